@@ -1,0 +1,101 @@
+package safetensors
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/edsrzf/mmap-go"
+)
+
+// File is an open container. It is read-only and may be used by any number of
+// goroutines until Close.
+type File struct {
+	tensors  []Tensor
+	index    map[string]int
+	metadata map[string]string
+	data     []byte
+	mapped   mmap.MMap // nil when the bytes were the caller's
+}
+
+// Open maps the file at path and checks its header and offsets.
+func Open(path string) (*File, error) {
+	// The look before opening is for pipes: opening one would wait for a writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("safetensors: open %s: %w", path, ErrNotRegular)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	defer file.Close()
+	if info, err = file.Stat(); err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("safetensors: open %s: %w", path, ErrNotRegular)
+	}
+	if info.Size() < 8 { // an empty file cannot be mapped
+		return nil, fmt.Errorf("safetensors: open %s: %w: %d bytes", path, ErrTruncated, info.Size())
+	}
+	mapped, err := mmap.MapRegion(file, int(info.Size()), mmap.RDONLY, 0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: map %s: %w", path, err)
+	}
+	f, err := Parse(mapped)
+	if err != nil {
+		_ = mapped.Unmap()
+		return nil, fmt.Errorf("safetensors: open %s: %w", path, err)
+	}
+	f.mapped = mapped
+	return f, nil
+}
+
+// Parse reads a container that is already in memory. The File aliases data.
+func Parse(data []byte) (*File, error) {
+	tensors, metadata, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{tensors: tensors, metadata: metadata, data: data, index: make(map[string]int, len(tensors))}
+	for i := range tensors {
+		f.index[tensors[i].Name] = i
+	}
+	return f, nil
+}
+
+// Names lists the tensors in the order of their data.
+func (f *File) Names() []string {
+	names := make([]string, len(f.tensors))
+	for i := range f.tensors {
+		names[i] = f.tensors[i].Name
+	}
+	return names
+}
+
+// Tensor returns the tensor called name.
+func (f *File) Tensor(name string) (*Tensor, bool) {
+	i, ok := f.index[name]
+	if !ok {
+		return nil, false
+	}
+	return &f.tensors[i], true
+}
+
+// Metadata returns the header's strings. It must not be written.
+func (f *File) Metadata() map[string]string { return f.metadata }
+
+// Data returns all bytes of the file, header included.
+func (f *File) Data() []byte { return f.data }
+
+// Close unmaps the file. Its tensors must not be used any more.
+func (f *File) Close() error {
+	f.tensors, f.index, f.data = nil, nil, nil
+	if f.mapped == nil {
+		return nil
+	}
+	return f.mapped.Unmap()
+}
