@@ -1,0 +1,43 @@
+// Package gemm multiplies matrices for transformer inference on CPUs.
+//
+// # Idea
+//
+// The weights of a dense layer never change while they are served, so they are
+// rearranged once, by [Pack], into the order in which the inner loop reads
+// them: panels of 32 output columns, each panel holding its 32 weights of one
+// input after the other. [Matrix.Mul] then streams through the panels,
+//
+//	C[M,N] = activation(A[M,K] · W[N,K]ᵀ + bias) + residual
+//
+// with the activations A used as they lie. A task that differs from the base
+// in some weights gets its own panels from [Matrix.Patched], which copies the
+// base's panels and puts the kept values of a [Patch] in place; the order of a
+// patch follows the panels, so nothing is transposed on that path.
+//
+// [ProductTransposed] and [Product] are the small products of attention, over
+// strided views that are not worth packing. [Softmax], [LayerNorm] and
+// [Activation] are the element-wise steps between products; they live here
+// because fast kernels fuse them with the product that precedes them.
+//
+// # Panels
+//
+// W[N,K] becomes ceil(N/32) panels. Element (n, k) lies at
+//
+//	panels[(n/32)*K + k][n%32]
+//
+// Columns from N up to the next multiple of 32 hold zeros. The panels start at
+// a multiple of 64 bytes.
+//
+// # Determinism
+//
+// An element of C is one sum over k in rising order, whatever the number of
+// rows, the blocking and the number of workers. A row's result therefore does
+// not depend on the rows it shares a batch with. The portable kernels round
+// after every product and every sum (no fused multiply-add), so their results
+// are the same on every architecture.
+//
+// # Concurrency
+//
+// A [Pool] holds the worker goroutines. All other values are read-only once
+// made and may be used by any number of goroutines.
+package gemm

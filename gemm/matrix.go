@@ -1,0 +1,79 @@
+package gemm
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+const (
+	panelWidth = 32 // output columns of a panel
+	tileRows   = 16 // output rows of a patch's tile: half a panel
+	lineBytes  = 64 // alignment of panels
+)
+
+// line holds the weights of the outputs of one panel for one input.
+type line = [panelWidth]float32
+
+// Matrix is the weight W[N,K] of a dense layer, N outputs by K inputs, packed
+// for multiplication. It is immutable.
+type Matrix struct {
+	n, k   int
+	panels []line // [ceil(n/32)*k]
+}
+
+// Pack builds a Matrix of n outputs by k inputs. It calls row once for each i
+// from 0 to n-1, in order, to fill dst, k long, with the weights of output i.
+func Pack(n, k int, row func(i int, dst []float32)) *Matrix {
+	if n < 0 || k < 0 {
+		panic(fmt.Sprintf("gemm: pack of a %d×%d matrix", n, k))
+	}
+	m := &Matrix{n: n, k: k, panels: makePanels((n + panelWidth - 1) / panelWidth * k)}
+	buf := make([]float32, k)
+	for i := range n {
+		row(i, buf)
+		panel, c := m.panel(i/panelWidth), i%panelWidth
+		for j, w := range buf {
+			panel[j][c] = w
+		}
+	}
+	return m
+}
+
+// makePanels returns n zero lines that start at a multiple of 64 bytes.
+func makePanels(n int) []line {
+	if n == 0 {
+		return nil
+	}
+	buf := make([]float32, n*panelWidth+lineBytes/4)
+	skip := 0
+	if r := uintptr(unsafe.Pointer(unsafe.SliceData(buf))) % lineBytes; r != 0 {
+		skip = int(lineBytes-r) / 4
+	}
+	return unsafe.Slice((*line)(unsafe.Pointer(&buf[skip])), n)
+}
+
+// N returns the number of outputs, the rows of W.
+func (m *Matrix) N() int { return m.n }
+
+// K returns the number of inputs, the columns of W.
+func (m *Matrix) K() int { return m.k }
+
+// Bytes returns the memory that the matrix holds.
+func (m *Matrix) Bytes() int64 {
+	return int64(len(m.panels)) * int64(unsafe.Sizeof(line{}))
+}
+
+// Row copies row i of W, the weights of output i, to dst, which is K long.
+func (m *Matrix) Row(i int, dst []float32) {
+	if i < 0 || i >= m.n || len(dst) != m.k {
+		panic(fmt.Sprintf("gemm: row %d of a %d×%d matrix to %d values", i, m.n, m.k, len(dst)))
+	}
+	panel, c := m.panel(i/panelWidth), i%panelWidth
+	for j := range dst {
+		dst[j] = panel[j][c]
+	}
+}
+
+func (m *Matrix) panel(i int) []line {
+	return m.panels[i*m.k:][:m.k:m.k]
+}

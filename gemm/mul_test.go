@@ -1,0 +1,279 @@
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+)
+
+// random fills a slice with normally distributed values.
+func random(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// randomView is a view with a stride of its own, surrounded by NaN, so that
+// reading beside it spoils the result.
+func randomView(r *rand.Rand, rows, cols, stride int) View {
+	v := View{Data: make([]float32, rows*stride+7), Rows: rows, Cols: cols, Stride: stride}
+	for i := range v.Data {
+		v.Data[i] = float32(math.NaN())
+	}
+	for i := range rows {
+		copy(v.Row(i), random(r, cols))
+	}
+	return v
+}
+
+func packRows(n, k int, w []float32) *Matrix {
+	return Pack(n, k, func(i int, dst []float32) { copy(dst, w[i*k:][:k]) })
+}
+
+// naive is the product by definition, in float64, with the sum of the
+// magnitudes of what was added, by which errors are judged.
+func naive(a View, n int, w func(i, k int) float32) (c, size []float64) {
+	c, size = make([]float64, a.Rows*n), make([]float64, a.Rows*n)
+	for i := range a.Rows {
+		for j := range n {
+			for k, x := range a.Row(i) {
+				p := float64(x) * float64(w(j, k))
+				c[i*n+j] += p
+				size[i*n+j] += math.Abs(p)
+			}
+		}
+	}
+	return c, size
+}
+
+// bound is the textbook error bound of a float32 sum of k products, of which
+// every kernel must stay below: k+1 roundings of at most half a unit each.
+func bound(k int, size float64) float64 {
+	return float64(k+1)*0x1p-24*size + 1e-30
+}
+
+func TestMulAgainstNaive(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	pool := NewPool(3)
+	defer pool.Close()
+	shapes := []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {65, 300}, {100, 1}, {384, 31}}
+	for _, s := range shapes {
+		w := random(r, s.n*s.k)
+		m := packRows(s.n, s.k, w)
+		for rows := range 71 {
+			a := randomView(r, rows, s.k, s.k+rows%5)
+			c := randomView(r, rows, s.n, s.n+rows%3)
+			before := append([]float32(nil), c.Data...)
+			want, size := naive(a, s.n, func(i, k int) float32 { return w[i*s.k+k] })
+			m.Mul(pool, c, a, Epilogue{})
+			for i := range rows {
+				for j, got := range c.Row(i) {
+					if e := math.Abs(float64(got) - want[i*s.n+j]); !(e <= bound(s.k, size[i*s.n+j])) {
+						t.Fatalf("%d rows, n=%d, k=%d: element (%d,%d) is %v, want %v", rows, s.n, s.k, i, j, got, want[i*s.n+j])
+					}
+				}
+			}
+			for i := range c.Data {
+				if i%c.Stride >= s.n || i/c.Stride >= rows {
+					if math.Float32bits(c.Data[i]) != math.Float32bits(before[i]) {
+						t.Fatalf("%d rows, n=%d, k=%d: wrote beside the result at %d", rows, s.n, s.k, i)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A row's result must not depend on its company, on the blocking or on the
+// number of workers.
+func TestMulRowsAreIndependent(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	pool := NewPool(4)
+	defer pool.Close()
+	const n, k, rows = 100, 333, 131
+	m := packRows(n, k, random(r, n*k))
+	a := randomView(r, rows, k, k+3)
+	all := randomView(r, rows, n, n)
+	e := Epilogue{Bias: random(r, n), Activation: GELU}
+	m.Mul(pool, all, a, e)
+	for i := range rows {
+		for size := 1; size <= 8 && i+size <= rows; size++ {
+			some := randomView(r, size, n, n)
+			m.Mul(nil, some, a.Slice(i, i+size, 0, k), e)
+			for j := range size {
+				for l, got := range some.Row(j) {
+					if want := all.Row(i + j)[l]; got != want {
+						t.Fatalf("row %d among %d: column %d is %v, among all %v", i+j, size, l, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestMulEpilogue(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	const n, k, rows = 45, 70, 7
+	w, bias := random(r, n*k), random(r, n)
+	m := packRows(n, k, w)
+	a := randomView(r, rows, k, k)
+	sum, _ := naive(a, n, func(i, k_ int) float32 { return w[i*k+k_] })
+	for _, act := range []Activation{Identity, ReLU, GELU, GELUTanh, Tanh} {
+		for _, biased := range []bool{false, true} {
+			for _, residual := range []string{"none", "other", "same"} {
+				c := randomView(r, rows, n, n+2)
+				e := Epilogue{Activation: act}
+				if biased {
+					e.Bias = bias
+				}
+				res := View{}
+				switch residual {
+				case "other":
+					res = randomView(r, rows, n, n+1)
+					e.Residual = res
+				case "same":
+					for i := range rows {
+						copy(c.Row(i), random(r, n))
+					}
+					e.Residual = c
+					res = View{Data: append([]float32(nil), c.Data...), Rows: rows, Cols: n, Stride: c.Stride}
+				}
+				m.Mul(nil, c, a, e)
+				for i := range rows {
+					for j, got := range c.Row(i) {
+						want := sum[i*n+j]
+						if biased {
+							want += float64(bias[j])
+						}
+						want = activate64(act, want)
+						if res.Data != nil {
+							want += float64(res.Row(i)[j])
+						}
+						if e := math.Abs(float64(got) - want); !(e <= 3e-5) {
+							t.Fatalf("activation %d, bias %v, residual %s: (%d,%d) is %v, want %v", act, biased, residual, i, j, got, want)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func activate64(a Activation, x float64) float64 {
+	switch a {
+	case ReLU:
+		return math.Max(0, x)
+	case GELU:
+		return x * math.Erfc(-x/math.Sqrt2) / 2
+	case GELUTanh:
+		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+	case Tanh:
+		return math.Tanh(x)
+	}
+	return x
+}
+
+func TestPackRoundTrip(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, s := range []struct{ n, k int }{{0, 5}, {1, 1}, {5, 0}, {31, 3}, {32, 9}, {70, 20}} {
+		w := random(r, s.n*s.k)
+		m := packRows(s.n, s.k, w)
+		if m.N() != s.n || m.K() != s.k {
+			t.Fatalf("%d×%d packed as %d×%d", s.n, s.k, m.N(), m.K())
+		}
+		if want := int64((s.n + 31) / 32 * s.k * 128); m.Bytes() != want {
+			t.Errorf("%d×%d holds %d bytes, want %d", s.n, s.k, m.Bytes(), want)
+		}
+		if p := unsafe.SliceData(m.panels); uintptr(unsafe.Pointer(p))%64 != 0 {
+			t.Errorf("panels start at %p", p)
+		}
+		row := make([]float32, s.k)
+		for i := range s.n {
+			m.Row(i, row)
+			for k := range row {
+				if row[k] != w[i*s.k+k] {
+					t.Fatalf("%d×%d: weight (%d,%d) is %v, want %v", s.n, s.k, i, k, row[k], w[i*s.k+k])
+				}
+			}
+		}
+	}
+}
+
+func TestMulPanicsOnWrongSizes(t *testing.T) {
+	m := packRows(3, 4, make([]float32, 12))
+	view := func(rows, cols int) View {
+		return View{Data: make([]float32, rows*cols), Rows: rows, Cols: cols, Stride: cols}
+	}
+	for name, f := range map[string]func(){
+		"inputs":   func() { m.Mul(nil, view(2, 3), view(2, 5), Epilogue{}) },
+		"outputs":  func() { m.Mul(nil, view(2, 4), view(2, 4), Epilogue{}) },
+		"rows":     func() { m.Mul(nil, view(1, 3), view(2, 4), Epilogue{}) },
+		"bias":     func() { m.Mul(nil, view(2, 3), view(2, 4), Epilogue{Bias: make([]float32, 2)}) },
+		"residual": func() { m.Mul(nil, view(2, 3), view(2, 4), Epilogue{Residual: view(2, 2)}) },
+		"data": func() {
+			m.Mul(nil, View{Data: make([]float32, 5), Rows: 2, Cols: 3, Stride: 3}, view(2, 4), Epilogue{})
+		},
+		"stride": func() {
+			m.Mul(nil, View{Data: make([]float32, 6), Rows: 2, Cols: 3, Stride: 2}, view(2, 4), Epilogue{})
+		},
+		"slice": func() { view(2, 3).Slice(0, 3, 0, 3) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			f()
+		})
+	}
+}
+
+func TestMulAllocatesNothing(t *testing.T) {
+	pool := NewPool(2)
+	defer pool.Close()
+	r := rand.New(rand.NewPCG(9, 10))
+	const n, k, rows = 128, 128, 64
+	m := packRows(n, k, random(r, n*k))
+	a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
+	e := Epilogue{Bias: random(r, n), Activation: GELU}
+	for name, p := range map[string]*Pool{"serial": nil, "shared": pool} {
+		if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, e) }); got != 0 {
+			t.Errorf("%s: %v allocations a product", name, got)
+		}
+	}
+}
+
+func TestStride(t *testing.T) {
+	for cols := range 5000 {
+		s := Stride(cols)
+		if s < cols || s%16 != 0 || s > cols+32 || s > 0 && s%1024 == 0 {
+			t.Fatalf("Stride(%d) = %d", cols, s)
+		}
+	}
+}
+
+func BenchmarkMul(b *testing.B) {
+	r := rand.New(rand.NewPCG(11, 12))
+	for _, workers := range []int{1, 2} {
+		pool := NewPool(workers)
+		for _, s := range []struct{ n, k int }{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}} {
+			m := packRows(s.n, s.k, random(r, s.n*s.k))
+			for _, rows := range []int{1, 8, 32, 128, 512} {
+				b.Run(fmt.Sprintf("workers=%d/n=%d/k=%d/rows=%d", workers, s.n, s.k, rows), func(b *testing.B) {
+					a := randomView(r, rows, s.k, Stride(s.k))
+					c := randomView(r, rows, s.n, Stride(s.n))
+					for b.Loop() {
+						m.Mul(pool, c, a, Epilogue{})
+					}
+					b.ReportMetric(2*float64(b.N)*float64(rows*s.n*s.k)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+				})
+			}
+		}
+		pool.Close()
+	}
+}

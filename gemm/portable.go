@@ -1,0 +1,76 @@
+package gemm
+
+const (
+	// chunkRows is how many rows of A one part multiplies. Their sums for one
+	// panel (6 KiB) wait on the stack between blocks of inputs.
+	chunkRows = 48
+	// blockInputs is how many inputs are summed before going on to the next
+	// rows: a block of a panel, 16 KiB, stays in the first-level cache.
+	blockInputs = 128
+	// sharedWork is the number of multiplications below which waking workers
+	// costs more than it gains.
+	sharedWork = 1 << 18
+)
+
+// accumulate adds A·panel to acc: row i of A, len(panel) long, is
+// a[i*stride:]. Every sum runs over k in rising order.
+//
+// The compiler keeps at most six sums beside their products in registers, so
+// the micro-kernels are 3 rows by 2 columns; 4×4, 2×8 and 1×16 spill and run at
+// half the speed or less.
+func accumulate(acc []line, a []float32, stride int, panel []line) {
+	for k0 := 0; k0 < len(panel); k0 += blockInputs {
+		b := panel[k0:min(k0+blockInputs, len(panel))]
+		i := 0
+		for ; i+3 <= len(acc); i += 3 {
+			block3(acc[i:i+3], a[i*stride+k0:], stride, b)
+		}
+		for ; i < len(acc); i++ {
+			block1(&acc[i], a[i*stride+k0:], b)
+		}
+	}
+}
+
+// block3 adds the products of three rows of A with a block of a panel to acc.
+func block3(acc []line, a []float32, stride int, b []line) {
+	a0, a1, a2 := a[:len(b)], a[stride:][:len(b)], a[2*stride:][:len(b)]
+	s0, s1, s2 := &acc[0], &acc[1], &acc[2]
+	for j := 0; j < panelWidth; j += 2 {
+		// The mask tells the compiler what it cannot prove by itself: that no
+		// index needs a bounds check.
+		j := j & (panelWidth - 2)
+		c00, c01 := s0[j], s0[j+1]
+		c10, c11 := s1[j], s1[j+1]
+		c20, c21 := s2[j], s2[j+1]
+		for p := range b {
+			w0, w1 := b[p][j], b[p][j+1]
+			x0, x1, x2 := a0[p], a1[p], a2[p]
+			c00 += float32(x0 * w0)
+			c10 += float32(x1 * w0)
+			c20 += float32(x2 * w0)
+			c01 += float32(x0 * w1)
+			c11 += float32(x1 * w1)
+			c21 += float32(x2 * w1)
+		}
+		s0[j], s0[j+1] = c00, c01
+		s1[j], s1[j+1] = c10, c11
+		s2[j], s2[j+1] = c20, c21
+	}
+}
+
+// block1 adds the products of one row of A with a block of a panel to acc.
+func block1(acc *line, a []float32, b []line) {
+	a = a[:len(b)]
+	for j := 0; j < panelWidth; j += 4 {
+		j := j & (panelWidth - 4)
+		c0, c1, c2, c3 := acc[j], acc[j+1], acc[j+2], acc[j+3]
+		for p := range b {
+			x, w := a[p], &b[p]
+			c0 += float32(x * w[j])
+			c1 += float32(x * w[j+1])
+			c2 += float32(x * w[j+2])
+			c3 += float32(x * w[j+3])
+		}
+		acc[j], acc[j+1], acc[j+2], acc[j+3] = c0, c1, c2, c3
+	}
+}

@@ -1,0 +1,75 @@
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestProductTransposedAgainstNaive(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, k := range []int{1, 7, 12, 32, 64, 100} {
+		for m := range 20 {
+			for _, n := range []int{1, 2, 3, 8, 17, 33, 70} {
+				a, b := randomView(r, m, k, 3*k+1), randomView(r, n, k, 3*k)
+				c := randomView(r, m, n, n+m%3)
+				ProductTransposed(c, a, b, 0.25)
+				want, size := naive(a, n, func(i, k int) float32 { return b.Row(i)[k] })
+				compareProduct(t, fmt.Sprintf("m=%d n=%d k=%d", m, n, k), c, k+1, 0.25, want, size)
+			}
+		}
+	}
+}
+
+func TestProductAgainstNaive(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	for _, n := range []int{1, 7, 12, 32, 64, 100} {
+		for m := range 20 {
+			for _, k := range []int{1, 2, 3, 8, 17, 33, 70} {
+				a, b := randomView(r, m, k, k+1), randomView(r, k, n, 3*n+m%3)
+				c := randomView(r, m, n, 3*n)
+				Product(c, a, b)
+				want, size := naive(a, n, func(i, k int) float32 { return b.Row(k)[i] })
+				compareProduct(t, fmt.Sprintf("m=%d n=%d k=%d", m, n, k), c, k, 1, want, size)
+			}
+		}
+	}
+}
+
+func compareProduct(t *testing.T, name string, c View, k int, scale float64, want, size []float64) {
+	t.Helper()
+	for i := range c.Rows {
+		for j, got := range c.Row(i) {
+			x := i*c.Cols + j
+			if e := math.Abs(float64(got) - scale*want[x]); !(e <= bound(k, scale*size[x])) {
+				t.Fatalf("%s: element (%d,%d) is %v, want %v", name, i, j, got, scale*want[x])
+			}
+		}
+	}
+	for i, x := range c.Data {
+		if (i%c.Stride >= c.Cols || i/c.Stride >= c.Rows) && x == x {
+			t.Fatalf("%s: wrote beside the result at %d", name, i)
+		}
+	}
+}
+
+func BenchmarkAttentionProducts(b *testing.B) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for _, s := range []struct{ tokens, width, stride int }{{24, 32, 384}, {128, 32, 384}, {128, 64, 784}} {
+		q, k, v := randomView(r, s.tokens, s.width, s.stride), randomView(r, s.tokens, s.width, s.stride), randomView(r, s.tokens, s.width, s.stride)
+		scores := randomView(r, s.tokens, s.tokens, Stride(s.tokens))
+		b.Run(fmt.Sprintf("scores/tokens=%d/width=%d", s.tokens, s.width), func(b *testing.B) {
+			for b.Loop() {
+				ProductTransposed(scores, q, k, 0.125)
+			}
+			b.ReportMetric(2*float64(b.N)*float64(s.tokens*s.tokens*s.width)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+		})
+		b.Run(fmt.Sprintf("context/tokens=%d/width=%d", s.tokens, s.width), func(b *testing.B) {
+			for b.Loop() {
+				Product(q, scores, v)
+			}
+			b.ReportMetric(2*float64(b.N)*float64(s.tokens*s.tokens*s.width)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+		})
+	}
+}

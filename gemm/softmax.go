@@ -1,0 +1,30 @@
+package gemm
+
+// Softmax replaces each row of x by exp(x - max) / Σ exp(x - max). An element
+// of minus infinity gives 0; a row must have at least one larger element.
+func Softmax(x View) {
+	x.check("softmax")
+	for i := range x.Rows {
+		softmax(x.Row(i))
+	}
+}
+
+func softmax(x []float32) {
+	if len(x) == 0 {
+		return
+	}
+	top := x[0]
+	for _, v := range x[1:] {
+		top = max(top, v)
+	}
+	var sum float32
+	for i, v := range x {
+		e := exp32(v - top)
+		x[i] = e
+		sum += e
+	}
+	inv := 1 / sum
+	for i := range x {
+		x[i] *= inv
+	}
+}
