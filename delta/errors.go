@@ -1,0 +1,53 @@
+package delta
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What a reader refuses. Each is an [ErrCorrupt] save ErrBase; refusals of the
+// container are those of package safetensors.
+var (
+	// ErrCorrupt means that the file is not a valid delta file.
+	ErrCorrupt = errors.New("not a valid delta file")
+	// ErrFormat means a safetensors file that is not a delta.
+	ErrFormat = fmt.Errorf("%w: format", ErrCorrupt)
+	// ErrVersion means a format version that this reader does not know.
+	ErrVersion = fmt.Errorf("%w: version", ErrCorrupt)
+	// ErrLayout means a layout that this reader does not know.
+	ErrLayout = fmt.Errorf("%w: layout", ErrCorrupt)
+	// ErrFlag means a flag that this reader does not know.
+	ErrFlag = fmt.Errorf("%w: flag", ErrCorrupt)
+	// ErrMetadata means a metadata key that is missing, unknown, or whose
+	// value is not what it must be.
+	ErrMetadata = fmt.Errorf("%w: metadata", ErrCorrupt)
+	// ErrCoding means an unknown value coding, or values of another coding
+	// than the file's.
+	ErrCoding = fmt.Errorf("%w: value coding", ErrCorrupt)
+	// ErrPart means a masked tensor with a part that is missing, unknown, or
+	// beside a dense tensor of the same name.
+	ErrPart = fmt.Errorf("%w: part", ErrCorrupt)
+	// ErrDType means a part or tensor of the wrong element type.
+	ErrDType = fmt.Errorf("%w: dtype", ErrCorrupt)
+	// ErrShape means a part whose shape does not fit the other parts, or a
+	// tensor whose shape is not the base's.
+	ErrShape = fmt.Errorf("%w: shape", ErrCorrupt)
+	// ErrOrder means tile indices or counts that do not rise.
+	ErrOrder = fmt.Errorf("%w: order", ErrCorrupt)
+	// ErrCount means a tile whose mask keeps another number of values than
+	// the file holds for it.
+	ErrCount = fmt.Errorf("%w: count", ErrCorrupt)
+	// ErrPosition means a kept value beyond the row or the last row.
+	ErrPosition = fmt.Errorf("%w: position", ErrCorrupt)
+	// ErrValue means a value or scale that is NaN, infinite, or outside its coding.
+	ErrValue = fmt.Errorf("%w: value", ErrCorrupt)
+	// ErrPadding means that the padding at the end is missing or not zero.
+	ErrPadding = fmt.Errorf("%w: padding", ErrCorrupt)
+	// ErrDigest means that the file's digest is not that of its bytes.
+	ErrDigest = fmt.Errorf("%w: digest", ErrCorrupt)
+	// ErrTensor means a masked tensor that the base does not have.
+	ErrTensor = fmt.Errorf("%w: tensor not in the base", ErrCorrupt)
+
+	// ErrBase means a delta of another base.
+	ErrBase = errors.New("delta of another base")
+)

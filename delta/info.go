@@ -1,0 +1,202 @@
+package delta
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Info is what a delta file says about itself. Empty strings and nil slices
+// stand for optional keys that are not there.
+type Info struct {
+	BaseSHA256   string // fingerprint of the base
+	BaseName     string
+	Architecture string // class of the classifier
+	ProblemType  string // Hugging Face's problem_type
+	Labels       []string
+	Config       string // the tuned model's config.json
+	Selection    string
+	K            int     // values kept per row; 0: not given
+	Keep         float64 // share of each row kept; 0: not given
+	Scope        string
+	Coding       Coding
+	BasePrefix   string
+	TunedPrefix  string
+	Absent       []string // tensors of the base that the tuned checkpoint lacks
+	Producer     string
+	SourceName   string
+	SourceSHA256 string
+	Notes        string
+}
+
+// What the metadata says of the format.
+const (
+	formatName = "kenserve-delta"
+	version    = "1"
+	layoutFast = "fast"
+
+	digestKey = "sha256"
+	noDigest  = "0000000000000000000000000000000000000000000000000000000000000000"
+)
+
+// TunedName returns the name that the base's tensor has in the tuned
+// checkpoint.
+func (i *Info) TunedName(base string) string {
+	if rest, ok := strings.CutPrefix(base, i.BasePrefix); ok {
+		return i.TunedPrefix + rest
+	}
+	return base
+}
+
+// metadata returns the header's strings, with a digest of zeros.
+func (i *Info) metadata() (map[string]string, error) {
+	m := map[string]string{
+		"format": formatName, "version": version, "layout": layoutFast,
+		"base_sha256": i.BaseSHA256, "selection": i.Selection, "coding": string(i.Coding),
+		"producer": i.Producer, digestKey: noDigest,
+	}
+	optional := map[string]string{
+		"base_name": i.BaseName, "architecture": i.Architecture, "problem_type": i.ProblemType,
+		"config": i.Config, "scope": i.Scope, "base_prefix": i.BasePrefix, "tuned_prefix": i.TunedPrefix,
+		"source_name": i.SourceName, "source_sha256": i.SourceSHA256, "notes": i.Notes,
+	}
+	if i.K != 0 {
+		optional["k"] = strconv.Itoa(i.K)
+	}
+	if i.Keep != 0 {
+		optional["keep"] = strconv.FormatFloat(i.Keep, 'g', -1, 64)
+	}
+	for key, list := range map[string][]string{"labels": i.Labels, "absent": i.Absent} {
+		if list != nil {
+			text, err := json.Marshal(list)
+			if err != nil {
+				return nil, fmt.Errorf("delta: write metadata %s: %w", key, err)
+			}
+			optional[key] = string(text)
+		}
+	}
+	for key, value := range optional {
+		if value != "" {
+			m[key] = value
+		}
+	}
+	// What cannot be read back must not be written.
+	if _, err := parseInfo(m); err != nil {
+		return nil, fmt.Errorf("delta: write metadata: %w", err)
+	}
+	return m, nil
+}
+
+// parseInfo checks and reads the metadata, all but the digest.
+func parseInfo(m map[string]string) (Info, error) {
+	if m["format"] != formatName {
+		return Info{}, fmt.Errorf("%w: %q, want %q", ErrFormat, m["format"], formatName)
+	}
+	if m["version"] != version {
+		return Info{}, fmt.Errorf("%w: %q, this program reads %q", ErrVersion, m["version"], version)
+	}
+	if m["layout"] != layoutFast {
+		return Info{}, fmt.Errorf("%w: %q, this program reads %q", ErrLayout, m["layout"], layoutFast)
+	}
+	if flags := m["flags"]; flags != "" {
+		return Info{}, fmt.Errorf("%w: %q, this program knows none", ErrFlag, flags)
+	}
+	var i Info
+	for key, value := range m {
+		var err error
+		switch key {
+		case "format", "version", "layout", "flags", digestKey:
+		case "base_sha256":
+			i.BaseSHA256, err = hexDigest(value)
+		case "source_sha256":
+			i.SourceSHA256, err = hexDigest(value)
+		case "base_name":
+			i.BaseName = value
+		case "architecture":
+			i.Architecture = value
+		case "problem_type":
+			switch value {
+			case "single_label_classification", "multi_label_classification", "regression":
+				i.ProblemType = value
+			default:
+				err = fmt.Errorf("%q is no task kind", value)
+			}
+		case "labels":
+			i.Labels, err = stringList(value)
+		case "absent":
+			i.Absent, err = stringList(value)
+		case "config":
+			i.Config = value
+			var object map[string]json.RawMessage
+			if json.Unmarshal([]byte(value), &object) != nil || object == nil {
+				err = fmt.Errorf("not a JSON object")
+			}
+		case "selection":
+			i.Selection = value
+		case "k":
+			if i.K, err = strconv.Atoi(value); err == nil && i.K < 1 {
+				err = fmt.Errorf("%d is not positive", i.K)
+			}
+		case "keep":
+			if i.Keep, err = strconv.ParseFloat(value, 64); err == nil && !(i.Keep > 0 && i.Keep <= 1) {
+				err = fmt.Errorf("%s is not in (0, 1]", value)
+			}
+		case "scope":
+			i.Scope = value
+			if value != "all" && value != "attention" {
+				err = fmt.Errorf("%q is neither all nor attention", value)
+			}
+		case "coding":
+			if i.Coding, err = ParseCoding(value); err != nil {
+				return Info{}, err
+			}
+		case "base_prefix":
+			i.BasePrefix = value
+		case "tuned_prefix":
+			i.TunedPrefix = value
+		case "producer":
+			i.Producer = value
+		case "source_name":
+			i.SourceName = value
+		case "notes":
+			i.Notes = value
+		default:
+			err = fmt.Errorf("key is not known")
+		}
+		if err != nil {
+			return Info{}, fmt.Errorf("%w %s: %w", ErrMetadata, key, err)
+		}
+	}
+	for _, key := range []string{"base_sha256", "selection", "coding", "producer", digestKey} {
+		if m[key] == "" {
+			return Info{}, fmt.Errorf("%w %s: missing", ErrMetadata, key)
+		}
+	}
+	return i, nil
+}
+
+func hexDigest(s string) (string, error) {
+	if len(s) != len(noDigest) || strings.Trim(s, "0123456789abcdef") != "" {
+		return "", fmt.Errorf("%q is not a SHA-256 in lower-case hexadecimal", s)
+	}
+	return s, nil
+}
+
+// stringList reads a JSON array of strings; null is not one of them.
+func stringList(text string) ([]string, error) {
+	var list []*string
+	d := json.NewDecoder(bytes.NewReader([]byte(text)))
+	if err := d.Decode(&list); err != nil || list == nil || d.More() {
+		return nil, fmt.Errorf("not a JSON array of strings")
+	}
+	out := make([]string, len(list))
+	for i, s := range list {
+		if s == nil {
+			return nil, fmt.Errorf("not a JSON array of strings")
+		}
+		out[i] = *s
+	}
+	return out, nil
+}
