@@ -49,6 +49,11 @@ func NewPool(workers int) *Pool {
 	// An offer stays in the channel until a goroutine is free. Room for several
 	// offers a worker keeps callers that share the pool from losing help.
 	p.jobs = make(chan *job, 8*p.width)
+	// As many jobs can be in the channel, in the workers' hands and in those of
+	// as many callers; more callers make more.
+	for range cap(p.jobs) + 2*p.width {
+		p.free = append(p.free, newJob())
+	}
 	for range p.width - 1 {
 		p.wg.Go(func() {
 			for j := range p.jobs {
@@ -131,6 +136,8 @@ func (j *job) run() {
 	}
 }
 
+func newJob() *job { return &job{ended: make(chan struct{}, 1)} }
+
 func (p *Pool) take() *job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,7 +146,7 @@ func (p *Pool) take() *job {
 		p.free = p.free[:n-1]
 		return j
 	}
-	return &job{ended: make(chan struct{}, 1)}
+	return newJob()
 }
 
 func (p *Pool) release(j *job) {
