@@ -60,7 +60,12 @@ func (m *Matrix) K() int { return m.k }
 
 // Bytes returns the memory that the matrix holds.
 func (m *Matrix) Bytes() int64 {
-	return int64(len(m.panels)) * int64(unsafe.Sizeof(line{}))
+	return PackedBytes(m.n, m.k)
+}
+
+// PackedBytes returns what Bytes will be for a matrix of n outputs by k inputs.
+func PackedBytes(n, k int) int64 {
+	return int64((n+panelWidth-1)/panelWidth) * int64(k) * int64(unsafe.Sizeof(line{}))
 }
 
 // Row copies row i of W, the weights of output i, to dst, which is K long.

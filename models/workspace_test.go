@@ -1,0 +1,31 @@
+package models
+
+import (
+	"testing"
+)
+
+func TestWorkspaceViewsDoNotOverlap(t *testing.T) {
+	w := NewWorkspace(nil)
+	for round := range 3 {
+		w.Reset()
+		a, b, c := w.View(3, 5), w.View(7, 1024), w.View(1, 1)
+		for i, v := range []struct{ data []float32 }{{a.Data}, {b.Data}, {c.Data}} {
+			for j := range v.data {
+				v.data[j] = float32(i)
+			}
+		}
+		for i, v := range []struct{ data []float32 }{{a.Data}, {b.Data}, {c.Data}} {
+			for _, x := range v.data {
+				if x != float32(i) {
+					t.Fatalf("round %d: view %d was overwritten by %v", round, i, x)
+				}
+			}
+		}
+		if b.Stride%1024 == 0 {
+			t.Errorf("stride %d lets rows compete for cache sets", b.Stride)
+		}
+	}
+	if w.Bytes() == 0 {
+		t.Error("the buffers were not kept")
+	}
+}
