@@ -1,0 +1,33 @@
+// Package tokenizer turns text into the very token ids that Hugging Face's tokenizers produces for
+// the same tokenizer.json.
+//
+// # The pipeline
+//
+// A tokenizer.json describes a pipeline, and the package has a small interface for each stage:
+//
+//	text            bytes that are not UTF-8 become U+FFFD
+//	added tokens    those sought in the given text are taken out; the rest goes on
+//	normalizer      rewrites the text: case, accents, white space, normal forms
+//	added tokens    those sought in the normalized text are taken out
+//	pre-tokenizer   cuts the text into pieces, words and punctuation
+//	model           turns each piece into ids (WordPiece)
+//	truncation      as the caller asks
+//	post-processor  adds special tokens such as [CLS] and [SEP], and type ids
+//
+// A component is one file, is read strictly, and is listed in the parse function of its stage.
+// What the package does not know, be it a component, a field or a value, is an error when the file
+// is read: a tokenizer that ignores a setting gives ids that look right and are not.
+//
+// # Exactness
+//
+// The reference is version 0.22.2. Its mixture of Unicode versions is embedded as data that was
+// read off the reference itself (unicode.txt), so ids do not change with the Go release. Where the
+// reference panics, loops or warns, this package returns an error.
+//
+// # Speed
+//
+// A Tokenizer is immutable and serves all goroutines. Time is linear in the text's length; a word is
+// walked once down a trie. Where a pipeline is BERT's, plain ASCII words take a shorter way that
+// never writes the normalized text (fastpath.go). AppendEncode allocates nothing once its buffers
+// have grown.
+package tokenizer

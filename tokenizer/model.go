@@ -1,0 +1,105 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// A model turns pieces of text into token ids.
+type model interface {
+	// encode appends the ids of a piece, which is not empty, to s.out.
+	encode(s *scratch, piece []byte)
+	// id returns the id of a token of the vocabulary, -1 for any other string.
+	id(token string) int32
+	// size returns the number of tokens; an added token that is not one of them gets the next
+	// id. maxID returns the largest id, -1 without any.
+	size() int
+	maxID() int32
+}
+
+// parseModel reads the model section.
+func parseModel(raw []byte) (model, error) {
+	o, err := readObject("model", raw)
+	if err != nil {
+		return nil, err
+	}
+	// Files of old do not name the model; its fields tell.
+	o.kind = "WordPiece"
+	if o.has("type") {
+		o.kind = o.string("type")
+	} else if o.has("merges") || !o.has("max_input_chars_per_word") {
+		return nil, fmt.Errorf("tokenizer: model: neither a type nor the fields of WordPiece")
+	}
+	switch o.kind {
+	case "WordPiece":
+		return parseWordPiece(o)
+	}
+	if o.err != nil {
+		return nil, o.err
+	}
+	return nil, o.unknownKind()
+}
+
+// A vocabulary maps tokens to ids.
+type vocabulary map[string]vocabularyID
+
+// A vocabularyID is a token's id. Unlike a plain int32 it does not read null as 0.
+type vocabularyID int32
+
+func (id *vocabularyID) UnmarshalJSON(raw []byte) error {
+	n, err := strconv.ParseUint(string(raw), 10, 31)
+	if err != nil {
+		return fmt.Errorf("%.20q is no token id", raw)
+	}
+	*id = vocabularyID(n)
+	return nil
+}
+
+// Limits of a vocabulary, far above any in use, under which a trie's nodes can be numbered.
+const (
+	maxVocabularyTokens = 1 << 22
+	maxVocabularyBytes  = 1 << 27
+)
+
+// check returns an error for a vocabulary over the limits.
+func (v vocabulary) check() error {
+	bytes := 0
+	for token := range v {
+		bytes += len(token)
+	}
+	if len(v) > maxVocabularyTokens || bytes > maxVocabularyBytes {
+		return fmt.Errorf("vocabulary of %d tokens, %d bytes; at most %d and %d are supported",
+			len(v), bytes, maxVocabularyTokens, maxVocabularyBytes)
+	}
+	return nil
+}
+
+func (v vocabulary) maxID() int32 {
+	id := int32(-1)
+	for _, k := range v {
+		id = max(id, int32(k))
+	}
+	return id
+}
+
+// vocabulary reads a field that maps tokens to ids.
+func (o *object) vocabulary(name string) vocabulary {
+	raw := o.take(name)
+	if o.err != nil {
+		return nil
+	}
+	var v vocabulary
+	if err := json.Unmarshal(raw, &v); err != nil || v == nil {
+		o.fail(name, "is no vocabulary", err)
+		return nil
+	}
+	if err := v.check(); err != nil {
+		o.fail(name, "is too large", err)
+	}
+	return v
+}
+
+// maxCount bounds the numbers that a tokenizer.json may give for a length.
+const maxCount = math.MaxInt32

@@ -1,0 +1,217 @@
+package tokenizer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// A normalizer rewrites text before it is cut into pieces. A Sequence is a []normalizer; it has no
+// type of its own.
+type normalizer interface {
+	// normalize appends the normal form of src, which is UTF-8, to dst and returns it. dst and
+	// src do not overlap; src is not written to.
+	normalize(s *scratch, dst, src []byte) ([]byte, error)
+}
+
+// ErrGrowth is wrapped by the error of a text that the normalizers make many times longer than it
+// was, as a Replace with a long content can.
+var ErrGrowth = errors.New("text grows out of proportion")
+
+// growthLimit is how long a normalizer may make a text of n bytes. The worst that Unicode's own
+// normal forms do is eleven times.
+func growthLimit(n int) int { return 1<<16 + 64*n }
+
+// normalize runs the normalizers over text one after another. The result is text itself or lies in
+// one of s's buffers.
+func (s *scratch) normalize(steps []normalizer, text []byte) ([]byte, error) {
+	limit := growthLimit(len(text))
+	for _, step := range steps {
+		out, err := step.normalize(s, s.normal[:0], text)
+		if err != nil {
+			return nil, err
+		}
+		if len(out) > limit {
+			return nil, fmt.Errorf("normalizer: from at most %d bytes to %d: %w", limit, len(out), ErrGrowth)
+		}
+		text = out
+		s.normal, s.spare = s.spare, out
+	}
+	return text, nil
+}
+
+// parseNormalizer reads a normalizer section, null for none, as the steps it consists of.
+func parseNormalizer(at string, raw []byte, depth int) ([]normalizer, error) {
+	o, err := readComponent(at, raw, depth)
+	if o == nil {
+		return nil, err
+	}
+	unicode := unicodeTables()
+	var n normalizer
+	switch o.kind {
+	case "Sequence":
+		var steps []normalizer
+		for i, raw := range o.list("normalizers") {
+			inner, err := parseNormalizer(fmt.Sprintf("%s.normalizers[%d]", at, i), raw, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, inner...)
+		}
+		return steps, o.close()
+	case "BertNormalizer":
+		n, err = newBertNormalizer(bertOptions{
+			cleanText:    o.bool("clean_text"),
+			chineseChars: o.bool("handle_chinese_chars"),
+			stripAccents: o.optionalBool("strip_accents"),
+			lowercase:    o.bool("lowercase"),
+		}), nil
+	case "NFC", "NFD", "NFKC", "NFKD":
+		n = normalForm{compatible: o.kind[2] == 'K', compose: o.kind[len(o.kind)-1] == 'C', unicode: unicode}
+	case "Lowercase":
+		n = lowercase{unicode}
+	case "StripAccents":
+		n = stripAccents{unicode}
+	case "Strip":
+		n = strip{left: o.bool("strip_left"), right: o.bool("strip_right"), unicode: unicode}
+	case "Prepend":
+		n = prepend(o.string("prepend"))
+	case "Replace":
+		n, err = parseReplace(o)
+	default:
+		return nil, o.unknownKind()
+	}
+	if err == nil {
+		err = o.close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []normalizer{n}, nil
+}
+
+// lowercase is Lowercase: lower case, without context.
+type lowercase struct{ unicode *unicodeTable }
+
+func (n lowercase) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+	for i := 0; i < len(src); {
+		r, size := utf8.DecodeRune(src[i:])
+		dst = n.unicode.appendLower(dst, r, n.unicode.of(r))
+		i += size
+	}
+	return dst, nil
+}
+
+// stripAccents is StripAccents: it drops marks, so it does something only after NFD or NFKD.
+type stripAccents struct{ unicode *unicodeTable }
+
+func (n stripAccents) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+	for i := 0; i < len(src); {
+		r, size := utf8.DecodeRune(src[i:])
+		if n.unicode.of(r)&mark == 0 {
+			dst = append(dst, src[i:i+size]...)
+		}
+		i += size
+	}
+	return dst, nil
+}
+
+// strip is Strip: it drops white space at the ends of the text.
+type strip struct {
+	left, right bool
+	unicode     *unicodeTable
+}
+
+func (n strip) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+	if n.left {
+		src = src[n.unicode.spacesAfter(src):]
+	}
+	if n.right {
+		src = src[:len(src)-n.unicode.spacesBefore(src)]
+	}
+	return append(dst, src...), nil
+}
+
+// spacesAfter returns how many bytes of white space text starts with.
+func (t *unicodeTable) spacesAfter(text []byte) int {
+	n := 0
+	for n < len(text) {
+		r, size := utf8.DecodeRune(text[n:])
+		if t.of(r)&space == 0 {
+			break
+		}
+		n += size
+	}
+	return n
+}
+
+// spacesBefore returns how many bytes of white space text ends with.
+func (t *unicodeTable) spacesBefore(text []byte) int {
+	n := 0
+	for n < len(text) {
+		r, size := utf8.DecodeLastRune(text[:len(text)-n])
+		if t.of(r)&space == 0 {
+			break
+		}
+		n += size
+	}
+	return n
+}
+
+// prepend is Prepend: a string before every text that is not empty.
+type prepend string
+
+func (n prepend) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+	if len(src) == 0 {
+		return dst, nil
+	}
+	return append(append(dst, n...), src...), nil
+}
+
+// replace is Replace: content in place of every match of a pattern, from left to right.
+type replace struct {
+	// find returns where the first match in text lies, -1 when there is none. No match is empty.
+	find    func(text []byte) (from, to int)
+	content string
+}
+
+func parseReplace(o *component) (normalizer, error) {
+	n := replace{content: o.string("content")}
+	p := o.object("pattern")
+	pattern, isRegex := p.choice("String", "Regex")
+	o.adopt(p)
+	if o.err != nil {
+		return nil, o.err
+	}
+	if isRegex {
+		find, err := compilePattern(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %s.pattern: regular expression %q: %w", o.at, pattern, err)
+		}
+		n.find = find
+		return n, nil
+	}
+	if pattern == "" {
+		return nil, fmt.Errorf("tokenizer: %s.pattern: the empty string matches everywhere", o.at)
+	}
+	sought := []byte(pattern)
+	n.find = func(text []byte) (from, to int) {
+		from = bytes.Index(text, sought)
+		return from, from + len(sought)
+	}
+	return n, nil
+}
+
+func (n replace) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+	limit := len(dst) + growthLimit(len(src))
+	for len(dst) <= limit {
+		from, to := n.find(src)
+		if from < 0 {
+			return append(dst, src...), nil
+		}
+		dst = append(append(dst, src[:from]...), n.content...)
+		src = src[to:]
+	}
+	return nil, fmt.Errorf("normalizer Replace: %w", ErrGrowth)
+}

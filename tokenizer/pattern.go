@@ -1,0 +1,222 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// compilePattern compiles a regular expression of the reference, whose engine is Oniguruma with
+// Ruby's syntax, to a function that finds the first match.
+//
+// It accepts the part of the syntax on which Oniguruma and Go agree: literals, escapes of white
+// space and of punctuation, sets of characters and ranges, \s, \S, the dot, groups, alternatives,
+// and greedy or lazy repetition. Both take the leftmost match and, among those, the first by order
+// of alternatives. Everything else is an error, as is an expression that can match nothing at all:
+// such a match puts content between characters.
+func compilePattern(pattern string) (func(text []byte) (from, to int), error) {
+	t := patternTranslator{rest: pattern}
+	if err := t.translate(); err != nil {
+		return nil, err
+	}
+	re, err := regexp.Compile(t.out.String())
+	if err != nil {
+		return nil, err
+	}
+	if re.MatchString("") {
+		return nil, errors.New("it matches the empty string")
+	}
+	return func(text []byte) (from, to int) {
+		at := re.FindIndex(text)
+		if at == nil {
+			return -1, -1
+		}
+		return at[0], at[1]
+	}, nil
+}
+
+// spaceRanges are the code points of \s, for use inside brackets.
+const spaceRanges = `\x09-\x0D\x20\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}`
+
+// A patternTranslator rewrites an expression in Go's syntax.
+type patternTranslator struct {
+	rest string
+	out  strings.Builder
+}
+
+// next takes the next character; it is 0 at the end.
+func (t *patternTranslator) next() rune {
+	r, size := utf8.DecodeRuneInString(t.rest)
+	if size == 0 {
+		return 0
+	}
+	t.rest = t.rest[size:]
+	return r
+}
+
+func (t *patternTranslator) take(prefix string) bool {
+	rest, ok := strings.CutPrefix(t.rest, prefix)
+	t.rest = rest
+	return ok
+}
+
+func (t *patternTranslator) translate() error {
+	for t.rest != "" {
+		switch r := t.next(); r {
+		case '(':
+			if strings.HasPrefix(t.rest, "?") && !t.take("?:") {
+				return errors.New("only plain groups are supported")
+			}
+			t.out.WriteString("(?:")
+			continue
+		case '|', ')':
+			t.out.WriteRune(r)
+			if r == '|' {
+				continue
+			}
+		case '[':
+			if err := t.set(); err != nil {
+				return err
+			}
+		case '.':
+			t.out.WriteString(`[^\n]`)
+		case '\\':
+			if err := t.escape(); err != nil {
+				return err
+			}
+		case '^', '$', '*', '+', '?', '{', '}', ']':
+			return fmt.Errorf("%q is not supported here", r)
+		default:
+			t.out.WriteString(regexp.QuoteMeta(string(r)))
+		}
+		if err := t.repetition(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repetition takes what may follow a character, a set or a group: *, +, ?, {n}, {n,}, {n,m}, and a
+// question mark that makes it lazy.
+func (t *patternTranslator) repetition() error {
+	if t.rest == "" {
+		return nil
+	}
+	lazy := true
+	switch t.rest[0] {
+	case '*', '+', '?':
+		t.out.WriteRune(t.next())
+	case '{':
+		counts, _, closed := strings.Cut(t.rest[1:], "}")
+		low, high, isRange := strings.Cut(counts, ",")
+		if !closed || !isDigits(low) || isRange && high != "" && !isDigits(high) {
+			return errors.New("a brace does not start {n}, {n,} or {n,m}")
+		}
+		t.out.WriteString("{" + counts + "}")
+		t.rest = t.rest[len(counts)+2:]
+		lazy = isRange // in Ruby {n}? is an optional {n}
+	default:
+		return nil
+	}
+	if lazy && t.take("?") {
+		t.out.WriteByte('?')
+	}
+	if t.rest != "" && strings.IndexByte("*+?{", t.rest[0]) >= 0 {
+		return errors.New("repetition of a repetition is not supported")
+	}
+	return nil
+}
+
+func isDigits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// escape takes what follows a backslash outside brackets.
+func (t *patternTranslator) escape() error {
+	switch {
+	case t.take("s"):
+		t.out.WriteString("[" + spaceRanges + "]")
+	case t.take("S"):
+		t.out.WriteString("[^" + spaceRanges + "]")
+	default:
+		r, err := t.escaped()
+		if err != nil {
+			return err
+		}
+		t.out.WriteString(regexp.QuoteMeta(string(r)))
+	}
+	return nil
+}
+
+// escaped takes the rest of an escape that stands for one character.
+func (t *patternTranslator) escaped() (rune, error) {
+	r := t.next()
+	switch {
+	case r == 'n':
+		return '\n', nil
+	case r == 'r':
+		return '\r', nil
+	case r == 't':
+		return '\t', nil
+	case r == 'f':
+		return '\f', nil
+	case r >= '!' && r <= '~' && !isAlphanumeric(r):
+		return r, nil
+	}
+	return 0, fmt.Errorf("the escape \\%c is not supported", r)
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
+}
+
+// set takes a set of characters after its opening bracket.
+func (t *patternTranslator) set() error {
+	t.out.WriteByte('[')
+	if t.take("^") {
+		t.out.WriteByte('^')
+	}
+	for empty := true; ; empty = false {
+		if t.take("]") {
+			if empty {
+				return errors.New("a set of characters is empty")
+			}
+			t.out.WriteByte(']')
+			return nil
+		}
+		if t.take(`\s`) {
+			t.out.WriteString(spaceRanges)
+			continue
+		}
+		low, err := t.setMember()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&t.out, `\x{%X}`, low)
+		if t.take("-") {
+			high, err := t.setMember()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(&t.out, `-\x{%X}`, high)
+		}
+	}
+}
+
+// setMember takes one character inside brackets. A bracket or an ampersand would be the start of a
+// nested set or of an intersection, a hyphen is clear only in a range or escaped.
+func (t *patternTranslator) setMember() (rune, error) {
+	if t.rest == "" {
+		return 0, errors.New("a set of characters does not end")
+	}
+	switch r := t.next(); r {
+	case '\\':
+		return t.escaped()
+	case '[', ']', '&', '-', '^':
+		return 0, fmt.Errorf("%q is not supported inside brackets", r)
+	default:
+		return r, nil
+	}
+}

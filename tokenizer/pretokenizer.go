@@ -1,0 +1,131 @@
+package tokenizer
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// pieces are parts of a text, in order. A pre-tokenizer cuts them further.
+type pieces struct {
+	// text is what the spans count in. Nobody writes to it: a pre-tokenizer that rewrites a
+	// piece appends the new text, as append's result, and points the piece there.
+	text  []byte
+	spans []span
+	next  []span // where a pre-tokenizer collects; it then swaps spans and next
+}
+
+// A span is text[from:to]; it is never empty.
+type span struct{ from, to int }
+
+// A preTokenizer cuts pieces into smaller ones. A Sequence is a []preTokenizer; it has no type of
+// its own.
+type preTokenizer interface {
+	preTokenize(p *pieces)
+}
+
+// parsePreTokenizer reads a pre_tokenizer section, null for none, as the steps it consists of.
+func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error) {
+	o, err := readComponent(at, raw, depth)
+	if o == nil {
+		return nil, err
+	}
+	c := cutter{unicode: unicodeTables()}
+	switch o.kind {
+	case "Sequence":
+		var steps []preTokenizer
+		for i, raw := range o.list("pretokenizers") {
+			inner, err := parsePreTokenizer(fmt.Sprintf("%s.pretokenizers[%d]", at, i), raw, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, inner...)
+		}
+		return steps, o.close()
+	case "BertPreTokenizer":
+		c = bertCutter(c.unicode)
+	case "Whitespace": // runs of \w and of what is neither \w nor white space
+		c.drop, c.apart = space, word
+	case "WhitespaceSplit":
+		c.drop = space
+	case "Punctuation":
+		err = c.behave(punctuation, o.optionalString("behavior", "Isolated"))
+	case "Digits":
+		if o.bool("individual_digits") {
+			err = c.behave(numeric, "Isolated")
+		} else {
+			err = c.behave(numeric, "Contiguous")
+		}
+	default:
+		return nil, o.unknownKind()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", at, err)
+	}
+	if err := o.close(); err != nil {
+		return nil, err
+	}
+	return []preTokenizer{c}, nil
+}
+
+// bertCutter is BertPreTokenizer: words end at white space, which goes, and every punctuation
+// character is a piece of its own.
+func bertCutter(t *unicodeTable) cutter {
+	return cutter{drop: space, before: punctuation, after: punctuation, unicode: t}
+}
+
+// A cutter cuts at characters that have certain properties. Drop and apart are at most one property
+// each.
+type cutter struct {
+	drop    property // such characters are in no piece
+	before  property // a piece starts at such a character
+	after   property // a piece ends after such a character
+	apart   property // a piece has either only such characters or none
+	unicode *unicodeTable
+}
+
+// behave sets the cutter to treat characters with property p as the reference's
+// SplitDelimiterBehavior of that name says.
+func (c *cutter) behave(p property, behavior string) error {
+	switch behavior {
+	case "Removed":
+		c.drop = p
+	case "Isolated":
+		c.before, c.after = p, p
+	case "MergedWithPrevious":
+		c.after = p
+	case "MergedWithNext":
+		c.before = p
+	case "Contiguous":
+		c.apart = p
+	default:
+		return fmt.Errorf("unknown behavior %q", behavior)
+	}
+	return nil
+}
+
+func (c cutter) preTokenize(p *pieces) {
+	next := p.next[:0]
+	differ := c.drop | c.apart
+	for _, s := range p.spans {
+		start, last := s.from, property(0)
+		for i := s.from; i < s.to; {
+			r, size := rune(p.text[i]), 1
+			if r >= utf8.RuneSelf {
+				r, size = utf8.DecodeRune(p.text[i:s.to])
+			}
+			q := c.unicode.of(r)
+			if i > start && (q&c.before|last&c.after|(q^last)&differ) != 0 {
+				if last&c.drop == 0 {
+					next = append(next, span{start, i})
+				}
+				start = i
+			}
+			last = q
+			i += size
+		}
+		if last&c.drop == 0 {
+			next = append(next, span{start, s.to})
+		}
+	}
+	p.spans, p.next = next, p.spans
+}

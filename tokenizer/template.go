@@ -1,0 +1,130 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// A template is TemplateProcessing: it writes down where texts and special tokens go, and their
+// type ids.
+type template struct {
+	single, pair []templatePiece
+}
+
+// A templatePiece is one of the texts, or special tokens, usually one.
+type templatePiece struct {
+	text   int // 0: the first text, 1: the second, -1: special tokens
+	ids    []int32
+	typeID int32
+}
+
+// parseTemplate reads a post-processor of that type.
+func parseTemplate(o *component) (postProcessor, error) {
+	special := make(map[string][]int32)
+	tokens := o.object("special_tokens")
+	for _, name := range tokens.names() {
+		t := tokens.object(name)
+		if id := t.string("id"); t.err == nil && id != name {
+			t.fail("id", fmt.Sprintf("is %q, not its own name", id), nil)
+		}
+		ids := t.ids("ids")
+		if texts := t.strings("tokens"); t.err == nil && len(texts) != len(ids) {
+			t.fail("tokens", fmt.Sprintf("are %d for %d ids", len(texts), len(ids)), nil)
+		}
+		special[name] = ids
+		tokens.adopt(t)
+	}
+	o.adopt(tokens)
+	t := template{
+		single: readTemplate(o, "single", special),
+		pair:   readTemplate(o, "pair", special),
+	}
+	return t, o.err
+}
+
+func readTemplate(o *component, name string, special map[string][]int32) []templatePiece {
+	var pieces []templatePiece
+	for i, raw := range o.list(name) {
+		p, err := readPiece(fmt.Sprintf("%s.%s[%d]", o.at, name, i), raw, special)
+		if err != nil {
+			if o.err == nil {
+				o.err = err
+			}
+			return nil
+		}
+		pieces = append(pieces, p)
+	}
+	return pieces
+}
+
+func readPiece(at string, raw json.RawMessage, special map[string][]int32) (templatePiece, error) {
+	o, err := readObject(at, raw)
+	if err != nil {
+		return templatePiece{}, err
+	}
+	var p templatePiece
+	kind := "SpecialToken"
+	if o.has("Sequence") {
+		kind = "Sequence"
+	}
+	body := o.object(kind)
+	id := body.string("id")
+	p.typeID = int32(body.count("type_id"))
+	if kind == "SpecialToken" {
+		ids, ok := special[id]
+		if !ok && body.err == nil {
+			body.fail("id", fmt.Sprintf("%q is not among the special tokens", id), nil)
+		}
+		p.text, p.ids = -1, ids
+	} else if id == "B" {
+		p.text = 1
+	} else if id != "A" && body.err == nil {
+		body.fail("id", fmt.Sprintf("%q is neither A nor B", id), nil)
+	}
+	o.adopt(body)
+	return p, o.close()
+}
+
+func (t template) process(texts []assembly, special bool) ([]assembly, error) {
+	pieces := t.single
+	switch len(texts) {
+	case 1:
+	case 2:
+		pieces = t.pair
+	default:
+		return nil, fmt.Errorf("TemplateProcessing: 1 or 2 texts are expected, not %d", len(texts))
+	}
+	var out []assembly
+	for _, piece := range pieces {
+		var parts []part
+		switch {
+		case piece.text >= len(texts):
+			return nil, fmt.Errorf("TemplateProcessing: the template for one text uses two")
+		case piece.text >= 0:
+			for _, q := range texts[piece.text].parts {
+				q.typeID = piece.typeID
+				parts = append(parts, q)
+			}
+		case !special:
+			continue
+		default:
+			for _, id := range piece.ids {
+				parts = append(parts, part{text: -1, id: id, typeID: piece.typeID, masked: true})
+			}
+		}
+		out = append(out, assembly{parts: parts})
+	}
+	return out, nil
+}
+
+func (t template) added(pair bool) int {
+	pieces := t.single
+	if pair {
+		pieces = t.pair
+	}
+	n := 0
+	for _, p := range pieces {
+		n += len(p.ids)
+	}
+	return n
+}

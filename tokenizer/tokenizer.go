@@ -1,0 +1,315 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// A Tokenizer turns texts into token ids. It is immutable: any number of goroutines may use one.
+type Tokenizer struct {
+	given      *addedTokens // sought in the text as it is given; nil: none
+	normalized *addedTokens // sought in the normalized text; nil: none
+	normalizer []normalizer
+	pre        []preTokenizer
+	model      model
+	assemblies [2][2]assembly // by whether there is a pair, and whether special tokens are added
+	size       int
+
+	fast    *fastPath // nil: the pipeline has none
+	scratch sync.Pool // of *scratch
+}
+
+// Options say how Encode treats a text. The zero value adds no special tokens and truncates nothing.
+// Truncation and padding that a tokenizer.json asks for are not applied: that is the caller's part.
+type Options struct {
+	MaxTokens        int        // most tokens of an encoding, special ones included; 0: any number
+	Truncation       Truncation // which text of a pair loses tokens
+	Direction        Direction  // at which end
+	AddSpecialTokens bool       // whether the post-processor's special tokens are added
+}
+
+// An Encoding is a tokenized text, or a pair of them, as a model takes it.
+type Encoding struct {
+	IDs     []int32 // token ids
+	TypeIDs []int32 // which text a token belongs to, as the post-processor numbers them
+	Special []bool  // whether the post-processor added the token; one that stood in the text is not
+	Dropped int     // how many tokens truncation took away
+}
+
+// Open reads the tokenizer of a Hugging Face folder: tokenizer.json, or if there is none vocab.txt
+// with the settings of tokenizer_config.json.
+func Open(dir string) (*Tokenizer, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return openVocabulary(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	t, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(dir, "tokenizer.json"))
+	}
+	return t, nil
+}
+
+// Parse reads a tokenizer.json.
+func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
+	if err := checkText(tokenizerJSON); err != nil {
+		return nil, fmt.Errorf("tokenizer: tokenizer.json: %w", err)
+	}
+	o, err := readObject("tokenizer.json", tokenizerJSON)
+	if err != nil {
+		return nil, err
+	}
+	if version := o.optionalString("version", "1.0"); o.err == nil && version != "1.0" {
+		o.fail("version", fmt.Sprintf("is %q; only 1.0 is supported", version), nil)
+	}
+	// These say nothing about how a text becomes ids.
+	for _, name := range []string{"truncation", "padding", "decoder"} {
+		delete(o.fields, name)
+	}
+	section := func(name string) json.RawMessage {
+		raw := o.fields[name]
+		delete(o.fields, name)
+		return raw
+	}
+	added := section("added_tokens")
+	normalizerRaw, preRaw, postRaw := section("normalizer"), section("pre_tokenizer"), section("post_processor")
+	modelRaw := o.take("model")
+	if err := o.close(); err != nil {
+		return nil, err
+	}
+
+	m, err := parseModel(modelRaw)
+	if err != nil {
+		return nil, err
+	}
+	var c components
+	c.model = m
+	if c.tokens, err = parseAddedTokens(added, m); err != nil {
+		return nil, err
+	}
+	if c.normalizer, err = parseNormalizer("normalizer", normalizerRaw, 0); err != nil {
+		return nil, err
+	}
+	if c.pre, err = parsePreTokenizer("pre_tokenizer", preRaw, 0); err != nil {
+		return nil, err
+	}
+	if c.post, err = parsePostProcessor("post_processor", postRaw, 0); err != nil {
+		return nil, err
+	}
+	return newTokenizer(c)
+}
+
+// components are what a tokenizer is made of.
+type components struct {
+	tokens     []addedToken // special ones first
+	normalizer []normalizer
+	pre        []preTokenizer
+	model      model
+	post       postProcessor // nil: none
+}
+
+func newTokenizer(c components) (*Tokenizer, error) {
+	t := &Tokenizer{normalizer: c.normalizer, pre: c.pre, model: c.model}
+	t.scratch.New = func() any { return new(scratch) }
+	var err error
+	if t.given, err = newAddedTokens(c.tokens, false, nil); err != nil {
+		return nil, err
+	}
+	if t.normalized, err = newAddedTokens(c.tokens, true, c.normalizer); err != nil {
+		return nil, err
+	}
+	largest := c.model.maxID()
+	for _, a := range c.tokens {
+		largest = max(largest, a.id)
+	}
+	for pair := range 2 {
+		for special := range 2 {
+			a, err := newAssembly(c.post, pair == 1, special == 1)
+			if err != nil {
+				return nil, fmt.Errorf("tokenizer: post_processor: %w", err)
+			}
+			for _, p := range a.parts {
+				largest = max(largest, p.id)
+			}
+			t.assemblies[pair][special] = a
+		}
+	}
+	t.size = int(largest) + 1
+	t.fast = newFastPath(t)
+	return t, nil
+}
+
+// Size returns one more than the largest id that an encoding may hold: how many rows a model's
+// embedding table needs.
+func (t *Tokenizer) Size() int { return t.size }
+
+// Encode tokenizes text and, if pair is not nil, a second text that belongs to it. Its error, if
+// any, is about the options or the text, and wraps ErrTruncation or ErrGrowth where those apply.
+func (t *Tokenizer) Encode(text string, pair *string, o Options) (Encoding, error) {
+	var e Encoding
+	err := t.AppendEncode(&e, text, pair, o)
+	return e, err
+}
+
+// AppendEncode is Encode that appends to e, which may hold earlier encodings, and adds to e.Dropped.
+// It reuses e's memory. After an error e is as it was.
+func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Options) error {
+	if o.MaxTokens < 0 || o.Truncation > OnlySecond || o.Direction > Left {
+		return fmt.Errorf("tokenizer: options %+v are out of range", o)
+	}
+	a := &t.assemblies[bit(pair != nil)][bit(o.AddSpecialTokens)]
+	budget := -1
+	if o.MaxTokens > 0 {
+		if budget = o.MaxTokens - a.added; budget < 0 {
+			return fmt.Errorf("tokenizer: %w to %d tokens: %d are special tokens", ErrTruncation, o.MaxTokens, a.added)
+		}
+	}
+
+	s := t.scratch.Get().(*scratch)
+	defer func() {
+		if s.bytes() <= retainedBytes {
+			t.scratch.Put(s)
+		}
+	}()
+	if err := t.encodeText(s, &s.first, text, budget, o.Direction); err != nil {
+		return err
+	}
+	first, second := s.first.total, -1
+	if pair != nil {
+		if err := t.encodeText(s, &s.second, *pair, budget, o.Direction); err != nil {
+			return err
+		}
+		second = s.second.total
+	}
+	total := first + max(second, 0)
+	if budget >= 0 {
+		var err error
+		if first, second, err = o.Truncation.truncated(first, second, budget); err != nil {
+			return fmt.Errorf("tokenizer: to %d tokens: %w", o.MaxTokens, err)
+		}
+	}
+	e.Dropped += total - first - max(second, 0)
+	texts := [2][]int32{s.first.cut(first)}
+	if pair != nil {
+		texts[1] = s.second.cut(second)
+	}
+	e.assemble(a, texts)
+	return nil
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// assemble appends the tokens of texts and special tokens as a says.
+func (e *Encoding) assemble(a *assembly, texts [2][]int32) {
+	n := a.added + len(texts[0]) + len(texts[1])
+	e.IDs = slices.Grow(e.IDs, n)
+	e.TypeIDs = slices.Grow(e.TypeIDs, n)
+	e.Special = slices.Grow(e.Special, n)
+	for _, p := range a.parts {
+		one := [1]int32{p.id}
+		ids := one[:]
+		if p.text >= 0 {
+			ids = texts[p.text]
+		}
+		e.IDs = append(e.IDs, ids...)
+		for range ids {
+			e.TypeIDs = append(e.TypeIDs, p.typeID)
+			e.Special = append(e.Special, p.masked)
+		}
+	}
+}
+
+// encodeText collects the ids of one text in out.
+func (t *Tokenizer) encodeText(s *scratch, out *kept, text string, budget int, d Direction) error {
+	out.reset(budget, d == Left)
+	s.out = out
+	// The bytes are only read.
+	b := unsafe.Slice(unsafe.StringData(text), len(text))
+	if !utf8.Valid(b) {
+		s.text = appendMended(s.text[:0], b)
+		b = s.text
+	}
+	if t.given == nil {
+		return t.encodeGiven(s, b)
+	}
+	scan := addedScan{tokens: t.given, text: b}
+	for {
+		part, id, ok := scan.next()
+		switch {
+		case !ok:
+			return nil
+		case id >= 0:
+			out.add(id)
+		default:
+			if err := t.encodeGiven(s, part); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// encodeGiven collects the ids of text as it is given, without tokens that are sought in it.
+func (t *Tokenizer) encodeGiven(s *scratch, text []byte) error {
+	if t.fast != nil {
+		return t.fast.encode(t, s, text)
+	}
+	return t.encodeStages(s, text)
+}
+
+// encodeStages takes text through normalizers, added tokens, pre-tokenizers and model one stage
+// after another.
+func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
+	normal, err := s.normalize(t.normalizer, text)
+	if err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	if t.normalized == nil {
+		t.encodeNormal(s, normal)
+		return nil
+	}
+	scan := addedScan{tokens: t.normalized, text: normal}
+	for {
+		part, id, ok := scan.next()
+		switch {
+		case !ok:
+			return nil
+		case id >= 0:
+			s.out.add(id)
+		default:
+			t.encodeNormal(s, part)
+		}
+	}
+}
+
+// encodeNormal collects the ids of normalized text without added tokens.
+func (t *Tokenizer) encodeNormal(s *scratch, text []byte) {
+	if len(text) == 0 {
+		return
+	}
+	p := &s.pieces
+	p.text = text[:len(text):len(text)]
+	p.spans = append(p.spans[:0], span{0, len(text)})
+	for _, step := range t.pre {
+		step.preTokenize(p)
+	}
+	for _, piece := range p.spans {
+		t.model.encode(s, p.text[piece.from:piece.to])
+	}
+	p.text = nil
+}

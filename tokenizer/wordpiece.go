@@ -1,0 +1,105 @@
+package tokenizer
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// A wordPiece cuts a word into the tokens of a vocabulary: the longest that the word starts with,
+// then the longest continuing token that the rest starts with, and so on. A word that cannot be cut
+// so, or is too long, becomes one unknown token. Continuing tokens carry a prefix ("##") in the
+// vocabulary, so they lie below one node of its trie.
+type wordPiece struct {
+	tokens   *trie
+	count    int
+	largest  int32
+	unknown  int32
+	maxChars int // longer words, in code points, are unknown
+
+	// rest is the trie's node for the prefix of continuing tokens, -1 if there are none.
+	rest int32
+}
+
+// parseWordPiece reads a model section of that type.
+func parseWordPiece(o *object) (model, error) {
+	unknown := o.string("unk_token")
+	prefix := o.string("continuing_subword_prefix")
+	maxChars := o.count("max_input_chars_per_word")
+	v := o.vocabulary("vocab")
+	if err := o.close(); err != nil {
+		return nil, err
+	}
+	m, err := newWordPiece(v, unknown, prefix, maxChars)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: model: %w", err)
+	}
+	return m, nil
+}
+
+func newWordPiece(v vocabulary, unknown, prefix string, maxChars int) (*wordPiece, error) {
+	id, ok := v[unknown]
+	if !ok {
+		return nil, fmt.Errorf("the unknown token %q is not in the vocabulary", unknown)
+	}
+	entries := make([]trieEntry, 0, len(v))
+	for token, id := range v {
+		entries = append(entries, trieEntry{token, int32(id)})
+	}
+	m := &wordPiece{
+		tokens:   newTrie(entries),
+		count:    len(v),
+		largest:  v.maxID(),
+		unknown:  int32(id),
+		maxChars: maxChars,
+		rest:     -1,
+	}
+	if n, ok := m.tokens.walk(trieRoot, prefix); ok {
+		m.rest = n
+	}
+	return m, nil
+}
+
+func (m *wordPiece) id(token string) int32 { return m.tokens.get(token) }
+func (m *wordPiece) size() int             { return m.count }
+func (m *wordPiece) maxID() int32          { return m.largest }
+
+func (m *wordPiece) encode(s *scratch, word []byte) {
+	if len(word) > m.maxChars && utf8.RuneCount(word) > m.maxChars {
+		s.out.add(m.unknown)
+		return
+	}
+	ids := s.ids[:0]
+	// Tokens and words are UTF-8, so a token never ends inside a code point of the word.
+	for node := trieRoot; len(word) > 0; node = m.rest {
+		id, length := int32(-1), 0
+		if node >= 0 {
+			id, length = m.longest(node, word)
+		}
+		if id < 0 {
+			s.out.add(m.unknown)
+			return
+		}
+		ids = append(ids, id)
+		word = word[length:]
+	}
+	for _, id := range ids {
+		s.out.add(id)
+	}
+	s.ids = ids
+}
+
+// longest returns the id and the length of the longest token, at least a byte, that word starts
+// with below node; -1 if there is none.
+func (m *wordPiece) longest(node int32, word []byte) (id int32, length int) {
+	id = -1
+	for i, b := range word {
+		var ok bool
+		if node, ok = m.tokens.child(node, b); !ok {
+			break
+		}
+		if v := m.tokens.value(node); v >= 0 {
+			id, length = v, i+1
+		}
+	}
+	return id, length
+}
