@@ -104,3 +104,6 @@ func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned,
 	}
 	return t, nil
 }
+
+// Kept returns how many values the tile stores.
+func (t *Tile) Kept() int { return t.kept }

@@ -1,0 +1,107 @@
+// Command serve is the kenserve binary: it serves classifiers as deltas of one
+// base, and makes, inspects and applies those deltas. It only wires packages
+// together; run it with --help for its commands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// commands is the command line.
+type commands struct {
+	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve the tasks of a store over HTTP (the default command)."`
+	Prune    pruneCmd    `cmd:"" help:"Make a delta from a base and a checkpoint that was tuned from it."`
+	Inspect  inspectCmd  `cmd:"" help:"Show what a delta holds and where it comes from."`
+	Verify   verifyCmd   `cmd:"" help:"Check a delta in every detail against its base."`
+	Export   exportCmd   `cmd:"" help:"Write base and delta as a full Hugging Face checkpoint in float32."`
+	Eval     evalCmd     `cmd:"" help:"Score a delta on labelled texts: accuracy, macro F1, a table by class."`
+	Classify classifyCmd `cmd:"" help:"Classify texts, one a line, into JSON lines."`
+	Tokenize tokenizeCmd `cmd:"" help:"Turn texts, one a line, into JSON lines of token ids."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
+}
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(status)
+}
+
+// exit is panicked by kong after --help and caught by run.
+type exit int
+
+// run executes one command line and returns its exit status.
+func run(ctx context.Context, args []string, s streams) (status int) {
+	defer func() {
+		if r := recover(); r != nil {
+			code, ok := r.(exit)
+			if !ok {
+				panic(r)
+			}
+			status = int(code)
+		}
+	}()
+	var c commands
+	parser, err := kong.New(&c,
+		kong.Name("kenserve"),
+		kong.Description("One pre-trained base in memory, every classifier a sparse delta of it."),
+		kong.UsageOnError(),
+		kong.DefaultEnvars("KENSERVE"),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil { // the command line itself is wrong: a programming error
+		panic(err)
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(s.err, "kenserve: %v\n", err)
+		var parse *kong.ParseError
+		if errors.As(err, &parse) && parse.Context != nil && parse.Context.Command() != "" {
+			fmt.Fprintf(s.err, "Run \"kenserve %s --help\" for its flags.\n", parse.Context.Selected().Name)
+		} else {
+			fmt.Fprintln(s.err, "Run \"kenserve --help\" for the commands.")
+		}
+		return exitUsage
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	command.Bind(s)
+	switch err := command.Run(); {
+	case err == nil:
+		return exitDone
+	case errors.As(err, new(usageError)):
+		fmt.Fprintf(s.err, "kenserve: %v\n", err)
+		return exitUsage
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		fmt.Fprintln(s.err, "kenserve: interrupted")
+		return exitFailed
+	default:
+		fmt.Fprintf(s.err, "kenserve: %v\n", err)
+		return exitFailed
+	}
+}
+
+// usageError is a command line that parses but makes no sense.
+type usageError struct{ error }

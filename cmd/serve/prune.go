@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"kenserve/delta"
+	"kenserve/ken"
+	"kenserve/models"
+	"kenserve/models/families"
+	"kenserve/runtime"
+	"kenserve/safetensors"
+)
+
+type pruneCmd struct {
+	Base    string  `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Tuned   string  `required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it."`
+	Out     string  `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
+	Select  string  `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
+	K       int     `placeholder:"N" xor:"keep" help:"Values to keep of each row."`
+	Keep    float64 `placeholder:"F" xor:"keep" help:"Share of each row to keep, above 0 and at most 1 (default 0.5)."`
+	Scope   string  `default:"all" enum:"all,attention" help:"Tensors to keep values of, ${enum}: everything, or the encoder's layers."`
+	Values  string  `default:"f32" enum:"f32,int8,sign" help:"Coding of kept values: ${enum}."`
+	Seed    uint64  `default:"1" help:"Seed of the selection random."`
+	Workers int     `placeholder:"N" help:"Cores to use (default: all)."`
+	Report  string  `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
+	Notes   string  `placeholder:"TEXT" help:"Free text to put into the delta."`
+}
+
+func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
+	options := ken.Options{
+		Selection: ken.Selection(c.Select), K: c.K, Keep: c.Keep, Scope: ken.Scope(c.Scope),
+		Coding: delta.Coding(c.Values), Seed: c.Seed, Workers: c.Workers, Masks: c.Report != "",
+	}
+	if c.K == 0 && c.Keep == 0 {
+		options.Keep = 0.5
+	}
+	if err := options.Validate(); err != nil {
+		return usageError{err}
+	}
+	if _, ok := delta.TaskName(c.Out); !ok {
+		return usageError{fmt.Errorf("prune: %s: a delta is called NAME%s, with a name of letters, digits, dots, underscores and hyphens", c.Out, delta.Extension)}
+	}
+	base, err := safetensors.OpenCheckpoint(c.Base)
+	if err != nil {
+		return fmt.Errorf("prune: open base: %w", err)
+	}
+	defer base.Close()
+	tuned, err := safetensors.OpenCheckpoint(c.Tuned)
+	if err != nil {
+		return fmt.Errorf("prune: open tuned checkpoint: %w", err)
+	}
+	defer tuned.Close()
+	pair, err := ken.Match(base, tuned)
+	if err != nil {
+		return err
+	}
+	info := delta.Info{
+		BaseSHA256: delta.Fingerprint(base), BaseName: folderName(c.Base),
+		Selection: c.Select, K: options.K, Keep: options.Keep, Scope: c.Scope, Coding: options.Coding,
+		BasePrefix: pair.BasePrefix, TunedPrefix: pair.TunedPrefix, Absent: pair.Absent,
+		Producer: "kenserve " + version(), SourceName: folderName(c.Tuned), SourceSHA256: delta.Fingerprint(tuned), Notes: c.Notes,
+	}
+	config, err := describeTask(c.Tuned, &info)
+	if err != nil {
+		return err
+	}
+	if config == nil {
+		fmt.Fprintf(s.err, "prune: %s has no %s: the delta will have no labels and can be exported but not served\n", c.Tuned, models.ConfigFile)
+	} else if arch, err := families.New(config); err == nil {
+		options.Table = runtime.TableNames(arch)
+	} else if errors.Is(err, families.ErrUnknown) {
+		fmt.Fprintf(s.err, "prune: %v: the delta can be made and exported but not served\n", err)
+	} else {
+		return err
+	}
+
+	w, err := delta.Create(c.Out)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	bar := newProgress(s.err, "pruning rows", pair.Rows(options))
+	options.Progress = bar.add
+	start := time.Now()
+	report, err := ken.Prune(ctx, pair, w, options)
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	if err := w.Finish(info); err != nil {
+		return err
+	}
+	if c.Report != "" {
+		text, err := json.MarshalIndent(report, "", " ")
+		if err != nil {
+			return fmt.Errorf("prune: write report: %w", err)
+		}
+		if err := os.WriteFile(c.Report, append(text, '\n'), 0o644); err != nil {
+			return fmt.Errorf("prune: write report: %w", err)
+		}
+	}
+	return c.summarize(s, pair, report, time.Since(start))
+}
+
+// summarize prints what the delta costs.
+func (c *pruneCmd) summarize(s streams, pair *ken.Pair, report *ken.Report, took time.Duration) error {
+	file, err := os.Stat(c.Out)
+	if err != nil {
+		return fmt.Errorf("prune: %w", err)
+	}
+	total, stored := 0, 0
+	for _, name := range pair.Tuned.Names() {
+		t, _ := pair.Tuned.Tensor(name)
+		total += t.Len()
+	}
+	for _, t := range report.Tensors {
+		stored += t.Stored
+	}
+	_, err = fmt.Fprintf(s.out, "%s: %s, %.1f%% of the full float32 checkpoint; %d of %d weights differ from the base (%.1f%%); selected in %.2f s\n",
+		c.Out, size(file.Size()), 100*float64(file.Size())/float64(4*total), stored, total, 100*float64(stored)/float64(total), took.Seconds())
+	return err
+}
+
+// describeTask puts what the tuned model's config.json says of the task into
+// info. It returns nil if there is none.
+func describeTask(dir string, info *delta.Info) (*models.Config, error) {
+	text, err := os.ReadFile(filepath.Join(dir, models.ConfigFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prune: read configuration: %w", err)
+	}
+	config, err := models.ParseConfig(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := config.CheckClassifier(); err != nil {
+		return nil, err
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, fmt.Errorf("prune: read configuration: %w", err)
+	}
+	info.Config = compact.String()
+	if len(config.Architectures) > 0 {
+		info.Architecture = config.Architectures[0]
+	}
+	info.Labels, info.ProblemType = config.Labels, string(config.Problem)
+	return config, nil
+}
+
+// folderName returns the last component of a folder's path.
+func folderName(dir string) string {
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	return filepath.Base(dir)
+}
+
+// size writes bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.2f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d B", n)
+}

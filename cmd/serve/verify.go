@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"kenserve/delta"
+	"kenserve/runtime"
+)
+
+type verifyCmd struct {
+	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
+	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+}
+
+// Run checks the file by itself and against the base, and then loads the task
+// and classifies a text with it, which is all that serving does.
+func (c *verifyCmd) Run(ctx context.Context, s streams) error {
+	e, task, err := openTask(ctx, c.File, c.Base)
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	d, err := delta.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Check(e.Base().Checkpoint, e.Base().Fingerprint); err != nil {
+		return err
+	}
+	if _, err := e.Classify(ctx, task, []runtime.Input{{Text: "verify"}}, runtime.Options{Truncate: true}); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s\n", c.File, size(d.Size), len(d.Labels), e.Base().Name)
+	return err
+}
+
+// openTask opens an engine with one task, the delta in file.
+func openTask(ctx context.Context, file, base string) (*runtime.Engine, string, error) {
+	task, ok := delta.TaskName(file)
+	if !ok {
+		task = "task" // a delta may be looked at under any name
+	}
+	e, err := runtime.Open(ctx, runtime.Config{
+		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Budget: math.MaxInt64, Log: quiet(),
+	})
+	return e, task, err
+}

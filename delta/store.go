@@ -1,0 +1,96 @@
+package delta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+)
+
+// Extension ends the name of a delta file. A task is served under its file's
+// name without it.
+const Extension = ".ken"
+
+// ErrNotFound means that a store has no task of that name.
+var ErrNotFound = errors.New("no such delta")
+
+// Store is where delta files live.
+type Store interface {
+	// Names lists the tasks, sorted.
+	Names(ctx context.Context) ([]string, error)
+	// Open opens the task's delta as [Open] does; a task that is not there is
+	// ErrNotFound.
+	Open(ctx context.Context, task string) (*Delta, error)
+}
+
+var taskName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// ValidTask reports whether name can be a task's: 1 to 128 letters, digits,
+// dots, underscores and hyphens, the first a letter or digit. Such a name
+// cannot lead out of a store.
+func ValidTask(name string) bool { return taskName.MatchString(name) }
+
+// TaskName returns the task that the delta file at path is served as, and
+// whether it can be served at all.
+func TaskName(path string) (string, bool) {
+	name, ok := strings.CutSuffix(filepath.Base(path), Extension)
+	return name, ok && ValidTask(name)
+}
+
+// Folder is a store in a directory: one file NAME.ken a task. Other files are
+// not its business.
+type Folder string
+
+// Names implements Store.
+func (f Folder) Names(context.Context) ([]string, error) {
+	files, err := os.ReadDir(string(f))
+	if err != nil {
+		return nil, fmt.Errorf("delta: list store: %w", err)
+	}
+	var names []string
+	for _, file := range files {
+		if name, ok := TaskName(file.Name()); ok && !file.IsDir() {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// Open implements Store.
+func (f Folder) Open(_ context.Context, task string) (*Delta, error) {
+	if !ValidTask(task) {
+		return nil, fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
+	}
+	return openTask(task, filepath.Join(string(f), task+Extension))
+}
+
+// Single is a store of one task, the delta file at Path.
+type Single struct {
+	Task string
+	Path string
+}
+
+// Names implements Store.
+func (s Single) Names(context.Context) ([]string, error) { return []string{s.Task}, nil }
+
+// Open implements Store.
+func (s Single) Open(_ context.Context, task string) (*Delta, error) {
+	if task != s.Task {
+		return nil, fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
+	}
+	return openTask(task, s.Path)
+}
+
+func openTask(task, path string) (*Delta, error) {
+	d, err := Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
+	}
+	return d, err
+}

@@ -1,0 +1,142 @@
+package ken
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"kenserve/delta"
+	"kenserve/safetensors"
+)
+
+// Pair is a base and a checkpoint tuned from it, with their tensors matched by
+// name and shape. Nothing about it depends on the architecture.
+type Pair struct {
+	Base, Tuned delta.Tensors
+
+	// Prefixes relate the names: the tuned checkpoint calls a tensor
+	// TunedPrefix + the base's name without BasePrefix ("bert." is on one side
+	// only in most Hugging Face models).
+	BasePrefix, TunedPrefix string
+
+	Shared []string // names in the base of the tensors that both have, sorted
+	Head   []string // names in the tuned checkpoint of those the base lacks, sorted
+	Absent []string // names in the base of those the tuned checkpoint lacks, sorted
+}
+
+// Match pairs a tuned checkpoint with its base. Of the ways in which a prefix
+// can relate the two sets of names it takes the one that matches most tensors.
+// A tensor that both have must have the same shape in both, and tensors other
+// than floats must be equal.
+func Match(base, tuned delta.Tensors) (*Pair, error) {
+	p := &Pair{Base: base, Tuned: tuned}
+	most := 0
+	for _, prefixes := range candidates(base, tuned) {
+		n := 0
+		for _, name := range base.Names() {
+			if other, ok := rename(name, prefixes[0], prefixes[1]); ok {
+				if _, ok := tuned.Tensor(other); ok {
+					n++
+				}
+			}
+		}
+		if n > most {
+			most = n
+			p.BasePrefix, p.TunedPrefix = prefixes[0], prefixes[1]
+		}
+	}
+	if most == 0 {
+		return nil, fmt.Errorf("ken: match checkpoints: base and tuned have no tensor in common: was this checkpoint tuned from this base?")
+	}
+	matched := map[string]bool{}
+	for _, name := range base.Names() {
+		b, _ := base.Tensor(name)
+		other, ok := rename(name, p.BasePrefix, p.TunedPrefix)
+		var t *safetensors.Tensor
+		if ok {
+			t, ok = tuned.Tensor(other)
+		}
+		if !ok {
+			p.Absent = append(p.Absent, name)
+			continue
+		}
+		matched[other] = true
+		if !slices.Equal(b.Shape, t.Shape) {
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s: the base's shape is %v, the tuned one's %v", name, b.Shape, t.Shape)
+		}
+		if b.DType.Float() && t.DType.Float() {
+			p.Shared = append(p.Shared, name)
+			continue
+		}
+		if b.DType != t.DType || !bytes.Equal(b.Data, t.Data) {
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s: %s in the base and %s in the tuned checkpoint differ, and only F32, F16 and BF16 can be pruned", name, b.DType, t.DType)
+		}
+	}
+	for _, name := range tuned.Names() {
+		if !matched[name] {
+			p.Head = append(p.Head, name)
+		}
+	}
+	sort.Strings(p.Shared)
+	sort.Strings(p.Head)
+	sort.Strings(p.Absent)
+	return p, nil
+}
+
+// candidates lists pairs of prefixes, of the base's and the tuned checkpoint's
+// names: none, and the first component of any name on either side.
+func candidates(base, tuned delta.Tensors) [][2]string {
+	out := [][2]string{{"", ""}}
+	baseFirst, tunedFirst := firstComponents(base), firstComponents(tuned)
+	for _, t := range tunedFirst {
+		out = append(out, [2]string{"", t})
+	}
+	for _, b := range baseFirst {
+		out = append(out, [2]string{b, ""})
+	}
+	for _, b := range baseFirst {
+		for _, t := range tunedFirst {
+			if b != t {
+				out = append(out, [2]string{b, t})
+			}
+		}
+	}
+	return out
+}
+
+// maxPrefixes bounds the search for files with thousands of first components.
+const maxPrefixes = 16
+
+func firstComponents(c delta.Tensors) []string {
+	seen := map[string]int{}
+	for _, name := range c.Names() {
+		if i := strings.IndexByte(name, '.'); i >= 0 {
+			seen[name[:i+1]]++
+		}
+	}
+	out := make([]string, 0, len(seen))
+	for first := range seen {
+		out = append(out, first)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if seen[out[i]] != seen[out[j]] {
+			return seen[out[i]] > seen[out[j]]
+		}
+		return out[i] < out[j]
+	})
+	return out[:min(len(out), maxPrefixes)]
+}
+
+func rename(name, from, to string) (string, bool) {
+	rest, ok := strings.CutPrefix(name, from)
+	return to + rest, ok
+}
+
+// tuned returns the tuned counterpart of a tensor in Shared.
+func (p *Pair) tuned(name string) *safetensors.Tensor {
+	other, _ := rename(name, p.BasePrefix, p.TunedPrefix)
+	t, _ := p.Tuned.Tensor(other)
+	return t
+}

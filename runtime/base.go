@@ -1,0 +1,173 @@
+package runtime
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kenserve/delta"
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/families"
+	"kenserve/safetensors"
+	"kenserve/tokenizer"
+)
+
+// Base is a pre-trained encoder in memory: its checkpoint, mapped, and its
+// matrices packed for the kernels. It is read-only.
+type Base struct {
+	Name        string // of its folder, for people
+	Fingerprint string // see delta.Fingerprint
+	Config      *models.Config
+	Arch        models.Architecture
+	Tokenizer   *tokenizer.Tokenizer
+	Checkpoint  *safetensors.Checkpoint
+
+	names    map[string]string // tensor's name in the checkpoint by parameter
+	matrices map[string]*gemm.Matrix
+	vectors  map[string][]float32
+	bytes    int64
+}
+
+// OpenBase loads a base from a Hugging Face folder. The caller closes it when
+// no task uses it any more.
+func OpenBase(dir string) (_ *Base, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("runtime: open base %s: %w", dir, err)
+		}
+	}()
+	b := &Base{
+		names:    map[string]string{},
+		matrices: map[string]*gemm.Matrix{},
+		vectors:  map[string][]float32{},
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	b.Name = filepath.Base(absolute)
+	if b.Config, err = models.ReadConfig(dir); err != nil {
+		return nil, err
+	}
+	if b.Arch, err = families.New(b.Config); err != nil {
+		return nil, err
+	}
+	if b.Tokenizer, err = tokenizer.Open(dir); err != nil {
+		return nil, err
+	}
+	if b.Checkpoint, err = safetensors.OpenCheckpoint(dir); err != nil {
+		return nil, err
+	}
+	if err := b.load(); err != nil {
+		_ = b.Checkpoint.Close()
+		return nil, err
+	}
+	b.Fingerprint = delta.Fingerprint(b.Checkpoint)
+	return b, nil
+}
+
+// load packs every parameter that the architecture lists.
+func (b *Base) load() error {
+	for _, p := range b.Arch.Parameters() {
+		name, t := b.find(p.Name)
+		if t == nil {
+			if p.Optional {
+				continue
+			}
+			return fmt.Errorf("tensor %s is missing", p.Name)
+		}
+		if !slices.Equal(t.Shape, p.Shape) {
+			return fmt.Errorf("tensor %s: shape is %v, the configuration asks for %v", name, t.Shape, p.Shape)
+		}
+		if !t.DType.Float() {
+			return fmt.Errorf("tensor %s: %s where F32, F16 or BF16 belongs", name, t.DType)
+		}
+		b.names[p.Name] = name
+		switch p.Role {
+		case models.Matrix:
+			m := packRows(t, nil)
+			b.matrices[p.Name] = m
+			b.bytes += m.Bytes()
+		case models.Vector:
+			v := make([]float32, t.Len())
+			if err := t.Float32s(v, 0); err != nil {
+				return err
+			}
+			b.vectors[p.Name] = v
+			b.bytes += 4 * int64(len(v))
+		case models.Embedding:
+			b.bytes += int64(len(t.Data)) // looked up where it is mapped
+		}
+	}
+	return nil
+}
+
+// find returns the checkpoint's tensor for a parameter: under its own name or
+// after the architecture's prefix, which a base saved from a task has.
+func (b *Base) find(parameter string) (string, *safetensors.Tensor) {
+	for _, name := range []string{parameter, b.Arch.Prefix() + parameter} {
+		if t, ok := b.Checkpoint.Tensor(name); ok {
+			return name, t
+		}
+	}
+	return "", nil
+}
+
+// Bytes returns the memory that the base holds, its mapped tables included.
+func (b *Base) Bytes() int64 { return b.bytes }
+
+// IsTable tells whether a tensor of the checkpoint is an embedding table, which
+// a delta stores row by row.
+func (b *Base) IsTable(tensor string) bool { return TableNames(b.Arch)(tensor) }
+
+// TableNames returns a test for the names, with or without the architecture's
+// prefix, of the tensors whose rows are looked up one by one.
+func TableNames(arch models.Architecture) func(tensor string) bool {
+	names := map[string]bool{}
+	for _, p := range arch.Parameters() {
+		if p.Role == models.Embedding {
+			names[p.Name] = true
+		}
+	}
+	return func(tensor string) bool {
+		return names[tensor] || names[strings.TrimPrefix(tensor, arch.Prefix())]
+	}
+}
+
+// Close unmaps the checkpoint.
+func (b *Base) Close() error { return b.Checkpoint.Close() }
+
+// packRows packs a matrix from a tensor's rows, patched by m if it is not nil.
+func packRows(t *safetensors.Tensor, m *delta.Masked) *gemm.Matrix {
+	rows, columns := t.Rows()
+	return gemm.Pack(rows, columns, func(i int, dst []float32) {
+		table{t}.Row(i, dst)
+		if m != nil {
+			m.PatchRow(i, dst)
+		}
+	})
+}
+
+// table looks rows up in a mapped tensor.
+type table struct{ *safetensors.Tensor }
+
+// Row implements models.Table. Tables are made of float tensors only, and the
+// network has checked the index, so reading cannot fail.
+func (t table) Row(i int, dst []float32) {
+	if err := t.Float32s(dst, i*len(dst)); err != nil {
+		panic(err)
+	}
+}
+
+// patchedTable looks rows up in a table under a delta.
+type patchedTable struct {
+	table
+	patch *delta.Masked
+}
+
+func (t patchedTable) Row(i int, dst []float32) {
+	t.table.Row(i, dst)
+	t.patch.PatchRow(i, dst)
+}

@@ -1,0 +1,210 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	goruntime "runtime"
+	"time"
+
+	"kenserve/delta"
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/tokenizer"
+)
+
+// Config says what an engine serves and with what means.
+type Config struct {
+	BaseDir string      // Hugging Face folder of the base
+	Store   delta.Store // where the tasks are
+	// Budget bounds the bytes of loaded tasks; 0: 1 GiB.
+	Budget int64
+	// Workers is the number of cores to use; 0: all.
+	Workers int
+	// BatchTokens bounds a forward pass; 0: 4096. A longer text has one for
+	// itself.
+	BatchTokens int
+	// MaxTokens bounds a text, special tokens included; 0: what the model takes.
+	MaxTokens int
+	// MaxWaiting bounds the requests that wait for execution; 0: 1024.
+	MaxWaiting int
+	// RetryAfter is how long a failed load is remembered; 0: 5 seconds.
+	RetryAfter time.Duration
+	Log        *slog.Logger // nil: slog.Default()
+}
+
+func (c *Config) setDefaults() {
+	if c.Budget == 0 {
+		c.Budget = 1 << 30
+	}
+	if c.Workers == 0 {
+		c.Workers = goruntime.GOMAXPROCS(0)
+	}
+	if c.BatchTokens == 0 {
+		c.BatchTokens = 4096
+	}
+	if c.MaxWaiting == 0 {
+		c.MaxWaiting = 1024
+	}
+	if c.RetryAfter == 0 {
+		c.RetryAfter = 5 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+}
+
+// Engine serves the tasks of a store over one base.
+type Engine struct {
+	config    Config
+	base      *Base
+	residency *residency
+	executor  *executor
+	maxTokens int
+}
+
+// Open loads the base. Tasks are loaded when they are asked for.
+func Open(ctx context.Context, config Config) (*Engine, error) {
+	config.setDefaults()
+	if config.Budget < 0 || config.Workers < 0 || config.BatchTokens < 0 || config.MaxTokens < 0 || config.MaxWaiting < 0 || config.RetryAfter < 0 {
+		return nil, errors.New("runtime: open engine: a bound in the configuration is negative")
+	}
+	if _, err := config.Store.Names(ctx); err != nil {
+		return nil, fmt.Errorf("runtime: open engine: %w", err)
+	}
+	base, err := OpenBase(config.BaseDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens()}
+	if config.MaxTokens > 0 {
+		e.maxTokens = min(e.maxTokens, config.MaxTokens)
+	}
+	if e.residency, err = newResidency(base, config.Store, config.Budget, config.RetryAfter, config.Log); err != nil {
+		_ = base.Close()
+		return nil, err
+	}
+	e.executor = newExecutor(gemm.NewPool(config.Workers), config.MaxWaiting)
+	return e, nil
+}
+
+// Close ends the engine: requests that come later fail with ErrClosed, those
+// under way are finished first.
+func (e *Engine) Close() error {
+	e.residency.close()
+	e.executor.close()
+	return e.base.Close()
+}
+
+// Base returns the base that the engine serves.
+func (e *Engine) Base() *Base { return e.base }
+
+// Ready reports why the engine cannot serve, or nil.
+func (e *Engine) Ready() error {
+	if e.residency.ctx.Err() != nil {
+		return ErrClosed
+	}
+	_, err := e.config.Store.Names(e.residency.ctx)
+	return err
+}
+
+// Classify scores the inputs with a task, loading it if need be. Errors that a
+// caller may have to tell apart are the package's Err variables; one about a
+// single input is an *InputError.
+func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts Options) (*Result, error) {
+	if !delta.ValidTask(name) {
+		return nil, fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
+	}
+	entry, err := e.residency.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer e.residency.release(entry)
+	t := entry.task
+
+	r := &Result{Task: name, Labels: t.labels, Problem: t.problem, Scores: make([][]float32, len(inputs))}
+	logits := make([]float32, len(inputs)*len(t.labels))
+	for i := range r.Scores {
+		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
+	}
+	// Texts are tokenised batch by batch, so that what waits for execution is
+	// bounded by the batch and not by the request.
+	for first := 0; first < len(inputs); {
+		batch, n, err := e.encode(inputs[first:], first, opts)
+		if err != nil {
+			return nil, err
+		}
+		queue, inference, err := e.executor.run(ctx, t.network, batch, logits[first*len(t.labels):(first+n)*len(t.labels)])
+		if err != nil {
+			return nil, err
+		}
+		r.Tokens += len(batch.IDs)
+		r.Queue += queue
+		r.Inference += inference
+		first += n
+	}
+	for _, scores := range r.Scores {
+		if !opts.Raw {
+			t.problem.Scores(scores)
+		}
+	}
+	return r, nil
+}
+
+// encode tokenises as many of the inputs as fit a batch, at least one, and
+// returns how many. index is that of the first in the request.
+func (e *Engine) encode(inputs []Input, index int, opts Options) (*models.Batch, int, error) {
+	var tokens tokenizer.Encoding // of all inputs, end to end
+	var ends []int
+	o := tokenizer.Options{AddSpecialTokens: true, MaxTokens: e.maxTokens}
+	for i, input := range inputs {
+		start := len(tokens.IDs)
+		tokens.Dropped = 0
+		if err := e.base.Tokenizer.AppendEncode(&tokens, input.Text, input.Pair, o); err != nil {
+			return nil, 0, &InputError{index + i, fmt.Errorf("runtime: tokenize: %w", err)}
+		}
+		if tokens.Dropped > 0 && !opts.Truncate {
+			return nil, 0, &InputError{index + i, fmt.Errorf("%w: it has more than %d tokens", ErrTooLong, e.maxTokens)}
+		}
+		if i > 0 && len(tokens.IDs) > e.config.BatchTokens {
+			// This one begins the next batch, and is tokenised again there.
+			return &models.Batch{IDs: tokens.IDs[:start], TypeIDs: tokens.TypeIDs[:start], Ends: ends}, i, nil
+		}
+		ends = append(ends, len(tokens.IDs))
+	}
+	return &models.Batch{IDs: tokens.IDs, TypeIDs: tokens.TypeIDs, Ends: ends}, len(inputs), nil
+}
+
+// Stats returns a snapshot of the engine's counters.
+func (e *Engine) Stats() Stats {
+	s := e.residency.snapshot()
+	s.BaseBytes = e.base.Bytes()
+	e.executor.addTo(&s)
+	return s
+}
+
+// Tasks lists the tasks of the store, sorted by name; none if the store cannot
+// be read, which Ready reports.
+func (e *Engine) Tasks() []TaskInfo {
+	names, err := e.config.Store.Names(e.residency.ctx)
+	if err != nil {
+		e.config.Log.Error("list tasks", "error", err)
+		return nil
+	}
+	out := make([]TaskInfo, len(names))
+	for i, name := range names {
+		out[i] = e.residency.describe(name)
+	}
+	return out
+}
+
+// Task describes one task of the store.
+func (e *Engine) Task(name string) (TaskInfo, bool) {
+	for _, t := range e.Tasks() {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return TaskInfo{}, false
+}

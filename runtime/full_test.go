@@ -1,0 +1,41 @@
+package runtime
+
+import (
+	"kenserve/gemm"
+	"kenserve/models"
+)
+
+// The weights of a full checkpoint, straight from the file: no delta and no
+// sharing, as the reference for both.
+
+func (f full) Matrix(name string) (*gemm.Matrix, error) {
+	t := f.tensor(name)
+	if t == nil {
+		return nil, errMissing
+	}
+	rows, columns := t.Rows()
+	var err error
+	m := gemm.Pack(rows, columns, func(i int, dst []float32) {
+		if e := t.Float32s(dst, i*columns); e != nil {
+			err = e
+		}
+	})
+	return m, err
+}
+
+func (f full) Table(name string) (models.Table, error) {
+	t := f.tensor(name)
+	if t == nil {
+		return nil, errMissing
+	}
+	return table{t}, nil
+}
+
+func (f full) Vector(name string) ([]float32, error) {
+	t := f.tensor(name)
+	if t == nil {
+		return nil, errMissing
+	}
+	v := make([]float32, t.Len())
+	return v, t.Float32s(v, 0)
+}
