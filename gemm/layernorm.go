@@ -22,7 +22,7 @@ func LayerNorm(x View, gamma, beta []float32, eps float32) {
 	}
 }
 
-func layerNorm(x, gamma, beta []float32, eps float32) {
+func layerNormPortable(x, gamma, beta []float32, eps float32) {
 	gamma, beta = gamma[:len(x)], beta[:len(x)]
 	var sum float64
 	for _, v := range x {

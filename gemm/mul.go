@@ -1,10 +1,13 @@
 package gemm
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Epilogue is what Mul does to a sum before it is stored, in this order.
 type Epilogue struct {
-	Bias       []float32  // [N], added to the sum; nil for none
+	Bias       []float32  // [N], where the sum begins; nil for zero
 	Activation Activation // applied to the biased sum
 	Residual   View       // [M,N], added last; zero for none. It may be C itself.
 }
@@ -59,27 +62,45 @@ func (w *mul) Do(part, _ int) { w.part(part) }
 
 func (w *mul) part(i int) {
 	panel, r0 := i/w.chunks, i%w.chunks*chunkRows
-	r1 := min(r0+chunkRows, w.a.Rows)
-	var acc [chunkRows]line
-	accumulate(acc[:r1-r0], w.a.Data[r0*w.a.Stride:], w.a.Stride, w.m.panel(panel))
+	rows := min(chunkRows, w.a.Rows-r0)
+	// Go clears what is on the stack, which a few rows would notice.
+	if rows <= 8 {
+		var acc [8]line
+		w.tile(acc[:rows], r0, panel)
+	} else {
+		var acc [chunkRows]line
+		w.tile(acc[:rows], r0, panel)
+	}
+}
+
+// tile computes the rows from r0, as many as acc has, of a panel's columns.
+func (w *mul) tile(acc []line, r0, panel int) {
 	c0 := panel * panelWidth
 	c1 := min(c0+panelWidth, w.m.n)
-	for r := r0; r < r1; r++ {
-		dst := w.c.Data[r*w.c.Stride:][c0:c1]
-		sum := acc[r-r0][:len(dst)]
-		if w.e.Bias != nil {
-			bias := w.e.Bias[c0:c1]
-			for j, b := range bias {
-				sum[j] += b
-			}
+	if w.e.Bias != nil {
+		var bias line
+		copy(bias[:], w.e.Bias[c0:c1])
+		for r := range acc {
+			acc[r] = bias
 		}
-		w.e.Activation.Apply(sum)
-		if w.e.Residual.Data != nil {
-			res := w.e.Residual.Data[r*w.e.Residual.Stride:][c0:c1]
-			for j, x := range res {
-				sum[j] += x
-			}
+	}
+	accumulate(acc, w.a.Data[r0*w.a.Stride:], w.a.Stride, w.m.panel(panel))
+	w.e.Activation.Apply(unsafe.Slice(&acc[0][0], len(acc)*panelWidth))
+	for i := range acc {
+		sum := acc[i][:c1-c0]
+		dst := w.c.Data[(r0+i)*w.c.Stride:][c0:c1]
+		if w.e.Residual.Data == nil {
+			copy(dst, sum)
+		} else {
+			addTo(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride:][c0:c1])
 		}
-		copy(dst, sum)
+	}
+}
+
+// addPortable stores x + y in dst; all are equally long.
+func addPortable(dst, x, y []float32) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	for i := range dst {
+		dst[i] = x[i] + y[i]
 	}
 }

@@ -12,13 +12,13 @@ const (
 	sharedWork = 1 << 18
 )
 
-// accumulate adds A·panel to acc: row i of A, len(panel) long, is
+// accumulatePortable adds A·panel to acc: row i of A, len(panel) long, is
 // a[i*stride:]. Every sum runs over k in rising order.
 //
 // The compiler keeps at most six sums beside their products in registers, so
 // the micro-kernels are 3 rows by 2 columns; 4×4, 2×8 and 1×16 spill and run at
 // half the speed or less.
-func accumulate(acc []line, a []float32, stride int, panel []line) {
+func accumulatePortable(acc []line, a []float32, stride int, panel []line) {
 	for k0 := 0; k0 < len(panel); k0 += blockInputs {
 		b := panel[k0:min(k0+blockInputs, len(panel))]
 		i := 0

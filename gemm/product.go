@@ -2,16 +2,40 @@ package gemm
 
 import "fmt"
 
+// Scratch is what the small products need beside their operands. Its zero value
+// is ready; it serves one goroutine at a time.
+type Scratch struct {
+	panel [128]line
+	acc   [chunkRows]line
+}
+
 // ProductTransposed computes C[M,N] = scale · A[M,K]·B[N,K]ᵀ on the calling
 // goroutine: the scores of attention, with A the queries and B the keys of one
 // head. C must not overlap A or B. Sizes that do not match panic.
-func ProductTransposed(c, a, b View, scale float32) {
+func ProductTransposed(c, a, b View, scale float32, s *Scratch) {
 	c.check("product")
 	a.check("left factor")
 	b.check("right factor")
 	if a.Cols != b.Cols || c.Rows != a.Rows || c.Cols != b.Rows {
 		panic(fmt.Sprintf("gemm: [%d,%d] = [%d,%d]·[%d,%d]ᵀ", c.Rows, c.Cols, a.Rows, a.Cols, b.Rows, b.Cols))
 	}
+	productTransposed(c, a, b, scale, s)
+}
+
+// Product computes C[M,N] = A[M,K]·B[K,N] on the calling goroutine: the
+// context of attention, with A the probabilities and B the values of one head.
+// C must not overlap A or B. Sizes that do not match panic.
+func Product(c, a, b View, s *Scratch) {
+	c.check("product")
+	a.check("left factor")
+	b.check("right factor")
+	if a.Cols != b.Rows || c.Rows != a.Rows || c.Cols != b.Cols {
+		panic(fmt.Sprintf("gemm: [%d,%d] = [%d,%d]·[%d,%d]", c.Rows, c.Cols, a.Rows, a.Cols, b.Rows, b.Cols))
+	}
+	product(c, a, b, s)
+}
+
+func productTransposedPortable(c, a, b View, scale float32) {
 	i := 0
 	for ; i+3 <= a.Rows; i += 3 {
 		a0, a1, a2 := a.Row(i), a.Row(i+1), a.Row(i+2)
@@ -57,16 +81,7 @@ func dot(a, b []float32) float32 {
 	return s
 }
 
-// Product computes C[M,N] = A[M,K]·B[K,N] on the calling goroutine: the
-// context of attention, with A the probabilities and B the values of one head.
-// C must not overlap A or B. Sizes that do not match panic.
-func Product(c, a, b View) {
-	c.check("product")
-	a.check("left factor")
-	b.check("right factor")
-	if a.Cols != b.Rows || c.Rows != a.Rows || c.Cols != b.Cols {
-		panic(fmt.Sprintf("gemm: [%d,%d] = [%d,%d]·[%d,%d]", c.Rows, c.Cols, a.Rows, a.Cols, b.Rows, b.Cols))
-	}
+func productPortable(c, a, b View) {
 	for i := range a.Rows {
 		x, dst := a.Row(i), c.Row(i)
 		clear(dst)
@@ -87,6 +102,15 @@ func Product(c, a, b View) {
 			for j := range dst {
 				dst[j] += float32(x[p] * w[j])
 			}
+		}
+	}
+}
+
+// transposePortable writes the rows of b as columns of panel, from column c.
+func transposePortable(panel []line, b View, c int) {
+	for r := range b.Rows {
+		for k, x := range b.Row(r) {
+			panel[k][c+r] = x
 		}
 	}
 }

@@ -9,12 +9,13 @@ import (
 
 func TestProductTransposedAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
+	var scratch Scratch
 	for _, k := range []int{1, 7, 12, 32, 64, 100} {
 		for m := range 20 {
 			for _, n := range []int{1, 2, 3, 8, 17, 33, 70} {
 				a, b := randomView(r, m, k, 3*k+1), randomView(r, n, k, 3*k)
 				c := randomView(r, m, n, n+m%3)
-				ProductTransposed(c, a, b, 0.25)
+				ProductTransposed(c, a, b, 0.25, &scratch)
 				want, size := naive(a, n, func(i, k int) float32 { return b.Row(i)[k] })
 				compareProduct(t, fmt.Sprintf("m=%d n=%d k=%d", m, n, k), c, k+1, 0.25, want, size)
 			}
@@ -24,12 +25,13 @@ func TestProductTransposedAgainstNaive(t *testing.T) {
 
 func TestProductAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
+	var scratch Scratch
 	for _, n := range []int{1, 7, 12, 32, 64, 100} {
 		for m := range 20 {
 			for _, k := range []int{1, 2, 3, 8, 17, 33, 70} {
 				a, b := randomView(r, m, k, k+1), randomView(r, k, n, 3*n+m%3)
 				c := randomView(r, m, n, 3*n)
-				Product(c, a, b)
+				Product(c, a, b, &scratch)
 				want, size := naive(a, n, func(i, k int) float32 { return b.Row(k)[i] })
 				compareProduct(t, fmt.Sprintf("m=%d n=%d k=%d", m, n, k), c, k, 1, want, size)
 			}
@@ -56,18 +58,19 @@ func compareProduct(t *testing.T, name string, c View, k int, scale float64, wan
 
 func BenchmarkAttentionProducts(b *testing.B) {
 	r := rand.New(rand.NewPCG(3, 3))
+	var scratch Scratch
 	for _, s := range []struct{ tokens, width, stride int }{{24, 32, 384}, {128, 32, 384}, {128, 64, 784}} {
 		q, k, v := randomView(r, s.tokens, s.width, s.stride), randomView(r, s.tokens, s.width, s.stride), randomView(r, s.tokens, s.width, s.stride)
 		scores := randomView(r, s.tokens, s.tokens, Stride(s.tokens))
 		b.Run(fmt.Sprintf("scores/tokens=%d/width=%d", s.tokens, s.width), func(b *testing.B) {
 			for b.Loop() {
-				ProductTransposed(scores, q, k, 0.125)
+				ProductTransposed(scores, q, k, 0.125, &scratch)
 			}
 			b.ReportMetric(2*float64(b.N)*float64(s.tokens*s.tokens*s.width)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
 		})
 		b.Run(fmt.Sprintf("context/tokens=%d/width=%d", s.tokens, s.width), func(b *testing.B) {
 			for b.Loop() {
-				Product(q, scores, v)
+				Product(q, scores, v, &scratch)
 			}
 			b.ReportMetric(2*float64(b.N)*float64(s.tokens*s.tokens*s.width)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
 		})

@@ -9,7 +9,7 @@ func Softmax(x View) {
 	}
 }
 
-func softmax(x []float32) {
+func softmaxPortable(x []float32) {
 	if len(x) == 0 {
 		return
 	}

@@ -21,11 +21,10 @@ func (v View) Slice(r0, r1, c0, c1 int) View {
 	if r0 < 0 || r1 < r0 || r1 > v.Rows || c0 < 0 || c1 < c0 || c1 > v.Cols {
 		panic(fmt.Sprintf("gemm: slice [%d:%d, %d:%d] of a view of %d×%d", r0, r1, c0, c1, v.Rows, v.Cols))
 	}
-	s := View{Rows: r1 - r0, Cols: c1 - c0, Stride: v.Stride}
-	if s.Rows > 0 && s.Cols > 0 {
-		s.Data = v.Data[r0*v.Stride+c0 : (r1-1)*v.Stride+c1]
+	if r0 == r1 || c0 == c1 {
+		return View{Rows: r1 - r0, Cols: c1 - c0}
 	}
-	return s
+	return View{Data: v.Data[r0*v.Stride+c0 : (r1-1)*v.Stride+c1], Rows: r1 - r0, Cols: c1 - c0, Stride: v.Stride}
 }
 
 // check panics unless the view's data hold all its rows: a view that lies

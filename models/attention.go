@@ -28,6 +28,7 @@ type attention struct {
 	heads        int
 	parts        []int       // ends of the sequences' parts
 	scores       [][]float32 // by slot
+	scratch      []gemm.Scratch
 }
 
 // Attention computes, for every head h of every sequence,
@@ -57,6 +58,9 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 	a.scores = a.scores[:0]
 	for range pool.Width() {
 		a.scores = append(a.scores, w.floats(scratch))
+	}
+	if len(a.scratch) < pool.Width() {
+		a.scratch = make([]gemm.Scratch, pool.Width())
 	}
 	pool.Run(parts, a)
 }
@@ -100,7 +104,7 @@ func (a *attention) Do(part, slot int) {
 	k0 := a.keys[i] - length
 	stride := gemm.Stride(length)
 	scores := gemm.View{Data: a.scores[slot][:count*stride], Rows: count, Cols: length, Stride: stride}
-	gemm.ProductTransposed(scores, a.q.Slice(q0, q0+count, c0, c0+width), a.k.Slice(k0, k0+length, c0, c0+width), float32(1/math.Sqrt(float64(width))))
+	gemm.ProductTransposed(scores, a.q.Slice(q0, q0+count, c0, c0+width), a.k.Slice(k0, k0+length, c0, c0+width), float32(1/math.Sqrt(float64(width))), &a.scratch[slot])
 	gemm.Softmax(scores)
-	gemm.Product(a.out.Slice(q0, q0+count, c0, c0+width), scores, a.v.Slice(k0, k0+length, c0, c0+width))
+	gemm.Product(a.out.Slice(q0, q0+count, c0, c0+width), scores, a.v.Slice(k0, k0+length, c0, c0+width), &a.scratch[slot])
 }

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// constant returns a vector of eight times the value, in memory.
+func constant(value float64) Mem { return bits(math.Float32bits(float32(value))) }
+
+var constants = map[uint32]Mem{}
+
+func bits(value uint32) Mem {
+	m, ok := constants[value]
+	if !ok {
+		m = GLOBL(name(value), RODATA|NOPTR)
+		for i := range 8 {
+			DATA(4*i, U32(value))
+		}
+		constants[value] = m
+	}
+	return m
+}
+
+func name(value uint32) string {
+	const digits = "0123456789abcdef"
+	s := []byte("vector_00000000")
+	for i := range 8 {
+		s[len(s)-1-i] = digits[value>>(4*i)&15]
+	}
+	return string(s)
+}
+
+// horner returns c[0] + c[1]·t + c[2]·t² …
+func horner(t VecVirtual, c ...float64) VecVirtual {
+	p := YMM()
+	VMOVUPS(constant(c[len(c)-1]), p)
+	for i := len(c) - 2; i >= 0; i-- {
+		VFMADD213PS(constant(c[i]), t, p)
+	}
+	return p
+}
+
+// clamp limits x to [-limit, limit] and keeps NaN, which MINPS and MAXPS
+// return if it is their second source.
+func clamp(x VecVirtual, limit float64) {
+	l := YMM()
+	VMOVUPS(constant(limit), l)
+	VMINPS(x, l, x)
+	VMOVUPS(constant(-limit), l)
+	VMAXPS(x, l, x)
+}
+
+// rational returns x·P(x²)/Q(x²) clamped to [-1, 1], for x clamped to limit.
+// It overwrites x.
+func rational(x VecVirtual, limit float64, p, q []float64) VecVirtual {
+	clamp(x, limit)
+	t := YMM()
+	VMULPS(x, x, t)
+	num, den := horner(t, p...), horner(t, q...)
+	VMULPS(x, num, num)
+	VDIVPS(den, num, num)
+	clamp(num, 1)
+	return num
+}
+
+// The coefficients are those of elementary.go.
+
+func erf(x VecVirtual) VecVirtual {
+	return rational(x, 4,
+		[]float64{1.1283791065216064, 0.19354543089866638, 0.0531018003821373, 0.0038833622820675373, 0.00028456668951548636, 1.986784127439023e-06},
+		[]float64{1, 0.5048577189445496, 0.1153501570224762, 0.015207286924123764, 0.0011855763150379062, 3.742023545783013e-05})
+}
+
+func tanh(x VecVirtual) VecVirtual {
+	return rational(x, 9,
+		[]float64{1, 0.13381026685237885, 0.0034955900628119707, 2.060911174339708e-05, 1.3354699568424167e-08},
+		[]float64{1, 0.4671434164047241, 0.02587698958814144, 0.00032856379402801394, 7.776574761919619e-07})
+}
+
+// exp returns e to the x, 0 below -87. It overwrites x.
+func exp(x VecVirtual) VecVirtual {
+	keep := YMM()
+	// Not less than: NaN is kept.
+	VCMPPS(Imm(5), constant(-87), x, keep)
+	n := YMM()
+	VMULPS(constant(math.Log2E), x, n)
+	VROUNDPS(Imm(0), n, n)
+	VFNMADD231PS(constant(0.693359375), n, x)
+	VFNMADD231PS(constant(-2.12194440e-4), n, x)
+	p := horner(x, 0.4999999403953552, 0.1666651964187622, 0.04166839271783829, 0.008368780836462975, 0.0013814467238262296)
+	r2 := YMM()
+	VMULPS(x, x, r2)
+	VFMADD213PS(x, r2, p) // r + r²·P
+	VADDPS(constant(1), p, p)
+	VCVTPS2DQ(n, n)
+	VPADDD(bits(127), n, n)
+	VPSLLD(Imm(23), n, n)
+	VMULPS(n, p, p)
+	VANDPS(keep, p, p)
+	return p
+}
+
+// elementwise writes the activations.
+func elementwise() {
+	each := func(name, doc string, f func(x VecVirtual) VecVirtual) {
+		TEXT(name, NOSPLIT, "func(x *float32, n int)")
+		Pragma("noescape")
+		Doc(doc, "The reference is Activation.applyPortable.")
+		p := Load(Param("x"), GP64())
+		n := Load(Param("n"), GP64())
+		Label("loop")
+		x := YMM()
+		VMOVUPS(Mem{Base: p}, x)
+		VMOVUPS(f(x), Mem{Base: p})
+		ADDQ(Imm(vector), p)
+		SUBQ(Imm(8), n)
+		JNZ(LabelRef("loop"))
+		VZEROUPPER()
+		RET()
+	}
+	// half returns x/2 · (1 + y).
+	half := func(x, y VecVirtual) VecVirtual {
+		VMULPS(constant(0.5), x, x)
+		VFMADD213PS(x, x, y)
+		return y
+	}
+	each("gelu", "gelu replaces n values, a multiple of 8, by their GELU.", func(x VecVirtual) VecVirtual {
+		z := YMM()
+		VMULPS(constant(0.70710678118654752440), x, z)
+		return half(x, erf(z))
+	})
+	each("geluTanh", "geluTanh replaces n values, a multiple of 8, by their GELUTanh.", func(x VecVirtual) VecVirtual {
+		z, c := YMM(), YMM()
+		VMULPS(x, x, z)
+		VMULPS(x, z, z)
+		VMOVUPS(constant(0.044715), c)
+		VFMADD213PS(x, c, z)
+		VMULPS(constant(0.79788456080286535588), z, z)
+		return half(x, tanh(z))
+	})
+	each("tanhs", "tanhs replaces n values, a multiple of 8, by their Tanh.", tanh)
+}
+
+// tail returns the mask of the first n values of a vector, 0 < n < 8.
+func tail(n Register) VecVirtual {
+	table := GLOBL("tail_masks", RODATA|NOPTR)
+	for i := range 16 {
+		v := uint32(0)
+		if i < 8 {
+			v = math.MaxUint32
+		}
+		DATA(4*i, U32(v))
+	}
+	at, i, mask := GP64(), GP64(), YMM()
+	LEAQ(table, at)
+	MOVQ(U32(8), i)
+	SUBQ(n, i)
+	VMOVUPS(Mem{Base: at, Index: i, Scale: 4}, mask)
+	return mask
+}
+
+// fold reduces a vector to a value in all its places.
+func fold(x VecVirtual, op func(a, b, c Op)) {
+	y := YMM()
+	VPERM2F128(Imm(0x01), x, x, y)
+	op(y, x, x)
+	VSHUFPS(Imm(0x4E), x, x, y)
+	op(y, x, x)
+	VSHUFPS(Imm(0xB1), x, x, y)
+	op(y, x, x)
+}
+
+func softmax() {
+	TEXT("softmaxRow", NOSPLIT, "func(x *float32, n int)")
+	Pragma("noescape")
+	Doc("softmaxRow replaces n > 0 values by their softmax. The reference is", "softmaxPortable.")
+	x := Load(Param("x"), GP64())
+	n := Load(Param("n"), GP64())
+	full, rest, p, i := GP64(), GP64(), GP64(), GP64()
+	MOVQ(n, full)
+	SHRQ(Imm(3), full)
+	MOVQ(n, rest)
+	ANDQ(Imm(7), rest)
+	mask := tail(rest)
+
+	// each runs body over the full vectors and last over the rest, if any.
+	each := func(label string, body, last func()) {
+		MOVQ(x, p)
+		MOVQ(full, i)
+		TESTQ(i, i)
+		JZ(LabelRef(label + "_rest"))
+		Label(label)
+		body()
+		ADDQ(Imm(vector), p)
+		DECQ(i)
+		JNZ(LabelRef(label))
+		Label(label + "_rest")
+		TESTQ(rest, rest)
+		JZ(LabelRef(label + "_done"))
+		last()
+		Label(label + "_done")
+	}
+
+	// The largest value. The mask covers everything if nothing is left over,
+	// and is not used then.
+	top := YMM()
+	VMOVUPS(constant(math.Inf(-1)), top)
+	each("max", func() {
+		VMAXPS(Mem{Base: p}, top, top)
+	}, func() {
+		v, none := YMM(), YMM()
+		VMASKMOVPS(Mem{Base: p}, mask, v)
+		VMOVUPS(constant(math.Inf(-1)), none)
+		VBLENDVPS(mask, v, none, v)
+		VMAXPS(v, top, top)
+	})
+	fold(top, func(a, b, c Op) { VMAXPS(a, b, c) })
+
+	sum := YMM()
+	VXORPS(sum, sum, sum)
+	each("exp", func() {
+		v := YMM()
+		VMOVUPS(Mem{Base: p}, v)
+		VSUBPS(top, v, v)
+		e := exp(v)
+		VADDPS(e, sum, sum)
+		VMOVUPS(e, Mem{Base: p})
+	}, func() {
+		v := YMM()
+		VMASKMOVPS(Mem{Base: p}, mask, v)
+		VSUBPS(top, v, v)
+		e := exp(v)
+		VANDPS(mask, e, e)
+		VADDPS(e, sum, sum)
+		VMASKMOVPS(e, mask, Mem{Base: p})
+	})
+	fold(sum, func(a, b, c Op) { VADDPS(a, b, c) })
+
+	inv := YMM()
+	VMOVUPS(constant(1), inv)
+	VDIVPS(sum, inv, inv)
+	each("scale", func() {
+		v := YMM()
+		VMULPS(Mem{Base: p}, inv, v)
+		VMOVUPS(v, Mem{Base: p})
+	}, func() {
+		v := YMM()
+		VMASKMOVPS(Mem{Base: p}, mask, v)
+		VMULPS(inv, v, v)
+		VMASKMOVPS(v, mask, Mem{Base: p})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func layerNorm() {
+	TEXT("layerNormRow", NOSPLIT, "func(x, gamma, beta *float32, n int, eps float32)")
+	Pragma("noescape")
+	Doc("layerNormRow normalises n values, a multiple of 8. The reference is", "layerNormPortable.")
+	x := Load(Param("x"), GP64())
+	gamma := Load(Param("gamma"), GP64())
+	beta := Load(Param("beta"), GP64())
+	n := Load(Param("n"), GP64())
+	eps := Load(Param("eps"), XMM())
+	p, i := GP64(), GP64()
+	each := func(label string, body func()) {
+		MOVQ(x, p)
+		MOVQ(n, i)
+		Label(label)
+		body()
+		ADDQ(Imm(vector), p)
+		SUBQ(Imm(8), i)
+		JNZ(LabelRef(label))
+	}
+	add := func(a, b, c Op) { VADDPS(a, b, c) }
+	count := YMM()
+	VCVTSI2SSQ(n, count.AsX(), count.AsX())
+	VBROADCASTSS(count.AsX(), count)
+
+	mean := YMM()
+	VXORPS(mean, mean, mean)
+	each("mean", func() { VADDPS(Mem{Base: p}, mean, mean) })
+	fold(mean, add)
+	VDIVPS(count, mean, mean)
+
+	scale := YMM()
+	VXORPS(scale, scale, scale)
+	each("deviation", func() {
+		d := YMM()
+		VMOVUPS(Mem{Base: p}, d)
+		VSUBPS(mean, d, d)
+		VFMADD231PS(d, d, scale)
+	})
+	fold(scale, add)
+	VDIVPS(count, scale, scale)
+	e := YMM()
+	VBROADCASTSS(eps, e)
+	VADDPS(e, scale, scale)
+	VSQRTPS(scale, scale)
+	one := YMM()
+	VMOVUPS(constant(1), one)
+	VDIVPS(scale, one, scale)
+
+	each("scale", func() {
+		d := YMM()
+		VMOVUPS(Mem{Base: p}, d)
+		VSUBPS(mean, d, d)
+		VMULPS(scale, d, d)
+		g := YMM()
+		VMOVUPS(Mem{Base: gamma}, g)
+		VFMADD213PS(Mem{Base: beta}, g, d)
+		VMOVUPS(d, Mem{Base: p})
+		ADDQ(Imm(vector), gamma)
+		ADDQ(Imm(vector), beta)
+	})
+	VZEROUPPER()
+	RET()
+}

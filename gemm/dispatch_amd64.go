@@ -1,0 +1,112 @@
+//go:build !noasm
+
+package gemm
+
+import (
+	"time"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+//go:generate sh -c "cd _generate && go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg gemm"
+
+func supportedLevels() []level {
+	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
+		return []level{portable, avx2}
+	}
+	return []level{portable}
+}
+
+func accumulate(acc []line, a []float32, stride int, panel []line) {
+	if current < avx2 {
+		accumulatePortable(acc, a, stride, panel)
+		return
+	}
+	const block = 256 // inputs: half of a block, 16 KiB, stays in the first-level cache
+	for k := 0; k < len(panel); k += block {
+		b := panel[k:min(k+block, len(panel))]
+		accumulateAVX2(acc, a[k:], stride, &b[0][0], panelWidth, len(b), panelWidth)
+	}
+}
+
+func productTransposed(c, a, b View, scale float32, s *Scratch) {
+	if current < avx2 {
+		productTransposedPortable(c, a, b, scale)
+		return
+	}
+	productTransposedAVX2(c, a, b, scale, s)
+}
+
+func product(c, a, b View, s *Scratch) {
+	if current < avx2 {
+		productPortable(c, a, b)
+		return
+	}
+	productAVX2(c, a, b, s)
+}
+
+func (a Activation) apply(x []float32) {
+	if current < avx2 {
+		a.applyPortable(x)
+		return
+	}
+	whole := len(x) &^ 7
+	a.applyAVX2(x[:whole])
+	if whole < len(x) {
+		// The same kernel for the rest: a value's result must not depend on
+		// its place.
+		var rest [8]float32
+		copy(rest[:], x[whole:])
+		a.applyAVX2(rest[:])
+		copy(x[whole:], rest[:])
+	}
+}
+
+func (a Activation) applyAVX2(x []float32) {
+	if len(x) == 0 {
+		return
+	}
+	switch a {
+	case GELU:
+		gelu(&x[0], len(x))
+	case GELUTanh:
+		geluTanh(&x[0], len(x))
+	case Tanh:
+		tanhs(&x[0], len(x))
+	default:
+		a.applyPortable(x)
+	}
+}
+
+func softmax(x []float32) {
+	if current < avx2 || len(x) == 0 {
+		softmaxPortable(x)
+		return
+	}
+	softmaxRow(&x[0], len(x))
+}
+
+func layerNorm(x, gamma, beta []float32, eps float32) {
+	if current < avx2 || len(x)%8 != 0 || len(x) == 0 {
+		layerNormPortable(x, gamma, beta, eps)
+		return
+	}
+	layerNormRow(&x[0], &gamma[0], &beta[0], len(x), eps)
+}
+
+func addTo(dst, x, y []float32) {
+	whole := 0
+	if current >= avx2 {
+		if whole = len(dst) &^ 7; whole > 0 {
+			addRow(&dst[0], &x[0], &y[0], whole)
+		}
+	}
+	addPortable(dst[whole:], x[whole:], y[whole:])
+}
+
+func peak(d time.Duration) float64 {
+	if current < avx2 {
+		return peakPortable(d)
+	}
+	return rate(d, 2*12*8, multiplyAdds)
+}

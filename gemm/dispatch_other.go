@@ -1,0 +1,27 @@
+//go:build !amd64 || noasm
+
+package gemm
+
+import "time"
+
+func supportedLevels() []level { return []level{portable} }
+
+func accumulate(acc []line, a []float32, stride int, panel []line) {
+	accumulatePortable(acc, a, stride, panel)
+}
+
+func productTransposed(c, a, b View, scale float32, _ *Scratch) {
+	productTransposedPortable(c, a, b, scale)
+}
+
+func product(c, a, b View, _ *Scratch) { productPortable(c, a, b) }
+
+func (a Activation) apply(x []float32) { a.applyPortable(x) }
+
+func softmax(x []float32) { softmaxPortable(x) }
+
+func layerNorm(x, gamma, beta []float32, eps float32) { layerNormPortable(x, gamma, beta, eps) }
+
+func addTo(dst, x, y []float32) { addPortable(dst, x, y) }
+
+func peak(d time.Duration) float64 { return peakPortable(d) }
