@@ -1,0 +1,42 @@
+package ken
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+// BenchmarkSelect selects half of rows of normally distributed weights.
+func BenchmarkSelect(b *testing.B) {
+	for _, selection := range Selections() {
+		for _, n := range []int{384, 768, 1536, 3072} {
+			b.Run(fmt.Sprintf("%s/n=%d", selection, n), func(b *testing.B) {
+				r := rand.New(rand.NewPCG(1, uint64(n)))
+				rows := make([]Row, 64)
+				for i := range rows {
+					tuned, base := make([]float32, n), make([]float32, n)
+					for j := range base {
+						base[j] = float32(0.04 * r.NormFloat64())
+						tuned[j] = base[j] + float32(0.002*r.NormFloat64())
+					}
+					rows[i] = Row{Tuned: tuned, Base: base, Tensor: "dense.weight", Index: i}
+				}
+				selector, err := NewSelector(selection, 1)
+				if err != nil {
+					b.Fatal(err)
+				}
+				mask := make([]uint64, MaskWords(n))
+				b.SetBytes(int64(4 * n))
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if err := selector.Select(mask, rows[i%len(rows)], n/2); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if kept := countBits(mask); kept != n/2 {
+					b.Fatalf("%d weights kept, want %d", kept, n/2)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package ken
+
+import "math"
+
+// A largest selects the k largest magnitudes of a row. It finds the k-th
+// largest by its bits: the bits of a float32 without its sign order as its
+// magnitude does. A count of every value of the top bits tells in which of
+// them the k-th largest lies, then the same for the next bits among those.
+type largest struct {
+	bits   []uint32
+	counts [1 << 11]uint32
+}
+
+// choose sets the bits of a cleared mask for the k largest |tuned - base|, or
+// |tuned| where base is nil; 0 < k < n. The difference is rounded to float32.
+// Of equal magnitudes the lowest columns are kept.
+func (l *largest) choose(mask []uint64, tuned, base []float32, k int) {
+	if cap(l.bits) < len(tuned) {
+		l.bits = make([]uint32, len(tuned))
+	}
+	bits := l.bits[:len(tuned)]
+	for j, v := range tuned {
+		if base != nil {
+			v -= base[j]
+		}
+		bits[j] = math.Float32bits(v) & math.MaxInt32
+	}
+	threshold, ties := l.threshold(bits, k)
+	for j, b := range bits {
+		if b > threshold {
+			setBit(mask, j)
+		} else if b == threshold && ties > 0 {
+			setBit(mask, j)
+			ties--
+		}
+	}
+}
+
+// threshold returns the k-th largest of bits and how many of those equal to it
+// are among the k largest.
+func (l *largest) threshold(bits []uint32, k int) (threshold uint32, ties int) {
+	ties = k
+	var known uint32 // mask of the bits of threshold that are found
+	for _, digit := range [...]struct{ shift, width int }{{20, 11}, {10, 10}, {0, 10}} {
+		counts := l.counts[:1<<digit.width]
+		clear(counts)
+		for _, b := range bits {
+			if b&known == threshold {
+				counts[b>>digit.shift&(1<<digit.width-1)]++
+			}
+		}
+		value := len(counts) - 1
+		for int(counts[value]) < ties {
+			ties -= int(counts[value])
+			value--
+		}
+		threshold |= uint32(value) << digit.shift
+		known |= (1<<digit.width - 1) << digit.shift
+	}
+	return threshold, ties
+}

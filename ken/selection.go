@@ -1,0 +1,45 @@
+package ken
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// A Selection is the rule that picks which weights of a row are kept.
+type Selection string
+
+// The selections; the package comment defines them.
+const (
+	KEN       Selection = "ken"
+	Delta     Selection = "delta"
+	Magnitude Selection = "magnitude"
+	Random    Selection = "random"
+)
+
+// Selections lists all selections, the default first.
+func Selections() []Selection { return []Selection{KEN, Delta, Magnitude, Random} }
+
+// ParseSelection returns the selection of that name.
+func ParseSelection(name string) (Selection, error) {
+	if s := Selection(name); slices.Contains(Selections(), s) {
+		return s, nil
+	}
+	return "", fmt.Errorf("ken: unknown selection %q: it is one of %q", name, Selections())
+}
+
+// KeptPerRow returns how many weights to keep of a row of n: k itself where k
+// is positive, else the share keep of the row rounded to the nearest whole
+// number, but at least one weight of any positive share. The result is never
+// more than n.
+func KeptPerRow(n, k int, keep float64) int {
+	switch {
+	case k > 0:
+		return min(k, n)
+	case !(keep > 0) || n == 0:
+		return 0
+	case keep >= 1:
+		return n
+	}
+	return max(1, int(math.Round(keep*float64(n))))
+}

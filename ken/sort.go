@@ -1,0 +1,136 @@
+package ken
+
+import "math"
+
+// A sorter sorts the columns of a row by value, then by column.
+//
+// Most rows are spread smoothly around their mean: their values are dealt into
+// twice as many evenly spaced buckets as there are values, and an insertion
+// sort puts the few that share a bucket in order. A row that crowds into a few
+// buckets, because of heavy tails or many duplicates, is sorted by its bits,
+// eight at a time.
+type sorter struct {
+	keys, scratch []uint64 // [n]: ordered bits in the upper half, column in the lower
+	buckets       []uint32
+	digits        [4][256]uint32
+}
+
+// crowd is the number of values in one bucket from which on a row is sorted by
+// its bits.
+const crowd = 24
+
+// sort returns the row's values, as orderedBits in the upper 32 bits, with
+// their columns in the lower, in rising order. The result is valid until the
+// next call. The row is finite; mean and deviation are its own, and only the
+// time depends on them.
+func (s *sorter) sort(row []float32, mean, deviation float32) []uint64 {
+	if len(row) > cap(s.keys) {
+		s.keys = make([]uint64, len(row))
+		s.scratch = make([]uint64, len(row))
+		s.buckets = make([]uint32, 2*len(row))
+	}
+	if keys, ok := s.deal(row, mean, deviation); ok {
+		return keys
+	}
+	return s.radix(row)
+}
+
+// deal sorts by evenly spaced buckets and insertion. It reports false, with
+// nothing sorted, where a bucket is crowded.
+func (s *sorter) deal(row []float32, mean, deviation float32) ([]uint64, bool) {
+	keys, sorted := s.keys[:len(row)], s.scratch[:len(row)]
+	buckets := s.buckets[:2*len(row)]
+	clear(buckets)
+
+	// Four deviations to either side; what is further out goes into the end
+	// buckets.
+	low := mean - 4*deviation
+	scale := float32(len(buckets)) / (8 * deviation)
+	for j, v := range row {
+		keys[j] = uint64(orderedBits(v))<<32 | uint64(j)
+		buckets[bucket((v-low)*scale, len(buckets))]++
+	}
+	var before uint32
+	for i, count := range buckets {
+		if count >= crowd {
+			return nil, false
+		}
+		buckets[i] = before
+		before += count
+	}
+	for j, v := range row {
+		place := &buckets[bucket((v-low)*scale, len(buckets))]
+		sorted[*place] = keys[j]
+		*place++
+	}
+
+	last := sorted[0]
+	for i := 1; i < len(sorted); i++ {
+		key := sorted[i]
+		if key > last {
+			last = key
+			continue
+		}
+		j := i
+		for ; j > 0 && sorted[j-1] > key; j-- {
+			sorted[j] = sorted[j-1]
+		}
+		sorted[j] = key
+	}
+	return sorted, true
+}
+
+// bucket returns the whole part of position, within 0 … n-1. A NaN is 0.
+func bucket(position float32, n int) int {
+	if position >= float32(n-1) {
+		return n - 1
+	}
+	if position > 0 {
+		return int(position)
+	}
+	return 0
+}
+
+// radix sorts by the keys' bits, eight at a time from the lowest.
+func (s *sorter) radix(row []float32) []uint64 {
+	keys, next := s.keys[:len(row)], s.scratch[:len(row)]
+	s.digits = [4][256]uint32{}
+	for j, v := range row {
+		b := orderedBits(v)
+		keys[j] = uint64(b)<<32 | uint64(j)
+		for d := range s.digits {
+			s.digits[d][uint8(b>>(8*d))]++
+		}
+	}
+	for d := range s.digits {
+		counts := &s.digits[d]
+		shift := 32 + 8*d
+		if counts[uint8(keys[0]>>shift)] == uint32(len(keys)) {
+			continue // the same in all keys
+		}
+		var before uint32
+		for i, count := range counts {
+			counts[i] = before
+			before += count
+		}
+		for _, key := range keys {
+			place := &counts[uint8(key>>shift)]
+			next[*place] = key
+			*place++
+		}
+		keys, next = next, keys
+	}
+	return keys
+}
+
+// orderedBits maps float32s to integers in the same order. Both zeros are one
+// value.
+func orderedBits(v float32) uint32 {
+	b := math.Float32bits(v + 0) // -0 + 0 is +0
+	return b ^ (uint32(int32(b)>>31) | 1<<31)
+}
+
+// fromOrderedBits is the inverse of orderedBits.
+func fromOrderedBits(b uint32) float32 {
+	return math.Float32frombits(b ^ (^uint32(int32(b)>>31) | 1<<31))
+}
