@@ -1,0 +1,262 @@
+package server
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"kenserve/runtime"
+)
+
+// sameRequest compares requests. The arrays are only room for the slices.
+var sameRequest = cmp.Options{
+	cmp.AllowUnexported(classifyRequest{}),
+	cmpopts.IgnoreFields(classifyRequest{}, "task", "input"),
+}
+
+// What the engine is asked for; answers and errors are in testdata.
+func TestParseClassify(t *testing.T) {
+	pair := func(s string) *string { return &s }
+	for _, c := range []struct {
+		body string
+		want classifyRequest
+	}{
+		{`{"model":"a","input":"x"}`,
+			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{Text: "x"}}, truncate: true}},
+		{`{"input":["x","y"],"truncate":false,"raw_scores":true,"top_k":3,"model":"A.b_c-9"}`,
+			classifyRequest{tasks: []string{"A.b_c-9"}, inputs: []runtime.Input{{Text: "x"}, {Text: "y"}}, listed: true, topK: 3, raw: true}},
+		{`{"model":["a","b"],"input":{"text_pair":"y","text":"x"}}`,
+			classifyRequest{tasks: []string{"a", "b"}, several: true, inputs: []runtime.Input{{Text: "x", Pair: pair("y")}}, truncate: true}},
+		{`{"model":"a","input":["",{"text":"x","text_pair":null},{"text":"","text_pair":""}]}`,
+			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{}, {Text: "x"}, {Pair: pair("")}}, listed: true, truncate: true}},
+		{`{"model":"\u0061","input":"\ud83d\ude00\u0000\n","top_k":2147483647}`,
+			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{Text: "😀\x00\n"}}, truncate: true, topK: 2147483647}},
+	} {
+		o, err := Options{}.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, wrong := parseClassify(c.body, &o)
+		if wrong != nil {
+			t.Errorf("%s: %s", c.body, wrong)
+			continue
+		}
+		if diff := cmp.Diff(&c.want, got, sameRequest); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.body, diff)
+		}
+	}
+}
+
+func TestValidTaskName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"a": true, "Z": true, "0": true, "a.b": true, "a_b-c": true, "a..": true, strings.Repeat("x", 128): true,
+		"": false, ".": false, "..": false, ".a": false, "-a": false, "_a": false, "a/b": false, `a\b`: false, "a b": false,
+		"a\x00": false, "é": false, "a\n": false, strings.Repeat("x", 129): false,
+	} {
+		if got := validTaskName(name); got != want {
+			t.Errorf("%q: %t, want %t", name, got, want)
+		}
+	}
+}
+
+func FuzzClassifyRequest(f *testing.F) {
+	for _, file := range []string{"testdata/classify.json", "testdata/errors.json"} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		var cases []wireCase
+		if err := json.Unmarshal(data, &cases); err != nil {
+			f.Fatal(err)
+		}
+		for _, c := range cases {
+			body := string(c.Request.Body)
+			if strings.HasPrefix(body, `"`) {
+				if err := json.Unmarshal(c.Request.Body, &body); err != nil {
+					f.Fatal(err)
+				}
+			}
+			f.Add(body)
+		}
+	}
+	o, err := Options{MaxTexts: 4, MaxTextBytes: 40, MaxTasks: 3}.withDefaults()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body string) { checkRequest(t, &o, body) })
+}
+
+// The fuzzer seldom writes whole requests; here is every combination of members
+// that are right and wrong.
+func TestClassifyRequestProperties(t *testing.T) {
+	o, err := Options{MaxTexts: 4, MaxTextBytes: 40, MaxTasks: 3}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	junk := rapid.SampledFrom([]any{nil, true, 7, -1.5, "", []any{}, []any{[]any{}}, map[string]any{}, map[string]any{"x": 1}})
+	mostly := func(g *rapid.Generator[any]) *rapid.Generator[any] { // one in eight is junk
+		return rapid.Custom(func(t *rapid.T) any {
+			if rapid.IntRange(0, 7).Draw(t, "junk") == 7 {
+				return junk.Draw(t, "value")
+			}
+			return g.Draw(t, "value")
+		})
+	}
+	listed := func(g *rapid.Generator[any], most int) *rapid.Generator[any] {
+		return rapid.OneOf(g, rapid.SliceOfN(g, 0, most).AsAny())
+	}
+	name := mostly(rapid.SampledFrom([]string{"a", "b", "c", "d-1", "../x", "long" + strings.Repeat("x", 125)}).AsAny())
+	text := mostly(rapid.StringN(0, 20, 60).AsAny())
+	object := rapid.Custom(func(t *rapid.T) any {
+		members := map[string]any{"text": text.Draw(t, "text")}
+		if rapid.Bool().Draw(t, "pair") {
+			members["text_pair"] = text.Draw(t, "text_pair")
+		}
+		return members
+	})
+	members := map[string]*rapid.Generator[any]{
+		"model":      listed(name, 5),
+		"input":      listed(mostly(rapid.OneOf(text, object)), 6),
+		"top_k":      mostly(rapid.IntRange(-2, 100).AsAny()),
+		"raw_scores": mostly(rapid.Bool().AsAny()),
+		"truncate":   mostly(rapid.Bool().AsAny()),
+		"user":       junk,
+	}
+	accepted := 0
+	rapid.Check(t, func(t *rapid.T) {
+		request := map[string]any{}
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if rapid.IntRange(0, 9).Draw(t, "left out") < 9 {
+				request[name] = members[name].Draw(t, name)
+			}
+		}
+		body, err := json.Marshal(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if checkRequest(t, &o, string(body)) {
+			accepted++
+		}
+	})
+	if accepted == 0 {
+		t.Error("no request was right")
+	}
+}
+
+// fataler is a *testing.T or a *rapid.T.
+type fataler interface {
+	Fatalf(format string, args ...any)
+}
+
+// checkRequest checks what holds for every body, and tells whether it was a
+// request.
+func checkRequest(t fataler, o *Options, body string) bool {
+	q, wrong := parseClassify(body, o)
+	if wrong != nil {
+		checkRefusal(t, body, wrong)
+		return false
+	}
+	if len(q.inputs) < 1 || len(q.inputs) > o.MaxTexts || len(q.tasks) < 1 || len(q.tasks) > o.MaxTasks {
+		t.Fatalf("%d texts, %d tasks", len(q.inputs), len(q.tasks))
+	}
+	if !q.several && len(q.tasks) > 1 || !q.listed && len(q.inputs) > 1 || q.topK < 0 {
+		t.Fatalf("%+v", q)
+	}
+	seen := map[string]bool{}
+	for _, name := range q.tasks {
+		if !validTaskName(name) || seen[name] {
+			t.Fatalf("tasks %q", q.tasks)
+		}
+		seen[name] = true
+	}
+	for _, in := range q.inputs {
+		for _, s := range []*string{&in.Text, in.Pair} {
+			if s != nil && (len(*s) > o.MaxTextBytes || !utf8.ValidString(*s)) {
+				t.Fatalf("text %q", *s)
+			}
+		}
+	}
+	checkAgainstEncodingJSON(t, body, q)
+	return true
+}
+
+// checkRefusal: a body is malformed if it is no JSON, whatever else is wrong
+// with it, and the other way round but for the rules that JSON leaves open.
+func checkRefusal(t fataler, body string, p *problem) {
+	switch p.status {
+	case 400:
+		if !json.Valid([]byte(body)) || !utf8.ValidString(body) {
+			return
+		}
+		for _, why := range []string{"appears twice", "deeper", "surrogate"} {
+			if strings.Contains(p.message, why) {
+				return
+			}
+		}
+		t.Fatalf("%q was refused: %s", body, p)
+	case 404, 422:
+		if !json.Valid([]byte(body)) {
+			t.Fatalf("%q is no JSON, and was refused with %s", body, p)
+		}
+		if p.field == "" && strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "{") {
+			t.Fatalf("%q was refused without a field: %s", body, p)
+		}
+	default:
+		t.Fatalf("status %d", p.status)
+	}
+	if len(p.message) > 1000 || !utf8.ValidString(p.message) {
+		t.Fatalf("message of %d bytes: %q", len(p.message), p.message)
+	}
+}
+
+// checkAgainstEncodingJSON reads an accepted body with the standard library.
+func checkAgainstEncodingJSON(t fataler, body string, q *classifyRequest) {
+	// A map, since members of structs match in any case.
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(body), &members); err != nil {
+		t.Fatalf("%q: %v", body, err)
+	}
+	decode := func(raw json.RawMessage, v any) bool { return json.Unmarshal(raw, v) == nil }
+
+	var tasks []string
+	var name string
+	if decode(members["model"], &name) {
+		tasks = []string{name}
+	} else if !decode(members["model"], &tasks) {
+		t.Fatalf("model of %q", body)
+	}
+	elements := []json.RawMessage{members["input"]}
+	if q.listed && !decode(members["input"], &elements) {
+		t.Fatalf("input of %q", body)
+	}
+	var inputs []runtime.Input
+	for _, raw := range elements {
+		var in runtime.Input
+		var object map[string]*string
+		switch {
+		case decode(raw, &in.Text):
+		case decode(raw, &object):
+			in = runtime.Input{Text: *object["text"], Pair: object["text_pair"]}
+		default:
+			t.Fatalf("input of %q", body)
+		}
+		inputs = append(inputs, in)
+	}
+	want := classifyRequest{tasks: tasks, inputs: inputs, several: q.several, listed: q.listed, truncate: true}
+	for name, v := range map[string]any{"top_k": &want.topK, "raw_scores": &want.raw, "truncate": &want.truncate} {
+		if raw, ok := members[name]; ok && !decode(raw, v) {
+			t.Fatalf("%s of %q", name, body)
+		}
+	}
+	if diff := cmp.Diff(&want, q, sameRequest); diff != "" {
+		t.Fatalf("%q (-encoding/json +got):\n%s", body, diff)
+	}
+}

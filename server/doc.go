@@ -1,0 +1,70 @@
+// Package server is the HTTP surface of the engine.
+//
+// A request is read whole under a limit, parsed strictly, handed to the engine,
+// and its answer written from one buffer. Nothing of a request outlives it, and
+// no input makes the server hold more memory than its limits allow.
+//
+// # Routes
+//
+//	POST /classify      scores of texts under one task or several
+//	GET  /tasks         the tasks of the store
+//	GET  /tasks/{name}  one of them
+//	GET  /healthz       200 while the process runs
+//	GET  /readyz        200 while requests can be answered, 503 otherwise
+//	GET  /metrics       Prometheus text
+//
+// HEAD works where GET does; OPTIONS answers 204 with the Allow header.
+//
+// # Classify
+//
+// The request is a JSON object:
+//
+//	model       a task's name, or a list of different names
+//	input       a text, an object {"text", "text_pair"} (text_pair may be left
+//	            out), or a list of those, mixed as the caller likes
+//	top_k       how many labels to return, best first; all when absent
+//	raw_scores  logits instead of probabilities; false when absent
+//	truncate    cut what is longer than the model takes; true when absent
+//
+// null stands for an absent field everywhere but in model and input, which are
+// required. An empty text is a text. Unknown members of the request itself are
+// ignored, since clients of similar services send extra ones ("user",
+// "encoding_format"); in an input object they are refused, since a misspelt
+// text_pair would silently classify half of the input.
+//
+// The body must be valid JSON (RFC 8259) in valid UTF-8, whatever its
+// Content-Type says: no member named twice, no escape that is half a surrogate
+// pair, nesting of at most 32. A compressed body is refused.
+//
+// The answer follows the shape of infinity's /classify:
+//
+//	{"object": "classify", "model": "trec",
+//	 "data": [[{"label": "LOC", "score": 0.98}, ...], ...],
+//	 "usage": {"prompt_tokens": 12, "total_tokens": 12},
+//	 "id": "...", "created": 1764000000}
+//
+// data has one list a text, in the order of the input, and scores fall. When
+// model is a list, an entry of data is an object from task to that list. id is
+// the request's id, which the header x-request-id carries too; the caller may
+// choose it with the same header. x-queue-time-ms, x-inference-time-ms and
+// x-tokens tell what the answer cost.
+//
+// # Errors
+//
+// Every error is {"error": {"message", "type", "field"}}. field is the JSON
+// path of what is wrong (`input[3].text_pair`) and null when the error is about
+// nothing in particular. Neither file paths nor internal names are shown.
+//
+//	400 malformed             the body is not what a JSON parser takes
+//	404 not_found             no such task or route
+//	405 method_not_allowed    Allow tells which methods are
+//	408 timeout               the body came too slowly
+//	413 too_large             the body is over the limit
+//	415 unsupported_encoding  a Content-Encoding other than identity
+//	422 validation            valid JSON that asks for something impossible
+//	424 task_unusable         the task's delta cannot be loaded
+//	429 overloaded            too much work is waiting; see Retry-After
+//	499 client_closed         the client left before the answer (logs, metrics)
+//	500 internal              a fault of the server, contained to the request
+//	503 unavailable           not ready, shutting down, or no answer in time
+package server

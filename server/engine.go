@@ -1,0 +1,25 @@
+package server
+
+import (
+	"context"
+
+	"kenserve/runtime"
+)
+
+// Engine is what the server needs of the runtime. All methods may be called
+// from any goroutine.
+type Engine interface {
+	// Classify returns one row of scores an input. It gives up when ctx ends,
+	// with the error of ctx. Other errors wrap [runtime.ErrNoTask],
+	// [runtime.ErrTaskUnusable], [runtime.ErrTooLong], [runtime.ErrBusy] or
+	// [runtime.ErrClosed]; a [runtime.InputError] tells which input is at fault.
+	Classify(ctx context.Context, task string, inputs []runtime.Input, opts runtime.Options) (*runtime.Result, error)
+	// Tasks lists the tasks of the store, sorted by name.
+	Tasks() []runtime.TaskInfo
+	// Task finds one task of the store.
+	Task(name string) (runtime.TaskInfo, bool)
+	// Stats is a snapshot of the engine's counters.
+	Stats() runtime.Stats
+	// Ready is nil when the base is loaded and the store reachable.
+	Ready() error
+}

@@ -1,0 +1,210 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// exchange is one request with its answer, as logs and metrics see it. Handlers
+// fill in what they learn.
+type exchange struct {
+	id               string
+	started          time.Time
+	task             string // the one being run, or the last
+	texts            int
+	tokens           int
+	queue, inference time.Duration
+	problem          *problem
+}
+
+const exchangeKey = "kenserve.exchange"
+
+// handle adapts a handler that returns its error to gin.
+func (s *Server) handle(f func(c *gin.Context, x *exchange) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		x := c.MustGet(exchangeKey).(*exchange)
+		if err := f(c, x); err != nil {
+			x.problem = problemOf(c.Request.Context(), err)
+			writeProblem(c, x.problem)
+		}
+	}
+}
+
+// observe is the outermost middleware: it gives each request its id, contains
+// panics, counts and logs.
+func (s *Server) observe(c *gin.Context) {
+	x := &exchange{id: requestID(c.Request.Header), started: s.now()}
+	c.Set(exchangeKey, x)
+	c.Writer.Header()["X-Request-Id"] = []string{x.id}
+	s.metrics.inFlight.Inc()
+	defer func() {
+		cut := s.contain(c, x, recover())
+		s.metrics.inFlight.Dec()
+		elapsed := s.now().Sub(x.started)
+		s.metrics.answered(c.FullPath(), c.Writer.Status(), elapsed)
+		if x.problem != nil {
+			s.metrics.failed(x.task, x.problem.kind)
+		}
+		s.log(c, x, elapsed)
+		if cut {
+			panic(http.ErrAbortHandler)
+		}
+	}()
+	c.Next()
+}
+
+// contain turns what a handler panicked with into a problem. If a part of the
+// answer was already sent, the connection has to be cut: it returns true, and
+// so it does for the panic by which handlers ask for that.
+func (s *Server) contain(c *gin.Context, x *exchange, reason any) (cut bool) {
+	if reason == nil {
+		return false
+	}
+	if reason == http.ErrAbortHandler {
+		return true
+	}
+	err, ok := reason.(error)
+	if !ok {
+		err = fmt.Errorf("%v", reason)
+	}
+	x.problem = internal(fmt.Errorf("panic: %w", err), "internal error")
+	s.options.Logger.LogAttrs(c.Request.Context(), slog.LevelError, "panic contained",
+		slog.String("id", x.id), slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
+	if c.Writer.Written() {
+		return true
+	}
+	writeProblem(c, x.problem)
+	return false
+}
+
+// log writes the line of a request: probes as debug, failures of the server as
+// warnings or errors. Texts are never in it.
+func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
+	level := slog.LevelInfo
+	status := c.Writer.Status()
+	switch route := c.FullPath(); {
+	case status == http.StatusInternalServerError:
+		level = slog.LevelError
+	case status > http.StatusInternalServerError:
+		level = slog.LevelWarn
+	case route == routeHealth || route == routeReady || route == routeMetrics:
+		level = slog.LevelDebug
+	}
+	ctx := c.Request.Context()
+	if !s.options.Logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 16)
+	attrs = append(attrs,
+		slog.String("id", x.id),
+		slog.String("method", clip(c.Request.Method)),
+		slog.String("path", clip(c.Request.URL.Path)),
+		slog.Int("status", status),
+		slog.Int("bytes", max(c.Writer.Size(), 0)),
+		slog.String("remote", c.Request.RemoteAddr),
+		slog.Duration("took", elapsed),
+	)
+	if x.task != "" {
+		attrs = append(attrs,
+			slog.String("task", x.task),
+			slog.Int("texts", x.texts),
+			slog.Int("tokens", x.tokens),
+			slog.Duration("queue", x.queue),
+			slog.Duration("inference", x.inference))
+	}
+	if p := x.problem; p != nil {
+		attrs = append(attrs, slog.String("error", string(p.kind)))
+		if p.field != "" {
+			attrs = append(attrs, slog.String("field", p.field))
+		}
+		if p.cause != nil {
+			attrs = append(attrs, slog.Any("cause", p.cause))
+		}
+	}
+	s.options.Logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// clip shortens what came from outside for the log.
+func clip(s string) string {
+	const most = 256
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}
+
+// requestID takes the caller's x-request-id over if it is safe to repeat in
+// headers and logs, and makes one up otherwise.
+func requestID(h http.Header) string {
+	if v := h["X-Request-Id"]; len(v) == 1 && validRequestID(v[0]) {
+		return v[0]
+	}
+	const digits = "0123456789abcdef"
+	var b [32]byte
+	hi, lo := rand.Uint64(), rand.Uint64()
+	for i := range 16 {
+		b[i], b[16+i] = digits[hi&15], digits[lo&15]
+		hi, lo = hi>>4, lo>>4
+	}
+	return string(b[:])
+}
+
+// validRequestID tells whether an id has 1 to 128 of the characters that the
+// ids of common proxies are made of.
+func validRequestID(id string) bool {
+	if id == "" || len(id) > 128 {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("-_.:=+/@", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+var jsonType = []string{"application/json; charset=utf-8"}
+
+// writeJSON sends a whole answer.
+func writeJSON(c *gin.Context, status int, body []byte) {
+	h := c.Writer.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.Writer.WriteHeader(status)
+	// The error would be the connection's, which there is nobody left to tell.
+	_, _ = c.Writer.Write(body)
+}
+
+// writeProblem sends an error in the native shape.
+func writeProblem(c *gin.Context, p *problem) {
+	h := c.Writer.Header()
+	switch p.status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		h["Retry-After"] = []string{retryAfter}
+	case http.StatusUnsupportedMediaType:
+		h["Accept-Encoding"] = []string{"identity"}
+	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
+		// The rest of the body is not going to be read.
+		h["Connection"] = []string{"close"}
+	}
+	b := appendString([]byte(`{"error":{"message":`), p.message)
+	b = appendString(append(b, `,"type":`...), string(p.kind))
+	b = append(b, `,"field":`...)
+	if p.field == "" {
+		b = append(b, "null"...)
+	} else {
+		b = appendString(b, p.field)
+	}
+	writeJSON(c, p.status, append(b, "}}\n"...))
+}

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// value reads any value as encoding/json would, numbers as json.Number.
+func (r *jsonReader) value() any {
+	switch c := r.look(); c {
+	case '{':
+		m := map[string]any{}
+		for name := range r.fields {
+			m[name] = r.value()
+		}
+		return m
+	case '[':
+		a := []any{}
+		for range r.elements {
+			a = append(a, r.value())
+		}
+		return a
+	case '"':
+		return r.str()
+	case 't':
+		r.literal("true")
+		return true
+	case 'f':
+		r.literal("false")
+		return false
+	case 'n':
+		r.literal("null")
+		return nil
+	default:
+		if c != '-' && (c < '0' || c > '9') {
+			r.skip()
+			return nil
+		}
+		return json.Number(r.number())
+	}
+}
+
+// checkReader compares a reader with encoding/json, which takes the same
+// language but for half surrogate pairs and a deeper nesting.
+func checkReader(t *testing.T, text string) {
+	t.Helper()
+	if !utf8.ValidString(text) {
+		return
+	}
+	r := jsonReader{text: text}
+	got := r.value()
+	r.end()
+
+	s := jsonReader{text: text}
+	s.skip()
+	s.end()
+	if !reflect.DeepEqual(r.err, s.err) {
+		t.Fatalf("%q: reading says %v, skipping %v", text, r.err, s.err)
+	}
+	var want any
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	err := d.Decode(&want)
+	valid := json.Valid([]byte(text))
+	switch {
+	case r.err == nil && !valid:
+		t.Fatalf("%q is not JSON, and was read", text)
+	case r.err == nil && err == nil:
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q: read %#v, want %#v", text, got, want)
+		}
+		if r.depth != 0 {
+			t.Fatalf("%q: depth %d at the end", text, r.depth)
+		}
+	case r.err != nil && valid:
+		if m := r.err.message; !strings.Contains(m, "surrogate") && !strings.Contains(m, "deeper") {
+			t.Fatalf("%q is JSON, and was refused: %s", text, m)
+		}
+	}
+}
+
+var jsonTexts = []string{
+	``, ` `, `null`, `nul`, `nulll`, `true`, `false`, `truefalse`, `0`, `-0`, `01`, `-`, `1.`, `.5`, `1.5`, `1e`, `1e5`, `1E+05`, `1e-`, `+1`, `1 2`, `--1`,
+	`""`, `"`, `"a`, `"\"`, `"\u"`, `"\u12"`, `"\u12g4"`, `"\u00e9"`, `"\ud83d\ude00"`, `"\ud83d"`, `"\ude00\ud83d"`, `"\ud83dx"`, `"\ud83d\u0041"`, `"\x"`, `"\`, `"\b\f\n\r\t\/\\\""`,
+	"\"\x00\"", "\"\x1f\"", "\"\x7f\"", "\x00", "\"a\nb\"", "\"日本\"", "\"a\\n日本\\t\"", "\"\\n\x01\"", "\ufeff1", "\u00a01", "\v1",
+	`[]`, `[`, `]`, `[1`, `[1,`, `[1,]`, `[,1]`, `[1 2]`, `[1,2]`, ` [ 1 , 2 ] `, `[[[]]]`, `[}`,
+	`{}`, `{`, `}`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{,}`, `{"a" 1}`, `{a:1}`, `{1:1}`, `{"a":1,"a":2}`, `{"a":1 "b":2}`, ` { "a" : [ { } ] } `, `{]`,
+	`{"a":{"b":{"c":[1,2,{"d":null}]}}}`, `[1]x`, `[1]]`, `{}{}`,
+	strings.Repeat("[", 32) + strings.Repeat("]", 32),
+	strings.Repeat("[", 33) + strings.Repeat("]", 33),
+	strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33),
+}
+
+func TestJSONReader(t *testing.T) {
+	for _, text := range jsonTexts {
+		checkReader(t, text)
+	}
+	checkReader(t, strings.Repeat("[", 1_000_000))
+}
+
+func FuzzJSONReader(f *testing.F) {
+	for _, text := range jsonTexts {
+		f.Add(text)
+	}
+	f.Fuzz(checkReader)
+}
+
+// Texts without escapes are parts of the body, not copies.
+func TestJSONReaderDoesNotCopy(t *testing.T) {
+	text := `["` + strings.Repeat("some words ", 100) + `", {"a": 12.5, "b": [true, false, null, "c"]}]`
+	n := testing.AllocsPerRun(100, func() {
+		r := jsonReader{text: text}
+		for i := range r.elements {
+			if i == 0 {
+				r.str()
+			} else {
+				r.skip()
+			}
+		}
+		r.end()
+		if r.err != nil {
+			t.Fatal(r.err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -1,0 +1,75 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"kenserve/runtime"
+)
+
+// task is a task on the wire.
+type task struct {
+	Object    string            `json:"object"` // "task"
+	Name      string            `json:"name"`
+	Labels    []string          `json:"labels"` // null until the task was loaded once
+	Residency runtime.Residency `json:"residency"`
+	Bytes     int64             `json:"bytes"`
+	Requests  uint64            `json:"requests"`
+	LastUsed  *time.Time        `json:"last_used"` // null when never
+}
+
+// taskList is the answer of GET /tasks.
+type taskList struct {
+	Object string `json:"object"` // "list"
+	Data   []task `json:"data"`
+}
+
+func taskOf(info runtime.TaskInfo) task {
+	t := task{
+		Object:    "task",
+		Name:      info.Name,
+		Labels:    info.Labels,
+		Residency: info.Residency,
+		Bytes:     info.Bytes,
+		Requests:  info.Requests,
+	}
+	if !info.LastUsed.IsZero() {
+		used := info.LastUsed.UTC().Truncate(time.Millisecond)
+		t.LastUsed = &used
+	}
+	return t
+}
+
+// listTasks answers GET /tasks.
+func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
+	infos := s.engine.Tasks()
+	list := taskList{Object: "list", Data: make([]task, len(infos))}
+	for i, info := range infos {
+		list.Data[i] = taskOf(info)
+	}
+	return marshal(c, list)
+}
+
+// getTask answers GET /tasks/{name}.
+func (s *Server) getTask(c *gin.Context, _ *exchange) error {
+	name := c.Param("name")
+	if validTaskName(name) {
+		if info, ok := s.engine.Task(name); ok {
+			return marshal(c, taskOf(info))
+		}
+	}
+	return noTask("name", name)
+}
+
+func marshal(c *gin.Context, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return internal(fmt.Errorf("encode %T: %w", v, err), "internal error")
+	}
+	writeJSON(c, http.StatusOK, append(b, '\n'))
+	return nil
+}

@@ -1,0 +1,134 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the responses in testdata from what the server answers")
+
+// wireCase is a request with the answer that clients rely on.
+type wireCase struct {
+	Name     string       `json:"name"`
+	Request  wireRequest  `json:"request"`
+	Response wireResponse `json:"response"`
+}
+
+type wireRequest struct {
+	Method string            `json:"method"`
+	Path   string            `json:"path"`
+	Header map[string]string `json:"header,omitempty"`
+	// Body is sent as it is; a string stands for its content.
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+type wireResponse struct {
+	Status int               `json:"status"`
+	Header map[string]string `json:"header,omitempty"`
+	Body   json.RawMessage   `json:"body,omitempty"`
+}
+
+// wireOptions are small enough for the cases to exceed them.
+var wireOptions = Options{MaxBodyBytes: 2048, MaxTexts: 4, MaxTextBytes: 200, MaxTasks: 3}
+
+func TestWire(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) != 3 {
+		t.Fatalf("testdata has %d files (%v), want 3", len(files), err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cases []wireCase
+		if err := json.Unmarshal(data, &cases); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for i := range cases {
+			c := &cases[i]
+			t.Run(filepath.Base(file)+"/"+c.Name, func(t *testing.T) {
+				got := wireAnswer(t, c.Request)
+				if *update {
+					c.Response = got
+				}
+				if diff := cmp.Diff(c.Response.text(t), got.text(t)); diff != "" {
+					t.Errorf("answer differs (-want +got):\n%s", diff)
+				}
+			})
+		}
+		if *update {
+			if err := os.WriteFile(file, indented(t, cases), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func wireAnswer(t *testing.T, q wireRequest) wireResponse {
+	body := string(q.Body)
+	if len(q.Body) > 0 && q.Body[0] == '"' {
+		if err := json.Unmarshal(q.Body, &body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	header := []string{"X-Request-Id", "wire-golden"}
+	for name, value := range q.Header {
+		header = append(header, name, value)
+	}
+	w := do(newServer(t, newFakeEngine(), wireOptions), q.Method, q.Path, body, header...)
+	r := wireResponse{Status: w.Code, Header: map[string]string{}}
+	for _, name := range slices.Sorted(maps.Keys(w.Header())) {
+		if name == "Content-Length" {
+			continue
+		}
+		r.Header[name] = w.Header().Get(name)
+	}
+	if w.Body.Len() > 0 {
+		if !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("answer is not JSON: %q", w.Body)
+		}
+		r.Body = w.Body.Bytes()
+	}
+	return r
+}
+
+func (r wireResponse) text(t *testing.T) string { return string(indented(t, r)) }
+
+// indented keeps the numbers of raw messages as they were written.
+func indented(t *testing.T, v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A body that JSON cannot hold has no place in testdata.
+func TestWireInvalidUTF8(t *testing.T) {
+	s := newServer(t, newFakeEngine(), Options{})
+	for _, body := range []string{
+		"{\"model\":\"trec\",\"input\":\"\xff\"}",
+		"{\"model\":\"trec\",\"input\":\"\xed\xa0\x80\"}", // a surrogate in UTF-8
+		"{\"model\":\"trec\",\"input\":\"\xc0\xaf\"}",     // an overlong slash
+		"{\"model\":\"trec\",\"input\":\"a\",\"\xf8\":1}",
+		"\xff\xfe{\x00}\x00",
+	} {
+		w := post(s, body)
+		if want := `{"error":{"message":"the body is not valid UTF-8","type":"malformed","field":null}}` + "\n"; w.Code != http.StatusBadRequest || w.Body.String() != want {
+			t.Errorf("%q: %d %s", body, w.Code, w.Body)
+		}
+	}
+}
