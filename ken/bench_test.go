@@ -3,6 +3,7 @@ package ken
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -39,4 +40,24 @@ func BenchmarkSelect(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkGoldenRows selects from all golden rows; benchmarks/prune compares
+// its time with the reference procedure's on the same rows.
+func BenchmarkGoldenRows(b *testing.B) {
+	rows := goldenRows(b)
+	selector := newSelector(b, KEN)
+	mask := make([]uint64, MaskWords(4096))
+	for b.Loop() {
+		for _, r := range rows {
+			mask := mask[:MaskWords(r.N)]
+			if err := selector.Select(mask, Row{Tuned: r.values}, r.K); err != nil {
+				b.Fatal(err)
+			}
+			if !slices.Equal(mask, r.mask) {
+				b.Fatal("mask differs from the golden one")
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(rows)), "ns/row")
 }

@@ -118,11 +118,12 @@ func (m *matcher) collect(sorted []uint64) {
 	m.remaining.fill(last + 2)
 }
 
-// place finds the first value at or above every target. As the targets are
-// evenly spaced but for their rounding, a value's position says between which
-// of them it lies, give or take one; counting values by the first target above
-// them costs less than merging the two rising lists, whose every branch is hard
-// for a processor to guess.
+// place finds the first value at or above every target, by counting values by
+// the first target above them. As the points are evenly spaced, a value's
+// position says which that is: the target before the position's whole part is
+// not above the value, whatever the rounding, and only one or two can be left to
+// pass. Merging the two rising lists would cost more, as each of its branches
+// is hard for a processor to guess.
 func (m *matcher) place() {
 	k := len(m.points)
 	targets, places := m.targets[:k+1], m.places[:k]
@@ -138,9 +139,6 @@ func (m *matcher) place() {
 			above := int((float64(v) - low) * inverse)
 			for targets[above] <= v {
 				above++
-			}
-			for above > 0 && targets[above-1] > v {
-				above--
 			}
 			if above < k {
 				places[above]++

@@ -1,0 +1,5 @@
+//go:build !race
+
+package ken
+
+const raceEnabled = false

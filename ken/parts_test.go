@@ -1,0 +1,119 @@
+package ken
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"kenserve/kde"
+	"pgregory.net/rapid"
+)
+
+func TestOrderedBits(t *testing.T) {
+	inf := float32(math.Inf(1))
+	rising := []float32{-inf, -math.MaxFloat32, -1, -1e-40, -math.SmallestNonzeroFloat32, 0,
+		math.SmallestNonzeroFloat32, 1e-40, 1, math.MaxFloat32, inf}
+	for i, v := range rising {
+		if got := fromOrderedBits(orderedBits(v)); got != v {
+			t.Errorf("%g comes back as %g", v, got)
+		}
+		if i > 0 && orderedBits(rising[i-1]) >= orderedBits(v) {
+			t.Errorf("%g is not below %g", rising[i-1], v)
+		}
+	}
+	if negative := float32(math.Copysign(0, -1)); orderedBits(negative) != orderedBits(0) {
+		t.Error("the zeros differ")
+	}
+}
+
+// Both ways to sort agree with a comparison sort, and rows are dealt into
+// buckets or sorted by their bits as is meant for them.
+func TestSort(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	var s sorter
+	for _, c := range []struct {
+		name  string
+		n     int
+		draw  func() float64
+		dealt bool
+	}{
+		{"one", 1, r.NormFloat64, true},
+		{"normal", 3000, r.NormFloat64, true},
+		{"small", 20, r.NormFloat64, true},
+		{"uniform", 700, r.Float64, true},
+		{"exponential", 700, r.ExpFloat64, true},
+		{"far from 0", 700, func() float64 { return 1000 + r.NormFloat64() }, true},
+		{"heavy tails", 700, func() float64 { return math.Exp(8 * r.NormFloat64()) }, false},
+		{"duplicates", 700, func() float64 { return float64(r.IntN(5)) }, false},
+		{"constant", 100, func() float64 { return 0.1 }, false},
+		{"two zeros", 100, func() float64 { return math.Copysign(0, r.NormFloat64()) }, false},
+		{"overflow", 700, func() float64 { return 1e38 * r.NormFloat64() / 4 }, false},
+		{"subnormal", 700, func() float64 { return 1e-42 * r.NormFloat64() }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			row := make([]float32, c.n)
+			want := make([]uint64, c.n)
+			for j := range row {
+				row[j] = float32(c.draw())
+				want[j] = uint64(orderedBits(row[j]))<<32 | uint64(j)
+			}
+			slices.Sort(want)
+			mean, deviation := kde.Moments(row)
+			if got := s.sort(row, mean, deviation); !slices.Equal(got, want) {
+				t.Error("wrong order")
+			}
+			got, dealt := s.deal(row, mean, deviation)
+			if dealt != c.dealt {
+				t.Errorf("dealt into buckets: %t, want %t", dealt, c.dealt)
+			}
+			if dealt && !slices.Equal(got, want) {
+				t.Error("wrong order from buckets")
+			}
+			if got := s.radix(row); !slices.Equal(got, want) {
+				t.Error("wrong order from bits")
+			}
+		})
+	}
+}
+
+func TestRemaining(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		// Beyond 4,096 the summary has more than one word.
+		n := rapid.OneOf(rapid.IntRange(1, 200), rapid.IntRange(1, 20_000), rapid.Just(4096)).Draw(t, "n")
+		var set remaining
+		set.fill(rapid.IntRange(1, 20_000).Draw(t, "before"))
+		set.fill(n)
+		in := make([]bool, n)
+		for i := range in {
+			in[i] = true
+		}
+		for range rapid.IntRange(0, 8).Draw(t, "removals") {
+			from := rapid.IntRange(0, n-1).Draw(t, "from")
+			to := rapid.IntRange(from, n).Draw(t, "to")
+			for i := from; i < to; i++ {
+				if in[i] {
+					set.remove(i)
+					in[i] = false
+				}
+			}
+			for range 20 {
+				i := rapid.IntRange(0, n).Draw(t, "i")
+				from := slices.Index(in[i:], true)
+				if from >= 0 {
+					from += i
+				}
+				if got := set.from(i); got != from {
+					t.Fatalf("from(%d) = %d, want %d", i, got, from)
+				}
+				before := i - 1
+				for before >= 0 && !in[before] {
+					before--
+				}
+				if got := set.before(i); got != before {
+					t.Fatalf("before(%d) = %d, want %d", i, got, before)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,367 @@
+package ken
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+func ones(n int, v float32) []float32 {
+	row := make([]float32, n)
+	for j := range row {
+		row[j] = v
+	}
+	return row
+}
+
+func upTo(n int) []int {
+	all := make([]int, n)
+	for j := range all {
+		all[j] = j
+	}
+	return all
+}
+
+func TestSelect(t *testing.T) {
+	zero := float32(math.Copysign(0, -1))
+	for _, c := range []struct {
+		name      string
+		selection Selection
+		tuned     []float32
+		base      []float32
+		k         int
+		want      []int
+	}{
+		{"the ends of an even row", KEN, []float32{4, 2, 3, 0, 1}, nil, 2, []int{0, 3}},
+		{"one point: the lowest value", KEN, []float32{4, 2, 3, 0, 1}, nil, 1, []int{3}},
+		{"the middle: of two equally near the lower column", KEN, []float32{0, 3, 1, 4}, nil, 3, []int{0, 1, 3}},
+		{"duplicates are all kept", KEN, []float32{5, 1, 5, 1, 2, 5}, nil, 2, []int{0, 1, 2, 3, 5}},
+		{"a duplicate takes a point of its own", KEN, []float32{0, 0, 0, 9, 10, 8}, nil, 4, []int{0, 1, 2, 4, 5}},
+		{"both zeros are one value", KEN, []float32{zero, 1, 0, 2, zero}, nil, 1, []int{0, 2, 4}},
+		{"k at the width", KEN, []float32{1, 2, 3}, nil, 3, []int{0, 1, 2}},
+		{"k beyond the width", KEN, []float32{1, 2, 3}, nil, 100, []int{0, 1, 2}},
+		{"k of 0", KEN, []float32{1, 2, 3}, nil, 0, []int{}},
+		{"one weight", KEN, []float32{7}, nil, 1, []int{0}},
+		{"no weight", KEN, nil, nil, 1, []int{}},
+		{"deviation 0", KEN, []float32{2, 2, 2, 2}, nil, 1, []int{0, 1, 2, 3}},
+		{"deviation 0 by underflow", KEN, []float32{1e-30, 2e-30, 3e-30}, nil, 1, []int{0, 1, 2}},
+		{"constant, deviation above 0", KEN, ones(384, 0.1), nil, 5, upTo(384)},
+		{"deviation overflows", KEN, []float32{3e38, 1, 2e38, -3e38}, nil, 2, []int{0, 3}},
+		{"distances overflow", KEN, []float32{3.4e38, 3.3e38, -3.4e38, -3.3e38}, nil, 3, []int{0, 1, 2}},
+
+		{"largest change", Delta, []float32{1, 2, 3, 4}, []float32{1.5, 2, 0, 4.1}, 2, []int{0, 2}},
+		{"equal changes: the lower columns", Delta, []float32{1, 2, 3, 4}, []float32{0, 3, 2, 5}, 3, []int{0, 1, 2}},
+		{"changes are rounded to float32", Delta, []float32{1, 1}, []float32{1e-9, 0}, 1, []int{0}},
+		{"no change at all", Delta, []float32{1, 2}, []float32{1, 2}, 1, []int{0}},
+		{"change that overflows", Delta, []float32{1, 3e38, 2}, []float32{0, -3e38, 0}, 1, []int{1}},
+
+		{"largest weight", Magnitude, []float32{1, -5, 3, 4}, nil, 2, []int{1, 3}},
+		{"equal weights: the lower columns", Magnitude, []float32{1, -1, 1, -1}, nil, 3, []int{0, 1, 2}},
+		{"subnormal weights", Magnitude, []float32{0, 3e-45, zero, -1e-40}, nil, 2, []int{1, 3}},
+
+		{"all at random", Random, []float32{1, 2, 3}, nil, 3, []int{0, 1, 2}},
+	} {
+		t.Run(string(c.selection)+"/"+c.name, func(t *testing.T) {
+			mask := make([]uint64, MaskWords(len(c.tuned)))
+			for i := range mask {
+				mask[i] = math.MaxUint64 // what was in it does not matter
+			}
+			if err := newSelector(t, c.selection).Select(mask, Row{Tuned: c.tuned, Base: c.base}, c.k); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, columns(mask)); diff != "" {
+				t.Errorf("columns kept (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestSelectErrors(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, c := range []struct {
+		name      string
+		selection Selection
+		tuned     []float32
+		base      []float32
+		k         int
+		words     int
+		want      string
+	}{
+		{"NaN", KEN, []float32{1, nan, inf}, nil, 1, 1, "column 1 of the fine-tuned row is NaN"},
+		{"infinite", Random, []float32{1, 2, -inf}, nil, 1, 1, "column 2 of the fine-tuned row is -Inf"},
+		{"infinite, all kept", Magnitude, []float32{inf}, nil, 1, 1, "column 0 of the fine-tuned row is +Inf"},
+		{"NaN in the base", Delta, []float32{1, 2}, []float32{1, nan}, 1, 1, "column 1 of the base row is NaN"},
+		{"short base", Delta, []float32{1, 2}, []float32{1}, 1, 1, "base row has 1 weights, fine-tuned row has 2"},
+		{"no base", Delta, []float32{1, 2}, nil, 1, 1, "base row has 0 weights, fine-tuned row has 2"},
+		{"mask too long", KEN, []float32{1, 2}, nil, 1, 2, "mask has 2 words, a row of 2 weights needs 1"},
+		{"mask too short", KEN, make([]float32, 65), nil, 1, 1, "mask has 1 words, a row of 65 weights needs 2"},
+		{"negative k", KEN, []float32{1, 2}, nil, -1, 1, "cannot keep -1 weights"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := newSelector(t, c.selection).Select(make([]uint64, c.words), Row{Tuned: c.tuned, Base: c.base}, c.k)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %v, want %q", err, c.want)
+			}
+		})
+	}
+
+	var value *ValueError
+	err := newSelector(t, Delta).Select(make([]uint64, 1), Row{Tuned: []float32{1, 2}, Base: []float32{inf, 1}}, 1)
+	if !errors.As(err, &value) || *value != (ValueError{Column: 0, Value: inf, Base: true}) {
+		t.Errorf("error is %#v", err)
+	}
+	if _, err := NewSelector("smallest", 0); err == nil || !strings.Contains(err.Error(), `unknown selection "smallest"`) {
+		t.Errorf("NewSelector: %v", err)
+	}
+}
+
+func TestParseSelection(t *testing.T) {
+	for _, s := range Selections() {
+		if got, err := ParseSelection(string(s)); got != s || err != nil {
+			t.Errorf("ParseSelection(%q) = %q, %v", s, got, err)
+		}
+	}
+	if _, err := ParseSelection("KEN"); err == nil {
+		t.Error("upper case is accepted")
+	}
+}
+
+func TestKeptPerRow(t *testing.T) {
+	for _, c := range []struct {
+		n, k int
+		keep float64
+		want int
+	}{
+		{384, 192, 0, 192},
+		{384, 1000, 0, 384},
+		{384, 10, 0.5, 10}, // k goes first
+		{384, 0, 0.5, 192},
+		{384, 0, 0.001, 1},
+		{384, 0, 1e-300, 1},
+		{384, 0, 0.0039, 1},
+		{384, 0, 0.004, 2},
+		{384, 0, 1, 384},
+		{384, 0, 7, 384},
+		{384, 0, 0, 0},
+		{384, 0, -1, 0},
+		{384, 0, math.NaN(), 0},
+		{5, 0, 0.5, 3},
+		{0, 0, 0.5, 0},
+		{0, 4, 0, 0},
+	} {
+		if got := KeptPerRow(c.n, c.k, c.keep); got != c.want {
+			t.Errorf("KeptPerRow(%d, %d, %g) = %d, want %d", c.n, c.k, c.keep, got, c.want)
+		}
+	}
+}
+
+// anyRow draws finite rows that duplicates, zeros of both signs and neighbouring
+// floats are frequent in.
+func anyRow(t *rapid.T, label string, n int) []float32 {
+	lattice := rapid.Custom(func(t *rapid.T) float32 {
+		return float32(rapid.IntRange(-6, 6).Draw(t, "i")) / 4 * float32(rapid.SampledFrom([]int{-1, 1}).Draw(t, "sign"))
+	})
+	value := rapid.OneOf(lattice, rapid.Float32Range(-2, 2), rapid.Float32Range(-math.MaxFloat32, math.MaxFloat32))
+	if rapid.Bool().Draw(t, "tame") {
+		value = rapid.OneOf(lattice, rapid.Float32Range(-2, 2))
+	}
+	return rapid.SliceOfN(value, n, n).Draw(t, label)
+}
+
+func TestKENProperties(t *testing.T) {
+	selector := newSelector(t, KEN)
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 150).Draw(t, "n")
+		row := anyRow(t, "row", n)
+		k := rapid.IntRange(1, n+2).Draw(t, "k")
+		mask := make([]uint64, MaskWords(n))
+		if err := selector.Select(mask, Row{Tuned: row}, k); err != nil {
+			t.Fatal(err)
+		}
+		kept := columns(mask)
+		if len(kept) < min(k, n) {
+			t.Fatalf("%d columns kept, want at least %d", len(kept), min(k, n))
+		}
+		if last := kept[len(kept)-1]; last >= n {
+			t.Fatalf("column %d of %d kept", last, n)
+		}
+		isKept := map[float32]bool{}
+		for _, j := range kept {
+			isKept[row[j]] = true
+		}
+		for j, v := range row {
+			if isKept[v] != (mask[j/64]>>(j%64)&1 != 0) {
+				t.Fatalf("column %d and its duplicates do not share their fate", j)
+			}
+		}
+		// The first point is the lowest value and the last is the highest.
+		if !isKept[slices.Min(row)] || k > 1 && !isKept[slices.Max(row)] {
+			t.Fatal("an end of the row is not kept")
+		}
+		if !slices.Equal(mask, naiveKEN(row, k)) {
+			t.Fatal("mask differs from the naive one")
+		}
+	})
+}
+
+// The k largest: compared with a sort of all columns; and a permutation of the
+// columns that keeps equal magnitudes in order permutes the mask.
+func TestLargestProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 150).Draw(t, "n")
+		row := Row{Tuned: anyRow(t, "tuned", n), Base: anyRow(t, "base", n)}
+		k := rapid.IntRange(0, n).Draw(t, "k")
+		for selection, magnitude := range map[Selection]func(j int) float32{
+			Delta:     func(j int) float32 { return absolute(row.Tuned[j] - row.Base[j]) },
+			Magnitude: func(j int) float32 { return absolute(row.Tuned[j]) },
+		} {
+			selector, err := NewSelector(selection, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mask := make([]uint64, MaskWords(n))
+			if err := selector.Select(mask, row, k); err != nil {
+				t.Fatal(err)
+			}
+			falling := upTo(n)
+			slices.SortStableFunc(falling, func(a, b int) int {
+				switch x, y := magnitude(a), magnitude(b); {
+				case x > y:
+					return -1
+				case x < y:
+					return 1
+				}
+				return 0
+			})
+			want := slices.Sorted(slices.Values(falling[:k]))
+			if diff := cmp.Diff(want, columns(mask), cmp.Transformer("", func(s []int) []int { return append([]int{}, s...) })); diff != "" {
+				t.Fatalf("%s (-want +got):\n%s", selection, diff)
+			}
+
+			permuted := Row{}
+			for _, j := range falling {
+				permuted.Tuned = append(permuted.Tuned, row.Tuned[j])
+				permuted.Base = append(permuted.Base, row.Base[j])
+			}
+			if err := selector.Select(mask, permuted, k); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(columns(mask), upTo(k)) {
+				t.Fatalf("%s: of columns in falling order %v are kept, want the first %d", selection, columns(mask), k)
+			}
+		}
+	})
+}
+
+func TestRandom(t *testing.T) {
+	const n, k = 6, 3
+	mask := make([]uint64, 1)
+	row := Row{Tuned: make([]float32, n), Tensor: "dense.weight"}
+	choose := func(selector *Selector, row Row) uint64 {
+		if err := selector.Select(mask, row, k); err != nil {
+			t.Fatal(err)
+		}
+		return mask[0]
+	}
+	selector := newSelector(t, Random)
+
+	// Every subset of three columns is about as frequent as any other.
+	const rows = 40_000
+	frequency := map[uint64]int{}
+	choices := make([]uint64, rows)
+	for i := range choices {
+		row.Index = i
+		choices[i] = choose(selector, row)
+		frequency[choices[i]]++
+	}
+	if len(frequency) != 20 {
+		t.Errorf("%d different subsets, want 20", len(frequency))
+	}
+	for subset, count := range frequency {
+		// Five standard deviations of a binomial distribution.
+		const expected = rows / 20.0
+		if math.Abs(float64(count)-expected) > 5*math.Sqrt(expected*0.95) {
+			t.Errorf("subset %06b is chosen %d times, want about %g", subset, count, expected)
+		}
+	}
+
+	// Another selector makes the same choices, in any order.
+	other := newSelector(t, Random)
+	for i := rows - 1; i >= 0; i -= 7 {
+		row.Index = i
+		if got := choose(other, row); got != choices[i] {
+			t.Fatalf("row %d: %06b, want %06b", i, got, choices[i])
+		}
+	}
+
+	// Another seed or tensor makes others: the same by chance once in 20.
+	reseeded, err := NewSelector(Random, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := row
+	renamed.Tensor = "dense.bias"
+	same := map[string]int{}
+	for i := range 2000 {
+		row.Index, renamed.Index = i, i
+		if choose(reseeded, row) == choices[i] {
+			same["seed"]++
+		}
+		if choose(selector, renamed) == choices[i] {
+			same["tensor"]++
+		}
+	}
+	for what, count := range same {
+		if count > 150 {
+			t.Errorf("another %s: %d of 2000 choices are the same", what, count)
+		}
+	}
+}
+
+// The choices of a seed are part of what a delta's provenance promises: they
+// stay the same from release to release.
+func TestRandomIsStable(t *testing.T) {
+	mask := make([]uint64, 2)
+	row := Row{Tuned: make([]float32, 100), Tensor: "encoder.layer.0.output.dense.weight", Index: 3}
+	if err := newSelector(t, Random).Select(mask, row, 5); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]int{7, 10, 29, 31, 44}, columns(mask)); diff != "" {
+		t.Errorf("columns (-want +got):\n%s", diff)
+	}
+}
+
+func TestSelectAllocates(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	row := Row{Tuned: make([]float32, 777), Base: make([]float32, 777), Tensor: "t"}
+	for j := range row.Tuned {
+		row.Tuned[j], row.Base[j] = float32(r.NormFloat64()), float32(r.NormFloat64())
+	}
+	narrow := row
+	narrow.Tuned = slices.Clone(row.Tuned)
+	for j := range narrow.Tuned {
+		narrow.Tuned[j] *= 1e-7 // as many levels as points
+	}
+	mask := make([]uint64, MaskWords(777))
+	for _, selection := range Selections() {
+		selector := newSelector(t, selection)
+		for name, row := range map[string]Row{"ordinary": row, "narrow": narrow} {
+			t.Run(fmt.Sprintf("%s/%s", selection, name), func(t *testing.T) {
+				if n := testing.AllocsPerRun(5, func() {
+					if err := selector.Select(mask, row, 300); err != nil {
+						t.Fatal(err)
+					}
+				}); n != 0 {
+					t.Errorf("%g allocations a row", n)
+				}
+			})
+		}
+	}
+}

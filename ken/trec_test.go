@@ -1,0 +1,76 @@
+package ken
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"kenserve/safetensors"
+)
+
+// A whole fine-tuned checkpoint, all rows of all 102 tensors that the published
+// implementation pruned with k=192. It is not part of the repository: set
+// KENSERVE_TREC to the folder of the demo's trec classifier, unpacked to a
+// Hugging Face folder in full precision, to run this test.
+//
+// testdata/trec-k192.json has for every tensor the SHA-256 of the masks: eight
+// columns a byte, least significant bit first, every row padded to a whole byte.
+func TestTrec(t *testing.T) {
+	dir := os.Getenv("KENSERVE_TREC")
+	if dir == "" {
+		t.Skip("KENSERVE_TREC does not name the trec checkpoint's folder")
+	}
+	content, err := os.ReadFile("testdata/trec-k192.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		K       int `json:"k"`
+		Tensors map[string]struct {
+			Kept   int    `json:"kept"`
+			SHA256 string `json:"mask_sha256"`
+		} `json:"tensors"`
+	}
+	if err := json.Unmarshal(content, &golden); err != nil {
+		t.Fatal(err)
+	}
+	checkpoint, err := safetensors.OpenCheckpoint(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer checkpoint.Close()
+
+	selector := newSelector(t, KEN)
+	rows := 0
+	for name, want := range golden.Tensors {
+		tensor, ok := checkpoint.Tensor(name)
+		if !ok {
+			t.Errorf("%s: missing", name)
+			continue
+		}
+		height, width := tensor.Rows()
+		row := make([]float32, width)
+		mask := make([]uint64, MaskWords(width))
+		digest := sha256.New()
+		kept := 0
+		for r := range height {
+			if err := tensor.Float32s(row, r*width); err != nil {
+				t.Fatal(err)
+			}
+			if err := selector.Select(mask, Row{Tuned: row}, golden.K); err != nil {
+				t.Fatalf("%s: row %d: %v", name, r, err)
+			}
+			kept += countBits(mask)
+			for j := 0; j < width; j += 8 {
+				digest.Write([]byte{byte(mask[j/64] >> (j % 64))})
+			}
+		}
+		rows += height
+		if got := hex.EncodeToString(digest.Sum(nil)); got != want.SHA256 || kept != want.Kept {
+			t.Errorf("%s: %d weights kept with masks %s, want %d with %s", name, kept, got, want.Kept, want.SHA256)
+		}
+	}
+	t.Logf("%d rows of %d tensors", rows, len(golden.Tensors))
+}
