@@ -23,3 +23,5 @@ type Engine interface {
 	// Ready is nil when the base is loaded and the store reachable.
 	Ready() error
 }
+
+var _ Engine = (*runtime.Engine)(nil)

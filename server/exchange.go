@@ -85,15 +85,15 @@ func (s *Server) contain(c *gin.Context, x *exchange, reason any) (cut bool) {
 	return false
 }
 
-// log writes the line of a request: probes as debug, failures of the server as
-// warnings or errors. Texts are never in it.
+// log writes the line of a request: probes as debug, what an operator has to
+// look after as warnings or errors. Texts are never in it.
 func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
 	level := slog.LevelInfo
 	status := c.Writer.Status()
 	switch route := c.FullPath(); {
 	case status == http.StatusInternalServerError:
 		level = slog.LevelError
-	case status > http.StatusInternalServerError:
+	case status > http.StatusInternalServerError, status == http.StatusFailedDependency:
 		level = slog.LevelWarn
 	case route == routeHealth || route == routeReady || route == routeMetrics:
 		level = slog.LevelDebug

@@ -74,6 +74,7 @@ func TestLog(t *testing.T) {
 			[]string{"level=ERROR", "status=500", "error=internal", `cause="runtime: read /var/lib/store/unknown.ken: input/output error"`}},
 		{"POST", "/classify", `{"model":"few","input":["SECRET","b"]}`, []string{"level=ERROR", "status=500", `cause="task few: 1 results for 2 inputs"`}},
 		{"POST", "/classify", `{"model":"closed","input":"SECRET"}`, []string{"level=WARN", "status=503"}},
+		{"POST", "/classify", `{"model":"damaged","input":"SECRET"}`, []string{"level=WARN", "status=424", "task=damaged"}},
 		{"POST", "/classify", `{"model":"panics","input":"SECRET"}`,
 			[]string{`level=ERROR msg="panic contained" id=mine panic="a fault of /usr/lib/engine"`, "engine_test.go", "level=ERROR msg=request", "status=500"}},
 		{"GET", "/tasks", "", []string{"level=INFO", "path=/tasks"}},

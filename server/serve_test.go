@@ -18,7 +18,7 @@ import (
 // running is a server on a loopback port.
 type running struct {
 	url    string
-	addr   string
+	ln     net.Listener
 	cancel context.CancelFunc
 	done   chan error
 	client *http.Client
@@ -32,7 +32,7 @@ func start(t *testing.T, s *Server) *running {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{
-		url: "http://" + ln.Addr().String(), addr: ln.Addr().String(),
+		url: "http://" + ln.Addr().String(), ln: ln,
 		cancel: cancel, done: make(chan error, 1),
 		client: &http.Client{Transport: &http.Transport{}},
 	}
@@ -144,7 +144,7 @@ func TestDrainUnderLoad(t *testing.T) {
 	}{
 		{"connection a request", false, 0},
 		{"kept connections", true, 0},
-		{"grace", false, 50 * time.Millisecond},
+		{"grace", false, 100 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := newFakeEngine()
@@ -200,8 +200,7 @@ func TestDrainUnderLoad(t *testing.T) {
 // Readiness is off while the server drains; health is not, and requests are
 // answered.
 func TestReadinessWhileDraining(t *testing.T) {
-	e := newFakeEngine()
-	s := newServer(t, e, Options{Grace: 300 * time.Millisecond})
+	s := newServer(t, newFakeEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
 	r := start(t, s)
 	if status, _, err := get(r.client, r.url+"/readyz"); err != nil || status != 200 {
 		t.Fatalf("%d, %v", status, err)
@@ -220,7 +219,8 @@ func TestReadinessWhileDraining(t *testing.T) {
 	if status, _, err := r.classify(`{"model":"sst2","input":"a"}`); err != nil || status != 200 {
 		t.Errorf("classify: %d %v", status, err)
 	}
-	if err := r.stop(); err != nil {
+	r.ln.Close() // ends the grace early
+	if err := r.stop(); !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
 }
@@ -250,6 +250,22 @@ func TestDrainDeadline(t *testing.T) {
 	}
 }
 
+// A server that is told to end before it began closes its listener all the same.
+func TestServeEnded(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := newServer(t, newFakeEngine(), Options{}).Serve(ctx, ln); err != nil {
+		t.Error(err)
+	}
+	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("listener: %v", err)
+	}
+}
+
 func TestListenerFails(t *testing.T) {
 	s := newServer(t, newFakeEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -265,8 +281,8 @@ func TestListenerFails(t *testing.T) {
 // Clients that are slow or send too much are let go.
 func TestConnectionLimits(t *testing.T) {
 	s := newServer(t, newFakeEngine(), Options{
-		ReadHeaderTimeout: 50 * time.Millisecond, ReadTimeout: 100 * time.Millisecond,
-		IdleTimeout: 50 * time.Millisecond, MaxHeaderBytes: 1000, MaxBodyBytes: 10000,
+		ReadHeaderTimeout: 250 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
+		IdleTimeout: 250 * time.Millisecond, MaxHeaderBytes: 1000, MaxBodyBytes: 10000,
 	})
 	r := start(t, s)
 	head := "POST /classify HTTP/1.1\r\nHost: x\r\n"
@@ -281,7 +297,7 @@ func TestConnectionLimits(t *testing.T) {
 		{"not HTTP", "\x16\x03\x01\x00\r\n\r\n", "HTTP/1.1 400 Bad Request"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", r.addr)
+			conn, err := net.Dial("tcp", r.ln.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
