@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -66,7 +67,6 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	parser, err := kong.New(&c,
 		kong.Name("kenserve"),
 		kong.Description("One pre-trained base in memory, every classifier a sparse delta of it."),
-		kong.UsageOnError(),
 		kong.DefaultEnvars("KENSERVE"),
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
@@ -77,13 +77,18 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(s.err, "kenserve: %v\n", err)
 		var parse *kong.ParseError
-		if errors.As(err, &parse) && parse.Context != nil && parse.Context.Command() != "" {
-			fmt.Fprintf(s.err, "Run \"kenserve %s --help\" for its flags.\n", parse.Context.Selected().Name)
-		} else {
-			fmt.Fprintln(s.err, "Run \"kenserve --help\" for the commands.")
+		name := ""
+		if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+			name = parse.Context.Selected().Name
 		}
+		if len(args) > 0 && args[0] != name && !strings.HasPrefix(args[0], "-") {
+			// Without a command the default one is meant, and complains of an
+			// argument; who wrote a word meant a command.
+			name, err = "", fmt.Errorf("unknown command %q", args[0])
+		}
+		fmt.Fprintf(s.err, "kenserve: %v\n", err)
+		fmt.Fprintln(s.err, strings.Join(strings.Fields("Run \"kenserve "+name), " ")+" --help\" for what is possible.")
 		return exitUsage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
