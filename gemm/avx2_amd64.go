@@ -4,57 +4,60 @@ package gemm
 
 import "unsafe"
 
-// passRows returns how many of the remaining rows the next kernel takes: as
-// few passes as possible over B, of equal size.
-func passRows(rows int) int {
-	passes := (rows + 5) / 6
-	return (rows + passes - 1) / passes
-}
-
-// accumulateAVX2 adds A·B to the first 16 or 32 columns of acc: row i of A, k
-// long, is a[i*aStride:], and row j of B bStride floats after the one before.
-// B's k rows must be readable for all the columns.
-func accumulateAVX2(acc []line, a []float32, aStride int, b *float32, bStride, k, columns int) {
-	if len(acc) == 0 || k == 0 {
+// accumulateAVX2 stores src + A·B in dst, which has 16 or 32 columns. The rows
+// of src are srcStride values apart: 0 for one row that all begin with. Row i
+// of A, k > 0 long, is a[i*aStride:], and row j of B is bStride values after
+// the one before. The memory of B and src must be readable for all columns.
+//
+// Three rows by four vectors read each line of a panel once; four and five
+// rows take the half lines one after the other.
+func accumulateAVX2(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int) {
+	if dst.Rows == 0 {
 		return
 	}
-	_ = a[(len(acc)-1)*aStride+k-1]
-	as, bs := uintptr(aStride)*4, uintptr(bStride)*4
-	for c := 0; c < columns; c += 16 {
-		bc := (*float32)(unsafe.Add(unsafe.Pointer(b), 4*c))
-		for i := 0; i < len(acc); {
-			rows := passRows(len(acc) - i)
-			sums, ai := &acc[i][c], &a[i*aStride]
-			switch {
-			case rows <= 3 && columns == 32:
-				if c > 0 {
-					break // all columns were done at once
-				}
-				switch rows {
-				case 1:
-					accumulate1x32(sums, ai, as, bc, bs, k)
-				case 2:
-					accumulate2x32(sums, ai, as, bc, bs, k)
-				case 3:
-					accumulate3x32(sums, ai, as, bc, bs, k)
-				}
-			case rows == 1:
-				accumulate1x16(sums, ai, as, bc, bs, k)
-			case rows == 2:
-				accumulate2x16(sums, ai, as, bc, bs, k)
-			case rows == 3:
-				accumulate3x16(sums, ai, as, bc, bs, k)
-			case rows == 4:
-				accumulate4x16(sums, ai, as, bc, bs, k)
-			case rows == 5:
-				accumulate5x16(sums, ai, as, bc, bs, k)
-			default:
-				accumulate6x16(sums, ai, as, bc, bs, k)
+	_ = a[(dst.Rows-1)*aStride+k-1]
+	ds, ss, as, bs := uintptr(dst.Stride)*4, uintptr(srcStride)*4, uintptr(aStride)*4, uintptr(bStride)*4
+	for i, rows := 0, 0; i < dst.Rows; i += rows {
+		d, ai := &dst.Data[i*dst.Stride], &a[i*aStride]
+		s := (*float32)(unsafe.Add(unsafe.Pointer(src), uintptr(i)*ss))
+		rows = min(dst.Rows-i, 6)
+		if dst.Cols == 16 {
+			switch rows {
+			case 1:
+				accumulate1x16(d, ds, s, ss, ai, as, b, bs, k)
+			case 2:
+				accumulate2x16(d, ds, s, ss, ai, as, b, bs, k)
+			case 3:
+				accumulate3x16(d, ds, s, ss, ai, as, b, bs, k)
+			case 4:
+				accumulate4x16(d, ds, s, ss, ai, as, b, bs, k)
+			case 5:
+				accumulate5x16(d, ds, s, ss, ai, as, b, bs, k)
+			case 6:
+				accumulate6x16(d, ds, s, ss, ai, as, b, bs, k)
 			}
-			i += rows
+			continue
+		}
+		switch rows {
+		case 1:
+			accumulate1x32(d, ds, s, ss, ai, as, b, bs, k)
+		case 2:
+			accumulate2x32(d, ds, s, ss, ai, as, b, bs, k)
+		case 4:
+			accumulate4x16(d, ds, s, ss, ai, as, b, bs, k)
+			accumulate4x16(half(d), ds, half(s), ss, ai, as, half(b), bs, k)
+		case 5:
+			accumulate5x16(d, ds, s, ss, ai, as, b, bs, k)
+			accumulate5x16(half(d), ds, half(s), ss, ai, as, half(b), bs, k)
+		default:
+			rows = 3
+			accumulate3x32(d, ds, s, ss, ai, as, b, bs, k)
 		}
 	}
 }
+
+// half returns where the second 16 columns begin.
+func half(x *float32) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(x), 64)) }
 
 // productTransposedAVX2 turns B into panels, block by block, and multiplies as
 // a dense layer does.
@@ -63,21 +66,22 @@ func productTransposedAVX2(c, a, b View, scale float32, s *Scratch) {
 		keys := min(panelWidth, b.Rows-j)
 		columns := (keys + 15) &^ 15
 		for i := 0; i < a.Rows; i += chunkRows {
-			acc := s.acc[:min(chunkRows, a.Rows-i)]
-			clear(acc)
+			sums := s.sums(min(chunkRows, a.Rows-i), columns)
+			src, stride := &zeros[0], 0
 			for k := 0; k < a.Cols; k += len(s.panel) {
 				panel := s.panel[:min(len(s.panel), a.Cols-k)]
 				transposeAVX2(panel, b.Slice(j, j+keys, k, k+len(panel)))
-				accumulateAVX2(acc, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), columns)
+				accumulateAVX2(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
+				src, stride = &sums.Data[0], sums.Stride
 			}
-			for r := range acc {
-				dst := c.Row(i + r)[j : j+keys]
+			for r := range sums.Rows {
+				dst, sum := c.Row(i + r)[j:j+keys], sums.Row(r)
 				whole := keys &^ 7
 				if whole > 0 {
-					scaleRow(&dst[0], &acc[r][0], scale, whole)
+					scaleRow(&dst[0], &sum[0], scale, whole)
 				}
 				for l := whole; l < keys; l++ {
-					dst[l] = acc[r][l] * scale
+					dst[l] = sum[l] * scale
 				}
 			}
 		}
@@ -107,26 +111,31 @@ func productAVX2(c, a, b View, s *Scratch) {
 			columns = 32
 		}
 		width := min(columns, b.Cols-j)
+		if width == columns {
+			accumulateAVX2(c.Slice(0, c.Rows, j, j+columns), &zeros[0], 0, a.Data, a.Stride, &b.Data[j], b.Stride, a.Cols)
+			j += columns
+			continue
+		}
 		for i := 0; i < a.Rows; i += chunkRows {
-			acc := s.acc[:min(chunkRows, a.Rows-i)]
-			clear(acc)
-			if width == columns {
-				if a.Cols > 0 {
-					accumulateAVX2(acc, a.Data[i*a.Stride:], a.Stride, &b.Data[j], b.Stride, a.Cols, columns)
+			sums := s.sums(min(chunkRows, a.Rows-i), columns)
+			src, stride := &zeros[0], 0
+			for k := 0; k < a.Cols; k += len(s.panel) {
+				panel := s.panel[:min(len(s.panel), a.Cols-k)]
+				for l := range panel {
+					copy(panel[l][:], b.Row(k + l)[j:])
 				}
-			} else {
-				for k := 0; k < a.Cols; k += len(s.panel) {
-					panel := s.panel[:min(len(s.panel), a.Cols-k)]
-					for l := range panel {
-						copy(panel[l][:], b.Row(k + l)[j:])
-					}
-					accumulateAVX2(acc, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), columns)
-				}
+				accumulateAVX2(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
+				src, stride = &sums.Data[0], sums.Stride
 			}
-			for r := range acc {
-				copy(c.Row(i + r)[j:j+width], acc[r][:])
+			for r := range sums.Rows {
+				copy(c.Row(i + r)[j:j+width], sums.Row(r))
 			}
 		}
 		j += width
 	}
+}
+
+// sums returns a view of the scratch memory for the sums of some rows.
+func (s *Scratch) sums(rows, columns int) View {
+	return View{Data: unsafe.Slice(&s.acc[0][0], len(s.acc)*panelWidth), Rows: rows, Cols: columns, Stride: panelWidth}
 }

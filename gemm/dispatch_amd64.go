@@ -17,20 +17,22 @@ func supportedLevels() []level {
 	return []level{portable}
 }
 
-func accumulate(acc []line, a []float32, stride int, panel []line) {
-	if current < avx2 {
-		accumulatePortable(acc, a, stride, panel)
+func accumulate(dst View, init *line, a []float32, stride int, panel []line) {
+	if current < avx2 || len(panel) == 0 {
+		accumulatePortable(dst, init, a, stride, panel)
 		return
 	}
-	const block = 256 // inputs: half of a block, 16 KiB, stays in the first-level cache
+	const block = 192 // inputs: a block of a panel, 24 KiB, stays in the first-level cache
+	src, srcStride := &init[0], 0
 	for k := 0; k < len(panel); k += block {
 		b := panel[k:min(k+block, len(panel))]
-		accumulateAVX2(acc, a[k:], stride, &b[0][0], panelWidth, len(b), panelWidth)
+		accumulateAVX2(dst, src, srcStride, a[k:], stride, &b[0][0], panelWidth, len(b))
+		src, srcStride = &dst.Data[0], dst.Stride
 	}
 }
 
 func productTransposed(c, a, b View, scale float32, s *Scratch) {
-	if current < avx2 {
+	if current < avx2 || a.Rows == 0 || a.Cols == 0 {
 		productTransposedPortable(c, a, b, scale)
 		return
 	}
@@ -38,7 +40,7 @@ func productTransposed(c, a, b View, scale float32, s *Scratch) {
 }
 
 func product(c, a, b View, s *Scratch) {
-	if current < avx2 {
+	if current < avx2 || a.Rows == 0 || a.Cols == 0 {
 		productPortable(c, a, b)
 		return
 	}

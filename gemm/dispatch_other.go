@@ -6,8 +6,8 @@ import "time"
 
 func supportedLevels() []level { return []level{portable} }
 
-func accumulate(acc []line, a []float32, stride int, panel []line) {
-	accumulatePortable(acc, a, stride, panel)
+func accumulate(dst View, init *line, a []float32, stride int, panel []line) {
+	accumulatePortable(dst, init, a, stride, panel)
 }
 
 func productTransposed(c, a, b View, scale float32, _ *Scratch) {

@@ -28,13 +28,23 @@
 // Columns from N up to the next multiple of 32 hold zeros. The panels start at
 // a multiple of 64 bytes.
 //
-// # Determinism
+// # Levels
 //
-// An element of C is one sum over k in rising order, whatever the number of
-// rows, the blocking and the number of workers. A row's result therefore does
-// not depend on the rows it shares a batch with. The portable kernels round
-// after every product and every sum (no fused multiply-add), so their results
-// are the same on every architecture.
+// There are kernels in portable Go and, for amd64 with AVX2 and FMA, in
+// assembly that _generate makes. The best that the processor has is in use;
+// the environment variable KENSERVE_KERNELS forces another, and the build tag
+// noasm leaves portable kernels only. The portable ones are the reference.
+//
+// At every level an element of C is one sum over k in rising order, starting
+// from the bias, whatever the number of rows, the blocking and the number of
+// workers. A row's result therefore does not depend, in any bit, on the rows it
+// shares a batch with. Its distance from the exact result is at most
+//
+//	(K+2) · 2⁻²⁴ · (|bias| + Σ |a·w|)
+//
+// and two levels differ by at most twice that: the portable kernels round
+// after every product and every sum, so that they give the same bits on every
+// architecture; the others use fused multiply-adds.
 //
 // # Concurrency
 //

@@ -4,59 +4,59 @@
 
 package gemm
 
-// accumulate1x32 adds A·B to acc, 1 by 32. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate1x32 stores src + A·B in dst, 1 by 32. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate1x32(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate1x32(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
-// accumulate2x32 adds A·B to acc, 2 by 32. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate2x32 stores src + A·B in dst, 2 by 32. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate2x32(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate2x32(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
-// accumulate3x32 adds A·B to acc, 3 by 32. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate3x32 stores src + A·B in dst, 3 by 32. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate3x32(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate3x32(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
-// accumulate1x16 adds A·B to acc, 1 by 16. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate1x16 stores src + A·B in dst, 1 by 16. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate1x16(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate1x16(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
-// accumulate2x16 adds A·B to acc, 2 by 16. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate2x16 stores src + A·B in dst, 2 by 16. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate2x16(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate2x16(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
-// accumulate3x16 adds A·B to acc, 3 by 16. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate3x16 stores src + A·B in dst, 3 by 16. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate3x16(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate3x16(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
-// accumulate4x16 adds A·B to acc, 4 by 16. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate4x16 stores src + A·B in dst, 4 by 16. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate4x16(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate4x16(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
-// accumulate5x16 adds A·B to acc, 5 by 16. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate5x16 stores src + A·B in dst, 5 by 16. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate5x16(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate5x16(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
-// accumulate6x16 adds A·B to acc, 6 by 16. Rows of acc are 128 bytes apart, rows of
-// A and B as many bytes as their strides say. The reference is accumulatePortable.
+// accumulate6x16 stores src + A·B in dst, 6 by 16. Strides are the bytes between
+// rows. The reference is accumulatePortable.
 //
 //go:noescape
-func accumulate6x16(acc *float32, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+func accumulate6x16(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
 // transpose8 writes 8 rows of src, stride bytes apart and k long, as 8 columns of
 // k lines of 128 bytes: dst[128·j + 4·i] = src[i][j]. k is a multiple of 8. The

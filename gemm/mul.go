@@ -62,37 +62,41 @@ func (w *mul) Do(part, _ int) { w.part(part) }
 
 func (w *mul) part(i int) {
 	panel, r0 := i/w.chunks, i%w.chunks*chunkRows
-	rows := min(chunkRows, w.a.Rows-r0)
-	// Go clears what is on the stack, which a few rows would notice.
-	if rows <= 8 {
-		var acc [8]line
-		w.tile(acc[:rows], r0, panel)
-	} else {
-		var acc [chunkRows]line
-		w.tile(acc[:rows], r0, panel)
+	c0 := panel * panelWidth
+	c := w.c.Slice(r0, min(r0+chunkRows, w.a.Rows), c0, min(c0+panelWidth, w.m.n))
+	init := &zeros
+	var bias line
+	if w.e.Bias != nil {
+		copy(bias[:], w.e.Bias[c0:])
+		init = &bias
+	}
+	a := w.a.Data[r0*w.a.Stride:]
+	if c.Cols < panelWidth || w.e.Residual.Data != nil {
+		w.buffered(c, init, a, panel, r0)
+		return
+	}
+	accumulate(c, init, a, w.a.Stride, w.m.panel(panel))
+	if w.e.Activation != Identity {
+		for i := range c.Rows {
+			w.e.Activation.apply(c.Row(i))
+		}
 	}
 }
 
-// tile computes the rows from r0, as many as acc has, of a panel's columns.
-func (w *mul) tile(acc []line, r0, panel int) {
-	c0 := panel * panelWidth
-	c1 := min(c0+panelWidth, w.m.n)
-	if w.e.Bias != nil {
-		var bias line
-		copy(bias[:], w.e.Bias[c0:c1])
-		for r := range acc {
-			acc[r] = bias
-		}
-	}
-	accumulate(acc, w.a.Data[r0*w.a.Stride:], w.a.Stride, w.m.panel(panel))
-	w.e.Activation.Apply(unsafe.Slice(&acc[0][0], len(acc)*panelWidth))
-	for i := range acc {
-		sum := acc[i][:c1-c0]
-		dst := w.c.Data[(r0+i)*w.c.Stride:][c0:c1]
+// buffered computes a part whose sums cannot be kept in C itself, because the
+// panel is wider or because C holds the residual.
+func (w *mul) buffered(c View, init *line, a []float32, panel, r0 int) {
+	var acc [chunkRows]line
+	sums := View{Data: unsafe.Slice(&acc[0][0], len(acc)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
+	accumulate(sums, init, a, w.a.Stride, w.m.panel(panel))
+	for i := range c.Rows {
+		dst := c.Row(i)
+		sum := sums.Row(i)[:len(dst)]
+		w.e.Activation.Apply(sum)
 		if w.e.Residual.Data == nil {
 			copy(dst, sum)
 		} else {
-			addTo(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride:][c0:c1])
+			addTo(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+panel*panelWidth:][:len(dst)])
 		}
 	}
 }

@@ -35,20 +35,27 @@ func packRows(n, k int, w []float32) *Matrix {
 	return Pack(n, k, func(i int, dst []float32) { copy(dst, w[i*k:][:k]) })
 }
 
-// naive is the product by definition, in float64, with the sum of the
-// magnitudes of what was added, by which errors are judged.
-func naive(a View, n int, w func(i, k int) float32) (c, size []float64) {
-	c, size = make([]float64, a.Rows*n), make([]float64, a.Rows*n)
+// naive is A·Bᵀ by definition, in float64, with the sum of the magnitudes of
+// what was added, by which errors are judged.
+func naive(a, b View) (c, size []float64) {
 	for i := range a.Rows {
-		for j := range n {
-			for k, x := range a.Row(i) {
-				p := float64(x) * float64(w(j, k))
-				c[i*n+j] += p
-				size[i*n+j] += math.Abs(p)
+		for j := range b.Rows {
+			x, w := a.Row(i), b.Row(j)
+			var sum, magnitude float64
+			for k := range x {
+				p := float64(x[k]) * float64(w[k])
+				sum += p
+				magnitude += math.Abs(p)
 			}
+			c, size = append(c, sum), append(size, magnitude)
 		}
 	}
 	return c, size
+}
+
+// rowMajor is a matrix without gaps as a view.
+func rowMajor(w []float32, rows, cols int) View {
+	return View{Data: w, Rows: rows, Cols: cols, Stride: cols}
 }
 
 // bound is the textbook error bound of a float32 sum of k products, of which
@@ -58,110 +65,116 @@ func bound(k int, size float64) float64 {
 }
 
 func TestMulAgainstNaive(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	pool := NewPool(3)
-	defer pool.Close()
-	shapes := []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {65, 300}, {100, 1}, {384, 31}}
-	for _, s := range shapes {
-		w := random(r, s.n*s.k)
-		m := packRows(s.n, s.k, w)
-		for rows := range 71 {
-			a := randomView(r, rows, s.k, s.k+rows%5)
-			c := randomView(r, rows, s.n, s.n+rows%3)
-			before := append([]float32(nil), c.Data...)
-			want, size := naive(a, s.n, func(i, k int) float32 { return w[i*s.k+k] })
-			m.Mul(pool, c, a, Epilogue{})
-			for i := range rows {
-				for j, got := range c.Row(i) {
-					if e := math.Abs(float64(got) - want[i*s.n+j]); !(e <= bound(s.k, size[i*s.n+j])) {
-						t.Fatalf("%d rows, n=%d, k=%d: element (%d,%d) is %v, want %v", rows, s.n, s.k, i, j, got, want[i*s.n+j])
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		pool := NewPool(3)
+		defer pool.Close()
+		shapes := []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 1}, {130, 15}}
+		for _, s := range shapes {
+			w := random(r, s.n*s.k)
+			m := packRows(s.n, s.k, w)
+			for rows := range 71 {
+				a := randomView(r, rows, s.k, s.k+rows%5)
+				c := randomView(r, rows, s.n, s.n+rows%3)
+				before := append([]float32(nil), c.Data...)
+				want, size := naive(a, rowMajor(w, s.n, s.k))
+				m.Mul(pool, c, a, Epilogue{})
+				for i := range rows {
+					for j, got := range c.Row(i) {
+						if e := math.Abs(float64(got) - want[i*s.n+j]); !(e <= bound(s.k, size[i*s.n+j])) {
+							t.Fatalf("%d rows, n=%d, k=%d: element (%d,%d) is %v, want %v", rows, s.n, s.k, i, j, got, want[i*s.n+j])
+						}
 					}
 				}
-			}
-			for i := range c.Data {
-				if i%c.Stride >= s.n || i/c.Stride >= rows {
-					if math.Float32bits(c.Data[i]) != math.Float32bits(before[i]) {
-						t.Fatalf("%d rows, n=%d, k=%d: wrote beside the result at %d", rows, s.n, s.k, i)
+				for i := range c.Data {
+					if i%c.Stride >= s.n || i/c.Stride >= rows {
+						if math.Float32bits(c.Data[i]) != math.Float32bits(before[i]) {
+							t.Fatalf("%d rows, n=%d, k=%d: wrote beside the result at %d", rows, s.n, s.k, i)
+						}
 					}
 				}
 			}
 		}
-	}
+	})
 }
 
 // A row's result must not depend on its company, on the blocking or on the
 // number of workers.
 func TestMulRowsAreIndependent(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	pool := NewPool(4)
-	defer pool.Close()
-	const n, k, rows = 100, 333, 131
-	m := packRows(n, k, random(r, n*k))
-	a := randomView(r, rows, k, k+3)
-	all := randomView(r, rows, n, n)
-	e := Epilogue{Bias: random(r, n), Activation: GELU}
-	m.Mul(pool, all, a, e)
-	for i := range rows {
-		for size := 1; size <= 8 && i+size <= rows; size++ {
-			some := randomView(r, size, n, n)
-			m.Mul(nil, some, a.Slice(i, i+size, 0, k), e)
-			for j := range size {
-				for l, got := range some.Row(j) {
-					if want := all.Row(i + j)[l]; got != want {
-						t.Fatalf("row %d among %d: column %d is %v, among all %v", i+j, size, l, got, want)
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		pool := NewPool(4)
+		defer pool.Close()
+		const n, k, rows = 100, 333, 131
+		m := packRows(n, k, random(r, n*k))
+		a := randomView(r, rows, k, k+3)
+		all := randomView(r, rows, n, n)
+		e := Epilogue{Bias: random(r, n), Activation: GELU}
+		m.Mul(pool, all, a, e)
+		for i := range rows {
+			for size := 1; size <= 8 && i+size <= rows; size++ {
+				some := randomView(r, size, n, n)
+				m.Mul(nil, some, a.Slice(i, i+size, 0, k), e)
+				for j := range size {
+					for l, got := range some.Row(j) {
+						if want := all.Row(i + j)[l]; got != want {
+							t.Fatalf("row %d among %d: column %d is %v, among all %v", i+j, size, l, got, want)
+						}
 					}
 				}
 			}
 		}
-	}
+	})
 }
 
 func TestMulEpilogue(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	const n, k, rows = 45, 70, 7
-	w, bias := random(r, n*k), random(r, n)
-	m := packRows(n, k, w)
-	a := randomView(r, rows, k, k)
-	sum, _ := naive(a, n, func(i, k_ int) float32 { return w[i*k+k_] })
-	for _, act := range []Activation{Identity, ReLU, GELU, GELUTanh, Tanh} {
-		for _, biased := range []bool{false, true} {
-			for _, residual := range []string{"none", "other", "same"} {
-				c := randomView(r, rows, n, n+2)
-				e := Epilogue{Activation: act}
-				if biased {
-					e.Bias = bias
-				}
-				res := View{}
-				switch residual {
-				case "other":
-					res = randomView(r, rows, n, n+1)
-					e.Residual = res
-				case "same":
-					for i := range rows {
-						copy(c.Row(i), random(r, n))
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 6))
+		const n, k, rows = 45, 70, 7
+		w, bias := random(r, n*k), random(r, n)
+		m := packRows(n, k, w)
+		a := randomView(r, rows, k, k)
+		sum, _ := naive(a, rowMajor(w, n, k))
+		for _, act := range []Activation{Identity, ReLU, GELU, GELUTanh, Tanh} {
+			for _, biased := range []bool{false, true} {
+				for _, residual := range []string{"none", "other", "same"} {
+					c := randomView(r, rows, n, n+2)
+					e := Epilogue{Activation: act}
+					if biased {
+						e.Bias = bias
 					}
-					e.Residual = c
-					res = View{Data: append([]float32(nil), c.Data...), Rows: rows, Cols: n, Stride: c.Stride}
-				}
-				m.Mul(nil, c, a, e)
-				for i := range rows {
-					for j, got := range c.Row(i) {
-						want := sum[i*n+j]
-						if biased {
-							want += float64(bias[j])
+					res := View{}
+					switch residual {
+					case "other":
+						res = randomView(r, rows, n, n+1)
+						e.Residual = res
+					case "same":
+						for i := range rows {
+							copy(c.Row(i), random(r, n))
 						}
-						want = activate64(act, want)
-						if res.Data != nil {
-							want += float64(res.Row(i)[j])
-						}
-						if e := math.Abs(float64(got) - want); !(e <= 3e-5) {
-							t.Fatalf("activation %d, bias %v, residual %s: (%d,%d) is %v, want %v", act, biased, residual, i, j, got, want)
+						e.Residual = c
+						res = View{Data: append([]float32(nil), c.Data...), Rows: rows, Cols: n, Stride: c.Stride}
+					}
+					m.Mul(nil, c, a, e)
+					for i := range rows {
+						for j, got := range c.Row(i) {
+							want := sum[i*n+j]
+							if biased {
+								want += float64(bias[j])
+							}
+							want = activate64(act, want)
+							if res.Data != nil {
+								want += float64(res.Row(i)[j])
+							}
+							if e := math.Abs(float64(got) - want); !(e <= 3e-5) {
+								t.Fatalf("activation %d, bias %v, residual %s: (%d,%d) is %v, want %v", act, biased, residual, i, j, got, want)
+							}
 						}
 					}
 				}
 			}
 		}
-	}
+	})
 }
 
 func activate64(a Activation, x float64) float64 {
@@ -235,18 +248,20 @@ func TestMulPanicsOnWrongSizes(t *testing.T) {
 }
 
 func TestMulAllocatesNothing(t *testing.T) {
-	pool := NewPool(2)
-	defer pool.Close()
-	r := rand.New(rand.NewPCG(9, 10))
-	const n, k, rows = 128, 128, 64
-	m := packRows(n, k, random(r, n*k))
-	a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
-	e := Epilogue{Bias: random(r, n), Activation: GELU}
-	for name, p := range map[string]*Pool{"serial": nil, "shared": pool} {
-		if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, e) }); got != 0 {
-			t.Errorf("%s: %v allocations a product", name, got)
+	eachLevel(t, func(t *testing.T) {
+		pool := NewPool(2)
+		defer pool.Close()
+		r := rand.New(rand.NewPCG(9, 10))
+		const n, k, rows = 128, 128, 64
+		m := packRows(n, k, random(r, n*k))
+		a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
+		e := Epilogue{Bias: random(r, n), Activation: GELU}
+		for name, p := range map[string]*Pool{"serial": nil, "shared": pool} {
+			if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, e) }); got != 0 {
+				t.Errorf("%s: %v allocations a product", name, got)
+			}
 		}
-	}
+	})
 }
 
 func TestStride(t *testing.T) {

@@ -2,7 +2,7 @@ package gemm
 
 const (
 	// chunkRows is how many rows of A one part multiplies. Their sums for one
-	// panel (6 KiB) wait on the stack between blocks of inputs.
+	// panel, 6 KiB, are kept between blocks of inputs.
 	chunkRows = 48
 	// blockInputs is how many inputs are summed before going on to the next
 	// rows: a block of a panel, 16 KiB, stays in the first-level cache.
@@ -12,29 +12,36 @@ const (
 	sharedWork = 1 << 18
 )
 
-// accumulatePortable adds A·panel to acc: row i of A, len(panel) long, is
-// a[i*stride:]. Every sum runs over k in rising order.
+// zeros is where sums without a bias begin.
+var zeros line
+
+// accumulatePortable stores init + A·panel in dst, which has 32 columns: row i
+// of A, len(panel) long, is a[i*stride:]. Every sum runs over k in rising
+// order.
 //
 // The compiler keeps at most six sums beside their products in registers, so
 // the micro-kernels are 3 rows by 2 columns; 4×4, 2×8 and 1×16 spill and run at
 // half the speed or less.
-func accumulatePortable(acc []line, a []float32, stride int, panel []line) {
-	for k0 := 0; k0 < len(panel); k0 += blockInputs {
-		b := panel[k0:min(k0+blockInputs, len(panel))]
+func accumulatePortable(dst View, init *line, a []float32, stride int, panel []line) {
+	for i := range dst.Rows {
+		copy(dst.Row(i), init[:])
+	}
+	for k := 0; k < len(panel); k += blockInputs {
+		b := panel[k:min(k+blockInputs, len(panel))]
 		i := 0
-		for ; i+3 <= len(acc); i += 3 {
-			block3(acc[i:i+3], a[i*stride+k0:], stride, b)
+		for ; i+3 <= dst.Rows; i += 3 {
+			block3((*line)(dst.Row(i)), (*line)(dst.Row(i+1)), (*line)(dst.Row(i+2)), a[i*stride+k:], stride, b)
 		}
-		for ; i < len(acc); i++ {
-			block1(&acc[i], a[i*stride+k0:], b)
+		for ; i < dst.Rows; i++ {
+			block1((*line)(dst.Row(i)), a[i*stride+k:], b)
 		}
 	}
 }
 
-// block3 adds the products of three rows of A with a block of a panel to acc.
-func block3(acc []line, a []float32, stride int, b []line) {
+// block3 adds the products of three rows of A with a block of a panel to s0, s1
+// and s2.
+func block3(s0, s1, s2 *line, a []float32, stride int, b []line) {
 	a0, a1, a2 := a[:len(b)], a[stride:][:len(b)], a[2*stride:][:len(b)]
-	s0, s1, s2 := &acc[0], &acc[1], &acc[2]
 	for j := 0; j < panelWidth; j += 2 {
 		// The mask tells the compiler what it cannot prove by itself: that no
 		// index needs a bounds check.

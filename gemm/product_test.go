@@ -8,35 +8,49 @@ import (
 )
 
 func TestProductTransposedAgainstNaive(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	var scratch Scratch
-	for _, k := range []int{1, 7, 12, 32, 64, 100} {
-		for m := range 20 {
-			for _, n := range []int{1, 2, 3, 8, 17, 33, 70} {
-				a, b := randomView(r, m, k, 3*k+1), randomView(r, n, k, 3*k)
-				c := randomView(r, m, n, n+m%3)
-				ProductTransposed(c, a, b, 0.25, &scratch)
-				want, size := naive(a, n, func(i, k int) float32 { return b.Row(i)[k] })
-				compareProduct(t, fmt.Sprintf("m=%d n=%d k=%d", m, n, k), c, k+1, 0.25, want, size)
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 1))
+		var scratch Scratch
+		for _, k := range []int{1, 7, 12, 32, 64, 100} {
+			for m := range 20 {
+				for _, n := range []int{1, 2, 3, 8, 17, 33, 70} {
+					a, b := randomView(r, m, k, 3*k+1), randomView(r, n, k, 3*k)
+					c := randomView(r, m, n, n+m%3)
+					ProductTransposed(c, a, b, 0.25, &scratch)
+					want, size := naive(a, b)
+					compareProduct(t, fmt.Sprintf("m=%d n=%d k=%d", m, n, k), c, k+1, 0.25, want, size)
+				}
 			}
 		}
-	}
+	})
 }
 
 func TestProductAgainstNaive(t *testing.T) {
-	r := rand.New(rand.NewPCG(2, 2))
-	var scratch Scratch
-	for _, n := range []int{1, 7, 12, 32, 64, 100} {
-		for m := range 20 {
-			for _, k := range []int{1, 2, 3, 8, 17, 33, 70} {
-				a, b := randomView(r, m, k, k+1), randomView(r, k, n, 3*n+m%3)
-				c := randomView(r, m, n, 3*n)
-				Product(c, a, b, &scratch)
-				want, size := naive(a, n, func(i, k int) float32 { return b.Row(k)[i] })
-				compareProduct(t, fmt.Sprintf("m=%d n=%d k=%d", m, n, k), c, k, 1, want, size)
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(2, 2))
+		var scratch Scratch
+		for _, n := range []int{1, 7, 12, 32, 64, 100} {
+			for m := range 20 {
+				for _, k := range []int{1, 2, 3, 8, 17, 33, 70} {
+					a, b := randomView(r, m, k, k+1), randomView(r, k, n, 3*n+m%3)
+					c := randomView(r, m, n, 3*n)
+					Product(c, a, b, &scratch)
+					want, size := naive(a, transposed(b))
+					compareProduct(t, fmt.Sprintf("m=%d n=%d k=%d", m, n, k), c, k, 1, want, size)
+				}
 			}
 		}
+	})
+}
+
+func transposed(v View) View {
+	t := rowMajor(make([]float32, v.Rows*v.Cols), v.Cols, v.Rows)
+	for i := range v.Rows {
+		for j, x := range v.Row(i) {
+			t.Row(j)[i] = x
+		}
 	}
+	return t
 }
 
 func compareProduct(t *testing.T, name string, c View, k int, scale float64, want, size []float64) {

@@ -14,18 +14,17 @@ const vector = 32
 // lineSize is the size of a panel's line, and of a row of sums, in bytes.
 const lineSize = 128
 
-// accumulate writes the kernel that adds the product of some rows of A with
-// some vectors of B's columns to the sums. The sums stay in registers, at best
+// accumulate writes the kernel that multiplies some rows of A with some vectors
+// of B's columns. The sums stay in registers, at best
 // 12 of the 16, so that two fused multiply-adds can start in each cycle. Each
 // sum is one chain over k in rising order.
 func accumulate(rows, vectors int) {
-	TEXT(fmt.Sprintf("accumulate%dx%d", rows, vectors*8), NOSPLIT, "func(acc, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
+	TEXT(fmt.Sprintf("accumulate%dx%d", rows, vectors*8), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
 	Pragma("noescape")
 	Doc(
-		fmt.Sprintf("accumulate%dx%d adds A·B to acc, %d by %d. Rows of acc are 128 bytes apart, rows of", rows, vectors*8, rows, vectors*8),
-		"A and B as many bytes as their strides say. The reference is accumulatePortable.",
+		fmt.Sprintf("accumulate%dx%d stores src + A·B in dst, %d by %d. Strides are the bytes between", rows, vectors*8, rows, vectors*8),
+		"rows. The reference is accumulatePortable.",
 	)
-	acc := Load(Param("acc"), GP64())
 	a0 := Load(Param("a"), GP64())
 	as := Load(Param("aStride"), GP64())
 	b := Load(Param("b"), GP64())
@@ -50,13 +49,16 @@ func accumulate(rows, vectors int) {
 		return m
 	}
 
+	src := Load(Param("src"), GP64())
+	srcStride := Load(Param("srcStride"), GP64())
 	sums := make([][]VecVirtual, rows)
 	for r := range sums {
 		sums[r] = make([]VecVirtual, vectors)
 		for v := range sums[r] {
 			sums[r][v] = YMM()
-			VMOVUPS(Mem{Base: acc, Disp: r*lineSize + v*vector}, sums[r][v])
+			VMOVUPS(Mem{Base: src, Disp: v * vector}, sums[r][v])
 		}
+		ADDQ(srcStride, src)
 	}
 
 	bs3 := GP64()
@@ -129,10 +131,13 @@ func accumulate(rows, vectors int) {
 	DECQ(k)
 	JNZ(LabelRef("one"))
 	Label("done")
+	dst := Load(Param("dst"), GP64())
+	dstStride := Load(Param("dstStride"), GP64())
 	for r := range sums {
 		for v := range sums[r] {
-			VMOVUPS(sums[r][v], Mem{Base: acc, Disp: r*lineSize + v*vector})
+			VMOVUPS(sums[r][v], Mem{Base: dst, Disp: v * vector})
 		}
+		ADDQ(dstStride, dst)
 	}
 	VZEROUPPER()
 	RET()
