@@ -169,8 +169,8 @@ func (a *addedTokens) find(text []byte, from int) (start, end, token int) {
 			if node, ok = a.forms.child(node, text[i]); !ok {
 				break
 			}
-			if v := a.forms.value(node); v >= 0 {
-				end, token = i+1, int(v)
+			if a.forms.ends(node) {
+				end, token = i+1, int(a.forms.values[node])
 			}
 		}
 		if token >= 0 {

@@ -57,7 +57,7 @@ func newBertNormalizer(o bertOptions) *bertNormalizer {
 		case n.cleanText && p&space != 0:
 			n.ascii[r] = ' '
 		case n.lowercase && p&hasLowercase != 0:
-			n.ascii[r] = n.unicode.lower[r][0]
+			n.ascii[r] = n.unicode.appendLower(nil, r, p)[0]
 		default:
 			n.ascii[r] = byte(r)
 		}

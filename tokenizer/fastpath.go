@@ -13,7 +13,7 @@ import "unicode/utf8"
 // stages.
 type fastPath struct {
 	kinds    [256]byteKind
-	words    [utf8.RuneSelf]byte  // what a byte of kind inWord becomes
+	words    [256]byte            // what a byte of kind inWord becomes, 0 for others
 	isolated [utf8.RuneSelf]int32 // the id of a byte of kind isolates
 	model    *wordPiece
 }
@@ -22,7 +22,7 @@ type fastPath struct {
 type byteKind uint8
 
 const (
-	needsStages byteKind = iota // not ASCII, or dropped: look at the whole stretch
+	needsStages byteKind = iota // not ASCII, dropped or zero: look at the whole stretch
 	inWord                      // one byte of a word
 	separates                   // white space
 	isolates                    // a word by itself
@@ -55,7 +55,7 @@ func newFastPath(t *Tokenizer) *fastPath {
 			s.out = &out
 			m.encode(s, normal)
 			f.isolated[b] = out.ids[0] // one byte has one token
-		default:
+		case normal[0] != 0:
 			f.kinds[b] = inWord
 			f.words[b] = normal[0]
 		}
@@ -65,8 +65,7 @@ func newFastPath(t *Tokenizer) *fastPath {
 
 func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 	for i := 0; i < len(text); {
-		b := text[i]
-		switch f.kinds[b] {
+		switch b := text[i]; f.kinds[b] {
 		case separates:
 			i++
 			continue
@@ -76,17 +75,24 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 			continue
 		}
 		from := i
-		word := s.word[:0]
-		for i < len(text) && f.kinds[text[i]] == inWord {
-			// Of a word that is too long only so much matters.
-			if len(word) <= f.model.maxChars {
-				word = append(word, f.words[text[i]])
+		// Most words are in the vocabulary: walk down its trie along with the text.
+		node := trieRoot
+		for i < len(text) && f.words[text[i]] != 0 {
+			var ok bool
+			if node, ok = f.model.tokens.child(node, f.words[text[i]]); !ok {
+				break
 			}
 			i++
 		}
-		s.word = word
-		if i == len(text) || f.kinds[text[i]] != needsStages {
-			f.model.encode(s, word)
+		if (i == len(text) || f.kinds[text[i]] >= separates) && f.model.tokens.ends(node) && i-from <= f.model.maxChars {
+			s.out.add(f.model.tokens.values[node])
+			continue
+		}
+		for i < len(text) && f.kinds[text[i]] == inWord {
+			i++
+		}
+		if i == len(text) || f.kinds[text[i]] >= separates {
+			f.encodeWord(s, text[from:i])
 			continue
 		}
 		for i < len(text) && f.kinds[text[i]] < separates {
@@ -97,4 +103,16 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 		}
 	}
 	return nil
+}
+
+// encodeWord encodes a stretch of bytes of kind inWord.
+func (f *fastPath) encodeWord(s *scratch, stretch []byte) {
+	// Of a word that is too long only so much matters.
+	stretch = stretch[:min(len(stretch), f.model.maxChars+1)]
+	word := s.word[:0]
+	for _, b := range stretch {
+		word = append(word, f.words[b])
+	}
+	s.word = word
+	f.model.encode(s, word)
 }

@@ -85,11 +85,9 @@ func (t *unicodeTable) appendDecomposed(dst []classed, r rune, compatibly bool) 
 	p := t.of(r)
 	switch {
 	case compatibly && p&compatible != 0:
-		for _, d := range t.nfkd[r] {
-			dst = append(dst, classed{d, t.classOf(d, t.of(d))})
-		}
+		dst = append(dst, t.decompositions[t.nfkd.of(r)]...)
 	case p&decomposed == 0:
-		dst = append(dst, classed{r, t.classOf(r, p)})
+		dst = append(dst, classed{r, t.classes.of(r)})
 	case r >= hangulFirst && r <= hangulLast:
 		k := r - hangulFirst
 		dst = append(dst, classed{r: leadBase + k/(vowels*tails)}, classed{r: vowelBase + k/tails%vowels})
@@ -97,19 +95,9 @@ func (t *unicodeTable) appendDecomposed(dst []classed, r rune, compatibly bool) 
 			dst = append(dst, classed{r: tailBase + k%tails})
 		}
 	default:
-		for _, d := range t.nfd[r] {
-			dst = append(dst, classed{d, t.classOf(d, t.of(d))})
-		}
+		dst = append(dst, t.decompositions[t.nfd.of(r)]...)
 	}
 	return dst
-}
-
-// classOf returns the canonical combining class of r, whose properties are p.
-func (t *unicodeTable) classOf(r rune, p property) uint8 {
-	if p&reordered == 0 {
-		return 0
-	}
-	return t.class[r]
 }
 
 // compose joins, in place, what canonical composition joins (Unicode, section 3.11, D117): each

@@ -227,10 +227,11 @@ func (e *Encoding) assemble(a *assembly, texts [2][]int32) {
 		if p.text >= 0 {
 			ids = texts[p.text]
 		}
-		e.IDs = append(e.IDs, ids...)
-		for range ids {
-			e.TypeIDs = append(e.TypeIDs, p.typeID)
-			e.Special = append(e.Special, p.masked)
+		from, to := len(e.IDs), len(e.IDs)+len(ids)
+		e.IDs, e.TypeIDs, e.Special = e.IDs[:to], e.TypeIDs[:to], e.Special[:to]
+		copy(e.IDs[from:], ids)
+		for i := from; i < to; i++ {
+			e.TypeIDs[i], e.Special[i] = p.typeID, p.masked
 		}
 	}
 }

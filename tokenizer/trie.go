@@ -9,12 +9,15 @@ import (
 // A trie maps strings to numbers and finds the strings that a text starts with in one walk. It is a
 // double array (Aoe 1989): the child of node n for byte b is node base(n)+b, provided that node's
 // parent is n.
-type trie struct{ nodes []trieNode }
+type trie struct {
+	nodes  []trieNode
+	values []int32 // by node: what the string that ends there maps to, -1: none does
+}
 
+// A trieNode is eight bytes: a walk touches one for every byte of the text, at random.
 type trieNode struct {
-	base   int32
+	base   int32 // of the children; ^base where a string of the trie ends
 	parent int32 // -1: the node is not in use
-	value  int32 // what the string that ends here maps to, -1: none does
 }
 
 // trieRoot is the node of the empty string.
@@ -25,12 +28,13 @@ const noParent = math.MaxInt32
 
 // child returns the node for byte b after node n.
 func (t *trie) child(n int32, b byte) (int32, bool) {
-	c := t.nodes[n].base + int32(b)
+	base := t.nodes[n].base
+	c := base ^ base>>31 + int32(b)
 	return c, t.nodes[c].parent == n
 }
 
-// value returns what the string that ends at node n maps to, -1 if it is not in the trie.
-func (t *trie) value(n int32) int32 { return t.nodes[n].value }
+// ends reports whether a string of the trie ends at node n.
+func (t *trie) ends(n int32) bool { return t.nodes[n].base < 0 }
 
 // walk returns the node for text after node n.
 func (t *trie) walk(n int32, text string) (int32, bool) {
@@ -49,7 +53,7 @@ func (t *trie) get(key string) int32 {
 	if !ok {
 		return -1
 	}
-	return t.value(n)
+	return t.values[n]
 }
 
 // A trieEntry is a string and the number, not negative, that it maps to.
@@ -71,8 +75,10 @@ func newTrie(entries []trieEntry) *trie {
 	for len(queue) > 0 {
 		t := queue[0]
 		queue = queue[1:]
-		if t.from < t.to && len(entries[t.from].key) == t.length {
-			b.nodes[t.node].value = entries[t.from].value
+		ends := t.from < t.to && len(entries[t.from].key) == t.length
+		if ends {
+			b.values[t.node] = entries[t.from].value
+			b.nodes[t.node].base = ^0
 			t.from++
 		}
 		b.children = b.children[:0]
@@ -86,6 +92,9 @@ func newTrie(entries []trieEntry) *trie {
 		}
 		base := b.place()
 		b.nodes[t.node].base = base
+		if ends {
+			b.nodes[t.node].base = ^base
+		}
 		for _, c := range b.children {
 			b.use(base+int32(c), t.node)
 		}
@@ -100,7 +109,7 @@ func newTrie(entries []trieEntry) *trie {
 	}
 	// Whatever a node's base, all 256 possible children must be there to be asked.
 	b.grow(len(b.nodes) + 256)
-	return &trie{b.nodes}
+	return &trie{b.nodes, b.values}
 }
 
 // A trieBuilder keeps the nodes that are not in use in a list, so that finding a place for a node's
@@ -108,6 +117,7 @@ func newTrie(entries []trieEntry) *trie {
 type trieBuilder struct {
 	children []byte // first bytes of the strings below the node in hand, rising
 	nodes    []trieNode
+	values   []int32
 	links    []freeLink // of node i-1; links[0] is the head of the list
 }
 
@@ -123,7 +133,8 @@ func (b *trieBuilder) grow(n int) {
 		last := b.links[0].previous
 		b.links = append(b.links, freeLink{0, last})
 		b.links[last].next, b.links[0].previous = k, k
-		b.nodes = append(b.nodes, trieNode{parent: -1, value: -1})
+		b.nodes = append(b.nodes, trieNode{parent: -1})
+		b.values = append(b.values, -1)
 	}
 }
 

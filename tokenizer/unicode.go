@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -54,21 +55,16 @@ const (
 	hasLowercase // lower case is something else
 )
 
-const (
-	blockSize = 256
-	blocks    = (utf8.MaxRune + 1) / blockSize
-)
-
-// A unicodeTable answers questions about code points: properties in two stages (most blocks of 256
-// code points are alike and stored once), what they map to in maps.
+// A unicodeTable answers questions about code points.
 type unicodeTable struct {
-	block  [blocks]uint16 // which of values a block of code points uses
-	values [][blockSize]property
+	properties twoStages[property]
+	classes    twoStages[uint8]
 
-	nfd, nfkd  map[rune][]rune
-	lower      map[rune]string
-	class      map[rune]uint8
-	composites map[[2]rune]rune
+	nfd, nfkd      twoStages[uint16] // indices in decompositions
+	decompositions [][]classed
+	lower          twoStages[uint16] // indices in lowercase
+	lowercase      []string
+	composites     map[[2]rune]rune
 }
 
 // unicodeTables is read on first use; the text is part of the program, so a fault in it is a fault
@@ -82,40 +78,40 @@ var unicodeTables = sync.OnceValue(func() *unicodeTable {
 })
 
 // of returns the properties of r, which is a valid code point.
-func (t *unicodeTable) of(r rune) property {
-	return t.values[t.block[uint32(r)/blockSize%blocks]][uint32(r)%blockSize]
+func (t *unicodeTable) of(r rune) property { return t.properties.of(r) }
+
+// appendLower appends the lower case of r, whose properties are p. Like the reference it looks at
+// one code point at a time: a final sigma becomes σ, İ becomes i and a combining dot.
+func (t *unicodeTable) appendLower(dst []byte, r rune, p property) []byte {
+	if p&hasLowercase != 0 {
+		return append(dst, t.lowercase[t.lower.of(r)]...)
+	}
+	return utf8.AppendRune(dst, r)
 }
 
-func readUnicode(text string) (*unicodeTable, error) {
-	t := &unicodeTable{
-		nfd:        make(map[rune][]rune),
-		nfkd:       make(map[rune][]rune),
-		lower:      make(map[rune]string),
-		class:      make(map[rune]uint8),
-		composites: make(map[[2]rune]rune),
-	}
-	sets := map[string]property{
-		"space": space, "control": control, "cjk": cjk, "punctuation": punctuation,
-		"nonspacing": nonspacing, "mark": mark, "word": word, "numeric": numeric,
-	}
-	flat := make([]property, utf8.MaxRune+1)
-	number := 0
-	for line := range strings.Lines(text) {
-		number++
-		fields := strings.Fields(line)
-		if len(fields) == 0 || fields[0] == "#" {
-			continue
-		}
-		if err := t.readLine(fields, sets, flat); err != nil {
-			return nil, fmt.Errorf("tokenizer: unicode.txt: line %d: %w", number, err)
-		}
-	}
-	for r := rune(hangulFirst); r <= hangulLast; r++ {
-		flat[r] |= decomposed
-	}
-	seen := make(map[[blockSize]property]uint16)
+const (
+	blockSize  = 256
+	codePoints = utf8.MaxRune + 1
+)
+
+// A twoStages maps code points to values. Most blocks of 256 code points are alike; each is there
+// once.
+type twoStages[V comparable] struct {
+	block  [codePoints / blockSize]uint16 // which of values a block uses
+	values [][blockSize]V
+}
+
+// of returns the value of r, which is a valid code point.
+func (t *twoStages[V]) of(r rune) V {
+	k := uint32(r) / blockSize % uint32(len(t.block))
+	return t.values[t.block[k]][uint32(r)%blockSize]
+}
+
+// fill makes t the table of flat, which has a value for every code point.
+func (t *twoStages[V]) fill(flat []V) {
+	seen := make(map[[blockSize]V]uint16)
 	for i := range t.block {
-		values := [blockSize]property(flat[i*blockSize:])
+		values := [blockSize]V(flat[i*blockSize:])
 		k, ok := seen[values]
 		if !ok {
 			k = uint16(len(t.values))
@@ -124,26 +120,73 @@ func readUnicode(text string) (*unicodeTable, error) {
 		}
 		t.block[i] = k
 	}
+}
+
+// A unicodeReader collects what unicodeText says, by code point.
+type unicodeReader struct {
+	table            *unicodeTable
+	properties       []property
+	classes          []uint8
+	nfd, nfkd, lower []uint16
+}
+
+func readUnicode(text string) (*unicodeTable, error) {
+	t := &unicodeTable{composites: make(map[[2]rune]rune)}
+	u := unicodeReader{
+		table:      t,
+		properties: make([]property, codePoints),
+		classes:    make([]uint8, codePoints),
+		nfd:        make([]uint16, codePoints),
+		nfkd:       make([]uint16, codePoints),
+		lower:      make([]uint16, codePoints),
+	}
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] == "#" {
+			continue
+		}
+		if err := u.read(fields[0], fields[1:]); err != nil {
+			return nil, fmt.Errorf("tokenizer: unicode.txt: line %d: %w", number, err)
+		}
+	}
+	for r := rune(hangulFirst); r <= hangulLast; r++ {
+		u.properties[r] |= decomposed
+	}
+	for _, d := range t.decompositions {
+		for i := range d {
+			d[i].class = u.classes[d[i].r]
+		}
+	}
+	t.properties.fill(u.properties)
+	t.classes.fill(u.classes)
+	t.nfd.fill(u.nfd)
+	t.nfkd.fill(u.nfkd)
+	t.lower.fill(u.lower)
 	return t, nil
 }
 
-// readLine reads one line of unicodeText into t and flat, which has the properties by code point.
-func (t *unicodeTable) readLine(fields []string, sets map[string]property, flat []property) error {
-	name, fields := fields[0], fields[1:]
+// read reads one line of unicodeText.
+func (u *unicodeReader) read(name string, fields []string) error {
+	sets := map[string]property{
+		"space": space, "control": control, "cjk": cjk, "punctuation": punctuation,
+		"nonspacing": nonspacing, "mark": mark, "word": word, "numeric": numeric,
+	}
 	if p, ok := sets[name]; ok {
-		return eachRange(fields, func(r rune) { flat[r] |= p })
+		return eachRange(fields, func(r rune) { u.properties[r] |= p })
 	}
 	if name == "class" {
 		if len(fields) == 0 {
-			return fmt.Errorf("class without a number")
+			return errors.New("class without a number")
 		}
 		class, err := strconv.ParseUint(fields[0], 10, 8)
 		if err != nil {
 			return err
 		}
 		return eachRange(fields[1:], func(r rune) {
-			flat[r] |= reordered
-			t.class[r] = uint8(class)
+			u.properties[r] |= reordered
+			u.classes[r] = uint8(class)
 		})
 	}
 	runes := make([]rune, len(fields))
@@ -163,20 +206,32 @@ func (t *unicodeTable) readLine(fields []string, sets map[string]property, flat 
 	from, to := runes[0], runes[1:]
 	switch {
 	case name == "nfd":
-		flat[from] |= decomposed
-		t.nfd[from] = to
+		u.properties[from] |= decomposed
+		u.nfd[from] = u.decomposition(to)
 	case name == "nfkd":
-		flat[from] |= compatible
-		t.nfkd[from] = to
+		u.properties[from] |= compatible
+		u.nfkd[from] = u.decomposition(to)
 	case name == "lower":
-		flat[from] |= hasLowercase
-		t.lower[from] = string(to)
+		u.properties[from] |= hasLowercase
+		u.lower[from] = uint16(len(u.table.lowercase))
+		u.table.lowercase = append(u.table.lowercase, string(to))
 	case name == "compose" && len(to) == 2:
-		t.composites[[2]rune{from, to[0]}] = to[1]
+		u.table.composites[[2]rune{from, to[0]}] = to[1]
 	default:
 		return fmt.Errorf("%s with %d code points", name, len(runes))
 	}
 	return nil
+}
+
+// decomposition returns the index of a new decomposition.
+func (u *unicodeReader) decomposition(to []rune) uint16 {
+	d := make([]classed, len(to))
+	for i, r := range to {
+		d[i].r = r
+	}
+	t := u.table
+	t.decompositions = append(t.decompositions, d)
+	return uint16(len(t.decompositions) - 1)
 }
 
 // eachRange calls do for every code point of ranges such as "41" and "30-39".
@@ -202,13 +257,4 @@ func eachRange(ranges []string, do func(rune)) error {
 		}
 	}
 	return nil
-}
-
-// appendLower appends the lower case of r, whose properties are p. Like the reference it looks at
-// one code point at a time: a final sigma becomes σ, İ becomes i and a combining dot.
-func (t *unicodeTable) appendLower(dst []byte, r rune, p property) []byte {
-	if p&hasLowercase != 0 {
-		return append(dst, t.lower[r]...)
-	}
-	return utf8.AppendRune(dst, r)
 }

@@ -64,7 +64,7 @@ func (m *wordPiece) size() int             { return m.count }
 func (m *wordPiece) maxID() int32          { return m.largest }
 
 func (m *wordPiece) encode(s *scratch, word []byte) {
-	if len(word) > m.maxChars && utf8.RuneCount(word) > m.maxChars {
+	if len(word) > m.maxChars && countCodePoints(word) > m.maxChars {
 		s.out.add(m.unknown)
 		return
 	}
@@ -88,18 +88,32 @@ func (m *wordPiece) encode(s *scratch, word []byte) {
 	s.ids = ids
 }
 
+// countCodePoints counts the code points of a text by their first bytes.
+func countCodePoints(text []byte) int {
+	n := 0
+	for _, b := range text {
+		if utf8.RuneStart(b) {
+			n++
+		}
+	}
+	return n
+}
+
 // longest returns the id and the length of the longest token, at least a byte, that word starts
 // with below node; -1 if there is none.
 func (m *wordPiece) longest(node int32, word []byte) (id int32, length int) {
-	id = -1
+	end := int32(-1)
 	for i, b := range word {
 		var ok bool
 		if node, ok = m.tokens.child(node, b); !ok {
 			break
 		}
-		if v := m.tokens.value(node); v >= 0 {
-			id, length = v, i+1
+		if m.tokens.ends(node) {
+			end, length = node, i+1
 		}
 	}
-	return id, length
+	if end < 0 {
+		return -1, 0
+	}
+	return m.tokens.values[end], length
 }

@@ -1,0 +1,247 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	data, err := miniLMJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tokenizer.json"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tk, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := "a pair"
+	e, err := tk.Encode("Hello, World!", &second, Options{AddSpecialTokens: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The file asks for a truncation to 128 tokens and padding up to them: neither is applied.
+	if want := []int32{101, 7592, 1010, 2088, 999, 102, 1037, 3940, 102}; !slices.Equal(e.IDs, want) {
+		t.Errorf("got %v, want %v", e.IDs, want)
+	}
+	long, err := tk.Encode(strings.Repeat("a ", 1000), nil, Options{AddSpecialTokens: true})
+	if err != nil || len(long.IDs) != 1002 {
+		t.Errorf("%d tokens, %v", len(long.IDs), err)
+	}
+}
+
+func TestAppendEncode(t *testing.T) {
+	tk := miniLM(t)
+	o := Options{AddSpecialTokens: true, MaxTokens: 4}
+	var all Encoding
+	for i, text := range []string{"a", "a b c d", ""} {
+		from := len(all.IDs)
+		if err := tk.AppendEncode(&all, text, nil, o); err != nil {
+			t.Fatal(err)
+		}
+		one, err := tk.Encode(text, nil, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(all.IDs[from:], one.IDs) || !slices.Equal(all.TypeIDs[from:], one.TypeIDs) || !slices.Equal(all.Special[from:], one.Special) {
+			t.Errorf("text %d: %v, alone %v", i, all.IDs[from:], one.IDs)
+		}
+	}
+	if all.Dropped != 2 {
+		t.Errorf("%d tokens dropped, want 2", all.Dropped)
+	}
+	before := fmt.Sprint(all)
+	if err := tk.AppendEncode(&all, "a", nil, Options{AddSpecialTokens: true, MaxTokens: 1}); err == nil || fmt.Sprint(all) != before {
+		t.Errorf("after the error %v the encoding is %v, was %v", err, all, before)
+	}
+}
+
+func TestEncodeErrors(t *testing.T) {
+	long := `{"type":"Replace","pattern":{"String":"a"},"content":"` + strings.Repeat("a", 1000) + `"}`
+	growing := mustParse(t, small(map[string]string{"normalizer": `{"type":"Sequence","normalizers":[` + long + `,` + long + `,` + long + `]}`}))
+	tripled := mustParse(t, small(map[string]string{"normalizer": `{"type":"Sequence","normalizers":[` +
+		strings.TrimSuffix(strings.Repeat(`{"type":"Replace","pattern":{"String":"a"},"content":"aaa"},`, 20), ",") + `]}`}))
+	tk := miniLM(t)
+	pair := "a b c"
+	tests := []struct {
+		name string
+		tk   *Tokenizer
+		text string
+		pair *string
+		o    Options
+		want error
+	}{
+		{"fewer tokens than special ones", tk, "a", nil, Options{AddSpecialTokens: true, MaxTokens: 1}, ErrTruncation},
+		{"fewer tokens than special ones of a pair", tk, "a", &pair, Options{AddSpecialTokens: true, MaxTokens: 2}, ErrTruncation},
+		{"no second text", tk, "a b c", nil, Options{MaxTokens: 2, Truncation: OnlySecond}, ErrTruncation},
+		{"second text too long", tk, "a b c", &pair, Options{MaxTokens: 2, Truncation: OnlyFirst}, ErrTruncation},
+		{"content", growing, strings.Repeat("a", 100), nil, Options{}, ErrGrowth},
+		{"steps", tripled, "a", nil, Options{}, ErrGrowth},
+		{"MaxTokens", tk, "a", nil, Options{MaxTokens: -1}, nil},
+		{"Truncation", tk, "a", nil, Options{Truncation: 3}, nil},
+		{"Direction", tk, "a", nil, Options{Direction: 2}, nil},
+	}
+	for _, test := range tests {
+		if _, err := test.tk.Encode(test.text, test.pair, test.o); err == nil || test.want != nil && !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
+	}
+}
+
+func TestConcurrentEncodes(t *testing.T) {
+	for name, tk := range pipelines(t) {
+		texts := []string{"Hello, World! unaffable", "Crème Brûlée \u302e\u302f 中文", "\xff [CLS] foo   <both>  bar", strings.Repeat("ab ", 50)}
+		var want []Encoding
+		for _, text := range texts {
+			e, err := tk.Encode(text, &texts[0], Options{AddSpecialTokens: true, MaxTokens: 40})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, e)
+		}
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				for i := range 40 {
+					k := i % len(texts)
+					e, err := tk.Encode(texts[k], &texts[0], Options{AddSpecialTokens: true, MaxTokens: 40})
+					if err != nil || !slices.Equal(e.IDs, want[k].IDs) {
+						t.Errorf("%s: %q: %v, %v", name, texts[k], e.IDs, err)
+						return
+					}
+				}
+			})
+		}
+		group.Wait()
+	}
+}
+
+func TestNoAllocations(t *testing.T) {
+	for name, tk := range pipelines(t) {
+		if name == "nfkc" { // package regexp allocates
+			continue
+		}
+		var e Encoding
+		text := "What 's a male witch called ? Crème brûlée, 中文 \xff " + strings.Repeat("unaffable ", 20)
+		n := testing.AllocsPerRun(200, func() {
+			e = Encoding{IDs: e.IDs[:0], TypeIDs: e.TypeIDs[:0], Special: e.Special[:0]}
+			if err := tk.AppendEncode(&e, text, &text, Options{AddSpecialTokens: true, MaxTokens: 60}); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if n >= 1 { // a garbage collection may empty the pool
+			t.Errorf("%s: %g allocations", name, n)
+		}
+	}
+}
+
+// Under MaxTokens a large text takes no memory beyond what its stages need at a time.
+func TestMemoryOfLargeTexts(t *testing.T) {
+	tk := miniLM(t)
+	const size = 8 << 20
+	tests := []struct{ name, text string }{
+		{"words", strings.Repeat("a b ", size/4)},
+		{"one word", strings.Repeat("a", size)},
+		{"punctuation", strings.Repeat(".", size)},
+		{"added tokens", strings.Repeat("[SEP]", size/5)},
+		{"accents", strings.Repeat("é à ", size/6)},
+	}
+	for _, test := range tests {
+		for _, direction := range []Direction{Right, Left} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			e, err := tk.Encode(test.text, nil, Options{AddSpecialTokens: true, MaxTokens: 512, Direction: direction})
+			runtime.ReadMemStats(&after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(e.IDs) > 512 {
+				t.Errorf("%s: %d tokens", test.name, len(e.IDs))
+			}
+			if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+				t.Errorf("%s: %d bytes allocated for a text of %d", test.name, used, size)
+			}
+		}
+	}
+}
+
+// A scratch that a large text made large is not kept.
+func TestLargeScratchIsDropped(t *testing.T) {
+	tk := withoutFastPath(miniLM(t))
+	if _, err := tk.Encode(strings.Repeat("中", 1<<20), nil, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if s := tk.scratch.Get().(*scratch); s.bytes() > retainedBytes {
+			t.Errorf("a scratch of %d bytes was kept", s.bytes())
+		}
+	}
+}
+
+// TestLinearTime compares a megabyte of one thing (less in all pipelines but the first) with as much
+// ordinary text: it may take ten times as long, not more.
+func TestLinearTime(t *testing.T) {
+	cases := []string{
+		"a", "é", "中", ".", " ", "\u0301", "\u302e", "\u302f\u302e", "한", "İ", "\u200d", "\x01", "[", "##", "[CLS]", "\xff", "\xe4\xb8",
+		"foo", "   ", "  <both>", "bar ", "qu", " \t", "a\u0345\u0301", "''", "\ue000", "1",
+	}
+	for name, tk := range pipelines(t) {
+		size := 1 << 16
+		if name == "minilm" {
+			size = 1 << 20
+		}
+		fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
+		measure := func(text string) time.Duration {
+			best := time.Hour
+			for range 2 {
+				start := time.Now()
+				if _, err := tk.Encode(text, nil, Options{MaxTokens: 512}); err != nil {
+					t.Fatal(err)
+				}
+				best = min(best, time.Since(start))
+			}
+			return best
+		}
+		ordinary := fill("The quick brown fox jumps over the lazy dog, twice; and nobody knows why it would do so. ")
+		reference := measure(ordinary)
+		for _, c := range cases {
+			// A busy machine may slow one down and not the other; a quadratic routine stays slow.
+			took := measure(fill(c))
+			for again := 0; took > 10*reference && again < 5; again++ {
+				reference, took = max(reference, measure(ordinary)), min(took, measure(fill(c)))
+			}
+			if took > 10*reference {
+				t.Errorf("%s: %d bytes of %q take %v, of ordinary text %v", name, size, c, took, reference)
+			}
+		}
+	}
+}
+
+func Example() {
+	tk, err := Parse([]byte(`{
+		"added_tokens": [],
+		"normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
+		"pre_tokenizer": {"type": "BertPreTokenizer"},
+		"post_processor": {"type": "BertProcessing", "cls": ["[CLS]", 1], "sep": ["[SEP]", 2]},
+		"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+			"vocab": {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "un": 3, "##aff": 4, "##able": 5, "!": 6}}
+	}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	e, err := tk.Encode("Unaffable!", nil, Options{AddSpecialTokens: true, MaxTokens: 128})
+	fmt.Println(e.IDs, e.Dropped, err)
+	// Output: [1 3 4 5 6 2] 0 <nil>
+}

@@ -1,0 +1,103 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+)
+
+// FuzzParse: whatever the file, an error or a tokenizer that encodes.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(small(nil)))
+	parts := []map[string]string{
+		{"normalizer": `{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Replace","pattern":{"Regex":"[^\\sa-c]{2,3}?"},"content":"ab"},{"type":"Prepend","prepend":"a"}]}`},
+		{"normalizer": `{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}`, "pre_tokenizer": `{"type":"BertPreTokenizer"}`},
+		{"pre_tokenizer": `{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":false},{"type":"Punctuation","behavior":"MergedWithNext"},{"type":"Whitespace"}]}`},
+		{"post_processor": `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]",4]}`},
+		{"post_processor": `{"type":"Sequence","processors":[{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":1}}],"pair":[{"Sequence":{"id":"B","type_id":0}}],"special_tokens":{"[CLS]":{"id":"[CLS]","ids":[4],"tokens":["[CLS]"]}}}]}`},
+		{"added_tokens": `[{"id":6,"content":" A ","single_word":true,"lstrip":true,"rstrip":true,"normalized":true,"special":false},{"id":4,"content":"[CLS]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}]`, "normalizer": `{"type":"Lowercase"}`},
+	}
+	for _, part := range parts {
+		f.Add([]byte(small(part)))
+	}
+	var sources map[string]json.RawMessage
+	if err := json.Unmarshal(readGolden(f, "pipelines.json"), &sources); err != nil {
+		f.Fatal(err)
+	}
+	for _, source := range sources {
+		f.Add([]byte(source))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tk, err := Parse(data)
+		if err != nil {
+			return
+		}
+		pair := " A b\u0301,中1\x00"
+		checkEncode(t, tk, "ab [CLS] "+string(data[:min(len(data), 30)]), &pair, Options{AddSpecialTokens: true, MaxTokens: 20})
+	})
+}
+
+// checkEncode encodes and checks what holds of every encoding, and that the fast path changes
+// nothing. It returns the encoding, empty after an error.
+func checkEncode(t *testing.T, tk *Tokenizer, text string, pair *string, o Options) Encoding {
+	t.Helper()
+	e, err := tk.Encode(text, pair, o)
+	plain, plainErr := withoutFastPath(tk).Encode(text, pair, o)
+	if (err != nil) != (plainErr != nil) || !slices.Equal(e.IDs, plain.IDs) || !slices.Equal(e.TypeIDs, plain.TypeIDs) ||
+		!slices.Equal(e.Special, plain.Special) || e.Dropped != plain.Dropped {
+		t.Fatalf("%q: with the fast path %v, %v; without %v, %v", text, e, err, plain, plainErr)
+	}
+	if err != nil {
+		return Encoding{}
+	}
+	if len(e.TypeIDs) != len(e.IDs) || len(e.Special) != len(e.IDs) {
+		t.Fatalf("%q: %d ids, %d type ids, %d flags", text, len(e.IDs), len(e.TypeIDs), len(e.Special))
+	}
+	if o.MaxTokens > 0 && len(e.IDs) > o.MaxTokens {
+		t.Fatalf("%q: %d tokens of at most %d", text, len(e.IDs), o.MaxTokens)
+	}
+	for _, id := range e.IDs {
+		if id < 0 || int(id) >= tk.Size() {
+			t.Fatalf("%q: id %d, size %d", text, id, tk.Size())
+		}
+	}
+	return e
+}
+
+// FuzzEncode: whatever the text, every pipeline encodes it; truncation takes tokens away at one end.
+func FuzzEncode(f *testing.F) {
+	tokenizers := pipelines(f)
+	names := keysOfTokenizers(tokenizers)
+	f.Add("Hello, World!", "unaffable", uint8(0), uint8(20))
+	f.Add("Crème\u0301 Brûlée ΑΣ İ 中文 가각 e\u0345\u0334", "\x00\x01\u200d\ufeff\u302e\u302f", uint8(1), uint8(5))
+	f.Add("\xff\xe4\xb8[CLS]\xf0\x9f\x98", "  <both>  foo foos   <xy><x", uint8(2), uint8(3))
+	f.Add("New York ÜBER bar  BAR qu\u3000été", "''..12", uint8(7), uint8(1))
+	f.Fuzz(func(t *testing.T, text, second string, flags, most uint8) {
+		for _, name := range names {
+			tk := tokenizers[name]
+			pair := &second
+			if flags&1 != 0 {
+				pair = nil
+			}
+			whole := checkEncode(t, tk, text, pair, Options{AddSpecialTokens: flags&2 != 0})
+			cut := checkEncode(t, tk, text, pair, Options{
+				AddSpecialTokens: flags&2 != 0,
+				MaxTokens:        int(most),
+				Truncation:       Truncation(flags >> 2 % 3),
+				Direction:        Direction(flags >> 4 & 1),
+			})
+			if cut.IDs != nil && len(cut.IDs)+cut.Dropped != len(whole.IDs) {
+				t.Fatalf("%s: %q: %d tokens, %d left and %d dropped", name, text, len(whole.IDs), len(cut.IDs), cut.Dropped)
+			}
+		}
+	})
+}
+
+func keysOfTokenizers(m map[string]*Tokenizer) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,424 @@
+package tokenizer
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+)
+
+// The goldens come from the reference; testdata/make_goldens.py writes them.
+
+// readGolden returns testdata/name.gz, unpacked.
+func readGolden(tb testing.TB, name string) []byte {
+	tb.Helper()
+	file, err := os.Open(filepath.Join("testdata", name+".gz"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer file.Close()
+	z, err := gzip.NewReader(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	data, err := io.ReadAll(z)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return data
+}
+
+// eachLine decodes every line of testdata/name.gz, and returns how many there are.
+func eachLine[T any](t *testing.T, name string, do func(number int, line T)) int {
+	t.Helper()
+	scan := bufio.NewScanner(bytes.NewReader(readGolden(t, name)))
+	scan.Buffer(nil, 1<<24)
+	n := 0
+	for scan.Scan() {
+		n++
+		var line T
+		d := json.NewDecoder(bytes.NewReader(scan.Bytes()))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&line); err != nil {
+			t.Fatalf("%s:%d: %v", name, n, err)
+		}
+		do(n, line)
+	}
+	if err := scan.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+var miniLMJSON = sync.OnceValues(func() ([]byte, error) {
+	file, err := os.Open(filepath.Join("testdata", "minilm.json.gz"))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	z, err := gzip.NewReader(file)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
+})
+
+// miniLM returns the tokenizer of nreimers/MiniLM-L6-H384-uncased, which is BERT's uncased one.
+func miniLM(tb testing.TB) *Tokenizer {
+	tb.Helper()
+	data, err := miniLMJSON()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return mustParse(tb, string(data))
+}
+
+func mustParse(tb testing.TB, tokenizerJSON string) *Tokenizer {
+	tb.Helper()
+	tk, err := Parse([]byte(tokenizerJSON))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return tk
+}
+
+// pipelines returns all tokenizers of testdata by name.
+func pipelines(tb testing.TB) map[string]*Tokenizer {
+	tb.Helper()
+	all := map[string]*Tokenizer{"minilm": miniLM(tb)}
+	var sources map[string]json.RawMessage
+	if err := json.Unmarshal(readGolden(tb, "pipelines.json"), &sources); err != nil {
+		tb.Fatal(err)
+	}
+	for name, source := range sources {
+		tk, err := Parse(source)
+		if err != nil {
+			tb.Fatalf("%s: %v", name, err)
+		}
+		all[name] = tk
+	}
+	return all
+}
+
+// withoutFastPath returns a tokenizer that takes every text through the stages.
+func withoutFastPath(tk *Tokenizer) *Tokenizer {
+	return &Tokenizer{
+		given: tk.given, normalized: tk.normalized, normalizer: tk.normalizer, pre: tk.pre,
+		model: tk.model, assemblies: tk.assemblies, size: tk.size,
+		scratch: sync.Pool{New: func() any { return new(scratch) }},
+	}
+}
+
+type golden struct {
+	Pipeline       string
+	Text, Pair     *string
+	Text64, Pair64 []byte
+	Max            int
+	Strategy, Side string
+	Plain          bool
+	IDs            []int32
+	Types, Special string
+	Dropped        int
+	Error          bool
+}
+
+func (g golden) text() string {
+	if g.Text != nil {
+		return *g.Text
+	}
+	return string(g.Text64)
+}
+
+func (g golden) pair() *string {
+	if g.Pair64 != nil {
+		s := string(g.Pair64)
+		return &s
+	}
+	return g.Pair
+}
+
+func (g golden) options() Options {
+	return Options{
+		MaxTokens:        g.Max,
+		Truncation:       map[string]Truncation{"only_first": OnlyFirst, "only_second": OnlySecond}[g.Strategy],
+		Direction:        map[string]Direction{"left": Left}[g.Side],
+		AddSpecialTokens: !g.Plain,
+	}
+}
+
+func TestGoldens(t *testing.T) {
+	tokenizers := pipelines(t)
+	bare := make(map[string]*Tokenizer)
+	fast := 0
+	for name, tk := range tokenizers {
+		bare[name] = withoutFastPath(tk)
+		if tk.fast != nil {
+			fast++
+		}
+	}
+	if fast != 4 { // minilm, cased, accents kept, accents only
+		t.Errorf("%d tokenizers have a fast path, expected 4", fast)
+	}
+	counts := make(map[string]int)
+	eachLine(t, "goldens.jsonl", func(number int, g golden) {
+		counts[g.Pipeline]++
+		for path, tk := range map[string]*Tokenizer{"fast path": tokenizers[g.Pipeline], "stages": bare[g.Pipeline]} {
+			e, err := tk.Encode(g.text(), g.pair(), g.options())
+			if err != nil {
+				if !g.Error {
+					t.Errorf("line %d, %s, %s: %v", number, g.Pipeline, path, err)
+				}
+				continue
+			}
+			if g.Error {
+				t.Errorf("line %d, %s, %s: no error", number, g.Pipeline, path)
+				continue
+			}
+			var types, special strings.Builder
+			for i := range e.IDs {
+				fmt.Fprint(&types, e.TypeIDs[i])
+				fmt.Fprint(&special, bit(e.Special[i]))
+			}
+			if !slices.Equal(e.IDs, g.IDs) || types.String() != g.Types || special.String() != g.Special || e.Dropped != g.Dropped {
+				t.Errorf("line %d, %s, %s: %q\n got %v types %s special %s dropped %d\nwant %v types %s special %s dropped %d",
+					number, g.Pipeline, path, g.text(), e.IDs, &types, &special, e.Dropped, g.IDs, g.Types, g.Special, g.Dropped)
+			}
+		}
+	})
+	if counts["minilm"] < 5000 {
+		t.Errorf("%d lines for MiniLM", counts["minilm"])
+	}
+	for name := range tokenizers {
+		if counts[name] < 700 {
+			t.Errorf("%d lines for %s", counts[name], name)
+		}
+	}
+}
+
+// testComponent is a single normalizer or pre-tokenizer, as testdata names it.
+type testComponent struct {
+	Normalizer   json.RawMessage
+	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
+}
+
+// apply returns the normalized text, or the pieces of a text joined by newlines, each with one at
+// its end.
+func (c testComponent) apply(s *scratch, text string) ([]byte, error) {
+	if c.Normalizer != nil {
+		steps, err := parseNormalizer("normalizer", c.Normalizer, 0)
+		if err != nil {
+			return nil, err
+		}
+		return s.normalize(steps, []byte(text))
+	}
+	steps, err := parsePreTokenizer("pre_tokenizer", c.PreTokenizer, 0)
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, piece := range cutWith(steps, text) {
+		out = append(append(out, piece...), '\n')
+	}
+	return out, nil
+}
+
+// cutWith returns the pieces that pre-tokenizers cut text into.
+func cutWith(steps []preTokenizer, text string) []string {
+	if text == "" {
+		return nil
+	}
+	p := pieces{text: []byte(text), spans: []span{{0, len(text)}}}
+	for _, step := range steps {
+		step.preTokenize(&p)
+	}
+	var out []string
+	for _, s := range p.spans {
+		out = append(out, string(p.text[s.from:s.to]))
+	}
+	return out
+}
+
+func TestComponents(t *testing.T) {
+	type line struct {
+		testComponent
+		Text   string
+		Result json.RawMessage
+	}
+	s := new(scratch)
+	n := eachLine(t, "components.jsonl", func(number int, l line) {
+		got, err := l.apply(s, l.Text)
+		if err != nil {
+			t.Errorf("line %d: %v", number, err)
+			return
+		}
+		var want string
+		if l.Normalizer != nil {
+			err = json.Unmarshal(l.Result, &want)
+		} else {
+			var list []string
+			if err = json.Unmarshal(l.Result, &list); len(list) > 0 {
+				want = strings.Join(list, "\n") + "\n"
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Errorf("line %d: %s%s: %q\n got %q\nwant %q", number, l.Normalizer, l.PreTokenizer, l.Text, got, want)
+		}
+	})
+	if n < 6000 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+// TestCodePoints checks every code point, in contexts that make its properties show.
+func TestCodePoints(t *testing.T) {
+	const block = 4096
+	type line struct {
+		testComponent
+		MiniLM bool
+		Sums   []byte
+	}
+	s := new(scratch)
+	tk := miniLM(t)
+	eachLine(t, "codepoints.jsonl", func(number int, l line) {
+		var steps []normalizer
+		var cutters []preTokenizer
+		var err error
+		if l.Normalizer != nil {
+			steps, err = parseNormalizer("normalizer", l.Normalizer, 0)
+		} else if !l.MiniLM {
+			cutters, err = parsePreTokenizer("pre_tokenizer", l.PreTokenizer, 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e Encoding
+		var text, out []byte
+		var p pieces
+		// in writes the text that format, where a tilde stands for c, says.
+		in := func(format string, c rune) []byte {
+			text = text[:0]
+			for _, r := range format {
+				if r == '~' {
+					r = c
+				}
+				text = utf8.AppendRune(text, r)
+			}
+			return text
+		}
+		result := func(c rune) []byte {
+			out = out[:0]
+			switch {
+			case l.MiniLM:
+				e = Encoding{IDs: e.IDs[:0], TypeIDs: e.TypeIDs[:0], Special: e.Special[:0]}
+				if err := tk.AppendEncode(&e, string(in("a~b ~~1", c)), nil, Options{AddSpecialTokens: true}); err != nil {
+					t.Fatal(err)
+				}
+				for _, id := range e.IDs {
+					out = binary.LittleEndian.AppendUint32(out, uint32(id))
+				}
+			case steps != nil:
+				b, err := s.normalize(steps, in("~a\u0345~\u0334e~\u0301~", c))
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(append(out, b...), '\n')
+			default:
+				p.text = in("a~1~.~", c)
+				p.spans = append(p.spans[:0], span{0, len(p.text)})
+				for _, step := range cutters {
+					step.preTokenize(&p)
+				}
+				for i, s := range p.spans {
+					if i > 0 {
+						out = append(out, '\n')
+					}
+					out = append(out, p.text[s.from:s.to]...)
+				}
+				out = append(out, "\n\n"...)
+			}
+			return out
+		}
+		if len(l.Sums) != 4*(utf8.MaxRune+1)/block {
+			t.Fatalf("line %d: %d bytes of checksums", number, len(l.Sums))
+		}
+		for i := range len(l.Sums) / 4 {
+			sum := uint32(0)
+			for c := rune(i * block); c < rune(i+1)*block; c++ {
+				if utf8.ValidRune(c) {
+					sum = crc32.Update(sum, crc32.IEEETable, result(c))
+				}
+			}
+			if want := binary.LittleEndian.Uint32(l.Sums[4*i:]); sum != want {
+				t.Errorf("line %d: %s%s: code points from %X on differ", number, l.Normalizer, l.PreTokenizer, i*block)
+			}
+		}
+	})
+}
+
+func TestFolders(t *testing.T) {
+	type line struct {
+		Files map[string]string
+		Texts []string
+		IDs   [][]int32
+	}
+	eachLine(t, "folders.jsonl", func(number int, l line) {
+		dir := t.TempDir()
+		for name, content := range l.Files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tk, err := Open(dir)
+		if err != nil {
+			t.Errorf("line %d: %v", number, err)
+			return
+		}
+		for i, text := range l.Texts {
+			e, err := tk.Encode(text, nil, Options{AddSpecialTokens: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(e.IDs, l.IDs[i]) {
+				t.Errorf("line %d: %v: %q\n got %v\nwant %v", number, l.Files, text, e.IDs, l.IDs[i])
+			}
+		}
+	})
+}
+
+// Lossy decoding follows Python's: see appendMended.
+func TestMended(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"a\xffb", "a\uFFFDb"},
+		{"\xe4\xb8", "\uFFFD"},
+		{"\xe4\xb8a", "\uFFFDa"},
+		{"\xe4\xb8\xe4\xb8\xad", "\uFFFD中"},
+		{"\xf0\x9f\x98", "\uFFFD"},
+		{"\xf0\x9f\x98\x80\x80", "😀\uFFFD"},
+		{"\xed\xa0\x80", "\uFFFD\uFFFD\uFFFD"},
+		{"\xe0\x80\x80", "\uFFFD\uFFFD\uFFFD"},
+		{"\xf4\x90\x80\x80", "\uFFFD\uFFFD\uFFFD\uFFFD"},
+		{"\xf0\x8f\xbf", "\uFFFD\uFFFD\uFFFD"},
+		{"\xc0\xaf", "\uFFFD\uFFFD"},
+		{"\xc3", "\uFFFD"},
+		{"\uFFFD", "\uFFFD"},
+	}
+	for _, test := range tests {
+		if got := string(appendMended(nil, []byte(test.text))); got != test.want {
+			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,255 @@
+package tokenizer
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// small is a tokenizer.json with a part in place of the section of that name.
+func small(parts map[string]string) string {
+	sections := map[string]string{
+		"version":        `"1.0"`,
+		"truncation":     `null`,
+		"padding":        `null`,
+		"added_tokens":   `[]`,
+		"normalizer":     `null`,
+		"pre_tokenizer":  `null`,
+		"post_processor": `null`,
+		"decoder":        `null`,
+		"model":          wordPieceModel,
+	}
+	for name, part := range parts {
+		sections[name] = part
+	}
+	var fields []string
+	for name, part := range sections {
+		if part != "" {
+			fields = append(fields, `"`+name+`":`+part)
+		}
+	}
+	slices.Sort(fields)
+	return "{" + strings.Join(fields, ",") + "}"
+}
+
+const wordPieceModel = `{"type":"WordPiece","unk_token":"?","continuing_subword_prefix":"##","max_input_chars_per_word":10,` +
+	`"vocab":{"?":0,"a":1,"##b":2,"ab":3,"[CLS]":4,"[SEP]":5}}`
+
+// TestRefused lists what is not read: everything that would change ids and is not known, and
+// everything that makes the reference fail or contradict the file.
+func TestRefused(t *testing.T) {
+	added := func(change string) string {
+		token := `{"id":6,"content":"<x>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`
+		from, to, _ := strings.Cut(change, "→")
+		return "[" + strings.Replace(token, from, to, 1) + "]"
+	}
+	model := func(change string) string {
+		from, to, _ := strings.Cut(change, "→")
+		return strings.Replace(wordPieceModel, from, to, 1)
+	}
+	template := func(single, tokens string) string {
+		return `{"type":"TemplateProcessing","single":` + single + `,"pair":[],"special_tokens":` + tokens + `}`
+	}
+	nested := strings.Repeat(`{"type":"Sequence","normalizers":[`, 40) + `{"type":"NFC"}` + strings.Repeat(`]}`, 40)
+	tests := []struct{ section, part, message string }{
+		{"version", `"2.0"`, `only 1.0`},
+		{"version", `1`, `"version" is not a string`},
+		{"novelty", `1`, `"novelty" is not known`},
+
+		{"model", ``, `"model" is missing`},
+		{"model", `null`, `null`},
+		{"model", `[]`, `no JSON object`},
+		{"model", `{"type":"WordLevel"}`, `type "WordLevel" is not supported`},
+		{"model", `{"merges":[]}`, `neither a type`},
+		{"model", `{"vocab":{}}`, `neither a type`},
+		{"model", model(`"##","max→"##","more":1,"max`), `"more" is not known`},
+		{"model", model(`"unk_token":"?",→`), `"unk_token" is missing`},
+		{"model", model(`"?","cont→null,"cont`), `"unk_token" is null`},
+		{"model", model(`"?","cont→"!","cont`), `"!" is not in the vocabulary`},
+		{"model", model(`:10→:-1`), `not an integer`},
+		{"model", model(`:10→:1.5`), `not an integer`},
+		{"model", model(`"a":1→"a":null`), `no token id`},
+		{"model", model(`"a":1→"a":1.0`), `no token id`},
+		{"model", model(`"a":1→"a":4294967295`), `no token id`},
+		{"model", model(`"a":1→"a":"1"`), `no token id`},
+
+		{"normalizer", `"NFC"`, `normalizer: no JSON object`},
+		{"normalizer", `{}`, `"type" is missing`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":""}`, `type "Precompiled" is not supported`},
+		{"normalizer", `{"type":"nfc"}`, `type "nfc" is not supported`},
+		{"normalizer", `{"type":"NFC","lossy":true}`, `"lossy" is not known`},
+		{"normalizer", `{"type":"Lowercase","Type":""}`, `"Type" is not known`},
+		{"normalizer", `{"type":"Strip","strip_left":true}`, `"strip_right" is missing`},
+		{"normalizer", `{"type":"Strip","strip_left":true,"strip_right":null}`, `"strip_right" is null`},
+		{"normalizer", `{"type":"BertNormalizer","clean_text":1,"handle_chinese_chars":true,"lowercase":true}`, `"clean_text" is not true or false`},
+		{"normalizer", `{"type":"Sequence"}`, `"normalizers" is missing`},
+		{"normalizer", `{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"NFX"}]}`, `normalizer.normalizers[1]: type "NFX"`},
+		{"normalizer", nested, `more than 16`},
+		{"normalizer", `{"type":"Replace","pattern":"a","content":"b"}`, `normalizer.pattern: no JSON object`},
+		{"normalizer", `{"type":"Replace","pattern":{"String":""},"content":"b"}`, `matches everywhere`},
+		{"normalizer", `{"type":"Replace","pattern":{"String":"a","Regex":"b"},"content":"b"}`, `"String" is not known`},
+		{"normalizer", `{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}`, `matches the empty string`},
+		{"normalizer", `{"type":"Replace","pattern":{"Regex":"^a"},"content":"b"}`, `'^' is not supported`},
+		{"normalizer", `{"type":"Replace","pattern":{"Regex":"\\w"},"content":"b"}`, `\w is not supported`},
+
+		{"pre_tokenizer", `{"type":"ByteLevel"}`, `type "ByteLevel" is not supported`},
+		{"pre_tokenizer", `{"type":"Whitespace","x":0}`, `"x" is not known`},
+		{"pre_tokenizer", `{"type":"Digits"}`, `"individual_digits" is missing`},
+		{"pre_tokenizer", `{"type":"Punctuation","behavior":"isolated"}`, `unknown behavior "isolated"`},
+		{"pre_tokenizer", `{"type":"Sequence","pretokenizers":{}}`, `"pretokenizers" is not a list`},
+
+		{"post_processor", `{"type":"RobertaProcessing"}`, `type "RobertaProcessing" is not supported`},
+		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]"]}`, `"cls" is not a token and its id`},
+		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]",-1]}`, `"cls" does not end with an id`},
+		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5]}`, `"cls" is missing`},
+		{"post_processor", template(`[{"SpecialToken":{"id":"[CLS]","type_id":0}}]`, `{}`), `not among the special tokens`},
+		{"post_processor", template(`[{"Sequence":{"id":"C","type_id":0}}]`, `{}`), `neither A nor B`},
+		{"post_processor", template(`[{"Sequence":{"id":"B","type_id":0}}]`, `{}`), `for one text uses two`},
+		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"A","type_id":0}}]`, `{}`), `used twice`},
+		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0,"x":0}}]`, `{}`), `"x" is not known`},
+		{"post_processor", template(`[]`, `{"[CLS]":{"id":"[CLS]","ids":[4,5],"tokens":["[CLS]"]}}`), `are 1 for 2 ids`},
+		{"post_processor", `{"type":"Sequence","processors":[{"type":"BertProcessing","sep":["s",5],"cls":["c",4]},` +
+			template(`[]`, `{}`) + `]}`, `0 special tokens are added, 2 reserved`},
+		{"post_processor", `{"type":"Sequence","processors":[` +
+			template(`[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"s","type_id":0}},{"SpecialToken":{"id":"s","type_id":0}}]`,
+				`{"s":{"id":"s","ids":[5],"tokens":["s"]}}`) + `,` + template(`[]`, `{}`) + `]}`, `1 or 2 texts are expected, not 3`},
+
+		{"added_tokens", `{}`, `added_tokens`},
+		{"added_tokens", added(`6→7`), `has id 7, its place in the vocabulary is 6`},
+		{"added_tokens", added(`"<x>"→"ab"`), `has id 6, its place in the vocabulary is 3`},
+		{"added_tokens", added(`"special":false→"special":false,"x":1`), `"x" is not known`},
+		{"added_tokens", added(`"lstrip":false,→`), `"lstrip" is missing`},
+		{"added_tokens", added(`}→},{"id":6,"content":"<x>","single_word":true,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`), `there twice`},
+	}
+	for _, test := range tests {
+		_, err := Parse([]byte(small(map[string]string{test.section: test.part})))
+		if err == nil {
+			t.Errorf("%s: %s: no error", test.section, test.part)
+		} else if !strings.Contains(err.Error(), test.message) || !strings.HasPrefix(err.Error(), "tokenizer: ") {
+			t.Errorf("%s: %s: %q, want %q in it", test.section, test.part, err, test.message)
+		}
+	}
+
+	_, err := Parse([]byte(small(map[string]string{
+		"normalizer":   `{"type":"Replace","pattern":{"String":"<x>"},"content":""}`,
+		"added_tokens": strings.Replace(added("→"), `"normalized":false`, `"normalized":true`, 1),
+	})))
+	if err == nil || !strings.Contains(err.Error(), "nothing is left") {
+		t.Errorf("a token without a normal form: %v", err)
+	}
+	for _, text := range []string{"", "{", `[]`, `null`, "{\"model\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":"\ud800A"}`, `{"a":"\udc00\ud800"}`} {
+		if _, err := Parse([]byte(text)); err == nil {
+			t.Errorf("%q: no error", text)
+		}
+	}
+}
+
+// TestAccepted lists what one might think is refused.
+func TestAccepted(t *testing.T) {
+	tests := map[string]map[string]string{
+		"as it is":               {},
+		"no sections but model":  {"version": "", "truncation": "", "padding": "", "added_tokens": "", "normalizer": "", "pre_tokenizer": "", "post_processor": "", "decoder": ""},
+		"no model type":          {"model": strings.Replace(wordPieceModel, `"type":"WordPiece",`, "", 1)},
+		"any decoder":            {"decoder": `{"type":"None such"}`},
+		"truncation and padding": {"truncation": `{"max_length":1}`, "padding": `{"strategy":{"Fixed":3}}`},
+		"nested sequences":       {"normalizer": `{"type":"Sequence","normalizers":[{"type":"Sequence","normalizers":[]},null]}`},
+		"surrogate pair":         {"added_tokens": `[{"id":6,"content":"\ud83d\ude00","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}]`},
+		"empty added token":      {"added_tokens": `[{"id":6,"content":"","single_word":false,"lstrip":false,"rstrip":false,"normalized":true,"special":false}]`},
+		"escaped backslash":      {"model": strings.Replace(wordPieceModel, `"a":1`, `"\\ud800":1,"a":6`, 1)},
+	}
+	for name, parts := range tests {
+		tk, err := Parse([]byte(small(parts)))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		e, err := tk.Encode("ab", nil, Options{AddSpecialTokens: true})
+		if err != nil || !slices.Equal(e.IDs, []int32{3}) {
+			t.Errorf("%s: %v, %v", name, e.IDs, err)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	tests := []struct {
+		name  string
+		parts map[string]string
+		want  int
+	}{
+		{"vocabulary", nil, 6},
+		{"hole", map[string]string{"model": strings.Replace(wordPieceModel, `"a":1`, `"a":100`, 1)}, 101},
+		{"added token", map[string]string{"added_tokens": `[{"id":6,"content":"<x>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}]`}, 7},
+		{"post-processor", map[string]string{"post_processor": `{"type":"BertProcessing","sep":["s",50],"cls":["c",4]}`}, 51},
+	}
+	for _, test := range tests {
+		if got := mustParse(t, small(test.parts)).Size(); got != test.want {
+			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+	}
+	if got := miniLM(t).Size(); got != 30522 {
+		t.Errorf("MiniLM: %d", got)
+	}
+}
+
+func TestPatternRefused(t *testing.T) {
+	tests := []string{
+		"", "a*", "a?", "a|", "(a|b*)", "(", ")", "(?i)a", "(?=a)b", "(?<x>a)", `\d`, `\w`, `\b`, `\p{L}`, `\h`, `\x41`, `\`, `a\`,
+		"^a", "a$", "+a", "a**", "a++", "a?+", "a{2}{3}", "a{2}?", "a{,3}", "a{x}", "a{", "a{2,1}", "a{1001}", "]", "}",
+		"[", "[]", "[]a]", "[a", "[^]", "[a-", "[a-]", "[-a]", "[z-a]", "[a[b]]", "[[:alpha:]]", "[a&&b]", `[\S]`, `[\d]`, "[a^]", `[a-\s]`,
+	}
+	for _, pattern := range tests {
+		if _, err := compilePattern(pattern); err == nil {
+			t.Errorf("%q: no error", pattern)
+		}
+	}
+}
+
+func TestFolderRefused(t *testing.T) {
+	const vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n"
+	tests := []struct {
+		name    string
+		files   map[string]string
+		message string
+	}{
+		{"nothing", nil, "neither tokenizer.json nor vocab.txt"},
+		{"no unknown token", map[string]string{"vocab.txt": "a\nb\n"}, `"[UNK]" is not in the vocabulary`},
+		{"not UTF-8", map[string]string{"vocab.txt": "[UNK]\n\xff\n"}, "not UTF-8"},
+		{"class", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"tokenizer_class":"BertJapaneseTokenizer"}`}, "BertJapaneseTokenizer"},
+		{"split", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"split_special_tokens":true}`}, "split_special_tokens"},
+		{"case", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"do_lower_case":"yes"}`}, "do_lower_case"},
+		{"no separator", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"sep_token":null}`}, `"sep_token" is null`},
+		{"token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"cls_token":{"content":"[CLS]","more":1}}`}, `"more" is not known`},
+		{"id", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"9":{"content":"<x>"}}}`}, "has id 9"},
+		{"id name", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"x":{"content":"<x>"}}}`}, "not named after an id"},
+		{"list", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"additional_special_tokens":["a",1]}`}, "additional_special_tokens"},
+		{"old id", map[string]string{"vocab.txt": vocab, "added_tokens.json": `{"<x>":"6"}`}, "<x>"},
+		{"old map", map[string]string{"vocab.txt": vocab, "special_tokens_map.json": `[]`}, "special_tokens_map.json"},
+		{"tokenizer.json first", map[string]string{"vocab.txt": vocab, "tokenizer.json": `{}`}, `"model" is missing`},
+	}
+	for _, test := range tests {
+		dir := t.TempDir()
+		for name, content := range test.files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), test.message) {
+			t.Errorf("%s: %v, want %q in it", test.name, err, test.message)
+		}
+	}
+	if _, err := Open(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an empty folder: %v", err)
+	}
+}
+
+func TestUnicodeRefused(t *testing.T) {
+	for _, text := range []string{"word 41-", "word G", "word 5-4", "word 110000", "class", "class x 41", "class 256 41", "nfd 41", "nfd 41 x", "lower 110000 41", "compose 41 42", "other 41 42"} {
+		if _, err := readUnicode(text); err == nil || !strings.Contains(err.Error(), "line 1") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

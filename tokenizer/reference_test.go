@@ -1,0 +1,456 @@
+package tokenizer
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+)
+
+// The routines here do what the package does, one plain step after another, as its definitions read.
+
+// plainBertNormalizer is bertNormalizer in four passes.
+func plainBertNormalizer(o bertOptions, text string) string {
+	u := unicodeTables()
+	if o.cleanText {
+		var b strings.Builder
+		for _, r := range text {
+			switch p := u.of(r); {
+			case p&control != 0:
+			case p&space != 0:
+				b.WriteByte(' ')
+			default:
+				b.WriteRune(r)
+			}
+		}
+		text = b.String()
+	}
+	if o.chineseChars {
+		var b strings.Builder
+		for _, r := range text {
+			if u.of(r)&cjk != 0 {
+				b.WriteString(" " + string(r) + " ")
+			} else {
+				b.WriteRune(r)
+			}
+		}
+		text = b.String()
+	}
+	if o.stripAccents == nil && o.lowercase || o.stripAccents != nil && *o.stripAccents {
+		var b strings.Builder
+		for _, r := range plainNFD(text) {
+			if u.of(r)&nonspacing == 0 {
+				b.WriteRune(r)
+			}
+		}
+		text = b.String()
+	}
+	if o.lowercase {
+		var b strings.Builder
+		for _, r := range text {
+			b.Write(u.appendLower(nil, r, u.of(r)))
+		}
+		text = b.String()
+	}
+	return text
+}
+
+// plainNFD decomposes a whole text and then sorts its runs of marks.
+func plainNFD(text string) []rune {
+	u := unicodeTables()
+	var runes []rune
+	for _, r := range text {
+		switch {
+		case u.of(r)&decomposed != 0 && (r < hangulFirst || r > hangulLast):
+			for _, c := range u.decompositions[u.nfd.of(r)] {
+				runes = append(runes, c.r)
+			}
+		case r >= hangulFirst && r <= hangulLast:
+			k := r - hangulFirst
+			runes = append(runes, leadBase+k/588, vowelBase+k%588/28)
+			if k%28 > 0 {
+				runes = append(runes, tailBase+k%28)
+			}
+		default:
+			runes = append(runes, r)
+		}
+	}
+	for from := 0; from < len(runes); from++ {
+		to := from
+		for to < len(runes) && u.classes.of(runes[to]) != 0 {
+			to++
+		}
+		slices.SortStableFunc(runes[from:to], func(a, b rune) int { return int(u.classes.of(a)) - int(u.classes.of(b)) })
+		from = to
+	}
+	return runes
+}
+
+// plainBertCut cuts at white space and then around punctuation.
+func plainBertCut(text string) []string {
+	u := unicodeTables()
+	var out []string
+	for _, field := range strings.FieldsFunc(text, func(r rune) bool { return u.of(r)&space != 0 }) {
+		from := 0
+		for i, r := range field {
+			if u.of(r)&punctuation != 0 {
+				if from < i {
+					out = append(out, field[from:i])
+				}
+				from = i + utf8.RuneLen(r)
+				out = append(out, field[i:from])
+			}
+		}
+		if from < len(field) {
+			out = append(out, field[from:])
+		}
+	}
+	return out
+}
+
+// plainWordPiece tries every prefix of what is left of a word, the longest first.
+func plainWordPiece(v vocabulary, unknown, prefix string, maxChars int, word string) []int32 {
+	if utf8.RuneCountInString(word) > maxChars {
+		return []int32{int32(v[unknown])}
+	}
+	var ids []int32
+	for start := 0; start < len(word); {
+		end := len(word)
+		for ; end > start; end-- {
+			token := word[start:end]
+			if start > 0 {
+				token = prefix + token
+			}
+			if id, ok := v[token]; ok {
+				ids = append(ids, int32(id))
+				break
+			}
+		}
+		if end == start {
+			return []int32{int32(v[unknown])}
+		}
+		start = end
+	}
+	return ids
+}
+
+// plainFind returns the added token that starts first, and of those the longest, at or after from.
+func plainFind(forms []string, text string, from int) (start, end, token int) {
+	for start = from; start < len(text); start++ {
+		token = -1
+		for i, form := range forms {
+			if strings.HasPrefix(text[start:], form) && (token < 0 || len(form) > len(forms[token])) {
+				token = i
+			}
+		}
+		if token >= 0 {
+			return start, start + len(forms[token]), token
+		}
+	}
+	return 0, 0, -1
+}
+
+// corner draws text from characters that the rules of some stage single out.
+func corner() *rapid.Generator[string] {
+	alphabet := []rune("aabBeEyzI19.,-!'[]#\"<> \t\n\x00\x01\x0b\x1c\x7f\u0085\u00a0\u00ad\u200b\u200d\u2028\u3000" +
+		"éÉıİßςΣΆǅﬁÅ\u0300\u0301\u0327\u0345\u0334\u1dce\u0363\u20dd中字\uf900\U0002f800가각\u1100\u1161\u11a8" +
+		"が\u3099नक़\u093c\u0e31\u0f73\u0f71\u302e\u302f\U0001d165٣²¿…，＃😀\ufe0f\ue000\ufffd\U0001e922\U0010ffff")
+	return rapid.Custom(func(t *rapid.T) string {
+		return string(rapid.SliceOfN(rapid.OneOf(rapid.SampledFrom(alphabet), rapid.Rune()), 0, 40).Draw(t, "runes"))
+	})
+}
+
+func TestBertNormalizerAgainstPlain(t *testing.T) {
+	s := new(scratch)
+	rapid.Check(t, func(t *rapid.T) {
+		o := bertOptions{
+			cleanText:    rapid.Bool().Draw(t, "clean"),
+			chineseChars: rapid.Bool().Draw(t, "chinese"),
+			stripAccents: rapid.Ptr(rapid.Bool(), true).Draw(t, "accents"),
+			lowercase:    rapid.Bool().Draw(t, "lower"),
+		}
+		text := strings.ToValidUTF8(corner().Draw(t, "text"), "")
+		got, err := newBertNormalizer(o).normalize(s, nil, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := plainBertNormalizer(o, text); string(got) != want {
+			t.Fatalf("%+v: %q\n got %q\nwant %q", o, text, got, want)
+		}
+	})
+}
+
+func TestBertPipelineAgainstPlain(t *testing.T) {
+	data, err := miniLMJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := readObject("tokenizer.json", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := o.object("model").vocabulary("vocab")
+	tk := miniLM(t)
+	words := make([]string, 0, len(v))
+	for token := range v {
+		if !strings.HasPrefix(token, "[") { // added tokens are not words
+			words = append(words, strings.TrimPrefix(token, "##"))
+		}
+	}
+	slices.Sort(words)
+	word := rapid.OneOf(rapid.SampledFrom(words), corner())
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.ReplaceAll(strings.Join(rapid.SliceOfN(word, 0, 12).Draw(t, "words"), rapid.SampledFrom([]string{"", " ", "-"}).Draw(t, "between")), "[", "(")
+		var want []int32
+		for _, piece := range plainBertCut(plainBertNormalizer(bertOptions{true, true, nil, true}, text)) {
+			want = append(want, plainWordPiece(v, "[UNK]", "##", 100, piece)...)
+		}
+		for path, tk := range map[string]*Tokenizer{"fast path": tk, "stages": withoutFastPath(tk)} {
+			got, err := tk.Encode(text, nil, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got.IDs, want) {
+				t.Fatalf("%s: %q\n got %v\nwant %v", path, text, got.IDs, want)
+			}
+		}
+	})
+}
+
+func TestWordPieceAgainstPlain(t *testing.T) {
+	s := new(scratch)
+	rapid.Check(t, func(t *rapid.T) {
+		prefix := rapid.SampledFrom([]string{"##", "", "a", "é"}).Draw(t, "prefix")
+		letters := rapid.StringOfN(rapid.SampledFrom([]rune("aabé")), 0, 6, -1)
+		v := vocabulary{"[UNK]": 0}
+		for i, token := range rapid.SliceOfN(letters, 0, 20).Draw(t, "tokens") {
+			if rapid.Bool().Draw(t, "continues") {
+				token = prefix + token
+			}
+			v[token] = vocabularyID(i)
+		}
+		maxChars := rapid.IntRange(0, 12).Draw(t, "longest")
+		m, err := newWordPiece(v, "[UNK]", prefix, maxChars)
+		if err != nil {
+			t.Fatal(err)
+		}
+		word := rapid.StringOfN(rapid.SampledFrom([]rune("aabé")), 1, 14, -1).Draw(t, "word")
+		var got kept
+		got.reset(-1, false)
+		s.out = &got
+		m.encode(s, []byte(word))
+		if want := plainWordPiece(v, "[UNK]", prefix, maxChars, word); !slices.Equal(got.ids, want) {
+			t.Fatalf("%v, prefix %q: %q\n got %v\nwant %v", v, prefix, word, got.ids, want)
+		}
+	})
+}
+
+func TestTrieAgainstMap(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.OneOf(
+			rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 'a', 'b', 0xFF}), 0, 6), func(b []byte) string { return string(b) }),
+			rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 3), func(b []byte) string { return string(b) }),
+		)
+		entries := make(map[string]int32)
+		for i, k := range rapid.SliceOfN(key, 0, 300).Draw(t, "keys") {
+			entries[k] = int32(i)
+		}
+		var list []trieEntry
+		for k, v := range entries {
+			list = append(list, trieEntry{k, v})
+		}
+		tree := newTrie(list)
+		for _, k := range append(rapid.SliceOfN(key, 0, 50).Draw(t, "others"), keysOf(entries)...) {
+			want, ok := entries[k]
+			if !ok {
+				want = -1
+			}
+			if got := tree.get(k); got != want {
+				t.Fatalf("%q: got %d, want %d", k, got, want)
+			}
+		}
+	})
+}
+
+func keysOf(m map[string]int32) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+func TestAddedTokensAgainstPlain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		letters := []rune("ab [é")
+		forms := rapid.SliceOfNDistinct(rapid.StringOfN(rapid.SampledFrom(letters), 1, 4, -1), 1, 6, rapid.ID).Draw(t, "forms")
+		var tokens []addedToken
+		for i, form := range forms {
+			tokens = append(tokens, addedToken{content: form, id: int32(i)})
+		}
+		a, err := newAddedTokens(tokens, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := rapid.StringOfN(rapid.SampledFrom(letters), 0, 30, -1).Draw(t, "text")
+		for from := 0; ; {
+			start, end, token := a.find([]byte(text), from)
+			wantStart, wantEnd, wantToken := plainFind(forms, text, from)
+			if start != wantStart || end != wantEnd || token != wantToken {
+				t.Fatalf("%q in %q from %d: got %d %d %d, want %d %d %d", forms, text, from, start, end, token, wantStart, wantEnd, wantToken)
+			}
+			if token < 0 {
+				break
+			}
+			from = end
+		}
+		// Without flags a scan gives back the whole text.
+		scan := addedScan{tokens: a, text: []byte(text)}
+		var whole strings.Builder
+		for {
+			part, id, ok := scan.next()
+			if !ok {
+				break
+			}
+			if id >= 0 {
+				part = []byte(forms[id])
+			} else if len(part) == 0 {
+				t.Fatalf("%q in %q: an empty part", forms, text)
+			}
+			whole.Write(part)
+		}
+		if whole.String() != text {
+			t.Fatalf("%q in %q: the parts make up %q", forms, text, &whole)
+		}
+	})
+}
+
+func TestSortMarksAgainstStableSort(t *testing.T) {
+	s := new(scratch)
+	rapid.Check(t, func(t *rapid.T) {
+		marks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) classed {
+			return classed{rapid.Rune().Draw(t, "r"), rapid.SampledFrom([]uint8{1, 9, 220, 230, 240, 255}).Draw(t, "class")}
+		}), 0, 60).Draw(t, "marks")
+		want := slices.Clone(marks)
+		slices.SortStableFunc(want, func(a, b classed) int { return int(a.class) - int(b.class) })
+		if s.sortMarks(marks); !slices.Equal(marks, want) {
+			t.Fatalf("got %v, want %v", marks, want)
+		}
+	})
+}
+
+// The kept ids are those that keeping all and cutting afterwards leaves.
+func TestKeptAgainstAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		limit := rapid.IntRange(0, 8).Draw(t, "limit")
+		all := rapid.SliceOfN(rapid.Int32(), 0, 60).Draw(t, "ids")
+		last := rapid.Bool().Draw(t, "last")
+		var k kept
+		k.reset(limit, last)
+		for _, id := range all {
+			k.add(id)
+		}
+		n := rapid.IntRange(0, limit).Draw(t, "n")
+		want := all[:min(n, len(all))]
+		if last {
+			want = all[max(0, len(all)-n):]
+		}
+		if got := k.cut(n); k.total != len(all) || !slices.Equal(got, want) {
+			t.Fatalf("got %v of %d, want %v", got, k.total, want)
+		}
+		if cap(k.ids) > 4*limit+16 {
+			t.Fatalf("holds %d ids under a limit of %d", cap(k.ids), limit)
+		}
+	})
+}
+
+func TestTruncated(t *testing.T) {
+	const none = -1
+	tests := []struct {
+		rule                  Truncation
+		first, second, budget int
+		wantFirst, wantSecond int
+		err                   bool
+	}{
+		{LongestFirst, 5, none, 7, 5, none, false},
+		{LongestFirst, 9, none, 7, 7, none, false},
+		{LongestFirst, 9, none, 0, 0, none, false},
+		{LongestFirst, 2, 4, 7, 2, 4, false},
+		{LongestFirst, 2, 8, 7, 2, 5, false},
+		{LongestFirst, 8, 2, 7, 5, 2, false},
+		{LongestFirst, 4, 4, 7, 3, 4, false}, // of equals the second has the odd token
+		{LongestFirst, 8, 4, 7, 4, 3, false},
+		{LongestFirst, 4, 8, 7, 3, 4, false},
+		{LongestFirst, 8, 9, 7, 3, 4, false},
+		{LongestFirst, 4, 4, 0, 0, 0, false},
+		{LongestFirst, 4, 4, 1, 0, 1, false},
+		{OnlyFirst, 8, none, 7, 7, none, false},
+		{OnlyFirst, 8, 3, 7, 4, 3, false},
+		{OnlyFirst, 2, 8, 7, 0, 0, true},
+		{OnlyFirst, 3, 7, 7, 0, 0, true},
+		{OnlySecond, 3, 8, 7, 3, 4, false},
+		{OnlySecond, 8, 3, 7, 0, 0, true},
+		{OnlySecond, 3, 3, 7, 3, 3, false},
+		{OnlySecond, 8, none, 7, 0, 0, true},
+		{OnlySecond, 5, none, 7, 5, none, false},
+	}
+	for _, test := range tests {
+		first, second, err := test.rule.truncated(test.first, test.second, test.budget)
+		if (err != nil) != test.err || err == nil && (first != test.wantFirst || second != test.wantSecond) {
+			t.Errorf("%+v: got %d, %d, %v", test, first, second, err)
+		}
+	}
+}
+
+// Whatever a pipeline, cutting loses nothing but what is dropped, and no piece is empty.
+func TestCuttersCover(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := cutter{unicode: unicodeTables()}
+		behavior := rapid.SampledFrom([]string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}).Draw(t, "behavior")
+		if err := c.behave(punctuation, behavior); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ToValidUTF8(corner().Draw(t, "text"), "")
+		pieces := cutWith([]preTokenizer{c}, text)
+		want := text
+		if behavior == "Removed" {
+			want = strings.Map(func(r rune) rune {
+				if c.unicode.of(r)&punctuation != 0 {
+					return -1
+				}
+				return r
+			}, text)
+		}
+		if got := strings.Join(pieces, ""); got != want || slices.Contains(pieces, "") {
+			t.Fatalf("%s: %q: %q", behavior, text, pieces)
+		}
+	})
+}
+
+// A text that is not UTF-8 gives the ids of the text with U+FFFD in its place.
+func TestMendedText(t *testing.T) {
+	tokenizers := pipelines(t)
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.SliceOfN(rapid.Byte(), 0, 30), rapid.SliceOfN(rapid.SampledFrom([]byte("\xe4\xb8\xad\xf0\x9f\x98\x80 a")), 0, 30)).Draw(t, "text")
+		mended := appendMended(nil, text)
+		if !utf8.Valid(mended) || utf8.Valid(text) && !bytes.Equal(mended, text) {
+			t.Fatalf("%q is mended to %q", text, mended)
+		}
+		for name, tk := range tokenizers {
+			got, err := tk.Encode(string(text), nil, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := tk.Encode(string(mended), nil, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got.IDs, want.IDs) {
+				t.Fatalf("%s: %q: got %v, want %v", name, text, got.IDs, want.IDs)
+			}
+		}
+	})
+}
