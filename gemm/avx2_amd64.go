@@ -70,7 +70,9 @@ func productTransposedAVX2(c, a, b View, scale float32, s *Scratch) {
 			src, stride := &zeros[0], 0
 			for k := 0; k < a.Cols; k += len(s.panel) {
 				panel := s.panel[:min(len(s.panel), a.Cols-k)]
-				transposeAVX2(panel, b.Slice(j, j+keys, k, k+len(panel)))
+				if i == 0 || a.Cols > len(s.panel) { // else it is there from the rows before
+					transposeAVX2(panel, b.Slice(j, j+keys, k, k+len(panel)))
+				}
 				accumulateAVX2(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
 				src, stride = &sums.Data[0], sums.Stride
 			}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"pgregory.net/rapid"
 )
@@ -103,6 +104,9 @@ func TestPatchedAgainstDense(t *testing.T) {
 				got, err := m.Patched(p)
 				if err != nil {
 					t.Fatalf("%s, %v, density %v: %v", coding, s, density, err)
+				}
+				if p := unsafe.SliceData(got.panels); uintptr(unsafe.Pointer(p))%64 != 0 {
+					t.Fatalf("%s, %v, density %v: panels start at %p", coding, s, density, p)
 				}
 				want := packRows(s.n, s.k, w)
 				for i, d := range dense {
@@ -211,7 +215,7 @@ func BenchmarkPatched(b *testing.B) {
 	b.Run("copy", func(b *testing.B) {
 		b.SetBytes(m.Bytes())
 		for b.Loop() {
-			copy(makePanels(len(m.panels)), m.panels)
+			copyPanels(m.panels)
 		}
 	})
 	for _, coding := range []string{"float32", "int8", "sign"} {

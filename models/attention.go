@@ -8,11 +8,11 @@ import (
 
 const (
 	// attentionRows is how many queries of one head a part takes at most.
-	attentionRows = 48
-	// attentionScores is how many scores (64 KiB) a part holds at most, so that
+	attentionRows = 96
+	// attentionScores is how many scores (128 KiB) a part holds at most, so that
 	// they stay in the second-level cache between their three uses; a long
 	// sequence gets fewer queries a part.
-	attentionScores = 1 << 14
+	attentionScores = 1 << 15
 	// sharedScores is the number of multiplications below which waking workers
 	// costs more than it gains.
 	sharedScores = 1 << 18

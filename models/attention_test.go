@@ -1,9 +1,11 @@
 package models
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"kenserve/gemm"
 )
@@ -103,6 +105,32 @@ func TestAttentionAgainstNaive(t *testing.T) {
 				w.Attention(q, q, k, v, qEnds, kEnds, c.heads) // in place
 				check(q)
 			}
+		})
+	}
+}
+
+// BenchmarkAttention reports the share of the kernels' peak on one core.
+func BenchmarkAttention(b *testing.B) {
+	r := rand.New(rand.NewPCG(3, 4))
+	limit := gemm.Peak(100 * time.Millisecond)
+	for _, c := range []struct{ tokens, heads, width int }{{24, 12, 32}, {128, 12, 32}, {512, 12, 32}, {512, 12, 64}} {
+		b.Run(fmt.Sprintf("tokens=%d/heads=%d/width=%d", c.tokens, c.heads, c.width), func(b *testing.B) {
+			w := NewWorkspace(nil)
+			views := make([]gemm.View, 4)
+			for i := range views {
+				views[i] = w.View(c.tokens, c.heads*c.width)
+				for j := range views[i].Data {
+					views[i].Data[j] = float32(r.NormFloat64())
+				}
+			}
+			ends := []int{c.tokens}
+			used := w.used
+			for b.Loop() {
+				w.used = used
+				w.Attention(views[0], views[1], views[2], views[3], ends, ends, c.heads)
+			}
+			flops := 4 * float64(b.N) * float64(c.tokens*c.tokens*c.heads*c.width) / b.Elapsed().Seconds()
+			b.ReportMetric(flops/limit, "of-peak")
 		})
 	}
 }

@@ -1,6 +1,10 @@
 package models
 
-import "kenserve/gemm"
+import (
+	"unsafe"
+
+	"kenserve/gemm"
+)
 
 // Workspace is what a forward pass needs beside weights and input: buffers,
 // which grow to the largest batch seen and are then reused, and the pool whose
@@ -25,7 +29,9 @@ func NewWorkspace(pool *gemm.Pool) *Workspace {
 }
 
 // Bytes returns the memory that the workspace holds.
-func (w *Workspace) Bytes() int64 { return 4 * int64(len(w.arena)) }
+func (w *Workspace) Bytes() int64 {
+	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(gemm.Scratch{}))
+}
 
 // Reset takes back all views. A network calls it first.
 func (w *Workspace) Reset() {
