@@ -22,7 +22,10 @@ func accumulate(dst View, init *line, a []float32, stride int, panel []line) {
 		accumulatePortable(dst, init, a, stride, panel)
 		return
 	}
-	const block = 192 // inputs: a block of a panel, 24 KiB, stays in the first-level cache
+	// Inputs before going on to the next rows: a block of a panel, 48 KiB, is
+	// read from the second-level cache, and the first holds the rows of A.
+	// Measured: 96 to 256 are 0 to 3% slower.
+	const block = 384
 	src, srcStride := &init[0], 0
 	for k := 0; k < len(panel); k += block {
 		b := panel[k:min(k+block, len(panel))]
