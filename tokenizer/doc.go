@@ -26,8 +26,8 @@
 //
 // # Speed
 //
-// A Tokenizer is immutable and serves all goroutines. Time is linear in the text's length; a word is
-// walked once down a trie. Where a pipeline is BERT's, plain ASCII words take a shorter way that
-// never writes the normalized text (fastpath.go). AppendEncode allocates nothing once its buffers
-// have grown.
+// A Tokenizer is immutable and serves all goroutines. Time is linear in the text's length: a word is
+// walked down a trie. For BERT's pipeline a shorter way leads from text to ids word by word
+// (fastpath.go); the stages stay beside it as its reference. AppendEncode allocates nothing once its
+// buffers have grown.
 package tokenizer

@@ -156,6 +156,8 @@ func TestMemoryOfLargeTexts(t *testing.T) {
 		{"punctuation", strings.Repeat(".", size)},
 		{"added tokens", strings.Repeat("[SEP]", size/5)},
 		{"accents", strings.Repeat("é à ", size/6)},
+		{"ideographs", strings.Repeat("中", size/3)},
+		{"one accented word", strings.Repeat("é", size/2)},
 	}
 	for _, test := range tests {
 		for _, direction := range []Direction{Right, Left} {
@@ -189,41 +191,48 @@ func TestLargeScratchIsDropped(t *testing.T) {
 	}
 }
 
-// TestLinearTime compares a megabyte of one thing (less in all pipelines but the first) with as much
-// ordinary text: it may take ten times as long, not more.
+// TestLinearTime compares a megabyte of one letter with as much ordinary text: it may take ten times
+// as long, not more. With less text, and other things than letters, all pipelines are measured
+// against MiniLM's stages, since some pipelines do next to nothing with ordinary text.
 func TestLinearTime(t *testing.T) {
-	cases := []string{
-		"a", "é", "中", ".", " ", "\u0301", "\u302e", "\u302f\u302e", "한", "İ", "\u200d", "\x01", "[", "##", "[CLS]", "\xff", "\xe4\xb8",
+	letters := []string{"a", "Z", "é", "я", "中", "한", "İ", "\u0301", "."}
+	others := append([]string{
+		" ", "\u302e", "\u302f\u302e", "\u200d", "\x01", "[", "##", "[CLS]", "\xff", "\xe4\xb8",
 		"foo", "   ", "  <both>", "bar ", "qu", " \t", "a\u0345\u0301", "''", "\ue000", "1",
-	}
-	for name, tk := range pipelines(t) {
-		size := 1 << 16
-		if name == "minilm" {
-			size = 1 << 20
-		}
-		fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
-		measure := func(text string) time.Duration {
-			best := time.Hour
-			for range 2 {
-				start := time.Now()
-				if _, err := tk.Encode(text, nil, Options{MaxTokens: 512}); err != nil {
-					t.Fatal(err)
-				}
-				best = min(best, time.Since(start))
+	}, letters...)
+	const ordinary = "The quick brown fox jumps over the lazy dog, twice; and nobody knows why it would do so. "
+	measure := func(tk *Tokenizer, text string, size int) time.Duration {
+		text = strings.Repeat(text, size/len(text))
+		best := time.Hour
+		for range 2 {
+			start := time.Now()
+			if _, err := tk.Encode(text, nil, Options{MaxTokens: 512}); err != nil {
+				t.Fatal(err)
 			}
-			return best
+			best = min(best, time.Since(start))
 		}
-		ordinary := fill("The quick brown fox jumps over the lazy dog, twice; and nobody knows why it would do so. ")
-		reference := measure(ordinary)
+		return best
+	}
+	compare := func(name string, tk, against *Tokenizer, size int, cases []string) {
+		reference := measure(against, ordinary, size)
 		for _, c := range cases {
 			// A busy machine may slow one down and not the other; a quadratic routine stays slow.
-			took := measure(fill(c))
+			took := measure(tk, c, size)
 			for again := 0; took > 10*reference && again < 5; again++ {
-				reference, took = max(reference, measure(ordinary)), min(took, measure(fill(c)))
+				reference, took = max(reference, measure(against, ordinary, size)), min(took, measure(tk, c, size))
 			}
 			if took > 10*reference {
 				t.Errorf("%s: %d bytes of %q take %v, of ordinary text %v", name, size, c, took, reference)
 			}
+		}
+	}
+	tk := miniLM(t)
+	stages := withoutFastPath(tk)
+	compare("minilm", tk, tk, 1<<20, letters)
+	for name, other := range pipelines(t) {
+		compare(name, other, stages, 1<<16, others)
+		if other.fast != nil {
+			compare(name+" by stages", withoutFastPath(other), stages, 1<<16, others)
 		}
 	}
 }

@@ -3,29 +3,36 @@ package tokenizer
 import "unicode/utf8"
 
 // A fastPath encodes text for BERT's pipeline (BertNormalizer, BertPreTokenizer, WordPiece, and no
-// added tokens in normalized text) without going through its stages for every byte.
+// added tokens in normalized text) word by word, without writing the normalized text and the list of
+// its pieces.
 //
-// An ASCII code point never changes for what stands beside it: each of BertNormalizer's steps maps
-// it by itself, and in NFD, where marks move past each other, it stays and nothing moves past it.
-// Where it is white space or punctuation afterwards, BertPreTokenizer cuts on both sides of it. So
-// the text may be cut there to begin with and each stretch be encoded alone. A stretch of nothing
-// but plain ASCII is a word after a look in a table for every byte; any other goes through the
-// stages.
+// It rests on this: the normal form of a text is that of its code points one after another. Each of
+// BertNormalizer's steps maps code points by themselves; only decomposition also moves marks past
+// each other. Those are mostly nonspacing marks, which the same step drops. A mark that is moved and
+// kept is rare, and the stretch of text it stands in goes through the stages. Marks do not move past
+// a code point that is none, so such a stretch may start and end at white space, punctuation or an
+// ideograph, where BertPreTokenizer cuts anyway.
+//
+// ASCII takes a shorter way still: what a byte does is looked up, and words are sought in the
+// vocabulary while they are read.
 type fastPath struct {
 	kinds    [256]byteKind
 	words    [256]byte            // what a byte of kind inWord becomes, 0 for others
 	isolated [utf8.RuneSelf]int32 // the id of a byte of kind isolates
-	model    *wordPiece
+
+	normalizer *bertNormalizer
+	model      *wordPiece
+	longest    int // a word of so many bytes is too long for the model, however it goes on
 }
 
 // A byteKind says what a byte of the text does.
 type byteKind uint8
 
 const (
-	needsStages byteKind = iota // not ASCII, dropped or zero: look at the whole stretch
-	inWord                      // one byte of a word
-	separates                   // white space
-	isolates                    // a word by itself
+	needsCare byteKind = iota // not ASCII, dropped or zero
+	inWord                    // one byte of a word
+	separates                 // white space
+	isolates                  // a word by itself
 )
 
 // newFastPath returns the fast path of a tokenizer that is complete but for it, nil if its pipeline
@@ -35,10 +42,11 @@ func newFastPath(t *Tokenizer) *fastPath {
 	if !ok || t.normalized != nil || len(t.normalizer) != 1 || len(t.pre) != 1 {
 		return nil
 	}
-	if _, ok := t.normalizer[0].(*bertNormalizer); !ok || t.pre[0] != bertCutter(unicodeTables()) {
+	n, ok := t.normalizer[0].(*bertNormalizer)
+	if !ok || t.pre[0] != bertCutter(unicodeTables()) {
 		return nil
 	}
-	f := &fastPath{model: m}
+	f := &fastPath{normalizer: n, model: m, longest: 4*min(m.maxChars, 1<<28) + 1}
 	s := new(scratch)
 	for b := range byte(utf8.RuneSelf) {
 		normal, err := s.normalize(t.normalizer, []byte{b})
@@ -92,27 +100,133 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 			i++
 		}
 		if i == len(text) || f.kinds[text[i]] >= separates {
-			f.encodeWord(s, text[from:i])
+			f.encodeASCII(s, text[from:i])
 			continue
 		}
-		for i < len(text) && f.kinds[text[i]] < separates {
-			i++
-		}
-		if err := t.encodeStages(s, text[from:i]); err != nil {
+		n, err := f.encodeMixed(t, s, text[from:])
+		if err != nil {
 			return err
 		}
+		i = from + n
 	}
 	return nil
 }
 
-// encodeWord encodes a stretch of bytes of kind inWord.
-func (f *fastPath) encodeWord(s *scratch, stretch []byte) {
-	// Of a word that is too long only so much matters.
-	stretch = stretch[:min(len(stretch), f.model.maxChars+1)]
+// encodeASCII encodes a word of bytes of kind inWord.
+func (f *fastPath) encodeASCII(s *scratch, stretch []byte) {
 	word := s.word[:0]
-	for _, b := range stretch {
+	for _, b := range stretch[:min(len(stretch), f.longest)] {
 		word = append(word, f.words[b])
 	}
 	s.word = word
 	f.model.encode(s, word)
+}
+
+// encodeMixed encodes text up to the first byte that separates or isolates, and returns how long
+// that stretch is.
+func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, error) {
+	n, u := f.normalizer, f.normalizer.unicode
+	word := s.word[:0]
+	from := 0 // word is what text[from:i] becomes
+	i := 0
+	for i < len(text) && f.kinds[text[i]] < separates {
+		if len(word) == 0 {
+			from = i
+		}
+		if text[i] < utf8.RuneSelf {
+			if b := n.ascii[text[i]]; b != dropped {
+				word = append(word, b)
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		p := u.of(r)
+		switch {
+		case n.cleanText && p&control != 0:
+		case n.cleanText && p&space != 0:
+			word = f.encodeWord(s, word)
+		case p&n.changes == 0:
+			if p&(space|punctuation) == 0 {
+				word = append(word, text[i:i+size]...)
+			} else {
+				word = f.cut(s, word, r, p)
+			}
+		default:
+			apart := n.chineseChars && p&cjk != 0
+			if apart {
+				word, from = f.encodeWord(s, word), i
+			}
+			var ok bool
+			if word, ok = f.appendForm(s, word, r, p); !ok {
+				for i < len(text) && f.kinds[text[i]] < separates {
+					i++
+				}
+				s.word = word
+				return i, t.encodeStages(s, text[from:i])
+			}
+			if apart {
+				word = f.encodeWord(s, word)
+			}
+		}
+		word = word[:min(len(word), f.longest)]
+		i += size
+	}
+	s.word = f.encodeWord(s, word)
+	return i, nil
+}
+
+// appendForm appends the normal form of r, a code point with properties p, to word. It does nothing
+// and returns false if a mark in it may move, or if word and what comes after a cut inside the form
+// would both remain.
+func (f *fastPath) appendForm(s *scratch, word []byte, r rune, p property) ([]byte, bool) {
+	n, u := f.normalizer, f.normalizer.unicode
+	if !n.stripAccents {
+		return f.appendCased(s, word, r, p), true
+	}
+	s.runes = u.appendDecomposed(s.runes[:0], r, false)
+	remain, cuts := 0, property(0)
+	for _, c := range s.runes {
+		if p := u.of(c.r); p&nonspacing == 0 {
+			if c.class != 0 {
+				return word, false
+			}
+			remain++
+			cuts |= p & (space | punctuation)
+		}
+	}
+	if remain > 1 && cuts != 0 {
+		return word, false
+	}
+	for _, c := range s.runes {
+		if p := u.of(c.r); p&nonspacing == 0 {
+			word = f.appendCased(s, word, c.r, p)
+		}
+	}
+	return word, true
+}
+
+// appendCased appends r, a code point that is not decomposed any more, to word, or cuts there.
+func (f *fastPath) appendCased(s *scratch, word []byte, r rune, p property) []byte {
+	if p&(space|punctuation) != 0 {
+		return f.cut(s, word, r, p)
+	}
+	return f.normalizer.appendCased(word, r, p)
+}
+
+// cut encodes word and then r, which is white space or punctuation. It returns an empty word.
+func (f *fastPath) cut(s *scratch, word []byte, r rune, p property) []byte {
+	word = f.encodeWord(s, word)
+	if p&punctuation != 0 {
+		word = f.encodeWord(s, utf8.AppendRune(word, r))
+	}
+	return word
+}
+
+// encodeWord encodes word, if there is one, and returns an empty one.
+func (f *fastPath) encodeWord(s *scratch, word []byte) []byte {
+	if len(word) > 0 {
+		f.model.encode(s, word)
+	}
+	return word[:0]
 }

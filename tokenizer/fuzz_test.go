@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"slices"
 	"testing"
 )
@@ -19,13 +18,6 @@ func FuzzParse(f *testing.F) {
 	}
 	for _, part := range parts {
 		f.Add([]byte(small(part)))
-	}
-	var sources map[string]json.RawMessage
-	if err := json.Unmarshal(readGolden(f, "pipelines.json"), &sources); err != nil {
-		f.Fatal(err)
-	}
-	for _, source := range sources {
-		f.Add([]byte(source))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tk, err := Parse(data)

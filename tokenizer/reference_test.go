@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -218,6 +219,60 @@ func TestBertPipelineAgainstPlain(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestFastPathAgainstStages tries all settings of BertNormalizer on a vocabulary that has many single
+// characters, so that differences show.
+func TestFastPathAgainstStages(t *testing.T) {
+	cased := pipelines(t)["cased"]
+	var all []*Tokenizer
+	yes, no := true, false
+	for flags := range 8 {
+		for _, accents := range []*bool{nil, &yes, &no} {
+			o := bertOptions{flags&1 != 0, flags&2 != 0, accents, flags&4 != 0}
+			tk, err := newTokenizer(components{
+				normalizer: []normalizer{newBertNormalizer(o)},
+				pre:        cased.pre,
+				model:      cased.model,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tk.fast == nil {
+				t.Fatalf("%+v: no fast path", o)
+			}
+			all = append(all, tk)
+		}
+	}
+	compare := func(tk *Tokenizer, text string) error {
+		got, err := tk.Encode(text, nil, Options{})
+		if err != nil {
+			return err
+		}
+		want, err := withoutFastPath(tk).Encode(text, nil, Options{})
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(got.IDs, want.IDs) {
+			return fmt.Errorf("%+v: %q\n got %v\nwant %v", tk.normalizer[0], text, got.IDs, want.IDs)
+		}
+		return nil
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		if err := compare(rapid.SampledFrom(all).Draw(t, "tokenizer"), corner().Draw(t, "text")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	u := unicodeTables()
+	for c := rune(0); c <= utf8.MaxRune; c++ {
+		if !utf8.ValidRune(c) || u.of(c)&^word == 0 {
+			continue
+		}
+		// U+302E and U+302F are marks that move and are kept.
+		if err := compare(all[int(c)%len(all)], "a"+string(c)+"\u302f"+string(c)+"\u302e\u0301e"+string(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestWordPieceAgainstPlain(t *testing.T) {
