@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -59,9 +60,7 @@ func parseAddedTokens(raw json.RawMessage, m model) ([]addedToken, error) {
 			return nil, err
 		}
 	}
-	numbered := make([]addedToken, len(tokens))
-	copy(numbered, tokens)
-	numbered, err := numberAddedTokens(numbered, m)
+	numbered, err := numberAddedTokens(slices.Clone(tokens), m)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +179,7 @@ func (a *addedTokens) find(text []byte, from int) (start, end, token int) {
 	return 0, 0, -1
 }
 
-// A addedScan walks over a text that is split at added tokens.
+// An addedScan walks over a text that is split at added tokens.
 type addedScan struct {
 	tokens *addedTokens
 	text   []byte

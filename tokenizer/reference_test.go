@@ -184,6 +184,45 @@ func TestBertNormalizerAgainstPlain(t *testing.T) {
 	})
 }
 
+// Marks that are kept move past each other, but not past what stands between them: even if that is
+// dropped, unless it is dropped before the decomposition. The results are the reference's.
+func TestBertNormalizerMovesMarks(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"\u302e\U0001d165", "\U0001d165\u302e"},
+		{"\u302e\u0e31\U0001d165", "\u302e\U0001d165"}, // a nonspacing mark of class 0
+		{"a\u302e\u0301\U0001d165b", "a\U0001d165\u302eb"},
+		{"\u302e\u200d\U0001d165", "\U0001d165\u302e"},
+		{"\u302e \U0001d165", "\u302e \U0001d165"},
+		{"\u302e中\U0001d165", "\u302e 中 \U0001d165"},
+		{"\u302e\u2028\U0001d165", "\u302e \U0001d165"},
+		{"\u302e\u0345\u302f\U0001d165\u0f3e\u0bd7", "\U0001d165\u302e\u302f\u0f3e\u0bd7"},
+	}
+	for _, test := range tests {
+		got, err := newBertNormalizer(bertOptions{true, true, nil, true}).normalize(new(scratch), nil, []byte(test.text))
+		if err != nil || string(got) != test.want {
+			t.Errorf("%+q: got %+q, %v, want %+q", test.text, got, err, test.want)
+		}
+	}
+}
+
+// A token of the vocabulary that is longer than a word may be is still no word.
+func TestFastPathKeepsLongestWord(t *testing.T) {
+	tk := mustParse(t, small(map[string]string{
+		"normalizer":    `{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}`,
+		"pre_tokenizer": `{"type":"BertPreTokenizer"}`,
+		"model":         `{"type":"WordPiece","unk_token":"?","continuing_subword_prefix":"##","max_input_chars_per_word":3,"vocab":{"?":0,"abc":1,"abcd":2}}`,
+	}))
+	if tk.fast == nil {
+		t.Fatal("no fast path")
+	}
+	for text, want := range map[string]int32{"abc": 1, "ABC": 1, "abcd": 0, "abc\u0301": 1, "abcd\u0301": 0} {
+		e, err := tk.Encode(text, nil, Options{})
+		if err != nil || !slices.Equal(e.IDs, []int32{want}) {
+			t.Errorf("%q: %v, %v, want %d", text, e.IDs, err, want)
+		}
+	}
+}
+
 func TestBertPipelineAgainstPlain(t *testing.T) {
 	data, err := miniLMJSON()
 	if err != nil {
