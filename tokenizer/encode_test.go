@@ -195,6 +195,9 @@ func TestLargeScratchIsDropped(t *testing.T) {
 // as long, not more. With less text, and other things than letters, all pipelines are measured
 // against MiniLM's stages, since some pipelines do next to nothing with ordinary text.
 func TestLinearTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("times are measured")
+	}
 	letters := []string{"a", "Z", "é", "я", "中", "한", "İ", "\u0301", "."}
 	others := append([]string{
 		" ", "\u302e", "\u302f\u302e", "\u200d", "\x01", "[", "##", "[CLS]", "\xff", "\xe4\xb8",

@@ -285,6 +285,9 @@ func TestComponents(t *testing.T) {
 
 // TestCodePoints checks every code point, in contexts that make its properties show.
 func TestCodePoints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("every code point takes its time")
+	}
 	const block = 4096
 	type line struct {
 		testComponent

@@ -302,6 +302,9 @@ func TestFastPathAgainstStages(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	if testing.Short() {
+		return
+	}
 	u := unicodeTables()
 	for c := rune(0); c <= utf8.MaxRune; c++ {
 		if !utf8.ValidRune(c) || u.of(c)&^word == 0 {
