@@ -14,9 +14,9 @@
 //	truncation      as the caller asks
 //	post-processor  adds special tokens such as [CLS] and [SEP], and type ids
 //
-// A component is one file, is read strictly, and is listed in the parse function of its stage.
-// What the package does not know, be it a component, a field or a value, is an error when the file
-// is read: a tokenizer that ignores a setting gives ids that look right and are not.
+// The components of a stage are listed in its parse function and read strictly. What the package does
+// not know, be it a component, a field or a value, is an error when the file is read: a tokenizer
+// that ignores a setting gives ids that look right and are not.
 //
 // # Exactness
 //

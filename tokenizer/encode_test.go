@@ -128,6 +128,9 @@ func TestConcurrentEncodes(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's sync.Pool allocates")
+	}
 	for name, tk := range pipelines(t) {
 		if name == "nfkc" { // package regexp allocates
 			continue
@@ -148,6 +151,9 @@ func TestNoAllocations(t *testing.T) {
 
 // Under MaxTokens a large text takes no memory beyond what its stages need at a time.
 func TestMemoryOfLargeTexts(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector's sync.Pool allocates")
+	}
 	tk := miniLM(t)
 	const size = 8 << 20
 	tests := []struct{ name, text string }{
