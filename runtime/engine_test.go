@@ -486,12 +486,15 @@ func TestBusy(t *testing.T) {
 	e := f.open(t, Config{MaxWaiting: 1})
 	defer e.Close()
 	must(t, e.executor.turn.Acquire(context.Background(), 1)) // somebody computes for long
-	waiting := make(chan error)
+	waiting := make(chan error, 1)
 	go func() {
 		_, err := e.Classify(context.Background(), "t0", texts(1, 1), Options{})
 		waiting <- err
 	}()
 	for e.Stats().Waiting == 0 {
+		if len(waiting) > 0 {
+			t.Fatalf("the request that should wait: %v", <-waiting)
+		}
 		time.Sleep(time.Millisecond)
 	}
 	if _, err := e.Classify(context.Background(), "t0", texts(1, 1), Options{}); !errors.Is(err, ErrBusy) {
