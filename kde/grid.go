@@ -28,7 +28,7 @@ func inverseFifthRoot(n int) float64 {
 	residual := (product - 1) + low // x·y⁵ - 1
 	// The float64 -0.2 lies this much below -1/5.
 	const below = 0x1p-54 / 5
-	return y - y*(residual/5+below*math.Log(x))
+	return y - float64(y*(residual/5+float64(below*math.Log(x))))
 }
 
 // Grid fills points with evenly spaced values from low to high, both
