@@ -11,6 +11,10 @@ import (
 type Input struct {
 	Text string
 	Pair *string // nil: a single text
+	// IDs, if not nil, are the input instead of texts: token ids as the model
+	// takes them, special ones included, all of token type 0. None or one that
+	// the tokenizer cannot give is an [InputError] that wraps models.ErrBatch.
+	IDs []int32
 }
 
 // Options say how a request is tokenised and scored.
@@ -18,6 +22,11 @@ type Options struct {
 	// Truncate cuts what is longer than the model allows, longest side first.
 	// Without it such a text is an [ErrTooLong].
 	Truncate bool
+	// TruncateLeft cuts at the beginning instead of the end.
+	TruncateLeft bool
+	// MaxTokens bounds an input's tokens, special ones included, below what the
+	// engine allows; 0: no further.
+	MaxTokens int
 	// Raw gives logits instead of probabilities.
 	Raw bool
 }

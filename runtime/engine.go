@@ -158,14 +158,20 @@ func (e *Engine) encode(inputs []Input, index int, opts Options) (*models.Batch,
 	var tokens tokenizer.Encoding // of all inputs, end to end
 	var ends []int
 	o := tokenizer.Options{AddSpecialTokens: true, MaxTokens: e.maxTokens}
+	if opts.MaxTokens > 0 {
+		o.MaxTokens = min(o.MaxTokens, opts.MaxTokens)
+	}
+	if opts.TruncateLeft {
+		o.Direction = tokenizer.Left
+	}
 	for i, input := range inputs {
 		start := len(tokens.IDs)
 		tokens.Dropped = 0
-		if err := e.base.Tokenizer.AppendEncode(&tokens, input.Text, input.Pair, o); err != nil {
-			return nil, 0, &InputError{index + i, fmt.Errorf("runtime: tokenize: %w", err)}
+		if err := e.appendTokens(&tokens, input, o); err != nil {
+			return nil, 0, &InputError{index + i, err}
 		}
 		if tokens.Dropped > 0 && !opts.Truncate {
-			return nil, 0, &InputError{index + i, fmt.Errorf("%w: it has more than %d tokens", ErrTooLong, e.maxTokens)}
+			return nil, 0, &InputError{index + i, fmt.Errorf("%w: it has more than %d tokens", ErrTooLong, o.MaxTokens)}
 		}
 		if i > 0 && len(tokens.IDs) > e.config.BatchTokens {
 			// This one begins the next batch, and is tokenised again there.
@@ -174,6 +180,34 @@ func (e *Engine) encode(inputs []Input, index int, opts Options) (*models.Batch,
 		ends = append(ends, len(tokens.IDs))
 	}
 	return &models.Batch{IDs: tokens.IDs, TypeIDs: tokens.TypeIDs, Ends: ends}, len(inputs), nil
+}
+
+// appendTokens appends an input's tokens. Ids that come from outside are
+// checked here, so that they cannot fail a batch that others share.
+func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokenizer.Options) error {
+	if input.IDs == nil {
+		if err := e.base.Tokenizer.AppendEncode(tokens, input.Text, input.Pair, o); err != nil {
+			return fmt.Errorf("runtime: tokenize: %w", err)
+		}
+		return nil
+	}
+	ids := input.IDs
+	if n := len(ids) - o.MaxTokens; n > 0 {
+		tokens.Dropped += n
+		if o.Direction == tokenizer.Left {
+			ids = ids[n:]
+		} else {
+			ids = ids[:o.MaxTokens]
+		}
+	}
+	batch := models.Batch{IDs: ids, Ends: []int{len(ids)}}
+	if err := batch.Check(models.Limits{Vocabulary: e.base.Tokenizer.Size(), Tokens: o.MaxTokens}); err != nil {
+		return fmt.Errorf("runtime: %w", err)
+	}
+	tokens.IDs = append(tokens.IDs, ids...)
+	tokens.TypeIDs = append(tokens.TypeIDs, make([]int32, len(ids))...)
+	tokens.Special = append(tokens.Special, make([]bool, len(ids))...)
+	return nil
 }
 
 // Stats returns a snapshot of the engine's counters.

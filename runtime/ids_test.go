@@ -1,0 +1,96 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kenserve/delta"
+	"kenserve/ken"
+	"kenserve/models"
+	"kenserve/tokenizer"
+)
+
+// TestIDs: the ids of a text give what the text gives, mixed with texts or not.
+func TestIDs(t *testing.T) {
+	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	e := f.open(t, Config{BatchTokens: 20})
+	defer e.Close()
+	inputs := texts(12, 7)
+	mixed := append([]Input(nil), inputs...)
+	for i, input := range inputs {
+		if input.Pair == nil && i%3 > 0 {
+			encoding, err := e.base.Tokenizer.Encode(input.Text, nil, tokenizer.Options{AddSpecialTokens: true})
+			must(t, err)
+			mixed[i] = Input{IDs: encoding.IDs}
+		}
+	}
+	want, err := e.Classify(context.Background(), "t0", inputs, Options{})
+	must(t, err)
+	got, err := e.Classify(context.Background(), "t0", mixed, Options{})
+	must(t, err)
+	if diff := cmp.Diff(want.Scores, got.Scores); diff != "" || got.Tokens != want.Tokens {
+		t.Errorf("%d tokens, want %d: %s", got.Tokens, want.Tokens, diff)
+	}
+}
+
+// TestTruncation: what is cut, at either end, is as if it had not been sent.
+func TestTruncation(t *testing.T) {
+	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	e := f.open(t, Config{})
+	defer e.Close()
+	for _, c := range []struct {
+		name      string
+		long, cut Input
+		options   Options
+		tokens    int
+	}{
+		{"text, right", Input{Text: "what is the card"}, Input{Text: "what is"}, Options{MaxTokens: 4, Truncate: true}, 4},
+		{"text, left", Input{Text: "what is the card"}, Input{Text: "the card"}, Options{MaxTokens: 4, Truncate: true, TruncateLeft: true}, 4},
+		{"ids, right", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{2, 5}}, Options{MaxTokens: 2, Truncate: true}, 2},
+		{"ids, left", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{7, 3}}, Options{MaxTokens: 2, Truncate: true, TruncateLeft: true}, 2},
+		{"no need", Input{Text: "what is"}, Input{Text: "what is"}, Options{MaxTokens: 1 << 30, TruncateLeft: true}, 4},
+	} {
+		got, err := e.Classify(context.Background(), "t0", []Input{c.long}, c.options)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		want, err := e.Classify(context.Background(), "t0", []Input{c.cut}, Options{})
+		must(t, err)
+		if diff := cmp.Diff(want.Scores, got.Scores); diff != "" || got.Tokens != c.tokens {
+			t.Errorf("%s: %d tokens, want %d: %s", c.name, got.Tokens, c.tokens, diff)
+		}
+	}
+}
+
+// TestBadIDs: ids that no text has are refused by themselves.
+func TestBadIDs(t *testing.T) {
+	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	e := f.open(t, Config{})
+	defer e.Close()
+	size := int32(e.base.Tokenizer.Size())
+	for _, c := range []struct {
+		name    string
+		ids     []int32
+		options Options
+		want    error
+	}{
+		{"none", []int32{}, Options{}, models.ErrBatch},
+		{"negative", []int32{2, -1, 3}, Options{}, models.ErrBatch},
+		{"beyond the vocabulary", []int32{2, size, 3}, Options{}, models.ErrBatch},
+		{"too many", make([]int32, e.maxTokens+1), Options{}, ErrTooLong},
+		{"too many for the request", make([]int32, 4), Options{MaxTokens: 3}, ErrTooLong},
+	} {
+		_, err := e.Classify(context.Background(), "t0", []Input{{Text: "what"}, {IDs: c.ids}}, c.options)
+		input, ok := errors.AsType[*InputError](err)
+		if !errors.Is(err, c.want) || !ok || input.Index != 1 {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if _, err := e.Classify(context.Background(), "t0", []Input{{IDs: []int32{size - 1}}}, Options{}); err != nil {
+		t.Errorf("the last id: %v", err)
+	}
+}
