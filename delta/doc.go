@@ -32,9 +32,15 @@
 //	selection      rule that chose the values: "ken", "delta", "magnitude",
 //	               "random", or another name that only informs
 //	k              optional; values kept per row, a positive integer
-//	keep           optional; share of each row kept, in (0, 1]
+//	keep           optional; share kept of what budget says, in (0, 1]
+//	budget         optional; "row" (also meant without the key), "tensor" or
+//	               "model": what k and keep count in
+//	factor         optional; what kept changes were multiplied by, positive. It
+//	               only informs: values and scales have it in them already
 //	scope          optional; "all" or "attention"
-//	coding         "f32", "int8" or "sign": of all masked tensors
+//	coding         value coding of masked tensors, see below
+//	vector_coding  optional; a second one that masked tensors may have, meant
+//	               for those of one dimension
 //	base_prefix    optional; see Names
 //	tuned_prefix   optional; see Names
 //	absent         optional; JSON array of the base's tensors that the tuned
@@ -70,44 +76,101 @@
 //
 //	absent   all values are the base's
 //	dense    a tensor NAME of the base's shape, F32: all values are its
-//	masked   the parts NAME#tiles, NAME#ends, NAME#mask, NAME#values and, for
-//	         int8 and sign, NAME#scales
+//	masked   the parts NAME#… that follow
 //
-// A tensor that the base does not have is dense, of any dtype, under its name
-// in the tuned checkpoint: the head.
+// A tensor that the base does not have is dense, of any dtype but F64, under
+// its name in the tuned checkpoint: the head.
 //
 // # Masked tensors
 //
-// Rows are grouped in tiles of H consecutive rows, H being 16 or 1; the last
-// tile may reach beyond the last row. Only tiles with a kept value are stored.
-// With T stored tiles, C columns and n kept values the parts are
+// The parts of a masked tensor say which values are kept (its positions), and
+// what they are. Positions have one of three forms, of which a writer takes the
+// one that makes the tensor's parts smallest: bitmaps, gaps, or none when every
+// value is kept. Bitmaps win ties over gaps, none wins over both. In both
+// of the former, rows are grouped in tiles of H consecutive rows; the last tile
+// may reach beyond the last row. Only tiles with a kept value are stored.
 //
-//	tiles    U32 [T]          their indices, strictly rising
-//	ends     U32 [T]          kept values in this and all earlier tiles;
-//	                          strictly rising, the last is n
-//	mask     U16 [T, C]       H = 16: bit r of entry (t, c) says that row
-//	                          16·tiles[t] + r keeps column c
-//	         U8  [T, ⌈C/8⌉]   H = 1: bit c%8 of byte c/8 says that row
-//	                          tiles[t] keeps column c; bits from C on are 0
-//	values   one per kept value, in the order tile, column, row
-//	scales   F32 [T, H]       one per row of a stored tile
-//
-// The dtype of the mask tells H. The order of the values is the order in which
+// The values of a tile come in one of two orders, that of columns or that of
+// rows. Column order (column by column, in each the rows) is the order in which
 // a kernel walks a panel of 16 output rows, so that it can expand them into a
-// copy of the base without looking anything up. Rows beyond the tensor's last
-// keep nothing. n is below 2³².
+// copy of the base without looking anything up. Row order (row by row, in each
+// the columns) is for tensors whose rows are looked up one by one, embedding
+// tables, and for tensors of one row. Which one it is depends on the part that
+// indexes the tiles: "tiles" for column order, "rows" for row order. With T
+// stored tiles, C columns and n kept values, n below 2³², the parts of the
+// positions are
+//
+//	bitmaps, column order, H = 16
+//	  tiles  U32 [2, T]     the index, see below
+//	  mask   U16 [T, C]     bit r of entry (t, c): row r of tile t keeps column c
+//	bitmaps, row order, H = 1
+//	  rows   U32 [2, T]     the index
+//	  mask   U8 [T, ⌈C/8⌉]  bit c%8 of byte (t, c/8): the row keeps column c;
+//	                        bits from C on are 0
+//	gaps, column order, H = 16
+//	  tiles  U32 [3, T]     the index
+//	  gaps   U8 [G]         see below; for the coding sign the part is "steps"
+//	gaps, row order, H = 16
+//	  rows   U32 [3, T]     the index
+//	  gaps   U8 [G]         as above, or steps
+//	none, row order, H = 1
+//	  no part at all        T is the number of rows, n that of values
+//
+// The rows of the index are
+//
+//	0  indices of the tiles, strictly rising: tile i has the rows H·i to
+//	   H·i + H − 1
+//	1  ends: kept values in this and all earlier tiles; strictly rising, the
+//	   last is n
+//	2  with gaps, ends: bytes of gaps of this and all earlier tiles; strictly
+//	   rising, the last is G
+//
+// Rows beyond the tensor's last keep nothing.
+//
+// # Gaps
+//
+// A tile's gaps are the distances from each kept position to the next, where
+// the position of (row r, column c) in its tile is 16·c + r in column order and
+// C·r + c in row order. Begin with p = −1. Of the bytes of "gaps",
+//
+//	b < 255  p grows by b + 1 and is kept
+//	255      p grows by 255; nothing is kept
+//
+// In "steps" bit 7 is the sign of the value, as in the coding sign, and the
+// same holds of the other seven bits, with 127 for 255: there are no values
+// beside them. A skip has no sign (bit 7 is 0). A tile does not end in a skip.
 //
 // # Value codings
 //
-//	f32    values F32 [n]        the value itself: the tuned bits
-//	int8   values I8 [n]         base + float32(scale · q), q in −127 … 127
-//	sign   values U8 [⌈n/8⌉]     bit i%8 of byte i/8 belongs to value i:
-//	                             base + scale if it is 1, base − scale if 0;
-//	                             bits from n on are 0
+// The part that holds the values is called by their coding. They lie in the
+// order of tiles and in each tile in its order.
 //
-// The base's value is widened to float32 first, and product and sum are each
-// rounded to float32: every reader gets the same bits. Scales are finite and
-// not negative. A factor on the kept changes is already in them.
+//	f32    F32 [n]        the value itself: the tuned bits
+//	bf16   BF16 [n]       base + q
+//	int8   I8 [n]         base + float32(scale · q), q in −127 … 127
+//	int4   U8 [⌈n/2⌉]     base + float32(scale · q), q in −7 … 7 in two's
+//	                      complement; value i is the lower half of byte i/2 for
+//	                      even i, the upper half for odd i
+//	sign   U8 [⌈n/8⌉]     bit i%8 of byte i/8 belongs to value i:
+//	                      base + scale if it is 1, base − scale if 0
+//
+// Bits behind the last value are 0. The base's value is widened to float32
+// first, and product and sum are each rounded to float32: every reader gets the
+// same bits. bf16 stores the change from the base, tuned − base in float32,
+// rounded to the nearest bfloat16, ties to even. Values are finite. Without
+// positions there is no f32, since a dense tensor is just that.
+//
+// The codings int8, int4 and sign have the part
+//
+//	scales  F32 [1]       one for the tensor, or
+//	        F32 [T, H]    one for each row of a stored tile
+//
+// Scales are finite and not negative. A writer takes one for each row if the
+// rows that keep any keep 64 values or more on average, and else one for the
+// tensor. Of the changes that share it a scale is, for sign, the mean magnitude;
+// for int8, the largest magnitude over 127; for int4, one found to make the sum
+// of squared errors small. A writer keeps no value whose change is rounded to
+// none, unless there are no positions.
 //
 // # Order and padding
 //

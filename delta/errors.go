@@ -22,7 +22,7 @@ var (
 	// value is not what it must be.
 	ErrMetadata = fmt.Errorf("%w: metadata", ErrCorrupt)
 	// ErrCoding means an unknown value coding, or values of another coding
-	// than the file's.
+	// than the metadata tells.
 	ErrCoding = fmt.Errorf("%w: value coding", ErrCorrupt)
 	// ErrPart means a masked tensor with a part that is missing, unknown, or
 	// beside a dense tensor of the same name.
@@ -34,9 +34,11 @@ var (
 	ErrShape = fmt.Errorf("%w: shape", ErrCorrupt)
 	// ErrOrder means tile indices or counts that do not rise.
 	ErrOrder = fmt.Errorf("%w: order", ErrCorrupt)
-	// ErrCount means a tile whose mask keeps another number of values than
-	// the file holds for it.
+	// ErrCount means a tile whose positions are of another number than the
+	// values that the file holds for it, or than a tensor has values.
 	ErrCount = fmt.Errorf("%w: count", ErrCorrupt)
+	// ErrGap means gaps that end in a skip, or a skip with a sign.
+	ErrGap = fmt.Errorf("%w: gap", ErrCorrupt)
 	// ErrPosition means a kept value beyond the row or the last row.
 	ErrPosition = fmt.Errorf("%w: position", ErrCorrupt)
 	// ErrValue means a value or scale that is NaN, infinite, or outside its coding.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -19,9 +20,12 @@ type Info struct {
 	Config       string // the tuned model's config.json
 	Selection    string
 	K            int     // values kept per row; 0: not given
-	Keep         float64 // share of each row kept; 0: not given
+	Keep         float64 // share kept of what Budget says; 0: not given
+	Budget       string  // "row", "tensor" or "model"
+	Factor       float64 // that kept changes were multiplied by; 0: not given
 	Scope        string
 	Coding       Coding
+	VectorCoding Coding // of tensors of one dimension, if it is another
 	BasePrefix   string
 	TunedPrefix  string
 	Absent       []string // tensors of the base that the tuned checkpoint lacks
@@ -59,7 +63,7 @@ func (i *Info) metadata() (map[string]string, error) {
 	}
 	optional := map[string]string{
 		"base_name": i.BaseName, "architecture": i.Architecture, "problem_type": i.ProblemType,
-		"config": i.Config, "scope": i.Scope, "base_prefix": i.BasePrefix, "tuned_prefix": i.TunedPrefix,
+		"config": i.Config, "budget": i.Budget, "scope": i.Scope, "vector_coding": string(i.VectorCoding), "base_prefix": i.BasePrefix, "tuned_prefix": i.TunedPrefix,
 		"source_name": i.SourceName, "source_sha256": i.SourceSHA256, "notes": i.Notes,
 	}
 	if i.K != 0 {
@@ -67,6 +71,9 @@ func (i *Info) metadata() (map[string]string, error) {
 	}
 	if i.Keep != 0 {
 		optional["keep"] = strconv.FormatFloat(i.Keep, 'g', -1, 64)
+	}
+	if i.Factor != 0 {
+		optional["factor"] = strconv.FormatFloat(i.Factor, 'g', -1, 64)
 	}
 	for key, list := range map[string][]string{"labels": i.Labels, "absent": i.Absent} {
 		if list != nil {
@@ -143,6 +150,15 @@ func parseInfo(m map[string]string) (Info, error) {
 			if i.Keep, err = strconv.ParseFloat(value, 64); err == nil && !(i.Keep > 0 && i.Keep <= 1) {
 				err = fmt.Errorf("%s is not in (0, 1]", value)
 			}
+		case "budget":
+			i.Budget = value
+			if value != "row" && value != "tensor" && value != "model" {
+				err = fmt.Errorf("%q is not row, tensor or model", value)
+			}
+		case "factor":
+			if i.Factor, err = strconv.ParseFloat(value, 64); err == nil && !(i.Factor > 0 && i.Factor <= math.MaxFloat32) {
+				err = fmt.Errorf("%s is not positive and finite", value)
+			}
 		case "scope":
 			i.Scope = value
 			if value != "all" && value != "attention" {
@@ -150,6 +166,10 @@ func parseInfo(m map[string]string) (Info, error) {
 			}
 		case "coding":
 			if i.Coding, err = ParseCoding(value); err != nil {
+				return Info{}, err
+			}
+		case "vector_coding":
+			if i.VectorCoding, err = ParseCoding(value); err != nil {
 				return Info{}, err
 			}
 		case "base_prefix":

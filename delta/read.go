@@ -6,7 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"math/bits"
+	"slices"
 	"sort"
 	"strings"
 
@@ -32,16 +32,11 @@ type Tensor struct {
 	Bytes  int64 // of its parts in the file
 }
 
-// The parts of a masked tensor, and the padding.
+// The padding, and the largest dimension.
 const (
-	partTiles   = "tiles"
-	partEnds    = "ends"
-	partMask    = "mask"
-	partValues  = "values"
-	partScales  = "scales"
-	padName     = "#pad"
-	padBytes    = 64
-	maxInt32Dim = math.MaxUint32
+	padName      = "#pad"
+	padBytes     = 64
+	maxDimension = math.MaxUint32
 )
 
 // Open maps the delta file at path and checks everything that can be checked
@@ -98,16 +93,14 @@ func read(f *safetensors.File) (*Delta, error) {
 	for _, name := range names[:len(names)-1] {
 		t, _ := f.Tensor(name)
 		for _, n := range t.Shape {
-			if n > maxInt32Dim {
+			if n > maxDimension {
 				return nil, fmt.Errorf("%w: tensor %s: dimension %d", ErrShape, name, n)
 			}
 		}
 		tensor, part := name, ""
 		if i := strings.IndexByte(name, '#'); i >= 0 {
 			tensor, part = name[:i], name[i+1:]
-			switch part {
-			case partTiles, partEnds, partMask, partValues, partScales:
-			default:
+			if !slices.Contains(partNames, part) {
 				return nil, fmt.Errorf("%w: tensor %s: part %q", ErrPart, tensor, part)
 			}
 		}
@@ -129,7 +122,7 @@ func read(f *safetensors.File) (*Delta, error) {
 				return nil, fmt.Errorf("tensor %s: %w", name, err)
 			}
 			t.Dense = dense
-		} else if t.Masked, err = readMasked(parts, info.Coding); err != nil {
+		} else if t.Masked, err = readMasked(parts, &info); err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", name, err)
 		}
 		d.Tensors = append(d.Tensors, t)
@@ -204,150 +197,4 @@ func firstNotFinite(x []float32) int {
 		}
 	}
 	return -1
-}
-
-// readMasked puts the parts of a masked tensor together and checks all that
-// they say about each other.
-func readMasked(parts map[string]*safetensors.Tensor, coding Coding) (*Masked, error) {
-	for _, name := range []string{partTiles, partEnds, partMask, partValues} {
-		if parts[name] == nil {
-			return nil, fmt.Errorf("%w %s is missing", ErrPart, name)
-		}
-	}
-	if (parts[partScales] != nil) != coding.scaled() {
-		return nil, fmt.Errorf("%w %s does not go with coding %s", ErrPart, partScales, coding)
-	}
-	m := &Masked{Coding: coding}
-	var err error
-	if m.Tiles, err = vector[uint32](parts[partTiles], safetensors.U32); err != nil {
-		return nil, err
-	}
-	if m.Ends, err = vector[uint32](parts[partEnds], safetensors.U32); err != nil {
-		return nil, err
-	}
-	if len(m.Tiles) == 0 || len(m.Ends) != len(m.Tiles) {
-		return nil, fmt.Errorf("%w: %d tiles, %d ends", ErrShape, len(m.Tiles), len(m.Ends))
-	}
-	if err := m.readMask(parts[partMask], parts[partScales]); err != nil {
-		return nil, err
-	}
-	for t := range m.Tiles {
-		if t > 0 && m.Tiles[t] <= m.Tiles[t-1] {
-			return nil, fmt.Errorf("%w: tile %d after tile %d", ErrOrder, m.Tiles[t], m.Tiles[t-1])
-		}
-		kept, most := int(m.Ends[t])-m.start(t), m.Height*m.Columns
-		if kept <= 0 || kept > most {
-			return nil, fmt.Errorf("%w: tile %d keeps %d values of %d", ErrOrder, m.Tiles[t], kept, most)
-		}
-		counted, err := m.count(t)
-		if err != nil {
-			return nil, err
-		}
-		if counted != kept {
-			return nil, fmt.Errorf("%w: tile %d keeps %d values, its mask has %d", ErrCount, m.Tiles[t], kept, counted)
-		}
-	}
-	return m, m.readValues(parts[partValues], parts[partScales])
-}
-
-// vector views a part of one dimension.
-func vector[T safetensors.Number](t *safetensors.Tensor, dtype safetensors.DType) ([]T, error) {
-	if t.DType != dtype {
-		return nil, fmt.Errorf("%w of %s: %s, want %s", ErrDType, t.Name, t.DType, dtype)
-	}
-	if len(t.Shape) != 1 {
-		return nil, fmt.Errorf("%w of %s: %v, want one dimension", ErrShape, t.Name, t.Shape)
-	}
-	return safetensors.View[T](t)
-}
-
-// readMask reads the mask and, for the codings that have them, the scales. For
-// a mask of height 1 the columns are known to a byte only: Check settles them.
-func (m *Masked) readMask(mask, scales *safetensors.Tensor) (err error) {
-	if len(mask.Shape) != 2 || mask.Shape[0] != len(m.Tiles) || mask.Shape[1] == 0 {
-		return fmt.Errorf("%w of the mask: %v for %d tiles", ErrShape, mask.Shape, len(m.Tiles))
-	}
-	switch mask.DType {
-	case safetensors.U16:
-		m.Height, m.Columns = matrixHeight, mask.Shape[1]
-		m.Mask16, err = safetensors.View[uint16](mask)
-	case safetensors.U8:
-		m.Height, m.Columns = tableHeight, 8*mask.Shape[1]
-		m.Mask8 = mask.Data
-	default:
-		err = fmt.Errorf("%w of the mask: %s, want U16 or U8", ErrDType, mask.DType)
-	}
-	if err != nil || scales == nil {
-		return err
-	}
-	if scales.DType != safetensors.F32 {
-		return fmt.Errorf("%w of the scales: %s, want F32", ErrDType, scales.DType)
-	}
-	if len(scales.Shape) != 2 || scales.Shape[0] != len(m.Tiles) || scales.Shape[1] != m.Height {
-		return fmt.Errorf("%w of the scales: %v, want [%d %d]", ErrShape, scales.Shape, len(m.Tiles), m.Height)
-	}
-	if m.Scales, err = safetensors.View[float32](scales); err != nil {
-		return err
-	}
-	for i, s := range m.Scales {
-		if !(s >= 0 && s <= math.MaxFloat32) {
-			return fmt.Errorf("%w: scale of row %d is %g", ErrValue, int(m.Tiles[i/m.Height])*m.Height+i%m.Height, s)
-		}
-	}
-	return nil
-}
-
-// count returns the number of bits in stored tile t's mask.
-func (m *Masked) count(t int) (int, error) {
-	n := 0
-	if m.Height == matrixHeight {
-		for _, mask := range m.Mask16[t*m.Columns : (t+1)*m.Columns] {
-			n += bits.OnesCount16(mask)
-		}
-		return n, nil
-	}
-	stride := m.Columns / 8
-	for _, mask := range m.Mask8[t*stride : (t+1)*stride] {
-		n += bits.OnesCount8(mask)
-	}
-	return n, nil
-}
-
-func (m *Masked) readValues(values, scales *safetensors.Tensor) (err error) {
-	n := m.Kept()
-	var got int
-	switch m.Coding {
-	case Float32:
-		if m.Float32s, err = vector[float32](values, safetensors.F32); err != nil {
-			return err
-		}
-		if i := firstNotFinite(m.Float32s); i >= 0 {
-			return fmt.Errorf("%w %d is %g", ErrValue, i, m.Float32s[i])
-		}
-		got = len(m.Float32s)
-	case Int8:
-		if m.Int8s, err = vector[int8](values, safetensors.I8); err != nil {
-			return err
-		}
-		for i, q := range m.Int8s {
-			if q == -128 {
-				return fmt.Errorf("%w %d is -128", ErrValue, i)
-			}
-		}
-		got = len(m.Int8s)
-	case Sign:
-		if m.Signs, err = vector[byte](values, safetensors.U8); err != nil {
-			return err
-		}
-		if got = len(m.Signs); got == (n+7)/8 {
-			got = n
-			if n%8 != 0 && m.Signs[n/8]>>(n%8) != 0 {
-				return fmt.Errorf("%w: bits after the last sign", ErrValue)
-			}
-		}
-	}
-	if got != n {
-		return fmt.Errorf("%w: the tiles keep %d values, the file has %d", ErrCount, n, got)
-	}
-	return nil
 }

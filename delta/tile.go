@@ -6,26 +6,27 @@ import (
 	"math/bits"
 )
 
-// Tile is an encoded tile, to be handed to [Writer.Masked].
+// Tile is a tile that [EncodeTile] has looked through, to be handed to
+// [Writer.Masked].
 type Tile struct {
 	index    int
-	kept     int
-	mask16   []uint16
-	mask8    []byte
-	float32s []float32
-	int8s    []int8
-	signs    []bool
-	scales   []float32
+	selected int       // values that were to be kept
+	kept     int       // those of them that differ from the base
+	counts   []int     // of those, by row
+	mask16   []uint16  // [columns], bit r: row r, for tiles of 16 rows
+	mask8    []byte    // [⌈columns/8⌉], for tiles of one
+	values   []float32 // in the order column, row: the tuned value for f32, else the change
+	rows     int
 }
 
-// TileHeight returns the rows of a tile for a tensor of the given shape: 16
-// for a matrix, 1 for a vector and, if table is set, for a matrix whose rows
-// are looked up one by one.
+// TileHeight returns the rows of a tile to encode for a tensor of the given
+// shape: 16 for a matrix, 1 for a vector and, if table is set, for a matrix
+// whose rows are looked up one by one.
 func TileHeight(shape []int, table bool) int {
 	if len(shape) < 2 || table {
-		return tableHeight
+		return 1
 	}
-	return matrixHeight
+	return tileRows
 }
 
 // EncodeTile encodes tile number index of a tensor: up to height rows of
@@ -34,23 +35,18 @@ func TileHeight(shape []int, table bool) int {
 // common with the base is not stored, kept or not.
 func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned, base []float32) (Tile, error) {
 	words := (columns + 63) / 64
-	rows := 0
+	t := Tile{index: index, counts: make([]int, height)}
 	if columns > 0 {
-		rows = len(tuned) / columns
+		t.rows = len(tuned) / columns
 	}
-	t := Tile{index: index}
-	if coding.scaled() {
-		t.scales = make([]float32, height)
-	}
-	if height == matrixHeight {
+	if height == tileRows {
 		t.mask16 = make([]uint16, columns)
 	} else {
 		t.mask8 = make([]byte, (columns+7)/8)
 	}
-	var changes []float32
-	for r := range rows {
-		changes = changes[:0]
+	for r := range t.rows {
 		for w, word := range keep[r*words : (r+1)*words] {
+			t.selected += bits.OnesCount64(word)
 			for ; word != 0; word &= word - 1 {
 				c := 64*w + bits.TrailingZeros64(word)
 				v, b := tuned[r*columns+c], base[r*columns+c]
@@ -63,12 +59,11 @@ func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned,
 					if change == 0 {
 						continue
 					}
-					if math.IsInf(float64(change), 0) {
-						return Tile{}, fmt.Errorf("row %d, column %d: the change from %g to %g is no float32", index*height+r, c, b, v)
+					if math.IsInf(float64(change), 0) || coding == BFloat16 && toBFloat16(change)&0x7f80 == 0x7f80 {
+						return Tile{}, fmt.Errorf("row %d, column %d: the change from %g to %g does not fit coding %s", index*height+r, c, b, v, coding)
 					}
-					changes = append(changes, change)
 				}
-				t.kept++
+				t.counts[r]++
 				if t.mask16 != nil {
 					t.mask16[c] |= 1 << r
 				} else {
@@ -76,34 +71,33 @@ func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned,
 				}
 			}
 		}
-		if coding.scaled() {
-			t.scales[r] = coding.rowScale(changes)
-		}
+		t.kept += t.counts[r]
 	}
-	// Values go in the order column, row.
-	put := func(r, c int) {
-		v, b := tuned[r*columns+c], base[r*columns+c]
-		switch coding {
-		case Float32:
-			t.float32s = append(t.float32s, v)
-		case Int8:
-			t.int8s = append(t.int8s, quantize(v-b, t.scales[r]))
-		case Sign:
-			t.signs = append(t.signs, v > b)
+	t.values = make([]float32, 0, t.kept)
+	t.each(func(r, c int) {
+		v := tuned[r*columns+c]
+		if coding != Float32 {
+			v -= base[r*columns+c]
 		}
-	}
+		t.values = append(t.values, v)
+	})
+	return t, nil
+}
+
+// each calls f for the positions of the tile's values, in their order.
+func (t *Tile) each(f func(row, column int)) {
 	for c, mask := range t.mask16 {
 		for ; mask != 0; mask &= mask - 1 {
-			put(bits.TrailingZeros16(mask), c)
+			f(bits.TrailingZeros16(mask), c)
 		}
 	}
 	for j, mask := range t.mask8 {
 		for ; mask != 0; mask &= mask - 1 {
-			put(0, 8*j+bits.TrailingZeros8(mask))
+			f(0, 8*j+bits.TrailingZeros8(mask))
 		}
 	}
-	return t, nil
 }
 
-// Kept returns how many values the tile stores.
+// Kept returns how many values the tile was given that differ from the base.
+// Those whose change is no step of a lossy coding are not stored all the same.
 func (t *Tile) Kept() int { return t.kept }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -57,78 +56,45 @@ func (w *Writer) Dense(t *safetensors.Tensor) error {
 	return w.part(t.Name, t.DType, t.Shape, t.Data)
 }
 
-// Masked adds a tensor of the base in sparse form, from its tiles in rising
-// order. Tiles that keep nothing are left out; a tensor that keeps nothing is
-// not added.
+// Masked adds a tensor of the base in sparse form, from all its tiles in order.
+// It picks the form of positions and the grain of scales that the package
+// comment tells. A tensor that keeps nothing is not added.
 func (w *Writer) Masked(name string, coding Coding, height, columns int, tiles []Tile) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	var m Masked
-	kept, last := 0, -1
-	for i := range tiles {
-		t := &tiles[i]
-		if t.index <= last || t.index > math.MaxUint32 {
-			return fmt.Errorf("delta: tensor %s: %w: tile %d after tile %d", name, ErrOrder, t.index, last)
-		}
-		if last = t.index; t.kept == 0 {
-			continue
-		}
-		if kept += t.kept; kept > math.MaxUint32 {
-			return fmt.Errorf("delta: tensor %s: %d kept values do not fit the format", name, kept)
-		}
-		m.Tiles = append(m.Tiles, uint32(t.index))
-		m.Ends = append(m.Ends, uint32(kept))
-		m.Mask16 = append(m.Mask16, t.mask16...)
-		m.Mask8 = append(m.Mask8, t.mask8...)
-		m.Scales = append(m.Scales, t.scales...)
-		m.Float32s = append(m.Float32s, t.float32s...)
-		m.Int8s = append(m.Int8s, t.int8s...)
+	if _, err := ParseCoding(string(coding)); err != nil {
+		return fmt.Errorf("delta: tensor %s: %w", name, err)
 	}
-	if kept == 0 {
+	kept := 0
+	for i := range tiles {
+		if tiles[i].index != i {
+			return fmt.Errorf("delta: tensor %s: %w: tile %d in place of %d", name, ErrOrder, tiles[i].index, i)
+		}
+		kept += tiles[i].kept
+	}
+	if kept > math.MaxUint32 {
+		return fmt.Errorf("delta: tensor %s: %d kept values do not fit the format", name, kept)
+	}
+	m := encode(coding, height, columns, tiles)
+	if m == nil {
 		return nil
 	}
-	n := len(m.Tiles)
-	errs := []error{
-		w.part(name+"#"+partTiles, safetensors.U32, []int{n}, safetensors.Bytes(m.Tiles)),
-		w.part(name+"#"+partEnds, safetensors.U32, []int{n}, safetensors.Bytes(m.Ends)),
-	}
-	if height == matrixHeight {
-		errs = append(errs, w.part(name+"#"+partMask, safetensors.U16, []int{n, columns}, safetensors.Bytes(m.Mask16)))
-	} else {
-		errs = append(errs, w.part(name+"#"+partMask, safetensors.U8, []int{n, (columns + 7) / 8}, m.Mask8))
-	}
-	if coding.scaled() {
-		errs = append(errs, w.part(name+"#"+partScales, safetensors.F32, []int{n, height}, safetensors.Bytes(m.Scales)))
-	}
-	switch coding {
-	case Float32:
-		errs = append(errs, w.part(name+"#"+partValues, safetensors.F32, []int{kept}, safetensors.Bytes(m.Float32s)))
-	case Int8:
-		errs = append(errs, w.part(name+"#"+partValues, safetensors.I8, []int{kept}, safetensors.Bytes(m.Int8s)))
-	case Sign:
-		signs := make([]byte, 0, (kept+7)/8)
-		i := 0
-		for t := range tiles {
-			for _, up := range tiles[t].signs {
-				if i%8 == 0 {
-					signs = append(signs, 0)
-				}
-				if up {
-					signs[i/8] |= 1 << (i % 8)
-				}
-				i++
-			}
+	return w.masked(name, m)
+}
+
+// masked adds the parts of a tensor in sparse form.
+func (w *Writer) masked(name string, m *Masked) error {
+	for _, p := range m.parts() {
+		if err := w.part(name+"#"+p.name, p.dtype, p.shape, p.data); err != nil {
+			return err
 		}
-		errs = append(errs, w.part(name+"#"+partValues, safetensors.U8, []int{len(signs)}, signs))
-	default:
-		return fmt.Errorf("delta: tensor %s: %w %q", name, ErrCoding, coding)
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func checkName(name string) error {
-	if strings.ContainsRune(name, '#') || len(name)+len("#scales") > safetensors.MaxName {
+	if strings.ContainsRune(name, '#') || len(name)+len("#"+partScales) > safetensors.MaxName {
 		return fmt.Errorf("delta: %w %q: a \"#\" or too long", safetensors.ErrName, name)
 	}
 	return nil

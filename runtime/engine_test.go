@@ -178,24 +178,26 @@ func TestKeepAll(t *testing.T) {
 	}
 }
 
-// TestForms: matrices, tables and vectors in each coding and tile height give
-// what an export of the same delta gives.
+// TestForms: matrices, tables and vectors in each coding, form of positions
+// (bitmaps, gaps, none) and order give what an export of the same delta gives.
 func TestForms(t *testing.T) {
-	for _, coding := range []delta.Coding{delta.Float32, delta.Int8, delta.Sign} {
-		for _, tables := range []string{"none", "embeddings", "all"} {
-			t.Run(fmt.Sprintf("%s, row by row: %s", coding, tables), func(t *testing.T) {
-				f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.4, Coding: coding, Table: func(name string) bool {
-					return tables == "all" || tables == "embeddings" && strings.Contains(name, "embeddings")
-				}})
-				e := f.open(t, Config{})
-				defer e.Close()
-				inputs := texts(8, 2)
-				r, err := e.Classify(context.Background(), "t0", inputs, Options{Raw: true})
-				must(t, err)
-				if diff := cmp.Diff(reference(t, f.export(t, "t0"), 2, inputs), r.Scores); diff != "" {
-					t.Error(diff)
-				}
-			})
+	for _, coding := range []delta.Coding{delta.Float32, delta.BFloat16, delta.Int8, delta.Int4, delta.Sign} {
+		for _, keep := range []float64{0.04, 0.4, 1} {
+			for _, tables := range []string{"none", "embeddings", "all"} {
+				t.Run(fmt.Sprintf("%s, keep %g, row by row: %s", coding, keep, tables), func(t *testing.T) {
+					f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: keep, Coding: coding, Table: func(name string) bool {
+						return tables == "all" || tables == "embeddings" && strings.Contains(name, "embeddings")
+					}})
+					e := f.open(t, Config{})
+					defer e.Close()
+					inputs := texts(8, 2)
+					r, err := e.Classify(context.Background(), "t0", inputs, Options{Raw: true})
+					must(t, err)
+					if diff := cmp.Diff(reference(t, f.export(t, "t0"), 2, inputs), r.Scores); diff != "" {
+						t.Error(diff)
+					}
+				})
+			}
 		}
 	}
 }

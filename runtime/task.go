@@ -97,14 +97,35 @@ func (p *plan) Matrix(name string) (*gemm.Matrix, error) {
 			return nil, err
 		}
 		return packRows(t.Dense, nil), nil
-	case t.Masked.Mask16 == nil: // stored row by row
+	case t.Masked.RowMajor:
 		b, _ := p.base.Checkpoint.Tensor(inBase)
 		return packRows(b, t.Masked), nil
+	case t.Masked.Coding == delta.BFloat16: // the kernels do not know it
+		b, _ := p.base.Checkpoint.Tensor(inBase)
+		return packTiles(b, t.Masked), nil
 	}
-	m := t.Masked
+	m := t.Masked.Expanded()
 	return p.base.matrices[name].Patched(&gemm.Patch{
 		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16,
 		Float32s: m.Float32s, Int8s: m.Int8s, Signs: m.Signs, Scales: m.Scales,
+	})
+}
+
+// packTiles packs a matrix from a tensor's rows, patched by m a tile at a time:
+// in column order a single row would cost as much as its tile.
+func packTiles(t *safetensors.Tensor, m *delta.Masked) *gemm.Matrix {
+	rows, columns := t.Rows()
+	tile := make([]float32, m.Height*columns)
+	return gemm.Pack(rows, columns, func(i int, dst []float32) {
+		in := i % m.Height
+		if in == 0 {
+			tile = tile[:min(m.Height, rows-i)*columns]
+			for r := range len(tile) / columns {
+				table{t}.Row(i+r, tile[r*columns:][:columns])
+			}
+			m.PatchRows(i, tile)
+		}
+		copy(dst, tile[in*columns:])
 	})
 }
 

@@ -27,7 +27,7 @@ type pruneCmd struct {
 	K       int     `placeholder:"N" xor:"keep" help:"Values to keep of each row."`
 	Keep    float64 `placeholder:"F" xor:"keep" help:"Share of each row to keep, above 0 and at most 1 (default 0.5)."`
 	Scope   string  `default:"all" enum:"all,attention" help:"Tensors to keep values of, ${enum}: everything, or the encoder's layers."`
-	Values  string  `default:"f32" enum:"f32,int8,sign" help:"Coding of kept values: ${enum}."`
+	Values  string  `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}."`
 	Seed    uint64  `default:"1" help:"Seed of the selection random."`
 	Workers int     `placeholder:"N" help:"Cores to use (default: all)."`
 	Report  string  `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`

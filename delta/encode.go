@@ -1,0 +1,325 @@
+package delta
+
+import (
+	"math"
+
+	"kenserve/safetensors"
+)
+
+// valuesPerScale is how many kept values a scale must stand for on average.
+// Below it the rows share one for the whole tensor: at 32 bits a scale, half a
+// bit a value is the most that scales may cost. With few values kept, those
+// are the largest changes and much alike: what a scale for each row would still
+// gain is a hundredth of the changes' energy or two, and keeping more values
+// for the same bytes gains more.
+const valuesPerScale = 64
+
+// encode puts the tiles of a tensor together in the form that takes the fewest
+// bytes. It returns nil if they keep nothing.
+func encode(coding Coding, height, columns int, tiles []Tile) *Masked {
+	e := encoder{coding: coding, height: height, columns: columns, tiles: tiles}
+	e.fitScales()
+	m := e.masked()
+	if m.kept == 0 {
+		return nil
+	}
+	if gaps := m.withGaps(); gaps.bytes() < m.bytes() && len(gaps.Gaps) <= math.MaxUint32 {
+		m = gaps
+	}
+	if e.canBeWhole() {
+		if whole := e.whole(); whole.bytes() <= m.bytes() {
+			m = whole
+		}
+	}
+	return m
+}
+
+// encoder is a tensor on its way from tiles to its sparse form.
+type encoder struct {
+	coding  Coding
+	height  int
+	columns int
+	tiles   []Tile
+	perRow  bool
+	scales  []float32 // one, or [len(tiles), height] if perRow
+}
+
+// fitScales finds the scales of the codings that have them.
+func (e *encoder) fitScales() {
+	if !e.coding.scaled() {
+		return
+	}
+	kept, rows := 0, 0
+	for i := range e.tiles {
+		kept += e.tiles[i].kept
+		for _, n := range e.tiles[i].counts {
+			if n > 0 {
+				rows++
+			}
+		}
+	}
+	if e.perRow = kept >= valuesPerScale*rows; !e.perRow {
+		all := make([]float32, 0, kept)
+		for i := range e.tiles {
+			all = append(all, e.tiles[i].values...)
+		}
+		e.scales = []float32{e.coding.fitScale(all)}
+		return
+	}
+	byRow := make([][]float32, e.height)
+	for i := range e.tiles {
+		t := &e.tiles[i]
+		for r := range byRow {
+			byRow[r] = byRow[r][:0]
+		}
+		n := 0
+		t.each(func(r, _ int) {
+			byRow[r] = append(byRow[r], t.values[n])
+			n++
+		})
+		for _, changes := range byRow {
+			e.scales = append(e.scales, e.coding.fitScale(changes))
+		}
+	}
+}
+
+// scale returns the scale of a row of tile i.
+func (e *encoder) scale(i, row int) float32 {
+	switch {
+	case len(e.scales) == 0:
+		return 0
+	case !e.perRow:
+		return e.scales[0]
+	}
+	return e.scales[i*e.height+row]
+}
+
+// masked returns the tensor with bitmaps. Values whose change comes to no step
+// of the coding are dropped, tiles that are left without values too.
+func (e *encoder) masked() *Masked {
+	m := &Masked{Coding: e.coding, RowMajor: e.height == 1, Height: e.height, Columns: e.columns}
+	if !e.perRow {
+		m.Scales = e.scales
+	}
+	for i := range e.tiles {
+		t := &e.tiles[i]
+		if t.kept == 0 {
+			continue
+		}
+		before := m.kept
+		at16, at8 := len(m.Mask16), len(m.Mask8)
+		m.Mask16, m.Mask8 = append(m.Mask16, t.mask16...), append(m.Mask8, t.mask8...)
+		n := 0
+		t.each(func(r, c int) {
+			if !m.put(t.values[n], e.scale(i, r), false) {
+				if e.height == 1 {
+					m.Mask8[at8+c/8] &^= 1 << (c % 8)
+				} else {
+					m.Mask16[at16+c] &^= 1 << r
+				}
+			}
+			n++
+		})
+		if m.kept == before {
+			m.Mask16, m.Mask8 = m.Mask16[:at16], m.Mask8[:at8]
+			continue
+		}
+		m.Tiles = append(m.Tiles, uint32(t.index))
+		m.Ends = append(m.Ends, uint32(m.kept))
+		if e.perRow {
+			m.Scales = append(m.Scales, e.scales[i*e.height:(i+1)*e.height]...)
+		}
+	}
+	return m
+}
+
+// put appends a value, given as the tuned value for f32 and else as the change.
+// It returns false, and appends nothing unless zero is set, if the coding makes
+// it no change at all.
+func (m *Masked) put(x, scale float32, zero bool) bool {
+	switch m.Coding {
+	case Float32:
+		m.Float32s = append(m.Float32s, x)
+	case BFloat16:
+		v := toBFloat16(x)
+		if v<<1 == 0 && !zero {
+			return false
+		}
+		m.BFloat16s = append(m.BFloat16s, v)
+	case Int8, Int4:
+		q := m.Coding.quantize(x, scale)
+		if (q == 0 || scale == 0) && !zero {
+			return false
+		}
+		if m.Coding == Int8 {
+			m.Int8s = append(m.Int8s, q)
+			break
+		}
+		if m.kept%2 == 0 {
+			m.Int4s = append(m.Int4s, 0)
+		}
+		m.Int4s[m.kept/2] |= byte(q) & 15 << (m.kept % 2 * 4)
+	case Sign:
+		if m.kept%8 == 0 {
+			m.Signs = append(m.Signs, 0)
+		}
+		if x > 0 {
+			m.Signs[m.kept/8] |= 1 << (m.kept % 8)
+		}
+	}
+	m.kept++
+	return true
+}
+
+// withGaps returns the tensor, which has bitmaps, with gaps. The values are
+// shared.
+func (m *Masked) withGaps() *Masked {
+	g := *m
+	g.Mask16, g.Mask8, g.Tiles, g.Ends, g.Signs = nil, nil, nil, nil, nil
+	g.Height = tileRows
+	perRow := len(m.Scales) > 1
+	if perRow {
+		g.Scales = nil
+	}
+	code := m.Coding.gapCode()
+	before := -1
+	for t, tile := range m.Tiles {
+		group, from := tile, 0 // of the tile's first row in the group of 16
+		if m.Height == 1 {
+			group, from = tile/tileRows, int(tile%tileRows)
+		}
+		if n := len(g.Tiles); n == 0 || g.Tiles[n-1] != group {
+			g.Tiles = append(g.Tiles, group)
+			g.Ends = append(g.Ends, 0)
+			g.GapEnds = append(g.GapEnds, 0)
+			if perRow {
+				g.Scales = append(g.Scales, make([]float32, tileRows)...)
+			}
+			before = -1
+		}
+		n := len(g.Tiles) - 1
+		m.each(t, func(i, r, c int) {
+			p := c*tileRows + r
+			if m.RowMajor {
+				p = (from+r)*m.Columns + c
+			}
+			g.Gaps = code.append(g.Gaps, p-before)
+			if m.Coding == Sign {
+				g.Gaps[len(g.Gaps)-1] |= m.Signs[i>>3] >> (i & 7) & 1 << 7
+			}
+			g.deepest = max(g.deepest, p)
+			before = p
+		})
+		g.Ends[n] = m.Ends[t]
+		g.GapEnds[n] = uint32(len(g.Gaps))
+		if perRow {
+			copy(g.Scales[n*tileRows+from:], m.Scales[t*m.Height:(t+1)*m.Height])
+		}
+	}
+	return &g
+}
+
+// canBeWhole tells whether the form without positions can hold the tensor:
+// every value was to be kept, and the coding can say of those that did not
+// change that they did not. In f32 a dense tensor is the same.
+func (e *encoder) canBeWhole() bool {
+	selected, kept, total := 0, 0, 0
+	for i := range e.tiles {
+		selected += e.tiles[i].selected
+		kept += e.tiles[i].kept
+		total += e.tiles[i].rows * e.columns
+	}
+	return e.coding != Float32 && selected == total && (e.coding != Sign || kept == total)
+}
+
+// whole returns the tensor without positions.
+func (e *encoder) whole() *Masked {
+	m := &Masked{Coding: e.coding, RowMajor: true, Height: 1, Columns: e.columns}
+	if !e.perRow {
+		m.Scales = e.scales
+	}
+	var dense []float32
+	for i := range e.tiles {
+		t := &e.tiles[i]
+		dense = append(dense[:0], make([]float32, t.rows*e.columns)...)
+		n := 0
+		t.each(func(r, c int) {
+			dense[r*e.columns+c] = t.values[n]
+			n++
+		})
+		for j, x := range dense {
+			m.put(x, e.scale(i, j/e.columns), true)
+		}
+		if e.perRow {
+			m.Scales = append(m.Scales, e.scales[i*e.height:][:t.rows]...)
+		}
+	}
+	return m
+}
+
+// part is one tensor of the file that belongs to a masked one.
+type part struct {
+	name  string
+	dtype safetensors.DType
+	shape []int
+	data  []byte
+}
+
+// parts lists what the file holds of the tensor.
+func (m *Masked) parts() []part {
+	var parts []part
+	add := func(name string, dtype safetensors.DType, data []byte, shape ...int) {
+		parts = append(parts, part{name, dtype, shape, data})
+	}
+	T := len(m.Tiles)
+	if !m.Whole() {
+		index := append(append([]uint32(nil), m.Tiles...), m.Ends...)
+		rows := 2
+		if m.Gaps != nil {
+			index, rows = append(index, m.GapEnds...), 3
+		}
+		name := partTiles
+		if m.RowMajor {
+			name = partRows
+		}
+		add(name, safetensors.U32, safetensors.Bytes(index), rows, T)
+	}
+	switch {
+	case m.Gaps != nil && m.Coding == Sign:
+		add(partSteps, safetensors.U8, m.Gaps, len(m.Gaps))
+	case m.Gaps != nil:
+		add(partGaps, safetensors.U8, m.Gaps, len(m.Gaps))
+	case m.Mask16 != nil:
+		add(partMask, safetensors.U16, safetensors.Bytes(m.Mask16), T, m.Columns)
+	case m.Mask8 != nil:
+		add(partMask, safetensors.U8, m.Mask8, T, len(m.Mask8)/T)
+	}
+	name := string(m.Coding)
+	switch {
+	case m.Coding == Float32:
+		add(name, safetensors.F32, safetensors.Bytes(m.Float32s), m.kept)
+	case m.Coding == BFloat16:
+		add(name, safetensors.BF16, safetensors.Bytes(m.BFloat16s), m.kept)
+	case m.Coding == Int8:
+		add(name, safetensors.I8, safetensors.Bytes(m.Int8s), m.kept)
+	case m.Coding == Int4:
+		add(name, safetensors.U8, m.Int4s, len(m.Int4s))
+	case m.Gaps == nil:
+		add(name, safetensors.U8, m.Signs, len(m.Signs))
+	}
+	if n := len(m.Scales); n == 1 {
+		add(partScales, safetensors.F32, safetensors.Bytes(m.Scales), 1)
+	} else if n > 1 {
+		add(partScales, safetensors.F32, safetensors.Bytes(m.Scales), n/m.Height, m.Height)
+	}
+	return parts
+}
+
+// bytes returns what the parts take.
+func (m *Masked) bytes() int64 {
+	n := int64(0)
+	for _, p := range m.parts() {
+		n += int64(len(p.data))
+	}
+	return n
+}
