@@ -1,6 +1,8 @@
 package server
 
 import (
+	"compress/gzip"
+	"compress/zlib"
 	"errors"
 	"io"
 	"net/http"
@@ -11,12 +13,23 @@ import (
 
 // scratch is the memory that a request works in and the next one reuses.
 type scratch struct {
-	body  []byte // as it arrived
+	body  []byte // as it arrived, unpacked
 	out   []byte // the answer
 	order []int32
+
+	budget *budget // what the body counts against
+	held   int     // bytes taken from it
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// newScratch takes a scratch whose body counts against b. Its user releases it
+// when nothing refers to the body any more.
+func newScratch(b *budget) *scratch {
+	s := scratches.Get().(*scratch)
+	s.budget = b
+	return s
+}
 
 // keepBytes bounds what a scratch may keep, so that one large request does not
 // leave its buffers behind for good.
@@ -29,19 +42,25 @@ func (s *scratch) release() {
 	if cap(s.out) > keepBytes {
 		s.out = nil
 	}
+	if s.budget != nil {
+		s.budget.give(s.held)
+	}
+	s.budget, s.held = nil, 0
 	scratches.Put(s)
 }
 
-// readBody reads a request's body of at most limit bytes. The string is the
-// one copy that the texts of the request are parts of. Memory grows with the
-// bytes that have arrived, not with the announced length, so that a slow client
-// cannot reserve what it does not send.
+// readBody reads a request's body of at most limit bytes, as sent and unpacked.
+// The string is the one copy that the texts of the request are parts of. Memory
+// grows with the bytes that have arrived, not with the announced length, so that
+// a slow client cannot reserve what it does not send.
 func (s *scratch) readBody(r *http.Request, limit int) (string, *problem) {
-	if p := checkEncoding(r.Header); p != nil {
-		return "", p
-	}
 	if r.ContentLength > int64(limit) {
 		return "", bodyTooLarge(limit)
+	}
+	sent := &sentBody{r: r.Body, left: limit}
+	source, wrong := unpacked(r.Header, sent)
+	if wrong != nil {
+		return "", wrong
 	}
 	b := s.body[:0]
 	defer func() { s.body = b }()
@@ -51,32 +70,99 @@ func (s *scratch) readBody(r *http.Request, limit int) (string, *problem) {
 			copy(grown, b)
 			b = grown
 		}
-		n, err := r.Body.Read(b[len(b):min(cap(b), limit+1)])
+		n, err := source.Read(b[len(b):min(cap(b), limit+1)])
 		b = b[:len(b)+n]
-		if len(b) > limit {
+		if len(b) > limit || errors.Is(sent.err, errBodyTooLarge) {
 			return "", bodyTooLarge(limit)
 		}
-		if err == io.EOF {
-			return string(b), nil
+		if s.budget != nil {
+			if !s.budget.take(n) {
+				return "", &problem{status: http.StatusTooManyRequests, kind: kindOverloaded, message: "too many bytes of requests are being read, try again later"}
+			}
+			s.held += n
 		}
-		if err != nil {
-			return "", bodyProblem(r, err)
+		switch {
+		case err == io.EOF:
+			return string(b), nil
+		case err != nil && (sent.err == nil || sent.err == io.EOF):
+			p := malformed("the body is not what its Content-Encoding says")
+			p.cause = err
+			return "", p
+		case err != nil:
+			return "", bodyProblem(r, sent.err)
 		}
 	}
 }
 
-// checkEncoding refuses compressed bodies: their size when unpacked has no
-// limit yet.
-func checkEncoding(h http.Header) *problem {
-	for _, v := range h["Content-Encoding"] {
-		if v != "" && !strings.EqualFold(v, "identity") {
-			return &problem{
-				status: http.StatusUnsupportedMediaType, kind: kindEncoding,
-				message: "a body with Content-Encoding is not supported, send it as it is",
-			}
-		}
+// sentBody is a body as it is sent, packed or not. It keeps the first error, so
+// that a fault of the connection is told from one of the packing.
+type sentBody struct {
+	r    io.Reader
+	left int // bytes that may still come
+	err  error
+}
+
+var errBodyTooLarge = errors.New("body too large")
+
+func (s *sentBody) Read(b []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
 	}
-	return nil
+	n, err := s.r.Read(b)
+	if s.left -= n; s.left < 0 && err == nil {
+		err = errBodyTooLarge
+	}
+	s.err = err
+	return n, err
+}
+
+// unpacked returns a reader of the body without its Content-Encoding, of which
+// there may be one: gzip or deflate (in the zlib format, RFC 9110).
+func unpacked(h http.Header, sent io.Reader) (io.Reader, *problem) {
+	packing := ""
+	for _, v := range h["Content-Encoding"] {
+		if v == "" || strings.EqualFold(v, "identity") {
+			continue
+		}
+		if packing != "" {
+			packing = "several"
+			break
+		}
+		packing = strings.ToLower(v)
+	}
+	switch packing {
+	case "":
+		return sent, nil
+	case "gzip", "x-gzip":
+		return &lazyReader{open: func() (io.Reader, error) { return gzip.NewReader(sent) }}, nil
+	case "deflate":
+		return &lazyReader{open: func() (io.Reader, error) { return zlib.NewReader(sent) }}, nil
+	}
+	return nil, &problem{
+		status: http.StatusUnsupportedMediaType, kind: kindEncoding,
+		message: "the only encodings of a body are gzip and deflate, one of them",
+	}
+}
+
+// lazyReader opens its reader, which reads a header, at the first Read, so that
+// there is one place where errors come from.
+type lazyReader struct {
+	open func() (io.Reader, error)
+	r    io.Reader
+}
+
+func (l *lazyReader) Read(b []byte) (int, error) {
+	if l.r == nil {
+		r, err := l.open()
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return 0, err
+		}
+		l.r = r
+	}
+	return l.r.Read(b)
 }
 
 func bodyTooLarge(limit int) *problem {

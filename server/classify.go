@@ -2,11 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -17,7 +14,7 @@ import (
 // classify answers POST /classify. Several tasks run one after the other, so
 // that one request never takes more than one place in the engine's queue.
 func (s *Server) classify(c *gin.Context, x *exchange) error {
-	mem := scratches.Get().(*scratch)
+	mem := newScratch(&s.bodies)
 	defer mem.release()
 	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
 	if wrong != nil {
@@ -30,93 +27,20 @@ func (s *Server) classify(c *gin.Context, x *exchange) error {
 
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
 	defer cancel()
-	x.texts = len(q.inputs)
+	options := runtime.Options{Truncate: q.truncate, Raw: q.raw}
 	var one [1]*runtime.Result
 	results := one[:0]
-	for i := range q.tasks {
-		result, err := s.run(ctx, q, i, x)
+	for i, task := range q.tasks {
+		result, err := s.run(ctx, x, task, q.inputs, options)
 		if err != nil {
-			return problemOf(ctx, err)
+			return problemOf(ctx, taskProblem(err, task, q.taskPlace(i), q.inputPlace))
 		}
 		results = append(results, result)
 	}
 
 	mem.appendClassified(q, results, x.id, x.tokens, s.now())
-	h := c.Writer.Header()
-	h["X-Queue-Time-Ms"] = []string{milliseconds(x.queue)}
-	h["X-Inference-Time-Ms"] = []string{milliseconds(x.inference)}
-	h["X-Tokens"] = []string{strconv.Itoa(x.tokens)}
+	writeCost(c, x)
 	writeJSON(c, http.StatusOK, mem.out)
-	return nil
-}
-
-// run classifies the request's inputs under its i-th task.
-func (s *Server) run(ctx context.Context, q *classifyRequest, i int, x *exchange) (*runtime.Result, error) {
-	x.task = q.tasks[i]
-	result, err := s.engine.Classify(ctx, x.task, q.inputs, runtime.Options{Truncate: q.truncate, Raw: q.raw})
-	if err != nil {
-		return nil, taskProblem(err, q, i)
-	}
-	if err := check(result, len(q.inputs)); err != nil {
-		message := "internal error"
-		if errors.Is(err, errNotFinite) {
-			message = err.Error()
-		}
-		return nil, internal(fmt.Errorf("task %s: %w", x.task, err), message)
-	}
-	s.metrics.classified(x.task, len(q.inputs), result)
-	x.tokens += result.Tokens
-	x.queue += result.Queue
-	x.inference += result.Inference
-	return result, nil
-}
-
-// taskProblem says what a client is told when its i-th task fails with err.
-// What it does not know, [problemOf] does.
-func taskProblem(err error, q *classifyRequest, i int) error {
-	switch {
-	case errors.Is(err, runtime.ErrNoTask):
-		return noTask(q.taskPlace(i).String(), q.tasks[i])
-	case errors.Is(err, runtime.ErrTaskUnusable):
-		return &problem{
-			status: http.StatusFailedDependency, kind: kindTask,
-			field: q.taskPlace(i).String(), message: strings.TrimPrefix(err.Error(), "runtime: "), cause: err,
-		}
-	}
-	at := place{list: "input", index: whole}
-	input, ok := errors.AsType[*runtime.InputError](err)
-	if ok {
-		at = q.inputPlace(input.Index)
-	}
-	switch {
-	case errors.Is(err, runtime.ErrTooLong):
-		return invalid(at.String(), "has more tokens than the model takes, and truncate is false")
-	case ok:
-		p := invalid(at.String(), "cannot be tokenized")
-		p.cause = err
-		return p
-	}
-	return err
-}
-
-var errNotFinite = errors.New("the task gave a score that is not a finite number")
-
-// check makes sure that a result can be written: one row of finite scores an
-// input. JSON has no other numbers.
-func check(r *runtime.Result, inputs int) error {
-	if len(r.Scores) != inputs {
-		return fmt.Errorf("%d results for %d inputs", len(r.Scores), inputs)
-	}
-	for _, row := range r.Scores {
-		if len(row) != len(r.Labels) {
-			return fmt.Errorf("%d scores for %d labels", len(row), len(r.Labels))
-		}
-		for _, v := range row {
-			if v-v != 0 {
-				return errNotFinite
-			}
-		}
-	}
 	return nil
 }
 
@@ -168,9 +92,4 @@ func (m *scratch) appendScores(b []byte, r *runtime.Result, i, k int) []byte {
 		b = append(b, '}')
 	}
 	return append(b, ']')
-}
-
-// milliseconds writes d with microseconds as decimals.
-func milliseconds(d time.Duration) string {
-	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64)
 }

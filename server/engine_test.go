@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sort"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"kenserve/models"
 	"kenserve/runtime"
 )
 
@@ -85,22 +87,41 @@ func (e *fakeEngine) Classify(ctx context.Context, task string, inputs []runtime
 	for i, in := range inputs {
 		words := strings.Fields(in.Text)
 		tokens := 2 + len(words)
+		if in.IDs != nil {
+			tokens = len(in.IDs)
+			for _, id := range in.IDs {
+				if id > 1000 {
+					return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("runtime: %w: id %d", models.ErrBatch, id)}
+				}
+				words = append(words, strconv.Itoa(int(id)))
+			}
+		}
 		if in.Pair != nil {
 			pair := strings.Fields(*in.Pair)
 			tokens += 1 + len(pair)
 			words = append(words, pair...)
 		}
-		if tokens > fakeMaxTokens {
+		most := fakeMaxTokens
+		if opts.MaxTokens > 0 {
+			most = min(most, opts.MaxTokens)
+		}
+		if tokens > most {
 			if !opts.Truncate {
-				return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, tokens, fakeMaxTokens)}
+				return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, tokens, most)}
 			}
-			tokens = fakeMaxTokens
+			if opts.TruncateLeft {
+				words = words[tokens-most:]
+			}
+			tokens = most
 		}
 		if task == "untokenizable" {
 			return nil, &runtime.InputError{Index: i, Err: errors.New("runtime: tokenize: /var/lib/base/tokenizer.json does not know this")}
 		}
 		r.Tokens += tokens
 		r.Scores = append(r.Scores, fakeScores(words, len(labels), opts.Raw))
+	}
+	if len(inputs) == 0 { // asked for the labels
+		return r, nil
 	}
 	switch task {
 	case "nan":

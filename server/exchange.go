@@ -23,6 +23,7 @@ type exchange struct {
 	tokens           int
 	queue, inference time.Duration
 	problem          *problem
+	shape            errorShape
 }
 
 const exchangeKey = "kenserve.exchange"
@@ -33,7 +34,7 @@ func (s *Server) handle(f func(c *gin.Context, x *exchange) error) gin.HandlerFu
 		x := c.MustGet(exchangeKey).(*exchange)
 		if err := f(c, x); err != nil {
 			x.problem = problemOf(c.Request.Context(), err)
-			writeProblem(c, x.problem)
+			writeProblem(c, x)
 		}
 	}
 }
@@ -41,9 +42,11 @@ func (s *Server) handle(f func(c *gin.Context, x *exchange) error) gin.HandlerFu
 // observe is the outermost middleware: it gives each request its id, contains
 // panics, counts and logs.
 func (s *Server) observe(c *gin.Context) {
-	x := &exchange{id: requestID(c.Request.Header), started: s.now()}
+	x := &exchange{id: requestID(c.Request.Header), started: s.now(), shape: shapeOf(c.Request.URL.Path)}
 	c.Set(exchangeKey, x)
-	c.Writer.Header()["X-Request-Id"] = []string{x.id}
+	h := c.Writer.Header()
+	h["X-Request-Id"] = []string{x.id}
+	secure(h)
 	s.metrics.inFlight.Inc()
 	defer func() {
 		cut := s.contain(c, x, recover())
@@ -81,7 +84,7 @@ func (s *Server) contain(c *gin.Context, x *exchange, reason any) (cut bool) {
 	if c.Writer.Written() {
 		return true
 	}
-	writeProblem(c, x.problem)
+	writeProblem(c, x)
 	return false
 }
 
@@ -95,7 +98,7 @@ func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
 		level = slog.LevelError
 	case status > http.StatusInternalServerError, status == http.StatusFailedDependency:
 		level = slog.LevelWarn
-	case route == routeHealth || route == routeReady || route == routeMetrics:
+	case openRoutes[route] || route == routeMetrics:
 		level = slog.LevelDebug
 	}
 	ctx := c.Request.Context()
@@ -174,37 +177,40 @@ func validRequestID(id string) bool {
 	return true
 }
 
-var jsonType = []string{"application/json; charset=utf-8"}
+var (
+	jsonType = []string{"application/json; charset=utf-8"}
+	octets   = []string{"application/octet-stream"}
+)
 
-// writeJSON sends a whole answer.
 func writeJSON(c *gin.Context, status int, body []byte) {
+	write(c, status, jsonType, body)
+}
+
+// write sends a whole answer of a type.
+func write(c *gin.Context, status int, contentType []string, body []byte) {
 	h := c.Writer.Header()
-	h["Content-Type"] = jsonType
+	h["Content-Type"] = contentType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	c.Writer.WriteHeader(status)
 	// The error would be the connection's, which there is nobody left to tell.
 	_, _ = c.Writer.Write(body)
 }
 
-// writeProblem sends an error in the native shape.
-func writeProblem(c *gin.Context, p *problem) {
+// writeProblem sends an exchange's problem in the shape of its API.
+func writeProblem(c *gin.Context, x *exchange) {
+	p := x.problem
 	h := c.Writer.Header()
 	switch p.status {
+	case http.StatusUnauthorized:
+		h["Www-Authenticate"] = []string{"Bearer"}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		h["Retry-After"] = []string{retryAfter}
 	case http.StatusUnsupportedMediaType:
-		h["Accept-Encoding"] = []string{"identity"}
+		h["Accept-Encoding"] = []string{"gzip, deflate"}
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
 		// The rest of the body is not going to be read.
 		h["Connection"] = []string{"close"}
 	}
-	b := appendString([]byte(`{"error":{"message":`), p.message)
-	b = appendString(append(b, `,"type":`...), string(p.kind))
-	b = append(b, `,"field":`...)
-	if p.field == "" {
-		b = append(b, "null"...)
-	} else {
-		b = appendString(b, p.field)
-	}
-	writeJSON(c, p.status, append(b, "}}\n"...))
+	status, body := x.shape(p)
+	writeJSON(c, status, body)
 }

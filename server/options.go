@@ -1,8 +1,11 @@
 package server
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -14,6 +17,12 @@ type Options struct {
 
 	// MaxBodyBytes bounds a request's body. Default 4 MiB.
 	MaxBodyBytes int
+	// MaxBodyMemory bounds the bytes of all bodies that are in memory at a time;
+	// what comes beyond gets 429. Default 256 MiB.
+	MaxBodyMemory int
+	// MaxConnections bounds the connections that each listener has at a time;
+	// more of them wait to be accepted. Default 4096.
+	MaxConnections int
 	// MaxTexts bounds the inputs of a request; a pair counts once. Default 1024.
 	MaxTexts int
 	// MaxTextBytes bounds each text, and each side of a pair, in UTF-8 bytes.
@@ -27,6 +36,17 @@ type Options struct {
 	MetricTasks int
 	// MaxHeaderBytes bounds a request's header. Default 32 KiB.
 	MaxHeaderBytes int
+
+	// APIKeys are the keys of which every request but a probe must bring one;
+	// without any, requests need none.
+	APIKeys []string
+	// AdminKeys are the keys for what changes what is served; without any, that
+	// is off. An admin key does for an API key.
+	AdminKeys []string
+	// TLS, if not nil, is what connections are encrypted with; see [LoadTLS].
+	TLS *tls.Config
+	// About is what the server tells of itself where an API asks for it.
+	About About
 
 	// ReadHeaderTimeout is for a request's header. Default 10 s.
 	ReadHeaderTimeout time.Duration
@@ -48,6 +68,15 @@ type Options struct {
 	DrainTimeout time.Duration
 }
 
+// About describes a server and the bounds of its engine. Zero: not told.
+type About struct {
+	Version     string
+	MaxTokens   int // of an input, special ones included
+	BatchTokens int // of a forward pass
+	MaxWaiting  int // requests
+	Workers     int // cores
+}
+
 // withDefaults fills zero fields in, and refuses negative ones.
 func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
@@ -59,6 +88,8 @@ func (o Options) withDefaults() (Options, error) {
 		byDef int
 	}{
 		{"MaxBodyBytes", &o.MaxBodyBytes, 4 << 20},
+		{"MaxBodyMemory", &o.MaxBodyMemory, 256 << 20},
+		{"MaxConnections", &o.MaxConnections, 4096},
 		{"MaxTexts", &o.MaxTexts, 1024},
 		{"MaxTextBytes", &o.MaxTextBytes, 128 << 10},
 		{"MaxTasks", &o.MaxTasks, 32},
@@ -91,6 +122,14 @@ func (o Options) withDefaults() (Options, error) {
 		if *d.value == 0 {
 			*d.value = d.byDef
 		}
+	}
+	for _, key := range slices.Concat(o.APIKeys, o.AdminKeys) {
+		if key == "" {
+			return o, errors.New("server: a key is empty")
+		}
+	}
+	if o.MaxBodyMemory < o.MaxBodyBytes {
+		return o, fmt.Errorf("server: option MaxBodyMemory is %d, less than MaxBodyBytes, %d", o.MaxBodyMemory, o.MaxBodyBytes)
 	}
 	if o.Grace > o.DrainTimeout {
 		return o, fmt.Errorf("server: option Grace is %s, longer than DrainTimeout, %s", o.Grace, o.DrainTimeout)

@@ -12,14 +12,10 @@ func (s *Server) health(c *gin.Context, _ *exchange) error {
 	return nil
 }
 
-// ready answers GET /readyz: requests sent here can be answered. Why not is for
-// the log alone, since it may name files.
+// ready answers GET /readyz: requests sent here can be answered.
 func (s *Server) ready(c *gin.Context, _ *exchange) error {
-	if s.draining.Load() {
-		return unavailable(errShutdown, "the server is shutting down")
-	}
-	if err := s.engine.Ready(); err != nil {
-		return unavailable(err, "the engine is not ready")
+	if err := s.serviceable(); err != nil {
+		return err
 	}
 	writeJSON(c, http.StatusOK, []byte(`{"status":"ready"}`+"\n"))
 	return nil

@@ -26,6 +26,11 @@ const (
 	kindClient      kind = "client_closed"
 	kindInternal    kind = "internal"
 	kindUnavailable kind = "unavailable"
+
+	kindUnauthorized kind = "unauthorized"
+	kindForbidden    kind = "forbidden"
+	kindUnsupported  kind = "not_supported"
+	kindEmpty        kind = "empty"
 )
 
 // statusClientClosed is what proxies log for a client that left early. Nobody

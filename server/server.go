@@ -15,6 +15,10 @@ const (
 	routeHealth  = "/healthz"
 	routeReady   = "/readyz"
 	routeMetrics = "/metrics"
+
+	routeTEIHealth  = "/tei/:task/health"
+	routeLive       = "/v2/health/live"
+	routeInferReady = "/v2/health/ready"
 )
 
 // Server answers HTTP requests with an engine. Make one with [New].
@@ -22,6 +26,8 @@ type Server struct {
 	engine   Engine
 	options  Options // with defaults filled in
 	metrics  *metrics
+	keys     keys
+	bodies   budget // of request bodies in memory
 	router   *gin.Engine
 	serving  atomic.Bool // Serve was called
 	draining atomic.Bool // shutdown began, readiness is off
@@ -46,6 +52,8 @@ func New(engine Engine, options Options) (*Server, error) {
 		engine:  engine,
 		options: options,
 		metrics: newMetrics(engine, options.MetricTasks),
+		keys:    newKeys(&options),
+		bodies:  budget{limit: int64(options.MaxBodyMemory)},
 		router:  gin.New(),
 		now:     time.Now,
 	}
@@ -61,7 +69,7 @@ func (s *Server) routes() {
 	r.RedirectTrailingSlash = false
 	r.ForwardedByClientIP = false
 	r.HandleMethodNotAllowed = true
-	r.Use(s.observe)
+	r.Use(s.observe, s.authorize)
 	r.NoRoute(s.handle(noRoute))
 	r.NoMethod(s.handle(noMethod))
 
@@ -72,6 +80,24 @@ func (s *Server) routes() {
 	r.Match(get, routeHealth, s.handle(s.health))
 	r.Match(get, routeReady, s.handle(s.ready))
 	r.Match(get, routeMetrics, gin.WrapH(s.metrics.handler(s.options.Logger)))
+
+	r.POST("/tei/:task/predict", s.handle(s.teiPredict))
+	r.Match(get, "/tei/:task/info", s.handle(s.teiInfo))
+	r.Match(get, routeTEIHealth, s.handle(s.teiHealth))
+	r.POST("/models/:task", s.handle(s.hfClassify))
+	r.POST("/vllm/classify", s.handle(s.vllmClassify))
+
+	r.Match(get, "/v2", s.handle(s.inferServer))
+	r.Match(get, routeLive, s.handle(s.inferLive))
+	r.Match(get, routeInferReady, s.handle(s.inferReady))
+	for _, model := range []string{"/v2/models/:task", "/v2/models/:task/versions/:version"} {
+		r.Match(get, model, s.handle(s.inferModel))
+		r.Match(get, model+"/ready", s.handle(s.inferModelReady))
+		r.POST(model+"/infer", s.handle(s.infer))
+	}
+	r.POST("/v2/repository/index", s.handle(s.inferIndex))
+	r.POST("/v2/repository/models/:task/load", s.handle(s.admin(s.inferLoad)))
+	r.POST("/v2/repository/models/:task/unload", s.handle(s.admin(s.inferUnload)))
 }
 
 func noRoute(*gin.Context, *exchange) error {

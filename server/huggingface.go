@@ -1,0 +1,137 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+
+	"kenserve/models"
+	"kenserve/runtime"
+)
+
+// The text classification of Hugging Face's inference clients, for a model that
+// is an address of its own: http://host/models/{task}.
+
+// hfRequest is a parsed request for POST /models/{task}.
+type hfRequest struct {
+	inputs  []runtime.Input
+	listed  bool
+	topK    int            // 0: all
+	apply   models.Problem // empty: what the task's own problem asks for
+	options runtime.Options
+}
+
+var (
+	hfMembers    = []string{"inputs", "parameters"}
+	hfParameters = []string{"top_k", "function_to_apply", "truncation"}
+	hfFunctions  = []string{"softmax", "sigmoid", "none"}
+	hfProblems   = []models.Problem{models.SingleLabel, models.MultiLabel, models.Regression}
+)
+
+// parseHF parses a body.
+func parseHF(body string, o *Options) (*hfRequest, *problem) {
+	p := newBodyParser(body, o)
+	q := &hfRequest{options: runtime.Options{Truncate: true}}
+	p.object(named(""), hfMembers, 1, func(i int) {
+		switch i {
+		case 0:
+			p.hfInputs(q)
+		case 1:
+			if !p.null() {
+				p.hfParameters(q)
+			}
+		}
+	})
+	if wrong := p.done(); wrong != nil {
+		return nil, wrong
+	}
+	return q, nil
+}
+
+func (q *hfRequest) inputAt(i int) place {
+	if !q.listed {
+		i = whole
+	}
+	return place{list: "inputs", index: i}
+}
+
+func (p *bodyParser) hfInputs(q *hfRequest) {
+	if p.look() != '[' {
+		q.inputs = append(q.inputs, p.input(q.inputAt(0), "must be a text, an object with text and text_pair, or a list of those"))
+		return
+	}
+	q.listed = true
+	for i := range p.bounded(named("inputs")) {
+		q.inputs = append(q.inputs, p.input(q.inputAt(i), "must be a text, or an object with text and text_pair"))
+	}
+}
+
+func (p *bodyParser) hfParameters(q *hfRequest) {
+	all := named("parameters")
+	p.object(all, hfParameters, 0, func(i int) {
+		at := within(all, hfParameters[i])
+		switch i {
+		case 0:
+			q.topK = p.positive(at)
+		case 1:
+			if f := p.oneOf(at, hfFunctions); f >= 0 {
+				q.apply, q.options.Raw = hfProblems[f], true
+			}
+		case 2:
+			q.options.Truncate = p.boolean(at, true)
+		}
+	})
+}
+
+// oneOf reads one of the words and returns which, or null, which is -1.
+func (p *bodyParser) oneOf(at place, words []string) int {
+	if p.null() {
+		return -1
+	}
+	if p.look() == '"' {
+		if i := slices.Index(words, p.str()); i >= 0 {
+			return i
+		}
+	} else {
+		p.skip()
+	}
+	p.reject(at, "must be one of %q, or null", words)
+	return -1
+}
+
+// hfClassify answers POST /models/{task}. The answer is a list of lists even for
+// one text: from a flat one the Python client returns only the first label, and
+// the JavaScript client refuses it.
+func (s *Server) hfClassify(c *gin.Context, x *exchange) error {
+	mem := newScratch(&s.bodies)
+	defer mem.release()
+	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if wrong != nil {
+		return wrong
+	}
+	q, wrong := parseHF(body, &s.options)
+	if wrong != nil {
+		return wrong
+	}
+	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), named("task"), q.inputs, q.inputAt, q.options})
+	if err != nil {
+		return err
+	}
+	if q.apply != "" {
+		for _, row := range result.Scores {
+			q.apply.Scores(row)
+		}
+	}
+	b := append(mem.out[:0], '[')
+	for i := range q.inputs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = mem.appendScores(b, result, i, q.topK)
+	}
+	mem.out = append(b, "]\n"...)
+	writeCost(c, x)
+	writeJSON(c, http.StatusOK, mem.out)
+	return nil
+}

@@ -1,0 +1,230 @@
+package server
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"kenserve/runtime"
+)
+
+// Inference of the Open Inference Protocol v2, whatever carries it: REST is in
+// inferrest.go, gRPC in grpc.go.
+//
+// A task is a model of one version, "1". Its input is the BYTES tensor text, and
+// text_pair if there are pairs, of any shape with one element a text. Its
+// outputs are label (BYTES) and score (FP32), of the input's shape, and
+// probabilities (FP32), [texts, labels]. An output that is asked for as a
+// classification of k classes is a BYTES tensor [texts, k] of
+// "score:index:label", best first, as Triton's extension has it.
+
+const inferVersion = "1"
+
+// The outputs, in the order in which they are returned when none are named.
+const (
+	outLabel         = "label"
+	outScore         = "score"
+	outProbabilities = "probabilities"
+)
+
+// inferRequest is an inference request as both carriers parse it.
+type inferRequest struct {
+	id      string
+	inputs  []runtime.Input
+	pairs   bool
+	shape   []int64 // of the input
+	outputs []inferOutput
+	options runtime.Options
+}
+
+// inferOutput is an output that is asked for.
+type inferOutput struct {
+	name    string
+	classes int  // of a classification; 0: the tensor itself
+	binary  bool // for REST
+}
+
+// inferTensor is an input as it is sent.
+type inferTensor struct {
+	name     string
+	datatype string
+	shape    []int64
+	elements []string // of the data
+}
+
+// take makes the request's inputs from its tensors.
+func (q *inferRequest) take(tensors []inferTensor, o *Options) *problem {
+	if len(tensors) == 0 {
+		return invalid("inputs", "must hold the tensor text")
+	}
+	text, pair := 0, -1
+	if len(tensors) > 1 { // a tensor by itself may have any name
+		text = -1
+		for i := range tensors {
+			switch name := tensors[i].name; {
+			case name == "text" && text < 0:
+				text = i
+			case name == "text_pair" && pair < 0:
+				pair = i
+			case name == "text" || name == "text_pair":
+				return invalid(inferAt(i).String(), "is named %s, as another is", name)
+			default:
+				return invalid(inferAt(i).String(), "is named %s; there are text and text_pair", quote(name))
+			}
+		}
+		if text < 0 {
+			return invalid("inputs", "must hold the tensor text")
+		}
+	}
+	for i := range tensors {
+		if p := tensors[i].check(inferAt(i), o); p != nil {
+			return p
+		}
+	}
+	q.shape = tensors[text].shape
+	q.inputs = make([]runtime.Input, len(tensors[text].elements))
+	for i, s := range tensors[text].elements {
+		q.inputs[i].Text = s
+	}
+	if pair < 0 {
+		return nil
+	}
+	if len(tensors[pair].elements) != len(q.inputs) {
+		return invalid(inferAt(pair).String(), "has %d elements, text has %d", len(tensors[pair].elements), len(q.inputs))
+	}
+	q.pairs = true
+	for i := range tensors[pair].elements {
+		q.inputs[i].Pair = &tensors[pair].elements[i]
+	}
+	return nil
+}
+
+func inferAt(i int) place { return place{list: "inputs", index: i} }
+
+// inputAt is what an error about the i-th text names: elements have no place of
+// their own in a tensor's data.
+func (q *inferRequest) inputAt(i int) place {
+	return place{list: "text", index: i}
+}
+
+func (t *inferTensor) check(at place, o *Options) *problem {
+	if t.datatype != "BYTES" {
+		return invalid(within(at, "datatype").String(), "is %s, must be BYTES", quote(t.datatype))
+	}
+	if len(t.elements) > o.MaxTexts {
+		return invalid(at.String(), "holds more than %d texts", o.MaxTexts)
+	}
+	size := int64(1)
+	for _, d := range t.shape {
+		if d < 0 || d > int64(o.MaxTexts) || size*d > int64(o.MaxTexts) {
+			return invalid(within(at, "shape").String(), "has a dimension below 0, or more than %d elements", o.MaxTexts)
+		}
+		size *= d
+	}
+	if len(t.shape) == 0 {
+		return invalid(within(at, "shape").String(), "must have a dimension")
+	}
+	if size != int64(len(t.elements)) {
+		return invalid(within(at, "shape").String(), "is of %d elements, the data are %d", size, len(t.elements))
+	}
+	if size == 0 {
+		return invalid(at.String(), "must hold at least one text")
+	}
+	for i, s := range t.elements {
+		switch {
+		case len(s) > o.MaxTextBytes:
+			return invalid(at.String(), "has %d bytes in element %d, at most %d are allowed", len(s), i, o.MaxTextBytes)
+		case !utf8.ValidString(s):
+			return invalid(at.String(), "is not valid UTF-8 in element %d", i)
+		}
+	}
+	return nil
+}
+
+// want adds an output to those that are returned.
+func (q *inferRequest) want(at place, out inferOutput) *problem {
+	switch out.name {
+	case outLabel, outScore, outProbabilities:
+	default:
+		return invalid(within(at, "name").String(), "is %s; there are %s, %s and %s", quote(out.name), outLabel, outScore, outProbabilities)
+	}
+	if slices.ContainsFunc(q.outputs, func(o inferOutput) bool { return o.name == out.name }) {
+		return invalid(within(at, "name").String(), "is %s again", quote(out.name))
+	}
+	if out.classes < 0 || out.classes > 0 && out.name != outProbabilities {
+		return invalid(at.String(), "asks for a classification: that is a number of classes from 1, of %s", outProbabilities)
+	}
+	q.outputs = append(q.outputs, out)
+	return nil
+}
+
+// inferAnswer is an output as it is returned: strings or numbers.
+type inferAnswer struct {
+	name     string
+	datatype string
+	shape    []int64
+	strings  []string
+	floats   []float32
+	binary   bool // as it was asked for
+}
+
+// answers makes the outputs of a result.
+func (q *inferRequest) answers(r *runtime.Result) []inferAnswer {
+	n := len(r.Scores)
+	out := make([]inferAnswer, 0, len(q.outputs))
+	var order []int32
+	for _, o := range q.outputs {
+		a := inferAnswer{name: o.name, datatype: "FP32", shape: q.shape, binary: o.binary}
+		switch {
+		case o.classes > 0:
+			k := min(o.classes, len(r.Labels))
+			a.datatype, a.shape = "BYTES", []int64{int64(n), int64(k)}
+			for _, row := range r.Scores {
+				order = rank(order, row, k)
+				for _, j := range order {
+					a.strings = append(a.strings, classification(row[j], int(j), r.Labels[j]))
+				}
+			}
+		case o.name == outProbabilities:
+			a.shape = []int64{int64(n), int64(len(r.Labels))}
+			for _, row := range r.Scores {
+				a.floats = append(a.floats, row...)
+			}
+		default:
+			for _, row := range r.Scores {
+				order = rank(order, row, 1)
+				if o.name == outScore {
+					a.floats = append(a.floats, row[order[0]])
+				} else {
+					a.strings = append(a.strings, r.Labels[order[0]])
+				}
+			}
+			if o.name == outLabel {
+				a.datatype = "BYTES"
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// classification writes one class of Triton's classification extension.
+func classification(score float32, index int, label string) string {
+	b := strconv.AppendFloat(nil, float64(score), 'f', 6, 32)
+	b = strconv.AppendInt(append(b, ':'), int64(index), 10)
+	return string(append(append(b, ':'), label...))
+}
+
+// takeBytes is what a binary tensor's error is for a client.
+func takeBytes(t *inferTensor, at place, data string, o *Options) *problem {
+	elements, err := readBytesTensor(data, o.MaxTexts)
+	if errors.Is(err, errTooManyElements) {
+		return invalid(at.String(), "holds more than %d texts", o.MaxTexts)
+	}
+	if err != nil {
+		return invalid(at.String(), "%s", err)
+	}
+	t.elements = elements
+	return nil
+}

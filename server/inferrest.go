@@ -1,0 +1,356 @@
+package server
+
+import (
+	"encoding/binary"
+	"math"
+	"net/http"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"kenserve/runtime"
+)
+
+// Inference over REST, with the binary tensor data extension: a request may be
+// its JSON, of as many bytes as Inference-Header-Content-Length says, and then
+// the data of the inputs that have a binary_data_size, in their order. The
+// answer is built likewise for the outputs that are asked for as binary_data.
+
+const headerLength = "Inference-Header-Content-Length"
+
+var (
+	inferMembers       = []string{"inputs", "id", "parameters", "outputs"}
+	inferParameters    = []string{"binary_data_output", "raw_scores", "truncate"}
+	inferInputMembers  = []string{"name", "shape", "datatype", "data", "parameters"}
+	inferInputSettings = []string{"binary_data_size"}
+	inferOutputMembers = []string{"name", "parameters"}
+	inferOutputSetting = []string{"binary_data", "classification"}
+)
+
+// inferParser reads a request's JSON.
+type inferParser struct {
+	bodyParser
+	request *inferRequest
+	binary  bool // outputs are binary if not said otherwise
+	tensors []inferTensor
+	sizes   []int // of the tensors' binary data; -1: none
+	outputs []requestedOutput
+}
+
+// requestedOutput is an output as it is asked for, before the default of the
+// request is known.
+type requestedOutput struct {
+	inferOutput
+	saysBinary bool
+}
+
+// maxTensors bounds the lists of inputs and outputs: nobody has as many.
+const maxTensors = 16
+
+// parseInfer parses a body. length is the header Inference-Header-Content-Length,
+// empty if it was not sent.
+func parseInfer(body, length string, o *Options) (*inferRequest, *problem) {
+	header, rest := body, ""
+	if length != "" {
+		n, err := strconv.Atoi(length)
+		if err != nil || n < 0 || n > len(body) {
+			return nil, malformed("the header %s is %s, the body has %d bytes", headerLength, quote(length), len(body))
+		}
+		header, rest = body[:n], body[n:]
+	}
+	p := inferParser{
+		bodyParser: newBodyParser(header, o),
+		request:    &inferRequest{options: runtime.Options{Truncate: true}},
+	}
+	p.parse()
+	if wrong := p.done(); wrong != nil {
+		return nil, wrong
+	}
+	q := p.request
+	for i, size := range p.sizes {
+		if size < 0 {
+			continue
+		}
+		at := inferAt(i)
+		if size > len(rest) {
+			return nil, invalid(at.String(), "has %d bytes of binary data, %d are left of the body", size, len(rest))
+		}
+		if wrong := takeBytes(&p.tensors[i], at, rest[:size], o); wrong != nil {
+			return nil, wrong
+		}
+		rest = rest[size:]
+	}
+	if rest != "" {
+		return nil, malformed("the body has %d bytes behind the last input", len(rest))
+	}
+	if wrong := q.take(p.tensors, o); wrong != nil {
+		return nil, wrong
+	}
+	for i, out := range p.outputs {
+		if !out.saysBinary {
+			out.binary = p.binary
+		}
+		if wrong := q.want(place{list: "outputs", index: i}, out.inferOutput); wrong != nil {
+			return nil, wrong
+		}
+	}
+	if len(q.outputs) == 0 {
+		for _, name := range []string{outLabel, outScore, outProbabilities} {
+			q.outputs = append(q.outputs, inferOutput{name: name, binary: p.binary})
+		}
+	}
+	return q, nil
+}
+
+func (p *inferParser) parse() {
+	q := p.request
+	p.object(named(""), inferMembers, 1, func(i int) {
+		at := named(inferMembers[i])
+		switch i {
+		case 0:
+			p.list(at, p.tensor)
+		case 1:
+			if !p.null() {
+				q.id = p.word(at)
+			}
+		case 2:
+			p.settings(at, inferParameters, func(i int) {
+				at := within(at, inferParameters[i])
+				switch i {
+				case 0:
+					p.binary = p.boolean(at, false)
+				case 1:
+					q.options.Raw = p.boolean(at, false)
+				case 2:
+					q.options.Truncate = p.boolean(at, true)
+				}
+			})
+		case 3:
+			if !p.null() {
+				p.list(at, p.output)
+			}
+		}
+	})
+}
+
+// list reads a short list.
+func (p *inferParser) list(at place, read func(at place)) {
+	if p.look() != '[' {
+		p.skip()
+		p.reject(at, "must be a list")
+		return
+	}
+	for i := range p.elements {
+		if i < maxTensors {
+			read(place{at.list, i, ""})
+			continue
+		}
+		p.skip()
+		p.reject(at, "holds more than %d tensors", maxTensors)
+	}
+}
+
+// settings reads an object of parameters, all of them optional.
+func (p *inferParser) settings(at place, names []string, read func(i int)) {
+	if !p.null() {
+		p.object(at, names, 0, read)
+	}
+}
+
+func (p *inferParser) tensor(at place) {
+	var t inferTensor
+	size, data := -1, false
+	p.object(at, inferInputMembers, 3, func(i int) {
+		member := within(at, inferInputMembers[i])
+		switch i {
+		case 0:
+			t.name = p.word(member)
+		case 1:
+			p.shape(member, &t)
+		case 2:
+			t.datatype = p.word(member)
+		case 3:
+			data = true
+			p.data(member, &t)
+		case 4:
+			p.settings(member, inferInputSettings, func(int) {
+				size = p.size(within(member, inferInputSettings[0]))
+			})
+		}
+	})
+	if data == (size >= 0) {
+		p.reject(at, "must have either data or the parameter binary_data_size")
+	}
+	p.tensors = append(p.tensors, t)
+	p.sizes = append(p.sizes, size)
+}
+
+// maxRank bounds the dimensions of a tensor.
+const maxRank = 8
+
+func (p *inferParser) shape(at place, t *inferTensor) {
+	if p.look() != '[' {
+		p.skip()
+		p.reject(at, "must be a list of whole numbers")
+		return
+	}
+	for i := range p.elements {
+		n := p.size(at)
+		if i < maxRank {
+			t.shape = append(t.shape, int64(n))
+		} else {
+			p.reject(at, "has more than %d dimensions", maxRank)
+		}
+	}
+}
+
+// size reads a whole number from 0.
+func (p *inferParser) size(at place) int {
+	if c := p.look(); c != '-' && (c < '0' || c > '9') {
+		p.skip()
+	} else if n, err := strconv.ParseInt(p.number(), 10, 32); err == nil && n >= 0 {
+		return int(n)
+	}
+	p.reject(at, "must be a whole number from 0 to %d", math.MaxInt32)
+	return 0
+}
+
+// data reads elements, in lists of lists or in one.
+func (p *inferParser) data(at place, t *inferTensor) {
+	switch p.look() {
+	case '[':
+		for range p.elements {
+			p.data(at, t)
+		}
+	case '"':
+		s := p.str()
+		if len(t.elements) <= p.options.MaxTexts {
+			t.elements = append(t.elements, s)
+		}
+	default:
+		p.skip()
+		p.reject(at, "must be a list of texts")
+	}
+}
+
+func (p *inferParser) output(at place) {
+	var out requestedOutput
+	p.object(at, inferOutputMembers, 1, func(i int) {
+		member := within(at, inferOutputMembers[i])
+		if i == 0 {
+			out.name = p.word(member)
+			return
+		}
+		p.settings(member, inferOutputSetting, func(i int) {
+			at := within(member, inferOutputSetting[i])
+			if i == 0 {
+				out.saysBinary = true
+				out.binary = p.boolean(at, false)
+			} else {
+				out.classes = p.size(at)
+			}
+		})
+	})
+	p.outputs = append(p.outputs, out)
+}
+
+// infer answers POST /v2/models/{task}[/versions/1]/infer.
+func (s *Server) infer(c *gin.Context, x *exchange) error {
+	if err := version(c); err != nil {
+		return err
+	}
+	mem := newScratch(&s.bodies)
+	defer mem.release()
+	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if wrong != nil {
+		return wrong
+	}
+	q, wrong := parseInfer(body, c.Request.Header.Get(headerLength), &s.options)
+	if wrong != nil {
+		return wrong
+	}
+	task := c.Param("task")
+	result, err := s.perform(c.Request.Context(), x, &call{task, named("task"), q.inputs, q.inputAt, q.options})
+	if err != nil {
+		return err
+	}
+	header, data := appendInferred(mem.out[:0], task, q, result)
+	mem.out = header
+	writeCost(c, x)
+	if len(data) == 0 {
+		writeJSON(c, http.StatusOK, header)
+		return nil
+	}
+	h := c.Writer.Header()
+	h[headerLength] = []string{strconv.Itoa(len(header))}
+	mem.out = append(header, data...)
+	write(c, http.StatusOK, octets, mem.out)
+	return nil
+}
+
+// appendInferred appends the JSON of an answer, and returns the binary data that
+// follow it.
+func appendInferred(b []byte, task string, q *inferRequest, r *runtime.Result) (header, data []byte) {
+	b = appendString(append(b, `{"model_name":`...), task)
+	b = append(b, `,"model_version":"`+inferVersion+`"`...)
+	if q.id != "" {
+		b = appendString(append(b, `,"id":`...), q.id)
+	}
+	b = append(b, `,"outputs":[`...)
+	for i, a := range q.answers(r) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(append(b, `{"name":`...), a.name)
+		b = appendString(append(b, `,"datatype":`...), a.datatype)
+		b = append(b, `,"shape":[`...)
+		for j, d := range a.shape {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendInt(b, d, 10)
+		}
+		if a.binary {
+			before := len(data)
+			data = a.appendRaw(data)
+			b = strconv.AppendInt(append(b, `],"parameters":{"binary_data_size":`...), int64(len(data)-before), 10)
+			b = append(b, "}}"...)
+			continue
+		}
+		b = append(b, `],"data":[`...)
+		for j, s := range a.strings {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = appendString(b, s)
+		}
+		for j, v := range a.floats {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = appendScore(b, v)
+		}
+		b = append(b, "]}"...)
+	}
+	return append(b, "]}"...), data
+}
+
+// appendRaw appends an output in binary form.
+func (a *inferAnswer) appendRaw(b []byte) []byte {
+	b = appendBytesTensor(b, a.strings)
+	for _, v := range a.floats {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
+}
+
+// version refuses every version of a task but the only one.
+func version(c *gin.Context) error {
+	if v := c.Param("version"); v != "" && v != inferVersion {
+		return &problem{
+			status: http.StatusNotFound, kind: kindNotFound,
+			message: "there is no version " + quote(v) + " of a task, the only one is " + inferVersion,
+		}
+	}
+	return nil
+}

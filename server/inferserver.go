@@ -1,0 +1,213 @@
+package server
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"kenserve/runtime"
+)
+
+// What the Open Inference Protocol tells of the server and of its tasks, over
+// REST, and its repository of models.
+
+// Loader is an [Engine] that brings tasks into memory and takes them out when
+// it is told to. Errors are as those of Classify.
+type Loader interface {
+	// Load returns when the task is in memory, or cannot be.
+	Load(ctx context.Context, task string) error
+	// Unload returns when the task's memory is free, or will be as soon as the
+	// requests under way are done. The task stays in the store.
+	Unload(ctx context.Context, task string) error
+}
+
+// inferName is what the protocol calls the server, and the platform of a task.
+const inferName = "kenserve"
+
+var inferExtensions = []string{"binary_tensor_data", "classification", "model_repository"}
+
+// inferDescription describes the server.
+type inferDescription struct {
+	Name       string   `json:"name"`
+	Version    string   `json:"version"`
+	Extensions []string `json:"extensions"`
+}
+
+func (s *Server) inferServer(c *gin.Context, _ *exchange) error {
+	return marshal(c, inferDescription{inferName, s.options.About.Version, inferExtensions})
+}
+
+func (s *Server) inferLive(c *gin.Context, _ *exchange) error {
+	return marshal(c, map[string]bool{"live": true})
+}
+
+// inferReady answers with 503 and {"ready": false} when it is not, which is no
+// error for a client.
+func (s *Server) inferReady(c *gin.Context, x *exchange) error {
+	if err := s.serviceable(); err != nil {
+		x.problem = problemOf(c.Request.Context(), err)
+		writeJSON(c, http.StatusServiceUnavailable, []byte(`{"ready":false}`+"\n"))
+		return nil
+	}
+	return marshal(c, map[string]bool{"ready": true})
+}
+
+// inferModel describes a task.
+type inferModel struct {
+	Name     string          `json:"name"`
+	Versions []string        `json:"versions"`
+	Platform string          `json:"platform"`
+	Inputs   []inferMetadata `json:"inputs"`
+	Outputs  []inferMetadata `json:"outputs"`
+}
+
+type inferMetadata struct {
+	Name     string  `json:"name"`
+	Datatype string  `json:"datatype"`
+	Shape    []int64 `json:"shape"` // -1: any size
+}
+
+// describe makes a task's metadata. The number of labels is -1 until the task
+// was loaded once.
+func (s *Server) describe(task string) (*inferModel, error) {
+	if err := s.known(task); err != nil {
+		return nil, err
+	}
+	labels := int64(-1)
+	if info, _ := s.engine.Task(task); info.Labels != nil {
+		labels = int64(len(info.Labels))
+	}
+	return &inferModel{
+		Name: task, Versions: []string{inferVersion}, Platform: inferName,
+		Inputs: []inferMetadata{{"text", "BYTES", []int64{-1}}},
+		Outputs: []inferMetadata{
+			{outLabel, "BYTES", []int64{-1}},
+			{outScore, "FP32", []int64{-1}},
+			{outProbabilities, "FP32", []int64{-1, labels}},
+		},
+	}, nil
+}
+
+func (s *Server) inferModel(c *gin.Context, _ *exchange) error {
+	if err := version(c); err != nil {
+		return err
+	}
+	m, err := s.describe(c.Param("task"))
+	if err != nil {
+		return err
+	}
+	return marshal(c, m)
+}
+
+// inferModelReady answers for a task that there is as for the server: a task
+// that is not in memory is loaded by the first request for it.
+func (s *Server) inferModelReady(c *gin.Context, _ *exchange) error {
+	if err := version(c); err != nil {
+		return err
+	}
+	task := c.Param("task")
+	if err := s.known(task); err != nil {
+		return err
+	}
+	if err := s.serviceable(); err != nil {
+		return err
+	}
+	return marshal(c, struct {
+		Name  string `json:"name"`
+		Ready bool   `json:"ready"`
+	}{task, true})
+}
+
+// indexEntry is a task in the repository's index.
+type indexEntry struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	State   string `json:"state"`
+	Reason  string `json:"reason"`
+}
+
+// index lists the tasks: READY those in memory, UNAVAILABLE the others, which
+// the first request loads.
+func (s *Server) index(loaded bool) []indexEntry {
+	out := []indexEntry{}
+	for _, info := range s.engine.Tasks() {
+		e := indexEntry{info.Name, inferVersion, "READY", ""}
+		if info.Residency == runtime.Cold {
+			if loaded {
+				continue
+			}
+			e.State, e.Reason = "UNAVAILABLE", "not in memory, loaded when asked for"
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// inferIndex answers POST /v2/repository/index. The body may be empty.
+func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
+	loaded := false
+	if err := s.readSmall(c, []string{"ready"}, func(p *bodyParser, at place) { loaded = p.boolean(at, false) }); err != nil {
+		return err
+	}
+	return marshal(c, s.index(loaded))
+}
+
+// readSmall reads a body that may be empty, and is an object if it is not.
+func (s *Server) readSmall(c *gin.Context, names []string, read func(p *bodyParser, at place)) error {
+	mem := newScratch(&s.bodies)
+	defer mem.release()
+	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if wrong != nil {
+		return wrong
+	}
+	if body == "" {
+		return nil
+	}
+	p := newBodyParser(body, &s.options)
+	p.object(named(""), names, 0, func(i int) { read(&p, named(names[i])) })
+	if wrong := p.done(); wrong != nil {
+		return wrong
+	}
+	return nil
+}
+
+// inferLoad answers POST /v2/repository/models/{task}/load. Models that the
+// request brings along, as Triton takes them, are not taken.
+func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
+	return s.inferMove(c, x, Loader.Load)
+}
+
+// inferUnload answers POST /v2/repository/models/{task}/unload.
+func (s *Server) inferUnload(c *gin.Context, x *exchange) error {
+	return s.inferMove(c, x, Loader.Unload)
+}
+
+func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Loader, context.Context, string) error) error {
+	if err := s.readSmall(c, nil, nil); err != nil {
+		return err
+	}
+	if err := s.move(c.Request.Context(), x, c.Param("task"), move); err != nil {
+		return err
+	}
+	writeJSON(c, http.StatusOK, []byte("{}\n"))
+	return nil
+}
+
+// move loads or unloads a task. Its error is a *problem.
+func (s *Server) move(ctx context.Context, x *exchange, task string, move func(Loader, context.Context, string) error) error {
+	if err := s.known(task); err != nil {
+		return err
+	}
+	loader, ok := s.engine.(Loader)
+	if !ok {
+		return &problem{status: http.StatusNotImplemented, kind: kindUnsupported, message: "this server loads tasks when they are asked for, and only then"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.options.RequestTimeout)
+	defer cancel()
+	x.task = task
+	if err := move(loader, ctx, task); err != nil {
+		return problemOf(ctx, taskProblem(err, task, named("task"), nil))
+	}
+	return nil
+}

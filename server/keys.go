@@ -1,0 +1,116 @@
+package server
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// keys are the secrets that open the server. They are kept as digests, which
+// are compared in constant time whatever the lengths of the keys.
+type keys struct {
+	use, admin [][sha256.Size]byte
+}
+
+// access is what a caller may do.
+type access int
+
+const (
+	accessNone  access = iota // the key is missing or wrong
+	accessUse                 // ask and look
+	accessAdmin               // change what is served
+)
+
+func newKeys(o *Options) keys {
+	digests := func(secrets []string) [][sha256.Size]byte {
+		var out [][sha256.Size]byte
+		for _, s := range secrets {
+			out = append(out, sha256.Sum256([]byte(s)))
+		}
+		return out
+	}
+	return keys{use: digests(o.APIKeys), admin: digests(o.AdminKeys)}
+}
+
+// of tells what a caller with these credentials may do. authorization is
+// "Bearer KEY"; plain is the key alone; either may be empty. Without API keys
+// everyone may use the server.
+func (k *keys) of(authorization, plain string) access {
+	key := plain
+	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		key = strings.TrimLeft(rest, " ")
+	}
+	digest := sha256.Sum256([]byte(key))
+	in := func(list [][sha256.Size]byte) bool {
+		found := 0
+		for i := range list {
+			found |= subtle.ConstantTimeCompare(list[i][:], digest[:])
+		}
+		return found == 1
+	}
+	use, admin := in(k.use), in(k.admin)
+	switch {
+	case admin:
+		return accessAdmin
+	case use, len(k.use) == 0:
+		return accessUse
+	}
+	return accessNone
+}
+
+// refuse says why a caller may not do what needs the wanted access, or nil.
+func (k *keys) refuse(have, want access) *problem {
+	switch {
+	case have >= want:
+		return nil
+	case want == accessAdmin && len(k.admin) == 0:
+		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "changes are off: the server has no admin key"}
+	case have == accessUse && len(k.use) > 0:
+		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "this needs the admin key"}
+	case want == accessAdmin:
+		return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "this needs the admin key, as Authorization: Bearer KEY"}
+	}
+	return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "a key is needed, as Authorization: Bearer KEY"}
+}
+
+// openRoutes need no key: probes are asked by those who have none.
+var openRoutes = map[string]bool{
+	routeHealth:     true,
+	routeReady:      true,
+	routeTEIHealth:  true,
+	routeLive:       true,
+	routeInferReady: true,
+}
+
+// authorize is the middleware that lets no one in without a key. A path that
+// is no route needs one too, so that it does not tell which paths are.
+func (s *Server) authorize(c *gin.Context) {
+	if len(s.keys.use) == 0 || openRoutes[c.FullPath()] {
+		return
+	}
+	if wrong := s.keys.refuse(s.access(c), accessUse); wrong != nil {
+		x := c.MustGet(exchangeKey).(*exchange)
+		x.problem = wrong
+		writeProblem(c, x)
+		c.Abort()
+	}
+}
+
+// access tells what a request's key allows.
+func (s *Server) access(c *gin.Context) access {
+	h := c.Request.Header
+	return s.keys.of(h.Get("Authorization"), h.Get("X-Api-Key"))
+}
+
+// admin lets a handler run only with the admin key.
+func (s *Server) admin(f func(c *gin.Context, x *exchange) error) func(c *gin.Context, x *exchange) error {
+	return func(c *gin.Context, x *exchange) error {
+		if wrong := s.keys.refuse(s.access(c), accessAdmin); wrong != nil {
+			return wrong
+		}
+		return f(c, x)
+	}
+}

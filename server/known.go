@@ -1,0 +1,48 @@
+package server
+
+import (
+	"context"
+
+	"kenserve/runtime"
+)
+
+// known fails unless there is a task of that name.
+func (s *Server) known(task string) error {
+	if validTaskName(task) {
+		if _, ok := s.engine.Task(task); ok {
+			return nil
+		}
+	}
+	return noTask("task", task)
+}
+
+// labels returns a task's labels. To learn them a task that was never used is
+// loaded: the engine is asked to classify nothing.
+func (s *Server) labels(ctx context.Context, x *exchange, task string) ([]string, error) {
+	if err := s.known(task); err != nil {
+		return nil, err
+	}
+	if info, ok := s.engine.Task(task); ok && info.Labels != nil {
+		return info.Labels, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.options.RequestTimeout)
+	defer cancel()
+	x.task = task
+	r, err := s.engine.Classify(ctx, task, nil, runtime.Options{})
+	if err != nil {
+		return nil, problemOf(ctx, taskProblem(err, task, named("task"), nil))
+	}
+	return r.Labels, nil
+}
+
+// serviceable is nil while requests can be answered. Why they cannot is for the
+// log alone, since it may name files.
+func (s *Server) serviceable() error {
+	if s.draining.Load() {
+		return unavailable(errShutdown, "the server is shutting down")
+	}
+	if err := s.engine.Ready(); err != nil {
+		return unavailable(err, "the engine is not ready")
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+package server
+
+import "strconv"
+
+// place is a part of a request, such as input[3].text_pair. It is made for
+// each text and written out only for an error.
+type place struct {
+	list   string
+	index  int    // whole: of list itself
+	member string // empty: of none
+}
+
+const whole = -1
+
+// named is the place of a member of the request itself.
+func named(name string) place { return place{list: name, index: whole} }
+
+func (p place) String() string {
+	s := p.list
+	if p.index != whole {
+		s += "[" + strconv.Itoa(p.index) + "]"
+	}
+	if p.member != "" {
+		if s != "" {
+			s += "."
+		}
+		s += p.member
+	}
+	return s
+}

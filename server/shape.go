@@ -1,0 +1,112 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"kenserve/runtime"
+)
+
+// An errorShape writes a problem as the clients of an API expect it.
+type errorShape func(p *problem) (status int, body []byte)
+
+// shapes are the errors of the compatible APIs, by the paths that are theirs.
+// A path that is no route belongs to one too.
+var shapes = []struct {
+	prefix string
+	shape  errorShape
+}{
+	{"/tei/", teiError},
+	{"/models/", plainError},
+	{"/vllm/", vllmError},
+	{"/v2", inferError},
+}
+
+func shapeOf(path string) errorShape {
+	for _, s := range shapes {
+		if rest, ok := strings.CutPrefix(path, s.prefix); ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(s.prefix, "/")) {
+			return s.shape
+		}
+	}
+	return nativeError
+}
+
+// nativeError is {"error": {"message", "type", "field"}}.
+func nativeError(p *problem) (int, []byte) {
+	b := appendString([]byte(`{"error":{"message":`), p.message)
+	b = appendString(append(b, `,"type":`...), string(p.kind))
+	b = appendOptional(append(b, `,"field":`...), p.field)
+	return p.status, append(b, "}}\n"...)
+}
+
+// plainError is {"error": message}.
+func plainError(p *problem) (int, []byte) {
+	b := appendString([]byte(`{"error":`), p.message)
+	return p.status, append(b, "}\n"...)
+}
+
+// inferError is a plain error of the Open Inference Protocol, which knows 400
+// for whatever is wrong with a request.
+func inferError(p *problem) (int, []byte) {
+	status, body := plainError(p)
+	if status == http.StatusUnprocessableEntity {
+		status = http.StatusBadRequest
+	}
+	return status, body
+}
+
+// teiError is Text Embeddings Inference's {"error", "error_type"}.
+func teiError(p *problem) (int, []byte) {
+	status, class := p.status, "Validation"
+	switch p.kind {
+	case kindEmpty:
+		status, class = http.StatusBadRequest, "Empty"
+	case kindTask, kindInternal:
+		status, class = http.StatusFailedDependency, "Backend"
+	case kindOverloaded:
+		class = "Overloaded"
+	case kindUnavailable:
+		class = "Unhealthy"
+	case kindValidation:
+		if _, ok := errors.AsType[*runtime.InputError](p.cause); ok {
+			class = "Tokenizer"
+		}
+	}
+	b := appendString([]byte(`{"error":`), p.message)
+	b = appendString(append(b, `,"error_type":`...), class)
+	return status, append(b, "}\n"...)
+}
+
+// vllmError is vLLM's {"error": {"message", "type", "param", "code"}}.
+func vllmError(p *problem) (int, []byte) {
+	status, class := p.status, "BadRequestError"
+	switch {
+	case status == http.StatusUnprocessableEntity:
+		status = http.StatusBadRequest
+	case status == http.StatusNotFound:
+		class = "NotFoundError"
+	case status == http.StatusUnauthorized:
+		class = "AuthenticationError"
+	case status == http.StatusForbidden:
+		class = "PermissionDeniedError"
+	case status == http.StatusTooManyRequests:
+		class = "RateLimitError"
+	case status >= http.StatusInternalServerError, status == http.StatusFailedDependency:
+		class = "InternalServerError"
+	}
+	b := appendString([]byte(`{"error":{"message":`), p.message)
+	b = appendString(append(b, `,"type":`...), class)
+	b = appendOptional(append(b, `,"param":`...), p.field)
+	b = strconv.AppendInt(append(b, `,"code":`...), int64(status), 10)
+	return status, append(b, "}}\n"...)
+}
+
+// appendOptional appends a string, or null for none.
+func appendOptional(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "null"...)
+	}
+	return appendString(b, s)
+}

@@ -1,0 +1,250 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"kenserve/runtime"
+)
+
+// The API of Text Embeddings Inference, for a task as its only model.
+
+// teiRequest is a parsed request for POST /tei/{task}/predict.
+type teiRequest struct {
+	inputs  []runtime.Input
+	batch   bool // inputs was a list of lists
+	options runtime.Options
+}
+
+var (
+	teiMembers    = []string{"inputs", "truncate", "truncation_direction", "raw_scores"}
+	teiDirections = []string{"Right", "right", "Left", "left"}
+)
+
+// parseTEI parses a body. inputs is a string, ["a"] or ["a", "b"], which is one
+// text or one pair, or a list of such lists, which is a batch.
+func parseTEI(body string, o *Options) (*teiRequest, *problem) {
+	p := newBodyParser(body, o)
+	q := new(teiRequest)
+	p.object(named(""), teiMembers, 1, func(i int) {
+		at := named(teiMembers[i])
+		switch i {
+		case 0:
+			p.teiInputs(q)
+		case 1:
+			q.options.Truncate = p.boolean(at, false)
+		case 2:
+			q.options.TruncateLeft = p.oneOf(at, teiDirections) >= 2
+		case 3:
+			q.options.Raw = p.boolean(at, false)
+		}
+	})
+	if wrong := p.done(); wrong != nil {
+		return nil, wrong
+	}
+	for i, in := range q.inputs {
+		if in.Text == "" && (in.Pair == nil || *in.Pair == "") {
+			wrong := malformed("%s cannot be empty", q.inputAt(i))
+			wrong.kind, wrong.field = kindEmpty, q.inputAt(i).String()
+			return nil, wrong
+		}
+	}
+	if len(q.inputs) == 0 {
+		wrong := malformed("inputs cannot be empty")
+		wrong.kind, wrong.field = kindEmpty, "inputs"
+		return nil, wrong
+	}
+	return q, nil
+}
+
+func (q *teiRequest) inputAt(i int) place {
+	if !q.batch {
+		i = whole
+	}
+	return place{list: "inputs", index: i}
+}
+
+func (p *bodyParser) teiInputs(q *teiRequest) {
+	const otherwise = "must be a text, a pair of texts, or a list of lists of one or two texts"
+	at := named("inputs")
+	switch p.look() {
+	case '"':
+		q.inputs = []runtime.Input{{Text: p.text(at)}}
+		return
+	case '[':
+	default:
+		p.skip()
+		p.reject(at, otherwise)
+		return
+	}
+	var texts []string // of a pair that is not in a batch
+	n := 0
+	for i := range p.elements {
+		n++
+		if i == 0 {
+			q.batch = p.look() == '['
+		}
+		switch {
+		case q.batch && i < p.options.MaxTexts:
+			q.inputs = append(q.inputs, p.teiPair(q.inputAt(i)))
+		case !q.batch && i < 2:
+			texts = append(texts, p.text(place{"inputs", i, ""}))
+		default:
+			p.skip()
+		}
+	}
+	switch {
+	case q.batch && n > p.options.MaxTexts:
+		p.reject(at, "holds %d texts, at most %d are allowed", n, p.options.MaxTexts)
+	case !q.batch && n > 2:
+		p.reject(at, "holds %d texts: one or two are one input, several inputs are a list of lists", n)
+	case !q.batch && n > 0:
+		q.inputs = []runtime.Input{pairOf(texts)}
+	}
+}
+
+// teiPair reads an element of a batch: ["a"] or ["a", "b"].
+func (p *bodyParser) teiPair(at place) runtime.Input {
+	if p.look() != '[' {
+		p.skip()
+		p.reject(at, "must be a list of one or two texts, as the first is")
+		return runtime.Input{}
+	}
+	var texts []string
+	n := 0
+	for range p.elements {
+		if n++; n <= 2 {
+			texts = append(texts, p.text(at))
+		} else {
+			p.skip()
+		}
+	}
+	if n < 1 || n > 2 {
+		p.reject(at, "holds %d texts, must hold one or two", n)
+		return runtime.Input{}
+	}
+	return pairOf(texts)
+}
+
+// pairOf makes an input of one or two texts.
+func pairOf(texts []string) runtime.Input {
+	in := runtime.Input{Text: texts[0]}
+	if len(texts) > 1 {
+		in.Pair = &texts[1]
+	}
+	return in
+}
+
+// teiPredict answers POST /tei/{task}/predict: a list of scores for one input,
+// a list of lists for a batch.
+func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
+	mem := newScratch(&s.bodies)
+	defer mem.release()
+	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if wrong != nil {
+		return wrong
+	}
+	q, wrong := parseTEI(body, &s.options)
+	if wrong != nil {
+		return wrong
+	}
+	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), named("task"), q.inputs, q.inputAt, q.options})
+	if err != nil {
+		return err
+	}
+	b := mem.out[:0]
+	if q.batch {
+		b = append(b, '[')
+	}
+	for i := range q.inputs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		mem.order = rank(mem.order, result.Scores[i], 0)
+		b = append(b, '[')
+		for n, j := range mem.order {
+			if n > 0 {
+				b = append(b, ',')
+			}
+			b = appendScore(append(b, `{"score":`...), result.Scores[i][j])
+			b = appendString(append(b, `,"label":`...), result.Labels[j])
+			b = append(b, '}')
+		}
+		b = append(b, ']')
+	}
+	if q.batch {
+		b = append(b, ']')
+	}
+	mem.out = append(b, '\n')
+	writeCost(c, x)
+	writeJSON(c, http.StatusOK, mem.out)
+	return nil
+}
+
+// teiModel is what GET /tei/{task}/info tells. Clients check which of the
+// members of model_type there is.
+type teiModel struct {
+	ModelID               string  `json:"model_id"`
+	ModelSHA              *string `json:"model_sha"`
+	ModelDType            string  `json:"model_dtype"`
+	ModelType             teiType `json:"model_type"`
+	MaxConcurrentRequests int     `json:"max_concurrent_requests"`
+	MaxInputLength        int     `json:"max_input_length"`
+	MaxBatchTokens        int     `json:"max_batch_tokens"`
+	MaxBatchRequests      *int    `json:"max_batch_requests"`
+	MaxClientBatchSize    int     `json:"max_client_batch_size"`
+	AutoTruncate          bool    `json:"auto_truncate"`
+	TokenizationWorkers   int     `json:"tokenization_workers"`
+	Version               string  `json:"version"`
+	SHA                   *string `json:"sha"`
+	DockerLabel           *string `json:"docker_label"`
+}
+
+type teiType struct {
+	Classifier teiClassifier `json:"classifier"`
+}
+
+type teiClassifier struct {
+	ID2Label map[int]string `json:"id2label"`
+	Label2ID map[string]int `json:"label2id"`
+}
+
+// teiInfo answers GET /tei/{task}/info. The labels are the task's, so a task
+// that was never used is loaded.
+func (s *Server) teiInfo(c *gin.Context, x *exchange) error {
+	task := c.Param("task")
+	labels, err := s.labels(c.Request.Context(), x, task)
+	if err != nil {
+		return err
+	}
+	about := s.options.About
+	info := teiModel{
+		ModelID: task, ModelDType: "float32",
+		ModelType:             teiType{teiClassifier{ID2Label: map[int]string{}, Label2ID: map[string]int{}}},
+		MaxConcurrentRequests: about.MaxWaiting,
+		MaxInputLength:        about.MaxTokens,
+		MaxBatchTokens:        about.BatchTokens,
+		MaxClientBatchSize:    s.options.MaxTexts,
+		TokenizationWorkers:   about.Workers,
+		Version:               about.Version,
+	}
+	for i, label := range labels {
+		info.ModelType.Classifier.ID2Label[i] = label
+		info.ModelType.Classifier.Label2ID[label] = i
+	}
+	return marshal(c, info)
+}
+
+// teiHealth answers GET /tei/{task}/health: as readiness, for a task that there
+// is. It loads nothing.
+func (s *Server) teiHealth(c *gin.Context, _ *exchange) error {
+	if err := s.serviceable(); err != nil {
+		return err
+	}
+	if err := s.known(c.Param("task")); err != nil {
+		return err
+	}
+	c.Status(http.StatusOK)
+	return nil
+}
