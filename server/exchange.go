@@ -115,6 +115,12 @@ func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
 		slog.String("remote", c.Request.RemoteAddr),
 		slog.Duration("took", elapsed),
 	)
+	s.options.Logger.LogAttrs(ctx, level, "request", append(attrs, x.attrs()...)...)
+}
+
+// attrs are what a log's line says of a request whatever its protocol.
+func (x *exchange) attrs() []slog.Attr {
+	var attrs []slog.Attr
 	if x.task != "" {
 		attrs = append(attrs,
 			slog.String("task", x.task),
@@ -132,7 +138,7 @@ func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
 			attrs = append(attrs, slog.Any("cause", p.cause))
 		}
 	}
-	s.options.Logger.LogAttrs(ctx, level, "request", attrs...)
+	return attrs
 }
 
 // clip shortens what came from outside for the log.

@@ -256,7 +256,8 @@ func (p *inferParser) output(at place) {
 
 // infer answers POST /v2/models/{task}[/versions/1]/infer.
 func (s *Server) infer(c *gin.Context, x *exchange) error {
-	if err := version(c); err != nil {
+	task := c.Param("task")
+	if err := s.model(task, c.Param("version")); err != nil {
 		return err
 	}
 	mem := newScratch(&s.bodies)
@@ -269,7 +270,6 @@ func (s *Server) infer(c *gin.Context, x *exchange) error {
 	if wrong != nil {
 		return wrong
 	}
-	task := c.Param("task")
 	result, err := s.perform(c.Request.Context(), x, &call{task, named("task"), q.inputs, q.inputAt, q.options})
 	if err != nil {
 		return err
@@ -342,15 +342,4 @@ func (a *inferAnswer) appendRaw(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 	}
 	return b
-}
-
-// version refuses every version of a task but the only one.
-func version(c *gin.Context) error {
-	if v := c.Param("version"); v != "" && v != inferVersion {
-		return &problem{
-			status: http.StatusNotFound, kind: kindNotFound,
-			message: "there is no version " + quote(v) + " of a task, the only one is " + inferVersion,
-		}
-	}
-	return nil
 }

@@ -68,12 +68,23 @@ type inferMetadata struct {
 	Shape    []int64 `json:"shape"` // -1: any size
 }
 
+// model fails unless there is a task of that name and version, empty for any.
+func (s *Server) model(task, version string) error {
+	if err := s.known(task); err != nil {
+		return err
+	}
+	if version != "" && version != inferVersion {
+		return &problem{
+			status: http.StatusNotFound, kind: kindNotFound,
+			message: "there is no version " + quote(version) + " of a task, the only one is " + inferVersion,
+		}
+	}
+	return nil
+}
+
 // describe makes a task's metadata. The number of labels is -1 until the task
 // was loaded once.
-func (s *Server) describe(task string) (*inferModel, error) {
-	if err := s.known(task); err != nil {
-		return nil, err
-	}
+func (s *Server) describe(task string) *inferModel {
 	labels := int64(-1)
 	if info, _ := s.engine.Task(task); info.Labels != nil {
 		labels = int64(len(info.Labels))
@@ -86,28 +97,21 @@ func (s *Server) describe(task string) (*inferModel, error) {
 			{outScore, "FP32", []int64{-1}},
 			{outProbabilities, "FP32", []int64{-1, labels}},
 		},
-	}, nil
+	}
 }
 
 func (s *Server) inferModel(c *gin.Context, _ *exchange) error {
-	if err := version(c); err != nil {
+	if err := s.model(c.Param("task"), c.Param("version")); err != nil {
 		return err
 	}
-	m, err := s.describe(c.Param("task"))
-	if err != nil {
-		return err
-	}
-	return marshal(c, m)
+	return marshal(c, s.describe(c.Param("task")))
 }
 
 // inferModelReady answers for a task that there is as for the server: a task
 // that is not in memory is loaded by the first request for it.
 func (s *Server) inferModelReady(c *gin.Context, _ *exchange) error {
-	if err := version(c); err != nil {
-		return err
-	}
 	task := c.Param("task")
-	if err := s.known(task); err != nil {
+	if err := s.model(task, c.Param("version")); err != nil {
 		return err
 	}
 	if err := s.serviceable(); err != nil {
@@ -172,21 +176,48 @@ func (s *Server) readSmall(c *gin.Context, names []string, read func(p *bodyPars
 	return nil
 }
 
-// inferLoad answers POST /v2/repository/models/{task}/load. Models that the
-// request brings along, as Triton takes them, are not taken.
+// inferLoad answers POST /v2/repository/models/{task}/load.
 func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
+	parameters := 0
+	err := s.readSmall(c, []string{"parameters"}, func(p *bodyParser, at place) {
+		if p.null() {
+			return
+		}
+		if p.look() != '{' {
+			p.skip()
+			p.reject(at, "must be a JSON object")
+			return
+		}
+		for range p.fields {
+			p.skip()
+			parameters++
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if parameters > 0 {
+		return noLoadParameters()
+	}
 	return s.inferMove(c, x, Loader.Load)
 }
 
-// inferUnload answers POST /v2/repository/models/{task}/unload.
+// noLoadParameters: Triton takes configurations and files of models with a
+// request to load one. To ignore them would be to load another model.
+func noLoadParameters() *problem {
+	return invalid("parameters", "must be empty: a task is loaded from the store, as it is")
+}
+
+// inferUnload answers POST /v2/repository/models/{task}/unload. Its parameters
+// are about models that depend on others, which tasks do not.
 func (s *Server) inferUnload(c *gin.Context, x *exchange) error {
+	if err := s.readSmall(c, nil, nil); err != nil {
+		return err
+	}
 	return s.inferMove(c, x, Loader.Unload)
 }
 
 func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Loader, context.Context, string) error) error {
-	if err := s.readSmall(c, nil, nil); err != nil {
-		return err
-	}
 	if err := s.move(c.Request.Context(), x, c.Param("task"), move); err != nil {
 		return err
 	}

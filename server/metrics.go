@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc/codes"
 
 	"kenserve/runtime"
 )
@@ -30,6 +31,8 @@ type metrics struct {
 	inFlight  prometheus.Gauge
 	http      *prometheus.CounterVec   // route, code
 	duration  *prometheus.HistogramVec // route
+	calls     *prometheus.CounterVec   // method, code
+	callTime  *prometheus.HistogramVec // method
 	requests  *prometheus.CounterVec   // task
 	texts     *prometheus.CounterVec   // task
 	tokens    *prometheus.CounterVec   // task
@@ -66,6 +69,8 @@ func newMetrics(engine Engine, most int) *metrics {
 		inFlight:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "kenserve_http_requests_in_flight", Help: "HTTP requests being answered."}),
 		http:      counter("kenserve_http_requests_total", "HTTP requests answered, by route and status code.", "route", "code"),
 		duration:  prometheus.NewHistogramVec(histogram("kenserve_http_request_duration_seconds", "Time from a request's header to its answer, by route."), []string{"route"}),
+		calls:     counter("kenserve_grpc_calls_total", "gRPC calls answered, by method and status code.", "method", "code"),
+		callTime:  prometheus.NewHistogramVec(histogram("kenserve_grpc_call_duration_seconds", "Time from a gRPC call's message to its answer, by method."), []string{"method"}),
 		requests:  counter("kenserve_requests_total", "Classifications answered, by task; a request for several tasks counts for each.", "task"),
 		texts:     counter("kenserve_texts_total", "Texts classified, by task.", "task"),
 		tokens:    counter("kenserve_tokens_total", "Tokens computed for answers, special ones included, by task.", "task"),
@@ -77,7 +82,7 @@ func newMetrics(engine Engine, most int) *metrics {
 	}
 	m.other = m.counters(taskOther)
 	m.registry.MustRegister(
-		m.inFlight, m.http, m.duration, m.requests, m.texts, m.tokens, m.errors, m.queue, m.inference,
+		m.inFlight, m.http, m.duration, m.calls, m.callTime, m.requests, m.texts, m.tokens, m.errors, m.queue, m.inference,
 		engineCollector{engine},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -100,6 +105,12 @@ func (m *metrics) answered(route string, status int, elapsed time.Duration) {
 	}
 	m.http.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(route).Observe(elapsed.Seconds())
+}
+
+// called counts a gRPC call. Only methods that there are get here.
+func (m *metrics) called(method string, code codes.Code, elapsed time.Duration) {
+	m.calls.WithLabelValues(method, code.String()).Inc()
+	m.callTime.WithLabelValues(method).Observe(elapsed.Seconds())
 }
 
 // classified counts what was computed for a task.

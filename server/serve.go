@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // lastWords is how long requests have to answer 503 once the drain deadline
@@ -44,7 +46,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		accepting = srv.Serve(ln)
+		limited := netutil.LimitListener(ln, s.options.MaxConnections)
+		if s.options.TLS != nil {
+			srv.TLSConfig = s.options.TLS.Clone()
+			accepting = srv.ServeTLS(limited, "", "")
+		} else {
+			accepting = srv.Serve(limited)
+		}
 	}()
 	select {
 	case <-stopped: // ln failed

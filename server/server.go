@@ -23,15 +23,17 @@ const (
 
 // Server answers HTTP requests with an engine. Make one with [New].
 type Server struct {
-	engine   Engine
-	options  Options // with defaults filled in
-	metrics  *metrics
-	keys     keys
-	bodies   budget // of request bodies in memory
-	router   *gin.Engine
-	serving  atomic.Bool // Serve was called
-	draining atomic.Bool // shutdown began, readiness is off
-	now      func() time.Time
+	engine  Engine
+	options Options // with defaults filled in
+	metrics *metrics
+	keys    keys
+	bodies  budget // of request bodies in memory
+	router  *gin.Engine
+	serving atomic.Bool // Serve was called
+
+	servingGRPC atomic.Bool // ServeGRPC was called
+	draining    atomic.Bool // shutdown began, readiness is off
+	now         func() time.Time
 }
 
 // releaseMode keeps gin from printing its routes. The mode is the process's.

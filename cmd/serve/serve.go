@@ -7,7 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	goruntime "runtime"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"kenserve/delta"
 	"kenserve/runtime"
@@ -18,6 +23,7 @@ type serveCmd struct {
 	Config configFile `default:"config.yaml" placeholder:"FILE" help:"Configuration; its keys are these flags' names. A flag or an environment variable takes precedence."`
 
 	Listen      string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on (default ${default})."`
+	GRPCListen  string        `name:"grpc-listen" placeholder:"ADDR" help:"Address to listen on for the Open Inference Protocol over gRPC (default: none)."`
 	Base        string        `placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Store       string        `placeholder:"DIR" help:"Folder with the tasks' delta files."`
 	Memory      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Memory for loaded tasks beside the base (default ${default})."`
@@ -28,10 +34,18 @@ type serveCmd struct {
 	RetryAfter  time.Duration `default:"5s" placeholder:"TIME" help:"How long a task that cannot be loaded is not tried again (default ${default})."`
 
 	MaxBody        byteSize      `default:"4MiB" placeholder:"BYTES" help:"Body of a request (default ${default})."`
+	MaxBodyMemory  byteSize      `default:"256MiB" placeholder:"BYTES" help:"Bodies of all requests at a time (default ${default})."`
+	MaxConnections int           `default:"4096" placeholder:"N" help:"Connections at a time, of each listener (default ${default})."`
 	MaxTexts       int           `default:"1024" placeholder:"N" help:"Texts of a request (default ${default})."`
 	MaxText        byteSize      `default:"128KiB" placeholder:"BYTES" help:"One text (default ${default})."`
 	RequestTimeout time.Duration `default:"60s" placeholder:"TIME" help:"Waiting and computing of a request (default ${default})."`
 	DrainTimeout   time.Duration `default:"30s" placeholder:"TIME" help:"How long requests under way may take after a signal to stop (default ${default})."`
+
+	APIKey       string  `name:"api-key" placeholder:"KEY" help:"Key that every request but a probe must bring. A command line is no secret: better in the environment, or in --api-key-file."`
+	APIKeyFile   keyFile `name:"api-key-file" placeholder:"FILE" help:"File with such keys, one a line."`
+	AdminKeyFile keyFile `placeholder:"FILE" help:"File with the keys for changing what is served, one a line; without any, that is off."`
+	TLSCert      string  `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM, for TLS on all listeners. Replaced files are taken up."`
+	TLSKey       string  `name:"tls-key" placeholder:"FILE" help:"Its key in PEM."`
 
 	LogFormat string     `default:"text" enum:"text,json" help:"Format of the log: ${enum}."`
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe level to log: debug, info, warn or error."`
@@ -42,6 +56,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 		return usageError{errors.New("serve: --base and --store are needed, as flags or in a configuration file")}
 	}
 	log := newLog(s.err, c.LogFormat, c.LogLevel)
+	options, err := c.limits(log)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	e, err := runtime.Open(ctx, runtime.Config{
 		BaseDir: c.Base, Store: delta.Folder(c.Store), Budget: int64(c.Memory), Workers: c.Workers,
@@ -51,7 +69,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	h, err := server.New(e, c.limits(log))
+	options.About = c.about(e)
+	h, err := server.New(e, options)
 	if err != nil {
 		return err
 	}
@@ -59,20 +78,93 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
-	log.Info("serving", "address", "http://"+listener.Addr().String(), "base", e.Base().Name, "base_bytes", e.Base().Bytes(), "tasks", len(e.Tasks()), "took", time.Since(start))
-	return h.Serve(ctx, listener)
+	scheme := "http://"
+	if options.TLS != nil {
+		scheme = "https://"
+	}
+	attrs := []any{"address", scheme + listener.Addr().String(), "base", e.Base().Name, "base_bytes", e.Base().Bytes(), "tasks", len(e.Tasks()), "took", time.Since(start)}
+	if c.GRPCListen == "" {
+		log.Info("serving", attrs...)
+		return h.Serve(ctx, listener)
+	}
+	calls, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.GRPCListen)
+	if err != nil {
+		return errors.Join(fmt.Errorf("serve: %w", err), listener.Close())
+	}
+	log.Info("serving", append(attrs, "grpc", calls.Addr().String())...)
+	// One that fails takes the other along.
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return h.Serve(ctx, listener) })
+	g.Go(func() error { return h.ServeGRPC(ctx, calls) })
+	return g.Wait()
 }
 
 // limits are the server's options; those that are not flags have its defaults.
-func (c *serveCmd) limits(log *slog.Logger) server.Options {
-	return server.Options{
+func (c *serveCmd) limits(log *slog.Logger) (server.Options, error) {
+	o := server.Options{
 		Logger:         log,
 		MaxBodyBytes:   int(c.MaxBody),
+		MaxBodyMemory:  int(c.MaxBodyMemory),
+		MaxConnections: c.MaxConnections,
 		MaxTexts:       c.MaxTexts,
 		MaxTextBytes:   int(c.MaxText),
 		RequestTimeout: c.RequestTimeout,
 		DrainTimeout:   c.DrainTimeout,
 	}
+	var err error
+	if o.APIKeys, err = c.APIKeyFile.keys(); err != nil {
+		return o, err
+	}
+	if c.APIKey != "" {
+		o.APIKeys = append(o.APIKeys, c.APIKey)
+	}
+	if o.AdminKeys, err = c.AdminKeyFile.keys(); err != nil {
+		return o, err
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return o, usageError{errors.New("serve: --tls-cert and --tls-key belong together")}
+	}
+	if c.TLSCert != "" {
+		o.TLS, err = server.LoadTLS(c.TLSCert, c.TLSKey)
+	}
+	return o, err
+}
+
+// about is what the server tells of the engine.
+func (c *serveCmd) about(e *runtime.Engine) server.About {
+	tokens := e.Base().Arch.MaxTokens()
+	if c.MaxTokens > 0 {
+		tokens = min(tokens, c.MaxTokens)
+	}
+	workers := c.Workers
+	if workers == 0 {
+		workers = goruntime.GOMAXPROCS(0)
+	}
+	return server.About{Version: version(), MaxTokens: tokens, BatchTokens: c.BatchTokens, MaxWaiting: c.MaxWaiting, Workers: workers}
+}
+
+// keyFile names a file with a key a line. Blank lines, and those that begin
+// with #, are none.
+type keyFile string
+
+func (f keyFile) keys() ([]string, error) {
+	if f == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(string(f))
+	if err != nil {
+		return nil, fmt.Errorf("serve: keys: %w", err)
+	}
+	var keys []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			keys = append(keys, line)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("serve: keys: %s has none", f)
+	}
+	return keys, nil
 }
 
 func newLog(out io.Writer, format string, level slog.Level) *slog.Logger {
