@@ -195,8 +195,12 @@ func (m *Masked) PatchRows(first int, dst []float32) {
 	}
 }
 
-// Keeps calls f for every kept position, tile by tile.
+// Keeps calls f for every kept position, tile by tile. It needs the columns
+// that [Delta.Check] settles, and calls f for nothing before.
 func (m *Masked) Keeps(f func(row, column int)) {
+	if m.Columns == 0 {
+		return
+	}
 	for t := range m.tileCount() {
 		first := m.tile(t) * m.Height
 		m.each(t, func(_, r, c int) { f(first+r, c) })

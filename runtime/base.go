@@ -105,14 +105,29 @@ func (b *Base) load() error {
 }
 
 // find returns the checkpoint's tensor for a parameter: under its own name or
-// after the architecture's prefix, which a base saved from a task has.
+// after the architecture's prefix, which a base saved from a task has, and in
+// both under the name that layer norms had in older checkpoints.
 func (b *Base) find(parameter string) (string, *safetensors.Tensor) {
-	for _, name := range []string{parameter, b.Arch.Prefix() + parameter} {
-		if t, ok := b.Checkpoint.Tensor(name); ok {
-			return name, t
+	for _, name := range []string{parameter, legacyName(parameter)} {
+		for _, name := range []string{name, b.Arch.Prefix() + name} {
+			if t, ok := b.Checkpoint.Tensor(name); ok {
+				return name, t
+			}
 		}
 	}
 	return "", nil
+}
+
+// legacyName returns what a layer norm's parameter is called in checkpoints
+// converted from TensorFlow, such as the first BERTs.
+func legacyName(parameter string) string {
+	if rest, ok := strings.CutSuffix(parameter, "LayerNorm.weight"); ok {
+		return rest + "LayerNorm.gamma"
+	}
+	if rest, ok := strings.CutSuffix(parameter, "LayerNorm.bias"); ok {
+		return rest + "LayerNorm.beta"
+	}
+	return parameter
 }
 
 // Bytes returns the memory that the base holds, its mapped tables included.

@@ -19,14 +19,14 @@ import (
 type configFile string
 
 // paths are the keys whose relative values count from the file's folder.
-var paths = []string{"base", "store"}
+var paths = []string{"base", "store", "api-key-file", "admin-key-file", "tls-cert", "tls-key"}
 
 // BeforeResolve is kong's hook: it reads the file and lets it answer for flags
 // that neither the command line nor the environment sets. A default file that
 // does not exist is none.
 func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
-	if trace.Flag == nil {
-		return nil
+	if trace.Flag == nil || ctx.Selected() == nil || !slices.Contains(ctx.Selected().Flags, trace.Flag) {
+		return nil // kong asks default flags of commands that were not given, too
 	}
 	path := string(ctx.FlagValue(trace.Flag).(configFile))
 	text, err := os.ReadFile(path)

@@ -6,10 +6,12 @@ import (
 	"text/tabwriter"
 
 	"kenserve/delta"
+	"kenserve/safetensors"
 )
 
 type inspectCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
+	Base string `placeholder:"DIR" help:"Hugging Face folder of the base; with it, the rows that keep a value are counted."`
 	JSON bool   `name:"json" help:"Print JSON."`
 }
 
@@ -37,8 +39,8 @@ type inspection struct {
 
 type inspectionTensor struct {
 	Name  string `json:"name"`
-	Form  string `json:"form"` // masked or dense
-	Rows  int    `json:"rows"` // of a masked tensor, those with a kept value
+	Form  string `json:"form"`           // masked or dense
+	Rows  int    `json:"rows,omitempty"` // of a masked tensor, those with a kept value, if the base is known
 	Kept  int    `json:"kept"`
 	Bytes int64  `json:"bytes"`
 }
@@ -49,6 +51,16 @@ func (c *inspectCmd) Run(s streams) error {
 		return err
 	}
 	defer d.Close()
+	if c.Base != "" {
+		base, err := safetensors.OpenCheckpoint(c.Base)
+		if err != nil {
+			return fmt.Errorf("inspect: open base: %w", err)
+		}
+		defer base.Close()
+		if err := d.Check(base, delta.Fingerprint(base)); err != nil {
+			return err
+		}
+	}
 	i := inspection{
 		File: c.File, Bytes: d.Size, SHA256: d.SHA256, BaseName: d.BaseName, BaseSHA256: d.BaseSHA256,
 		Architecture: d.Architecture, ProblemType: d.ProblemType, Labels: d.Labels,
@@ -63,9 +75,11 @@ func (c *inspectCmd) Run(s streams) error {
 			out.Kept = t.Dense.Len()
 		} else {
 			out.Kept = t.Masked.Kept()
-			rows := map[int]bool{}
-			t.Masked.Keeps(func(row, _ int) { rows[row] = true })
-			out.Rows = len(rows)
+			if c.Base != "" {
+				rows := map[int]bool{}
+				t.Masked.Keeps(func(row, _ int) { rows[row] = true })
+				out.Rows = len(rows)
+			}
 		}
 		i.Tensors = append(i.Tensors, out)
 	}
@@ -91,11 +105,11 @@ func (i *inspection) print(s streams) error {
 	line("architecture", i.Architecture)
 	line("task", i.ProblemType)
 	line("labels", shorten(i.Labels))
-	kept := fmt.Sprintf("%g of each row", i.Keep)
+	share := fmt.Sprintf("%g of each row", i.Keep)
 	if i.K > 0 {
-		kept = fmt.Sprintf("%d of each row", i.K)
+		share = fmt.Sprintf("%d of each row", i.K)
 	}
-	line("selection", fmt.Sprintf("%s, %s, scope %s", i.Selection, kept, i.Scope))
+	line("selection", fmt.Sprintf("%s, %s, scope %s", i.Selection, share, i.Scope))
 	line("coding", i.Coding)
 	line("made by", i.Producer)
 	line("from", i.SourceName+" "+i.SourceSHA256)
@@ -106,13 +120,17 @@ func (i *inspection) print(s streams) error {
 	fmt.Fprintln(s.out)
 	w = tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "rows\tkept\tsize\tform\t tensor\n")
-	kept64, bytes := 0, int64(0)
+	kept, bytes := 0, int64(0)
 	for _, t := range i.Tensors {
-		fmt.Fprintf(w, "%d\t%d\t%s\t%s\t %s\n", t.Rows, t.Kept, size(t.Bytes), t.Form, t.Name)
-		kept64 += t.Kept
+		rows := ""
+		if t.Rows > 0 {
+			rows = fmt.Sprint(t.Rows)
+		}
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t %s\n", rows, t.Kept, size(t.Bytes), t.Form, t.Name)
+		kept += t.Kept
 		bytes += t.Bytes
 	}
-	fmt.Fprintf(w, "\t%d\t%s\t\t all\n", kept64, size(bytes))
+	fmt.Fprintf(w, "\t%d\t%s\t\t all\n", kept, size(bytes))
 	return w.Flush()
 }
 

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"kenserve/gemm"
 )
 
 // Exit statuses.
@@ -89,6 +91,10 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 		}
 		fmt.Fprintf(s.err, "kenserve: %v\n", err)
 		fmt.Fprintln(s.err, strings.Join(strings.Fields("Run \"kenserve "+name), " ")+" --help\" for what is possible.")
+		return exitUsage
+	}
+	if _, err := gemm.Kernels(); err != nil {
+		fmt.Fprintf(s.err, "kenserve: %v\n", err)
 		return exitUsage
 	}
 	command.BindTo(ctx, (*context.Context)(nil))

@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Accuracy and size of deltas: tasks × selections × keep fractions × codings.
+
+usage: quality.py --kenserve BINARY --base DIR --task NAME=TUNED=TEST.jsonl … [--json FILE]
+
+Needs Python only. Each point is one `kenserve prune` and one `kenserve eval`
+of the whole test file; bytes are those of the delta file, compared with the
+full checkpoint in float32. Prints the table of README.md.
+"""
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--kenserve", required=True)
+parser.add_argument("--base", required=True)
+parser.add_argument("--task", action="append", required=True, help="NAME=TUNED=TEST.jsonl")
+parser.add_argument("--json")
+a = parser.parse_args()
+
+POINTS = [("ken", "1", "f32")]
+POINTS += [(s, k, "f32") for k in ("0.5", "0.25") for s in ("ken", "random", "magnitude", "delta")]
+POINTS += [("ken", "0.75", "int8"), ("ken", "0.5", "int8")]
+POINTS += [("delta", k, "int8") for k in ("0.5", "0.25")]
+POINTS += [("delta", k, "sign") for k in ("0.5", "0.25", "0.1")]
+
+
+def kenserve(*args):
+    return subprocess.run([a.kenserve, *args], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
+
+
+results = {}
+with tempfile.TemporaryDirectory() as work:
+    for task in a.task:
+        name, tuned, data = task.split("=")
+        full = 0
+        with open(os.path.join(tuned, "model.safetensors"), "rb") as f:
+            header = json.loads(f.read(int.from_bytes(f.read(8), "little")))
+        for key, t in header.items():
+            if key != "__metadata__":
+                n = 1
+                for d in t["shape"]:
+                    n *= d
+                full += 4 * n
+        for select, keep, coding in POINTS:
+            path = os.path.join(work, "task.ken")
+            kenserve("prune", "--base", a.base, "--tuned", tuned, "--out", path, "--select", select, "--keep", keep, "--values", coding)
+            score = json.loads(kenserve("eval", path, "--base", a.base, "--data", data, "--json"))
+            results.setdefault((select, keep, coding), {})[name] = {
+                "accuracy": score["accuracy"],
+                "macro_f1": score["macro_f1"],
+                "bytes": os.path.getsize(path),
+                "share": os.path.getsize(path) / full,
+            }
+            print(name, select, keep, coding, results[(select, keep, coding)][name], flush=True)
+
+names = [task.split("=")[0] for task in a.task]
+print("\n| selection | keep | coding | " + " | ".join(f"{n} | MB" for n in names) + " | of full |")
+print("|---|---|---|" + "---|---|" * len(names) + "---|")
+for point in POINTS:
+    cells = [f"{results[point][n]['accuracy']:.3f} | {results[point][n]['bytes'] / 1e6:.1f}" for n in names]
+    share = sum(results[point][n]["share"] for n in names) / len(names)
+    print(f"| {point[0]} | {point[1]} | {point[2]} | " + " | ".join(cells) + f" | {share:.1%} |")
+if a.json:
+    with open(a.json, "w") as f:
+        json.dump([{"selection": s, "keep": float(k), "coding": c, "tasks": r} for (s, k, c), r in results.items()], f, indent=1)
