@@ -68,7 +68,9 @@
 // A tensor of the base is called by its name in the base. The same tensor's
 // name in the tuned checkpoint is tuned_prefix followed by the base's name
 // without base_prefix (a name that does not begin with base_prefix has no
-// counterpart). A name with a "#" cannot be in a delta: it separates parts.
+// counterpart), and with LayerNorm.gamma and LayerNorm.beta at its end, as the
+// oldest checkpoints have it, replaced by LayerNorm.weight and LayerNorm.bias.
+// A name with a "#" cannot be in a delta: it separates parts.
 //
 // # Tensors
 //

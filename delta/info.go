@@ -48,10 +48,23 @@ const (
 // TunedName returns the name that the base's tensor has in the tuned
 // checkpoint.
 func (i *Info) TunedName(base string) string {
-	if rest, ok := strings.CutPrefix(base, i.BasePrefix); ok {
-		return i.TunedPrefix + rest
+	rest, ok := strings.CutPrefix(base, i.BasePrefix)
+	if !ok {
+		return base
 	}
-	return base
+	for old, name := range layerNormNames {
+		if stem, ok := strings.CutSuffix(rest, old); ok {
+			return i.TunedPrefix + stem + name
+		}
+	}
+	return i.TunedPrefix + rest
+}
+
+// layerNormNames are what the oldest checkpoints call a layer norm's tensors,
+// and what those tuned from them do.
+var layerNormNames = map[string]string{
+	"LayerNorm.gamma": "LayerNorm.weight",
+	"LayerNorm.beta":  "LayerNorm.bias",
 }
 
 // metadata returns the header's strings, with a digest of zeros.

@@ -18,7 +18,7 @@ type Pair struct {
 
 	// Prefixes relate the names: the tuned checkpoint calls a tensor
 	// TunedPrefix + the base's name without BasePrefix ("bert." is on one side
-	// only in most Hugging Face models).
+	// only in most Hugging Face models); see delta.Info.TunedName.
 	BasePrefix, TunedPrefix string
 
 	Shared []string // names in the base of the tensors that both have, sorted
@@ -32,37 +32,31 @@ type Pair struct {
 // than floats must be equal.
 func Match(base, tuned delta.Tensors) (*Pair, error) {
 	p := &Pair{Base: base, Tuned: tuned}
-	most := 0
+	most, best := 0, [2]string{}
 	for _, prefixes := range candidates(base, tuned) {
 		n := 0
 		for _, name := range base.Names() {
-			if other, ok := rename(name, prefixes[0], prefixes[1]); ok {
-				if _, ok := tuned.Tensor(other); ok {
-					n++
-				}
+			if p.BasePrefix, p.TunedPrefix = prefixes[0], prefixes[1]; p.tuned(name) != nil {
+				n++
 			}
 		}
 		if n > most {
-			most = n
-			p.BasePrefix, p.TunedPrefix = prefixes[0], prefixes[1]
+			most, best = n, prefixes
 		}
 	}
 	if most == 0 {
 		return nil, fmt.Errorf("ken: match checkpoints: base and tuned have no tensor in common: was this checkpoint tuned from this base?")
 	}
+	p.BasePrefix, p.TunedPrefix = best[0], best[1]
 	matched := map[string]bool{}
 	for _, name := range base.Names() {
 		b, _ := base.Tensor(name)
-		other, ok := rename(name, p.BasePrefix, p.TunedPrefix)
-		var t *safetensors.Tensor
-		if ok {
-			t, ok = tuned.Tensor(other)
-		}
-		if !ok {
+		t := p.tuned(name)
+		if t == nil {
 			p.Absent = append(p.Absent, name)
 			continue
 		}
-		matched[other] = true
+		matched[t.Name] = true
 		if !slices.Equal(b.Shape, t.Shape) {
 			return nil, fmt.Errorf("ken: match checkpoints: tensor %s: the base's shape is %v, the tuned one's %v", name, b.Shape, t.Shape)
 		}
@@ -129,14 +123,19 @@ func firstComponents(c delta.Tensors) []string {
 	return out[:min(len(out), maxPrefixes)]
 }
 
-func rename(name, from, to string) (string, bool) {
-	rest, ok := strings.CutPrefix(name, from)
-	return to + rest, ok
-}
-
-// tuned returns the tuned counterpart of a tensor in Shared.
+// tuned returns the tuned counterpart of the base's tensor, or nil: the tensor
+// of the name that a delta gives it, or the one that differs from it by the
+// prefix alone.
 func (p *Pair) tuned(name string) *safetensors.Tensor {
-	other, _ := rename(name, p.BasePrefix, p.TunedPrefix)
-	t, _ := p.Tuned.Tensor(other)
-	return t
+	rest, ok := strings.CutPrefix(name, p.BasePrefix)
+	if !ok {
+		return nil
+	}
+	info := delta.Info{BasePrefix: p.BasePrefix, TunedPrefix: p.TunedPrefix}
+	for _, other := range []string{info.TunedName(name), p.TunedPrefix + rest} {
+		if t, ok := p.Tuned.Tensor(other); ok {
+			return t
+		}
+	}
+	return nil
 }
