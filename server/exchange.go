@@ -184,7 +184,7 @@ func validRequestID(id string) bool {
 }
 
 var (
-	jsonType = []string{"application/json; charset=utf-8"}
+	jsonType = []string{"application/json"}
 	octets   = []string{"application/octet-stream"}
 )
 

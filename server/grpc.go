@@ -37,11 +37,11 @@ func (g inferenceService) ServerReady(context.Context, *pb.ServerReadyRequest) (
 	return &pb.ServerReadyResponse{Ready: g.s.serviceable() == nil}, nil
 }
 
+// ModelReady is false, not an error, for a task that there is not: Triton's client
+// answers a question with it.
 func (g inferenceService) ModelReady(_ context.Context, q *pb.ModelReadyRequest) (*pb.ModelReadyResponse, error) {
-	if err := g.s.model(q.Name, q.Version); err != nil {
-		return nil, err
-	}
-	return &pb.ModelReadyResponse{Ready: g.s.serviceable() == nil}, nil
+	ready := g.s.model(q.Name, q.Version) == nil && g.s.serviceable() == nil
+	return &pb.ModelReadyResponse{Ready: ready}, nil
 }
 
 func (g inferenceService) ServerMetadata(context.Context, *pb.ServerMetadataRequest) (*pb.ServerMetadataResponse, error) {
