@@ -233,8 +233,15 @@ func (e *Engine) Tasks() []TaskInfo {
 	return out
 }
 
-// Task describes one task of the store.
+// Task describes one task of the store. What is in memory is known without
+// asking the store.
 func (e *Engine) Task(name string) (TaskInfo, bool) {
+	if !delta.ValidTask(name) {
+		return TaskInfo{}, false
+	}
+	if t := e.residency.describe(name); t.Residency != Cold {
+		return t, true
+	}
 	for _, t := range e.Tasks() {
 		if t.Name == name {
 			return t, true
