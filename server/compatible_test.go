@@ -1,0 +1,140 @@
+package server
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"kenserve/runtime"
+)
+
+// wireBodies are the bodies of the requests in a file of testdata.
+func wireBodies(t testing.TB, file string) []string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []wireCase
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, c := range cases {
+		body := string(c.Request.Body)
+		if strings.HasPrefix(body, `"`) {
+			if err := json.Unmarshal(c.Request.Body, &body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out = append(out, body)
+	}
+	return out
+}
+
+// fuzzOptions are limits that short bodies exceed.
+func fuzzOptions(t testing.TB) *Options {
+	t.Helper()
+	o, err := Options{MaxTexts: 4, MaxTextBytes: 40}.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &o
+}
+
+// checkWrong checks what holds for every refusal of a body.
+func checkWrong(t *testing.T, p *problem) {
+	t.Helper()
+	if p.status < 400 || p.status >= 500 || p.message == "" || len(p.message) > 1000 || !utf8.ValidString(p.message) {
+		t.Fatalf("status %d, message of %d bytes: %q", p.status, len(p.message), p.message)
+	}
+	for _, s := range shapes {
+		if status, body := s.shape(p); status < 400 || !json.Valid(body) {
+			t.Fatalf("status %d: %q", status, body)
+		}
+	}
+}
+
+// checkInputs checks what holds for the inputs of every request.
+func checkInputs(t *testing.T, inputs []runtime.Input, o *Options) {
+	t.Helper()
+	if len(inputs) < 1 || len(inputs) > o.MaxTexts {
+		t.Fatalf("%d inputs", len(inputs))
+	}
+	for _, in := range inputs {
+		for _, s := range []*string{&in.Text, in.Pair} {
+			if s != nil && (len(*s) > o.MaxTextBytes || !utf8.ValidString(*s)) {
+				t.Fatalf("text %q", *s)
+			}
+		}
+		if in.IDs != nil && (len(in.IDs) == 0 || in.Text != "" || in.Pair != nil) {
+			t.Fatalf("%+v", in)
+		}
+		for _, id := range in.IDs {
+			if id < 0 {
+				t.Fatalf("ids %d", in.IDs)
+			}
+		}
+	}
+}
+
+func FuzzTEIRequest(f *testing.F) {
+	for _, body := range wireBodies(f, "testdata/tei.json") {
+		f.Add(body)
+	}
+	o := fuzzOptions(f)
+	f.Fuzz(func(t *testing.T, body string) {
+		q, wrong := parseTEI(body, o)
+		if wrong != nil {
+			checkWrong(t, wrong)
+			return
+		}
+		checkInputs(t, q.inputs, o)
+		if !q.batch && len(q.inputs) != 1 || !json.Valid([]byte(body)) {
+			t.Fatalf("%q: %+v", body, q)
+		}
+	})
+}
+
+func FuzzHuggingFaceRequest(f *testing.F) {
+	for _, body := range wireBodies(f, "testdata/huggingface.json") {
+		f.Add(body)
+	}
+	o := fuzzOptions(f)
+	f.Fuzz(func(t *testing.T, body string) {
+		q, wrong := parseHF(body, o)
+		if wrong != nil {
+			checkWrong(t, wrong)
+			return
+		}
+		checkInputs(t, q.inputs, o)
+		if q.topK < 0 || (q.apply != "") != q.options.Raw || !json.Valid([]byte(body)) {
+			t.Fatalf("%q: %+v", body, q)
+		}
+	})
+}
+
+func FuzzVLLMRequest(f *testing.F) {
+	for _, body := range wireBodies(f, "testdata/vllm.json") {
+		f.Add(body)
+	}
+	o := fuzzOptions(f)
+	f.Fuzz(func(t *testing.T, body string) {
+		q, wrong := parseVLLM(body, o)
+		if wrong != nil {
+			checkWrong(t, wrong)
+			return
+		}
+		checkInputs(t, q.inputs, o)
+		if !validTaskName(q.task) || q.options.MaxTokens < 0 || !json.Valid([]byte(body)) {
+			t.Fatalf("%q: %+v", body, q)
+		}
+		for _, in := range q.inputs {
+			if (in.IDs != nil) != (q.inputs[0].IDs != nil) {
+				t.Fatalf("%q: texts and ids", body)
+			}
+		}
+	})
+}

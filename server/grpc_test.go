@@ -1,0 +1,546 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"kenserve/runtime"
+	pb "kenserve/server/inferencepb"
+)
+
+// dialed is a server on a loopback port with a connection to it.
+type dialed struct {
+	*grpc.ClientConn
+	infer  pb.GRPCInferenceServiceClient
+	ln     net.Listener
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func dial(t *testing.T, s *Server, options ...grpc.DialOption) *dialed {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(options) == 0 {
+		options = []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
+	}
+	conn, err := grpc.NewClient(ln.Addr().String(), options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	d := &dialed{conn, pb.NewGRPCInferenceServiceClient(conn), ln, cancel, make(chan error, 1)}
+	go func() { d.done <- s.ServeGRPC(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		_ = conn.Close()
+	})
+	return d
+}
+
+// stop ends the server and returns what ServeGRPC did.
+func (d *dialed) stop() error {
+	d.cancel()
+	return <-d.done
+}
+
+func bytesInput(name string, texts ...string) *pb.ModelInferRequest_InferInputTensor {
+	contents := new(pb.InferTensorContents)
+	for _, s := range texts {
+		contents.BytesContents = append(contents.BytesContents, []byte(s))
+	}
+	return &pb.ModelInferRequest_InferInputTensor{Name: name, Datatype: "BYTES", Shape: []int64{int64(len(texts))}, Contents: contents}
+}
+
+func boolParameter(b bool) *pb.InferParameter {
+	return &pb.InferParameter{ParameterChoice: &pb.InferParameter_BoolParam{BoolParam: b}}
+}
+
+func intParameter(n int64) *pb.InferParameter {
+	return &pb.InferParameter{ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: n}}
+}
+
+func TestGRPCInfer(t *testing.T) {
+	s := newServer(t, newFakeEngine(), Options{})
+	d := dial(t, s)
+	texts := []string{"a b", "日本"}
+	scores := func(texts []string, raw bool) (best, all []float32) {
+		for _, text := range texts {
+			row := fakeScores(strings.Fields(text), 2, raw)
+			all = append(all, row...)
+			best = append(best, max(row[0], row[1]))
+		}
+		return best, all
+	}
+	best, all := scores(texts, false)
+	_, raw := scores(texts, true)
+	label := &pb.ModelInferResponse_InferOutputTensor{Name: "label", Datatype: "BYTES", Shape: []int64{2},
+		Contents: &pb.InferTensorContents{BytesContents: [][]byte{[]byte("positive"), []byte("positive")}}}
+	score := &pb.ModelInferResponse_InferOutputTensor{Name: "score", Datatype: "FP32", Shape: []int64{2}, Contents: &pb.InferTensorContents{Fp32Contents: best}}
+	probabilities := func(values []float32) *pb.ModelInferResponse_InferOutputTensor {
+		return &pb.ModelInferResponse_InferOutputTensor{Name: "probabilities", Datatype: "FP32", Shape: []int64{2, 2}, Contents: &pb.InferTensorContents{Fp32Contents: values}}
+	}
+	header := &pb.ModelInferResponse{ModelName: "sst2", ModelVersion: "1"}
+	want := func(change func(*pb.ModelInferResponse)) *pb.ModelInferResponse {
+		out := proto.Clone(header).(*pb.ModelInferResponse)
+		change(out)
+		return out
+	}
+	for _, c := range []struct {
+		name string
+		in   *pb.ModelInferRequest
+		want *pb.ModelInferResponse
+	}{
+		{"contents", &pb.ModelInferRequest{ModelName: "sst2", Id: "42", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", texts...)}},
+			want(func(r *pb.ModelInferResponse) {
+				r.Id = "42"
+				r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{label, score, probabilities(all)}
+			})},
+		{"raw scores of one output", &pb.ModelInferRequest{
+			ModelName: "sst2", ModelVersion: "1", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("input", texts...)},
+			Parameters: map[string]*pb.InferParameter{"raw_scores": boolParameter(true), "priority": intParameter(1)},
+			Outputs:    []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities"}},
+		}, want(func(r *pb.ModelInferResponse) {
+			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{probabilities(raw)}
+		})},
+		{"raw contents", &pb.ModelInferRequest{
+			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{2, 1}}},
+			RawInputContents: [][]byte{appendBytesTensor(nil, texts)},
+			Outputs:          []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "label"}, {Name: "score"}},
+		}, want(func(r *pb.ModelInferResponse) {
+			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{{Name: "label", Datatype: "BYTES", Shape: []int64{2, 1}}, {Name: "score", Datatype: "FP32", Shape: []int64{2, 1}}}
+			r.RawOutputContents = [][]byte{appendBytesTensor(nil, []string{"positive", "positive"}), (&inferAnswer{floats: best}).appendRaw(nil)}
+		})},
+		{"classification", &pb.ModelInferRequest{
+			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a b")},
+			Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(1)}}},
+		}, want(func(r *pb.ModelInferResponse) {
+			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{{Name: "probabilities", Datatype: "BYTES", Shape: []int64{1, 1},
+				Contents: &pb.InferTensorContents{BytesContents: [][]byte{[]byte("0.531250:1:positive")}}}}
+		})},
+	} {
+		var header metadata.MD
+		got, err := d.infer.ModelInfer(metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "mine"), c.in, grpc.Header(&header), grpc.UseCompressor(gzip.Name))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if diff := cmp.Diff(c.want, got, protocmp.Transform()); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
+		if id, cost := header.Get("x-request-id"), header.Get("x-inference-time-ms"); len(id) != 1 || id[0] != "mine" || len(cost) != 1 || cost[0] != "1.500" {
+			t.Errorf("%s: header %v", c.name, header)
+		}
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	metrics := scrape(t, s)
+	for _, want := range []string{
+		`kenserve_grpc_calls_total{code="OK",method="/inference.GRPCInferenceService/ModelInfer"} 4`,
+		`kenserve_requests_total{task="sst2"} 4`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics have no %s", want)
+		}
+	}
+}
+
+func TestGRPCErrors(t *testing.T) {
+	e := &loadingEngine{fakeEngine: newFakeEngine()}
+	d := dial(t, newServer(t, e, Options{MaxTexts: 4, MaxTextBytes: 200, MaxBodyBytes: 4096, AdminKeys: []string{"admin"}}))
+	one := bytesInput("text", "a")
+	infer := func(q *pb.ModelInferRequest) func(ctx context.Context) error {
+		return func(ctx context.Context) error { _, err := d.infer.ModelInfer(ctx, q); return err }
+	}
+	task := func(name string) func(ctx context.Context) error {
+		return infer(&pb.ModelInferRequest{ModelName: name, Inputs: []*pb.ModelInferRequest_InferInputTensor{one}})
+	}
+	inputs := func(list ...*pb.ModelInferRequest_InferInputTensor) func(ctx context.Context) error {
+		return infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: list})
+	}
+	numbers := &pb.ModelInferRequest_InferInputTensor{Name: "text", Datatype: "FP32", Shape: []int64{1}, Contents: &pb.InferTensorContents{Fp32Contents: []float32{1}}}
+	shaped := bytesInput("text", "a")
+	shaped.Shape = []int64{-1}
+	deep := bytesInput("text", "a")
+	deep.Shape = []int64{1, 1, 1, 1, 1, 1, 1, 1, 1}
+	for _, c := range []struct {
+		name string
+		call func(ctx context.Context) error
+		code codes.Code
+		want string
+	}{
+		{"no such task", task("nothing"), codes.NotFound, `there is no task "nothing"`},
+		{"not a task's name", task("../x"), codes.NotFound, `there is no task "../x"`},
+		{"damaged", task("damaged"), codes.FailedPrecondition, "its delta is damaged"},
+		{"busy", task("busy"), codes.ResourceExhausted, "too many requests are waiting"},
+		{"closed", task("closed"), codes.Unavailable, "the server is shutting down"},
+		{"fails", task("unknown"), codes.Internal, "internal error"},
+		{"panics", task("panics"), codes.Internal, "internal error"},
+		{"not a number", task("nan"), codes.Internal, "not a finite number"},
+		{"no such version", infer(&pb.ModelInferRequest{ModelName: "sst2", ModelVersion: "2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}}), codes.NotFound, `no version "2"`},
+		{"no inputs", inputs(), codes.InvalidArgument, "inputs must hold the tensor text"},
+		{"an empty tensor", inputs(nil), codes.InvalidArgument, "inputs[0].datatype"},
+		{"too many", inputs(bytesInput("text", "a", "b", "c", "d", "e")), codes.InvalidArgument, "more than 4 texts"},
+		{"too long for the limit of bytes", inputs(bytesInput("text", strings.Repeat("x", 201))), codes.InvalidArgument, "at most 200 are allowed"},
+		{"not UTF-8", inputs(bytesInput("text", "\xff")), codes.InvalidArgument, "not valid UTF-8"},
+		{"not BYTES", inputs(numbers), codes.InvalidArgument, "must be BYTES"},
+		{"shape negative", inputs(shaped), codes.InvalidArgument, "inputs[0].shape"},
+		{"shape deep", inputs(deep), codes.InvalidArgument, "more than 8 dimensions"},
+		{"many tensors", inputs(make([]*pb.ModelInferRequest_InferInputTensor, 17)...), codes.InvalidArgument, "more than 16 tensors"},
+		{"many outputs", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: make([]*pb.ModelInferRequest_InferRequestedOutputTensor, 17)}), codes.InvalidArgument, "more than 16 tensors"},
+		{"raw and not", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}}}), codes.InvalidArgument, "beside raw_input_contents"},
+		{"raw of another number", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}, {}}}), codes.InvalidArgument, "raw_input_contents holds 2 tensors, inputs 1"},
+		{"raw cut off", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{1}}}, RawInputContents: [][]byte{{1, 0}}}), codes.InvalidArgument, "ends inside the length"},
+		{"parameter of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Parameters: map[string]*pb.InferParameter{"truncate": intParameter(1)}}), codes.InvalidArgument, "parameters.truncate"},
+		{"too long", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a", strings.Repeat("a ", 20))}, Parameters: map[string]*pb.InferParameter{"truncate": boolParameter(false)}}), codes.InvalidArgument, "text[1] has more tokens"},
+		{"classes of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": boolParameter(true)}}}}), codes.InvalidArgument, "classification"},
+		{"no classes", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(0)}}}}), codes.InvalidArgument, "classification"},
+		{"a message over the limit", inputs(bytesInput("text", strings.Repeat("x", 5000))), codes.ResourceExhausted, "larger than max"},
+		{"metadata of no task", func(ctx context.Context) error {
+			_, err := d.infer.ModelMetadata(ctx, &pb.ModelMetadataRequest{Name: "nothing"})
+			return err
+		}, codes.NotFound, "nothing"},
+		{"load without a key", func(ctx context.Context) error {
+			_, err := d.infer.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "sst2"})
+			return err
+		}, codes.Unauthenticated, "admin key"},
+		{"load a model brought along", func(ctx context.Context) error {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer admin")
+			_, err := d.infer.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "sst2", Parameters: map[string]*pb.ModelRepositoryParameter{"config": {}}})
+			return err
+		}, codes.InvalidArgument, "parameters must be empty"},
+		{"time is up", func(ctx context.Context) error {
+			ctx, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
+			defer cancel()
+			return task("sst2")(ctx)
+		}, codes.DeadlineExceeded, "deadline"},
+	} {
+		err := c.call(t.Context())
+		if status.Code(err) != c.code || !strings.Contains(status.Convert(err).Message(), c.want) {
+			t.Errorf("%s: %v, want %s: %s", c.name, err, c.code, c.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "/var/") {
+			t.Errorf("%s: tells of the machine: %v", c.name, err)
+		}
+	}
+	if len(e.did) != 0 {
+		t.Errorf("the engine did %q", e.did)
+	}
+	if err := task("sst2")(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGRPCAbout(t *testing.T) {
+	e := &loadingEngine{fakeEngine: newFakeEngine()}
+	d := dial(t, newServer(t, e, Options{APIKeys: []string{"use"}, AdminKeys: []string{"admin"}, About: About{Version: "1.2.3"}}))
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer use")
+	admin := metadata.AppendToOutgoingContext(t.Context(), "x-api-key", "admin")
+
+	live, err := d.infer.ServerLive(t.Context(), new(pb.ServerLiveRequest))
+	if err != nil || !live.Live {
+		t.Errorf("live: %v, %v", live, err)
+	}
+	if _, err := d.infer.ServerMetadata(t.Context(), new(pb.ServerMetadataRequest)); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("metadata without a key: %v", err)
+	}
+	server, err := d.infer.ServerMetadata(ctx, new(pb.ServerMetadataRequest))
+	if err != nil || server.Name != "kenserve" || server.Version != "1.2.3" || len(server.Extensions) != 3 {
+		t.Errorf("server: %v, %v", server, err)
+	}
+	model, err := d.infer.ModelMetadata(ctx, &pb.ModelMetadataRequest{Name: "trec", Version: "1"})
+	if err != nil || model.Platform != "kenserve" || len(model.Outputs) != 3 || !cmp.Equal(model.Outputs[2].Shape, []int64{-1, 6}) {
+		t.Errorf("model: %v, %v", model, err)
+	}
+	for name, want := range map[string]bool{"trec": true, "nothing": false} {
+		if got, err := d.infer.ModelReady(ctx, &pb.ModelReadyRequest{Name: name}); err != nil || got.Ready != want {
+			t.Errorf("ready %s: %v, %v", name, got, err)
+		}
+	}
+	index, err := d.infer.RepositoryIndex(ctx, &pb.RepositoryIndexRequest{Ready: true})
+	if err != nil || len(index.Models) != 1 || index.Models[0].Name != "trec" || index.Models[0].State != "READY" {
+		t.Errorf("index: %v, %v", index, err)
+	}
+	if _, err := d.infer.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "sst2"}); status.Code(err) != codes.PermissionDenied {
+		t.Errorf("load with an API key: %v", err)
+	}
+	if _, err := d.infer.RepositoryModelLoad(admin, &pb.RepositoryModelLoadRequest{ModelName: "sst2"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.infer.RepositoryModelUnload(admin, &pb.RepositoryModelUnloadRequest{ModelName: "sst2"}); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Join(e.did, ","); got != "load sst2,unload sst2" {
+		t.Errorf("the engine did %q", got)
+	}
+
+	for _, c := range []struct {
+		ctx  context.Context
+		code codes.Code
+	}{{t.Context(), codes.Unauthenticated}, {ctx, codes.OK}} {
+		stream, err := grpc_reflection_v1.NewServerReflectionClient(d).ServerReflectionInfo(c.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = stream.Send(&grpc_reflection_v1.ServerReflectionRequest{MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{}})
+		answer, err := stream.Recv()
+		if status.Code(err) != c.code {
+			t.Errorf("reflection: %v, want %s", err, c.code)
+		}
+		if err == nil && !strings.Contains(answer.String(), "inference.GRPCInferenceService") {
+			t.Errorf("reflection: %v", answer)
+		}
+		_ = stream.CloseSend()
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Health is readiness, for those who ask and those who watch.
+func TestGRPCHealth(t *testing.T) {
+	e := newFakeEngine()
+	s := newServer(t, e, Options{APIKeys: []string{"use"}})
+	d := dial(t, s)
+	client := grpc_health_v1.NewHealthClient(d)
+	for name, want := range map[string]codes.Code{"": codes.OK, "inference.GRPCInferenceService": codes.OK, "nothing": codes.NotFound} {
+		got, err := client.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: name})
+		if status.Code(err) != want || err == nil && got.Status != grpc_health_v1.HealthCheckResponse_SERVING {
+			t.Errorf("%q: %v, %v", name, got, err)
+		}
+	}
+	watch, err := client.Watch(t.Context(), new(grpc_health_v1.HealthCheckRequest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := watch.Recv(); err != nil || got.Status != grpc_health_v1.HealthCheckResponse_SERVING {
+		t.Errorf("watch: %v, %v", got, err)
+	}
+	s.draining.Store(true)
+	if got, err := watch.Recv(); err != nil || got.Status != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("watch: %v, %v", got, err)
+	}
+	if got, err := client.Check(t.Context(), new(grpc_health_v1.HealthCheckRequest)); err != nil || got.Status != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("check: %v, %v", got, err)
+	}
+	if got, err := d.infer.ServerReady(t.Context(), new(pb.ServerReadyRequest)); err != nil || got.Ready {
+		t.Errorf("ready: %v, %v", got, err)
+	}
+	_ = d.Close() // ends the watch
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A client that leaves takes its work along; a shutdown waits for calls under
+// way, up to its time.
+func TestGRPCEnds(t *testing.T) {
+	q := &pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a")}}
+	for _, c := range []struct {
+		name  string
+		drain time.Duration
+		act   func(d *dialed, cancel context.CancelFunc, release func())
+		code  codes.Code
+		cut   bool
+	}{
+		{"the client leaves", time.Minute, func(_ *dialed, cancel context.CancelFunc, _ func()) { cancel() }, codes.Canceled, false},
+		{"drained", time.Minute, func(d *dialed, _ context.CancelFunc, release func()) {
+			d.cancel()
+			time.Sleep(20 * time.Millisecond)
+			release()
+		}, codes.OK, false},
+		{"cut", 50 * time.Millisecond, func(d *dialed, _ context.CancelFunc, _ func()) { d.cancel() }, codes.Unavailable, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := newFakeEngine()
+			entered, leave, left := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+			e.before = func(ctx context.Context, _ string) error {
+				close(entered)
+				select {
+				case <-leave:
+				case <-ctx.Done():
+				}
+				left <- ctx.Err()
+				return ctx.Err()
+			}
+			d := dial(t, newServer(t, e, Options{DrainTimeout: c.drain}))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			got := make(chan error)
+			go func() { _, err := d.infer.ModelInfer(ctx, q); got <- err }()
+			<-entered
+			c.act(d, cancel, func() { close(leave) })
+			if err := <-got; status.Code(err) != c.code {
+				t.Errorf("%v, want %s", err, c.code)
+			}
+			if err := <-left; (err == nil) != (c.code == codes.OK) {
+				t.Errorf("the engine saw %v", err)
+			}
+			if err := d.stop(); (err != nil) != c.cut {
+				t.Errorf("ServeGRPC: %v", err)
+			}
+		})
+	}
+	s := newServer(t, newFakeEngine(), Options{})
+	d := dial(t, s)
+	if _, err := d.infer.ServerLive(t.Context(), new(pb.ServerLiveRequest)); err != nil {
+		t.Error(err)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	if err := s.ServeGRPC(t.Context(), nil); err == nil {
+		t.Error("served twice")
+	}
+}
+
+// Messages of calls under way count against the same budget as HTTP's bodies.
+func TestGRPCMemory(t *testing.T) {
+	e := newFakeEngine()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	e.before = func(_ context.Context, task string) error {
+		if task == "trec" {
+			close(entered)
+			<-leave
+		}
+		return nil
+	}
+	s := newServer(t, e, Options{MaxBodyBytes: 1000, MaxBodyMemory: 1000})
+	d := dial(t, s)
+	ask := func(task string, bytes int) error {
+		_, err := d.infer.ModelInfer(t.Context(), &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", strings.Repeat("x", bytes))}})
+		return err
+	}
+	done := make(chan error)
+	go func() { done <- ask("trec", 600) }()
+	<-entered
+	if err := ask("sst2", 600); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("the second: %v", err)
+	}
+	if err := ask("sst2", 100); err != nil {
+		t.Errorf("a small one: %v", err)
+	}
+	close(leave)
+	if err := <-done; err != nil {
+		t.Errorf("the first: %v", err)
+	}
+	if err := ask("sst2", 600); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	if used := s.bodies.used.Load(); used != 0 {
+		t.Errorf("%d bytes are counted in the end", used)
+	}
+}
+
+func TestGRPCLog(t *testing.T) {
+	var log strings.Builder
+	d := dial(t, newServer(t, newFakeEngine(), Options{Logger: logger(&log)}))
+	for _, task := range []string{"sst2", "panics", "damaged"} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "of-"+task)
+		_, _ = d.infer.ModelInfer(ctx, &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "SECRET word")}})
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{
+		"level=INFO msg=call id=of-sst2 method=/inference.GRPCInferenceService/ModelInfer code=OK ", "task=sst2 texts=1 tokens=4 queue=250µs inference=1.5ms",
+		`level=ERROR msg="panic contained" id=of-panics panic="a fault of /usr/lib/engine"`, "level=ERROR msg=call id=of-panics",
+		"level=WARN msg=call id=of-damaged", "code=FailedPrecondition",
+	} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in\n%s", want, &log)
+		}
+	}
+	if strings.Contains(log.String(), "SECRET") {
+		t.Errorf("a text is in the log:\n%s", &log)
+	}
+}
+
+func TestGRPCOverTLS(t *testing.T) {
+	pair := newPair(t, "first")
+	config, err := LoadTLS(pair.cert, pair.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := dial(t, newServer(t, newFakeEngine(), Options{TLS: config}), grpc.WithTransportCredentials(credentials.NewTLS(pair.client())))
+	if _, err := d.infer.ServerLive(t.Context(), new(pb.ServerLiveRequest)); err != nil {
+		t.Error(err)
+	}
+	if err := d.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every kind of problem has a code that is not OK.
+func TestStatusOf(t *testing.T) {
+	for _, err := range []error{malformed("x"), invalid("a", "x"), noTask("a", "b"), internal(nil, "x"), unavailable(nil, "x"), runtime.ErrBusy, context.Canceled, errors.New("x"), fmt.Errorf("%w", runtime.ErrClosed)} {
+		if code := status.Code(statusOf(t.Context(), problemOf(t.Context(), err))); code == codes.OK || code == codes.Unknown {
+			t.Errorf("%v: %s", err, code)
+		}
+	}
+}
+
+// A client whose own time is up is told that, not that the server is not there.
+func TestStatusOfDeadline(t *testing.T) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	err := statusOf(ctx, problemOf(ctx, ctx.Err()))
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Error(err)
+	}
+}
+
+func FuzzGRPCInferRequest(f *testing.F) {
+	for _, q := range []*pb.ModelInferRequest{
+		{ModelName: "a", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a", "b"), bytesInput("text_pair", "c", "")}},
+		{Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "x", Datatype: "BYTES", Shape: []int64{1, 1}}}, RawInputContents: [][]byte{{0, 0, 0, 0}}},
+		{Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a")}, Parameters: map[string]*pb.InferParameter{"raw_scores": boolParameter(true)},
+			Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(3)}}}},
+	} {
+		b, err := proto.Marshal(q)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	o := fuzzOptions(f)
+	f.Fuzz(func(t *testing.T, message []byte) {
+		in := new(pb.ModelInferRequest)
+		if proto.Unmarshal(message, in) != nil {
+			return
+		}
+		q, wrong := inferRequestOf(in, o)
+		if wrong != nil {
+			checkWrong(t, wrong)
+			return
+		}
+		checkInputs(t, q.inputs, o)
+	})
+}

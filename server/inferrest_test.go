@@ -1,0 +1,162 @@
+package server
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// binaryInfer puts a body together: its JSON and the data behind it.
+func binaryInfer(s *Server, path, header string, data ...string) (body string, w *binaryAnswer) {
+	body = header + strings.Join(data, "")
+	r := do(s, http.MethodPost, path, body, headerLength, strconv.Itoa(len(header)))
+	w = &binaryAnswer{status: r.Code, header: r.Body.String(), contentType: r.Header().Get("Content-Type")}
+	if n, err := strconv.Atoi(r.Header().Get(headerLength)); err == nil {
+		w.header, w.data = w.header[:n], w.header[n:]
+	}
+	return body, w
+}
+
+type binaryAnswer struct {
+	status       int
+	header, data string
+	contentType  string
+}
+
+func floats(data string) []float32 {
+	var out []float32
+	for i := 0; i+4 <= len(data); i += 4 {
+		out = append(out, math.Float32frombits(binary.LittleEndian.Uint32([]byte(data[i:]))))
+	}
+	return out
+}
+
+// Binary data say what JSON does, in requests and in answers.
+func TestInferBinary(t *testing.T) {
+	s := newServer(t, newFakeEngine(), Options{})
+	const path = "/v2/models/sst2/infer"
+	texts := string(appendBytesTensor(nil, []string{"a b", "日本", ""}))
+	pairs := string(appendBytesTensor(nil, []string{"c", "d e", "f"}))
+	input := func(name string, data string) string {
+		return fmt.Sprintf(`{"name":%q,"shape":[3],"datatype":"BYTES","parameters":{"binary_data_size":%d}}`, name, len(data))
+	}
+	plain := do(s, http.MethodPost, path, `{"inputs":[{"name":"text","shape":[3],"datatype":"BYTES","data":["a b","日本",""]},{"name":"text_pair","shape":[3],"datatype":"BYTES","data":["c","d e","f"]}]}`)
+	var want struct {
+		Outputs []struct {
+			Name string
+			Data json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(plain.Body.Bytes(), &want); err != nil || len(want.Outputs) != 3 {
+		t.Fatalf("%v: %s", err, plain.Body)
+	}
+	var labels []string
+	var scores, probabilities []float32
+	for i, v := range []any{&labels, &scores, &probabilities} {
+		if err := json.Unmarshal(want.Outputs[i].Data, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	_, got := binaryInfer(s, path, `{"inputs":[`+input("text", texts)+`,`+input("text_pair", pairs)+`],"parameters":{"binary_data_output":true}}`, texts, pairs)
+	head := `{"model_name":"sst2","model_version":"1","outputs":[` +
+		`{"name":"label","datatype":"BYTES","shape":[3],"parameters":{"binary_data_size":36}},` +
+		`{"name":"score","datatype":"FP32","shape":[3],"parameters":{"binary_data_size":12}},` +
+		`{"name":"probabilities","datatype":"FP32","shape":[3,2],"parameters":{"binary_data_size":24}}]}`
+	if got.status != 200 || got.header != head || got.contentType != "application/octet-stream" || len(got.data) != 36+12+24 {
+		t.Fatalf("status %d, type %s: %s and %d bytes", got.status, got.contentType, got.header, len(got.data))
+	}
+	gotLabels, err := readBytesTensor(got.data[:36], 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(labels, gotLabels); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(append(scores, probabilities...), floats(got.data[36:])); diff != "" {
+		t.Error(diff)
+	}
+
+	// The pair's data may come first, if its tensor does; each output has a
+	// form of its own.
+	_, got = binaryInfer(s, path, `{"inputs":[`+input("text_pair", pairs)+`,`+input("text", texts)+`],"outputs":[{"name":"probabilities"},{"name":"score","parameters":{"binary_data":true}},{"name":"label","parameters":{"binary_data":false}}]}`, pairs, texts)
+	head = `{"model_name":"sst2","model_version":"1","outputs":[` +
+		`{"name":"probabilities","datatype":"FP32","shape":[3,2],"data":` + string(want.Outputs[2].Data) + `},` +
+		`{"name":"score","datatype":"FP32","shape":[3],"parameters":{"binary_data_size":12}},` +
+		`{"name":"label","datatype":"BYTES","shape":[3],"data":` + string(want.Outputs[0].Data) + `}]}`
+	if got.status != 200 || got.header != head {
+		t.Errorf("status %d: %s\nwant %s", got.status, got.header, head)
+	}
+	if diff := cmp.Diff(scores, floats(got.data)); diff != "" {
+		t.Error(diff)
+	}
+
+	// JSON alone, when its length is told too.
+	_, got = binaryInfer(s, path, `{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["a"]}]}`)
+	if got.status != 200 || got.contentType != "application/json" {
+		t.Errorf("status %d: %s", got.status, got.header)
+	}
+}
+
+func TestInferBinaryErrors(t *testing.T) {
+	s := newServer(t, newFakeEngine(), Options{MaxTexts: 3, MaxTextBytes: 10})
+	for _, c := range []struct {
+		name  string
+		shape string
+		size  int
+		data  string
+		want  string
+	}{
+		{"fewer bytes than announced", "[1]", 9, "\x01\x00\x00\x00a", "inputs[0] has 9 bytes of binary data, 5 are left of the body"},
+		{"more bytes than announced", "[1]", 5, "\x01\x00\x00\x00ab", "the body has 1 bytes behind the last input"},
+		{"a cut element", "[1]", 5, "\x02\x00\x00\x00a", "inputs[0] has element 0 of 2 bytes, 1 are left"},
+		{"a cut length", "[2]", 7, "\x01\x00\x00\x00a\x01\x00", "inputs[0] ends inside the length of element 1"},
+		{"more elements than the shape", "[1]", 8, "\x00\x00\x00\x00\x00\x00\x00\x00", "inputs[0].shape is of 1 elements, the data are 2"},
+		{"too many elements", "[4]", 16, strings.Repeat("\x00", 16), "inputs[0] holds more than 3 texts"},
+		{"too long an element", "[1]", 15, "\x0b\x00\x00\x00hello world", "inputs[0] has 11 bytes in element 0, at most 10 are allowed"},
+		{"not UTF-8", "[2]", 11, "\x02\x00\x00\x00ab\x01\x00\x00\x00\xff", "inputs[0] is not valid UTF-8 in element 1"},
+		{"nothing", "[0]", 0, "", "inputs[0] must hold at least one text"},
+	} {
+		_, got := binaryInfer(s, "/v2/models/sst2/infer", fmt.Sprintf(`{"inputs":[{"name":"text","shape":%s,"datatype":"BYTES","parameters":{"binary_data_size":%d}}]}`, c.shape, c.size), c.data)
+		var body struct{ Error string }
+		if err := json.Unmarshal([]byte(got.header), &body); err != nil || got.status != 400 || body.Error != c.want {
+			t.Errorf("%s: status %d: %s", c.name, got.status, got.header)
+		}
+	}
+}
+
+func FuzzInferRequest(f *testing.F) {
+	for _, body := range wireBodies(f, "testdata/infer.json") {
+		f.Add(body, "")
+		f.Add(body, strconv.Itoa(len(body)))
+	}
+	header := `{"inputs":[{"name":"text","shape":[2],"datatype":"BYTES","parameters":{"binary_data_size":9}}],"outputs":[{"name":"probabilities","parameters":{"classification":2}}]}`
+	f.Add(header+"\x01\x00\x00\x00a\x00\x00\x00\x00", strconv.Itoa(len(header)))
+	o := fuzzOptions(f)
+	f.Fuzz(func(t *testing.T, body, length string) {
+		q, wrong := parseInfer(body, length, o)
+		if wrong != nil {
+			checkWrong(t, wrong)
+			return
+		}
+		elements := int64(1)
+		for _, d := range q.shape {
+			elements *= d
+		}
+		if elements != int64(len(q.inputs)) || len(q.inputs) < 1 || len(q.inputs) > o.MaxTexts || len(q.outputs) < 1 || len(q.outputs) > 3 {
+			t.Fatalf("%+v", q)
+		}
+		checkInputs(t, q.inputs, o)
+		if !utf8.ValidString(q.id) {
+			t.Fatalf("id %q", q.id)
+		}
+	})
+}

@@ -1,0 +1,195 @@
+package server
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pair is a certificate for the loopback address that is its own authority.
+type pair struct {
+	cert, key       string // files
+	certPEM, keyPEM []byte
+}
+
+func newPair(t *testing.T, name string) *pair {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := &pair{
+		cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem"),
+		certPEM: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		keyPEM:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}),
+	}
+	p.write(t, p.cert, p.certPEM)
+	p.write(t, p.key, p.keyPEM)
+	return p
+}
+
+func (p *pair) write(t *testing.T, file string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client trusts the pair.
+func (p *pair) client() *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(p.certPEM)
+	return &tls.Config{RootCAs: roots}
+}
+
+func TestServeTLS(t *testing.T) {
+	p := newPair(t, "first")
+	config, err := LoadTLS(p.cert, p.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, newServer(t, newFakeEngine(), Options{TLS: config}))
+	url := "https" + strings.TrimPrefix(r.url, "http")
+	for _, http2 := range []bool{false, true} {
+		transport := &http.Transport{TLSClientConfig: p.client(), ForceAttemptHTTP2: http2}
+		resp, err := (&http.Client{Transport: transport}).Get(url + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != 200 || resp.ProtoMajor != map[bool]int{false: 1, true: 2}[http2] {
+			t.Errorf("status %d by %s", resp.StatusCode, resp.Proto)
+		}
+		resp.Body.Close()
+		transport.CloseIdleConnections()
+	}
+	old := p.client()
+	old.MaxVersion = tls.VersionTLS11
+	if c, err := tls.Dial("tcp", r.ln.Addr().String(), old); err == nil {
+		c.Close()
+		t.Error("TLS 1.1 is spoken")
+	}
+	if status, _, err := get(r.client, r.url+"/healthz"); err == nil && status == 200 {
+		t.Error("answered without TLS")
+	}
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Replaced files are taken up; files that do not fit together are not, and the
+// old certificate goes on.
+func TestLoadTLSAgain(t *testing.T) {
+	p, next := newPair(t, "first"), newPair(t, "second")
+	c := &certificate{certFile: p.cert, keyFile: p.key}
+	if err := c.load(); err != nil {
+		t.Fatal(err)
+	}
+	name := func() string {
+		c.looked = time.Time{}
+		return c.current().Leaf.Subject.CommonName
+	}
+	later := func(file string) {
+		if err := os.Chtimes(file, time.Now(), time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := name(); got != "first" {
+		t.Errorf("at first: %s", got)
+	}
+	p.write(t, p.cert, next.certPEM)
+	later(p.cert)
+	if got := name(); got != "first" {
+		t.Errorf("with half of the new: %s", got)
+	}
+	p.write(t, p.key, next.keyPEM)
+	later(p.key)
+	if got := name(); got != "second" {
+		t.Errorf("with the new: %s", got)
+	}
+	if err := os.Remove(p.key); err != nil {
+		t.Fatal(err)
+	}
+	if got := name(); got != "second" {
+		t.Errorf("without a key: %s", got)
+	}
+}
+
+func TestLoadTLSErrors(t *testing.T) {
+	p, other := newPair(t, "first"), newPair(t, "second")
+	for name, files := range map[string][2]string{
+		"no certificate": {p.cert + "x", p.key},
+		"no key":         {p.cert, p.key + "x"},
+		"swapped":        {p.key, p.cert},
+		"of two pairs":   {p.cert, other.key},
+	} {
+		if _, err := LoadTLS(files[0], files[1]); err == nil || !strings.HasPrefix(err.Error(), "server: TLS: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Beyond the bound a connection waits until another one ends.
+func TestMaxConnections(t *testing.T) {
+	r := start(t, newServer(t, newFakeEngine(), Options{MaxConnections: 2}))
+	ask := func() net.Conn {
+		c, err := net.Dial("tcp", r.ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := c.Write([]byte("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	answered := func(c net.Conn, wait time.Duration) bool {
+		if err := c.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			t.Fatal(err)
+		}
+		n, _ := c.Read(make([]byte, 1))
+		return n == 1
+	}
+	first, second := ask(), ask()
+	if !answered(first, 10*time.Second) || !answered(second, 10*time.Second) {
+		t.Fatal("not answered")
+	}
+	third := ask()
+	if answered(third, 100*time.Millisecond) {
+		t.Error("a third connection is served beside two")
+	}
+	first.Close()
+	if !answered(third, 10*time.Second) {
+		t.Error("the third connection is not served when the first has ended")
+	}
+	second.Close()
+	third.Close()
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+}
