@@ -1,4 +1,4 @@
-// Package server is the HTTP surface of the engine.
+// Package server is the engine's surface: HTTP, and gRPC.
 //
 // A request is read whole under a limit, parsed strictly, handed to the engine,
 // and its answer written from one buffer. Nothing of a request outlives it, and
@@ -12,6 +12,20 @@
 //	GET  /healthz       200 while the process runs
 //	GET  /readyz        200 while requests can be answered, 503 otherwise
 //	GET  /metrics       Prometheus text
+//
+// Clients of other services find theirs:
+//
+//	POST /tei/{task}/predict   Text Embeddings Inference; also info and health
+//	POST /models/{task}        Hugging Face's text classification
+//	POST /vllm/classify        vLLM
+//	GET  /v2, POST /v2/...     Open Inference Protocol (KServe, Triton), with
+//	                           binary tensor data, classification, repository
+//
+// and [Server.ServeGRPC] serves the Open Inference Protocol over gRPC. Each API
+// has a parser and a handler in a file of its own, and comes down to a call of
+// the same few functions (run.go). An error is a problem value that knows
+// nothing of the wire; the API whose path it is writes it in its own shape
+// (shape.go). docs/http.md describes all of them for who uses them.
 //
 // HEAD works where GET does; OPTIONS answers 204 with the Allow header.
 //
@@ -34,7 +48,8 @@
 //
 // The body must be valid JSON (RFC 8259) in valid UTF-8, whatever its
 // Content-Type says: no member named twice, no escape that is half a surrogate
-// pair, nesting of at most 32. A compressed body is refused.
+// pair, nesting of at most 32. A body may be packed by gzip or deflate; it is
+// bounded as sent and as unpacked.
 //
 // The answer follows the shape of infinity's /classify:
 //
@@ -56,15 +71,18 @@
 // nothing in particular. Neither file paths nor internal names are shown.
 //
 //	400 malformed             the body is not what a JSON parser takes
+//	401 unauthorized          no key, or a wrong one
+//	403 forbidden             this needs the admin key
 //	404 not_found             no such task or route
 //	405 method_not_allowed    Allow tells which methods are
 //	408 timeout               the body came too slowly
 //	413 too_large             the body is over the limit
-//	415 unsupported_encoding  a Content-Encoding other than identity
+//	415 unsupported_encoding  a Content-Encoding other than gzip and deflate
 //	422 validation            valid JSON that asks for something impossible
 //	424 task_unusable         the task's delta cannot be loaded
 //	429 overloaded            too much work is waiting; see Retry-After
 //	499 client_closed         the client left before the answer (logs, metrics)
 //	500 internal              a fault of the server, contained to the request
+//	501 not_supported         the engine cannot do that
 //	503 unavailable           not ready, shutting down, or no answer in time
 package server

@@ -278,7 +278,8 @@ func (s *Server) infer(c *gin.Context, x *exchange) error {
 	mem.out = header
 	writeCost(c, x)
 	if len(data) == 0 {
-		writeJSON(c, http.StatusOK, header)
+		mem.out = append(header, '\n')
+		writeJSON(c, http.StatusOK, mem.out)
 		return nil
 	}
 	h := c.Writer.Header()
