@@ -23,7 +23,7 @@ var ErrNotFound = errors.New("no such delta")
 type Store interface {
 	// Names lists the tasks, sorted.
 	Names(ctx context.Context) ([]string, error)
-	// Open opens the task's delta as [Open] does; a task that is not there is
+	// Open reads the task's delta as [Load] does; a task that is not there is
 	// ErrNotFound.
 	Open(ctx context.Context, task string) (*Delta, error)
 }
@@ -54,7 +54,12 @@ func (f Folder) Names(context.Context) ([]string, error) {
 	}
 	var names []string
 	for _, file := range files {
-		if name, ok := TaskName(file.Name()); ok && !file.IsDir() {
+		name, ok := TaskName(file.Name())
+		if !ok {
+			continue
+		}
+		// Links are followed; one that leads nowhere is no task.
+		if info, err := os.Stat(filepath.Join(string(f), file.Name())); err == nil && info.Mode().IsRegular() {
 			names = append(names, name)
 		}
 	}
@@ -88,7 +93,7 @@ func (s Single) Open(_ context.Context, task string) (*Delta, error) {
 }
 
 func openTask(task, path string) (*Delta, error) {
-	d, err := Open(path)
+	d, err := Load(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
 	}

@@ -69,9 +69,13 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 		}
 	}
 	for _, name := range tuned.Names() {
-		if !matched[name] {
-			p.Head = append(p.Head, name)
+		if matched[name] {
+			continue
 		}
+		if _, ok := base.Tensor(name); ok {
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s of the tuned checkpoint is not the base's of that name, which is called otherwise there: a delta cannot tell the two apart", name)
+		}
+		p.Head = append(p.Head, name)
 	}
 	sort.Strings(p.Shared)
 	sort.Strings(p.Head)

@@ -92,6 +92,10 @@ func TestMatch(t *testing.T) {
 			name: "integers that differ", base: ints(checkpoint(0, shape, "a"), "ids", 1), tuned: ints(checkpoint(1, shape, "a"), "ids", 2),
 			fails: "tensor ids",
 		},
+		{
+			name: "a head with the name of another tensor", base: checkpoint(0, shape, "a", "b", "c"),
+			tuned: checkpoint(1, shape, "bert.a", "bert.b", "bert.c", "c"), fails: "tensor c",
+		},
 		{name: "another shape", base: checkpoint(0, shape, "a"), tuned: checkpoint(1, []int{3, 2}, "a"), fails: "tensor a"},
 		{name: "nothing in common", base: checkpoint(0, shape, "a"), tuned: checkpoint(1, shape, "b"), fails: "no tensor in common"},
 	}

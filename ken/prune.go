@@ -58,6 +58,11 @@ type Options struct {
 	// (embeddings) and which are therefore stored row by row; nil: none.
 	Table func(name string) bool
 
+	// Head tells the tensors of the base that belong to a classifier of its own
+	// and that the tuned checkpoint has trained on: as parts of the task's head
+	// they are stored whole. nil: none.
+	Head func(name string) bool
+
 	// Masks asks for the digest of every tensor's mask in the report.
 	// Rows that training left alone are then selected from as well.
 	Masks bool
@@ -109,7 +114,7 @@ type TensorReport struct {
 func (p *Pair) Rows(o Options) int {
 	total := 0
 	for _, name := range p.Shared {
-		if o.Scope.includes(name) {
+		if o.Scope.includes(name) && !o.head(name) {
 			t, _ := p.Base.Tensor(name)
 			rows, _ := t.Rows()
 			total += rows
@@ -130,6 +135,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 	if workers < 1 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	workers = min(workers, p.Rows(o)/blockRows+1)
 	pruners := make([]*pruner, workers)
 	for i := range pruners {
 		selector, err := NewSelector(o.Selection, o.Seed)
@@ -140,6 +146,12 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 	}
 	report := &Report{}
 	for _, name := range p.Shared {
+		if o.head(name) {
+			if err := w.Dense(widened(name, p.tuned(name))); err != nil {
+				return nil, fmt.Errorf("ken: prune: head: %w", err)
+			}
+			continue
+		}
 		if !o.Scope.includes(name) {
 			continue
 		}
@@ -156,6 +168,17 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		}
 	}
 	return report, nil
+}
+
+func (o *Options) head(name string) bool { return o.Head != nil && o.Head(name) }
+
+// widened returns a tensor of floats in float32, under another name.
+func widened(name string, t *safetensors.Tensor) *safetensors.Tensor {
+	values := make([]float32, t.Len())
+	if err := t.Float32s(values, 0); err != nil { // Match lets floats through only
+		panic(err)
+	}
+	return &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: t.Shape, Data: safetensors.Bytes(values)}
 }
 
 // blockRows is how many rows a worker takes at a time: a tile of the delta, or

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	goruntime "runtime"
 	"time"
 
@@ -139,6 +140,9 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 		if err != nil {
 			return nil, err
 		}
+		if i := firstNotFinite(logits[first*len(t.labels) : (first+n)*len(t.labels)]); i >= 0 {
+			return nil, &InputError{first + i/len(t.labels), fmt.Errorf("runtime: task %s: label %s: the weights give %g", name, t.labels[i%len(t.labels)], logits[first*len(t.labels)+i])}
+		}
 		r.Tokens += len(batch.IDs)
 		r.Queue += queue
 		r.Inference += inference
@@ -150,6 +154,17 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 		}
 	}
 	return r, nil
+}
+
+// firstNotFinite returns the index of the first NaN or infinity, or -1: what
+// weights that overflow end in.
+func firstNotFinite(x []float32) int {
+	for i, v := range x {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return i
+		}
+	}
+	return -1
 }
 
 // encode tokenises as many of the inputs as fit a batch, at least one, and

@@ -44,7 +44,7 @@ func class(err error) string {
 		return "its delta is damaged"
 	case errors.Is(err, delta.ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt), errors.Is(err, safetensors.ErrNotRegular):
 		return "its delta is not valid"
-	case errors.Is(err, fs.ErrPermission):
+	case errors.As(err, new(*fs.PathError)):
 		return "its delta cannot be read"
 	}
 	return "its delta does not fit the model"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -80,6 +81,15 @@ func newResidency(base *Base, store delta.Store, budget int64, retry time.Durati
 // back with release. It waits for a load that is under way, or starts one.
 func (r *residency) acquire(ctx context.Context, name string) (*entry, error) {
 	for {
+		e, err := r.await(ctx, name)
+		if err != errAbandoned { // given up just as this request joined it
+			return e, err
+		}
+	}
+}
+
+func (r *residency) await(ctx context.Context, name string) (*entry, error) {
+	for {
 		r.mu.Lock()
 		if r.ctx.Err() != nil {
 			r.mu.Unlock()
@@ -151,7 +161,7 @@ func (r *residency) wake() {
 func (r *residency) load(e *entry) {
 	defer r.loads.Done()
 	start := time.Now()
-	t, bytes, err := r.open(e.name)
+	t, bytes, err := r.open(e)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.task, e.err, e.bytes = t, err, bytes
@@ -168,8 +178,9 @@ func (r *residency) load(e *entry) {
 		u.labels = t.labels
 	} else {
 		e.until = time.Now().Add(r.retry)
-		if errors.Is(err, ErrNoTask) || errors.Is(err, ErrClosed) {
-			// Names that do not exist must not fill the list.
+		if errors.Is(err, ErrNoTask) || errors.Is(err, ErrClosed) || err == errAbandoned {
+			// Names that do not exist must not fill the list, and what was not
+			// tried has not failed.
 			if current, ok := r.entries.Peek(e.name); ok && current == e {
 				r.entries.Remove(e.name)
 			}
@@ -187,7 +198,8 @@ func (r *residency) load(e *entry) {
 }
 
 // open loads a task. It returns the bytes it reserved for it, none on failure.
-func (r *residency) open(name string) (_ *task, bytes int64, err error) {
+func (r *residency) open(e *entry) (_ *task, bytes int64, err error) {
+	name := e.name
 	d, err := r.store.Open(r.ctx, name)
 	if err != nil {
 		return nil, 0, unusable(name, err)
@@ -201,10 +213,10 @@ func (r *residency) open(name string) (_ *task, bytes int64, err error) {
 	if err != nil {
 		return nil, 0, unusable(name, err)
 	}
-	if err := r.reserve(name, p.bytes); err != nil {
+	if err := r.reserve(e, p.bytes); err != nil {
 		return nil, 0, err
 	}
-	t, err := p.load()
+	t, err := contained(p)
 	if err != nil {
 		r.mu.Lock()
 		r.used -= p.bytes
@@ -214,11 +226,22 @@ func (r *residency) open(name string) (_ *task, bytes int64, err error) {
 	return t, p.bytes, nil
 }
 
+// contained loads a task; a panic, a fault of this program over a file that
+// passed all checks, fails the load and not the process.
+func contained(p *plan) (t *task, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
+		}
+	}()
+	return p.load()
+}
+
 // reserve makes room for a load, evicting what is idle, least recently used
-// first, and waiting for what is in use.
-func (r *residency) reserve(name string, bytes int64) error {
+// first, and waiting for what is in use, as long as a request still wants it.
+func (r *residency) reserve(e *entry, bytes int64) error {
 	if bytes > r.budget {
-		return fmt.Errorf("runtime: task %s: %w: it needs %d bytes, the budget is %d", name, ErrTaskUnusable, bytes, r.budget)
+		return &taskError{task: e.name, class: "it does not fit the memory for tasks", err: fmt.Errorf("it needs %d bytes, the budget is %d", bytes, r.budget)}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -238,7 +261,7 @@ func (r *residency) reserve(name string, bytes int64) error {
 		case <-r.ctx.Done():
 		}
 		r.mu.Lock()
-		if r.ctx.Err() != nil {
+		if r.ctx.Err() != nil || e.refs == 0 {
 			break
 		}
 	}
@@ -250,9 +273,15 @@ func (r *residency) reserve(name string, bytes int64) error {
 	if r.ctx.Err() != nil {
 		return ErrClosed
 	}
+	if waited && e.refs == 0 {
+		return errAbandoned
+	}
 	r.used += bytes
 	return nil
 }
+
+// errAbandoned ends a load that nobody waits for any more before it had room.
+var errAbandoned = errors.New("runtime: load abandoned")
 
 // evict drops idle tasks until bytes more fit, and tells whether they do.
 func (r *residency) evict(bytes int64) bool {
@@ -311,7 +340,10 @@ func (r *residency) describe(name string) TaskInfo {
 // close ends the loads, waits for the tasks in use, and drops all. Requests
 // that come later get ErrClosed.
 func (r *residency) close() {
+	// Under the lock, so that no acquire is between its look and its load.
+	r.mu.Lock()
 	r.cancel()
+	r.mu.Unlock()
 	r.loads.Wait()
 	for {
 		r.mu.Lock()

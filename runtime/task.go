@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"kenserve/delta"
 	"kenserve/gemm"
@@ -38,9 +39,15 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	}
 	p := &plan{base: b, delta: d, bytes: d.Size}
 	for _, param := range append(b.Arch.Parameters(), b.Arch.Head(len(d.Labels))...) {
-		t, _ := p.find(param.Name)
+		t, inBase := p.find(param.Name)
 		if t == nil {
 			continue
+		}
+		if inBase == "" {
+			// Nothing has compared it with anything yet.
+			if t.Dense == nil || !t.Dense.DType.Float() || !slices.Equal(t.Dense.Shape, param.Shape) {
+				return nil, fmt.Errorf("tensor %s is not a dense one of floats of shape %v, as the model needs", t.Name, param.Shape)
+			}
 		}
 		switch param.Role {
 		case models.Matrix:
@@ -93,9 +100,6 @@ func (p *plan) Matrix(name string) (*gemm.Matrix, error) {
 	case t == nil:
 		return nil, errMissing
 	case t.Dense != nil:
-		if err := checkDense(t.Dense, 2); err != nil {
-			return nil, err
-		}
 		return packRows(t.Dense, nil), nil
 	case t.Masked.RowMajor:
 		b, _ := p.base.Checkpoint.Tensor(inBase)
@@ -139,9 +143,6 @@ func (p *plan) Table(name string) (models.Table, error) {
 	case t == nil:
 		return nil, errMissing
 	case t.Dense != nil:
-		if err := checkDense(t.Dense, 2); err != nil {
-			return nil, err
-		}
 		return table{t.Dense}, nil
 	}
 	b, _ := p.base.Checkpoint.Tensor(inBase)
@@ -157,9 +158,6 @@ func (p *plan) Vector(name string) ([]float32, error) {
 	case t == nil:
 		return nil, errMissing
 	case t.Dense != nil:
-		if err := checkDense(t.Dense, 1); err != nil {
-			return nil, err
-		}
 		v := make([]float32, t.Dense.Len())
 		return v, t.Dense.Float32s(v, 0)
 	}
@@ -169,15 +167,3 @@ func (p *plan) Vector(name string) ([]float32, error) {
 }
 
 var errMissing = errors.New("neither the base nor the delta has it")
-
-// checkDense refuses a tensor of the head that is not what the architecture
-// can use; those of the base were compared with it already.
-func checkDense(t *safetensors.Tensor, rank int) error {
-	if !t.DType.Float() {
-		return fmt.Errorf("%s where F32, F16 or BF16 belongs", t.DType)
-	}
-	if len(t.Shape) != rank {
-		return fmt.Errorf("shape is %v, want %d dimensions", t.Shape, rank)
-	}
-	return nil
-}

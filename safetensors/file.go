@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/edsrzf/mmap-go"
@@ -19,29 +20,12 @@ type File struct {
 
 // Open maps the file at path and checks its header and offsets.
 func Open(path string) (*File, error) {
-	// The look before opening is for pipes: opening one would wait for a writer.
-	info, err := os.Stat(path)
+	file, size, err := openRegular(path)
 	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("safetensors: open %s: %w", path, ErrNotRegular)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
+		return nil, err
 	}
 	defer file.Close()
-	if info, err = file.Stat(); err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("safetensors: open %s: %w", path, ErrNotRegular)
-	}
-	if info.Size() < 8 { // an empty file cannot be mapped
-		return nil, fmt.Errorf("safetensors: open %s: %w: %d bytes", path, ErrTruncated, info.Size())
-	}
-	mapped, err := mmap.MapRegion(file, int(info.Size()), mmap.RDONLY, 0, 0)
+	mapped, err := mmap.MapRegion(file, size, mmap.RDONLY, 0, 0)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: map %s: %w", path, err)
 	}
@@ -52,6 +36,55 @@ func Open(path string) (*File, error) {
 	}
 	f.mapped = mapped
 	return f, nil
+}
+
+// Load reads the file at path into memory, for files that others may rewrite
+// in place while they are in use: under a map that would be a fault.
+func Load(path string) (*File, error) {
+	file, size, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data := make([]byte, size)
+	if _, err := io.ReadFull(file, data); err != nil {
+		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
+	}
+	f, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: open %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// openRegular opens a regular file of at least the 8 bytes that a header's
+// length takes; an empty file could not be mapped.
+func openRegular(path string) (*os.File, int, error) {
+	// The look before opening is for pipes: opening one would wait for a writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("safetensors: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("safetensors: open %s: %w", path, ErrNotRegular)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("safetensors: %w", err)
+	}
+	if info, err = file.Stat(); err != nil {
+		_ = file.Close()
+		return nil, 0, fmt.Errorf("safetensors: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		_ = file.Close()
+		return nil, 0, fmt.Errorf("safetensors: open %s: %w", path, ErrNotRegular)
+	}
+	if info.Size() < 8 {
+		_ = file.Close()
+		return nil, 0, fmt.Errorf("safetensors: open %s: %w: %d bytes", path, ErrTruncated, info.Size())
+	}
+	return file, int(info.Size()), nil
 }
 
 // Parse reads a container that is already in memory. The File aliases data.

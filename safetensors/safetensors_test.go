@@ -86,6 +86,9 @@ func TestRefusals(t *testing.T) {
 			if _, err := Open(path); !errors.Is(err, test.want) {
 				t.Fatalf("Open: %v, want %v", err, test.want)
 			}
+			if _, err := Load(path); !errors.Is(err, test.want) {
+				t.Fatalf("Load: %v, want %v", err, test.want)
+			}
 		})
 	}
 }

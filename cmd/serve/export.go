@@ -41,6 +41,9 @@ func (c *exportCmd) Run(s streams) error {
 	if err := d.Check(base, delta.Fingerprint(base)); err != nil {
 		return err
 	}
+	if samePath(c.Out, c.Base) {
+		return usageError{fmt.Errorf("export: --out is the base's own folder, %s", c.Base)}
+	}
 	if files, err := os.ReadDir(c.Out); err == nil && len(files) > 0 && !c.Force {
 		return usageError{fmt.Errorf("export: %s is not empty; --force writes into it all the same", c.Out)}
 	}

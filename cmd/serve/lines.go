@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"unicode/utf8"
 
 	"kenserve/runtime"
 )
@@ -44,7 +45,14 @@ func eachLine(in io.Reader, f func(number int, line []byte) error) error {
 	number := 0
 	for scanner.Scan() {
 		number++
-		if err := f(number, scanner.Bytes()); err != nil {
+		line := scanner.Bytes()
+		if number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // some editors' mark of UTF-8
+		}
+		if !utf8.Valid(line) {
+			return fmt.Errorf("read input: line %d is not UTF-8", number)
+		}
+		if err := f(number, line); err != nil {
 			return err
 		}
 	}

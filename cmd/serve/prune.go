@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"kenserve/delta"
@@ -20,26 +22,33 @@ import (
 )
 
 type pruneCmd struct {
-	Base    string  `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Tuned   string  `required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it."`
-	Out     string  `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
-	Select  string  `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
-	K       int     `placeholder:"N" xor:"keep" help:"Values to keep of each row."`
-	Keep    float64 `placeholder:"F" xor:"keep" help:"Share of each row to keep, above 0 and at most 1 (default 0.5)."`
-	Scope   string  `default:"all" enum:"all,attention" help:"Tensors to keep values of, ${enum}: everything, or the encoder's layers."`
-	Values  string  `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}."`
-	Seed    uint64  `default:"1" help:"Seed of the selection random."`
-	Workers int     `placeholder:"N" help:"Cores to use (default: all)."`
-	Report  string  `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
-	Notes   string  `placeholder:"TEXT" help:"Free text to put into the delta."`
+	Base    string   `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Tuned   string   `required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it."`
+	Out     string   `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
+	Select  string   `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
+	K       *int     `placeholder:"N" xor:"keep" help:"Values to keep of each row."`
+	Keep    *float64 `placeholder:"F" xor:"keep" help:"Share of each row to keep, above 0 and at most 1 (default 0.5)."`
+	Scope   string   `default:"all" enum:"all,attention" help:"Tensors to keep values of, ${enum}: everything, or the encoder's layers."`
+	Values  string   `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}."`
+	Seed    uint64   `default:"1" help:"Seed of the selection random."`
+	Workers int      `placeholder:"N" help:"Cores to use (default: all)."`
+	Report  string   `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
+	Notes   string   `placeholder:"TEXT" help:"Free text to put into the delta."`
 }
 
 func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	options := ken.Options{
-		Selection: ken.Selection(c.Select), K: c.K, Keep: c.Keep, Scope: ken.Scope(c.Scope),
+		Selection: ken.Selection(c.Select), Scope: ken.Scope(c.Scope),
 		Coding: delta.Coding(c.Values), Seed: c.Seed, Workers: c.Workers, Masks: c.Report != "",
 	}
-	if c.K == 0 && c.Keep == 0 {
+	switch {
+	case c.K != nil:
+		if options.K = *c.K; options.K < 1 {
+			return usageError{fmt.Errorf("prune: --k is %d: it must be positive", options.K)}
+		}
+	case c.Keep != nil:
+		options.Keep = *c.Keep
+	default:
 		options.Keep = 0.5
 	}
 	if err := options.Validate(); err != nil {
@@ -47,6 +56,9 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	if _, ok := delta.TaskName(c.Out); !ok {
 		return usageError{fmt.Errorf("prune: %s: a delta is called NAME%s, with a name of letters, digits, dots, underscores and hyphens", c.Out, delta.Extension)}
+	}
+	if c.Report != "" && samePath(c.Report, c.Out) {
+		return usageError{fmt.Errorf("prune: --report and --out are the same file, %s", c.Out)}
 	}
 	base, err := safetensors.OpenCheckpoint(c.Base)
 	if err != nil {
@@ -76,6 +88,7 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 		fmt.Fprintf(s.err, "prune: %s has no %s: the delta will have no labels and can be exported but not served\n", c.Tuned, models.ConfigFile)
 	} else if arch, err := families.New(config); err == nil {
 		options.Table = runtime.TableNames(arch)
+		options.Head = headNames(arch, len(config.Labels))
 	} else if errors.Is(err, families.ErrUnknown) {
 		fmt.Fprintf(s.err, "prune: %v: the delta can be made and exported but not served\n", err)
 	} else {
@@ -103,7 +116,11 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 		if err != nil {
 			return fmt.Errorf("prune: write report: %w", err)
 		}
-		if err := os.WriteFile(c.Report, append(text, '\n'), 0o644); err != nil {
+		err = safetensors.Replace(c.Report, func(w io.Writer) error {
+			_, err := w.Write(append(text, '\n'))
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("prune: write report: %w", err)
 		}
 	}
@@ -156,6 +173,29 @@ func describeTask(dir string, info *delta.Info) (*models.Config, error) {
 	}
 	info.Labels, info.ProblemType = config.Labels, string(config.Problem)
 	return config, nil
+}
+
+// headNames returns a test for the names, with or without the architecture's
+// prefix, of a classifier's head.
+func headNames(arch models.Architecture, labels int) func(tensor string) bool {
+	names := map[string]bool{}
+	for _, p := range arch.Head(labels) {
+		names[p.Name] = true
+	}
+	return func(tensor string) bool { return names[strings.TrimPrefix(tensor, arch.Prefix())] }
+}
+
+// samePath tells whether two paths name the same file or folder, which need
+// not exist.
+func samePath(a, b string) bool {
+	if x, err := os.Stat(a); err == nil {
+		if y, err := os.Stat(b); err == nil {
+			return os.SameFile(x, y)
+		}
+	}
+	x, errX := filepath.Abs(a)
+	y, errY := filepath.Abs(b)
+	return errX == nil && errY == nil && x == y
 }
 
 // folderName returns the last component of a folder's path.
