@@ -141,7 +141,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 			return nil, err
 		}
 		if i := firstNotFinite(logits[first*len(t.labels) : (first+n)*len(t.labels)]); i >= 0 {
-			return nil, &InputError{first + i/len(t.labels), fmt.Errorf("runtime: task %s: label %s: the weights give %g", name, t.labels[i%len(t.labels)], logits[first*len(t.labels)+i])}
+			return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the weights give %g", name, first+i/len(t.labels), t.labels[i%len(t.labels)], logits[first*len(t.labels)+i])
 		}
 		r.Tokens += len(batch.IDs)
 		r.Queue += queue

@@ -44,8 +44,12 @@ func taskOf(info runtime.TaskInfo) task {
 	return t
 }
 
-// listTasks answers GET /tasks.
+// listTasks answers GET /tasks. A store that cannot be read is not one without
+// tasks.
 func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
+	if err := s.engine.Ready(); err != nil {
+		return unavailable(err, "the engine is not ready")
+	}
 	infos := s.engine.Tasks()
 	list := taskList{Object: "list", Data: make([]task, len(infos))}
 	for i, info := range infos {
