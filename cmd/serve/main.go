@@ -34,6 +34,7 @@ type commands struct {
 	Export   exportCmd   `cmd:"" help:"Write base and delta as a full Hugging Face checkpoint in float32."`
 	Eval     evalCmd     `cmd:"" help:"Score a delta on labelled texts: accuracy, macro F1, a table by class."`
 	Classify classifyCmd `cmd:"" help:"Classify texts, one a line, into JSON lines."`
+	Viz      vizCmd      `cmd:"" help:"Show what a delta keeps: a page, and pictures."`
 	Tokenize tokenizeCmd `cmd:"" help:"Turn texts, one a line, into JSON lines of token ids."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

@@ -1,0 +1,149 @@
+package viz
+
+import (
+	"encoding/json"
+	"math"
+)
+
+// Histogram counts changes in bins of one width that meet at zero. The width
+// is a power of two; it doubles, and pairs of bins become one, when a change
+// would fall beyond the outermost bin. The result does not depend on the order
+// of the changes.
+type Histogram struct {
+	N    int     // changes counted, those of exactly zero included
+	Zero int     // changes of exactly zero; they are in no bin
+	Min  float64 // 0 if there is none
+	Max  float64
+
+	width      float64 // 0 before the first change that is not zero
+	bins       [2 * histogramSide]int
+	sum, sumSq float64
+}
+
+// histogramSide is how many bins lie on either side of zero.
+const histogramSide = 256
+
+// narrowest is the width of the narrowest bin.
+const narrowest = 0x1p-40
+
+// add counts one change, the difference of two finite float32.
+func (h *Histogram) add(x float64) {
+	if h.N == 0 {
+		h.Min, h.Max = x, x
+	}
+	h.N++
+	h.Min, h.Max = min(h.Min, x), max(h.Max, x)
+	h.sum += x
+	h.sumSq += x * x
+	if x == 0 {
+		h.Zero++
+		return
+	}
+	if h.width == 0 {
+		h.width = narrowest
+	}
+	for !(math.Abs(x) < histogramSide*h.width) {
+		h.widen()
+	}
+	h.bins[histogramSide+int(math.Floor(x/h.width))]++
+}
+
+// widen doubles the width.
+func (h *Histogram) widen() {
+	var wide [2 * histogramSide]int
+	for i, n := range h.bins {
+		// Bin i reaches from (i-side)·width; halving rounds towards minus
+		// infinity, so that pairs do not straddle zero.
+		wide[histogramSide+(i-histogramSide)>>1] += n
+	}
+	h.bins = wide
+	h.width *= 2
+}
+
+// merge adds the changes of other.
+func (h *Histogram) merge(other *Histogram) {
+	if other.N == 0 {
+		return
+	}
+	o := *other
+	if h.N == 0 {
+		*h = o
+		return
+	}
+	h.N += o.N
+	h.Zero += o.Zero
+	h.Min, h.Max = min(h.Min, o.Min), max(h.Max, o.Max)
+	h.sum += o.sum
+	h.sumSq += o.sumSq
+	if o.width == 0 {
+		return
+	}
+	if h.width == 0 {
+		h.width = o.width
+	}
+	for h.width < o.width {
+		h.widen()
+	}
+	for o.width < h.width {
+		o.widen()
+	}
+	for i, n := range o.bins {
+		h.bins[i] += n
+	}
+}
+
+// Mean returns the mean change.
+func (h *Histogram) Mean() float64 {
+	if h.N == 0 {
+		return 0
+	}
+	return h.sum / float64(h.N)
+}
+
+// Deviation returns the population standard deviation of the changes.
+func (h *Histogram) Deviation() float64 {
+	if h.N == 0 {
+		return 0
+	}
+	mean := h.Mean()
+	return math.Sqrt(max(h.sumSq/float64(h.N)-mean*mean, 0))
+}
+
+// Bins returns the counts of the bins from the first that holds anything to
+// the last, the lower edge of the first, and the width of each. They are
+// joined in pairs until there are at most most (which is at least 2).
+func (h *Histogram) Bins(most int) (counts []int, low, width float64) {
+	o := *h
+	if o.width == 0 {
+		return nil, 0, 0
+	}
+	for {
+		first, last := 0, len(o.bins)-1
+		for first < last && o.bins[first] == 0 {
+			first++
+		}
+		for last > first && o.bins[last] == 0 {
+			last--
+		}
+		if last-first < max(most, 2) {
+			return append(counts, o.bins[first:last+1]...), float64(first-histogramSide) * o.width, o.width
+		}
+		o.widen()
+	}
+}
+
+// MarshalJSON implements json.Marshaler.
+func (h *Histogram) MarshalJSON() ([]byte, error) {
+	counts, low, width := h.Bins(len(h.bins))
+	return json.Marshal(struct {
+		N         int     `json:"n"`
+		Zero      int     `json:"zero"`
+		Min       float64 `json:"min"`
+		Max       float64 `json:"max"`
+		Mean      float64 `json:"mean"`
+		Deviation float64 `json:"deviation"`
+		Low       float64 `json:"low"`
+		Width     float64 `json:"width"`
+		Counts    []int   `json:"counts"`
+	}{h.N, h.Zero, h.Min, h.Max, h.Mean(), h.Deviation(), low, width, counts})
+}

@@ -1,0 +1,96 @@
+package viz
+
+import (
+	"encoding/json"
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// change draws what the difference of two float32 can be.
+var change = rapid.Map(rapid.OneOf(
+	rapid.Just[float32](0), rapid.Float32Range(-1, 1), rapid.Float32Range(-1e-9, 1e-9), rapid.Float32(),
+), func(x float32) float64 { return float64(x) })
+
+func histogramOf(changes []float64) *Histogram {
+	h := &Histogram{}
+	for _, x := range changes {
+		h.add(x)
+	}
+	return h
+}
+
+func TestHistogramCountsEveryChangeInItsBin(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		changes := rapid.SliceOf(change).Draw(t, "changes")
+		most := rapid.IntRange(2, 600).Draw(t, "most")
+		counts, low, width := histogramOf(changes).Bins(most)
+		if len(counts) > most {
+			t.Fatalf("%d bins, at most %d", len(counts), most)
+		}
+		want := make([]int, len(counts))
+		for _, x := range changes {
+			if x == 0 {
+				continue
+			}
+			// Widths are powers of two: edges and quotients are exact.
+			want[int(math.Floor(x/width)-low/width)]++
+		}
+		if diff := cmp.Diff(want, counts, equateEmpty); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func TestHistogramMerges(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := rapid.SliceOf(change).Draw(t, "a"), rapid.SliceOf(change).Draw(t, "b")
+		got, want := histogramOf(a), histogramOf(append(append([]float64(nil), b...), a...))
+		got.merge(histogramOf(b))
+		// The sums depend on the order in the last bits.
+		got.sum, got.sumSq, want.sum, want.sumSq = 0, 0, 0, 0
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Histogram{})); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func TestHistogramNumbers(t *testing.T) {
+	h := histogramOf([]float64{-1, 0, 0, 0.5, 3.5})
+	for name, x := range map[string][2]float64{
+		"n": {float64(h.N), 5}, "zero": {float64(h.Zero), 2}, "min": {h.Min, -1}, "max": {h.Max, 3.5},
+		"mean": {h.Mean(), 0.6}, "deviation": {h.Deviation(), 1.529705854077835},
+	} {
+		if math.Abs(x[0]-x[1]) > 1e-12 {
+			t.Errorf("%s is %g, want %g", name, x[0], x[1])
+		}
+	}
+	counts, low, width := h.Bins(8)
+	if diff := cmp.Diff([]int{1, 1, 0, 0, 1}, counts); diff != "" || low != -1 || width != 1 {
+		t.Errorf("from %g in steps of %g: %s", low, width, diff)
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back struct {
+		N, Zero    int
+		Low, Width float64
+		Counts     []int
+	}
+	if err := json.Unmarshal(text, &back); err != nil {
+		t.Fatal(err)
+	}
+	all := 0
+	for _, n := range back.Counts {
+		all += n
+	}
+	if back.N != 5 || back.Zero != 2 || all != 3 || back.Low != -1 || back.Width != 1.0/64 {
+		t.Errorf("%s", text)
+	}
+	if counts, _, _ := (&Histogram{}).Bins(10); counts != nil {
+		t.Errorf("nothing gives bins %v", counts)
+	}
+}

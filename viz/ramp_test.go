@@ -1,0 +1,117 @@
+package viz
+
+import (
+	"image/color"
+	"math"
+	"testing"
+)
+
+// lightness returns the L* of CIELAB, 0 to 100, from linear sRGB.
+func lightness(r, g, b float64) float64 {
+	y := 0.2126*r + 0.7152*g + 0.0722*b
+	if y <= 216.0/24389 {
+		return y * 24389 / 27
+	}
+	return 116*math.Cbrt(y) - 16
+}
+
+func linear(v uint8) float64 {
+	x := float64(v) / 255
+	if x <= 0.04045 {
+		return x / 12.92
+	}
+	return math.Pow((x+0.055)/1.055, 2.4)
+}
+
+// vision are the ways to see colours: matrices on linear sRGB for total loss of
+// one type of cone, from Machado, Oliveira and Fernandes, "A physiologically-based
+// model for simulation of color vision deficiency" (2009), severity 1.
+var vision = map[string][3][3]float64{
+	"common":       {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
+	"protanopia":   {{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}},
+	"deuteranopia": {{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}},
+	"tritanopia":   {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
+}
+
+func seen(c color.RGBA, m [3][3]float64) float64 {
+	in := [3]float64{linear(c.R), linear(c.G), linear(c.B)}
+	var out [3]float64
+	for i := range out {
+		for j := range in {
+			out[i] += m[i][j] * in[j]
+		}
+		out[i] = min(max(out[i], 0), 1)
+	}
+	return lightness(out[0], out[1], out[2])
+}
+
+// TestRampIsEven: for every way to see colours, each level is lighter than the
+// one before; for the common one, by the same step.
+func TestRampIsEven(t *testing.T) {
+	for name, m := range vision {
+		first, last := seen(rampColor(0, true), m), seen(rampColor(levels-1, true), m)
+		even := (last - first) / (levels - 1)
+		if even < 1 {
+			t.Errorf("%s: %g steps of lightness a level", name, even)
+		}
+		for l := 1; l < levels; l++ {
+			step := seen(rampColor(l, true), m) - seen(rampColor(l-1, true), m)
+			least := even / 3
+			if name == "common" {
+				least = even * 0.7 // colours are rounded to 8 bits
+			}
+			if step < least || step > 2*even {
+				t.Errorf("%s: level %d is %.2f lighter than the one before, even steps are %.2f", name, l, step, even)
+			}
+		}
+	}
+}
+
+func TestRampTurnsWithTheTheme(t *testing.T) {
+	for l := range levels {
+		if a, b := rampColor(l, false), rampColor(levels-1-l, true); a != b {
+			t.Errorf("level %d is %v on light and %v on dark", l, a, b)
+		}
+	}
+}
+
+// TestNeighbourLevels: five steps apart from each other, all apart from the
+// paper and from level 0.
+func TestNeighbourLevels(t *testing.T) {
+	for _, dark := range []bool{false, true} {
+		last := seen(color.RGBAModel.Convert(newTheme(dark).paper).(color.RGBA), vision["common"])
+		for n := range 5 {
+			is := seen(rampColor(int(neighbourLevel(n)), dark), vision["common"])
+			if d := math.Abs(is - last); d < 12 {
+				t.Errorf("dark %t: %d neighbours differ from the step before by %.1f", dark, n, d)
+			}
+			last = is
+		}
+	}
+}
+
+// TestTextIsReadable: ink and soft on paper have a contrast of at least 4.5, as
+// the accessibility guidelines ask for text.
+func TestTextIsReadable(t *testing.T) {
+	luminance := func(c color.Color) float64 {
+		v := color.RGBAModel.Convert(c).(color.RGBA)
+		return 0.2126*linear(v.R) + 0.7152*linear(v.G) + 0.0722*linear(v.B)
+	}
+	contrast := func(a, b color.Color) float64 {
+		x, y := luminance(a), luminance(b)
+		return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+	}
+	for _, dark := range []bool{false, true} {
+		theme := newTheme(dark)
+		for name, c := range map[string]color.Color{"ink": theme.ink, "soft": theme.soft, "main": theme.main, "other": theme.other} {
+			if got := contrast(c, theme.paper); got < 4.5 {
+				t.Errorf("dark %t: %s has a contrast of %.1f", dark, name, got)
+			}
+		}
+		for l := range levels {
+			if c := rampColor(l, dark); contrast(textOn(c), c) < 4.5 {
+				t.Errorf("dark %t: text on level %d has a contrast of %.1f", dark, l, contrast(textOn(c), c))
+			}
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package viz
+
+// Bounds of what a picture or JSON shows.
+const (
+	DefaultBlocks = 96 * 96
+	MaxBlocks     = 1 << 16
+	DefaultWindow = 48
+	MaxWindow     = 128
+)
+
+// Detail says how much of a matrix a view shows. The zero value is a sensible
+// choice.
+type Detail struct {
+	Blocks int // the whole matrix in at most so many blocks; 0: DefaultBlocks
+	Window int // rows and columns shown value by value; 0: DefaultWindow
+
+	// Row and Column are a value in the middle of the window, as far as the
+	// matrix allows.
+	Row, Column int
+}
+
+// bounded replaces what is not given and cuts what is too much.
+func (d Detail) bounded() Detail {
+	if d.Blocks <= 0 {
+		d.Blocks = DefaultBlocks
+	}
+	if d.Window <= 0 {
+		d.Window = DefaultWindow
+	}
+	d.Blocks, d.Window = min(d.Blocks, MaxBlocks), min(d.Window, MaxWindow)
+	return d
+}
+
+// Window is a small part of a matrix, value by value.
+type Window struct {
+	Row     int `json:"row"` // of the first value
+	Column  int `json:"column"`
+	Rows    int `json:"rows"`
+	Columns int `json:"columns"`
+	// Lines has one character a value: the number of kept neighbours, 0 to 4,
+	// of a kept one and a dot for all others.
+	Lines []string `json:"lines"`
+}
+
+// Kept returns the number of kept values in the window.
+func (w *Window) Kept() int {
+	n := 0
+	for _, line := range w.Lines {
+		for i := range len(line) {
+			if line[i] != notKept {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+const notKept = '.'
+
+// window returns the part of the pattern that d asks for.
+func (p *pattern) window(d Detail) Window {
+	w := Window{Rows: min(d.Window, p.rows), Columns: min(d.Window, p.columns)}
+	w.Row = min(max(d.Row-w.Rows/2, 0), p.rows-w.Rows)
+	w.Column = min(max(d.Column-w.Columns/2, 0), p.columns-w.Columns)
+	sums := newPlanes(p.words)
+	line := make([]byte, w.Columns)
+	for r := w.Row; r < w.Row+w.Rows; r++ {
+		p.neighbours(r, sums)
+		for i := range line {
+			line[i] = notKept
+			if c := w.Column + i; p.has(r, c) {
+				line[i] = byte('0' + sums.at(c))
+			}
+		}
+		w.Lines = append(w.Lines, string(line))
+	}
+	return w
+}
