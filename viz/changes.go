@@ -179,9 +179,11 @@ func (c *Changes) drawChart(f frame) {
 		f.write(textSize, f.soft, 0, 20, "no value changed")
 		return
 	}
+	legend := vg.Length(12 * len(all))
+	plotted := f.part(0, legend, f.width(), f.height()-legend)
 	p := f.axes("change from the base", "values")
 	p.X.Min, p.X.Max = low, high
-	p.Y.Min, p.Y.Max = 0.7, float64(most)*1.5
+	p.Y.Min, p.Y.Max = 0.7, float64(most)*1.2
 	p.X.Tick.Marker = valueTicks{low}
 	p.Y.Scale = plot.LogScale{}
 	p.Y.Tick.Marker = decades{}
@@ -205,11 +207,10 @@ func (c *Changes) drawChart(f frame) {
 		}
 		p.Add(&plotter.Line{XYs: line, LineStyle: styles[s.label]})
 	}
-	p.Draw(f.Canvas)
-	f.Canvas = p.DataCanvas(f.Canvas)
+	p.Draw(plotted.Canvas)
 	for i := range all {
 		s := &all[i]
-		down := vg.Length(10 + 12*i)
+		down := vg.Length(8 + 12*i)
 		name := fmt.Sprintf("%s: %s", s.label, count(s.of.N-s.of.Zero))
 		if s.of.Zero > 0 {
 			name += fmt.Sprintf(" (and %s unchanged)", count(s.of.Zero))

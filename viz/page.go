@@ -2,24 +2,15 @@ package viz
 
 import (
 	"bufio"
-	"bytes"
-	"compress/flate"
 	"context"
 	_ "embed" // the page's template, style and script
-	"encoding/base64"
-	"encoding/binary"
 	"fmt"
-	"html"
 	"html/template"
-	"image/color"
 	"io"
-	"math"
 	"runtime"
-	"sort"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-	"gonum.org/v1/plot/vg"
 )
 
 // PageOptions say what a page shows.
@@ -31,8 +22,8 @@ type PageOptions struct {
 	Rows map[string]int
 
 	// Exact bounds the bytes of the page that are spent on exact patterns,
-	// through which the page can move its windows; 0: 4 MB. What does not
-	// fit keeps the one window that is drawn in any case.
+	// through which the page can move its windows; 0: 4 MB, negative: none.
+	// What does not fit keeps the one window that is drawn in any case.
 	Exact int
 
 	Workers  int    // goroutines; 0: one for each processor
@@ -77,9 +68,6 @@ type page struct {
 	Movable  int // panels with a window that can be moved
 }
 
-// filterTable is a ramp as an SVG filter's table: the three channels' values.
-type filterTable struct{ Name, R, G, B string }
-
 // chart is a drawing with what it says in words.
 type chart struct {
 	SVG  template.HTML
@@ -93,6 +81,7 @@ type picture struct {
 	Width, Height int // on the page, in CSS pixels
 }
 
+// scale explains the colours of a map.
 type scale struct {
 	First            int // level of 0
 	Zero, Half, Full string
@@ -110,18 +99,21 @@ func newCell(t Tensor, top float64, panel string) cell {
 	return cell{percent(t.Share()), tableLevel(t.Share(), top), panel}
 }
 
+// pageKind is the layer-wise views of one type of matrix.
 type pageKind struct {
 	Kind    string
 	Text    string
 	Aspects []pageAspect
 }
 
+// pageAspect is one of them.
 type pageAspect struct {
 	Title  string
 	Scale  scale
 	Layers []pageLayer
 }
 
+// pageLayer is one layer of it.
 type pageLayer struct {
 	Tensor Tensor
 	Panel  string
@@ -129,6 +121,7 @@ type pageLayer struct {
 	Image  picture
 }
 
+// pageVector is a type of vector, all layers in one picture.
 type pageVector struct {
 	Kind  string
 	Share string
@@ -139,38 +132,6 @@ type pageVector struct {
 type pageGroup struct {
 	Label  string
 	Panels []*panel
-}
-
-// panel is all views of one matrix.
-type panel struct {
-	ID         string
-	Tensor     Tensor
-	Kept       *Kept
-	Neighbours *Neighbours
-	Changes    *Changes // nil for the head
-	Density    *Density // nil if its rows are too long
-
-	KeptScale, NeighboursScale                    scale
-	KeptMap, ColumnStrip, RowStrip, NeighboursMap picture
-	KeptWindow, NeighboursWindow                  picture
-	Mark                                          [4]string // the window in the map: left, top, width, height in percent
-	Bars                                          []bar
-	DensityChart, ChangesChart                    chart
-
-	Bits string // exact pattern for the script, base64url of raw deflate
-
-	packed []byte
-}
-
-// bar is a line of the table of neighbours.
-type bar struct {
-	Neighbours     int
-	Count          int
-	Share          string
-	ExpectedShare  string
-	Level          int
-	Width          string // of the bar, in percent
-	ExpectedOffset string
 }
 
 // WritePage writes a page of all views: self-contained HTML without any
@@ -280,124 +241,6 @@ func (m *Model) pageTensor(ctx context.Context, i int, o PageOptions) (work tens
 	return work, err
 }
 
-// The size of a page's charts, in points: about that at which the page shows
-// them.
-const (
-	chartWidth  vg.Length = 480
-	chartHeight vg.Length = 220
-)
-
-func (m *Model) newPanel(ctx context.Context, t *Tensor, p *pattern, changes *Changes, row int) (*panel, error) {
-	c := countPattern(*t, p, Detail{Row: row, Column: t.Columns / 2})
-	out := &panel{Tensor: *t, Kept: c.kept(), Neighbours: c.neighbourView()}
-	b, w := &c.blocks, &c.window
-	top := topShare(b)
-	out.KeptScale = scale{0, "0", percentTick(top / 2), percentTick(top), "share kept"}
-	width, height := pageSize(b, mapPixels, mapPixels*4/3)
-	out.KeptMap = pagePicture(b.keptRaster(top), width, height, fmt.Sprintf("Map of the kept values, %s; colours stand for 0 to %s kept.", b.Describe(), percentTick(top)))
-	out.ColumnStrip = pagePicture(b.columnsRaster(top), width, 8, "Share kept of each column.")
-	out.RowStrip = pagePicture(b.rowsRaster(top), 8, height, "Share kept of each row.")
-	out.KeptWindow = pagePicture(w.keptRaster(), 7*w.Columns, 7*w.Rows, "Every value of the window: kept or not.")
-
-	top = topMean(b)
-	out.NeighboursScale = scale{faintest, "0", plainTick(top / 2), plainTick(top), "mean neighbours"}
-	out.NeighboursMap = pagePicture(b.neighboursRaster(top), width, height, fmt.Sprintf("Map of the mean number of kept neighbours, %s; colours stand for 0 to %s.", b.Describe(), plainTick(top)))
-	out.NeighboursWindow = pagePicture(w.neighboursRaster(), 7*w.Columns, 7*w.Rows, "Every kept value of the window by its number of kept neighbours.")
-	out.Mark = [4]string{
-		cssPercent(w.Column, t.Columns), cssPercent(w.Row, t.Rows), cssPercent(w.Columns, t.Columns), cssPercent(w.Rows, t.Rows),
-	}
-	out.Bars = out.Neighbours.bars()
-
-	if t.Form != Head {
-		out.Changes = changes
-		out.ChangesChart = chart{inlineSVG(chartWidth, chartHeight, "Histogram of the changes from the base", changes.drawChart), changes.line()}
-	}
-	if t.Columns <= maxRow {
-		density, err := m.density(ctx, t, p, row)
-		if err != nil {
-			return nil, err
-		}
-		out.Density = density
-		out.DensityChart = chart{inlineSVG(chartWidth, chartHeight, fmt.Sprintf("Density of row %d", row), density.drawChart), density.line()}
-	}
-	out.packed = p.pack()
-	return out, nil
-}
-
-// Sides of square maps on the page, in CSS pixels.
-const (
-	mapPixels   = 384
-	layerPixels = 86
-)
-
-// pageSize returns the size of a map on the page: all have about the area of a
-// square of that side, and none is wider than widest.
-func pageSize(b *Blocks, side, widest float64) (width, height int) {
-	aspect := math.Sqrt(float64(b.Rows) / float64(b.Columns))
-	width = int(min(math.Round(side/aspect), widest))
-	return width, max(int(math.Round(float64(width)*float64(b.Rows)/float64(b.Columns))), 8)
-}
-
-func pagePicture(r raster, width, height int, alt string) picture {
-	return picture{template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(r.png())), alt, width, height}
-}
-
-func cssPercent(part, whole int) string { return fmt.Sprintf("%.4g%%", 100*share(part, whole)) }
-
-func (n *Neighbours) bars() []bar {
-	highest := 1.0
-	for i := range n.Counts {
-		highest = max(highest, float64(n.Counts[i]), n.Expected[i])
-	}
-	out := make([]bar, len(n.Counts))
-	for i, v := range n.Counts {
-		out[i] = bar{
-			Neighbours: i, Count: v, Level: int(neighbourLevel(i)),
-			Share:          percent(share(v, n.Tensor.Kept)),
-			ExpectedShare:  percent(n.Expected[i] / float64(max(n.Tensor.Kept, 1))),
-			Width:          fmt.Sprintf("%.4g%%", 100*float64(v)/highest),
-			ExpectedOffset: fmt.Sprintf("%.4g%%", 100*n.Expected[i]/highest),
-		}
-	}
-	return out
-}
-
-// pack compresses a pattern: rows of whole bytes, bit c%8 of byte c/8 for
-// column c, as raw deflate.
-func (p *pattern) pack() []byte {
-	var out bytes.Buffer
-	z, err := flate.NewWriter(&out, flate.DefaultCompression)
-	if err != nil { // the level is one that there is
-		panic(fmt.Sprintf("viz: compress: %v", err))
-	}
-	line := make([]byte, 8*p.words)
-	for r := range p.rows {
-		for w, word := range p.row(r) {
-			binary.LittleEndian.PutUint64(line[8*w:], word)
-		}
-		_, _ = z.Write(line[:(p.columns+7)/8]) // a buffer takes everything
-	}
-	_ = z.Close()
-	return out.Bytes()
-}
-
-// spendExact gives panels their exact patterns, the shortest first, as far as
-// most bytes reach.
-func (p *page) spendExact(most int) {
-	if most == 0 {
-		most = defaultExact
-	}
-	order := append([]*panel(nil), p.Matrices...)
-	sort.SliceStable(order, func(i, j int) bool { return len(order[i].packed) < len(order[j].packed) })
-	for _, panel := range order {
-		if most -= base64.RawURLEncoding.EncodedLen(len(panel.packed)); most >= 0 {
-			panel.Bits = base64.RawURLEncoding.EncodeToString(panel.packed)
-			p.Movable++
-		}
-		panel.packed = nil
-	}
-}
-
 // addKind adds a type of tensor to the layer-wise views: maps of matrices, and
 // for vectors one picture with a line a layer.
 func (p *page) addKind(m *Model, kind string, done []tensorWork) {
@@ -501,97 +344,4 @@ func (m *Model) facts() [][2]string {
 	add("Architecture", d.Architecture)
 	add("Labels", fmt.Sprint(len(d.Labels)))
 	return out
-}
-
-// rampTable returns the ramp as a filter's table: it maps the grey of a level
-// to the level's colour.
-func rampTable(name string, dark bool) filterTable {
-	channel := func(of func(color.RGBA) uint8) string {
-		values := make([]string, levels)
-		for l := range values {
-			values[l] = fmt.Sprintf("%.3f", float64(of(rampColor(l, dark)))/255)
-		}
-		return strings.Join(values, " ")
-	}
-	return filterTable{
-		name,
-		channel(func(c color.RGBA) uint8 { return c.R }),
-		channel(func(c color.RGBA) uint8 { return c.G }),
-		channel(func(c color.RGBA) uint8 { return c.B }),
-	}
-}
-
-// rampCSS defines the colours of all levels, of text on them, and of the
-// charts as variables.
-func rampCSS() string {
-	var out strings.Builder
-	for _, dark := range []bool{false, true} {
-		out.WriteString(map[bool]string{false: "\n:root{", true: "\n@media (prefers-color-scheme:dark){:root{"}[dark])
-		t := newTheme(dark)
-		for _, v := range pageColors {
-			fmt.Fprintf(&out, "--%s:%s;", v.name, hex(v.of(t)))
-		}
-		for l := range levels {
-			c := rampColor(l, dark)
-			fmt.Fprintf(&out, "--r%d:%s;--t%d:%s;", l, hex(c), l, hex(textOn(c)))
-		}
-		out.WriteString(map[bool]string{false: "}", true: "}}"}[dark])
-	}
-	return out.String() + "\n"
-}
-
-func hex(c color.Color) string {
-	v := color.RGBAModel.Convert(c).(color.RGBA)
-	return fmt.Sprintf("#%02x%02x%02x", v.R, v.G, v.B)
-}
-
-// grays are the greys that the script draws with: of 0 to 4 neighbours, of a
-// kept value, and of one that is not.
-func grays() string {
-	out := make([]string, 0, 7)
-	for i := range 5 {
-		out = append(out, fmt.Sprint(grayOf(int(neighbourLevel(i)))))
-	}
-	return strings.Join(append(out, fmt.Sprint(grayOf(levels-1)), fmt.Sprint(grayOf(0))), ",")
-}
-
-// pageColors are the colours of charts that a page takes from its style sheet.
-// In a drawing each is stood for by a colour that nothing else has.
-var pageColors = []struct {
-	name string
-	of   func(*theme) color.Color
-	mark color.RGBA
-}{
-	{"paper", func(t *theme) color.Color { return t.paper }, color.RGBA{1, 2, 1, 255}},
-	{"ink", func(t *theme) color.Color { return t.ink }, color.RGBA{1, 2, 2, 255}},
-	{"soft", func(t *theme) color.Color { return t.soft }, color.RGBA{1, 2, 3, 255}},
-	{"line", func(t *theme) color.Color { return t.line }, color.RGBA{1, 2, 4, 255}},
-	{"main", func(t *theme) color.Color { return t.main }, color.RGBA{1, 2, 5, 255}},
-	{"other", func(t *theme) color.Color { return t.other }, color.RGBA{1, 2, 6, 255}},
-	{"rest", func(t *theme) color.Color { return t.rest }, color.RGBA{1, 2, 7, 255}},
-}
-
-var (
-	pageTheme = &theme{
-		paper: pageColors[0].mark, ink: pageColors[1].mark, soft: pageColors[2].mark, line: pageColors[3].mark,
-		main: pageColors[4].mark, other: pageColors[5].mark, rest: pageColors[6].mark,
-		ramp: func(l int) color.RGBA { return rampColor(l, false) },
-	}
-	pageReplacer = func() *strings.Replacer {
-		var pairs []string
-		for _, v := range pageColors {
-			pairs = append(pairs, strings.ToUpper(hex(v.mark)), "var(--"+v.name+")")
-		}
-		return strings.NewReplacer(append(pairs, fontFamilies+";", "")...)
-	}()
-)
-
-// inlineSVG returns a chart as an element of the page, in the page's colours.
-func inlineSVG(width, height vg.Length, label string, drawing func(f frame)) template.HTML {
-	svg := string(drawSVG(width, height, pageTheme, false, drawing))
-	// What the document's head says, the page's element says in its own way.
-	_, inside, _ := strings.Cut(svg, "<svg")
-	_, inside, _ = strings.Cut(inside, ">")
-	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %g %g">`, html.EscapeString(label), width.Points(), height.Points())
-	return template.HTML(head + pageReplacer.Replace(strings.TrimSpace(inside)))
 }

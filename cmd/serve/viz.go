@@ -76,6 +76,9 @@ func (c *vizCmd) options() (viz.FolderOptions, error) {
 		Page:  viz.PageOptions{Name: strings.TrimSuffix(filepath.Base(c.File), delta.Extension), Rows: c.Row, Exact: c.Exact << 20, Workers: c.Workers},
 		Style: viz.Style{Dark: c.Dark, Width: c.Width},
 	}
+	if c.Exact == 0 {
+		o.Page.Exact = -1
+	}
 	if c.Exact < 0 || c.Exact > 1024 {
 		return o, fmt.Errorf("viz: --exact %d: it is at least 0 and at most 1024", c.Exact)
 	}
