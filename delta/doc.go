@@ -19,7 +19,7 @@
 //
 //	format         "kenserve-delta"
 //	version        "1"
-//	layout         "fast", the layout described here
+//	layout         "fast", or "small": see The small layout
 //	flags          optional; features a reader has to know, separated by
 //	               commas. Version 1 defines none, so any flag is refused.
 //	base_sha256    fingerprint of the base, see below
@@ -50,6 +50,7 @@
 //	source_sha256  optional; fingerprint of the tuned checkpoint
 //	notes          optional; free text
 //	sha256         digest of the file, see below
+//	fast_sha256    in the small layout alone: digest of the file in the fast one
 //
 // # Fingerprint
 //
@@ -180,6 +181,81 @@
 // load a whole vector at the end of any part. Writers put wide elements before
 // narrow ones, which aligns every part to its elements; readers do not rely on
 // it.
+//
+// # The small layout
+//
+// For transport and storage a delta is packed: the same content with less
+// redundancy, of which the fast layout is made again, byte for byte, with the
+// base at hand. The metadata are those of the fast file but for layout, sha256
+// and fast_sha256. Tensors that the base does not have are as they were, and so
+// are dense ones of the base that are empty or whose counterpart there is not
+// of floats. Any other tensor NAME is one part,
+//
+//	packed  U8 [n]
+//
+// whose shapes follow from the base. There is no #pad. The fast file's tensors
+// come in the order of the size of their elements, the widest first, and of
+// their names, before #pad; a file in another order cannot be packed.
+//
+// A packed tensor consists of numbers, streams and numbers in planes:
+//
+//	number   unsigned LEB128, as Protocol Buffers write them
+//	stream   m bytes, m being known, in one of the ways below
+//	planes   numbers of w bytes as w streams: all lowest bytes, all next ones …
+//	rising   numbers of 4 bytes that rise strictly, in planes: the first one as
+//	         it is, of each other how far it is above the one before plus one
+//
+// In this order it has
+//
+//	kind       a byte: bits 0 to 2 the coding, 0 f32, 1 bf16, 2 int8, 3 int4,
+//	           4 sign; bit 3 bitmaps, bit 4 gaps (f32 with neither is a dense
+//	           tensor); bit 5 row order, also set
+//	           without positions; bit 6 a scale for each row; bit 7 is 0
+//	tiles      with positions: T as a number, the tiles' indices rising
+//	bitmaps    a stream, the bytes of mask
+//	gaps       G as a number; the index's last row, rising; a stream, the bytes
+//	           of gaps, or those of steps with bit 7 cleared; for steps another
+//	           stream, the bits 7 of those that are no skips, as in the coding
+//	           sign
+//	values     of f32 in planes: the number o(value) − o(base's value) modulo
+//	           2³², zigzag, where o maps floats to integers in their order: the
+//	           bits with all of them inverted if bit 31 is set, else bit 31.
+//	           Zigzag makes d ≥ 0 to 2d and d < 0 to −2d − 1.
+//	           Of bf16 in planes: the bits rotated to the right by 3.
+//	           Of int8, int4 and, unless they are in steps, sign: a stream, the
+//	           bytes of the part
+//	scales     their bits in planes: one, or T·H
+//
+// Ends of values follow from the positions. A stream begins with a byte that
+// tells its way:
+//
+//	0  m bytes as they are
+//	1  a byte, of which all m are
+//	2  a number, the size of what follows; a Huffman code
+//	3  a number, the size of what follows; rare bytes
+//
+// Rare bytes are: the byte that all others are equal to; a number r, how many
+// these others are; a number g; a stream of g bytes, the positions of the
+// others as gaps (see Gaps) from p = −1; and a stream of r bytes, the others.
+// Such streams lie in each other at most three deep.
+//
+// A Huffman code consists of the lengths of the codes of all bytes, the sizes of
+// the first three of four parts as numbers, and the parts. Bits are taken from
+// bytes from the lowest on. Lengths are told for the bytes 0, 1, … as bits,
+// beginning with a length of 0:
+//
+//	0           as the one before
+//	10          one more
+//	110         one less
+//	1110        this one and all that follow have none
+//	1111 abcd   a + 2b + 4c + 8d
+//
+// and the rest of the last byte is 0. No length is above 11, none means that the
+// byte does not occur, and the code is full. Codes are given in the order of
+// length and byte: the first is of zeros, the next one greater, with zeros
+// appended where the length grows; a code's first bit is its most significant.
+// The parts code ⌈m/4⌉ bytes each, as far as there are that many; each ends in
+// zeros to a whole byte.
 //
 // # Limits
 //

@@ -37,6 +37,9 @@ var (
 	// ErrCount means a tile whose positions are of another number than the
 	// values that the file holds for it, or than a tensor has values.
 	ErrCount = fmt.Errorf("%w: count", ErrCorrupt)
+	// ErrPacked means a packed tensor of the small layout that ends early, has
+	// bytes left over, or is not coded as it must be.
+	ErrPacked = fmt.Errorf("%w: packed tensor", ErrCorrupt)
 	// ErrGap means gaps that end in a skip, or a skip with a sign.
 	ErrGap = fmt.Errorf("%w: gap", ErrCorrupt)
 	// ErrPosition means a kept value beyond the row or the last row.

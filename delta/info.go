@@ -37,12 +37,15 @@ type Info struct {
 
 // What the metadata says of the format.
 const (
-	formatName = "kenserve-delta"
-	version    = "1"
-	layoutFast = "fast"
+	formatName  = "kenserve-delta"
+	version     = "1"
+	layoutFast  = "fast"
+	layoutSmall = "small"
 
-	digestKey = "sha256"
-	noDigest  = "0000000000000000000000000000000000000000000000000000000000000000"
+	layoutKey     = "layout"
+	digestKey     = "sha256"
+	fastDigestKey = "fast_sha256" // in the small layout: of the fast one
+	noDigest      = "0000000000000000000000000000000000000000000000000000000000000000"
 )
 
 // TunedName returns the name that the base's tensor has in the tuned
@@ -70,13 +73,14 @@ var layerNormNames = map[string]string{
 // metadata returns the header's strings, with a digest of zeros.
 func (i *Info) metadata() (map[string]string, error) {
 	m := map[string]string{
-		"format": formatName, "version": version, "layout": layoutFast,
+		"format": formatName, "version": version, layoutKey: layoutFast,
 		"base_sha256": i.BaseSHA256, "selection": i.Selection, "coding": string(i.Coding),
 		"producer": i.Producer, digestKey: noDigest,
 	}
 	optional := map[string]string{
 		"base_name": i.BaseName, "architecture": i.Architecture, "problem_type": i.ProblemType,
-		"config": i.Config, "budget": i.Budget, "scope": i.Scope, "vector_coding": string(i.VectorCoding), "base_prefix": i.BasePrefix, "tuned_prefix": i.TunedPrefix,
+		"config": i.Config, "budget": i.Budget, "scope": i.Scope, "vector_coding": string(i.VectorCoding),
+		"base_prefix": i.BasePrefix, "tuned_prefix": i.TunedPrefix,
 		"source_name": i.SourceName, "source_sha256": i.SourceSHA256, "notes": i.Notes,
 	}
 	if i.K != 0 {
@@ -103,22 +107,23 @@ func (i *Info) metadata() (map[string]string, error) {
 		}
 	}
 	// What cannot be read back must not be written.
-	if _, err := parseInfo(m); err != nil {
+	if _, err := parseInfo(m, layoutFast); err != nil {
 		return nil, fmt.Errorf("delta: write metadata: %w", err)
 	}
 	return m, nil
 }
 
-// parseInfo checks and reads the metadata, all but the digest.
-func parseInfo(m map[string]string) (Info, error) {
+// parseInfo checks and reads the metadata of a file in the given layout, all
+// but the digest.
+func parseInfo(m map[string]string, layout string) (Info, error) {
 	if m["format"] != formatName {
 		return Info{}, fmt.Errorf("%w: %q, want %q", ErrFormat, m["format"], formatName)
 	}
 	if m["version"] != version {
 		return Info{}, fmt.Errorf("%w: %q, this program reads %q", ErrVersion, m["version"], version)
 	}
-	if m["layout"] != layoutFast {
-		return Info{}, fmt.Errorf("%w: %q, this program reads %q", ErrLayout, m["layout"], layoutFast)
+	if m[layoutKey] != layout {
+		return Info{}, fmt.Errorf("%w: %q where %q is wanted", ErrLayout, m[layoutKey], layout)
 	}
 	if flags := m["flags"]; flags != "" {
 		return Info{}, fmt.Errorf("%w: %q, this program knows none", ErrFlag, flags)
@@ -127,7 +132,11 @@ func parseInfo(m map[string]string) (Info, error) {
 	for key, value := range m {
 		var err error
 		switch key {
-		case "format", "version", "layout", "flags", digestKey:
+		case "format", "version", layoutKey, "flags", digestKey:
+		case fastDigestKey:
+			if _, err = hexDigest(value); err == nil && layout != layoutSmall {
+				err = fmt.Errorf("key is not known in this layout")
+			}
 		case "base_sha256":
 			i.BaseSHA256, err = hexDigest(value)
 		case "source_sha256":
@@ -202,7 +211,11 @@ func parseInfo(m map[string]string) (Info, error) {
 			return Info{}, fmt.Errorf("%w %s: %w", ErrMetadata, key, err)
 		}
 	}
-	for _, key := range []string{"base_sha256", "selection", "coding", "producer", digestKey} {
+	required := []string{"base_sha256", "selection", "coding", "producer", digestKey}
+	if layout == layoutSmall {
+		required = append(required, fastDigestKey)
+	}
+	for _, key := range required {
 		if m[key] == "" {
 			return Info{}, fmt.Errorf("%w %s: missing", ErrMetadata, key)
 		}

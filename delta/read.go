@@ -80,7 +80,7 @@ func (d *Delta) Tensor(name string) (*Tensor, bool) {
 }
 
 func read(f *safetensors.File) (*Delta, error) {
-	info, err := parseInfo(f.Metadata())
+	info, err := parseInfo(f.Metadata(), layoutFast)
 	if err != nil {
 		return nil, err
 	}

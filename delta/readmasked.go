@@ -200,18 +200,23 @@ func (m *Masked) count(t int) (int, error) {
 		m.deepest = max(m.deepest, last)
 		return kept, err
 	}
+	return m.countBits(t), nil
+}
+
+// countBits returns the number of bits in stored tile t's mask.
+func (m *Masked) countBits(t int) int {
 	n := 0
 	if m.Mask16 != nil {
 		for _, mask := range m.Mask16[t*m.Columns : (t+1)*m.Columns] {
 			n += bits.OnesCount16(mask)
 		}
-		return n, nil
+		return n
 	}
-	stride := m.Columns / 8
+	stride := (m.Columns + 7) / 8
 	for _, mask := range m.Mask8[t*stride : (t+1)*stride] {
 		n += bits.OnesCount8(mask)
 	}
-	return n, nil
+	return n
 }
 
 // readValues reads the values, and without positions how many there are: for

@@ -68,11 +68,14 @@ func (f Folder) Names(context.Context) ([]string, error) {
 }
 
 // Open implements Store.
-func (f Folder) Open(_ context.Context, task string) (*Delta, error) {
+func (f Folder) Open(_ context.Context, task string) (*Delta, error) { return openTask(f, task, Load) }
+
+// File implements Files.
+func (f Folder) File(task string) (string, error) {
 	if !ValidTask(task) {
-		return nil, fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
+		return "", fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
 	}
-	return openTask(task, filepath.Join(string(f), task+Extension))
+	return filepath.Join(string(f), task+Extension), nil
 }
 
 // Single is a store of one task, the delta file at Path.
@@ -85,16 +88,48 @@ type Single struct {
 func (s Single) Names(context.Context) ([]string, error) { return []string{s.Task}, nil }
 
 // Open implements Store.
-func (s Single) Open(_ context.Context, task string) (*Delta, error) {
+func (s Single) Open(_ context.Context, task string) (*Delta, error) { return openTask(s, task, Load) }
+
+// File implements Files.
+func (s Single) File(task string) (string, error) {
 	if task != s.Task {
-		return nil, fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
+		return "", fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
 	}
-	return openTask(task, s.Path)
+	return s.Path, nil
 }
 
-func openTask(task, path string) (*Delta, error) {
-	d, err := Load(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// Files is a store whose deltas are files of this machine.
+type Files interface {
+	Store
+	// File returns the path of the task's delta; a task that cannot be there
+	// is ErrNotFound.
+	File(task string) (string, error)
+}
+
+// Cached is a store of files in either layout: those in the small one are
+// unpacked into a cache.
+type Cached struct {
+	Files
+	Cache       *Cache
+	Base        Tensors // the base of the store's tasks
+	Fingerprint string  // of Base
+}
+
+// Open implements Store.
+func (c Cached) Open(_ context.Context, task string) (*Delta, error) {
+	return openTask(c, task, func(path string) (*Delta, error) {
+		return c.Cache.Open(path, c.Base, c.Fingerprint)
+	})
+}
+
+// openTask opens a task's file. One that is not there is ErrNotFound.
+func openTask(files Files, task string, open func(path string) (*Delta, error)) (*Delta, error) {
+	path, err := files.File(task)
+	if err != nil {
+		return nil, err
+	}
+	d, err := open(path)
+	if _, missing := os.Stat(path); err != nil && errors.Is(missing, fs.ErrNotExist) {
 		return nil, fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
 	}
 	return d, err

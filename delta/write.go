@@ -122,8 +122,17 @@ func (w *Writer) Finish(info Info) error {
 	if err != nil {
 		return err
 	}
+	digest, err := w.digest(metadata)
+	if err != nil {
+		return err
+	}
+	return w.write(metadata, digest)
+}
+
+// finished returns what was added in the order of the file.
+func (w *Writer) finished(layout string) ([]safetensors.Entry, error) {
 	if err := w.buffer.Flush(); err != nil {
-		return fmt.Errorf("delta: write %s: %w", w.path, err)
+		return nil, fmt.Errorf("delta: write %s: %w", w.path, err)
 	}
 	entries := append([]safetensors.Entry(nil), w.entries...)
 	sort.SliceStable(entries, func(i, j int) bool {
@@ -133,13 +142,33 @@ func (w *Writer) Finish(info Info) error {
 		}
 		return a.Name < b.Name
 	})
-	entries = append(entries, (&safetensors.Tensor{Name: padName, DType: safetensors.U8, Shape: []int{padBytes}, Data: make([]byte, padBytes)}).Entry())
-	// The digest is part of the header: once to learn it, once to write it.
+	if layout == layoutFast {
+		entries = append(entries, (&safetensors.Tensor{Name: padName, DType: safetensors.U8, Shape: []int{padBytes}, Data: make([]byte, padBytes)}).Entry())
+	}
+	return entries, nil
+}
+
+// digest returns the digest of the file with this metadata, whose own digest
+// is of zeros.
+func (w *Writer) digest(metadata map[string]string) (string, error) {
+	entries, err := w.finished(metadata[layoutKey])
+	if err != nil {
+		return "", err
+	}
 	h := sha256.New()
 	if err := safetensors.Write(h, metadata, entries); err != nil {
-		return fmt.Errorf("delta: write %s: %w", w.path, err)
+		return "", fmt.Errorf("delta: write %s: %w", w.path, err)
 	}
-	metadata[digestKey] = hex.EncodeToString(h.Sum(nil))
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// write writes the file with this metadata and its digest.
+func (w *Writer) write(metadata map[string]string, digest string) error {
+	entries, err := w.finished(metadata[layoutKey])
+	if err != nil {
+		return err
+	}
+	metadata[digestKey] = digest
 	if err := safetensors.WriteFile(w.path, metadata, entries); err != nil {
 		return fmt.Errorf("delta: %w", err)
 	}

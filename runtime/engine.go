@@ -19,6 +19,9 @@ import (
 type Config struct {
 	BaseDir string      // Hugging Face folder of the base
 	Store   delta.Store // where the tasks are
+	// Cache is where tasks in the small layout are unpacked; the store must
+	// then be a delta.Files. nil: such tasks are refused.
+	Cache *delta.Cache
 	// Budget bounds the bytes of loaded tasks; 0: 1 GiB.
 	Budget int64
 	// Workers is the number of cores to use; 0: all.
@@ -77,6 +80,14 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	base, err := OpenBase(config.BaseDir)
 	if err != nil {
 		return nil, err
+	}
+	if config.Cache != nil {
+		files, ok := config.Store.(delta.Files)
+		if !ok {
+			_ = base.Close()
+			return nil, fmt.Errorf("runtime: open engine: a cache for a store of %T, which has no files", config.Store)
+		}
+		config.Store = delta.Cached{Files: files, Cache: config.Cache, Base: base.Checkpoint, Fingerprint: base.Fingerprint}
 	}
 	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens()}
 	if config.MaxTokens > 0 {

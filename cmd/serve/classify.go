@@ -17,6 +17,7 @@ type classifyCmd struct {
 	Format    string `default:"auto" enum:"auto,text,json" help:"Format of the input: ${enum}; auto looks at the first line."`
 	TopK      int    `placeholder:"N" help:"Labels to print of each text (default: all)."`
 	RawScores bool   `help:"Print logits instead of probabilities."`
+	cacheFlags
 }
 
 // classified is a line of output.
@@ -43,7 +44,7 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("classify: %w", err)
 	}
 	defer in.Close()
-	e, task, err := openTask(ctx, c.File, c.Base)
+	e, task, err := openTask(ctx, c.File, c.Base, c.cacheFlags.open())
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 type configFile string
 
 // paths are the keys whose relative values count from the file's folder.
-var paths = []string{"base", "store", "api-key-file", "admin-key-file", "tls-cert", "tls-key"}
+var paths = []string{"base", "store", "cache", "api-key-file", "admin-key-file", "tls-cert", "tls-key"}
 
 // BeforeResolve is kong's hook: it reads the file and lets it answer for flags
 // that neither the command line nor the environment sets. A default file that

@@ -16,6 +16,7 @@ type evalCmd struct {
 	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Data string `required:"" placeholder:"FILE" help:"JSON lines {\"text\", \"text_pair\", \"label\"}; - is standard input."`
 	JSON bool   `name:"json" help:"Print JSON."`
+	cacheFlags
 }
 
 // evaluation is what eval prints.
@@ -42,7 +43,7 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("eval: %w", err)
 	}
 	defer in.Close()
-	e, task, err := openTask(ctx, c.File, c.Base)
+	e, task, err := openTask(ctx, c.File, c.Base, c.cacheFlags.open())
 	if err != nil {
 		return err
 	}

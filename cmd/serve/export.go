@@ -19,6 +19,7 @@ type exportCmd struct {
 	Base  string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Out   string `required:"" placeholder:"DIR" help:"Folder to write; it must not exist yet, or be empty."`
 	Force bool   `help:"Write into a folder that is not empty."`
+	cacheFlags
 }
 
 // tokenizerFiles are copied from the base, those that are there.
@@ -33,12 +34,13 @@ func (c *exportCmd) Run(s streams) error {
 		return fmt.Errorf("export: open base: %w", err)
 	}
 	defer base.Close()
-	d, err := delta.Open(c.File)
+	fingerprint := delta.Fingerprint(base)
+	d, err := c.cacheFlags.open().Open(c.File, base, fingerprint)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := d.Check(base, delta.Fingerprint(base)); err != nil {
+	if err := d.Check(base, fingerprint); err != nil {
 		return err
 	}
 	if samePath(c.Out, c.Base) {

@@ -35,6 +35,9 @@ type commands struct {
 	Eval     evalCmd     `cmd:"" help:"Score a delta on labelled texts: accuracy, macro F1, a table by class."`
 	Classify classifyCmd `cmd:"" help:"Classify texts, one a line, into JSON lines."`
 	Viz      vizCmd      `cmd:"" help:"Show what a delta keeps: a page, and pictures."`
+	Diff     diffCmd     `cmd:"" help:"Compare the positions that two deltas keep."`
+	Pack     packCmd     `cmd:"" help:"Write a delta in the small layout, for transport and storage."`
+	Unpack   unpackCmd   `cmd:"" help:"Write a delta in the fast layout again."`
 	Tokenize tokenizeCmd `cmd:"" help:"Turn texts, one a line, into JSON lines of token ids."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

@@ -33,6 +33,8 @@ type serveCmd struct {
 	MaxWaiting  int           `default:"1024" placeholder:"N" help:"Requests that may wait for execution (default ${default})."`
 	RetryAfter  time.Duration `default:"5s" placeholder:"TIME" help:"How long a task that cannot be loaded is not tried again (default ${default})."`
 
+	cacheFlags
+
 	MaxBody        byteSize      `default:"4MiB" placeholder:"BYTES" help:"Body of a request (default ${default})."`
 	MaxBodyMemory  byteSize      `default:"256MiB" placeholder:"BYTES" help:"Bodies of all requests at a time (default ${default})."`
 	MaxConnections int           `default:"4096" placeholder:"N" help:"Connections at a time, of each listener (default ${default})."`
@@ -62,7 +64,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	start := time.Now()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: delta.Folder(c.Store), Budget: int64(c.Memory), Workers: c.Workers,
+		BaseDir: c.Base, Store: delta.Folder(c.Store), Cache: c.cacheFlags.open(), Budget: int64(c.Memory), Workers: c.Workers,
 		BatchTokens: c.BatchTokens, MaxTokens: c.MaxTokens, MaxWaiting: c.MaxWaiting, RetryAfter: c.RetryAfter, Log: log,
 	})
 	if err != nil {

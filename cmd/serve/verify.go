@@ -12,17 +12,19 @@ import (
 type verifyCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
 	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	cacheFlags
 }
 
 // Run checks the file by itself and against the base, and then loads the task
 // and classifies a text with it, which is all that serving does.
 func (c *verifyCmd) Run(ctx context.Context, s streams) error {
-	e, task, err := openTask(ctx, c.File, c.Base)
+	cache := c.cacheFlags.open()
+	e, task, err := openTask(ctx, c.File, c.Base, cache)
 	if err != nil {
 		return err
 	}
 	defer e.Close()
-	d, err := delta.Open(c.File)
+	d, err := cache.Open(c.File, e.Base().Checkpoint, e.Base().Fingerprint)
 	if err != nil {
 		return err
 	}
@@ -38,13 +40,13 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 }
 
 // openTask opens an engine with one task, the delta in file.
-func openTask(ctx context.Context, file, base string) (*runtime.Engine, string, error) {
+func openTask(ctx context.Context, file, base string, cache *delta.Cache) (*runtime.Engine, string, error) {
 	task, ok := delta.TaskName(file)
 	if !ok {
 		task = "task" // a delta may be looked at under any name
 	}
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Budget: math.MaxInt64, Log: quiet(),
+		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Log: quiet(),
 	})
 	return e, task, err
 }

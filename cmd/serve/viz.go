@@ -23,6 +23,7 @@ type vizCmd struct {
 	Width   int            `placeholder:"PIXELS" default:"1280" help:"Width of PNG pictures."`
 	Dark    bool           `help:"Draw PNG and SVG pictures light on dark."`
 	Workers int            `placeholder:"N" help:"Cores to use (default: all)."`
+	cacheFlags
 }
 
 // noPictures is the one value of --formats that stands for the page alone.
@@ -38,12 +39,13 @@ func (c *vizCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("viz: open base: %w", err)
 	}
 	defer base.Close()
-	d, err := delta.Open(c.File)
+	fingerprint := delta.Fingerprint(base)
+	d, err := c.cacheFlags.open().Open(c.File, base, fingerprint)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := d.Check(base, delta.Fingerprint(base)); err != nil {
+	if err := d.Check(base, fingerprint); err != nil {
 		return err
 	}
 	var tuned delta.Tensors

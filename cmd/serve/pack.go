@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"kenserve/delta"
+	"kenserve/safetensors"
+)
+
+type packCmd struct {
+	File string `arg:"" placeholder:"FILE.ken" help:"Delta file in the fast layout."`
+	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base; exact values are written as differences from its own."`
+	Out  string `required:"" placeholder:"FILE.ken" help:"File to write, in the small layout."`
+}
+
+func (c *packCmd) Run(s streams) error {
+	base, err := openBase("pack", c.Base)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	d, err := delta.Open(c.File)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := delta.Pack(d, c.Out, base, delta.Fingerprint(base)); err != nil {
+		return err
+	}
+	file, err := os.Stat(c.Out)
+	if err != nil {
+		return fmt.Errorf("pack: %w", err)
+	}
+	_, err = fmt.Fprintf(s.out, "%s: %s, %.1f%% of %s in the fast layout\n", c.Out, size(file.Size()), 100*float64(file.Size())/float64(d.Size), size(d.Size))
+	return err
+}
+
+type unpackCmd struct {
+	File string `arg:"" placeholder:"FILE.ken" help:"Delta file in the small layout."`
+	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Out  string `required:"" placeholder:"FILE.ken" help:"File to write, in the fast layout: the bytes that were packed."`
+}
+
+func (c *unpackCmd) Run(s streams) error {
+	base, err := openBase("unpack", c.Base)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	small, err := delta.OpenSmall(c.File)
+	if err != nil {
+		return err
+	}
+	defer small.Close()
+	fingerprint := delta.Fingerprint(base)
+	if err := small.Unpack(c.Out, base, fingerprint); err != nil {
+		return err
+	}
+	d, err := delta.Open(c.Out)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Check(base, fingerprint); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%s: %s, from %s in the small layout\n", c.Out, size(d.Size), size(small.Size))
+	return err
+}
+
+// openBase opens the weights of a base for the command of that name.
+func openBase(command, dir string) (*safetensors.Checkpoint, error) {
+	base, err := safetensors.OpenCheckpoint(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: open base: %w", command, err)
+	}
+	return base, nil
+}
+
+// cacheFlags say where deltas in the small layout are unpacked to.
+type cacheFlags struct {
+	Cache     string   `placeholder:"DIR" help:"Folder for deltas that were unpacked from the small layout (default: kenserve in the user's cache folder)."`
+	CacheSize byteSize `default:"4GiB" placeholder:"BYTES" help:"Bytes of that folder (default ${default}); the least recently used ones go first."`
+}
+
+// open returns the cache.
+func (c *cacheFlags) open() *delta.Cache {
+	dir := c.Cache
+	if dir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil { // no home folder: there is always one for temporary files
+			user = os.TempDir()
+		}
+		dir = filepath.Join(user, "kenserve")
+	}
+	return delta.NewCache(dir, int64(c.CacheSize))
+}

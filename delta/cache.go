@@ -1,0 +1,194 @@
+package delta
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"kenserve/safetensors"
+)
+
+// Cache is a folder of deltas that were unpacked from small files, each called
+// by its digest: DIGEST.ken. It may be used by many goroutines, and the folder
+// by many processes. Files are made under another name and renamed, and are
+// never written again, so that they may be mapped; the least recently used ones
+// are removed when there are too many.
+type Cache struct {
+	dir   string
+	limit int64 // bytes
+
+	mu    sync.Mutex
+	locks map[string]*cacheLock
+}
+
+// cacheLock lets one goroutine at a time unpack a file.
+type cacheLock struct {
+	sync.Mutex
+	users int
+}
+
+// NewCache returns the cache in dir, which is made when it is needed, with at
+// most limit bytes of files.
+func NewCache(dir string, limit int64) *Cache {
+	return &Cache{dir: dir, limit: limit, locks: map[string]*cacheLock{}}
+}
+
+// Open opens the delta file at path in either layout, as [Load] and [OpenSmall]
+// do: one in the small layout is unpacked into the cache unless it is there, and
+// opened there. base is its base, whose fingerprint is given.
+func (c *Cache) Open(path string, base Tensors, fingerprint string) (*Delta, error) {
+	f, err := safetensors.Load(path)
+	if err != nil {
+		return nil, fmt.Errorf("delta: %w", err)
+	}
+	if f.Metadata()[layoutKey] != layoutSmall {
+		d, err := read(f)
+		if err != nil {
+			return nil, fmt.Errorf("delta: open %s: %w", path, err)
+		}
+		return d, nil
+	}
+	s, err := readSmall(f)
+	if err != nil {
+		return nil, fmt.Errorf("delta: open %s: %w", path, err)
+	}
+	d, err := c.unpacked(s, base, fingerprint)
+	if err != nil {
+		return nil, fmt.Errorf("delta: open %s: %w", path, err)
+	}
+	return d, nil
+}
+
+// unpacked opens the file that s holds.
+func (c *Cache) unpacked(s *Small, base Tensors, fingerprint string) (*Delta, error) {
+	if s.BaseSHA256 != fingerprint {
+		return nil, fmt.Errorf("%w: made for %s (%s), this is %s", ErrBase, s.BaseSHA256, s.BaseName, fingerprint)
+	}
+	unlock := c.lock(s.FastSHA256)
+	defer unlock()
+	path := filepath.Join(c.dir, s.FastSHA256+Extension)
+	d, err := Open(path)
+	if err == nil && d.SHA256 == s.FastSHA256 {
+		// What was just used is not removed next. If the time cannot be set, it
+		// may be, and is unpacked again.
+		now := time.Now()
+		_ = os.Chtimes(path, now, now)
+		return d, nil
+	}
+	if err == nil { // another delta under this name
+		_ = d.Close()
+		err = ErrCorrupt
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt):
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	default:
+		return nil, err
+	}
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := s.Unpack(path, base, fingerprint); err != nil {
+		return nil, err
+	}
+	if d, err = Open(path); err != nil {
+		return nil, err
+	}
+	c.shrink(path)
+	return d, nil
+}
+
+// lock waits until nobody else unpacks the file of this digest.
+func (c *Cache) lock(digest string) (unlock func()) {
+	c.mu.Lock()
+	l := c.locks[digest]
+	if l == nil {
+		l = &cacheLock{}
+		c.locks[digest] = l
+	}
+	l.users++
+	c.mu.Unlock()
+	l.Lock()
+	return func() {
+		l.Unlock()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(c.locks, digest)
+		}
+	}
+}
+
+// leftoverAge is when a temporary file is taken for one that a process left
+// when it was killed.
+const leftoverAge = time.Hour
+
+// shrink removes files until the rest is within the limit: those not used for
+// the longest time first, and newest, which is open already, last. Errors leave
+// the folder larger and harm nothing: the next call tries again.
+func (c *Cache) shrink(newest string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return
+	}
+	type file struct {
+		path string
+		size int64
+		used time.Time
+	}
+	var files []file
+	total := int64(0)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		name, isDelta := strings.CutSuffix(e.Name(), Extension)
+		if _, err := hexDigest(name); err != nil || !isDelta {
+			if temporary(e.Name()) && time.Since(info.ModTime()) > leftoverAge {
+				_ = os.Remove(filepath.Join(c.dir, e.Name()))
+			}
+			continue // what else is there is not the cache's
+		}
+		files = append(files, file{filepath.Join(c.dir, e.Name()), info.Size(), info.ModTime()})
+		total += info.Size()
+	}
+	sort.Slice(files, func(i, j int) bool {
+		if (files[i].path == newest) != (files[j].path == newest) {
+			return files[j].path == newest
+		}
+		return files[i].used.Before(files[j].used)
+	})
+	for _, f := range files {
+		if total <= c.limit {
+			return
+		}
+		if os.Remove(f.path) == nil {
+			total -= f.size
+		}
+	}
+}
+
+// temporary tells whether a file's name is one that an unfinished delta of the
+// cache has.
+func temporary(name string) bool {
+	rest, ok := strings.CutPrefix(name, ".")
+	if !ok || len(rest) < len(noDigest) {
+		return false
+	}
+	if _, err := hexDigest(rest[:len(noDigest)]); err != nil {
+		return false
+	}
+	return strings.HasSuffix(rest, ".spool") || strings.HasSuffix(rest, ".tmp")
+}

@@ -1,0 +1,226 @@
+package delta
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// smallFiles writes small files of different seeds to a folder, and returns the
+// fast files' bytes.
+func smallFiles(t *testing.T, dir string, seeds ...uint64) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for _, seed := range seeds {
+		fast, _ := example(t, Float32, 0.4, seed)
+		name := "task" + string(rune('0'+seed))
+		if err := os.WriteFile(filepath.Join(dir, name+Extension), packed(t, fast), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out[name] = fast
+	}
+	return out
+}
+
+func cacheFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// TestCache: small files are opened as what was packed, once unpacked they are
+// not again, and damaged ones are.
+func TestCache(t *testing.T) {
+	store, dir := t.TempDir(), filepath.Join(t.TempDir(), "not", "yet", "there")
+	want := smallFiles(t, store, 1)["task1"]
+	base := testBase()
+	fingerprint := Fingerprint(base)
+	cache := NewCache(dir, 1<<20)
+	path := filepath.Join(store, "task1"+Extension)
+	open := func() *Delta {
+		t.Helper()
+		d, err := cache.Open(path, base, fingerprint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() })
+		if !bytes.Equal(d.file.Data(), want) {
+			t.Fatal("another file than was packed")
+		}
+		return d
+	}
+	d := open()
+	names := cacheFiles(t, dir)
+	if len(names) != 1 || names[0] != d.SHA256+Extension {
+		t.Fatalf("the cache holds %v", names)
+	}
+	cached := filepath.Join(dir, names[0])
+	old := time.Now().Add(-time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(cached, old, old); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(cached)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open()
+	after, err := os.Stat(cached)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(before, after) {
+		t.Error("a file that was there was unpacked again")
+	}
+	if !after.ModTime().After(old) {
+		t.Error("the file's use did not count")
+	}
+
+	other, _ := example(t, Sign, 0.1, 9)
+	for name, damage := range map[string][]byte{
+		"flipped": append(bytes.Clone(want[:len(want)-1]), 1), "cut": want[:len(want)/2], "empty": nil, "another delta": other,
+	} {
+		// Replaced, as files are that others may have mapped.
+		if err := errors.Join(os.Remove(cached), os.WriteFile(cached, damage, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		open()
+		if got, _ := os.ReadFile(cached); !bytes.Equal(got, want) {
+			t.Errorf("%s: the damaged file was left", name)
+		}
+	}
+
+	another := set{}
+	another.add("matrix", make([]float32, 37*13), 37, 13)
+	if _, err := cache.Open(path, another, Fingerprint(another)); !errors.Is(err, ErrBase) {
+		t.Errorf("another base: %v, want %v", err, ErrBase)
+	}
+	fast := filepath.Join(store, "fast.ken")
+	if err := os.WriteFile(fast, want, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if d, err := cache.Open(fast, base, fingerprint); err != nil || d.SHA256 != open().SHA256 {
+		t.Errorf("a fast file: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("nothing of the kind"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cache.Open(path, base, fingerprint); err == nil {
+		t.Error("a file of text was opened")
+	}
+}
+
+// TestCacheLimit: the least recently used files are removed, what others put
+// there stays, and a file that does not fit is usable all the same.
+func TestCacheLimit(t *testing.T) {
+	store, dir := t.TempDir(), t.TempDir()
+	files := smallFiles(t, store, 1, 2, 3, 4)
+	base := testBase()
+	fingerprint := Fingerprint(base)
+	size := int64(len(files["task1"]))
+	for _, f := range files {
+		size = max(size, int64(len(f)))
+	}
+	leftover := filepath.Join(dir, "."+noDigest+".ken.123.spool")
+	for _, name := range []string{leftover, filepath.Join(dir, "notes.txt"), filepath.Join(dir, "x.ken")} {
+		if err := os.WriteFile(name, make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		old := time.Now().Add(-2 * leftoverAge)
+		if err := os.Chtimes(name, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cache := NewCache(dir, 2*size)
+	digests := map[string]string{}
+	age := 60 * time.Minute
+	open := func(task string) {
+		t.Helper()
+		d, err := cache.Open(filepath.Join(store, task+Extension), base, fingerprint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if !bytes.Equal(d.file.Data(), files[task]) {
+			t.Fatal("another file than was packed")
+		}
+		digests[task] = d.SHA256
+		// Times on disk may be coarse: put the uses apart by hand.
+		age -= time.Minute
+		used := time.Now().Add(-age)
+		_ = os.Chtimes(filepath.Join(dir, d.SHA256+Extension), used, used)
+	}
+	there := func(task string) bool {
+		_, err := os.Stat(filepath.Join(dir, digests[task]+Extension))
+		return err == nil
+	}
+	open("task1")
+	open("task2")
+	open("task1")
+	open("task3") // removes task2, the one not used for the longest time
+	if !there("task1") || there("task2") || !there("task3") {
+		t.Errorf("the cache holds %v", cacheFiles(t, dir))
+	}
+	open("task4")
+	if there("task1") || !there("task3") || !there("task4") {
+		t.Errorf("the cache holds %v", cacheFiles(t, dir))
+	}
+	for name, want := range map[string]bool{leftover: false, filepath.Join(dir, "notes.txt"): true, filepath.Join(dir, "x.ken"): true} {
+		if _, err := os.Stat(name); (err == nil) != want {
+			t.Errorf("%s is there: %t, want %t", name, err == nil, want)
+		}
+	}
+	cache = NewCache(dir, size/2)
+	open("task2")
+	if there("task2") || there("task3") || there("task4") {
+		t.Errorf("too large a file was kept: %v", cacheFiles(t, dir))
+	}
+}
+
+// TestCacheTogether: many goroutines that want the same files get them.
+func TestCacheTogether(t *testing.T) {
+	store, dir := t.TempDir(), t.TempDir()
+	files := smallFiles(t, store, 1, 2)
+	base := testBase()
+	cached := Cached{Files: Folder(store), Cache: NewCache(dir, 1<<20), Base: base, Fingerprint: Fingerprint(base)}
+	var group sync.WaitGroup
+	for range 8 {
+		for task, want := range files {
+			group.Go(func() {
+				d, err := cached.Open(context.Background(), task)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer d.Close()
+				if !bytes.Equal(d.file.Data(), want) {
+					t.Errorf("%s is another file than was packed", task)
+				}
+			})
+		}
+	}
+	group.Wait()
+	if names := cacheFiles(t, dir); len(names) != 2 {
+		t.Errorf("the cache holds %v", names)
+	}
+	if len(cached.Cache.locks) != 0 {
+		t.Errorf("%d locks left", len(cached.Cache.locks))
+	}
+	if _, err := cached.Open(context.Background(), "nobody"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("%v, want %v", err, ErrNotFound)
+	}
+	if _, err := cached.Open(context.Background(), "../escape"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("%v, want %v", err, ErrNotFound)
+	}
+}

@@ -1,0 +1,430 @@
+package delta
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// A byte stream is coded with a canonical Huffman code of its own, in four
+// parts that are decoded side by side: a decoder waits for its table, and four
+// wait together.
+
+const (
+	maxCodeBits  = 11 // so that 56 bits hold five codes, and a table is 4 KiB
+	huffmanParts = 4
+)
+
+// codeLengths returns the lengths of a prefix code for bytes that occur as
+// often as counts says, none longer than limit: the best one, found by
+// package-merge (Larmore and Hirschberg, 1990). At least two bytes must occur,
+// and no more than 2^limit may.
+func codeLengths(counts *[256]int, limit int) (lengths [256]byte) {
+	type item struct {
+		weight int
+		symbol int // −1: the package of a and b, items of the list before
+		a, b   int
+	}
+	var leaves []item
+	for s, n := range counts {
+		if n > 0 {
+			leaves = append(leaves, item{weight: n, symbol: s})
+		}
+	}
+	slices.SortStableFunc(leaves, func(x, y item) int { return x.weight - y.weight })
+	lists := [][]item{leaves}
+	for range limit - 1 {
+		before := lists[len(lists)-1]
+		list := make([]item, 0, 2*len(leaves))
+		next := 0
+		for i := 0; i+1 < len(before); i += 2 {
+			p := item{weight: before[i].weight + before[i+1].weight, symbol: -1, a: i, b: i + 1}
+			for next < len(leaves) && leaves[next].weight <= p.weight {
+				list = append(list, leaves[next])
+				next++
+			}
+			list = append(list, p)
+		}
+		lists = append(lists, append(list, leaves[next:]...))
+	}
+	var count func(level, i int)
+	count = func(level, i int) {
+		it := lists[level][i]
+		if it.symbol >= 0 {
+			lengths[it.symbol]++
+			return
+		}
+		count(level-1, it.a)
+		count(level-1, it.b)
+	}
+	for i := range 2*len(leaves) - 2 {
+		count(limit-1, i)
+	}
+	return lengths
+}
+
+// canonicalCodes gives codes to lengths, in the order of length and symbol,
+// each with its first bit lowest. It returns the longest length, and false if
+// the lengths are not those of a full prefix code of two symbols or more.
+func canonicalCodes(lengths *[256]byte) (codes [256]uint16, longest int, full bool) {
+	var starts [maxCodeBits + 2]int
+	for _, n := range lengths {
+		if n > 0 {
+			starts[n+1]++
+			longest = max(longest, int(n))
+		}
+	}
+	code := 0
+	for n := 1; n <= longest; n++ {
+		code = (code + starts[n]) << 1
+		starts[n] = code
+	}
+	for s, n := range lengths {
+		if n > 0 {
+			codes[s] = bits.Reverse16(uint16(starts[n])) >> (16 - n)
+			starts[n]++
+		}
+	}
+	sum := 0
+	for _, n := range lengths {
+		if n > 0 {
+			sum += 1 << (longest - int(n))
+		}
+	}
+	return codes, longest, longest > 0 && sum == 1<<longest
+}
+
+// bitWriter appends bits, the first one lowest in a byte.
+type bitWriter struct {
+	out []byte
+	acc uint64
+	n   uint
+}
+
+func (w *bitWriter) put(v uint64, n uint) {
+	w.acc |= v << w.n
+	for w.n += n; w.n >= 8; w.n -= 8 {
+		w.out = append(w.out, byte(w.acc))
+		w.acc >>= 8
+	}
+}
+
+// finish fills the last byte with zeros and returns all.
+func (w *bitWriter) finish() []byte {
+	if w.n > 0 {
+		w.out = append(w.out, byte(w.acc))
+		w.acc, w.n = 0, 0
+	}
+	return w.out
+}
+
+// putLengths writes the code's lengths for the bytes 0, 1, … up to 255, each
+// against the one before: bit 0 the same, 10 one more, 110 one less, 1110 none
+// from here on, 1111 and four bits that length.
+func putLengths(w *bitWriter, lengths *[256]byte) {
+	last := 255
+	for lengths[last] == 0 {
+		last--
+	}
+	before := byte(0)
+	for _, n := range lengths[:last+1] {
+		switch n {
+		case before:
+			w.put(0, 1)
+		case before + 1:
+			w.put(0b01, 2)
+		case before - 1:
+			w.put(0b011, 3)
+		default:
+			w.put(0b1111|uint64(n)<<4, 8)
+		}
+		before = n
+	}
+	if last < 255 {
+		w.put(0b0111, 4)
+	}
+}
+
+// getLengths reads what putLengths wrote; it returns the bytes that this took.
+func getLengths(data []byte) (lengths [256]byte, size int, err error) {
+	at := 0
+	bit := func() int {
+		if at >= 8*len(data) {
+			at++
+			return 0
+		}
+		b := int(data[at>>3] >> (at & 7) & 1)
+		at++
+		return b
+	}
+	before := byte(0)
+symbols:
+	for s := range lengths {
+		switch {
+		case bit() == 0:
+		case bit() == 0:
+			before++
+		case bit() == 0:
+			before--
+		case bit() == 0:
+			break symbols
+		default:
+			before = byte(bit() | bit()<<1 | bit()<<2 | bit()<<3)
+		}
+		if before > maxCodeBits {
+			return lengths, 0, fmt.Errorf("%w: a code of %d bits", ErrPacked, before)
+		}
+		lengths[s] = before
+	}
+	if size = (at + 7) / 8; size > len(data) {
+		return lengths, 0, fmt.Errorf("%w: it ends in the lengths of a code", ErrPacked)
+	}
+	if at&7 != 0 && data[size-1]>>(at&7) != 0 {
+		return lengths, 0, fmt.Errorf("%w: bits behind the lengths of a code", ErrPacked)
+	}
+	return lengths, size, nil
+}
+
+// appendHuffman codes src, in which two bytes at least are different: the
+// lengths of the code, the sizes in bytes of the first three parts, the parts.
+func appendHuffman(out, src []byte, counts *[256]int) []byte {
+	limit := min(max(bits.Len(uint(len(src))), 8), maxCodeBits)
+	lengths := codeLengths(counts, limit)
+	if len(src) < smoothBelow {
+		smooth := smoothed(counts)
+		if alike := codeLengths(&smooth, limit); huffmanBits(&alike, counts) < huffmanBits(&lengths, counts) {
+			lengths = alike
+		}
+	}
+	codes, _, _ := canonicalCodes(&lengths)
+	w := bitWriter{out: out}
+	putLengths(&w, &lengths)
+	out = w.finish()
+	var parts [huffmanParts][]byte
+	for i := range parts {
+		w := bitWriter{}
+		for _, b := range part4(src, i) {
+			w.put(uint64(codes[b]), uint(lengths[b]))
+		}
+		parts[i] = w.finish()
+	}
+	for _, p := range parts[:huffmanParts-1] {
+		out = binary.AppendUvarint(out, uint64(len(p)))
+	}
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// smoothBelow is the length of streams that are so short that their code's
+// lengths count.
+const smoothBelow = 1 << 16
+
+// smoothed returns counts with an average over each sixteen neighbours that
+// occur about as often. For short streams of gaps the code that follows from it
+// is hardly longer, and its lengths take half the room.
+func smoothed(counts *[256]int) [256]int {
+	const block = 16
+	out := *counts
+	for from := 0; from < len(out); from += block {
+		all := 0
+		for _, n := range counts[from : from+block] {
+			all += n
+		}
+		sum, alike := 0, 0
+		for _, n := range counts[from : from+block] {
+			if n*block <= 4*all {
+				sum, alike = sum+n, alike+1
+			}
+		}
+		for i, n := range counts[from : from+block] {
+			if n*block <= 4*all && sum > 0 {
+				out[from+i] = (sum + alike - 1) / alike
+			}
+		}
+	}
+	return out
+}
+
+// huffmanBits returns the bits that a code and what it codes take.
+func huffmanBits(lengths *[256]byte, counts *[256]int) int {
+	w := bitWriter{}
+	putLengths(&w, lengths)
+	n := 8 * len(w.finish())
+	for s, count := range counts {
+		n += count * int(lengths[s])
+	}
+	return n
+}
+
+// part4 returns part i of four: all of ⌈len/4⌉ bytes, but for what the last
+// ones lack.
+func part4(x []byte, i int) []byte {
+	size := (len(x) + huffmanParts - 1) / huffmanParts
+	return x[min(i*size, len(x)):min((i+1)*size, len(x))]
+}
+
+// huffmanTable is a decoding table: for the next bits, as many as the longest
+// code may have, the length of the code that they begin with in the low eight
+// bits and its byte above.
+type huffmanTable struct {
+	entries [1 << maxCodeBits]uint16
+}
+
+// indexBits are the bits of what follows that pick an entry.
+const indexBits = 1<<maxCodeBits - 1
+
+func (t *huffmanTable) build(lengths *[256]byte) error {
+	codes, _, full := canonicalCodes(lengths)
+	if !full {
+		return fmt.Errorf("%w: not a full prefix code", ErrPacked)
+	}
+	for s, n := range lengths {
+		if n == 0 {
+			continue
+		}
+		entry := uint16(s)<<8 | uint16(n)
+		for i := int(codes[s]); i < len(t.entries); i += 1 << n {
+			t.entries[i] = entry
+		}
+	}
+	return nil
+}
+
+// huffman fills dst from data, all of which it must take.
+func (d *decoder) huffman(dst, data []byte) error {
+	lengths, size, err := getLengths(data)
+	if err != nil {
+		return err
+	}
+	data = data[size:]
+	if err := d.table.build(&lengths); err != nil {
+		return err
+	}
+	var parts [huffmanParts]huffmanPart
+	at, each := 0, (len(dst)+huffmanParts-1)/huffmanParts
+	for i := range parts {
+		p := &parts[i]
+		p.out, p.outEnd = min(i*each, len(dst)), min((i+1)*each, len(dst))
+		p.at, p.end = at, len(data)
+		if i < huffmanParts-1 {
+			n, k := binary.Uvarint(data)
+			if k <= 0 || n > uint64(len(data)) {
+				return fmt.Errorf("%w: the size of a part", ErrPacked)
+			}
+			at, data = at+int(n), data[k:]
+			p.end = at
+		}
+	}
+	if at > len(data) {
+		return fmt.Errorf("%w: parts of %d bytes in %d", ErrPacked, at, len(data))
+	}
+	parts[huffmanParts-1].end = len(data)
+	d.table.decode4(dst, data, &parts)
+	for i := range parts {
+		if err := d.table.decodeRest(dst, data, parts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// huffmanPart is how far a part has been decoded.
+type huffmanPart struct {
+	acc         uint64 // bits taken over from the data: n of them, and above these perhaps some that follow
+	n           uint
+	at, end     int // next byte to take over, end of the part
+	out, outEnd int // next byte to write, end of these
+}
+
+// decodeRest decodes the rest of a part, byte by byte, and demands that the
+// part ends with it.
+func (t *huffmanTable) decodeRest(dst, data []byte, p huffmanPart) error {
+	p.acc &= 1<<p.n - 1
+	fill := func() {
+		for p.n < 56 && p.at < p.end {
+			p.acc |= uint64(data[p.at]) << p.n
+			p.at++
+			p.n += 8
+		}
+	}
+	for i := p.out; i < p.outEnd; i++ {
+		fill()
+		e := t.entries[p.acc&indexBits]
+		n := uint(e & 0xff)
+		if n > p.n {
+			return fmt.Errorf("%w: it ends in a code", ErrPacked)
+		}
+		dst[i] = byte(e >> 8)
+		p.acc >>= n
+		p.n -= n
+	}
+	fill()
+	if p.at != p.end || p.n >= 8 || p.acc != 0 {
+		return fmt.Errorf("%w: data behind the last code", ErrPacked)
+	}
+	return nil
+}
+
+// decode4 decodes the four parts in turns, ten bytes of each, as far as all
+// have the room. The turns are short enough for the processor to work on
+// several parts at a time.
+func (t *huffmanTable) decode4(dst, data []byte, parts *[huffmanParts]huffmanPart) {
+	for {
+		turns := len(dst)
+		for i := range parts {
+			p := &parts[i]
+			// A turn moves on by 14 bytes at most and loads 8 at a time.
+			turns = min(turns, (p.end-p.at-1)/14, (p.outEnd-p.out)/10)
+		}
+		if turns <= 0 {
+			return
+		}
+		for range turns {
+			for i := range parts {
+				p := &parts[i]
+				out := (*[10]byte)(dst[p.out:])
+				p.out += 10
+				in := data[p.at : p.at+15]
+				// Take over whole bytes, up to 56 bits or more: enough for five
+				// codes. Bits that are in acc above n already come again to the
+				// same place.
+				acc, n := p.acc|binary.LittleEndian.Uint64(in)<<(p.n&63), p.n|56
+				took := (63 - p.n) >> 3
+				acc, n = t.five(acc, n, (*[5]byte)(out[:5]))
+				acc |= binary.LittleEndian.Uint64(in[took&7:]) << (n & 63)
+				p.at += int(took + (63-n)>>3)
+				n |= 56
+				p.acc, p.n = t.five(acc, n, (*[5]byte)(out[5:]))
+			}
+		}
+	}
+}
+
+// five decodes five bytes from at least 55 bits in acc. In n, from which it
+// takes their number, only the low six bits mean something before and after.
+func (t *huffmanTable) five(acc uint64, n uint, out *[5]byte) (uint64, uint) {
+	// The processor takes a shift modulo 64: the byte above the length in e
+	// does not matter to it.
+	e := uint(t.entries[acc&indexBits])
+	out[0] = byte(e >> 8)
+	acc >>= e & 63
+	n -= e
+	e = uint(t.entries[acc&indexBits])
+	out[1] = byte(e >> 8)
+	acc >>= e & 63
+	n -= e
+	e = uint(t.entries[acc&indexBits])
+	out[2] = byte(e >> 8)
+	acc >>= e & 63
+	n -= e
+	e = uint(t.entries[acc&indexBits])
+	out[3] = byte(e >> 8)
+	acc >>= e & 63
+	n -= e
+	e = uint(t.entries[acc&indexBits])
+	out[4] = byte(e >> 8)
+	return acc >> (e & 63), (n - e) & 63
+}

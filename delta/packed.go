@@ -1,0 +1,543 @@
+package delta
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+
+	"kenserve/safetensors"
+)
+
+// The first byte of a packed tensor.
+const (
+	packedCoding   = 0x07 // index in codings
+	packedBitmaps  = 0x08
+	packedGaps     = 0x10
+	packedRowMajor = 0x20
+	packedPerRow   = 0x40 // a scale for each row
+)
+
+// bfloat16Turn is how far bfloat16 values are turned to the right before they
+// are divided into bytes: then what is alike among changes, the last bits of
+// the exponent and the first ones of the mantissa, is in one byte, and noise in
+// the other.
+const bfloat16Turn = 3
+
+// packTensor returns a tensor of the base in the small layout. The values of
+// f32 are written against those of base.
+func packTensor(m *Masked, base *safetensors.Tensor) []byte {
+	kind := byte(slices.Index(codings, m.Coding))
+	if m.RowMajor {
+		kind |= packedRowMajor
+	}
+	if len(m.Scales) > 1 {
+		kind |= packedPerRow
+	}
+	var out []byte
+	switch {
+	case m.Gaps != nil:
+		out = append(out, kind|packedGaps)
+		out = m.packTiles(out)
+		out = binary.AppendUvarint(out, uint64(len(m.Gaps)))
+		out = appendPlanes(out, differences(m.GapEnds))
+		if m.Coding != Sign {
+			out = appendStream(out, m.Gaps)
+			break
+		}
+		gaps, signs := make([]byte, len(m.Gaps)), bitWriter{}
+		for i, b := range m.Gaps {
+			if gaps[i] = b & signGaps.low; gaps[i] != signGaps.skip {
+				signs.put(uint64(b>>7), 1)
+			}
+		}
+		out = appendStream(out, gaps)
+		out = appendStream(out, signs.finish())
+	case m.Mask16 != nil:
+		out = append(out, kind|packedBitmaps)
+		out = m.packTiles(out)
+		out = appendStream(out, safetensors.Bytes(m.Mask16))
+	case m.Mask8 != nil:
+		out = append(out, kind|packedBitmaps)
+		out = m.packTiles(out)
+		out = appendStream(out, m.Mask8)
+	default:
+		out = append(out, kind)
+	}
+	switch {
+	case m.Coding == Float32:
+		out = m.packFloat32s(out, base)
+	case m.Coding == BFloat16:
+		numbers := make([]uint16, m.kept)
+		for i, v := range m.BFloat16s {
+			numbers[i] = bits.RotateLeft16(v, -bfloat16Turn)
+		}
+		out = appendPlanes(out, numbers)
+	case m.Coding == Int8:
+		out = appendStream(out, safetensors.Bytes(m.Int8s))
+	case m.Coding == Int4:
+		out = appendStream(out, m.Int4s)
+	case m.Gaps == nil:
+		out = appendStream(out, m.Signs)
+	}
+	if m.Coding.scaled() {
+		scales := make([]uint32, len(m.Scales))
+		for i, s := range m.Scales {
+			scales[i] = math.Float32bits(s)
+		}
+		out = appendPlanes(out, scales)
+	}
+	return out
+}
+
+// packTiles writes the number of stored tiles and their indices.
+func (m *Masked) packTiles(out []byte) []byte {
+	out = binary.AppendUvarint(out, uint64(len(m.Tiles)))
+	return appendPlanes(out, differences(m.Tiles))
+}
+
+// differences returns what each number is above the one before it and one, the
+// first one as it is.
+func differences(x []uint32) []uint32 {
+	out := make([]uint32, len(x))
+	next := uint32(0)
+	for i, v := range x {
+		out[i] = v - next
+		next = v + 1
+	}
+	return out
+}
+
+// appendPlanes writes numbers as streams, of their lowest bytes, of the next
+// ones and so on.
+func appendPlanes[T uint16 | uint32](out []byte, x []T) []byte {
+	plane := make([]byte, len(x))
+	for shift := 0; T(1)<<shift != 0; shift += 8 {
+		for i, v := range x {
+			plane[i] = byte(v >> shift)
+		}
+		out = appendStream(out, plane)
+	}
+	return out
+}
+
+// ordered maps the bits of a float32 to a number that rises with it, −0 just
+// below 0.
+func ordered(b uint32) uint32 { return b ^ (uint32(int32(b)>>31) | 1<<31) }
+
+// unordered is the inverse of ordered.
+func unordered(u uint32) uint32 { return u ^ (uint32(int32(^u)>>31) | 1<<31) }
+
+// zigzag maps numbers near zero, of either sign, to small ones.
+func zigzag(d uint32) uint32   { return d<<1 ^ uint32(int32(d)>>31) }
+func unzigzag(z uint32) uint32 { return z>>1 ^ -(z & 1) }
+
+// packFloat32s writes values as differences of ordered numbers from the base.
+func (m *Masked) packFloat32s(out []byte, base *safetensors.Tensor) []byte {
+	differences := make([]uint32, 0, m.kept)
+	var positions, bases []uint32
+	for t := range m.tileCount() {
+		positions = m.positions(t, positions[:0])
+		bases = resize(bases, len(positions))
+		orderedAt(bases, base, m.tile(t)*m.Height*m.Columns, positions)
+		for _, b := range bases {
+			value := ordered(math.Float32bits(m.Float32s[len(differences)]))
+			differences = append(differences, zigzag(value-b))
+		}
+	}
+	return appendPlanes(out, differences)
+}
+
+// widened returns the float32 with the value of a float16. The bits, moved to
+// where float32 has them, stand for a number that is 2¹¹² times too small,
+// subnormal or not; the product is exact.
+func widened(h uint16) float32 {
+	low := uint32(h&0x7fff) << 13
+	x := math.Float32frombits(low) * 0x1p112
+	if low >= 0x7c00<<13 { // infinity or NaN
+		x = math.Float32frombits(low | 0x7f800000)
+	}
+	return math.Float32frombits(math.Float32bits(x) | uint32(h&0x8000)<<16)
+}
+
+// positions appends where stored tile t's kept values lie in it, row by row, in
+// their order.
+func (m *Masked) positions(t int, out []uint32) []uint32 {
+	columns := m.Columns
+	switch {
+	case m.Gaps != nil:
+		code := m.Coding.gapCode()
+		gaps, _ := m.gaps(t)
+		p := -1
+		for _, b := range gaps {
+			low := b & code.low
+			p += int(low)
+			if low == code.skip {
+				continue
+			}
+			p++
+			if m.RowMajor {
+				out = append(out, uint32(p))
+			} else {
+				out = append(out, uint32(p%tileRows*columns+p/tileRows))
+			}
+		}
+	case m.Mask16 != nil:
+		for c, mask := range m.Mask16[t*columns : (t+1)*columns] {
+			for ; mask != 0; mask &= mask - 1 {
+				out = append(out, uint32(bits.TrailingZeros16(mask)*columns+c))
+			}
+		}
+	case m.Mask8 != nil:
+		stride := (columns + 7) / 8
+		for j, mask := range m.Mask8[t*stride : (t+1)*stride] {
+			for ; mask != 0; mask &= mask - 1 {
+				out = append(out, uint32(8*j+bits.TrailingZeros8(mask)))
+			}
+		}
+	default:
+		for c := range columns {
+			out = append(out, uint32(c))
+		}
+	}
+	return out
+}
+
+// unpack reads what packTensor wrote. Shapes are base's: nothing is allocated
+// that is larger than they allow. What positions say is checked as far as it is
+// used here; the rest is for who reads the fast layout.
+func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*Masked, error) {
+	d.data = data
+	m, err := d.masked(base)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.data) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes behind it", ErrPacked, len(d.data))
+	}
+	return m, nil
+}
+
+func (d *decoder) masked(base *safetensors.Tensor) (*Masked, error) {
+	first, err := d.take(1)
+	if err != nil {
+		return nil, err
+	}
+	kind := first[0]
+	if kind&packedCoding >= byte(len(codings)) || kind&0x80 != 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 {
+		return nil, fmt.Errorf("%w: kind %#x", ErrPacked, kind)
+	}
+	m := &Masked{Coding: codings[kind&packedCoding], RowMajor: kind&packedRowMajor != 0, Height: 1}
+	rows, columns := base.Rows()
+	m.Columns = columns
+	if kind&packedGaps != 0 || kind&packedBitmaps != 0 && !m.RowMajor {
+		m.Height = tileRows
+	}
+	if rows*columns == 0 || rows*columns > math.MaxUint32 {
+		return nil, fmt.Errorf("%w: a tensor of %d × %d", ErrShape, rows, columns)
+	}
+	switch {
+	case kind&packedGaps != 0:
+		err = d.gapPositions(m, rows)
+	case kind&packedBitmaps != 0:
+		err = d.bitmaps(m, rows)
+	case !m.RowMajor:
+		err = fmt.Errorf("%w: column order without positions", ErrPacked)
+	default:
+		m.kept = rows * columns
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := d.values(m, base); err != nil {
+		return nil, err
+	}
+	if !m.Coding.scaled() {
+		return m, nil
+	}
+	n := 1
+	if kind&packedPerRow != 0 {
+		n = m.tileCount() * m.Height
+	}
+	scales, err := d.numbers(n)
+	if err != nil {
+		return nil, err
+	}
+	m.Scales = make([]float32, n)
+	for i, b := range scales {
+		m.Scales[i] = math.Float32frombits(b)
+	}
+	return m, nil
+}
+
+// numbers reads n numbers from their planes.
+func (d *decoder) numbers(n int) ([]uint32, error) {
+	planes, err := d.planes(n, 4)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint32, n)
+	for i := range out {
+		out[i] = uint32(planes[0][i]) | uint32(planes[1][i])<<8 | uint32(planes[2][i])<<16 | uint32(planes[3][i])<<24
+	}
+	return out, nil
+}
+
+// planes reads some streams of n bytes. They are valid until the next call.
+func (d *decoder) planes(n, count int) ([4][]byte, error) {
+	var planes [4][]byte
+	d.buffer = resize(d.buffer, n*count)
+	for i := range count {
+		planes[i] = d.buffer[i*n : (i+1)*n : (i+1)*n]
+		if err := d.stream(planes[i]); err != nil {
+			return planes, err
+		}
+	}
+	return planes, nil
+}
+
+// tiles reads the stored tiles of a tensor of so many rows.
+func (d *decoder) tiles(m *Masked, rows int) error {
+	most := (rows + m.Height - 1) / m.Height
+	n, err := d.number("tiles", most)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: no tiles", ErrPacked)
+	}
+	if m.Tiles, err = d.rising(n, most-1); err != nil {
+		return err
+	}
+	m.Ends = make([]uint32, n)
+	return nil
+}
+
+// rising reads n numbers of at most limit that were written as differences.
+func (d *decoder) rising(n, limit int) ([]uint32, error) {
+	numbers, err := d.numbers(n)
+	if err != nil {
+		return nil, err
+	}
+	next := uint64(0)
+	for i, v := range numbers {
+		next += uint64(v)
+		if next > uint64(limit) {
+			return nil, fmt.Errorf("%w: %d, at most %d", ErrPacked, next, limit)
+		}
+		numbers[i] = uint32(next)
+		next++
+	}
+	return numbers, nil
+}
+
+func (d *decoder) bitmaps(m *Masked, rows int) error {
+	if err := d.tiles(m, rows); err != nil {
+		return err
+	}
+	if m.RowMajor {
+		stride := (m.Columns + 7) / 8
+		m.Mask8 = make([]byte, len(m.Tiles)*stride)
+		if err := d.stream(m.Mask8); err != nil {
+			return err
+		}
+		if m.Columns%8 != 0 {
+			for t := range m.Tiles {
+				if m.Mask8[(t+1)*stride-1]>>(m.Columns%8) != 0 {
+					return fmt.Errorf("%w: tile %d keeps a value beyond its %d columns", ErrPosition, m.Tiles[t], m.Columns)
+				}
+			}
+		}
+	} else {
+		mask := make([]byte, 2*len(m.Tiles)*m.Columns)
+		if err := d.stream(mask); err != nil {
+			return err
+		}
+		var err error
+		if m.Mask16, err = safetensors.View[uint16](&safetensors.Tensor{DType: safetensors.U16, Shape: []int{len(mask) / 2}, Data: mask}); err != nil {
+			return err
+		}
+	}
+	for t := range m.Tiles {
+		m.kept += m.countBits(t)
+		m.Ends[t] = uint32(m.kept)
+	}
+	return m.checkRows(rows)
+}
+
+func (d *decoder) gapPositions(m *Masked, rows int) error {
+	if err := d.tiles(m, rows); err != nil {
+		return err
+	}
+	n, err := d.number("gap bytes", rows*m.Columns) // each passes over one position at least
+	if err != nil {
+		return err
+	}
+	if m.GapEnds, err = d.rising(len(m.Tiles), n); err != nil {
+		return err
+	}
+	if last := m.GapEnds[len(m.GapEnds)-1]; int(last) != n || m.GapEnds[0] == 0 {
+		return fmt.Errorf("%w: %d gap bytes, the tiles have %d", ErrPacked, n, last)
+	}
+	m.Gaps = make([]byte, n)
+	if err := d.stream(m.Gaps); err != nil {
+		return err
+	}
+	code := m.Coding.gapCode()
+	for t := range m.Tiles {
+		gaps, _ := m.gaps(t)
+		kept, last, err := code.scan(gaps)
+		if err != nil {
+			return err
+		}
+		if last >= tileRows*m.Columns {
+			return fmt.Errorf("%w: position %d in a tile of %d rows of %d", ErrPosition, last, tileRows, m.Columns)
+		}
+		m.kept += kept
+		m.Ends[t] = uint32(m.kept)
+	}
+	if m.Coding == Sign {
+		if err := d.signs(m); err != nil {
+			return err
+		}
+	}
+	return m.checkRows(rows)
+}
+
+// checkRows refuses what the last stored tile keeps beyond the last row.
+func (m *Masked) checkRows(rows int) error {
+	t := len(m.Tiles) - 1
+	left := rows - int(m.Tiles[t])*m.Height
+	if left >= m.Height {
+		return nil
+	}
+	for _, p := range m.positions(t, nil) {
+		if int(p) >= left*m.Columns {
+			return fmt.Errorf("%w: row %d beyond the last, %d", ErrPosition, rows-left+int(p)/m.Columns, rows-1)
+		}
+	}
+	return nil
+}
+
+// signs puts the signs to the gaps that keep something.
+func (d *decoder) signs(m *Masked) error {
+	planes, err := d.planes(Sign.valueBytes(m.kept), 1)
+	if err != nil {
+		return err
+	}
+	signs := planes[0]
+	if m.kept%8 != 0 && signs[m.kept/8]>>(m.kept%8) != 0 {
+		return fmt.Errorf("%w: bits after the last one", ErrValue)
+	}
+	next := 0 // sign
+	gaps := m.Gaps
+	for ; len(gaps) >= 8 && next+16 <= m.kept; gaps = gaps[8:] {
+		x := binary.LittleEndian.Uint64(gaps)
+		// The next bits belong to the gaps that keep something; the others are
+		// given a zero.
+		eight := uint64(binary.LittleEndian.Uint16(signs[next>>3:]) >> (next & 7))
+		next += 8
+		for skips := zeroBytes(x ^ eachByte*uint64(signGaps.skip)); skips != 0; skips &= skips - 1 {
+			below := uint64(1)<<(bits.TrailingZeros64(skips)/8) - 1
+			eight = eight&below | eight&^below<<1
+			next--
+		}
+		const bitOfByte = 0x8040201008040201 // bit i of byte i
+		x |= (eight&0xff*eachByte&bitOfByte + eachByte*0x7f) & (eachByte * 0x80)
+		binary.LittleEndian.PutUint64(gaps, x)
+	}
+	putSigns(gaps, signs, next)
+	return nil
+}
+
+// putSigns puts signs from next on to gaps, one by one.
+func putSigns(gaps, signs []byte, next int) {
+	for i, b := range gaps {
+		if b != signGaps.skip {
+			gaps[i] |= signs[next>>3] >> (next & 7) << 7
+			next++
+		}
+	}
+}
+
+// values reads the values of all codings.
+func (d *decoder) values(m *Masked, base *safetensors.Tensor) error {
+	switch m.Coding {
+	case Float32:
+		return d.float32s(m, base)
+	case BFloat16:
+		planes, err := d.planes(m.kept, 2)
+		if err != nil {
+			return err
+		}
+		m.BFloat16s = make([]uint16, m.kept)
+		high := planes[1]
+		for i, b := range planes[0] {
+			m.BFloat16s[i] = bits.RotateLeft16(uint16(b)|uint16(high[i])<<8, bfloat16Turn)
+		}
+		return nil
+	case Int8:
+		bytes := make([]byte, m.kept)
+		if err := d.stream(bytes); err != nil {
+			return err
+		}
+		var err error
+		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{m.kept}, Data: bytes})
+		return err
+	case Int4:
+		m.Int4s = make([]byte, Int4.valueBytes(m.kept))
+		return d.stream(m.Int4s)
+	}
+	if m.Gaps != nil {
+		return nil
+	}
+	m.Signs = make([]byte, Sign.valueBytes(m.kept))
+	return d.stream(m.Signs)
+}
+
+func (d *decoder) float32s(m *Masked, base *safetensors.Tensor) error {
+	planes, err := d.planes(m.kept, 4)
+	if err != nil {
+		return err
+	}
+	m.Float32s = make([]float32, m.kept)
+	i := 0
+	for t := range m.tileCount() {
+		first := m.tile(t) * m.Height * m.Columns
+		d.positions = m.positions(t, d.positions[:0])
+		n := len(d.positions)
+		b0, b1, b2, b3 := planes[0][i:i+n], planes[1][i:i+n], planes[2][i:i+n], planes[3][i:i+n]
+		out := m.Float32s[i : i+n]
+		d.bases = resize(d.bases, n)
+		orderedAt(d.bases, base, first, d.positions)
+		for j, b := range d.bases {
+			z := uint32(b0[j]) | uint32(b1[j])<<8 | uint32(b2[j])<<16 | uint32(b3[j])<<24
+			out[j] = math.Float32frombits(unordered(b + unzigzag(z)))
+		}
+		i += n
+	}
+	return nil
+}
+
+// orderedAt returns the ordered numbers of a base tensor's values, widened to
+// float32, at positions behind first.
+func orderedAt(dst []uint32, base *safetensors.Tensor, first int, positions []uint32) {
+	switch base.DType {
+	case safetensors.F16:
+		data := base.Data[2*first:]
+		for j, p := range positions {
+			dst[j] = ordered(math.Float32bits(widened(binary.LittleEndian.Uint16(data[2*int(p):]))))
+		}
+	case safetensors.BF16:
+		data := base.Data[2*first:]
+		for j, p := range positions {
+			dst[j] = ordered(uint32(binary.LittleEndian.Uint16(data[2*int(p):])) << 16)
+		}
+	default:
+		data := base.Data[4*first:]
+		for j, p := range positions {
+			dst[j] = ordered(binary.LittleEndian.Uint32(data[4*int(p):]))
+		}
+	}
+}

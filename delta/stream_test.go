@@ -1,0 +1,221 @@
+package delta
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// geometric draws the gap byte of a position that is kept with probability p.
+func geometric(rng *rand.Rand, p float64) byte {
+	g := math.Log(1-rng.Float64()) / math.Log(1-p)
+	return byte(min(g, 255))
+}
+
+// streams are byte streams as tensors have them.
+func streams(n int) map[string][]byte {
+	rng := rand.New(rand.NewPCG(uint64(n), 3))
+	out := map[string][]byte{}
+	for name, f := range map[string]func() byte{
+		"noise":     func() byte { return byte(rng.Uint32()) },
+		"one byte":  func() byte { return 7 },
+		"two bytes": func() byte { return byte(rng.IntN(2)) * 200 },
+		"rare":      func() byte { return byte(max(rng.IntN(1000)-990, 0)) },
+		"very rare": func() byte { return byte(max(rng.IntN(100000)-99998, 0)) },
+		"gaps .01":  func() byte { return geometric(rng, 0.01) },
+		"gaps .05":  func() byte { return geometric(rng, 0.05) },
+		"gaps .3":   func() byte { return geometric(rng, 0.3) },
+		"gaps .9":   func() byte { return geometric(rng, 0.9) },
+		"skewed": func() byte { // codes as long as they may be
+			x := byte(0)
+			for x < 255 && rng.IntN(2) == 0 {
+				x++
+			}
+			return x
+		},
+	} {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = f()
+		}
+		out[name] = b
+	}
+	return out
+}
+
+// entropy returns the order-0 entropy of src, in bytes.
+func entropy(src []byte) float64 {
+	var counts [256]int
+	for _, b := range src {
+		counts[b]++
+	}
+	sum := 0.0
+	for _, n := range counts {
+		if n > 0 {
+			sum -= float64(n) * math.Log2(float64(n)/float64(len(src)))
+		}
+	}
+	return sum / 8
+}
+
+// TestStream: what is packed is unpacked, and takes little more than its
+// entropy.
+func TestStream(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 3, 5, 15, 16, 17, 63, 257, 1000, 4099, 100000} {
+		for name, src := range streams(n) {
+			t.Run(fmt.Sprintf("%s %d", name, n), func(t *testing.T) {
+				packed := appendStream(nil, src)
+				d := decoder{data: append(packed, 1, 2)}
+				got := make([]byte, len(src))
+				if err := d.stream(got); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, src) || len(d.data) != 2 {
+					t.Fatalf("unpacked to something else, %d bytes left of 2", len(d.data))
+				}
+				if bound := entropy(src); float64(len(packed)) > 1.02*bound+140 {
+					t.Errorf("%d bytes in %d, entropy %.0f", n, len(packed), bound)
+				}
+			})
+		}
+	}
+}
+
+// TestHuffmanProperties: any bytes, any way of packing that is possible.
+func TestHuffmanProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		spread := rapid.IntRange(2, 256).Draw(t, "bytes")
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		power := rapid.Float64Range(0.3, 12).Draw(t, "power")
+		src := make([]byte, rapid.IntRange(2, 5000).Draw(t, "length"))
+		for i := range src {
+			src[i] = byte(math.Pow(rng.Float64(), power) * float64(spread))
+		}
+		src[0], src[1] = 0, 1
+		var counts [256]int
+		for _, b := range src {
+			counts[b]++
+		}
+		for name, packed := range map[string][]byte{
+			"huffman": appendHuffman(nil, src, &counts),
+			"rare":    appendRare(nil, src, 0, len(src)-counts[0], 0),
+		} {
+			var d decoder
+			got := make([]byte, len(src))
+			var err error
+			if name == "huffman" {
+				err = d.huffman(got, packed)
+			} else {
+				err = d.rare(got, packed, 0)
+			}
+			if err != nil || !bytes.Equal(got, src) {
+				t.Fatalf("%s: unpacked to something else: %v", name, err)
+			}
+			// One byte less and one more are noticed.
+			for _, damaged := range [][]byte{packed[:len(packed)-1], append(bytes.Clone(packed), 0)} {
+				if name == "huffman" {
+					err = d.huffman(got, damaged)
+				} else {
+					err = d.rare(got, damaged, 0)
+				}
+				if !errors.Is(err, ErrPacked) {
+					t.Fatalf("%s of another size: %v", name, err)
+				}
+			}
+		}
+	})
+}
+
+// TestCodeLengths: without a limit that matters the code is as short as the one
+// of Huffman's own construction, and with one it keeps to it.
+func TestCodeLengths(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	for round := range 300 {
+		var counts [256]int
+		n := 2 + rng.IntN(255)
+		for s := range n {
+			counts[s] = 1 + int(rng.ExpFloat64()*float64(rng.IntN(1000)))
+			if round%3 == 0 && s > 0 && s < 30 {
+				counts[s] = 2 * counts[s-1] // long codes
+			}
+		}
+		for limit := 8; limit <= maxCodeBits; limit++ {
+			lengths := codeLengths(&counts, limit)
+			if _, longest, full := canonicalCodes(&lengths); !full || longest > limit {
+				t.Fatalf("limit %d: full %t, longest %d", limit, full, longest)
+			}
+		}
+		lengths := codeLengths(&counts, 60)
+		cost, want := 0, huffmanCost(counts[:n])
+		for s, c := range counts {
+			cost += c * int(lengths[s])
+		}
+		if cost != want {
+			t.Fatalf("%d bits, Huffman's construction gives %d", cost, want)
+		}
+	}
+}
+
+// huffmanCost joins the two rarest trees until one is left: the bits are the
+// sum of the weights of all joined trees.
+func huffmanCost(counts []int) int {
+	trees := append([]int(nil), counts...)
+	cost := 0
+	for len(trees) > 1 {
+		for i := range 2 { // the two smallest to the front
+			for j := i + 1; j < len(trees); j++ {
+				if trees[j] < trees[i] {
+					trees[i], trees[j] = trees[j], trees[i]
+				}
+			}
+		}
+		trees[1] += trees[0]
+		cost += trees[1]
+		trees = trees[1:]
+	}
+	return cost
+}
+
+// FuzzStream: no bytes make the reader panic or write what it was not asked for.
+func FuzzStream(f *testing.F) {
+	for _, src := range streams(300) {
+		f.Add(appendStream(nil, src), uint16(len(src)))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, n uint16) {
+		d := decoder{data: data}
+		dst := make([]byte, n)
+		if err := d.stream(dst); err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again := decoder{data: appendStream(nil, dst)}
+		got := make([]byte, n)
+		if err := again.stream(got); err != nil || !bytes.Equal(got, dst) {
+			t.Fatalf("packed again and unpacked to something else: %v", err)
+		}
+	})
+}
+
+func BenchmarkStream(b *testing.B) {
+	for name, src := range streams(1 << 20) {
+		packed := appendStream(nil, src)
+		dst := make([]byte, len(src))
+		b.Run(fmt.Sprintf("%s packed=%.3f", name, float64(len(packed))/float64(len(src))), func(b *testing.B) {
+			b.SetBytes(int64(len(src)))
+			d := decoder{}
+			for b.Loop() {
+				d.data = packed
+				if err := d.stream(dst); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
