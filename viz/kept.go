@@ -86,7 +86,11 @@ func (b *Blocks) Describe() string {
 	if b.Height == 1 && b.Width == 1 {
 		return "every value by itself"
 	}
-	return fmt.Sprintf("each block %s × %s", plural(b.Height, "row"), plural(b.Width, "column"))
+	s := fmt.Sprintf("each block %s × %s", plural(b.Height, "row"), plural(b.Width, "column"))
+	if b.Height > 2*b.Width || b.Width > 2*b.Height {
+		s += ", not to scale"
+	}
+	return s
 }
 
 // line sums a tensor up.

@@ -7,6 +7,14 @@ import (
 	"strings"
 )
 
+// median writes a whole number or half of an odd one.
+func median(m float64) string {
+	if m != math.Trunc(m) {
+		return count(int(m)) + ".5"
+	}
+	return count(int(m))
+}
+
 // Summary describes a list of counts.
 type Summary struct {
 	Min    int     `json:"min"`
@@ -24,7 +32,7 @@ func summarize(counts []int) Summary {
 	n := len(sorted)
 	return Summary{
 		Min: sorted[0], Max: sorted[n-1],
-		Median: (float64(sorted[(n-1)/2]) + float64(sorted[n/2])) / 2,
+		Median: float64(sorted[(n-1)/2]+sorted[n/2]) / 2,
 		Zero:   sort.SearchInts(sorted, 1),
 	}
 }

@@ -43,7 +43,7 @@ var pageCSS string
 var pageJS string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"count": count, "percent": percent, "number": number, "plural": plural, "label": label,
+	"count": count, "median": median, "percent": percent, "number": number, "plural": plural, "label": label,
 	"last": func(n int) string { return count(n - 1) }, "cell": newCell,
 }).Parse(pageHTML))
 

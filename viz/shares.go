@@ -159,5 +159,5 @@ func (s *Shares) draw(f frame) {
 		f.write(tickSize, f.soft, tableNames+tableAll+6, at()+12, fmt.Sprintf("%s of %s, %s", count(t.Kept), count(t.Values()), t.Form))
 		line++
 	}
-	f.part(0, at()+12, f.width(), 30).drawScale(0, most, "share kept", percentTick)
+	f.part(0, at()+12, f.width(), 30).drawScale(0, most, "share kept; a head is always whole", percentTick)
 }

@@ -365,7 +365,7 @@ func TestEveryViewInEveryFormat(t *testing.T) {
 		example(t, delta.Info{Keep: 0.5, Selection: "delta", Coding: delta.Sign}, false),
 	} {
 		for name, v := range views(t, m) {
-			for _, style := range []Style{{Width: 480}, {Dark: true, Width: 481}} {
+			for _, style := range []Style{{Width: 480}, {Dark: true, Width: 641}} {
 				var out bytes.Buffer
 				if err := Write(&out, v, PNG, style); err != nil {
 					t.Fatalf("%s: %v", name, err)
@@ -556,11 +556,29 @@ func TestNumbersInWords(t *testing.T) {
 		percent(0): "0%", percent(1): "100%", percent(0.0004): "<0.1%", percent(0.9995): ">99.9%", percent(0.0208): "2.08%", percent(0.743): "74.3%",
 		number(0): "0", number(-0.00201): "−0.00201", number(1.36e-6): "1.36e−6", number(-5.6e12): "−5.60e12", number(0.5): "0.500", number(123.4): "123", number(12345): "12345",
 		plural(1, "row"): "1 row", plural(1200, "row"): "1,200 rows",
+		median(1234): "1,234", median(0.5): "0.5", median(1001.5): "1,001.5",
 		plainTick(-0.01): "−0.01", plainTick(0): "0", percentTick(0.125): "12.5%",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// TestPicturesAreBounded: a model of thousands of tensors makes no picture of
+// gigabytes.
+func TestPicturesAreBounded(t *testing.T) {
+	s := &Shares{Others: make([]Tensor, 3000)}
+	var out bytes.Buffer
+	if err := Write(&out, s, PNG, Style{Width: MaxWidth}); err != nil {
+		t.Fatal(err)
+	}
+	config, err := png.DecodeConfig(&out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := config.Width * config.Height; n > MaxPixels*21/20 || n < MaxPixels/2 {
+		t.Errorf("%d × %d pixels, at most %d", config.Width, config.Height, MaxPixels)
 	}
 }
 

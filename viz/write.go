@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image/png"
 	"io"
+	"math"
 	"strings"
 
 	"gonum.org/v1/plot/vg"
@@ -60,14 +61,17 @@ func (f Format) ContentType() string {
 
 // Style is how a picture looks.
 type Style struct {
-	Dark  bool // light on dark
-	Width int  // of a PNG in pixels, from MinWidth to MaxWidth; 0: 1280
+	Dark bool // light on dark
+	// Width of a PNG in pixels, from MinWidth to MaxWidth; 0: 1280. A picture
+	// that would have more than MaxPixels is drawn smaller.
+	Width int
 }
 
-// The bounds of a picture's width in pixels.
+// The bounds of a picture, in pixels.
 const (
 	MinWidth     = 480
 	MaxWidth     = 4096
+	MaxPixels    = 1 << 25
 	defaultWidth = 1280
 )
 
@@ -105,7 +109,8 @@ func writePNG(w io.Writer, v View, s Style) error {
 	pixels = min(max(pixels, MinWidth), MaxWidth)
 	// The canvas takes whole dots an inch: what is left over becomes margin.
 	layout, height := figureWidth+2*margin, v.height()+2*margin
-	dpi := int(vg.Length(pixels) * vg.Inch / layout)
+	pixels = min(pixels, int(math.Sqrt(MaxPixels*float64(layout/height))))
+	dpi := max(int(vg.Length(pixels)*vg.Inch/layout), 1)
 	theme := newTheme(s.Dark)
 	width := vg.Length(pixels) * vg.Inch / vg.Length(dpi)
 	canvas := vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dpi), vgimg.UseBackgroundColor(theme.paper))
