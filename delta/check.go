@@ -33,6 +33,7 @@ func (t *Tensor) check(base Tensors) error {
 		}
 		return nil // the head
 	}
+	t.Name = b.Name // the same; thousands of deltas then share it
 	if t.Dense != nil {
 		if t.Dense.DType != "F32" {
 			return fmt.Errorf("%w %s: a dense tensor of the base is F32", ErrDType, t.Dense.DType)

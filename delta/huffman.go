@@ -277,7 +277,7 @@ type huffmanTable struct {
 const indexBits = 1<<maxCodeBits - 1
 
 func (t *huffmanTable) build(lengths *[256]byte) error {
-	codes, _, full := canonicalCodes(lengths)
+	codes, longest, full := canonicalCodes(lengths)
 	if !full {
 		return fmt.Errorf("%w: not a full prefix code", ErrPacked)
 	}
@@ -286,9 +286,12 @@ func (t *huffmanTable) build(lengths *[256]byte) error {
 			continue
 		}
 		entry := uint16(s)<<8 | uint16(n)
-		for i := int(codes[s]); i < len(t.entries); i += 1 << n {
+		for i := int(codes[s]); i < 1<<longest; i += 1 << n {
 			t.entries[i] = entry
 		}
+	}
+	for n := 1 << longest; n < len(t.entries); n *= 2 {
+		copy(t.entries[n:], t.entries[:n])
 	}
 	return nil
 }

@@ -138,7 +138,7 @@ func (m *Masked) packFloat32s(out []byte, base *safetensors.Tensor) []byte {
 	differences := make([]uint32, 0, m.kept)
 	var positions, bases []uint32
 	for t := range m.tileCount() {
-		positions = m.positions(t, positions[:0])
+		positions = m.positions(t, positions)
 		bases = resize(bases, len(positions))
 		orderedAt(bases, base, m.tile(t)*m.Height*m.Columns, positions)
 		for _, b := range bases {
@@ -149,63 +149,88 @@ func (m *Masked) packFloat32s(out []byte, base *safetensors.Tensor) []byte {
 	return appendPlanes(out, differences)
 }
 
-// widened returns the float32 with the value of a float16. The bits, moved to
-// where float32 has them, stand for a number that is 2¹¹² times too small,
-// subnormal or not; the product is exact.
-func widened(h uint16) float32 {
-	low := uint32(h&0x7fff) << 13
-	x := math.Float32frombits(low) * 0x1p112
-	if low >= 0x7c00<<13 { // infinity or NaN
-		x = math.Float32frombits(low | 0x7f800000)
+// widened returns the bits of the float32 with the value of a float16.
+func widened(h uint16) uint32 {
+	sign, x := uint32(h&0x8000)<<16, uint32(h&0x7fff)
+	if x-0x0400 < 0x7c00-0x0400 { // a normal number: the exponent has another bias
+		return sign | (x<<13 + (127-15)<<23)
 	}
-	return math.Float32frombits(math.Float32bits(x) | uint32(h&0x8000)<<16)
+	if x >= 0x7c00 { // infinity or NaN
+		return sign | 0x7f800000 | x<<13
+	}
+	return sign | math.Float32bits(float32(x)*0x1p-24)
 }
 
-// positions appends where stored tile t's kept values lie in it, row by row, in
-// their order.
+// positions returns where stored tile t's kept values lie in it, row by row, in
+// their order. It uses the room of out.
 func (m *Masked) positions(t int, out []uint32) []uint32 {
 	columns := m.Columns
 	switch {
 	case m.Gaps != nil:
 		code := m.Coding.gapCode()
 		gaps, _ := m.gaps(t)
-		p := -1
+		out = resize(out, len(gaps)+1)
+		n, p := 0, -1
 		for _, b := range gaps {
+			// A skip leaves its place to the next gap.
 			low := b & code.low
-			p += int(low)
+			p += int(low) + 1
+			at := uint32(p)
+			if !m.RowMajor {
+				at = uint32(p%tileRows*columns + p/tileRows)
+			}
+			out[n] = at
 			if low == code.skip {
-				continue
-			}
-			p++
-			if m.RowMajor {
-				out = append(out, uint32(p))
+				p--
 			} else {
-				out = append(out, uint32(p%tileRows*columns+p/tileRows))
+				n++
 			}
 		}
+		return out[:n]
 	case m.Mask16 != nil:
-		for c, mask := range m.Mask16[t*columns : (t+1)*columns] {
-			for ; mask != 0; mask &= mask - 1 {
-				out = append(out, uint32(bits.TrailingZeros16(mask)*columns+c))
+		masks := m.Mask16[t*columns : (t+1)*columns]
+		out = resize(out, m.countBits(t))
+		n := 0
+		// Four columns at a time: the processor guesses wrong once for each
+		// word that has no more bits.
+		for c := 0; c < columns; c += 4 {
+			var word uint64
+			if rest := masks[c:]; len(rest) >= 4 {
+				word = uint64(rest[0]) | uint64(rest[1])<<16 | uint64(rest[2])<<32 | uint64(rest[3])<<48
+			} else {
+				for i, mask := range rest {
+					word |= uint64(mask) << (16 * i)
+				}
+			}
+			for ; word != 0; word &= word - 1 {
+				bit := bits.TrailingZeros64(word)
+				out[n] = uint32(bit%tileRows*columns + c + bit/tileRows)
+				n++
 			}
 		}
+		return out
 	case m.Mask8 != nil:
 		stride := (columns + 7) / 8
+		out = resize(out, m.countBits(t))
+		n := 0
 		for j, mask := range m.Mask8[t*stride : (t+1)*stride] {
 			for ; mask != 0; mask &= mask - 1 {
-				out = append(out, uint32(8*j+bits.TrailingZeros8(mask)))
+				out[n] = uint32(8*j + bits.TrailingZeros8(mask))
+				n++
 			}
 		}
-	default:
-		for c := range columns {
-			out = append(out, uint32(c))
-		}
+		return out
+	}
+	out = resize(out, columns)
+	for c := range out {
+		out[c] = uint32(c)
 	}
 	return out
 }
 
 // unpack reads what packTensor wrote. Shapes are base's: nothing is allocated
-// that is larger than they allow. What positions say is checked as far as it is
+// that is larger than they allow. The result is valid until the next call. What
+// positions say is checked as far as it is
 // used here; the rest is for who reads the fast layout.
 func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*Masked, error) {
 	d.data = data
@@ -338,7 +363,8 @@ func (d *decoder) bitmaps(m *Masked, rows int) error {
 	}
 	if m.RowMajor {
 		stride := (m.Columns + 7) / 8
-		m.Mask8 = make([]byte, len(m.Tiles)*stride)
+		d.where = resize(d.where, len(m.Tiles)*stride)
+		m.Mask8 = d.where
 		if err := d.stream(m.Mask8); err != nil {
 			return err
 		}
@@ -350,12 +376,12 @@ func (d *decoder) bitmaps(m *Masked, rows int) error {
 			}
 		}
 	} else {
-		mask := make([]byte, 2*len(m.Tiles)*m.Columns)
-		if err := d.stream(mask); err != nil {
+		d.where = resize(d.where, 2*len(m.Tiles)*m.Columns)
+		if err := d.stream(d.where); err != nil {
 			return err
 		}
 		var err error
-		if m.Mask16, err = safetensors.View[uint16](&safetensors.Tensor{DType: safetensors.U16, Shape: []int{len(mask) / 2}, Data: mask}); err != nil {
+		if m.Mask16, err = safetensors.View[uint16](&safetensors.Tensor{DType: safetensors.U16, Shape: []int{len(d.where) / 2}, Data: d.where}); err != nil {
 			return err
 		}
 	}
@@ -380,7 +406,8 @@ func (d *decoder) gapPositions(m *Masked, rows int) error {
 	if last := m.GapEnds[len(m.GapEnds)-1]; int(last) != n || m.GapEnds[0] == 0 {
 		return fmt.Errorf("%w: %d gap bytes, the tiles have %d", ErrPacked, n, last)
 	}
-	m.Gaps = make([]byte, n)
+	d.where = resize(d.where, n)
+	m.Gaps = d.where
 	if err := d.stream(m.Gaps); err != nil {
 		return err
 	}
@@ -465,57 +492,62 @@ func putSigns(gaps, signs []byte, next int) {
 func (d *decoder) values(m *Masked, base *safetensors.Tensor) error {
 	switch m.Coding {
 	case Float32:
-		return d.float32s(m, base)
+		return d.exact(m, base)
 	case BFloat16:
 		planes, err := d.planes(m.kept, 2)
 		if err != nil {
 			return err
 		}
-		m.BFloat16s = make([]uint16, m.kept)
+		d.bfloat16s = resize(d.bfloat16s, m.kept)
+		m.BFloat16s = d.bfloat16s
 		high := planes[1]
 		for i, b := range planes[0] {
 			m.BFloat16s[i] = bits.RotateLeft16(uint16(b)|uint16(high[i])<<8, bfloat16Turn)
 		}
 		return nil
 	case Int8:
-		bytes := make([]byte, m.kept)
-		if err := d.stream(bytes); err != nil {
+		d.bytes = resize(d.bytes, m.kept)
+		if err := d.stream(d.bytes); err != nil {
 			return err
 		}
 		var err error
-		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{m.kept}, Data: bytes})
+		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{m.kept}, Data: d.bytes})
 		return err
 	case Int4:
-		m.Int4s = make([]byte, Int4.valueBytes(m.kept))
+		d.bytes = resize(d.bytes, Int4.valueBytes(m.kept))
+		m.Int4s = d.bytes
 		return d.stream(m.Int4s)
 	}
 	if m.Gaps != nil {
 		return nil
 	}
-	m.Signs = make([]byte, Sign.valueBytes(m.kept))
+	d.bytes = resize(d.bytes, Sign.valueBytes(m.kept))
+	m.Signs = d.bytes
 	return d.stream(m.Signs)
 }
 
-func (d *decoder) float32s(m *Masked, base *safetensors.Tensor) error {
+// exact reads values of f32.
+func (d *decoder) exact(m *Masked, base *safetensors.Tensor) error {
 	planes, err := d.planes(m.kept, 4)
 	if err != nil {
 		return err
 	}
-	m.Float32s = make([]float32, m.kept)
+	d.float32s = resize(d.float32s, m.kept)
+	m.Float32s = d.float32s
 	i := 0
 	for t := range m.tileCount() {
 		first := m.tile(t) * m.Height * m.Columns
-		d.positions = m.positions(t, d.positions[:0])
-		n := len(d.positions)
-		b0, b1, b2, b3 := planes[0][i:i+n], planes[1][i:i+n], planes[2][i:i+n], planes[3][i:i+n]
-		out := m.Float32s[i : i+n]
-		d.bases = resize(d.bases, n)
+		d.positions = m.positions(t, d.positions)
+		d.bases = resize(d.bases, len(d.positions))
 		orderedAt(d.bases, base, first, d.positions)
-		for j, b := range d.bases {
+		bases := d.bases
+		b0, b1, b2, b3 := planes[0][i:][:len(bases)], planes[1][i:][:len(bases)], planes[2][i:][:len(bases)], planes[3][i:][:len(bases)]
+		out := m.Float32s[i:][:len(bases)]
+		for j, b := range bases {
 			z := uint32(b0[j]) | uint32(b1[j])<<8 | uint32(b2[j])<<16 | uint32(b3[j])<<24
 			out[j] = math.Float32frombits(unordered(b + unzigzag(z)))
 		}
-		i += n
+		i += len(bases)
 	}
 	return nil
 }
@@ -523,11 +555,12 @@ func (d *decoder) float32s(m *Masked, base *safetensors.Tensor) error {
 // orderedAt returns the ordered numbers of a base tensor's values, widened to
 // float32, at positions behind first.
 func orderedAt(dst []uint32, base *safetensors.Tensor, first int, positions []uint32) {
+	dst = dst[:len(positions)]
 	switch base.DType {
 	case safetensors.F16:
 		data := base.Data[2*first:]
 		for j, p := range positions {
-			dst[j] = ordered(math.Float32bits(widened(binary.LittleEndian.Uint16(data[2*int(p):]))))
+			dst[j] = ordered(widened(binary.LittleEndian.Uint16(data[2*int(p):])))
 		}
 	case safetensors.BF16:
 		data := base.Data[2*first:]

@@ -21,7 +21,8 @@ type Delta struct {
 	Size    int64    // the file's length in bytes
 	Tensors []Tensor // sorted by name
 
-	file *safetensors.File
+	file     *safetensors.File
+	metadata map[string]string // the header's
 }
 
 // Tensor is one tensor of a delta: Dense or Masked is set.
@@ -84,7 +85,7 @@ func read(f *safetensors.File) (*Delta, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Delta{Info: info, file: f, Size: int64(len(f.Data()))}
+	d := &Delta{Info: info, file: f, metadata: f.Metadata(), Size: int64(len(f.Data()))}
 	names := f.Names()
 	if err := checkPadding(f, names); err != nil {
 		return nil, err
@@ -109,8 +110,9 @@ func read(f *safetensors.File) (*Delta, error) {
 		}
 		groups[tensor][part] = t
 	}
+	d.Tensors = make([]Tensor, 0, len(groups))
 	for name, parts := range groups {
-		t := Tensor{Name: name}
+		t := Tensor{Name: strings.Clone(name)}
 		for _, part := range parts {
 			t.Bytes += int64(len(part.Data))
 		}
@@ -121,7 +123,8 @@ func read(f *safetensors.File) (*Delta, error) {
 			if err := checkFinite(dense); err != nil {
 				return nil, fmt.Errorf("tensor %s: %w", name, err)
 			}
-			t.Dense = dense
+			own := *dense // not the whole directory's
+			t.Dense = &own
 		} else if t.Masked, err = readMasked(parts, &info); err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", name, err)
 		}
@@ -132,6 +135,7 @@ func read(f *safetensors.File) (*Delta, error) {
 	if err := checkDigest(f.Data(), d.SHA256); err != nil {
 		return nil, err
 	}
+	f.Forget() // of thousands of open deltas it would be a good part
 	return d, nil
 }
 

@@ -137,7 +137,7 @@ func Pack(d *Delta, path string, base Tensors, fingerprint string) error {
 			return err
 		}
 	}
-	metadata := maps.Clone(d.file.Metadata())
+	metadata := maps.Clone(d.metadata)
 	metadata[layoutKey] = layoutSmall
 	metadata[fastDigestKey] = d.SHA256
 	metadata[digestKey] = noDigest

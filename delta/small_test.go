@@ -338,8 +338,8 @@ func TestWidened(t *testing.T) {
 		all.Data[2*i], all.Data[2*i+1] = byte(i), byte(i>>8)
 	}
 	for i, want := range floats(all) {
-		if got := widened(uint16(i)); math.Float32bits(got) != math.Float32bits(want) {
-			t.Fatalf("%#x: %x, want %x", i, math.Float32bits(got), math.Float32bits(want))
+		if got := widened(uint16(i)); got != math.Float32bits(want) {
+			t.Fatalf("%#x: %#x, want %#x", i, got, math.Float32bits(want))
 		}
 	}
 }
@@ -365,7 +365,7 @@ func FuzzUnpack(f *testing.F) {
 			}
 			return
 		}
-		var d decoder
+		var d, other decoder
 		for i := range s.Tensors {
 			x := &s.Tensors[i]
 			if x.Packed == nil {
@@ -382,7 +382,7 @@ func FuzzUnpack(f *testing.F) {
 			if most := int64(32*b.Len() + 1000); m.bytes() > most || int64(4*cap(d.buffer)) > 4*most {
 				t.Fatalf("%d bytes made and a buffer of %d for %d values", m.bytes(), cap(d.buffer), b.Len())
 			}
-			again, err := d.unpack(packTensor(m, b), b)
+			again, err := other.unpack(packTensor(m, b), b)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -95,6 +95,12 @@ type decoder struct {
 	buffer    []byte   // of planes
 	positions []uint32 // of a tile
 	bases     []uint32 // at these positions, ordered
+
+	// What the last tensor consists of.
+	where     []byte // bitmaps or gaps
+	float32s  []float32
+	bfloat16s []uint16
+	bytes     []byte // values of the other codings
 }
 
 // take returns the next n bytes.
