@@ -42,8 +42,15 @@ const (
 
 // Open maps the delta file at path and checks everything that can be checked
 // without the base, the digest included. [Delta.Check] does the rest.
-func Open(path string) (*Delta, error) {
-	f, err := safetensors.Open(path)
+func Open(path string) (*Delta, error) { return readFile(path, safetensors.Open) }
+
+// Load is Open that reads the file into memory instead of mapping it. A store's
+// files are put there by people, who may copy a new delta over the old one; a
+// map of it would change under the reader, or end in a fault.
+func Load(path string) (*Delta, error) { return readFile(path, safetensors.Load) }
+
+func readFile(path string, open func(path string) (*safetensors.File, error)) (*Delta, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
 	}

@@ -212,14 +212,6 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// repack makes a file with one packed tensor in place of another.
-func repack(t testing.TB, small []byte, name string, data []byte) []byte {
-	f := takeApart(t, small)
-	x := f.tensor(name + "#" + partPacked)
-	x.Shape, x.Data = []int{len(data)}, data
-	return f.bytes(t)
-}
-
 func TestSmallRefusals(t *testing.T) {
 	files := map[string][]byte{}
 	for _, coding := range allCodings {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sort"
 	"strings"
 )
@@ -28,12 +27,23 @@ type Store interface {
 	Open(ctx context.Context, task string) (*Delta, error)
 }
 
-var taskName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-
 // ValidTask reports whether name can be a task's: 1 to 128 letters, digits,
 // dots, underscores and hyphens, the first a letter or digit. Such a name
 // cannot lead out of a store.
-func ValidTask(name string) bool { return taskName.MatchString(name) }
+func ValidTask(name string) bool {
+	if name == "" || len(name) > 128 {
+		return false
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // TaskName returns the task that the delta file at path is served as, and
 // whether it can be served at all.

@@ -133,10 +133,6 @@ func legacyName(parameter string) string {
 // Bytes returns the memory that the base holds, its mapped tables included.
 func (b *Base) Bytes() int64 { return b.bytes }
 
-// IsTable tells whether a tensor of the checkpoint is an embedding table, which
-// a delta stores row by row.
-func (b *Base) IsTable(tensor string) bool { return TableNames(b.Arch)(tensor) }
-
 // TableNames returns a test for the names, with or without the architecture's
 // prefix, of the tensors whose rows are looked up one by one.
 func TableNames(arch models.Architecture) func(tensor string) bool {
@@ -155,13 +151,24 @@ func TableNames(arch models.Architecture) func(tensor string) bool {
 func (b *Base) Close() error { return b.Checkpoint.Close() }
 
 // packRows packs a matrix from a tensor's rows, patched by m if it is not nil.
+// They are patched a tile at a time: a single row can cost as much as its tile.
 func packRows(t *safetensors.Tensor, m *delta.Masked) *gemm.Matrix {
 	rows, columns := t.Rows()
+	height := 1
+	if m != nil {
+		height = m.Height
+	}
+	tile := make([]float32, height*columns)
 	return gemm.Pack(rows, columns, func(i int, dst []float32) {
-		table{t}.Row(i, dst)
-		if m != nil {
-			m.PatchRow(i, dst)
+		in := i % height
+		if in == 0 {
+			tile = tile[:min(height, rows-i)*columns]
+			table{t}.rows(i, tile)
+			if m != nil {
+				m.PatchRows(i, tile)
+			}
 		}
+		copy(dst, tile[in*columns:])
 	})
 }
 
@@ -172,6 +179,14 @@ type table struct{ *safetensors.Tensor }
 // network has checked the index, so reading cannot fail.
 func (t table) Row(i int, dst []float32) {
 	if err := t.Float32s(dst, i*len(dst)); err != nil {
+		panic(err)
+	}
+}
+
+// rows copies whole rows, the first of which is row i, to dst.
+func (t table) rows(i int, dst []float32) {
+	_, columns := t.Rows()
+	if err := t.Float32s(dst, i*columns); err != nil {
 		panic(err)
 	}
 }

@@ -244,23 +244,21 @@ func (e *Engine) Stats() Stats {
 	return s
 }
 
-// Tasks lists the tasks of the store, sorted by name; none if the store cannot
-// be read, which Ready reports.
-func (e *Engine) Tasks() []TaskInfo {
+// Tasks lists the tasks of the store, sorted by name.
+func (e *Engine) Tasks() ([]TaskInfo, error) {
 	names, err := e.config.Store.Names(e.residency.ctx)
 	if err != nil {
-		e.config.Log.Error("list tasks", "error", err)
-		return nil
+		return nil, fmt.Errorf("runtime: list tasks: %w", err)
 	}
 	out := make([]TaskInfo, len(names))
 	for i, name := range names {
 		out[i] = e.residency.describe(name)
 	}
-	return out
+	return out, nil
 }
 
 // Task describes one task of the store. What is in memory is known without
-// asking the store.
+// asking the store; a store that cannot be read has no others.
 func (e *Engine) Task(name string) (TaskInfo, bool) {
 	if !delta.ValidTask(name) {
 		return TaskInfo{}, false
@@ -268,7 +266,11 @@ func (e *Engine) Task(name string) (TaskInfo, bool) {
 	if t := e.residency.describe(name); t.Residency != Cold {
 		return t, true
 	}
-	for _, t := range e.Tasks() {
+	tasks, err := e.Tasks()
+	if err != nil {
+		e.config.Log.Error("look for a task", "task", name, "error", err)
+	}
+	for _, t := range tasks {
 		if t.Name == name {
 			return t, true
 		}

@@ -428,7 +428,7 @@ func TestErrors(t *testing.T) {
 	if r.Tokens != 32 {
 		t.Errorf("%d tokens after truncation, want 32", r.Tokens)
 	}
-	if tasks := e.Tasks(); len(tasks) != 5 {
+	if tasks, err := e.Tasks(); err != nil || len(tasks) != 5 {
 		t.Errorf("tasks: %v", tasks)
 	}
 	if info, ok := e.Task("t0"); !ok || info.Residency != Hot || len(info.Labels) != 2 || info.Requests == 0 || info.LastUsed.IsZero() {

@@ -8,7 +8,6 @@ import (
 	"kenserve/delta"
 	"kenserve/gemm"
 	"kenserve/models"
-	"kenserve/safetensors"
 )
 
 // task is a loaded task: a network over the base's weights and those that its
@@ -18,7 +17,6 @@ type task struct {
 	labels  []string
 	problem models.Problem
 	network models.Network
-	bytes   int64 // of memory that the task has for itself
 }
 
 // plan is a delta that was checked against the base, and what loading it will
@@ -88,7 +86,7 @@ func (p *plan) load() (*task, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &task{delta: p.delta, labels: p.delta.Labels, problem: problem, network: network, bytes: p.bytes}, nil
+	return &task{delta: p.delta, labels: p.delta.Labels, problem: problem, network: network}, nil
 }
 
 // Matrix implements models.Params.
@@ -101,35 +99,14 @@ func (p *plan) Matrix(name string) (*gemm.Matrix, error) {
 		return nil, errMissing
 	case t.Dense != nil:
 		return packRows(t.Dense, nil), nil
-	case t.Masked.RowMajor:
+	case t.Masked.RowMajor, t.Masked.Coding == delta.BFloat16: // not what the kernels patch
 		b, _ := p.base.Checkpoint.Tensor(inBase)
 		return packRows(b, t.Masked), nil
-	case t.Masked.Coding == delta.BFloat16: // the kernels do not know it
-		b, _ := p.base.Checkpoint.Tensor(inBase)
-		return packTiles(b, t.Masked), nil
 	}
 	m := t.Masked.Expanded()
 	return p.base.matrices[name].Patched(&gemm.Patch{
 		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16,
 		Float32s: m.Float32s, Int8s: m.Int8s, Signs: m.Signs, Scales: m.Scales,
-	})
-}
-
-// packTiles packs a matrix from a tensor's rows, patched by m a tile at a time:
-// in column order a single row would cost as much as its tile.
-func packTiles(t *safetensors.Tensor, m *delta.Masked) *gemm.Matrix {
-	rows, columns := t.Rows()
-	tile := make([]float32, m.Height*columns)
-	return gemm.Pack(rows, columns, func(i int, dst []float32) {
-		in := i % m.Height
-		if in == 0 {
-			tile = tile[:min(m.Height, rows-i)*columns]
-			for r := range len(tile) / columns {
-				table{t}.Row(i+r, tile[r*columns:][:columns])
-			}
-			m.PatchRows(i, tile)
-		}
-		copy(dst, tile[in*columns:])
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"kenserve/delta"
 	"kenserve/runtime"
 )
 
@@ -109,6 +110,18 @@ func (p *bodyParser) word(at place) string {
 		return ""
 	}
 	return p.str()
+}
+
+// inputList reads a text, an object with text and text_pair, or a list of
+// those, and appends them to inputs. listed tells whether it was a list.
+func (p *bodyParser) inputList(name string, inputs []runtime.Input) (_ []runtime.Input, listed bool) {
+	if p.look() != '[' {
+		return append(inputs, p.input(named(name), "must be a text, an object with text and text_pair, or a list of those")), false
+	}
+	for i := range p.bounded(named(name)) {
+		inputs = append(inputs, p.input(elementOf(name, true, i), "must be a text, or an object with text and text_pair"))
+	}
+	return inputs, true
 }
 
 // input reads a text, or an object with text and text_pair.
@@ -217,7 +230,7 @@ func (p *bodyParser) taskName(at place, otherwise string) string {
 		return ""
 	}
 	name := p.str()
-	if !validTaskName(name) && p.wrong == nil {
+	if !delta.ValidTask(name) && p.wrong == nil {
 		p.wrong = noTask(at.String(), name)
 	}
 	return name

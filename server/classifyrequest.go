@@ -23,35 +23,12 @@ type classifyRequest struct {
 
 // taskPlace is the i-th task's place in the request.
 func (q *classifyRequest) taskPlace(i int) place {
-	if !q.several {
-		i = whole
-	}
-	return place{list: "model", index: i}
+	return elementOf("model", q.several, i)
 }
 
 // inputPlace is the i-th input's place in the request.
 func (q *classifyRequest) inputPlace(i int) place {
-	if !q.listed {
-		i = whole
-	}
-	return place{list: "input", index: i}
-}
-
-// validTaskName tells whether a name matches [A-Za-z0-9][A-Za-z0-9._-]{0,127}.
-// No other name reaches the engine.
-func validTaskName(name string) bool {
-	if name == "" || len(name) > 128 {
-		return false
-	}
-	for i := range len(name) {
-		switch c := name[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case i > 0 && (c == '.' || c == '_' || c == '-'):
-		default:
-			return false
-		}
-	}
-	return true
+	return elementOf("input", q.listed, i)
 }
 
 // parseClassify parses a body.
@@ -123,13 +100,5 @@ func (p *classifyParser) model() {
 // inputs reads a text, an object, or a list of either.
 func (p *classifyParser) inputs() {
 	q := p.request
-	q.inputs = q.input[:0]
-	if p.look() != '[' {
-		q.inputs = append(q.inputs, p.input(q.inputPlace(0), "must be a text, an object with text and text_pair, or a list of those"))
-		return
-	}
-	q.listed = true
-	for i := range p.bounded(named("input")) {
-		q.inputs = append(q.inputs, p.input(q.inputPlace(i), "must be a text, or an object with text and text_pair"))
-	}
+	q.inputs, q.listed = p.inputList("input", q.input[:0])
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"kenserve/delta"
 	"kenserve/runtime"
 )
 
@@ -61,7 +62,7 @@ func TestValidTaskName(t *testing.T) {
 		"": false, ".": false, "..": false, ".a": false, "-a": false, "_a": false, "a/b": false, `a\b`: false, "a b": false,
 		"a\x00": false, "é": false, "a\n": false, strings.Repeat("x", 129): false,
 	} {
-		if got := validTaskName(name); got != want {
+		if got := delta.ValidTask(name); got != want {
 			t.Errorf("%q: %t, want %t", name, got, want)
 		}
 	}
@@ -172,7 +173,7 @@ func checkRequest(t fataler, o *Options, body string) bool {
 	}
 	seen := map[string]bool{}
 	for _, name := range q.tasks {
-		if !validTaskName(name) || seen[name] {
+		if !delta.ValidTask(name) || seen[name] {
 			t.Fatalf("tasks %q", q.tasks)
 		}
 		seen[name] = true

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"kenserve/delta"
 	"kenserve/runtime"
 )
 
@@ -128,7 +129,7 @@ func FuzzVLLMRequest(f *testing.F) {
 			return
 		}
 		checkInputs(t, q.inputs, o)
-		if !validTaskName(q.task) || q.options.MaxTokens < 0 || !json.Valid([]byte(body)) {
+		if !delta.ValidTask(q.task) || q.options.MaxTokens < 0 || !json.Valid([]byte(body)) {
 			t.Fatalf("%q: %+v", body, q)
 		}
 		for _, in := range q.inputs {

@@ -15,7 +15,7 @@ type Engine interface {
 	// [runtime.ErrClosed]; a [runtime.InputError] tells which input is at fault.
 	Classify(ctx context.Context, task string, inputs []runtime.Input, opts runtime.Options) (*runtime.Result, error)
 	// Tasks lists the tasks of the store, sorted by name.
-	Tasks() []runtime.TaskInfo
+	Tasks() ([]runtime.TaskInfo, error)
 	// Task finds one task of the store.
 	Task(name string) (runtime.TaskInfo, bool)
 	// Stats is a snapshot of the engine's counters.

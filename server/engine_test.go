@@ -165,7 +165,10 @@ func (e *fakeEngine) info(name string) runtime.TaskInfo {
 	return info
 }
 
-func (e *fakeEngine) Tasks() []runtime.TaskInfo {
+func (e *fakeEngine) Tasks() ([]runtime.TaskInfo, error) {
+	if e.unready != nil {
+		return nil, e.unready
+	}
 	names := make([]string, 0, len(e.labels))
 	for name := range e.labels {
 		names = append(names, name)
@@ -175,7 +178,7 @@ func (e *fakeEngine) Tasks() []runtime.TaskInfo {
 	for _, name := range names {
 		infos = append(infos, e.info(name))
 	}
-	return infos
+	return infos, nil
 }
 
 func (e *fakeEngine) Task(name string) (runtime.TaskInfo, bool) {

@@ -112,6 +112,13 @@ func TestErrorsTellNothing(t *testing.T) {
 	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "/") || w.Header().Get("Retry-After") == "" {
 		t.Errorf("readyz: %d %s", w.Code, w.Body)
 	}
+	// A store that cannot be read is not one without tasks.
+	for path, method := range map[string]string{"/tasks": http.MethodGet, "/v2/repository/index": http.MethodPost} {
+		w := do(s, method, path, "")
+		if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "/var") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
 }
 
 // A panic behind the first byte of an answer must not look like a whole answer.

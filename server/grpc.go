@@ -177,8 +177,12 @@ func inferResponse(in *pb.ModelInferRequest, q *inferRequest, r *runtime.Result)
 }
 
 func (g inferenceService) RepositoryIndex(_ context.Context, q *pb.RepositoryIndexRequest) (*pb.RepositoryIndexResponse, error) {
+	entries, err := g.s.index(q.Ready)
+	if err != nil {
+		return nil, err
+	}
 	out := new(pb.RepositoryIndexResponse)
-	for _, e := range g.s.index(q.Ready) {
+	for _, e := range entries {
 		out.Models = append(out.Models, &pb.RepositoryIndexResponse_ModelIndex{Name: e.Name, Version: e.Version, State: e.State, Reason: e.Reason})
 	}
 	return out, nil

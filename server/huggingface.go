@@ -36,7 +36,7 @@ func parseHF(body string, o *Options) (*hfRequest, *problem) {
 	p.object(named(""), hfMembers, 1, func(i int) {
 		switch i {
 		case 0:
-			p.hfInputs(q)
+			q.inputs, q.listed = p.inputList("inputs", nil)
 		case 1:
 			if !p.null() {
 				p.hfParameters(q)
@@ -50,21 +50,7 @@ func parseHF(body string, o *Options) (*hfRequest, *problem) {
 }
 
 func (q *hfRequest) inputAt(i int) place {
-	if !q.listed {
-		i = whole
-	}
-	return place{list: "inputs", index: i}
-}
-
-func (p *bodyParser) hfInputs(q *hfRequest) {
-	if p.look() != '[' {
-		q.inputs = append(q.inputs, p.input(q.inputAt(0), "must be a text, an object with text and text_pair, or a list of those"))
-		return
-	}
-	q.listed = true
-	for i := range p.bounded(named("inputs")) {
-		q.inputs = append(q.inputs, p.input(q.inputAt(i), "must be a text, or an object with text and text_pair"))
-	}
+	return elementOf("inputs", q.listed, i)
 }
 
 func (p *bodyParser) hfParameters(q *hfRequest) {

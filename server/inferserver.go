@@ -133,9 +133,13 @@ type indexEntry struct {
 
 // index lists the tasks: READY those in memory, UNAVAILABLE the others, which
 // the first request loads.
-func (s *Server) index(loaded bool) []indexEntry {
+func (s *Server) index(loaded bool) ([]indexEntry, error) {
+	infos, err := s.engine.Tasks()
+	if err != nil {
+		return nil, unavailable(err, "the store cannot be read")
+	}
 	out := []indexEntry{}
-	for _, info := range s.engine.Tasks() {
+	for _, info := range infos {
 		e := indexEntry{info.Name, inferVersion, "READY", ""}
 		if info.Residency == runtime.Cold {
 			if loaded {
@@ -145,7 +149,7 @@ func (s *Server) index(loaded bool) []indexEntry {
 		}
 		out = append(out, e)
 	}
-	return out
+	return out, nil
 }
 
 // inferIndex answers POST /v2/repository/index. The body may be empty.
@@ -154,7 +158,11 @@ func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
 	if err := s.readSmall(c, []string{"ready"}, func(p *bodyParser, at place) { loaded = p.boolean(at, false) }); err != nil {
 		return err
 	}
-	return marshal(c, s.index(loaded))
+	entries, err := s.index(loaded)
+	if err != nil {
+		return err
+	}
+	return marshal(c, entries)
 }
 
 // readSmall reads a body that may be empty, and is an object if it is not.

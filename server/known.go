@@ -3,12 +3,13 @@ package server
 import (
 	"context"
 
+	"kenserve/delta"
 	"kenserve/runtime"
 )
 
 // known fails unless there is a task of that name.
 func (s *Server) known(task string) error {
-	if validTaskName(task) {
+	if delta.ValidTask(task) {
 		if _, ok := s.engine.Task(task); ok {
 			return nil
 		}

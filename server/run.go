@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"kenserve/delta"
 	"kenserve/models"
 	"kenserve/runtime"
 )
@@ -29,7 +30,7 @@ type call struct {
 func (s *Server) perform(ctx context.Context, x *exchange, q *call) (*runtime.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.options.RequestTimeout)
 	defer cancel()
-	if !validTaskName(q.task) {
+	if !delta.ValidTask(q.task) {
 		return nil, noTask(q.at.String(), q.task)
 	}
 	result, err := s.run(ctx, x, q.task, q.inputs, q.options)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"kenserve/delta"
 	"kenserve/runtime"
 )
 
@@ -47,10 +48,10 @@ func taskOf(info runtime.TaskInfo) task {
 // listTasks answers GET /tasks. A store that cannot be read is not one without
 // tasks.
 func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
-	if err := s.engine.Ready(); err != nil {
-		return unavailable(err, "the engine is not ready")
+	infos, err := s.engine.Tasks()
+	if err != nil {
+		return unavailable(err, "the store cannot be read")
 	}
-	infos := s.engine.Tasks()
 	list := taskList{Object: "list", Data: make([]task, len(infos))}
 	for i, info := range infos {
 		list.Data[i] = taskOf(info)
@@ -61,7 +62,7 @@ func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
 // getTask answers GET /tasks/{name}.
 func (s *Server) getTask(c *gin.Context, _ *exchange) error {
 	name := c.Param("name")
-	if validTaskName(name) {
+	if delta.ValidTask(name) {
 		if info, ok := s.engine.Task(name); ok {
 			return marshal(c, taskOf(info))
 		}

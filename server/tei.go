@@ -59,10 +59,7 @@ func parseTEI(body string, o *Options) (*teiRequest, *problem) {
 }
 
 func (q *teiRequest) inputAt(i int) place {
-	if !q.batch {
-		i = whole
-	}
-	return place{list: "inputs", index: i}
+	return elementOf("inputs", q.batch, i)
 }
 
 func (p *bodyParser) teiInputs(q *teiRequest) {

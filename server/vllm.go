@@ -48,10 +48,7 @@ func parseVLLM(body string, o *Options) (*vllmRequest, *problem) {
 }
 
 func (q *vllmRequest) inputAt(i int) place {
-	if !q.listed {
-		i = whole
-	}
-	return place{list: "input", index: i}
+	return elementOf("input", q.listed, i)
 }
 
 // vllmInput reads a text, a list of texts, the ids of one input, or a list of

@@ -51,17 +51,13 @@ func (c *diffCmd) Run(s streams) error {
 		return err
 	}
 	defer base.Close()
-	fingerprint := delta.Fingerprint(base)
 	var deltas [2]*delta.Delta
 	for i, path := range []string{c.A, c.B} {
-		d, err := c.cacheFlags.open().Open(path, base, fingerprint)
+		d, err := base.delta(path, c.cacheFlags.open())
 		if err != nil {
 			return err
 		}
 		defer d.Close()
-		if err := d.Check(base, fingerprint); err != nil {
-			return err
-		}
 		deltas[i] = d
 	}
 	result := comparison{A: c.A, B: c.B}

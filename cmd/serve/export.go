@@ -29,20 +29,16 @@ var tokenizerFiles = []string{
 }
 
 func (c *exportCmd) Run(s streams) error {
-	base, err := safetensors.OpenCheckpoint(c.Base)
+	base, err := openBase("export", c.Base)
 	if err != nil {
-		return fmt.Errorf("export: open base: %w", err)
+		return err
 	}
 	defer base.Close()
-	fingerprint := delta.Fingerprint(base)
-	d, err := c.cacheFlags.open().Open(c.File, base, fingerprint)
+	d, err := base.delta(c.File, c.cacheFlags.open())
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := d.Check(base, fingerprint); err != nil {
-		return err
-	}
 	if samePath(c.Out, c.Base) {
 		return usageError{fmt.Errorf("export: --out is the base's own folder, %s", c.Base)}
 	}
@@ -53,7 +49,7 @@ func (c *exportCmd) Run(s streams) error {
 		return fmt.Errorf("export: %w", err)
 	}
 	weights := filepath.Join(c.Out, safetensors.WeightsFile)
-	if err := safetensors.WriteFile(weights, map[string]string{"format": "pt"}, exported(base, d)); err != nil {
+	if err := safetensors.WriteFile(weights, map[string]string{"format": "pt"}, exported(base.Checkpoint, d)); err != nil {
 		return fmt.Errorf("export: %w", err)
 	}
 	if err := c.writeConfig(d); err != nil {

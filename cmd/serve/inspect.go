@@ -86,15 +86,11 @@ func (c *inspectCmd) inspect() (*inspection, error) {
 		return nil, err
 	}
 	defer base.Close()
-	fingerprint := delta.Fingerprint(base)
-	d, err := c.cacheFlags.open().Open(c.File, base, fingerprint)
+	d, err := base.delta(c.File, c.cacheFlags.open())
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	if err := d.Check(base, fingerprint); err != nil {
-		return nil, err
-	}
 	return c.inspectFast(d), nil
 }
 

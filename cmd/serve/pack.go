@@ -26,7 +26,7 @@ func (c *packCmd) Run(s streams) error {
 		return err
 	}
 	defer d.Close()
-	if err := delta.Pack(d, c.Out, base, delta.Fingerprint(base)); err != nil {
+	if err := delta.Pack(d, c.Out, base, base.fingerprint); err != nil {
 		return err
 	}
 	file, err := os.Stat(c.Out)
@@ -54,8 +54,7 @@ func (c *unpackCmd) Run(s streams) error {
 		return err
 	}
 	defer small.Close()
-	fingerprint := delta.Fingerprint(base)
-	if err := small.Unpack(c.Out, base, fingerprint); err != nil {
+	if err := small.Unpack(c.Out, base, base.fingerprint); err != nil {
 		return err
 	}
 	d, err := delta.Open(c.Out)
@@ -63,20 +62,39 @@ func (c *unpackCmd) Run(s streams) error {
 		return err
 	}
 	defer d.Close()
-	if err := d.Check(base, fingerprint); err != nil {
+	if err := d.Check(base, base.fingerprint); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(s.out, "%s: %s, from %s in the small layout\n", c.Out, size(d.Size), size(small.Size))
 	return err
 }
 
+// basis is a base's weights, for commands that need no model.
+type basis struct {
+	*safetensors.Checkpoint
+	fingerprint string
+}
+
 // openBase opens the weights of a base for the command of that name.
-func openBase(command, dir string) (*safetensors.Checkpoint, error) {
-	base, err := safetensors.OpenCheckpoint(dir)
+func openBase(command, dir string) (*basis, error) {
+	c, err := safetensors.OpenCheckpoint(dir)
 	if err != nil {
 		return nil, fmt.Errorf("%s: open base: %w", command, err)
 	}
-	return base, nil
+	return &basis{c, delta.Fingerprint(c)}, nil
+}
+
+// delta opens a delta of this base, in either layout, and checks it.
+func (b *basis) delta(file string, cache *delta.Cache) (*delta.Delta, error) {
+	d, err := cache.Open(file, b, b.fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.Check(b, b.fingerprint); err != nil {
+		_ = d.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
 // cacheFlags say where deltas in the small layout are unpacked to.

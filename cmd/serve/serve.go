@@ -84,7 +84,11 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	if options.TLS != nil {
 		scheme = "https://"
 	}
-	attrs := []any{"address", scheme + listener.Addr().String(), "base", e.Base().Name, "base_bytes", e.Base().Bytes(), "tasks", len(e.Tasks()), "took", time.Since(start)}
+	tasks, err := e.Tasks()
+	if err != nil {
+		return errors.Join(fmt.Errorf("serve: %w", err), listener.Close())
+	}
+	attrs := []any{"address", scheme + listener.Addr().String(), "base", e.Base().Name, "base_bytes", e.Base().Bytes(), "tasks", len(tasks), "took", time.Since(start)}
 	if c.GRPCListen == "" {
 		log.Info("serving", attrs...)
 		return h.Serve(ctx, listener)

@@ -34,20 +34,16 @@ func (c *vizCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return usageError{err}
 	}
-	base, err := safetensors.OpenCheckpoint(c.Base)
+	base, err := openBase("viz", c.Base)
 	if err != nil {
-		return fmt.Errorf("viz: open base: %w", err)
+		return err
 	}
 	defer base.Close()
-	fingerprint := delta.Fingerprint(base)
-	d, err := c.cacheFlags.open().Open(c.File, base, fingerprint)
+	d, err := base.delta(c.File, c.cacheFlags.open())
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := d.Check(base, fingerprint); err != nil {
-		return err
-	}
 	var tuned delta.Tensors
 	if c.Tuned != "" {
 		checkpoint, err := safetensors.OpenCheckpoint(c.Tuned)
