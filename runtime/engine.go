@@ -147,7 +147,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 		if err != nil {
 			return nil, err
 		}
-		queue, inference, err := e.executor.run(ctx, t.network, batch, logits[first*len(t.labels):(first+n)*len(t.labels)])
+		queue, inference, err := e.executor.run(ctx, entry, batch, logits[first*len(t.labels):(first+n)*len(t.labels)])
 		if err != nil {
 			return nil, err
 		}

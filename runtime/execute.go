@@ -33,12 +33,14 @@ func newExecutor(pool *gemm.Pool, maxWaiting int) *executor {
 
 // run waits for its turn and computes the batch's logits. A batch whose
 // request has gone is dropped before it runs.
-func (x *executor) run(ctx context.Context, network models.Network, batch *models.Batch, logits []float32) (queue, inference time.Duration, err error) {
+func (x *executor) run(ctx context.Context, task *entry, batch *models.Batch, logits []float32) (queue, inference time.Duration, err error) {
 	start := time.Now()
 	if err := x.wait(ctx); err != nil {
 		return 0, 0, err
 	}
 	defer x.turn.Release(1)
+	network, done := task.use()
+	defer done()
 	begin := time.Now()
 	if err := network.Forward(x.workspace, batch, logits); err != nil {
 		return 0, 0, err

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"kenserve/delta"
+	"kenserve/models"
 )
 
 // residency holds the loaded tasks within a budget of bytes.
@@ -54,6 +55,10 @@ type entry struct {
 	refs  int
 	bytes int64 // counted in used
 }
+
+// use returns the best network that is in memory for the task, as a batch
+// begins. The caller holds a reference to e; the network stays valid until done.
+func (e *entry) use() (network models.Network, done func()) { return e.task.network, func() {} }
 
 // usage is what is known of a task beyond its residency.
 type usage struct {
