@@ -15,6 +15,8 @@ type Input struct {
 	// takes them, special ones included, all of token type 0. None or one that
 	// the tokenizer cannot give is an [InputError] that wraps models.ErrBatch.
 	IDs []int32
+
+	types []int32 // the token types of IDs, if Encode made them
 }
 
 // Options say how a request is tokenised and scored.

@@ -183,21 +183,11 @@ func firstNotFinite(x []float32) int {
 func (e *Engine) encode(inputs []Input, index int, opts Options) (*models.Batch, int, error) {
 	var tokens tokenizer.Encoding // of all inputs, end to end
 	var ends []int
-	o := tokenizer.Options{AddSpecialTokens: true, MaxTokens: e.maxTokens}
-	if opts.MaxTokens > 0 {
-		o.MaxTokens = min(o.MaxTokens, opts.MaxTokens)
-	}
-	if opts.TruncateLeft {
-		o.Direction = tokenizer.Left
-	}
+	o := e.tokenizerOptions(opts)
 	for i, input := range inputs {
 		start := len(tokens.IDs)
-		tokens.Dropped = 0
-		if err := e.appendTokens(&tokens, input, o); err != nil {
-			return nil, 0, &InputError{index + i, err}
-		}
-		if tokens.Dropped > 0 && !opts.Truncate {
-			return nil, 0, &InputError{index + i, fmt.Errorf("%w: it has more than %d tokens", ErrTooLong, o.MaxTokens)}
+		if err := e.appendInput(&tokens, input, index+i, o, opts.Truncate); err != nil {
+			return nil, 0, err
 		}
 		if i > 0 && len(tokens.IDs) > e.config.BatchTokens {
 			// This one begins the next batch, and is tokenised again there.
@@ -217,13 +207,16 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 		}
 		return nil
 	}
-	ids := input.IDs
+	ids, types := input.IDs, input.types
+	if types == nil {
+		types = make([]int32, len(ids))
+	}
 	if n := len(ids) - o.MaxTokens; n > 0 {
 		tokens.Dropped += n
 		if o.Direction == tokenizer.Left {
-			ids = ids[n:]
+			ids, types = ids[n:], types[n:]
 		} else {
-			ids = ids[:o.MaxTokens]
+			ids, types = ids[:o.MaxTokens], types[:o.MaxTokens]
 		}
 	}
 	batch := models.Batch{IDs: ids, Ends: []int{len(ids)}}
@@ -231,7 +224,7 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 		return fmt.Errorf("runtime: %w", err)
 	}
 	tokens.IDs = append(tokens.IDs, ids...)
-	tokens.TypeIDs = append(tokens.TypeIDs, make([]int32, len(ids))...)
+	tokens.TypeIDs = append(tokens.TypeIDs, types...)
 	tokens.Special = append(tokens.Special, make([]bool, len(ids))...)
 	return nil
 }

@@ -11,8 +11,7 @@ import (
 	"kenserve/runtime"
 )
 
-// classify answers POST /classify. Several tasks run one after the other, so
-// that one request never takes more than one place in the engine's queue.
+// classify answers POST /classify.
 func (s *Server) classify(c *gin.Context, x *exchange) error {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
@@ -29,13 +28,15 @@ func (s *Server) classify(c *gin.Context, x *exchange) error {
 	defer cancel()
 	options := runtime.Options{Truncate: q.truncate, Raw: q.raw}
 	var one [1]*runtime.Result
-	results := one[:0]
-	for i, task := range q.tasks {
-		result, err := s.run(ctx, x, task, q.inputs, options)
-		if err != nil {
-			return problemOf(ctx, taskProblem(err, task, q.taskPlace(i), q.inputPlace))
-		}
-		results = append(results, result)
+	results := one[:]
+	var err error
+	if len(q.tasks) > 1 {
+		results, err = s.runTasks(ctx, x, q, options)
+	} else if results[0], err = s.run(ctx, x, q.tasks[0], q.inputs, options); err != nil {
+		err = taskProblem(err, q.tasks[0], q.taskPlace(0), q.inputPlace)
+	}
+	if err != nil {
+		return problemOf(ctx, err)
 	}
 
 	mem.appendClassified(q, results, x.id, x.tokens, s.now())

@@ -19,7 +19,7 @@ import (
 
 // sameRequest compares requests. The arrays are only room for the slices.
 var sameRequest = cmp.Options{
-	cmp.AllowUnexported(classifyRequest{}),
+	cmp.AllowUnexported(classifyRequest{}, runtime.Input{}),
 	cmpopts.IgnoreFields(classifyRequest{}, "task", "input"),
 }
 

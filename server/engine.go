@@ -14,6 +14,9 @@ type Engine interface {
 	// [runtime.ErrTaskUnusable], [runtime.ErrTooLong], [runtime.ErrBusy] or
 	// [runtime.ErrClosed]; a [runtime.InputError] tells which input is at fault.
 	Classify(ctx context.Context, task string, inputs []runtime.Input, opts runtime.Options) (*runtime.Result, error)
+	// Encode tokenises inputs once for several calls of Classify with the same
+	// options. Its errors are those of Classify that are about inputs, or ctx's.
+	Encode(ctx context.Context, inputs []runtime.Input, opts runtime.Options) ([]runtime.Input, error)
 	// Tasks lists the tasks of the store, sorted by name.
 	Tasks() ([]runtime.TaskInfo, error)
 	// Task finds one task of the store.

@@ -35,7 +35,7 @@ type fakeEngine struct {
 	// before, if set, runs inside Classify.
 	before func(ctx context.Context, task string) error
 
-	started, finished atomic.Int64
+	started, finished, encoded atomic.Int64
 }
 
 const fakeMaxTokens = 16
@@ -135,6 +135,17 @@ func (e *fakeEngine) Classify(ctx context.Context, task string, inputs []runtime
 	}
 	e.finished.Add(1)
 	return r, nil
+}
+
+// Encode leaves the inputs as they are, once it has seen that it could not.
+func (e *fakeEngine) Encode(ctx context.Context, inputs []runtime.Input, opts runtime.Options) ([]runtime.Input, error) {
+	e.encoded.Add(1)
+	for i, in := range inputs {
+		if n := 2 + len(strings.Fields(in.Text)); n > fakeMaxTokens && !opts.Truncate {
+			return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, n, fakeMaxTokens)}
+		}
+	}
+	return inputs, ctx.Err()
 }
 
 // fakeScores gives dyadic fractions, so that every machine writes the same.

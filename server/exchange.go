@@ -74,13 +74,17 @@ func (s *Server) contain(c *gin.Context, x *exchange, reason any) (cut bool) {
 	if reason == http.ErrAbortHandler {
 		return true
 	}
+	stack := debug.Stack()
+	if p, ok := reason.(*panicked); ok { // in another goroutine of the request
+		reason, stack = p.reason, p.stack
+	}
 	err, ok := reason.(error)
 	if !ok {
 		err = fmt.Errorf("%v", reason)
 	}
 	x.problem = internal(fmt.Errorf("panic: %w", err), "internal error")
 	s.options.Logger.LogAttrs(c.Request.Context(), slog.LevelError, "panic contained",
-		slog.String("id", x.id), slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
+		slog.String("id", x.id), slog.Any("panic", reason), slog.String("stack", string(stack)))
 	if c.Writer.Written() {
 		return true
 	}

@@ -43,6 +43,16 @@ func (s *Server) perform(ctx context.Context, x *exchange, q *call) (*runtime.Re
 // run classifies inputs under a task whose name is valid, and counts it.
 func (s *Server) run(ctx context.Context, x *exchange, task string, inputs []runtime.Input, options runtime.Options) (*runtime.Result, error) {
 	x.task, x.texts = task, len(inputs)
+	result, err := s.compute(ctx, task, inputs, options)
+	if err == nil {
+		x.add(result)
+	}
+	return result, err
+}
+
+// compute is run for any number of goroutines of a request: it counts in the
+// metrics alone.
+func (s *Server) compute(ctx context.Context, task string, inputs []runtime.Input, options runtime.Options) (*runtime.Result, error) {
 	result, err := s.engine.Classify(ctx, task, inputs, options)
 	if err != nil {
 		return nil, err
@@ -55,10 +65,16 @@ func (s *Server) run(ctx context.Context, x *exchange, task string, inputs []run
 		return nil, internal(fmt.Errorf("task %s: %w", task, err), message)
 	}
 	s.metrics.classified(task, len(inputs), result)
-	x.tokens += result.Tokens
-	x.queue += result.Queue
-	x.inference += result.Inference
 	return result, nil
+}
+
+// add counts what a result cost. Tasks of one request wait at the same time
+// and are computed one beside the other: the longest wait is the request's,
+// and what was computed is the sum.
+func (x *exchange) add(r *runtime.Result) {
+	x.tokens += r.Tokens
+	x.queue = max(x.queue, r.Queue)
+	x.inference += r.Inference
 }
 
 // taskProblem says what a client is told when a task, named at a place of its
