@@ -17,7 +17,7 @@ func supportedLevels() []level {
 	return []level{portable}
 }
 
-func accumulate(dst View, init *line, a []float32, stride int, panel []line) {
+func accumulate(dst, init View, a []float32, stride int, panel []line) {
 	if current < avx2 || len(panel) == 0 {
 		accumulatePortable(dst, init, a, stride, panel)
 		return
@@ -26,11 +26,10 @@ func accumulate(dst View, init *line, a []float32, stride int, panel []line) {
 	// read from the second-level cache, and the first holds the rows of A.
 	// Measured: 96 to 256 are 0 to 3% slower.
 	const block = 384
-	src, srcStride := &init[0], 0
 	for k := 0; k < len(panel); k += block {
 		b := panel[k:min(k+block, len(panel))]
-		accumulateAVX2(dst, src, srcStride, a[k:], stride, &b[0][0], panelWidth, len(b))
-		src, srcStride = &dst.Data[0], dst.Stride
+		accumulateAVX2(dst, &init.Data[0], init.Stride, a[k:], stride, &b[0][0], panelWidth, len(b))
+		init = dst
 	}
 }
 

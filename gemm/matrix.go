@@ -19,6 +19,7 @@ type line = [panelWidth]float32
 type Matrix struct {
 	n, k   int
 	panels []line // [ceil(n/32)*k]
+	patch  *Patch // that Mul applies on the fly, or nil
 }
 
 // Pack builds a Matrix of n outputs by k inputs. It calls row once for each i
@@ -52,18 +53,6 @@ func makePanels(n int) []line {
 	return unsafe.Slice((*line)(unsafe.Pointer(&buf[skip])), n)
 }
 
-// copyPanels returns a copy of panels that starts at a multiple of 64 bytes.
-// Appending to nil spares Go the clearing of memory that is overwritten anyway,
-// a third of the time; the allocator happens to align it, which is checked.
-func copyPanels(panels []line) []line {
-	c := append([]line(nil), panels...)
-	if len(c) > 0 && misaligned(unsafe.Pointer(&c[0])) != 0 {
-		c = makePanels(len(panels))
-		copy(c, panels)
-	}
-	return c
-}
-
 // misaligned returns the address modulo lineBytes.
 func misaligned(p unsafe.Pointer) int { return int(uintptr(p) % lineBytes) }
 
@@ -73,8 +62,12 @@ func (m *Matrix) N() int { return m.n }
 // K returns the number of inputs, the columns of W.
 func (m *Matrix) K() int { return m.k }
 
-// Bytes returns the memory that the matrix holds.
+// Bytes returns the memory that the matrix holds. Of an [Matrix.Overlay] that is
+// what it holds beyond the matrix and the patch below it.
 func (m *Matrix) Bytes() int64 {
+	if m.patch != nil {
+		return OverlayBytes
+	}
 	return PackedBytes(m.n, m.k)
 }
 
@@ -89,6 +82,12 @@ func (m *Matrix) Row(i int, dst []float32) {
 		panic(fmt.Sprintf("gemm: row %d of a %d×%d matrix to %d values", i, m.n, m.k, len(dst)))
 	}
 	panel, c := m.panel(i/panelWidth), i%panelWidth
+	if m.patch != nil {
+		lines := makePanels(m.k)
+		w := m.walk(m.patch, i/panelWidth)
+		w.read(lines)
+		panel = lines
+	}
 	for j := range dst {
 		dst[j] = panel[j][c]
 	}

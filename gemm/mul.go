@@ -12,12 +12,14 @@ type Epilogue struct {
 	Residual   View       // [M,N], added last; zero for none. It may be C itself.
 }
 
-// mul is one call of Mul. A part is one panel by one chunk of rows.
+// mul is one call of Mul. A part is one panel by one group of rows.
 type mul struct {
-	m      *Matrix
-	c, a   View
-	e      Epilogue
-	chunks int
+	m       *Matrix
+	c, a    View
+	e       Epilogue
+	rows    int // of a group, a multiple of chunkRows
+	groups  int
+	scratch *scratchPanels
 }
 
 // Mul computes C[M,N] = activation(A[M,K]·Wᵀ + bias) + residual on the pool. C
@@ -43,8 +45,16 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 	}
 	panels := (m.n + panelWidth - 1) / panelWidth
 	chunks := (a.Rows + chunkRows - 1) / chunkRows
-	w := mul{m: m, c: c, a: a, e: e, chunks: chunks}
-	parts := panels * chunks
+	// A worker takes a panel for all rows, and patches it but once, unless there
+	// are too few panels to keep all workers busy to the end.
+	const partsPerWorker = 4
+	groups := min(chunks, (partsPerWorker*p.Width()+panels-1)/panels)
+	rows := (chunks + groups - 1) / groups * chunkRows
+	w := mul{m: m, c: c, a: a, e: e, rows: rows, groups: (a.Rows + rows - 1) / rows, scratch: &callersPanels}
+	if p != nil {
+		w.scratch = &p.scratch
+	}
+	parts := panels * w.groups
 	if p == nil || p.width == 1 || parts == 1 || a.Rows*m.n*m.k < sharedWork {
 		for i := range parts {
 			w.part(i)
@@ -61,21 +71,43 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 func (w *mul) Do(part, _ int) { w.part(part) }
 
 func (w *mul) part(i int) {
-	panel, r0 := i/w.chunks, i%w.chunks*chunkRows
-	c0 := panel * panelWidth
-	c := w.c.Slice(r0, min(r0+chunkRows, w.a.Rows), c0, min(c0+panelWidth, w.m.n))
-	init := &zeros
-	var bias line
-	if w.e.Bias != nil {
-		copy(bias[:], w.e.Bias[c0:])
-		init = &bias
+	panel, r0 := i/w.groups, i%w.groups*w.rows
+	r1 := min(r0+w.rows, w.a.Rows)
+	lines := w.m.panel(panel)
+	if w.m.patch != nil {
+		if walk := w.m.walk(w.m.patch, panel); walk.n > 0 && len(lines) > 0 {
+			scratch := w.scratch.take(len(lines))
+			defer w.scratch.release(scratch)
+			lines = scratch.lines[:len(lines)]
+			// The first rows find each block of the panel just patched.
+			end := min(r0+chunkRows, r1)
+			w.chunk(panel, lines, r0, end, &walk)
+			r0 = end
+		}
 	}
+	for ; r0 < r1; r0 += chunkRows {
+		w.chunk(panel, lines, r0, min(r0+chunkRows, r1), nil)
+	}
+}
+
+// chunk multiplies the rows r0 to r1 of A with a panel, whose lines are still
+// to be read from the walk if there is one.
+func (w *mul) chunk(panel int, lines []line, r0, r1 int, walk *walk) {
+	c0 := panel * panelWidth
+	c := w.c.Slice(r0, r1, c0, min(c0+panelWidth, w.m.n))
+	bias := &zeros
+	var own line
+	if w.e.Bias != nil {
+		copy(own[:], w.e.Bias[c0:])
+		bias = &own
+	}
+	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // the same row for all
 	a := w.a.Data[r0*w.a.Stride:]
 	if c.Cols < panelWidth || w.e.Residual.Data != nil {
-		w.buffered(c, init, a, panel, r0)
+		w.buffered(c, init, a, panel, lines, r0, walk)
 		return
 	}
-	accumulate(c, init, a, w.a.Stride, w.m.panel(panel))
+	w.sum(c, init, a, lines, walk)
 	if w.e.Activation != Identity {
 		for i := range c.Rows {
 			w.e.Activation.apply(c.Row(i))
@@ -83,12 +115,12 @@ func (w *mul) part(i int) {
 	}
 }
 
-// buffered computes a part whose sums cannot be kept in C itself, because the
+// buffered computes a chunk whose sums cannot be kept in C itself, because the
 // panel is wider or because C holds the residual.
-func (w *mul) buffered(c View, init *line, a []float32, panel, r0 int) {
+func (w *mul) buffered(c, init View, a []float32, panel int, lines []line, r0 int, walk *walk) {
 	var acc [chunkRows]line
 	sums := View{Data: unsafe.Slice(&acc[0][0], len(acc)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
-	accumulate(sums, init, a, w.a.Stride, w.m.panel(panel))
+	w.sum(sums, init, a, lines, walk)
 	for i := range c.Rows {
 		dst := c.Row(i)
 		sum := sums.Row(i)[:len(dst)]
@@ -98,6 +130,24 @@ func (w *mul) buffered(c View, init *line, a []float32, panel, r0 int) {
 		} else {
 			addTo(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+panel*panelWidth:][:len(dst)])
 		}
+	}
+}
+
+// patchedLines is how many lines of a panel, 16 KiB, are patched before they are
+// multiplied.
+const patchedLines = 128
+
+// sum stores init + A·panel in dst.
+func (w *mul) sum(dst, init View, a []float32, lines []line, walk *walk) {
+	if walk == nil {
+		accumulate(dst, init, a, w.a.Stride, lines)
+		return
+	}
+	for k := 0; k < len(lines); k += patchedLines {
+		block := lines[k:min(k+patchedLines, len(lines))]
+		walk.read(block)
+		accumulate(dst, init, a[k:], w.a.Stride, block)
+		init = dst
 	}
 }
 

@@ -23,6 +23,8 @@ type Pool struct {
 
 	mu   sync.Mutex
 	free []*job
+
+	scratch scratchPanels
 }
 
 // job is one call of Run. It is reused, so that a steady state allocates

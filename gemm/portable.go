@@ -17,14 +17,15 @@ var zeros line
 
 // accumulatePortable stores init + A·panel in dst, which has 32 columns: row i
 // of A, len(panel) long, is a[i*stride:]. Every sum runs over k in rising
-// order.
+// order. All rows begin with the same one if init's stride is 0, and init may
+// be dst.
 //
 // The compiler keeps at most six sums beside their products in registers, so
 // the micro-kernels are 3 rows by 2 columns; 4×4, 2×8 and 1×16 spill and run at
 // half the speed or less.
-func accumulatePortable(dst View, init *line, a []float32, stride int, panel []line) {
+func accumulatePortable(dst, init View, a []float32, stride int, panel []line) {
 	for i := range dst.Rows {
-		copy(dst.Row(i), init[:])
+		copy(dst.Row(i), init.Row(i))
 	}
 	for k := 0; k < len(panel); k += blockInputs {
 		b := panel[k:min(k+blockInputs, len(panel))]

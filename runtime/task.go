@@ -99,14 +99,15 @@ func (p *plan) Matrix(name string) (*gemm.Matrix, error) {
 		return nil, errMissing
 	case t.Dense != nil:
 		return packRows(t.Dense, nil), nil
-	case t.Masked.RowMajor, t.Masked.Coding == delta.BFloat16: // not what the kernels patch
+	case t.Masked.RowMajor: // not what the kernels patch
 		b, _ := p.base.Checkpoint.Tensor(inBase)
 		return packRows(b, t.Masked), nil
 	}
-	m := t.Masked.Expanded()
+	m := t.Masked
 	return p.base.matrices[name].Patched(&gemm.Patch{
-		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16,
-		Float32s: m.Float32s, Int8s: m.Int8s, Signs: m.Signs, Scales: m.Scales,
+		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16, Gaps: m.Gaps, GapEnds: m.GapEnds,
+		Float32s: m.Float32s, BFloat16s: m.BFloat16s, Int8s: m.Int8s, Int4s: m.Int4s, Signs: m.Signs,
+		Scales: m.Scales,
 	})
 }
 
