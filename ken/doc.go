@@ -10,6 +10,36 @@
 //	magnitude  the k largest |tuned|
 //	random     k columns, uniformly without replacement
 //
+// # Budgets
+//
+// What k, or a share of the weights, counts in is the budget: each row, as in
+// the paper, or a whole tensor, or all tensors of the scope together. In the
+// latter two the k weights are kept that are first in the order of
+//
+//	delta      falling |tuned - base| in float32
+//	magnitude  falling |tuned|
+//	random     a random number for each weight
+//
+// anywhere in the tensor or the model; of equal ones those first in the order of
+// the tensors' names, of rows and of columns. KEN has no such order between
+// rows. The k-th largest is found exactly, by counting in two passes over the
+// tensors: memory holds some rows of one tensor, and the counts.
+//
+// Fine-tuning changes some layers far more than others, so that with few
+// weights kept a model's budget loses much less than one for each row.
+//
+// # Factors
+//
+// A kept weight is base + factor·(tuned - base), in float32 after every
+// operation. With few weights kept a factor above 1 makes up for much of what
+// the others would have done; package auto fits it to a task's data.
+//
+// # Vectors
+//
+// Tensors of one dimension, biases and the scales and shifts of layer norms,
+// are some thousandths of a model and matter more than their number. They can
+// be kept whole, beside the budget and without the factor.
+//
 // # KEN
 //
 // The row's Gaussian kernel density (package kde) is taken at k points spaced

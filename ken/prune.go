@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"regexp"
 	"runtime"
 	"sync/atomic"
 
@@ -19,114 +18,31 @@ import (
 	"kenserve/safetensors"
 )
 
-// Scope says which tensors a selection may keep values of; all others go back
-// to the base whole.
-type Scope string
-
-// The scopes, the paper's two variants.
-const (
-	ScopeAll       Scope = "all"       // every tensor that base and tuned share
-	ScopeAttention Scope = "attention" // those of the encoder's layers
-)
-
-// ParseScope returns the scope of that name.
-func ParseScope(name string) (Scope, error) {
-	switch s := Scope(name); s {
-	case ScopeAll, ScopeAttention:
-		return s, nil
-	}
-	return "", fmt.Errorf("ken: unknown scope %q: it is %q or %q", name, ScopeAll, ScopeAttention)
-}
-
-// layerName matches the tensors of numbered layers, in any architecture:
-// encoder.layer.3.…, transformer.layer.3.…, h.3.…
-var layerName = regexp.MustCompile(`(^|\.)(layers?|blocks?|h)\.[0-9]+\.`)
-
-func (s Scope) includes(name string) bool { return s != ScopeAttention || layerName.MatchString(name) }
-
-// Options say how a checkpoint is pruned.
-type Options struct {
-	Selection Selection
-	K         int     // values kept per row; 0: Keep decides
-	Keep      float64 // share of a row's width kept, in (0, 1]
-	Scope     Scope   // empty: ScopeAll
-	Coding    delta.Coding
-	Seed      uint64 // of the selection random
-	Workers   int    // goroutines; 0: one for each processor
-
-	// Table tells the base's matrices whose rows are looked up one by one
-	// (embeddings) and which are therefore stored row by row; nil: none.
-	Table func(name string) bool
-
-	// Head tells the tensors of the base that belong to a classifier of its own
-	// and that the tuned checkpoint has trained on: as parts of the task's head
-	// they are stored whole. nil: none.
-	Head func(name string) bool
-
-	// Masks asks for the digest of every tensor's mask in the report.
-	// Rows that training left alone are then selected from as well.
-	Masks bool
-
-	// Progress, if not nil, is called as rows are done, from several
-	// goroutines.
-	Progress func(rows int)
-}
-
-// Validate tells what is wrong with the options.
-func (o *Options) Validate() error {
-	_, errSelection := ParseSelection(string(o.Selection))
-	var errScope error
-	if o.Scope != "" {
-		_, errScope = ParseScope(string(o.Scope))
-	}
-	_, errCoding := delta.ParseCoding(string(o.Coding))
-	var errKeep error
-	switch {
-	case o.K < 0:
-		errKeep = fmt.Errorf("ken: k is %d: it must be positive", o.K)
-	case o.K > 0 && o.Keep != 0:
-		errKeep = errors.New("ken: k and a keep fraction are both given")
-	case o.K == 0 && !(o.Keep > 0 && o.Keep <= 1):
-		errKeep = fmt.Errorf("ken: the keep fraction is %g: it must be above 0 and at most 1", o.Keep)
-	}
-	return errors.Join(errSelection, errScope, errCoding, errKeep)
-}
-
-// Report tells what pruning kept.
-type Report struct {
-	Tensors []TensorReport `json:"tensors"` // in the order of their names in the base
-}
-
-// TensorReport tells what was kept of one tensor.
-type TensorReport struct {
-	Name     string `json:"name"` // in the base
-	Shape    []int  `json:"shape"`
-	Selected int    `json:"selected"` // values that the selection marked
-	Stored   int    `json:"stored"`   // those of them that differ from the base
-
-	// MaskSHA256 is the SHA-256 of the selection's mask: the rows packed 8
-	// flags a byte, least significant bit first, each row padded to a whole
-	// byte. Only with [Options.Masks].
-	MaskSHA256 string `json:"mask_sha256,omitempty"`
-}
-
-// Rows returns the number of rows that Prune will work through.
+// Rows returns the number of rows that Prune reports as progress in all.
 func (p *Pair) Rows(o Options) int {
+	passes := 1
+	if o.pooled() {
+		passes += limitPasses
+	}
 	total := 0
 	for _, name := range p.Shared {
 		if o.Scope.includes(name) && !o.head(name) {
 			t, _ := p.Base.Tensor(name)
 			rows, _ := t.Rows()
-			total += rows
+			if o.whole(t.Shape) {
+				total += rows
+			} else {
+				total += passes * rows
+			}
 		}
 	}
 	return total
 }
 
-// Prune selects from every row of the tensors that the pair shares, and writes
-// the kept values and the head to w. It works tensor by tensor, each tensor's
-// rows on all workers; the result does not depend on their number. The caller
-// finishes w.
+// Prune selects from the tensors that the pair shares, and writes the kept
+// values and the head to w. It works tensor by tensor, each tensor's rows on
+// all workers; the result does not depend on their number. A budget for more
+// than a row takes two passes more over what shares it. The caller finishes w.
 func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -136,13 +52,20 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		workers = runtime.GOMAXPROCS(0)
 	}
 	workers = min(workers, p.Rows(o)/blockRows+1)
-	pruners := make([]*pruner, workers)
-	for i := range pruners {
+	team := make(team, workers)
+	for i := range team {
 		selector, err := NewSelector(o.Selection, o.Seed)
 		if err != nil {
 			return nil, err
 		}
-		pruners[i] = &pruner{selector: selector}
+		team[i] = &pruner{selector: selector}
+	}
+	l := &limit{}
+	if o.Budget == BudgetModel {
+		var err error
+		if l, err = team.limit(ctx, p.pooled(o), o); err != nil {
+			return nil, err
+		}
 	}
 	report := &Report{}
 	for _, name := range p.Shared {
@@ -155,7 +78,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		if !o.Scope.includes(name) {
 			continue
 		}
-		r, err := pruneTensor(ctx, p, name, w, o, pruners)
+		r, err := team.prune(ctx, newJob(p, name, o), l, w, o)
 		if err != nil {
 			return nil, err
 		}
@@ -168,6 +91,17 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		}
 	}
 	return report, nil
+}
+
+// pooled lists the tensors that share a model's budget.
+func (p *Pair) pooled(o Options) []*job {
+	var jobs []*job
+	for _, name := range p.Shared {
+		if j := newJob(p, name, o); o.Scope.includes(name) && !o.head(name) && !o.whole(j.base.Shape) {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
 }
 
 func (o *Options) head(name string) bool { return o.Head != nil && o.Head(name) }
@@ -193,31 +127,75 @@ type job struct {
 	rows        int
 	columns     int
 	height      int // of the delta's tiles
-	k           int
+	coding      delta.Coding
 	next        atomic.Int64 // block to hand out
-	tiles       []delta.Tile
-	masks       []byte // packed as TensorReport.MaskSHA256 says; nil if not asked for
-	selected    atomic.Int64
+
+	tiles    []delta.Tile
+	masks    []byte // packed as TensorReport.MaskSHA256 says; nil if not asked for
+	selected atomic.Int64
 }
 
-func pruneTensor(ctx context.Context, p *Pair, name string, w *delta.Writer, o Options, pruners []*pruner) (TensorReport, error) {
+func newJob(p *Pair, name string, o Options) *job {
 	base, _ := p.Base.Tensor(name)
-	j := &job{name: name, base: base, tuned: p.tuned(name)}
+	j := &job{name: name, base: base, tuned: p.tuned(name), coding: o.coding(base.Shape)}
 	j.rows, j.columns = base.Rows()
 	j.height = delta.TileHeight(base.Shape, o.Table != nil && o.Table(name))
-	j.k = KeptPerRow(j.columns, o.K, o.Keep)
+	return j
+}
+
+// blocks returns the number of blocks.
+func (j *job) blocks() int { return (j.rows + blockRows - 1) / blockRows }
+
+// team is the workers, which share a tensor's blocks.
+type team []*pruner
+
+// pass calls f for every block of a tensor, which the worker has read.
+func (t team) pass(ctx context.Context, j *job, o Options, f func(w *pruner, b *block) error) error {
+	j.next.Store(0)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, worker := range t {
+		group.Go(func() error { return worker.run(ctx, j, o, f) })
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("ken: prune tensor %s: %w", j.name, err)
+	}
+	return nil
+}
+
+// prune selects from a tensor and writes what is kept.
+func (t team) prune(ctx context.Context, j *job, l *limit, w *delta.Writer, o Options) (TensorReport, error) {
+	choose := func(w *pruner, b *block) error { return w.chooseRows(b, o) }
+	switch {
+	case o.whole(j.base.Shape):
+		choose = func(_ *pruner, b *block) error { return b.keepAll() }
+		o.Factor = 0
+	case o.pooled():
+		if o.Budget == BudgetTensor {
+			var err error
+			if l, err = t.limit(ctx, []*job{j}, o); err != nil {
+				return TensorReport{}, err
+			}
+		}
+		ties, err := t.shareTies(ctx, j, l, o)
+		if err != nil {
+			return TensorReport{}, err
+		}
+		choose = func(w *pruner, b *block) error { return w.chooseAbove(b, l, ties) }
+	}
 	j.tiles = make([]delta.Tile, (j.rows+j.height-1)/j.height)
 	if o.Masks {
 		j.masks = make([]byte, j.rows*((j.columns+7)/8))
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, worker := range pruners {
-		group.Go(func() error { return worker.run(ctx, j, o) })
+	err := t.pass(ctx, j, o, func(w *pruner, b *block) error {
+		if err := choose(w, b); err != nil {
+			return err
+		}
+		return b.encode(o)
+	})
+	if err != nil {
+		return TensorReport{}, err
 	}
-	if err := group.Wait(); err != nil {
-		return TensorReport{}, fmt.Errorf("ken: prune tensor %s: %w", name, err)
-	}
-	r := TensorReport{Name: name, Shape: base.Shape, Selected: int(j.selected.Load())}
+	r := TensorReport{Name: j.name, Shape: j.base.Shape, Selected: int(j.selected.Load())}
 	for i := range j.tiles {
 		r.Stored += j.tiles[i].Kept()
 	}
@@ -225,66 +203,155 @@ func pruneTensor(ctx context.Context, p *Pair, name string, w *delta.Writer, o O
 		sum := sha256.Sum256(j.masks)
 		r.MaskSHA256 = hex.EncodeToString(sum[:])
 	}
-	return r, w.Masked(name, o.Coding, j.height, j.columns, j.tiles)
+	return r, w.Masked(j.name, j.coding, j.height, j.columns, j.tiles)
 }
 
-// pruner is one worker's selector and buffers.
+// pruner is one worker: a selector and buffers.
 type pruner struct {
-	selector    *Selector
-	base, tuned []float32 // [blockRows, columns]
-	keep        []uint64  // [blockRows, MaskWords(columns)]
+	selector *Selector
+	block    block
+	scores   []uint32 // of a row
+	counts   []int    // of scores, see limit.go
 }
 
-func (w *pruner) run(ctx context.Context, j *job, o Options) error {
-	words := MaskWords(j.columns)
-	w.base = grow(w.base, blockRows*j.columns)
-	w.tuned = grow(w.tuned, blockRows*j.columns)
-	w.keep = grow(w.keep, blockRows*words)
+// block is up to blockRows rows of a tensor.
+type block struct {
+	*job
+	first       int       // row
+	rows        int       // how many
+	base, tuned []float32 // [rows, columns]
+	keep        []uint64  // [rows, MaskWords(columns)]
+}
+
+// row returns row r of the block and its mask.
+func (b *block) row(r int) (Row, []uint64) {
+	words := MaskWords(b.columns)
+	return Row{
+		Tuned: b.tuned[r*b.columns:][:b.columns], Base: b.base[r*b.columns:][:b.columns],
+		Tensor: b.name, Index: b.first + r,
+	}, b.keep[r*words:][:words]
+}
+
+// run reads the blocks of a tensor, as long as there are any, and hands them
+// to f.
+func (w *pruner) run(ctx context.Context, j *job, o Options, f func(w *pruner, b *block) error) error {
+	b := &w.block
+	b.job = j
 	for {
-		first := (int(j.next.Add(1)) - 1) * blockRows
-		if first >= j.rows {
+		b.first = (int(j.next.Add(1)) - 1) * blockRows
+		if b.first >= j.rows {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rows := min(blockRows, j.rows-first)
-		base, tuned := w.base[:rows*j.columns], w.tuned[:rows*j.columns]
-		if err := errors.Join(j.base.Float32s(base, first*j.columns), j.tuned.Float32s(tuned, first*j.columns)); err != nil {
+		b.rows = min(blockRows, j.rows-b.first)
+		b.base = grow(b.base, b.rows*j.columns)
+		b.tuned = grow(b.tuned, b.rows*j.columns)
+		b.keep = grow(b.keep, b.rows*MaskWords(j.columns))
+		if err := errors.Join(j.base.Float32s(b.base, b.first*j.columns), j.tuned.Float32s(b.tuned, b.first*j.columns)); err != nil {
 			return err
 		}
-		for r := range rows {
-			row := Row{Tuned: tuned[r*j.columns:][:j.columns], Base: base[r*j.columns:][:j.columns], Tensor: j.name, Index: first + r}
-			keep := w.keep[r*words:][:words]
-			if !o.Masks && equalBits(row.Tuned, row.Base) {
-				clear(keep)
-				continue
-			}
-			if err := findNonFinite(row.Base, true); err != nil {
-				return fmt.Errorf("row %d: %w", first+r, err)
-			}
-			if err := w.selector.Select(keep, row, j.k); err != nil {
-				return fmt.Errorf("row %d: %w", first+r, err)
-			}
-			for _, word := range keep {
-				j.selected.Add(int64(bits.OnesCount64(word)))
-			}
-			if j.masks != nil {
-				packMask(j.masks[(first+r)*((j.columns+7)/8):], keep, j.columns)
-			}
-		}
-		for r := 0; r < rows; r += j.height {
-			last := min(r+j.height, rows)
-			tile, err := delta.EncodeTile(o.Coding, j.height, j.columns, (first+r)/j.height, w.keep[r*words:last*words], tuned[r*j.columns:last*j.columns], base[r*j.columns:last*j.columns])
-			if err != nil {
-				return err
-			}
-			j.tiles[(first+r)/j.height] = tile
+		if err := f(w, b); err != nil {
+			return err
 		}
 		if o.Progress != nil {
-			o.Progress(rows)
+			o.Progress(b.rows)
 		}
 	}
+}
+
+// chooseRows selects from every row by itself. Rows that training left alone
+// keep nothing, unless masks are asked for.
+func (w *pruner) chooseRows(b *block, o Options) error {
+	k := Kept(b.columns, o.K, o.Keep)
+	for r := range b.rows {
+		row, keep := b.row(r)
+		if !o.Masks && equalBits(row.Tuned, row.Base) {
+			clear(keep)
+			continue
+		}
+		if err := findNonFinite(row.Base, true); err != nil {
+			return fmt.Errorf("row %d: %w", row.Index, err)
+		}
+		if err := w.selector.Select(keep, row, k); err != nil {
+			return fmt.Errorf("row %d: %w", row.Index, err)
+		}
+	}
+	return nil
+}
+
+// keepAll keeps everything.
+func (b *block) keepAll() error {
+	for r := range b.rows {
+		row, keep := b.row(r)
+		if err := checkFinite(row); err != nil {
+			return err
+		}
+		clear(keep)
+		setFirst(keep, b.columns)
+	}
+	return nil
+}
+
+// checkFinite returns an error that wraps a ValueError for a row with a weight that
+// is not finite.
+func checkFinite(row Row) error {
+	err := findNonFinite(row.Base, true)
+	if err == nil {
+		err = findNonFinite(row.Tuned, false)
+	}
+	if err != nil {
+		return fmt.Errorf("row %d: %w", row.Index, err)
+	}
+	return nil
+}
+
+// encode makes the block's tiles of what was selected.
+func (b *block) encode(o Options) error {
+	words := MaskWords(b.columns)
+	for r := range b.rows {
+		row, keep := b.row(r)
+		if err := scaleChanges(row, o.Factor); err != nil {
+			return err
+		}
+		n := 0
+		for _, word := range keep {
+			n += bits.OnesCount64(word)
+		}
+		b.selected.Add(int64(n))
+		if b.masks != nil {
+			packMask(b.masks[row.Index*((b.columns+7)/8):], keep, b.columns)
+		}
+	}
+	for r := 0; r < b.rows; r += b.height {
+		last := min(r+b.height, b.rows)
+		index := (b.first + r) / b.height
+		tile, err := delta.EncodeTile(b.coding, b.height, b.columns, index, b.keep[r*words:last*words], b.tuned[r*b.columns:last*b.columns], b.base[r*b.columns:last*b.columns])
+		if err != nil {
+			return err
+		}
+		b.tiles[index] = tile
+	}
+	return nil
+}
+
+// scaleChanges multiplies the changes of a row: tuned becomes
+// base + factor·(tuned − base), each operation rounded to float32.
+func scaleChanges(row Row, factor float64) error {
+	if factor == 0 || factor == 1 {
+		return nil
+	}
+	f := float32(factor)
+	for j, b := range row.Base {
+		if change := row.Tuned[j] - b; change != 0 {
+			row.Tuned[j] = b + float32(f*change)
+		}
+	}
+	if err := findNonFinite(row.Tuned, false); err != nil {
+		return fmt.Errorf("row %d times %g: %w", row.Index, factor, err)
+	}
+	return nil
 }
 
 func grow[T any](x []T, n int) []T {

@@ -28,11 +28,10 @@ func ParseSelection(name string) (Selection, error) {
 	return "", fmt.Errorf("ken: unknown selection %q: it is one of %q", name, Selections())
 }
 
-// KeptPerRow returns how many weights to keep of a row of n: k itself where k
-// is positive, else the share keep of the row rounded to the nearest whole
-// number, but at least one weight of any positive share. The result is never
-// more than n.
-func KeptPerRow(n, k int, keep float64) int {
+// Kept returns how many weights to keep of n: k itself where k is positive, else
+// the share keep of them rounded to the nearest whole number, but at least one
+// weight of any positive share. The result is never more than n.
+func Kept(n, k int, keep float64) int {
 	switch {
 	case k > 0:
 		return min(k, n)

@@ -133,7 +133,7 @@ func TestParseSelection(t *testing.T) {
 	}
 }
 
-func TestKeptPerRow(t *testing.T) {
+func TestKept(t *testing.T) {
 	for _, c := range []struct {
 		n, k int
 		keep float64
@@ -156,8 +156,8 @@ func TestKeptPerRow(t *testing.T) {
 		{0, 0, 0.5, 0},
 		{0, 4, 0, 0},
 	} {
-		if got := KeptPerRow(c.n, c.k, c.keep); got != c.want {
-			t.Errorf("KeptPerRow(%d, %d, %g) = %d, want %d", c.n, c.k, c.keep, got, c.want)
+		if got := Kept(c.n, c.k, c.keep); got != c.want {
+			t.Errorf("Kept(%d, %d, %g) = %d, want %d", c.n, c.k, c.keep, got, c.want)
 		}
 	}
 }

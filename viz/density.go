@@ -94,7 +94,7 @@ func (m *Model) density(ctx context.Context, t *Tensor, p *pattern, row int) (*D
 	d.Mean, d.Deviation = float64(mean), float64(deviation)
 	perRow := m.delta.Budget == "" || m.delta.Budget == "row"
 	if m.delta.Selection == string(ken.KEN) && perRow && t.Form == Masked {
-		if k := ken.KeptPerRow(t.Columns, m.delta.K, m.delta.Keep); k > 0 && k < t.Columns {
+		if k := ken.Kept(t.Columns, m.delta.K, m.delta.Keep); k > 0 && k < t.Columns {
 			d.Points = make([]float64, k)
 			kde.Grid(d.Points, low, high)
 		}

@@ -22,24 +22,34 @@ import (
 )
 
 type pruneCmd struct {
-	Base    string   `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Tuned   string   `required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it."`
-	Out     string   `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
-	Select  string   `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
-	K       *int     `placeholder:"N" xor:"keep" help:"Values to keep of each row."`
-	Keep    *float64 `placeholder:"F" xor:"keep" help:"Share of each row to keep, above 0 and at most 1 (default 0.5)."`
-	Scope   string   `default:"all" enum:"all,attention" help:"Tensors to keep values of, ${enum}: everything, or the encoder's layers."`
-	Values  string   `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}."`
-	Seed    uint64   `default:"1" help:"Seed of the selection random."`
-	Workers int      `placeholder:"N" help:"Cores to use (default: all)."`
-	Report  string   `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
-	Notes   string   `placeholder:"TEXT" help:"Free text to put into the delta."`
+	Base         string   `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Tuned        string   `required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it."`
+	Out          string   `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
+	Select       string   `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
+	K            *int     `placeholder:"N" xor:"keep" help:"Values to keep of each row, or of what --budget says."`
+	Keep         *float64 `placeholder:"F" xor:"keep" help:"Share of them to keep, above 0 and at most 1 (default 0.5)."`
+	Budget       string   `default:"row" enum:"row,tensor,model" help:"What --k and --keep count in: ${enum}. The best values of a whole tensor or model may lie anywhere in it; not for ken."`
+	Scope        string   `default:"all" enum:"all,attention" help:"Tensors to keep values of, ${enum}: everything, or the encoder's layers."`
+	Values       string   `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}."`
+	Vectors      string   `placeholder:"whole|select" enum:"whole,select," default:"" help:"Biases and layer norms: kept whole, or selected from like matrices (default: whole with --budget tensor and model, else select)."`
+	VectorValues string   `placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of biases and layer norms (default: int8 for whole ones beside int4 and sign, else that of --values)."`
+	Factor       float64  `placeholder:"F" default:"1" help:"What kept changes are multiplied by; whole vectors are not."`
+	Seed         uint64   `default:"1" help:"Seed of the selection random."`
+	Workers      int      `placeholder:"N" help:"Cores to use (default: all)."`
+	Report       string   `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
+	Notes        string   `placeholder:"TEXT" help:"Free text to put into the delta."`
 }
 
 func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	options := ken.Options{
 		Selection: ken.Selection(c.Select), Scope: ken.Scope(c.Scope),
-		Coding: delta.Coding(c.Values), Seed: c.Seed, Workers: c.Workers, Masks: c.Report != "",
+		Budget: ken.Budget(c.Budget), Factor: c.Factor,
+		WholeVectors: c.Vectors == "whole" || c.Vectors == "" && c.Budget != string(ken.BudgetRow),
+		Coding:       delta.Coding(c.Values), VectorCoding: delta.Coding(c.VectorValues),
+		Seed: c.Seed, Workers: c.Workers, Masks: c.Report != "",
+	}
+	if options.VectorCoding == "" && options.WholeVectors && (options.Coding == delta.Int4 || options.Coding == delta.Sign) {
+		options.VectorCoding = delta.Int8
 	}
 	switch {
 	case c.K != nil:
@@ -50,6 +60,9 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 		options.Keep = *c.Keep
 	default:
 		options.Keep = 0.5
+	}
+	if !(c.Factor > 0) {
+		return usageError{fmt.Errorf("prune: --factor is %g: it must be above 0", c.Factor)}
 	}
 	if err := options.Validate(); err != nil {
 		return usageError{err}
@@ -77,8 +90,15 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	info := delta.Info{
 		BaseSHA256: delta.Fingerprint(base), BaseName: folderName(c.Base),
 		Selection: c.Select, K: options.K, Keep: options.Keep, Scope: c.Scope, Coding: options.Coding,
-		BasePrefix: pair.BasePrefix, TunedPrefix: pair.TunedPrefix, Absent: pair.Absent,
+		VectorCoding: options.VectorCoding,
+		BasePrefix:   pair.BasePrefix, TunedPrefix: pair.TunedPrefix, Absent: pair.Absent,
 		Producer: "kenserve " + version(), SourceName: folderName(c.Tuned), SourceSHA256: delta.Fingerprint(tuned), Notes: c.Notes,
+	}
+	if options.Budget != ken.BudgetRow {
+		info.Budget = c.Budget
+	}
+	if options.Factor != 1 {
+		info.Factor = options.Factor
 	}
 	config, err := describeTask(c.Tuned, &info)
 	if err != nil {

@@ -1,0 +1,248 @@
+package ken
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"kenserve/delta"
+	"kenserve/safetensors"
+)
+
+// place is a weight of a checkpoint.
+type place struct {
+	tensor string
+	index  int
+}
+
+// pruned prunes base and tuned with every kept value exact, and returns the
+// values that are stored.
+func pruned(t testing.TB, base, tuned tensors, o Options) (map[place]float32, *Report) {
+	t.Helper()
+	p, err := Match(base, tuned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.ken")
+	w, err := delta.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	report, err := Prune(context.Background(), p, w, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := delta.Info{BaseSHA256: delta.Fingerprint(base), Selection: string(o.Selection), Coding: o.Coding, VectorCoding: o.VectorCoding, Producer: "test"}
+	if err := w.Finish(info); err != nil {
+		t.Fatal(err)
+	}
+	d, err := delta.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Check(base, info.BaseSHA256); err != nil {
+		t.Fatal(err)
+	}
+	stored := map[place]float32{}
+	for i := range d.Tensors {
+		tensor := &d.Tensors[i]
+		if tensor.Masked == nil {
+			values, _ := safetensors.View[float32](tensor.Dense)
+			for j, v := range values {
+				stored[place{tensor.Name, j}] = v
+			}
+			continue
+		}
+		values := floats(base[tensor.Name])
+		tensor.Masked.PatchRows(0, values)
+		_, columns := base[tensor.Name].Rows()
+		tensor.Masked.Keeps(func(row, column int) {
+			stored[place{tensor.Name, row*columns + column}] = values[row*columns+column]
+		})
+	}
+	return stored, report
+}
+
+func floats(t *safetensors.Tensor) []float32 {
+	values := make([]float32, t.Len())
+	if err := t.Float32s(values, 0); err != nil {
+		panic(err)
+	}
+	return values
+}
+
+// naivePooled sorts all weights that share a budget by their score, and keeps
+// the first ones.
+func naivePooled(base, tuned tensors, o Options) map[place]float32 {
+	type scored struct {
+		place
+		score  uint32
+		change bool
+		value  float32
+	}
+	names := base.Names()
+	slices.Sort(names)
+	out := map[place]float32{}
+	keep := func(pool []scored) {
+		slices.SortStableFunc(pool, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
+		for _, s := range pool[:Kept(len(pool), o.K, o.Keep)] {
+			if s.change {
+				out[s.place] = s.value
+			}
+		}
+	}
+	var pool []scored
+	for _, name := range names {
+		b, t := floats(base[name]), floats(tuned[name])
+		whole := o.WholeVectors && len(base[name].Shape) < 2
+		for i := range b {
+			s := scored{place: place{name, i}, value: t[i], change: math.Float32bits(t[i]) != math.Float32bits(b[i])}
+			if whole {
+				if s.change {
+					out[s.place] = s.value
+				}
+				continue
+			}
+			if o.Selection == Delta {
+				s.score = math.Float32bits(float32(math.Abs(float64(t[i] - b[i]))))
+			} else {
+				s.score = math.Float32bits(float32(math.Abs(float64(t[i]))))
+			}
+			if o.Factor != 0 && s.change {
+				s.value = b[i] + float32(float32(o.Factor)*(t[i]-b[i]))
+				s.change = math.Float32bits(s.value) != math.Float32bits(b[i])
+			}
+			pool = append(pool, s)
+		}
+		if o.Budget == BudgetTensor {
+			keep(pool)
+			pool = nil
+		}
+	}
+	keep(pool)
+	return out
+}
+
+// TestPooled: budgets for tensors and models keep what sorting all weights
+// keeps, whatever the number of workers. Changes are coarse in half of the
+// cases, so that many are equal.
+func TestPooled(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
+		coarse := rapid.Bool().Draw(rt, "coarse")
+		base, tuned := tensors{}, tensors{}
+		for i := range rapid.IntRange(1, 4).Draw(rt, "tensors") {
+			shape := []int{rapid.IntRange(1, 40).Draw(rt, "rows"), rapid.IntRange(1, 70).Draw(rt, "columns")}
+			if rapid.Bool().Draw(rt, "vector") {
+				shape = shape[1:]
+			}
+			n := 1
+			for _, d := range shape {
+				n *= d
+			}
+			b, v := make([]float32, n), make([]float32, n)
+			for j := range b {
+				b[j] = float32(rng.NormFloat64())
+				change := rng.NormFloat64()
+				if coarse {
+					b[j], change = float32(rng.IntN(5)), float64(rng.IntN(5)-2)
+				}
+				v[j] = b[j] + float32(change)
+			}
+			name := fmt.Sprintf("t%d", i)
+			base[name] = &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: shape, Data: safetensors.Bytes(b)}
+			tuned[name] = &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: shape, Data: safetensors.Bytes(v)}
+		}
+		o := Options{
+			Selection:    rapid.SampledFrom([]Selection{Delta, Magnitude}).Draw(rt, "selection"),
+			Budget:       rapid.SampledFrom([]Budget{BudgetTensor, BudgetModel}).Draw(rt, "budget"),
+			Factor:       rapid.SampledFrom([]float64{0, 1, 2.5}).Draw(rt, "factor"),
+			WholeVectors: rapid.Bool().Draw(rt, "whole"),
+			Workers:      rapid.IntRange(1, 3).Draw(rt, "workers"),
+			Coding:       delta.Float32,
+		}
+		if rapid.Bool().Draw(rt, "absolute") {
+			o.K = rapid.IntRange(1, 3000).Draw(rt, "k")
+		} else {
+			o.Keep = rapid.Float64Range(0.0001, 1).Draw(rt, "keep")
+		}
+		got, _ := pruned(t, base, tuned, o)
+		want := naivePooled(base, tuned, o)
+		if o.WholeVectors { // what is whole may be stored where it did not change
+			for at, v := range got {
+				if _, ok := want[at]; !ok && len(base[at.tensor].Shape) == 1 && v == floats(base[at.tensor])[at.index] {
+					delete(got, at)
+				}
+			}
+		}
+		if len(got) != len(want) {
+			rt.Fatalf("%d values stored, want %d", len(got), len(want))
+		}
+		for at, v := range want {
+			if g, ok := got[at]; !ok || g != v {
+				rt.Fatalf("%v: %v (stored: %v), want %v", at, g, ok, v)
+			}
+		}
+	})
+}
+
+// TestPooledRandom: every weight of the pool is as likely, and their number is
+// the budget's.
+func TestPooledRandom(t *testing.T) {
+	base := checkpoint(0, []int{50, 40}, "a", "b")
+	tuned := checkpoint(1, []int{50, 40}, "a", "b")
+	for _, budget := range []Budget{BudgetTensor, BudgetModel} {
+		in := map[string]int{}
+		const seeds = 20
+		for seed := range uint64(seeds) {
+			got, report := pruned(t, base, tuned, Options{Selection: Random, Budget: budget, Keep: 0.25, Coding: delta.Float32, Seed: seed})
+			selected := report.Tensors[0].Selected + report.Tensors[1].Selected
+			if selected != 1000 || len(got) != 1000 {
+				t.Fatalf("%s: %d selected, %d stored, want 1000", budget, selected, len(got))
+			}
+			for at := range got {
+				in[fmt.Sprintf("tensor %s", at.tensor)]++
+				in[fmt.Sprintf("column %d", at.index%40)]++
+			}
+		}
+		for what, n := range in {
+			mean := 1000. * seeds / 40
+			if what[0] == 't' {
+				mean = 1000. * seeds / 2
+			}
+			if math.Abs(float64(n)-mean) > 5*math.Sqrt(mean) {
+				t.Errorf("%s: %d values in %s, want about %.0f", budget, n, what, mean)
+			}
+		}
+	}
+}
+
+// TestVectorCoding: tensors of one dimension have a coding of their own.
+func TestVectorCoding(t *testing.T) {
+	base, tuned := checkpoint(0, []int{8, 8}, "m"), checkpoint(0.5, []int{8, 8}, "m")
+	base["v"], tuned["v"] = checkpoint(0, []int{8}, "v")["v"], checkpoint(0.25, []int{8}, "v")["v"]
+	got, _ := pruned(t, base, tuned, Options{
+		Selection: Delta, Budget: BudgetModel, K: 3, Factor: 4, WholeVectors: true, Coding: delta.Sign, VectorCoding: delta.BFloat16,
+	})
+	want := map[place]float32{{"m", 0}: 2, {"m", 1}: 3, {"m", 2}: 4}
+	for i := range 8 {
+		want[place{"v", i}] = float32(i) + 0.25
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%v, want %v", got, want)
+	}
+	for at, v := range want {
+		if got[at] != v {
+			t.Errorf("%v: %v, want %v", at, got[at], v)
+		}
+	}
+}
