@@ -50,15 +50,17 @@ type entry struct {
 	name  string
 	ready chan struct{} // closed when task or err is set
 	task  *task
-	err   error
-	until time.Time // err is remembered until then
-	refs  int
-	bytes int64 // counted in used
+	// network is the task's, hot.
+	network models.Network
+	err     error
+	until   time.Time // err is remembered until then
+	refs    int
+	bytes   int64 // counted in used
 }
 
 // use returns the best network that is in memory for the task, as a batch
 // begins. The caller holds a reference to e; the network stays valid until done.
-func (e *entry) use() (network models.Network, done func()) { return e.task.network, func() {} }
+func (e *entry) use() (network models.Network, done func()) { return e.network, func() {} }
 
 // usage is what is known of a task beyond its residency.
 type usage struct {
@@ -218,28 +220,34 @@ func (r *residency) open(e *entry) (_ *task, bytes int64, err error) {
 	if err != nil {
 		return nil, 0, unusable(name, err)
 	}
-	if err := r.reserve(e, p.bytes); err != nil {
+	bytes = p.warmBytes + p.hotBytes
+	if err := r.reserve(e, bytes); err != nil {
 		return nil, 0, err
 	}
-	t, err := contained(p)
+	t, network, err := contained(p)
 	if err != nil {
 		r.mu.Lock()
-		r.used -= p.bytes
+		r.used -= bytes
 		r.mu.Unlock()
 		return nil, 0, unusable(name, err)
 	}
-	return t, p.bytes, nil
+	e.network = network
+	return t, bytes, nil
 }
 
 // contained loads a task; a panic, a fault of this program over a file that
 // passed all checks, fails the load and not the process.
-func contained(p *plan) (t *task, err error) {
+func contained(p *plan) (t *task, network models.Network, err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
 		}
 	}()
-	return p.load()
+	if t, err = p.load(); err != nil {
+		return nil, nil, err
+	}
+	network, err = t.hot()
+	return t, network, err
 }
 
 // reserve makes room for a load, evicting what is idle, least recently used

@@ -4,27 +4,29 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"unsafe"
+	"weak"
 
 	"kenserve/delta"
 	"kenserve/gemm"
 	"kenserve/models"
 )
 
-// task is a loaded task: a network over the base's weights and those that its
-// delta changes.
-type task struct {
+// plan is a delta that was checked against the base, and what its tiers will
+// take, so that room can be made before anything is allocated.
+type plan struct {
+	base    *Base
 	delta   *delta.Delta
 	labels  []string
 	problem models.Problem
-	network models.Network
-}
 
-// plan is a delta that was checked against the base, and what loading it will
-// take, so that room can be made before anything is allocated.
-type plan struct {
-	base  *Base
-	delta *delta.Delta
-	bytes int64
+	// warmBytes is what a task takes that is in memory: the delta as it lies in
+	// its file, what is needed to find its parts, and the few matrices that the
+	// kernels cannot patch on the fly.
+	warmBytes int64
+	// hotBytes is what a hot network takes beside it.
+	hotBytes int64
 }
 
 // planTask checks a delta against the base.
@@ -35,8 +37,13 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	if len(d.Labels) == 0 {
 		return nil, errors.New("the delta has no labels")
 	}
-	p := &plan{base: b, delta: d, bytes: d.Size}
-	for _, param := range append(b.Arch.Parameters(), b.Arch.Head(len(d.Labels))...) {
+	problem, err := models.ParseProblem(d.ProblemType, len(d.Labels))
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{base: b, delta: d, labels: d.Labels, problem: problem}
+	p.warmBytes = d.Size + int64(len(d.Tensors))*tensorBytes
+	for _, param := range p.parameters() {
 		t, inBase := p.find(param.Name)
 		if t == nil {
 			continue
@@ -49,12 +56,33 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 		}
 		switch param.Role {
 		case models.Matrix:
-			p.bytes += gemm.PackedBytes(param.Shape[0], param.Shape[1])
+			bytes := gemm.PackedBytes(param.Shape[0], param.Shape[1])
+			switch {
+			case p.overlaid(param.Name):
+				p.warmBytes += gemm.OverlayBytes + patchBytes
+				p.hotBytes += bytes
+			case !param.Head:
+				p.warmBytes += bytes
+			default:
+				p.hotBytes += bytes
+			}
 		case models.Vector:
-			p.bytes += 4 * int64(param.Shape[0])
+			p.hotBytes += 4 * int64(param.Shape[0])
 		}
 	}
 	return p, nil
+}
+
+const (
+	// tensorBytes is what a delta's tensor takes in memory beside its file.
+	tensorBytes = int64(unsafe.Sizeof(delta.Tensor{}) + unsafe.Sizeof(delta.Masked{}))
+	// patchBytes is what an overlay's patch and its place in a map take.
+	patchBytes = int64(unsafe.Sizeof(gemm.Patch{})) + 64
+)
+
+// parameters lists what a network of this task needs.
+func (p *plan) parameters() []models.Parameter {
+	return append(p.base.Arch.Parameters(), p.base.Arch.Head(len(p.labels))...)
 }
 
 // find returns the delta's tensor for a parameter, and its name in the base if
@@ -72,47 +100,115 @@ func (p *plan) find(parameter string) (*delta.Tensor, string) {
 	return nil, ""
 }
 
-// load patches the base's weights and binds a network to them. The task owns
-// the delta from then on.
+// overlaid tells whether a warm task's matrix is the base's with a patch over
+// it.
+func (p *plan) overlaid(parameter string) bool {
+	t, _ := p.find(parameter)
+	return t != nil && t.Masked != nil && !t.Masked.RowMajor
+}
+
+// task is a delta in memory, warm: networks can be bound to it at any time.
+type task struct {
+	plan
+	// matrices are those of the base that the delta changes, overlaid or, where
+	// the kernels cannot patch them, packed anew.
+	matrices map[string]*gemm.Matrix
+
+	mu sync.Mutex
+	// bound is the warm network of the last use, as long as the garbage
+	// collector leaves it. Its vectors and its head would make a small task a
+	// third larger, and take tens of microseconds to make again.
+	bound weak.Pointer[boundNetwork]
+}
+
+type boundNetwork struct{ models.Network }
+
+// load brings a task into memory, warm. It owns the delta from then on.
 func (p *plan) load() (*task, error) {
-	network, err := p.base.Arch.Bind(p)
+	t := &task{plan: *p, matrices: map[string]*gemm.Matrix{}}
+	for _, param := range p.parameters() {
+		if param.Role != models.Matrix {
+			continue
+		}
+		tensor, inBase := p.find(param.Name)
+		var err error
+		switch {
+		case p.overlaid(param.Name):
+			t.matrices[param.Name], err = p.base.matrices[param.Name].Overlay(patch(tensor.Masked))
+		case tensor == nil || param.Head:
+		case tensor.Dense != nil:
+			t.matrices[param.Name] = packRows(tensor.Dense, nil)
+		default: // in the order of rows
+			b, _ := p.base.Checkpoint.Tensor(inBase)
+			t.matrices[param.Name] = packRows(b, tensor.Masked)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", tensor.Name, err)
+		}
+	}
+	network, err := t.warm()
 	if err != nil {
 		return nil, err
 	}
-	if network.Labels() != len(p.delta.Labels) {
-		return nil, fmt.Errorf("the head has %d outputs, the delta %d labels", network.Labels(), len(p.delta.Labels))
+	if network.Labels() != len(p.labels) {
+		return nil, fmt.Errorf("the head has %d outputs, the delta %d labels", network.Labels(), len(p.labels))
 	}
-	problem, err := models.ParseProblem(p.delta.ProblemType, len(p.delta.Labels))
-	if err != nil {
-		return nil, err
+	return t, nil
+}
+
+// patch returns a tensor as the kernels take it. The two share their slices.
+func patch(m *delta.Masked) *gemm.Patch {
+	return &gemm.Patch{
+		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16, Gaps: m.Gaps, GapEnds: m.GapEnds,
+		Float32s: m.Float32s, BFloat16s: m.BFloat16s, Int8s: m.Int8s, Int4s: m.Int4s, Signs: m.Signs,
+		Scales: m.Scales,
 	}
-	return &task{delta: p.delta, labels: p.delta.Labels, problem: problem, network: network}, nil
+}
+
+// warm returns a network that patches the base's panels as it multiplies. It
+// allocates nothing lasting.
+func (t *task) warm() (models.Network, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b := t.bound.Value()
+	if b == nil {
+		network, err := t.base.Arch.Bind(params{t, false})
+		if err != nil {
+			return nil, err
+		}
+		b = &boundNetwork{network}
+		t.bound = weak.Make(b)
+	}
+	return b, nil
+}
+
+// hot returns a network over panels of its own, which takes hotBytes.
+func (t *task) hot() (models.Network, error) { return t.base.Arch.Bind(params{t, true}) }
+
+// params gives an architecture a task's weights.
+type params struct {
+	*task
+	hot bool
 }
 
 // Matrix implements models.Params.
-func (p *plan) Matrix(name string) (*gemm.Matrix, error) {
-	t, inBase := p.find(name)
+func (p params) Matrix(name string) (*gemm.Matrix, error) {
+	t, _ := p.find(name)
 	switch {
 	case t == nil && p.base.matrices[name] != nil:
 		return p.base.matrices[name], nil
 	case t == nil:
 		return nil, errMissing
-	case t.Dense != nil:
-		return packRows(t.Dense, nil), nil
-	case t.Masked.RowMajor: // not what the kernels patch
-		b, _ := p.base.Checkpoint.Tensor(inBase)
-		return packRows(b, t.Masked), nil
+	case p.hot && p.overlaid(name):
+		return p.base.matrices[name].Patched(patch(t.Masked))
+	case p.matrices[name] != nil:
+		return p.matrices[name], nil
 	}
-	m := t.Masked
-	return p.base.matrices[name].Patched(&gemm.Patch{
-		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16, Gaps: m.Gaps, GapEnds: m.GapEnds,
-		Float32s: m.Float32s, BFloat16s: m.BFloat16s, Int8s: m.Int8s, Int4s: m.Int4s, Signs: m.Signs,
-		Scales: m.Scales,
-	})
+	return packRows(t.Dense, nil), nil // the head: small, so it is packed for each network
 }
 
 // Table implements models.Params.
-func (p *plan) Table(name string) (models.Table, error) {
+func (p params) Table(name string) (models.Table, error) {
 	t, inBase := p.find(name)
 	switch {
 	case t == nil && p.base.names[name] != "":
@@ -128,7 +224,7 @@ func (p *plan) Table(name string) (models.Table, error) {
 }
 
 // Vector implements models.Params.
-func (p *plan) Vector(name string) ([]float32, error) {
+func (p params) Vector(name string) ([]float32, error) {
 	t, _ := p.find(name)
 	switch {
 	case t == nil && p.base.vectors[name] != nil:
