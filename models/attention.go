@@ -18,6 +18,36 @@ const (
 	sharedScores = 1 << 18
 )
 
+// Heads says how the columns of queries, keys and values hold the heads, and
+// what a head's queries see.
+type Heads struct {
+	Count int // heads, in the output side by side
+	Width int // columns of one head
+	// Step is the number of columns from a head to the next in queries, keys and
+	// values; 0 stands for Width. It is larger where one product gives all three
+	// and a head's lie next to each other.
+	Step int
+	// Causal lets a query see the keys up to its own position only.
+	Causal bool
+	// Window, if not 0, lets a query see the keys at most that far from it only.
+	Window int
+	// Slopes, if not nil, adds Slopes[h]·j to head h's score of key j (ALiBi,
+	// Press et al., 2021).
+	Slopes []float32
+}
+
+// seen returns the range of keys of length that the query at position i sees.
+func (h *Heads) seen(i, length int) (from, to int) {
+	to = length
+	if h.Window > 0 {
+		from, to = max(0, i-h.Window), min(length, i+h.Window+1)
+	}
+	if h.Causal {
+		to = min(to, i+1)
+	}
+	return from, to
+}
+
 // attention is the work of Workspace.Attention. A part is a block of queries
 // of one head of one sequence; the blocks of a head follow each other, and its
 // keys and values stay in cache.
@@ -25,7 +55,7 @@ type attention struct {
 	out, q, k, v gemm.View
 	queries      []int // ends of the sequences in out and q
 	keys         []int // ends of the sequences in k and v
-	heads        int
+	heads        Heads
 	parts        []int       // ends of the sequences' parts
 	scores       [][]float32 // by slot
 	scratch      []gemm.Scratch
@@ -35,21 +65,24 @@ type attention struct {
 //
 //	out_h = softmax(q_h·k_hᵀ / √width)·v_h
 //
-// where the columns of the views are the heads side by side. Sequence i has
-// the rows up to queries[i] of q and out, and those up to keys[i] of k and v.
-// The two differ where only some positions' outputs are wanted.
-func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads int) {
+// over the keys that it sees. Sequence i has the rows up to queries[i] of q and
+// out, and those up to keys[i] of k and v. The two differ where only the
+// outputs of each sequence's first positions are wanted.
+func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads Heads) {
+	if heads.Step == 0 {
+		heads.Step = heads.Width
+	}
 	a := &w.attention
 	a.out, a.q, a.k, a.v, a.queries, a.keys, a.heads = out, q, k, v, queries, keys, heads
 	a.parts = a.parts[:0]
 	parts, scratch, work := 0, 0, 0
 	for i := range queries {
-		rows, length := span(queries, i), span(keys, i)
+		rows, length := span(queries, i), a.reach(span(keys, i))
 		block := blockRows(length)
-		parts += heads * ((rows + block - 1) / block)
+		parts += heads.Count * ((rows + block - 1) / block)
 		a.parts = append(a.parts, parts)
 		scratch = max(scratch, min(rows, block)*gemm.Stride(length))
-		work += rows * length * q.Cols
+		work += rows * length * heads.Count * heads.Width
 	}
 	pool := w.pool
 	if work < sharedScores {
@@ -57,7 +90,7 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 	}
 	a.scores = a.scores[:0]
 	for range pool.Width() {
-		a.scores = append(a.scores, w.floats(scratch))
+		a.scores = append(a.scores, w.Floats(scratch))
 	}
 	if len(a.scratch) < pool.Width() {
 		a.scratch = make([]gemm.Scratch, pool.Width())
@@ -71,6 +104,14 @@ func span(ends []int, i int) int {
 		return ends[0]
 	}
 	return ends[i] - ends[i-1]
+}
+
+// reach returns how many of a sequence's keys a block of queries can see.
+func (a *attention) reach(length int) int {
+	if a.heads.Window > 0 {
+		return min(length, 2*a.heads.Window+attentionRows)
+	}
+	return length
 }
 
 // blockRows returns how many queries a part takes with the given number of
@@ -93,18 +134,50 @@ func (a *attention) Do(part, slot int) {
 		part -= a.parts[i-1]
 	}
 	rows, length := span(a.queries, i), span(a.keys, i)
-	block := blockRows(length)
+	block := blockRows(a.reach(length))
 	blocks := (rows + block - 1) / block
 	head, first := part/blocks, part%blocks*block
 	count := min(block, rows-first)
+	from, _ := a.heads.seen(first, length)
+	_, to := a.heads.seen(first+count-1, length)
 
-	width := a.q.Cols / a.heads
-	c0 := head * width
+	width := a.heads.Width
+	c0 := head * a.heads.Step
 	q0 := a.queries[i] - rows + first
 	k0 := a.keys[i] - length
-	stride := gemm.Stride(length)
-	scores := gemm.View{Data: a.scores[slot][:count*stride], Rows: count, Cols: length, Stride: stride}
-	gemm.ProductTransposed(scores, a.q.Slice(q0, q0+count, c0, c0+width), a.k.Slice(k0, k0+length, c0, c0+width), float32(1/math.Sqrt(float64(width))), &a.scratch[slot])
-	gemm.Softmax(scores)
-	gemm.Product(a.out.Slice(q0, q0+count, c0, c0+width), scores, a.v.Slice(k0, k0+length, c0, c0+width), &a.scratch[slot])
+	stride := gemm.Stride(to - from)
+	scores := gemm.View{Data: a.scores[slot][:count*stride], Rows: count, Cols: to - from, Stride: stride}
+	gemm.ProductTransposed(scores, a.q.Slice(q0, q0+count, c0, c0+width), a.k.Slice(k0+from, k0+to, c0, c0+width), float32(1/math.Sqrt(float64(width))), &a.scratch[slot])
+	if a.heads.Slopes != nil {
+		addSlope(scores, a.heads.Slopes[head], from)
+	}
+	if a.heads.Causal || a.heads.Window > 0 {
+		a.heads.softmax(scores, first, from, length)
+	} else {
+		gemm.Softmax(scores)
+	}
+	o0 := head * width
+	gemm.Product(a.out.Slice(q0, q0+count, o0, o0+width), scores, a.v.Slice(k0+from, k0+to, c0, c0+width), &a.scratch[slot])
+}
+
+// softmax takes the softmax of each row over the keys that its query sees, and
+// gives the others no weight. The first row is the query at position first, the
+// first column the key at position from.
+func (h *Heads) softmax(scores gemm.View, first, from, length int) {
+	for i := range scores.Rows {
+		a, b := h.seen(first+i, length)
+		row := scores.Row(i)
+		clear(row[:a-from])
+		clear(row[b-from:])
+		gemm.Softmax(scores.Slice(i, i+1, a-from, b-from))
+	}
+}
+
+// addSlope adds slope·j to the scores of key j; the first column is key from.
+func addSlope(scores gemm.View, slope float32, from int) {
+	for i := range scores.Rows {
+		for j, s := range scores.Row(i) {
+			scores.Data[i*scores.Stride+j] = s + float32(slope*float32(from+j))
+		}
+	}
 }

@@ -100,9 +100,9 @@ func TestAttentionAgainstNaive(t *testing.T) {
 						}
 					}
 				}
-				w.Attention(out, q, k, v, qEnds, kEnds, c.heads)
+				w.Attention(out, q, k, v, qEnds, kEnds, Heads{Count: c.heads, Width: c.width})
 				check(out)
-				w.Attention(q, q, k, v, qEnds, kEnds, c.heads) // in place
+				w.Attention(q, q, k, v, qEnds, kEnds, Heads{Count: c.heads, Width: c.width}) // in place
 				check(q)
 			}
 		})
@@ -127,7 +127,7 @@ func BenchmarkAttention(b *testing.B) {
 			used := w.used
 			for b.Loop() {
 				w.used = used
-				w.Attention(views[0], views[1], views[2], views[3], ends, ends, c.heads)
+				w.Attention(views[0], views[1], views[2], views[3], ends, ends, Heads{Count: c.heads, Width: c.width})
 			}
 			flops := 4 * float64(b.N) * float64(c.tokens*c.tokens*c.heads*c.width) / b.Elapsed().Seconds()
 			b.ReportMetric(flops/limit, "of-peak")

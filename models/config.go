@@ -116,10 +116,11 @@ func labels(id2label map[string]string, number *int) ([]string, error) {
 
 // Decode reads the configuration into a family's own struct with JSON tags.
 // Fields that the file lacks keep their values, so v is filled with the
-// family's defaults before.
+// family's defaults before. The error lacks the package's name, which
+// NewFamily adds.
 func (c *Config) Decode(v any) error {
 	if err := json.Unmarshal(c.text, v); err != nil {
-		return fmt.Errorf("models: %s configuration: %w", c.ModelType, err)
+		return err
 	}
 	return nil
 }

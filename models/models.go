@@ -118,7 +118,7 @@ var ErrBatch = errors.New("invalid batch")
 // Limits is what a network accepts.
 type Limits struct {
 	Vocabulary int // token ids are below
-	Types      int // token types are below
+	Types      int // token types are below; 0: the model has none and ignores them
 	Tokens     int // longest sequence
 }
 
@@ -145,7 +145,7 @@ func (b *Batch) Check(l Limits) error {
 			return fmt.Errorf("models: %w: token %d has id %d, the vocabulary %d entries", ErrBatch, i, id, l.Vocabulary)
 		}
 	}
-	if b.TypeIDs == nil {
+	if b.TypeIDs == nil || l.Types == 0 {
 		return nil
 	}
 	if len(b.TypeIDs) != len(b.IDs) {

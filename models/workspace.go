@@ -1,6 +1,7 @@
 package models
 
 import (
+	"fmt"
 	"unsafe"
 
 	"kenserve/gemm"
@@ -20,6 +21,7 @@ type Workspace struct {
 	attention attention
 	norm      layerNorm
 	ends      []int
+	states    []any // of State
 }
 
 // NewWorkspace returns a workspace without buffers. The pool may be nil, for a
@@ -33,7 +35,40 @@ func (w *Workspace) Bytes() int64 {
 	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(gemm.Scratch{}))
 }
 
-// Reset takes back all views. A network calls it first.
+// Run performs a family's own step on the workspace's pool; see gemm.Pool.Run.
+func (w *Workspace) Run(parts int, work gemm.Work) { w.pool.Run(parts, work) }
+
+// Width returns the number of goroutines that may share the parts of a Run.
+func (w *Workspace) Width() int { return w.pool.Width() }
+
+// State returns the workspace's one T, which is zero at first and keeps its
+// value between forward passes: what a family's own step needs to run without
+// allocating, such as the step itself.
+func State[T any](w *Workspace) *T {
+	for _, s := range w.states {
+		if t, ok := s.(*T); ok {
+			return t
+		}
+	}
+	t := new(T)
+	w.states = append(w.states, t)
+	return t
+}
+
+// Start checks a batch and the room for its logits [sequences, labels], and
+// takes back all views. A network calls it first.
+func (w *Workspace) Start(b *Batch, l Limits, logits []float32, labels int) error {
+	if err := b.Check(l); err != nil {
+		return err
+	}
+	if want := len(b.Ends) * labels; len(logits) != want {
+		return fmt.Errorf("models: room for %d logits, want %d for %d sequences of %d labels", len(logits), want, len(b.Ends), labels)
+	}
+	w.Reset()
+	return nil
+}
+
+// Reset takes back all views.
 func (w *Workspace) Reset() {
 	if w.used > len(w.arena) {
 		w.arena = make([]float32, w.used)
@@ -45,10 +80,12 @@ func (w *Workspace) Reset() {
 // contents are undefined and its stride suits the kernels.
 func (w *Workspace) View(rows, cols int) gemm.View {
 	stride := gemm.Stride(cols)
-	return gemm.View{Data: w.floats(rows * stride), Rows: rows, Cols: cols, Stride: stride}
+	return gemm.View{Data: w.Floats(rows * stride), Rows: rows, Cols: cols, Stride: stride}
 }
 
-func (w *Workspace) floats(n int) []float32 {
+// Floats returns a buffer of n values, valid until the next Reset, with
+// undefined contents.
+func (w *Workspace) Floats(n int) []float32 {
 	n = (n + 15) &^ 15 // whole cache lines
 	start := w.used
 	w.used += n
@@ -90,8 +127,8 @@ const sharedValues = 1 << 15
 
 // layerNorm is the work of Workspace.Norm. A part is normRows rows.
 type layerNorm struct {
-	x gemm.View
-	n Norm
+	dst, x gemm.View
+	n      Norm
 }
 
 const normRows = 16
@@ -99,15 +136,30 @@ const normRows = 16
 func (l *layerNorm) Do(part, _ int) {
 	r0 := part * normRows
 	r1 := min(r0+normRows, l.x.Rows)
+	if l.dst.Data != nil {
+		for i := r0; i < r1; i++ {
+			copy(l.dst.Row(i), l.x.Row(i))
+		}
+		gemm.LayerNorm(l.dst.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
+		return
+	}
 	gemm.LayerNorm(l.x.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
 }
 
 // Norm applies a layer norm to every row of x.
-func (w *Workspace) Norm(x gemm.View, n Norm) {
-	if x.Rows*x.Cols < sharedValues {
-		gemm.LayerNorm(x, n.Gamma, n.Beta, n.Eps)
+func (w *Workspace) Norm(x gemm.View, n Norm) { w.runNorm(layerNorm{x: x, n: n}) }
+
+// NormTo writes the layer norms of the rows of x to dst, which is as large.
+func (w *Workspace) NormTo(dst, x gemm.View, n Norm) { w.runNorm(layerNorm{dst, x, n}) }
+
+func (w *Workspace) runNorm(l layerNorm) {
+	w.norm = l
+	parts := (l.x.Rows + normRows - 1) / normRows
+	if l.x.Rows*l.x.Cols < sharedValues {
+		for i := range parts {
+			w.norm.Do(i, 0)
+		}
 		return
 	}
-	w.norm = layerNorm{x, n}
-	w.pool.Run((x.Rows+normRows-1)/normRows, &w.norm)
+	w.pool.Run(parts, &w.norm)
 }

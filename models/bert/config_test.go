@@ -35,7 +35,7 @@ func TestNewRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := bert.New(config); err == nil || !strings.Contains(err.Error(), c.wrong) {
+		if _, err := bert.Family.New(config); err == nil || !strings.Contains(err.Error(), c.wrong) {
 			t.Errorf("%s: error %v, want %q", c.field, err, c.wrong)
 		}
 	}
@@ -47,7 +47,7 @@ func TestNewDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := bert.New(config)
+	a, err := bert.Family.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}

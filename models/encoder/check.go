@@ -1,28 +1,29 @@
 package encoder
 
-import "fmt"
+import (
+	"fmt"
 
-// The largest sizes that Check accepts, far above any published encoder: they
+	"kenserve/models"
+)
+
+// The largest sizes that are accepted, far above any published encoder: they
 // keep products of sizes within an int.
 const (
-	maxLayers = 1 << 10
-	maxWidth  = 1 << 20
+	maxLayers  = 1 << 10
+	maxWidth   = 1 << 20
+	MaxEntries = 1 << 24 // entries of an embedding table
 )
 
 // Check returns an error unless the sizes are those of an encoder.
 func (c Config) Check() error {
-	for _, s := range []struct {
-		name  string
-		value int
-		most  int
-	}{
-		{"num_hidden_layers", c.Layers, maxLayers},
-		{"hidden_size", c.Hidden, maxWidth},
-		{"num_attention_heads", c.Heads, maxWidth},
-		{"intermediate_size", c.Intermediate, maxWidth},
+	for _, check := range []error{
+		models.CheckSize("num_hidden_layers", c.Layers, maxLayers),
+		models.CheckSize("hidden_size", c.Hidden, maxWidth),
+		models.CheckSize("num_attention_heads", c.Heads, maxWidth),
+		models.CheckSize("intermediate_size", c.Intermediate, maxWidth),
 	} {
-		if s.value < 1 || s.value > s.most {
-			return fmt.Errorf("%s is %d, want 1 to %d", s.name, s.value, s.most)
+		if check != nil {
+			return check
 		}
 	}
 	if c.Hidden%c.Heads != 0 {

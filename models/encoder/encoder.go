@@ -1,6 +1,7 @@
-// Package encoder is the transformer encoder that BERT and its direct
-// relatives share: layers of self-attention and a two-layer perceptron, each
-// followed by the addition of its input and a layer norm.
+// Package encoder is what BERT and its direct relatives share: embeddings that
+// are a sum of table rows; layers of self-attention and a two-layer perceptron,
+// each followed by the addition of its input and a layer norm; and a classifier
+// of two dense layers over the first token. A family fills in a [Model].
 package encoder
 
 import (
@@ -100,6 +101,7 @@ func (e *Encoder) First(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 	mid := w.View(x.Rows, c.Intermediate)
 	none := gemm.View{}
 	queries := ends
+	heads := models.Heads{Count: c.Heads, Width: c.Hidden / c.Heads}
 	for i := range e.layers {
 		l := &e.layers[i]
 		w.Dense(k, x, l.key, gemm.Identity, none)
@@ -112,7 +114,7 @@ func (e *Encoder) First(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 		w.Dense(q, x, l.query, gemm.Identity, none)
 		// A part of attention has read its queries before it writes its
 		// context, and no other part reads them: the two share a buffer.
-		w.Attention(q, q, k, v, queries, ends, c.Heads)
+		w.Attention(q, q, k, v, queries, ends, heads)
 		w.Dense(x, q, l.output, gemm.Identity, x)
 		w.Norm(x, l.outputNorm)
 		w.Dense(mid, x, l.intermediate, c.Activation, none)

@@ -5,36 +5,45 @@ package families
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"kenserve/models"
 	"kenserve/models/bert"
+	"kenserve/models/distilbert"
+	"kenserve/models/electra"
+	"kenserve/models/ernie"
+	"kenserve/models/roberta"
 )
 
 // ErrUnknown is wrapped by the error for a configuration of a family that is
 // not in the list.
 var ErrUnknown = errors.New("unknown model_type")
 
-var families = map[string]func(*models.Config) (models.Architecture, error){
-	bert.ModelType: bert.New,
+// All are the families, in alphabetical order of their model types.
+var All = []models.Family{
+	bert.Family,
+	distilbert.Family,
+	electra.Family,
+	ernie.Family,
+	roberta.Family,
+	roberta.XLM,
 }
 
 // New returns the architecture that a configuration describes.
 func New(c *models.Config) (models.Architecture, error) {
-	build, ok := families[c.ModelType]
-	if !ok {
-		return nil, fmt.Errorf("models: %w %q, known are: %s", ErrUnknown, c.ModelType, strings.Join(Names(), ", "))
+	for _, f := range All {
+		if f.ModelType == c.ModelType {
+			return f.New(c)
+		}
 	}
-	return build(c)
+	return nil, fmt.Errorf("models: %w %q, known are: %s", ErrUnknown, c.ModelType, strings.Join(Names(), ", "))
 }
 
-// Names returns the known families in alphabetical order.
+// Names returns the known model types in alphabetical order.
 func Names() []string {
-	names := make([]string, 0, len(families))
-	for name := range families {
-		names = append(names, name)
+	names := make([]string, 0, len(All))
+	for _, f := range All {
+		names = append(names, f.ModelType)
 	}
-	slices.Sort(names)
 	return names
 }

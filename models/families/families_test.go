@@ -1,22 +1,85 @@
-package families
+package families_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"kenserve/models"
+	"kenserve/models/families"
 )
 
 func TestNew(t *testing.T) {
-	config, err := models.ParseConfig([]byte(`{"model_type":"bert"}`))
+	if names := families.Names(); !slices.IsSorted(names) {
+		t.Errorf("the families are not in order: %v", names)
+	}
+	for _, name := range families.Names() {
+		if a, err := families.New(parse(t, name, "")); err != nil || a.MaxTokens() < 500 {
+			t.Errorf("%s: %v, error %v", name, a, err)
+		}
+	}
+	if a, err := families.New(parse(t, "perceiver", "")); !errors.Is(err, families.ErrUnknown) || a != nil {
+		t.Errorf("perceiver: %v, error %v", a, err)
+	}
+}
+
+// Everything that a family says it refuses is refused, with the field's name in
+// the message.
+func TestNewRefuses(t *testing.T) {
+	for _, f := range families.All {
+		for _, fields := range f.Refuses {
+			_, err := families.New(parse(t, f.ModelType, fields))
+			if err == nil {
+				t.Errorf("%s: %s: no error", f.ModelType, fields)
+				continue
+			}
+			name, _, _ := strings.Cut(fields[strings.LastIndexByte(fields, ',')+1:], ":")
+			if !strings.Contains(err.Error(), strings.Trim(name, `"`)) {
+				t.Errorf("%s: %s: error %v does not name the field", f.ModelType, fields, err)
+			}
+		}
+	}
+}
+
+// No parameter is listed twice, and a configuration without sizes gives as many
+// as transformers counts.
+func TestDefaults(t *testing.T) {
+	for name, want := range map[string]int{
+		"bert": 109483778, "distilbert": 66955010, "electra": 13549314, "ernie": 109483778,
+		"roberta": 124646402, "xlm-roberta": 109483778,
+	} {
+		a, err := families.New(parse(t, name, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		count, seen := 0, map[string]bool{}
+		for _, p := range append(a.Parameters(), a.Head(2)...) {
+			n := 1
+			for _, d := range p.Shape {
+				n *= d
+			}
+			count += n
+			if seen[p.Name] {
+				t.Errorf("%s lists %s twice", name, p.Name)
+			}
+			seen[p.Name] = true
+		}
+		if count != want {
+			t.Errorf("%s has %d parameters, want %d", name, count, want)
+		}
+	}
+}
+
+func parse(t *testing.T, modelType, fields string) *models.Config {
+	t.Helper()
+	text := `{"model_type":"` + modelType + `"`
+	if fields != "" {
+		text += "," + fields
+	}
+	config, err := models.ParseConfig([]byte(text + "}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := New(config); err != nil || a.MaxTokens() != 512 {
-		t.Errorf("bert: %v, error %v", a, err)
-	}
-	config.ModelType = "perceiver"
-	if a, err := New(config); !errors.Is(err, ErrUnknown) || a != nil {
-		t.Errorf("perceiver: %v, error %v", a, err)
-	}
+	return config
 }

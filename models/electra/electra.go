@@ -1,0 +1,33 @@
+// Package electra is ELECTRA for sequence classification (Clark et al., 2020),
+// as Hugging Face's ElectraForSequenceClassification computes it: a BERT whose
+// embeddings may be narrower than its encoder, with a dense layer between, and
+// which has no pooler; its head is a dense layer with GELU over the first token
+// and a dense classifier.
+package electra
+
+import (
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/encoder"
+)
+
+// Family is ELECTRA.
+var Family = models.NewFamily("electra", "ElectraForSequenceClassification", encoder.RefusedSettings, build)
+
+func build(c *models.Config) (models.Architecture, error) {
+	s := struct {
+		encoder.Settings
+		EmbeddingSize int `json:"embedding_size"`
+	}{encoder.DefaultSettings(), 128}
+	s.HiddenSize, s.NumAttentionHeads, s.IntermediateSize = 256, 4, 1024
+	if err := c.Decode(&s); err != nil {
+		return nil, err
+	}
+	// The head's activation is GELU whatever hidden_act is.
+	m, err := s.Model("electra.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: gemm.GELU})
+	if err != nil {
+		return nil, err
+	}
+	m.Embeddings.Width = s.EmbeddingSize
+	return m.Architecture()
+}

@@ -1,0 +1,133 @@
+package encoder
+
+import (
+	"kenserve/gemm"
+	"kenserve/models"
+)
+
+// The tensors of the embeddings, which all relatives of BERT name alike.
+const (
+	words         = "embeddings.word_embeddings.weight"
+	positions     = "embeddings.position_embeddings.weight"
+	types         = "embeddings.token_type_embeddings.weight"
+	tasks         = "embeddings.task_type_embeddings.weight"
+	embeddingNorm = "embeddings.LayerNorm"
+	projection    = "embeddings_project"
+)
+
+// Embeddings describes what becomes of token ids before the first layer: the
+// sum of rows of up to four tables, a layer norm, and where the tables are
+// narrower than the encoder a dense layer.
+type Embeddings struct {
+	Vocabulary int // token ids
+	Positions  int // entries of the position table
+	Types      int // token types; 0: there is no such table
+	Tasks      int // task types, of which all tokens have the first; 0: no table
+	Width      int // columns of the tables
+	// Pad, if PadPositions is set, is the token whose position is Pad itself,
+	// wherever it stands; the others count up from Pad+1.
+	Pad          int
+	PadPositions bool
+}
+
+// MaxTokens is the longest sequence for which there are positions.
+func (e Embeddings) MaxTokens() int {
+	if e.PadPositions {
+		return e.Positions - e.Pad - 1
+	}
+	return e.Positions
+}
+
+// limits is what the tables accept.
+func (e Embeddings) limits() models.Limits {
+	return models.Limits{Vocabulary: e.Vocabulary, Types: e.Types, Tokens: e.MaxTokens()}
+}
+
+// parameters lists the weights, for an encoder of the given width.
+func (e Embeddings) parameters(hidden int) []models.Parameter {
+	list := []models.Parameter{
+		{Name: words, Shape: []int{e.Vocabulary, e.Width}, Role: models.Embedding},
+		{Name: positions, Shape: []int{e.Positions, e.Width}, Role: models.Embedding},
+	}
+	if e.Types > 0 {
+		list = append(list, models.Parameter{Name: types, Shape: []int{e.Types, e.Width}, Role: models.Embedding})
+	}
+	if e.Tasks > 0 {
+		list = append(list, models.Parameter{Name: tasks, Shape: []int{e.Tasks, e.Width}, Role: models.Embedding})
+	}
+	list = append(list, models.NormParameters(embeddingNorm, e.Width)...)
+	if e.Width != hidden {
+		list = append(list, models.DenseParameters(projection, hidden, e.Width)...)
+	}
+	return list
+}
+
+// embeddings are Embeddings bound to weights. Tables that the family lacks are
+// nil.
+type embeddings struct {
+	Embeddings
+	words, positions, types, tasks models.Table
+	norm                           models.Norm
+	projection                     models.Dense
+	hidden                         int
+}
+
+func (e Embeddings) bind(b *models.Binder, hidden int, eps float32) embeddings {
+	n := embeddings{Embeddings: e, words: b.Table(words), positions: b.Table(positions), hidden: hidden}
+	if e.Types > 0 {
+		n.types = b.Table(types)
+	}
+	if e.Tasks > 0 {
+		n.tasks = b.Table(tasks)
+	}
+	n.norm = b.Norm(embeddingNorm, e.Width, eps)
+	if e.Width != hidden {
+		n.projection = b.Dense(projection, hidden, e.Width)
+	}
+	return n
+}
+
+// embed returns the embeddings [tokens, hidden] of a batch that Limits allow.
+// The terms are added in Hugging Face's order: word, type, position, task.
+func (n *embeddings) embed(w *models.Workspace, b *models.Batch) gemm.View {
+	x := w.View(len(b.IDs), n.Width)
+	term := w.Floats(n.Width)[:n.Width]
+	start := 0
+	for _, end := range b.Ends {
+		position := 0
+		if n.PadPositions {
+			position = n.Pad + 1
+		}
+		for i := start; i < end; i++ {
+			row, id := x.Row(i), int(b.IDs[i])
+			n.words.Row(id, row)
+			if n.types != nil {
+				tokenType := 0
+				if b.TypeIDs != nil {
+					tokenType = int(b.TypeIDs[i])
+				}
+				n.types.Row(tokenType, term)
+				models.Add(row, term)
+			}
+			if n.PadPositions && id == n.Pad {
+				n.positions.Row(n.Pad, term)
+			} else {
+				n.positions.Row(position, term)
+				position++
+			}
+			models.Add(row, term)
+			if n.tasks != nil {
+				n.tasks.Row(0, term)
+				models.Add(row, term)
+			}
+		}
+		start = end
+	}
+	w.Norm(x, n.norm)
+	if n.Width == n.hidden {
+		return x
+	}
+	wide := w.View(x.Rows, n.hidden)
+	w.Dense(wide, x, n.projection, gemm.Identity, gemm.View{})
+	return wide
+}

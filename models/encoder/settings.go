@@ -1,0 +1,83 @@
+package encoder
+
+import (
+	"fmt"
+
+	"kenserve/models"
+)
+
+// Settings is what the configurations of BERT and its relatives have in
+// common, as far as it changes what a classifier computes.
+type Settings struct {
+	VocabSize             int              `json:"vocab_size"`
+	HiddenSize            int              `json:"hidden_size"`
+	NumHiddenLayers       int              `json:"num_hidden_layers"`
+	NumAttentionHeads     int              `json:"num_attention_heads"`
+	IntermediateSize      int              `json:"intermediate_size"`
+	HiddenAct             string           `json:"hidden_act"`
+	MaxPositionEmbeddings int              `json:"max_position_embeddings"`
+	TypeVocabSize         int              `json:"type_vocab_size"`
+	LayerNormEps          float64          `json:"layer_norm_eps"`
+	PositionEmbeddingType string           `json:"position_embedding_type"`
+	IsDecoder             bool             `json:"is_decoder"`
+	AddCrossAttention     bool             `json:"add_cross_attention"`
+	PrunedHeads           map[string][]int `json:"pruned_heads"`
+}
+
+// DefaultSettings are what Hugging Face assumes where a configuration says
+// nothing: BERT-base's sizes.
+func DefaultSettings() Settings {
+	return Settings{
+		VocabSize: 30522, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072,
+		HiddenAct: "gelu", MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12,
+		PositionEmbeddingType: "absolute",
+	}
+}
+
+// RefusedSettings are fields of a configuration that Settings refuse; see
+// models.Family.
+var RefusedSettings = []string{
+	`"position_embedding_type":"relative_key"`,
+	`"position_embedding_type":"relative_key_query"`,
+	`"is_decoder":true`,
+	`"add_cross_attention":true`,
+	`"pruned_heads":{"0":[1]}`,
+	`"hidden_act":"silu"`,
+	`"type_vocab_size":0`,
+}
+
+// Model returns the classifier that the settings describe, with the head and
+// the prefix that are the family's. Settings with which Hugging Face computes
+// something else are refused.
+func (s *Settings) Model(prefix string, head Head) (Model, error) {
+	var m Model
+	switch {
+	case s.PositionEmbeddingType != "absolute":
+		return m, fmt.Errorf("position_embedding_type is %q, only absolute is implemented", s.PositionEmbeddingType)
+	case s.IsDecoder:
+		return m, fmt.Errorf("is_decoder is true: a decoder is not an encoder")
+	case s.AddCrossAttention:
+		return m, fmt.Errorf("add_cross_attention is true: there is nothing to attend to")
+	case len(s.PrunedHeads) > 0:
+		return m, fmt.Errorf("pruned_heads names heads of %d layers: their weights have other shapes", len(s.PrunedHeads))
+	}
+	if err := models.CheckSize("type_vocab_size", s.TypeVocabSize, MaxEntries); err != nil {
+		return m, err
+	}
+	act, err := models.ParseActivation(s.HiddenAct)
+	if err != nil {
+		return m, fmt.Errorf("hidden_act: %w", err)
+	}
+	return Model{
+		Embeddings: Embeddings{
+			Vocabulary: s.VocabSize, Positions: s.MaxPositionEmbeddings, Types: s.TypeVocabSize, Width: s.HiddenSize,
+		},
+		Encoder: Config{
+			Layers: s.NumHiddenLayers, Hidden: s.HiddenSize, Heads: s.NumAttentionHeads,
+			Intermediate: s.IntermediateSize, Activation: act, Eps: float32(s.LayerNormEps),
+		},
+		Names:  BERT,
+		Head:   head,
+		Prefix: prefix,
+	}, nil
+}

@@ -1,0 +1,38 @@
+// Package ernie is ERNIE for sequence classification (Sun et al., 2020), as
+// Hugging Face's ErnieForSequenceClassification computes it: a BERT that may
+// add a task type embedding to every token, which for a classifier is always
+// that of task 0.
+package ernie
+
+import (
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/encoder"
+)
+
+// Family is ERNIE.
+var Family = models.NewFamily("ernie", "ErnieForSequenceClassification", append([]string{
+	`"use_task_id":true,"task_type_vocab_size":0`,
+}, encoder.RefusedSettings...), build)
+
+func build(c *models.Config) (models.Architecture, error) {
+	s := struct {
+		encoder.Settings
+		TaskTypeVocabSize int  `json:"task_type_vocab_size"`
+		UseTaskID         bool `json:"use_task_id"`
+	}{encoder.DefaultSettings(), 3, false}
+	if err := c.Decode(&s); err != nil {
+		return nil, err
+	}
+	m, err := s.Model("ernie.", encoder.Head{First: "pooler.dense", Out: "classifier", Activation: gemm.Tanh, Pooler: true})
+	if err != nil {
+		return nil, err
+	}
+	if s.UseTaskID {
+		if err := models.CheckSize("task_type_vocab_size", s.TaskTypeVocabSize, encoder.MaxEntries); err != nil {
+			return nil, err
+		}
+		m.Embeddings.Tasks = s.TaskTypeVocabSize
+	}
+	return m.Architecture()
+}

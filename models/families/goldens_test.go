@@ -1,0 +1,127 @@
+package families_test
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/families"
+	"kenserve/models/internal/modeltest"
+)
+
+// folders returns the tiny checkpoints that testdata/make_goldens.py made.
+func folders(t testing.TB) []string {
+	t.Helper()
+	list, err := filepath.Glob("testdata/*-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families.All {
+		found := f.ModelType == "bert" // has goldens of its own
+		for _, dir := range list {
+			found = found || strings.HasPrefix(filepath.Base(dir), f.ModelType+"-")
+		}
+		if !found {
+			t.Errorf("no goldens of %s", f.ModelType)
+		}
+	}
+	return list
+}
+
+func load(t testing.TB, dir string) (models.Architecture, models.Network, []modeltest.Golden) {
+	t.Helper()
+	_, arch, weights := modeltest.Load(t, dir)
+	network, err := arch.Bind(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return arch, network, modeltest.ReadGoldens(t, filepath.Join(dir, "goldens.json"))
+}
+
+func TestLogitsAgainstHuggingFace(t *testing.T) {
+	pool := gemm.NewPool(3)
+	defer pool.Close()
+	for _, dir := range folders(t) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			_, network, goldens := load(t, dir)
+			worst := 0.0
+			for _, p := range []*gemm.Pool{nil, pool} {
+				w := models.NewWorkspace(p)
+				for _, size := range []int{1, 2, 5, len(goldens)} {
+					worst = max(worst, modeltest.Compare(t, network, w, goldens, size))
+				}
+			}
+			t.Logf("largest difference %.2e", worst)
+			if worst > 1e-5 {
+				t.Errorf("logits differ by %v", worst)
+			}
+		})
+	}
+}
+
+// A sequence's logits have the same bits in any company, on any number of
+// cores.
+func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
+	pool := gemm.NewPool(2)
+	defer pool.Close()
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, dir := range folders(t) {
+		_, network, goldens := load(t, dir)
+		n := network.Labels()
+		alone := make([][]float32, len(goldens))
+		for i, g := range goldens {
+			alone[i] = make([]float32, n)
+			if err := network.Forward(models.NewWorkspace(nil), modeltest.Join(g), alone[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := models.NewWorkspace(pool)
+		for range 5 {
+			var some []modeltest.Golden
+			var which []int
+			for range 1 + r.IntN(60) {
+				i := r.IntN(len(goldens))
+				some, which = append(some, goldens[i]), append(which, i)
+			}
+			logits := make([]float32, len(some)*n)
+			if err := network.Forward(w, modeltest.Join(some...), logits); err != nil {
+				t.Fatal(err)
+			}
+			for k, i := range which {
+				for j := range n {
+					if got, want := logits[k*n+j], alone[i][j]; got != want {
+						t.Fatalf("%s: logit %d of sequence %d is %v among %d, %v alone", dir, j, i, got, len(some), want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestForwardAllocatesNothing(t *testing.T) {
+	pool := gemm.NewPool(2)
+	defer pool.Close()
+	for _, dir := range folders(t) {
+		_, network, goldens := load(t, dir)
+		b := modeltest.Join(goldens...)
+		logits := make([]float32, len(b.Ends)*network.Labels())
+		for name, p := range map[string]*gemm.Pool{"alone": nil, "shared": pool} {
+			w := models.NewWorkspace(p)
+			for range 2 { // the buffers grow once
+				if err := network.Forward(w, b, logits); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := testing.AllocsPerRun(5, func() {
+				if err := network.Forward(w, b, logits); err != nil {
+					t.Fatal(err)
+				}
+			}); got != 0 {
+				t.Errorf("%s, %s: %v allocations a forward pass", dir, name, got)
+			}
+		}
+	}
+}

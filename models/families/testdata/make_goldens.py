@@ -1,0 +1,99 @@
+"""Makes the tiny checkpoints of this folder, a few of every family, and the
+logits that Hugging Face computes from them.
+
+Versions: Python 3.11, torch 2.8.0, transformers 4.57.6, safetensors 0.8.0.
+
+    python make_goldens.py [MODEL_TYPE...]     all families, or those named
+
+Sizes are odd on purpose: nothing below is a multiple of what kernels like. A
+checkpoint's seed is its place in its family's list. Besides the sizes an entry
+may have: "save", how it is stored; "lengths", more lengths of sequences; "pads",
+the number of padding tokens that some sequences end in.
+"""
+import json
+import pathlib
+import shutil
+import sys
+
+import torch
+import transformers
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+SMALL = dict(hidden_size=24, num_attention_heads=4, num_hidden_layers=2, intermediate_size=40, num_labels=3)
+ODD = dict(hidden_size=35, num_attention_heads=5, num_hidden_layers=3, intermediate_size=51, num_labels=5)
+
+FAMILIES = {
+    "distilbert": [
+        ("plain", dict(dim=24, n_heads=4, n_layers=2, hidden_dim=40, num_labels=3)),
+        ("odd", dict(dim=35, n_heads=5, n_layers=3, hidden_dim=51, num_labels=2, activation="relu",
+                     sinusoidal_pos_embds=True, max_position_embeddings=130, lengths=[130, 65])),
+    ],
+    "electra": [
+        ("narrow", dict(SMALL, embedding_size=13, save=dict(max_shard_size="30KB"))),
+        ("odd", dict(ODD, embedding_size=35, hidden_act="gelu_new", layer_norm_eps=1e-5)),
+    ],
+    "ernie": [
+        ("tasks", dict(SMALL, use_task_id=True, task_type_vocab_size=3, type_vocab_size=4)),
+        ("plain", dict(ODD, hidden_act="relu", max_position_embeddings=130, lengths=[130, 65], vocab_size=67)),
+    ],
+    "roberta": [
+        ("plain", dict(SMALL, max_position_embeddings=42, type_vocab_size=1, layer_norm_eps=1e-5)),
+        ("bfloat16", dict(ODD, max_position_embeddings=134, pad_token_id=3, save=dict(dtype=torch.bfloat16),
+                          lengths=[130, 65])),
+    ],
+    "xlm-roberta": [
+        ("plain", dict(SMALL, max_position_embeddings=42, type_vocab_size=1, layer_norm_eps=1e-5, num_labels=1,
+                       problem_type="regression")),
+    ],
+}
+LENGTHS = [1, 2, 3, 5, 8, 13, 21, 34, 40, 7, 29]
+
+
+def make(model_type, name, sizes, seed):
+    sizes = dict({"vocab_size": 47, "max_position_embeddings": 40, "attn_implementation": "eager"}, **sizes)
+    save, lengths, pads = sizes.pop("save", {}), sizes.pop("lengths", []), sizes.pop("pads", 0)
+    config = transformers.AutoConfig.for_model(model_type, **sizes)
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForSequenceClassification.from_config(config).float().eval()
+    with torch.no_grad():
+        for module in model.modules():
+            for key, p in module.named_parameters(recurse=False):
+                # Far larger than an initialisation, so that attention is sharp,
+                # and biases and layer norms matter.
+                one = "LayerNorm" in type(module).__name__ and key == "weight"
+                p.copy_(torch.randn(p.shape) * (0.3 if p.dim() > 1 else 0.2) + (1.0 if one else 0.0))
+    folder = HERE / f"{model_type}-{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    model.to(save.pop("dtype", torch.float32)).save_pretrained(folder, **save)
+
+    types = getattr(config, "type_vocab_size", 0)
+    sequences = []
+    for i, n in enumerate(LENGTHS + lengths):
+        ids = torch.randint(0, config.vocab_size, (n,)).tolist()
+        if pads and i % 3 == 1:
+            ids += [config.pad_token_id] * pads
+        # Of every other sequence the second half has another type: a pair. A
+        # model without types is given them too, and ignores them.
+        cut = len(ids) // 2 if i % 2 else len(ids)
+        sequences.append((ids, [0] * cut + [max(types - 1, 0 if types else 1)] * (len(ids) - cut)))
+
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager").eval()
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+    lines = []
+    with torch.no_grad():
+        for ids, type_ids in sequences:  # one at a time: no padding
+            inputs = {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
+            if types:
+                inputs["token_type_ids"] = torch.tensor([type_ids])
+            logits = model(**inputs).logits[0]
+            lines.append(json.dumps({"ids": ids, "type_ids": type_ids, "logits": logits.tolist()}))
+    (folder / "goldens.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+    print(folder.name, round(sum(f.stat().st_size for f in folder.iterdir()) / 1000), "kB")
+
+
+if __name__ == "__main__":
+    for model_type in sys.argv[1:] or FAMILIES:
+        for seed, (name, sizes) in enumerate(FAMILIES[model_type]):
+            make(model_type, name, sizes, seed)

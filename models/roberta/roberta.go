@@ -1,0 +1,53 @@
+// Package roberta is RoBERTa for sequence classification (Liu et al., 2019), as
+// Hugging Face's RobertaForSequenceClassification computes it, and XLM-RoBERTa
+// (Conneau et al., 2020), which is the same network over another vocabulary: a
+// BERT whose positions count from one beyond the padding token's id, where all
+// padding tokens stay, and whose head is a dense layer with tanh over the first
+// token and a dense classifier. A base may have a pooler, which classifiers do
+// not use.
+package roberta
+
+import (
+	"fmt"
+
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/encoder"
+)
+
+// Family is RoBERTa.
+var Family = models.NewFamily("roberta", "RobertaForSequenceClassification", refuses, func(c *models.Config) (models.Architecture, error) { return build(c, 50265) })
+
+// XLM is XLM-RoBERTa.
+var XLM = models.NewFamily("xlm-roberta", "XLMRobertaForSequenceClassification", refuses, func(c *models.Config) (models.Architecture, error) { return build(c, 30522) })
+
+var refuses = append([]string{
+	`"pad_token_id":null`,
+	`"pad_token_id":511`,
+}, encoder.RefusedSettings...)
+
+// build reads a configuration; vocabulary is what Hugging Face assumes where it
+// says nothing of it.
+func build(c *models.Config, vocabulary int) (models.Architecture, error) {
+	pad := 1
+	s := struct {
+		encoder.Settings
+		PadTokenID *int `json:"pad_token_id"`
+	}{encoder.DefaultSettings(), &pad}
+	s.VocabSize = vocabulary
+	if err := c.Decode(&s); err != nil {
+		return nil, err
+	}
+	m, err := s.Model("roberta.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: gemm.Tanh})
+	if err != nil {
+		return nil, err
+	}
+	if s.PadTokenID == nil {
+		return nil, fmt.Errorf("pad_token_id is null: positions count from it")
+	}
+	m.Embeddings.Pad, m.Embeddings.PadPositions = *s.PadTokenID, true
+	if pad := *s.PadTokenID; pad < 0 || pad > s.MaxPositionEmbeddings-2 {
+		return nil, fmt.Errorf("pad_token_id is %d: positions count from it, and there are %d", pad, s.MaxPositionEmbeddings)
+	}
+	return m.Architecture()
+}
