@@ -16,6 +16,8 @@ var (
 	// damaged, belongs to another base, or is larger than the budget. The
 	// message names the class of the reason, never a path.
 	ErrTaskUnusable = errors.New("task cannot be loaded")
+	// ErrReadOnly means that the store takes no changes.
+	ErrReadOnly = errors.New("the store is read-only")
 	// ErrTooLong means a text with more tokens than the model takes, in a
 	// request that does not allow truncation.
 	ErrTooLong = errors.New("text too long")

@@ -9,6 +9,8 @@
 //	POST /classify      scores of texts under one task or several
 //	GET  /tasks         the tasks of the store
 //	GET  /tasks/{name}  one of them
+//	PUT, DELETE /tasks/{name}              change it, with the admin key
+//	POST /tasks/{name}/load, .../unload    into memory and out of it, likewise
 //	GET  /healthz       200 while the process runs
 //	GET  /readyz        200 while requests can be answered, 503 otherwise
 //	GET  /metrics       Prometheus text

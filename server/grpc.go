@@ -192,14 +192,14 @@ func (g inferenceService) RepositoryModelLoad(ctx context.Context, q *pb.Reposit
 	if len(q.Parameters) > 0 {
 		return nil, noLoadParameters()
 	}
-	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, Loader.Load); err != nil {
+	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, named("task"), Loader.Load); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelLoadResponse), nil
 }
 
 func (g inferenceService) RepositoryModelUnload(ctx context.Context, q *pb.RepositoryModelUnloadRequest) (*pb.RepositoryModelUnloadResponse, error) {
-	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, Loader.Unload); err != nil {
+	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, named("task"), Loader.Unload); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelUnloadResponse), nil

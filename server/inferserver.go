@@ -226,16 +226,17 @@ func (s *Server) inferUnload(c *gin.Context, x *exchange) error {
 }
 
 func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Loader, context.Context, string) error) error {
-	if err := s.move(c.Request.Context(), x, c.Param("task"), move); err != nil {
+	if err := s.move(c.Request.Context(), x, c.Param("task"), named("task"), move); err != nil {
 		return err
 	}
 	writeJSON(c, http.StatusOK, []byte("{}\n"))
 	return nil
 }
 
-// move loads or unloads a task. Its error is a *problem.
-func (s *Server) move(ctx context.Context, x *exchange, task string, move func(Loader, context.Context, string) error) error {
-	if err := s.known(task); err != nil {
+// move loads or unloads a task that a request names at a place. Its error is a
+// *problem.
+func (s *Server) move(ctx context.Context, x *exchange, task string, at place, move func(Loader, context.Context, string) error) error {
+	if err := s.knownAt(at, task); err != nil {
 		return err
 	}
 	loader, ok := s.engine.(Loader)
@@ -246,7 +247,7 @@ func (s *Server) move(ctx context.Context, x *exchange, task string, move func(L
 	defer cancel()
 	x.task = task
 	if err := move(loader, ctx, task); err != nil {
-		return problemOf(ctx, taskProblem(err, task, named("task"), nil))
+		return problemOf(ctx, taskProblem(err, task, at, nil))
 	}
 	return nil
 }

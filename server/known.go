@@ -8,13 +8,22 @@ import (
 )
 
 // known fails unless there is a task of that name.
-func (s *Server) known(task string) error {
+func (s *Server) known(task string) error { return s.knownAt(named("task"), task) }
+
+// knownAt is known for a name at another place of the request.
+func (s *Server) knownAt(at place, task string) error {
+	_, err := s.find(at, task)
+	return err
+}
+
+// find describes the task that a request names at a place.
+func (s *Server) find(at place, task string) (runtime.TaskInfo, error) {
 	if delta.ValidTask(task) {
-		if _, ok := s.engine.Task(task); ok {
-			return nil
+		if info, ok := s.engine.Task(task); ok {
+			return info, nil
 		}
 	}
-	return noTask("task", task)
+	return runtime.TaskInfo{}, noTask(at.String(), task)
 }
 
 // labels returns a task's labels. To learn them a task that was never used is

@@ -20,6 +20,8 @@ type Options struct {
 	// MaxBodyMemory bounds the bytes of all bodies that are in memory at a time;
 	// what comes beyond gets 429. Default 256 MiB.
 	MaxBodyMemory int
+	// MaxUploadBytes bounds an uploaded delta. Default 1 GiB.
+	MaxUploadBytes int
 	// MaxConnections bounds the connections that each listener has at a time;
 	// more of them wait to be accepted. Default 4096.
 	MaxConnections int
@@ -55,6 +57,9 @@ type Options struct {
 	// RequestTimeout is for waiting and computing; a request that exceeds it
 	// gets 503. Default 60 s.
 	RequestTimeout time.Duration
+	// UploadTimeout is for an upload or a copy of a delta, in place of
+	// ReadTimeout and RequestTimeout. Default 10 min.
+	UploadTimeout time.Duration
 	// WriteTimeout is for sending an answer. Default 30 s.
 	WriteTimeout time.Duration
 	// IdleTimeout ends a connection without requests. Default 2 min.
@@ -89,6 +94,7 @@ func (o Options) withDefaults() (Options, error) {
 	}{
 		{"MaxBodyBytes", &o.MaxBodyBytes, 4 << 20},
 		{"MaxBodyMemory", &o.MaxBodyMemory, 256 << 20},
+		{"MaxUploadBytes", &o.MaxUploadBytes, 1 << 30},
 		{"MaxConnections", &o.MaxConnections, 4096},
 		{"MaxTexts", &o.MaxTexts, 1024},
 		{"MaxTextBytes", &o.MaxTextBytes, 128 << 10},
@@ -111,6 +117,7 @@ func (o Options) withDefaults() (Options, error) {
 		{"ReadHeaderTimeout", &o.ReadHeaderTimeout, 10 * time.Second},
 		{"ReadTimeout", &o.ReadTimeout, 30 * time.Second},
 		{"RequestTimeout", &o.RequestTimeout, 60 * time.Second},
+		{"UploadTimeout", &o.UploadTimeout, 10 * time.Minute},
 		{"WriteTimeout", &o.WriteTimeout, 30 * time.Second},
 		{"IdleTimeout", &o.IdleTimeout, 2 * time.Minute},
 		{"Grace", &o.Grace, 0},

@@ -28,6 +28,7 @@ type Server struct {
 	metrics *metrics
 	keys    keys
 	bodies  budget // of request bodies in memory
+	uploads chan struct{}
 	router  *gin.Engine
 	serving atomic.Bool // Serve was called
 
@@ -56,6 +57,7 @@ func New(engine Engine, options Options) (*Server, error) {
 		metrics: newMetrics(engine, options.MetricTasks),
 		keys:    newKeys(&options),
 		bodies:  budget{limit: int64(options.MaxBodyMemory)},
+		uploads: make(chan struct{}, maxUploads),
 		router:  gin.New(),
 		now:     time.Now,
 	}
@@ -79,6 +81,10 @@ func (s *Server) routes() {
 	r.POST("/classify", s.handle(s.classify))
 	r.Match(get, "/tasks", s.handle(s.listTasks))
 	r.Match(get, "/tasks/:name", s.handle(s.getTask))
+	r.PUT("/tasks/:name", s.handle(s.admin(s.putTask)))
+	r.DELETE("/tasks/:name", s.handle(s.admin(s.deleteTask)))
+	r.POST("/tasks/:name/load", s.handle(s.admin(s.loadTask)))
+	r.POST("/tasks/:name/unload", s.handle(s.admin(s.unloadTask)))
 	r.Match(get, routeHealth, s.handle(s.health))
 	r.Match(get, routeReady, s.handle(s.ready))
 	r.Match(get, routeMetrics, gin.WrapH(s.metrics.handler(s.options.Logger)))

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"kenserve/delta"
 	"kenserve/runtime"
 )
 
@@ -61,20 +60,20 @@ func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
 
 // getTask answers GET /tasks/{name}.
 func (s *Server) getTask(c *gin.Context, _ *exchange) error {
-	name := c.Param("name")
-	if delta.ValidTask(name) {
-		if info, ok := s.engine.Task(name); ok {
-			return marshal(c, taskOf(info))
-		}
+	info, err := s.find(named("name"), c.Param("name"))
+	if err != nil {
+		return err
 	}
-	return noTask("name", name)
+	return marshal(c, taskOf(info))
 }
 
-func marshal(c *gin.Context, v any) error {
+func marshal(c *gin.Context, v any) error { return marshalStatus(c, http.StatusOK, v) }
+
+func marshalStatus(c *gin.Context, status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return internal(fmt.Errorf("encode %T: %w", v, err), "internal error")
 	}
-	writeJSON(c, http.StatusOK, append(b, '\n'))
+	writeJSON(c, status, append(b, '\n'))
 	return nil
 }

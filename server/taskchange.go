@@ -1,0 +1,215 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"kenserve/delta"
+	"kenserve/runtime"
+)
+
+// What changes the tasks that are served: upload, copy, removal, and moves into
+// memory and out of it. All of it needs the admin key.
+
+// Editor is an [Engine] whose store can be changed. A change takes effect at
+// once for the requests that come after it; those under way finish on what was.
+type Editor interface {
+	// Put makes what r reads the task's delta. It is checked whole against the
+	// base first; if it does not fit, which is a [runtime.ErrTaskUnusable], or
+	// if r fails, the task stays what it was. size is the delta's bytes, or
+	// negative if it is not known.
+	Put(ctx context.Context, task string, r io.Reader, size int64) (runtime.TaskInfo, error)
+	// Copy is Put of the delta of another task of the store.
+	Copy(ctx context.Context, task, source string) (runtime.TaskInfo, error)
+	// Remove takes the task out of the store and out of memory.
+	Remove(ctx context.Context, task string) error
+}
+
+// maxUploads bounds the uploads at a time, each of which takes room on disk.
+const maxUploads = 4
+
+// sourceRequest is the JSON form of PUT /tasks/{name}.
+type sourceRequest struct {
+	source string
+}
+
+var sourceMembers = []string{"source"}
+
+func parseSource(body string, o *Options) (*sourceRequest, *problem) {
+	p := newBodyParser(body, o)
+	q := new(sourceRequest)
+	p.object(named(""), sourceMembers, 1, func(int) {
+		q.source = p.taskName(named("source"), "must be a task's name")
+	})
+	if wrong := p.done(); wrong != nil {
+		return nil, wrong
+	}
+	return q, nil
+}
+
+// putTask answers PUT /tasks/{name}: 201 for a new task, 200 for one that was
+// replaced.
+func (s *Server) putTask(c *gin.Context, x *exchange) error {
+	name := c.Param("name")
+	if !delta.ValidTask(name) {
+		return invalid("name", "is no task's name: 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit")
+	}
+	editor, ok := s.engine.(Editor)
+	if !ok {
+		return noChanges()
+	}
+	x.task = name
+	_, replaced := s.engine.Task(name)
+	var info runtime.TaskInfo
+	var err error
+	if media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")); media == "application/json" {
+		info, err = s.copyTask(c, editor, name)
+	} else {
+		info, err = s.upload(c, editor, name)
+	}
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if !replaced {
+		status = http.StatusCreated
+	}
+	return marshalStatus(c, status, taskOf(info))
+}
+
+func (s *Server) copyTask(c *gin.Context, editor Editor, name string) (info runtime.TaskInfo, err error) {
+	mem := newScratch(&s.bodies)
+	defer mem.release()
+	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if wrong != nil {
+		return info, wrong
+	}
+	q, wrong := parseSource(body, &s.options)
+	if wrong != nil {
+		return info, wrong
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.UploadTimeout)
+	defer cancel()
+	s.extend(c, s.options.UploadTimeout)
+	if info, err = editor.Copy(ctx, name, q.source); err != nil {
+		return info, changeProblem(ctx, err, q.source, named("source"))
+	}
+	return info, nil
+}
+
+// upload hands the body to the engine as it arrives: it is never whole in
+// memory. As sent and as unpacked it is bounded.
+func (s *Server) upload(c *gin.Context, editor Editor, name string) (info runtime.TaskInfo, err error) {
+	r, limit := c.Request, s.options.MaxUploadBytes
+	if r.ContentLength > int64(limit) {
+		return info, bodyTooLarge(limit)
+	}
+	if r.ContentLength == 0 {
+		return info, invalid("", "is empty; it must be a delta file, or JSON with the Content-Type application/json")
+	}
+	select {
+	case s.uploads <- struct{}{}:
+		defer func() { <-s.uploads }()
+	default:
+		return info, &problem{status: http.StatusTooManyRequests, kind: kindOverloaded, message: "too many uploads are under way, try again later"}
+	}
+	s.extend(c, s.options.UploadTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), s.options.UploadTimeout)
+	defer cancel()
+	sent := &sentBody{r: r.Body, left: limit}
+	source, wrong := unpacked(r.Header, sent)
+	if wrong != nil {
+		return info, wrong
+	}
+	size := r.ContentLength
+	body := &sentBody{r: source, left: limit}
+	if source != io.Reader(sent) {
+		size = -1 // of what is unpacked
+	}
+	info, err = editor.Put(ctx, name, body, size)
+	switch {
+	case err == nil:
+		return info, nil
+	case errors.Is(sent.err, errBodyTooLarge), errors.Is(body.err, errBodyTooLarge):
+		return info, bodyTooLarge(limit)
+	case sent.err != nil && sent.err != io.EOF:
+		return info, bodyProblem(r, sent.err)
+	case body.err != nil && body.err != io.EOF:
+		p := malformed("the body is not what its Content-Encoding says")
+		p.cause = err
+		return info, p
+	}
+	return info, changeProblem(ctx, err, name, named("name"))
+}
+
+// extend gives a request more time than others have, to be read and answered.
+// Without a connection, as in tests, there is nothing to extend.
+func (s *Server) extend(c *gin.Context, d time.Duration) {
+	control := http.NewResponseController(c.Writer)
+	_ = control.SetReadDeadline(s.now().Add(d))
+	_ = control.SetWriteDeadline(s.now().Add(d + s.options.WriteTimeout))
+}
+
+// changeProblem says what a client is told when a change fails; task is the
+// one that the request names at a place.
+func changeProblem(ctx context.Context, err error, task string, at place) *problem {
+	switch {
+	case errors.Is(err, runtime.ErrReadOnly):
+		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "the store is read-only", cause: err}
+	case errors.Is(err, runtime.ErrTaskUnusable):
+		// Here it is the request that brings what cannot be used.
+		message := err.Error()
+		if _, class, ok := strings.Cut(message, runtime.ErrTaskUnusable.Error()+": "); ok {
+			message = "the delta cannot be served: " + class
+		}
+		return &problem{status: http.StatusUnprocessableEntity, kind: kindValidation, message: message, cause: err}
+	}
+	return problemOf(ctx, taskProblem(err, task, at, nil))
+}
+
+// deleteTask answers DELETE /tasks/{name} with 204.
+func (s *Server) deleteTask(c *gin.Context, x *exchange) error {
+	name := c.Param("name")
+	if err := s.knownAt(named("name"), name); err != nil {
+		return err
+	}
+	editor, ok := s.engine.(Editor)
+	if !ok {
+		return noChanges()
+	}
+	x.task = name
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
+	defer cancel()
+	if err := editor.Remove(ctx, name); err != nil {
+		return changeProblem(ctx, err, name, named("name"))
+	}
+	c.Status(http.StatusNoContent)
+	return nil
+}
+
+// loadTask answers POST /tasks/{name}/load, and unloadTask its opposite, with
+// the task as it is then. A body is not looked at.
+func (s *Server) loadTask(c *gin.Context, x *exchange) error { return s.moveTask(c, x, Loader.Load) }
+
+func (s *Server) unloadTask(c *gin.Context, x *exchange) error {
+	return s.moveTask(c, x, Loader.Unload)
+}
+
+func (s *Server) moveTask(c *gin.Context, x *exchange, move func(Loader, context.Context, string) error) error {
+	name := c.Param("name")
+	if err := s.move(c.Request.Context(), x, name, named("name"), move); err != nil {
+		return err
+	}
+	return s.getTask(c, x)
+}
+
+func noChanges() *problem {
+	return &problem{status: http.StatusNotImplemented, kind: kindUnsupported, message: "this server's store cannot be changed"}
+}
