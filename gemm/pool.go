@@ -1,8 +1,11 @@
 package gemm
 
 import (
+	"math/bits"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Work is something that splits into independent parts.
@@ -15,55 +18,62 @@ type Work interface {
 
 // Pool is a fixed set of goroutines that share the parts of a Work. Its owner
 // ends them with Close. A nil *Pool is valid and runs everything on the
-// calling goroutine, which is how one batch a core is run.
+// calling goroutine.
+//
+// A goroutine that runs a work opens it to the pool and begins; whoever is idle
+// joins in, part by part. A work that nobody joins costs a few atomic operations
+// more than a loop, so the same code serves one batch a core and one batch over
+// all cores: which it is depends on who is idle.
 type Pool struct {
 	width int
-	jobs  chan *job
-	wg    sync.WaitGroup
+	jobs  []job // those that others can join
 
-	mu   sync.Mutex
-	free []*job
+	sleepers atomic.Int64
+	wake     chan struct{} // one token wakes one sleeper; there is room for width
+
+	closed atomic.Bool
+	wg     sync.WaitGroup
 
 	scratch scratchPanels
 }
 
-// job is one call of Run. It is reused, so that a steady state allocates
-// nothing: refs counts the goroutines that may still look at it, which can be
-// later than the end of Run because an offer in the channel outlives the work
-// if nobody was free to take it.
+// job is one call of Run, and is reused. Helpers come and go: one counts itself
+// in helpers before it looks whether the job is open, and the caller closes the
+// job before it looks whether anybody is left, so that neither misses the other.
 type job struct {
-	work  Work
-	parts int64
-	next  atomic.Int64 // next part to hand out
-	done  atomic.Int64 // parts performed
-	slots atomic.Int64 // slots given out
-	refs  atomic.Int64
-	ended chan struct{} // capacity 1; signalled by whoever performs the last part
+	taken   atomic.Bool // by a caller
+	open    atomic.Bool // there may be parts to begin
+	helpers atomic.Int64
+	next    atomic.Int64  // next part to hand out
+	free    atomic.Uint64 // slots that a helper may take, by bit; the caller has slot 0
+	fault   atomic.Pointer[any]
 
-	mul mul // storage for Matrix.Mul's work
+	parts int64
+	work  Work
+	mul   mul // storage for Matrix.Mul's work
 }
+
+// maxWidth is the most goroutines that share a work: the bits of job.free.
+const maxWidth = 64
 
 // NewPool returns a pool that performs work on the given number of goroutines,
 // the caller of Run included: it starts workers-1 of them, which run until
 // Close. Fewer than one worker counts as one.
 func NewPool(workers int) *Pool {
-	p := &Pool{width: max(workers, 1)}
-	// An offer stays in the channel until a goroutine is free. Room for several
-	// offers a worker keeps callers that share the pool from losing help.
-	p.jobs = make(chan *job, 8*p.width)
-	// As many jobs can be in the channel, in the workers' hands and in those of
-	// as many callers; more callers make more.
-	for range cap(p.jobs) + 2*p.width {
-		p.free = append(p.free, newJob())
-	}
+	p := NewOpenPool(workers)
 	for range p.width - 1 {
-		p.wg.Go(func() {
-			for j := range p.jobs {
-				j.run()
-				p.release(j)
-			}
-		})
+		p.wg.Go(func() { p.Help(p.closed.Load) })
 	}
+	return p
+}
+
+// NewOpenPool returns a pool without goroutines of its own. Its helpers are
+// those that call Help while they have nothing better to do; at most width
+// goroutines share a work, the caller of Run included.
+func NewOpenPool(width int) *Pool {
+	p := &Pool{width: min(max(width, 1), maxWidth)}
+	p.jobs = make([]job, p.width)
+	p.wake = make(chan struct{}, p.width)
 	return p
 }
 
@@ -73,7 +83,8 @@ func (p *Pool) Close() {
 	if p == nil {
 		return
 	}
-	close(p.jobs)
+	p.closed.Store(true)
+	p.Wake(p.width)
 	p.wg.Wait()
 }
 
@@ -88,7 +99,8 @@ func (p *Pool) Width() int {
 
 // Run performs parts 0 to parts-1 of w, each exactly once, and returns when
 // all are done. The calling goroutine takes part. Several goroutines may call
-// Run at once; they share the workers.
+// Run at once; they share the helpers. A panic in a part, wherever it ran, is
+// one of Run; parts not begun by then may be left out.
 func (p *Pool) Run(parts int, w Work) {
 	if p == nil || p.width == 1 || parts <= 1 {
 		for i := range parts {
@@ -101,63 +113,160 @@ func (p *Pool) Run(parts int, w Work) {
 	p.share(j, parts)
 }
 
-// share performs j's work together with the workers and gives j back.
+// take returns a job for one call of Run. When more goroutines run works than
+// the pool is wide, the job is one that nobody joins.
+func (p *Pool) take() *job {
+	for i := range p.jobs {
+		if j := &p.jobs[i]; !j.taken.Load() && j.taken.CompareAndSwap(false, true) {
+			return j
+		}
+	}
+	return new(job)
+}
+
+// share performs j's work together with the helpers and gives j back.
 func (p *Pool) share(j *job, parts int) {
+	helpers := min(p.width, parts) - 1
 	j.parts = int64(parts)
 	j.next.Store(0)
-	j.done.Store(0)
-	j.slots.Store(0)
-	helpers := min(p.width, parts) - 1
-	j.refs.Store(int64(helpers) + 1)
-offers:
-	for i := range helpers {
-		select {
-		case p.jobs <- j:
-		default: // everybody is busy for long: do it here
-			j.refs.Add(int64(i - helpers))
-			break offers
+	j.free.Store(1<<(helpers+1) - 2)
+	j.open.Store(true)
+	p.Wake(helpers)
+	defer j.release()
+	j.run(0, nil)
+}
+
+// release waits for the helpers, passes a panic on, and makes j free.
+func (j *job) release() {
+	j.open.Store(false)
+	for spins := 1; j.helpers.Load() > 0; spins++ {
+		if spins%spinsPerYield == 0 {
+			runtime.Gosched() // a helper may be waiting for this very core
 		}
 	}
-	j.run()
-	<-j.ended
-	p.release(j)
-}
-
-// run performs parts until none is left to begin.
-func (j *job) run() {
-	i := j.next.Add(1) - 1
-	if i >= j.parts {
-		return
-	}
-	slot := int(j.slots.Add(1) - 1)
-	for ; i < j.parts; i = j.next.Add(1) - 1 {
-		j.work.Do(int(i), slot)
-		if j.done.Add(1) == j.parts {
-			j.ended <- struct{}{}
-		}
-	}
-}
-
-func newJob() *job { return &job{ended: make(chan struct{}, 1)} }
-
-func (p *Pool) take() *job {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := len(p.free); n > 0 {
-		j := p.free[n-1]
-		p.free = p.free[:n-1]
-		return j
-	}
-	return newJob()
-}
-
-func (p *Pool) release(j *job) {
-	if j.refs.Add(-1) > 0 {
-		return
-	}
+	fault := j.fault.Swap(nil)
 	j.work = nil
 	j.mul = mul{}
-	p.mu.Lock()
-	p.free = append(p.free, j)
-	p.mu.Unlock()
+	j.taken.Store(false)
+	if fault != nil {
+		panic(*fault)
+	}
+}
+
+// run performs parts until none is left to begin, or the helper is wanted
+// elsewhere.
+func (j *job) run(slot int, until func() bool) {
+	for {
+		i := j.next.Add(1) - 1
+		if i >= j.parts {
+			j.open.Store(false)
+			return
+		}
+		j.work.Do(int(i), slot)
+		if until != nil && until() {
+			return
+		}
+	}
+}
+
+const (
+	// spinsPerYield is how often a goroutine looks for something to do before
+	// it lets others have the core, a few microseconds.
+	spinsPerYield = 256
+	// spinTime is how long a helper looks for work before it sleeps. Between
+	// the steps of a forward pass there are tens of microseconds, and waking a
+	// sleeper takes as long: without spinning, short texts gain nothing from a
+	// second core.
+	spinTime = 100 * time.Microsecond
+)
+
+// Help performs parts of what others Run, on the calling goroutine, until the
+// function says so. It is asked between parts and whenever there is nothing to
+// do, and must be quick; when it becomes true for a goroutine that may be
+// asleep, somebody has to call Wake. Help spins for a moment before it sleeps.
+func (p *Pool) Help(until func() bool) {
+	var since time.Time // when the helper found nothing to do; zero: not yet
+	for spins := 1; !until(); spins++ {
+		if p.help(until) {
+			since = time.Time{}
+			continue
+		}
+		if spins%spinsPerYield != 0 {
+			continue
+		}
+		runtime.Gosched()
+		switch now := time.Now(); {
+		case since.IsZero():
+			since = now
+		case now.Sub(since) > spinTime:
+			p.sleep(until)
+			since = time.Time{}
+		}
+	}
+}
+
+// sleep waits for Wake, unless there is something to do already.
+func (p *Pool) sleep(until func() bool) {
+	p.sleepers.Add(1)
+	defer p.sleepers.Add(-1)
+	if until() {
+		return
+	}
+	for i := range p.jobs {
+		if p.jobs[i].open.Load() {
+			return
+		}
+	}
+	<-p.wake
+}
+
+// Wake makes up to n goroutines that sleep in Help look around again.
+func (p *Pool) Wake(n int) {
+	for range min(int64(n), p.sleepers.Load()) {
+		select {
+		case p.wake <- struct{}{}:
+		default: // as many are being woken as can sleep
+			return
+		}
+	}
+}
+
+// help performs parts of one open job, and tells whether there was any.
+func (p *Pool) help(until func() bool) bool {
+	for i := range p.jobs {
+		if j := &p.jobs[i]; j.open.Load() && j.join(until) {
+			return true
+		}
+	}
+	return false
+}
+
+// join helps with j if it is still open and has a slot free.
+func (j *job) join(until func() bool) bool {
+	j.helpers.Add(1)
+	defer j.helpers.Add(-1)
+	if !j.open.Load() {
+		return false
+	}
+	free := j.free.Load()
+	for ; free != 0; free = j.free.Load() {
+		if j.free.CompareAndSwap(free, free&(free-1)) {
+			break
+		}
+	}
+	if free == 0 {
+		return false
+	}
+	slot := bits.TrailingZeros64(free)
+	defer j.free.Or(1 << slot)
+	defer func() {
+		if fault := recover(); fault != nil {
+			j.open.Store(false)
+			j.next.Store(j.parts)
+			first := fault // apart, so that only a panic allocates
+			j.fault.CompareAndSwap(nil, &first)
+		}
+	}()
+	j.run(slot, until)
+	return true
 }
