@@ -20,6 +20,11 @@ type Matrix struct {
 	n, k   int
 	panels []line // [ceil(n/32)*k]
 	patch  *Patch // that Mul applies on the fly, or nil
+
+	compute Compute
+	// narrow replaces panels where compute is not Float32, but for overlays,
+	// whose panels are narrowed on the fly.
+	narrow *narrowWeights
 }
 
 // Pack builds a Matrix of n outputs by k inputs. It calls row once for each i
@@ -68,28 +73,41 @@ func (m *Matrix) Bytes() int64 {
 	if m.patch != nil {
 		return OverlayBytes
 	}
-	return PackedBytes(m.n, m.k)
+	return m.compute.Bytes(m.n, m.k)
 }
 
-// PackedBytes returns what Bytes will be for a matrix of n outputs by k inputs.
+// PackedBytes returns what Bytes will be for a matrix of n outputs by k inputs
+// of type Float32.
 func PackedBytes(n, k int) int64 {
 	return int64((n+panelWidth-1)/panelWidth) * int64(k) * int64(unsafe.Sizeof(line{}))
 }
 
-// Row copies row i of W, the weights of output i, to dst, which is K long.
+// Row copies row i of W, the weights of output i, to dst, which is K long. Those
+// of a narrow compute type are rounded as products see them.
 func (m *Matrix) Row(i int, dst []float32) {
 	if i < 0 || i >= m.n || len(dst) != m.k {
 		panic(fmt.Sprintf("gemm: row %d of a %d×%d matrix to %d values", i, m.n, m.k, len(dst)))
 	}
-	panel, c := m.panel(i/panelWidth), i%panelWidth
+	col := i % panelWidth
+	if m.narrow != nil {
+		p := m.narrow.panel(i / panelWidth)
+		p.row(m.compute, col, dst)
+		return
+	}
+	panel := m.panel(i / panelWidth)
 	if m.patch != nil {
-		lines := makePanels(m.k)
+		panel = makePanels(m.k)
 		w := m.walk(m.patch, i/panelWidth)
-		w.read(lines)
-		panel = lines
+		w.read(panel)
+	}
+	if m.compute != Float32 {
+		p := makeNarrow(m.compute, panelWidth, m.k).panel(0)
+		p.narrow(m.compute, panel)
+		p.row(m.compute, col, dst)
+		return
 	}
 	for j := range dst {
-		dst[j] = panel[j][c]
+		dst[j] = panel[j][col]
 	}
 }
 

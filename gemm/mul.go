@@ -43,14 +43,13 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 	if c.Rows == 0 || c.Cols == 0 {
 		return
 	}
+	if m.compute != Float32 {
+		m.mulNarrow(p, c, a, e)
+		return
+	}
 	panels := (m.n + panelWidth - 1) / panelWidth
-	chunks := (a.Rows + chunkRows - 1) / chunkRows
-	// A worker takes a panel for all rows, and patches it but once, unless there
-	// are too few panels to keep all workers busy to the end.
-	const partsPerWorker = 4
-	groups := min(chunks, (partsPerWorker*p.Width()+panels-1)/panels)
-	rows := (chunks + groups - 1) / groups * chunkRows
-	w := mul{m: m, c: c, a: a, e: e, rows: rows, groups: (a.Rows + rows - 1) / rows, scratch: &callersPanels}
+	w := mul{m: m, c: c, a: a, e: e, scratch: &callersPanels}
+	w.rows, w.groups = groupRows(p, a.Rows, panels)
 	if p != nil {
 		w.scratch = &p.scratch
 	}
@@ -65,6 +64,17 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 	j.mul = w
 	j.work = &j.mul
 	p.share(j, parts)
+}
+
+// groupRows returns how many rows a part multiplies with its panel, and how many
+// such groups there are: a worker takes a panel for all rows, and patches it but
+// once, unless there are too few panels to keep all workers busy to the end.
+func groupRows(p *Pool, rows, panels int) (group, groups int) {
+	const partsPerWorker = 4
+	chunks := (rows + chunkRows - 1) / chunkRows
+	groups = min(chunks, (partsPerWorker*p.Width()+panels-1)/panels)
+	group = (chunks + groups - 1) / groups * chunkRows
+	return group, (rows + group - 1) / group
 }
 
 // Do performs one part on a worker.

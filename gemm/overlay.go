@@ -33,7 +33,10 @@ func (m *Matrix) Overlay(p *Patch) (*Matrix, error) {
 
 func (m *Matrix) checkPatch(p *Patch) error {
 	err := p.check(m)
-	if m.patch != nil {
+	switch {
+	case m.compute != Float32:
+		err = fmt.Errorf("the weights are %s, patches are for float32", m.compute)
+	case m.patch != nil:
 		err = errors.New("the matrix is patched already")
 	}
 	if err != nil {

@@ -35,6 +35,8 @@ type Pool struct {
 	wg     sync.WaitGroup
 
 	scratch scratchPanels
+	rows    rowBuffers
+	buffers partBuffers
 }
 
 // job is one call of Run, and is reused. Helpers come and go: one counts itself
@@ -50,7 +52,9 @@ type job struct {
 
 	parts int64
 	work  Work
-	mul   mul // storage for Matrix.Mul's work
+	// Storage for Matrix.Mul's work.
+	mul    mul
+	narrow narrowMul
 }
 
 // maxWidth is the most goroutines that share a work: the bits of job.free.
@@ -146,7 +150,7 @@ func (j *job) release() {
 	}
 	fault := j.fault.Swap(nil)
 	j.work = nil
-	j.mul = mul{}
+	j.mul, j.narrow = mul{}, narrowMul{}
 	j.taken.Store(false)
 	if fault != nil {
 		panic(*fault)

@@ -1,0 +1,84 @@
+package gemm
+
+import (
+	"math"
+	"sync"
+)
+
+// activations are the left factor of a product in the form that the kernels of
+// a narrow compute type read.
+type activations struct {
+	words  []uint32 // [rows][stride]
+	stride int
+	scales []float32 // int8: what one level of a row is worth
+	zeros  []int32   // int8: the level of zero in a row
+}
+
+// narrowRows is how many rows a part of the work narrows.
+const narrowRows = 16
+
+// reset makes room for rows of k activations. For bfloat16 they stay float32,
+// one a word and rounded; a word of int8 holds four.
+func (a *activations) reset(c Compute, rows, k int) {
+	size := (k + 1) &^ 1
+	if c == Int8 {
+		size = (k + 3) / 4
+	}
+	a.stride = Stride(size)
+	a.words = grown(a.words, rows*a.stride)
+	if c == Int8 {
+		a.scales, a.zeros = grown(a.scales, rows), grown(a.zeros, rows)
+	}
+}
+
+func grown[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// narrow rounds row i to the compute type.
+func (a *activations) narrow(c Compute, i int, x []float32) {
+	dst := a.words[i*a.stride:][:a.stride]
+	if c == BFloat16 {
+		roundRows(dst, x)
+		if len(x)%2 == 1 {
+			dst[len(x)] = 0
+		}
+		return
+	}
+	low, high := spanOf(x)
+	scale, inverse, zero := activationStep(low, high)
+	a.scales[i], a.zeros[i] = scale, zero
+	if !math.IsNaN(float64(scale)) { // else every result is
+		quantise(dst, x, inverse, zero)
+	}
+}
+
+// rowBuffers are the activations that products have room for. There are as many
+// as products ever ran at once, each as large as the largest it was used for.
+type rowBuffers struct {
+	mu   sync.Mutex
+	free []*activations
+}
+
+// callersRows are for goroutines that multiply without a pool.
+var callersRows rowBuffers
+
+func (b *rowBuffers) take() *activations {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := len(b.free) - 1; last >= 0 {
+		a := b.free[last]
+		b.free = b.free[:last]
+		return a
+	}
+	return &activations{}
+}
+
+func (b *rowBuffers) release(a *activations) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, a)
+}

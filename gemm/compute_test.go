@@ -1,0 +1,478 @@
+package gemm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// narrowTypes are the compute types but float32.
+var narrowTypes = []Compute{BFloat16, Int8}
+
+// atLevel runs f with the kernels of a level.
+func atLevel(l level, f func()) {
+	defer func(before level) { current = before }(current)
+	current = l
+	f()
+}
+
+// rounded is what a compute type makes of a row of activations, by definition,
+// and the step of its levels.
+func rounded(c Compute, x []float32) ([]float64, float64) {
+	out := make([]float64, len(x))
+	if c == BFloat16 {
+		for i, v := range x {
+			out[i] = float64(nearest(v, 8))
+		}
+		return out, 0
+	}
+	low, high := float32(0), float32(0)
+	for _, v := range x {
+		low, high = min(low, v), max(high, v)
+	}
+	span := high - low
+	if span <= 0x1p-100 {
+		return out, 0
+	}
+	step, inverse := span/255, 255/span
+	zero := math.RoundToEven(float64(-low * inverse))
+	for i, v := range x {
+		level := math.RoundToEven(float64(v*inverse)) + zero
+		out[i] = (math.Max(0, math.Min(255, level)) - zero) * float64(step)
+	}
+	return out, float64(step)
+}
+
+// nearest rounds to a number of significant bits, ties to even.
+func nearest(x float32, bits int) float32 {
+	fraction, exponent := math.Frexp(float64(x))
+	return float32(math.Ldexp(math.RoundToEven(math.Ldexp(fraction, bits)), exponent-bits))
+}
+
+// narrowBound is how far from the exact product of rounded factors a result may
+// be: the roundings of a float32 sum, or, of an integer sum, the five that turn
+// it into the result.
+func narrowBound(c Compute, k int, size float64) float64 {
+	if c == Int8 {
+		return 5*0x1p-24*size + 1e-30
+	}
+	return bound(k+1, size)
+}
+
+func TestNarrowMulAgainstDefinition(t *testing.T) {
+	for _, c := range narrowTypes {
+		t.Run(c.String(), func(t *testing.T) {
+			eachLevel(t, func(t *testing.T) {
+				r := rand.New(rand.NewPCG(61, 62))
+				pool := NewPool(3)
+				defer pool.Close()
+				for _, s := range []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 2}, {70, 1035}} {
+					m := packRows(s.n, s.k, random(r, s.n*s.k)).As(c)
+					bias := random(r, s.n)
+					w := make([]float32, s.n*s.k)
+					for i := range s.n {
+						m.Row(i, w[i*s.k:][:s.k])
+					}
+					for rows := range 71 {
+						if s.n*s.k > 5000 && rows > 13 && rows%9 != 0 {
+							continue
+						}
+						a := randomView(r, rows, s.k, s.k+rows%5)
+						got := randomView(r, rows, s.n, s.n+rows%3)
+						m.Mul(pool, got, a, Epilogue{Bias: bias})
+						for i := range rows {
+							x, _ := rounded(c, a.Row(i))
+							for j, g := range got.Row(i) {
+								want, size := float64(bias[j]), math.Abs(float64(bias[j]))
+								for k, v := range x {
+									p := v * float64(w[j*s.k+k])
+									want += p
+									size += math.Abs(p)
+								}
+								if e := math.Abs(float64(g) - want); !(e <= narrowBound(c, s.k, size)) {
+									t.Fatalf("%d rows, n=%d, k=%d: element (%d,%d) is %v, want %v", rows, s.n, s.k, i, j, g, want)
+								}
+							}
+						}
+						for i, v := range got.Data {
+							if (i%got.Stride >= s.n || i/got.Stride >= rows) && v == v {
+								t.Fatalf("%d rows, n=%d, k=%d: wrote beside the result at %d", rows, s.n, s.k, i)
+							}
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAs(t *testing.T) {
+	r := rand.New(rand.NewPCG(63, 64))
+	for _, s := range []struct{ n, k int }{{1, 1}, {5, 3}, {32, 64}, {33, 130}, {70, 31}} {
+		w := random(r, s.n*s.k)
+		for i := range w {
+			w[i] *= 0.05
+		}
+		m := packRows(s.n, s.k, w)
+		for _, c := range narrowTypes {
+			narrow := m.As(c)
+			if narrow.Compute() != c || narrow.N() != s.n || narrow.K() != s.k {
+				t.Fatalf("%v as %s is a %d×%d matrix of %s", s, c, narrow.N(), narrow.K(), narrow.Compute())
+			}
+			held := int64(len(narrow.narrow.lines)*128 + len(narrow.narrow.steps)*128 + len(narrow.narrow.totals)*128)
+			if got := narrow.Bytes(); got != held || got != c.Bytes(s.n, s.k) {
+				t.Errorf("%v as %s: %d bytes, holds %d, foretold %d", s, c, got, held, c.Bytes(s.n, s.k))
+			}
+			row := make([]float32, s.k)
+			for i := range s.n {
+				want := w[i*s.k:][:s.k]
+				var top float32
+				for _, v := range want {
+					top = max(top, v, -v)
+				}
+				narrow.Row(i, row)
+				for k, got := range row {
+					allowed := math.Abs(float64(want[k])) / 256 // half of the last of 8 bits
+					if c == Int8 {
+						allowed = float64(top) / 63 / 2 * 1.0001
+					}
+					if e := math.Abs(float64(got) - float64(want[k])); !(e <= allowed) {
+						t.Fatalf("%v as %s: weight (%d,%d) is %v, was %v", s, c, i, k, got, want[k])
+					}
+				}
+			}
+			if _, err := narrow.Patched(&Patch{}); err == nil {
+				t.Errorf("%s weights could be patched", c)
+			}
+			if _, err := narrow.Overlay(&Patch{}); err == nil {
+				t.Errorf("%s weights could be overlaid", c)
+			}
+		}
+		if m.As(Float32) != m {
+			t.Error("float32 as float32 is another matrix")
+		}
+	}
+	if c := Int8.fitting(maxInt8Inputs + 1); c != Float32 {
+		t.Errorf("sums of %d products in %s", maxInt8Inputs+1, c)
+	}
+}
+
+// A patch is applied before the weights are narrowed, on the fly or not.
+func TestNarrowOverlay(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(65, 66))
+		pool := NewPool(2)
+		defer pool.Close()
+		for _, s := range []struct{ n, k int }{{3, 5}, {70, 131}, {64, 384}} {
+			m := packRows(s.n, s.k, random(r, s.n*s.k))
+			dense := randomChanges(r, s.n, s.k, 0.1)
+			p := tileOrder("float32", "masks", s.n, s.k, dense, nil, func(int) bool { return false })
+			patched, err := m.Patched(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			overlay, err := m.Overlay(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range narrowTypes {
+				resident, fly := patched.As(c), overlay.As(c)
+				if fly.Compute() != c || fly.Bytes() != OverlayBytes {
+					t.Errorf("overlay as %s is of %s and %d bytes", c, fly.Compute(), fly.Bytes())
+				}
+				a := randomView(r, 50, s.k, s.k)
+				want, got := randomView(r, 50, s.n, s.n), randomView(r, 50, s.n, s.n)
+				resident.Mul(pool, want, a, Epilogue{})
+				fly.Mul(pool, got, a, Epilogue{})
+				for i := range want.Rows {
+					for j, w := range want.Row(i) {
+						if got.Row(i)[j] != w {
+							t.Fatalf("%v as %s: element (%d,%d) is %v on the fly, %v patched before", s, c, i, j, got.Row(i)[j], w)
+						}
+					}
+				}
+				x, y := make([]float32, s.k), make([]float32, s.k)
+				resident.Row(1, x)
+				fly.Row(1, y)
+				for k := range x {
+					if x[k] != y[k] {
+						t.Fatalf("%v as %s: weight (1,%d) is %v on the fly, %v patched before", s, c, k, y[k], x[k])
+					}
+				}
+			}
+		}
+	})
+}
+
+// Of int8, all levels give the same bits; of bfloat16, results that differ by
+// the roundings of their sums.
+func TestNarrowLevelsAgree(t *testing.T) {
+	r := rand.New(rand.NewPCG(67, 68))
+	for _, s := range []struct{ n, k int }{{1, 7}, {33, 100}, {64, 384}, {96, 700}, {7, 1536}} {
+		w := random(r, s.n*s.k)
+		for _, rows := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 47, 48, 49, 53, 70} {
+			a := randomView(r, rows, s.k, s.k+rows%7)
+			for _, c := range narrowTypes {
+				compareLevels(t, c, s.n, s.k, w, random(r, s.n), a)
+			}
+		}
+	}
+}
+
+// compareLevels packs and multiplies at every level and compares the results
+// with the portable kernels'.
+func compareLevels(t *testing.T, c Compute, n, k int, w, bias []float32, a View) {
+	t.Helper()
+	var want View
+	for _, l := range supportedLevels() {
+		got := View{Data: make([]float32, a.Rows*n), Rows: a.Rows, Cols: n, Stride: n}
+		atLevel(l, func() {
+			packRows(n, k, w).As(c).Mul(nil, got, a, Epilogue{Bias: bias})
+		})
+		if l == portable {
+			want = got
+			continue
+		}
+		for i := range a.Rows {
+			allowed := 0.0
+			for j, g := range got.Row(i) {
+				p := want.Row(i)[j]
+				if c == BFloat16 {
+					size := math.Abs(float64(bias[j]))
+					for q, x := range a.Row(i) {
+						size += math.Abs(float64(x) * float64(w[j*k+q]))
+					}
+					allowed = 2 * bound(k+2, 1.01*size)
+				}
+				same := g == p || g != g && p != p
+				if !same && !(math.Abs(float64(g)-float64(p)) <= allowed) {
+					t.Fatalf("%s, n=%d, k=%d, %d rows: element (%d,%d) is %v with %s kernels, %v with portable ones",
+						c, n, k, a.Rows, i, j, g, levelNames[l], p)
+				}
+			}
+		}
+	}
+}
+
+// The largest and the smallest sums that a panel can have are exact: nothing
+// saturates.
+func TestInt8Extremes(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, k := range []int{1, 2, 3, 4, 31, 64, 4096} {
+			const n = 32
+			w := make([]float32, n*k)
+			for i := range w {
+				w[i] = float32(1 - i/k%2*2) // rows of 1 and of -1 in turn
+			}
+			m := packRows(n, k, w).As(Int8)
+			a := View{Data: make([]float32, 2*k), Rows: 2, Cols: k, Stride: k}
+			for i := range k {
+				a.Data[i], a.Data[k+i] = 255, -255
+			}
+			c := View{Data: make([]float32, 2*n), Rows: 2, Cols: n, Stride: n}
+			m.Mul(nil, c, a, Epilogue{})
+			for i := range 2 {
+				for j, got := range c.Row(i) {
+					want := float64(255 * k * (1 - i*2) * (1 - j%2*2))
+					if e := math.Abs(float64(got) - want); !(e <= 1e-6*math.Abs(want)) {
+						t.Fatalf("k=%d: element (%d,%d) is %v, want %v", k, i, j, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+// What is not finite must not become a number.
+func TestNarrowNotFinite(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(69, 70))
+		const n, k = 40, 67
+		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			for _, at := range []int{0, 5, 33, 66} {
+				for _, c := range narrowTypes {
+					w := random(r, n*k)
+					a := randomView(r, 3, k, k)
+					a.Row(1)[at] = float32(bad)
+					got := randomView(r, 3, n, n)
+					packRows(n, k, w).As(c).Mul(nil, got, a, Epilogue{})
+					for i := range 3 {
+						for j, v := range got.Row(i) {
+							if finite := !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0); finite != (i != 1) {
+								t.Fatalf("%s, activation %v at (1,%d): element (%d,%d) is %v", c, bad, at, i, j, v)
+							}
+						}
+					}
+					w[7*k+at] = float32(bad)
+					packRows(n, k, w).As(c).Mul(nil, got, a, Epilogue{})
+					if v := float64(got.Row(0)[7]); !math.IsNaN(v) && !math.IsInf(v, 0) {
+						t.Fatalf("%s, weight %v at (7,%d): element (0,7) is %v", c, bad, at, v)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestNarrowRowsAreIndependent(t *testing.T) {
+	for _, c := range narrowTypes {
+		eachLevel(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(71, 72))
+			pool := NewPool(4)
+			defer pool.Close()
+			const n, k, rows = 70, 333, 101
+			m := packRows(n, k, random(r, n*k)).As(c)
+			a := randomView(r, rows, k, k+3)
+			all := randomView(r, rows, n, n)
+			e := Epilogue{Bias: random(r, n), Activation: GELU}
+			m.Mul(pool, all, a, e)
+			for i := range rows {
+				size := min(1+i%13, rows-i)
+				some := randomView(r, size, n, n)
+				m.Mul(nil, some, a.Slice(i, i+size, 0, k), e)
+				for j := range size {
+					for l, got := range some.Row(j) {
+						if want := all.Row(i + j)[l]; got != want {
+							t.Fatalf("%s: row %d among %d: column %d is %v, among all %v", c, i+j, size, l, got, want)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestNarrowEpilogue(t *testing.T) {
+	for _, c := range narrowTypes {
+		eachLevel(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(73, 74))
+			for _, n := range []int{32, 45} {
+				const k, rows = 70, 7
+				m := packRows(n, k, random(r, n*k)).As(c)
+				a, bias := randomView(r, rows, k, k), random(r, n)
+				sum := randomView(r, rows, n, n)
+				m.Mul(nil, sum, a, Epilogue{Bias: bias})
+				for _, act := range []Activation{Identity, ReLU, GELU, GELUTanh, Tanh} {
+					residual := randomView(r, rows, n, n+1)
+					before := append([]float32(nil), residual.Data...)
+					m.Mul(nil, residual, a, Epilogue{Bias: bias, Activation: act, Residual: residual})
+					for i := range rows {
+						for j, got := range residual.Row(i) {
+							want := activate64(act, float64(sum.Row(i)[j])) + float64(before[i*residual.Stride+j])
+							if e := math.Abs(float64(got) - want); !(e <= 5e-6*math.Max(1, math.Abs(want)+math.Abs(float64(sum.Row(i)[j])))) {
+								t.Fatalf("%s, activation %d: (%d,%d) is %v, want %v", c, act, i, j, got, want)
+							}
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestNarrowMulAllocatesNothing(t *testing.T) {
+	pool := NewPool(2)
+	defer pool.Close()
+	r := rand.New(rand.NewPCG(75, 76))
+	const n, k, rows = 128, 128, 64
+	m := packRows(n, k, random(r, n*k))
+	a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
+	for _, compute := range narrowTypes {
+		m := m.As(compute)
+		for name, p := range map[string]*Pool{"serial": nil, "shared": pool} {
+			for range 10 {
+				m.Mul(p, c, a, Epilogue{}) // until both workers have had a part
+			}
+			if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, Epilogue{Activation: GELU}) }); got >= 1 {
+				t.Errorf("%s, %s: %v allocations a product", compute, name, got)
+			}
+		}
+	}
+}
+
+func TestComputeNames(t *testing.T) {
+	for _, c := range []Compute{Float32, BFloat16, Int8} {
+		var got Compute
+		if err := got.UnmarshalText([]byte(c.String())); err != nil || got != c {
+			t.Errorf("%s is read as %s, error %v", c, got, err)
+		}
+	}
+	if err := new(Compute).UnmarshalText([]byte("float16")); err == nil {
+		t.Error("float16 is a compute type")
+	}
+}
+
+// FuzzNarrowLevels compares the levels of kernels on any weights and
+// activations whatever.
+func FuzzNarrowLevels(f *testing.F) {
+	f.Add(uint8(3), uint8(5), uint8(9), false, []byte("some bytes that serve as numbers"))
+	f.Add(uint8(8), uint8(33), uint8(70), true, []byte{0, 0, 128, 127, 0, 0, 192, 127, 255, 255, 127, 127, 1, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, rows, n, k uint8, int8s bool, data []byte) {
+		if n == 0 || k == 0 || rows > 70 {
+			return
+		}
+		c := BFloat16
+		if int8s {
+			c = Int8
+		}
+		next := numbers(data, int8s)
+		w, bias := next(int(n)*int(k)), next(int(n))
+		a := View{Data: next(int(rows) * int(k)), Rows: int(rows), Cols: int(k), Stride: int(k)}
+		compareLevels(t, c, int(n), int(k), w, bias, a)
+	})
+}
+
+// numbers returns a source of float32s from bytes, over and over: any bits at
+// all, or those whose sums cannot overflow.
+func numbers(data []byte, any bool) func(n int) []float32 {
+	if len(data) < 4 {
+		data = append(bytes.Clone(data), 0, 0, 0, 0)
+	}
+	at := 0
+	return func(n int) []float32 {
+		out := make([]float32, n)
+		for i := range out {
+			if at+4 > len(data) {
+				at %= 4
+			}
+			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[at:]))
+			if e := math.Abs(float64(out[i])); !any && !(e < 1e15 && e > 1e-15) {
+				out[i] = float32(i % 5)
+			}
+			at += 3
+		}
+		return out
+	}
+}
+
+// BenchmarkCompute reports the speed of each compute type as a multiple of
+// float32's, measured in turns with it.
+func BenchmarkCompute(b *testing.B) {
+	r := rand.New(rand.NewPCG(77, 78))
+	for _, s := range []struct{ n, k int }{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}} {
+		plain := packRows(s.n, s.k, random(r, s.n*s.k))
+		for _, c := range narrowTypes {
+			m := plain.As(c)
+			for _, rows := range []int{1, 8, 32, 128} {
+				b.Run(fmt.Sprintf("%s/n=%d/k=%d/rows=%d", c, s.n, s.k, rows), func(b *testing.B) {
+					x, y := randomView(r, rows, s.k, Stride(s.k)), randomView(r, rows, s.n, Stride(s.n))
+					var best [2]time.Duration
+					for b.Loop() {
+						for i, m := range []*Matrix{plain, m} {
+							start := time.Now()
+							m.Mul(nil, y, x, Epilogue{})
+							if d := time.Since(start); best[i] == 0 || d < best[i] {
+								best[i] = d
+							}
+						}
+					}
+					b.ReportMetric(best[0].Seconds()/best[1].Seconds(), "of-float32")
+				})
+			}
+		}
+	}
+}
