@@ -14,6 +14,8 @@
 //	GET  /healthz       200 while the process runs
 //	GET  /readyz        200 while requests can be answered, 503 otherwise
 //	GET  /metrics       Prometheus text
+//	GET  /stats         the last two minutes, second by second
+//	GET  /              the web page, which asks the routes above
 //
 // Clients of other services find theirs:
 //

@@ -47,11 +47,15 @@ func (s *Server) observe(c *gin.Context) {
 	h := c.Writer.Header()
 	h["X-Request-Id"] = []string{x.id}
 	secure(h)
-	s.metrics.inFlight.Inc()
+	s.metrics.inFlight.Add(1)
 	defer func() {
 		cut := s.contain(c, x, recover())
-		s.metrics.inFlight.Dec()
-		elapsed := s.now().Sub(x.started)
+		s.metrics.inFlight.Add(-1)
+		now := s.now()
+		elapsed := now.Sub(x.started)
+		if x.task != "" {
+			s.recent.add(now, elapsed, x)
+		}
 		s.metrics.answered(c.FullPath(), c.Writer.Status(), elapsed)
 		if x.problem != nil {
 			s.metrics.failed(x.task, x.problem.kind)
@@ -92,7 +96,8 @@ func (s *Server) contain(c *gin.Context, x *exchange, reason any) (cut bool) {
 	return false
 }
 
-// log writes the line of a request: probes as debug, what an operator has to
+// log writes the line of a request: probes, and what is asked for again and
+// again by those who watch, as debug, what an operator has to
 // look after as warnings or errors. Texts are never in it.
 func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
 	level := slog.LevelInfo
@@ -102,7 +107,7 @@ func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
 		level = slog.LevelError
 	case status > http.StatusInternalServerError, status == http.StatusFailedDependency:
 		level = slog.LevelWarn
-	case openRoutes[route] || route == routeMetrics:
+	case openRoutes[route], route == routeMetrics, route == routeStats, route == routeTasks && status == http.StatusOK:
 		level = slog.LevelDebug
 	}
 	ctx := c.Request.Context()

@@ -285,7 +285,8 @@ func (s *Server) interceptStream(srv any, stream grpc.ServerStream, info *grpc.S
 
 // called ends a unary call: it turns the error into a status, counts and logs.
 func (s *Server) called(ctx context.Context, x *exchange, method string, err error) error {
-	elapsed := s.now().Sub(x.started)
+	now := s.now()
+	elapsed := now.Sub(x.started)
 	header := metadata.Pairs("x-request-id", x.id)
 	if x.tokens > 0 {
 		header.Append("x-queue-time-ms", milliseconds(x.queue))
@@ -303,6 +304,9 @@ func (s *Server) called(ctx context.Context, x *exchange, method string, err err
 		x.problem = problemOf(ctx, err)
 		s.metrics.failed(x.task, x.problem.kind)
 		err = statusOf(ctx, x.problem)
+	}
+	if x.task != "" {
+		s.recent.add(now, elapsed, x)
 	}
 	code := status.Code(err)
 	s.metrics.called(method, code, elapsed)

@@ -76,13 +76,16 @@ func (k *keys) refuse(have, want access) *problem {
 	return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "a key is needed, as Authorization: Bearer KEY"}
 }
 
-// openRoutes need no key: probes are asked by those who have none.
+// openRoutes need no key: probes are asked by those who have none, and the page
+// is where a key is typed.
 var openRoutes = map[string]bool{
 	routeHealth:     true,
 	routeReady:      true,
 	routeTEIHealth:  true,
 	routeLive:       true,
 	routeInferReady: true,
+	routePage:       true,
+	routePageFile:   true,
 }
 
 // authorize is the middleware that lets no one in without a key. A path that

@@ -85,7 +85,7 @@ func TestKeys(t *testing.T) {
 // own words.
 func TestKeyIsNeeded(t *testing.T) {
 	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
-	open := map[string]bool{"/healthz": true, "/readyz": true, "/tei/:task/health": true, "/v2/health/live": true, "/v2/health/ready": true}
+	open := map[string]bool{"/healthz": true, "/readyz": true, "/tei/:task/health": true, "/v2/health/live": true, "/v2/health/ready": true, "/": true, "/page/:file": true}
 	shapes := map[string]string{
 		"/tei/":   `{"error":"a key is needed, as Authorization: Bearer KEY","error_type":"Validation"}`,
 		"/models": `{"error":"a key is needed, as Authorization: Bearer KEY"}`,
@@ -96,7 +96,7 @@ func TestKeyIsNeeded(t *testing.T) {
 	prefixes := []string{"/tei/", "/models", "/vllm", "/v2", "/"}
 	seen := 0
 	for _, route := range s.router.Routes() {
-		path := strings.NewReplacer(":task", "sst2", ":name", "sst2", ":version", "1").Replace(route.Path)
+		path := strings.NewReplacer(":task", "sst2", ":name", "sst2", ":version", "1", ":file", "page.js").Replace(route.Path)
 		w := do(s, route.Method, path, "")
 		if open[route.Path] {
 			seen++

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +29,7 @@ type metrics struct {
 	engine   Engine
 	registry *prometheus.Registry
 
-	inFlight  prometheus.Gauge
+	inFlight  atomic.Int64
 	http      *prometheus.CounterVec   // route, code
 	duration  *prometheus.HistogramVec // route
 	calls     *prometheus.CounterVec   // method, code
@@ -66,7 +67,6 @@ func newMetrics(engine Engine, most int) *metrics {
 	m := &metrics{
 		engine:    engine,
 		registry:  prometheus.NewRegistry(),
-		inFlight:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "kenserve_http_requests_in_flight", Help: "HTTP requests being answered."}),
 		http:      counter("kenserve_http_requests_total", "HTTP requests answered, by route and status code.", "route", "code"),
 		duration:  prometheus.NewHistogramVec(histogram("kenserve_http_request_duration_seconds", "Time from a request's header to its answer, by route."), []string{"route"}),
 		calls:     counter("kenserve_grpc_calls_total", "gRPC calls answered, by method and status code.", "method", "code"),
@@ -82,7 +82,9 @@ func newMetrics(engine Engine, most int) *metrics {
 	}
 	m.other = m.counters(taskOther)
 	m.registry.MustRegister(
-		m.inFlight, m.http, m.duration, m.calls, m.callTime, m.requests, m.texts, m.tokens, m.errors, m.queue, m.inference,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kenserve_http_requests_in_flight", Help: "HTTP requests being answered."},
+			func() float64 { return float64(m.inFlight.Load()) }),
+		m.http, m.duration, m.calls, m.callTime, m.requests, m.texts, m.tokens, m.errors, m.queue, m.inference,
 		engineCollector{engine},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),

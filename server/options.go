@@ -75,6 +75,7 @@ type Options struct {
 
 // About describes a server and the bounds of its engine. Zero: not told.
 type About struct {
+	Base        string // the base's name
 	Version     string
 	MaxTokens   int // of an input, special ones included
 	BatchTokens int // of a forward pass

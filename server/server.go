@@ -12,9 +12,13 @@ import (
 
 // The routes that more than the router has to know.
 const (
-	routeHealth  = "/healthz"
-	routeReady   = "/readyz"
-	routeMetrics = "/metrics"
+	routeHealth   = "/healthz"
+	routeReady    = "/readyz"
+	routeMetrics  = "/metrics"
+	routeTasks    = "/tasks"
+	routeStats    = "/stats"
+	routePage     = "/"
+	routePageFile = "/page/:file"
 
 	routeTEIHealth  = "/tei/:task/health"
 	routeLive       = "/v2/health/live"
@@ -29,6 +33,8 @@ type Server struct {
 	keys    keys
 	bodies  budget // of request bodies in memory
 	uploads chan struct{}
+	recent  recent
+	page    map[string]*pageFile
 	router  *gin.Engine
 	serving atomic.Bool // Serve was called
 
@@ -61,6 +67,9 @@ func New(engine Engine, options Options) (*Server, error) {
 		router:  gin.New(),
 		now:     time.Now,
 	}
+	if s.page, err = loadPage(); err != nil {
+		return nil, err
+	}
 	s.routes()
 	return s, nil
 }
@@ -79,12 +88,15 @@ func (s *Server) routes() {
 
 	get := []string{http.MethodGet, http.MethodHead}
 	r.POST("/classify", s.handle(s.classify))
-	r.Match(get, "/tasks", s.handle(s.listTasks))
+	r.Match(get, routeTasks, s.handle(s.listTasks))
 	r.Match(get, "/tasks/:name", s.handle(s.getTask))
 	r.PUT("/tasks/:name", s.handle(s.admin(s.putTask)))
 	r.DELETE("/tasks/:name", s.handle(s.admin(s.deleteTask)))
 	r.POST("/tasks/:name/load", s.handle(s.admin(s.loadTask)))
 	r.POST("/tasks/:name/unload", s.handle(s.admin(s.unloadTask)))
+	r.Match(get, routeStats, s.handle(s.getStats))
+	r.Match(get, routePage, s.handle(s.getPage))
+	r.Match(get, routePageFile, s.handle(s.getPage))
 	r.Match(get, routeHealth, s.handle(s.health))
 	r.Match(get, routeReady, s.handle(s.ready))
 	r.Match(get, routeMetrics, gin.WrapH(s.metrics.handler(s.options.Logger)))

@@ -1,0 +1,116 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestPage: the page comes without a key, with everything that it refers to,
+// and refers to nothing elsewhere.
+func TestPage(t *testing.T) {
+	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	reference := regexp.MustCompile(`(?:src|href)="([^"#]+)"|from "\./([^"]+)"`)
+	inline := regexp.MustCompile(`(?i)<script(?:>| type="module">)[^<]|<style|\son[a-z]+=|\sstyle=`)
+	keyed := map[string]bool{"metrics": true, "stats": true} // links to what needs a key
+	seen := map[string]bool{}
+	queue := []string{"/"}
+	for len(queue) > 0 {
+		path := queue[0]
+		queue = queue[1:]
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		w := do(s, http.MethodGet, path, "")
+		if w.Code != http.StatusOK {
+			t.Errorf("GET %s answers %d", path, w.Code)
+			continue
+		}
+		body := w.Body.String()
+		if strings.Contains(body, "https:") || strings.Contains(strings.ReplaceAll(body, "http://www.w3.org/2000/svg", ""), "http:") {
+			t.Errorf("%s names another host", path)
+		}
+		if path == "/" && inline.MatchString(body) {
+			t.Errorf("%s has an inline script or style, which its policy forbids: %s", path, inline.FindString(body))
+		}
+		for _, m := range reference.FindAllStringSubmatch(body, -1) {
+			switch {
+			case m[2] != "":
+				queue = append(queue, "/page/"+m[2])
+			case !keyed[m[1]]:
+				queue = append(queue, "/"+m[1])
+			}
+		}
+		h := w.Header()
+		if policy := h.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s has the policy %q", path, policy)
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasSuffix(h.Get("Content-Type"), "charset=utf-8") {
+			t.Errorf("%s has the headers %v", path, h)
+		}
+		// Asked again, it is not sent again; as something else, it is.
+		if w := do(s, http.MethodGet, path, "", "If-None-Match", `"x", W/`+h.Get("Etag")); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+			t.Errorf("GET %s for what is known answers %d with %d bytes", path, w.Code, w.Body.Len())
+		}
+		if w := do(s, http.MethodGet, path, "", "If-None-Match", `"x"`); w.Code != http.StatusOK {
+			t.Errorf("GET %s for what is not known answers %d", path, w.Code)
+		}
+	}
+	if len(seen) != len(s.page) {
+		t.Errorf("the page refers to %d of %d files: %v", len(seen), len(s.page), seen)
+	}
+	for _, path := range []string{"/page/", "/page/none.js", "/page/..%2fpage.go", "/page/page"} {
+		if w := do(s, http.MethodGet, path, "", "Authorization", "Bearer use"); w.Code != http.StatusNotFound {
+			t.Errorf("GET %s answers %d", path, w.Code)
+		}
+	}
+}
+
+// TestStats: what GET /stats tells is what was answered, and needs the key.
+func TestStats(t *testing.T) {
+	e := newFakeEngine()
+	s := newServer(t, e, Options{APIKeys: []string{"use"}, About: About{Version: "1.2.3", Base: "minilm"}})
+	now := time.Unix(1764000000, 0)
+	s.now = func() time.Time { return now }
+	if w := do(s, http.MethodGet, "/stats", ""); w.Code != http.StatusUnauthorized {
+		t.Errorf("without a key /stats answers %d", w.Code)
+	}
+	key := []string{"Authorization", "Bearer use"}
+	post(s, `{"model": "trec", "input": ["a b", "c"]}`, key...)
+	post(s, `{"model": "busy", "input": "a"}`, key...)
+	post(s, `{"model": `, key...)
+	now = now.Add(time.Second)
+
+	var got stats
+	w := do(s, http.MethodGet, "/stats", "", key...)
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	if got.Version != "1.2.3" || got.Base != "minilm" || !got.Ready || got.InFlight != 1 || got.BudgetBytes != e.stats.BudgetBytes || got.Evictions != e.stats.Evictions {
+		t.Errorf("stats are %+v", got)
+	}
+	if len(got.Recent) != 1 || got.Recent[0].Unix != 1764000000 || got.Recent[0].Requests != 2 || got.Recent[0].Errors != 1 || got.Recent[0].Texts != 2 || got.Recent[0].Tokens != 7 || got.Recent[0].P99 == nil {
+		t.Errorf("recent is %+v", got.Recent)
+	}
+}
+
+// TestTasksWithoutLabels: a list that is asked for every second can leave the
+// labels out.
+func TestTasksWithoutLabels(t *testing.T) {
+	s := newServer(t, newFakeEngine(), Options{})
+	for path, want := range map[string]int{"/tasks": 6, "/tasks?labels=false": 0} {
+		var list taskList
+		if err := json.Unmarshal(do(s, http.MethodGet, path, "").Body.Bytes(), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, task := range list.Data {
+			if task.Name == "trec" && len(task.Labels) != want {
+				t.Errorf("GET %s tells %d labels of trec", path, len(task.Labels))
+			}
+		}
+	}
+}

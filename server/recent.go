@@ -1,0 +1,110 @@
+package server
+
+import (
+	"math/bits"
+	"sync"
+	"time"
+)
+
+// recentSpan is how many seconds recent remembers, the one that runs included.
+const recentSpan = 120
+
+// recent remembers, second by second, how the classifications of the last two
+// minutes went. Its memory is bounded: a second takes the place of the one
+// recentSpan before it.
+type recent struct {
+	mu      sync.Mutex
+	seconds [recentSpan]secondCount
+}
+
+// secondCount is what was answered within one second.
+type secondCount struct {
+	unix                            int64
+	requests, errors, texts, tokens int
+	latency                         [latencyBuckets]uint32
+}
+
+// Latencies are counted in buckets of a quarter of an octave of microseconds:
+// bucket b holds from latencyFloor(b) up to latencyFloor(b+1), which is 19 to 25%
+// more. The last one, from a minute on, has no end.
+const latencyBuckets = 4 * 26
+
+func latencyBucket(d time.Duration) int {
+	us := uint64(max(d.Microseconds(), 4))
+	octave := bits.Len64(us) - 1 // ≥ 2
+	return min(4*(octave-2)+int(us>>(octave-2)&3), latencyBuckets-1)
+}
+
+// latencyFloor is where bucket b begins.
+func latencyFloor(b int) time.Duration {
+	return time.Duration(4+b%4) << (b / 4) * time.Microsecond
+}
+
+// add counts a request that was answered now.
+func (r *recent) add(now time.Time, took time.Duration, x *exchange) {
+	unix := now.Unix()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &r.seconds[uint64(unix)%recentSpan]
+	if s.unix != unix {
+		*s = secondCount{unix: unix}
+	}
+	s.requests++
+	if x.problem != nil {
+		s.errors++
+		return
+	}
+	s.texts += x.texts
+	s.tokens += x.tokens
+	s.latency[latencyBucket(took)]++
+}
+
+// second is one second on the wire. The latencies are of the requests that were
+// answered without an error, and absent if there was none.
+type second struct {
+	Unix     int64    `json:"second"`
+	Requests int      `json:"requests"`
+	Errors   int      `json:"errors"`
+	Texts    int      `json:"texts"`
+	Tokens   int      `json:"tokens"`
+	P50      *float64 `json:"p50_ms"`
+	P99      *float64 `json:"p99_ms"`
+}
+
+// list returns the seconds before now that had requests, oldest first. The one
+// that runs is not among them, since it is not over.
+func (r *recent) list(now time.Time) []second {
+	out := []second{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for unix := now.Unix() - recentSpan + 1; unix < now.Unix(); unix++ {
+		s := &r.seconds[uint64(unix)%recentSpan]
+		if s.unix != unix {
+			continue
+		}
+		out = append(out, second{
+			Unix: unix, Requests: s.requests, Errors: s.errors, Texts: s.texts, Tokens: s.tokens,
+			P50: s.quantile(.5), P99: s.quantile(.99),
+		})
+	}
+	return out
+}
+
+// quantile estimates a latency in milliseconds, evenly spread within a bucket;
+// nil for no requests.
+func (s *secondCount) quantile(q float64) *float64 {
+	total := 0
+	for _, n := range s.latency {
+		total += int(n)
+	}
+	rank := q * float64(total)
+	for b, n := range s.latency {
+		if n > 0 && rank <= float64(n) {
+			low, high := latencyFloor(b), latencyFloor(b+1)
+			ms := (float64(low) + float64(high-low)*rank/float64(n)) / float64(time.Millisecond)
+			return &ms
+		}
+		rank -= float64(n)
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package server
+
+import (
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// stats is the answer of GET /stats: what the server does at this moment, for
+// people who look. Monitoring has /metrics.
+type stats struct {
+	Object   string    `json:"object"` // "stats"
+	Time     time.Time `json:"time"`
+	Version  string    `json:"version"`
+	Base     string    `json:"base"`
+	Ready    bool      `json:"ready"`
+	InFlight int64     `json:"in_flight"` // requests of all kinds, this one too
+
+	BaseBytes   int64  `json:"base_bytes"`
+	TaskBytes   int64  `json:"task_bytes"`
+	BudgetBytes int64  `json:"budget_bytes"`
+	Waiting     int    `json:"waiting"` // requests that wait for execution
+	Loads       uint64 `json:"loads"`
+	LoadErrors  uint64 `json:"load_errors"`
+	Evictions   uint64 `json:"evictions"`
+
+	Span   int      `json:"span"`   // seconds that recent looks back
+	Recent []second `json:"recent"` // those with requests, oldest first
+}
+
+// getStats answers GET /stats.
+func (s *Server) getStats(c *gin.Context, _ *exchange) error {
+	now := s.now()
+	e := s.engine.Stats()
+	return marshal(c, stats{
+		Object: "stats", Time: now.UTC().Truncate(time.Millisecond),
+		Version: s.options.About.Version, Base: s.options.About.Base,
+		Ready: s.serviceable() == nil, InFlight: s.metrics.inFlight.Load(),
+		BaseBytes: e.BaseBytes, TaskBytes: e.TaskBytes, BudgetBytes: e.BudgetBytes, Waiting: e.Waiting,
+		Loads: e.Loads, LoadErrors: e.LoadErrors, Evictions: e.Evictions,
+		Span: recentSpan, Recent: s.recent.list(now),
+	})
+}
