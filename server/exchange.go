@@ -53,7 +53,7 @@ func (s *Server) observe(c *gin.Context) {
 		s.metrics.inFlight.Add(-1)
 		now := s.now()
 		elapsed := now.Sub(x.started)
-		if x.task != "" {
+		if x.texts > 0 {
 			s.recent.add(now, elapsed, x)
 		}
 		s.metrics.answered(c.FullPath(), c.Writer.Status(), elapsed)

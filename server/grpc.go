@@ -305,7 +305,7 @@ func (s *Server) called(ctx context.Context, x *exchange, method string, err err
 		s.metrics.failed(x.task, x.problem.kind)
 		err = statusOf(ctx, x.problem)
 	}
-	if x.task != "" {
+	if x.texts > 0 {
 		s.recent.add(now, elapsed, x)
 	}
 	code := status.Code(err)
