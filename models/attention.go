@@ -13,9 +13,9 @@ const (
 	// they stay in the second-level cache between their three uses; a long
 	// sequence gets fewer queries a part.
 	attentionScores = 1 << 15
-	// sharedScores is the number of multiplications below which waking workers
+	// SharedScores is the number of multiplications below which waking workers
 	// costs more than it gains.
-	sharedScores = 1 << 18
+	SharedScores = 1 << 18
 )
 
 // Heads says how the columns of queries, keys and values hold the heads, and
@@ -48,15 +48,13 @@ func (h *Heads) seen(i, length int) (from, to int) {
 	return from, to
 }
 
-// attention is the work of Workspace.Attention. A part is a block of queries
-// of one head of one sequence; the blocks of a head follow each other, and its
-// keys and values stay in cache.
+// attention is the work of Workspace.Attention; see Blocks for its parts.
 type attention struct {
 	out, q, k, v gemm.View
 	queries      []int // ends of the sequences in out and q
 	keys         []int // ends of the sequences in k and v
 	heads        Heads
-	parts        []int       // ends of the sequences' parts
+	blocks       Blocks
 	scores       [][]float32 // by slot
 	scratch      []gemm.Scratch
 }
@@ -67,43 +65,31 @@ type attention struct {
 //
 // over the keys that it sees. Sequence i has the rows up to queries[i] of q and
 // out, and those up to keys[i] of k and v. The two differ where only the
-// outputs of each sequence's first positions are wanted.
+// outputs of each sequence's first positions are wanted. Out may be q itself if
+// the heads lie side by side in both.
 func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads Heads) {
 	if heads.Step == 0 {
 		heads.Step = heads.Width
 	}
 	a := &w.attention
 	a.out, a.q, a.k, a.v, a.queries, a.keys, a.heads = out, q, k, v, queries, keys, heads
-	a.parts = a.parts[:0]
-	parts, scratch, work := 0, 0, 0
+	a.blocks.Reset(heads.Count)
+	scratch, work := 0, 0
 	for i := range queries {
-		rows, length := span(queries, i), a.reach(span(keys, i))
-		block := blockRows(length)
-		parts += heads.Count * ((rows + block - 1) / block)
-		a.parts = append(a.parts, parts)
+		rows, length := Span(queries, i), a.reach(Span(keys, i))
+		block := BlockRows(length)
+		a.blocks.Add(rows, block)
 		scratch = max(scratch, min(rows, block)*gemm.Stride(length))
 		work += rows * length * heads.Count * heads.Width
 	}
-	pool := w.pool
-	if work < sharedScores {
-		pool = nil
-	}
 	a.scores = a.scores[:0]
-	for range pool.Width() {
+	for range w.Width() {
 		a.scores = append(a.scores, w.Floats(scratch))
 	}
-	if len(a.scratch) < pool.Width() {
-		a.scratch = make([]gemm.Scratch, pool.Width())
+	if len(a.scratch) < w.Width() {
+		a.scratch = make([]gemm.Scratch, w.Width())
 	}
-	pool.Run(parts, a)
-}
-
-// span returns how many rows sequence i has.
-func span(ends []int, i int) int {
-	if i == 0 {
-		return ends[0]
-	}
-	return ends[i] - ends[i-1]
+	w.Run(a.blocks.Parts(), a, work >= SharedScores)
 }
 
 // reach returns how many of a sequence's keys a block of queries can see.
@@ -114,30 +100,15 @@ func (a *attention) reach(length int) int {
 	return length
 }
 
-// blockRows returns how many queries a part takes with the given number of
+// BlockRows returns how many queries a part takes with the given number of
 // keys: a multiple of 6, which suits the kernels.
-func blockRows(keys int) int {
+func BlockRows(keys int) int {
 	return max(6, min(attentionRows, attentionScores/gemm.Stride(keys)/6*6))
 }
 
 func (a *attention) Do(part, slot int) {
-	lo, hi := 0, len(a.parts)-1 // the first sequence whose parts end beyond
-	for lo < hi {
-		if mid := (lo + hi) / 2; a.parts[mid] > part {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	i := lo
-	if i > 0 {
-		part -= a.parts[i-1]
-	}
-	rows, length := span(a.queries, i), span(a.keys, i)
-	block := blockRows(a.reach(length))
-	blocks := (rows + block - 1) / block
-	head, first := part/blocks, part%blocks*block
-	count := min(block, rows-first)
+	i, head, first, count := a.blocks.Find(part)
+	rows, length := Span(a.queries, i), Span(a.keys, i)
 	from, _ := a.heads.seen(first, length)
 	_, to := a.heads.seen(first+count-1, length)
 

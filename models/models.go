@@ -28,7 +28,7 @@ import (
 type Role int
 
 const (
-	Matrix    Role = iota // weight of a dense layer [outputs, inputs], multiplied
+	Matrix    Role = iota // weight of a dense layer or a convolution, multiplied; see Parameter.Matrix
 	Embedding             // table [entries, width] whose rows are looked up
 	Vector                // bias, or a layer norm's gamma or beta
 )
@@ -59,6 +59,16 @@ type Parameter struct {
 	// Optional marks what a base checkpoint may lack. A task's delta must then
 	// bring it whole.
 	Optional bool
+}
+
+// Matrix returns the outputs and inputs of a parameter whose role is Matrix: its
+// first dimension, and the product of the others.
+func (p *Parameter) Matrix() (outputs, inputs int) {
+	inputs = 1
+	for _, d := range p.Shape[1:] {
+		inputs *= d
+	}
+	return p.Shape[0], inputs
 }
 
 // Table looks up rows of an embedding. It must be safe for any number of

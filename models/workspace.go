@@ -35,8 +35,18 @@ func (w *Workspace) Bytes() int64 {
 	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(gemm.Scratch{}))
 }
 
-// Run performs a family's own step on the workspace's pool; see gemm.Pool.Run.
-func (w *Workspace) Run(parts int, work gemm.Work) { w.pool.Run(parts, work) }
+// Run performs a step; see gemm.Pool.Run. The pool's workers take part if share
+// is true, which is worth their waking from about a tenth of a millisecond of
+// work.
+func (w *Workspace) Run(parts int, work gemm.Work, share bool) {
+	if !share {
+		for i := range parts {
+			work.Do(i, 0)
+		}
+		return
+	}
+	w.pool.Run(parts, work)
+}
 
 // Width returns the number of goroutines that may share the parts of a Run.
 func (w *Workspace) Width() int { return w.pool.Width() }
@@ -121,9 +131,9 @@ func (w *Workspace) Singles(n int) []int {
 	return w.ends
 }
 
-// sharedValues is the number of values below which waking workers for an
+// SharedValues is the number of values below which waking workers for an
 // element-wise step costs more than it gains.
-const sharedValues = 1 << 15
+const SharedValues = 1 << 15
 
 // layerNorm is the work of Workspace.Norm. A part is normRows rows.
 type layerNorm struct {
@@ -154,12 +164,5 @@ func (w *Workspace) NormTo(dst, x gemm.View, n Norm) { w.runNorm(layerNorm{dst, 
 
 func (w *Workspace) runNorm(l layerNorm) {
 	w.norm = l
-	parts := (l.x.Rows + normRows - 1) / normRows
-	if l.x.Rows*l.x.Cols < sharedValues {
-		for i := range parts {
-			w.norm.Do(i, 0)
-		}
-		return
-	}
-	w.pool.Run(parts, &w.norm)
+	w.Run((l.x.Rows+normRows-1)/normRows, &w.norm, l.x.Rows*l.x.Cols >= SharedValues)
 }

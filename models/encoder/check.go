@@ -10,7 +10,7 @@ import (
 // keep products of sizes within an int.
 const (
 	maxLayers  = 1 << 10
-	maxWidth   = 1 << 20
+	MaxWidth   = 1 << 20
 	MaxEntries = 1 << 24 // entries of an embedding table
 )
 
@@ -18,9 +18,9 @@ const (
 func (c Config) Check() error {
 	for _, check := range []error{
 		models.CheckSize("num_hidden_layers", c.Layers, maxLayers),
-		models.CheckSize("hidden_size", c.Hidden, maxWidth),
-		models.CheckSize("num_attention_heads", c.Heads, maxWidth),
-		models.CheckSize("intermediate_size", c.Intermediate, maxWidth),
+		models.CheckSize("hidden_size", c.Hidden, MaxWidth),
+		models.CheckSize("num_attention_heads", c.Heads, MaxWidth),
+		models.CheckSize("intermediate_size", c.Intermediate, MaxWidth),
 	} {
 		if check != nil {
 			return check

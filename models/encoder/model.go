@@ -26,7 +26,7 @@ func (m Model) Architecture() (models.Architecture, error) {
 		m.Encoder.Check(),
 		models.CheckSize("vocab_size", m.Embeddings.Vocabulary, MaxEntries),
 		models.CheckSize("max_position_embeddings", m.Embeddings.Positions, MaxEntries),
-		models.CheckSize("embedding_size", m.Embeddings.Width, maxWidth),
+		models.CheckSize("embedding_size", m.Embeddings.Width, MaxWidth),
 	} {
 		if check != nil {
 			return nil, check

@@ -9,6 +9,8 @@ import (
 
 	"kenserve/models"
 	"kenserve/models/bert"
+	"kenserve/models/deberta"
+	"kenserve/models/debertav2"
 	"kenserve/models/distilbert"
 	"kenserve/models/electra"
 	"kenserve/models/ernie"
@@ -22,6 +24,8 @@ var ErrUnknown = errors.New("unknown model_type")
 // All are the families, in alphabetical order of their model types.
 var All = []models.Family{
 	bert.Family,
+	deberta.Family,
+	debertav2.Family,
 	distilbert.Family,
 	electra.Family,
 	ernie.Family,

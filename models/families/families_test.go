@@ -2,6 +2,7 @@ package families_test
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,12 +11,18 @@ import (
 	"kenserve/models/families"
 )
 
+// defaults are fields without which a family's configuration is refused.
+var defaults = map[string]string{
+	"deberta":    `"relative_attention":true,"pos_att_type":["c2p","p2c"]`,
+	"deberta-v2": `"relative_attention":true,"pos_att_type":["c2p","p2c"]`,
+}
+
 func TestNew(t *testing.T) {
 	if names := families.Names(); !slices.IsSorted(names) {
 		t.Errorf("the families are not in order: %v", names)
 	}
 	for _, name := range families.Names() {
-		if a, err := families.New(parse(t, name, "")); err != nil || a.MaxTokens() < 500 {
+		if a, err := families.New(parse(t, name, defaults[name])); err != nil || a.MaxTokens() < 500 {
 			t.Errorf("%s: %v, error %v", name, a, err)
 		}
 	}
@@ -23,6 +30,9 @@ func TestNew(t *testing.T) {
 		t.Errorf("perceiver: %v, error %v", a, err)
 	}
 }
+
+// key matches a top-level field of a configuration.
+var key = regexp.MustCompile(`"([a-z_]+)":`)
 
 // Everything that a family says it refuses is refused, with the field's name in
 // the message.
@@ -34,8 +44,8 @@ func TestNewRefuses(t *testing.T) {
 				t.Errorf("%s: %s: no error", f.ModelType, fields)
 				continue
 			}
-			name, _, _ := strings.Cut(fields[strings.LastIndexByte(fields, ',')+1:], ":")
-			if !strings.Contains(err.Error(), strings.Trim(name, `"`)) {
+			names := key.FindAllStringSubmatch(fields, -1) // the last one is at fault
+			if !strings.Contains(err.Error(), names[len(names)-1][1]) {
 				t.Errorf("%s: %s: error %v does not name the field", f.ModelType, fields, err)
 			}
 		}
@@ -47,9 +57,9 @@ func TestNewRefuses(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	for name, want := range map[string]int{
 		"bert": 109483778, "distilbert": 66955010, "electra": 13549314, "ernie": 109483778,
-		"roberta": 124646402, "xlm-roberta": 109483778,
+		"deberta": 139587074, "deberta-v2": 994764290, "roberta": 124646402, "xlm-roberta": 109483778,
 	} {
-		a, err := families.New(parse(t, name, ""))
+		a, err := families.New(parse(t, name, defaults[name]))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,25 @@ HERE = pathlib.Path(__file__).resolve().parent
 SMALL = dict(hidden_size=24, num_attention_heads=4, num_hidden_layers=2, intermediate_size=40, num_labels=3)
 ODD = dict(hidden_size=35, num_attention_heads=5, num_hidden_layers=3, intermediate_size=51, num_labels=5)
 
+DEBERTA = dict(relative_attention=True, pos_att_type=["c2p", "p2c"], max_position_embeddings=140, lengths=[140, 97])
+
 FAMILIES = {
+    "deberta": [
+        ("plain", dict(SMALL, **DEBERTA, position_biased_input=False, layer_norm_eps=1e-7)),
+        ("near", dict(ODD, **DEBERTA, max_relative_positions=9, type_vocab_size=3)),
+        ("c2p", dict(SMALL, relative_attention=True, pos_att_type="c2p", embedding_size=13, num_hidden_layers=1,
+                     pooler_hidden_act="tanh")),
+    ],
+    "deberta-v2": [
+        ("v3", dict(SMALL, **DEBERTA, position_buckets=16, norm_rel_ebd="layer_norm", share_att_key=True,
+                    position_biased_input=False)),
+        ("v2", dict(ODD, **DEBERTA, position_buckets=10, norm_rel_ebd="layer_norm", share_att_key=True,
+                    position_biased_input=False, conv_kernel_size=3, conv_act="gelu", max_relative_positions=40)),
+        ("apart", dict(SMALL, relative_attention=True, pos_att_type="p2c|c2p", type_vocab_size=2, embedding_size=13,
+                       save=dict(max_shard_size="40KB"))),
+        ("one", dict(SMALL, relative_attention=True, pos_att_type=["p2c"], num_hidden_layers=1, conv_kernel_size=5,
+                     position_buckets=6)),
+    ],
     "distilbert": [
         ("plain", dict(dim=24, n_heads=4, n_layers=2, hidden_dim=40, num_labels=3)),
         ("odd", dict(dim=35, n_heads=5, n_layers=3, hidden_dim=51, num_labels=2, activation="relu",

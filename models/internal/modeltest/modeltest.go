@@ -68,7 +68,7 @@ func (w Weights) get(name string, dims int) (Tensor, error) {
 	if !ok {
 		return t, fmt.Errorf("no tensor %s", name)
 	}
-	if len(t.Shape) != dims {
+	if len(t.Shape) < dims {
 		return t, fmt.Errorf("tensor %s has shape %v", name, t.Shape)
 	}
 	return t, nil
@@ -80,7 +80,8 @@ func (w Weights) Matrix(name string) (*gemm.Matrix, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, k := t.Shape[0], t.Shape[1]
+	p := models.Parameter{Shape: t.Shape}
+	n, k := p.Matrix()
 	return gemm.Pack(n, k, func(i int, dst []float32) { copy(dst, t.Data[i*k:]) }), nil
 }
 

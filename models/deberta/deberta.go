@@ -1,0 +1,36 @@
+// Package deberta is the first DeBERTa for sequence classification (He et al.,
+// 2021), as Hugging Face's DebertaForSequenceClassification computes it: one
+// fused projection of queries, keys and values, in which keys have no bias;
+// projections of positions of their own; each distance its own embedding.
+package deberta
+
+import (
+	"fmt"
+
+	"kenserve/models"
+	"kenserve/models/disentangled"
+)
+
+// Family is DeBERTa.
+var Family = models.NewFamily("deberta", "DebertaForSequenceClassification", append([]string{
+	`"relative_attention":true,"pos_att_type":["c2p"],"talking_head":true`,
+}, disentangled.RefusedSettings...), build)
+
+func build(c *models.Config) (models.Architecture, error) {
+	s := struct {
+		disentangled.Settings
+		TalkingHead bool `json:"talking_head"`
+	}{disentangled.DefaultSettings(), false}
+	s.VocabSize, s.HiddenSize, s.NumHiddenLayers, s.NumAttentionHeads, s.IntermediateSize = 50265, 768, 12, 12, 3072
+	if err := c.Decode(&s); err != nil {
+		return nil, err
+	}
+	if s.TalkingHead {
+		return nil, fmt.Errorf("talking_head is true: projections between heads are not implemented")
+	}
+	m, err := s.Model(disentangled.Fused)
+	if err != nil {
+		return nil, err
+	}
+	return m.Architecture()
+}

@@ -1,0 +1,194 @@
+// Package disentangled is what the two generations of DeBERTa share (He et al.,
+// 2021): an encoder of BERT's shape whose attention scores content and relative
+// positions apart, and the classifier over it, as Hugging Face computes them.
+//
+// The embeddings of distances belong to the model and are projected anew in
+// every layer, by its own or by the content's projections. A forward pass
+// projects only those of the distances that occur in its batch, in the order of
+// falling distance between query and key, so that the terms of a query's scores
+// lie in the order of its keys.
+package disentangled
+
+import (
+	"fmt"
+	"slices"
+
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/encoder"
+)
+
+// Model is a DeBERTa classifier. A generation is what it fills in.
+type Model struct {
+	Vocabulary int
+	Positions  int // entries of the absolute position table; 0: there is none
+	Types      int // token types; 0: there is no such table
+	Width      int // columns of the tables
+	Tokens     int // longest sequence
+	Encoder    encoder.Config
+	Layout     Layout
+	Content    bool // scores have a content-to-position term
+	Position   bool // scores have a position-to-content term
+	Distances  int  // entries of the table of distances; distance d has row Distances/2 + bucket(d)
+	Buckets    int  // logarithmic buckets on either side of zero; 0: each distance has its own
+	Longest    int  // distance at which the buckets end
+	NormTable  bool // the table of distances goes through a layer norm
+	Kernel     int  // width of the convolution beside the first layer; 0: there is none
+	KernelAct  gemm.Activation
+	Head       encoder.Head
+}
+
+// Layout is how a layer holds its projections.
+type Layout int
+
+const (
+	Fused    Layout = iota // one matrix of each head's queries, keys and values in turn; positions have their own
+	Separate               // one matrix each for queries, keys and values, and for those of positions
+	Shared                 // the same, with content and positions projected alike
+)
+
+// The tensors outside the layers, without the prefix.
+const (
+	words         = "embeddings.word_embeddings.weight"
+	positions     = "embeddings.position_embeddings.weight"
+	types         = "embeddings.token_type_embeddings.weight"
+	projection    = "embeddings.embed_proj.weight"
+	embeddingNorm = "embeddings.LayerNorm"
+	distances     = "encoder.rel_embeddings.weight"
+	distanceNorm  = "encoder.LayerNorm"
+	convolution   = "encoder.conv.conv"
+	kernelNorm    = "encoder.conv.LayerNorm"
+)
+
+// The tensors of a layer's attention; the rest of it is called as BERT's.
+const (
+	fused           = ".attention.self.in_proj.weight"
+	fusedQueryBias  = ".attention.self.q_bias"
+	fusedValueBias  = ".attention.self.v_bias"
+	fusedPosKey     = ".attention.self.pos_proj.weight"
+	fusedPosQuery   = ".attention.self.pos_q_proj"
+	query           = ".attention.self.query_proj"
+	key             = ".attention.self.key_proj"
+	value           = ".attention.self.value_proj"
+	positionalKey   = ".attention.self.pos_key_proj"
+	positionalQuery = ".attention.self.pos_query_proj"
+)
+
+func layerName(i int) string { return fmt.Sprint(encoder.BERT.Layer, i) }
+
+// architecture is a Model with what follows from it.
+type architecture struct {
+	Model
+	// place[d+Tokens-1] is the place of the distance d = key - query: the rows
+	// of the table of distances in reverse, from top.
+	place []int32
+	top   int
+}
+
+// Architecture checks the sizes and returns the model.
+func (m Model) Architecture() (models.Architecture, error) {
+	for _, check := range []error{
+		m.Encoder.Check(),
+		models.CheckSize("vocab_size", m.Vocabulary, encoder.MaxEntries),
+		models.CheckSize("max_position_embeddings", m.Tokens, maxTokens),
+		models.CheckSize("embedding_size", m.Width, encoder.MaxWidth),
+	} {
+		if check != nil {
+			return nil, check
+		}
+	}
+	a := &architecture{Model: m, place: make([]int32, 2*m.Tokens-1)}
+	a.top = a.row(m.Tokens - 1)
+	for i := range a.place {
+		a.place[i] = int32(a.top - a.row(m.Tokens-1-i))
+	}
+	return a, nil
+}
+
+// maxTokens bounds the table of places.
+const maxTokens = 1 << 20
+
+// row returns the row of the table for a distance query - key.
+func (m *Model) row(distance int) int {
+	if m.Buckets > 0 {
+		distance = bucket(distance, m.Buckets, m.Longest)
+	}
+	return min(max(distance+m.Distances/2, 0), m.Distances-1)
+}
+
+// Parameters lists the encoder's weights.
+func (a *architecture) Parameters() []models.Parameter {
+	c := a.Encoder
+	h := c.Hidden
+	list := []models.Parameter{{Name: words, Shape: []int{a.Vocabulary, a.Width}, Role: models.Embedding}}
+	if a.Positions > 0 {
+		list = append(list, models.Parameter{Name: positions, Shape: []int{a.Positions, a.Width}, Role: models.Embedding})
+	}
+	if a.Types > 0 {
+		list = append(list, models.Parameter{Name: types, Shape: []int{a.Types, a.Width}, Role: models.Embedding})
+	}
+	if a.Width != h {
+		list = append(list, models.Parameter{Name: projection, Shape: []int{h, a.Width}, Role: models.Matrix})
+	}
+	list = append(list, models.NormParameters(embeddingNorm, h)...)
+	list = append(list, models.Parameter{Name: distances, Shape: []int{a.Distances, h}, Role: models.Embedding})
+	if a.NormTable {
+		list = append(list, models.NormParameters(distanceNorm, h)...)
+	}
+	if a.Kernel > 0 {
+		list = append(list,
+			models.Parameter{Name: convolution + ".weight", Shape: []int{h, h, a.Kernel}, Role: models.Matrix},
+			models.Parameter{Name: convolution + ".bias", Shape: []int{h}, Role: models.Vector})
+		list = append(list, models.NormParameters(kernelNorm, h)...)
+	}
+	for i := range c.Layers {
+		l := layerName(i)
+		list = append(list, a.attentionParameters(l)...)
+		n := encoder.BERT
+		list = append(list, models.DenseParameters(l+n.Output, h, h)...)
+		list = append(list, models.NormParameters(l+n.OutputNorm, h)...)
+		list = append(list, models.DenseParameters(l+n.Intermediate, c.Intermediate, h)...)
+		list = append(list, models.DenseParameters(l+n.Down, h, c.Intermediate)...)
+		list = append(list, models.NormParameters(l+n.DownNorm, h)...)
+	}
+	return list
+}
+
+func (a *architecture) attentionParameters(l string) []models.Parameter {
+	h := a.Encoder.Hidden
+	if a.Layout == Fused {
+		list := []models.Parameter{
+			{Name: l + fused, Shape: []int{3 * h, h}, Role: models.Matrix},
+			{Name: l + fusedQueryBias, Shape: []int{h}, Role: models.Vector},
+			{Name: l + fusedValueBias, Shape: []int{h}, Role: models.Vector},
+		}
+		if a.Content {
+			list = append(list, models.Parameter{Name: l + fusedPosKey, Shape: []int{h, h}, Role: models.Matrix})
+		}
+		if a.Position {
+			list = append(list, models.DenseParameters(l+fusedPosQuery, h, h)...)
+		}
+		return list
+	}
+	list := slices.Concat(models.DenseParameters(l+query, h, h), models.DenseParameters(l+key, h, h), models.DenseParameters(l+value, h, h))
+	if a.Layout == Separate {
+		if a.Content {
+			list = append(list, models.DenseParameters(l+positionalKey, h, h)...)
+		}
+		if a.Position {
+			list = append(list, models.DenseParameters(l+positionalQuery, h, h)...)
+		}
+	}
+	return list
+}
+
+// Head lists the classifier's weights.
+func (a *architecture) Head(labels int) []models.Parameter {
+	return a.Model.Head.Parameters(labels, a.Encoder.Hidden)
+}
+
+// Prefix is "deberta.".
+func (a *architecture) Prefix() string { return "deberta." }
+
+// MaxTokens is max_position_embeddings, even where no table limits it.
+func (a *architecture) MaxTokens() int { return a.Tokens }

@@ -1,0 +1,302 @@
+package disentangled
+
+import (
+	"math"
+
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/encoder"
+)
+
+// network is a model bound to weights. Layers and tables that the model lacks
+// are zero.
+type network struct {
+	a                       *architecture
+	words, positions, types models.Table
+	projection              models.Dense
+	norm                    models.Norm
+	distances               models.Table
+	distanceNorm            models.Norm
+	convolution             models.Dense
+	kernelNorm              models.Norm
+	layers                  []layer
+	encoder.Classifier
+}
+
+type layer struct {
+	fused              models.Dense // or query, key and value
+	query, key, value  models.Dense
+	posKey, posQuery   models.Dense
+	output             models.Dense
+	outputNorm         models.Norm
+	intermediate, down models.Dense
+	downNorm           models.Norm
+}
+
+// Bind resolves the weights.
+func (a *architecture) Bind(p models.Params) (models.Network, error) {
+	b, h := models.NewBinder(p), a.Encoder.Hidden
+	n := &network{a: a, words: b.Table(words), norm: b.Norm(embeddingNorm, h, a.Encoder.Eps), distances: b.Table(distances)}
+	if a.Positions > 0 {
+		n.positions = b.Table(positions)
+	}
+	if a.Types > 0 {
+		n.types = b.Table(types)
+	}
+	if a.Width != h {
+		n.projection.Weight = b.Matrix(projection, h, a.Width)
+	}
+	if a.NormTable {
+		n.distanceNorm = b.Norm(distanceNorm, h, a.Encoder.Eps)
+	}
+	if a.Kernel > 0 {
+		n.convolution = b.Dense(convolution, h, h*a.Kernel)
+		n.kernelNorm = b.Norm(kernelNorm, h, a.Encoder.Eps)
+	}
+	for i := range a.Encoder.Layers {
+		n.layers = append(n.layers, a.bindLayer(b, layerName(i)))
+	}
+	n.Classifier = a.Model.Head.Bind(b, h)
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (a *architecture) bindLayer(b *models.Binder, l string) layer {
+	c, n := a.Encoder, encoder.BERT
+	h := c.Hidden
+	y := layer{
+		output:       b.Dense(l+n.Output, h, h),
+		outputNorm:   b.Norm(l+n.OutputNorm, h, c.Eps),
+		intermediate: b.Dense(l+n.Intermediate, c.Intermediate, h),
+		down:         b.Dense(l+n.Down, h, c.Intermediate),
+		downNorm:     b.Norm(l+n.DownNorm, h, c.Eps),
+	}
+	if a.Layout == Fused {
+		y.fused.Weight = b.Matrix(l+fused, 3*h, h)
+		y.fused.Bias = interleave(b.Vector(l+fusedQueryBias, h), b.Vector(l+fusedValueBias, h), c.Heads)
+		if a.Content {
+			y.posKey.Weight = b.Matrix(l+fusedPosKey, h, h)
+		}
+		if a.Position {
+			y.posQuery = b.Dense(l+fusedPosQuery, h, h)
+		}
+		return y
+	}
+	y.query, y.key, y.value = b.Dense(l+query, h, h), b.Dense(l+key, h, h), b.Dense(l+value, h, h)
+	posKey, posQuery := positionalKey, positionalQuery
+	if a.Layout == Shared {
+		posKey, posQuery = key, query
+	}
+	if a.Content {
+		y.posKey = b.Dense(l+posKey, h, h)
+	}
+	if a.Position {
+		y.posQuery = b.Dense(l+posQuery, h, h)
+	}
+	return y
+}
+
+// interleave returns the biases of a fused projection, whose rows are each
+// head's queries, keys and values in turn; keys have none. It returns nil if a
+// vector is missing, which the binder knows of.
+func interleave(query, value []float32, heads int) []float32 {
+	if len(query) != len(value) || len(query)%heads != 0 {
+		return nil
+	}
+	width := len(query) / heads
+	bias := make([]float32, 3*len(query))
+	for h := range heads {
+		copy(bias[3*h*width:][:width], query[h*width:])
+		copy(bias[(3*h+2)*width:][:width], value[h*width:])
+	}
+	return bias
+}
+
+// Forward implements models.Network.
+func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
+	limits := models.Limits{Vocabulary: n.a.Vocabulary, Types: n.a.Types, Tokens: n.a.Tokens}
+	if err := w.Start(b, limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
+		return err
+	}
+	n.Logits(w, n.first(w, n.embed(w, b), b.Ends), logits)
+	return nil
+}
+
+// embed returns the embeddings [tokens, hidden] of a batch that is within the
+// limits. The terms are added in Hugging Face's order: word, position, type.
+func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
+	x := w.View(len(b.IDs), n.a.Width)
+	term := w.Floats(n.a.Width)[:n.a.Width]
+	start := 0
+	for _, end := range b.Ends {
+		for i := start; i < end; i++ {
+			row := x.Row(i)
+			n.words.Row(int(b.IDs[i]), row)
+			if n.positions != nil {
+				n.positions.Row(i-start, term)
+				models.Add(row, term)
+			}
+			if n.types != nil {
+				tokenType := 0
+				if b.TypeIDs != nil {
+					tokenType = int(b.TypeIDs[i])
+				}
+				n.types.Row(tokenType, term)
+				models.Add(row, term)
+			}
+		}
+		start = end
+	}
+	if n.projection.Weight != nil {
+		wide := w.View(x.Rows, n.a.Encoder.Hidden)
+		w.Dense(wide, x, n.projection, gemm.Identity, gemm.View{})
+		x = wide
+	}
+	w.Norm(x, n.norm)
+	return x
+}
+
+// first runs the layers over x [tokens, hidden], the embeddings of sequences
+// that end at ends, and returns the output of each sequence's first token
+// [sequences, hidden]. It overwrites x. The last layer computes keys and values
+// for all tokens, but everything else for the first ones alone.
+func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+	a, c := n.a, n.a.Encoder
+	none := gemm.View{}
+	longest := 0
+	for i := range ends {
+		longest = max(longest, models.Span(ends, i))
+	}
+	table := n.table(w, longest)
+	at := models.State[attention](w)
+	at.keys, at.heads, at.width, at.step = ends, c.Heads, c.Hidden/c.Heads, c.Hidden/c.Heads
+	at.place, at.origin = a.place[a.Tokens-longest:a.Tokens+longest-1], longest-1
+	at.scale = a.scale()
+	at.posK, at.posQ = none, none
+	if a.Content {
+		at.posK = w.View(table.Rows, c.Hidden)
+	}
+	if a.Position {
+		at.posQ = w.View(table.Rows, c.Hidden)
+	}
+	convolved := n.convolve(w, x, ends)
+	mid, context := w.View(x.Rows, c.Intermediate), w.View(x.Rows, c.Hidden)
+	var q, k, v, all gemm.View
+	if a.Layout == Fused {
+		at.step *= 3
+		all = w.View(x.Rows, 3*c.Hidden)
+	} else {
+		q, k, v = w.View(x.Rows, c.Hidden), w.View(x.Rows, c.Hidden), w.View(x.Rows, c.Hidden)
+	}
+	queries := ends
+	for i := range n.layers {
+		l := &n.layers[i]
+		// The convolution of a model of one layer mixes its outputs.
+		last := i == len(n.layers)-1 && (i > 0 || convolved.Data == nil)
+		if a.Layout == Fused {
+			w.Dense(all, x, l.fused, gemm.Identity, none)
+			rest := 3*c.Hidden - 2*at.width
+			q, k, v = all.Slice(0, x.Rows, 0, rest), all.Slice(0, x.Rows, at.width, rest+at.width), all.Slice(0, x.Rows, 2*at.width, rest+2*at.width)
+		} else {
+			w.Dense(k, x, l.key, gemm.Identity, none)
+			w.Dense(v, x, l.value, gemm.Identity, none)
+		}
+		if last {
+			x = w.First(x, ends)
+			queries = w.Singles(len(ends))
+			mid, context = mid.Slice(0, x.Rows, 0, mid.Cols), context.Slice(0, x.Rows, 0, context.Cols)
+		}
+		switch {
+		case a.Layout != Fused:
+			q = q.Slice(0, x.Rows, 0, q.Cols)
+			w.Dense(q, x, l.query, gemm.Identity, none)
+		case last:
+			q = w.First(q, ends)
+		}
+		if a.Content {
+			w.Dense(at.posK, table, l.posKey, gemm.Identity, none)
+		}
+		if a.Position {
+			w.Dense(at.posQ, table, l.posQuery, gemm.Identity, none)
+		}
+		at.out, at.q, at.k, at.v, at.queries = context, q, k, v, queries
+		at.run(w)
+		w.Dense(x, context, l.output, gemm.Identity, x)
+		w.Norm(x, l.outputNorm)
+		w.Dense(mid, x, l.intermediate, c.Activation, none)
+		w.Dense(x, mid, l.down, gemm.Identity, x)
+		w.Norm(x, l.downNorm)
+		if i == 0 && convolved.Data != nil {
+			for r := range x.Rows {
+				models.Add(x.Row(r), convolved.Row(r))
+			}
+			w.Norm(x, n.kernelNorm)
+		}
+	}
+	if x.Rows > len(ends) {
+		x = w.First(x, ends)
+	}
+	return x
+}
+
+// scale is what scores are multiplied with: 1/√(width · the number of terms).
+func (m *Model) scale() float32 {
+	terms := 1
+	if m.Content {
+		terms++
+	}
+	if m.Position {
+		terms++
+	}
+	return float32(1 / math.Sqrt(float64(m.Encoder.Hidden/m.Encoder.Heads*terms)))
+}
+
+// table returns the embeddings of the distances within sequences of the given
+// length, by place.
+func (n *network) table(w *models.Workspace, longest int) gemm.View {
+	a := n.a
+	low, high := int(a.place[a.Tokens-longest]), int(a.place[a.Tokens+longest-2])
+	t := w.View(high-low+1, a.Encoder.Hidden)
+	for i := range t.Rows {
+		n.distances.Row(a.top-low-i, t.Row(i))
+	}
+	if a.NormTable {
+		w.Norm(t, n.distanceNorm)
+	}
+	return t
+}
+
+// convolve returns activation(convolution(x)) [tokens, hidden], or a view
+// without data if the model has no convolution. Beyond a sequence's ends there
+// are zeros.
+func (n *network) convolve(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+	k := n.a.Kernel
+	if k == 0 {
+		return gemm.View{}
+	}
+	// Column c·k+t of a row is column c of the token t-k/2 further on: the
+	// convolution is one product over these.
+	wide, out := w.View(x.Rows, x.Cols*k), w.View(x.Rows, x.Cols)
+	start := 0
+	for _, end := range ends {
+		for i := start; i < end; i++ {
+			row := wide.Row(i)
+			for t := range k {
+				if j := i + t - k/2; j < start || j >= end {
+					for c := range x.Cols {
+						row[c*k+t] = 0
+					}
+				} else {
+					for c, value := range x.Row(j) {
+						row[c*k+t] = value
+					}
+				}
+			}
+		}
+		start = end
+	}
+	w.Dense(out, wide, n.convolution, n.a.KernelAct, gemm.View{})
+	return out
+}
