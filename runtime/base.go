@@ -152,23 +152,30 @@ func (b *Base) Close() error { return b.Checkpoint.Close() }
 
 // packRows packs a matrix from a tensor's rows, patched by m if it is not nil.
 // They are patched a tile at a time: a single row can cost as much as its tile.
+// The weights of an output are one row, or several if the tensor has more than
+// two dimensions.
 func packRows(t *safetensors.Tensor, m *delta.Masked) *gemm.Matrix {
 	rows, columns := t.Rows()
+	outputs, inputs := (&models.Parameter{Shape: t.Shape}).Matrix()
 	height := 1
 	if m != nil {
 		height = m.Height
 	}
 	tile := make([]float32, height*columns)
-	return gemm.Pack(rows, columns, func(i int, dst []float32) {
-		in := i % height
-		if in == 0 {
-			tile = tile[:min(height, rows-i)*columns]
-			table{t}.rows(i, tile)
-			if m != nil {
-				m.PatchRows(i, tile)
+	row := 0
+	return gemm.Pack(outputs, inputs, func(_ int, dst []float32) {
+		for ; len(dst) > 0; dst = dst[columns:] {
+			in := row % height
+			if in == 0 {
+				tile = tile[:min(height, rows-row)*columns]
+				table{t}.rows(row, tile)
+				if m != nil {
+					m.PatchRows(row, tile)
+				}
 			}
+			copy(dst, tile[in*columns:][:columns])
+			row++
 		}
-		copy(dst, tile[in*columns:])
 	})
 }
 

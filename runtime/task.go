@@ -56,7 +56,7 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 		}
 		switch param.Role {
 		case models.Matrix:
-			bytes := gemm.PackedBytes(param.Shape[0], param.Shape[1])
+			bytes := gemm.PackedBytes(param.Matrix())
 			switch {
 			case p.overlaid(param.Name):
 				p.warmBytes += gemm.OverlayBytes + patchBytes
@@ -101,10 +101,15 @@ func (p *plan) find(parameter string) (*delta.Tensor, string) {
 }
 
 // overlaid tells whether a warm task's matrix is the base's with a patch over
-// it.
+// it. One in the order of rows is not, nor one of more than two dimensions,
+// whose rows are parts of an output.
 func (p *plan) overlaid(parameter string) bool {
-	t, _ := p.find(parameter)
-	return t != nil && t.Masked != nil && !t.Masked.RowMajor
+	t, inBase := p.find(parameter)
+	if t == nil || t.Masked == nil || t.Masked.RowMajor {
+		return false
+	}
+	b, _ := p.base.Checkpoint.Tensor(inBase)
+	return len(b.Shape) == 2
 }
 
 // task is a delta in memory, warm: networks can be bound to it at any time.
