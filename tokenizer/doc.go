@@ -10,13 +10,16 @@
 //	normalizer      rewrites the text: case, accents, white space, normal forms
 //	added tokens    those sought in the normalized text are taken out
 //	pre-tokenizer   cuts the text into pieces, words and punctuation
-//	model           turns each piece into ids (WordPiece)
+//	model           turns each piece into ids (WordPiece, BPE, Unigram)
 //	truncation      as the caller asks
 //	post-processor  adds special tokens such as [CLS] and [SEP], and type ids
 //
 // The components of a stage are listed in its parse function and read strictly. What the package does
 // not know, be it a component, a field or a value, is an error when the file is read: a tokenizer
 // that ignores a setting gives ids that look right and are not.
+//
+// A folder without tokenizer.json has a vocabulary in files of another kind: vocab.txt, vocab.json and
+// merges.txt, or a SentencePiece model. Open makes of them the tokenizer that transformers makes.
 //
 // # Exactness
 //
@@ -26,8 +29,8 @@
 //
 // # Speed
 //
-// A Tokenizer is immutable and serves all goroutines. Time is linear in the text's length: a word is
-// walked down a trie. For BERT's pipeline a shorter way leads from text to ids word by word
+// A Tokenizer is immutable and serves all goroutines. Time is linear in the text's length, but for a
+// logarithm where BPE merges: a word is walked down a trie. For BERT's pipeline a shorter way leads from text to ids word by word
 // (fastpath.go); the stages stay beside it as its reference. AppendEncode allocates nothing once its
 // buffers have grown.
 package tokenizer

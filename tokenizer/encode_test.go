@@ -132,7 +132,7 @@ func TestNoAllocations(t *testing.T) {
 		t.Skip("the race detector's sync.Pool allocates")
 	}
 	for name, tk := range pipelines(t) {
-		if name == "nfkc" { // package regexp allocates
+		if name == "nfkc" || name == "bloom" { // package regexp allocates
 			continue
 		}
 		var e Encoding
@@ -197,9 +197,9 @@ func TestLargeScratchIsDropped(t *testing.T) {
 	}
 }
 
-// TestLinearTime encodes a text, and one eight times as long: a quadratic routine takes 64 times as
-// long for it, a linear one eight times. Any one pair of measurements may be off on a busy machine, so
-// only growth that stays is a failure.
+// TestLinearTime encodes a text, and one sixteen times as long: a quadratic routine takes 256 times as
+// long for it, a linear one sixteen times, or some more where package regexp changes its method. Any
+// one pair of measurements may be off on a busy machine, so only growth that stays is a failure.
 func TestLinearTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("times are measured")
@@ -209,7 +209,7 @@ func TestLinearTime(t *testing.T) {
 		" ", "\u302e", "\u302f\u302e", "\u200d", "\x01", "[", "##", "[CLS]", "\xff", "\xe4\xb8",
 		"foo", "   ", "  <both>", "bar ", "qu", " \t", "a\u0345\u0301", "''", "\ue000", "1",
 	}, letters...)
-	const growth, limit, attempts = 8, 24, 8
+	const growth, limit, attempts = 16, 128, 8
 	measure := func(tk *Tokenizer, text string, size int) time.Duration {
 		text = strings.Repeat(text, size/len(text))
 		start := time.Now()
@@ -229,11 +229,11 @@ func TestLinearTime(t *testing.T) {
 			}
 		}
 	}
-	check("minilm", miniLM(t), 1<<17, letters)
+	check("minilm", miniLM(t), 1<<16, letters)
 	for name, tk := range pipelines(t) {
-		check(name, tk, 1<<14, others)
+		check(name, tk, 1<<12, others)
 		if tk.fast != nil {
-			check(name+" by stages", withoutFastPath(tk), 1<<14, others)
+			check(name+" by stages", withoutFastPath(tk), 1<<12, others)
 		}
 	}
 }

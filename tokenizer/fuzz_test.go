@@ -16,6 +16,13 @@ func FuzzParse(f *testing.F) {
 		{"post_processor": `{"type":"Sequence","processors":[{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":1}}],"pair":[{"Sequence":{"id":"B","type_id":0}}],"special_tokens":{"[CLS]":{"id":"[CLS]","ids":[4],"tokens":["[CLS]"]}}}]}`},
 		{"added_tokens": `[{"id":6,"content":" A ","single_word":true,"lstrip":true,"rstrip":true,"normalized":true,"special":false},{"id":4,"content":"[CLS]","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}]`, "normalizer": `{"type":"Lowercase"}`},
 	}
+	parts = append(parts,
+		map[string]string{"model": `{"type":"BPE","unk_token":"?","fuse_unk":true,"byte_fallback":true,"end_of_word_suffix":"b","vocab":{"?":0,"a":1,"b":2,"ab":3,"<0x20>":4,"[CLS]":5},"merges":[["a","b"]]}`},
+		map[string]string{"model": `{"type":"Unigram","unk_id":0,"byte_fallback":true,"vocab":[["?",0],["a",-1],["b",-1.5],["ab",-2],["[CLS]",-3],["<0x20>",-9]]}`},
+		map[string]string{"normalizer": `{"type":"Precompiled","precompiled_charsmap":"BAAAAAAEAABiAA=="}`, "pre_tokenizer": `{"type":"Metaspace","replacement":"b","prepend_scheme":"always","split":true}`},
+		map[string]string{"pre_tokenizer": `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":" ?[^(\\s|[.,])]+"},"behavior":"MergedWithPrevious","invert":true},{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}]}`},
+		map[string]string{"post_processor": `{"type":"RobertaProcessing","sep":["[SEP]",5],"cls":["[CLS]",4],"trim_offsets":true,"add_prefix_space":true}`},
+	)
 	for _, part := range parts {
 		f.Add([]byte(small(part)))
 	}
@@ -26,6 +33,20 @@ func FuzzParse(f *testing.F) {
 		}
 		pair := " A b\u0301,中1\x00"
 		checkEncode(t, tk, "ab [CLS] "+string(data[:min(len(data), 30)]), &pair, Options{AddSpecialTokens: true, MaxTokens: 20})
+	})
+}
+
+// FuzzSentencePiece: whatever the file, an error or a tokenizer that encodes.
+func FuzzSentencePiece(f *testing.F) {
+	f.Add([]byte("\x0a\x03\x0a\x01a\x0a\x05\x0a\x03\xe2\x96\x81"), "aa b")
+	f.Add([]byte("\x0a\x03\x0a\x01a\x0a\x03\x0a\x01b\x0a\x04\x0a\x02ab\x0a\x07\x0a\x05<unk>\x12\x02\x18\x02"), "ab b")
+	f.Fuzz(func(t *testing.T, data []byte, text string) {
+		for _, c := range []*class{&debertaV2Class, &xlmRobertaClass} {
+			tk, err := folder{files: map[string][]byte{c.vocabulary[0]: data}}.parse()
+			if err == nil {
+				checkEncode(t, tk, text, nil, Options{AddSpecialTokens: true})
+			}
+		}
 	})
 }
 

@@ -3,12 +3,14 @@ package tokenizer
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -98,8 +100,10 @@ func pipelines(tb testing.TB) map[string]*Tokenizer {
 	tb.Helper()
 	all := map[string]*Tokenizer{"minilm": miniLM(tb)}
 	var sources map[string]json.RawMessage
-	if err := json.Unmarshal(readGolden(tb, "pipelines.json"), &sources); err != nil {
-		tb.Fatal(err)
+	for _, file := range []string{"pipelines.json", "subword.json"} {
+		if err := json.Unmarshal(readGolden(tb, file), &sources); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	for name, source := range sources {
 		tk, err := Parse(source)
@@ -171,9 +175,13 @@ func TestGoldens(t *testing.T) {
 		t.Errorf("%d tokenizers have a fast path, expected 4", fast)
 	}
 	counts := make(map[string]int)
-	eachLine(t, "goldens.jsonl", func(number int, g golden) {
+	compare := func(number int, g golden) {
 		counts[g.Pipeline]++
-		for path, tk := range map[string]*Tokenizer{"fast path": tokenizers[g.Pipeline], "stages": bare[g.Pipeline]} {
+		paths := map[string]*Tokenizer{"stages": bare[g.Pipeline]}
+		if tk := tokenizers[g.Pipeline]; tk.fast != nil {
+			paths["fast path"] = tk
+		}
+		for path, tk := range paths {
 			e, err := tk.Encode(g.text(), g.pair(), g.options())
 			if err != nil {
 				if !g.Error {
@@ -195,9 +203,13 @@ func TestGoldens(t *testing.T) {
 					number, g.Pipeline, path, g.text(), e.IDs, &types, &special, e.Dropped, g.IDs, g.Types, g.Special, g.Dropped)
 			}
 		}
-	})
-	if counts["minilm"] < 5000 {
-		t.Errorf("%d lines for MiniLM", counts["minilm"])
+	}
+	eachLine(t, "goldens.jsonl", compare)
+	eachLine(t, "subwordgoldens.jsonl", compare)
+	for _, name := range []string{"minilm", "roberta", "deberta", "bloom", "modernbert", "xlm-roberta", "deberta-v3"} {
+		if counts[name] < 5000 {
+			t.Errorf("%d lines for %s", counts[name], name)
+		}
 	}
 	for name := range tokenizers {
 		if counts[name] < 700 {
@@ -212,22 +224,60 @@ type testComponent struct {
 	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
 }
 
+// parts makes test components of what testdata says, each once.
+type parts struct {
+	charsmap    string // what CHARSMAP stands for: the map of XLM-RoBERTa's normalizer
+	normalizers map[string][]normalizer
+	cutters     map[string][]preTokenizer
+}
+
+func newParts(t *testing.T) *parts {
+	t.Helper()
+	var sources map[string]struct {
+		Normalizer struct {
+			Normalizers []struct {
+				Map string `json:"precompiled_charsmap"`
+			}
+		}
+	}
+	if err := json.Unmarshal(readGolden(t, "subword.json"), &sources); err != nil {
+		t.Fatal(err)
+	}
+	return &parts{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer{}, map[string][]preTokenizer{}}
+}
+
+func (p *parts) of(c testComponent) ([]normalizer, []preTokenizer, error) {
+	key := string(c.Normalizer) + "\n" + string(c.PreTokenizer)
+	var err error
+	if c.Normalizer != nil {
+		steps, ok := p.normalizers[key]
+		if !ok {
+			raw := bytes.ReplaceAll(c.Normalizer, []byte("CHARSMAP"), []byte(p.charsmap))
+			steps, err = parseNormalizer("normalizer", raw, 0)
+			p.normalizers[key] = steps
+		}
+		return steps, nil, err
+	}
+	steps, ok := p.cutters[key]
+	if !ok {
+		steps, err = parsePreTokenizer("pre_tokenizer", c.PreTokenizer, 0)
+		p.cutters[key] = steps
+	}
+	return nil, steps, err
+}
+
 // apply returns the normalized text, or the pieces of a text joined by newlines, each with one at
 // its end.
-func (c testComponent) apply(s *scratch, text string) ([]byte, error) {
-	if c.Normalizer != nil {
-		steps, err := parseNormalizer("normalizer", c.Normalizer, 0)
-		if err != nil {
-			return nil, err
-		}
-		return s.normalize(steps, []byte(text))
-	}
-	steps, err := parsePreTokenizer("pre_tokenizer", c.PreTokenizer, 0)
+func (p *parts) apply(s *scratch, c testComponent, text string) ([]byte, error) {
+	steps, cutters, err := p.of(c)
 	if err != nil {
 		return nil, err
 	}
+	if c.Normalizer != nil {
+		return s.normalize(steps, []byte(text))
+	}
 	var out []byte
-	for _, piece := range cutWith(steps, text) {
+	for _, piece := range cutWith(cutters, text) {
 		out = append(append(out, piece...), '\n')
 	}
 	return out, nil
@@ -254,10 +304,14 @@ func TestComponents(t *testing.T) {
 		testComponent
 		Text   string
 		Result json.RawMessage
+		Sums   []byte
 	}
-	s := new(scratch)
-	n := eachLine(t, "components.jsonl", func(number int, l line) {
-		got, err := l.apply(s, l.Text)
+	s, parts := new(scratch), newParts(t)
+	compare := func(number int, l line) {
+		if l.Text == "" && l.Result == nil {
+			return // checksums of code points
+		}
+		got, err := parts.apply(s, l.testComponent, l.Text)
 		if err != nil {
 			t.Errorf("line %d: %v", number, err)
 			return
@@ -277,9 +331,11 @@ func TestComponents(t *testing.T) {
 		if string(got) != want {
 			t.Errorf("line %d: %s%s: %q\n got %q\nwant %q", number, l.Normalizer, l.PreTokenizer, l.Text, got, want)
 		}
-	})
-	if n < 6000 {
-		t.Errorf("%d lines", n)
+	}
+	for file, least := range map[string]int{"components.jsonl": 6000, "subwordparts.jsonl": 6000} {
+		if n := eachLine(t, file, compare); n < least {
+			t.Errorf("%s: %d lines", file, n)
+		}
 	}
 }
 
@@ -293,17 +349,18 @@ func TestCodePoints(t *testing.T) {
 		testComponent
 		MiniLM bool
 		Sums   []byte
+		Text   string
+		Result json.RawMessage
 	}
-	s := new(scratch)
+	s, parts := new(scratch), newParts(t)
 	tk := miniLM(t)
-	eachLine(t, "codepoints.jsonl", func(number int, l line) {
-		var steps []normalizer
-		var cutters []preTokenizer
-		var err error
-		if l.Normalizer != nil {
-			steps, err = parseNormalizer("normalizer", l.Normalizer, 0)
-		} else if !l.MiniLM {
-			cutters, err = parsePreTokenizer("pre_tokenizer", l.PreTokenizer, 0)
+	compare := func(number int, l line) {
+		if l.Sums == nil {
+			return // a single text
+		}
+		steps, cutters, err := parts.of(l.testComponent)
+		if l.MiniLM {
+			steps, cutters, err = nil, nil, nil
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -369,19 +426,36 @@ func TestCodePoints(t *testing.T) {
 				t.Errorf("line %d: %s%s: code points from %X on differ", number, l.Normalizer, l.PreTokenizer, i*block)
 			}
 		}
-	})
+	}
+	eachLine(t, "codepoints.jsonl", compare)
+	eachLine(t, "subwordparts.jsonl", compare)
 }
 
+// TestFolders compares with what transformers makes of folders without tokenizer.json.
 func TestFolders(t *testing.T) {
 	type line struct {
-		Files map[string]string
-		Texts []string
-		IDs   [][]int32
+		Files  map[string]string
+		Binary map[string][]byte
+		Family string // model_type, where tokenizer_config.json does not name a class
+		Texts  []string
+		IDs    [][]int32 // of the texts, then of the first one with each as its pair
 	}
-	eachLine(t, "folders.jsonl", func(number int, l line) {
+	compare := func(number int, l line) {
 		dir := t.TempDir()
+		files := maps.Clone(l.Binary)
+		if files == nil {
+			files = make(map[string][]byte)
+		}
 		for name, content := range l.Files {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			if content != "" {
+				files[name] = []byte(content)
+			}
+		}
+		if l.Family != "" {
+			files["config.json"] = []byte(`{"model_type":"` + l.Family + `"}`)
+		}
+		for name, content := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -390,16 +464,23 @@ func TestFolders(t *testing.T) {
 			t.Errorf("line %d: %v", number, err)
 			return
 		}
-		for i, text := range l.Texts {
-			e, err := tk.Encode(text, nil, Options{AddSpecialTokens: true})
+		for i, ids := range l.IDs {
+			text, pair := l.Texts[i%len(l.Texts)], (*string)(nil)
+			if i >= len(l.Texts) {
+				other := cmp.Or(l.Texts[i%len(l.Texts)], " ") // to transformers an empty pair is none
+				text, pair = l.Texts[0], &other
+			}
+			e, err := tk.Encode(text, pair, Options{AddSpecialTokens: true})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(e.IDs, l.IDs[i]) {
-				t.Errorf("line %d: %v: %q\n got %v\nwant %v", number, l.Files, text, e.IDs, l.IDs[i])
+			if !slices.Equal(e.IDs, ids) {
+				t.Errorf("line %d: %s, %s: %q, %v\n got %v\nwant %v", number, l.Family, l.Files["tokenizer_config.json"], text, i >= len(l.Texts), e.IDs, ids)
 			}
 		}
-	})
+	}
+	eachLine(t, "folders.jsonl", compare)
+	eachLine(t, "subwordfolders.jsonl", compare)
 }
 
 // Lossy decoding follows Python's: see appendMended.

@@ -27,14 +27,23 @@ func parseModel(raw []byte) (model, error) {
 	}
 	// Files of old do not name the model; its fields tell.
 	o.kind = "WordPiece"
-	if o.has("type") {
+	switch {
+	case o.has("type"):
 		o.kind = o.string("type")
-	} else if o.has("merges") || !o.has("max_input_chars_per_word") {
-		return nil, fmt.Errorf("tokenizer: model: neither a type nor the fields of WordPiece")
+	case o.has("merges"):
+		o.kind = "BPE"
+	case o.has("unk_id"):
+		o.kind = "Unigram"
+	case !o.has("max_input_chars_per_word"):
+		return nil, fmt.Errorf("tokenizer: model: neither a type nor the fields of one")
 	}
 	switch o.kind {
 	case "WordPiece":
 		return parseWordPiece(o)
+	case "BPE":
+		return parseBPE(o)
+	case "Unigram":
+		return parseUnigram(o)
 	}
 	if o.err != nil {
 		return nil, o.err

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -79,6 +78,8 @@ func parseNormalizer(at string, raw []byte, depth int) ([]normalizer, error) {
 		n = prepend(o.string("prepend"))
 	case "Replace":
 		n, err = parseReplace(o)
+	case "Precompiled":
+		n, err = parsePrecompiled(o)
 	default:
 		return nil, o.unknownKind()
 	}
@@ -177,30 +178,11 @@ type replace struct {
 }
 
 func parseReplace(o *component) (normalizer, error) {
-	n := replace{content: o.string("content")}
-	p := o.object("pattern")
-	pattern, isRegex := p.choice("String", "Regex")
-	o.adopt(p)
-	if o.err != nil {
-		return nil, o.err
+	find, err := parsePattern(o)
+	if err != nil {
+		return nil, err
 	}
-	if isRegex {
-		find, err := compilePattern(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("tokenizer: %s.pattern: regular expression %q: %w", o.at, pattern, err)
-		}
-		n.find = find
-		return n, nil
-	}
-	if pattern == "" {
-		return nil, fmt.Errorf("tokenizer: %s.pattern: the empty string matches everywhere", o.at)
-	}
-	sought := []byte(pattern)
-	n.find = func(text []byte) (from, to int) {
-		from = bytes.Index(text, sought)
-		return from, from + len(sought)
-	}
-	return n, nil
+	return replace{find: find, content: o.string("content")}, nil
 }
 
 func (n replace) normalize(_ *scratch, dst, src []byte) ([]byte, error) {

@@ -51,6 +51,11 @@ func TestRefused(t *testing.T) {
 		from, to, _ := strings.Cut(change, "→")
 		return strings.Replace(wordPieceModel, from, to, 1)
 	}
+	bpeModel := func(change string) string {
+		from, to, _ := strings.Cut(change, "→")
+		return strings.Replace(`{"type":"BPE","dropout":null,"unk_token":"?","continuing_subword_prefix":null,"end_of_word_suffix":null,`+
+			`"fuse_unk":false,"byte_fallback":false,"ignore_merges":false,"vocab":{"?":0,"a":1,"b":2,"ab":3},"merges":["a b"]}`, from, to, 1)
+	}
 	template := func(single, tokens string) string {
 		return `{"type":"TemplateProcessing","single":` + single + `,"pair":[],"special_tokens":` + tokens + `}`
 	}
@@ -64,7 +69,23 @@ func TestRefused(t *testing.T) {
 		{"model", `null`, `null`},
 		{"model", `[]`, `no JSON object`},
 		{"model", `{"type":"WordLevel"}`, `type "WordLevel" is not supported`},
-		{"model", `{"merges":[]}`, `neither a type`},
+		{"model", `{"merges":[]}`, `"vocab" is missing`},
+		{"model", bpeModel(`"dropout":null→"dropout":0.1`), `"dropout" is not null`},
+		{"model", bpeModel(`"unk_token":"?"→"unk_token":"!"`), `unknown token "!" is not in the vocabulary`},
+		{"model", bpeModel(`"a b"→"a b c"`), `"a b c" is not two tokens`},
+		{"model", bpeModel(`["a b"]→[["a","b"],["a"]]`), `has 1 tokens in place 1`},
+		{"model", bpeModel(`"a b"→"a c"`), `is not in the vocabulary`},
+		{"model", bpeModel(`"a b"→1`), `"merges" is no list of pairs`},
+		{"model", bpeModel(`"continuing_subword_prefix":null→"continuing_subword_prefix":"##"`), `does not start with the prefix "##"`},
+		{"model", bpeModel(`"ab":3→"ab":5000000`), `token id 5000000`},
+		{"model", bpeModel(`"fuse_unk":false→"fuse_unk":1`), `"fuse_unk" is not true or false`},
+		{"model", bpeModel(`"fuse_unk":false→"more":1`), `"more" is not known`},
+		{"model", `{"type":"Unigram","unk_id":2,"vocab":[["a",-1],["b",-2]]}`, `number 2 of 2`},
+		{"model", `{"type":"Unigram","unk_id":null,"vocab":[["a",-1]]}`, `"unk_id" is not an integer`},
+		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a"]]}`, `no token and score in place 0`},
+		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a",null]]}`, `no token and score in place 0`},
+		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a",-1e999]]}`, `no token and score in place 0`},
+		{"model", `{"type":"Unigram","unk_id":0,"vocab":[]}`, `number 0 of 0`},
 		{"model", `{"vocab":{}}`, `neither a type`},
 		{"model", model(`"##","max→"##","more":1,"max`), `"more" is not known`},
 		{"model", model(`"unk_token":"?",→`), `"unk_token" is missing`},
@@ -79,7 +100,13 @@ func TestRefused(t *testing.T) {
 
 		{"normalizer", `"NFC"`, `normalizer: no JSON object`},
 		{"normalizer", `{}`, `"type" is missing`},
-		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":""}`, `type "Precompiled" is not supported`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":""}`, `no map of characters: 0 bytes`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"!"}`, `no map of characters: illegal base64`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"CAAAAAAAAAA="}`, `a double array of 8 bytes in 4`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAAAAABh"}`, `the last replacement does not end`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAAAAAD/AA=="}`, `not UTF-8`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAAA="}`, `replacement 256 of 0 bytes`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAQA="}`, `leaf 64 of 1`},
 		{"normalizer", `{"type":"nfc"}`, `type "nfc" is not supported`},
 		{"normalizer", `{"type":"NFC","lossy":true}`, `"lossy" is not known`},
 		{"normalizer", `{"type":"Lowercase","Type":""}`, `"Type" is not known`},
@@ -96,13 +123,23 @@ func TestRefused(t *testing.T) {
 		{"normalizer", `{"type":"Replace","pattern":{"Regex":"^a"},"content":"b"}`, `'^' is not supported`},
 		{"normalizer", `{"type":"Replace","pattern":{"Regex":"\\w"},"content":"b"}`, `\w is not supported`},
 
-		{"pre_tokenizer", `{"type":"ByteLevel"}`, `type "ByteLevel" is not supported`},
+		{"pre_tokenizer", `{"type":"ByteLevel"}`, `"add_prefix_space" is missing`},
+		{"pre_tokenizer", `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"x":1}`, `"x" is not known`},
+		{"pre_tokenizer", `{"type":"UnicodeScripts"}`, `type "UnicodeScripts" is not supported`},
+		{"pre_tokenizer", `{"type":"Metaspace","replacement":"ab"}`, `"replacement" is not one character`},
+		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"first"}`, `"first", which is not supported`},
+		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"never","add_prefix_space":true}`, `contradicts`},
+		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","str_rep":"-"}`, `"str_rep" is not the replacement`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"a(?=b)"},"behavior":"Isolated","invert":false}`, `only plain groups`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolate","invert":false}`, `"Isolate", which is unknown`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolated"}`, `"invert" is missing`},
 		{"pre_tokenizer", `{"type":"Whitespace","x":0}`, `"x" is not known`},
 		{"pre_tokenizer", `{"type":"Digits"}`, `"individual_digits" is missing`},
 		{"pre_tokenizer", `{"type":"Punctuation","behavior":"isolated"}`, `unknown behavior "isolated"`},
 		{"pre_tokenizer", `{"type":"Sequence","pretokenizers":{}}`, `"pretokenizers" is not a list`},
 
-		{"post_processor", `{"type":"RobertaProcessing"}`, `type "RobertaProcessing" is not supported`},
+		{"post_processor", `{"type":"RobertaProcessing"}`, `"sep" is missing`},
+		{"post_processor", `{"type":"RobertaProcessing","sep":["s",5],"cls":["c",4],"trim_offsets":1,"add_prefix_space":true}`, `"trim_offsets" is not true or false`},
 		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]"]}`, `"cls" is not a token and its id`},
 		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]",-1]}`, `"cls" does not end with an id`},
 		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5]}`, `"cls" is missing`},
@@ -199,7 +236,7 @@ func TestPatternRefused(t *testing.T) {
 	tests := []string{
 		"", "a*", "a?", "a|", "(a|b*)", "(", ")", "(?i)a", "(?=a)b", "(?<x>a)", `\d`, `\w`, `\b`, `\p{L}`, `\h`, `\x41`, `\`, `a\`,
 		"^a", "a$", "+a", "a**", "a++", "a?+", "a{2}{3}", "a{2}?", "a{,3}", "a{x}", "a{", "a{2,1}", "a{1001}", "]", "}",
-		"[", "[]", "[]a]", "[a", "[^]", "[a-", "[a-]", "[-a]", "[z-a]", "[a[b]]", "[[:alpha:]]", "[a&&b]", `[\S]`, `[\d]`, "[a^]", `[a-\s]`,
+		"[", "[]", "[]a]", "[a", "[^]", "[a-", "[a-]", "[-a]", "[z-a]", "[a[^b]]", "[a[]]", "[a[b]", "[[[[[[[[[[a]]]]]]]]]]", "[[:alpha:]]", "[a&&b]", `[\S]`, `[\d]`, "[a^]", `[a-\s]`,
 	}
 	for _, pattern := range tests {
 		if _, err := compilePattern(pattern); err == nil {
@@ -215,7 +252,7 @@ func TestFolderRefused(t *testing.T) {
 		files   map[string]string
 		message string
 	}{
-		{"nothing", nil, "neither tokenizer.json nor vocab.txt"},
+		{"nothing", nil, "neither tokenizer.json nor any of vocab.txt, vocab.json"},
 		{"no unknown token", map[string]string{"vocab.txt": "a\nb\n"}, `"[UNK]" is not in the vocabulary`},
 		{"not UTF-8", map[string]string{"vocab.txt": "[UNK]\n\xff\n"}, "not UTF-8"},
 		{"class", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"tokenizer_class":"BertJapaneseTokenizer"}`}, "BertJapaneseTokenizer"},
@@ -228,6 +265,17 @@ func TestFolderRefused(t *testing.T) {
 		{"list", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"additional_special_tokens":["a",1]}`}, "additional_special_tokens"},
 		{"old id", map[string]string{"vocab.txt": vocab, "added_tokens.json": `{"<x>":"6"}`}, "<x>"},
 		{"old map", map[string]string{"vocab.txt": vocab, "special_tokens_map.json": `[]`}, "special_tokens_map.json"},
+		{"half", map[string]string{"vocab.json": "{}"}, "RobertaTokenizer needs merges.txt"},
+		{"other files", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"tokenizer_class":"RobertaTokenizer"}`}, "RobertaTokenizer needs vocab.json"},
+		{"other model", map[string]string{"vocab.txt": vocab, "config.json": `{"model_type":"deberta-v2"}`}, "DebertaV2Tokenizer needs spm.model"},
+		{"null vocabulary", map[string]string{"vocab.json": "null", "merges.txt": "#\n"}, "vocab.json: no vocabulary: it is null"},
+		{"merges", map[string]string{"vocab.json": `{"a":0}`, "merges.txt": "#\na b c\n"}, `merges.txt: line 2: "a b c" is not two tokens`},
+		{"unknown merge", map[string]string{"vocab.json": `{"a":0}`, "merges.txt": "#\na b\n"}, "is not in the vocabulary"},
+		{"empty model", map[string]string{"spm.model": ""}, "there are no pieces"},
+		{"no model", map[string]string{"spm.model": "\xff"}, "spm.model: "},
+		{"short model", map[string]string{"spm.model": "\x0a\x05\x0a\x09a"}, "spm.model: "},
+		{"kind of model", map[string]string{"spm.model": "\x0a\x03\x0a\x01a\x12\x02\x18\x03"}, "kind 3"},
+		{"other ends", map[string]string{"spm.model": "\x0a\x03\x0a\x01a", "tokenizer_config.json": `{"cls_token":"<s>"}`}, `only "[CLS]" and "[SEP]"`},
 		{"tokenizer.json first", map[string]string{"vocab.txt": vocab, "tokenizer.json": `{}`}, `"model" is missing`},
 	}
 	for _, test := range tests {

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,11 +13,14 @@ import (
 // Ruby's syntax, to a function that finds the first match.
 //
 // It accepts the part of the syntax on which Oniguruma and Go agree: literals, escapes of white
-// space and of punctuation, sets of characters and ranges, \s, \S, the dot, groups, alternatives,
-// and greedy or lazy repetition. Both take the leftmost match and, among those, the first by order
+// space and of punctuation, sets of characters and ranges, with sets inside that add to them, \s, \S,
+// the dot, groups, alternatives, and greedy or lazy repetition. Both take the leftmost match and, among those, the first by order
 // of alternatives. Everything else is an error, as is an expression that can match nothing at all:
 // such a match puts content between characters.
 func compilePattern(pattern string) (func(text []byte) (from, to int), error) {
+	if pattern == " {2,}" { // SentencePiece's; package regexp would allocate for each text
+		return findRun(' ', 2), nil
+	}
 	t := patternTranslator{rest: pattern}
 	if err := t.translate(); err != nil {
 		return nil, err
@@ -35,6 +39,25 @@ func compilePattern(pattern string) (func(text []byte) (from, to int), error) {
 		}
 		return at[0], at[1]
 	}, nil
+}
+
+// findRun returns a function that finds the first run of at least n bytes b, of ASCII.
+func findRun(b byte, n int) func(text []byte) (from, to int) {
+	return func(text []byte) (from, to int) {
+		for to < len(text) {
+			skip := bytes.IndexByte(text[to:], b)
+			if skip < 0 {
+				break
+			}
+			from = to + skip
+			for to = from; to < len(text) && text[to] == b; to++ {
+			}
+			if to-from >= n {
+				return from, to
+			}
+		}
+		return -1, -1
+	}
 }
 
 // spaceRanges are the code points of \s, for use inside brackets.
@@ -178,16 +201,39 @@ func (t *patternTranslator) set() error {
 	if t.take("^") {
 		t.out.WriteByte('^')
 	}
+	if err := t.members(0); err != nil {
+		return err
+	}
+	t.out.WriteByte(']')
+	return nil
+}
+
+// maxSets bounds how deep sets may lie in each other.
+const maxSets = 8
+
+// members takes what is inside brackets, and the closing one. A set inside is its members.
+func (t *patternTranslator) members(depth int) error {
+	if depth > maxSets {
+		return errors.New("too many sets of characters lie in each other")
+	}
 	for empty := true; ; empty = false {
-		if t.take("]") {
+		switch {
+		case t.take("]"):
 			if empty {
 				return errors.New("a set of characters is empty")
 			}
-			t.out.WriteByte(']')
 			return nil
-		}
-		if t.take(`\s`) {
+		case t.take(`\s`):
 			t.out.WriteString(spaceRanges)
+			continue
+		case t.take("["):
+			// A complement inside a set, and [:names:], are something else.
+			if strings.HasPrefix(t.rest, "^") || strings.HasPrefix(t.rest, ":") {
+				return errors.New("only plain sets are supported inside brackets")
+			}
+			if err := t.members(depth + 1); err != nil {
+				return err
+			}
 			continue
 		}
 		low, err := t.setMember()
@@ -205,8 +251,8 @@ func (t *patternTranslator) set() error {
 	}
 }
 
-// setMember takes one character inside brackets. A bracket or an ampersand would be the start of a
-// nested set or of an intersection, a hyphen is clear only in a range or escaped.
+// setMember takes one character inside brackets. An ampersand could be the start of an intersection,
+// a hyphen is clear only in a range or escaped.
 func (t *patternTranslator) setMember() (rune, error) {
 	if t.rest == "" {
 		return 0, errors.New("a set of characters does not end")

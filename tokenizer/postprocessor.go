@@ -89,6 +89,18 @@ func parsePostProcessor(at string, raw []byte, depth int) (postProcessor, error)
 		p, err = parseTemplate(o)
 	case "BertProcessing":
 		p = bertProcessing{sep: o.tokenWithID("sep"), cls: o.tokenWithID("cls")}
+	case "RobertaProcessing":
+		p = robertaProcessing{sep: o.tokenWithID("sep"), cls: o.tokenWithID("cls")}
+		// These say where tokens lie in the text, not what they are.
+		o.bool("trim_offsets")
+		o.bool("add_prefix_space")
+	case "ByteLevel":
+		p = processorSequence{}
+		o.bool("trim_offsets")
+		o.bool("add_prefix_space")
+		if o.has("use_regex") {
+			o.bool("use_regex")
+		}
 	default:
 		return nil, o.unknownKind()
 	}
@@ -145,6 +157,40 @@ func (p bertProcessing) process(texts []assembly, special bool) ([]assembly, err
 func (p bertProcessing) added(pair bool) int {
 	if pair {
 		return 3
+	}
+	return 2
+}
+
+// robertaProcessing is RobertaProcessing: <s> A </s>, or <s> A </s></s> B </s>. All types are 0, also
+// where no special tokens are added.
+type robertaProcessing struct{ sep, cls int32 }
+
+func (p robertaProcessing) process(texts []assembly, special bool) ([]assembly, error) {
+	var out []assembly
+	for i, t := range texts {
+		first := p.cls
+		if i > 0 {
+			first = p.sep
+		}
+		var parts []part
+		if special {
+			parts = append(parts, part{text: -1, id: first, masked: true})
+		}
+		for _, q := range t.parts {
+			q.typeID, q.masked = 0, q.masked && !special
+			parts = append(parts, q)
+		}
+		if special {
+			parts = append(parts, part{text: -1, id: p.sep, masked: true})
+		}
+		out = append(out, assembly{parts: parts})
+	}
+	return out, nil
+}
+
+func (p robertaProcessing) added(pair bool) int {
+	if pair {
+		return 4
 	}
 	return 2
 }

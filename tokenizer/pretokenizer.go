@@ -7,8 +7,8 @@ import (
 
 // pieces are parts of a text, in order. A pre-tokenizer cuts them further.
 type pieces struct {
-	// text is what the spans count in. Nobody writes to it: a pre-tokenizer that rewrites a
-	// piece appends the new text, as append's result, and points the piece there.
+	// text is what the spans count in. What is there stays: a pre-tokenizer that rewrites a
+	// piece appends the new text and points the piece there.
 	text  []byte
 	spans []span
 	next  []span // where a pre-tokenizer collects; it then swaps spans and next
@@ -30,6 +30,7 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 		return nil, err
 	}
 	c := cutter{unicode: unicodeTables()}
+	var other preTokenizer // instead of c
 	switch o.kind {
 	case "Sequence":
 		var steps []preTokenizer
@@ -48,21 +49,30 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 	case "WhitespaceSplit":
 		c.drop = space
 	case "Punctuation":
-		err = c.behave(punctuation, o.optionalString("behavior", "Isolated"))
+		err = c.behave(at, punctuation, o.optionalString("behavior", "Isolated"))
 	case "Digits":
 		if o.bool("individual_digits") {
-			err = c.behave(numeric, "Isolated")
+			err = c.behave(at, numeric, "Isolated")
 		} else {
-			err = c.behave(numeric, "Contiguous")
+			err = c.behave(at, numeric, "Contiguous")
 		}
+	case "ByteLevel":
+		other = parseByteLevel(o)
+	case "Metaspace":
+		other, err = parseMetaspace(o)
+	case "Split":
+		other, err = parseSplit(o)
 	default:
 		return nil, o.unknownKind()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", at, err)
+	if err == nil {
+		err = o.close()
 	}
-	if err := o.close(); err != nil {
+	if err != nil {
 		return nil, err
+	}
+	if other != nil {
+		return []preTokenizer{other}, nil
 	}
 	return []preTokenizer{c}, nil
 }
@@ -85,7 +95,7 @@ type cutter struct {
 
 // behave sets the cutter to treat characters with property p as the reference's
 // SplitDelimiterBehavior of that name says.
-func (c *cutter) behave(p property, behavior string) error {
+func (c *cutter) behave(at string, p property, behavior string) error {
 	switch behavior {
 	case "Removed":
 		c.drop = p
@@ -98,7 +108,7 @@ func (c *cutter) behave(p property, behavior string) error {
 	case "Contiguous":
 		c.apart = p
 	default:
-		return fmt.Errorf("unknown behavior %q", behavior)
+		return fmt.Errorf("tokenizer: %s: unknown behavior %q", at, behavior)
 	}
 	return nil
 }

@@ -507,7 +507,7 @@ func TestCuttersCover(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := cutter{unicode: unicodeTables()}
 		behavior := rapid.SampledFrom([]string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}).Draw(t, "behavior")
-		if err := c.behave(punctuation, behavior); err != nil {
+		if err := c.behave("", punctuation, behavior); err != nil {
 			t.Fatal(err)
 		}
 		text := strings.ToValidUTF8(corner().Draw(t, "text"), "")

@@ -11,6 +11,10 @@ type scratch struct {
 	word   []byte  // the fast path's word
 	ids    []int32 // a word's tokens, until all of it is known to have some
 
+	symbols []symbol   // a piece's tokens as they merge
+	merges  mergeQueue // what could merge next
+	paths   []bestPath // the best path to every place in a piece
+
 	first, second kept  // ids of the text and of its pair
 	out           *kept // which of the two is being written
 }
@@ -20,8 +24,9 @@ const retainedBytes = 1 << 20
 
 // bytes returns about how much memory s holds.
 func (s *scratch) bytes() int {
-	return cap(s.text) + cap(s.normal) + cap(s.spare) + cap(s.word) +
+	return cap(s.text) + cap(s.normal) + cap(s.spare) + cap(s.word) + cap(s.pieces.text) +
 		8*(cap(s.runes)+cap(s.marks)) + 16*(cap(s.pieces.spans)+cap(s.pieces.next)) +
+		20*cap(s.symbols) + 16*(cap(s.merges)+cap(s.paths)) +
 		4*(cap(s.ids)+cap(s.first.ids)+cap(s.second.ids))
 }
 

@@ -44,12 +44,12 @@ type Encoding struct {
 	Dropped int     // how many tokens truncation took away
 }
 
-// Open reads the tokenizer of a Hugging Face folder: tokenizer.json, or if there is none vocab.txt
-// with the settings of tokenizer_config.json.
+// Open reads the tokenizer of a Hugging Face folder: tokenizer.json, or if there is none vocab.txt, or
+// vocab.json and merges.txt, or a SentencePiece model, with the settings of tokenizer_config.json.
 func Open(dir string) (*Tokenizer, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return openVocabulary(dir)
+		return openFolder(dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
@@ -304,7 +304,7 @@ func (t *Tokenizer) encodeNormal(s *scratch, text []byte) {
 		return
 	}
 	p := &s.pieces
-	p.text = text[:len(text):len(text)]
+	p.text = append(p.text[:0], text...)
 	p.spans = append(p.spans[:0], span{0, len(text)})
 	for _, step := range t.pre {
 		step.preTokenize(p)
@@ -312,5 +312,4 @@ func (t *Tokenizer) encodeNormal(s *scratch, text []byte) {
 	for _, piece := range p.spans {
 		t.model.encode(s, p.text[piece.from:piece.to])
 	}
-	p.text = nil
 }

@@ -56,6 +56,18 @@ func (t *trie) get(key string) int32 {
 	return t.values[n]
 }
 
+// getBytes is get for bytes.
+func (t *trie) getBytes(key []byte) int32 {
+	n := trieRoot
+	for _, b := range key {
+		var ok bool
+		if n, ok = t.child(n, b); !ok {
+			return -1
+		}
+	}
+	return t.values[n]
+}
+
 // A trieEntry is a string and the number, not negative, that it maps to.
 type trieEntry struct {
 	key   string

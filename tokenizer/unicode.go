@@ -26,7 +26,10 @@ import (
 //	mark         what StripAccents removes
 //	word         \w
 //	numeric      what Digits takes for a digit
+//	letter       \p{L} of regular expressions
+//	number       \p{N} of regular expressions
 //	class N      canonical combining class N; classes that are not listed are 0
+//	grapheme X   what has part X in grapheme clusters (graphemes.go)
 //
 // A map's line gives one code point and what it becomes:
 //
@@ -49,6 +52,8 @@ const (
 	mark
 	word
 	numeric
+	letter
+	number
 	reordered    // combining class is not 0
 	decomposed   // NFD changes it
 	compatible   // NFKD changes it otherwise than NFD
@@ -59,6 +64,7 @@ const (
 type unicodeTable struct {
 	properties twoStages[property]
 	classes    twoStages[uint8]
+	graphemes  twoStages[grapheme]
 
 	nfd, nfkd      twoStages[uint16] // indices in decompositions
 	decompositions [][]classed
@@ -127,6 +133,7 @@ type unicodeReader struct {
 	table            *unicodeTable
 	properties       []property
 	classes          []uint8
+	graphemes        []grapheme
 	nfd, nfkd, lower []uint16
 }
 
@@ -136,6 +143,7 @@ func readUnicode(text string) (*unicodeTable, error) {
 		table:      t,
 		properties: make([]property, codePoints),
 		classes:    make([]uint8, codePoints),
+		graphemes:  make([]grapheme, codePoints),
 		nfd:        make([]uint16, codePoints),
 		nfkd:       make([]uint16, codePoints),
 		lower:      make([]uint16, codePoints),
@@ -161,6 +169,7 @@ func readUnicode(text string) (*unicodeTable, error) {
 	}
 	t.properties.fill(u.properties)
 	t.classes.fill(u.classes)
+	t.graphemes.fill(u.graphemes)
 	t.nfd.fill(u.nfd)
 	t.nfkd.fill(u.nfkd)
 	t.lower.fill(u.lower)
@@ -172,6 +181,7 @@ func (u *unicodeReader) read(name string, fields []string) error {
 	sets := map[string]property{
 		"space": space, "control": control, "cjk": cjk, "punctuation": punctuation,
 		"nonspacing": nonspacing, "mark": mark, "word": word, "numeric": numeric,
+		"letter": letter, "number": number,
 	}
 	if p, ok := sets[name]; ok {
 		return eachRange(fields, func(r rune) { u.properties[r] |= p })
@@ -188,6 +198,12 @@ func (u *unicodeReader) read(name string, fields []string) error {
 			u.properties[r] |= reordered
 			u.classes[r] = uint8(class)
 		})
+	}
+	if name == "grapheme" {
+		if len(fields) == 0 || graphemeNames[fields[0]] == 0 {
+			return fmt.Errorf("grapheme of an unknown kind")
+		}
+		return eachRange(fields[1:], func(r rune) { u.graphemes[r] |= graphemeNames[fields[0]] })
 	}
 	runes := make([]rune, len(fields))
 	for i, f := range fields {

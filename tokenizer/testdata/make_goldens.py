@@ -391,18 +391,20 @@ def components(rng, sentences):
 BLOCK = 4096
 
 
-def codepoints(minilm):
-    """For each component, one checksum a block of code points."""
+def sums(result):
+    """One checksum a block of code points of what becomes of each."""
+    out = bytearray()
+    for first in range(0, 0x110000, BLOCK):
+        crc = 0
+        for c in range(first, first + BLOCK):
+            if not 0xD800 <= c < 0xE000:
+                crc = zlib.crc32(result(chr(c)), crc)
+        out += struct.pack("<I", crc)
+    return base64.b64encode(out).decode()
 
-    def sums(result):
-        out = bytearray()
-        for first in range(0, 0x110000, BLOCK):
-            crc = 0
-            for c in range(first, first + BLOCK):
-                if not 0xD800 <= c < 0xE000:
-                    crc = zlib.crc32(result(chr(c)), crc)
-            out += struct.pack("<I", crc)
-        return base64.b64encode(out).decode()
+
+def codepoints(minilm):
+    """For each component, what it makes of every code point."""
 
     def ids(c):
         e = minilm.encode(f"a{c}b {c}{c}1")

@@ -1,20 +1,24 @@
 """Writes ../unicode.txt: what Hugging Face's tokenizers holds true of every code point.
 
-    pip install tokenizers==0.22.2
+    pip install tokenizers==0.22.2 regex==2024.11.6
     python make_unicode.py
 
 The library mixes tables of several Unicode versions (categories of Unicode 8, normalization of
 Unicode 9, white space, numbers, case and \\w of the day its wheel was built). Instead of guessing
 them, this script asks the library itself: each property below is read off the output of the public
-component that uses it, one code point at a time.
+component that uses it, one code point at a time. The classes of grapheme clusters alone cannot all be
+read off; they come from Unicode 16 by package regex, and where the library shows which code points
+extend a cluster it must agree.
 """
 
 import itertools
+import struct
 import sys
 import unicodedata
 
+import regex
 import tokenizers
-from tokenizers import normalizers, pre_tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 assert tokenizers.__version__ == "0.22.2", tokenizers.__version__
 
@@ -34,8 +38,10 @@ punctuation = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
 spaces = pre_tokenizers.WhitespaceSplit().pre_tokenize_str
 words = pre_tokenizers.Whitespace().pre_tokenize_str
 digits = pre_tokenizers.Digits(individual_digits=False).pre_tokenize_str
+letters = pre_tokenizers.Split(Regex(r"\p{L}"), "isolated").pre_tokenize_str
+numbers = pre_tokenizers.Split(Regex(r"\p{N}"), "isolated").pre_tokenize_str
 
-sets = {name: [] for name in ("space", "control", "cjk", "punctuation", "nonspacing", "mark", "word", "numeric")}
+sets = {name: [] for name in ("space", "control", "cjk", "punctuation", "nonspacing", "mark", "word", "numeric", "letter", "number")}
 maps = {"nfd": {}, "nfkd": {}, "lower": {}}
 classes = {}
 
@@ -88,6 +94,10 @@ for c in ALL:
     assert (words("a" + c + "a") == [("a", (0, 1)), ("a", (2, 3))]) == space
     if len(digits("a" + c + "a")) == 3:
         sets["numeric"].append(c)
+    if len(letters("!" + c + "!")) == 3:
+        sets["letter"].append(c)
+    if len(numbers("!" + c + "!")) == 3:
+        sets["number"].append(c)
     if lower(c) != c:
         maps["lower"][c] = lower(c)
     if hangul(c):
@@ -109,6 +119,36 @@ for c, d in maps["nfd"].items():
         assert len(first) == 1 and nfc(first + d[-1]) == c, hex(ord(c))
         compose.append((first, d[-1], c))
 
+# A map that turns "a" into "X" turns the whole cluster that begins with "a" into "X".
+units = [0] * 512
+leaf = 0x100 ^ ord("a") ^ 0x80
+units[0], units[0x100 ^ ord("a")], units[leaf] = 0x100 << 10, 0x80 << 10 | 1 << 8 | ord("a"), 1 << 31
+charsmap = struct.pack("<I512I", 4 * len(units), *units) + b"X\0"
+cluster = normalizers.Precompiled(charsmap).normalize_str
+
+graphemes = {}
+for name, pattern in {
+    "prepend": r"\p{GCB=Prepend}",
+    "control": r"\p{GCB=Control}|\p{GCB=CR}|\p{GCB=LF}",
+    "extend": r"\p{GCB=Extend}",
+    "zwj": r"\p{GCB=ZWJ}",
+    "spacingmark": r"\p{GCB=SpacingMark}",
+    "pictographic": r"\p{Extended_Pictographic}",
+    "regional": r"\p{GCB=Regional_Indicator}",
+    "l": r"\p{GCB=L}",
+    "v": r"\p{GCB=V}",
+    "t": r"\p{GCB=T}",
+    "consonant": r"\p{InCB=Consonant}",
+    "linker": r"\p{InCB=Linker}",
+    "linked": r"\p{InCB=Extend}",
+}.items():
+    match = regex.compile(pattern).fullmatch
+    graphemes[name] = [c for c in ALL if match(c)]
+joined = {c for c in ALL if cluster("a" + c) == "X"}
+told = set(graphemes["extend"] + graphemes["zwj"] + graphemes["spacingmark"])
+if joined != told:
+    sys.exit(f"clusters: {[hex(ord(c)) for c in joined ^ told]}")
+
 
 def ranges(chars):
     out, codes = [], [ord(c) for c in chars]
@@ -127,6 +167,8 @@ with open("../unicode.txt", "w") as out:
     print("# Written by testdata/make_unicode.py; unicode.go says what each line means.", file=out)
     for name, chars in sets.items():
         print(name, ranges(chars), file=out)
+    for name, chars in graphemes.items():
+        print("grapheme", name, ranges(chars), file=out)
     for k in sorted(classes):
         print("class", k, ranges(classes[k]), file=out)
     for name, entries in maps.items():

@@ -1,0 +1,136 @@
+package tokenizer
+
+import "unicode/utf8"
+
+// byteLevel is ByteLevel: a space before a piece that has none, pieces cut into words as GPT-2 does,
+// and every byte written as a visible character, so that a vocabulary of strings covers all bytes.
+type byteLevel struct {
+	prefixSpace bool
+	words       bool
+	unicode     *unicodeTable
+}
+
+func parseByteLevel(o *component) preTokenizer {
+	b := byteLevel{prefixSpace: o.bool("add_prefix_space"), words: true, unicode: unicodeTables()}
+	o.bool("trim_offsets") // says where a token lies in the text, not what it is
+	if o.has("use_regex") {
+		b.words = o.bool("use_regex")
+	}
+	return b
+}
+
+// visible holds, in UTF-8, the character for every byte: itself for printable ones of Latin-1, and
+// the code points from U+0100 on, in order, for all others.
+var visible = func() (table [256]string) {
+	next := rune(256)
+	for b := range rune(256) {
+		if b >= '!' && b <= '~' || b >= 0xA1 && b <= 0xAC || b >= 0xAE {
+			table[b] = string(b)
+		} else {
+			table[b] = string(next)
+			next++
+		}
+	}
+	return table
+}()
+
+func (b byteLevel) preTokenize(p *pieces) {
+	next := p.next[:0]
+	for _, s := range p.spans {
+		if b.prefixSpace && p.text[s.from] != ' ' {
+			from := len(p.text)
+			p.text = append(p.text, ' ')
+			p.text = append(p.text, p.text[s.from:s.to]...)
+			s = span{from, len(p.text)}
+		}
+		for piece := p.text[s.from:s.to]; len(piece) > 0; {
+			size := len(piece)
+			if b.words {
+				size = b.word(piece)
+			}
+			from := len(p.text)
+			p.text = appendVisible(p.text, piece[:size])
+			next = append(next, span{from, len(p.text)})
+			piece = piece[size:]
+		}
+	}
+	p.spans, p.next = next, p.spans
+}
+
+func appendVisible(dst, text []byte) []byte {
+	for _, b := range text {
+		dst = append(dst, visible[b]...)
+	}
+	return dst
+}
+
+// word returns the length of the word that text, which is not empty, starts with. The expression is
+//
+//	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+//
+// whose look-ahead leaves the last of several white space characters to the word after them.
+func (b byteLevel) word(text []byte) int {
+	if text[0] == '\'' {
+		if n := contraction(text); n > 0 {
+			return n
+		}
+	}
+	start := 0
+	if text[0] == ' ' && len(text) > 1 {
+		start = 1
+	}
+	const kinds = letter | number | space
+	r, size := utf8.DecodeRune(text[start:])
+	kind := b.unicode.of(r) & kinds
+	if kind&space != 0 {
+		return b.spaces(text)
+	}
+	n := start + size
+	for n < len(text) {
+		r, size := rune(text[n]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(text[n:])
+		}
+		if b.unicode.of(r)&kinds != kind {
+			break
+		}
+		n += size
+	}
+	return n
+}
+
+// spaces returns how much of the white space that text starts with is a word.
+func (b byteLevel) spaces(text []byte) int {
+	n, last := 0, 0
+	for n < len(text) {
+		r, size := utf8.DecodeRune(text[n:])
+		if b.unicode.of(r)&space == 0 {
+			if last > 0 {
+				return last
+			}
+			return n
+		}
+		last = n
+		n += size
+	}
+	return n
+}
+
+// contraction returns the length of the English contraction that text starts with, 0 if it does with
+// none.
+func contraction(text []byte) int {
+	if len(text) < 2 {
+		return 0
+	}
+	switch text[1] {
+	case 's', 't', 'm', 'd':
+		return 2
+	}
+	if len(text) > 2 {
+		switch string(text[1:3]) {
+		case "re", "ve", "ll":
+			return 3
+		}
+	}
+	return 0
+}

@@ -1,0 +1,363 @@
+package tokenizer
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A folder holds the files that describe a tokenizer without tokenizer.json. Files that are not there
+// are nil. The tokenizer they make is the one that transformers' fast class makes of them.
+type folder struct {
+	files      map[string][]byte // of the vocabulary
+	config     []byte            // tokenizer_config.json
+	specialMap []byte            // special_tokens_map.json, of old folders
+	added      []byte            // added_tokens.json, of old folders
+	model      []byte            // config.json, whose model_type tells the class if nothing else does
+}
+
+// A class is what transformers calls a tokenizer class: how a vocabulary and settings make a
+// tokenizer.
+type class struct {
+	names      []string // without "Fast" at the end
+	modelTypes []string // the models whose class it is by default
+	vocabulary []string // the files that it needs
+	// tokens are the special tokens by default, under the settings that name them.
+	tokens map[string]addedToken
+	// build reads the vocabulary and settings; special are the special tokens by the settings that
+	// name them.
+	build func(f folder, settings *object, special map[string]string) (classParts, error)
+}
+
+// classParts are what a class makes of a vocabulary and settings.
+type classParts struct {
+	components // tokens are those that the vocabulary itself adds
+	// post returns the post-processor; id returns the id of an added token or one of the model.
+	post func(id func(token string) int32) postProcessor
+}
+
+// classes are the classes that are known. Of a folder that names none the first counts whose
+// vocabulary is there.
+var classes = []*class{&bertClass, &robertaClass, &debertaClass, &xlmRobertaClass, &debertaV2Class}
+
+// namedTokens returns special tokens by the settings that name them. Settings and contents take turns.
+func namedTokens(list ...string) map[string]addedToken {
+	m := make(map[string]addedToken)
+	for i := 0; i < len(list); i += 2 {
+		m[list[i]] = addedToken{id: -1, content: list[i+1]}
+	}
+	return m
+}
+
+// maxFile bounds the files of a folder.
+const maxFile = 1 << 28
+
+func openFolder(dir string) (*Tokenizer, error) {
+	f := folder{files: make(map[string][]byte)}
+	read := func(name string) ([]byte, error) {
+		path := filepath.Join(dir, name)
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		if err == nil && info.Size() > maxFile {
+			err = fmt.Errorf("%s has %d bytes; at most %d are supported", path, info.Size(), maxFile)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+		return b, nil
+	}
+	var err error
+	for name, data := range map[string]*[]byte{
+		"tokenizer_config.json":   &f.config,
+		"special_tokens_map.json": &f.specialMap,
+		"added_tokens.json":       &f.added,
+		"config.json":             &f.model,
+	} {
+		if *data, err = read(name); err != nil {
+			return nil, err
+		}
+	}
+	var names []string
+	for _, c := range classes {
+		for _, name := range c.vocabulary {
+			if slices.Contains(names, name) {
+				continue
+			}
+			names = append(names, name)
+			data, err := read(name)
+			if err != nil {
+				return nil, err
+			}
+			if data != nil {
+				f.files[name] = data
+			}
+		}
+	}
+	if len(f.files) == 0 {
+		return nil, fmt.Errorf("tokenizer: %s holds neither tokenizer.json nor any of %s: %w", dir, strings.Join(names, ", "), fs.ErrNotExist)
+	}
+	t, err := f.parse()
+	if err != nil {
+		return nil, fmt.Errorf("%w (in %s)", err, dir)
+	}
+	return t, nil
+}
+
+// class finds the tokenizer's class: by name, by the kind of model, or by the files there are.
+func (f folder) class(settings *object) (*class, error) {
+	if settings.has("tokenizer_class") && !isNull(settings.fields["tokenizer_class"]) {
+		name := settings.string("tokenizer_class")
+		if settings.err != nil {
+			return nil, settings.err
+		}
+		for _, c := range classes {
+			if slices.Contains(c.names, strings.TrimSuffix(name, "Fast")) {
+				return c, f.has(c)
+			}
+		}
+		return nil, fmt.Errorf("tokenizer: tokenizer_config.json: tokenizer_class %q is not supported without tokenizer.json", name)
+	}
+	if f.model != nil {
+		var model struct {
+			Type string `json:"model_type"`
+		}
+		// Whatever is wrong with config.json is its own reader's to tell.
+		if json.Unmarshal(f.model, &model) == nil {
+			for _, c := range classes {
+				if slices.Contains(c.modelTypes, model.Type) {
+					return c, f.has(c)
+				}
+			}
+		}
+	}
+	for _, c := range classes {
+		if f.has(c) == nil {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("tokenizer: the vocabulary is not complete: %s", f.has(&robertaClass))
+}
+
+// has returns an error unless the files of a class are there.
+func (f folder) has(c *class) error {
+	for _, name := range c.vocabulary {
+		if f.files[name] == nil {
+			return fmt.Errorf("tokenizer: %s needs %s: %w", c.names[0], name, fs.ErrNotExist)
+		}
+	}
+	return nil
+}
+
+func (f folder) parse() (*Tokenizer, error) {
+	settings, err := readSettings("tokenizer_config.json", f.config)
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.class(settings)
+	if err != nil {
+		return nil, err
+	}
+	if split := settings.optionalBool("split_special_tokens"); split != nil && *split {
+		settings.fail("split_special_tokens", "is not supported", nil)
+	}
+	tokens, special, err := f.specialTokens(settings, c.tokens)
+	if err != nil {
+		return nil, err
+	}
+	for _, role := range []string{"unk_token", "cls_token", "sep_token"} {
+		if special[role] == "" {
+			settings.fail(role, "is null", nil)
+		}
+	}
+	if settings.err != nil {
+		return nil, settings.err
+	}
+	p, err := c.build(f, settings, special)
+	if err != nil {
+		return nil, err
+	}
+	// A token that the vocabulary adds stays as it is.
+	for _, t := range tokens {
+		if !slices.ContainsFunc(p.tokens, func(have addedToken) bool { return have.content == t.content }) {
+			p.tokens = append(p.tokens, t)
+		}
+	}
+	declared := slices.Clone(p.tokens)
+	if tokens, err = numberAddedTokens(p.tokens, p.model); err != nil {
+		return nil, err
+	}
+	ids := make(map[string]int32)
+	for i, t := range tokens {
+		if want := declared[i].id; want >= 0 && want != t.id && t.content != "" {
+			return nil, fmt.Errorf("tokenizer: added token %q has id %d, its place in the vocabulary is %d", t.content, want, t.id)
+		}
+		ids[t.content] = t.id
+	}
+	p.components.tokens = specialFirst(tokens)
+	p.components.post = p.post(func(token string) int32 {
+		if id, ok := ids[token]; ok {
+			return id
+		}
+		return p.model.id(token)
+	})
+	return newTokenizer(p.components)
+}
+
+// readSettings reads a file with settings of which most concern others; no file has no settings.
+func readSettings(name string, data []byte) (*object, error) {
+	if data == nil {
+		return &object{at: name}, nil
+	}
+	if err := checkText(data); err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", name, err)
+	}
+	return readObject(name, data)
+}
+
+// specialTokenFields are the settings that name a special token, in the order in which those that the
+// vocabulary lacks get their ids.
+var specialTokenFields = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
+
+// boolOr is otherwise for a field that is missing.
+func (o *object) boolOr(name string, otherwise bool) bool {
+	if !o.has(name) {
+		return otherwise
+	}
+	return o.bool(name)
+}
+
+// specialTokens returns the added tokens, with the ids that they are declared to have or -1, in the
+// order in which they are added, and the special tokens by the settings that name them.
+func (f folder) specialTokens(settings *object, defaults map[string]addedToken) ([]addedToken, map[string]string, error) {
+	modern := settings.has("added_tokens_decoder")
+	var declared []addedToken
+	if modern {
+		list := settings.object("added_tokens_decoder")
+		for _, name := range list.names() {
+			id, err := strconv.ParseUint(name, 10, 31)
+			if err != nil {
+				list.fail(name, "is not named after an id", nil)
+			}
+			t := list.token(name, false)
+			t.id = int32(id)
+			declared = append(declared, t)
+		}
+		settings.adopt(list)
+	}
+
+	// Special tokens: defaults, then the settings, then in old folders special_tokens_map.json.
+	special := maps.Clone(defaults)
+	sources := []*object{settings}
+	if !modern {
+		old, err := readSettings("special_tokens_map.json", f.specialMap)
+		if err != nil {
+			return nil, nil, err
+		}
+		sources = append(sources, old)
+	}
+	var additional []addedToken
+	for i, source := range sources {
+		for _, name := range specialTokenFields {
+			if !source.has(name) {
+				continue
+			}
+			if isNull(source.fields[name]) {
+				delete(special, name)
+				continue
+			}
+			special[name] = source.token(name, i == 1)
+		}
+		const name = "additional_special_tokens"
+		if source.has(name) && !isNull(source.fields[name]) {
+			list := &object{at: source.at + "." + name, fields: make(map[string]json.RawMessage)}
+			for k, raw := range source.list(name) {
+				field := strconv.Itoa(k)
+				list.fields[field] = raw
+				additional = append(additional, list.token(field, i == 1))
+			}
+			source.adopt(list)
+		}
+		if source.err != nil {
+			return nil, nil, source.err
+		}
+	}
+	roles := make(map[string]string)
+	var wanted []addedToken
+	for _, name := range specialTokenFields {
+		if t, ok := special[name]; ok {
+			roles[name] = t.content
+			wanted = append(wanted, t)
+		}
+	}
+	wanted = append(wanted, additional...)
+	isSpecial := make(map[string]bool)
+	for _, t := range wanted {
+		isSpecial[t.content] = true
+	}
+
+	if !modern && f.added != nil {
+		old, err := readSettings("added_tokens.json", f.added)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, content := range old.names() {
+			s := isSpecial[content]
+			declared = append(declared, addedToken{id: int32(old.count(content)), content: content, normalized: !s, special: s})
+		}
+		if old.err != nil {
+			return nil, nil, old.err
+		}
+	}
+
+	slices.SortStableFunc(declared, func(a, b addedToken) int { return cmp.Compare(a.id, b.id) })
+	var tokens []addedToken
+	seen := make(map[string]bool)
+	for _, t := range declared {
+		t.special = t.special || isSpecial[t.content]
+		seen[t.content] = true
+		tokens = append(tokens, t)
+	}
+	for _, t := range wanted {
+		if !seen[t.content] {
+			t.special = true
+			seen[t.content] = true
+			tokens = append(tokens, t)
+		}
+	}
+	return tokens, roles, nil
+}
+
+// token reads a field that is a token: a string, or an object with the token's flags. Its id is -1.
+// Whether a token is sought in normalized text is, unless said, the opposite of whether it is known
+// to be special when it is read.
+func (o *object) token(name string, special bool) addedToken {
+	t := addedToken{id: -1}
+	if raw := o.fields[name]; !strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
+		t.content = o.string(name)
+		return t
+	}
+	f := o.object(name)
+	delete(f.fields, "__type")
+	t.content = f.string("content")
+	t.singleWord = f.boolOr("single_word", false)
+	t.lstrip = f.boolOr("lstrip", false)
+	t.rstrip = f.boolOr("rstrip", false)
+	t.special = f.boolOr("special", false) || special
+	t.normalized = f.boolOr("normalized", !t.special)
+	o.adopt(f)
+	return t
+}

@@ -1,0 +1,112 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// robertaClass is RobertaTokenizer: byte-level BPE of vocab.json and merges.txt.
+var robertaClass = class{
+	names:      []string{"RobertaTokenizer", "LongformerTokenizer"},
+	modelTypes: []string{"roberta", "longformer"},
+	vocabulary: []string{"vocab.json", "merges.txt"},
+	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
+		"pad_token", "<pad>", "cls_token", "<s>"), addedToken{id: -1, content: "<mask>", lstrip: true}),
+	build: func(f folder, settings *object, special map[string]string) (classParts, error) {
+		p, err := buildByteLevel(f, settings)
+		p.post = func(id func(string) int32) postProcessor {
+			return robertaProcessing{sep: id(special["sep_token"]), cls: id(special["cls_token"])}
+		}
+		return p, err
+	},
+}
+
+// debertaClass is DebertaTokenizer, of the first DeBERTa.
+var debertaClass = class{
+	names:      []string{"DebertaTokenizer"},
+	modelTypes: []string{"deberta"},
+	vocabulary: []string{"vocab.json", "merges.txt"},
+	tokens: withMask(namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
+		"pad_token", "[PAD]", "cls_token", "[CLS]"), addedToken{id: -1, content: "[MASK]", lstrip: true}),
+	build: func(f folder, settings *object, special map[string]string) (classParts, error) {
+		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
+			return classParts{}, err
+		}
+		p, err := buildByteLevel(f, settings)
+		p.post = func(id func(string) int32) postProcessor { return betweenTokens(id("[CLS]"), id("[SEP]")) }
+		return p, err
+	},
+}
+
+// withMask returns tokens with a mask token that has flags.
+func withMask(tokens map[string]addedToken, mask addedToken) map[string]addedToken {
+	tokens["mask_token"] = mask
+	return tokens
+}
+
+// wantTokens returns an error unless the tokens at the ends of a text are those that the class, in
+// transformers, uses whatever the settings say.
+func wantTokens(special map[string]string, cls, sep string) error {
+	if special["cls_token"] != cls || special["sep_token"] != sep {
+		return fmt.Errorf("tokenizer: tokenizer_config.json: cls_token %q and sep_token %q: only %q and %q are supported without tokenizer.json",
+			special["cls_token"], special["sep_token"], cls, sep)
+	}
+	return nil
+}
+
+// buildByteLevel makes a byte-level BPE.
+func buildByteLevel(f folder, settings *object) (classParts, error) {
+	var p classParts
+	if err := checkText(f.files["vocab.json"]); err != nil {
+		return p, fmt.Errorf("tokenizer: vocab.json: %w", err)
+	}
+	var v vocabulary
+	if err := json.Unmarshal(f.files["vocab.json"], &v); err != nil || v == nil {
+		return p, fmt.Errorf("tokenizer: vocab.json: no vocabulary: %w", errors.Join(err, errIsNull(f.files["vocab.json"])))
+	}
+	if err := v.check(); err != nil {
+		return p, fmt.Errorf("tokenizer: vocab.json: %w", err)
+	}
+	merges, err := readMerges(f.files["merges.txt"])
+	if err != nil {
+		return p, fmt.Errorf("tokenizer: merges.txt: %w", err)
+	}
+	m, err := newBPE(v, merges, bpeSettings{})
+	if err != nil {
+		return p, fmt.Errorf("tokenizer: vocab.json and merges.txt: %w", err)
+	}
+	p.model = m
+	p.pre = []preTokenizer{byteLevel{prefixSpace: settings.boolOr("add_prefix_space", false), words: true, unicode: unicodeTables()}}
+	return p, settings.err
+}
+
+// readMerges reads a merges.txt: a line with a version, then two tokens a line. A last line that does
+// not end is left out, as transformers does. Of a pair that is there twice the first counts.
+func readMerges(data []byte) ([][2]string, error) {
+	if !utf8.Valid(data) {
+		return nil, errors.New("not UTF-8")
+	}
+	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
+	var merges [][2]string
+	seen := make(map[[2]string]bool)
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		if number == 1 || !strings.HasSuffix(line, "\n") {
+			continue
+		}
+		fields := strings.Fields(line)
+		if len(fields) != 2 {
+			return nil, fmt.Errorf("line %d: %q is not two tokens", number, strings.TrimSuffix(line, "\n"))
+		}
+		m := [2]string(fields)
+		if !seen[m] {
+			seen[m] = true
+			merges = append(merges, m)
+		}
+	}
+	return merges, nil
+}

@@ -1,0 +1,295 @@
+package tokenizer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file with the first
+// three tokens replaced by four others, and the mask token behind it.
+var xlmRobertaClass = class{
+	names:      []string{"XLMRobertaTokenizer"},
+	modelTypes: []string{"xlm-roberta", "xlm-roberta-xl"},
+	vocabulary: []string{"sentencepiece.bpe.model"},
+	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
+		"pad_token", "<pad>", "cls_token", "<s>"), addedToken{id: -1, content: "<mask>", lstrip: true}),
+	build: func(f folder, settings *object, special map[string]string) (classParts, error) {
+		if err := wantTokens(special, "<s>", "</s>"); err != nil {
+			return classParts{}, err
+		}
+		sp, err := readSentencePiece(f.files["sentencepiece.bpe.model"])
+		if err != nil {
+			return classParts{}, fmt.Errorf("tokenizer: sentencepiece.bpe.model: %w", err)
+		}
+		list := []scored{{"<s>", 0}, {"<pad>", 0}, {"</s>", 0}, {"<unk>", 0}}
+		for _, p := range sp.pieces[min(3, len(sp.pieces)):] {
+			list = append(list, scored{p.text, p.score})
+		}
+		p, err := sp.parts(append(list, scored{"<mask>", 0}), 3)
+		if err != nil {
+			return p, fmt.Errorf("tokenizer: sentencepiece.bpe.model: %w", err)
+		}
+		if sp.charsmap != nil {
+			p.normalizer = append(p.normalizer, sp.charsmap)
+		}
+		p.normalizer = append(p.normalizer, strip{right: true, unicode: unicodeTables()}, replace{findRun(' ', 2), spaceMark})
+		p.pre = []preTokenizer{metaspace{mark: spaceMark, always: true, split: true}}
+		p.post = func(id func(string) int32) postProcessor {
+			cls, sep := templatePiece{text: -1, ids: []int32{id("<s>")}}, templatePiece{text: -1, ids: []int32{id("</s>")}}
+			return template{
+				single: []templatePiece{cls, {text: 0}, sep},
+				pair:   []templatePiece{cls, {text: 0}, sep, sep, {text: 1}, sep},
+			}
+		}
+		return p, nil
+	},
+}
+
+// debertaV2Class is DebertaV2Tokenizer, of DeBERTa's second and third version.
+var debertaV2Class = class{
+	names:      []string{"DebertaV2Tokenizer"},
+	modelTypes: []string{"deberta-v2"},
+	vocabulary: []string{"spm.model"},
+	tokens: namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
+		"pad_token", "[PAD]", "cls_token", "[CLS]", "mask_token", "[MASK]"),
+	build: func(f folder, settings *object, special map[string]string) (classParts, error) {
+		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
+			return classParts{}, err
+		}
+		sp, err := readSentencePiece(f.files["spm.model"])
+		if err != nil {
+			return classParts{}, fmt.Errorf("tokenizer: spm.model: %w", err)
+		}
+		list := make([]scored, len(sp.pieces))
+		for i, p := range sp.pieces {
+			list[i] = scored{p.text, p.score}
+		}
+		p, err := sp.parts(list, sp.unknown)
+		if err != nil {
+			return p, fmt.Errorf("tokenizer: spm.model: %w", err)
+		}
+		unicode := unicodeTables()
+		if settings.boolOr("do_lower_case", false) {
+			p.normalizer = append(p.normalizer, lowercase{unicode})
+		}
+		p.normalizer = append(p.normalizer, strip{left: true, right: true, unicode: unicode})
+		if sp.charsmap != nil {
+			p.normalizer = append(p.normalizer, sp.charsmap)
+		}
+		p.normalizer = append(p.normalizer, replace{findRun(' ', 2), " "})
+		if settings.boolOr("split_by_punct", false) {
+			p.pre = append(p.pre, cutter{before: punctuation, after: punctuation, unicode: unicode})
+		}
+		p.pre = append(p.pre, metaspace{mark: spaceMark, always: true, split: true})
+		p.post = func(id func(string) int32) postProcessor { return betweenTokens(id("[CLS]"), id("[SEP]")) }
+		return p, settings.err
+	},
+}
+
+// spaceMark is what stands for a space in SentencePiece's tokens.
+const spaceMark = "▁"
+
+// A sentencePiece is what matters here of a SentencePiece model file.
+type sentencePiece struct {
+	pieces   []spPiece
+	kind     uint64 // of model: unigramModel or bpeModel
+	unknown  int
+	unkPiece string
+	charsmap *precompiled // nil: none
+}
+
+type spPiece struct {
+	text  string
+	score float64
+	kind  uint64
+}
+
+// Values of a model file's enumerations.
+const (
+	unigramModel = 1
+	bpeModel     = 2
+	controlPiece = 3
+	userPiece    = 4
+)
+
+// readSentencePiece reads a model file: a protocol buffer, ModelProto of sentencepiece_model.proto.
+// Fields that do not matter are skipped.
+func readSentencePiece(data []byte) (*sentencePiece, error) {
+	m := &sentencePiece{kind: unigramModel, unkPiece: "<unk>"}
+	err := eachField(data, func(number protowire.Number, f field) error {
+		switch number {
+		case 1:
+			p := spPiece{kind: 1}
+			err := eachField(f.bytes, func(number protowire.Number, f field) error {
+				switch number {
+				case 1:
+					p.text = string(f.bytes)
+				case 2:
+					p.score = float64(math.Float32frombits(uint32(f.number)))
+				case 3:
+					p.kind = f.number
+				}
+				return nil
+			})
+			if err == nil && !utf8.ValidString(p.text) {
+				err = errors.New("not UTF-8")
+			}
+			if err != nil {
+				return fmt.Errorf("piece %d: %w", len(m.pieces), err)
+			}
+			m.pieces = append(m.pieces, p)
+		case 2:
+			return eachField(f.bytes, func(number protowire.Number, f field) error {
+				switch number {
+				case 3:
+					m.kind = f.number
+				case 40:
+					m.unknown = int(int32(f.number))
+				case 45:
+					m.unkPiece = string(f.bytes)
+				}
+				return nil
+			})
+		case 3:
+			return eachField(f.bytes, func(number protowire.Number, f field) error {
+				if number != 2 || len(f.bytes) == 0 {
+					return nil
+				}
+				var err error
+				if m.charsmap, err = newPrecompiled(f.bytes); err != nil {
+					err = fmt.Errorf("map of characters: %w", err)
+				}
+				return err
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(m.pieces) == 0 {
+		return nil, errors.New("there are no pieces")
+	}
+	if m.unknown < 0 || m.unknown >= len(m.pieces) {
+		return nil, fmt.Errorf("the unknown piece is number %d of %d", m.unknown, len(m.pieces))
+	}
+	return m, nil
+}
+
+// A field is the value of a protocol buffer's field: bytes of those that have a length, a number of
+// all others.
+type field struct {
+	bytes  []byte
+	number uint64
+}
+
+// eachField calls do for the fields of a protocol buffer's message.
+func eachField(message []byte, do func(number protowire.Number, f field) error) error {
+	for len(message) > 0 {
+		number, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		message = message[n:]
+		var f field
+		switch kind {
+		case protowire.BytesType:
+			f.bytes, n = protowire.ConsumeBytes(message)
+		case protowire.VarintType:
+			f.number, n = protowire.ConsumeVarint(message)
+		case protowire.Fixed32Type:
+			var v uint32
+			v, n = protowire.ConsumeFixed32(message)
+			f.number = uint64(v)
+		default:
+			n = protowire.ConsumeFieldValue(number, kind, message)
+		}
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		message = message[n:]
+		if err := do(number, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parts makes the model over a vocabulary, and the tokens that are sought in texts: control pieces and
+// those that whoever trained the model asked for.
+func (m *sentencePiece) parts(list []scored, unknown int) (classParts, error) {
+	var p classParts
+	for _, piece := range m.pieces {
+		if piece.kind == controlPiece || piece.kind == userPiece {
+			p.tokens = append(p.tokens, addedToken{id: -1, content: piece.text, special: piece.kind == controlPiece})
+		}
+	}
+	var err error
+	switch m.kind {
+	case unigramModel:
+		p.model, err = newUnigram(list, unknown, false)
+	case bpeModel:
+		p.model, err = m.bpe(list)
+	default:
+		err = fmt.Errorf("the model is of kind %d, neither Unigram nor BPE", m.kind)
+	}
+	return p, err
+}
+
+// bpe makes a BPE of the vocabulary. The file has no merges: they are all cuts of a token in two, in
+// the order that transformers gives them.
+func (m *sentencePiece) bpe(list []scored) (*bpe, error) {
+	v := make(vocabulary, len(list))
+	for i, e := range list {
+		v[e.token] = vocabularyID(i)
+	}
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	own := make(map[string]int, len(m.pieces))
+	for i, p := range m.pieces {
+		own[p.text] = i
+	}
+	type cut struct {
+		tokens [2]string
+		score  float64
+		place  [2]int // of the tokens in the model
+		length [2]int // of the tokens in characters
+	}
+	var cuts []cut
+	done := make(map[string]bool)
+	for _, e := range list {
+		if done[e.token] {
+			continue
+		}
+		done[e.token] = true
+		var local []cut
+		for i := range e.token {
+			left, right := e.token[:i], e.token[i:]
+			a, ok := own[left]
+			b, ok2 := own[right]
+			if i > 0 && ok && ok2 {
+				local = append(local, cut{[2]string{left, right}, list[v[e.token]].score, [2]int{a, b},
+					[2]int{utf8.RuneCountInString(left), utf8.RuneCountInString(right)}})
+			}
+		}
+		slices.SortStableFunc(local, func(a, b cut) int {
+			return cmp.Or(cmp.Compare(a.place[0], b.place[0]), cmp.Compare(a.place[1], b.place[1]))
+		})
+		cuts = append(cuts, local...)
+	}
+	slices.SortStableFunc(cuts, func(a, b cut) int {
+		return -cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.length[0], b.length[0]), cmp.Compare(a.length[1], b.length[1]))
+	})
+	merges := make([][2]string, len(cuts))
+	for i, c := range cuts {
+		merges[i] = c.tokens
+	}
+	return newBPE(v, merges, bpeSettings{unknown: &m.unkPiece, fuseUnknown: true})
+}

@@ -1,0 +1,113 @@
+package tokenizer
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+)
+
+// split is Split: pieces are cut around the matches of a pattern, and what happens with the matches
+// is one of five behaviors.
+type split struct {
+	// find returns where the first match in text lies, -1 when there is none. No match is empty.
+	find     func(text []byte) (from, to int)
+	behavior string
+	invert   bool // what lies between the matches takes the part of the matches
+}
+
+// A stretch of a piece is a match or what lies between two.
+type stretch struct {
+	span
+	match bool
+}
+
+func parseSplit(o *component) (preTokenizer, error) {
+	find, err := parsePattern(o)
+	if err != nil {
+		return nil, err
+	}
+	s := split{find: find, behavior: o.string("behavior"), invert: o.bool("invert")}
+	if behaviors := []string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}; o.err == nil && !slices.Contains(behaviors, s.behavior) {
+		o.fail("behavior", fmt.Sprintf("is %q, which is unknown", s.behavior), nil)
+	}
+	return s, o.err
+}
+
+// parsePattern reads the field "pattern", a string or a regular expression, as a function that finds
+// its first match, which is never empty.
+func parsePattern(o *component) (func(text []byte) (from, to int), error) {
+	p := o.object("pattern")
+	pattern, isRegex := p.choice("String", "Regex")
+	o.adopt(p)
+	if o.err != nil {
+		return nil, o.err
+	}
+	if isRegex {
+		find, err := compilePattern(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %s.pattern: regular expression %q: %w", o.at, pattern, err)
+		}
+		return find, nil
+	}
+	if pattern == "" {
+		return nil, fmt.Errorf("tokenizer: %s.pattern: the empty string matches everywhere", o.at)
+	}
+	sought := []byte(pattern)
+	return func(text []byte) (from, to int) {
+		from = bytes.Index(text, sought)
+		return from, from + len(sought)
+	}, nil
+}
+
+func (c split) preTokenize(p *pieces) {
+	next := p.next[:0]
+	var stretches []stretch
+	for _, s := range p.spans {
+		stretches = c.cut(stretches[:0], p.text, s)
+		next = c.join(next, stretches)
+	}
+	p.spans, p.next = next, p.spans
+}
+
+// cut appends the stretches of text[s.from:s.to], none of which is empty.
+func (c split) cut(dst []stretch, text []byte, s span) []stretch {
+	for s.from < s.to {
+		from, to := c.find(text[s.from:s.to])
+		if from < 0 {
+			return append(dst, stretch{s, c.invert})
+		}
+		from, to = from+s.from, to+s.from
+		if from > s.from {
+			dst = append(dst, stretch{span{s.from, from}, c.invert})
+		}
+		dst = append(dst, stretch{span{from, to}, !c.invert})
+		s.from = to
+	}
+	return dst
+}
+
+// join appends the pieces that stretches make.
+func (c split) join(dst []span, stretches []stretch) []span {
+	for i, s := range stretches {
+		// Whether a stretch grows the piece before it. Only the first of several matches in a row
+		// merges with the one before, and only the last with the one after.
+		grows := false
+		switch {
+		case c.behavior == "Removed" && s.match:
+			continue
+		case i == 0:
+		case c.behavior == "Contiguous":
+			grows = s.match == stretches[i-1].match
+		case c.behavior == "MergedWithPrevious":
+			grows = s.match && !stretches[i-1].match
+		case c.behavior == "MergedWithNext":
+			grows = !s.match && stretches[i-1].match
+		}
+		if grows {
+			dst[len(dst)-1].to = s.to
+		} else {
+			dst = append(dst, s.span)
+		}
+	}
+	return dst
+}

@@ -1,0 +1,199 @@
+package tokenizer
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+)
+
+// plainMerge merges, again and again, the leftmost of the pairs that were learned first.
+func plainMerge(m *bpe, ids []int32) []int32 {
+	for {
+		best, at := merge{rank: math.MaxInt32}, -1
+		for i := 0; i+1 < len(ids); i++ {
+			if to, ok := m.merges[pair{ids[i], ids[i+1]}]; ok && to.rank < best.rank {
+				best, at = to, i
+			}
+		}
+		if at < 0 {
+			return ids
+		}
+		ids = slices.Replace(ids, at, at+2, best.id)
+	}
+}
+
+func TestMergesOneByOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		// Every token but a letter has one way to be made, so that a token tells its merge.
+		v := vocabulary{"a": 0, "b": 1, "c": 2}
+		tokens := []string{"a", "b", "c"}
+		var merges [][2]string
+		for range rapid.IntRange(0, 12).Draw(t, "merges") {
+			p := [2]string{rapid.SampledFrom(tokens).Draw(t, "left"), rapid.SampledFrom(tokens).Draw(t, "right")}
+			token := p[0] + p[1]
+			if _, ok := v[token]; ok || len(token) > 12 {
+				continue
+			}
+			v[token] = vocabularyID(len(v))
+			tokens = append(tokens, token)
+			merges = append(merges, p)
+		}
+		rapid.Permutation(merges).Draw(t, "order")
+		m, err := newBPE(v, merges, bpeSettings{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("abc")), 1, 30, -1).Draw(t, "text")
+		var letters []int32
+		for _, r := range text {
+			letters = append(letters, r-'a')
+		}
+		want := plainMerge(m, letters)
+		for range 2 { // the second time whole tokens are known
+			s := new(scratch)
+			s.first.reset(-1, false)
+			s.out = &s.first
+			m.encode(s, []byte(text))
+			if got := s.first.ids; !slices.Equal(got, want) {
+				t.Fatalf("%q with %v: got %v, want %v", text, merges, got, want)
+			}
+		}
+	})
+}
+
+// plainPath tries all ways to cut text, and returns the greatest sum of scores.
+func plainPath(m *unigram, text []rune) float64 {
+	if len(text) == 0 {
+		return 0
+	}
+	best := math.Inf(-1)
+	for n := 1; n <= len(text); n++ {
+		id := m.tokens.get(string(text[:n]))
+		switch {
+		case id >= 0:
+			best = max(best, m.scores[id]+plainPath(m, text[n:]))
+		case n == 1:
+			best = max(best, m.penalty+plainPath(m, text[n:]))
+		}
+	}
+	return best
+}
+
+func TestBestPath(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := []scored{{"?", 0}}
+		for i, token := range rapid.SliceOfNDistinct(rapid.StringOfN(rapid.RuneFrom([]rune("aé中")), 1, 4, -1), 1, 12, rapid.ID[string]).Draw(t, "tokens") {
+			list = append(list, scored{token, -rapid.Float64Range(0, 9).Draw(t, fmt.Sprint("score", i))})
+		}
+		m, err := newUnigram(list, 0, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("aé中x")), 1, 9, -1).Draw(t, "text")
+		s := new(scratch)
+		s.first.reset(-1, false)
+		s.out = &s.first
+		m.encode(s, []byte(text))
+		got := s.paths[len(text)].score
+		if want := plainPath(m, []rune(text)); math.Abs(got-want) > 1e-9 {
+			t.Fatalf("%q with %v: sum %v, the best is %v", text, list, got, want)
+		}
+		// The tokens make up the text, with a stretch of unknown characters for each unknown token.
+		pattern := "^"
+		for _, id := range s.first.ids {
+			if id == 0 {
+				pattern += "(?:.+?)"
+			} else {
+				pattern += regexp.QuoteMeta(list[id].token)
+			}
+		}
+		if !regexp.MustCompile(pattern + "$").MatchString(text) {
+			t.Fatalf("%q with %v: %v", text, list, s.first.ids)
+		}
+	})
+}
+
+// plainWords cuts text by GPT-2's expression, without its look-ahead, which follows in code.
+func plainWords(text string) []string {
+	class := func(p property) string {
+		var b strings.Builder
+		for r := range rune(0x250) {
+			if utf8.ValidRune(r) && unicodeTables().of(r)&p != 0 {
+				fmt.Fprintf(&b, `\x{%X}`, r)
+			}
+		}
+		return b.String()
+	}
+	l, n, s := class(letter), class(number), class(space)
+	re := regexp.MustCompile(`^(?:'s|'t|'re|'ve|'m|'ll|'d| ?[` + l + `]+| ?[` + n + `]+| ?[^` + s + l + n + `]+|[` + s + `]+)`)
+	spaces := regexp.MustCompile(`^[` + s + `]+$`)
+	var words []string
+	for text != "" {
+		word := re.FindString(text)
+		if spaces.MatchString(word) && len(word) < len(text) {
+			if _, size := utf8.DecodeLastRuneInString(word); size < len(word) {
+				word = word[:len(word)-size]
+			}
+		}
+		words = append(words, word)
+		text = text[len(word):]
+	}
+	return words
+}
+
+func TestWords(t *testing.T) {
+	b := byteLevel{words: true, unicode: unicodeTables()}
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("'''stremvld  \t\n\u00a0\u0085aZé²½1.,-")), 0, 20, -1).Draw(t, "text")
+		var got []string
+		for rest := []byte(text); len(rest) > 0; {
+			n := b.word(rest)
+			got = append(got, string(rest[:n]))
+			rest = rest[n:]
+		}
+		if want := plainWords(text); !slices.Equal(got, want) {
+			t.Fatalf("%q: got %q, want %q", text, got, want)
+		}
+	})
+}
+
+// Grapheme clusters cover the text, and those of the annex's own examples are as it says.
+func TestClusters(t *testing.T) {
+	tests := []struct {
+		text string
+		want []string
+	}{
+		{"a\r\nb", []string{"a", "\r\n", "b"}},
+		{"\r\r\n\n", []string{"\r", "\r\n", "\n"}},
+		{"e\u0301\u0302x", []string{"e\u0301\u0302", "x"}},
+		{"\n\u0301", []string{"\n", "\u0301"}},
+		{"각각한", []string{"각", "각", "한"}},
+		{"\u1100\u1161\u11a8\u1100", []string{"\u1100\u1161\u11a8", "\u1100"}},
+		{"🇦🇧🇨🇩🇪", []string{"🇦🇧", "🇨🇩", "🇪"}},
+		{"🇦\u0301🇧", []string{"🇦\u0301", "🇧"}},
+		{"👩\u200d💻👩💻", []string{"👩\u200d💻", "👩", "💻"}},
+		{"👍🏽\u200d👍a\u200d👍", []string{"👍🏽\u200d👍", "a\u200d", "👍"}},
+		{"\u0600\u0600a", []string{"\u0600\u0600a"}},
+		{"\u0600\n", []string{"\u0600", "\n"}},
+		{"\u0915\u094d\u0937\u093f", []string{"\u0915\u094d\u0937\u093f"}},
+		{"\u0915\u0937", []string{"\u0915", "\u0937"}},
+		{"\u0915\u0301\u0937", []string{"\u0915\u0301", "\u0937"}},
+	}
+	for _, test := range tests {
+		var got []string
+		for rest := []byte(test.text); len(rest) > 0; {
+			n := unicodeTables().cluster(rest)
+			got = append(got, string(rest[:n]))
+			rest = rest[n:]
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
+		}
+	}
+}

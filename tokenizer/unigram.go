@@ -1,0 +1,179 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"unicode/utf8"
+)
+
+// A unigram cuts a piece into the tokens whose scores, logarithms of their probabilities, have the
+// greatest sum (Kudo, 2018). Among equal sums the one counts that is found first from the left.
+type unigram struct {
+	tokens  *trie
+	scores  []float64 // by id
+	unknown int32
+	bytes   *[256]int32 // ids of the bytes that stand for what is unknown; nil: none do
+	penalty float64     // the score of an unknown character
+}
+
+// unknownPenalty is how far the score of an unknown character lies below that of any token.
+const unknownPenalty = 10
+
+// A scored token is an entry of a Unigram vocabulary; its id is its place.
+type scored struct {
+	token string
+	score float64
+}
+
+// parseUnigram reads a model section of that type.
+func parseUnigram(o *object) (model, error) {
+	unknown := o.count("unk_id")
+	fallback := o.optionalBool("byte_fallback")
+	list := o.list("vocab")
+	entries := make([]scored, len(list))
+	for i, raw := range list {
+		entry := []any{&entries[i].token, &entries[i].score}
+		var n int
+		var fields []json.RawMessage
+		err := json.Unmarshal(raw, &fields)
+		for n = 0; err == nil && n < len(fields) && n < len(entry); n++ {
+			if err = json.Unmarshal(fields[n], entry[n]); err == nil && isNull(fields[n]) {
+				err = fmt.Errorf("null")
+			}
+		}
+		if err != nil || len(fields) != len(entry) {
+			o.fail("vocab", fmt.Sprintf("has no token and score in place %d", i), err)
+			break
+		}
+	}
+	if err := o.close(); err != nil {
+		return nil, err
+	}
+	m, err := newUnigram(entries, unknown, fallback != nil && *fallback)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: model: %w", err)
+	}
+	return m, nil
+}
+
+func newUnigram(list []scored, unknown int, byteFallback bool) (*unigram, error) {
+	m := &unigram{scores: make([]float64, len(list)), unknown: int32(unknown), penalty: math.Inf(1)}
+	ids := make(vocabulary, len(list))
+	for i, e := range list {
+		if math.IsNaN(e.score) || math.IsInf(e.score, 0) {
+			return nil, fmt.Errorf("the score of token %d is %v", i, e.score)
+		}
+		// Of a token that is there twice the last counts.
+		ids[e.token] = vocabularyID(i)
+		m.scores[i] = e.score
+		m.penalty = min(m.penalty, e.score-unknownPenalty)
+	}
+	if err := ids.check(); err != nil {
+		return nil, err
+	}
+	if unknown >= len(list) {
+		return nil, fmt.Errorf("the unknown token is number %d of %d", unknown, len(list))
+	}
+	entries := make([]trieEntry, 0, len(ids))
+	for token, id := range ids {
+		entries = append(entries, trieEntry{token, int32(id)})
+	}
+	m.tokens = newTrie(entries)
+	if byteFallback {
+		m.bytes = byteTokens(m.tokens)
+	}
+	return m, nil
+}
+
+func (m *unigram) id(token string) int32 { return m.tokens.get(token) }
+func (m *unigram) size() int             { return len(m.scores) }
+func (m *unigram) maxID() int32          { return int32(len(m.scores)) - 1 }
+
+// A bestPath is the best way from a piece's start to a place in it.
+type bestPath struct {
+	score float64
+	from  int32 // where its last token starts; -1: there is no path
+	id    int32 // of its last token
+}
+
+func (m *unigram) encode(s *scratch, piece []byte) {
+	if cap(s.paths) <= len(piece) {
+		s.paths = make([]bestPath, len(piece)+1+len(piece)/4)
+	}
+	paths := s.paths[:len(piece)+1]
+	for i := range paths {
+		paths[i] = bestPath{from: -1}
+	}
+	extend := func(from, to int, id int32, score float64) {
+		score += paths[from].score
+		if p := &paths[to]; p.from < 0 || score > p.score {
+			*p = bestPath{score, int32(from), id}
+		}
+	}
+	for i := 0; i < len(piece); {
+		_, size := utf8.DecodeRune(piece[i:])
+		single := false // there is a token of just this character
+		node := trieRoot
+		for j := i; j < len(piece); j++ {
+			var ok bool
+			if node, ok = m.tokens.child(node, piece[j]); !ok {
+				break
+			}
+			if m.tokens.ends(node) {
+				id := m.tokens.values[node]
+				extend(i, j+1, id, m.scores[id])
+				single = single || j+1 == i+size
+			}
+		}
+		if !single {
+			extend(i, i+size, m.unknown, m.penalty)
+		}
+		i += size
+	}
+	m.emit(s, piece, paths)
+}
+
+// emit adds the tokens of the best path to the piece's end. Unknown characters in a row are one
+// stretch, which is one unknown token or its bytes.
+func (m *unigram) emit(s *scratch, piece []byte, paths []bestPath) {
+	// The path is known from its end; the places on it are turned around.
+	ends := s.ids[:0]
+	for end := int32(len(piece)); end > 0; end = paths[end].from {
+		ends = append(ends, end)
+	}
+	s.ids = ends
+	for i := len(ends) - 1; i >= 0; i-- {
+		p := paths[ends[i]]
+		if p.id != m.unknown {
+			s.out.add(p.id)
+			continue
+		}
+		from := p.from
+		for i > 0 && paths[ends[i-1]].id == m.unknown {
+			i--
+		}
+		m.emitUnknown(s, piece[from:ends[i]])
+	}
+}
+
+func (m *unigram) emitUnknown(s *scratch, text []byte) {
+	// A stretch of several characters may be a token that the best path avoids.
+	if id := m.tokens.getBytes(text); id >= 0 {
+		s.out.add(id)
+		return
+	}
+	if m.bytes != nil {
+		all := true
+		for _, b := range text {
+			all = all && m.bytes[b] >= 0
+		}
+		if all {
+			for _, b := range text {
+				s.out.add(m.bytes[b])
+			}
+			return
+		}
+	}
+	s.out.add(m.unknown)
+}
