@@ -97,7 +97,7 @@ func (m *Matrix) Row(i int, dst []float32) {
 	panel := m.panel(i / panelWidth)
 	if m.patch != nil {
 		panel = makePanels(m.k)
-		w := m.walk(m.patch, i/panelWidth)
+		w, _ := m.walk(m.patch, i/panelWidth)
 		w.read(panel)
 	}
 	if m.compute != Float32 {

@@ -85,7 +85,7 @@ func (w *mul) part(i int) {
 	r1 := min(r0+w.rows, w.a.Rows)
 	lines := w.m.panel(panel)
 	if w.m.patch != nil {
-		if walk := w.m.walk(w.m.patch, panel); walk.n > 0 && len(lines) > 0 {
+		if walk, changes := w.m.walk(w.m.patch, panel); changes {
 			scratch := w.scratch.take(len(lines))
 			defer w.scratch.release(scratch)
 			lines = scratch.lines[:len(lines)]

@@ -138,7 +138,7 @@ func (b *partBuffer) patched(m *Matrix, panel int) narrowPanel {
 		b.words = makePanels(n)
 	}
 	lines := b.lines[:m.k]
-	walk := m.walk(m.patch, panel)
+	walk, _ := m.walk(m.patch, panel)
 	walk.read(lines)
 	p := narrowPanel{lines: unsafe.Slice((*words)(unsafe.Pointer(unsafe.SliceData(b.words))), n), steps: &b.steps, totals: &b.totals}
 	p.narrow(m.compute, lines)

@@ -15,7 +15,7 @@ func (m *Matrix) Patched(p *Patch) (*Matrix, error) {
 	}
 	out := &Matrix{n: m.n, k: m.k, panels: makePanels(len(m.panels))}
 	for i := range (m.n + panelWidth - 1) / panelWidth {
-		w := m.walk(p, i)
+		w, _ := m.walk(p, i)
 		w.read(out.panel(i))
 	}
 	return out, nil

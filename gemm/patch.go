@@ -63,14 +63,6 @@ func (p *Patch) signed() bool {
 	return p.Gaps != nil && p.Float32s == nil && p.BFloat16s == nil && p.Int8s == nil && p.Int4s == nil
 }
 
-// scale returns the scale of a row of the i-th stored tile.
-func (p *Patch) scale(i, row int) float32 {
-	if len(p.Scales) == 1 {
-		return p.Scales[0]
-	}
-	return p.Scales[i*tileRows+row]
-}
-
 // start returns the index of the first value of the i-th stored tile.
 func (p *Patch) start(i int) int {
 	if i == 0 {

@@ -13,50 +13,61 @@ import (
 type walk struct {
 	base  []line // the rest of the base's panel
 	tiles [2]tileWalk
-	n     int // tiles that change
 }
 
 // tileWalk is how far a walk has come in one tile.
 type tileWalk struct {
-	p     *Patch
-	i     int // index of the tile in p.Tiles
-	half  int // the tile's first column in the panel: 0 or 16
-	value int // index of the next value
+	p     *Patch // nil if the tile does not change
+	half  int    // the tile's first column in the panel: 0 or 16
+	value int    // index of the next value
 	// The rest of the tile's masks or gaps. Next is the position of the next
 	// block's first line, last that of the value before the next gap.
 	masks      []uint16
 	gaps       []byte
 	next, last int
+	scales     [tileRows]float32
 }
 
-// walk begins at the first line of a panel.
-func (m *Matrix) walk(p *Patch, panel int) walk {
-	w := walk{base: m.panel(panel)}
+// walk begins at the first line of a panel, and tells whether it changes.
+func (m *Matrix) walk(p *Patch, panel int) (w walk, changes bool) {
+	w.base = m.panel(panel)
 	i, _ := slices.BinarySearch(p.Tiles, uint32(2*panel))
 	for ; i < len(p.Tiles) && int(p.Tiles[i])/2 == panel; i++ {
-		t := tileWalk{p: p, i: i, half: int(p.Tiles[i]) % 2 * tileRows, value: p.start(i), last: -1}
+		half := int(p.Tiles[i]) % 2
+		t := &w.tiles[half]
+		t.p, t.half, t.value, t.last = p, half*tileRows, p.start(i), -1
 		if p.Gaps != nil {
 			t.gaps = p.gaps(i)
 		} else {
 			t.masks = p.Masks[i*m.k:][:m.k]
 		}
-		w.tiles[w.n] = t
-		w.n++
+		switch len(p.Scales) {
+		case 0:
+		case 1:
+			for r := range t.scales {
+				t.scales[r] = p.Scales[0]
+			}
+		default:
+			copy(t.scales[:], p.Scales[i*tileRows:])
+		}
+		changes = true
 	}
-	return w
+	return w, changes && m.k > 0
 }
 
-// read stores the next len(dst) lines of the patched panel in dst.
-func (w *walk) read(dst []line) {
+// readPortable stores the next len(dst) lines of the patched panel in dst.
+func (w *walk) readPortable(dst []line) {
 	copy(dst, w.base)
 	w.base = w.base[len(dst):]
-	for i := range w.n {
-		w.tiles[i].patch(dst)
+	for i := range w.tiles {
+		if w.tiles[i].p != nil {
+			w.tiles[i].patchPortable(dst)
+		}
 	}
 }
 
-// patch puts the tile's values into the next lines, which hold the base's.
-func (t *tileWalk) patch(lines []line) {
+// patchPortable puts the tile's values into the next lines, which hold the base's.
+func (t *tileWalk) patchPortable(lines []line) {
 	b := batch{t: t, lines: lines}
 	if t.gaps != nil {
 		b.gaps()
@@ -154,23 +165,23 @@ func (b *batch) apply() {
 	case p.Int8s != nil:
 		for i, v := range p.Int8s[from:][:len(at)] {
 			w, row := b.weight(at[i])
-			*w += float32(p.scale(t.i, row) * float32(v))
+			*w += float32(t.scales[row] * float32(v))
 		}
 	case p.Int4s != nil:
 		for i, a := range at {
 			w, row := b.weight(a)
-			*w += float32(p.scale(t.i, row) * float32(nibble(p.Int4s, from+i)))
+			*w += float32(t.scales[row] * float32(nibble(p.Int4s, from+i)))
 		}
 	case p.Signs != nil:
 		for i, a := range at {
 			w, row := b.weight(a)
 			n := uint(from + i)
-			*w += signed(p.scale(t.i, row), uint32(p.Signs[n>>3]>>(n&7)&1))
+			*w += signed(t.scales[row], uint32(p.Signs[n>>3]>>(n&7)&1))
 		}
 	default:
 		for _, a := range at {
 			w, row := b.weight(a)
-			*w += signed(p.scale(t.i, row), uint32(a>>31))
+			*w += signed(t.scales[row], uint32(a>>31))
 		}
 	}
 }
