@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 )
 
@@ -50,7 +51,7 @@ type Patch struct {
 	// base + scale, 0 base - scale.
 	Signs []byte
 	// Scales, for Int8s, Int4s and signs, is [len(Tiles)][16], one scale an
-	// output, or a single one for the matrix.
+	// output, or a single one for the matrix. They are finite and not negative.
 	Scales []float32
 }
 
@@ -133,6 +134,11 @@ func (p *Patch) check(m *Matrix) error {
 	if (p.Int8s != nil || p.Int4s != nil || p.Signs != nil || p.signed()) &&
 		len(p.Scales) != 1 && len(p.Scales) != len(p.Tiles)*tileRows {
 		return fmt.Errorf("%d scales for %d tiles", len(p.Scales), len(p.Tiles))
+	}
+	for i, s := range p.Scales {
+		if !(s >= 0 && s <= math.MaxFloat32) {
+			return fmt.Errorf("scale %d is %g", i, s)
+		}
 	}
 	return nil
 }

@@ -177,6 +177,9 @@ func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *Pa
 						w := random(r, s.n*s.k)
 						w[r.IntN(len(w))] = float32(math.Copysign(0, -1))
 						scales := random(r, s.n)
+						for i := range scales {
+							scales[i] = max(0, scales[i])
+						}
 						if r.IntN(2) == 0 {
 							scales = scales[:1]
 						}
@@ -432,6 +435,8 @@ func TestPatchedRefusesGaps(t *testing.T) {
 		{"too few int4 values", func(p *Patch) { p.Int4s = []byte{1} }, "1 of 2 bytes of int4"},
 		{"too few bfloat16 values", func(p *Patch) { p.BFloat16s = []uint16{1} }, "1 of 3 bfloat16"},
 		{"signs twice", func(p *Patch) { p.Signs = []byte{1} }, "2 value codings"},
+		{"negative scale", func(p *Patch) { p.Scales[0] = -1 }, "scale 0 is -1"},
+		{"infinite scale", func(p *Patch) { p.Scales[0] = float32(math.Inf(1)) }, "scale 0 is +Inf"},
 		{"too many scales", func(p *Patch) { p.Scales = make([]float32, 2) }, "2 scales"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,117 +4,127 @@
 
 package gemm
 
-// masksFloat32s copies tiles of up to n lines of 128 bytes from src to dst, with Float32s where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// masksFloat32s copies the tile's half of up to n lines of 128 bytes from src to dst,
+// with Float32s where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func masksFloat32s(dst *float32, src *float32, masks *uint16, n int, values *float32, from int, left int) (lines int, next int)
+func masksFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *float32, from int, left int) (lines int, next int)
 
-// streammasksFloat32s copies tiles of up to n lines of 128 bytes from src to dst, with Float32s where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// streamFloat32s copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches
+// with Float32s where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func streammasksFloat32s(dst *float32, src *float32, masks *uint16, n int, values *float32, from int, left int) (lines int, next int)
+func streamFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *float32, from int, left int) (lines int, next int)
 
 // gapsFloat32s puts Float32s into lines of 128 bytes where up to n gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patch.
+// last one's position. The reference is tileWalk.patchPortable.
 //
 //go:noescape
 func gapsFloat32s(lines *float32, gaps *byte, n int, last int, end int, values *float32, from int) (used int, position int, next int)
 
-// masksBFloat16s copies tiles of up to n lines of 128 bytes from src to dst, with BFloat16s where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// masksBFloat16s copies the tile's half of up to n lines of 128 bytes from src to dst,
+// with BFloat16s where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func masksBFloat16s(dst *float32, src *float32, masks *uint16, n int, values *uint16, from int, left int) (lines int, next int)
+func masksBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *uint16, from int, left int) (lines int, next int)
 
-// streammasksBFloat16s copies tiles of up to n lines of 128 bytes from src to dst, with BFloat16s where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// streamBFloat16s copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches
+// with BFloat16s where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func streammasksBFloat16s(dst *float32, src *float32, masks *uint16, n int, values *uint16, from int, left int) (lines int, next int)
+func streamBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *uint16, from int, left int) (lines int, next int)
 
 // gapsBFloat16s puts BFloat16s into lines of 128 bytes where up to n gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patch.
+// last one's position. The reference is tileWalk.patchPortable.
 //
 //go:noescape
 func gapsBFloat16s(lines *float32, gaps *byte, n int, last int, end int, values *uint16, from int) (used int, position int, next int)
 
-// masksInt8s copies tiles of up to n lines of 128 bytes from src to dst, with Int8s where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// masksInt8s copies the tile's half of up to n lines of 128 bytes from src to dst,
+// with Int8s where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func masksInt8s(dst *float32, src *float32, masks *uint16, n int, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
+func masksInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
 
-// streammasksInt8s copies tiles of up to n lines of 128 bytes from src to dst, with Int8s where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// streamInt8s copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches
+// with Int8s where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func streammasksInt8s(dst *float32, src *float32, masks *uint16, n int, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
+func streamInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
 
 // gapsInt8s puts Int8s into lines of 128 bytes where up to n gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patch.
+// last one's position. The reference is tileWalk.patchPortable.
 //
 //go:noescape
 func gapsInt8s(lines *float32, gaps *byte, n int, last int, end int, values *int8, from int, scales *[16]float32) (used int, position int, next int)
 
-// masksInt4s copies tiles of up to n lines of 128 bytes from src to dst, with Int4s where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// masksInt4s copies the tile's half of up to n lines of 128 bytes from src to dst,
+// with Int4s where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func masksInt4s(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+func masksInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
-// streammasksInt4s copies tiles of up to n lines of 128 bytes from src to dst, with Int4s where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// streamInt4s copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches
+// with Int4s where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func streammasksInt4s(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+func streamInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
 // gapsInt4s puts Int4s into lines of 128 bytes where up to n gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patch.
+// last one's position. The reference is tileWalk.patchPortable.
 //
 //go:noescape
 func gapsInt4s(lines *float32, gaps *byte, n int, last int, end int, values *byte, from int, scales *[16]float32) (used int, position int, next int)
 
-// masksSigns copies tiles of up to n lines of 128 bytes from src to dst, with Signs where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// masksSigns copies the tile's half of up to n lines of 128 bytes from src to dst,
+// with Signs where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func masksSigns(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+func masksSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
-// streammasksSigns copies tiles of up to n lines of 128 bytes from src to dst, with Signs where
-// masks have a bit, and returns how many, and the index of the next value. From is
-// that of the first one, left how many the stream has from there. The reference is
-// tileWalk.patch.
+// streamSigns copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches
+// with Signs where masks have a bit. It returns how many lines, an even number, and
+// the index of the next value. From is that of the first one, left how many the
+// stream has from there. The reference is tileWalk.patchPortable.
 //
 //go:noescape
-func streammasksSigns(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+func streamSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
 // gapsSigns puts Signs into lines of 128 bytes where up to n gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patch.
+// last one's position. The reference is tileWalk.patchPortable.
 //
 //go:noescape
 func gapsSigns(lines *float32, gaps *byte, n int, last int, end int, scales *[16]float32) (used int, position int)
+
+// copyLines copies n > 0 lines of 128 bytes.
+//
+//go:noescape
+func copyLines(dst *float32, src *float32, n int)
+
+// streamLines copies n > 0 lines of 128 bytes.
+//
+//go:noescape
+func streamLines(dst *float32, src *float32, n int)

@@ -4,2181 +4,209 @@
 
 #include "textflag.h"
 
-// func masksFloat32s(dst *float32, src *float32, masks *uint16, n int, values *float32, from int, left int) (lines int, next int)
+// func masksFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *float32, from int, left int) (lines int, next int)
 // Requires: AVX, AVX2, POPCNT
-TEXT ·masksFloat32s(SB), NOSPLIT, $0-72
+TEXT ·masksFloat32s(SB), NOSPLIT, $0-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x10, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x20, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
+	CMPQ         R10, BX
 	JG           end
-	VPBROADCASTW (DX)(R9*2), Y2
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y3
-	VMOVUPS      (CX), Y4
-	VPERMPS      (SI)(DI*4), Y3, Y3
-	VPSLLVD      Y0, Y2, Y5
-	VBLENDVPS    Y5, Y3, Y4, Y3
-	VMOVUPS      Y3, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y3
-	VMOVUPS      32(CX), Y4
-	VPERMPS      (SI)(DI*4), Y3, Y3
-	VPSLLVD      Y1, Y2, Y2
-	VBLENDVPS    Y2, Y3, Y4, Y3
-	VMOVUPS      Y3, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
+	CMPQ         R8, R9
+	JG           end
+	VPBROADCASTD (DX)(R10*2), Y5
+	MOVL         (DX)(R10*2), R11
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y5, Y0, Y7
+	VPCMPEQD     Y4, Y7, Y7
+	VMOVDQU      (SI)(R12*1), Y6
+	VPERMPS      (DI)(R8*4), Y6, Y6
+	VBLENDVPS    Y7, (CX), Y6, Y6
+	VMOVUPS      Y6, (AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x03, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y5, Y1, Y7
+	VPCMPEQD     Y4, Y7, Y7
+	VMOVDQU      (SI)(R12*1), Y6
+	VPERMPS      (DI)(R8*4), Y6, Y6
+	VBLENDVPS    Y7, 32(CX), Y6, Y6
+	VMOVUPS      Y6, 32(AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x0b, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y5, Y2, Y7
+	VPCMPEQD     Y4, Y7, Y7
+	VMOVDQU      (SI)(R12*1), Y6
+	VPERMPS      (DI)(R8*4), Y6, Y6
+	VBLENDVPS    Y7, 128(CX), Y6, Y6
+	VMOVUPS      Y6, 128(AX)
+	ADDQ         R13, R8
+	SHRL         $0x13, R11
+	ANDL         $0x00001fe0, R11
+	POPCNTL      R11, R12
+	VPAND        Y5, Y3, Y6
+	VPCMPEQD     Y4, Y6, Y6
+	VMOVDQU      (SI)(R11*1), Y5
+	VPERMPS      (DI)(R8*4), Y5, Y5
+	VBLENDVPS    Y6, 160(CX), Y5, Y5
+	VMOVUPS      Y5, 160(AX)
+	ADDQ         R12, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, R10
 	JMP          loop
 
 end:
 	VZEROUPPER
-	MOVQ R9, lines+56(FP)
-	MOVQ DI, next+64(FP)
+	MOVQ R10, lines+64(FP)
+	MOVQ R8, next+72(FP)
 	RET
 
-DATA ranks<>+0(SB)/1, $0x00
-DATA ranks<>+1(SB)/1, $0x00
-DATA ranks<>+2(SB)/1, $0x00
-DATA ranks<>+3(SB)/1, $0x00
-DATA ranks<>+4(SB)/1, $0x00
-DATA ranks<>+5(SB)/1, $0x00
-DATA ranks<>+6(SB)/1, $0x00
-DATA ranks<>+7(SB)/1, $0x00
-DATA ranks<>+8(SB)/1, $0x00
-DATA ranks<>+9(SB)/1, $0x01
-DATA ranks<>+10(SB)/1, $0x01
-DATA ranks<>+11(SB)/1, $0x01
-DATA ranks<>+12(SB)/1, $0x01
-DATA ranks<>+13(SB)/1, $0x01
-DATA ranks<>+14(SB)/1, $0x01
-DATA ranks<>+15(SB)/1, $0x01
-DATA ranks<>+16(SB)/1, $0x00
-DATA ranks<>+17(SB)/1, $0x00
-DATA ranks<>+18(SB)/1, $0x01
-DATA ranks<>+19(SB)/1, $0x01
-DATA ranks<>+20(SB)/1, $0x01
-DATA ranks<>+21(SB)/1, $0x01
-DATA ranks<>+22(SB)/1, $0x01
-DATA ranks<>+23(SB)/1, $0x01
-DATA ranks<>+24(SB)/1, $0x00
-DATA ranks<>+25(SB)/1, $0x01
-DATA ranks<>+26(SB)/1, $0x02
-DATA ranks<>+27(SB)/1, $0x02
-DATA ranks<>+28(SB)/1, $0x02
-DATA ranks<>+29(SB)/1, $0x02
-DATA ranks<>+30(SB)/1, $0x02
-DATA ranks<>+31(SB)/1, $0x02
-DATA ranks<>+32(SB)/1, $0x00
-DATA ranks<>+33(SB)/1, $0x00
-DATA ranks<>+34(SB)/1, $0x00
-DATA ranks<>+35(SB)/1, $0x01
-DATA ranks<>+36(SB)/1, $0x01
-DATA ranks<>+37(SB)/1, $0x01
-DATA ranks<>+38(SB)/1, $0x01
-DATA ranks<>+39(SB)/1, $0x01
-DATA ranks<>+40(SB)/1, $0x00
-DATA ranks<>+41(SB)/1, $0x01
-DATA ranks<>+42(SB)/1, $0x01
-DATA ranks<>+43(SB)/1, $0x02
-DATA ranks<>+44(SB)/1, $0x02
-DATA ranks<>+45(SB)/1, $0x02
-DATA ranks<>+46(SB)/1, $0x02
-DATA ranks<>+47(SB)/1, $0x02
-DATA ranks<>+48(SB)/1, $0x00
-DATA ranks<>+49(SB)/1, $0x00
-DATA ranks<>+50(SB)/1, $0x01
-DATA ranks<>+51(SB)/1, $0x02
-DATA ranks<>+52(SB)/1, $0x02
-DATA ranks<>+53(SB)/1, $0x02
-DATA ranks<>+54(SB)/1, $0x02
-DATA ranks<>+55(SB)/1, $0x02
-DATA ranks<>+56(SB)/1, $0x00
-DATA ranks<>+57(SB)/1, $0x01
-DATA ranks<>+58(SB)/1, $0x02
-DATA ranks<>+59(SB)/1, $0x03
-DATA ranks<>+60(SB)/1, $0x03
-DATA ranks<>+61(SB)/1, $0x03
-DATA ranks<>+62(SB)/1, $0x03
-DATA ranks<>+63(SB)/1, $0x03
-DATA ranks<>+64(SB)/1, $0x00
-DATA ranks<>+65(SB)/1, $0x00
-DATA ranks<>+66(SB)/1, $0x00
-DATA ranks<>+67(SB)/1, $0x00
-DATA ranks<>+68(SB)/1, $0x01
-DATA ranks<>+69(SB)/1, $0x01
-DATA ranks<>+70(SB)/1, $0x01
-DATA ranks<>+71(SB)/1, $0x01
-DATA ranks<>+72(SB)/1, $0x00
-DATA ranks<>+73(SB)/1, $0x01
-DATA ranks<>+74(SB)/1, $0x01
-DATA ranks<>+75(SB)/1, $0x01
-DATA ranks<>+76(SB)/1, $0x02
-DATA ranks<>+77(SB)/1, $0x02
-DATA ranks<>+78(SB)/1, $0x02
-DATA ranks<>+79(SB)/1, $0x02
-DATA ranks<>+80(SB)/1, $0x00
-DATA ranks<>+81(SB)/1, $0x00
-DATA ranks<>+82(SB)/1, $0x01
-DATA ranks<>+83(SB)/1, $0x01
-DATA ranks<>+84(SB)/1, $0x02
-DATA ranks<>+85(SB)/1, $0x02
-DATA ranks<>+86(SB)/1, $0x02
-DATA ranks<>+87(SB)/1, $0x02
-DATA ranks<>+88(SB)/1, $0x00
-DATA ranks<>+89(SB)/1, $0x01
-DATA ranks<>+90(SB)/1, $0x02
-DATA ranks<>+91(SB)/1, $0x02
-DATA ranks<>+92(SB)/1, $0x03
-DATA ranks<>+93(SB)/1, $0x03
-DATA ranks<>+94(SB)/1, $0x03
-DATA ranks<>+95(SB)/1, $0x03
-DATA ranks<>+96(SB)/1, $0x00
-DATA ranks<>+97(SB)/1, $0x00
-DATA ranks<>+98(SB)/1, $0x00
-DATA ranks<>+99(SB)/1, $0x01
-DATA ranks<>+100(SB)/1, $0x02
-DATA ranks<>+101(SB)/1, $0x02
-DATA ranks<>+102(SB)/1, $0x02
-DATA ranks<>+103(SB)/1, $0x02
-DATA ranks<>+104(SB)/1, $0x00
-DATA ranks<>+105(SB)/1, $0x01
-DATA ranks<>+106(SB)/1, $0x01
-DATA ranks<>+107(SB)/1, $0x02
-DATA ranks<>+108(SB)/1, $0x03
-DATA ranks<>+109(SB)/1, $0x03
-DATA ranks<>+110(SB)/1, $0x03
-DATA ranks<>+111(SB)/1, $0x03
-DATA ranks<>+112(SB)/1, $0x00
-DATA ranks<>+113(SB)/1, $0x00
-DATA ranks<>+114(SB)/1, $0x01
-DATA ranks<>+115(SB)/1, $0x02
-DATA ranks<>+116(SB)/1, $0x03
-DATA ranks<>+117(SB)/1, $0x03
-DATA ranks<>+118(SB)/1, $0x03
-DATA ranks<>+119(SB)/1, $0x03
-DATA ranks<>+120(SB)/1, $0x00
-DATA ranks<>+121(SB)/1, $0x01
-DATA ranks<>+122(SB)/1, $0x02
-DATA ranks<>+123(SB)/1, $0x03
-DATA ranks<>+124(SB)/1, $0x04
-DATA ranks<>+125(SB)/1, $0x04
-DATA ranks<>+126(SB)/1, $0x04
-DATA ranks<>+127(SB)/1, $0x04
-DATA ranks<>+128(SB)/1, $0x00
-DATA ranks<>+129(SB)/1, $0x00
-DATA ranks<>+130(SB)/1, $0x00
-DATA ranks<>+131(SB)/1, $0x00
-DATA ranks<>+132(SB)/1, $0x00
-DATA ranks<>+133(SB)/1, $0x01
-DATA ranks<>+134(SB)/1, $0x01
-DATA ranks<>+135(SB)/1, $0x01
-DATA ranks<>+136(SB)/1, $0x00
-DATA ranks<>+137(SB)/1, $0x01
-DATA ranks<>+138(SB)/1, $0x01
-DATA ranks<>+139(SB)/1, $0x01
-DATA ranks<>+140(SB)/1, $0x01
-DATA ranks<>+141(SB)/1, $0x02
-DATA ranks<>+142(SB)/1, $0x02
-DATA ranks<>+143(SB)/1, $0x02
-DATA ranks<>+144(SB)/1, $0x00
-DATA ranks<>+145(SB)/1, $0x00
-DATA ranks<>+146(SB)/1, $0x01
-DATA ranks<>+147(SB)/1, $0x01
-DATA ranks<>+148(SB)/1, $0x01
-DATA ranks<>+149(SB)/1, $0x02
-DATA ranks<>+150(SB)/1, $0x02
-DATA ranks<>+151(SB)/1, $0x02
-DATA ranks<>+152(SB)/1, $0x00
-DATA ranks<>+153(SB)/1, $0x01
-DATA ranks<>+154(SB)/1, $0x02
-DATA ranks<>+155(SB)/1, $0x02
-DATA ranks<>+156(SB)/1, $0x02
-DATA ranks<>+157(SB)/1, $0x03
-DATA ranks<>+158(SB)/1, $0x03
-DATA ranks<>+159(SB)/1, $0x03
-DATA ranks<>+160(SB)/1, $0x00
-DATA ranks<>+161(SB)/1, $0x00
-DATA ranks<>+162(SB)/1, $0x00
-DATA ranks<>+163(SB)/1, $0x01
-DATA ranks<>+164(SB)/1, $0x01
-DATA ranks<>+165(SB)/1, $0x02
-DATA ranks<>+166(SB)/1, $0x02
-DATA ranks<>+167(SB)/1, $0x02
-DATA ranks<>+168(SB)/1, $0x00
-DATA ranks<>+169(SB)/1, $0x01
-DATA ranks<>+170(SB)/1, $0x01
-DATA ranks<>+171(SB)/1, $0x02
-DATA ranks<>+172(SB)/1, $0x02
-DATA ranks<>+173(SB)/1, $0x03
-DATA ranks<>+174(SB)/1, $0x03
-DATA ranks<>+175(SB)/1, $0x03
-DATA ranks<>+176(SB)/1, $0x00
-DATA ranks<>+177(SB)/1, $0x00
-DATA ranks<>+178(SB)/1, $0x01
-DATA ranks<>+179(SB)/1, $0x02
-DATA ranks<>+180(SB)/1, $0x02
-DATA ranks<>+181(SB)/1, $0x03
-DATA ranks<>+182(SB)/1, $0x03
-DATA ranks<>+183(SB)/1, $0x03
-DATA ranks<>+184(SB)/1, $0x00
-DATA ranks<>+185(SB)/1, $0x01
-DATA ranks<>+186(SB)/1, $0x02
-DATA ranks<>+187(SB)/1, $0x03
-DATA ranks<>+188(SB)/1, $0x03
-DATA ranks<>+189(SB)/1, $0x04
-DATA ranks<>+190(SB)/1, $0x04
-DATA ranks<>+191(SB)/1, $0x04
-DATA ranks<>+192(SB)/1, $0x00
-DATA ranks<>+193(SB)/1, $0x00
-DATA ranks<>+194(SB)/1, $0x00
-DATA ranks<>+195(SB)/1, $0x00
-DATA ranks<>+196(SB)/1, $0x01
-DATA ranks<>+197(SB)/1, $0x02
-DATA ranks<>+198(SB)/1, $0x02
-DATA ranks<>+199(SB)/1, $0x02
-DATA ranks<>+200(SB)/1, $0x00
-DATA ranks<>+201(SB)/1, $0x01
-DATA ranks<>+202(SB)/1, $0x01
-DATA ranks<>+203(SB)/1, $0x01
-DATA ranks<>+204(SB)/1, $0x02
-DATA ranks<>+205(SB)/1, $0x03
-DATA ranks<>+206(SB)/1, $0x03
-DATA ranks<>+207(SB)/1, $0x03
-DATA ranks<>+208(SB)/1, $0x00
-DATA ranks<>+209(SB)/1, $0x00
-DATA ranks<>+210(SB)/1, $0x01
-DATA ranks<>+211(SB)/1, $0x01
-DATA ranks<>+212(SB)/1, $0x02
-DATA ranks<>+213(SB)/1, $0x03
-DATA ranks<>+214(SB)/1, $0x03
-DATA ranks<>+215(SB)/1, $0x03
-DATA ranks<>+216(SB)/1, $0x00
-DATA ranks<>+217(SB)/1, $0x01
-DATA ranks<>+218(SB)/1, $0x02
-DATA ranks<>+219(SB)/1, $0x02
-DATA ranks<>+220(SB)/1, $0x03
-DATA ranks<>+221(SB)/1, $0x04
-DATA ranks<>+222(SB)/1, $0x04
-DATA ranks<>+223(SB)/1, $0x04
-DATA ranks<>+224(SB)/1, $0x00
-DATA ranks<>+225(SB)/1, $0x00
-DATA ranks<>+226(SB)/1, $0x00
-DATA ranks<>+227(SB)/1, $0x01
-DATA ranks<>+228(SB)/1, $0x02
-DATA ranks<>+229(SB)/1, $0x03
-DATA ranks<>+230(SB)/1, $0x03
-DATA ranks<>+231(SB)/1, $0x03
-DATA ranks<>+232(SB)/1, $0x00
-DATA ranks<>+233(SB)/1, $0x01
-DATA ranks<>+234(SB)/1, $0x01
-DATA ranks<>+235(SB)/1, $0x02
-DATA ranks<>+236(SB)/1, $0x03
-DATA ranks<>+237(SB)/1, $0x04
-DATA ranks<>+238(SB)/1, $0x04
-DATA ranks<>+239(SB)/1, $0x04
-DATA ranks<>+240(SB)/1, $0x00
-DATA ranks<>+241(SB)/1, $0x00
-DATA ranks<>+242(SB)/1, $0x01
-DATA ranks<>+243(SB)/1, $0x02
-DATA ranks<>+244(SB)/1, $0x03
-DATA ranks<>+245(SB)/1, $0x04
-DATA ranks<>+246(SB)/1, $0x04
-DATA ranks<>+247(SB)/1, $0x04
-DATA ranks<>+248(SB)/1, $0x00
-DATA ranks<>+249(SB)/1, $0x01
-DATA ranks<>+250(SB)/1, $0x02
-DATA ranks<>+251(SB)/1, $0x03
-DATA ranks<>+252(SB)/1, $0x04
-DATA ranks<>+253(SB)/1, $0x05
-DATA ranks<>+254(SB)/1, $0x05
-DATA ranks<>+255(SB)/1, $0x05
-DATA ranks<>+256(SB)/1, $0x00
-DATA ranks<>+257(SB)/1, $0x00
-DATA ranks<>+258(SB)/1, $0x00
-DATA ranks<>+259(SB)/1, $0x00
-DATA ranks<>+260(SB)/1, $0x00
-DATA ranks<>+261(SB)/1, $0x00
-DATA ranks<>+262(SB)/1, $0x01
-DATA ranks<>+263(SB)/1, $0x01
-DATA ranks<>+264(SB)/1, $0x00
-DATA ranks<>+265(SB)/1, $0x01
-DATA ranks<>+266(SB)/1, $0x01
-DATA ranks<>+267(SB)/1, $0x01
-DATA ranks<>+268(SB)/1, $0x01
-DATA ranks<>+269(SB)/1, $0x01
-DATA ranks<>+270(SB)/1, $0x02
-DATA ranks<>+271(SB)/1, $0x02
-DATA ranks<>+272(SB)/1, $0x00
-DATA ranks<>+273(SB)/1, $0x00
-DATA ranks<>+274(SB)/1, $0x01
-DATA ranks<>+275(SB)/1, $0x01
-DATA ranks<>+276(SB)/1, $0x01
-DATA ranks<>+277(SB)/1, $0x01
-DATA ranks<>+278(SB)/1, $0x02
-DATA ranks<>+279(SB)/1, $0x02
-DATA ranks<>+280(SB)/1, $0x00
-DATA ranks<>+281(SB)/1, $0x01
-DATA ranks<>+282(SB)/1, $0x02
-DATA ranks<>+283(SB)/1, $0x02
-DATA ranks<>+284(SB)/1, $0x02
-DATA ranks<>+285(SB)/1, $0x02
-DATA ranks<>+286(SB)/1, $0x03
-DATA ranks<>+287(SB)/1, $0x03
-DATA ranks<>+288(SB)/1, $0x00
-DATA ranks<>+289(SB)/1, $0x00
-DATA ranks<>+290(SB)/1, $0x00
-DATA ranks<>+291(SB)/1, $0x01
-DATA ranks<>+292(SB)/1, $0x01
-DATA ranks<>+293(SB)/1, $0x01
-DATA ranks<>+294(SB)/1, $0x02
-DATA ranks<>+295(SB)/1, $0x02
-DATA ranks<>+296(SB)/1, $0x00
-DATA ranks<>+297(SB)/1, $0x01
-DATA ranks<>+298(SB)/1, $0x01
-DATA ranks<>+299(SB)/1, $0x02
-DATA ranks<>+300(SB)/1, $0x02
-DATA ranks<>+301(SB)/1, $0x02
-DATA ranks<>+302(SB)/1, $0x03
-DATA ranks<>+303(SB)/1, $0x03
-DATA ranks<>+304(SB)/1, $0x00
-DATA ranks<>+305(SB)/1, $0x00
-DATA ranks<>+306(SB)/1, $0x01
-DATA ranks<>+307(SB)/1, $0x02
-DATA ranks<>+308(SB)/1, $0x02
-DATA ranks<>+309(SB)/1, $0x02
-DATA ranks<>+310(SB)/1, $0x03
-DATA ranks<>+311(SB)/1, $0x03
-DATA ranks<>+312(SB)/1, $0x00
-DATA ranks<>+313(SB)/1, $0x01
-DATA ranks<>+314(SB)/1, $0x02
-DATA ranks<>+315(SB)/1, $0x03
-DATA ranks<>+316(SB)/1, $0x03
-DATA ranks<>+317(SB)/1, $0x03
-DATA ranks<>+318(SB)/1, $0x04
-DATA ranks<>+319(SB)/1, $0x04
-DATA ranks<>+320(SB)/1, $0x00
-DATA ranks<>+321(SB)/1, $0x00
-DATA ranks<>+322(SB)/1, $0x00
-DATA ranks<>+323(SB)/1, $0x00
-DATA ranks<>+324(SB)/1, $0x01
-DATA ranks<>+325(SB)/1, $0x01
-DATA ranks<>+326(SB)/1, $0x02
-DATA ranks<>+327(SB)/1, $0x02
-DATA ranks<>+328(SB)/1, $0x00
-DATA ranks<>+329(SB)/1, $0x01
-DATA ranks<>+330(SB)/1, $0x01
-DATA ranks<>+331(SB)/1, $0x01
-DATA ranks<>+332(SB)/1, $0x02
-DATA ranks<>+333(SB)/1, $0x02
-DATA ranks<>+334(SB)/1, $0x03
-DATA ranks<>+335(SB)/1, $0x03
-DATA ranks<>+336(SB)/1, $0x00
-DATA ranks<>+337(SB)/1, $0x00
-DATA ranks<>+338(SB)/1, $0x01
-DATA ranks<>+339(SB)/1, $0x01
-DATA ranks<>+340(SB)/1, $0x02
-DATA ranks<>+341(SB)/1, $0x02
-DATA ranks<>+342(SB)/1, $0x03
-DATA ranks<>+343(SB)/1, $0x03
-DATA ranks<>+344(SB)/1, $0x00
-DATA ranks<>+345(SB)/1, $0x01
-DATA ranks<>+346(SB)/1, $0x02
-DATA ranks<>+347(SB)/1, $0x02
-DATA ranks<>+348(SB)/1, $0x03
-DATA ranks<>+349(SB)/1, $0x03
-DATA ranks<>+350(SB)/1, $0x04
-DATA ranks<>+351(SB)/1, $0x04
-DATA ranks<>+352(SB)/1, $0x00
-DATA ranks<>+353(SB)/1, $0x00
-DATA ranks<>+354(SB)/1, $0x00
-DATA ranks<>+355(SB)/1, $0x01
-DATA ranks<>+356(SB)/1, $0x02
-DATA ranks<>+357(SB)/1, $0x02
-DATA ranks<>+358(SB)/1, $0x03
-DATA ranks<>+359(SB)/1, $0x03
-DATA ranks<>+360(SB)/1, $0x00
-DATA ranks<>+361(SB)/1, $0x01
-DATA ranks<>+362(SB)/1, $0x01
-DATA ranks<>+363(SB)/1, $0x02
-DATA ranks<>+364(SB)/1, $0x03
-DATA ranks<>+365(SB)/1, $0x03
-DATA ranks<>+366(SB)/1, $0x04
-DATA ranks<>+367(SB)/1, $0x04
-DATA ranks<>+368(SB)/1, $0x00
-DATA ranks<>+369(SB)/1, $0x00
-DATA ranks<>+370(SB)/1, $0x01
-DATA ranks<>+371(SB)/1, $0x02
-DATA ranks<>+372(SB)/1, $0x03
-DATA ranks<>+373(SB)/1, $0x03
-DATA ranks<>+374(SB)/1, $0x04
-DATA ranks<>+375(SB)/1, $0x04
-DATA ranks<>+376(SB)/1, $0x00
-DATA ranks<>+377(SB)/1, $0x01
-DATA ranks<>+378(SB)/1, $0x02
-DATA ranks<>+379(SB)/1, $0x03
-DATA ranks<>+380(SB)/1, $0x04
-DATA ranks<>+381(SB)/1, $0x04
-DATA ranks<>+382(SB)/1, $0x05
-DATA ranks<>+383(SB)/1, $0x05
-DATA ranks<>+384(SB)/1, $0x00
-DATA ranks<>+385(SB)/1, $0x00
-DATA ranks<>+386(SB)/1, $0x00
-DATA ranks<>+387(SB)/1, $0x00
-DATA ranks<>+388(SB)/1, $0x00
-DATA ranks<>+389(SB)/1, $0x01
-DATA ranks<>+390(SB)/1, $0x02
-DATA ranks<>+391(SB)/1, $0x02
-DATA ranks<>+392(SB)/1, $0x00
-DATA ranks<>+393(SB)/1, $0x01
-DATA ranks<>+394(SB)/1, $0x01
-DATA ranks<>+395(SB)/1, $0x01
-DATA ranks<>+396(SB)/1, $0x01
-DATA ranks<>+397(SB)/1, $0x02
-DATA ranks<>+398(SB)/1, $0x03
-DATA ranks<>+399(SB)/1, $0x03
-DATA ranks<>+400(SB)/1, $0x00
-DATA ranks<>+401(SB)/1, $0x00
-DATA ranks<>+402(SB)/1, $0x01
-DATA ranks<>+403(SB)/1, $0x01
-DATA ranks<>+404(SB)/1, $0x01
-DATA ranks<>+405(SB)/1, $0x02
-DATA ranks<>+406(SB)/1, $0x03
-DATA ranks<>+407(SB)/1, $0x03
-DATA ranks<>+408(SB)/1, $0x00
-DATA ranks<>+409(SB)/1, $0x01
-DATA ranks<>+410(SB)/1, $0x02
-DATA ranks<>+411(SB)/1, $0x02
-DATA ranks<>+412(SB)/1, $0x02
-DATA ranks<>+413(SB)/1, $0x03
-DATA ranks<>+414(SB)/1, $0x04
-DATA ranks<>+415(SB)/1, $0x04
-DATA ranks<>+416(SB)/1, $0x00
-DATA ranks<>+417(SB)/1, $0x00
-DATA ranks<>+418(SB)/1, $0x00
-DATA ranks<>+419(SB)/1, $0x01
-DATA ranks<>+420(SB)/1, $0x01
-DATA ranks<>+421(SB)/1, $0x02
-DATA ranks<>+422(SB)/1, $0x03
-DATA ranks<>+423(SB)/1, $0x03
-DATA ranks<>+424(SB)/1, $0x00
-DATA ranks<>+425(SB)/1, $0x01
-DATA ranks<>+426(SB)/1, $0x01
-DATA ranks<>+427(SB)/1, $0x02
-DATA ranks<>+428(SB)/1, $0x02
-DATA ranks<>+429(SB)/1, $0x03
-DATA ranks<>+430(SB)/1, $0x04
-DATA ranks<>+431(SB)/1, $0x04
-DATA ranks<>+432(SB)/1, $0x00
-DATA ranks<>+433(SB)/1, $0x00
-DATA ranks<>+434(SB)/1, $0x01
-DATA ranks<>+435(SB)/1, $0x02
-DATA ranks<>+436(SB)/1, $0x02
-DATA ranks<>+437(SB)/1, $0x03
-DATA ranks<>+438(SB)/1, $0x04
-DATA ranks<>+439(SB)/1, $0x04
-DATA ranks<>+440(SB)/1, $0x00
-DATA ranks<>+441(SB)/1, $0x01
-DATA ranks<>+442(SB)/1, $0x02
-DATA ranks<>+443(SB)/1, $0x03
-DATA ranks<>+444(SB)/1, $0x03
-DATA ranks<>+445(SB)/1, $0x04
-DATA ranks<>+446(SB)/1, $0x05
-DATA ranks<>+447(SB)/1, $0x05
-DATA ranks<>+448(SB)/1, $0x00
-DATA ranks<>+449(SB)/1, $0x00
-DATA ranks<>+450(SB)/1, $0x00
-DATA ranks<>+451(SB)/1, $0x00
-DATA ranks<>+452(SB)/1, $0x01
-DATA ranks<>+453(SB)/1, $0x02
-DATA ranks<>+454(SB)/1, $0x03
-DATA ranks<>+455(SB)/1, $0x03
-DATA ranks<>+456(SB)/1, $0x00
-DATA ranks<>+457(SB)/1, $0x01
-DATA ranks<>+458(SB)/1, $0x01
-DATA ranks<>+459(SB)/1, $0x01
-DATA ranks<>+460(SB)/1, $0x02
-DATA ranks<>+461(SB)/1, $0x03
-DATA ranks<>+462(SB)/1, $0x04
-DATA ranks<>+463(SB)/1, $0x04
-DATA ranks<>+464(SB)/1, $0x00
-DATA ranks<>+465(SB)/1, $0x00
-DATA ranks<>+466(SB)/1, $0x01
-DATA ranks<>+467(SB)/1, $0x01
-DATA ranks<>+468(SB)/1, $0x02
-DATA ranks<>+469(SB)/1, $0x03
-DATA ranks<>+470(SB)/1, $0x04
-DATA ranks<>+471(SB)/1, $0x04
-DATA ranks<>+472(SB)/1, $0x00
-DATA ranks<>+473(SB)/1, $0x01
-DATA ranks<>+474(SB)/1, $0x02
-DATA ranks<>+475(SB)/1, $0x02
-DATA ranks<>+476(SB)/1, $0x03
-DATA ranks<>+477(SB)/1, $0x04
-DATA ranks<>+478(SB)/1, $0x05
-DATA ranks<>+479(SB)/1, $0x05
-DATA ranks<>+480(SB)/1, $0x00
-DATA ranks<>+481(SB)/1, $0x00
-DATA ranks<>+482(SB)/1, $0x00
-DATA ranks<>+483(SB)/1, $0x01
-DATA ranks<>+484(SB)/1, $0x02
-DATA ranks<>+485(SB)/1, $0x03
-DATA ranks<>+486(SB)/1, $0x04
-DATA ranks<>+487(SB)/1, $0x04
-DATA ranks<>+488(SB)/1, $0x00
-DATA ranks<>+489(SB)/1, $0x01
-DATA ranks<>+490(SB)/1, $0x01
-DATA ranks<>+491(SB)/1, $0x02
-DATA ranks<>+492(SB)/1, $0x03
-DATA ranks<>+493(SB)/1, $0x04
-DATA ranks<>+494(SB)/1, $0x05
-DATA ranks<>+495(SB)/1, $0x05
-DATA ranks<>+496(SB)/1, $0x00
-DATA ranks<>+497(SB)/1, $0x00
-DATA ranks<>+498(SB)/1, $0x01
-DATA ranks<>+499(SB)/1, $0x02
-DATA ranks<>+500(SB)/1, $0x03
-DATA ranks<>+501(SB)/1, $0x04
-DATA ranks<>+502(SB)/1, $0x05
-DATA ranks<>+503(SB)/1, $0x05
-DATA ranks<>+504(SB)/1, $0x00
-DATA ranks<>+505(SB)/1, $0x01
-DATA ranks<>+506(SB)/1, $0x02
-DATA ranks<>+507(SB)/1, $0x03
-DATA ranks<>+508(SB)/1, $0x04
-DATA ranks<>+509(SB)/1, $0x05
-DATA ranks<>+510(SB)/1, $0x06
-DATA ranks<>+511(SB)/1, $0x06
-DATA ranks<>+512(SB)/1, $0x00
-DATA ranks<>+513(SB)/1, $0x00
-DATA ranks<>+514(SB)/1, $0x00
-DATA ranks<>+515(SB)/1, $0x00
-DATA ranks<>+516(SB)/1, $0x00
-DATA ranks<>+517(SB)/1, $0x00
-DATA ranks<>+518(SB)/1, $0x00
-DATA ranks<>+519(SB)/1, $0x01
-DATA ranks<>+520(SB)/1, $0x00
-DATA ranks<>+521(SB)/1, $0x01
-DATA ranks<>+522(SB)/1, $0x01
-DATA ranks<>+523(SB)/1, $0x01
-DATA ranks<>+524(SB)/1, $0x01
-DATA ranks<>+525(SB)/1, $0x01
-DATA ranks<>+526(SB)/1, $0x01
-DATA ranks<>+527(SB)/1, $0x02
-DATA ranks<>+528(SB)/1, $0x00
-DATA ranks<>+529(SB)/1, $0x00
-DATA ranks<>+530(SB)/1, $0x01
-DATA ranks<>+531(SB)/1, $0x01
-DATA ranks<>+532(SB)/1, $0x01
-DATA ranks<>+533(SB)/1, $0x01
-DATA ranks<>+534(SB)/1, $0x01
-DATA ranks<>+535(SB)/1, $0x02
-DATA ranks<>+536(SB)/1, $0x00
-DATA ranks<>+537(SB)/1, $0x01
-DATA ranks<>+538(SB)/1, $0x02
-DATA ranks<>+539(SB)/1, $0x02
-DATA ranks<>+540(SB)/1, $0x02
-DATA ranks<>+541(SB)/1, $0x02
-DATA ranks<>+542(SB)/1, $0x02
-DATA ranks<>+543(SB)/1, $0x03
-DATA ranks<>+544(SB)/1, $0x00
-DATA ranks<>+545(SB)/1, $0x00
-DATA ranks<>+546(SB)/1, $0x00
-DATA ranks<>+547(SB)/1, $0x01
-DATA ranks<>+548(SB)/1, $0x01
-DATA ranks<>+549(SB)/1, $0x01
-DATA ranks<>+550(SB)/1, $0x01
-DATA ranks<>+551(SB)/1, $0x02
-DATA ranks<>+552(SB)/1, $0x00
-DATA ranks<>+553(SB)/1, $0x01
-DATA ranks<>+554(SB)/1, $0x01
-DATA ranks<>+555(SB)/1, $0x02
-DATA ranks<>+556(SB)/1, $0x02
-DATA ranks<>+557(SB)/1, $0x02
-DATA ranks<>+558(SB)/1, $0x02
-DATA ranks<>+559(SB)/1, $0x03
-DATA ranks<>+560(SB)/1, $0x00
-DATA ranks<>+561(SB)/1, $0x00
-DATA ranks<>+562(SB)/1, $0x01
-DATA ranks<>+563(SB)/1, $0x02
-DATA ranks<>+564(SB)/1, $0x02
-DATA ranks<>+565(SB)/1, $0x02
-DATA ranks<>+566(SB)/1, $0x02
-DATA ranks<>+567(SB)/1, $0x03
-DATA ranks<>+568(SB)/1, $0x00
-DATA ranks<>+569(SB)/1, $0x01
-DATA ranks<>+570(SB)/1, $0x02
-DATA ranks<>+571(SB)/1, $0x03
-DATA ranks<>+572(SB)/1, $0x03
-DATA ranks<>+573(SB)/1, $0x03
-DATA ranks<>+574(SB)/1, $0x03
-DATA ranks<>+575(SB)/1, $0x04
-DATA ranks<>+576(SB)/1, $0x00
-DATA ranks<>+577(SB)/1, $0x00
-DATA ranks<>+578(SB)/1, $0x00
-DATA ranks<>+579(SB)/1, $0x00
-DATA ranks<>+580(SB)/1, $0x01
-DATA ranks<>+581(SB)/1, $0x01
-DATA ranks<>+582(SB)/1, $0x01
-DATA ranks<>+583(SB)/1, $0x02
-DATA ranks<>+584(SB)/1, $0x00
-DATA ranks<>+585(SB)/1, $0x01
-DATA ranks<>+586(SB)/1, $0x01
-DATA ranks<>+587(SB)/1, $0x01
-DATA ranks<>+588(SB)/1, $0x02
-DATA ranks<>+589(SB)/1, $0x02
-DATA ranks<>+590(SB)/1, $0x02
-DATA ranks<>+591(SB)/1, $0x03
-DATA ranks<>+592(SB)/1, $0x00
-DATA ranks<>+593(SB)/1, $0x00
-DATA ranks<>+594(SB)/1, $0x01
-DATA ranks<>+595(SB)/1, $0x01
-DATA ranks<>+596(SB)/1, $0x02
-DATA ranks<>+597(SB)/1, $0x02
-DATA ranks<>+598(SB)/1, $0x02
-DATA ranks<>+599(SB)/1, $0x03
-DATA ranks<>+600(SB)/1, $0x00
-DATA ranks<>+601(SB)/1, $0x01
-DATA ranks<>+602(SB)/1, $0x02
-DATA ranks<>+603(SB)/1, $0x02
-DATA ranks<>+604(SB)/1, $0x03
-DATA ranks<>+605(SB)/1, $0x03
-DATA ranks<>+606(SB)/1, $0x03
-DATA ranks<>+607(SB)/1, $0x04
-DATA ranks<>+608(SB)/1, $0x00
-DATA ranks<>+609(SB)/1, $0x00
-DATA ranks<>+610(SB)/1, $0x00
-DATA ranks<>+611(SB)/1, $0x01
-DATA ranks<>+612(SB)/1, $0x02
-DATA ranks<>+613(SB)/1, $0x02
-DATA ranks<>+614(SB)/1, $0x02
-DATA ranks<>+615(SB)/1, $0x03
-DATA ranks<>+616(SB)/1, $0x00
-DATA ranks<>+617(SB)/1, $0x01
-DATA ranks<>+618(SB)/1, $0x01
-DATA ranks<>+619(SB)/1, $0x02
-DATA ranks<>+620(SB)/1, $0x03
-DATA ranks<>+621(SB)/1, $0x03
-DATA ranks<>+622(SB)/1, $0x03
-DATA ranks<>+623(SB)/1, $0x04
-DATA ranks<>+624(SB)/1, $0x00
-DATA ranks<>+625(SB)/1, $0x00
-DATA ranks<>+626(SB)/1, $0x01
-DATA ranks<>+627(SB)/1, $0x02
-DATA ranks<>+628(SB)/1, $0x03
-DATA ranks<>+629(SB)/1, $0x03
-DATA ranks<>+630(SB)/1, $0x03
-DATA ranks<>+631(SB)/1, $0x04
-DATA ranks<>+632(SB)/1, $0x00
-DATA ranks<>+633(SB)/1, $0x01
-DATA ranks<>+634(SB)/1, $0x02
-DATA ranks<>+635(SB)/1, $0x03
-DATA ranks<>+636(SB)/1, $0x04
-DATA ranks<>+637(SB)/1, $0x04
-DATA ranks<>+638(SB)/1, $0x04
-DATA ranks<>+639(SB)/1, $0x05
-DATA ranks<>+640(SB)/1, $0x00
-DATA ranks<>+641(SB)/1, $0x00
-DATA ranks<>+642(SB)/1, $0x00
-DATA ranks<>+643(SB)/1, $0x00
-DATA ranks<>+644(SB)/1, $0x00
-DATA ranks<>+645(SB)/1, $0x01
-DATA ranks<>+646(SB)/1, $0x01
-DATA ranks<>+647(SB)/1, $0x02
-DATA ranks<>+648(SB)/1, $0x00
-DATA ranks<>+649(SB)/1, $0x01
-DATA ranks<>+650(SB)/1, $0x01
-DATA ranks<>+651(SB)/1, $0x01
-DATA ranks<>+652(SB)/1, $0x01
-DATA ranks<>+653(SB)/1, $0x02
-DATA ranks<>+654(SB)/1, $0x02
-DATA ranks<>+655(SB)/1, $0x03
-DATA ranks<>+656(SB)/1, $0x00
-DATA ranks<>+657(SB)/1, $0x00
-DATA ranks<>+658(SB)/1, $0x01
-DATA ranks<>+659(SB)/1, $0x01
-DATA ranks<>+660(SB)/1, $0x01
-DATA ranks<>+661(SB)/1, $0x02
-DATA ranks<>+662(SB)/1, $0x02
-DATA ranks<>+663(SB)/1, $0x03
-DATA ranks<>+664(SB)/1, $0x00
-DATA ranks<>+665(SB)/1, $0x01
-DATA ranks<>+666(SB)/1, $0x02
-DATA ranks<>+667(SB)/1, $0x02
-DATA ranks<>+668(SB)/1, $0x02
-DATA ranks<>+669(SB)/1, $0x03
-DATA ranks<>+670(SB)/1, $0x03
-DATA ranks<>+671(SB)/1, $0x04
-DATA ranks<>+672(SB)/1, $0x00
-DATA ranks<>+673(SB)/1, $0x00
-DATA ranks<>+674(SB)/1, $0x00
-DATA ranks<>+675(SB)/1, $0x01
-DATA ranks<>+676(SB)/1, $0x01
-DATA ranks<>+677(SB)/1, $0x02
-DATA ranks<>+678(SB)/1, $0x02
-DATA ranks<>+679(SB)/1, $0x03
-DATA ranks<>+680(SB)/1, $0x00
-DATA ranks<>+681(SB)/1, $0x01
-DATA ranks<>+682(SB)/1, $0x01
-DATA ranks<>+683(SB)/1, $0x02
-DATA ranks<>+684(SB)/1, $0x02
-DATA ranks<>+685(SB)/1, $0x03
-DATA ranks<>+686(SB)/1, $0x03
-DATA ranks<>+687(SB)/1, $0x04
-DATA ranks<>+688(SB)/1, $0x00
-DATA ranks<>+689(SB)/1, $0x00
-DATA ranks<>+690(SB)/1, $0x01
-DATA ranks<>+691(SB)/1, $0x02
-DATA ranks<>+692(SB)/1, $0x02
-DATA ranks<>+693(SB)/1, $0x03
-DATA ranks<>+694(SB)/1, $0x03
-DATA ranks<>+695(SB)/1, $0x04
-DATA ranks<>+696(SB)/1, $0x00
-DATA ranks<>+697(SB)/1, $0x01
-DATA ranks<>+698(SB)/1, $0x02
-DATA ranks<>+699(SB)/1, $0x03
-DATA ranks<>+700(SB)/1, $0x03
-DATA ranks<>+701(SB)/1, $0x04
-DATA ranks<>+702(SB)/1, $0x04
-DATA ranks<>+703(SB)/1, $0x05
-DATA ranks<>+704(SB)/1, $0x00
-DATA ranks<>+705(SB)/1, $0x00
-DATA ranks<>+706(SB)/1, $0x00
-DATA ranks<>+707(SB)/1, $0x00
-DATA ranks<>+708(SB)/1, $0x01
-DATA ranks<>+709(SB)/1, $0x02
-DATA ranks<>+710(SB)/1, $0x02
-DATA ranks<>+711(SB)/1, $0x03
-DATA ranks<>+712(SB)/1, $0x00
-DATA ranks<>+713(SB)/1, $0x01
-DATA ranks<>+714(SB)/1, $0x01
-DATA ranks<>+715(SB)/1, $0x01
-DATA ranks<>+716(SB)/1, $0x02
-DATA ranks<>+717(SB)/1, $0x03
-DATA ranks<>+718(SB)/1, $0x03
-DATA ranks<>+719(SB)/1, $0x04
-DATA ranks<>+720(SB)/1, $0x00
-DATA ranks<>+721(SB)/1, $0x00
-DATA ranks<>+722(SB)/1, $0x01
-DATA ranks<>+723(SB)/1, $0x01
-DATA ranks<>+724(SB)/1, $0x02
-DATA ranks<>+725(SB)/1, $0x03
-DATA ranks<>+726(SB)/1, $0x03
-DATA ranks<>+727(SB)/1, $0x04
-DATA ranks<>+728(SB)/1, $0x00
-DATA ranks<>+729(SB)/1, $0x01
-DATA ranks<>+730(SB)/1, $0x02
-DATA ranks<>+731(SB)/1, $0x02
-DATA ranks<>+732(SB)/1, $0x03
-DATA ranks<>+733(SB)/1, $0x04
-DATA ranks<>+734(SB)/1, $0x04
-DATA ranks<>+735(SB)/1, $0x05
-DATA ranks<>+736(SB)/1, $0x00
-DATA ranks<>+737(SB)/1, $0x00
-DATA ranks<>+738(SB)/1, $0x00
-DATA ranks<>+739(SB)/1, $0x01
-DATA ranks<>+740(SB)/1, $0x02
-DATA ranks<>+741(SB)/1, $0x03
-DATA ranks<>+742(SB)/1, $0x03
-DATA ranks<>+743(SB)/1, $0x04
-DATA ranks<>+744(SB)/1, $0x00
-DATA ranks<>+745(SB)/1, $0x01
-DATA ranks<>+746(SB)/1, $0x01
-DATA ranks<>+747(SB)/1, $0x02
-DATA ranks<>+748(SB)/1, $0x03
-DATA ranks<>+749(SB)/1, $0x04
-DATA ranks<>+750(SB)/1, $0x04
-DATA ranks<>+751(SB)/1, $0x05
-DATA ranks<>+752(SB)/1, $0x00
-DATA ranks<>+753(SB)/1, $0x00
-DATA ranks<>+754(SB)/1, $0x01
-DATA ranks<>+755(SB)/1, $0x02
-DATA ranks<>+756(SB)/1, $0x03
-DATA ranks<>+757(SB)/1, $0x04
-DATA ranks<>+758(SB)/1, $0x04
-DATA ranks<>+759(SB)/1, $0x05
-DATA ranks<>+760(SB)/1, $0x00
-DATA ranks<>+761(SB)/1, $0x01
-DATA ranks<>+762(SB)/1, $0x02
-DATA ranks<>+763(SB)/1, $0x03
-DATA ranks<>+764(SB)/1, $0x04
-DATA ranks<>+765(SB)/1, $0x05
-DATA ranks<>+766(SB)/1, $0x05
-DATA ranks<>+767(SB)/1, $0x06
-DATA ranks<>+768(SB)/1, $0x00
-DATA ranks<>+769(SB)/1, $0x00
-DATA ranks<>+770(SB)/1, $0x00
-DATA ranks<>+771(SB)/1, $0x00
-DATA ranks<>+772(SB)/1, $0x00
-DATA ranks<>+773(SB)/1, $0x00
-DATA ranks<>+774(SB)/1, $0x01
-DATA ranks<>+775(SB)/1, $0x02
-DATA ranks<>+776(SB)/1, $0x00
-DATA ranks<>+777(SB)/1, $0x01
-DATA ranks<>+778(SB)/1, $0x01
-DATA ranks<>+779(SB)/1, $0x01
-DATA ranks<>+780(SB)/1, $0x01
-DATA ranks<>+781(SB)/1, $0x01
-DATA ranks<>+782(SB)/1, $0x02
-DATA ranks<>+783(SB)/1, $0x03
-DATA ranks<>+784(SB)/1, $0x00
-DATA ranks<>+785(SB)/1, $0x00
-DATA ranks<>+786(SB)/1, $0x01
-DATA ranks<>+787(SB)/1, $0x01
-DATA ranks<>+788(SB)/1, $0x01
-DATA ranks<>+789(SB)/1, $0x01
-DATA ranks<>+790(SB)/1, $0x02
-DATA ranks<>+791(SB)/1, $0x03
-DATA ranks<>+792(SB)/1, $0x00
-DATA ranks<>+793(SB)/1, $0x01
-DATA ranks<>+794(SB)/1, $0x02
-DATA ranks<>+795(SB)/1, $0x02
-DATA ranks<>+796(SB)/1, $0x02
-DATA ranks<>+797(SB)/1, $0x02
-DATA ranks<>+798(SB)/1, $0x03
-DATA ranks<>+799(SB)/1, $0x04
-DATA ranks<>+800(SB)/1, $0x00
-DATA ranks<>+801(SB)/1, $0x00
-DATA ranks<>+802(SB)/1, $0x00
-DATA ranks<>+803(SB)/1, $0x01
-DATA ranks<>+804(SB)/1, $0x01
-DATA ranks<>+805(SB)/1, $0x01
-DATA ranks<>+806(SB)/1, $0x02
-DATA ranks<>+807(SB)/1, $0x03
-DATA ranks<>+808(SB)/1, $0x00
-DATA ranks<>+809(SB)/1, $0x01
-DATA ranks<>+810(SB)/1, $0x01
-DATA ranks<>+811(SB)/1, $0x02
-DATA ranks<>+812(SB)/1, $0x02
-DATA ranks<>+813(SB)/1, $0x02
-DATA ranks<>+814(SB)/1, $0x03
-DATA ranks<>+815(SB)/1, $0x04
-DATA ranks<>+816(SB)/1, $0x00
-DATA ranks<>+817(SB)/1, $0x00
-DATA ranks<>+818(SB)/1, $0x01
-DATA ranks<>+819(SB)/1, $0x02
-DATA ranks<>+820(SB)/1, $0x02
-DATA ranks<>+821(SB)/1, $0x02
-DATA ranks<>+822(SB)/1, $0x03
-DATA ranks<>+823(SB)/1, $0x04
-DATA ranks<>+824(SB)/1, $0x00
-DATA ranks<>+825(SB)/1, $0x01
-DATA ranks<>+826(SB)/1, $0x02
-DATA ranks<>+827(SB)/1, $0x03
-DATA ranks<>+828(SB)/1, $0x03
-DATA ranks<>+829(SB)/1, $0x03
-DATA ranks<>+830(SB)/1, $0x04
-DATA ranks<>+831(SB)/1, $0x05
-DATA ranks<>+832(SB)/1, $0x00
-DATA ranks<>+833(SB)/1, $0x00
-DATA ranks<>+834(SB)/1, $0x00
-DATA ranks<>+835(SB)/1, $0x00
-DATA ranks<>+836(SB)/1, $0x01
-DATA ranks<>+837(SB)/1, $0x01
-DATA ranks<>+838(SB)/1, $0x02
-DATA ranks<>+839(SB)/1, $0x03
-DATA ranks<>+840(SB)/1, $0x00
-DATA ranks<>+841(SB)/1, $0x01
-DATA ranks<>+842(SB)/1, $0x01
-DATA ranks<>+843(SB)/1, $0x01
-DATA ranks<>+844(SB)/1, $0x02
-DATA ranks<>+845(SB)/1, $0x02
-DATA ranks<>+846(SB)/1, $0x03
-DATA ranks<>+847(SB)/1, $0x04
-DATA ranks<>+848(SB)/1, $0x00
-DATA ranks<>+849(SB)/1, $0x00
-DATA ranks<>+850(SB)/1, $0x01
-DATA ranks<>+851(SB)/1, $0x01
-DATA ranks<>+852(SB)/1, $0x02
-DATA ranks<>+853(SB)/1, $0x02
-DATA ranks<>+854(SB)/1, $0x03
-DATA ranks<>+855(SB)/1, $0x04
-DATA ranks<>+856(SB)/1, $0x00
-DATA ranks<>+857(SB)/1, $0x01
-DATA ranks<>+858(SB)/1, $0x02
-DATA ranks<>+859(SB)/1, $0x02
-DATA ranks<>+860(SB)/1, $0x03
-DATA ranks<>+861(SB)/1, $0x03
-DATA ranks<>+862(SB)/1, $0x04
-DATA ranks<>+863(SB)/1, $0x05
-DATA ranks<>+864(SB)/1, $0x00
-DATA ranks<>+865(SB)/1, $0x00
-DATA ranks<>+866(SB)/1, $0x00
-DATA ranks<>+867(SB)/1, $0x01
-DATA ranks<>+868(SB)/1, $0x02
-DATA ranks<>+869(SB)/1, $0x02
-DATA ranks<>+870(SB)/1, $0x03
-DATA ranks<>+871(SB)/1, $0x04
-DATA ranks<>+872(SB)/1, $0x00
-DATA ranks<>+873(SB)/1, $0x01
-DATA ranks<>+874(SB)/1, $0x01
-DATA ranks<>+875(SB)/1, $0x02
-DATA ranks<>+876(SB)/1, $0x03
-DATA ranks<>+877(SB)/1, $0x03
-DATA ranks<>+878(SB)/1, $0x04
-DATA ranks<>+879(SB)/1, $0x05
-DATA ranks<>+880(SB)/1, $0x00
-DATA ranks<>+881(SB)/1, $0x00
-DATA ranks<>+882(SB)/1, $0x01
-DATA ranks<>+883(SB)/1, $0x02
-DATA ranks<>+884(SB)/1, $0x03
-DATA ranks<>+885(SB)/1, $0x03
-DATA ranks<>+886(SB)/1, $0x04
-DATA ranks<>+887(SB)/1, $0x05
-DATA ranks<>+888(SB)/1, $0x00
-DATA ranks<>+889(SB)/1, $0x01
-DATA ranks<>+890(SB)/1, $0x02
-DATA ranks<>+891(SB)/1, $0x03
-DATA ranks<>+892(SB)/1, $0x04
-DATA ranks<>+893(SB)/1, $0x04
-DATA ranks<>+894(SB)/1, $0x05
-DATA ranks<>+895(SB)/1, $0x06
-DATA ranks<>+896(SB)/1, $0x00
-DATA ranks<>+897(SB)/1, $0x00
-DATA ranks<>+898(SB)/1, $0x00
-DATA ranks<>+899(SB)/1, $0x00
-DATA ranks<>+900(SB)/1, $0x00
-DATA ranks<>+901(SB)/1, $0x01
-DATA ranks<>+902(SB)/1, $0x02
-DATA ranks<>+903(SB)/1, $0x03
-DATA ranks<>+904(SB)/1, $0x00
-DATA ranks<>+905(SB)/1, $0x01
-DATA ranks<>+906(SB)/1, $0x01
-DATA ranks<>+907(SB)/1, $0x01
-DATA ranks<>+908(SB)/1, $0x01
-DATA ranks<>+909(SB)/1, $0x02
-DATA ranks<>+910(SB)/1, $0x03
-DATA ranks<>+911(SB)/1, $0x04
-DATA ranks<>+912(SB)/1, $0x00
-DATA ranks<>+913(SB)/1, $0x00
-DATA ranks<>+914(SB)/1, $0x01
-DATA ranks<>+915(SB)/1, $0x01
-DATA ranks<>+916(SB)/1, $0x01
-DATA ranks<>+917(SB)/1, $0x02
-DATA ranks<>+918(SB)/1, $0x03
-DATA ranks<>+919(SB)/1, $0x04
-DATA ranks<>+920(SB)/1, $0x00
-DATA ranks<>+921(SB)/1, $0x01
-DATA ranks<>+922(SB)/1, $0x02
-DATA ranks<>+923(SB)/1, $0x02
-DATA ranks<>+924(SB)/1, $0x02
-DATA ranks<>+925(SB)/1, $0x03
-DATA ranks<>+926(SB)/1, $0x04
-DATA ranks<>+927(SB)/1, $0x05
-DATA ranks<>+928(SB)/1, $0x00
-DATA ranks<>+929(SB)/1, $0x00
-DATA ranks<>+930(SB)/1, $0x00
-DATA ranks<>+931(SB)/1, $0x01
-DATA ranks<>+932(SB)/1, $0x01
-DATA ranks<>+933(SB)/1, $0x02
-DATA ranks<>+934(SB)/1, $0x03
-DATA ranks<>+935(SB)/1, $0x04
-DATA ranks<>+936(SB)/1, $0x00
-DATA ranks<>+937(SB)/1, $0x01
-DATA ranks<>+938(SB)/1, $0x01
-DATA ranks<>+939(SB)/1, $0x02
-DATA ranks<>+940(SB)/1, $0x02
-DATA ranks<>+941(SB)/1, $0x03
-DATA ranks<>+942(SB)/1, $0x04
-DATA ranks<>+943(SB)/1, $0x05
-DATA ranks<>+944(SB)/1, $0x00
-DATA ranks<>+945(SB)/1, $0x00
-DATA ranks<>+946(SB)/1, $0x01
-DATA ranks<>+947(SB)/1, $0x02
-DATA ranks<>+948(SB)/1, $0x02
-DATA ranks<>+949(SB)/1, $0x03
-DATA ranks<>+950(SB)/1, $0x04
-DATA ranks<>+951(SB)/1, $0x05
-DATA ranks<>+952(SB)/1, $0x00
-DATA ranks<>+953(SB)/1, $0x01
-DATA ranks<>+954(SB)/1, $0x02
-DATA ranks<>+955(SB)/1, $0x03
-DATA ranks<>+956(SB)/1, $0x03
-DATA ranks<>+957(SB)/1, $0x04
-DATA ranks<>+958(SB)/1, $0x05
-DATA ranks<>+959(SB)/1, $0x06
-DATA ranks<>+960(SB)/1, $0x00
-DATA ranks<>+961(SB)/1, $0x00
-DATA ranks<>+962(SB)/1, $0x00
-DATA ranks<>+963(SB)/1, $0x00
-DATA ranks<>+964(SB)/1, $0x01
-DATA ranks<>+965(SB)/1, $0x02
-DATA ranks<>+966(SB)/1, $0x03
-DATA ranks<>+967(SB)/1, $0x04
-DATA ranks<>+968(SB)/1, $0x00
-DATA ranks<>+969(SB)/1, $0x01
-DATA ranks<>+970(SB)/1, $0x01
-DATA ranks<>+971(SB)/1, $0x01
-DATA ranks<>+972(SB)/1, $0x02
-DATA ranks<>+973(SB)/1, $0x03
-DATA ranks<>+974(SB)/1, $0x04
-DATA ranks<>+975(SB)/1, $0x05
-DATA ranks<>+976(SB)/1, $0x00
-DATA ranks<>+977(SB)/1, $0x00
-DATA ranks<>+978(SB)/1, $0x01
-DATA ranks<>+979(SB)/1, $0x01
-DATA ranks<>+980(SB)/1, $0x02
-DATA ranks<>+981(SB)/1, $0x03
-DATA ranks<>+982(SB)/1, $0x04
-DATA ranks<>+983(SB)/1, $0x05
-DATA ranks<>+984(SB)/1, $0x00
-DATA ranks<>+985(SB)/1, $0x01
-DATA ranks<>+986(SB)/1, $0x02
-DATA ranks<>+987(SB)/1, $0x02
-DATA ranks<>+988(SB)/1, $0x03
-DATA ranks<>+989(SB)/1, $0x04
-DATA ranks<>+990(SB)/1, $0x05
-DATA ranks<>+991(SB)/1, $0x06
-DATA ranks<>+992(SB)/1, $0x00
-DATA ranks<>+993(SB)/1, $0x00
-DATA ranks<>+994(SB)/1, $0x00
-DATA ranks<>+995(SB)/1, $0x01
-DATA ranks<>+996(SB)/1, $0x02
-DATA ranks<>+997(SB)/1, $0x03
-DATA ranks<>+998(SB)/1, $0x04
-DATA ranks<>+999(SB)/1, $0x05
-DATA ranks<>+1000(SB)/1, $0x00
-DATA ranks<>+1001(SB)/1, $0x01
-DATA ranks<>+1002(SB)/1, $0x01
-DATA ranks<>+1003(SB)/1, $0x02
-DATA ranks<>+1004(SB)/1, $0x03
-DATA ranks<>+1005(SB)/1, $0x04
-DATA ranks<>+1006(SB)/1, $0x05
-DATA ranks<>+1007(SB)/1, $0x06
-DATA ranks<>+1008(SB)/1, $0x00
-DATA ranks<>+1009(SB)/1, $0x00
-DATA ranks<>+1010(SB)/1, $0x01
-DATA ranks<>+1011(SB)/1, $0x02
-DATA ranks<>+1012(SB)/1, $0x03
-DATA ranks<>+1013(SB)/1, $0x04
-DATA ranks<>+1014(SB)/1, $0x05
-DATA ranks<>+1015(SB)/1, $0x06
-DATA ranks<>+1016(SB)/1, $0x00
-DATA ranks<>+1017(SB)/1, $0x01
-DATA ranks<>+1018(SB)/1, $0x02
-DATA ranks<>+1019(SB)/1, $0x03
-DATA ranks<>+1020(SB)/1, $0x04
-DATA ranks<>+1021(SB)/1, $0x05
-DATA ranks<>+1022(SB)/1, $0x06
-DATA ranks<>+1023(SB)/1, $0x07
-DATA ranks<>+1024(SB)/1, $0x00
-DATA ranks<>+1025(SB)/1, $0x00
-DATA ranks<>+1026(SB)/1, $0x00
-DATA ranks<>+1027(SB)/1, $0x00
-DATA ranks<>+1028(SB)/1, $0x00
-DATA ranks<>+1029(SB)/1, $0x00
-DATA ranks<>+1030(SB)/1, $0x00
-DATA ranks<>+1031(SB)/1, $0x00
-DATA ranks<>+1032(SB)/1, $0x00
-DATA ranks<>+1033(SB)/1, $0x01
-DATA ranks<>+1034(SB)/1, $0x01
-DATA ranks<>+1035(SB)/1, $0x01
-DATA ranks<>+1036(SB)/1, $0x01
-DATA ranks<>+1037(SB)/1, $0x01
-DATA ranks<>+1038(SB)/1, $0x01
-DATA ranks<>+1039(SB)/1, $0x01
-DATA ranks<>+1040(SB)/1, $0x00
-DATA ranks<>+1041(SB)/1, $0x00
-DATA ranks<>+1042(SB)/1, $0x01
-DATA ranks<>+1043(SB)/1, $0x01
-DATA ranks<>+1044(SB)/1, $0x01
-DATA ranks<>+1045(SB)/1, $0x01
-DATA ranks<>+1046(SB)/1, $0x01
-DATA ranks<>+1047(SB)/1, $0x01
-DATA ranks<>+1048(SB)/1, $0x00
-DATA ranks<>+1049(SB)/1, $0x01
-DATA ranks<>+1050(SB)/1, $0x02
-DATA ranks<>+1051(SB)/1, $0x02
-DATA ranks<>+1052(SB)/1, $0x02
-DATA ranks<>+1053(SB)/1, $0x02
-DATA ranks<>+1054(SB)/1, $0x02
-DATA ranks<>+1055(SB)/1, $0x02
-DATA ranks<>+1056(SB)/1, $0x00
-DATA ranks<>+1057(SB)/1, $0x00
-DATA ranks<>+1058(SB)/1, $0x00
-DATA ranks<>+1059(SB)/1, $0x01
-DATA ranks<>+1060(SB)/1, $0x01
-DATA ranks<>+1061(SB)/1, $0x01
-DATA ranks<>+1062(SB)/1, $0x01
-DATA ranks<>+1063(SB)/1, $0x01
-DATA ranks<>+1064(SB)/1, $0x00
-DATA ranks<>+1065(SB)/1, $0x01
-DATA ranks<>+1066(SB)/1, $0x01
-DATA ranks<>+1067(SB)/1, $0x02
-DATA ranks<>+1068(SB)/1, $0x02
-DATA ranks<>+1069(SB)/1, $0x02
-DATA ranks<>+1070(SB)/1, $0x02
-DATA ranks<>+1071(SB)/1, $0x02
-DATA ranks<>+1072(SB)/1, $0x00
-DATA ranks<>+1073(SB)/1, $0x00
-DATA ranks<>+1074(SB)/1, $0x01
-DATA ranks<>+1075(SB)/1, $0x02
-DATA ranks<>+1076(SB)/1, $0x02
-DATA ranks<>+1077(SB)/1, $0x02
-DATA ranks<>+1078(SB)/1, $0x02
-DATA ranks<>+1079(SB)/1, $0x02
-DATA ranks<>+1080(SB)/1, $0x00
-DATA ranks<>+1081(SB)/1, $0x01
-DATA ranks<>+1082(SB)/1, $0x02
-DATA ranks<>+1083(SB)/1, $0x03
-DATA ranks<>+1084(SB)/1, $0x03
-DATA ranks<>+1085(SB)/1, $0x03
-DATA ranks<>+1086(SB)/1, $0x03
-DATA ranks<>+1087(SB)/1, $0x03
-DATA ranks<>+1088(SB)/1, $0x00
-DATA ranks<>+1089(SB)/1, $0x00
-DATA ranks<>+1090(SB)/1, $0x00
-DATA ranks<>+1091(SB)/1, $0x00
-DATA ranks<>+1092(SB)/1, $0x01
-DATA ranks<>+1093(SB)/1, $0x01
-DATA ranks<>+1094(SB)/1, $0x01
-DATA ranks<>+1095(SB)/1, $0x01
-DATA ranks<>+1096(SB)/1, $0x00
-DATA ranks<>+1097(SB)/1, $0x01
-DATA ranks<>+1098(SB)/1, $0x01
-DATA ranks<>+1099(SB)/1, $0x01
-DATA ranks<>+1100(SB)/1, $0x02
-DATA ranks<>+1101(SB)/1, $0x02
-DATA ranks<>+1102(SB)/1, $0x02
-DATA ranks<>+1103(SB)/1, $0x02
-DATA ranks<>+1104(SB)/1, $0x00
-DATA ranks<>+1105(SB)/1, $0x00
-DATA ranks<>+1106(SB)/1, $0x01
-DATA ranks<>+1107(SB)/1, $0x01
-DATA ranks<>+1108(SB)/1, $0x02
-DATA ranks<>+1109(SB)/1, $0x02
-DATA ranks<>+1110(SB)/1, $0x02
-DATA ranks<>+1111(SB)/1, $0x02
-DATA ranks<>+1112(SB)/1, $0x00
-DATA ranks<>+1113(SB)/1, $0x01
-DATA ranks<>+1114(SB)/1, $0x02
-DATA ranks<>+1115(SB)/1, $0x02
-DATA ranks<>+1116(SB)/1, $0x03
-DATA ranks<>+1117(SB)/1, $0x03
-DATA ranks<>+1118(SB)/1, $0x03
-DATA ranks<>+1119(SB)/1, $0x03
-DATA ranks<>+1120(SB)/1, $0x00
-DATA ranks<>+1121(SB)/1, $0x00
-DATA ranks<>+1122(SB)/1, $0x00
-DATA ranks<>+1123(SB)/1, $0x01
-DATA ranks<>+1124(SB)/1, $0x02
-DATA ranks<>+1125(SB)/1, $0x02
-DATA ranks<>+1126(SB)/1, $0x02
-DATA ranks<>+1127(SB)/1, $0x02
-DATA ranks<>+1128(SB)/1, $0x00
-DATA ranks<>+1129(SB)/1, $0x01
-DATA ranks<>+1130(SB)/1, $0x01
-DATA ranks<>+1131(SB)/1, $0x02
-DATA ranks<>+1132(SB)/1, $0x03
-DATA ranks<>+1133(SB)/1, $0x03
-DATA ranks<>+1134(SB)/1, $0x03
-DATA ranks<>+1135(SB)/1, $0x03
-DATA ranks<>+1136(SB)/1, $0x00
-DATA ranks<>+1137(SB)/1, $0x00
-DATA ranks<>+1138(SB)/1, $0x01
-DATA ranks<>+1139(SB)/1, $0x02
-DATA ranks<>+1140(SB)/1, $0x03
-DATA ranks<>+1141(SB)/1, $0x03
-DATA ranks<>+1142(SB)/1, $0x03
-DATA ranks<>+1143(SB)/1, $0x03
-DATA ranks<>+1144(SB)/1, $0x00
-DATA ranks<>+1145(SB)/1, $0x01
-DATA ranks<>+1146(SB)/1, $0x02
-DATA ranks<>+1147(SB)/1, $0x03
-DATA ranks<>+1148(SB)/1, $0x04
-DATA ranks<>+1149(SB)/1, $0x04
-DATA ranks<>+1150(SB)/1, $0x04
-DATA ranks<>+1151(SB)/1, $0x04
-DATA ranks<>+1152(SB)/1, $0x00
-DATA ranks<>+1153(SB)/1, $0x00
-DATA ranks<>+1154(SB)/1, $0x00
-DATA ranks<>+1155(SB)/1, $0x00
-DATA ranks<>+1156(SB)/1, $0x00
-DATA ranks<>+1157(SB)/1, $0x01
-DATA ranks<>+1158(SB)/1, $0x01
-DATA ranks<>+1159(SB)/1, $0x01
-DATA ranks<>+1160(SB)/1, $0x00
-DATA ranks<>+1161(SB)/1, $0x01
-DATA ranks<>+1162(SB)/1, $0x01
-DATA ranks<>+1163(SB)/1, $0x01
-DATA ranks<>+1164(SB)/1, $0x01
-DATA ranks<>+1165(SB)/1, $0x02
-DATA ranks<>+1166(SB)/1, $0x02
-DATA ranks<>+1167(SB)/1, $0x02
-DATA ranks<>+1168(SB)/1, $0x00
-DATA ranks<>+1169(SB)/1, $0x00
-DATA ranks<>+1170(SB)/1, $0x01
-DATA ranks<>+1171(SB)/1, $0x01
-DATA ranks<>+1172(SB)/1, $0x01
-DATA ranks<>+1173(SB)/1, $0x02
-DATA ranks<>+1174(SB)/1, $0x02
-DATA ranks<>+1175(SB)/1, $0x02
-DATA ranks<>+1176(SB)/1, $0x00
-DATA ranks<>+1177(SB)/1, $0x01
-DATA ranks<>+1178(SB)/1, $0x02
-DATA ranks<>+1179(SB)/1, $0x02
-DATA ranks<>+1180(SB)/1, $0x02
-DATA ranks<>+1181(SB)/1, $0x03
-DATA ranks<>+1182(SB)/1, $0x03
-DATA ranks<>+1183(SB)/1, $0x03
-DATA ranks<>+1184(SB)/1, $0x00
-DATA ranks<>+1185(SB)/1, $0x00
-DATA ranks<>+1186(SB)/1, $0x00
-DATA ranks<>+1187(SB)/1, $0x01
-DATA ranks<>+1188(SB)/1, $0x01
-DATA ranks<>+1189(SB)/1, $0x02
-DATA ranks<>+1190(SB)/1, $0x02
-DATA ranks<>+1191(SB)/1, $0x02
-DATA ranks<>+1192(SB)/1, $0x00
-DATA ranks<>+1193(SB)/1, $0x01
-DATA ranks<>+1194(SB)/1, $0x01
-DATA ranks<>+1195(SB)/1, $0x02
-DATA ranks<>+1196(SB)/1, $0x02
-DATA ranks<>+1197(SB)/1, $0x03
-DATA ranks<>+1198(SB)/1, $0x03
-DATA ranks<>+1199(SB)/1, $0x03
-DATA ranks<>+1200(SB)/1, $0x00
-DATA ranks<>+1201(SB)/1, $0x00
-DATA ranks<>+1202(SB)/1, $0x01
-DATA ranks<>+1203(SB)/1, $0x02
-DATA ranks<>+1204(SB)/1, $0x02
-DATA ranks<>+1205(SB)/1, $0x03
-DATA ranks<>+1206(SB)/1, $0x03
-DATA ranks<>+1207(SB)/1, $0x03
-DATA ranks<>+1208(SB)/1, $0x00
-DATA ranks<>+1209(SB)/1, $0x01
-DATA ranks<>+1210(SB)/1, $0x02
-DATA ranks<>+1211(SB)/1, $0x03
-DATA ranks<>+1212(SB)/1, $0x03
-DATA ranks<>+1213(SB)/1, $0x04
-DATA ranks<>+1214(SB)/1, $0x04
-DATA ranks<>+1215(SB)/1, $0x04
-DATA ranks<>+1216(SB)/1, $0x00
-DATA ranks<>+1217(SB)/1, $0x00
-DATA ranks<>+1218(SB)/1, $0x00
-DATA ranks<>+1219(SB)/1, $0x00
-DATA ranks<>+1220(SB)/1, $0x01
-DATA ranks<>+1221(SB)/1, $0x02
-DATA ranks<>+1222(SB)/1, $0x02
-DATA ranks<>+1223(SB)/1, $0x02
-DATA ranks<>+1224(SB)/1, $0x00
-DATA ranks<>+1225(SB)/1, $0x01
-DATA ranks<>+1226(SB)/1, $0x01
-DATA ranks<>+1227(SB)/1, $0x01
-DATA ranks<>+1228(SB)/1, $0x02
-DATA ranks<>+1229(SB)/1, $0x03
-DATA ranks<>+1230(SB)/1, $0x03
-DATA ranks<>+1231(SB)/1, $0x03
-DATA ranks<>+1232(SB)/1, $0x00
-DATA ranks<>+1233(SB)/1, $0x00
-DATA ranks<>+1234(SB)/1, $0x01
-DATA ranks<>+1235(SB)/1, $0x01
-DATA ranks<>+1236(SB)/1, $0x02
-DATA ranks<>+1237(SB)/1, $0x03
-DATA ranks<>+1238(SB)/1, $0x03
-DATA ranks<>+1239(SB)/1, $0x03
-DATA ranks<>+1240(SB)/1, $0x00
-DATA ranks<>+1241(SB)/1, $0x01
-DATA ranks<>+1242(SB)/1, $0x02
-DATA ranks<>+1243(SB)/1, $0x02
-DATA ranks<>+1244(SB)/1, $0x03
-DATA ranks<>+1245(SB)/1, $0x04
-DATA ranks<>+1246(SB)/1, $0x04
-DATA ranks<>+1247(SB)/1, $0x04
-DATA ranks<>+1248(SB)/1, $0x00
-DATA ranks<>+1249(SB)/1, $0x00
-DATA ranks<>+1250(SB)/1, $0x00
-DATA ranks<>+1251(SB)/1, $0x01
-DATA ranks<>+1252(SB)/1, $0x02
-DATA ranks<>+1253(SB)/1, $0x03
-DATA ranks<>+1254(SB)/1, $0x03
-DATA ranks<>+1255(SB)/1, $0x03
-DATA ranks<>+1256(SB)/1, $0x00
-DATA ranks<>+1257(SB)/1, $0x01
-DATA ranks<>+1258(SB)/1, $0x01
-DATA ranks<>+1259(SB)/1, $0x02
-DATA ranks<>+1260(SB)/1, $0x03
-DATA ranks<>+1261(SB)/1, $0x04
-DATA ranks<>+1262(SB)/1, $0x04
-DATA ranks<>+1263(SB)/1, $0x04
-DATA ranks<>+1264(SB)/1, $0x00
-DATA ranks<>+1265(SB)/1, $0x00
-DATA ranks<>+1266(SB)/1, $0x01
-DATA ranks<>+1267(SB)/1, $0x02
-DATA ranks<>+1268(SB)/1, $0x03
-DATA ranks<>+1269(SB)/1, $0x04
-DATA ranks<>+1270(SB)/1, $0x04
-DATA ranks<>+1271(SB)/1, $0x04
-DATA ranks<>+1272(SB)/1, $0x00
-DATA ranks<>+1273(SB)/1, $0x01
-DATA ranks<>+1274(SB)/1, $0x02
-DATA ranks<>+1275(SB)/1, $0x03
-DATA ranks<>+1276(SB)/1, $0x04
-DATA ranks<>+1277(SB)/1, $0x05
-DATA ranks<>+1278(SB)/1, $0x05
-DATA ranks<>+1279(SB)/1, $0x05
-DATA ranks<>+1280(SB)/1, $0x00
-DATA ranks<>+1281(SB)/1, $0x00
-DATA ranks<>+1282(SB)/1, $0x00
-DATA ranks<>+1283(SB)/1, $0x00
-DATA ranks<>+1284(SB)/1, $0x00
-DATA ranks<>+1285(SB)/1, $0x00
-DATA ranks<>+1286(SB)/1, $0x01
-DATA ranks<>+1287(SB)/1, $0x01
-DATA ranks<>+1288(SB)/1, $0x00
-DATA ranks<>+1289(SB)/1, $0x01
-DATA ranks<>+1290(SB)/1, $0x01
-DATA ranks<>+1291(SB)/1, $0x01
-DATA ranks<>+1292(SB)/1, $0x01
-DATA ranks<>+1293(SB)/1, $0x01
-DATA ranks<>+1294(SB)/1, $0x02
-DATA ranks<>+1295(SB)/1, $0x02
-DATA ranks<>+1296(SB)/1, $0x00
-DATA ranks<>+1297(SB)/1, $0x00
-DATA ranks<>+1298(SB)/1, $0x01
-DATA ranks<>+1299(SB)/1, $0x01
-DATA ranks<>+1300(SB)/1, $0x01
-DATA ranks<>+1301(SB)/1, $0x01
-DATA ranks<>+1302(SB)/1, $0x02
-DATA ranks<>+1303(SB)/1, $0x02
-DATA ranks<>+1304(SB)/1, $0x00
-DATA ranks<>+1305(SB)/1, $0x01
-DATA ranks<>+1306(SB)/1, $0x02
-DATA ranks<>+1307(SB)/1, $0x02
-DATA ranks<>+1308(SB)/1, $0x02
-DATA ranks<>+1309(SB)/1, $0x02
-DATA ranks<>+1310(SB)/1, $0x03
-DATA ranks<>+1311(SB)/1, $0x03
-DATA ranks<>+1312(SB)/1, $0x00
-DATA ranks<>+1313(SB)/1, $0x00
-DATA ranks<>+1314(SB)/1, $0x00
-DATA ranks<>+1315(SB)/1, $0x01
-DATA ranks<>+1316(SB)/1, $0x01
-DATA ranks<>+1317(SB)/1, $0x01
-DATA ranks<>+1318(SB)/1, $0x02
-DATA ranks<>+1319(SB)/1, $0x02
-DATA ranks<>+1320(SB)/1, $0x00
-DATA ranks<>+1321(SB)/1, $0x01
-DATA ranks<>+1322(SB)/1, $0x01
-DATA ranks<>+1323(SB)/1, $0x02
-DATA ranks<>+1324(SB)/1, $0x02
-DATA ranks<>+1325(SB)/1, $0x02
-DATA ranks<>+1326(SB)/1, $0x03
-DATA ranks<>+1327(SB)/1, $0x03
-DATA ranks<>+1328(SB)/1, $0x00
-DATA ranks<>+1329(SB)/1, $0x00
-DATA ranks<>+1330(SB)/1, $0x01
-DATA ranks<>+1331(SB)/1, $0x02
-DATA ranks<>+1332(SB)/1, $0x02
-DATA ranks<>+1333(SB)/1, $0x02
-DATA ranks<>+1334(SB)/1, $0x03
-DATA ranks<>+1335(SB)/1, $0x03
-DATA ranks<>+1336(SB)/1, $0x00
-DATA ranks<>+1337(SB)/1, $0x01
-DATA ranks<>+1338(SB)/1, $0x02
-DATA ranks<>+1339(SB)/1, $0x03
-DATA ranks<>+1340(SB)/1, $0x03
-DATA ranks<>+1341(SB)/1, $0x03
-DATA ranks<>+1342(SB)/1, $0x04
-DATA ranks<>+1343(SB)/1, $0x04
-DATA ranks<>+1344(SB)/1, $0x00
-DATA ranks<>+1345(SB)/1, $0x00
-DATA ranks<>+1346(SB)/1, $0x00
-DATA ranks<>+1347(SB)/1, $0x00
-DATA ranks<>+1348(SB)/1, $0x01
-DATA ranks<>+1349(SB)/1, $0x01
-DATA ranks<>+1350(SB)/1, $0x02
-DATA ranks<>+1351(SB)/1, $0x02
-DATA ranks<>+1352(SB)/1, $0x00
-DATA ranks<>+1353(SB)/1, $0x01
-DATA ranks<>+1354(SB)/1, $0x01
-DATA ranks<>+1355(SB)/1, $0x01
-DATA ranks<>+1356(SB)/1, $0x02
-DATA ranks<>+1357(SB)/1, $0x02
-DATA ranks<>+1358(SB)/1, $0x03
-DATA ranks<>+1359(SB)/1, $0x03
-DATA ranks<>+1360(SB)/1, $0x00
-DATA ranks<>+1361(SB)/1, $0x00
-DATA ranks<>+1362(SB)/1, $0x01
-DATA ranks<>+1363(SB)/1, $0x01
-DATA ranks<>+1364(SB)/1, $0x02
-DATA ranks<>+1365(SB)/1, $0x02
-DATA ranks<>+1366(SB)/1, $0x03
-DATA ranks<>+1367(SB)/1, $0x03
-DATA ranks<>+1368(SB)/1, $0x00
-DATA ranks<>+1369(SB)/1, $0x01
-DATA ranks<>+1370(SB)/1, $0x02
-DATA ranks<>+1371(SB)/1, $0x02
-DATA ranks<>+1372(SB)/1, $0x03
-DATA ranks<>+1373(SB)/1, $0x03
-DATA ranks<>+1374(SB)/1, $0x04
-DATA ranks<>+1375(SB)/1, $0x04
-DATA ranks<>+1376(SB)/1, $0x00
-DATA ranks<>+1377(SB)/1, $0x00
-DATA ranks<>+1378(SB)/1, $0x00
-DATA ranks<>+1379(SB)/1, $0x01
-DATA ranks<>+1380(SB)/1, $0x02
-DATA ranks<>+1381(SB)/1, $0x02
-DATA ranks<>+1382(SB)/1, $0x03
-DATA ranks<>+1383(SB)/1, $0x03
-DATA ranks<>+1384(SB)/1, $0x00
-DATA ranks<>+1385(SB)/1, $0x01
-DATA ranks<>+1386(SB)/1, $0x01
-DATA ranks<>+1387(SB)/1, $0x02
-DATA ranks<>+1388(SB)/1, $0x03
-DATA ranks<>+1389(SB)/1, $0x03
-DATA ranks<>+1390(SB)/1, $0x04
-DATA ranks<>+1391(SB)/1, $0x04
-DATA ranks<>+1392(SB)/1, $0x00
-DATA ranks<>+1393(SB)/1, $0x00
-DATA ranks<>+1394(SB)/1, $0x01
-DATA ranks<>+1395(SB)/1, $0x02
-DATA ranks<>+1396(SB)/1, $0x03
-DATA ranks<>+1397(SB)/1, $0x03
-DATA ranks<>+1398(SB)/1, $0x04
-DATA ranks<>+1399(SB)/1, $0x04
-DATA ranks<>+1400(SB)/1, $0x00
-DATA ranks<>+1401(SB)/1, $0x01
-DATA ranks<>+1402(SB)/1, $0x02
-DATA ranks<>+1403(SB)/1, $0x03
-DATA ranks<>+1404(SB)/1, $0x04
-DATA ranks<>+1405(SB)/1, $0x04
-DATA ranks<>+1406(SB)/1, $0x05
-DATA ranks<>+1407(SB)/1, $0x05
-DATA ranks<>+1408(SB)/1, $0x00
-DATA ranks<>+1409(SB)/1, $0x00
-DATA ranks<>+1410(SB)/1, $0x00
-DATA ranks<>+1411(SB)/1, $0x00
-DATA ranks<>+1412(SB)/1, $0x00
-DATA ranks<>+1413(SB)/1, $0x01
-DATA ranks<>+1414(SB)/1, $0x02
-DATA ranks<>+1415(SB)/1, $0x02
-DATA ranks<>+1416(SB)/1, $0x00
-DATA ranks<>+1417(SB)/1, $0x01
-DATA ranks<>+1418(SB)/1, $0x01
-DATA ranks<>+1419(SB)/1, $0x01
-DATA ranks<>+1420(SB)/1, $0x01
-DATA ranks<>+1421(SB)/1, $0x02
-DATA ranks<>+1422(SB)/1, $0x03
-DATA ranks<>+1423(SB)/1, $0x03
-DATA ranks<>+1424(SB)/1, $0x00
-DATA ranks<>+1425(SB)/1, $0x00
-DATA ranks<>+1426(SB)/1, $0x01
-DATA ranks<>+1427(SB)/1, $0x01
-DATA ranks<>+1428(SB)/1, $0x01
-DATA ranks<>+1429(SB)/1, $0x02
-DATA ranks<>+1430(SB)/1, $0x03
-DATA ranks<>+1431(SB)/1, $0x03
-DATA ranks<>+1432(SB)/1, $0x00
-DATA ranks<>+1433(SB)/1, $0x01
-DATA ranks<>+1434(SB)/1, $0x02
-DATA ranks<>+1435(SB)/1, $0x02
-DATA ranks<>+1436(SB)/1, $0x02
-DATA ranks<>+1437(SB)/1, $0x03
-DATA ranks<>+1438(SB)/1, $0x04
-DATA ranks<>+1439(SB)/1, $0x04
-DATA ranks<>+1440(SB)/1, $0x00
-DATA ranks<>+1441(SB)/1, $0x00
-DATA ranks<>+1442(SB)/1, $0x00
-DATA ranks<>+1443(SB)/1, $0x01
-DATA ranks<>+1444(SB)/1, $0x01
-DATA ranks<>+1445(SB)/1, $0x02
-DATA ranks<>+1446(SB)/1, $0x03
-DATA ranks<>+1447(SB)/1, $0x03
-DATA ranks<>+1448(SB)/1, $0x00
-DATA ranks<>+1449(SB)/1, $0x01
-DATA ranks<>+1450(SB)/1, $0x01
-DATA ranks<>+1451(SB)/1, $0x02
-DATA ranks<>+1452(SB)/1, $0x02
-DATA ranks<>+1453(SB)/1, $0x03
-DATA ranks<>+1454(SB)/1, $0x04
-DATA ranks<>+1455(SB)/1, $0x04
-DATA ranks<>+1456(SB)/1, $0x00
-DATA ranks<>+1457(SB)/1, $0x00
-DATA ranks<>+1458(SB)/1, $0x01
-DATA ranks<>+1459(SB)/1, $0x02
-DATA ranks<>+1460(SB)/1, $0x02
-DATA ranks<>+1461(SB)/1, $0x03
-DATA ranks<>+1462(SB)/1, $0x04
-DATA ranks<>+1463(SB)/1, $0x04
-DATA ranks<>+1464(SB)/1, $0x00
-DATA ranks<>+1465(SB)/1, $0x01
-DATA ranks<>+1466(SB)/1, $0x02
-DATA ranks<>+1467(SB)/1, $0x03
-DATA ranks<>+1468(SB)/1, $0x03
-DATA ranks<>+1469(SB)/1, $0x04
-DATA ranks<>+1470(SB)/1, $0x05
-DATA ranks<>+1471(SB)/1, $0x05
-DATA ranks<>+1472(SB)/1, $0x00
-DATA ranks<>+1473(SB)/1, $0x00
-DATA ranks<>+1474(SB)/1, $0x00
-DATA ranks<>+1475(SB)/1, $0x00
-DATA ranks<>+1476(SB)/1, $0x01
-DATA ranks<>+1477(SB)/1, $0x02
-DATA ranks<>+1478(SB)/1, $0x03
-DATA ranks<>+1479(SB)/1, $0x03
-DATA ranks<>+1480(SB)/1, $0x00
-DATA ranks<>+1481(SB)/1, $0x01
-DATA ranks<>+1482(SB)/1, $0x01
-DATA ranks<>+1483(SB)/1, $0x01
-DATA ranks<>+1484(SB)/1, $0x02
-DATA ranks<>+1485(SB)/1, $0x03
-DATA ranks<>+1486(SB)/1, $0x04
-DATA ranks<>+1487(SB)/1, $0x04
-DATA ranks<>+1488(SB)/1, $0x00
-DATA ranks<>+1489(SB)/1, $0x00
-DATA ranks<>+1490(SB)/1, $0x01
-DATA ranks<>+1491(SB)/1, $0x01
-DATA ranks<>+1492(SB)/1, $0x02
-DATA ranks<>+1493(SB)/1, $0x03
-DATA ranks<>+1494(SB)/1, $0x04
-DATA ranks<>+1495(SB)/1, $0x04
-DATA ranks<>+1496(SB)/1, $0x00
-DATA ranks<>+1497(SB)/1, $0x01
-DATA ranks<>+1498(SB)/1, $0x02
-DATA ranks<>+1499(SB)/1, $0x02
-DATA ranks<>+1500(SB)/1, $0x03
-DATA ranks<>+1501(SB)/1, $0x04
-DATA ranks<>+1502(SB)/1, $0x05
-DATA ranks<>+1503(SB)/1, $0x05
-DATA ranks<>+1504(SB)/1, $0x00
-DATA ranks<>+1505(SB)/1, $0x00
-DATA ranks<>+1506(SB)/1, $0x00
-DATA ranks<>+1507(SB)/1, $0x01
-DATA ranks<>+1508(SB)/1, $0x02
-DATA ranks<>+1509(SB)/1, $0x03
-DATA ranks<>+1510(SB)/1, $0x04
-DATA ranks<>+1511(SB)/1, $0x04
-DATA ranks<>+1512(SB)/1, $0x00
-DATA ranks<>+1513(SB)/1, $0x01
-DATA ranks<>+1514(SB)/1, $0x01
-DATA ranks<>+1515(SB)/1, $0x02
-DATA ranks<>+1516(SB)/1, $0x03
-DATA ranks<>+1517(SB)/1, $0x04
-DATA ranks<>+1518(SB)/1, $0x05
-DATA ranks<>+1519(SB)/1, $0x05
-DATA ranks<>+1520(SB)/1, $0x00
-DATA ranks<>+1521(SB)/1, $0x00
-DATA ranks<>+1522(SB)/1, $0x01
-DATA ranks<>+1523(SB)/1, $0x02
-DATA ranks<>+1524(SB)/1, $0x03
-DATA ranks<>+1525(SB)/1, $0x04
-DATA ranks<>+1526(SB)/1, $0x05
-DATA ranks<>+1527(SB)/1, $0x05
-DATA ranks<>+1528(SB)/1, $0x00
-DATA ranks<>+1529(SB)/1, $0x01
-DATA ranks<>+1530(SB)/1, $0x02
-DATA ranks<>+1531(SB)/1, $0x03
-DATA ranks<>+1532(SB)/1, $0x04
-DATA ranks<>+1533(SB)/1, $0x05
-DATA ranks<>+1534(SB)/1, $0x06
-DATA ranks<>+1535(SB)/1, $0x06
-DATA ranks<>+1536(SB)/1, $0x00
-DATA ranks<>+1537(SB)/1, $0x00
-DATA ranks<>+1538(SB)/1, $0x00
-DATA ranks<>+1539(SB)/1, $0x00
-DATA ranks<>+1540(SB)/1, $0x00
-DATA ranks<>+1541(SB)/1, $0x00
-DATA ranks<>+1542(SB)/1, $0x00
-DATA ranks<>+1543(SB)/1, $0x01
-DATA ranks<>+1544(SB)/1, $0x00
-DATA ranks<>+1545(SB)/1, $0x01
-DATA ranks<>+1546(SB)/1, $0x01
-DATA ranks<>+1547(SB)/1, $0x01
-DATA ranks<>+1548(SB)/1, $0x01
-DATA ranks<>+1549(SB)/1, $0x01
-DATA ranks<>+1550(SB)/1, $0x01
-DATA ranks<>+1551(SB)/1, $0x02
-DATA ranks<>+1552(SB)/1, $0x00
-DATA ranks<>+1553(SB)/1, $0x00
-DATA ranks<>+1554(SB)/1, $0x01
-DATA ranks<>+1555(SB)/1, $0x01
-DATA ranks<>+1556(SB)/1, $0x01
-DATA ranks<>+1557(SB)/1, $0x01
-DATA ranks<>+1558(SB)/1, $0x01
-DATA ranks<>+1559(SB)/1, $0x02
-DATA ranks<>+1560(SB)/1, $0x00
-DATA ranks<>+1561(SB)/1, $0x01
-DATA ranks<>+1562(SB)/1, $0x02
-DATA ranks<>+1563(SB)/1, $0x02
-DATA ranks<>+1564(SB)/1, $0x02
-DATA ranks<>+1565(SB)/1, $0x02
-DATA ranks<>+1566(SB)/1, $0x02
-DATA ranks<>+1567(SB)/1, $0x03
-DATA ranks<>+1568(SB)/1, $0x00
-DATA ranks<>+1569(SB)/1, $0x00
-DATA ranks<>+1570(SB)/1, $0x00
-DATA ranks<>+1571(SB)/1, $0x01
-DATA ranks<>+1572(SB)/1, $0x01
-DATA ranks<>+1573(SB)/1, $0x01
-DATA ranks<>+1574(SB)/1, $0x01
-DATA ranks<>+1575(SB)/1, $0x02
-DATA ranks<>+1576(SB)/1, $0x00
-DATA ranks<>+1577(SB)/1, $0x01
-DATA ranks<>+1578(SB)/1, $0x01
-DATA ranks<>+1579(SB)/1, $0x02
-DATA ranks<>+1580(SB)/1, $0x02
-DATA ranks<>+1581(SB)/1, $0x02
-DATA ranks<>+1582(SB)/1, $0x02
-DATA ranks<>+1583(SB)/1, $0x03
-DATA ranks<>+1584(SB)/1, $0x00
-DATA ranks<>+1585(SB)/1, $0x00
-DATA ranks<>+1586(SB)/1, $0x01
-DATA ranks<>+1587(SB)/1, $0x02
-DATA ranks<>+1588(SB)/1, $0x02
-DATA ranks<>+1589(SB)/1, $0x02
-DATA ranks<>+1590(SB)/1, $0x02
-DATA ranks<>+1591(SB)/1, $0x03
-DATA ranks<>+1592(SB)/1, $0x00
-DATA ranks<>+1593(SB)/1, $0x01
-DATA ranks<>+1594(SB)/1, $0x02
-DATA ranks<>+1595(SB)/1, $0x03
-DATA ranks<>+1596(SB)/1, $0x03
-DATA ranks<>+1597(SB)/1, $0x03
-DATA ranks<>+1598(SB)/1, $0x03
-DATA ranks<>+1599(SB)/1, $0x04
-DATA ranks<>+1600(SB)/1, $0x00
-DATA ranks<>+1601(SB)/1, $0x00
-DATA ranks<>+1602(SB)/1, $0x00
-DATA ranks<>+1603(SB)/1, $0x00
-DATA ranks<>+1604(SB)/1, $0x01
-DATA ranks<>+1605(SB)/1, $0x01
-DATA ranks<>+1606(SB)/1, $0x01
-DATA ranks<>+1607(SB)/1, $0x02
-DATA ranks<>+1608(SB)/1, $0x00
-DATA ranks<>+1609(SB)/1, $0x01
-DATA ranks<>+1610(SB)/1, $0x01
-DATA ranks<>+1611(SB)/1, $0x01
-DATA ranks<>+1612(SB)/1, $0x02
-DATA ranks<>+1613(SB)/1, $0x02
-DATA ranks<>+1614(SB)/1, $0x02
-DATA ranks<>+1615(SB)/1, $0x03
-DATA ranks<>+1616(SB)/1, $0x00
-DATA ranks<>+1617(SB)/1, $0x00
-DATA ranks<>+1618(SB)/1, $0x01
-DATA ranks<>+1619(SB)/1, $0x01
-DATA ranks<>+1620(SB)/1, $0x02
-DATA ranks<>+1621(SB)/1, $0x02
-DATA ranks<>+1622(SB)/1, $0x02
-DATA ranks<>+1623(SB)/1, $0x03
-DATA ranks<>+1624(SB)/1, $0x00
-DATA ranks<>+1625(SB)/1, $0x01
-DATA ranks<>+1626(SB)/1, $0x02
-DATA ranks<>+1627(SB)/1, $0x02
-DATA ranks<>+1628(SB)/1, $0x03
-DATA ranks<>+1629(SB)/1, $0x03
-DATA ranks<>+1630(SB)/1, $0x03
-DATA ranks<>+1631(SB)/1, $0x04
-DATA ranks<>+1632(SB)/1, $0x00
-DATA ranks<>+1633(SB)/1, $0x00
-DATA ranks<>+1634(SB)/1, $0x00
-DATA ranks<>+1635(SB)/1, $0x01
-DATA ranks<>+1636(SB)/1, $0x02
-DATA ranks<>+1637(SB)/1, $0x02
-DATA ranks<>+1638(SB)/1, $0x02
-DATA ranks<>+1639(SB)/1, $0x03
-DATA ranks<>+1640(SB)/1, $0x00
-DATA ranks<>+1641(SB)/1, $0x01
-DATA ranks<>+1642(SB)/1, $0x01
-DATA ranks<>+1643(SB)/1, $0x02
-DATA ranks<>+1644(SB)/1, $0x03
-DATA ranks<>+1645(SB)/1, $0x03
-DATA ranks<>+1646(SB)/1, $0x03
-DATA ranks<>+1647(SB)/1, $0x04
-DATA ranks<>+1648(SB)/1, $0x00
-DATA ranks<>+1649(SB)/1, $0x00
-DATA ranks<>+1650(SB)/1, $0x01
-DATA ranks<>+1651(SB)/1, $0x02
-DATA ranks<>+1652(SB)/1, $0x03
-DATA ranks<>+1653(SB)/1, $0x03
-DATA ranks<>+1654(SB)/1, $0x03
-DATA ranks<>+1655(SB)/1, $0x04
-DATA ranks<>+1656(SB)/1, $0x00
-DATA ranks<>+1657(SB)/1, $0x01
-DATA ranks<>+1658(SB)/1, $0x02
-DATA ranks<>+1659(SB)/1, $0x03
-DATA ranks<>+1660(SB)/1, $0x04
-DATA ranks<>+1661(SB)/1, $0x04
-DATA ranks<>+1662(SB)/1, $0x04
-DATA ranks<>+1663(SB)/1, $0x05
-DATA ranks<>+1664(SB)/1, $0x00
-DATA ranks<>+1665(SB)/1, $0x00
-DATA ranks<>+1666(SB)/1, $0x00
-DATA ranks<>+1667(SB)/1, $0x00
-DATA ranks<>+1668(SB)/1, $0x00
-DATA ranks<>+1669(SB)/1, $0x01
-DATA ranks<>+1670(SB)/1, $0x01
-DATA ranks<>+1671(SB)/1, $0x02
-DATA ranks<>+1672(SB)/1, $0x00
-DATA ranks<>+1673(SB)/1, $0x01
-DATA ranks<>+1674(SB)/1, $0x01
-DATA ranks<>+1675(SB)/1, $0x01
-DATA ranks<>+1676(SB)/1, $0x01
-DATA ranks<>+1677(SB)/1, $0x02
-DATA ranks<>+1678(SB)/1, $0x02
-DATA ranks<>+1679(SB)/1, $0x03
-DATA ranks<>+1680(SB)/1, $0x00
-DATA ranks<>+1681(SB)/1, $0x00
-DATA ranks<>+1682(SB)/1, $0x01
-DATA ranks<>+1683(SB)/1, $0x01
-DATA ranks<>+1684(SB)/1, $0x01
-DATA ranks<>+1685(SB)/1, $0x02
-DATA ranks<>+1686(SB)/1, $0x02
-DATA ranks<>+1687(SB)/1, $0x03
-DATA ranks<>+1688(SB)/1, $0x00
-DATA ranks<>+1689(SB)/1, $0x01
-DATA ranks<>+1690(SB)/1, $0x02
-DATA ranks<>+1691(SB)/1, $0x02
-DATA ranks<>+1692(SB)/1, $0x02
-DATA ranks<>+1693(SB)/1, $0x03
-DATA ranks<>+1694(SB)/1, $0x03
-DATA ranks<>+1695(SB)/1, $0x04
-DATA ranks<>+1696(SB)/1, $0x00
-DATA ranks<>+1697(SB)/1, $0x00
-DATA ranks<>+1698(SB)/1, $0x00
-DATA ranks<>+1699(SB)/1, $0x01
-DATA ranks<>+1700(SB)/1, $0x01
-DATA ranks<>+1701(SB)/1, $0x02
-DATA ranks<>+1702(SB)/1, $0x02
-DATA ranks<>+1703(SB)/1, $0x03
-DATA ranks<>+1704(SB)/1, $0x00
-DATA ranks<>+1705(SB)/1, $0x01
-DATA ranks<>+1706(SB)/1, $0x01
-DATA ranks<>+1707(SB)/1, $0x02
-DATA ranks<>+1708(SB)/1, $0x02
-DATA ranks<>+1709(SB)/1, $0x03
-DATA ranks<>+1710(SB)/1, $0x03
-DATA ranks<>+1711(SB)/1, $0x04
-DATA ranks<>+1712(SB)/1, $0x00
-DATA ranks<>+1713(SB)/1, $0x00
-DATA ranks<>+1714(SB)/1, $0x01
-DATA ranks<>+1715(SB)/1, $0x02
-DATA ranks<>+1716(SB)/1, $0x02
-DATA ranks<>+1717(SB)/1, $0x03
-DATA ranks<>+1718(SB)/1, $0x03
-DATA ranks<>+1719(SB)/1, $0x04
-DATA ranks<>+1720(SB)/1, $0x00
-DATA ranks<>+1721(SB)/1, $0x01
-DATA ranks<>+1722(SB)/1, $0x02
-DATA ranks<>+1723(SB)/1, $0x03
-DATA ranks<>+1724(SB)/1, $0x03
-DATA ranks<>+1725(SB)/1, $0x04
-DATA ranks<>+1726(SB)/1, $0x04
-DATA ranks<>+1727(SB)/1, $0x05
-DATA ranks<>+1728(SB)/1, $0x00
-DATA ranks<>+1729(SB)/1, $0x00
-DATA ranks<>+1730(SB)/1, $0x00
-DATA ranks<>+1731(SB)/1, $0x00
-DATA ranks<>+1732(SB)/1, $0x01
-DATA ranks<>+1733(SB)/1, $0x02
-DATA ranks<>+1734(SB)/1, $0x02
-DATA ranks<>+1735(SB)/1, $0x03
-DATA ranks<>+1736(SB)/1, $0x00
-DATA ranks<>+1737(SB)/1, $0x01
-DATA ranks<>+1738(SB)/1, $0x01
-DATA ranks<>+1739(SB)/1, $0x01
-DATA ranks<>+1740(SB)/1, $0x02
-DATA ranks<>+1741(SB)/1, $0x03
-DATA ranks<>+1742(SB)/1, $0x03
-DATA ranks<>+1743(SB)/1, $0x04
-DATA ranks<>+1744(SB)/1, $0x00
-DATA ranks<>+1745(SB)/1, $0x00
-DATA ranks<>+1746(SB)/1, $0x01
-DATA ranks<>+1747(SB)/1, $0x01
-DATA ranks<>+1748(SB)/1, $0x02
-DATA ranks<>+1749(SB)/1, $0x03
-DATA ranks<>+1750(SB)/1, $0x03
-DATA ranks<>+1751(SB)/1, $0x04
-DATA ranks<>+1752(SB)/1, $0x00
-DATA ranks<>+1753(SB)/1, $0x01
-DATA ranks<>+1754(SB)/1, $0x02
-DATA ranks<>+1755(SB)/1, $0x02
-DATA ranks<>+1756(SB)/1, $0x03
-DATA ranks<>+1757(SB)/1, $0x04
-DATA ranks<>+1758(SB)/1, $0x04
-DATA ranks<>+1759(SB)/1, $0x05
-DATA ranks<>+1760(SB)/1, $0x00
-DATA ranks<>+1761(SB)/1, $0x00
-DATA ranks<>+1762(SB)/1, $0x00
-DATA ranks<>+1763(SB)/1, $0x01
-DATA ranks<>+1764(SB)/1, $0x02
-DATA ranks<>+1765(SB)/1, $0x03
-DATA ranks<>+1766(SB)/1, $0x03
-DATA ranks<>+1767(SB)/1, $0x04
-DATA ranks<>+1768(SB)/1, $0x00
-DATA ranks<>+1769(SB)/1, $0x01
-DATA ranks<>+1770(SB)/1, $0x01
-DATA ranks<>+1771(SB)/1, $0x02
-DATA ranks<>+1772(SB)/1, $0x03
-DATA ranks<>+1773(SB)/1, $0x04
-DATA ranks<>+1774(SB)/1, $0x04
-DATA ranks<>+1775(SB)/1, $0x05
-DATA ranks<>+1776(SB)/1, $0x00
-DATA ranks<>+1777(SB)/1, $0x00
-DATA ranks<>+1778(SB)/1, $0x01
-DATA ranks<>+1779(SB)/1, $0x02
-DATA ranks<>+1780(SB)/1, $0x03
-DATA ranks<>+1781(SB)/1, $0x04
-DATA ranks<>+1782(SB)/1, $0x04
-DATA ranks<>+1783(SB)/1, $0x05
-DATA ranks<>+1784(SB)/1, $0x00
-DATA ranks<>+1785(SB)/1, $0x01
-DATA ranks<>+1786(SB)/1, $0x02
-DATA ranks<>+1787(SB)/1, $0x03
-DATA ranks<>+1788(SB)/1, $0x04
-DATA ranks<>+1789(SB)/1, $0x05
-DATA ranks<>+1790(SB)/1, $0x05
-DATA ranks<>+1791(SB)/1, $0x06
-DATA ranks<>+1792(SB)/1, $0x00
-DATA ranks<>+1793(SB)/1, $0x00
-DATA ranks<>+1794(SB)/1, $0x00
-DATA ranks<>+1795(SB)/1, $0x00
-DATA ranks<>+1796(SB)/1, $0x00
-DATA ranks<>+1797(SB)/1, $0x00
-DATA ranks<>+1798(SB)/1, $0x01
-DATA ranks<>+1799(SB)/1, $0x02
-DATA ranks<>+1800(SB)/1, $0x00
-DATA ranks<>+1801(SB)/1, $0x01
-DATA ranks<>+1802(SB)/1, $0x01
-DATA ranks<>+1803(SB)/1, $0x01
-DATA ranks<>+1804(SB)/1, $0x01
-DATA ranks<>+1805(SB)/1, $0x01
-DATA ranks<>+1806(SB)/1, $0x02
-DATA ranks<>+1807(SB)/1, $0x03
-DATA ranks<>+1808(SB)/1, $0x00
-DATA ranks<>+1809(SB)/1, $0x00
-DATA ranks<>+1810(SB)/1, $0x01
-DATA ranks<>+1811(SB)/1, $0x01
-DATA ranks<>+1812(SB)/1, $0x01
-DATA ranks<>+1813(SB)/1, $0x01
-DATA ranks<>+1814(SB)/1, $0x02
-DATA ranks<>+1815(SB)/1, $0x03
-DATA ranks<>+1816(SB)/1, $0x00
-DATA ranks<>+1817(SB)/1, $0x01
-DATA ranks<>+1818(SB)/1, $0x02
-DATA ranks<>+1819(SB)/1, $0x02
-DATA ranks<>+1820(SB)/1, $0x02
-DATA ranks<>+1821(SB)/1, $0x02
-DATA ranks<>+1822(SB)/1, $0x03
-DATA ranks<>+1823(SB)/1, $0x04
-DATA ranks<>+1824(SB)/1, $0x00
-DATA ranks<>+1825(SB)/1, $0x00
-DATA ranks<>+1826(SB)/1, $0x00
-DATA ranks<>+1827(SB)/1, $0x01
-DATA ranks<>+1828(SB)/1, $0x01
-DATA ranks<>+1829(SB)/1, $0x01
-DATA ranks<>+1830(SB)/1, $0x02
-DATA ranks<>+1831(SB)/1, $0x03
-DATA ranks<>+1832(SB)/1, $0x00
-DATA ranks<>+1833(SB)/1, $0x01
-DATA ranks<>+1834(SB)/1, $0x01
-DATA ranks<>+1835(SB)/1, $0x02
-DATA ranks<>+1836(SB)/1, $0x02
-DATA ranks<>+1837(SB)/1, $0x02
-DATA ranks<>+1838(SB)/1, $0x03
-DATA ranks<>+1839(SB)/1, $0x04
-DATA ranks<>+1840(SB)/1, $0x00
-DATA ranks<>+1841(SB)/1, $0x00
-DATA ranks<>+1842(SB)/1, $0x01
-DATA ranks<>+1843(SB)/1, $0x02
-DATA ranks<>+1844(SB)/1, $0x02
-DATA ranks<>+1845(SB)/1, $0x02
-DATA ranks<>+1846(SB)/1, $0x03
-DATA ranks<>+1847(SB)/1, $0x04
-DATA ranks<>+1848(SB)/1, $0x00
-DATA ranks<>+1849(SB)/1, $0x01
-DATA ranks<>+1850(SB)/1, $0x02
-DATA ranks<>+1851(SB)/1, $0x03
-DATA ranks<>+1852(SB)/1, $0x03
-DATA ranks<>+1853(SB)/1, $0x03
-DATA ranks<>+1854(SB)/1, $0x04
-DATA ranks<>+1855(SB)/1, $0x05
-DATA ranks<>+1856(SB)/1, $0x00
-DATA ranks<>+1857(SB)/1, $0x00
-DATA ranks<>+1858(SB)/1, $0x00
-DATA ranks<>+1859(SB)/1, $0x00
-DATA ranks<>+1860(SB)/1, $0x01
-DATA ranks<>+1861(SB)/1, $0x01
-DATA ranks<>+1862(SB)/1, $0x02
-DATA ranks<>+1863(SB)/1, $0x03
-DATA ranks<>+1864(SB)/1, $0x00
-DATA ranks<>+1865(SB)/1, $0x01
-DATA ranks<>+1866(SB)/1, $0x01
-DATA ranks<>+1867(SB)/1, $0x01
-DATA ranks<>+1868(SB)/1, $0x02
-DATA ranks<>+1869(SB)/1, $0x02
-DATA ranks<>+1870(SB)/1, $0x03
-DATA ranks<>+1871(SB)/1, $0x04
-DATA ranks<>+1872(SB)/1, $0x00
-DATA ranks<>+1873(SB)/1, $0x00
-DATA ranks<>+1874(SB)/1, $0x01
-DATA ranks<>+1875(SB)/1, $0x01
-DATA ranks<>+1876(SB)/1, $0x02
-DATA ranks<>+1877(SB)/1, $0x02
-DATA ranks<>+1878(SB)/1, $0x03
-DATA ranks<>+1879(SB)/1, $0x04
-DATA ranks<>+1880(SB)/1, $0x00
-DATA ranks<>+1881(SB)/1, $0x01
-DATA ranks<>+1882(SB)/1, $0x02
-DATA ranks<>+1883(SB)/1, $0x02
-DATA ranks<>+1884(SB)/1, $0x03
-DATA ranks<>+1885(SB)/1, $0x03
-DATA ranks<>+1886(SB)/1, $0x04
-DATA ranks<>+1887(SB)/1, $0x05
-DATA ranks<>+1888(SB)/1, $0x00
-DATA ranks<>+1889(SB)/1, $0x00
-DATA ranks<>+1890(SB)/1, $0x00
-DATA ranks<>+1891(SB)/1, $0x01
-DATA ranks<>+1892(SB)/1, $0x02
-DATA ranks<>+1893(SB)/1, $0x02
-DATA ranks<>+1894(SB)/1, $0x03
-DATA ranks<>+1895(SB)/1, $0x04
-DATA ranks<>+1896(SB)/1, $0x00
-DATA ranks<>+1897(SB)/1, $0x01
-DATA ranks<>+1898(SB)/1, $0x01
-DATA ranks<>+1899(SB)/1, $0x02
-DATA ranks<>+1900(SB)/1, $0x03
-DATA ranks<>+1901(SB)/1, $0x03
-DATA ranks<>+1902(SB)/1, $0x04
-DATA ranks<>+1903(SB)/1, $0x05
-DATA ranks<>+1904(SB)/1, $0x00
-DATA ranks<>+1905(SB)/1, $0x00
-DATA ranks<>+1906(SB)/1, $0x01
-DATA ranks<>+1907(SB)/1, $0x02
-DATA ranks<>+1908(SB)/1, $0x03
-DATA ranks<>+1909(SB)/1, $0x03
-DATA ranks<>+1910(SB)/1, $0x04
-DATA ranks<>+1911(SB)/1, $0x05
-DATA ranks<>+1912(SB)/1, $0x00
-DATA ranks<>+1913(SB)/1, $0x01
-DATA ranks<>+1914(SB)/1, $0x02
-DATA ranks<>+1915(SB)/1, $0x03
-DATA ranks<>+1916(SB)/1, $0x04
-DATA ranks<>+1917(SB)/1, $0x04
-DATA ranks<>+1918(SB)/1, $0x05
-DATA ranks<>+1919(SB)/1, $0x06
-DATA ranks<>+1920(SB)/1, $0x00
-DATA ranks<>+1921(SB)/1, $0x00
-DATA ranks<>+1922(SB)/1, $0x00
-DATA ranks<>+1923(SB)/1, $0x00
-DATA ranks<>+1924(SB)/1, $0x00
-DATA ranks<>+1925(SB)/1, $0x01
-DATA ranks<>+1926(SB)/1, $0x02
-DATA ranks<>+1927(SB)/1, $0x03
-DATA ranks<>+1928(SB)/1, $0x00
-DATA ranks<>+1929(SB)/1, $0x01
-DATA ranks<>+1930(SB)/1, $0x01
-DATA ranks<>+1931(SB)/1, $0x01
-DATA ranks<>+1932(SB)/1, $0x01
-DATA ranks<>+1933(SB)/1, $0x02
-DATA ranks<>+1934(SB)/1, $0x03
-DATA ranks<>+1935(SB)/1, $0x04
-DATA ranks<>+1936(SB)/1, $0x00
-DATA ranks<>+1937(SB)/1, $0x00
-DATA ranks<>+1938(SB)/1, $0x01
-DATA ranks<>+1939(SB)/1, $0x01
-DATA ranks<>+1940(SB)/1, $0x01
-DATA ranks<>+1941(SB)/1, $0x02
-DATA ranks<>+1942(SB)/1, $0x03
-DATA ranks<>+1943(SB)/1, $0x04
-DATA ranks<>+1944(SB)/1, $0x00
-DATA ranks<>+1945(SB)/1, $0x01
-DATA ranks<>+1946(SB)/1, $0x02
-DATA ranks<>+1947(SB)/1, $0x02
-DATA ranks<>+1948(SB)/1, $0x02
-DATA ranks<>+1949(SB)/1, $0x03
-DATA ranks<>+1950(SB)/1, $0x04
-DATA ranks<>+1951(SB)/1, $0x05
-DATA ranks<>+1952(SB)/1, $0x00
-DATA ranks<>+1953(SB)/1, $0x00
-DATA ranks<>+1954(SB)/1, $0x00
-DATA ranks<>+1955(SB)/1, $0x01
-DATA ranks<>+1956(SB)/1, $0x01
-DATA ranks<>+1957(SB)/1, $0x02
-DATA ranks<>+1958(SB)/1, $0x03
-DATA ranks<>+1959(SB)/1, $0x04
-DATA ranks<>+1960(SB)/1, $0x00
-DATA ranks<>+1961(SB)/1, $0x01
-DATA ranks<>+1962(SB)/1, $0x01
-DATA ranks<>+1963(SB)/1, $0x02
-DATA ranks<>+1964(SB)/1, $0x02
-DATA ranks<>+1965(SB)/1, $0x03
-DATA ranks<>+1966(SB)/1, $0x04
-DATA ranks<>+1967(SB)/1, $0x05
-DATA ranks<>+1968(SB)/1, $0x00
-DATA ranks<>+1969(SB)/1, $0x00
-DATA ranks<>+1970(SB)/1, $0x01
-DATA ranks<>+1971(SB)/1, $0x02
-DATA ranks<>+1972(SB)/1, $0x02
-DATA ranks<>+1973(SB)/1, $0x03
-DATA ranks<>+1974(SB)/1, $0x04
-DATA ranks<>+1975(SB)/1, $0x05
-DATA ranks<>+1976(SB)/1, $0x00
-DATA ranks<>+1977(SB)/1, $0x01
-DATA ranks<>+1978(SB)/1, $0x02
-DATA ranks<>+1979(SB)/1, $0x03
-DATA ranks<>+1980(SB)/1, $0x03
-DATA ranks<>+1981(SB)/1, $0x04
-DATA ranks<>+1982(SB)/1, $0x05
-DATA ranks<>+1983(SB)/1, $0x06
-DATA ranks<>+1984(SB)/1, $0x00
-DATA ranks<>+1985(SB)/1, $0x00
-DATA ranks<>+1986(SB)/1, $0x00
-DATA ranks<>+1987(SB)/1, $0x00
-DATA ranks<>+1988(SB)/1, $0x01
-DATA ranks<>+1989(SB)/1, $0x02
-DATA ranks<>+1990(SB)/1, $0x03
-DATA ranks<>+1991(SB)/1, $0x04
-DATA ranks<>+1992(SB)/1, $0x00
-DATA ranks<>+1993(SB)/1, $0x01
-DATA ranks<>+1994(SB)/1, $0x01
-DATA ranks<>+1995(SB)/1, $0x01
-DATA ranks<>+1996(SB)/1, $0x02
-DATA ranks<>+1997(SB)/1, $0x03
-DATA ranks<>+1998(SB)/1, $0x04
-DATA ranks<>+1999(SB)/1, $0x05
-DATA ranks<>+2000(SB)/1, $0x00
-DATA ranks<>+2001(SB)/1, $0x00
-DATA ranks<>+2002(SB)/1, $0x01
-DATA ranks<>+2003(SB)/1, $0x01
-DATA ranks<>+2004(SB)/1, $0x02
-DATA ranks<>+2005(SB)/1, $0x03
-DATA ranks<>+2006(SB)/1, $0x04
-DATA ranks<>+2007(SB)/1, $0x05
-DATA ranks<>+2008(SB)/1, $0x00
-DATA ranks<>+2009(SB)/1, $0x01
-DATA ranks<>+2010(SB)/1, $0x02
-DATA ranks<>+2011(SB)/1, $0x02
-DATA ranks<>+2012(SB)/1, $0x03
-DATA ranks<>+2013(SB)/1, $0x04
-DATA ranks<>+2014(SB)/1, $0x05
-DATA ranks<>+2015(SB)/1, $0x06
-DATA ranks<>+2016(SB)/1, $0x00
-DATA ranks<>+2017(SB)/1, $0x00
-DATA ranks<>+2018(SB)/1, $0x00
-DATA ranks<>+2019(SB)/1, $0x01
-DATA ranks<>+2020(SB)/1, $0x02
-DATA ranks<>+2021(SB)/1, $0x03
-DATA ranks<>+2022(SB)/1, $0x04
-DATA ranks<>+2023(SB)/1, $0x05
-DATA ranks<>+2024(SB)/1, $0x00
-DATA ranks<>+2025(SB)/1, $0x01
-DATA ranks<>+2026(SB)/1, $0x01
-DATA ranks<>+2027(SB)/1, $0x02
-DATA ranks<>+2028(SB)/1, $0x03
-DATA ranks<>+2029(SB)/1, $0x04
-DATA ranks<>+2030(SB)/1, $0x05
-DATA ranks<>+2031(SB)/1, $0x06
-DATA ranks<>+2032(SB)/1, $0x00
-DATA ranks<>+2033(SB)/1, $0x00
-DATA ranks<>+2034(SB)/1, $0x01
-DATA ranks<>+2035(SB)/1, $0x02
-DATA ranks<>+2036(SB)/1, $0x03
-DATA ranks<>+2037(SB)/1, $0x04
-DATA ranks<>+2038(SB)/1, $0x05
-DATA ranks<>+2039(SB)/1, $0x06
-DATA ranks<>+2040(SB)/1, $0x00
-DATA ranks<>+2041(SB)/1, $0x01
-DATA ranks<>+2042(SB)/1, $0x02
-DATA ranks<>+2043(SB)/1, $0x03
-DATA ranks<>+2044(SB)/1, $0x04
-DATA ranks<>+2045(SB)/1, $0x05
-DATA ranks<>+2046(SB)/1, $0x06
-DATA ranks<>+2047(SB)/1, $0x07
-GLOBL ranks<>(SB), RODATA|NOPTR, $2048
+DATA quarter_0<>+0(SB)/4, $0x00000001
+DATA quarter_0<>+4(SB)/4, $0x00000002
+DATA quarter_0<>+8(SB)/4, $0x00000004
+DATA quarter_0<>+12(SB)/4, $0x00000008
+DATA quarter_0<>+16(SB)/4, $0x00000010
+DATA quarter_0<>+20(SB)/4, $0x00000020
+DATA quarter_0<>+24(SB)/4, $0x00000040
+DATA quarter_0<>+28(SB)/4, $0x00000080
+GLOBL quarter_0<>(SB), RODATA|NOPTR, $32
 
-DATA turns_0<>+0(SB)/4, $0x0000001f
-DATA turns_0<>+4(SB)/4, $0x0000001e
-DATA turns_0<>+8(SB)/4, $0x0000001d
-DATA turns_0<>+12(SB)/4, $0x0000001c
-DATA turns_0<>+16(SB)/4, $0x0000001b
-DATA turns_0<>+20(SB)/4, $0x0000001a
-DATA turns_0<>+24(SB)/4, $0x00000019
-DATA turns_0<>+28(SB)/4, $0x00000018
-GLOBL turns_0<>(SB), RODATA|NOPTR, $32
+DATA quarter_1<>+0(SB)/4, $0x00000100
+DATA quarter_1<>+4(SB)/4, $0x00000200
+DATA quarter_1<>+8(SB)/4, $0x00000400
+DATA quarter_1<>+12(SB)/4, $0x00000800
+DATA quarter_1<>+16(SB)/4, $0x00001000
+DATA quarter_1<>+20(SB)/4, $0x00002000
+DATA quarter_1<>+24(SB)/4, $0x00004000
+DATA quarter_1<>+28(SB)/4, $0x00008000
+GLOBL quarter_1<>(SB), RODATA|NOPTR, $32
 
-DATA turns_1<>+0(SB)/4, $0x00000017
-DATA turns_1<>+4(SB)/4, $0x00000016
-DATA turns_1<>+8(SB)/4, $0x00000015
-DATA turns_1<>+12(SB)/4, $0x00000014
-DATA turns_1<>+16(SB)/4, $0x00000013
-DATA turns_1<>+20(SB)/4, $0x00000012
-DATA turns_1<>+24(SB)/4, $0x00000011
-DATA turns_1<>+28(SB)/4, $0x00000010
-GLOBL turns_1<>(SB), RODATA|NOPTR, $32
+DATA quarter_2<>+0(SB)/4, $0x00010000
+DATA quarter_2<>+4(SB)/4, $0x00020000
+DATA quarter_2<>+8(SB)/4, $0x00040000
+DATA quarter_2<>+12(SB)/4, $0x00080000
+DATA quarter_2<>+16(SB)/4, $0x00100000
+DATA quarter_2<>+20(SB)/4, $0x00200000
+DATA quarter_2<>+24(SB)/4, $0x00400000
+DATA quarter_2<>+28(SB)/4, $0x00800000
+GLOBL quarter_2<>(SB), RODATA|NOPTR, $32
 
-// func streammasksFloat32s(dst *float32, src *float32, masks *uint16, n int, values *float32, from int, left int) (lines int, next int)
+DATA quarter_3<>+0(SB)/4, $0x01000000
+DATA quarter_3<>+4(SB)/4, $0x02000000
+DATA quarter_3<>+8(SB)/4, $0x04000000
+DATA quarter_3<>+12(SB)/4, $0x08000000
+DATA quarter_3<>+16(SB)/4, $0x10000000
+DATA quarter_3<>+20(SB)/4, $0x20000000
+DATA quarter_3<>+24(SB)/4, $0x40000000
+DATA quarter_3<>+28(SB)/4, $0x80000000
+GLOBL quarter_3<>(SB), RODATA|NOPTR, $32
+
+// func streamFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *float32, from int, left int) (lines int, next int)
 // Requires: AVX, AVX2, MMX+, POPCNT
-TEXT ·streammasksFloat32s(SB), NOSPLIT, $0-72
+TEXT ·streamFloat32s(SB), NOSPLIT, $0-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x10, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x20, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
+	CMPQ         R10, BX
 	JG           end
-	VPBROADCASTW (DX)(R9*2), Y2
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y3
-	VMOVUPS      (CX), Y4
-	VPERMPS      (SI)(DI*4), Y3, Y3
-	VPSLLVD      Y0, Y2, Y5
-	VBLENDVPS    Y5, Y3, Y4, Y3
-	VMOVNTPS     Y3, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y3
-	VMOVUPS      32(CX), Y4
-	VPERMPS      (SI)(DI*4), Y3, Y3
-	VPSLLVD      Y1, Y2, Y2
-	VBLENDVPS    Y2, Y3, Y4, Y3
-	VMOVNTPS     Y3, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
+	CMPQ         R8, R9
+	JG           end
+	VPBROADCASTD (DX)(R10*2), Y5
+	MOVL         (DX)(R10*2), R11
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y5, Y0, Y7
+	VPCMPEQD     Y4, Y7, Y7
+	VMOVDQU      (SI)(R12*1), Y6
+	VPERMPS      (DI)(R8*4), Y6, Y6
+	VBLENDVPS    Y7, (CX), Y6, Y6
+	VMOVNTPS     Y6, (AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x03, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y5, Y1, Y7
+	VPCMPEQD     Y4, Y7, Y7
+	VMOVDQU      (SI)(R12*1), Y6
+	VPERMPS      (DI)(R8*4), Y6, Y6
+	VBLENDVPS    Y7, 32(CX), Y6, Y6
+	VMOVNTPS     Y6, 32(AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x0b, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y5, Y2, Y7
+	VPCMPEQD     Y4, Y7, Y7
+	VMOVDQU      (SI)(R12*1), Y6
+	VPERMPS      (DI)(R8*4), Y6, Y6
+	VBLENDVPS    Y7, 128(CX), Y6, Y6
+	VMOVNTPS     Y6, 128(AX)
+	ADDQ         R13, R8
+	SHRL         $0x13, R11
+	ANDL         $0x00001fe0, R11
+	POPCNTL      R11, R12
+	VPAND        Y5, Y3, Y6
+	VPCMPEQD     Y4, Y6, Y6
+	VMOVDQU      (SI)(R11*1), Y5
+	VPERMPS      (DI)(R8*4), Y5, Y5
+	VBLENDVPS    Y6, 160(CX), Y5, Y5
+	VMOVNTPS     Y5, 160(AX)
+	ADDQ         R12, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, R10
 	JMP          loop
 
 end:
 	SFENCE
 	VZEROUPPER
-	MOVQ R9, lines+56(FP)
-	MOVQ DI, next+64(FP)
+	MOVQ R10, lines+64(FP)
+	MOVQ R8, next+72(FP)
 	RET
 
 // func gapsFloat32s(lines *float32, gaps *byte, n int, last int, end int, values *float32, from int) (used int, position int, next int)
@@ -2192,25 +220,94 @@ TEXT ·gapsFloat32s(SB), NOSPLIT, $0-80
 	MOVQ values+40(FP), DI
 	MOVQ from+48(FP), R8
 	XORQ R9, R9
+	MOVQ SI, R10
+	SUBQ $0x00000400, R10
+	MOVQ DX, R11
+	SUBQ $0x04, R11
+
+several:
+	CMPQ    R9, R11
+	JG      loop
+	CMPQ    BX, R10
+	JGE     loop
+	MOVBQZX (CX)(R9*1), R12
+	CMPQ    R12, $0x000000ff
+	ADCQ    R12, BX
+	CMPQ    R12, $0x000000ff
+	JE      several0
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	VMOVSS  (DI)(R8*4), X0
+	VMOVSS  X0, (AX)(R13*4)
+	INCQ    R8
+
+several0:
+	MOVBQZX 1(CX)(R9*1), R12
+	CMPQ    R12, $0x000000ff
+	ADCQ    R12, BX
+	CMPQ    R12, $0x000000ff
+	JE      several1
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	VMOVSS  (DI)(R8*4), X0
+	VMOVSS  X0, (AX)(R13*4)
+	INCQ    R8
+
+several1:
+	MOVBQZX 2(CX)(R9*1), R12
+	CMPQ    R12, $0x000000ff
+	ADCQ    R12, BX
+	CMPQ    R12, $0x000000ff
+	JE      several2
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	VMOVSS  (DI)(R8*4), X0
+	VMOVSS  X0, (AX)(R13*4)
+	INCQ    R8
+
+several2:
+	MOVBQZX 3(CX)(R9*1), R12
+	CMPQ    R12, $0x000000ff
+	ADCQ    R12, BX
+	CMPQ    R12, $0x000000ff
+	JE      several3
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	VMOVSS  (DI)(R8*4), X0
+	VMOVSS  X0, (AX)(R13*4)
+	INCQ    R8
+
+several3:
+	ADDQ $0x04, R9
+	JMP  several
 
 loop:
 	CMPQ    R9, DX
 	JGE     end
 	MOVBQZX (CX)(R9*1), R10
-	LEAQ    (BX)(R10*1), R11
+	MOVQ    BX, R11
 	CMPQ    R10, $0x000000ff
-	ADCQ    $0x00, R11
+	ADCQ    R10, R11
 	CMPQ    R11, SI
 	JGE     end
 	MOVQ    R11, BX
 	INCQ    R9
 	CMPQ    R10, $0x000000ff
 	JE      loop
-	MOVQ    R11, R10
-	ANDQ    $-16, R10
-	ADDQ    R11, R10
+	MOVQ    BX, R10
+	ANDL    $0x0f, R10
+	LEAQ    (BX)(BX*1), R11
+	SUBQ    R10, R11
 	VMOVSS  (DI)(R8*4), X0
-	VMOVSS  X0, (AX)(R10*4)
+	VMOVSS  X0, (AX)(R11*4)
 	INCQ    R8
 	JMP     loop
 
@@ -2220,123 +317,177 @@ end:
 	MOVQ R8, next+72(FP)
 	RET
 
-// func masksBFloat16s(dst *float32, src *float32, masks *uint16, n int, values *uint16, from int, left int) (lines int, next int)
+// func masksBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *uint16, from int, left int) (lines int, next int)
 // Requires: AVX, AVX2, POPCNT
-TEXT ·masksBFloat16s(SB), NOSPLIT, $0-72
+TEXT ·masksBFloat16s(SB), NOSPLIT, $0-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x10, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x20, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
-	JG           end
-	VPBROADCASTW (DX)(R9*2), Y2
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y3
-	VMOVUPS      (CX), Y5
-	VPMOVZXWD    (SI)(DI*2), Y4
-	VPERMD       Y4, Y3, Y4
-	VPSLLD       $0x10, Y4, Y4
-	VADDPS       Y5, Y4, Y4
-	VPSLLVD      Y0, Y2, Y3
-	VBLENDVPS    Y3, Y4, Y5, Y4
-	VMOVUPS      Y4, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y3
-	VMOVUPS      32(CX), Y5
-	VPMOVZXWD    (SI)(DI*2), Y4
-	VPERMD       Y4, Y3, Y4
-	VPSLLD       $0x10, Y4, Y4
-	VADDPS       Y5, Y4, Y4
-	VPSLLVD      Y1, Y2, Y2
-	VBLENDVPS    Y2, Y4, Y5, Y4
-	VMOVUPS      Y4, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
-	JMP          loop
+	CMPQ           R10, BX
+	JG             end
+	CMPQ           R8, R9
+	JG             end
+	VPBROADCASTD   (DX)(R10*2), Y5
+	MOVL           (DX)(R10*2), R11
+	MOVL           R11, R12
+	SHLL           $0x05, R12
+	ANDL           $0x00001fe0, R12
+	POPCNTL        R12, R13
+	VPAND          Y5, Y0, Y7
+	VPCMPEQD       Y4, Y7, Y7
+	VBROADCASTI128 (DI)(R8*2), Y6
+	VPSHUFB        (SI)(R12*1), Y6, Y6
+	VADDPS         (CX), Y6, Y6
+	VBLENDVPS      Y7, (CX), Y6, Y6
+	VMOVUPS        Y6, (AX)
+	ADDQ           R13, R8
+	MOVL           R11, R12
+	SHRL           $0x03, R12
+	ANDL           $0x00001fe0, R12
+	POPCNTL        R12, R13
+	VPAND          Y5, Y1, Y7
+	VPCMPEQD       Y4, Y7, Y7
+	VBROADCASTI128 (DI)(R8*2), Y6
+	VPSHUFB        (SI)(R12*1), Y6, Y6
+	VADDPS         32(CX), Y6, Y6
+	VBLENDVPS      Y7, 32(CX), Y6, Y6
+	VMOVUPS        Y6, 32(AX)
+	ADDQ           R13, R8
+	MOVL           R11, R12
+	SHRL           $0x0b, R12
+	ANDL           $0x00001fe0, R12
+	POPCNTL        R12, R13
+	VPAND          Y5, Y2, Y7
+	VPCMPEQD       Y4, Y7, Y7
+	VBROADCASTI128 (DI)(R8*2), Y6
+	VPSHUFB        (SI)(R12*1), Y6, Y6
+	VADDPS         128(CX), Y6, Y6
+	VBLENDVPS      Y7, 128(CX), Y6, Y6
+	VMOVUPS        Y6, 128(AX)
+	ADDQ           R13, R8
+	SHRL           $0x13, R11
+	ANDL           $0x00001fe0, R11
+	POPCNTL        R11, R12
+	VPAND          Y5, Y3, Y6
+	VPCMPEQD       Y4, Y6, Y6
+	VBROADCASTI128 (DI)(R8*2), Y5
+	VPSHUFB        (SI)(R11*1), Y5, Y5
+	VADDPS         160(CX), Y5, Y5
+	VBLENDVPS      Y6, 160(CX), Y5, Y5
+	VMOVUPS        Y5, 160(AX)
+	ADDQ           R12, R8
+	ADDQ           $0x00000100, CX
+	ADDQ           $0x00000100, AX
+	ADDQ           $0x02, R10
+	JMP            loop
 
 end:
 	VZEROUPPER
-	MOVQ R9, lines+56(FP)
-	MOVQ DI, next+64(FP)
+	MOVQ R10, lines+64(FP)
+	MOVQ R8, next+72(FP)
 	RET
 
-// func streammasksBFloat16s(dst *float32, src *float32, masks *uint16, n int, values *uint16, from int, left int) (lines int, next int)
+// func streamBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *uint16, from int, left int) (lines int, next int)
 // Requires: AVX, AVX2, MMX+, POPCNT
-TEXT ·streammasksBFloat16s(SB), NOSPLIT, $0-72
+TEXT ·streamBFloat16s(SB), NOSPLIT, $0-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x10, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x20, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
-	JG           end
-	VPBROADCASTW (DX)(R9*2), Y2
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y3
-	VMOVUPS      (CX), Y5
-	VPMOVZXWD    (SI)(DI*2), Y4
-	VPERMD       Y4, Y3, Y4
-	VPSLLD       $0x10, Y4, Y4
-	VADDPS       Y5, Y4, Y4
-	VPSLLVD      Y0, Y2, Y3
-	VBLENDVPS    Y3, Y4, Y5, Y4
-	VMOVNTPS     Y4, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y3
-	VMOVUPS      32(CX), Y5
-	VPMOVZXWD    (SI)(DI*2), Y4
-	VPERMD       Y4, Y3, Y4
-	VPSLLD       $0x10, Y4, Y4
-	VADDPS       Y5, Y4, Y4
-	VPSLLVD      Y1, Y2, Y2
-	VBLENDVPS    Y2, Y4, Y5, Y4
-	VMOVNTPS     Y4, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
-	JMP          loop
+	CMPQ           R10, BX
+	JG             end
+	CMPQ           R8, R9
+	JG             end
+	VPBROADCASTD   (DX)(R10*2), Y5
+	MOVL           (DX)(R10*2), R11
+	MOVL           R11, R12
+	SHLL           $0x05, R12
+	ANDL           $0x00001fe0, R12
+	POPCNTL        R12, R13
+	VPAND          Y5, Y0, Y7
+	VPCMPEQD       Y4, Y7, Y7
+	VBROADCASTI128 (DI)(R8*2), Y6
+	VPSHUFB        (SI)(R12*1), Y6, Y6
+	VADDPS         (CX), Y6, Y6
+	VBLENDVPS      Y7, (CX), Y6, Y6
+	VMOVNTPS       Y6, (AX)
+	ADDQ           R13, R8
+	MOVL           R11, R12
+	SHRL           $0x03, R12
+	ANDL           $0x00001fe0, R12
+	POPCNTL        R12, R13
+	VPAND          Y5, Y1, Y7
+	VPCMPEQD       Y4, Y7, Y7
+	VBROADCASTI128 (DI)(R8*2), Y6
+	VPSHUFB        (SI)(R12*1), Y6, Y6
+	VADDPS         32(CX), Y6, Y6
+	VBLENDVPS      Y7, 32(CX), Y6, Y6
+	VMOVNTPS       Y6, 32(AX)
+	ADDQ           R13, R8
+	MOVL           R11, R12
+	SHRL           $0x0b, R12
+	ANDL           $0x00001fe0, R12
+	POPCNTL        R12, R13
+	VPAND          Y5, Y2, Y7
+	VPCMPEQD       Y4, Y7, Y7
+	VBROADCASTI128 (DI)(R8*2), Y6
+	VPSHUFB        (SI)(R12*1), Y6, Y6
+	VADDPS         128(CX), Y6, Y6
+	VBLENDVPS      Y7, 128(CX), Y6, Y6
+	VMOVNTPS       Y6, 128(AX)
+	ADDQ           R13, R8
+	SHRL           $0x13, R11
+	ANDL           $0x00001fe0, R11
+	POPCNTL        R11, R12
+	VPAND          Y5, Y3, Y6
+	VPCMPEQD       Y4, Y6, Y6
+	VBROADCASTI128 (DI)(R8*2), Y5
+	VPSHUFB        (SI)(R11*1), Y5, Y5
+	VADDPS         160(CX), Y5, Y5
+	VBLENDVPS      Y6, 160(CX), Y5, Y5
+	VMOVNTPS       Y5, 160(AX)
+	ADDQ           R12, R8
+	ADDQ           $0x00000100, CX
+	ADDQ           $0x00000100, AX
+	ADDQ           $0x02, R10
+	JMP            loop
 
 end:
 	SFENCE
 	VZEROUPPER
-	MOVQ R9, lines+56(FP)
-	MOVQ DI, next+64(FP)
+	MOVQ R10, lines+64(FP)
+	MOVQ R8, next+72(FP)
 	RET
 
 // func gapsBFloat16s(lines *float32, gaps *byte, n int, last int, end int, values *uint16, from int) (used int, position int, next int)
@@ -2350,28 +501,109 @@ TEXT ·gapsBFloat16s(SB), NOSPLIT, $0-80
 	MOVQ values+40(FP), DI
 	MOVQ from+48(FP), R8
 	XORQ R9, R9
+	MOVQ SI, R10
+	SUBQ $0x00000400, R10
+	MOVQ DX, R11
+	SUBQ $0x04, R11
+
+several:
+	CMPQ    R9, R11
+	JG      loop
+	CMPQ    BX, R10
+	JGE     loop
+	MOVBQZX (CX)(R9*1), R12
+	CMPQ    R12, $0x000000ff
+	ADCQ    R12, BX
+	CMPQ    R12, $0x000000ff
+	JE      several0
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	MOVWLZX (DI)(R8*2), R12
+	SHLL    $0x10, R12
+	VMOVD   R12, X0
+	VADDSS  (AX)(R13*4), X0, X0
+	VMOVSS  X0, (AX)(R13*4)
+	INCQ    R8
+
+several0:
+	MOVBQZX 1(CX)(R9*1), R12
+	CMPQ    R12, $0x000000ff
+	ADCQ    R12, BX
+	CMPQ    R12, $0x000000ff
+	JE      several1
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	MOVWLZX (DI)(R8*2), R12
+	SHLL    $0x10, R12
+	VMOVD   R12, X0
+	VADDSS  (AX)(R13*4), X0, X0
+	VMOVSS  X0, (AX)(R13*4)
+	INCQ    R8
+
+several1:
+	MOVBQZX 2(CX)(R9*1), R12
+	CMPQ    R12, $0x000000ff
+	ADCQ    R12, BX
+	CMPQ    R12, $0x000000ff
+	JE      several2
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	MOVWLZX (DI)(R8*2), R12
+	SHLL    $0x10, R12
+	VMOVD   R12, X0
+	VADDSS  (AX)(R13*4), X0, X0
+	VMOVSS  X0, (AX)(R13*4)
+	INCQ    R8
+
+several2:
+	MOVBQZX 3(CX)(R9*1), R12
+	CMPQ    R12, $0x000000ff
+	ADCQ    R12, BX
+	CMPQ    R12, $0x000000ff
+	JE      several3
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	MOVWLZX (DI)(R8*2), R12
+	SHLL    $0x10, R12
+	VMOVD   R12, X0
+	VADDSS  (AX)(R13*4), X0, X0
+	VMOVSS  X0, (AX)(R13*4)
+	INCQ    R8
+
+several3:
+	ADDQ $0x04, R9
+	JMP  several
 
 loop:
 	CMPQ    R9, DX
 	JGE     end
 	MOVBQZX (CX)(R9*1), R10
-	LEAQ    (BX)(R10*1), R11
+	MOVQ    BX, R11
 	CMPQ    R10, $0x000000ff
-	ADCQ    $0x00, R11
+	ADCQ    R10, R11
 	CMPQ    R11, SI
 	JGE     end
 	MOVQ    R11, BX
 	INCQ    R9
 	CMPQ    R10, $0x000000ff
 	JE      loop
-	MOVQ    R11, R10
-	ANDQ    $-16, R10
-	ADDQ    R11, R10
-	MOVWLZX (DI)(R8*2), R11
-	SHLL    $0x10, R11
-	VMOVD   R11, X0
-	VADDSS  (AX)(R10*4), X0, X0
-	VMOVSS  X0, (AX)(R10*4)
+	MOVQ    BX, R10
+	ANDL    $0x0f, R10
+	LEAQ    (BX)(BX*1), R11
+	SUBQ    R10, R11
+	MOVWLZX (DI)(R8*2), R10
+	SHLL    $0x10, R10
+	VMOVD   R10, X0
+	VADDSS  (AX)(R11*4), X0, X0
+	VMOVSS  X0, (AX)(R11*4)
 	INCQ    R8
 	JMP     loop
 
@@ -2381,133 +613,207 @@ end:
 	MOVQ R8, next+72(FP)
 	RET
 
-// func masksInt8s(dst *float32, src *float32, masks *uint16, n int, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
+// func masksInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
 // Requires: AVX, AVX2, POPCNT
-TEXT ·masksInt8s(SB), NOSPLIT, $0-80
+TEXT ·masksInt8s(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x10, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
-	MOVQ    scales+56(FP), R11
-	VMOVUPS (R11), Y2
-	VMOVUPS 32(R11), Y3
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x20, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
+	MOVQ    scales+64(FP), R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
+	CMPQ         R10, BX
 	JG           end
-	VPBROADCASTW (DX)(R9*2), Y4
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y5
-	VMOVUPS      (CX), Y7
-	VPMOVSXBD    (SI)(DI*1), Y6
-	VPERMD       Y6, Y5, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y0, Y4, Y5
-	VBLENDVPS    Y5, Y6, Y7, Y6
-	VMOVUPS      Y6, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y5
-	VMOVUPS      32(CX), Y7
-	VPMOVSXBD    (SI)(DI*1), Y6
-	VPERMD       Y6, Y5, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y1, Y4, Y4
-	VBLENDVPS    Y4, Y6, Y7, Y6
-	VMOVUPS      Y6, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
+	CMPQ         R8, R9
+	JG           end
+	VPBROADCASTD (DX)(R10*2), Y7
+	MOVL         (DX)(R10*2), R11
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y0, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	VPBROADCASTQ (DI)(R8*1), Y8
+	VPSHUFB      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x18, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       (CX), Y8, Y8
+	VBLENDVPS    Y9, (CX), Y8, Y8
+	VMOVUPS      Y8, (AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x03, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y1, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	VPBROADCASTQ (DI)(R8*1), Y8
+	VPSHUFB      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x18, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       32(CX), Y8, Y8
+	VBLENDVPS    Y9, 32(CX), Y8, Y8
+	VMOVUPS      Y8, 32(AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x0b, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y2, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	VPBROADCASTQ (DI)(R8*1), Y8
+	VPSHUFB      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x18, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       128(CX), Y8, Y8
+	VBLENDVPS    Y9, 128(CX), Y8, Y8
+	VMOVUPS      Y8, 128(AX)
+	ADDQ         R13, R8
+	SHRL         $0x13, R11
+	ANDL         $0x00001fe0, R11
+	POPCNTL      R11, R12
+	VPAND        Y7, Y3, Y8
+	VPCMPEQD     Y4, Y8, Y8
+	VPBROADCASTQ (DI)(R8*1), Y7
+	VPSHUFB      (SI)(R11*1), Y7, Y7
+	VPSRAD       $0x18, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       160(CX), Y7, Y7
+	VBLENDVPS    Y8, 160(CX), Y7, Y7
+	VMOVUPS      Y7, 160(AX)
+	ADDQ         R12, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, R10
 	JMP          loop
 
 end:
 	VZEROUPPER
-	MOVQ R9, lines+64(FP)
-	MOVQ DI, next+72(FP)
+	MOVQ R10, lines+72(FP)
+	MOVQ R8, next+80(FP)
 	RET
 
-// func streammasksInt8s(dst *float32, src *float32, masks *uint16, n int, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
+// func streamInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
 // Requires: AVX, AVX2, MMX+, POPCNT
-TEXT ·streammasksInt8s(SB), NOSPLIT, $0-80
+TEXT ·streamInt8s(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x10, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
-	MOVQ    scales+56(FP), R11
-	VMOVUPS (R11), Y2
-	VMOVUPS 32(R11), Y3
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x20, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
+	MOVQ    scales+64(FP), R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
+	CMPQ         R10, BX
 	JG           end
-	VPBROADCASTW (DX)(R9*2), Y4
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y5
-	VMOVUPS      (CX), Y7
-	VPMOVSXBD    (SI)(DI*1), Y6
-	VPERMD       Y6, Y5, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y0, Y4, Y5
-	VBLENDVPS    Y5, Y6, Y7, Y6
-	VMOVNTPS     Y6, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y5
-	VMOVUPS      32(CX), Y7
-	VPMOVSXBD    (SI)(DI*1), Y6
-	VPERMD       Y6, Y5, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y1, Y4, Y4
-	VBLENDVPS    Y4, Y6, Y7, Y6
-	VMOVNTPS     Y6, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
+	CMPQ         R8, R9
+	JG           end
+	VPBROADCASTD (DX)(R10*2), Y7
+	MOVL         (DX)(R10*2), R11
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y0, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	VPBROADCASTQ (DI)(R8*1), Y8
+	VPSHUFB      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x18, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       (CX), Y8, Y8
+	VBLENDVPS    Y9, (CX), Y8, Y8
+	VMOVNTPS     Y8, (AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x03, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y1, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	VPBROADCASTQ (DI)(R8*1), Y8
+	VPSHUFB      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x18, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       32(CX), Y8, Y8
+	VBLENDVPS    Y9, 32(CX), Y8, Y8
+	VMOVNTPS     Y8, 32(AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x0b, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y2, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	VPBROADCASTQ (DI)(R8*1), Y8
+	VPSHUFB      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x18, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       128(CX), Y8, Y8
+	VBLENDVPS    Y9, 128(CX), Y8, Y8
+	VMOVNTPS     Y8, 128(AX)
+	ADDQ         R13, R8
+	SHRL         $0x13, R11
+	ANDL         $0x00001fe0, R11
+	POPCNTL      R11, R12
+	VPAND        Y7, Y3, Y8
+	VPCMPEQD     Y4, Y8, Y8
+	VPBROADCASTQ (DI)(R8*1), Y7
+	VPSHUFB      (SI)(R11*1), Y7, Y7
+	VPSRAD       $0x18, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       160(CX), Y7, Y7
+	VBLENDVPS    Y8, 160(CX), Y7, Y7
+	VMOVNTPS     Y7, 160(AX)
+	ADDQ         R12, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, R10
 	JMP          loop
 
 end:
 	SFENCE
 	VZEROUPPER
-	MOVQ R9, lines+64(FP)
-	MOVQ DI, next+72(FP)
+	MOVQ R10, lines+72(FP)
+	MOVQ R8, next+80(FP)
 	RET
 
 // func gapsInt8s(lines *float32, gaps *byte, n int, last int, end int, values *int8, from int, scales *[16]float32) (used int, position int, next int)
@@ -2522,30 +828,114 @@ TEXT ·gapsInt8s(SB), NOSPLIT, $0-88
 	MOVQ from+48(FP), R8
 	MOVQ scales+56(FP), R9
 	XORQ R10, R10
+	MOVQ SI, R11
+	SUBQ $0x00000400, R11
+	MOVQ DX, R12
+	SUBQ $0x04, R12
+
+several:
+	CMPQ       R10, R12
+	JG         loop
+	CMPQ       BX, R11
+	JGE        loop
+	MOVBQZX    (CX)(R10*1), R13
+	CMPQ       R13, $0x000000ff
+	ADCQ       R13, BX
+	CMPQ       R13, $0x000000ff
+	JE         several0
+	MOVQ       BX, R13
+	ANDL       $0x0f, R13
+	LEAQ       (BX)(BX*1), R14
+	SUBQ       R13, R14
+	MOVBLSX    (DI)(R8*1), R15
+	VXORPS     X0, X0, X0
+	VCVTSI2SSL R15, X0, X0
+	VMULSS     (R9)(R13*4), X0, X0
+	VADDSS     (AX)(R14*4), X0, X0
+	VMOVSS     X0, (AX)(R14*4)
+	INCQ       R8
+
+several0:
+	MOVBQZX    1(CX)(R10*1), R13
+	CMPQ       R13, $0x000000ff
+	ADCQ       R13, BX
+	CMPQ       R13, $0x000000ff
+	JE         several1
+	MOVQ       BX, R13
+	ANDL       $0x0f, R13
+	LEAQ       (BX)(BX*1), R14
+	SUBQ       R13, R14
+	MOVBLSX    (DI)(R8*1), R15
+	VXORPS     X0, X0, X0
+	VCVTSI2SSL R15, X0, X0
+	VMULSS     (R9)(R13*4), X0, X0
+	VADDSS     (AX)(R14*4), X0, X0
+	VMOVSS     X0, (AX)(R14*4)
+	INCQ       R8
+
+several1:
+	MOVBQZX    2(CX)(R10*1), R13
+	CMPQ       R13, $0x000000ff
+	ADCQ       R13, BX
+	CMPQ       R13, $0x000000ff
+	JE         several2
+	MOVQ       BX, R13
+	ANDL       $0x0f, R13
+	LEAQ       (BX)(BX*1), R14
+	SUBQ       R13, R14
+	MOVBLSX    (DI)(R8*1), R15
+	VXORPS     X0, X0, X0
+	VCVTSI2SSL R15, X0, X0
+	VMULSS     (R9)(R13*4), X0, X0
+	VADDSS     (AX)(R14*4), X0, X0
+	VMOVSS     X0, (AX)(R14*4)
+	INCQ       R8
+
+several2:
+	MOVBQZX    3(CX)(R10*1), R13
+	CMPQ       R13, $0x000000ff
+	ADCQ       R13, BX
+	CMPQ       R13, $0x000000ff
+	JE         several3
+	MOVQ       BX, R13
+	ANDL       $0x0f, R13
+	LEAQ       (BX)(BX*1), R14
+	SUBQ       R13, R14
+	MOVBLSX    (DI)(R8*1), R15
+	VXORPS     X0, X0, X0
+	VCVTSI2SSL R15, X0, X0
+	VMULSS     (R9)(R13*4), X0, X0
+	VADDSS     (AX)(R14*4), X0, X0
+	VMOVSS     X0, (AX)(R14*4)
+	INCQ       R8
+
+several3:
+	ADDQ $0x04, R10
+	JMP  several
 
 loop:
 	CMPQ       R10, DX
 	JGE        end
 	MOVBQZX    (CX)(R10*1), R11
-	LEAQ       (BX)(R11*1), R12
+	MOVQ       BX, R12
 	CMPQ       R11, $0x000000ff
-	ADCQ       $0x00, R12
+	ADCQ       R11, R12
 	CMPQ       R12, SI
 	JGE        end
 	MOVQ       R12, BX
 	INCQ       R10
 	CMPQ       R11, $0x000000ff
 	JE         loop
-	MOVQ       R12, R11
-	ANDQ       $-16, R11
-	ADDQ       R12, R11
-	ANDQ       $0x0f, R12
+	MOVQ       BX, R11
+	ANDL       $0x0f, R11
+	LEAQ       (BX)(BX*1), R12
+	SUBQ       R11, R12
 	MOVBLSX    (DI)(R8*1), R13
 	VXORPS     X0, X0, X0
 	VCVTSI2SSL R13, X0, X0
-	VMULSS     (R9)(R12*4), X0, X0
-	VADDSS     (AX)(R11*4), X0, X0
-	VMOVSS     X0, (AX)(R11*4)
+	VMULSS     (R9)(R11*4), X0, X0
+	VADDSS     (AX)(R12*4), X0, X0
+	VMOVSS     X0, (AX)(R12*4)
 	INCQ       R8
 	JMP        loop
 
@@ -2555,182 +945,276 @@ end:
 	MOVQ R8, next+80(FP)
 	RET
 
-// func masksInt4s(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+// func masksInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 // Requires: AVX, AVX2, BMI2, POPCNT
-TEXT ·masksInt4s(SB), NOSPLIT, $0-80
+TEXT ·masksInt4s(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x19, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
-	MOVQ    scales+56(FP), R11
-	VMOVUPS (R11), Y2
-	VMOVUPS 32(R11), Y3
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x29, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
+	MOVQ    scales+64(FP), R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
+	CMPQ         R10, BX
 	JG           end
-	VPBROADCASTW (DX)(R9*2), Y4
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y5
-	VMOVUPS      (CX), Y7
-	VPSLLD       $0x02, Y5, Y5
-	MOVQ         DI, R13
-	MOVQ         DI, R14
+	CMPQ         R8, R9
+	JG           end
+	VPBROADCASTD (DX)(R10*2), Y7
+	MOVL         (DX)(R10*2), R11
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y0, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	MOVQ         R8, R14
+	SHRQ         $0x01, R14
+	MOVQ         R8, R15
+	ANDL         $0x01, R15
+	SHLL         $0x02, R15
+	MOVQ         (DI)(R14*1), R14
+	SHRXQ        R15, R14, R14
+	VMOVD        R14, X8
+	VPBROADCASTD X8, Y8
+	VPSLLVD      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x1c, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       (CX), Y8, Y8
+	VBLENDVPS    Y9, (CX), Y8, Y8
+	VMOVUPS      Y8, (AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x03, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y1, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	MOVQ         R8, R14
+	SHRQ         $0x01, R14
+	MOVQ         R8, R15
+	ANDL         $0x01, R15
+	SHLL         $0x02, R15
+	MOVQ         (DI)(R14*1), R14
+	SHRXQ        R15, R14, R14
+	VMOVD        R14, X8
+	VPBROADCASTD X8, Y8
+	VPSLLVD      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x1c, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       32(CX), Y8, Y8
+	VBLENDVPS    Y9, 32(CX), Y8, Y8
+	VMOVUPS      Y8, 32(AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x0b, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y2, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	MOVQ         R8, R14
+	SHRQ         $0x01, R14
+	MOVQ         R8, R15
+	ANDL         $0x01, R15
+	SHLL         $0x02, R15
+	MOVQ         (DI)(R14*1), R14
+	SHRXQ        R15, R14, R14
+	VMOVD        R14, X8
+	VPBROADCASTD X8, Y8
+	VPSLLVD      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x1c, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       128(CX), Y8, Y8
+	VBLENDVPS    Y9, 128(CX), Y8, Y8
+	VMOVUPS      Y8, 128(AX)
+	ADDQ         R13, R8
+	SHRL         $0x13, R11
+	ANDL         $0x00001fe0, R11
+	POPCNTL      R11, R12
+	VPAND        Y7, Y3, Y8
+	VPCMPEQD     Y4, Y8, Y8
+	MOVQ         R8, R13
 	SHRQ         $0x01, R13
-	ANDQ         $0x01, R14
-	SHLQ         $0x02, R14
-	MOVQ         (SI)(R13*1), R13
+	MOVQ         R8, R14
+	ANDL         $0x01, R14
+	SHLL         $0x02, R14
+	MOVQ         (DI)(R13*1), R13
 	SHRXQ        R14, R13, R13
-	VMOVD        R13, X6
-	VPBROADCASTD X6, Y6
-	VPSRLVD      Y5, Y6, Y6
-	VPSLLD       $0x1c, Y6, Y6
-	VPSRAD       $0x1c, Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y0, Y4, Y5
-	VBLENDVPS    Y5, Y6, Y7, Y6
-	VMOVUPS      Y6, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y5
-	VMOVUPS      32(CX), Y7
-	VPSLLD       $0x02, Y5, Y5
-	MOVQ         DI, R12
-	MOVQ         DI, R13
-	SHRQ         $0x01, R12
-	ANDQ         $0x01, R13
-	SHLQ         $0x02, R13
-	MOVQ         (SI)(R12*1), R12
-	SHRXQ        R13, R12, R12
-	VMOVD        R12, X6
-	VPBROADCASTD X6, Y6
-	VPSRLVD      Y5, Y6, Y6
-	VPSLLD       $0x1c, Y6, Y6
-	VPSRAD       $0x1c, Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y1, Y4, Y4
-	VBLENDVPS    Y4, Y6, Y7, Y6
-	VMOVUPS      Y6, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
+	VMOVD        R13, X7
+	VPBROADCASTD X7, Y7
+	VPSLLVD      (SI)(R11*1), Y7, Y7
+	VPSRAD       $0x1c, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       160(CX), Y7, Y7
+	VBLENDVPS    Y8, 160(CX), Y7, Y7
+	VMOVUPS      Y7, 160(AX)
+	ADDQ         R12, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, R10
 	JMP          loop
 
 end:
 	VZEROUPPER
-	MOVQ R9, lines+64(FP)
-	MOVQ DI, next+72(FP)
+	MOVQ R10, lines+72(FP)
+	MOVQ R8, next+80(FP)
 	RET
 
-// func streammasksInt4s(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+// func streamInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 // Requires: AVX, AVX2, BMI2, MMX+, POPCNT
-TEXT ·streammasksInt4s(SB), NOSPLIT, $0-80
+TEXT ·streamInt4s(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x19, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
-	MOVQ    scales+56(FP), R11
-	VMOVUPS (R11), Y2
-	VMOVUPS 32(R11), Y3
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x29, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
+	MOVQ    scales+64(FP), R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
+	CMPQ         R10, BX
 	JG           end
-	VPBROADCASTW (DX)(R9*2), Y4
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y5
-	VMOVUPS      (CX), Y7
-	VPSLLD       $0x02, Y5, Y5
-	MOVQ         DI, R13
-	MOVQ         DI, R14
+	CMPQ         R8, R9
+	JG           end
+	VPBROADCASTD (DX)(R10*2), Y7
+	MOVL         (DX)(R10*2), R11
+	MOVL         R11, R12
+	SHLL         $0x05, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y0, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	MOVQ         R8, R14
+	SHRQ         $0x01, R14
+	MOVQ         R8, R15
+	ANDL         $0x01, R15
+	SHLL         $0x02, R15
+	MOVQ         (DI)(R14*1), R14
+	SHRXQ        R15, R14, R14
+	VMOVD        R14, X8
+	VPBROADCASTD X8, Y8
+	VPSLLVD      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x1c, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       (CX), Y8, Y8
+	VBLENDVPS    Y9, (CX), Y8, Y8
+	VMOVNTPS     Y8, (AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x03, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y1, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	MOVQ         R8, R14
+	SHRQ         $0x01, R14
+	MOVQ         R8, R15
+	ANDL         $0x01, R15
+	SHLL         $0x02, R15
+	MOVQ         (DI)(R14*1), R14
+	SHRXQ        R15, R14, R14
+	VMOVD        R14, X8
+	VPBROADCASTD X8, Y8
+	VPSLLVD      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x1c, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VADDPS       32(CX), Y8, Y8
+	VBLENDVPS    Y9, 32(CX), Y8, Y8
+	VMOVNTPS     Y8, 32(AX)
+	ADDQ         R13, R8
+	MOVL         R11, R12
+	SHRL         $0x0b, R12
+	ANDL         $0x00001fe0, R12
+	POPCNTL      R12, R13
+	VPAND        Y7, Y2, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	MOVQ         R8, R14
+	SHRQ         $0x01, R14
+	MOVQ         R8, R15
+	ANDL         $0x01, R15
+	SHLL         $0x02, R15
+	MOVQ         (DI)(R14*1), R14
+	SHRXQ        R15, R14, R14
+	VMOVD        R14, X8
+	VPBROADCASTD X8, Y8
+	VPSLLVD      (SI)(R12*1), Y8, Y8
+	VPSRAD       $0x1c, Y8, Y8
+	VCVTDQ2PS    Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       128(CX), Y8, Y8
+	VBLENDVPS    Y9, 128(CX), Y8, Y8
+	VMOVNTPS     Y8, 128(AX)
+	ADDQ         R13, R8
+	SHRL         $0x13, R11
+	ANDL         $0x00001fe0, R11
+	POPCNTL      R11, R12
+	VPAND        Y7, Y3, Y8
+	VPCMPEQD     Y4, Y8, Y8
+	MOVQ         R8, R13
 	SHRQ         $0x01, R13
-	ANDQ         $0x01, R14
-	SHLQ         $0x02, R14
-	MOVQ         (SI)(R13*1), R13
+	MOVQ         R8, R14
+	ANDL         $0x01, R14
+	SHLL         $0x02, R14
+	MOVQ         (DI)(R13*1), R13
 	SHRXQ        R14, R13, R13
-	VMOVD        R13, X6
-	VPBROADCASTD X6, Y6
-	VPSRLVD      Y5, Y6, Y6
-	VPSLLD       $0x1c, Y6, Y6
-	VPSRAD       $0x1c, Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y2, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y0, Y4, Y5
-	VBLENDVPS    Y5, Y6, Y7, Y6
-	VMOVNTPS     Y6, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y5
-	VMOVUPS      32(CX), Y7
-	VPSLLD       $0x02, Y5, Y5
-	MOVQ         DI, R12
-	MOVQ         DI, R13
-	SHRQ         $0x01, R12
-	ANDQ         $0x01, R13
-	SHLQ         $0x02, R13
-	MOVQ         (SI)(R12*1), R12
-	SHRXQ        R13, R12, R12
-	VMOVD        R12, X6
-	VPBROADCASTD X6, Y6
-	VPSRLVD      Y5, Y6, Y6
-	VPSLLD       $0x1c, Y6, Y6
-	VPSRAD       $0x1c, Y6, Y6
-	VCVTDQ2PS    Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y1, Y4, Y4
-	VBLENDVPS    Y4, Y6, Y7, Y6
-	VMOVNTPS     Y6, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
+	VMOVD        R13, X7
+	VPBROADCASTD X7, Y7
+	VPSLLVD      (SI)(R11*1), Y7, Y7
+	VPSRAD       $0x1c, Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VADDPS       160(CX), Y7, Y7
+	VBLENDVPS    Y8, 160(CX), Y7, Y7
+	VMOVNTPS     Y7, 160(AX)
+	ADDQ         R12, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, R10
 	JMP          loop
 
 end:
 	SFENCE
 	VZEROUPPER
-	MOVQ R9, lines+64(FP)
-	MOVQ DI, next+72(FP)
+	MOVQ R10, lines+72(FP)
+	MOVQ R8, next+80(FP)
 	RET
 
 // func gapsInt4s(lines *float32, gaps *byte, n int, last int, end int, values *byte, from int, scales *[16]float32) (used int, position int, next int)
 // Requires: AVX, BMI2
-TEXT ·gapsInt4s(SB), NOSPLIT, $0-88
+TEXT ·gapsInt4s(SB), NOSPLIT, $8-88
 	MOVQ lines+0(FP), AX
 	MOVQ gaps+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -2740,38 +1224,159 @@ TEXT ·gapsInt4s(SB), NOSPLIT, $0-88
 	MOVQ from+48(FP), R8
 	MOVQ scales+56(FP), R9
 	XORQ R10, R10
+	MOVQ SI, R11
+	SUBQ $0x00000400, R11
+	MOVQ DX, R12
+	SUBQ $0x04, R12
+
+several:
+	CMPQ       R10, R12
+	JG         loop
+	CMPQ       BX, R11
+	JGE        loop
+	MOVBQZX    (CX)(R10*1), R13
+	CMPQ       R13, $0x000000ff
+	ADCQ       R13, BX
+	CMPQ       R13, $0x000000ff
+	JE         several0
+	MOVQ       BX, R13
+	ANDL       $0x0f, R13
+	LEAQ       (BX)(BX*1), R14
+	SUBQ       R13, R14
+	MOVQ       R8, R15
+	SHRQ       $0x01, R15
+	MOVBLSX    (DI)(R15*1), R15
+	MOVL       R8, BP
+	NOTL       BP
+	ANDL       $0x01, BP
+	SHLL       $0x02, BP
+	SHLXL      BP, R15, R15
+	MOVBLSX    R15, R15
+	SARL       $0x04, R15
+	VXORPS     X0, X0, X0
+	VCVTSI2SSL R15, X0, X0
+	VMULSS     (R9)(R13*4), X0, X0
+	VADDSS     (AX)(R14*4), X0, X0
+	VMOVSS     X0, (AX)(R14*4)
+	INCQ       R8
+
+several0:
+	MOVBQZX    1(CX)(R10*1), R13
+	CMPQ       R13, $0x000000ff
+	ADCQ       R13, BX
+	CMPQ       R13, $0x000000ff
+	JE         several1
+	MOVQ       BX, R13
+	ANDL       $0x0f, R13
+	LEAQ       (BX)(BX*1), R14
+	SUBQ       R13, R14
+	MOVQ       R8, R15
+	SHRQ       $0x01, R15
+	MOVBLSX    (DI)(R15*1), R15
+	MOVL       R8, BP
+	NOTL       BP
+	ANDL       $0x01, BP
+	SHLL       $0x02, BP
+	SHLXL      BP, R15, R15
+	MOVBLSX    R15, R15
+	SARL       $0x04, R15
+	VXORPS     X0, X0, X0
+	VCVTSI2SSL R15, X0, X0
+	VMULSS     (R9)(R13*4), X0, X0
+	VADDSS     (AX)(R14*4), X0, X0
+	VMOVSS     X0, (AX)(R14*4)
+	INCQ       R8
+
+several1:
+	MOVBQZX    2(CX)(R10*1), R13
+	CMPQ       R13, $0x000000ff
+	ADCQ       R13, BX
+	CMPQ       R13, $0x000000ff
+	JE         several2
+	MOVQ       BX, R13
+	ANDL       $0x0f, R13
+	LEAQ       (BX)(BX*1), R14
+	SUBQ       R13, R14
+	MOVQ       R8, R15
+	SHRQ       $0x01, R15
+	MOVBLSX    (DI)(R15*1), R15
+	MOVL       R8, BP
+	NOTL       BP
+	ANDL       $0x01, BP
+	SHLL       $0x02, BP
+	SHLXL      BP, R15, R15
+	MOVBLSX    R15, R15
+	SARL       $0x04, R15
+	VXORPS     X0, X0, X0
+	VCVTSI2SSL R15, X0, X0
+	VMULSS     (R9)(R13*4), X0, X0
+	VADDSS     (AX)(R14*4), X0, X0
+	VMOVSS     X0, (AX)(R14*4)
+	INCQ       R8
+
+several2:
+	MOVBQZX    3(CX)(R10*1), R13
+	CMPQ       R13, $0x000000ff
+	ADCQ       R13, BX
+	CMPQ       R13, $0x000000ff
+	JE         several3
+	MOVQ       BX, R13
+	ANDL       $0x0f, R13
+	LEAQ       (BX)(BX*1), R14
+	SUBQ       R13, R14
+	MOVQ       R8, R15
+	SHRQ       $0x01, R15
+	MOVBLSX    (DI)(R15*1), R15
+	MOVL       R8, BP
+	NOTL       BP
+	ANDL       $0x01, BP
+	SHLL       $0x02, BP
+	SHLXL      BP, R15, R15
+	MOVBLSX    R15, R15
+	SARL       $0x04, R15
+	VXORPS     X0, X0, X0
+	VCVTSI2SSL R15, X0, X0
+	VMULSS     (R9)(R13*4), X0, X0
+	VADDSS     (AX)(R14*4), X0, X0
+	VMOVSS     X0, (AX)(R14*4)
+	INCQ       R8
+
+several3:
+	ADDQ $0x04, R10
+	JMP  several
 
 loop:
 	CMPQ       R10, DX
 	JGE        end
 	MOVBQZX    (CX)(R10*1), R11
-	LEAQ       (BX)(R11*1), R12
+	MOVQ       BX, R12
 	CMPQ       R11, $0x000000ff
-	ADCQ       $0x00, R12
+	ADCQ       R11, R12
 	CMPQ       R12, SI
 	JGE        end
 	MOVQ       R12, BX
 	INCQ       R10
 	CMPQ       R11, $0x000000ff
 	JE         loop
-	MOVQ       R12, R11
-	ANDQ       $-16, R11
-	ADDQ       R12, R11
-	ANDQ       $0x0f, R12
+	MOVQ       BX, R11
+	ANDL       $0x0f, R11
+	LEAQ       (BX)(BX*1), R12
+	SUBQ       R11, R12
 	MOVQ       R8, R13
 	SHRQ       $0x01, R13
-	MOVBQZX    (DI)(R13*1), R14
-	MOVQ       R8, R13
-	ANDQ       $0x01, R13
-	SHLQ       $0x02, R13
-	SHRXQ      R13, R14, R14
-	SHLL       $0x1c, R14
-	SARL       $0x1c, R14
+	MOVBLSX    (DI)(R13*1), R13
+	MOVL       R8, R14
+	NOTL       R14
+	ANDL       $0x01, R14
+	SHLL       $0x02, R14
+	SHLXL      R14, R13, R13
+	MOVBLSX    R13, R13
+	SARL       $0x04, R13
 	VXORPS     X0, X0, X0
-	VCVTSI2SSL R14, X0, X0
-	VMULSS     (R9)(R12*4), X0, X0
-	VADDSS     (AX)(R11*4), X0, X0
-	VMOVSS     X0, (AX)(R11*4)
+	VCVTSI2SSL R13, X0, X0
+	VMULSS     (R9)(R11*4), X0, X0
+	VADDSS     (AX)(R12*4), X0, X0
+	VMOVSS     X0, (AX)(R12*4)
 	INCQ       R8
 	JMP        loop
 
@@ -2781,84 +1386,117 @@ end:
 	MOVQ R8, next+80(FP)
 	RET
 
-// func masksSigns(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+// func masksSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 // Requires: AVX, AVX2, BMI2, POPCNT
-TEXT ·masksSigns(SB), NOSPLIT, $0-80
+TEXT ·masksSigns(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x2f, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
-	MOVQ    scales+56(FP), R11
-	VMOVUPS (R11), Y2
-	VXORPS  vector_80000000<>+0(SB), Y2, Y2
-	VMOVUPS 32(R11), Y3
-	VXORPS  vector_80000000<>+0(SB), Y3, Y3
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x47, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
+	MOVQ    scales+64(FP), R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
+	VMOVUPS vector_80000000<>+0(SB), Y7
+	VXORPS  Y7, Y5, Y5
+	VXORPS  Y7, Y6, Y6
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
+	CMPQ         R10, BX
 	JG           end
-	VPBROADCASTW (DX)(R9*2), Y4
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y5
-	VMOVUPS      (CX), Y7
-	MOVQ         DI, R13
-	MOVQ         DI, R14
-	SHRQ         $0x03, R13
-	ANDQ         $0x07, R14
-	MOVL         (SI)(R13*1), R13
-	SHRXL        R14, R13, R13
-	VMOVD        R13, X6
-	VPBROADCASTD X6, Y6
-	VPSRLVD      Y5, Y6, Y6
-	VPSLLD       $0x1f, Y6, Y6
-	VXORPS       Y2, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y0, Y4, Y5
-	VBLENDVPS    Y5, Y6, Y7, Y6
-	VMOVUPS      Y6, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y5
-	VMOVUPS      32(CX), Y7
-	MOVQ         DI, R12
-	MOVQ         DI, R13
+	CMPQ         R8, R9
+	JG           end
+	VPBROADCASTD (DX)(R10*2), Y8
+	MOVL         (DX)(R10*2), R11
+	MOVQ         R8, R12
 	SHRQ         $0x03, R12
+	MOVQ         R8, R13
 	ANDQ         $0x07, R13
-	MOVL         (SI)(R12*1), R12
-	SHRXL        R13, R12, R12
-	VMOVD        R12, X6
-	VPBROADCASTD X6, Y6
-	VPSRLVD      Y5, Y6, Y6
-	VPSLLD       $0x1f, Y6, Y6
-	VXORPS       Y3, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y1, Y4, Y4
-	VBLENDVPS    Y4, Y6, Y7, Y6
-	VMOVUPS      Y6, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
+	MOVQ         (DI)(R12*1), R12
+	SHRXQ        R13, R12, R12
+	MOVL         R11, R13
+	SHLL         $0x05, R13
+	ANDL         $0x00001fe0, R13
+	POPCNTL      R13, R14
+	VPAND        Y8, Y0, Y10
+	VPCMPEQD     Y4, Y10, Y10
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPSLLVD      (SI)(R13*1), Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VXORPS       Y5, Y9, Y9
+	VADDPS       (CX), Y9, Y9
+	SHRXQ        R14, R12, R12
+	VBLENDVPS    Y10, (CX), Y9, Y9
+	VMOVUPS      Y9, (AX)
+	ADDQ         R14, R8
+	MOVL         R11, R13
+	SHRL         $0x03, R13
+	ANDL         $0x00001fe0, R13
+	POPCNTL      R13, R14
+	VPAND        Y8, Y1, Y10
+	VPCMPEQD     Y4, Y10, Y10
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPSLLVD      (SI)(R13*1), Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VXORPS       Y6, Y9, Y9
+	VADDPS       32(CX), Y9, Y9
+	SHRXQ        R14, R12, R12
+	VBLENDVPS    Y10, 32(CX), Y9, Y9
+	VMOVUPS      Y9, 32(AX)
+	ADDQ         R14, R8
+	MOVL         R11, R13
+	SHRL         $0x0b, R13
+	ANDL         $0x00001fe0, R13
+	POPCNTL      R13, R14
+	VPAND        Y8, Y2, Y10
+	VPCMPEQD     Y4, Y10, Y10
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPSLLVD      (SI)(R13*1), Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VXORPS       Y5, Y9, Y9
+	VADDPS       128(CX), Y9, Y9
+	SHRXQ        R14, R12, R12
+	VBLENDVPS    Y10, 128(CX), Y9, Y9
+	VMOVUPS      Y9, 128(AX)
+	ADDQ         R14, R8
+	SHRL         $0x13, R11
+	ANDL         $0x00001fe0, R11
+	POPCNTL      R11, R13
+	VPAND        Y8, Y3, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	VMOVD        R12, X8
+	VPBROADCASTD X8, Y8
+	VPSLLVD      (SI)(R11*1), Y8, Y8
+	VPAND        Y7, Y8, Y8
+	VXORPS       Y6, Y8, Y8
+	VADDPS       160(CX), Y8, Y8
+	VBLENDVPS    Y9, 160(CX), Y8, Y8
+	VMOVUPS      Y8, 160(AX)
+	ADDQ         R13, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, R10
 	JMP          loop
 
 end:
 	VZEROUPPER
-	MOVQ R9, lines+64(FP)
-	MOVQ DI, next+72(FP)
+	MOVQ R10, lines+72(FP)
+	MOVQ R8, next+80(FP)
 	RET
 
 DATA vector_80000000<>+0(SB)/4, $0x80000000
@@ -2871,89 +1509,122 @@ DATA vector_80000000<>+24(SB)/4, $0x80000000
 DATA vector_80000000<>+28(SB)/4, $0x80000000
 GLOBL vector_80000000<>(SB), RODATA|NOPTR, $32
 
-// func streammasksSigns(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+// func streamSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 // Requires: AVX, AVX2, BMI2, MMX+, POPCNT
-TEXT ·streammasksSigns(SB), NOSPLIT, $0-80
+TEXT ·streamSigns(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
 	MOVQ    n+24(FP), BX
-	MOVQ    values+32(FP), SI
-	MOVQ    from+40(FP), DI
-	MOVQ    left+48(FP), R8
-	ADDQ    DI, R8
-	SUBQ    $0x2f, R8
-	XORQ    R9, R9
-	LEAQ    ranks<>+0(SB), R10
-	VMOVDQU turns_0<>+0(SB), Y0
-	VMOVDQU turns_1<>+0(SB), Y1
-	MOVQ    scales+56(FP), R11
-	VMOVUPS (R11), Y2
-	VXORPS  vector_80000000<>+0(SB), Y2, Y2
-	VMOVUPS 32(R11), Y3
-	VXORPS  vector_80000000<>+0(SB), Y3, Y3
+	MOVQ    ranks+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    from+48(FP), R8
+	MOVQ    left+56(FP), R9
+	ADDQ    R8, R9
+	SUBQ    $0x47, R9
+	XORQ    R10, R10
+	SUBQ    $0x02, BX
+	VMOVDQU quarter_0<>+0(SB), Y0
+	VMOVDQU quarter_1<>+0(SB), Y1
+	VMOVDQU quarter_2<>+0(SB), Y2
+	VMOVDQU quarter_3<>+0(SB), Y3
+	VPXOR   Y4, Y4, Y4
+	MOVQ    scales+64(FP), R11
+	VMOVUPS (R11), Y5
+	VMOVUPS 32(R11), Y6
+	VMOVUPS vector_80000000<>+0(SB), Y7
+	VXORPS  Y7, Y5, Y5
+	VXORPS  Y7, Y6, Y6
 
 loop:
-	CMPQ         R9, BX
-	JGE          end
-	CMPQ         DI, R8
+	CMPQ         R10, BX
 	JG           end
-	VPBROADCASTW (DX)(R9*2), Y4
-	MOVWLZX      (DX)(R9*2), R11
-	MOVBLZX      R11, R12
-	VPMOVZXBD    (R10)(R12*8), Y5
-	VMOVUPS      (CX), Y7
-	MOVQ         DI, R13
-	MOVQ         DI, R14
-	SHRQ         $0x03, R13
-	ANDQ         $0x07, R14
-	MOVL         (SI)(R13*1), R13
-	SHRXL        R14, R13, R13
-	VMOVD        R13, X6
-	VPBROADCASTD X6, Y6
-	VPSRLVD      Y5, Y6, Y6
-	VPSLLD       $0x1f, Y6, Y6
-	VXORPS       Y2, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y0, Y4, Y5
-	VBLENDVPS    Y5, Y6, Y7, Y6
-	VMOVNTPS     Y6, (AX)
-	POPCNTL      R12, R12
-	ADDQ         R12, DI
-	SHRL         $0x08, R11
-	VPMOVZXBD    (R10)(R11*8), Y5
-	VMOVUPS      32(CX), Y7
-	MOVQ         DI, R12
-	MOVQ         DI, R13
+	CMPQ         R8, R9
+	JG           end
+	VPBROADCASTD (DX)(R10*2), Y8
+	MOVL         (DX)(R10*2), R11
+	MOVQ         R8, R12
 	SHRQ         $0x03, R12
+	MOVQ         R8, R13
 	ANDQ         $0x07, R13
-	MOVL         (SI)(R12*1), R12
-	SHRXL        R13, R12, R12
-	VMOVD        R12, X6
-	VPBROADCASTD X6, Y6
-	VPSRLVD      Y5, Y6, Y6
-	VPSLLD       $0x1f, Y6, Y6
-	VXORPS       Y3, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VPSLLVD      Y1, Y4, Y4
-	VBLENDVPS    Y4, Y6, Y7, Y6
-	VMOVNTPS     Y6, 32(AX)
-	POPCNTL      R11, R11
-	ADDQ         R11, DI
-	ADDQ         $0x00000080, CX
-	ADDQ         $0x00000080, AX
-	INCQ         R9
+	MOVQ         (DI)(R12*1), R12
+	SHRXQ        R13, R12, R12
+	MOVL         R11, R13
+	SHLL         $0x05, R13
+	ANDL         $0x00001fe0, R13
+	POPCNTL      R13, R14
+	VPAND        Y8, Y0, Y10
+	VPCMPEQD     Y4, Y10, Y10
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPSLLVD      (SI)(R13*1), Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VXORPS       Y5, Y9, Y9
+	VADDPS       (CX), Y9, Y9
+	SHRXQ        R14, R12, R12
+	VBLENDVPS    Y10, (CX), Y9, Y9
+	VMOVNTPS     Y9, (AX)
+	ADDQ         R14, R8
+	MOVL         R11, R13
+	SHRL         $0x03, R13
+	ANDL         $0x00001fe0, R13
+	POPCNTL      R13, R14
+	VPAND        Y8, Y1, Y10
+	VPCMPEQD     Y4, Y10, Y10
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPSLLVD      (SI)(R13*1), Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VXORPS       Y6, Y9, Y9
+	VADDPS       32(CX), Y9, Y9
+	SHRXQ        R14, R12, R12
+	VBLENDVPS    Y10, 32(CX), Y9, Y9
+	VMOVNTPS     Y9, 32(AX)
+	ADDQ         R14, R8
+	MOVL         R11, R13
+	SHRL         $0x0b, R13
+	ANDL         $0x00001fe0, R13
+	POPCNTL      R13, R14
+	VPAND        Y8, Y2, Y10
+	VPCMPEQD     Y4, Y10, Y10
+	VMOVD        R12, X9
+	VPBROADCASTD X9, Y9
+	VPSLLVD      (SI)(R13*1), Y9, Y9
+	VPAND        Y7, Y9, Y9
+	VXORPS       Y5, Y9, Y9
+	VADDPS       128(CX), Y9, Y9
+	SHRXQ        R14, R12, R12
+	VBLENDVPS    Y10, 128(CX), Y9, Y9
+	VMOVNTPS     Y9, 128(AX)
+	ADDQ         R14, R8
+	SHRL         $0x13, R11
+	ANDL         $0x00001fe0, R11
+	POPCNTL      R11, R13
+	VPAND        Y8, Y3, Y9
+	VPCMPEQD     Y4, Y9, Y9
+	VMOVD        R12, X8
+	VPBROADCASTD X8, Y8
+	VPSLLVD      (SI)(R11*1), Y8, Y8
+	VPAND        Y7, Y8, Y8
+	VXORPS       Y6, Y8, Y8
+	VADDPS       160(CX), Y8, Y8
+	VBLENDVPS    Y9, 160(CX), Y8, Y8
+	VMOVNTPS     Y8, 160(AX)
+	ADDQ         R13, R8
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, R10
 	JMP          loop
 
 end:
 	SFENCE
 	VZEROUPPER
-	MOVQ R9, lines+64(FP)
-	MOVQ DI, next+72(FP)
+	MOVQ R10, lines+72(FP)
+	MOVQ R8, next+80(FP)
 	RET
 
 // func gapsSigns(lines *float32, gaps *byte, n int, last int, end int, scales *[16]float32) (used int, position int)
-// Requires: AVX, CMOV
+// Requires: AVX
 TEXT ·gapsSigns(SB), NOSPLIT, $0-64
 	MOVQ lines+0(FP), AX
 	MOVQ gaps+8(FP), CX
@@ -2962,38 +1633,653 @@ TEXT ·gapsSigns(SB), NOSPLIT, $0-64
 	MOVQ end+32(FP), SI
 	MOVQ scales+40(FP), DI
 	XORQ R8, R8
+	LEAQ signed_steps<>+0(SB), R9
+	LEAQ signed_factors<>+0(SB), R10
+	MOVQ SI, R11
+	SUBQ $0x00000200, R11
+	MOVQ DX, R12
+	SUBQ $0x04, R12
+
+several:
+	CMPQ    R8, R12
+	JG      loop
+	CMPQ    BX, R11
+	JGE     loop
+	MOVBQZX (CX)(R8*1), R13
+	MOVBQZX (R9)(R13*1), R14
+	ADDQ    BX, R14
+	MOVQ    R14, BX
+	MOVQ    BX, R14
+	ANDL    $0x0f, R14
+	LEAQ    (BX)(BX*1), R15
+	SUBQ    R14, R15
+	VMOVSS  (R10)(R13*4), X0
+	VMULSS  (DI)(R14*4), X0, X0
+	VADDSS  (AX)(R15*4), X0, X0
+	VMOVSS  X0, (AX)(R15*4)
+	MOVBQZX 1(CX)(R8*1), R13
+	MOVBQZX (R9)(R13*1), R14
+	ADDQ    BX, R14
+	MOVQ    R14, BX
+	MOVQ    BX, R14
+	ANDL    $0x0f, R14
+	LEAQ    (BX)(BX*1), R15
+	SUBQ    R14, R15
+	VMOVSS  (R10)(R13*4), X0
+	VMULSS  (DI)(R14*4), X0, X0
+	VADDSS  (AX)(R15*4), X0, X0
+	VMOVSS  X0, (AX)(R15*4)
+	MOVBQZX 2(CX)(R8*1), R13
+	MOVBQZX (R9)(R13*1), R14
+	ADDQ    BX, R14
+	MOVQ    R14, BX
+	MOVQ    BX, R14
+	ANDL    $0x0f, R14
+	LEAQ    (BX)(BX*1), R15
+	SUBQ    R14, R15
+	VMOVSS  (R10)(R13*4), X0
+	VMULSS  (DI)(R14*4), X0, X0
+	VADDSS  (AX)(R15*4), X0, X0
+	VMOVSS  X0, (AX)(R15*4)
+	MOVBQZX 3(CX)(R8*1), R13
+	MOVBQZX (R9)(R13*1), R14
+	ADDQ    BX, R14
+	MOVQ    R14, BX
+	MOVQ    BX, R14
+	ANDL    $0x0f, R14
+	LEAQ    (BX)(BX*1), R15
+	SUBQ    R14, R15
+	VMOVSS  (R10)(R13*4), X0
+	VMULSS  (DI)(R14*4), X0, X0
+	VADDSS  (AX)(R15*4), X0, X0
+	VMOVSS  X0, (AX)(R15*4)
+	ADDQ    $0x04, R8
+	JMP     several
 
 loop:
 	CMPQ    R8, DX
 	JGE     end
-	MOVBQZX (CX)(R8*1), R9
-	MOVQ    R9, R11
-	ANDQ    $0x7f, R11
-	LEAQ    (BX)(R11*1), R10
-	CMPQ    R11, $0x7f
-	ADCQ    $0x00, R10
-	CMPQ    R10, SI
+	MOVBQZX (CX)(R8*1), R11
+	MOVBQZX (R9)(R11*1), R12
+	ADDQ    BX, R12
+	CMPQ    R12, SI
 	JGE     end
-	MOVQ    R10, BX
+	MOVQ    R12, BX
 	INCQ    R8
-	MOVQ    R10, R11
-	ANDQ    $-16, R11
-	ADDQ    R10, R11
-	ANDQ    $0x0f, R10
-	MOVQ    R9, R12
-	NOTQ    R12
-	SHLL    $0x18, R12
-	ANDL    $0x80000000, R12
-	XORL    (DI)(R10*4), R12
-	MOVL    $0x80000000, R10
-	CMPQ    R9, $0x7f
-	CMOVQEQ R10, R12
-	VMOVD   R12, X0
-	VADDSS  (AX)(R11*4), X0, X0
-	VMOVSS  X0, (AX)(R11*4)
+	MOVQ    BX, R12
+	ANDL    $0x0f, R12
+	LEAQ    (BX)(BX*1), R13
+	SUBQ    R12, R13
+	VMOVSS  (R10)(R11*4), X0
+	VMULSS  (DI)(R12*4), X0, X0
+	VADDSS  (AX)(R13*4), X0, X0
+	VMOVSS  X0, (AX)(R13*4)
 	JMP     loop
 
 end:
 	MOVQ R8, used+48(FP)
 	MOVQ BX, position+56(FP)
+	RET
+
+DATA signed_steps<>+0(SB)/1, $0x01
+DATA signed_steps<>+1(SB)/1, $0x02
+DATA signed_steps<>+2(SB)/1, $0x03
+DATA signed_steps<>+3(SB)/1, $0x04
+DATA signed_steps<>+4(SB)/1, $0x05
+DATA signed_steps<>+5(SB)/1, $0x06
+DATA signed_steps<>+6(SB)/1, $0x07
+DATA signed_steps<>+7(SB)/1, $0x08
+DATA signed_steps<>+8(SB)/1, $0x09
+DATA signed_steps<>+9(SB)/1, $0x0a
+DATA signed_steps<>+10(SB)/1, $0x0b
+DATA signed_steps<>+11(SB)/1, $0x0c
+DATA signed_steps<>+12(SB)/1, $0x0d
+DATA signed_steps<>+13(SB)/1, $0x0e
+DATA signed_steps<>+14(SB)/1, $0x0f
+DATA signed_steps<>+15(SB)/1, $0x10
+DATA signed_steps<>+16(SB)/1, $0x11
+DATA signed_steps<>+17(SB)/1, $0x12
+DATA signed_steps<>+18(SB)/1, $0x13
+DATA signed_steps<>+19(SB)/1, $0x14
+DATA signed_steps<>+20(SB)/1, $0x15
+DATA signed_steps<>+21(SB)/1, $0x16
+DATA signed_steps<>+22(SB)/1, $0x17
+DATA signed_steps<>+23(SB)/1, $0x18
+DATA signed_steps<>+24(SB)/1, $0x19
+DATA signed_steps<>+25(SB)/1, $0x1a
+DATA signed_steps<>+26(SB)/1, $0x1b
+DATA signed_steps<>+27(SB)/1, $0x1c
+DATA signed_steps<>+28(SB)/1, $0x1d
+DATA signed_steps<>+29(SB)/1, $0x1e
+DATA signed_steps<>+30(SB)/1, $0x1f
+DATA signed_steps<>+31(SB)/1, $0x20
+DATA signed_steps<>+32(SB)/1, $0x21
+DATA signed_steps<>+33(SB)/1, $0x22
+DATA signed_steps<>+34(SB)/1, $0x23
+DATA signed_steps<>+35(SB)/1, $0x24
+DATA signed_steps<>+36(SB)/1, $0x25
+DATA signed_steps<>+37(SB)/1, $0x26
+DATA signed_steps<>+38(SB)/1, $0x27
+DATA signed_steps<>+39(SB)/1, $0x28
+DATA signed_steps<>+40(SB)/1, $0x29
+DATA signed_steps<>+41(SB)/1, $0x2a
+DATA signed_steps<>+42(SB)/1, $0x2b
+DATA signed_steps<>+43(SB)/1, $0x2c
+DATA signed_steps<>+44(SB)/1, $0x2d
+DATA signed_steps<>+45(SB)/1, $0x2e
+DATA signed_steps<>+46(SB)/1, $0x2f
+DATA signed_steps<>+47(SB)/1, $0x30
+DATA signed_steps<>+48(SB)/1, $0x31
+DATA signed_steps<>+49(SB)/1, $0x32
+DATA signed_steps<>+50(SB)/1, $0x33
+DATA signed_steps<>+51(SB)/1, $0x34
+DATA signed_steps<>+52(SB)/1, $0x35
+DATA signed_steps<>+53(SB)/1, $0x36
+DATA signed_steps<>+54(SB)/1, $0x37
+DATA signed_steps<>+55(SB)/1, $0x38
+DATA signed_steps<>+56(SB)/1, $0x39
+DATA signed_steps<>+57(SB)/1, $0x3a
+DATA signed_steps<>+58(SB)/1, $0x3b
+DATA signed_steps<>+59(SB)/1, $0x3c
+DATA signed_steps<>+60(SB)/1, $0x3d
+DATA signed_steps<>+61(SB)/1, $0x3e
+DATA signed_steps<>+62(SB)/1, $0x3f
+DATA signed_steps<>+63(SB)/1, $0x40
+DATA signed_steps<>+64(SB)/1, $0x41
+DATA signed_steps<>+65(SB)/1, $0x42
+DATA signed_steps<>+66(SB)/1, $0x43
+DATA signed_steps<>+67(SB)/1, $0x44
+DATA signed_steps<>+68(SB)/1, $0x45
+DATA signed_steps<>+69(SB)/1, $0x46
+DATA signed_steps<>+70(SB)/1, $0x47
+DATA signed_steps<>+71(SB)/1, $0x48
+DATA signed_steps<>+72(SB)/1, $0x49
+DATA signed_steps<>+73(SB)/1, $0x4a
+DATA signed_steps<>+74(SB)/1, $0x4b
+DATA signed_steps<>+75(SB)/1, $0x4c
+DATA signed_steps<>+76(SB)/1, $0x4d
+DATA signed_steps<>+77(SB)/1, $0x4e
+DATA signed_steps<>+78(SB)/1, $0x4f
+DATA signed_steps<>+79(SB)/1, $0x50
+DATA signed_steps<>+80(SB)/1, $0x51
+DATA signed_steps<>+81(SB)/1, $0x52
+DATA signed_steps<>+82(SB)/1, $0x53
+DATA signed_steps<>+83(SB)/1, $0x54
+DATA signed_steps<>+84(SB)/1, $0x55
+DATA signed_steps<>+85(SB)/1, $0x56
+DATA signed_steps<>+86(SB)/1, $0x57
+DATA signed_steps<>+87(SB)/1, $0x58
+DATA signed_steps<>+88(SB)/1, $0x59
+DATA signed_steps<>+89(SB)/1, $0x5a
+DATA signed_steps<>+90(SB)/1, $0x5b
+DATA signed_steps<>+91(SB)/1, $0x5c
+DATA signed_steps<>+92(SB)/1, $0x5d
+DATA signed_steps<>+93(SB)/1, $0x5e
+DATA signed_steps<>+94(SB)/1, $0x5f
+DATA signed_steps<>+95(SB)/1, $0x60
+DATA signed_steps<>+96(SB)/1, $0x61
+DATA signed_steps<>+97(SB)/1, $0x62
+DATA signed_steps<>+98(SB)/1, $0x63
+DATA signed_steps<>+99(SB)/1, $0x64
+DATA signed_steps<>+100(SB)/1, $0x65
+DATA signed_steps<>+101(SB)/1, $0x66
+DATA signed_steps<>+102(SB)/1, $0x67
+DATA signed_steps<>+103(SB)/1, $0x68
+DATA signed_steps<>+104(SB)/1, $0x69
+DATA signed_steps<>+105(SB)/1, $0x6a
+DATA signed_steps<>+106(SB)/1, $0x6b
+DATA signed_steps<>+107(SB)/1, $0x6c
+DATA signed_steps<>+108(SB)/1, $0x6d
+DATA signed_steps<>+109(SB)/1, $0x6e
+DATA signed_steps<>+110(SB)/1, $0x6f
+DATA signed_steps<>+111(SB)/1, $0x70
+DATA signed_steps<>+112(SB)/1, $0x71
+DATA signed_steps<>+113(SB)/1, $0x72
+DATA signed_steps<>+114(SB)/1, $0x73
+DATA signed_steps<>+115(SB)/1, $0x74
+DATA signed_steps<>+116(SB)/1, $0x75
+DATA signed_steps<>+117(SB)/1, $0x76
+DATA signed_steps<>+118(SB)/1, $0x77
+DATA signed_steps<>+119(SB)/1, $0x78
+DATA signed_steps<>+120(SB)/1, $0x79
+DATA signed_steps<>+121(SB)/1, $0x7a
+DATA signed_steps<>+122(SB)/1, $0x7b
+DATA signed_steps<>+123(SB)/1, $0x7c
+DATA signed_steps<>+124(SB)/1, $0x7d
+DATA signed_steps<>+125(SB)/1, $0x7e
+DATA signed_steps<>+126(SB)/1, $0x7f
+DATA signed_steps<>+127(SB)/1, $0x7f
+DATA signed_steps<>+128(SB)/1, $0x01
+DATA signed_steps<>+129(SB)/1, $0x02
+DATA signed_steps<>+130(SB)/1, $0x03
+DATA signed_steps<>+131(SB)/1, $0x04
+DATA signed_steps<>+132(SB)/1, $0x05
+DATA signed_steps<>+133(SB)/1, $0x06
+DATA signed_steps<>+134(SB)/1, $0x07
+DATA signed_steps<>+135(SB)/1, $0x08
+DATA signed_steps<>+136(SB)/1, $0x09
+DATA signed_steps<>+137(SB)/1, $0x0a
+DATA signed_steps<>+138(SB)/1, $0x0b
+DATA signed_steps<>+139(SB)/1, $0x0c
+DATA signed_steps<>+140(SB)/1, $0x0d
+DATA signed_steps<>+141(SB)/1, $0x0e
+DATA signed_steps<>+142(SB)/1, $0x0f
+DATA signed_steps<>+143(SB)/1, $0x10
+DATA signed_steps<>+144(SB)/1, $0x11
+DATA signed_steps<>+145(SB)/1, $0x12
+DATA signed_steps<>+146(SB)/1, $0x13
+DATA signed_steps<>+147(SB)/1, $0x14
+DATA signed_steps<>+148(SB)/1, $0x15
+DATA signed_steps<>+149(SB)/1, $0x16
+DATA signed_steps<>+150(SB)/1, $0x17
+DATA signed_steps<>+151(SB)/1, $0x18
+DATA signed_steps<>+152(SB)/1, $0x19
+DATA signed_steps<>+153(SB)/1, $0x1a
+DATA signed_steps<>+154(SB)/1, $0x1b
+DATA signed_steps<>+155(SB)/1, $0x1c
+DATA signed_steps<>+156(SB)/1, $0x1d
+DATA signed_steps<>+157(SB)/1, $0x1e
+DATA signed_steps<>+158(SB)/1, $0x1f
+DATA signed_steps<>+159(SB)/1, $0x20
+DATA signed_steps<>+160(SB)/1, $0x21
+DATA signed_steps<>+161(SB)/1, $0x22
+DATA signed_steps<>+162(SB)/1, $0x23
+DATA signed_steps<>+163(SB)/1, $0x24
+DATA signed_steps<>+164(SB)/1, $0x25
+DATA signed_steps<>+165(SB)/1, $0x26
+DATA signed_steps<>+166(SB)/1, $0x27
+DATA signed_steps<>+167(SB)/1, $0x28
+DATA signed_steps<>+168(SB)/1, $0x29
+DATA signed_steps<>+169(SB)/1, $0x2a
+DATA signed_steps<>+170(SB)/1, $0x2b
+DATA signed_steps<>+171(SB)/1, $0x2c
+DATA signed_steps<>+172(SB)/1, $0x2d
+DATA signed_steps<>+173(SB)/1, $0x2e
+DATA signed_steps<>+174(SB)/1, $0x2f
+DATA signed_steps<>+175(SB)/1, $0x30
+DATA signed_steps<>+176(SB)/1, $0x31
+DATA signed_steps<>+177(SB)/1, $0x32
+DATA signed_steps<>+178(SB)/1, $0x33
+DATA signed_steps<>+179(SB)/1, $0x34
+DATA signed_steps<>+180(SB)/1, $0x35
+DATA signed_steps<>+181(SB)/1, $0x36
+DATA signed_steps<>+182(SB)/1, $0x37
+DATA signed_steps<>+183(SB)/1, $0x38
+DATA signed_steps<>+184(SB)/1, $0x39
+DATA signed_steps<>+185(SB)/1, $0x3a
+DATA signed_steps<>+186(SB)/1, $0x3b
+DATA signed_steps<>+187(SB)/1, $0x3c
+DATA signed_steps<>+188(SB)/1, $0x3d
+DATA signed_steps<>+189(SB)/1, $0x3e
+DATA signed_steps<>+190(SB)/1, $0x3f
+DATA signed_steps<>+191(SB)/1, $0x40
+DATA signed_steps<>+192(SB)/1, $0x41
+DATA signed_steps<>+193(SB)/1, $0x42
+DATA signed_steps<>+194(SB)/1, $0x43
+DATA signed_steps<>+195(SB)/1, $0x44
+DATA signed_steps<>+196(SB)/1, $0x45
+DATA signed_steps<>+197(SB)/1, $0x46
+DATA signed_steps<>+198(SB)/1, $0x47
+DATA signed_steps<>+199(SB)/1, $0x48
+DATA signed_steps<>+200(SB)/1, $0x49
+DATA signed_steps<>+201(SB)/1, $0x4a
+DATA signed_steps<>+202(SB)/1, $0x4b
+DATA signed_steps<>+203(SB)/1, $0x4c
+DATA signed_steps<>+204(SB)/1, $0x4d
+DATA signed_steps<>+205(SB)/1, $0x4e
+DATA signed_steps<>+206(SB)/1, $0x4f
+DATA signed_steps<>+207(SB)/1, $0x50
+DATA signed_steps<>+208(SB)/1, $0x51
+DATA signed_steps<>+209(SB)/1, $0x52
+DATA signed_steps<>+210(SB)/1, $0x53
+DATA signed_steps<>+211(SB)/1, $0x54
+DATA signed_steps<>+212(SB)/1, $0x55
+DATA signed_steps<>+213(SB)/1, $0x56
+DATA signed_steps<>+214(SB)/1, $0x57
+DATA signed_steps<>+215(SB)/1, $0x58
+DATA signed_steps<>+216(SB)/1, $0x59
+DATA signed_steps<>+217(SB)/1, $0x5a
+DATA signed_steps<>+218(SB)/1, $0x5b
+DATA signed_steps<>+219(SB)/1, $0x5c
+DATA signed_steps<>+220(SB)/1, $0x5d
+DATA signed_steps<>+221(SB)/1, $0x5e
+DATA signed_steps<>+222(SB)/1, $0x5f
+DATA signed_steps<>+223(SB)/1, $0x60
+DATA signed_steps<>+224(SB)/1, $0x61
+DATA signed_steps<>+225(SB)/1, $0x62
+DATA signed_steps<>+226(SB)/1, $0x63
+DATA signed_steps<>+227(SB)/1, $0x64
+DATA signed_steps<>+228(SB)/1, $0x65
+DATA signed_steps<>+229(SB)/1, $0x66
+DATA signed_steps<>+230(SB)/1, $0x67
+DATA signed_steps<>+231(SB)/1, $0x68
+DATA signed_steps<>+232(SB)/1, $0x69
+DATA signed_steps<>+233(SB)/1, $0x6a
+DATA signed_steps<>+234(SB)/1, $0x6b
+DATA signed_steps<>+235(SB)/1, $0x6c
+DATA signed_steps<>+236(SB)/1, $0x6d
+DATA signed_steps<>+237(SB)/1, $0x6e
+DATA signed_steps<>+238(SB)/1, $0x6f
+DATA signed_steps<>+239(SB)/1, $0x70
+DATA signed_steps<>+240(SB)/1, $0x71
+DATA signed_steps<>+241(SB)/1, $0x72
+DATA signed_steps<>+242(SB)/1, $0x73
+DATA signed_steps<>+243(SB)/1, $0x74
+DATA signed_steps<>+244(SB)/1, $0x75
+DATA signed_steps<>+245(SB)/1, $0x76
+DATA signed_steps<>+246(SB)/1, $0x77
+DATA signed_steps<>+247(SB)/1, $0x78
+DATA signed_steps<>+248(SB)/1, $0x79
+DATA signed_steps<>+249(SB)/1, $0x7a
+DATA signed_steps<>+250(SB)/1, $0x7b
+DATA signed_steps<>+251(SB)/1, $0x7c
+DATA signed_steps<>+252(SB)/1, $0x7d
+DATA signed_steps<>+253(SB)/1, $0x7e
+DATA signed_steps<>+254(SB)/1, $0x7f
+DATA signed_steps<>+255(SB)/1, $0x7f
+GLOBL signed_steps<>(SB), RODATA|NOPTR, $256
+
+DATA signed_factors<>+0(SB)/4, $0xbf800000
+DATA signed_factors<>+4(SB)/4, $0xbf800000
+DATA signed_factors<>+8(SB)/4, $0xbf800000
+DATA signed_factors<>+12(SB)/4, $0xbf800000
+DATA signed_factors<>+16(SB)/4, $0xbf800000
+DATA signed_factors<>+20(SB)/4, $0xbf800000
+DATA signed_factors<>+24(SB)/4, $0xbf800000
+DATA signed_factors<>+28(SB)/4, $0xbf800000
+DATA signed_factors<>+32(SB)/4, $0xbf800000
+DATA signed_factors<>+36(SB)/4, $0xbf800000
+DATA signed_factors<>+40(SB)/4, $0xbf800000
+DATA signed_factors<>+44(SB)/4, $0xbf800000
+DATA signed_factors<>+48(SB)/4, $0xbf800000
+DATA signed_factors<>+52(SB)/4, $0xbf800000
+DATA signed_factors<>+56(SB)/4, $0xbf800000
+DATA signed_factors<>+60(SB)/4, $0xbf800000
+DATA signed_factors<>+64(SB)/4, $0xbf800000
+DATA signed_factors<>+68(SB)/4, $0xbf800000
+DATA signed_factors<>+72(SB)/4, $0xbf800000
+DATA signed_factors<>+76(SB)/4, $0xbf800000
+DATA signed_factors<>+80(SB)/4, $0xbf800000
+DATA signed_factors<>+84(SB)/4, $0xbf800000
+DATA signed_factors<>+88(SB)/4, $0xbf800000
+DATA signed_factors<>+92(SB)/4, $0xbf800000
+DATA signed_factors<>+96(SB)/4, $0xbf800000
+DATA signed_factors<>+100(SB)/4, $0xbf800000
+DATA signed_factors<>+104(SB)/4, $0xbf800000
+DATA signed_factors<>+108(SB)/4, $0xbf800000
+DATA signed_factors<>+112(SB)/4, $0xbf800000
+DATA signed_factors<>+116(SB)/4, $0xbf800000
+DATA signed_factors<>+120(SB)/4, $0xbf800000
+DATA signed_factors<>+124(SB)/4, $0xbf800000
+DATA signed_factors<>+128(SB)/4, $0xbf800000
+DATA signed_factors<>+132(SB)/4, $0xbf800000
+DATA signed_factors<>+136(SB)/4, $0xbf800000
+DATA signed_factors<>+140(SB)/4, $0xbf800000
+DATA signed_factors<>+144(SB)/4, $0xbf800000
+DATA signed_factors<>+148(SB)/4, $0xbf800000
+DATA signed_factors<>+152(SB)/4, $0xbf800000
+DATA signed_factors<>+156(SB)/4, $0xbf800000
+DATA signed_factors<>+160(SB)/4, $0xbf800000
+DATA signed_factors<>+164(SB)/4, $0xbf800000
+DATA signed_factors<>+168(SB)/4, $0xbf800000
+DATA signed_factors<>+172(SB)/4, $0xbf800000
+DATA signed_factors<>+176(SB)/4, $0xbf800000
+DATA signed_factors<>+180(SB)/4, $0xbf800000
+DATA signed_factors<>+184(SB)/4, $0xbf800000
+DATA signed_factors<>+188(SB)/4, $0xbf800000
+DATA signed_factors<>+192(SB)/4, $0xbf800000
+DATA signed_factors<>+196(SB)/4, $0xbf800000
+DATA signed_factors<>+200(SB)/4, $0xbf800000
+DATA signed_factors<>+204(SB)/4, $0xbf800000
+DATA signed_factors<>+208(SB)/4, $0xbf800000
+DATA signed_factors<>+212(SB)/4, $0xbf800000
+DATA signed_factors<>+216(SB)/4, $0xbf800000
+DATA signed_factors<>+220(SB)/4, $0xbf800000
+DATA signed_factors<>+224(SB)/4, $0xbf800000
+DATA signed_factors<>+228(SB)/4, $0xbf800000
+DATA signed_factors<>+232(SB)/4, $0xbf800000
+DATA signed_factors<>+236(SB)/4, $0xbf800000
+DATA signed_factors<>+240(SB)/4, $0xbf800000
+DATA signed_factors<>+244(SB)/4, $0xbf800000
+DATA signed_factors<>+248(SB)/4, $0xbf800000
+DATA signed_factors<>+252(SB)/4, $0xbf800000
+DATA signed_factors<>+256(SB)/4, $0xbf800000
+DATA signed_factors<>+260(SB)/4, $0xbf800000
+DATA signed_factors<>+264(SB)/4, $0xbf800000
+DATA signed_factors<>+268(SB)/4, $0xbf800000
+DATA signed_factors<>+272(SB)/4, $0xbf800000
+DATA signed_factors<>+276(SB)/4, $0xbf800000
+DATA signed_factors<>+280(SB)/4, $0xbf800000
+DATA signed_factors<>+284(SB)/4, $0xbf800000
+DATA signed_factors<>+288(SB)/4, $0xbf800000
+DATA signed_factors<>+292(SB)/4, $0xbf800000
+DATA signed_factors<>+296(SB)/4, $0xbf800000
+DATA signed_factors<>+300(SB)/4, $0xbf800000
+DATA signed_factors<>+304(SB)/4, $0xbf800000
+DATA signed_factors<>+308(SB)/4, $0xbf800000
+DATA signed_factors<>+312(SB)/4, $0xbf800000
+DATA signed_factors<>+316(SB)/4, $0xbf800000
+DATA signed_factors<>+320(SB)/4, $0xbf800000
+DATA signed_factors<>+324(SB)/4, $0xbf800000
+DATA signed_factors<>+328(SB)/4, $0xbf800000
+DATA signed_factors<>+332(SB)/4, $0xbf800000
+DATA signed_factors<>+336(SB)/4, $0xbf800000
+DATA signed_factors<>+340(SB)/4, $0xbf800000
+DATA signed_factors<>+344(SB)/4, $0xbf800000
+DATA signed_factors<>+348(SB)/4, $0xbf800000
+DATA signed_factors<>+352(SB)/4, $0xbf800000
+DATA signed_factors<>+356(SB)/4, $0xbf800000
+DATA signed_factors<>+360(SB)/4, $0xbf800000
+DATA signed_factors<>+364(SB)/4, $0xbf800000
+DATA signed_factors<>+368(SB)/4, $0xbf800000
+DATA signed_factors<>+372(SB)/4, $0xbf800000
+DATA signed_factors<>+376(SB)/4, $0xbf800000
+DATA signed_factors<>+380(SB)/4, $0xbf800000
+DATA signed_factors<>+384(SB)/4, $0xbf800000
+DATA signed_factors<>+388(SB)/4, $0xbf800000
+DATA signed_factors<>+392(SB)/4, $0xbf800000
+DATA signed_factors<>+396(SB)/4, $0xbf800000
+DATA signed_factors<>+400(SB)/4, $0xbf800000
+DATA signed_factors<>+404(SB)/4, $0xbf800000
+DATA signed_factors<>+408(SB)/4, $0xbf800000
+DATA signed_factors<>+412(SB)/4, $0xbf800000
+DATA signed_factors<>+416(SB)/4, $0xbf800000
+DATA signed_factors<>+420(SB)/4, $0xbf800000
+DATA signed_factors<>+424(SB)/4, $0xbf800000
+DATA signed_factors<>+428(SB)/4, $0xbf800000
+DATA signed_factors<>+432(SB)/4, $0xbf800000
+DATA signed_factors<>+436(SB)/4, $0xbf800000
+DATA signed_factors<>+440(SB)/4, $0xbf800000
+DATA signed_factors<>+444(SB)/4, $0xbf800000
+DATA signed_factors<>+448(SB)/4, $0xbf800000
+DATA signed_factors<>+452(SB)/4, $0xbf800000
+DATA signed_factors<>+456(SB)/4, $0xbf800000
+DATA signed_factors<>+460(SB)/4, $0xbf800000
+DATA signed_factors<>+464(SB)/4, $0xbf800000
+DATA signed_factors<>+468(SB)/4, $0xbf800000
+DATA signed_factors<>+472(SB)/4, $0xbf800000
+DATA signed_factors<>+476(SB)/4, $0xbf800000
+DATA signed_factors<>+480(SB)/4, $0xbf800000
+DATA signed_factors<>+484(SB)/4, $0xbf800000
+DATA signed_factors<>+488(SB)/4, $0xbf800000
+DATA signed_factors<>+492(SB)/4, $0xbf800000
+DATA signed_factors<>+496(SB)/4, $0xbf800000
+DATA signed_factors<>+500(SB)/4, $0xbf800000
+DATA signed_factors<>+504(SB)/4, $0xbf800000
+DATA signed_factors<>+508(SB)/4, $0x80000000
+DATA signed_factors<>+512(SB)/4, $0x3f800000
+DATA signed_factors<>+516(SB)/4, $0x3f800000
+DATA signed_factors<>+520(SB)/4, $0x3f800000
+DATA signed_factors<>+524(SB)/4, $0x3f800000
+DATA signed_factors<>+528(SB)/4, $0x3f800000
+DATA signed_factors<>+532(SB)/4, $0x3f800000
+DATA signed_factors<>+536(SB)/4, $0x3f800000
+DATA signed_factors<>+540(SB)/4, $0x3f800000
+DATA signed_factors<>+544(SB)/4, $0x3f800000
+DATA signed_factors<>+548(SB)/4, $0x3f800000
+DATA signed_factors<>+552(SB)/4, $0x3f800000
+DATA signed_factors<>+556(SB)/4, $0x3f800000
+DATA signed_factors<>+560(SB)/4, $0x3f800000
+DATA signed_factors<>+564(SB)/4, $0x3f800000
+DATA signed_factors<>+568(SB)/4, $0x3f800000
+DATA signed_factors<>+572(SB)/4, $0x3f800000
+DATA signed_factors<>+576(SB)/4, $0x3f800000
+DATA signed_factors<>+580(SB)/4, $0x3f800000
+DATA signed_factors<>+584(SB)/4, $0x3f800000
+DATA signed_factors<>+588(SB)/4, $0x3f800000
+DATA signed_factors<>+592(SB)/4, $0x3f800000
+DATA signed_factors<>+596(SB)/4, $0x3f800000
+DATA signed_factors<>+600(SB)/4, $0x3f800000
+DATA signed_factors<>+604(SB)/4, $0x3f800000
+DATA signed_factors<>+608(SB)/4, $0x3f800000
+DATA signed_factors<>+612(SB)/4, $0x3f800000
+DATA signed_factors<>+616(SB)/4, $0x3f800000
+DATA signed_factors<>+620(SB)/4, $0x3f800000
+DATA signed_factors<>+624(SB)/4, $0x3f800000
+DATA signed_factors<>+628(SB)/4, $0x3f800000
+DATA signed_factors<>+632(SB)/4, $0x3f800000
+DATA signed_factors<>+636(SB)/4, $0x3f800000
+DATA signed_factors<>+640(SB)/4, $0x3f800000
+DATA signed_factors<>+644(SB)/4, $0x3f800000
+DATA signed_factors<>+648(SB)/4, $0x3f800000
+DATA signed_factors<>+652(SB)/4, $0x3f800000
+DATA signed_factors<>+656(SB)/4, $0x3f800000
+DATA signed_factors<>+660(SB)/4, $0x3f800000
+DATA signed_factors<>+664(SB)/4, $0x3f800000
+DATA signed_factors<>+668(SB)/4, $0x3f800000
+DATA signed_factors<>+672(SB)/4, $0x3f800000
+DATA signed_factors<>+676(SB)/4, $0x3f800000
+DATA signed_factors<>+680(SB)/4, $0x3f800000
+DATA signed_factors<>+684(SB)/4, $0x3f800000
+DATA signed_factors<>+688(SB)/4, $0x3f800000
+DATA signed_factors<>+692(SB)/4, $0x3f800000
+DATA signed_factors<>+696(SB)/4, $0x3f800000
+DATA signed_factors<>+700(SB)/4, $0x3f800000
+DATA signed_factors<>+704(SB)/4, $0x3f800000
+DATA signed_factors<>+708(SB)/4, $0x3f800000
+DATA signed_factors<>+712(SB)/4, $0x3f800000
+DATA signed_factors<>+716(SB)/4, $0x3f800000
+DATA signed_factors<>+720(SB)/4, $0x3f800000
+DATA signed_factors<>+724(SB)/4, $0x3f800000
+DATA signed_factors<>+728(SB)/4, $0x3f800000
+DATA signed_factors<>+732(SB)/4, $0x3f800000
+DATA signed_factors<>+736(SB)/4, $0x3f800000
+DATA signed_factors<>+740(SB)/4, $0x3f800000
+DATA signed_factors<>+744(SB)/4, $0x3f800000
+DATA signed_factors<>+748(SB)/4, $0x3f800000
+DATA signed_factors<>+752(SB)/4, $0x3f800000
+DATA signed_factors<>+756(SB)/4, $0x3f800000
+DATA signed_factors<>+760(SB)/4, $0x3f800000
+DATA signed_factors<>+764(SB)/4, $0x3f800000
+DATA signed_factors<>+768(SB)/4, $0x3f800000
+DATA signed_factors<>+772(SB)/4, $0x3f800000
+DATA signed_factors<>+776(SB)/4, $0x3f800000
+DATA signed_factors<>+780(SB)/4, $0x3f800000
+DATA signed_factors<>+784(SB)/4, $0x3f800000
+DATA signed_factors<>+788(SB)/4, $0x3f800000
+DATA signed_factors<>+792(SB)/4, $0x3f800000
+DATA signed_factors<>+796(SB)/4, $0x3f800000
+DATA signed_factors<>+800(SB)/4, $0x3f800000
+DATA signed_factors<>+804(SB)/4, $0x3f800000
+DATA signed_factors<>+808(SB)/4, $0x3f800000
+DATA signed_factors<>+812(SB)/4, $0x3f800000
+DATA signed_factors<>+816(SB)/4, $0x3f800000
+DATA signed_factors<>+820(SB)/4, $0x3f800000
+DATA signed_factors<>+824(SB)/4, $0x3f800000
+DATA signed_factors<>+828(SB)/4, $0x3f800000
+DATA signed_factors<>+832(SB)/4, $0x3f800000
+DATA signed_factors<>+836(SB)/4, $0x3f800000
+DATA signed_factors<>+840(SB)/4, $0x3f800000
+DATA signed_factors<>+844(SB)/4, $0x3f800000
+DATA signed_factors<>+848(SB)/4, $0x3f800000
+DATA signed_factors<>+852(SB)/4, $0x3f800000
+DATA signed_factors<>+856(SB)/4, $0x3f800000
+DATA signed_factors<>+860(SB)/4, $0x3f800000
+DATA signed_factors<>+864(SB)/4, $0x3f800000
+DATA signed_factors<>+868(SB)/4, $0x3f800000
+DATA signed_factors<>+872(SB)/4, $0x3f800000
+DATA signed_factors<>+876(SB)/4, $0x3f800000
+DATA signed_factors<>+880(SB)/4, $0x3f800000
+DATA signed_factors<>+884(SB)/4, $0x3f800000
+DATA signed_factors<>+888(SB)/4, $0x3f800000
+DATA signed_factors<>+892(SB)/4, $0x3f800000
+DATA signed_factors<>+896(SB)/4, $0x3f800000
+DATA signed_factors<>+900(SB)/4, $0x3f800000
+DATA signed_factors<>+904(SB)/4, $0x3f800000
+DATA signed_factors<>+908(SB)/4, $0x3f800000
+DATA signed_factors<>+912(SB)/4, $0x3f800000
+DATA signed_factors<>+916(SB)/4, $0x3f800000
+DATA signed_factors<>+920(SB)/4, $0x3f800000
+DATA signed_factors<>+924(SB)/4, $0x3f800000
+DATA signed_factors<>+928(SB)/4, $0x3f800000
+DATA signed_factors<>+932(SB)/4, $0x3f800000
+DATA signed_factors<>+936(SB)/4, $0x3f800000
+DATA signed_factors<>+940(SB)/4, $0x3f800000
+DATA signed_factors<>+944(SB)/4, $0x3f800000
+DATA signed_factors<>+948(SB)/4, $0x3f800000
+DATA signed_factors<>+952(SB)/4, $0x3f800000
+DATA signed_factors<>+956(SB)/4, $0x3f800000
+DATA signed_factors<>+960(SB)/4, $0x3f800000
+DATA signed_factors<>+964(SB)/4, $0x3f800000
+DATA signed_factors<>+968(SB)/4, $0x3f800000
+DATA signed_factors<>+972(SB)/4, $0x3f800000
+DATA signed_factors<>+976(SB)/4, $0x3f800000
+DATA signed_factors<>+980(SB)/4, $0x3f800000
+DATA signed_factors<>+984(SB)/4, $0x3f800000
+DATA signed_factors<>+988(SB)/4, $0x3f800000
+DATA signed_factors<>+992(SB)/4, $0x3f800000
+DATA signed_factors<>+996(SB)/4, $0x3f800000
+DATA signed_factors<>+1000(SB)/4, $0x3f800000
+DATA signed_factors<>+1004(SB)/4, $0x3f800000
+DATA signed_factors<>+1008(SB)/4, $0x3f800000
+DATA signed_factors<>+1012(SB)/4, $0x3f800000
+DATA signed_factors<>+1016(SB)/4, $0x3f800000
+DATA signed_factors<>+1020(SB)/4, $0x3f800000
+GLOBL signed_factors<>(SB), RODATA|NOPTR, $1024
+
+// func copyLines(dst *float32, src *float32, n int)
+// Requires: AVX
+TEXT ·copyLines(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(CX), Y0
+	VMOVUPS Y0, 32(AX)
+	VMOVUPS 64(CX), Y0
+	VMOVUPS Y0, 64(AX)
+	VMOVUPS 96(CX), Y0
+	VMOVUPS Y0, 96(AX)
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, AX
+	DECQ    DX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func streamLines(dst *float32, src *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·streamLines(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VMOVUPS  (CX), Y0
+	VMOVNTPS Y0, (AX)
+	VMOVUPS  32(CX), Y0
+	VMOVNTPS Y0, 32(AX)
+	VMOVUPS  64(CX), Y0
+	VMOVNTPS Y0, 64(AX)
+	VMOVUPS  96(CX), Y0
+	VMOVNTPS Y0, 96(AX)
+	ADDQ     $0x00000080, CX
+	ADDQ     $0x00000080, AX
+	DECQ     DX
+	JNZ      loop
+	SFENCE
+	VZEROUPPER
 	RET

@@ -29,156 +29,171 @@ func element(coding string) string {
 
 var tables = map[string]Mem{}
 
-// ranks returns a table in memory: for each byte, eight bytes, of which byte l
-// tells how many of the bits below bit l are set. It is where lane l finds its
-// value among those that follow each other in the stream.
-func ranks() Mem {
-	m, ok := tables["ranks"]
+// table returns constants in memory, n of size bytes each, as f lists them.
+func table(name string, n, size int, f func(i int) Constant) Mem {
+	m, ok := tables[name]
 	if !ok {
-		m = GLOBL("ranks", RODATA|NOPTR)
-		for mask := range 256 {
-			n := 0
-			for l := range 8 {
-				DATA(8*mask+l, U8(n))
-				n += mask >> l & 1
-			}
+		m = GLOBL(name, RODATA|NOPTR)
+		for i := range n {
+			DATA(size*i, f(i))
 		}
-		tables["ranks"] = m
+		tables[name] = m
 	}
 	return m
 }
 
-// turns returns vectors of 8 that shift bit l, or bit l+8, of a lane to its top.
-func turns(half int) Mem {
-	key := fmt.Sprint("turns_", half)
-	m, ok := tables[key]
-	if !ok {
-		m = GLOBL(key, RODATA|NOPTR)
-		for l := range 8 {
-			DATA(4*l, U32(31-8*half-l))
-		}
-		tables[key] = m
-	}
-	return m
+// quarterBits returns lanes with one bit each of a pair of masks: those of one
+// half, low or high, of the first or the second line.
+func quarterBits(q int) Mem {
+	return table(fmt.Sprint("quarter_", q), 8, 4, func(l int) Constant { return U32(1 << (8*q + l)) })
 }
 
-// masks writes the kernel that copies half a panel, a line after the other, and
-// puts a tile's values where bits of its masks are set. It reads a vector of
+// masks writes the kernel that copies half a panel, two lines after the other,
+// and puts a tile's values where bits of its masks are set. It reads a vector of
 // values for eight weights however few they keep, and so stops when the stream
 // may not have as many any more.
 func masks(coding string, stream bool) {
 	name, store := "masks"+coding, func(v, m Op) { VMOVUPS(v, m) }
-	doc := fmt.Sprintf("masks%s copies tiles of up to n lines of 128 bytes from src to dst, with %s where", coding, coding)
 	if stream {
-		name, store = "stream"+name, VMOVNTPS
+		name, store = "stream"+coding, func(v, m Op) { VMOVNTPS(v, m) }
 	}
-	signature := "func(dst, src *float32, masks *uint16, n int, values *" + element(coding) + ", from, left int"
+	signature := "func(dst, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *" + element(coding) + ", from, left int"
 	if scaled(coding) {
 		signature += ", scales *[16]float32"
 	}
 	TEXT(name, NOSPLIT, signature+") (lines, next int)")
 	Pragma("noescape")
-	if stream {
-		doc = "stream" + doc
+	doc := []string{
+		fmt.Sprintf("%s copies the tile's half of up to n lines of 128 bytes from src to dst,", name),
+		fmt.Sprintf("with %s where masks have a bit. It returns how many lines, an even number, and", coding),
+		"the index of the next value. From is that of the first one, left how many the",
+		"stream has from there. The reference is tileWalk.patchPortable.",
 	}
-	Doc(doc,
-		"masks have a bit, and returns how many, and the index of the next value. From is",
-		"that of the first one, left how many the stream has from there. The reference is",
-		"tileWalk.patch.")
+	if stream {
+		doc[0] += " past the caches"
+	}
+	Doc(doc...)
 	dst := Load(Param("dst"), GP64())
 	src := Load(Param("src"), GP64())
 	mask := Load(Param("masks"), GP64())
 	n := Load(Param("n"), GP64())
+	ranks := Load(Param("ranks"), GP64())
 	values := Load(Param("values"), GP64())
 	next := Load(Param("from"), GP64())
-	last := Load(Param("left"), GP64()) // the index up to which a line may begin
+	last := Load(Param("left"), GP64()) // the index up to which a pair of lines may begin
 	ADDQ(next, last)
-	// What a line reads from where its values begin: those of its first half,
-	// and a load for the second.
-	reads := map[string]int{float32s: 8 + 8, bfloat16s: 8 + 8, int8s: 8 + 8, int4s: 8 + 1 + 16, signs: 8 + 7 + 32}[coding]
+	// What a pair of lines reads from where its values begin.
+	reads := map[string]int{float32s: 32, bfloat16s: 32, int8s: 32, int4s: 24 + 1 + 16, signs: 7 + 64}[coding]
 	SUBQ(Imm(uint64(reads)), last)
 	done := GP64()
 	XORQ(done, done)
+	SUBQ(Imm(2), n)
 
-	table := GP64()
-	LEAQ(ranks(), table)
-	turn := []VecVirtual{YMM(), YMM()}
-	scales := []VecVirtual{YMM(), YMM()}
-	for h := range turn {
-		VMOVDQU(turns(h), turn[h])
+	quarters := make([]VecVirtual, 4)
+	for q := range quarters {
+		quarters[q] = YMM()
+		VMOVDQU(quarterBits(q), quarters[q])
 	}
+	zero := YMM()
+	VPXOR(zero, zero, zero)
+	scales := []VecVirtual{YMM(), YMM()}
 	if scaled(coding) {
 		p := Load(Param("scales"), GP64())
 		for h := range scales {
 			VMOVUPS(Mem{Base: p, Disp: h * vector}, scales[h])
-			if coding == signs {
-				VXORPS(bits(1<<31), scales[h], scales[h])
-			}
+		}
+	}
+	top := YMM()
+	if coding == signs {
+		VMOVUPS(bits(1<<31), top)
+		for h := range scales {
+			VXORPS(top, scales[h], scales[h])
 		}
 	}
 
 	Label("loop")
 	CMPQ(done, n)
-	JGE(LabelRef("end"))
+	JG(LabelRef("end"))
 	CMPQ(next, last)
 	JG(LabelRef("end"))
-	both := YMM()
-	VPBROADCASTW(Mem{Base: mask, Index: done, Scale: 2}, both)
-	m := GP32()
-	MOVWLZX(Mem{Base: mask, Index: done, Scale: 2}, m)
-	for h := range 2 {
-		low := GP32()
-		if h == 0 {
-			MOVBLZX(m.As8(), low)
+	pair, m, signBits := YMM(), GP64(), GP64()
+	VPBROADCASTD(Mem{Base: mask, Index: done, Scale: 2}, pair)
+	MOVL(Mem{Base: mask, Index: done, Scale: 2}, m.As32())
+	if coding == signs {
+		at, shift := GP64(), GP64()
+		MOVQ(next, at)
+		SHRQ(Imm(3), at)
+		MOVQ(next, shift)
+		ANDQ(Imm(7), shift)
+		MOVQ(Mem{Base: values, Index: at, Scale: 1}, signBits)
+		SHRXQ(shift, signBits, signBits)
+	}
+	for q := range 4 {
+		h, at := q%2, q/2*lineSize+q%2*vector
+		// The byte of the mask, times the 32 bytes that the table has for it.
+		low := GP64()
+		MOVL(m.As32(), low.As32())
+		if q == 0 {
+			SHLL(Imm(5), low.As32())
 		} else {
-			MOVL(m, low)
-			SHRL(Imm(8), low)
+			SHRL(Imm(uint64(8*q-5)), low.As32())
 		}
-		rank := YMM()
-		VPMOVZXBD(Mem{Base: table, Index: low, Scale: 8}, rank)
-		v, base := YMM(), YMM()
-		VMOVUPS(Mem{Base: src, Disp: h * vector}, base)
+		ANDL(U32(0xff<<5), low.As32())
+		entry := Mem{Base: ranks, Index: low, Scale: 1}
+		base := Mem{Base: src, Disp: at}
+		v, unchanged, count := YMM(), YMM(), GP64()
+		POPCNTL(low.As32(), count.As32())
+		VPAND(pair, quarters[q], unchanged)
+		VPCMPEQD(zero, unchanged, unchanged)
 		switch coding {
 		case float32s:
-			VPERMPS(Mem{Base: values, Index: next, Scale: 4}, rank, v)
+			VMOVDQU(entry, v)
+			VPERMPS(Mem{Base: values, Index: next, Scale: 4}, v, v)
 		case bfloat16s:
-			VPMOVZXWD(Mem{Base: values, Index: next, Scale: 2}, v)
-			VPERMD(v, rank, v)
-			VPSLLD(Imm(16), v, v)
+			VBROADCASTI128(Mem{Base: values, Index: next, Scale: 2}, v)
+			VPSHUFB(entry, v, v)
 			VADDPS(base, v, v)
 		case int8s:
-			VPMOVSXBD(Mem{Base: values, Index: next, Scale: 1}, v)
-			VPERMD(v, rank, v)
+			VPBROADCASTQ(Mem{Base: values, Index: next, Scale: 1}, v)
+			VPSHUFB(entry, v, v)
+			VPSRAD(Imm(24), v, v)
 			VCVTDQ2PS(v, v)
 			VMULPS(scales[h], v, v)
 			VADDPS(base, v, v)
 		case int4s:
-			VPSLLD(Imm(2), rank, rank)
-			lanes(values, next, 4, v)
-			VPSRLVD(rank, v, v)
-			VPSLLD(Imm(28), v, v)
+			at, shift, x := GP64(), GP64(), GP64()
+			MOVQ(next, at)
+			SHRQ(Imm(1), at)
+			MOVQ(next, shift)
+			ANDL(Imm(1), shift.As32())
+			SHLL(Imm(2), shift.As32())
+			MOVQ(Mem{Base: values, Index: at, Scale: 1}, x)
+			SHRXQ(shift, x, x)
+			VMOVD(x.As32(), v.AsX())
+			VPBROADCASTD(v.AsX(), v)
+			VPSLLVD(entry, v, v)
 			VPSRAD(Imm(28), v, v)
 			VCVTDQ2PS(v, v)
 			VMULPS(scales[h], v, v)
 			VADDPS(base, v, v)
 		case signs:
-			lanes(values, next, 1, v)
-			VPSRLVD(rank, v, v)
-			VPSLLD(Imm(31), v, v)
+			VMOVD(signBits.As32(), v.AsX())
+			VPBROADCASTD(v.AsX(), v)
+			VPSLLVD(entry, v, v)
+			VPAND(top, v, v)
 			VXORPS(scales[h], v, v)
 			VADDPS(base, v, v)
+			if q < 3 {
+				SHRXQ(count, signBits, signBits)
+			}
 		}
-		kept := YMM()
-		VPSLLVD(turn[h], both, kept)
-		VBLENDVPS(kept, v, base, v)
-		store(v, Mem{Base: dst, Disp: h * vector})
-		count := GP32()
-		POPCNTL(low, count)
-		ADDQ(count.As64(), next)
+		VBLENDVPS(unchanged, base, v, v)
+		store(v, Mem{Base: dst, Disp: at})
+		ADDQ(count, next)
 	}
-	ADDQ(U32(lineSize), src)
-	ADDQ(U32(lineSize), dst)
-	INCQ(done)
+	ADDQ(U32(2*lineSize), src)
+	ADDQ(U32(2*lineSize), dst)
+	ADDQ(Imm(2), done)
 	JMP(LabelRef("loop"))
 	Label("end")
 	if stream {
@@ -190,27 +205,8 @@ func masks(coding string, stream bool) {
 	RET()
 }
 
-// lanes puts eight values of a stream of 4 bits or 1 bit a value, from value next
-// on, into each lane of v, the first one lowest.
-func lanes(stream, next Register, bits int, v VecVirtual) {
-	at, shift, x := GP64(), GP64(), GP64()
-	MOVQ(next, at)
-	MOVQ(next, shift)
-	if bits == 4 {
-		SHRQ(Imm(1), at)
-		ANDQ(Imm(1), shift)
-		SHLQ(Imm(2), shift)
-		MOVQ(Mem{Base: stream, Index: at, Scale: 1}, x)
-		SHRXQ(shift, x, x)
-	} else {
-		SHRQ(Imm(3), at)
-		ANDQ(Imm(7), shift)
-		MOVL(Mem{Base: stream, Index: at, Scale: 1}, x.As32())
-		SHRXL(shift.As32(), x.As32(), x.As32())
-	}
-	VMOVD(x.As32(), v.AsX())
-	VPBROADCASTD(v.AsX(), v)
-}
+// gapsUnroll is how many gaps are followed between two looks at where they lead.
+const gapsUnroll = 4
 
 // gaps writes the kernel that puts a tile's values into lines, one by one, where
 // gaps lead.
@@ -231,7 +227,7 @@ func gaps(coding string) {
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s puts %s into lines of 128 bytes where up to n gaps lead from position", name, coding),
 		"last on, as long as that is before end. It returns how many gaps that were and the",
-		"last one's position. The reference is tileWalk.patch.")
+		"last one's position. The reference is tileWalk.patchPortable.")
 	lines := Load(Param("lines"), GP64())
 	gap := Load(Param("gaps"), GP64())
 	n := Load(Param("n"), GP64())
@@ -247,96 +243,137 @@ func gaps(coding string) {
 	}
 	used := GP64()
 	XORQ(used, used)
+	var steps, factors Register
+	if coding == signs {
+		steps, factors = GP64(), GP64()
+		LEAQ(table("signed_steps", 256, 1, func(b int) Constant {
+			if b&127 == 127 { // a skip
+				return U8(127)
+			}
+			return U8(b&127 + 1)
+		}), steps)
+		LEAQ(table("signed_factors", 256, 4, func(b int) Constant {
+			switch {
+			case b == 127: // −0: added to a weight, it leaves it as it is
+				return U32(1 << 31)
+			case b < 128: // −1
+				return U32(0xbf800000)
+			}
+			return U32(0x3f800000) // 1
+		}), factors)
+	}
+
+	// follow goes one gap further: at is where it leads.
+	follow := func(i int, b, at Register) {
+		MOVBQZX(Mem{Base: gap, Index: used, Scale: 1, Disp: i}, b)
+		if coding == signs {
+			MOVBQZX(Mem{Base: steps, Index: b, Scale: 1}, at)
+			ADDQ(position, at)
+			return
+		}
+		// One more than the gap, unless it is a skip.
+		MOVQ(position, at)
+		CMPQ(b, U32(255))
+		ADCQ(b, at)
+	}
+	// put gives the weight there its value.
+	put := func(b, position Register, after string) {
+		if coding != signs {
+			CMPQ(b, U32(255))
+			JE(LabelRef(after))
+		}
+		// Position 16k+r lies at 32k+r.
+		row, at := GP64(), GP64()
+		MOVQ(position, row)
+		ANDL(Imm(15), row.As32())
+		LEAQ(Mem{Base: position, Index: position, Scale: 1}, at)
+		SUBQ(row, at)
+		weight := Mem{Base: lines, Index: at, Scale: 4}
+		scale := Mem{Base: scales, Index: row, Scale: 4}
+		x := XMM()
+		switch coding {
+		case float32s:
+			VMOVSS(Mem{Base: values, Index: next, Scale: 4}, x)
+		case bfloat16s:
+			v := GP32()
+			MOVWLZX(Mem{Base: values, Index: next, Scale: 2}, v)
+			SHLL(Imm(16), v)
+			VMOVD(v, x)
+			VADDSS(weight, x, x)
+		case int8s:
+			v := GP32()
+			MOVBLSX(Mem{Base: values, Index: next, Scale: 1}, v)
+			VXORPS(x, x, x)
+			VCVTSI2SSL(v, x, x)
+			VMULSS(scale, x, x)
+			VADDSS(weight, x, x)
+		case int4s:
+			i, v := GP64(), GP64()
+			MOVQ(next, i)
+			SHRQ(Imm(1), i)
+			MOVBLSX(Mem{Base: values, Index: i, Scale: 1}, v.As32())
+			// The upper half if next is odd, the lower one moved up if it is even.
+			shift := GP64()
+			MOVL(next.(GPVirtual).As32(), shift.As32())
+			NOTL(shift.As32())
+			ANDL(Imm(1), shift.As32())
+			SHLL(Imm(2), shift.As32())
+			SHLXL(shift.As32(), v.As32(), v.As32())
+			MOVBLSX(v.As8(), v.As32())
+			SARL(Imm(4), v.As32())
+			VXORPS(x, x, x)
+			VCVTSI2SSL(v.As32(), x, x)
+			VMULSS(scale, x, x)
+			VADDSS(weight, x, x)
+		case signs:
+			VMOVSS(Mem{Base: factors, Index: b, Scale: 4}, x)
+			VMULSS(scale, x, x)
+			VADDSS(weight, x, x)
+		}
+		VMOVSS(x, weight)
+		if coding != signs {
+			INCQ(next)
+		}
+	}
+
+	// Several at once, as long as none of them can lead beyond the end.
+	limit, enough := GP64(), GP64()
+	MOVQ(end, limit)
+	widest := uint32(256)
+	if coding == signs {
+		widest = 128
+	}
+	SUBQ(U32(gapsUnroll*widest), limit)
+	MOVQ(n, enough)
+	SUBQ(Imm(gapsUnroll), enough)
+	Label("several")
+	CMPQ(used, enough)
+	JG(LabelRef("loop"))
+	CMPQ(position, limit)
+	JGE(LabelRef("loop"))
+	for i := range gapsUnroll {
+		b, at := GP64(), GP64()
+		follow(i, b, at)
+		MOVQ(at, position)
+		after := fmt.Sprint("several", i)
+		put(b, position, after)
+		if coding != signs {
+			Label(after)
+		}
+	}
+	ADDQ(Imm(gapsUnroll), used)
+	JMP(LabelRef("several"))
 
 	Label("loop")
 	CMPQ(used, n)
 	JGE(LabelRef("end"))
-	b, p := GP64(), GP64()
-	MOVBQZX(Mem{Base: gap, Index: used, Scale: 1}, b)
-	if coding == signs {
-		low := GP64()
-		MOVQ(b, low)
-		ANDQ(Imm(127), low)
-		LEAQ(Mem{Base: position, Index: low, Scale: 1}, p)
-		// One more unless it is a skip, without a branch: in a sparse delta,
-		// every tenth may be one.
-		CMPQ(low, Imm(127))
-		ADCQ(Imm(0), p)
-	} else {
-		LEAQ(Mem{Base: position, Index: b, Scale: 1}, p)
-		CMPQ(b, U32(255))
-		ADCQ(Imm(0), p)
-	}
-	CMPQ(p, end)
+	b, at := GP64(), GP64()
+	follow(0, b, at)
+	CMPQ(at, end)
 	JGE(LabelRef("end"))
-	MOVQ(p, position)
+	MOVQ(at, position)
 	INCQ(used)
-	if coding != signs {
-		CMPQ(b, U32(255))
-		JE(LabelRef("loop"))
-	}
-	// Position 16k+r lies at 32k+r.
-	at, row := GP64(), GP64()
-	MOVQ(p, at)
-	ANDQ(I8(-16), at)
-	ADDQ(p, at)
-	weight := Mem{Base: lines, Index: at, Scale: 4}
-	x := XMM()
-	if scaled(coding) {
-		MOVQ(p, row)
-		ANDQ(Imm(15), row)
-	}
-	scale := Mem{Base: scales, Index: row, Scale: 4}
-	switch coding {
-	case float32s:
-		VMOVSS(Mem{Base: values, Index: next, Scale: 4}, x)
-	case bfloat16s:
-		v := GP32()
-		MOVWLZX(Mem{Base: values, Index: next, Scale: 2}, v)
-		SHLL(Imm(16), v)
-		VMOVD(v, x)
-		VADDSS(weight, x, x)
-	case int8s:
-		v := GP32()
-		MOVBLSX(Mem{Base: values, Index: next, Scale: 1}, v)
-		VXORPS(x, x, x)
-		VCVTSI2SSL(v, x, x)
-		VMULSS(scale, x, x)
-		VADDSS(weight, x, x)
-	case int4s:
-		i, shift, v := GP64(), GP64(), GP64()
-		MOVQ(next, i)
-		SHRQ(Imm(1), i)
-		MOVBQZX(Mem{Base: values, Index: i, Scale: 1}, v)
-		MOVQ(next, shift)
-		ANDQ(Imm(1), shift)
-		SHLQ(Imm(2), shift)
-		SHRXQ(shift, v, v)
-		SHLL(Imm(28), v.As32())
-		SARL(Imm(28), v.As32())
-		VXORPS(x, x, x)
-		VCVTSI2SSL(v.As32(), x, x)
-		VMULSS(scale, x, x)
-		VADDSS(weight, x, x)
-	case signs:
-		// The sign, turned over, is the top bit to change in the scale; a skip
-		// adds −0, which leaves every weight as it is.
-		s, none := GP64(), GP64()
-		MOVQ(b, s)
-		NOTQ(s)
-		SHLL(Imm(24), s.As32())
-		ANDL(U32(1<<31), s.As32())
-		XORL(scale, s.As32())
-		MOVL(U32(1<<31), none.As32())
-		CMPQ(b, Imm(127))
-		CMOVQEQ(none, s)
-		VMOVD(s.As32(), x)
-		VADDSS(weight, x, x)
-	}
-	VMOVSS(x, weight)
-	if coding != signs {
-		INCQ(next)
-	}
+	put(b, position, "loop")
 	JMP(LabelRef("loop"))
 	Label("end")
 	Store(used, ReturnIndex(0))
@@ -347,6 +384,36 @@ func gaps(coding string) {
 	RET()
 }
 
+// copyLines writes the kernel that copies lines, past the caches if stream is
+// set.
+func copyLines(stream bool) {
+	name, store := "copyLines", func(v, m Op) { VMOVUPS(v, m) }
+	if stream {
+		name, store = "streamLines", func(v, m Op) { VMOVNTPS(v, m) }
+	}
+	TEXT(name, NOSPLIT, "func(dst, src *float32, n int)")
+	Pragma("noescape")
+	Doc(name + " copies n > 0 lines of 128 bytes.")
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	for i := range 4 {
+		v := YMM()
+		VMOVUPS(Mem{Base: src, Disp: i * vector}, v)
+		store(v, Mem{Base: dst, Disp: i * vector})
+	}
+	ADDQ(U32(lineSize), src)
+	ADDQ(U32(lineSize), dst)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	if stream {
+		SFENCE()
+	}
+	VZEROUPPER()
+	RET()
+}
+
 // patch writes all kernels that patch.
 func patch() {
 	for _, coding := range codings {
@@ -354,4 +421,6 @@ func patch() {
 		masks(coding, true)
 		gaps(coding)
 	}
+	copyLines(false)
+	copyLines(true)
 }

@@ -1,0 +1,193 @@
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// encoders are the shapes [outputs, inputs] of a layer's matrices, and how many
+// layers there are.
+var encoders = []struct {
+	name   string
+	layers int
+	shapes [][2]int
+}{
+	{"MiniLM", 6, [][2]int{{384, 384}, {384, 384}, {384, 384}, {384, 384}, {1536, 384}, {384, 1536}}},
+	{"BERT-base", 12, [][2]int{{768, 768}, {768, 768}, {768, 768}, {768, 768}, {3072, 768}, {768, 3072}}},
+}
+
+// randomPatch returns a patch in the form that its density calls for.
+func randomPatch(r *rand.Rand, coding string, n, k int, density float64) *Patch {
+	form := "masks"
+	if density < 0.125 {
+		form = "gaps"
+	}
+	dense := make([]change, n*k)
+	for i := range dense {
+		if r.Float64() < density {
+			dense[i] = change{true, float32(r.NormFloat64()), 0x3c00, int8(r.IntN(15) - 7), r.IntN(2) == 0}
+		}
+	}
+	scales := random(r, n)
+	for i := range scales {
+		scales[i] = float32(math.Abs(float64(scales[i])))
+	}
+	if density < 0.1 {
+		scales = scales[:1]
+	}
+	return tileOrder(coding, form, n, k, dense, scales, func(int) bool { return false })
+}
+
+// best times several ways to do the same, each a sequence of steps, in turns for
+// a while. It returns, for each, the sum of its steps' shortest times: a busy
+// machine interrupts long ones always.
+func best(d time.Duration, ways ...[]func()) []time.Duration {
+	shortest := make([][]time.Duration, len(ways))
+	for i, steps := range ways {
+		shortest[i] = slices.Repeat([]time.Duration{math.MaxInt64}, len(steps))
+	}
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		for i, steps := range ways {
+			for j, step := range steps {
+				start := time.Now()
+				step()
+				shortest[i][j] = min(shortest[i][j], time.Since(start))
+			}
+		}
+	}
+	sums := make([]time.Duration, len(ways))
+	for i := range ways {
+		for _, t := range shortest[i] {
+			sums[i] += t
+		}
+	}
+	return sums
+}
+
+// BenchmarkPatchMaterialise compares Patched with a copy of the same panels, for
+// all matrices of an encoder.
+func BenchmarkPatchMaterialise(b *testing.B) {
+	r := rand.New(rand.NewPCG(31, 32))
+	for _, e := range encoders {
+		for _, coding := range codings {
+			for _, density := range []float64{0.5, 0.25, 0.1, 0.02} {
+				b.Run(fmt.Sprintf("%s/%s/kept=%v", e.name, coding, density), func(b *testing.B) {
+					var matrices []*Matrix
+					var patches []*Patch
+					for range e.layers {
+						for i, s := range e.shapes {
+							m := &Matrix{n: s[0], k: s[1], panels: makePanels((s[0] + panelWidth - 1) / panelWidth * s[1])}
+							matrices = append(matrices, m)
+							if len(patches) < len(e.shapes) {
+								patches = append(patches, randomPatch(r, coding, s[0], s[1], density))
+							} else {
+								patches = append(patches, patches[i])
+							}
+						}
+					}
+					for b.Loop() {
+						copies, patched := make([][]line, len(matrices)), make([]*Matrix, len(matrices))
+						var plain, patching []func()
+						for i, m := range matrices {
+							plain = append(plain, func() { copies[i] = append([]line(nil), m.panels...) })
+							patching = append(patching, func() {
+								var err error
+								if patched[i], err = m.Patched(patches[i]); err != nil {
+									b.Fatal(err)
+								}
+							})
+						}
+						times := best(3*time.Second, plain, patching)
+						b.ReportMetric(times[1].Seconds()/times[0].Seconds(), "of-copy")
+						b.ReportMetric(1e3*times[1].Seconds(), "ms")
+						b.ReportMetric(0, "ns/op")
+					}
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkPatchFirstChunk compares an overlay's product with the plain one on
+// one core, with the weights in cache.
+func BenchmarkPatchFirstChunk(b *testing.B) {
+	r := rand.New(rand.NewPCG(33, 34))
+	for _, s := range []struct{ n, k int }{{384, 384}, {768, 768}} {
+		m := packRows(s.n, s.k, random(r, s.n*s.k))
+		for _, coding := range codings {
+			for _, density := range []float64{0.5, 0.25, 0.1, 0.02} {
+				over, err := m.Overlay(randomPatch(r, coding, s.n, s.k, density))
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, rows := range []int{8, 24, 128} {
+					b.Run(fmt.Sprintf("%d×%d/%s/kept=%v/rows=%d", s.n, s.k, coding, density, rows), func(b *testing.B) {
+						a, c := randomView(r, rows, s.k, Stride(s.k)), randomView(r, rows, s.n, Stride(s.n))
+						for b.Loop() {
+							times := best(time.Second/2, []func(){func() { m.Mul(nil, c, a, Epilogue{}) }}, []func(){func() { over.Mul(nil, c, a, Epilogue{}) }})
+							b.ReportMetric(times[1].Seconds()/times[0].Seconds(), "of-plain")
+							b.ReportMetric(0, "ns/op")
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkPatchSwitch compares the products of a text with the weights of one
+// sparse task after the other, of which none is materialised, with those of one
+// materialised task: all matrices of an encoder, whose panels do not stay in
+// cache.
+func BenchmarkPatchSwitch(b *testing.B) {
+	r := rand.New(rand.NewPCG(35, 36))
+	pool := NewPool(2)
+	defer pool.Close()
+	for _, e := range encoders {
+		for _, density := range []float64{0.02, 0.1, 0.25} {
+			var hot, warm []*Matrix
+			patches := make([]*Patch, len(e.shapes))
+			for i, s := range e.shapes {
+				patches[i] = randomPatch(r, "sign", s[0], s[1], density)
+			}
+			for range e.layers {
+				for i, s := range e.shapes {
+					m := &Matrix{n: s[0], k: s[1], panels: makePanels((s[0] + panelWidth - 1) / panelWidth * s[1])}
+					over, err := m.Overlay(patches[i])
+					if err != nil {
+						b.Fatal(err)
+					}
+					warm = append(warm, over)
+					patched, err := m.Patched(patches[i])
+					if err != nil {
+						b.Fatal(err)
+					}
+					hot = append(hot, patched)
+				}
+			}
+			for _, rows := range []int{8, 24, 128} {
+				for _, p := range []*Pool{nil, pool} {
+					b.Run(fmt.Sprintf("%s/kept=%v/rows=%d/workers=%d", e.name, density, rows, p.Width()), func(b *testing.B) {
+						a, c := randomView(r, rows, 3072, Stride(3072)), randomView(r, rows, 3072, Stride(3072))
+						run := func(matrices []*Matrix) (steps []func()) {
+							for _, m := range matrices {
+								steps = append(steps, func() { m.Mul(p, c.Slice(0, rows, 0, m.n), a.Slice(0, rows, 0, m.k), Epilogue{}) })
+							}
+							return steps
+						}
+						for b.Loop() {
+							times := best(3*time.Second, run(hot), run(warm))
+							b.ReportMetric(times[1].Seconds()/times[0].Seconds(), "of-hot")
+							b.ReportMetric(1e3*times[0].Seconds(), "ms-hot")
+							b.ReportMetric(0, "ns/op")
+						}
+					})
+				}
+			}
+		}
+	}
+}
