@@ -1,3 +1,6 @@
+// Command patch writes the assembly that patches panels: patch_amd64.s and the
+// stubs that declare it. It is run by go generate in package gemm. Each kernel's
+// comment names the portable Go function that is its reference.
 package main
 
 import (
@@ -6,6 +9,11 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+)
+
+const (
+	vector   = 32  // bytes of an AVX2 register
+	lineSize = 128 // bytes of a panel's line
 )
 
 // The value codings, as the kernels' names have them.
@@ -18,6 +26,18 @@ const (
 )
 
 var codings = []string{float32s, bfloat16s, int8s, int4s, signs}
+
+func main() {
+	ConstraintExpr("!noasm")
+	for _, coding := range codings {
+		masks(coding, false)
+		masks(coding, true)
+		gaps(coding)
+	}
+	copyLines(false)
+	copyLines(true)
+	Generate()
+}
 
 // scaled tells whether a coding has scales.
 func scaled(coding string) bool { return coding == int8s || coding == int4s || coding == signs }
@@ -45,7 +65,7 @@ func table(name string, n, size int, f func(i int) Constant) Mem {
 // quarterBits returns lanes with one bit each of a pair of masks: those of one
 // half, low or high, of the first or the second line.
 func quarterBits(q int) Mem {
-	return table(fmt.Sprint("quarter_", q), 8, 4, func(l int) Constant { return U32(1 << (8*q + l)) })
+	return table(fmt.Sprint("patch_quarter_", q), 8, 4, func(l int) Constant { return U32(1 << (8*q + l)) })
 }
 
 // masks writes the kernel that copies half a panel, two lines after the other,
@@ -105,7 +125,7 @@ func masks(coding string, stream bool) {
 	}
 	top := YMM()
 	if coding == signs {
-		VMOVUPS(bits(1<<31), top)
+		VMOVUPS(table("patch_top", 8, 4, func(int) Constant { return U32(1 << 31) }), top)
 		for h := range scales {
 			VXORPS(top, scales[h], scales[h])
 		}
@@ -246,13 +266,13 @@ func gaps(coding string) {
 	var steps, factors Register
 	if coding == signs {
 		steps, factors = GP64(), GP64()
-		LEAQ(table("signed_steps", 256, 1, func(b int) Constant {
+		LEAQ(table("patch_steps", 256, 1, func(b int) Constant {
 			if b&127 == 127 { // a skip
 				return U8(127)
 			}
 			return U8(b&127 + 1)
 		}), steps)
-		LEAQ(table("signed_factors", 256, 4, func(b int) Constant {
+		LEAQ(table("patch_factors", 256, 4, func(b int) Constant {
 			switch {
 			case b == 127: // −0: added to a weight, it leaves it as it is
 				return U32(1 << 31)
@@ -412,15 +432,4 @@ func copyLines(stream bool) {
 	}
 	VZEROUPPER()
 	RET()
-}
-
-// patch writes all kernels that patch.
-func patch() {
-	for _, coding := range codings {
-		masks(coding, false)
-		masks(coding, true)
-		gaps(coding)
-	}
-	copyLines(false)
-	copyLines(true)
 }

@@ -1,0 +1,115 @@
+//go:build !noasm
+
+package gemm
+
+import "unsafe"
+
+//go:generate sh -c "cd _generate && go run ./patch -out ../patch_amd64.s -stubs ../patch_amd64.go -pkg gemm"
+
+// read stores the next len(dst) lines of the patched panel in dst.
+func (w *walk) read(dst []line) {
+	if current < avx2 || len(dst) == 0 {
+		w.readPortable(dst)
+		return
+	}
+	base := w.base[:len(dst)]
+	w.base = w.base[len(dst):]
+	if w.tiles[0].masks == nil && w.tiles[1].masks == nil {
+		copyLines(&dst[0][0], &base[0][0], len(dst))
+	}
+	for i := range w.tiles {
+		switch t := &w.tiles[i]; {
+		case t.gaps != nil:
+			t.gapsAVX2(dst)
+		case t.masks != nil:
+			t.masksAVX2(dst, base)
+		case w.tiles[1-i].masks != nil:
+			copyHalf(dst, base, i*tileRows)
+		}
+	}
+}
+
+// copyHalf copies the columns of a tile that does not change.
+func copyHalf(dst, src []line, half int) {
+	for k := range dst {
+		*(*[tileRows]float32)(dst[k][half:]) = *(*[tileRows]float32)(src[k][half:])
+	}
+}
+
+// rankTable is made of what f says, for each byte and each of its bits, of how
+// many of the bits below are set: that many values lie in the stream before the
+// one that the bit's lane gets.
+type rankTable = [256][8]uint32
+
+func newRankTable(f func(rank uint32) uint32) *rankTable {
+	var t rankTable
+	for b := range t {
+		rank := uint32(0)
+		for l := range t[b] {
+			t[b][l] = f(rank)
+			rank += uint32(b) >> l & 1
+		}
+	}
+	return &t
+}
+
+// How the lanes of a vector find their values.
+var (
+	// lanes to choose from
+	float32Ranks = newRankTable(func(r uint32) uint32 { return r })
+	// bytes to choose from: the value is the upper half of the lane
+	bfloat16Ranks = newRankTable(func(r uint32) uint32 { return 0x8080 | 2*r<<16 | (2*r+1)<<24 })
+	// the same, the value being the lane's highest byte
+	int8Ranks = newRankTable(func(r uint32) uint32 { return 0x808080 | r<<24 })
+	// shifts that bring the value to the top of the lane
+	int4Ranks = newRankTable(func(r uint32) uint32 { return 28 - 4*r })
+	signRanks = newRankTable(func(r uint32) uint32 { return 31 - r })
+)
+
+// masksAVX2 copies the tile's columns and puts its values into them.
+func (t *tileWalk) masksAVX2(dst, src []line) {
+	d, s, m, n := &dst[0][t.half], &src[0][t.half], &t.masks[0], len(dst)
+	p, done := t.p, 0
+	switch {
+	case len(p.Float32s) > 0:
+		done, t.value = masksFloat32s(d, s, m, n, float32Ranks, &p.Float32s[0], t.value, len(p.Float32s)-t.value)
+	case len(p.BFloat16s) > 0:
+		done, t.value = masksBFloat16s(d, s, m, n, bfloat16Ranks, &p.BFloat16s[0], t.value, len(p.BFloat16s)-t.value)
+	case len(p.Int8s) > 0:
+		done, t.value = masksInt8s(d, s, m, n, int8Ranks, &p.Int8s[0], t.value, len(p.Int8s)-t.value, &t.scales)
+	case len(p.Int4s) > 0:
+		done, t.value = masksInt4s(d, s, m, n, int4Ranks, &p.Int4s[0], t.value, 2*len(p.Int4s)-t.value, &t.scales)
+	case len(p.Signs) > 0:
+		done, t.value = masksSigns(d, s, m, n, signRanks, &p.Signs[0], t.value, 8*len(p.Signs)-t.value, &t.scales)
+	}
+	t.masks = t.masks[done:]
+	if done < n { // an odd line, or the last values of the stream, too few for vectors
+		copyHalf(dst[done:], src[done:], t.half)
+		t.patchPortable(dst[done:])
+	}
+}
+
+// gapsAVX2 puts the tile's values into lines, which hold the base's.
+func (t *tileWalk) gapsAVX2(lines []line) {
+	d := &lines[0][t.half]
+	first := t.next
+	t.next += len(lines) * tileRows
+	if len(t.gaps) == 0 {
+		return
+	}
+	last, end, n := t.last-first, len(lines)*tileRows, len(t.gaps)
+	gaps, p, used := unsafe.SliceData(t.gaps), t.p, 0
+	switch {
+	case len(p.Float32s) > 0:
+		used, last, t.value = gapsFloat32s(d, gaps, n, last, end, &p.Float32s[0], t.value)
+	case len(p.BFloat16s) > 0:
+		used, last, t.value = gapsBFloat16s(d, gaps, n, last, end, &p.BFloat16s[0], t.value)
+	case len(p.Int8s) > 0:
+		used, last, t.value = gapsInt8s(d, gaps, n, last, end, &p.Int8s[0], t.value, &t.scales)
+	case len(p.Int4s) > 0:
+		used, last, t.value = gapsInt4s(d, gaps, n, last, end, &p.Int4s[0], t.value, &t.scales)
+	default:
+		used, last = gapsSigns(d, gaps, n, last, end, &t.scales)
+	}
+	t.gaps, t.last = t.gaps[used:], last+first
+}
