@@ -11,7 +11,7 @@ import (
 )
 
 // naiveAttention is the definition, in float64, of one sequence's head.
-func naiveAttention(q, k, v gemm.View) [][]float64 {
+func naiveAttention(q, k, v gemm.View, heads Heads, head int) [][]float64 {
 	out := make([][]float64, q.Rows)
 	for i := range out {
 		scores := make([]float64, k.Rows)
@@ -21,6 +21,12 @@ func naiveAttention(q, k, v gemm.View) [][]float64 {
 				scores[j] += float64(x) * float64(k.Row(j)[c])
 			}
 			scores[j] /= math.Sqrt(float64(q.Cols))
+			if heads.Slopes != nil {
+				scores[j] += float64(heads.Slopes[head]) * float64(j)
+			}
+			if heads.Causal && j > i || heads.Window > 0 && max(i-j, j-i) > heads.Window {
+				scores[j] = math.Inf(-1)
+			}
 			top = math.Max(top, scores[j])
 		}
 		for j := range scores {
@@ -44,14 +50,22 @@ func TestAttentionAgainstNaive(t *testing.T) {
 	for _, c := range []struct {
 		name          string
 		queries, keys []int // lengths
-		heads, width  int
+		heads         Heads
 	}{
-		{"one token", []int{1}, []int{1}, 1, 8},
-		{"short", []int{3, 1, 7}, []int{3, 1, 7}, 4, 8},
-		{"odd width", []int{20, 9}, []int{20, 9}, 5, 7},
-		{"blocks of queries", []int{47, 48, 49, 130}, []int{47, 48, 49, 130}, 2, 32},
-		{"long", []int{700}, []int{700}, 2, 16},
-		{"first tokens", []int{1, 1, 1}, []int{5, 60, 2}, 3, 12},
+		{"one token", []int{1}, []int{1}, Heads{Count: 1, Width: 8}},
+		{"short", []int{3, 1, 7}, []int{3, 1, 7}, Heads{Count: 4, Width: 8}},
+		{"odd width", []int{20, 9}, []int{20, 9}, Heads{Count: 5, Width: 7}},
+		{"blocks of queries", []int{47, 48, 49, 130}, []int{47, 48, 49, 130}, Heads{Count: 2, Width: 32}},
+		{"long", []int{700}, []int{700}, Heads{Count: 2, Width: 16}},
+		{"first tokens", []int{1, 1, 1}, []int{5, 60, 2}, Heads{Count: 3, Width: 12}},
+		{"interleaved", []int{20, 9}, []int{20, 9}, Heads{Count: 3, Width: 8, Step: 24}},
+		{"causal", []int{1, 5, 60, 230}, []int{1, 5, 60, 230}, Heads{Count: 2, Width: 8, Causal: true}},
+		{"window", []int{1, 5, 60, 230, 500}, []int{1, 5, 60, 230, 500}, Heads{Count: 2, Width: 8, Window: 11}},
+		{"wide window", []int{130, 300}, []int{130, 300}, Heads{Count: 1, Width: 8, Window: 128}},
+		{"window of first tokens", []int{1, 1}, []int{5, 230}, Heads{Count: 2, Width: 8, Window: 11}},
+		{"causal window", []int{5, 230}, []int{5, 230}, Heads{Count: 2, Width: 8, Window: 11, Causal: true}},
+		{"slopes", []int{5, 160}, []int{5, 160}, Heads{Count: 3, Width: 8, Causal: true, Slopes: []float32{0.5, 0.1, 0}}},
+		{"slopes of one query", []int{1, 1}, []int{5, 160}, Heads{Count: 2, Width: 8, Slopes: []float32{-0.3, 0.1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, p := range []*gemm.Pool{nil, pool} {
@@ -65,8 +79,9 @@ func TestAttentionAgainstNaive(t *testing.T) {
 					return ends
 				}
 				qEnds, kEnds := ends(c.queries), ends(c.keys)
+				step := max(c.heads.Step, c.heads.Width)
 				fill := func(rows int) gemm.View {
-					v := w.View(rows, c.heads*c.width)
+					v := w.View(rows, c.heads.Count*step)
 					for i := range rows {
 						for j := range v.Row(i) {
 							v.Row(i)[j] = float32(r.NormFloat64())
@@ -78,19 +93,19 @@ func TestAttentionAgainstNaive(t *testing.T) {
 				q, k, v, out := fill(rows), fill(length), fill(length), fill(rows)
 				want := [][][]float64{}
 				for i := range qEnds {
-					for h := range c.heads {
+					for h := range c.heads.Count {
 						head := func(x gemm.View, from, to int) gemm.View {
-							return x.Slice(from, to, h*c.width, (h+1)*c.width)
+							return x.Slice(from, to, h*step, h*step+c.heads.Width)
 						}
 						k0 := kEnds[i] - c.keys[i]
-						want = append(want, naiveAttention(head(q, qEnds[i]-c.queries[i], qEnds[i]), head(k, k0, kEnds[i]), head(v, k0, kEnds[i])))
+						want = append(want, naiveAttention(head(q, qEnds[i]-c.queries[i], qEnds[i]), head(k, k0, kEnds[i]), head(v, k0, kEnds[i]), c.heads, h))
 					}
 				}
 				check := func(out gemm.View) {
 					for i := range qEnds {
-						for h := range c.heads {
-							for j, row := range want[i*c.heads+h] {
-								got := out.Row(qEnds[i] - c.queries[i] + j)[h*c.width:]
+						for h := range c.heads.Count {
+							for j, row := range want[i*c.heads.Count+h] {
+								got := out.Row(qEnds[i] - c.queries[i] + j)[h*c.heads.Width:]
 								for l, x := range row {
 									if e := math.Abs(float64(got[l]) - x); !(e <= 5e-6) {
 										t.Fatalf("sequence %d, head %d, query %d: column %d is %v, want %v", i, h, j, l, got[l], x)
@@ -100,10 +115,12 @@ func TestAttentionAgainstNaive(t *testing.T) {
 						}
 					}
 				}
-				w.Attention(out, q, k, v, qEnds, kEnds, Heads{Count: c.heads, Width: c.width})
+				w.Attention(out, q, k, v, qEnds, kEnds, c.heads)
 				check(out)
-				w.Attention(q, q, k, v, qEnds, kEnds, Heads{Count: c.heads, Width: c.width}) // in place
-				check(q)
+				if step == c.heads.Width {
+					w.Attention(q, q, k, v, qEnds, kEnds, c.heads) // in place
+					check(q)
+				}
 			}
 		})
 	}

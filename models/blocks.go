@@ -1,5 +1,7 @@
 package models
 
+import "slices"
+
 // Blocks numbers the parts of an attention: blocks of queries of one head of
 // one sequence. The blocks of a head follow each other, so that its keys and
 // values stay in cache.
@@ -58,4 +60,11 @@ func Span(ends []int, i int) int {
 		return ends[0]
 	}
 	return ends[i] - ends[i-1]
+}
+
+// Sequence returns the index of the sequence that a row belongs to, of those
+// that end at ends.
+func Sequence(ends []int, row int) int {
+	i, _ := slices.BinarySearch(ends, row+1)
+	return i
 }

@@ -122,6 +122,15 @@ func (w *Workspace) First(x gemm.View, ends []int) gemm.View {
 	return f
 }
 
+// Last returns the last row of every sequence of x.
+func (w *Workspace) Last(x gemm.View, ends []int) gemm.View {
+	l := w.View(len(ends), x.Cols)
+	for i, end := range ends {
+		copy(l.Row(i), x.Row(end-1))
+	}
+	return l
+}
+
 // Singles returns the ends of n sequences of one token: 1 to n.
 func (w *Workspace) Singles(n int) []int {
 	w.ends = w.ends[:0]

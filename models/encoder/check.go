@@ -9,7 +9,7 @@ import (
 // The largest sizes that are accepted, far above any published encoder: they
 // keep products of sizes within an int.
 const (
-	maxLayers  = 1 << 10
+	MaxLayers  = 1 << 10
 	MaxWidth   = 1 << 20
 	MaxEntries = 1 << 24 // entries of an embedding table
 )
@@ -17,7 +17,7 @@ const (
 // Check returns an error unless the sizes are those of an encoder.
 func (c Config) Check() error {
 	for _, check := range []error{
-		models.CheckSize("num_hidden_layers", c.Layers, maxLayers),
+		models.CheckSize("num_hidden_layers", c.Layers, MaxLayers),
 		models.CheckSize("hidden_size", c.Hidden, MaxWidth),
 		models.CheckSize("num_attention_heads", c.Heads, MaxWidth),
 		models.CheckSize("intermediate_size", c.Intermediate, MaxWidth),

@@ -9,11 +9,13 @@ import (
 
 	"kenserve/models"
 	"kenserve/models/bert"
+	"kenserve/models/bloom"
 	"kenserve/models/deberta"
 	"kenserve/models/debertav2"
 	"kenserve/models/distilbert"
 	"kenserve/models/electra"
 	"kenserve/models/ernie"
+	"kenserve/models/modernbert"
 	"kenserve/models/roberta"
 )
 
@@ -24,11 +26,13 @@ var ErrUnknown = errors.New("unknown model_type")
 // All are the families, in alphabetical order of their model types.
 var All = []models.Family{
 	bert.Family,
+	bloom.Family,
 	deberta.Family,
 	debertav2.Family,
 	distilbert.Family,
 	electra.Family,
 	ernie.Family,
+	modernbert.Family,
 	roberta.Family,
 	roberta.XLM,
 }

@@ -57,7 +57,7 @@ func TestNewRefuses(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	for name, want := range map[string]int{
 		"bert": 109483778, "distilbert": 66955010, "electra": 13549314, "ernie": 109483778,
-		"deberta": 139587074, "deberta-v2": 994764290, "roberta": 124646402, "xlm-roberta": 109483778,
+		"deberta": 139587074, "deberta-v2": 994764290, "roberta": 124646402, "modernbert": 149606402, "bloom": 16156672, "xlm-roberta": 109483778,
 	} {
 		a, err := families.New(parse(t, name, defaults[name]))
 		if err != nil {

@@ -23,9 +23,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 SMALL = dict(hidden_size=24, num_attention_heads=4, num_hidden_layers=2, intermediate_size=40, num_labels=3)
 ODD = dict(hidden_size=35, num_attention_heads=5, num_hidden_layers=3, intermediate_size=51, num_labels=5)
 
+MODERN = dict(pad_token_id=0, eos_token_id=1, bos_token_id=2, cls_token_id=2, sep_token_id=1, reference_compile=False)
 DEBERTA = dict(relative_attention=True, pos_att_type=["c2p", "p2c"], max_position_embeddings=140, lengths=[140, 97])
 
 FAMILIES = {
+    "bloom": [
+        ("plain", dict(hidden_size=24, n_head=4, n_layer=2, num_labels=3, pad_token_id=3, pads=4, lengths=[130])),
+        ("odd", dict(hidden_size=35, n_head=5, n_layer=3, num_labels=2, layer_norm_epsilon=1e-3, lengths=[97],
+                     apply_residual_connection_post_layernorm=True, save=dict(max_shard_size="60KB"))),
+        ("many", dict(hidden_size=36, n_head=12, n_layer=1, num_labels=1, pad_token_id=3, pads=1, seq_length=50)),
+    ],
     "deberta": [
         ("plain", dict(SMALL, **DEBERTA, position_biased_input=False, layer_norm_eps=1e-7)),
         ("near", dict(ODD, **DEBERTA, max_relative_positions=9, type_vocab_size=3)),
@@ -54,6 +61,15 @@ FAMILIES = {
     "ernie": [
         ("tasks", dict(SMALL, use_task_id=True, task_type_vocab_size=3, type_vocab_size=4)),
         ("plain", dict(ODD, hidden_act="relu", max_position_embeddings=130, lengths=[130, 65], vocab_size=67)),
+    ],
+    "modernbert": [
+        ("plain", dict(SMALL, **MODERN, max_position_embeddings=150, lengths=[150, 97], local_attention=10)),
+        ("mean", dict(**MODERN, hidden_size=30, num_attention_heads=5, num_hidden_layers=5, intermediate_size=21,
+                      num_labels=2, classifier_pooling="mean", norm_bias=True, attention_bias=True, mlp_bias=True,
+                      classifier_bias=True, global_attn_every_n_layers=2, local_attention=7, lengths=[130],
+                      max_position_embeddings=130, classifier_activation="relu", hidden_activation="gelu_new")),
+        ("local", dict({**SMALL, "num_hidden_layers": 3}, **MODERN, local_rope_theta=None, max_position_embeddings=60,
+                       local_attention=4, save=dict(dtype=torch.bfloat16))),
     ],
     "roberta": [
         ("plain", dict(SMALL, max_position_embeddings=42, type_vocab_size=1, layer_norm_eps=1e-5)),
@@ -95,6 +111,9 @@ def make(model_type, name, sizes, seed):
         # model without types is given them too, and ignores them.
         cut = len(ids) // 2 if i % 2 else len(ids)
         sequences.append((ids, [0] * cut + [max(types - 1, 0 if types else 1)] * (len(ids) - cut)))
+
+    if pads:
+        sequences.append(([config.pad_token_id] * 3, [0] * 3))
 
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager").eval()

@@ -1,0 +1,190 @@
+// Package bloom is BLOOM for sequence classification (BigScience, 2022), as
+// Hugging Face's BloomForSequenceClassification computes it: a decoder, in which
+// a token sees those before it; no position embeddings, but a score that falls
+// with the distance of the key (ALiBi); a fused projection of each head's
+// queries, keys and values; layer norms before the layers' steps; and a
+// classifier without bias over the last token that is not padding.
+package bloom
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"kenserve/models"
+	"kenserve/models/encoder"
+)
+
+// Family is BLOOM.
+var Family = models.NewFamily("bloom", "BloomForSequenceClassification", []string{
+	`"hidden_size":60`,
+	`"n_layer":0`,
+	`"layer_norm_epsilon":0`,
+	`"seq_length":0`,
+}, build)
+
+// settings is what a configuration says, as far as it changes what a classifier
+// computes. Tensor parallelism in training (pretraining_tp, slow_but_exact) only
+// changes the order of sums.
+type settings struct {
+	VocabSize        int     `json:"vocab_size"`
+	HiddenSize       int     `json:"hidden_size"`
+	NEmbed           *int    `json:"n_embed"` // an older name of hidden_size
+	NLayer           int     `json:"n_layer"`
+	NHead            int     `json:"n_head"`
+	Layers           *int    `json:"num_hidden_layers"` // other names of the two before
+	Heads            *int    `json:"num_attention_heads"`
+	LayerNormEpsilon float64 `json:"layer_norm_epsilon"`
+	ResidualPostNorm bool    `json:"apply_residual_connection_post_layernorm"`
+	PadTokenID       *int    `json:"pad_token_id"`
+	SeqLength        int     `json:"seq_length"`
+}
+
+// tokens is the longest sequence where the configuration does not say: what the
+// published models were trained with. ALiBi itself has no limit.
+const tokens = 2048
+
+func build(c *models.Config) (models.Architecture, error) {
+	s := settings{VocabSize: 250880, HiddenSize: 64, NLayer: 2, NHead: 8, LayerNormEpsilon: 1e-5, SeqLength: tokens}
+	if err := c.Decode(&s); err != nil {
+		return nil, err
+	}
+	for _, alias := range []struct{ to, from *int }{{&s.HiddenSize, s.NEmbed}, {&s.NLayer, s.Layers}, {&s.NHead, s.Heads}} {
+		if alias.from != nil {
+			*alias.to = *alias.from
+		}
+	}
+	a := &architecture{
+		layers: s.NLayer, hidden: s.HiddenSize, heads: s.NHead,
+		limits: models.Limits{Vocabulary: s.VocabSize, Tokens: s.SeqLength},
+		eps:    float32(s.LayerNormEpsilon), normResidual: s.ResidualPostNorm, pad: -1,
+	}
+	if s.PadTokenID != nil {
+		a.pad = *s.PadTokenID
+	}
+	for _, check := range []error{
+		models.CheckSize("n_layer", a.layers, encoder.MaxLayers),
+		models.CheckSize("hidden_size", a.hidden, encoder.MaxWidth),
+		models.CheckSize("n_head", a.heads, encoder.MaxWidth),
+		models.CheckSize("vocab_size", s.VocabSize, encoder.MaxEntries),
+		models.CheckSize("seq_length", s.SeqLength, encoder.MaxEntries),
+	} {
+		if check != nil {
+			return nil, check
+		}
+	}
+	if a.hidden%a.heads != 0 {
+		return nil, fmt.Errorf("hidden_size %d is not a multiple of n_head %d", a.hidden, a.heads)
+	}
+	if !(a.eps > 0 && a.eps < 1) {
+		return nil, fmt.Errorf("layer_norm_epsilon is %v, want a small positive number", a.eps)
+	}
+	a.slopes = slopes(a.heads)
+	return a, nil
+}
+
+// slopes returns ALiBi's slope of each head: for a power of two, 2^(-8/heads)
+// and its powers; else those of the next lower power of two, and then every
+// other one of twice as many.
+func slopes(heads int) []float32 {
+	lower := 1
+	for 2*lower <= heads {
+		lower *= 2
+	}
+	power := func(of, i int) float32 {
+		base := float32(math.Pow(2, -8/float64(of)))
+		return float32(math.Pow(float64(base), float64(i)))
+	}
+	var list []float32
+	for i := 1; i <= lower; i++ {
+		list = append(list, power(lower, i))
+	}
+	for i := 1; len(list) < heads; i += 2 {
+		list = append(list, power(2*lower, i))
+	}
+	return list
+}
+
+// architecture is a BLOOM of given sizes.
+type architecture struct {
+	layers, hidden, heads int
+	limits                models.Limits
+	eps                   float32
+	normResidual          bool // residuals are taken after the layer norms
+	pad                   int  // id of the padding token; -1: there is none
+	slopes                []float32
+}
+
+// The tensors, without the prefix; layer i's begin with "h.i".
+const (
+	words         = "word_embeddings.weight"
+	embeddingNorm = "word_embeddings_layernorm"
+	finalNorm     = "ln_f"
+	score         = "score.weight"
+
+	inputNorm = ".input_layernorm"
+	fused     = ".self_attention.query_key_value"
+	output    = ".self_attention.dense"
+	midNorm   = ".post_attention_layernorm"
+	up        = ".mlp.dense_h_to_4h"
+	down      = ".mlp.dense_4h_to_h"
+)
+
+func layerName(i int) string { return fmt.Sprint("h.", i) }
+
+// Parameters lists the decoder's weights.
+func (a *architecture) Parameters() []models.Parameter {
+	h := a.hidden
+	list := []models.Parameter{{Name: words, Shape: []int{a.limits.Vocabulary, h}, Role: models.Embedding}}
+	list = append(list, models.NormParameters(embeddingNorm, h)...)
+	for i := range a.layers {
+		l := layerName(i)
+		list = append(list, slices.Concat(
+			models.NormParameters(l+inputNorm, h),
+			models.DenseParameters(l+fused, 3*h, h),
+			models.DenseParameters(l+output, h, h),
+			models.NormParameters(l+midNorm, h),
+			models.DenseParameters(l+up, 4*h, h),
+			models.DenseParameters(l+down, h, 4*h),
+		)...)
+	}
+	return append(list, models.NormParameters(finalNorm, h)...)
+}
+
+// Head lists the classifier's weight.
+func (a *architecture) Head(labels int) []models.Parameter {
+	return []models.Parameter{{Name: score, Shape: []int{labels, a.hidden}, Role: models.Matrix, Head: true}}
+}
+
+// Prefix is "transformer.".
+func (a *architecture) Prefix() string { return "transformer." }
+
+// MaxTokens is seq_length, which the published configurations have.
+func (a *architecture) MaxTokens() int { return a.limits.Tokens }
+
+// Bind resolves the weights.
+func (a *architecture) Bind(p models.Params) (models.Network, error) {
+	b, h := models.NewBinder(p), a.hidden
+	n := &network{
+		a:             a,
+		words:         b.Table(words),
+		embeddingNorm: b.Norm(embeddingNorm, h, a.eps),
+		finalNorm:     b.Norm(finalNorm, h, a.eps),
+		score:         models.Dense{Weight: b.Matrix(score, 0, h)},
+	}
+	for i := range a.layers {
+		l := layerName(i)
+		n.layers = append(n.layers, layer{
+			inputNorm: b.Norm(l+inputNorm, h, a.eps),
+			fused:     b.Dense(l+fused, 3*h, h),
+			output:    b.Dense(l+output, h, h),
+			midNorm:   b.Norm(l+midNorm, h, a.eps),
+			up:        b.Dense(l+up, 4*h, h),
+			down:      b.Dense(l+down, h, 4*h),
+		})
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}

@@ -1,0 +1,110 @@
+package bloom
+
+import (
+	"kenserve/gemm"
+	"kenserve/models"
+)
+
+// network is a BLOOM bound to weights.
+type network struct {
+	a                        *architecture
+	words                    models.Table
+	embeddingNorm, finalNorm models.Norm
+	layers                   []layer
+	score                    models.Dense
+}
+
+type layer struct {
+	inputNorm     models.Norm
+	fused, output models.Dense
+	midNorm       models.Norm
+	up, down      models.Dense
+}
+
+// ends is where the sequences of a batch end without the padding behind them.
+type ends struct{ list []int }
+
+// Labels is the number of logits of a sequence.
+func (n *network) Labels() int { return n.score.Weight.N() }
+
+// Forward implements models.Network.
+func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
+	if err := w.Start(b, n.a.limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
+		return err
+	}
+	e := models.State[ends](w)
+	x := n.embed(w, b, e)
+	x = n.last(w, x, e.list)
+	w.Norm(x, n.finalNorm)
+	w.Dense(models.Logits(logits, x.Rows), x, n.score, gemm.Identity, gemm.View{})
+	return nil
+}
+
+// embed returns the embeddings of the tokens up to each sequence's last that is
+// not padding, and where the sequences then end. No token before it sees the
+// padding behind. Of a sequence of padding alone the first token remains, which
+// is the one that Hugging Face classifies.
+func (n *network) embed(w *models.Workspace, b *models.Batch, e *ends) gemm.View {
+	e.list = e.list[:0]
+	x := w.View(len(b.IDs), n.a.hidden)
+	start, row := 0, 0
+	for _, end := range b.Ends {
+		stop := end
+		for stop > start+1 && int(b.IDs[stop-1]) == n.a.pad {
+			stop--
+		}
+		for _, id := range b.IDs[start:stop] {
+			n.words.Row(int(id), x.Row(row))
+			row++
+		}
+		e.list = append(e.list, row)
+		start = end
+	}
+	x = x.Slice(0, row, 0, x.Cols)
+	w.Norm(x, n.embeddingNorm)
+	return x
+}
+
+// last runs the layers over x [tokens, hidden], the embeddings of sequences
+// that end at ends, and returns the output of each sequence's last token
+// [sequences, hidden]. It overwrites x. The last layer computes queries, keys
+// and values for all tokens, but everything else for the last ones alone.
+func (n *network) last(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+	h := n.a.hidden
+	heads := models.Heads{Count: n.a.heads, Width: h / n.a.heads, Causal: true, Slopes: n.a.slopes}
+	heads.Step = 3 * heads.Width
+	none := gemm.View{}
+	normed, all := w.View(x.Rows, h), w.View(x.Rows, 3*h)
+	context, mid := w.View(x.Rows, h), w.View(x.Rows, 4*h)
+	queries := ends
+	for i := range n.layers {
+		l := &n.layers[i]
+		w.NormTo(normed, x, l.inputNorm)
+		w.Dense(all, normed, l.fused, gemm.Identity, none)
+		rest := 3*h - 2*heads.Width // each head's queries, keys and values in turn
+		q := all.Slice(0, all.Rows, 0, rest)
+		k := all.Slice(0, all.Rows, heads.Width, heads.Width+rest)
+		v := all.Slice(0, all.Rows, 2*heads.Width, 2*heads.Width+rest)
+		if i == len(n.layers)-1 {
+			x, q, normed = w.Last(x, ends), w.Last(q, ends), w.Last(normed, ends)
+			queries = w.Singles(len(ends))
+			context, mid = context.Slice(0, x.Rows, 0, h), mid.Slice(0, x.Rows, 0, 4*h)
+			heads.Causal = false // the last token sees all
+		}
+		w.Attention(context, q, k, v, queries, ends, heads)
+		w.Dense(x, context, l.output, gemm.Identity, n.residual(x, normed))
+		w.NormTo(normed, x, l.midNorm)
+		w.Dense(mid, normed, l.up, gemm.GELUTanh, none)
+		w.Dense(x, mid, l.down, gemm.Identity, n.residual(x, normed))
+	}
+	return x
+}
+
+// residual returns what is added to a step's result: its input before the layer
+// norm or after.
+func (n *network) residual(x, normed gemm.View) gemm.View {
+	if n.a.normResidual {
+		return normed
+	}
+	return x
+}

@@ -1,0 +1,205 @@
+// Package modernbert is ModernBERT for sequence classification (Warner et al.,
+// 2024), as Hugging Face's ModernBertForSequenceClassification computes it:
+// rotary positions; attention to all tokens in every few layers and to near ones
+// in the others; gated perceptrons; layer norms before the layers' steps, by
+// default without bias, as most layers are; and a classifier over the first
+// token or the mean of all, whose dense layer and layer norm a base may have
+// from its pre-training.
+package modernbert
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/encoder"
+)
+
+// Family is ModernBERT.
+var Family = models.NewFamily("modernbert", "ModernBertForSequenceClassification", []string{
+	`"classifier_pooling":"max"`,
+	`"rope_scaling":{"rope_type":"linear"}`,
+	`"hidden_activation":"silu"`,
+	`"classifier_activation":"silu"`,
+	`"num_attention_heads":768`,
+	`"global_attn_every_n_layers":0`,
+	`"local_attention":1`,
+	`"global_rope_theta":0`,
+	`"local_rope_theta":-1`,
+}, build)
+
+// settings is what a configuration says, as far as it changes what a classifier
+// computes.
+type settings struct {
+	VocabSize             int            `json:"vocab_size"`
+	HiddenSize            int            `json:"hidden_size"`
+	IntermediateSize      int            `json:"intermediate_size"`
+	NumHiddenLayers       int            `json:"num_hidden_layers"`
+	NumAttentionHeads     int            `json:"num_attention_heads"`
+	HiddenActivation      string         `json:"hidden_activation"`
+	MaxPositionEmbeddings int            `json:"max_position_embeddings"`
+	NormEps               float64        `json:"norm_eps"`
+	NormBias              bool           `json:"norm_bias"`
+	AttentionBias         bool           `json:"attention_bias"`
+	MLPBias               bool           `json:"mlp_bias"`
+	ClassifierBias        bool           `json:"classifier_bias"`
+	ClassifierActivation  string         `json:"classifier_activation"`
+	ClassifierPooling     string         `json:"classifier_pooling"`
+	GlobalEvery           int            `json:"global_attn_every_n_layers"`
+	LocalAttention        int            `json:"local_attention"`
+	GlobalTheta           float64        `json:"global_rope_theta"`
+	LocalTheta            *float64       `json:"local_rope_theta"`
+	RopeScaling           map[string]any `json:"rope_scaling"`
+}
+
+func build(c *models.Config) (models.Architecture, error) {
+	local := 10000.0
+	s := settings{
+		VocabSize: 50368, HiddenSize: 768, IntermediateSize: 1152, NumHiddenLayers: 22, NumAttentionHeads: 12,
+		HiddenActivation: "gelu", MaxPositionEmbeddings: 8192, NormEps: 1e-5, ClassifierActivation: "gelu",
+		ClassifierPooling: "cls", GlobalEvery: 3, LocalAttention: 128, GlobalTheta: 160000, LocalTheta: &local,
+	}
+	if err := c.Decode(&s); err != nil {
+		return nil, err
+	}
+	a := &architecture{
+		encoder: encoder.Config{
+			Layers: s.NumHiddenLayers, Hidden: s.HiddenSize, Heads: s.NumAttentionHeads, Intermediate: s.IntermediateSize, Eps: float32(s.NormEps),
+		},
+		limits:   models.Limits{Vocabulary: s.VocabSize, Tokens: s.MaxPositionEmbeddings},
+		normBias: s.NormBias, attentionBias: s.AttentionBias, perceptronBias: s.MLPBias, headBias: s.ClassifierBias,
+		mean: s.ClassifierPooling == "mean", every: s.GlobalEvery, window: s.LocalAttention / 2,
+	}
+	for _, check := range []error{
+		a.encoder.Check(),
+		models.CheckSize("vocab_size", s.VocabSize, encoder.MaxEntries),
+		models.CheckSize("max_position_embeddings", s.MaxPositionEmbeddings, maxTokens),
+		models.CheckSize("global_attn_every_n_layers", s.GlobalEvery, encoder.MaxLayers),
+	} {
+		if check != nil {
+			return nil, check
+		}
+	}
+	if s.LocalAttention < 2 {
+		return nil, fmt.Errorf("local_attention is %d, want at least 2", s.LocalAttention)
+	}
+	if s.ClassifierPooling != "cls" && s.ClassifierPooling != "mean" {
+		return nil, fmt.Errorf("classifier_pooling is %q, want cls or mean", s.ClassifierPooling)
+	}
+	width := s.HiddenSize / s.NumAttentionHeads
+	if width%2 != 0 {
+		return nil, fmt.Errorf("hidden_size %d gives num_attention_heads %d an odd width: rotary positions turn pairs", s.HiddenSize, s.NumAttentionHeads)
+	}
+	for _, key := range []string{"rope_type", "type"} {
+		if kind, ok := s.RopeScaling[key]; ok && kind != "default" {
+			return nil, fmt.Errorf("rope_scaling has %s %v, only default is implemented", key, kind)
+		}
+	}
+	var err error
+	if a.encoder.Activation, err = models.ParseActivation(s.HiddenActivation); err != nil {
+		return nil, fmt.Errorf("hidden_activation: %w", err)
+	}
+	if a.headActivation, err = models.ParseActivation(s.ClassifierActivation); err != nil {
+		return nil, fmt.Errorf("classifier_activation: %w", err)
+	}
+	if s.LocalTheta == nil {
+		s.LocalTheta = &s.GlobalTheta
+	}
+	for name, theta := range map[string]float64{"global_rope_theta": s.GlobalTheta, "local_rope_theta": *s.LocalTheta} {
+		if !(theta > 0 && theta <= math.MaxFloat32) {
+			return nil, fmt.Errorf("%s is %v, want a positive number", name, theta)
+		}
+	}
+	a.global, a.local = newRotation(s.GlobalTheta, width, s.MaxPositionEmbeddings), newRotation(*s.LocalTheta, width, s.MaxPositionEmbeddings)
+	return a, nil
+}
+
+// maxTokens bounds the tables of rotations.
+const maxTokens = 1 << 17
+
+// architecture is a ModernBERT of given sizes.
+type architecture struct {
+	encoder                                           encoder.Config
+	limits                                            models.Limits
+	normBias, attentionBias, perceptronBias, headBias bool
+	headActivation                                    gemm.Activation
+	mean                                              bool // the classifier sees the mean of all tokens, not the first
+	every                                             int  // layers 0, every, 2·every, … attend to all tokens
+	window                                            int  // the others to those at most that far
+	global, local                                     *rotation
+}
+
+// The tensors, without the prefix; layer i's begin with "layers.i".
+const (
+	words         = "embeddings.tok_embeddings.weight"
+	embeddingNorm = "embeddings.norm"
+	finalNorm     = "final_norm"
+	headDense     = "head.dense"
+	headNorm      = "head.norm"
+	classifier    = "classifier"
+
+	attentionNorm  = ".attn_norm" // layer 0 has none
+	fused          = ".attn.Wqkv"
+	output         = ".attn.Wo"
+	perceptronNorm = ".mlp_norm"
+	gated          = ".mlp.Wi"
+	down           = ".mlp.Wo"
+)
+
+func layerName(i int) string { return fmt.Sprint("layers.", i) }
+
+// dense lists a layer's parameters, without its bias if it has none.
+func dense(name string, n, k int, bias bool) []models.Parameter {
+	list := models.DenseParameters(name, n, k)
+	if !bias {
+		return list[:1]
+	}
+	return list
+}
+
+func (a *architecture) norm(name string) []models.Parameter {
+	list := models.NormParameters(name, a.encoder.Hidden)
+	if !a.normBias {
+		return list[:1]
+	}
+	return list
+}
+
+// Parameters lists the encoder's weights.
+func (a *architecture) Parameters() []models.Parameter {
+	h, c := a.encoder.Hidden, a.encoder
+	list := []models.Parameter{{Name: words, Shape: []int{a.limits.Vocabulary, h}, Role: models.Embedding}}
+	list = append(list, a.norm(embeddingNorm)...)
+	for i := range c.Layers {
+		l := layerName(i)
+		if i > 0 {
+			list = append(list, a.norm(l+attentionNorm)...)
+		}
+		list = append(list, slices.Concat(
+			dense(l+fused, 3*h, h, a.attentionBias),
+			dense(l+output, h, h, a.attentionBias),
+			a.norm(l+perceptronNorm),
+			dense(l+gated, 2*c.Intermediate, h, a.perceptronBias),
+			dense(l+down, h, c.Intermediate, a.perceptronBias),
+		)...)
+	}
+	return append(list, a.norm(finalNorm)...)
+}
+
+// Head lists the classifier's weights.
+func (a *architecture) Head(labels int) []models.Parameter {
+	h := a.encoder.Hidden
+	list := slices.Concat(dense(headDense, h, h, a.headBias), a.norm(headNorm), dense(classifier, labels, h, true))
+	for i := range list {
+		list[i].Head = true
+	}
+	return list
+}
+
+// Prefix is "model.".
+func (a *architecture) Prefix() string { return "model." }
+
+// MaxTokens is max_position_embeddings.
+func (a *architecture) MaxTokens() int { return a.limits.Tokens }

@@ -1,0 +1,186 @@
+package modernbert
+
+import (
+	"kenserve/gemm"
+	"kenserve/models"
+)
+
+// network is a ModernBERT bound to weights.
+type network struct {
+	a                        *architecture
+	words                    models.Table
+	embeddingNorm, finalNorm models.Norm
+	layers                   []layer
+	headDense                models.Dense
+	headNorm                 models.Norm
+	classifier               models.Dense
+}
+
+type layer struct {
+	attentionNorm  models.Norm // zero in layer 0
+	fused, output  models.Dense
+	perceptronNorm models.Norm
+	gated, down    models.Dense
+}
+
+// Bind resolves the weights.
+func (a *architecture) Bind(p models.Params) (models.Network, error) {
+	b, h, c := models.NewBinder(p), a.encoder.Hidden, a.encoder
+	var zeros []float32 // for all layer norms without a bias
+	if !a.normBias {
+		zeros = make([]float32, h)
+	}
+	norm := func(name string) models.Norm {
+		if zeros == nil {
+			return b.Norm(name, h, c.Eps)
+		}
+		return models.Norm{Gamma: b.Vector(name+".weight", h), Beta: zeros, Eps: c.Eps}
+	}
+	dense := func(name string, n, k int, bias bool) models.Dense {
+		if bias {
+			return b.Dense(name, n, k)
+		}
+		return models.Dense{Weight: b.Matrix(name+".weight", n, k)}
+	}
+	n := &network{
+		a:             a,
+		words:         b.Table(words),
+		embeddingNorm: norm(embeddingNorm),
+		finalNorm:     norm(finalNorm),
+		headDense:     dense(headDense, h, h, a.headBias),
+		headNorm:      norm(headNorm),
+		classifier:    dense(classifier, 0, h, true),
+	}
+	for i := range c.Layers {
+		l := layerName(i)
+		y := layer{
+			fused:          dense(l+fused, 3*h, h, a.attentionBias),
+			output:         dense(l+output, h, h, a.attentionBias),
+			perceptronNorm: norm(l + perceptronNorm),
+			gated:          dense(l+gated, 2*c.Intermediate, h, a.perceptronBias),
+			down:           dense(l+down, h, c.Intermediate, a.perceptronBias),
+		}
+		if i > 0 {
+			y.attentionNorm = norm(l + attentionNorm)
+		}
+		n.layers = append(n.layers, y)
+	}
+	if err := b.Err(); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// Labels is the number of logits of a sequence.
+func (n *network) Labels() int { return n.classifier.Weight.N() }
+
+// Forward implements models.Network.
+func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
+	if err := w.Start(b, n.a.limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
+		return err
+	}
+	x := w.View(len(b.IDs), n.a.encoder.Hidden)
+	for i, id := range b.IDs {
+		n.words.Row(int(id), x.Row(i))
+	}
+	w.Norm(x, n.embeddingNorm)
+	x = n.encode(w, x, b.Ends)
+	w.Norm(x, n.finalNorm)
+	if n.a.mean {
+		x = mean(w, x, b.Ends)
+	}
+	pooled := w.View(x.Rows, x.Cols)
+	w.Dense(pooled, x, n.headDense, n.a.headActivation, gemm.View{})
+	w.Norm(pooled, n.headNorm)
+	w.Dense(models.Logits(logits, x.Rows), pooled, n.classifier, gemm.Identity, gemm.View{})
+	return nil
+}
+
+// encode runs the layers over x [tokens, hidden], the embeddings of sequences
+// that end at ends, and returns all outputs, or if the classifier sees the first
+// token only those of the first tokens [sequences, hidden]. It overwrites x. The
+// last layer then computes queries, keys and values for all tokens, but
+// everything else for the first ones alone.
+func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+	a, c := n.a, n.a.encoder
+	h := c.Hidden
+	none := gemm.View{}
+	normed, all, context := w.View(x.Rows, h), w.View(x.Rows, 3*h), w.View(x.Rows, h)
+	mid := w.View(x.Rows, 2*c.Intermediate)
+	heads := models.Heads{Count: c.Heads, Width: h / c.Heads}
+	queries := ends
+	for i := range n.layers {
+		l := &n.layers[i]
+		rotation := a.global
+		heads.Window = 0
+		if i%a.every != 0 {
+			rotation, heads.Window = a.local, a.window
+		}
+		in := x
+		if i > 0 {
+			w.NormTo(normed, x, l.attentionNorm)
+			in = normed
+		}
+		w.Dense(all, in, l.fused, gemm.Identity, none)
+		rotation.apply(w, all.Slice(0, all.Rows, 0, 2*h), ends)
+		q, k, v := all.Slice(0, all.Rows, 0, h), all.Slice(0, all.Rows, h, 2*h), all.Slice(0, all.Rows, 2*h, 3*h)
+		if i == len(n.layers)-1 && !a.mean {
+			x, q = w.First(x, ends), w.First(q, ends)
+			queries = w.Singles(len(ends))
+			normed, context, mid = normed.Slice(0, x.Rows, 0, h), context.Slice(0, x.Rows, 0, h), mid.Slice(0, x.Rows, 0, mid.Cols)
+		}
+		w.Attention(context, q, k, v, queries, ends, heads)
+		w.Dense(x, context, l.output, gemm.Identity, x)
+		w.NormTo(normed, x, l.perceptronNorm)
+		w.Dense(mid, normed, l.gated, gemm.Identity, none)
+		gate(w, mid, c.Activation)
+		w.Dense(x, mid.Slice(0, x.Rows, 0, c.Intermediate), l.down, gemm.Identity, x)
+	}
+	return x
+}
+
+// mean returns the mean of every sequence's rows.
+func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+	m := w.View(len(ends), x.Cols)
+	start := 0
+	for i, end := range ends {
+		sum := m.Row(i)
+		clear(sum)
+		for r := start; r < end; r++ {
+			models.Add(sum, x.Row(r))
+		}
+		for c := range sum {
+			sum[c] /= float32(end - start)
+		}
+		start = end
+	}
+	return m
+}
+
+// gating is the work of gate. A part is gateRows rows.
+type gating struct {
+	x   gemm.View
+	act gemm.Activation
+}
+
+const gateRows = 8
+
+// gate replaces the first half of every row by its activation times the second.
+func gate(w *models.Workspace, x gemm.View, act gemm.Activation) {
+	g := models.State[gating](w)
+	g.x, g.act = x, act
+	w.Run((x.Rows+gateRows-1)/gateRows, g, x.Rows*x.Cols >= models.SharedValues)
+}
+
+// Do implements gemm.Work.
+func (g *gating) Do(part, _ int) {
+	for r := part * gateRows; r < min((part+1)*gateRows, g.x.Rows); r++ {
+		row := g.x.Row(r)
+		value, gate := row[:len(row)/2], row[len(row)/2:]
+		g.act.Apply(value)
+		gate = gate[:len(value)]
+		for c := range value {
+			value[c] *= gate[c]
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package modernbert
+
+import (
+	"math"
+
+	"kenserve/gemm"
+	"kenserve/models"
+)
+
+// rotation turns pairs of a head's columns by angles that grow with the
+// position (rotary positions, Su et al., 2021): columns c and c+half, by
+// position · theta^(-c/half).
+type rotation struct {
+	half     int       // half of a head's width
+	cos, sin []float32 // [positions, half]
+}
+
+// newRotation computes the angles as PyTorch does, in float32.
+func newRotation(theta float64, width, positions int) *rotation {
+	r := &rotation{half: width / 2}
+	r.cos, r.sin = make([]float32, positions*r.half), make([]float32, positions*r.half)
+	for c := range r.half {
+		frequency := 1 / float32(math.Pow(theta, float64(float32(2*c)/float32(width))))
+		for p := range positions {
+			angle := float64(float32(frequency * float32(p)))
+			r.cos[p*r.half+c], r.sin[p*r.half+c] = float32(math.Cos(angle)), float32(math.Sin(angle))
+		}
+	}
+	return r
+}
+
+// rotating is the work of rotation.apply. A part is rotateRows rows.
+type rotating struct {
+	*rotation
+	x    gemm.View
+	ends []int
+}
+
+const rotateRows = 8
+
+// apply turns all heads in the rows of x, sequences that end at ends, by their
+// positions.
+func (r *rotation) apply(w *models.Workspace, x gemm.View, ends []int) {
+	s := models.State[rotating](w)
+	*s = rotating{r, x, ends}
+	w.Run((x.Rows+rotateRows-1)/rotateRows, s, x.Rows*x.Cols >= models.SharedValues)
+}
+
+// Do implements gemm.Work.
+func (s *rotating) Do(part, _ int) {
+	row := part * rotateRows
+	stop := min(row+rotateRows, s.x.Rows)
+	i := models.Sequence(s.ends, row)
+	position := row - (s.ends[i] - models.Span(s.ends, i))
+	for ; row < stop; row++ {
+		if row == s.ends[i] {
+			i++
+			position = 0
+		}
+		cos, sin := s.cos[position*s.half:][:s.half], s.sin[position*s.half:][:s.half]
+		for x := s.x.Row(row); len(x) > 0; x = x[2*s.half:] {
+			a, b := x[:s.half], x[s.half:][:s.half]
+			for c := range a {
+				a[c], b[c] = float32(a[c]*cos[c])-float32(b[c]*sin[c]), float32(b[c]*cos[c])+float32(a[c]*sin[c])
+			}
+		}
+		position++
+	}
+}
