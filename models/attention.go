@@ -71,6 +71,7 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 	if heads.Step == 0 {
 		heads.Step = heads.Width
 	}
+	w.step()
 	a := &w.attention
 	a.out, a.q, a.k, a.v, a.queries, a.keys, a.heads = out, q, k, v, queries, keys, heads
 	a.blocks.Reset(heads.Count)

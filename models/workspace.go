@@ -11,6 +11,11 @@ import (
 // which grow to the largest batch seen and are then reused, and the pool whose
 // cores it may use. It serves one forward pass at a time.
 type Workspace struct {
+	// Between, if not nil, is called between the steps of a forward pass, on
+	// its goroutine. It may take its time, and may run a forward pass on another
+	// workspace.
+	Between func()
+
 	pool *gemm.Pool
 
 	// Views are cut from the arena in order. What does not fit is allocated
@@ -39,6 +44,7 @@ func (w *Workspace) Bytes() int64 {
 // is true, which is worth their waking from about a tenth of a millisecond of
 // work.
 func (w *Workspace) Run(parts int, work gemm.Work, share bool) {
+	w.step()
 	if !share {
 		for i := range parts {
 			work.Do(i, 0)
@@ -46,6 +52,13 @@ func (w *Workspace) Run(parts int, work gemm.Work, share bool) {
 		return
 	}
 	w.pool.Run(parts, work)
+}
+
+// step begins a step of a forward pass.
+func (w *Workspace) step() {
+	if w.Between != nil {
+		w.Between()
+	}
 }
 
 // Width returns the number of goroutines that may share the parts of a Run.
@@ -108,6 +121,7 @@ func (w *Workspace) Floats(n int) []float32 {
 // Dense computes c = activation(a·Weightᵀ + Bias) + residual; a zero residual
 // stands for none.
 func (w *Workspace) Dense(c, a gemm.View, d Dense, act gemm.Activation, residual gemm.View) {
+	w.step()
 	d.Weight.Mul(w.pool, c, a, gemm.Epilogue{Bias: d.Bias, Activation: act, Residual: residual})
 }
 

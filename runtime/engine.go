@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"kenserve/delta"
-	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/tokenizer"
 )
@@ -26,13 +25,22 @@ type Config struct {
 	Budget int64
 	// Workers is the number of cores to use; 0: all.
 	Workers int
-	// BatchTokens bounds a forward pass; 0: 4096. A longer text has one for
+	// BatchTokens bounds a forward pass; 0: 1024. A longer text has one for
 	// itself.
 	BatchTokens int
+	// BatchWait is how long texts wait for others that fill their batch. 0: none
+	// waits while a core is idle.
+	BatchWait time.Duration
 	// MaxTokens bounds a text, special tokens included; 0: what the model takes.
 	MaxTokens int
 	// MaxWaiting bounds the requests that wait for execution; 0: 1024.
 	MaxWaiting int
+	// MaxWaitingTokens is how many tokens may wait when another request is
+	// admitted; 0: 262144. Of one request, a few batches wait at a time.
+	MaxWaitingTokens int
+	// Deadline is when a request whose context has none should be done, counted
+	// from its arrival. It counts for the order alone; 0: 10 seconds.
+	Deadline time.Duration
 	// RetryAfter is how long a failed load is remembered; 0: 5 seconds.
 	RetryAfter time.Duration
 	Log        *slog.Logger // nil: slog.Default()
@@ -46,10 +54,16 @@ func (c *Config) setDefaults() {
 		c.Workers = goruntime.GOMAXPROCS(0)
 	}
 	if c.BatchTokens == 0 {
-		c.BatchTokens = 4096
+		c.BatchTokens = 1024
 	}
 	if c.MaxWaiting == 0 {
 		c.MaxWaiting = 1024
+	}
+	if c.MaxWaitingTokens == 0 {
+		c.MaxWaitingTokens = 1 << 18
+	}
+	if c.Deadline == 0 {
+		c.Deadline = 10 * time.Second
 	}
 	if c.RetryAfter == 0 {
 		c.RetryAfter = 5 * time.Second
@@ -71,7 +85,7 @@ type Engine struct {
 // Open loads the base. Tasks are loaded when they are asked for.
 func Open(ctx context.Context, config Config) (*Engine, error) {
 	config.setDefaults()
-	if config.Budget < 0 || config.Workers < 0 || config.BatchTokens < 0 || config.MaxTokens < 0 || config.MaxWaiting < 0 || config.RetryAfter < 0 {
+	if config.Budget < 0 || config.Workers < 0 || config.BatchTokens < 0 || config.MaxTokens < 0 || config.MaxWaiting < 0 || config.MaxWaitingTokens < 0 || config.BatchWait < 0 || config.Deadline < 0 || config.RetryAfter < 0 {
 		return nil, errors.New("runtime: open engine: a bound in the configuration is negative")
 	}
 	if _, err := config.Store.Names(ctx); err != nil {
@@ -97,7 +111,9 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		_ = base.Close()
 		return nil, err
 	}
-	e.executor = newExecutor(gemm.NewPool(config.Workers), config.MaxWaiting)
+	e.executor = newExecutor(config.Workers, limits{
+		batch: config.BatchTokens, requests: config.MaxWaiting, tokens: config.MaxWaitingTokens, wait: config.BatchWait,
+	}, time.Now)
 	return e, nil
 }
 
@@ -140,24 +156,11 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	for i := range r.Scores {
 		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
 	}
-	// Texts are tokenised batch by batch, so that what waits for execution is
-	// bounded by the batch and not by the request.
-	for first := 0; first < len(inputs); {
-		batch, n, err := e.encode(inputs[first:], first, opts)
-		if err != nil {
-			return nil, err
-		}
-		queue, inference, err := e.executor.run(ctx, entry, batch, logits[first*len(t.labels):(first+n)*len(t.labels)])
-		if err != nil {
-			return nil, err
-		}
-		if i := firstNotFinite(logits[first*len(t.labels) : (first+n)*len(t.labels)]); i >= 0 {
-			return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the weights give %g", name, first+i/len(t.labels), t.labels[i%len(t.labels)], logits[first*len(t.labels)+i])
-		}
-		r.Tokens += len(batch.IDs)
-		r.Queue += queue
-		r.Inference += inference
-		first += n
+	if err := e.compute(ctx, entry, inputs, opts, r, logits); err != nil {
+		return nil, err
+	}
+	if i := firstNotFinite(logits); i >= 0 {
+		return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the weights give %g", name, i/len(t.labels), t.labels[i%len(t.labels)], logits[i])
 	}
 	for _, scores := range r.Scores {
 		if !opts.Raw {
@@ -176,26 +179,6 @@ func firstNotFinite(x []float32) int {
 		}
 	}
 	return -1
-}
-
-// encode tokenises as many of the inputs as fit a batch, at least one, and
-// returns how many. index is that of the first in the request.
-func (e *Engine) encode(inputs []Input, index int, opts Options) (*models.Batch, int, error) {
-	var tokens tokenizer.Encoding // of all inputs, end to end
-	var ends []int
-	o := e.tokenizerOptions(opts)
-	for i, input := range inputs {
-		start := len(tokens.IDs)
-		if err := e.appendInput(&tokens, input, index+i, o, opts.Truncate); err != nil {
-			return nil, 0, err
-		}
-		if i > 0 && len(tokens.IDs) > e.config.BatchTokens {
-			// This one begins the next batch, and is tokenised again there.
-			return &models.Batch{IDs: tokens.IDs[:start], TypeIDs: tokens.TypeIDs[:start], Ends: ends}, i, nil
-		}
-		ends = append(ends, len(tokens.IDs))
-	}
-	return &models.Batch{IDs: tokens.IDs, TypeIDs: tokens.TypeIDs, Ends: ends}, len(inputs), nil
 }
 
 // appendTokens appends an input's tokens. Ids that come from outside are

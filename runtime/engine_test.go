@@ -486,25 +486,39 @@ func TestCancelledAndClosed(t *testing.T) {
 // TestBusy: beyond the bound on waiting requests there is an error, not a queue.
 func TestBusy(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
-	e := f.open(t, Config{MaxWaiting: 1})
-	defer e.Close()
-	must(t, e.executor.turn.Acquire(context.Background(), 1)) // somebody computes for long
-	waiting := make(chan error, 1)
-	go func() {
-		_, err := e.Classify(context.Background(), "t0", texts(1, 1), Options{})
-		waiting <- err
-	}()
-	for e.Stats().Waiting == 0 {
-		if len(waiting) > 0 {
-			t.Fatalf("the request that should wait: %v", <-waiting)
-		}
-		time.Sleep(time.Millisecond)
+	for _, c := range []struct {
+		name   string
+		config Config
+	}{
+		{"requests", Config{Workers: 1, MaxWaiting: 1}},
+		{"tokens", Config{Workers: 1, MaxWaitingTokens: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := f.open(t, c.config)
+			defer e.Close()
+			n := newBlocking()
+			long := request{ctx: context.Background(), task: n, name: "long", batch: models.Batch{IDs: []int32{1}, Ends: []int{1}}, logits: make([]float32, 1)}
+			must(t, e.executor.submit(&long)) // computes for long
+			<-n.begun
+			waiting := make(chan error, 1)
+			go func() {
+				_, err := e.Classify(context.Background(), "t0", texts(1, 1), Options{})
+				waiting <- err
+			}()
+			for e.Stats().Waiting == 0 {
+				if len(waiting) > 0 {
+					t.Fatalf("the request that should wait: %v", <-waiting)
+				}
+				time.Sleep(time.Millisecond)
+			}
+			if _, err := e.Classify(context.Background(), "t0", texts(1, 1), Options{}); !errors.Is(err, ErrBusy) {
+				t.Errorf("second waiting request: %v", err)
+			}
+			close(n.end)
+			must(t, <-waiting)
+			must(t, e.executor.wait(&long))
+		})
 	}
-	if _, err := e.Classify(context.Background(), "t0", texts(1, 1), Options{}); !errors.Is(err, ErrBusy) {
-		t.Errorf("second waiting request: %v", err)
-	}
-	e.executor.turn.Release(1)
-	must(t, <-waiting)
 }
 
 // TestNotFinite: weights that overflow are an error, not a score.

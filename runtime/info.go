@@ -36,4 +36,9 @@ type Stats struct {
 	Batches     uint64  // forward passes
 	Tokens      uint64  // tokens computed
 	Waiting     int     // requests waiting for execution now
+	// WaitingTokens are those of their texts, as far as they are encoded.
+	WaitingTokens int
+	// WorkspaceBytes is the memory for activations. It grows to what the largest
+	// batch took, on every core.
+	WorkspaceBytes int64
 }

@@ -1,0 +1,80 @@
+package runtime
+
+import (
+	"context"
+	"time"
+
+	"kenserve/models"
+	"kenserve/tokenizer"
+)
+
+// compute runs inputs through the executor and stores their logits. Texts are
+// encoded about a batch at a time, and the next ones while the first are
+// computed; so what waits is bounded by the batch and not by the call.
+func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(e.config.Deadline)
+	}
+	var under []*request // submitted and not waited for, in order
+	defer func() {
+		for _, q := range under { // only after an error
+			e.executor.abandon(q, err)
+		}
+	}()
+	ahead := 2 * e.config.Workers
+	labels := len(r.Labels)
+	var began, ended time.Time
+	for first := 0; first < len(inputs) || len(under) > 0; {
+		if first < len(inputs) && len(under) < ahead {
+			batch, err := e.encode(inputs[first:], first, opts)
+			if err != nil {
+				return err
+			}
+			n := len(batch.Ends)
+			q := &request{
+				ctx: ctx, task: entry, name: r.Task, batch: batch, logits: logits[first*labels : (first+n)*labels],
+				deadline: deadline, more: first > 0,
+			}
+			if err := e.executor.submit(q); err != nil {
+				return err
+			}
+			under = append(under, q)
+			first += n
+			continue
+		}
+		q := under[0]
+		under = under[1:]
+		if err := e.executor.wait(q); err != nil {
+			return err
+		}
+		if began.IsZero() {
+			began = q.begun
+			r.Queue = began.Sub(q.arrived)
+		}
+		if q.ended.After(ended) {
+			ended = q.ended
+		}
+		r.Tokens += len(q.batch.IDs)
+	}
+	r.Inference = ended.Sub(began)
+	return nil
+}
+
+// encode tokenises inputs, at least one, until they fill a batch or end. index
+// is that of the first in the call.
+func (e *Engine) encode(inputs []Input, index int, opts Options) (models.Batch, error) {
+	var tokens tokenizer.Encoding // of all inputs, end to end
+	var ends []int
+	o := e.tokenizerOptions(opts)
+	for i, input := range inputs {
+		if err := e.appendInput(&tokens, input, index+i, o, opts.Truncate); err != nil {
+			return models.Batch{}, err
+		}
+		ends = append(ends, len(tokens.IDs))
+		if len(tokens.IDs) >= e.config.BatchTokens {
+			break
+		}
+	}
+	return models.Batch{IDs: tokens.IDs, TypeIDs: tokens.TypeIDs, Ends: ends}, nil
+}

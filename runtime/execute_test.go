@@ -1,0 +1,356 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"kenserve/models"
+)
+
+// fakeNetwork computes two logits of a text: the sum of its ids, and how many
+// they are. It does what it is told before.
+type fakeNetwork struct {
+	before func(w *models.Workspace, b *models.Batch) error
+	passes atomic.Int64
+	users  atomic.Int64
+}
+
+func (n *fakeNetwork) use() (models.Network, func()) {
+	n.users.Add(1)
+	return n, func() { n.users.Add(-1) }
+}
+
+func (n *fakeNetwork) Labels() int { return 2 }
+
+func (n *fakeNetwork) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
+	n.passes.Add(1)
+	if n.before != nil {
+		if err := n.before(w, b); err != nil {
+			return err
+		}
+	}
+	if len(logits) != 2*len(b.Ends) || len(b.IDs) != b.Ends[len(b.Ends)-1] {
+		return fmt.Errorf("%d logits, %d ids, ends %v", len(logits), len(b.IDs), b.Ends)
+	}
+	start := 0
+	for i, end := range b.Ends {
+		logits[2*i], logits[2*i+1] = sum(b.IDs[start:end]), float32(end-start)
+		start = end
+	}
+	return nil
+}
+
+func sum(ids []int32) float32 {
+	s := int32(0)
+	for _, id := range ids {
+		s += id
+	}
+	return float32(s)
+}
+
+// blocking is a network with one label that tells when it begins, and ends when
+// it is told.
+type blocking struct {
+	begun chan *models.Workspace
+	end   chan struct{}
+}
+
+func newBlocking() *blocking {
+	return &blocking{make(chan *models.Workspace, 8), make(chan struct{})}
+}
+func (n *blocking) use() (models.Network, func()) { return n, func() {} }
+func (n *blocking) Labels() int                   { return 1 }
+func (n *blocking) Forward(w *models.Workspace, _ *models.Batch, _ []float32) error {
+	n.begun <- w
+	<-n.end
+	return nil
+}
+
+// call makes a request of random texts with up to 20 tokens each.
+func call(ctx context.Context, task networker, name string, rng *rand.Rand, texts int) *request {
+	r := &request{ctx: ctx, task: task, name: name, logits: make([]float32, 2*texts), deadline: time.Now().Add(time.Minute)}
+	for range texts {
+		for range 1 + rng.IntN(20) {
+			r.batch.IDs = append(r.batch.IDs, rng.Int32N(1000))
+			r.batch.TypeIDs = append(r.batch.TypeIDs, 0)
+		}
+		r.batch.Ends = append(r.batch.Ends, len(r.batch.IDs))
+	}
+	return r
+}
+
+// check compares a computed request with what its texts give.
+func (r *request) check(t *testing.T) {
+	t.Helper()
+	for i, end := range r.batch.Ends {
+		ids := r.batch.IDs[r.start(i):end]
+		if got := [2]float32(r.logits[2*i:]); got != [2]float32{sum(ids), float32(len(ids))} {
+			t.Errorf("text %d of %d: %v, want %v and %d", i, len(r.batch.Ends), got, sum(ids), len(ids))
+		}
+	}
+	if r.begun.Before(r.arrived) || r.ended.Before(r.begun) {
+		t.Errorf("arrived %v, begun %v, ended %v", r.arrived, r.begun, r.ended)
+	}
+}
+
+func newTestExecutor(t *testing.T, cores int, l limits) *executor {
+	if l.batch == 0 {
+		l.batch = 100
+	}
+	if l.requests == 0 {
+		l.requests = 1 << 20
+	}
+	if l.tokens == 0 {
+		l.tokens = 1 << 30
+	}
+	x := newExecutor(cores, l, time.Now)
+	t.Cleanup(x.close)
+	return x
+}
+
+// TestExecutor: whatever shares a batch and whatever is cut, every text gets
+// its own logits, and no network is in use after.
+func TestExecutor(t *testing.T) {
+	for _, cores := range []int{1, 2, 5} {
+		for _, wait := range []time.Duration{0, time.Millisecond} {
+			t.Run(fmt.Sprintf("%d cores, wait %v", cores, wait), func(t *testing.T) {
+				x := newTestExecutor(t, cores, limits{wait: wait})
+				networks := make([]*fakeNetwork, 4)
+				for i := range networks {
+					networks[i] = &fakeNetwork{before: func(w *models.Workspace, _ *models.Batch) error {
+						for range 3 {
+							w.Between()
+						}
+						return nil
+					}}
+				}
+				var wg sync.WaitGroup
+				for caller := range 20 {
+					wg.Go(func() {
+						rng := rand.New(rand.NewPCG(uint64(caller), 1))
+						for range 30 {
+							i := rng.IntN(len(networks))
+							r := call(context.Background(), networks[i], fmt.Sprint(i), rng, 1+rng.IntN(12))
+							if err := x.submit(r); err != nil {
+								t.Error(err)
+								continue
+							}
+							if err := x.wait(r); err != nil {
+								t.Error(err)
+							}
+							r.check(t)
+						}
+					})
+				}
+				wg.Wait()
+				var s Stats
+				x.addTo(&s)
+				passes := int64(0)
+				for _, n := range networks {
+					passes += n.passes.Load()
+					if n.users.Load() != 0 {
+						t.Errorf("%d users left", n.users.Load())
+					}
+				}
+				if s.Waiting != 0 || s.WaitingTokens != 0 || s.Batches != uint64(passes) || s.WorkspaceBytes == 0 {
+					t.Errorf("after %d passes: %+v", passes, s)
+				}
+			})
+		}
+	}
+}
+
+// TestExecutorFaults: an error and a panic, on whichever goroutine, fail their
+// batch; what follows is computed.
+func TestExecutorFaults(t *testing.T) {
+	x := newTestExecutor(t, 2, limits{})
+	broken := errors.New("broken")
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, c := range []struct {
+		name   string
+		before func(w *models.Workspace, b *models.Batch) error
+		want   string
+	}{
+		{"error", func(*models.Workspace, *models.Batch) error { return broken }, "broken"},
+		{"panic", func(*models.Workspace, *models.Batch) error { panic("fault 1") }, "fault 1"},
+		{"panic in a part", func(w *models.Workspace, _ *models.Batch) error {
+			w.Run(64, faulty{}, true)
+			return nil
+		}, "fault 2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bad, good := &fakeNetwork{before: c.before}, &fakeNetwork{}
+			for range 20 {
+				r, other := call(context.Background(), bad, "bad", rng, 30), call(context.Background(), good, "good", rng, 3)
+				if err := errors.Join(x.submit(r), x.submit(other)); err != nil {
+					t.Fatal(err)
+				}
+				if err := x.wait(r); err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v, want %q", err, c.want)
+				}
+				if err := x.wait(other); err != nil {
+					t.Error(err)
+				}
+				other.check(t)
+			}
+			if bad.users.Load() != 0 {
+				t.Error("the network is still in use")
+			}
+		})
+	}
+}
+
+// faulty is work whose last part panics.
+type faulty struct{}
+
+func (faulty) Do(part, _ int) {
+	if part == 63 {
+		panic("fault 2")
+	}
+}
+
+// TestExecutorCancel: a request that is cancelled while it waits is not
+// computed; one that is being computed is waited for.
+func TestExecutorCancel(t *testing.T) {
+	x := newTestExecutor(t, 1, limits{})
+	n := newBlocking()
+	rng := rand.New(rand.NewPCG(1, 1))
+	ctx, cancel := context.WithCancel(context.Background())
+	long, waits, stays := call(ctx, n, "long", rng, 1), &fakeNetwork{}, &fakeNetwork{}
+	if err := x.submit(long); err != nil {
+		t.Fatal(err)
+	}
+	<-n.begun
+	waiting := call(ctx, waits, "waits", rng, 3)
+	staying := call(context.Background(), stays, "stays", rng, 3)
+	if err := errors.Join(x.submit(waiting), x.submit(staying)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := x.wait(waiting); !errors.Is(err, context.Canceled) {
+		t.Errorf("waiting: %v", err)
+	}
+	var s Stats
+	if x.addTo(&s); s.Waiting != 1 {
+		t.Errorf("%d waiting, want 1", s.Waiting)
+	}
+	ended := make(chan error)
+	go func() { ended <- x.wait(long) }()
+	select {
+	case err := <-ended:
+		t.Errorf("returned while its network computed: %v", err)
+	case <-time.After(5 * time.Millisecond):
+	}
+	close(n.end)
+	if err := <-ended; err != nil {
+		t.Errorf("what was computed in the end: %v", err)
+	}
+	if err := x.wait(staying); err != nil {
+		t.Error(err)
+	}
+	if waits.passes.Load() != 0 {
+		t.Error("the cancelled request was computed")
+	}
+	if err := x.submit(call(ctx, waits, "waits", rng, 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("submitted after the end of its context: %v", err)
+	}
+}
+
+// TestExecutorInterrupts: a small batch is computed in the middle of a large
+// one where no other lane can take it.
+func TestExecutorInterrupts(t *testing.T) {
+	x := newTestExecutor(t, 1, limits{batch: 1000})
+	rng := rand.New(rand.NewPCG(1, 1))
+	large, small := newBlocking(), &fakeNetwork{}
+	long := call(context.Background(), large, "long", rng, 100)
+	if err := x.submit(long); err != nil {
+		t.Fatal(err)
+	}
+	w := <-large.begun // the lane waits; its goroutine's part is played here
+	for range 3 {
+		r := call(context.Background(), small, "small", rng, 2)
+		if err := x.submit(r); err != nil {
+			t.Fatal(err)
+		}
+		w.Between()
+		select {
+		case <-r.done:
+		default:
+			t.Fatal("not computed between two steps")
+		}
+		if err := x.wait(r); err != nil {
+			t.Error(err)
+		}
+		r.check(t)
+	}
+	close(large.end)
+	if err := x.wait(long); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExecutorShares: a lane without a batch takes parts of another's.
+func TestExecutorShares(t *testing.T) {
+	x := newTestExecutor(t, 2, limits{})
+	rng := rand.New(rand.NewPCG(1, 1))
+	n := &fakeNetwork{before: func(w *models.Workspace, _ *models.Batch) error {
+		both := &pair{}
+		both.begun.Add(2)
+		w.Run(2, both, true)
+		return nil
+	}}
+	for range 50 {
+		r := call(context.Background(), n, "n", rng, 1)
+		if err := x.submit(r); err != nil {
+			t.Fatal(err)
+		}
+		if err := x.wait(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// pair is work of two parts that end when both have begun.
+type pair struct{ begun sync.WaitGroup }
+
+func (w *pair) Do(int, int) {
+	w.begun.Done()
+	w.begun.Wait()
+}
+
+// TestExecutorDrains: what was admitted is computed before close returns, also
+// what waits for its batch to be filled, and nothing is admitted after.
+func TestExecutorDrains(t *testing.T) {
+	x := newExecutor(2, limits{batch: 100, requests: 1000, tokens: 1 << 20, wait: time.Hour}, time.Now)
+	rng := rand.New(rand.NewPCG(1, 1))
+	n := &fakeNetwork{}
+	var requests []*request
+	for range 20 {
+		r := call(context.Background(), n, "n", rng, 1)
+		r.batch = models.Batch{IDs: r.batch.IDs[:1], TypeIDs: r.batch.TypeIDs[:1], Ends: []int{1}}
+		if err := x.submit(r); err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, r)
+	}
+	if n.passes.Load() != 0 {
+		t.Error("computed a batch that should wait")
+	}
+	x.close()
+	for _, r := range requests {
+		if err := x.wait(r); err != nil {
+			t.Error(err)
+		}
+		r.check(t)
+	}
+	if err := x.submit(call(context.Background(), n, "n", rng, 1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("after close: %v", err)
+	}
+}

@@ -1,0 +1,433 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"kenserve/models"
+)
+
+// epoch is when the clock of a test begins.
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// named is a task that nothing is known of but its name.
+type named string
+
+func (named) use() (models.Network, func()) { panic("not computed in this test") }
+
+// ask makes a request of texts with the given numbers of tokens, due so many
+// milliseconds after epoch.
+func ask(task string, due int, tokens ...int) *request {
+	r := &request{ctx: context.Background(), task: named(task), name: task, deadline: epoch.Add(time.Duration(due) * time.Millisecond), done: make(chan struct{})}
+	for _, n := range tokens {
+		r.batch.IDs = append(r.batch.IDs, make([]int32, n)...)
+		r.batch.Ends = append(r.batch.Ends, len(r.batch.IDs))
+	}
+	return r
+}
+
+// String shows a batch as task: texts of each request, by its deadline.
+func (w *work) String() string {
+	if w == nil {
+		return "nothing"
+	}
+	var parts []string
+	for _, p := range w.parts {
+		parts = append(parts, fmt.Sprintf("%d[%d:%d]", p.request.deadline.Sub(epoch).Milliseconds(), p.first, p.end))
+	}
+	return fmt.Sprintf("%s %s", w.name, strings.Join(parts, " "))
+}
+
+func TestScheduleOrder(t *testing.T) {
+	at := func(ms int) time.Time { return epoch.Add(time.Duration(ms) * time.Millisecond) }
+	never := 1 << 20
+	tests := []struct {
+		name string
+		do   func(s *schedule) []*work
+		want []string
+	}{
+		{"requests of a task share a batch, earliest deadline first", func(s *schedule) []*work {
+			s.add(ask("a", 30, 10), at(0))
+			s.add(ask("a", 10, 10, 10), at(1))
+			s.add(ask("a", 20, 10), at(2))
+			return s.all(at(3), 1)
+		}, []string{"a 10[0:2] 20[0:1] 30[0:1]"}},
+
+		{"a batch is bounded by tokens and a request may span two", func(s *schedule) []*work {
+			s.add(ask("a", 10, 60, 30, 30), at(0))
+			s.add(ask("a", 20, 50), at(0))
+			return s.all(at(1), 1)
+		}, []string{"a 10[0:2]", "a 10[2:3] 20[0:1]"}},
+
+		{"a text longer than a batch has one for itself", func(s *schedule) []*work {
+			s.add(ask("a", 10, 300), at(0))
+			s.add(ask("a", 20, 1), at(0))
+			return s.all(at(1), 1)
+		}, []string{"a 10[0:1]", "a 20[0:1]"}},
+
+		{"a batch is of one task; the earlier deadline goes first", func(s *schedule) []*work {
+			s.add(ask("a", 20, 10), at(0))
+			s.add(ask("b", 10, 10), at(0))
+			return s.all(at(1), 1)
+		}, []string{"b 10[0:1]", "a 20[0:1]"}},
+
+		{"equal deadlines: who came first", func(s *schedule) []*work {
+			s.add(ask("b", 10, 10), at(0))
+			s.add(ask("a", 10, 10), at(0))
+			return s.all(at(1), 1)
+		}, []string{"b 10[0:1]", "a 10[0:1]"}},
+
+		{"two tasks with much work take turns, whatever their deadlines", func(s *schedule) []*work {
+			for range 3 {
+				s.add(ask("a", never, 100), at(0))
+				s.add(ask("b", never+1, 100), at(0))
+			}
+			return s.all(at(1), 1)
+		}, []string{"a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]"}},
+
+		{"one that comes to a flood is next", func(s *schedule) []*work {
+			for range 4 {
+				s.add(ask("flood", never, 100), at(0))
+			}
+			out := s.some(2, at(1), 1)
+			s.add(ask("trickle", 2*never, 10), at(2))
+			return append(out, s.all(at(3), 1)...)
+		}, []string{"flood 1048576[0:1]", "flood 1048576[0:1]", "trickle 2097152[0:1]", "flood 1048576[0:1]", "flood 1048576[0:1]"}},
+
+		{"a task is owed nothing for its idle time", func(s *schedule) []*work {
+			for range 3 {
+				s.add(ask("a", never, 100), at(0))
+			}
+			out := s.some(2, at(1), 1)
+			for range 2 {
+				s.add(ask("b", never+1, 100), at(2))
+			}
+			return append(out, s.all(at(3), 1)...) // not b, b, a
+		}, []string{"a 1048576[0:1]", "a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]"}},
+
+		{"a task that empties its queue keeps its tag", func(s *schedule) []*work {
+			s.add(ask("a", never, 100), at(0))
+			s.add(ask("b", never+1, 50), at(0))
+			out := s.some(1, at(1), 1)
+			s.add(ask("a", never, 100), at(2))
+			return append(out, s.all(at(3), 1)...)
+		}, []string{"a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]"}},
+
+		{"who would be late overtakes, by less than a batch", func(s *schedule) []*work {
+			s.perToken = 0.001 // the 460 tokens below take 460 ms
+			s.add(ask("a", never, 60), at(0))
+			for range 4 {
+				s.add(ask("late", 200, 100), at(0))
+			}
+			out := s.some(1, at(0), 1) // late is first at equal tags anyway
+			return append(out, s.all(at(100), 1)...)
+		}, []string{"late 200[0:1]", "a 1048576[0:1]", "late 200[0:1]", "late 200[0:1]", "late 200[0:1]"}},
+
+		{"who would be late overtakes one that is behind", func(s *schedule) []*work {
+			s.perToken = 0.001
+			s.add(ask("b", never, 40), at(0))
+			out := s.some(1, at(0), 1) // b has had 40
+			s.add(ask("a", never, 60), at(1))
+			s.add(ask("b", 50, 50), at(1))
+			return append(out, s.all(at(2), 1)...)
+		}, []string{"b 1048576[0:1]", "b 50[0:1]", "a 1048576[0:1]"}},
+
+		{"who is in time anyway does not", func(s *schedule) []*work {
+			s.perToken = 0.001
+			s.add(ask("b", never, 40), at(0))
+			out := s.some(1, at(0), 1)
+			s.add(ask("a", never, 60), at(1))
+			s.add(ask("b", 500, 50), at(1))
+			return append(out, s.all(at(2), 1)...)
+		}, []string{"b 1048576[0:1]", "a 1048576[0:1]", "b 500[0:1]"}},
+
+		{"free cores share what there is", func(s *schedule) []*work {
+			s.least = 20
+			s.add(ask("a", 10, 20, 20, 20, 20), at(0))
+			return s.all(at(1), 2)
+		}, []string{"a 10[0:2]", "a 10[2:3]", "a 10[3:4]"}},
+
+		{"but not what is little", func(s *schedule) []*work {
+			s.least = 80
+			s.add(ask("a", 10, 20, 20, 20, 20), at(0))
+			return s.all(at(1), 2)
+		}, []string{"a 10[0:4]"}},
+
+		{"those whose client has gone are not computed", func(s *schedule) []*work {
+			gone, cancel := context.WithCancel(context.Background())
+			cancel()
+			s.add(ask("a", 30, 10), at(0))
+			r := ask("a", 10, 10, 10)
+			r.ctx = gone
+			s.add(r, at(0))
+			r = ask("b", 5, 10)
+			r.ctx = gone
+			s.add(r, at(0))
+			return s.all(at(1), 1)
+		}, []string{"a 30[0:1]"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newSchedule(100, 1, 0)
+			var got []string
+			for _, w := range test.do(&s) {
+				got = append(got, w.String())
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if s.tokens != 0 || s.requests != 0 || len(s.queues) != 0 || len(s.byTask) != 0 {
+				t.Errorf("left: %d tokens, %d requests, %d and %d queues", s.tokens, s.requests, len(s.queues), len(s.byTask))
+			}
+		})
+	}
+}
+
+// all takes batches until there is none.
+func (s *schedule) all(now time.Time, free int) []*work { return s.some(math.MaxInt, now, free) }
+
+func (s *schedule) some(n int, now time.Time, free int) (out []*work) {
+	for len(out) < n {
+		w, _ := s.next(now, free)
+		if w == nil {
+			return out
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// TestScheduleWait: a batch that is not full waits for more, and no longer than
+// it should.
+func TestScheduleWait(t *testing.T) {
+	at := func(ms int) time.Time { return epoch.Add(time.Duration(ms) * time.Millisecond) }
+	s := newSchedule(100, 1, 5*time.Millisecond)
+	check := func(now int, want string, next time.Time) {
+		t.Helper()
+		w, got := s.next(at(now), 1)
+		if w.String() != want || !got.Equal(next) {
+			t.Errorf("at %d: %v, then %v; want %s, then %v", now, w, got, want, next)
+		}
+	}
+	check(0, "nothing", time.Time{})
+	s.add(ask("a", 100, 10), at(0))
+	s.add(ask("b", 90, 10), at(2))
+	check(2, "nothing", at(5))
+	s.add(ask("a", 80, 10), at(3))
+	check(4, "nothing", at(5))
+	check(5, "a 80[0:1] 100[0:1]", time.Time{})
+	check(5, "nothing", at(7))
+	s.add(ask("a", 70, 60, 60), at(6)) // more than a batch: the first is full
+	check(6, "a 70[0:1]", time.Time{})
+	check(6, "nothing", at(7))
+	check(7, "b 90[0:1]", time.Time{})
+	check(11, "a 70[1:2]", time.Time{})
+}
+
+func TestScheduleInterrupt(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		running []int // texts of the running batch, of task a
+		waiting []*request
+		want    string
+	}{
+		{"a trickle", []int{100}, []*request{ask("b", 10, 10)}, "b 10[0:1]"},
+		{"two requests of it", []int{100}, []*request{ask("b", 10, 10), ask("b", 20, 10)}, "b 10[0:1] 20[0:1]"},
+		{"too much at a time", []int{100}, []*request{ask("b", 10, 10), ask("b", 20, 20)}, "nothing"},
+		{"of the same task", []int{100}, []*request{ask("a", 10, 10)}, "nothing"},
+		{"the earlier one of two", []int{100}, []*request{ask("b", 20, 10), ask("c", 10, 10)}, "c 10[0:1]"},
+		{"a large one does not hide a small one", []int{100}, []*request{ask("b", 10, 90), ask("c", 20, 10)}, "c 20[0:1]"},
+		{"small batches are not interrupted", []int{30}, []*request{ask("b", 10, 10)}, "nothing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSchedule(100, 1, 0)
+			s.add(ask("a", 0, c.running...), epoch)
+			running, _ := s.next(epoch, 1)
+			for _, r := range c.waiting {
+				s.add(r, epoch)
+			}
+			if got := s.interrupt(epoch, running); got.String() != c.want {
+				t.Errorf("%v, want %s", got, c.want)
+			}
+		})
+	}
+	t.Run("a task ahead of the running one waits", func(t *testing.T) {
+		s := newSchedule(100, 2, 0)
+		s.add(ask("b", 0, 80), epoch)
+		s.add(ask("a", 1, 40), epoch)
+		s.some(1, epoch, 1)
+		running, _ := s.next(epoch, 1)
+		s.add(ask("b", 2, 5), epoch)
+		if got := s.interrupt(epoch, running); got != nil {
+			t.Errorf("%v interrupts %v", got, running)
+		}
+	})
+}
+
+// TestScheduleProperties drives a schedule at random. Whatever comes: a batch
+// holds texts of one task within its bound, every text is computed once or its
+// request is told why not, and what is counted is what waits.
+func TestScheduleProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.IntRange(1, 60).Draw(t, "most")
+		s := newSchedule(most, 2, time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))*time.Millisecond)
+		s.least = rapid.IntRange(0, most).Draw(t, "least")
+		now := epoch
+		var requests []*request
+		computed := map[*request][]int{}
+		cancels := map[*request]context.CancelFunc{}
+		var under []*work
+		begin := func(w *work, bound int) {
+			if w == nil {
+				return
+			}
+			tokens, texts := 0, 0
+			for _, p := range w.parts {
+				if p.request.task != w.task {
+					t.Fatalf("a batch of %v has texts of %v", w.task, p.request.task)
+				}
+				for i := p.first; i < p.end; i++ {
+					computed[p.request] = append(computed[p.request], i)
+				}
+				texts += p.end - p.first
+				tokens += p.request.start(p.end) - p.request.start(p.first)
+			}
+			if tokens != w.tokens || texts != w.texts || texts == 0 {
+				t.Fatalf("a batch of %d texts, %d tokens says %d and %d", texts, tokens, w.texts, w.tokens)
+			}
+			if tokens > bound && texts > 1 {
+				t.Fatalf("a batch of %d tokens, the bound is %d", tokens, bound)
+			}
+			under = append(under, w)
+		}
+		finish := func(i int, err error) {
+			s.finish(under[i], now, time.Millisecond, err)
+			under = slices.Delete(under, i, i+1)
+		}
+		failed := errors.New("failed")
+		t.Repeat(map[string]func(*rapid.T){
+			"add": func(t *rapid.T) {
+				r := ask(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "task"), rapid.IntRange(0, 50).Draw(t, "due"),
+					rapid.SliceOfN(rapid.IntRange(1, 30), 1, 6).Draw(t, "texts")...)
+				r.ctx, cancels[r] = context.WithCancel(context.Background())
+				r.more = rapid.Bool().Draw(t, "more")
+				requests = append(requests, r)
+				s.add(r, now)
+			},
+			"next": func(t *rapid.T) {
+				w, at := s.next(now, rapid.IntRange(1, 2).Draw(t, "free"))
+				if w != nil && !at.IsZero() || !at.IsZero() && !at.After(now) {
+					t.Fatalf("%v and %v at %v", w, at, now)
+				}
+				if w == nil && at.IsZero() && s.tokens > 0 {
+					t.Fatal("nothing, although something waits")
+				}
+				begin(w, most)
+			},
+			"interrupt": func(t *rapid.T) {
+				if len(under) > 0 {
+					running := under[rapid.IntRange(0, len(under)-1).Draw(t, "running")]
+					begin(s.interrupt(now, running), running.tokens/interruptShare)
+				}
+			},
+			"finish": func(t *rapid.T) {
+				if len(under) > 0 {
+					finish(rapid.IntRange(0, len(under)-1).Draw(t, "batch"), rapid.SampledFrom([]error{nil, nil, failed}).Draw(t, "error"))
+				}
+			},
+			"cancel": func(t *rapid.T) {
+				if len(requests) > 0 {
+					cancels[requests[rapid.IntRange(0, len(requests)-1).Draw(t, "request")]]()
+				}
+			},
+			"drop": func(t *rapid.T) {
+				if len(requests) > 0 {
+					s.drop(requests[rapid.IntRange(0, len(requests)-1).Draw(t, "request")], context.Canceled)
+				}
+			},
+			"clock": func(t *rapid.T) { now = now.Add(time.Millisecond) },
+			"": func(t *rapid.T) {
+				tokens, calls := 0, 0
+				queues := map[networker]bool{}
+				for _, r := range requests {
+					if r.next < len(r.batch.Ends) {
+						tokens += r.waiting()
+						queues[r.task] = true
+						if !r.more {
+							calls++
+						}
+					}
+				}
+				if s.tokens != tokens || s.requests != calls || len(s.queues) != len(queues) || len(s.byTask) != len(queues) {
+					t.Fatalf("%d tokens, %d calls, %d and %d queues; counted %d, %d, %d", s.tokens, s.requests, len(s.queues), len(s.byTask), tokens, calls, len(queues))
+				}
+			},
+		})
+		s.wait = 0
+		for w, _ := s.next(now, 1); w != nil; w, _ = s.next(now, 1) {
+			begin(w, most)
+		}
+		for len(under) > 0 {
+			finish(0, nil)
+		}
+		for _, r := range requests {
+			select {
+			case <-r.done:
+			default:
+				t.Fatalf("request %d is not done", r.order)
+			}
+			sort.Ints(computed[r])
+			for i, text := range computed[r] {
+				if i != text {
+					t.Fatalf("request %d computed texts %v", r.order, computed[r])
+				}
+			}
+			if len(computed[r]) != len(r.batch.Ends) && r.err == nil {
+				t.Fatalf("request %d computed %d of %d texts and has no error", r.order, len(computed[r]), len(r.batch.Ends))
+			}
+			cancels[r]()
+		}
+	})
+}
+
+// TestScheduleShares: of tasks that always have work, whatever its size, none
+// gets ahead of another by more than two batches.
+func TestScheduleShares(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const most = 100
+		s := newSchedule(most, 1, 0)
+		s.perToken = rapid.SampledFrom([]float64{0, 0.001, 1}).Draw(t, "per token")
+		served := map[string]int{"a": 0, "b": 0, "c": 0}
+		sizes := map[string][]int{}
+		for name := range served {
+			sizes[name] = rapid.SliceOfN(rapid.IntRange(1, most), 1, 5).Draw(t, "sizes of "+name)
+		}
+		dues := rapid.SliceOfN(rapid.IntRange(0, 100), 3, 3).Draw(t, "due")
+		for range 200 {
+			for i, name := range []string{"a", "b", "c"} {
+				for s.byTask[named(name)] == nil || s.byTask[named(name)].tokens < 2*most {
+					s.add(ask(name, dues[i], sizes[name]...), epoch)
+				}
+			}
+			w, _ := s.next(epoch, 1)
+			served[w.name] += w.tokens
+			for a, x := range served {
+				for b, y := range served {
+					if x-y > 2*most {
+						t.Fatalf("%s has %d tokens, %s %d", a, x, b, y)
+					}
+				}
+			}
+		}
+	})
+}
