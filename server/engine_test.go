@@ -64,7 +64,7 @@ func newFakeEngine() *fakeEngine {
 		},
 		stats: runtime.Stats{
 			BaseBytes: 1000, TaskBytes: 200, BudgetBytes: 5000, Resident: 2, Loads: 7, LoadErrors: 1,
-			Evictions: 3, LoadSeconds: 1.5, Batches: 40, Tokens: 900, Waiting: 4,
+			Evictions: 3, LoadSeconds: 1.5, Batches: 40, Tokens: 900, Waiting: 4, WaitingTokens: 120, WorkspaceBytes: 7000,
 		},
 	}
 }

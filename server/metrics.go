@@ -206,6 +206,10 @@ var engineMetrics = []struct {
 		func(s *runtime.Stats) float64 { return float64(s.Tokens) }},
 	{engineDesc("waiting_requests", "Requests that wait to be computed."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.Waiting) }},
+	{engineDesc("waiting_tokens", "Tokens that wait to be computed."), prometheus.GaugeValue,
+		func(s *runtime.Stats) float64 { return float64(s.WaitingTokens) }},
+	{engineDesc("workspace_bytes", "Memory for the activations of forward passes."), prometheus.GaugeValue,
+		func(s *runtime.Stats) float64 { return float64(s.WorkspaceBytes) }},
 }
 
 func engineDesc(name, help string) *prometheus.Desc {

@@ -68,6 +68,8 @@ func TestMetrics(t *testing.T) {
 		`kenserve_batches_total 40`,
 		`kenserve_batch_tokens_total 900`,
 		`kenserve_waiting_requests 4`,
+		`kenserve_waiting_tokens 120`,
+		`kenserve_workspace_bytes 7000`,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,
 	} {

@@ -28,10 +28,14 @@ type serveCmd struct {
 	Store       string        `placeholder:"DIR" help:"Folder with the tasks' delta files."`
 	Memory      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Memory for loaded tasks beside the base (default ${default})."`
 	Workers     int           `placeholder:"N" help:"Cores to use (default: all)."`
-	BatchTokens int           `default:"4096" placeholder:"N" help:"Tokens of one forward pass (default ${default})."`
+	BatchTokens int           `default:"1024" placeholder:"N" help:"Tokens of one forward pass (default ${default})."`
+	BatchWait   time.Duration `default:"0s" placeholder:"TIME" help:"How long texts wait for others to share a forward pass (default: not at all while a core is idle)."`
 	MaxTokens   int           `placeholder:"N" help:"Tokens of a text, special ones included (default: what the model takes)."`
 	MaxWaiting  int           `default:"1024" placeholder:"N" help:"Requests that may wait for execution (default ${default})."`
-	RetryAfter  time.Duration `default:"5s" placeholder:"TIME" help:"How long a task that cannot be loaded is not tried again (default ${default})."`
+
+	MaxWaitingTokens int `default:"262144" placeholder:"N" help:"Tokens that may wait for execution when a request is admitted (default ${default})."`
+
+	RetryAfter time.Duration `default:"5s" placeholder:"TIME" help:"How long a task that cannot be loaded is not tried again (default ${default})."`
 
 	cacheFlags
 
@@ -65,7 +69,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	start := time.Now()
 	e, err := runtime.Open(ctx, runtime.Config{
 		BaseDir: c.Base, Store: delta.Folder(c.Store), Cache: c.cacheFlags.open(), Budget: int64(c.Memory), Workers: c.Workers,
-		BatchTokens: c.BatchTokens, MaxTokens: c.MaxTokens, MaxWaiting: c.MaxWaiting, RetryAfter: c.RetryAfter, Log: log,
+		BatchTokens: c.BatchTokens, BatchWait: c.BatchWait, MaxTokens: c.MaxTokens,
+		MaxWaiting: c.MaxWaiting, MaxWaitingTokens: c.MaxWaitingTokens, RetryAfter: c.RetryAfter, Log: log,
 	})
 	if err != nil {
 		return err
