@@ -126,7 +126,7 @@ func TestExecutor(t *testing.T) {
 				for i := range networks {
 					networks[i] = &fakeNetwork{before: func(w *models.Workspace, _ *models.Batch) error {
 						for range 3 {
-							w.Between()
+							w.Run(0, nil, false) // a step
 						}
 						return nil
 					}}
