@@ -2,7 +2,6 @@ package server
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -43,10 +42,9 @@ func (p *bodyParser) reject(at place, format string, args ...any) {
 	}
 }
 
-// object reads an object. Members are handed to read by their position in
-// names, others are skipped. The first few in names are required. at is the
-// object's own place.
-func (p *bodyParser) object(at place, names []string, required int, read func(i int)) {
+// object reads an object. Members are handed to read by their position in the
+// list, others are skipped. at is the object's own place.
+func (p *bodyParser) object(at place, members memberList, read func(i int)) {
 	if p.look() != '{' {
 		p.skip()
 		p.reject(at, "must be a JSON object")
@@ -54,7 +52,7 @@ func (p *bodyParser) object(at place, names []string, required int, read func(i 
 	}
 	var seen uint64
 	for name := range p.fields {
-		i := slices.Index(names, name)
+		i := members.index(name)
 		if i < 0 {
 			p.skip()
 			continue
@@ -66,7 +64,7 @@ func (p *bodyParser) object(at place, names []string, required int, read func(i 
 		seen |= 1 << i
 		read(i)
 	}
-	for i, name := range names[:required] {
+	for i, name := range members.names[:members.required] {
 		if seen&(1<<i) == 0 {
 			p.reject(within(at, name), "is required")
 		}

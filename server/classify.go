@@ -3,9 +3,11 @@ package server
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strconv"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
@@ -43,6 +45,34 @@ func (s *Server) classify(c *gin.Context, x *exchange) error {
 	writeCost(c, x)
 	writeJSON(c, http.StatusOK, mem.out)
 	return nil
+}
+
+// classifyAnswer is the answer on the wire.
+type classifyAnswer struct {
+	Object  string         `json:"object" enum:"classify"`
+	Model   wireModels     `json:"model"`
+	Data    classifiedData `json:"data"`
+	Usage   wireUsage      `json:"usage"`
+	ID      string         `json:"id" doc:"The request's id, as in the header x-request-id."`
+	Created int64          `json:"created" doc:"Seconds since 1970."`
+}
+
+// wireUsage counts the tokens computed, special ones included.
+type wireUsage struct {
+	PromptTokens int `json:"prompt_tokens"`
+	TotalTokens  int `json:"total_tokens"`
+}
+
+// classifiedData has an entry an input: a list of scores, or for a list of tasks
+// an object from task to such a list.
+type classifiedData struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (classifiedData) Schema(r huma.Registry) *huma.Schema {
+	scores := r.Schema(reflect.TypeFor[[]wireScore](), true, "")
+	return &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{AnyOf: []*huma.Schema{
+		scores, {Type: huma.TypeObject, AdditionalProperties: scores},
+	}}}
 }
 
 // appendClassified appends the answer to m.out.

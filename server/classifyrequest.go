@@ -3,8 +3,30 @@ package server
 import (
 	"slices"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"kenserve/runtime"
 )
+
+// classifyBody is a request for POST /classify on the wire.
+type classifyBody struct {
+	_         struct{}   `additionalProperties:"true"`
+	Model     wireModels `json:"model"`
+	Input     wireInputs `json:"input"`
+	TopK      *int32     `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"How many labels to return, best first; all without."`
+	RawScores *bool      `json:"raw_scores,omitempty" nullable:"true" doc:"Logits instead of probabilities; false without."`
+	Truncate  *bool      `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without. With false that is an error."`
+}
+
+// wireModels is a task or a list of different ones.
+type wireModels struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (wireModels) Schema(r huma.Registry) *huma.Schema {
+	list := wireList(wireTask("").Schema(r), limitTasks)
+	list.UniqueItems = true
+	return &huma.Schema{AnyOf: []*huma.Schema{wireTask("").Schema(r), list}}
+}
 
 // classifyRequest is a parsed request for POST /classify.
 type classifyRequest struct {
@@ -46,12 +68,12 @@ type classifyParser struct {
 	request *classifyRequest
 }
 
-var classifyMembers = []string{"model", "input", "top_k", "raw_scores", "truncate"}
+var classifyMembers = membersOf[classifyBody]()
 
 func (p *classifyParser) parse() {
 	q := p.request
-	p.object(named(""), classifyMembers, 2, func(i int) {
-		at := named(classifyMembers[i])
+	p.object(named(""), classifyMembers, func(i int) {
+		at := classifyMembers.at(named(""), i)
 		switch i {
 		case 0:
 			p.model()

@@ -16,6 +16,8 @@
 //	GET  /metrics       Prometheus text
 //	GET  /stats         the last two minutes, second by second
 //	GET  /              the web page, which asks the routes above
+//	GET  /openapi.json  what follows, for programs
+//	GET  /docs          and for people
 //
 // Clients of other services find theirs:
 //
@@ -27,7 +29,9 @@
 //
 // and [Server.ServeGRPC] serves the Open Inference Protocol over gRPC. Each API
 // has a parser and a handler in a file of its own, and comes down to a call of
-// the same few functions (run.go). An error is a problem value that knows
+// the same few functions (run.go). What bodies look like is said once, by wire
+// types (wire.go) that parsers and the OpenAPI document share; the routes and the
+// document are one table (operations.go). An error is a problem value that knows
 // nothing of the wire; the API whose path it is writes it in its own shape
 // (shape.go). docs/http.md describes all of them for who uses them.
 //

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"kenserve/models"
@@ -12,6 +13,25 @@ import (
 
 // The text classification of Hugging Face's inference clients, for a model that
 // is an address of its own: http://host/models/{task}.
+
+// hfBody is a request for POST /models/{task} on the wire.
+type hfBody struct {
+	_          struct{}             `additionalProperties:"true"`
+	Inputs     wireInputs           `json:"inputs"`
+	Parameters optional[hfSettings] `json:"parameters,omitempty"`
+}
+
+type hfSettings struct {
+	_          struct{}   `additionalProperties:"true"`
+	TopK       *int32     `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"How many labels to return, best first; all without."`
+	Function   hfFunction `json:"function_to_apply,omitempty" doc:"What makes scores of logits; without, what the task's checkpoint says."`
+	Truncation *bool      `json:"truncation,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without. With false that is an error."`
+}
+
+type hfFunction struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (hfFunction) Schema(huma.Registry) *huma.Schema { return wordOrNull(hfFunctions) }
 
 // hfRequest is a parsed request for POST /models/{task}.
 type hfRequest struct {
@@ -23,8 +43,8 @@ type hfRequest struct {
 }
 
 var (
-	hfMembers    = []string{"inputs", "parameters"}
-	hfParameters = []string{"top_k", "function_to_apply", "truncation"}
+	hfMembers    = membersOf[hfBody]()
+	hfParameters = membersOf[hfSettings]()
 	hfFunctions  = []string{"softmax", "sigmoid", "none"}
 	hfProblems   = []models.Problem{models.SingleLabel, models.MultiLabel, models.Regression}
 )
@@ -33,7 +53,7 @@ var (
 func parseHF(body string, o *Options) (*hfRequest, *problem) {
 	p := newBodyParser(body, o)
 	q := &hfRequest{options: runtime.Options{Truncate: true}}
-	p.object(named(""), hfMembers, 1, func(i int) {
+	p.object(named(""), hfMembers, func(i int) {
 		switch i {
 		case 0:
 			q.inputs, q.listed = p.inputList("inputs", nil)
@@ -55,8 +75,8 @@ func (q *hfRequest) inputAt(i int) place {
 
 func (p *bodyParser) hfParameters(q *hfRequest) {
 	all := named("parameters")
-	p.object(all, hfParameters, 0, func(i int) {
-		at := within(all, hfParameters[i])
+	p.object(all, hfParameters, func(i int) {
+		at := hfParameters.at(all, i)
 		switch i {
 		case 0:
 			q.topK = p.positive(at)

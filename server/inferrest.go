@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"math"
 	"net/http"
+	"reflect"
 	"strconv"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
@@ -18,13 +20,85 @@ import (
 
 const headerLength = "Inference-Header-Content-Length"
 
+// inferBody is a request on the wire, and what it is made of.
+type (
+	inferBody struct {
+		_          struct{}                   `additionalProperties:"true"`
+		Inputs     []inferInput               `json:"inputs" minItems:"1" maxItems:"16" doc:"The tensor text, and text_pair if there are pairs."`
+		ID         *string                    `json:"id,omitempty" nullable:"true" doc:"Repeated in the answer."`
+		Parameters optional[inferSettings]    `json:"parameters,omitempty"`
+		Outputs    optional[[]inferRequested] `json:"outputs,omitempty" doc:"What to return; all without."`
+	}
+	inferSettings struct {
+		_         struct{} `additionalProperties:"true"`
+		Binary    *bool    `json:"binary_data_output,omitempty" nullable:"true" doc:"Outputs that do not say otherwise are binary."`
+		RawScores *bool    `json:"raw_scores,omitempty" nullable:"true" doc:"Logits instead of probabilities."`
+		Truncate  *bool    `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without."`
+	}
+	inferInput struct {
+		_          struct{}                     `additionalProperties:"true"`
+		Name       string                       `json:"name"`
+		Shape      []int32                      `json:"shape" minimum:"0" maximum:"2147483647" minItems:"1" maxItems:"8" doc:"Any, of one element a text."`
+		Datatype   string                       `json:"datatype" enum:"BYTES"`
+		Data       inferData                    `json:"data,omitempty" doc:"The texts, in lists of lists or in one; or else the parameter binary_data_size."`
+		Parameters optional[inferInputSettings] `json:"parameters,omitempty"`
+	}
+	inferInputSettings struct {
+		_    struct{} `additionalProperties:"true"`
+		Size int32    `json:"binary_data_size,omitempty" minimum:"0" maximum:"2147483647" doc:"Bytes of this tensor behind the JSON, as the binary tensor data extension has it."`
+	}
+	inferRequested struct {
+		_          struct{}                      `additionalProperties:"true"`
+		Name       string                        `json:"name" enum:"label,score,probabilities"`
+		Parameters optional[inferOutputSettings] `json:"parameters,omitempty"`
+	}
+	inferOutputSettings struct {
+		_       struct{} `additionalProperties:"true"`
+		Binary  *bool    `json:"binary_data,omitempty" nullable:"true" doc:"Behind the JSON of the answer."`
+		Classes int32    `json:"classification,omitempty" minimum:"0" maximum:"2147483647" doc:"Of probabilities: that many classes, as score:index:label, best first."`
+	}
+)
+
+// inferData is a text, or a list of such data.
+type inferData struct{}
+
+// TransformSchema implements [huma.SchemaTransformer].
+func (inferData) TransformSchema(r huma.Registry, _ *huma.Schema) *huma.Schema {
+	itself := r.Schema(reflect.TypeFor[inferData](), true, "")
+	return &huma.Schema{AnyOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeArray, Items: itself}}}
+}
+
+// inferredBody is an answer on the wire.
+type inferredBody struct {
+	Model   wireTask         `json:"model_name"`
+	Version string           `json:"model_version" enum:"1"`
+	ID      string           `json:"id,omitempty"`
+	Outputs []inferredTensor `json:"outputs"`
+}
+
+type inferredTensor struct {
+	Name       string              `json:"name" enum:"label,score,probabilities"`
+	Datatype   string              `json:"datatype" enum:"BYTES,FP32"`
+	Shape      []int64             `json:"shape"`
+	Data       inferredData        `json:"data,omitempty" doc:"Labels, or numbers."`
+	Parameters *inferInputSettings `json:"parameters,omitempty"`
+}
+
+// inferredData are strings or numbers.
+type inferredData struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (inferredData) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{AnyOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeNumber}}}}
+}
+
 var (
-	inferMembers       = []string{"inputs", "id", "parameters", "outputs"}
-	inferParameters    = []string{"binary_data_output", "raw_scores", "truncate"}
-	inferInputMembers  = []string{"name", "shape", "datatype", "data", "parameters"}
-	inferInputSettings = []string{"binary_data_size"}
-	inferOutputMembers = []string{"name", "parameters"}
-	inferOutputSetting = []string{"binary_data", "classification"}
+	inferMembers          = membersOf[inferBody]()
+	inferParameters       = membersOf[inferSettings]()
+	inferInputMembers     = membersOf[inferInput]()
+	inferInputParameters  = membersOf[inferInputSettings]()
+	inferOutputMembers    = membersOf[inferRequested]()
+	inferOutputParameters = membersOf[inferOutputSettings]()
 )
 
 // inferParser reads a request's JSON.
@@ -104,8 +178,8 @@ func parseInfer(body, length string, o *Options) (*inferRequest, *problem) {
 
 func (p *inferParser) parse() {
 	q := p.request
-	p.object(named(""), inferMembers, 1, func(i int) {
-		at := named(inferMembers[i])
+	p.object(named(""), inferMembers, func(i int) {
+		at := inferMembers.at(named(""), i)
 		switch i {
 		case 0:
 			p.list(at, p.tensor)
@@ -115,7 +189,7 @@ func (p *inferParser) parse() {
 			}
 		case 2:
 			p.settings(at, inferParameters, func(i int) {
-				at := within(at, inferParameters[i])
+				at := inferParameters.at(at, i)
 				switch i {
 				case 0:
 					p.binary = p.boolean(at, false)
@@ -151,17 +225,17 @@ func (p *inferParser) list(at place, read func(at place)) {
 }
 
 // settings reads an object of parameters, all of them optional.
-func (p *inferParser) settings(at place, names []string, read func(i int)) {
+func (p *inferParser) settings(at place, members memberList, read func(i int)) {
 	if !p.null() {
-		p.object(at, names, 0, read)
+		p.object(at, members, read)
 	}
 }
 
 func (p *inferParser) tensor(at place) {
 	var t inferTensor
 	size, data := -1, false
-	p.object(at, inferInputMembers, 3, func(i int) {
-		member := within(at, inferInputMembers[i])
+	p.object(at, inferInputMembers, func(i int) {
+		member := inferInputMembers.at(at, i)
 		switch i {
 		case 0:
 			t.name = p.word(member)
@@ -173,8 +247,8 @@ func (p *inferParser) tensor(at place) {
 			data = true
 			p.data(member, &t)
 		case 4:
-			p.settings(member, inferInputSettings, func(int) {
-				size = p.size(within(member, inferInputSettings[0]))
+			p.settings(member, inferInputParameters, func(int) {
+				size = p.size(inferInputParameters.at(member, 0))
 			})
 		}
 	})
@@ -235,14 +309,14 @@ func (p *inferParser) data(at place, t *inferTensor) {
 
 func (p *inferParser) output(at place) {
 	var out requestedOutput
-	p.object(at, inferOutputMembers, 1, func(i int) {
-		member := within(at, inferOutputMembers[i])
+	p.object(at, inferOutputMembers, func(i int) {
+		member := inferOutputMembers.at(at, i)
 		if i == 0 {
 			out.name = p.word(member)
 			return
 		}
-		p.settings(member, inferOutputSetting, func(i int) {
-			at := within(member, inferOutputSetting[i])
+		p.settings(member, inferOutputParameters, func(i int) {
+			at := inferOutputParameters.at(member, i)
 			if i == 0 {
 				out.saysBinary = true
 				out.binary = p.boolean(at, false)

@@ -34,12 +34,26 @@ type inferDescription struct {
 	Extensions []string `json:"extensions"`
 }
 
+// What probes answer.
+type (
+	liveBody struct {
+		Live bool `json:"live"`
+	}
+	readyBody struct {
+		Ready bool `json:"ready"`
+	}
+	modelReadyBody struct {
+		Name  string `json:"name"`
+		Ready bool   `json:"ready"`
+	}
+)
+
 func (s *Server) inferServer(c *gin.Context, _ *exchange) error {
 	return marshal(c, inferDescription{inferName, s.options.About.Version, inferExtensions})
 }
 
 func (s *Server) inferLive(c *gin.Context, _ *exchange) error {
-	return marshal(c, map[string]bool{"live": true})
+	return marshal(c, liveBody{true})
 }
 
 // inferReady answers with 503 and {"ready": false} when it is not, which is no
@@ -50,7 +64,7 @@ func (s *Server) inferReady(c *gin.Context, x *exchange) error {
 		writeJSON(c, http.StatusServiceUnavailable, []byte(`{"ready":false}`+"\n"))
 		return nil
 	}
-	return marshal(c, map[string]bool{"ready": true})
+	return marshal(c, readyBody{true})
 }
 
 // inferModel describes a task.
@@ -117,10 +131,7 @@ func (s *Server) inferModelReady(c *gin.Context, _ *exchange) error {
 	if err := s.serviceable(); err != nil {
 		return err
 	}
-	return marshal(c, struct {
-		Name  string `json:"name"`
-		Ready bool   `json:"ready"`
-	}{task, true})
+	return marshal(c, modelReadyBody{task, true})
 }
 
 // indexEntry is a task in the repository's index.
@@ -152,10 +163,31 @@ func (s *Server) index(loaded bool) ([]indexEntry, error) {
 	return out, nil
 }
 
+// indexBody is what a request for the index may be.
+type indexBody struct {
+	_     struct{} `additionalProperties:"true"`
+	Ready *bool    `json:"ready,omitempty" nullable:"true" doc:"Only tasks that are in memory."`
+}
+
+// loadBody is what a request to load a task may be.
+type loadBody struct {
+	_          struct{}               `additionalProperties:"true"`
+	Parameters optional[noParameters] `json:"parameters,omitempty" doc:"Without members: a task is loaded from the store, as it is."`
+}
+
+type noParameters struct{}
+
+// anyBody is an object that is not looked into.
+type anyBody struct {
+	_ struct{} `additionalProperties:"true"`
+}
+
+var indexMembers, loadMembers = membersOf[indexBody](), membersOf[loadBody]()
+
 // inferIndex answers POST /v2/repository/index. The body may be empty.
 func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
 	loaded := false
-	if err := s.readSmall(c, []string{"ready"}, func(p *bodyParser, at place) { loaded = p.boolean(at, false) }); err != nil {
+	if err := s.readSmall(c, indexMembers, func(p *bodyParser, at place) { loaded = p.boolean(at, false) }); err != nil {
 		return err
 	}
 	entries, err := s.index(loaded)
@@ -166,7 +198,7 @@ func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
 }
 
 // readSmall reads a body that may be empty, and is an object if it is not.
-func (s *Server) readSmall(c *gin.Context, names []string, read func(p *bodyParser, at place)) error {
+func (s *Server) readSmall(c *gin.Context, members memberList, read func(p *bodyParser, at place)) error {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
 	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
@@ -177,7 +209,7 @@ func (s *Server) readSmall(c *gin.Context, names []string, read func(p *bodyPars
 		return nil
 	}
 	p := newBodyParser(body, &s.options)
-	p.object(named(""), names, 0, func(i int) { read(&p, named(names[i])) })
+	p.object(named(""), members, func(i int) { read(&p, members.at(named(""), i)) })
 	if wrong := p.done(); wrong != nil {
 		return wrong
 	}
@@ -187,7 +219,7 @@ func (s *Server) readSmall(c *gin.Context, names []string, read func(p *bodyPars
 // inferLoad answers POST /v2/repository/models/{task}/load.
 func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
 	parameters := 0
-	err := s.readSmall(c, []string{"parameters"}, func(p *bodyParser, at place) {
+	err := s.readSmall(c, loadMembers, func(p *bodyParser, at place) {
 		if p.null() {
 			return
 		}
@@ -219,7 +251,7 @@ func noLoadParameters() *problem {
 // inferUnload answers POST /v2/repository/models/{task}/unload. Its parameters
 // are about models that depend on others, which tasks do not.
 func (s *Server) inferUnload(c *gin.Context, x *exchange) error {
-	if err := s.readSmall(c, nil, nil); err != nil {
+	if err := s.readSmall(c, memberList{}, nil); err != nil {
 		return err
 	}
 	return s.inferMove(c, x, Loader.Unload)

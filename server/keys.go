@@ -76,8 +76,8 @@ func (k *keys) refuse(have, want access) *problem {
 	return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "a key is needed, as Authorization: Bearer KEY"}
 }
 
-// openRoutes need no key: probes are asked by those who have none, and the page
-// is where a key is typed.
+// openRoutes need no key: probes are asked by those who have none, the page is
+// where a key is typed, and what the server can do is no secret.
 var openRoutes = map[string]bool{
 	routeHealth:     true,
 	routeReady:      true,
@@ -86,6 +86,8 @@ var openRoutes = map[string]bool{
 	routeInferReady: true,
 	routePage:       true,
 	routePageFile:   true,
+	routeOpenAPI:    true,
+	routeDocs:       true,
 }
 
 // authorize is the middleware that lets no one in without a key. A path that

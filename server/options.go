@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 )
@@ -81,6 +82,15 @@ type About struct {
 	BatchTokens int // of a forward pass
 	MaxWaiting  int // requests
 	Workers     int // cores
+	Vocabulary  int // token ids are below
+}
+
+// largestID is the largest token id.
+func (a *About) largestID() int {
+	if a.Vocabulary == 0 {
+		return math.MaxInt32
+	}
+	return a.Vocabulary - 1
 }
 
 // withDefaults fills zero fields in, and refuses negative ones.

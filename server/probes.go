@@ -6,6 +6,11 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
+// statusBody is a probe's answer on the wire.
+type statusBody struct {
+	Status string `json:"status"`
+}
+
 // health answers GET /healthz: the process runs and serves.
 func (s *Server) health(c *gin.Context, _ *exchange) error {
 	writeJSON(c, http.StatusOK, []byte(`{"status":"ok"}`+"\n"))

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"sync"
@@ -19,6 +20,8 @@ const (
 	routeStats    = "/stats"
 	routePage     = "/"
 	routePageFile = "/page/:file"
+	routeOpenAPI  = "/openapi.json"
+	routeDocs     = "/docs"
 
 	routeTEIHealth  = "/tei/:task/health"
 	routeLive       = "/v2/health/live"
@@ -37,6 +40,9 @@ type Server struct {
 	page    map[string]*pageFile
 	router  *gin.Engine
 	serving atomic.Bool // Serve was called
+
+	openAPIJSON func() ([]byte, error) // generated once
+	docsPage    func() ([]byte, error)
 
 	servingGRPC atomic.Bool // ServeGRPC was called
 	draining    atomic.Bool // shutdown began, readiness is off
@@ -70,11 +76,13 @@ func New(engine Engine, options Options) (*Server, error) {
 	if s.page, err = loadPage(); err != nil {
 		return nil, err
 	}
+	s.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.document()) })
+	s.docsPage = sync.OnceValues(s.makeDocs)
 	s.routes()
 	return s, nil
 }
 
-// routes lays the routes out.
+// routes lays the operations out.
 func (s *Server) routes() {
 	r := s.router
 	// A path is what it is: no redirects to what the client might have meant,
@@ -86,38 +94,19 @@ func (s *Server) routes() {
 	r.NoRoute(s.handle(noRoute))
 	r.NoMethod(s.handle(noMethod))
 
-	get := []string{http.MethodGet, http.MethodHead}
-	r.POST("/classify", s.handle(s.classify))
-	r.Match(get, routeTasks, s.handle(s.listTasks))
-	r.Match(get, "/tasks/:name", s.handle(s.getTask))
-	r.PUT("/tasks/:name", s.handle(s.admin(s.putTask)))
-	r.DELETE("/tasks/:name", s.handle(s.admin(s.deleteTask)))
-	r.POST("/tasks/:name/load", s.handle(s.admin(s.loadTask)))
-	r.POST("/tasks/:name/unload", s.handle(s.admin(s.unloadTask)))
-	r.Match(get, routeStats, s.handle(s.getStats))
-	r.Match(get, routePage, s.handle(s.getPage))
-	r.Match(get, routePageFile, s.handle(s.getPage))
-	r.Match(get, routeHealth, s.handle(s.health))
-	r.Match(get, routeReady, s.handle(s.ready))
-	r.Match(get, routeMetrics, gin.WrapH(s.metrics.handler(s.options.Logger)))
-
-	r.POST("/tei/:task/predict", s.handle(s.teiPredict))
-	r.Match(get, "/tei/:task/info", s.handle(s.teiInfo))
-	r.Match(get, routeTEIHealth, s.handle(s.teiHealth))
-	r.POST("/models/:task", s.handle(s.hfClassify))
-	r.POST("/vllm/classify", s.handle(s.vllmClassify))
-
-	r.Match(get, "/v2", s.handle(s.inferServer))
-	r.Match(get, routeLive, s.handle(s.inferLive))
-	r.Match(get, routeInferReady, s.handle(s.inferReady))
-	for _, model := range []string{"/v2/models/:task", "/v2/models/:task/versions/:version"} {
-		r.Match(get, model, s.handle(s.inferModel))
-		r.Match(get, model+"/ready", s.handle(s.inferModelReady))
-		r.POST(model+"/infer", s.handle(s.infer))
+	for _, op := range s.operations() {
+		handler := op.raw
+		if f := op.handle; f != nil {
+			if op.admin {
+				f = s.admin(f)
+			}
+			handler = s.handle(f)
+		}
+		r.Handle(op.method, op.path, handler)
+		if op.method == http.MethodGet {
+			r.HEAD(op.path, handler)
+		}
 	}
-	r.POST("/v2/repository/index", s.handle(s.inferIndex))
-	r.POST("/v2/repository/models/:task/load", s.handle(s.admin(s.inferLoad)))
-	r.POST("/v2/repository/models/:task/unload", s.handle(s.admin(s.inferUnload)))
 }
 
 func noRoute(*gin.Context, *exchange) error {

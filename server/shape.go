@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -14,24 +15,61 @@ type errorShape func(p *problem) (status int, body []byte)
 
 // shapes are the errors of the compatible APIs, by the paths that are theirs.
 // A path that is no route belongs to one too.
-var shapes = []struct {
+var shapes = []apiErrors{
+	{"/tei/", teiError, reflect.TypeFor[teiErrorBody]()},
+	{"/models/", plainError, reflect.TypeFor[plainErrorBody]()},
+	{"/vllm/", vllmError, reflect.TypeFor[vllmErrorBody]()},
+	{"/v2", inferError, reflect.TypeFor[plainErrorBody]()},
+}
+
+type apiErrors struct {
 	prefix string
 	shape  errorShape
-}{
-	{"/tei/", teiError},
-	{"/models/", plainError},
-	{"/vllm/", vllmError},
-	{"/v2", inferError},
+	wire   reflect.Type
+}
+
+// owns tells whether a path belongs to the API.
+func (a *apiErrors) owns(path string) bool {
+	rest, ok := strings.CutPrefix(path, a.prefix)
+	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(a.prefix, "/"))
 }
 
 func shapeOf(path string) errorShape {
-	for _, s := range shapes {
-		if rest, ok := strings.CutPrefix(path, s.prefix); ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(s.prefix, "/")) {
-			return s.shape
+	for i := range shapes {
+		if shapes[i].owns(path) {
+			return shapes[i].shape
 		}
 	}
 	return nativeError
 }
+
+// The errors on the wire.
+type (
+	nativeErrorBody struct {
+		Error nativeErrorDetail `json:"error"`
+	}
+	nativeErrorDetail struct {
+		Message string  `json:"message"`
+		Type    kind    `json:"type"`
+		Field   *string `json:"field" doc:"The JSON path of what is wrong, or null."`
+	}
+	plainErrorBody struct {
+		Error string `json:"error"`
+	}
+	teiErrorBody struct {
+		Error string `json:"error"`
+		Type  string `json:"error_type" enum:"Empty,Validation,Tokenizer,Backend,Overloaded,Unhealthy"`
+	}
+	vllmErrorBody struct {
+		Error vllmErrorDetail `json:"error"`
+	}
+	vllmErrorDetail struct {
+		Message string  `json:"message"`
+		Type    string  `json:"type"`
+		Param   *string `json:"param"`
+		Code    int     `json:"code" doc:"The status."`
+	}
+)
 
 // nativeError is {"error": {"message", "type", "field"}}.
 func nativeError(p *problem) (int, []byte) {

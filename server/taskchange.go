@@ -35,23 +35,20 @@ type Editor interface {
 // maxUploads bounds the uploads at a time, each of which takes room on disk.
 const maxUploads = 4
 
-// sourceRequest is the JSON form of PUT /tasks/{name}.
-type sourceRequest struct {
-	source string
+// sourceBody is the JSON form of PUT /tasks/{name}.
+type sourceBody struct {
+	_      struct{} `additionalProperties:"true"`
+	Source wireTask `json:"source" doc:"The task whose delta is copied."`
 }
 
-var sourceMembers = []string{"source"}
+var sourceMembers = membersOf[sourceBody]()
 
-func parseSource(body string, o *Options) (*sourceRequest, *problem) {
+func parseSource(body string, o *Options) (source string, wrong *problem) {
 	p := newBodyParser(body, o)
-	q := new(sourceRequest)
-	p.object(named(""), sourceMembers, 1, func(int) {
-		q.source = p.taskName(named("source"), "must be a task's name")
+	p.object(named(""), sourceMembers, func(i int) {
+		source = p.taskName(sourceMembers.at(named(""), i), "must be a task's name")
 	})
-	if wrong := p.done(); wrong != nil {
-		return nil, wrong
-	}
-	return q, nil
+	return source, p.done()
 }
 
 // putTask answers PUT /tasks/{name}: 201 for a new task, 200 for one that was
@@ -91,15 +88,15 @@ func (s *Server) copyTask(c *gin.Context, editor Editor, name string) (info runt
 	if wrong != nil {
 		return info, wrong
 	}
-	q, wrong := parseSource(body, &s.options)
+	source, wrong := parseSource(body, &s.options)
 	if wrong != nil {
 		return info, wrong
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.UploadTimeout)
 	defer cancel()
 	s.extend(c, s.options.UploadTimeout)
-	if info, err = editor.Copy(ctx, name, q.source); err != nil {
-		return info, changeProblem(ctx, err, q.source, named("source"))
+	if info, err = editor.Copy(ctx, name, source); err != nil {
+		return info, changeProblem(ctx, err, source, named("source"))
 	}
 	return info, nil
 }

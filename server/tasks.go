@@ -13,25 +13,25 @@ import (
 
 // task is a task on the wire.
 type task struct {
-	Object    string            `json:"object"` // "task"
-	Name      string            `json:"name"`
-	Labels    []string          `json:"labels"` // null until the task was loaded once
-	Residency runtime.Residency `json:"residency"`
-	Bytes     int64             `json:"bytes"`
+	Object    string            `json:"object" enum:"task"`
+	Name      wireTask          `json:"name"`
+	Labels    []string          `json:"labels" nullable:"true" doc:"Null until the task was loaded once."`
+	Residency runtime.Residency `json:"residency" enum:"hot,warm,cold" doc:"In memory and ready to compute, in memory as a delta, in the store alone."`
+	Bytes     int64             `json:"bytes" doc:"Memory that the task holds now."`
 	Requests  uint64            `json:"requests"`
-	LastUsed  *time.Time        `json:"last_used"` // null when never
+	LastUsed  *time.Time        `json:"last_used" doc:"Null when never."`
 }
 
 // taskList is the answer of GET /tasks.
 type taskList struct {
-	Object string `json:"object"` // "list"
+	Object string `json:"object" enum:"list"`
 	Data   []task `json:"data"`
 }
 
 func taskOf(info runtime.TaskInfo) task {
 	t := task{
 		Object:    "task",
-		Name:      info.Name,
+		Name:      wireTask(info.Name),
 		Labels:    info.Labels,
 		Residency: info.Residency,
 		Bytes:     info.Bytes,

@@ -2,13 +2,54 @@ package server
 
 import (
 	"net/http"
+	"reflect"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
 )
 
 // The API of Text Embeddings Inference, for a task as its only model.
+
+// teiBody is a request for POST /tei/{task}/predict on the wire.
+type teiBody struct {
+	_         struct{}     `additionalProperties:"true"`
+	Inputs    teiInputs    `json:"inputs"`
+	Truncate  *bool        `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes; an error without."`
+	Direction teiDirection `json:"truncation_direction,omitempty" doc:"The side that is cut; Right without."`
+	RawScores *bool        `json:"raw_scores,omitempty" nullable:"true" doc:"Logits instead of probabilities."`
+}
+
+// teiInputs is a text, one or two texts in a list, or a list of such lists. A
+// text has a character at least, or its pair has.
+type teiInputs struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (teiInputs) Schema(huma.Registry) *huma.Schema {
+	text := wireText()
+	text.MinLength = ptr(1)
+	pair := &huma.Schema{
+		Type: huma.TypeArray, Items: wireText(), MinItems: ptr(1), MaxItems: ptr(2),
+		Extensions: map[string]any{"contains": map[string]any{"minLength": 1}},
+	}
+	return &huma.Schema{AnyOf: []*huma.Schema{text, pair, wireList(pair, limitTexts)}}
+}
+
+type teiDirection struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (teiDirection) Schema(huma.Registry) *huma.Schema { return wordOrNull(teiDirections) }
+
+// teiAnswer is the answer on the wire: a list of scores, for a batch a list of
+// such lists.
+type teiAnswer struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (teiAnswer) Schema(r huma.Registry) *huma.Schema {
+	scores := r.Schema(reflect.TypeFor[[]wireScore](), true, "")
+	return &huma.Schema{AnyOf: []*huma.Schema{scores, {Type: huma.TypeArray, Items: scores}}}
+}
 
 // teiRequest is a parsed request for POST /tei/{task}/predict.
 type teiRequest struct {
@@ -18,7 +59,7 @@ type teiRequest struct {
 }
 
 var (
-	teiMembers    = []string{"inputs", "truncate", "truncation_direction", "raw_scores"}
+	teiMembers    = membersOf[teiBody]()
 	teiDirections = []string{"Right", "right", "Left", "left"}
 )
 
@@ -27,8 +68,8 @@ var (
 func parseTEI(body string, o *Options) (*teiRequest, *problem) {
 	p := newBodyParser(body, o)
 	q := new(teiRequest)
-	p.object(named(""), teiMembers, 1, func(i int) {
-		at := named(teiMembers[i])
+	p.object(named(""), teiMembers, func(i int) {
+		at := teiMembers.at(named(""), i)
 		switch i {
 		case 0:
 			p.teiInputs(q)

@@ -5,12 +5,69 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
 )
 
 // The classification API of vLLM.
+
+// vllmBody is a request for POST /vllm/classify on the wire.
+type vllmBody struct {
+	_          struct{}     `additionalProperties:"true"`
+	Model      wireTask     `json:"model"`
+	Input      vllmInput    `json:"input"`
+	Truncate   vllmTruncate `json:"truncate_prompt_tokens,omitempty" doc:"How many tokens are kept, -1 for as many as the model takes; without, too many are an error."`
+	Activation *bool        `json:"use_activation,omitempty" nullable:"true" doc:"Probabilities, true without; with false logits."`
+}
+
+// vllmInput is a text, a list of texts, the token ids of one input, or a list of
+// such lists.
+type vllmInput struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (vllmInput) Schema(huma.Registry) *huma.Schema {
+	ids := &huma.Schema{
+		Type: huma.TypeArray, MinItems: ptr(1),
+		Items: limited(&huma.Schema{Type: huma.TypeInteger, Minimum: ptr(0.0)}, limitIDs),
+	}
+	return &huma.Schema{AnyOf: []*huma.Schema{wireText(), wireList(wireText(), limitTexts), ids, wireList(ids, limitTexts)}}
+}
+
+type vllmTruncate struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (vllmTruncate) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{AnyOf: []*huma.Schema{
+		{Type: huma.TypeInteger, Minimum: ptr(1.0), Maximum: ptr(float64(math.MaxInt32))},
+		{Enum: []any{-1, nil}},
+	}}
+}
+
+// vllmAnswer is the answer on the wire.
+type vllmAnswer struct {
+	ID      string           `json:"id"`
+	Object  string           `json:"object" enum:"list"`
+	Created int64            `json:"created" doc:"Seconds since 1970."`
+	Model   wireTask         `json:"model"`
+	Data    []vllmClassified `json:"data"`
+	Usage   vllmUsage        `json:"usage"`
+}
+
+type vllmClassified struct {
+	Index   int       `json:"index"`
+	Label   string    `json:"label" doc:"The best one."`
+	Probs   []float32 `json:"probs" doc:"In the order of the task's labels."`
+	Classes int       `json:"num_classes"`
+}
+
+type vllmUsage struct {
+	PromptTokens        int      `json:"prompt_tokens"`
+	TotalTokens         int      `json:"total_tokens"`
+	CompletionTokens    int      `json:"completion_tokens" enum:"0"`
+	PromptTokensDetails wireNull `json:"prompt_tokens_details"`
+}
 
 // vllmRequest is a parsed request for POST /vllm/classify.
 type vllmRequest struct {
@@ -20,14 +77,14 @@ type vllmRequest struct {
 	options runtime.Options
 }
 
-var vllmMembers = []string{"model", "input", "truncate_prompt_tokens", "use_activation"}
+var vllmMembers = membersOf[vllmBody]()
 
 // parseVLLM parses a body.
 func parseVLLM(body string, o *Options) (*vllmRequest, *problem) {
 	p := newBodyParser(body, o)
 	q := new(vllmRequest)
-	p.object(named(""), vllmMembers, 2, func(i int) {
-		at := named(vllmMembers[i])
+	p.object(named(""), vllmMembers, func(i int) {
+		at := vllmMembers.at(named(""), i)
 		switch i {
 		case 0:
 			q.task = p.taskName(at, "must be a task's name")

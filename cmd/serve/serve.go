@@ -151,7 +151,7 @@ func (c *serveCmd) about(e *runtime.Engine) server.About {
 	if workers == 0 {
 		workers = goruntime.GOMAXPROCS(0)
 	}
-	return server.About{Version: version(), Base: e.Base().Name, MaxTokens: tokens, BatchTokens: c.BatchTokens, MaxWaiting: c.MaxWaiting, Workers: workers}
+	return server.About{Version: version(), Base: e.Base().Name, MaxTokens: tokens, BatchTokens: c.BatchTokens, MaxWaiting: c.MaxWaiting, Workers: workers, Vocabulary: e.Base().Tokenizer.Size()}
 }
 
 // keyFile names a file with a key a line. Blank lines, and those that begin

@@ -1,0 +1,149 @@
+package server
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+)
+
+// GET /docs is the OpenAPI document as a page: made here, once, so that it needs
+// neither a script nor another host.
+
+//go:embed docs.html
+var docsHTML string
+
+//go:embed docs.css
+var docsCSS string
+
+var docsTemplate = template.Must(template.New("docs").Parse(docsHTML))
+
+// docsPolicy lets the page have its own style and nothing else.
+var docsPolicy = func() []string {
+	sum := sha256.Sum256([]byte(docsCSS))
+	return []string{"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
+}()
+
+var htmlType = []string{"text/html; charset=utf-8"}
+
+// docs answers GET /docs.
+func (s *Server) docs(c *gin.Context, _ *exchange) error {
+	page, err := s.docsPage()
+	if err != nil {
+		return internal(err, "internal error")
+	}
+	c.Writer.Header()["Content-Security-Policy"] = docsPolicy
+	write(c, http.StatusOK, htmlType, page)
+	return nil
+}
+
+// The page, as its template takes it.
+type (
+	docs struct {
+		Title, Version string
+		Description    []string
+		Style          template.CSS
+		Groups         []docsGroup
+		Schemas        []docsSchema
+	}
+	docsGroup struct {
+		ID, Name   string
+		Operations []docsOperation
+	}
+	docsOperation struct {
+		ID, Method, Path, Summary, Description string
+		Admin                                  bool
+		Parameters                             []docsParameter
+		Requests, Answers                      []docsBody
+	}
+	docsParameter struct{ Name, In, Doc string }
+	docsBody      struct{ Status, Doc, Media, Example, Schema string }
+	docsSchema    struct{ Name, Text string }
+)
+
+func (s *Server) makeDocs() ([]byte, error) {
+	d := s.document()
+	page := docs{
+		Title: d.Info.Title, Version: d.Info.Version, Style: template.CSS(docsCSS),
+		Description: strings.Split(d.Info.Description, "\n\n"),
+	}
+	groups := map[string]*docsGroup{}
+	for _, tag := range d.Tags {
+		page.Groups = append(page.Groups, docsGroup{ID: "api-" + strings.ReplaceAll(strings.ToLower(tag.Name), " ", "-"), Name: tag.Name})
+	}
+	for i := range page.Groups {
+		groups[page.Groups[i].Name] = &page.Groups[i]
+	}
+	for _, op := range s.operations() {
+		if op.hidden {
+			continue
+		}
+		item := d.Paths[pathParameter.ReplaceAllString(op.path, "{$1}")]
+		o := map[string]*huma.Operation{
+			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodDelete: item.Delete,
+		}[op.method]
+		group := groups[op.api]
+		group.Operations = append(group.Operations, docsOperationOf(o, op.admin))
+	}
+	schemas := d.Components.Schemas.Map()
+	for _, name := range slices.Sorted(maps.Keys(schemas)) {
+		page.Schemas = append(page.Schemas, docsSchema{name, indentedJSON(schemas[name])})
+	}
+	var b bytes.Buffer
+	if err := docsTemplate.Execute(&b, page); err != nil {
+		return nil, fmt.Errorf("docs: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+func docsOperationOf(o *huma.Operation, admin bool) docsOperation {
+	out := docsOperation{ID: o.OperationID, Method: o.Method, Path: o.Path, Summary: o.Summary, Description: o.Description, Admin: admin}
+	for _, p := range o.Parameters {
+		out.Parameters = append(out.Parameters, docsParameter{p.Name, p.In, p.Description})
+	}
+	if o.RequestBody != nil {
+		for _, media := range slices.Sorted(maps.Keys(o.RequestBody.Content)) {
+			out.Requests = append(out.Requests, docsBodyOf(media, o.RequestBody.Content[media]))
+		}
+	}
+	for _, status := range slices.Sorted(maps.Keys(o.Responses)) {
+		response := o.Responses[status]
+		answer := docsBody{}
+		for media, content := range response.Content {
+			answer = docsBodyOf(media, content)
+		}
+		answer.Status, answer.Doc = status, response.Description
+		out.Answers = append(out.Answers, answer)
+	}
+	return out
+}
+
+func docsBodyOf(media string, content *huma.MediaType) docsBody {
+	b := docsBody{Media: media, Schema: indentedJSON(content.Schema)}
+	if content.Example != nil {
+		b.Example = indentedJSON(content.Example)
+	}
+	return b
+}
+
+// indentedJSON is for people. What is shown was marshalled before.
+func indentedJSON(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,244 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+)
+
+// description of the whole in the OpenAPI document.
+const description = `One pre-trained base in memory, every classifier a sparse delta of it.
+
+The native API, and those of Text Embeddings Inference, Hugging Face, vLLM and the Open Inference Protocol, so that clients that exist keep working. Bodies are JSON whatever their Content-Type says, may be packed by gzip or deflate, and are bounded as sent and as unpacked.`
+
+// humaMode makes slices never null unless a field says so, as encoding is here.
+// The mode is the process's.
+var humaMode = sync.OnceFunc(func() { huma.DefaultArrayNullable = false })
+
+// document generates the OpenAPI 3.1 document of a server: its operations, the
+// wire types that they use, and its bounds.
+func (s *Server) document() *huma.OpenAPI {
+	humaMode()
+	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
+	d := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title: "kenserve", Version: orUnknown(s.options.About.Version), Description: description,
+			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+		},
+		Components: &huma.Components{
+			Schemas: registry,
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"bearer": {Type: "http", Scheme: "bearer", Description: "A key for use, or the admin key."},
+				"header": {Type: "apiKey", In: "header", Name: "x-api-key", Description: "The same key."},
+			},
+		},
+	}
+	for _, api := range []string{apiNative, apiTasks, apiTEI, apiHF, apiVLLM, apiInference, apiOperation} {
+		d.Tags = append(d.Tags, &huma.Tag{Name: api})
+	}
+	for _, op := range s.operations() {
+		if !op.hidden {
+			d.AddOperation(s.describeOperation(&op, registry))
+		}
+	}
+	for _, schema := range registry.Map() {
+		s.bound(schema)
+	}
+	return d
+}
+
+// schemaName is a wire type's name in the document.
+func schemaName(t reflect.Type, hint string) string {
+	return strings.TrimPrefix(huma.DefaultSchemaNamer(t, hint), "Wire")
+}
+
+func orUnknown(version string) string {
+	if version == "" {
+		return "unknown"
+	}
+	return version
+}
+
+var pathParameter = regexp.MustCompile(`:([a-z]+)`)
+
+// describeOperation makes an operation's part of the document.
+func (s *Server) describeOperation(op *operation, r huma.Registry) *huma.Operation {
+	o := &huma.Operation{
+		Method: op.method, Path: pathParameter.ReplaceAllString(op.path, "{$1}"), OperationID: op.name,
+		Tags: []string{op.api}, Summary: op.summary, Description: op.description,
+		Responses: map[string]*huma.Response{},
+	}
+	for _, match := range pathParameter.FindAllStringSubmatch(op.path, -1) {
+		o.Parameters = append(o.Parameters, pathParameterOf(match[1], r))
+	}
+	for _, p := range op.params {
+		param := &huma.Param{Name: p.name, In: p.in, Description: p.doc, Schema: &huma.Schema{Type: huma.TypeString}}
+		if p.example != "" {
+			param.Example = p.example
+		}
+		o.Parameters = append(o.Parameters, param)
+	}
+	if op.request != nil {
+		o.RequestBody = &huma.RequestBody{Required: !op.optional, Content: map[string]*huma.MediaType{}}
+		for _, c := range op.request {
+			s.addContent(o.RequestBody.Content, c, r)
+		}
+	}
+
+	ok := &huma.Response{Description: "Done.", Headers: map[string]*huma.Param{"X-Request-Id": header("The request's id: its own if it sent one.", huma.TypeString)}}
+	if op.costs {
+		ok.Headers["X-Queue-Time-Ms"] = header("How long it waited.", huma.TypeNumber)
+		ok.Headers["X-Inference-Time-Ms"] = header("How long it was computed.", huma.TypeNumber)
+		ok.Headers["X-Tokens"] = header("Tokens computed, special ones included.", huma.TypeInteger)
+	}
+	if op.answer != (content{}) {
+		ok.Content = map[string]*huma.MediaType{}
+		s.addContent(ok.Content, op.answer, r)
+	}
+	for _, status := range []int{op.status, op.also} {
+		if status == 0 && status == op.status {
+			status = http.StatusOK
+		}
+		if status != 0 {
+			o.Responses[strconv.Itoa(status)] = ok
+		}
+	}
+	s.addFailures(o, op, r)
+
+	switch {
+	case openRoutes[op.path]:
+		o.Security = []map[string][]string{}
+	case op.admin || len(s.keys.use) > 0:
+		o.Security = []map[string][]string{{"bearer": {}}, {"header": {}}}
+	}
+	return o
+}
+
+func pathParameterOf(name string, r huma.Registry) *huma.Param {
+	p := &huma.Param{Name: name, In: "path", Required: true}
+	if name == "version" {
+		p.Schema = &huma.Schema{Type: huma.TypeString, Enum: []any{inferVersion}}
+	} else {
+		p.Schema, p.Example = wireTask("").Schema(r), "trec"
+		p.Description = "A task's name."
+	}
+	return p
+}
+
+func header(doc, kind string) *huma.Param {
+	return &huma.Param{Description: doc, Schema: &huma.Schema{Type: kind}}
+}
+
+// addContent adds a body to those of a request or an answer.
+func (s *Server) addContent(to map[string]*huma.MediaType, c content, r huma.Registry) {
+	switch {
+	case c.media == "application/octet-stream":
+		to[c.media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+	case c.media != "":
+		to[c.media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	default:
+		m := &huma.MediaType{Schema: r.Schema(c.wire, true, "")}
+		s.bound(m.Schema)
+		if c.example != "" {
+			m.Example = json.RawMessage(c.example)
+		}
+		to["application/json"] = m
+	}
+}
+
+// addFailures adds the errors that an operation may answer with. The statuses
+// are those that the API makes of them.
+func (s *Server) addFailures(o *huma.Operation, op *operation, r huma.Registry) {
+	list := append([]int{failFault}, op.mayFail...)
+	if !openRoutes[op.path] && (op.admin || len(s.keys.use) > 0) {
+		list = append(list, failKey)
+	}
+	if op.admin {
+		list = append(list, failAdmin)
+	}
+	docs := map[int][]string{}
+	for _, i := range list {
+		p := failures[i].problem
+		status, _ := shapeOf(op.path)(&p)
+		if !slices.Contains(docs[status], failures[i].doc) {
+			docs[status] = append(docs[status], failures[i].doc)
+		}
+	}
+	for _, status := range slices.Sorted(maps.Keys(docs)) {
+		text := strings.Join(docs[status], "; ")
+		answer := &huma.Response{
+			Description: strings.ToUpper(text[:1]) + text[1:] + ".",
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(errorTypeOf(op.path), true, "")}},
+		}
+		switch status {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+			answer.Headers = map[string]*huma.Param{"Retry-After": header("Seconds until it is worth while to come again.", huma.TypeString)}
+		case http.StatusUnauthorized:
+			answer.Headers = map[string]*huma.Param{"WWW-Authenticate": header("Bearer.", huma.TypeString)}
+		}
+		if o.Responses[strconv.Itoa(status)] == nil {
+			o.Responses[strconv.Itoa(status)] = answer
+		}
+	}
+}
+
+// errorTypeOf is the wire type of a path's errors.
+func errorTypeOf(path string) reflect.Type {
+	for _, s := range shapes {
+		if s.owns(path) {
+			return s.wire
+		}
+	}
+	return reflect.TypeFor[nativeErrorBody]()
+}
+
+// bound puts the server's bounds where a schema and its parts ask for them.
+func (s *Server) bound(schema *huma.Schema) {
+	if schema == nil {
+		return
+	}
+	if name, ok := schema.Extensions[limit]; ok {
+		delete(schema.Extensions, limit)
+		o := &s.options
+		switch name {
+		case limitTexts:
+			schema.MaxItems = ptr(o.MaxTexts)
+		case limitTasks:
+			schema.MaxItems = ptr(o.MaxTasks)
+		case limitTextBytes:
+			schema.MaxLength = ptr(o.MaxTextBytes)
+		case limitIDs:
+			schema.Maximum = ptr(float64(o.About.largestID()))
+		default:
+			panic(fmt.Sprintf("server: no bound %v", name))
+		}
+	}
+	s.bound(schema.Items)
+	for _, part := range slices.Concat(schema.AnyOf, slices.Collect(maps.Values(schema.Properties))) {
+		s.bound(part)
+	}
+	if part, ok := schema.AdditionalProperties.(*huma.Schema); ok {
+		s.bound(part)
+	}
+}
+
+// openAPI answers GET /openapi.json.
+func (s *Server) openAPI(c *gin.Context, _ *exchange) error {
+	body, err := s.openAPIJSON()
+	if err != nil {
+		return internal(err, "internal error")
+	}
+	writeJSON(c, http.StatusOK, body)
+	return nil
+}
