@@ -12,7 +12,7 @@ import (
 
 type classifyCmd struct {
 	File      string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base      string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Base      string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Input     string `default:"-" placeholder:"FILE" help:"Texts, one a line, or JSON lines {\"text\", \"text_pair\"}; - is standard input."`
 	Format    string `default:"auto" enum:"auto,text,json" help:"Format of the input: ${enum}; auto looks at the first line."`
 	TopK      int    `placeholder:"N" help:"Labels to print of each text (default: all)."`

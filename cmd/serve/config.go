@@ -62,7 +62,10 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 		}
 		out := fmt.Sprint(value)
 		if slices.Contains(paths, flag.Name) && !filepath.IsAbs(out) {
-			out = filepath.Join(filepath.Dir(path), out)
+			joined := filepath.Join(filepath.Dir(path), out)
+			if _, err := os.Stat(joined); flag.Name != "base" || !isModel(out) || err == nil {
+				out = joined
+			}
 		}
 		return out, nil
 	}))

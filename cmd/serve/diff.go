@@ -12,7 +12,7 @@ import (
 type diffCmd struct {
 	A    string `arg:"" placeholder:"A.ken" help:"Delta file."`
 	B    string `arg:"" placeholder:"B.ken" help:"Another one of the same base."`
-	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of their base."`
+	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of their base."`
 	JSON bool   `name:"json" help:"Print JSON."`
 	cacheFlags
 }

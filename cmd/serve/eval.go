@@ -13,7 +13,7 @@ import (
 
 type evalCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Data string `required:"" placeholder:"FILE" help:"JSON lines {\"text\", \"text_pair\", \"label\"}; - is standard input."`
 	JSON bool   `name:"json" help:"Print JSON."`
 	cacheFlags

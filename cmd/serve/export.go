@@ -16,7 +16,7 @@ import (
 
 type exportCmd struct {
 	File  string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base  string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Base  string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Out   string `required:"" placeholder:"DIR" help:"Folder to write; it must not exist yet, or be empty."`
 	Force bool   `help:"Write into a folder that is not empty."`
 	cacheFlags

@@ -11,7 +11,7 @@ import (
 
 type inspectCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base string `placeholder:"DIR" help:"Hugging Face folder of the base; with it, the rows that keep a value are counted."`
+	Base string `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base; with it, the rows that keep a value are counted."`
 	JSON bool   `name:"json" help:"Print JSON."`
 	cacheFlags
 }

@@ -38,6 +38,7 @@ type commands struct {
 	Diff     diffCmd     `cmd:"" help:"Compare the positions that two deltas keep."`
 	Pack     packCmd     `cmd:"" help:"Write a delta in the small layout, for transport and storage."`
 	Unpack   unpackCmd   `cmd:"" help:"Write a delta in the fast layout again."`
+	Pull     pullCmd     `cmd:"" help:"Fetch a model from the Hugging Face Hub into the cache that its libraries share."`
 	Tokenize tokenizeCmd `cmd:"" help:"Turn texts, one a line, into JSON lines of token ids."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
@@ -74,6 +75,7 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 		kong.Name("kenserve"),
 		kong.Description("One pre-trained base in memory, every classifier a sparse delta of it."),
 		kong.DefaultEnvars("KENSERVE"),
+		kong.NamedMapper("model", kong.MapperFunc(decodeModel)),
 		kong.Writers(s.out, s.err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),

@@ -11,7 +11,7 @@ import (
 
 type packCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file in the fast layout."`
-	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base; exact values are written as differences from its own."`
+	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base; exact values are written as differences from its own."`
 	Out  string `required:"" placeholder:"FILE.ken" help:"File to write, in the small layout."`
 }
 
@@ -39,7 +39,7 @@ func (c *packCmd) Run(s streams) error {
 
 type unpackCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file in the small layout."`
-	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Out  string `required:"" placeholder:"FILE.ken" help:"File to write, in the fast layout: the bytes that were packed."`
 }
 

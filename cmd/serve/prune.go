@@ -22,8 +22,8 @@ import (
 )
 
 type pruneCmd struct {
-	Base         string   `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Tuned        string   `required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it."`
+	Base         string   `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Tuned        string   `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it."`
 	Out          string   `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
 	Select       string   `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
 	K            *int     `placeholder:"N" xor:"keep" help:"Values to keep of each row, or of what --budget says."`

@@ -24,7 +24,7 @@ type serveCmd struct {
 
 	Listen      string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on (default ${default})."`
 	GRPCListen  string        `name:"grpc-listen" placeholder:"ADDR" help:"Address to listen on for the Open Inference Protocol over gRPC (default: none)."`
-	Base        string        `placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Base        string        `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Store       string        `placeholder:"DIR" help:"Folder with the tasks' delta files."`
 	Memory      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Memory for loaded tasks beside the base (default ${default})."`
 	Workers     int           `placeholder:"N" help:"Cores to use (default: all)."`

@@ -10,7 +10,7 @@ import (
 )
 
 type tokenizeCmd struct {
-	Base  string `required:"" placeholder:"DIR" help:"Hugging Face folder with the tokenizer."`
+	Base  string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder with the tokenizer."`
 	Input string `default:"-" placeholder:"FILE" help:"Texts, one a line; - is standard input."`
 }
 

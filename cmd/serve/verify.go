@@ -11,7 +11,7 @@ import (
 
 type verifyCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base string `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	cacheFlags
 }
 

@@ -14,9 +14,9 @@ import (
 
 type vizCmd struct {
 	File    string         `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base    string         `required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Base    string         `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Out     string         `required:"" placeholder:"DIR" help:"Folder to write index.html and the pictures to."`
-	Tuned   string         `placeholder:"DIR" help:"Checkpoint that the delta was made from, to compare with all that training changed."`
+	Tuned   string         `type:"model" placeholder:"DIR" help:"Checkpoint that the delta was made from, to compare with all that training changed."`
 	Formats []viz.Format   `placeholder:"png,svg,json" default:"png,svg" help:"What to write beside the page: png, svg, json (the numbers), or none."`
 	Row     map[string]int `placeholder:"TENSOR=N" help:"Row of a tensor to show the density of and the window around; otherwise the one that changed most. Repeatable."`
 	Exact   int            `placeholder:"MB" default:"4" help:"How much of the page to spend on exact patterns, which let its windows move."`
