@@ -13,7 +13,7 @@ func (f full) Matrix(name string) (*gemm.Matrix, error) {
 	if t == nil {
 		return nil, errMissing
 	}
-	rows, columns := t.Rows()
+	rows, columns := t.Shape[0], t.Len()/t.Shape[0]
 	var err error
 	m := gemm.Pack(rows, columns, func(i int, dst []float32) {
 		if e := t.Float32s(dst, i*columns); e != nil {

@@ -18,6 +18,7 @@ import (
 type plan struct {
 	base    *Base
 	delta   *delta.Delta
+	arch    models.Architecture
 	labels  []string
 	problem models.Problem
 
@@ -41,7 +42,11 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{base: b, delta: d, labels: d.Labels, problem: problem}
+	arch, err := b.architecture(d.Config)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{base: b, delta: d, arch: arch, labels: d.Labels, problem: problem}
 	p.warmBytes = d.Size + int64(len(d.Tensors))*tensorBytes
 	for _, param := range p.parameters() {
 		t, inBase := p.find(param.Name)
@@ -82,7 +87,7 @@ const (
 
 // parameters lists what a network of this task needs.
 func (p *plan) parameters() []models.Parameter {
-	return append(p.base.Arch.Parameters(), p.base.Arch.Head(len(p.labels))...)
+	return append(p.arch.Parameters(), p.arch.Head(len(p.labels))...)
 }
 
 // find returns the delta's tensor for a parameter, and its name in the base if
@@ -92,7 +97,7 @@ func (p *plan) find(parameter string) (*delta.Tensor, string) {
 		t, _ := p.delta.Tensor(name)
 		return t, name
 	}
-	for _, name := range []string{parameter, p.base.Arch.Prefix() + parameter} {
+	for _, name := range []string{parameter, p.arch.Prefix() + parameter} {
 		if t, ok := p.delta.Tensor(name); ok {
 			return t, ""
 		}
@@ -177,7 +182,7 @@ func (t *task) warm() (models.Network, error) {
 	defer t.mu.Unlock()
 	b := t.bound.Value()
 	if b == nil {
-		network, err := t.base.Arch.Bind(params{t, false})
+		network, err := t.arch.Bind(params{t, false})
 		if err != nil {
 			return nil, err
 		}
@@ -188,7 +193,7 @@ func (t *task) warm() (models.Network, error) {
 }
 
 // hot returns a network over panels of its own, which takes hotBytes.
-func (t *task) hot() (models.Network, error) { return t.base.Arch.Bind(params{t, true}) }
+func (t *task) hot() (models.Network, error) { return t.arch.Bind(params{t, true}) }
 
 // params gives an architecture a task's weights.
 type params struct {

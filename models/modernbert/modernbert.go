@@ -112,7 +112,7 @@ func build(c *models.Config) (models.Architecture, error) {
 			return nil, fmt.Errorf("%s is %v, want a positive number", name, theta)
 		}
 	}
-	a.global, a.local = newRotation(s.GlobalTheta, width, s.MaxPositionEmbeddings), newRotation(*s.LocalTheta, width, s.MaxPositionEmbeddings)
+	a.global, a.local = sharedRotation(s.GlobalTheta, width, s.MaxPositionEmbeddings), sharedRotation(*s.LocalTheta, width, s.MaxPositionEmbeddings)
 	return a, nil
 }
 

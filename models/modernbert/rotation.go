@@ -1,7 +1,10 @@
 package modernbert
 
 import (
+	"maps"
 	"math"
+	"sync"
+	"weak"
 
 	"kenserve/gemm"
 	"kenserve/models"
@@ -13,6 +16,35 @@ import (
 type rotation struct {
 	half     int       // half of a head's width
 	cos, sin []float32 // [positions, half]
+}
+
+// rotations are those that a model has, so that hundreds of tasks of one base
+// share one.
+var rotations struct {
+	sync.Mutex
+	known map[rotationKey]weak.Pointer[rotation]
+}
+
+type rotationKey struct {
+	theta            float64
+	width, positions int
+}
+
+// sharedRotation returns the rotation of the given kind.
+func sharedRotation(theta float64, width, positions int) *rotation {
+	rotations.Lock()
+	defer rotations.Unlock()
+	key := rotationKey{theta, width, positions}
+	if r := rotations.known[key].Value(); r != nil {
+		return r
+	}
+	if rotations.known == nil {
+		rotations.known = map[rotationKey]weak.Pointer[rotation]{}
+	}
+	maps.DeleteFunc(rotations.known, func(_ rotationKey, p weak.Pointer[rotation]) bool { return p.Value() == nil })
+	r := newRotation(theta, width, positions)
+	rotations.known[key] = weak.Make(r)
+	return r
 }
 
 // newRotation computes the angles as PyTorch does, in float32.

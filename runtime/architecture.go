@@ -1,0 +1,37 @@
+package runtime
+
+import (
+	"fmt"
+	"slices"
+
+	"kenserve/models"
+	"kenserve/models/families"
+)
+
+// architecture returns the model that a tuned checkpoint's configuration
+// describes: its weights are the base's, but what is not in them, such as how a
+// classifier pools, is its own. A delta without a configuration has the base's
+// model.
+func (b *Base) architecture(config string) (models.Architecture, error) {
+	if config == "" {
+		return b.Arch, nil
+	}
+	c, err := models.ParseConfig([]byte(config))
+	if err != nil {
+		return nil, err
+	}
+	arch, err := families.New(c)
+	if err != nil {
+		return nil, err
+	}
+	same := func(p, q models.Parameter) bool {
+		return p.Name == q.Name && p.Role == q.Role && slices.Equal(p.Shape, q.Shape)
+	}
+	switch {
+	case arch.Prefix() != b.Arch.Prefix() || !slices.EqualFunc(arch.Parameters(), b.Arch.Parameters(), same):
+		return nil, fmt.Errorf("the delta's configuration, of a %s, describes another model than the base's, a %s", c.ModelType, b.Config.ModelType)
+	case arch.MaxTokens() < b.Arch.MaxTokens():
+		return nil, fmt.Errorf("by the delta's configuration the model takes %d tokens, by the base's %d", arch.MaxTokens(), b.Arch.MaxTokens())
+	}
+	return arch, nil
+}
