@@ -1,23 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"time"
 
 	"kenserve/delta"
 	"kenserve/ken"
-	"kenserve/models"
-	"kenserve/models/families"
-	"kenserve/runtime"
 	"kenserve/safetensors"
 )
 
@@ -33,118 +27,94 @@ type pruneCmd struct {
 	Values       string   `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}."`
 	Vectors      string   `placeholder:"whole|select" enum:"whole,select," default:"" help:"Biases and layer norms: kept whole, or selected from like matrices (default: whole with --budget tensor and model, else select)."`
 	VectorValues string   `placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of biases and layer norms (default: int8 for whole ones beside int4 and sign, else that of --values)."`
-	Factor       float64  `placeholder:"F" default:"1" help:"What kept changes are multiplied by; whole vectors are not."`
+	Factor       string   `placeholder:"F|auto" default:"1" help:"What kept changes are multiplied by, whole vectors aside; auto fits it to --dev."`
+	Auto         bool     `help:"Find the smallest delta that is within --tolerance on --dev: the flags from --select to --factor are chosen by a search."`
+	Dev          string   `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not those of training: JSON lines {\"text\", \"text_pair\", \"label\"}."`
+	Tolerance    float64  `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model."`
+	Points       string   `placeholder:"FILE.json" help:"Where to write every point that --auto tried (default: beside --out, NAME.auto.json)."`
+	Plot         string   `placeholder:"FILE" help:"Where to draw them, size against accuracy, .svg or .png (default: beside --out, NAME.auto.svg)."`
 	Seed         uint64   `default:"1" help:"Seed of the selection random."`
 	Workers      int      `placeholder:"N" help:"Cores to use (default: all)."`
 	Report       string   `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
 	Notes        string   `placeholder:"TEXT" help:"Free text to put into the delta."`
 }
 
+// fitted is the value of --factor that stands for a fit.
+const fitted = "auto"
+
 func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
-	options := ken.Options{
-		Selection: ken.Selection(c.Select), Scope: ken.Scope(c.Scope),
-		Budget: ken.Budget(c.Budget), Factor: c.Factor,
-		WholeVectors: c.Vectors == "whole" || c.Vectors == "" && c.Budget != string(ken.BudgetRow),
-		Coding:       delta.Coding(c.Values), VectorCoding: delta.Coding(c.VectorValues),
-		Seed: c.Seed, Workers: c.Workers, Masks: c.Report != "",
-	}
-	if options.VectorCoding == "" && options.WholeVectors && (options.Coding == delta.Int4 || options.Coding == delta.Sign) {
-		options.VectorCoding = delta.Int8
-	}
-	switch {
-	case c.K != nil:
-		if options.K = *c.K; options.K < 1 {
-			return usageError{fmt.Errorf("prune: --k is %d: it must be positive", options.K)}
-		}
-	case c.Keep != nil:
-		options.Keep = *c.Keep
-	default:
-		options.Keep = 0.5
-	}
-	if !(c.Factor > 0) {
-		return usageError{fmt.Errorf("prune: --factor is %g: it must be above 0", c.Factor)}
-	}
-	if err := options.Validate(); err != nil {
+	options, err := c.options()
+	if err != nil {
 		return usageError{err}
 	}
-	if _, ok := delta.TaskName(c.Out); !ok {
-		return usageError{fmt.Errorf("prune: %s: a delta is called NAME%s, with a name of letters, digits, dots, underscores and hyphens", c.Out, delta.Extension)}
-	}
-	if c.Report != "" && samePath(c.Report, c.Out) {
-		return usageError{fmt.Errorf("prune: --report and --out are the same file, %s", c.Out)}
-	}
-	base, err := safetensors.OpenCheckpoint(c.Base)
-	if err != nil {
-		return fmt.Errorf("prune: open base: %w", err)
-	}
-	defer base.Close()
-	tuned, err := safetensors.OpenCheckpoint(c.Tuned)
-	if err != nil {
-		return fmt.Errorf("prune: open tuned checkpoint: %w", err)
-	}
-	defer tuned.Close()
-	pair, err := ken.Match(base, tuned)
+	p, err := openPruning(c.Base, c.Tuned, s)
 	if err != nil {
 		return err
 	}
-	info := delta.Info{
-		BaseSHA256: delta.Fingerprint(base), BaseName: folderName(c.Base),
-		Selection: c.Select, K: options.K, Keep: options.Keep, Scope: c.Scope, Coding: options.Coding,
-		VectorCoding: options.VectorCoding,
-		BasePrefix:   pair.BasePrefix, TunedPrefix: pair.TunedPrefix, Absent: pair.Absent,
-		Producer: "kenserve " + version(), SourceName: folderName(c.Tuned), SourceSHA256: delta.Fingerprint(tuned), Notes: c.Notes,
+	defer p.Close()
+	p.info.Notes = c.Notes
+	options = p.complete(options)
+	switch {
+	case c.Auto:
+		options, err = c.search(ctx, s, p, options)
+	case c.Factor == fitted:
+		options, err = c.fit(ctx, s, p, options)
 	}
-	if options.Budget != ken.BudgetRow {
-		info.Budget = c.Budget
-	}
-	if options.Factor != 1 {
-		info.Factor = options.Factor
-	}
-	config, err := describeTask(c.Tuned, &info)
 	if err != nil {
 		return err
 	}
-	if config == nil {
-		fmt.Fprintf(s.err, "prune: %s has no %s: the delta will have no labels and can be exported but not served\n", c.Tuned, models.ConfigFile)
-	} else if arch, err := families.New(config); err == nil {
-		options.Table = runtime.TableNames(arch)
-		options.Head = headNames(arch, len(config.Labels))
-	} else if errors.Is(err, families.ErrUnknown) {
-		fmt.Fprintf(s.err, "prune: %v: the delta can be made and exported but not served\n", err)
-	} else {
-		return err
-	}
-
-	w, err := delta.Create(c.Out)
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	bar := newProgress(s.err, "pruning rows", pair.Rows(options))
+	options.Masks = c.Report != ""
+	bar := newProgress(s.err, "pruning rows", p.pair.Rows(options))
 	options.Progress = bar.add
 	start := time.Now()
-	report, err := ken.Prune(ctx, pair, w, options)
+	report, err := p.write(ctx, c.Out, options)
 	bar.finish()
 	if err != nil {
 		return err
 	}
-	if err := w.Finish(info); err != nil {
-		return err
-	}
 	if c.Report != "" {
-		text, err := json.MarshalIndent(report, "", " ")
-		if err != nil {
-			return fmt.Errorf("prune: write report: %w", err)
-		}
-		err = safetensors.Replace(c.Report, func(w io.Writer) error {
-			_, err := w.Write(append(text, '\n'))
-			return err
-		})
-		if err != nil {
+		if err := writeJSON(c.Report, report); err != nil {
 			return fmt.Errorf("prune: write report: %w", err)
 		}
 	}
-	return c.summarize(s, pair, report, time.Since(start))
+	return c.summarize(s, p.pair, report, time.Since(start))
+}
+
+// options checks the flags and returns what they say of pruning.
+func (c *pruneCmd) options() (ken.Options, error) {
+	o := ken.Options{
+		Selection: ken.Selection(c.Select), Budget: ken.Budget(c.Budget), Scope: ken.Scope(c.Scope),
+		WholeVectors: c.Vectors == "whole" || c.Vectors == "" && c.Budget != string(ken.BudgetRow),
+		Coding:       delta.Coding(c.Values), VectorCoding: delta.Coding(c.VectorValues),
+		Keep: 0.5, Factor: 1, Seed: c.Seed, Workers: c.Workers,
+	}
+	if o.VectorCoding == "" && o.WholeVectors && (o.Coding == delta.Int4 || o.Coding == delta.Sign) {
+		o.VectorCoding = delta.Int8
+	}
+	if c.K != nil {
+		if o.K, o.Keep = *c.K, 0; o.K < 1 {
+			return o, fmt.Errorf("prune: --k is %d: it must be positive", o.K)
+		}
+	}
+	if c.Keep != nil {
+		o.Keep = *c.Keep
+	}
+	if c.Factor != fitted {
+		var err error
+		if o.Factor, err = strconv.ParseFloat(c.Factor, 64); err != nil || !(o.Factor > 0) {
+			return o, fmt.Errorf("prune: --factor is %q: it must be a number above 0, or %s", c.Factor, fitted)
+		}
+	}
+	if err := o.Validate(); err != nil {
+		return o, err
+	}
+	if _, ok := delta.TaskName(c.Out); !ok {
+		return o, fmt.Errorf("prune: %s: a delta is called NAME%s, with a name of letters, digits, dots, underscores and hyphens", c.Out, delta.Extension)
+	}
+	if c.Report != "" && samePath(c.Report, c.Out) {
+		return o, fmt.Errorf("prune: --report and --out are the same file, %s", c.Out)
+	}
+	return o, c.checkSearch()
 }
 
 // summarize prints what the delta costs.
@@ -164,45 +134,6 @@ func (c *pruneCmd) summarize(s streams, pair *ken.Pair, report *ken.Report, took
 	_, err = fmt.Fprintf(s.out, "%s: %s, %.1f%% of the full float32 checkpoint; %d of %d weights differ from the base (%.1f%%); selected in %.2f s\n",
 		c.Out, size(file.Size()), 100*float64(file.Size())/float64(4*total), stored, total, 100*float64(stored)/float64(total), took.Seconds())
 	return err
-}
-
-// describeTask puts what the tuned model's config.json says of the task into
-// info. It returns nil if there is none.
-func describeTask(dir string, info *delta.Info) (*models.Config, error) {
-	text, err := os.ReadFile(filepath.Join(dir, models.ConfigFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("prune: read configuration: %w", err)
-	}
-	config, err := models.ParseConfig(text)
-	if err != nil {
-		return nil, err
-	}
-	if err := config.CheckClassifier(); err != nil {
-		return nil, err
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, text); err != nil {
-		return nil, fmt.Errorf("prune: read configuration: %w", err)
-	}
-	info.Config = compact.String()
-	if len(config.Architectures) > 0 {
-		info.Architecture = config.Architectures[0]
-	}
-	info.Labels, info.ProblemType = config.Labels, string(config.Problem)
-	return config, nil
-}
-
-// headNames returns a test for the names, with or without the architecture's
-// prefix, of a classifier's head.
-func headNames(arch models.Architecture, labels int) func(tensor string) bool {
-	names := map[string]bool{}
-	for _, p := range arch.Head(labels) {
-		names[p.Name] = true
-	}
-	return func(tensor string) bool { return names[strings.TrimPrefix(tensor, arch.Prefix())] }
 }
 
 // samePath tells whether two paths name the same file or folder, which need
@@ -237,4 +168,16 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
 	}
 	return fmt.Sprintf("%d B", n)
+}
+
+// writeJSON writes a file of JSON.
+func writeJSON(path string, v any) error {
+	text, err := json.MarshalIndent(v, "", " ")
+	if err != nil {
+		return err
+	}
+	return safetensors.Replace(path, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
 }

@@ -1,0 +1,47 @@
+// Package auto finds the smallest delta of a fine-tuned classifier that does as
+// well as the classifier itself, on labelled texts kept aside for that (the dev
+// set).
+//
+// It knows nothing of models: a [Search] is given two functions, one that makes
+// the delta for some options and tells its size, one that gives that delta's
+// logits of the dev set.
+//
+// # Scores
+//
+// A candidate is compared with the full fine-tuned model, the delta that keeps
+// everything exactly, by two numbers.
+//
+//	accuracy  share of the texts whose largest logit is that of their label
+//	loss      mean of −log p(label), where p = softmax(β·logits) with the β
+//	          that is best for these logits
+//
+// A candidate is within the tolerance t if its accuracy is at most t below the
+// full model's and its loss at most [LossPerAccuracy]·t above it. Accuracy is
+// what is asked for, but a few hundred texts tell it only to a point or two, and
+// of many candidates one is always lucky. The loss moves far less by chance. It
+// is taken at the best β because a factor on the kept changes makes logits
+// larger or smaller as a whole, which no decision depends on.
+//
+// Every [Point] has the 95% interval of its accuracy less the full model's, from
+// a paired bootstrap: texts are drawn with replacement, and both are counted on
+// the same ones (percentiles of 10,000 draws). It says how much the dev set can
+// tell; a search picks among many points, so the chosen one's interval leans to
+// the good side.
+//
+// # The search
+//
+// Candidates lie on lines: everything but keep fraction and factor is the same
+// on a line. Keep fractions are the powers of 2^(−1/2) from 1/2 on. On the first
+// line the smallest one within the tolerance is found by bisection. Every other
+// line is followed from there on to smaller deltas, as long as they are within
+// the tolerance. Last, the best line is refined by steps of 2^(−1/8).
+//
+// The factor is fitted for every keep fraction: from a guess on, steps of a
+// quarter up or down as long as they make the loss smaller ([Search.Fit]). The
+// loss as a function of the factor has one minimum, where the factor makes up
+// for what is not kept.
+//
+// The selection ken has lines of its own, at a factor of 1 and with a budget for
+// each row as in the paper, so that what it takes for the same score stands
+// beside the rest.
+package auto

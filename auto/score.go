@@ -1,0 +1,139 @@
+package auto
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+// LossPerAccuracy is how much more loss goes with a loss of accuracy: a
+// candidate may have that many times the tolerance in nats.
+const LossPerAccuracy = 4
+
+// judgement is how a delta does on the dev set.
+type judgement struct {
+	right    []bool // by text
+	top      []int  // the label with the largest logit, by text
+	accuracy float64
+	loss     float64
+}
+
+// judge scores logits [texts, labels] against the texts' labels.
+func judge(logits []float32, labels int, gold []int) judgement {
+	j := judgement{right: make([]bool, len(gold)), top: make([]int, len(gold))}
+	right := 0
+	for i, label := range gold {
+		row := logits[i*labels:][:labels]
+		for l, x := range row {
+			if x > row[j.top[i]] {
+				j.top[i] = l
+			}
+		}
+		if j.right[i] = j.top[i] == label; j.right[i] {
+			right++
+		}
+	}
+	j.accuracy = float64(right) / float64(len(gold))
+	j.loss = calibratedLoss(logits, labels, gold)
+	return j
+}
+
+// calibratedLoss is the mean of −log softmax(β·logits) at the label, for the β
+// between e^−6 and e^6 that makes it smallest. It is convex in β, so that the
+// golden section finds it.
+func calibratedLoss(logits []float32, labels int, gold []int) float64 {
+	loss := func(logBeta float64) float64 {
+		beta, sum := math.Exp(logBeta), 0.0
+		for i, label := range gold {
+			row := logits[i*labels:][:labels]
+			top := float64(slices.Max(row))
+			total := 0.0
+			for _, x := range row {
+				total += math.Exp(beta * (float64(x) - top))
+			}
+			sum += math.Log(total) - beta*(float64(row[label])-top)
+		}
+		return sum / float64(len(gold))
+	}
+	const section = 0.6180339887498949
+	low, high := -6.0, 6.0
+	a, b := high-section*(high-low), low+section*(high-low)
+	atA, atB := loss(a), loss(b)
+	for high-low > 0.005 {
+		if atA < atB {
+			high, b, atB = b, a, atA
+			a = high - section*(high-low)
+			atA = loss(a)
+		} else {
+			low, a, atA = a, b, atB
+			b = low + section*(high-low)
+			atB = loss(b)
+		}
+	}
+	return min(atA, atB)
+}
+
+// draws is how often the bootstrap draws as many texts as there are.
+const draws = 10_000
+
+// interval is the 95% interval of the accuracy of a less that of b, from a
+// paired bootstrap with percentiles.
+//
+// Only texts that a alone or b alone has right matter. How many of them a draw
+// has is binomial, and each of those is any of them.
+func interval(a, b []bool) (low, high float64) {
+	onlyA, onlyB := 0, 0
+	for i := range a {
+		switch {
+		case a[i] && !b[i]:
+			onlyA++
+		case b[i] && !a[i]:
+			onlyB++
+		}
+	}
+	differ := onlyA + onlyB
+	if differ == 0 {
+		return 0, 0
+	}
+	counts := binomial(len(a), float64(differ)/float64(len(a)))
+	rng := rand.New(rand.NewPCG(uint64(len(a)), uint64(differ)))
+	changes := make([]float64, draws)
+	for d := range changes {
+		n, _ := slices.BinarySearch(counts, rng.Float64())
+		sum := 0
+		for range n {
+			if rng.IntN(differ) < onlyA {
+				sum++
+			} else {
+				sum--
+			}
+		}
+		changes[d] = float64(sum) / float64(len(a))
+	}
+	slices.Sort(changes)
+	return changes[draws*25/1000], changes[draws*975/1000-1]
+}
+
+// binomial returns the distribution function of the number of successes in n
+// trials of probability p, at 0 to n.
+func binomial(n int, p float64) []float64 {
+	choose := func(k int) float64 { // log of n over k
+		a, _ := math.Lgamma(float64(n + 1))
+		b, _ := math.Lgamma(float64(k + 1))
+		c, _ := math.Lgamma(float64(n - k + 1))
+		return a - b - c
+	}
+	out := make([]float64, n+1)
+	sum := 0.0
+	for k := range out {
+		switch {
+		case p < 1:
+			sum += math.Exp(choose(k) + float64(k)*math.Log(p) + float64(n-k)*math.Log1p(-p))
+		case k == n:
+			sum = 1
+		}
+		out[k] = sum
+	}
+	out[n] = 1
+	return out
+}

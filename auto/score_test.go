@@ -1,0 +1,106 @@
+package auto
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// someLogits makes logits [texts, labels] that are right more often than not.
+func someLogits(seed uint64, texts, labels int) (logits []float32, gold []int) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for range texts {
+		label := rng.IntN(labels)
+		gold = append(gold, label)
+		for l := range labels {
+			x := rng.NormFloat64()
+			if l == label {
+				x += 1.5
+			}
+			logits = append(logits, float32(x))
+		}
+	}
+	return logits, gold
+}
+
+// naiveLoss is the mean of −log softmax at the label.
+func naiveLoss(logits []float32, labels int, gold []int, beta float64) float64 {
+	sum := 0.0
+	for i, label := range gold {
+		total := 0.0
+		for _, x := range logits[i*labels:][:labels] {
+			total += math.Exp(beta * float64(x))
+		}
+		sum -= beta*float64(logits[i*labels+label]) - math.Log(total)
+	}
+	return sum / float64(len(gold))
+}
+
+// TestCalibratedLoss: it is the least over all β, and the same when all logits
+// are multiplied.
+func TestCalibratedLoss(t *testing.T) {
+	for seed := range uint64(5) {
+		labels := 2 + int(seed)
+		logits, gold := someLogits(seed, 300, labels)
+		got := calibratedLoss(logits, labels, gold)
+		least := math.Inf(1)
+		for log := -6.0; log <= 6; log += 0.01 {
+			least = min(least, naiveLoss(logits, labels, gold, math.Exp(log)))
+		}
+		if math.Abs(got-least) > 1e-5 {
+			t.Errorf("%d labels: loss %g, the least of many is %g", labels, got, least)
+		}
+		scaled := make([]float32, len(logits))
+		for i, x := range logits {
+			scaled[i] = 8 * x
+		}
+		if again := calibratedLoss(scaled, labels, gold); math.Abs(again-got) > 1e-5 {
+			t.Errorf("%d labels: loss %g, of eight times the logits %g", labels, got, again)
+		}
+	}
+}
+
+func TestJudge(t *testing.T) {
+	j := judge([]float32{3, 1, 2, 5, 5, 4}, 3, []int{0, 1})
+	if !j.right[0] || j.right[1] || j.top[1] != 0 || j.accuracy != 0.5 {
+		t.Errorf("%+v: of equal logits the first label's is the largest", j)
+	}
+	if j := judge([]float32{3, 1, 0, 2}, 2, []int{0, 1}); j.accuracy != 1 || j.loss > 1e-9 {
+		t.Errorf("%+v, want all right and hardly a loss", j)
+	}
+}
+
+// TestInterval: the bootstrap's interval is about that of the normal
+// distribution where there are many texts, and nothing where all are alike.
+func TestInterval(t *testing.T) {
+	const texts = 5000
+	rng := rand.New(rand.NewPCG(1, 2))
+	a, b := make([]bool, texts), make([]bool, texts)
+	sum, squares := 0.0, 0.0
+	for i := range a {
+		b[i] = rng.Float64() < 0.8
+		a[i] = b[i]
+		if rng.Float64() < 0.1 {
+			a[i] = !b[i]
+		}
+		d := 0.0
+		if a[i] != b[i] {
+			if d = -1; a[i] {
+				d = 1
+			}
+		}
+		sum, squares = sum+d, squares+d*d
+	}
+	mean := sum / texts
+	half := 1.96 * math.Sqrt((squares/texts-mean*mean)/texts)
+	low, high := interval(a, b)
+	if math.Abs(low-(mean-half)) > 0.1*half || math.Abs(high-(mean+half)) > 0.1*half {
+		t.Errorf("%g to %g, want about %g to %g", low, high, mean-half, mean+half)
+	}
+	if low, high := interval(a, a); low != 0 || high != 0 {
+		t.Errorf("%g to %g of the same decisions", low, high)
+	}
+	if low2, high2 := interval(b, a); math.Abs(low2+high) > 0.1*half || math.Abs(high2+low) > 0.1*half {
+		t.Errorf("%g to %g the other way round, want about %g to %g", low2, high2, -high, -low)
+	}
+}

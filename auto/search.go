@@ -1,0 +1,315 @@
+package auto
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"kenserve/delta"
+	"kenserve/ken"
+)
+
+// A Search is what a search needs to know. Make and Judge are called in turns
+// from one goroutine.
+type Search struct {
+	// Make makes the delta for the options, in place of the one before, and
+	// returns its size in bytes.
+	Make func(ctx context.Context, o ken.Options) (int64, error)
+	// Judge returns the logits [texts, Labels] that the delta made last gives
+	// of the dev set.
+	Judge  func(ctx context.Context) ([]float32, error)
+	Labels int
+	Gold   []int // the texts' labels
+	// Options are those that all candidates have in common: tables, the head,
+	// workers. What a candidate says of itself is set over them.
+	Options ken.Options
+	// Tolerance is how much accuracy may be lost against the full model, in
+	// [0, 1).
+	Tolerance float64
+	Tried     func(Point) // called for every point, if not nil
+
+	full   judgement
+	points []Point
+	known  map[Candidate]int // index in points
+}
+
+// Candidate is what differs between the deltas of a search.
+type Candidate struct {
+	Selection ken.Selection `json:"selection"`
+	Budget    ken.Budget    `json:"budget"`
+	Scope     ken.Scope     `json:"scope"`
+	Coding    delta.Coding  `json:"coding"`
+	Keep      float64       `json:"keep"`
+	Factor    float64       `json:"factor"`
+}
+
+// Apply returns the options with what the candidate says. All selections but
+// the paper's keep vectors whole, with sign and int4 in int8.
+func (c Candidate) Apply(o ken.Options) ken.Options {
+	o.Selection, o.Budget, o.Scope, o.Coding, o.K, o.Keep, o.Factor = c.Selection, c.Budget, c.Scope, c.Coding, 0, c.Keep, c.Factor
+	o.WholeVectors, o.VectorCoding = c.Selection != ken.KEN, ""
+	if o.WholeVectors && (c.Coding == delta.Sign || c.Coding == delta.Int4) {
+		o.VectorCoding = delta.Int8
+	}
+	return o
+}
+
+// String is the candidate in a few words.
+func (c Candidate) String() string {
+	s := fmt.Sprintf("%s, %.3g%% of %s %s, %s", c.Selection, 100*c.Keep, c.Budget, c.Scope, c.Coding)
+	if c.Factor != 1 {
+		s += fmt.Sprintf(" × %.3g", c.Factor)
+	}
+	return s
+}
+
+// Point is a candidate and how it did on the dev set.
+type Point struct {
+	Candidate
+	Bytes    int64   `json:"bytes"` // of the delta file
+	Accuracy float64 `json:"accuracy"`
+	Change   float64 `json:"change"` // Accuracy less the full model's
+	Low      float64 `json:"low"`    // the 95% interval of Change
+	High     float64 `json:"high"`
+	Loss     float64 `json:"loss"`
+	Agrees   float64 `json:"agrees"` // share of the texts on which it decides as the full model does
+	Within   bool    `json:"within"` // the tolerance
+}
+
+// Result is what a search found.
+type Result struct {
+	Texts     int     `json:"texts"`
+	Tolerance float64 `json:"tolerance"`
+	Full      Point   `json:"full"`
+	Best      Point   `json:"best"` // the smallest within the tolerance
+	// KEN is the smallest of the selection ken; it keeps everything if nothing
+	// less is within the tolerance.
+	KEN    Point   `json:"ken"`
+	Points []Point `json:"points"` // all that were tried, in this order
+}
+
+// ErrNothing means that no candidate but the full model is within the tolerance.
+var ErrNothing = errors.New("auto: no smaller delta is within the tolerance")
+
+// lines are what is searched, the most promising first.
+var lines = []Candidate{
+	{Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAttention, Coding: delta.Sign},
+	{Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign},
+	{Selection: ken.Delta, Budget: ken.BudgetTensor, Scope: ken.ScopeAttention, Coding: delta.Sign},
+	{Selection: ken.Delta, Budget: ken.BudgetModel, Scope: ken.ScopeAttention, Coding: delta.Sign},
+	{Selection: ken.Delta, Budget: ken.BudgetModel, Scope: ken.ScopeAll, Coding: delta.Sign},
+	{Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAttention, Coding: delta.Int4},
+}
+
+// kenLines are the lines of the paper's selection.
+var kenLines = []Candidate{
+	{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign, Factor: 1},
+	{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Int8, Factor: 1},
+}
+
+// kenKeeps are the keep fractions of these lines.
+var kenKeeps = []float64{0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1}
+
+// rungs is the number of keep fractions of a line.
+const rungs = 18
+
+func keepAt(rung float64) float64 { return math.Pow(2, -1-rung/2) }
+
+// Run searches. On an error, that of a canceled context included, the result
+// has the points tried before it; it is nil without any.
+func (s *Search) Run(ctx context.Context) (*Result, error) {
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	r := &Result{Texts: len(s.Gold), Tolerance: s.Tolerance, Full: s.points[0], KEN: s.points[0]}
+	err := s.run(ctx, r)
+	r.Points = s.points
+	return r, err
+}
+
+// begin judges the full model.
+func (s *Search) begin(ctx context.Context) error {
+	if len(s.Gold) == 0 {
+		return errors.New("auto: there are no texts to judge deltas by")
+	}
+	if !(s.Tolerance >= 0 && s.Tolerance < 1) {
+		return fmt.Errorf("auto: the tolerance is %g: it must be at least 0 and below 1", s.Tolerance)
+	}
+	s.known, s.points = map[Candidate]int{}, nil
+	_, err := s.try(ctx, Candidate{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Float32, Keep: 1, Factor: 1})
+	return err
+}
+
+func (s *Search) run(ctx context.Context, r *Result) error {
+	best, rung, err := s.bisect(ctx, lines[0])
+	if err != nil {
+		return err
+	}
+	for i, line := range lines {
+		from := rung
+		if i == 0 && best != nil {
+			from++
+		}
+		p, at, err := s.follow(ctx, line, best, from)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			best, rung = p, at
+		}
+	}
+	if best != nil {
+		if best, err = s.refine(ctx, best); err != nil {
+			return err
+		}
+		r.Best = *best
+	}
+	if err := s.searchKEN(ctx, r); err != nil {
+		return err
+	}
+	switch {
+	case best == nil && r.KEN.Bytes == r.Full.Bytes:
+		return ErrNothing
+	case best == nil || r.KEN.Bytes < best.Bytes:
+		r.Best = r.KEN
+	}
+	return nil
+}
+
+// bisect finds the smallest keep fraction of a line that is within the
+// tolerance, and its rung; nil and 0 if there is none.
+func (s *Search) bisect(ctx context.Context, line Candidate) (best *Point, rung float64, err error) {
+	good, bad := -1, rungs
+	for bad-good > 1 {
+		middle := (good + bad) / 2
+		line.Keep = keepAt(float64(middle))
+		p, err := s.fit(ctx, line)
+		if err != nil {
+			return nil, 0, err
+		}
+		if p.Within {
+			good, best = middle, p
+		} else {
+			bad = middle
+		}
+	}
+	return best, float64(max(good, 0)), nil
+}
+
+// follow walks down a line from a rung on. It returns the smallest delta that
+// is within the tolerance and smaller than best, if there is one, and its rung.
+func (s *Search) follow(ctx context.Context, line Candidate, best *Point, rung float64) (found *Point, at float64, err error) {
+	for ; rung < rungs; rung++ {
+		line.Keep = keepAt(rung)
+		if best != nil {
+			unscaled := line
+			unscaled.Factor = 1
+			size, err := s.Make(ctx, unscaled.Apply(s.Options))
+			if err != nil {
+				return nil, 0, fmt.Errorf("auto: %s: %w", line, err)
+			}
+			if size >= best.Bytes {
+				continue
+			}
+		}
+		p, err := s.fit(ctx, line)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !p.Within {
+			break
+		}
+		if best == nil || p.Bytes < best.Bytes {
+			found, best, at = p, p, rung
+		}
+	}
+	return found, at, nil
+}
+
+// refine looks between the best keep fraction and the next one of its line, in
+// steps that halve.
+func (s *Search) refine(ctx context.Context, best *Point) (*Point, error) {
+	line, good := best.Candidate, -2*(math.Log2(best.Keep)+1)
+	line.Factor = 0
+	for step := 0.5; step >= 0.25; step /= 2 {
+		line.Keep = keepAt(good + step)
+		p, err := s.fit(ctx, line)
+		if err != nil {
+			return nil, err
+		}
+		if p.Within && p.Bytes < best.Bytes {
+			best, good = p, good+step
+		}
+	}
+	return best, nil
+}
+
+// searchKEN finds the smallest delta of the selection ken.
+func (s *Search) searchKEN(ctx context.Context, r *Result) error {
+	for _, line := range kenLines {
+		good, bad := -1, len(kenKeeps)
+		for bad-good > 1 {
+			middle := (good + bad) / 2
+			line.Keep = kenKeeps[middle]
+			p, err := s.try(ctx, line)
+			if err != nil {
+				return err
+			}
+			if !p.Within {
+				bad = middle
+				continue
+			}
+			good = middle
+			if p.Bytes < r.KEN.Bytes {
+				r.KEN = *p
+			}
+		}
+	}
+	return nil
+}
+
+// try makes and judges a candidate, unless it is known.
+func (s *Search) try(ctx context.Context, c Candidate) (*Point, error) {
+	if i, ok := s.known[c]; ok {
+		return &s.points[i], nil
+	}
+	size, err := s.Make(ctx, c.Apply(s.Options))
+	if err != nil {
+		return nil, fmt.Errorf("auto: %s: %w", c, err)
+	}
+	logits, err := s.Judge(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("auto: %s: %w", c, err)
+	}
+	if len(logits) != s.Labels*len(s.Gold) {
+		return nil, fmt.Errorf("auto: %s: %d logits for %d texts of %d labels", c, len(logits), len(s.Gold), s.Labels)
+	}
+	j := judge(logits, s.Labels, s.Gold)
+	if len(s.points) == 0 {
+		s.full = j
+	}
+	p := Point{
+		Candidate: c, Bytes: size, Accuracy: j.accuracy, Change: j.accuracy - s.full.accuracy, Loss: j.loss,
+		Within: withinTolerance(j, s.full, s.Tolerance),
+	}
+	p.Low, p.High = interval(j.right, s.full.right)
+	for i, top := range j.top {
+		if top == s.full.top[i] {
+			p.Agrees += 1 / float64(len(j.top))
+		}
+	}
+	s.known[c] = len(s.points)
+	s.points = append(s.points, p)
+	if s.Tried != nil {
+		s.Tried(p)
+	}
+	return &p, nil
+}
+
+// withinTolerance compares with the full model. Accuracies are shares of whole
+// texts, which their rounding must not decide.
+func withinTolerance(j, full judgement, tolerance float64) bool {
+	const rounding = 1e-9
+	return j.accuracy >= full.accuracy-tolerance-rounding && j.loss <= full.loss+LossPerAccuracy*tolerance+rounding
+}
