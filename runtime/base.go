@@ -24,15 +24,18 @@ type Base struct {
 	Tokenizer   *tokenizer.Tokenizer
 	Checkpoint  *safetensors.Checkpoint
 
-	names    map[string]string // tensor's name in the checkpoint by parameter
-	matrices map[string]*gemm.Matrix
+	names    map[string]string       // tensor's name in the checkpoint by parameter
+	compute  gemm.Compute            // in which all networks over this base multiply
+	matrices map[string]*gemm.Matrix // float32, to be patched
+	computed map[string]*gemm.Matrix // the same of the compute type
 	vectors  map[string][]float32
 	bytes    int64
 }
 
-// OpenBase loads a base from a Hugging Face folder. The caller closes it when
-// no task uses it any more.
-func OpenBase(dir string) (_ *Base, err error) {
+// OpenBase loads a base from a Hugging Face folder, for networks that multiply
+// in the type given. A narrow type takes memory beside the float32 weights,
+// which tasks patch. The caller closes the base when no task uses it any more.
+func OpenBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("runtime: open base %s: %w", dir, err)
@@ -40,7 +43,9 @@ func OpenBase(dir string) (_ *Base, err error) {
 	}()
 	b := &Base{
 		names:    map[string]string{},
+		compute:  compute,
 		matrices: map[string]*gemm.Matrix{},
+		computed: map[string]*gemm.Matrix{},
 		vectors:  map[string][]float32{},
 	}
 	absolute, err := filepath.Abs(dir)
@@ -90,6 +95,9 @@ func (b *Base) load() error {
 			m := packRows(t, nil)
 			b.matrices[p.Name] = m
 			b.bytes += m.Bytes()
+			if b.computed[p.Name] = m.As(b.compute); b.computed[p.Name] != m {
+				b.bytes += b.computed[p.Name].Bytes()
+			}
 		case models.Vector:
 			v := make([]float32, t.Len())
 			if err := t.Float32s(v, 0); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kenserve/delta"
+	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/tokenizer"
 )
@@ -23,6 +24,10 @@ type Config struct {
 	Cache *delta.Cache
 	// Budget bounds the bytes of loaded tasks; 0: 1 GiB.
 	Budget int64
+	// Compute is the type in which dense layers multiply: gemm.Float32 by
+	// default. The narrow ones take less time or memory and round weights and
+	// activations; see gemm.Compute. Heads are always float32.
+	Compute gemm.Compute
 	// Workers is the number of cores to use; 0: all.
 	Workers int
 	// BatchTokens bounds a forward pass; 0: 1024. A longer text has one for
@@ -91,7 +96,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if _, err := config.Store.Names(ctx); err != nil {
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
-	base, err := OpenBase(config.BaseDir)
+	base, err := OpenBase(config.BaseDir, config.Compute)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kenserve/delta"
+	"kenserve/gemm"
 	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/models"
@@ -141,7 +142,7 @@ func texts(n int, seed uint64) []Input {
 // batches: each text by itself through a network over the checkpoint's weights.
 func reference(t *testing.T, dir string, inputs []Input) [][]float32 {
 	t.Helper()
-	b, err := OpenBase(dir) // a tuned checkpoint is a base with the prefix and a head
+	b, err := OpenBase(dir, gemm.Float32) // a tuned checkpoint is a base with the prefix and a head
 	must(t, err)
 	defer b.Close()
 	network, err := b.Arch.Bind(full{b})

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kenserve/delta"
+	"kenserve/gemm"
 	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/models"
@@ -44,7 +45,7 @@ func TestFamilies(t *testing.T) {
 				inputs := texts(12, 3)
 				want := reference(t, full, inputs)
 
-				b, err := OpenBase(f.base)
+				b, err := OpenBase(f.base, gemm.Float32)
 				must(t, err)
 				defer b.Close()
 				d, err := delta.Open(filepath.Join(f.store, "t0"+delta.Extension))

@@ -61,7 +61,11 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 		}
 		switch param.Role {
 		case models.Matrix:
-			bytes := gemm.PackedBytes(param.Matrix())
+			compute := p.base.compute
+			if param.Head {
+				compute = gemm.Float32
+			}
+			bytes := compute.Bytes(param.Matrix())
 			switch {
 			case p.overlaid(param.Name):
 				p.warmBytes += gemm.OverlayBytes + patchBytes
@@ -141,19 +145,23 @@ func (p *plan) load() (*task, error) {
 			continue
 		}
 		tensor, inBase := p.find(param.Name)
+		var m *gemm.Matrix
 		var err error
 		switch {
 		case p.overlaid(param.Name):
-			t.matrices[param.Name], err = p.base.matrices[param.Name].Overlay(patch(tensor.Masked))
+			m, err = p.base.matrices[param.Name].Overlay(patch(tensor.Masked))
 		case tensor == nil || param.Head:
 		case tensor.Dense != nil:
-			t.matrices[param.Name] = packRows(tensor.Dense, nil)
+			m = packRows(tensor.Dense, nil)
 		default: // in the order of rows
 			b, _ := p.base.Checkpoint.Tensor(inBase)
-			t.matrices[param.Name] = packRows(b, tensor.Masked)
+			m = packRows(b, tensor.Masked)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", tensor.Name, err)
+		}
+		if m != nil {
+			t.matrices[param.Name] = m.As(p.base.compute)
 		}
 	}
 	network, err := t.warm()
@@ -206,15 +214,19 @@ func (p params) Matrix(name string) (*gemm.Matrix, error) {
 	t, _ := p.find(name)
 	switch {
 	case t == nil && p.base.matrices[name] != nil:
-		return p.base.matrices[name], nil
+		return p.base.computed[name], nil
 	case t == nil:
 		return nil, errMissing
 	case p.hot && p.overlaid(name):
-		return p.base.matrices[name].Patched(patch(t.Masked))
+		m, err := p.base.matrices[name].Patched(patch(t.Masked))
+		if err != nil {
+			return nil, err
+		}
+		return m.As(p.base.compute), nil
 	case p.matrices[name] != nil:
 		return p.matrices[name], nil
 	}
-	return packRows(t.Dense, nil), nil // the head: small, so it is packed for each network
+	return packRows(t.Dense, nil), nil // the head: small, so it stays float32, and is packed for each network
 }
 
 // Table implements models.Params.

@@ -9,18 +9,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kenserve/delta"
+	"kenserve/gemm"
 	"kenserve/ken"
 	"kenserve/models"
 )
 
-// A task's warm network and its hot one give the same bits, whatever the coding
-// and the form of positions.
+// A task's warm network and its hot one give the same bits, whatever the coding,
+// the form of positions and the compute type.
 func TestWarmAndHotAgree(t *testing.T) {
-	for _, coding := range []delta.Coding{delta.Float32, delta.BFloat16, delta.Int8, delta.Int4, delta.Sign} {
-		for _, keep := range []float64{0.05, 0.3, 1} {
-			t.Run(fmt.Sprintf("%s/keep=%v", coding, keep), func(t *testing.T) {
+	for j, coding := range []delta.Coding{delta.Float32, delta.BFloat16, delta.Int8, delta.Int4, delta.Sign} {
+		for i, keep := range []float64{0.05, 0.3, 1} {
+			compute := []gemm.Compute{gemm.Int8, gemm.Float32, gemm.BFloat16}[(i+j)%3]
+			t.Run(fmt.Sprintf("%s/keep=%v/%s", coding, keep, compute), func(t *testing.T) {
 				f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Coding: coding, Keep: keep})
-				base, err := OpenBase(f.base)
+				base, err := OpenBase(f.base, compute)
 				must(t, err)
 				defer base.Close()
 				d, err := delta.Folder(f.store).Open(context.Background(), "t0")
@@ -54,7 +56,7 @@ func TestWarmAndHotAgree(t *testing.T) {
 // gemmBytes is the least that a matrix of the base takes.
 func gemmBytes(b *Base) int64 {
 	least := int64(1 << 40)
-	for _, m := range b.matrices {
+	for _, m := range b.computed {
 		least = min(least, m.Bytes())
 	}
 	return least

@@ -7,15 +7,17 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/runtime"
 )
 
 type evalCmd struct {
-	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Data string `required:"" placeholder:"FILE" help:"JSON lines {\"text\", \"text_pair\", \"label\"}; - is standard input."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	File    string       `arg:"" placeholder:"FILE.ken" help:"Delta file."`
+	Base    string       `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Data    string       `required:"" placeholder:"FILE" help:"JSON lines {\"text\", \"text_pair\", \"label\"}; - is standard input."`
+	JSON    bool         `name:"json" help:"Print JSON."`
+	Compute gemm.Compute `default:"float32" placeholder:"TYPE" help:"Type in which dense layers multiply: float32, bfloat16 or int8 (default ${default})."`
 	cacheFlags
 }
 
@@ -43,7 +45,7 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("eval: %w", err)
 	}
 	defer in.Close()
-	e, task, err := openTask(ctx, c.File, c.Base, c.cacheFlags.open())
+	e, task, err := openTask(ctx, c.File, c.Base, c.cacheFlags.open(), c.Compute)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kenserve/delta"
+	"kenserve/gemm"
 	"kenserve/runtime"
 	"kenserve/server"
 )
@@ -27,6 +28,7 @@ type serveCmd struct {
 	Base        string        `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Store       string        `placeholder:"DIR" help:"Folder with the tasks' delta files."`
 	Memory      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Memory for loaded tasks beside the base (default ${default})."`
+	Compute     gemm.Compute  `default:"float32" placeholder:"TYPE" help:"Type in which dense layers multiply: float32, bfloat16 or int8 (default ${default})."`
 	Workers     int           `placeholder:"N" help:"Cores to use (default: all)."`
 	BatchTokens int           `default:"1024" placeholder:"N" help:"Tokens of one forward pass (default ${default})."`
 	BatchWait   time.Duration `default:"0s" placeholder:"TIME" help:"How long texts wait for others to share a forward pass (default: not at all while a core is idle)."`
@@ -68,7 +70,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	start := time.Now()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: delta.Folder(c.Store), Cache: c.cacheFlags.open(), Budget: int64(c.Memory), Workers: c.Workers,
+		BaseDir: c.Base, Store: delta.Folder(c.Store), Cache: c.cacheFlags.open(), Budget: int64(c.Memory), Compute: c.Compute, Workers: c.Workers,
 		BatchTokens: c.BatchTokens, BatchWait: c.BatchWait, MaxTokens: c.MaxTokens,
 		MaxWaiting: c.MaxWaiting, MaxWaitingTokens: c.MaxWaitingTokens, RetryAfter: c.RetryAfter, Log: log,
 	})

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"kenserve/delta"
+	"kenserve/gemm"
 	"kenserve/runtime"
 )
 
@@ -19,7 +20,7 @@ type verifyCmd struct {
 // and classifies a text with it, which is all that serving does.
 func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	cache := c.cacheFlags.open()
-	e, task, err := openTask(ctx, c.File, c.Base, cache)
+	e, task, err := openTask(ctx, c.File, c.Base, cache, gemm.Float32)
 	if err != nil {
 		return err
 	}
@@ -40,13 +41,13 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 }
 
 // openTask opens an engine with one task, the delta in file.
-func openTask(ctx context.Context, file, base string, cache *delta.Cache) (*runtime.Engine, string, error) {
+func openTask(ctx context.Context, file, base string, cache *delta.Cache, compute gemm.Compute) (*runtime.Engine, string, error) {
 	task, ok := delta.TaskName(file)
 	if !ok {
 		task = "task" // a delta may be looked at under any name
 	}
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Log: quiet(),
+		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Compute: compute, Log: quiet(),
 	})
 	return e, task, err
 }
