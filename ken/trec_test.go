@@ -27,11 +27,8 @@ func TestTrec(t *testing.T) {
 		t.Fatal(err)
 	}
 	var golden struct {
-		K       int `json:"k"`
-		Tensors map[string]struct {
-			Kept   int    `json:"kept"`
-			SHA256 string `json:"mask_sha256"`
-		} `json:"tensors"`
+		K       int                   `json:"k"`
+		Tensors map[string]maskGolden `json:"tensors"`
 	}
 	if err := json.Unmarshal(content, &golden); err != nil {
 		t.Fatal(err)
@@ -42,9 +39,22 @@ func TestTrec(t *testing.T) {
 	}
 	defer checkpoint.Close()
 
+	compareMasks(t, checkpoint, golden.K, golden.Tensors)
+}
+
+// maskGolden is what the reference selected of a tensor.
+type maskGolden struct {
+	Kept   int    `json:"kept"`
+	SHA256 string `json:"mask_sha256"`
+}
+
+// compareMasks selects k weights of every row of the checkpoint and compares
+// the masks with goldens.
+func compareMasks(t *testing.T, checkpoint *safetensors.Checkpoint, k int, goldens map[string]maskGolden) {
+	t.Helper()
 	selector := newSelector(t, KEN)
 	rows := 0
-	for name, want := range golden.Tensors {
+	for name, want := range goldens {
 		tensor, ok := checkpoint.Tensor(name)
 		if !ok {
 			t.Errorf("%s: missing", name)
@@ -59,7 +69,7 @@ func TestTrec(t *testing.T) {
 			if err := tensor.Float32s(row, r*width); err != nil {
 				t.Fatal(err)
 			}
-			if err := selector.Select(mask, Row{Tuned: row}, golden.K); err != nil {
+			if err := selector.Select(mask, Row{Tuned: row}, k); err != nil {
 				t.Fatalf("%s: row %d: %v", name, r, err)
 			}
 			kept += countBits(mask)
@@ -72,5 +82,5 @@ func TestTrec(t *testing.T) {
 			t.Errorf("%s: %d weights kept with masks %s, want %d with %s", name, kept, got, want.Kept, want.SHA256)
 		}
 	}
-	t.Logf("%d rows of %d tensors", rows, len(golden.Tensors))
+	t.Logf("%d rows of %d tensors", rows, len(goldens))
 }
