@@ -6,22 +6,30 @@ import (
 	"kenserve/gemm"
 )
 
+// Activations are the functions that package gemm computes, by the names that
+// configurations have for them.
+var Activations = map[string]gemm.Activation{
+	"gelu":        gemm.GELU,
+	"gelu_python": gemm.GELU,
+	// One function in five implementations.
+	"gelu_new":          gemm.GELUTanh,
+	"gelu_fast":         gemm.GELUTanh,
+	"gelu_accurate":     gemm.GELUTanh,
+	"gelu_pytorch_tanh": gemm.GELUTanh,
+	"gelu_python_tanh":  gemm.GELUTanh,
+
+	"relu":   gemm.ReLU,
+	"tanh":   gemm.Tanh,
+	"linear": gemm.Identity,
+}
+
 // ParseActivation returns the function that Hugging Face knows by the name
 // given, the value of a configuration's hidden_act. It refuses functions that
 // package gemm does not compute.
 func ParseActivation(name string) (gemm.Activation, error) {
-	switch name {
-	case "gelu", "gelu_python":
-		return gemm.GELU, nil
-	case "gelu_new", "gelu_fast", "gelu_accurate", "gelu_pytorch_tanh", "gelu_python_tanh":
-		// One function in five implementations.
-		return gemm.GELUTanh, nil
-	case "relu":
-		return gemm.ReLU, nil
-	case "tanh":
-		return gemm.Tanh, nil
-	case "linear":
-		return gemm.Identity, nil
+	a, ok := Activations[name]
+	if !ok {
+		return 0, fmt.Errorf("activation %q is not known", name)
 	}
-	return 0, fmt.Errorf("activation %q is not known", name)
+	return a, nil
 }

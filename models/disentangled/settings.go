@@ -43,6 +43,9 @@ func DefaultSettings() Settings {
 type terms []string
 
 func (t *terms) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		return nil
+	}
 	var names string
 	if json.Unmarshal(text, &names) != nil {
 		return json.Unmarshal(text, (*[]string)(t))

@@ -1,0 +1,203 @@
+package families_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"kenserve/models"
+	"kenserve/models/families"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/families.md")
+
+// TestDocs keeps docs/families.md what the families' tables say.
+func TestDocs(t *testing.T) {
+	want := document(t)
+	path := filepath.Join("..", "..", "docs", "families.md")
+	if *update {
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is out of date: go test ./models/families -run Docs -update", path)
+	}
+}
+
+// folders of the families that are not called as their model type.
+var packages = map[string]string{"deberta-v2": "debertav2", "xlm-roberta": "roberta"}
+
+func document(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	p("# Model families")
+	p("")
+	p("<!-- Generated: go test ./models/families -run Docs -update -->")
+	p("")
+	p("A base and the classifiers tuned from it are Hugging Face folders. `model_type` in `config.json` names the family; values that a file lacks are transformers' defaults. What a configuration asks for and is not implemented is refused when the folder is opened: a model either computes what transformers computes or does not load. Logits are within 1e-5 of transformers' for the tiny checkpoints in `models/*/testdata`, which are stored in float32, bfloat16 and shards.")
+	p("")
+	p("| model_type | class of a classifier | prefix of its weights | longest text by default |")
+	p("|---|---|---|---|")
+	for _, f := range families.All {
+		a := build(t, f.ModelType, "")
+		p("| [`%s`](#%[1]s) | `%s` | `%s` | %d tokens |", f.ModelType, f.Class, a.Prefix(), a.MaxTokens())
+	}
+	p("")
+	p("Any other is refused: `%v`.", refusal(t, "gpt2", ""))
+	p("")
+	p("For all of them:")
+	p("")
+	p("- Weights are float32, float16 or bfloat16, in one file or in shards. Their names may have the family's prefix or not, in the base and in the classifier. Tensors beside those below, such as a language model's output embeddings, are left alone.")
+	p("- Labels are `id2label`, or as many as `num_labels` says. `problem_type` may be `%s`, `%s` or `%s`; without one, more than one label means the first, and one label is scored by sigmoid. Others are refused: `%v`.", models.SingleLabel, models.MultiLabel, models.Regression, parseError(t, `{"model_type":"bert","problem_type":"ranking"}`))
+	p("- Activations are %s.", "`"+strings.Join(slices.Sorted(maps.Keys(models.Activations)), "`, `")+"`")
+	p("- A checkpoint of another purpose is refused as a classifier: `%v`.", classifierError(t))
+	p("- A classifier is the model that its own configuration describes, not the base's: both must have the same weights, but heads, pooling and activations may differ.")
+	for _, f := range families.All {
+		p("")
+		p("## %s", f.ModelType)
+		p("")
+		p("%s", comment(t, f.ModelType))
+		p("")
+		if parts[f.ModelType] == "" {
+			p("Weights, with sizes by default:")
+		} else {
+			p("Weights, with sizes by default and `%s`:", parts[f.ModelType])
+		}
+		p("")
+		p("| tensor | shape | role |")
+		p("|---|---|---|")
+		a := build(t, f.ModelType, parts[f.ModelType])
+		for _, line := range weights(a.Parameters()) {
+			p("%s", line)
+		}
+		for _, param := range a.Head(2) {
+			p("| `%s` | %s | %s, only in classifiers |", param.Name, shape(param), param.Role)
+		}
+		p("")
+		p("Refused:")
+		p("")
+		p("| in config.json | message |")
+		p("|---|---|")
+		for _, fields := range f.Refuses {
+			p("| `%s` | %s |", fields, refusal(t, f.ModelType, fields))
+		}
+	}
+	return b.Bytes()
+}
+
+// parts are fields of configurations with the parts that a family's models may
+// have.
+var parts = map[string]string{
+	"deberta":    `"type_vocab_size":2,"embedding_size":512`,
+	"deberta-v2": `"position_buckets":256,"norm_rel_ebd":"layer_norm","conv_kernel_size":3`,
+	"ernie":      `"use_task_id":true`,
+	"modernbert": `"norm_bias":true,"attention_bias":true,"mlp_bias":true,"classifier_bias":true`,
+}
+
+func build(t *testing.T, modelType, more string) models.Architecture {
+	t.Helper()
+	fields := defaults[modelType]
+	if fields != "" && more != "" {
+		fields += ","
+	}
+	a, err := families.New(parse(t, modelType, fields+more))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// refusal returns the error for a configuration, without what precedes the
+// field's.
+func refusal(t *testing.T, modelType, fields string) string {
+	t.Helper()
+	_, err := families.New(parse(t, modelType, fields))
+	if err == nil {
+		t.Fatalf("%s: %s: no error", modelType, fields)
+	}
+	text := strings.TrimPrefix(err.Error(), "models: ")
+	return strings.TrimPrefix(text, modelType+" configuration: ")
+}
+
+func parseError(t *testing.T, text string) error {
+	t.Helper()
+	_, err := models.ParseConfig([]byte(text))
+	if err == nil {
+		t.Fatalf("%s: no error", text)
+	}
+	return err
+}
+
+func classifierError(t *testing.T) error {
+	t.Helper()
+	c := parse(t, "bert", `"architectures":["BertForTokenClassification"]`)
+	err := c.CheckClassifier()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	return err
+}
+
+// comment returns a family's package comment.
+func comment(t *testing.T, modelType string) string {
+	t.Helper()
+	dir := modelType
+	if name, ok := packages[modelType]; ok {
+		dir = name
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", dir, dir+".go"), nil, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(strings.TrimSpace(f.Doc.Text()), "\n", " ")
+	text = strings.TrimPrefix(text, "Package "+dir+" is ")
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+var number = regexp.MustCompile(`\.[0-9]+\.`)
+
+// weights are the rows of a table of parameters; those that differ by the
+// layer's number alone are one row.
+func weights(params []models.Parameter) []string {
+	var lines []string
+	seen := map[string]bool{}
+	for _, p := range params {
+		p.Name = number.ReplaceAllString(p.Name, ".N.")
+		if seen[p.Name] {
+			continue
+		}
+		seen[p.Name] = true
+		role := p.Role.String()
+		if p.Optional {
+			role += ", which a base may lack"
+		}
+		lines = append(lines, fmt.Sprintf("| `%s` | %s | %s |", p.Name, shape(p), role))
+	}
+	return lines
+}
+
+func shape(p models.Parameter) string {
+	sizes := make([]string, len(p.Shape))
+	for i, n := range p.Shape {
+		sizes[i] = fmt.Sprint(n)
+	}
+	if p.Head && (p.Shape[0] == 2) {
+		sizes[0] = "labels"
+	}
+	return strings.Join(sizes, " × ")
+}
