@@ -2,7 +2,6 @@ package server
 
 import (
 	"math"
-	"strconv"
 	"unicode/utf8"
 
 	"kenserve/delta"
@@ -192,7 +191,7 @@ func (p *bodyParser) positive(at place) int {
 		p.literal("null")
 		return 0
 	case c == '-' || '0' <= c && c <= '9':
-		if k, err := strconv.ParseInt(p.number(), 10, 32); err == nil && k > 0 {
+		if k, ok := wholeNumber(p.number()); ok && k > 0 {
 			return int(k)
 		}
 	default:

@@ -119,8 +119,8 @@ func docsOperationOf(o *huma.Operation, admin bool) docsOperation {
 	for _, status := range slices.Sorted(maps.Keys(o.Responses)) {
 		response := o.Responses[status]
 		answer := docsBody{}
-		for media, content := range response.Content {
-			answer = docsBodyOf(media, content)
+		if content := response.Content["application/json"]; content != nil {
+			answer = docsBodyOf("", content)
 		}
 		answer.Status, answer.Doc = status, response.Description
 		out.Answers = append(out.Answers, answer)

@@ -282,7 +282,7 @@ func (p *inferParser) shape(at place, t *inferTensor) {
 func (p *inferParser) size(at place) int {
 	if c := p.look(); c != '-' && (c < '0' || c > '9') {
 		p.skip()
-	} else if n, err := strconv.ParseInt(p.number(), 10, 32); err == nil && n >= 0 {
+	} else if n, ok := wholeNumber(p.number()); ok && n >= 0 {
 		return int(n)
 	}
 	p.reject(at, "must be a whole number from 0 to %d", math.MaxInt32)

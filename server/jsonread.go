@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -326,4 +328,14 @@ func (r *jsonReader) end() {
 	if r.look() != 0 || r.err == nil && r.pos < len(r.text) {
 		r.fail("text after the value")
 	}
+}
+
+// wholeNumber reads a number's text as an integer of 32 bits. 7, 7.0 and 70e-1
+// are the same number, for JSON as for its schemas.
+func wholeNumber(text string) (n int32, ok bool) {
+	if n, err := strconv.ParseInt(text, 10, 32); err == nil {
+		return int32(n), true
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	return int32(v), err == nil && v == math.Trunc(v) && v >= math.MinInt32 && v <= math.MaxInt32
 }

@@ -106,6 +106,9 @@ func (s *Server) describeOperation(op *operation, r huma.Registry) *huma.Operati
 		ok.Content = map[string]*huma.MediaType{}
 		s.addContent(ok.Content, op.answer, r)
 	}
+	if op.binary {
+		s.addContent(ok.Content, content{media: "application/octet-stream"}, r)
+	}
 	for _, status := range []int{op.status, op.also} {
 		if status == 0 && status == op.status {
 			status = http.StatusOK

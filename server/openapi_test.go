@@ -311,7 +311,7 @@ func fromSchema(s *jsonschema.Schema, depth int) *rapid.Generator[any] {
 			}
 			return rapid.SampledFrom([]string{"", "a", "a b", "text", "BYTES", "much too long", "ten bytes."}).Draw(t, "text")
 		case "integer", "number":
-			return rapid.SampledFrom([]int{-1, 0, 1, 2, 1000, 1001, 1 << 31}).Draw(t, "number")
+			return json.RawMessage(rapid.SampledFrom([]string{"-1", "0", "1", "2", "2.0", "1e0", "1.5", "1000", "1001", "2147483647", "2147483648", "1e99"}).Draw(t, "number"))
 		case "boolean":
 			return rapid.Bool().Draw(t, "bool")
 		}

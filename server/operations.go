@@ -27,6 +27,7 @@ type operation struct {
 	status   int     // of success; 0: 200
 	also     int     // another one
 	answer   content // empty: no body
+	binary   bool    // the answer may be octets instead
 	costs    bool    // the answer says what it cost
 	mayFail  []int   // indexes of failures, below
 }
@@ -247,6 +248,7 @@ func (s *Server) operations() []operation {
 			handle:      s.infer, costs: true, mayFail: failsClassifying,
 			request: []content{wire[inferBody](inferExample), {media: "application/octet-stream"}},
 			params:  []parameter{{headerLength, "header", "Bytes of the body that are JSON; binary tensors follow.", ""}},
+			binary:  true,
 			answer:  wire[inferredBody](`{"model_name":"trec","model_version":"1","outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["LOC"]}]}`),
 		})
 	}

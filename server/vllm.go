@@ -176,7 +176,7 @@ func (p *bodyParser) tokenIDs(at place) []int32 {
 func (p *bodyParser) tokenID(at place) int32 {
 	if c := p.look(); c != '-' && (c < '0' || c > '9') {
 		p.skip()
-	} else if id, err := strconv.ParseInt(p.number(), 10, 32); err == nil && id >= 0 {
+	} else if id, ok := wholeNumber(p.number()); ok && id >= 0 {
 		return int32(id)
 	}
 	p.reject(at, "must be a token id, a whole number from 0 to %d", math.MaxInt32)
@@ -191,7 +191,7 @@ func (p *bodyParser) vllmTruncate(at place) (tokens int, truncate bool) {
 	}
 	if c := p.look(); c != '-' && (c < '0' || c > '9') {
 		p.skip()
-	} else if n, err := strconv.ParseInt(p.number(), 10, 32); err == nil && n >= -1 && n != 0 {
+	} else if n, ok := wholeNumber(p.number()); ok && n >= -1 && n != 0 {
 		return int(max(n, 0)), true
 	}
 	p.reject(at, "must be a whole number from 1, -1 for what the model takes, or null")
