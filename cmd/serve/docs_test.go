@@ -36,6 +36,9 @@ func TestDocs(t *testing.T) {
 	fmt.Fprintf(&doc, "\n## kenserve\n\n```\n%s```\n", help())
 	for _, command := range parser.Model.Children {
 		fmt.Fprintf(&doc, "\n## %s\n\n```\n%s```\n", command.Name, help(command.Name))
+		for _, sub := range command.Children {
+			fmt.Fprintf(&doc, "\n### %s %s\n\n```\n%s```\n", command.Name, sub.Name, help(command.Name, sub.Name))
+		}
 	}
 	const path = "../../docs/cli.md"
 	if *update {

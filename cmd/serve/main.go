@@ -40,6 +40,7 @@ type commands struct {
 	Unpack   unpackCmd   `cmd:"" help:"Write a delta in the fast layout again."`
 	Pull     pullCmd     `cmd:"" help:"Fetch a model from the Hugging Face Hub into the cache that its libraries share."`
 	Tokenize tokenizeCmd `cmd:"" help:"Turn texts, one a line, into JSON lines of token ids."`
+	Bench    benchCmd    `cmd:"" help:"Measure throughput, latency and kernels on this machine."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
@@ -86,11 +87,14 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	command, err := parser.Parse(args)
 	if err != nil {
 		var parse *kong.ParseError
-		name := ""
-		if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
-			name = parse.Context.Selected().Name
+		var path []string // of the command that was meant
+		if errors.As(err, &parse) && parse.Context != nil {
+			for node := parse.Context.Selected(); node != nil && node.Parent != nil; node = node.Parent {
+				path = append([]string{node.Name}, path...)
+			}
 		}
-		if len(args) > 0 && args[0] != name && !strings.HasPrefix(args[0], "-") {
+		name := strings.Join(path, " ")
+		if len(args) > 0 && (len(path) == 0 || args[0] != path[0]) && !strings.HasPrefix(args[0], "-") {
 			// Without a command the default one is meant, and complains of an
 			// argument; who wrote a word meant a command.
 			name, err = "", fmt.Errorf("unknown command %q", args[0])

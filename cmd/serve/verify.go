@@ -40,14 +40,19 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-// openTask opens an engine with one task, the delta in file.
-func openTask(ctx context.Context, file, base string, cache *delta.Cache, compute gemm.Compute) (*runtime.Engine, string, error) {
+// openTask opens an engine with one task, the delta in file. configure, if there
+// is any, changes the configuration before.
+func openTask(ctx context.Context, file, base string, cache *delta.Cache, compute gemm.Compute, configure ...func(*runtime.Config)) (*runtime.Engine, string, error) {
 	task, ok := delta.TaskName(file)
 	if !ok {
 		task = "task" // a delta may be looked at under any name
 	}
-	e, err := runtime.Open(ctx, runtime.Config{
+	config := runtime.Config{
 		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Compute: compute, Log: quiet(),
-	})
+	}
+	for _, f := range configure {
+		f(&config)
+	}
+	e, err := runtime.Open(ctx, config)
 	return e, task, err
 }

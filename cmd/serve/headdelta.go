@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"kenserve/delta"
+	"kenserve/models"
+	"kenserve/models/families"
+	"kenserve/safetensors"
+)
+
+// headDelta writes a temporary delta of a whole model from itself: its head and
+// nothing else. A model without a head, as a base is, gets one of random weights
+// for as many labels as its configuration has; what it costs is the same. The
+// caller removes the file.
+func headDelta(dir string) (path string, err error) {
+	config, err := models.ReadConfig(dir)
+	if err != nil {
+		return "", err
+	}
+	arch, err := families.New(config)
+	if err != nil {
+		return "", err
+	}
+	c, err := safetensors.OpenCheckpoint(dir)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	folder, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp("", filepath.Base(folder)+"-*"+delta.Extension)
+	if err != nil {
+		return "", err
+	}
+	path = f.Name()
+	defer func() {
+		if err != nil {
+			_ = os.Remove(path)
+		}
+	}()
+	if err := f.Close(); err != nil {
+		return "", err
+	}
+	w, err := delta.Create(path)
+	if err != nil {
+		return "", err
+	}
+	defer w.Abort()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, p := range arch.Head(len(config.Labels)) {
+		n := 1
+		for _, d := range p.Shape {
+			n *= d
+		}
+		values := make([]float32, n)
+		if t, ok := c.Tensor(p.Name); !ok {
+			for i := range values {
+				values[i] = float32(rng.NormFloat64() / math.Sqrt(float64(p.Shape[len(p.Shape)-1])))
+			}
+		} else if t.Len() != n {
+			return "", fmt.Errorf("tensor %s has shape %v, the configuration asks for %v", p.Name, t.Shape, p.Shape)
+		} else if err := t.Float32s(values, 0); err != nil {
+			return "", err
+		}
+		if err := w.Dense(&safetensors.Tensor{Name: p.Name, DType: safetensors.F32, Shape: p.Shape, Data: safetensors.Bytes(values)}); err != nil {
+			return "", err
+		}
+	}
+	err = w.Finish(delta.Info{
+		BaseSHA256: delta.Fingerprint(c), Labels: config.Labels, Selection: "head", Coding: delta.Float32, Producer: "kenserve " + version(),
+	})
+	return path, err
+}
