@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// excess is how many times its peak the server is asked for.
+const excess = 5
+
+// overload asks for five times what can be done.
+func overload(ctx context.Context, b *bench) (err error) {
+	p, err := b.start(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	peak, err := b.peakOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	// Memory is looked at from the moment when the queue has filled.
+	watched, enough := context.WithCancel(ctx)
+	defer enough()
+	memory := make(chan []int64, 1)
+	go func() {
+		var seen []int64
+		for tick := time.NewTicker(time.Second); ; {
+			select {
+			case <-watched.Done():
+				tick.Stop()
+				memory <- seen
+				return
+			case <-tick.C:
+				seen = append(seen, p.resident())
+			}
+		}
+	}()
+	before := p.cpu()
+	start := time.Now()
+	o := constant(ctx, p.address, excess*peak, b.overload, b.connections, b.request)
+	took := time.Since(start)
+	cpu := p.cpu() - before
+	enough()
+	seen := <-memory
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	rate := float64(len(o.ok)) / took.Seconds()
+	fmt.Printf("## Overload\n\nOpen loop at %d times the peak, %.0f requests/s for %s.\n\n| | |\n|---|---|\n", excess, excess*peak, o.took.Round(time.Second))
+	fmt.Printf("| answered 200 | %d, %.0f/s: %.2f of the peak |\n", len(o.ok), rate, rate/peak)
+	fmt.Printf("| their latency | p50 %.0f ms, p99 %.0f ms |\n", milliseconds(quantile(o.ok, .5)), milliseconds(quantile(o.ok, .99)))
+	fmt.Printf("| answered 429 | %d: p50 %.1f ms, p99 %.1f ms, p99.9 %.1f ms, longest %.1f ms after they were due |\n", len(o.busy),
+		milliseconds(quantile(o.busy, .5)), milliseconds(quantile(o.busy, .99)), milliseconds(quantile(o.busy, .999)), milliseconds(quantile(o.busy, 1)))
+	fmt.Printf("| anything else | %d unanswered, statuses %v, errors %v |\n", o.unanswered, o.other, o.errors)
+	if n := len(seen); n >= 4 {
+		third := seen[n/3:]
+		low, high := third[0], third[0]
+		for _, v := range third {
+			low, high = min(low, v), max(high, v)
+		}
+		fmt.Printf("| memory of the server | %d MiB after a third of the time, %d to %d MiB from then on, %d MiB at the end |\n", third[0]>>20, low>>20, high>>20, seen[n-1]>>20)
+	}
+	fmt.Printf("| processor time of the server | %.2f cores |\n\n", cpu.Seconds()/took.Seconds())
+	return nil
+}
