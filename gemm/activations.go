@@ -17,12 +17,16 @@ type activations struct {
 // narrowRows is how many rows a part of the work narrows.
 const narrowRows = 16
 
-// reset makes room for rows of k activations. For bfloat16 they stay float32,
-// one a word and rounded; a word of int8 holds four.
+// reset makes room for rows of k activations. Of int8 a word holds four; of
+// bfloat16 two, or one, rounded but still a float32, for kernels that multiply
+// those.
 func (a *activations) reset(c Compute, rows, k int) {
 	size := (k + 1) &^ 1
-	if c == Int8 {
+	switch {
+	case c == Int8:
 		size = (k + 3) / 4
+	case pairedActivations():
+		size = (k + 1) / 2
 	}
 	a.stride = Stride(size)
 	a.words = grown(a.words, rows*a.stride)
@@ -41,6 +45,10 @@ func grown[T any](s []T, n int) []T {
 // narrow rounds row i to the compute type.
 func (a *activations) narrow(c Compute, i int, x []float32) {
 	dst := a.words[i*a.stride:][:a.stride]
+	if c == BFloat16 && pairedActivations() {
+		pairRows(dst, x)
+		return
+	}
 	if c == BFloat16 {
 		roundRows(dst, x)
 		if len(x)%2 == 1 {

@@ -73,7 +73,7 @@ func productTransposedAVX2(c, a, b View, scale float32, s *Scratch) {
 				if i == 0 || a.Cols > len(s.panel) { // else it is there from the rows before
 					transposeAVX2(panel, b.Slice(j, j+keys, k, k+len(panel)))
 				}
-				accumulateAVX2(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
+				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
 				src, stride = &sums.Data[0], sums.Stride
 			}
 			for r := range sums.Rows {
@@ -114,7 +114,7 @@ func productAVX2(c, a, b View, s *Scratch) {
 		}
 		width := min(columns, b.Cols-j)
 		if width == columns {
-			accumulateAVX2(c.Slice(0, c.Rows, j, j+columns), &zeros[0], 0, a.Data, a.Stride, &b.Data[j], b.Stride, a.Cols)
+			accumulateBlock(c.Slice(0, c.Rows, j, j+columns), &zeros[0], 0, a.Data, a.Stride, &b.Data[j], b.Stride, a.Cols)
 			j += columns
 			continue
 		}
@@ -126,7 +126,7 @@ func productAVX2(c, a, b View, s *Scratch) {
 				for l := range panel {
 					copy(panel[l][:], b.Row(k + l)[j:])
 				}
-				accumulateAVX2(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
+				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
 				src, stride = &sums.Data[0], sums.Stride
 			}
 			for r := range sums.Rows {

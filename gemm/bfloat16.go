@@ -20,6 +20,17 @@ func roundPortable(dst []uint32, x []float32) {
 	}
 }
 
+// pairPortable stores x in dst as bfloat16, two a word.
+func pairPortable(dst []uint32, x []float32) {
+	for i, v := range x {
+		if i%2 == 0 {
+			dst[i/2] = uint32(nearestBFloat16(v))
+		} else {
+			dst[i/2] |= uint32(nearestBFloat16(v)) << 16
+		}
+	}
+}
+
 // narrowBFloat16Portable turns two lines for each of dst into bfloat16.
 func narrowBFloat16Portable(dst []words, lines []line) {
 	for i := range dst {

@@ -11,11 +11,21 @@ import (
 //go:generate sh -c "cd _generate && go run . -out ../kernels_amd64.s -stubs ../kernels_amd64.go -pkg gemm"
 
 func supportedLevels() []level {
-	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3) {
+	switch {
+	case !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3):
+		return []level{portable}
+	case !cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL):
 		return []level{portable, avx2}
 	}
-	return []level{portable}
+	return []level{portable, avx2, avx512}
 }
+
+// What a processor of the level avx512 may lack. Without it the products of its
+// type are AVX2's.
+var (
+	hasVNNI = cpuid.CPU.Supports(cpuid.AVX512VNNI)
+	hasBF16 = cpuid.CPU.Supports(cpuid.AVX512BF16)
+)
 
 func accumulate(dst, init View, a []float32, stride int, panel []line) {
 	if current < avx2 || len(panel) == 0 {
@@ -28,9 +38,19 @@ func accumulate(dst, init View, a []float32, stride int, panel []line) {
 	const block = 384
 	for k := 0; k < len(panel); k += block {
 		b := panel[k:min(k+block, len(panel))]
-		accumulateAVX2(dst, &init.Data[0], init.Stride, a[k:], stride, &b[0][0], panelWidth, len(b))
+		accumulateBlock(dst, &init.Data[0], init.Stride, a[k:], stride, &b[0][0], panelWidth, len(b))
 		init = dst
 	}
+}
+
+// accumulateBlock is accumulate for rows of B that are bStride values apart, for
+// 16 or 32 columns.
+func accumulateBlock(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int) {
+	if current >= avx512 && dst.Cols == panelWidth {
+		accumulateAVX512(dst, src, srcStride, a, aStride, b, bStride, k)
+		return
+	}
+	accumulateAVX2(dst, src, srcStride, a, aStride, b, bStride, k)
 }
 
 func productTransposed(c, a, b View, scale float32, s *Scratch) {
@@ -111,6 +131,9 @@ func addTo(dst, x, y []float32) {
 func peak(d time.Duration) float64 {
 	if current < avx2 {
 		return peakPortable(d)
+	}
+	if current >= avx512 {
+		return max(rate(d/2, 2*24*16, multiplyAddsz), rate(d/2, 2*12*8, multiplyAdds))
 	}
 	return rate(d, 2*12*8, multiplyAdds)
 }

@@ -8,52 +8,73 @@ package gemm
 // next rows: half of them, 16 KiB, stays in the first-level cache.
 const narrowBlock = 256
 
+// shape is what one call of a kernel computes: some columns of a panel, for up
+// to most rows.
+type shape struct{ columns, most int }
+
+var (
+	shapeAVX2   = shape{16, 6}
+	shapeAVX512 = shape{32, 12}
+)
+
+// rows returns how many of the rows left the next call takes: the most, or half
+// of those that would leave a few.
+func (s shape) rows(left int) int {
+	if left > s.most && left < 2*s.most {
+		return (left + 1) / 2
+	}
+	return min(left, s.most)
+}
+
+// pairedActivations tells whether activations for bfloat16 products are packed
+// by two.
+func pairedActivations() bool { return current >= avx512 && hasBF16 }
+
 func widened(dst, init View, a []uint32, stride int, panel []words) {
 	if current < avx2 || len(panel) == 0 || dst.Rows == 0 {
 		widenedPortable(dst, init, a, stride, panel)
 		return
 	}
-	_ = a[(dst.Rows-1)*stride+2*len(panel)-1]
+	s, perLine := shapeAVX2, 2
+	if pairedActivations() {
+		s, perLine = shapeAVX512, 1
+	}
+	_ = a[(dst.Rows-1)*stride+perLine*len(panel)-1]
+	ds, as := uintptr(dst.Stride)*4, uintptr(stride)*4
 	for k := 0; k < len(panel); k += narrowBlock {
-		b := panel[k:min(k+narrowBlock, len(panel))]
-		widenedAVX2(dst, init, a[2*k:], stride, b)
+		block := panel[k:min(k+narrowBlock, len(panel))]
+		is := uintptr(init.Stride) * 4
+		for col := 0; col < panelWidth; col += s.columns {
+			b, n := &block[0][col], len(block)
+			for i, rows := 0, 0; i < dst.Rows; i += rows {
+				rows = s.rows(dst.Rows - i)
+				d, from, x := &dst.Data[i*dst.Stride+col], &init.Data[i*init.Stride+col], &a[i*stride+perLine*k]
+				if s == shapeAVX2 {
+					widenedAVX2(rows, d, ds, from, is, x, as, b, n)
+				} else {
+					pairsAVX512(rows, d, ds, from, is, x, as, b, n)
+				}
+			}
+		}
 		init = dst
 	}
 }
 
-// widenedAVX2 is widened for one block: 16 columns of all rows, then the rest.
-func widenedAVX2(dst, init View, a []uint32, stride int, b []words) {
-	ds, ss, as, n := uintptr(dst.Stride)*4, uintptr(init.Stride)*4, uintptr(stride)*4, len(b)
-	for half := 0; half < panelWidth; half += 16 {
-		w := &b[0][half]
-		for i, rows := 0, 0; i < dst.Rows; i += rows {
-			d, s, x := &dst.Data[i*dst.Stride+half], &init.Data[i*init.Stride+half], &a[i*stride]
-			rows = evenRows(dst.Rows - i)
-			switch rows {
-			case 1:
-				widened1x16(d, ds, s, ss, x, as, w, n)
-			case 2:
-				widened2x16(d, ds, s, ss, x, as, w, n)
-			case 3:
-				widened3x16(d, ds, s, ss, x, as, w, n)
-			case 4:
-				widened4x16(d, ds, s, ss, x, as, w, n)
-			case 5:
-				widened5x16(d, ds, s, ss, x, as, w, n)
-			case 6:
-				widened6x16(d, ds, s, ss, x, as, w, n)
-			}
-		}
+func widenedAVX2(rows int, dst *float32, ds uintptr, src *float32, ss uintptr, a *uint32, as uintptr, b *uint32, k int) {
+	switch rows {
+	case 1:
+		widened1x16(dst, ds, src, ss, a, as, b, k)
+	case 2:
+		widened2x16(dst, ds, src, ss, a, as, b, k)
+	case 3:
+		widened3x16(dst, ds, src, ss, a, as, b, k)
+	case 4:
+		widened4x16(dst, ds, src, ss, a, as, b, k)
+	case 5:
+		widened5x16(dst, ds, src, ss, a, as, b, k)
+	case 6:
+		widened6x16(dst, ds, src, ss, a, as, b, k)
 	}
-}
-
-// evenRows returns how many of the rows left the next call of a kernel takes: 6,
-// or half of those that would leave a few.
-func evenRows(left int) int {
-	if left > 6 && left < 12 {
-		return (left + 1) / 2
-	}
-	return min(left, 6)
 }
 
 func dots(dst [][panelWidth]int32, a []uint32, stride int, panel []words) {
@@ -61,31 +82,44 @@ func dots(dst [][panelWidth]int32, a []uint32, stride int, panel []words) {
 		dotsPortable(dst, a, stride, panel)
 		return
 	}
+	s := shapeAVX2
+	if current >= avx512 && hasVNNI {
+		s = shapeAVX512
+	}
 	_ = a[(len(dst)-1)*stride+len(panel)-1]
+	const ds = panelWidth * 4
 	as := uintptr(stride) * 4
 	for k := 0; k < len(panel); k += narrowBlock {
-		b := panel[k:min(k+narrowBlock, len(panel))]
-		for half := 0; half < panelWidth; half += 16 {
-			w, n := &b[0][half], len(b)
+		block := panel[k:min(k+narrowBlock, len(panel))]
+		for col := 0; col < panelWidth; col += s.columns {
+			b, n := &block[0][col], len(block)
 			for i, rows := 0, 0; i < len(dst); i += rows {
-				d, x := &dst[i][half], &a[i*stride+k]
-				rows = evenRows(len(dst) - i)
-				switch rows {
-				case 1:
-					dots1x16(d, x, as, w, n)
-				case 2:
-					dots2x16(d, x, as, w, n)
-				case 3:
-					dots3x16(d, x, as, w, n)
-				case 4:
-					dots4x16(d, x, as, w, n)
-				case 5:
-					dots5x16(d, x, as, w, n)
-				case 6:
-					dots6x16(d, x, as, w, n)
+				rows = s.rows(len(dst) - i)
+				d, x := &dst[i][col], &a[i*stride+k]
+				if s == shapeAVX2 {
+					dotsAVX2(rows, d, ds, d, ds, x, as, b, n)
+				} else {
+					dotsAVX512(rows, d, ds, d, ds, x, as, b, n)
 				}
 			}
 		}
+	}
+}
+
+func dotsAVX2(rows int, dst *int32, ds uintptr, src *int32, ss uintptr, a *uint32, as uintptr, b *uint32, k int) {
+	switch rows {
+	case 1:
+		dots1x16(dst, ds, src, ss, a, as, b, k)
+	case 2:
+		dots2x16(dst, ds, src, ss, a, as, b, k)
+	case 3:
+		dots3x16(dst, ds, src, ss, a, as, b, k)
+	case 4:
+		dots4x16(dst, ds, src, ss, a, as, b, k)
+	case 5:
+		dots5x16(dst, ds, src, ss, a, as, b, k)
+	case 6:
+		dots6x16(dst, ds, src, ss, a, as, b, k)
 	}
 }
 
@@ -131,6 +165,17 @@ func roundRows(dst []uint32, x []float32) {
 		}
 	}
 	roundPortable(dst[whole:], x[whole:])
+}
+
+func pairRows(dst []uint32, x []float32) {
+	whole := 0
+	if current >= avx2 {
+		if whole = len(x) &^ 15; whole > 0 {
+			_ = dst[whole/2-1]
+			pairRow(&dst[0], &x[0], whole)
+		}
+	}
+	pairPortable(dst[whole/2:], x[whole:])
 }
 
 func largestColumns(dst *line, lines []line) {

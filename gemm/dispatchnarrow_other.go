@@ -2,6 +2,10 @@
 
 package gemm
 
+func pairedActivations() bool { return false }
+
+func pairRows(dst []uint32, x []float32) { pairPortable(dst, x) }
+
 func widened(dst, init View, a []uint32, stride int, panel []words) {
 	widenedPortable(dst, init, a, stride, panel)
 }

@@ -30,10 +30,13 @@
 //
 // # Levels
 //
-// There are kernels in portable Go and, for amd64 with AVX2 and FMA, in
-// assembly that _generate makes. The best that the processor has is in use;
-// the environment variable KENSERVE_KERNELS forces another, and the build tag
-// noasm leaves portable kernels only. The portable ones are the reference.
+// There are kernels in portable Go and, for amd64, in assembly that _generate
+// makes: avx2 needs AVX2 and FMA, avx512 the subsets F, BW, DQ and VL, and uses
+// VNNI and BF16 where there are. The best that the processor has is in use; the
+// environment variable KENSERVE_KERNELS forces another, and the build tag noasm
+// leaves portable kernels only. The portable ones are the reference. Tests run
+// all levels that the processor has, and the kernels of avx512 on an interpreter
+// too.
 //
 // At every level an element of C is one sum over k in rising order, starting
 // from the bias, whatever the number of rows, the blocking and the number of
@@ -45,6 +48,25 @@
 // and two levels differ by at most twice that: the portable kernels round
 // after every product and every sum, so that they give the same bits on every
 // architecture; the others use fused multiply-adds.
+//
+// # Compute types
+//
+// [Matrix.As] rounds a matrix to fewer bits: see [Compute]. Panels of such a
+// matrix hold, in the place of a float32, a word of two inputs' bfloat16 or of
+// four inputs' int8.
+//
+// A bfloat16 product is the float32 product of rounded factors, with the bounds
+// above; processors with BF16 also take subnormal numbers for zero.
+//
+// In an int8 product each row of A becomes levels from 0 to 255, level z standing
+// for zero, with step (max - min) / 255, where min and max include zero; each
+// output's weights become levels from -63 to 63 with step max|w| / 63. The sum of
+// products of levels is exact, and what becomes of it,
+//
+//	(Σ a·w - z·Σ w) · step of the row · step of the output + bias
+//
+// is rounded after every operation, so that it has the same bits everywhere.
+// Rows or weights that are not finite give NaN.
 //
 // # Concurrency
 //

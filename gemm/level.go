@@ -8,7 +8,7 @@ import (
 )
 
 // KernelsVariable is the environment variable that forces a level of kernels,
-// for tests and comparisons: portable or avx2.
+// for tests and comparisons: portable, avx2 or avx512.
 const KernelsVariable = "KENSERVE_KERNELS"
 
 // level is a set of kernels.
@@ -17,9 +17,10 @@ type level uint8
 const (
 	portable level = iota // Go, on any architecture
 	avx2                  // amd64 with AVX2 and FMA
+	avx512                // amd64 with AVX-512 F, BW, DQ and VL, and VNNI and BF16 where there are
 )
 
-var levelNames = []string{portable: "portable", avx2: "avx2"}
+var levelNames = []string{portable: "portable", avx2: "avx2", avx512: "avx512"}
 
 // current is the level in use. It is set before main and only changed by tests.
 var current, currentErr = chooseLevel(os.Getenv(KernelsVariable), supportedLevels())

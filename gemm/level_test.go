@@ -3,36 +3,43 @@ package gemm
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// eachLevel runs a test with every level of kernels that this machine has.
+// eachLevel runs a test with every level of kernels, and skips those that this
+// machine or build lacks.
 func eachLevel(t *testing.T, f func(t *testing.T)) {
-	for _, l := range supportedLevels() {
-		t.Run(levelNames[l], func(t *testing.T) {
-			defer func(before level) { current = before }(current)
-			current = l
-			f(t)
+	t.Helper()
+	for l, name := range levelNames {
+		t.Run(name, func(t *testing.T) {
+			if !slices.Contains(supportedLevels(), level(l)) {
+				t.Skipf("this processor or build lacks %s kernels", name)
+			}
+			atLevel(level(l), func() { f(t) })
 		})
 	}
 }
 
 func TestChooseLevel(t *testing.T) {
-	all, old := []level{portable, avx2}, []level{portable}
+	all, middle, old := []level{portable, avx2, avx512}, []level{portable, avx2}, []level{portable}
 	for _, c := range []struct {
 		name      string
 		supported []level
 		want      level
 		wrong     string
 	}{
-		{"", all, avx2, ""},
+		{"", all, avx512, ""},
+		{"", middle, avx2, ""},
 		{"", old, portable, ""},
 		{"portable", all, portable, ""},
 		{"avx2", all, avx2, ""},
+		{"avx512", all, avx512, ""},
+		{"avx512", middle, avx2, "lacks"},
 		{"avx2", old, portable, "lacks"},
-		{"AVX2", all, avx2, "want portable or avx2"},
-		{"sse", old, portable, "want portable or avx2"},
+		{"AVX2", all, avx512, "want portable or avx2 or avx512"},
+		{"sse", old, portable, "want portable or avx2 or avx512"},
 	} {
 		got, err := chooseLevel(c.name, c.supported)
 		if got != c.want || (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {

@@ -4,47 +4,47 @@
 
 package gemm
 
-// dots1x16 adds A·B to dst, 1 rows of 16 int32 that are 128 bytes apart, as are
-// the k > 0 lines of B: 16 times four int8 of 7 bits. A's rows, four uint8 a
-// line, are aStride bytes apart. The reference is dotsPortable.
+// dots1x16 stores src + A·B in dst, 1 by 16 int32. Strides are the bytes between
+// rows. B's k > 0 lines are 128 bytes apart and hold 16 times four int8 of 7 bits,
+// A's rows four uint8 for each line. The reference is dotsPortable.
 //
 //go:noescape
-func dots1x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+func dots1x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
-// dots2x16 adds A·B to dst, 2 rows of 16 int32 that are 128 bytes apart, as are
-// the k > 0 lines of B: 16 times four int8 of 7 bits. A's rows, four uint8 a
-// line, are aStride bytes apart. The reference is dotsPortable.
+// dots2x16 stores src + A·B in dst, 2 by 16 int32. Strides are the bytes between
+// rows. B's k > 0 lines are 128 bytes apart and hold 16 times four int8 of 7 bits,
+// A's rows four uint8 for each line. The reference is dotsPortable.
 //
 //go:noescape
-func dots2x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+func dots2x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
-// dots3x16 adds A·B to dst, 3 rows of 16 int32 that are 128 bytes apart, as are
-// the k > 0 lines of B: 16 times four int8 of 7 bits. A's rows, four uint8 a
-// line, are aStride bytes apart. The reference is dotsPortable.
+// dots3x16 stores src + A·B in dst, 3 by 16 int32. Strides are the bytes between
+// rows. B's k > 0 lines are 128 bytes apart and hold 16 times four int8 of 7 bits,
+// A's rows four uint8 for each line. The reference is dotsPortable.
 //
 //go:noescape
-func dots3x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+func dots3x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
-// dots4x16 adds A·B to dst, 4 rows of 16 int32 that are 128 bytes apart, as are
-// the k > 0 lines of B: 16 times four int8 of 7 bits. A's rows, four uint8 a
-// line, are aStride bytes apart. The reference is dotsPortable.
+// dots4x16 stores src + A·B in dst, 4 by 16 int32. Strides are the bytes between
+// rows. B's k > 0 lines are 128 bytes apart and hold 16 times four int8 of 7 bits,
+// A's rows four uint8 for each line. The reference is dotsPortable.
 //
 //go:noescape
-func dots4x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+func dots4x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
-// dots5x16 adds A·B to dst, 5 rows of 16 int32 that are 128 bytes apart, as are
-// the k > 0 lines of B: 16 times four int8 of 7 bits. A's rows, four uint8 a
-// line, are aStride bytes apart. The reference is dotsPortable.
+// dots5x16 stores src + A·B in dst, 5 by 16 int32. Strides are the bytes between
+// rows. B's k > 0 lines are 128 bytes apart and hold 16 times four int8 of 7 bits,
+// A's rows four uint8 for each line. The reference is dotsPortable.
 //
 //go:noescape
-func dots5x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+func dots5x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
-// dots6x16 adds A·B to dst, 6 rows of 16 int32 that are 128 bytes apart, as are
-// the k > 0 lines of B: 16 times four int8 of 7 bits. A's rows, four uint8 a
-// line, are aStride bytes apart. The reference is dotsPortable.
+// dots6x16 stores src + A·B in dst, 6 by 16 int32. Strides are the bytes between
+// rows. B's k > 0 lines are 128 bytes apart and hold 16 times four int8 of 7 bits,
+// A's rows four uint8 for each line. The reference is dotsPortable.
 //
 //go:noescape
-func dots6x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+func dots6x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
 // widened1x16 stores src + A·B in dst, 1 by 16. Strides are the bytes between rows.
 // B's k > 0 lines are 128 bytes apart and hold two inputs' weights, bfloat16, for
@@ -118,6 +118,12 @@ func dequantiseRow(dst *float32, sums *int32, totals *int32, steps *float32, bia
 //
 //go:noescape
 func roundRow(dst *uint32, x *float32, n int)
+
+// pairRow stores n values, a multiple of 16 above 0, in dst as bfloat16, two a word.
+// The reference is pairPortable.
+//
+//go:noescape
+func pairRow(dst *uint32, x *float32, n int)
 
 // largestLines stores the largest magnitude of each of the 32 columns of n > 0
 // lines in dst, NaN where a value is not finite. The reference is

@@ -4,16 +4,18 @@
 
 #include "textflag.h"
 
-// func dots1x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+// func dots1x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 // Requires: AVX, AVX2
-TEXT ·dots1x16(SB), NOSPLIT, $0-40
-	MOVQ    a+8(FP), AX
-	MOVQ    aStride+16(FP), CX
-	MOVQ    b+24(FP), CX
-	MOVQ    k+32(FP), DX
-	MOVQ    dst+0(FP), BX
-	VMOVDQU (BX), Y0
-	VMOVDQU 32(BX), Y1
+TEXT ·dots1x16(SB), NOSPLIT, $0-64
+	MOVQ    a+32(FP), AX
+	MOVQ    aStride+40(FP), CX
+	MOVQ    b+48(FP), CX
+	MOVQ    k+56(FP), DX
+	MOVQ    src+16(FP), BX
+	MOVQ    srcStride+24(FP), SI
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(BX), Y1
+	ADDQ    SI, BX
 	VMOVDQU narrow_ones16<>+0(SB), Y2
 	SUBQ    $0x04, DX
 	JL      rest
@@ -75,8 +77,11 @@ one:
 	JNZ          one
 
 done:
-	VMOVDQU Y0, (BX)
-	VMOVDQU Y1, 32(BX)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
@@ -90,18 +95,21 @@ DATA narrow_ones16<>+24(SB)/4, $0x00010001
 DATA narrow_ones16<>+28(SB)/4, $0x00010001
 GLOBL narrow_ones16<>(SB), RODATA|NOPTR, $32
 
-// func dots2x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+// func dots2x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 // Requires: AVX, AVX2
-TEXT ·dots2x16(SB), NOSPLIT, $0-40
-	MOVQ    a+8(FP), AX
-	MOVQ    aStride+16(FP), CX
-	MOVQ    b+24(FP), DX
-	MOVQ    k+32(FP), BX
-	MOVQ    dst+0(FP), SI
-	VMOVDQU (SI), Y0
-	VMOVDQU 32(SI), Y1
-	VMOVDQU 128(SI), Y2
-	VMOVDQU 160(SI), Y3
+TEXT ·dots2x16(SB), NOSPLIT, $0-64
+	MOVQ    a+32(FP), AX
+	MOVQ    aStride+40(FP), CX
+	MOVQ    b+48(FP), DX
+	MOVQ    k+56(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    srcStride+24(FP), DI
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	ADDQ    DI, SI
+	VMOVUPS (SI), Y2
+	VMOVUPS 32(SI), Y3
+	ADDQ    DI, SI
 	VMOVDQU narrow_ones16<>+0(SB), Y4
 	SUBQ    $0x04, BX
 	JL      rest
@@ -198,27 +206,35 @@ one:
 	JNZ          one
 
 done:
-	VMOVDQU Y0, (SI)
-	VMOVDQU Y1, 32(SI)
-	VMOVDQU Y2, 128(SI)
-	VMOVDQU Y3, 160(SI)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func dots3x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+// func dots3x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 // Requires: AVX, AVX2
-TEXT ·dots3x16(SB), NOSPLIT, $0-40
-	MOVQ    a+8(FP), AX
-	MOVQ    aStride+16(FP), CX
-	MOVQ    b+24(FP), DX
-	MOVQ    k+32(FP), BX
-	MOVQ    dst+0(FP), SI
-	VMOVDQU (SI), Y0
-	VMOVDQU 32(SI), Y1
-	VMOVDQU 128(SI), Y2
-	VMOVDQU 160(SI), Y3
-	VMOVDQU 256(SI), Y4
-	VMOVDQU 288(SI), Y5
+TEXT ·dots3x16(SB), NOSPLIT, $0-64
+	MOVQ    a+32(FP), AX
+	MOVQ    aStride+40(FP), CX
+	MOVQ    b+48(FP), DX
+	MOVQ    k+56(FP), BX
+	MOVQ    src+16(FP), SI
+	MOVQ    srcStride+24(FP), DI
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	ADDQ    DI, SI
+	VMOVUPS (SI), Y2
+	VMOVUPS 32(SI), Y3
+	ADDQ    DI, SI
+	VMOVUPS (SI), Y4
+	VMOVUPS 32(SI), Y5
+	ADDQ    DI, SI
 	VMOVDQU narrow_ones16<>+0(SB), Y6
 	SUBQ    $0x04, BX
 	JL      rest
@@ -350,33 +366,43 @@ one:
 	JNZ          one
 
 done:
-	VMOVDQU Y0, (SI)
-	VMOVDQU Y1, 32(SI)
-	VMOVDQU Y2, 128(SI)
-	VMOVDQU Y3, 160(SI)
-	VMOVDQU Y4, 256(SI)
-	VMOVDQU Y5, 288(SI)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func dots4x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+// func dots4x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 // Requires: AVX, AVX2
-TEXT ·dots4x16(SB), NOSPLIT, $0-40
-	MOVQ    a+8(FP), AX
-	MOVQ    aStride+16(FP), CX
+TEXT ·dots4x16(SB), NOSPLIT, $0-64
+	MOVQ    a+32(FP), AX
+	MOVQ    aStride+40(FP), CX
 	LEAQ    (AX)(CX*2), DX
 	ADDQ    CX, DX
-	MOVQ    b+24(FP), BX
-	MOVQ    k+32(FP), SI
-	MOVQ    dst+0(FP), DI
-	VMOVDQU (DI), Y0
-	VMOVDQU 32(DI), Y1
-	VMOVDQU 128(DI), Y2
-	VMOVDQU 160(DI), Y3
-	VMOVDQU 256(DI), Y4
-	VMOVDQU 288(DI), Y5
-	VMOVDQU 384(DI), Y6
-	VMOVDQU 416(DI), Y7
+	MOVQ    b+48(FP), BX
+	MOVQ    k+56(FP), SI
+	MOVQ    src+16(FP), DI
+	MOVQ    srcStride+24(FP), R8
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(DI), Y3
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y4
+	VMOVUPS 32(DI), Y5
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y6
+	VMOVUPS 32(DI), Y7
+	ADDQ    R8, DI
 	VMOVDQU narrow_ones16<>+0(SB), Y8
 	SUBQ    $0x04, SI
 	JL      rest
@@ -545,37 +571,49 @@ one:
 	JNZ          one
 
 done:
-	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 128(DI)
-	VMOVDQU Y3, 160(DI)
-	VMOVDQU Y4, 256(DI)
-	VMOVDQU Y5, 288(DI)
-	VMOVDQU Y6, 384(DI)
-	VMOVDQU Y7, 416(DI)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func dots5x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+// func dots5x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 // Requires: AVX, AVX2
-TEXT ·dots5x16(SB), NOSPLIT, $0-40
-	MOVQ    a+8(FP), AX
-	MOVQ    aStride+16(FP), CX
+TEXT ·dots5x16(SB), NOSPLIT, $0-64
+	MOVQ    a+32(FP), AX
+	MOVQ    aStride+40(FP), CX
 	LEAQ    (AX)(CX*2), DX
 	ADDQ    CX, DX
-	MOVQ    b+24(FP), BX
-	MOVQ    k+32(FP), SI
-	MOVQ    dst+0(FP), DI
-	VMOVDQU (DI), Y0
-	VMOVDQU 32(DI), Y1
-	VMOVDQU 128(DI), Y2
-	VMOVDQU 160(DI), Y3
-	VMOVDQU 256(DI), Y4
-	VMOVDQU 288(DI), Y5
-	VMOVDQU 384(DI), Y6
-	VMOVDQU 416(DI), Y7
-	VMOVDQU 512(DI), Y8
-	VMOVDQU 544(DI), Y9
+	MOVQ    b+48(FP), BX
+	MOVQ    k+56(FP), SI
+	MOVQ    src+16(FP), DI
+	MOVQ    srcStride+24(FP), R8
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(DI), Y3
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y4
+	VMOVUPS 32(DI), Y5
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y6
+	VMOVUPS 32(DI), Y7
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y8
+	VMOVUPS 32(DI), Y9
+	ADDQ    R8, DI
 	VMOVDQU narrow_ones16<>+0(SB), Y10
 	SUBQ    $0x04, SI
 	JL      rest
@@ -779,41 +817,55 @@ one:
 	JNZ          one
 
 done:
-	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 128(DI)
-	VMOVDQU Y3, 160(DI)
-	VMOVDQU Y4, 256(DI)
-	VMOVDQU Y5, 288(DI)
-	VMOVDQU Y6, 384(DI)
-	VMOVDQU Y7, 416(DI)
-	VMOVDQU Y8, 512(DI)
-	VMOVDQU Y9, 544(DI)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
-// func dots6x16(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)
+// func dots6x16(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 // Requires: AVX, AVX2
-TEXT ·dots6x16(SB), NOSPLIT, $0-40
-	MOVQ    a+8(FP), AX
-	MOVQ    aStride+16(FP), CX
+TEXT ·dots6x16(SB), NOSPLIT, $0-64
+	MOVQ    a+32(FP), AX
+	MOVQ    aStride+40(FP), CX
 	LEAQ    (AX)(CX*2), DX
 	ADDQ    CX, DX
-	MOVQ    b+24(FP), BX
-	MOVQ    k+32(FP), SI
-	MOVQ    dst+0(FP), DI
-	VMOVDQU (DI), Y0
-	VMOVDQU 32(DI), Y1
-	VMOVDQU 128(DI), Y2
-	VMOVDQU 160(DI), Y3
-	VMOVDQU 256(DI), Y4
-	VMOVDQU 288(DI), Y5
-	VMOVDQU 384(DI), Y6
-	VMOVDQU 416(DI), Y7
-	VMOVDQU 512(DI), Y8
-	VMOVDQU 544(DI), Y9
-	VMOVDQU 640(DI), Y10
-	VMOVDQU 672(DI), Y11
+	MOVQ    b+48(FP), BX
+	MOVQ    k+56(FP), SI
+	MOVQ    src+16(FP), DI
+	MOVQ    srcStride+24(FP), R8
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(DI), Y3
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y4
+	VMOVUPS 32(DI), Y5
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y6
+	VMOVUPS 32(DI), Y7
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y8
+	VMOVUPS 32(DI), Y9
+	ADDQ    R8, DI
+	VMOVUPS (DI), Y10
+	VMOVUPS 32(DI), Y11
+	ADDQ    R8, DI
 	VMOVDQU narrow_ones16<>+0(SB), Y12
 	SUBQ    $0x04, SI
 	JL      rest
@@ -1052,18 +1104,26 @@ one:
 	JNZ          one
 
 done:
-	VMOVDQU Y0, (DI)
-	VMOVDQU Y1, 32(DI)
-	VMOVDQU Y2, 128(DI)
-	VMOVDQU Y3, 160(DI)
-	VMOVDQU Y4, 256(DI)
-	VMOVDQU Y5, 288(DI)
-	VMOVDQU Y6, 384(DI)
-	VMOVDQU Y7, 416(DI)
-	VMOVDQU Y8, 512(DI)
-	VMOVDQU Y9, 544(DI)
-	VMOVDQU Y10, 640(DI)
-	VMOVDQU Y11, 672(DI)
+	MOVQ    dst+0(FP), AX
+	MOVQ    dstStride+8(FP), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y8, (AX)
+	VMOVUPS Y9, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y10, (AX)
+	VMOVUPS Y11, 32(AX)
+	ADDQ    CX, AX
 	VZEROUPPER
 	RET
 
@@ -2420,6 +2480,40 @@ DATA narrow_nan<>+20(SB)/4, $0x7fc00000
 DATA narrow_nan<>+24(SB)/4, $0x7fc00000
 DATA narrow_nan<>+28(SB)/4, $0x7fc00000
 GLOBL narrow_nan<>(SB), RODATA|NOPTR, $32
+
+// func pairRow(dst *uint32, x *float32, n int)
+// Requires: AVX, AVX2
+TEXT ·pairRow(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VMOVUPS   (CX), Y0
+	VCMPPS    $0x03, Y0, Y0, Y2
+	VPSRLD    $0x10, Y0, Y1
+	VPAND     narrow_one<>+0(SB), Y1, Y1
+	VPADDD    narrow_half<>+0(SB), Y1, Y1
+	VPADDD    Y1, Y0, Y1
+	VBLENDVPS Y2, narrow_nan<>+0(SB), Y1, Y1
+	VPSRLD    $0x10, Y1, Y1
+	VMOVUPS   32(CX), Y0
+	VCMPPS    $0x03, Y0, Y0, Y3
+	VPSRLD    $0x10, Y0, Y2
+	VPAND     narrow_one<>+0(SB), Y2, Y2
+	VPADDD    narrow_half<>+0(SB), Y2, Y2
+	VPADDD    Y2, Y0, Y2
+	VBLENDVPS Y3, narrow_nan<>+0(SB), Y2, Y2
+	VPSRLD    $0x10, Y2, Y2
+	VPACKUSDW Y2, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VMOVDQU   Y1, (AX)
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x20, AX
+	SUBQ      $0x10, DX
+	JNZ       loop
+	VZEROUPPER
+	RET
 
 // func largestLines(dst *float32, lines *float32, n int)
 // Requires: AVX

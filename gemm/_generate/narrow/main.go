@@ -30,6 +30,7 @@ func main() {
 	quantise()
 	dequantise()
 	round()
+	pair()
 	largest()
 	narrowInt8()
 	narrowBFloat16()
@@ -110,24 +111,17 @@ func loop(k Register, step func(u int), advance func(n int)) {
 // inputs at a time are multiplied in bytes and added in pairs to 16 bits, which
 // holds them because weights have 7 bits: 2·255·63 < 2¹⁵.
 func dots(n int) {
-	TEXT(fmt.Sprintf("dots%dx16", n), NOSPLIT, "func(dst *int32, a *uint32, aStride uintptr, b *uint32, k int)")
+	TEXT(fmt.Sprintf("dots%dx16", n), NOSPLIT, "func(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)")
 	Pragma("noescape")
 	Doc(
-		fmt.Sprintf("dots%dx16 adds A·B to dst, %d rows of 16 int32 that are 128 bytes apart, as are", n, n),
-		"the k > 0 lines of B: 16 times four int8 of 7 bits. A's rows, four uint8 a",
-		"line, are aStride bytes apart. The reference is dotsPortable.",
+		fmt.Sprintf("dots%dx16 stores src + A·B in dst, %d by 16 int32. Strides are the bytes between", n, n),
+		"rows. B's k > 0 lines are 128 bytes apart and hold 16 times four int8 of 7 bits,",
+		"A's rows four uint8 for each line. The reference is dotsPortable.",
 	)
 	a := loadRows(n)
 	b := Load(Param("b"), GP64())
 	k := Load(Param("k"), GP64())
-	dst := Load(Param("dst"), GP64())
-	sums := make([][2]VecVirtual, n)
-	for r := range sums {
-		for v := range sums[r] {
-			sums[r][v] = YMM()
-			VMOVDQU(Mem{Base: dst, Disp: r*lineSize + v*vector}, sums[r][v])
-		}
-	}
+	sums := loadSums(n)
 	ones := YMM()
 	VMOVDQU(constant("ones16", 0x00010001), ones)
 	loop(k, func(u int) {
@@ -147,10 +141,33 @@ func dots(n int) {
 		a.advance(4 * n)
 		ADDQ(U32(uint32(n*lineSize)), b)
 	})
+	storeSums(sums)
+}
+
+// loadSums reads 16 values of each of n rows, srcStride bytes apart.
+func loadSums(n int) [][2]VecVirtual {
+	src := Load(Param("src"), GP64())
+	srcStride := Load(Param("srcStride"), GP64())
+	sums := make([][2]VecVirtual, n)
 	for r := range sums {
 		for v := range sums[r] {
-			VMOVDQU(sums[r][v], Mem{Base: dst, Disp: r*lineSize + v*vector})
+			sums[r][v] = YMM()
+			VMOVUPS(Mem{Base: src, Disp: v * vector}, sums[r][v])
 		}
+		ADDQ(srcStride, src)
+	}
+	return sums
+}
+
+// storeSums writes them, dstStride bytes apart, and returns.
+func storeSums(sums [][2]VecVirtual) {
+	dst := Load(Param("dst"), GP64())
+	dstStride := Load(Param("dstStride"), GP64())
+	for r := range sums {
+		for v := range sums[r] {
+			VMOVUPS(sums[r][v], Mem{Base: dst, Disp: v * vector})
+		}
+		ADDQ(dstStride, dst)
 	}
 	VZEROUPPER()
 	RET()
@@ -170,16 +187,7 @@ func accumulate(n int) {
 	a := loadRows(n)
 	b := Load(Param("b"), GP64())
 	k := Load(Param("k"), GP64())
-	src := Load(Param("src"), GP64())
-	srcStride := Load(Param("srcStride"), GP64())
-	sums := make([][2]VecVirtual, n)
-	for r := range sums {
-		for v := range sums[r] {
-			sums[r][v] = YMM()
-			VMOVUPS(Mem{Base: src, Disp: v * vector}, sums[r][v])
-		}
-		ADDQ(srcStride, src)
-	}
+	sums := loadSums(n)
 	high := YMM()
 	VMOVUPS(constant("high16", 0xffff0000), high)
 	loop(k, func(u int) {
@@ -207,16 +215,7 @@ func accumulate(n int) {
 		a.advance(8 * n)
 		ADDQ(U32(uint32(n*lineSize)), b)
 	})
-	dst := Load(Param("dst"), GP64())
-	dstStride := Load(Param("dstStride"), GP64())
-	for r := range sums {
-		for v := range sums[r] {
-			VMOVUPS(sums[r][v], Mem{Base: dst, Disp: v * vector})
-		}
-		ADDQ(dstStride, dst)
-	}
-	VZEROUPPER()
-	RET()
+	storeSums(sums)
 }
 
 // fold reduces a vector to a value in all its places.
@@ -379,6 +378,36 @@ func round() {
 	ADDQ(Imm(vector), x)
 	ADDQ(Imm(vector), dst)
 	SUBQ(Imm(8), n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// pair writes the kernel that rounds activations to bfloat16 and packs them.
+func pair() {
+	TEXT("pairRow", NOSPLIT, "func(dst *uint32, x *float32, n int)")
+	Pragma("noescape")
+	Doc(
+		"pairRow stores n values, a multiple of 16 above 0, in dst as bfloat16, two a word.",
+		"The reference is pairPortable.",
+	)
+	dst := Load(Param("dst"), GP64())
+	x := Load(Param("x"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	var v [2]VecVirtual
+	for i := range v {
+		v[i] = YMM()
+		VMOVUPS(Mem{Base: x, Disp: i * vector}, v[i])
+		v[i] = nearest(v[i])
+		VPSRLD(Imm(16), v[i], v[i])
+	}
+	VPACKUSDW(v[1], v[0], v[0])
+	VPERMQ(Imm(0xD8), v[0], v[0])
+	VMOVDQU(v[0], Mem{Base: dst})
+	ADDQ(U32(2*vector), x)
+	ADDQ(Imm(vector), dst)
+	SUBQ(Imm(16), n)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()
 	RET()

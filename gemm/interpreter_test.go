@@ -1,0 +1,482 @@
+//go:build !noasm && amd64
+
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// machine interprets the assembly of avx512_amd64.s: the few instructions that
+// its kernels are made of, on this process's memory, so that the kernels can be
+// compared with their references on processors without AVX-512. It refuses
+// every access outside the memory that it was given.
+type machine struct {
+	general map[string]uint64
+	vectors [32][64]byte
+	frame   []uint64 // arguments
+	memory  []span
+	order   int64 // the sign of the last result
+}
+
+// span is memory that a kernel may use. Only what is writable may be stored to.
+type span struct {
+	from, to uintptr
+	writable bool
+}
+
+func memory[T any](s []T, writable bool) span {
+	from := uintptr(unsafe.Pointer(unsafe.SliceData(s)))
+	return span{from, from + uintptr(len(s))*unsafe.Sizeof(*new(T)), writable}
+}
+
+type instruction struct {
+	op   string
+	args []string
+}
+
+type function struct {
+	code   []instruction
+	labels map[string]int
+}
+
+// parseAssembly reads the functions of a generated file.
+func parseAssembly(t *testing.T, file string) map[string]*function {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions := map[string]*function{}
+	var f *function
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(strings.TrimSpace(line), "//")
+		switch {
+		case strings.HasPrefix(line, "TEXT ·"):
+			name, _, _ := strings.Cut(strings.TrimPrefix(line, "TEXT ·"), "(")
+			f = &function{labels: map[string]int{}}
+			functions[name] = f
+		case line == "" || line[0] == '#' || f == nil:
+		case strings.HasSuffix(line, ":"):
+			f.labels[strings.TrimSuffix(line, ":")] = len(f.code)
+		default:
+			op, rest, _ := strings.Cut(line, " ")
+			in := instruction{op: op}
+			for arg := range strings.SplitSeq(rest, ",") {
+				if arg = strings.TrimSpace(arg); arg != "" {
+					in.args = append(in.args, arg)
+				}
+			}
+			f.code = append(f.code, in)
+		}
+	}
+	return functions
+}
+
+// run interprets a function until it returns.
+func (m *machine) run(f *function) error {
+	m.general = map[string]uint64{}
+	for r := range m.vectors {
+		for i := range m.vectors[r] {
+			m.vectors[r][i] = 0xff // NaN, and -1: what nobody set spoils the result
+		}
+	}
+	for pc, steps := 0, 0; ; pc, steps = pc+1, steps+1 {
+		if pc >= len(f.code) || steps > 1e7 {
+			return fmt.Errorf("the end of the code is passed after %d steps", steps)
+		}
+		in := f.code[pc]
+		if in.op == "RET" {
+			return nil
+		}
+		if target, err := m.step(in, f.code[pc:]); err != nil {
+			return fmt.Errorf("%s %s: %w", in.op, strings.Join(in.args, ", "), err)
+		} else if target != "" {
+			at, ok := f.labels[target]
+			if !ok {
+				return fmt.Errorf("no label %q", target)
+			}
+			pc = at - 1
+		}
+	}
+}
+
+// step interprets one instruction and returns where it jumps to, if it does.
+// What follows the instruction is for those that are written as words.
+func (m *machine) step(in instruction, code []instruction) (target string, err error) {
+	jump := func(taken bool) (string, error) {
+		if taken {
+			return in.args[0], nil
+		}
+		return "", nil
+	}
+	last := func() string { return in.args[len(in.args)-1] }
+	switch in.op {
+	case "MOVQ":
+		m.general[last()], err = m.value(in.args[0])
+	case "LEAQ":
+		m.general[last()], err = m.address(in.args[0])
+	case "ADDQ", "SUBQ", "DECQ":
+		by := uint64(1)
+		if in.op != "DECQ" {
+			by, err = m.value(in.args[0])
+		}
+		if in.op != "ADDQ" {
+			by = -by
+		}
+		m.general[last()] += by
+		m.order = int64(m.general[last()])
+	case "JL":
+		return jump(m.order < 0)
+	case "JGE":
+		return jump(m.order >= 0)
+	case "JZ":
+		return jump(m.order == 0)
+	case "JNZ":
+		return jump(m.order != 0)
+	case "VZEROUPPER", "WORD":
+	case "VMOVUPS":
+		if r, ok := vectorRegister(last()); ok {
+			err = m.load(m.vectors[r][:], in.args[0])
+			break
+		}
+		r, ok := vectorRegister(in.args[0])
+		if !ok {
+			return "", fmt.Errorf("no register is stored")
+		}
+		var to []byte
+		if to, err = m.bytes(last(), 64, true); err == nil {
+			copy(to, m.vectors[r][:])
+		}
+	case "VBROADCASTSS", "VPBROADCASTD":
+		var word [4]byte
+		err = m.load(word[:], in.args[0])
+		r, _ := vectorRegister(last())
+		for i := range 16 {
+			copy(m.vectors[r][4*i:], word[:])
+		}
+	case "VFMADD231PS", "VPDPBUSD":
+		var r [3]int
+		for i, arg := range in.args {
+			var ok bool
+			if r[i], ok = vectorRegister(arg); !ok {
+				return "", fmt.Errorf("an operand is not a vector register")
+			}
+		}
+		m.multiply(in.op, r[0], r[1], r[2])
+	case "LONG":
+		// Only VDPBF16PS of registers is written so.
+		low, err := m.value(in.args[0])
+		if err != nil || len(code) < 2 || code[1].op != "WORD" {
+			return "", fmt.Errorf("half an instruction: %v", err)
+		}
+		high, err := m.value(code[1].args[0])
+		if err != nil {
+			return "", err
+		}
+		w, x, dst, ok := decodeDotProduct(low | high<<32)
+		if !ok {
+			return "", fmt.Errorf("unknown instruction %012x", low|high<<32)
+		}
+		m.multiply("VDPBF16PS", w, x, dst)
+	default:
+		err = fmt.Errorf("unknown instruction")
+	}
+	return "", err
+}
+
+// decodeDotProduct decodes EVEX.512.F3.0F38.W0 52 /r with three registers, the
+// first byte in the lowest bits.
+func decodeDotProduct(code uint64) (w, x, dst int, ok bool) {
+	b := func(i int) int { return int(code >> (8 * i) & 0xff) }
+	not := func(byte, bit int) int { return (b(byte) >> bit & 1) ^ 1 }
+	ok = b(0) == 0x62 && b(1)&0x0f == 2 && b(2)&0x87 == 0x06 && b(3)&0xf7 == 0x40 && b(4) == 0x52 && b(5)>>6 == 3
+	dst = b(5)>>3&7 | not(1, 7)<<3 | not(1, 4)<<4
+	w = b(5)&7 | not(1, 5)<<3 | not(1, 6)<<4
+	x = (b(2)>>3&15 ^ 15) | not(3, 3)<<4
+	return w, x, dst, ok
+}
+
+// multiply performs dst += x·w in each of 16 lanes.
+func (m *machine) multiply(op string, w, x, dst int) {
+	for i := 0; i < 64; i += 4 {
+		word := func(r int) uint32 { return *(*uint32)(unsafe.Pointer(&m.vectors[r][i])) }
+		a, b, sum := word(x), word(w), word(dst)
+		switch op {
+		case "VFMADD231PS":
+			sum = fma(a, b, sum)
+		case "VDPBF16PS":
+			sum = fma(a&0xffff0000, b&0xffff0000, sum)
+			sum = fma(a<<16, b<<16, sum)
+		case "VPDPBUSD": // x is unsigned, w signed
+			for j := 0; j < 32; j += 8 {
+				sum += uint32(int32(uint8(a>>j)) * int32(int8(b>>j)))
+			}
+		}
+		*(*uint32)(unsafe.Pointer(&m.vectors[dst][i])) = sum
+	}
+}
+
+// fma is a·b + c with one rounding: float64 holds the product exactly, and
+// rounding its sum twice is corrected by rounding to odd first.
+func fma(a, b, c uint32) uint32 {
+	x, y, z := float64(math.Float32frombits(a)), float64(math.Float32frombits(b)), float64(math.Float32frombits(c))
+	p := x * y
+	sum := p + z
+	if big := math.Abs(p) > math.Abs(z); !math.IsInf(sum, 0) && !math.IsNaN(sum) {
+		var rest float64 // of the sum, exactly
+		if big {
+			rest = z - (sum - p)
+		} else {
+			rest = p - (sum - z)
+		}
+		if rest != 0 && math.Float64bits(sum)&1 == 0 {
+			if (rest > 0) == (sum > 0) {
+				sum = math.Float64frombits(math.Float64bits(sum) + 1)
+			} else {
+				sum = math.Float64frombits(math.Float64bits(sum) - 1)
+			}
+		}
+	}
+	return math.Float32bits(float32(sum))
+}
+
+var memoryOperand = regexp.MustCompile(`^(-?\d*)\((\w+)\)(?:\((\w+)\*([1248])\))?$`)
+
+// vectorRegister returns the number of a register called Z0 to Z31.
+func vectorRegister(name string) (int, bool) {
+	if name == "" || name[0] != 'Z' {
+		return 0, false
+	}
+	n, err := strconv.Atoi(name[1:])
+	return n, err == nil && n < 32
+}
+
+// value returns a constant, an argument or a general register.
+func (m *machine) value(arg string) (uint64, error) {
+	if constant, ok := strings.CutPrefix(arg, "$"); ok {
+		v, err := strconv.ParseUint(constant, 0, 64)
+		if err != nil {
+			return 0, err
+		}
+		return v, nil
+	}
+	if at, ok := strings.CutSuffix(arg, "(FP)"); ok {
+		_, offset, _ := strings.Cut(at, "+")
+		i, err := strconv.Atoi(offset)
+		if err != nil || i%8 != 0 || i/8 >= len(m.frame) {
+			return 0, fmt.Errorf("no argument")
+		}
+		return m.frame[i/8], nil
+	}
+	v, ok := m.general[arg]
+	if !ok {
+		return 0, fmt.Errorf("register %s was never set", arg)
+	}
+	return v, nil
+}
+
+// address returns that of a memory operand.
+func (m *machine) address(arg string) (uint64, error) {
+	part := memoryOperand.FindStringSubmatch(arg)
+	if part == nil {
+		return 0, fmt.Errorf("%q is no memory operand", arg)
+	}
+	offset, _ := strconv.Atoi("0" + strings.TrimPrefix(part[1], "-"))
+	if strings.HasPrefix(part[1], "-") {
+		offset = -offset
+	}
+	base, err := m.value(part[2])
+	if err != nil || part[3] == "" {
+		return base + uint64(offset), err
+	}
+	index, err := m.value(part[3])
+	scale, _ := strconv.Atoi(part[4])
+	return base + uint64(offset) + index*uint64(scale), err
+}
+
+// bytes returns the memory of an operand, if the kernel may use it.
+func (m *machine) bytes(arg string, size uintptr, write bool) ([]byte, error) {
+	at, err := m.address(arg)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range m.memory {
+		if uintptr(at) >= s.from && uintptr(at)+size <= s.to && (s.writable || !write) {
+			return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), at)), size), nil
+		}
+	}
+	return nil, fmt.Errorf("%d bytes at %#x are outside the operands", size, at)
+}
+
+// load reads a register or memory.
+func (m *machine) load(dst []byte, arg string) error {
+	if r, ok := vectorRegister(arg); ok {
+		copy(dst, m.vectors[r][:])
+		return nil
+	}
+	b, err := m.bytes(arg, uintptr(len(dst)), false)
+	copy(dst, b)
+	return err
+}
+
+func address[T any](p *T) uint64 { return uint64(uintptr(unsafe.Pointer(p))) }
+
+func TestInterpretedFMA(t *testing.T) {
+	r := rand.New(rand.NewPCG(81, 82))
+	for range 1_000_000 {
+		x, y := math.Float32frombits(r.Uint32()), math.Float32frombits(r.Uint32())
+		z := float32(x*y) * float32(r.NormFloat64())
+		if r.IntN(2) == 0 {
+			z = math.Float32frombits(r.Uint32())
+		}
+		// big.Float would be exact; so is float64's own fused multiply-add where
+		// its result needs no second rounding.
+		exact := math.FMA(float64(x), float64(y), float64(z))
+		if math.Float64bits(exact)&(1<<29-1) == 1<<28 || exact != 0 && math.Abs(exact) < 0x1p-126 {
+			continue // between two float32s as far as float64 can tell
+		}
+		got := math.Float32frombits(fma(math.Float32bits(x), math.Float32bits(y), math.Float32bits(z)))
+		if want := float32(exact); got != want && (got == got || want == want) {
+			t.Fatalf("%v·%v + %v is %v, want %v", x, y, z, got, want)
+		}
+	}
+}
+
+// Every kernel of avx512_amd64.s computes what its portable reference does, and
+// touches nothing but its operands.
+func TestAVX512KernelsInterpreted(t *testing.T) {
+	functions := parseAssembly(t, "avx512_amd64.s")
+	r := rand.New(rand.NewPCG(83, 84))
+	tested := 0
+	for rows := 1; rows <= 12; rows++ {
+		for _, k := range []int{1, 2, 3, 4, 5, 8, 11} {
+			stride, dstStride := k+rows%4, panelWidth+rows%3*8
+			panel := make([]line, k)
+			for i := range panel {
+				copy(panel[i][:], random(r, panelWidth))
+			}
+			init := View{Data: random(r, rows*panelWidth), Rows: rows, Cols: panelWidth, Stride: panelWidth}
+			if k%2 == 0 {
+				init.Stride = 0 // all begin with the first row
+			}
+			dst := View{Data: make([]float32, (rows-1)*dstStride+panelWidth), Rows: rows, Cols: panelWidth, Stride: dstStride}
+			want := View{Data: make([]float32, len(dst.Data)), Rows: rows, Cols: panelWidth, Stride: dstStride}
+
+			t.Run(fmt.Sprintf("float32/rows=%d/k=%d", rows, k), func(t *testing.T) {
+				a := random(r, (rows-1)*stride+k)
+				m := machine{
+					frame: []uint64{address(&dst.Data[0]), uint64(dst.Stride * 4), address(&init.Data[0]), uint64(init.Stride * 4),
+						address(&a[0]), uint64(stride * 4), address(&panel[0][0]), lineSize, uint64(k)},
+					memory: []span{memory(dst.Data, true), memory(init.Data, false), memory(a, false), memory(panel, false)},
+				}
+				if err := m.run(functions[fmt.Sprintf("accumulate%dx32z", rows)]); err != nil {
+					t.Fatal(err)
+				}
+				accumulatePortable(want, init, a, stride, panel)
+				sameWithin(t, dst, want, 1e-6*float64(k+2)*10)
+			})
+
+			narrow := make([]words, k)
+			t.Run(fmt.Sprintf("bfloat16/rows=%d/k=%d", rows, k), func(t *testing.T) {
+				lines := make([]line, 2*k)
+				for i := range lines {
+					copy(lines[i][:], random(r, panelWidth))
+				}
+				narrowBFloat16Portable(narrow, lines)
+				a := make([]uint32, (rows-1)*stride+k)
+				single := make([]uint32, 2*len(a))
+				x := random(r, 2*len(a))
+				pairPortable(a, x)
+				roundPortable(single, x)
+				m := machine{
+					frame: []uint64{address(&dst.Data[0]), uint64(dst.Stride * 4), address(&init.Data[0]), uint64(init.Stride * 4),
+						address(&a[0]), uint64(stride * 4), address(&narrow[0][0]), uint64(k)},
+					memory: []span{memory(dst.Data, true), memory(init.Data, false), memory(a, false), memory(narrow, false)},
+				}
+				if err := m.run(functions[fmt.Sprintf("pairs%dx32z", rows)]); err != nil {
+					t.Fatal(err)
+				}
+				widenedPortable(want, init, single, 2*stride, narrow)
+				sameWithin(t, dst, want, 1e-6*float64(k+2)*20)
+			})
+
+			t.Run(fmt.Sprintf("int8/rows=%d/k=%d", rows, k), func(t *testing.T) {
+				for i := range narrow {
+					for j := range narrow[i] {
+						narrow[i][j] = r.Uint32()
+					}
+				}
+				a := make([]uint32, (rows-1)*stride+k)
+				for i := range a {
+					a[i] = r.Uint32()
+				}
+				got, want := make([][panelWidth]int32, rows), make([][panelWidth]int32, rows)
+				for i := range got {
+					for j := range got[i] {
+						got[i][j] = r.Int32()
+					}
+				}
+				copy(want, got)
+				m := machine{
+					frame: []uint64{address(&got[0][0]), panelWidth * 4, address(&got[0][0]), panelWidth * 4,
+						address(&a[0]), uint64(stride * 4), address(&narrow[0][0]), uint64(k)},
+					memory: []span{memory(got, true), memory(a, false), memory(narrow, false)},
+				}
+				if err := m.run(functions[fmt.Sprintf("dots%dx32z", rows)]); err != nil {
+					t.Fatal(err)
+				}
+				dotsPortable(want, a, stride, narrow)
+				for i := range want {
+					if got[i] != want[i] {
+						t.Fatalf("row %d is %v, want %v", i, got[i], want[i])
+					}
+				}
+			})
+		}
+		for _, name := range []string{"accumulate%dx32z", "pairs%dx32z", "dots%dx32z"} {
+			if functions[fmt.Sprintf(name, rows)] != nil {
+				tested++
+			}
+		}
+	}
+	if tested != len(functions)-1 { // but the loop that measures the peak
+		t.Errorf("%d kernels of %d are tested", tested, len(functions))
+	}
+}
+
+const lineSize = panelWidth * 4
+
+func sameWithin(t *testing.T, got, want View, bound float64) {
+	t.Helper()
+	for i := range want.Rows {
+		for j, w := range want.Row(i) {
+			if e := math.Abs(float64(got.Row(i)[j]) - float64(w)); !(e <= bound) {
+				t.Fatalf("element (%d,%d) is %v, want %v", i, j, got.Row(i)[j], w)
+			}
+		}
+	}
+	for i, v := range got.Data {
+		if i%got.Stride >= got.Cols && v != 0 {
+			t.Fatalf("wrote beside the result at %d", i)
+		}
+	}
+}
+
+// However many rows there are, calls of kernels cover them with no more rows
+// each than a kernel has.
+func TestRowsOfShapes(t *testing.T) {
+	for _, s := range []shape{shapeAVX2, shapeAVX512} {
+		for left := 1; left <= 100; left++ {
+			if n := s.rows(left); n < 1 || n > min(left, s.most) {
+				t.Errorf("%d of %d rows with kernels of %d", n, left, s.most)
+			}
+		}
+	}
+}
