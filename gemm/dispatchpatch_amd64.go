@@ -22,7 +22,34 @@ func (w *walk) read(dst []line) {
 		case t.gaps != nil:
 			t.gapsAVX2(dst)
 		case t.masks != nil:
-			t.masksAVX2(dst, base)
+			t.masksAVX2(dst, base, false)
+		case w.tiles[1-i].masks != nil:
+			copyHalf(dst, base, i*tileRows)
+		}
+	}
+}
+
+func (w *walk) readStream(dst []line) {
+	base := w.base[:len(dst)]
+	w.base = w.base[len(dst):]
+	if w.tiles[0].masks == nil && w.tiles[1].masks == nil {
+		var block [64]line
+		for k := 0; k < len(dst); k += len(block) {
+			b := block[:min(len(block), len(dst)-k)]
+			copyLines(&b[0][0], &base[k][0], len(b))
+			for i := range w.tiles {
+				if t := &w.tiles[i]; t.gaps != nil {
+					t.gapsAVX2(b)
+				}
+			}
+			streamLines(&dst[k][0], &b[0][0], (*float32)(unsafe.Add(unsafe.Pointer(&base[k][0]), len(b)*128)), len(b))
+		}
+		return
+	}
+	for i := range w.tiles {
+		switch t := &w.tiles[i]; {
+		case t.masks != nil:
+			t.masksAVX2(dst, base, true)
 		case w.tiles[1-i].masks != nil:
 			copyHalf(dst, base, i*tileRows)
 		}
@@ -67,20 +94,35 @@ var (
 )
 
 // masksAVX2 copies the tile's columns and puts its values into them.
-func (t *tileWalk) masksAVX2(dst, src []line) {
+func (t *tileWalk) masksAVX2(dst, src []line, stream bool) {
 	d, s, m, n := &dst[0][t.half], &src[0][t.half], &t.masks[0], len(dst)
 	p, done := t.p, 0
-	switch {
-	case len(p.Float32s) > 0:
-		done, t.value = masksFloat32s(d, s, m, n, float32Ranks, &p.Float32s[0], t.value, len(p.Float32s)-t.value)
-	case len(p.BFloat16s) > 0:
-		done, t.value = masksBFloat16s(d, s, m, n, bfloat16Ranks, &p.BFloat16s[0], t.value, len(p.BFloat16s)-t.value)
-	case len(p.Int8s) > 0:
-		done, t.value = masksInt8s(d, s, m, n, int8Ranks, &p.Int8s[0], t.value, len(p.Int8s)-t.value, &t.scales)
-	case len(p.Int4s) > 0:
-		done, t.value = masksInt4s(d, s, m, n, int4Ranks, &p.Int4s[0], t.value, 2*len(p.Int4s)-t.value, &t.scales)
-	case len(p.Signs) > 0:
-		done, t.value = masksSigns(d, s, m, n, signRanks, &p.Signs[0], t.value, 8*len(p.Signs)-t.value, &t.scales)
+	if stream {
+		switch {
+		case len(p.Float32s) > 0:
+			done, t.value = streamFloat32s(d, s, m, n, float32Ranks, &p.Float32s[0], t.value, len(p.Float32s)-t.value)
+		case len(p.BFloat16s) > 0:
+			done, t.value = streamBFloat16s(d, s, m, n, bfloat16Ranks, &p.BFloat16s[0], t.value, len(p.BFloat16s)-t.value)
+		case len(p.Int8s) > 0:
+			done, t.value = streamInt8s(d, s, m, n, int8Ranks, &p.Int8s[0], t.value, len(p.Int8s)-t.value, &t.scales)
+		case len(p.Int4s) > 0:
+			done, t.value = streamInt4s(d, s, m, n, int4Ranks, &p.Int4s[0], t.value, 2*len(p.Int4s)-t.value, &t.scales)
+		case len(p.Signs) > 0:
+			done, t.value = streamSigns(d, s, m, n, signRanks, &p.Signs[0], t.value, 8*len(p.Signs)-t.value, &t.scales)
+		}
+	} else {
+		switch {
+		case len(p.Float32s) > 0:
+			done, t.value = masksFloat32s(d, s, m, n, float32Ranks, &p.Float32s[0], t.value, len(p.Float32s)-t.value)
+		case len(p.BFloat16s) > 0:
+			done, t.value = masksBFloat16s(d, s, m, n, bfloat16Ranks, &p.BFloat16s[0], t.value, len(p.BFloat16s)-t.value)
+		case len(p.Int8s) > 0:
+			done, t.value = masksInt8s(d, s, m, n, int8Ranks, &p.Int8s[0], t.value, len(p.Int8s)-t.value, &t.scales)
+		case len(p.Int4s) > 0:
+			done, t.value = masksInt4s(d, s, m, n, int4Ranks, &p.Int4s[0], t.value, 2*len(p.Int4s)-t.value, &t.scales)
+		case len(p.Signs) > 0:
+			done, t.value = masksSigns(d, s, m, n, signRanks, &p.Signs[0], t.value, 8*len(p.Signs)-t.value, &t.scales)
+		}
 	}
 	t.masks = t.masks[done:]
 	if done < n { // an odd line, or the last values of the stream, too few for vectors

@@ -124,7 +124,13 @@ func gapsSigns(lines *float32, gaps *byte, n int, last int, end int, scales *[16
 //go:noescape
 func copyLines(dst *float32, src *float32, n int)
 
-// streamLines copies n > 0 lines of 128 bytes.
+// streamLines copies n > 0 lines of 128 bytes past the caches, and prefetches as
+// many at next.
 //
 //go:noescape
-func streamLines(dst *float32, src *float32, n int)
+func streamLines(dst *float32, src *float32, next *float32, n int)
+
+// prefetch asks for n > 0 lines of 128 bytes.
+//
+//go:noescape
+func prefetch(lines *float32, n int)

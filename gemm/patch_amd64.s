@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func masksFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *float32, from int, left int) (lines int, next int)
-// Requires: AVX, AVX2, POPCNT
+// Requires: AVX, AVX2, MMX+, POPCNT
 TEXT ·masksFloat32s(SB), NOSPLIT, $0-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
@@ -30,6 +30,8 @@ loop:
 	JG           end
 	CMPQ         R8, R9
 	JG           end
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2176(CX)
 	VPBROADCASTD (DX)(R10*2), Y5
 	MOVL         (DX)(R10*2), R11
 	MOVL         R11, R12
@@ -152,6 +154,8 @@ loop:
 	JG           end
 	CMPQ         R8, R9
 	JG           end
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2176(CX)
 	VPBROADCASTD (DX)(R10*2), Y5
 	MOVL         (DX)(R10*2), R11
 	MOVL         R11, R12
@@ -220,74 +224,6 @@ TEXT ·gapsFloat32s(SB), NOSPLIT, $0-80
 	MOVQ values+40(FP), DI
 	MOVQ from+48(FP), R8
 	XORQ R9, R9
-	MOVQ SI, R10
-	SUBQ $0x00000400, R10
-	MOVQ DX, R11
-	SUBQ $0x04, R11
-
-several:
-	CMPQ    R9, R11
-	JG      loop
-	CMPQ    BX, R10
-	JGE     loop
-	MOVBQZX (CX)(R9*1), R12
-	CMPQ    R12, $0x000000ff
-	ADCQ    R12, BX
-	CMPQ    R12, $0x000000ff
-	JE      several0
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	VMOVSS  (DI)(R8*4), X0
-	VMOVSS  X0, (AX)(R13*4)
-	INCQ    R8
-
-several0:
-	MOVBQZX 1(CX)(R9*1), R12
-	CMPQ    R12, $0x000000ff
-	ADCQ    R12, BX
-	CMPQ    R12, $0x000000ff
-	JE      several1
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	VMOVSS  (DI)(R8*4), X0
-	VMOVSS  X0, (AX)(R13*4)
-	INCQ    R8
-
-several1:
-	MOVBQZX 2(CX)(R9*1), R12
-	CMPQ    R12, $0x000000ff
-	ADCQ    R12, BX
-	CMPQ    R12, $0x000000ff
-	JE      several2
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	VMOVSS  (DI)(R8*4), X0
-	VMOVSS  X0, (AX)(R13*4)
-	INCQ    R8
-
-several2:
-	MOVBQZX 3(CX)(R9*1), R12
-	CMPQ    R12, $0x000000ff
-	ADCQ    R12, BX
-	CMPQ    R12, $0x000000ff
-	JE      several3
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	VMOVSS  (DI)(R8*4), X0
-	VMOVSS  X0, (AX)(R13*4)
-	INCQ    R8
-
-several3:
-	ADDQ $0x04, R9
-	JMP  several
 
 loop:
 	CMPQ    R9, DX
@@ -318,7 +254,7 @@ end:
 	RET
 
 // func masksBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *uint16, from int, left int) (lines int, next int)
-// Requires: AVX, AVX2, POPCNT
+// Requires: AVX, AVX2, MMX+, POPCNT
 TEXT ·masksBFloat16s(SB), NOSPLIT, $0-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
@@ -343,6 +279,8 @@ loop:
 	JG             end
 	CMPQ           R8, R9
 	JG             end
+	PREFETCHT0     2048(CX)
+	PREFETCHT0     2176(CX)
 	VPBROADCASTD   (DX)(R10*2), Y5
 	MOVL           (DX)(R10*2), R11
 	MOVL           R11, R12
@@ -429,6 +367,8 @@ loop:
 	JG             end
 	CMPQ           R8, R9
 	JG             end
+	PREFETCHT0     2048(CX)
+	PREFETCHT0     2176(CX)
 	VPBROADCASTD   (DX)(R10*2), Y5
 	MOVL           (DX)(R10*2), R11
 	MOVL           R11, R12
@@ -501,86 +441,6 @@ TEXT ·gapsBFloat16s(SB), NOSPLIT, $0-80
 	MOVQ values+40(FP), DI
 	MOVQ from+48(FP), R8
 	XORQ R9, R9
-	MOVQ SI, R10
-	SUBQ $0x00000400, R10
-	MOVQ DX, R11
-	SUBQ $0x04, R11
-
-several:
-	CMPQ    R9, R11
-	JG      loop
-	CMPQ    BX, R10
-	JGE     loop
-	MOVBQZX (CX)(R9*1), R12
-	CMPQ    R12, $0x000000ff
-	ADCQ    R12, BX
-	CMPQ    R12, $0x000000ff
-	JE      several0
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	MOVWLZX (DI)(R8*2), R12
-	SHLL    $0x10, R12
-	VMOVD   R12, X0
-	VADDSS  (AX)(R13*4), X0, X0
-	VMOVSS  X0, (AX)(R13*4)
-	INCQ    R8
-
-several0:
-	MOVBQZX 1(CX)(R9*1), R12
-	CMPQ    R12, $0x000000ff
-	ADCQ    R12, BX
-	CMPQ    R12, $0x000000ff
-	JE      several1
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	MOVWLZX (DI)(R8*2), R12
-	SHLL    $0x10, R12
-	VMOVD   R12, X0
-	VADDSS  (AX)(R13*4), X0, X0
-	VMOVSS  X0, (AX)(R13*4)
-	INCQ    R8
-
-several1:
-	MOVBQZX 2(CX)(R9*1), R12
-	CMPQ    R12, $0x000000ff
-	ADCQ    R12, BX
-	CMPQ    R12, $0x000000ff
-	JE      several2
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	MOVWLZX (DI)(R8*2), R12
-	SHLL    $0x10, R12
-	VMOVD   R12, X0
-	VADDSS  (AX)(R13*4), X0, X0
-	VMOVSS  X0, (AX)(R13*4)
-	INCQ    R8
-
-several2:
-	MOVBQZX 3(CX)(R9*1), R12
-	CMPQ    R12, $0x000000ff
-	ADCQ    R12, BX
-	CMPQ    R12, $0x000000ff
-	JE      several3
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	MOVWLZX (DI)(R8*2), R12
-	SHLL    $0x10, R12
-	VMOVD   R12, X0
-	VADDSS  (AX)(R13*4), X0, X0
-	VMOVSS  X0, (AX)(R13*4)
-	INCQ    R8
-
-several3:
-	ADDQ $0x04, R9
-	JMP  several
 
 loop:
 	CMPQ    R9, DX
@@ -614,7 +474,7 @@ end:
 	RET
 
 // func masksInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
-// Requires: AVX, AVX2, POPCNT
+// Requires: AVX, AVX2, MMX+, POPCNT
 TEXT ·masksInt8s(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
@@ -642,6 +502,8 @@ loop:
 	JG           end
 	CMPQ         R8, R9
 	JG           end
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2176(CX)
 	VPBROADCASTD (DX)(R10*2), Y7
 	MOVL         (DX)(R10*2), R11
 	MOVL         R11, R12
@@ -743,6 +605,8 @@ loop:
 	JG           end
 	CMPQ         R8, R9
 	JG           end
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2176(CX)
 	VPBROADCASTD (DX)(R10*2), Y7
 	MOVL         (DX)(R10*2), R11
 	MOVL         R11, R12
@@ -828,90 +692,6 @@ TEXT ·gapsInt8s(SB), NOSPLIT, $0-88
 	MOVQ from+48(FP), R8
 	MOVQ scales+56(FP), R9
 	XORQ R10, R10
-	MOVQ SI, R11
-	SUBQ $0x00000400, R11
-	MOVQ DX, R12
-	SUBQ $0x04, R12
-
-several:
-	CMPQ       R10, R12
-	JG         loop
-	CMPQ       BX, R11
-	JGE        loop
-	MOVBQZX    (CX)(R10*1), R13
-	CMPQ       R13, $0x000000ff
-	ADCQ       R13, BX
-	CMPQ       R13, $0x000000ff
-	JE         several0
-	MOVQ       BX, R13
-	ANDL       $0x0f, R13
-	LEAQ       (BX)(BX*1), R14
-	SUBQ       R13, R14
-	MOVBLSX    (DI)(R8*1), R15
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R15, X0, X0
-	VMULSS     (R9)(R13*4), X0, X0
-	VADDSS     (AX)(R14*4), X0, X0
-	VMOVSS     X0, (AX)(R14*4)
-	INCQ       R8
-
-several0:
-	MOVBQZX    1(CX)(R10*1), R13
-	CMPQ       R13, $0x000000ff
-	ADCQ       R13, BX
-	CMPQ       R13, $0x000000ff
-	JE         several1
-	MOVQ       BX, R13
-	ANDL       $0x0f, R13
-	LEAQ       (BX)(BX*1), R14
-	SUBQ       R13, R14
-	MOVBLSX    (DI)(R8*1), R15
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R15, X0, X0
-	VMULSS     (R9)(R13*4), X0, X0
-	VADDSS     (AX)(R14*4), X0, X0
-	VMOVSS     X0, (AX)(R14*4)
-	INCQ       R8
-
-several1:
-	MOVBQZX    2(CX)(R10*1), R13
-	CMPQ       R13, $0x000000ff
-	ADCQ       R13, BX
-	CMPQ       R13, $0x000000ff
-	JE         several2
-	MOVQ       BX, R13
-	ANDL       $0x0f, R13
-	LEAQ       (BX)(BX*1), R14
-	SUBQ       R13, R14
-	MOVBLSX    (DI)(R8*1), R15
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R15, X0, X0
-	VMULSS     (R9)(R13*4), X0, X0
-	VADDSS     (AX)(R14*4), X0, X0
-	VMOVSS     X0, (AX)(R14*4)
-	INCQ       R8
-
-several2:
-	MOVBQZX    3(CX)(R10*1), R13
-	CMPQ       R13, $0x000000ff
-	ADCQ       R13, BX
-	CMPQ       R13, $0x000000ff
-	JE         several3
-	MOVQ       BX, R13
-	ANDL       $0x0f, R13
-	LEAQ       (BX)(BX*1), R14
-	SUBQ       R13, R14
-	MOVBLSX    (DI)(R8*1), R15
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R15, X0, X0
-	VMULSS     (R9)(R13*4), X0, X0
-	VADDSS     (AX)(R14*4), X0, X0
-	VMOVSS     X0, (AX)(R14*4)
-	INCQ       R8
-
-several3:
-	ADDQ $0x04, R10
-	JMP  several
 
 loop:
 	CMPQ       R10, DX
@@ -946,7 +726,7 @@ end:
 	RET
 
 // func masksInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
-// Requires: AVX, AVX2, BMI2, POPCNT
+// Requires: AVX, AVX2, BMI2, MMX+, POPCNT
 TEXT ·masksInt4s(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
@@ -974,6 +754,8 @@ loop:
 	JG           end
 	CMPQ         R8, R9
 	JG           end
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2176(CX)
 	VPBROADCASTD (DX)(R10*2), Y7
 	MOVL         (DX)(R10*2), R11
 	MOVL         R11, R12
@@ -1107,6 +889,8 @@ loop:
 	JG           end
 	CMPQ         R8, R9
 	JG           end
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2176(CX)
 	VPBROADCASTD (DX)(R10*2), Y7
 	MOVL         (DX)(R10*2), R11
 	MOVL         R11, R12
@@ -1214,7 +998,7 @@ end:
 
 // func gapsInt4s(lines *float32, gaps *byte, n int, last int, end int, values *byte, from int, scales *[16]float32) (used int, position int, next int)
 // Requires: AVX, BMI2
-TEXT ·gapsInt4s(SB), NOSPLIT, $8-88
+TEXT ·gapsInt4s(SB), NOSPLIT, $0-88
 	MOVQ lines+0(FP), AX
 	MOVQ gaps+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -1224,126 +1008,6 @@ TEXT ·gapsInt4s(SB), NOSPLIT, $8-88
 	MOVQ from+48(FP), R8
 	MOVQ scales+56(FP), R9
 	XORQ R10, R10
-	MOVQ SI, R11
-	SUBQ $0x00000400, R11
-	MOVQ DX, R12
-	SUBQ $0x04, R12
-
-several:
-	CMPQ       R10, R12
-	JG         loop
-	CMPQ       BX, R11
-	JGE        loop
-	MOVBQZX    (CX)(R10*1), R13
-	CMPQ       R13, $0x000000ff
-	ADCQ       R13, BX
-	CMPQ       R13, $0x000000ff
-	JE         several0
-	MOVQ       BX, R13
-	ANDL       $0x0f, R13
-	LEAQ       (BX)(BX*1), R14
-	SUBQ       R13, R14
-	MOVQ       R8, R15
-	SHRQ       $0x01, R15
-	MOVBLSX    (DI)(R15*1), R15
-	MOVL       R8, BP
-	NOTL       BP
-	ANDL       $0x01, BP
-	SHLL       $0x02, BP
-	SHLXL      BP, R15, R15
-	MOVBLSX    R15, R15
-	SARL       $0x04, R15
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R15, X0, X0
-	VMULSS     (R9)(R13*4), X0, X0
-	VADDSS     (AX)(R14*4), X0, X0
-	VMOVSS     X0, (AX)(R14*4)
-	INCQ       R8
-
-several0:
-	MOVBQZX    1(CX)(R10*1), R13
-	CMPQ       R13, $0x000000ff
-	ADCQ       R13, BX
-	CMPQ       R13, $0x000000ff
-	JE         several1
-	MOVQ       BX, R13
-	ANDL       $0x0f, R13
-	LEAQ       (BX)(BX*1), R14
-	SUBQ       R13, R14
-	MOVQ       R8, R15
-	SHRQ       $0x01, R15
-	MOVBLSX    (DI)(R15*1), R15
-	MOVL       R8, BP
-	NOTL       BP
-	ANDL       $0x01, BP
-	SHLL       $0x02, BP
-	SHLXL      BP, R15, R15
-	MOVBLSX    R15, R15
-	SARL       $0x04, R15
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R15, X0, X0
-	VMULSS     (R9)(R13*4), X0, X0
-	VADDSS     (AX)(R14*4), X0, X0
-	VMOVSS     X0, (AX)(R14*4)
-	INCQ       R8
-
-several1:
-	MOVBQZX    2(CX)(R10*1), R13
-	CMPQ       R13, $0x000000ff
-	ADCQ       R13, BX
-	CMPQ       R13, $0x000000ff
-	JE         several2
-	MOVQ       BX, R13
-	ANDL       $0x0f, R13
-	LEAQ       (BX)(BX*1), R14
-	SUBQ       R13, R14
-	MOVQ       R8, R15
-	SHRQ       $0x01, R15
-	MOVBLSX    (DI)(R15*1), R15
-	MOVL       R8, BP
-	NOTL       BP
-	ANDL       $0x01, BP
-	SHLL       $0x02, BP
-	SHLXL      BP, R15, R15
-	MOVBLSX    R15, R15
-	SARL       $0x04, R15
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R15, X0, X0
-	VMULSS     (R9)(R13*4), X0, X0
-	VADDSS     (AX)(R14*4), X0, X0
-	VMOVSS     X0, (AX)(R14*4)
-	INCQ       R8
-
-several2:
-	MOVBQZX    3(CX)(R10*1), R13
-	CMPQ       R13, $0x000000ff
-	ADCQ       R13, BX
-	CMPQ       R13, $0x000000ff
-	JE         several3
-	MOVQ       BX, R13
-	ANDL       $0x0f, R13
-	LEAQ       (BX)(BX*1), R14
-	SUBQ       R13, R14
-	MOVQ       R8, R15
-	SHRQ       $0x01, R15
-	MOVBLSX    (DI)(R15*1), R15
-	MOVL       R8, BP
-	NOTL       BP
-	ANDL       $0x01, BP
-	SHLL       $0x02, BP
-	SHLXL      BP, R15, R15
-	MOVBLSX    R15, R15
-	SARL       $0x04, R15
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R15, X0, X0
-	VMULSS     (R9)(R13*4), X0, X0
-	VADDSS     (AX)(R14*4), X0, X0
-	VMOVSS     X0, (AX)(R14*4)
-	INCQ       R8
-
-several3:
-	ADDQ $0x04, R10
-	JMP  several
 
 loop:
 	CMPQ       R10, DX
@@ -1387,7 +1051,7 @@ end:
 	RET
 
 // func masksSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
-// Requires: AVX, AVX2, BMI2, POPCNT
+// Requires: AVX, AVX2, BMI2, MMX+, POPCNT
 TEXT ·masksSigns(SB), NOSPLIT, $0-88
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
@@ -1418,6 +1082,8 @@ loop:
 	JG           end
 	CMPQ         R8, R9
 	JG           end
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2176(CX)
 	VPBROADCASTD (DX)(R10*2), Y8
 	MOVL         (DX)(R10*2), R11
 	MOVQ         R8, R12
@@ -1541,6 +1207,8 @@ loop:
 	JG           end
 	CMPQ         R8, R9
 	JG           end
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2176(CX)
 	VPBROADCASTD (DX)(R10*2), Y8
 	MOVL         (DX)(R10*2), R11
 	MOVQ         R8, R12
@@ -1635,66 +1303,6 @@ TEXT ·gapsSigns(SB), NOSPLIT, $0-64
 	XORQ R8, R8
 	LEAQ patch_steps<>+0(SB), R9
 	LEAQ patch_factors<>+0(SB), R10
-	MOVQ SI, R11
-	SUBQ $0x00000200, R11
-	MOVQ DX, R12
-	SUBQ $0x04, R12
-
-several:
-	CMPQ    R8, R12
-	JG      loop
-	CMPQ    BX, R11
-	JGE     loop
-	MOVBQZX (CX)(R8*1), R13
-	MOVBQZX (R9)(R13*1), R14
-	ADDQ    BX, R14
-	MOVQ    R14, BX
-	MOVQ    BX, R14
-	ANDL    $0x0f, R14
-	LEAQ    (BX)(BX*1), R15
-	SUBQ    R14, R15
-	VMOVSS  (R10)(R13*4), X0
-	VMULSS  (DI)(R14*4), X0, X0
-	VADDSS  (AX)(R15*4), X0, X0
-	VMOVSS  X0, (AX)(R15*4)
-	MOVBQZX 1(CX)(R8*1), R13
-	MOVBQZX (R9)(R13*1), R14
-	ADDQ    BX, R14
-	MOVQ    R14, BX
-	MOVQ    BX, R14
-	ANDL    $0x0f, R14
-	LEAQ    (BX)(BX*1), R15
-	SUBQ    R14, R15
-	VMOVSS  (R10)(R13*4), X0
-	VMULSS  (DI)(R14*4), X0, X0
-	VADDSS  (AX)(R15*4), X0, X0
-	VMOVSS  X0, (AX)(R15*4)
-	MOVBQZX 2(CX)(R8*1), R13
-	MOVBQZX (R9)(R13*1), R14
-	ADDQ    BX, R14
-	MOVQ    R14, BX
-	MOVQ    BX, R14
-	ANDL    $0x0f, R14
-	LEAQ    (BX)(BX*1), R15
-	SUBQ    R14, R15
-	VMOVSS  (R10)(R13*4), X0
-	VMULSS  (DI)(R14*4), X0, X0
-	VADDSS  (AX)(R15*4), X0, X0
-	VMOVSS  X0, (AX)(R15*4)
-	MOVBQZX 3(CX)(R8*1), R13
-	MOVBQZX (R9)(R13*1), R14
-	ADDQ    BX, R14
-	MOVQ    R14, BX
-	MOVQ    BX, R14
-	ANDL    $0x0f, R14
-	LEAQ    (BX)(BX*1), R15
-	SUBQ    R14, R15
-	VMOVSS  (R10)(R13*4), X0
-	VMULSS  (DI)(R14*4), X0, X0
-	VADDSS  (AX)(R15*4), X0, X0
-	VMOVSS  X0, (AX)(R15*4)
-	ADDQ    $0x04, R8
-	JMP     several
 
 loop:
 	CMPQ    R8, DX
@@ -2260,26 +1868,44 @@ loop:
 	VZEROUPPER
 	RET
 
-// func streamLines(dst *float32, src *float32, n int)
+// func streamLines(dst *float32, src *float32, next *float32, n int)
 // Requires: AVX, MMX+
-TEXT ·streamLines(SB), NOSPLIT, $0-24
+TEXT ·streamLines(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
+	MOVQ next+16(FP), DX
+	MOVQ n+24(FP), BX
 
 loop:
-	VMOVUPS  (CX), Y0
-	VMOVNTPS Y0, (AX)
-	VMOVUPS  32(CX), Y0
-	VMOVNTPS Y0, 32(AX)
-	VMOVUPS  64(CX), Y0
-	VMOVNTPS Y0, 64(AX)
-	VMOVUPS  96(CX), Y0
-	VMOVNTPS Y0, 96(AX)
-	ADDQ     $0x00000080, CX
-	ADDQ     $0x00000080, AX
-	DECQ     DX
-	JNZ      loop
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	VMOVUPS    (CX), Y0
+	VMOVNTPS   Y0, (AX)
+	VMOVUPS    32(CX), Y0
+	VMOVNTPS   Y0, 32(AX)
+	VMOVUPS    64(CX), Y0
+	VMOVNTPS   Y0, 64(AX)
+	VMOVUPS    96(CX), Y0
+	VMOVNTPS   Y0, 96(AX)
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000080, DX
+	DECQ       BX
+	JNZ        loop
 	SFENCE
 	VZEROUPPER
+	RET
+
+// func prefetch(lines *float32, n int)
+// Requires: MMX+
+TEXT ·prefetch(SB), NOSPLIT, $0-16
+	MOVQ lines+0(FP), AX
+	MOVQ n+8(FP), CX
+
+loop:
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       $0x00000080, AX
+	DECQ       CX
+	JNZ        loop
 	RET

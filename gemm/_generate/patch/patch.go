@@ -34,8 +34,9 @@ func main() {
 		masks(coding, true)
 		gaps(coding)
 	}
-	copyLines(false)
-	copyLines(true)
+	copyLines()
+	streamLines()
+	prefetch()
 	Generate()
 }
 
@@ -61,6 +62,15 @@ func table(name string, n, size int, f func(i int) Constant) Mem {
 	}
 	return m
 }
+
+// constant returns eight lanes of the same bits, in memory.
+func constant(name string, bits uint32) Mem {
+	return table("patch_"+name, 8, 4, func(int) Constant { return U32(bits) })
+}
+
+// ahead is how many bytes before their use weights are asked for. They come from
+// memory, and the processor's own prefetching ends with each page.
+const ahead = 16 * lineSize
 
 // quarterBits returns lanes with one bit each of a pair of masks: those of one
 // half, low or high, of the first or the second line.
@@ -125,7 +135,7 @@ func masks(coding string, stream bool) {
 	}
 	top := YMM()
 	if coding == signs {
-		VMOVUPS(table("patch_top", 8, 4, func(int) Constant { return U32(1 << 31) }), top)
+		VMOVUPS(constant("top", 1<<31), top)
 		for h := range scales {
 			VXORPS(top, scales[h], scales[h])
 		}
@@ -136,6 +146,9 @@ func masks(coding string, stream bool) {
 	JG(LabelRef("end"))
 	CMPQ(next, last)
 	JG(LabelRef("end"))
+	for i := range 2 {
+		PREFETCHT0(Mem{Base: src, Disp: ahead + i*lineSize})
+	}
 	pair, m, signBits := YMM(), GP64(), GP64()
 	VPBROADCASTD(Mem{Base: mask, Index: done, Scale: 2}, pair)
 	MOVL(Mem{Base: mask, Index: done, Scale: 2}, m.As32())
@@ -225,9 +238,6 @@ func masks(coding string, stream bool) {
 	RET()
 }
 
-// gapsUnroll is how many gaps are followed between two looks at where they lead.
-const gapsUnroll = 4
-
 // gaps writes the kernel that puts a tile's values into lines, one by one, where
 // gaps lead.
 func gaps(coding string) {
@@ -284,8 +294,8 @@ func gaps(coding string) {
 	}
 
 	// follow goes one gap further: at is where it leads.
-	follow := func(i int, b, at Register) {
-		MOVBQZX(Mem{Base: gap, Index: used, Scale: 1, Disp: i}, b)
+	follow := func(b, at Register) {
+		MOVBQZX(Mem{Base: gap, Index: used, Scale: 1}, b)
 		if coding == signs {
 			MOVBQZX(Mem{Base: steps, Index: b, Scale: 1}, at)
 			ADDQ(position, at)
@@ -297,10 +307,10 @@ func gaps(coding string) {
 		ADCQ(b, at)
 	}
 	// put gives the weight there its value.
-	put := func(b, position Register, after string) {
+	put := func(b, position Register) {
 		if coding != signs {
 			CMPQ(b, U32(255))
-			JE(LabelRef(after))
+			JE(LabelRef("loop"))
 		}
 		// Position 16k+r lies at 32k+r.
 		row, at := GP64(), GP64()
@@ -356,44 +366,16 @@ func gaps(coding string) {
 		}
 	}
 
-	// Several at once, as long as none of them can lead beyond the end.
-	limit, enough := GP64(), GP64()
-	MOVQ(end, limit)
-	widest := uint32(256)
-	if coding == signs {
-		widest = 128
-	}
-	SUBQ(U32(gapsUnroll*widest), limit)
-	MOVQ(n, enough)
-	SUBQ(Imm(gapsUnroll), enough)
-	Label("several")
-	CMPQ(used, enough)
-	JG(LabelRef("loop"))
-	CMPQ(position, limit)
-	JGE(LabelRef("loop"))
-	for i := range gapsUnroll {
-		b, at := GP64(), GP64()
-		follow(i, b, at)
-		MOVQ(at, position)
-		after := fmt.Sprint("several", i)
-		put(b, position, after)
-		if coding != signs {
-			Label(after)
-		}
-	}
-	ADDQ(Imm(gapsUnroll), used)
-	JMP(LabelRef("several"))
-
 	Label("loop")
 	CMPQ(used, n)
 	JGE(LabelRef("end"))
 	b, at := GP64(), GP64()
-	follow(0, b, at)
+	follow(b, at)
 	CMPQ(at, end)
 	JGE(LabelRef("end"))
 	MOVQ(at, position)
 	INCQ(used)
-	put(b, position, "loop")
+	put(b, position)
 	JMP(LabelRef("loop"))
 	Label("end")
 	Store(used, ReturnIndex(0))
@@ -404,16 +386,11 @@ func gaps(coding string) {
 	RET()
 }
 
-// copyLines writes the kernel that copies lines, past the caches if stream is
-// set.
-func copyLines(stream bool) {
-	name, store := "copyLines", func(v, m Op) { VMOVUPS(v, m) }
-	if stream {
-		name, store = "streamLines", func(v, m Op) { VMOVNTPS(v, m) }
-	}
-	TEXT(name, NOSPLIT, "func(dst, src *float32, n int)")
+// copyLines writes the kernel that copies lines.
+func copyLines() {
+	TEXT("copyLines", NOSPLIT, "func(dst, src *float32, n int)")
 	Pragma("noescape")
-	Doc(name + " copies n > 0 lines of 128 bytes.")
+	Doc("copyLines copies n > 0 lines of 128 bytes.")
 	dst := Load(Param("dst"), GP64())
 	src := Load(Param("src"), GP64())
 	n := Load(Param("n"), GP64())
@@ -421,15 +398,58 @@ func copyLines(stream bool) {
 	for i := range 4 {
 		v := YMM()
 		VMOVUPS(Mem{Base: src, Disp: i * vector}, v)
-		store(v, Mem{Base: dst, Disp: i * vector})
+		VMOVUPS(v, Mem{Base: dst, Disp: i * vector})
 	}
 	ADDQ(U32(lineSize), src)
 	ADDQ(U32(lineSize), dst)
 	DECQ(n)
 	JNZ(LabelRef("loop"))
-	if stream {
-		SFENCE()
-	}
 	VZEROUPPER()
+	RET()
+}
+
+// streamLines writes the kernel that copies lines past the caches, and asks for
+// as many that will be read next.
+func streamLines() {
+	TEXT("streamLines", NOSPLIT, "func(dst, src, next *float32, n int)")
+	Pragma("noescape")
+	Doc("streamLines copies n > 0 lines of 128 bytes past the caches, and prefetches as", "many at next.")
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	next := Load(Param("next"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	for i := range 2 {
+		PREFETCHT0(Mem{Base: next, Disp: i * lineSize / 2})
+	}
+	for i := range 4 {
+		v := YMM()
+		VMOVUPS(Mem{Base: src, Disp: i * vector}, v)
+		VMOVNTPS(v, Mem{Base: dst, Disp: i * vector})
+	}
+	for _, p := range []Register{dst, src, next} {
+		ADDQ(U32(lineSize), p)
+	}
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	SFENCE()
+	VZEROUPPER()
+	RET()
+}
+
+// prefetch writes the kernel that asks for lines.
+func prefetch() {
+	TEXT("prefetch", NOSPLIT, "func(lines *float32, n int)")
+	Pragma("noescape")
+	Doc("prefetch asks for n > 0 lines of 128 bytes.")
+	p := Load(Param("lines"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	for i := range 2 {
+		PREFETCHT0(Mem{Base: p, Disp: i * lineSize / 2})
+	}
+	ADDQ(U32(lineSize), p)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
 	RET()
 }
