@@ -27,3 +27,8 @@ func addTo(dst, x, y []float32) { addPortable(dst, x, y) }
 func peak(d time.Duration) float64 { return peakPortable(d) }
 
 func (w *walk) read(dst []line) { w.readPortable(dst) }
+
+// streamedLines is what stream needs for scratch memory: nothing.
+const streamedLines = 0
+
+func (w *walk) stream(dst, _ []line) { w.readPortable(dst) }

@@ -29,31 +29,41 @@ func (w *walk) read(dst []line) {
 	}
 }
 
-func (w *walk) readStream(dst []line) {
-	base := w.base[:len(dst)]
-	w.base = w.base[len(dst):]
-	if w.tiles[0].masks == nil && w.tiles[1].masks == nil {
-		var block [64]line
-		for k := 0; k < len(dst); k += len(block) {
-			b := block[:min(len(block), len(dst)-k)]
-			copyLines(&b[0][0], &base[k][0], len(b))
-			for i := range w.tiles {
-				if t := &w.tiles[i]; t.gaps != nil {
-					t.gapsAVX2(b)
-				}
-			}
-			streamLines(&dst[k][0], &b[0][0], (*float32)(unsafe.Add(unsafe.Pointer(&base[k][0]), len(b)*128)), len(b))
-		}
+// streamedLines is how many lines, 8 KiB, are patched before they are written
+// past the caches.
+const streamedLines = 64
+
+// stream is read into memory that is not used soon: it is written without being
+// read into the caches first. The scratch memory is streamedLines long.
+func (w *walk) stream(dst, scratch []line) {
+	if current < avx2 || len(dst) == 0 {
+		w.readPortable(dst)
 		return
 	}
-	for i := range w.tiles {
-		switch t := &w.tiles[i]; {
-		case t.masks != nil:
-			t.masksAVX2(dst, base, true)
-		case w.tiles[1-i].masks != nil:
-			copyHalf(dst, base, i*tileRows)
+	masked := w.tiles[0].masks != nil || w.tiles[1].masks != nil
+	for len(dst) > 0 {
+		n := min(streamedLines, len(dst))
+		if !masked {
+			w.read(scratch[:n])
+			next := &scratch[0] // what is read next, or anything that can be
+			if len(w.base) >= n {
+				next = &w.base[0]
+			}
+			streamLines(&dst[0][0], &scratch[0][0], &next[0], n)
+		} else {
+			base := w.base[:n]
+			w.base = w.base[n:]
+			for i := range w.tiles {
+				if t := &w.tiles[i]; t.masks != nil {
+					t.masksAVX2(dst[:n], base, true)
+				} else {
+					copyHalf(dst[:n], base, i*tileRows)
+				}
+			}
 		}
+		dst = dst[n:]
 	}
+	fence()
 }
 
 // copyHalf copies the columns of a tile that does not change.

@@ -7,20 +7,6 @@ import (
 	"unsafe"
 )
 
-// Patched returns a copy of m with the patch applied. m is left as it is, and
-// the two share no memory.
-func (m *Matrix) Patched(p *Patch) (*Matrix, error) {
-	if err := m.checkPatch(p); err != nil {
-		return nil, err
-	}
-	out := &Matrix{n: m.n, k: m.k, panels: makePanels(len(m.panels))}
-	for i := range (m.n + panelWidth - 1) / panelWidth {
-		w, _ := m.walk(p, i)
-		w.read(out.panel(i))
-	}
-	return out, nil
-}
-
 // Overlay returns m with the patch applied without a copy: the result shares
 // m's panels and p, and Mul patches each panel on the fly, on every call. Its
 // products have the same bits as those of m.Patched(p).

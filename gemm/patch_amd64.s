@@ -207,7 +207,6 @@ loop:
 	JMP          loop
 
 end:
-	SFENCE
 	VZEROUPPER
 	MOVQ R10, lines+64(FP)
 	MOVQ R8, next+72(FP)
@@ -424,7 +423,6 @@ loop:
 	JMP            loop
 
 end:
-	SFENCE
 	VZEROUPPER
 	MOVQ R10, lines+64(FP)
 	MOVQ R8, next+72(FP)
@@ -674,7 +672,6 @@ loop:
 	JMP          loop
 
 end:
-	SFENCE
 	VZEROUPPER
 	MOVQ R10, lines+72(FP)
 	MOVQ R8, next+80(FP)
@@ -990,7 +987,6 @@ loop:
 	JMP          loop
 
 end:
-	SFENCE
 	VZEROUPPER
 	MOVQ R10, lines+72(FP)
 	MOVQ R8, next+80(FP)
@@ -1285,7 +1281,6 @@ loop:
 	JMP          loop
 
 end:
-	SFENCE
 	VZEROUPPER
 	MOVQ R10, lines+72(FP)
 	MOVQ R8, next+80(FP)
@@ -1892,8 +1887,13 @@ loop:
 	ADDQ       $0x00000080, DX
 	DECQ       BX
 	JNZ        loop
-	SFENCE
 	VZEROUPPER
+	RET
+
+// func fence()
+// Requires: MMX+
+TEXT ·fence(SB), NOSPLIT, $0
+	SFENCE
 	RET
 
 // func prefetch(lines *float32, n int)

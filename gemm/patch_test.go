@@ -201,6 +201,8 @@ func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *Pa
 }
 
 func TestPatchedAgainstDense(t *testing.T) {
+	pool := NewPool(3)
+	defer pool.Close()
 	eachLevel(t, func(t *testing.T) {
 		eachPatch(t, func(t *testing.T, _ *rand.Rand, m *Matrix, p *Patch, want []float32) {
 			before := append([]line(nil), m.panels...)
@@ -215,6 +217,9 @@ func TestPatchedAgainstDense(t *testing.T) {
 			over, err := m.Overlay(p)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if shared := over.Materialised(pool); !slices.Equal(shared.panels, got.panels) {
+				t.Error("materialised on a pool, the panels differ")
 			}
 			row := make([]float32, m.k)
 			for i := range m.n {

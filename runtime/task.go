@@ -218,11 +218,7 @@ func (p params) Matrix(name string) (*gemm.Matrix, error) {
 	case t == nil:
 		return nil, errMissing
 	case p.hot && p.overlaid(name):
-		m, err := p.base.matrices[name].Patched(patch(t.Masked))
-		if err != nil {
-			return nil, err
-		}
-		return m.As(p.base.compute), nil
+		return p.matrices[name].Materialised(nil), nil
 	case p.matrices[name] != nil:
 		return p.matrices[name], nil
 	}

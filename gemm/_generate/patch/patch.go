@@ -36,6 +36,7 @@ func main() {
 	}
 	copyLines()
 	streamLines()
+	fence()
 	prefetch()
 	Generate()
 }
@@ -229,9 +230,6 @@ func masks(coding string, stream bool) {
 	ADDQ(Imm(2), done)
 	JMP(LabelRef("loop"))
 	Label("end")
-	if stream {
-		SFENCE()
-	}
 	VZEROUPPER()
 	Store(done, ReturnIndex(0))
 	Store(next, ReturnIndex(1))
@@ -432,8 +430,15 @@ func streamLines() {
 	}
 	DECQ(n)
 	JNZ(LabelRef("loop"))
-	SFENCE()
 	VZEROUPPER()
+	RET()
+}
+
+// fence writes what has to follow stores past the caches.
+func fence() {
+	TEXT("fence", NOSPLIT, "func()")
+	Doc("fence makes stores past the caches seen before those that follow it.")
+	SFENCE()
 	RET()
 }
 
