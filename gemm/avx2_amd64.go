@@ -11,12 +11,21 @@ import "unsafe"
 //
 // Three rows by four vectors read each line of a panel once; four and five
 // rows take the half lines one after the other.
-func accumulateAVX2(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int) {
+//
+// next, if not 0, is the address of the block that comes after this one. While
+// three rows are multiplied, their share of it is fetched: all panels together
+// are more than the caches hold, and a few dozen rows compute too little with
+// each byte to hide that they come from memory.
+func accumulateAVX2(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int, next uintptr) {
 	if dst.Rows == 0 {
 		return
 	}
 	_ = a[(dst.Rows-1)*aStride+k-1]
 	ds, ss, as, bs := uintptr(dst.Stride)*4, uintptr(srcStride)*4, uintptr(aStride)*4, uintptr(bStride)*4
+	step := uintptr(lineBytes)
+	if threes := dst.Rows / 3; threes > 8 {
+		step = 512 / uintptr(threes) // the bytes of four lines, shared by all threes
+	}
 	for i, rows := 0, 0; i < dst.Rows; i += rows {
 		d, ai := &dst.Data[i*dst.Stride], &a[i*aStride]
 		s := (*float32)(unsafe.Add(unsafe.Pointer(src), uintptr(i)*ss))
@@ -51,7 +60,12 @@ func accumulateAVX2(dst View, src *float32, srcStride int, a []float32, aStride 
 			accumulate5x16(half(d), ds, half(s), ss, ai, as, half(b), bs, k)
 		default:
 			rows = 3
-			accumulate3x32(d, ds, s, ss, ai, as, b, bs, k)
+			if next == 0 {
+				accumulate3x32(d, ds, s, ss, ai, as, b, bs, k)
+				continue
+			}
+			accumulate3x32Ahead(d, ds, s, ss, ai, as, b, bs, k, next, step)
+			next += step * uintptr(k/4)
 		}
 	}
 }
@@ -73,7 +87,7 @@ func productTransposedAVX2(c, a, b View, scale float32, s *Scratch) {
 				if i == 0 || a.Cols > len(s.panel) { // else it is there from the rows before
 					transposeAVX2(panel, b.Slice(j, j+keys, k, k+len(panel)))
 				}
-				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
+				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), 0)
 				src, stride = &sums.Data[0], sums.Stride
 			}
 			for r := range sums.Rows {
@@ -114,7 +128,7 @@ func productAVX2(c, a, b View, s *Scratch) {
 		}
 		width := min(columns, b.Cols-j)
 		if width == columns {
-			accumulateBlock(c.Slice(0, c.Rows, j, j+columns), &zeros[0], 0, a.Data, a.Stride, &b.Data[j], b.Stride, a.Cols)
+			accumulateBlock(c.Slice(0, c.Rows, j, j+columns), &zeros[0], 0, a.Data, a.Stride, &b.Data[j], b.Stride, a.Cols, 0)
 			j += columns
 			continue
 		}
@@ -126,7 +140,7 @@ func productAVX2(c, a, b View, s *Scratch) {
 				for l := range panel {
 					copy(panel[l][:], b.Row(k + l)[j:])
 				}
-				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel))
+				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), 0)
 				src, stride = &sums.Data[0], sums.Stride
 			}
 			for r := range sums.Rows {

@@ -4,6 +4,7 @@ package gemm
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/klauspost/cpuid/v2"
 )
@@ -27,7 +28,9 @@ var (
 	hasBF16 = cpuid.CPU.Supports(cpuid.AVX512BF16)
 )
 
-func accumulate(dst, init View, a []float32, stride int, panel []line) {
+// accumulate stores init + A·panel in dst. ahead, if any, is what it will be
+// called with next: it is brought into the second-level cache meanwhile.
+func accumulate(dst, init View, a []float32, stride int, panel, ahead []line) {
 	if current < avx2 || len(panel) == 0 {
 		accumulatePortable(dst, init, a, stride, panel)
 		return
@@ -38,19 +41,25 @@ func accumulate(dst, init View, a []float32, stride int, panel []line) {
 	const block = 384
 	for k := 0; k < len(panel); k += block {
 		b := panel[k:min(k+block, len(panel))]
-		accumulateBlock(dst, &init.Data[0], init.Stride, a[k:], stride, &b[0][0], panelWidth, len(b))
+		next := uintptr(0)
+		if rest := panel[k+len(b):]; len(rest) > 0 {
+			next = uintptr(unsafe.Pointer(&rest[0]))
+		} else if len(ahead) > 0 {
+			next = uintptr(unsafe.Pointer(&ahead[0]))
+		}
+		accumulateBlock(dst, &init.Data[0], init.Stride, a[k:], stride, &b[0][0], panelWidth, len(b), next)
 		init = dst
 	}
 }
 
 // accumulateBlock is accumulate for rows of B that are bStride values apart, for
 // 16 or 32 columns.
-func accumulateBlock(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int) {
+func accumulateBlock(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int, next uintptr) {
 	if current >= avx512 && dst.Cols == panelWidth {
 		accumulateAVX512(dst, src, srcStride, a, aStride, b, bStride, k)
 		return
 	}
-	accumulateAVX2(dst, src, srcStride, a, aStride, b, bStride, k)
+	accumulateAVX2(dst, src, srcStride, a, aStride, b, bStride, k, next)
 }
 
 func productTransposed(c, a, b View, scale float32, s *Scratch) {

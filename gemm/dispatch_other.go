@@ -6,7 +6,7 @@ import "time"
 
 func supportedLevels() []level { return []level{portable} }
 
-func accumulate(dst, init View, a []float32, stride int, panel []line) {
+func accumulate(dst, init View, a []float32, stride int, panel, _ []line) {
 	accumulatePortable(dst, init, a, stride, panel)
 }
 

@@ -22,6 +22,12 @@ func accumulate2x32(dst *float32, dstStride uintptr, src *float32, srcStride uin
 //go:noescape
 func accumulate3x32(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate3x32Ahead is accumulate3x32, and fetches a line of next every four k,
+// step bytes after the one before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate3x32Ahead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
 // accumulate1x16 stores src + A·B in dst, 1 by 16. Strides are the bytes between
 // rows. The reference is accumulatePortable.
 //

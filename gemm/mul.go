@@ -20,6 +20,7 @@ type mul struct {
 	rows    int // of a group, a multiple of chunkRows
 	groups  int
 	scratch *scratchPanels
+	job     *job // nil: nobody can join
 }
 
 // Mul computes C[M,N] = activation(A[M,K]·Wᵀ + bias) + residual on the pool. C
@@ -61,6 +62,7 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 		return
 	}
 	j := p.take()
+	w.job = j
 	j.mul = w
 	j.work = &j.mul
 	p.share(j, parts)
@@ -84,6 +86,7 @@ func (w *mul) part(i int) {
 	panel, r0 := i/w.groups, i%w.groups*w.rows
 	r1 := min(r0+w.rows, w.a.Rows)
 	lines := w.m.panel(panel)
+	ahead := w.ahead(i)
 	if w.m.patch != nil {
 		if walk, changes := w.m.walk(w.m.patch, panel); changes {
 			scratch := w.scratch.take(len(lines))
@@ -91,18 +94,36 @@ func (w *mul) part(i int) {
 			lines = scratch.lines[:len(lines)]
 			// The first rows find each block of the panel just patched.
 			end := min(r0+chunkRows, r1)
-			w.chunk(panel, lines, r0, end, &walk)
-			r0 = end
+			w.chunk(panel, lines, r0, end, &walk, ahead)
+			r0, ahead = end, nil
 		}
 	}
 	for ; r0 < r1; r0 += chunkRows {
-		w.chunk(panel, lines, r0, min(r0+chunkRows, r1), nil)
+		end := min(r0+chunkRows, r1)
+		if end < r1 {
+			w.chunk(panel, lines, r0, end, nil, nil)
+		} else {
+			w.chunk(panel, lines, r0, end, nil, ahead)
+		}
 	}
 }
 
+// ahead returns the panel that this goroutine will multiply with after part i,
+// as far as can be known, or nil if it is the same or none.
+func (w *mul) ahead(i int) []line {
+	next := i + 1
+	if w.job != nil {
+		next += int(w.job.helpers.Load())
+	}
+	if next /= w.groups; next == i/w.groups || next*w.m.k >= len(w.m.panels) {
+		return nil
+	}
+	return w.m.panel(next)
+}
+
 // chunk multiplies the rows r0 to r1 of A with a panel, whose lines are still
-// to be read from the walk if there is one.
-func (w *mul) chunk(panel int, lines []line, r0, r1 int, walk *walk) {
+// to be read from the walk if there is one. ahead is what comes after.
+func (w *mul) chunk(panel int, lines []line, r0, r1 int, walk *walk, ahead []line) {
 	c0 := panel * panelWidth
 	c := w.c.Slice(r0, r1, c0, min(c0+panelWidth, w.m.n))
 	bias := &zeros
@@ -114,10 +135,10 @@ func (w *mul) chunk(panel int, lines []line, r0, r1 int, walk *walk) {
 	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // the same row for all
 	a := w.a.Data[r0*w.a.Stride:]
 	if c.Cols < panelWidth || w.e.Residual.Data != nil {
-		w.buffered(c, init, a, panel, lines, r0, walk)
+		w.buffered(c, init, a, panel, lines, r0, walk, ahead)
 		return
 	}
-	w.sum(c, init, a, lines, walk)
+	w.sum(c, init, a, panel, lines, walk, ahead)
 	if w.e.Activation != Identity {
 		for i := range c.Rows {
 			w.e.Activation.apply(c.Row(i))
@@ -127,10 +148,10 @@ func (w *mul) chunk(panel int, lines []line, r0, r1 int, walk *walk) {
 
 // buffered computes a chunk whose sums cannot be kept in C itself, because the
 // panel is wider or because C holds the residual.
-func (w *mul) buffered(c, init View, a []float32, panel int, lines []line, r0 int, walk *walk) {
+func (w *mul) buffered(c, init View, a []float32, panel int, lines []line, r0 int, walk *walk, ahead []line) {
 	var acc [chunkRows]line
 	sums := View{Data: unsafe.Slice(&acc[0][0], len(acc)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
-	w.sum(sums, init, a, lines, walk)
+	w.sum(sums, init, a, panel, lines, walk, ahead)
 	for i := range c.Rows {
 		dst := c.Row(i)
 		sum := sums.Row(i)[:len(dst)]
@@ -148,15 +169,20 @@ func (w *mul) buffered(c, init View, a []float32, panel int, lines []line, r0 in
 const patchedLines = 128
 
 // sum stores init + A·panel in dst.
-func (w *mul) sum(dst, init View, a []float32, lines []line, walk *walk) {
+func (w *mul) sum(dst, init View, a []float32, panel int, lines []line, walk *walk, ahead []line) {
 	if walk == nil {
-		accumulate(dst, init, a, w.a.Stride, lines)
+		accumulate(dst, init, a, w.a.Stride, lines, ahead)
 		return
 	}
+	base := w.m.panel(panel)
 	for k := 0; k < len(lines); k += patchedLines {
 		block := lines[k:min(k+patchedLines, len(lines))]
 		walk.read(block)
-		accumulate(dst, init, a[k:], w.a.Stride, block)
+		next := ahead
+		if k+patchedLines < len(base) {
+			next = base[k+patchedLines:]
+		}
+		accumulate(dst, init, a[k:], w.a.Stride, block, next)
 		init = dst
 	}
 }

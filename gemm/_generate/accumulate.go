@@ -18,13 +18,26 @@ const lineSize = 128
 // of B's columns. The sums stay in registers, at best
 // 12 of the 16, so that two fused multiply-adds can start in each cycle. Each
 // sum is one chain over k in rising order.
-func accumulate(rows, vectors int) {
-	TEXT(fmt.Sprintf("accumulate%dx%d", rows, vectors*8), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
+func accumulate(rows, vectors int) { accumulateAhead(rows, vectors, false) }
+
+// accumulateAhead writes the same kernel with one more thing to do if ahead is
+// true: to fetch into the second-level cache what the next ones multiply with.
+func accumulateAhead(rows, vectors int, ahead bool) {
+	if ahead {
+		TEXT(fmt.Sprintf("accumulate%dx%dAhead", rows, vectors*8), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next, step uintptr)")
+	} else {
+		TEXT(fmt.Sprintf("accumulate%dx%d", rows, vectors*8), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
+	}
 	Pragma("noescape")
-	Doc(
+	doc := []string{
 		fmt.Sprintf("accumulate%dx%d stores src + A·B in dst, %d by %d. Strides are the bytes between", rows, vectors*8, rows, vectors*8),
 		"rows. The reference is accumulatePortable.",
-	)
+	}
+	if ahead {
+		doc[0] = fmt.Sprintf("accumulate%dx%dAhead is accumulate%dx%d, and fetches a line of next every four k,", rows, vectors*8, rows, vectors*8)
+		doc[1] = "step bytes after the one before. The reference is accumulatePortable."
+	}
+	Doc(doc...)
 	a0 := Load(Param("a"), GP64())
 	as := Load(Param("aStride"), GP64())
 	b := Load(Param("b"), GP64())
@@ -49,6 +62,11 @@ func accumulate(rows, vectors int) {
 		return m
 	}
 
+	var next, nextStep Register
+	if ahead {
+		next = Load(Param("next"), GP64())
+		nextStep = Load(Param("step"), GP64())
+	}
 	src := Load(Param("src"), GP64())
 	srcStride := Load(Param("srcStride"), GP64())
 	sums := make([][]VecVirtual, rows)
@@ -116,6 +134,10 @@ func accumulate(rows, vectors int) {
 	SUBQ(Imm(4), k)
 	JL(LabelRef("rest"))
 	Label("four")
+	if ahead {
+		PREFETCHT1(Mem{Base: next})
+		ADDQ(nextStep, next)
+	}
 	for u := range 4 {
 		step(u)
 	}

@@ -13,6 +13,7 @@ func main() {
 	for rows := 1; rows <= 3; rows++ {
 		accumulate(rows, 4)
 	}
+	accumulateAhead(3, 4, true)
 	for rows := 1; rows <= 6; rows++ {
 		accumulate(rows, 2)
 	}
