@@ -27,11 +27,15 @@ func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts
 	var began, ended time.Time
 	for first := 0; first < len(inputs) || len(under) > 0; {
 		if first < len(inputs) && len(under) < ahead {
+			start := time.Now()
 			batch, err := e.encode(inputs[first:], first, opts)
 			if err != nil {
 				return err
 			}
 			n := len(batch.Ends)
+			if inputs[first].types == nil { // Encode had its own
+				spanTokens(ctx, start, n, len(batch.IDs))
+			}
 			q := &request{
 				ctx: ctx, task: entry, name: r.Task, batch: batch, logits: logits[first*labels : (first+n)*labels],
 				deadline: deadline, more: first > 0,
@@ -48,6 +52,7 @@ func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts
 		if err := e.executor.wait(q); err != nil {
 			return err
 		}
+		spanBatch(ctx, q)
 		if began.IsZero() {
 			began = q.begun
 			r.Queue = began.Sub(q.arrived)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"kenserve/tokenizer"
 )
@@ -15,6 +16,7 @@ func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]In
 	var tokens tokenizer.Encoding // of all inputs, end to end
 	o := e.tokenizerOptions(opts)
 	ends := make([]int, len(inputs))
+	began := time.Now()
 	for i, input := range inputs {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -24,6 +26,7 @@ func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]In
 		}
 		ends[i] = len(tokens.IDs)
 	}
+	spanTokens(ctx, began, len(inputs), len(tokens.IDs))
 	out := make([]Input, len(inputs))
 	start := 0
 	for i, end := range ends {

@@ -149,7 +149,9 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	if !delta.ValidTask(name) {
 		return nil, fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
+	start := time.Now()
 	entry, err := e.residency.acquire(ctx, name)
+	spanLoad(ctx, name, start)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // exchange is one request with its answer, as logs and metrics see it. Handlers
@@ -23,6 +24,7 @@ type exchange struct {
 	tokens           int
 	queue, inference time.Duration
 	problem          *problem
+	trace            string // id of the request's trace, if it is recorded
 	shape            errorShape
 }
 
@@ -48,6 +50,11 @@ func (s *Server) observe(c *gin.Context) {
 	h["X-Request-Id"] = []string{x.id}
 	secure(h)
 	s.metrics.inFlight.Add(1)
+	ctx, span := s.traced(c.Request, c.FullPath())
+	if span.IsRecording() {
+		c.Request = c.Request.WithContext(ctx)
+		x.trace = span.SpanContext().TraceID().String()
+	}
 	defer func() {
 		cut := s.contain(c, x, recover())
 		s.metrics.inFlight.Add(-1)
@@ -61,6 +68,7 @@ func (s *Server) observe(c *gin.Context) {
 			s.metrics.failed(x.task, x.problem.kind)
 		}
 		s.log(c, x, elapsed)
+		x.endSpan(span, attribute.Int("http.response.status_code", c.Writer.Status()))
 		if cut {
 			panic(http.ErrAbortHandler)
 		}
@@ -137,6 +145,9 @@ func (x *exchange) attrs() []slog.Attr {
 			slog.Int("tokens", x.tokens),
 			slog.Duration("queue", x.queue),
 			slog.Duration("inference", x.inference))
+	}
+	if x.trace != "" {
+		attrs = append(attrs, slog.String("trace_id", x.trace))
 	}
 	if p := x.problem; p != nil {
 		attrs = append(attrs, slog.String("error", string(p.kind)))

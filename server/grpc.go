@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"go.opentelemetry.io/otel/attribute"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -255,6 +256,10 @@ func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerIn
 		h["X-Request-Id"] = []string{id}
 	}
 	x := &exchange{id: requestID(h), started: s.now()}
+	ctx, span := s.tracedCall(ctx, info.FullMethod)
+	if span.IsRecording() {
+		x.trace = span.SpanContext().TraceID().String()
+	}
 	defer func() {
 		if reason := recover(); reason != nil {
 			s.options.Logger.LogAttrs(ctx, slog.LevelError, "panic contained",
@@ -262,6 +267,7 @@ func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerIn
 			out, err = nil, internal(fmt.Errorf("panic: %v", reason), "internal error")
 		}
 		err = s.called(ctx, x, info.FullMethod, err)
+		x.endSpan(span, attribute.Int("rpc.grpc.status_code", int(status.Code(err))))
 	}()
 	if err := s.authorizeCall(ctx, info.FullMethod); err != nil {
 		return nil, err

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Options configure a [Server]. A zero field means its default.
@@ -46,6 +48,8 @@ type Options struct {
 	// AdminKeys are the keys for what changes what is served; without any, that
 	// is off. An admin key does for an API key.
 	AdminKeys []string
+	// TracerProvider, if not nil, gets a span a request.
+	TracerProvider trace.TracerProvider
 	// TLS, if not nil, is what connections are encrypted with; see [LoadTLS].
 	TLS *tls.Config
 	// About is what the server tells of itself where an API asks for it.

@@ -1,19 +1,12 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -97,86 +90,4 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	data[len(data)-back] ^= 4
 	ts.Check(os.WriteFile(path, data, 0o644))
-}
-
-// TestServe starts the program as it is run, sends a request, and stops it with
-// a signal.
-func TestServe(t *testing.T) {
-	dir := t.TempDir()
-	base, store := filepath.Join(dir, "base"), filepath.Join(dir, "store")
-	if err := tiny.WriteBase(base, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := tiny.WriteTuned(filepath.Join(dir, "tuned"), base, []string{"yes", "no"}, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(store, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "kenserve") // the test binary is kenserve under this name
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(program, "prune", "--base", base, "--tuned", filepath.Join(dir, "tuned"), "--out", filepath.Join(store, "answer.ken")).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	config := filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(config, []byte("listen: 127.0.0.1:0\nbase: base\nstore: store\nlog-format: json\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	command := exec.CommandContext(ctx, program, "--config", config)
-	log, err := command.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := json.NewDecoder(log)
-	address := ""
-	for address == "" {
-		var line struct{ Msg, Address string }
-		if err := lines.Decode(&line); err != nil {
-			t.Fatalf("log: %v", err)
-		}
-		address = line.Address
-	}
-	rest := make(chan string)
-	go func() {
-		text, _ := io.ReadAll(io.MultiReader(lines.Buffered(), log))
-		rest <- string(text)
-	}()
-	answer, err := http.Post(address+"/classify", "application/json", strings.NewReader(`{"model":"answer","input":["what is the card","how"]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var body struct {
-		Data [][]struct {
-			Label string
-			Score float64
-		}
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("status %d: %v", answer.StatusCode, err)
-	}
-	if len(body.Data) != 2 || len(body.Data[0]) != 2 || body.Data[0][0].Score < body.Data[0][1].Score {
-		t.Errorf("answer: %+v", body)
-	}
-	if sum := body.Data[0][0].Score + body.Data[0][1].Score; sum < 0.999 || sum > 1.001 {
-		t.Errorf("scores sum to %g", sum)
-	}
-	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	text := <-rest
-	if err := command.Wait(); err != nil {
-		t.Errorf("after SIGTERM: %v\n%s", err, text)
-	}
 }

@@ -25,6 +25,7 @@ type serveCmd struct {
 
 	Listen      string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on (default ${default})."`
 	GRPCListen  string        `name:"grpc-listen" placeholder:"ADDR" help:"Address to listen on for the Open Inference Protocol over gRPC (default: none)."`
+	AdminListen string        `placeholder:"ADDR" help:"Address to listen on for Go's profiles and metrics, which asks for no key (default: none)."`
 	Base        string        `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base."`
 	Store       string        `placeholder:"DIR" help:"Folder with the tasks' delta files."`
 	Memory      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Memory for loaded tasks beside the base (default ${default})."`
@@ -42,11 +43,20 @@ type serveCmd struct {
 	cacheFlags
 
 	MaxBody        byteSize      `default:"4MiB" placeholder:"BYTES" help:"Body of a request (default ${default})."`
+	MaxUpload      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Upload of a delta (default ${default})."`
 	MaxBodyMemory  byteSize      `default:"256MiB" placeholder:"BYTES" help:"Bodies of all requests at a time (default ${default})."`
 	MaxConnections int           `default:"4096" placeholder:"N" help:"Connections at a time, of each listener (default ${default})."`
 	MaxTexts       int           `default:"1024" placeholder:"N" help:"Texts of a request (default ${default})."`
 	MaxText        byteSize      `default:"128KiB" placeholder:"BYTES" help:"One text (default ${default})."`
+	MaxTasks       int           `default:"32" placeholder:"N" help:"Tasks of a request (default ${default})."`
+	MaxHeader      byteSize      `default:"32KiB" placeholder:"BYTES" help:"Header of a request (default ${default})."`
+	HeaderTimeout  time.Duration `default:"10s" placeholder:"TIME" help:"Arrival of a request's header (default ${default})."`
+	ReadTimeout    time.Duration `default:"30s" placeholder:"TIME" help:"Arrival of a whole request (default ${default})."`
+	UploadTimeout  time.Duration `default:"10m" placeholder:"TIME" help:"Arrival of an upload (default ${default})."`
+	WriteTimeout   time.Duration `default:"30s" placeholder:"TIME" help:"Sending of an answer (default ${default})."`
+	IdleTimeout    time.Duration `default:"2m" placeholder:"TIME" help:"Connection without a request (default ${default})."`
 	RequestTimeout time.Duration `default:"60s" placeholder:"TIME" help:"Waiting and computing of a request (default ${default})."`
+	Grace          time.Duration `default:"0s" placeholder:"TIME" help:"How long requests are still accepted after a signal to stop, when readiness is off already (default ${default})."`
 	DrainTimeout   time.Duration `default:"30s" placeholder:"TIME" help:"How long requests under way may take after a signal to stop (default ${default})."`
 
 	APIKey       string  `name:"api-key" placeholder:"KEY" help:"Key that every request but a probe must bring. A command line is no secret: better in the environment, or in --api-key-file."`
@@ -55,8 +65,12 @@ type serveCmd struct {
 	TLSCert      string  `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM, for TLS on all listeners. Replaced files are taken up."`
 	TLSKey       string  `name:"tls-key" placeholder:"FILE" help:"Its key in PEM."`
 
+	MetricTasks int `default:"512" placeholder:"N" help:"Tasks that metrics tell apart (default ${default})."`
+
 	LogFormat string     `default:"text" enum:"text,json" help:"Format of the log: ${enum}."`
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Least severe level to log: debug, info, warn or error."`
+
+	Check bool `help:"Load the base and every task, say what is wrong, and end without serving."`
 }
 
 func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
@@ -79,37 +93,100 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	options.About = c.about(e)
+	if c.Check {
+		return c.check(ctx, e, s)
+	}
+	provider, err := traces(ctx, log)
+	if err != nil {
+		return err
+	}
+	if provider != nil {
+		options.TracerProvider = provider
+		defer func() {
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), traceFlush)
+			defer cancel()
+			if err := provider.Shutdown(last); err != nil {
+				log.Warn("the last traces were not taken", "error", err)
+			}
+		}()
+	}
 	h, err := server.New(e, options)
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	tasks, err := e.Tasks()
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
+	attrs := []any{"base", e.Base().Name, "base_bytes", e.Base().Bytes(), "tasks", len(tasks), "took", time.Since(start)}
 	scheme := "http://"
 	if options.TLS != nil {
 		scheme = "https://"
 	}
+	listeners := []struct {
+		name, flag, address, scheme string
+		serve                       func(context.Context, net.Listener) error
+		open                        net.Listener
+	}{
+		{"address", "--listen", c.Listen, scheme, h.Serve, nil},
+		{"grpc", "--grpc-listen", c.GRPCListen, "", h.ServeGRPC, nil},
+		{"admin", "--admin-listen", c.AdminListen, "http://", h.ServeAdmin, nil},
+	}
+	for i := range listeners {
+		l := &listeners[i]
+		if l.address == "" {
+			continue
+		}
+		if l.open, err = (&net.ListenConfig{}).Listen(ctx, "tcp", l.address); err != nil {
+			for _, other := range listeners[:i] {
+				if other.open != nil {
+					_ = other.open.Close()
+				}
+			}
+			return fmt.Errorf("serve: %w; %s chooses the address", err, l.flag)
+		}
+		attrs = append(attrs, l.name, l.scheme+l.open.Addr().String())
+	}
+	log.Info("serving", attrs...)
+	// One that fails takes the others along.
+	g, serving := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		if l.open != nil {
+			g.Go(func() error { return l.serve(serving, l.open) })
+		}
+	}
+	return g.Wait()
+}
+
+// check loads every task of the store, one after the other, and says which
+// cannot be served.
+func (c *serveCmd) check(ctx context.Context, e *runtime.Engine, s streams) error {
 	tasks, err := e.Tasks()
 	if err != nil {
-		return errors.Join(fmt.Errorf("serve: %w", err), listener.Close())
+		return fmt.Errorf("serve: check: %w", err)
 	}
-	attrs := []any{"address", scheme + listener.Addr().String(), "base", e.Base().Name, "base_bytes", e.Base().Bytes(), "tasks", len(tasks), "took", time.Since(start)}
-	if c.GRPCListen == "" {
-		log.Info("serving", attrs...)
-		return h.Serve(ctx, listener)
+	bad := 0
+	p := newProgress(s.err, "check", len(tasks))
+	for _, task := range tasks {
+		_, err := e.Classify(ctx, task.Name, nil, runtime.Options{})
+		switch reason := errors.Unwrap(err); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, runtime.ErrTaskUnusable) && reason != nil:
+			bad++
+			fmt.Fprintf(s.out, "%s: %v\n", task.Name, reason)
+		case err != nil:
+			bad++
+			fmt.Fprintf(s.out, "%s: %v\n", task.Name, err)
+		}
+		p.add(1)
 	}
-	calls, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.GRPCListen)
-	if err != nil {
-		return errors.Join(fmt.Errorf("serve: %w", err), listener.Close())
+	p.finish()
+	if bad > 0 {
+		return fmt.Errorf("serve: check: %d of %d tasks cannot be served", bad, len(tasks))
 	}
-	log.Info("serving", append(attrs, "grpc", calls.Addr().String())...)
-	// One that fails takes the other along.
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return h.Serve(ctx, listener) })
-	g.Go(func() error { return h.ServeGRPC(ctx, calls) })
-	return g.Wait()
+	_, err = fmt.Fprintf(s.out, "base %s and %d tasks can be served\n", e.Base().Name, len(tasks))
+	return err
 }
 
 // limits are the server's options; those that are not flags have its defaults.
@@ -121,8 +198,19 @@ func (c *serveCmd) limits(log *slog.Logger) (server.Options, error) {
 		MaxConnections: c.MaxConnections,
 		MaxTexts:       c.MaxTexts,
 		MaxTextBytes:   int(c.MaxText),
-		RequestTimeout: c.RequestTimeout,
-		DrainTimeout:   c.DrainTimeout,
+		MaxTasks:       c.MaxTasks,
+		MaxUploadBytes: int(c.MaxUpload),
+		MaxHeaderBytes: int(c.MaxHeader),
+		MetricTasks:    c.MetricTasks,
+
+		ReadHeaderTimeout: c.HeaderTimeout,
+		ReadTimeout:       c.ReadTimeout,
+		UploadTimeout:     c.UploadTimeout,
+		RequestTimeout:    c.RequestTimeout,
+		WriteTimeout:      c.WriteTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		Grace:             c.Grace,
+		DrainTimeout:      c.DrainTimeout,
 	}
 	var err error
 	if o.APIKeys, err = c.APIKeyFile.keys(); err != nil {

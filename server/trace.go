@@ -1,0 +1,73 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// OpenTelemetry: a span a request, below the caller's if it sent the header
+// traceparent (W3C Trace Context). The engine adds load, tokenize, queue and
+// execute. Probes, and what is asked for again and again by those who watch, have
+// none. Names are those of the semantic conventions where these have one.
+
+const tracerName = "kenserve/server"
+
+// traced begins the span of an HTTP request. The span does nothing where there
+// is no tracing.
+func (s *Server) traced(r *http.Request, route string) (context.Context, trace.Span) {
+	ctx := r.Context()
+	if s.options.TracerProvider == nil || route == "" || openRoutes[route] || route == routeMetrics || route == routeStats {
+		return ctx, noop.Span{}
+	}
+	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
+	return s.options.TracerProvider.Tracer(tracerName).Start(ctx, r.Method+" "+route,
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+			attribute.String("http.request.method", r.Method),
+			attribute.String("http.route", route),
+			attribute.String("url.path", clip(r.URL.Path)),
+		))
+}
+
+// tracedCall begins the span of a gRPC call.
+func (s *Server) tracedCall(ctx context.Context, method string) (context.Context, trace.Span) {
+	if s.options.TracerProvider == nil || slices.Contains(openCalls, method) {
+		return ctx, noop.Span{}
+	}
+	carrier := propagation.MapCarrier{}
+	for _, name := range (propagation.TraceContext{}).Fields() {
+		if v := received(ctx, name); v != "" {
+			carrier[name] = v
+		}
+	}
+	ctx = propagation.TraceContext{}.Extract(ctx, carrier)
+	return s.options.TracerProvider.Tracer(tracerName).Start(ctx, method[1:],
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("rpc.system", "grpc")))
+}
+
+// endSpan ends a request's span with what became of it.
+func (x *exchange) endSpan(span trace.Span, status attribute.KeyValue) {
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(status, attribute.String("kenserve.request_id", x.id))
+	if x.task != "" {
+		span.SetAttributes(
+			attribute.String("kenserve.task", x.task),
+			attribute.Int("kenserve.texts", x.texts),
+			attribute.Int("kenserve.tokens", x.tokens))
+	}
+	if p := x.problem; p != nil {
+		span.SetAttributes(attribute.String("error.type", string(p.kind)))
+		if p.status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, p.message)
+		}
+	}
+	span.End()
+}
