@@ -13,7 +13,7 @@ import (
 
 func supportedLevels() []level {
 	switch {
-	case !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3):
+	case !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.BMI2, cpuid.POPCNT):
 		return []level{portable}
 	case !cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL):
 		return []level{portable, avx2}

@@ -31,7 +31,7 @@
 // # Levels
 //
 // There are kernels in portable Go and, for amd64, in assembly that _generate
-// makes: avx2 needs AVX2 and FMA, avx512 the subsets F, BW, DQ and VL, and uses
+// makes: avx2 needs AVX2, FMA and BMI2, avx512 the subsets F, BW, DQ and VL, and uses
 // VNNI and BF16 where there are. The best that the processor has is in use; the
 // environment variable KENSERVE_KERNELS forces another, and the build tag noasm
 // leaves portable kernels only. The portable ones are the reference. Tests run

@@ -132,8 +132,3 @@ func streamLines(dst *float32, src *float32, next *float32, n int)
 
 // fence makes stores past the caches seen before those that follow it.
 func fence()
-
-// prefetch asks for n > 0 lines of 128 bytes.
-//
-//go:noescape
-func prefetch(lines *float32, n int)

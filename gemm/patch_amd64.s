@@ -1895,17 +1895,3 @@ loop:
 TEXT ·fence(SB), NOSPLIT, $0
 	SFENCE
 	RET
-
-// func prefetch(lines *float32, n int)
-// Requires: MMX+
-TEXT ·prefetch(SB), NOSPLIT, $0-16
-	MOVQ lines+0(FP), AX
-	MOVQ n+8(FP), CX
-
-loop:
-	PREFETCHT0 (AX)
-	PREFETCHT0 64(AX)
-	ADDQ       $0x00000080, AX
-	DECQ       CX
-	JNZ        loop
-	RET

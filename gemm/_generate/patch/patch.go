@@ -37,7 +37,6 @@ func main() {
 	copyLines()
 	streamLines()
 	fence()
-	prefetch()
 	Generate()
 }
 
@@ -439,22 +438,5 @@ func fence() {
 	TEXT("fence", NOSPLIT, "func()")
 	Doc("fence makes stores past the caches seen before those that follow it.")
 	SFENCE()
-	RET()
-}
-
-// prefetch writes the kernel that asks for lines.
-func prefetch() {
-	TEXT("prefetch", NOSPLIT, "func(lines *float32, n int)")
-	Pragma("noescape")
-	Doc("prefetch asks for n > 0 lines of 128 bytes.")
-	p := Load(Param("lines"), GP64())
-	n := Load(Param("n"), GP64())
-	Label("loop")
-	for i := range 2 {
-		PREFETCHT0(Mem{Base: p, Disp: i * lineSize / 2})
-	}
-	ADDQ(U32(lineSize), p)
-	DECQ(n)
-	JNZ(LabelRef("loop"))
 	RET()
 }
