@@ -21,8 +21,9 @@ import (
 
 // benchCmd is the family of measurements.
 type benchCmd struct {
-	Model   benchModelCmd   `cmd:"" default:"withargs" help:"Throughput and latency of a delta or a model folder (what bench alone means)."`
-	Kernels benchKernelsCmd `cmd:"" help:"Matrix products and patching, against what this machine can do at most."`
+	Model    benchModelCmd    `cmd:"" default:"withargs" help:"Throughput and latency of a delta or a model folder (what bench alone means)."`
+	Kernels  benchKernelsCmd  `cmd:"" help:"Matrix products and patching, against what this machine can do at most."`
+	Fairness benchFairnessCmd `cmd:"" help:"What one flooding task does to the latency of many others."`
 }
 
 type benchModelCmd struct {
@@ -239,6 +240,8 @@ type load struct {
 	task        string
 	batch       int // texts of a request
 	concurrency int
+
+	texts atomic.Int64 // classified so far
 }
 
 // passed is what one pass over all texts took.
@@ -273,6 +276,7 @@ func (l *load) pass(ctx context.Context, texts []runtime.Input) (*passed, error)
 				}
 				p.latency[i], p.queue[i] = time.Since(begin), r.Queue
 				tokens.Add(int64(r.Tokens))
+				l.texts.Add(int64(len(r.Scores)))
 			}
 		})
 	}
