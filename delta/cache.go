@@ -15,7 +15,7 @@ import (
 )
 
 // Cache is a folder of deltas that were unpacked from small files, each called
-// by its digest: DIGEST.ken. It may be used by many goroutines, and the folder
+// by its digest: DIGEST.ken. Copies of a distant store's objects lie there, too. It may be used by many goroutines, and the folder
 // by many processes. Files are made under another name and renamed, and are
 // never written again, so that they may be mapped; the least recently used ones
 // are removed when there are too many.
@@ -25,6 +25,10 @@ type Cache struct {
 
 	mu    sync.Mutex
 	locks map[string]*cacheLock
+	// total is what the folder held when it was last looked through, and what
+	// was added since; other processes add unseen. looked is when.
+	total  int64
+	looked time.Time
 }
 
 // cacheLock lets one goroutine at a time unpack a file.
@@ -39,28 +43,30 @@ func NewCache(dir string, limit int64) *Cache {
 	return &Cache{dir: dir, limit: limit, locks: map[string]*cacheLock{}}
 }
 
-// Open opens the delta file at path in either layout, as [Load] and [OpenSmall]
-// do: one in the small layout is unpacked into the cache unless it is there, and
-// opened there. base is its base, whose fingerprint is given.
+// Open opens the delta file at path in either layout, as [Load] does: one in the
+// small layout is unpacked into the cache unless it is there, and opened there.
+// base is its base, whose fingerprint is given.
 func (c *Cache) Open(path string, base Tensors, fingerprint string) (*Delta, error) {
-	f, err := safetensors.Load(path)
+	return c.OpenFile(File{Path: path}, base, fingerprint)
+}
+
+// OpenFile is Open of a file that may be mapped if it is fixed.
+func (c *Cache) OpenFile(file File, base Tensors, fingerprint string) (*Delta, error) {
+	f, err := file.container()
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
 	}
 	if f.Metadata()[layoutKey] != layoutSmall {
-		d, err := read(f)
-		if err != nil {
-			return nil, fmt.Errorf("delta: open %s: %w", path, err)
-		}
-		return d, nil
+		return readContainer(f, file.Path)
 	}
+	defer f.Close()
 	s, err := readSmall(f)
 	if err != nil {
-		return nil, fmt.Errorf("delta: open %s: %w", path, err)
+		return nil, fmt.Errorf("delta: open %s: %w", file.Path, err)
 	}
 	d, err := c.unpacked(s, base, fingerprint)
 	if err != nil {
-		return nil, fmt.Errorf("delta: open %s: %w", path, err)
+		return nil, fmt.Errorf("delta: open %s: %w", file.Path, err)
 	}
 	return d, nil
 }
@@ -103,7 +109,7 @@ func (c *Cache) unpacked(s *Small, base Tensors, fingerprint string) (*Delta, er
 	if d, err = Open(path); err != nil {
 		return nil, err
 	}
-	c.shrink(path)
+	c.added(path, d.Size)
 	return d, nil
 }
 
@@ -132,12 +138,23 @@ func (c *Cache) lock(digest string) (unlock func()) {
 // when it was killed.
 const leftoverAge = time.Hour
 
+// lookEvery is how often the folder is looked through for what others put there.
+const lookEvery = time.Minute
+
+// added counts the file at path and shrinks the folder if that may be due.
+func (c *Cache) added(path string, size int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.total += size; c.total > c.limit || time.Since(c.looked) > lookEvery {
+		c.shrink(path)
+	}
+}
+
 // shrink removes files until the rest is within the limit: those not used for
 // the longest time first, and newest, which is open already, last. Errors leave
 // the folder larger and harm nothing: the next call tries again.
 func (c *Cache) shrink(newest string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.looked = time.Now()
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
 		return
@@ -170,14 +187,16 @@ func (c *Cache) shrink(newest string) {
 		}
 		return files[i].used.Before(files[j].used)
 	})
+	c.total = total
 	for _, f := range files {
-		if total <= c.limit {
-			return
+		if c.total <= c.limit {
+			break
 		}
 		if os.Remove(f.path) == nil {
-			total -= f.size
+			c.total -= f.size
 		}
 	}
+	c.forgetRefs()
 }
 
 // temporary tells whether a file's name is one that an unfinished delta of the

@@ -42,18 +42,30 @@ const (
 
 // Open maps the delta file at path and checks everything that can be checked
 // without the base, the digest included. [Delta.Check] does the rest.
-func Open(path string) (*Delta, error) { return readFile(path, safetensors.Open) }
+func Open(path string) (*Delta, error) { return File{Path: path, Fixed: true}.Open() }
 
-// Load is Open that reads the file into memory instead of mapping it. A store's
-// files are put there by people, who may copy a new delta over the old one; a
-// map of it would change under the reader, or end in a fault.
-func Load(path string) (*Delta, error) { return readFile(path, safetensors.Load) }
+// Load is Open that reads the file into memory instead of mapping it, for files
+// that may be written to while they are in use.
+func Load(path string) (*Delta, error) { return File{Path: path}.Open() }
 
-func readFile(path string, open func(path string) (*safetensors.File, error)) (*Delta, error) {
-	f, err := open(path)
+// Open opens a file in the fast layout: it maps one that is fixed, and reads
+// any other into memory.
+func (f File) Open() (*Delta, error) {
+	c, err := f.container()
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
 	}
+	return readContainer(c, f.Path)
+}
+
+func (f File) container() (*safetensors.File, error) {
+	if f.Fixed {
+		return safetensors.Open(f.Path)
+	}
+	return safetensors.Load(f.Path)
+}
+
+func readContainer(f *safetensors.File, path string) (*Delta, error) {
 	d, err := read(f)
 	if err != nil {
 		_ = f.Close()

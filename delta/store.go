@@ -3,11 +3,8 @@ package delta
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 )
 
@@ -15,16 +12,54 @@ import (
 // name without it.
 const Extension = ".ken"
 
-// ErrNotFound means that a store has no task of that name.
-var ErrNotFound = errors.New("no such delta")
+var (
+	// ErrNotFound means that a store has no task of that name.
+	ErrNotFound = errors.New("no such delta")
+	// ErrReadOnly means a store that cannot be written.
+	ErrReadOnly = errors.New("the store is read-only")
+)
 
-// Store is where delta files live.
+// Store is where delta files live. Its methods may be called by any number of
+// goroutines.
 type Store interface {
-	// Names lists the tasks, sorted.
-	Names(ctx context.Context) ([]string, error)
-	// Open reads the task's delta as [Load] does; a task that is not there is
+	// List lists the tasks, sorted by name.
+	List(ctx context.Context) ([]Item, error)
+	// Stat looks for one task; one that is not there is ErrNotFound.
+	Stat(ctx context.Context, task string) (Item, error)
+	// Fetch brings an item's file to this machine. Content that was replaced
+	// since the item was listed is fetched as it is now.
+	Fetch(ctx context.Context, item Item) (File, error)
+}
+
+// Item is a task of a store, as it can be seen without reading its delta.
+type Item struct {
+	Task string
+	// Version changes whenever the content does.
+	Version string
+	Size    int64 // bytes of the delta file
+}
+
+// File is a delta file on this machine.
+type File struct {
+	Path string
+	// Fixed tells that nobody writes to the file, so that it may be mapped. A
+	// store's files are put there by people, who may copy a new delta over the
+	// old one: a map of it would change under the reader, or end in a fault.
+	Fixed bool
+}
+
+// Writable is a store that takes new tasks.
+type Writable interface {
+	Store
+	// Spool opens a temporary file in which a new delta is collected. The
+	// caller closes it, and removes it unless Put has taken it.
+	Spool() (*os.File, error)
+	// Put makes the spooled file at path the task's delta, in place of one
+	// that is there: readers see the whole old file or the whole new one.
+	Put(ctx context.Context, task, path string) error
+	// Remove takes the task out of the store; one that is not there is
 	// ErrNotFound.
-	Open(ctx context.Context, task string) (*Delta, error)
+	Remove(ctx context.Context, task string) error
 }
 
 // ValidTask reports whether name can be a task's: 1 to 128 letters, digits,
@@ -50,97 +85,4 @@ func ValidTask(name string) bool {
 func TaskName(path string) (string, bool) {
 	name, ok := strings.CutSuffix(filepath.Base(path), Extension)
 	return name, ok && ValidTask(name)
-}
-
-// Folder is a store in a directory: one file NAME.ken a task. Other files are
-// not its business.
-type Folder string
-
-// Names implements Store.
-func (f Folder) Names(context.Context) ([]string, error) {
-	files, err := os.ReadDir(string(f))
-	if err != nil {
-		return nil, fmt.Errorf("delta: list store: %w", err)
-	}
-	var names []string
-	for _, file := range files {
-		name, ok := TaskName(file.Name())
-		if !ok {
-			continue
-		}
-		// Links are followed; one that leads nowhere is no task.
-		if info, err := os.Stat(filepath.Join(string(f), file.Name())); err == nil && info.Mode().IsRegular() {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	return names, nil
-}
-
-// Open implements Store.
-func (f Folder) Open(_ context.Context, task string) (*Delta, error) { return openTask(f, task, Load) }
-
-// File implements Files.
-func (f Folder) File(task string) (string, error) {
-	if !ValidTask(task) {
-		return "", fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
-	}
-	return filepath.Join(string(f), task+Extension), nil
-}
-
-// Single is a store of one task, the delta file at Path.
-type Single struct {
-	Task string
-	Path string
-}
-
-// Names implements Store.
-func (s Single) Names(context.Context) ([]string, error) { return []string{s.Task}, nil }
-
-// Open implements Store.
-func (s Single) Open(_ context.Context, task string) (*Delta, error) { return openTask(s, task, Load) }
-
-// File implements Files.
-func (s Single) File(task string) (string, error) {
-	if task != s.Task {
-		return "", fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
-	}
-	return s.Path, nil
-}
-
-// Files is a store whose deltas are files of this machine.
-type Files interface {
-	Store
-	// File returns the path of the task's delta; a task that cannot be there
-	// is ErrNotFound.
-	File(task string) (string, error)
-}
-
-// Cached is a store of files in either layout: those in the small one are
-// unpacked into a cache.
-type Cached struct {
-	Files
-	Cache       *Cache
-	Base        Tensors // the base of the store's tasks
-	Fingerprint string  // of Base
-}
-
-// Open implements Store.
-func (c Cached) Open(_ context.Context, task string) (*Delta, error) {
-	return openTask(c, task, func(path string) (*Delta, error) {
-		return c.Cache.Open(path, c.Base, c.Fingerprint)
-	})
-}
-
-// openTask opens a task's file. One that is not there is ErrNotFound.
-func openTask(files Files, task string, open func(path string) (*Delta, error)) (*Delta, error) {
-	path, err := files.File(task)
-	if err != nil {
-		return nil, err
-	}
-	d, err := open(path)
-	if _, missing := os.Stat(path); err != nil && errors.Is(missing, fs.ErrNotExist) {
-		return nil, fmt.Errorf("delta: task %q: %w", task, ErrNotFound)
-	}
-	return d, err
 }

@@ -141,6 +141,27 @@ func legacyName(parameter string) string {
 // Bytes returns the memory that the base holds, its mapped tables included.
 func (b *Base) Bytes() int64 { return b.bytes }
 
+// mappedBytes returns what of Bytes is mapped from files: the tables.
+func (b *Base) mappedBytes() int64 {
+	sum := int64(0)
+	for _, p := range b.Arch.Parameters() {
+		if t, ok := b.Checkpoint.Tensor(b.names[p.Name]); ok && p.Role == models.Embedding {
+			sum += int64(len(t.Data))
+		}
+	}
+	return sum
+}
+
+// weights returns the bytes that the base's weights take in float32.
+func (b *Base) weights() int64 {
+	sum := int64(0)
+	for _, name := range b.Checkpoint.Names() {
+		t, _ := b.Checkpoint.Tensor(name)
+		sum += 4 * int64(t.Len())
+	}
+	return sum
+}
+
 // TableNames returns a test for the names, with or without the architecture's
 // prefix, of the tensors whose rows are looked up one by one.
 func TableNames(arch models.Architecture) func(tensor string) bool {

@@ -9,6 +9,8 @@ import (
 	goruntime "runtime"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"kenserve/delta"
 	"kenserve/gemm"
 	"kenserve/models"
@@ -19,15 +21,33 @@ import (
 type Config struct {
 	BaseDir string      // Hugging Face folder of the base
 	Store   delta.Store // where the tasks are
-	// Cache is where tasks in the small layout are unpacked; the store must
-	// then be a delta.Files. nil: such tasks are refused.
+	// Cache is where tasks in the small layout are unpacked; nil: such tasks
+	// are refused.
 	Cache *delta.Cache
-	// Budget bounds the bytes of loaded tasks; 0: 1 GiB.
+	// Memory bounds the resident memory of the process: base, activations,
+	// tasks, the program itself and what the garbage collector works in; 0:
+	// three quarters of what the process may use. See Engine.HeapLimit.
+	Memory int64
+	// Budget bounds the bytes of tasks in memory; 0: what Memory leaves.
 	Budget int64
 	// Compute is the type in which dense layers multiply: gemm.Float32 by
 	// default. The narrow ones take less time or memory and round weights and
 	// activations; see gemm.Compute. Heads are always float32.
 	Compute gemm.Compute
+	// Pin names tasks that are brought into memory when the engine is opened,
+	// made hot, and never made to leave.
+	Pin []string
+	// Prefetch names tasks that are brought into memory when the engine is
+	// opened, as far as there is room; PrefetchAll means all.
+	Prefetch    []string
+	PrefetchAll bool
+	// Watch is how often the store is looked through for tasks that are new,
+	// replaced or removed; 0: never. A large or slow store is looked through
+	// less often.
+	Watch time.Duration
+	// Loads is the number of tasks that are loaded at a time; 0: as many as
+	// Workers.
+	Loads int
 	// Workers is the number of cores to use; 0: all.
 	Workers int
 	// BatchTokens bounds a forward pass; 0: 1024. A longer text has one for
@@ -52,11 +72,14 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	if c.Budget == 0 {
-		c.Budget = 1 << 30
+	if c.Memory == 0 {
+		c.Memory = MachineMemory() / 4 * 3
 	}
 	if c.Workers == 0 {
 		c.Workers = goruntime.GOMAXPROCS(0)
+	}
+	if c.Loads == 0 {
+		c.Loads = c.Workers
 	}
 	if c.BatchTokens == 0 {
 		c.BatchTokens = 1024
@@ -85,41 +108,55 @@ type Engine struct {
 	residency *residency
 	executor  *executor
 	maxTokens int
+	changes   *semaphore.Weighted // one change of the store at a time
 }
 
 // Open loads the base. Tasks are loaded when they are asked for.
 func Open(ctx context.Context, config Config) (*Engine, error) {
 	config.setDefaults()
-	if config.Budget < 0 || config.Workers < 0 || config.BatchTokens < 0 || config.MaxTokens < 0 || config.MaxWaiting < 0 || config.MaxWaitingTokens < 0 || config.BatchWait < 0 || config.Deadline < 0 || config.RetryAfter < 0 {
+	if config.Memory < 0 || config.Budget < 0 || config.Watch < 0 || config.Loads < 0 || config.Workers < 0 || config.BatchTokens < 0 || config.MaxTokens < 0 || config.MaxWaiting < 0 || config.MaxWaitingTokens < 0 || config.BatchWait < 0 || config.Deadline < 0 || config.RetryAfter < 0 {
 		return nil, errors.New("runtime: open engine: a bound in the configuration is negative")
-	}
-	if _, err := config.Store.Names(ctx); err != nil {
-		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
 	base, err := OpenBase(config.BaseDir, config.Compute)
 	if err != nil {
 		return nil, err
 	}
-	if config.Cache != nil {
-		files, ok := config.Store.(delta.Files)
-		if !ok {
+	budget := config.Budget
+	if budget == 0 {
+		if budget = taskBudget(config.Memory, base.Bytes()); budget <= 0 {
 			_ = base.Close()
-			return nil, fmt.Errorf("runtime: open engine: a cache for a store of %T, which has no files", config.Store)
+			return nil, fmt.Errorf("runtime: open engine: the base takes %d bytes: %d for everything are not enough", base.Bytes(), config.Memory)
 		}
-		config.Store = delta.Cached{Files: files, Cache: config.Cache, Base: base.Checkpoint, Fingerprint: base.Fingerprint}
 	}
-	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens()}
+	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), changes: semaphore.NewWeighted(1)}
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
 	}
-	if e.residency, err = newResidency(base, config.Store, config.Budget, config.RetryAfter, config.Log); err != nil {
+	q := quota{budget: budget, retry: config.RetryAfter, loads: config.Loads, queue: config.MaxWaiting}
+	if e.residency, err = newResidency(base, config.Store, config.Cache, q, config.Pin, config.Log); err != nil {
 		_ = base.Close()
 		return nil, err
+	}
+	if err := e.residency.list(ctx); err != nil {
+		e.residency.close()
+		_ = base.Close()
+		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
 	e.executor = newExecutor(config.Workers, limits{
 		batch: config.BatchTokens, requests: config.MaxWaiting, tokens: config.MaxWaitingTokens, wait: config.BatchWait,
 	}, time.Now)
+	if config.Budget == 0 {
+		e.residency.quota.activations = e.executor.bytes
+	}
+	e.residency.begin(config)
 	return e, nil
+}
+
+// HeapLimit returns what debug.SetMemoryLimit should be given so that the
+// process keeps within Config.Memory: the garbage collector then works harder
+// before it is exceeded. What is mapped from files is not Go's and taken off.
+func (e *Engine) HeapLimit() int64 {
+	return e.config.Memory - e.base.mappedBytes() - programBytes
 }
 
 // Close ends the engine: requests that come later fail with ErrClosed, those
@@ -138,8 +175,7 @@ func (e *Engine) Ready() error {
 	if e.residency.ctx.Err() != nil {
 		return ErrClosed
 	}
-	_, err := e.config.Store.Names(e.residency.ctx)
-	return err
+	return e.residency.reachable()
 }
 
 // Classify scores the inputs with a task, loading it if need be. Errors that a
@@ -229,13 +265,13 @@ func (e *Engine) Stats() Stats {
 
 // Tasks lists the tasks of the store, sorted by name.
 func (e *Engine) Tasks() ([]TaskInfo, error) {
-	names, err := e.config.Store.Names(e.residency.ctx)
+	items, err := e.config.Store.List(e.residency.ctx)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: list tasks: %w", err)
 	}
-	out := make([]TaskInfo, len(names))
-	for i, name := range names {
-		out[i] = e.residency.describe(name)
+	out := make([]TaskInfo, len(items))
+	for i, item := range items {
+		out[i] = e.residency.describe(item.Task)
 	}
 	return out, nil
 }
@@ -249,14 +285,11 @@ func (e *Engine) Task(name string) (TaskInfo, bool) {
 	if t := e.residency.describe(name); t.Residency != Cold {
 		return t, true
 	}
-	tasks, err := e.Tasks()
-	if err != nil {
-		e.config.Log.Error("look for a task", "task", name, "error", err)
-	}
-	for _, t := range tasks {
-		if t.Name == name {
-			return t, true
+	if _, err := e.config.Store.Stat(e.residency.ctx, name); err != nil {
+		if !errors.Is(err, delta.ErrNotFound) {
+			e.config.Log.Error("look for a task", "task", name, "error", err)
 		}
+		return TaskInfo{}, false
 	}
-	return TaskInfo{}, false
+	return e.residency.describe(name), true
 }

@@ -339,12 +339,12 @@ type slowStore struct {
 	opens map[string]int
 }
 
-func (s *slowStore) Open(ctx context.Context, task string) (*delta.Delta, error) {
+func (s *slowStore) Fetch(ctx context.Context, item delta.Item) (delta.File, error) {
 	s.mu.Lock()
-	s.opens[task]++
+	s.opens[item.Task]++
 	s.mu.Unlock()
 	time.Sleep(20 * time.Millisecond)
-	return s.Store.Open(ctx, task)
+	return s.Store.Fetch(ctx, item)
 }
 
 // TestOneLoad: however many requests wait for a task, it is loaded once, and a
@@ -446,7 +446,7 @@ func TestErrors(t *testing.T) {
 	if tasks, err := e.Tasks(); err != nil || len(tasks) != 5 {
 		t.Errorf("tasks: %v", tasks)
 	}
-	if info, ok := e.Task("t0"); !ok || info.Residency != Hot || len(info.Labels) != 2 || info.Requests == 0 || info.LastUsed.IsZero() {
+	if info, ok := e.Task("t0"); !ok || info.Residency == Cold || len(info.Labels) != 2 || info.Requests == 0 || info.LastUsed.IsZero() {
 		t.Errorf("task t0: %+v, %v", info, ok)
 	}
 

@@ -162,9 +162,21 @@ func (x *executor) addTo(s *Stats) {
 	defer x.mu.Unlock()
 	s.Batches, s.Tokens = x.batches, x.computed
 	s.Waiting, s.WaitingTokens = x.schedule.requests, x.schedule.tokens
+	s.WorkspaceBytes = x.workspaces()
+}
+
+// bytes returns what forward passes hold between them.
+func (x *executor) bytes() int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.workspaces()
+}
+
+func (x *executor) workspaces() (sum int64) {
 	for _, bytes := range x.held {
-		s.WorkspaceBytes += bytes
+		sum += bytes
 	}
+	return sum
 }
 
 // close computes what waits, and ends. Requests that come later get ErrClosed.

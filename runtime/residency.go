@@ -5,321 +5,293 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/sync/semaphore"
 
 	"kenserve/delta"
 	"kenserve/models"
 )
 
-// residency holds the loaded tasks within a budget of bytes.
+// residency keeps tasks in memory, warm or hot, within a budget of bytes.
 //
-// Every entry is in the LRU list from the moment its load begins. References
-// count the requests that use or await it; an entry with references is not
-// evicted. The list itself (golang-lru) knows the order of use; bytes,
-// references and single loads are kept here.
+// An entry is a task in memory, or on its way there. References count the
+// requests that use or await it: what they hold stays valid however the entry
+// fares. Entries of the list "entries" are what new requests find. One that is
+// taken out of it (evicted, replaced, removed) leaves: its requests finish, and
+// its bytes are free when the last one has. So nothing in memory waits for what
+// is not, and a load that waits for room gets it in the time that the requests
+// take that are under way.
+//
+// golang-lru keeps the orders of use. Bytes, references and single loads are
+// kept here, all under one mutex that is never held while anything is read,
+// allocated in earnest or waited for.
 type residency struct {
 	base   *Base
 	store  delta.Store
-	budget int64
-	retry  time.Duration // how long a failed load is remembered
+	cache  *delta.Cache // nil: none
+	quota  quota
+	pinned map[string]bool
 	log    *slog.Logger
 	ctx    context.Context
 	cancel context.CancelFunc
-	loads  sync.WaitGroup
+	owned  sync.WaitGroup // goroutines: loads, promoter, watcher, prefetch
+	slots  *semaphore.Weighted
+	wanted chan *entry // to be promoted
 
-	mu      sync.Mutex
-	entries *simplelru.LRU[string, *entry]
-	used    int64 // bytes of loaded tasks, and those promised to loads under way
+	mu       sync.Mutex
+	entries  *simplelru.LRU[string, *entry]
+	hot      *simplelru.LRU[string, *entry] // those of entries that are hot
+	failures *simplelru.LRU[string, *failure]
+	used     int64 // bytes of all tasks in memory, and of those that are promised some
+	hotBytes int64 // of used, what hot networks take
+	leaving  int64 // of used, what entries that left will give back
 	// released is closed and replaced whenever room may have become free.
 	released chan struct{}
-	// short counts the loads that wait for room. As long as there are any, no
-	// request takes a new reference, so that the tasks in use run out and the
-	// wait ends however busy they are; gate is closed when the last has room.
-	short int
-	gate  chan struct{}
-	info  map[string]*usage
-	stats Stats
+	queue    []*entry // loads that wait for room, in order
+	draining bool     // close waits for the tasks in use
+	tasks    map[string]*usage
+	clock    uint64 // requests so far
+	stats    Stats
+
+	listed    map[string]delta.Item // the store when it was last looked through
+	listedErr error
+	watched   bool // it is looked through again and again; set once
 }
 
-// entry is a task that is loaded, being loaded, or failed to load.
+// quota bounds what residency holds and does.
+type quota struct {
+	budget int64         // bytes of tasks in memory
+	retry  time.Duration // how long a failure is remembered
+	loads  int           // at a time
+	queue  int           // loads that wait
+	// activations returns the bytes that forward passes hold, which are taken
+	// off the budget; nil: none.
+	activations func() int64
+}
+
+// entry is a task that is in memory or being loaded.
 type entry struct {
+	owner *residency
 	name  string
 	ready chan struct{} // closed when task or err is set
+	item  delta.Item    // what was loaded; set with task
 	task  *task
-	// network is the task's, hot.
-	network models.Network
-	err     error
-	until   time.Time // err is remembered until then
+	err   error
+
+	// Under the owner's mutex.
 	refs    int
-	bytes   int64 // counted in used
+	bytes   int64          // of the warm task, counted in used
+	network models.Network // hot, or nil
+	users   int            // batches that compute with network
+	gone    bool           // not in entries any more
+	wanted  bool           // on the way to the promoter
+	cannot  bool           // a promotion failed
+	refused string         // version of a replacement that could not be loaded
+
+	replacing bool // a replacement is being loaded
 }
 
-// use returns the best network that is in memory for the task, as a batch
-// begins. The caller holds a reference to e; the network stays valid until done.
-func (e *entry) use() (network models.Network, done func()) { return e.network, func() {} }
+// failure is why a task could not be loaded, remembered for a while.
+type failure struct {
+	err     error
+	version string // of the item that failed; empty: there was none
+	until   time.Time
+}
 
-// usage is what is known of a task beyond its residency.
+// usage is what is known of a task of the store beyond its residency.
 type usage struct {
-	labels   []string
-	requests uint64
-	last     time.Time
+	labels     []string
+	requests   uint64
+	hits       uint64
+	loads      uint64
+	promotions uint64
+	loadTime   time.Duration // of the last load
+	last       time.Time
+	problem    string // why its present delta is not served; empty: it is
+	popularity popularity
 }
 
-// maxEntries is the bound that golang-lru asks for; bytes are ours.
-const maxEntries = 1 << 30
+const (
+	// maxEntries is the bound that golang-lru asks for; bytes are ours.
+	maxEntries = 1 << 30
+	// maxFailures bounds the failures that are remembered: names that do not
+	// exist cost nothing to make up.
+	maxFailures = 4096
+)
 
-func newResidency(base *Base, store delta.Store, budget int64, retry time.Duration, log *slog.Logger) (*residency, error) {
+func newResidency(base *Base, store delta.Store, cache *delta.Cache, q quota, pinned []string, log *slog.Logger) (*residency, error) {
 	entries, err := simplelru.NewLRU[string, *entry](maxEntries, nil)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: residency: %w", err)
 	}
+	hot, err := simplelru.NewLRU[string, *entry](maxEntries, nil)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: residency: %w", err)
+	}
+	failures, err := simplelru.NewLRU[string, *failure](maxFailures, nil)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: residency: %w", err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &residency{
-		base: base, store: store, budget: budget, retry: retry, log: log, ctx: ctx, cancel: cancel,
-		entries: entries, released: make(chan struct{}), info: map[string]*usage{},
-	}, nil
+	r := &residency{
+		base: base, store: store, cache: cache, quota: q, pinned: map[string]bool{}, log: log, ctx: ctx, cancel: cancel,
+		slots: semaphore.NewWeighted(int64(q.loads)), wanted: make(chan *entry, 64),
+		entries: entries, hot: hot, failures: failures, released: make(chan struct{}), tasks: map[string]*usage{},
+	}
+	for _, name := range pinned {
+		r.pinned[name] = true
+	}
+	return r, nil
 }
 
-// acquire returns the task, loaded, with a reference that the caller gives
+// acquire returns the task, in memory, with a reference that the caller gives
 // back with release. It waits for a load that is under way, or starts one.
 func (r *residency) acquire(ctx context.Context, name string) (*entry, error) {
 	for {
-		e, err := r.await(ctx, name)
-		if err != errAbandoned { // given up just as this request joined it
-			return e, err
+		e, err := r.take(name)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-e.ready:
+		case <-ctx.Done():
+			r.release(e)
+			return nil, ctx.Err()
+		}
+		if e.err == nil {
+			r.count(e)
+			return e, nil
+		}
+		r.release(e)
+		if e.err != errAbandoned { // given up just as this request joined it
+			return nil, e.err
 		}
 	}
 }
 
-func (r *residency) await(ctx context.Context, name string) (*entry, error) {
-	for {
-		r.mu.Lock()
-		if r.ctx.Err() != nil {
-			r.mu.Unlock()
-			return nil, ErrClosed
-		}
-		if r.short > 0 {
-			gate := r.gate
-			r.mu.Unlock()
-			select {
-			case <-gate:
-				continue
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			case <-r.ctx.Done():
-				return nil, ErrClosed
-			}
-		}
-		break
-	}
-	e, ok := r.entries.Get(name)
-	if ok && e.err != nil && time.Now().After(e.until) {
-		ok = false // tried long ago
-	}
-	if !ok {
-		e = &entry{name: name, ready: make(chan struct{})}
-		r.entries.Add(name, e)
-		r.loads.Add(1)
-		go r.load(e)
-	}
-	e.refs++
-	r.mu.Unlock()
-
-	select {
-	case <-e.ready:
-	case <-ctx.Done():
-		r.release(e)
-		return nil, ctx.Err()
-	}
-	if e.err != nil {
-		r.release(e)
-		return nil, e.err
-	}
+// take returns the entry that new requests find, with a reference. If there is
+// none its load begins.
+func (r *residency) take(name string) (*entry, error) {
 	r.mu.Lock()
-	u := r.info[name]
-	u.requests++
-	u.last = time.Now()
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	if e, ok := r.entries.Get(name); ok {
+		e.refs++
+		if e.task != nil {
+			r.stats.Hits++
+			if u := r.tasks[name]; u != nil {
+				u.hits++
+			}
+		} else {
+			r.stats.Misses++
+		}
+		return e, nil
+	}
+	if f, ok := r.failures.Get(name); ok {
+		if time.Now().Before(f.until) {
+			return nil, f.err
+		}
+		r.failures.Remove(name)
+	}
+	if r.stats.LoadsWaiting >= r.quota.queue {
+		return nil, ErrBusy
+	}
+	r.stats.Misses++
+	e := r.newEntry(name)
+	e.refs = 1
+	r.entries.Add(name, e)
+	r.owned.Go(func() { r.load(e) })
 	return e, nil
 }
+
+func (r *residency) newEntry(name string) *entry {
+	r.stats.LoadsWaiting++
+	return &entry{owner: r, name: name, ready: make(chan struct{})}
+}
+
+// count counts a request for a task, and has the task promoted if it is asked
+// for often enough.
+func (r *residency) count(e *entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clock++
+	u := r.tasks[e.name]
+	if u == nil {
+		return // removed from the store meanwhile
+	}
+	u.requests++
+	u.last = time.Now()
+	u.popularity.add(r.clock)
+	if e.network != nil {
+		if !e.gone {
+			r.hot.Get(e.name)
+		}
+		return
+	}
+	if r.admits(e) {
+		r.want(e)
+	}
+}
+
+// use returns the best network that is in memory for the task, as a batch
+// begins. The caller holds a reference to e; the network stays valid until done.
+func (e *entry) use() (network models.Network, done func()) {
+	r := e.owner
+	r.mu.Lock()
+	if e.network != nil {
+		defer r.mu.Unlock()
+		e.users++
+		return e.network, func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if e.users--; e.users == 0 {
+				r.wake()
+			}
+		}
+	}
+	r.mu.Unlock()
+	network, err := e.task.warm()
+	if err != nil {
+		network = unbound{len(e.task.labels), err}
+	}
+	return network, func() {}
+}
+
+// unbound stands for a network that could not be bound again, which once could.
+type unbound struct {
+	labels int
+	err    error
+}
+
+func (u unbound) Labels() int { return u.labels }
+
+func (u unbound) Forward(*models.Workspace, *models.Batch, []float32) error { return u.err }
 
 // release gives a reference back.
 func (r *residency) release(e *entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.refs--
-	if e.refs == 0 {
-		r.wake()
+	if e.refs--; e.refs > 0 {
+		return
 	}
+	if e.gone && e.task != nil {
+		r.leaving -= r.free(e)
+	}
+	r.trim()
+	r.wake()
 }
 
 // wake tells the loads that wait for room to look again.
 func (r *residency) wake() {
-	close(r.released)
-	r.released = make(chan struct{})
-}
-
-// load brings e's task into memory and settles e, one way or the other. It
-// runs once for an entry, and independently of the requests that wait.
-func (r *residency) load(e *entry) {
-	defer r.loads.Done()
-	start := time.Now()
-	t, bytes, err := r.open(e)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e.task, e.err, e.bytes = t, err, bytes
-	if err == nil {
-		r.stats.Loads++
-		took := time.Since(start)
-		r.stats.LoadSeconds += took.Seconds()
-		r.log.Info("task loaded", "task", e.name, "bytes", bytes, "took", took)
-		u := r.info[e.name]
-		if u == nil {
-			u = &usage{}
-			r.info[e.name] = u
-		}
-		u.labels = t.labels
-	} else {
-		e.until = time.Now().Add(r.retry)
-		if errors.Is(err, ErrNoTask) || errors.Is(err, ErrClosed) || err == errAbandoned {
-			// Names that do not exist must not fill the list, and what was not
-			// tried has not failed.
-			if current, ok := r.entries.Peek(e.name); ok && current == e {
-				r.entries.Remove(e.name)
-			}
-		} else {
-			r.stats.LoadErrors++
-			reason := err
-			if t := (*taskError)(nil); errors.As(err, &t) {
-				reason = t.err
-			}
-			r.log.Error("task not loaded", "task", e.name, "error", reason)
-		}
+	if len(r.queue) > 0 || r.draining {
+		close(r.released)
+		r.released = make(chan struct{})
 	}
-	close(e.ready)
-	r.wake()
-}
-
-// open loads a task. It returns the bytes it reserved for it, none on failure.
-func (r *residency) open(e *entry) (_ *task, bytes int64, err error) {
-	name := e.name
-	d, err := r.store.Open(r.ctx, name)
-	if err != nil {
-		return nil, 0, unusable(name, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = d.Close()
-		}
-	}()
-	p, err := planTask(r.base, d)
-	if err != nil {
-		return nil, 0, unusable(name, err)
-	}
-	bytes = p.warmBytes + p.hotBytes
-	if err := r.reserve(e, bytes); err != nil {
-		return nil, 0, err
-	}
-	t, network, err := contained(p)
-	if err != nil {
-		r.mu.Lock()
-		r.used -= bytes
-		r.mu.Unlock()
-		return nil, 0, unusable(name, err)
-	}
-	e.network = network
-	return t, bytes, nil
-}
-
-// contained loads a task; a panic, a fault of this program over a file that
-// passed all checks, fails the load and not the process.
-func contained(p *plan) (t *task, network models.Network, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("panic: %v\n%s", reason, debug.Stack())
-		}
-	}()
-	if t, err = p.load(); err != nil {
-		return nil, nil, err
-	}
-	network, err = t.hot()
-	return t, network, err
-}
-
-// reserve makes room for a load, evicting what is idle, least recently used
-// first, and waiting for what is in use, as long as a request still wants it.
-func (r *residency) reserve(e *entry, bytes int64) error {
-	if bytes > r.budget {
-		return &taskError{task: e.name, class: "it does not fit the memory for tasks", err: fmt.Errorf("it needs %d bytes, the budget is %d", bytes, r.budget)}
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	waited := false
-	for !r.evict(bytes) {
-		if !waited {
-			waited = true
-			if r.short == 0 {
-				r.gate = make(chan struct{})
-			}
-			r.short++
-		}
-		released := r.released
-		r.mu.Unlock()
-		select {
-		case <-released:
-		case <-r.ctx.Done():
-		}
-		r.mu.Lock()
-		if r.ctx.Err() != nil || e.refs == 0 {
-			break
-		}
-	}
-	if waited {
-		if r.short--; r.short == 0 {
-			close(r.gate)
-		}
-	}
-	if r.ctx.Err() != nil {
-		return ErrClosed
-	}
-	if waited && e.refs == 0 {
-		return errAbandoned
-	}
-	r.used += bytes
-	return nil
-}
-
-// errAbandoned ends a load that nobody waits for any more before it had room.
-var errAbandoned = errors.New("runtime: load abandoned")
-
-// evict drops idle tasks until bytes more fit, and tells whether they do.
-func (r *residency) evict(bytes int64) bool {
-	if r.used+bytes <= r.budget {
-		return true
-	}
-	for _, name := range r.entries.Keys() { // oldest first
-		e, _ := r.entries.Peek(name)
-		if e.refs > 0 || e.task == nil {
-			continue
-		}
-		r.drop(e)
-		r.stats.Evictions++
-		if r.used+bytes <= r.budget {
-			return true
-		}
-	}
-	return false
-}
-
-// drop takes an idle, loaded entry out of memory.
-func (r *residency) drop(e *entry) {
-	r.entries.Remove(e.name)
-	r.used -= e.bytes
-	_ = e.task.delta.Close()
 }
 
 // snapshot returns what Stats says of residency.
@@ -327,12 +299,17 @@ func (r *residency) snapshot() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.TaskBytes, s.BudgetBytes = r.used, r.budget
+	s.TaskBytes, s.BudgetBytes = r.used, r.budget()
+	s.HotTasks, s.HotBytes = r.hot.Len(), r.hotBytes
+	s.WarmBytes = r.used - r.hotBytes
 	for _, e := range r.entries.Values() {
 		if e.task != nil {
 			s.Resident++
 		}
 	}
+	s.WarmTasks = s.Resident - s.HotTasks
+	s.StoreTasks = len(r.listed)
+	s.PinnedTasks = len(r.pinned)
 	return s
 }
 
@@ -340,12 +317,23 @@ func (r *residency) snapshot() Stats {
 func (r *residency) describe(name string) TaskInfo {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := TaskInfo{Name: name, Residency: Cold}
+	t := TaskInfo{Name: name, Residency: Cold, Pinned: r.pinned[name]}
 	if e, ok := r.entries.Peek(name); ok && e.task != nil {
-		t.Residency, t.Bytes = Hot, e.bytes
+		t.Residency, t.Bytes = Warm, e.bytes
+		if e.network != nil {
+			t.Residency = Hot
+			t.Bytes += e.task.hotBytes
+		}
 	}
-	if u := r.info[name]; u != nil {
+	if u := r.tasks[name]; u != nil {
 		t.Labels, t.Requests, t.LastUsed = u.labels, u.requests, u.last
+		t.Hits, t.Loads, t.Promotions, t.LoadTime = u.hits, u.loads, u.promotions, u.loadTime
+		t.Problem = u.problem
+	}
+	if f, ok := r.failures.Peek(name); ok && time.Now().Before(f.until) {
+		if e := (*taskError)(nil); errors.As(f.err, &e) {
+			t.Problem = e.class
+		}
 	}
 	return t
 }
@@ -353,50 +341,21 @@ func (r *residency) describe(name string) TaskInfo {
 // close ends the loads, waits for the tasks in use, and drops all. Requests
 // that come later get ErrClosed.
 func (r *residency) close() {
-	// Under the lock, so that no acquire is between its look and its load.
+	// Under the lock, so that no take is between its look and its load.
 	r.mu.Lock()
 	r.cancel()
 	r.mu.Unlock()
-	r.loads.Wait()
-	for {
-		r.mu.Lock()
-		inUse := false
-		for _, e := range r.entries.Values() {
-			switch {
-			case e.refs > 0:
-				inUse = true
-			case e.task != nil:
-				r.drop(e)
-			}
-		}
+	r.owned.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.entries.Values() {
+		r.leave(e)
+	}
+	r.draining = true
+	for r.leaving > 0 {
 		released := r.released
 		r.mu.Unlock()
-		if !inUse {
-			return
-		}
 		<-released
+		r.mu.Lock()
 	}
 }
-
-// unusable turns an error of the store or the delta into what a request may
-// see: the class of the reason. The whole error stays for the log.
-func unusable(name string, err error) error {
-	if errors.Is(err, delta.ErrNotFound) {
-		return fmt.Errorf("runtime: task %s: %w", name, ErrNoTask)
-	}
-	return &taskError{task: name, class: class(err), err: err}
-}
-
-// taskError is an ErrTaskUnusable with its reason. The message names the
-// class; the reason, which may name paths, is for errors.As and the log.
-type taskError struct {
-	task, class string
-	err         error
-}
-
-func (e *taskError) Error() string {
-	return fmt.Sprintf("runtime: task %s: %v: %s", e.task, ErrTaskUnusable, e.class)
-}
-
-func (e *taskError) Is(target error) bool { return target == ErrTaskUnusable }
-func (e *taskError) Unwrap() error        { return e.err }

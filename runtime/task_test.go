@@ -1,8 +1,8 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -25,7 +25,7 @@ func TestWarmAndHotAgree(t *testing.T) {
 				base, err := OpenBase(f.base, compute)
 				must(t, err)
 				defer base.Close()
-				d, err := delta.Folder(f.store).Open(context.Background(), "t0")
+				d, err := delta.Load(filepath.Join(f.store, "t0.ken"))
 				must(t, err)
 				defer d.Close()
 				p, err := planTask(base, d)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -173,20 +174,32 @@ func Replace(path string, write func(w io.Writer) error) (err error) {
 	if err := f.Chmod(0o644); err != nil {
 		return fmt.Errorf("safetensors: write %s: %w", path, err)
 	}
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("safetensors: write %s: %w", path, err)
-	}
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("safetensors: write %s: %w", path, err)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("safetensors: write %s: %w", path, err)
+	return Move(f.Name(), path)
+}
+
+// Move makes the file at from, of the same file system, the one at to: synced
+// and renamed, so that to holds the old or the new content whole.
+func Move(from, to string) error {
+	if err := sync(from); err != nil {
+		return fmt.Errorf("safetensors: write %s: %w", to, err)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("safetensors: write %s: %w", to, err)
 	}
 	// The rename itself is durable once the folder is synced; not every file
 	// system can sync a folder, and the content is safe either way.
-	if d, err := os.Open(dir); err == nil {
-		_ = d.Sync()
-		_ = d.Close()
-	}
+	_ = sync(filepath.Dir(to))
 	return nil
+}
+
+// sync makes what was written to a file or folder durable.
+func sync(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

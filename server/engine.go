@@ -27,4 +27,8 @@ type Engine interface {
 	Ready() error
 }
 
-var _ Engine = (*runtime.Engine)(nil)
+var (
+	_ Engine = (*runtime.Engine)(nil)
+	_ Editor = (*runtime.Engine)(nil)
+	_ Loader = (*runtime.Engine)(nil)
+)

@@ -18,7 +18,8 @@ import (
 // flags of its command.
 type configFile string
 
-// paths are the keys whose relative values count from the file's folder.
+// paths are the keys whose relative values, unless they are URLs, count from
+// the file's folder.
 var paths = []string{"base", "store", "cache", "api-key-file", "admin-key-file", "tls-cert", "tls-key"}
 
 // BeforeResolve is kong's hook: it reads the file and lets it answer for flags
@@ -61,7 +62,7 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 			}
 		}
 		out := fmt.Sprint(value)
-		if slices.Contains(paths, flag.Name) && !filepath.IsAbs(out) {
+		if slices.Contains(paths, flag.Name) && !filepath.IsAbs(out) && !strings.Contains(out, "://") {
 			joined := filepath.Join(filepath.Dir(path), out)
 			if _, err := os.Stat(joined); flag.Name != "base" || !isModel(out) || err == nil {
 				out = joined

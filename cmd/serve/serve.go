@@ -9,12 +9,15 @@ import (
 	"net"
 	"os"
 	goruntime "runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"kenserve/delta"
+	"kenserve/delta/blobstore"
 	"kenserve/gemm"
 	"kenserve/runtime"
 	"kenserve/server"
@@ -27,9 +30,13 @@ type serveCmd struct {
 	GRPCListen  string        `name:"grpc-listen" placeholder:"ADDR" help:"Address to listen on for the Open Inference Protocol over gRPC (default: none)."`
 	AdminListen string        `placeholder:"ADDR" help:"Address to listen on for Go's profiles and metrics, which asks for no key (default: none)."`
 	Base        string        `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Store       string        `placeholder:"DIR" help:"Folder with the tasks' delta files."`
-	Memory      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Memory for loaded tasks beside the base (default ${default})."`
+	Store       string        `placeholder:"DIR|URL" help:"Where the tasks' delta files are: a folder, or s3://, gs://, azblob:// or file:// and a bucket."`
+	Watch       time.Duration `default:"2s" placeholder:"TIME" help:"How often the store is looked through for tasks that are new, replaced or removed (default ${default}; 0: never). A large one is looked through less often."`
+	Memory      byteSize      `placeholder:"BYTES" help:"Memory of the whole process: base, tasks and all (default: three quarters of the machine's or the container's)."`
 	Compute     gemm.Compute  `default:"float32" placeholder:"TYPE" help:"Type in which dense layers multiply: float32, bfloat16 or int8 (default ${default})."`
+	Pin         []string      `placeholder:"TASK,..." help:"Tasks to keep in memory, ready to compute, from start to end."`
+	Prefetch    []string      `placeholder:"TASK,..." help:"Tasks to load at the start, as far as there is room; * for all."`
+	Loads       int           `placeholder:"N" help:"Tasks to load at a time (default: as many as workers)."`
 	Workers     int           `placeholder:"N" help:"Cores to use (default: all)."`
 	BatchTokens int           `default:"1024" placeholder:"N" help:"Tokens of one forward pass (default ${default})."`
 	BatchWait   time.Duration `default:"0s" placeholder:"TIME" help:"How long texts wait for others to share a forward pass (default: not at all while a core is idle)."`
@@ -83,8 +90,15 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	start := time.Now()
+	cache := c.cacheFlags.open()
+	store, closeStore, err := openStore(ctx, c.Store, cache)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeStore()) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: delta.Folder(c.Store), Cache: c.cacheFlags.open(), Budget: int64(c.Memory), Compute: c.Compute, Workers: c.Workers,
+		BaseDir: c.Base, Store: store, Cache: cache, Watch: c.Watch, Memory: int64(c.Memory),
+		Pin: c.Pin, Prefetch: c.Prefetch, PrefetchAll: slices.Contains(c.Prefetch, "*"), Loads: c.Loads, Compute: c.Compute, Workers: c.Workers,
 		BatchTokens: c.BatchTokens, BatchWait: c.BatchWait, MaxTokens: c.MaxTokens,
 		MaxWaiting: c.MaxWaiting, MaxWaitingTokens: c.MaxWaitingTokens, RetryAfter: c.RetryAfter, Log: log,
 	})
@@ -92,6 +106,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	limitHeap(e)
 	options.About = c.about(e)
 	if c.Check {
 		return c.check(ctx, e, s)
@@ -242,6 +257,26 @@ func (c *serveCmd) about(e *runtime.Engine) server.About {
 		workers = goruntime.GOMAXPROCS(0)
 	}
 	return server.About{Version: version(), Base: e.Base().Name, MaxTokens: tokens, BatchTokens: c.BatchTokens, MaxWaiting: c.MaxWaiting, Workers: workers, Vocabulary: e.Base().Tokenizer.Size()}
+}
+
+// openStore opens the store at an address: a folder or a URL.
+func openStore(ctx context.Context, address string, cache *delta.Cache) (delta.Store, func() error, error) {
+	if !blobstore.IsURL(address) {
+		return delta.Folder(address), func() error { return nil }, nil
+	}
+	store, err := blobstore.Open(ctx, address, cache)
+	if err != nil {
+		return nil, nil, fmt.Errorf("serve: %w", err)
+	}
+	return store, store.Close, nil
+}
+
+// limitHeap has the garbage collector keep the process within the engine's
+// memory, unless the environment (GOMEMLIMIT) asks for less.
+func limitHeap(e *runtime.Engine) {
+	if limit := e.HeapLimit(); limit < debug.SetMemoryLimit(-1) {
+		debug.SetMemoryLimit(limit)
+	}
 }
 
 // keyFile names a file with a key a line. Blank lines, and those that begin

@@ -48,7 +48,7 @@ func openTask(ctx context.Context, file, base string, cache *delta.Cache, comput
 		task = "task" // a delta may be looked at under any name
 	}
 	config := runtime.Config{
-		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Compute: compute, Log: quiet(),
+		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Pin: []string{task}, Compute: compute, Log: quiet(),
 	}
 	for _, f := range configure {
 		f(&config)

@@ -107,7 +107,7 @@ func TestLogits(t *testing.T) {
 // two: every answer is the one that transformers gives to the text alone, and
 // the base is what it was.
 func TestConcurrent(t *testing.T) {
-	const room = 120 << 20
+	const room = 17 << 20
 	e := open(t, room)
 	goldens := readGoldens(t)
 	var tasks []string

@@ -1,0 +1,267 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"kenserve/delta"
+)
+
+// Load brings a task into memory, if it is not there, and returns when it is.
+// A failure that is remembered is tried again.
+func (e *Engine) Load(ctx context.Context, name string) error {
+	if !delta.ValidTask(name) {
+		return fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
+	}
+	e.residency.forgive(name)
+	entry, err := e.residency.acquire(ctx, name)
+	if err != nil {
+		return err
+	}
+	e.residency.release(entry)
+	return nil
+}
+
+// Unload drops a task from memory, with the last request that uses it. The next
+// request for it loads it again.
+func (e *Engine) Unload(ctx context.Context, name string) error {
+	if !delta.ValidTask(name) {
+		return fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
+	}
+	if e.residency.unload(name) {
+		return nil
+	}
+	if _, err := e.config.Store.Stat(ctx, name); err != nil {
+		return unusable(name, err)
+	}
+	return nil
+}
+
+// Put makes what r reads the task's delta, in place of one that is there. It is
+// collected in a file beside the store, at most size bytes if size is not
+// negative, and checked whole against the base; only then does it replace the
+// old one, at once: requests that come after Put see it, those under way finish
+// on the old one. If it cannot be served, which is an ErrTaskUnusable, or r
+// fails, everything stays as it was. A store that cannot be written is an
+// ErrReadOnly.
+func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) (TaskInfo, error) {
+	store, err := e.writable()
+	if err != nil {
+		return TaskInfo{}, err
+	}
+	if !delta.ValidTask(name) {
+		return TaskInfo{}, fmt.Errorf("runtime: put task %q: %w: not a task's name", name, ErrNoTask)
+	}
+	spool, err := store.Spool()
+	if err != nil {
+		return TaskInfo{}, changing(name, err)
+	}
+	defer os.Remove(spool.Name()) // not there any more once it was put
+	err = e.collect(ctx, spool, r, size)
+	if err := errors.Join(err, spool.Close()); err != nil {
+		return TaskInfo{}, fmt.Errorf("runtime: put task %s: %w", name, err)
+	}
+	if err := e.residency.verify(ctx, name, spool.Name()); err != nil {
+		return TaskInfo{}, err
+	}
+	// Two changes of one task at once would leave memory with one and the store
+	// with the other.
+	if err := e.changes.Acquire(ctx, 1); err != nil {
+		return TaskInfo{}, err
+	}
+	defer e.changes.Release(1)
+	if err := store.Put(ctx, name, spool.Name()); err != nil {
+		return TaskInfo{}, changing(name, err)
+	}
+	if err := e.residency.refresh(name); err != nil {
+		return TaskInfo{}, err
+	}
+	return e.residency.describe(name), nil
+}
+
+// Copy is Put of the delta of another task of the store.
+func (e *Engine) Copy(ctx context.Context, name, source string) (TaskInfo, error) {
+	if _, err := e.writable(); err != nil {
+		return TaskInfo{}, err
+	}
+	item, err := e.config.Store.Stat(ctx, source)
+	if err != nil {
+		return TaskInfo{}, unusable(source, err)
+	}
+	f, err := e.config.Store.Fetch(ctx, item)
+	if err != nil {
+		return TaskInfo{}, unusable(source, err)
+	}
+	file, err := os.Open(f.Path)
+	if err != nil {
+		return TaskInfo{}, unusable(source, err)
+	}
+	defer file.Close()
+	return e.Put(ctx, name, file, -1)
+}
+
+// Remove takes a task out of the store, and out of memory with the last request
+// that uses it.
+func (e *Engine) Remove(ctx context.Context, name string) error {
+	store, err := e.writable()
+	if err != nil {
+		return err
+	}
+	if err := e.changes.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer e.changes.Release(1)
+	if err := store.Remove(ctx, name); err != nil {
+		return changing(name, err)
+	}
+	e.residency.forget(name)
+	return nil
+}
+
+func (e *Engine) writable() (delta.Writable, error) {
+	store, ok := e.config.Store.(delta.Writable)
+	if !ok {
+		return nil, fmt.Errorf("runtime: %w", ErrReadOnly)
+	}
+	return store, nil
+}
+
+// maxDelta bounds a delta that is put: a base of n bytes cannot have a sensible
+// one larger than all its weights in float32, a head, and room to spare.
+func (e *Engine) maxDelta() int64 { return 2*e.base.weights() + 64<<20 }
+
+// collect copies r to a file, within the bound.
+func (e *Engine) collect(ctx context.Context, file *os.File, r io.Reader, size int64) error {
+	most := e.maxDelta()
+	if size > most {
+		return fmt.Errorf("%w: %d bytes, at most %d", errTooLarge, size, most)
+	}
+	n, err := io.Copy(file, io.LimitReader(contextReader{ctx, r}, most+1))
+	switch {
+	case err != nil:
+		return err
+	case n > most:
+		return fmt.Errorf("%w: more than %d bytes", errTooLarge, most)
+	case size >= 0 && n != size:
+		return fmt.Errorf("%d bytes where %d were announced", n, size)
+	}
+	return nil
+}
+
+// errTooLarge is an ErrTaskUnusable.
+var errTooLarge error = &taskError{task: "", class: "it is larger than its base allows"}
+
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// changing gives an error of the store its place among the package's.
+func changing(name string, err error) error {
+	switch {
+	case errors.Is(err, delta.ErrReadOnly):
+		return fmt.Errorf("runtime: change task %s: %w: %w", name, ErrReadOnly, err)
+	case errors.Is(err, delta.ErrNotFound):
+		return fmt.Errorf("runtime: change task %s: %w", name, ErrNoTask)
+	}
+	return fmt.Errorf("runtime: change task %s: %w", name, err)
+}
+
+// verify does with the file at path all that loading a task does, within the
+// same bounds, and drops the result.
+func (r *residency) verify(ctx context.Context, name, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("runtime: put task %s: %w", name, err)
+	}
+	if err := r.slots.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer r.slots.Release(1)
+	// The file is the engine's own until it is put: it may be mapped.
+	own := func(context.Context, delta.Item) (delta.File, error) { return delta.File{Path: path, Fixed: true}, nil }
+	e := &entry{owner: r, name: name, refs: 1}
+	stop := context.AfterFunc(ctx, func() { r.release(e) })
+	t, bytes, err := r.readItem(e, delta.Item{Task: name, Size: info.Size()}, own)
+	stop()
+	if ctx.Err() != nil && (err == nil || err == errAbandoned) {
+		err = ctx.Err()
+	}
+	if t != nil {
+		_ = t.delta.Close()
+		r.unreserve(bytes)
+	}
+	return err
+}
+
+// forgive forgets a failure.
+func (r *residency) forgive(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures.Remove(name)
+}
+
+// unload takes a task out of memory, or keeps one from getting there, and tells
+// whether there was any.
+func (r *residency) unload(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, ok := r.entries.Peek(name)
+	if ok {
+		r.leave(e)
+		r.wake()
+	}
+	return ok
+}
+
+// refresh sees to it that requests from now on get what the store has now.
+func (r *residency) refresh(name string) error {
+	r.forgive(name)
+	r.mu.Lock()
+	e, ok := r.entries.Peek(name)
+	r.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	if e.settled() {
+		if err := r.replace(e); err != nil && errors.Is(err, ErrClosed) {
+			return err
+		}
+	}
+	// One that could not be replaced, or was being loaded from before the
+	// change, is not what the store has.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leave(e)
+	r.wake()
+	return nil
+}
+
+func (e *entry) settled() bool {
+	select {
+	case <-e.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// forget drops all that is known of a task.
+func (r *residency) forget(name string) {
+	r.unload(name)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.tasks, name)
+	delete(r.listed, name)
+}

@@ -1,0 +1,88 @@
+package runtime
+
+import (
+	"bufio"
+	"bytes"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// MachineMemory returns the bytes of memory that this process may use: the
+// machine's, or what a control group above the process leaves of it (version 1
+// or 2, as containers have). Where neither can be told it is 4 GiB.
+func MachineMemory() int64 { return availableMemory(os.DirFS("/")) }
+
+const unknownMemory = 4 << 30
+
+func availableMemory(root fs.FS) int64 {
+	memory := int64(0)
+	take := func(n int64) {
+		if n > 0 && (memory == 0 || n < memory) {
+			memory = n
+		}
+	}
+	if text, err := fs.ReadFile(root, "proc/meminfo"); err == nil {
+		if rest, ok := bytes.CutPrefix(text, []byte("MemTotal:")); ok {
+			if fields := bytes.Fields(rest); len(fields) > 1 {
+				take(parseBytes(string(fields[0])) << 10)
+			}
+		}
+	}
+	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
+	for lines := bufio.NewScanner(bytes.NewReader(groups)); lines.Scan(); {
+		// HIERARCHY:CONTROLLERS:PATH
+		parts := strings.SplitN(lines.Text(), ":", 3)
+		if len(parts) < 3 {
+			continue
+		}
+		dir, file := "sys/fs/cgroup", "memory.max"
+		if parts[0] != "0" {
+			if !strings.Contains(","+parts[1]+",", ",memory,") {
+				continue
+			}
+			dir, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+		}
+		// In a container the path may be the host's: then the mount's root is
+		// the group. Limits of all groups above hold, too.
+		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
+			if text, err := fs.ReadFile(root, path.Join(dir, group, file)); err == nil {
+				take(parseBytes(strings.TrimSpace(string(text))))
+			}
+			if group == "/" {
+				break
+			}
+		}
+	}
+	if memory == 0 {
+		return unknownMemory
+	}
+	return memory
+}
+
+// parseBytes returns 0 for what is no number, such as the "max" of a group
+// without a limit.
+func parseBytes(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// What a process takes beside the base, activations and tasks: the program
+// itself, requests and connections; and the share, one in garbageShare, of the
+// rest that the garbage collector needs to work in.
+const (
+	processBytes = 64 << 20
+	programBytes = 32 << 20 // of these, what is mapped from the program's file
+	garbageShare = 8
+)
+
+// taskBudget returns what is left of memory for tasks and activations.
+func taskBudget(memory, base int64) int64 {
+	left := memory - base - processBytes
+	return left - left/garbageShare
+}
