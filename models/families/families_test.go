@@ -93,3 +93,38 @@ func parse(t *testing.T, modelType, fields string) *models.Config {
 	}
 	return config
 }
+
+// FuzzNew: no configuration makes a family panic, or allocate out of proportion.
+func FuzzNew(f *testing.F) {
+	for _, family := range families.All {
+		f.Add(family.ModelType, "")
+		f.Add(family.ModelType, defaults[family.ModelType])
+		for _, fields := range family.Refuses {
+			f.Add(family.ModelType, fields)
+		}
+	}
+	f.Fuzz(func(t *testing.T, modelType, fields string) {
+		text := `{"model_type":"` + modelType + `"`
+		if fields != "" {
+			text += "," + fields
+		}
+		config, err := models.ParseConfig([]byte(text + "}"))
+		if err != nil {
+			return
+		}
+		a, err := families.New(config)
+		if err != nil {
+			return
+		}
+		if a.MaxTokens() < 1 {
+			t.Errorf("%s takes %d tokens", text, a.MaxTokens())
+		}
+		for _, p := range append(a.Parameters(), a.Head(len(config.Labels))...) {
+			for _, d := range p.Shape {
+				if d < 1 {
+					t.Errorf("%s: %s is %v", text, p.Name, p.Shape)
+				}
+			}
+		}
+	})
+}

@@ -28,6 +28,7 @@ var Family = models.NewFamily("modernbert", "ModernBertForSequenceClassification
 	`"local_attention":1`,
 	`"global_rope_theta":0`,
 	`"local_rope_theta":-1`,
+	`"hidden_size":1536,"max_position_embeddings":131072`,
 }, build)
 
 // settings is what a configuration says, as far as it changes what a classifier
@@ -104,6 +105,9 @@ func build(c *models.Config) (models.Architecture, error) {
 	if a.headActivation, err = models.ParseActivation(s.ClassifierActivation); err != nil {
 		return nil, fmt.Errorf("classifier_activation: %w", err)
 	}
+	if width > maxAngles/s.MaxPositionEmbeddings {
+		return nil, fmt.Errorf("max_position_embeddings %d with heads of %d columns: want at most %d angles", s.MaxPositionEmbeddings, width, maxAngles)
+	}
 	if s.LocalTheta == nil {
 		s.LocalTheta = &s.GlobalTheta
 	}
@@ -116,8 +120,12 @@ func build(c *models.Config) (models.Architecture, error) {
 	return a, nil
 }
 
-// maxTokens bounds the tables of rotations.
-const maxTokens = 1 << 17
+// The longest sequence, and the size of a table of rotations: 16 times that of
+// the published models.
+const (
+	maxTokens = 1 << 17
+	maxAngles = 1 << 23
+)
 
 // architecture is a ModernBERT of given sizes.
 type architecture struct {
