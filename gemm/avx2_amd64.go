@@ -74,48 +74,48 @@ func accumulateAVX2(dst View, src *float32, srcStride int, a []float32, aStride 
 func half(x *float32) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(x), 64)) }
 
 // productTransposedAVX2 turns B into panels, block by block, and multiplies as
-// a dense layer does.
+// a dense layer does. The scale is applied to B on the way: there are fewer of
+// its values than of C's.
 func productTransposedAVX2(c, a, b View, scale float32, s *Scratch) {
 	for j := 0; j < b.Rows; j += panelWidth {
 		keys := min(panelWidth, b.Rows-j)
 		columns := (keys + 15) &^ 15
 		for i := 0; i < a.Rows; i += chunkRows {
-			sums := s.sums(min(chunkRows, a.Rows-i), columns)
+			rows := min(chunkRows, a.Rows-i)
+			sums := s.sums(rows, columns)
+			if keys == columns {
+				sums = c.Slice(i, i+rows, j, j+keys)
+			}
 			src, stride := &zeros[0], 0
 			for k := 0; k < a.Cols; k += len(s.panel) {
 				panel := s.panel[:min(len(s.panel), a.Cols-k)]
 				if i == 0 || a.Cols > len(s.panel) { // else it is there from the rows before
-					transposeAVX2(panel, b.Slice(j, j+keys, k, k+len(panel)))
+					transposeAVX2(panel, b.Slice(j, j+keys, k, k+len(panel)), scale)
 				}
 				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), 0)
 				src, stride = &sums.Data[0], sums.Stride
 			}
-			for r := range sums.Rows {
-				dst, sum := c.Row(i + r)[j:j+keys], sums.Row(r)
-				whole := keys &^ 7
-				if whole > 0 {
-					scaleRow(&dst[0], &sum[0], scale, whole)
-				}
-				for l := whole; l < keys; l++ {
-					dst[l] = sum[l] * scale
+			if keys < columns {
+				for r := range rows {
+					copy(c.Row(i + r)[j:j+keys], sums.Row(r))
 				}
 			}
 		}
 	}
 }
 
-// transposeAVX2 writes the rows of b, at most 32, as columns of panel. What
-// the panel holds in the columns beside them stays: no sum that is used
+// transposeAVX2 writes the rows of scale·b, at most 32, as columns of panel.
+// What the panel holds in the columns beside them stays: no sum that is used
 // depends on it.
-func transposeAVX2(panel []line, b View) {
+func transposeAVX2(panel []line, b View, scale float32) {
 	r, whole := 0, b.Cols&^7
 	for ; r+8 <= b.Rows; r += 8 {
 		if whole > 0 {
-			transpose8(&panel[0][r], &b.Data[r*b.Stride], uintptr(b.Stride)*4, whole)
+			transpose8(&panel[0][r], &b.Data[r*b.Stride], uintptr(b.Stride)*4, whole, scale)
 		}
-		transposePortable(panel[whole:], b.Slice(r, r+8, whole, b.Cols), r)
+		transposePortable(panel[whole:], b.Slice(r, r+8, whole, b.Cols), r, scale)
 	}
-	transposePortable(panel, b.Slice(r, b.Rows, 0, b.Cols), r)
+	transposePortable(panel, b.Slice(r, b.Rows, 0, b.Cols), r, scale)
 }
 
 // productAVX2 reads B as it lies, as if it were a panel with a stride of its

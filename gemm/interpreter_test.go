@@ -480,3 +480,18 @@ func TestRowsOfShapes(t *testing.T) {
 		}
 	}
 }
+
+// The register allocator of the generator takes registers that AVX2 does not
+// have rather than fail.
+func TestAVX2KernelsUseItsRegisters(t *testing.T) {
+	above := regexp.MustCompile(`\b([XY](1[6-9]|2\d|3[01])|[ZK]\d+)\b`)
+	for _, file := range []string{"kernels_amd64.s", "narrow_amd64.s", "patch_amd64.s"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := above.Find(text); r != nil {
+			t.Errorf("%s uses %s", file, r)
+		}
+	}
+}

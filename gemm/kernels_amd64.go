@@ -65,21 +65,16 @@ func accumulate5x16(dst *float32, dstStride uintptr, src *float32, srcStride uin
 func accumulate6x16(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
 // transpose8 writes 8 rows of src, stride bytes apart and k long, as 8 columns of
-// k lines of 128 bytes: dst[128·j + 4·i] = src[i][j]. k is a multiple of 8. The
-// reference is transposePortable.
+// k lines of 128 bytes: dst[128·j + 4·i] = scale·src[i][j]. k is a multiple of 8.
+// The reference is transposePortable.
 //
 //go:noescape
-func transpose8(dst *float32, src *float32, stride uintptr, k int)
+func transpose8(dst *float32, src *float32, stride uintptr, k int, scale float32)
 
 // addRow stores x + y in dst, n values, a multiple of 8.
 //
 //go:noescape
 func addRow(dst *float32, x *float32, y *float32, n int)
-
-// scaleRow stores scale·x in dst, n values, a multiple of 8.
-//
-//go:noescape
-func scaleRow(dst *float32, x *float32, scale float32, n int)
 
 // gelu replaces n values, a multiple of 8, by their GELU.
 // The reference is Activation.applyPortable.

@@ -1276,57 +1276,58 @@ done:
 	VZEROUPPER
 	RET
 
-// func transpose8(dst *float32, src *float32, stride uintptr, k int)
+// func transpose8(dst *float32, src *float32, stride uintptr, k int, scale float32)
 // Requires: AVX
-TEXT ·transpose8(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ stride+16(FP), DX
-	MOVQ k+24(FP), BX
-	LEAQ (DX)(DX*2), SI
-	LEAQ (CX)(DX*4), DI
+TEXT ·transpose8(SB), NOSPLIT, $0-36
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         k+24(FP), BX
+	VBROADCASTSS scale+32(FP), Y0
+	LEAQ         (DX)(DX*2), SI
+	LEAQ         (CX)(DX*4), DI
 
 loop:
-	VMOVUPS    (CX), Y0
-	VMOVUPS    (CX)(DX*1), Y1
-	VMOVUPS    (CX)(DX*2), Y2
-	VMOVUPS    (CX)(SI*1), Y3
-	VMOVUPS    (DI), Y4
-	VMOVUPS    (DI)(DX*1), Y5
-	VMOVUPS    (DI)(DX*2), Y6
-	VMOVUPS    (DI)(SI*1), Y7
-	VUNPCKLPS  Y1, Y0, Y8
-	VUNPCKHPS  Y1, Y0, Y0
-	VUNPCKLPS  Y3, Y2, Y1
-	VUNPCKHPS  Y3, Y2, Y2
-	VUNPCKLPS  Y5, Y4, Y3
-	VUNPCKHPS  Y5, Y4, Y4
-	VUNPCKLPS  Y7, Y6, Y5
-	VUNPCKHPS  Y7, Y6, Y6
-	VSHUFPS    $0x44, Y1, Y8, Y7
-	VSHUFPS    $0xee, Y1, Y8, Y1
-	VSHUFPS    $0x44, Y2, Y0, Y8
-	VSHUFPS    $0xee, Y2, Y0, Y0
-	VSHUFPS    $0x44, Y5, Y3, Y2
-	VSHUFPS    $0xee, Y5, Y3, Y3
-	VSHUFPS    $0x44, Y6, Y4, Y5
+	VMULPS     (CX), Y0, Y1
+	VMULPS     (CX)(DX*1), Y0, Y2
+	VMULPS     (CX)(DX*2), Y0, Y3
+	VMULPS     (CX)(SI*1), Y0, Y4
+	VMULPS     (DI), Y0, Y5
+	VMULPS     (DI)(DX*1), Y0, Y6
+	VMULPS     (DI)(DX*2), Y0, Y7
+	VMULPS     (DI)(SI*1), Y0, Y8
+	VUNPCKLPS  Y2, Y1, Y9
+	VUNPCKHPS  Y2, Y1, Y1
+	VUNPCKLPS  Y4, Y3, Y2
+	VUNPCKHPS  Y4, Y3, Y3
+	VUNPCKLPS  Y6, Y5, Y4
+	VUNPCKHPS  Y6, Y5, Y5
+	VUNPCKLPS  Y8, Y7, Y6
+	VUNPCKHPS  Y8, Y7, Y7
+	VSHUFPS    $0x44, Y2, Y9, Y8
+	VSHUFPS    $0xee, Y2, Y9, Y2
+	VSHUFPS    $0x44, Y3, Y1, Y9
+	VSHUFPS    $0xee, Y3, Y1, Y1
+	VSHUFPS    $0x44, Y6, Y4, Y3
 	VSHUFPS    $0xee, Y6, Y4, Y4
-	VPERM2F128 $0x20, Y2, Y7, Y6
-	VPERM2F128 $0x31, Y2, Y7, Y2
-	VMOVUPS    Y6, (AX)
-	VMOVUPS    Y2, 512(AX)
-	VPERM2F128 $0x20, Y3, Y1, Y2
-	VPERM2F128 $0x31, Y3, Y1, Y1
-	VMOVUPS    Y2, 128(AX)
-	VMOVUPS    Y1, 640(AX)
-	VPERM2F128 $0x20, Y5, Y8, Y1
-	VPERM2F128 $0x31, Y5, Y8, Y2
-	VMOVUPS    Y1, 256(AX)
-	VMOVUPS    Y2, 768(AX)
-	VPERM2F128 $0x20, Y4, Y0, Y1
-	VPERM2F128 $0x31, Y4, Y0, Y0
-	VMOVUPS    Y1, 384(AX)
-	VMOVUPS    Y0, 896(AX)
+	VSHUFPS    $0x44, Y7, Y5, Y6
+	VSHUFPS    $0xee, Y7, Y5, Y5
+	VPERM2F128 $0x20, Y3, Y8, Y7
+	VPERM2F128 $0x31, Y3, Y8, Y3
+	VMOVUPS    Y7, (AX)
+	VMOVUPS    Y3, 512(AX)
+	VPERM2F128 $0x20, Y4, Y2, Y3
+	VPERM2F128 $0x31, Y4, Y2, Y2
+	VMOVUPS    Y3, 128(AX)
+	VMOVUPS    Y2, 640(AX)
+	VPERM2F128 $0x20, Y6, Y9, Y2
+	VPERM2F128 $0x31, Y6, Y9, Y3
+	VMOVUPS    Y2, 256(AX)
+	VMOVUPS    Y3, 768(AX)
+	VPERM2F128 $0x20, Y5, Y1, Y2
+	VPERM2F128 $0x31, Y5, Y1, Y1
+	VMOVUPS    Y2, 384(AX)
+	VMOVUPS    Y1, 896(AX)
 	ADDQ       $0x20, CX
 	ADDQ       $0x20, DI
 	ADDQ       $0x00000400, AX
@@ -1351,24 +1352,6 @@ loop:
 	ADDQ    $0x20, CX
 	ADDQ    $0x20, DX
 	SUBQ    $0x08, BX
-	JNZ     loop
-	VZEROUPPER
-	RET
-
-// func scaleRow(dst *float32, x *float32, scale float32, n int)
-// Requires: AVX
-TEXT ·scaleRow(SB), NOSPLIT, $0-32
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         n+24(FP), DX
-	VBROADCASTSS scale+16(FP), Y0
-
-loop:
-	VMULPS  (CX), Y0, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x20, AX
-	ADDQ    $0x20, CX
-	SUBQ    $0x08, DX
 	JNZ     loop
 	VZEROUPPER
 	RET
@@ -1798,14 +1781,25 @@ TEXT ·softmaxRow(SB), NOSPLIT, $0-16
 	VMOVUPS vector_ff800000<>+0(SB), Y1
 	MOVQ    AX, BX
 	MOVQ    DX, SI
-	TESTQ   SI, SI
-	JZ      max_rest
+	SUBQ    $0x02, SI
+	JL      max_few
 
 max:
 	VMAXPS (BX), Y1, Y1
+	VMAXPS 32(BX), Y1, Y1
+	ADDQ   $0x40, BX
+	SUBQ   $0x02, SI
+	JGE    max
+
+max_few:
+	ADDQ $0x02, SI
+	JZ   max_rest
+
+max_one:
+	VMAXPS (BX), Y1, Y1
 	ADDQ   $0x20, BX
 	DECQ   SI
-	JNZ    max
+	JNZ    max_one
 
 max_rest:
 	TESTQ      CX, CX
@@ -1825,10 +1819,63 @@ max_done:
 	VXORPS     Y2, Y2, Y2
 	MOVQ       AX, BX
 	MOVQ       DX, SI
-	TESTQ      SI, SI
-	JZ         exp_rest
+	SUBQ       $0x02, SI
+	JL         exp_few
 
 exp:
+	VMOVUPS      (BX), Y3
+	VSUBPS       Y1, Y3, Y3
+	VMOVUPS      32(BX), Y4
+	VSUBPS       Y1, Y4, Y4
+	VCMPPS       $0x05, vector_c2ae0000<>+0(SB), Y3, Y5
+	VCMPPS       $0x05, vector_c2ae0000<>+0(SB), Y4, Y6
+	VMULPS       vector_3fb8aa3b<>+0(SB), Y3, Y7
+	VMULPS       vector_3fb8aa3b<>+0(SB), Y4, Y8
+	VROUNDPS     $0x00, Y7, Y7
+	VROUNDPS     $0x00, Y8, Y8
+	VFNMADD231PS vector_3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS vector_3f318000<>+0(SB), Y8, Y4
+	VFNMADD231PS vector_b95e8083<>+0(SB), Y7, Y3
+	VFNMADD231PS vector_b95e8083<>+0(SB), Y8, Y4
+	VMOVUPS      vector_3ab511a9<>+0(SB), Y9
+	VMOVUPS      vector_3ab511a9<>+0(SB), Y10
+	VFMADD213PS  vector_3c091d36<>+0(SB), Y3, Y9
+	VFMADD213PS  vector_3c091d36<>+0(SB), Y4, Y10
+	VFMADD213PS  vector_3d2aac7a<>+0(SB), Y3, Y9
+	VFMADD213PS  vector_3d2aac7a<>+0(SB), Y4, Y10
+	VFMADD213PS  vector_3e2aaa48<>+0(SB), Y3, Y9
+	VFMADD213PS  vector_3e2aaa48<>+0(SB), Y4, Y10
+	VFMADD213PS  vector_3efffffe<>+0(SB), Y3, Y9
+	VFMADD213PS  vector_3efffffe<>+0(SB), Y4, Y10
+	VMULPS       Y3, Y3, Y11
+	VMULPS       Y4, Y4, Y12
+	VFMADD213PS  Y3, Y11, Y9
+	VFMADD213PS  Y4, Y12, Y10
+	VADDPS       vector_3f800000<>+0(SB), Y9, Y9
+	VADDPS       vector_3f800000<>+0(SB), Y10, Y10
+	VCVTPS2DQ    Y7, Y7
+	VCVTPS2DQ    Y8, Y8
+	VPADDD       vector_0000007f<>+0(SB), Y7, Y7
+	VPADDD       vector_0000007f<>+0(SB), Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y8, Y10, Y10
+	VANDPS       Y5, Y9, Y9
+	VANDPS       Y6, Y10, Y10
+	VADDPS       Y9, Y2, Y2
+	VMOVUPS      Y9, (BX)
+	VADDPS       Y10, Y2, Y2
+	VMOVUPS      Y10, 32(BX)
+	ADDQ         $0x40, BX
+	SUBQ         $0x02, SI
+	JGE          exp
+
+exp_few:
+	ADDQ $0x02, SI
+	JZ   exp_rest
+
+exp_one:
 	VMOVUPS      (BX), Y3
 	VSUBPS       Y1, Y3, Y3
 	VCMPPS       $0x05, vector_c2ae0000<>+0(SB), Y3, Y4
@@ -1853,7 +1900,7 @@ exp:
 	VMOVUPS      Y6, (BX)
 	ADDQ         $0x20, BX
 	DECQ         SI
-	JNZ          exp
+	JNZ          exp_one
 
 exp_rest:
 	TESTQ        CX, CX
@@ -1893,15 +1940,28 @@ exp_done:
 	VDIVPS     Y2, Y1, Y1
 	MOVQ       AX, BX
 	MOVQ       DX, SI
-	TESTQ      SI, SI
-	JZ         scale_rest
+	SUBQ       $0x02, SI
+	JL         scale_few
 
 scale:
 	VMULPS  (BX), Y1, Y2
 	VMOVUPS Y2, (BX)
+	VMULPS  32(BX), Y1, Y2
+	VMOVUPS Y2, 32(BX)
+	ADDQ    $0x40, BX
+	SUBQ    $0x02, SI
+	JGE     scale
+
+scale_few:
+	ADDQ $0x02, SI
+	JZ   scale_rest
+
+scale_one:
+	VMULPS  (BX), Y1, Y2
+	VMOVUPS Y2, (BX)
 	ADDQ    $0x20, BX
 	DECQ    SI
-	JNZ     scale
+	JNZ     scale_one
 
 scale_rest:
 	TESTQ      CX, CX

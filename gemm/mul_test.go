@@ -273,30 +273,26 @@ func TestStride(t *testing.T) {
 	}
 }
 
-// BenchmarkMul reports the share of Peak that a product reaches on one core,
-// and on as many cores as there are workers, for the layers of MiniLM-L6 and
-// BERT-base.
+// BenchmarkMul reports the share of Peak that a product reaches on one core, for
+// the layers of MiniLM-L6 and BERT-base: the best time of many, with the peak
+// measured in between, since others may use the machine.
 func BenchmarkMul(b *testing.B) {
 	r := rand.New(rand.NewPCG(11, 12))
-	limit := Peak(200 * time.Millisecond)
-	b.Logf("%s kernels, peak %.1f GFLOP/s a core", levelNames[current], limit/1e9)
-	for _, workers := range []int{1, 2} {
-		pool := NewPool(workers)
-		for _, s := range []struct{ n, k int }{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}} {
-			m := packRows(s.n, s.k, random(r, s.n*s.k))
-			for _, rows := range []int{1, 8, 32, 128, 512} {
-				b.Run(fmt.Sprintf("workers=%d/n=%d/k=%d/rows=%d", workers, s.n, s.k, rows), func(b *testing.B) {
-					a := randomView(r, rows, s.k, Stride(s.k))
-					c := randomView(r, rows, s.n, Stride(s.n))
-					for b.Loop() {
-						m.Mul(pool, c, a, Epilogue{})
-					}
-					flops := 2 * float64(b.N) * float64(rows*s.n*s.k) / b.Elapsed().Seconds()
-					b.ReportMetric(flops/1e9, "GFLOP/s")
-					b.ReportMetric(flops/limit/float64(workers), "of-peak")
-				})
-			}
+	for _, s := range []struct{ n, k int }{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}} {
+		m := packRows(s.n, s.k, random(r, s.n*s.k))
+		for _, rows := range []int{1, 8, 32, 128, 512} {
+			b.Run(fmt.Sprintf("n=%d/k=%d/rows=%d", s.n, s.k, rows), func(b *testing.B) {
+				a := randomView(r, rows, s.k, Stride(s.k))
+				c := randomView(r, rows, s.n, Stride(s.n))
+				limit, best := 0.0, time.Duration(1<<62)
+				for b.Loop() {
+					limit = max(limit, Peak(50*time.Microsecond))
+					start := time.Now()
+					m.Mul(nil, c, a, Epilogue{})
+					best = min(best, time.Since(start))
+				}
+				b.ReportMetric(2*float64(rows*s.n*s.k)/best.Seconds()/limit, "of-peak")
+			})
 		}
-		pool.Close()
 	}
 }

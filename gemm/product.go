@@ -106,11 +106,12 @@ func productPortable(c, a, b View) {
 	}
 }
 
-// transposePortable writes the rows of b as columns of panel, from column c.
-func transposePortable(panel []line, b View, c int) {
+// transposePortable writes the rows of scale·b as columns of panel, from column
+// c.
+func transposePortable(panel []line, b View, c int, scale float32) {
 	for r := range b.Rows {
 		for k, x := range b.Row(r) {
-			panel[k][c+r] = x
+			panel[k][c+r] = x * scale
 		}
 	}
 }

@@ -9,10 +9,10 @@ import (
 const (
 	// attentionRows is how many queries of one head a part takes at most.
 	attentionRows = 96
-	// attentionScores is how many scores (128 KiB) a part holds at most, so that
+	// attentionScores is how many scores (256 KiB) a part holds at most, so that
 	// they stay in the second-level cache between their three uses; a long
 	// sequence gets fewer queries a part.
-	attentionScores = 1 << 15
+	attentionScores = 1 << 16
 	// SharedScores is the number of multiplications below which waking workers
 	// costs more than it gains.
 	SharedScores = 1 << 18

@@ -168,17 +168,18 @@ func accumulateAhead(rows, vectors int, ahead bool) {
 // transpose writes the kernel that turns eight rows of keys into eight columns
 // of lines, for the scores of attention.
 func transpose() {
-	TEXT("transpose8", NOSPLIT, "func(dst, src *float32, stride uintptr, k int)")
+	TEXT("transpose8", NOSPLIT, "func(dst, src *float32, stride uintptr, k int, scale float32)")
 	Pragma("noescape")
 	Doc(
 		"transpose8 writes 8 rows of src, stride bytes apart and k long, as 8 columns of",
-		"k lines of 128 bytes: dst[128·j + 4·i] = src[i][j]. k is a multiple of 8. The",
-		"reference is transposePortable.",
+		"k lines of 128 bytes: dst[128·j + 4·i] = scale·src[i][j]. k is a multiple of 8.",
+		"The reference is transposePortable.",
 	)
 	dst := Load(Param("dst"), GP64())
 	r0 := Load(Param("src"), GP64())
 	s := Load(Param("stride"), GP64())
 	k := Load(Param("k"), GP64())
+	scale := broadcast("scale")
 	s3, r4 := GP64(), GP64()
 	LEAQ(Mem{Base: s, Index: s, Scale: 2}, s3)
 	LEAQ(Mem{Base: r0, Index: s, Scale: 4}, r4)
@@ -198,7 +199,7 @@ func transpose() {
 			m.Index, m.Scale = s3, 1
 		}
 		in[i] = YMM()
-		VMOVUPS(m, in[i])
+		VMULPS(m, scale, in[i])
 	}
 	// Interleave pairs of rows, then pairs of pairs, then the halves.
 	pairs := make([]VecVirtual, 8)
@@ -254,30 +255,15 @@ func addRow() {
 	RET()
 }
 
-// scaleRow writes the kernel that scales scores on the way to the result.
-func scaleRow() {
-	TEXT("scaleRow", NOSPLIT, "func(dst, x *float32, scale float32, n int)")
-	Pragma("noescape")
-	Doc("scaleRow stores scale·x in dst, n values, a multiple of 8.")
-	dst := Load(Param("dst"), GP64())
-	x := Load(Param("x"), GP64())
-	n := Load(Param("n"), GP64())
-	s := YMM()
-	m, err := Param("scale").Resolve()
+// broadcast loads a float32 parameter into all places of a vector.
+func broadcast(name string) VecVirtual {
+	m, err := Param(name).Resolve()
 	if err != nil {
 		panic(err)
 	}
-	VBROADCASTSS(m.Addr, s)
-	Label("loop")
 	v := YMM()
-	VMULPS(Mem{Base: x}, s, v)
-	VMOVUPS(v, Mem{Base: dst})
-	ADDQ(Imm(vector), dst)
-	ADDQ(Imm(vector), x)
-	SUBQ(Imm(8), n)
-	JNZ(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
+	VBROADCASTSS(m.Addr, v)
+	return v
 }
 
 // peak writes the register-only loop that the others are measured against.

@@ -81,27 +81,44 @@ func tanh(x VecVirtual) VecVirtual {
 		[]float64{1, 0.4671434164047241, 0.02587698958814144, 0.00032856379402801394, 7.776574761919619e-07})
 }
 
-// exp returns e to the x, 0 below -87. It overwrites x.
-func exp(x VecVirtual) VecVirtual {
-	keep := YMM()
+// exp returns e to each x, 0 below -87. It overwrites them. Several at a time
+// keep the processor busy: one is a long chain of instructions that wait for
+// each other.
+func exp(x ...VecVirtual) []VecVirtual {
+	keep, n, p, r2 := vectors(len(x)), vectors(len(x)), vectors(len(x)), vectors(len(x))
+	each := func(f func(i int)) {
+		for i := range x {
+			f(i)
+		}
+	}
 	// Not less than: NaN is kept.
-	VCMPPS(Imm(5), constant(-87), x, keep)
-	n := YMM()
-	VMULPS(constant(math.Log2E), x, n)
-	VROUNDPS(Imm(0), n, n)
-	VFNMADD231PS(constant(0.693359375), n, x)
-	VFNMADD231PS(constant(-2.12194440e-4), n, x)
-	p := horner(x, 0.4999999403953552, 0.1666651964187622, 0.04166839271783829, 0.008368780836462975, 0.0013814467238262296)
-	r2 := YMM()
-	VMULPS(x, x, r2)
-	VFMADD213PS(x, r2, p) // r + r²·P
-	VADDPS(constant(1), p, p)
-	VCVTPS2DQ(n, n)
-	VPADDD(bits(127), n, n)
-	VPSLLD(Imm(23), n, n)
-	VMULPS(n, p, p)
-	VANDPS(keep, p, p)
+	each(func(i int) { VCMPPS(Imm(5), constant(-87), x[i], keep[i]) })
+	each(func(i int) { VMULPS(constant(math.Log2E), x[i], n[i]) })
+	each(func(i int) { VROUNDPS(Imm(0), n[i], n[i]) })
+	each(func(i int) { VFNMADD231PS(constant(0.693359375), n[i], x[i]) })
+	each(func(i int) { VFNMADD231PS(constant(-2.12194440e-4), n[i], x[i]) })
+	c := []float64{0.4999999403953552, 0.1666651964187622, 0.04166839271783829, 0.008368780836462975, 0.0013814467238262296}
+	each(func(i int) { VMOVUPS(constant(c[4]), p[i]) })
+	for j := 3; j >= 0; j-- {
+		each(func(i int) { VFMADD213PS(constant(c[j]), x[i], p[i]) })
+	}
+	each(func(i int) { VMULPS(x[i], x[i], r2[i]) })
+	each(func(i int) { VFMADD213PS(x[i], r2[i], p[i]) }) // r + r²·P
+	each(func(i int) { VADDPS(constant(1), p[i], p[i]) })
+	each(func(i int) { VCVTPS2DQ(n[i], n[i]) })
+	each(func(i int) { VPADDD(bits(127), n[i], n[i]) })
+	each(func(i int) { VPSLLD(Imm(23), n[i], n[i]) })
+	each(func(i int) { VMULPS(n[i], p[i], p[i]) })
+	each(func(i int) { VANDPS(keep[i], p[i], p[i]) })
 	return p
+}
+
+func vectors(n int) []VecVirtual {
+	v := make([]VecVirtual, n)
+	for i := range v {
+		v[i] = YMM()
+	}
+	return v
 }
 
 // elementwise writes the activations.
@@ -187,17 +204,27 @@ func softmax() {
 	ANDQ(Imm(7), rest)
 	mask := tail(rest)
 
-	// each runs body over the full vectors and last over the rest, if any.
-	each := func(label string, body, last func()) {
+	// each runs body over the full vectors, some at a time and then one, and last
+	// over the rest, if any.
+	const some = 2
+	each := func(label string, body func(n int), last func()) {
 		MOVQ(x, p)
 		MOVQ(full, i)
-		TESTQ(i, i)
-		JZ(LabelRef(label + "_rest"))
+		SUBQ(Imm(some), i)
+		JL(LabelRef(label + "_few"))
 		Label(label)
-		body()
+		body(some)
+		ADDQ(Imm(some*vector), p)
+		SUBQ(Imm(some), i)
+		JGE(LabelRef(label))
+		Label(label + "_few")
+		ADDQ(Imm(some), i)
+		JZ(LabelRef(label + "_rest"))
+		Label(label + "_one")
+		body(1)
 		ADDQ(Imm(vector), p)
 		DECQ(i)
-		JNZ(LabelRef(label))
+		JNZ(LabelRef(label + "_one"))
 		Label(label + "_rest")
 		TESTQ(rest, rest)
 		JZ(LabelRef(label + "_done"))
@@ -209,8 +236,10 @@ func softmax() {
 	// and is not used then.
 	top := YMM()
 	VMOVUPS(constant(math.Inf(-1)), top)
-	each("max", func() {
-		VMAXPS(Mem{Base: p}, top, top)
+	each("max", func(n int) {
+		for j := range n {
+			VMAXPS(Mem{Base: p, Disp: j * vector}, top, top)
+		}
 	}, func() {
 		v, none := YMM(), YMM()
 		VMASKMOVPS(Mem{Base: p}, mask, v)
@@ -222,18 +251,21 @@ func softmax() {
 
 	sum := YMM()
 	VXORPS(sum, sum, sum)
-	each("exp", func() {
-		v := YMM()
-		VMOVUPS(Mem{Base: p}, v)
-		VSUBPS(top, v, v)
-		e := exp(v)
-		VADDPS(e, sum, sum)
-		VMOVUPS(e, Mem{Base: p})
+	each("exp", func(n int) {
+		v := vectors(n)
+		for j := range v {
+			VMOVUPS(Mem{Base: p, Disp: j * vector}, v[j])
+			VSUBPS(top, v[j], v[j])
+		}
+		for j, e := range exp(v...) {
+			VADDPS(e, sum, sum)
+			VMOVUPS(e, Mem{Base: p, Disp: j * vector})
+		}
 	}, func() {
 		v := YMM()
 		VMASKMOVPS(Mem{Base: p}, mask, v)
 		VSUBPS(top, v, v)
-		e := exp(v)
+		e := exp(v)[0]
 		VANDPS(mask, e, e)
 		VADDPS(e, sum, sum)
 		VMASKMOVPS(e, mask, Mem{Base: p})
@@ -243,10 +275,11 @@ func softmax() {
 	inv := YMM()
 	VMOVUPS(constant(1), inv)
 	VDIVPS(sum, inv, inv)
-	each("scale", func() {
-		v := YMM()
-		VMULPS(Mem{Base: p}, inv, v)
-		VMOVUPS(v, Mem{Base: p})
+	each("scale", func(n int) {
+		for j, v := range vectors(n) {
+			VMULPS(Mem{Base: p, Disp: j * vector}, inv, v)
+			VMOVUPS(v, Mem{Base: p, Disp: j * vector})
+		}
 	}, func() {
 		v := YMM()
 		VMASKMOVPS(Mem{Base: p}, mask, v)

@@ -19,7 +19,6 @@ func main() {
 	}
 	transpose()
 	addRow()
-	scaleRow()
 	elementwise()
 	softmax()
 	layerNorm()
