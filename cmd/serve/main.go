@@ -42,6 +42,8 @@ type commands struct {
 	Tokenize tokenizeCmd `cmd:"" help:"Turn texts, one a line, into JSON lines of token ids."`
 	Bench    benchCmd    `cmd:"" help:"Measure throughput, latency and kernels on this machine."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
+
+	Completion completionCmd `cmd:"" help:"Print a script by which a shell completes command lines."`
 }
 
 // streams are where a command reads and writes.
@@ -60,6 +62,20 @@ func main() {
 // exit is panicked by kong after --help and caught by run.
 type exit int
 
+// newParser makes the parser of a command line.
+func newParser(c *commands, s streams) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("kenserve"),
+		kong.Help(printHelp),
+		kong.Description("One pre-trained base in memory, every classifier a sparse delta of it."),
+		kong.DefaultEnvars("KENSERVE"),
+		kong.NamedMapper("model", kong.MapperFunc(decodeModel)),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+}
+
 // run executes one command line and returns its exit status.
 func run(ctx context.Context, args []string, s streams) (status int) {
 	defer func() {
@@ -72,15 +88,7 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 		}
 	}()
 	var c commands
-	parser, err := kong.New(&c,
-		kong.Name("kenserve"),
-		kong.Description("One pre-trained base in memory, every classifier a sparse delta of it."),
-		kong.DefaultEnvars("KENSERVE"),
-		kong.NamedMapper("model", kong.MapperFunc(decodeModel)),
-		kong.Writers(s.out, s.err),
-		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
+	parser, err := newParser(&c, s)
 	if err != nil { // the command line itself is wrong: a programming error
 		panic(err)
 	}

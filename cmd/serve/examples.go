@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// examples are printed below a command's help, by the command's path; a test
+// parses each.
+var examples = map[string][]string{
+	"": {
+		"kenserve",
+		"kenserve --base sentence-transformers/all-MiniLM-L6-v2 --store tasks --listen :8080",
+		"kenserve prune --base base --tuned tuned/trec --out tasks/trec.ken",
+	},
+	"serve": {
+		"kenserve serve --config config.yaml --check",
+		"kenserve serve --base base --store tasks --memory 4GiB --admin-key-file admin.keys",
+		"kenserve serve --listen :8443 --tls-cert cert.pem --tls-key key.pem --api-key-file api.keys",
+		"kenserve serve --grpc-listen :8081 --admin-listen 127.0.0.1:8082 --log-format json",
+	},
+	"prune": {
+		"kenserve prune --base base --tuned tuned/trec --out trec.ken",
+		"kenserve prune --base base --tuned tuned/trec --out trec.ken --select delta --keep 0.1 --values int8",
+	},
+	"inspect":  {"kenserve inspect trec.ken", "kenserve inspect trec.ken --json"},
+	"verify":   {"kenserve verify trec.ken --base base"},
+	"export":   {"kenserve export trec.ken --base base --out trec"},
+	"eval":     {"kenserve eval trec.ken --base base --data test.jsonl"},
+	"classify": {"kenserve classify trec.ken --base base --input texts.txt --top-k 1", "kenserve classify trec.ken --base base < texts.jsonl"},
+	"viz":      {"kenserve viz trec.ken --base base --out trec-viz"},
+	"diff":     {"kenserve diff trec.ken sst2.ken --base base"},
+	"pack":     {"kenserve pack trec.ken --base base --out small/trec.ken"},
+	"unpack":   {"kenserve unpack small/trec.ken --base base --out trec.ken"},
+	"pull":     {"kenserve pull sentence-transformers/all-MiniLM-L6-v2"},
+	"tokenize": {"kenserve tokenize --base base < texts.txt"},
+	"completion": {
+		"kenserve completion bash > /etc/bash_completion.d/kenserve",
+		"kenserve completion zsh > ~/.zfunc/_kenserve",
+		"kenserve completion fish > ~/.config/fish/completions/kenserve.fish",
+	},
+}
+
+// printHelp is kong's own help with examples below it.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	path := ""
+	if node := ctx.Selected(); node != nil {
+		path = commandPath(node)
+	}
+	list := examples[path]
+	if len(list) == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(ctx.Stdout, "\nExamples:\n  %s\n", strings.Join(list, "\n  "))
+	return err
+}
+
+// commandPath is the words of a command behind the program's name.
+func commandPath(node *kong.Node) string {
+	path := ""
+	for ; node != nil && node.Type == kong.CommandNode; node = node.Parent {
+		path = strings.TrimSpace(node.Name + " " + path)
+	}
+	return path
+}
