@@ -1,0 +1,546 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"kenserve/delta"
+	"kenserve/ken"
+)
+
+// sparse are options of small deltas, whose hot networks are much larger.
+var sparse = ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Sign}
+
+// copies makes n tasks c0, c1, … of one task's delta.
+func (f *fixture) copies(t *testing.T, n int) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(f.store, "t0.ken"))
+	must(t, err)
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("c%d", i)
+		must(t, os.WriteFile(filepath.Join(f.store, names[i]+delta.Extension), text, 0o644))
+	}
+	return names
+}
+
+// sizes returns what a task takes, warm, and what it takes more when hot.
+func (f *fixture) sizes(t *testing.T, name string) (warm, hot int64) {
+	t.Helper()
+	e := f.open(t, Config{})
+	defer e.Close()
+	entry, err := e.residency.acquire(context.Background(), name)
+	must(t, err)
+	defer e.residency.release(entry)
+	return entry.bytes, entry.task.hotBytes
+}
+
+func scoresOf(t *testing.T, e *Engine, name string) [][]float32 {
+	t.Helper()
+	r, err := e.Classify(context.Background(), name, texts(3, 1), Options{Raw: true})
+	must(t, err)
+	return r.Scores
+}
+
+// until waits for what happens beside requests.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for start := time.Now(); !ok(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// residencyOf tells where a task is.
+func residencyOf(e *Engine, name string) Residency { return e.residency.describe(name).Residency }
+
+// heat asks for a task until it is hot.
+func heat(t *testing.T, e *Engine, name string) {
+	t.Helper()
+	until(t, name+" is hot", func() bool {
+		scoresOf(t, e, name)
+		return residencyOf(e, name) == Hot
+	})
+}
+
+// TestTiers: a task is cold, warm with the first request, hot with some more,
+// and makes way in the order of last use, hot to warm to cold. Its answers stay
+// the same.
+func TestTiers(t *testing.T) {
+	f := newFixture(t, 1, sparse)
+	names := f.copies(t, 3)
+	warm, hot := f.sizes(t, "c0")
+	budget := 2*(warm+hot) + warm/2 // two hot ones, or one and many warm ones
+	e := f.open(t, Config{Budget: budget})
+	defer e.Close()
+	if r := residencyOf(e, "c0"); r != Cold {
+		t.Errorf("before the first request: %s", r)
+	}
+	want := scoresOf(t, e, "c0")
+	if r := residencyOf(e, "c0"); r != Warm {
+		t.Errorf("after the first request: %s", r)
+	}
+	heat(t, e, "c0")
+	heat(t, e, "c1")
+	if diff := cmp.Diff(want, scoresOf(t, e, "c0")); diff != "" {
+		t.Errorf("hot answers: %s", diff)
+	}
+	s := e.Stats()
+	if s.HotTasks != 2 || s.WarmTasks != 0 || s.TaskBytes != 2*(warm+hot) || s.HotBytes != 2*hot || s.Promotions != 2 || s.Demotions != 0 {
+		t.Errorf("two hot tasks: %+v", s)
+	}
+	// A third one needs room: the hot one that was used less recently is demoted.
+	if diff := cmp.Diff(want, scoresOf(t, e, "c2")); diff != "" {
+		t.Errorf("the copy's answers: %s", diff)
+	}
+	for name, want := range map[string]Residency{"c0": Hot, "c1": Warm, "c2": Warm} {
+		if got := residencyOf(e, name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if diff := cmp.Diff(want, scoresOf(t, e, "c1")); diff != "" {
+		t.Errorf("answers after demotion: %s", diff)
+	}
+	must(t, e.Unload(context.Background(), names[0]))
+	if s := e.Stats(); s.Resident != 2 || s.TaskBytes != 2*warm || s.HotTasks != 0 || s.HotBytes != 0 {
+		t.Errorf("after unloading the hot one: %+v", s)
+	}
+}
+
+// TestScan: requests for every task of a store, one after the other, leave the
+// hot ones hot, though memory has no room for all.
+func TestScan(t *testing.T) {
+	f := newFixture(t, 1, sparse)
+	names := f.copies(t, 60)
+	warm, hot := f.sizes(t, "c0")
+	e := f.open(t, Config{Budget: 2 * (3*(warm+hot) + warm)}) // for three hot ones, and as much again
+	defer e.Close()
+	popular := names[:3]
+	for range 20 {
+		for _, name := range popular {
+			scoresOf(t, e, name)
+		}
+	}
+	for _, name := range popular {
+		heat(t, e, name)
+	}
+	for _, name := range names {
+		scoresOf(t, e, name)
+	}
+	for _, name := range popular {
+		if r := residencyOf(e, name); r != Hot {
+			t.Errorf("%s is %s after the scan", name, r)
+		}
+	}
+	if s := e.Stats(); s.TaskBytes > s.BudgetBytes {
+		t.Errorf("%d bytes of %d", s.TaskBytes, s.BudgetBytes)
+	}
+}
+
+// TestPopularity: counts fade, and the more popular task takes a hot place, but
+// not by chance.
+func TestPopularity(t *testing.T) {
+	var p popularity
+	p.add(1)
+	p.add(1)
+	if v := p.value(1); v != 2 {
+		t.Errorf("two requests count %g", v)
+	}
+	if v := p.value(1 + halfLife); v != 1 {
+		t.Errorf("after a half-life they count %g", v)
+	}
+	p.add(1 + halfLife)
+	if v := p.value(1 + 2*halfLife); v != 1 {
+		t.Errorf("and with one more, after another one, %g", v)
+	}
+}
+
+// gatedStore blocks fetching of the tasks that have a gate.
+type gatedStore struct {
+	delta.Store
+	gates map[string]chan struct{}
+}
+
+func (s *gatedStore) Fetch(ctx context.Context, item delta.Item) (delta.File, error) {
+	if gate := s.gates[item.Task]; gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return delta.File{}, ctx.Err()
+		}
+	}
+	return s.Store.Fetch(ctx, item)
+}
+
+// TestLoadDelaysNobody: while one task is being fetched, another one is served.
+func TestLoadDelaysNobody(t *testing.T) {
+	f := newFixture(t, 2, sparse)
+	gate := make(chan struct{})
+	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: &gatedStore{delta.Folder(f.store), map[string]chan struct{}{"t1": gate}}, Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	defer e.Close()
+	scoresOf(t, e, "t0")
+	loaded := make(chan error, 1)
+	go func() {
+		_, err := e.Classify(context.Background(), "t1", texts(1, 1), Options{})
+		loaded <- err
+	}()
+	until(t, "the load begins", func() bool { return e.Stats().Misses == 2 })
+	for range 20 {
+		scoresOf(t, e, "t0")
+	}
+	select {
+	case err := <-loaded:
+		t.Fatalf("the gate did not hold: %v", err)
+	default:
+	}
+	close(gate)
+	must(t, <-loaded)
+}
+
+// TestRoomDelaysNobody: while a load waits for room, tasks in memory are served,
+// and the load gets its room although they never pause: the one used least
+// recently leaves.
+func TestRoomDelaysNobody(t *testing.T) {
+	f := newFixture(t, 1, sparse)
+	f.copies(t, 3)
+	warm, _ := f.sizes(t, "c0")
+	e := f.open(t, Config{Budget: 2*warm + f.slack(t)})
+	defer e.Close()
+	ctx := context.Background()
+	first, err := e.residency.acquire(ctx, "c0") // a request that takes long
+	must(t, err)
+	second, err := e.residency.acquire(ctx, "c1")
+	must(t, err)
+	loaded := make(chan error, 1)
+	go func() {
+		_, err := e.Classify(ctx, "c2", texts(1, 1), Options{})
+		loaded <- err
+	}()
+	until(t, "the load waits for room", func() bool {
+		e.residency.mu.Lock()
+		defer e.residency.mu.Unlock()
+		return len(e.residency.queue) == 1
+	})
+	// c0 is leaving: c1 is served as ever, always in use.
+	for range 20 {
+		next, err := e.residency.acquire(ctx, "c1")
+		must(t, err)
+		e.residency.release(second)
+		second = next
+		scoresOf(t, e, "c1")
+	}
+	select {
+	case err := <-loaded:
+		t.Fatalf("there was room: %v", err)
+	default:
+	}
+	network, done := first.use() // what is in use stays
+	if network.Labels() != 2 {
+		t.Errorf("%d labels", network.Labels())
+	}
+	done()
+	e.residency.release(first)
+	must(t, <-loaded)
+	e.residency.release(second)
+	if s := e.Stats(); s.TaskBytes > s.BudgetBytes || s.Evictions != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// slack is room for what a load's guess of its task is above the truth; it is
+// less than a task.
+func (f *fixture) slack(t *testing.T) int64 {
+	t.Helper()
+	e := f.open(t, Config{})
+	defer e.Close()
+	return e.residency.overhead()
+}
+
+// TestAbandoned: a load that waits for room ends with the last request for it.
+func TestAbandoned(t *testing.T) {
+	f := newFixture(t, 1, sparse)
+	f.copies(t, 2)
+	warm, _ := f.sizes(t, "c0")
+	e := f.open(t, Config{Budget: warm + f.slack(t)})
+	defer e.Close()
+	held, err := e.residency.acquire(context.Background(), "c0")
+	must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	gone := make(chan error, 1)
+	go func() {
+		_, err := e.Classify(ctx, "c1", texts(1, 1), Options{})
+		gone <- err
+	}()
+	waiting := func() int {
+		e.residency.mu.Lock()
+		defer e.residency.mu.Unlock()
+		return len(e.residency.queue)
+	}
+	until(t, "the load waits for room", func() bool { return waiting() == 1 })
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	until(t, "the load is given up", func() bool { return waiting() == 0 })
+	e.residency.release(held)
+	scoresOf(t, e, "c1") // is loaded when it is wanted again
+}
+
+// TestFailuresBounded: names that do not exist are remembered, but not all.
+func TestFailuresBounded(t *testing.T) {
+	f := newFixture(t, 1, sparse)
+	e := f.open(t, Config{})
+	defer e.Close()
+	for i := range maxFailures + 100 {
+		if _, err := e.residency.acquire(context.Background(), fmt.Sprintf("none%d", i)); !errors.Is(err, ErrNoTask) {
+			t.Fatal(err)
+		}
+	}
+	r := e.residency
+	if r.failures.Len() != maxFailures || r.entries.Len() != 0 || len(r.tasks) != 0 {
+		t.Errorf("%d failures, %d entries, %d tasks; want %d, none and none", r.failures.Len(), r.entries.Len(), len(r.tasks), maxFailures)
+	}
+}
+
+// TestPinAndPrefetch: pinned tasks are hot from the start and stay, whatever
+// else is asked for; others are loaded as far as there is room.
+func TestPinAndPrefetch(t *testing.T) {
+	f := newFixture(t, 1, sparse)
+	names := f.copies(t, 20)
+	warm, hot := f.sizes(t, "c0")
+	e := f.open(t, Config{Budget: hot + 6*warm, Pin: []string{"c5", "missing"}, PrefetchAll: true})
+	defer e.Close()
+	until(t, "the pinned task is hot", func() bool { return residencyOf(e, "c5") == Hot })
+	until(t, "others are in memory", func() bool { return e.Stats().Resident > 2 })
+	for range 3 {
+		for _, name := range names {
+			scoresOf(t, e, name)
+		}
+	}
+	if r := residencyOf(e, "c5"); r != Hot {
+		t.Errorf("the pinned task is %s", r)
+	}
+	if info, _ := e.Task("c5"); !info.Pinned {
+		t.Error("it is not called pinned")
+	}
+	if s := e.Stats(); s.TaskBytes > s.BudgetBytes || s.Evictions == 0 {
+		t.Errorf("%+v", s)
+	}
+	if _, err := e.Classify(context.Background(), "c1", texts(1, 1), Options{}); err != nil {
+		t.Errorf("beside the pinned one: %v", err)
+	}
+}
+
+// write replaces a task's file at once.
+func (f *fixture) write(t *testing.T, task string, content []byte) {
+	t.Helper()
+	temporary := filepath.Join(t.TempDir(), "new")
+	must(t, os.WriteFile(temporary, content, 0o644))
+	must(t, os.Rename(temporary, filepath.Join(f.store, task+delta.Extension)))
+}
+
+func (f *fixture) read(t *testing.T, task string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(f.store, task+delta.Extension))
+	must(t, err)
+	return content
+}
+
+// TestWatch: new, replaced and removed files take effect; a bad one leaves the
+// old one in service, and is reported.
+func TestWatch(t *testing.T) {
+	f := newFixture(t, 2, sparse)
+	first, second := f.read(t, "t0"), f.read(t, "t1")
+	e := f.open(t, Config{Watch: time.Millisecond, RetryAfter: time.Hour})
+	defer e.Close()
+	heat(t, e, "t0")
+	held, err := e.residency.acquire(context.Background(), "t0") // a request under way
+	must(t, err)
+
+	f.write(t, "t0", second)
+	until(t, "the new delta is served", func() bool { return len(scoresOf(t, e, "t0")[0]) == 3 })
+	network, done := held.use()
+	if network.Labels() != 2 {
+		t.Errorf("a request under way has a network of %d labels now", network.Labels())
+	}
+	done()
+	e.residency.release(held)
+
+	f.write(t, "t0", second[:len(second)/2])
+	until(t, "the bad file is reported", func() bool {
+		info, ok := e.Task("t0")
+		return ok && info.Problem != ""
+	})
+	if n := len(scoresOf(t, e, "t0")[0]); n != 3 {
+		t.Errorf("%d labels beside a bad file, want those of the old one", n)
+	}
+	f.write(t, "t0", first)
+	until(t, "the next good one is served", func() bool { return len(scoresOf(t, e, "t0")[0]) == 2 })
+	if info, _ := e.Task("t0"); info.Problem != "" {
+		t.Errorf("the problem stays: %s", info.Problem)
+	}
+
+	if _, err := e.Classify(context.Background(), "late", texts(1, 1), Options{}); !errors.Is(err, ErrNoTask) {
+		t.Fatal(err)
+	}
+	f.write(t, "late", first)
+	until(t, "the new task is served", func() bool {
+		_, err := e.Classify(context.Background(), "late", texts(1, 1), Options{})
+		return err == nil
+	})
+	must(t, os.Remove(filepath.Join(f.store, "late.ken")))
+	until(t, "the removed one is not", func() bool {
+		_, err := e.Classify(context.Background(), "late", texts(1, 1), Options{})
+		return errors.Is(err, ErrNoTask)
+	})
+
+	must(t, os.Rename(f.store, f.store+".away"))
+	until(t, "the engine is not ready without a store", func() bool { return e.Ready() != nil })
+	scoresOf(t, e, "t0")
+	must(t, os.Rename(f.store+".away", f.store))
+	until(t, "it is again", func() bool { return e.Ready() == nil })
+}
+
+// readOnly is a store that cannot be written.
+type readOnly struct{ delta.Store }
+
+// TestChange: deltas that are put, copied and removed take effect at once and
+// whole; what cannot be served changes nothing.
+func TestChange(t *testing.T) {
+	f := newFixture(t, 2, sparse)
+	first, second := f.read(t, "t0"), f.read(t, "t1")
+	other := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Int8})
+	foreign := other.read(t, "t0")
+	foreign = bytes.Replace(foreign, []byte(`"base_sha256":"`), []byte(`"base_sha256":"0`), 1)
+	e := f.open(t, Config{})
+	defer e.Close()
+	ctx := context.Background()
+	put := func(name string, content []byte, size int64) error {
+		_, err := e.Put(ctx, name, bytes.NewReader(content), size)
+		return err
+	}
+
+	must(t, put("new", first, int64(len(first))))
+	heat(t, e, "new")
+	must(t, put("new", second, -1))
+	if n := len(scoresOf(t, e, "new")[0]); n != 3 {
+		t.Errorf("%d labels after the change, want 3", n)
+	}
+	for what, test := range map[string]struct {
+		content []byte
+		size    int64
+		want    error
+	}{
+		"cut off":            {first[:len(first)/2], -1, ErrTaskUnusable},
+		"empty":              {nil, 0, ErrTaskUnusable},
+		"of another base":    {foreign, -1, ErrTaskUnusable},
+		"announced too long": {first, 1 << 40, ErrTaskUnusable},
+		"shorter than said":  {first, int64(len(first)) + 1, nil},
+	} {
+		err := put("new", test.content, test.size)
+		if err == nil || test.want != nil && !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", what, err, test.want)
+		}
+		if n := len(scoresOf(t, e, "new")[0]); n != 3 {
+			t.Errorf("%s: %d labels, want those from before", what, n)
+		}
+	}
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := e.Put(gone, "new", bytes.NewReader(first), -1); !errors.Is(err, context.Canceled) {
+		t.Errorf("a client that has gone: %v", err)
+	}
+	if _, err := e.Copy(ctx, "copy", "t0"); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(scoresOf(t, e, "t0"), scoresOf(t, e, "copy")); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := e.Copy(ctx, "copy", "none"); !errors.Is(err, ErrNoTask) {
+		t.Errorf("copy of nothing: %v", err)
+	}
+	must(t, e.Remove(ctx, "copy"))
+	if _, err := e.Classify(ctx, "copy", texts(1, 1), Options{}); !errors.Is(err, ErrNoTask) {
+		t.Errorf("removed: %v", err)
+	}
+	if err := e.Remove(ctx, "copy"); !errors.Is(err, ErrNoTask) {
+		t.Errorf("removed twice: %v", err)
+	}
+	must(t, e.Load(ctx, "t0"))
+	must(t, e.Unload(ctx, "t0"))
+	must(t, e.Unload(ctx, "t0"))
+	if r := residencyOf(e, "t0"); r != Cold {
+		t.Errorf("unloaded: %s", r)
+	}
+	for _, err := range []error{e.Load(ctx, "none"), e.Unload(ctx, "none")} {
+		if !errors.Is(err, ErrNoTask) {
+			t.Errorf("no such task: %v", err)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(f.store, ".*"))
+	must(t, err)
+	if len(files) > 0 {
+		t.Errorf("left in the store: %v", files)
+	}
+
+	fixed, err := Open(ctx, Config{BaseDir: f.base, Store: readOnly{delta.Folder(f.store)}, Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	defer fixed.Close()
+	if _, err := fixed.Put(ctx, "new", bytes.NewReader(first), -1); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("put: %v", err)
+	}
+	if err := fixed.Remove(ctx, "t0"); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("remove: %v", err)
+	}
+}
+
+// TestPutWhileAsked: every answer is the old delta's or the new one's.
+func TestPutWhileAsked(t *testing.T) {
+	f := newFixture(t, 2, sparse)
+	contents := [][]byte{f.read(t, "t0"), f.read(t, "t1")}
+	e := f.open(t, Config{})
+	defer e.Close()
+	want := [][][]float32{scoresOf(t, e, "t0"), scoresOf(t, e, "t1")}
+	must(t, errors.Join(e.Unload(context.Background(), "t0"), e.Unload(context.Background(), "t1")))
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r, err := e.Classify(context.Background(), "t0", texts(3, 1), Options{Raw: true})
+				if err != nil {
+					t.Error(err)
+				} else if !cmp.Equal(r.Scores, want[0]) && !cmp.Equal(r.Scores, want[1]) {
+					t.Error("an answer of neither delta")
+				}
+			}
+		})
+	}
+	for i := range 8 {
+		i %= 2
+		_, err := e.Put(context.Background(), "t0", bytes.NewReader(contents[i]), -1)
+		must(t, err)
+		if !cmp.Equal(scoresOf(t, e, "t0"), want[i]) {
+			t.Error("an answer after a change is not the new delta's")
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
