@@ -15,18 +15,20 @@
 //	loss      mean of −log p(label), where p = softmax(β·logits) with the β
 //	          that is best for these logits
 //
-// A candidate is within the tolerance t if its accuracy is at most t below the
-// full model's and its loss at most [LossPerAccuracy]·t above it. Accuracy is
-// what is asked for, but a few hundred texts tell it only to a point or two, and
-// of many candidates one is always lucky. The loss moves far less by chance. It
-// is taken at the best β because a factor on the kept changes makes logits
-// larger or smaller as a whole, which no decision depends on.
-//
 // Every [Point] has the 95% interval of its accuracy less the full model's, from
 // a paired bootstrap: texts are drawn with replacement, and both are counted on
-// the same ones (percentiles of 10,000 draws). It says how much the dev set can
-// tell; a search picks among many points, so the chosen one's interval leans to
-// the good side.
+// the same ones (percentiles of 10,000 draws).
+//
+// A candidate is within the tolerance t if, with a confidence of c, its accuracy
+// is at most t below the full model's, and its loss at most [LossPerAccuracy]·t
+// above it. With that confidence means: on the dev set, and in a share c of the
+// bootstrap's draws. A few hundred texts tell accuracy only to a point or two,
+// and of many candidates one is always lucky. A candidate that decides almost as
+// the full model does needs no luck, one that decides otherwise on many texts
+// has to do better than the full model to be believed to be as good. The loss
+// moves far less by chance. It is taken at the best β because a factor on the
+// kept changes makes logits larger or smaller as a whole, which no decision
+// depends on.
 //
 // # The search
 //

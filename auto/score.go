@@ -76,12 +76,12 @@ func calibratedLoss(logits []float32, labels int, gold []int) float64 {
 // draws is how often the bootstrap draws as many texts as there are.
 const draws = 10_000
 
-// interval is the 95% interval of the accuracy of a less that of b, from a
-// paired bootstrap with percentiles.
+// bootstrap returns the accuracy of a less that of b in the draws of a paired
+// bootstrap, rising.
 //
 // Only texts that a alone or b alone has right matter. How many of them a draw
 // has is binomial, and each of those is any of them.
-func interval(a, b []bool) (low, high float64) {
+func bootstrap(a, b []bool) []float64 {
 	onlyA, onlyB := 0, 0
 	for i := range a {
 		switch {
@@ -92,12 +92,12 @@ func interval(a, b []bool) (low, high float64) {
 		}
 	}
 	differ := onlyA + onlyB
+	changes := make([]float64, draws)
 	if differ == 0 {
-		return 0, 0
+		return changes
 	}
 	counts := binomial(len(a), float64(differ)/float64(len(a)))
 	rng := rand.New(rand.NewPCG(uint64(len(a)), uint64(differ)))
-	changes := make([]float64, draws)
 	for d := range changes {
 		n, _ := slices.BinarySearch(counts, rng.Float64())
 		sum := 0
@@ -111,7 +111,7 @@ func interval(a, b []bool) (low, high float64) {
 		changes[d] = float64(sum) / float64(len(a))
 	}
 	slices.Sort(changes)
-	return changes[draws*25/1000], changes[draws*975/1000-1]
+	return changes
 }
 
 // binomial returns the distribution function of the number of successes in n

@@ -70,6 +70,12 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// interval returns the middle 95% of the bootstrap.
+func interval(a, b []bool) (low, high float64) {
+	changes := bootstrap(a, b)
+	return changes[draws*25/1000], changes[draws*975/1000-1]
+}
+
 // TestInterval: the bootstrap's interval is about that of the normal
 // distribution where there are many texts, and nothing where all are alike.
 func TestInterval(t *testing.T) {

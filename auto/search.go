@@ -27,7 +27,10 @@ type Search struct {
 	// Tolerance is how much accuracy may be lost against the full model, in
 	// [0, 1).
 	Tolerance float64
-	Tried     func(Point) // called for every point, if not nil
+	// Confidence is the share of the bootstrap's draws in which a delta has to be
+	// within the tolerance, from 0.5 to below 1.
+	Confidence float64
+	Tried      func(Point) // called for every point, if not nil
 
 	full   judgement
 	points []Point
@@ -72,6 +75,7 @@ type Point struct {
 	Change   float64 `json:"change"` // Accuracy less the full model's
 	Low      float64 `json:"low"`    // the 95% interval of Change
 	High     float64 `json:"high"`
+	Cautious float64 `json:"cautious"` // what Change is at least with the search's confidence
 	Loss     float64 `json:"loss"`
 	Agrees   float64 `json:"agrees"` // share of the texts on which it decides as the full model does
 	Within   bool    `json:"within"` // the tolerance
@@ -79,10 +83,11 @@ type Point struct {
 
 // Result is what a search found.
 type Result struct {
-	Texts     int     `json:"texts"`
-	Tolerance float64 `json:"tolerance"`
-	Full      Point   `json:"full"`
-	Best      Point   `json:"best"` // the smallest within the tolerance
+	Texts      int     `json:"texts"`
+	Tolerance  float64 `json:"tolerance"`
+	Confidence float64 `json:"confidence"`
+	Full       Point   `json:"full"`
+	Best       Point   `json:"best"` // the smallest within the tolerance
 	// KEN is the smallest of the selection ken; it keeps everything if nothing
 	// less is within the tolerance.
 	KEN    Point   `json:"ken"`
@@ -122,7 +127,7 @@ func (s *Search) Run(ctx context.Context) (*Result, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
 	}
-	r := &Result{Texts: len(s.Gold), Tolerance: s.Tolerance, Full: s.points[0], KEN: s.points[0]}
+	r := &Result{Texts: len(s.Gold), Tolerance: s.Tolerance, Confidence: s.Confidence, Full: s.points[0], KEN: s.points[0]}
 	err := s.run(ctx, r)
 	r.Points = s.points
 	return r, err
@@ -135,6 +140,9 @@ func (s *Search) begin(ctx context.Context) error {
 	}
 	if !(s.Tolerance >= 0 && s.Tolerance < 1) {
 		return fmt.Errorf("auto: the tolerance is %g: it must be at least 0 and below 1", s.Tolerance)
+	}
+	if !(s.Confidence >= 0.5 && s.Confidence < 1) {
+		return fmt.Errorf("auto: the confidence is %g: it must be at least 0.5 and below 1", s.Confidence)
 	}
 	s.known, s.points = map[Candidate]int{}, nil
 	_, err := s.try(ctx, Candidate{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Float32, Keep: 1, Factor: 1})
@@ -291,9 +299,13 @@ func (s *Search) try(ctx context.Context, c Candidate) (*Point, error) {
 	}
 	p := Point{
 		Candidate: c, Bytes: size, Accuracy: j.accuracy, Change: j.accuracy - s.full.accuracy, Loss: j.loss,
-		Within: withinTolerance(j, s.full, s.Tolerance),
 	}
-	p.Low, p.High = interval(j.right, s.full.right)
+	changes := bootstrap(j.right, s.full.right)
+	p.Low, p.High = changes[draws*25/1000], changes[draws*975/1000-1]
+	p.Cautious = changes[int(draws*(1-s.Confidence))]
+	// Accuracies are shares of whole texts, which rounding must not decide.
+	const rounding = 1e-9
+	p.Within = min(p.Change, p.Cautious) >= -s.Tolerance-rounding && p.Loss <= s.full.loss+LossPerAccuracy*s.Tolerance+rounding
 	for i, top := range j.top {
 		if top == s.full.top[i] {
 			p.Agrees += 1 / float64(len(j.top))
@@ -305,11 +317,4 @@ func (s *Search) try(ctx context.Context, c Candidate) (*Point, error) {
 		s.Tried(p)
 	}
 	return &p, nil
-}
-
-// withinTolerance compares with the full model. Accuracies are shares of whole
-// texts, which their rounding must not decide.
-func withinTolerance(j, full judgement, tolerance float64) bool {
-	const rounding = 1e-9
-	return j.accuracy >= full.accuracy-tolerance-rounding && j.loss <= full.loss+LossPerAccuracy*tolerance+rounding
 }

@@ -32,7 +32,7 @@ func (w *world) search(tolerance float64) *Search {
 		gold[i] = i % 2
 	}
 	return &Search{
-		Labels: 2, Gold: gold, Tolerance: tolerance,
+		Labels: 2, Gold: gold, Tolerance: tolerance, Confidence: 0.5,
 		Make: func(_ context.Context, o ken.Options) (int64, error) {
 			w.options = o
 			return w.size(o), o.Validate()
@@ -155,6 +155,7 @@ func TestSearchErrors(t *testing.T) {
 	}{
 		"no texts":           {func(s *Search, _ *world) { s.Gold = nil }, "no texts"},
 		"tolerance":          {func(s *Search, _ *world) { s.Tolerance = math.NaN() }, "tolerance"},
+		"confidence":         {func(s *Search, _ *world) { s.Confidence = 1 }, "confidence"},
 		"too few logits":     {func(s *Search, _ *world) { s.Labels = 3 }, "200 logits"},
 		"a judge that fails": {func(_ *Search, w *world) { w.fails = broken }, "broken"},
 	}

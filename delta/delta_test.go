@@ -802,7 +802,7 @@ func TestTensorProperties(t *testing.T) {
 		want := reference(coding, rows, columns, keep, tuned, base)
 		e := encoder{coding: coding, height: height, columns: columns, tiles: tiles}
 		e.fitScales()
-		masked := e.masked()
+		masked := e.masked(false)
 		if masked.kept == 0 {
 			if encode(coding, height, columns, tiles) != nil {
 				t.Fatal("a tensor that keeps nothing was encoded")

@@ -2,6 +2,7 @@ package delta
 
 import (
 	"math"
+	"slices"
 
 	"kenserve/safetensors"
 )
@@ -15,18 +16,22 @@ import (
 const valuesPerScale = 64
 
 // encode puts the tiles of a tensor together in the form that takes the fewest
-// bytes. It returns nil if they keep nothing.
+// bytes. It returns nil if they keep nothing. The tiles lose their contents, so
+// that memory need not hold a tensor twice.
 func encode(coding Coding, height, columns int, tiles []Tile) *Masked {
 	e := encoder{coding: coding, height: height, columns: columns, tiles: tiles}
 	e.fitScales()
-	m := e.masked()
+	wholly := e.canBeWhole()
+	m := e.masked(!wholly)
 	if m.kept == 0 {
 		return nil
 	}
-	if gaps := m.withGaps(); gaps.bytes() < m.bytes() && len(gaps.Gaps) <= math.MaxUint32 {
-		m = gaps
+	if m.gapsMayBeSmaller() {
+		if gaps := m.withGaps(); gaps.bytes() < m.bytes() && len(gaps.Gaps) <= math.MaxUint32 {
+			m = gaps
+		}
 	}
-	if e.canBeWhole() {
+	if wholly {
 		if whole := e.whole(); whole.bytes() <= m.bytes() {
 			m = whole
 		}
@@ -95,15 +100,36 @@ func (e *encoder) scale(i, row int) float32 {
 }
 
 // masked returns the tensor with bitmaps. Values whose change comes to no step
-// of the coding are dropped, tiles that are left without values too.
-func (e *encoder) masked() *Masked {
+// of the coding are dropped, tiles that are left without values too. With
+// release set each tile is emptied once it is done with.
+func (e *encoder) masked(release bool) *Masked {
 	m := &Masked{Coding: e.coding, RowMajor: e.height == 1, Height: e.height, Columns: e.columns}
 	if !e.perRow {
 		m.Scales = e.scales
 	}
+	kept, masks16, masks8 := 0, 0, 0
+	for i := range e.tiles {
+		if t := &e.tiles[i]; t.kept > 0 {
+			kept, masks16, masks8 = kept+t.kept, masks16+len(t.mask16), masks8+len(t.mask8)
+		}
+	}
+	m.Mask16, m.Mask8 = slices.Grow(m.Mask16, masks16), slices.Grow(m.Mask8, masks8)
+	if e.coding == Float32 {
+		m.Float32s = make([]float32, 0, kept)
+	}
 	for i := range e.tiles {
 		t := &e.tiles[i]
 		if t.kept == 0 {
+			continue
+		}
+		if e.coding == Float32 { // every value is its own
+			m.Mask16, m.Mask8 = append(m.Mask16, t.mask16...), append(m.Mask8, t.mask8...)
+			m.Float32s = append(m.Float32s, t.values...)
+			m.kept += t.kept
+			m.Tiles, m.Ends = append(m.Tiles, uint32(t.index)), append(m.Ends, uint32(m.kept))
+			if release {
+				*t = Tile{index: t.index}
+			}
 			continue
 		}
 		before := m.kept
@@ -129,8 +155,17 @@ func (e *encoder) masked() *Masked {
 		if e.perRow {
 			m.Scales = append(m.Scales, e.scales[i*e.height:(i+1)*e.height]...)
 		}
+		if release {
+			*t = Tile{index: t.index}
+		}
 	}
 	return m
+}
+
+// gapsMayBeSmaller tells whether gaps, of which every value takes a byte at
+// least, can be smaller than the tensor's bitmaps.
+func (m *Masked) gapsMayBeSmaller() bool {
+	return m.kept < 2*len(m.Mask16)+len(m.Mask8)+len(m.Signs)+8*len(m.Tiles)
 }
 
 // put appends a value, given as the tuned value for f32 and else as the change.

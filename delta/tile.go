@@ -74,13 +74,23 @@ func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned,
 		t.kept += t.counts[r]
 	}
 	t.values = make([]float32, 0, t.kept)
-	t.each(func(r, c int) {
-		v := tuned[r*columns+c]
-		if coding != Float32 {
-			v -= base[r*columns+c]
+	for c, mask := range t.mask16 {
+		for ; mask != 0; mask &= mask - 1 {
+			t.values = append(t.values, tuned[bits.TrailingZeros16(mask)*columns+c])
 		}
-		t.values = append(t.values, v)
-	})
+	}
+	for j, mask := range t.mask8 {
+		for ; mask != 0; mask &= mask - 1 {
+			t.values = append(t.values, tuned[8*j+bits.TrailingZeros8(mask)])
+		}
+	}
+	if coding != Float32 {
+		n := 0
+		t.each(func(r, c int) {
+			t.values[n] -= base[r*columns+c]
+			n++
+		})
+	}
 	return t, nil
 }
 

@@ -77,6 +77,24 @@ class Checkpoint:
         return np.ascontiguousarray(row, dtype=np.float32).ravel()
 
 
+def watched(command):
+    """Runs a command and returns the most memory it held in bytes beyond files that it maps."""
+    most = 0
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None:
+        try:
+            with open(f"/proc/{process.pid}/status") as file:
+                anonymous = re.search(r"^RssAnon:\s+(\d+) kB$", file.read(), re.MULTILINE)
+        except OSError:
+            anonymous = None  # no Linux, or it has just ended
+        if anonymous:
+            most = max(most, 1024 * int(anonymous.group(1)))
+        time.sleep(0.01)
+    if process.returncode != 0:
+        raise SystemExit(f"{command[0]} failed")
+    return most
+
+
 def checkpoint(options):
     base, tuned = Checkpoint(options.base), Checkpoint(options.tuned)
     shared = [n for n in base.tensors if n in tuned.tensors and np.issubdtype(base.matrix(n).dtype, np.floating)]
@@ -107,17 +125,16 @@ def checkpoint(options):
         print(f"reference: {len(sample)} of {len(where)} rows of {width} that {'differ' if differs else 'do not differ'} "
               f"from the base, k={k}: {1e3 * each:.2f} ms a row")
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=options.work) as folder:
         delta, exported = os.path.join(folder, "task.ken"), os.path.join(folder, "exported")
-        wall, cpu = [], []
+        wall, cpu, memory = [], [], []
         for _ in range(options.runs):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             start = time.perf_counter()
-            subprocess.run(
+            memory.append(watched(
                 [options.kenserve, "prune", "--base", options.base, "--tuned", options.tuned, "--select", "ken",
                  "--keep", str(options.keep), "--values", "f32", "--out", delta],
-                check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            )
+            ))
             wall.append(time.perf_counter() - start)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             cpu.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
@@ -131,10 +148,11 @@ def checkpoint(options):
             if not np.array_equal(want.view(np.uint32), got.view(np.uint32)):
                 raise SystemExit(f"{name}, row {i}: kenserve's pruned row differs from the reference's")
 
-    wall, cpu = sorted(wall)[len(wall) // 2], sorted(cpu)[len(cpu) // 2]
+    wall, cpu, memory = sorted(wall)[len(wall) // 2], sorted(cpu)[len(cpu) // 2], max(memory)
     count = sum(len(where) for (_, differs), where in rows.items() if differs)
     print(f"kenserve:  all {sum(map(len, rows.values()))} rows, {count} of which differ from the base: {wall:.2f} s on "
           f"{os.cpu_count()} cores, {cpu:.2f} s of CPU (medians of {options.runs}), reading and writing included")
+    print(f"memory beyond mapped files, at most: {memory / 1e6:.0f} MB")
     print(f"the {len(sampled)} sampled rows are bit-identical")
     print(f"reference, extrapolated, one process: {estimate[True]:.0f} s of CPU for the rows that differ, "
           f"{estimate[False]:.0f} s for the others")
@@ -142,7 +160,7 @@ def checkpoint(options):
     return {
         "rows": sum(map(len, rows.values())), "rows_that_differ": count, "sampled": len(sampled),
         "reference_s": estimate[True], "reference_s_other_rows": estimate[False],
-        "kenserve_wall_s": wall, "kenserve_cpu_s": cpu, "cores": os.cpu_count(),
+        "kenserve_wall_s": wall, "kenserve_cpu_s": cpu, "cores": os.cpu_count(), "memory": memory,
         "ratio_wall": estimate[True] / wall, "ratio_cpu": estimate[True] / cpu,
     }
 
@@ -155,6 +173,7 @@ def main():
     parser.add_argument("--keep", type=float, default=0.5, help="share of each row to keep (default 0.5)")
     parser.add_argument("--sample", type=int, default=200, help="rows of each width to time (default 200)")
     parser.add_argument("--runs", type=int, default=5, help="runs of kenserve prune (default 5)")
+    parser.add_argument("--work", help="folder for what is written (default: the system's)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the sample")
     parser.add_argument("--json", help="write the figures to this file as well")
     options = parser.parse_args()

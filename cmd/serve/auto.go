@@ -26,6 +26,9 @@ func (c *pruneCmd) checkSearch() error {
 		if !(c.Tolerance >= 0 && c.Tolerance < 1) {
 			return fmt.Errorf("prune: --tolerance is %g: it must be at least 0 and below 1", c.Tolerance)
 		}
+		if !(c.Confidence >= 0.5 && c.Confidence < 1) {
+			return fmt.Errorf("prune: --confidence is %g: it must be at least 0.5 and below 1", c.Confidence)
+		}
 		if _, err := auto.ParseFormat(c.plotPath()); err != nil {
 			return fmt.Errorf("prune: --plot: %w", err)
 		}
@@ -56,7 +59,7 @@ func (c *pruneCmd) search(ctx context.Context, s streams, p *pruning, o ken.Opti
 	}
 	defer t.Close()
 	search := t.search(o, s)
-	search.Tolerance = c.Tolerance
+	search.Tolerance, search.Confidence = c.Tolerance, c.Confidence
 	r, err := search.Run(ctx)
 	if r != nil && !errors.Is(err, context.Canceled) {
 		if err := writeJSON(c.beside(c.Points, ".json"), r); err != nil {
@@ -98,7 +101,9 @@ func (c *pruneCmd) fit(ctx context.Context, s streams, p *pruning, o ken.Options
 		}
 		return made
 	}
-	point, err := t.search(o, s).Fit(ctx, auto.Candidate{
+	search := t.search(o, s)
+	search.Tolerance, search.Confidence = c.Tolerance, c.Confidence
+	point, err := search.Fit(ctx, auto.Candidate{
 		Selection: o.Selection, Budget: o.Budget, Scope: o.Scope, Coding: o.Coding, Keep: o.Keep,
 	})
 	if err != nil {
@@ -180,7 +185,7 @@ func (t *trial) Close() {
 	}
 }
 
-// search returns a search that is still without a tolerance.
+// search returns a search that is still without a tolerance and a confidence.
 func (t *trial) search(o ken.Options, s streams) *auto.Search {
 	return &auto.Search{
 		Make: t.make, Judge: t.judge, Labels: len(t.pruning.config.Labels), Gold: t.gold, Options: o,
