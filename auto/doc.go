@@ -22,21 +22,21 @@
 // A candidate is within the tolerance t if, with a confidence of c, its accuracy
 // is at most t below the full model's, and its loss at most [LossPerAccuracy]·t
 // above it. With that confidence means: on the dev set, and in a share c of the
-// bootstrap's draws. A few hundred texts tell accuracy only to a point or two,
-// and of many candidates one is always lucky. A candidate that decides almost as
-// the full model does needs no luck, one that decides otherwise on many texts
-// has to do better than the full model to be believed to be as good. The loss
-// moves far less by chance. It is taken at the best β because a factor on the
-// kept changes makes logits larger or smaller as a whole, which no decision
-// depends on.
+// bootstrap's draws; with c = 1/2 the dev set is believed. A few hundred texts
+// tell accuracy only to a point or two, and of many candidates one is always
+// lucky. With more confidence, a candidate that decides otherwise than the full
+// model on many texts has to do better than that to be believed to be as good,
+// and deltas become larger, the more so the fewer the texts. The loss moves far
+// less by chance. It is taken at the best β because a factor on the kept changes
+// makes logits larger or smaller as a whole, which no decision depends on.
 //
 // # The search
 //
 // Candidates lie on lines: everything but keep fraction and factor is the same
 // on a line. Keep fractions are the powers of 2^(−1/2) from 1/2 on. On the first
-// line the smallest one within the tolerance is found by bisection. Every other
-// line is followed from there on to smaller deltas, as long as they are within
-// the tolerance. Last, the best line is refined by steps of 2^(−1/8).
+// line one within the tolerance is found by bisection. From there on every line
+// is followed to smaller deltas, until two keep fractions in a row are beyond the
+// tolerance. Last, the best line is refined by steps of 2^(−1/8).
 //
 // The factor is fitted for every keep fraction: from a guess on, steps of a
 // quarter up or down as long as they make the loss smaller ([Search.Fit]). The

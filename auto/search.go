@@ -205,10 +205,14 @@ func (s *Search) bisect(ctx context.Context, line Candidate) (best *Point, rung 
 	return best, float64(max(good, 0)), nil
 }
 
+// patience is how many keep fractions in a row may be beyond the tolerance
+// before a line is given up: by chance a smaller delta can be within it.
+const patience = 2
+
 // follow walks down a line from a rung on. It returns the smallest delta that
 // is within the tolerance and smaller than best, if there is one, and its rung.
 func (s *Search) follow(ctx context.Context, line Candidate, best *Point, rung float64) (found *Point, at float64, err error) {
-	for ; rung < rungs; rung++ {
+	for misses := 0; rung < rungs && misses < patience; rung++ {
 		line.Keep = keepAt(rung)
 		if best != nil {
 			unscaled := line
@@ -226,8 +230,10 @@ func (s *Search) follow(ctx context.Context, line Candidate, best *Point, rung f
 			return nil, 0, err
 		}
 		if !p.Within {
-			break
+			misses++
+			continue
 		}
+		misses = 0
 		if best == nil || p.Bytes < best.Bytes {
 			found, best, at = p, p, rung
 		}

@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 			"tiny":        makeTiny,
 			"sametensors": sameTensors,
 			"damage":      damage,
+			"adapter":     makeAdapter,
 		},
 	})
 }
@@ -79,6 +80,40 @@ func sameTensors(ts *testscript.TestScript, neg bool, args []string) {
 	if neg == (same == nil) {
 		ts.Fatalf("sametensors %v: %v", args, same)
 	}
+}
+
+// makeAdapter makes a LoRA adapter of the base in base/, with a head of two
+// outputs.
+func makeAdapter(ts *testscript.TestScript, _ bool, args []string) {
+	base, err := safetensors.OpenCheckpoint(ts.MkAbs("base"))
+	ts.Check(err)
+	defer base.Close()
+	const module = "encoder.layer.0.attention.self.query"
+	weight, ok := base.Tensor(module + ".weight")
+	if !ok {
+		ts.Fatalf("no %s in the base", module)
+	}
+	outputs, inputs := weight.Rows()
+	var entries []safetensors.Entry
+	add := func(name string, rows, columns int) {
+		values := make([]float32, rows*columns)
+		for i := range values {
+			values[i] = float32(i%7-3) / 8
+		}
+		t := safetensors.Tensor{Name: "base_model.model." + name, DType: safetensors.F32, Shape: []int{rows, columns}, Data: safetensors.Bytes(values)}
+		if columns == 1 {
+			t.Shape = []int{rows}
+		}
+		entries = append(entries, t.Entry())
+	}
+	add("bert."+module+".lora_A.weight", 2, inputs)
+	add("bert."+module+".lora_B.weight", outputs, 2)
+	add("classifier.weight", 2, inputs)
+	add("classifier.bias", 2, 1)
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(safetensors.WriteFile(filepath.Join(dir, "adapter_model.safetensors"), nil, entries))
+	ts.Check(os.WriteFile(filepath.Join(dir, "adapter_config.json"), []byte(`{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "task_type": "SEQ_CLS"}`), 0o644))
 }
 
 // damage flips a bit of a file, at an offset from its end.

@@ -17,7 +17,7 @@ import (
 
 type pruneCmd struct {
 	Base         string   `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Tuned        string   `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it."`
+	Tuned        string   `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it, or of a LoRA adapter."`
 	Out          string   `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
 	Select       string   `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
 	K            *int     `placeholder:"N" xor:"keep" help:"Values to keep of each row, or of what --budget says."`
@@ -31,9 +31,10 @@ type pruneCmd struct {
 	Auto         bool     `help:"Find the smallest delta that is within --tolerance on --dev: the flags from --select to --factor are chosen by a search."`
 	Dev          string   `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not those of training: JSON lines {\"text\", \"text_pair\", \"label\"}."`
 	Tolerance    float64  `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model."`
-	Confidence   float64  `placeholder:"F" default:"0.8" help:"How sure to be of that, from 0.5, where the dev set is believed, to below 1 (share of a paired bootstrap's draws)."`
+	Confidence   float64  `placeholder:"F" default:"0.5" help:"How sure to be of that, from 0.5, where the dev set is believed, to below 1: share of a paired bootstrap's draws. Deltas become larger."`
 	Points       string   `placeholder:"FILE.json" help:"Where to write every point that --auto tried (default: beside --out, NAME.auto.json)."`
 	Plot         string   `placeholder:"FILE" help:"Where to draw them, size against accuracy, .svg or .png (default: beside --out, NAME.auto.svg)."`
+	Labels       []string `placeholder:"LABEL,..." help:"Labels of a LoRA adapter in the order of its head's outputs, if its folder has no config.json (default: LABEL_0, LABEL_1, ...)."`
 	Seed         uint64   `default:"1" help:"Seed of the selection random."`
 	Workers      int      `placeholder:"N" help:"Cores to use (default: all)."`
 	Report       string   `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
@@ -48,7 +49,7 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	p, err := openPruning(c.Base, c.Tuned, s)
+	p, err := openPruning(c.Base, c.Tuned, c.Labels, s)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/ken"
+	"kenserve/lora"
 	"kenserve/models"
 	"kenserve/models/families"
 	"kenserve/runtime"
@@ -21,16 +23,18 @@ import (
 
 // pruning is a checkpoint that is being pruned against its base.
 type pruning struct {
-	base, tuned *safetensors.Checkpoint
-	pair        *ken.Pair
-	config      *models.Config      // of the tuned model; nil if it has none
-	arch        models.Architecture // nil if it is not known
-	info        delta.Info          // but for what the options say
+	base   *safetensors.Checkpoint
+	tuned  delta.Tensors
+	pair   *ken.Pair
+	config *models.Config      // of the tuned model; nil if it has none
+	arch   models.Architecture // nil if it is not known
+	info   delta.Info          // but for what the options say
 }
 
-// openPruning opens and matches two Hugging Face folders. What the delta will
-// not be good for is said on s.err.
-func openPruning(baseDir, tunedDir string, s streams) (_ *pruning, err error) {
+// openPruning opens and matches two Hugging Face folders, the second of which
+// may be a LoRA adapter. labels are for one that does not tell its own. What the
+// delta will not be good for is said on s.err.
+func openPruning(baseDir, tunedDir string, labels []string, s streams) (_ *pruning, err error) {
 	p := &pruning{}
 	defer func() {
 		if err != nil {
@@ -40,8 +44,9 @@ func openPruning(baseDir, tunedDir string, s streams) (_ *pruning, err error) {
 	if p.base, err = safetensors.OpenCheckpoint(baseDir); err != nil {
 		return nil, fmt.Errorf("prune: open base: %w", err)
 	}
-	if p.tuned, err = safetensors.OpenCheckpoint(tunedDir); err != nil {
-		return nil, fmt.Errorf("prune: open tuned checkpoint: %w", err)
+	config, err := p.openTuned(baseDir, tunedDir, labels)
+	if err != nil {
+		return nil, err
 	}
 	if p.pair, err = ken.Match(p.base, p.tuned); err != nil {
 		return nil, err
@@ -51,8 +56,10 @@ func openPruning(baseDir, tunedDir string, s streams) (_ *pruning, err error) {
 		BasePrefix: p.pair.BasePrefix, TunedPrefix: p.pair.TunedPrefix, Absent: p.pair.Absent,
 		Producer: "kenserve " + version(), SourceName: folderName(tunedDir), SourceSHA256: delta.Fingerprint(p.tuned),
 	}
-	if p.config, err = describeTask(tunedDir, &p.info); err != nil {
-		return nil, err
+	if config != nil {
+		if p.config, err = describeTask(config, &p.info); err != nil {
+			return nil, err
+		}
 	}
 	if p.config == nil {
 		fmt.Fprintf(s.err, "prune: %s has no %s: the delta will have no labels and can be exported but not served\n", tunedDir, models.ConfigFile)
@@ -66,11 +73,46 @@ func openPruning(baseDir, tunedDir string, s streams) (_ *pruning, err error) {
 
 // Close unmaps the checkpoints.
 func (p *pruning) Close() {
-	for _, c := range []*safetensors.Checkpoint{p.base, p.tuned} {
-		if c != nil {
-			_ = c.Close()
-		}
+	if p.base != nil {
+		_ = p.base.Close()
 	}
+	if c, ok := p.tuned.(io.Closer); ok {
+		_ = c.Close()
+	}
+}
+
+// openTuned opens what was tuned and returns its config.json, nil if there is
+// none.
+func (p *pruning) openTuned(baseDir, tunedDir string, labels []string) ([]byte, error) {
+	if lora.Is(tunedDir) {
+		adapter, err := lora.Open(tunedDir, p.base)
+		if err != nil {
+			return nil, fmt.Errorf("prune: %w", err)
+		}
+		p.tuned = adapter
+		return adapterConfig(baseDir, tunedDir, labels, adapter)
+	}
+	if labels != nil {
+		return nil, usageError{fmt.Errorf("prune: --labels is for adapters: a checkpoint's %s names its own", models.ConfigFile)}
+	}
+	c, err := safetensors.OpenCheckpoint(tunedDir)
+	if err != nil {
+		return nil, fmt.Errorf("prune: open tuned checkpoint: %w", err)
+	}
+	p.tuned = c
+	return readConfig(tunedDir)
+}
+
+// readConfig returns a folder's config.json, nil if it has none.
+func readConfig(dir string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(dir, models.ConfigFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prune: read configuration: %w", err)
+	}
+	return text, nil
 }
 
 // complete adds to the options what the architecture tells.
@@ -106,15 +148,8 @@ func (p *pruning) write(ctx context.Context, path string, o ken.Options) (*ken.R
 }
 
 // describeTask puts what the tuned model's config.json says of the task into
-// info. It returns nil if there is none.
-func describeTask(dir string, info *delta.Info) (*models.Config, error) {
-	text, err := os.ReadFile(filepath.Join(dir, models.ConfigFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("prune: read configuration: %w", err)
-	}
+// info.
+func describeTask(text []byte, info *delta.Info) (*models.Config, error) {
 	config, err := models.ParseConfig(text)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,248 @@
+package lora
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kenserve/safetensors"
+)
+
+// Checkpoint is a base with an adapter merged into it: what fine-tuning the
+// whole model would have saved. Tensors that the adapter leaves alone are the
+// base's and alias it; the others are in memory, in float32.
+type Checkpoint struct {
+	names   []string
+	tensors map[string]*safetensors.Tensor
+}
+
+// The names of an adapter's tensors. Those of a wrapped module have another
+// component before the last one.
+const (
+	namePrefix = "base_model.model."
+	baseLayer  = ".base_layer."      // of what a change comes to
+	saved      = ".modules_to_save." // trained as a whole
+	original   = ".original_module." // what that was before; nothing of the result
+)
+
+// Open merges the adapter in a folder into its base, which must stay open as
+// long as the result is in use.
+func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("lora: open %s: %w", dir, err)
+		}
+	}()
+	c, err := readConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	adapter, err := safetensors.Open(filepath.Join(dir, weightsFile))
+	if err != nil {
+		return nil, err
+	}
+	defer adapter.Close()
+	return merge(c, adapter, base)
+}
+
+// Names lists the tensors, sorted.
+func (c *Checkpoint) Names() []string { return c.names }
+
+// Tensor returns the tensor of that name.
+func (c *Checkpoint) Tensor(name string) (*safetensors.Tensor, bool) {
+	t, ok := c.tensors[name]
+	return t, ok
+}
+
+// parts of one name in the adapter.
+type part struct {
+	module string // or the whole name of a tensor trained as a whole
+	side   byte   // 'A', 'B', or 0
+	table  bool   // of an embedding
+}
+
+func parseName(name string) (part, error) {
+	rest, ok := strings.CutPrefix(name, namePrefix)
+	if !ok {
+		return part{}, fmt.Errorf("%w: tensor %s does not begin with %s", ErrUnsupported, name, namePrefix)
+	}
+	for _, form := range []struct {
+		ending string
+		side   byte
+		table  bool
+	}{{".lora_A.weight", 'A', false}, {".lora_B.weight", 'B', false}, {".lora_embedding_A", 'A', true}, {".lora_embedding_B", 'B', true}} {
+		if module, ok := strings.CutSuffix(rest, form.ending); ok {
+			return part{module, form.side, form.table}, nil
+		}
+	}
+	if strings.Contains(rest, "lora_") {
+		return part{}, fmt.Errorf("%w: tensor %s", ErrUnsupported, name)
+	}
+	for _, wrapped := range []string{baseLayer, saved} {
+		rest = strings.Replace(rest, wrapped, ".", 1)
+	}
+	return part{module: rest}, nil
+}
+
+// change is what an adapter says of one module's weight.
+type change struct {
+	a, b  *safetensors.Tensor
+	table bool
+}
+
+// merge applies an adapter's tensors to the base's.
+func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (*Checkpoint, error) {
+	changes, whole := map[string]*change{}, map[string]*safetensors.Tensor{}
+	for _, name := range adapter.Names() {
+		if strings.Contains(name, original) {
+			continue
+		}
+		t, _ := adapter.Tensor(name)
+		p, err := parseName(name)
+		if err != nil {
+			return nil, err
+		}
+		if !t.DType.Float() {
+			return nil, fmt.Errorf("%w: tensor %s is %s, not F32, F16 or BF16", ErrUnsupported, name, t.DType)
+		}
+		if p.side == 0 {
+			if other := whole[p.module]; other != nil && !bytes.Equal(other.Data, t.Data) {
+				return nil, fmt.Errorf("%w: tensors %s and %s are the same one and differ", ErrUnsupported, other.Name, name)
+			}
+			whole[p.module] = t
+			continue
+		}
+		if changes[p.module] == nil {
+			changes[p.module] = &change{table: p.table}
+		}
+		ch := changes[p.module]
+		if ch.table != p.table {
+			return nil, fmt.Errorf("%w: module %s is both a matrix and an embedding", ErrUnsupported, p.module)
+		}
+		if p.side == 'A' {
+			ch.a = t
+		} else {
+			ch.b = t
+		}
+	}
+	if len(changes) == 0 {
+		return nil, fmt.Errorf("%w: it has no lora_A and lora_B", ErrUnsupported)
+	}
+	prefix, err := findPrefix(changes, base)
+	if err != nil {
+		return nil, err
+	}
+	out := &Checkpoint{tensors: map[string]*safetensors.Tensor{}}
+	for _, name := range base.Names() {
+		t, _ := base.Tensor(name)
+		renamed := *t
+		renamed.Name = prefix + name
+		out.tensors[renamed.Name] = &renamed
+	}
+	for module, ch := range changes {
+		name := module + ".weight"
+		t, err := ch.apply(c, out.tensors[name])
+		if err != nil {
+			return nil, fmt.Errorf("module %s: %w", module, err)
+		}
+		out.tensors[name] = t
+	}
+	for name, t := range whole {
+		if b := out.tensors[name]; b != nil && !slices.Equal(b.Shape, t.Shape) {
+			return nil, fmt.Errorf("tensor %s: shape is %v, the base's %v", name, t.Shape, b.Shape)
+		}
+		copied, err := float32s(t)
+		if err != nil {
+			return nil, err
+		}
+		out.tensors[name] = newTensor(name, t.Shape, copied)
+	}
+	out.names = slices.Sorted(maps.Keys(out.tensors))
+	return out, nil
+}
+
+// findPrefix returns what precedes the base's names in the adapter's: nothing,
+// or the first component of the adapter's names, such as "bert.".
+func findPrefix(changes map[string]*change, base *safetensors.Checkpoint) (string, error) {
+	module := slices.Min(slices.Collect(maps.Keys(changes)))
+	first, _, _ := strings.Cut(module, ".")
+	for _, prefix := range []string{"", first + "."} {
+		all := true
+		for m := range changes {
+			rest, ok := strings.CutPrefix(m, prefix)
+			if _, found := base.Tensor(rest + ".weight"); !ok || !found {
+				all = false
+			}
+		}
+		if all {
+			return prefix, nil
+		}
+	}
+	return "", fmt.Errorf("module %s and others are not the base's, with or without %q before its names: was this adapter trained on this base?", module, first+".")
+}
+
+// apply returns the weight with the change.
+func (ch *change) apply(c *config, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
+	switch {
+	case ch.a == nil || ch.b == nil:
+		return nil, fmt.Errorf("%w: one of lora_A and lora_B is missing", ErrUnsupported)
+	case len(ch.a.Shape) != 2 || len(ch.b.Shape) != 2 || ch.a.Shape[0] != ch.b.Shape[1] || ch.a.Shape[0] == 0:
+		return nil, fmt.Errorf("%w: lora_A is %v and lora_B %v, want [r, inputs] and [outputs, r]", ErrUnsupported, ch.a.Shape, ch.b.Shape)
+	case ch.a.Shape[0] != c.Rank && len(c.RankPattern) == 0:
+		return nil, fmt.Errorf("%w: lora_A is of rank %d, r is %d", ErrUnsupported, ch.a.Shape[0], c.Rank)
+	case !weight.DType.Float():
+		return nil, fmt.Errorf("%w: the base's weight is %s", ErrUnsupported, weight.DType)
+	}
+	rank, inputs, outputs := ch.a.Shape[0], ch.a.Shape[1], ch.b.Shape[0]
+	transposed := c.Transposed || ch.table
+	want := []int{outputs, inputs}
+	if transposed {
+		want = []int{inputs, outputs}
+	}
+	if !slices.Equal(weight.Shape, want) {
+		return nil, fmt.Errorf("lora_A %v and lora_B %v make a change of %v, the weight is %v", ch.a.Shape, ch.b.Shape, want, weight.Shape)
+	}
+	a, err := float32s(ch.a)
+	if err != nil {
+		return nil, err
+	}
+	b, err := float32s(ch.b)
+	if err != nil {
+		return nil, err
+	}
+	values, err := float32s(weight)
+	if err != nil {
+		return nil, err
+	}
+	scale := c.scale(rank)
+	sums := make([]float64, inputs)
+	for o := range outputs {
+		clear(sums)
+		for r := range rank {
+			x := float64(b[o*rank+r])
+			for i, y := range a[r*inputs:][:inputs] {
+				sums[i] += float64(x * float64(y))
+			}
+		}
+		for i, sum := range sums {
+			at := o*inputs + i
+			if transposed {
+				at = i*outputs + o
+			}
+			values[at] += float32(scale * sum)
+		}
+	}
+	return newTensor(weight.Name, weight.Shape, values), nil
+}
+
+func float32s(t *safetensors.Tensor) ([]float32, error) {
+	values := make([]float32, t.Len())
+	return values, t.Float32s(values, 0)
+}
+
+func newTensor(name string, shape []int, values []float32) *safetensors.Tensor {
+	return &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: slices.Clone(shape), Data: safetensors.Bytes(values)}
+}
