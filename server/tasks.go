@@ -19,6 +19,12 @@ type task struct {
 	Residency runtime.Residency `json:"residency" enum:"hot,warm,cold" doc:"In memory and ready to compute, in memory as a delta, in the store alone."`
 	Bytes     int64             `json:"bytes" doc:"Memory that the task holds now."`
 	Requests  uint64            `json:"requests"`
+	Hits      uint64            `json:"hits" doc:"Of the requests, those that found the task in memory."`
+	Loads     uint64            `json:"loads" doc:"How often it was loaded from the store."`
+	LoadTime  float64           `json:"load_seconds" doc:"What the last load took."`
+	Hot       uint64            `json:"promotions" doc:"How often it was made hot."`
+	Pinned    bool              `json:"pinned" doc:"Never made to leave memory."`
+	Problem   *string           `json:"problem" nullable:"true" doc:"Why what the store has of the task is not served; then nothing is, or an older delta. Null if there is none."`
 	LastUsed  *time.Time        `json:"last_used" doc:"Null when never."`
 }
 
@@ -36,6 +42,14 @@ func taskOf(info runtime.TaskInfo) task {
 		Residency: info.Residency,
 		Bytes:     info.Bytes,
 		Requests:  info.Requests,
+		Hits:      info.Hits,
+		Loads:     info.Loads,
+		LoadTime:  info.LoadTime.Seconds(),
+		Hot:       info.Promotions,
+		Pinned:    info.Pinned,
+	}
+	if info.Problem != "" {
+		t.Problem = &info.Problem
 	}
 	if !info.LastUsed.IsZero() {
 		used := info.LastUsed.UTC().Truncate(time.Millisecond)
