@@ -64,7 +64,7 @@ func newFamilyFixture(t *testing.T, modelType string, tasks int, options ken.Opt
 }
 
 // prune makes a task of the store from a tuned checkpoint.
-func (f *fixture) prune(t *testing.T, task string, tuned int, options ken.Options) {
+func (f *fixture) prune(t testing.TB, task string, tuned int, options ken.Options) {
 	t.Helper()
 	base, err := safetensors.OpenCheckpoint(f.base)
 	must(t, err)
@@ -109,7 +109,7 @@ func (f *fixture) taskBytes(t *testing.T, name string) int64 {
 	return e.Stats().TaskBytes
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

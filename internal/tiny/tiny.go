@@ -80,15 +80,26 @@ func family(modelType string) (models.Family, error) {
 // WriteBase writes a BERT to dir.
 func WriteBase(dir string, seed uint64) error { return WriteFamily(dir, "bert", seed) }
 
+// WriteSized writes a BERT to dir with sizes of its own: values of config.json.
+func WriteSized(dir string, sizes map[string]any, seed uint64) error {
+	return writeBase(dir, "bert", with(bertSizes, sizes), seed)
+}
+
 // WriteFamily writes a base of any family to dir. All but BERT have more than
 // the encoder, as published ones do: output embeddings tied to those of words.
 func WriteFamily(dir, modelType string, seed uint64) error {
+	return writeBase(dir, modelType, sizes[modelType], seed)
+}
+
+func writeBase(dir, modelType string, sizes map[string]any, seed uint64) error {
 	f, err := family(modelType)
 	if err != nil {
 		return err
 	}
 	class := strings.Replace(f.Class, "ForSequenceClassification", "Model", 1)
-	arch, err := write(dir, modelType, class, nil)
+	arch, err := write(dir, with(sizes, map[string]any{
+		"architectures": []string{class}, "model_type": modelType, "vocab_size": len(specials) + len(Words),
+	}))
 	if err != nil {
 		return err
 	}
@@ -130,7 +141,7 @@ func WriteTuned(dir, baseDir string, labels []string, seed uint64) error {
 	if err != nil {
 		return err
 	}
-	arch, err := write(dir, c.ModelType, f.Class, labels)
+	arch, err := writeTunedConfig(dir, baseDir, f.Class, labels)
 	if err != nil {
 		return err
 	}
@@ -169,19 +180,29 @@ func WriteTuned(dir, baseDir string, labels []string, seed uint64) error {
 	return safetensors.WriteFile(filepath.Join(dir, safetensors.WeightsFile), map[string]string{"format": "pt"}, entries)
 }
 
-// write writes all of a folder but the weights.
-func write(dir, modelType, class string, labels []string) (models.Architecture, error) {
-	c := with(sizes[modelType], map[string]any{
-		"architectures": []string{class}, "model_type": modelType, "vocab_size": len(specials) + len(Words),
-	})
-	if labels != nil {
-		id2label := map[string]string{}
-		for i, l := range labels {
-			id2label[fmt.Sprint(i)] = l
-		}
-		c["id2label"] = id2label
-		c["problem_type"] = "single_label_classification"
+// writeTunedConfig writes all of a tuned checkpoint's folder but the weights: the
+// base's configuration with a class and labels.
+func writeTunedConfig(dir, baseDir, class string, labels []string) (models.Architecture, error) {
+	text, err := os.ReadFile(filepath.Join(baseDir, models.ConfigFile))
+	if err != nil {
+		return nil, err
 	}
+	var c map[string]any
+	if err := json.Unmarshal(text, &c); err != nil {
+		return nil, err
+	}
+	c["architectures"] = []string{class}
+	id2label := map[string]string{}
+	for i, l := range labels {
+		id2label[fmt.Sprint(i)] = l
+	}
+	c["id2label"] = id2label
+	c["problem_type"] = "single_label_classification"
+	return write(dir, c)
+}
+
+// write writes all of a folder but the weights.
+func write(dir string, c map[string]any) (models.Architecture, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

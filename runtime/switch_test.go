@@ -1,0 +1,101 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"kenserve/delta"
+	"kenserve/gemm"
+	"kenserve/internal/tiny"
+	"kenserve/ken"
+	"kenserve/models"
+)
+
+// BenchmarkSwitch compares a text of 24 tokens on another task than the last,
+// with nothing materialised for it, with the same text on one hot task. The tasks
+// keep a fiftieth of all weights, as signs. It reports the ratio, and what
+// binding a task's warm network takes of a text's time if none is there.
+func BenchmarkSwitch(b *testing.B) {
+	for _, e := range []struct {
+		name  string
+		sizes map[string]any
+	}{
+		{"MiniLM", map[string]any{"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}},
+		{"BERT-base", map[string]any{"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}},
+	} {
+		b.Run(e.name, func(b *testing.B) {
+			tasks := switchTasks(b, e.sizes, ken.Options{Selection: ken.Random, Keep: 0.02, Coding: delta.Sign})
+			hot, err := tasks[0].hot()
+			must(b, err)
+			batch := models.Batch{IDs: make([]int32, 24), Ends: []int{24}}
+			for i := range batch.IDs {
+				batch.IDs[i] = int32(5 + i%10)
+			}
+			for _, workers := range []int{1, 2} {
+				pool := gemm.NewPool(workers)
+				w := models.NewWorkspace(pool)
+				logits := make([]float32, hot.Labels())
+				forward := func(n models.Network) time.Duration {
+					start := time.Now()
+					must(b, n.Forward(w, &batch, logits))
+					return time.Since(start)
+				}
+				b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+					same, other, bind := time.Hour, time.Hour, time.Hour
+					for b.Loop() {
+						for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+							for range 2 { // the second finds its panels in cache, as far as they fit
+								same = min(same, forward(hot))
+							}
+							for _, t := range tasks {
+								start := time.Now()
+								warm, err := t.arch.Bind(params{t, false})
+								must(b, err)
+								bind = min(bind, time.Since(start))
+								other = min(other, forward(warm))
+							}
+						}
+					}
+					b.ReportMetric(other.Seconds()/same.Seconds(), "of-hot")
+					b.ReportMetric(bind.Seconds()/same.Seconds(), "bind-of-hot")
+					b.ReportMetric(1e3*same.Seconds(), "ms-hot")
+					b.ReportMetric(0, "ns/op")
+				})
+				pool.Close()
+			}
+		})
+	}
+}
+
+// switchTasks returns two tasks of a BERT with random weights.
+func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*task {
+	tb.Helper()
+	dir := tb.TempDir()
+	baseDir, tuned, store := filepath.Join(dir, "base"), filepath.Join(dir, "tuned"), filepath.Join(dir, "store")
+	must(tb, tiny.WriteSized(baseDir, sizes, 1))
+	must(tb, tiny.WriteTuned(tuned, baseDir, []string{"no", "yes"}, 2))
+	must(tb, os.Mkdir(store, 0o755))
+	base, err := OpenBase(baseDir, gemm.Float32)
+	must(tb, err)
+	tb.Cleanup(func() { _ = base.Close() })
+	f := &fixture{base: baseDir, store: store, tuned: []string{tuned}, labels: [][]string{{"no", "yes"}}}
+	var tasks []*task
+	for i := range 2 {
+		options.Seed = uint64(i)
+		name := fmt.Sprint("t", i)
+		f.prune(tb, name, 0, options)
+		d, err := delta.Folder(store).Open(context.Background(), name)
+		must(tb, err)
+		tb.Cleanup(func() { _ = d.Close() })
+		p, err := planTask(base, d)
+		must(tb, err)
+		t, err := p.load()
+		must(tb, err)
+		tasks = append(tasks, t)
+	}
+	return tasks
+}
