@@ -79,6 +79,7 @@ func newPanels(n int) []line {
 	if p == nil { // promised by nobody
 		return makePanels(n)
 	}
+	adviseHuge(p, n*int(unsafe.Sizeof(line{})))
 	if r := misaligned(p); r != 0 {
 		p = unsafe.Add(p, lineBytes-r)
 	}

@@ -51,6 +51,7 @@ func makePanels(n int) []line {
 		return nil
 	}
 	buf := make([]float32, n*panelWidth+lineBytes/4)
+	adviseHuge(unsafe.Pointer(&buf[0]), 4*len(buf))
 	skip := 0
 	if r := misaligned(unsafe.Pointer(&buf[0])); r != 0 {
 		skip = (lineBytes - r) / 4
