@@ -15,6 +15,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"kenserve/delta"
 	"kenserve/runtime"
 )
 
@@ -264,4 +265,16 @@ func TestNoEditor(t *testing.T) {
 			t.Errorf("%s %s: status %d: %s", r[0], r[1], w.Code, w.Body)
 		}
 	}
+}
+
+func FuzzSourceRequest(f *testing.F) {
+	for _, seed := range []string{`{"source":"trec"}`, `{"source":"../x"}`, `{"source":5,"a":[{}]}`, `{`, "\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		o := Options{MaxTexts: 3, MaxTasks: 2, MaxTextBytes: 64}
+		if source, wrong := parseSource(body, &o); wrong == nil && !delta.ValidTask(source) {
+			t.Errorf("%q: %q is no task's name", body, source)
+		}
+	})
 }

@@ -121,8 +121,12 @@ var exceeding = []struct {
 	{"max-header", func(r *running) int {
 		return send(r, http.MethodGet, "/healthz", nil, "X-Long", strings.Repeat("x", 1<<10+5<<10)) // net/http adds 4 KiB
 	}, 431},
+	{"max-upload", func(r *running) int {
+		return send(r, http.MethodPut, "/tasks/mine", strings.NewReader(strings.Repeat("x", 501)), "Authorization", "Bearer secret")
+	}, 413},
 	{"header-timeout", written("GET /healthz HTTP/1.1\r\nHost: x\r\n"), 0},
 	{"read-timeout", written("POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"), 408},
+	{"upload-timeout", written("PUT /tasks/mine HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Length: 100\r\n\r\nx"), 408},
 	{"idle-timeout", written(""), 0},
 }
 
