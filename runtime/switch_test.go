@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,7 +87,7 @@ func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*ta
 		options.Seed = uint64(i)
 		name := fmt.Sprint("t", i)
 		f.prune(tb, name, 0, options)
-		d, err := delta.Folder(store).Open(context.Background(), name)
+		d, err := delta.Load(filepath.Join(store, name+delta.Extension))
 		must(tb, err)
 		tb.Cleanup(func() { _ = d.Close() })
 		p, err := planTask(base, d)
