@@ -31,4 +31,6 @@ var (
 	_ Engine = (*runtime.Engine)(nil)
 	_ Editor = (*runtime.Engine)(nil)
 	_ Loader = (*runtime.Engine)(nil)
+
+	_ Inspector = (*runtime.Engine)(nil)
 )

@@ -93,6 +93,7 @@ const (
 var (
 	failsReading     = []int{failBody, failSlow, failLarge, failPacking, failInvalid, failBusy}
 	failsClassifying = append(failsReading[:len(failsReading):len(failsReading)], failTask, failDelta, failReady)
+	failsDrawing     = []int{failInvalid, failTask, failDelta, failBusy, failAbsent, failReady}
 	failsChanging    = append(failsReading[:len(failsReading):len(failsReading)], failTask, failAbsent, failReady)
 )
 
@@ -151,6 +152,16 @@ func (s *Server) operations() []operation {
 		{
 			method: post, path: "/tasks/:name/unload", name: "unloadTask", api: apiTasks, summary: "Take a task out of memory; it stays in the store",
 			handle: s.unloadTask, admin: true, answer: wire[task](""), mayFail: []int{failTask, failAbsent, failReady},
+		},
+		{
+			method: get, path: "/tasks/:name/viz", name: "vizTask", api: apiTasks, summary: "What a task keeps, as one page",
+			description: "KENviz: HTML with all views of the delta, which needs nothing else. It loads a task that is not in memory.",
+			handle:      s.getViz, answer: content{media: "text/html"}, mayFail: failsDrawing,
+		},
+		{
+			method: get, path: "/tasks/:name/viz/:view", name: "vizView", api: apiTasks, summary: "One view of what a task keeps",
+			description: "view is changes, density, kept, layers, neighbours or shares, and a format: .png, .svg, or .json for the numbers.",
+			handle:      s.getVizView, params: vizParameters, answer: content{media: "image/png"}, mayFail: failsDrawing,
 		},
 		{
 			method: get, path: routeHealth, name: "health", api: apiOperation, summary: "Whether the process runs",

@@ -30,16 +30,17 @@ const (
 
 // Server answers HTTP requests with an engine. Make one with [New].
 type Server struct {
-	engine  Engine
-	options Options // with defaults filled in
-	metrics *metrics
-	keys    keys
-	bodies  budget // of request bodies in memory
-	uploads chan struct{}
-	recent  recent
-	page    map[string]*pageFile
-	router  *gin.Engine
-	serving atomic.Bool // Serve was called
+	engine   Engine
+	options  Options // with defaults filled in
+	metrics  *metrics
+	keys     keys
+	bodies   budget // of request bodies in memory
+	uploads  chan struct{}
+	drawings drawings
+	recent   recent
+	page     map[string]*pageFile
+	router   *gin.Engine
+	serving  atomic.Bool // Serve was called
 
 	openAPIJSON func() ([]byte, error) // generated once
 	docsPage    func() ([]byte, error)
@@ -64,14 +65,15 @@ func New(engine Engine, options Options) (*Server, error) {
 	}
 	releaseMode()
 	s := &Server{
-		engine:  engine,
-		options: options,
-		metrics: newMetrics(engine, options.MetricTasks),
-		keys:    newKeys(&options),
-		bodies:  budget{limit: int64(options.MaxBodyMemory)},
-		uploads: make(chan struct{}, maxUploads),
-		router:  gin.New(),
-		now:     time.Now,
+		engine:   engine,
+		options:  options,
+		metrics:  newMetrics(engine, options.MetricTasks),
+		keys:     newKeys(&options),
+		bodies:   budget{limit: int64(options.MaxBodyMemory)},
+		uploads:  make(chan struct{}, maxUploads),
+		drawings: newDrawings(),
+		router:   gin.New(),
+		now:      time.Now,
 	}
 	if s.page, err = loadPage(); err != nil {
 		return nil, err

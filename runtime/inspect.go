@@ -1,0 +1,24 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+
+	"kenserve/delta"
+)
+
+// Inspect calls f with a task's delta and the base's tensors, which are valid,
+// and not to be written, until f returns. The task is loaded if it is not in
+// memory, and stays there as long. Errors are those of [Engine.Load], and what
+// f returns.
+func (e *Engine) Inspect(ctx context.Context, name string, f func(d *delta.Delta, base delta.Tensors) error) error {
+	if !delta.ValidTask(name) {
+		return fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
+	}
+	entry, err := e.residency.acquire(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer e.residency.release(entry)
+	return f(entry.task.delta, e.base.Checkpoint)
+}
