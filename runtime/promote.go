@@ -90,12 +90,16 @@ func (r *residency) promoter() {
 func (r *residency) promote(e *entry) {
 	r.mu.Lock()
 	e.wanted = false
-	ok := r.admits(e) && r.makeRoomToPromote(e)
-	if !ok {
+	if !r.admits(e) {
 		r.mu.Unlock()
 		return
 	}
-	e.refs++ // the delta stays while its weights are copied
+	e.refs++ // the delta stays while room is made and its weights are copied
+	if !r.makeRoomToPromote(e) {
+		r.mu.Unlock()
+		r.release(e)
+		return
+	}
 	bytes := e.task.hotBytes
 	r.used += bytes
 	r.mu.Unlock()
