@@ -47,6 +47,18 @@ func accumulateAVX2(dst View, src *float32, srcStride int, a []float32, aStride 
 			}
 			continue
 		}
+		switch near := i == 0 && dst.Rows < fewRows; {
+		case near && rows == 1:
+			accumulate1x32Near(d, ds, s, ss, ai, as, b, bs, k)
+			continue
+		case near && rows == 2:
+			accumulate2x32Near(d, ds, s, ss, ai, as, b, bs, k)
+			continue
+		case near && rows != 4 && rows != 5:
+			rows = 3
+			accumulate3x32Near(d, ds, s, ss, ai, as, b, bs, k)
+			continue
+		}
 		switch rows {
 		case 1:
 			accumulate1x32(d, ds, s, ss, ai, as, b, bs, k)
@@ -69,6 +81,10 @@ func accumulateAVX2(dst View, src *float32, srcStride int, a []float32, aStride 
 		}
 	}
 }
+
+// fewRows is how many rows it takes to hide that a panel comes from beyond the
+// second-level cache: with fewer, the first ones fetch what they read next.
+const fewRows = 12
 
 // half returns where the second 16 columns begin.
 func half(x *float32) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(x), 64)) }

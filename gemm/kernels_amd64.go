@@ -10,17 +10,35 @@ package gemm
 //go:noescape
 func accumulate1x32(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate1x32Near is accumulate1x32, and fetches the lines of B eight further
+// on, where they are 128 bytes apart. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate1x32Near(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
 // accumulate2x32 stores src + A·B in dst, 2 by 32. Strides are the bytes between
 // rows. The reference is accumulatePortable.
 //
 //go:noescape
 func accumulate2x32(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate2x32Near is accumulate2x32, and fetches the lines of B eight further
+// on, where they are 128 bytes apart. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate2x32Near(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
 // accumulate3x32 stores src + A·B in dst, 3 by 32. Strides are the bytes between
 // rows. The reference is accumulatePortable.
 //
 //go:noescape
 func accumulate3x32(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
+// accumulate3x32Near is accumulate3x32, and fetches the lines of B eight further
+// on, where they are 128 bytes apart. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate3x32Near(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
 // accumulate3x32Ahead is accumulate3x32, and fetches a line of next every four k,
 // step bytes after the one before. The reference is accumulatePortable.

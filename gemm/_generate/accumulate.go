@@ -18,12 +18,16 @@ const lineSize = 128
 // of B's columns. The sums stay in registers, at best
 // 12 of the 16, so that two fused multiply-adds can start in each cycle. Each
 // sum is one chain over k in rising order.
-func accumulate(rows, vectors int) { accumulateAhead(rows, vectors, false) }
+func accumulate(rows, vectors int) { accumulateFetching(rows, vectors, false, false) }
 
-// accumulateAhead writes the same kernel with one more thing to do if ahead is
-// true: to fetch into the second-level cache what the next ones multiply with.
-func accumulateAhead(rows, vectors int, ahead bool) {
-	if ahead {
+// accumulateFetching writes the same kernel with one more thing to do: if ahead,
+// to fetch into the second-level cache what the next ones multiply with; if
+// near, to fetch the lines of B that are eight further on, since a few rows wait
+// for memory more than they compute.
+func accumulateFetching(rows, vectors int, ahead, near bool) {
+	if near {
+		TEXT(fmt.Sprintf("accumulate%dx%dNear", rows, vectors*8), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
+	} else if ahead {
 		TEXT(fmt.Sprintf("accumulate%dx%dAhead", rows, vectors*8), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next, step uintptr)")
 	} else {
 		TEXT(fmt.Sprintf("accumulate%dx%d", rows, vectors*8), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
@@ -36,6 +40,10 @@ func accumulateAhead(rows, vectors int, ahead bool) {
 	if ahead {
 		doc[0] = fmt.Sprintf("accumulate%dx%dAhead is accumulate%dx%d, and fetches a line of next every four k,", rows, vectors*8, rows, vectors*8)
 		doc[1] = "step bytes after the one before. The reference is accumulatePortable."
+	}
+	if near {
+		doc[0] = fmt.Sprintf("accumulate%dx%dNear is accumulate%dx%d, and fetches the lines of B eight further", rows, vectors*8, rows, vectors*8)
+		doc[1] = "on, where they are 128 bytes apart. The reference is accumulatePortable."
 	}
 	Doc(doc...)
 	a0 := Load(Param("a"), GP64())
@@ -91,6 +99,13 @@ func accumulateAhead(rows, vectors int, ahead bool) {
 				m.Index, m.Scale = bs3, 1
 			}
 			return m
+		}
+		if near {
+			for v := 0; v < vectors; v += 2 {
+				m := line(v)
+				m.Disp += 8 * lineSize
+				PREFETCHT0(m)
+			}
 		}
 		if vectors == 2 {
 			w := []VecVirtual{YMM(), YMM()}

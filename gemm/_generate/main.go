@@ -12,8 +12,9 @@ func main() {
 	ConstraintExpr("!noasm")
 	for rows := 1; rows <= 3; rows++ {
 		accumulate(rows, 4)
+		accumulateFetching(rows, 4, false, true)
 	}
-	accumulateAhead(3, 4, true)
+	accumulateFetching(3, 4, true, false)
 	for rows := 1; rows <= 6; rows++ {
 		accumulate(rows, 2)
 	}

@@ -1,0 +1,84 @@
+"""Products of package gemm against OpenBLAS, on one core, in turns.
+
+    python3 -m venv venv && venv/bin/pip install -r requirements.txt
+    go build -o products ./products.go
+    venv/bin/python compare.py ./products
+
+It writes its table into README.md. Every figure is the best of many, in time of
+the thread, and all of a shape's are measured in turns.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+for name in list(os.environ):
+    if name.startswith("OPENBLAS_"):  # such as a processor to pretend
+        del os.environ[name]
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import numpy as np  # noqa: E402  after the environment
+
+SHAPES = [(384, 384), (1536, 384), (384, 1536), (768, 768), (3072, 768), (768, 3072)]
+ROWS = [1, 8, 32, 128]
+TYPES = ["float32", "bfloat16", "int8"]
+SECONDS = float(os.environ.get("SECONDS_PER_ROW", "2"))
+
+
+def main():
+    process = subprocess.Popen([sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(line):
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
+    rng = np.random.default_rng(1)
+    lines = []
+    for n, k in SHAPES:
+        w = rng.standard_normal((n, k), dtype=np.float32)
+        for rows in ROWS:
+            a = rng.standard_normal((rows, k), dtype=np.float32)
+            c = np.empty((rows, n), dtype=np.float32)
+            best = dict.fromkeys(TYPES + ["openblas"], float("inf"))
+            end = time.monotonic() + SECONDS
+            turns = 0
+            while turns < 5 or time.monotonic() < end:
+                turns += 1
+                peak = ask("peak")
+                for t in TYPES:
+                    best[t] = min(best[t], ask(f"{t} {n} {k} {rows}"))
+                np.dot(a, w.T, out=c)
+                start = time.thread_time()
+                np.dot(a, w.T, out=c)
+                best["openblas"] = min(best["openblas"], time.thread_time() - start)
+            share = 2 * n * k * rows / best["float32"] / peak
+            line = f"| {k} → {n} | {rows} | {share:.2f} | " + " | ".join(
+                f"{x:.2f}" for x in (best["openblas"] / best["float32"], best["float32"] / best["bfloat16"], best["float32"] / best["int8"])
+            )
+            print(line, "|", flush=True)
+            lines.append(line + " |")
+    process.stdin.close()
+    process.wait()
+
+    cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "unknown")
+    family = " ".join(next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith(key)), "?") for key in ("cpu family", "model\t"))
+    blas = np.show_config("dicts")["Build Dependencies"]["blas"]
+    table = "\n".join(
+        [
+            f"On {cpu} (family and model {family}), numpy {np.__version__} with OpenBLAS {blas['version']}:",
+            "",
+            "| layer | rows | of peak | × OpenBLAS | bfloat16, × float32 | int8, × float32 |",
+            "|---|---|---|---|---|---|",
+        ]
+        + lines
+    )
+    readme = pathlib.Path(__file__).with_name("README.md")
+    text = readme.read_text()
+    readme.write_text(re.sub(r"(?s)(<!-- table -->\n).*(<!-- end -->)", lambda m: m[1] + table + "\n" + m[2], text))
+
+
+if __name__ == "__main__":
+    main()
