@@ -324,6 +324,36 @@ func TestOverlayOfAnyRows(t *testing.T) {
 	}
 }
 
+// Large enough that a pool shares the work, in every compute type.
+func TestMaterialisedOnAPool(t *testing.T) {
+	r := rand.New(rand.NewPCG(27, 28))
+	pool := NewPool(3)
+	defer pool.Close()
+	const n, k = 320, 1024
+	m := packRows(n, k, random(r, n*k))
+	row, want := make([]float32, k), make([]float32, k)
+	for _, form := range forms {
+		for _, compute := range []Compute{Float32, BFloat16, Int8} {
+			over, err := m.Overlay(tileOrder("bfloat16", form, n, k, randomChanges(r, n, k, 0.05), nil, func(int) bool { return false }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			over = over.As(compute)
+			got := over.Materialised(pool)
+			if got.Materialised(pool) != got {
+				t.Errorf("%s, %s: materialised twice", form, compute)
+			}
+			for i := range n {
+				got.Row(i, row)
+				over.Row(i, want)
+				if !slices.Equal(row, want) {
+					t.Fatalf("%s, %s: row %d differs", form, compute, i)
+				}
+			}
+		}
+	}
+}
+
 func TestOverlayAllocatesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(25, 26))
 	const n, k = 384, 384
