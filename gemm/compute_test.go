@@ -241,7 +241,7 @@ func compareLevels(t *testing.T, c Compute, n, k int, w, bias []float32, a View)
 			allowed := 0.0
 			for j, g := range got.Row(i) {
 				p := want.Row(i)[j]
-				if c == BFloat16 {
+				if c != Int8 {
 					size := math.Abs(float64(bias[j]))
 					for q, x := range a.Row(i) {
 						size += math.Abs(float64(x) * float64(w[j*k+q]))
@@ -406,20 +406,18 @@ func TestComputeNames(t *testing.T) {
 	}
 }
 
-// FuzzNarrowLevels compares the levels of kernels on any weights and
-// activations whatever.
-func FuzzNarrowLevels(f *testing.F) {
-	f.Add(uint8(3), uint8(5), uint8(9), false, []byte("some bytes that serve as numbers"))
-	f.Add(uint8(8), uint8(33), uint8(70), true, []byte{0, 0, 128, 127, 0, 0, 192, 127, 255, 255, 127, 127, 1, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, rows, n, k uint8, int8s bool, data []byte) {
+// FuzzLevels compares the levels of kernels on any weights and activations
+// whatever, in every compute type.
+func FuzzLevels(f *testing.F) {
+	f.Add(uint8(3), uint8(5), uint8(9), uint8(BFloat16), []byte("some bytes that serve as numbers"))
+	f.Add(uint8(13), uint8(40), uint8(31), uint8(Float32), []byte("other bytes that serve as numbers"))
+	f.Add(uint8(8), uint8(33), uint8(70), uint8(Int8), []byte{0, 0, 128, 127, 0, 0, 192, 127, 255, 255, 127, 127, 1, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, rows, n, k, compute uint8, data []byte) {
 		if n == 0 || k == 0 || rows > 70 {
 			return
 		}
-		c := BFloat16
-		if int8s {
-			c = Int8
-		}
-		next := numbers(data, int8s)
+		c := Compute(compute % uint8(len(computeNames)))
+		next := numbers(data, c == Int8)
 		w, bias := next(int(n)*int(k)), next(int(n))
 		a := View{Data: next(int(rows) * int(k)), Rows: int(rows), Cols: int(k), Stride: int(k)}
 		compareLevels(t, c, int(n), int(k), w, bias, a)
@@ -437,7 +435,7 @@ func numbers(data []byte, any bool) func(n int) []float32 {
 		out := make([]float32, n)
 		for i := range out {
 			if at+4 > len(data) {
-				at %= 4
+				at %= len(data) - 3
 			}
 			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[at:]))
 			if e := math.Abs(float64(out[i])); !any && !(e < 1e15 && e > 1e-15) {

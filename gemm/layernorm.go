@@ -10,8 +10,10 @@ import (
 //	(x - mean) / √(variance + eps) · gamma + beta
 //
 // where mean and variance are taken over the row, the variance being the mean
-// squared deviation. Gamma and beta are as long as a row. Sizes that do not
-// match panic.
+// squared deviation. Gamma and beta are as long as a row. The absolute error is
+// at most 4e-6·(1 + |mean|/deviation) where gamma and beta are about 1, the
+// second part being what subtracting a large mean costs any float32. Sizes that
+// do not match panic.
 func LayerNorm(x View, gamma, beta []float32, eps float32) {
 	x.check("layer norm")
 	if len(gamma) != x.Cols || len(beta) != x.Cols {
