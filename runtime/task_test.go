@@ -53,6 +53,42 @@ func TestWarmAndHotAgree(t *testing.T) {
 	}
 }
 
+// What a warm task is counted to take is what it takes: about its file.
+func TestWarmBytes(t *testing.T) {
+	const demo = "../examples/demo"
+	base, err := OpenBase(filepath.Join(demo, "base"), gemm.Float32)
+	must(t, err)
+	defer base.Close()
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // networks that are bound weakly go in the second one
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	var tasks []*task
+	var counted, files int64
+	for range 10 {
+		d, err := delta.Load(filepath.Join(demo, "tasks", "emotion.ken"))
+		must(t, err)
+		p, err := planTask(base, d)
+		must(t, err)
+		counted, files = counted+p.warmBytes, files+d.Size
+		task, err := p.load()
+		must(t, err)
+		tasks = append(tasks, task)
+	}
+	took := heap() - before
+	runtime.KeepAlive(tasks)
+	if d := took - counted; d < -counted/20 || d > counted/20 {
+		t.Errorf("warm tasks take %d bytes, counted were %d", took, counted)
+	}
+	if took > files*11/10 {
+		t.Errorf("warm tasks of %d bytes of files take %d", files, took)
+	}
+}
+
 // gemmBytes is the least that a matrix of the base takes.
 func gemmBytes(b *Base) int64 {
 	least := int64(1 << 40)
