@@ -15,7 +15,7 @@ func TestPage(t *testing.T) {
 	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
 	reference := regexp.MustCompile(`(?:src|href)="([^"#]+)"|from "\./([^"]+)"`)
 	inline := regexp.MustCompile(`(?i)<script(?:>| type="module">)[^<]|<style|\son[a-z]+=|\sstyle=`)
-	keyed := map[string]bool{"metrics": true, "stats": true} // links to what needs a key
+	links := map[string]bool{"docs": true, "metrics": true, "stats": true} // to what is not the page
 	seen := map[string]bool{}
 	queue := []string{"/"}
 	for len(queue) > 0 {
@@ -41,7 +41,7 @@ func TestPage(t *testing.T) {
 			switch {
 			case m[2] != "":
 				queue = append(queue, "/page/"+m[2])
-			case !keyed[m[1]]:
+			case !links[m[1]]:
 				queue = append(queue, "/"+m[1])
 			}
 		}
