@@ -49,6 +49,10 @@ func (s *Server) observe(c *gin.Context) {
 	h := c.Writer.Header()
 	h["X-Request-Id"] = []string{x.id}
 	secure(h)
+	if s.draining.Load() {
+		// So that no connection is closed while a request is on its way on it.
+		h["Connection"] = connectionClose
+	}
 	s.metrics.inFlight.Add(1)
 	ctx, span := s.traced(c.Request, c.FullPath())
 	if span.IsRecording() {
@@ -204,8 +208,10 @@ func validRequestID(id string) bool {
 }
 
 var (
-	jsonType = []string{"application/json"}
-	octets   = []string{"application/octet-stream"}
+	jsonType        = []string{"application/json"}
+	connectionClose = []string{"close"}
+
+	octets = []string{"application/octet-stream"}
 )
 
 func writeJSON(c *gin.Context, status int, body []byte) {

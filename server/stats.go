@@ -16,13 +16,19 @@ type stats struct {
 	Ready    bool      `json:"ready"`
 	InFlight int64     `json:"in_flight"` // requests of all kinds, this one too
 
-	BaseBytes   int64  `json:"base_bytes"`
-	TaskBytes   int64  `json:"task_bytes"`
-	BudgetBytes int64  `json:"budget_bytes"`
-	Waiting     int    `json:"waiting"` // requests that wait for execution
-	Loads       uint64 `json:"loads"`
-	LoadErrors  uint64 `json:"load_errors"`
-	Evictions   uint64 `json:"evictions"`
+	BaseBytes   int64 `json:"base_bytes"`
+	HotBytes    int64 `json:"hot_bytes"` // of tasks
+	WarmBytes   int64 `json:"warm_bytes"`
+	BudgetBytes int64 `json:"budget_bytes"` // that hot and warm stay within
+	Waiting     int   `json:"waiting"`      // requests that wait for execution
+
+	Hits       uint64 `json:"hits"`   // requests that found their task in memory
+	Misses     uint64 `json:"misses"` // and those that did not
+	Loads      uint64 `json:"loads"`
+	LoadErrors uint64 `json:"load_errors"`
+	Promotions uint64 `json:"promotions"` // warm to hot
+	Demotions  uint64 `json:"demotions"`  // hot to warm
+	Evictions  uint64 `json:"evictions"`  // warm to cold
 
 	Span   int      `json:"span"`   // seconds that recent looks back
 	Recent []second `json:"recent"` // those with requests, oldest first
@@ -36,8 +42,9 @@ func (s *Server) getStats(c *gin.Context, _ *exchange) error {
 		Object: "stats", Time: now.UTC().Truncate(time.Millisecond),
 		Version: s.options.About.Version, Base: s.options.About.Base,
 		Ready: s.serviceable() == nil, InFlight: s.metrics.inFlight.Load(),
-		BaseBytes: e.BaseBytes, TaskBytes: e.TaskBytes, BudgetBytes: e.BudgetBytes, Waiting: e.Waiting,
-		Loads: e.Loads, LoadErrors: e.LoadErrors, Evictions: e.Evictions,
+		BaseBytes: e.BaseBytes, HotBytes: e.HotBytes, WarmBytes: e.WarmBytes, BudgetBytes: e.BudgetBytes, Waiting: e.Waiting,
+		Hits: e.Hits, Misses: e.Misses, Loads: e.Loads, LoadErrors: e.LoadErrors,
+		Promotions: e.Promotions, Demotions: e.Demotions, Evictions: e.Evictions,
 		Span: recentSpan, Recent: s.recent.list(now),
 	})
 }

@@ -34,6 +34,14 @@ const tokens = 24
 
 func newBench(ctx context.Context, s settings) (_ *bench, err error) {
 	b := &bench{settings: s}
+	for _, path := range []*string{&b.base, &b.store, &b.binary} {
+		if *path == "" {
+			continue
+		}
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
+	}
 	if b.folder, err = os.MkdirTemp("", "kenserve-http-"); err != nil {
 		return nil, err
 	}
@@ -50,7 +58,7 @@ func newBench(ctx context.Context, s settings) (_ *bench, err error) {
 			return nil, fmt.Errorf("build the program: %w\n%s", err, out)
 		}
 	}
-	b.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: s.base, Store: delta.Folder(s.store), BatchTokens: 1024, Log: slog.New(slog.DiscardHandler)})
+	b.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: b.base, Store: delta.Folder(b.store), BatchTokens: 1024, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +124,7 @@ func (b *bench) start(ctx context.Context, flags ...string) (*program, error) {
 	p.command = exec.CommandContext(ctx, b.binary, append([]string{"serve",
 		"--base", b.base, "--store", b.store, "--listen", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
 	p.command.Stderr = log
+	p.command.Dir = b.folder // where no config.yaml is found
 	if err := p.command.Start(); err != nil {
 		return nil, err
 	}

@@ -38,24 +38,21 @@ export function update(stats) {
     recent ? `Latency, last measured: median ${milliseconds(recent.p50_ms)}, 99th percentile ${milliseconds(recent.p99_ms)}.` : "Latency: no requests in the last two minutes.");
 
   const errors = seconds.reduce((sum, s) => sum + (s?.errors ?? 0), 0);
+  const asked = stats.hits + stats.misses;
   facts($("facts"), [
     ["Waiting", count(stats.waiting)],
-    ["Errors in 2 min", count(errors)],
+    ["Errors, 2 min", count(errors)],
+    ["Found in memory", asked ? `${(100 * stats.hits / asked).toFixed(1)}%` : "–"],
     ["Loads", count(stats.loads)],
+    ["Failed loads", count(stats.load_errors)],
+    ["Promotions", count(stats.promotions)],
+    ["Demotions", count(stats.demotions)],
     ["Evictions", count(stats.evictions)],
   ]);
-  budget = stats.budget_bytes;
-  base = stats.base_bytes;
-}
 
-let budget = 0, base = 0;
-
-/** memory shows what the tasks of each tier hold. */
-export function memory(tasks) {
-  const held = {hot: 0, warm: 0, cold: 0};
-  for (const t of tasks) held[t.residency] += t.bytes;
-  const used = held.hot + held.warm;
-  $("memory-text").textContent = `${bytes(used)} of ${bytes(budget)}, beside the base's ${bytes(base)}`;
-  $("memory-hot").style.width = `${100 * held.hot / Math.max(budget, used, 1)}%`;
-  $("memory-warm").style.width = `${100 * held.warm / Math.max(budget, used, 1)}%`;
+  // What the tasks of each tier hold.
+  const used = stats.hot_bytes + stats.warm_bytes, all = Math.max(stats.budget_bytes, used, 1);
+  $("memory-text").textContent = `${bytes(used)} of ${bytes(stats.budget_bytes)}, beside the base's ${bytes(stats.base_bytes)}`;
+  $("memory-hot").style.width = `${100 * stats.hot_bytes / all}%`;
+  $("memory-warm").style.width = `${100 * stats.warm_bytes / all}%`;
 }

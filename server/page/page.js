@@ -79,7 +79,6 @@ const lookTasks = repeat(async () => {
   map.update(tasks);
   table.update(tasks);
   trial.update(tasks);
-  now.memory(tasks);
   return Math.max(1000, tasks.length);
 });
 
