@@ -1,0 +1,145 @@
+package runtime
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// simulation runs a schedule on cores whose clock is the test's: a token takes
+// a core 100 µs, and a batch has steps between which it may be interrupted.
+type simulation struct {
+	s     schedule
+	now   time.Time
+	cores []simulated
+}
+
+// simulated is a core: a batch, and perhaps one that interrupts it.
+type simulated struct {
+	running, interrupting *work
+	left                  int       // steps of running
+	until                 time.Time // end of the step, or of the interruption
+}
+
+const (
+	simulatedToken = 100 * time.Microsecond
+	simulatedSteps = 40
+)
+
+// advance lets time pass until the given one.
+func (m *simulation) advance(to time.Time) {
+	for {
+		m.fill()
+		first := -1 // core whose step ends next
+		for i := range m.cores {
+			if m.cores[i].running != nil && (first < 0 || m.cores[i].until.Before(m.cores[first].until)) {
+				first = i
+			}
+		}
+		if first < 0 || m.cores[first].until.After(to) {
+			m.now = to
+			return
+		}
+		m.step(&m.cores[first])
+	}
+}
+
+// fill gives batches to free cores.
+func (m *simulation) fill() {
+	for i := range m.cores {
+		free := 0
+		for _, c := range m.cores {
+			if c.running == nil {
+				free++
+			}
+		}
+		if c := &m.cores[i]; c.running == nil {
+			if c.running, _ = m.s.next(m.now, free); c.running != nil {
+				c.left = simulatedSteps
+				c.until = m.now.Add(time.Duration(c.running.tokens) * simulatedToken / simulatedSteps)
+			}
+		}
+	}
+}
+
+// step ends what a core is at and begins what comes next.
+func (m *simulation) step(c *simulated) {
+	m.now = c.until
+	if c.interrupting != nil {
+		m.s.finish(c.interrupting, m.now, time.Duration(c.interrupting.tokens)*simulatedToken, nil)
+		c.interrupting = nil
+	} else {
+		c.left--
+	}
+	if c.left == 0 {
+		m.s.finish(c.running, m.now, time.Duration(c.running.tokens)*simulatedToken, nil)
+		c.running = nil
+		return
+	}
+	free := slices.ContainsFunc(m.cores, func(c simulated) bool { return c.running == nil })
+	if !free {
+		if c.interrupting = m.s.interrupt(m.now, c.running); c.interrupting != nil {
+			c.until = m.now.Add(time.Duration(c.interrupting.tokens) * simulatedToken)
+			return
+		}
+	}
+	c.until = m.now.Add(time.Duration(c.running.tokens) * simulatedToken / simulatedSteps)
+}
+
+// trickles returns the latencies of 4000 requests of one text to 99 tasks, which
+// together ask for about a third of two cores, beside a task that always has
+// flood requests of 32 texts waiting.
+func trickles(flood int, due time.Duration) []time.Duration {
+	m := simulation{s: newSchedule(1024, 2, 0), now: epoch, cores: make([]simulated, 2)}
+	rng := rand.New(rand.NewPCG(1, 2))
+	var requests, floods []*request
+	length := func() int { return 3 + int(rng.ExpFloat64()*22) }
+	next := epoch
+	for range 4000 {
+		next = next.Add(time.Duration(rng.ExpFloat64() * float64(4*time.Millisecond)))
+		for m.now.Before(next) {
+			floods = slices.DeleteFunc(floods, func(r *request) bool { return !r.ended.IsZero() && r.computing == 0 })
+			for len(floods) < flood {
+				r := ask("flood", 0)
+				r.deadline = m.now.Add(due)
+				for range 32 {
+					r.batch.IDs = append(r.batch.IDs, make([]int32, length())...)
+					r.batch.Ends = append(r.batch.Ends, len(r.batch.IDs))
+				}
+				floods = append(floods, r)
+				m.s.add(r, m.now)
+			}
+			to := next
+			if soon := m.now.Add(10 * time.Millisecond); soon.Before(to) {
+				to = soon
+			}
+			m.advance(to)
+		}
+		r := ask(string('a'+rune(rng.IntN(99))), 0, length())
+		r.deadline = m.now.Add(10 * time.Second)
+		m.s.add(r, m.now)
+		requests = append(requests, r)
+	}
+	m.advance(m.now.Add(time.Minute))
+	var latency []time.Duration
+	for _, r := range requests {
+		latency = append(latency, r.ended.Sub(r.arrived))
+	}
+	slices.Sort(latency)
+	return latency
+}
+
+// TestFlood: whatever one task asks for, and however soon, the 99th percentile
+// of 99 others is at most three times what they have alone.
+func TestFlood(t *testing.T) {
+	alone := trickles(0, 0)
+	p99 := func(l []time.Duration) time.Duration { return l[len(l)*99/100] }
+	for _, due := range []time.Duration{10 * time.Second, 100 * time.Millisecond} {
+		beside := trickles(64, due)
+		t.Logf("due in %v: half %v, 99%% %v; alone %v and %v", due, beside[len(beside)/2], p99(beside), alone[len(alone)/2], p99(alone))
+		if p99(beside) > 3*p99(alone) {
+			t.Errorf("due in %v: 99%% within %v, alone within %v", due, p99(beside), p99(alone))
+		}
+	}
+}
