@@ -141,15 +141,24 @@ func legacyName(parameter string) string {
 // Bytes returns the memory that the base holds, its mapped tables included.
 func (b *Base) Bytes() int64 { return b.bytes }
 
-// mappedBytes returns what of Bytes is mapped from files: the tables.
-func (b *Base) mappedBytes() int64 {
-	sum := int64(0)
+// mappedBytes returns what is mapped from the checkpoint's files, all of which
+// was read once: the tables, which Bytes counts, and the rest.
+func (b *Base) mappedBytes() (tables, rest int64) {
+	isTable := map[string]bool{}
 	for _, p := range b.Arch.Parameters() {
-		if t, ok := b.Checkpoint.Tensor(b.names[p.Name]); ok && p.Role == models.Embedding {
-			sum += int64(len(t.Data))
+		if p.Role == models.Embedding {
+			isTable[b.names[p.Name]] = true
 		}
 	}
-	return sum
+	for _, name := range b.Checkpoint.Names() {
+		t, _ := b.Checkpoint.Tensor(name)
+		if isTable[name] {
+			tables += int64(len(t.Data))
+		} else {
+			rest += int64(len(t.Data))
+		}
+	}
+	return tables, rest
 }
 
 // weights returns the bytes that the base's weights take in float32.

@@ -123,9 +123,11 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	budget := config.Budget
 	if budget == 0 {
-		if budget = taskBudget(config.Memory, base.Bytes()); budget <= 0 {
+		_, mapped := base.mappedBytes()
+		fixed := base.Bytes() + mapped
+		if budget = taskBudget(config.Memory, fixed); budget <= 0 {
 			_ = base.Close()
-			return nil, fmt.Errorf("runtime: open engine: the base takes %d bytes: %d for everything are not enough", base.Bytes(), config.Memory)
+			return nil, fmt.Errorf("runtime: open engine: the base takes %d bytes: %d for everything are not enough", fixed, config.Memory)
 		}
 	}
 	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), changes: semaphore.NewWeighted(1)}
@@ -156,7 +158,8 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 // process keeps within Config.Memory: the garbage collector then works harder
 // before it is exceeded. What is mapped from files is not Go's and taken off.
 func (e *Engine) HeapLimit() int64 {
-	return e.config.Memory - e.base.mappedBytes() - programBytes
+	tables, rest := e.base.mappedBytes()
+	return e.config.Memory - tables - rest - programBytes
 }
 
 // Close ends the engine: requests that come later fail with ErrClosed, those

@@ -76,8 +76,8 @@ func parseBytes(text string) int64 {
 // itself, requests and connections; and the share, one in garbageShare, of the
 // rest that the garbage collector needs to work in.
 const (
-	processBytes = 64 << 20
-	programBytes = 32 << 20 // of these, what is mapped from the program's file
+	processBytes = 96 << 20
+	programBytes = 64 << 20 // of these, what is mapped from the program's file
 	garbageShare = 8
 )
 

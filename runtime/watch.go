@@ -205,7 +205,7 @@ func (r *residency) full() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := int64(max(1, r.entries.Len()))
-	return r.used+int64(r.quota.loads+1)*(r.used/n) > r.budget()
+	return r.used+int64(r.quota.loads+1)*((r.used-r.hotBytes)/n) > r.budget()
 }
 
 func (r *residency) pinnedNames() []string {
