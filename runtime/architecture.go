@@ -28,10 +28,21 @@ func (b *Base) architecture(config string) (models.Architecture, error) {
 		return p.Name == q.Name && p.Role == q.Role && slices.Equal(p.Shape, q.Shape)
 	}
 	switch {
-	case arch.Prefix() != b.Arch.Prefix() || !slices.EqualFunc(arch.Parameters(), b.Arch.Parameters(), same):
+	case arch.Prefix() != b.Arch.Prefix() || !slices.EqualFunc(arch.Parameters(), b.parameters, same):
 		return nil, fmt.Errorf("the delta's configuration, of a %s, describes another model than the base's, a %s", c.ModelType, b.Config.ModelType)
 	case arch.MaxTokens() < b.Arch.MaxTokens():
 		return nil, fmt.Errorf("by the delta's configuration the model takes %d tokens, by the base's %d", arch.MaxTokens(), b.Arch.MaxTokens())
 	}
 	return arch, nil
+}
+
+// vocabulary returns how many token ids the model has: the entries of its first
+// table, which is that of the words in every family.
+func (b *Base) vocabulary() int {
+	for _, p := range b.parameters {
+		if p.Role == models.Embedding {
+			return p.Shape[0]
+		}
+	}
+	return 0
 }

@@ -24,12 +24,13 @@ type Base struct {
 	Tokenizer   *tokenizer.Tokenizer
 	Checkpoint  *safetensors.Checkpoint
 
-	names    map[string]string       // tensor's name in the checkpoint by parameter
-	compute  gemm.Compute            // in which all networks over this base multiply
-	matrices map[string]*gemm.Matrix // float32, to be patched
-	computed map[string]*gemm.Matrix // the same of the compute type
-	vectors  map[string][]float32
-	bytes    int64
+	parameters []models.Parameter      // of Arch
+	names      map[string]string       // tensor's name in the checkpoint by parameter
+	compute    gemm.Compute            // in which all networks over this base multiply
+	matrices   map[string]*gemm.Matrix // float32, to be patched
+	computed   map[string]*gemm.Matrix // the same of the compute type
+	vectors    map[string][]float32
+	bytes      int64
 }
 
 // OpenBase loads a base from a Hugging Face folder, for networks that multiply
@@ -59,6 +60,7 @@ func OpenBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 	if b.Arch, err = families.New(b.Config); err != nil {
 		return nil, err
 	}
+	b.parameters = b.Arch.Parameters()
 	if b.Tokenizer, err = tokenizer.Open(dir); err != nil {
 		return nil, err
 	}
@@ -75,7 +77,7 @@ func OpenBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 
 // load packs every parameter that the architecture lists.
 func (b *Base) load() error {
-	for _, p := range b.Arch.Parameters() {
+	for _, p := range b.parameters {
 		name, t := b.find(p.Name)
 		if t == nil {
 			if p.Optional {

@@ -227,12 +227,18 @@ func firstNotFinite(x []float32) int {
 	return -1
 }
 
-// appendTokens appends an input's tokens. Ids that come from outside are
-// checked here, so that they cannot fail a batch that others share.
+// appendTokens appends an input's tokens. They are checked here, so that they
+// cannot fail a batch that others share: ids that come from outside, and those
+// of a tokenizer that adds no special tokens or has more than the model.
 func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokenizer.Options) error {
 	if input.IDs == nil {
+		first := len(tokens.IDs)
 		if err := e.base.Tokenizer.AppendEncode(tokens, input.Text, input.Pair, o); err != nil {
 			return fmt.Errorf("runtime: tokenize: %w", err)
+		}
+		batch := models.Batch{IDs: tokens.IDs[first:], Ends: []int{len(tokens.IDs) - first}}
+		if err := batch.Check(models.Limits{Vocabulary: e.base.vocabulary(), Tokens: o.MaxTokens}); err != nil {
+			return fmt.Errorf("runtime: %w", err)
 		}
 		return nil
 	}
@@ -249,7 +255,7 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 		}
 	}
 	batch := models.Batch{IDs: ids, Ends: []int{len(ids)}}
-	if err := batch.Check(models.Limits{Vocabulary: e.base.Tokenizer.Size(), Tokens: o.MaxTokens}); err != nil {
+	if err := batch.Check(models.Limits{Vocabulary: min(e.base.Tokenizer.Size(), e.base.vocabulary()), Tokens: o.MaxTokens}); err != nil {
 		return fmt.Errorf("runtime: %w", err)
 	}
 	tokens.IDs = append(tokens.IDs, ids...)

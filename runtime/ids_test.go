@@ -3,6 +3,8 @@ package runtime
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -92,5 +94,26 @@ func TestBadIDs(t *testing.T) {
 	}
 	if _, err := e.Classify(context.Background(), "t0", []Input{{IDs: []int32{size - 1}}}, Options{}); err != nil {
 		t.Errorf("the last id: %v", err)
+	}
+}
+
+// TestBadTexts: a text without a token, where the tokenizer adds none, and a
+// word that the model lacks are refused by themselves.
+func TestBadTexts(t *testing.T) {
+	f := newFamilyFixture(t, "bloom", 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	tokenizer := `{"version":"1.0","pre_tokenizer":{"type":"BertPreTokenizer"},"model":{"type":"WordPiece","unk_token":"[UNK]",` +
+		`"continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{"[UNK]":0,"what":1,"beyond":1000}}}`
+	must(t, os.WriteFile(filepath.Join(f.base, "tokenizer.json"), []byte(tokenizer), 0o600))
+	e := f.open(t, Config{})
+	defer e.Close()
+	for _, text := range []string{"", " ", "what beyond"} {
+		_, err := e.Classify(context.Background(), "t0", []Input{{Text: "what"}, {Text: text}}, Options{})
+		input, ok := errors.AsType[*InputError](err)
+		if !errors.Is(err, models.ErrBatch) || !ok || input.Index != 1 {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, err := e.Classify(context.Background(), "t0", []Input{{Text: "what"}}, Options{}); err != nil {
+		t.Errorf("a word that the model has: %v", err)
 	}
 }
