@@ -1,0 +1,67 @@
+"""Writes the measurements of peers.py into README.md, with a plot.
+
+    python table.py results.json README.md peers.svg
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+
+from peers import MODES, TITLES
+
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+COLOURS = {"kenserve": "#1b6ca8", "ONNX Runtime": "#8a8a8a", "OpenVINO": "#b5b5b5", "PyTorch": "#d9d9d9"}
+
+
+def difference(r, name):
+    return f"{r['largest_difference'][name]:.1e}" if name in r["largest_difference"] else "not kept"
+
+
+def table(results):
+    lines = []
+    for r in results:
+        lines.append(f"\n**{r['name']}**, {r['precision']}: {r['texts']} texts of {r['tokens_per_text']:.1f} tokens on average, {r['threads']} threads, {r['processor']}, best of {r['rounds']} rounds, texts a second\n")
+        modes = [m for m in MODES if m in r["texts_per_second"]["kenserve"]]
+        lines.append("| | " + " | ".join(TITLES[m] for m in modes) + " | largest difference of a logit |")
+        lines.append("|---|" + "---|" * (len(modes) + 1))
+        for name, rates in r["texts_per_second"].items():
+            lines.append(f"| {name} | " + " | ".join(f"{rates[m]:.1f}" for m in modes) + f" | {difference(r, name)} |")
+        best = {m: max(v[m] for n, v in r["texts_per_second"].items() if n != "kenserve") for m in modes}
+        lines.append("| **kenserve to the best of the others** | " + " | ".join(f"**{r['texts_per_second']['kenserve'][m] / best[m]:.2f}**" for m in modes) + " | |")
+    return "\n".join(lines) + "\n\n"
+
+
+def plot(results, path):
+    plt.rcParams.update({"svg.hashsalt": "peers", "font.size": 9})
+    figure, axes = plt.subplots(1, len(results), figsize=(3.2 * len(results), 3.2), constrained_layout=True)
+    for axis, r in zip([axes] if len(results) == 1 else axes, results):
+        modes = [m for m in MODES if m in r["texts_per_second"]["kenserve"]]
+        width = 0.8 / len(r["texts_per_second"])
+        for i, (name, rates) in enumerate(r["texts_per_second"].items()):
+            axis.bar([x + i * width for x in range(len(modes))], [rates[m] for m in modes], width, label=name, color=COLOURS[name])
+        axis.set_xticks([x + 0.3 for x in range(len(modes))], [{"sorted": "sorted", "arrival": "arrival", "single": "one at a time"}[m] for m in modes])
+        axis.set_title(f"{r['name']}, {r['precision']}")
+        axis.spines[["top", "right"]].set_visible(False)
+    first = figure.axes[0]
+    first.set_ylabel("texts a second")
+    first.legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main():
+    results, readme, picture = map(Path, sys.argv[1:])
+    figures = json.loads(results.read_text())
+    text = readme.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    readme.write_text(before + BEGIN + table(figures) + f"![Texts a second, by runtime and way of asking]({picture.name})\n" + END + after)
+    plot(figures, picture)
+
+
+if __name__ == "__main__":
+    main()
