@@ -312,11 +312,13 @@ func (s *Search) try(ctx context.Context, c Candidate) (*Point, error) {
 	// Accuracies are shares of whole texts, which rounding must not decide.
 	const rounding = 1e-9
 	p.Within = min(p.Change, p.Cautious) >= -s.Tolerance-rounding && p.Loss <= s.full.loss+LossPerAccuracy*s.Tolerance+rounding
+	agree := 0
 	for i, top := range j.top {
 		if top == s.full.top[i] {
-			p.Agrees += 1 / float64(len(j.top))
+			agree++
 		}
 	}
+	p.Agrees = float64(agree) / float64(len(j.top))
 	s.known[c] = len(s.points)
 	s.points = append(s.points, p)
 	if s.Tried != nil {

@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Accuracy and size of deltas: tasks × selections × keep fractions × codings.
 
-usage: quality.py --kenserve BINARY --base DIR --task NAME=TUNED=TEST.jsonl … [--json FILE]
+usage: quality.py --kenserve BINARY --base DIR --task NAME=TUNED=TEST.jsonl[=DEV.jsonl] … [--json FILE] [--auto DIR]
 
 Needs Python only. Each point is one `kenserve prune` and one `kenserve eval`
 of the whole test file; bytes are those of the delta file, compared with the
-full checkpoint in float32. Prints the table of README.md.
+full checkpoint in float32. Prints the table of docs/quality.md.
+
+With --auto nothing but the searches is run: `kenserve prune --auto` on the dev
+files for each tolerance, whose points and plots are written to the folder, and
+`kenserve eval` of what they find on the test files.
 """
 import argparse
 import json
@@ -18,6 +22,7 @@ parser.add_argument("--kenserve", required=True)
 parser.add_argument("--base", required=True)
 parser.add_argument("--task", action="append", required=True, help="NAME=TUNED=TEST.jsonl")
 parser.add_argument("--json")
+parser.add_argument("--auto", metavar="DIR", help="run the searches, and write their points and plots there")
 a = parser.parse_args()
 
 POINTS = [("ken", "1", "f32")]
@@ -25,16 +30,39 @@ POINTS += [(s, k, "f32") for k in ("0.5", "0.25") for s in ("ken", "random", "ma
 POINTS += [("ken", "0.75", "int8"), ("ken", "0.5", "int8")]
 POINTS += [("delta", k, "int8") for k in ("0.5", "0.25")]
 POINTS += [("delta", k, "sign") for k in ("0.5", "0.25", "0.1")]
+TOLERANCES = ("0.005", "0.01")
 
 
 def kenserve(*args):
     return subprocess.run([a.kenserve, *args], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
 
 
+def search():
+    for task in a.task:
+        name, tuned, test, dev = task.split("=")
+        for tolerance in TOLERANCES:
+            with tempfile.TemporaryDirectory() as work:
+                path = os.path.join(work, "task.ken")
+                beside = os.path.join(a.auto, f"{name}-{tolerance}")
+                kenserve("prune", "--base", a.base, "--tuned", tuned, "--out", path, "--auto", "--dev", dev, "--tolerance", tolerance,
+                         "--points", beside + ".json", "--plot", beside + ".svg")
+                score = json.loads(kenserve("eval", path, "--base", a.base, "--data", test, "--json"))
+            with open(beside + ".json") as f:
+                found = json.load(f)
+            best, ken = found["best"], found["ken"]
+            print(f"| {name} | {tolerance} | {best['bytes'] / 1e6:.2f} | {best['change']:+.4f} ({best['low']:+.3f} to {best['high']:+.3f}) "
+                  f"| {score['accuracy']:.4f} | {ken['bytes'] / 1e6:.1f} | {ken['change']:+.4f} | {len(found['points'])} |", flush=True)
+
+
+if a.auto:
+    print("| task | tolerance | MB | on dev, 95% interval | test accuracy | ken, MB | on dev | points |\n|---|---|---|---|---|---|---|---|")
+    search()
+    raise SystemExit
+
 results = {}
 with tempfile.TemporaryDirectory() as work:
     for task in a.task:
-        name, tuned, data = task.split("=")
+        name, tuned, data = task.split("=")[:3]
         full = 0
         with open(os.path.join(tuned, "model.safetensors"), "rb") as f:
             header = json.loads(f.read(int.from_bytes(f.read(8), "little")))

@@ -1,0 +1,99 @@
+package delta
+
+import (
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"kenserve/safetensors"
+)
+
+// TestEntropyOfFiles compares what the small layout takes of real deltas with
+// the entropy of their positions and of their exact values, and times decoding.
+// It needs the folder of their base in KENSERVE_BASE, and the deltas' files in
+// the fast layout, separated by commas, in KENSERVE_DELTAS.
+//
+// The bound of positions is the entropy of as many kept values as there are,
+// each by itself, in the rows that keep any; that of values is order-0, as in
+// TestEntropy.
+func TestEntropyOfFiles(t *testing.T) {
+	dir, files := os.Getenv("KENSERVE_BASE"), os.Getenv("KENSERVE_DELTAS")
+	if dir == "" || files == "" {
+		t.Skip("KENSERVE_BASE and KENSERVE_DELTAS do not name a base and deltas")
+	}
+	base, err := safetensors.OpenCheckpoint(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	fingerprint := Fingerprint(base)
+	for _, file := range strings.Split(files, ",") {
+		d, err := Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if err := d.Check(base, fingerprint); err != nil {
+			t.Fatal(err)
+		}
+		var kept, positions, values, positionsBound, valuesBound, made, seconds float64
+		for i := range d.Tensors {
+			m := d.Tensors[i].Masked
+			if m == nil || m.Whole() {
+				continue
+			}
+			b, _ := base.Tensor(d.Tensors[i].Name)
+			packed := packTensor(m, b)
+			own := 0
+			if m.Coding == Float32 {
+				own = len(m.packFloat32s(nil, b))
+				values += float64(own)
+				weights := floats(b)
+				var numbers []uint32
+				for tile := range m.tileCount() {
+					for _, p := range m.positions(tile, nil) {
+						at := m.tile(tile)*m.Height*m.Columns + int(p)
+						numbers = append(numbers, zigzag(ordered(math.Float32bits(m.Float32s[len(numbers)]))-ordered(math.Float32bits(weights[at]))))
+					}
+				}
+				valuesBound += valueBound(numbers)
+			} else {
+				lossy := *m
+				bits := float64(m.Coding.bits() * m.kept)
+				values, valuesBound = values+bits/8, valuesBound+bits/8
+				own = int(bits / 8)
+				if lossy.Coding.scaled() {
+					own += 4 * len(lossy.Scales)
+				}
+			}
+			positions += float64(len(packed) - own)
+			rows := map[int]bool{}
+			m.Keeps(func(row, _ int) { rows[row] = true })
+			positionsBound += positionBound(len(rows)*m.Columns, m.Kept())
+			kept += float64(m.Kept())
+			var dec decoder
+			if _, err := dec.unpack(packed, b); err != nil { // its buffers are made
+				t.Fatal(err)
+			}
+			best := math.Inf(1)
+			for range 5 {
+				start := time.Now()
+				if _, err := dec.unpack(packed, b); err != nil {
+					t.Fatal(err)
+				}
+				best = min(best, time.Since(start).Seconds())
+			}
+			seconds, made = seconds+best, made+float64(m.bytes())
+		}
+		t.Logf("%s (%s, %s): %.0f values; positions %.3f bits a value, %+.1f%% of the bound; values %.3f bits, %+.1f%%; decoded at %.0f MB/s of output",
+			file, d.Selection, d.Coding, kept, 8*positions/kept, 100*(positions/positionsBound-1), 8*values/kept, 100*(values/valuesBound-1), made/seconds/1e6)
+		if positions > 1.03*positionsBound {
+			t.Errorf("%s: positions take %.0f bytes, the bound is %.0f", file, positions, positionsBound)
+		}
+		if values > 1.05*valuesBound {
+			t.Errorf("%s: values take %.0f bytes, the bound is %.0f", file, values, valuesBound)
+		}
+	}
+}
