@@ -26,4 +26,14 @@
 // memory is loaded beside the old one, which serves until the new one is
 // complete and checked, and for good if it is not. Engine.Put, Copy and Remove
 // change the store and take effect at once.
+//
+// # Scheduling
+//
+// Texts wait in a queue for each task and are computed in batches of one task,
+// bounded by tokens. Tasks with work have equal shares; within that, and within a
+// task, the earliest deadline is first. Every core has a batch of its own when
+// there is work for all, and helps with another's when there is not; a small
+// batch is computed between the steps of a large one that it would otherwise
+// wait for. What waits is bounded in requests and tokens. No text's scores
+// depend, in any bit, on what shares its batch or on how many cores compute it.
 package runtime
