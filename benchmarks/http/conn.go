@@ -17,6 +17,7 @@ type conn struct {
 	address string
 	c       net.Conn
 	r       *bufio.Reader
+	engine  time.Duration // that the last answer says the engine took
 }
 
 // errUnanswered is a connection that ended before the first byte of an answer.
@@ -60,6 +61,7 @@ func (c *conn) do(ctx context.Context, request []byte) (status int, err error) {
 	}
 	again = true
 	length := -1
+	c.engine = 0
 	for {
 		if row, err = c.r.ReadSlice('\n'); err != nil {
 			return 0, err
@@ -73,6 +75,12 @@ func (c *conn) do(ctx context.Context, request []byte) (status int, err error) {
 			if length, err = strconv.Atoi(string(value)); err != nil {
 				return 0, fmt.Errorf("not a length: %q", row)
 			}
+		case bytes.EqualFold(name, []byte("X-Queue-Time-Ms")), bytes.EqualFold(name, []byte("X-Inference-Time-Ms")):
+			ms, err := strconv.ParseFloat(string(value), 64)
+			if err != nil {
+				return 0, fmt.Errorf("not a time: %q", row)
+			}
+			c.engine += time.Duration(ms * float64(time.Millisecond))
 		case bytes.EqualFold(name, []byte("Connection")):
 			again = !bytes.EqualFold(value, []byte("close"))
 		}

@@ -4,45 +4,63 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
+
+	"kenserve/runtime"
 )
 
-// idle compares the latency of one request after the other, in process and over
-// one connection, in turns.
+// idle tells what a request costs beside the forward pass when there is no other:
+// of each request, its latency less the time that its answer says it waited for
+// and spent in the forward pass. The two are of the same request, so the
+// difference holds on a machine that does other things too, where latencies by
+// themselves do not. In process the rest is tokenizing and scheduling; over one
+// connection HTTP comes on top.
 func idle(ctx context.Context, b *bench) (err error) {
 	p, err := b.start(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	engine, _ := b.inProcess(ctx, b.texts, 1)()
-	server, done := b.over(ctx, p)()
-	defer done()
-	measure := func(ask func(n int) error) (time.Duration, error) {
-		const requests = 300
-		took := make([]time.Duration, requests)
-		for n := range took {
-			start := time.Now()
-			if err := ask(n); err != nil {
+	c := &conn{address: p.address}
+	defer c.close()
+	ways := []struct {
+		name string
+		ask  func(n int) (engine time.Duration, err error)
+	}{
+		{"engine, in process", func(n int) (time.Duration, error) {
+			r, err := b.engine.Classify(ctx, b.task, b.texts[n:n+1], runtime.Options{})
+			if err != nil {
 				return 0, err
 			}
-			took[n] = time.Since(start)
-		}
-		return quantile(took, .5), nil
+			return r.Queue + r.Inference, nil
+		}},
+		{"server, one connection", func(n int) (time.Duration, error) {
+			status, err := c.do(ctx, b.requests[n])
+			if err == nil && status != http.StatusOK {
+				err = fmt.Errorf("status %d", status)
+			}
+			return c.engine, err
+		}},
 	}
-	inside, outside := time.Hour, time.Hour
-	for range 2 * b.rounds {
-		a, err := measure(engine)
-		if err != nil {
-			return err
+	took, rest := make([][]time.Duration, len(ways)), make([][]time.Duration, len(ways))
+	for range b.rounds {
+		for i, w := range ways {
+			for n := range b.texts {
+				start := time.Now()
+				engine, err := w.ask(n)
+				if err != nil {
+					return err
+				}
+				t := time.Since(start)
+				took[i], rest[i] = append(took[i], t), append(rest[i], t-engine)
+			}
 		}
-		c, err := measure(server)
-		if err != nil {
-			return err
-		}
-		inside, outside = min(inside, a), min(outside, c)
 	}
-	fmt.Printf("## Idle\n\nOne text of %d tokens after the other, medians of 300, best of %d in turns.\n\n| engine, in process | server, one connection | difference |\n|---|---|---|\n| %.3f ms | %.3f ms | %.3f ms |\n\n",
-		tokens, 2*b.rounds, milliseconds(inside), milliseconds(outside), milliseconds(outside-inside))
+	fmt.Printf("## Idle\n\nOne text of %d tokens after the other, %d each way in turns, medians.\n\n| | latency | of it beside queue and forward pass |\n|---|---|---|\n", tokens, len(took[0]))
+	for i, w := range ways {
+		fmt.Printf("| %s | %.3f ms | %.3f ms |\n", w.name, milliseconds(quantile(took[i], .5)), milliseconds(quantile(rest[i], .5)))
+	}
+	fmt.Printf("\nHTTP costs %.3f ms.\n\n", milliseconds(quantile(rest[1], .5)-quantile(rest[0], .5)))
 	return nil
 }
