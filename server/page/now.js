@@ -42,7 +42,7 @@ export function update(stats) {
   facts($("facts"), [
     ["Waiting", count(stats.waiting)],
     ["Errors, 2 min", count(errors)],
-    ["Found in memory", asked ? `${(100 * stats.hits / asked).toFixed(1)}%` : "–"],
+    ["Hits", asked ? `${(100 * stats.hits / asked).toFixed(1)}%` : "–"],
     ["Loads", count(stats.loads)],
     ["Failed loads", count(stats.load_errors)],
     ["Promotions", count(stats.promotions)],
