@@ -102,6 +102,7 @@ func (r *residency) promote(e *entry) {
 	}
 	bytes := e.task.hotBytes
 	r.used += bytes
+	r.hotBytes += bytes
 	r.mu.Unlock()
 
 	network, err := contained(func() (models.Network, error) { return e.task.hot() })
@@ -109,13 +110,14 @@ func (r *residency) promote(e *entry) {
 	switch {
 	case err != nil:
 		r.used -= bytes
+		r.hotBytes -= bytes
 		e.cannot = true
 		r.log.Error("task not made hot", "task", e.name, "error", err)
 	case e.gone:
 		r.used -= bytes
+		r.hotBytes -= bytes
 	default:
 		e.network = network
-		r.hotBytes += bytes
 		r.hot.Add(e.name, e)
 		r.stats.Promotions++
 		if u := r.tasks[e.name]; u != nil {

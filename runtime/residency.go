@@ -46,7 +46,7 @@ type residency struct {
 	hot      *simplelru.LRU[string, *entry] // those of entries that are hot
 	failures *simplelru.LRU[string, *failure]
 	used     int64 // bytes of all tasks in memory, and of those that are promised some
-	hotBytes int64 // of used, what hot networks take
+	hotBytes int64 // of used, what hot networks take, those being made included
 	leaving  int64 // of used, what entries that left will give back
 	// released is closed and replaced whenever room may have become free.
 	released chan struct{}
