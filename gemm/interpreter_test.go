@@ -28,13 +28,16 @@ type machine struct {
 
 // span is memory that a kernel may use. Only what is writable may be stored to.
 type span struct {
-	from, to uintptr
+	bytes    []byte
 	writable bool
 }
 
+// operands keeps them on the heap: a stack may move, and addresses are numbers.
+var operands any
+
 func memory[T any](s []T, writable bool) span {
-	from := uintptr(unsafe.Pointer(unsafe.SliceData(s)))
-	return span{from, from + uintptr(len(s))*unsafe.Sizeof(*new(T)), writable}
+	operands = s
+	return span{unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), uintptr(len(s))*unsafe.Sizeof(*new(T))), writable}
 }
 
 type instruction struct {
@@ -308,8 +311,9 @@ func (m *machine) bytes(arg string, size uintptr, write bool) ([]byte, error) {
 		return nil, err
 	}
 	for _, s := range m.memory {
-		if uintptr(at) >= s.from && uintptr(at)+size <= s.to && (s.writable || !write) {
-			return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), at)), size), nil
+		from := address(unsafe.SliceData(s.bytes))
+		if at >= from && at+uint64(size) <= from+uint64(len(s.bytes)) && (s.writable || !write) {
+			return s.bytes[at-from:][:size], nil
 		}
 	}
 	return nil, fmt.Errorf("%d bytes at %#x are outside the operands", size, at)
