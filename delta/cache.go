@@ -43,7 +43,7 @@ func NewCache(dir string, limit int64) *Cache {
 	return &Cache{dir: dir, limit: limit, locks: map[string]*cacheLock{}}
 }
 
-// Open opens the delta file at path in either layout, as [Load] does: one in the
+// Open opens the delta file at path in either layout, as [File.Open] does: one in the
 // small layout is unpacked into the cache unless it is there, and opened there.
 // base is its base, whose fingerprint is given.
 func (c *Cache) Open(path string, base Tensors, fingerprint string) (*Delta, error) {

@@ -44,10 +44,6 @@ const (
 // without the base, the digest included. [Delta.Check] does the rest.
 func Open(path string) (*Delta, error) { return File{Path: path, Fixed: true}.Open() }
 
-// Load is Open that reads the file into memory instead of mapping it, for files
-// that may be written to while they are in use.
-func Load(path string) (*Delta, error) { return File{Path: path}.Open() }
-
 // Open opens a file in the fast layout: it maps one that is fixed, and reads
 // any other into memory.
 func (f File) Open() (*Delta, error) {

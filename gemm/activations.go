@@ -2,7 +2,6 @@ package gemm
 
 import (
 	"math"
-	"sync"
 )
 
 // activations are the left factor of a product in the form that the kernels of
@@ -64,29 +63,5 @@ func (a *activations) narrow(c Compute, i int, x []float32) {
 	}
 }
 
-// rowBuffers are the activations that products have room for. There are as many
-// as products ever ran at once, each as large as the largest it was used for.
-type rowBuffers struct {
-	mu   sync.Mutex
-	free []*activations
-}
-
 // callersRows are for goroutines that multiply without a pool.
-var callersRows rowBuffers
-
-func (b *rowBuffers) take() *activations {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if last := len(b.free) - 1; last >= 0 {
-		a := b.free[last]
-		b.free = b.free[:last]
-		return a
-	}
-	return &activations{}
-}
-
-func (b *rowBuffers) release(a *activations) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.free = append(b.free, a)
-}
+var callersRows freeList[activations]

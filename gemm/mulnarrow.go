@@ -1,7 +1,6 @@
 package gemm
 
 import (
-	"sync"
 	"unsafe"
 )
 
@@ -15,7 +14,7 @@ type narrowMul struct {
 	rounded bool // the rows of A are narrowed
 	rows    int  // of a group, a multiple of chunkRows
 	groups  int
-	buffers *partBuffers
+	buffers *freeList[partBuffer]
 }
 
 // mulNarrow is Mul, after its checks, for the narrow compute types.
@@ -145,29 +144,5 @@ func (b *partBuffer) patched(m *Matrix, panel int) narrowPanel {
 	return p
 }
 
-// partBuffers are the buffers of parts. There are as many as parts ever ran at
-// once.
-type partBuffers struct {
-	mu   sync.Mutex
-	free []*partBuffer
-}
-
 // callersBuffers are for goroutines that multiply without a pool.
-var callersBuffers partBuffers
-
-func (b *partBuffers) take() *partBuffer {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if last := len(b.free) - 1; last >= 0 {
-		buffer := b.free[last]
-		b.free = b.free[:last]
-		return buffer
-	}
-	return &partBuffer{}
-}
-
-func (b *partBuffers) release(buffer *partBuffer) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.free = append(b.free, buffer)
-}
+var callersBuffers freeList[partBuffer]

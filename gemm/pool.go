@@ -35,8 +35,8 @@ type Pool struct {
 	wg     sync.WaitGroup
 
 	scratch scratchPanels
-	rows    rowBuffers
-	buffers partBuffers
+	rows    freeList[activations]
+	buffers freeList[partBuffer]
 }
 
 // job is one call of Run, and is reused. Helpers come and go: one counts itself

@@ -19,6 +19,7 @@
 package hub
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -97,23 +98,16 @@ func FromEnvironment() (*Client, error) {
 		home = filepath.Join(cache, "huggingface")
 	}
 	c := &Client{
-		Endpoint: strings.TrimRight(or(os.Getenv("HF_ENDPOINT"), "https://huggingface.co"), "/"),
-		Cache:    or(os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub")),
-		Token:    or(os.Getenv("HF_TOKEN"), os.Getenv("HUGGING_FACE_HUB_TOKEN")),
+		Endpoint: strings.TrimRight(cmp.Or(os.Getenv("HF_ENDPOINT"), "https://huggingface.co"), "/"),
+		Cache:    cmp.Or(os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub")),
+		Token:    cmp.Or(os.Getenv("HF_TOKEN"), os.Getenv("HUGGING_FACE_HUB_TOKEN")),
 		HTTP:     http.DefaultClient,
 	}
 	if c.Token == "" {
 		// No file is no token.
-		if token, err := os.ReadFile(or(os.Getenv("HF_TOKEN_PATH"), filepath.Join(home, "token"))); err == nil {
+		if token, err := os.ReadFile(cmp.Or(os.Getenv("HF_TOKEN_PATH"), filepath.Join(home, "token"))); err == nil {
 			c.Token = strings.TrimSpace(string(token))
 		}
 	}
 	return c, nil
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
 }

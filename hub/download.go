@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -72,12 +73,12 @@ func (c *Client) stat(ctx context.Context, address string) (blob, error) {
 		}
 		response.Body.Close()
 		h := response.Header
-		etag := or(h.Get("X-Linked-Etag"), h.Get("Etag"))
+		etag := cmp.Or(h.Get("X-Linked-Etag"), h.Get("Etag"))
 		b.etag = strings.Trim(strings.TrimPrefix(etag, "W/"), `"`)
 		if !sha1Hex.MatchString(b.etag) && !sha256Hex.MatchString(b.etag) {
 			return fmt.Errorf("the hub gives %.80q for its ETag, which is no digest", etag)
 		}
-		size := or(h.Get("X-Linked-Size"), h.Get("Content-Length"))
+		size := cmp.Or(h.Get("X-Linked-Size"), h.Get("Content-Length"))
 		if b.size, err = strconv.ParseInt(size, 10, 64); err != nil || b.size < 0 {
 			return fmt.Errorf("the hub gives %.40q for its size", size)
 		}

@@ -87,7 +87,7 @@ func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*ta
 		options.Seed = uint64(i)
 		name := fmt.Sprint("t", i)
 		f.prune(tb, name, 0, options)
-		d, err := delta.Load(filepath.Join(store, name+delta.Extension))
+		d, err := delta.File{Path: filepath.Join(store, name+delta.Extension)}.Open()
 		must(tb, err)
 		tb.Cleanup(func() { _ = d.Close() })
 		p, err := planTask(base, d)

@@ -25,7 +25,7 @@ func TestWarmAndHotAgree(t *testing.T) {
 				base, err := OpenBase(f.base, compute)
 				must(t, err)
 				defer base.Close()
-				d, err := delta.Load(filepath.Join(f.store, "t0.ken"))
+				d, err := delta.File{Path: filepath.Join(f.store, "t0.ken")}.Open()
 				must(t, err)
 				defer d.Close()
 				p, err := planTask(base, d)
@@ -70,7 +70,7 @@ func TestWarmBytes(t *testing.T) {
 	var tasks []*task
 	var counted, files int64
 	for range 10 {
-		d, err := delta.Load(filepath.Join(demo, "tasks", "emotion.ken"))
+		d, err := delta.File{Path: filepath.Join(demo, "tasks", "emotion.ken")}.Open()
 		must(t, err)
 		p, err := planTask(base, d)
 		must(t, err)

@@ -18,7 +18,7 @@ type bpe struct {
 
 	unknown      int32       // -1: characters that are not in the vocabulary are left out
 	fuseUnknown  bool        // unknown characters in a row are one token
-	bytes        *[256]int32 // ids of the bytes that stand for unknown characters; nil: none do
+	bytes        *byteTokens // ids of the bytes that stand for unknown characters; nil: none do
 	ignoreMerges bool        // a piece that is a token is that token
 	prefix       string      // what all characters but a piece's first carry in the vocabulary
 	suffix       string      // what a piece's last character carries
@@ -123,12 +123,8 @@ type bpeSettings struct {
 }
 
 func newBPE(v vocabulary, merges [][2]string, s bpeSettings) (*bpe, error) {
-	entries := make([]trieEntry, 0, len(v))
-	for token, id := range v {
-		entries = append(entries, trieEntry{token, int32(id)})
-	}
 	m := &bpe{
-		tokens: newTrie(entries), count: len(v), largest: v.maxID(), merges: make(map[pair]merge, len(merges)),
+		tokens: v.trie(), count: len(v), largest: v.maxID(), merges: make(map[pair]merge, len(merges)),
 		unknown: -1, fuseUnknown: s.fuseUnknown, ignoreMerges: s.ignoreMerges, prefix: s.prefix, suffix: s.suffix,
 	}
 	if s.unknown != nil {
@@ -139,7 +135,7 @@ func newBPE(v vocabulary, merges [][2]string, s bpeSettings) (*bpe, error) {
 		m.unknown = int32(id)
 	}
 	if s.byteFallback {
-		m.bytes = byteTokens(m.tokens)
+		m.bytes = newByteTokens(m.tokens)
 	}
 	for rank, tokens := range merges {
 		left, ok := v[tokens[0]]
@@ -163,13 +159,31 @@ func newBPE(v vocabulary, merges [][2]string, s bpeSettings) (*bpe, error) {
 	return m, nil
 }
 
-// byteTokens returns the ids of the tokens "<0x00>" to "<0xFF>", -1 for those that do not exist.
-func byteTokens(t *trie) *[256]int32 {
-	var ids [256]int32
+// byteTokens are the ids of the tokens "<0x00>" to "<0xFF>", -1 for those that do not exist.
+type byteTokens [256]int32
+
+func newByteTokens(t *trie) *byteTokens {
+	var ids byteTokens
 	for b := range ids {
 		ids[b] = t.get(fmt.Sprintf("<0x%02X>", b))
 	}
 	return &ids
+}
+
+// add adds the tokens of the bytes of text, if all of them have one. On nil it adds none.
+func (ids *byteTokens) add(text []byte, add func(id int32)) bool {
+	if ids == nil {
+		return false
+	}
+	for _, b := range text {
+		if ids[b] < 0 {
+			return false
+		}
+	}
+	for _, b := range text {
+		add(ids[b])
+	}
+	return true
 }
 
 func (m *bpe) id(token string) int32 { return m.tokens.get(token) }
@@ -224,7 +238,7 @@ func (m *bpe) start(s *scratch, piece []byte) {
 				unknown = false
 			}
 			add(id)
-		case m.bytes != nil && m.addBytes(s.word, add):
+		case m.bytes.add(s.word, add):
 		case m.unknown >= 0:
 			if unknown && !m.fuseUnknown {
 				add(m.unknown)
@@ -253,19 +267,6 @@ func (m *bpe) character(s *scratch, character []byte, first, last bool) int32 {
 		s.word = append(s.word, m.suffix...)
 	}
 	return m.tokens.getBytes(s.word)
-}
-
-// addBytes adds the tokens of the bytes of text, if all of them have one.
-func (m *bpe) addBytes(text []byte, add func(id int32)) bool {
-	for _, b := range text {
-		if m.bytes[b] < 0 {
-			return false
-		}
-	}
-	for _, b := range text {
-		add(m.bytes[b])
-	}
-	return true
 }
 
 // A candidate is a merge that could be done when it was found.

@@ -11,11 +11,8 @@ type byteLevel struct {
 }
 
 func parseByteLevel(o *component) preTokenizer {
-	b := byteLevel{prefixSpace: o.bool("add_prefix_space"), words: true, unicode: unicodeTables()}
+	b := byteLevel{prefixSpace: o.bool("add_prefix_space"), words: o.boolOr("use_regex", true), unicode: unicodeTables()}
 	o.bool("trim_offsets") // says where a token lies in the text, not what it is
-	if o.has("use_regex") {
-		b.words = o.bool("use_regex")
-	}
 	return b
 }
 

@@ -14,14 +14,11 @@ type metaspace struct {
 }
 
 func parseMetaspace(o *component) (preTokenizer, error) {
-	m := metaspace{mark: o.string("replacement"), split: true}
+	m := metaspace{mark: o.string("replacement")}
 	if o.err == nil && utf8.RuneCountInString(m.mark) != 1 {
 		o.fail("replacement", "is not one character", nil)
 	}
-	scheme := "always"
-	if o.has("prepend_scheme") {
-		scheme = o.string("prepend_scheme")
-	}
+	scheme := o.optionalString("prepend_scheme", "always")
 	// Files of old have a flag in the scheme's place; newer ones may have both.
 	if o.has("add_prefix_space") {
 		if flag := o.bool("add_prefix_space"); o.err == nil && flag != (scheme != "never") {
@@ -36,9 +33,7 @@ func parseMetaspace(o *component) (preTokenizer, error) {
 			o.fail("str_rep", "is not the replacement", nil)
 		}
 	}
-	if o.has("split") {
-		m.split = o.bool("split")
-	}
+	m.split = o.boolOr("split", true)
 	switch scheme {
 	case "always":
 		m.always = true

@@ -85,6 +85,15 @@ func (v vocabulary) check() error {
 	return nil
 }
 
+// trie returns the trie of the tokens, to their ids.
+func (v vocabulary) trie() *trie {
+	entries := make([]trieEntry, 0, len(v))
+	for token, id := range v {
+		entries = append(entries, trieEntry{token, int32(id)})
+	}
+	return newTrie(entries)
+}
+
 func (v vocabulary) maxID() int32 {
 	id := int32(-1)
 	for _, k := range v {

@@ -98,9 +98,7 @@ func parsePostProcessor(at string, raw []byte, depth int) (postProcessor, error)
 		p = processorSequence{}
 		o.bool("trim_offsets")
 		o.bool("add_prefix_space")
-		if o.has("use_regex") {
-			o.bool("use_regex")
-		}
+		o.boolOr("use_regex", true)
 	default:
 		return nil, o.unknownKind()
 	}

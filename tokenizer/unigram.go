@@ -13,7 +13,7 @@ type unigram struct {
 	tokens  *trie
 	scores  []float64 // by id
 	unknown int32
-	bytes   *[256]int32 // ids of the bytes that stand for what is unknown; nil: none do
+	bytes   *byteTokens // ids of the bytes that stand for what is unknown; nil: none do
 	penalty float64     // the score of an unknown character
 }
 
@@ -75,13 +75,9 @@ func newUnigram(list []scored, unknown int, byteFallback bool) (*unigram, error)
 	if unknown >= len(list) {
 		return nil, fmt.Errorf("the unknown token is number %d of %d", unknown, len(list))
 	}
-	entries := make([]trieEntry, 0, len(ids))
-	for token, id := range ids {
-		entries = append(entries, trieEntry{token, int32(id)})
-	}
-	m.tokens = newTrie(entries)
+	m.tokens = ids.trie()
 	if byteFallback {
-		m.bytes = byteTokens(m.tokens)
+		m.bytes = newByteTokens(m.tokens)
 	}
 	return m, nil
 }
@@ -163,17 +159,7 @@ func (m *unigram) emitUnknown(s *scratch, text []byte) {
 		s.out.add(id)
 		return
 	}
-	if m.bytes != nil {
-		all := true
-		for _, b := range text {
-			all = all && m.bytes[b] >= 0
-		}
-		if all {
-			for _, b := range text {
-				s.out.add(m.bytes[b])
-			}
-			return
-		}
+	if !m.bytes.add(text, s.out.add) {
+		s.out.add(m.unknown)
 	}
-	s.out.add(m.unknown)
 }

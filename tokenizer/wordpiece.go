@@ -41,12 +41,8 @@ func newWordPiece(v vocabulary, unknown, prefix string, maxChars int) (*wordPiec
 	if !ok {
 		return nil, fmt.Errorf("the unknown token %q is not in the vocabulary", unknown)
 	}
-	entries := make([]trieEntry, 0, len(v))
-	for token, id := range v {
-		entries = append(entries, trieEntry{token, int32(id)})
-	}
 	m := &wordPiece{
-		tokens:   newTrie(entries),
+		tokens:   v.trie(),
 		count:    len(v),
 		largest:  v.maxID(),
 		unknown:  int32(id),

@@ -465,20 +465,25 @@ def folders(sentences):
     return lines
 
 
+def sentences(data):
+    """The texts of the data sets, each once."""
+    out = set()
+    for name in ("trec", "sst2", "banking77"):
+        for path in sorted(pathlib.Path(data, name).glob("*.jsonl")):
+            with open(path) as lines:
+                out |= {json.loads(line)["text"] for line in lines}
+    return sorted(out)
+
+
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--minilm", required=True)
     args.add_argument("--data", required=True)
     args = args.parse_args()
 
-    sentences = []
-    for name in ("trec", "sst2", "banking77"):
-        for path in sorted(pathlib.Path(args.data, name).glob("*.jsonl")):
-            with open(path) as lines:
-                sentences += [json.loads(line)["text"] for line in lines]
-    sentences = sorted(set(sentences))
+    real = sentences(args.data)
     rng = random.Random(SEED)
-    rng.shuffle(sentences)
+    rng.shuffle(real)
 
     with open(args.minilm) as file:
         source = file.read()
@@ -487,19 +492,19 @@ def main():
     minilm.no_padding()
     minilm.no_truncation()
 
-    texts = sentences[:1500] + [adversarial(rng, sentences) for _ in range(3000)]
+    texts = real[:1500] + [adversarial(rng, real) for _ in range(3000)]
     pipelines = build(texts)
     write("pipelines.json", [dump({name: json.loads(t.to_str()) for name, t in pipelines.items()})])
     # What was written is what counts: ids of added tokens are given anew when it is read.
     pipelines = {name: Tokenizer.from_str(t.to_str()) for name, t in pipelines.items()}
 
-    lines = goldens("minilm", minilm, rng, sentences, 5000, 2200)
+    lines = goldens("minilm", minilm, rng, real, 5000, 2200)
     lines += truncations("minilm", minilm)
     for name, t in pipelines.items():
-        lines += goldens(name, t, rng, sentences, 700, 60)
+        lines += goldens(name, t, rng, real, 700, 60)
     write("goldens.jsonl", lines)
-    write("components.jsonl", components(rng, sentences))
-    write("folders.jsonl", folders(sentences))
+    write("components.jsonl", components(rng, real))
+    write("folders.jsonl", folders(real))
     write("codepoints.jsonl", codepoints(minilm))
 
 

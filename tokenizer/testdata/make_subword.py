@@ -21,7 +21,6 @@ import base64
 import io
 import json
 import os
-import pathlib
 import random
 import tempfile
 
@@ -233,12 +232,7 @@ def main():
     args = argparse.ArgumentParser()
     args.add_argument("--data", required=True)
     args = args.parse_args()
-    sentences = []
-    for name in ("trec", "sst2", "banking77"):
-        for path in sorted(pathlib.Path(args.data, name).glob("*.jsonl")):
-            with open(path) as lines:
-                sentences += [json.loads(line)["text"] for line in lines]
-    sentences = sorted(set(sentences))
+    sentences = common.sentences(args.data)
     rng = random.Random(SEED)
     rng.shuffle(sentences)
     texts = sentences[:1500] + [adversarial(rng, sentences) for _ in range(1500)]
