@@ -10,6 +10,10 @@ type Epilogue struct {
 	Bias       []float32  // [N], where the sum begins; nil for zero
 	Activation Activation // applied to the biased sum
 	Residual   View       // [M,N], added last; zero for none. It may be C itself.
+
+	// Next is the matrix that will be multiplied next, or nil: the last parts
+	// fetch what its first ones read.
+	Next *Matrix
 }
 
 // mul is one call of Mul. A part is one panel by one group of rows.
@@ -57,7 +61,7 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 	parts := panels * w.groups
 	if p == nil || p.width == 1 || parts == 1 || a.Rows*m.n*m.k < sharedWork {
 		for i := range parts {
-			w.part(i)
+			w.part(i, 0)
 		}
 		return
 	}
@@ -80,13 +84,13 @@ func groupRows(p *Pool, rows, panels int) (group, groups int) {
 }
 
 // Do performs one part on a worker.
-func (w *mul) Do(part, _ int) { w.part(part) }
+func (w *mul) Do(part, slot int) { w.part(part, slot) }
 
-func (w *mul) part(i int) {
+func (w *mul) part(i, slot int) {
 	panel, r0 := i/w.groups, i%w.groups*w.rows
 	r1 := min(r0+w.rows, w.a.Rows)
 	lines := w.m.panel(panel)
-	ahead := w.ahead(i)
+	ahead := w.ahead(i, slot)
 	if w.m.patch != nil {
 		if walk, changes := w.m.walk(w.m.patch, panel); changes {
 			scratch := w.scratch.take(len(lines))
@@ -109,16 +113,30 @@ func (w *mul) part(i int) {
 }
 
 // ahead returns the panel that this goroutine will multiply with after part i,
-// as far as can be known, or nil if it is the same or none.
-func (w *mul) ahead(i int) []line {
-	next := i + 1
+// as far as can be known, or nil if it is the same or there is none.
+func (w *mul) ahead(i, slot int) []line {
+	next, ok := i+1, i+1 < w.groups*len(w.m.panels)/w.m.k
+	slots := 1
 	if w.job != nil {
-		next += int(w.job.helpers.Load())
+		next, ok = w.job.peek(slot)
+		slots = len(w.job.runs)
 	}
-	if next /= w.groups; next == i/w.groups || next*w.m.k >= len(w.m.panels) {
+	if !ok {
+		return w.e.Next.first(slot, slots)
+	}
+	if next /= w.groups; next == i/w.groups {
 		return nil
 	}
 	return w.m.panel(next)
+}
+
+// first returns the panel that one of so many goroutines would begin with, or
+// nil if there is none in float32.
+func (m *Matrix) first(slot, slots int) []line {
+	if m == nil || len(m.panels) == 0 {
+		return nil
+	}
+	return m.panel(len(m.panels) / m.k * slot / slots)
 }
 
 // chunk multiplies the rows r0 to r1 of A with a panel, whose lines are still

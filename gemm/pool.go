@@ -24,6 +24,10 @@ type Work interface {
 // joins in, part by part. A work that nobody joins costs a few atomic operations
 // more than a loop, so the same code serves one batch a core and one batch over
 // all cores: which it is depends on who is idle.
+//
+// Each of those who share a work has a run of its parts to begin with, and takes
+// of the others' only when that is done. So what it reads next is known, and can
+// be fetched ahead, and what it writes lies together.
 type Pool struct {
 	width int
 	jobs  []job // those that others can join
@@ -46,15 +50,20 @@ type job struct {
 	taken   atomic.Bool // by a caller
 	open    atomic.Bool // there may be parts to begin
 	helpers atomic.Int64
-	next    atomic.Int64  // next part to hand out
 	free    atomic.Uint64 // slots that a helper may take, by bit; the caller has slot 0
 	fault   atomic.Pointer[any]
 
-	parts int64
-	work  Work
+	runs []run // of the slots
+	work Work
 	// Storage for Matrix.Mul's work.
 	mul    mul
 	narrow narrowMul
+}
+
+// run holds the parts from its lower to its upper half that nobody has begun.
+type run struct {
+	atomic.Uint64
+	_ [lineBytes - 8]byte // each on its own cache line
 }
 
 // maxWidth is the most goroutines that share a work: the bits of job.free.
@@ -131,8 +140,7 @@ func (p *Pool) take() *job {
 // share performs j's work together with the helpers and gives j back.
 func (p *Pool) share(j *job, parts int) {
 	helpers := min(p.width, parts) - 1
-	j.parts = int64(parts)
-	j.next.Store(0)
+	j.divide(parts, helpers+1)
 	j.free.Store(1<<(helpers+1) - 2)
 	j.open.Store(true)
 	p.Wake(helpers)
@@ -157,16 +165,71 @@ func (j *job) release() {
 	}
 }
 
+// divide gives each slot its run of the parts.
+func (j *job) divide(parts, slots int) {
+	if cap(j.runs) < slots {
+		j.runs = make([]run, slots)
+	}
+	j.runs = j.runs[:slots]
+	for s := range j.runs {
+		j.runs[s].Store(packRun(parts*s/slots, parts*(s+1)/slots))
+	}
+}
+
+func packRun(first, end int) uint64 { return uint64(end)<<32 | uint64(first) }
+
+// left returns what is left of a slot's run, and the part that another slot
+// takes next of it: the last, or, if nobody has the run, the first.
+func (j *job) left(slot, taker int) (v uint64, first, end, part int) {
+	v = j.runs[slot].Load()
+	first, end = int(uint32(v)), int(v>>32)
+	if slot == taker || j.free.Load()>>slot&1 != 0 {
+		return v, first, end, first
+	}
+	return v, first, end, end - 1
+}
+
+// claim takes a part for a slot: of its own run, then of others'.
+func (j *job) claim(slot int) (part int, ok bool) {
+	for s := slot; s < slot+len(j.runs); {
+		of := s % len(j.runs)
+		v, first, end, part := j.left(of, slot)
+		if first >= end {
+			s++
+			continue
+		}
+		if part == first {
+			first++
+		} else {
+			end--
+		}
+		if j.runs[of].CompareAndSwap(v, packRun(first, end)) {
+			return part, true
+		}
+	}
+	return 0, false
+}
+
+// peek returns what claim would.
+func (j *job) peek(slot int) (part int, ok bool) {
+	for s := slot; s < slot+len(j.runs); s++ {
+		if _, first, end, part := j.left(s%len(j.runs), slot); first < end {
+			return part, true
+		}
+	}
+	return 0, false
+}
+
 // run performs parts until none is left to begin, or the helper is wanted
 // elsewhere.
 func (j *job) run(slot int, until func() bool) {
 	for {
-		i := j.next.Add(1) - 1
-		if i >= j.parts {
+		i, ok := j.claim(slot)
+		if !ok {
 			j.open.Store(false)
 			return
 		}
-		j.work.Do(int(i), slot)
+		j.work.Do(i, slot)
 		if until != nil && until() {
 			return
 		}
@@ -266,7 +329,9 @@ func (j *job) join(until func() bool) bool {
 	defer func() {
 		if fault := recover(); fault != nil {
 			j.open.Store(false)
-			j.next.Store(j.parts)
+			for s := range j.runs {
+				j.runs[s].Store(0)
+			}
 			first := fault // apart, so that only a panic allocates
 			j.fault.CompareAndSwap(nil, &first)
 		}

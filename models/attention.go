@@ -15,7 +15,7 @@ const (
 	attentionScores = 1 << 16
 	// SharedScores is the number of multiplications below which waking workers
 	// costs more than it gains.
-	SharedScores = 1 << 18
+	SharedScores = 1 << 15
 )
 
 // Heads says how the columns of queries, keys and values hold the heads, and

@@ -10,6 +10,8 @@ import (
 type Dense struct {
 	Weight *gemm.Matrix
 	Bias   []float32
+
+	next **gemm.Matrix // of the layer that was bound after it
 }
 
 // Norm is a layer norm.
@@ -21,8 +23,13 @@ type Norm struct {
 // Binder resolves an architecture's names and checks the shapes of what it
 // gets. It keeps the first error, for Err, so that a family's Bind reads as the
 // list of its layers.
+//
+// Dense layers are bound in the order in which a forward pass comes to them, as
+// far as that is one: a product's last parts fetch the beginning of the weights
+// of the layer that was bound next.
 type Binder struct {
 	params Params
+	next   **gemm.Matrix // of the last dense layer
 	err    error
 }
 
@@ -80,10 +87,20 @@ func (b *Binder) Table(name string) Table {
 // Dense returns the layer of NAME.weight [n, k] and NAME.bias [n]. Any number
 // of outputs will do if n is 0.
 func (b *Binder) Dense(name string, n, k int) Dense {
-	d := Dense{Weight: b.Matrix(name+".weight", n, k)}
+	d := b.Unbiased(name+".weight", n, k)
 	if d.Weight != nil {
 		d.Bias = b.Vector(name+".bias", d.Weight.N())
 	}
+	return d
+}
+
+// Unbiased returns the layer without a bias of the weight NAME [n, k].
+func (b *Binder) Unbiased(name string, n, k int) Dense {
+	d := Dense{Weight: b.Matrix(name, n, k), next: new(*gemm.Matrix)}
+	if b.next != nil {
+		*b.next = d.Weight
+	}
+	b.next = d.next
 	return d
 }
 

@@ -122,7 +122,11 @@ func (w *Workspace) Floats(n int) []float32 {
 // stands for none.
 func (w *Workspace) Dense(c, a gemm.View, d Dense, act gemm.Activation, residual gemm.View) {
 	w.step()
-	d.Weight.Mul(w.pool, c, a, gemm.Epilogue{Bias: d.Bias, Activation: act, Residual: residual})
+	e := gemm.Epilogue{Bias: d.Bias, Activation: act, Residual: residual}
+	if d.next != nil {
+		e.Next = *d.next
+	}
+	d.Weight.Mul(w.pool, c, a, e)
 }
 
 // First returns the first row of every sequence of x.
@@ -156,7 +160,7 @@ func (w *Workspace) Singles(n int) []int {
 
 // SharedValues is the number of values below which waking workers for an
 // element-wise step costs more than it gains.
-const SharedValues = 1 << 15
+const SharedValues = 1 << 12
 
 // layerNorm is the work of Workspace.Norm. A part is normRows rows.
 type layerNorm struct {

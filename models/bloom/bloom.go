@@ -170,7 +170,6 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 		words:         b.Table(words),
 		embeddingNorm: b.Norm(embeddingNorm, h, a.eps),
 		finalNorm:     b.Norm(finalNorm, h, a.eps),
-		score:         models.Dense{Weight: b.Matrix(score, 0, h)},
 	}
 	for i := range a.layers {
 		l := layerName(i)
@@ -183,6 +182,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 			down:      b.Dense(l+down, h, 4*h),
 		})
 	}
+	n.score = b.Unbiased(score, 0, h)
 	if err := b.Err(); err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 		n.types = b.Table(types)
 	}
 	if a.Width != h {
-		n.projection.Weight = b.Matrix(projection, h, a.Width)
+		n.projection = b.Unbiased(projection, h, a.Width)
 	}
 	if a.NormTable {
 		n.distanceNorm = b.Norm(distanceNorm, h, a.Encoder.Eps)
@@ -66,25 +66,31 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 func (a *architecture) bindLayer(b *models.Binder, l string) layer {
 	c, n := a.Encoder, encoder.BERT
 	h := c.Hidden
-	y := layer{
-		output:       b.Dense(l+n.Output, h, h),
-		outputNorm:   b.Norm(l+n.OutputNorm, h, c.Eps),
-		intermediate: b.Dense(l+n.Intermediate, c.Intermediate, h),
-		down:         b.Dense(l+n.Down, h, c.Intermediate),
-		downNorm:     b.Norm(l+n.DownNorm, h, c.Eps),
-	}
+	var y layer
+	a.bindAttention(b, l, &y)
+	y.output = b.Dense(l+n.Output, h, h)
+	y.outputNorm = b.Norm(l+n.OutputNorm, h, c.Eps)
+	y.intermediate = b.Dense(l+n.Intermediate, c.Intermediate, h)
+	y.down = b.Dense(l+n.Down, h, c.Intermediate)
+	y.downNorm = b.Norm(l+n.DownNorm, h, c.Eps)
+	return y
+}
+
+func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
+	c := a.Encoder
+	h := c.Hidden
 	if a.Layout == Fused {
-		y.fused.Weight = b.Matrix(l+fused, 3*h, h)
+		y.fused = b.Unbiased(l+fused, 3*h, h)
 		y.fused.Bias = interleave(b.Vector(l+fusedQueryBias, h), b.Vector(l+fusedValueBias, h), c.Heads)
 		if a.Content {
-			y.posKey.Weight = b.Matrix(l+fusedPosKey, h, h)
+			y.posKey = b.Unbiased(l+fusedPosKey, h, h)
 		}
 		if a.Position {
 			y.posQuery = b.Dense(l+fusedPosQuery, h, h)
 		}
-		return y
+		return
 	}
-	y.query, y.key, y.value = b.Dense(l+query, h, h), b.Dense(l+key, h, h), b.Dense(l+value, h, h)
+	y.key, y.value, y.query = b.Dense(l+key, h, h), b.Dense(l+value, h, h), b.Dense(l+query, h, h)
 	posKey, posQuery := positionalKey, positionalQuery
 	if a.Layout == Shared {
 		posKey, posQuery = key, query
@@ -95,7 +101,6 @@ func (a *architecture) bindLayer(b *models.Binder, l string) layer {
 	if a.Position {
 		y.posQuery = b.Dense(l+posQuery, h, h)
 	}
-	return y
 }
 
 // interleave returns the biases of a fused projection, whose rows are each

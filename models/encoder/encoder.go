@@ -77,9 +77,9 @@ func (c Config) Bind(b *models.Binder, n Names) *Encoder {
 	for i := range e.layers {
 		l := fmt.Sprint(n.Layer, i)
 		e.layers[i] = layer{
-			query:        b.Dense(l+n.Query, c.Hidden, c.Hidden),
 			key:          b.Dense(l+n.Key, c.Hidden, c.Hidden),
 			value:        b.Dense(l+n.Value, c.Hidden, c.Hidden),
+			query:        b.Dense(l+n.Query, c.Hidden, c.Hidden),
 			output:       b.Dense(l+n.Output, c.Hidden, c.Hidden),
 			outputNorm:   b.Norm(l+n.OutputNorm, c.Hidden, c.Eps),
 			intermediate: b.Dense(l+n.Intermediate, c.Intermediate, c.Hidden),

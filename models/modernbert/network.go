@@ -40,16 +40,13 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 		if bias {
 			return b.Dense(name, n, k)
 		}
-		return models.Dense{Weight: b.Matrix(name+".weight", n, k)}
+		return b.Unbiased(name+".weight", n, k)
 	}
 	n := &network{
 		a:             a,
 		words:         b.Table(words),
 		embeddingNorm: norm(embeddingNorm),
 		finalNorm:     norm(finalNorm),
-		headDense:     dense(headDense, h, h, a.headBias),
-		headNorm:      norm(headNorm),
-		classifier:    dense(classifier, 0, h, true),
 	}
 	for i := range c.Layers {
 		l := layerName(i)
@@ -65,6 +62,9 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 		}
 		n.layers = append(n.layers, y)
 	}
+	n.headDense = dense(headDense, h, h, a.headBias)
+	n.headNorm = norm(headNorm)
+	n.classifier = dense(classifier, 0, h, true)
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
