@@ -170,22 +170,13 @@ func checkGaps(gaps []byte, signed bool, k, rows int) (int, error) {
 	// Eight bytes at a time, if it need not be known where each of them leads.
 	for ; len(rest) >= 8 && rows == tileRows; rest = rest[8:] {
 		x := binary.LittleEndian.Uint64(rest)
-		if signed && hasByte(x, 0xff) {
+		if signed && bytesEqual(x, 0xff) > 0 {
 			break // the loop below says what is wrong
 		}
 		x &= each * uint64(low)
-		if hasByte(x, skip) {
-			for range 8 {
-				if position += int(x & 0xff); byte(x) != skip {
-					position++
-					count++
-				}
-				x >>= 8
-			}
-			continue
-		}
-		position += int((x&(pairs*0xff)+x>>8&(pairs*0xff))*pairs>>48) + 8
-		count += 8
+		kept := 8 - bytesEqual(x, skip)
+		position += int((x&(pairs*0xff)+x>>8&(pairs*0xff))*pairs>>48) + kept
+		count += kept
 	}
 	for _, b := range rest {
 		if signed && b == 0xff {
@@ -207,11 +198,11 @@ func checkGaps(gaps []byte, signed bool, k, rows int) (int, error) {
 	return count, nil
 }
 
-// hasByte tells whether one of x's bytes is b.
-func hasByte(x uint64, b byte) bool {
-	const each = 0x0101010101010101
+// bytesEqual returns how many of x's bytes are b.
+func bytesEqual(x uint64, b byte) int {
+	const each, low7 = 0x0101010101010101, 0x7f7f7f7f7f7f7f7f
 	x ^= each * uint64(b)
-	return (x-each)&^x&(each*0x80) != 0
+	return 8 - bits.OnesCount64((x&low7+low7|x)&^low7) // the top bit of those that are not
 }
 
 // checkValues compares the number of values with that of positions.

@@ -147,6 +147,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	e.executor = newExecutor(config.Workers, limits{
 		batch: config.BatchTokens, requests: config.MaxWaiting, tokens: config.MaxWaitingTokens, wait: config.BatchWait,
 	}, time.Now)
+	e.residency.quota.idle = e.executor.idle
 	if config.Budget == 0 {
 		e.residency.quota.activations = e.executor.bytes
 	}

@@ -156,6 +156,13 @@ func (x *executor) end(l *lane, w *work, took time.Duration, err error, interrup
 	x.held[l.index] = l.running.bytes() + l.interrupting.bytes()
 }
 
+// idle tells whether no text is computed or waits.
+func (x *executor) idle() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.free == len(x.held) && x.schedule.requests == 0
+}
+
 // addTo adds the executor's part to a snapshot.
 func (x *executor) addTo(s *Stats) {
 	x.mu.Lock()

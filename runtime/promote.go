@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"math"
+	"time"
 
 	"kenserve/models"
 )
@@ -79,7 +80,28 @@ func (r *residency) promoter() {
 	for {
 		select {
 		case e := <-r.wanted:
+			r.pause()
 			r.promote(e)
+		case <-r.ctx.Done():
+			return
+		}
+	}
+}
+
+// pause waits, a little, for a moment in which nothing is computed. A copy of all
+// weights takes as much of the memory's time as several short texts, and is for
+// requests to come: the one that asked for it, which may have waited for the
+// task to be loaded, comes first.
+func (r *residency) pause() {
+	const step, steps = 2 * time.Millisecond, 10
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	for range steps {
+		select {
+		case <-tick.C:
+			if r.quota.idle == nil || r.quota.idle() {
+				return
+			}
 		case <-r.ctx.Done():
 			return
 		}

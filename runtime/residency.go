@@ -70,6 +70,8 @@ type quota struct {
 	// activations returns the bytes that forward passes hold, which are taken
 	// off the budget; nil: none.
 	activations func() int64
+	// idle tells whether no text is computed or waits; nil: always.
+	idle func() bool
 }
 
 // entry is a task that is in memory or being loaded.

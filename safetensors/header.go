@@ -3,7 +3,6 @@ package safetensors
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,8 @@ import (
 	"sort"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // MaxHeader is the longest header read or written, in bytes.
@@ -64,8 +65,7 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 	if !utf8.Valid(header) {
 		return nil, nil, ErrNotUTF8
 	}
-	d := decoder{json.NewDecoder(bytes.NewReader(header))}
-	d.UseNumber()
+	d := newDecoder(header)
 
 	type entry struct {
 		Tensor
@@ -142,7 +142,7 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
+	if _, err := d.ReadToken(); err != io.EOF {
 		return nil, nil, fmt.Errorf("%w: text after the object", ErrSyntax)
 	}
 
@@ -165,25 +165,33 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 	return tensors, metadata, nil
 }
 
-// decoder walks JSON token by token, because encoding/json into a map keeps
-// the last of two equal keys without a word.
-type decoder struct{ *json.Decoder }
+// decoder walks JSON token by token: the errors then say which tensor it was.
+type decoder struct{ *jsontext.Decoder }
+
+// newDecoder refuses, as jsontext does, equal keys in one object and text that
+// is not UTF-8.
+func newDecoder(text []byte) decoder {
+	return decoder{jsontext.NewDecoder(bytes.NewBuffer(text))}
+}
+
+// failed classifies an error of the decoder.
+func failed(what string, err error) error {
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return fmt.Errorf("%w in %s: %v", ErrDuplicateKey, what, err)
+	}
+	return fmt.Errorf("%w: %s: %v", ErrSyntax, what, err)
+}
 
 // object reads one object and calls field after each key, which must read the value.
 func (d decoder) object(what string, field func(key string) error) error {
 	if err := d.delim(what, '{'); err != nil {
 		return err
 	}
-	seen := map[string]bool{}
-	for d.More() {
+	for d.PeekKind() != '}' {
 		key, err := d.str(what)
 		if err != nil {
 			return err
 		}
-		if seen[key] {
-			return fmt.Errorf("%w %q in %s", ErrDuplicateKey, key, what)
-		}
-		seen[key] = true
 		if err := field(key); err != nil {
 			return err
 		}
@@ -191,27 +199,26 @@ func (d decoder) object(what string, field func(key string) error) error {
 	return d.delim(what, '}')
 }
 
-func (d decoder) delim(what string, want json.Delim) error {
-	t, err := d.Token()
+func (d decoder) delim(what string, want jsontext.Kind) error {
+	t, err := d.ReadToken()
 	if err != nil {
-		return fmt.Errorf("%w: %s: %v", ErrSyntax, what, err)
+		return failed(what, err)
 	}
-	if t != want {
-		return fmt.Errorf("%w: %s: %v where %q belongs", ErrSyntax, what, t, want)
+	if t.Kind() != want {
+		return fmt.Errorf("%w: %s: %v where %q belongs", ErrSyntax, what, t, byte(want))
 	}
 	return nil
 }
 
 func (d decoder) str(what string) (string, error) {
-	t, err := d.Token()
+	t, err := d.ReadToken()
 	if err != nil {
-		return "", fmt.Errorf("%w: %s: %v", ErrSyntax, what, err)
+		return "", failed(what, err)
 	}
-	s, ok := t.(string)
-	if !ok {
+	if t.Kind() != '"' {
 		return "", fmt.Errorf("%w: %s: %v where a string belongs", ErrSyntax, what, t)
 	}
-	return s, nil
+	return t.String(), nil
 }
 
 // numbers reads an array of at most most non-negative integers.
@@ -220,16 +227,15 @@ func (d decoder) numbers(what string, most int) ([]uint64, error) {
 		return nil, err
 	}
 	var out []uint64
-	for d.More() {
-		t, err := d.Token()
+	for d.PeekKind() != ']' {
+		number, err := d.ReadValue()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %v", ErrSyntax, what, err)
+			return nil, failed(what, err)
 		}
-		number, ok := t.(json.Number)
-		if !ok {
-			return nil, fmt.Errorf("%w: %s: %v where a number belongs", ErrSyntax, what, t)
+		if number.Kind() != '0' {
+			return nil, fmt.Errorf("%w: %s: %s where a number belongs", ErrSyntax, what, number)
 		}
-		v, err := strconv.ParseUint(number.String(), 10, 64)
+		v, err := strconv.ParseUint(string(number), 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s: %s is not a size", ErrSyntax, what, number)
 		}
