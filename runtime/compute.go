@@ -22,6 +22,10 @@ func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts
 			e.executor.abandon(q, err)
 		}
 	}()
+	// A request that would be refused is not worth encoding.
+	if err := e.executor.admits(); err != nil {
+		return err
+	}
 	ahead := 2 * e.config.Workers
 	labels := len(r.Labels)
 	var began, ended time.Time

@@ -70,18 +70,31 @@ func (x *executor) submit(r *request) error {
 		return err
 	}
 	x.mu.Lock()
-	switch s := &x.schedule; {
-	case x.closed:
+	if err := x.full(); err == ErrClosed || err != nil && !r.more {
 		x.mu.Unlock()
-		return ErrClosed
-	case !r.more && x.free == 0 && (s.requests >= x.maxRequests || s.tokens >= x.maxTokens):
-		x.mu.Unlock()
-		return ErrBusy
+		return err
 	}
 	r.done = make(chan struct{})
 	x.schedule.add(r, x.now())
 	x.mu.Unlock()
 	x.changed(1)
+	return nil
+}
+
+// admits returns why a request that is submitted now would be refused.
+func (x *executor) admits() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.full()
+}
+
+func (x *executor) full() error {
+	switch s := &x.schedule; {
+	case x.closed:
+		return ErrClosed
+	case x.free == 0 && (s.requests >= x.maxRequests || s.tokens >= x.maxTokens):
+		return ErrBusy
+	}
 	return nil
 }
 
