@@ -121,6 +121,14 @@ type Batch struct {
 	Ends    []int   // Ends[i] is the end of sequence i in IDs
 }
 
+// TypeID returns the type of token i.
+func (b *Batch) TypeID(i int) int {
+	if b.TypeIDs == nil {
+		return 0
+	}
+	return int(b.TypeIDs[i])
+}
+
 // ErrBatch is wrapped by the errors of batches that a network cannot take: an
 // empty or too long sequence, an id outside the vocabulary.
 var ErrBatch = errors.New("invalid batch")

@@ -381,7 +381,7 @@ func (m *manyTasks) write(dir string) error {
 	p.Y.Label.Text = fmt.Sprintf("relative to %d tasks", m.Rows[0].Tasks)
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	p.Y.Min = 0
-	p.Legend.Top = true
+	p.Legend.Left = true
 	for i, line := range []struct {
 		name   string
 		points plotter.XYs
@@ -398,5 +398,7 @@ func (m *manyTasks) write(dir string) error {
 		p.Add(l, dots)
 		p.Legend.Add(line.name, l, dots)
 	}
+	p.X.Max *= 1.2 // room for the last points
+	p.Y.Max *= 1.1
 	return p.Save(6*vg.Inch, 4*vg.Inch, filepath.Join(dir, "tasks.png"))
 }

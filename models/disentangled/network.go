@@ -144,11 +144,7 @@ func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 				models.Add(row, term)
 			}
 			if n.types != nil {
-				tokenType := 0
-				if b.TypeIDs != nil {
-					tokenType = int(b.TypeIDs[i])
-				}
-				n.types.Row(tokenType, term)
+				n.types.Row(b.TypeID(i), term)
 				models.Add(row, term)
 			}
 		}

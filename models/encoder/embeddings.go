@@ -102,11 +102,7 @@ func (n *embeddings) embed(w *models.Workspace, b *models.Batch) gemm.View {
 			row, id := x.Row(i), int(b.IDs[i])
 			n.words.Row(id, row)
 			if n.types != nil {
-				tokenType := 0
-				if b.TypeIDs != nil {
-					tokenType = int(b.TypeIDs[i])
-				}
-				n.types.Row(tokenType, term)
+				n.types.Row(b.TypeID(i), term)
 				models.Add(row, term)
 			}
 			if n.PadPositions && id == n.Pad {

@@ -1,0 +1,64 @@
+"""What swapping a model costs in ONNX Runtime: a session is made anew from its
+file and asked once, against a request to a session that is there.
+
+    ../peers/venv/bin/python swap.py FOLDER [--threads N]
+
+FOLDER is a fine-tuned Hugging Face checkpoint of a BERT; requirements are those
+of ../peers.
+"""
+
+import argparse
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "peers"))
+
+import numpy
+import onnxruntime
+import transformers
+
+import peers
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--tokens", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(arguments.folder).eval()
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = arguments.threads
+    ids = numpy.full((1, arguments.tokens), 1996, dtype=numpy.int64)
+    feed = {"input_ids": ids, "attention_mask": numpy.ones_like(ids), "token_type_ids": numpy.zeros_like(ids)}
+
+    def timed(action):
+        start = time.perf_counter()
+        result = action()
+        return result, 1e3 * (time.perf_counter() - start)
+
+    with tempfile.TemporaryDirectory() as work:
+        path = pathlib.Path(work) / "model.onnx"
+        peers.export(model, path)
+        del model
+        make = lambda: onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        hot = make()
+        for _ in range(10):
+            hot.run(None, feed)
+        hots, colds = [], []
+        for _ in range(arguments.rounds):
+            hots.append(timed(lambda: hot.run(None, feed))[1])
+            session, first = timed(lambda: (s := make(), s.run(None, feed))[0])
+            colds.append(first)
+            del session
+    hot, cold = statistics.median(hots), statistics.median(colds)
+    print(f"request {hot:.1f} ms, new session and request {cold:.1f} ms: {cold / hot:.1f} times as long")
+
+
+if __name__ == "__main__":
+    main()
