@@ -117,6 +117,21 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   check("a task's labels", await page.locator("#task-labels").textContent() === "ABBR, DESC, ENTY, HUM, LOC, NUM");
   check("nothing to change without the admin key", !await page.getByRole("button", {name: "Remove"}).isVisible());
   await accessible(page, "a task");
+
+  // What its delta keeps, framed.
+  await page.getByRole("button", {name: "Show here"}).click();
+  const viz = page.frameLocator("#viz-frame iframe");
+  await viz.locator("h1").waitFor();
+  check("KENviz is of the task", (await viz.locator("h1").textContent()).includes("trec"), await viz.locator("h1").textContent());
+  check("KENviz has pictures", await viz.locator("img").evaluateAll(all => all.length > 0 && all.every(i => i.src.startsWith("data:"))));
+  check("KENviz runs", await viz.locator("body").evaluate(async body => {
+    const image = body.querySelector("img");
+    image.loading = "eager";
+    await image.decode();
+    return image.naturalWidth > 0;
+  }));
+  await page.getByRole("button", {name: "Close it"}).click();
+  check("KENviz is closed", await page.locator("#viz-frame iframe").count() === 0);
   await page.keyboard.press("Escape");
   check("Escape closes it", !await page.locator("#task").isVisible());
   await page.context().close();
