@@ -91,6 +91,5 @@
 //	429 overloaded            too much work is waiting; see Retry-After
 //	499 client_closed         the client left before the answer (logs, metrics)
 //	500 internal              a fault of the server, contained to the request
-//	501 not_supported         the engine cannot do that
 //	503 unavailable           not ready, shutting down, or no answer in time
 package server

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 // fakeEngine computes scores from the words of a text. Some tasks do nothing
 // but fail in one way.
 type fakeEngine struct {
+	Engine  // nil: what a test does not replace is not to be called
 	labels  map[string][]string
 	fail    map[string]error
 	unready error

@@ -193,14 +193,14 @@ func (g inferenceService) RepositoryModelLoad(ctx context.Context, q *pb.Reposit
 	if len(q.Parameters) > 0 {
 		return nil, noLoadParameters()
 	}
-	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, named("task"), Loader.Load); err != nil {
+	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, named("task"), Engine.Load); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelLoadResponse), nil
 }
 
 func (g inferenceService) RepositoryModelUnload(ctx context.Context, q *pb.RepositoryModelUnloadRequest) (*pb.RepositoryModelUnloadResponse, error) {
-	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, named("task"), Loader.Unload); err != nil {
+	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, named("task"), Engine.Unload); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelUnloadResponse), nil
@@ -350,8 +350,6 @@ func statusOf(ctx context.Context, p *problem) error {
 		code = codes.Unauthenticated
 	case kindForbidden:
 		code = codes.PermissionDenied
-	case kindUnsupported:
-		code = codes.Unimplemented
 	case kindUnavailable:
 		code = codes.Unavailable
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // the client's own

@@ -12,16 +12,6 @@ import (
 // What the Open Inference Protocol tells of the server and of its tasks, over
 // REST, and its repository of models.
 
-// Loader is an [Engine] that brings tasks into memory and takes them out when
-// it is told to. Errors are as those of Classify.
-type Loader interface {
-	// Load returns when the task is in memory, or cannot be.
-	Load(ctx context.Context, task string) error
-	// Unload returns when the task's memory is free, or will be as soon as the
-	// requests under way are done. The task stays in the store.
-	Unload(ctx context.Context, task string) error
-}
-
 // inferName is what the protocol calls the server, and the platform of a task.
 const inferName = "kenserve"
 
@@ -239,7 +229,7 @@ func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
 	if parameters > 0 {
 		return noLoadParameters()
 	}
-	return s.inferMove(c, x, Loader.Load)
+	return s.inferMove(c, x, Engine.Load)
 }
 
 // noLoadParameters: Triton takes configurations and files of models with a
@@ -254,10 +244,10 @@ func (s *Server) inferUnload(c *gin.Context, x *exchange) error {
 	if err := s.readSmall(c, memberList{}, nil); err != nil {
 		return err
 	}
-	return s.inferMove(c, x, Loader.Unload)
+	return s.inferMove(c, x, Engine.Unload)
 }
 
-func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Loader, context.Context, string) error) error {
+func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Engine, context.Context, string) error) error {
 	if err := s.move(c.Request.Context(), x, c.Param("task"), named("task"), move); err != nil {
 		return err
 	}
@@ -267,18 +257,14 @@ func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Loader, contex
 
 // move loads or unloads a task that a request names at a place. Its error is a
 // *problem.
-func (s *Server) move(ctx context.Context, x *exchange, task string, at place, move func(Loader, context.Context, string) error) error {
+func (s *Server) move(ctx context.Context, x *exchange, task string, at place, move func(Engine, context.Context, string) error) error {
 	if err := s.knownAt(at, task); err != nil {
 		return err
-	}
-	loader, ok := s.engine.(Loader)
-	if !ok {
-		return &problem{status: http.StatusNotImplemented, kind: kindUnsupported, message: "this server loads tasks when they are asked for, and only then"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.RequestTimeout)
 	defer cancel()
 	x.task = task
-	if err := move(loader, ctx, task); err != nil {
+	if err := move(s.engine, ctx, task); err != nil {
 		return problemOf(ctx, taskProblem(err, task, at, nil))
 	}
 	return nil

@@ -159,8 +159,4 @@ func TestLoadAndUnload(t *testing.T) {
 			t.Errorf("%s: status %d, the engine did %q: %s", c.name, w.Code, got, w.Body)
 		}
 	}
-	s := newServer(t, newFakeEngine(), o)
-	if w := do(s, http.MethodPost, "/v2/repository/models/sst2/load", "", "Authorization", "Bearer admin"); w.Code != http.StatusNotImplemented {
-		t.Errorf("an engine that is not told to load: status %d: %s", w.Code, w.Body)
-	}
 }

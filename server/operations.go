@@ -65,7 +65,6 @@ var failures = []struct {
 	failDelta:   {problem{status: http.StatusFailedDependency, kind: kindTask}, "the task's delta cannot be loaded"},
 	failBusy:    {problem{status: http.StatusTooManyRequests, kind: kindOverloaded}, "too much is waiting"},
 	failFault:   {problem{status: http.StatusInternalServerError, kind: kindInternal}, "a fault of the server; the log has it under the request's id"},
-	failAbsent:  {problem{status: http.StatusNotImplemented, kind: kindUnsupported}, "the engine cannot do that"},
 	failReady:   {problem{status: http.StatusServiceUnavailable, kind: kindUnavailable}, "not ready, shutting down, or no answer in time"},
 	failKey:     {problem{status: http.StatusUnauthorized, kind: kindUnauthorized}, "no key, or a wrong one"},
 	failAdmin:   {problem{status: http.StatusForbidden, kind: kindForbidden}, "needs the admin key, or the store is read-only"},
@@ -83,7 +82,6 @@ const (
 	failDelta
 	failBusy
 	failFault
-	failAbsent
 	failReady
 	failKey
 	failAdmin
@@ -93,8 +91,8 @@ const (
 var (
 	failsReading     = []int{failBody, failSlow, failLarge, failPacking, failInvalid, failBusy}
 	failsClassifying = append(failsReading[:len(failsReading):len(failsReading)], failTask, failDelta, failReady)
-	failsDrawing     = []int{failInvalid, failTask, failDelta, failBusy, failAbsent, failReady}
-	failsChanging    = append(failsReading[:len(failsReading):len(failsReading)], failTask, failAbsent, failReady)
+	failsDrawing     = []int{failInvalid, failTask, failDelta, failBusy, failReady}
+	failsChanging    = append(failsReading[:len(failsReading):len(failsReading)], failTask, failReady)
 )
 
 // The APIs, as the document names them.
@@ -143,15 +141,15 @@ func (s *Server) operations() []operation {
 		},
 		{
 			method: http.MethodDelete, path: "/tasks/:name", name: "deleteTask", api: apiTasks, summary: "Take a task out of the store and out of memory",
-			handle: s.deleteTask, admin: true, status: http.StatusNoContent, mayFail: []int{failTask, failAbsent, failReady},
+			handle: s.deleteTask, admin: true, status: http.StatusNoContent, mayFail: []int{failTask, failReady},
 		},
 		{
 			method: post, path: "/tasks/:name/load", name: "loadTask", api: apiTasks, summary: "Bring a task into memory",
-			handle: s.loadTask, admin: true, answer: wire[task](""), mayFail: []int{failTask, failDelta, failAbsent, failReady, failBusy},
+			handle: s.loadTask, admin: true, answer: wire[task](""), mayFail: []int{failTask, failDelta, failReady, failBusy},
 		},
 		{
 			method: post, path: "/tasks/:name/unload", name: "unloadTask", api: apiTasks, summary: "Take a task out of memory; it stays in the store",
-			handle: s.unloadTask, admin: true, answer: wire[task](""), mayFail: []int{failTask, failAbsent, failReady},
+			handle: s.unloadTask, admin: true, answer: wire[task](""), mayFail: []int{failTask, failReady},
 		},
 		{
 			method: get, path: "/tasks/:name/viz", name: "vizTask", api: apiTasks, summary: "What a task keeps, as one page",

@@ -29,7 +29,6 @@ const (
 
 	kindUnauthorized kind = "unauthorized"
 	kindForbidden    kind = "forbidden"
-	kindUnsupported  kind = "not_supported"
 	kindEmpty        kind = "empty"
 )
 

@@ -18,20 +18,6 @@ import (
 // What changes the tasks that are served: upload, copy, removal, and moves into
 // memory and out of it. All of it needs the admin key.
 
-// Editor is an [Engine] whose store can be changed. A change takes effect at
-// once for the requests that come after it; those under way finish on what was.
-type Editor interface {
-	// Put makes what r reads the task's delta. It is checked whole against the
-	// base first; if it does not fit, which is a [runtime.ErrTaskUnusable], or
-	// if r fails, the task stays what it was. size is the delta's bytes, or
-	// negative if it is not known.
-	Put(ctx context.Context, task string, r io.Reader, size int64) (runtime.TaskInfo, error)
-	// Copy is Put of the delta of another task of the store.
-	Copy(ctx context.Context, task, source string) (runtime.TaskInfo, error)
-	// Remove takes the task out of the store and out of memory.
-	Remove(ctx context.Context, task string) error
-}
-
 // maxUploads bounds the uploads at a time, each of which takes room on disk.
 const maxUploads = 4
 
@@ -58,18 +44,14 @@ func (s *Server) putTask(c *gin.Context, x *exchange) error {
 	if !delta.ValidTask(name) {
 		return invalid("name", "is no task's name: 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit")
 	}
-	editor, ok := s.engine.(Editor)
-	if !ok {
-		return noChanges()
-	}
 	x.task = name
 	_, replaced := s.engine.Task(name)
 	var info runtime.TaskInfo
 	var err error
 	if media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")); media == "application/json" {
-		info, err = s.copyTask(c, editor, name)
+		info, err = s.copyTask(c, name)
 	} else {
-		info, err = s.upload(c, editor, name)
+		info, err = s.upload(c, name)
 	}
 	if err != nil {
 		return err
@@ -81,7 +63,7 @@ func (s *Server) putTask(c *gin.Context, x *exchange) error {
 	return marshalStatus(c, status, taskOf(info))
 }
 
-func (s *Server) copyTask(c *gin.Context, editor Editor, name string) (info runtime.TaskInfo, err error) {
+func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
 	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
@@ -95,7 +77,7 @@ func (s *Server) copyTask(c *gin.Context, editor Editor, name string) (info runt
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.UploadTimeout)
 	defer cancel()
 	s.extend(c, s.options.UploadTimeout)
-	if info, err = editor.Copy(ctx, name, source); err != nil {
+	if info, err = s.engine.Copy(ctx, name, source); err != nil {
 		return info, changeProblem(ctx, err, source, named("source"))
 	}
 	return info, nil
@@ -103,7 +85,7 @@ func (s *Server) copyTask(c *gin.Context, editor Editor, name string) (info runt
 
 // upload hands the body to the engine as it arrives: it is never whole in
 // memory. As sent and as unpacked it is bounded.
-func (s *Server) upload(c *gin.Context, editor Editor, name string) (info runtime.TaskInfo, err error) {
+func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
 	r, limit := c.Request, s.options.MaxUploadBytes
 	if r.ContentLength > int64(limit) {
 		return info, bodyTooLarge(limit)
@@ -130,7 +112,7 @@ func (s *Server) upload(c *gin.Context, editor Editor, name string) (info runtim
 	if source != io.Reader(sent) {
 		size = -1 // of what is unpacked
 	}
-	info, err = editor.Put(ctx, name, body, size)
+	info, err = s.engine.Put(ctx, name, body, size)
 	switch {
 	case err == nil:
 		return info, nil
@@ -177,14 +159,10 @@ func (s *Server) deleteTask(c *gin.Context, x *exchange) error {
 	if err := s.knownAt(named("name"), name); err != nil {
 		return err
 	}
-	editor, ok := s.engine.(Editor)
-	if !ok {
-		return noChanges()
-	}
 	x.task = name
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
 	defer cancel()
-	if err := editor.Remove(ctx, name); err != nil {
+	if err := s.engine.Remove(ctx, name); err != nil {
 		return changeProblem(ctx, err, name, named("name"))
 	}
 	c.Status(http.StatusNoContent)
@@ -193,20 +171,16 @@ func (s *Server) deleteTask(c *gin.Context, x *exchange) error {
 
 // loadTask answers POST /tasks/{name}/load, and unloadTask its opposite, with
 // the task as it is then. A body is not looked at.
-func (s *Server) loadTask(c *gin.Context, x *exchange) error { return s.moveTask(c, x, Loader.Load) }
+func (s *Server) loadTask(c *gin.Context, x *exchange) error { return s.moveTask(c, x, Engine.Load) }
 
 func (s *Server) unloadTask(c *gin.Context, x *exchange) error {
-	return s.moveTask(c, x, Loader.Unload)
+	return s.moveTask(c, x, Engine.Unload)
 }
 
-func (s *Server) moveTask(c *gin.Context, x *exchange, move func(Loader, context.Context, string) error) error {
+func (s *Server) moveTask(c *gin.Context, x *exchange, move func(Engine, context.Context, string) error) error {
 	name := c.Param("name")
 	if err := s.move(c.Request.Context(), x, name, named("name"), move); err != nil {
 		return err
 	}
 	return s.getTask(c, x)
-}
-
-func noChanges() *problem {
-	return &problem{status: http.StatusNotImplemented, kind: kindUnsupported, message: "this server's store cannot be changed"}
 }

@@ -257,16 +257,6 @@ func TestUploadsAtATime(t *testing.T) {
 	}
 }
 
-// An engine that takes no changes says so.
-func TestNoEditor(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{AdminKeys: []string{"admin"}})
-	for _, r := range [][2]string{{"PUT", "/tasks/mine"}, {"DELETE", "/tasks/sst2"}, {"POST", "/tasks/sst2/load"}} {
-		if w := do(s, r[0], r[1], "yes,no", asAdmin...); w.Code != http.StatusNotImplemented {
-			t.Errorf("%s %s: status %d: %s", r[0], r[1], w.Code, w.Body)
-		}
-	}
-}
-
 func FuzzSourceRequest(f *testing.F) {
 	for _, seed := range []string{`{"source":"trec"}`, `{"source":"../x"}`, `{"source":5,"a":[{}]}`, `{`, "\xff"} {
 		f.Add(seed)

@@ -25,14 +25,6 @@ import (
 // time, on one core, a few may wait for their turn, and what was drawn is kept
 // as long as it fits into a small cache.
 
-// Inspector is an [Engine] whose tasks can be looked into.
-type Inspector interface {
-	// Inspect calls f with a task's delta and the base's tensors, which are
-	// valid, and not to be written, until f returns. Its errors are those of
-	// Classify, and f's.
-	Inspect(ctx context.Context, task string, f func(d *delta.Delta, base delta.Tensors) error) error
-}
-
 // Bounds of drawing.
 const (
 	maxDrawings   = 8        // under way and waiting
@@ -182,10 +174,6 @@ func (s *Server) draw(c *gin.Context, x *exchange, what string, make func(ctx co
 	if err := s.knownAt(named("name"), name); err != nil {
 		return nil, err
 	}
-	inspector, ok := s.engine.(Inspector)
-	if !ok {
-		return nil, &problem{status: http.StatusNotImplemented, kind: kindUnsupported, message: "the engine's tasks cannot be looked into"}
-	}
 	x.task = name
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
 	defer cancel()
@@ -195,7 +183,7 @@ func (s *Server) draw(c *gin.Context, x *exchange, what string, make func(ctx co
 	default:
 		return nil, &problem{status: http.StatusTooManyRequests, kind: kindOverloaded, message: "too many drawings are under way, try again later"}
 	}
-	err = inspector.Inspect(ctx, name, func(d *delta.Delta, base delta.Tensors) error {
+	err = s.engine.Inspect(ctx, name, func(d *delta.Delta, base delta.Tensors) error {
 		key := d.SHA256 + " " + strconv.Quote(name) + " " + what
 		if body = s.drawings.drawn.get(key); body != nil {
 			return nil

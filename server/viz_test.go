@@ -179,7 +179,4 @@ func TestVizProblems(t *testing.T) {
 	if w := do(s, http.MethodGet, "/tasks/trec/viz", ""); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
 		t.Errorf("while too many wait: status %d, %v", w.Code, w.Header())
 	}
-	if w := do(newServer(t, newFakeEngine(), Options{}), http.MethodGet, "/tasks/trec/viz", ""); w.Code != http.StatusNotImplemented {
-		t.Errorf("an engine that cannot: status %d: %s", w.Code, w.Body)
-	}
 }
