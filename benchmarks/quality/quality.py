@@ -38,6 +38,7 @@ def kenserve(*args):
 
 
 def search():
+    os.makedirs(a.auto, exist_ok=True)
     for task in a.task:
         name, tuned, test, dev = task.split("=")
         for tolerance in TOLERANCES:

@@ -32,6 +32,12 @@ func (c *pruneCmd) checkSearch() error {
 		if _, err := auto.ParseFormat(c.plotPath()); err != nil {
 			return fmt.Errorf("prune: --plot: %w", err)
 		}
+		// What is found after minutes has to have a place.
+		for _, path := range []string{c.Out, c.beside(c.Points, ".json"), c.plotPath()} {
+			if _, err := os.Stat(filepath.Dir(path)); err != nil {
+				return fmt.Errorf("prune: --auto writes to %s: %w", path, err)
+			}
+		}
 	}
 	if c.searches() != (c.Dev != "") {
 		return errors.New("prune: --dev goes with --auto and --factor auto, and these with it")
