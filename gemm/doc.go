@@ -56,13 +56,18 @@
 //	overlay, of the product of 24 rows with panels that do not stay in cache:
 //	1.16 to 1.23 at a fiftieth, 1.3 to 1.4 at a quarter
 //	a text of 24 tokens on an overlaid network, signs at a fiftieth, of the
-//	same on a materialised one (go test -bench Switch ./runtime): 1.29 for
-//	MiniLM, 1.26 for BERT-base, on a machine that was busy otherwise
+//	same on a materialised one (go test -bench Switch ./runtime): 1.25 to
+//	1.27 for MiniLM, 1.27 to 1.28 for BERT-base, on one core and on two. Of
+//	it gaps are a fifth; the rest is that a panel goes through the caches
+//	once more.
 //
-// Two things were tried and lost. To copy the next block while the last rows are
-// multiplied gains one in a hundred for gaps and loses more for masks. Eight gaps
-// at once, as sums over a vector, are slower than one by one: the places go
-// through memory on their way to the weights.
+// Three things were tried and lost. To copy the next block beside the product of
+// this one, a few bytes with each step of the kernel, gains one in a hundred for
+// gaps and loses more for masks: it is the second-level cache that is busy, and
+// not the core. Blocks of 64 to 128 lines, which the first-level cache holds
+// together with the base's, lose more by beginning more often. Eight gaps at once,
+// as sums over a vector, are slower than one by one: the places go through memory
+// on their way to the weights.
 //
 // # Levels
 //
