@@ -41,7 +41,8 @@
 // The factor is fitted for every keep fraction: from a guess on, steps of a
 // quarter up or down as long as they make the loss smaller ([Search.Fit]). The
 // loss as a function of the factor has one minimum, where the factor makes up
-// for what is not kept.
+// for what is not kept. If none of them is within the tolerance, one more is
+// tried, where a parabola through the least loss and its neighbours is lowest.
 //
 // The selection ken has lines of its own, at a factor of 1 and with a budget for
 // each row as in the paper, so that what it takes for the same score stands

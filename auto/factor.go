@@ -55,7 +55,46 @@ func (s *Search) fit(ctx context.Context, c Candidate) (*Point, error) {
 			break
 		}
 	}
-	return best, nil
+	if best.Within {
+		return best, nil
+	}
+	// Between the steps there may be one that is.
+	factor, ok := s.lowest(least)
+	if !ok {
+		return best, nil
+	}
+	c.Factor = factor
+	p, err := s.try(ctx, c)
+	if err == nil && (p.Within || p.Loss < best.Loss) {
+		best = p
+	}
+	return best, err
+}
+
+// lowest returns where the parabola through the losses of a factor and of those
+// a step below and above it, by the logarithm of the factor, is lowest, unless
+// that is next to a factor that was tried.
+func (s *Search) lowest(p *Point) (factor float64, ok bool) {
+	exponent := math.Round(math.Log(p.Factor) / math.Log(factorStep))
+	losses := [3]float64{1: p.Loss}
+	for i, e := range [...]float64{exponent - 1, exponent + 1} {
+		c := p.Candidate
+		c.Factor = factorAt(int(e))
+		known, tried := s.known[c]
+		if !tried {
+			return 0, false
+		}
+		losses[2*i] = s.points[known].Loss
+	}
+	bend := losses[0] - 2*losses[1] + losses[2]
+	if !(bend > 0) {
+		return 0, false
+	}
+	offset := (losses[0] - losses[2]) / (2 * bend)
+	if math.Abs(offset) < 0.1 || math.Abs(offset) > 0.5 {
+		return 0, false
+	}
+	return math.Pow(factorStep, exponent+offset), true
 }
 
 // guess returns the exponent of a factor to begin with: the candidate's own, or

@@ -222,3 +222,24 @@ func TestWritePlot(t *testing.T) {
 		t.Errorf("%.200s (%v)", text, err)
 	}
 }
+
+// A factor between those of the steps is found if they do not do.
+func TestFitBetweenSteps(t *testing.T) {
+	for _, exponent := range []float64{3.4, 5.6, 7.75} {
+		best := math.Pow(factorStep, exponent)
+		w := &world{texts: 1000, size: typicalSize, quality: func(o ken.Options) float64 {
+			if o.Keep == 1 {
+				return 0
+			}
+			off := math.Log(o.Factor / best)
+			return -1.5 * off * off
+		}}
+		p, err := w.search(0.002).Fit(context.Background(), Candidate{Selection: ken.Delta, Coding: delta.Sign, Keep: 0.05})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if off := math.Abs(math.Log(p.Factor/best)) / math.Log(factorStep); !p.Within || off > 0.15 {
+			t.Errorf("best factor %g: found %g (%+v)", best, p.Factor, p)
+		}
+	}
+}
