@@ -49,7 +49,7 @@ def plot(results, path):
         axis.spines[["top", "right"]].set_visible(False)
     first = figure.axes[0]
     first.set_ylabel("texts a second")
-    first.legend(frameon=False)
+    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
 
