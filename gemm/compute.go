@@ -95,7 +95,7 @@ func (m *Matrix) As(c Compute) *Matrix {
 		return &Matrix{n: m.n, k: m.k, panels: m.panels, patch: m.patch, compute: c}
 	}
 	out := &Matrix{n: m.n, k: m.k, compute: c, narrow: makeNarrow(c, m.n, m.k)}
-	for i := range (m.n + panelWidth - 1) / panelWidth {
+	for i := range panelCount(m.n) {
 		p := out.narrow.panel(i)
 		p.narrow(c, m.panel(i))
 	}

@@ -34,7 +34,7 @@ func (m *Matrix) Materialised(p *Pool) *Matrix {
 	for range p.Width() {
 		w.scratch = append(w.scratch, makePanels(scratch))
 	}
-	panels := (m.n + panelWidth - 1) / panelWidth
+	panels := panelCount(m.n)
 	if panels*m.k < sharedLines {
 		p = nil
 	}

@@ -33,7 +33,7 @@ func Pack(n, k int, row func(i int, dst []float32)) *Matrix {
 	if n < 0 || k < 0 {
 		panic(fmt.Sprintf("gemm: pack of a %d×%d matrix", n, k))
 	}
-	m := &Matrix{n: n, k: k, panels: makePanels((n + panelWidth - 1) / panelWidth * k)}
+	m := &Matrix{n: n, k: k, panels: makePanels(panelCount(n) * k)}
 	buf := make([]float32, k)
 	for i := range n {
 		row(i, buf)
@@ -44,6 +44,9 @@ func Pack(n, k int, row func(i int, dst []float32)) *Matrix {
 	}
 	return m
 }
+
+// panelCount returns how many panels n outputs take.
+func panelCount(n int) int { return (n + panelWidth - 1) / panelWidth }
 
 // makePanels returns n zero lines that start at a multiple of 64 bytes.
 func makePanels(n int) []line {
@@ -80,7 +83,7 @@ func (m *Matrix) Bytes() int64 {
 // PackedBytes returns what Bytes will be for a matrix of n outputs by k inputs
 // of type Float32.
 func PackedBytes(n, k int) int64 {
-	return int64((n+panelWidth-1)/panelWidth) * int64(k) * int64(unsafe.Sizeof(line{}))
+	return int64(panelCount(n)) * int64(k) * int64(unsafe.Sizeof(line{}))
 }
 
 // Row copies row i of W, the weights of output i, to dst, which is K long. Those

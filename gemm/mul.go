@@ -52,7 +52,7 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 		m.mulNarrow(p, c, a, e)
 		return
 	}
-	panels := (m.n + panelWidth - 1) / panelWidth
+	panels := panelCount(m.n)
 	w := mul{m: m, c: c, a: a, e: e, scratch: &callersPanels}
 	w.rows, w.groups = groupRows(p, a.Rows, panels)
 	if p != nil {
@@ -115,8 +115,7 @@ func (w *mul) part(i, slot int) {
 // ahead returns the panel that this goroutine will multiply with after part i,
 // as far as can be known, or nil if it is the same or there is none.
 func (w *mul) ahead(i, slot int) []line {
-	next, ok := i+1, i+1 < w.groups*len(w.m.panels)/w.m.k
-	slots := 1
+	next, ok, slots := i+1, i+1 < panelCount(w.m.n)*w.groups, 1
 	if w.job != nil {
 		next, ok = w.job.peek(slot)
 		slots = len(w.job.runs)
@@ -136,7 +135,7 @@ func (m *Matrix) first(slot, slots int) []line {
 	if m == nil || len(m.panels) == 0 {
 		return nil
 	}
-	return m.panel(len(m.panels) / m.k * slot / slots)
+	return m.panel(panelCount(m.n) * slot / slots)
 }
 
 // chunk multiplies the rows r0 to r1 of A with a panel, whose lines are still

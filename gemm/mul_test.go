@@ -69,7 +69,9 @@ func TestMulAgainstNaive(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		pool := NewPool(3)
 		defer pool.Close()
-		shapes := []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 1}, {130, 15}}
+		shapes := []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 1}, {130, 15}, {40, 0}}
+		// What comes next is a hint, whatever its shape.
+		next := []*Matrix{nil, packRows(5, 3, random(r, 15)), packRows(200, 100, random(r, 20000)), packRows(7, 0, nil), packRows(0, 7, nil), packRows(40, 8, random(r, 320)).As(Int8)}
 		for _, s := range shapes {
 			w := random(r, s.n*s.k)
 			m := packRows(s.n, s.k, w)
@@ -78,7 +80,7 @@ func TestMulAgainstNaive(t *testing.T) {
 				c := randomView(r, rows, s.n, s.n+rows%3)
 				before := append([]float32(nil), c.Data...)
 				want, size := naive(a, rowMajor(w, s.n, s.k))
-				m.Mul(pool, c, a, Epilogue{})
+				m.Mul(pool, c, a, Epilogue{Next: next[rows%len(next)]})
 				for i := range rows {
 					for j, got := range c.Row(i) {
 						if e := math.Abs(float64(got) - want[i*s.n+j]); !(e <= bound(s.k, size[i*s.n+j])) {

@@ -29,7 +29,7 @@ func (m *Matrix) mulNarrow(p *Pool, c, a View, e Epilogue) {
 	w := narrowMul{m: m, c: c, a: a, e: e, act: act, buffers: buffers}
 	w.run(p, (a.Rows+narrowRows-1)/narrowRows, a.Rows*a.Cols*narrowWork)
 
-	panels := (m.n + panelWidth - 1) / panelWidth
+	panels := panelCount(m.n)
 	w.rounded = true
 	w.rows, w.groups = groupRows(p, a.Rows, panels)
 	w.run(p, panels*w.groups, a.Rows*m.n*m.k)

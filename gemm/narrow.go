@@ -25,7 +25,7 @@ type narrowPanel struct {
 }
 
 func makeNarrow(c Compute, n, k int) *narrowWeights {
-	panels := (n + panelWidth - 1) / panelWidth
+	panels := panelCount(n)
 	w := &narrowWeights{perPanel: (k + c.inputs() - 1) / c.inputs()}
 	lines := makePanels(panels * w.perPanel)
 	w.lines = unsafe.Slice((*words)(unsafe.Pointer(unsafe.SliceData(lines))), len(lines))

@@ -80,7 +80,7 @@ func BenchmarkPatchMaterialise(b *testing.B) {
 					var patches []*Patch
 					for range e.layers {
 						for i, s := range e.shapes {
-							m := &Matrix{n: s[0], k: s[1], panels: makePanels((s[0] + panelWidth - 1) / panelWidth * s[1])}
+							m := &Matrix{n: s[0], k: s[1], panels: makePanels(panelCount(s[0]) * s[1])}
 							matrices = append(matrices, m)
 							if len(patches) < len(e.shapes) {
 								patches = append(patches, randomPatch(r, coding, s[0], s[1], density))
@@ -155,7 +155,7 @@ func BenchmarkPatchSwitch(b *testing.B) {
 			}
 			for range e.layers {
 				for i, s := range e.shapes {
-					m := &Matrix{n: s[0], k: s[1], panels: makePanels((s[0] + panelWidth - 1) / panelWidth * s[1])}
+					m := &Matrix{n: s[0], k: s[1], panels: makePanels(panelCount(s[0]) * s[1])}
 					over, err := m.Overlay(patches[i])
 					if err != nil {
 						b.Fatal(err)
