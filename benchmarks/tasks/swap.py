@@ -17,7 +17,6 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "peers"))
 
 import numpy
-import onnxruntime
 import transformers
 
 import peers
@@ -31,31 +30,29 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     model = transformers.AutoModelForSequenceClassification.from_pretrained(arguments.folder).eval()
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = arguments.threads
     ids = numpy.full((1, arguments.tokens), 1996, dtype=numpy.int64)
-    feed = {"input_ids": ids, "attention_mask": numpy.ones_like(ids), "token_type_ids": numpy.zeros_like(ids)}
+    text = ids, numpy.ones_like(ids), numpy.zeros_like(ids)
 
     def timed(action):
         start = time.perf_counter()
-        result = action()
-        return result, 1e3 * (time.perf_counter() - start)
+        action()
+        return 1e3 * (time.perf_counter() - start)
 
-    with tempfile.TemporaryDirectory() as work:
-        path = pathlib.Path(work) / "model.onnx"
-        peers.export(model, path)
+    with tempfile.TemporaryDirectory() as name:
+        work = pathlib.Path(name)
+        peers.export(model, work / "model.onnx")
         del model
-        make = lambda: onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        hot = make()
+
+        def session():
+            return peers.load("ONNX Runtime", "float32", arguments.folder, work, arguments.threads)
+
+        hot = session()
         for _ in range(10):
-            hot.run(None, feed)
+            hot(*text)
         hots, colds = [], []
         for _ in range(arguments.rounds):
-            hots.append(timed(lambda: hot.run(None, feed))[1])
-            session, first = timed(lambda: (s := make(), s.run(None, feed))[0])
-            colds.append(first)
-            del session
+            hots.append(timed(lambda: hot(*text)))
+            colds.append(timed(lambda: session()(*text)))
     hot, cold = statistics.median(hots), statistics.median(colds)
     print(f"request {hot:.1f} ms, new session and request {cold:.1f} ms: {cold / hot:.1f} times as long")
 
