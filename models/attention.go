@@ -13,7 +13,7 @@ const (
 	// they stay in the second-level cache between their three uses; a long
 	// sequence gets fewer queries a part.
 	attentionScores = 1 << 16
-	// SharedScores is the number of multiplications below which waking workers
+	// SharedScores is the number of multiplications below which sharing them
 	// costs more than it gains.
 	SharedScores = 1 << 15
 )

@@ -41,8 +41,8 @@ func (w *Workspace) Bytes() int64 {
 }
 
 // Run performs a step; see gemm.Pool.Run. The pool's workers take part if share
-// is true, which is worth their waking from about a tenth of a millisecond of
-// work.
+// is true, which is worth it from a few microseconds of work: between the steps
+// of a forward pass they are awake.
 func (w *Workspace) Run(parts int, work gemm.Work, share bool) {
 	w.step()
 	if !share {
@@ -158,8 +158,8 @@ func (w *Workspace) Singles(n int) []int {
 	return w.ends
 }
 
-// SharedValues is the number of values below which waking workers for an
-// element-wise step costs more than it gains.
+// SharedValues is the number of values below which sharing an element-wise step
+// costs more than it gains.
 const SharedValues = 1 << 12
 
 // layerNorm is the work of Workspace.Norm. A part is normRows rows.
