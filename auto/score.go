@@ -16,6 +16,7 @@ type judgement struct {
 	top      []int  // the label with the largest logit, by text
 	accuracy float64
 	loss     float64
+	shares   []float64 // probabilities [texts, labels] at the β of the loss
 }
 
 // judge scores logits [texts, labels] against the texts' labels.
@@ -34,14 +35,45 @@ func judge(logits []float32, labels int, gold []int) judgement {
 		}
 	}
 	j.accuracy = float64(right) / float64(len(gold))
-	j.loss = calibratedLoss(logits, labels, gold)
+	var beta float64
+	j.loss, beta = calibratedLoss(logits, labels, gold)
+	j.shares = shares(logits, labels, beta)
 	return j
 }
 
+// shares returns softmax(β·logits).
+func shares(logits []float32, labels int, beta float64) []float64 {
+	out := make([]float64, len(logits))
+	for i := 0; i < len(logits); i += labels {
+		row, sum := logits[i:][:labels], 0.0
+		top := float64(slices.Max(row))
+		for l, x := range row {
+			out[i+l] = math.Exp(beta * (float64(x) - top))
+			sum += out[i+l]
+		}
+		for l := range row {
+			out[i+l] /= sum
+		}
+	}
+	return out
+}
+
+// apart is the Kullback-Leibler divergence of q from p, probabilities [texts,
+// labels], in nats a text.
+func apart(p, q []float64, labels int) float64 {
+	// A probability that underflowed is not an infinite surprise.
+	const least = 1e-30
+	sum := 0.0
+	for i := range p {
+		sum += p[i] * math.Log(max(p[i], least)/max(q[i], least))
+	}
+	return sum * float64(labels) / float64(len(p))
+}
+
 // calibratedLoss is the mean of −log softmax(β·logits) at the label, for the β
-// between e^−6 and e^6 that makes it smallest. It is convex in β, so that the
-// golden section finds it.
-func calibratedLoss(logits []float32, labels int, gold []int) float64 {
+// between e^−6 and e^6 that makes it smallest, and that β. The loss is convex in
+// β, so that the golden section finds it.
+func calibratedLoss(logits []float32, labels int, gold []int) (least, beta float64) {
 	loss := func(logBeta float64) float64 {
 		beta, sum := math.Exp(logBeta), 0.0
 		for i, label := range gold {
@@ -70,7 +102,10 @@ func calibratedLoss(logits []float32, labels int, gold []int) float64 {
 			atB = loss(b)
 		}
 	}
-	return min(atA, atB)
+	if atA < atB {
+		return atA, math.Exp(a)
+	}
+	return atB, math.Exp(b)
 }
 
 // draws is how often the bootstrap draws as many texts as there are.

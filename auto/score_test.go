@@ -42,7 +42,7 @@ func TestCalibratedLoss(t *testing.T) {
 	for seed := range uint64(5) {
 		labels := 2 + int(seed)
 		logits, gold := someLogits(seed, 300, labels)
-		got := calibratedLoss(logits, labels, gold)
+		got, _ := calibratedLoss(logits, labels, gold)
 		least := math.Inf(1)
 		for log := -6.0; log <= 6; log += 0.01 {
 			least = min(least, naiveLoss(logits, labels, gold, math.Exp(log)))
@@ -54,7 +54,7 @@ func TestCalibratedLoss(t *testing.T) {
 		for i, x := range logits {
 			scaled[i] = 8 * x
 		}
-		if again := calibratedLoss(scaled, labels, gold); math.Abs(again-got) > 1e-5 {
+		if again, _ := calibratedLoss(scaled, labels, gold); math.Abs(again-got) > 1e-5 {
 			t.Errorf("%d labels: loss %g, of eight times the logits %g", labels, got, again)
 		}
 	}

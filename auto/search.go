@@ -27,6 +27,9 @@ type Search struct {
 	// Tolerance is how much accuracy may be lost against the full model, in
 	// [0, 1).
 	Tolerance float64
+	// Kinds are the kinds of tensors that may have a factor of their own; nil:
+	// all have the same.
+	Kinds []string
 	// Confidence is the share of the bootstrap's draws in which a delta has to be
 	// within the tolerance, from 0.5 to below 1.
 	Confidence float64
@@ -45,12 +48,16 @@ type Candidate struct {
 	Coding    delta.Coding  `json:"coding"`
 	Keep      float64       `json:"keep"`
 	Factor    float64       `json:"factor"`
+	// Factors are those of kinds of tensors, beside Factor, in the order of
+	// their names: KIND=FACTOR;…
+	Factors string `json:"factors,omitempty"`
 }
 
 // Apply returns the options with what the candidate says. All selections but
 // the paper's keep vectors whole, with sign and int4 in int8.
 func (c Candidate) Apply(o ken.Options) ken.Options {
 	o.Selection, o.Budget, o.Scope, o.Coding, o.K, o.Keep, o.Factor = c.Selection, c.Budget, c.Scope, c.Coding, 0, c.Keep, c.Factor
+	o.Factors = parseFactors(c.Factors)
 	o.WholeVectors, o.VectorCoding = c.Selection != ken.KEN, ""
 	if o.WholeVectors && (c.Coding == delta.Sign || c.Coding == delta.Int4) {
 		o.VectorCoding = delta.Int8
@@ -63,6 +70,9 @@ func (c Candidate) String() string {
 	s := fmt.Sprintf("%s, %.3g%% of %s %s, %s", c.Selection, 100*c.Keep, c.Budget, c.Scope, c.Coding)
 	if c.Factor != 1 {
 		s += fmt.Sprintf(" × %.3g", c.Factor)
+	}
+	if c.Factors != "" {
+		s += ", by kind"
 	}
 	return s
 }
@@ -77,6 +87,7 @@ type Point struct {
 	High     float64 `json:"high"`
 	Cautious float64 `json:"cautious"` // what Change is at least with the search's confidence
 	Loss     float64 `json:"loss"`
+	Apart    float64 `json:"apart"`  // from the full model's decisions, in nats; see the package
 	Agrees   float64 `json:"agrees"` // share of the texts on which it decides as the full model does
 	Within   bool    `json:"within"` // the tolerance
 }
@@ -120,6 +131,8 @@ var kenKeeps = []float64{0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4, 0
 const rungs = 18
 
 func keepAt(rung float64) float64 { return math.Pow(2, -1-rung/2) }
+
+func rungOf(keep float64) float64 { return -2 * (math.Log2(keep) + 1) }
 
 // Run searches. On an error, that of a canceled context included, the result
 // has the points tried before it; it is nil without any.
@@ -169,6 +182,9 @@ func (s *Search) run(ctx context.Context, r *Result) error {
 	}
 	if best != nil {
 		if best, err = s.refine(ctx, best); err != nil {
+			return err
+		}
+		if best, err = s.byKind(ctx, best); err != nil {
 			return err
 		}
 		r.Best = *best
@@ -244,7 +260,7 @@ func (s *Search) follow(ctx context.Context, line Candidate, best *Point, rung f
 // refine looks between the best keep fraction and the next one of its line, in
 // steps that halve.
 func (s *Search) refine(ctx context.Context, best *Point) (*Point, error) {
-	line, good := best.Candidate, -2*(math.Log2(best.Keep)+1)
+	line, good := best.Candidate, rungOf(best.Keep)
 	line.Factor = 0
 	for step := 0.5; step >= 0.25; step /= 2 {
 		line.Keep = keepAt(good + step)
@@ -305,6 +321,7 @@ func (s *Search) try(ctx context.Context, c Candidate) (*Point, error) {
 	}
 	p := Point{
 		Candidate: c, Bytes: size, Accuracy: j.accuracy, Change: j.accuracy - s.full.accuracy, Loss: j.loss,
+		Apart: apart(s.full.shares, j.shares, s.Labels),
 	}
 	changes := bootstrap(j.right, s.full.right)
 	p.Low, p.High = changes[draws*25/1000], changes[draws*975/1000-1]

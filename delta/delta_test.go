@@ -213,7 +213,7 @@ func testInfo(coding Coding) Info {
 	return Info{
 		BaseSHA256: Fingerprint(testBase()), BaseName: "tiny", Architecture: "BertForSequenceClassification",
 		ProblemType: "single_label_classification", Labels: []string{"no", "ja <ß>"}, Config: `{"model_type":"bert"}`,
-		Selection: "ken", K: 3, Keep: 0.5, Budget: "row", Factor: 1.5, Scope: "all", Coding: coding, TunedPrefix: "bert.", Absent: []string{"other"},
+		Selection: "ken", K: 3, Keep: 0.5, Budget: "row", Factor: 1.5, Factors: map[string]float64{"layer.*.a": 0.8, "layer.*.b": 2}, Scope: "all", Coding: coding, TunedPrefix: "bert.", Absent: []string{"other"},
 		Producer: "kenserve test", SourceName: "tuned", SourceSHA256: noDigest[:63] + "1", Notes: "none",
 	}
 }
@@ -419,6 +419,10 @@ func TestRefusals(t *testing.T) {
 		{"keep above one", 0.5, Sign, meta("keep", "1.5"), ErrMetadata},
 		{"unknown budget", 0.5, Sign, meta("budget", "year"), ErrMetadata},
 		{"factor is negative", 0.5, Sign, meta("factor", "-1"), ErrMetadata},
+		{"factors are no object", 0.5, Sign, meta("factors", "[1]"), ErrMetadata},
+		{"factors are null", 0.5, Sign, meta("factors", "null"), ErrMetadata},
+		{"factors are more", 0.5, Sign, meta("factors", `{"a":1} {}`), ErrMetadata},
+		{"one of factors is 0", 0.5, Sign, meta("factors", `{"a":1,"b":0}`), ErrMetadata},
 		{"factor is infinite", 0.5, Sign, meta("factor", "Inf"), ErrMetadata},
 		{"unknown second coding", 0.5, Sign, meta("vector_coding", "f64"), ErrCoding},
 		{"unknown scope", 0.5, Sign, meta("scope", "some"), ErrMetadata},

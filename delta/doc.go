@@ -37,6 +37,9 @@
 //	               "model": what k and keep count in
 //	factor         optional; what kept changes were multiplied by, positive. It
 //	               only informs: values and scales have it in them already
+//	factors        optional; JSON object from a kind of tensors, a name with an
+//	               asterisk for a layer's number, to what factor was multiplied
+//	               by for them, positive. It only informs, too
 //	scope          optional; "all" or "attention"
 //	coding         value coding of masked tensors, see below
 //	vector_coding  optional; a second one that masked tensors may have, meant

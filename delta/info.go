@@ -19,10 +19,11 @@ type Info struct {
 	Labels       []string
 	Config       string // the tuned model's config.json
 	Selection    string
-	K            int     // values kept per row; 0: not given
-	Keep         float64 // share kept of what Budget says; 0: not given
-	Budget       string  // "row", "tensor" or "model"
-	Factor       float64 // that kept changes were multiplied by; 0: not given
+	K            int                // values kept per row; 0: not given
+	Keep         float64            // share kept of what Budget says; 0: not given
+	Budget       string             // "row", "tensor" or "model"
+	Factor       float64            // that kept changes were multiplied by; 0: not given
+	Factors      map[string]float64 // by kind of tensor, beside Factor; nil: not given
 	Scope        string
 	Coding       Coding
 	VectorCoding Coding // of tensors of one dimension, if it is another
@@ -91,6 +92,13 @@ func (i *Info) metadata() (map[string]string, error) {
 	}
 	if i.Factor != 0 {
 		optional["factor"] = strconv.FormatFloat(i.Factor, 'g', -1, 64)
+	}
+	if i.Factors != nil {
+		text, err := json.Marshal(i.Factors)
+		if err != nil {
+			return nil, fmt.Errorf("delta: write metadata factors: %w", err)
+		}
+		optional["factors"] = string(text)
 	}
 	for key, list := range map[string][]string{"labels": i.Labels, "absent": i.Absent} {
 		if list != nil {
@@ -181,6 +189,8 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 			if i.Factor, err = strconv.ParseFloat(value, 64); err == nil && !(i.Factor > 0 && i.Factor <= math.MaxFloat32) {
 				err = fmt.Errorf("%s is not positive and finite", value)
 			}
+		case "factors":
+			i.Factors, err = factorsByKind(value)
 		case "scope":
 			i.Scope = value
 			if value != "all" && value != "attention" {
@@ -228,6 +238,21 @@ func hexDigest(s string) (string, error) {
 		return "", fmt.Errorf("%q is not a SHA-256 in lower-case hexadecimal", s)
 	}
 	return s, nil
+}
+
+// factorsByKind reads a JSON object of factors.
+func factorsByKind(text string) (map[string]float64, error) {
+	var factors map[string]float64
+	d := json.NewDecoder(strings.NewReader(text))
+	if err := d.Decode(&factors); err != nil || factors == nil || d.More() {
+		return nil, fmt.Errorf("not a JSON object of numbers")
+	}
+	for kind, f := range factors {
+		if !(f > 0 && f <= math.MaxFloat32) {
+			return nil, fmt.Errorf("%g for %q is not positive and finite", f, kind)
+		}
+	}
+	return factors, nil
 }
 
 // stringList reads a JSON array of strings; null is not one of them.

@@ -127,6 +127,21 @@ func firstComponents(c delta.Tensors) []string {
 	return out[:min(len(out), maxPrefixes)]
 }
 
+// Kinds returns the kinds, sorted, of the matrices of numbered layers (see
+// [Kind]).
+func (p *Pair) Kinds() []string {
+	var kinds []string
+	for _, name := range p.Shared {
+		if t, _ := p.Base.Tensor(name); len(t.Shape) > 1 {
+			if kind, layered := Kind(name); layered {
+				kinds = append(kinds, kind)
+			}
+		}
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
 // tuned returns the tuned counterpart of the base's tensor, or nil: the tensor
 // of the name that a delta gives it, or the one that differs from it by the
 // prefix alone.

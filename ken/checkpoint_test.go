@@ -186,6 +186,7 @@ func TestOptions(t *testing.T) {
 		"budget":     func(o *Options) { o.Budget = "layer" },
 		"ken pooled": func(o *Options) { o.Budget = BudgetModel },
 		"factor":     func(o *Options) { o.Factor = -1 },
+		"factors":    func(o *Options) { o.Factors = map[string]float64{"h.*.a": 0} },
 		"vectors":    func(o *Options) { o.VectorCoding = "f64" },
 	}
 	for name, edit := range tests {

@@ -103,6 +103,13 @@ func naivePooled(base, tuned tensors, o Options) map[place]float32 {
 	var pool []scored
 	for _, name := range names {
 		b, t := floats(base[name]), floats(tuned[name])
+		factor := o.Factor
+		if factor == 0 {
+			factor = 1
+		}
+		if of, ok := o.Factors[name]; ok {
+			factor *= of
+		}
 		whole := o.WholeVectors && len(base[name].Shape) < 2
 		for i := range b {
 			s := scored{place: place{name, i}, value: t[i], change: math.Float32bits(t[i]) != math.Float32bits(b[i])}
@@ -117,8 +124,8 @@ func naivePooled(base, tuned tensors, o Options) map[place]float32 {
 			} else {
 				s.score = math.Float32bits(float32(math.Abs(float64(t[i]))))
 			}
-			if o.Factor != 0 && s.change {
-				s.value = b[i] + float32(float32(o.Factor)*(t[i]-b[i]))
+			if factor != 1 && s.change {
+				s.value = b[i] + float32(float32(factor)*(t[i]-b[i]))
 				s.change = math.Float32bits(s.value) != math.Float32bits(b[i])
 			}
 			pool = append(pool, s)
@@ -166,6 +173,7 @@ func TestPooled(t *testing.T) {
 			Selection:    rapid.SampledFrom([]Selection{Delta, Magnitude}).Draw(rt, "selection"),
 			Budget:       rapid.SampledFrom([]Budget{BudgetTensor, BudgetModel}).Draw(rt, "budget"),
 			Factor:       rapid.SampledFrom([]float64{0, 1, 2.5}).Draw(rt, "factor"),
+			Factors:      rapid.SampledFrom([]map[string]float64{nil, {"t1": 0.4, "t2": 3}}).Draw(rt, "factors"),
 			WholeVectors: rapid.Bool().Draw(rt, "whole"),
 			Workers:      rapid.IntRange(1, 3).Draw(rt, "workers"),
 			Coding:       delta.Float32,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"kenserve/delta"
 )
@@ -32,6 +33,17 @@ func ParseScope(name string) (Scope, error) {
 var layerName = regexp.MustCompile(`(^|\.)(layers?|blocks?|h)\.[0-9]+\.`)
 
 func (s Scope) includes(name string) bool { return s != ScopeAttention || layerName.MatchString(name) }
+
+// Kind returns what a tensor has in common with those of the other layers: its
+// name with an asterisk for the layer's number. It tells whether there is one.
+func Kind(name string) (kind string, layered bool) {
+	at := layerName.FindStringIndex(name)
+	if at == nil {
+		return name, false
+	}
+	number := strings.LastIndexByte(name[:at[1]-1], '.')
+	return name[:number+1] + "*" + name[at[1]-1:], true
+}
 
 // Budget says what K and Keep count in.
 type Budget string
@@ -63,8 +75,11 @@ type Options struct {
 	// Factor is what the change from the base of every selected value is
 	// multiplied by; 0: 1.
 	Factor float64
+	// Factors are what Factor is multiplied by for tensors of a kind (see
+	// [Kind]); 1 for those that are not listed.
+	Factors map[string]float64
 	// WholeVectors keeps tensors of one dimension, biases and layer norms,
-	// whole and as they are, without regard to K, Keep and Factor.
+	// whole and as they are, without regard to K, Keep, Factor and Factors.
 	WholeVectors bool
 	// VectorCoding is the coding of tensors of one dimension; empty: Coding.
 	VectorCoding delta.Coding
@@ -112,6 +127,11 @@ func (o *Options) Validate() error {
 	if o.Factor != 0 && !(o.Factor > 0 && o.Factor <= maxFactor) {
 		errFactor = fmt.Errorf("ken: the factor is %g: it must be above 0 and at most %g", o.Factor, float64(maxFactor))
 	}
+	for kind, f := range o.Factors {
+		if !(f > 0 && f <= maxFactor) {
+			errFactor = errors.Join(errFactor, fmt.Errorf("ken: the factor of %s is %g: it must be above 0 and at most %g", kind, f, float64(maxFactor)))
+		}
+	}
 	var errKeep error
 	switch {
 	case o.K < 0:
@@ -126,6 +146,19 @@ func (o *Options) Validate() error {
 
 // maxFactor is far above any factor of use, and far below what overflows.
 const maxFactor = 1000
+
+// factor returns what the changes of a tensor are multiplied by.
+func (o *Options) factor(name string) float64 {
+	f := o.Factor
+	if f == 0 {
+		f = 1
+	}
+	kind, _ := Kind(name)
+	if of, ok := o.Factors[kind]; ok {
+		f *= of
+	}
+	return f
+}
 
 // pooled tells whether rows share their budget.
 func (o *Options) pooled() bool { return o.Budget == BudgetTensor || o.Budget == BudgetModel }

@@ -165,6 +165,7 @@ func (t team) pass(ctx context.Context, j *job, o Options, f func(w *pruner, b *
 // prune selects from a tensor and writes what is kept.
 func (t team) prune(ctx context.Context, j *job, l *limit, w *delta.Writer, o Options) (TensorReport, error) {
 	choose := func(w *pruner, b *block) error { return w.chooseRows(b, o) }
+	o.Factor = o.factor(j.name)
 	switch {
 	case o.whole(j.base.Shape):
 		choose = func(_ *pruner, b *block) error { return b.keepAll() }

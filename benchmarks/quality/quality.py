@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Accuracy and size of deltas: tasks × selections × keep fractions × codings.
 
-usage: quality.py --kenserve BINARY --base DIR --task NAME=TUNED=TEST.jsonl[=DEV.jsonl] … [--json FILE] [--auto DIR]
+usage: quality.py --kenserve BINARY --base DIR --task NAME=TUNED=TEST.jsonl[=DEV.jsonl] … [--json FILE] [--auto DIR | --budgets]
 
 Needs Python only. Each point is one `kenserve prune` and one `kenserve eval`
 of the whole test file; bytes are those of the delta file, compared with the
@@ -9,7 +9,8 @@ full checkpoint in float32. Prints the table of docs/quality.md.
 
 With --auto nothing but the searches is run: `kenserve prune --auto` on the dev
 files for each tolerance, whose points and plots are written to the folder, and
-`kenserve eval` of what they find on the test files.
+`kenserve eval` of what they find on the test files. With --budgets it is the
+table of budgets and factors, whose fitted factors need the dev files as well.
 """
 import argparse
 import json
@@ -23,6 +24,7 @@ parser.add_argument("--base", required=True)
 parser.add_argument("--task", action="append", required=True, help="NAME=TUNED=TEST.jsonl")
 parser.add_argument("--json")
 parser.add_argument("--auto", metavar="DIR", help="run the searches, and write their points and plots there")
+parser.add_argument("--budgets", action="store_true", help="measure budgets and factors, with signs and whole vectors")
 a = parser.parse_args()
 
 POINTS = [("ken", "1", "f32")]
@@ -30,6 +32,11 @@ POINTS += [(s, k, "f32") for k in ("0.5", "0.25") for s in ("ken", "random", "ma
 POINTS += [("ken", "0.75", "int8"), ("ken", "0.5", "int8")]
 POINTS += [("delta", k, "int8") for k in ("0.5", "0.25")]
 POINTS += [("delta", k, "sign") for k in ("0.5", "0.25", "0.1")]
+# Selection, budget, keep fraction, factor.
+BUDGETS = [(s, "row", "0.1", "1") for s in ("ken", "random", "delta")]
+BUDGETS += [("delta", b, "0.1", "1") for b in ("tensor", "model")]
+BUDGETS += [(s, b, k, "auto") for k in ("0.1", "0.03") for s, b in (
+    ("ken", "row"), ("random", "row"), ("random", "model"), ("delta", "row"), ("delta", "tensor"), ("delta", "model"))]
 TOLERANCES = ("0.005", "0.01")
 
 
@@ -54,6 +61,27 @@ def search():
             print(f"| {name} | {tolerance} | {best['bytes'] / 1e6:.2f} | {best['change']:+.4f} ({best['low']:+.3f} to {best['high']:+.3f}) "
                   f"| {score['accuracy']:.4f} | {ken['bytes'] / 1e6:.1f} | {ken['change']:+.4f} | {len(found['points'])} |", flush=True)
 
+
+def budgets():
+    tasks = [task.split("=") for task in a.task]
+    print("| selection | budget | keep | factor | " + " | ".join(f"{t[0]} | × | MB" for t in tasks) + " |")
+    print("|---|---|---|---|" + "---|---|---|" * len(tasks))
+    for select, budget, keep, factor in BUDGETS:
+        cells = []
+        for name, tuned, test, dev in tasks:
+            with tempfile.TemporaryDirectory() as work:
+                path = os.path.join(work, "task.ken")
+                kenserve("prune", "--base", a.base, "--tuned", tuned, "--out", path, "--select", select, "--budget", budget,
+                         "--keep", keep, "--values", "sign", "--vectors", "whole", "--factor", factor, *(["--dev", dev] if factor == "auto" else []))
+                score = json.loads(kenserve("eval", path, "--base", a.base, "--data", test, "--json"))
+                used = json.loads(kenserve("inspect", path, "--json")).get("factor", 1)
+                cells.append(f"{score['accuracy']:.3f} | {used:.3g} | {os.path.getsize(path) / 1e6:.2f}")
+        print(f"| {select} | {budget} | {keep} | {'fitted' if factor == 'auto' else factor} | " + " | ".join(cells) + " |", flush=True)
+
+
+if a.budgets:
+    budgets()
+    raise SystemExit
 
 if a.auto:
     print("| task | tolerance | MB | on dev, 95% interval | test accuracy | ken, MB | on dev | points |\n|---|---|---|---|---|---|---|---|")

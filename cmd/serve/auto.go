@@ -19,9 +19,9 @@ import (
 // checkSearch checks the flags of --auto and --factor auto.
 func (c *pruneCmd) checkSearch() error {
 	if c.Auto {
-		set := c.K != nil || c.Keep != nil || c.Vectors != "" || c.VectorValues != ""
+		set := c.K != nil || c.Keep != nil || c.Vectors != "" || c.VectorValues != "" || c.KindFactors != nil
 		if set || c.Select != "ken" || c.Budget != "row" || c.Scope != "all" || c.Values != "f32" || c.Factor != "1" {
-			return errors.New("prune: --auto chooses --select, --k, --keep, --budget, --scope, --values, --vectors, --vector-values and --factor: give none of them")
+			return errors.New("prune: --auto chooses --select, --k, --keep, --budget, --scope, --values, --vectors, --vector-values, --factor and --kind-factors: give none of them")
 		}
 		if !(c.Tolerance >= 0 && c.Tolerance < 1) {
 			return fmt.Errorf("prune: --tolerance is %g: it must be at least 0 and below 1", c.Tolerance)
@@ -65,7 +65,7 @@ func (c *pruneCmd) search(ctx context.Context, s streams, p *pruning, o ken.Opti
 	}
 	defer t.Close()
 	search := t.search(o, s)
-	search.Tolerance, search.Confidence = c.Tolerance, c.Confidence
+	search.Tolerance, search.Confidence, search.Kinds = c.Tolerance, c.Confidence, p.pair.Kinds()
 	r, err := search.Run(ctx)
 	if r != nil && !errors.Is(err, context.Canceled) {
 		if err := writeJSON(c.beside(c.Points, ".json"), r); err != nil {

@@ -16,29 +16,30 @@ import (
 )
 
 type pruneCmd struct {
-	Base         string   `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Tuned        string   `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it, or of a LoRA adapter."`
-	Out          string   `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
-	Select       string   `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
-	K            *int     `placeholder:"N" xor:"keep" help:"Values to keep of each row, or of what --budget says."`
-	Keep         *float64 `placeholder:"F" xor:"keep" help:"Share of them to keep, above 0 and at most 1 (default 0.5)."`
-	Budget       string   `default:"row" enum:"row,tensor,model" help:"What --k and --keep count in: ${enum}. The best values of a whole tensor or model may lie anywhere in it; not for ken."`
-	Scope        string   `default:"all" enum:"all,attention" help:"Tensors to keep values of, ${enum}: everything, or the encoder's layers."`
-	Values       string   `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}."`
-	Vectors      string   `placeholder:"whole|select" enum:"whole,select," default:"" help:"Biases and layer norms: kept whole, or selected from like matrices (default: whole with --budget tensor and model, else select)."`
-	VectorValues string   `placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of biases and layer norms (default: int8 for whole ones beside int4 and sign, else that of --values)."`
-	Factor       string   `placeholder:"F|auto" default:"1" help:"What kept changes are multiplied by, whole vectors aside; auto fits it to --dev."`
-	Auto         bool     `help:"Find the smallest delta that is within --tolerance on --dev: the flags from --select to --factor are chosen by a search."`
-	Dev          string   `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not those of training: JSON lines {\"text\", \"text_pair\", \"label\"}."`
-	Tolerance    float64  `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model."`
-	Confidence   float64  `placeholder:"F" default:"0.6" help:"How sure to be of that, from 0.5, where the dev set is believed, to below 1: share of a paired bootstrap's draws (default ${default}). Deltas become larger."`
-	Points       string   `placeholder:"FILE.json" help:"Where to write every point that --auto tried (default: beside --out, NAME.auto.json)."`
-	Plot         string   `placeholder:"FILE" help:"Where to draw them, size against accuracy, .svg or .png (default: beside --out, NAME.auto.svg)."`
-	Labels       []string `placeholder:"LABEL,..." help:"Labels of a LoRA adapter in the order of its head's outputs, if its folder has no config.json (default: LABEL_0, LABEL_1, ...)."`
-	Seed         uint64   `default:"1" help:"Seed of the selection random."`
-	Workers      int      `placeholder:"N" help:"Cores to use (default: all)."`
-	Report       string   `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
-	Notes        string   `placeholder:"TEXT" help:"Free text to put into the delta."`
+	Base         string             `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Tuned        string             `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the checkpoint tuned from it, or of a LoRA adapter."`
+	Out          string             `required:"" placeholder:"FILE.ken" help:"Delta file to write; its name is the task's."`
+	Select       string             `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that picks the values to keep: ${enum}."`
+	K            *int               `placeholder:"N" xor:"keep" help:"Values to keep of each row, or of what --budget says."`
+	Keep         *float64           `placeholder:"F" xor:"keep" help:"Share of them to keep, above 0 and at most 1 (default 0.5)."`
+	Budget       string             `default:"row" enum:"row,tensor,model" help:"What --k and --keep count in: ${enum}. The best values of a whole tensor or model may lie anywhere in it; not for ken."`
+	Scope        string             `default:"all" enum:"all,attention" help:"Tensors to keep values of, ${enum}: everything, or the encoder's layers."`
+	Values       string             `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}."`
+	Vectors      string             `placeholder:"whole|select" enum:"whole,select," default:"" help:"Biases and layer norms: kept whole, or selected from like matrices (default: whole with --budget tensor and model, else select)."`
+	VectorValues string             `placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of biases and layer norms (default: int8 for whole ones beside int4 and sign, else that of --values)."`
+	Factor       string             `placeholder:"F|auto" default:"1" help:"What kept changes are multiplied by, whole vectors aside; auto fits it to --dev."`
+	KindFactors  map[string]float64 `placeholder:"KIND=F;..." help:"What --factor is multiplied by for tensors of a kind: their name, with * for the number of a layer. Inspect tells those that --auto fitted."`
+	Auto         bool               `help:"Find the smallest delta that is within --tolerance on --dev: the flags from --select to --factor are chosen by a search."`
+	Dev          string             `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not those of training: JSON lines {\"text\", \"text_pair\", \"label\"}."`
+	Tolerance    float64            `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model."`
+	Confidence   float64            `placeholder:"F" default:"0.6" help:"How sure to be of that, from 0.5, where the dev set is believed, to below 1: share of a paired bootstrap's draws (default ${default}). Deltas become larger."`
+	Points       string             `placeholder:"FILE.json" help:"Where to write every point that --auto tried (default: beside --out, NAME.auto.json)."`
+	Plot         string             `placeholder:"FILE" help:"Where to draw them, size against accuracy, .svg or .png (default: beside --out, NAME.auto.svg)."`
+	Labels       []string           `placeholder:"LABEL,..." help:"Labels of a LoRA adapter in the order of its head's outputs, if its folder has no config.json (default: LABEL_0, LABEL_1, ...)."`
+	Seed         uint64             `default:"1" help:"Seed of the selection random."`
+	Workers      int                `placeholder:"N" help:"Cores to use (default: all)."`
+	Report       string             `placeholder:"FILE" help:"Write what was kept of every tensor, with its mask's digest, as JSON."`
+	Notes        string             `placeholder:"TEXT" help:"Free text to put into the delta."`
 }
 
 // fitted is the value of --factor that stands for a fit.
@@ -88,7 +89,7 @@ func (c *pruneCmd) options() (ken.Options, error) {
 		Selection: ken.Selection(c.Select), Budget: ken.Budget(c.Budget), Scope: ken.Scope(c.Scope),
 		WholeVectors: c.Vectors == "whole" || c.Vectors == "" && c.Budget != string(ken.BudgetRow),
 		Coding:       delta.Coding(c.Values), VectorCoding: delta.Coding(c.VectorValues),
-		Keep: 0.5, Factor: 1, Seed: c.Seed, Workers: c.Workers,
+		Keep: 0.5, Factor: 1, Factors: c.KindFactors, Seed: c.Seed, Workers: c.Workers,
 	}
 	if o.VectorCoding == "" && o.WholeVectors && (o.Coding == delta.Int4 || o.Coding == delta.Sign) {
 		o.VectorCoding = delta.Int8

@@ -144,6 +144,9 @@ func (p *pruning) write(ctx context.Context, path string, o ken.Options) (*ken.R
 	if o.Factor != 1 {
 		info.Factor = o.Factor
 	}
+	if len(o.Factors) > 0 {
+		info.Factors = o.Factors
+	}
 	return report, w.Finish(info)
 }
 

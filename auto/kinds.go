@@ -1,0 +1,111 @@
+package auto
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// kindRounds is how often the factors of all kinds are gone through.
+const kindRounds = 2
+
+// byKind looks for smaller deltas on the line of the best one with a factor for
+// each kind of tensors. They are fitted at the first keep fraction below, where
+// there is something to make up for, and stay what they are on the way down.
+func (s *Search) byKind(ctx context.Context, best *Point) (*Point, error) {
+	if len(s.Kinds) == 0 || best.Selection == kenLines[0].Selection {
+		return best, nil
+	}
+	const below = 0.5 // of a rung
+	rung := rungOf(best.Keep) + below
+	line := best.Candidate
+	line.Keep = keepAt(rung)
+	factors, err := s.fitKinds(ctx, line)
+	if err != nil {
+		return nil, err
+	}
+	line.Factors = formatFactors(factors)
+	line.Factor = 0
+	found, _, err := s.follow(ctx, line, best, rung)
+	if err != nil || found == nil {
+		return best, err
+	}
+	return s.refine(ctx, found)
+}
+
+// fitKinds fits the factors of kinds beside that of the candidate, whose own is
+// a guess: one kind after the other by steps of a quarter, up or else down, as
+// long as these bring the decisions closer to the full model's. That needs no
+// labels and moves less by chance than the loss does, which many factors would
+// be fitted to too well.
+func (s *Search) fitKinds(ctx context.Context, c Candidate) (map[string]float64, error) {
+	least, err := s.fit(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	c = least.Candidate
+	factors := map[string]float64{}
+	for range kindRounds {
+		before := least
+		for _, kind := range s.Kinds {
+			for _, step := range [...]float64{factorStep, 1 / factorStep} {
+				moved := false
+				for {
+					tried := maps.Clone(factors)
+					tried[kind] = of(factors, kind) * step
+					c.Factors = formatFactors(tried)
+					p, err := s.try(ctx, c)
+					if err != nil {
+						return nil, err
+					}
+					if p.Apart >= least.Apart {
+						break
+					}
+					least, factors, moved = p, tried, true
+				}
+				if moved {
+					break
+				}
+			}
+		}
+		if least == before {
+			break
+		}
+	}
+	return factors, nil
+}
+
+// of returns a kind's factor, 1 if it has none.
+func of(factors map[string]float64, kind string) float64 {
+	if f, ok := factors[kind]; ok {
+		return f
+	}
+	return 1
+}
+
+// formatFactors writes factors as [Candidate] has them.
+func formatFactors(factors map[string]float64) string {
+	var parts []string
+	for _, kind := range slices.Sorted(maps.Keys(factors)) {
+		parts = append(parts, fmt.Sprintf("%s=%.4g", kind, factors[kind]))
+	}
+	return strings.Join(parts, ";")
+}
+
+// parseFactors reads what formatFactors wrote; nil if it is nothing.
+func parseFactors(text string) map[string]float64 {
+	var factors map[string]float64
+	for part := range strings.SplitSeq(text, ";") {
+		kind, value, ok := strings.Cut(part, "=")
+		if f, err := strconv.ParseFloat(value, 64); ok && err == nil {
+			if factors == nil {
+				factors = map[string]float64{}
+			}
+			factors[kind] = f
+		}
+	}
+	return factors
+}

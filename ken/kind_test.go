@@ -1,0 +1,21 @@
+package ken
+
+import "testing"
+
+func TestKind(t *testing.T) {
+	tests := []struct {
+		name, kind string
+		layered    bool
+	}{
+		{"encoder.layer.3.attention.self.query.weight", "encoder.layer.*.attention.self.query.weight", true},
+		{"transformer.layer.11.ffn.lin1.weight", "transformer.layer.*.ffn.lin1.weight", true},
+		{"h.0.mlp.dense_h_to_4h.weight", "h.*.mlp.dense_h_to_4h.weight", true},
+		{"embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight", false},
+		{"pooler.dense.weight", "pooler.dense.weight", false},
+	}
+	for _, test := range tests {
+		if kind, layered := Kind(test.name); kind != test.kind || layered != test.layered {
+			t.Errorf("%s: %q %v", test.name, kind, layered)
+		}
+	}
+}
