@@ -12,41 +12,36 @@ import (
 // kindRounds is how often the factors of all kinds are gone through.
 const kindRounds = 2
 
-// byKind looks for smaller deltas on the line of the best one with a factor for
-// each kind of tensors. They are fitted at the first keep fraction below, where
-// there is something to make up for, and stay what they are on the way down.
+// byKind gives the best delta a factor for each kind of tensors, and looks for
+// smaller ones on its line with these factors.
 func (s *Search) byKind(ctx context.Context, best *Point) (*Point, error) {
 	if len(s.Kinds) == 0 || best.Selection == kenLines[0].Selection {
 		return best, nil
 	}
-	const below = 0.5 // of a rung
-	rung := rungOf(best.Keep) + below
-	line := best.Candidate
-	line.Keep = keepAt(rung)
-	factors, err := s.fitKinds(ctx, line)
+	closest, err := s.fitKinds(ctx, best)
 	if err != nil {
 		return nil, err
 	}
-	line.Factors = formatFactors(factors)
+	line, plain := closest.Candidate, best
+	// What is kept is the same, and compresses to the same but for some bytes.
+	if closest.Within {
+		best = closest
+	}
 	line.Factor = 0
-	found, _, err := s.follow(ctx, line, best, rung)
+	const below = 0.5 // of a rung
+	found, _, err := s.follow(ctx, line, plain, rungOf(line.Keep)+below)
 	if err != nil || found == nil {
 		return best, err
 	}
 	return s.refine(ctx, found)
 }
 
-// fitKinds fits the factors of kinds beside that of the candidate, whose own is
-// a guess: one kind after the other by steps of a quarter, up or else down, as
-// long as these bring the decisions closer to the full model's. That needs no
-// labels and moves less by chance than the loss does, which many factors would
-// be fitted to too well.
-func (s *Search) fitKinds(ctx context.Context, c Candidate) (map[string]float64, error) {
-	least, err := s.fit(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	c = least.Candidate
+// fitKinds fits the factors of kinds beside that of a delta: one kind after the
+// other by steps of a quarter, up or else down, as long as these bring the
+// decisions closer to the full model's. That needs no labels and moves less by
+// chance than the loss does, which many factors would be fitted to too well.
+func (s *Search) fitKinds(ctx context.Context, least *Point) (*Point, error) {
+	c := least.Candidate
 	factors := map[string]float64{}
 	for range kindRounds {
 		before := least
@@ -75,7 +70,7 @@ func (s *Search) fitKinds(ctx context.Context, c Candidate) (map[string]float64,
 			break
 		}
 	}
-	return factors, nil
+	return least, nil
 }
 
 // of returns a kind's factor, 1 if it has none.

@@ -98,7 +98,7 @@ type Result struct {
 	Tolerance  float64 `json:"tolerance"`
 	Confidence float64 `json:"confidence"`
 	Full       Point   `json:"full"`
-	Best       Point   `json:"best"` // the smallest within the tolerance
+	Best       Point   `json:"best"` // the smallest within the tolerance, but for some bytes
 	// KEN is the smallest of the selection ken; it keeps everything if nothing
 	// less is within the tolerance.
 	KEN    Point   `json:"ken"`
