@@ -15,7 +15,7 @@ const kindRounds = 2
 // byKind gives the best delta a factor for each kind of tensors, and looks for
 // smaller ones on its line with these factors.
 func (s *Search) byKind(ctx context.Context, best *Point) (*Point, error) {
-	if len(s.Kinds) == 0 || best.Selection == kenLines[0].Selection {
+	if len(s.Kinds) == 0 {
 		return best, nil
 	}
 	closest, err := s.fitKinds(ctx, best)
