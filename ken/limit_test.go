@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"path/filepath"
@@ -173,11 +174,12 @@ func TestPooled(t *testing.T) {
 			Selection:    rapid.SampledFrom([]Selection{Delta, Magnitude}).Draw(rt, "selection"),
 			Budget:       rapid.SampledFrom([]Budget{BudgetTensor, BudgetModel}).Draw(rt, "budget"),
 			Factor:       rapid.SampledFrom([]float64{0, 1, 2.5}).Draw(rt, "factor"),
-			Factors:      rapid.SampledFrom([]map[string]float64{nil, {"t1": 0.4, "t2": 3}}).Draw(rt, "factors"),
+			Factors:      maps.Clone(rapid.SampledFrom([]map[string]float64{nil, {"t1": 0.4, "t2": 3}}).Draw(rt, "factors")),
 			WholeVectors: rapid.Bool().Draw(rt, "whole"),
 			Workers:      rapid.IntRange(1, 3).Draw(rt, "workers"),
 			Coding:       delta.Float32,
 		}
+		maps.DeleteFunc(o.Factors, func(name string, _ float64) bool { return base[name] == nil })
 		if rapid.Bool().Draw(rt, "absolute") {
 			o.K = rapid.IntRange(1, 3000).Draw(rt, "k")
 		} else {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strings"
 
 	"kenserve/delta"
 )
@@ -37,12 +36,8 @@ func (s Scope) includes(name string) bool { return s != ScopeAttention || layerN
 // Kind returns what a tensor has in common with those of the other layers: its
 // name with an asterisk for the layer's number. It tells whether there is one.
 func Kind(name string) (kind string, layered bool) {
-	at := layerName.FindStringIndex(name)
-	if at == nil {
-		return name, false
-	}
-	number := strings.LastIndexByte(name[:at[1]-1], '.')
-	return name[:number+1] + "*" + name[at[1]-1:], true
+	kind = layerName.ReplaceAllString(name, "${1}${2}.*.")
+	return kind, kind != name
 }
 
 // Budget says what K and Keep count in.

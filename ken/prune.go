@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -46,6 +47,11 @@ func (p *Pair) Rows(o Options) int {
 func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
+	}
+	for kind := range o.Factors {
+		if !slices.ContainsFunc(p.Shared, func(name string) bool { k, _ := Kind(name); return k == kind }) {
+			return nil, fmt.Errorf("ken: there is a factor for %s, and no tensor of that kind", kind)
+		}
 	}
 	workers := o.Workers
 	if workers < 1 {

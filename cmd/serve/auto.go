@@ -100,10 +100,10 @@ func (c *pruneCmd) fit(ctx context.Context, s streams, p *pruning, o ken.Options
 		return o, err
 	}
 	defer t.Close()
-	vectors, coding := o.WholeVectors, o.VectorCoding
+	vectors, coding, factors := o.WholeVectors, o.VectorCoding, o.Factors
 	t.adjust = func(made ken.Options) ken.Options {
 		if made.Keep != 1 { // the full model keeps everything as it is
-			made.WholeVectors, made.VectorCoding = vectors, coding
+			made.WholeVectors, made.VectorCoding, made.Factors = vectors, coding, factors
 		}
 		return made
 	}

@@ -182,7 +182,7 @@ func (i *inspection) print(s streams) error {
 		line("factor", fmt.Sprint(i.Factor))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(i.Factors)) {
-		line("beside it", fmt.Sprintf("× %.3g for %s", i.Factors[kind], kind))
+		line("factor", fmt.Sprintf("times %.3g for %s", i.Factors[kind], kind))
 	}
 	coding := i.Coding
 	if i.VectorCoding != "" {
