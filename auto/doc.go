@@ -45,12 +45,13 @@
 // tried, where a parabola through the least loss and its neighbours is lowest.
 //
 // Then matrices get factors by kind, a kind being the same matrix of every layer:
-// each kind's is fitted in turn, twice, beside the factor of the best delta. What is made smallest there is not the loss but the
-// mean Kullback-Leibler divergence of the full model's probabilities and the
-// candidate's, both at their best β ([Point.Apart]): it takes the full model for
-// the truth on every text, and moves less by chance than what the labels say.
-// The delta with these factors, if within the tolerance, is the better one of its
-// size; its line is followed and refined as those before.
+// each kind's is fitted in turn, twice, beside the factor of the best delta. What
+// is made smallest there is not the loss but the mean Kullback-Leibler divergence
+// of the candidate's probabilities from the full model's, both at their best β
+// ([Point.Apart]): it takes the full model for the truth on every text, and moves
+// less by chance than what the labels say. The delta with these factors, if
+// within the tolerance, is the better one of its size; its line is followed and
+// refined as those before.
 //
 // The selection ken has lines of its own, at a factor of 1 and with a budget for
 // each row as in the paper, so that what it takes for the same score stands

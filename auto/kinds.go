@@ -22,18 +22,22 @@ func (s *Search) byKind(ctx context.Context, best *Point) (*Point, error) {
 	if err != nil {
 		return nil, err
 	}
-	line, plain := closest.Candidate, best
-	// What is kept is the same, and compresses to the same but for some bytes.
-	if closest.Within {
-		best = closest
+	if closest == best {
+		return best, nil // its line was followed
 	}
+	line := closest.Candidate
 	line.Factor = 0
 	const below = 0.5 // of a rung
-	found, _, err := s.follow(ctx, line, plain, rungOf(line.Keep)+below)
-	if err != nil || found == nil {
-		return best, err
+	found, _, err := s.follow(ctx, line, best, rungOf(line.Keep)+below)
+	switch {
+	case err != nil:
+		return nil, err
+	case found != nil:
+		return s.refine(ctx, found)
+	case closest.Within:
+		return closest, nil // it keeps what best does: as large but for some bytes
 	}
-	return s.refine(ctx, found)
+	return best, nil
 }
 
 // fitKinds fits the factors of kinds beside that of a delta: one kind after the
@@ -81,11 +85,14 @@ func of(factors map[string]float64, kind string) float64 {
 	return 1
 }
 
-// formatFactors writes factors as [Candidate] has them.
+// formatFactors writes factors as [Candidate] has them, those of 1 left out, so
+// that equal candidates have equal texts.
 func formatFactors(factors map[string]float64) string {
 	var parts []string
 	for _, kind := range slices.Sorted(maps.Keys(factors)) {
-		parts = append(parts, fmt.Sprintf("%s=%.4g", kind, factors[kind]))
+		if f := fmt.Sprintf("%.4g", factors[kind]); f != "1" {
+			parts = append(parts, kind+"="+f)
+		}
 	}
 	return strings.Join(parts, ";")
 }

@@ -49,7 +49,7 @@ type Candidate struct {
 	Keep      float64       `json:"keep"`
 	Factor    float64       `json:"factor"`
 	// Factors are those of kinds of tensors, beside Factor, in the order of
-	// their names: KIND=FACTOR;…
+	// their names: KIND=FACTOR;… As text they can be compared.
 	Factors string `json:"factors,omitempty"`
 }
 
@@ -87,7 +87,7 @@ type Point struct {
 	High     float64 `json:"high"`
 	Cautious float64 `json:"cautious"` // what Change is at least with the search's confidence
 	Loss     float64 `json:"loss"`
-	Apart    float64 `json:"apart"`  // from the full model's decisions, in nats; see the package
+	Apart    float64 `json:"apart"`  // divergence from the full model's probabilities, in nats a text
 	Agrees   float64 `json:"agrees"` // share of the texts on which it decides as the full model does
 	Within   bool    `json:"within"` // the tolerance
 }
