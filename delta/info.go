@@ -1,7 +1,6 @@
 package delta
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -243,8 +242,7 @@ func hexDigest(s string) (string, error) {
 // factorsByKind reads a JSON object of factors.
 func factorsByKind(text string) (map[string]float64, error) {
 	var factors map[string]float64
-	d := json.NewDecoder(strings.NewReader(text))
-	if err := d.Decode(&factors); err != nil || factors == nil || d.More() {
+	if err := json.Unmarshal([]byte(text), &factors); err != nil || factors == nil {
 		return nil, fmt.Errorf("not a JSON object of numbers")
 	}
 	for kind, f := range factors {
@@ -258,8 +256,7 @@ func factorsByKind(text string) (map[string]float64, error) {
 // stringList reads a JSON array of strings; null is not one of them.
 func stringList(text string) ([]string, error) {
 	var list []*string
-	d := json.NewDecoder(bytes.NewReader([]byte(text)))
-	if err := d.Decode(&list); err != nil || list == nil || d.More() {
+	if err := json.Unmarshal([]byte(text), &list); err != nil || list == nil {
 		return nil, fmt.Errorf("not a JSON array of strings")
 	}
 	out := make([]string, len(list))
