@@ -44,6 +44,10 @@ def kenserve(*args):
     return subprocess.run([a.kenserve, *args], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
 
 
+def score(path, data):
+    return json.loads(kenserve("eval", path, "--base", a.base, "--data", data, "--json"))
+
+
 def search():
     os.makedirs(a.auto, exist_ok=True)
     for task in a.task:
@@ -54,12 +58,12 @@ def search():
                 beside = os.path.join(a.auto, f"{name}-{tolerance}")
                 kenserve("prune", "--base", a.base, "--tuned", tuned, "--out", path, "--auto", "--dev", dev, "--tolerance", tolerance,
                          "--points", beside + ".json", "--plot", beside + ".svg")
-                score = json.loads(kenserve("eval", path, "--base", a.base, "--data", test, "--json"))
+                scored = score(path, test)
             with open(beside + ".json") as f:
                 found = json.load(f)
             best, ken = found["best"], found["ken"]
             print(f"| {name} | {tolerance} | {best['bytes'] / 1e6:.2f} | {best['change']:+.4f} ({best['low']:+.3f} to {best['high']:+.3f}) "
-                  f"| {score['accuracy']:.4f} | {ken['bytes'] / 1e6:.1f} | {ken['change']:+.4f} | {len(found['points'])} |", flush=True)
+                  f"| {scored['accuracy']:.4f} | {ken['bytes'] / 1e6:.1f} | {ken['change']:+.4f} | {len(found['points'])} |", flush=True)
 
 
 def budgets():
@@ -73,9 +77,9 @@ def budgets():
                 path = os.path.join(work, "task.ken")
                 kenserve("prune", "--base", a.base, "--tuned", tuned, "--out", path, "--select", select, "--budget", budget,
                          "--keep", keep, "--values", "sign", "--vectors", "whole", "--factor", factor, *(["--dev", dev] if factor == "auto" else []))
-                score = json.loads(kenserve("eval", path, "--base", a.base, "--data", test, "--json"))
+                scored = score(path, test)
                 used = json.loads(kenserve("inspect", path, "--json")).get("factor", 1)
-                cells.append(f"{score['accuracy']:.3f} | {used:.3g} | {os.path.getsize(path) / 1e6:.2f}")
+                cells.append(f"{scored['accuracy']:.3f} | {used:.3g} | {os.path.getsize(path) / 1e6:.2f}")
         print(f"| {select} | {budget} | {keep} | {'fitted' if factor == 'auto' else factor} | " + " | ".join(cells) + " |", flush=True)
 
 
@@ -104,10 +108,10 @@ with tempfile.TemporaryDirectory() as work:
         for select, keep, coding in POINTS:
             path = os.path.join(work, "task.ken")
             kenserve("prune", "--base", a.base, "--tuned", tuned, "--out", path, "--select", select, "--keep", keep, "--values", coding)
-            score = json.loads(kenserve("eval", path, "--base", a.base, "--data", data, "--json"))
+            scored = score(path, data)
             results.setdefault((select, keep, coding), {})[name] = {
-                "accuracy": score["accuracy"],
-                "macro_f1": score["macro_f1"],
+                "accuracy": scored["accuracy"],
+                "macro_f1": scored["macro_f1"],
                 "bytes": os.path.getsize(path),
                 "share": os.path.getsize(path) / full,
             }
