@@ -32,3 +32,5 @@ func (w *walk) read(dst []line) { w.readPortable(dst) }
 const streamedLines = 0
 
 func (w *walk) stream(dst, _ []line) { w.readPortable(dst) }
+
+func (m *Matrix) fetchPatch(int) {}

@@ -165,3 +165,34 @@ func (t *tileWalk) gapsAVX2(lines []line) {
 	}
 	t.gaps, t.last = t.gaps[used:], last+first
 }
+
+// fetchPatch asks for what the patch says of a panel. A task that was not used
+// for a while has its gaps in memory, and a walk can do nothing before it has read
+// them.
+func (m *Matrix) fetchPatch(panel int) {
+	p := m.patch
+	if current < avx2 || p == nil || p.Gaps == nil {
+		return
+	}
+	// Where the panel's tiles are stored, if all change or those that do are
+	// spread evenly.
+	i := 2 * panel * len(p.Tiles) / (2 * panelCount(m.n))
+	end := min(i+2, len(p.Tiles))
+	if i >= end {
+		return
+	}
+	from := uint32(0)
+	if i > 0 {
+		from = p.GapEnds[i-1]
+	}
+	if n := int(p.GapEnds[end-1] - from); n > 0 {
+		fetch(&p.Gaps[from], min(n, mostFetched))
+	}
+	if len(p.Scales) > 1 {
+		fetch((*byte)(unsafe.Pointer(&p.Scales[i*tileRows])), (end-i)*int(unsafe.Sizeof([tileRows]float32{})))
+	}
+}
+
+// mostFetched is how much of the gaps is asked for at once, in bytes: the rest
+// is read while there is something else to do.
+const mostFetched = 2048

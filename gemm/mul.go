@@ -93,9 +93,13 @@ func (w *mul) part(i, slot int) {
 	ahead := w.ahead(i, slot)
 	if w.m.patch != nil {
 		if walk, changes := w.m.walk(w.m.patch, panel); changes {
-			scratch := w.scratch.take(len(lines))
+			size := len(lines)
+			if r1-r0 <= chunkRows { // no other rows will want it
+				size = min(size, patchedLines(r1-r0))
+			}
+			scratch := w.scratch.take(size)
 			defer w.scratch.release(scratch)
-			lines = scratch.lines[:len(lines)]
+			lines = scratch.lines[:size]
 			// The first rows find each block of the panel just patched.
 			end := min(r0+chunkRows, r1)
 			w.chunk(panel, lines, r0, end, &walk, ahead)
@@ -113,29 +117,25 @@ func (w *mul) part(i, slot int) {
 }
 
 // ahead returns the panel that this goroutine will multiply with after part i,
-// as far as can be known, or nil if it is the same or there is none.
+// as far as can be known, or nil if it is the same or there is none. What a patch
+// says of it is brought into the caches.
 func (w *mul) ahead(i, slot int) []line {
 	next, ok, slots := i+1, i+1 < panelCount(w.m.n)*w.groups, 1
 	if w.job != nil {
 		next, ok = w.job.peek(slot)
 		slots = len(w.job.runs)
 	}
-	if !ok {
-		return w.e.Next.first(slot, slots)
-	}
-	if next /= w.groups; next == i/w.groups {
+	m, panel := w.m, next/w.groups
+	switch {
+	case !ok && (w.e.Next == nil || len(w.e.Next.panels) == 0): // none in float32
+		return nil
+	case !ok:
+		m, panel = w.e.Next, panelCount(w.e.Next.n)*slot/slots
+	case panel == i/w.groups:
 		return nil
 	}
-	return w.m.panel(next)
-}
-
-// first returns the panel that one of so many goroutines would begin with, or
-// nil if there is none in float32.
-func (m *Matrix) first(slot, slots int) []line {
-	if m == nil || len(m.panels) == 0 {
-		return nil
-	}
-	return m.panel(panelCount(m.n) * slot / slots)
+	m.fetchPatch(panel)
+	return m.panel(panel)
 }
 
 // chunk multiplies the rows r0 to r1 of A with a panel, whose lines are still
@@ -191,15 +191,19 @@ func patchedLines(rows int) int {
 	return 384
 }
 
-// sum stores init + A·panel in dst.
+// sum stores init + A·panel in dst. Lines are the whole panel or, with a walk,
+// memory for that or for one block of it.
 func (w *mul) sum(dst, init View, a []float32, panel int, lines []line, walk *walk, ahead []line) {
 	if walk == nil {
 		accumulate(dst, init, a, w.a.Stride, lines, ahead)
 		return
 	}
 	base, block := w.m.panel(panel), patchedLines(dst.Rows)
-	for k := 0; k < len(lines); k += block {
-		b := lines[k:min(k+block, len(lines))]
+	for k := 0; k < len(base); k += block {
+		b := lines[:min(block, len(base)-k)]
+		if len(lines) == len(base) {
+			b = lines[k:][:len(b)]
+		}
 		walk.read(b)
 		next := ahead
 		if k+block < len(base) {

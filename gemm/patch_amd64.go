@@ -130,5 +130,10 @@ func copyLines(dst *float32, src *float32, n int)
 //go:noescape
 func streamLines(dst *float32, src *float32, next *float32, n int)
 
+// fetch prefetches n > 0 bytes.
+//
+//go:noescape
+func fetch(first *byte, n int)
+
 // fence makes stores past the caches seen before those that follow it.
 func fence()

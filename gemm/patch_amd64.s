@@ -1890,6 +1890,20 @@ loop:
 	VZEROUPPER
 	RET
 
+// func fetch(first *byte, n int)
+// Requires: MMX+
+TEXT ·fetch(SB), NOSPLIT, $0-16
+	MOVQ first+0(FP), AX
+	MOVQ n+8(FP), CX
+	ADDQ AX, CX
+
+loop:
+	PREFETCHT0 (AX)
+	ADDQ       $0x40, AX
+	CMPQ       AX, CX
+	JLT        loop
+	RET
+
 // func fence()
 // Requires: MMX+
 TEXT ·fence(SB), NOSPLIT, $0

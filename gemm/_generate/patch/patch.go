@@ -36,6 +36,7 @@ func main() {
 	}
 	copyLines()
 	streamLines()
+	fetch()
 	fence()
 	Generate()
 }
@@ -430,6 +431,22 @@ func streamLines() {
 	DECQ(n)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()
+	RET()
+}
+
+// fetch writes the kernel that asks for memory that will be read soon.
+func fetch() {
+	TEXT("fetch", NOSPLIT, "func(first *byte, n int)")
+	Pragma("noescape")
+	Doc("fetch prefetches n > 0 bytes.")
+	first := Load(Param("first"), GP64())
+	n := Load(Param("n"), GP64())
+	ADDQ(first, n)
+	Label("loop")
+	PREFETCHT0(Mem{Base: first})
+	ADDQ(Imm(64), first)
+	CMPQ(first, n)
+	JLT(LabelRef("loop"))
 	RET()
 }
 
