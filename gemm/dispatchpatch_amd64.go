@@ -174,25 +174,18 @@ func (m *Matrix) fetchPatch(panel int) {
 	if current < avx2 || p == nil || p.Gaps == nil {
 		return
 	}
-	// Where the panel's tiles are stored, if all change or those that do are
-	// spread evenly.
-	i := 2 * panel * len(p.Tiles) / (2 * panelCount(m.n))
-	end := min(i+2, len(p.Tiles))
-	if i >= end {
-		return
-	}
-	from := uint32(0)
-	if i > 0 {
-		from = p.GapEnds[i-1]
-	}
-	if n := int(p.GapEnds[end-1] - from); n > 0 {
-		fetch(&p.Gaps[from], min(n, mostFetched))
-	}
-	if len(p.Scales) > 1 {
-		fetch((*byte)(unsafe.Pointer(&p.Scales[i*tileRows])), (end-i)*int(unsafe.Sizeof([tileRows]float32{})))
+	first, end := p.tiles(panel)
+	for i := first; i < end; i++ {
+		if gaps := p.gaps(i); len(gaps) > 0 {
+			fetch(&gaps[0], min(len(gaps), mostFetched))
+		}
+		if len(p.Scales) > 1 {
+			scales := p.Scales[i*tileRows:][:tileRows]
+			fetch((*byte)(unsafe.Pointer(&scales[0])), int(unsafe.Sizeof([tileRows]float32{})))
+		}
 	}
 }
 
-// mostFetched is how much of the gaps is asked for at once, in bytes: the rest
-// is read while there is something else to do.
-const mostFetched = 2048
+// mostFetched is how much of a tile's gaps is asked for at once, in bytes: the
+// rest is read while there is something else to do.
+const mostFetched = 1024

@@ -56,19 +56,21 @@
 //	overlay, of the product of 24 rows with panels that do not stay in cache:
 //	1.16 to 1.23 at a fiftieth, 1.3 to 1.4 at a quarter
 //	a text of 24 tokens on an overlaid network, signs at a fiftieth, of the
-//	same on a materialised one (go test -bench Switch ./runtime): 1.25 to
-//	1.27 for MiniLM and for BERT-base, on one core and on two. Of it gaps are
-//	a fifth; the rest is that a panel goes through the caches once more.
+//	same on a materialised one (go test -bench Switch ./runtime): 1.18 to
+//	1.25 for MiniLM, 1.22 to 1.28 for BERT-base, on one core and on two. Of
+//	it gaps are a fifth; the rest is that a panel goes through the caches
+//	once more.
 //
-// Four things were tried and lost. A kernel that finds each half line's address in
-// a list, so that no more is copied than the half lines that change, is no faster:
-// what it saves in copies it loses in reading here and there. To copy the next block beside the product of
-// this one, a few bytes with each step of the kernel, gains one in a hundred for
-// gaps and loses more for masks: it is the second-level cache that is busy, and
-// not the core. Blocks of 64 to 128 lines, which the first-level cache holds
-// together with the base's, lose more by beginning more often. Eight gaps at once,
-// as sums over a vector, are slower than one by one: the places go through memory
-// on their way to the weights.
+// Four things were tried and lost. A kernel that finds each half line's address
+// in a list, so that no more is copied than the half lines that change, is no
+// faster: what it saves in copies it loses in reading here and there. To copy
+// the next block beside the product of this one, a few bytes with each step of
+// the kernel, gains one in a hundred for gaps and loses more for masks: it is
+// the second-level cache that is busy, and not the core. Blocks of 64 to 128
+// lines, which the first-level cache holds together with the base's, lose more
+// by beginning more often. Eight gaps at once, as sums over a vector, are
+// slower than one by one: the places go through memory on their way to the
+// weights.
 //
 // # Levels
 //

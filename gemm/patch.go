@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // Patch is a sparse change of a Matrix in tile order. A tile is 16 consecutive
@@ -62,6 +63,19 @@ var ErrPatch = errors.New("invalid patch")
 // signed tells whether the signs are among the gaps.
 func (p *Patch) signed() bool {
 	return p.Gaps != nil && p.Float32s == nil && p.BFloat16s == nil && p.Int8s == nil && p.Int4s == nil
+}
+
+// tiles returns which of the stored tiles, at most two, are a panel's.
+func (p *Patch) tiles(panel int) (first, end int) {
+	first = 2 * panel // if all tiles before it are stored
+	if first >= len(p.Tiles) || int(p.Tiles[first]) != first {
+		first, _ = slices.BinarySearch(p.Tiles, uint32(2*panel))
+	}
+	end = first
+	for end < len(p.Tiles) && int(p.Tiles[end])/2 == panel {
+		end++
+	}
+	return first, end
 }
 
 // start returns the index of the first value of the i-th stored tile.

@@ -1896,6 +1896,7 @@ TEXT ·fetch(SB), NOSPLIT, $0-16
 	MOVQ first+0(FP), AX
 	MOVQ n+8(FP), CX
 	ADDQ AX, CX
+	ANDQ $-64, AX
 
 loop:
 	PREFETCHT0 (AX)

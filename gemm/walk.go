@@ -3,7 +3,6 @@ package gemm
 import (
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // walk goes through one panel of a patched matrix, a block of lines after the
@@ -31,8 +30,8 @@ type tileWalk struct {
 // walk begins at the first line of a panel, and tells whether it changes.
 func (m *Matrix) walk(p *Patch, panel int) (w walk, changes bool) {
 	w.base = m.panel(panel)
-	i, _ := slices.BinarySearch(p.Tiles, uint32(2*panel))
-	for ; i < len(p.Tiles) && int(p.Tiles[i])/2 == panel; i++ {
+	first, end := p.tiles(panel)
+	for i := first; i < end; i++ {
 		half := int(p.Tiles[i]) % 2
 		t := &w.tiles[half]
 		t.p, t.half, t.value, t.last = p, half*tileRows, p.start(i), -1

@@ -442,6 +442,7 @@ func fetch() {
 	first := Load(Param("first"), GP64())
 	n := Load(Param("n"), GP64())
 	ADDQ(first, n)
+	ANDQ(I8(-64), first) // whole lines, the last one too
 	Label("loop")
 	PREFETCHT0(Mem{Base: first})
 	ADDQ(Imm(64), first)
