@@ -45,17 +45,22 @@ func judge(logits []float32, labels int, gold []int) judgement {
 func shares(logits []float32, labels int, beta float64) []float64 {
 	out := make([]float64, len(logits))
 	for i := 0; i < len(logits); i += labels {
-		row, sum := logits[i:][:labels], 0.0
-		top := float64(slices.Max(row))
+		row := logits[i:][:labels]
+		total := logSum(row, beta)
 		for l, x := range row {
-			out[i+l] = math.Exp(beta * (float64(x) - top))
-			sum += out[i+l]
-		}
-		for l := range row {
-			out[i+l] /= sum
+			out[i+l] = math.Exp(beta*float64(x) - total)
 		}
 	}
 	return out
+}
+
+// logSum is log Σ exp(β·x).
+func logSum(row []float32, beta float64) float64 {
+	top, sum := float64(slices.Max(row)), 0.0
+	for _, x := range row {
+		sum += math.Exp(beta * (float64(x) - top))
+	}
+	return math.Log(sum) + beta*top
 }
 
 // apart is the Kullback-Leibler divergence of q from p, probabilities [texts,
@@ -78,12 +83,7 @@ func calibratedLoss(logits []float32, labels int, gold []int) (least, beta float
 		beta, sum := math.Exp(logBeta), 0.0
 		for i, label := range gold {
 			row := logits[i*labels:][:labels]
-			top := float64(slices.Max(row))
-			total := 0.0
-			for _, x := range row {
-				total += math.Exp(beta * (float64(x) - top))
-			}
-			sum += math.Log(total) - beta*(float64(row[label])-top)
+			sum += logSum(row, beta) - beta*float64(row[label])
 		}
 		return sum / float64(len(gold))
 	}
