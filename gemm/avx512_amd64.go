@@ -10,11 +10,23 @@ package gemm
 //go:noescape
 func accumulate1x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate1x32zAhead is accumulate1x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate1x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
 // accumulate2x32z stores src + A·B in dst, 2 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
 //go:noescape
 func accumulate2x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
+// accumulate2x32zAhead is accumulate2x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate2x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
 // accumulate3x32z stores src + A·B in dst, 3 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -22,11 +34,23 @@ func accumulate2x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate3x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate3x32zAhead is accumulate3x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate3x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
 // accumulate4x32z stores src + A·B in dst, 4 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
 //go:noescape
 func accumulate4x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
+// accumulate4x32zAhead is accumulate4x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate4x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
 // accumulate5x32z stores src + A·B in dst, 5 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -34,11 +58,23 @@ func accumulate4x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate5x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate5x32zAhead is accumulate5x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate5x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
 // accumulate6x32z stores src + A·B in dst, 6 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
 //go:noescape
 func accumulate6x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
+// accumulate6x32zAhead is accumulate6x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate6x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
 // accumulate7x32z stores src + A·B in dst, 7 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -46,11 +82,23 @@ func accumulate6x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate7x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate7x32zAhead is accumulate7x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate7x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
 // accumulate8x32z stores src + A·B in dst, 8 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
 //go:noescape
 func accumulate8x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
+// accumulate8x32zAhead is accumulate8x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate8x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
 // accumulate9x32z stores src + A·B in dst, 9 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -58,11 +106,23 @@ func accumulate8x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate9x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate9x32zAhead is accumulate9x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate9x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
 // accumulate10x32z stores src + A·B in dst, 10 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
 //go:noescape
 func accumulate10x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
+// accumulate10x32zAhead is accumulate10x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate10x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
 // accumulate11x32z stores src + A·B in dst, 11 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -70,11 +130,23 @@ func accumulate10x32z(dst *float32, dstStride uintptr, src *float32, srcStride u
 //go:noescape
 func accumulate11x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
 
+// accumulate11x32zAhead is accumulate11x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate11x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
 // accumulate12x32z stores src + A·B in dst, 12 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
 //go:noescape
 func accumulate12x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)
+
+// accumulate12x32zAhead is accumulate12x32z, and fetches 512 bytes of next every four
+// k, step bytes after those before. The reference is accumulatePortable.
+//
+//go:noescape
+func accumulate12x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
 // dots1x32z stores src + A·B in dst, 1 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The

@@ -56,7 +56,7 @@ func accumulate(dst, init View, a []float32, stride int, panel, ahead []line) {
 // 16 or 32 columns.
 func accumulateBlock(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int, next uintptr) {
 	if current >= avx512 && dst.Cols == panelWidth {
-		accumulateAVX512(dst, src, srcStride, a, aStride, b, bStride, k)
+		accumulateAVX512(dst, src, srcStride, a, aStride, b, bStride, k, next)
 		return
 	}
 	accumulateAVX2(dst, src, srcStride, a, aStride, b, bStride, k, next)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ type machine struct {
 	frame   []uint64 // arguments
 	memory  []span
 	order   int64 // the sign of the last result
+	fetched map[uint64]bool
 }
 
 // span is memory that a kernel may use. Only what is writable may be stored to.
@@ -84,7 +86,7 @@ func parseAssembly(t *testing.T, file string) map[string]*function {
 
 // run interprets a function until it returns.
 func (m *machine) run(f *function) error {
-	m.general = map[string]uint64{}
+	m.general, m.fetched = map[string]uint64{}, map[uint64]bool{}
 	for r := range m.vectors {
 		for i := range m.vectors[r] {
 			m.vectors[r][i] = 0xff // NaN, and -1: what nobody set spoils the result
@@ -144,6 +146,10 @@ func (m *machine) step(in instruction, code []instruction) (target string, err e
 	case "JNZ":
 		return jump(m.order != 0)
 	case "VZEROUPPER", "WORD":
+	case "PREFETCHT1": // of any address: none is wrong
+		var at uint64
+		at, err = m.address(in.args[0])
+		m.fetched[at] = true
 	case "VMOVUPS":
 		if r, ok := vectorRegister(last()); ok {
 			err = m.load(m.vectors[r][:], in.args[0])
@@ -385,6 +391,22 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				}
 				accumulatePortable(want, init, a, stride, panel)
 				sameWithin(t, dst, want, 1e-6*float64(k+2)*10)
+
+				got := slices.Clone(dst.Data)
+				clear(dst.Data)
+				const next, step = 1 << 20, 4 * lineSize
+				m.frame = append(m.frame, next, step)
+				if err := m.run(functions[fmt.Sprintf("accumulate%dx32zAhead", rows)]); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(dst.Data, got) {
+					t.Error("the kernel that fetches gives other sums")
+				}
+				for at := uint64(next); at < next+uint64(k/4*step); at += 64 {
+					if !m.fetched[at] {
+						t.Errorf("byte %d of the next block is not fetched", at-next)
+					}
+				}
 			})
 
 			narrow := make([]words, k)
@@ -444,7 +466,7 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				}
 			})
 		}
-		for _, name := range []string{"accumulate%dx32z", "pairs%dx32z", "dots%dx32z"} {
+		for _, name := range []string{"accumulate%dx32z", "accumulate%dx32zAhead", "pairs%dx32z", "dots%dx32z"} {
 			if functions[fmt.Sprintf(name, rows)] != nil {
 				tested++
 			}

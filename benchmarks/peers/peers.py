@@ -293,11 +293,12 @@ def main():
 
 
 def save(path, figures):
-    """Puts a measurement among the results, in the place of an earlier one of its name."""
+    """Puts a measurement among the results, in the place of an earlier one of the same."""
     results = json.loads(path.read_text()) if path.exists() else []
-    names = [r["name"] for r in results]
-    if figures["name"] in names:
-        results[names.index(figures["name"])] = figures
+    same = lambda r: (r["name"], r["precision"], r["processor"])
+    known = [same(r) for r in results]
+    if same(figures) in known:
+        results[known.index(same(figures))] = figures
     else:
         results.append(figures)
     path.write_text(json.dumps(results, indent=1) + "\n")

@@ -23,9 +23,12 @@ def difference(r, name):
 
 
 def table(results):
-    lines = []
+    lines, processor = [], None
     for r in results:
-        lines.append(f"\n**{r['name']}**, {r['precision']}: {r['texts']} texts of {r['tokens_per_text']:.1f} tokens on average, {r['threads']} threads, {r['processor']}, best of {r['rounds']} rounds, texts a second\n")
+        if r["processor"] != processor:
+            processor = r["processor"]
+            lines.append(f"\n### {processor}")
+        lines.append(f"\n**{r['name']}**, {r['precision']}: {r['texts']} texts of {r['tokens_per_text']:.1f} tokens on average, {r['threads']} threads, best of {r['rounds']} rounds, texts a second\n")
         modes = [m for m in MODES if m in r["texts_per_second"]["kenserve"]]
         lines.append("| | " + " | ".join(TITLES[m] for m in modes) + " | largest difference of a logit |")
         lines.append("|---|" + "---|" * (len(modes) + 1))
@@ -37,19 +40,24 @@ def table(results):
 
 
 def plot(results, path):
+    """A row of plots for each processor."""
     plt.rcParams.update({"svg.hashsalt": "peers", "font.size": 9})
-    figure, axes = plt.subplots(1, len(results), figsize=(3.2 * len(results), 3.2), constrained_layout=True)
-    for axis, r in zip([axes] if len(results) == 1 else axes, results):
-        modes = [m for m in MODES if m in r["texts_per_second"]["kenserve"]]
-        width = 0.8 / len(r["texts_per_second"])
-        for i, (name, rates) in enumerate(r["texts_per_second"].items()):
-            axis.bar([x + i * width for x in range(len(modes))], [rates[m] for m in modes], width, label=name, color=COLOURS[name])
-        axis.set_xticks([x + 0.3 for x in range(len(modes))], [{"sorted": "sorted", "arrival": "arrival", "single": "one at a time"}[m] for m in modes])
-        axis.set_title(f"{r['name']}, {r['precision']}")
-        axis.spines[["top", "right"]].set_visible(False)
-    first = figure.axes[0]
-    first.set_ylabel("texts a second")
-    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    rows = [[r for r in results if r["processor"] == p] for p in dict.fromkeys(r["processor"] for r in results)]
+    columns = max(map(len, rows))
+    figure, axes = plt.subplots(len(rows), columns, figsize=(2.9 * columns, 2.9 * len(rows)), constrained_layout=True, squeeze=False)
+    for line, measured in zip(axes, rows):
+        line[0].set_ylabel(f"{measured[0]['processor']}: texts a second")
+        for axis in line[len(measured):]:
+            axis.set_visible(False)
+        for axis, r in zip(line, measured):
+            modes = [m for m in MODES if m in r["texts_per_second"]["kenserve"]]
+            width = 0.8 / len(r["texts_per_second"])
+            for i, (name, rates) in enumerate(r["texts_per_second"].items()):
+                axis.bar([x + i * width for x in range(len(modes))], [rates[m] for m in modes], width, label=name, color=COLOURS[name])
+            axis.set_xticks([x + 0.3 for x in range(len(modes))], [{"sorted": "sorted", "arrival": "arrival", "single": "one at a time"}[m] for m in modes])
+            axis.set_title(f"{r['name']}, {r['precision']}")
+            axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
 

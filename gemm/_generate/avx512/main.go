@@ -25,7 +25,8 @@ const (
 func main() {
 	ConstraintExpr("!noasm")
 	for rows := 1; rows <= mostRows; rows++ {
-		accumulate(rows)
+		accumulate(rows, false)
+		accumulate(rows, true)
 	}
 	for rows := 1; rows <= mostRows; rows++ {
 		dots(rows)
@@ -139,14 +140,31 @@ func (s sums) store() {
 }
 
 // accumulate writes the kernel of float32 products: some rows by 32 outputs.
-// Each sum is one chain over k in rising order, as it is with AVX2.
-func accumulate(n int) {
-	TEXT(fmt.Sprintf("accumulate%dx32z", n), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
+// Each sum is one chain over k in rising order, as it is with AVX2. If ahead, it
+// has one more thing to do: to fetch into the second-level cache what the next
+// ones multiply with.
+func accumulate(n int, ahead bool) {
+	if ahead {
+		TEXT(fmt.Sprintf("accumulate%dx32zAhead", n), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next, step uintptr)")
+	} else {
+		TEXT(fmt.Sprintf("accumulate%dx32z", n), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
+	}
 	Pragma("noescape")
-	Doc(
-		fmt.Sprintf("accumulate%dx32z stores src + A·B in dst, %d by 32, for k > 0. Strides are the bytes", n, n),
-		"between rows. The reference is accumulatePortable.",
-	)
+	if ahead {
+		Doc(
+			fmt.Sprintf("accumulate%dx32zAhead is accumulate%dx32z, and fetches 512 bytes of next every four", n, n),
+			"k, step bytes after those before. The reference is accumulatePortable.",
+		)
+	} else {
+		Doc(
+			fmt.Sprintf("accumulate%dx32z stores src + A·B in dst, %d by 32, for k > 0. Strides are the bytes", n, n),
+			"between rows. The reference is accumulatePortable.",
+		)
+	}
+	var next, step Register
+	if ahead {
+		next, step = Load(Param("next"), GP64()), Load(Param("step"), GP64())
+	}
 	a := loadRows(n)
 	b := Load(Param("b"), GP64())
 	bs := Load(Param("bStride"), GP64())
@@ -165,6 +183,9 @@ func accumulate(n int) {
 				m.Index, m.Scale = bs3, 1
 			}
 			VMOVUPS(m, line[v])
+			if ahead {
+				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
+			}
 		}
 		for r := range n {
 			x := inputs[r%2]
@@ -179,6 +200,9 @@ func accumulate(n int) {
 			ADDQ(bs, b)
 		} else {
 			LEAQ(Mem{Base: b, Index: bs, Scale: 4}, b)
+			if ahead {
+				ADDQ(step, next)
+			}
 		}
 	})
 	s.store()
