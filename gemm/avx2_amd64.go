@@ -108,7 +108,7 @@ func productTransposedAVX2(c, a, b View, scale float32, s *Scratch) {
 				if i == 0 || a.Cols > len(s.panel) { // else it is there from the rows before
 					transposeAVX2(panel, b.Slice(j, j+keys, k, k+len(panel)), scale)
 				}
-				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), 0)
+				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), fetches{})
 				src, stride = &sums.Data[0], sums.Stride
 			}
 			if keys < columns {
@@ -144,7 +144,7 @@ func productAVX2(c, a, b View, s *Scratch) {
 		}
 		width := min(columns, b.Cols-j)
 		if width == columns {
-			accumulateBlock(c.Slice(0, c.Rows, j, j+columns), &zeros[0], 0, a.Data, a.Stride, &b.Data[j], b.Stride, a.Cols, 0)
+			accumulateBlock(c.Slice(0, c.Rows, j, j+columns), &zeros[0], 0, a.Data, a.Stride, &b.Data[j], b.Stride, a.Cols, fetches{})
 			j += columns
 			continue
 		}
@@ -156,7 +156,7 @@ func productAVX2(c, a, b View, s *Scratch) {
 				for l := range panel {
 					copy(panel[l][:], b.Row(k + l)[j:])
 				}
-				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), 0)
+				accumulateBlock(sums, src, stride, a.Data[i*a.Stride+k:], a.Stride, &panel[0][0], panelWidth, len(panel), fetches{})
 				src, stride = &sums.Data[0], sums.Stride
 			}
 			for r := range sums.Rows {

@@ -16,6 +16,12 @@ func accumulate1x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate1x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
+// accumulate1x32zMarked is accumulate1x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate1x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
+
 // accumulate2x32z stores src + A·B in dst, 2 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
@@ -27,6 +33,12 @@ func accumulate2x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //
 //go:noescape
 func accumulate2x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
+// accumulate2x32zMarked is accumulate2x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate2x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
 
 // accumulate3x32z stores src + A·B in dst, 3 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -40,6 +52,12 @@ func accumulate3x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate3x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
+// accumulate3x32zMarked is accumulate3x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate3x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
+
 // accumulate4x32z stores src + A·B in dst, 4 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
@@ -51,6 +69,12 @@ func accumulate4x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //
 //go:noescape
 func accumulate4x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
+// accumulate4x32zMarked is accumulate4x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate4x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
 
 // accumulate5x32z stores src + A·B in dst, 5 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -64,6 +88,12 @@ func accumulate5x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate5x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
+// accumulate5x32zMarked is accumulate5x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate5x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
+
 // accumulate6x32z stores src + A·B in dst, 6 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
@@ -75,6 +105,12 @@ func accumulate6x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //
 //go:noescape
 func accumulate6x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
+// accumulate6x32zMarked is accumulate6x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate6x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
 
 // accumulate7x32z stores src + A·B in dst, 7 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -88,6 +124,12 @@ func accumulate7x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate7x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
+// accumulate7x32zMarked is accumulate7x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate7x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
+
 // accumulate8x32z stores src + A·B in dst, 8 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
@@ -99,6 +141,12 @@ func accumulate8x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //
 //go:noescape
 func accumulate8x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
+// accumulate8x32zMarked is accumulate8x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate8x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
 
 // accumulate9x32z stores src + A·B in dst, 9 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -112,6 +160,12 @@ func accumulate9x32z(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func accumulate9x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
+// accumulate9x32zMarked is accumulate9x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate9x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
+
 // accumulate10x32z stores src + A·B in dst, 10 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
@@ -123,6 +177,12 @@ func accumulate10x32z(dst *float32, dstStride uintptr, src *float32, srcStride u
 //
 //go:noescape
 func accumulate10x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
+// accumulate10x32zMarked is accumulate10x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate10x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
 
 // accumulate11x32z stores src + A·B in dst, 11 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
@@ -136,6 +196,12 @@ func accumulate11x32z(dst *float32, dstStride uintptr, src *float32, srcStride u
 //go:noescape
 func accumulate11x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
+// accumulate11x32zMarked is accumulate11x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate11x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
+
 // accumulate12x32z stores src + A·B in dst, 12 by 32, for k > 0. Strides are the bytes
 // between rows. The reference is accumulatePortable.
 //
@@ -147,6 +213,12 @@ func accumulate12x32z(dst *float32, dstStride uintptr, src *float32, srcStride u
 //
 //go:noescape
 func accumulate12x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
+
+// accumulate12x32zMarked is accumulate12x32zAhead for lines of B that lie together and
+// are marked. The reference is marks.applyPortable, then accumulatePortable.
+//
+//go:noescape
+func accumulate12x32zMarked(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, marks *uint32, differences *float32, k int, next uintptr, step uintptr)
 
 // dots1x32z stores src + A·B in dst, 1 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The

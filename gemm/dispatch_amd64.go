@@ -28,38 +28,53 @@ var (
 	hasBF16 = cpuid.CPU.Supports(cpuid.AVX512BF16)
 )
 
-// accumulate stores init + A·panel in dst. ahead, if any, is what it will be
-// called with next: it is brought into the second-level cache meanwhile.
-func accumulate(dst, init View, a []float32, stride int, panel, ahead []line) {
+// accumulate stores init + A·panel in dst. A panel that was patched just now is
+// in the caches. ahead, if any, is what is read next, by accumulate or by a walk:
+// it is brought into the second-level cache meanwhile.
+func accumulate(dst, init View, a []float32, stride int, panel []line, patched bool, ahead []line) {
 	if current < avx2 || len(panel) == 0 {
 		accumulatePortable(dst, init, a, stride, panel)
 		return
 	}
-	// Inputs before going on to the next rows: a block of a panel, 48 KiB, is
-	// read from the second-level cache, and the first holds the rows of A.
-	// Measured: 96 to 256 are 0 to 3% slower.
-	const block = 384
-	for k := 0; k < len(panel); k += block {
-		b := panel[k:min(k+block, len(panel))]
-		next := uintptr(0)
-		if rest := panel[k+len(b):]; len(rest) > 0 {
-			next = uintptr(unsafe.Pointer(&rest[0]))
-		} else if len(ahead) > 0 {
-			next = uintptr(unsafe.Pointer(&ahead[0]))
-		}
-		accumulateBlock(dst, &init.Data[0], init.Stride, a[k:], stride, &b[0][0], panelWidth, len(b), next)
+	for k := 0; k < len(panel); k += panelBlock {
+		b := panel[k:min(k+panelBlock, len(panel))]
+		f := fetches{near: !patched, next: following(panel[k+len(b):], ahead)}
+		accumulateBlock(dst, &init.Data[0], init.Stride, a[k:], stride, &b[0][0], panelWidth, len(b), f)
 		init = dst
 	}
 }
 
+// panelBlock is how many lines of a panel are multiplied before going on to the
+// next rows: 48 KiB are read from the second-level cache, and the first holds the
+// rows of A. Measured: 96 to 256 are 0 to 3% slower.
+const panelBlock = 384
+
+// following returns the address of what comes after a block: the rest of the
+// panel or what is ahead; 0 if there is neither.
+func following(rest, ahead []line) uintptr {
+	switch {
+	case len(rest) > 0:
+		return uintptr(unsafe.Pointer(&rest[0]))
+	case len(ahead) > 0:
+		return uintptr(unsafe.Pointer(&ahead[0]))
+	}
+	return 0
+}
+
+// fetches is what kernels bring into the second-level cache while they multiply.
+type fetches struct {
+	near bool    // the lines that they multiply with, some way ahead
+	next uintptr // what comes after these; 0: nothing
+}
+
 // accumulateBlock is accumulate for rows of B that are bStride values apart, for
 // 16 or 32 columns.
-func accumulateBlock(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int, next uintptr) {
+func accumulateBlock(dst View, src *float32, srcStride int, a []float32, aStride int, b *float32, bStride, k int, f fetches) {
 	if current >= avx512 && dst.Cols == panelWidth {
-		accumulateAVX512(dst, src, srcStride, a, aStride, b, bStride, k, next)
+		accumulateAVX512(dst, src, srcStride, a, aStride, b, bStride, k, f)
 		return
 	}
-	accumulateAVX2(dst, src, srcStride, a, aStride, b, bStride, k, next)
+	accumulateAVX2(dst, src, srcStride, a, aStride, b, bStride, k, f.next)
 }
 
 func productTransposed(c, a, b View, scale float32, s *Scratch) {

@@ -6,7 +6,7 @@ import "time"
 
 func supportedLevels() []level { return []level{portable} }
 
-func accumulate(dst, init View, a []float32, stride int, panel, _ []line) {
+func accumulate(dst, init View, a []float32, stride int, panel []line, _ bool, _ []line) {
 	accumulatePortable(dst, init, a, stride, panel)
 }
 
@@ -34,3 +34,11 @@ const streamedLines = 0
 func (w *walk) stream(dst, _ []line) { w.readPortable(dst) }
 
 func (m *Matrix) fetchPatch(int) {}
+
+func canMark() bool { return false }
+
+func (t *tileWalk) mark(m *marks) { t.markPortable(m) }
+
+func accumulateMarked(dst, init View, a []float32, stride int, panel []line, m *marks, _ []line) {
+	panic("gemm: portable kernels take patched panels")
+}

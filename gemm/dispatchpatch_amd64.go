@@ -29,15 +29,35 @@ func (w *walk) read(dst []line) {
 	}
 }
 
+// canMark tells whether there are kernels that multiply with marked panels.
+func canMark() bool { return current >= avx512 }
+
+// mark marks the tile's changes.
+func (t *tileWalk) mark(m *marks) {
+	switch {
+	case current < avx2:
+		t.markPortable(m)
+	case len(t.gaps) > 0:
+		half := t.half / tileRows
+		m.used = markGaps(&m.lines[0][half], &t.gaps[0], len(t.gaps), &m.differences[0][0], single(t.half, 0), m.used, m.later)
+	}
+}
+
 // streamedLines is how many lines, 8 KiB, are patched before they are written
 // past the caches.
 const streamedLines = 64
 
 // stream is read into memory that is not used soon: it is written without being
-// read into the caches first. The scratch memory is streamedLines long.
+// read into the caches first. The scratch memory is streamedLines long, and at
+// least the panel's markScratch.
 func (w *walk) stream(dst, scratch []line) {
 	if current < avx2 || len(dst) == 0 {
 		w.readPortable(dst)
+		return
+	}
+	if w.marked() {
+		m := w.mark(scratch[:markScratch(len(w.base))])
+		applyMarks(&dst[0][0], &w.base[0][0], &m.lines[0][0], &m.differences[0][0], len(dst))
 		return
 	}
 	masked := w.tiles[0].masks != nil || w.tiles[1].masks != nil

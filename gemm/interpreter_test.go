@@ -3,6 +3,7 @@
 package gemm
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -125,6 +126,20 @@ func (m *machine) step(in instruction, code []instruction) (target string, err e
 	switch in.op {
 	case "MOVQ":
 		m.general[last()], err = m.value(in.args[0])
+	case "MOVL":
+		var b []byte
+		if b, err = m.bytes(in.args[0], 4, false); err == nil {
+			m.general[last()] = uint64(binary.LittleEndian.Uint32(b))
+		}
+	case "VSUBPS":
+		var subtrahend [64]byte
+		err = m.load(subtrahend[:], in.args[0])
+		x, _ := vectorRegister(in.args[1])
+		dst, _ := vectorRegister(last())
+		for i := 0; i < 64; i += 4 {
+			lane := func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b[i:])) }
+			binary.LittleEndian.PutUint32(m.vectors[dst][i:], math.Float32bits(lane(m.vectors[x][:])-lane(subtrahend[:])))
+		}
 	case "LEAQ":
 		m.general[last()], err = m.address(in.args[0])
 	case "ADDQ", "SUBQ", "DECQ":
@@ -407,6 +422,24 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 						t.Errorf("byte %d of the next block is not fetched", at-next)
 					}
 				}
+
+				marks := marks{lines: make([]mark, k), differences: make([]difference, 3)}
+				for i := 1; i < len(marks.differences); i++ {
+					copy(marks.differences[i][:], random(r, tileRows))
+				}
+				for i := range marks.lines {
+					marks.lines[i] = mark{r.Uint32N(3) * differenceBytes, r.Uint32N(3) * differenceBytes}
+				}
+				clear(dst.Data)
+				m.frame = slices.Concat(m.frame[:7], []uint64{address(&marks.lines[0]), address(&marks.differences[0]), uint64(k), next, step})
+				m.memory = append(m.memory, memory(marks.lines, false), memory(marks.differences, false))
+				if err := m.run(functions[fmt.Sprintf("accumulate%dx32zMarked", rows)]); err != nil {
+					t.Fatal(err)
+				}
+				changed := make([]line, k)
+				marks.applyPortable(changed, panel)
+				accumulatePortable(want, init, a, stride, changed)
+				sameWithin(t, dst, want, 1e-6*float64(k+2)*20)
 			})
 
 			narrow := make([]words, k)
@@ -466,7 +499,7 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				}
 			})
 		}
-		for _, name := range []string{"accumulate%dx32z", "accumulate%dx32zAhead", "pairs%dx32z", "dots%dx32z"} {
+		for _, name := range []string{"accumulate%dx32z", "accumulate%dx32zAhead", "accumulate%dx32zMarked", "pairs%dx32z", "dots%dx32z"} {
 			if functions[fmt.Sprintf(name, rows)] != nil {
 				tested++
 			}

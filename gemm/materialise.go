@@ -24,7 +24,7 @@ func (m *Matrix) Materialised(p *Pool) *Matrix {
 	}
 	out := &Matrix{n: m.n, k: m.k, compute: m.compute}
 	w := &materialise{from: m, to: out}
-	scratch := streamedLines
+	scratch := max(streamedLines, markScratch(m.k))
 	if m.compute == Float32 {
 		out.panels = newPanels(len(m.panels))
 	} else {

@@ -89,31 +89,46 @@ func (w *mul) Do(part, slot int) { w.part(part, slot) }
 func (w *mul) part(i, slot int) {
 	panel, r0 := i/w.groups, i%w.groups*w.rows
 	r1 := min(r0+w.rows, w.a.Rows)
-	lines := w.m.panel(panel)
+	weights := weights{lines: w.m.panel(panel)}
 	ahead := w.ahead(i, slot)
 	if w.m.patch != nil {
 		if walk, changes := w.m.walk(w.m.patch, panel); changes {
-			size := len(lines)
-			if r1-r0 <= chunkRows { // no other rows will want it
+			size := len(weights.lines)
+			marked := canMark() && r1-r0 <= mostMarkedRows && walk.marked()
+			if marked {
+				size = markScratch(size)
+			} else if r1-r0 <= chunkRows { // no other rows will want it
 				size = min(size, patchedLines(r1-r0))
 			}
 			scratch := w.scratch.take(size)
 			defer w.scratch.release(scratch)
-			lines = scratch.lines[:size]
-			// The first rows find each block of the panel just patched.
-			end := min(r0+chunkRows, r1)
-			w.chunk(panel, lines, r0, end, &walk, ahead)
-			r0, ahead = end, nil
+			if marked {
+				weights.marks = walk.mark(scratch.lines[:size])
+			} else {
+				weights.lines = scratch.lines[:size]
+				weights.ahead, weights.walk = ahead, &walk
+				// The first rows find each block of the panel just patched.
+				end := min(r0+chunkRows, r1)
+				w.chunk(panel, &weights, r0, end)
+				r0, ahead, weights.walk = end, nil, nil
+			}
 		}
 	}
 	for ; r0 < r1; r0 += chunkRows {
 		end := min(r0+chunkRows, r1)
-		if end < r1 {
-			w.chunk(panel, lines, r0, end, nil, nil)
-		} else {
-			w.chunk(panel, lines, r0, end, nil, ahead)
+		if weights.ahead = nil; end == r1 {
+			weights.ahead = ahead
 		}
+		w.chunk(panel, &weights, r0, end)
 	}
+}
+
+// weights is a panel as a chunk is multiplied with it.
+type weights struct {
+	lines []line // with a walk, memory for the whole panel or for one block of it
+	walk  *walk  // that the lines are still to be read from; nil: there is none
+	marks *marks // what the lines change by on their way; nil: nothing
+	ahead []line // what comes after
 }
 
 // ahead returns the panel that this goroutine will multiply with after part i,
@@ -138,9 +153,8 @@ func (w *mul) ahead(i, slot int) []line {
 	return m.panel(panel)
 }
 
-// chunk multiplies the rows r0 to r1 of A with a panel, whose lines are still
-// to be read from the walk if there is one. ahead is what comes after.
-func (w *mul) chunk(panel int, lines []line, r0, r1 int, walk *walk, ahead []line) {
+// chunk multiplies the rows r0 to r1 of A with a panel.
+func (w *mul) chunk(panel int, weights *weights, r0, r1 int) {
 	c0 := panel * panelWidth
 	c := w.c.Slice(r0, r1, c0, min(c0+panelWidth, w.m.n))
 	bias := &zeros
@@ -152,10 +166,10 @@ func (w *mul) chunk(panel int, lines []line, r0, r1 int, walk *walk, ahead []lin
 	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // the same row for all
 	a := w.a.Data[r0*w.a.Stride:]
 	if c.Cols < panelWidth || w.e.Residual.Data != nil {
-		w.buffered(c, init, a, panel, lines, r0, walk, ahead)
+		w.buffered(c, init, a, panel, weights, r0)
 		return
 	}
-	w.sum(c, init, a, panel, lines, walk, ahead)
+	w.sum(c, init, a, panel, weights)
 	if w.e.Activation != Identity {
 		for i := range c.Rows {
 			w.e.Activation.apply(c.Row(i))
@@ -165,10 +179,10 @@ func (w *mul) chunk(panel int, lines []line, r0, r1 int, walk *walk, ahead []lin
 
 // buffered computes a chunk whose sums cannot be kept in C itself, because the
 // panel is wider or because C holds the residual.
-func (w *mul) buffered(c, init View, a []float32, panel int, lines []line, r0 int, walk *walk, ahead []line) {
+func (w *mul) buffered(c, init View, a []float32, panel int, weights *weights, r0 int) {
 	var acc [chunkRows]line
 	sums := View{Data: unsafe.Slice(&acc[0][0], len(acc)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
-	w.sum(sums, init, a, panel, lines, walk, ahead)
+	w.sum(sums, init, a, panel, weights)
 	for i := range c.Rows {
 		dst := c.Row(i)
 		sum := sums.Row(i)[:len(dst)]
@@ -191,11 +205,15 @@ func patchedLines(rows int) int {
 	return 384
 }
 
-// sum stores init + A·panel in dst. Lines are the whole panel or, with a walk,
-// memory for that or for one block of it.
-func (w *mul) sum(dst, init View, a []float32, panel int, lines []line, walk *walk, ahead []line) {
-	if walk == nil {
-		accumulate(dst, init, a, w.a.Stride, lines, ahead)
+// sum stores init + A·panel in dst.
+func (w *mul) sum(dst, init View, a []float32, panel int, weights *weights) {
+	lines, ahead := weights.lines, weights.ahead
+	switch {
+	case weights.marks != nil:
+		accumulateMarked(dst, init, a, w.a.Stride, lines, weights.marks, ahead)
+		return
+	case weights.walk == nil:
+		accumulate(dst, init, a, w.a.Stride, lines, false, ahead)
 		return
 	}
 	base, block := w.m.panel(panel), patchedLines(dst.Rows)
@@ -204,12 +222,12 @@ func (w *mul) sum(dst, init View, a []float32, panel int, lines []line, walk *wa
 		if len(lines) == len(base) {
 			b = lines[k:][:len(b)]
 		}
-		walk.read(b)
+		weights.walk.read(b)
 		next := ahead
 		if k+block < len(base) {
 			next = base[k+block:]
 		}
-		accumulate(dst, init, a[k:], w.a.Stride, b, next)
+		accumulate(dst, init, a[k:], w.a.Stride, b, true, next)
 		init = dst
 	}
 }

@@ -119,6 +119,20 @@ func streamSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][
 //go:noescape
 func gapsSigns(lines *float32, gaps *byte, n int, last int, end int, scales *[16]float32) (used int, position int)
 
+// markGaps marks one tile's n > 0 gaps: marks is that of its half of the first line,
+// singles where the differences of its outputs are. It returns how many differences
+// are used then. There is room at later for 8 bytes a gap. The reference is
+// tileWalk.markPortable.
+//
+//go:noescape
+func markGaps(marks *uint32, gaps *byte, n int, differences *float32, singles uint32, used int, later *uint64) int
+
+// applyMarks stores n > 0 marked lines of 128 bytes, changed, past the caches, at a
+// multiple of 32. The reference is marks.applyPortable.
+//
+//go:noescape
+func applyMarks(dst *float32, src *float32, marks *uint32, differences *float32, n int)
+
 // copyLines copies n > 0 lines of 128 bytes.
 //
 //go:noescape

@@ -1840,6 +1840,120 @@ DATA patch_factors<>+1016(SB)/4, $0x3f800000
 DATA patch_factors<>+1020(SB)/4, $0x3f800000
 GLOBL patch_factors<>(SB), RODATA|NOPTR, $1024
 
+// func markGaps(marks *uint32, gaps *byte, n int, differences *float32, singles uint32, used int, later *uint64) int
+// Requires: AVX, CMOV
+TEXT ·markGaps(SB), NOSPLIT, $8-64
+	MOVQ marks+0(FP), AX
+	MOVQ gaps+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ differences+24(FP), BX
+	MOVL singles+32(FP), SI
+	MOVQ later+48(FP), DI
+	LEAQ patch_steps<>+0(SB), R8
+	ADDQ DX, CX
+	NEGQ DX
+	MOVQ $-1, R9
+	XORL R10, R10
+	XORL R11, R11
+
+loop:
+	MOVBQZX (CX)(DX*1), R12
+	MOVBQZX (R8)(R12*1), R13
+	ADDQ    R13, R9
+	MOVL    R12, R13
+	SHRL    $0x07, R13
+	MOVL    R9, R14
+	ANDL    $0x0f, R14
+	LEAL    (R13)(R14*2), R13
+	SHLL    $0x06, R13
+	ADDL    SI, R13
+	MOVQ    R9, R14
+	SHRQ    $0x04, R14
+	MOVL    (AX)(R14*8), R15
+	MOVL    R15, BP
+	MOVL    R14, (DI)(R11*8)
+	MOVL    R13, 4(DI)(R11*8)
+	CMPL    R12, $0x0000007f
+	CMOVLEQ R15, R13
+	CMOVLEQ R10, BP
+	NEGL    BP
+	CMOVLCS R15, R13
+	ADCQ    R10, R11
+	MOVL    R13, (AX)(R14*8)
+	INCQ    DX
+	JNZ     loop
+	MOVQ    used+40(FP), CX
+	SHLQ    $0x06, CX
+	LEAQ    (DI)(R11*8), DI
+	NEGQ    R11
+	JZ      end
+
+several:
+	MOVL    (DI)(R11*8), R14
+	MOVL    4(DI)(R11*8), R13
+	MOVL    (AX)(R14*8), R15
+	CMPL    R15, $0x00001040
+	JAE     set
+	VMOVUPS (BX)(R15*1), Y0
+	VMOVUPS Y0, (BX)(CX*1)
+	VMOVUPS 32(BX)(R15*1), Y0
+	VMOVUPS Y0, 32(BX)(CX*1)
+	MOVL    CX, (AX)(R14*8)
+	MOVL    CX, R15
+	ADDQ    $0x40, CX
+
+set:
+	MOVL R13, R14
+	SUBL SI, R14
+	SHRL $0x07, R14
+	LEAQ (R13)(R14*4), R13
+	MOVL (BX)(R13*1), DX
+	LEAQ (R15)(R14*4), R15
+	MOVL DX, (BX)(R15*1)
+	INCQ R11
+	JNZ  several
+
+end:
+	SHRQ $0x06, CX
+	MOVQ CX, ret+56(FP)
+	VZEROUPPER
+	RET
+
+// func applyMarks(dst *float32, src *float32, marks *uint32, differences *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·applyMarks(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ marks+16(FP), DX
+	MOVQ differences+24(FP), BX
+	MOVQ n+32(FP), SI
+
+loop:
+	MOVL       (DX), DI
+	PREFETCHT1 8192(CX)
+	VMOVUPS    (CX), Y0
+	VSUBPS     (BX)(DI*1), Y0, Y0
+	VMOVNTPS   Y0, (AX)
+	VMOVUPS    32(CX), Y0
+	VSUBPS     32(BX)(DI*1), Y0, Y0
+	VMOVNTPS   Y0, 32(AX)
+	MOVL       4(DX), DI
+	PREFETCHT1 8256(CX)
+	VMOVUPS    64(CX), Y0
+	VSUBPS     (BX)(DI*1), Y0, Y0
+	VMOVNTPS   Y0, 64(AX)
+	VMOVUPS    96(CX), Y0
+	VSUBPS     32(BX)(DI*1), Y0, Y0
+	VMOVNTPS   Y0, 96(AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x08, DX
+	DECQ       SI
+	JNZ        loop
+	SFENCE
+	VZEROUPPER
+	RET
+
 // func copyLines(dst *float32, src *float32, n int)
 // Requires: AVX
 TEXT ·copyLines(SB), NOSPLIT, $0-24

@@ -12,13 +12,15 @@ import (
 type walk struct {
 	base  []line // the rest of the base's panel
 	tiles [2]tileWalk
+	marks marks // of all of it, once they are made
 }
 
 // tileWalk is how far a walk has come in one tile.
 type tileWalk struct {
-	p     *Patch // nil if the tile does not change
-	half  int    // the tile's first column in the panel: 0 or 16
-	value int    // index of the next value
+	p      *Patch // nil if the tile does not change
+	half   int    // the tile's first column in the panel: 0 or 16
+	value  int    // index of the next value
+	values int    // in all of the tile
 	// The rest of the tile's masks or gaps. Next is the position of the next
 	// block's first line, last that of the value before the next gap.
 	masks      []uint16
@@ -35,6 +37,7 @@ func (m *Matrix) walk(p *Patch, panel int) (w walk, changes bool) {
 		half := int(p.Tiles[i]) % 2
 		t := &w.tiles[half]
 		t.p, t.half, t.value, t.last = p, half*tileRows, p.start(i), -1
+		t.values = int(p.Ends[i]) - t.value
 		if p.Gaps != nil {
 			t.gaps = p.gaps(i)
 		} else {
@@ -66,8 +69,9 @@ func (w *walk) readPortable(dst []line) {
 }
 
 // patchPortable puts the tile's values into the next lines, which hold the base's.
-func (t *tileWalk) patchPortable(lines []line) {
-	b := batch{t: t, lines: lines}
+func (t *tileWalk) patchPortable(lines []line) { t.apply(batch{t: t, lines: lines}) }
+
+func (t *tileWalk) apply(b batch) {
 	if t.gaps != nil {
 		b.gaps()
 	} else {
@@ -77,12 +81,22 @@ func (t *tileWalk) patchPortable(lines []line) {
 }
 
 // batch is a handful of places that get a value, so that what to do for the
-// coding is decided once for many.
+// coding is decided once for many. A value goes into the lines or, if it is a
+// sign among the gaps and there are marks instead, becomes one of these.
 type batch struct {
 	t     *tileWalk
 	lines []line
+	marks *marks
 	n     int
 	at    [64]place
+}
+
+// size returns how many lines there are.
+func (b *batch) size() int {
+	if b.marks != nil {
+		return len(b.marks.lines)
+	}
+	return len(b.lines)
 }
 
 // place is where a value goes: 32·line + column. The top bit is the value's sign
@@ -101,12 +115,12 @@ func (b *batch) add(p place) {
 // masks adds the places of the next lines' masks.
 func (b *batch) masks() {
 	t := b.t
-	for k, mask := range t.masks[:len(b.lines)] {
+	for k, mask := range t.masks[:b.size()] {
 		for ; mask != 0; mask &= mask - 1 {
 			b.add(place(k*panelWidth + t.half + bits.TrailingZeros16(mask)))
 		}
 	}
-	t.masks = t.masks[len(b.lines):]
+	t.masks = t.masks[b.size():]
 }
 
 // gaps adds the places in the next lines that gaps lead to.
@@ -116,7 +130,7 @@ func (b *batch) gaps() {
 	if t.p.signed() {
 		low, skip = 0x7f, 0x7f
 	}
-	first, end := t.next, t.next+len(b.lines)*tileRows
+	first, end := t.next, t.next+b.size()*tileRows
 	n := 0
 	for _, gap := range t.gaps {
 		position := t.last + int(gap&low)
@@ -151,6 +165,10 @@ func (b *batch) apply() {
 	t.value += len(at)
 	b.n = 0
 	switch {
+	case b.marks != nil:
+		for _, a := range at {
+			b.marks.add(int(a&^placeSign/panelWidth), int(a%panelWidth), uint32(a>>31))
+		}
 	case p.Float32s != nil:
 		for i, v := range p.Float32s[from:][:len(at)] {
 			w, _ := b.weight(at[i])

@@ -20,13 +20,15 @@ const (
 	// mostRows is how many rows a kernel takes at most: their sums fill 24 of the
 	// 32 registers.
 	mostRows = 12
+	markSize = 8 // bytes: see gemm.mark
 )
 
 func main() {
 	ConstraintExpr("!noasm")
 	for rows := 1; rows <= mostRows; rows++ {
-		accumulate(rows, false)
-		accumulate(rows, true)
+		accumulate(rows, plain)
+		accumulate(rows, ahead)
+		accumulate(rows, marked)
 	}
 	for rows := 1; rows <= mostRows; rows++ {
 		dots(rows)
@@ -139,52 +141,79 @@ func (s sums) store() {
 	RET()
 }
 
+// kind is what an accumulating kernel does beside.
+type kind int
+
+const (
+	plain kind = iota
+	// ahead fetches, into the second-level cache, what comes after or what it will
+	// itself multiply with some way on.
+	ahead
+	// marked does that, too, and subtracts from the lines of B what marks say.
+	marked
+)
+
 // accumulate writes the kernel of float32 products: some rows by 32 outputs.
-// Each sum is one chain over k in rising order, as it is with AVX2. If ahead, it
-// has one more thing to do: to fetch into the second-level cache what the next
-// ones multiply with.
-func accumulate(n int, ahead bool) {
-	if ahead {
-		TEXT(fmt.Sprintf("accumulate%dx32zAhead", n), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next, step uintptr)")
-	} else {
-		TEXT(fmt.Sprintf("accumulate%dx32z", n), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int)")
-	}
-	Pragma("noescape")
-	if ahead {
+// Each sum is one chain over k in rising order, as it is with AVX2.
+func accumulate(n int, kind kind) {
+	name := fmt.Sprintf("accumulate%dx32z", n)
+	signature := "dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, "
+	switch kind {
+	case plain:
+		TEXT(name, NOSPLIT, "func("+signature+"bStride uintptr, k int)")
 		Doc(
-			fmt.Sprintf("accumulate%dx32zAhead is accumulate%dx32z, and fetches 512 bytes of next every four", n, n),
-			"k, step bytes after those before. The reference is accumulatePortable.",
-		)
-	} else {
-		Doc(
-			fmt.Sprintf("accumulate%dx32z stores src + A·B in dst, %d by 32, for k > 0. Strides are the bytes", n, n),
+			fmt.Sprintf("%s stores src + A·B in dst, %d by 32, for k > 0. Strides are the bytes", name, n),
 			"between rows. The reference is accumulatePortable.",
 		)
+	case ahead:
+		TEXT(name+"Ahead", NOSPLIT, "func("+signature+"bStride uintptr, k int, next, step uintptr)")
+		Doc(
+			fmt.Sprintf("%sAhead is %s, and fetches 512 bytes of next every four", name, name),
+			"k, step bytes after those before. The reference is accumulatePortable.",
+		)
+	case marked:
+		TEXT(name+"Marked", NOSPLIT, "func("+signature+"marks *uint32, differences *float32, k int, next, step uintptr)")
+		Doc(
+			fmt.Sprintf("%sMarked is %sAhead for lines of B that lie together and", name, name),
+			"are marked. The reference is marks.applyPortable, then accumulatePortable.",
+		)
 	}
-	var next, step Register
-	if ahead {
+	Pragma("noescape")
+	var next, step, marks, differences Register
+	if kind != plain {
 		next, step = Load(Param("next"), GP64()), Load(Param("step"), GP64())
+	}
+	var bs, bs3 Register
+	if kind == marked {
+		marks, differences = Load(Param("marks"), GP64()), Load(Param("differences"), GP64())
+	} else {
+		bs, bs3 = Load(Param("bStride"), GP64()), GP64()
+		LEAQ(Mem{Base: bs, Index: bs, Scale: 2}, bs3)
 	}
 	a := loadRows(n)
 	b := Load(Param("b"), GP64())
-	bs := Load(Param("bStride"), GP64())
 	k := Load(Param("k"), GP64())
-	bs3 := GP64()
-	LEAQ(Mem{Base: bs, Index: bs, Scale: 2}, bs3)
 	s := sums(n)
 	s.load()
 	loop(k, func(u int) {
 		for v := range 2 {
 			m := Mem{Base: b, Disp: v * vector}
-			switch u {
-			case 1, 2:
-				m.Index, m.Scale = bs, uint8(u)
-			case 3:
+			switch {
+			case kind == marked:
+				m.Disp += u * lineSize
+			case u == 3:
 				m.Index, m.Scale = bs3, 1
+			case u > 0:
+				m.Index, m.Scale = bs, uint8(u)
 			}
 			VMOVUPS(m, line[v])
-			if ahead {
+			if kind != plain {
 				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
+			}
+			if kind == marked {
+				at := GP64()
+				MOVL(Mem{Base: marks, Disp: u*markSize + v*4}, at.As32())
+				VSUBPS(Mem{Base: differences, Index: at, Scale: 1}, line[v], line[v])
 			}
 		}
 		for r := range n {
@@ -196,13 +225,17 @@ func accumulate(n int, ahead bool) {
 		}
 	}, func(n int) {
 		a.advance(4 * n)
-		if n == 1 {
+		switch {
+		case kind == marked:
+			ADDQ(U32(uint32(n*lineSize)), b)
+			ADDQ(Imm(uint64(n*markSize)), marks)
+		case n == 1:
 			ADDQ(bs, b)
-		} else {
+		default:
 			LEAQ(Mem{Base: b, Index: bs, Scale: 4}, b)
-			if ahead {
-				ADDQ(step, next)
-			}
+		}
+		if kind != plain && n > 1 {
+			ADDQ(step, next)
 		}
 	})
 	s.store()

@@ -34,6 +34,8 @@ func main() {
 		masks(coding, true)
 		gaps(coding)
 	}
+	markGaps()
+	applyMarks()
 	copyLines()
 	streamLines()
 	fetch()
@@ -271,15 +273,9 @@ func gaps(coding string) {
 	}
 	used := GP64()
 	XORQ(used, used)
-	var steps, factors Register
+	var gapSteps, factors Register
 	if coding == signs {
-		steps, factors = GP64(), GP64()
-		LEAQ(table("patch_steps", 256, 1, func(b int) Constant {
-			if b&127 == 127 { // a skip
-				return U8(127)
-			}
-			return U8(b&127 + 1)
-		}), steps)
+		gapSteps, factors = steps(), GP64()
 		LEAQ(table("patch_factors", 256, 4, func(b int) Constant {
 			switch {
 			case b == 127: // −0: added to a weight, it leaves it as it is
@@ -295,7 +291,7 @@ func gaps(coding string) {
 	follow := func(b, at Register) {
 		MOVBQZX(Mem{Base: gap, Index: used, Scale: 1}, b)
 		if coding == signs {
-			MOVBQZX(Mem{Base: steps, Index: b, Scale: 1}, at)
+			MOVBQZX(Mem{Base: gapSteps, Index: b, Scale: 1}, at)
 			ADDQ(position, at)
 			return
 		}
@@ -381,6 +377,150 @@ func gaps(coding string) {
 	if coding != signs {
 		Store(next, ReturnIndex(2))
 	}
+	RET()
+}
+
+// steps returns where the table is that says how far a gap with a sign leads.
+func steps() Register {
+	r := GP64()
+	LEAQ(table("patch_steps", 256, 1, func(b int) Constant {
+		if b&127 == 127 { // a skip
+			return U8(127)
+		}
+		return U8(b&127 + 1)
+	}), r)
+	return r
+}
+
+// markSize is the size of a mark in bytes, differenceSize that of a difference.
+const (
+	markSize       = 8
+	differenceSize = 64
+)
+
+// markGaps writes the kernel that makes marks of gaps with signs.
+func markGaps() {
+	TEXT("markGaps", NOSPLIT, "func(marks *uint32, gaps *byte, n int, differences *float32, singles uint32, used int, later *uint64) int")
+	Pragma("noescape")
+	Doc("markGaps marks one tile's n > 0 gaps: marks is that of its half of the first line,",
+		"singles where the differences of its outputs are. It returns how many differences",
+		"are used then. There is room at later for 8 bytes a gap. The reference is",
+		"tileWalk.markPortable.")
+	marks := Load(Param("marks"), GP64())
+	gap := Load(Param("gaps"), GP64())
+	n := Load(Param("n"), GP64())
+	differences := Load(Param("differences"), GP64())
+	singles := Load(Param("singles"), GP32())
+	later := Load(Param("later"), GP64())
+	steps := steps()
+	ADDQ(n, gap)
+	NEGQ(n)
+	position, zero, count := GP64(), GP64(), GP64()
+	MOVQ(I32(-1), position)
+	XORL(zero.As32(), zero.As32())
+	XORL(count.As32(), count.As32())
+
+	// Whether a gap is a skip, and whether there is a change in the half line
+	// already, cannot be foreseen and comes too often to jump for it. A skip
+	// leaves the mark as it is; so does the second change, which is put off.
+	Label("loop")
+	b, step, one, line := GP64(), GP64(), GP64(), GP64()
+	MOVBQZX(Mem{Base: gap, Index: n, Scale: 1}, b)
+	MOVBQZX(Mem{Base: steps, Index: b, Scale: 1}, step)
+	ADDQ(step, position)
+	up, row := GP64(), GP64()
+	MOVL(b.As32(), up.As32())
+	SHRL(Imm(7), up.As32())
+	MOVL(position.As32(), row.As32())
+	ANDL(Imm(15), row.As32())
+	LEAL(Mem{Base: up, Index: row, Scale: 2}, one.As32())
+	SHLL(Imm(6), one.As32())
+	ADDL(singles, one.As32())
+	MOVQ(position, line)
+	SHRQ(Imm(4), line)
+	old, other := GP64(), GP64()
+	mark := Mem{Base: marks, Index: line, Scale: markSize}
+	MOVL(mark, old.As32())
+	MOVL(old.As32(), other.As32())
+	MOVL(line.As32(), Mem{Base: later, Index: count, Scale: 8})
+	MOVL(one.As32(), Mem{Base: later, Index: count, Scale: 8, Disp: 4})
+	CMPL(b.As32(), U32(127))
+	CMOVLEQ(old.As32(), one.As32())
+	CMOVLEQ(zero.As32(), other.As32())
+	NEGL(other.As32()) // carry: there is one
+	CMOVLCS(old.As32(), one.As32())
+	ADCQ(zero, count)
+	MOVL(one.As32(), mark)
+	INCQ(n)
+	JNZ(LabelRef("loop"))
+
+	used := Load(Param("used"), GP64())
+	SHLQ(Imm(6), used)
+	LEAQ(Mem{Base: later, Index: count, Scale: 8}, later)
+	NEGQ(count)
+	JZ(LabelRef("end"))
+	Label("several")
+	MOVL(Mem{Base: later, Index: count, Scale: 8}, line.As32())
+	MOVL(Mem{Base: later, Index: count, Scale: 8, Disp: 4}, one.As32())
+	MOVL(mark, old.As32())
+	CMPL(old.As32(), U32((1+2*32)*differenceSize))
+	JAE(LabelRef("set"))
+	for i := range 2 { // a difference of its own
+		v := YMM()
+		VMOVUPS(Mem{Base: differences, Index: old, Scale: 1, Disp: i * vector}, v)
+		VMOVUPS(v, Mem{Base: differences, Index: used, Scale: 1, Disp: i * vector})
+	}
+	MOVL(used.(GPVirtual).As32(), mark)
+	MOVL(used.(GPVirtual).As32(), old.As32())
+	ADDQ(Imm(differenceSize), used)
+	Label("set")
+	MOVL(one.As32(), row.As32())
+	SUBL(singles, row.As32())
+	SHRL(Imm(7), row.As32())
+	value := GP32()
+	LEAQ(Mem{Base: one, Index: row, Scale: 4}, one)
+	MOVL(Mem{Base: differences, Index: one, Scale: 1}, value)
+	LEAQ(Mem{Base: old, Index: row, Scale: 4}, old)
+	MOVL(value, Mem{Base: differences, Index: old, Scale: 1})
+	INCQ(count)
+	JNZ(LabelRef("several"))
+	Label("end")
+	SHRQ(Imm(6), used)
+	Store(used, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// applyMarks writes the kernel that materialises by marks.
+func applyMarks() {
+	TEXT("applyMarks", NOSPLIT, "func(dst, src *float32, marks *uint32, differences *float32, n int)")
+	Pragma("noescape")
+	Doc("applyMarks stores n > 0 marked lines of 128 bytes, changed, past the caches, at a",
+		"multiple of 32. The reference is marks.applyPortable.")
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	marks := Load(Param("marks"), GP64())
+	differences := Load(Param("differences"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	for h := range 2 {
+		at := GP64()
+		MOVL(Mem{Base: marks, Disp: 4 * h}, at.As32())
+		PREFETCHT1(Mem{Base: src, Disp: 64*lineSize + 2*h*vector})
+		for i := range 2 {
+			v := YMM()
+			VMOVUPS(Mem{Base: src, Disp: (2*h + i) * vector}, v)
+			VSUBPS(Mem{Base: differences, Index: at, Scale: 1, Disp: i * vector}, v, v)
+			VMOVNTPS(v, Mem{Base: dst, Disp: (2*h + i) * vector})
+		}
+	}
+	ADDQ(U32(lineSize), src)
+	ADDQ(U32(lineSize), dst)
+	ADDQ(Imm(markSize), marks)
+	DECQ(n)
+	JNZ(LabelRef("loop"))
+	SFENCE()
+	VZEROUPPER()
 	RET()
 }
 
