@@ -111,42 +111,27 @@ func calibratedLoss(logits []float32, labels int, gold []int) (least, beta float
 // draws is how often the bootstrap draws as many texts as there are.
 const draws = 10_000
 
-// bootstrap returns the accuracy of a less that of b in the draws of a paired
-// bootstrap, rising.
+// bootstrap returns the mean change in the draws of a bootstrap of so many texts,
+// rising. All texts but those listed change by 0.
 //
-// Only texts that a alone or b alone has right matter. How many of them a draw
-// has is binomial, and each of those is any of them.
-func bootstrap(a, b []bool) []float64 {
-	onlyA, onlyB := 0, 0
-	for i := range a {
-		switch {
-		case a[i] && !b[i]:
-			onlyA++
-		case b[i] && !a[i]:
-			onlyB++
-		}
+// How many of these a draw has is binomial, and each of them is any of the list.
+func bootstrap(changes []float64, texts int) []float64 {
+	means := make([]float64, draws)
+	if len(changes) == 0 {
+		return means
 	}
-	differ := onlyA + onlyB
-	changes := make([]float64, draws)
-	if differ == 0 {
-		return changes
-	}
-	counts := binomial(len(a), float64(differ)/float64(len(a)))
-	rng := rand.New(rand.NewPCG(uint64(len(a)), uint64(differ)))
-	for d := range changes {
+	counts := binomial(texts, float64(len(changes))/float64(texts))
+	rng := rand.New(rand.NewPCG(uint64(texts), uint64(len(changes))))
+	for d := range means {
 		n, _ := slices.BinarySearch(counts, rng.Float64())
-		sum := 0
+		sum := 0.0
 		for range n {
-			if rng.IntN(differ) < onlyA {
-				sum++
-			} else {
-				sum--
-			}
+			sum += changes[rng.IntN(len(changes))]
 		}
-		changes[d] = float64(sum) / float64(len(a))
+		means[d] = sum / float64(texts)
 	}
-	slices.Sort(changes)
-	return changes
+	slices.Sort(means)
+	return means
 }
 
 // binomial returns the distribution function of the number of successes in n

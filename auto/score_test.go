@@ -72,8 +72,17 @@ func TestJudge(t *testing.T) {
 
 // interval returns the middle 95% of the bootstrap.
 func interval(a, b []bool) (low, high float64) {
-	changes := bootstrap(a, b)
-	return changes[draws*25/1000], changes[draws*975/1000-1]
+	var changes []float64
+	for i := range a {
+		switch {
+		case a[i] && !b[i]:
+			changes = append(changes, 1)
+		case b[i] && !a[i]:
+			changes = append(changes, -1)
+		}
+	}
+	means := bootstrap(changes, len(a))
+	return means[draws*25/1000], means[draws*975/1000-1]
 }
 
 // TestInterval: the bootstrap's interval is about that of the normal

@@ -16,26 +16,30 @@ type Search struct {
 	// Make makes the delta for the options, in place of the one before, and
 	// returns its size in bytes.
 	Make func(ctx context.Context, o ken.Options) (int64, error)
-	// Judge returns the logits [texts, Labels] that the delta made last gives
-	// of the dev set.
+	// Judge returns what the delta made last gives of the dev set: with a Head what
+	// goes into it [texts, Head.Features], else the logits [texts, Labels].
 	Judge  func(ctx context.Context) ([]float32, error)
 	Labels int
-	Gold   []int // the texts' labels
+	// Head is the fine-tuned model's last layer. All deltas but those of the
+	// selection ken are judged with one that is fitted to them; nil: no delta is.
+	Head *Head
+	Gold []int // the texts' labels
 	// Options are those that all candidates have in common: tables, the head,
 	// workers. What a candidate says of itself is set over them.
 	Options ken.Options
 	// Tolerance is how much accuracy may be lost against the full model, in
 	// [0, 1).
 	Tolerance float64
-	// Kinds are the kinds of tensors that may have a factor of their own; nil:
-	// all have the same.
-	Kinds []string
+	// Groups are the kinds of tensors and the layers that may have a factor of
+	// their own; nil: all have the same.
+	Groups []string
 	// Confidence is the share of the bootstrap's draws in which a delta has to be
 	// within the tolerance, from 0.5 to below 1.
 	Confidence float64
 	Tried      func(Point) // called for every point, if not nil
 
 	full   judgement
+	target []float32 // the full model's logits
 	points []Point
 	known  map[Candidate]int // index in points
 }
@@ -48,8 +52,8 @@ type Candidate struct {
 	Coding    delta.Coding  `json:"coding"`
 	Keep      float64       `json:"keep"`
 	Factor    float64       `json:"factor"`
-	// Factors are those of kinds of tensors, beside Factor, in the order of
-	// their names: KIND=FACTOR;… As text they can be compared.
+	// Factors are those of kinds of tensors and of layers, beside Factor, in the
+	// order of their names: GROUP=FACTOR;… As text they can be compared.
 	Factors string `json:"factors,omitempty"`
 }
 
@@ -72,7 +76,7 @@ func (c Candidate) String() string {
 		s += fmt.Sprintf(" × %.3g", c.Factor)
 	}
 	if c.Factors != "" {
-		s += ", by kind"
+		s += ", by group"
 	}
 	return s
 }
@@ -85,7 +89,8 @@ type Point struct {
 	Change   float64 `json:"change"` // Accuracy less the full model's
 	Low      float64 `json:"low"`    // the 95% interval of Change
 	High     float64 `json:"high"`
-	Cautious float64 `json:"cautious"` // what Change is at least with the search's confidence
+	Expected float64 `json:"expected"` // what Change would be by the full model's probabilities
+	Cautious float64 `json:"cautious"` // what the mean of the two is at least with the search's confidence
 	Loss     float64 `json:"loss"`
 	Apart    float64 `json:"apart"`  // divergence from the full model's probabilities, in nats a text
 	Agrees   float64 `json:"agrees"` // share of the texts on which it decides as the full model does
@@ -103,6 +108,8 @@ type Result struct {
 	// less is within the tolerance.
 	KEN    Point   `json:"ken"`
 	Points []Point `json:"points"` // all that were tried, in this order
+	// Head is the one fitted to Best, to be stored with it; nil: its own.
+	Head *Head `json:"-"`
 }
 
 // ErrNothing means that no candidate but the full model is within the tolerance.
@@ -184,7 +191,7 @@ func (s *Search) run(ctx context.Context, r *Result) error {
 		if best, err = s.refine(ctx, best); err != nil {
 			return err
 		}
-		if best, err = s.byKind(ctx, best); err != nil {
+		if best, err = s.byGroup(ctx, best); err != nil {
 			return err
 		}
 		r.Best = *best
@@ -198,7 +205,51 @@ func (s *Search) run(ctx context.Context, r *Result) error {
 	case best == nil || r.KEN.Bytes < best.Bytes:
 		r.Best = r.KEN
 	}
-	return nil
+	return s.fitHead(ctx, r)
+}
+
+// refits tells whether a candidate has a head of its own.
+func (s *Search) refits(c Candidate) bool { return s.Head != nil && c.Selection != ken.KEN }
+
+// fitHead makes the best delta once more and fits its head.
+func (s *Search) fitHead(ctx context.Context, r *Result) error {
+	if !s.refits(r.Best.Candidate) {
+		return nil
+	}
+	if _, err := s.Make(ctx, r.Best.Apply(s.Options)); err != nil {
+		return fmt.Errorf("auto: %s: %w", r.Best.Candidate, err)
+	}
+	features, err := s.judged(ctx)
+	if err != nil {
+		return fmt.Errorf("auto: %s: %w", r.Best.Candidate, err)
+	}
+	r.Head, err = s.Head.refit(features, s.target)
+	return err
+}
+
+// judged returns what Judge does, if that is as much as it should be.
+func (s *Search) judged(ctx context.Context) ([]float32, error) {
+	x, err := s.Judge(ctx)
+	width, what := s.Labels, "logits"
+	if s.Head != nil {
+		width, what = s.Head.Features, "features"
+	}
+	if err == nil && len(x) != width*len(s.Gold) {
+		err = fmt.Errorf("%d %s for %d texts of %d", len(x), what, len(s.Gold), width)
+	}
+	return x, err
+}
+
+// logits returns those by which a candidate, made last, is judged.
+func (s *Search) logits(ctx context.Context, c Candidate) ([]float32, error) {
+	x, err := s.judged(ctx)
+	switch {
+	case err != nil || s.Head == nil:
+		return x, err
+	case s.refits(c):
+		return s.Head.crossfit(x, s.target)
+	}
+	return s.Head.logits(x), nil
 }
 
 // bisect finds the smallest keep fraction of a line that is within the
@@ -299,6 +350,29 @@ func (s *Search) searchKEN(ctx context.Context, r *Result) error {
 	return nil
 }
 
+// changes lists, for the texts that are decided otherwise than the full model
+// does, what that changes of the number that are right: by their labels, and as
+// is to be expected by the full model's probabilities of the two decisions.
+func (s *Search) changes(j judgement) (observed, expected []float64) {
+	for i, top := range j.top {
+		was := s.full.top[i]
+		if top == was {
+			continue
+		}
+		change := 0.0
+		if j.right[i] {
+			change++
+		}
+		if s.full.right[i] {
+			change--
+		}
+		observed = append(observed, change)
+		of := s.full.shares[i*s.Labels:][:s.Labels]
+		expected = append(expected, of[top]-of[was])
+	}
+	return observed, expected
+}
+
 // try makes and judges a candidate, unless it is known.
 func (s *Search) try(ctx context.Context, c Candidate) (*Point, error) {
 	if i, ok := s.known[c]; ok {
@@ -308,27 +382,32 @@ func (s *Search) try(ctx context.Context, c Candidate) (*Point, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auto: %s: %w", c, err)
 	}
-	logits, err := s.Judge(ctx)
+	logits, err := s.logits(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("auto: %s: %w", c, err)
 	}
-	if len(logits) != s.Labels*len(s.Gold) {
-		return nil, fmt.Errorf("auto: %s: %d logits for %d texts of %d labels", c, len(logits), len(s.Gold), s.Labels)
-	}
 	j := judge(logits, s.Labels, s.Gold)
 	if len(s.points) == 0 {
-		s.full = j
+		s.full, s.target = j, logits
 	}
 	p := Point{
 		Candidate: c, Bytes: size, Accuracy: j.accuracy, Change: j.accuracy - s.full.accuracy, Loss: j.loss,
 		Apart: apart(s.full.shares, j.shares, s.Labels),
 	}
-	changes := bootstrap(j.right, s.full.right)
-	p.Low, p.High = changes[draws*25/1000], changes[draws*975/1000-1]
-	p.Cautious = changes[int(draws*(1-s.Confidence))]
+	observed, expected := s.changes(j)
+	for _, x := range expected {
+		p.Expected += x / float64(len(s.Gold))
+	}
+	drawn := bootstrap(observed, len(s.Gold))
+	p.Low, p.High = drawn[draws*25/1000], drawn[draws*975/1000-1]
+	mean := make([]float64, len(observed))
+	for i := range mean {
+		mean[i] = (observed[i] + expected[i]) / 2
+	}
+	p.Cautious = bootstrap(mean, len(s.Gold))[int(draws*(1-s.Confidence))]
 	// Accuracies are shares of whole texts, which rounding must not decide.
 	const rounding = 1e-9
-	p.Within = min(p.Change, p.Cautious) >= -s.Tolerance-rounding && p.Loss <= s.full.loss+LossPerAccuracy*s.Tolerance+rounding
+	p.Within = min((p.Change+p.Expected)/2, p.Cautious) >= -s.Tolerance-rounding && p.Loss <= s.full.loss+LossPerAccuracy*s.Tolerance+rounding
 	agree := 0
 	for i, top := range j.top {
 		if top == s.full.top[i] {

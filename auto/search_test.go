@@ -97,7 +97,7 @@ func TestSearch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !r.Best.Within || r.Best.Change < -tolerance-1e-9 {
+		if !r.Best.Within || (r.Best.Change+r.Best.Expected)/2 < -tolerance-1e-9 {
 			t.Errorf("tolerance %g: %+v is not within", tolerance, r.Best)
 		}
 		if len(r.Points) != len(w.tried) || len(r.Points) > 100 {

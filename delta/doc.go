@@ -38,9 +38,12 @@
 //	factor         optional; what kept changes were multiplied by, positive. It
 //	               only informs: values and scales have it in them already
 //	factors        optional; JSON object from a kind of tensors, a name with an
-//	               asterisk for a layer's number, to what factor was multiplied
-//	               by for them, positive. It only informs, too
+//	               asterisk for a layer's number, or from a layer, the beginning
+//	               of its names with an asterisk for the rest, to what factor was
+//	               multiplied by for them, positive. It only informs, too
 //	scope          optional; "all" or "attention"
+//	head           optional; "fitted" if the head is not the tuned checkpoint's
+//	               but was fitted to what the delta makes of the base
 //	coding         value coding of masked tensors, see below
 //	vector_coding  optional; a second one that masked tensors may have, meant
 //	               for those of one dimension

@@ -24,6 +24,7 @@ type Info struct {
 	Factor       float64            // that kept changes were multiplied by; 0: not given
 	Factors      map[string]float64 // by kind of tensor, beside Factor; nil: not given
 	Scope        string
+	HeadFitted   bool // the head was fitted to what the delta gives
 	Coding       Coding
 	VectorCoding Coding // of tensors of one dimension, if it is another
 	BasePrefix   string
@@ -45,6 +46,7 @@ const (
 	layoutKey     = "layout"
 	digestKey     = "sha256"
 	fastDigestKey = "fast_sha256" // in the small layout: of the fast one
+	headFitted    = "fitted"
 	noDigest      = "0000000000000000000000000000000000000000000000000000000000000000"
 )
 
@@ -91,6 +93,9 @@ func (i *Info) metadata() (map[string]string, error) {
 	}
 	if i.Factor != 0 {
 		optional["factor"] = strconv.FormatFloat(i.Factor, 'g', -1, 64)
+	}
+	if i.HeadFitted {
+		optional["head"] = headFitted
 	}
 	if i.Factors != nil {
 		text, err := json.Marshal(i.Factors)
@@ -190,6 +195,10 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 			}
 		case "factors":
 			i.Factors, err = factorsByKind(value)
+		case "head":
+			if i.HeadFitted = value == headFitted; !i.HeadFitted {
+				err = fmt.Errorf("%q is not %s", value, headFitted)
+			}
 		case "scope":
 			i.Scope = value
 			if value != "all" && value != "attention" {

@@ -127,19 +127,20 @@ func firstComponents(c delta.Tensors) []string {
 	return out[:min(len(out), maxPrefixes)]
 }
 
-// Kinds returns the kinds, sorted, of the matrices of numbered layers (see
-// [Kind]).
-func (p *Pair) Kinds() []string {
-	var kinds []string
+// Groups returns the kinds of the matrices of numbered layers, sorted, and then
+// these layers (see [Kind] and [Layer]).
+func (p *Pair) Groups() []string {
+	var kinds, layers []string
 	for _, name := range p.Shared {
 		if t, _ := p.Base.Tensor(name); len(t.Shape) > 1 {
 			if kind, layered := Kind(name); layered {
-				kinds = append(kinds, kind)
+				kinds, layers = append(kinds, kind), append(layers, Layer(name))
 			}
 		}
 	}
 	slices.Sort(kinds)
-	return slices.Compact(kinds)
+	slices.Sort(layers)
+	return append(slices.Compact(kinds), slices.Compact(layers)...)
 }
 
 // tuned returns the tuned counterpart of the base's tensor, or nil: the tensor

@@ -33,8 +33,8 @@
 // A kept weight is base + factor·(tuned - base), in float32 after every
 // operation. With few weights kept a factor above 1 makes up for much of what
 // the others would have done; package auto fits it to a task's data. What
-// fits best differs between the matrices of a layer, so tensors of a kind can
-// have a factor of their own beside it ([Options.Factors]).
+// fits best differs between the matrices of a layer and between layers, so tensors
+// of a kind, or of a layer, can have a factor of their own beside it ([Options.Factors]).
 //
 // # Vectors
 //

@@ -4,18 +4,21 @@ import "testing"
 
 func TestKind(t *testing.T) {
 	tests := []struct {
-		name, kind string
-		layered    bool
+		name, kind, layer string
+		layered           bool
 	}{
-		{"encoder.layer.3.attention.self.query.weight", "encoder.layer.*.attention.self.query.weight", true},
-		{"transformer.layer.11.ffn.lin1.weight", "transformer.layer.*.ffn.lin1.weight", true},
-		{"h.0.mlp.dense_h_to_4h.weight", "h.*.mlp.dense_h_to_4h.weight", true},
-		{"embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight", false},
-		{"pooler.dense.weight", "pooler.dense.weight", false},
+		{"encoder.layer.3.attention.self.query.weight", "encoder.layer.*.attention.self.query.weight", "encoder.layer.3.*", true},
+		{"transformer.layer.11.ffn.lin1.weight", "transformer.layer.*.ffn.lin1.weight", "transformer.layer.11.*", true},
+		{"h.0.mlp.dense_h_to_4h.weight", "h.*.mlp.dense_h_to_4h.weight", "h.0.*", true},
+		{"embeddings.word_embeddings.weight", "embeddings.word_embeddings.weight", "", false},
+		{"pooler.dense.weight", "pooler.dense.weight", "", false},
 	}
 	for _, test := range tests {
 		if kind, layered := Kind(test.name); kind != test.kind || layered != test.layered {
 			t.Errorf("%s: %q %v", test.name, kind, layered)
+		}
+		if layer := Layer(test.name); layer != test.layer {
+			t.Errorf("%s: layer %q", test.name, layer)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"kenserve/delta"
+	"kenserve/safetensors"
 )
 
 // Scope says which tensors a selection may keep values of; all others go back
@@ -40,6 +41,17 @@ func Kind(name string) (kind string, layered bool) {
 	return kind, kind != name
 }
 
+// Layer returns what the tensors of a numbered layer have in common, the
+// beginning of their names and an asterisk, as in encoder.layer.3.*; empty if a
+// tensor is in none.
+func Layer(name string) string {
+	at := layerName.FindStringIndex(name)
+	if at == nil {
+		return ""
+	}
+	return name[:at[1]] + "*"
+}
+
 // Budget says what K and Keep count in.
 type Budget string
 
@@ -70,8 +82,8 @@ type Options struct {
 	// Factor is what the change from the base of every selected value is
 	// multiplied by; 0: 1.
 	Factor float64
-	// Factors are what Factor is multiplied by for tensors of a kind (see
-	// [Kind]); 1 for those that are not listed.
+	// Factors are what Factor is multiplied by for tensors of a kind or of a layer
+	// (see [Kind] and [Layer]), or by both; 1 for those that are not listed.
 	Factors map[string]float64
 	// WholeVectors keeps tensors of one dimension, biases and layer norms,
 	// whole and as they are, without regard to K, Keep, Factor and Factors.
@@ -89,6 +101,10 @@ type Options struct {
 	// and that the tuned checkpoint has trained on: as parts of the task's head
 	// they are stored whole. nil: none.
 	Head func(name string) bool
+
+	// HeadTensor, if not nil, gives the tensor that is stored in the place of one of
+	// the head, under the same name; nil: that one.
+	HeadTensor func(name string) *safetensors.Tensor
 
 	// Masks asks for the digest of every tensor's mask in the report.
 	// Rows that training left alone are then selected from as well.
@@ -149,8 +165,10 @@ func (o *Options) factor(name string) float64 {
 		f = 1
 	}
 	kind, _ := Kind(name)
-	if of, ok := o.Factors[kind]; ok {
-		f *= of
+	for _, group := range [...]string{kind, Layer(name)} {
+		if of, ok := o.Factors[group]; ok {
+			f *= of
+		}
 	}
 	return f
 }

@@ -48,9 +48,9 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	for kind := range o.Factors {
-		if !slices.ContainsFunc(p.Shared, func(name string) bool { k, _ := Kind(name); return k == kind }) {
-			return nil, fmt.Errorf("ken: there is a factor for %s, and no tensor of that kind", kind)
+	for group := range o.Factors {
+		if !slices.ContainsFunc(p.Shared, func(name string) bool { k, _ := Kind(name); return k == group || Layer(name) == group }) {
+			return nil, fmt.Errorf("ken: there is a factor for %s, and no tensor of that kind or layer", group)
 		}
 	}
 	workers := o.Workers
@@ -76,7 +76,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 	report := &Report{}
 	for _, name := range p.Shared {
 		if o.head(name) {
-			if err := w.Dense(widened(name, p.tuned(name))); err != nil {
+			if err := w.Dense(o.headTensor(widened(name, p.tuned(name)))); err != nil {
 				return nil, fmt.Errorf("ken: prune: head: %w", err)
 			}
 			continue
@@ -92,7 +92,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 	}
 	for _, name := range p.Head {
 		t, _ := p.Tuned.Tensor(name)
-		if err := w.Dense(t); err != nil {
+		if err := w.Dense(o.headTensor(t)); err != nil {
 			return nil, fmt.Errorf("ken: prune: head: %w", err)
 		}
 	}
@@ -111,6 +111,16 @@ func (p *Pair) pooled(o Options) []*job {
 }
 
 func (o *Options) head(name string) bool { return o.Head != nil && o.Head(name) }
+
+// headTensor returns what is stored of a tensor of the head.
+func (o *Options) headTensor(t *safetensors.Tensor) *safetensors.Tensor {
+	if o.HeadTensor != nil {
+		if other := o.HeadTensor(t.Name); other != nil {
+			return other
+		}
+	}
+	return t
+}
 
 // widened returns a tensor of floats in float32, under another name.
 func widened(name string, t *safetensors.Tensor) *safetensors.Tensor {

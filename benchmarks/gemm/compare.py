@@ -4,7 +4,8 @@
     go build -o products ./products.go
     venv/bin/python compare.py ./products
 
-It writes its table into README.md. Every figure is the best of many, in time of
+It writes its table into README.md, in the place of an earlier one of the same
+processor. Every figure is the best of many, in time of
 the thread, and all of a shape's are measured in turns.
 """
 import os
@@ -65,10 +66,12 @@ def main():
 
     cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "unknown")
     family = " ".join(next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith(key)), "?") for key in ("cpu family", "model\t"))
+    level = "AVX-512" if "avx512f" in open("/proc/cpuinfo").read() else "AVX2"
+    processor = f"family and model {family}, {level}"
     blas = np.show_config("dicts")["Build Dependencies"]["blas"]
     table = "\n".join(
         [
-            f"On {cpu} (family and model {family}), numpy {np.__version__} with OpenBLAS {blas['version']}:",
+            f"On {cpu} ({processor}), numpy {np.__version__} with OpenBLAS {blas['version']}:",
             "",
             "| layer | rows | of peak | × OpenBLAS | bfloat16, × float32 | int8, × float32 |",
             "|---|---|---|---|---|---|",
@@ -77,7 +80,13 @@ def main():
     )
     readme = pathlib.Path(__file__).with_name("README.md")
     text = readme.read_text()
-    readme.write_text(re.sub(r"(?s)(<!-- table -->\n).*(<!-- end -->)", lambda m: m[1] + table + "\n" + m[2], text))
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    tables = re.findall(r"(?ms)^On .*?(?=^On |\Z)", text[begin:end])  # one a processor
+    others = [t.strip() for t in tables if f"({processor})" not in t.splitlines()[0]]
+    readme.write_text(text[:begin] + "\n\n".join([table] + others) + "\n" + text[end:])
+
+
+BEGIN, END = "<!-- table -->\n", "<!-- end -->"
 
 
 if __name__ == "__main__":

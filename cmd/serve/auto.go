@@ -65,7 +65,11 @@ func (c *pruneCmd) search(ctx context.Context, s streams, p *pruning, o ken.Opti
 	}
 	defer t.Close()
 	search := t.search(o, s)
-	search.Tolerance, search.Confidence, search.Kinds = c.Tolerance, c.Confidence, p.pair.Kinds()
+	search.Tolerance, search.Confidence, search.Groups = c.Tolerance, c.Confidence, p.pair.Groups()
+	if t.head, err = readHead(p); err != nil {
+		return o, err
+	}
+	search.Head = &t.head.Head
 	r, err := search.Run(ctx)
 	if r != nil && !errors.Is(err, context.Canceled) {
 		if err := writeJSON(c.beside(c.Points, ".json"), r); err != nil {
@@ -87,7 +91,11 @@ func (c *pruneCmd) search(ctx context.Context, s streams, p *pruning, o ken.Opti
 			line.name, line.p.Accuracy, line.p.Change, line.p.Low, line.p.High, size(line.p.Bytes), line.p.Candidate)
 	}
 	fmt.Fprintf(s.out, "%d points: %s, %s\n", len(r.Points), c.beside(c.Points, ".json"), c.plotPath())
-	return r.Best.Apply(o), nil
+	o = r.Best.Apply(o)
+	if r.Head != nil {
+		o.HeadTensor = t.head.replaced(r.Head)
+	}
+	return o, nil
 }
 
 // fit finds the factor for what the flags say.
@@ -130,6 +138,8 @@ type trial struct {
 	inputs  []runtime.Input
 	gold    []int
 	adjust  func(ken.Options) ken.Options // nil: not at all
+	head    *lastLayer                    // nil: deltas are judged with their own
+	options ken.Options                   // of the delta made last
 	made    int                           // deltas so far
 }
 
@@ -213,6 +223,7 @@ func (t *trial) make(ctx context.Context, o ken.Options) (int64, error) {
 	if t.adjust != nil {
 		o = t.adjust(o)
 	}
+	t.options = o
 	if _, err := t.pruning.write(ctx, t.path(), o); err != nil {
 		return 0, err
 	}
@@ -223,7 +234,14 @@ func (t *trial) make(ctx context.Context, o ken.Options) (int64, error) {
 	return file.Size(), nil
 }
 
+// judge returns the logits that the delta made last gives of the texts or, if
+// there is a head, what goes into that.
 func (t *trial) judge(ctx context.Context) ([]float32, error) {
+	if t.head != nil {
+		if err := t.probe(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var logits []float32
 	for from := 0; from < len(t.inputs); from += batchTexts {
 		to := min(from+batchTexts, len(t.inputs))

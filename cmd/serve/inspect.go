@@ -35,6 +35,7 @@ type inspection struct {
 	Budget       string             `json:"budget,omitempty"`
 	Factor       float64            `json:"factor,omitempty"`
 	Factors      map[string]float64 `json:"factors,omitempty"`
+	HeadFitted   bool               `json:"head_fitted,omitempty"`
 	Scope        string             `json:"scope,omitempty"`
 	Coding       string             `json:"coding"`
 	VectorCoding string             `json:"vector_coding,omitempty"`
@@ -102,7 +103,7 @@ func (c *inspectCmd) newInspection(layout string, d *delta.Info) *inspection {
 	return &inspection{
 		File: c.File, Layout: layout, BaseName: d.BaseName, BaseSHA256: d.BaseSHA256,
 		Architecture: d.Architecture, ProblemType: d.ProblemType, Labels: d.Labels,
-		Selection: d.Selection, K: d.K, Keep: d.Keep, Budget: d.Budget, Factor: d.Factor, Factors: d.Factors, Scope: d.Scope,
+		Selection: d.Selection, K: d.K, Keep: d.Keep, Budget: d.Budget, Factor: d.Factor, Factors: d.Factors, HeadFitted: d.HeadFitted, Scope: d.Scope,
 		Coding: string(d.Coding), VectorCoding: string(d.VectorCoding),
 		Producer: d.Producer, SourceName: d.SourceName, SourceSHA256: d.SourceSHA256, Notes: d.Notes,
 	}
@@ -180,6 +181,9 @@ func (i *inspection) print(s streams) error {
 	line("selection", fmt.Sprintf("%s, %s, scope %s", i.Selection, share, i.Scope))
 	if i.Factor != 0 {
 		line("factor", fmt.Sprint(i.Factor))
+	}
+	if i.HeadFitted {
+		line("head", "fitted to what is kept")
 	}
 	for _, kind := range slices.Sorted(maps.Keys(i.Factors)) {
 		line("factor", fmt.Sprintf("times %.3g for %s", i.Factors[kind], kind))

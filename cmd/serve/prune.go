@@ -28,7 +28,7 @@ type pruneCmd struct {
 	Vectors      string             `placeholder:"whole|select" enum:"whole,select," default:"" help:"Biases and layer norms: kept whole, or selected from like matrices (default: whole with --budget tensor and model, else select)."`
 	VectorValues string             `placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of biases and layer norms (default: int8 for whole ones beside int4 and sign, else that of --values)."`
 	Factor       string             `placeholder:"F|auto" default:"1" help:"What kept changes are multiplied by, whole vectors aside; auto fits it to --dev."`
-	KindFactors  map[string]float64 `placeholder:"KIND=F;..." help:"What --factor is multiplied by for tensors of a kind: their name, with * for the number of a layer. Inspect tells those that --auto fitted."`
+	KindFactors  map[string]float64 `placeholder:"KIND=F;..." help:"What --factor is multiplied by for tensors of a kind, their name with * for the number of a layer, or for a layer, as in encoder.layer.3.*. Inspect tells those that --auto fitted."`
 	Auto         bool               `help:"Find the smallest delta that is within --tolerance on --dev: the flags from --select to --factor are chosen by a search."`
 	Dev          string             `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not those of training: JSON lines {\"text\", \"text_pair\", \"label\"}."`
 	Tolerance    float64            `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model."`

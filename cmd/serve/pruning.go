@@ -147,6 +147,7 @@ func (p *pruning) write(ctx context.Context, path string, o ken.Options) (*ken.R
 	if len(o.Factors) > 0 {
 		info.Factors = o.Factors
 	}
+	info.HeadFitted = o.HeadTensor != nil
 	return report, w.Finish(info)
 }
 

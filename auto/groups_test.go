@@ -9,9 +9,9 @@ import (
 	"kenserve/ken"
 )
 
-// TestByKind: where kinds of tensors want factors of their own, these are found,
+// TestByGroup: where kinds of tensors want factors of their own, these are found,
 // and with them a smaller delta; where they do not, nothing is lost.
-func TestByKind(t *testing.T) {
+func TestByGroup(t *testing.T) {
 	for name, want := range map[string]map[string]float64{
 		"apart": {"h.*.a": 3, "h.*.b": -2, "h.*.c": 0}, // powers of the step
 		"alike": {"h.*.a": 0, "h.*.b": 0, "h.*.c": 0},
@@ -28,7 +28,7 @@ func TestByKind(t *testing.T) {
 		run := func(kinds []string) *Result {
 			w.tried = nil
 			s := w.search(0.015)
-			s.Kinds = kinds
+			s.Groups = kinds
 			r, err := s.Run(context.Background())
 			if err != nil {
 				t.Fatal(err)

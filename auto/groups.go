@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// kindRounds is how often the factors of all kinds are gone through.
-const kindRounds = 2
+// groupRounds is how often the factors of all groups are gone through.
+const groupRounds = 2
 
-// byKind gives the best delta a factor for each kind of tensors, and looks for
+// byGroup gives the best delta a factor for each kind of tensors and each layer, and looks for
 // smaller ones on its line with these factors.
-func (s *Search) byKind(ctx context.Context, best *Point) (*Point, error) {
-	if len(s.Kinds) == 0 {
+func (s *Search) byGroup(ctx context.Context, best *Point) (*Point, error) {
+	if len(s.Groups) == 0 {
 		return best, nil
 	}
-	closest, err := s.fitKinds(ctx, best)
+	closest, err := s.fitGroups(ctx, best)
 	if err != nil {
 		return nil, err
 	}
@@ -40,21 +40,21 @@ func (s *Search) byKind(ctx context.Context, best *Point) (*Point, error) {
 	return best, nil
 }
 
-// fitKinds fits the factors of kinds beside that of a delta: one kind after the
+// fitGroups fits the factors of groups beside that of a delta: one group after the
 // other by steps of a quarter, up or else down, as long as these bring the
 // decisions closer to the full model's. That needs no labels and moves less by
 // chance than the loss does, which many factors would be fitted to too well.
-func (s *Search) fitKinds(ctx context.Context, least *Point) (*Point, error) {
+func (s *Search) fitGroups(ctx context.Context, least *Point) (*Point, error) {
 	c := least.Candidate
 	factors := map[string]float64{}
-	for range kindRounds {
+	for range groupRounds {
 		before := least
-		for _, kind := range s.Kinds {
+		for _, group := range s.Groups {
 			for _, step := range [...]float64{factorStep, 1 / factorStep} {
 				moved := false
 				for {
 					tried := maps.Clone(factors)
-					tried[kind] = of(factors, kind) * step
+					tried[group] = of(factors, group) * step
 					c.Factors = formatFactors(tried)
 					p, err := s.try(ctx, c)
 					if err != nil {
@@ -77,9 +77,9 @@ func (s *Search) fitKinds(ctx context.Context, least *Point) (*Point, error) {
 	return least, nil
 }
 
-// of returns a kind's factor, 1 if it has none.
-func of(factors map[string]float64, kind string) float64 {
-	if f, ok := factors[kind]; ok {
+// of returns a group's factor, 1 if it has none.
+func of(factors map[string]float64, group string) float64 {
+	if f, ok := factors[group]; ok {
 		return f
 	}
 	return 1

@@ -1,0 +1,173 @@
+package auto
+
+import (
+	"fmt"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// Head is the last layer of a classifier: logits = Weight·features + Bias.
+type Head struct {
+	Labels, Features int
+	Weight           []float32 // [Labels, Features]
+	Bias             []float32 // [Labels]; nil: none
+}
+
+// logits returns those [texts, Labels] of features [texts, Features].
+func (h *Head) logits(features []float32) []float32 {
+	texts := len(features) / h.Features
+	out := make([]float32, texts*h.Labels)
+	for i := range texts {
+		h.of(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
+	}
+	return out
+}
+
+func (h *Head) of(features, logits []float32) {
+	for l := range logits {
+		sum := 0.0
+		if h.Bias != nil {
+			sum = float64(h.Bias[l])
+		}
+		for j, w := range h.Weight[l*h.Features:][:h.Features] {
+			sum += float64(w) * float64(features[j])
+		}
+		logits[l] = float32(sum)
+	}
+}
+
+// stiffness is how much a head is held back from what it was, of the mean square
+// of its features.
+const stiffness = 0.1
+
+// refit returns the head that gives of a pruned model's features [texts,
+// Features] the full model's logits [texts, Labels], as nearly as may be without
+// going far from h: with X the features, and a column of ones for the bias, and R
+// what is missing from the logits, it adds to the head
+//
+//	(XᵀX + λ·m·I)⁻¹·XᵀR
+//
+// where m is the mean of the diagonal of XᵀX and λ the stiffness.
+func (h *Head) refit(features, target []float32) (*Head, error) {
+	s := h.sums(features, target)
+	return h.moved(s, s.folds[0].zero())
+}
+
+// crossFolds is how many times a head is fitted to tell how it does on texts that
+// it was not fitted to.
+const crossFolds = 5
+
+// crossfit returns the logits of refitted heads, for each text those of one that
+// was fitted to others.
+func (h *Head) crossfit(features, target []float32) ([]float32, error) {
+	s := h.sums(features, target)
+	out := make([]float32, len(target))
+	for fold := range s.folds {
+		moved, err := h.moved(s, s.folds[fold])
+		if err != nil {
+			return nil, err
+		}
+		for i := fold; i < len(target)/h.Labels; i += crossFolds {
+			moved.of(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
+		}
+	}
+	return out, nil
+}
+
+// moment is XᵀX and XᵀR of some texts.
+type moment struct {
+	gram  *mat.SymDense // [columns, columns]
+	cross *mat.Dense    // [columns, Labels]
+}
+
+func newMoment(columns, labels int) moment {
+	return moment{mat.NewSymDense(columns, nil), mat.NewDense(columns, labels, nil)}
+}
+
+// zero returns the moment of no texts.
+func (m moment) zero() moment {
+	columns, labels := m.cross.Dims()
+	return newMoment(columns, labels)
+}
+
+// sums are the moments of all texts and of each fold's.
+type sums struct {
+	all   moment
+	folds []moment
+}
+
+func (h *Head) sums(features, target []float32) sums {
+	columns := h.Features
+	if h.Bias != nil {
+		columns++
+	}
+	s := sums{all: newMoment(columns, h.Labels)}
+	logits := h.logits(features)
+	for fold := range crossFolds {
+		var x, r []float64
+		rows := 0
+		for i := fold; i < len(target)/h.Labels; i += crossFolds {
+			for _, f := range features[i*h.Features:][:h.Features] {
+				x = append(x, float64(f))
+			}
+			if h.Bias != nil {
+				x = append(x, 1)
+			}
+			for l := i * h.Labels; l < (i+1)*h.Labels; l++ {
+				r = append(r, float64(target[l])-float64(logits[l]))
+			}
+			rows++
+		}
+		m := newMoment(columns, h.Labels)
+		if rows > 0 {
+			xs := mat.NewDense(rows, columns, x)
+			m.gram.SymOuterK(1, xs.T())
+			m.cross.Mul(xs.T(), mat.NewDense(rows, h.Labels, r))
+			s.all.gram.AddSym(s.all.gram, m.gram)
+			s.all.cross.Add(s.all.cross, m.cross)
+		}
+		s.folds = append(s.folds, m)
+	}
+	return s
+}
+
+// moved returns the head fitted to all texts but some.
+func (h *Head) moved(s sums, but moment) (*Head, error) {
+	columns, labels := s.all.cross.Dims()
+	gram, cross := mat.NewSymDense(columns, nil), mat.NewDense(columns, labels, nil)
+	cross.Sub(s.all.cross, but.cross)
+	trace := 0.0
+	for i := range columns {
+		for j := i; j < columns; j++ {
+			gram.SetSym(i, j, s.all.gram.At(i, j)-but.gram.At(i, j))
+		}
+		trace += gram.At(i, i)
+	}
+	out := &Head{Labels: h.Labels, Features: h.Features, Weight: append([]float32(nil), h.Weight...)}
+	if h.Bias != nil {
+		out.Bias = append([]float32{}, h.Bias...)
+	}
+	if trace == 0 { // no texts, or features of nothing
+		return out, nil
+	}
+	for i := range columns {
+		gram.SetSym(i, i, gram.At(i, i)+stiffness*trace/float64(columns))
+	}
+	var factors mat.Cholesky
+	if !factors.Factorize(gram) {
+		return nil, fmt.Errorf("auto: fit a head: the squares of %d features have no Cholesky decomposition", h.Features)
+	}
+	var change mat.Dense
+	if err := factors.SolveTo(&change, cross); err != nil {
+		return nil, fmt.Errorf("auto: fit a head: %w", err)
+	}
+	for l := range h.Labels {
+		for j := range h.Features {
+			out.Weight[l*h.Features+j] += float32(change.At(j, l))
+		}
+		if h.Bias != nil {
+			out.Bias[l] += float32(change.At(h.Features, l))
+		}
+	}
+	return out, nil
+}
