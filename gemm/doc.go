@@ -43,6 +43,10 @@
 // spread over its lanes by a table of 256 permutations; gaps are followed one by
 // one, about three to four cycles each.
 //
+// With AVX-512, a sparse patch whose signs are among its gaps is not copied for a
+// few rows: beside each line of the base a mark says what a kernel subtracts from
+// it on its way to the product (marks.go).
+//
 // To materialise is the same walk, with stores past the caches into memory that
 // was not cleared.
 //
@@ -61,7 +65,19 @@
 //	it gaps are a fifth; the rest is that a panel goes through the caches
 //	once more.
 //
-// Four things were tried and lost. A kernel that finds each half line's address
+// On Zen 4 with AVX-512:
+//
+//	a text of 24 tokens on an overlaid network, as above: 1.18 to 1.22 for
+//	MiniLM, 1.16 to 1.19 for BERT-base, of a materialised one that is a tenth
+//	faster than before kernels fetched near lines; without marks 1.31
+//	overlay, of the plain product of 128 rows with weights in cache: 1.05 to
+//	1.06 with signs at a twentieth and less, 1.06 to 1.09 with more
+//
+// Marks by masks, added under AVX-512's mask registers, were tried first and cost
+// a quarter of the product: each masked addition takes the place of a
+// multiplication.
+//
+// Four more things were tried and lost, on Zen 3. A kernel that finds each half line's address
 // in a list, so that no more is copied than the half lines that change, is no
 // faster: what it saves in copies it loses in reading here and there. To copy
 // the next block beside the product of this one, a few bytes with each step of
