@@ -4,6 +4,7 @@ package gemm
 
 import "unsafe"
 
+//go:generate sh -c "cd _generate && go run ./patch512 -out ../patch512_amd64.s -stubs ../patch512_amd64.go -pkg gemm"
 //go:generate sh -c "cd _generate && go run ./patch -out ../patch_amd64.s -stubs ../patch_amd64.go -pkg gemm"
 
 // read stores the next len(dst) lines of the patched panel in dst.
@@ -22,7 +23,7 @@ func (w *walk) read(dst []line) {
 		case t.gaps != nil:
 			t.gapsAVX2(dst)
 		case t.masks != nil:
-			t.masksAVX2(dst, base, false)
+			t.patchMasks(dst, base, false)
 		case w.tiles[1-i].masks != nil:
 			copyHalf(dst, base, i*tileRows)
 		}
@@ -75,7 +76,7 @@ func (w *walk) stream(dst, scratch []line) {
 			w.base = w.base[n:]
 			for i := range w.tiles {
 				if t := &w.tiles[i]; t.masks != nil {
-					t.masksAVX2(dst[:n], base, true)
+					t.patchMasks(dst[:n], base, true)
 				} else {
 					copyHalf(dst[:n], base, i*tileRows)
 				}
@@ -123,10 +124,53 @@ var (
 	signRanks = newRankTable(func(r uint32) uint32 { return 31 - r })
 )
 
-// masksAVX2 copies the tile's columns and puts its values into them.
-func (t *tileWalk) masksAVX2(dst, src []line, stream bool) {
+// patchMasks copies the tile's columns and puts its values into them.
+func (t *tileWalk) patchMasks(dst, src []line, stream bool) {
+	done, ok := 0, false
+	if current >= avx512 {
+		done, ok = t.masksAVX512(dst, src, stream)
+	}
+	if !ok {
+		done = t.masksAVX2(dst, src, stream)
+	}
+	t.masks = t.masks[done:]
+	if done < len(dst) { // the last values of the stream, too few for vectors, or an odd line
+		copyHalf(dst[done:], src[done:], t.half)
+		t.patchPortable(dst[done:])
+	}
+}
+
+// masksAVX512 does that for as many lines as it can, and tells whether it has a
+// kernel for the coding.
+func (t *tileWalk) masksAVX512(dst, src []line, stream bool) (done int, ok bool) {
+	d, s, m, n, p, from := &dst[0][t.half], &src[0][t.half], &t.masks[0], len(dst), t.p, t.value
+	switch {
+	case len(p.Float32s) > 0 && stream:
+		done, t.value = streamFloat32sz(d, s, m, n, &p.Float32s[0], from, len(p.Float32s)-from)
+	case len(p.Float32s) > 0:
+		done, t.value = masksFloat32sz(d, s, m, n, &p.Float32s[0], from, len(p.Float32s)-from)
+	case len(p.BFloat16s) > 0 && stream:
+		done, t.value = streamBFloat16sz(d, s, m, n, &p.BFloat16s[0], from, len(p.BFloat16s)-from)
+	case len(p.BFloat16s) > 0:
+		done, t.value = masksBFloat16sz(d, s, m, n, &p.BFloat16s[0], from, len(p.BFloat16s)-from)
+	case len(p.Int8s) > 0 && stream:
+		done, t.value = streamInt8sz(d, s, m, n, &p.Int8s[0], from, len(p.Int8s)-from, &t.scales)
+	case len(p.Int8s) > 0:
+		done, t.value = masksInt8sz(d, s, m, n, &p.Int8s[0], from, len(p.Int8s)-from, &t.scales)
+	case len(p.Signs) > 0 && stream:
+		done, t.value = streamSignsz(d, s, m, n, &p.Signs[0], from, 8*len(p.Signs)-from, &t.scales)
+	case len(p.Signs) > 0:
+		done, t.value = masksSignsz(d, s, m, n, &p.Signs[0], from, 8*len(p.Signs)-from, &t.scales)
+	default:
+		return 0, false
+	}
+	return done, true
+}
+
+// masksAVX2 does it for an even number of lines.
+func (t *tileWalk) masksAVX2(dst, src []line, stream bool) (done int) {
 	d, s, m, n := &dst[0][t.half], &src[0][t.half], &t.masks[0], len(dst)
-	p, done := t.p, 0
+	p := t.p
 	if stream {
 		switch {
 		case len(p.Float32s) > 0:
@@ -154,11 +198,7 @@ func (t *tileWalk) masksAVX2(dst, src []line, stream bool) {
 			done, t.value = masksSigns(d, s, m, n, signRanks, &p.Signs[0], t.value, 8*len(p.Signs)-t.value, &t.scales)
 		}
 	}
-	t.masks = t.masks[done:]
-	if done < n { // an odd line, or the last values of the stream, too few for vectors
-		copyHalf(dst[done:], src[done:], t.half)
-		t.patchPortable(dst[done:])
-	}
+	return done
 }
 
 // gapsAVX2 puts the tile's values into lines, which hold the base's.

@@ -70,8 +70,11 @@
 //	a text of 24 tokens on an overlaid network, as above: 1.18 to 1.22 for
 //	MiniLM, 1.16 to 1.19 for BERT-base, of a materialised one that is a tenth
 //	faster than before kernels fetched near lines; without marks 1.31
-//	overlay, of the plain product of 128 rows with weights in cache: 1.05 to
-//	1.06 with signs at a twentieth and less, 1.06 to 1.09 with more
+//	overlay, of the plain product of 128 rows with weights in cache: 1.04 to
+//	1.05 with masks at half and a quarter, 1.08 with gaps at a tenth, 1.05 at
+//	a twentieth and less
+//	materialising, of the time to copy the same panels: 1.6 to 2.1, which there
+//	takes little: 22 GB/s are read and as many written
 //
 // Marks by masks, added under AVX-512's mask registers, were tried first and cost
 // a quarter of the product: each masked addition takes the place of a
@@ -95,7 +98,7 @@
 // uses VNNI and BF16 where there are. The best that the processor has is in use;
 // the environment variable KENSERVE_KERNELS forces another, and the build tag
 // noasm leaves portable kernels only. The portable ones are the reference. Tests
-// run all levels that the processor has, and the kernels of avx512 on an
+// run all levels that the processor has, and the products of avx512 on an
 // interpreter too.
 //
 // At every level an element of C is one sum over k in rising order, starting
