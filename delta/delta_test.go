@@ -420,6 +420,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown budget", 0.5, Sign, meta("budget", "year"), ErrMetadata},
 		{"factor is negative", 0.5, Sign, meta("factor", "-1"), ErrMetadata},
 		{"factors are no object", 0.5, Sign, meta("factors", "[1]"), ErrMetadata},
+		{"head is another word", 0.5, Sign, meta("head", "true"), ErrMetadata},
 		{"factors are null", 0.5, Sign, meta("factors", "null"), ErrMetadata},
 		{"factors are more", 0.5, Sign, meta("factors", `{"a":1} {}`), ErrMetadata},
 		{"one of factors is 0", 0.5, Sign, meta("factors", `{"a":1,"b":0}`), ErrMetadata},
