@@ -301,7 +301,7 @@ func TestOverlayOfAnyRows(t *testing.T) {
 	const n, k = 90, 300
 	m := packRows(n, k, random(r, n*k))
 	for _, form := range forms {
-		p := tileOrder("sign", form, n, k, randomChanges(r, n, k, 0.1), []float32{0.1}, func(int) bool { return false })
+		p := tileOrder("sign", form, n, k, randomChanges(r, n, k, 0.04), []float32{0.1}, func(int) bool { return false })
 		patched, err := m.Patched(p)
 		if err != nil {
 			t.Fatal(err)
@@ -360,8 +360,11 @@ func TestOverlayAllocatesNothing(t *testing.T) {
 	m := packRows(n, k, random(r, n*k))
 	pool := NewPool(2)
 	defer pool.Close()
-	for _, form := range forms {
-		over, err := m.Overlay(tileOrder("int8", form, n, k, randomChanges(r, n, k, 0.1), []float32{0.1}, func(int) bool { return false }))
+	for _, c := range []struct {
+		coding, form string
+		density      float64
+	}{{"int8", "masks", 0.1}, {"int8", "gaps", 0.1}, {"sign", "masks", 0.1}, {"sign", "gaps", 0.1}, {"sign", "gaps", 0.02}} {
+		over, err := m.Overlay(tileOrder(c.coding, c.form, n, k, randomChanges(r, n, k, c.density), []float32{0.1}, func(int) bool { return false }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,7 +375,7 @@ func TestOverlayAllocatesNothing(t *testing.T) {
 			a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
 			for _, p := range []*Pool{nil, pool} {
 				if allocs := testing.AllocsPerRun(20, func() { over.Mul(p, c, a, Epilogue{}) }); allocs > 0 {
-					t.Errorf("%s, %d rows, pool of %d: %v allocations", form, rows, p.Width(), allocs)
+					t.Errorf("%v, %d rows, pool of %d: %v allocations", c, rows, p.Width(), allocs)
 				}
 			}
 		}
