@@ -227,12 +227,24 @@ func accumulate12x32zMarked(dst *float32, dstStride uintptr, src *float32, srcSt
 //go:noescape
 func dots1x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// dots1x32zAhead is dots1x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots1x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // dots2x32z stores src + A·B in dst, 2 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
 // reference is dotsPortable.
 //
 //go:noescape
 func dots2x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// dots2x32zAhead is dots2x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots2x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // dots3x32z stores src + A·B in dst, 3 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
@@ -241,12 +253,24 @@ func dots2x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *
 //go:noescape
 func dots3x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// dots3x32zAhead is dots3x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots3x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // dots4x32z stores src + A·B in dst, 4 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
 // reference is dotsPortable.
 //
 //go:noescape
 func dots4x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// dots4x32zAhead is dots4x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots4x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // dots5x32z stores src + A·B in dst, 5 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
@@ -255,12 +279,24 @@ func dots4x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *
 //go:noescape
 func dots5x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// dots5x32zAhead is dots5x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots5x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // dots6x32z stores src + A·B in dst, 6 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
 // reference is dotsPortable.
 //
 //go:noescape
 func dots6x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// dots6x32zAhead is dots6x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots6x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // dots7x32z stores src + A·B in dst, 7 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
@@ -269,12 +305,24 @@ func dots6x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *
 //go:noescape
 func dots7x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// dots7x32zAhead is dots7x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots7x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // dots8x32z stores src + A·B in dst, 8 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
 // reference is dotsPortable.
 //
 //go:noescape
 func dots8x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// dots8x32zAhead is dots8x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots8x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // dots9x32z stores src + A·B in dst, 9 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
@@ -283,12 +331,24 @@ func dots8x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *
 //go:noescape
 func dots9x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// dots9x32zAhead is dots9x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots9x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // dots10x32z stores src + A·B in dst, 10 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
 // reference is dotsPortable.
 //
 //go:noescape
 func dots10x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// dots10x32zAhead is dots10x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots10x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // dots11x32z stores src + A·B in dst, 11 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
@@ -297,12 +357,24 @@ func dots10x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a 
 //go:noescape
 func dots11x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// dots11x32zAhead is dots11x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots11x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // dots12x32z stores src + A·B in dst, 12 by 32 int32. B's k > 0 lines hold 32 times four
 // int8, A's rows four uint8 for each line. Strides are the bytes between rows. The
 // reference is dotsPortable.
 //
 //go:noescape
 func dots12x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// dots12x32zAhead is dots12x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func dots12x32zAhead(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // pairs1x32z stores src + A·B in dst, 1 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
@@ -311,12 +383,24 @@ func dots12x32z(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a 
 //go:noescape
 func pairs1x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// pairs1x32zAhead is pairs1x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs1x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // pairs2x32z stores src + A·B in dst, 2 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
 // reference is widenedPortable.
 //
 //go:noescape
 func pairs2x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// pairs2x32zAhead is pairs2x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs2x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // pairs3x32z stores src + A·B in dst, 3 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
@@ -325,12 +409,24 @@ func pairs2x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr
 //go:noescape
 func pairs3x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// pairs3x32zAhead is pairs3x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs3x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // pairs4x32z stores src + A·B in dst, 4 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
 // reference is widenedPortable.
 //
 //go:noescape
 func pairs4x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// pairs4x32zAhead is pairs4x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs4x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // pairs5x32z stores src + A·B in dst, 5 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
@@ -339,12 +435,24 @@ func pairs4x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr
 //go:noescape
 func pairs5x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// pairs5x32zAhead is pairs5x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs5x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // pairs6x32z stores src + A·B in dst, 6 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
 // reference is widenedPortable.
 //
 //go:noescape
 func pairs6x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// pairs6x32zAhead is pairs6x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs6x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // pairs7x32z stores src + A·B in dst, 7 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
@@ -353,12 +461,24 @@ func pairs6x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr
 //go:noescape
 func pairs7x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// pairs7x32zAhead is pairs7x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs7x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // pairs8x32z stores src + A·B in dst, 8 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
 // reference is widenedPortable.
 //
 //go:noescape
 func pairs8x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// pairs8x32zAhead is pairs8x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs8x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // pairs9x32z stores src + A·B in dst, 9 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
@@ -367,12 +487,24 @@ func pairs8x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr
 //go:noescape
 func pairs9x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// pairs9x32zAhead is pairs9x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs9x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // pairs10x32z stores src + A·B in dst, 10 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
 // reference is widenedPortable.
 //
 //go:noescape
 func pairs10x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// pairs10x32zAhead is pairs10x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs10x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // pairs11x32z stores src + A·B in dst, 11 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
@@ -381,12 +513,24 @@ func pairs10x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintpt
 //go:noescape
 func pairs11x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
 
+// pairs11x32zAhead is pairs11x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs11x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // pairs12x32z stores src + A·B in dst, 12 by 32. B's k > 0 lines hold 32 times two
 // bfloat16, A's rows two for each line. Strides are the bytes between rows. The
 // reference is widenedPortable.
 //
 //go:noescape
 func pairs12x32z(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// pairs12x32zAhead is pairs12x32z, and fetches 512 bytes of next every four k, step bytes after
+// those before. The reference is the same.
+//
+//go:noescape
+func pairs12x32zAhead(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // multiplyAddsz executes n > 0 times 24 independent fused multiply-adds of 16 values.
 func multiplyAddsz(n int)

@@ -248,3 +248,61 @@ func pairsAVX512(rows int, dst *float32, ds uintptr, src *float32, ss uintptr, a
 		pairs12x32z(dst, ds, src, ss, a, as, b, k)
 	}
 }
+
+func dotsAVX512Ahead(rows int, dst *int32, ds uintptr, src *int32, ss uintptr, a *uint32, as uintptr, b *uint32, k int, next, step uintptr) {
+	switch rows {
+	case 1:
+		dots1x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 2:
+		dots2x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 3:
+		dots3x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 4:
+		dots4x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 5:
+		dots5x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 6:
+		dots6x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 7:
+		dots7x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 8:
+		dots8x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 9:
+		dots9x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 10:
+		dots10x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 11:
+		dots11x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 12:
+		dots12x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	}
+}
+
+func pairsAVX512Ahead(rows int, dst *float32, ds uintptr, src *float32, ss uintptr, a *uint32, as uintptr, b *uint32, k int, next, step uintptr) {
+	switch rows {
+	case 1:
+		pairs1x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 2:
+		pairs2x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 3:
+		pairs3x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 4:
+		pairs4x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 5:
+		pairs5x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 6:
+		pairs6x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 7:
+		pairs7x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 8:
+		pairs8x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 9:
+		pairs9x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 10:
+		pairs10x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 11:
+		pairs11x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	case 12:
+		pairs12x32zAhead(dst, ds, src, ss, a, as, b, k, next, step)
+	}
+}

@@ -2,6 +2,8 @@
 
 package gemm
 
+import "unsafe"
+
 //go:generate sh -c "cd _generate && go run ./narrow -out ../narrow_amd64.s -stubs ../narrow_amd64.go -pkg gemm"
 
 // narrowBlock is how many lines of a panel are multiplied before going on to the
@@ -30,7 +32,9 @@ func (s shape) rows(left int) int {
 // by two.
 func pairedActivations() bool { return current >= avx512 && hasBF16 }
 
-func widened(dst, init View, a []uint32, stride int, panel []words) {
+// widened stores init + A·panel in dst, for bfloat16. A cold panel comes from
+// beyond the caches.
+func widened(dst, init View, a []uint32, stride int, panel []words, cold bool) {
 	if current < avx2 || len(panel) == 0 || dst.Rows == 0 {
 		widenedPortable(dst, init, a, stride, panel)
 		return
@@ -46,13 +50,16 @@ func widened(dst, init View, a []uint32, stride int, panel []words) {
 		is := uintptr(init.Stride) * 4
 		for col := 0; col < panelWidth; col += s.columns {
 			b, n := &block[0][col], len(block)
+			plan := planFetches(dst.Rows, (*float32)(unsafe.Pointer(b)), n, fetches{near: cold})
 			for i, rows := 0, 0; i < dst.Rows; i += rows {
 				rows = s.rows(dst.Rows - i)
 				d, from, x := &dst.Data[i*dst.Stride+col], &init.Data[i*init.Stride+col], &a[i*stride+perLine*k]
 				if s == shapeAVX2 {
 					widenedAVX2(rows, d, ds, from, is, x, as, b, n)
-				} else {
+				} else if next, step := plan.next(n); next == 0 {
 					pairsAVX512(rows, d, ds, from, is, x, as, b, n)
+				} else {
+					pairsAVX512Ahead(rows, d, ds, from, is, x, as, b, n, next, step)
 				}
 			}
 		}
@@ -77,7 +84,8 @@ func widenedAVX2(rows int, dst *float32, ds uintptr, src *float32, ss uintptr, a
 	}
 }
 
-func dots(dst [][panelWidth]int32, a []uint32, stride int, panel []words) {
+// dots adds A·panel to dst, for int8. A cold panel comes from beyond the caches.
+func dots(dst [][panelWidth]int32, a []uint32, stride int, panel []words, cold bool) {
 	if current < avx2 || len(panel) == 0 || len(dst) == 0 {
 		dotsPortable(dst, a, stride, panel)
 		return
@@ -93,13 +101,16 @@ func dots(dst [][panelWidth]int32, a []uint32, stride int, panel []words) {
 		block := panel[k:min(k+narrowBlock, len(panel))]
 		for col := 0; col < panelWidth; col += s.columns {
 			b, n := &block[0][col], len(block)
+			plan := planFetches(len(dst), (*float32)(unsafe.Pointer(b)), n, fetches{near: cold})
 			for i, rows := 0, 0; i < len(dst); i += rows {
 				rows = s.rows(len(dst) - i)
 				d, x := &dst[i][col], &a[i*stride+k]
 				if s == shapeAVX2 {
 					dotsAVX2(rows, d, ds, d, ds, x, as, b, n)
-				} else {
+				} else if next, step := plan.next(n); next == 0 {
 					dotsAVX512(rows, d, ds, d, ds, x, as, b, n)
+				} else {
+					dotsAVX512Ahead(rows, d, ds, d, ds, x, as, b, n, next, step)
 				}
 			}
 		}

@@ -6,11 +6,11 @@ func pairedActivations() bool { return false }
 
 func pairRows(dst []uint32, x []float32) { pairPortable(dst, x) }
 
-func widened(dst, init View, a []uint32, stride int, panel []words) {
+func widened(dst, init View, a []uint32, stride int, panel []words, _ bool) {
 	widenedPortable(dst, init, a, stride, panel)
 }
 
-func dots(dst [][panelWidth]int32, a []uint32, stride int, panel []words) {
+func dots(dst [][panelWidth]int32, a []uint32, stride int, panel []words, _ bool) {
 	dotsPortable(dst, a, stride, panel)
 }
 

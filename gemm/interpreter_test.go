@@ -409,18 +409,9 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 
 				got := slices.Clone(dst.Data)
 				clear(dst.Data)
-				const next, step = 1 << 20, 4 * lineSize
-				m.frame = append(m.frame, next, step)
-				if err := m.run(functions[fmt.Sprintf("accumulate%dx32zAhead", rows)]); err != nil {
-					t.Fatal(err)
-				}
+				m.fetching(t, functions[fmt.Sprintf("accumulate%dx32zAhead", rows)], k)
 				if !slices.Equal(dst.Data, got) {
 					t.Error("the kernel that fetches gives other sums")
-				}
-				for at := uint64(next); at < next+uint64(k/4*step); at += 64 {
-					if !m.fetched[at] {
-						t.Errorf("byte %d of the next block is not fetched", at-next)
-					}
 				}
 
 				marks := marks{lines: make([]mark, k), differences: make([]difference, 3)}
@@ -431,7 +422,7 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 					marks.lines[i] = mark{r.Uint32N(3) * differenceBytes, r.Uint32N(3) * differenceBytes}
 				}
 				clear(dst.Data)
-				m.frame = slices.Concat(m.frame[:7], []uint64{address(&marks.lines[0]), address(&marks.differences[0]), uint64(k), next, step})
+				m.frame = slices.Concat(m.frame[:7], []uint64{address(&marks.lines[0]), address(&marks.differences[0]), uint64(k), fetchedAt, 4 * lineSize})
 				m.memory = append(m.memory, memory(marks.lines, false), memory(marks.differences, false))
 				if err := m.run(functions[fmt.Sprintf("accumulate%dx32zMarked", rows)]); err != nil {
 					t.Fatal(err)
@@ -464,6 +455,13 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				}
 				widenedPortable(want, init, single, 2*stride, narrow)
 				sameWithin(t, dst, want, 1e-6*float64(k+2)*20)
+
+				got := slices.Clone(dst.Data)
+				clear(dst.Data)
+				m.fetching(t, functions[fmt.Sprintf("pairs%dx32zAhead", rows)], k)
+				if !slices.Equal(dst.Data, got) {
+					t.Error("the kernel that fetches gives other sums")
+				}
 			})
 
 			t.Run(fmt.Sprintf("int8/rows=%d/k=%d", rows, k), func(t *testing.T) {
@@ -483,6 +481,7 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 					}
 				}
 				copy(want, got)
+				first := slices.Clone(got)
 				m := machine{
 					frame: []uint64{address(&got[0][0]), panelWidth * 4, address(&got[0][0]), panelWidth * 4,
 						address(&a[0]), uint64(stride * 4), address(&narrow[0][0]), uint64(k)},
@@ -497,9 +496,14 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 						t.Fatalf("row %d is %v, want %v", i, got[i], want[i])
 					}
 				}
+				copy(got, first)
+				m.fetching(t, functions[fmt.Sprintf("dots%dx32zAhead", rows)], k)
+				if !slices.Equal(got, want) {
+					t.Error("the kernel that fetches gives other sums")
+				}
 			})
 		}
-		for _, name := range []string{"accumulate%dx32z", "accumulate%dx32zAhead", "accumulate%dx32zMarked", "pairs%dx32z", "dots%dx32z"} {
+		for _, name := range []string{"accumulate%dx32z", "accumulate%dx32zAhead", "accumulate%dx32zMarked", "pairs%dx32z", "pairs%dx32zAhead", "dots%dx32z", "dots%dx32zAhead"} {
 			if functions[fmt.Sprintf(name, rows)] != nil {
 				tested++
 			}
@@ -509,6 +513,25 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 		t.Errorf("%d kernels of %d are tested", tested, len(functions))
 	}
 }
+
+// fetching runs a kernel that goes through k lines, with the arguments that there
+// are and where it fetches from, and checks that this is all of a block.
+func (m *machine) fetching(t *testing.T, f *function, k int) {
+	t.Helper()
+	const step = 4 * lineSize
+	m.frame = append(m.frame, fetchedAt, step)
+	if err := m.run(f); err != nil {
+		t.Fatal(err)
+	}
+	for at := uint64(fetchedAt); at < fetchedAt+uint64(k/4*step); at += 64 {
+		if !m.fetched[at] {
+			t.Errorf("byte %d of the next block is not fetched", at-fetchedAt)
+		}
+	}
+}
+
+// fetchedAt is an address that no operand has.
+const fetchedAt = 1 << 20
 
 const lineSize = panelWidth * 4
 

@@ -72,13 +72,15 @@ func (w *narrowMul) part(i int) {
 	} else {
 		p = b.patched(w.m, panel)
 	}
-	for ; r0 < r1; r0 += chunkRows {
-		w.chunk(panel, &p, b, r0, min(r0+chunkRows, r1))
+	for cold := w.m.patch == nil; r0 < r1; r0 += chunkRows {
+		w.chunk(panel, &p, b, r0, min(r0+chunkRows, r1), cold)
+		cold = false
 	}
 }
 
-// chunk multiplies the rows r0 to r1 of A with a panel.
-func (w *narrowMul) chunk(panel int, p *narrowPanel, b *partBuffer, r0, r1 int) {
+// chunk multiplies the rows r0 to r1 of A with a panel, which nothing was
+// multiplied with yet if it is cold.
+func (w *narrowMul) chunk(panel int, p *narrowPanel, b *partBuffer, r0, r1 int, cold bool) {
 	c0 := panel * panelWidth
 	c := w.c.Slice(r0, r1, c0, min(c0+panelWidth, w.m.n))
 	bias := &zeros
@@ -93,11 +95,11 @@ func (w *narrowMul) chunk(panel int, p *narrowPanel, b *partBuffer, r0, r1 int) 
 	}
 	a := w.act.words[r0*w.act.stride:]
 	if w.m.compute == BFloat16 {
-		widened(sums, View{Data: bias[:], Rows: c.Rows, Cols: panelWidth}, a, w.act.stride, p.lines)
+		widened(sums, View{Data: bias[:], Rows: c.Rows, Cols: panelWidth}, a, w.act.stride, p.lines, cold)
 	} else {
 		ints := b.ints[:c.Rows]
 		clear(ints)
-		dots(ints, a, w.act.stride, p.lines)
+		dots(ints, a, w.act.stride, p.lines, cold)
 		for i := range ints {
 			dequantise(sums.Row(i), &ints[i], p.totals, p.steps, bias, w.act.zeros[r0+i], w.act.scales[r0+i])
 		}

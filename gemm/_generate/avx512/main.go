@@ -31,10 +31,12 @@ func main() {
 		accumulate(rows, marked)
 	}
 	for rows := 1; rows <= mostRows; rows++ {
-		dots(rows)
+		dots(rows, plain)
+		dots(rows, ahead)
 	}
 	for rows := 1; rows <= mostRows; rows++ {
-		pairs(rows)
+		pairs(rows, plain)
+		pairs(rows, ahead)
 	}
 	peak()
 	Generate()
@@ -243,14 +245,27 @@ func accumulate(n int, kind kind) {
 
 // dots writes the kernel of int8 products with VNNI: four products of bytes are
 // added to 32 bits at once, and nothing saturates.
-func dots(n int) {
-	TEXT(fmt.Sprintf("dots%dx32z", n), NOSPLIT, "func(dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)")
+func dots(n int, kind kind) {
+	name, signature := fmt.Sprintf("dots%dx32z", n), "dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int"
+	if kind == ahead {
+		TEXT(name+"Ahead", NOSPLIT, "func("+signature+", next, step uintptr)")
+		Doc(
+			fmt.Sprintf("%sAhead is %s, and fetches 512 bytes of next every four k, step bytes after", name, name),
+			"those before. The reference is the same.",
+		)
+	} else {
+		TEXT(name, NOSPLIT, "func("+signature+")")
+		Doc(
+			fmt.Sprintf("dots%dx32z stores src + A·B in dst, %d by 32 int32. B's k > 0 lines hold 32 times four", n, n),
+			"int8, A's rows four uint8 for each line. Strides are the bytes between rows. The",
+			"reference is dotsPortable.",
+		)
+	}
 	Pragma("noescape")
-	Doc(
-		fmt.Sprintf("dots%dx32z stores src + A·B in dst, %d by 32 int32. B's k > 0 lines hold 32 times four", n, n),
-		"int8, A's rows four uint8 for each line. Strides are the bytes between rows. The",
-		"reference is dotsPortable.",
-	)
+	var next, step Register
+	if kind == ahead {
+		next, step = Load(Param("next"), GP64()), Load(Param("step"), GP64())
+	}
 	a := loadRows(n)
 	b := Load(Param("b"), GP64())
 	k := Load(Param("k"), GP64())
@@ -259,6 +274,9 @@ func dots(n int) {
 	loop(k, func(u int) {
 		for v := range 2 {
 			VMOVUPS(Mem{Base: b, Disp: u*lineSize + v*vector}, line[v])
+			if kind == ahead {
+				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
+			}
 		}
 		for r := range n {
 			x := inputs[r%2]
@@ -270,20 +288,36 @@ func dots(n int) {
 	}, func(n int) {
 		a.advance(4 * n)
 		ADDQ(U32(uint32(n*lineSize)), b)
+		if kind == ahead && n > 1 {
+			ADDQ(step, next)
+		}
 	})
 	s.store()
 }
 
 // pairs writes the kernel of bfloat16 products: two of them are added to each
 // sum at once.
-func pairs(n int) {
-	TEXT(fmt.Sprintf("pairs%dx32z", n), NOSPLIT, "func(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)")
+func pairs(n int, kind kind) {
+	name, signature := fmt.Sprintf("pairs%dx32z", n), "dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int"
+	if kind == ahead {
+		TEXT(name+"Ahead", NOSPLIT, "func("+signature+", next, step uintptr)")
+		Doc(
+			fmt.Sprintf("%sAhead is %s, and fetches 512 bytes of next every four k, step bytes after", name, name),
+			"those before. The reference is the same.",
+		)
+	} else {
+		TEXT(name, NOSPLIT, "func("+signature+")")
+		Doc(
+			fmt.Sprintf("pairs%dx32z stores src + A·B in dst, %d by 32. B's k > 0 lines hold 32 times two", n, n),
+			"bfloat16, A's rows two for each line. Strides are the bytes between rows. The",
+			"reference is widenedPortable.",
+		)
+	}
 	Pragma("noescape")
-	Doc(
-		fmt.Sprintf("pairs%dx32z stores src + A·B in dst, %d by 32. B's k > 0 lines hold 32 times two", n, n),
-		"bfloat16, A's rows two for each line. Strides are the bytes between rows. The",
-		"reference is widenedPortable.",
-	)
+	var next, step Register
+	if kind == ahead {
+		next, step = Load(Param("next"), GP64()), Load(Param("step"), GP64())
+	}
 	a := loadRows(n)
 	b := Load(Param("b"), GP64())
 	k := Load(Param("k"), GP64())
@@ -292,6 +326,9 @@ func pairs(n int) {
 	loop(k, func(u int) {
 		for v := range 2 {
 			VMOVUPS(Mem{Base: b, Disp: u*lineSize + v*vector}, line[v])
+			if kind == ahead {
+				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
+			}
 		}
 		for r := range n {
 			x := inputs[r%2]
@@ -303,6 +340,9 @@ func pairs(n int) {
 	}, func(n int) {
 		a.advance(4 * n)
 		ADDQ(U32(uint32(n*lineSize)), b)
+		if kind == ahead && n > 1 {
+			ADDQ(step, next)
+		}
 	})
 	s.store()
 }
