@@ -32,7 +32,7 @@ type pruneCmd struct {
 	Auto         bool               `help:"Find the smallest delta that is within --tolerance on --dev: the flags from --select to --factor are chosen by a search."`
 	Dev          string             `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not those of training: JSON lines {\"text\", \"text_pair\", \"label\"}."`
 	Tolerance    float64            `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model."`
-	Confidence   float64            `placeholder:"F" default:"0.6" help:"How sure to be of that, from 0.5, where the dev set is believed, to below 1: share of a paired bootstrap's draws (default ${default}). Deltas become larger."`
+	Confidence   float64            `placeholder:"F" default:"0.7" help:"How sure to be of that, from 0.5, where the dev set is believed, to below 1: share of a paired bootstrap's draws (default ${default}). Deltas become larger."`
 	Points       string             `placeholder:"FILE.json" help:"Where to write every point that --auto tried (default: beside --out, NAME.auto.json)."`
 	Plot         string             `placeholder:"FILE" help:"Where to draw them, size against accuracy, .svg or .png (default: beside --out, NAME.auto.svg)."`
 	Labels       []string           `placeholder:"LABEL,..." help:"Labels of a LoRA adapter in the order of its head's outputs, if its folder has no config.json (default: LABEL_0, LABEL_1, ...)."`
