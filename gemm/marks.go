@@ -58,11 +58,12 @@ func (w *walk) marked() bool {
 	return float64(values) <= mostMarked*float64(panelWidth*len(w.base))
 }
 
-// markScratch is how many scratch lines the marks of n lines, all of a panel, take at
-// most: with a difference of its own for each half line.
+// markScratch is how many scratch lines the marks of n lines, all of a panel, take
+// at most: two changes or more make a difference of several places, so that there
+// are 4/5 of one a line, and half a line each.
 func markScratch(n int) int {
 	marks, later := markParts(n)
-	return marks + (singles+1)/2 + n + later
+	return marks + (singles+1)/2 + n/2 + 1 + later
 }
 
 // markParts returns how many scratch lines the marks of n lines take by

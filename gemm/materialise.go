@@ -23,16 +23,14 @@ func (m *Matrix) Materialised(p *Pool) *Matrix {
 		return m
 	}
 	out := &Matrix{n: m.n, k: m.k, compute: m.compute}
-	w := &materialise{from: m, to: out}
-	scratch := max(streamedLines, markScratch(m.k))
+	w := &materialise{from: m, to: out, scratch: &callersPanels}
+	if p != nil {
+		w.scratch = &p.scratch
+	}
 	if m.compute == Float32 {
 		out.panels = newPanels(len(m.panels))
 	} else {
 		out.narrow = makeNarrow(m.compute, m.n, m.k)
-		scratch = m.k
-	}
-	for range p.Width() {
-		w.scratch = append(w.scratch, makePanels(scratch))
 	}
 	panels := panelCount(m.n)
 	if panels*m.k < sharedLines {
@@ -49,17 +47,21 @@ const sharedLines = 1 << 13
 // materialise is one call of Materialised. A part is a panel.
 type materialise struct {
 	from, to *Matrix
-	scratch  [][]line // by slot
+	scratch  *scratchPanels
 }
 
 // Do makes one panel.
-func (w *materialise) Do(i, slot int) {
+func (w *materialise) Do(i, _ int) {
 	walk, _ := w.from.walk(w.from.patch, i)
 	if w.to.compute == Float32 {
-		walk.stream(w.to.panel(i), w.scratch[slot])
+		scratch := w.scratch.take(max(streamedLines, markScratch(w.from.k)))
+		defer w.scratch.release(scratch)
+		walk.stream(w.to.panel(i), scratch.lines)
 		return
 	}
-	lines := w.scratch[slot]
+	scratch := w.scratch.take(w.from.k)
+	defer w.scratch.release(scratch)
+	lines := scratch.lines[:w.from.k]
 	walk.read(lines)
 	p := w.to.narrow.panel(i)
 	p.narrow(w.to.compute, lines)
