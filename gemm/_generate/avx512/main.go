@@ -246,59 +246,28 @@ func accumulate(n int, kind kind) {
 // dots writes the kernel of int8 products with VNNI: four products of bytes are
 // added to 32 bits at once, and nothing saturates.
 func dots(n int, kind kind) {
-	name, signature := fmt.Sprintf("dots%dx32z", n), "dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int"
-	if kind == ahead {
-		TEXT(name+"Ahead", NOSPLIT, "func("+signature+", next, step uintptr)")
-		Doc(
-			fmt.Sprintf("%sAhead is %s, and fetches 512 bytes of next every four k, step bytes after", name, name),
-			"those before. The reference is the same.",
-		)
-	} else {
-		TEXT(name, NOSPLIT, "func("+signature+")")
-		Doc(
-			fmt.Sprintf("dots%dx32z stores src + A·B in dst, %d by 32 int32. B's k > 0 lines hold 32 times four", n, n),
-			"int8, A's rows four uint8 for each line. Strides are the bytes between rows. The",
-			"reference is dotsPortable.",
-		)
-	}
-	Pragma("noescape")
-	var next, step Register
-	if kind == ahead {
-		next, step = Load(Param("next"), GP64()), Load(Param("step"), GP64())
-	}
-	a := loadRows(n)
-	b := Load(Param("b"), GP64())
-	k := Load(Param("k"), GP64())
-	s := sums(n)
-	s.load()
-	loop(k, func(u int) {
-		for v := range 2 {
-			VMOVUPS(Mem{Base: b, Disp: u*lineSize + v*vector}, line[v])
-			if kind == ahead {
-				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
-			}
-		}
-		for r := range n {
-			x := inputs[r%2]
-			VPBROADCASTD(a.at(r, 4*u), x)
-			for v := range 2 {
-				VPDPBUSD(line[v], x, s.at(r, v))
-			}
-		}
-	}, func(n int) {
-		a.advance(4 * n)
-		ADDQ(U32(uint32(n*lineSize)), b)
-		if kind == ahead && n > 1 {
-			ADDQ(step, next)
-		}
-	})
-	s.store()
+	narrow("dots", "int32", n, kind, []string{
+		fmt.Sprintf("dots%dx32z stores src + A·B in dst, %d by 32 int32. B's k > 0 lines hold 32 times four", n, n),
+		"int8, A's rows four uint8 for each line. Strides are the bytes between rows. The",
+		"reference is dotsPortable.",
+	}, func(r, v int) { VPDPBUSD(line[v], inputs[r%2], sums(n).at(r, v)) })
 }
 
 // pairs writes the kernel of bfloat16 products: two of them are added to each
 // sum at once.
 func pairs(n int, kind kind) {
-	name, signature := fmt.Sprintf("pairs%dx32z", n), "dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int"
+	narrow("pairs", "float32", n, kind, []string{
+		fmt.Sprintf("pairs%dx32z stores src + A·B in dst, %d by 32. B's k > 0 lines hold 32 times two", n, n),
+		"bfloat16, A's rows two for each line. Strides are the bytes between rows. The",
+		"reference is widenedPortable.",
+	}, func(r, v int) { dotProductBFloat16(24+v, 26+r%2, 2*r+v) })
+}
+
+// narrow writes a kernel of several products at once: multiply adds those of a
+// row's word and half a line.
+func narrow(name, sum string, n int, kind kind, doc []string, multiply func(r, v int)) {
+	name = fmt.Sprintf("%s%dx32z", name, n)
+	signature := fmt.Sprintf("dst *%s, dstStride uintptr, src *%s, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int", sum, sum)
 	if kind == ahead {
 		TEXT(name+"Ahead", NOSPLIT, "func("+signature+", next, step uintptr)")
 		Doc(
@@ -307,11 +276,7 @@ func pairs(n int, kind kind) {
 		)
 	} else {
 		TEXT(name, NOSPLIT, "func("+signature+")")
-		Doc(
-			fmt.Sprintf("pairs%dx32z stores src + A·B in dst, %d by 32. B's k > 0 lines hold 32 times two", n, n),
-			"bfloat16, A's rows two for each line. Strides are the bytes between rows. The",
-			"reference is widenedPortable.",
-		)
+		Doc(doc...)
 	}
 	Pragma("noescape")
 	var next, step Register
@@ -331,10 +296,9 @@ func pairs(n int, kind kind) {
 			}
 		}
 		for r := range n {
-			x := inputs[r%2]
-			VPBROADCASTD(a.at(r, 4*u), x)
+			VPBROADCASTD(a.at(r, 4*u), inputs[r%2])
 			for v := range 2 {
-				dotProductBFloat16(24+v, 26+r%2, 2*r+v)
+				multiply(r, v)
 			}
 		}
 	}, func(n int) {
