@@ -60,8 +60,7 @@
 //
 // Then matrices get factors by group, a group being the same matrix of every layer,
 // or all matrices of one: each group's is fitted in turn, twice, beside the factor
-// of the best delta. What
-// is made smallest there is not the loss but the mean Kullback-Leibler divergence
+// of the best delta. What is made smallest there is not the loss but the mean Kullback-Leibler divergence
 // of the candidate's probabilities from the full model's, both at their best β
 // ([Point.Apart]): it takes the full model for the truth on every text, and moves
 // less by chance than what the labels say. The delta with these factors, if
@@ -69,6 +68,6 @@
 // refined as those before.
 //
 // The selection ken has lines of its own, at a factor of 1, with its own head and
-// a budget for each row as in the paper, so that what it takes for the same score stands
-// beside the rest.
+// a budget for each row as in the paper, so that what it takes for the same score
+// stands beside the rest.
 package auto

@@ -12,8 +12,8 @@ import (
 // groupRounds is how often the factors of all groups are gone through.
 const groupRounds = 2
 
-// byGroup gives the best delta a factor for each kind of tensors and each layer, and looks for
-// smaller ones on its line with these factors.
+// byGroup gives the best delta a factor for each kind of tensors and each layer, and
+// looks for smaller ones on its line with these factors.
 func (s *Search) byGroup(ctx context.Context, best *Point) (*Point, error) {
 	if len(s.Groups) == 0 {
 		return best, nil

@@ -50,7 +50,7 @@ const stiffness = 0.1
 // where m is the mean of the diagonal of XᵀX and λ the stiffness.
 func (h *Head) refit(features, target []float32) (*Head, error) {
 	s := h.sums(features, target)
-	return h.moved(s, s.folds[0].zero())
+	return h.moved(s, newMoment(s.all.cross.Dims()))
 }
 
 // crossFolds is how many times a head is fitted to tell how it does on texts that
@@ -80,14 +80,9 @@ type moment struct {
 	cross *mat.Dense    // [columns, Labels]
 }
 
+// newMoment returns that of no texts.
 func newMoment(columns, labels int) moment {
 	return moment{mat.NewSymDense(columns, nil), mat.NewDense(columns, labels, nil)}
-}
-
-// zero returns the moment of no texts.
-func (m moment) zero() moment {
-	columns, labels := m.cross.Dims()
-	return newMoment(columns, labels)
 }
 
 // sums are the moments of all texts and of each fold's.
