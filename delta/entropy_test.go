@@ -112,8 +112,8 @@ func TestEntropy(t *testing.T) {
 				const rows, columns = 1536, 384
 				base, keep, tuned := layer(rows, columns, share)
 				m := encode(Float32, height, columns, tilesOf(t, Float32, height, columns, keep, tuned, floats(base)))
-				values := m.packFloat32s(nil, base)
-				positions := float64(len(packTensor(m, base)) - len(values))
+				values := new(packer).float32s(nil, m, base)
+				positions := float64(len(new(packer).tensor(m, base)) - len(values))
 				bound := positionBound(rows*columns, m.Kept())
 				t.Logf("positions %.3f bits a value, bound %.3f", 8*positions/float64(m.Kept()), 8*bound/float64(m.Kept()))
 				if positions > 1.03*bound {
@@ -151,9 +151,9 @@ func TestEntropyLossy(t *testing.T) {
 			all := *m
 			switch coding {
 			case BFloat16:
-				got = packTensor(m, base)
+				got = new(packer).tensor(m, base)
 				m.BFloat16s, m.kept = nil, 0
-				got = got[:len(got)-len(packTensor(m, base))]
+				got = got[:len(got)-len(new(packer).tensor(m, base))]
 				counts := map[uint16]int{}
 				for _, v := range all.BFloat16s {
 					counts[v]++
@@ -162,18 +162,18 @@ func TestEntropyLossy(t *testing.T) {
 					bound -= float64(n) * math.Log2(float64(n)/float64(all.Kept())) / 8
 				}
 			case Int8:
-				got, bound = appendStream(nil, safetensors.Bytes(m.Int8s)), entropy(safetensors.Bytes(m.Int8s))
+				got, bound = new(packer).stream(nil, safetensors.Bytes(m.Int8s)), entropy(safetensors.Bytes(m.Int8s))
 			case Int4:
 				steps := make([]byte, m.Kept())
 				for i := range steps {
 					steps[i] = byte(nibble(m.Int4s, i))
 				}
-				got, bound = appendStream(nil, m.Int4s), entropy(steps)
+				got, bound = new(packer).stream(nil, m.Int4s), entropy(steps)
 			case Sign:
 				if m.Gaps != nil {
 					continue // a bit a value, raw
 				}
-				got, bound = appendStream(nil, m.Signs), float64(m.Kept())/8
+				got, bound = new(packer).stream(nil, m.Signs), float64(m.Kept())/8
 			}
 			t.Logf("%s, keep %g: %.3f bits a value, bound %.3f", coding, share, 8*float64(len(got))/float64(all.Kept()), 8*bound/float64(all.Kept()))
 			if float64(len(got)) > 1.05*bound+32 {
@@ -191,7 +191,7 @@ func BenchmarkUnpack(b *testing.B) {
 		for _, share := range []float64{0.02, 0.05, 0.25, 0.5} {
 			base, keep, tuned := layer(rows, columns, share)
 			m := encode(coding, 16, columns, tilesOf(b, coding, 16, columns, keep, tuned, floats(base)))
-			packed := packTensor(m, base)
+			packed := new(packer).tensor(m, base)
 			b.Run(fmt.Sprintf("%s keep=%g", coding, share), func(b *testing.B) {
 				b.SetBytes(m.bytes())
 				var d decoder

@@ -3,12 +3,13 @@ package delta
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 )
 
-// A byte stream is coded with a canonical Huffman code of its own, in four
-// parts that are decoded side by side: a decoder waits for its table, and four
+// A byte stream is coded with a canonical Huffman code, of its own or of an
+// earlier stream that is much alike, in four parts that are decoded side by side: a decoder waits for its table, and four
 // wait together.
 
 const (
@@ -186,21 +187,30 @@ symbols:
 	return lengths, size, nil
 }
 
-// appendHuffman codes src, in which two bytes at least are different: the
-// lengths of the code, the sizes in bytes of the first three parts, the parts.
-func appendHuffman(out, src []byte, counts *[256]int) []byte {
-	limit := min(max(bits.Len(uint(len(src))), 8), maxCodeBits)
-	lengths := codeLengths(counts, limit)
-	if len(src) < smoothBelow {
-		smooth := smoothed(counts)
-		if alike := codeLengths(&smooth, limit); huffmanBits(&alike, counts) < huffmanBits(&lengths, counts) {
-			lengths = alike
+// codesKept is how many earlier codes a stream may choose from, the latest.
+const codesKept = 16
+
+// huffman codes src, in which two bytes at least are different, with a code of
+// its own or the one of an earlier stream: the lengths of the code or which one
+// it is, the sizes in bytes of the first three parts, the parts.
+func (p *packer) huffman(out, src []byte, counts *[256]int) (again bool, _ []byte) {
+	lengths := ownCode(len(src), counts)
+	least, which := huffmanBits(&lengths, counts), -1
+	for i := range min(codesKept, len(p.codes)) {
+		if bits := 8 + codeBits(&p.codes[len(p.codes)-1-i], counts); bits < least {
+			least, which = bits, i
 		}
 	}
+	if which >= 0 {
+		lengths = p.codes[len(p.codes)-1-which]
+		out = append(out, byte(which))
+	} else {
+		w := bitWriter{out: out}
+		putLengths(&w, &lengths)
+		out = w.finish()
+		p.codes = append(p.codes, lengths)
+	}
 	codes, _, _ := canonicalCodes(&lengths)
-	w := bitWriter{out: out}
-	putLengths(&w, &lengths)
-	out = w.finish()
 	var parts [huffmanParts][]byte
 	for i := range parts {
 		w := bitWriter{}
@@ -215,7 +225,25 @@ func appendHuffman(out, src []byte, counts *[256]int) []byte {
 	for _, p := range parts {
 		out = append(out, p...)
 	}
-	return out
+	return which >= 0, out
+}
+
+// ownCode returns the lengths of a code for n bytes.
+func ownCode(n int, counts *[256]int) [256]byte {
+	limit := min(max(bits.Len(uint(n)), 8), maxCodeBits)
+	lengths := codeLengths(counts, limit)
+	if n >= smoothBelow {
+		return lengths
+	}
+	least := huffmanBits(&lengths, counts)
+	for _, smooth := range []func(*[256]int) [256]int{smoothed, geometricCounts} {
+		alike := smooth(counts)
+		other := codeLengths(&alike, maxCodeBits)
+		if bits := huffmanBits(&other, counts); bits < least {
+			least, lengths = bits, other
+		}
+	}
+	return lengths
 }
 
 // smoothBelow is the length of streams that are so short that their code's
@@ -248,15 +276,48 @@ func smoothed(counts *[256]int) [256]int {
 	return out
 }
 
+// geometricCounts returns counts of gaps that keep each position with the same
+// probability, on average as often as counts says; its highest byte, 127 or 255,
+// is the skip.
+func geometricCounts(counts *[256]int) (out [256]int) {
+	skip := 127
+	all, keep, passed := 0, 0, 0
+	for b, n := range counts {
+		if b > skip && n > 0 {
+			skip = 255
+		}
+		all, passed = all+n, passed+n*b
+	}
+	keep = all - counts[skip]
+	q := float64(passed) / float64(passed+max(keep, 1))
+	const precision = 1 << 24
+	weight := float64(precision)
+	for b := range skip {
+		out[b] = 1 + int(weight*(1-q))
+		weight *= q
+	}
+	out[skip] = 1 + int(weight)
+	return out
+}
+
 // huffmanBits returns the bits that a code and what it codes take.
 func huffmanBits(lengths *[256]byte, counts *[256]int) int {
 	w := bitWriter{}
 	putLengths(&w, lengths)
-	n := 8 * len(w.finish())
-	for s, count := range counts {
-		n += count * int(lengths[s])
+	return 8*len(w.finish()) + codeBits(lengths, counts)
+}
+
+// codeBits returns the bits of bytes in a code, more than any if it lacks one of
+// them.
+func codeBits(lengths *[256]byte, counts *[256]int) int {
+	sum := 0
+	for s, n := range counts {
+		if n > 0 && lengths[s] == 0 {
+			return math.MaxInt / 2
+		}
+		sum += n * int(lengths[s])
 	}
-	return n
+	return sum
 }
 
 // part4 returns part i of four: all of ⌈len/4⌉ bytes, but for what the last
@@ -296,16 +357,31 @@ func (t *huffmanTable) build(lengths *[256]byte) error {
 	return nil
 }
 
-// huffman fills dst from data, all of which it must take.
+// huffman fills dst from data, all of which it must take, with a code that is
+// told there.
 func (d *decoder) huffman(dst, data []byte) error {
 	lengths, size, err := getLengths(data)
 	if err != nil {
 		return err
 	}
-	data = data[size:]
-	if err := d.table.build(&lengths); err != nil {
+	table := &d.tables[d.codes%codesKept]
+	if err := table.build(&lengths); err != nil {
 		return err
 	}
+	d.codes++
+	return table.decode(dst, data[size:])
+}
+
+// again fills dst from data with an earlier code.
+func (d *decoder) again(dst, data []byte) error {
+	if len(data) == 0 || int(data[0]) >= min(d.codes, codesKept) {
+		return fmt.Errorf("%w: a code that was not there before", ErrPacked)
+	}
+	return d.tables[(d.codes-1-int(data[0]))%codesKept].decode(dst, data[1:])
+}
+
+// decode fills dst from the parts in data, all of which it must take.
+func (t *huffmanTable) decode(dst, data []byte) error {
 	var parts [huffmanParts]huffmanPart
 	at, each := 0, (len(dst)+huffmanParts-1)/huffmanParts
 	for i := range parts {
@@ -325,9 +401,9 @@ func (d *decoder) huffman(dst, data []byte) error {
 		return fmt.Errorf("%w: parts of %d bytes in %d", ErrPacked, at, len(data))
 	}
 	parts[huffmanParts-1].end = len(data)
-	d.table.decode4(dst, data, &parts)
+	t.decode4(dst, data, &parts)
 	for i := range parts {
-		if err := d.table.decodeRest(dst, data, parts[i]); err != nil {
+		if err := t.decodeRest(dst, data, parts[i]); err != nil {
 			return err
 		}
 	}

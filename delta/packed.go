@@ -17,6 +17,7 @@ const (
 	packedGaps     = 0x10
 	packedRowMajor = 0x20
 	packedPerRow   = 0x40 // a scale for each row
+	packedAll      = 0x80 // gaps: every unit keeps something
 )
 
 // bfloat16Turn is how far bfloat16 values are turned to the right before they
@@ -25,9 +26,15 @@ const (
 // the other.
 const bfloat16Turn = 3
 
-// packTensor returns a tensor of the base in the small layout. The values of
-// f32 are written against those of base.
-func packTensor(m *Masked, base *safetensors.Tensor) []byte {
+// packer writes packed tensors, one after the other: streams may use the codes
+// of earlier ones.
+type packer struct {
+	codes [][256]byte // lengths of the codes of all streams so far
+}
+
+// tensor returns a tensor of the base in the small layout. The values of f32
+// are written against those of base.
+func (p *packer) tensor(m *Masked, base *safetensors.Tensor) []byte {
 	kind := byte(slices.Index(codings, m.Coding))
 	if m.RowMajor {
 		kind |= packedRowMajor
@@ -35,66 +42,63 @@ func packTensor(m *Masked, base *safetensors.Tensor) []byte {
 	if len(m.Scales) > 1 {
 		kind |= packedPerRow
 	}
-	var out []byte
-	switch {
-	case m.Gaps != nil:
-		out = append(out, kind|packedGaps)
-		out = m.packTiles(out)
-		out = binary.AppendUvarint(out, uint64(len(m.Gaps)))
-		out = appendPlanes(out, differences(m.GapEnds))
-		if m.Coding != Sign {
-			out = appendStream(out, m.Gaps)
-			break
-		}
-		gaps, signs := make([]byte, len(m.Gaps)), bitWriter{}
-		for i, b := range m.Gaps {
-			if gaps[i] = b & signGaps.low; gaps[i] != signGaps.skip {
-				signs.put(uint64(b>>7), 1)
-			}
-		}
-		out = appendStream(out, gaps)
-		out = appendStream(out, signs.finish())
-	case m.Mask16 != nil:
-		out = append(out, kind|packedBitmaps)
-		out = m.packTiles(out)
-		out = appendStream(out, safetensors.Bytes(m.Mask16))
-	case m.Mask8 != nil:
-		out = append(out, kind|packedBitmaps)
-		out = m.packTiles(out)
-		out = appendStream(out, m.Mask8)
-	default:
-		out = append(out, kind)
-	}
-	switch {
-	case m.Coding == Float32:
-		out = m.packFloat32s(out, base)
-	case m.Coding == BFloat16:
-		numbers := make([]uint16, m.kept)
-		for i, v := range m.BFloat16s {
-			numbers[i] = bits.RotateLeft16(v, -bfloat16Turn)
-		}
-		out = appendPlanes(out, numbers)
-	case m.Coding == Int8:
-		out = appendStream(out, safetensors.Bytes(m.Int8s))
-	case m.Coding == Int4:
-		out = appendStream(out, m.Int4s)
-	case m.Gaps == nil:
-		out = appendStream(out, m.Signs)
-	}
+	rows, _ := base.Rows()
+	form, out := p.positions(nil, m, rows)
+	out = append([]byte{kind | form}, out...)
+	out = p.values(out, m, base)
 	if m.Coding.scaled() {
 		scales := make([]uint32, len(m.Scales))
 		for i, s := range m.Scales {
 			scales[i] = math.Float32bits(s)
 		}
-		out = appendPlanes(out, scales)
+		out = appendPlanes(p, out, scales)
 	}
 	return out
 }
 
-// packTiles writes the number of stored tiles and their indices.
-func (m *Masked) packTiles(out []byte) []byte {
+// positions appends which values are kept of a tensor of so many rows, with
+// signs among gaps. The form is the part of the first byte that tells how.
+func (p *packer) positions(out []byte, m *Masked, rows int) (form byte, _ []byte) {
+	switch {
+	case m.Gaps != nil:
+		out, all := p.gaps(out, m, rows)
+		if all {
+			return packedGaps | packedAll, out
+		}
+		return packedGaps, out
+	case m.Mask16 != nil:
+		return packedBitmaps, p.stream(p.tiles(out, m), safetensors.Bytes(m.Mask16))
+	case m.Mask8 != nil:
+		return packedBitmaps, p.stream(p.tiles(out, m), m.Mask8)
+	}
+	return 0, out
+}
+
+// values appends the values, but for signs among gaps.
+func (p *packer) values(out []byte, m *Masked, base *safetensors.Tensor) []byte {
+	switch {
+	case m.Coding == Float32:
+		return p.float32s(out, m, base)
+	case m.Coding == BFloat16:
+		numbers := make([]uint16, m.kept)
+		for i, v := range m.BFloat16s {
+			numbers[i] = bits.RotateLeft16(v, -bfloat16Turn)
+		}
+		return appendPlanes(p, out, numbers)
+	case m.Coding == Int8:
+		return p.stream(out, safetensors.Bytes(m.Int8s))
+	case m.Coding == Int4:
+		return p.stream(out, m.Int4s)
+	case m.Gaps == nil:
+		return p.stream(out, m.Signs)
+	}
+	return out
+}
+
+// tiles writes the number of stored tiles and their indices.
+func (p *packer) tiles(out []byte, m *Masked) []byte {
 	out = binary.AppendUvarint(out, uint64(len(m.Tiles)))
-	return appendPlanes(out, differences(m.Tiles))
+	return appendPlanes(p, out, differences(m.Tiles))
 }
 
 // differences returns what each number is above the one before it and one, the
@@ -111,13 +115,13 @@ func differences(x []uint32) []uint32 {
 
 // appendPlanes writes numbers as streams, of their lowest bytes, of the next
 // ones and so on.
-func appendPlanes[T uint16 | uint32](out []byte, x []T) []byte {
+func appendPlanes[T uint16 | uint32](p *packer, out []byte, x []T) []byte {
 	plane := make([]byte, len(x))
 	for shift := 0; T(1)<<shift != 0; shift += 8 {
 		for i, v := range x {
 			plane[i] = byte(v >> shift)
 		}
-		out = appendStream(out, plane)
+		out = p.stream(out, plane)
 	}
 	return out
 }
@@ -133,8 +137,8 @@ func unordered(u uint32) uint32 { return u ^ (uint32(int32(^u)>>31) | 1<<31) }
 func zigzag(d uint32) uint32   { return d<<1 ^ uint32(int32(d)>>31) }
 func unzigzag(z uint32) uint32 { return z>>1 ^ -(z & 1) }
 
-// packFloat32s writes values as differences of ordered numbers from the base.
-func (m *Masked) packFloat32s(out []byte, base *safetensors.Tensor) []byte {
+// float32s writes values as differences of ordered numbers from the base.
+func (p *packer) float32s(out []byte, m *Masked, base *safetensors.Tensor) []byte {
 	differences := make([]uint32, 0, m.kept)
 	var positions, bases []uint32
 	for t := range m.tileCount() {
@@ -146,7 +150,7 @@ func (m *Masked) packFloat32s(out []byte, base *safetensors.Tensor) []byte {
 			differences = append(differences, zigzag(value-b))
 		}
 	}
-	return appendPlanes(out, differences)
+	return appendPlanes(p, out, differences)
 }
 
 // widened returns the bits of the float32 with the value of a float16.
@@ -228,7 +232,7 @@ func (m *Masked) positions(t int, out []uint32) []uint32 {
 	return out
 }
 
-// unpack reads what packTensor wrote. Shapes are base's: nothing is allocated
+// unpack reads what [packer.tensor] wrote. Shapes are base's: nothing is allocated
 // that is larger than they allow. The result is valid until the next call. What
 // positions say is checked as far as it is
 // used here; the rest is for who reads the fast layout.
@@ -250,7 +254,7 @@ func (d *decoder) masked(base *safetensors.Tensor) (*Masked, error) {
 		return nil, err
 	}
 	kind := first[0]
-	if kind&packedCoding >= byte(len(codings)) || kind&0x80 != 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 {
+	if kind&packedCoding >= byte(len(codings)) || kind&packedAll != 0 && kind&packedGaps == 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 {
 		return nil, fmt.Errorf("%w: kind %#x", ErrPacked, kind)
 	}
 	m := &Masked{Coding: codings[kind&packedCoding], RowMajor: kind&packedRowMajor != 0, Height: 1}
@@ -264,7 +268,7 @@ func (d *decoder) masked(base *safetensors.Tensor) (*Masked, error) {
 	}
 	switch {
 	case kind&packedGaps != 0:
-		err = d.gapPositions(m, rows)
+		err = d.gapPositions(m, rows, kind&packedAll != 0)
 	case kind&packedBitmaps != 0:
 		err = d.bitmaps(m, rows)
 	case !m.RowMajor:
@@ -392,46 +396,6 @@ func (d *decoder) bitmaps(m *Masked, rows int) error {
 	return m.checkRows(rows)
 }
 
-func (d *decoder) gapPositions(m *Masked, rows int) error {
-	if err := d.tiles(m, rows); err != nil {
-		return err
-	}
-	n, err := d.number("gap bytes", rows*m.Columns) // each passes over one position at least
-	if err != nil {
-		return err
-	}
-	if m.GapEnds, err = d.rising(len(m.Tiles), n); err != nil {
-		return err
-	}
-	if last := m.GapEnds[len(m.GapEnds)-1]; int(last) != n || m.GapEnds[0] == 0 {
-		return fmt.Errorf("%w: %d gap bytes, the tiles have %d", ErrPacked, n, last)
-	}
-	d.where = resize(d.where, n)
-	m.Gaps = d.where
-	if err := d.stream(m.Gaps); err != nil {
-		return err
-	}
-	code := m.Coding.gapCode()
-	for t := range m.Tiles {
-		gaps, _ := m.gaps(t)
-		kept, last, err := code.scan(gaps)
-		if err != nil {
-			return err
-		}
-		if last >= tileRows*m.Columns {
-			return fmt.Errorf("%w: position %d in a tile of %d rows of %d", ErrPosition, last, tileRows, m.Columns)
-		}
-		m.kept += kept
-		m.Ends[t] = uint32(m.kept)
-	}
-	if m.Coding == Sign {
-		if err := d.signs(m); err != nil {
-			return err
-		}
-	}
-	return m.checkRows(rows)
-}
-
 // checkRows refuses what the last stored tile keeps beyond the last row.
 func (m *Masked) checkRows(rows int) error {
 	t := len(m.Tiles) - 1
@@ -461,21 +425,27 @@ func (d *decoder) signs(m *Masked) error {
 	gaps := m.Gaps
 	for ; len(gaps) >= 8 && next+16 <= m.kept; gaps = gaps[8:] {
 		x := binary.LittleEndian.Uint64(gaps)
-		// The next bits belong to the gaps that keep something; the others are
-		// given a zero.
-		eight := uint64(binary.LittleEndian.Uint16(signs[next>>3:]) >> (next & 7))
-		next += 8
-		for skips := zeroBytes(x ^ eachByte*uint64(signGaps.skip)); skips != 0; skips &= skips - 1 {
-			below := uint64(1)<<(bits.TrailingZeros64(skips)/8) - 1
-			eight = eight&below | eight&^below<<1
-			next--
-		}
-		const bitOfByte = 0x8040201008040201 // bit i of byte i
-		x |= (eight&0xff*eachByte&bitOfByte + eachByte*0x7f) & (eachByte * 0x80)
-		binary.LittleEndian.PutUint64(gaps, x)
+		eight := uint64(binary.LittleEndian.Uint16(signs[next>>3:])>>(next&7)) & 0xff
+		set, kept := spreadBits(eight, zeroBytes(x^eachByte*uint64(signGaps.skip)))
+		binary.LittleEndian.PutUint64(gaps, x|set)
+		next += kept
 	}
 	putSigns(gaps, signs, next)
 	return nil
+}
+
+// spreadBits gives the lowest of eight bits to the top bits of the first, second
+// … byte whose top bit is not set in skip. It returns how many bytes these are.
+func spreadBits(eight, skip uint64) (set uint64, n int) {
+	keep := ^skip >> 7 & eachByte
+	// The number of the bit that a byte takes, as many as bytes before it keep
+	// something: it is at most 7.
+	number := keep * eachByte << 8
+	// A one, shifted by that number: 1 or 2, times 1 or 4, times 1 or 16.
+	one := eachByte + number&eachByte
+	one += 3 * (one & (number >> 1 & eachByte * 0xff))
+	one += 15 * (one & (number >> 2 & eachByte * 0xff))
+	return (eight*eachByte&one + eachByte*0x7f) & (keep << 7), bits.OnesCount64(keep)
 }
 
 // putSigns puts signs from next on to gaps, one by one.
@@ -539,6 +509,10 @@ func (d *decoder) exact(m *Masked, base *safetensors.Tensor) error {
 		first := m.tile(t) * m.Height * m.Columns
 		d.positions = m.positions(t, d.positions)
 		d.bases = resize(d.bases, len(d.positions))
+		// A tile's values lie on lines all over it.
+		if all := m.Height * m.Columns; m.Height > 1 && 128*len(d.positions) > all {
+			d.touched += touch(base.Data, base.Len(), first, all)
+		}
 		orderedAt(d.bases, base, first, d.positions)
 		bases := d.bases
 		b0, b1, b2, b3 := planes[0][i:][:len(bases)], planes[1][i:][:len(bases)], planes[2][i:][:len(bases)], planes[3][i:][:len(bases)]
@@ -550,6 +524,16 @@ func (d *decoder) exact(m *Masked, base *safetensors.Tensor) error {
 		i += len(bases)
 	}
 	return nil
+}
+
+// touch loads all lines of some elements one after the other, which the processor
+// sees coming, so that loads here and there find them.
+func touch(data []byte, elements, first, n int) (sum byte) {
+	size := len(data) / elements
+	for line := data[first*size : min(first+n, elements)*size]; len(line) > 0; line = line[min(64, len(line)):] {
+		sum += line[0]
+	}
+	return sum
 }
 
 // orderedAt returns the ordered numbers of a base tensor's values, widened to

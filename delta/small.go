@@ -115,6 +115,7 @@ func Pack(d *Delta, path string, base Tensors, fingerprint string) error {
 	}
 	defer w.Abort()
 	s := &Small{Info: d.Info, FastSHA256: d.SHA256}
+	var p packer
 	for i := range d.Tensors {
 		t := &d.Tensors[i]
 		b, ok := base.Tensor(t.Name)
@@ -131,7 +132,7 @@ func Pack(d *Delta, path string, base Tensors, fingerprint string) error {
 				return fmt.Errorf("delta: tensor %s: %w", t.Name, err)
 			}
 		}
-		packed := packTensor(m, b)
+		packed := p.tensor(m, b)
 		s.Tensors = append(s.Tensors, SmallTensor{Name: t.Name, Packed: packed})
 		if err := w.part(t.Name+"#"+partPacked, safetensors.U8, []int{len(packed)}, packed); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -257,7 +258,7 @@ func TestSmallRefusals(t *testing.T) {
 		{"another fast digest", "sign0.02", meta(fastDigestKey, noDigest), ErrDigest},
 		{"another head", "sign0.02", func(f *file) { f.tensor("classifier.weight").Data[0] ^= 1 }, ErrDigest},
 		{"nothing", "sign0.02", edit("wide", func([]byte) []byte { return nil }), ErrPacked},
-		{"unknown kind", "sign0.02", edit("wide", func(b []byte) []byte { b[0] |= 0x80; return b }), ErrPacked},
+		{"unknown kind", "sign0.5", edit("wide", func(b []byte) []byte { b[0] |= 0x80; return b }), ErrPacked},
 		{"unknown coding", "sign0.02", edit("wide", func(b []byte) []byte { b[0] |= packedCoding; return b }), ErrPacked},
 		{"bitmaps and gaps", "sign0.02", edit("wide", func(b []byte) []byte { b[0] |= packedBitmaps | packedGaps; return b }), ErrPacked},
 		{"a byte more", "f320.5", edit("wide", func(b []byte) []byte { return append(b, 0) }), ErrPacked},
@@ -306,20 +307,86 @@ func TestUnpackPositions(t *testing.T) {
 			}
 			m := encode(Float32, height, 40, tilesOf(t, Float32, height, 40, keep, tuned, floats(wide)))
 			var d decoder
-			if _, err := d.unpack(packTensor(m, wide), wide); err != nil {
+			if _, err := d.unpack(new(packer).tensor(m, wide), wide); err != nil {
 				t.Fatal(err)
 			}
 			// The same against a tensor of fewer rows and columns.
-			if _, err := d.unpack(packTensor(m, wide), b); !errors.Is(err, ErrPacked) && !errors.Is(err, ErrPosition) {
+			if _, err := d.unpack(new(packer).tensor(m, wide), b); !errors.Is(err, ErrPacked) && !errors.Is(err, ErrPosition) {
 				t.Errorf("height %d, one in %d: %v", height, oneIn, err)
 			}
 			// Fewer rows alone: the last tile's positions are beyond them.
 			rows := wide.Shape[0] - 3
 			short := &safetensors.Tensor{DType: safetensors.F32, Shape: []int{rows, 40}, Data: wide.Data[:4*40*rows]}
-			if _, err := d.unpack(packTensor(m, wide), short); !errors.Is(err, ErrPacked) && !errors.Is(err, ErrPosition) {
+			if _, err := d.unpack(new(packer).tensor(m, wide), short); !errors.Is(err, ErrPacked) && !errors.Is(err, ErrPosition) {
 				t.Errorf("height %d, one in %d, three rows less: %v", height, oneIn, err)
 			}
 		}
+	}
+}
+
+// TestPackedGaps: gaps run through the units that have any; what does not fit
+// them is refused.
+func TestPackedGaps(t *testing.T) {
+	const plain, skip = byte(packedGaps | 2), 255 // int8
+	tests := []struct {
+		name      string
+		kind      byte
+		rows      int // of ten columns
+		used      []byte
+		gaps      []byte
+		want      error
+		positions []int // row·10 + column
+	}{
+		{name: "a tile", kind: plain | packedAll, rows: 16, gaps: []byte{0, 17, 140}, positions: []int{0, 21, 159}},
+		{name: "two tiles", kind: plain | packedAll, rows: 20, gaps: []byte{0, 158, 0, 15}, positions: []int{0, 159, 160, 161}},
+		{name: "the first tile keeps nothing", kind: plain, rows: 20, used: []byte{2}, gaps: []byte{0, 15}, positions: []int{160, 161}},
+		{name: "rows", kind: plain | packedRowMajor | packedAll, rows: 2, gaps: []byte{3, 15}, positions: []int{3, 19}},
+		{name: "rows that keep nothing", kind: plain | packedRowMajor, rows: 40, used: []byte{2, 128, 0, 0, 129}, gaps: []byte{3, 15, 0, 9},
+			positions: []int{13, 159, 320, 390}},
+		{name: "a skip", kind: plain | packedAll, rows: 33, gaps: []byte{100, skip, 0, 10}, want: ErrPacked}, // beyond the second tile
+		{name: "a skip over a border", kind: plain | packedAll, rows: 32, gaps: []byte{0, skip, 5}, positions: []int{0, 216}},
+		{name: "a unit beyond the last", kind: plain, rows: 20, used: []byte{5}, gaps: []byte{0, 159}, want: ErrPacked},
+		{name: "no unit", kind: plain, rows: 20, used: []byte{0}, gaps: []byte{0}, want: ErrPacked},
+		{name: "no gaps", kind: plain | packedAll, rows: 20, gaps: []byte{}, want: ErrPacked},
+		{name: "a unit without gaps", kind: plain | packedAll, rows: 20, gaps: []byte{0, 5}, want: ErrPacked},
+		{name: "a unit that is passed over", kind: plain | packedAll, rows: 40, gaps: []byte{0, skip, 70}, want: ErrPacked},
+		{name: "beyond the last unit", kind: plain | packedAll, rows: 16, gaps: []byte{0, 159}, want: ErrPacked},
+		{name: "a skip at the end", kind: plain | packedAll, rows: 32, gaps: []byte{0, 200, skip}, want: ErrPacked},
+		{name: "beyond the last row", kind: plain | packedAll, rows: 15, gaps: []byte{0, 14}, want: ErrPosition},
+		{name: "above the skip", kind: packedGaps | packedAll | 4, rows: 16, gaps: []byte{0, 128}, want: ErrGap},
+		{name: "above the skip, among others", kind: packedGaps | packedAll | 4, rows: 16, gaps: []byte{0, 0, 128, 0, 0, 0, 0, 0, 0, 0}, want: ErrGap},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			base := &safetensors.Tensor{DType: safetensors.F32, Shape: []int{test.rows, 10}, Data: make([]byte, 40*test.rows)}
+			var p packer
+			data := append([]byte{test.kind}, byte(len(test.gaps)))
+			if test.used != nil {
+				data = p.stream(data, test.used)
+			}
+			data = p.stream(data, test.gaps)
+			values := make([]byte, len(test.positions)) // more than the tests that fail get to
+			for i := range values {
+				values[i] = 1
+			}
+			data = p.stream(data, values)
+			data = appendPlanes(&p, data, []uint32{math.Float32bits(1)})
+			var d decoder
+			m, err := d.unpack(data, base)
+			if !errors.Is(err, test.want) || (err == nil) != (test.want == nil) {
+				t.Fatalf("%v, want %v", err, test.want)
+			}
+			if err != nil {
+				return
+			}
+			var got []int
+			m.Keeps(func(row, column int) { got = append(got, 10*row+column) })
+			slices.Sort(got)
+			slices.Sort(test.positions)
+			if diff := cmp.Diff(test.positions, got); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
@@ -358,6 +425,7 @@ func FuzzUnpack(f *testing.F) {
 			return
 		}
 		var d, other decoder
+		var p packer
 		for i := range s.Tensors {
 			x := &s.Tensors[i]
 			if x.Packed == nil {
@@ -374,7 +442,7 @@ func FuzzUnpack(f *testing.F) {
 			if most := int64(32*b.Len() + 1000); m.bytes() > most || int64(4*cap(d.buffer)) > 4*most {
 				t.Fatalf("%d bytes made and a buffer of %d for %d values", m.bytes(), cap(d.buffer), b.Len())
 			}
-			again, err := other.unpack(packTensor(m, b), b)
+			again, err := other.unpack(p.tensor(m, b), b)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -386,4 +454,25 @@ func FuzzUnpack(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSpreadBits compares with one bit after the other.
+func TestSpreadBits(t *testing.T) {
+	for eight := range uint64(256) {
+		for mask := range 256 {
+			var skip, want uint64
+			n := 0
+			for i := range 8 {
+				if mask>>i&1 == 1 {
+					skip |= 0x80 << (8 * i)
+					continue
+				}
+				want |= eight >> n & 1 << (8*i + 7)
+				n++
+			}
+			if set, kept := spreadBits(eight, skip); set != want || kept != n {
+				t.Fatalf("%08b past %08b: %#016x and %d, want %#016x and %d", eight, mask, set, kept, want, n)
+			}
+		}
+	}
 }

@@ -11,27 +11,28 @@ const (
 	streamOne     = 1 // one byte, of which the whole stream consists
 	streamHuffman = 2
 	streamRare    = 3 // one byte, and gaps to those that differ from it
+	streamAgain   = 4 // the Huffman code of an earlier stream
 )
 
 // rareDepth is how deep streams of the last kind may lie in each other.
 const rareDepth = 3
 
-// appendStream appends src in the way that takes the fewest bytes: the kind,
-// for the latter two kinds the size of what follows, and the rest. The size of
-// src is for the reader to know.
-func appendStream(out, src []byte) []byte { return appendStreamAt(out, src, 0) }
+// stream appends src in the way that takes the fewest bytes: the kind, for those
+// from Huffman codes on the size of what follows, and the rest. The size of src
+// is for the reader to know.
+func (p *packer) stream(out, src []byte) []byte { return p.streamAt(out, src, 0) }
 
-// appendStreamAt appends a stream that lies in depth others.
-func appendStreamAt(out, src []byte, depth int) []byte {
-	kind, body := packStream(src, depth)
+// streamAt appends a stream that lies in depth others.
+func (p *packer) streamAt(out, src []byte, depth int) []byte {
+	kind, body := p.pack(src, depth)
 	out = append(out, kind)
-	if kind == streamHuffman || kind == streamRare {
+	if kind >= streamHuffman {
 		out = binary.AppendUvarint(out, uint64(len(body)))
 	}
 	return append(out, body...)
 }
 
-func packStream(src []byte, depth int) (kind byte, body []byte) {
+func (p *packer) pack(src []byte, depth int) (kind byte, body []byte) {
 	var counts [256]int
 	for _, b := range src {
 		counts[b]++
@@ -54,20 +55,32 @@ func packStream(src []byte, depth int) (kind byte, body []byte) {
 	kind, body = streamRaw, src
 	// What saves less than a hundredth is not worth the reader's time.
 	worth := len(src) - len(src)/100 - 16
-	if packed := appendHuffman(nil, src, &counts); len(packed) < worth {
-		kind, body = streamHuffman, packed
-	}
+	before := len(p.codes)
 	if depth < rareDepth && counts[common] > len(src)/2 {
-		if packed := appendRare(nil, src, byte(common), len(src)-counts[common], depth); len(packed) < min(len(body), worth) {
+		if packed := p.rare(nil, src, byte(common), len(src)-counts[common], depth); len(packed) < worth {
 			kind, body = streamRare, packed
 		}
+	}
+	afterRare := p.codes[before:]
+	p.codes = p.codes[:before:before] // both ways begin with the same codes
+	again, packed := p.huffman(nil, src, &counts)
+	switch {
+	case len(packed) >= min(worth, len(body)):
+	case again:
+		return streamAgain, packed
+	default:
+		return streamHuffman, packed
+	}
+	p.codes = p.codes[:before]
+	if kind == streamRare {
+		p.codes = append(p.codes, afterRare...)
 	}
 	return kind, body
 }
 
-// appendRare writes src as its most frequent byte, the number of the others,
+// rare appends src as its most frequent byte, the number of the others,
 // the number of bytes of their gaps, and two streams: the gaps, and the others.
-func appendRare(out, src []byte, common byte, others, depth int) []byte {
+func (p *packer) rare(out, src []byte, common byte, others, depth int) []byte {
 	gaps := make([]byte, 0, others+len(src)/256)
 	values := make([]byte, 0, others)
 	before := -1
@@ -81,23 +94,28 @@ func appendRare(out, src []byte, common byte, others, depth int) []byte {
 	out = append(out, common)
 	out = binary.AppendUvarint(out, uint64(others))
 	out = binary.AppendUvarint(out, uint64(len(gaps)))
-	out = appendStreamAt(out, gaps, depth+1)
-	return appendStreamAt(out, values, depth+1)
+	out = p.streamAt(out, gaps, depth+1)
+	return p.streamAt(out, values, depth+1)
 }
 
-// decoder reads the parts of a packed tensor one after the other. It may be
-// used for tensor after tensor.
+// decoder reads the parts of packed tensors, one after the other in the order
+// in which they were written.
 type decoder struct {
-	data  []byte
-	table huffmanTable
-	rares [rareDepth]struct{ gaps, others []byte }
+	data   []byte
+	tables [codesKept]huffmanTable // of the last codes, number i at i % codesKept
+	codes  int                     // so far
+	rares  [rareDepth]struct{ gaps, others []byte }
 
 	buffer    []byte   // of planes
 	positions []uint32 // of a tile
 	bases     []uint32 // at these positions, ordered
+	touched   byte     // of no meaning: loads must not be left out
 
 	// What the last tensor consists of.
 	where     []byte // bitmaps or gaps
+	gaps      []byte // as they are through all units
+	used      []byte // which units there are
+	spans     []span
 	float32s  []float32
 	bfloat16s []uint16
 	bytes     []byte // values of the other codings
@@ -162,6 +180,8 @@ func (d *decoder) streamAt(dst []byte, depth int) error {
 	switch {
 	case kind[0] == streamHuffman:
 		return d.huffman(dst, body)
+	case kind[0] == streamAgain:
+		return d.again(dst, body)
 	case kind[0] == streamRare && depth < rareDepth:
 		return d.rare(dst, body, depth)
 	}

@@ -69,7 +69,7 @@ func TestStream(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 3, 5, 15, 16, 17, 63, 257, 1000, 4099, 100000} {
 		for name, src := range streams(n) {
 			t.Run(fmt.Sprintf("%s %d", name, n), func(t *testing.T) {
-				packed := appendStream(nil, src)
+				packed := new(packer).stream(nil, src)
 				d := decoder{data: append(packed, 1, 2)}
 				got := make([]byte, len(src))
 				if err := d.stream(got); err != nil {
@@ -82,6 +82,59 @@ func TestStream(t *testing.T) {
 					t.Errorf("%d bytes in %d, entropy %.0f", n, len(packed), bound)
 				}
 			})
+		}
+	}
+}
+
+// TestStreamAgain: streams that are alike share a code, whatever lies between
+// them, and a code that there was not is refused.
+func TestStreamAgain(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 8))
+	var p packer
+	var d decoder
+	var packed []byte
+	var want [][]byte
+	again, alone := 0, 0
+	for i := range 60 {
+		src := make([]byte, 500+rng.IntN(1000))
+		for j := range src {
+			switch i % 6 {
+			case 0: // a code that is of no use to others
+				src[j] = geometric(rng, 0.1+0.01*float64(i))
+			case 1: // rare bytes, with streams of gaps and of others in them
+				src[j] = byte(max(rng.IntN(300)-250, 0))
+			default:
+				src[j] = geometric(rng, 0.02)
+			}
+		}
+		from := len(packed)
+		packed = p.stream(packed, src)
+		if packed[from] == streamAgain {
+			again++
+		}
+		alone += len(new(packer).stream(nil, src))
+		want = append(want, src)
+	}
+	if again < 36 {
+		t.Errorf("%d of 60 streams share a code, 40 are alike", again)
+	}
+	if len(packed) >= alone {
+		t.Errorf("%d bytes, %d if each had a code of its own", len(packed), alone)
+	}
+	d.data = packed
+	for i, src := range want {
+		got := make([]byte, len(src))
+		if err := d.stream(got); err != nil {
+			t.Fatalf("stream %d: %v", i, err)
+		}
+		if !bytes.Equal(got, src) {
+			t.Fatalf("stream %d is another", i)
+		}
+	}
+	for _, codes := range []int{0, 1, codesKept, codesKept + 5} {
+		d := decoder{codes: codes, data: []byte{streamAgain, 5, byte(min(codes, codesKept)), 1, 1, 1, 0}}
+		if err := d.stream(make([]byte, 9)); !errors.Is(err, ErrPacked) {
+			t.Errorf("the code before the first of %d: %v", codes, err)
 		}
 	}
 }
@@ -101,9 +154,10 @@ func TestHuffmanProperties(t *testing.T) {
 		for _, b := range src {
 			counts[b]++
 		}
+		_, huffman := new(packer).huffman(nil, src, &counts)
 		for name, packed := range map[string][]byte{
-			"huffman": appendHuffman(nil, src, &counts),
-			"rare":    appendRare(nil, src, 0, len(src)-counts[0], 0),
+			"huffman": huffman,
+			"rare":    new(packer).rare(nil, src, 0, len(src)-counts[0], 0),
 		} {
 			var d decoder
 			got := make([]byte, len(src))
@@ -184,7 +238,7 @@ func huffmanCost(counts []int) int {
 // FuzzStream: no bytes make the reader panic or write what it was not asked for.
 func FuzzStream(f *testing.F) {
 	for _, src := range streams(300) {
-		f.Add(appendStream(nil, src), uint16(len(src)))
+		f.Add(new(packer).stream(nil, src), uint16(len(src)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, n uint16) {
 		d := decoder{data: data}
@@ -195,7 +249,7 @@ func FuzzStream(f *testing.F) {
 			}
 			return
 		}
-		again := decoder{data: appendStream(nil, dst)}
+		again := decoder{data: new(packer).stream(nil, dst)}
 		got := make([]byte, n)
 		if err := again.stream(got); err != nil || !bytes.Equal(got, dst) {
 			t.Fatalf("packed again and unpacked to something else: %v", err)
@@ -205,7 +259,7 @@ func FuzzStream(f *testing.F) {
 
 func BenchmarkStream(b *testing.B) {
 	for name, src := range streams(1 << 20) {
-		packed := appendStream(nil, src)
+		packed := new(packer).stream(nil, src)
 		dst := make([]byte, len(src))
 		b.Run(fmt.Sprintf("%s packed=%.3f", name, float64(len(packed))/float64(len(src))), func(b *testing.B) {
 			b.SetBytes(int64(len(src)))

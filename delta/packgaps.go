@@ -1,0 +1,266 @@
+package delta
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
+
+// In the small layout the gaps of a tensor run through its units one after the
+// other, those that keep nothing left out: a unit is a tile in column order, and
+// a row in row order. So neither the ends of tiles nor the rows that fine-tuning
+// has not touched, a third of an embedding table, take any room among them.
+
+// unitSize returns how many positions a unit has.
+func (m *Masked) unitSize() int {
+	if m.RowMajor {
+		return m.Columns
+	}
+	return tileRows * m.Columns
+}
+
+// unitCount returns the number of units of a tensor of so many rows.
+func (m *Masked) unitCount(rows int) int {
+	if m.RowMajor {
+		return rows
+	}
+	return (rows + tileRows - 1) / tileRows
+}
+
+// gaps appends the gaps of a tensor of so many rows: their number, unless all
+// is set which units keep something, and the gaps.
+func (p *packer) gaps(out []byte, m *Masked, rows int) (_ []byte, all bool) {
+	units, size := m.unitCount(rows), m.unitSize()
+	used := make([]byte, (units+7)/8)
+	code := m.Coding.gapCode()
+	gaps := make([]byte, 0, len(m.Gaps))
+	var signs bitWriter
+	passed := -1 // unit of the last position
+	before := 0  // positions of earlier units
+	last := -1   // the last position
+	for t := range m.Tiles {
+		bytes, _ := m.gaps(t)
+		at := -1
+		for _, b := range bytes {
+			low := b & code.low
+			at += int(low)
+			if low == code.skip {
+				continue
+			}
+			at++
+			unit, in := int(m.Tiles[t]), at
+			if m.RowMajor {
+				unit, in = unit*tileRows+at/size, at%size
+			}
+			if unit != passed {
+				if passed >= 0 {
+					before += size
+				}
+				passed = unit
+				used[unit/8] |= 1 << (unit % 8)
+			}
+			gaps = code.append(gaps, before+in-last)
+			last = before + in
+			if m.Coding == Sign {
+				signs.put(uint64(b>>7), 1)
+			}
+		}
+	}
+	out = binary.AppendUvarint(out, uint64(len(gaps)))
+	if all = before/size == units-1; !all {
+		out = p.stream(out, used)
+	}
+	out = p.stream(out, gaps)
+	if m.Coding == Sign {
+		out = p.stream(out, signs.finish())
+	}
+	return out, all
+}
+
+// span is a run of neighbouring units in a tile that keep something.
+type span struct {
+	tile  uint32
+	end   int // positions of all units up to its end
+	shift int // of a position in the tile against that through all units
+}
+
+// findSpans lists the spans of a tensor. A nil used means every unit.
+func (d *decoder) findSpans(m *Masked, used []byte, units int) {
+	d.spans = d.spans[:0]
+	size, end := m.unitSize(), 0
+	if !m.RowMajor {
+		for u := range units {
+			if used == nil || used[u/8]>>(u%8)&1 != 0 {
+				d.spans = append(d.spans, span{tile: uint32(u), end: end + size, shift: -end})
+				end += size
+			}
+		}
+		return
+	}
+	for first := 0; first < units; first += tileRows {
+		rows := uint32(1)<<min(tileRows, units-first) - 1
+		if used != nil {
+			rows = uint32(used[first/8])
+			if first/8+1 < len(used) {
+				rows |= uint32(used[first/8+1]) << 8
+			}
+		}
+		for at := 0; rows != 0; {
+			skip := bits.TrailingZeros32(rows)
+			run := bits.TrailingZeros32(^(rows >> skip))
+			d.spans = append(d.spans, span{tile: uint32(first / tileRows), end: end + run*size, shift: (at+skip)*size - end})
+			end += run * size
+			at += skip + run
+			rows >>= skip + run
+		}
+	}
+}
+
+// gapPositions reads gaps and puts them into tiles.
+func (d *decoder) gapPositions(m *Masked, rows int, all bool) error {
+	n, err := d.number("gap bytes", rows*m.Columns) // each passes over one position at least
+	if err != nil {
+		return err
+	}
+	units := m.unitCount(rows)
+	var used []byte
+	if !all {
+		d.used = resize(d.used, (units+7)/8)
+		used = d.used
+		if err := d.stream(used); err != nil {
+			return err
+		}
+		if units%8 != 0 && used[units/8]>>(units%8) != 0 {
+			return fmt.Errorf("%w: gaps beyond %d rows", ErrPacked, rows)
+		}
+	}
+	d.findSpans(m, used, units)
+	if len(d.spans) == 0 {
+		return fmt.Errorf("%w: gaps of nothing", ErrPacked)
+	}
+	d.gaps = resize(d.gaps, n)
+	if err := d.stream(d.gaps); err != nil {
+		return err
+	}
+	if err := d.fillTiles(m); err != nil {
+		return err
+	}
+	if m.Coding == Sign {
+		if err := d.signs(m); err != nil {
+			return err
+		}
+	}
+	return m.checkRows(rows)
+}
+
+// fillTiles makes the gaps of tiles of those that run through the units.
+func (d *decoder) fillTiles(m *Masked) error {
+	code := m.Coding.gapCode()
+	tiles := 0
+	for i, s := range d.spans {
+		if i == 0 || s.tile != d.spans[i-1].tile {
+			tiles++
+		}
+	}
+	index := make([]uint32, 3*tiles)
+	m.Tiles, m.Ends, m.GapEnds = index[:tiles:tiles], index[tiles:2*tiles:2*tiles], index[2*tiles:]
+	in := d.gaps
+	// A tile has no more skips than its positions have room for.
+	d.where = resize(d.where, len(in)+tiles*(tileRows*m.Columns/int(code.skip)+1))
+	w := tileWriter{code: code, in: in, out: d.where, at: -1}
+	for i, t := 0, 0; t < tiles; t++ {
+		tile := d.spans[i].tile
+		w.last = -1
+		for ; i < len(d.spans) && d.spans[i].tile == tile; i++ {
+			if err := w.span(&d.spans[i]); err != nil {
+				return fmt.Errorf("%w in tile %d", err, tile)
+			}
+		}
+		m.Tiles[t], m.Ends[t], m.GapEnds[t] = tile, uint32(w.kept), uint32(w.o)
+	}
+	if w.i != len(in) {
+		return fmt.Errorf("%w: %d gap bytes behind the last unit", ErrPacked, len(in)-w.i)
+	}
+	m.Gaps, m.kept = d.where[:w.o], w.kept
+	return nil
+}
+
+// tileWriter is how far gaps have been put into tiles.
+type tileWriter struct {
+	code gapCode
+	in   []byte // gaps through all units, of which i are read
+	i    int
+	out  []byte // gaps of tiles, of which o are written
+	o    int
+	at   int // the last position, through all units
+	last int // the last position in the tile that was kept, −1 at its begin
+	kept int // positions
+}
+
+// span copies the gaps that end in a span. Only the first one may differ from
+// what the tile has.
+func (w *tileWriter) span(s *span) error {
+	code, in, out := w.code, w.in, w.out
+	i, o, at, kept := w.i, w.o, w.at, w.kept
+	shift := s.shift
+	for {
+		if i == len(in) {
+			return fmt.Errorf("%w: no more gaps", ErrPacked)
+		}
+		b := in[i]
+		i++
+		at += int(b)
+		if b == code.skip {
+			continue
+		}
+		if b > code.skip {
+			return fmt.Errorf("%w: %d", ErrGap, b)
+		}
+		at++
+		break
+	}
+	if at >= s.end {
+		return fmt.Errorf("%w: it keeps nothing", ErrPacked)
+	}
+	kept++
+	gap := at + shift - w.last - 1
+	for ; gap >= int(code.skip); gap -= int(code.skip) {
+		out[o] = code.skip
+		o++
+	}
+	out[o] = byte(gap)
+	o++
+	signs := eachByte * uint64(^code.low)
+	for i+8 <= len(in) {
+		x := binary.LittleEndian.Uint64(in[i:])
+		passed, n := code.sum8(x)
+		if at+passed >= s.end {
+			break
+		}
+		if x&signs != 0 {
+			return fmt.Errorf("%w: above %d", ErrGap, code.skip)
+		}
+		binary.LittleEndian.PutUint64(out[o:], x)
+		i, o, at, kept = i+8, o+8, at+passed, kept+n
+	}
+	for i < len(in) {
+		b := in[i]
+		next := at + int(b)
+		if b != code.skip {
+			next++
+		}
+		if next >= s.end {
+			break
+		}
+		if b > code.skip {
+			return fmt.Errorf("%w: %d", ErrGap, b)
+		}
+		out[o] = b
+		i, o, kept, at = i+1, o+1, kept+next-at-int(b), next
+	}
+	for out[o-1] == code.skip { // it belongs to the next span's first gap
+		i, o, at = i-1, o-1, at-int(code.skip)
+	}
+	w.i, w.o, w.at, w.kept, w.last = i, o, at, kept, at+shift
+	return nil
+}
