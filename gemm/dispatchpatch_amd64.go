@@ -19,14 +19,21 @@ func (w *walk) read(dst []line) {
 		copyLines(&dst[0][0], &base[0][0], len(dst))
 	}
 	for i := range w.tiles {
-		switch t := &w.tiles[i]; {
-		case t.gaps != nil:
-			t.gapsAVX2(dst)
-		case t.masks != nil:
-			t.patchMasks(dst, base, false)
-		case w.tiles[1-i].masks != nil:
+		if w.tiles[i].p == nil && w.tiles[1-i].masks != nil {
 			copyHalf(dst, base, i*tileRows)
 		}
+		w.tiles[i].patch(dst, base)
+	}
+}
+
+// patch patches the tile's columns of the next lines. Gaps find the base's in dst,
+// masks need not.
+func (t *tileWalk) patch(dst, base []line) {
+	switch {
+	case t.gaps != nil:
+		t.gapsAVX2(dst)
+	case t.masks != nil:
+		t.patchMasks(dst, base, false)
 	}
 }
 
@@ -48,32 +55,28 @@ func (t *tileWalk) mark(m *marks) {
 // past the caches.
 const streamedLines = 64
 
+// streamedAhead is how many lines lie between those that are patched and those
+// that are asked for.
+const streamedAhead = 128
+
 // stream is read into memory that is not used soon: it is written without being
 // read into the caches first. The scratch memory is streamedLines long, and at
-// least the panel's markScratch.
+// least the panel's maskScratch.
 func (w *walk) stream(dst, scratch []line) {
 	if current < avx2 || len(dst) == 0 {
 		w.readPortable(dst)
 		return
 	}
-	if w.marked() {
-		m := w.mark(scratch[:markScratch(len(w.base))])
-		applyMarks(&dst[0][0], &w.base[0][0], &m.lines[0][0], &m.differences[0][0], len(dst))
+	if current >= avx512 && w.streamMasks(dst, scratch) {
+		fence()
 		return
 	}
-	masked := w.tiles[0].masks != nil || w.tiles[1].masks != nil
+	masked := current < avx512 && (w.tiles[0].masks != nil || w.tiles[1].masks != nil)
 	for len(dst) > 0 {
 		n := min(streamedLines, len(dst))
-		if !masked {
-			w.read(scratch[:n])
-			next := &scratch[0] // what is read next, or anything that can be
-			if len(w.base) >= n {
-				next = &w.base[0]
-			}
-			streamLines(&dst[0][0], &scratch[0][0], &next[0], n)
-		} else {
-			base := w.base[:n]
-			w.base = w.base[n:]
+		base := w.base[:n]
+		w.base = w.base[n:]
+		if masked {
 			for i := range w.tiles {
 				if t := &w.tiles[i]; t.masks != nil {
 					t.patchMasks(dst[:n], base, true)
@@ -81,10 +84,94 @@ func (w *walk) stream(dst, scratch []line) {
 					copyHalf(dst[:n], base, i*tileRows)
 				}
 			}
+		} else {
+			first, second := &scratch[0], &scratch[0] // the halves of what is read later, or anything that can be
+			if len(w.base) >= streamedAhead+n {
+				first, second = &w.base[streamedAhead], &w.base[streamedAhead+n/2]
+			}
+			copyFetching(&scratch[0][0], &base[0][0], &first[0], n)
+			for i := range w.tiles {
+				w.tiles[i].patch(scratch[:n], base)
+			}
+			streamLines(&dst[0][0], &scratch[0][0], &second[0], n)
 		}
 		dst = dst[n:]
 	}
 	fence()
+}
+
+// takeMasks takes masks of n lines, and zeros up to a whole word, from scratch
+// memory.
+func takeMasks(scratch *[]uint16, n int) []uint16 {
+	words := (n + 3) &^ 3
+	m := (*scratch)[:words]
+	*scratch = (*scratch)[words:]
+	clear(m)
+	return m
+}
+
+// streamMasks does it for panels both of whose tiles change, by masks: those there
+// are, or such as it makes of gaps. It tells whether it could: at the end of the
+// values' stream there may be too few to read.
+func (w *walk) streamMasks(dst, scratch []line) bool {
+	l, r := &w.tiles[0], &w.tiles[1]
+	if l.values == 0 || r.values == 0 {
+		return false
+	}
+	p, end := l.p, r.value+r.values // the right tile's values follow the left one's
+	if !p.signed() && !p.readable(end) {
+		return false
+	}
+	rest := unsafe.Slice((*uint16)(unsafe.Pointer(&scratch[0])), len(scratch)*int(unsafe.Sizeof(line{}))/2)
+	n := len(dst)
+	var masks, ups [2]*uint16
+	for i, t := range []*tileWalk{l, r} {
+		switch {
+		case p.signed():
+			m, u := takeMasks(&rest, n), takeMasks(&rest, n)
+			masks[i], ups[i] = &m[0], &u[0]
+			signMasks(masks[i], ups[i], &t.gaps[0], len(t.gaps))
+		case t.gaps != nil:
+			m := takeMasks(&rest, n)
+			masks[i] = &m[0]
+			gapMasks(masks[i], &t.gaps[0], len(t.gaps))
+		default:
+			masks[i] = &t.masks[0]
+		}
+	}
+	d, s := &dst[0][0], &w.base[0][0]
+	switch {
+	case len(p.Float32s) > 0:
+		streamFloat32sz(d, s, masks[0], masks[1], n, &p.Float32s[0], l.value, r.value)
+	case len(p.BFloat16s) > 0:
+		streamBFloat16sz(d, s, masks[0], masks[1], n, &p.BFloat16s[0], l.value, r.value)
+	case len(p.Int8s) > 0:
+		streamInt8sz(d, s, masks[0], masks[1], n, &p.Int8s[0], l.value, r.value, &l.scales, &r.scales)
+	case len(p.Int4s) > 0:
+		streamInt4sz(d, s, masks[0], masks[1], n, &p.Int4s[0], l.value, r.value, &l.scales, &r.scales)
+	case len(p.Signs) > 0:
+		streamSignsz(d, s, masks[0], masks[1], n, &p.Signs[0], l.value, r.value, &l.scales, &r.scales)
+	default:
+		streamUpsz(d, s, masks[0], masks[1], ups[0], ups[1], n, &l.scales, &r.scales)
+	}
+	return true
+}
+
+// readable tells whether the kernels that stream by masks may read values up to
+// end: from where those of half a line begin they read a few, however many these
+// are. Of float32 they read no more than that.
+func (p *Patch) readable(end int) bool {
+	switch {
+	case p.Float32s != nil:
+		return true
+	case p.BFloat16s != nil:
+		return len(p.BFloat16s) >= end+16
+	case p.Int8s != nil:
+		return len(p.Int8s) >= end+16
+	case p.Int4s != nil:
+		return 2*len(p.Int4s) >= end+1+32
+	}
+	return 8*len(p.Signs) >= end+7+64
 }
 
 // copyHalf copies the columns of a tile that does not change.
@@ -124,13 +211,13 @@ var (
 	signRanks = newRankTable(func(r uint32) uint32 { return 31 - r })
 )
 
-// patchMasks copies the tile's columns and puts its values into them.
+// patchMasks copies the tile's columns and puts its values into them, past the
+// caches if stream is set, at the level avx2 alone.
 func (t *tileWalk) patchMasks(dst, src []line, stream bool) {
-	done, ok := 0, false
+	var done int
 	if current >= avx512 {
-		done, ok = t.masksAVX512(dst, src, stream)
-	}
-	if !ok {
+		done = t.masksAVX512(dst, src)
+	} else {
 		done = t.masksAVX2(dst, src, stream)
 	}
 	t.masks = t.masks[done:]
@@ -140,31 +227,22 @@ func (t *tileWalk) patchMasks(dst, src []line, stream bool) {
 	}
 }
 
-// masksAVX512 does that for as many lines as it can, and tells whether it has a
-// kernel for the coding.
-func (t *tileWalk) masksAVX512(dst, src []line, stream bool) (done int, ok bool) {
+// masksAVX512 does that for as many lines as it can.
+func (t *tileWalk) masksAVX512(dst, src []line) (done int) {
 	d, s, m, n, p, from := &dst[0][t.half], &src[0][t.half], &t.masks[0], len(dst), t.p, t.value
 	switch {
-	case len(p.Float32s) > 0 && stream:
-		done, t.value = streamFloat32sz(d, s, m, n, &p.Float32s[0], from, len(p.Float32s)-from)
 	case len(p.Float32s) > 0:
 		done, t.value = masksFloat32sz(d, s, m, n, &p.Float32s[0], from, len(p.Float32s)-from)
-	case len(p.BFloat16s) > 0 && stream:
-		done, t.value = streamBFloat16sz(d, s, m, n, &p.BFloat16s[0], from, len(p.BFloat16s)-from)
 	case len(p.BFloat16s) > 0:
 		done, t.value = masksBFloat16sz(d, s, m, n, &p.BFloat16s[0], from, len(p.BFloat16s)-from)
-	case len(p.Int8s) > 0 && stream:
-		done, t.value = streamInt8sz(d, s, m, n, &p.Int8s[0], from, len(p.Int8s)-from, &t.scales)
 	case len(p.Int8s) > 0:
 		done, t.value = masksInt8sz(d, s, m, n, &p.Int8s[0], from, len(p.Int8s)-from, &t.scales)
-	case len(p.Signs) > 0 && stream:
-		done, t.value = streamSignsz(d, s, m, n, &p.Signs[0], from, 8*len(p.Signs)-from, &t.scales)
+	case len(p.Int4s) > 0:
+		done, t.value = masksInt4sz(d, s, m, n, &p.Int4s[0], from, 2*len(p.Int4s)-from, &t.scales)
 	case len(p.Signs) > 0:
 		done, t.value = masksSignsz(d, s, m, n, &p.Signs[0], from, 8*len(p.Signs)-from, &t.scales)
-	default:
-		return 0, false
 	}
-	return done, true
+	return done
 }
 
 // masksAVX2 does it for an even number of lines.

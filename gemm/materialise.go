@@ -54,7 +54,7 @@ type materialise struct {
 func (w *materialise) Do(i, _ int) {
 	walk, _ := w.from.walk(w.from.patch, i)
 	if w.to.compute == Float32 {
-		scratch := w.scratch.take(max(streamedLines, markScratch(w.from.k)))
+		scratch := w.scratch.take(max(streamedLines, maskScratch(w.from.k)))
 		defer w.scratch.release(scratch)
 		walk.stream(w.to.panel(i), scratch.lines)
 		return
@@ -66,6 +66,10 @@ func (w *materialise) Do(i, _ int) {
 	p := w.to.narrow.panel(i)
 	p.narrow(w.to.compute, lines)
 }
+
+// maskScratch is how many scratch lines masks that are made of gaps take at most:
+// four of 16 bits for each of n lines, and whole words.
+func maskScratch(n int) int { return n/16 + 2 }
 
 // newPanels returns n lines that start at a multiple of 64 bytes and hold
 // anything. They are to be overwritten whole: Go's make would clear them first,

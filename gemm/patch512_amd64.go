@@ -11,12 +11,12 @@ package gemm
 //go:noescape
 func masksFloat32sz(dst *float32, src *float32, masks *uint16, n int, values *float32, from int, left int) (lines int, next int)
 
-// streamFloat32sz copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches,
-// with values where masks have a bit. It returns how many lines, and the index of the
-// next value. From is that of the first one, left how many the stream has from there.
+// streamFloat32sz copies n > 0 lines of 128 bytes from src to dst, past the caches, with
+// values where the masks of its two tiles have a bit. They begin at the indices
+// fromLeft and fromRight.
 //
 //go:noescape
-func streamFloat32sz(dst *float32, src *float32, masks *uint16, n int, values *float32, from int, left int) (lines int, next int)
+func streamFloat32sz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *float32, fromLeft int, fromRight int)
 
 // masksBFloat16sz copies the tile's half of up to n lines of 128 bytes from src to dst,
 // with values where masks have a bit. It returns how many lines, and the index of the
@@ -25,12 +25,12 @@ func streamFloat32sz(dst *float32, src *float32, masks *uint16, n int, values *f
 //go:noescape
 func masksBFloat16sz(dst *float32, src *float32, masks *uint16, n int, values *uint16, from int, left int) (lines int, next int)
 
-// streamBFloat16sz copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches,
-// with values where masks have a bit. It returns how many lines, and the index of the
-// next value. From is that of the first one, left how many the stream has from there.
+// streamBFloat16sz copies n > 0 lines of 128 bytes from src to dst, past the caches, with
+// values where the masks of its two tiles have a bit. They begin at the indices
+// fromLeft and fromRight.
 //
 //go:noescape
-func streamBFloat16sz(dst *float32, src *float32, masks *uint16, n int, values *uint16, from int, left int) (lines int, next int)
+func streamBFloat16sz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *uint16, fromLeft int, fromRight int)
 
 // masksInt8sz copies the tile's half of up to n lines of 128 bytes from src to dst,
 // with values where masks have a bit. It returns how many lines, and the index of the
@@ -39,12 +39,26 @@ func streamBFloat16sz(dst *float32, src *float32, masks *uint16, n int, values *
 //go:noescape
 func masksInt8sz(dst *float32, src *float32, masks *uint16, n int, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
 
-// streamInt8sz copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches,
+// streamInt8sz copies n > 0 lines of 128 bytes from src to dst, past the caches, with
+// values where the masks of its two tiles have a bit. They begin at the indices
+// fromLeft and fromRight.
+//
+//go:noescape
+func streamInt8sz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *int8, fromLeft int, fromRight int, scalesLeft *[16]float32, scalesRight *[16]float32)
+
+// masksInt4sz copies the tile's half of up to n lines of 128 bytes from src to dst,
 // with values where masks have a bit. It returns how many lines, and the index of the
 // next value. From is that of the first one, left how many the stream has from there.
 //
 //go:noescape
-func streamInt8sz(dst *float32, src *float32, masks *uint16, n int, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
+func masksInt4sz(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+
+// streamInt4sz copies n > 0 lines of 128 bytes from src to dst, past the caches, with
+// values where the masks of its two tiles have a bit. They begin at the indices
+// fromLeft and fromRight.
+//
+//go:noescape
+func streamInt4sz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *byte, fromLeft int, fromRight int, scalesLeft *[16]float32, scalesRight *[16]float32)
 
 // masksSignsz copies the tile's half of up to n lines of 128 bytes from src to dst,
 // with values where masks have a bit. It returns how many lines, and the index of the
@@ -53,9 +67,28 @@ func streamInt8sz(dst *float32, src *float32, masks *uint16, n int, values *int8
 //go:noescape
 func masksSignsz(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
-// streamSignsz copies the tile's half of up to n lines of 128 bytes from src to dst, past the caches,
-// with values where masks have a bit. It returns how many lines, and the index of the
-// next value. From is that of the first one, left how many the stream has from there.
+// streamSignsz copies n > 0 lines of 128 bytes from src to dst, past the caches, with
+// values where the masks of its two tiles have a bit. They begin at the indices
+// fromLeft and fromRight.
 //
 //go:noescape
-func streamSignsz(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+func streamSignsz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *byte, fromLeft int, fromRight int, scalesLeft *[16]float32, scalesRight *[16]float32)
+
+// streamUpsz copies n > 0 lines of 128 bytes from src to dst, past the caches. Where
+// the masks of its two tiles have a bit, a weight is one scale more if that of ups is
+// set, and one less if it is not.
+//
+//go:noescape
+func streamUpsz(dst *float32, src *float32, left *uint16, right *uint16, leftUps *uint16, rightUps *uint16, n int, scalesLeft *[16]float32, scalesRight *[16]float32)
+
+// gapMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that
+// n > 0 gaps lead to.
+//
+//go:noescape
+func gapMasks(masks *uint16, gaps *byte, n int)
+
+// signMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that
+// n > 0 gaps with signs lead to, and those of ups where the sign is set.
+//
+//go:noescape
+func signMasks(masks *uint16, ups *uint16, gaps *byte, n int)

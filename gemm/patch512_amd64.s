@@ -28,8 +28,8 @@ loop:
 	POPCNTL   R10, R10
 	VMOVUPS   (CX), Z0
 	VEXPANDPS (SI)(DI*4), K1, Z0
-	VMOVUPS   Z0, (AX)
 	ADDQ      R10, DI
+	VMOVUPS   Z0, (AX)
 	ADDQ      $0x00000080, CX
 	ADDQ      $0x00000080, AX
 	INCQ      R9
@@ -41,41 +41,42 @@ end:
 	MOVQ DI, next+64(FP)
 	RET
 
-// func streamFloat32sz(dst *float32, src *float32, masks *uint16, n int, values *float32, from int, left int) (lines int, next int)
-// Requires: AVX, AVX512F, POPCNT
-TEXT ·streamFloat32sz(SB), NOSPLIT, $0-72
+// func streamFloat32sz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *float32, fromLeft int, fromRight int)
+// Requires: AVX, AVX512F, MMX+, POPCNT
+TEXT ·streamFloat32sz(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
-	MOVQ masks+16(FP), DX
-	MOVQ n+24(FP), BX
-	MOVQ values+32(FP), SI
-	MOVQ from+40(FP), DI
-	MOVQ left+48(FP), R8
-	ADDQ DI, R8
-	SUBQ $0x00, R8
-	XORQ R9, R9
+	MOVQ left+16(FP), DX
+	MOVQ right+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ values+40(FP), DI
+	MOVQ fromLeft+48(FP), R8
+	MOVQ fromRight+56(FP), R9
+	XORQ R10, R10
 
 loop:
-	CMPQ      R9, BX
-	JGE       end
-	CMPQ      DI, R8
-	JG        end
-	MOVWLZX   (DX)(R9*2), R10
-	KMOVW     R10, K1
-	POPCNTL   R10, R10
-	VMOVUPS   (CX), Z0
-	VEXPANDPS (SI)(DI*4), K1, Z0
-	VMOVNTPS  Z0, (AX)
-	ADDQ      R10, DI
-	ADDQ      $0x00000080, CX
-	ADDQ      $0x00000080, AX
-	INCQ      R9
-	JMP       loop
-
-end:
+	PREFETCHT0 8192(CX)
+	MOVWLZX    (DX)(R10*2), R11
+	KMOVW      R11, K1
+	POPCNTL    R11, R11
+	VMOVUPS    (CX), Z0
+	VEXPANDPS  (DI)(R8*4), K1, Z0
+	ADDQ       R11, R8
+	VMOVNTPS   Z0, (AX)
+	PREFETCHT0 8256(CX)
+	MOVWLZX    (BX)(R10*2), R11
+	KMOVW      R11, K1
+	POPCNTL    R11, R11
+	VMOVUPS    64(CX), Z0
+	VEXPANDPS  (DI)(R9*4), K1, Z0
+	ADDQ       R11, R9
+	VMOVNTPS   Z0, 64(AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000080, AX
+	INCQ       R10
+	CMPQ       R10, SI
+	JLT        loop
 	VZEROUPPER
-	MOVQ R9, lines+56(FP)
-	MOVQ DI, next+64(FP)
 	RET
 
 // func masksBFloat16sz(dst *float32, src *float32, masks *uint16, n int, values *uint16, from int, left int) (lines int, next int)
@@ -105,8 +106,8 @@ loop:
 	VPSLLD      $0x10, Z1, Z1
 	VEXPANDPS.Z Z1, K1, Z1
 	VADDPS      Z1, Z0, K1, Z0
-	VMOVUPS     Z0, (AX)
 	ADDQ        R10, DI
+	VMOVUPS     Z0, (AX)
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, AX
 	INCQ        R9
@@ -118,44 +119,48 @@ end:
 	MOVQ DI, next+64(FP)
 	RET
 
-// func streamBFloat16sz(dst *float32, src *float32, masks *uint16, n int, values *uint16, from int, left int) (lines int, next int)
-// Requires: AVX, AVX512F, POPCNT
-TEXT ·streamBFloat16sz(SB), NOSPLIT, $0-72
+// func streamBFloat16sz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *uint16, fromLeft int, fromRight int)
+// Requires: AVX, AVX512F, MMX+, POPCNT
+TEXT ·streamBFloat16sz(SB), NOSPLIT, $0-64
 	MOVQ dst+0(FP), AX
 	MOVQ src+8(FP), CX
-	MOVQ masks+16(FP), DX
-	MOVQ n+24(FP), BX
-	MOVQ values+32(FP), SI
-	MOVQ from+40(FP), DI
-	MOVQ left+48(FP), R8
-	ADDQ DI, R8
-	SUBQ $0x10, R8
-	XORQ R9, R9
+	MOVQ left+16(FP), DX
+	MOVQ right+24(FP), BX
+	MOVQ n+32(FP), SI
+	MOVQ values+40(FP), DI
+	MOVQ fromLeft+48(FP), R8
+	MOVQ fromRight+56(FP), R9
+	XORQ R10, R10
 
 loop:
-	CMPQ        R9, BX
-	JGE         end
-	CMPQ        DI, R8
-	JG          end
-	MOVWLZX     (DX)(R9*2), R10
-	KMOVW       R10, K1
-	POPCNTL     R10, R10
+	PREFETCHT0  8192(CX)
+	MOVWLZX     (DX)(R10*2), R11
+	KMOVW       R11, K1
+	POPCNTL     R11, R11
 	VMOVUPS     (CX), Z0
-	VPMOVZXWD   (SI)(DI*2), Z1
+	VPMOVZXWD   (DI)(R8*2), Z1
 	VPSLLD      $0x10, Z1, Z1
 	VEXPANDPS.Z Z1, K1, Z1
 	VADDPS      Z1, Z0, K1, Z0
+	ADDQ        R11, R8
 	VMOVNTPS    Z0, (AX)
-	ADDQ        R10, DI
+	PREFETCHT0  8256(CX)
+	MOVWLZX     (BX)(R10*2), R11
+	KMOVW       R11, K1
+	POPCNTL     R11, R11
+	VMOVUPS     64(CX), Z0
+	VPMOVZXWD   (DI)(R9*2), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VEXPANDPS.Z Z1, K1, Z1
+	VADDPS      Z1, Z0, K1, Z0
+	ADDQ        R11, R9
+	VMOVNTPS    Z0, 64(AX)
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, AX
-	INCQ        R9
-	JMP         loop
-
-end:
+	INCQ        R10
+	CMPQ        R10, SI
+	JLT         loop
 	VZEROUPPER
-	MOVQ R9, lines+56(FP)
-	MOVQ DI, next+64(FP)
 	RET
 
 // func masksInt8sz(dst *float32, src *float32, masks *uint16, n int, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
@@ -170,9 +175,9 @@ TEXT ·masksInt8sz(SB), NOSPLIT, $0-80
 	MOVQ    left+48(FP), R8
 	ADDQ    DI, R8
 	SUBQ    $0x10, R8
+	MOVQ    scales+56(FP), R9
+	VMOVUPS (R9), Z0
 	XORQ    R9, R9
-	MOVQ    scales+56(FP), R10
-	VMOVUPS (R10), Z0
 
 loop:
 	CMPQ        R9, BX
@@ -188,8 +193,8 @@ loop:
 	VEXPANDPS.Z Z2, K1, Z2
 	VMULPS      Z0, Z2, Z2
 	VADDPS      Z2, Z1, K1, Z1
-	VMOVUPS     Z1, (AX)
 	ADDQ        R10, DI
+	VMOVUPS     Z1, (AX)
 	ADDQ        $0x00000080, CX
 	ADDQ        $0x00000080, AX
 	INCQ        R9
@@ -201,9 +206,59 @@ end:
 	MOVQ DI, next+72(FP)
 	RET
 
-// func streamInt8sz(dst *float32, src *float32, masks *uint16, n int, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
-// Requires: AVX, AVX512F, POPCNT
+// func streamInt8sz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *int8, fromLeft int, fromRight int, scalesLeft *[16]float32, scalesRight *[16]float32)
+// Requires: AVX, AVX512F, MMX+, POPCNT
 TEXT ·streamInt8sz(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    left+16(FP), DX
+	MOVQ    right+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    fromLeft+48(FP), R8
+	MOVQ    fromRight+56(FP), R9
+	MOVQ    scalesLeft+64(FP), R10
+	VMOVUPS (R10), Z0
+	MOVQ    scalesRight+72(FP), R10
+	VMOVUPS (R10), Z1
+	XORQ    R10, R10
+
+loop:
+	PREFETCHT0  8192(CX)
+	MOVWLZX     (DX)(R10*2), R11
+	KMOVW       R11, K1
+	POPCNTL     R11, R11
+	VMOVUPS     (CX), Z2
+	VPMOVSXBD   (DI)(R8*1), Z3
+	VCVTDQ2PS   Z3, Z3
+	VEXPANDPS.Z Z3, K1, Z3
+	VMULPS      Z0, Z3, Z3
+	VADDPS      Z3, Z2, K1, Z2
+	ADDQ        R11, R8
+	VMOVNTPS    Z2, (AX)
+	PREFETCHT0  8256(CX)
+	MOVWLZX     (BX)(R10*2), R11
+	KMOVW       R11, K1
+	POPCNTL     R11, R11
+	VMOVUPS     64(CX), Z2
+	VPMOVSXBD   (DI)(R9*1), Z3
+	VCVTDQ2PS   Z3, Z3
+	VEXPANDPS.Z Z3, K1, Z3
+	VMULPS      Z1, Z3, Z3
+	VADDPS      Z3, Z2, K1, Z2
+	ADDQ        R11, R9
+	VMOVNTPS    Z2, 64(AX)
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	INCQ        R10
+	CMPQ        R10, SI
+	JLT         loop
+	VZEROUPPER
+	RET
+
+// func masksInt4sz(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
+// Requires: AVX, AVX512BW, AVX512F, POPCNT
+TEXT ·masksInt4sz(SB), NOSPLIT, $0-80
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    masks+16(FP), DX
@@ -212,36 +267,179 @@ TEXT ·streamInt8sz(SB), NOSPLIT, $0-80
 	MOVQ    from+40(FP), DI
 	MOVQ    left+48(FP), R8
 	ADDQ    DI, R8
-	SUBQ    $0x10, R8
-	XORQ    R9, R9
-	MOVQ    scales+56(FP), R10
-	VMOVUPS (R10), Z0
+	SUBQ    $0x21, R8
+	MOVQ    scales+56(FP), R9
+	VMOVUPS (R9), Z0
+	LEAQ    patch512_nibbles<>+0(SB), R9
+	XORQ    R10, R10
 
 loop:
-	CMPQ        R9, BX
-	JGE         end
-	CMPQ        DI, R8
-	JG          end
-	MOVWLZX     (DX)(R9*2), R10
-	KMOVW       R10, K1
-	POPCNTL     R10, R10
-	VMOVUPS     (CX), Z1
-	VPMOVSXBD   (SI)(DI*1), Z2
-	VCVTDQ2PS   Z2, Z2
-	VEXPANDPS.Z Z2, K1, Z2
-	VMULPS      Z0, Z2, Z2
-	VADDPS      Z2, Z1, K1, Z1
-	VMOVNTPS    Z1, (AX)
-	ADDQ        R10, DI
-	ADDQ        $0x00000080, CX
-	ADDQ        $0x00000080, AX
-	INCQ        R9
-	JMP         loop
+	CMPQ            R10, BX
+	JGE             end
+	CMPQ            DI, R8
+	JG              end
+	MOVWLZX         (DX)(R10*2), R11
+	KMOVW           R11, K1
+	POPCNTL         R11, R11
+	VMOVUPS         (CX), Z1
+	MOVQ            DI, R12
+	SHRQ            $0x01, R12
+	VBROADCASTI32X4 (SI)(R12*1), Z2
+	MOVL            DI, R12
+	ANDL            $0x01, R12
+	SHLL            $0x07, R12
+	VPSHUFB         (R9)(R12*1), Z2, Z2
+	VPSLLVD         64(R9)(R12*1), Z2, Z2
+	VPSRAD          $0x1c, Z2, Z2
+	VCVTDQ2PS       Z2, Z2
+	VEXPANDPS.Z     Z2, K1, Z2
+	VMULPS          Z0, Z2, Z2
+	VADDPS          Z2, Z1, K1, Z1
+	ADDQ            R11, DI
+	VMOVUPS         Z1, (AX)
+	ADDQ            $0x00000080, CX
+	ADDQ            $0x00000080, AX
+	INCQ            R10
+	JMP             loop
 
 end:
 	VZEROUPPER
-	MOVQ R9, lines+64(FP)
+	MOVQ R10, lines+64(FP)
 	MOVQ DI, next+72(FP)
+	RET
+
+DATA patch512_nibbles<>+0(SB)/4, $0x00808080
+DATA patch512_nibbles<>+4(SB)/4, $0x00808080
+DATA patch512_nibbles<>+8(SB)/4, $0x01808080
+DATA patch512_nibbles<>+12(SB)/4, $0x01808080
+DATA patch512_nibbles<>+16(SB)/4, $0x02808080
+DATA patch512_nibbles<>+20(SB)/4, $0x02808080
+DATA patch512_nibbles<>+24(SB)/4, $0x03808080
+DATA patch512_nibbles<>+28(SB)/4, $0x03808080
+DATA patch512_nibbles<>+32(SB)/4, $0x04808080
+DATA patch512_nibbles<>+36(SB)/4, $0x04808080
+DATA patch512_nibbles<>+40(SB)/4, $0x05808080
+DATA patch512_nibbles<>+44(SB)/4, $0x05808080
+DATA patch512_nibbles<>+48(SB)/4, $0x06808080
+DATA patch512_nibbles<>+52(SB)/4, $0x06808080
+DATA patch512_nibbles<>+56(SB)/4, $0x07808080
+DATA patch512_nibbles<>+60(SB)/4, $0x07808080
+DATA patch512_nibbles<>+64(SB)/4, $0x00000004
+DATA patch512_nibbles<>+68(SB)/4, $0x00000000
+DATA patch512_nibbles<>+72(SB)/4, $0x00000004
+DATA patch512_nibbles<>+76(SB)/4, $0x00000000
+DATA patch512_nibbles<>+80(SB)/4, $0x00000004
+DATA patch512_nibbles<>+84(SB)/4, $0x00000000
+DATA patch512_nibbles<>+88(SB)/4, $0x00000004
+DATA patch512_nibbles<>+92(SB)/4, $0x00000000
+DATA patch512_nibbles<>+96(SB)/4, $0x00000004
+DATA patch512_nibbles<>+100(SB)/4, $0x00000000
+DATA patch512_nibbles<>+104(SB)/4, $0x00000004
+DATA patch512_nibbles<>+108(SB)/4, $0x00000000
+DATA patch512_nibbles<>+112(SB)/4, $0x00000004
+DATA patch512_nibbles<>+116(SB)/4, $0x00000000
+DATA patch512_nibbles<>+120(SB)/4, $0x00000004
+DATA patch512_nibbles<>+124(SB)/4, $0x00000000
+DATA patch512_nibbles<>+128(SB)/4, $0x00808080
+DATA patch512_nibbles<>+132(SB)/4, $0x01808080
+DATA patch512_nibbles<>+136(SB)/4, $0x01808080
+DATA patch512_nibbles<>+140(SB)/4, $0x02808080
+DATA patch512_nibbles<>+144(SB)/4, $0x02808080
+DATA patch512_nibbles<>+148(SB)/4, $0x03808080
+DATA patch512_nibbles<>+152(SB)/4, $0x03808080
+DATA patch512_nibbles<>+156(SB)/4, $0x04808080
+DATA patch512_nibbles<>+160(SB)/4, $0x04808080
+DATA patch512_nibbles<>+164(SB)/4, $0x05808080
+DATA patch512_nibbles<>+168(SB)/4, $0x05808080
+DATA patch512_nibbles<>+172(SB)/4, $0x06808080
+DATA patch512_nibbles<>+176(SB)/4, $0x06808080
+DATA patch512_nibbles<>+180(SB)/4, $0x07808080
+DATA patch512_nibbles<>+184(SB)/4, $0x07808080
+DATA patch512_nibbles<>+188(SB)/4, $0x08808080
+DATA patch512_nibbles<>+192(SB)/4, $0x00000000
+DATA patch512_nibbles<>+196(SB)/4, $0x00000004
+DATA patch512_nibbles<>+200(SB)/4, $0x00000000
+DATA patch512_nibbles<>+204(SB)/4, $0x00000004
+DATA patch512_nibbles<>+208(SB)/4, $0x00000000
+DATA patch512_nibbles<>+212(SB)/4, $0x00000004
+DATA patch512_nibbles<>+216(SB)/4, $0x00000000
+DATA patch512_nibbles<>+220(SB)/4, $0x00000004
+DATA patch512_nibbles<>+224(SB)/4, $0x00000000
+DATA patch512_nibbles<>+228(SB)/4, $0x00000004
+DATA patch512_nibbles<>+232(SB)/4, $0x00000000
+DATA patch512_nibbles<>+236(SB)/4, $0x00000004
+DATA patch512_nibbles<>+240(SB)/4, $0x00000000
+DATA patch512_nibbles<>+244(SB)/4, $0x00000004
+DATA patch512_nibbles<>+248(SB)/4, $0x00000000
+DATA patch512_nibbles<>+252(SB)/4, $0x00000004
+GLOBL patch512_nibbles<>(SB), RODATA|NOPTR, $256
+
+// func streamInt4sz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *byte, fromLeft int, fromRight int, scalesLeft *[16]float32, scalesRight *[16]float32)
+// Requires: AVX, AVX512BW, AVX512F, MMX+, POPCNT
+TEXT ·streamInt4sz(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    left+16(FP), DX
+	MOVQ    right+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    values+40(FP), DI
+	MOVQ    fromLeft+48(FP), R8
+	MOVQ    fromRight+56(FP), R9
+	MOVQ    scalesLeft+64(FP), R10
+	VMOVUPS (R10), Z0
+	LEAQ    patch512_nibbles<>+0(SB), R10
+	MOVQ    scalesRight+72(FP), R11
+	VMOVUPS (R11), Z1
+	LEAQ    patch512_nibbles<>+0(SB), R11
+	XORQ    R12, R12
+
+loop:
+	PREFETCHT0      8192(CX)
+	MOVWLZX         (DX)(R12*2), R13
+	KMOVW           R13, K1
+	POPCNTL         R13, R13
+	VMOVUPS         (CX), Z2
+	MOVQ            R8, R14
+	SHRQ            $0x01, R14
+	VBROADCASTI32X4 (DI)(R14*1), Z3
+	MOVL            R8, R14
+	ANDL            $0x01, R14
+	SHLL            $0x07, R14
+	VPSHUFB         (R10)(R14*1), Z3, Z3
+	VPSLLVD         64(R10)(R14*1), Z3, Z3
+	VPSRAD          $0x1c, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VEXPANDPS.Z     Z3, K1, Z3
+	VMULPS          Z0, Z3, Z3
+	VADDPS          Z3, Z2, K1, Z2
+	ADDQ            R13, R8
+	VMOVNTPS        Z2, (AX)
+	PREFETCHT0      8256(CX)
+	MOVWLZX         (BX)(R12*2), R13
+	KMOVW           R13, K1
+	POPCNTL         R13, R13
+	VMOVUPS         64(CX), Z2
+	MOVQ            R9, R14
+	SHRQ            $0x01, R14
+	VBROADCASTI32X4 (DI)(R14*1), Z3
+	MOVL            R9, R14
+	ANDL            $0x01, R14
+	SHLL            $0x07, R14
+	VPSHUFB         (R11)(R14*1), Z3, Z3
+	VPSLLVD         64(R11)(R14*1), Z3, Z3
+	VPSRAD          $0x1c, Z3, Z3
+	VCVTDQ2PS       Z3, Z3
+	VEXPANDPS.Z     Z3, K1, Z3
+	VMULPS          Z1, Z3, Z3
+	VADDPS          Z3, Z2, K1, Z2
+	ADDQ            R13, R9
+	VMOVNTPS        Z2, 64(AX)
+	ADDQ            $0x00000080, CX
+	ADDQ            $0x00000080, AX
+	INCQ            R12
+	CMPQ            R12, SI
+	JLT             loop
+	VZEROUPPER
 	RET
 
 // func masksSignsz(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
@@ -256,12 +454,12 @@ TEXT ·masksSignsz(SB), NOSPLIT, $0-80
 	MOVQ       left+48(FP), R8
 	ADDQ       DI, R8
 	SUBQ       $0x47, R8
-	XORQ       R9, R9
-	MOVQ       scales+56(FP), R10
-	VMOVUPS    (R10), Z0
+	MOVQ       scales+56(FP), R9
+	VMOVUPS    (R9), Z0
 	VPTERNLOGD $0xff, Z0, Z0, Z1
 	VPSLLD     $0x1f, Z1, Z1
 	VPXORD     Z0, Z1, Z1
+	XORQ       R9, R9
 
 loop:
 	CMPQ    R9, BX
@@ -283,8 +481,8 @@ loop:
 	VMOVAPS Z1, Z3
 	VMOVAPS Z0, K2, Z3
 	VADDPS  Z3, Z2, K1, Z2
-	VMOVUPS Z2, (AX)
 	ADDQ    R11, DI
+	VMOVUPS Z2, (AX)
 	ADDQ    $0x00000080, CX
 	ADDQ    $0x00000080, AX
 	INCQ    R9
@@ -296,54 +494,200 @@ end:
 	MOVQ DI, next+72(FP)
 	RET
 
-// func streamSignsz(dst *float32, src *float32, masks *uint16, n int, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
-// Requires: AVX, AVX512F, BMI2, POPCNT
+// func streamSignsz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *byte, fromLeft int, fromRight int, scalesLeft *[16]float32, scalesRight *[16]float32)
+// Requires: AVX, AVX512F, BMI2, MMX+, POPCNT
 TEXT ·streamSignsz(SB), NOSPLIT, $0-80
 	MOVQ       dst+0(FP), AX
 	MOVQ       src+8(FP), CX
-	MOVQ       masks+16(FP), DX
-	MOVQ       n+24(FP), BX
-	MOVQ       values+32(FP), SI
-	MOVQ       from+40(FP), DI
-	MOVQ       left+48(FP), R8
-	ADDQ       DI, R8
-	SUBQ       $0x47, R8
-	XORQ       R9, R9
-	MOVQ       scales+56(FP), R10
+	MOVQ       left+16(FP), DX
+	MOVQ       right+24(FP), BX
+	MOVQ       n+32(FP), SI
+	MOVQ       values+40(FP), DI
+	MOVQ       fromLeft+48(FP), R8
+	MOVQ       fromRight+56(FP), R9
+	MOVQ       scalesLeft+64(FP), R10
 	VMOVUPS    (R10), Z0
 	VPTERNLOGD $0xff, Z0, Z0, Z1
 	VPSLLD     $0x1f, Z1, Z1
 	VPXORD     Z0, Z1, Z1
+	MOVQ       scalesRight+72(FP), R10
+	VMOVUPS    (R10), Z2
+	VPTERNLOGD $0xff, Z2, Z2, Z3
+	VPSLLD     $0x1f, Z3, Z3
+	VPXORD     Z2, Z3, Z3
+	XORQ       R10, R10
 
 loop:
-	CMPQ     R9, BX
-	JGE      end
-	CMPQ     DI, R8
-	JG       end
-	MOVWLZX  (DX)(R9*2), R10
-	KMOVW    R10, K1
-	POPCNTL  R10, R11
-	VMOVUPS  (CX), Z2
-	MOVQ     DI, R12
-	SHRQ     $0x03, R12
-	MOVQ     (SI)(R12*1), R13
-	MOVL     DI, R12
-	ANDL     $0x07, R12
-	SHRXQ    R12, R13, R13
-	PDEPL    R10, R13, R13
-	KMOVW    R13, K2
-	VMOVAPS  Z1, Z3
-	VMOVAPS  Z0, K2, Z3
-	VADDPS   Z3, Z2, K1, Z2
-	VMOVNTPS Z2, (AX)
-	ADDQ     R11, DI
-	ADDQ     $0x00000080, CX
-	ADDQ     $0x00000080, AX
-	INCQ     R9
-	JMP      loop
-
-end:
+	PREFETCHT0 8192(CX)
+	MOVWLZX    (DX)(R10*2), R11
+	KMOVW      R11, K1
+	POPCNTL    R11, R12
+	VMOVUPS    (CX), Z4
+	MOVQ       R8, R13
+	SHRQ       $0x03, R13
+	MOVQ       (DI)(R13*1), R14
+	MOVL       R8, R13
+	ANDL       $0x07, R13
+	SHRXQ      R13, R14, R14
+	PDEPL      R11, R14, R14
+	KMOVW      R14, K2
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, K2, Z5
+	VADDPS     Z5, Z4, K1, Z4
+	ADDQ       R12, R8
+	VMOVNTPS   Z4, (AX)
+	PREFETCHT0 8256(CX)
+	MOVWLZX    (BX)(R10*2), R11
+	KMOVW      R11, K1
+	POPCNTL    R11, R12
+	VMOVUPS    64(CX), Z4
+	MOVQ       R9, R13
+	SHRQ       $0x03, R13
+	MOVQ       (DI)(R13*1), R14
+	MOVL       R9, R13
+	ANDL       $0x07, R13
+	SHRXQ      R13, R14, R14
+	PDEPL      R11, R14, R14
+	KMOVW      R14, K2
+	VMOVAPS    Z3, Z5
+	VMOVAPS    Z2, K2, Z5
+	VADDPS     Z5, Z4, K1, Z4
+	ADDQ       R12, R9
+	VMOVNTPS   Z4, 64(AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000080, AX
+	INCQ       R10
+	CMPQ       R10, SI
+	JLT        loop
 	VZEROUPPER
-	MOVQ R9, lines+64(FP)
-	MOVQ DI, next+72(FP)
+	RET
+
+// func streamUpsz(dst *float32, src *float32, left *uint16, right *uint16, leftUps *uint16, rightUps *uint16, n int, scalesLeft *[16]float32, scalesRight *[16]float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·streamUpsz(SB), NOSPLIT, $0-72
+	MOVQ       dst+0(FP), AX
+	MOVQ       src+8(FP), CX
+	MOVQ       left+16(FP), DX
+	MOVQ       right+24(FP), BX
+	MOVQ       leftUps+32(FP), SI
+	MOVQ       rightUps+40(FP), DI
+	MOVQ       n+48(FP), R8
+	MOVQ       scalesLeft+56(FP), R9
+	VMOVUPS    (R9), Z0
+	VPTERNLOGD $0xff, Z0, Z0, Z1
+	VPSLLD     $0x1f, Z1, Z1
+	VPXORD     Z0, Z1, Z1
+	MOVQ       scalesRight+64(FP), R9
+	VMOVUPS    (R9), Z2
+	VPTERNLOGD $0xff, Z2, Z2, Z3
+	VPSLLD     $0x1f, Z3, Z3
+	VPXORD     Z2, Z3, Z3
+	XORQ       R9, R9
+
+loop:
+	PREFETCHT0 8192(CX)
+	KMOVW      (DX)(R9*2), K1
+	KMOVW      (SI)(R9*2), K2
+	VMOVUPS    (CX), Z4
+	VMOVAPS    Z1, Z5
+	VMOVAPS    Z0, K2, Z5
+	VADDPS     Z5, Z4, K1, Z4
+	VMOVNTPS   Z4, (AX)
+	PREFETCHT0 8256(CX)
+	KMOVW      (BX)(R9*2), K1
+	KMOVW      (DI)(R9*2), K2
+	VMOVUPS    64(CX), Z4
+	VMOVAPS    Z3, Z5
+	VMOVAPS    Z2, K2, Z5
+	VADDPS     Z5, Z4, K1, Z4
+	VMOVNTPS   Z4, 64(AX)
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000080, AX
+	INCQ       R9
+	CMPQ       R9, R8
+	JLT        loop
+	VZEROUPPER
+	RET
+
+// func gapMasks(masks *uint16, gaps *byte, n int)
+// Requires: BMI2, CMOV
+TEXT ·gapMasks(SB), NOSPLIT, $0-24
+	MOVQ masks+0(FP), AX
+	MOVQ gaps+8(FP), CX
+	MOVQ n+16(FP), DX
+	ADDQ DX, CX
+	NEGQ DX
+	MOVQ $-1, BX
+	XORL SI, SI
+	XORL DI, DI
+	MOVL $0x00000001, R8
+	XORL R9, R9
+
+loop:
+	MOVBQZX (CX)(DX*1), R10
+	CMPL    R10, $0x000000ff
+	JE      skip
+	LEAQ    1(BX)(R10*1), BX
+	MOVQ    BX, R10
+	SHRQ    $0x06, R10
+	CMPQ    R10, SI
+	CMOVQNE DI, R9
+	MOVQ    R10, SI
+	SHLXQ   BX, R8, R11
+	ORQ     R11, R9
+	MOVQ    R9, (AX)(R10*8)
+	INCQ    DX
+	JNZ     loop
+	RET
+
+skip:
+	ADDQ R10, BX
+	INCQ DX
+	JNZ  loop
+	RET
+
+// func signMasks(masks *uint16, ups *uint16, gaps *byte, n int)
+// Requires: BMI2, CMOV
+TEXT ·signMasks(SB), NOSPLIT, $0-32
+	MOVQ masks+0(FP), AX
+	MOVQ ups+8(FP), CX
+	MOVQ gaps+16(FP), DX
+	MOVQ n+24(FP), BX
+	ADDQ BX, DX
+	NEGQ BX
+	MOVQ $-1, SI
+	XORL DI, DI
+	XORL R8, R8
+	MOVL $0x00000001, R9
+	XORL R10, R10
+	XORL R11, R11
+
+loop:
+	MOVBQZX (DX)(BX*1), R12
+	MOVL    R12, R13
+	ANDL    $0x7f, R13
+	CMPL    R13, $0x0000007f
+	JE      skip
+	LEAQ    1(SI)(R13*1), SI
+	MOVQ    SI, R13
+	SHRQ    $0x06, R13
+	CMPQ    R13, DI
+	CMOVQNE R8, R10
+	CMOVQNE R8, R11
+	MOVQ    R13, DI
+	SHLXQ   SI, R9, R14
+	ORQ     R14, R10
+	MOVQ    R10, (AX)(R13*8)
+	SHRL    $0x07, R12
+	SHLXQ   SI, R12, R12
+	ORQ     R12, R11
+	MOVQ    R11, (CX)(R13*8)
+	INCQ    BX
+	JNZ     loop
+	RET
+
+skip:
+	ADDQ R13, SI
+	INCQ BX
+	JNZ  loop
 	RET

@@ -20,7 +20,7 @@ func masksFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256
 //go:noescape
 func streamFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *float32, from int, left int) (lines int, next int)
 
-// gapsFloat32s puts Float32s into lines of 128 bytes where up to n gaps lead from position
+// gapsFloat32s puts Float32s into lines of 128 bytes where up to n > 0 gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
 // last one's position. The reference is tileWalk.patchPortable.
 //
@@ -43,7 +43,7 @@ func masksBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[25
 //go:noescape
 func streamBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *uint16, from int, left int) (lines int, next int)
 
-// gapsBFloat16s puts BFloat16s into lines of 128 bytes where up to n gaps lead from position
+// gapsBFloat16s puts BFloat16s into lines of 128 bytes where up to n > 0 gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
 // last one's position. The reference is tileWalk.patchPortable.
 //
@@ -66,7 +66,7 @@ func masksInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8
 //go:noescape
 func streamInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
 
-// gapsInt8s puts Int8s into lines of 128 bytes where up to n gaps lead from position
+// gapsInt8s puts Int8s into lines of 128 bytes where up to n > 0 gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
 // last one's position. The reference is tileWalk.patchPortable.
 //
@@ -89,7 +89,7 @@ func masksInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8
 //go:noescape
 func streamInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
-// gapsInt4s puts Int4s into lines of 128 bytes where up to n gaps lead from position
+// gapsInt4s puts Int4s into lines of 128 bytes where up to n > 0 gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
 // last one's position. The reference is tileWalk.patchPortable.
 //
@@ -112,7 +112,7 @@ func masksSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8
 //go:noescape
 func streamSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
-// gapsSigns puts Signs into lines of 128 bytes where up to n gaps lead from position
+// gapsSigns puts Signs into lines of 128 bytes where up to n > 0 gaps lead from position
 // last on, as long as that is before end. It returns how many gaps that were and the
 // last one's position. The reference is tileWalk.patchPortable.
 //
@@ -127,19 +127,19 @@ func gapsSigns(lines *float32, gaps *byte, n int, last int, end int, scales *[16
 //go:noescape
 func markGaps(marks *uint32, gaps *byte, n int, differences *float32, singles uint32, used int, later *uint64) int
 
-// applyMarks stores n > 0 marked lines of 128 bytes, changed, past the caches, at a
-// multiple of 32. The reference is marks.applyPortable.
-//
-//go:noescape
-func applyMarks(dst *float32, src *float32, marks *uint32, differences *float32, n int)
-
 // copyLines copies n > 0 lines of 128 bytes.
 //
 //go:noescape
 func copyLines(dst *float32, src *float32, n int)
 
-// streamLines copies n > 0 lines of 128 bytes past the caches, and prefetches as
-// many at next.
+// copyFetching copies n > 0 lines of 128 bytes, and prefetches half as many
+// at next to the second-level cache.
+//
+//go:noescape
+func copyFetching(dst *float32, src *float32, next *float32, n int)
+
+// streamLines copies n > 0 lines of 128 bytes past the caches, and prefetches half as many
+// at next to the second-level cache.
 //
 //go:noescape
 func streamLines(dst *float32, src *float32, next *float32, n int)

@@ -222,32 +222,45 @@ TEXT ·gapsFloat32s(SB), NOSPLIT, $0-80
 	MOVQ end+32(FP), SI
 	MOVQ values+40(FP), DI
 	MOVQ from+48(FP), R8
-	XORQ R9, R9
+	ADDQ DX, CX
+	NEGQ DX
 
 loop:
-	CMPQ    R9, DX
-	JGE     end
-	MOVBQZX (CX)(R9*1), R10
-	MOVQ    BX, R11
-	CMPQ    R10, $0x000000ff
-	ADCQ    R10, R11
-	CMPQ    R11, SI
-	JGE     end
-	MOVQ    R11, BX
-	INCQ    R9
-	CMPQ    R10, $0x000000ff
-	JE      loop
-	MOVQ    BX, R10
-	ANDL    $0x0f, R10
-	LEAQ    (BX)(BX*1), R11
-	SUBQ    R10, R11
+	MOVBQZX (CX)(DX*1), R9
+	CMPQ    R9, $0x000000ff
+	JE      skip
+	LEAQ    1(BX)(R9*1), BX
+	CMPQ    BX, SI
+	JGE     beyond
+	MOVQ    BX, R9
+	ANDL    $0x0f, R9
+	LEAQ    (BX)(BX*1), R10
+	SUBQ    R9, R10
 	VMOVSS  (DI)(R8*4), X0
-	VMOVSS  X0, (AX)(R11*4)
+	VMOVSS  X0, (AX)(R10*4)
 	INCQ    R8
-	JMP     loop
+	INCQ    DX
+	JNZ     loop
+	JMP     end
+
+skip:
+	ADDQ R9, BX
+	CMPQ BX, SI
+	JGE  back
+	INCQ DX
+	JNZ  loop
+	JMP  end
+
+beyond:
+	DECQ BX
+
+back:
+	SUBQ R9, BX
 
 end:
-	MOVQ R9, used+56(FP)
+	MOVQ n+16(FP), AX
+	ADDQ DX, AX
+	MOVQ AX, used+56(FP)
 	MOVQ BX, position+64(FP)
 	MOVQ R8, next+72(FP)
 	RET
@@ -438,35 +451,48 @@ TEXT ·gapsBFloat16s(SB), NOSPLIT, $0-80
 	MOVQ end+32(FP), SI
 	MOVQ values+40(FP), DI
 	MOVQ from+48(FP), R8
-	XORQ R9, R9
+	ADDQ DX, CX
+	NEGQ DX
 
 loop:
-	CMPQ    R9, DX
-	JGE     end
-	MOVBQZX (CX)(R9*1), R10
-	MOVQ    BX, R11
-	CMPQ    R10, $0x000000ff
-	ADCQ    R10, R11
-	CMPQ    R11, SI
-	JGE     end
-	MOVQ    R11, BX
-	INCQ    R9
-	CMPQ    R10, $0x000000ff
-	JE      loop
-	MOVQ    BX, R10
-	ANDL    $0x0f, R10
-	LEAQ    (BX)(BX*1), R11
-	SUBQ    R10, R11
-	MOVWLZX (DI)(R8*2), R10
-	SHLL    $0x10, R10
-	VMOVD   R10, X0
-	VADDSS  (AX)(R11*4), X0, X0
-	VMOVSS  X0, (AX)(R11*4)
+	MOVBQZX (CX)(DX*1), R9
+	CMPQ    R9, $0x000000ff
+	JE      skip
+	LEAQ    1(BX)(R9*1), BX
+	CMPQ    BX, SI
+	JGE     beyond
+	MOVQ    BX, R9
+	ANDL    $0x0f, R9
+	LEAQ    (BX)(BX*1), R10
+	SUBQ    R9, R10
+	MOVWLZX (DI)(R8*2), R9
+	SHLL    $0x10, R9
+	VMOVD   R9, X0
+	VADDSS  (AX)(R10*4), X0, X0
+	VMOVSS  X0, (AX)(R10*4)
 	INCQ    R8
-	JMP     loop
+	INCQ    DX
+	JNZ     loop
+	JMP     end
+
+skip:
+	ADDQ R9, BX
+	CMPQ BX, SI
+	JGE  back
+	INCQ DX
+	JNZ  loop
+	JMP  end
+
+beyond:
+	DECQ BX
+
+back:
+	SUBQ R9, BX
 
 end:
-	MOVQ R9, used+56(FP)
+	MOVQ n+16(FP), AX
+	ADDQ DX, AX
+	MOVQ AX, used+56(FP)
 	MOVQ BX, position+64(FP)
 	MOVQ R8, next+72(FP)
 	RET
@@ -688,39 +714,310 @@ TEXT ·gapsInt8s(SB), NOSPLIT, $0-88
 	MOVQ values+40(FP), DI
 	MOVQ from+48(FP), R8
 	MOVQ scales+56(FP), R9
-	XORQ R10, R10
+	ADDQ DX, CX
+	NEGQ DX
+	LEAQ patch_int8s<>+0(SB), R10
 
 loop:
-	CMPQ       R10, DX
-	JGE        end
-	MOVBQZX    (CX)(R10*1), R11
-	MOVQ       BX, R12
-	CMPQ       R11, $0x000000ff
-	ADCQ       R11, R12
-	CMPQ       R12, SI
-	JGE        end
-	MOVQ       R12, BX
-	INCQ       R10
-	CMPQ       R11, $0x000000ff
-	JE         loop
-	MOVQ       BX, R11
-	ANDL       $0x0f, R11
-	LEAQ       (BX)(BX*1), R12
-	SUBQ       R11, R12
-	MOVBLSX    (DI)(R8*1), R13
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R13, X0, X0
-	VMULSS     (R9)(R11*4), X0, X0
-	VADDSS     (AX)(R12*4), X0, X0
-	VMOVSS     X0, (AX)(R12*4)
-	INCQ       R8
-	JMP        loop
+	MOVBQZX (CX)(DX*1), R11
+	CMPQ    R11, $0x000000ff
+	JE      skip
+	LEAQ    1(BX)(R11*1), BX
+	CMPQ    BX, SI
+	JGE     beyond
+	MOVQ    BX, R11
+	ANDL    $0x0f, R11
+	LEAQ    (BX)(BX*1), R12
+	SUBQ    R11, R12
+	MOVBQZX (DI)(R8*1), R13
+	VMOVSS  (R10)(R13*4), X0
+	VMULSS  (R9)(R11*4), X0, X0
+	VADDSS  (AX)(R12*4), X0, X0
+	VMOVSS  X0, (AX)(R12*4)
+	INCQ    R8
+	INCQ    DX
+	JNZ     loop
+	JMP     end
+
+skip:
+	ADDQ R11, BX
+	CMPQ BX, SI
+	JGE  back
+	INCQ DX
+	JNZ  loop
+	JMP  end
+
+beyond:
+	DECQ BX
+
+back:
+	SUBQ R11, BX
 
 end:
-	MOVQ R10, used+64(FP)
+	MOVQ n+16(FP), AX
+	ADDQ DX, AX
+	MOVQ AX, used+64(FP)
 	MOVQ BX, position+72(FP)
 	MOVQ R8, next+80(FP)
 	RET
+
+DATA patch_int8s<>+0(SB)/4, $(0.0)
+DATA patch_int8s<>+4(SB)/4, $(1.0)
+DATA patch_int8s<>+8(SB)/4, $(2.0)
+DATA patch_int8s<>+12(SB)/4, $(3.0)
+DATA patch_int8s<>+16(SB)/4, $(4.0)
+DATA patch_int8s<>+20(SB)/4, $(5.0)
+DATA patch_int8s<>+24(SB)/4, $(6.0)
+DATA patch_int8s<>+28(SB)/4, $(7.0)
+DATA patch_int8s<>+32(SB)/4, $(8.0)
+DATA patch_int8s<>+36(SB)/4, $(9.0)
+DATA patch_int8s<>+40(SB)/4, $(10.0)
+DATA patch_int8s<>+44(SB)/4, $(11.0)
+DATA patch_int8s<>+48(SB)/4, $(12.0)
+DATA patch_int8s<>+52(SB)/4, $(13.0)
+DATA patch_int8s<>+56(SB)/4, $(14.0)
+DATA patch_int8s<>+60(SB)/4, $(15.0)
+DATA patch_int8s<>+64(SB)/4, $(16.0)
+DATA patch_int8s<>+68(SB)/4, $(17.0)
+DATA patch_int8s<>+72(SB)/4, $(18.0)
+DATA patch_int8s<>+76(SB)/4, $(19.0)
+DATA patch_int8s<>+80(SB)/4, $(20.0)
+DATA patch_int8s<>+84(SB)/4, $(21.0)
+DATA patch_int8s<>+88(SB)/4, $(22.0)
+DATA patch_int8s<>+92(SB)/4, $(23.0)
+DATA patch_int8s<>+96(SB)/4, $(24.0)
+DATA patch_int8s<>+100(SB)/4, $(25.0)
+DATA patch_int8s<>+104(SB)/4, $(26.0)
+DATA patch_int8s<>+108(SB)/4, $(27.0)
+DATA patch_int8s<>+112(SB)/4, $(28.0)
+DATA patch_int8s<>+116(SB)/4, $(29.0)
+DATA patch_int8s<>+120(SB)/4, $(30.0)
+DATA patch_int8s<>+124(SB)/4, $(31.0)
+DATA patch_int8s<>+128(SB)/4, $(32.0)
+DATA patch_int8s<>+132(SB)/4, $(33.0)
+DATA patch_int8s<>+136(SB)/4, $(34.0)
+DATA patch_int8s<>+140(SB)/4, $(35.0)
+DATA patch_int8s<>+144(SB)/4, $(36.0)
+DATA patch_int8s<>+148(SB)/4, $(37.0)
+DATA patch_int8s<>+152(SB)/4, $(38.0)
+DATA patch_int8s<>+156(SB)/4, $(39.0)
+DATA patch_int8s<>+160(SB)/4, $(40.0)
+DATA patch_int8s<>+164(SB)/4, $(41.0)
+DATA patch_int8s<>+168(SB)/4, $(42.0)
+DATA patch_int8s<>+172(SB)/4, $(43.0)
+DATA patch_int8s<>+176(SB)/4, $(44.0)
+DATA patch_int8s<>+180(SB)/4, $(45.0)
+DATA patch_int8s<>+184(SB)/4, $(46.0)
+DATA patch_int8s<>+188(SB)/4, $(47.0)
+DATA patch_int8s<>+192(SB)/4, $(48.0)
+DATA patch_int8s<>+196(SB)/4, $(49.0)
+DATA patch_int8s<>+200(SB)/4, $(50.0)
+DATA patch_int8s<>+204(SB)/4, $(51.0)
+DATA patch_int8s<>+208(SB)/4, $(52.0)
+DATA patch_int8s<>+212(SB)/4, $(53.0)
+DATA patch_int8s<>+216(SB)/4, $(54.0)
+DATA patch_int8s<>+220(SB)/4, $(55.0)
+DATA patch_int8s<>+224(SB)/4, $(56.0)
+DATA patch_int8s<>+228(SB)/4, $(57.0)
+DATA patch_int8s<>+232(SB)/4, $(58.0)
+DATA patch_int8s<>+236(SB)/4, $(59.0)
+DATA patch_int8s<>+240(SB)/4, $(60.0)
+DATA patch_int8s<>+244(SB)/4, $(61.0)
+DATA patch_int8s<>+248(SB)/4, $(62.0)
+DATA patch_int8s<>+252(SB)/4, $(63.0)
+DATA patch_int8s<>+256(SB)/4, $(64.0)
+DATA patch_int8s<>+260(SB)/4, $(65.0)
+DATA patch_int8s<>+264(SB)/4, $(66.0)
+DATA patch_int8s<>+268(SB)/4, $(67.0)
+DATA patch_int8s<>+272(SB)/4, $(68.0)
+DATA patch_int8s<>+276(SB)/4, $(69.0)
+DATA patch_int8s<>+280(SB)/4, $(70.0)
+DATA patch_int8s<>+284(SB)/4, $(71.0)
+DATA patch_int8s<>+288(SB)/4, $(72.0)
+DATA patch_int8s<>+292(SB)/4, $(73.0)
+DATA patch_int8s<>+296(SB)/4, $(74.0)
+DATA patch_int8s<>+300(SB)/4, $(75.0)
+DATA patch_int8s<>+304(SB)/4, $(76.0)
+DATA patch_int8s<>+308(SB)/4, $(77.0)
+DATA patch_int8s<>+312(SB)/4, $(78.0)
+DATA patch_int8s<>+316(SB)/4, $(79.0)
+DATA patch_int8s<>+320(SB)/4, $(80.0)
+DATA patch_int8s<>+324(SB)/4, $(81.0)
+DATA patch_int8s<>+328(SB)/4, $(82.0)
+DATA patch_int8s<>+332(SB)/4, $(83.0)
+DATA patch_int8s<>+336(SB)/4, $(84.0)
+DATA patch_int8s<>+340(SB)/4, $(85.0)
+DATA patch_int8s<>+344(SB)/4, $(86.0)
+DATA patch_int8s<>+348(SB)/4, $(87.0)
+DATA patch_int8s<>+352(SB)/4, $(88.0)
+DATA patch_int8s<>+356(SB)/4, $(89.0)
+DATA patch_int8s<>+360(SB)/4, $(90.0)
+DATA patch_int8s<>+364(SB)/4, $(91.0)
+DATA patch_int8s<>+368(SB)/4, $(92.0)
+DATA patch_int8s<>+372(SB)/4, $(93.0)
+DATA patch_int8s<>+376(SB)/4, $(94.0)
+DATA patch_int8s<>+380(SB)/4, $(95.0)
+DATA patch_int8s<>+384(SB)/4, $(96.0)
+DATA patch_int8s<>+388(SB)/4, $(97.0)
+DATA patch_int8s<>+392(SB)/4, $(98.0)
+DATA patch_int8s<>+396(SB)/4, $(99.0)
+DATA patch_int8s<>+400(SB)/4, $(100.0)
+DATA patch_int8s<>+404(SB)/4, $(101.0)
+DATA patch_int8s<>+408(SB)/4, $(102.0)
+DATA patch_int8s<>+412(SB)/4, $(103.0)
+DATA patch_int8s<>+416(SB)/4, $(104.0)
+DATA patch_int8s<>+420(SB)/4, $(105.0)
+DATA patch_int8s<>+424(SB)/4, $(106.0)
+DATA patch_int8s<>+428(SB)/4, $(107.0)
+DATA patch_int8s<>+432(SB)/4, $(108.0)
+DATA patch_int8s<>+436(SB)/4, $(109.0)
+DATA patch_int8s<>+440(SB)/4, $(110.0)
+DATA patch_int8s<>+444(SB)/4, $(111.0)
+DATA patch_int8s<>+448(SB)/4, $(112.0)
+DATA patch_int8s<>+452(SB)/4, $(113.0)
+DATA patch_int8s<>+456(SB)/4, $(114.0)
+DATA patch_int8s<>+460(SB)/4, $(115.0)
+DATA patch_int8s<>+464(SB)/4, $(116.0)
+DATA patch_int8s<>+468(SB)/4, $(117.0)
+DATA patch_int8s<>+472(SB)/4, $(118.0)
+DATA patch_int8s<>+476(SB)/4, $(119.0)
+DATA patch_int8s<>+480(SB)/4, $(120.0)
+DATA patch_int8s<>+484(SB)/4, $(121.0)
+DATA patch_int8s<>+488(SB)/4, $(122.0)
+DATA patch_int8s<>+492(SB)/4, $(123.0)
+DATA patch_int8s<>+496(SB)/4, $(124.0)
+DATA patch_int8s<>+500(SB)/4, $(125.0)
+DATA patch_int8s<>+504(SB)/4, $(126.0)
+DATA patch_int8s<>+508(SB)/4, $(127.0)
+DATA patch_int8s<>+512(SB)/4, $(-128.0)
+DATA patch_int8s<>+516(SB)/4, $(-127.0)
+DATA patch_int8s<>+520(SB)/4, $(-126.0)
+DATA patch_int8s<>+524(SB)/4, $(-125.0)
+DATA patch_int8s<>+528(SB)/4, $(-124.0)
+DATA patch_int8s<>+532(SB)/4, $(-123.0)
+DATA patch_int8s<>+536(SB)/4, $(-122.0)
+DATA patch_int8s<>+540(SB)/4, $(-121.0)
+DATA patch_int8s<>+544(SB)/4, $(-120.0)
+DATA patch_int8s<>+548(SB)/4, $(-119.0)
+DATA patch_int8s<>+552(SB)/4, $(-118.0)
+DATA patch_int8s<>+556(SB)/4, $(-117.0)
+DATA patch_int8s<>+560(SB)/4, $(-116.0)
+DATA patch_int8s<>+564(SB)/4, $(-115.0)
+DATA patch_int8s<>+568(SB)/4, $(-114.0)
+DATA patch_int8s<>+572(SB)/4, $(-113.0)
+DATA patch_int8s<>+576(SB)/4, $(-112.0)
+DATA patch_int8s<>+580(SB)/4, $(-111.0)
+DATA patch_int8s<>+584(SB)/4, $(-110.0)
+DATA patch_int8s<>+588(SB)/4, $(-109.0)
+DATA patch_int8s<>+592(SB)/4, $(-108.0)
+DATA patch_int8s<>+596(SB)/4, $(-107.0)
+DATA patch_int8s<>+600(SB)/4, $(-106.0)
+DATA patch_int8s<>+604(SB)/4, $(-105.0)
+DATA patch_int8s<>+608(SB)/4, $(-104.0)
+DATA patch_int8s<>+612(SB)/4, $(-103.0)
+DATA patch_int8s<>+616(SB)/4, $(-102.0)
+DATA patch_int8s<>+620(SB)/4, $(-101.0)
+DATA patch_int8s<>+624(SB)/4, $(-100.0)
+DATA patch_int8s<>+628(SB)/4, $(-99.0)
+DATA patch_int8s<>+632(SB)/4, $(-98.0)
+DATA patch_int8s<>+636(SB)/4, $(-97.0)
+DATA patch_int8s<>+640(SB)/4, $(-96.0)
+DATA patch_int8s<>+644(SB)/4, $(-95.0)
+DATA patch_int8s<>+648(SB)/4, $(-94.0)
+DATA patch_int8s<>+652(SB)/4, $(-93.0)
+DATA patch_int8s<>+656(SB)/4, $(-92.0)
+DATA patch_int8s<>+660(SB)/4, $(-91.0)
+DATA patch_int8s<>+664(SB)/4, $(-90.0)
+DATA patch_int8s<>+668(SB)/4, $(-89.0)
+DATA patch_int8s<>+672(SB)/4, $(-88.0)
+DATA patch_int8s<>+676(SB)/4, $(-87.0)
+DATA patch_int8s<>+680(SB)/4, $(-86.0)
+DATA patch_int8s<>+684(SB)/4, $(-85.0)
+DATA patch_int8s<>+688(SB)/4, $(-84.0)
+DATA patch_int8s<>+692(SB)/4, $(-83.0)
+DATA patch_int8s<>+696(SB)/4, $(-82.0)
+DATA patch_int8s<>+700(SB)/4, $(-81.0)
+DATA patch_int8s<>+704(SB)/4, $(-80.0)
+DATA patch_int8s<>+708(SB)/4, $(-79.0)
+DATA patch_int8s<>+712(SB)/4, $(-78.0)
+DATA patch_int8s<>+716(SB)/4, $(-77.0)
+DATA patch_int8s<>+720(SB)/4, $(-76.0)
+DATA patch_int8s<>+724(SB)/4, $(-75.0)
+DATA patch_int8s<>+728(SB)/4, $(-74.0)
+DATA patch_int8s<>+732(SB)/4, $(-73.0)
+DATA patch_int8s<>+736(SB)/4, $(-72.0)
+DATA patch_int8s<>+740(SB)/4, $(-71.0)
+DATA patch_int8s<>+744(SB)/4, $(-70.0)
+DATA patch_int8s<>+748(SB)/4, $(-69.0)
+DATA patch_int8s<>+752(SB)/4, $(-68.0)
+DATA patch_int8s<>+756(SB)/4, $(-67.0)
+DATA patch_int8s<>+760(SB)/4, $(-66.0)
+DATA patch_int8s<>+764(SB)/4, $(-65.0)
+DATA patch_int8s<>+768(SB)/4, $(-64.0)
+DATA patch_int8s<>+772(SB)/4, $(-63.0)
+DATA patch_int8s<>+776(SB)/4, $(-62.0)
+DATA patch_int8s<>+780(SB)/4, $(-61.0)
+DATA patch_int8s<>+784(SB)/4, $(-60.0)
+DATA patch_int8s<>+788(SB)/4, $(-59.0)
+DATA patch_int8s<>+792(SB)/4, $(-58.0)
+DATA patch_int8s<>+796(SB)/4, $(-57.0)
+DATA patch_int8s<>+800(SB)/4, $(-56.0)
+DATA patch_int8s<>+804(SB)/4, $(-55.0)
+DATA patch_int8s<>+808(SB)/4, $(-54.0)
+DATA patch_int8s<>+812(SB)/4, $(-53.0)
+DATA patch_int8s<>+816(SB)/4, $(-52.0)
+DATA patch_int8s<>+820(SB)/4, $(-51.0)
+DATA patch_int8s<>+824(SB)/4, $(-50.0)
+DATA patch_int8s<>+828(SB)/4, $(-49.0)
+DATA patch_int8s<>+832(SB)/4, $(-48.0)
+DATA patch_int8s<>+836(SB)/4, $(-47.0)
+DATA patch_int8s<>+840(SB)/4, $(-46.0)
+DATA patch_int8s<>+844(SB)/4, $(-45.0)
+DATA patch_int8s<>+848(SB)/4, $(-44.0)
+DATA patch_int8s<>+852(SB)/4, $(-43.0)
+DATA patch_int8s<>+856(SB)/4, $(-42.0)
+DATA patch_int8s<>+860(SB)/4, $(-41.0)
+DATA patch_int8s<>+864(SB)/4, $(-40.0)
+DATA patch_int8s<>+868(SB)/4, $(-39.0)
+DATA patch_int8s<>+872(SB)/4, $(-38.0)
+DATA patch_int8s<>+876(SB)/4, $(-37.0)
+DATA patch_int8s<>+880(SB)/4, $(-36.0)
+DATA patch_int8s<>+884(SB)/4, $(-35.0)
+DATA patch_int8s<>+888(SB)/4, $(-34.0)
+DATA patch_int8s<>+892(SB)/4, $(-33.0)
+DATA patch_int8s<>+896(SB)/4, $(-32.0)
+DATA patch_int8s<>+900(SB)/4, $(-31.0)
+DATA patch_int8s<>+904(SB)/4, $(-30.0)
+DATA patch_int8s<>+908(SB)/4, $(-29.0)
+DATA patch_int8s<>+912(SB)/4, $(-28.0)
+DATA patch_int8s<>+916(SB)/4, $(-27.0)
+DATA patch_int8s<>+920(SB)/4, $(-26.0)
+DATA patch_int8s<>+924(SB)/4, $(-25.0)
+DATA patch_int8s<>+928(SB)/4, $(-24.0)
+DATA patch_int8s<>+932(SB)/4, $(-23.0)
+DATA patch_int8s<>+936(SB)/4, $(-22.0)
+DATA patch_int8s<>+940(SB)/4, $(-21.0)
+DATA patch_int8s<>+944(SB)/4, $(-20.0)
+DATA patch_int8s<>+948(SB)/4, $(-19.0)
+DATA patch_int8s<>+952(SB)/4, $(-18.0)
+DATA patch_int8s<>+956(SB)/4, $(-17.0)
+DATA patch_int8s<>+960(SB)/4, $(-16.0)
+DATA patch_int8s<>+964(SB)/4, $(-15.0)
+DATA patch_int8s<>+968(SB)/4, $(-14.0)
+DATA patch_int8s<>+972(SB)/4, $(-13.0)
+DATA patch_int8s<>+976(SB)/4, $(-12.0)
+DATA patch_int8s<>+980(SB)/4, $(-11.0)
+DATA patch_int8s<>+984(SB)/4, $(-10.0)
+DATA patch_int8s<>+988(SB)/4, $(-9.0)
+DATA patch_int8s<>+992(SB)/4, $(-8.0)
+DATA patch_int8s<>+996(SB)/4, $(-7.0)
+DATA patch_int8s<>+1000(SB)/4, $(-6.0)
+DATA patch_int8s<>+1004(SB)/4, $(-5.0)
+DATA patch_int8s<>+1008(SB)/4, $(-4.0)
+DATA patch_int8s<>+1012(SB)/4, $(-3.0)
+DATA patch_int8s<>+1016(SB)/4, $(-2.0)
+DATA patch_int8s<>+1020(SB)/4, $(-1.0)
+GLOBL patch_int8s<>(SB), RODATA|NOPTR, $1024
 
 // func masksInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 // Requires: AVX, AVX2, BMI2, MMX+, POPCNT
@@ -1003,48 +1300,77 @@ TEXT ·gapsInt4s(SB), NOSPLIT, $0-88
 	MOVQ values+40(FP), DI
 	MOVQ from+48(FP), R8
 	MOVQ scales+56(FP), R9
-	XORQ R10, R10
+	ADDQ DX, CX
+	NEGQ DX
+	LEAQ patch_int4s<>+0(SB), R10
 
 loop:
-	CMPQ       R10, DX
-	JGE        end
-	MOVBQZX    (CX)(R10*1), R11
-	MOVQ       BX, R12
-	CMPQ       R11, $0x000000ff
-	ADCQ       R11, R12
-	CMPQ       R12, SI
-	JGE        end
-	MOVQ       R12, BX
-	INCQ       R10
-	CMPQ       R11, $0x000000ff
-	JE         loop
-	MOVQ       BX, R11
-	ANDL       $0x0f, R11
-	LEAQ       (BX)(BX*1), R12
-	SUBQ       R11, R12
-	MOVQ       R8, R13
-	SHRQ       $0x01, R13
-	MOVBLSX    (DI)(R13*1), R13
-	MOVL       R8, R14
-	NOTL       R14
-	ANDL       $0x01, R14
-	SHLL       $0x02, R14
-	SHLXL      R14, R13, R13
-	MOVBLSX    R13, R13
-	SARL       $0x04, R13
-	VXORPS     X0, X0, X0
-	VCVTSI2SSL R13, X0, X0
-	VMULSS     (R9)(R11*4), X0, X0
-	VADDSS     (AX)(R12*4), X0, X0
-	VMOVSS     X0, (AX)(R12*4)
-	INCQ       R8
-	JMP        loop
+	MOVBQZX (CX)(DX*1), R11
+	CMPQ    R11, $0x000000ff
+	JE      skip
+	LEAQ    1(BX)(R11*1), BX
+	CMPQ    BX, SI
+	JGE     beyond
+	MOVQ    BX, R11
+	ANDL    $0x0f, R11
+	LEAQ    (BX)(BX*1), R12
+	SUBQ    R11, R12
+	MOVQ    R8, R13
+	SHRQ    $0x01, R13
+	MOVBLZX (DI)(R13*1), R13
+	MOVL    R8, R14
+	ANDL    $0x01, R14
+	SHLL    $0x02, R14
+	SHRXL   R14, R13, R13
+	ANDL    $0x0f, R13
+	VMOVSS  (R10)(R13*4), X0
+	VMULSS  (R9)(R11*4), X0, X0
+	VADDSS  (AX)(R12*4), X0, X0
+	VMOVSS  X0, (AX)(R12*4)
+	INCQ    R8
+	INCQ    DX
+	JNZ     loop
+	JMP     end
+
+skip:
+	ADDQ R11, BX
+	CMPQ BX, SI
+	JGE  back
+	INCQ DX
+	JNZ  loop
+	JMP  end
+
+beyond:
+	DECQ BX
+
+back:
+	SUBQ R11, BX
 
 end:
-	MOVQ R10, used+64(FP)
+	MOVQ n+16(FP), AX
+	ADDQ DX, AX
+	MOVQ AX, used+64(FP)
 	MOVQ BX, position+72(FP)
 	MOVQ R8, next+80(FP)
 	RET
+
+DATA patch_int4s<>+0(SB)/4, $(0.0)
+DATA patch_int4s<>+4(SB)/4, $(1.0)
+DATA patch_int4s<>+8(SB)/4, $(2.0)
+DATA patch_int4s<>+12(SB)/4, $(3.0)
+DATA patch_int4s<>+16(SB)/4, $(4.0)
+DATA patch_int4s<>+20(SB)/4, $(5.0)
+DATA patch_int4s<>+24(SB)/4, $(6.0)
+DATA patch_int4s<>+28(SB)/4, $(7.0)
+DATA patch_int4s<>+32(SB)/4, $(-8.0)
+DATA patch_int4s<>+36(SB)/4, $(-7.0)
+DATA patch_int4s<>+40(SB)/4, $(-6.0)
+DATA patch_int4s<>+44(SB)/4, $(-5.0)
+DATA patch_int4s<>+48(SB)/4, $(-4.0)
+DATA patch_int4s<>+52(SB)/4, $(-3.0)
+DATA patch_int4s<>+56(SB)/4, $(-2.0)
+DATA patch_int4s<>+60(SB)/4, $(-1.0)
+GLOBL patch_int4s<>(SB), RODATA|NOPTR, $64
 
 // func masksSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 // Requires: AVX, AVX2, BMI2, MMX+, POPCNT
@@ -1295,32 +1621,37 @@ TEXT ·gapsSigns(SB), NOSPLIT, $0-64
 	MOVQ last+24(FP), BX
 	MOVQ end+32(FP), SI
 	MOVQ scales+40(FP), DI
-	XORQ R8, R8
-	LEAQ patch_steps<>+0(SB), R9
-	LEAQ patch_factors<>+0(SB), R10
+	ADDQ DX, CX
+	NEGQ DX
+	LEAQ patch_steps<>+0(SB), R8
+	LEAQ patch_factors<>+0(SB), R9
 
 loop:
-	CMPQ    R8, DX
-	JGE     end
-	MOVBQZX (CX)(R8*1), R11
-	MOVBQZX (R9)(R11*1), R12
-	ADDQ    BX, R12
-	CMPQ    R12, SI
-	JGE     end
-	MOVQ    R12, BX
-	INCQ    R8
-	MOVQ    BX, R12
-	ANDL    $0x0f, R12
-	LEAQ    (BX)(BX*1), R13
-	SUBQ    R12, R13
-	VMOVSS  (R10)(R11*4), X0
-	VMULSS  (DI)(R12*4), X0, X0
-	VADDSS  (AX)(R13*4), X0, X0
-	VMOVSS  X0, (AX)(R13*4)
-	JMP     loop
+	MOVBQZX (CX)(DX*1), R10
+	MOVBQZX (R8)(R10*1), R11
+	ADDQ    R11, BX
+	CMPQ    BX, SI
+	JGE     beyond
+	MOVQ    BX, R11
+	ANDL    $0x0f, R11
+	LEAQ    (BX)(BX*1), R12
+	SUBQ    R11, R12
+	VMOVSS  (R9)(R10*4), X0
+	VMULSS  (DI)(R11*4), X0, X0
+	VADDSS  (AX)(R12*4), X0, X0
+	VMOVSS  X0, (AX)(R12*4)
+	INCQ    DX
+	JNZ     loop
+	JMP     end
+
+beyond:
+	MOVBQZX (R8)(R10*1), AX
+	SUBQ    AX, BX
 
 end:
-	MOVQ R8, used+48(FP)
+	MOVQ n+16(FP), AX
+	ADDQ DX, AX
+	MOVQ AX, used+48(FP)
 	MOVQ BX, position+56(FP)
 	RET
 
@@ -1919,41 +2250,6 @@ end:
 	VZEROUPPER
 	RET
 
-// func applyMarks(dst *float32, src *float32, marks *uint32, differences *float32, n int)
-// Requires: AVX, MMX+
-TEXT ·applyMarks(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ marks+16(FP), DX
-	MOVQ differences+24(FP), BX
-	MOVQ n+32(FP), SI
-
-loop:
-	MOVL       (DX), DI
-	PREFETCHT1 8192(CX)
-	VMOVUPS    (CX), Y0
-	VSUBPS     (BX)(DI*1), Y0, Y0
-	VMOVNTPS   Y0, (AX)
-	VMOVUPS    32(CX), Y0
-	VSUBPS     32(BX)(DI*1), Y0, Y0
-	VMOVNTPS   Y0, 32(AX)
-	MOVL       4(DX), DI
-	PREFETCHT1 8256(CX)
-	VMOVUPS    64(CX), Y0
-	VSUBPS     (BX)(DI*1), Y0, Y0
-	VMOVNTPS   Y0, 64(AX)
-	VMOVUPS    96(CX), Y0
-	VSUBPS     32(BX)(DI*1), Y0, Y0
-	VMOVNTPS   Y0, 96(AX)
-	ADDQ       $0x00000080, CX
-	ADDQ       $0x00000080, AX
-	ADDQ       $0x08, DX
-	DECQ       SI
-	JNZ        loop
-	SFENCE
-	VZEROUPPER
-	RET
-
 // func copyLines(dst *float32, src *float32, n int)
 // Requires: AVX
 TEXT ·copyLines(SB), NOSPLIT, $0-24
@@ -1977,6 +2273,32 @@ loop:
 	VZEROUPPER
 	RET
 
+// func copyFetching(dst *float32, src *float32, next *float32, n int)
+// Requires: AVX, MMX+
+TEXT ·copyFetching(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ next+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	PREFETCHT1 (DX)
+	VMOVUPS    (CX), Y0
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    32(CX), Y0
+	VMOVUPS    Y0, 32(AX)
+	VMOVUPS    64(CX), Y0
+	VMOVUPS    Y0, 64(AX)
+	VMOVUPS    96(CX), Y0
+	VMOVUPS    Y0, 96(AX)
+	ADDQ       $0x00000080, AX
+	ADDQ       $0x00000080, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
+	VZEROUPPER
+	RET
+
 // func streamLines(dst *float32, src *float32, next *float32, n int)
 // Requires: AVX, MMX+
 TEXT ·streamLines(SB), NOSPLIT, $0-32
@@ -1986,8 +2308,7 @@ TEXT ·streamLines(SB), NOSPLIT, $0-32
 	MOVQ n+24(FP), BX
 
 loop:
-	PREFETCHT0 (DX)
-	PREFETCHT0 64(DX)
+	PREFETCHT1 (DX)
 	VMOVUPS    (CX), Y0
 	VMOVNTPS   Y0, (AX)
 	VMOVUPS    32(CX), Y0
@@ -1998,7 +2319,7 @@ loop:
 	VMOVNTPS   Y0, 96(AX)
 	ADDQ       $0x00000080, AX
 	ADDQ       $0x00000080, CX
-	ADDQ       $0x00000080, DX
+	ADDQ       $0x00000040, DX
 	DECQ       BX
 	JNZ        loop
 	VZEROUPPER

@@ -35,9 +35,9 @@ func main() {
 		gaps(coding)
 	}
 	markGaps()
-	applyMarks()
 	copyLines()
-	streamLines()
+	fetchingLines("copyFetching", func(v, m Op) { VMOVUPS(v, m) })
+	fetchingLines("streamLines", func(v, m Op) { VMOVNTPS(v, m) })
 	fetch()
 	fence()
 	Generate()
@@ -255,7 +255,7 @@ func gaps(coding string) {
 	}
 	TEXT(name, NOSPLIT, signature+" int)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s puts %s into lines of 128 bytes where up to n gaps lead from position", name, coding),
+	Doc(fmt.Sprintf("%s puts %s into lines of 128 bytes where up to n > 0 gaps lead from position", name, coding),
 		"last on, as long as that is before end. It returns how many gaps that were and the",
 		"last one's position. The reference is tileWalk.patchPortable.")
 	lines := Load(Param("lines"), GP64())
@@ -271,10 +271,11 @@ func gaps(coding string) {
 	if scaled(coding) {
 		scales = Load(Param("scales"), GP64())
 	}
-	used := GP64()
-	XORQ(used, used)
+	ADDQ(n, gap)
+	NEGQ(n) // gaps that are left, negative
 	var gapSteps, factors Register
-	if coding == signs {
+	switch coding {
+	case signs:
 		gapSteps, factors = steps(), GP64()
 		LEAQ(table("patch_factors", 256, 4, func(b int) Constant {
 			switch {
@@ -285,93 +286,97 @@ func gaps(coding string) {
 			}
 			return U32(0x3f800000) // 1
 		}), factors)
-	}
-
-	// follow goes one gap further: at is where it leads.
-	follow := func(b, at Register) {
-		MOVBQZX(Mem{Base: gap, Index: used, Scale: 1}, b)
-		if coding == signs {
-			MOVBQZX(Mem{Base: gapSteps, Index: b, Scale: 1}, at)
-			ADDQ(position, at)
-			return
-		}
-		// One more than the gap, unless it is a skip.
-		MOVQ(position, at)
-		CMPQ(b, U32(255))
-		ADCQ(b, at)
-	}
-	// put gives the weight there its value.
-	put := func(b, position Register) {
-		if coding != signs {
-			CMPQ(b, U32(255))
-			JE(LabelRef("loop"))
-		}
-		// Position 16k+r lies at 32k+r.
-		row, at := GP64(), GP64()
-		MOVQ(position, row)
-		ANDL(Imm(15), row.As32())
-		LEAQ(Mem{Base: position, Index: position, Scale: 1}, at)
-		SUBQ(row, at)
-		weight := Mem{Base: lines, Index: at, Scale: 4}
-		scale := Mem{Base: scales, Index: row, Scale: 4}
-		x := XMM()
-		switch coding {
-		case float32s:
-			VMOVSS(Mem{Base: values, Index: next, Scale: 4}, x)
-		case bfloat16s:
-			v := GP32()
-			MOVWLZX(Mem{Base: values, Index: next, Scale: 2}, v)
-			SHLL(Imm(16), v)
-			VMOVD(v, x)
-			VADDSS(weight, x, x)
-		case int8s:
-			v := GP32()
-			MOVBLSX(Mem{Base: values, Index: next, Scale: 1}, v)
-			VXORPS(x, x, x)
-			VCVTSI2SSL(v, x, x)
-			VMULSS(scale, x, x)
-			VADDSS(weight, x, x)
-		case int4s:
-			i, v := GP64(), GP64()
-			MOVQ(next, i)
-			SHRQ(Imm(1), i)
-			MOVBLSX(Mem{Base: values, Index: i, Scale: 1}, v.As32())
-			// The upper half if next is odd, the lower one moved up if it is even.
-			shift := GP64()
-			MOVL(next.(GPVirtual).As32(), shift.As32())
-			NOTL(shift.As32())
-			ANDL(Imm(1), shift.As32())
-			SHLL(Imm(2), shift.As32())
-			SHLXL(shift.As32(), v.As32(), v.As32())
-			MOVBLSX(v.As8(), v.As32())
-			SARL(Imm(4), v.As32())
-			VXORPS(x, x, x)
-			VCVTSI2SSL(v.As32(), x, x)
-			VMULSS(scale, x, x)
-			VADDSS(weight, x, x)
-		case signs:
-			VMOVSS(Mem{Base: factors, Index: b, Scale: 4}, x)
-			VMULSS(scale, x, x)
-			VADDSS(weight, x, x)
-		}
-		VMOVSS(x, weight)
-		if coding != signs {
-			INCQ(next)
-		}
+	case int8s:
+		factors = GP64()
+		LEAQ(table("patch_int8s", 256, 4, func(b int) Constant { return F32(int8(b)) }), factors)
+	case int4s:
+		factors = GP64()
+		LEAQ(table("patch_int4s", 16, 4, func(b int) Constant { return F32(int8(b<<4) >> 4) }), factors)
 	}
 
 	Label("loop")
-	CMPQ(used, n)
-	JGE(LabelRef("end"))
-	b, at := GP64(), GP64()
-	follow(b, at)
-	CMPQ(at, end)
-	JGE(LabelRef("end"))
-	MOVQ(at, position)
-	INCQ(used)
-	put(b, position)
-	JMP(LabelRef("loop"))
+	b := GP64()
+	MOVBQZX(Mem{Base: gap, Index: n, Scale: 1}, b)
+	if coding == signs {
+		step := GP64()
+		MOVBQZX(Mem{Base: gapSteps, Index: b, Scale: 1}, step)
+		ADDQ(step, position)
+	} else {
+		CMPQ(b, U32(255))
+		JE(LabelRef("skip"))
+		LEAQ(Mem{Base: position, Index: b, Scale: 1, Disp: 1}, position)
+	}
+	CMPQ(position, end)
+	JGE(LabelRef("beyond"))
+	// Position 16k+r lies at 32k+r.
+	row, at := GP64(), GP64()
+	MOVQ(position, row)
+	ANDL(Imm(15), row.As32())
+	LEAQ(Mem{Base: position, Index: position, Scale: 1}, at)
+	SUBQ(row, at)
+	weight := Mem{Base: lines, Index: at, Scale: 4}
+	x := XMM()
+	switch coding {
+	case float32s:
+		VMOVSS(Mem{Base: values, Index: next, Scale: 4}, x)
+	case bfloat16s:
+		v := GP32()
+		MOVWLZX(Mem{Base: values, Index: next, Scale: 2}, v)
+		SHLL(Imm(16), v)
+		VMOVD(v, x)
+	case int8s:
+		v := GP64()
+		MOVBQZX(Mem{Base: values, Index: next, Scale: 1}, v)
+		VMOVSS(Mem{Base: factors, Index: v, Scale: 4}, x)
+	case int4s: // the upper half of a byte if next is odd
+		v, shift := GP64(), GP64()
+		MOVQ(next, v)
+		SHRQ(Imm(1), v)
+		MOVBLZX(Mem{Base: values, Index: v, Scale: 1}, v.As32())
+		MOVL(next.(GPVirtual).As32(), shift.As32())
+		ANDL(Imm(1), shift.As32())
+		SHLL(Imm(2), shift.As32())
+		SHRXL(shift.As32(), v.As32(), v.As32())
+		ANDL(Imm(15), v.As32())
+		VMOVSS(Mem{Base: factors, Index: v, Scale: 4}, x)
+	case signs:
+		VMOVSS(Mem{Base: factors, Index: b, Scale: 4}, x)
+	}
+	if scaled(coding) {
+		VMULSS(Mem{Base: scales, Index: row, Scale: 4}, x, x)
+	}
+	if coding != float32s {
+		VADDSS(weight, x, x)
+	}
+	VMOVSS(x, weight)
+	if coding != signs {
+		INCQ(next)
+	}
+	INCQ(n)
+	JNZ(LabelRef("loop"))
+	JMP(LabelRef("end"))
+	if coding != signs {
+		Label("skip")
+		ADDQ(b, position)
+		CMPQ(position, end)
+		JGE(LabelRef("back"))
+		INCQ(n)
+		JNZ(LabelRef("loop"))
+		JMP(LabelRef("end"))
+	}
+	Label("beyond")
+	if coding == signs {
+		step := GP64()
+		MOVBQZX(Mem{Base: gapSteps, Index: b, Scale: 1}, step)
+		SUBQ(step, position)
+	} else {
+		DECQ(position)
+		Label("back")
+		SUBQ(b, position)
+	}
 	Label("end")
+	used := Load(Param("n"), GP64())
+	ADDQ(n, used)
 	Store(used, ReturnIndex(0))
 	Store(position, ReturnIndex(1))
 	if coding != signs {
@@ -491,39 +496,6 @@ func markGaps() {
 	RET()
 }
 
-// applyMarks writes the kernel that materialises by marks.
-func applyMarks() {
-	TEXT("applyMarks", NOSPLIT, "func(dst, src *float32, marks *uint32, differences *float32, n int)")
-	Pragma("noescape")
-	Doc("applyMarks stores n > 0 marked lines of 128 bytes, changed, past the caches, at a",
-		"multiple of 32. The reference is marks.applyPortable.")
-	dst := Load(Param("dst"), GP64())
-	src := Load(Param("src"), GP64())
-	marks := Load(Param("marks"), GP64())
-	differences := Load(Param("differences"), GP64())
-	n := Load(Param("n"), GP64())
-	Label("loop")
-	for h := range 2 {
-		at := GP64()
-		MOVL(Mem{Base: marks, Disp: 4 * h}, at.As32())
-		PREFETCHT1(Mem{Base: src, Disp: 64*lineSize + 2*h*vector})
-		for i := range 2 {
-			v := YMM()
-			VMOVUPS(Mem{Base: src, Disp: (2*h + i) * vector}, v)
-			VSUBPS(Mem{Base: differences, Index: at, Scale: 1, Disp: i * vector}, v, v)
-			VMOVNTPS(v, Mem{Base: dst, Disp: (2*h + i) * vector})
-		}
-	}
-	ADDQ(U32(lineSize), src)
-	ADDQ(U32(lineSize), dst)
-	ADDQ(Imm(markSize), marks)
-	DECQ(n)
-	JNZ(LabelRef("loop"))
-	SFENCE()
-	VZEROUPPER()
-	RET()
-}
-
 // copyLines writes the kernel that copies lines.
 func copyLines() {
 	TEXT("copyLines", NOSPLIT, "func(dst, src *float32, n int)")
@@ -546,28 +518,31 @@ func copyLines() {
 	RET()
 }
 
-// streamLines writes the kernel that copies lines past the caches, and asks for
-// as many that will be read next.
-func streamLines() {
-	TEXT("streamLines", NOSPLIT, "func(dst, src, next *float32, n int)")
+// fetchingLines writes the kernels that copy lines, past the caches or not, and
+// ask for half as many that will be read later: a copy into the caches and one out
+// of them, with what changes the lines between, keep memory busy all the time.
+func fetchingLines(name string, store func(v, m Op)) {
+	TEXT(name, NOSPLIT, "func(dst, src, next *float32, n int)")
 	Pragma("noescape")
-	Doc("streamLines copies n > 0 lines of 128 bytes past the caches, and prefetches as", "many at next.")
+	doc := name + " copies n > 0 lines of 128 bytes"
+	if name == "streamLines" {
+		doc += " past the caches"
+	}
+	Doc(doc+", and prefetches half as many", "at next to the second-level cache.")
 	dst := Load(Param("dst"), GP64())
 	src := Load(Param("src"), GP64())
 	next := Load(Param("next"), GP64())
 	n := Load(Param("n"), GP64())
 	Label("loop")
-	for i := range 2 {
-		PREFETCHT0(Mem{Base: next, Disp: i * lineSize / 2})
-	}
+	PREFETCHT1(Mem{Base: next})
 	for i := range 4 {
 		v := YMM()
 		VMOVUPS(Mem{Base: src, Disp: i * vector}, v)
-		VMOVNTPS(v, Mem{Base: dst, Disp: i * vector})
+		store(v, Mem{Base: dst, Disp: i * vector})
 	}
-	for _, p := range []Register{dst, src, next} {
-		ADDQ(U32(lineSize), p)
-	}
+	ADDQ(U32(lineSize), dst)
+	ADDQ(U32(lineSize), src)
+	ADDQ(U32(lineSize/2), next)
 	DECQ(n)
 	JNZ(LabelRef("loop"))
 	VZEROUPPER()

@@ -12,48 +12,54 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 )
 
-const lineSize = 128 // bytes of a panel's line
+const (
+	vector   = 64 // bytes of half a line
+	lineSize = 2 * vector
+)
+
+// ahead is how many lines before their use weights are asked for that come from
+// memory.
+const ahead = 64
 
 // The value codings, as the kernels' names have them, with their Go types.
 const (
 	float32s  = "Float32s"
 	bfloat16s = "BFloat16s"
 	int8s     = "Int8s"
+	int4s     = "Int4s"
 	signs     = "Signs"
 )
 
-var elements = map[string]string{float32s: "float32", bfloat16s: "uint16", int8s: "int8", signs: "byte"}
+var elements = map[string]string{float32s: "float32", bfloat16s: "uint16", int8s: "int8", int4s: "byte", signs: "byte"}
 
-// reads is how many values a line reads from where its own begin, however few
-// these are.
-var reads = map[string]int{float32s: 0, bfloat16s: 16, int8s: 16, signs: 7 + 64}
+// reads is how many values half a line reads from where its own begin, however
+// few these are: as maskReads in package gemm.
+var reads = map[string]int{float32s: 0, bfloat16s: 16, int8s: 16, int4s: 1 + 32, signs: 7 + 64}
 
 func main() {
 	ConstraintExpr("!noasm")
-	for _, coding := range []string{float32s, bfloat16s, int8s, signs} {
-		masks(coding, false)
-		masks(coding, true)
+	for _, coding := range []string{float32s, bfloat16s, int8s, int4s, signs} {
+		masks(coding)
+		stream(coding)
 	}
+	streamUps()
+	gapMasks(false)
+	gapMasks(true)
 	Generate()
 }
 
-func masks(coding string, stream bool) {
-	scaled := coding == int8s || coding == signs
-	name, store := "masks"+coding+"z", func(v, m Op) { VMOVUPS(v, m) }
-	if stream {
-		name, store = "stream"+coding+"z", func(v, m Op) { VMOVNTPS(v, m) }
-	}
+// masks writes the kernel that patches a tile's half of lines that stay in the
+// caches.
+func masks(coding string) {
+	name := "masks" + coding + "z"
 	signature := "func(dst, src *float32, masks *uint16, n int, values *" + elements[coding] + ", from, left int"
-	if scaled {
+	if scaled(coding) {
 		signature += ", scales *[16]float32"
 	}
 	TEXT(name, NOSPLIT, signature+") (lines, next int)")
 	Pragma("noescape")
-	doc := fmt.Sprintf("%s copies the tile's half of up to n lines of 128 bytes from src to dst,", name)
-	if stream {
-		doc += " past the caches,"
-	}
-	Doc(doc, "with values where masks have a bit. It returns how many lines, and the index of the",
+	Doc(fmt.Sprintf("%s copies the tile's half of up to n lines of 128 bytes from src to dst,", name),
+		"with values where masks have a bit. It returns how many lines, and the index of the",
 		"next value. From is that of the first one, left how many the stream has from there.")
 	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
 	mask, n := Load(Param("masks"), GP64()), Load(Param("n"), GP64())
@@ -61,62 +67,16 @@ func masks(coding string, stream bool) {
 	last := Load(Param("left"), GP64()) // the index up to which a line may begin
 	ADDQ(next, last)
 	SUBQ(Imm(uint64(reads[coding])), last)
+	h := newHalf(coding, values, "scales")
 	done := GP64()
 	XORQ(done, done)
-	var scale, down VecVirtual
-	if scaled {
-		scale = ZMM()
-		VMOVUPS(Mem{Base: Load(Param("scales"), GP64())}, scale)
-	}
-	if coding == signs {
-		down = ZMM() // the scales, their signs turned
-		VPTERNLOGD(Imm(0xff), scale, scale, down)
-		VPSLLD(Imm(31), down, down)
-		VPXORD(scale, down, down)
-	}
-
 	Label("loop")
 	CMPQ(done, n)
 	JGE(LabelRef("end"))
 	CMPQ(next, last)
 	JG(LabelRef("end"))
-	m, count := GP64(), GP64()
-	MOVWLZX(Mem{Base: mask, Index: done, Scale: 2}, m.As32())
-	kept := K()
-	KMOVW(m.As32(), kept)
-	POPCNTL(m.As32(), count.As32())
-	v, x := ZMM(), ZMM()
-	VMOVUPS(Mem{Base: src}, v)
-	switch coding {
-	case float32s:
-		VEXPANDPS(Mem{Base: values, Index: next, Scale: 4}, kept, v)
-	case bfloat16s:
-		VPMOVZXWD(Mem{Base: values, Index: next, Scale: 2}, x)
-		VPSLLD(Imm(16), x, x)
-		VEXPANDPS_Z(x, kept, x)
-		VADDPS(x, v, kept, v)
-	case int8s:
-		VPMOVSXBD(Mem{Base: values, Index: next, Scale: 1}, x)
-		VCVTDQ2PS(x, x)
-		VEXPANDPS_Z(x, kept, x)
-		VMULPS(scale, x, x)
-		VADDPS(x, v, kept, v)
-	case signs:
-		at, bits, up := GP64(), GP64(), K()
-		MOVQ(next, at)
-		SHRQ(Imm(3), at)
-		MOVQ(Mem{Base: values, Index: at, Scale: 1}, bits)
-		MOVL(next.(GPVirtual).As32(), at.As32())
-		ANDL(Imm(7), at.As32())
-		SHRXQ(at, bits, bits)
-		PDEPL(m.As32(), bits.As32(), bits.As32())
-		KMOVW(bits.As32(), up)
-		VMOVAPS(down, x)
-		VMOVAPS(scale, up, x)
-		VADDPS(x, v, kept, v)
-	}
-	store(v, Mem{Base: dst})
-	ADDQ(count, next)
+	v := h.patched(Mem{Base: src}, Mem{Base: mask, Index: done, Scale: 2}, next)
+	VMOVUPS(v, Mem{Base: dst})
 	ADDQ(U32(lineSize), src)
 	ADDQ(U32(lineSize), dst)
 	INCQ(done)
@@ -126,4 +86,255 @@ func masks(coding string, stream bool) {
 	Store(done, ReturnIndex(0))
 	Store(next, ReturnIndex(1))
 	RET()
+}
+
+// stream writes the kernel that patches whole lines, both tiles' halves, past the
+// caches. A half at a time, the memory would be read and written in two turns,
+// and waited for twice.
+func stream(coding string) {
+	name := "stream" + coding + "z"
+	signature := "func(dst, src *float32, left, right *uint16, n int, values *" + elements[coding] + ", fromLeft, fromRight int"
+	if scaled(coding) {
+		signature += ", scalesLeft, scalesRight *[16]float32"
+	}
+	TEXT(name, NOSPLIT, signature+")")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s copies n > 0 lines of 128 bytes from src to dst, past the caches, with", name),
+		"values where the masks of its two tiles have a bit. They begin at the indices",
+		"fromLeft and fromRight.")
+	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
+	masks := []Register{Load(Param("left"), GP64()), Load(Param("right"), GP64())}
+	n, values := Load(Param("n"), GP64()), Load(Param("values"), GP64())
+	next := []GPVirtual{Load(Param("fromLeft"), GP64()).(GPVirtual), Load(Param("fromRight"), GP64()).(GPVirtual)}
+	halves := []*half{newHalf(coding, values, "scalesLeft"), newHalf(coding, values, "scalesRight")}
+	done := GP64()
+	XORQ(done, done)
+	Label("loop")
+	for i, h := range halves {
+		PREFETCHT0(Mem{Base: src, Disp: ahead*lineSize + i*vector})
+		v := h.patched(Mem{Base: src, Disp: i * vector}, Mem{Base: masks[i], Index: done, Scale: 2}, next[i])
+		VMOVNTPS(v, Mem{Base: dst, Disp: i * vector})
+	}
+	ADDQ(U32(lineSize), src)
+	ADDQ(U32(lineSize), dst)
+	INCQ(done)
+	CMPQ(done, n)
+	JLT(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// streamUps writes the kernel for signs that lie in masks of their own.
+func streamUps() {
+	TEXT("streamUpsz", NOSPLIT, "func(dst, src *float32, left, right, leftUps, rightUps *uint16, n int, scalesLeft, scalesRight *[16]float32)")
+	Pragma("noescape")
+	Doc("streamUpsz copies n > 0 lines of 128 bytes from src to dst, past the caches. Where",
+		"the masks of its two tiles have a bit, a weight is one scale more if that of ups is",
+		"set, and one less if it is not.")
+	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
+	masks := []Register{Load(Param("left"), GP64()), Load(Param("right"), GP64())}
+	ups := []Register{Load(Param("leftUps"), GP64()), Load(Param("rightUps"), GP64())}
+	n := Load(Param("n"), GP64())
+	halves := []*half{newHalf(signs, nil, "scalesLeft"), newHalf(signs, nil, "scalesRight")}
+	done := GP64()
+	XORQ(done, done)
+	Label("loop")
+	for i, h := range halves {
+		PREFETCHT0(Mem{Base: src, Disp: ahead*lineSize + i*vector})
+		kept, up, v, x := K(), K(), ZMM(), ZMM()
+		KMOVW(Mem{Base: masks[i], Index: done, Scale: 2}, kept)
+		KMOVW(Mem{Base: ups[i], Index: done, Scale: 2}, up)
+		VMOVUPS(Mem{Base: src, Disp: i * vector}, v)
+		VMOVAPS(h.down, x)
+		VMOVAPS(h.scale, up, x)
+		VADDPS(x, v, kept, v)
+		VMOVNTPS(v, Mem{Base: dst, Disp: i * vector})
+	}
+	ADDQ(U32(lineSize), src)
+	ADDQ(U32(lineSize), dst)
+	INCQ(done)
+	CMPQ(done, n)
+	JLT(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// gapMasks writes the kernel that makes masks of gaps. Several gaps lead to the
+// same word of masks, one after the other: it is kept in a register, and stored
+// again with each.
+func gapMasks(signed bool) {
+	name, signature, skip := "gapMasks", "func(masks *uint16, gaps *byte, n int)", 255
+	doc := []string{"gapMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that", "n > 0 gaps lead to."}
+	if signed {
+		name, signature, skip = "signMasks", "func(masks, ups *uint16, gaps *byte, n int)", 127
+		doc = []string{"signMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that", "n > 0 gaps with signs lead to, and those of ups where the sign is set."}
+	}
+	TEXT(name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(doc...)
+	masks := Load(Param("masks"), GP64())
+	words := []Register{masks}
+	if signed {
+		words = append(words, Load(Param("ups"), GP64()))
+	}
+	gap, n := Load(Param("gaps"), GP64()), Load(Param("n"), GP64())
+	ADDQ(n, gap)
+	NEGQ(n)
+	position, current, zero := GP64(), GP64(), GP64()
+	MOVQ(I32(-1), position)
+	XORL(current.As32(), current.As32())
+	XORL(zero.As32(), zero.As32())
+	one := GP64()
+	MOVL(U32(1), one.As32())
+	bits := make([]Register, len(words))
+	for i := range bits {
+		bits[i] = GP64()
+		XORL(bits[i].(GPVirtual).As32(), bits[i].(GPVirtual).As32())
+	}
+	Label("loop")
+	b, low, word, bit := GP64(), GP64(), GP64(), GP64()
+	MOVBQZX(Mem{Base: gap, Index: n, Scale: 1}, b)
+	if signed {
+		MOVL(b.As32(), low.As32())
+		ANDL(Imm(127), low.As32())
+	} else {
+		low = b
+	}
+	CMPL(low.As32(), U32(uint32(skip)))
+	JE(LabelRef("skip"))
+	LEAQ(Mem{Base: position, Index: low, Scale: 1, Disp: 1}, position)
+	MOVQ(position, word)
+	SHRQ(Imm(6), word)
+	CMPQ(word, current)
+	for _, w := range bits {
+		CMOVQNE(zero, w)
+	}
+	MOVQ(word, current)
+	SHLXQ(position, one, bit)
+	ORQ(bit, bits[0])
+	MOVQ(bits[0], Mem{Base: words[0], Index: word, Scale: 8})
+	if signed {
+		SHRL(Imm(7), b.As32())
+		SHLXQ(position, b, b)
+		ORQ(b, bits[1])
+		MOVQ(bits[1], Mem{Base: words[1], Index: word, Scale: 8})
+	}
+	INCQ(n)
+	JNZ(LabelRef("loop"))
+	RET()
+	Label("skip")
+	ADDQ(low, position)
+	INCQ(n)
+	JNZ(LabelRef("loop"))
+	RET()
+}
+
+func scaled(coding string) bool { return coding == int8s || coding == int4s || coding == signs }
+
+// half is what patching half a line needs to know of its tile.
+type half struct {
+	coding      string
+	values      Register
+	nibbles     Register
+	scale, down VecVirtual
+}
+
+// newHalf reads the parameter of the scales, if the coding has any.
+func newHalf(coding string, values Register, scales string) *half {
+	h := &half{coding: coding, values: values}
+	if scaled(coding) {
+		h.scale = ZMM()
+		VMOVUPS(Mem{Base: Load(Param(scales), GP64())}, h.scale)
+	}
+	switch coding {
+	case signs: // the scales, their signs turned
+		h.down = ZMM()
+		VPTERNLOGD(Imm(0xff), h.scale, h.scale, h.down)
+		VPSLLD(Imm(31), h.down, h.down)
+		VPXORD(h.scale, h.down, h.down)
+	case int4s:
+		h.nibbles = GP64()
+		LEAQ(nibbles(), h.nibbles)
+	}
+	return h
+}
+
+// patched returns the base's half line with values where the mask has a bit, and
+// moves on by as many.
+func (h *half) patched(base, mask Mem, next Register) VecVirtual {
+	m, count, kept := GP64(), GP64(), K()
+	MOVWLZX(mask, m.As32())
+	KMOVW(m.As32(), kept)
+	POPCNTL(m.As32(), count.As32())
+	v, x := ZMM(), ZMM()
+	VMOVUPS(base, v)
+	switch h.coding {
+	case float32s:
+		VEXPANDPS(Mem{Base: h.values, Index: next, Scale: 4}, kept, v)
+	case bfloat16s:
+		VPMOVZXWD(Mem{Base: h.values, Index: next, Scale: 2}, x)
+		VPSLLD(Imm(16), x, x)
+		VEXPANDPS_Z(x, kept, x)
+		VADDPS(x, v, kept, v)
+	case int8s:
+		VPMOVSXBD(Mem{Base: h.values, Index: next, Scale: 1}, x)
+		h.step(x, v, kept)
+	case int4s:
+		at := GP64()
+		MOVQ(next, at)
+		SHRQ(Imm(1), at)
+		VBROADCASTI32X4(Mem{Base: h.values, Index: at, Scale: 1}, x)
+		MOVL(next.(GPVirtual).As32(), at.As32())
+		ANDL(Imm(1), at.As32())
+		SHLL(Imm(7), at.As32())
+		VPSHUFB(Mem{Base: h.nibbles, Index: at, Scale: 1}, x, x)
+		VPSLLVD(Mem{Base: h.nibbles, Index: at, Scale: 1, Disp: vector}, x, x)
+		VPSRAD(Imm(28), x, x)
+		h.step(x, v, kept)
+	case signs:
+		at, bits, up := GP64(), GP64(), K()
+		MOVQ(next, at)
+		SHRQ(Imm(3), at)
+		MOVQ(Mem{Base: h.values, Index: at, Scale: 1}, bits)
+		MOVL(next.(GPVirtual).As32(), at.As32())
+		ANDL(Imm(7), at.As32())
+		SHRXQ(at, bits, bits)
+		PDEPL(m.As32(), bits.As32(), bits.As32())
+		KMOVW(bits.As32(), up)
+		VMOVAPS(h.down, x)
+		VMOVAPS(h.scale, up, x)
+		VADDPS(x, v, kept, v)
+	}
+	ADDQ(count, next)
+	return v
+}
+
+// step adds integers, times the scales, to the kept lanes of v.
+func (h *half) step(x, v VecVirtual, kept Register) {
+	VCVTDQ2PS(x, x)
+	VEXPANDPS_Z(x, kept, x)
+	VMULPS(h.scale, x, x)
+	VADDPS(x, v, kept, v)
+}
+
+var nibbleTable *Mem
+
+// nibbles returns where tables are that bring four bits of a stream to the top of
+// each lane: which byte becomes a lane's highest, and how far that is shifted to
+// the left. The first two are for a stream that begins in the lower half of a
+// byte, the others for the upper half.
+func nibbles() Mem {
+	if nibbleTable == nil {
+		m := GLOBL("patch512_nibbles", RODATA|NOPTR)
+		for odd := range 2 {
+			for lane := range 16 {
+				DATA(2*vector*odd+4*lane, U32(0x808080|uint32((odd+lane)/2)<<24))
+			}
+			for lane := range 16 {
+				DATA(2*vector*odd+vector+4*lane, U32(4*(1-(odd+lane)%2)))
+			}
+		}
+		nibbleTable = &m
+	}
+	return *nibbleTable
 }
