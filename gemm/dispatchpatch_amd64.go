@@ -100,6 +100,9 @@ func (w *walk) stream(dst, scratch []line) {
 	fence()
 }
 
+// fetchedPerGap is how many bytes are asked for with each gap that becomes a mask.
+const fetchedPerGap = 32
+
 // takeMasks takes masks of n lines, and zeros up to a whole word, from scratch
 // memory.
 func takeMasks(scratch *[]uint16, n int) []uint16 {
@@ -124,17 +127,20 @@ func (w *walk) streamMasks(dst, scratch []line) bool {
 	}
 	rest := unsafe.Slice((*uint16)(unsafe.Pointer(&scratch[0])), len(scratch)*int(unsafe.Sizeof(line{}))/2)
 	n := len(dst)
+	next := uintptr(unsafe.Pointer(&w.base[0])) // of the base, to be asked for
 	var masks, ups [2]*uint16
 	for i, t := range []*tileWalk{l, r} {
 		switch {
 		case p.signed():
 			m, u := takeMasks(&rest, n), takeMasks(&rest, n)
 			masks[i], ups[i] = &m[0], &u[0]
-			signMasks(masks[i], ups[i], &t.gaps[0], len(t.gaps))
+			signMasks(masks[i], ups[i], &t.gaps[0], len(t.gaps), next)
+			next += fetchedPerGap * uintptr(len(t.gaps))
 		case t.gaps != nil:
 			m := takeMasks(&rest, n)
 			masks[i] = &m[0]
-			gapMasks(masks[i], &t.gaps[0], len(t.gaps))
+			gapMasks(masks[i], &t.gaps[0], len(t.gaps), next)
+			next += fetchedPerGap * uintptr(len(t.gaps))
 		default:
 			masks[i] = &t.masks[0]
 		}

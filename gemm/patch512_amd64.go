@@ -82,13 +82,14 @@ func streamSignsz(dst *float32, src *float32, left *uint16, right *uint16, n int
 func streamUpsz(dst *float32, src *float32, left *uint16, right *uint16, leftUps *uint16, rightUps *uint16, n int, scalesLeft *[16]float32, scalesRight *[16]float32)
 
 // gapMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that
-// n > 0 gaps lead to.
+// n > 0 gaps lead to. With each it prefetches at next, 32 bytes further on each time.
 //
 //go:noescape
-func gapMasks(masks *uint16, gaps *byte, n int)
+func gapMasks(masks *uint16, gaps *byte, n int, next uintptr)
 
 // signMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that
-// n > 0 gaps with signs lead to, and those of ups where the sign is set.
+// n > 0 gaps with signs lead to, and those of ups where the sign is set. With each gap
+// it prefetches at next, 32 bytes further on each time.
 //
 //go:noescape
-func signMasks(masks *uint16, ups *uint16, gaps *byte, n int)
+func signMasks(masks *uint16, ups *uint16, gaps *byte, n int, next uintptr)

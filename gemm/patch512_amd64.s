@@ -609,9 +609,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gapMasks(masks *uint16, gaps *byte, n int)
-// Requires: BMI2, CMOV
-TEXT ·gapMasks(SB), NOSPLIT, $0-24
+// func gapMasks(masks *uint16, gaps *byte, n int, next uintptr)
+// Requires: BMI2, CMOV, MMX+
+TEXT ·gapMasks(SB), NOSPLIT, $0-32
 	MOVQ masks+0(FP), AX
 	MOVQ gaps+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -622,33 +622,36 @@ TEXT ·gapMasks(SB), NOSPLIT, $0-24
 	XORL DI, DI
 	MOVL $0x00000001, R8
 	XORL R9, R9
+	MOVQ next+24(FP), R10
 
 loop:
-	MOVBQZX (CX)(DX*1), R10
-	CMPL    R10, $0x000000ff
-	JE      skip
-	LEAQ    1(BX)(R10*1), BX
-	MOVQ    BX, R10
-	SHRQ    $0x06, R10
-	CMPQ    R10, SI
-	CMOVQNE DI, R9
-	MOVQ    R10, SI
-	SHLXQ   BX, R8, R11
-	ORQ     R11, R9
-	MOVQ    R9, (AX)(R10*8)
-	INCQ    DX
-	JNZ     loop
+	PREFETCHT1 (R10)
+	ADDQ       $0x20, R10
+	MOVBQZX    (CX)(DX*1), R11
+	CMPL       R11, $0x000000ff
+	JE         skip
+	LEAQ       1(BX)(R11*1), BX
+	MOVQ       BX, R11
+	SHRQ       $0x06, R11
+	CMPQ       R11, SI
+	CMOVQNE    DI, R9
+	MOVQ       R11, SI
+	SHLXQ      BX, R8, R12
+	ORQ        R12, R9
+	MOVQ       R9, (AX)(R11*8)
+	INCQ       DX
+	JNZ        loop
 	RET
 
 skip:
-	ADDQ R10, BX
+	ADDQ R11, BX
 	INCQ DX
 	JNZ  loop
 	RET
 
-// func signMasks(masks *uint16, ups *uint16, gaps *byte, n int)
-// Requires: BMI2, CMOV
-TEXT ·signMasks(SB), NOSPLIT, $0-32
+// func signMasks(masks *uint16, ups *uint16, gaps *byte, n int, next uintptr)
+// Requires: BMI2, CMOV, MMX+
+TEXT ·signMasks(SB), NOSPLIT, $0-40
 	MOVQ masks+0(FP), AX
 	MOVQ ups+8(FP), CX
 	MOVQ gaps+16(FP), DX
@@ -661,33 +664,36 @@ TEXT ·signMasks(SB), NOSPLIT, $0-32
 	MOVL $0x00000001, R9
 	XORL R10, R10
 	XORL R11, R11
+	MOVQ next+32(FP), R12
 
 loop:
-	MOVBQZX (DX)(BX*1), R12
-	MOVL    R12, R13
-	ANDL    $0x7f, R13
-	CMPL    R13, $0x0000007f
-	JE      skip
-	LEAQ    1(SI)(R13*1), SI
-	MOVQ    SI, R13
-	SHRQ    $0x06, R13
-	CMPQ    R13, DI
-	CMOVQNE R8, R10
-	CMOVQNE R8, R11
-	MOVQ    R13, DI
-	SHLXQ   SI, R9, R14
-	ORQ     R14, R10
-	MOVQ    R10, (AX)(R13*8)
-	SHRL    $0x07, R12
-	SHLXQ   SI, R12, R12
-	ORQ     R12, R11
-	MOVQ    R11, (CX)(R13*8)
-	INCQ    BX
-	JNZ     loop
+	PREFETCHT1 (R12)
+	ADDQ       $0x20, R12
+	MOVBQZX    (DX)(BX*1), R13
+	MOVL       R13, R14
+	ANDL       $0x7f, R14
+	CMPL       R14, $0x0000007f
+	JE         skip
+	LEAQ       1(SI)(R14*1), SI
+	MOVQ       SI, R14
+	SHRQ       $0x06, R14
+	CMPQ       R14, DI
+	CMOVQNE    R8, R10
+	CMOVQNE    R8, R11
+	MOVQ       R14, DI
+	SHLXQ      SI, R9, R15
+	ORQ        R15, R10
+	MOVQ       R10, (AX)(R14*8)
+	SHRL       $0x07, R13
+	SHLXQ      SI, R13, R13
+	ORQ        R13, R11
+	MOVQ       R11, (CX)(R14*8)
+	INCQ       BX
+	JNZ        loop
 	RET
 
 skip:
-	ADDQ R13, SI
+	ADDQ R14, SI
 	INCQ BX
 	JNZ  loop
 	RET

@@ -21,6 +21,10 @@ const (
 // memory.
 const ahead = 64
 
+// fetchedPerGap is how many bytes of the base are asked for with each gap, as in
+// package gemm.
+const fetchedPerGap = 32
+
 // The value codings, as the kernels' names have them, with their Go types.
 const (
 	float32s  = "Float32s"
@@ -163,11 +167,11 @@ func streamUps() {
 // same word of masks, one after the other: it is kept in a register, and stored
 // again with each.
 func gapMasks(signed bool) {
-	name, signature, skip := "gapMasks", "func(masks *uint16, gaps *byte, n int)", 255
-	doc := []string{"gapMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that", "n > 0 gaps lead to."}
+	name, signature, skip := "gapMasks", "func(masks *uint16, gaps *byte, n int, next uintptr)", 255
+	doc := []string{"gapMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that", "n > 0 gaps lead to. With each it prefetches at next, 32 bytes further on each time."}
 	if signed {
-		name, signature, skip = "signMasks", "func(masks, ups *uint16, gaps *byte, n int)", 127
-		doc = []string{"signMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that", "n > 0 gaps with signs lead to, and those of ups where the sign is set."}
+		name, signature, skip = "signMasks", "func(masks, ups *uint16, gaps *byte, n int, next uintptr)", 127
+		doc = []string{"signMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that", "n > 0 gaps with signs lead to, and those of ups where the sign is set. With each gap", "it prefetches at next, 32 bytes further on each time."}
 	}
 	TEXT(name, NOSPLIT, signature)
 	Pragma("noescape")
@@ -191,7 +195,10 @@ func gapMasks(signed bool) {
 		bits[i] = GP64()
 		XORL(bits[i].(GPVirtual).As32(), bits[i].(GPVirtual).As32())
 	}
+	next := Load(Param("next"), GP64())
 	Label("loop")
+	PREFETCHT1(Mem{Base: next})
+	ADDQ(Imm(fetchedPerGap), next)
 	b, low, word, bit := GP64(), GP64(), GP64(), GP64()
 	MOVBQZX(Mem{Base: gap, Index: n, Scale: 1}, b)
 	if signed {
