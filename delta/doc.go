@@ -223,8 +223,9 @@
 //	           mask
 //	gaps       G as a number; unless bit 7 of kind is set a stream of ⌈U/8⌉
 //	           bytes, of which bit u%8 of byte u/8 tells whether unit u has
-//	           gaps; a stream of G bytes, the gaps; for sign another stream, one
-//	           bit for each kept position as in the coding sign
+//	           gaps; a stream of G bytes, the gaps; for sign n as a number and
+//	           another stream, one bit for each kept position as in the coding
+//	           sign
 //	values     of f32 in planes: the number o(value) − o(base's value) modulo
 //	           2³², zigzag, where o maps floats to integers in their order: the
 //	           bits with all of them inverted if bit 31 is set, else bit 31.

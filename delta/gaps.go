@@ -46,8 +46,13 @@ const (
 func (g gapCode) sum8(x uint64) (passed, kept int) {
 	x &= eachByte * uint64(g.low)
 	kept = 8 - bits.OnesCount64(zeroBytes(x^eachByte*uint64(g.skip)))
+	return sumBytes(x) + kept, kept
+}
+
+// sumBytes returns the sum of eight bytes.
+func sumBytes(x uint64) int {
 	pairs := x&(eachPair*0xff) + x>>8&(eachPair*0xff)
-	return int(pairs*eachPair>>48) + kept, kept
+	return int(pairs * eachPair >> 48)
 }
 
 // zeroBytes returns the top bit of each byte that is zero.

@@ -448,8 +448,7 @@ func (t *huffmanTable) decodeRest(dst, data []byte, p huffmanPart) error {
 }
 
 // decode4 decodes the four parts in turns, ten bytes of each, as far as all
-// have the room. The turns are short enough for the processor to work on
-// several parts at a time.
+// have the room.
 func (t *huffmanTable) decode4(dst, data []byte, parts *[huffmanParts]huffmanPart) {
 	for {
 		turns := len(dst)
@@ -462,48 +461,50 @@ func (t *huffmanTable) decode4(dst, data []byte, parts *[huffmanParts]huffmanPar
 			return
 		}
 		for range turns {
-			for i := range parts {
-				p := &parts[i]
-				out := (*[10]byte)(dst[p.out:])
-				p.out += 10
-				in := data[p.at : p.at+15]
-				// Take over whole bytes, up to 56 bits or more: enough for five
-				// codes. Bits that are in acc above n already come again to the
-				// same place.
-				acc, n := p.acc|binary.LittleEndian.Uint64(in)<<(p.n&63), p.n|56
-				took := (63 - p.n) >> 3
-				acc, n = t.five(acc, n, (*[5]byte)(out[:5]))
-				acc |= binary.LittleEndian.Uint64(in[took&7:]) << (n & 63)
-				p.at += int(took + (63-n)>>3)
-				n |= 56
-				p.acc, p.n = t.five(acc, n, (*[5]byte)(out[5:]))
-			}
+			t.ten(dst, data, &parts[0], &parts[1])
+			t.ten(dst, data, &parts[2], &parts[3])
 		}
 	}
 }
 
-// five decodes five bytes from at least 55 bits in acc. In n, from which it
-// takes their number, only the low six bits mean something before and after.
-func (t *huffmanTable) five(acc uint64, n uint, out *[5]byte) (uint64, uint) {
-	// The processor takes a shift modulo 64: the byte above the length in e
+// ten decodes ten bytes of two parts.
+func (t *huffmanTable) ten(dst, data []byte, p, q *huffmanPart) {
+	outP, outQ := (*[10]byte)(dst[p.out:]), (*[10]byte)(dst[q.out:])
+	p.out, q.out = p.out+10, q.out+10
+	inP, inQ := data[p.at:p.at+15], data[q.at:q.at+15]
+	// Take over whole bytes, up to 56 bits or more: enough for five codes. Bits
+	// that are in acc above n already come again to the same place.
+	accP, nP := p.acc|binary.LittleEndian.Uint64(inP)<<(p.n&63), p.n|56
+	accQ, nQ := q.acc|binary.LittleEndian.Uint64(inQ)<<(q.n&63), q.n|56
+	tookP, tookQ := (63-p.n)>>3, (63-q.n)>>3
+	accP, nP, accQ, nQ = t.five(accP, nP, accQ, nQ, (*[5]byte)(outP[:5]), (*[5]byte)(outQ[:5]))
+	accP |= binary.LittleEndian.Uint64(inP[tookP&7:]) << (nP & 63)
+	accQ |= binary.LittleEndian.Uint64(inQ[tookQ&7:]) << (nQ & 63)
+	p.at += int(tookP + (63-nP)>>3)
+	q.at += int(tookQ + (63-nQ)>>3)
+	p.acc, p.n, q.acc, q.n = t.five(accP, nP|56, accQ, nQ|56, (*[5]byte)(outP[5:]), (*[5]byte)(outQ[5:]))
+}
+
+// five decodes five bytes of two parts from at least 55 bits of each: a code waits
+// for the table's word on the one before, and two wait together. In n and m, from
+// which it takes the numbers of bits, only the low six bits mean something before
+// and after.
+func (t *huffmanTable) five(a uint64, n uint, b uint64, m uint, x, y *[5]byte) (uint64, uint, uint64, uint) {
+	// The processor takes a shift modulo 64: the byte above the length in an entry
 	// does not matter to it.
-	e := uint(t.entries[acc&indexBits])
-	out[0] = byte(e >> 8)
-	acc >>= e & 63
-	n -= e
-	e = uint(t.entries[acc&indexBits])
-	out[1] = byte(e >> 8)
-	acc >>= e & 63
-	n -= e
-	e = uint(t.entries[acc&indexBits])
-	out[2] = byte(e >> 8)
-	acc >>= e & 63
-	n -= e
-	e = uint(t.entries[acc&indexBits])
-	out[3] = byte(e >> 8)
-	acc >>= e & 63
-	n -= e
-	e = uint(t.entries[acc&indexBits])
-	out[4] = byte(e >> 8)
-	return acc >> (e & 63), (n - e) & 63
+	e, f := uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[0], y[0] = byte(e>>8), byte(f>>8)
+	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f
+	e, f = uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[1], y[1] = byte(e>>8), byte(f>>8)
+	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f
+	e, f = uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[2], y[2] = byte(e>>8), byte(f>>8)
+	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f
+	e, f = uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[3], y[3] = byte(e>>8), byte(f>>8)
+	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f
+	e, f = uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[4], y[4] = byte(e>>8), byte(f>>8)
+	return a >> (e & 63), (n - e) & 63, b >> (f & 63), (m - f) & 63
 }

@@ -411,53 +411,6 @@ func (m *Masked) checkRows(rows int) error {
 	return nil
 }
 
-// signs puts the signs to the gaps that keep something.
-func (d *decoder) signs(m *Masked) error {
-	planes, err := d.planes(Sign.valueBytes(m.kept), 1)
-	if err != nil {
-		return err
-	}
-	signs := planes[0]
-	if m.kept%8 != 0 && signs[m.kept/8]>>(m.kept%8) != 0 {
-		return fmt.Errorf("%w: bits after the last one", ErrValue)
-	}
-	next := 0 // sign
-	gaps := m.Gaps
-	for ; len(gaps) >= 8 && next+16 <= m.kept; gaps = gaps[8:] {
-		x := binary.LittleEndian.Uint64(gaps)
-		eight := uint64(binary.LittleEndian.Uint16(signs[next>>3:])>>(next&7)) & 0xff
-		set, kept := spreadBits(eight, zeroBytes(x^eachByte*uint64(signGaps.skip)))
-		binary.LittleEndian.PutUint64(gaps, x|set)
-		next += kept
-	}
-	putSigns(gaps, signs, next)
-	return nil
-}
-
-// spreadBits gives the lowest of eight bits to the top bits of the first, second
-// … byte whose top bit is not set in skip. It returns how many bytes these are.
-func spreadBits(eight, skip uint64) (set uint64, n int) {
-	keep := ^skip >> 7 & eachByte
-	// The number of the bit that a byte takes, as many as bytes before it keep
-	// something: it is at most 7.
-	number := keep * eachByte << 8
-	// A one, shifted by that number: 1 or 2, times 1 or 4, times 1 or 16.
-	one := eachByte + number&eachByte
-	one += 3 * (one & (number >> 1 & eachByte * 0xff))
-	one += 15 * (one & (number >> 2 & eachByte * 0xff))
-	return (eight*eachByte&one + eachByte*0x7f) & (keep << 7), bits.OnesCount64(keep)
-}
-
-// putSigns puts signs from next on to gaps, one by one.
-func putSigns(gaps, signs []byte, next int) {
-	for i, b := range gaps {
-		if b != signGaps.skip {
-			gaps[i] |= signs[next>>3] >> (next & 7) << 7
-			next++
-		}
-	}
-}
-
 // values reads the values of all codings.
 func (d *decoder) values(m *Masked, base *safetensors.Tensor) error {
 	switch m.Coding {

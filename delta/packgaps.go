@@ -72,6 +72,7 @@ func (p *packer) gaps(out []byte, m *Masked, rows int) (_ []byte, all bool) {
 	}
 	out = p.stream(out, gaps)
 	if m.Coding == Sign {
+		out = binary.AppendUvarint(out, uint64(m.kept))
 		out = p.stream(out, signs.finish())
 	}
 	return out, all
@@ -142,20 +143,38 @@ func (d *decoder) gapPositions(m *Masked, rows int, all bool) error {
 	if err := d.stream(d.gaps); err != nil {
 		return err
 	}
-	if err := d.fillTiles(m); err != nil {
-		return err
-	}
+	w := tileWriter{code: m.Coding.gapCode(), in: d.gaps, at: -1, most: n}
 	if m.Coding == Sign {
-		if err := d.signs(m); err != nil {
+		if w.most, err = d.number("signs", n); err != nil {
 			return err
 		}
+		if w.signs, err = d.signBits(w.most); err != nil {
+			return err
+		}
+	}
+	if err := d.fillTiles(m, &w); err != nil {
+		return err
 	}
 	return m.checkRows(rows)
 }
 
+// signBits reads as many signs as there are kept positions. Behind them are a few
+// bytes that mean nothing, so that two can be loaded everywhere.
+func (d *decoder) signBits(kept int) ([]byte, error) {
+	size := Sign.valueBytes(kept)
+	d.buffer = resize(d.buffer, size+2)
+	signs := d.buffer[:size]
+	if err := d.stream(signs); err != nil {
+		return nil, err
+	}
+	if kept%8 != 0 && signs[kept/8]>>(kept%8) != 0 {
+		return nil, fmt.Errorf("%w: bits after the last one", ErrValue)
+	}
+	return d.buffer, nil
+}
+
 // fillTiles makes the gaps of tiles of those that run through the units.
-func (d *decoder) fillTiles(m *Masked) error {
-	code := m.Coding.gapCode()
+func (d *decoder) fillTiles(m *Masked, w *tileWriter) error {
 	tiles := 0
 	for i, s := range d.spans {
 		if i == 0 || s.tile != d.spans[i-1].tile {
@@ -164,10 +183,9 @@ func (d *decoder) fillTiles(m *Masked) error {
 	}
 	index := make([]uint32, 3*tiles)
 	m.Tiles, m.Ends, m.GapEnds = index[:tiles:tiles], index[tiles:2*tiles:2*tiles], index[2*tiles:]
-	in := d.gaps
 	// A tile has no more skips than its positions have room for.
-	d.where = resize(d.where, len(in)+tiles*(tileRows*m.Columns/int(code.skip)+1))
-	w := tileWriter{code: code, in: in, out: d.where, at: -1}
+	d.where = resize(d.where, len(w.in)+tiles*(tileRows*m.Columns/int(w.code.skip)+1))
+	w.out = d.where
 	for i, t := 0, 0; t < tiles; t++ {
 		tile := d.spans[i].tile
 		w.last = -1
@@ -178,8 +196,11 @@ func (d *decoder) fillTiles(m *Masked) error {
 		}
 		m.Tiles[t], m.Ends[t], m.GapEnds[t] = tile, uint32(w.kept), uint32(w.o)
 	}
-	if w.i != len(in) {
-		return fmt.Errorf("%w: %d gap bytes behind the last unit", ErrPacked, len(in)-w.i)
+	if w.i != len(w.in) {
+		return fmt.Errorf("%w: %d gap bytes behind the last unit", ErrPacked, len(w.in)-w.i)
+	}
+	if w.signs != nil && w.kept != w.most {
+		return fmt.Errorf("%w: %d signs for %d positions", ErrPacked, w.most, w.kept)
 	}
 	m.Gaps, m.kept = d.where[:w.o], w.kept
 	return nil
@@ -195,6 +216,17 @@ type tileWriter struct {
 	at   int // the last position, through all units
 	last int // the last position in the tile that was kept, −1 at its begin
 	kept int // positions
+	most int // what kept may become
+
+	signs []byte // a bit for each kept position, in the coding sign; else nil
+}
+
+// sign returns the next position's sign as the top bit of its gap.
+func (w *tileWriter) sign(kept int) byte {
+	if w.signs == nil {
+		return 0
+	}
+	return w.signs[kept>>3] >> (kept & 7) << 7
 }
 
 // span copies the gaps that end in a span. Only the first one may differ from
@@ -222,29 +254,40 @@ func (w *tileWriter) span(s *span) error {
 	if at >= s.end {
 		return fmt.Errorf("%w: it keeps nothing", ErrPacked)
 	}
-	kept++
+	if kept == w.most {
+		return fmt.Errorf("%w: more positions than signs, %d", ErrPacked, w.most)
+	}
 	gap := at + shift - w.last - 1
 	for ; gap >= int(code.skip); gap -= int(code.skip) {
 		out[o] = code.skip
 		o++
 	}
-	out[o] = byte(gap)
+	out[o] = byte(gap) | w.sign(kept)
 	o++
-	signs := eachByte * uint64(^code.low)
-	for i+8 <= len(in) {
+	kept++
+	above := eachByte * uint64(^code.low)
+	for i+8 <= len(in) && kept+8 <= w.most {
 		x := binary.LittleEndian.Uint64(in[i:])
-		passed, n := code.sum8(x)
+		if x&above != 0 {
+			return fmt.Errorf("%w: above %d", ErrGap, code.skip)
+		}
+		skips := zeroBytes(x ^ eachByte*uint64(code.skip))
+		n := 8 - bits.OnesCount64(skips)
+		passed := sumBytes(x) + n
 		if at+passed >= s.end {
 			break
 		}
-		if x&signs != 0 {
-			return fmt.Errorf("%w: above %d", ErrGap, code.skip)
+		if w.signs != nil {
+			x |= spreadBits(uint64(binary.LittleEndian.Uint16(w.signs[kept>>3:])>>(kept&7))&0xff, skips)
 		}
 		binary.LittleEndian.PutUint64(out[o:], x)
 		i, o, at, kept = i+8, o+8, at+passed, kept+n
 	}
 	for i < len(in) {
 		b := in[i]
+		if b > code.skip {
+			return fmt.Errorf("%w: %d", ErrGap, b)
+		}
 		next := at + int(b)
 		if b != code.skip {
 			next++
@@ -252,15 +295,33 @@ func (w *tileWriter) span(s *span) error {
 		if next >= s.end {
 			break
 		}
-		if b > code.skip {
-			return fmt.Errorf("%w: %d", ErrGap, b)
+		if b != code.skip {
+			if kept == w.most {
+				return fmt.Errorf("%w: more positions than signs, %d", ErrPacked, w.most)
+			}
+			b |= w.sign(kept)
+			kept++
 		}
 		out[o] = b
-		i, o, kept, at = i+1, o+1, kept+next-at-int(b), next
+		i, o, at = i+1, o+1, next
 	}
 	for out[o-1] == code.skip { // it belongs to the next span's first gap
 		i, o, at = i-1, o-1, at-int(code.skip)
 	}
 	w.i, w.o, w.at, w.kept, w.last = i, o, at, kept, at+shift
 	return nil
+}
+
+// spreadBits gives the lowest of eight bits to the top bits of the first, second
+// … byte whose top bit is not set in skip.
+func spreadBits(eight, skip uint64) uint64 {
+	keep := ^skip >> 7 & eachByte
+	// The number of the bit that a byte takes, as many as bytes before it keep
+	// something: it is at most 7.
+	number := keep * eachByte << 8
+	// A one, shifted by that number: 1 or 2, times 1 or 4, times 1 or 16.
+	one := eachByte + number&eachByte
+	one += 3 * (one & (number >> 1 & eachByte * 0xff))
+	one += 15 * (one & (number >> 2 & eachByte * 0xff))
+	return (eight*eachByte&one + eachByte*0x7f) & (keep << 7)
 }

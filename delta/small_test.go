@@ -327,13 +327,14 @@ func TestUnpackPositions(t *testing.T) {
 // TestPackedGaps: gaps run through the units that have any; what does not fit
 // them is refused.
 func TestPackedGaps(t *testing.T) {
-	const plain, skip = byte(packedGaps | 2), 255 // int8
+	const plain, sign, skip = byte(packedGaps | 2), 4, 255 // int8
 	tests := []struct {
 		name      string
 		kind      byte
 		rows      int // of ten columns
 		used      []byte
 		gaps      []byte
+		signs     int
 		want      error
 		positions []int // row·10 + column
 	}{
@@ -353,8 +354,16 @@ func TestPackedGaps(t *testing.T) {
 		{name: "beyond the last unit", kind: plain | packedAll, rows: 16, gaps: []byte{0, 159}, want: ErrPacked},
 		{name: "a skip at the end", kind: plain | packedAll, rows: 32, gaps: []byte{0, 200, skip}, want: ErrPacked},
 		{name: "beyond the last row", kind: plain | packedAll, rows: 15, gaps: []byte{0, 14}, want: ErrPosition},
-		{name: "above the skip", kind: packedGaps | packedAll | 4, rows: 16, gaps: []byte{0, 128}, want: ErrGap},
-		{name: "above the skip, among others", kind: packedGaps | packedAll | 4, rows: 16, gaps: []byte{0, 0, 128, 0, 0, 0, 0, 0, 0, 0}, want: ErrGap},
+		{name: "signs", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 16, 0, 0, 0, 0, 0, 0, 0, 0}, signs: 10,
+			positions: []int{0, 11, 21, 31, 41, 51, 61, 71, 81, 91}},
+		{name: "signs past skips", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{127, 15, 0}, signs: 2, positions: []int{148, 158}},
+		{name: "too few signs", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 16, 0, 0, 0, 0, 0, 0, 0, 0}, signs: 9, want: ErrPacked},
+		{name: "far too few signs", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 16, 0, 0, 0, 0, 0, 0, 0, 0}, signs: 1, want: ErrPacked},
+		{name: "no signs", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0}, signs: 0, want: ErrPacked},
+		{name: "too many signs", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 127, 16}, signs: 3, want: ErrPacked},
+		{name: "more signs than gaps", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 16}, signs: 3, want: ErrPacked},
+		{name: "above the skip", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 128}, signs: 2, want: ErrGap},
+		{name: "above the skip, among others", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 0, 128, 0, 0, 0, 0, 0, 0, 0}, signs: 10, want: ErrGap},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -365,11 +374,15 @@ func TestPackedGaps(t *testing.T) {
 				data = p.stream(data, test.used)
 			}
 			data = p.stream(data, test.gaps)
-			values := make([]byte, len(test.positions)) // more than the tests that fail get to
-			for i := range values {
-				values[i] = 1
+			if test.kind&packedCoding == sign {
+				data = p.stream(append(data, byte(test.signs)), make([]byte, (test.signs+7)/8))
+			} else {
+				values := make([]byte, len(test.positions)) // more than the tests that fail get to
+				for i := range values {
+					values[i] = 1
+				}
+				data = p.stream(data, values)
 			}
-			data = p.stream(data, values)
 			data = appendPlanes(&p, data, []uint32{math.Float32bits(1)})
 			var d decoder
 			m, err := d.unpack(data, base)
@@ -461,7 +474,7 @@ func TestSpreadBits(t *testing.T) {
 	for eight := range uint64(256) {
 		for mask := range 256 {
 			var skip, want uint64
-			n := 0
+			n := 0 // bits given
 			for i := range 8 {
 				if mask>>i&1 == 1 {
 					skip |= 0x80 << (8 * i)
@@ -470,8 +483,8 @@ func TestSpreadBits(t *testing.T) {
 				want |= eight >> n & 1 << (8*i + 7)
 				n++
 			}
-			if set, kept := spreadBits(eight, skip); set != want || kept != n {
-				t.Fatalf("%08b past %08b: %#016x and %d, want %#016x and %d", eight, mask, set, kept, want, n)
+			if got := spreadBits(eight, skip); got != want {
+				t.Fatalf("%08b past %08b: %#016x, want %#016x", eight, mask, got, want)
 			}
 		}
 	}
