@@ -104,7 +104,8 @@ func TestEntropyOfFiles(t *testing.T) {
 		if positions > 1.03*positionsBound {
 			t.Errorf("%s: positions take %.0f bytes, the bound is %.0f", file, positions, positionsBound)
 		}
-		if values > 1.05*valuesBound {
+		// A tensor's few values may be coded alone: the code's lengths take room.
+		if values > 1.05*valuesBound+64*float64(len(all)) {
 			t.Errorf("%s: values take %.0f bytes, the bound is %.0f", file, values, valuesBound)
 		}
 	}

@@ -278,7 +278,12 @@ func (w *tileWriter) span(s *span) error {
 			break
 		}
 		if w.signs != nil {
-			x |= spreadBits(uint64(binary.LittleEndian.Uint16(w.signs[kept>>3:])>>(kept&7))&0xff, skips)
+			eight := uint64(binary.LittleEndian.Uint16(w.signs[kept>>3:])>>(kept&7)) & 0xff
+			if w.most == len(in) { // there are no skips in the tensor
+				x |= topBits(eight)
+			} else {
+				x |= spreadBits(eight, skips)
+			}
 		}
 		binary.LittleEndian.PutUint64(out[o:], x)
 		i, o, at, kept = i+8, o+8, at+passed, kept+n
@@ -324,4 +329,10 @@ func spreadBits(eight, skip uint64) uint64 {
 	one += 3 * (one & (number >> 1 & eachByte * 0xff))
 	one += 15 * (one & (number >> 2 & eachByte * 0xff))
 	return (eight*eachByte&one + eachByte*0x7f) & (keep << 7)
+}
+
+// topBits gives one of eight bits to the top bit of each byte.
+func topBits(eight uint64) uint64 {
+	const bitOfByte = 0x8040201008040201 // bit i of byte i
+	return (eight*eachByte&bitOfByte + eachByte*0x7f) & (eachByte * 0x80)
 }

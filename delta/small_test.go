@@ -472,6 +472,9 @@ func FuzzUnpack(f *testing.F) {
 // TestSpreadBits compares with one bit after the other.
 func TestSpreadBits(t *testing.T) {
 	for eight := range uint64(256) {
+		if got, want := topBits(eight), spreadBits(eight, 0); got != want {
+			t.Fatalf("%08b: %#016x, want %#016x", eight, got, want)
+		}
 		for mask := range 256 {
 			var skip, want uint64
 			n := 0 // bits given
