@@ -103,16 +103,6 @@ func (w *walk) stream(dst, scratch []line) {
 // fetchedPerGap is how many bytes are asked for with each gap that becomes a mask.
 const fetchedPerGap = 32
 
-// takeMasks takes masks of n lines, and zeros up to a whole word, from scratch
-// memory.
-func takeMasks(scratch *[]uint16, n int) []uint16 {
-	words := (n + 3) &^ 3
-	m := (*scratch)[:words]
-	*scratch = (*scratch)[words:]
-	clear(m)
-	return m
-}
-
 // streamMasks does it for panels both of whose tiles change, by masks: those there
 // are, or such as it makes of gaps. It tells whether it could: at the end of the
 // values' stream there may be too few to read.
@@ -125,40 +115,42 @@ func (w *walk) streamMasks(dst, scratch []line) bool {
 	if !p.signed() && !p.readable(end) {
 		return false
 	}
-	rest := unsafe.Slice((*uint16)(unsafe.Pointer(&scratch[0])), len(scratch)*int(unsafe.Sizeof(line{}))/2)
 	n := len(dst)
-	next := uintptr(unsafe.Pointer(&w.base[0])) // of the base, to be asked for
-	var masks, ups [2]*uint16
-	for i, t := range []*tileWalk{l, r} {
-		switch {
-		case p.signed():
-			m, u := takeMasks(&rest, n), takeMasks(&rest, n)
-			masks[i], ups[i] = &m[0], &u[0]
-			signMasks(masks[i], ups[i], &t.gaps[0], len(t.gaps), next)
-			next += fetchedPerGap * uintptr(len(t.gaps))
-		case t.gaps != nil:
-			m := takeMasks(&rest, n)
-			masks[i] = &m[0]
-			gapMasks(masks[i], &t.gaps[0], len(t.gaps), next)
-			next += fetchedPerGap * uintptr(len(t.gaps))
-		default:
-			masks[i] = &t.masks[0]
+	ml, mr := l.masks, r.masks
+	if p.Gaps != nil {
+		words := (n + 3) / 4
+		free := unsafe.Slice((*uint64)(unsafe.Pointer(&scratch[0])), len(scratch)*int(unsafe.Sizeof(line{}))/8)
+		masks := free[:2*words]
+		clear(masks)
+		ml, mr = unsafe.Slice((*uint16)(unsafe.Pointer(&masks[0])), n), unsafe.Slice((*uint16)(unsafe.Pointer(&masks[words])), n)
+		next := uintptr(unsafe.Pointer(&w.base[0])) // of the base, to be asked for
+		later := next + fetchedPerGap*uintptr(len(l.gaps))
+		if !p.signed() {
+			gapMasks(&ml[0], &l.gaps[0], len(l.gaps), next)
+			gapMasks(&mr[0], &r.gaps[0], len(r.gaps), later)
+		} else {
+			signMasks(&ml[0], &l.gaps[0], len(l.gaps), next)
+			signMasks(&mr[0], &r.gaps[0], len(r.gaps), later)
+			bits := unsafe.Slice((*byte)(unsafe.Pointer(&free[2*words])), 8*(len(free)-2*words))
+			right := (l.values + 7) / 8
+			signBits(&bits[0], &l.gaps[0], len(l.gaps))
+			signBits(&bits[right], &r.gaps[0], len(r.gaps))
+			streamSignsz(&dst[0][0], &w.base[0][0], &ml[0], &mr[0], n, &bits[0], 0, 8*right, &l.scales, &r.scales)
+			return true
 		}
 	}
 	d, s := &dst[0][0], &w.base[0][0]
 	switch {
 	case len(p.Float32s) > 0:
-		streamFloat32sz(d, s, masks[0], masks[1], n, &p.Float32s[0], l.value, r.value)
+		streamFloat32sz(d, s, &ml[0], &mr[0], n, &p.Float32s[0], l.value, r.value)
 	case len(p.BFloat16s) > 0:
-		streamBFloat16sz(d, s, masks[0], masks[1], n, &p.BFloat16s[0], l.value, r.value)
+		streamBFloat16sz(d, s, &ml[0], &mr[0], n, &p.BFloat16s[0], l.value, r.value)
 	case len(p.Int8s) > 0:
-		streamInt8sz(d, s, masks[0], masks[1], n, &p.Int8s[0], l.value, r.value, &l.scales, &r.scales)
+		streamInt8sz(d, s, &ml[0], &mr[0], n, &p.Int8s[0], l.value, r.value, &l.scales, &r.scales)
 	case len(p.Int4s) > 0:
-		streamInt4sz(d, s, masks[0], masks[1], n, &p.Int4s[0], l.value, r.value, &l.scales, &r.scales)
-	case len(p.Signs) > 0:
-		streamSignsz(d, s, masks[0], masks[1], n, &p.Signs[0], l.value, r.value, &l.scales, &r.scales)
+		streamInt4sz(d, s, &ml[0], &mr[0], n, &p.Int4s[0], l.value, r.value, &l.scales, &r.scales)
 	default:
-		streamUpsz(d, s, masks[0], masks[1], ups[0], ups[1], n, &l.scales, &r.scales)
+		streamSignsz(d, s, &ml[0], &mr[0], n, &p.Signs[0], l.value, r.value, &l.scales, &r.scales)
 	}
 	return true
 }

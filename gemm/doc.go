@@ -80,7 +80,7 @@
 //	materialising, of the time to copy the same panels, where 22 GB/s are read
 //	and as many written: 1.15 to 1.3 with masks at half and a quarter, 1.3 to
 //	1.4 with float32 at half, whose values are half as much to read again;
-//	1.15 to 1.3 with gaps at a fiftieth, 1.35 to 1.9 at a tenth, where they
+//	1.15 to 1.3 with gaps at a fiftieth, 1.35 to 1.7 at a tenth, where they
 //	are followed for as long as the copy takes
 //
 // Marks by masks, added under AVX-512's mask registers, were tried first and cost

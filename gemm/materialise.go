@@ -67,8 +67,9 @@ func (w *materialise) Do(i, _ int) {
 	p.narrow(w.to.compute, lines)
 }
 
-// maskScratch is how many scratch lines masks that are made of gaps take at most:
-// four of 16 bits for each of n lines, and whole words.
+// maskScratch is how many scratch lines masks and signs that are made of gaps take
+// at most: 16 bits of either for each half of n lines, whole words of masks, and
+// what is stored and read behind the last sign.
 func maskScratch(n int) int { return n/16 + 2 }
 
 // newPanels returns n lines that start at a multiple of 64 bytes and hold

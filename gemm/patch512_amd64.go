@@ -74,22 +74,22 @@ func masksSignsz(dst *float32, src *float32, masks *uint16, n int, values *byte,
 //go:noescape
 func streamSignsz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *byte, fromLeft int, fromRight int, scalesLeft *[16]float32, scalesRight *[16]float32)
 
-// streamUpsz copies n > 0 lines of 128 bytes from src to dst, past the caches. Where
-// the masks of its two tiles have a bit, a weight is one scale more if that of ups is
-// set, and one less if it is not.
-//
-//go:noescape
-func streamUpsz(dst *float32, src *float32, left *uint16, right *uint16, leftUps *uint16, rightUps *uint16, n int, scalesLeft *[16]float32, scalesRight *[16]float32)
-
 // gapMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that
-// n > 0 gaps lead to. With each it prefetches at next, 32 bytes further on each time.
+// n > 0 gaps lead to, where 255 is the skip. With each it prefetches at next, 32
+// bytes further on each time.
 //
 //go:noescape
 func gapMasks(masks *uint16, gaps *byte, n int, next uintptr)
 
 // signMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that
-// n > 0 gaps with signs lead to, and those of ups where the sign is set. With each gap
-// it prefetches at next, 32 bytes further on each time.
+// n > 0 gaps lead to, where 127 is the skip. With each it prefetches at next, 32
+// bytes further on each time.
 //
 //go:noescape
-func signMasks(masks *uint16, ups *uint16, gaps *byte, n int, next uintptr)
+func signMasks(masks *uint16, gaps *byte, n int, next uintptr)
+
+// signBits stores the signs of n > 0 gaps, bit after bit, those of skips left out. It
+// stores 8 bytes where the last of them ends.
+//
+//go:noescape
+func signBits(bits *byte, gaps *byte, n int)

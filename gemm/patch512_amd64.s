@@ -562,53 +562,6 @@ loop:
 	VZEROUPPER
 	RET
 
-// func streamUpsz(dst *float32, src *float32, left *uint16, right *uint16, leftUps *uint16, rightUps *uint16, n int, scalesLeft *[16]float32, scalesRight *[16]float32)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·streamUpsz(SB), NOSPLIT, $0-72
-	MOVQ       dst+0(FP), AX
-	MOVQ       src+8(FP), CX
-	MOVQ       left+16(FP), DX
-	MOVQ       right+24(FP), BX
-	MOVQ       leftUps+32(FP), SI
-	MOVQ       rightUps+40(FP), DI
-	MOVQ       n+48(FP), R8
-	MOVQ       scalesLeft+56(FP), R9
-	VMOVUPS    (R9), Z0
-	VPTERNLOGD $0xff, Z0, Z0, Z1
-	VPSLLD     $0x1f, Z1, Z1
-	VPXORD     Z0, Z1, Z1
-	MOVQ       scalesRight+64(FP), R9
-	VMOVUPS    (R9), Z2
-	VPTERNLOGD $0xff, Z2, Z2, Z3
-	VPSLLD     $0x1f, Z3, Z3
-	VPXORD     Z2, Z3, Z3
-	XORQ       R9, R9
-
-loop:
-	PREFETCHT0 8192(CX)
-	KMOVW      (DX)(R9*2), K1
-	KMOVW      (SI)(R9*2), K2
-	VMOVUPS    (CX), Z4
-	VMOVAPS    Z1, Z5
-	VMOVAPS    Z0, K2, Z5
-	VADDPS     Z5, Z4, K1, Z4
-	VMOVNTPS   Z4, (AX)
-	PREFETCHT0 8256(CX)
-	KMOVW      (BX)(R9*2), K1
-	KMOVW      (DI)(R9*2), K2
-	VMOVUPS    64(CX), Z4
-	VMOVAPS    Z3, Z5
-	VMOVAPS    Z2, K2, Z5
-	VADDPS     Z5, Z4, K1, Z4
-	VMOVNTPS   Z4, 64(AX)
-	ADDQ       $0x00000080, CX
-	ADDQ       $0x00000080, AX
-	INCQ       R9
-	CMPQ       R9, R8
-	JLT        loop
-	VZEROUPPER
-	RET
-
 // func gapMasks(masks *uint16, gaps *byte, n int, next uintptr)
 // Requires: BMI2, CMOV, MMX+
 TEXT ·gapMasks(SB), NOSPLIT, $0-32
@@ -620,8 +573,8 @@ TEXT ·gapMasks(SB), NOSPLIT, $0-32
 	MOVQ $-1, BX
 	XORL SI, SI
 	XORL DI, DI
-	MOVL $0x00000001, R8
-	XORL R9, R9
+	XORL R8, R8
+	MOVL $0x00000001, R9
 	MOVQ next+24(FP), R10
 
 loop:
@@ -634,11 +587,11 @@ loop:
 	MOVQ       BX, R11
 	SHRQ       $0x06, R11
 	CMPQ       R11, SI
-	CMOVQNE    DI, R9
+	CMOVQNE    R8, DI
 	MOVQ       R11, SI
-	SHLXQ      BX, R8, R12
-	ORQ        R12, R9
-	MOVQ       R9, (AX)(R11*8)
+	SHLXQ      BX, R9, R12
+	ORQ        R12, DI
+	MOVQ       DI, (AX)(R11*8)
 	INCQ       DX
 	JNZ        loop
 	RET
@@ -649,51 +602,86 @@ skip:
 	JNZ  loop
 	RET
 
-// func signMasks(masks *uint16, ups *uint16, gaps *byte, n int, next uintptr)
+// func signMasks(masks *uint16, gaps *byte, n int, next uintptr)
 // Requires: BMI2, CMOV, MMX+
-TEXT ·signMasks(SB), NOSPLIT, $0-40
+TEXT ·signMasks(SB), NOSPLIT, $0-32
 	MOVQ masks+0(FP), AX
-	MOVQ ups+8(FP), CX
-	MOVQ gaps+16(FP), DX
-	MOVQ n+24(FP), BX
-	ADDQ BX, DX
-	NEGQ BX
-	MOVQ $-1, SI
+	MOVQ gaps+8(FP), CX
+	MOVQ n+16(FP), DX
+	ADDQ DX, CX
+	NEGQ DX
+	MOVQ $-1, BX
+	XORL SI, SI
 	XORL DI, DI
 	XORL R8, R8
 	MOVL $0x00000001, R9
-	XORL R10, R10
-	XORL R11, R11
-	MOVQ next+32(FP), R12
+	MOVQ next+24(FP), R10
 
 loop:
-	PREFETCHT1 (R12)
-	ADDQ       $0x20, R12
-	MOVBQZX    (DX)(BX*1), R13
-	MOVL       R13, R14
-	ANDL       $0x7f, R14
-	CMPL       R14, $0x0000007f
+	PREFETCHT1 (R10)
+	ADDQ       $0x20, R10
+	MOVBQZX    (CX)(DX*1), R11
+	ANDL       $0x0000007f, R11
+	CMPL       R11, $0x0000007f
 	JE         skip
-	LEAQ       1(SI)(R14*1), SI
-	MOVQ       SI, R14
-	SHRQ       $0x06, R14
-	CMPQ       R14, DI
-	CMOVQNE    R8, R10
-	CMOVQNE    R8, R11
-	MOVQ       R14, DI
-	SHLXQ      SI, R9, R15
-	ORQ        R15, R10
-	MOVQ       R10, (AX)(R14*8)
-	SHRL       $0x07, R13
-	SHLXQ      SI, R13, R13
-	ORQ        R13, R11
-	MOVQ       R11, (CX)(R14*8)
-	INCQ       BX
+	LEAQ       1(BX)(R11*1), BX
+	MOVQ       BX, R11
+	SHRQ       $0x06, R11
+	CMPQ       R11, SI
+	CMOVQNE    R8, DI
+	MOVQ       R11, SI
+	SHLXQ      BX, R9, R12
+	ORQ        R12, DI
+	MOVQ       DI, (AX)(R11*8)
+	INCQ       DX
 	JNZ        loop
 	RET
 
 skip:
-	ADDQ R14, SI
-	INCQ BX
+	ADDQ R11, BX
+	INCQ DX
 	JNZ  loop
+	RET
+
+// func signBits(bits *byte, gaps *byte, n int)
+// Requires: AVX, AVX512BW, AVX512VL, BMI, BMI2, CMOV, POPCNT
+TEXT ·signBits(SB), NOSPLIT, $0-24
+	MOVQ         bits+0(FP), AX
+	MOVQ         gaps+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVL         $0x0000007f, BX
+	VPBROADCASTB BX, Y0
+	MOVL         $0xffffffff, BX
+	MOVL         $0x00000020, SI
+	XORL         DI, DI
+	XORL         R8, R8
+
+loop:
+	MOVQ       DX, R9
+	CMPQ       DX, SI
+	CMOVQGT    SI, R9
+	BZHIL      R9, BX, R9
+	KMOVD      R9, K1
+	VMOVDQU8.Z (CX), K1, Y1
+	VPMOVB2M   Y1, K1
+	VPCMPEQB   Y0, Y1, K2
+	KMOVD      K1, R10
+	KMOVD      K2, R11
+	ANDNL      R9, R11, R11
+	PEXTL      R11, R10, R10
+	SHLXQ      R8, R10, R10
+	ORQ        R10, DI
+	MOVQ       DI, (AX)
+	POPCNTL    R11, R11
+	ADDL       R11, R8
+	MOVL       R8, R9
+	SHRL       $0x03, R9
+	ADDQ       R9, AX
+	SHLL       $0x03, R9
+	SHRXQ      R9, DI, DI
+	ANDL       $0x07, R8
+	ADDQ       $0x20, CX
+	SUBQ       $0x20, DX
+	JG         loop
+	VZEROUPPER
 	RET

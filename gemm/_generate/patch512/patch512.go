@@ -46,9 +46,9 @@ func main() {
 		masks(coding)
 		stream(coding)
 	}
-	streamUps()
-	gapMasks(false)
-	gapMasks(true)
+	gapMasks("gapMasks", 255)
+	gapMasks("signMasks", 127)
+	signBits()
 	Generate()
 }
 
@@ -128,111 +128,103 @@ func stream(coding string) {
 	RET()
 }
 
-// streamUps writes the kernel for signs that lie in masks of their own.
-func streamUps() {
-	TEXT("streamUpsz", NOSPLIT, "func(dst, src *float32, left, right, leftUps, rightUps *uint16, n int, scalesLeft, scalesRight *[16]float32)")
+// gapMasks writes the kernel that makes masks of gaps, whose bits above the skip's
+// mean something else. Several gaps lead to the same word of masks, one after the
+// other: it is kept in a register, and stored again with each. Memory is idle
+// meanwhile: with each gap some of the base is asked for.
+func gapMasks(name string, skip uint64) {
+	TEXT(name, NOSPLIT, "func(masks *uint16, gaps *byte, n int, next uintptr)")
 	Pragma("noescape")
-	Doc("streamUpsz copies n > 0 lines of 128 bytes from src to dst, past the caches. Where",
-		"the masks of its two tiles have a bit, a weight is one scale more if that of ups is",
-		"set, and one less if it is not.")
-	dst, src := Load(Param("dst"), GP64()), Load(Param("src"), GP64())
-	masks := []Register{Load(Param("left"), GP64()), Load(Param("right"), GP64())}
-	ups := []Register{Load(Param("leftUps"), GP64()), Load(Param("rightUps"), GP64())}
-	n := Load(Param("n"), GP64())
-	halves := []*half{newHalf(signs, nil, "scalesLeft"), newHalf(signs, nil, "scalesRight")}
-	done := GP64()
-	XORQ(done, done)
-	Label("loop")
-	for i, h := range halves {
-		PREFETCHT0(Mem{Base: src, Disp: ahead*lineSize + i*vector})
-		kept, up, v, x := K(), K(), ZMM(), ZMM()
-		KMOVW(Mem{Base: masks[i], Index: done, Scale: 2}, kept)
-		KMOVW(Mem{Base: ups[i], Index: done, Scale: 2}, up)
-		VMOVUPS(Mem{Base: src, Disp: i * vector}, v)
-		VMOVAPS(h.down, x)
-		VMOVAPS(h.scale, up, x)
-		VADDPS(x, v, kept, v)
-		VMOVNTPS(v, Mem{Base: dst, Disp: i * vector})
-	}
-	ADDQ(U32(lineSize), src)
-	ADDQ(U32(lineSize), dst)
-	INCQ(done)
-	CMPQ(done, n)
-	JLT(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
-}
-
-// gapMasks writes the kernel that makes masks of gaps. Several gaps lead to the
-// same word of masks, one after the other: it is kept in a register, and stored
-// again with each.
-func gapMasks(signed bool) {
-	name, signature, skip := "gapMasks", "func(masks *uint16, gaps *byte, n int, next uintptr)", 255
-	doc := []string{"gapMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that", "n > 0 gaps lead to. With each it prefetches at next, 32 bytes further on each time."}
-	if signed {
-		name, signature, skip = "signMasks", "func(masks, ups *uint16, gaps *byte, n int, next uintptr)", 127
-		doc = []string{"signMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that", "n > 0 gaps with signs lead to, and those of ups where the sign is set. With each gap", "it prefetches at next, 32 bytes further on each time."}
-	}
-	TEXT(name, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(doc...)
-	masks := Load(Param("masks"), GP64())
-	words := []Register{masks}
-	if signed {
-		words = append(words, Load(Param("ups"), GP64()))
-	}
-	gap, n := Load(Param("gaps"), GP64()), Load(Param("n"), GP64())
+	Doc(fmt.Sprintf("%s sets the bits of masks, which are zero up to a multiple of 8 bytes, that", name),
+		fmt.Sprintf("n > 0 gaps lead to, where %d is the skip. With each it prefetches at next, 32", skip),
+		"bytes further on each time.")
+	masks, gap, n := Load(Param("masks"), GP64()), Load(Param("gaps"), GP64()), Load(Param("n"), GP64())
 	ADDQ(n, gap)
 	NEGQ(n)
-	position, current, zero := GP64(), GP64(), GP64()
+	position, current, word, zero, one := GP64(), GP64(), GP64(), GP64(), GP64()
 	MOVQ(I32(-1), position)
 	XORL(current.As32(), current.As32())
+	XORL(word.As32(), word.As32())
 	XORL(zero.As32(), zero.As32())
-	one := GP64()
 	MOVL(U32(1), one.As32())
-	bits := make([]Register, len(words))
-	for i := range bits {
-		bits[i] = GP64()
-		XORL(bits[i].(GPVirtual).As32(), bits[i].(GPVirtual).As32())
-	}
 	next := Load(Param("next"), GP64())
 	Label("loop")
 	PREFETCHT1(Mem{Base: next})
 	ADDQ(Imm(fetchedPerGap), next)
-	b, low, word, bit := GP64(), GP64(), GP64(), GP64()
+	b, index, bit := GP64(), GP64(), GP64()
 	MOVBQZX(Mem{Base: gap, Index: n, Scale: 1}, b)
-	if signed {
-		MOVL(b.As32(), low.As32())
-		ANDL(Imm(127), low.As32())
-	} else {
-		low = b
+	if skip < 255 {
+		ANDL(U32(skip), b.As32())
 	}
-	CMPL(low.As32(), U32(uint32(skip)))
+	CMPL(b.As32(), U32(skip))
 	JE(LabelRef("skip"))
-	LEAQ(Mem{Base: position, Index: low, Scale: 1, Disp: 1}, position)
-	MOVQ(position, word)
-	SHRQ(Imm(6), word)
-	CMPQ(word, current)
-	for _, w := range bits {
-		CMOVQNE(zero, w)
-	}
-	MOVQ(word, current)
+	LEAQ(Mem{Base: position, Index: b, Scale: 1, Disp: 1}, position)
+	MOVQ(position, index)
+	SHRQ(Imm(6), index)
+	CMPQ(index, current)
+	CMOVQNE(zero, word)
+	MOVQ(index, current)
 	SHLXQ(position, one, bit)
-	ORQ(bit, bits[0])
-	MOVQ(bits[0], Mem{Base: words[0], Index: word, Scale: 8})
-	if signed {
-		SHRL(Imm(7), b.As32())
-		SHLXQ(position, b, b)
-		ORQ(b, bits[1])
-		MOVQ(bits[1], Mem{Base: words[1], Index: word, Scale: 8})
-	}
+	ORQ(bit, word)
+	MOVQ(word, Mem{Base: masks, Index: index, Scale: 8})
 	INCQ(n)
 	JNZ(LabelRef("loop"))
 	RET()
 	Label("skip")
-	ADDQ(low, position)
+	ADDQ(b, position)
 	INCQ(n)
 	JNZ(LabelRef("loop"))
+	RET()
+}
+
+// signBits writes the kernel that takes the signs from gaps, 32 at a time.
+func signBits() {
+	TEXT("signBits", NOSPLIT, "func(bits, gaps *byte, n int)")
+	Pragma("noescape")
+	Doc("signBits stores the signs of n > 0 gaps, bit after bit, those of skips left out. It",
+		"stores 8 bytes where the last of them ends.")
+	out, gap, n := Load(Param("bits"), GP64()), Load(Param("gaps"), GP64()), Load(Param("n"), GP64())
+	skip, all, most := YMM(), GP32(), GP64()
+	MOVL(U32(127), all)
+	VPBROADCASTB(all, skip)
+	MOVL(U32(0xffffffff), all)
+	MOVL(U32(32), most.As32())
+	bits, filled := GP64(), GP64() // of the byte at out
+	XORL(bits.As32(), bits.As32())
+	XORL(filled.As32(), filled.As32())
+	Label("loop")
+	count, there := GP64(), K()
+	MOVQ(n, count)
+	CMPQ(n, most)
+	CMOVQGT(most, count)
+	valid := GP32()
+	BZHIL(count.As32(), all, valid)
+	KMOVD(valid, there)
+	x, signs, skips := YMM(), K(), K()
+	VMOVDQU8_Z(Mem{Base: gap}, there, x)
+	VPMOVB2M(x, signs)
+	VPCMPEQB(skip, x, skips)
+	sign, keep := GP64(), GP32()
+	KMOVD(signs, sign.As32())
+	KMOVD(skips, keep)
+	ANDNL(valid, keep, keep)
+	PEXTL(keep, sign.As32(), sign.As32())
+	SHLXQ(filled, sign, sign)
+	ORQ(sign, bits)
+	MOVQ(bits, Mem{Base: out})
+	POPCNTL(keep, keep)
+	ADDL(keep, filled.As32())
+	whole := GP64()
+	MOVL(filled.As32(), whole.As32())
+	SHRL(Imm(3), whole.As32())
+	ADDQ(whole, out)
+	SHLL(Imm(3), whole.As32())
+	SHRXQ(whole, bits, bits)
+	ANDL(Imm(7), filled.As32())
+	ADDQ(Imm(32), gap)
+	SUBQ(Imm(32), n)
+	JG(LabelRef("loop"))
+	VZEROUPPER()
 	RET()
 }
 
