@@ -203,9 +203,9 @@
 // come in the order of the size of their elements, the widest first, and of
 // their names, before #pad; a file in another order cannot be packed.
 //
-// Packed tensors are read in the order of their names, since streams may use the
-// codes of earlier ones. A packed tensor consists of numbers, streams and numbers
-// in planes:
+// Packed tensors are read in the byte order of NAME, not of NAME#packed, since
+// streams may use the codes of earlier ones. A packed tensor consists of numbers,
+// streams and numbers in planes:
 //
 //	number   unsigned LEB128, as Protocol Buffers write them
 //	stream   m bytes, m being known, in one of the ways below
@@ -218,14 +218,14 @@
 //	kind       a byte: bits 0 to 2 the coding, 0 f32, 1 bf16, 2 int8, 3 int4,
 //	           4 sign; bit 3 bitmaps, bit 4 gaps (f32 with neither is a dense
 //	           tensor); bit 5 row order, also set without positions; bit 6 a
-//	           scale for each row; bit 7, with gaps alone, every unit has some
+//	           scale for each row, if the coding has scales; bit 7, with gaps alone, every unit has some
 //	bitmaps    T as a number, the tiles' indices rising; a stream, the bytes of
 //	           mask
 //	gaps       G as a number; unless bit 7 of kind is set a stream of ⌈U/8⌉
 //	           bytes, of which bit u%8 of byte u/8 tells whether unit u has
-//	           gaps; a stream of G bytes, the gaps; for sign n as a number and
-//	           another stream, one bit for each kept position as in the coding
-//	           sign
+//	           gaps and the rest is 0; a stream of G bytes, the gaps; for sign
+//	           n as a number and a stream of ⌈n/8⌉ bytes, one bit for each kept
+//	           position as in the coding sign, the rest 0
 //	values     of f32 in planes: the number o(value) − o(base's value) modulo
 //	           2³², zigzag, where o maps floats to integers in their order: the
 //	           bits with all of them inverted if bit 31 is set, else bit 31.
@@ -243,7 +243,7 @@
 // something; a reader demands it of each run of neighbouring units of a tile. Ends
 // of values and of gaps follow from the positions.
 //
-// A stream begins with a byte that tells its way:
+// A stream begins with a byte that tells its way, 0 if m is 0:
 //
 //	0  m bytes as they are
 //	1  a byte, of which all m are
@@ -268,11 +268,12 @@
 //	1111 abcd   a + 2b + 4c + 8d
 //
 // and the rest of the last byte is 0. An earlier Huffman code begins with a byte
-// i in place of the lengths: they are those that were told last but i, in this
-// tensor or one before; i is at most 15. No length is above 11, none means that
-// the byte does not occur, and the code is full. Codes are given in the order of
-// length and byte: the first is of zeros, the next one greater, with zeros
-// appended where the length grows; a code's first bit is its most significant.
+// i in place of the lengths: they are those that were told last but i, by way 2, in
+// this tensor or one before, among rare bytes too; i is at most 15. No length is
+// above 11, none means that the byte does not occur, and the code is full. Codes
+// are given in the order of length and byte: the first is of zeros, the next one
+// greater, with zeros appended where the length grows; a code's first bit is its
+// most significant.
 // The parts code ⌈m/4⌉ bytes each, as far as there are that many; each ends in
 // zeros to a whole byte.
 //

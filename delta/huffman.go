@@ -9,8 +9,8 @@ import (
 )
 
 // A byte stream is coded with a canonical Huffman code, of its own or of an
-// earlier stream that is much alike, in four parts that are decoded side by side: a decoder waits for its table, and four
-// wait together.
+// earlier stream that is much alike, in four parts that are decoded side by side:
+// a decoder waits for its table, and several wait together.
 
 const (
 	maxCodeBits  = 11 // so that 56 bits hold five codes, and a table is 4 KiB

@@ -234,8 +234,8 @@ func (m *Masked) positions(t int, out []uint32) []uint32 {
 
 // unpack reads what [packer.tensor] wrote. Shapes are base's: nothing is allocated
 // that is larger than they allow. The result is valid until the next call. What
-// positions say is checked as far as it is
-// used here; the rest is for who reads the fast layout.
+// positions say is checked as far as it is used here; the rest is for who reads
+// the fast layout.
 func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*Masked, error) {
 	d.data = data
 	m, err := d.masked(base)
@@ -254,7 +254,8 @@ func (d *decoder) masked(base *safetensors.Tensor) (*Masked, error) {
 		return nil, err
 	}
 	kind := first[0]
-	if kind&packedCoding >= byte(len(codings)) || kind&packedAll != 0 && kind&packedGaps == 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 {
+	if kind&packedCoding >= byte(len(codings)) || kind&packedAll != 0 && kind&packedGaps == 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 ||
+		kind&packedPerRow != 0 && !codings[kind&packedCoding].scaled() {
 		return nil, fmt.Errorf("%w: kind %#x", ErrPacked, kind)
 	}
 	m := &Masked{Coding: codings[kind&packedCoding], RowMajor: kind&packedRowMajor != 0, Height: 1}

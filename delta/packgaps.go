@@ -279,7 +279,7 @@ func (w *tileWriter) span(s *span) error {
 		}
 		if w.signs != nil {
 			eight := uint64(binary.LittleEndian.Uint16(w.signs[kept>>3:])>>(kept&7)) & 0xff
-			if w.most == len(in) { // there are no skips in the tensor
+			if w.most == len(in) { // there are no skips, or too many signs, as the end will show
 				x |= topBits(eight)
 			} else {
 				x |= spreadBits(eight, skips)

@@ -171,6 +171,61 @@ func TestPackBases(t *testing.T) {
 	}
 }
 
+// TestPackNames: streams use the codes of the tensors whose names are before,
+// in an order that is not that of the names of their parts.
+func TestPackNames(t *testing.T) {
+	const rows, columns = 160, 64
+	rng := rand.New(rand.NewPCG(4, 4))
+	base, info := set{}, testInfo(Sign)
+	dir := t.TempDir()
+	w, err := Create(filepath.Join(dir, "fast.ken"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"a", "a b", "a!", "a!!", "a\"", "a.b", "b"} {
+		base.add(name, randomFloats(rng, rows*columns), rows, columns)
+		tuned, keep := floats(base[name]), make([]uint64, rows)
+		for r := range keep {
+			for c := range columns {
+				if rng.IntN(8+10*(i%3)) == 0 { // like those of other names
+					keep[r] |= 1 << c
+					tuned[r*columns+c]++
+				}
+			}
+		}
+		if err := w.Masked(name, Sign, 16, columns, tilesOf(t, Sign, 16, columns, keep, tuned, floats(base[name]))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info.BaseSHA256 = Fingerprint(base)
+	if err := w.Finish(info); err != nil {
+		t.Fatal(err)
+	}
+	fast, err := os.ReadFile(filepath.Join(dir, "fast.ken"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Parse(fast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "small.ken")
+	if err := Pack(d, path, base, info.BaseSHA256); err != nil {
+		t.Fatal(err)
+	}
+	small, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := unpacked(t, small, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, fast) {
+		t.Error("unpacked to another file")
+	}
+}
+
 // TestOrdered: the order of float32 is that of the numbers, and both directions
 // fit together.
 func TestOrdered(t *testing.T) {
@@ -259,6 +314,7 @@ func TestSmallRefusals(t *testing.T) {
 		{"another head", "sign0.02", func(f *file) { f.tensor("classifier.weight").Data[0] ^= 1 }, ErrDigest},
 		{"nothing", "sign0.02", edit("wide", func([]byte) []byte { return nil }), ErrPacked},
 		{"unknown kind", "sign0.5", edit("wide", func(b []byte) []byte { b[0] |= 0x80; return b }), ErrPacked},
+		{"scales of a coding that has none", "f320.5", edit("wide", func(b []byte) []byte { b[0] |= packedPerRow; return b }), ErrPacked},
 		{"unknown coding", "sign0.02", edit("wide", func(b []byte) []byte { b[0] |= packedCoding; return b }), ErrPacked},
 		{"bitmaps and gaps", "sign0.02", edit("wide", func(b []byte) []byte { b[0] |= packedBitmaps | packedGaps; return b }), ErrPacked},
 		{"a byte more", "f320.5", edit("wide", func(b []byte) []byte { return append(b, 0) }), ErrPacked},
@@ -361,6 +417,8 @@ func TestPackedGaps(t *testing.T) {
 		{name: "far too few signs", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 16, 0, 0, 0, 0, 0, 0, 0, 0}, signs: 1, want: ErrPacked},
 		{name: "no signs", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0}, signs: 0, want: ErrPacked},
 		{name: "too many signs", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 127, 16}, signs: 3, want: ErrPacked},
+		{name: "a sign for a skip", kind: packedGaps | packedAll | sign, rows: 32, signs: 20, want: ErrPacked,
+			gaps: []byte{0, 1, 2, 3, 4, 127, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
 		{name: "more signs than gaps", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 16}, signs: 3, want: ErrPacked},
 		{name: "above the skip", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 128}, signs: 2, want: ErrGap},
 		{name: "above the skip, among others", kind: packedGaps | packedAll | sign, rows: 16, gaps: []byte{0, 0, 128, 0, 0, 0, 0, 0, 0, 0}, signs: 10, want: ErrGap},

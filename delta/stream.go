@@ -14,7 +14,7 @@ const (
 	streamAgain   = 4 // the Huffman code of an earlier stream
 )
 
-// rareDepth is how deep streams of the last kind may lie in each other.
+// rareDepth is how deep streams of rare bytes may lie in each other.
 const rareDepth = 3
 
 // stream appends src in the way that takes the fewest bytes: the kind, for those
@@ -106,16 +106,16 @@ type decoder struct {
 	codes  int                     // so far
 	rares  [rareDepth]struct{ gaps, others []byte }
 
-	buffer    []byte   // of planes
+	buffer    []byte   // of planes, or of signs
 	positions []uint32 // of a tile
 	bases     []uint32 // at these positions, ordered
 	touched   byte     // of no meaning: loads must not be left out
+	gaps      []byte   // as they run through all units
+	used      []byte   // which units there are
+	spans     []span
 
 	// What the last tensor consists of.
 	where     []byte // bitmaps or gaps
-	gaps      []byte // as they are through all units
-	used      []byte // which units there are
-	spans     []span
 	float32s  []float32
 	bfloat16s []uint16
 	bytes     []byte // values of the other codings

@@ -97,15 +97,14 @@
 // kernel for it.
 //
 // Four more things were tried and lost, on Zen 3. A kernel that finds each half
-// line's address in a list, so that no more is copied than the half lines that change, is no
-// faster: what it saves in copies it loses in reading here and there. To copy
-// the next block beside the product of this one, a few bytes with each step of
-// the kernel, gains one in a hundred for gaps and loses more for masks: it is
-// the second-level cache that is busy, and not the core. Blocks of 64 to 128
-// lines, which the first-level cache holds together with the base's, lose more
-// by beginning more often. Eight gaps at once, as sums over a vector, are
-// slower than one by one: the places go through memory on their way to the
-// weights.
+// line's address in a list, so that no more is copied than the half lines that
+// change, is no faster: what it saves in copies it loses in reading here and there.
+// To copy the next block beside the product of this one, a few bytes with each step
+// of the kernel, gains one in a hundred for gaps and loses more for masks: it is the
+// second-level cache that is busy, and not the core. Blocks of 64 to 128 lines,
+// which the first-level cache holds together with the base's, lose more by beginning
+// more often. Eight gaps at once, as sums over a vector, are slower than one by one:
+// the places go through memory on their way to the weights.
 //
 // # Levels
 //

@@ -21,8 +21,9 @@ func masksFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256
 func streamFloat32s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *float32, from int, left int) (lines int, next int)
 
 // gapsFloat32s puts Float32s into lines of 128 bytes where up to n > 0 gaps lead from position
-// last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patchPortable.
+// last on, as long as that is before end. It returns how many gaps that were, where
+// they lead, and for all but signs the index of the next value. The reference is
+// tileWalk.patchPortable.
 //
 //go:noescape
 func gapsFloat32s(lines *float32, gaps *byte, n int, last int, end int, values *float32, from int) (used int, position int, next int)
@@ -44,8 +45,9 @@ func masksBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[25
 func streamBFloat16s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *uint16, from int, left int) (lines int, next int)
 
 // gapsBFloat16s puts BFloat16s into lines of 128 bytes where up to n > 0 gaps lead from position
-// last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patchPortable.
+// last on, as long as that is before end. It returns how many gaps that were, where
+// they lead, and for all but signs the index of the next value. The reference is
+// tileWalk.patchPortable.
 //
 //go:noescape
 func gapsBFloat16s(lines *float32, gaps *byte, n int, last int, end int, values *uint16, from int) (used int, position int, next int)
@@ -67,8 +69,9 @@ func masksInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8
 func streamInt8s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *int8, from int, left int, scales *[16]float32) (lines int, next int)
 
 // gapsInt8s puts Int8s into lines of 128 bytes where up to n > 0 gaps lead from position
-// last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patchPortable.
+// last on, as long as that is before end. It returns how many gaps that were, where
+// they lead, and for all but signs the index of the next value. The reference is
+// tileWalk.patchPortable.
 //
 //go:noescape
 func gapsInt8s(lines *float32, gaps *byte, n int, last int, end int, values *int8, from int, scales *[16]float32) (used int, position int, next int)
@@ -90,8 +93,9 @@ func masksInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8
 func streamInt4s(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
 // gapsInt4s puts Int4s into lines of 128 bytes where up to n > 0 gaps lead from position
-// last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patchPortable.
+// last on, as long as that is before end. It returns how many gaps that were, where
+// they lead, and for all but signs the index of the next value. The reference is
+// tileWalk.patchPortable.
 //
 //go:noescape
 func gapsInt4s(lines *float32, gaps *byte, n int, last int, end int, values *byte, from int, scales *[16]float32) (used int, position int, next int)
@@ -113,8 +117,9 @@ func masksSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8
 func streamSigns(dst *float32, src *float32, masks *uint16, n int, ranks *[256][8]uint32, values *byte, from int, left int, scales *[16]float32) (lines int, next int)
 
 // gapsSigns puts Signs into lines of 128 bytes where up to n > 0 gaps lead from position
-// last on, as long as that is before end. It returns how many gaps that were and the
-// last one's position. The reference is tileWalk.patchPortable.
+// last on, as long as that is before end. It returns how many gaps that were, where
+// they lead, and for all but signs the index of the next value. The reference is
+// tileWalk.patchPortable.
 //
 //go:noescape
 func gapsSigns(lines *float32, gaps *byte, n int, last int, end int, scales *[16]float32) (used int, position int)

@@ -256,8 +256,9 @@ func gaps(coding string) {
 	TEXT(name, NOSPLIT, signature+" int)")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s puts %s into lines of 128 bytes where up to n > 0 gaps lead from position", name, coding),
-		"last on, as long as that is before end. It returns how many gaps that were and the",
-		"last one's position. The reference is tileWalk.patchPortable.")
+		"last on, as long as that is before end. It returns how many gaps that were, where",
+		"they lead, and for all but signs the index of the next value. The reference is",
+		"tileWalk.patchPortable.")
 	lines := Load(Param("lines"), GP64())
 	gap := Load(Param("gaps"), GP64())
 	n := Load(Param("n"), GP64())

@@ -37,7 +37,7 @@ const (
 var elements = map[string]string{float32s: "float32", bfloat16s: "uint16", int8s: "int8", int4s: "byte", signs: "byte"}
 
 // reads is how many values half a line reads from where its own begin, however
-// few these are: as maskReads in package gemm.
+// few these are: Patch.readable in package gemm knows it, too.
 var reads = map[string]int{float32s: 0, bfloat16s: 16, int8s: 16, int4s: 1 + 32, signs: 7 + 64}
 
 func main() {

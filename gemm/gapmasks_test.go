@@ -1,0 +1,72 @@
+//go:build !noasm && amd64
+
+package gemm
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+// TestGapMasks compares the masks and signs that kernels make of gaps with those
+// of one gap after the other, and what lies behind them with what was there.
+func TestGapMasks(t *testing.T) {
+	if current < avx512 {
+		t.Skip("there are kernels for AVX-512 alone")
+	}
+	r := rand.New(rand.NewPCG(5, 5))
+	for range 5000 {
+		k := 1 + r.IntN(80)
+		signed, skip := r.IntN(2) == 0, 255
+		if signed {
+			skip = 127
+		}
+		words := (k + 3) &^ 3
+		masks, want := make([]uint16, words+4), make([]uint16, words+4)
+		for i := words; i < len(masks); i++ {
+			masks[i], want[i] = 0xeeee, 0xeeee
+		}
+		var gaps, signs []byte
+		kept := 0
+		for p, d := -1, 0; ; p += d {
+			if d = 1 + r.IntN(1+r.IntN(400)); p+d >= tileRows*k {
+				break
+			}
+			gap := d - 1
+			for ; gap >= skip; gap -= skip {
+				gaps = append(gaps, byte(skip))
+			}
+			want[(p+d)/16] |= 1 << ((p + d) % 16)
+			if kept%8 == 0 {
+				signs = append(signs, 0)
+			}
+			sign := byte(0)
+			if signed {
+				sign = byte(r.IntN(2))
+				signs[kept/8] |= sign << (kept % 8)
+			}
+			gaps = append(gaps, byte(gap)|sign<<7)
+			kept++
+		}
+		if kept == 0 {
+			continue
+		}
+		if !signed {
+			gapMasks(&masks[0], &gaps[0], len(gaps), 0)
+		} else {
+			signMasks(&masks[0], &gaps[0], len(gaps), 0)
+			got := bytes.Repeat([]byte{0xee}, kept/8+8+8)
+			signBits(&got[0], &gaps[0], len(gaps))
+			if !bytes.Equal(got[:len(signs)], signs) {
+				t.Fatalf("signs of %v: %08b, want %08b", gaps, got[:len(signs)], signs)
+			}
+			if !bytes.Equal(got[kept/8+8:], bytes.Repeat([]byte{0xee}, 8)) {
+				t.Fatalf("signs of %v: more than 8 bytes were stored where they end", gaps)
+			}
+		}
+		if !slices.Equal(masks, want) {
+			t.Fatalf("masks of %v: %016b, want %016b", gaps, masks, want)
+		}
+	}
+}
