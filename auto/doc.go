@@ -60,10 +60,10 @@
 //
 // Then matrices get factors by group, a group being the same matrix of every layer,
 // or all matrices of one: each group's is fitted in turn, twice, beside the factor
-// of the best delta. What is made smallest there is not the loss but the mean Kullback-Leibler divergence
-// of the candidate's probabilities from the full model's, both at their best β
-// ([Point.Apart]): it takes the full model for the truth on every text, and moves
-// less by chance than what the labels say. The delta with these factors, if
+// of the best delta. What is made smallest there is not the loss but the mean
+// Kullback-Leibler divergence of the candidate's probabilities from the full
+// model's, both at their best β ([Point.Apart]): it takes the full model for the
+// truth on every text, and moves less by chance than what the labels say. The delta with these factors, if
 // within the tolerance, is the better one of its size; its line is followed and
 // refined as those before.
 //

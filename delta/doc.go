@@ -218,7 +218,8 @@
 //	kind       a byte: bits 0 to 2 the coding, 0 f32, 1 bf16, 2 int8, 3 int4,
 //	           4 sign; bit 3 bitmaps, bit 4 gaps (f32 with neither is a dense
 //	           tensor); bit 5 row order, also set without positions; bit 6 a
-//	           scale for each row, if the coding has scales; bit 7, with gaps alone, every unit has some
+//	           scale for each row, if the coding has scales; bit 7, with gaps
+//	           alone, every unit has some
 //	bitmaps    T as a number, the tiles' indices rising; a stream, the bytes of
 //	           mask
 //	gaps       G as a number; unless bit 7 of kind is set a stream of ⌈U/8⌉
@@ -273,9 +274,8 @@
 // above 11, none means that the byte does not occur, and the code is full. Codes
 // are given in the order of length and byte: the first is of zeros, the next one
 // greater, with zeros appended where the length grows; a code's first bit is its
-// most significant.
-// The parts code ⌈m/4⌉ bytes each, as far as there are that many; each ends in
-// zeros to a whole byte.
+// most significant. The parts code ⌈m/4⌉ bytes each, as far as there are that many;
+// each ends in zeros to a whole byte.
 //
 // # Limits
 //

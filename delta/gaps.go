@@ -41,18 +41,15 @@ const (
 	eachPair = 0x0001000100010001
 )
 
-// sum8 returns how many positions eight bytes pass over, and how many of them
-// they keep.
-func (g gapCode) sum8(x uint64) (passed, kept int) {
-	x &= eachByte * uint64(g.low)
-	kept = 8 - bits.OnesCount64(zeroBytes(x^eachByte*uint64(g.skip)))
-	return sumBytes(x) + kept, kept
-}
-
-// sumBytes returns the sum of eight bytes.
-func sumBytes(x uint64) int {
+// sum8 returns how many positions eight bytes pass over, how many of them they
+// keep, and the top bit of each byte that is a skip.
+func (g gapCode) sum8(x uint64) (passed, kept int, skips uint64) {
+	each := eachByte * uint64(g.skip) // a skip has all of the low bits
+	x &= each
+	skips = zeroBytes(x ^ each)
+	kept = 8 - bits.OnesCount64(skips)
 	pairs := x&(eachPair*0xff) + x>>8&(eachPair*0xff)
-	return int(pairs * eachPair >> 48)
+	return int(pairs*eachPair>>48) + kept, kept, skips
 }
 
 // zeroBytes returns the top bit of each byte that is zero.
@@ -71,7 +68,7 @@ func (g gapCode) scan(tile []byte) (kept, last int, err error) {
 		if g == signGaps && zeroBytes(x^eachByte*0xff) != 0 {
 			return 0, 0, fmt.Errorf("%w: a skip with a sign", ErrGap)
 		}
-		passed, k := g.sum8(x)
+		passed, k, _ := g.sum8(x)
 		last, kept = last+passed, kept+k
 	}
 	for _, b := range rest {

@@ -38,19 +38,11 @@ func (p *packer) gaps(out []byte, m *Masked, rows int) (_ []byte, all bool) {
 	passed := -1 // unit of the last position
 	before := 0  // positions of earlier units
 	last := -1   // the last position
-	for t := range m.Tiles {
-		bytes, _ := m.gaps(t)
-		at := -1
-		for _, b := range bytes {
-			low := b & code.low
-			at += int(low)
-			if low == code.skip {
-				continue
-			}
-			at++
-			unit, in := int(m.Tiles[t]), at
+	for t, tile := range m.Tiles {
+		m.each(t, func(i, row, column int) {
+			unit, in := int(tile), tileRows*column+row
 			if m.RowMajor {
-				unit, in = unit*tileRows+at/size, at%size
+				unit, in = tileRows*unit+row, column
 			}
 			if unit != passed {
 				if passed >= 0 {
@@ -62,9 +54,9 @@ func (p *packer) gaps(out []byte, m *Masked, rows int) (_ []byte, all bool) {
 			gaps = code.append(gaps, before+in-last)
 			last = before + in
 			if m.Coding == Sign {
-				signs.put(uint64(b>>7), 1)
+				signs.put(uint64(m.Gaps[i]>>7), 1)
 			}
-		}
+		})
 	}
 	out = binary.AppendUvarint(out, uint64(len(gaps)))
 	if all = before/size == units-1; !all {
@@ -271,9 +263,7 @@ func (w *tileWriter) span(s *span) error {
 		if x&above != 0 {
 			return fmt.Errorf("%w: above %d", ErrGap, code.skip)
 		}
-		skips := zeroBytes(x ^ eachByte*uint64(code.skip))
-		n := 8 - bits.OnesCount64(skips)
-		passed := sumBytes(x) + n
+		passed, n, skips := code.sum8(x)
 		if at+passed >= s.end {
 			break
 		}

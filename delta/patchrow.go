@@ -85,7 +85,7 @@ func (p *rowPatch) gaps(t, row int) {
 	gaps, _ := p.m.gaps(t)
 	column := -1 - row*p.m.Columns
 	for len(gaps) >= 8 { // eight bytes at a time, as long as they lie before the row
-		passed, kept := code.sum8(binary.LittleEndian.Uint64(gaps))
+		passed, kept, _ := code.sum8(binary.LittleEndian.Uint64(gaps))
 		if column+passed >= 0 {
 			break
 		}

@@ -100,9 +100,6 @@ func (w *walk) stream(dst, scratch []line) {
 	fence()
 }
 
-// fetchedPerGap is how many bytes are asked for with each gap that becomes a mask.
-const fetchedPerGap = 32
-
 // streamMasks does it for panels both of whose tiles change, by masks: those there
 // are, or such as it makes of gaps. It tells whether it could: at the end of the
 // values' stream there may be too few to read.
@@ -117,6 +114,7 @@ func (w *walk) streamMasks(dst, scratch []line) bool {
 	}
 	n := len(dst)
 	ml, mr := l.masks, r.masks
+	signs, fromLeft, fromRight := p.Signs, l.value, r.value
 	if p.Gaps != nil {
 		words := (n + 3) / 4
 		free := unsafe.Slice((*uint64)(unsafe.Pointer(&scratch[0])), len(scratch)*int(unsafe.Sizeof(line{}))/8)
@@ -124,33 +122,31 @@ func (w *walk) streamMasks(dst, scratch []line) bool {
 		clear(masks)
 		ml, mr = unsafe.Slice((*uint16)(unsafe.Pointer(&masks[0])), n), unsafe.Slice((*uint16)(unsafe.Pointer(&masks[words])), n)
 		next := uintptr(unsafe.Pointer(&w.base[0])) // of the base, to be asked for
-		later := next + fetchedPerGap*uintptr(len(l.gaps))
-		if !p.signed() {
-			gapMasks(&ml[0], &l.gaps[0], len(l.gaps), next)
-			gapMasks(&mr[0], &r.gaps[0], len(r.gaps), later)
+		if p.signed() {
+			next = signMasks(&ml[0], &l.gaps[0], len(l.gaps), next)
+			signMasks(&mr[0], &r.gaps[0], len(r.gaps), next)
+			signs = unsafe.Slice((*byte)(unsafe.Pointer(&free[2*words])), 8*(len(free)-2*words))
+			right := (l.values + 7) / 8 // byte
+			signBits(&signs[0], &l.gaps[0], len(l.gaps))
+			signBits(&signs[right], &r.gaps[0], len(r.gaps))
+			fromLeft, fromRight = 0, 8*right
 		} else {
-			signMasks(&ml[0], &l.gaps[0], len(l.gaps), next)
-			signMasks(&mr[0], &r.gaps[0], len(r.gaps), later)
-			bits := unsafe.Slice((*byte)(unsafe.Pointer(&free[2*words])), 8*(len(free)-2*words))
-			right := (l.values + 7) / 8
-			signBits(&bits[0], &l.gaps[0], len(l.gaps))
-			signBits(&bits[right], &r.gaps[0], len(r.gaps))
-			streamSignsz(&dst[0][0], &w.base[0][0], &ml[0], &mr[0], n, &bits[0], 0, 8*right, &l.scales, &r.scales)
-			return true
+			next = gapMasks(&ml[0], &l.gaps[0], len(l.gaps), next)
+			gapMasks(&mr[0], &r.gaps[0], len(r.gaps), next)
 		}
 	}
 	d, s := &dst[0][0], &w.base[0][0]
 	switch {
 	case len(p.Float32s) > 0:
-		streamFloat32sz(d, s, &ml[0], &mr[0], n, &p.Float32s[0], l.value, r.value)
+		streamFloat32sz(d, s, &ml[0], &mr[0], n, &p.Float32s[0], fromLeft, fromRight)
 	case len(p.BFloat16s) > 0:
-		streamBFloat16sz(d, s, &ml[0], &mr[0], n, &p.BFloat16s[0], l.value, r.value)
+		streamBFloat16sz(d, s, &ml[0], &mr[0], n, &p.BFloat16s[0], fromLeft, fromRight)
 	case len(p.Int8s) > 0:
-		streamInt8sz(d, s, &ml[0], &mr[0], n, &p.Int8s[0], l.value, r.value, &l.scales, &r.scales)
+		streamInt8sz(d, s, &ml[0], &mr[0], n, &p.Int8s[0], fromLeft, fromRight, &l.scales, &r.scales)
 	case len(p.Int4s) > 0:
-		streamInt4sz(d, s, &ml[0], &mr[0], n, &p.Int4s[0], l.value, r.value, &l.scales, &r.scales)
+		streamInt4sz(d, s, &ml[0], &mr[0], n, &p.Int4s[0], fromLeft, fromRight, &l.scales, &r.scales)
 	default:
-		streamSignsz(d, s, &ml[0], &mr[0], n, &p.Signs[0], l.value, r.value, &l.scales, &r.scales)
+		streamSignsz(d, s, &ml[0], &mr[0], n, &signs[0], fromLeft, fromRight, &l.scales, &r.scales)
 	}
 	return true
 }

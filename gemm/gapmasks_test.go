@@ -33,10 +33,6 @@ func TestGapMasks(t *testing.T) {
 			if d = 1 + r.IntN(1+r.IntN(400)); p+d >= tileRows*k {
 				break
 			}
-			gap := d - 1
-			for ; gap >= skip; gap -= skip {
-				gaps = append(gaps, byte(skip))
-			}
 			want[(p+d)/16] |= 1 << ((p + d) % 16)
 			if kept%8 == 0 {
 				signs = append(signs, 0)
@@ -46,7 +42,7 @@ func TestGapMasks(t *testing.T) {
 				sign = byte(r.IntN(2))
 				signs[kept/8] |= sign << (kept % 8)
 			}
-			gaps = append(gaps, byte(gap)|sign<<7)
+			gaps = appendGap(gaps, d-1, skip, sign<<7)
 			kept++
 		}
 		if kept == 0 {

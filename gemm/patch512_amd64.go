@@ -75,18 +75,18 @@ func masksSignsz(dst *float32, src *float32, masks *uint16, n int, values *byte,
 func streamSignsz(dst *float32, src *float32, left *uint16, right *uint16, n int, values *byte, fromLeft int, fromRight int, scalesLeft *[16]float32, scalesRight *[16]float32)
 
 // gapMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that
-// n > 0 gaps lead to, where 255 is the skip. With each it prefetches at next, 32
-// bytes further on each time.
+// n > 0 gaps lead to, where 255 is the skip. With each it prefetches at next, some
+// bytes further on each time, and it returns where that would go on.
 //
 //go:noescape
-func gapMasks(masks *uint16, gaps *byte, n int, next uintptr)
+func gapMasks(masks *uint16, gaps *byte, n int, next uintptr) uintptr
 
 // signMasks sets the bits of masks, which are zero up to a multiple of 8 bytes, that
-// n > 0 gaps lead to, where 127 is the skip. With each it prefetches at next, 32
-// bytes further on each time.
+// n > 0 gaps lead to, where 127 is the skip. With each it prefetches at next, some
+// bytes further on each time, and it returns where that would go on.
 //
 //go:noescape
-func signMasks(masks *uint16, gaps *byte, n int, next uintptr)
+func signMasks(masks *uint16, gaps *byte, n int, next uintptr) uintptr
 
 // signBits stores the signs of n > 0 gaps, bit after bit, those of skips left out. It
 // stores 8 bytes where the last of them ends.

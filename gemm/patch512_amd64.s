@@ -562,9 +562,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func gapMasks(masks *uint16, gaps *byte, n int, next uintptr)
+// func gapMasks(masks *uint16, gaps *byte, n int, next uintptr) uintptr
 // Requires: BMI2, CMOV, MMX+
-TEXT ·gapMasks(SB), NOSPLIT, $0-32
+TEXT ·gapMasks(SB), NOSPLIT, $0-40
 	MOVQ masks+0(FP), AX
 	MOVQ gaps+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -594,17 +594,19 @@ loop:
 	MOVQ       DI, (AX)(R11*8)
 	INCQ       DX
 	JNZ        loop
+	MOVQ       R10, ret+32(FP)
 	RET
 
 skip:
 	ADDQ R11, BX
 	INCQ DX
 	JNZ  loop
+	MOVQ R10, ret+32(FP)
 	RET
 
-// func signMasks(masks *uint16, gaps *byte, n int, next uintptr)
+// func signMasks(masks *uint16, gaps *byte, n int, next uintptr) uintptr
 // Requires: BMI2, CMOV, MMX+
-TEXT ·signMasks(SB), NOSPLIT, $0-32
+TEXT ·signMasks(SB), NOSPLIT, $0-40
 	MOVQ masks+0(FP), AX
 	MOVQ gaps+8(FP), CX
 	MOVQ n+16(FP), DX
@@ -635,12 +637,14 @@ loop:
 	MOVQ       DI, (AX)(R11*8)
 	INCQ       DX
 	JNZ        loop
+	MOVQ       R10, ret+32(FP)
 	RET
 
 skip:
 	ADDQ R11, BX
 	INCQ DX
 	JNZ  loop
+	MOVQ R10, ret+32(FP)
 	RET
 
 // func signBits(bits *byte, gaps *byte, n int)

@@ -55,6 +55,14 @@ func randomChanges(r *rand.Rand, n, k int, density float64) []change {
 	return dense
 }
 
+// appendGap adds the bytes of a gap, the last with a sign in its top bit or none.
+func appendGap(gaps []byte, gap, skip int, sign byte) []byte {
+	for ; gap >= skip; gap -= skip {
+		gaps = append(gaps, byte(skip))
+	}
+	return append(gaps, byte(gap)|sign)
+}
+
 // tileOrder writes a dense [n,k] patch in tile order. Tiles without a value are
 // left out unless keepEmpty says so. There is one scale for all, or one for each
 // output. Values fill their slices to the end, and nothing is readable behind
@@ -87,11 +95,7 @@ func tileOrder(coding, form string, n, k int, dense []change, scales []float32, 
 						sign = 128
 					}
 				}
-				gap := c*tileRows + r - last - 1
-				for ; gap >= skip; gap -= skip {
-					gaps = append(gaps, byte(skip))
-				}
-				gaps = append(gaps, byte(gap)|sign)
+				gaps = appendGap(gaps, c*tileRows+r-last-1, skip, sign)
 				last = c*tileRows + r
 				f32s, bf16s, i8s = append(f32s, d.f32), append(bf16s, d.bf16), append(i8s, d.i8)
 				if count%2 == 0 {

@@ -143,7 +143,7 @@ func (c *benchKernelsCmd) patch(rng *rand.Rand, n, k int, form patchForm) (f pat
 	if err != nil {
 		return f, 0, err
 	}
-	copying, patching, err := c.materialise(n, k, p)
+	copying, patching, err := c.materialise(rng, n, k, p)
 	if err != nil {
 		return f, 0, err
 	}
@@ -160,16 +160,12 @@ const taskBytes = 48 << 20
 
 // materialise returns the shortest times to copy a matrix and to materialise it
 // with a patch, each after others that make a task.
-func (c *benchKernelsCmd) materialise(n, k int, p *gemm.Patch) (copying, patching time.Duration, err error) {
+func (c *benchKernelsCmd) materialise(rng *rand.Rand, n, k int, p *gemm.Patch) (copying, patching time.Duration, err error) {
 	const least = 4 // times that each is done
 	count := taskBytes/(4*n*k) + 1
 	panels, overlays := make([][]float32, count), make([]*gemm.Matrix, count)
 	for i := range panels {
-		m := gemm.Pack(n, k, func(_ int, dst []float32) {
-			for j := range dst {
-				dst[j] = 1
-			}
-		})
+		m := randomMatrix(rng, n, k)
 		if overlays[i], err = m.Overlay(p); err != nil {
 			return 0, 0, err
 		}

@@ -21,8 +21,7 @@ const (
 // memory.
 const ahead = 64
 
-// fetchedPerGap is how many bytes of the base are asked for with each gap, as in
-// package gemm.
+// fetchedPerGap is how many bytes of the base are asked for with each gap.
 const fetchedPerGap = 32
 
 // The value codings, as the kernels' names have them, with their Go types.
@@ -133,11 +132,11 @@ func stream(coding string) {
 // other: it is kept in a register, and stored again with each. Memory is idle
 // meanwhile: with each gap some of the base is asked for.
 func gapMasks(name string, skip uint64) {
-	TEXT(name, NOSPLIT, "func(masks *uint16, gaps *byte, n int, next uintptr)")
+	TEXT(name, NOSPLIT, "func(masks *uint16, gaps *byte, n int, next uintptr) uintptr")
 	Pragma("noescape")
 	Doc(fmt.Sprintf("%s sets the bits of masks, which are zero up to a multiple of 8 bytes, that", name),
-		fmt.Sprintf("n > 0 gaps lead to, where %d is the skip. With each it prefetches at next, 32", skip),
-		"bytes further on each time.")
+		fmt.Sprintf("n > 0 gaps lead to, where %d is the skip. With each it prefetches at next, some", skip),
+		"bytes further on each time, and it returns where that would go on.")
 	masks, gap, n := Load(Param("masks"), GP64()), Load(Param("gaps"), GP64()), Load(Param("n"), GP64())
 	ADDQ(n, gap)
 	NEGQ(n)
@@ -169,11 +168,13 @@ func gapMasks(name string, skip uint64) {
 	MOVQ(word, Mem{Base: masks, Index: index, Scale: 8})
 	INCQ(n)
 	JNZ(LabelRef("loop"))
+	Store(next, ReturnIndex(0))
 	RET()
 	Label("skip")
 	ADDQ(b, position)
 	INCQ(n)
 	JNZ(LabelRef("loop"))
+	Store(next, ReturnIndex(0))
 	RET()
 }
 
