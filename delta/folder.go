@@ -10,7 +10,7 @@ import (
 	"sort"
 	"time"
 
-	"kenserve/safetensors"
+	"kenserve/internal/atomicfile"
 )
 
 // Folder is a store in a directory: one file NAME.ken a task. Other files are
@@ -88,7 +88,7 @@ func (f Folder) Put(_ context.Context, task, path string) error {
 	if err := os.Chmod(path, 0o644); err != nil {
 		return writing(err)
 	}
-	if err := safetensors.Move(path, f.path(task)); err != nil {
+	if err := atomicfile.Move(path, f.path(task)); err != nil {
 		return writing(err)
 	}
 	return nil

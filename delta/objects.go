@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"kenserve/safetensors"
+	"kenserve/internal/atomicfile"
 )
 
 // refsFolder holds, for each version of a distant object, a file with the digest
@@ -70,13 +70,13 @@ func (c *Cache) Keep(path, reference string) (File, error) {
 	unlock := c.lock(digest)
 	defer unlock()
 	kept := filepath.Join(c.dir, digest+Extension)
-	if err := safetensors.Move(path, kept); err != nil {
+	if err := atomicfile.Move(path, kept); err != nil {
 		return File{}, fmt.Errorf("delta: cache: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(c.dir, refsFolder), 0o755); err != nil {
 		return File{}, fmt.Errorf("delta: cache: %w", err)
 	}
-	if err := safetensors.Replace(c.ref(reference), func(w io.Writer) error {
+	if err := atomicfile.Write(c.ref(reference), func(w io.Writer) error {
 		_, err := io.WriteString(w, digest)
 		return err
 	}); err != nil {

@@ -1,16 +1,14 @@
 package safetensors
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"sort"
 	"unicode/utf8"
+
+	"kenserve/internal/atomicfile"
 )
 
 // Entry is a tensor to be written. WriteTo writes its elements, little-endian
@@ -144,62 +142,13 @@ func (c *countingWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// WriteFile writes a container to path: to a temporary file beside it that is
-// synced and renamed, so that path holds the old or the new content whole, and
-// a reader that has the old one mapped keeps it.
+// WriteFile writes a container to path. It replaces the file in one step (see
+// package atomicfile), so that a reader that has the old one mapped keeps it.
 func WriteFile(path string, metadata map[string]string, entries []Entry) error {
 	return Replace(path, func(w io.Writer) error { return Write(w, metadata, entries) })
 }
 
-// Replace writes a file by the same temporary name, sync and rename.
-func Replace(path string, write func(w io.Writer) error) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("safetensors: write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	if err := write(buffered); err != nil {
-		return err
-	}
-	if err := buffered.Flush(); err != nil {
-		return fmt.Errorf("safetensors: write %s: %w", path, err)
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return fmt.Errorf("safetensors: write %s: %w", path, err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("safetensors: write %s: %w", path, err)
-	}
-	return Move(f.Name(), path)
-}
-
-// Move makes the file at from, of the same file system, the one at to: synced
-// and renamed, so that to holds the old or the new content whole.
-func Move(from, to string) error {
-	if err := sync(from); err != nil {
-		return fmt.Errorf("safetensors: write %s: %w", to, err)
-	}
-	if err := os.Rename(from, to); err != nil {
-		return fmt.Errorf("safetensors: write %s: %w", to, err)
-	}
-	// The rename itself is durable once the folder is synced; not every file
-	// system can sync a folder, and the content is safe either way.
-	_ = sync(filepath.Dir(to))
-	return nil
-}
-
-// sync makes what was written to a file or folder durable.
-func sync(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+// Replace is [atomicfile.Write].
+func Replace(path string, write func(w io.Writer) error) error {
+	return atomicfile.Write(path, write)
 }

@@ -1,0 +1,68 @@
+// Package atomicfile replaces files in one step. The new content is written to
+// another file of the same folder, synced and renamed, and the folder is synced.
+// At every moment, also after a crash, the path holds the whole old content or
+// the whole new one, and whoever has the old file open or mapped keeps it.
+package atomicfile
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Write makes what write writes the content of the file at path, with permissions
+// 0644. The temporary file is ".NAME.RANDOM.tmp" in the same folder; an error,
+// also one that write returns, removes it and leaves path as it was.
+func Write(path string, write func(w io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	buffered := bufio.NewWriterSize(f, 1<<20)
+	if err := write(buffered); err != nil {
+		return err
+	}
+	if err := buffered.Flush(); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return Move(f.Name(), path)
+}
+
+// Move syncs the closed file at from and renames it to to, in the same file
+// system.
+func Move(from, to string) error {
+	if err := syncPath(from); err != nil {
+		return fmt.Errorf("write %s: %w", to, err)
+	}
+	if err := os.Rename(from, to); err != nil {
+		return fmt.Errorf("write %s: %w", to, err)
+	}
+	// Without this the rename itself may be lost in a crash, which leaves the old
+	// content. Not every file system can sync a folder, so an error is ignored.
+	_ = syncPath(filepath.Dir(to))
+	return nil
+}
+
+// syncPath makes what was written to a file or folder durable.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
