@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -19,7 +20,7 @@ func (d *Delta) Check(base Tensors, fingerprint string) error {
 	for i := range d.Tensors {
 		t := &d.Tensors[i]
 		if err := t.check(base); err != nil {
-			return fmt.Errorf("delta: tensor %s: %w", t.Name, err)
+			return fmt.Errorf("delta: %w: tensor %s: %w", ErrCorrupt, t.Name, err)
 		}
 	}
 	return nil
@@ -29,22 +30,22 @@ func (t *Tensor) check(base Tensors) error {
 	b, ok := base.Tensor(t.Name)
 	if !ok {
 		if t.Masked != nil {
-			return ErrTensor
+			return errors.New("masked, but the base has no such tensor")
 		}
 		return nil // the head
 	}
 	t.Name = b.Name // the same; thousands of deltas then share it
 	if t.Dense != nil {
 		if t.Dense.DType != "F32" {
-			return fmt.Errorf("%w %s: a dense tensor of the base is F32", ErrDType, t.Dense.DType)
+			return fmt.Errorf("dense in %s, a dense tensor of the base must be F32", t.Dense.DType)
 		}
 		if !slices.Equal(t.Dense.Shape, b.Shape) {
-			return fmt.Errorf("%w %v, the base's is %v", ErrShape, t.Dense.Shape, b.Shape)
+			return fmt.Errorf("shape %v, the base's is %v", t.Dense.Shape, b.Shape)
 		}
 		return nil
 	}
 	if !b.DType.Float() {
-		return fmt.Errorf("%w: the base's is %s, only F32, F16 and BF16 can be masked", ErrDType, b.DType)
+		return fmt.Errorf("masked, but the base's is %s: only F32, F16 and BF16 can be masked", b.DType)
 	}
 	rows, columns := b.Rows()
 	return t.Masked.Check(rows, columns)

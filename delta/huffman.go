@@ -2,6 +2,7 @@ package delta
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -174,15 +175,15 @@ symbols:
 			before = byte(bit() | bit()<<1 | bit()<<2 | bit()<<3)
 		}
 		if before > maxCodeBits {
-			return lengths, 0, fmt.Errorf("%w: a code of %d bits", ErrPacked, before)
+			return lengths, 0, fmt.Errorf("Huffman code of %d bits, at most %d", before, maxCodeBits)
 		}
 		lengths[s] = before
 	}
 	if size = (at + 7) / 8; size > len(data) {
-		return lengths, 0, fmt.Errorf("%w: it ends in the lengths of a code", ErrPacked)
+		return lengths, 0, errors.New("truncated code-length table")
 	}
 	if at&7 != 0 && data[size-1]>>(at&7) != 0 {
-		return lengths, 0, fmt.Errorf("%w: bits behind the lengths of a code", ErrPacked)
+		return lengths, 0, errors.New("bits after the code-length table are not 0")
 	}
 	return lengths, size, nil
 }
@@ -340,7 +341,7 @@ const indexBits = 1<<maxCodeBits - 1
 func (t *huffmanTable) build(lengths *[256]byte) error {
 	codes, longest, full := canonicalCodes(lengths)
 	if !full {
-		return fmt.Errorf("%w: not a full prefix code", ErrPacked)
+		return errors.New("the code lengths are not those of a full prefix code")
 	}
 	for s, n := range lengths {
 		if n == 0 {
@@ -375,7 +376,7 @@ func (d *decoder) huffman(dst, data []byte) error {
 // again fills dst from data with an earlier code.
 func (d *decoder) again(dst, data []byte) error {
 	if len(data) == 0 || int(data[0]) >= min(d.codes, codesKept) {
-		return fmt.Errorf("%w: a code that was not there before", ErrPacked)
+		return errors.New("reference to a Huffman code that does not precede")
 	}
 	return d.tables[(d.codes-1-int(data[0]))%codesKept].decode(dst, data[1:])
 }
@@ -391,14 +392,14 @@ func (t *huffmanTable) decode(dst, data []byte) error {
 		if i < huffmanParts-1 {
 			n, k := binary.Uvarint(data)
 			if k <= 0 || n > uint64(len(data)) {
-				return fmt.Errorf("%w: the size of a part", ErrPacked)
+				return errors.New("invalid size of a Huffman part")
 			}
 			at, data = at+int(n), data[k:]
 			p.end = at
 		}
 	}
 	if at > len(data) {
-		return fmt.Errorf("%w: parts of %d bytes in %d", ErrPacked, at, len(data))
+		return fmt.Errorf("the first Huffman parts have %d bytes, all have %d", at, len(data))
 	}
 	parts[huffmanParts-1].end = len(data)
 	t.decode4(dst, data, &parts)
@@ -434,7 +435,7 @@ func (t *huffmanTable) decodeRest(dst, data []byte, p huffmanPart) error {
 		e := t.entries[p.acc&indexBits]
 		n := uint(e & 0xff)
 		if n > p.n {
-			return fmt.Errorf("%w: it ends in a code", ErrPacked)
+			return errors.New("truncated Huffman part")
 		}
 		dst[i] = byte(e >> 8)
 		p.acc >>= n
@@ -442,7 +443,7 @@ func (t *huffmanTable) decodeRest(dst, data []byte, p huffmanPart) error {
 	}
 	fill()
 	if p.at != p.end || p.n >= 8 || p.acc != 0 {
-		return fmt.Errorf("%w: data behind the last code", ErrPacked)
+		return errors.New("data after the last code of a Huffman part")
 	}
 	return nil
 }

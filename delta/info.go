@@ -2,6 +2,7 @@ package delta
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -129,16 +130,16 @@ func (i *Info) metadata() (map[string]string, error) {
 // but the digest.
 func parseInfo(m map[string]string, layout string) (Info, error) {
 	if m["format"] != formatName {
-		return Info{}, fmt.Errorf("%w: %q, want %q", ErrFormat, m["format"], formatName)
+		return Info{}, fmt.Errorf("metadata: format %q, want %q", m["format"], formatName)
 	}
 	if m["version"] != version {
-		return Info{}, fmt.Errorf("%w: %q, this program reads %q", ErrVersion, m["version"], version)
+		return Info{}, fmt.Errorf("metadata: version %q, this program reads %q", m["version"], version)
 	}
 	if m[layoutKey] != layout {
-		return Info{}, fmt.Errorf("%w: %q where %q is wanted", ErrLayout, m[layoutKey], layout)
+		return Info{}, fmt.Errorf("%w: %q, want %q", ErrLayout, m[layoutKey], layout)
 	}
 	if flags := m["flags"]; flags != "" {
-		return Info{}, fmt.Errorf("%w: %q, this program knows none", ErrFlag, flags)
+		return Info{}, fmt.Errorf("metadata: flags %q, this program knows none", flags)
 	}
 	var i Info
 	for key, value := range m {
@@ -147,7 +148,7 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 		case "format", "version", layoutKey, "flags", digestKey:
 		case fastDigestKey:
 			if _, err = hexDigest(value); err == nil && layout != layoutSmall {
-				err = fmt.Errorf("key is not known in this layout")
+				err = errors.New("the key belongs to the small layout alone")
 			}
 		case "base_sha256":
 			i.BaseSHA256, err = hexDigest(value)
@@ -162,7 +163,7 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 			case "single_label_classification", "multi_label_classification", "regression":
 				i.ProblemType = value
 			default:
-				err = fmt.Errorf("%q is no task kind", value)
+				err = fmt.Errorf("unknown problem_type %q", value)
 			}
 		case "labels":
 			i.Labels, err = stringList(value)
@@ -172,7 +173,7 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 			i.Config = value
 			var object map[string]json.RawMessage
 			if json.Unmarshal([]byte(value), &object) != nil || object == nil {
-				err = fmt.Errorf("not a JSON object")
+				err = errors.New("not a JSON object")
 			}
 		case "selection":
 			i.Selection = value
@@ -205,13 +206,9 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 				err = fmt.Errorf("%q is neither all nor attention", value)
 			}
 		case "coding":
-			if i.Coding, err = ParseCoding(value); err != nil {
-				return Info{}, err
-			}
+			i.Coding, err = ParseCoding(value)
 		case "vector_coding":
-			if i.VectorCoding, err = ParseCoding(value); err != nil {
-				return Info{}, err
-			}
+			i.VectorCoding, err = ParseCoding(value)
 		case "base_prefix":
 			i.BasePrefix = value
 		case "tuned_prefix":
@@ -223,10 +220,10 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 		case "notes":
 			i.Notes = value
 		default:
-			err = fmt.Errorf("key is not known")
+			err = errors.New("unknown key")
 		}
 		if err != nil {
-			return Info{}, fmt.Errorf("%w %s: %w", ErrMetadata, key, err)
+			return Info{}, fmt.Errorf("metadata: %s: %w", key, err)
 		}
 	}
 	required := []string{"base_sha256", "selection", "coding", "producer", digestKey}
@@ -235,7 +232,7 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 	}
 	for _, key := range required {
 		if m[key] == "" {
-			return Info{}, fmt.Errorf("%w %s: missing", ErrMetadata, key)
+			return Info{}, fmt.Errorf("metadata: %s is missing", key)
 		}
 	}
 	return i, nil
@@ -252,7 +249,7 @@ func hexDigest(s string) (string, error) {
 func factorsByKind(text string) (map[string]float64, error) {
 	var factors map[string]float64
 	if err := json.Unmarshal([]byte(text), &factors); err != nil || factors == nil {
-		return nil, fmt.Errorf("not a JSON object of numbers")
+		return nil, errors.New("not a JSON object of numbers")
 	}
 	for kind, f := range factors {
 		if !(f > 0 && f <= math.MaxFloat32) {
@@ -266,12 +263,12 @@ func factorsByKind(text string) (map[string]float64, error) {
 func stringList(text string) ([]string, error) {
 	var list []*string
 	if err := json.Unmarshal([]byte(text), &list); err != nil || list == nil {
-		return nil, fmt.Errorf("not a JSON array of strings")
+		return nil, errors.New("not a JSON array of strings")
 	}
 	out := make([]string, len(list))
 	for i, s := range list {
 		if s == nil {
-			return nil, fmt.Errorf("not a JSON array of strings")
+			return nil, errors.New("not a JSON array of strings")
 		}
 		out[i] = *s
 	}

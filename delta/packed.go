@@ -2,6 +2,7 @@ package delta
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/bits"
@@ -244,7 +245,7 @@ func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*sparse.Tensor,
 		return nil, err
 	}
 	if len(d.data) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes behind it", ErrPacked, len(d.data))
+		return nil, fmt.Errorf("%d bytes after the end of the packed tensor", len(d.data))
 	}
 	return m, nil
 }
@@ -257,7 +258,7 @@ func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 	kind := first[0]
 	if kind&packedCoding >= byte(len(sparse.Codings)) || kind&packedAll != 0 && kind&packedGaps == 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 ||
 		kind&packedPerRow != 0 && !sparse.Codings[kind&packedCoding].Scaled() {
-		return nil, fmt.Errorf("%w: kind %#x", ErrPacked, kind)
+		return nil, fmt.Errorf("invalid kind %#x of packed tensor", kind)
 	}
 	m := &sparse.Tensor{Coding: sparse.Codings[kind&packedCoding], RowMajor: kind&packedRowMajor != 0, Height: 1}
 	rows, columns := base.Rows()
@@ -266,7 +267,7 @@ func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 		m.Height = sparse.TileRows
 	}
 	if rows*columns == 0 || rows*columns > math.MaxUint32 {
-		return nil, fmt.Errorf("%w: a tensor of %d × %d", ErrShape, rows, columns)
+		return nil, fmt.Errorf("the base's has %d × %d values, want 1 to 2³²−1", rows, columns)
 	}
 	switch {
 	case kind&packedGaps != 0:
@@ -274,7 +275,7 @@ func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 	case kind&packedBitmaps != 0:
 		err = d.bitmaps(m, rows)
 	case !m.RowMajor:
-		err = fmt.Errorf("%w: column order without positions", ErrPacked)
+		err = errors.New("column order without positions")
 	}
 	if err != nil {
 		return nil, err
@@ -338,7 +339,7 @@ func (d *decoder) tiles(m *sparse.Tensor, rows int) error {
 		return err
 	}
 	if n == 0 {
-		return fmt.Errorf("%w: no tiles", ErrPacked)
+		return errors.New("no tiles")
 	}
 	if m.Tiles, err = d.rising(n, most-1); err != nil {
 		return err
@@ -357,7 +358,7 @@ func (d *decoder) rising(n, limit int) ([]uint32, error) {
 	for i, v := range numbers {
 		next += uint64(v)
 		if next > uint64(limit) {
-			return nil, fmt.Errorf("%w: %d, at most %d", ErrPacked, next, limit)
+			return nil, fmt.Errorf("tile %d, at most %d", next, limit)
 		}
 		numbers[i] = uint32(next)
 		next++
@@ -379,7 +380,7 @@ func (d *decoder) bitmaps(m *sparse.Tensor, rows int) error {
 		if m.Columns%8 != 0 {
 			for t := range m.Tiles {
 				if m.Mask8[(t+1)*stride-1]>>(m.Columns%8) != 0 {
-					return fmt.Errorf("%w: tile %d keeps a value beyond its %d columns", ErrPosition, m.Tiles[t], m.Columns)
+					return fmt.Errorf("row %d keeps a value after its last column, %d", m.Tiles[t], m.Columns-1)
 				}
 			}
 		}
@@ -410,7 +411,7 @@ func checkRows(m *sparse.Tensor, rows int) error {
 	}
 	for _, p := range keptPositions(m, t, nil) {
 		if int(p) >= left*m.Columns {
-			return fmt.Errorf("%w: row %d beyond the last, %d", ErrPosition, rows-left+int(p)/m.Columns, rows-1)
+			return fmt.Errorf("row %d keeps a value, the last row is %d", rows-left+int(p)/m.Columns, rows-1)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package delta
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -126,12 +127,12 @@ func (d *decoder) gapPositions(m *sparse.Tensor, rows int, all bool) error {
 			return err
 		}
 		if units%8 != 0 && used[units/8]>>(units%8) != 0 {
-			return fmt.Errorf("%w: gaps beyond %d rows", ErrPacked, rows)
+			return fmt.Errorf("gaps in a unit after the last, %d", units-1)
 		}
 	}
 	d.findSpans(m, used, units)
 	if len(d.spans) == 0 {
-		return fmt.Errorf("%w: gaps of nothing", ErrPacked)
+		return errors.New("gaps, but no unit has any")
 	}
 	d.gaps = resize(d.gaps, n)
 	if err := d.stream(d.gaps); err != nil {
@@ -162,7 +163,7 @@ func (d *decoder) signBits(kept int) ([]byte, error) {
 		return nil, err
 	}
 	if kept%8 != 0 && signs[kept/8]>>(kept%8) != 0 {
-		return nil, fmt.Errorf("%w: bits after the last one", ErrValue)
+		return nil, errors.New("bits after the last sign are not 0")
 	}
 	return d.buffer, nil
 }
@@ -185,16 +186,16 @@ func (d *decoder) fillTiles(m *sparse.Tensor, w *tileWriter) error {
 		w.last = -1
 		for ; i < len(d.spans) && d.spans[i].tile == tile; i++ {
 			if err := w.span(&d.spans[i]); err != nil {
-				return fmt.Errorf("%w in tile %d", err, tile)
+				return fmt.Errorf("tile %d: %w", tile, err)
 			}
 		}
 		m.Tiles[t], m.Ends[t], m.GapEnds[t] = tile, uint32(w.kept), uint32(w.o)
 	}
 	if w.i != len(w.in) {
-		return fmt.Errorf("%w: %d gap bytes behind the last unit", ErrPacked, len(w.in)-w.i)
+		return fmt.Errorf("%d bytes of gaps after the last unit", len(w.in)-w.i)
 	}
 	if w.signs != nil && w.kept != w.most {
-		return fmt.Errorf("%w: %d signs for %d positions", ErrPacked, w.most, w.kept)
+		return fmt.Errorf("%d signs for %d positions", w.most, w.kept)
 	}
 	m.Gaps = d.where[:w.o]
 	return nil
@@ -231,7 +232,7 @@ func (w *tileWriter) span(s *span) error {
 	shift := s.shift
 	for {
 		if i == len(in) {
-			return fmt.Errorf("%w: no more gaps", ErrPacked)
+			return errors.New("the gaps end before the last unit")
 		}
 		b := in[i]
 		i++
@@ -240,16 +241,16 @@ func (w *tileWriter) span(s *span) error {
 			continue
 		}
 		if b > code.Skip {
-			return fmt.Errorf("%w: %d", ErrGap, b)
+			return fmt.Errorf("gap byte %d, at most %d", b, code.Skip)
 		}
 		at++
 		break
 	}
 	if at >= s.end {
-		return fmt.Errorf("%w: it keeps nothing", ErrPacked)
+		return errors.New("a unit that should keep something keeps nothing")
 	}
 	if kept == w.most {
-		return fmt.Errorf("%w: more positions than signs, %d", ErrPacked, w.most)
+		return fmt.Errorf("more positions than the %d signs", w.most)
 	}
 	gap := at + shift - w.last - 1
 	for ; gap >= int(code.Skip); gap -= int(code.Skip) {
@@ -263,7 +264,7 @@ func (w *tileWriter) span(s *span) error {
 	for i+8 <= len(in) && kept+8 <= w.most {
 		x := binary.LittleEndian.Uint64(in[i:])
 		if x&above != 0 {
-			return fmt.Errorf("%w: above %d", ErrGap, code.Skip)
+			return fmt.Errorf("a gap byte above %d", code.Skip)
 		}
 		passed, n, skips := code.Sum8(x)
 		if at+passed >= s.end {
@@ -283,7 +284,7 @@ func (w *tileWriter) span(s *span) error {
 	for i < len(in) {
 		b := in[i]
 		if b > code.Skip {
-			return fmt.Errorf("%w: %d", ErrGap, b)
+			return fmt.Errorf("gap byte %d, at most %d", b, code.Skip)
 		}
 		next := at + int(b)
 		if b != code.Skip {
@@ -294,7 +295,7 @@ func (w *tileWriter) span(s *span) error {
 		}
 		if b != code.Skip {
 			if kept == w.most {
-				return fmt.Errorf("%w: more positions than signs, %d", ErrPacked, w.most)
+				return fmt.Errorf("more positions than the %d signs", w.most)
 			}
 			b |= w.sign(kept)
 			kept++

@@ -105,7 +105,7 @@ func read(f *safetensors.File) (*Delta, error) {
 		err = wrong
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	f.Forget() // of thousands of open deltas it would be a good part
 	return d, nil
@@ -126,14 +126,14 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		t, _ := f.Tensor(name)
 		for _, n := range t.Shape {
 			if n > maxDimension {
-				return nil, fmt.Errorf("%w: tensor %s: dimension %d", ErrShape, name, n)
+				return nil, fmt.Errorf("tensor %s: dimension %d, at most %d", name, n, maxDimension)
 			}
 		}
 		tensor, part := name, ""
 		if i := strings.IndexByte(name, '#'); i >= 0 {
 			tensor, part = name[:i], name[i+1:]
 			if !slices.Contains(partNames, part) {
-				return nil, fmt.Errorf("%w: tensor %s: part %q", ErrPart, tensor, part)
+				return nil, fmt.Errorf("tensor %s: unknown part %q", tensor, part)
 			}
 		}
 		if groups[tensor] == nil {
@@ -149,7 +149,7 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		}
 		if dense := parts[""]; dense != nil {
 			if len(parts) > 1 {
-				return nil, fmt.Errorf("%w: tensor %s: dense and masked", ErrPart, name)
+				return nil, fmt.Errorf("tensor %s: both dense and masked", name)
 			}
 			if err := checkFinite(dense); err != nil {
 				return nil, fmt.Errorf("tensor %s: %w", name, err)
@@ -168,11 +168,11 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 
 func checkPadding(f *safetensors.File, names []string) error {
 	if len(names) == 0 || names[len(names)-1] != padName {
-		return fmt.Errorf("%w: the last tensor is not %s", ErrPadding, padName)
+		return fmt.Errorf("padding: the last tensor must be %s", padName)
 	}
 	pad, _ := f.Tensor(padName)
 	if pad.DType != safetensors.U8 || !bytes.Equal(pad.Data, make([]byte, padBytes)) {
-		return fmt.Errorf("%w: %s is not %d zero bytes", ErrPadding, padName, padBytes)
+		return fmt.Errorf("padding: %s must be %d zero bytes", padName, padBytes)
 	}
 	return nil
 }
@@ -181,21 +181,21 @@ func checkPadding(f *safetensors.File, names []string) error {
 // as zeros.
 func checkDigest(data []byte, want string) error {
 	if _, err := hexDigest(want); err != nil {
-		return fmt.Errorf("%w %s: %w", ErrMetadata, digestKey, err)
+		return fmt.Errorf("metadata: %s: %w", digestKey, err)
 	}
 	// The digits can only be looked for in the header; parse has seen to it
 	// that it lies within the data.
 	n := int(uint32(data[0])|uint32(data[1])<<8|uint32(data[2])<<16) + 8
 	at := bytes.Index(data[:n], []byte(want))
 	if at < 0 || bytes.Contains(data[at+1:n], []byte(want)) {
-		return fmt.Errorf("%w: its digits stand not once in the header", ErrDigest)
+		return fmt.Errorf("%w: the digits of %s must appear exactly once in the header", ErrDigest, digestKey)
 	}
 	h := sha256.New()
 	h.Write(data[:at])
 	h.Write([]byte(noDigest))
 	h.Write(data[at+len(want):])
 	if got := hex.EncodeToString(h.Sum(nil)); got != want {
-		return fmt.Errorf("%w: %s, the header says %s", ErrDigest, got, want)
+		return fmt.Errorf("%w: the file has %s, its header says %s", ErrDigest, got, want)
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func checkDigest(data []byte, want string) error {
 // checkFinite refuses NaN and infinity in a tensor of floats.
 func checkFinite(t *safetensors.Tensor) error {
 	if t.DType == safetensors.F64 {
-		return fmt.Errorf("%w %s: dense tensors are F32, F16, BF16 or integers", ErrDType, t.DType)
+		return fmt.Errorf("dense in %s, want F32, F16, BF16 or integers", t.DType)
 	}
 	if !t.DType.Float() {
 		return nil
@@ -215,7 +215,7 @@ func checkFinite(t *safetensors.Tensor) error {
 			return err
 		}
 		if i := firstNotFinite(part); i >= 0 {
-			return fmt.Errorf("%w: element %d is %g", ErrValue, from+i, part[i])
+			return fmt.Errorf("element %d is %g", from+i, part[i])
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"errors"
 	"fmt"
 
 	"kenserve/internal/sparse"
@@ -35,7 +36,7 @@ func readMasked(parts map[string]*safetensors.Tensor, info *Info) (*sparse.Tenso
 		return nil, err
 	}
 	if coding != info.Coding && (coding != info.VectorCoding || info.VectorCoding == "") {
-		return nil, fmt.Errorf("%w: %s in a file of %s", ErrCoding, coding, info.Coding)
+		return nil, fmt.Errorf("values in %s, the metadata says %s", coding, info.Coding)
 	}
 	t := &sparse.Tensor{Coding: coding, Height: 1, RowMajor: true}
 	if err := readPositions(t, parts); err != nil {
@@ -56,22 +57,25 @@ func readCoding(parts map[string]*safetensors.Tensor) (coding Coding, err error)
 	for _, c := range sparse.Codings {
 		if parts[string(c)] != nil {
 			if coding != "" {
-				return "", fmt.Errorf("%w %s beside %s", ErrPart, c, coding)
+				return "", fmt.Errorf("parts %s and %s, want values in one coding", coding, c)
 			}
 			coding = c
 		}
 	}
 	if parts[partSteps] != nil {
 		if coding != "" {
-			return "", fmt.Errorf("%w %s beside %s", ErrPart, partSteps, coding)
+			return "", fmt.Errorf("parts %s and %s, want values in one coding", coding, partSteps)
 		}
 		coding = Sign
 	}
 	if coding == "" {
-		return "", fmt.Errorf("%w: no values", ErrPart)
+		return "", errors.New("no part has values")
 	}
-	if (parts[partScales] != nil) != coding.Scaled() {
-		return "", fmt.Errorf("%w %s does not go with coding %s", ErrPart, partScales, coding)
+	switch has := parts[partScales] != nil; {
+	case has && !coding.Scaled():
+		return "", fmt.Errorf("part %s with coding %s, which has none", partScales, coding)
+	case !has && coding.Scaled():
+		return "", fmt.Errorf("part %s is missing, coding %s needs it", partScales, coding)
 	}
 	count := func(names ...string) (n int) {
 		for _, name := range names {
@@ -83,14 +87,14 @@ func readCoding(parts map[string]*safetensors.Tensor) (coding Coding, err error)
 	}
 	indices, positions := count(partTiles, partRows), count(partMask, partGaps, partSteps)
 	if indices != positions || indices > 1 {
-		return "", fmt.Errorf("%w: %d of %s and %s with %d of %s, %s and %s, want one of each or none", ErrPart,
+		return "", fmt.Errorf("%d of the parts %s and %s, and %d of %s, %s and %s, want one of each or none",
 			indices, partTiles, partRows, positions, partMask, partGaps, partSteps)
 	}
 	if parts[partGaps] != nil && coding == Sign {
-		return "", fmt.Errorf("%w %s does not go with coding %s", ErrPart, partGaps, coding)
+		return "", fmt.Errorf("part %s with coding %s, want %s", partGaps, coding, partSteps)
 	}
 	if indices == 0 && coding == Float32 {
-		return "", fmt.Errorf("%w: no positions; values in %s without them are a dense tensor", ErrPart, coding)
+		return "", fmt.Errorf("values in %s without positions, want a dense tensor", coding)
 	}
 	return coding, nil
 }
@@ -114,10 +118,10 @@ func readPositions(t *sparse.Tensor, parts map[string]*safetensors.Tensor) error
 		rows = 3
 	}
 	if index.DType != safetensors.U32 {
-		return fmt.Errorf("%w of the tiles: %s, want U32", ErrDType, index.DType)
+		return fmt.Errorf("index of tiles: %s, want U32", index.DType)
 	}
 	if len(index.Shape) != 2 || index.Shape[0] != rows || index.Shape[1] == 0 {
-		return fmt.Errorf("%w of the tiles: %v, want [%d, T]", ErrShape, index.Shape, rows)
+		return fmt.Errorf("index of tiles: shape %v, want [%d, T] with T above 0", index.Shape, rows)
 	}
 	all, err := safetensors.View[uint32](index)
 	if err != nil {
@@ -141,10 +145,10 @@ func readMask(t *sparse.Tensor, mask *safetensors.Tensor) (err error) {
 		want = safetensors.U8
 	}
 	if mask.DType != want {
-		return fmt.Errorf("%w of the mask: %s, want %s", ErrDType, mask.DType, want)
+		return fmt.Errorf("mask: %s, want %s", mask.DType, want)
 	}
 	if len(mask.Shape) != 2 || mask.Shape[0] != len(t.Tiles) || mask.Shape[1] == 0 {
-		return fmt.Errorf("%w of the mask: %v for %d tiles", ErrShape, mask.Shape, len(t.Tiles))
+		return fmt.Errorf("mask: shape %v for %d tiles, want [%d, width] with width above 0", mask.Shape, len(t.Tiles), len(t.Tiles))
 	}
 	if t.RowMajor {
 		t.Columns, t.Mask8 = 8*mask.Shape[1], mask.Data
@@ -181,11 +185,11 @@ func readScales(t *sparse.Tensor, scales *safetensors.Tensor) (err error) {
 		return nil
 	}
 	if scales.DType != safetensors.F32 {
-		return fmt.Errorf("%w of the scales: %s, want F32", ErrDType, scales.DType)
+		return fmt.Errorf("scales: %s, want F32", scales.DType)
 	}
 	one := len(scales.Shape) == 1 && scales.Shape[0] == 1
 	if !one && (len(scales.Shape) != 2 || scales.Shape[1] != t.Height || !t.Whole() && scales.Shape[0] != len(t.Tiles)) {
-		return fmt.Errorf("%w of the scales: %v, want [1] or [%d, %d]", ErrShape, scales.Shape, len(t.Tiles), t.Height)
+		return fmt.Errorf("scales: shape %v, want [1] or [%d, %d]", scales.Shape, len(t.Tiles), t.Height)
 	}
 	t.Scales, err = safetensors.View[float32](scales)
 	return err
@@ -194,10 +198,10 @@ func readScales(t *sparse.Tensor, scales *safetensors.Tensor) (err error) {
 // vector views a part of one dimension.
 func vector[T safetensors.Number](t *safetensors.Tensor, dtype safetensors.DType) ([]T, error) {
 	if t.DType != dtype {
-		return nil, fmt.Errorf("%w of %s: %s, want %s", ErrDType, t.Name, t.DType, dtype)
+		return nil, fmt.Errorf("%s: %s, want %s", t.Name, t.DType, dtype)
 	}
 	if len(t.Shape) != 1 {
-		return nil, fmt.Errorf("%w of %s: %v, want one dimension", ErrShape, t.Name, t.Shape)
+		return nil, fmt.Errorf("%s: shape %v, want one dimension", t.Name, t.Shape)
 	}
 	return safetensors.View[T](t)
 }

@@ -33,9 +33,9 @@ type SmallTensor struct {
 // partPacked is the only part of tensors in the small layout.
 const partPacked = "packed"
 
-// ErrCanonical means a delta file that is valid but not as this package writes
-// it: packed, it could not be given back.
-var ErrCanonical = errors.New("not in the order of this program's writer")
+// errOrder refuses to pack a valid file whose tensors are in another order than
+// this program writes: unpacking would give other bytes.
+var errOrder = errors.New("the file's tensors are not in the order in which this program writes them, so it cannot be packed")
 
 // OpenSmall maps the delta file at path, which is in the small layout, and
 // checks its metadata and digest.
@@ -69,6 +69,17 @@ func ParseSmall(data []byte) (*Small, error) {
 func (s *Small) Close() error { return s.file.Close() }
 
 func readSmall(f *safetensors.File) (*Small, error) {
+	s, err := readSmallTensors(f)
+	if err == nil {
+		err = checkDigest(f.Data(), s.SHA256)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return s, nil
+}
+
+func readSmallTensors(f *safetensors.File) (*Small, error) {
 	info, err := parseInfo(f.Metadata(), layoutSmall)
 	if err != nil {
 		return nil, err
@@ -84,7 +95,7 @@ func readSmall(f *safetensors.File) (*Small, error) {
 			}
 			s.Tensors = append(s.Tensors, SmallTensor{Name: name, Dense: t})
 		case part != partPacked:
-			return nil, fmt.Errorf("%w: tensor %s: part %q", ErrPart, tensor, part)
+			return nil, fmt.Errorf("tensor %s: unknown part %q", tensor, part)
 		default:
 			data, err := vector[byte](t, safetensors.U8)
 			if err != nil {
@@ -96,10 +107,10 @@ func readSmall(f *safetensors.File) (*Small, error) {
 	sort.Slice(s.Tensors, func(i, j int) bool { return s.Tensors[i].Name < s.Tensors[j].Name })
 	for i := range s.Tensors {
 		if i > 0 && s.Tensors[i].Name == s.Tensors[i-1].Name {
-			return nil, fmt.Errorf("%w: tensor %s: dense and packed", ErrPart, s.Tensors[i].Name)
+			return nil, fmt.Errorf("tensor %s: both dense and packed", s.Tensors[i].Name)
 		}
 	}
-	return s, checkDigest(f.Data(), s.SHA256)
+	return s, nil
 }
 
 // Pack writes a delta to path in the small layout. base is its base, whose
@@ -145,7 +156,7 @@ func Pack(d *Delta, path string, base Tensors, fingerprint string) error {
 	metadata[digestKey] = noDigest
 	again, err := s.spool(path, base, fastMetadata(metadata))
 	if errors.Is(err, ErrDigest) {
-		err = ErrCanonical
+		err = errOrder
 	}
 	if err != nil {
 		return fmt.Errorf("delta: pack %s: %w", path, err)
@@ -216,7 +227,7 @@ func (s *Small) spool(path string, base Tensors, metadata map[string]string) (_ 
 		}
 		m, shape, err := d.tensor(t, base)
 		if err != nil {
-			return nil, fmt.Errorf("tensor %s: %w", t.Name, err)
+			return nil, fmt.Errorf("%w: tensor %s: %w", ErrCorrupt, t.Name, err)
 		}
 		if m.Coding == Float32 && m.Whole() {
 			err = w.part(t.Name, safetensors.F32, shape, safetensors.Bytes(m.Float32s))
@@ -232,7 +243,7 @@ func (s *Small) spool(path string, base Tensors, metadata map[string]string) (_ 
 		return nil, err
 	}
 	if digest != s.FastSHA256 {
-		return nil, fmt.Errorf("%w of what was unpacked: %s, the header says %s", ErrDigest, digest, s.FastSHA256)
+		return nil, fmt.Errorf("%w: %w: the unpacked file has %s, the header says %s", ErrCorrupt, ErrDigest, digest, s.FastSHA256)
 	}
 	return w, nil
 }
@@ -241,10 +252,10 @@ func (s *Small) spool(path string, base Tensors, metadata map[string]string) (_ 
 func (d *decoder) tensor(t *SmallTensor, base Tensors) (*sparse.Tensor, []int, error) {
 	b, ok := base.Tensor(t.Name)
 	if !ok {
-		return nil, nil, ErrTensor
+		return nil, nil, errors.New("packed, but the base has no such tensor")
 	}
 	if !b.DType.Float() {
-		return nil, nil, fmt.Errorf("%w: the base's is %s, only F32, F16 and BF16 can be packed", ErrDType, b.DType)
+		return nil, nil, fmt.Errorf("packed, but the base's is %s: only F32, F16 and BF16 can be packed", b.DType)
 	}
 	m, err := d.unpack(t.Packed, b)
 	return m, b.Shape, err

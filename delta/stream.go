@@ -2,6 +2,7 @@ package delta
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"kenserve/internal/sparse"
@@ -126,7 +127,7 @@ type decoder struct {
 // take returns the next n bytes.
 func (d *decoder) take(n uint64) ([]byte, error) {
 	if n > uint64(len(d.data)) {
-		return nil, fmt.Errorf("%w: it ends %d bytes early", ErrPacked, n-uint64(len(d.data)))
+		return nil, fmt.Errorf("truncated: %d bytes are missing", n-uint64(len(d.data)))
 	}
 	out := d.data[:n]
 	d.data = d.data[n:]
@@ -137,11 +138,11 @@ func (d *decoder) take(n uint64) ([]byte, error) {
 func (d *decoder) number(what string, limit int) (int, error) {
 	n, k := binary.Uvarint(d.data)
 	if k <= 0 {
-		return 0, fmt.Errorf("%w: no number of %s", ErrPacked, what)
+		return 0, fmt.Errorf("truncated number of %s", what)
 	}
 	d.data = d.data[k:]
 	if n > uint64(limit) {
-		return 0, fmt.Errorf("%w: %d %s, at most %d", ErrPacked, n, what, limit)
+		return 0, fmt.Errorf("%d %s, at most %d", n, what, limit)
 	}
 	return int(n), nil
 }
@@ -161,7 +162,7 @@ func (d *decoder) streamAt(dst []byte, depth int) error {
 		return err
 	}
 	if len(dst) == 0 {
-		return fmt.Errorf("%w: a stream of nothing is not kept as it is", ErrPacked)
+		return fmt.Errorf("an empty stream must use encoding %d", streamRaw)
 	}
 	if kind[0] == streamOne {
 		body, err := d.take(1)
@@ -172,7 +173,7 @@ func (d *decoder) streamAt(dst []byte, depth int) error {
 	}
 	size, n := binary.Uvarint(d.data)
 	if n <= 0 {
-		return fmt.Errorf("%w: no size of a stream", ErrPacked)
+		return errors.New("truncated size of a stream")
 	}
 	d.data = d.data[n:]
 	body, err := d.take(size)
@@ -187,7 +188,7 @@ func (d *decoder) streamAt(dst []byte, depth int) error {
 	case kind[0] == streamRare && depth < rareDepth:
 		return d.rare(dst, body, depth)
 	}
-	return fmt.Errorf("%w: stream of kind %d in %d others", ErrPacked, kind[0], depth)
+	return fmt.Errorf("stream of encoding %d at depth %d", kind[0], depth)
 }
 
 // rare fills dst with one byte and puts the others to their places.
@@ -216,14 +217,14 @@ func (d *decoder) rare(dst, body []byte, depth int) error {
 		return err
 	}
 	if len(d.data) > 0 {
-		return fmt.Errorf("%w: %d bytes behind a stream", ErrPacked, len(d.data))
+		return fmt.Errorf("%d bytes after the end of a stream of rare bytes", len(d.data))
 	}
 	kept, last, err := sparse.PlainGaps.Scan(r.gaps)
 	if err != nil {
 		return err
 	}
 	if kept != others || last >= len(dst) {
-		return fmt.Errorf("%w: %d rare bytes up to place %d, want %d in %d", ErrPacked, kept, last, others, len(dst))
+		return fmt.Errorf("%d rare bytes with the last at %d, want %d in a stream of %d", kept, last, others, len(dst))
 	}
 	fill(dst, common[0])
 	at, i := -1, 0

@@ -70,7 +70,7 @@ func (w *Writer) Masked(name string, coding Coding, height, columns int, tiles [
 	kept := 0
 	for i := range tiles {
 		if tiles[i].index != i {
-			return fmt.Errorf("delta: tensor %s: %w: tile %d in place of %d", name, ErrOrder, tiles[i].index, i)
+			return fmt.Errorf("delta: tensor %s: tile %d where tile %d is due", name, tiles[i].index, i)
 		}
 		kept += tiles[i].kept
 	}

@@ -94,7 +94,7 @@ func (m *Model) pattern(ctx context.Context, t *Tensor) (*pattern, error) {
 			p.set(r, c)
 		})
 		if outside {
-			return nil, fmt.Errorf("viz: tensor %s: %w: a kept value outside of %d × %d: not checked against its base", t.Name, delta.ErrPosition, t.Rows, t.Columns)
+			return nil, fmt.Errorf("viz: tensor %s: %w: a kept value outside of %d × %d: not checked against its base", t.Name, delta.ErrCorrupt, t.Rows, t.Columns)
 		}
 	}
 	return p, nil

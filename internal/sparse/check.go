@@ -1,9 +1,13 @@
 package sparse
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
+
+// ErrInvalid is wrapped by the errors of [Tensor.Check] and [Tensor.CheckParts].
+var ErrInvalid = errors.New("invalid sparse tensor")
 
 // Check checks everything about the tensor: that its parts agree with each other
 // (see [Tensor.CheckParts]) and with the base's tensor, a matrix of rows ×
@@ -16,7 +20,7 @@ import (
 func (t *Tensor) Check(rows, columns int) error {
 	if t.checked {
 		if !t.CheckedFor(rows, columns) {
-			return fmt.Errorf("%w: checked for %d × %d before, not %d × %d", ErrShape, t.rows, t.Columns, rows, columns)
+			return fmt.Errorf("%w: it was checked for %d × %d before, now %d × %d are wanted", ErrInvalid, t.rows, t.Columns, rows, columns)
 		}
 		return nil
 	}
@@ -35,7 +39,7 @@ func (t *Tensor) Check(rows, columns int) error {
 		err = t.checkMask16(rows, columns)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	t.rows, t.Columns, t.checked = rows, columns, true
 	return nil
@@ -54,17 +58,10 @@ func (t *Tensor) CheckParts() error {
 	if t.partsChecked {
 		return nil
 	}
-	if err := t.checkForm(); err != nil {
-		return err
-	}
-	if err := t.checkTiles(); err != nil {
-		return err
-	}
-	if err := t.checkValues(); err != nil {
-		return err
-	}
-	if err := t.checkScales(); err != nil {
-		return err
+	for _, check := range [...]func() error{t.checkForm, t.checkTiles, t.checkValues, t.checkScales} {
+		if err := check(); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
 	}
 	t.partsChecked = true
 	return nil
@@ -88,23 +85,23 @@ func (t *Tensor) checkForm() error {
 	tiles := len(t.Tiles)
 	switch {
 	case forms > 1:
-		return fmt.Errorf("%w: %d forms of positions, want at most one of 16-row masks, one-row masks and gaps", ErrPart, forms)
+		return fmt.Errorf("%d forms of positions, want at most one of 16-row masks, one-row masks and gaps", forms)
 	case t.Whole() && (forms > 0 || len(t.Ends) > 0):
-		return fmt.Errorf("%w: positions without tiles", ErrPart)
+		return errors.New("positions without tiles")
 	case tiles > 0 && forms == 0:
-		return fmt.Errorf("%w: %d tiles without positions", ErrPart, tiles)
+		return fmt.Errorf("%d tiles without positions", tiles)
 	case t.Height < 1 || (forms > 0 || t.Whole()) && (t.Height != height || t.RowMajor != rowMajor):
-		return fmt.Errorf("%w: tiles of %d rows, row-major %v, want %d rows, row-major %v", ErrShape, t.Height, t.RowMajor, height, rowMajor)
+		return fmt.Errorf("tiles of %d rows, row-major %v, want %d rows, row-major %v", t.Height, t.RowMajor, height, rowMajor)
 	case len(t.Ends) != tiles:
-		return fmt.Errorf("%w: %d tiles with %d ends of values", ErrShape, tiles, len(t.Ends))
+		return fmt.Errorf("%d tiles with %d ends of values", tiles, len(t.Ends))
 	case t.Gaps != nil && len(t.GapEnds) != tiles || t.Gaps == nil && len(t.GapEnds) > 0:
-		return fmt.Errorf("%w: %d tiles with %d ends of gaps", ErrShape, tiles, len(t.GapEnds))
+		return fmt.Errorf("%d tiles with %d ends of gaps", tiles, len(t.GapEnds))
 	case t.Columns < 0:
-		return fmt.Errorf("%w: %d columns", ErrShape, t.Columns)
+		return fmt.Errorf("%d columns", t.Columns)
 	case t.Mask16 != nil && len(t.Mask16) != tiles*t.Columns:
-		return fmt.Errorf("%w: %d masks for %d tiles of %d columns", ErrShape, len(t.Mask16), tiles, t.Columns)
+		return fmt.Errorf("%d masks for %d tiles of %d columns", len(t.Mask16), tiles, t.Columns)
 	case t.Mask8 != nil && len(t.Mask8) != tiles*((t.Columns+7)/8):
-		return fmt.Errorf("%w: %d bytes of masks for %d rows of %d columns", ErrShape, len(t.Mask8), tiles, t.Columns)
+		return fmt.Errorf("%d bytes of masks for %d rows of %d columns", len(t.Mask8), tiles, t.Columns)
 	}
 	return nil
 }
@@ -116,28 +113,28 @@ func (t *Tensor) checkTiles() error {
 		before := uint32(0)
 		for i, end := range t.GapEnds {
 			if end <= before {
-				return fmt.Errorf("%w: the gaps of tile %d end at byte %d, those before at %d", ErrOrder, t.Tiles[i], end, before)
+				return fmt.Errorf("the gaps of tile %d end at byte %d, those before at %d", t.Tiles[i], end, before)
 			}
 			before = end
 		}
 		if int64(before) != int64(len(t.Gaps)) {
-			return fmt.Errorf("%w: the gaps end at byte %d of %d", ErrCount, before, len(t.Gaps))
+			return fmt.Errorf("the gaps end at byte %d of %d", before, len(t.Gaps))
 		}
 	}
 	for i, tile := range t.Tiles {
 		if i > 0 && tile <= t.Tiles[i-1] {
-			return fmt.Errorf("%w: tile %d after tile %d", ErrOrder, tile, t.Tiles[i-1])
+			return fmt.Errorf("tile %d after tile %d", tile, t.Tiles[i-1])
 		}
 		values := int(t.Ends[i]) - t.ValueStart(i)
 		if values <= 0 {
-			return fmt.Errorf("%w: tile %d has %d values", ErrOrder, tile, values)
+			return fmt.Errorf("tile %d has %d values", tile, values)
 		}
 		positions, err := t.countPositions(i)
 		if err != nil {
 			return fmt.Errorf("tile %d: %w", tile, err)
 		}
 		if positions != values {
-			return fmt.Errorf("%w: tile %d keeps %d positions, its index has %d values", ErrCount, tile, positions, values)
+			return fmt.Errorf("tile %d keeps %d positions, its index has %d values", tile, positions, values)
 		}
 	}
 	return nil
@@ -163,32 +160,32 @@ func (t *Tensor) checkValues() error {
 		{Float32, len(t.Float32s)}, {BFloat16, len(t.BFloat16s)}, {Int8, len(t.Int8s)}, {Int4, len(t.Int4s)}, {Sign, len(t.Signs)},
 	} {
 		if other.n > 0 && (other.coding != t.Coding || t.SignsInGaps()) {
-			return fmt.Errorf("%w: values in %s in a tensor of %s", ErrPart, other.coding, t.Coding)
+			return fmt.Errorf("values in %s in a tensor of %s", other.coding, t.Coding)
 		}
 	}
 	switch t.Coding {
 	case Float32:
 		for i, v := range t.Float32s {
 			if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
-				return fmt.Errorf("%w %d is %g", ErrValue, i, v)
+				return fmt.Errorf("value %d is %g", i, v)
 			}
 		}
 	case BFloat16:
 		for i, v := range t.BFloat16s {
 			if v&0x7f80 == 0x7f80 {
-				return fmt.Errorf("%w %d is %g", ErrValue, i, BFloat16Value(0, v))
+				return fmt.Errorf("value %d is %g", i, BFloat16Value(0, v))
 			}
 		}
 	case Int8:
 		for i, q := range t.Int8s {
 			if q == -MaxInt8-1 {
-				return fmt.Errorf("%w %d is %d, want at least %d", ErrValue, i, q, -MaxInt8)
+				return fmt.Errorf("value %d is %d, want at least %d", i, q, -MaxInt8)
 			}
 		}
 	case Int4:
 		for i, b := range t.Int4s {
 			if b&15 == 8 || b>>4 == 8 {
-				return fmt.Errorf("%w %d or %d is %d, want at least %d", ErrValue, 2*i, 2*i+1, -MaxInt4-1, -MaxInt4)
+				return fmt.Errorf("value %d or %d is %d, want at least %d", 2*i, 2*i+1, -MaxInt4-1, -MaxInt4)
 			}
 		}
 	}
@@ -198,12 +195,12 @@ func (t *Tensor) checkValues() error {
 	room := t.valueRoom()
 	if t.Whole() {
 		if room == 0 {
-			return fmt.Errorf("%w: no values", ErrCount)
+			return errors.New("no values")
 		}
 		return nil
 	}
 	if want := t.Coding.ValueBytes(t.Kept()) * 8 / t.Coding.Bits(); room != want {
-		return fmt.Errorf("%w: the tiles keep %d values, there are %d", ErrCount, t.Kept(), room)
+		return fmt.Errorf("the tiles keep %d values, there are %d", t.Kept(), room)
 	}
 	return t.checkTail(t.Kept())
 }
@@ -212,7 +209,7 @@ func (t *Tensor) checkValues() error {
 func (t *Tensor) checkTail(n int) error {
 	if t.Coding == Int4 && n%2 == 1 && t.Int4s[n/2]>>4 != 0 ||
 		t.Coding == Sign && n%8 != 0 && t.Signs[n/8]>>(n%8) != 0 {
-		return fmt.Errorf("%w: bits after the last one are not 0", ErrValue)
+		return errors.New("bits after the last value are not 0")
 	}
 	return nil
 }
@@ -224,18 +221,18 @@ func (t *Tensor) checkScales() error {
 	switch {
 	case !t.Coding.Scaled():
 		if n > 0 {
-			return fmt.Errorf("%w: %d scales in a tensor of %s, which has none", ErrPart, n, t.Coding)
+			return fmt.Errorf("%d scales in a tensor of %s, which has none", n, t.Coding)
 		}
 	case t.Whole():
 		if n == 0 {
-			return fmt.Errorf("%w: no scales", ErrShape)
+			return errors.New("no scales")
 		}
 	case n != 1 && n != perRow:
-		return fmt.Errorf("%w: %d scales for %d tiles of %d rows, want 1 or %d", ErrShape, n, len(t.Tiles), t.Height, perRow)
+		return fmt.Errorf("%d scales for %d tiles of %d rows, want 1 or %d", n, len(t.Tiles), t.Height, perRow)
 	}
 	for i, s := range t.Scales {
 		if !(s >= 0 && s <= math.MaxFloat32) {
-			return fmt.Errorf("%w: scale %d is %g", ErrValue, i, s)
+			return fmt.Errorf("scale %d is %g", i, s)
 		}
 	}
 	return nil
@@ -250,14 +247,14 @@ func (t *Tensor) checkLastTile(rows int) (int, error) {
 	last := t.Tiles[len(t.Tiles)-1]
 	first := int(last) * t.Height
 	if first >= rows {
-		return 0, fmt.Errorf("%w: tile %d begins at row %d of %d", ErrPosition, last, first, rows)
+		return 0, fmt.Errorf("tile %d begins at row %d of %d", last, first, rows)
 	}
 	return min(rows-first, t.Height), nil
 }
 
 func (t *Tensor) checkMask16(rows, columns int) error {
 	if t.Columns != columns {
-		return fmt.Errorf("%w: a mask of %d columns, the base's row has %d", ErrShape, t.Columns, columns)
+		return fmt.Errorf("a mask of %d columns, the base's row has %d", t.Columns, columns)
 	}
 	left, err := t.checkLastTile(rows)
 	if err != nil {
@@ -265,7 +262,7 @@ func (t *Tensor) checkMask16(rows, columns int) error {
 	}
 	for c, mask := range t.Mask16[max(0, len(t.Mask16)-columns):] {
 		if mask>>left != 0 {
-			return fmt.Errorf("%w: column %d keeps a value after the last row, %d", ErrPosition, c, rows-1)
+			return fmt.Errorf("column %d keeps a value after the last row, %d", c, rows-1)
 		}
 	}
 	return nil
@@ -274,12 +271,12 @@ func (t *Tensor) checkMask16(rows, columns int) error {
 func (t *Tensor) checkMask8(rows, columns int) error {
 	stride := (columns + 7) / 8
 	if stride != (t.Columns+7)/8 {
-		return fmt.Errorf("%w: a mask of %d columns, the base's row has %d", ErrShape, t.Columns, columns)
+		return fmt.Errorf("a mask of %d columns, the base's row has %d", t.Columns, columns)
 	}
 	if columns%8 != 0 {
 		for i, row := range t.Tiles {
 			if t.Mask8[(i+1)*stride-1]>>(columns%8) != 0 {
-				return fmt.Errorf("%w: row %d keeps a value after its last column, %d", ErrPosition, row, columns-1)
+				return fmt.Errorf("row %d keeps a value after its last column, %d", row, columns-1)
 			}
 		}
 	}
@@ -289,7 +286,7 @@ func (t *Tensor) checkMask8(rows, columns int) error {
 
 func (t *Tensor) checkGaps(rows, columns int) error {
 	if len(t.Tiles) > 0 && t.maxPosition >= TileRows*columns {
-		return fmt.Errorf("%w: position %d in a tile of %d rows of %d", ErrPosition, t.maxPosition, TileRows, columns)
+		return fmt.Errorf("position %d in a tile of %d rows of %d", t.maxPosition, TileRows, columns)
 	}
 	left, err := t.checkLastTile(rows)
 	if err != nil || left == TileRows {
@@ -300,7 +297,7 @@ func (t *Tensor) checkGaps(rows, columns int) error {
 	last.Columns = columns
 	last.Each(len(t.Tiles)-1, func(_, row, column int) {
 		if row >= left && err == nil {
-			err = fmt.Errorf("%w: column %d keeps a value after the last row, %d", ErrPosition, column, rows-1)
+			err = fmt.Errorf("column %d keeps a value after the last row, %d", column, rows-1)
 		}
 	})
 	return err
@@ -309,10 +306,10 @@ func (t *Tensor) checkGaps(rows, columns int) error {
 func (t *Tensor) checkWhole(rows, columns int) error {
 	n := rows * columns
 	if t.Coding.ValueBytes(n) != t.Coding.ValueBytes(t.valueRoom()) {
-		return fmt.Errorf("%w: %d values for all of %d", ErrCount, t.valueRoom(), n)
+		return fmt.Errorf("%d values for all of %d", t.valueRoom(), n)
 	}
 	if t.Coding.Scaled() && len(t.Scales) != rows && len(t.Scales) != 1 {
-		return fmt.Errorf("%w: %d scales for %d rows", ErrShape, len(t.Scales), rows)
+		return fmt.Errorf("%d scales for %d rows", len(t.Scales), rows)
 	}
 	return t.checkTail(n)
 }

@@ -53,7 +53,7 @@ func TestCheckRefuses(t *testing.T) {
 		cases         refusals
 	}{
 		{"masks", maskTensor, 20, 2, refusals{
-			"no coding":                {func(x *Tensor) { x.Coding = "" }, `value coding ""`},
+			"no coding":                {func(x *Tensor) { x.Coding = "" }, `unknown value coding ""`},
 			"one end missing":          {func(x *Tensor) { x.Ends = x.Ends[:1] }, "2 tiles with 1 ends"},
 			"one mask missing":         {func(x *Tensor) { x.Mask16 = x.Mask16[:3] }, "3 masks for 2 tiles of 2 columns"},
 			"no masks":                 {func(x *Tensor) { x.Mask16 = nil }, "2 tiles without positions"},
@@ -80,8 +80,8 @@ func TestCheckRefuses(t *testing.T) {
 			"f32 is infinite":          {func(x *Tensor) { x.Coding, x.Int8s, x.Scales, x.Float32s = Float32, nil, nil, []float32{0, 0, inf} }, "value 2 is +Inf"},
 			"bf16 is infinite":         {func(x *Tensor) { x.Coding, x.Int8s, x.Scales, x.BFloat16s = BFloat16, nil, nil, []uint16{0, 0x7f80, 0} }, "value 1 is +Inf"},
 			"int4 is -8":               {func(x *Tensor) { x.Coding, x.Int8s, x.Int4s = Int4, nil, []byte{0, 8} }, "value 2 or 3 is -8"},
-			"bits after the last int4": {func(x *Tensor) { x.Coding, x.Int8s, x.Int4s = Int4, nil, []byte{0, 0x10} }, "bits after the last one"},
-			"bits after the last sign": {func(x *Tensor) { x.Coding, x.Int8s, x.Signs = Sign, nil, []byte{8} }, "bits after the last one"},
+			"bits after the last int4": {func(x *Tensor) { x.Coding, x.Int8s, x.Int4s = Int4, nil, []byte{0, 0x10} }, "bits after the last value"},
+			"bits after the last sign": {func(x *Tensor) { x.Coding, x.Int8s, x.Signs = Sign, nil, []byte{8} }, "bits after the last value"},
 		}},
 		{"gaps", gapTensor, 20, 40, refusals{
 			"masks beside gaps":    {func(x *Tensor) { x.Mask16 = make([]uint16, 80) }, "2 forms of positions"},
@@ -120,7 +120,7 @@ func TestCheckRefuses(t *testing.T) {
 			"no values":                 {func(x *Tensor) { x.Int4s = nil }, "no values"},
 			"too many values":           {func(x *Tensor) { x.Int4s = make([]byte, 9) }, "18 values for all of 15"},
 			"too few scales":            {func(x *Tensor) { x.Scales = x.Scales[:2] }, "2 scales for 3 rows"},
-			"bits after the last value": {func(x *Tensor) { x.Int4s[7] = 0x10 }, "bits after the last one"},
+			"bits after the last value": {func(x *Tensor) { x.Int4s[7] = 0x10 }, "bits after the last value"},
 		}},
 	} {
 		if err := form.valid().Check(form.rows, form.columns); err != nil {

@@ -28,7 +28,7 @@ func ParseCoding(s string) (Coding, error) {
 			return c, nil
 		}
 	}
-	return "", fmt.Errorf("%w %q: want one of %v", ErrCoding, s, Codings)
+	return "", fmt.Errorf("unknown value coding %q, want one of %v", s, Codings)
 }
 
 // Scaled reports whether the coding has scales.
