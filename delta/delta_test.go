@@ -2,8 +2,6 @@ package delta
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -16,71 +14,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"kenserve/delta/internal/container"
+	"kenserve/delta/internal/deltatest"
 	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
-// set is a checkpoint in memory.
-type set map[string]*safetensors.Tensor
-
-func (s set) Names() []string {
-	var names []string
-	for name := range s {
-		names = append(names, name)
-	}
-	return names
-}
-
-func (s set) Tensor(name string) (*safetensors.Tensor, bool) {
-	t, ok := s[name]
-	return t, ok
-}
-
-func (s set) add(name string, values []float32, shape ...int) {
-	s[name] = &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: shape, Data: safetensors.Bytes(values)}
-}
-
-func floats(t *safetensors.Tensor) []float32 {
-	out := make([]float32, t.Len())
-	if err := t.Float32s(out, 0); err != nil {
-		panic(err)
-	}
-	return out
-}
-
-func randomFloats(rng *rand.Rand, n int) []float32 {
-	out := make([]float32, n)
-	for i := range out {
-		out[i] = float32(rng.NormFloat64())
-	}
-	return out
-}
-
-// testBase has narrow and wide matrices with a partial last tile, narrow and
-// wide tables, vectors, and a tensor that is not of floats.
-func testBase() set {
-	rng := rand.New(rand.NewPCG(1, 2))
-	base := set{}
-	base.add("matrix", randomFloats(rng, 37*13), 37, 13)
-	base.add("wide", randomFloats(rng, 37*300), 37, 300)
-	base.add("table", randomFloats(rng, 9*21), 9, 21)
-	base.add("words", randomFloats(rng, 70*301), 70, 301)
-	base.add("vector", randomFloats(rng, 11), 11)
-	base.add("bias", randomFloats(rng, 43), 43)
-	base.add("other", randomFloats(rng, 4), 4)
-	base["ids"] = &safetensors.Tensor{Name: "ids", DType: safetensors.I64, Shape: []int{2}, Data: make([]byte, 16)}
-	return base
-}
-
-var allCodings = []Coding{Float32, BFloat16, Int8, Int4, Sign}
-
-// example makes a delta of testBase in which about share of the values are
+// example makes a delta of deltatest.Base in which about share of the values are
 // kept, and returns the file with the dense tensors that the reader should
 // reconstruct.
 func example(t testing.TB, coding Coding, share float64, seed uint64) ([]byte, map[string][]float32) {
 	t.Helper()
-	rng := rand.New(rand.NewPCG(seed, 0))
-	base := testBase()
 	path := filepath.Join(t.TempDir(), "x.ken")
 	w, err := Create(path)
 	if err != nil {
@@ -88,39 +32,18 @@ func example(t testing.TB, coding Coding, share float64, seed uint64) ([]byte, m
 	}
 	defer w.Abort()
 	want := map[string][]float32{}
-	for _, name := range []string{"matrix", "wide", "table", "words", "vector", "bias"} {
-		b := base[name]
-		rows, columns := b.Rows()
-		baseValues := floats(b)
-		tuned := append([]float32(nil), baseValues...)
-		words := (columns + 63) / 64
-		keep := make([]uint64, rows*words)
-		for r := range rows {
-			if r%5 == 4 {
-				continue // a row that training left alone
-			}
-			for c := range columns {
-				if name == "bias" || c%7 != 5 {
-					tuned[r*columns+c] += float32(rng.NormFloat64()) * 0.01
-				}
-				if rng.Float64() < share {
-					keep[r*words+c/64] |= 1 << (c % 64)
-				}
-			}
-		}
-		table := name == "table" || name == "words"
-		want[name] = reference(coding, rows, columns, keep, tuned, baseValues)
-		height := TileHeight(b.Shape, table)
-		if err := w.Masked(name, coding, height, columns, tilesOf(t, coding, height, columns, keep, tuned, baseValues)); err != nil {
+	changes, head := deltatest.Example(share, seed)
+	for _, x := range changes {
+		want[x.Name] = reference(coding, x.Rows, x.Columns, x.Keep, x.Tuned, x.Base)
+		height := TileHeight(x.Shape, x.Table)
+		if err := w.Masked(x.Name, coding, height, x.Columns, tilesOf(t, coding, height, x.Columns, x.Keep, x.Tuned, x.Base)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	head := set{}
-	head.add("classifier.weight", randomFloats(rng, 6), 2, 3)
-	if err := w.Dense(head["classifier.weight"]); err != nil {
+	if err := w.Dense(head); err != nil {
 		t.Fatal(err)
 	}
-	want["classifier.weight"] = floats(head["classifier.weight"])
+	want[head.Name] = deltatest.Floats(head)
 	if err := w.Finish(testInfo(coding)); err != nil {
 		t.Fatal(err)
 	}
@@ -132,6 +55,13 @@ func example(t testing.TB, coding Coding, share float64, seed uint64) ([]byte, m
 		t.Fatalf("%d files left beside the delta, want none", len(files)-1)
 	}
 	return data, want
+}
+
+// reference is what a coding makes of a tensor. The scale of int4 is the
+// encoder's, whose quality has its own test.
+func reference(coding Coding, rows, columns int, keep []uint64, tuned, base []float32) []float32 {
+	fitInt4 := func(changes []float32) float32 { return fitScale(Int4, changes) }
+	return deltatest.Reference(coding, fitInt4, rows, columns, keep, tuned, base)
 }
 
 // tilesOf encodes a whole tensor.
@@ -150,94 +80,33 @@ func tilesOf(t testing.TB, coding Coding, height, columns int, keep []uint64, tu
 	return tiles
 }
 
-// reference is what a coding makes of a tensor: the codings' definitions once
-// more and simply. Only the scale of int4 is the encoder's, whose quality has
-// its own test.
-func reference(coding Coding, rows, columns int, keep []uint64, tuned, base []float32) []float32 {
-	words := (columns + 63) / 64
-	out := append([]float32(nil), base...)
-	var all []float32
-	byRow := make([][]float32, rows)
-	keeping := 0
-	for r := range rows {
-		for c := range columns {
-			i := r*columns + c
-			if keep[r*words+c/64]>>(c%64)&1 == 1 && tuned[i] != base[i] {
-				byRow[r] = append(byRow[r], tuned[i]-base[i])
-			}
-		}
-		all = append(all, byRow[r]...)
-		if len(byRow[r]) > 0 {
-			keeping++
-		}
-	}
-	for r := range rows {
-		changes := all
-		if len(all) >= 64*keeping {
-			changes = byRow[r]
-		}
-		sum, most := 0.0, 0.0
-		for _, x := range changes {
-			a := math.Abs(float64(x))
-			sum, most = sum+a, max(most, a)
-		}
-		scale := map[Coding]float32{Int8: float32(most / 127), Int4: fitScale(Int4, changes), Sign: float32(sum / float64(len(changes)))}[coding]
-		for c := range columns {
-			i := r*columns + c
-			if keep[r*words+c/64]>>(c%64)&1 == 0 || tuned[i] == base[i] {
-				continue
-			}
-			change := tuned[i] - base[i]
-			steps := math.RoundToEven(float64(change) / float64(scale))
-			switch coding {
-			case Float32:
-				out[i] = tuned[i]
-			case BFloat16:
-				bits := math.Float32bits(change)
-				low, half := bits&0xffff, uint32(0x8000)
-				if bits &^= 0xffff; low > half || low == half && bits>>16&1 == 1 {
-					bits += 1 << 16
-				}
-				out[i] = base[i] + math.Float32frombits(bits)
-			case Int8:
-				out[i] = base[i] + float32(scale*float32(steps))
-			case Int4:
-				out[i] = base[i] + float32(scale*float32(min(max(steps, -7), 7)))
-			case Sign:
-				out[i] = base[i] + float32(math.Copysign(float64(scale), float64(change)))
-			}
-		}
-	}
-	return out
-}
-
 func testInfo(coding Coding) Info {
 	return Info{
-		BaseSHA256: Fingerprint(testBase()), BaseName: "tiny", Architecture: "BertForSequenceClassification",
+		BaseSHA256: Fingerprint(deltatest.Base()), BaseName: "tiny", Architecture: "BertForSequenceClassification",
 		ProblemType: "single_label_classification", Labels: []string{"no", "ja <ß>"}, Config: `{"model_type":"bert"}`,
 		Selection: "ken", K: 3, Keep: 0.5, Budget: "row", Factor: 1.5, Factors: map[string]float64{"layer.*.a": 0.8, "layer.*.b": 2}, Scope: "all", Coding: coding, TunedPrefix: "bert.", Absent: []string{"other"},
-		Producer: "kenserve test", SourceName: "tuned", SourceSHA256: noDigest[:63] + "1", Notes: "none",
+		Producer: "kenserve test", SourceName: "tuned", SourceSHA256: container.NoDigest[:63] + "1", Notes: "none",
 	}
 }
 
 // reconstruct applies the delta to the base through PatchRows, and checks
 // PatchRow against it.
-func reconstruct(t *testing.T, d *Delta, base set, name string) []float32 {
+func reconstruct(t *testing.T, d *Delta, base deltatest.Set, name string) []float32 {
 	t.Helper()
 	tensor, ok := d.Tensor(name)
 	if !ok {
-		return floats(base[name])
+		return deltatest.Floats(base[name])
 	}
 	if tensor.Dense != nil {
-		return floats(tensor.Dense)
+		return deltatest.Floats(tensor.Dense)
 	}
-	out := floats(base[name])
+	out := deltatest.Floats(base[name])
 	rows, columns := base[name].Rows()
 	for first := 0; first < rows; first += 7 { // blocks that do not fall on tiles
 		tensor.Masked.PatchRows(first, out[first*columns:min(first+7, rows)*columns])
 	}
 	for r := range rows {
-		row := floats(base[name])[r*columns : (r+1)*columns]
+		row := deltatest.Floats(base[name])[r*columns : (r+1)*columns]
 		tensor.Masked.PatchRow(r, row)
 		if diff := cmp.Diff(out[r*columns:(r+1)*columns], row); diff != "" {
 			t.Fatalf("tensor %s, row %d: PatchRow and PatchRows differ: %s", name, r, diff)
@@ -247,15 +116,15 @@ func reconstruct(t *testing.T, d *Delta, base set, name string) []float32 {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for _, coding := range allCodings {
+	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.005, 0.02, 0.1, 0.5, 1} {
 			t.Run(fmt.Sprintf("%s keep=%g", coding, share), func(t *testing.T) {
 				data, want := example(t, coding, share, 7)
-				d, err := Parse(data)
+				d, err := parse(data)
 				if err != nil {
 					t.Fatal(err)
 				}
-				base := testBase()
+				base := deltatest.Base()
 				if err := d.Check(base, Fingerprint(base)); err != nil {
 					t.Fatal(err)
 				}
@@ -308,83 +177,6 @@ func TestSpecialValues(t *testing.T) {
 	}
 }
 
-// file is a container taken apart, for tests that damage it.
-type file struct {
-	metadata map[string]string
-	tensors  []safetensors.Tensor
-}
-
-func takeApart(t testing.TB, data []byte) *file {
-	t.Helper()
-	data = bytes.Clone(data)
-	f, err := safetensors.Parse(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := &file{metadata: f.Metadata()}
-	for _, name := range f.Names() {
-		tensor, _ := f.Tensor(name)
-		out.tensors = append(out.tensors, *tensor)
-	}
-	return out
-}
-
-// find returns the tensor called name, or nil.
-func (f *file) find(name string) *safetensors.Tensor {
-	for i := range f.tensors {
-		if f.tensors[i].Name == name {
-			return &f.tensors[i]
-		}
-	}
-	return nil
-}
-
-func (f *file) tensor(name string) *safetensors.Tensor {
-	if t := f.find(name); t != nil {
-		return t
-	}
-	panic("no tensor " + name)
-}
-
-func (f *file) remove(name string) {
-	for i := range f.tensors {
-		if f.tensors[i].Name == name {
-			f.tensors = append(f.tensors[:i], f.tensors[i+1:]...)
-			return
-		}
-	}
-	panic("no tensor " + name)
-}
-
-// insert adds a tensor before the padding.
-func (f *file) insert(t safetensors.Tensor) {
-	f.tensors = append(f.tensors[:len(f.tensors)-1], t, f.tensors[len(f.tensors)-1])
-}
-
-// bytes puts the file together again with a digest that is right.
-func (f *file) bytes(t testing.TB) []byte {
-	t.Helper()
-	var entries []safetensors.Entry
-	for i := range f.tensors {
-		entries = append(entries, f.tensors[i].Entry())
-	}
-	if f.metadata[digestKey] != "" {
-		f.metadata[digestKey] = noDigest
-	}
-	for range 2 {
-		var out bytes.Buffer
-		if err := safetensors.Write(&out, f.metadata, entries); err != nil {
-			t.Fatal(err)
-		}
-		if f.metadata[digestKey] != noDigest {
-			return out.Bytes()
-		}
-		sum := sha256.Sum256(out.Bytes())
-		f.metadata[digestKey] = hex.EncodeToString(sum[:])
-	}
-	panic("unreachable")
-}
-
 func TestRefusals(t *testing.T) {
 	put32 := func(t *safetensors.Tensor, i int, v uint32) {
 		copy(t.Data[4*i:], safetensors.Bytes([]uint32{v}))
@@ -395,19 +187,19 @@ func TestRefusals(t *testing.T) {
 	}
 	nan := math.Float32bits(float32(math.NaN()))
 	inf := math.Float32bits(float32(math.Inf(1)))
-	meta := func(key, value string) func(*file) {
-		return func(f *file) { f.metadata[key] = value }
+	meta := func(key, value string) func(*deltatest.File) {
+		return func(f *deltatest.File) { f.Metadata[key] = value }
 	}
 	tests := []struct {
 		name   string
 		share  float64 // kept; 0.5 gives bitmaps, 0.02 gaps, 1 neither for bias
 		coding Coding
-		damage func(f *file)
+		damage func(f *deltatest.File)
 		want   string // in the error
 	}{
 		{"another format", 0.5, Sign, meta("format", "pt"), `metadata: format "pt", want "kenserve-delta"`},
 		{"unknown version", 0.5, Sign, meta("version", "2"), `metadata: version "2", this program reads "1"`},
-		{"no version", 0.5, Sign, func(f *file) { delete(f.metadata, "version") }, `metadata: version "", this program reads "1"`},
+		{"no version", 0.5, Sign, func(f *deltatest.File) { delete(f.Metadata, "version") }, `metadata: version "", this program reads "1"`},
 		{"unknown layout", 0.5, Sign, meta("layout", "small"), `another layout: "small", want "fast"`},
 		{"unknown flag", 0.5, Sign, meta("flags", "zstd"), `metadata: flags "zstd", this program knows none`},
 		{"unknown coding", 0.5, Sign, meta("coding", "f64"), `metadata: coding: unknown value coding "f64", want one of [f32 bf16 int8 int4 sign]`},
@@ -432,113 +224,113 @@ func TestRefusals(t *testing.T) {
 		{"unknown task kind", 0.5, Sign, meta("problem_type", "translation"), `metadata: problem_type: unknown problem_type "translation"`},
 		{"config is no object", 0.5, Sign, meta("config", "[]"), "metadata: config: not a JSON object"},
 		{"fingerprint too short", 0.5, Sign, meta("base_sha256", "abc"), `metadata: base_sha256: "abc" is not a SHA-256 in lower-case hexadecimal`},
-		{"fingerprint missing", 0.5, Sign, func(f *file) { delete(f.metadata, "base_sha256") }, "metadata: base_sha256 is missing"},
-		{"digest missing", 0.5, Sign, func(f *file) { delete(f.metadata, "sha256") }, "metadata: sha256 is missing"},
-		{"padding missing", 0.5, Sign, func(f *file) { f.remove("#pad") }, "padding: the last tensor must be #pad"},
-		{"padding not zero", 0.5, Sign, func(f *file) { f.tensor("#pad").Data[63] = 1 }, "padding: #pad must be 64 zero bytes"},
-		{"no tensors", 0.5, Sign, func(f *file) { f.tensors = nil }, "padding: the last tensor must be #pad"},
-		{"unknown part", 0.5, Sign, func(f *file) {
-			f.insert(safetensors.Tensor{Name: "matrix#extra", DType: safetensors.U8, Shape: []int{0}})
+		{"fingerprint missing", 0.5, Sign, func(f *deltatest.File) { delete(f.Metadata, "base_sha256") }, "metadata: base_sha256 is missing"},
+		{"digest missing", 0.5, Sign, func(f *deltatest.File) { delete(f.Metadata, "sha256") }, "metadata: sha256 is missing"},
+		{"padding missing", 0.5, Sign, func(f *deltatest.File) { f.Remove("#pad") }, "padding: the last tensor must be #pad"},
+		{"padding not zero", 0.5, Sign, func(f *deltatest.File) { f.Tensor("#pad").Data[63] = 1 }, "padding: #pad must be 64 zero bytes"},
+		{"no tensors", 0.5, Sign, func(f *deltatest.File) { f.Tensors = nil }, "padding: the last tensor must be #pad"},
+		{"unknown part", 0.5, Sign, func(f *deltatest.File) {
+			f.Insert(safetensors.Tensor{Name: "matrix#extra", DType: safetensors.U8, Shape: []int{0}})
 		}, `unknown part "extra"`},
-		{"part of nothing", 0.5, Sign, func(f *file) { f.tensor("matrix#tiles").Name = "elsewhere#tiles" }, "0 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
-		{"tiles missing", 0.5, Sign, func(f *file) { f.remove("matrix#tiles") }, "0 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
-		{"mask missing", 0.5, Sign, func(f *file) { f.remove("words#mask") }, "1 of the parts tiles and rows, and 0 of mask, gaps and steps, want one of each or none"},
-		{"scales missing", 0.5, Sign, func(f *file) { f.remove("matrix#scales") }, "part scales is missing, coding sign needs it"},
-		{"scales without need", 0.5, Float32, func(f *file) {
-			f.insert(safetensors.Tensor{Name: "matrix#scales", DType: safetensors.F32, Shape: []int{0}})
+		{"part of nothing", 0.5, Sign, func(f *deltatest.File) { f.Tensor("matrix#tiles").Name = "elsewhere#tiles" }, "0 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
+		{"tiles missing", 0.5, Sign, func(f *deltatest.File) { f.Remove("matrix#tiles") }, "0 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
+		{"mask missing", 0.5, Sign, func(f *deltatest.File) { f.Remove("words#mask") }, "1 of the parts tiles and rows, and 0 of mask, gaps and steps, want one of each or none"},
+		{"scales missing", 0.5, Sign, func(f *deltatest.File) { f.Remove("matrix#scales") }, "part scales is missing, coding sign needs it"},
+		{"scales without need", 0.5, Float32, func(f *deltatest.File) {
+			f.Insert(safetensors.Tensor{Name: "matrix#scales", DType: safetensors.F32, Shape: []int{0}})
 		}, "part scales with coding f32, which has none"},
-		{"dense and masked", 0.5, Sign, func(f *file) {
-			f.insert(safetensors.Tensor{Name: "matrix", DType: safetensors.F32, Shape: []int{0}})
+		{"dense and masked", 0.5, Sign, func(f *deltatest.File) {
+			f.Insert(safetensors.Tensor{Name: "matrix", DType: safetensors.F32, Shape: []int{0}})
 		}, "both dense and masked"},
-		{"tiles of another type", 0.5, Sign, func(f *file) { f.tensor("matrix#tiles").DType = safetensors.F32 }, "index of tiles: F32, want U32"},
-		{"mask of another type", 0.5, Sign, func(f *file) { f.tensor("matrix#mask").DType = safetensors.I16 }, "mask: I16, want U16"},
+		{"tiles of another type", 0.5, Sign, func(f *deltatest.File) { f.Tensor("matrix#tiles").DType = safetensors.F32 }, "index of tiles: F32, want U32"},
+		{"mask of another type", 0.5, Sign, func(f *deltatest.File) { f.Tensor("matrix#mask").DType = safetensors.I16 }, "mask: I16, want U16"},
 		{"values of another coding", 0.5, Sign, meta("coding", "int8"), "values in sign, the metadata says int8"},
-		{"values of another type", 0.5, Sign, func(f *file) { f.tensor("matrix#sign").DType = safetensors.I8 }, "matrix#sign: I8, want U8"},
-		{"values of two codings", 0.5, Sign, func(f *file) {
-			f.insert(safetensors.Tensor{Name: "matrix#int8", DType: safetensors.I8, Shape: []int{0}})
+		{"values of another type", 0.5, Sign, func(f *deltatest.File) { f.Tensor("matrix#sign").DType = safetensors.I8 }, "matrix#sign: I8, want U8"},
+		{"values of two codings", 0.5, Sign, func(f *deltatest.File) {
+			f.Insert(safetensors.Tensor{Name: "matrix#int8", DType: safetensors.I8, Shape: []int{0}})
 		}, "parts int8 and sign, want values in one coding"},
-		{"gaps and bitmap", 0.02, Int8, func(f *file) {
-			f.insert(safetensors.Tensor{Name: "matrix#mask", DType: safetensors.U16, Shape: []int{0, 13}})
+		{"gaps and bitmap", 0.02, Int8, func(f *deltatest.File) {
+			f.Insert(safetensors.Tensor{Name: "matrix#mask", DType: safetensors.U16, Shape: []int{0, 13}})
 		}, "1 of the parts tiles and rows, and 2 of mask, gaps and steps, want one of each or none"},
-		{"gaps without an index", 0.02, Int8, func(f *file) { f.remove("matrix#tiles") }, "0 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
-		{"indices in both orders", 0.02, Int8, func(f *file) {
-			f.insert(safetensors.Tensor{Name: "matrix#rows", DType: safetensors.U32, Shape: []int{3, 0}})
+		{"gaps without an index", 0.02, Int8, func(f *deltatest.File) { f.Remove("matrix#tiles") }, "0 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
+		{"indices in both orders", 0.02, Int8, func(f *deltatest.File) {
+			f.Insert(safetensors.Tensor{Name: "matrix#rows", DType: safetensors.U32, Shape: []int{3, 0}})
 		}, "2 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
-		{"gaps where steps belong", 0.02, Sign, func(f *file) { f.tensor("matrix#steps").Name = "matrix#gaps" }, "no part has values"},
-		{"steps and signs", 0.02, Sign, func(f *file) {
-			f.insert(safetensors.Tensor{Name: "matrix#sign", DType: safetensors.U8, Shape: []int{0}})
+		{"gaps where steps belong", 0.02, Sign, func(f *deltatest.File) { f.Tensor("matrix#steps").Name = "matrix#gaps" }, "no part has values"},
+		{"steps and signs", 0.02, Sign, func(f *deltatest.File) {
+			f.Insert(safetensors.Tensor{Name: "matrix#sign", DType: safetensors.U8, Shape: []int{0}})
 		}, "parts sign and steps, want values in one coding"},
-		{"steps beside another coding", 0.02, Int8, func(f *file) { f.tensor("matrix#gaps").Name = "matrix#steps" }, "parts int8 and steps, want values in one coding"},
-		{"f32 without positions", 0.5, Float32, func(f *file) { f.remove("matrix#tiles"); f.remove("matrix#mask") }, "values in f32 without positions, want a dense tensor"},
-		{"gaps of another type", 0.02, Int8, func(f *file) { f.tensor("matrix#gaps").DType = safetensors.I8 }, "matrix#gaps: I8, want U8"},
-		{"gaps of two dimensions", 0.02, Int8, func(f *file) { x := f.tensor("matrix#gaps"); x.Shape = []int{1, x.Len()} }, "matrix#gaps: shape [1 6], want one dimension"},
-		{"gaps with the index of a bitmap", 0.02, Int8, func(f *file) {
-			x := f.tensor("wide#tiles")
+		{"steps beside another coding", 0.02, Int8, func(f *deltatest.File) { f.Tensor("matrix#gaps").Name = "matrix#steps" }, "parts int8 and steps, want values in one coding"},
+		{"f32 without positions", 0.5, Float32, func(f *deltatest.File) { f.Remove("matrix#tiles"); f.Remove("matrix#mask") }, "values in f32 without positions, want a dense tensor"},
+		{"gaps of another type", 0.02, Int8, func(f *deltatest.File) { f.Tensor("matrix#gaps").DType = safetensors.I8 }, "matrix#gaps: I8, want U8"},
+		{"gaps of two dimensions", 0.02, Int8, func(f *deltatest.File) { x := f.Tensor("matrix#gaps"); x.Shape = []int{1, x.Len()} }, "matrix#gaps: shape [1 6], want one dimension"},
+		{"gaps with the index of a bitmap", 0.02, Int8, func(f *deltatest.File) {
+			x := f.Tensor("wide#tiles")
 			x.Shape[0], x.Data = 2, x.Data[:2*4*x.Shape[1]]
 		}, "index of tiles: shape [2 3], want [3, T] with T above 0"},
-		{"gaps of a tile end before they begin", 0.02, Int8, func(f *file) {
-			put32(f.tensor("wide#tiles"), 7, get32(f.tensor("wide#tiles"), 6))
+		{"gaps of a tile end before they begin", 0.02, Int8, func(f *deltatest.File) {
+			put32(f.Tensor("wide#tiles"), 7, get32(f.Tensor("wide#tiles"), 6))
 		}, "the gaps of tile 1 end at byte 83, those before at 83"},
-		{"gaps end before the end", 0.02, Int8, func(f *file) {
-			x := f.tensor("wide#gaps")
+		{"gaps end before the end", 0.02, Int8, func(f *deltatest.File) {
+			x := f.Tensor("wide#gaps")
 			x.Shape, x.Data = []int{x.Len() + 1}, append(bytes.Clone(x.Data), 0)
 		}, "the gaps end at byte 190 of 191"},
-		{"gaps end beyond the end", 0.02, Int8, func(f *file) {
-			x := f.tensor("wide#gaps")
+		{"gaps end beyond the end", 0.02, Int8, func(f *deltatest.File) {
+			x := f.Tensor("wide#gaps")
 			x.Shape, x.Data = []int{x.Len() - 1}, x.Data[:x.Len()-1]
 		}, "the gaps end at byte 190 of 189"},
-		{"a gap more than values", 0.02, Int8, func(f *file) {
-			x := f.tensor("wide#tiles")
+		{"a gap more than values", 0.02, Int8, func(f *deltatest.File) {
+			x := f.Tensor("wide#tiles")
 			put32(x, 6, get32(x, 6)+1) // a byte of the second tile goes to the first
 		}, "tile 0 keeps 81 positions, its index has 80 values"},
-		{"a skip in place of a gap", 0.02, Int8, func(f *file) { f.tensor("wide#gaps").Data[1] = 255 }, "tile 0 keeps 79 positions, its index has 80 values"},
-		{"a tile ends in a skip", 0.02, Int8, func(f *file) {
-			f.tensor("wide#gaps").Data[get32(f.tensor("wide#tiles"), 6)-1] = 255
+		{"a skip in place of a gap", 0.02, Int8, func(f *deltatest.File) { f.Tensor("wide#gaps").Data[1] = 255 }, "tile 0 keeps 79 positions, its index has 80 values"},
+		{"a tile ends in a skip", 0.02, Int8, func(f *deltatest.File) {
+			f.Tensor("wide#gaps").Data[get32(f.Tensor("wide#tiles"), 6)-1] = 255
 		}, "tile 0: the tile ends in a skip"},
-		{"a step ends in a skip", 0.02, Sign, func(f *file) {
-			f.tensor("wide#steps").Data[get32(f.tensor("wide#tiles"), 6)-1] = 127
+		{"a step ends in a skip", 0.02, Sign, func(f *deltatest.File) {
+			f.Tensor("wide#steps").Data[get32(f.Tensor("wide#tiles"), 6)-1] = 127
 		}, "tile 0: the tile ends in a skip"},
-		{"a skip with a sign", 0.02, Sign, func(f *file) { f.tensor("wide#steps").Data[0] = 255 }, "tile 0: a skip has a sign"},
-		{"no values without positions", 1, Int8, func(f *file) { x := f.tensor("bias#int8"); x.Shape, x.Data = []int{0}, nil }, "no values"},
-		{"bfloat16 is infinite", 0.5, BFloat16, func(f *file) { copy(f.tensor("matrix#bf16").Data[2:], []byte{0x80, 0xff}) }, "value 1 is -Inf"},
-		{"int4 is -8, lower half", 0.5, Int4, func(f *file) { f.tensor("matrix#int4").Data[3] = 0x18 }, "value 6 or 7 is -8, want at least -7"},
-		{"int4 is -8, upper half", 0.5, Int4, func(f *file) { f.tensor("matrix#int4").Data[3] = 0x81 }, "value 6 or 7 is -8, want at least -7"},
-		{"an int4 too many", 0.5, Int4, func(f *file) {
+		{"a skip with a sign", 0.02, Sign, func(f *deltatest.File) { f.Tensor("wide#steps").Data[0] = 255 }, "tile 0: a skip has a sign"},
+		{"no values without positions", 1, Int8, func(f *deltatest.File) { x := f.Tensor("bias#int8"); x.Shape, x.Data = []int{0}, nil }, "no values"},
+		{"bfloat16 is infinite", 0.5, BFloat16, func(f *deltatest.File) { copy(f.Tensor("matrix#bf16").Data[2:], []byte{0x80, 0xff}) }, "value 1 is -Inf"},
+		{"int4 is -8, lower half", 0.5, Int4, func(f *deltatest.File) { f.Tensor("matrix#int4").Data[3] = 0x18 }, "value 6 or 7 is -8, want at least -7"},
+		{"int4 is -8, upper half", 0.5, Int4, func(f *deltatest.File) { f.Tensor("matrix#int4").Data[3] = 0x81 }, "value 6 or 7 is -8, want at least -7"},
+		{"an int4 too many", 0.5, Int4, func(f *deltatest.File) {
 			for _, name := range []string{"matrix", "wide", "table", "words"} {
 				index := "#tiles"
-				if f.find(name+index) == nil {
+				if f.Find(name+index) == nil {
 					index = "#rows"
 				}
-				x := f.tensor(name + index)
+				x := f.Tensor(name + index)
 				if n := int(get32(x, 2*x.Shape[1]-1)); n%2 == 1 {
-					f.tensor(name + "#int4").Data[n/2] |= 0x10
+					f.Tensor(name + "#int4").Data[n/2] |= 0x10
 					return
 				}
 			}
 			panic("the example has no spare half")
 		}, "bits after the last value are not 0"},
-		{"scales of another type", 0.5, Sign, func(f *file) { f.tensor("matrix#scales").DType = safetensors.U32 }, "scales: U32, want F32"},
-		{"head in float64", 0.5, Sign, func(f *file) {
-			h := f.tensor("classifier.weight")
+		{"scales of another type", 0.5, Sign, func(f *deltatest.File) { f.Tensor("matrix#scales").DType = safetensors.U32 }, "scales: U32, want F32"},
+		{"head in float64", 0.5, Sign, func(f *deltatest.File) {
+			h := f.Tensor("classifier.weight")
 			h.DType, h.Shape = safetensors.F64, []int{3}
 		}, "dense in F64, want F32, F16, BF16 or integers"},
-		{"tiles of one dimension", 0.5, Sign, func(f *file) { x := f.tensor("matrix#tiles"); x.Shape = []int{x.Len()} }, "index of tiles: shape [6], want [2, T] with T above 0"},
-		{"mask of one dimension", 0.5, Sign, func(f *file) { x := f.tensor("matrix#mask"); x.Shape = []int{x.Len()} }, "mask: shape [39] for 3 tiles, want [3, width] with width above 0"},
-		{"mask for fewer tiles", 0.5, Sign, func(f *file) { x := f.tensor("matrix#mask"); x.Shape = []int{1, x.Len()} }, "mask: shape [1 39] for 3 tiles, want [3, width] with width above 0"},
-		{"scales for other rows", 0.5, Sign, func(f *file) { x := f.tensor("wide#scales"); x.Shape = []int{x.Len(), 1} }, "scales: shape [48 1], want [1] or [3, 16]"},
-		{"no tiles at all", 0.5, Float32, func(f *file) {
-			x := f.tensor("vector#f32")
+		{"tiles of one dimension", 0.5, Sign, func(f *deltatest.File) { x := f.Tensor("matrix#tiles"); x.Shape = []int{x.Len()} }, "index of tiles: shape [6], want [2, T] with T above 0"},
+		{"mask of one dimension", 0.5, Sign, func(f *deltatest.File) { x := f.Tensor("matrix#mask"); x.Shape = []int{x.Len()} }, "mask: shape [39] for 3 tiles, want [3, width] with width above 0"},
+		{"mask for fewer tiles", 0.5, Sign, func(f *deltatest.File) { x := f.Tensor("matrix#mask"); x.Shape = []int{1, x.Len()} }, "mask: shape [1 39] for 3 tiles, want [3, width] with width above 0"},
+		{"scales for other rows", 0.5, Sign, func(f *deltatest.File) { x := f.Tensor("wide#scales"); x.Shape = []int{x.Len(), 1} }, "scales: shape [48 1], want [1] or [3, 16]"},
+		{"no tiles at all", 0.5, Float32, func(f *deltatest.File) {
+			x := f.Tensor("vector#f32")
 			x.Shape, x.Data = []int{0}, nil
-			x = f.tensor("vector#rows")
+			x = f.Tensor("vector#rows")
 			x.Shape, x.Data = []int{2, 0}, nil
-			x = f.tensor("vector#mask")
+			x = f.Tensor("vector#mask")
 			x.Shape, x.Data = []int{0, 2}, nil
 		}, "index of tiles: shape [2 0], want [2, T] with T above 0"},
-		{"tiles fall", 0.5, Sign, func(f *file) { put32(f.tensor("words#rows"), 1, get32(f.tensor("words#rows"), 0)) }, "tile 0 after tile 0"},
-		{"ends fall", 0.5, Sign, func(f *file) { x := f.tensor("words#rows"); put32(x, x.Shape[1]+1, 0) }, "tile 1 has -134 values"},
-		{"a tile keeps more than it holds", 0.5, Sign, func(f *file) { put32(f.tensor("vector#rows"), 1, 1<<31) }, "tile 0 keeps 4 positions, its index has 2147483648 values"},
-		{"mask has one value more", 0.5, Sign, func(f *file) {
-			x := f.tensor("matrix#mask")
+		{"tiles fall", 0.5, Sign, func(f *deltatest.File) { put32(f.Tensor("words#rows"), 1, get32(f.Tensor("words#rows"), 0)) }, "tile 0 after tile 0"},
+		{"ends fall", 0.5, Sign, func(f *deltatest.File) { x := f.Tensor("words#rows"); put32(x, x.Shape[1]+1, 0) }, "tile 1 has -134 values"},
+		{"a tile keeps more than it holds", 0.5, Sign, func(f *deltatest.File) { put32(f.Tensor("vector#rows"), 1, 1<<31) }, "tile 0 keeps 4 positions, its index has 2147483648 values"},
+		{"mask has one value more", 0.5, Sign, func(f *deltatest.File) {
+			x := f.Tensor("matrix#mask")
 			for i := range x.Data {
 				if x.Data[i] != 0xff {
 					x.Data[i] = 0xff
@@ -546,98 +338,98 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		}, "tile 0 keeps 77 positions, its index has 73 values"},
-		{"fewer values than kept", 0.5, Float32, func(f *file) {
-			x := f.tensor("matrix#f32")
+		{"fewer values than kept", 0.5, Float32, func(f *deltatest.File) {
+			x := f.Tensor("matrix#f32")
 			x.Shape, x.Data = []int{x.Len() - 1}, x.Data[4:]
 		}, "the tiles keep 159 values, there are 158"},
-		{"more signs than kept", 0.5, Sign, func(f *file) {
-			x := f.tensor("matrix#sign")
+		{"more signs than kept", 0.5, Sign, func(f *deltatest.File) {
+			x := f.Tensor("matrix#sign")
 			x.Shape, x.Data = []int{x.Len() + 1}, append(bytes.Clone(x.Data), 0)
 		}, "the tiles keep 159 values, there are 168"},
-		{"a sign too many in the last byte", 0.5, Sign, func(f *file) {
-			x := f.tensor("matrix#sign")
-			n := int(get32(f.tensor("matrix#tiles"), f.tensor("matrix#tiles").Len()-1))
+		{"a sign too many in the last byte", 0.5, Sign, func(f *deltatest.File) {
+			x := f.Tensor("matrix#sign")
+			n := int(get32(f.Tensor("matrix#tiles"), f.Tensor("matrix#tiles").Len()-1))
 			if n%8 == 0 {
 				panic("the example has no spare bits")
 			}
 			x.Data[n/8] |= 0x80
 		}, "bits after the last value are not 0"},
-		{"value is NaN", 0.5, Float32, func(f *file) { put32(f.tensor("matrix#f32"), 3, nan) }, "value 3 is NaN"},
-		{"value is infinite", 0.5, Float32, func(f *file) { put32(f.tensor("matrix#f32"), 0, inf) }, "value 0 is +Inf"},
-		{"value is -128", 0.5, Int8, func(f *file) { f.tensor("matrix#int8").Data[2] = 0x80 }, "value 2 is -128, want at least -127"},
-		{"scale is NaN", 0.5, Int8, func(f *file) { put32(f.tensor("wide#scales"), 1, nan) }, "scale 1 is NaN"},
-		{"scale is infinite", 0.5, Sign, func(f *file) { put32(f.tensor("words#scales"), 1, inf) }, "scale 1 is +Inf"},
-		{"scale is negative", 0.5, Sign, func(f *file) { put32(f.tensor("table#scales"), 0, math.Float32bits(-1)) }, "scale 0 is -1"},
-		{"head is NaN", 0.5, Sign, func(f *file) { put32(f.tensor("classifier.weight"), 5, nan) }, "element 5 is NaN"},
+		{"value is NaN", 0.5, Float32, func(f *deltatest.File) { put32(f.Tensor("matrix#f32"), 3, nan) }, "value 3 is NaN"},
+		{"value is infinite", 0.5, Float32, func(f *deltatest.File) { put32(f.Tensor("matrix#f32"), 0, inf) }, "value 0 is +Inf"},
+		{"value is -128", 0.5, Int8, func(f *deltatest.File) { f.Tensor("matrix#int8").Data[2] = 0x80 }, "value 2 is -128, want at least -127"},
+		{"scale is NaN", 0.5, Int8, func(f *deltatest.File) { put32(f.Tensor("wide#scales"), 1, nan) }, "scale 1 is NaN"},
+		{"scale is infinite", 0.5, Sign, func(f *deltatest.File) { put32(f.Tensor("words#scales"), 1, inf) }, "scale 1 is +Inf"},
+		{"scale is negative", 0.5, Sign, func(f *deltatest.File) { put32(f.Tensor("table#scales"), 0, math.Float32bits(-1)) }, "scale 0 is -1"},
+		{"head is NaN", 0.5, Sign, func(f *deltatest.File) { put32(f.Tensor("classifier.weight"), 5, nan) }, "element 5 is NaN"},
 
 		// Refused once the base is known.
-		{"another base", 0.5, Sign, meta("base_sha256", noDigest), "delta of another base: made for 0"},
-		{"masked tensor the base lacks", 0.5, Sign, func(f *file) {
-			for i := range f.tensors {
-				if name, ok := bytes.CutPrefix([]byte(f.tensors[i].Name), []byte("matrix#")); ok {
-					f.tensors[i].Name = "novel#" + string(name)
+		{"another base", 0.5, Sign, meta("base_sha256", container.NoDigest), "delta of another base: made for 0"},
+		{"masked tensor the base lacks", 0.5, Sign, func(f *deltatest.File) {
+			for i := range f.Tensors {
+				if name, ok := bytes.CutPrefix([]byte(f.Tensors[i].Name), []byte("matrix#")); ok {
+					f.Tensors[i].Name = "novel#" + string(name)
 				}
 			}
 		}, "masked, but the base has no such tensor"},
-		{"mask on integers", 0.5, Sign, func(f *file) {
-			for i := range f.tensors {
-				if name, ok := bytes.CutPrefix([]byte(f.tensors[i].Name), []byte("vector#")); ok {
-					f.tensors[i].Name = "ids#" + string(name)
+		{"mask on integers", 0.5, Sign, func(f *deltatest.File) {
+			for i := range f.Tensors {
+				if name, ok := bytes.CutPrefix([]byte(f.Tensors[i].Name), []byte("vector#")); ok {
+					f.Tensors[i].Name = "ids#" + string(name)
 				}
 			}
 		}, "masked, but the base's is I64: only F32, F16 and BF16 can be masked"},
-		{"mask narrower than the base", 0.5, Float32, func(f *file) {
-			for i := range f.tensors {
-				if name, ok := bytes.CutPrefix([]byte(f.tensors[i].Name), []byte("matrix#")); ok {
-					f.tensors[i].Name = "other#" + string(name)
+		{"mask narrower than the base", 0.5, Float32, func(f *deltatest.File) {
+			for i := range f.Tensors {
+				if name, ok := bytes.CutPrefix([]byte(f.Tensors[i].Name), []byte("matrix#")); ok {
+					f.Tensors[i].Name = "other#" + string(name)
 				}
 			}
 		}, "a mask of 13 columns, the base's row has 4"},
-		{"mask wider than the base", 0.5, Float32, func(f *file) {
-			for i := range f.tensors {
-				if name, ok := bytes.CutPrefix([]byte(f.tensors[i].Name), []byte("words#")); ok {
-					f.tensors[i].Name = "other#" + string(name)
+		{"mask wider than the base", 0.5, Float32, func(f *deltatest.File) {
+			for i := range f.Tensors {
+				if name, ok := bytes.CutPrefix([]byte(f.Tensors[i].Name), []byte("words#")); ok {
+					f.Tensors[i].Name = "other#" + string(name)
 				}
 			}
 		}, "a mask of 304 columns, the base's row has 4"},
-		{"dense tensor of another shape", 0.5, Sign, func(f *file) { f.tensor("classifier.weight").Name = "other" }, "shape [2 3], the base's is [4]"},
-		{"dense tensor of the base in integers", 0.5, Sign, func(f *file) {
-			h := f.tensor("classifier.weight")
+		{"dense tensor of another shape", 0.5, Sign, func(f *deltatest.File) { f.Tensor("classifier.weight").Name = "other" }, "shape [2 3], the base's is [4]"},
+		{"dense tensor of the base in integers", 0.5, Sign, func(f *deltatest.File) {
+			h := f.Tensor("classifier.weight")
 			h.Name, h.DType, h.Shape, h.Data = "other", safetensors.U32, []int{4}, h.Data[:16]
 		}, "dense in U32, a dense tensor of the base must be F32"},
-		{"tile beyond the last row", 0.5, Sign, func(f *file) { put32(f.tensor("matrix#tiles"), 2, 3) }, "tile 3 begins at row 48 of 37"},
-		{"tile of gaps beyond the last row", 0.02, Sign, func(f *file) { put32(f.tensor("wide#tiles"), 2, 3) }, "tile 3 begins at row 48 of 37"},
-		{"gap beyond the tile", 0.02, Int8, func(f *file) {
-			f.tensor("matrix#gaps").Data[get32(f.tensor("matrix#tiles"), 4)-1] = 16 * 13
+		{"tile beyond the last row", 0.5, Sign, func(f *deltatest.File) { put32(f.Tensor("matrix#tiles"), 2, 3) }, "tile 3 begins at row 48 of 37"},
+		{"tile of gaps beyond the last row", 0.02, Sign, func(f *deltatest.File) { put32(f.Tensor("wide#tiles"), 2, 3) }, "tile 3 begins at row 48 of 37"},
+		{"gap beyond the tile", 0.02, Int8, func(f *deltatest.File) {
+			f.Tensor("matrix#gaps").Data[get32(f.Tensor("matrix#tiles"), 4)-1] = 16 * 13
 		}, "position 208 in a tile of 16 rows of 13"},
-		{"gap beyond the tile in row order", 0.5, Sign, func(f *file) {
-			x := f.tensor("table#steps")
+		{"gap beyond the tile in row order", 0.5, Sign, func(f *deltatest.File) {
+			x := f.Tensor("table#steps")
 			x.Data[len(x.Data)-2], x.Data[len(x.Data)-1] = 126, 126
 		}, "position 433 in a tile of 16 rows of 21"},
-		{"gap beyond the last row", 0.02, Int8, func(f *file) {
-			x := f.tensor("wide#gaps") // the last tile has 5 rows
+		{"gap beyond the last row", 0.02, Int8, func(f *deltatest.File) {
+			x := f.Tensor("wide#gaps") // the last tile has 5 rows
 			x.Data[len(x.Data)-1] += 5
 		}, "column 284 keeps a value after the last row, 36"},
-		{"gap beyond the last row in row order", 0.5, Int8, func(f *file) {
-			x := f.tensor("table#gaps") // one tile, 9 rows of it, the last keeps something
+		{"gap beyond the last row in row order", 0.5, Int8, func(f *deltatest.File) {
+			x := f.Tensor("table#gaps") // one tile, 9 rows of it, the last keeps something
 			x.Data[len(x.Data)-1] += 21
 		}, "column 20 keeps a value after the last row, 8"},
-		{"too few values without positions", 1, BFloat16, func(f *file) {
-			x := f.tensor("bias#bf16")
+		{"too few values without positions", 1, BFloat16, func(f *deltatest.File) {
+			x := f.Tensor("bias#bf16")
 			x.Shape, x.Data = []int{x.Len() - 1}, x.Data[2:]
 		}, "42 values for all of 43"},
-		{"too many values without positions", 1, Sign, func(f *file) {
-			x := f.tensor("bias#sign")
+		{"too many values without positions", 1, Sign, func(f *deltatest.File) {
+			x := f.Tensor("bias#sign")
 			x.Shape, x.Data = []int{x.Len() + 1}, append(bytes.Clone(x.Data), 0)
 		}, "56 values for all of 43"},
-		{"a sign too many without positions", 1, Sign, func(f *file) { x := f.tensor("bias#sign"); x.Data[43/8] |= 1 << (43 % 8) }, "bits after the last value are not 0"},
-		{"an int4 too many without positions", 1, Int4, func(f *file) { f.tensor("bias#int4").Data[43/2] |= 0x10 }, "bits after the last value are not 0"},
-		{"scales for other rows without positions", 1, Sign, func(f *file) {
-			x := f.tensor("bias#scales")
+		{"a sign too many without positions", 1, Sign, func(f *deltatest.File) { x := f.Tensor("bias#sign"); x.Data[43/8] |= 1 << (43 % 8) }, "bits after the last value are not 0"},
+		{"an int4 too many without positions", 1, Int4, func(f *deltatest.File) { f.Tensor("bias#int4").Data[43/2] |= 0x10 }, "bits after the last value are not 0"},
+		{"scales for other rows without positions", 1, Sign, func(f *deltatest.File) {
+			x := f.Tensor("bias#scales")
 			x.Shape, x.Data = []int{2, 1}, append(bytes.Clone(x.Data), x.Data...)
 		}, "2 scales for 1 rows"},
-		{"row beyond the last row", 0.5, Sign, func(f *file) {
-			x := f.tensor("matrix#mask") // tile 2 has rows 32 to 36: move row 0's bit to row 15
+		{"row beyond the last row", 0.5, Sign, func(f *deltatest.File) {
+			x := f.Tensor("matrix#mask") // tile 2 has rows 32 to 36: move row 0's bit to row 15
 			v, _ := safetensors.View[uint16](x)
 			for i := 2 * 13; i < len(v); i++ {
 				if v[i]&1 == 1 {
@@ -647,8 +439,8 @@ func TestRefusals(t *testing.T) {
 				}
 			}
 		}, "column 2 keeps a value after the last row, 36"},
-		{"column beyond the row", 0.5, Sign, func(f *file) {
-			x := f.tensor("vector#mask") // 11 columns: move a kept one to column 15
+		{"column beyond the row", 0.5, Sign, func(f *deltatest.File) {
+			x := f.Tensor("vector#mask") // 11 columns: move a kept one to column 15
 			x.Data[0] &= x.Data[0] - 1
 			x.Data[1] |= 0x80
 		}, "row 0 keeps a value after its last column, 10"},
@@ -658,18 +450,18 @@ func TestRefusals(t *testing.T) {
 		share  float64
 	}
 	files := map[kind][]byte{}
-	for _, coding := range allCodings {
+	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.02, 0.5, 1} {
 			files[kind{coding, share}], _ = example(t, coding, share, 3)
 		}
 	}
-	base := testBase()
+	base := deltatest.Base()
 	fingerprint := Fingerprint(base)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f := takeApart(t, files[kind{test.coding, test.share}])
+			f := deltatest.TakeApart(t, files[kind{test.coding, test.share}])
 			test.damage(f)
-			d, err := Parse(f.bytes(t))
+			d, err := parse(f.Bytes(t))
 			if err == nil {
 				err = d.Check(base, fingerprint)
 			}
@@ -686,20 +478,20 @@ func TestRefusals(t *testing.T) {
 // TestDigest flips every byte of a file: whatever it hits, the file is refused.
 func TestDigest(t *testing.T) {
 	data, _ := example(t, Sign, 0.3, 5)
-	if _, err := Parse(data); err != nil {
+	if _, err := parse(data); err != nil {
 		t.Fatal(err)
 	}
 	header := len(data) - 1
 	for i := range data {
 		damaged := bytes.Clone(data)
 		damaged[i] ^= 1
-		_, err := Parse(damaged)
+		_, err := parse(damaged)
 		if err == nil {
 			t.Fatalf("byte %d of %d flipped and nothing noticed", i, header)
 		}
 	}
-	data[len(data)-padBytes-1] ^= 1 // the last value: only the digest can tell
-	if _, err := Parse(data); !errors.Is(err, ErrDigest) || !errors.Is(err, ErrCorrupt) {
+	data[len(data)-container.PadBytes-1] ^= 1 // the last value: only the digest can tell
+	if _, err := parse(data); !errors.Is(err, ErrDigest) || !errors.Is(err, ErrCorrupt) {
 		t.Fatalf("error %v, want %v", err, ErrDigest)
 	}
 }
@@ -741,9 +533,9 @@ func TestWriteNothingUnreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	head := set{}
-	head.add("a#b", []float32{1}, 1)
-	head.add("nan", []float32{float32(math.NaN())}, 1)
+	head := deltatest.Set{}
+	head.Add("a#b", []float32{1}, 1)
+	head.Add("nan", []float32{float32(math.NaN())}, 1)
 	for name := range head {
 		if err := w.Dense(head[name]); err == nil {
 			t.Errorf("tensor %s was accepted", name)
@@ -754,19 +546,19 @@ func TestWriteNothingUnreadable(t *testing.T) {
 // TestFingerprint: it depends on names, types, shapes and bytes, and on
 // nothing else.
 func TestFingerprint(t *testing.T) {
-	base := Fingerprint(testBase())
-	if again := Fingerprint(testBase()); again != base {
+	base := Fingerprint(deltatest.Base())
+	if again := Fingerprint(deltatest.Base()); again != base {
 		t.Errorf("%s, then %s", base, again)
 	}
-	edits := map[string]func(set){
-		"byte":  func(s set) { s["vector"].Data[0] ^= 1 },
-		"shape": func(s set) { s["matrix"].Shape = []int{13, 37} },
-		"dtype": func(s set) { s["matrix"].DType = safetensors.U32 },
-		"name":  func(s set) { s["vector2"] = s["vector"]; delete(s, "vector") },
-		"less":  func(s set) { delete(s, "vector") },
+	edits := map[string]func(deltatest.Set){
+		"byte":  func(s deltatest.Set) { s["vector"].Data[0] ^= 1 },
+		"shape": func(s deltatest.Set) { s["matrix"].Shape = []int{13, 37} },
+		"dtype": func(s deltatest.Set) { s["matrix"].DType = safetensors.U32 },
+		"name":  func(s deltatest.Set) { s["vector2"] = s["vector"]; delete(s, "vector") },
+		"less":  func(s deltatest.Set) { delete(s, "vector") },
 	}
 	for name, edit := range edits {
-		s := testBase()
+		s := deltatest.Base()
 		for _, tensor := range s {
 			tensor.Data = bytes.Clone(tensor.Data)
 		}
@@ -782,13 +574,13 @@ func TestFingerprint(t *testing.T) {
 func TestTensorProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		height := rapid.SampledFrom([]int{1, 16}).Draw(t, "height")
-		coding := rapid.SampledFrom(allCodings).Draw(t, "coding")
+		coding := rapid.SampledFrom(sparse.Codings[:]).Draw(t, "coding")
 		columns := rapid.IntRange(1, 300).Draw(t, "columns")
 		rows := rapid.IntRange(1, 40).Draw(t, "rows")
 		oneIn := rapid.SampledFrom([]int{1, 2, 3, 30, 500}).Draw(t, "one in")
 		words := (columns + 63) / 64
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
-		base, tuned := randomFloats(rng, rows*columns), randomFloats(rng, rows*columns)
+		base, tuned := deltatest.RandomFloats(rng, rows*columns), deltatest.RandomFloats(rng, rows*columns)
 		keep := make([]uint64, rows*words)
 		for r := range rows {
 			for c := range columns {
@@ -846,19 +638,19 @@ func TestTensorProperties(t *testing.T) {
 // FuzzParse: no bytes make the reader panic, and a file that passes all checks
 // can be applied. The digest is mended first, or nothing would get past it.
 func FuzzParse(f *testing.F) {
-	for _, coding := range allCodings {
+	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.02, 0.5, 1} {
 			data, _ := example(f, coding, share, 1)
 			f.Add(data)
 		}
 	}
-	base := testBase()
+	base := deltatest.Base()
 	fingerprint := Fingerprint(base)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if c, err := safetensors.Parse(data); err == nil && len(c.Metadata()[digestKey]) == len(noDigest) {
-			data = takeApart(t, data).bytes(t)
+		if c, err := safetensors.Parse(data); err == nil && len(c.Metadata()[container.DigestKey]) == len(container.NoDigest) {
+			data = deltatest.TakeApart(t, data).Bytes(t)
 		}
-		d, err := Parse(data)
+		d, err := parse(data)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, safetensors.ErrCorrupt) {
 				t.Fatalf("refused with %v, which is no ErrCorrupt", err)
@@ -870,7 +662,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, tensor := range d.Tensors {
 			if tensor.Masked != nil {
-				row := floats(base[tensor.Name])
+				row := deltatest.Floats(base[tensor.Name])
 				tensor.Masked.PatchRows(0, row)
 				tensor.Masked.PatchRow(0, row[:tensor.Masked.Columns])
 			}

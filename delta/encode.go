@@ -4,8 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"kenserve/delta/internal/container"
 	"kenserve/internal/sparse"
-	"kenserve/safetensors"
 )
 
 // valuesPerScale is how many kept values a scale must stand for on average.
@@ -28,12 +28,12 @@ func encode(coding Coding, height, columns int, tiles []Tile) *sparse.Tensor {
 		return nil
 	}
 	if gapsMayBeSmaller(t) {
-		if gaps := withGaps(t); partBytes(gaps) < partBytes(t) && len(gaps.Gaps) <= math.MaxUint32 {
+		if gaps := withGaps(t); container.PartBytes(gaps) < container.PartBytes(t) && len(gaps.Gaps) <= math.MaxUint32 {
 			t = gaps
 		}
 	}
 	if wholly {
-		if whole := e.whole(); partBytes(whole) <= partBytes(t) {
+		if whole := e.whole(); container.PartBytes(whole) <= container.PartBytes(t) {
 			t = whole
 		}
 	}
@@ -296,71 +296,4 @@ func (e *encoder) whole() *sparse.Tensor {
 		}
 	}
 	return &m.Tensor
-}
-
-// part is one tensor of the file that belongs to a masked one.
-type part struct {
-	name  string
-	dtype safetensors.DType
-	shape []int
-	data  []byte
-}
-
-// parts lists what the file holds of the tensor.
-func partsOf(m *sparse.Tensor) []part {
-	var parts []part
-	add := func(name string, dtype safetensors.DType, data []byte, shape ...int) {
-		parts = append(parts, part{name, dtype, shape, data})
-	}
-	T := len(m.Tiles)
-	if !m.Whole() {
-		index := append(append([]uint32(nil), m.Tiles...), m.Ends...)
-		rows := 2
-		if m.Gaps != nil {
-			index, rows = append(index, m.GapEnds...), 3
-		}
-		name := partTiles
-		if m.RowMajor {
-			name = partRows
-		}
-		add(name, safetensors.U32, safetensors.Bytes(index), rows, T)
-	}
-	switch {
-	case m.Gaps != nil && m.Coding == Sign:
-		add(partSteps, safetensors.U8, m.Gaps, len(m.Gaps))
-	case m.Gaps != nil:
-		add(partGaps, safetensors.U8, m.Gaps, len(m.Gaps))
-	case m.Mask16 != nil:
-		add(partMask, safetensors.U16, safetensors.Bytes(m.Mask16), T, m.Columns)
-	case m.Mask8 != nil:
-		add(partMask, safetensors.U8, m.Mask8, T, len(m.Mask8)/T)
-	}
-	name := string(m.Coding)
-	switch {
-	case m.Coding == Float32:
-		add(name, safetensors.F32, safetensors.Bytes(m.Float32s), len(m.Float32s))
-	case m.Coding == BFloat16:
-		add(name, safetensors.BF16, safetensors.Bytes(m.BFloat16s), len(m.BFloat16s))
-	case m.Coding == Int8:
-		add(name, safetensors.I8, safetensors.Bytes(m.Int8s), len(m.Int8s))
-	case m.Coding == Int4:
-		add(name, safetensors.U8, m.Int4s, len(m.Int4s))
-	case m.Gaps == nil:
-		add(name, safetensors.U8, m.Signs, len(m.Signs))
-	}
-	if n := len(m.Scales); n == 1 {
-		add(partScales, safetensors.F32, safetensors.Bytes(m.Scales), 1)
-	} else if n > 1 {
-		add(partScales, safetensors.F32, safetensors.Bytes(m.Scales), n/m.Height, m.Height)
-	}
-	return parts
-}
-
-// partBytes returns what the parts take.
-func partBytes(m *sparse.Tensor) int64 {
-	n := int64(0)
-	for _, p := range partsOf(m) {
-		n += int64(len(p.data))
-	}
-	return n
 }

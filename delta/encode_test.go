@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"kenserve/delta/internal/deltatest"
 )
 
 // TestForms: each form of positions is the one taken where it is the smallest,
@@ -41,7 +43,7 @@ func TestForms(t *testing.T) {
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%s height=%d one in %d", test.coding, test.height, test.oneIn), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(4, 2))
-			base, tuned := randomFloats(rng, rows*columns), randomFloats(rng, rows*columns)
+			base, tuned := deltatest.RandomFloats(rng, rows*columns), deltatest.RandomFloats(rng, rows*columns)
 			keep := make([]uint64, rows*words)
 			for i := 0; i < rows*columns; i += test.oneIn {
 				keep[i/64] |= 1 << (i % 64)
@@ -143,7 +145,7 @@ func BenchmarkPatchRow(b *testing.B) {
 		for _, coding := range []Coding{Float32, Sign} {
 			rng := rand.New(rand.NewPCG(1, 1))
 			base := make([]float32, rows*columns)
-			tuned := randomFloats(rng, rows*columns)
+			tuned := deltatest.RandomFloats(rng, rows*columns)
 			keep := make([]uint64, rows*words)
 			for i := range rows * columns {
 				if rng.IntN(oneIn) == 0 {

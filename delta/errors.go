@@ -1,6 +1,10 @@
 package delta
 
-import "errors"
+import (
+	"errors"
+
+	"kenserve/delta/internal/container"
+)
 
 // The errors by which a caller decides. Damage of the container itself is
 // reported by the errors of package safetensors.
@@ -11,7 +15,7 @@ var (
 	ErrCorrupt = errors.New("not a valid delta file")
 	// ErrDigest means that the file's digest is not that of its bytes: it was
 	// damaged on the way. Such a file is ErrCorrupt too.
-	ErrDigest = errors.New("digest differs")
+	ErrDigest = container.ErrDigest
 	// ErrLayout means that the file is in another layout than the one asked for,
 	// fast or small. Such a file is ErrCorrupt too.
 	ErrLayout = errors.New("another layout")

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"kenserve/delta/internal/container"
 )
 
 // Info is what a delta file says about itself. Empty strings and nil slices
@@ -39,16 +41,9 @@ type Info struct {
 
 // What the metadata says of the format.
 const (
-	formatName  = "kenserve-delta"
-	version     = "1"
-	layoutFast  = "fast"
-	layoutSmall = "small"
-
-	layoutKey     = "layout"
-	digestKey     = "sha256"
-	fastDigestKey = "fast_sha256" // in the small layout: of the fast one
-	headFitted    = "fitted"
-	noDigest      = "0000000000000000000000000000000000000000000000000000000000000000"
+	formatName = "kenserve-delta"
+	version    = "1"
+	headFitted = "fitted"
 )
 
 // TunedName returns the name that the base's tensor has in the tuned
@@ -76,9 +71,9 @@ var layerNormNames = map[string]string{
 // metadata returns the header's strings, with a digest of zeros.
 func (i *Info) metadata() (map[string]string, error) {
 	m := map[string]string{
-		"format": formatName, "version": version, layoutKey: layoutFast,
+		"format": formatName, "version": version, container.LayoutKey: container.LayoutFast,
 		"base_sha256": i.BaseSHA256, "selection": i.Selection, "coding": string(i.Coding),
-		"producer": i.Producer, digestKey: noDigest,
+		"producer": i.Producer, container.DigestKey: container.NoDigest,
 	}
 	optional := map[string]string{
 		"base_name": i.BaseName, "architecture": i.Architecture, "problem_type": i.ProblemType,
@@ -120,23 +115,23 @@ func (i *Info) metadata() (map[string]string, error) {
 		}
 	}
 	// What cannot be read back must not be written.
-	if _, err := parseInfo(m, layoutFast); err != nil {
+	if _, err := ParseInfo(m, container.LayoutFast); err != nil {
 		return nil, fmt.Errorf("delta: write metadata: %w", err)
 	}
 	return m, nil
 }
 
-// parseInfo checks and reads the metadata of a file in the given layout, all
+// ParseInfo checks and reads the metadata of a file in the given layout, all
 // but the digest.
-func parseInfo(m map[string]string, layout string) (Info, error) {
+func ParseInfo(m map[string]string, layout string) (Info, error) {
 	if m["format"] != formatName {
 		return Info{}, fmt.Errorf("metadata: format %q, want %q", m["format"], formatName)
 	}
 	if m["version"] != version {
 		return Info{}, fmt.Errorf("metadata: version %q, this program reads %q", m["version"], version)
 	}
-	if m[layoutKey] != layout {
-		return Info{}, fmt.Errorf("%w: %q, want %q", ErrLayout, m[layoutKey], layout)
+	if m[container.LayoutKey] != layout {
+		return Info{}, fmt.Errorf("%w: %q, want %q", ErrLayout, m[container.LayoutKey], layout)
 	}
 	if flags := m["flags"]; flags != "" {
 		return Info{}, fmt.Errorf("metadata: flags %q, this program knows none", flags)
@@ -145,15 +140,15 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 	for key, value := range m {
 		var err error
 		switch key {
-		case "format", "version", layoutKey, "flags", digestKey:
-		case fastDigestKey:
-			if _, err = hexDigest(value); err == nil && layout != layoutSmall {
+		case "format", "version", container.LayoutKey, "flags", container.DigestKey:
+		case container.FastDigestKey:
+			if _, err = container.HexDigest(value); err == nil && layout != container.LayoutSmall {
 				err = errors.New("the key belongs to the small layout alone")
 			}
 		case "base_sha256":
-			i.BaseSHA256, err = hexDigest(value)
+			i.BaseSHA256, err = container.HexDigest(value)
 		case "source_sha256":
-			i.SourceSHA256, err = hexDigest(value)
+			i.SourceSHA256, err = container.HexDigest(value)
 		case "base_name":
 			i.BaseName = value
 		case "architecture":
@@ -226,9 +221,9 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 			return Info{}, fmt.Errorf("metadata: %s: %w", key, err)
 		}
 	}
-	required := []string{"base_sha256", "selection", "coding", "producer", digestKey}
-	if layout == layoutSmall {
-		required = append(required, fastDigestKey)
+	required := []string{"base_sha256", "selection", "coding", "producer", container.DigestKey}
+	if layout == container.LayoutSmall {
+		required = append(required, container.FastDigestKey)
 	}
 	for _, key := range required {
 		if m[key] == "" {
@@ -236,13 +231,6 @@ func parseInfo(m map[string]string, layout string) (Info, error) {
 		}
 	}
 	return i, nil
-}
-
-func hexDigest(s string) (string, error) {
-	if len(s) != len(noDigest) || strings.Trim(s, "0123456789abcdef") != "" {
-		return "", fmt.Errorf("%q is not a SHA-256 in lower-case hexadecimal", s)
-	}
-	return s, nil
 }
 
 // factorsByKind reads a JSON object of factors.

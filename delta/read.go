@@ -2,14 +2,13 @@ package delta
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
 	"sort"
 	"strings"
 
+	"kenserve/delta/internal/container"
 	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
@@ -34,35 +33,33 @@ type Tensor struct {
 	Bytes  int64 // of its parts in the file
 }
 
-// The padding, and the largest dimension.
-const (
-	padName      = "#pad"
-	padBytes     = 64
-	maxDimension = math.MaxUint32
-)
+// maxDimension is the largest dimension of a tensor.
+const maxDimension = math.MaxUint32
 
-// Open maps the delta file at path and checks everything that can be checked
-// without the base, the digest included. [Delta.Check] does the rest.
-func Open(path string) (*Delta, error) { return File{Path: path, Fixed: true}.Open() }
-
-// Open opens a file in the fast layout: it maps one that is fixed, and reads
-// any other into memory.
-func (f File) Open() (*Delta, error) {
-	c, err := f.container()
+// Open maps the delta file at path, which must be in the fast layout, and checks
+// everything that can be checked without the base, the digest included.
+// [Delta.Check] does the rest. Nobody may write to the file while it is open.
+func Open(path string) (*Delta, error) {
+	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
 	}
-	return readContainer(c, f.Path)
+	return Read(f, path)
 }
 
-func (f File) container() (*safetensors.File, error) {
-	if f.Fixed {
-		return safetensors.Open(f.Path)
+// Load is Open of a file that somebody may write to: it reads the file into
+// memory.
+func Load(path string) (*Delta, error) {
+	f, err := safetensors.Load(path)
+	if err != nil {
+		return nil, fmt.Errorf("delta: %w", err)
 	}
-	return safetensors.Load(f.Path)
+	return Read(f, path)
 }
 
-func readContainer(f *safetensors.File, path string) (*Delta, error) {
+// Read is Open of a container that was read from path. On success the Delta owns
+// it; on an error Read closes it.
+func Read(f *safetensors.File, path string) (*Delta, error) {
 	d, err := read(f)
 	if err != nil {
 		_ = f.Close()
@@ -71,18 +68,17 @@ func readContainer(f *safetensors.File, path string) (*Delta, error) {
 	return d, nil
 }
 
-// Parse reads a delta that is already in memory. The Delta aliases data.
-func Parse(data []byte) (*Delta, error) {
+// parse reads a delta that is in memory. The Delta aliases data.
+func parse(data []byte) (*Delta, error) {
 	f, err := safetensors.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
 	}
-	d, err := read(f)
-	if err != nil {
-		return nil, fmt.Errorf("delta: %w", err)
-	}
-	return d, nil
+	return Read(f, "from memory")
 }
+
+// Metadata returns the header's strings. They must not be changed.
+func (d *Delta) Metadata() map[string]string { return d.metadata }
 
 // Close unmaps the file. No tensor may be used any more.
 func (d *Delta) Close() error { return d.file.Close() }
@@ -99,7 +95,7 @@ func (d *Delta) Tensor(name string) (*Tensor, bool) {
 // read checks the digest, which takes a quarter of the time, beside all else.
 func read(f *safetensors.File) (*Delta, error) {
 	digest := make(chan error, 1)
-	go func() { digest <- checkDigest(f.Data(), f.Metadata()[digestKey]) }()
+	go func() { digest <- container.CheckDigest(f.Data(), f.Metadata()[container.DigestKey]) }()
 	d, err := readTensors(f)
 	if wrong := <-digest; err == nil {
 		err = wrong
@@ -112,7 +108,7 @@ func read(f *safetensors.File) (*Delta, error) {
 }
 
 func readTensors(f *safetensors.File) (*Delta, error) {
-	info, err := parseInfo(f.Metadata(), layoutFast)
+	info, err := ParseInfo(f.Metadata(), container.LayoutFast)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +128,7 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		tensor, part := name, ""
 		if i := strings.IndexByte(name, '#'); i >= 0 {
 			tensor, part = name[:i], name[i+1:]
-			if !slices.Contains(partNames, part) {
+			if !slices.Contains(container.PartNames, part) {
 				return nil, fmt.Errorf("tensor %s: unknown part %q", tensor, part)
 			}
 		}
@@ -151,7 +147,7 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 			if len(parts) > 1 {
 				return nil, fmt.Errorf("tensor %s: both dense and masked", name)
 			}
-			if err := checkFinite(dense); err != nil {
+			if err := container.CheckFinite(dense); err != nil {
 				return nil, fmt.Errorf("tensor %s: %w", name, err)
 			}
 			own := *dense // not the whole directory's
@@ -162,70 +158,17 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		d.Tensors = append(d.Tensors, t)
 	}
 	sort.Slice(d.Tensors, func(i, j int) bool { return d.Tensors[i].Name < d.Tensors[j].Name })
-	d.SHA256 = f.Metadata()[digestKey]
+	d.SHA256 = f.Metadata()[container.DigestKey]
 	return d, nil
 }
 
 func checkPadding(f *safetensors.File, names []string) error {
-	if len(names) == 0 || names[len(names)-1] != padName {
-		return fmt.Errorf("padding: the last tensor must be %s", padName)
+	if len(names) == 0 || names[len(names)-1] != container.PadName {
+		return fmt.Errorf("padding: the last tensor must be %s", container.PadName)
 	}
-	pad, _ := f.Tensor(padName)
-	if pad.DType != safetensors.U8 || !bytes.Equal(pad.Data, make([]byte, padBytes)) {
-		return fmt.Errorf("padding: %s must be %d zero bytes", padName, padBytes)
-	}
-	return nil
-}
-
-// checkDigest compares the digest with that of the bytes, its own digits taken
-// as zeros.
-func checkDigest(data []byte, want string) error {
-	if _, err := hexDigest(want); err != nil {
-		return fmt.Errorf("metadata: %s: %w", digestKey, err)
-	}
-	// The digits can only be looked for in the header; parse has seen to it
-	// that it lies within the data.
-	n := int(uint32(data[0])|uint32(data[1])<<8|uint32(data[2])<<16) + 8
-	at := bytes.Index(data[:n], []byte(want))
-	if at < 0 || bytes.Contains(data[at+1:n], []byte(want)) {
-		return fmt.Errorf("%w: the digits of %s must appear exactly once in the header", ErrDigest, digestKey)
-	}
-	h := sha256.New()
-	h.Write(data[:at])
-	h.Write([]byte(noDigest))
-	h.Write(data[at+len(want):])
-	if got := hex.EncodeToString(h.Sum(nil)); got != want {
-		return fmt.Errorf("%w: the file has %s, its header says %s", ErrDigest, got, want)
+	pad, _ := f.Tensor(container.PadName)
+	if pad.DType != safetensors.U8 || !bytes.Equal(pad.Data, make([]byte, container.PadBytes)) {
+		return fmt.Errorf("padding: %s must be %d zero bytes", container.PadName, container.PadBytes)
 	}
 	return nil
-}
-
-// checkFinite refuses NaN and infinity in a tensor of floats.
-func checkFinite(t *safetensors.Tensor) error {
-	if t.DType == safetensors.F64 {
-		return fmt.Errorf("dense in %s, want F32, F16, BF16 or integers", t.DType)
-	}
-	if !t.DType.Float() {
-		return nil
-	}
-	var block [1024]float32
-	for from := 0; from < t.Len(); from += len(block) {
-		part := block[:min(len(block), t.Len()-from)]
-		if err := t.Float32s(part, from); err != nil {
-			return err
-		}
-		if i := firstNotFinite(part); i >= 0 {
-			return fmt.Errorf("element %d is %g", from+i, part[i])
-		}
-	}
-	return nil
-}
-
-func firstNotFinite(x []float32) int {
-	for i, v := range x {
-		if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
-			return i
-		}
-	}
-	return -1
 }

@@ -4,29 +4,10 @@ import (
 	"errors"
 	"fmt"
 
+	"kenserve/delta/internal/container"
 	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
-
-// The parts of a masked tensor beside its values, which are called by their
-// coding.
-const (
-	partTiles  = "tiles"
-	partRows   = "rows"
-	partMask   = "mask"
-	partGaps   = "gaps"
-	partSteps  = "steps"
-	partScales = "scales"
-)
-
-// partNames lists all parts.
-var partNames = func() []string {
-	names := []string{partTiles, partRows, partMask, partGaps, partSteps, partScales}
-	for _, c := range sparse.Codings {
-		names = append(names, string(c))
-	}
-	return names
-}()
 
 // readMasked puts the parts of a masked tensor together and checks everything
 // that they say about each other.
@@ -45,7 +26,7 @@ func readMasked(parts map[string]*safetensors.Tensor, info *Info) (*sparse.Tenso
 	if err := readValues(t, parts[string(coding)]); err != nil {
 		return nil, err
 	}
-	if err := readScales(t, parts[partScales]); err != nil {
+	if err := readScales(t, parts[container.PartScales]); err != nil {
 		return nil, err
 	}
 	return t, t.CheckParts()
@@ -62,20 +43,20 @@ func readCoding(parts map[string]*safetensors.Tensor) (coding Coding, err error)
 			coding = c
 		}
 	}
-	if parts[partSteps] != nil {
+	if parts[container.PartSteps] != nil {
 		if coding != "" {
-			return "", fmt.Errorf("parts %s and %s, want values in one coding", coding, partSteps)
+			return "", fmt.Errorf("parts %s and %s, want values in one coding", coding, container.PartSteps)
 		}
 		coding = Sign
 	}
 	if coding == "" {
 		return "", errors.New("no part has values")
 	}
-	switch has := parts[partScales] != nil; {
+	switch has := parts[container.PartScales] != nil; {
 	case has && !coding.Scaled():
-		return "", fmt.Errorf("part %s with coding %s, which has none", partScales, coding)
+		return "", fmt.Errorf("part %s with coding %s, which has none", container.PartScales, coding)
 	case !has && coding.Scaled():
-		return "", fmt.Errorf("part %s is missing, coding %s needs it", partScales, coding)
+		return "", fmt.Errorf("part %s is missing, coding %s needs it", container.PartScales, coding)
 	}
 	count := func(names ...string) (n int) {
 		for _, name := range names {
@@ -85,13 +66,13 @@ func readCoding(parts map[string]*safetensors.Tensor) (coding Coding, err error)
 		}
 		return n
 	}
-	indices, positions := count(partTiles, partRows), count(partMask, partGaps, partSteps)
+	indices, positions := count(container.PartTiles, container.PartRows), count(container.PartMask, container.PartGaps, container.PartSteps)
 	if indices != positions || indices > 1 {
 		return "", fmt.Errorf("%d of the parts %s and %s, and %d of %s, %s and %s, want one of each or none",
-			indices, partTiles, partRows, positions, partMask, partGaps, partSteps)
+			indices, container.PartTiles, container.PartRows, positions, container.PartMask, container.PartGaps, container.PartSteps)
 	}
-	if parts[partGaps] != nil && coding == Sign {
-		return "", fmt.Errorf("part %s with coding %s, want %s", partGaps, coding, partSteps)
+	if parts[container.PartGaps] != nil && coding == Sign {
+		return "", fmt.Errorf("part %s with coding %s, want %s", container.PartGaps, coding, container.PartSteps)
 	}
 	if indices == 0 && coding == Float32 {
 		return "", fmt.Errorf("values in %s without positions, want a dense tensor", coding)
@@ -101,17 +82,17 @@ func readCoding(parts map[string]*safetensors.Tensor) (coding Coding, err error)
 
 // readPositions reads the index of tiles and the positions.
 func readPositions(t *sparse.Tensor, parts map[string]*safetensors.Tensor) error {
-	index := parts[partTiles]
+	index := parts[container.PartTiles]
 	if index == nil {
-		index = parts[partRows]
+		index = parts[container.PartRows]
 	}
 	if index == nil {
 		return nil
 	}
-	t.RowMajor = parts[partRows] != nil
-	gaps := parts[partGaps]
+	t.RowMajor = parts[container.PartRows] != nil
+	gaps := parts[container.PartGaps]
 	if gaps == nil {
-		gaps = parts[partSteps]
+		gaps = parts[container.PartSteps]
 	}
 	rows := 2
 	if gaps != nil {
@@ -130,10 +111,10 @@ func readPositions(t *sparse.Tensor, parts map[string]*safetensors.Tensor) error
 	T := index.Shape[1]
 	t.Tiles, t.Ends = all[:T:T], all[T:2*T:2*T]
 	if gaps == nil {
-		return readMask(t, parts[partMask])
+		return readMask(t, parts[container.PartMask])
 	}
 	t.Height, t.GapEnds = sparse.TileRows, all[2*T:]
-	t.Gaps, err = vector[byte](gaps, safetensors.U8)
+	t.Gaps, err = container.Vector[byte](gaps, safetensors.U8)
 	return err
 }
 
@@ -166,15 +147,15 @@ func readValues(t *sparse.Tensor, values *safetensors.Tensor) (err error) {
 	}
 	switch t.Coding {
 	case Float32:
-		t.Float32s, err = vector[float32](values, safetensors.F32)
+		t.Float32s, err = container.Vector[float32](values, safetensors.F32)
 	case BFloat16:
-		t.BFloat16s, err = vector[uint16](values, safetensors.BF16)
+		t.BFloat16s, err = container.Vector[uint16](values, safetensors.BF16)
 	case Int8:
-		t.Int8s, err = vector[int8](values, safetensors.I8)
+		t.Int8s, err = container.Vector[int8](values, safetensors.I8)
 	case Int4:
-		t.Int4s, err = vector[byte](values, safetensors.U8)
+		t.Int4s, err = container.Vector[byte](values, safetensors.U8)
 	case Sign:
-		t.Signs, err = vector[byte](values, safetensors.U8)
+		t.Signs, err = container.Vector[byte](values, safetensors.U8)
 	}
 	return err
 }
@@ -193,15 +174,4 @@ func readScales(t *sparse.Tensor, scales *safetensors.Tensor) (err error) {
 	}
 	t.Scales, err = safetensors.View[float32](scales)
 	return err
-}
-
-// vector views a part of one dimension.
-func vector[T safetensors.Number](t *safetensors.Tensor, dtype safetensors.DType) ([]T, error) {
-	if t.DType != dtype {
-		return nil, fmt.Errorf("%s: %s, want %s", t.Name, t.DType, dtype)
-	}
-	if len(t.Shape) != 1 {
-		return nil, fmt.Errorf("%s: shape %v, want one dimension", t.Name, t.Shape)
-	}
-	return safetensors.View[T](t)
 }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/runtime"
 	"kenserve/server"
 )
@@ -142,7 +142,7 @@ func scrape(t *testing.T) map[string]map[string][]string {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	engine, err := runtime.Open(context.Background(), runtime.Config{
-		BaseDir: "../examples/demo/base", Store: delta.Folder("../examples/demo/tasks"), Log: quiet,
+		BaseDir: "../examples/demo/base", Store: store.Folder("../examples/demo/tasks"), Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)

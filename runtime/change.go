@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 )
 
 // Load brings a task into memory, if it is not there, and returns when it is.
@@ -121,8 +122,8 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	return nil
 }
 
-func (e *Engine) writable() (delta.Writable, error) {
-	store, ok := e.config.Store.(delta.Writable)
+func (e *Engine) writable() (store.Writable, error) {
+	store, ok := e.config.Store.(store.Writable)
 	if !ok {
 		return nil, fmt.Errorf("runtime: %w", ErrReadOnly)
 	}
@@ -170,9 +171,9 @@ func (c contextReader) Read(p []byte) (int, error) {
 // changing gives an error of the store its place among the package's.
 func changing(name string, err error) error {
 	switch {
-	case errors.Is(err, delta.ErrReadOnly):
+	case errors.Is(err, store.ErrReadOnly):
 		return fmt.Errorf("runtime: change task %s: %w: %w", name, ErrReadOnly, err)
-	case errors.Is(err, delta.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("runtime: change task %s: %w", name, ErrNoTask)
 	}
 	return fmt.Errorf("runtime: change task %s: %w", name, err)
@@ -190,10 +191,10 @@ func (r *residency) verify(ctx context.Context, name, path string) error {
 	}
 	defer r.slots.Release(1)
 	// The file is the engine's own until it is put: it may be mapped.
-	own := func(context.Context, delta.Item) (delta.File, error) { return delta.File{Path: path, Fixed: true}, nil }
+	own := func(context.Context, store.Item) (store.File, error) { return store.File{Path: path, Fixed: true}, nil }
 	e := &entry{owner: r, name: name, refs: 1}
 	stop := context.AfterFunc(ctx, func() { r.release(e) })
-	t, bytes, err := r.readItem(e, delta.Item{Task: name, Size: info.Size()}, own)
+	t, bytes, err := r.readItem(e, store.Item{Task: name, Size: info.Size()}, own)
 	stop()
 	if ctx.Err() != nil && (err == nil || err == errAbandoned) {
 		err = ctx.Err()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/tokenizer"
@@ -20,10 +21,10 @@ import (
 // Config says what an engine serves and with what means.
 type Config struct {
 	BaseDir string      // Hugging Face folder of the base
-	Store   delta.Store // where the tasks are
+	Store   store.Store // where the tasks are
 	// Cache is where tasks in the small layout are unpacked; nil: such tasks
 	// are refused.
-	Cache *delta.Cache
+	Cache *store.Cache
 	// Memory bounds the resident memory of the process: base, activations,
 	// tasks, the program itself and what the garbage collector works in; 0:
 	// three quarters of what the process may use. See Engine.HeapLimit.
@@ -296,7 +297,7 @@ func (e *Engine) Task(name string) (TaskInfo, bool) {
 		return t, true
 	}
 	if _, err := e.config.Store.Stat(e.residency.ctx, name); err != nil {
-		if !errors.Is(err, delta.ErrNotFound) {
+		if !errors.Is(err, store.ErrNotFound) {
 			e.config.Log.Error("look for a task", "task", name, "error", err)
 		}
 		return TaskInfo{}, false

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/gemm"
 	"kenserve/internal/tiny"
 	"kenserve/ken"
@@ -90,7 +91,7 @@ func (f *fixture) prune(t testing.TB, task string, tuned int, options ken.Option
 
 func (f *fixture) open(t *testing.T, c Config) *Engine {
 	t.Helper()
-	c.BaseDir, c.Store = f.base, delta.Folder(f.store)
+	c.BaseDir, c.Store = f.base, store.Folder(f.store)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -334,12 +335,12 @@ func packedSum(b *Base) []byte {
 
 // slowStore counts and delays openings.
 type slowStore struct {
-	delta.Store
+	store.Store
 	mu    sync.Mutex
 	opens map[string]int
 }
 
-func (s *slowStore) Fetch(ctx context.Context, item delta.Item) (delta.File, error) {
+func (s *slowStore) Fetch(ctx context.Context, item store.Item) (store.File, error) {
 	s.mu.Lock()
 	s.opens[item.Task]++
 	s.mu.Unlock()
@@ -351,7 +352,7 @@ func (s *slowStore) Fetch(ctx context.Context, item delta.Item) (delta.File, err
 // request that goes away does not take the load with it.
 func TestOneLoad(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Sign})
-	store := &slowStore{Store: delta.Folder(f.store), opens: map[string]int{}}
+	store := &slowStore{Store: store.Folder(f.store), opens: map[string]int{}}
 	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: store, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer e.Close()

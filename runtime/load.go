@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 )
 
 // errAbandoned ends a load that nobody waits for any more before it had room.
@@ -33,7 +34,7 @@ func (r *residency) load(e *entry) {
 }
 
 // loaded settles an entry whose task is in memory.
-func (r *residency) loaded(e *entry, t *task, item delta.Item, bytes int64) {
+func (r *residency) loaded(e *entry, t *task, item store.Item, bytes int64) {
 	e.task, e.item, e.bytes = t, item, bytes
 	u := r.tasks[e.name]
 	if u == nil {
@@ -52,7 +53,7 @@ func (r *residency) loaded(e *entry, t *task, item delta.Item, bytes int64) {
 
 // failed settles an entry whose task cannot be loaded. The failure is
 // remembered, unless nothing was tried.
-func (r *residency) failed(e *entry, item delta.Item, err error) {
+func (r *residency) failed(e *entry, item store.Item, err error) {
 	e.err = err
 	if !e.gone {
 		e.gone = true
@@ -70,7 +71,7 @@ func (r *residency) failed(e *entry, item delta.Item, err error) {
 
 // read waits for its turn and brings a task into memory. It returns the bytes
 // that it reserved for it, none on failure.
-func (r *residency) read(e *entry) (_ *task, _ delta.Item, bytes int64, err error) {
+func (r *residency) read(e *entry) (_ *task, _ store.Item, bytes int64, err error) {
 	asked := time.Now()
 	err = r.slots.Acquire(r.ctx, 1)
 	start := time.Now()
@@ -79,7 +80,7 @@ func (r *residency) read(e *entry) (_ *task, _ delta.Item, bytes int64, err erro
 	r.stats.LoadQueueSeconds += start.Sub(asked).Seconds()
 	r.mu.Unlock()
 	if err != nil {
-		return nil, delta.Item{}, 0, ErrClosed
+		return nil, store.Item{}, 0, ErrClosed
 	}
 	defer r.slots.Release(1)
 	item, err := r.store.Stat(r.ctx, e.name)
@@ -107,7 +108,7 @@ func (r *residency) read(e *entry) (_ *task, _ delta.Item, bytes int64, err erro
 
 // readItem loads an item. Room is reserved before anything is read; if the task
 // takes more than its file makes believe, once more for all of it.
-func (r *residency) readItem(e *entry, item delta.Item, fetch fetcher) (_ *task, reserved int64, err error) {
+func (r *residency) readItem(e *entry, item store.Item, fetch fetcher) (_ *task, reserved int64, err error) {
 	guess := item.Size + r.overhead()
 	if err := r.reserve(e, guess); err != nil {
 		return nil, 0, err
@@ -154,11 +155,11 @@ func (r *residency) overhead() int64 {
 }
 
 // fetcher is the method of a store.
-type fetcher func(context.Context, delta.Item) (delta.File, error)
+type fetcher func(context.Context, store.Item) (store.File, error)
 
 // open opens an item's delta in either layout, if there is a cache for the
 // small one.
-func (r *residency) open(item delta.Item, fetch fetcher) (*delta.Delta, error) {
+func (r *residency) open(item store.Item, fetch fetcher) (*delta.Delta, error) {
 	f, err := fetch(r.ctx, item)
 	if err != nil {
 		return nil, err
@@ -183,7 +184,7 @@ func contained[T any](f func() (T, error)) (result T, err error) {
 // unusable turns an error of the store or the delta into what a request may
 // see: the class of the reason. The whole error stays for the log.
 func unusable(name string, err error) error {
-	if errors.Is(err, delta.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("runtime: task %s: %w", name, ErrNoTask)
 	}
 	return &taskError{task: name, class: class(err), err: err}

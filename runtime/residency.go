@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/sync/semaphore"
 
-	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/models"
 )
 
@@ -30,8 +30,8 @@ import (
 // allocated in earnest or waited for.
 type residency struct {
 	base   *Base
-	store  delta.Store
-	cache  *delta.Cache // nil: none
+	store  store.Store
+	cache  *store.Cache // nil: none
 	quota  quota
 	pinned map[string]bool
 	log    *slog.Logger
@@ -56,7 +56,7 @@ type residency struct {
 	clock    uint64 // requests so far
 	stats    Stats
 
-	listed    map[string]delta.Item // the store when it was last looked through
+	listed    map[string]store.Item // the store when it was last looked through
 	listedErr error
 	watched   bool // it is looked through again and again; set once
 }
@@ -79,7 +79,7 @@ type entry struct {
 	owner *residency
 	name  string
 	ready chan struct{} // closed when task or err is set
-	item  delta.Item    // what was loaded; set with task
+	item  store.Item    // what was loaded; set with task
 	task  *task
 	err   error
 
@@ -124,7 +124,7 @@ const (
 	maxFailures = 4096
 )
 
-func newResidency(base *Base, store delta.Store, cache *delta.Cache, q quota, pinned []string, log *slog.Logger) (*residency, error) {
+func newResidency(base *Base, store store.Store, cache *store.Cache, q quota, pinned []string, log *slog.Logger) (*residency, error) {
 	entries, err := simplelru.NewLRU[string, *entry](maxEntries, nil)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: residency: %w", err)

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/ken"
 )
 
@@ -168,16 +169,16 @@ func TestPopularity(t *testing.T) {
 
 // gatedStore blocks fetching of the tasks that have a gate.
 type gatedStore struct {
-	delta.Store
+	store.Store
 	gates map[string]chan struct{}
 }
 
-func (s *gatedStore) Fetch(ctx context.Context, item delta.Item) (delta.File, error) {
+func (s *gatedStore) Fetch(ctx context.Context, item store.Item) (store.File, error) {
 	if gate := s.gates[item.Task]; gate != nil {
 		select {
 		case <-gate:
 		case <-ctx.Done():
-			return delta.File{}, ctx.Err()
+			return store.File{}, ctx.Err()
 		}
 	}
 	return s.Store.Fetch(ctx, item)
@@ -187,7 +188,7 @@ func (s *gatedStore) Fetch(ctx context.Context, item delta.Item) (delta.File, er
 func TestLoadDelaysNobody(t *testing.T) {
 	f := newFixture(t, 2, sparseOptions)
 	gate := make(chan struct{})
-	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: &gatedStore{delta.Folder(f.store), map[string]chan struct{}{"t1": gate}}, Log: slog.New(slog.DiscardHandler)})
+	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: &gatedStore{store.Folder(f.store), map[string]chan struct{}{"t1": gate}}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer e.Close()
 	scoresOf(t, e, "t0")
@@ -414,7 +415,7 @@ func TestWatch(t *testing.T) {
 }
 
 // readOnly is a store that cannot be written.
-type readOnly struct{ delta.Store }
+type readOnly struct{ store.Store }
 
 // TestChange: deltas that are put, copied and removed take effect at once and
 // whole; what cannot be served changes nothing.
@@ -495,7 +496,7 @@ func TestChange(t *testing.T) {
 		t.Errorf("left in the store: %v", files)
 	}
 
-	fixed, err := Open(ctx, Config{BaseDir: f.base, Store: readOnly{delta.Folder(f.store)}, Log: slog.New(slog.DiscardHandler)})
+	fixed, err := Open(ctx, Config{BaseDir: f.base, Store: readOnly{store.Folder(f.store)}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer fixed.Close()
 	if _, err := fixed.Put(ctx, "new", bytes.NewReader(first), -1); !errors.Is(err, ErrReadOnly) {

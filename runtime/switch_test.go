@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/gemm"
 	"kenserve/internal/tiny"
 	"kenserve/ken"
@@ -74,20 +75,20 @@ func BenchmarkSwitch(b *testing.B) {
 func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*task {
 	tb.Helper()
 	dir := tb.TempDir()
-	baseDir, tuned, store := filepath.Join(dir, "base"), filepath.Join(dir, "tuned"), filepath.Join(dir, "store")
+	baseDir, tuned, folder := filepath.Join(dir, "base"), filepath.Join(dir, "tuned"), filepath.Join(dir, "store")
 	must(tb, tiny.WriteSized(baseDir, sizes, 1))
 	must(tb, tiny.WriteTuned(tuned, baseDir, []string{"no", "yes"}, 2))
-	must(tb, os.Mkdir(store, 0o755))
+	must(tb, os.Mkdir(folder, 0o755))
 	base, err := OpenBase(baseDir, gemm.Float32)
 	must(tb, err)
 	tb.Cleanup(func() { _ = base.Close() })
-	f := &fixture{base: baseDir, store: store, tuned: []string{tuned}, labels: [][]string{{"no", "yes"}}}
+	f := &fixture{base: baseDir, store: folder, tuned: []string{tuned}, labels: [][]string{{"no", "yes"}}}
 	var tasks []*task
 	for i := range 2 {
 		options.Seed = uint64(i)
 		name := fmt.Sprint("t", i)
 		f.prune(tb, name, 0, options)
-		d, err := delta.File{Path: filepath.Join(store, name+delta.Extension)}.Open()
+		d, err := store.File{Path: filepath.Join(folder, name+delta.Extension)}.Open()
 		must(tb, err)
 		tb.Cleanup(func() { _ = d.Close() })
 		p, err := planTask(base, d)

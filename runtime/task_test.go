@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/gemm"
 	"kenserve/ken"
 	"kenserve/models"
@@ -25,7 +26,7 @@ func TestWarmAndHotAgree(t *testing.T) {
 				base, err := OpenBase(f.base, compute)
 				must(t, err)
 				defer base.Close()
-				d, err := delta.File{Path: filepath.Join(f.store, "t0.ken")}.Open()
+				d, err := store.File{Path: filepath.Join(f.store, "t0.ken")}.Open()
 				must(t, err)
 				defer d.Close()
 				p, err := planTask(base, d)
@@ -70,7 +71,7 @@ func TestWarmBytes(t *testing.T) {
 	var tasks []*task
 	var counted, files int64
 	for range 10 {
-		d, err := delta.File{Path: filepath.Join(demo, "tasks", "emotion.ken")}.Open()
+		d, err := store.File{Path: filepath.Join(demo, "tasks", "emotion.ken")}.Open()
 		must(t, err)
 		p, err := planTask(base, d)
 		must(t, err)

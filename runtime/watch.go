@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"kenserve/delta"
+	"kenserve/delta/store"
 )
 
 // A store is looked through again and again for what has changed, rather than
@@ -52,7 +52,7 @@ func (r *residency) look() {
 		return
 	}
 	before := r.listed
-	r.listed = make(map[string]delta.Item, len(items))
+	r.listed = make(map[string]store.Item, len(items))
 	for _, item := range items {
 		r.listed[item.Task] = item
 	}
@@ -224,7 +224,7 @@ func (r *residency) list(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.listed = make(map[string]delta.Item, len(items))
+	r.listed = make(map[string]store.Item, len(items))
 	for _, item := range items {
 		r.listed[item.Task] = item
 	}

@@ -11,6 +11,7 @@ import (
 
 	"kenserve/auto"
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/ken"
 	"kenserve/models"
 	"kenserve/runtime"
@@ -187,7 +188,7 @@ func openTrial(ctx context.Context, base, data string, p *pruning) (_ *trial, er
 		tensor, _ := p.tuned.Tensor(name)
 		weights += 4 * int64(tensor.Len())
 	}
-	t.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: base, Store: delta.Folder(t.dir), Budget: 3*weights + 64<<20, Log: quiet()})
+	t.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: base, Store: store.Folder(t.dir), Budget: 3*weights + 64<<20, Log: quiet()})
 	return t, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/gemm"
 	"kenserve/runtime"
 )
@@ -56,13 +57,13 @@ func (c *benchFairnessCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Threads > 0 {
 		defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(c.Threads))
 	}
-	store, err := linked(c.File, c.Trickles+1)
+	folder, err := linked(c.File, c.Trickles+1)
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(store)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: delta.Folder(store), Budget: int64(c.Memory), Compute: gemm.Float32, Workers: c.Threads, Log: quiet(),
+		BaseDir: c.Base, Store: store.Folder(folder), Budget: int64(c.Memory), Compute: gemm.Float32, Workers: c.Threads, Log: quiet(),
 		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // every request is to be measured
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/runtime"
 	"kenserve/safetensors"
 )
@@ -77,11 +78,11 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	if len(c.Counts) == 0 || slices.Min(c.Counts) < 1 || c.Tokens < 1 || c.Concurrency < 1 || c.Rounds < 1 || c.Duration <= 0 || c.Threads < 0 || !(c.Zipf >= 0) {
 		return usageError{errors.New("bench: tasks wants positive numbers")}
 	}
-	store, err := os.MkdirTemp("", "kenserve-bench-")
+	folder, err := os.MkdirTemp("", "kenserve-bench-")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(store)) }()
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	template, err := os.ReadFile(c.File)
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -90,7 +91,7 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	for i := range slices.Max(c.Counts) {
 		variant, err := variantOf(template, uint64(i))
 		if err == nil {
-			err = os.WriteFile(filepath.Join(store, taskNumber(i)+delta.Extension), variant, 0o644)
+			err = os.WriteFile(filepath.Join(folder, taskNumber(i)+delta.Extension), variant, 0o644)
 		}
 		if err != nil {
 			bar.finish()
@@ -100,7 +101,7 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	bar.finish()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: delta.Folder(store), Memory: int64(c.Memory), Workers: c.Threads, Log: quiet(),
+		BaseDir: c.Base, Store: store.Folder(folder), Memory: int64(c.Memory), Workers: c.Threads, Log: quiet(),
 		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // every request is to be measured
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"kenserve/delta"
+	"kenserve/delta/pack"
 )
 
 type inspectCmd struct {
@@ -69,7 +70,7 @@ func (c *inspectCmd) Run(s streams) error {
 }
 
 func (c *inspectCmd) inspect() (*inspection, error) {
-	if small, err := delta.OpenSmall(c.File); err == nil {
+	if small, err := pack.Open(c.File); err == nil {
 		defer small.Close()
 		if c.Base == "" {
 			return c.inspectSmall(small), nil
@@ -111,7 +112,7 @@ func (c *inspectCmd) newInspection(layout string, d *delta.Info) *inspection {
 
 // inspectSmall tells of a file in the small layout what it says without its
 // base.
-func (c *inspectCmd) inspectSmall(d *delta.Small) *inspection {
+func (c *inspectCmd) inspectSmall(d *pack.File) *inspection {
 	i := c.newInspection("small", &d.Info)
 	i.Bytes, i.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {

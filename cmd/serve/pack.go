@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	"kenserve/delta"
+	"kenserve/delta/pack"
+	"kenserve/delta/store"
 	"kenserve/safetensors"
 )
 
@@ -26,7 +28,7 @@ func (c *packCmd) Run(s streams) error {
 		return err
 	}
 	defer d.Close()
-	if err := delta.Pack(d, c.Out, base, base.fingerprint); err != nil {
+	if err := pack.Write(d, c.Out, base, base.fingerprint); err != nil {
 		return err
 	}
 	file, err := os.Stat(c.Out)
@@ -49,7 +51,7 @@ func (c *unpackCmd) Run(s streams) error {
 		return err
 	}
 	defer base.Close()
-	small, err := delta.OpenSmall(c.File)
+	small, err := pack.Open(c.File)
 	if err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func openBase(command, dir string) (*basis, error) {
 }
 
 // delta opens a delta of this base, in either layout, and checks it.
-func (b *basis) delta(file string, cache *delta.Cache) (*delta.Delta, error) {
+func (b *basis) delta(file string, cache *store.Cache) (*delta.Delta, error) {
 	d, err := cache.Open(file, b, b.fingerprint)
 	if err != nil {
 		return nil, err
@@ -104,7 +106,7 @@ type cacheFlags struct {
 }
 
 // open returns the cache.
-func (c *cacheFlags) open() *delta.Cache {
+func (c *cacheFlags) open() *store.Cache {
 	dir := c.Cache
 	if dir == "" {
 		user, err := os.UserCacheDir()
@@ -113,5 +115,5 @@ func (c *cacheFlags) open() *delta.Cache {
 		}
 		dir = filepath.Join(user, "kenserve")
 	}
-	return delta.NewCache(dir, int64(c.CacheSize))
+	return store.NewCache(dir, int64(c.CacheSize))
 }

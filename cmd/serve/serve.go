@@ -16,8 +16,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"kenserve/delta"
-	"kenserve/delta/blobstore"
+	"kenserve/delta/store"
+	"kenserve/delta/store/bucket"
 	"kenserve/gemm"
 	"kenserve/runtime"
 	"kenserve/server"
@@ -271,11 +271,11 @@ func (c *serveCmd) about(e *runtime.Engine) server.About {
 }
 
 // openStore opens the store at an address: a folder or a URL.
-func openStore(ctx context.Context, address string, cache *delta.Cache) (delta.Store, func() error, error) {
-	if !blobstore.IsURL(address) {
-		return delta.Folder(address), func() error { return nil }, nil
+func openStore(ctx context.Context, address string, cache *store.Cache) (store.Store, func() error, error) {
+	if !bucket.IsURL(address) {
+		return store.Folder(address), func() error { return nil }, nil
 	}
-	store, err := blobstore.Open(ctx, address, cache)
+	store, err := bucket.Open(ctx, address, cache)
 	if err != nil {
 		return nil, nil, fmt.Errorf("serve: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 	"kenserve/gemm"
 	"kenserve/runtime"
 )
@@ -42,13 +43,13 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 
 // openTask opens an engine with one task, the delta in file. configure, if there
 // is any, changes the configuration before.
-func openTask(ctx context.Context, file, base string, cache *delta.Cache, compute gemm.Compute, configure ...func(*runtime.Config)) (*runtime.Engine, string, error) {
+func openTask(ctx context.Context, file, base string, cache *store.Cache, compute gemm.Compute, configure ...func(*runtime.Config)) (*runtime.Engine, string, error) {
 	task, ok := delta.TaskName(file)
 	if !ok {
 		task = "task" // a delta may be looked at under any name
 	}
 	config := runtime.Config{
-		BaseDir: base, Store: delta.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Pin: []string{task}, Compute: compute, Log: quiet(),
+		BaseDir: base, Store: store.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Pin: []string{task}, Compute: compute, Log: quiet(),
 	}
 	for _, f := range configure {
 		f(&config)

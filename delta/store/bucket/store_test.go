@@ -1,4 +1,4 @@
-package blobstore
+package bucket
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 )
 
 // s3 is a server that speaks S3's protocol. It fails as many requests as it is
@@ -59,7 +60,7 @@ func newS3(t *testing.T) (*s3, string) {
 
 func open(t *testing.T, address, cache string) *Store {
 	t.Helper()
-	s, err := Open(context.Background(), address, delta.NewCache(cache, 1<<20))
+	s, err := Open(context.Background(), address, store.NewCache(cache, 1<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func put(t *testing.T, s *Store, task string, content []byte) {
 	}
 }
 
-func fetch(t *testing.T, s *Store, task string) (delta.Item, delta.File, []byte) {
+func fetch(t *testing.T, s *Store, task string) (store.Item, store.File, []byte) {
 	t.Helper()
 	item, err := s.Stat(context.Background(), task)
 	if err != nil {
@@ -128,7 +129,7 @@ func TestStore(t *testing.T) {
 				t.Errorf("%q", content)
 			}
 			items, err := s.List(ctx)
-			if diff := cmp.Diff([]delta.Item{a, b}, items); diff != "" || err != nil {
+			if diff := cmp.Diff([]store.Item{a, b}, items); diff != "" || err != nil {
 				t.Errorf("%v: the listing: %s", err, diff)
 			}
 			put(t, s, "b", second)
@@ -150,8 +151,8 @@ func TestStore(t *testing.T) {
 			_, gone := s.Stat(ctx, "b")
 			_, bad := s.Stat(ctx, "../b")
 			for _, err := range []error{gone, bad, s.Remove(ctx, "b")} {
-				if !errors.Is(err, delta.ErrNotFound) {
-					t.Errorf("%v, want %v", err, delta.ErrNotFound)
+				if !errors.Is(err, store.ErrNotFound) {
+					t.Errorf("%v, want %v", err, store.ErrNotFound)
 				}
 			}
 		})
@@ -201,7 +202,7 @@ func TestRetry(t *testing.T) {
 	server.fail.Store(1 << 40)
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := s.Fetch(ctx, delta.Item{Task: "other", Version: "1", Size: 5}); err == nil {
+	if _, err := s.Fetch(ctx, store.Item{Task: "other", Version: "1", Size: 5}); err == nil {
 		t.Error("fetched from a server that does not answer")
 	}
 	left, err := filepath.Glob(filepath.Join(dir, ".*"))

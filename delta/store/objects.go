@@ -1,4 +1,4 @@
-package delta
+package store
 
 import (
 	"crypto/sha256"
@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"kenserve/delta"
+	"kenserve/delta/internal/container"
 	"kenserve/internal/atomicfile"
 )
 
@@ -26,10 +28,10 @@ func (c *Cache) Object(reference string) (File, bool) {
 	if err != nil {
 		return File{}, false
 	}
-	if _, err := hexDigest(string(digest)); err != nil {
+	if _, err := container.HexDigest(string(digest)); err != nil {
 		return File{}, false
 	}
-	path := filepath.Join(c.dir, string(digest)+Extension)
+	path := filepath.Join(c.dir, string(digest)+delta.Extension)
 	got, err := fileDigest(path)
 	if err != nil {
 		return File{}, false
@@ -49,7 +51,7 @@ func (c *Cache) Spool() (*os.File, error) {
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("delta: cache: %w", err)
 	}
-	f, err := os.CreateTemp(c.dir, "."+noDigest+".*.tmp")
+	f, err := os.CreateTemp(c.dir, "."+container.NoDigest+".*.tmp")
 	if err != nil {
 		return nil, fmt.Errorf("delta: cache: %w", err)
 	}
@@ -69,7 +71,7 @@ func (c *Cache) Keep(path, reference string) (File, error) {
 	}
 	unlock := c.lock(digest)
 	defer unlock()
-	kept := filepath.Join(c.dir, digest+Extension)
+	kept := filepath.Join(c.dir, digest+delta.Extension)
 	if err := atomicfile.Move(path, kept); err != nil {
 		return File{}, fmt.Errorf("delta: cache: %w", err)
 	}
@@ -108,7 +110,7 @@ func (c *Cache) forgetRefs() {
 		if err != nil {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(c.dir, filepath.Base(string(digest))+Extension)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(c.dir, filepath.Base(string(digest))+delta.Extension)); errors.Is(err, fs.ErrNotExist) {
 			_ = os.Remove(path)
 		}
 	}

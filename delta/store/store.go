@@ -1,16 +1,13 @@
-package delta
+package store
 
 import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
-	"strings"
-)
 
-// Extension ends the name of a delta file. A task is served under its file's
-// name without it.
-const Extension = ".ken"
+	"kenserve/delta"
+	"kenserve/safetensors"
+)
 
 var (
 	// ErrNotFound means that a store has no task of that name.
@@ -48,6 +45,22 @@ type File struct {
 	Fixed bool
 }
 
+// Open opens a file in the fast layout: it maps one that is fixed, and reads any
+// other into memory.
+func (f File) Open() (*delta.Delta, error) {
+	if f.Fixed {
+		return delta.Open(f.Path)
+	}
+	return delta.Load(f.Path)
+}
+
+func (f File) container() (*safetensors.File, error) {
+	if f.Fixed {
+		return safetensors.Open(f.Path)
+	}
+	return safetensors.Load(f.Path)
+}
+
 // Writable is a store that takes new tasks.
 type Writable interface {
 	Store
@@ -60,29 +73,4 @@ type Writable interface {
 	// Remove takes the task out of the store; one that is not there is
 	// ErrNotFound.
 	Remove(ctx context.Context, task string) error
-}
-
-// ValidTask reports whether name can be a task's: 1 to 128 letters, digits,
-// dots, underscores and hyphens, the first a letter or digit. Such a name
-// cannot lead out of a store.
-func ValidTask(name string) bool {
-	if name == "" || len(name) > 128 {
-		return false
-	}
-	for i := range len(name) {
-		switch c := name[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case i > 0 && (c == '.' || c == '_' || c == '-'):
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-// TaskName returns the task that the delta file at path is served as, and
-// whether it can be served at all.
-func TaskName(path string) (string, bool) {
-	name, ok := strings.CutSuffix(filepath.Base(path), Extension)
-	return name, ok && ValidTask(name)
 }

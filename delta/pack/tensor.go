@@ -1,4 +1,4 @@
-package delta
+package pack
 
 import (
 	"encoding/binary"
@@ -79,17 +79,17 @@ func (p *packer) positions(out []byte, m *sparse.Tensor, rows int) (form byte, _
 // values appends the values, but for signs among gaps.
 func (p *packer) values(out []byte, m *sparse.Tensor, base *safetensors.Tensor) []byte {
 	switch {
-	case m.Coding == Float32:
+	case m.Coding == sparse.Float32:
 		return p.float32s(out, m, base)
-	case m.Coding == BFloat16:
+	case m.Coding == sparse.BFloat16:
 		numbers := make([]uint16, len(m.BFloat16s))
 		for i, v := range m.BFloat16s {
 			numbers[i] = bits.RotateLeft16(v, -bfloat16Turn)
 		}
 		return appendPlanes(p, out, numbers)
-	case m.Coding == Int8:
+	case m.Coding == sparse.Int8:
 		return p.stream(out, safetensors.Bytes(m.Int8s))
-	case m.Coding == Int4:
+	case m.Coding == sparse.Int4:
 		return p.stream(out, m.Int4s)
 	case m.Gaps == nil:
 		return p.stream(out, m.Signs)
@@ -420,9 +420,9 @@ func checkRows(m *sparse.Tensor, rows int) error {
 // values reads so many values of any coding.
 func (d *decoder) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
 	switch m.Coding {
-	case Float32:
+	case sparse.Float32:
 		return d.exact(m, kept, base)
-	case BFloat16:
+	case sparse.BFloat16:
 		planes, err := d.planes(kept, 2)
 		if err != nil {
 			return err
@@ -434,7 +434,7 @@ func (d *decoder) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) e
 			m.BFloat16s[i] = bits.RotateLeft16(uint16(b)|uint16(high[i])<<8, bfloat16Turn)
 		}
 		return nil
-	case Int8:
+	case sparse.Int8:
 		d.bytes = resize(d.bytes, kept)
 		if err := d.stream(d.bytes); err != nil {
 			return err
@@ -442,15 +442,15 @@ func (d *decoder) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) e
 		var err error
 		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{kept}, Data: d.bytes})
 		return err
-	case Int4:
-		d.bytes = resize(d.bytes, Int4.ValueBytes(kept))
+	case sparse.Int4:
+		d.bytes = resize(d.bytes, sparse.Int4.ValueBytes(kept))
 		m.Int4s = d.bytes
 		return d.stream(m.Int4s)
 	}
 	if m.Gaps != nil {
 		return nil
 	}
-	d.bytes = resize(d.bytes, Sign.ValueBytes(kept))
+	d.bytes = resize(d.bytes, sparse.Sign.ValueBytes(kept))
 	m.Signs = d.bytes
 	return d.stream(m.Signs)
 }

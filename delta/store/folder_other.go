@@ -1,6 +1,6 @@
 //go:build !unix
 
-package delta
+package store
 
 import "io/fs"
 

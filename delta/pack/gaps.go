@@ -1,4 +1,4 @@
-package delta
+package pack
 
 import (
 	"encoding/binary"
@@ -56,7 +56,7 @@ func (p *packer) gaps(out []byte, m *sparse.Tensor, rows int) (_ []byte, all boo
 			}
 			gaps = code.Append(gaps, before+in-last)
 			last = before + in
-			if m.Coding == Sign {
+			if m.Coding == sparse.Sign {
 				signs.put(uint64(m.Gaps[i]>>7), 1)
 			}
 		})
@@ -66,7 +66,7 @@ func (p *packer) gaps(out []byte, m *sparse.Tensor, rows int) (_ []byte, all boo
 		out = p.stream(out, used)
 	}
 	out = p.stream(out, gaps)
-	if m.Coding == Sign {
+	if m.Coding == sparse.Sign {
 		out = binary.AppendUvarint(out, uint64(m.Kept()))
 		out = p.stream(out, signs.finish())
 	}
@@ -139,7 +139,7 @@ func (d *decoder) gapPositions(m *sparse.Tensor, rows int, all bool) error {
 		return err
 	}
 	w := tileWriter{code: m.Coding.GapCode(), in: d.gaps, at: -1, most: n}
-	if m.Coding == Sign {
+	if m.Coding == sparse.Sign {
 		if w.most, err = d.number("signs", n); err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func (d *decoder) gapPositions(m *sparse.Tensor, rows int, all bool) error {
 // signBits reads as many signs as there are kept positions. Behind them are a few
 // bytes that mean nothing, so that two can be loaded everywhere.
 func (d *decoder) signBits(kept int) ([]byte, error) {
-	size := Sign.ValueBytes(kept)
+	size := sparse.Sign.ValueBytes(kept)
 	d.buffer = resize(d.buffer, size+2)
 	signs := d.buffer[:size]
 	if err := d.stream(signs); err != nil {

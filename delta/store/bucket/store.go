@@ -1,4 +1,4 @@
-package blobstore
+package bucket
 
 import (
 	"context"
@@ -14,17 +14,18 @@ import (
 	"gocloud.dev/gcerrors"
 
 	"kenserve/delta"
+	"kenserve/delta/store"
 )
 
 // Store is a store in a bucket.
 type Store struct {
 	bucket  *blob.Bucket
 	address string // of the bucket, as far as objects of two buckets are told apart
-	cache   *delta.Cache
+	cache   *store.Cache
 	retry   retry
 }
 
-var _ delta.Writable = (*Store)(nil)
+var _ store.Writable = (*Store)(nil)
 
 // IsURL reports whether a store's address is one that [Open] takes, and not a
 // folder's.
@@ -37,10 +38,10 @@ func IsURL(address string) bool { return strings.Contains(address, "://") }
 // where the path, if any, is what precedes the tasks' names (of file://, it is
 // the folder). Credentials are those that the provider's own tools use: from
 // the environment, or the machine. cache holds the copies of objects.
-func Open(ctx context.Context, address string, cache *delta.Cache) (*Store, error) {
+func Open(ctx context.Context, address string, cache *store.Cache) (*Store, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, fmt.Errorf("blobstore: %w", err)
+		return nil, fmt.Errorf("bucket: %w", err)
 	}
 	plain := *u
 	plain.RawQuery, plain.User = "", nil
@@ -53,7 +54,7 @@ func Open(ctx context.Context, address string, cache *delta.Cache) (*Store, erro
 	}
 	bucket, err := blob.OpenBucket(ctx, u.String())
 	if err != nil {
-		return nil, fmt.Errorf("blobstore: open %s: %w", plain.String(), err)
+		return nil, fmt.Errorf("bucket: open %s: %w", plain.String(), err)
 	}
 	if prefix != "" {
 		bucket = blob.PrefixedBucket(bucket, prefix)
@@ -63,16 +64,16 @@ func Open(ctx context.Context, address string, cache *delta.Cache) (*Store, erro
 
 // New returns the store in an open bucket, which it owns from then on. address
 // tells the cache whose objects its copies are.
-func New(bucket *blob.Bucket, address string, cache *delta.Cache) *Store {
+func New(bucket *blob.Bucket, address string, cache *store.Cache) *Store {
 	return &Store{bucket: bucket, address: address, cache: cache, retry: defaultRetry}
 }
 
 // Close ends the connection to the bucket.
 func (s *Store) Close() error { return s.bucket.Close() }
 
-// List implements delta.Store.
-func (s *Store) List(ctx context.Context) ([]delta.Item, error) {
-	var items []delta.Item
+// List implements store.Store.
+func (s *Store) List(ctx context.Context) ([]store.Item, error) {
+	var items []store.Item
 	err := s.retry.do(ctx, func() error {
 		items = items[:0]
 		objects := s.bucket.List(&blob.ListOptions{Delimiter: "/"})
@@ -85,21 +86,21 @@ func (s *Store) List(ctx context.Context) ([]delta.Item, error) {
 				return err
 			}
 			if task, ok := delta.TaskName(o.Key); ok && !o.IsDir {
-				items = append(items, delta.Item{Task: task, Version: listedVersion(o), Size: o.Size})
+				items = append(items, store.Item{Task: task, Version: listedVersion(o), Size: o.Size})
 			}
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("blobstore: list: %w", err)
+		return nil, fmt.Errorf("bucket: list: %w", err)
 	}
 	sort.Slice(items, func(i, j int) bool { return items[i].Task < items[j].Task })
 	return items, nil
 }
 
-// Stat implements delta.Store.
-func (s *Store) Stat(ctx context.Context, task string) (delta.Item, error) {
+// Stat implements store.Store.
+func (s *Store) Stat(ctx context.Context, task string) (store.Item, error) {
 	if !delta.ValidTask(task) {
-		return delta.Item{}, notFound(task)
+		return store.Item{}, notFound(task)
 	}
 	var a *blob.Attributes
 	err := s.retry.do(ctx, func() (err error) {
@@ -107,18 +108,18 @@ func (s *Store) Stat(ctx context.Context, task string) (delta.Item, error) {
 		return err
 	})
 	if err != nil {
-		return delta.Item{}, failed("look for", task, err)
+		return store.Item{}, failed("look for", task, err)
 	}
-	return delta.Item{Task: task, Version: version(a), Size: a.Size}, nil
+	return store.Item{Task: task, Version: version(a), Size: a.Size}, nil
 }
 
 // changes is how often an object may be replaced while it is fetched.
 const changes = 4
 
-// Fetch implements delta.Store.
-func (s *Store) Fetch(ctx context.Context, item delta.Item) (delta.File, error) {
+// Fetch implements store.Store.
+func (s *Store) Fetch(ctx context.Context, item store.Item) (store.File, error) {
 	if !delta.ValidTask(item.Task) {
-		return delta.File{}, notFound(item.Task)
+		return store.File{}, notFound(item.Task)
 	}
 	for range changes {
 		if f, ok := s.cache.Object(s.reference(item)); ok {
@@ -130,15 +131,15 @@ func (s *Store) Fetch(ctx context.Context, item delta.Item) (delta.File, error) 
 		}
 		item = now
 	}
-	return delta.File{}, fmt.Errorf("blobstore: fetch task %s: it was replaced %d times meanwhile", item.Task, changes)
+	return store.File{}, fmt.Errorf("bucket: fetch task %s: it was replaced %d times meanwhile", item.Task, changes)
 }
 
 // download copies an object to the cache, unless it has become another one,
 // which is then returned.
-func (s *Store) download(ctx context.Context, item delta.Item) (delta.File, delta.Item, error) {
+func (s *Store) download(ctx context.Context, item store.Item) (store.File, store.Item, error) {
 	spool, err := s.cache.Spool()
 	if err != nil {
-		return delta.File{}, item, err
+		return store.File{}, item, err
 	}
 	defer os.Remove(spool.Name())
 	defer spool.Close()
@@ -162,31 +163,31 @@ func (s *Store) download(ctx context.Context, item delta.Item) (delta.File, delt
 		return err
 	})
 	if err != nil {
-		return delta.File{}, item, failed("fetch", item.Task, err)
+		return store.File{}, item, failed("fetch", item.Task, err)
 	}
 	// What was read belongs to the version if it still does afterwards.
 	now, err := s.Stat(ctx, item.Task)
 	if err != nil || now != item {
-		return delta.File{}, now, err
+		return store.File{}, now, err
 	}
 	if err := spool.Close(); err != nil {
-		return delta.File{}, item, fmt.Errorf("blobstore: fetch task %s: %w", item.Task, err)
+		return store.File{}, item, fmt.Errorf("bucket: fetch task %s: %w", item.Task, err)
 	}
 	f, err := s.cache.Keep(spool.Name(), s.reference(item))
 	return f, item, err
 }
 
-func (s *Store) reference(item delta.Item) string {
+func (s *Store) reference(item store.Item) string {
 	return s.address + "\n" + item.Task + "\n" + item.Version
 }
 
-// Spool implements delta.Writable.
+// Spool implements store.Writable.
 func (s *Store) Spool() (*os.File, error) { return s.cache.Spool() }
 
-// Put implements delta.Writable.
+// Put implements store.Writable.
 func (s *Store) Put(ctx context.Context, task, path string) error {
 	if !delta.ValidTask(task) {
-		return fmt.Errorf("blobstore: put task %q: not a task's name", task)
+		return fmt.Errorf("bucket: put task %q: not a task's name", task)
 	}
 	err := s.retry.do(ctx, func() error {
 		f, err := os.Open(path)
@@ -205,7 +206,7 @@ func (s *Store) Put(ctx context.Context, task, path string) error {
 	return nil
 }
 
-// Remove implements delta.Writable.
+// Remove implements store.Writable.
 func (s *Store) Remove(ctx context.Context, task string) error {
 	// Some providers do not tell whether there was anything to remove.
 	if _, err := s.Stat(ctx, task); err != nil {
@@ -220,7 +221,7 @@ func (s *Store) Remove(ctx context.Context, task string) error {
 func key(task string) string { return task + delta.Extension }
 
 func notFound(task string) error {
-	return fmt.Errorf("blobstore: task %q: %w", task, delta.ErrNotFound)
+	return fmt.Errorf("bucket: task %q: %w", task, store.ErrNotFound)
 }
 
 // failed gives an error of the bucket its context and, where callers tell it
@@ -231,10 +232,10 @@ func failed(what, task string, err error) error {
 		return notFound(task)
 	case gcerrors.PermissionDenied, gcerrors.Unimplemented:
 		if what == "put" || what == "remove" {
-			return fmt.Errorf("blobstore: %s task %s: %w: %w", what, task, delta.ErrReadOnly, err)
+			return fmt.Errorf("bucket: %s task %s: %w: %w", what, task, store.ErrReadOnly, err)
 		}
 	}
-	return fmt.Errorf("blobstore: %s task %s: %w: %w", what, task, ErrUnavailable, err)
+	return fmt.Errorf("bucket: %s task %s: %w: %w", what, task, ErrUnavailable, err)
 }
 
 // ErrUnavailable means that the bucket did not give what was asked for, however

@@ -1,4 +1,4 @@
-package delta
+package pack
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package delta
+package pack
 
 import (
 	"encoding/binary"
@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"kenserve/delta"
+	"kenserve/delta/internal/container"
+	"kenserve/delta/internal/deltatest"
 	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
@@ -22,7 +25,7 @@ func layer(rows, columns int, share float64) (base *safetensors.Tensor, keep []u
 		x := rng.NormFloat64() * 0.05
 		binary.LittleEndian.PutUint16(base.Data[2*i:], toFloat16(x))
 	}
-	tuned = floats(base)
+	tuned = deltatest.Floats(base)
 	changes := make([]float64, rows*columns)
 	byColumn := make([]float64, columns)
 	for c := range byColumn {
@@ -112,7 +115,7 @@ func TestEntropy(t *testing.T) {
 			t.Run(fmt.Sprintf("keep=%g height=%d", share, height), func(t *testing.T) {
 				const rows, columns = 1536, 384
 				base, keep, tuned := layer(rows, columns, share)
-				m := encode(Float32, height, columns, tilesOf(t, Float32, height, columns, keep, tuned, floats(base)))
+				m := encode(t, delta.Float32, height, columns, keep, tuned, deltatest.Floats(base))
 				values := new(packer).float32s(nil, m, base)
 				positions := float64(len(new(packer).tensor(m, base)) - len(values))
 				bound := positionBound(rows*columns, m.Kept())
@@ -121,7 +124,7 @@ func TestEntropy(t *testing.T) {
 					t.Errorf("positions take %.0f bytes, the bound is %.0f", positions, bound)
 				}
 				numbers := make([]uint32, 0, m.Kept())
-				b := floats(base)
+				b := deltatest.Floats(base)
 				for tile := range m.StoredTiles() {
 					for _, p := range keptPositions(m, tile, nil) {
 						v := m.Float32s[len(numbers)]
@@ -144,39 +147,39 @@ func TestEntropy(t *testing.T) {
 func TestEntropyLossy(t *testing.T) {
 	const rows, columns = 768, 384
 	for _, share := range []float64{0.02, 0.25} {
-		for _, coding := range []Coding{BFloat16, Int8, Int4, Sign} {
+		for _, coding := range []delta.Coding{delta.BFloat16, delta.Int8, delta.Int4, delta.Sign} {
 			base, keep, tuned := layer(rows, columns, share)
-			m := encode(coding, 16, columns, tilesOf(t, coding, 16, columns, keep, tuned, floats(base)))
+			m := encode(t, coding, 16, columns, keep, tuned, deltatest.Floats(base))
 			var got []byte
 			bound := 0.0
-			all := *m
+			stripped := *m
 			switch coding {
-			case BFloat16:
+			case delta.BFloat16:
 				got = new(packer).tensor(m, base)
-				m.BFloat16s = nil
-				got = got[:len(got)-len(new(packer).tensor(m, base))]
+				stripped.BFloat16s = nil
+				got = got[:len(got)-len(new(packer).tensor(&stripped, base))]
 				counts := map[uint16]int{}
-				for _, v := range all.BFloat16s {
+				for _, v := range m.BFloat16s {
 					counts[v]++
 				}
 				for _, n := range counts {
-					bound -= float64(n) * math.Log2(float64(n)/float64(all.Kept())) / 8
+					bound -= float64(n) * math.Log2(float64(n)/float64(m.Kept())) / 8
 				}
-			case Int8:
+			case delta.Int8:
 				got, bound = new(packer).stream(nil, safetensors.Bytes(m.Int8s)), entropy(safetensors.Bytes(m.Int8s))
-			case Int4:
+			case delta.Int4:
 				steps := make([]byte, m.Kept())
 				for i := range steps {
 					steps[i] = byte(sparse.Nibble(m.Int4s, i))
 				}
 				got, bound = new(packer).stream(nil, m.Int4s), entropy(steps)
-			case Sign:
+			case delta.Sign:
 				if m.Gaps != nil {
 					continue // a bit a value, raw
 				}
 				got, bound = new(packer).stream(nil, m.Signs), float64(m.Kept())/8
 			}
-			t.Logf("%s, keep %g: %.3f bits a value, bound %.3f", coding, share, 8*float64(len(got))/float64(all.Kept()), 8*bound/float64(all.Kept()))
+			t.Logf("%s, keep %g: %.3f bits a value, bound %.3f", coding, share, 8*float64(len(got))/float64(m.Kept()), 8*bound/float64(m.Kept()))
 			if float64(len(got)) > 1.05*bound+32 {
 				t.Errorf("%s, keep %g: values take %d bytes, the bound is %.0f", coding, share, len(got), bound)
 			}
@@ -188,13 +191,13 @@ func TestEntropyLossy(t *testing.T) {
 // second, and their ratio to a copy of as many bytes in the same run.
 func BenchmarkUnpack(b *testing.B) {
 	const rows, columns = 1536, 1536
-	for _, coding := range allCodings {
+	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.02, 0.05, 0.25, 0.5} {
 			base, keep, tuned := layer(rows, columns, share)
-			m := encode(coding, 16, columns, tilesOf(b, coding, 16, columns, keep, tuned, floats(base)))
+			m := encode(b, coding, 16, columns, keep, tuned, deltatest.Floats(base))
 			packed := new(packer).tensor(m, base)
 			b.Run(fmt.Sprintf("%s keep=%g", coding, share), func(b *testing.B) {
-				b.SetBytes(partBytes(m))
+				b.SetBytes(container.PartBytes(m))
 				var d decoder
 				for b.Loop() {
 					if _, err := d.unpack(packed, base); err != nil {
@@ -202,14 +205,14 @@ func BenchmarkUnpack(b *testing.B) {
 					}
 				}
 				unpacking := b.Elapsed().Seconds() / float64(b.N)
-				from, to := make([]byte, partBytes(m)), make([]byte, partBytes(m))
+				from, to := make([]byte, container.PartBytes(m)), make([]byte, container.PartBytes(m))
 				start := time.Now()
 				const copies = 20
 				for range copies {
 					copy(to, from)
 				}
 				b.ReportMetric(unpacking/(time.Since(start).Seconds()/copies), "×copy")
-				b.ReportMetric(float64(partBytes(m))/float64(len(packed)), "fast/small")
+				b.ReportMetric(float64(container.PartBytes(m))/float64(len(packed)), "fast/small")
 			})
 		}
 	}

@@ -1,4 +1,4 @@
-package delta
+package pack
 
 import (
 	"bytes"
@@ -14,19 +14,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"kenserve/delta"
+	"kenserve/delta/internal/container"
+	"kenserve/delta/internal/deltatest"
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
 // packed returns the small layout of a delta of testBase.
 func packed(t testing.TB, fast []byte) []byte {
 	t.Helper()
-	d, err := Parse(fast)
+	d, err := load(t, fast)
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := testBase()
+	base := deltatest.Base()
 	path := filepath.Join(t.TempDir(), "small.ken")
-	if err := Pack(d, path, base, Fingerprint(base)); err != nil {
+	if err := Write(d, path, base, delta.Fingerprint(base)); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
@@ -40,14 +44,14 @@ func packed(t testing.TB, fast []byte) []byte {
 }
 
 // unpacked returns what a small file unpacks to.
-func unpacked(t testing.TB, small []byte, base set) ([]byte, error) {
+func unpacked(t testing.TB, small []byte, base deltatest.Set) ([]byte, error) {
 	t.Helper()
-	s, err := ParseSmall(small)
+	s, err := parse(small)
 	if err != nil {
 		return nil, err
 	}
 	path := filepath.Join(t.TempDir(), "fast.ken")
-	err = s.Unpack(path, base, Fingerprint(base))
+	err = s.Unpack(path, base, delta.Fingerprint(base))
 	if files, _ := os.ReadDir(filepath.Dir(path)); err != nil && len(files) != 0 || len(files) > 1 {
 		t.Errorf("%d files left", len(files))
 	}
@@ -63,25 +67,25 @@ func unpacked(t testing.TB, small []byte, base set) ([]byte, error) {
 
 // TestPack: unpacking gives the packed bytes, in every coding and form.
 func TestPack(t *testing.T) {
-	for _, coding := range allCodings {
+	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.005, 0.02, 0.1, 0.5, 1} {
 			t.Run(fmt.Sprintf("%s keep=%g", coding, share), func(t *testing.T) {
-				fast, _ := example(t, coding, share, 9)
+				fast := example(t, coding, share, 9)
 				small := packed(t, fast)
-				if _, err := Parse(small); !errors.Is(err, ErrLayout) {
+				if _, err := load(t, small); !errors.Is(err, delta.ErrLayout) {
 					t.Errorf("the fast reader takes a small file: %v", err)
 				}
-				if _, err := ParseSmall(fast); !errors.Is(err, ErrLayout) {
+				if _, err := parse(fast); !errors.Is(err, delta.ErrLayout) {
 					t.Errorf("the small reader takes a fast file: %v", err)
 				}
-				s, err := ParseSmall(small)
+				s, err := parse(small)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(testInfo(coding), s.Info); diff != "" {
+				if diff := cmp.Diff(info(coding, deltatest.Base()), s.Info); diff != "" {
 					t.Error(diff)
 				}
-				got, err := unpacked(t, small, testBase())
+				got, err := unpacked(t, small, deltatest.Base())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,11 +114,11 @@ func TestPackBases(t *testing.T) {
 			}
 			b := &safetensors.Tensor{Name: "m", DType: dtype, Shape: []int{rows, columns}, Data: halves}
 			if dtype == safetensors.F32 {
-				b.Data = safetensors.Bytes(randomFloats(rng, rows*columns))
+				b.Data = safetensors.Bytes(deltatest.RandomFloats(rng, rows*columns))
 			}
 			whole := &safetensors.Tensor{Name: "d", DType: dtype, Shape: b.Shape, Data: b.Data}
-			base := set{"m": b, "d": whole}
-			tuned := floats(b)
+			base := deltatest.Set{"m": b, "d": whole}
+			tuned := deltatest.Floats(b)
 			for i := range tuned {
 				switch i % 5 {
 				case 0:
@@ -129,30 +133,29 @@ func TestPackBases(t *testing.T) {
 			}
 			dir := t.TempDir()
 			path := filepath.Join(dir, "fast.ken")
-			w, err := Create(path)
+			w, err := delta.Create(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Masked("m", Float32, 16, columns, tilesOf(t, Float32, 16, columns, keep, tuned, floats(b))); err != nil {
+			if err := w.Masked("m", delta.Float32, 16, columns, tilesOf(t, delta.Float32, 16, columns, keep, tuned, deltatest.Floats(b))); err != nil {
 				t.Fatal(err)
 			}
 			if err := w.Dense(&safetensors.Tensor{Name: "d", DType: safetensors.F32, Shape: b.Shape, Data: safetensors.Bytes(tuned)}); err != nil {
 				t.Fatal(err)
 			}
-			info := testInfo(Float32)
-			info.BaseSHA256 = Fingerprint(base)
+			info := info(delta.Float32, base)
 			if err := w.Finish(info); err != nil {
 				t.Fatal(err)
 			}
-			d, err := Open(path)
+			d, err := delta.Open(path)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer d.Close()
-			if err := Pack(d, filepath.Join(dir, "small.ken"), base, info.BaseSHA256); err != nil {
+			if err := Write(d, filepath.Join(dir, "small.ken"), base, info.BaseSHA256); err != nil {
 				t.Fatal(err)
 			}
-			s, err := OpenSmall(filepath.Join(dir, "small.ken"))
+			s, err := Open(filepath.Join(dir, "small.ken"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -177,15 +180,15 @@ func TestPackBases(t *testing.T) {
 func TestPackNames(t *testing.T) {
 	const rows, columns = 160, 64
 	rng := rand.New(rand.NewPCG(4, 4))
-	base, info := set{}, testInfo(Sign)
+	base := deltatest.Set{}
 	dir := t.TempDir()
-	w, err := Create(filepath.Join(dir, "fast.ken"))
+	w, err := delta.Create(filepath.Join(dir, "fast.ken"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"a", "a b", "a!", "a!!", "a\"", "a.b", "b"} {
-		base.add(name, randomFloats(rng, rows*columns), rows, columns)
-		tuned, keep := floats(base[name]), make([]uint64, rows)
+		base.Add(name, deltatest.RandomFloats(rng, rows*columns), rows, columns)
+		tuned, keep := deltatest.Floats(base[name]), make([]uint64, rows)
 		for r := range keep {
 			for c := range columns {
 				if rng.IntN(8+10*(i%3)) == 0 { // like those of other names
@@ -194,11 +197,11 @@ func TestPackNames(t *testing.T) {
 				}
 			}
 		}
-		if err := w.Masked(name, Sign, 16, columns, tilesOf(t, Sign, 16, columns, keep, tuned, floats(base[name]))); err != nil {
+		if err := w.Masked(name, delta.Sign, 16, columns, tilesOf(t, delta.Sign, 16, columns, keep, tuned, deltatest.Floats(base[name]))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	info.BaseSHA256 = Fingerprint(base)
+	info := info(delta.Sign, base)
 	if err := w.Finish(info); err != nil {
 		t.Fatal(err)
 	}
@@ -206,12 +209,12 @@ func TestPackNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Parse(fast)
+	d, err := load(t, fast)
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "small.ken")
-	if err := Pack(d, path, base, info.BaseSHA256); err != nil {
+	if err := Write(d, path, base, info.BaseSHA256); err != nil {
 		t.Fatal(err)
 	}
 	small, err := os.ReadFile(path)
@@ -252,16 +255,16 @@ func TestOrdered(t *testing.T) {
 // TestCanonical: a valid file that the writer would have written otherwise
 // cannot be packed.
 func TestCanonical(t *testing.T) {
-	fast, _ := example(t, Int8, 0.1, 1)
-	f := takeApart(t, fast)
-	f.tensors[0], f.tensors[1] = f.tensors[1], f.tensors[0]
-	d, err := Parse(f.bytes(t))
+	fast := example(t, delta.Int8, 0.1, 1)
+	f := deltatest.TakeApart(t, fast)
+	f.Tensors[0], f.Tensors[1] = f.Tensors[1], f.Tensors[0]
+	d, err := load(t, f.Bytes(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := testBase()
+	base := deltatest.Base()
 	path := filepath.Join(t.TempDir(), "x.ken")
-	if err := Pack(d, path, base, Fingerprint(base)); !errors.Is(err, errOrder) {
+	if err := Write(d, path, base, delta.Fingerprint(base)); !errors.Is(err, errOrder) {
 		t.Errorf("%v, want %v", err, errOrder)
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -271,18 +274,18 @@ func TestCanonical(t *testing.T) {
 
 func TestSmallRefusals(t *testing.T) {
 	files := map[string][]byte{}
-	for _, coding := range allCodings {
+	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.02, 0.5, 1} {
-			fast, _ := example(t, coding, share, 3)
+			fast := example(t, coding, share, 3)
 			files[fmt.Sprint(coding, share)] = packed(t, fast)
 		}
 	}
-	meta := func(key, value string) func(*file) {
-		return func(f *file) { f.metadata[key] = value }
+	meta := func(key, value string) func(*deltatest.File) {
+		return func(f *deltatest.File) { f.Metadata[key] = value }
 	}
-	edit := func(name string, edit func(data []byte) []byte) func(*file) {
-		return func(f *file) {
-			x := f.tensor(name + "#" + partPacked)
+	edit := func(name string, edit func(data []byte) []byte) func(*deltatest.File) {
+		return func(f *deltatest.File) {
+			x := f.Tensor(name + "#" + partPacked)
 			x.Data = edit(bytes.Clone(x.Data))
 			x.Shape = []int{len(x.Data)}
 		}
@@ -290,29 +293,29 @@ func TestSmallRefusals(t *testing.T) {
 	tests := []struct {
 		name   string
 		file   string
-		damage func(*file)
+		damage func(*deltatest.File)
 		want   string // in the error
 	}{
 		{"another format", "sign0.02", meta("format", "pt"), `metadata: format "pt", want "kenserve-delta"`},
 		{"unknown version", "sign0.02", meta("version", "2"), `metadata: version "2", this program reads "1"`},
 		{"fast layout", "sign0.02", meta("layout", "fast"), `another layout: "fast", want "small"`},
-		{"digest of the fast file missing", "sign0.02", func(f *file) { delete(f.metadata, fastDigestKey) }, "metadata: fast_sha256 is missing"},
-		{"digest of the fast file is none", "sign0.02", meta(fastDigestKey, "x"), `metadata: fast_sha256: "x" is not a SHA-256 in lower-case hexadecimal`},
-		{"unknown part", "sign0.02", func(f *file) { f.tensor("wide#packed").Name = "wide#mask" }, `unknown part "mask"`},
-		{"dense and packed", "sign0.02", func(f *file) { f.tensor("classifier.weight").Name = "wide" }, "both dense and packed"},
-		{"packed of another type", "sign0.02", func(f *file) { f.tensor("wide#packed").DType = safetensors.I8 }, "wide#packed: I8, want U8"},
-		{"packed of two dimensions", "sign0.02", func(f *file) {
-			x := f.tensor("wide#packed")
+		{"digest of the fast file missing", "sign0.02", func(f *deltatest.File) { delete(f.Metadata, container.FastDigestKey) }, "metadata: fast_sha256 is missing"},
+		{"digest of the fast file is none", "sign0.02", meta(container.FastDigestKey, "x"), `metadata: fast_sha256: "x" is not a SHA-256 in lower-case hexadecimal`},
+		{"unknown part", "sign0.02", func(f *deltatest.File) { f.Tensor("wide#packed").Name = "wide#mask" }, `unknown part "mask"`},
+		{"dense and packed", "sign0.02", func(f *deltatest.File) { f.Tensor("classifier.weight").Name = "wide" }, "both dense and packed"},
+		{"packed of another type", "sign0.02", func(f *deltatest.File) { f.Tensor("wide#packed").DType = safetensors.I8 }, "wide#packed: I8, want U8"},
+		{"packed of two dimensions", "sign0.02", func(f *deltatest.File) {
+			x := f.Tensor("wide#packed")
 			x.Shape = []int{1, x.Shape[0]}
 		}, "wide#packed: shape [1 238], want one dimension"},
-		{"head is NaN", "sign0.02", func(f *file) {
-			copy(f.tensor("classifier.weight").Data, safetensors.Bytes([]float32{float32(math.NaN())}))
+		{"head is NaN", "sign0.02", func(f *deltatest.File) {
+			copy(f.Tensor("classifier.weight").Data, safetensors.Bytes([]float32{float32(math.NaN())}))
 		}, "element 0 is NaN"},
-		{"another base", "sign0.02", meta("base_sha256", noDigest), "delta of another base: made for 0"},
-		{"tensor that the base lacks", "sign0.02", func(f *file) { f.tensor("wide#packed").Name = "novel#packed" }, "packed, but the base has no such tensor"},
-		{"tensor of integers", "sign0.02", func(f *file) { f.tensor("wide#packed").Name = "ids#packed" }, "packed, but the base's is I64: only F32, F16 and BF16 can be packed"},
-		{"another fast digest", "sign0.02", meta(fastDigestKey, noDigest), "digest differs: the unpacked file has "},
-		{"another head", "sign0.02", func(f *file) { f.tensor("classifier.weight").Data[0] ^= 1 }, "digest differs: the unpacked file has "},
+		{"another base", "sign0.02", meta("base_sha256", container.NoDigest), "delta of another base: made for 0"},
+		{"tensor that the base lacks", "sign0.02", func(f *deltatest.File) { f.Tensor("wide#packed").Name = "novel#packed" }, "packed, but the base has no such tensor"},
+		{"tensor of integers", "sign0.02", func(f *deltatest.File) { f.Tensor("wide#packed").Name = "ids#packed" }, "packed, but the base's is I64: only F32, F16 and BF16 can be packed"},
+		{"another fast digest", "sign0.02", meta(container.FastDigestKey, container.NoDigest), "digest differs: the unpacked file has "},
+		{"another head", "sign0.02", func(f *deltatest.File) { f.Tensor("classifier.weight").Data[0] ^= 1 }, "digest differs: the unpacked file has "},
 		{"nothing", "sign0.02", edit("wide", func([]byte) []byte { return nil }), "truncated: 1 bytes are missing"},
 		{"unknown kind", "sign0.5", edit("wide", func(b []byte) []byte { b[0] |= 0x80; return b }), "invalid kind 0xcc of packed tensor"},
 		{"scales of a coding that has none", "f320.5", edit("wide", func(b []byte) []byte { b[0] |= packedPerRow; return b }), "invalid kind 0x48 of packed tensor"},
@@ -322,7 +325,7 @@ func TestSmallRefusals(t *testing.T) {
 		{"a byte less", "f320.5", edit("wide", func(b []byte) []byte { return b[:len(b)-1] }), "truncated: 1 bytes are missing"},
 		{"half of it", "int40.5", edit("wide", func(b []byte) []byte { return b[:len(b)/2] }), "truncated: 1407 bytes are missing"},
 		{"another tensor's", "int80.5", edit("wide", func([]byte) []byte {
-			return takeApart(t, files["int80.5"]).tensor("words#packed").Data
+			return deltatest.TakeApart(t, files["int80.5"]).Tensor("words#packed").Data
 		}), "56 tiles, at most 37"},
 		{"more tiles than rows", "sign0.5", edit("wide", func(b []byte) []byte { b[1] = 4; return b }), "4 tiles, at most 3"},
 		{"no tiles", "sign0.5", edit("wide", func(b []byte) []byte { b[1] = 0; return b }), "no tiles"},
@@ -333,17 +336,17 @@ func TestSmallRefusals(t *testing.T) {
 		{"stream of an unknown kind", "sign0.5", edit("wide", func(b []byte) []byte { b[2] = 9; return b }), "stream of encoding 9 at depth 0"},
 		{"stream longer than the tensor", "sign0.5", edit("wide", func(b []byte) []byte { b[2], b[3] = 2, 0xff; return b }), "bits after the code-length table are not 0"},
 	}
-	base := testBase()
+	base := deltatest.Base()
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f := takeApart(t, files[test.file])
+			f := deltatest.TakeApart(t, files[test.file])
 			test.damage(f)
-			_, err := unpacked(t, f.bytes(t), base)
+			_, err := unpacked(t, f.Bytes(t), base)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("error %v, want %q", err, test.want)
 			}
-			if errors.Is(err, ErrCorrupt) == errors.Is(err, ErrBase) {
-				t.Errorf("%v is neither ErrCorrupt nor ErrBase, or both", err)
+			if errors.Is(err, delta.ErrCorrupt) == errors.Is(err, delta.ErrBase) {
+				t.Errorf("%v is neither delta.ErrCorrupt nor delta.ErrBase, or both", err)
 			}
 		})
 	}
@@ -362,7 +365,7 @@ func TestUnpackPositions(t *testing.T) {
 				keep[i/40] |= 1 << (i % 40)
 				tuned[i] = 1
 			}
-			m := encode(Float32, height, 40, tilesOf(t, Float32, height, 40, keep, tuned, floats(wide)))
+			m := encode(t, delta.Float32, height, 40, keep, tuned, deltatest.Floats(wide))
 			var d decoder
 			if _, err := d.unpack(new(packer).tensor(m, wide), wide); err != nil {
 				t.Fatal(err)
@@ -468,7 +471,7 @@ func TestWidened(t *testing.T) {
 	for i := range 1 << 16 {
 		all.Data[2*i], all.Data[2*i+1] = byte(i), byte(i>>8)
 	}
-	for i, want := range floats(all) {
+	for i, want := range deltatest.Floats(all) {
 		if got := widened(uint16(i)); got != math.Float32bits(want) {
 			t.Fatalf("%#x: %#x, want %#x", i, got, math.Float32bits(want))
 		}
@@ -478,21 +481,21 @@ func TestWidened(t *testing.T) {
 // FuzzUnpack: no bytes make the reader of small files panic, what it makes is
 // bounded by the base, and it says the same when packed again.
 func FuzzUnpack(f *testing.F) {
-	for _, coding := range allCodings {
+	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.02, 0.5, 1} {
-			fast, _ := example(f, coding, share, 1)
+			fast := example(f, coding, share, 1)
 			f.Add(packed(f, fast))
 		}
 	}
-	base := testBase()
+	base := deltatest.Base()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if c, err := safetensors.Parse(data); err == nil && len(c.Metadata()[digestKey]) == len(noDigest) {
-			data = takeApart(t, data).bytes(t)
+		if c, err := safetensors.Parse(data); err == nil && len(c.Metadata()[container.DigestKey]) == len(container.NoDigest) {
+			data = deltatest.TakeApart(t, data).Bytes(t)
 		}
-		s, err := ParseSmall(data)
+		s, err := parse(data)
 		if err != nil {
-			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, safetensors.ErrCorrupt) {
-				t.Fatalf("refused with %v, which is no ErrCorrupt", err)
+			if !errors.Is(err, delta.ErrCorrupt) && !errors.Is(err, safetensors.ErrCorrupt) {
+				t.Fatalf("refused with %v, which is no delta.ErrCorrupt", err)
 			}
 			return
 		}
@@ -505,23 +508,23 @@ func FuzzUnpack(f *testing.F) {
 			}
 			m, _, err := d.tensor(x, base)
 			if err != nil {
-				if !errors.Is(err, ErrCorrupt) {
-					t.Fatalf("refused with %v, which is no ErrCorrupt", err)
+				if !errors.Is(err, delta.ErrCorrupt) {
+					t.Fatalf("refused with %v, which is no delta.ErrCorrupt", err)
 				}
 				continue
 			}
 			b := base[x.Name]
-			if most := int64(32*b.Len() + 1000); partBytes(m) > most || int64(4*cap(d.buffer)) > 4*most {
-				t.Fatalf("%d bytes made and a buffer of %d for %d values", partBytes(m), cap(d.buffer), b.Len())
+			if most := int64(32*b.Len() + 1000); container.PartBytes(m) > most || int64(4*cap(d.buffer)) > 4*most {
+				t.Fatalf("%d bytes made and a buffer of %d for %d values", container.PartBytes(m), cap(d.buffer), b.Len())
 			}
 			again, err := other.unpack(p.tensor(m, b), b)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, got := partsOf(m), partsOf(again)
+			want, got := container.Parts(m), container.Parts(again)
 			for i := range want {
-				if got[i].name != want[i].name || !bytes.Equal(got[i].data, want[i].data) {
-					t.Fatalf("packed again, part %s is another", want[i].name)
+				if got[i].Name != want[i].Name || !bytes.Equal(got[i].Data, want[i].Data) {
+					t.Fatalf("packed again, part %s is another", want[i].Name)
 				}
 			}
 		}

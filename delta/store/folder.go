@@ -1,4 +1,4 @@
-package delta
+package store
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"sort"
 	"time"
 
+	"kenserve/delta"
 	"kenserve/internal/atomicfile"
 )
 
@@ -28,7 +29,7 @@ func (f Folder) List(context.Context) ([]Item, error) {
 	}
 	var items []Item
 	for _, file := range files {
-		name, ok := TaskName(file.Name())
+		name, ok := delta.TaskName(file.Name())
 		if !ok {
 			continue
 		}
@@ -43,7 +44,7 @@ func (f Folder) List(context.Context) ([]Item, error) {
 
 // Stat implements Store.
 func (f Folder) Stat(_ context.Context, task string) (Item, error) {
-	if !ValidTask(task) {
+	if !delta.ValidTask(task) {
 		return Item{}, notFound(task)
 	}
 	return statFile(task, f.path(task))
@@ -51,13 +52,13 @@ func (f Folder) Stat(_ context.Context, task string) (Item, error) {
 
 // Fetch implements Store.
 func (f Folder) Fetch(_ context.Context, i Item) (File, error) {
-	if !ValidTask(i.Task) {
+	if !delta.ValidTask(i.Task) {
 		return File{}, notFound(i.Task)
 	}
 	return File{Path: f.path(i.Task)}, nil
 }
 
-func (f Folder) path(task string) string { return filepath.Join(string(f), task+Extension) }
+func (f Folder) path(task string) string { return filepath.Join(string(f), task+delta.Extension) }
 
 // The names of spooled files: no task's name begins with a dot.
 const (
@@ -82,7 +83,7 @@ func (f Folder) Spool() (*os.File, error) {
 
 // Put implements Writable.
 func (f Folder) Put(_ context.Context, task, path string) error {
-	if !ValidTask(task) {
+	if !delta.ValidTask(task) {
 		return fmt.Errorf("delta: put task %q: not a task's name", task)
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
@@ -96,7 +97,7 @@ func (f Folder) Put(_ context.Context, task, path string) error {
 
 // Remove implements Writable.
 func (f Folder) Remove(_ context.Context, task string) error {
-	if !ValidTask(task) {
+	if !delta.ValidTask(task) {
 		return notFound(task)
 	}
 	err := os.Remove(f.path(task))

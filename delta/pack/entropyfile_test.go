@@ -1,4 +1,4 @@
-package delta
+package pack
 
 import (
 	"math"
@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"kenserve/delta"
+	"kenserve/delta/internal/container"
+	"kenserve/delta/internal/deltatest"
 	"kenserve/safetensors"
 )
 
@@ -29,9 +32,9 @@ func TestEntropyOfFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer base.Close()
-	fingerprint := Fingerprint(base)
+	fingerprint := delta.Fingerprint(base)
 	for _, file := range strings.Split(files, ",") {
-		d, err := Open(file)
+		d, err := delta.Open(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,8 +59,8 @@ func TestEntropyOfFiles(t *testing.T) {
 			own := len(alike.values(nil, m, b))
 			all, bases = append(all, packed), append(bases, b)
 			switch m.Coding {
-			case Float32:
-				weights := floats(b)
+			case delta.Float32:
+				weights := deltatest.Floats(b)
 				var numbers []uint32
 				for tile := range m.StoredTiles() {
 					for _, p := range keptPositions(m, tile, nil) {
@@ -66,9 +69,9 @@ func TestEntropyOfFiles(t *testing.T) {
 					}
 				}
 				valuesBound += valueBound(numbers)
-			case Int8:
+			case delta.Int8:
 				valuesBound += entropy(safetensors.Bytes(m.Int8s))
-			case Sign:
+			case delta.Sign:
 				if m.Gaps != nil { // their stream is among the positions
 					own = (m.Kept() + 7) / 8
 				}
@@ -78,14 +81,14 @@ func TestEntropyOfFiles(t *testing.T) {
 			}
 			values += float64(own)
 			positions += float64(1 + len(where))
-			if m.Coding == Sign && m.Gaps != nil {
+			if m.Coding == delta.Sign && m.Gaps != nil {
 				positions -= float64(own)
 			}
 			used := map[int]bool{}
 			m.Keeps(func(row, _ int) { used[row] = true })
 			positionsBound += positionBound(len(used)*m.Columns, m.Kept())
 			kept += float64(m.Kept())
-			made += float64(partBytes(m))
+			made += float64(container.PartBytes(m))
 		}
 		var dec decoder
 		seconds := math.Inf(1)

@@ -1,4 +1,4 @@
-package delta
+package store
 
 import (
 	"errors"
@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"kenserve/delta"
+	"kenserve/delta/internal/container"
+	"kenserve/delta/pack"
 	"kenserve/safetensors"
 )
 
@@ -46,24 +49,24 @@ func NewCache(dir string, limit int64) *Cache {
 // Open opens the delta file at path in either layout, as [File.Open] does: one in the
 // small layout is unpacked into the cache unless it is there, and opened there.
 // base is its base, whose fingerprint is given.
-func (c *Cache) Open(path string, base Tensors, fingerprint string) (*Delta, error) {
+func (c *Cache) Open(path string, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
 	return c.OpenFile(File{Path: path}, base, fingerprint)
 }
 
 // OpenFile is Open of a file that may be mapped if it is fixed.
-func (c *Cache) OpenFile(file File, base Tensors, fingerprint string) (*Delta, error) {
+func (c *Cache) OpenFile(file File, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
 	f, err := file.container()
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
 	}
-	if f.Metadata()[layoutKey] != layoutSmall {
-		return readContainer(f, file.Path)
+	if !pack.IsSmall(f) {
+		return delta.Read(f, file.Path)
 	}
-	defer f.Close()
-	s, err := readSmall(f)
+	s, err := pack.Read(f, file.Path)
 	if err != nil {
-		return nil, fmt.Errorf("delta: open %s: %w", file.Path, err)
+		return nil, err
 	}
+	defer s.Close()
 	d, err := c.unpacked(s, base, fingerprint)
 	if err != nil {
 		return nil, fmt.Errorf("delta: open %s: %w", file.Path, err)
@@ -72,14 +75,14 @@ func (c *Cache) OpenFile(file File, base Tensors, fingerprint string) (*Delta, e
 }
 
 // unpacked opens the file that s holds.
-func (c *Cache) unpacked(s *Small, base Tensors, fingerprint string) (*Delta, error) {
+func (c *Cache) unpacked(s *pack.File, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
 	if s.BaseSHA256 != fingerprint {
-		return nil, fmt.Errorf("%w: made for %s (%s), this is %s", ErrBase, s.BaseSHA256, s.BaseName, fingerprint)
+		return nil, fmt.Errorf("%w: made for %s (%s), this is %s", delta.ErrBase, s.BaseSHA256, s.BaseName, fingerprint)
 	}
 	unlock := c.lock(s.FastSHA256)
 	defer unlock()
-	path := filepath.Join(c.dir, s.FastSHA256+Extension)
-	d, err := Open(path)
+	path := filepath.Join(c.dir, s.FastSHA256+delta.Extension)
+	d, err := delta.Open(path)
 	if err == nil && d.SHA256 == s.FastSHA256 {
 		// What was just used is not removed next. If the time cannot be set, it
 		// may be, and is unpacked again.
@@ -89,11 +92,11 @@ func (c *Cache) unpacked(s *Small, base Tensors, fingerprint string) (*Delta, er
 	}
 	if err == nil { // another delta under this name
 		_ = d.Close()
-		err = ErrCorrupt
+		err = delta.ErrCorrupt
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt):
+	case errors.Is(err, delta.ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt):
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -106,7 +109,7 @@ func (c *Cache) unpacked(s *Small, base Tensors, fingerprint string) (*Delta, er
 	if err := s.Unpack(path, base, fingerprint); err != nil {
 		return nil, err
 	}
-	if d, err = Open(path); err != nil {
+	if d, err = delta.Open(path); err != nil {
 		return nil, err
 	}
 	c.added(path, d.Size)
@@ -171,8 +174,8 @@ func (c *Cache) shrink(newest string) {
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		name, isDelta := strings.CutSuffix(e.Name(), Extension)
-		if _, err := hexDigest(name); err != nil || !isDelta {
+		name, isDelta := strings.CutSuffix(e.Name(), delta.Extension)
+		if _, err := container.HexDigest(name); err != nil || !isDelta {
 			if temporary(e.Name()) && time.Since(info.ModTime()) > leftoverAge {
 				_ = os.Remove(filepath.Join(c.dir, e.Name()))
 			}
@@ -203,10 +206,10 @@ func (c *Cache) shrink(newest string) {
 // cache has.
 func temporary(name string) bool {
 	rest, ok := strings.CutPrefix(name, ".")
-	if !ok || len(rest) < len(noDigest) {
+	if !ok || len(rest) < len(container.NoDigest) {
 		return false
 	}
-	if _, err := hexDigest(rest[:len(noDigest)]); err != nil {
+	if _, err := container.HexDigest(rest[:len(container.NoDigest)]); err != nil {
 		return false
 	}
 	return strings.HasSuffix(rest, ".spool") || strings.HasSuffix(rest, ".tmp")

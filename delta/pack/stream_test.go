@@ -1,4 +1,4 @@
-package delta
+package pack
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kenserve/delta"
 )
 
 // geometric draws the gap byte of a position that is kept with probability p.
@@ -244,7 +246,7 @@ func FuzzStream(f *testing.F) {
 		d := decoder{data: data}
 		dst := make([]byte, n)
 		if err := d.stream(dst); err != nil {
-			if !errors.Is(err, ErrCorrupt) {
+			if !errors.Is(err, delta.ErrCorrupt) {
 				t.Fatal(err)
 			}
 			return
