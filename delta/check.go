@@ -6,13 +6,14 @@ import (
 	"slices"
 )
 
-// Check compares the delta with its base: the fingerprint, and for every
-// tensor the shape, which is the base's. Until it has succeeded nothing may be
-// applied. fingerprint is that of base (see [Fingerprint]).
+// Check compares the delta with its base: the fingerprint, and the shape of every
+// tensor. fingerprint must be that of base (see [Fingerprint]). The delta must not
+// be applied before Check has succeeded. Errors are [ErrBase] and [ErrCorrupt].
 //
-// A delta belongs to the base that it was checked against: Check also settles
-// what the file itself does not say, a row's columns where it is not in a
-// bitmap of 16 rows, and the number of values where there are no positions.
+// The first Check that succeeds also settles facts that only the base has: the
+// number of columns, unless bitmaps of 16 rows tell it, and the number of values of
+// a tensor without positions. It writes to the delta, so nobody may use the delta
+// meanwhile.
 func (d *Delta) Check(base Tensors, fingerprint string) error {
 	if d.BaseSHA256 != fingerprint {
 		return fmt.Errorf("delta: %w: made for %s (%s), this is %s", ErrBase, d.BaseSHA256, d.BaseName, fingerprint)
@@ -34,7 +35,7 @@ func (t *Tensor) check(base Tensors) error {
 		}
 		return nil // the head
 	}
-	t.Name = b.Name // the same; thousands of deltas then share it
+	t.Name = b.Name // the same string, so that thousands of deltas share one copy
 	if t.Dense != nil {
 		if t.Dense.DType != "F32" {
 			return fmt.Errorf("dense in %s, a dense tensor of the base must be F32", t.Dense.DType)

@@ -8,22 +8,22 @@ import (
 	"kenserve/internal/sparse"
 )
 
-// valuesPerScale is how many kept values a scale must stand for on average.
-// Below it the rows share one for the whole tensor: at 32 bits a scale, half a
-// bit a value is the most that scales may cost. With few values kept, those
-// are the largest changes and much alike: what a scale for each row would still
-// gain is a hundredth of the changes' energy or two, and keeping more values
-// for the same bytes gains more.
+// valuesPerScale is the smallest average number of kept values per row with which
+// each row has its own scale. Below it the whole tensor has one, because a scale
+// takes 32 bits: scales cost at most half a bit a value. Few kept values are the
+// largest changes and have similar magnitudes. A scale for each row would then
+// gain 1% to 2% of the energy of the changes (the sum of their squares), and
+// keeping more values for the same bytes gains more.
 const valuesPerScale = 64
 
-// encode puts the tiles of a tensor together in the form that takes the fewest
-// bytes. It returns nil if they keep nothing. The tiles lose their contents, so
-// that memory need not hold a tensor twice.
+// encode joins the tiles of a tensor in the form that takes the fewest bytes. It
+// returns nil if they keep nothing. It empties the tiles on the way, so that memory
+// does not hold a tensor twice.
 func encode(coding Coding, height, columns int, tiles []Tile) *sparse.Tensor {
 	e := encoder{coding: coding, height: height, columns: columns, tiles: tiles}
 	e.fitScales()
-	wholly := e.canBeWhole()
-	t := e.masked(!wholly)
+	canBeWhole := e.canBeWhole()
+	t := e.masked(!canBeWhole)
 	if t.Kept() == 0 {
 		return nil
 	}
@@ -32,7 +32,7 @@ func encode(coding Coding, height, columns int, tiles []Tile) *sparse.Tensor {
 			t = gaps
 		}
 	}
-	if wholly {
+	if canBeWhole {
 		if whole := e.whole(); container.PartBytes(whole) <= container.PartBytes(t) {
 			t = whole
 		}
@@ -40,17 +40,17 @@ func encode(coding Coding, height, columns int, tiles []Tile) *sparse.Tensor {
 	return t
 }
 
-// encoder is a tensor on its way from tiles to its sparse form.
+// encoder turns the tiles of one tensor into its sparse form.
 type encoder struct {
 	coding  Coding
 	height  int
 	columns int
 	tiles   []Tile
-	perRow  bool
-	scales  []float32 // one, or [len(tiles), height] if perRow
+	perRow  bool      // each row has its own scale
+	scales  []float32 // [len(tiles), height] if perRow, else one
 }
 
-// fitScales finds the scales of the codings that have them.
+// fitScales sets the scales, for the codings that have them.
 func (e *encoder) fitScales() {
 	if !e.coding.Scaled() {
 		return
@@ -100,9 +100,9 @@ func (e *encoder) scale(i, row int) float32 {
 	return e.scales[i*e.height+row]
 }
 
-// masked returns the tensor with bitmaps. Values whose change comes to no step
-// of the coding are dropped, tiles that are left without values too. With
-// release set each tile is emptied once it is done with.
+// masked returns the tensor with bitmaps. It drops values whose change the coding
+// rounds to zero, and tiles that then keep nothing. If release is set it empties
+// each tile after use.
 func (e *encoder) masked(release bool) *sparse.Tensor {
 	m := valueWriter{Tensor: sparse.Tensor{Coding: e.coding, RowMajor: e.height == 1, Height: e.height, Columns: e.columns, Tiles: []uint32{}}}
 	if !e.perRow {
@@ -123,7 +123,7 @@ func (e *encoder) masked(release bool) *sparse.Tensor {
 		if t.kept == 0 {
 			continue
 		}
-		if e.coding == Float32 { // every value is its own
+		if e.coding == Float32 { // no value is rounded, so all of them stay
 			m.Mask16, m.Mask8 = append(m.Mask16, t.mask16...), append(m.Mask8, t.mask8...)
 			m.Float32s = append(m.Float32s, t.values...)
 			m.kept += t.kept
@@ -163,8 +163,8 @@ func (e *encoder) masked(release bool) *sparse.Tensor {
 	return &m.Tensor
 }
 
-// gapsMayBeSmaller tells whether gaps, of which every value takes a byte at
-// least, can be smaller than the tensor's bitmaps.
+// gapsMayBeSmaller reports whether gaps can be smaller than the tensor's bitmaps.
+// Gaps take at least a byte a value.
 func gapsMayBeSmaller(t *sparse.Tensor) bool {
 	return t.Kept() < 2*len(t.Mask16)+len(t.Mask8)+len(t.Signs)+8*len(t.Tiles)
 }
@@ -172,25 +172,25 @@ func gapsMayBeSmaller(t *sparse.Tensor) bool {
 // valueWriter is a tensor to which values are appended.
 type valueWriter struct {
 	sparse.Tensor
-	kept int
+	kept int // values so far
 }
 
-// put appends a value, given as the tuned value for f32 and else as the change.
-// It returns false, and appends nothing unless zero is set, if the coding makes
-// it no change at all.
-func (m *valueWriter) put(x, scale float32, zero bool) bool {
+// put appends a value: x is the tuned value for Float32, and the change from the
+// base for the other codings. If the coding rounds the change to zero and keepZero
+// is not set, put appends nothing and returns false.
+func (m *valueWriter) put(x, scale float32, keepZero bool) bool {
 	switch m.Coding {
 	case Float32:
 		m.Float32s = append(m.Float32s, x)
 	case BFloat16:
 		v := toBFloat16(x)
-		if v<<1 == 0 && !zero {
+		if v<<1 == 0 && !keepZero {
 			return false
 		}
 		m.BFloat16s = append(m.BFloat16s, v)
 	case Int8, Int4:
 		q := quantize(m.Coding, x, scale)
-		if (q == 0 || scale == 0) && !zero {
+		if (q == 0 || scale == 0) && !keepZero {
 			return false
 		}
 		if m.Coding == Int8 {
@@ -213,8 +213,8 @@ func (m *valueWriter) put(x, scale float32, zero bool) bool {
 	return true
 }
 
-// withGaps returns the tensor, which has bitmaps, with gaps. The two share their
-// values.
+// withGaps returns a tensor with bitmaps in the form with gaps. The two share
+// their values.
 func withGaps(t *sparse.Tensor) *sparse.Tensor {
 	g := *t
 	g.Mask16, g.Mask8, g.Tiles, g.Ends, g.Signs = nil, nil, nil, nil, nil
@@ -226,7 +226,7 @@ func withGaps(t *sparse.Tensor) *sparse.Tensor {
 	code := t.Coding.GapCode()
 	before := -1
 	for i, tile := range t.Tiles {
-		group, from := tile, 0 // of the tile's first row in the group of 16
+		group, from := tile, 0 // the tile of 16 rows that has this tile, and in it the row where this tile begins
 		if t.Height == 1 {
 			group, from = tile/sparse.TileRows, int(tile%sparse.TileRows)
 		}
@@ -260,9 +260,9 @@ func withGaps(t *sparse.Tensor) *sparse.Tensor {
 	return &g
 }
 
-// canBeWhole tells whether the form without positions can hold the tensor:
-// every value was to be kept, and the coding can say of those that did not
-// change that they did not. In f32 a dense tensor is the same.
+// canBeWhole reports whether the form without positions can hold the tensor: every
+// value was selected, and the coding can express those that did not change. Sign
+// cannot. For Float32 a dense tensor takes the place of this form.
 func (e *encoder) canBeWhole() bool {
 	selected, kept, total := 0, 0, 0
 	for i := range e.tiles {
@@ -273,7 +273,7 @@ func (e *encoder) canBeWhole() bool {
 	return e.coding != Float32 && selected == total && (e.coding != Sign || kept == total)
 }
 
-// whole returns the tensor without positions.
+// whole returns the tensor in the form without positions.
 func (e *encoder) whole() *sparse.Tensor {
 	m := valueWriter{Tensor: sparse.Tensor{Coding: e.coding, RowMajor: true, Height: 1, Columns: e.columns}}
 	if !e.perRow {

@@ -18,16 +18,16 @@ type Tensors interface {
 	Tensor(name string) (*safetensors.Tensor, bool)
 }
 
-// Fingerprint returns a checkpoint's fingerprint as the package comment
-// defines it, in hexadecimal. It reads every byte.
+// Fingerprint returns a checkpoint's fingerprint, 64 hexadecimal digits, as the
+// package comment specifies it. It reads every byte of every tensor.
 func Fingerprint(c Tensors) string {
 	names := append([]string(nil), c.Names()...)
 	sort.Strings(names)
 	h := sha256.New()
 	for _, name := range names {
 		t, ok := c.Tensor(name)
-		if !ok { // a programming error: the set lists what it does not have
-			panic(fmt.Sprintf("delta: fingerprint: tensor %s is listed and not there", name))
+		if !ok { // a programming error in c
+			panic(fmt.Sprintf("delta: fingerprint: tensor %s is among the names but cannot be found", name))
 		}
 		dims := make([]string, len(t.Shape))
 		for i, d := range t.Shape {

@@ -11,25 +11,25 @@ import (
 	"kenserve/delta/internal/container"
 )
 
-// Info is what a delta file says about itself. Empty strings and nil slices
-// stand for optional keys that are not there.
+// Info is the metadata of a delta file. The package comment specifies each key.
+// An empty string, 0 and nil mean that an optional key is absent.
 type Info struct {
 	BaseSHA256   string // fingerprint of the base
 	BaseName     string
-	Architecture string // class of the classifier
+	Architecture string // the classifier's class, "BertForSequenceClassification"
 	ProblemType  string // Hugging Face's problem_type
 	Labels       []string
 	Config       string // the tuned model's config.json
 	Selection    string
-	K            int                // values kept per row; 0: not given
-	Keep         float64            // share kept of what Budget says; 0: not given
-	Budget       string             // "row", "tensor" or "model"
-	Factor       float64            // that kept changes were multiplied by; 0: not given
-	Factors      map[string]float64 // by kind of tensor, beside Factor; nil: not given
-	Scope        string
-	HeadFitted   bool // the head was fitted to what the delta gives
+	K            int                // values kept per row
+	Keep         float64            // share of the values that is kept, in (0, 1]
+	Budget       string             // the unit in which K and Keep count: "row", "tensor" or "model"
+	Factor       float64            // by which kept changes were multiplied
+	Factors      map[string]float64 // further factors, by kind of tensor
+	Scope        string             // "all" or "attention"
+	HeadFitted   bool               // the head was fitted to the pruned model
 	Coding       Coding
-	VectorCoding Coding // of tensors of one dimension, if it is another
+	VectorCoding Coding // of tensors of one dimension, if it is not Coding
 	BasePrefix   string
 	TunedPrefix  string
 	Absent       []string // tensors of the base that the tuned checkpoint lacks
@@ -39,15 +39,15 @@ type Info struct {
 	Notes        string
 }
 
-// What the metadata says of the format.
+// The values of metadata keys that are the same in every file.
 const (
 	formatName = "kenserve-delta"
 	version    = "1"
 	headFitted = "fitted"
 )
 
-// TunedName returns the name that the base's tensor has in the tuned
-// checkpoint.
+// TunedName returns the name in the tuned checkpoint of the base's tensor with
+// the given name.
 func (i *Info) TunedName(base string) string {
 	rest, ok := strings.CutPrefix(base, i.BasePrefix)
 	if !ok {
@@ -61,14 +61,14 @@ func (i *Info) TunedName(base string) string {
 	return i.TunedPrefix + rest
 }
 
-// layerNormNames are what the oldest checkpoints call a layer norm's tensors,
-// and what those tuned from them do.
+// layerNormNames maps the names of a layer norm's tensors in the oldest
+// checkpoints to the names in checkpoints that were tuned from them.
 var layerNormNames = map[string]string{
 	"LayerNorm.gamma": "LayerNorm.weight",
 	"LayerNorm.beta":  "LayerNorm.bias",
 }
 
-// metadata returns the header's strings, with a digest of zeros.
+// metadata returns the header's strings in the fast layout, with a digest of zeros.
 func (i *Info) metadata() (map[string]string, error) {
 	m := map[string]string{
 		"format": formatName, "version": version, container.LayoutKey: container.LayoutFast,
@@ -114,15 +114,15 @@ func (i *Info) metadata() (map[string]string, error) {
 			m[key] = value
 		}
 	}
-	// What cannot be read back must not be written.
+	// Never write metadata that the reader refuses.
 	if _, err := ParseInfo(m, container.LayoutFast); err != nil {
 		return nil, fmt.Errorf("delta: write metadata: %w", err)
 	}
 	return m, nil
 }
 
-// ParseInfo checks and reads the metadata of a file in the given layout, all
-// but the digest.
+// ParseInfo checks and reads the metadata of a file in the given layout, except
+// for the digest, which needs the whole file.
 func ParseInfo(m map[string]string, layout string) (Info, error) {
 	if m["format"] != formatName {
 		return Info{}, fmt.Errorf("metadata: format %q, want %q", m["format"], formatName)
@@ -233,7 +233,7 @@ func ParseInfo(m map[string]string, layout string) (Info, error) {
 	return i, nil
 }
 
-// factorsByKind reads a JSON object of factors.
+// factorsByKind reads a JSON object from kinds of tensors to factors.
 func factorsByKind(text string) (map[string]float64, error) {
 	var factors map[string]float64
 	if err := json.Unmarshal([]byte(text), &factors); err != nil || factors == nil {
@@ -247,7 +247,7 @@ func factorsByKind(text string) (map[string]float64, error) {
 	return factors, nil
 }
 
-// stringList reads a JSON array of strings; null is not one of them.
+// stringList reads a JSON array of strings. It refuses null among them.
 func stringList(text string) ([]string, error) {
 	var list []*string
 	if err := json.Unmarshal([]byte(text), &list); err != nil || list == nil {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Extension ends the name of a delta file. A task is served under its file's
-// name without it.
+// Extension is the end of a delta file's name. A task is served under the name of
+// its file without the extension.
 const Extension = ".ken"
 
-// ValidTask reports whether name can be a task's: 1 to 128 letters, digits,
-// dots, underscores and hyphens, the first a letter or digit. Such a name
-// cannot lead out of a store.
+// ValidTask reports whether name can be the name of a task: 1 to 128 letters,
+// digits, dots, underscores and hyphens, of which the first is a letter or digit.
+// As a file name, such a name cannot lead out of its folder.
 func ValidTask(name string) bool {
 	if name == "" || len(name) > 128 {
 		return false
@@ -27,8 +27,8 @@ func ValidTask(name string) bool {
 	return true
 }
 
-// TaskName returns the task that the delta file at path is served as, and
-// whether it can be served at all.
+// TaskName returns the name of the task whose delta file is at path. It returns
+// false if a store does not serve a file with this name.
 func TaskName(path string) (string, bool) {
 	name, ok := strings.CutSuffix(filepath.Base(path), Extension)
 	return name, ok && ValidTask(name)

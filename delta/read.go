@@ -13,8 +13,8 @@ import (
 	"kenserve/safetensors"
 )
 
-// Delta is an open delta file. It is read-only and may be used by any number
-// of goroutines until Close.
+// Delta is an open delta file in the fast layout. After [Delta.Check] it is
+// read-only, and any number of goroutines may use it until Close.
 type Delta struct {
 	Info
 	SHA256  string   // the file's digest
@@ -25,20 +25,22 @@ type Delta struct {
 	metadata map[string]string // the header's
 }
 
-// Tensor is one tensor of a delta: Dense or Masked is set.
+// Tensor is one tensor of a delta. Either Dense or Masked is set.
 type Tensor struct {
-	Name   string // in the base; the tuned checkpoint's name for the head
+	Name   string // the base's name; for the head, the tuned checkpoint's name
 	Dense  *safetensors.Tensor
 	Masked *sparse.Tensor
-	Bytes  int64 // of its parts in the file
+	Bytes  int64 // size of its parts in the file
 }
 
-// maxDimension is the largest dimension of a tensor.
+// maxDimension is the largest dimension that a tensor may have.
 const maxDimension = math.MaxUint32
 
-// Open maps the delta file at path, which must be in the fast layout, and checks
-// everything that can be checked without the base, the digest included.
-// [Delta.Check] does the rest. Nobody may write to the file while it is open.
+// Open maps the delta file at path, which must be in the fast layout, into memory.
+// It checks everything that can be checked without the base, including the digest;
+// [Delta.Check] does the rest. Nobody may write to the file while it is open: see
+// [Load]. Errors are [ErrCorrupt], among them [ErrDigest] and [ErrLayout], those
+// of package safetensors, and those of the file system.
 func Open(path string) (*Delta, error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -47,8 +49,8 @@ func Open(path string) (*Delta, error) {
 	return Read(f, path)
 }
 
-// Load is Open of a file that somebody may write to: it reads the file into
-// memory.
+// Load does what [Open] does, for a file that somebody may write to: it reads the
+// file instead of mapping it.
 func Load(path string) (*Delta, error) {
 	f, err := safetensors.Load(path)
 	if err != nil {
@@ -57,8 +59,8 @@ func Load(path string) (*Delta, error) {
 	return Read(f, path)
 }
 
-// Read is Open of a container that was read from path. On success the Delta owns
-// it; on an error Read closes it.
+// Read does what [Open] does, for a container that was opened from path. The Delta
+// owns f, and Read closes f if it fails.
 func Read(f *safetensors.File, path string) (*Delta, error) {
 	d, err := read(f)
 	if err != nil {
@@ -77,13 +79,13 @@ func parse(data []byte) (*Delta, error) {
 	return Read(f, "from memory")
 }
 
-// Metadata returns the header's strings. They must not be changed.
+// Metadata returns the header's strings. The caller must not change them.
 func (d *Delta) Metadata() map[string]string { return d.metadata }
 
-// Close unmaps the file. No tensor may be used any more.
+// Close unmaps the file. No tensor may be used afterwards.
 func (d *Delta) Close() error { return d.file.Close() }
 
-// Tensor returns the tensor called name.
+// Tensor returns the tensor with the given name.
 func (d *Delta) Tensor(name string) (*Tensor, bool) {
 	i := sort.Search(len(d.Tensors), func(i int) bool { return d.Tensors[i].Name >= name })
 	if i < len(d.Tensors) && d.Tensors[i].Name == name {
@@ -92,18 +94,18 @@ func (d *Delta) Tensor(name string) (*Tensor, bool) {
 	return nil, false
 }
 
-// read checks the digest, which takes a quarter of the time, beside all else.
+// read checks the digest, which takes a quarter of the time, on a second goroutine.
 func read(f *safetensors.File) (*Delta, error) {
 	digest := make(chan error, 1)
 	go func() { digest <- container.CheckDigest(f.Data(), f.Metadata()[container.DigestKey]) }()
 	d, err := readTensors(f)
-	if wrong := <-digest; err == nil {
-		err = wrong
+	if digestErr := <-digest; err == nil {
+		err = digestErr
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	f.Forget() // of thousands of open deltas it would be a good part
+	f.Forget() // frees the directory of tensors, which would add up over thousands of open deltas
 	return d, nil
 }
 
@@ -150,7 +152,7 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 			if err := container.CheckFinite(dense); err != nil {
 				return nil, fmt.Errorf("tensor %s: %w", name, err)
 			}
-			own := *dense // not the whole directory's
+			own := *dense // a copy, so that the container's directory can be freed
 			t.Dense = &own
 		} else if t.Masked, err = readMasked(parts, &info); err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", name, err)

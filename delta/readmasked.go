@@ -9,8 +9,8 @@ import (
 	"kenserve/safetensors"
 )
 
-// readMasked puts the parts of a masked tensor together and checks everything
-// that they say about each other.
+// readMasked makes a tensor of its parts and checks them against each other. parts
+// are by name.
 func readMasked(parts map[string]*safetensors.Tensor, info *Info) (*sparse.Tensor, error) {
 	coding, err := readCoding(parts)
 	if err != nil {
@@ -32,8 +32,8 @@ func readMasked(parts map[string]*safetensors.Tensor, info *Info) (*sparse.Tenso
 	return t, t.CheckParts()
 }
 
-// readCoding returns the coding that the values' part is called by, and checks
-// that parts are together that belong together.
+// readCoding returns the coding, which is the name of the part with the values,
+// and checks that the tensor has the parts that it must have and no others.
 func readCoding(parts map[string]*safetensors.Tensor) (coding Coding, err error) {
 	for _, c := range sparse.Codings {
 		if parts[string(c)] != nil {
@@ -118,8 +118,8 @@ func readPositions(t *sparse.Tensor, parts map[string]*safetensors.Tensor) error
 	return err
 }
 
-// readMask reads bitmaps. With one row a tile the columns are known to a byte
-// only: [sparse.Tensor.Check] settles them.
+// readMask reads bitmaps. With one row a tile, the file tells the number of columns
+// in bytes only; [sparse.Tensor.Check] settles it.
 func readMask(t *sparse.Tensor, mask *safetensors.Tensor) (err error) {
 	want := safetensors.U16
 	if t.RowMajor {
@@ -140,7 +140,8 @@ func readMask(t *sparse.Tensor, mask *safetensors.Tensor) (err error) {
 	return err
 }
 
-// readValues reads the values, if they are not signs among the gaps.
+// readValues reads the values. There is no such part if the signs are among the
+// gaps.
 func readValues(t *sparse.Tensor, values *safetensors.Tensor) (err error) {
 	if values == nil {
 		return nil
@@ -160,7 +161,8 @@ func readValues(t *sparse.Tensor, values *safetensors.Tensor) (err error) {
 	return err
 }
 
-// readScales reads the scales: one, or one for each row of each stored tile.
+// readScales reads the scales: one for the tensor, or one for each row of each
+// stored tile.
 func readScales(t *sparse.Tensor, scales *safetensors.Tensor) (err error) {
 	if scales == nil {
 		return nil

@@ -8,22 +8,21 @@ import (
 	"kenserve/internal/sparse"
 )
 
-// Tile is a tile that [EncodeTile] has looked through, to be handed to
-// [Writer.Masked].
+// Tile is one tile of a tensor, made by [EncodeTile] for [Writer.Masked].
 type Tile struct {
-	index    int
-	selected int       // values that were to be kept
-	kept     int       // those of them that differ from the base
-	counts   []int     // of those, by row
-	mask16   []uint16  // [columns], bit r: row r, for tiles of 16 rows
-	mask8    []byte    // [⌈columns/8⌉], for tiles of one
-	values   []float32 // in the order column, row: the tuned value for f32, else the change
-	rows     int
+	index    int       // of the tile in the tensor
+	selected int       // number of values that the caller selected
+	kept     int       // number of selected values that differ from the base
+	counts   []int     // [height] kept values of each row
+	mask16   []uint16  // [columns], bit r: row r keeps the column; for tiles of 16 rows
+	mask8    []byte    // [⌈columns/8⌉], bit c%8 of byte c/8: the row keeps column c; for tiles of one row
+	values   []float32 // [kept], by column and then row: the tuned value for f32, else the change from the base
+	rows     int       // of the tensor that are in the tile
 }
 
-// TileHeight returns the rows of a tile to encode for a tensor of the given
-// shape: 16 for a matrix, 1 for a vector and, if table is set, for a matrix
-// whose rows are looked up one by one.
+// TileHeight returns the number of rows that a tile of a tensor must have: 16 for
+// a matrix; 1 for a vector and for an embedding table, a matrix whose rows are
+// looked up one by one.
 func TileHeight(shape []int, table bool) int {
 	if len(shape) < 2 || table {
 		return 1
@@ -31,10 +30,11 @@ func TileHeight(shape []int, table bool) int {
 	return sparse.TileRows
 }
 
-// EncodeTile encodes tile number index of a tensor: up to height rows of
-// columns values. keep has ⌈columns/64⌉ words a row, bit c%64 of word c/64 for
-// column c; tuned and base are [rows, columns]. What the tuned row has in
-// common with the base is not stored, kept or not.
+// EncodeTile encodes the tile with the given index of a tensor: up to height rows
+// of columns values. keep selects values: [rows, ⌈columns/64⌉], bit c%64 of word
+// c/64 for column c. tuned and base are [rows, columns]. A selected value that
+// equals the base's is not stored. It is an error if a change is too large for the
+// coding.
 func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned, base []float32) (Tile, error) {
 	words := (columns + 63) / 64
 	t := Tile{index: index, counts: make([]int, height)}
@@ -62,7 +62,7 @@ func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned,
 						continue
 					}
 					if math.IsInf(float64(change), 0) || coding == BFloat16 && toBFloat16(change)&0x7f80 == 0x7f80 {
-						return Tile{}, fmt.Errorf("row %d, column %d: the change from %g to %g does not fit coding %s", index*height+r, c, b, v, coding)
+						return Tile{}, fmt.Errorf("row %d, column %d: the change from %g to %g is too large for coding %s", index*height+r, c, b, v, coding)
 					}
 				}
 				t.counts[r]++
@@ -96,7 +96,7 @@ func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned,
 	return t, nil
 }
 
-// each calls f for the positions of the tile's values, in their order.
+// each calls f for the positions of the tile's values, in the order of values.
 func (t *Tile) each(f func(row, column int)) {
 	for c, mask := range t.mask16 {
 		for ; mask != 0; mask &= mask - 1 {
@@ -110,6 +110,6 @@ func (t *Tile) each(f func(row, column int)) {
 	}
 }
 
-// Kept returns how many values the tile was given that differ from the base.
-// Those whose change is no step of a lossy coding are not stored all the same.
+// Kept returns the number of selected values that differ from the base. The file
+// may have fewer: a lossy coding does not store a change that it rounds to zero.
 func (t *Tile) Kept() int { return t.kept }

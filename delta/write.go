@@ -8,9 +8,9 @@ import (
 	"kenserve/safetensors"
 )
 
-// Writer makes a delta file in the fast layout. Tensors are added one by one and
-// spooled to a temporary file beside the result, so memory holds one tensor at a
-// time; the result appears whole when Finish has written it.
+// Writer writes a delta file in the fast layout. Tensors are added one by one and
+// spooled to a temporary file beside the result, so that memory holds one tensor
+// at a time. The file appears, complete, when Finish has succeeded.
 type Writer struct{ file *container.Writer }
 
 // Create begins the delta file at path. Finish or Abort must be called.
@@ -22,16 +22,17 @@ func Create(path string) (*Writer, error) {
 	return &Writer{file}, nil
 }
 
-// Abort drops what was written. It does nothing after Finish.
+// Abort drops the added tensors. It does nothing after Finish.
 func (w *Writer) Abort() { w.file.Abort() }
 
-// Dense adds a tensor that is stored whole: one of the head, under its name in
-// the tuned checkpoint, or, in F32, one of the base.
+// Dense adds a dense tensor: one of the head, under its name in the tuned
+// checkpoint, or one of the base, in F32.
 func (w *Writer) Dense(t *safetensors.Tensor) error { return w.file.Dense(t) }
 
-// Masked adds a tensor of the base in sparse form, from all its tiles in order.
-// It picks the form of positions and the grain of scales that the package
-// comment tells. A tensor that keeps nothing is not added.
+// Masked adds a masked tensor of the base. tiles are all its tiles, in order, made
+// by [EncodeTile] with the same coding, height and columns; they are empty
+// afterwards. Masked picks the form of positions and the number of scales as the
+// package comment specifies, and adds nothing if no value is kept.
 func (w *Writer) Masked(name string, coding Coding, height, columns int, tiles []Tile) error {
 	if err := container.CheckName(name); err != nil {
 		return err
@@ -42,12 +43,12 @@ func (w *Writer) Masked(name string, coding Coding, height, columns int, tiles [
 	kept := 0
 	for i := range tiles {
 		if tiles[i].index != i {
-			return fmt.Errorf("delta: tensor %s: tile %d where tile %d is due", name, tiles[i].index, i)
+			return fmt.Errorf("delta: tensor %s: got tile %d in place of tile %d", name, tiles[i].index, i)
 		}
 		kept += tiles[i].kept
 	}
 	if kept > math.MaxUint32 {
-		return fmt.Errorf("delta: tensor %s: %d kept values do not fit the format", name, kept)
+		return fmt.Errorf("delta: tensor %s: %d kept values, at most %d", name, kept, uint32(math.MaxUint32))
 	}
 	m := encode(coding, height, columns, tiles)
 	if m == nil {
@@ -56,8 +57,8 @@ func (w *Writer) Masked(name string, coding Coding, height, columns int, tiles [
 	return w.file.Sparse(name, m)
 }
 
-// Finish writes the file, with the digest, to its path: to a temporary name,
-// synced and renamed.
+// Finish writes the file with this metadata. It replaces a file at its path in one
+// step.
 func (w *Writer) Finish(info Info) error {
 	defer w.Abort()
 	metadata, err := info.metadata()

@@ -12,10 +12,11 @@ import (
 	"kenserve/safetensors"
 )
 
-// ErrDigest is delta.ErrDigest.
+// ErrDigest means that the file's digest is not that of its bytes.
 var ErrDigest = errors.New("digest differs")
 
-// HexDigest returns s if it is a SHA-256 in lower-case hexadecimal.
+// HexDigest returns s, or an error if s is not a SHA-256 in lower-case
+// hexadecimal.
 func HexDigest(s string) (string, error) {
 	if len(s) != len(NoDigest) || strings.Trim(s, "0123456789abcdef") != "" {
 		return "", fmt.Errorf("%q is not a SHA-256 in lower-case hexadecimal", s)
@@ -23,14 +24,15 @@ func HexDigest(s string) (string, error) {
 	return s, nil
 }
 
-// CheckDigest compares the digest with that of the bytes, its own digits taken
-// as zeros.
+// CheckDigest compares the digest in a file's header, want, with the SHA-256 of
+// the file's bytes, in which the digits of want are replaced by zeros. The bytes
+// must be a container that package safetensors has accepted.
 func CheckDigest(data []byte, want string) error {
 	if _, err := HexDigest(want); err != nil {
 		return fmt.Errorf("metadata: %s: %w", DigestKey, err)
 	}
-	// The digits can only be looked for in the header; parse has seen to it
-	// that it lies within the data.
+	// Search the header alone: tensors may contain the digits by chance. The
+	// container's reader has checked that the header is within the data.
 	n := int(uint32(data[0])|uint32(data[1])<<8|uint32(data[2])<<16) + 8
 	at := bytes.Index(data[:n], []byte(want))
 	if at < 0 || bytes.Contains(data[at+1:n], []byte(want)) {
@@ -46,7 +48,7 @@ func CheckDigest(data []byte, want string) error {
 	return nil
 }
 
-// CheckFinite refuses NaN and infinity in a tensor of floats.
+// CheckFinite refuses NaN and infinity in a dense tensor, and the dtype F64.
 func CheckFinite(t *safetensors.Tensor) error {
 	if t.DType == safetensors.F64 {
 		return fmt.Errorf("dense in %s, want F32, F16, BF16 or integers", t.DType)
@@ -67,6 +69,7 @@ func CheckFinite(t *safetensors.Tensor) error {
 	return nil
 }
 
+// firstNotFinite returns the index of the first NaN or infinity, or −1.
 func firstNotFinite(x []float32) int {
 	for i, v := range x {
 		if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
@@ -76,7 +79,8 @@ func firstNotFinite(x []float32) int {
 	return -1
 }
 
-// Vector views a part of one dimension.
+// Vector returns the elements of a part that must have one dimension and the
+// given dtype. They alias the part's data where the machine allows it.
 func Vector[T safetensors.Number](t *safetensors.Tensor, dtype safetensors.DType) ([]T, error) {
 	if t.DType != dtype {
 		return nil, fmt.Errorf("%s: %s, want %s", t.Name, t.DType, dtype)

@@ -15,18 +15,18 @@ import (
 	"kenserve/safetensors"
 )
 
-// Writer makes a delta file. Tensors are added one by one and spooled to a
-// temporary file beside the result, so memory holds one tensor at a time; the
-// result appears whole when Finish has written it.
+// Writer writes a delta file in either layout. It spools each added tensor to a
+// temporary file beside the result, so that memory holds one tensor at a time and
+// the file can be put in its order at the end.
 type Writer struct {
 	path    string
 	spool   *os.File
 	buffer  *bufio.Writer
-	at      int64
+	spooled int64 // bytes
 	entries []safetensors.Entry
 }
 
-// Create begins the delta file at path. Finish or Abort must be called.
+// Create begins the delta file at path. Abort must be called in the end.
 func Create(path string) (*Writer, error) {
 	spool, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.spool")
 	if err != nil {
@@ -35,7 +35,8 @@ func Create(path string) (*Writer, error) {
 	return &Writer{path: path, spool: spool, buffer: bufio.NewWriterSize(spool, 1<<18)}, nil
 }
 
-// Abort drops what was written. It does nothing after Finish.
+// Abort removes the spooled tensors. It does not touch a file that Write has
+// written.
 func (w *Writer) Abort() {
 	if w.spool != nil {
 		_ = w.spool.Close()
@@ -44,8 +45,7 @@ func (w *Writer) Abort() {
 	}
 }
 
-// Dense adds a tensor that is stored whole: one of the head, under its name in
-// the tuned checkpoint, or, in F32, one of the base.
+// Dense adds a tensor that is stored whole.
 func (w *Writer) Dense(t *safetensors.Tensor) error {
 	if err := CheckName(t.Name); err != nil {
 		return err
@@ -56,9 +56,9 @@ func (w *Writer) Dense(t *safetensors.Tensor) error {
 	return w.Add(t.Name, t.DType, t.Shape, t.Data)
 }
 
-// Sparse adds the parts of a tensor in sparse form.
-func (w *Writer) Sparse(name string, m *sparse.Tensor) error {
-	for _, p := range Parts(m) {
+// Sparse adds the parts of a masked tensor.
+func (w *Writer) Sparse(name string, t *sparse.Tensor) error {
+	for _, p := range Parts(t) {
 		if err := w.Add(name+"#"+p.Name, p.DType, p.Shape, p.Data); err != nil {
 			return err
 		}
@@ -66,21 +66,21 @@ func (w *Writer) Sparse(name string, m *sparse.Tensor) error {
 	return nil
 }
 
-// CheckName refuses names that cannot have parts.
+// CheckName refuses names of tensors that cannot have parts.
 func CheckName(name string) error {
 	if strings.ContainsRune(name, '#') || len(name)+len("#"+PartScales) > safetensors.MaxName {
-		return fmt.Errorf("delta: %w %q: a \"#\" or too long", safetensors.ErrName, name)
+		return fmt.Errorf("delta: %w %q: a name must have no \"#\" and at most %d bytes", safetensors.ErrName, name, safetensors.MaxName-len("#"+PartScales))
 	}
 	return nil
 }
 
-// Add spools the bytes of one tensor of the file.
+// Add spools one tensor of the file.
 func (w *Writer) Add(name string, dtype safetensors.DType, shape []int, data []byte) error {
 	if _, err := w.buffer.Write(data); err != nil {
 		return fmt.Errorf("delta: write %s: %w", name, err)
 	}
-	at, size := w.at, int64(len(data))
-	w.at += size
+	at, size := w.spooled, int64(len(data))
+	w.spooled += size
 	w.entries = append(w.entries, safetensors.Entry{Name: name, DType: dtype, Shape: shape, WriteTo: func(out io.Writer) error {
 		_, err := io.Copy(out, io.NewSectionReader(w.spool, at, size))
 		return err
@@ -88,8 +88,10 @@ func (w *Writer) Add(name string, dtype safetensors.DType, shape []int, data []b
 	return nil
 }
 
-// finished returns what was added in the order of the file.
-func (w *Writer) finished(layout string) ([]safetensors.Entry, error) {
+// inOrder returns the added tensors in the order of the file: those with wide
+// elements first, which aligns each to its elements, then by name. The fast layout
+// ends in the padding.
+func (w *Writer) inOrder(layout string) ([]safetensors.Entry, error) {
 	if err := w.buffer.Flush(); err != nil {
 		return nil, fmt.Errorf("delta: write %s: %w", w.path, err)
 	}
@@ -107,10 +109,10 @@ func (w *Writer) finished(layout string) ([]safetensors.Entry, error) {
 	return entries, nil
 }
 
-// Digest returns the digest of the file with this metadata, whose own digest
-// is of zeros.
+// Digest returns the digest of the file with this metadata, in which the digest
+// must be [NoDigest].
 func (w *Writer) Digest(metadata map[string]string) (string, error) {
-	entries, err := w.finished(metadata[LayoutKey])
+	entries, err := w.inOrder(metadata[LayoutKey])
 	if err != nil {
 		return "", err
 	}
@@ -121,9 +123,10 @@ func (w *Writer) Digest(metadata map[string]string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// Write writes the file with this metadata and its digest.
+// Write writes the file, with the digest put into metadata, and replaces a file
+// that is at its path in one step.
 func (w *Writer) Write(metadata map[string]string, digest string) error {
-	entries, err := w.finished(metadata[LayoutKey])
+	entries, err := w.inOrder(metadata[LayoutKey])
 	if err != nil {
 		return err
 	}
