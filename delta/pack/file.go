@@ -3,7 +3,6 @@ package pack
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"sort"
 	"strings"
 
@@ -34,10 +33,6 @@ type Tensor struct {
 
 // partPacked is the only part of tensors in the small layout.
 const partPacked = "packed"
-
-// errOrder refuses to pack a valid file whose tensors are in another order than
-// this program writes: unpacking would give other bytes.
-var errOrder = errors.New("the file's tensors are not in the order in which this program writes them, so it cannot be packed")
 
 // Open maps the delta file at path, which must be in the small layout, and checks
 // its metadata and digest. Nobody may write to the file while it is open.
@@ -111,81 +106,6 @@ func readTensors(f *safetensors.File) (*File, error) {
 		}
 	}
 	return s, nil
-}
-
-// Write writes a delta to path in the small layout. base is its base, whose
-// fingerprint is given: the delta is checked against it, and exact values are
-// written as differences from its own. What was packed is unpacked again and
-// compared with the delta's digest before the file appears.
-func Write(d *delta.Delta, path string, base delta.Tensors, fingerprint string) error {
-	if err := d.Check(base, fingerprint); err != nil {
-		return err
-	}
-	w, err := container.Create(path)
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	s := &File{Info: d.Info, FastSHA256: d.SHA256}
-	var p packer
-	for i := range d.Tensors {
-		t := &d.Tensors[i]
-		b, ok := base.Tensor(t.Name)
-		if !ok || t.Dense != nil && (t.Dense.Len() == 0 || !b.DType.Float()) {
-			s.Tensors = append(s.Tensors, Tensor{Name: t.Name, Dense: t.Dense})
-			if err := w.Dense(t.Dense); err != nil {
-				return err
-			}
-			continue
-		}
-		m := t.Masked
-		if m == nil {
-			if m, err = wholeFloat32s(t.Dense); err != nil {
-				return fmt.Errorf("delta: tensor %s: %w", t.Name, err)
-			}
-		}
-		packed := p.tensor(m, b)
-		s.Tensors = append(s.Tensors, Tensor{Name: t.Name, Packed: packed})
-		if err := w.Add(t.Name+"#"+partPacked, safetensors.U8, []int{len(packed)}, packed); err != nil {
-			return err
-		}
-	}
-	metadata := maps.Clone(d.Metadata())
-	metadata[container.LayoutKey] = container.LayoutSmall
-	metadata[container.FastDigestKey] = d.SHA256
-	metadata[container.DigestKey] = container.NoDigest
-	again, err := s.spool(path, base, fastMetadata(metadata))
-	if errors.Is(err, delta.ErrDigest) {
-		err = errOrder
-	}
-	if err != nil {
-		return fmt.Errorf("delta: pack %s: %w", path, err)
-	}
-	again.Abort()
-	digest, err := w.Digest(metadata)
-	if err != nil {
-		return err
-	}
-	return w.Write(metadata, digest)
-}
-
-// wholeFloat32s takes a dense tensor of the base as one that keeps everything.
-func wholeFloat32s(t *safetensors.Tensor) (*sparse.Tensor, error) {
-	_, columns := t.Rows()
-	m := &sparse.Tensor{Coding: sparse.Float32, RowMajor: true, Height: 1, Columns: columns}
-	var err error
-	m.Float32s, err = safetensors.View[float32](t)
-	return m, err
-}
-
-// fastMetadata returns the metadata of the fast file that a small one with the
-// given metadata holds, with a digest of zeros.
-func fastMetadata(small map[string]string) map[string]string {
-	m := maps.Clone(small)
-	m[container.LayoutKey] = container.LayoutFast
-	m[container.DigestKey] = container.NoDigest
-	delete(m, container.FastDigestKey)
-	return m
 }
 
 // Unpack writes the delta to path in the fast layout, the bytes that were

@@ -101,52 +101,6 @@ func (p *packer) rare(out, src []byte, common byte, others, depth int) []byte {
 	return p.streamAt(out, values, depth+1)
 }
 
-// decoder reads the parts of packed tensors, one after the other in the order
-// in which they were written.
-type decoder struct {
-	data   []byte
-	tables [codesKept]huffmanTable // of the last codes, number i at i % codesKept
-	codes  int                     // so far
-	rares  [rareDepth]struct{ gaps, others []byte }
-
-	buffer    []byte   // of planes, or of signs
-	positions []uint32 // of a tile
-	bases     []uint32 // at these positions, ordered
-	touched   byte     // of no meaning: loads must not be left out
-	gaps      []byte   // as they run through all units
-	used      []byte   // which units there are
-	spans     []span
-
-	// What the last tensor consists of.
-	where     []byte // bitmaps or gaps
-	float32s  []float32
-	bfloat16s []uint16
-	bytes     []byte // values of the other codings
-}
-
-// take returns the next n bytes.
-func (d *decoder) take(n uint64) ([]byte, error) {
-	if n > uint64(len(d.data)) {
-		return nil, fmt.Errorf("truncated: %d bytes are missing", n-uint64(len(d.data)))
-	}
-	out := d.data[:n]
-	d.data = d.data[n:]
-	return out, nil
-}
-
-// number reads a number of at most limit.
-func (d *decoder) number(what string, limit int) (int, error) {
-	n, k := binary.Uvarint(d.data)
-	if k <= 0 {
-		return 0, fmt.Errorf("truncated number of %s", what)
-	}
-	d.data = d.data[k:]
-	if n > uint64(limit) {
-		return 0, fmt.Errorf("%d %s, at most %d", n, what, limit)
-	}
-	return int(n), nil
-}
-
 // stream fills dst with the next stream.
 func (d *decoder) stream(dst []byte) error { return d.streamAt(dst, 0) }
 
@@ -249,12 +203,4 @@ func fill(dst []byte, b byte) {
 	for n := 1; n < len(dst); n *= 2 {
 		copy(dst[n:], dst[:n])
 	}
-}
-
-// resize returns a slice of n elements, x if it can hold them.
-func resize[T any](x []T, n int) []T {
-	if cap(x) < n {
-		return make([]T, n)
-	}
-	return x[:n]
 }

@@ -1,0 +1,189 @@
+package pack
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// huffmanTable is a decoding table: for the next bits, as many as the longest
+// code may have, the length of the code that they begin with in the low eight
+// bits and its byte above.
+type huffmanTable struct {
+	entries [1 << maxCodeBits]uint16
+}
+
+// indexBits are the bits of what follows that pick an entry.
+const indexBits = 1<<maxCodeBits - 1
+
+func (t *huffmanTable) build(lengths *[256]byte) error {
+	codes, longest, full := canonicalCodes(lengths)
+	if !full {
+		return errors.New("the code lengths are not those of a full prefix code")
+	}
+	for s, n := range lengths {
+		if n == 0 {
+			continue
+		}
+		entry := uint16(s)<<8 | uint16(n)
+		for i := int(codes[s]); i < 1<<longest; i += 1 << n {
+			t.entries[i] = entry
+		}
+	}
+	for n := 1 << longest; n < len(t.entries); n *= 2 {
+		copy(t.entries[n:], t.entries[:n])
+	}
+	return nil
+}
+
+// huffman fills dst from data, all of which it must take, with a code that is
+// told there.
+func (d *decoder) huffman(dst, data []byte) error {
+	lengths, size, err := getLengths(data)
+	if err != nil {
+		return err
+	}
+	table := &d.tables[d.codes%codesKept]
+	if err := table.build(&lengths); err != nil {
+		return err
+	}
+	d.codes++
+	return table.decode(dst, data[size:])
+}
+
+// again fills dst from data with an earlier code.
+func (d *decoder) again(dst, data []byte) error {
+	if len(data) == 0 || int(data[0]) >= min(d.codes, codesKept) {
+		return errors.New("reference to a Huffman code that does not precede")
+	}
+	return d.tables[(d.codes-1-int(data[0]))%codesKept].decode(dst, data[1:])
+}
+
+// decode fills dst from the parts in data, all of which it must take.
+func (t *huffmanTable) decode(dst, data []byte) error {
+	var parts [huffmanParts]huffmanPart
+	at, each := 0, (len(dst)+huffmanParts-1)/huffmanParts
+	for i := range parts {
+		p := &parts[i]
+		p.out, p.outEnd = min(i*each, len(dst)), min((i+1)*each, len(dst))
+		p.at, p.end = at, len(data)
+		if i < huffmanParts-1 {
+			n, k := binary.Uvarint(data)
+			if k <= 0 || n > uint64(len(data)) {
+				return errors.New("invalid size of a Huffman part")
+			}
+			at, data = at+int(n), data[k:]
+			p.end = at
+		}
+	}
+	if at > len(data) {
+		return fmt.Errorf("the first Huffman parts have %d bytes, all have %d", at, len(data))
+	}
+	parts[huffmanParts-1].end = len(data)
+	t.decode4(dst, data, &parts)
+	for i := range parts {
+		if err := t.decodeRest(dst, data, parts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// huffmanPart is how far a part has been decoded.
+type huffmanPart struct {
+	acc         uint64 // bits taken over from the data: n of them, and above these perhaps some that follow
+	n           uint
+	at, end     int // next byte to take over, end of the part
+	out, outEnd int // next byte to write, end of these
+}
+
+// decodeRest decodes the rest of a part, byte by byte, and demands that the
+// part ends with it.
+func (t *huffmanTable) decodeRest(dst, data []byte, p huffmanPart) error {
+	p.acc &= 1<<p.n - 1
+	fill := func() {
+		for p.n < 56 && p.at < p.end {
+			p.acc |= uint64(data[p.at]) << p.n
+			p.at++
+			p.n += 8
+		}
+	}
+	for i := p.out; i < p.outEnd; i++ {
+		fill()
+		e := t.entries[p.acc&indexBits]
+		n := uint(e & 0xff)
+		if n > p.n {
+			return errors.New("truncated Huffman part")
+		}
+		dst[i] = byte(e >> 8)
+		p.acc >>= n
+		p.n -= n
+	}
+	fill()
+	if p.at != p.end || p.n >= 8 || p.acc != 0 {
+		return errors.New("data after the last code of a Huffman part")
+	}
+	return nil
+}
+
+// decode4 decodes the four parts in turns, ten bytes of each, as far as all
+// have the room.
+func (t *huffmanTable) decode4(dst, data []byte, parts *[huffmanParts]huffmanPart) {
+	for {
+		turns := len(dst)
+		for i := range parts {
+			p := &parts[i]
+			// A turn moves on by 14 bytes at most and loads 8 at a time.
+			turns = min(turns, (p.end-p.at-1)/14, (p.outEnd-p.out)/10)
+		}
+		if turns <= 0 {
+			return
+		}
+		for range turns {
+			t.ten(dst, data, &parts[0], &parts[1])
+			t.ten(dst, data, &parts[2], &parts[3])
+		}
+	}
+}
+
+// ten decodes ten bytes of two parts.
+func (t *huffmanTable) ten(dst, data []byte, p, q *huffmanPart) {
+	outP, outQ := (*[10]byte)(dst[p.out:]), (*[10]byte)(dst[q.out:])
+	p.out, q.out = p.out+10, q.out+10
+	inP, inQ := data[p.at:p.at+15], data[q.at:q.at+15]
+	// Take over whole bytes, up to 56 bits or more: enough for five codes. Bits
+	// that are in acc above n already come again to the same place.
+	accP, nP := p.acc|binary.LittleEndian.Uint64(inP)<<(p.n&63), p.n|56
+	accQ, nQ := q.acc|binary.LittleEndian.Uint64(inQ)<<(q.n&63), q.n|56
+	tookP, tookQ := (63-p.n)>>3, (63-q.n)>>3
+	accP, nP, accQ, nQ = t.five(accP, nP, accQ, nQ, (*[5]byte)(outP[:5]), (*[5]byte)(outQ[:5]))
+	accP |= binary.LittleEndian.Uint64(inP[tookP&7:]) << (nP & 63)
+	accQ |= binary.LittleEndian.Uint64(inQ[tookQ&7:]) << (nQ & 63)
+	p.at += int(tookP + (63-nP)>>3)
+	q.at += int(tookQ + (63-nQ)>>3)
+	p.acc, p.n, q.acc, q.n = t.five(accP, nP|56, accQ, nQ|56, (*[5]byte)(outP[5:]), (*[5]byte)(outQ[5:]))
+}
+
+// five decodes five bytes of two parts from at least 55 bits of each: a code waits
+// for the table's word on the one before, and two wait together. In n and m, from
+// which it takes the numbers of bits, only the low six bits mean something before
+// and after.
+func (t *huffmanTable) five(a uint64, n uint, b uint64, m uint, x, y *[5]byte) (uint64, uint, uint64, uint) {
+	// The processor takes a shift modulo 64: the byte above the length in an entry
+	// does not matter to it.
+	e, f := uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[0], y[0] = byte(e>>8), byte(f>>8)
+	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f
+	e, f = uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[1], y[1] = byte(e>>8), byte(f>>8)
+	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f
+	e, f = uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[2], y[2] = byte(e>>8), byte(f>>8)
+	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f
+	e, f = uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[3], y[3] = byte(e>>8), byte(f>>8)
+	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f
+	e, f = uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
+	x[4], y[4] = byte(e>>8), byte(f>>8)
+	return a >> (e & 63), (n - e) & 63, b >> (f & 63), (m - f) & 63
+}

@@ -1,0 +1,65 @@
+package pack
+
+import (
+	"encoding/binary"
+	"math"
+
+	"kenserve/safetensors"
+)
+
+// ordered maps the bits of a float32 to a number that rises with it, −0 just
+// below 0.
+func ordered(b uint32) uint32 { return b ^ (uint32(int32(b)>>31) | 1<<31) }
+
+// unordered is the inverse of ordered.
+func unordered(u uint32) uint32 { return u ^ (uint32(int32(^u)>>31) | 1<<31) }
+
+// zigzag maps numbers near zero, of either sign, to small ones.
+func zigzag(d uint32) uint32 { return d<<1 ^ uint32(int32(d)>>31) }
+
+func unzigzag(z uint32) uint32 { return z>>1 ^ -(z & 1) }
+
+// widened returns the bits of the float32 with the value of a float16.
+func widened(h uint16) uint32 {
+	sign, x := uint32(h&0x8000)<<16, uint32(h&0x7fff)
+	if x-0x0400 < 0x7c00-0x0400 { // a normal number: the exponent has another bias
+		return sign | (x<<13 + (127-15)<<23)
+	}
+	if x >= 0x7c00 { // infinity or NaN
+		return sign | 0x7f800000 | x<<13
+	}
+	return sign | math.Float32bits(float32(x)*0x1p-24)
+}
+
+// orderedAt returns the ordered numbers of a base tensor's values, widened to
+// float32, at positions behind first.
+func orderedAt(dst []uint32, base *safetensors.Tensor, first int, positions []uint32) {
+	dst = dst[:len(positions)]
+	switch base.DType {
+	case safetensors.F16:
+		data := base.Data[2*first:]
+		for j, p := range positions {
+			dst[j] = ordered(widened(binary.LittleEndian.Uint16(data[2*int(p):])))
+		}
+	case safetensors.BF16:
+		data := base.Data[2*first:]
+		for j, p := range positions {
+			dst[j] = ordered(uint32(binary.LittleEndian.Uint16(data[2*int(p):])) << 16)
+		}
+	default:
+		data := base.Data[4*first:]
+		for j, p := range positions {
+			dst[j] = ordered(binary.LittleEndian.Uint32(data[4*int(p):]))
+		}
+	}
+}
+
+// touch loads all lines of some elements one after the other, which the processor
+// sees coming, so that loads here and there find them.
+func touch(data []byte, elements, first, n int) (sum byte) {
+	size := len(data) / elements
+	for line := data[first*size : min(first+n, elements)*size]; len(line) > 0; line = line[min(64, len(line)):] {
+		sum += line[0]
+	}
+	return sum
+}

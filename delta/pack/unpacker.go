@@ -1,0 +1,317 @@
+package pack
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"kenserve/internal/sparse"
+	"kenserve/safetensors"
+)
+
+// decoder reads the parts of packed tensors, one after the other in the order
+// in which they were written.
+type decoder struct {
+	data   []byte
+	tables [codesKept]huffmanTable // of the last codes, number i at i % codesKept
+	codes  int                     // so far
+	rares  [rareDepth]struct{ gaps, others []byte }
+
+	buffer    []byte   // of planes, or of signs
+	positions []uint32 // of a tile
+	bases     []uint32 // at these positions, ordered
+	touched   byte     // of no meaning: loads must not be left out
+	gaps      []byte   // as they run through all units
+	used      []byte   // which units there are
+	spans     []span
+
+	// What the last tensor consists of.
+	where     []byte // bitmaps or gaps
+	float32s  []float32
+	bfloat16s []uint16
+	bytes     []byte // values of the other codings
+}
+
+// take returns the next n bytes.
+func (d *decoder) take(n uint64) ([]byte, error) {
+	if n > uint64(len(d.data)) {
+		return nil, fmt.Errorf("truncated: %d bytes are missing", n-uint64(len(d.data)))
+	}
+	out := d.data[:n]
+	d.data = d.data[n:]
+	return out, nil
+}
+
+// number reads a number of at most limit.
+func (d *decoder) number(what string, limit int) (int, error) {
+	n, k := binary.Uvarint(d.data)
+	if k <= 0 {
+		return 0, fmt.Errorf("truncated number of %s", what)
+	}
+	d.data = d.data[k:]
+	if n > uint64(limit) {
+		return 0, fmt.Errorf("%d %s, at most %d", n, what, limit)
+	}
+	return int(n), nil
+}
+
+// unpack reads what [packer.tensor] wrote. Shapes are base's: nothing is allocated
+// that is larger than they allow. The result is valid until the next call. What
+// positions say is checked as far as it is used here; the rest is for who reads
+// the fast layout.
+func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*sparse.Tensor, error) {
+	d.data = data
+	m, err := d.masked(base)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.data) > 0 {
+		return nil, fmt.Errorf("%d bytes after the end of the packed tensor", len(d.data))
+	}
+	return m, nil
+}
+
+func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
+	first, err := d.take(1)
+	if err != nil {
+		return nil, err
+	}
+	kind := first[0]
+	if kind&packedCoding >= byte(len(sparse.Codings)) || kind&packedAll != 0 && kind&packedGaps == 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 ||
+		kind&packedPerRow != 0 && !sparse.Codings[kind&packedCoding].Scaled() {
+		return nil, fmt.Errorf("invalid kind %#x of packed tensor", kind)
+	}
+	m := &sparse.Tensor{Coding: sparse.Codings[kind&packedCoding], RowMajor: kind&packedRowMajor != 0, Height: 1}
+	rows, columns := base.Rows()
+	m.Columns = columns
+	if kind&packedGaps != 0 || kind&packedBitmaps != 0 && !m.RowMajor {
+		m.Height = sparse.TileRows
+	}
+	if rows*columns == 0 || rows*columns > math.MaxUint32 {
+		return nil, fmt.Errorf("the base's has %d × %d values, want 1 to 2³²−1", rows, columns)
+	}
+	switch {
+	case kind&packedGaps != 0:
+		err = d.gapPositions(m, rows, kind&packedAll != 0)
+	case kind&packedBitmaps != 0:
+		err = d.bitmaps(m, rows)
+	case !m.RowMajor:
+		err = errors.New("column order without positions")
+	}
+	if err != nil {
+		return nil, err
+	}
+	kept, tiles := m.Kept(), m.StoredTiles()
+	if m.Whole() {
+		kept, tiles = rows*columns, rows
+	}
+	if err := d.values(m, kept, base); err != nil {
+		return nil, err
+	}
+	if !m.Coding.Scaled() {
+		return m, nil
+	}
+	n := 1
+	if kind&packedPerRow != 0 {
+		n = tiles * m.Height
+	}
+	scales, err := d.numbers(n)
+	if err != nil {
+		return nil, err
+	}
+	m.Scales = make([]float32, n)
+	for i, b := range scales {
+		m.Scales[i] = math.Float32frombits(b)
+	}
+	return m, nil
+}
+
+// tiles reads the stored tiles of a tensor of so many rows.
+func (d *decoder) tiles(m *sparse.Tensor, rows int) error {
+	most := (rows + m.Height - 1) / m.Height
+	n, err := d.number("tiles", most)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return errors.New("no tiles")
+	}
+	if m.Tiles, err = d.rising(n, most-1); err != nil {
+		return err
+	}
+	m.Ends = make([]uint32, n)
+	return nil
+}
+
+// rising reads n numbers of at most limit that were written as differences.
+func (d *decoder) rising(n, limit int) ([]uint32, error) {
+	numbers, err := d.numbers(n)
+	if err != nil {
+		return nil, err
+	}
+	next := uint64(0)
+	for i, v := range numbers {
+		next += uint64(v)
+		if next > uint64(limit) {
+			return nil, fmt.Errorf("tile %d, at most %d", next, limit)
+		}
+		numbers[i] = uint32(next)
+		next++
+	}
+	return numbers, nil
+}
+
+func (d *decoder) bitmaps(m *sparse.Tensor, rows int) error {
+	if err := d.tiles(m, rows); err != nil {
+		return err
+	}
+	if m.RowMajor {
+		stride := (m.Columns + 7) / 8
+		d.where = resize(d.where, len(m.Tiles)*stride)
+		m.Mask8 = d.where
+		if err := d.stream(m.Mask8); err != nil {
+			return err
+		}
+		if m.Columns%8 != 0 {
+			for t := range m.Tiles {
+				if m.Mask8[(t+1)*stride-1]>>(m.Columns%8) != 0 {
+					return fmt.Errorf("row %d keeps a value after its last column, %d", m.Tiles[t], m.Columns-1)
+				}
+			}
+		}
+	} else {
+		d.where = resize(d.where, 2*len(m.Tiles)*m.Columns)
+		if err := d.stream(d.where); err != nil {
+			return err
+		}
+		var err error
+		if m.Mask16, err = safetensors.View[uint16](&safetensors.Tensor{DType: safetensors.U16, Shape: []int{len(d.where) / 2}, Data: d.where}); err != nil {
+			return err
+		}
+	}
+	kept := 0
+	for t := range m.Tiles {
+		kept += m.MaskCount(t)
+		m.Ends[t] = uint32(kept)
+	}
+	return checkRows(m, rows)
+}
+
+// checkRows refuses what the last stored tile keeps beyond the last row.
+func checkRows(m *sparse.Tensor, rows int) error {
+	t := len(m.Tiles) - 1
+	left := rows - int(m.Tiles[t])*m.Height
+	if left >= m.Height {
+		return nil
+	}
+	for _, p := range keptPositions(m, t, nil) {
+		if int(p) >= left*m.Columns {
+			return fmt.Errorf("row %d keeps a value, the last row is %d", rows-left+int(p)/m.Columns, rows-1)
+		}
+	}
+	return nil
+}
+
+// values reads so many values of any coding.
+func (d *decoder) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
+	switch m.Coding {
+	case sparse.Float32:
+		return d.exact(m, kept, base)
+	case sparse.BFloat16:
+		planes, err := d.planes(kept, 2)
+		if err != nil {
+			return err
+		}
+		d.bfloat16s = resize(d.bfloat16s, kept)
+		m.BFloat16s = d.bfloat16s
+		high := planes[1]
+		for i, b := range planes[0] {
+			m.BFloat16s[i] = bits.RotateLeft16(uint16(b)|uint16(high[i])<<8, bfloat16Turn)
+		}
+		return nil
+	case sparse.Int8:
+		d.bytes = resize(d.bytes, kept)
+		if err := d.stream(d.bytes); err != nil {
+			return err
+		}
+		var err error
+		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{kept}, Data: d.bytes})
+		return err
+	case sparse.Int4:
+		d.bytes = resize(d.bytes, sparse.Int4.ValueBytes(kept))
+		m.Int4s = d.bytes
+		return d.stream(m.Int4s)
+	}
+	if m.Gaps != nil {
+		return nil
+	}
+	d.bytes = resize(d.bytes, sparse.Sign.ValueBytes(kept))
+	m.Signs = d.bytes
+	return d.stream(m.Signs)
+}
+
+// exact reads values of f32.
+func (d *decoder) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
+	planes, err := d.planes(kept, 4)
+	if err != nil {
+		return err
+	}
+	d.float32s = resize(d.float32s, kept)
+	m.Float32s = d.float32s
+	i := 0
+	for t := range m.StoredTiles() {
+		first := m.TileIndex(t) * m.Height * m.Columns
+		d.positions = keptPositions(m, t, d.positions)
+		d.bases = resize(d.bases, len(d.positions))
+		// A tile's values lie on lines all over it.
+		if all := m.Height * m.Columns; m.Height > 1 && 128*len(d.positions) > all {
+			d.touched += touch(base.Data, base.Len(), first, all)
+		}
+		orderedAt(d.bases, base, first, d.positions)
+		bases := d.bases
+		b0, b1, b2, b3 := planes[0][i:][:len(bases)], planes[1][i:][:len(bases)], planes[2][i:][:len(bases)], planes[3][i:][:len(bases)]
+		out := m.Float32s[i:][:len(bases)]
+		for j, b := range bases {
+			z := uint32(b0[j]) | uint32(b1[j])<<8 | uint32(b2[j])<<16 | uint32(b3[j])<<24
+			out[j] = math.Float32frombits(unordered(b + unzigzag(z)))
+		}
+		i += len(bases)
+	}
+	return nil
+}
+
+// numbers reads n numbers from their planes.
+func (d *decoder) numbers(n int) ([]uint32, error) {
+	planes, err := d.planes(n, 4)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]uint32, n)
+	for i := range out {
+		out[i] = uint32(planes[0][i]) | uint32(planes[1][i])<<8 | uint32(planes[2][i])<<16 | uint32(planes[3][i])<<24
+	}
+	return out, nil
+}
+
+// planes reads some streams of n bytes. They are valid until the next call.
+func (d *decoder) planes(n, count int) ([4][]byte, error) {
+	var planes [4][]byte
+	d.buffer = resize(d.buffer, n*count)
+	for i := range count {
+		planes[i] = d.buffer[i*n : (i+1)*n : (i+1)*n]
+		if err := d.stream(planes[i]); err != nil {
+			return planes, err
+		}
+	}
+	return planes, nil
+}
+
+// resize returns a slice of n elements, x if it can hold them.
+func resize[T any](x []T, n int) []T {
+	if cap(x) < n {
+		return make([]T, n)
+	}
+	return x[:n]
+}
