@@ -198,7 +198,7 @@ func BenchmarkUnpack(b *testing.B) {
 			packed := new(packer).tensor(m, base)
 			b.Run(fmt.Sprintf("%s keep=%g", coding, share), func(b *testing.B) {
 				b.SetBytes(container.PartBytes(m))
-				var d decoder
+				var d unpacker
 				for b.Loop() {
 					if _, err := d.unpack(packed, base); err != nil {
 						b.Fatal(err)

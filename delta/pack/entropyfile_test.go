@@ -90,7 +90,7 @@ func TestEntropyOfFiles(t *testing.T) {
 			kept += float64(m.Kept())
 			made += float64(container.PartBytes(m))
 		}
-		var dec decoder
+		var dec unpacker
 		seconds := math.Inf(1)
 		for range 6 { // at first its buffers are made
 			dec.codes = 0

@@ -136,7 +136,7 @@ func (s *File) spool(path string, base delta.Tensors, metadata map[string]string
 			w.Abort()
 		}
 	}()
-	var d decoder
+	var d unpacker
 	for i := range s.Tensors {
 		t := &s.Tensors[i]
 		if t.Dense != nil {
@@ -169,7 +169,7 @@ func (s *File) spool(path string, base delta.Tensors, metadata map[string]string
 }
 
 // tensor unpacks a tensor of the base, and returns its shape there.
-func (d *decoder) tensor(t *Tensor, base delta.Tensors) (*sparse.Tensor, []int, error) {
+func (u *unpacker) tensor(t *Tensor, base delta.Tensors) (*sparse.Tensor, []int, error) {
 	b, ok := base.Tensor(t.Name)
 	if !ok {
 		return nil, nil, errors.New("packed, but the base has no such tensor")
@@ -177,6 +177,6 @@ func (d *decoder) tensor(t *Tensor, base delta.Tensors) (*sparse.Tensor, []int, 
 	if !b.DType.Float() {
 		return nil, nil, fmt.Errorf("packed, but the base's is %s: only F32, F16 and BF16 can be packed", b.DType)
 	}
-	m, err := d.unpack(t.Packed, b)
+	m, err := u.unpack(t.Packed, b)
 	return m, b.Shape, err
 }

@@ -366,7 +366,7 @@ func TestUnpackPositions(t *testing.T) {
 				tuned[i] = 1
 			}
 			m := encode(t, delta.Float32, height, 40, keep, tuned, deltatest.Floats(wide))
-			var d decoder
+			var d unpacker
 			if _, err := d.unpack(new(packer).tensor(m, wide), wide); err != nil {
 				t.Fatal(err)
 			}
@@ -446,7 +446,7 @@ func TestPackedGaps(t *testing.T) {
 				data = p.stream(data, values)
 			}
 			data = appendPlanes(&p, data, []uint32{math.Float32bits(1)})
-			var d decoder
+			var d unpacker
 			m, err := d.unpack(data, base)
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 				t.Fatalf("error %v, want %q", err, test.want)
@@ -499,7 +499,7 @@ func FuzzUnpack(f *testing.F) {
 			}
 			return
 		}
-		var d, other decoder
+		var d, other unpacker
 		var p packer
 		for i := range s.Tensors {
 			x := &s.Tensors[i]

@@ -81,13 +81,13 @@ type span struct {
 }
 
 // findSpans lists the spans of a tensor. A nil used means every unit.
-func (d *decoder) findSpans(m *sparse.Tensor, used []byte, units int) {
-	d.spans = d.spans[:0]
+func (u *unpacker) findSpans(m *sparse.Tensor, used []byte, units int) {
+	u.spans = u.spans[:0]
 	size, end := unitSize(m), 0
 	if !m.RowMajor {
-		for u := range units {
-			if used == nil || used[u/8]>>(u%8)&1 != 0 {
-				d.spans = append(d.spans, span{tile: uint32(u), end: end + size, shift: -end})
+		for unit := range units {
+			if used == nil || used[unit/8]>>(unit%8)&1 != 0 {
+				u.spans = append(u.spans, span{tile: uint32(unit), end: end + size, shift: -end})
 				end += size
 			}
 		}
@@ -104,7 +104,7 @@ func (d *decoder) findSpans(m *sparse.Tensor, used []byte, units int) {
 		for at := 0; rows != 0; {
 			skip := bits.TrailingZeros32(rows)
 			run := bits.TrailingZeros32(^(rows >> skip))
-			d.spans = append(d.spans, span{tile: uint32(first / sparse.TileRows), end: end + run*size, shift: (at+skip)*size - end})
+			u.spans = append(u.spans, span{tile: uint32(first / sparse.TileRows), end: end + run*size, shift: (at+skip)*size - end})
 			end += run * size
 			at += skip + run
 			rows >>= skip + run
@@ -113,41 +113,41 @@ func (d *decoder) findSpans(m *sparse.Tensor, used []byte, units int) {
 }
 
 // gapPositions reads gaps and puts them into tiles.
-func (d *decoder) gapPositions(m *sparse.Tensor, rows int, all bool) error {
-	n, err := d.number("gap bytes", rows*m.Columns) // each passes over one position at least
+func (u *unpacker) gapPositions(m *sparse.Tensor, rows int, all bool) error {
+	n, err := u.number("gap bytes", rows*m.Columns) // each passes over one position at least
 	if err != nil {
 		return err
 	}
 	units := unitCount(m, rows)
 	var used []byte
 	if !all {
-		d.used = resize(d.used, (units+7)/8)
-		used = d.used
-		if err := d.stream(used); err != nil {
+		u.used = resize(u.used, (units+7)/8)
+		used = u.used
+		if err := u.stream(used); err != nil {
 			return err
 		}
 		if units%8 != 0 && used[units/8]>>(units%8) != 0 {
 			return fmt.Errorf("gaps in a unit after the last, %d", units-1)
 		}
 	}
-	d.findSpans(m, used, units)
-	if len(d.spans) == 0 {
+	u.findSpans(m, used, units)
+	if len(u.spans) == 0 {
 		return errors.New("gaps, but no unit has any")
 	}
-	d.gaps = resize(d.gaps, n)
-	if err := d.stream(d.gaps); err != nil {
+	u.gaps = resize(u.gaps, n)
+	if err := u.stream(u.gaps); err != nil {
 		return err
 	}
-	w := tileWriter{code: m.Coding.GapCode(), in: d.gaps, at: -1, most: n}
+	w := tileWriter{code: m.Coding.GapCode(), in: u.gaps, at: -1, most: n}
 	if m.Coding == sparse.Sign {
-		if w.most, err = d.number("signs", n); err != nil {
+		if w.most, err = u.number("signs", n); err != nil {
 			return err
 		}
-		if w.signs, err = d.signBits(w.most); err != nil {
+		if w.signs, err = u.signBits(w.most); err != nil {
 			return err
 		}
 	}
-	if err := d.fillTiles(m, &w); err != nil {
+	if err := u.fillTiles(m, &w); err != nil {
 		return err
 	}
 	return checkRows(m, rows)
@@ -155,37 +155,37 @@ func (d *decoder) gapPositions(m *sparse.Tensor, rows int, all bool) error {
 
 // signBits reads as many signs as there are kept positions. Behind them are a few
 // bytes that mean nothing, so that two can be loaded everywhere.
-func (d *decoder) signBits(kept int) ([]byte, error) {
+func (u *unpacker) signBits(kept int) ([]byte, error) {
 	size := sparse.Sign.ValueBytes(kept)
-	d.buffer = resize(d.buffer, size+2)
-	signs := d.buffer[:size]
-	if err := d.stream(signs); err != nil {
+	u.buffer = resize(u.buffer, size+2)
+	signs := u.buffer[:size]
+	if err := u.stream(signs); err != nil {
 		return nil, err
 	}
 	if kept%8 != 0 && signs[kept/8]>>(kept%8) != 0 {
 		return nil, errors.New("bits after the last sign are not 0")
 	}
-	return d.buffer, nil
+	return u.buffer, nil
 }
 
 // fillTiles makes the gaps of tiles of those that run through the units.
-func (d *decoder) fillTiles(m *sparse.Tensor, w *tileWriter) error {
+func (u *unpacker) fillTiles(m *sparse.Tensor, w *tileWriter) error {
 	tiles := 0
-	for i, s := range d.spans {
-		if i == 0 || s.tile != d.spans[i-1].tile {
+	for i, s := range u.spans {
+		if i == 0 || s.tile != u.spans[i-1].tile {
 			tiles++
 		}
 	}
 	index := make([]uint32, 3*tiles)
 	m.Tiles, m.Ends, m.GapEnds = index[:tiles:tiles], index[tiles:2*tiles:2*tiles], index[2*tiles:]
 	// A tile has no more skips than its positions have room for.
-	d.where = resize(d.where, len(w.in)+tiles*(sparse.TileRows*m.Columns/int(w.code.Skip)+1))
-	w.out = d.where
+	u.where = resize(u.where, len(w.in)+tiles*(sparse.TileRows*m.Columns/int(w.code.Skip)+1))
+	w.out = u.where
 	for i, t := 0, 0; t < tiles; t++ {
-		tile := d.spans[i].tile
+		tile := u.spans[i].tile
 		w.last = -1
-		for ; i < len(d.spans) && d.spans[i].tile == tile; i++ {
-			if err := w.span(&d.spans[i]); err != nil {
+		for ; i < len(u.spans) && u.spans[i].tile == tile; i++ {
+			if err := w.span(&u.spans[i]); err != nil {
 				return fmt.Errorf("tile %d: %w", tile, err)
 			}
 		}
@@ -197,7 +197,7 @@ func (d *decoder) fillTiles(m *sparse.Tensor, w *tileWriter) error {
 	if w.signs != nil && w.kept != w.most {
 		return fmt.Errorf("%d signs for %d positions", w.most, w.kept)
 	}
-	m.Gaps = d.where[:w.o]
+	m.Gaps = u.where[:w.o]
 	return nil
 }
 

@@ -38,25 +38,25 @@ func (t *huffmanTable) build(lengths *[256]byte) error {
 
 // huffman fills dst from data, all of which it must take, with a code that is
 // told there.
-func (d *decoder) huffman(dst, data []byte) error {
+func (u *unpacker) huffman(dst, data []byte) error {
 	lengths, size, err := getLengths(data)
 	if err != nil {
 		return err
 	}
-	table := &d.tables[d.codes%codesKept]
+	table := &u.tables[u.codes%maxEarlierCodes]
 	if err := table.build(&lengths); err != nil {
 		return err
 	}
-	d.codes++
+	u.codes++
 	return table.decode(dst, data[size:])
 }
 
 // again fills dst from data with an earlier code.
-func (d *decoder) again(dst, data []byte) error {
-	if len(data) == 0 || int(data[0]) >= min(d.codes, codesKept) {
+func (u *unpacker) huffmanReuse(dst, data []byte) error {
+	if len(data) == 0 || int(data[0]) >= min(u.codes, maxEarlierCodes) {
 		return errors.New("reference to a Huffman code that does not precede")
 	}
-	return d.tables[(d.codes-1-int(data[0]))%codesKept].decode(dst, data[1:])
+	return u.tables[(u.codes-1-int(data[0]))%maxEarlierCodes].decode(dst, data[1:])
 }
 
 // decode fills dst from the parts in data, all of which it must take.

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// codesKept is how many earlier codes a stream may choose from, the latest.
-const codesKept = 16
+// maxEarlierCodes is how many earlier codes a stream may choose from, the latest.
+const maxEarlierCodes = 16
 
 // huffman codes src, in which two bytes at least are different, with a code of
 // its own or the one of an earlier stream: the lengths of the code or which one
@@ -15,7 +15,7 @@ const codesKept = 16
 func (p *packer) huffman(out, src []byte, counts *[256]int) (again bool, _ []byte) {
 	lengths := ownCode(len(src), counts)
 	least, which := huffmanBits(&lengths, counts), -1
-	for i := range min(codesKept, len(p.codes)) {
+	for i := range min(maxEarlierCodes, len(p.codes)) {
 		if bits := 8 + codeBits(&p.codes[len(p.codes)-1-i], counts); bits < least {
 			least, which = bits, i
 		}
@@ -33,7 +33,7 @@ func (p *packer) huffman(out, src []byte, counts *[256]int) (again bool, _ []byt
 	var parts [huffmanParts][]byte
 	for i := range parts {
 		w := bitWriter{}
-		for _, b := range part4(src, i) {
+		for _, b := range huffmanPartOf(src, i) {
 			w.put(uint64(codes[b]), uint(lengths[b]))
 		}
 		parts[i] = w.finish()
@@ -55,7 +55,7 @@ func ownCode(n int, counts *[256]int) [256]byte {
 		return lengths
 	}
 	least := huffmanBits(&lengths, counts)
-	for _, smooth := range []func(*[256]int) [256]int{smoothed, geometricCounts} {
+	for _, smooth := range []func(*[256]int) [256]int{smoothedCounts, geometricCounts} {
 		alike := smooth(counts)
 		other := codeLengths(&alike, maxCodeBits)
 		if bits := huffmanBits(&other, counts); bits < least {
@@ -69,10 +69,10 @@ func ownCode(n int, counts *[256]int) [256]byte {
 // lengths count.
 const smoothBelow = 1 << 16
 
-// smoothed returns counts with an average over each sixteen neighbours that
+// smoothedCounts returns counts with an average over each sixteen neighbours that
 // occur about as often. For short streams of gaps the code that follows from it
 // is hardly longer, and its lengths take half the room.
-func smoothed(counts *[256]int) [256]int {
+func smoothedCounts(counts *[256]int) [256]int {
 	const block = 16
 	out := *counts
 	for from := 0; from < len(out); from += block {
@@ -139,9 +139,9 @@ func codeBits(lengths *[256]byte, counts *[256]int) int {
 	return sum
 }
 
-// part4 returns part i of four: all of ⌈len/4⌉ bytes, but for what the last
+// huffmanPartOf returns part i of four: all of ⌈len/4⌉ bytes, but for what the last
 // ones lack.
-func part4(x []byte, i int) []byte {
+func huffmanPartOf(x []byte, i int) []byte {
 	size := (len(x) + huffmanParts - 1) / huffmanParts
 	return x[min(i*size, len(x)):min((i+1)*size, len(x))]
 }

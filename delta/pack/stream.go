@@ -10,15 +10,15 @@ import (
 
 // The ways of writing a byte stream in the small layout.
 const (
-	streamRaw     = 0 // as it is
-	streamOne     = 1 // one byte, of which the whole stream consists
-	streamHuffman = 2
-	streamRare    = 3 // one byte, and gaps to those that differ from it
-	streamAgain   = 4 // the Huffman code of an earlier stream
+	streamRaw          = 0 // as it is
+	streamConstant     = 1 // one byte, of which the whole stream consists
+	streamHuffman      = 2
+	streamRare         = 3 // one byte, and gaps to those that differ from it
+	streamHuffmanReuse = 4 // the Huffman code of an earlier stream
 )
 
-// rareDepth is how deep streams of rare bytes may lie in each other.
-const rareDepth = 3
+// maxRareDepth is how deep streams of rare bytes may lie in each other.
+const maxRareDepth = 3
 
 // stream appends src in the way that takes the fewest bytes: the kind, for those
 // from Huffman codes on the size of what follows, and the rest. The size of src
@@ -53,13 +53,13 @@ func (p *packer) pack(src []byte, depth int) (kind byte, body []byte) {
 	case 0:
 		return streamRaw, nil
 	case 1:
-		return streamOne, src[:1]
+		return streamConstant, src[:1]
 	}
 	kind, body = streamRaw, src
 	// What saves less than a hundredth is not worth the reader's time.
 	worth := len(src) - len(src)/100 - 16
 	before := len(p.codes)
-	if depth < rareDepth && counts[common] > len(src)/2 {
+	if depth < maxRareDepth && counts[common] > len(src)/2 {
 		if packed := p.rare(nil, src, byte(common), len(src)-counts[common], depth); len(packed) < worth {
 			kind, body = streamRare, packed
 		}
@@ -70,7 +70,7 @@ func (p *packer) pack(src []byte, depth int) (kind byte, body []byte) {
 	switch {
 	case len(packed) >= min(worth, len(body)):
 	case again:
-		return streamAgain, packed
+		return streamHuffmanReuse, packed
 	default:
 		return streamHuffman, packed
 	}
@@ -102,76 +102,76 @@ func (p *packer) rare(out, src []byte, common byte, others, depth int) []byte {
 }
 
 // stream fills dst with the next stream.
-func (d *decoder) stream(dst []byte) error { return d.streamAt(dst, 0) }
+func (u *unpacker) stream(dst []byte) error { return u.streamAt(dst, 0) }
 
 // streamAt reads a stream that lies in depth others.
-func (d *decoder) streamAt(dst []byte, depth int) error {
-	kind, err := d.take(1)
+func (u *unpacker) streamAt(dst []byte, depth int) error {
+	kind, err := u.take(1)
 	if err != nil {
 		return err
 	}
 	if kind[0] == streamRaw {
-		body, err := d.take(uint64(len(dst)))
+		body, err := u.take(uint64(len(dst)))
 		copy(dst, body)
 		return err
 	}
 	if len(dst) == 0 {
 		return fmt.Errorf("an empty stream must use encoding %d", streamRaw)
 	}
-	if kind[0] == streamOne {
-		body, err := d.take(1)
+	if kind[0] == streamConstant {
+		body, err := u.take(1)
 		if err == nil {
 			fill(dst, body[0])
 		}
 		return err
 	}
-	size, n := binary.Uvarint(d.data)
+	size, n := binary.Uvarint(u.data)
 	if n <= 0 {
 		return errors.New("truncated size of a stream")
 	}
-	d.data = d.data[n:]
-	body, err := d.take(size)
+	u.data = u.data[n:]
+	body, err := u.take(size)
 	if err != nil {
 		return err
 	}
 	switch {
 	case kind[0] == streamHuffman:
-		return d.huffman(dst, body)
-	case kind[0] == streamAgain:
-		return d.again(dst, body)
-	case kind[0] == streamRare && depth < rareDepth:
-		return d.rare(dst, body, depth)
+		return u.huffman(dst, body)
+	case kind[0] == streamHuffmanReuse:
+		return u.huffmanReuse(dst, body)
+	case kind[0] == streamRare && depth < maxRareDepth:
+		return u.rare(dst, body, depth)
 	}
 	return fmt.Errorf("stream of encoding %d at depth %d", kind[0], depth)
 }
 
 // rare fills dst with one byte and puts the others to their places.
-func (d *decoder) rare(dst, body []byte, depth int) error {
-	behind := d.data
-	defer func() { d.data = behind }()
-	d.data = body
-	common, err := d.take(1)
+func (u *unpacker) rare(dst, body []byte, depth int) error {
+	behind := u.data
+	defer func() { u.data = behind }()
+	u.data = body
+	common, err := u.take(1)
 	if err != nil {
 		return err
 	}
-	others, err := d.number("rare bytes", len(dst))
+	others, err := u.number("rare bytes", len(dst))
 	if err != nil {
 		return err
 	}
-	gaps, err := d.number("gap bytes", len(dst)) // each passes over one byte at least
+	gaps, err := u.number("gap bytes", len(dst)) // each passes over one byte at least
 	if err != nil {
 		return err
 	}
-	r := &d.rares[depth]
+	r := &u.rares[depth]
 	r.gaps, r.others = resize(r.gaps, gaps), resize(r.others, others)
-	if err := d.streamAt(r.gaps, depth+1); err != nil {
+	if err := u.streamAt(r.gaps, depth+1); err != nil {
 		return err
 	}
-	if err := d.streamAt(r.others, depth+1); err != nil {
+	if err := u.streamAt(r.others, depth+1); err != nil {
 		return err
 	}
-	if len(d.data) > 0 {
-		return fmt.Errorf("%d bytes after the end of a stream of rare bytes", len(d.data))
+	if len(u.data) > 0 {
+		return fmt.Errorf("%d bytes after the end of a stream of rare bytes", len(u.data))
 	}
 	kept, last, err := sparse.PlainGaps.Scan(r.gaps)
 	if err != nil {

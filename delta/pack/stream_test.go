@@ -72,7 +72,7 @@ func TestStream(t *testing.T) {
 		for name, src := range streams(n) {
 			t.Run(fmt.Sprintf("%s %d", name, n), func(t *testing.T) {
 				packed := new(packer).stream(nil, src)
-				d := decoder{data: append(packed, 1, 2)}
+				d := unpacker{data: append(packed, 1, 2)}
 				got := make([]byte, len(src))
 				if err := d.stream(got); err != nil {
 					t.Fatal(err)
@@ -93,7 +93,7 @@ func TestStream(t *testing.T) {
 func TestStreamAgain(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	var p packer
-	var d decoder
+	var d unpacker
 	var packed []byte
 	var want [][]byte
 	again, alone := 0, 0
@@ -111,7 +111,7 @@ func TestStreamAgain(t *testing.T) {
 		}
 		from := len(packed)
 		packed = p.stream(packed, src)
-		if packed[from] == streamAgain {
+		if packed[from] == streamHuffmanReuse {
 			again++
 		}
 		alone += len(new(packer).stream(nil, src))
@@ -133,8 +133,8 @@ func TestStreamAgain(t *testing.T) {
 			t.Fatalf("stream %d is another", i)
 		}
 	}
-	for _, codes := range []int{0, 1, codesKept, codesKept + 5} {
-		d := decoder{codes: codes, data: []byte{streamAgain, 5, byte(min(codes, codesKept)), 1, 1, 1, 0}}
+	for _, codes := range []int{0, 1, maxEarlierCodes, maxEarlierCodes + 5} {
+		d := unpacker{codes: codes, data: []byte{streamHuffmanReuse, 5, byte(min(codes, maxEarlierCodes)), 1, 1, 1, 0}}
 		if err := d.stream(make([]byte, 9)); err == nil {
 			t.Errorf("the code before the first of %d: %v", codes, err)
 		}
@@ -161,7 +161,7 @@ func TestHuffmanProperties(t *testing.T) {
 			"huffman": huffman,
 			"rare":    new(packer).rare(nil, src, 0, len(src)-counts[0], 0),
 		} {
-			var d decoder
+			var d unpacker
 			got := make([]byte, len(src))
 			var err error
 			if name == "huffman" {
@@ -243,7 +243,7 @@ func FuzzStream(f *testing.F) {
 		f.Add(new(packer).stream(nil, src), uint16(len(src)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, n uint16) {
-		d := decoder{data: data}
+		d := unpacker{data: data}
 		dst := make([]byte, n)
 		if err := d.stream(dst); err != nil {
 			if !errors.Is(err, delta.ErrCorrupt) {
@@ -251,7 +251,7 @@ func FuzzStream(f *testing.F) {
 			}
 			return
 		}
-		again := decoder{data: new(packer).stream(nil, dst)}
+		again := unpacker{data: new(packer).stream(nil, dst)}
 		got := make([]byte, n)
 		if err := again.stream(got); err != nil || !bytes.Equal(got, dst) {
 			t.Fatalf("packed again and unpacked to something else: %v", err)
@@ -265,7 +265,7 @@ func BenchmarkStream(b *testing.B) {
 		dst := make([]byte, len(src))
 		b.Run(fmt.Sprintf("%s packed=%.3f", name, float64(len(packed))/float64(len(src))), func(b *testing.B) {
 			b.SetBytes(int64(len(src)))
-			d := decoder{}
+			d := unpacker{}
 			for b.Loop() {
 				d.data = packed
 				if err := d.stream(dst); err != nil {

@@ -11,13 +11,13 @@ import (
 	"kenserve/safetensors"
 )
 
-// decoder reads the parts of packed tensors, one after the other in the order
+// unpacker reads the parts of packed tensors, one after the other in the order
 // in which they were written.
-type decoder struct {
+type unpacker struct {
 	data   []byte
-	tables [codesKept]huffmanTable // of the last codes, number i at i % codesKept
-	codes  int                     // so far
-	rares  [rareDepth]struct{ gaps, others []byte }
+	tables [maxEarlierCodes]huffmanTable // of the last codes, number i at i % maxEarlierCodes
+	codes  int                           // so far
+	rares  [maxRareDepth]struct{ gaps, others []byte }
 
 	buffer    []byte   // of planes, or of signs
 	positions []uint32 // of a tile
@@ -35,22 +35,22 @@ type decoder struct {
 }
 
 // take returns the next n bytes.
-func (d *decoder) take(n uint64) ([]byte, error) {
-	if n > uint64(len(d.data)) {
-		return nil, fmt.Errorf("truncated: %d bytes are missing", n-uint64(len(d.data)))
+func (u *unpacker) take(n uint64) ([]byte, error) {
+	if n > uint64(len(u.data)) {
+		return nil, fmt.Errorf("truncated: %d bytes are missing", n-uint64(len(u.data)))
 	}
-	out := d.data[:n]
-	d.data = d.data[n:]
+	out := u.data[:n]
+	u.data = u.data[n:]
 	return out, nil
 }
 
 // number reads a number of at most limit.
-func (d *decoder) number(what string, limit int) (int, error) {
-	n, k := binary.Uvarint(d.data)
+func (u *unpacker) number(what string, limit int) (int, error) {
+	n, k := binary.Uvarint(u.data)
 	if k <= 0 {
 		return 0, fmt.Errorf("truncated number of %s", what)
 	}
-	d.data = d.data[k:]
+	u.data = u.data[k:]
 	if n > uint64(limit) {
 		return 0, fmt.Errorf("%d %s, at most %d", n, what, limit)
 	}
@@ -61,20 +61,20 @@ func (d *decoder) number(what string, limit int) (int, error) {
 // that is larger than they allow. The result is valid until the next call. What
 // positions say is checked as far as it is used here; the rest is for who reads
 // the fast layout.
-func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*sparse.Tensor, error) {
-	d.data = data
-	m, err := d.masked(base)
+func (u *unpacker) unpack(data []byte, base *safetensors.Tensor) (*sparse.Tensor, error) {
+	u.data = data
+	m, err := u.masked(base)
 	if err != nil {
 		return nil, err
 	}
-	if len(d.data) > 0 {
-		return nil, fmt.Errorf("%d bytes after the end of the packed tensor", len(d.data))
+	if len(u.data) > 0 {
+		return nil, fmt.Errorf("%d bytes after the end of the packed tensor", len(u.data))
 	}
 	return m, nil
 }
 
-func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
-	first, err := d.take(1)
+func (u *unpacker) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
+	first, err := u.take(1)
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +94,9 @@ func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 	}
 	switch {
 	case kind&packedGaps != 0:
-		err = d.gapPositions(m, rows, kind&packedAll != 0)
+		err = u.gapPositions(m, rows, kind&packedAll != 0)
 	case kind&packedBitmaps != 0:
-		err = d.bitmaps(m, rows)
+		err = u.bitmaps(m, rows)
 	case !m.RowMajor:
 		err = errors.New("column order without positions")
 	}
@@ -107,7 +107,7 @@ func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 	if m.Whole() {
 		kept, tiles = rows*columns, rows
 	}
-	if err := d.values(m, kept, base); err != nil {
+	if err := u.values(m, kept, base); err != nil {
 		return nil, err
 	}
 	if !m.Coding.Scaled() {
@@ -117,7 +117,7 @@ func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 	if kind&packedPerRow != 0 {
 		n = tiles * m.Height
 	}
-	scales, err := d.numbers(n)
+	scales, err := u.numbers(n)
 	if err != nil {
 		return nil, err
 	}
@@ -129,16 +129,16 @@ func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 }
 
 // tiles reads the stored tiles of a tensor of so many rows.
-func (d *decoder) tiles(m *sparse.Tensor, rows int) error {
+func (u *unpacker) tiles(m *sparse.Tensor, rows int) error {
 	most := (rows + m.Height - 1) / m.Height
-	n, err := d.number("tiles", most)
+	n, err := u.number("tiles", most)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
 		return errors.New("no tiles")
 	}
-	if m.Tiles, err = d.rising(n, most-1); err != nil {
+	if m.Tiles, err = u.rising(n, most-1); err != nil {
 		return err
 	}
 	m.Ends = make([]uint32, n)
@@ -146,8 +146,8 @@ func (d *decoder) tiles(m *sparse.Tensor, rows int) error {
 }
 
 // rising reads n numbers of at most limit that were written as differences.
-func (d *decoder) rising(n, limit int) ([]uint32, error) {
-	numbers, err := d.numbers(n)
+func (u *unpacker) rising(n, limit int) ([]uint32, error) {
+	numbers, err := u.numbers(n)
 	if err != nil {
 		return nil, err
 	}
@@ -163,15 +163,15 @@ func (d *decoder) rising(n, limit int) ([]uint32, error) {
 	return numbers, nil
 }
 
-func (d *decoder) bitmaps(m *sparse.Tensor, rows int) error {
-	if err := d.tiles(m, rows); err != nil {
+func (u *unpacker) bitmaps(m *sparse.Tensor, rows int) error {
+	if err := u.tiles(m, rows); err != nil {
 		return err
 	}
 	if m.RowMajor {
 		stride := (m.Columns + 7) / 8
-		d.where = resize(d.where, len(m.Tiles)*stride)
-		m.Mask8 = d.where
-		if err := d.stream(m.Mask8); err != nil {
+		u.where = resize(u.where, len(m.Tiles)*stride)
+		m.Mask8 = u.where
+		if err := u.stream(m.Mask8); err != nil {
 			return err
 		}
 		if m.Columns%8 != 0 {
@@ -182,12 +182,12 @@ func (d *decoder) bitmaps(m *sparse.Tensor, rows int) error {
 			}
 		}
 	} else {
-		d.where = resize(d.where, 2*len(m.Tiles)*m.Columns)
-		if err := d.stream(d.where); err != nil {
+		u.where = resize(u.where, 2*len(m.Tiles)*m.Columns)
+		if err := u.stream(u.where); err != nil {
 			return err
 		}
 		var err error
-		if m.Mask16, err = safetensors.View[uint16](&safetensors.Tensor{DType: safetensors.U16, Shape: []int{len(d.where) / 2}, Data: d.where}); err != nil {
+		if m.Mask16, err = safetensors.View[uint16](&safetensors.Tensor{DType: safetensors.U16, Shape: []int{len(u.where) / 2}, Data: u.where}); err != nil {
 			return err
 		}
 	}
@@ -215,62 +215,62 @@ func checkRows(m *sparse.Tensor, rows int) error {
 }
 
 // values reads so many values of any coding.
-func (d *decoder) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
+func (u *unpacker) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
 	switch m.Coding {
 	case sparse.Float32:
-		return d.exact(m, kept, base)
+		return u.exact(m, kept, base)
 	case sparse.BFloat16:
-		planes, err := d.planes(kept, 2)
+		planes, err := u.planes(kept, 2)
 		if err != nil {
 			return err
 		}
-		d.bfloat16s = resize(d.bfloat16s, kept)
-		m.BFloat16s = d.bfloat16s
+		u.bfloat16s = resize(u.bfloat16s, kept)
+		m.BFloat16s = u.bfloat16s
 		high := planes[1]
 		for i, b := range planes[0] {
 			m.BFloat16s[i] = bits.RotateLeft16(uint16(b)|uint16(high[i])<<8, bfloat16Turn)
 		}
 		return nil
 	case sparse.Int8:
-		d.bytes = resize(d.bytes, kept)
-		if err := d.stream(d.bytes); err != nil {
+		u.bytes = resize(u.bytes, kept)
+		if err := u.stream(u.bytes); err != nil {
 			return err
 		}
 		var err error
-		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{kept}, Data: d.bytes})
+		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{kept}, Data: u.bytes})
 		return err
 	case sparse.Int4:
-		d.bytes = resize(d.bytes, sparse.Int4.ValueBytes(kept))
-		m.Int4s = d.bytes
-		return d.stream(m.Int4s)
+		u.bytes = resize(u.bytes, sparse.Int4.ValueBytes(kept))
+		m.Int4s = u.bytes
+		return u.stream(m.Int4s)
 	}
 	if m.Gaps != nil {
 		return nil
 	}
-	d.bytes = resize(d.bytes, sparse.Sign.ValueBytes(kept))
-	m.Signs = d.bytes
-	return d.stream(m.Signs)
+	u.bytes = resize(u.bytes, sparse.Sign.ValueBytes(kept))
+	m.Signs = u.bytes
+	return u.stream(m.Signs)
 }
 
 // exact reads values of f32.
-func (d *decoder) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
-	planes, err := d.planes(kept, 4)
+func (u *unpacker) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
+	planes, err := u.planes(kept, 4)
 	if err != nil {
 		return err
 	}
-	d.float32s = resize(d.float32s, kept)
-	m.Float32s = d.float32s
+	u.float32s = resize(u.float32s, kept)
+	m.Float32s = u.float32s
 	i := 0
 	for t := range m.StoredTiles() {
 		first := m.TileIndex(t) * m.Height * m.Columns
-		d.positions = keptPositions(m, t, d.positions)
-		d.bases = resize(d.bases, len(d.positions))
+		u.positions = keptPositions(m, t, u.positions)
+		u.bases = resize(u.bases, len(u.positions))
 		// A tile's values lie on lines all over it.
-		if all := m.Height * m.Columns; m.Height > 1 && 128*len(d.positions) > all {
-			d.touched += touch(base.Data, base.Len(), first, all)
+		if all := m.Height * m.Columns; m.Height > 1 && 128*len(u.positions) > all {
+			u.touched += touch(base.Data, base.Len(), first, all)
 		}
-		orderedAt(d.bases, base, first, d.positions)
-		bases := d.bases
+		orderedAt(u.bases, base, first, u.positions)
+		bases := u.bases
 		b0, b1, b2, b3 := planes[0][i:][:len(bases)], planes[1][i:][:len(bases)], planes[2][i:][:len(bases)], planes[3][i:][:len(bases)]
 		out := m.Float32s[i:][:len(bases)]
 		for j, b := range bases {
@@ -283,8 +283,8 @@ func (d *decoder) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) er
 }
 
 // numbers reads n numbers from their planes.
-func (d *decoder) numbers(n int) ([]uint32, error) {
-	planes, err := d.planes(n, 4)
+func (u *unpacker) numbers(n int) ([]uint32, error) {
+	planes, err := u.planes(n, 4)
 	if err != nil {
 		return nil, err
 	}
@@ -296,12 +296,12 @@ func (d *decoder) numbers(n int) ([]uint32, error) {
 }
 
 // planes reads some streams of n bytes. They are valid until the next call.
-func (d *decoder) planes(n, count int) ([4][]byte, error) {
+func (u *unpacker) planes(n, count int) ([4][]byte, error) {
 	var planes [4][]byte
-	d.buffer = resize(d.buffer, n*count)
+	u.buffer = resize(u.buffer, n*count)
 	for i := range count {
-		planes[i] = d.buffer[i*n : (i+1)*n : (i+1)*n]
-		if err := d.stream(planes[i]); err != nil {
+		planes[i] = u.buffer[i*n : (i+1)*n : (i+1)*n]
+		if err := u.stream(planes[i]); err != nil {
 			return planes, err
 		}
 	}
