@@ -12,30 +12,32 @@ import (
 	"kenserve/safetensors"
 )
 
-// File is an open delta file in the small layout. Of what it holds, only the
-// head can be read before it is unpacked.
+// File is an open delta file in the small layout. Until it is unpacked only its
+// metadata and its dense tensors can be used.
 type File struct {
 	delta.Info
 	SHA256     string   // the file's digest
-	FastSHA256 string   // that of the file in the fast layout
+	FastSHA256 string   // the digest of the same delta in the fast layout
 	Size       int64    // the file's length in bytes
 	Tensors    []Tensor // sorted by name
 
 	file *safetensors.File
 }
 
-// Tensor is one tensor of a small file: Dense or Packed is set.
+// Tensor is one tensor of a small file. Either Dense or Packed is set.
 type Tensor struct {
-	Name   string // in the base; the tuned checkpoint's name for the head
+	Name   string // the base's name; for the head, the tuned checkpoint's name
 	Dense  *safetensors.Tensor
 	Packed []byte
 }
 
-// partPacked is the only part of tensors in the small layout.
+// partPacked is the name of the part of a packed tensor, its only one.
 const partPacked = "packed"
 
-// Open maps the delta file at path, which must be in the small layout, and checks
-// its metadata and digest. Nobody may write to the file while it is open.
+// Open maps the delta file at path, which must be in the small layout, into memory
+// and checks its metadata and digest. Nobody may write to the file while it is
+// open. Errors are as of delta.Open: a file in the fast layout is
+// [delta.ErrLayout].
 func Open(path string) (*File, error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -44,8 +46,8 @@ func Open(path string) (*File, error) {
 	return Read(f, path)
 }
 
-// Read is Open of a container that was read from path. On success the File owns
-// it; on an error Read closes it.
+// Read does what [Open] does, for a container that was opened from path. The File
+// owns f, and Read closes f if it fails.
 func Read(f *safetensors.File, path string) (*File, error) {
 	s, err := read(f)
 	if err != nil {
@@ -55,12 +57,12 @@ func Read(f *safetensors.File, path string) (*File, error) {
 	return s, nil
 }
 
-// IsSmall reports whether a container says that it is a delta in the small layout.
+// IsSmall reports whether the metadata of a container names the small layout.
 func IsSmall(f *safetensors.File) bool {
 	return f.Metadata()[container.LayoutKey] == container.LayoutSmall
 }
 
-// Close unmaps the file. No tensor may be used any more.
+// Close unmaps the file. No tensor may be used afterwards.
 func (s *File) Close() error { return s.file.Close() }
 
 func read(f *safetensors.File) (*File, error) {
@@ -108,10 +110,11 @@ func readTensors(f *safetensors.File) (*File, error) {
 	return s, nil
 }
 
-// Unpack writes the delta to path in the fast layout, the bytes that were
-// packed. base is the delta's base, whose fingerprint is given. The result is
-// compared with its digest before it appears; what a digest does not tell, a
-// delta that was never valid, is for [Open] and [Delta.Check] to refuse.
+// Unpack writes the delta to path in the fast layout: the bytes that were packed.
+// fingerprint must be that of base. The file appears only if it has the digest
+// that the small file names. The content of the tensors is not checked beyond
+// that; delta.Open and [delta.Delta.Check] do it. Errors are [delta.ErrBase],
+// [delta.ErrCorrupt], among them [delta.ErrDigest], and those of the file system.
 func (s *File) Unpack(path string, base delta.Tensors, fingerprint string) error {
 	if s.BaseSHA256 != fingerprint {
 		return fmt.Errorf("delta: unpack: %w: made for %s (%s), this is %s", delta.ErrBase, s.BaseSHA256, s.BaseName, fingerprint)
@@ -125,7 +128,8 @@ func (s *File) Unpack(path string, base delta.Tensors, fingerprint string) error
 	return w.Write(metadata, s.FastSHA256)
 }
 
-// spool unpacks all tensors to a writer and compares the digest.
+// spool unpacks all tensors into a writer and checks that the file would have the
+// digest of the fast file.
 func (s *File) spool(path string, base delta.Tensors, metadata map[string]string) (_ *container.Writer, err error) {
 	w, err := container.Create(path)
 	if err != nil {
@@ -168,7 +172,7 @@ func (s *File) spool(path string, base delta.Tensors, metadata map[string]string
 	return w, nil
 }
 
-// tensor unpacks a tensor of the base, and returns its shape there.
+// tensor unpacks a tensor and returns it with the shape that it has in the base.
 func (u *unpacker) tensor(t *Tensor, base delta.Tensors) (*sparse.Tensor, []int, error) {
 	b, ok := base.Tensor(t.Name)
 	if !ok {

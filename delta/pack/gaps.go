@@ -9,12 +9,12 @@ import (
 	"kenserve/internal/sparse"
 )
 
-// In the small layout the gaps of a tensor run through its units one after the
-// other, those that keep nothing left out: a unit is a tile in column order, and
-// a row in row order. So neither the ends of tiles nor the rows that fine-tuning
-// has not touched, a third of an embedding table, take any room among them.
+// In the small layout the gaps of a tensor run through its units without a break,
+// and a unit that keeps nothing is left out. A unit is a tile in column order and a
+// row in row order. So the gaps spend no bytes on the ends of tiles, nor on the
+// rows that fine-tuning has not changed, a third of an embedding table.
 
-// unitSize returns how many positions a unit has.
+// unitSize returns the number of positions of a unit.
 func unitSize(m *sparse.Tensor) int {
 	if m.RowMajor {
 		return m.Columns
@@ -22,7 +22,7 @@ func unitSize(m *sparse.Tensor) int {
 	return sparse.TileRows * m.Columns
 }
 
-// unitCount returns the number of units of a tensor of so many rows.
+// unitCount returns the number of units of a tensor with the given number of rows.
 func unitCount(m *sparse.Tensor, rows int) int {
 	if m.RowMajor {
 		return rows
@@ -30,28 +30,29 @@ func unitCount(m *sparse.Tensor, rows int) int {
 	return (rows + sparse.TileRows - 1) / sparse.TileRows
 }
 
-// gaps appends the gaps of a tensor of so many rows: their number, unless all
-// is set which units keep something, and the gaps.
+// gaps appends the positions of a tensor with gaps: the number of bytes of gaps,
+// which units keep something, and the gaps, with the signs if the coding has them
+// there. all reports that every unit keeps something; it then leaves out the units.
 func (p *packer) gaps(out []byte, m *sparse.Tensor, rows int) (_ []byte, all bool) {
 	units, size := unitCount(m, rows), unitSize(m)
 	used := make([]byte, (units+7)/8)
 	code := m.Coding.GapCode()
 	gaps := make([]byte, 0, len(m.Gaps))
 	var signs bitWriter
-	passed := -1 // unit of the last position
-	before := 0  // positions of earlier units
-	last := -1   // the last position
+	current := -1 // unit of the last position
+	before := 0   // number of positions of the units before it
+	last := -1    // the last position, through all units
 	for t, tile := range m.Tiles {
 		m.Each(t, func(i, row, column int) {
 			unit, in := int(tile), sparse.TileRows*column+row
 			if m.RowMajor {
 				unit, in = sparse.TileRows*unit+row, column
 			}
-			if unit != passed {
-				if passed >= 0 {
+			if unit != current {
+				if current >= 0 {
 					before += size
 				}
-				passed = unit
+				current = unit
 				used[unit/8] |= 1 << (unit % 8)
 			}
 			gaps = code.Append(gaps, before+in-last)
@@ -73,14 +74,16 @@ func (p *packer) gaps(out []byte, m *sparse.Tensor, rows int) (_ []byte, all boo
 	return out, all
 }
 
-// span is a run of neighbouring units in a tile that keep something.
+// span is a run of adjacent units of one tile that all keep something. Within a
+// span, gaps through all units are also gaps in the tile.
 type span struct {
 	tile  uint32
-	end   int // positions of all units up to its end
-	shift int // of a position in the tile against that through all units
+	end   int // number of positions of all units up to the end of the span
+	shift int // a position in the tile minus the same position through all units
 }
 
-// findSpans lists the spans of a tensor. A nil used means every unit.
+// findSpans sets spans. used has a bit for each unit; nil means that all of them
+// keep something.
 func (u *unpacker) findSpans(m *sparse.Tensor, used []byte, units int) {
 	u.spans = u.spans[:0]
 	size, end := unitSize(m), 0
@@ -112,17 +115,17 @@ func (u *unpacker) findSpans(m *sparse.Tensor, used []byte, units int) {
 	}
 }
 
-// gapPositions reads gaps and puts them into tiles.
+// gapPositions reads the positions of a tensor with gaps. all is the bit packedAll.
 func (u *unpacker) gapPositions(m *sparse.Tensor, rows int, all bool) error {
-	n, err := u.number("gap bytes", rows*m.Columns) // each passes over one position at least
+	n, err := u.number("gap bytes", rows*m.Columns) // each byte moves on by a position or more
 	if err != nil {
 		return err
 	}
 	units := unitCount(m, rows)
 	var used []byte
 	if !all {
-		u.used = resize(u.used, (units+7)/8)
-		used = u.used
+		u.usedUnits = resize(u.usedUnits, (units+7)/8)
+		used = u.usedUnits
 		if err := u.stream(used); err != nil {
 			return err
 		}
@@ -134,16 +137,16 @@ func (u *unpacker) gapPositions(m *sparse.Tensor, rows int, all bool) error {
 	if len(u.spans) == 0 {
 		return errors.New("gaps, but no unit has any")
 	}
-	u.gaps = resize(u.gaps, n)
-	if err := u.stream(u.gaps); err != nil {
+	u.unitGaps = resize(u.unitGaps, n)
+	if err := u.stream(u.unitGaps); err != nil {
 		return err
 	}
-	w := tileWriter{code: m.Coding.GapCode(), in: u.gaps, at: -1, most: n}
+	w := tileWriter{code: m.Coding.GapCode(), in: u.unitGaps, at: -1, maxKept: n}
 	if m.Coding == sparse.Sign {
-		if w.most, err = u.number("signs", n); err != nil {
+		if w.maxKept, err = u.number("signs", n); err != nil {
 			return err
 		}
-		if w.signs, err = u.signBits(w.most); err != nil {
+		if w.signs, err = u.signBits(w.maxKept); err != nil {
 			return err
 		}
 	}
@@ -153,8 +156,8 @@ func (u *unpacker) gapPositions(m *sparse.Tensor, rows int, all bool) error {
 	return checkRows(m, rows)
 }
 
-// signBits reads as many signs as there are kept positions. Behind them are a few
-// bytes that mean nothing, so that two can be loaded everywhere.
+// signBits reads one sign for each kept position. The result has two more bytes
+// with any content, so that 16 bits can be loaded from each of its bytes.
 func (u *unpacker) signBits(kept int) ([]byte, error) {
 	size := sparse.Sign.ValueBytes(kept)
 	u.buffer = resize(u.buffer, size+2)
@@ -168,7 +171,7 @@ func (u *unpacker) signBits(kept int) ([]byte, error) {
 	return u.buffer, nil
 }
 
-// fillTiles makes the gaps of tiles of those that run through the units.
+// fillTiles splits the gaps that run through all units into the gaps of tiles.
 func (u *unpacker) fillTiles(m *sparse.Tensor, w *tileWriter) error {
 	tiles := 0
 	for i, s := range u.spans {
@@ -178,9 +181,9 @@ func (u *unpacker) fillTiles(m *sparse.Tensor, w *tileWriter) error {
 	}
 	index := make([]uint32, 3*tiles)
 	m.Tiles, m.Ends, m.GapEnds = index[:tiles:tiles], index[tiles:2*tiles:2*tiles], index[2*tiles:]
-	// A tile has no more skips than its positions have room for.
-	u.where = resize(u.where, len(w.in)+tiles*(sparse.TileRows*m.Columns/int(w.code.Skip)+1))
-	w.out = u.where
+	// A tile has at most as many skips as fit into its positions.
+	u.maskOrGaps = resize(u.maskOrGaps, len(w.in)+tiles*(sparse.TileRows*m.Columns/int(w.code.Skip)+1))
+	w.out = u.maskOrGaps
 	for i, t := 0, 0; t < tiles; t++ {
 		tile := u.spans[i].tile
 		w.last = -1
@@ -194,29 +197,29 @@ func (u *unpacker) fillTiles(m *sparse.Tensor, w *tileWriter) error {
 	if w.i != len(w.in) {
 		return fmt.Errorf("%d bytes of gaps after the last unit", len(w.in)-w.i)
 	}
-	if w.signs != nil && w.kept != w.most {
-		return fmt.Errorf("%d signs for %d positions", w.most, w.kept)
+	if w.signs != nil && w.kept != w.maxKept {
+		return fmt.Errorf("%d signs for %d positions", w.maxKept, w.kept)
 	}
-	m.Gaps = u.where[:w.o]
+	m.Gaps = u.maskOrGaps[:w.o]
 	return nil
 }
 
-// tileWriter is how far gaps have been put into tiles.
+// tileWriter copies gaps that run through all units to gaps of tiles.
 type tileWriter struct {
-	code sparse.GapCode
-	in   []byte // gaps through all units, of which i are read
-	i    int
-	out  []byte // gaps of tiles, of which o are written
-	o    int
-	at   int // the last position, through all units
-	last int // the last position in the tile that was kept, −1 at its begin
-	kept int // positions
-	most int // what kept may become
+	code    sparse.GapCode
+	in      []byte // gaps through all units
+	i       int    // bytes of in that are read
+	out     []byte // gaps of tiles
+	o       int    // bytes of out that are written
+	at      int    // the last position, through all units
+	last    int    // the last kept position in the tile; −1 at the start of a tile
+	kept    int    // number of kept positions so far
+	maxKept int    // the largest number that there may be
 
-	signs []byte // a bit for each kept position, in the coding sign; else nil
+	signs []byte // one bit for each kept position, for the coding Sign; else nil
 }
 
-// sign returns the next position's sign as the top bit of its gap.
+// sign returns the sign of kept position number kept, as the top bit of a gap.
 func (w *tileWriter) sign(kept int) byte {
 	if w.signs == nil {
 		return 0
@@ -224,8 +227,8 @@ func (w *tileWriter) sign(kept int) byte {
 	return w.signs[kept>>3] >> (kept & 7) << 7
 }
 
-// span copies the gaps that end in a span. Only the first one may differ from
-// what the tile has.
+// span copies the gaps that lead into a span. All but the first are the same in
+// the tile; the first may have to be computed anew.
 func (w *tileWriter) span(s *span) error {
 	code, in, out := w.code, w.in, w.out
 	i, o, at, kept := w.i, w.o, w.at, w.kept
@@ -249,8 +252,8 @@ func (w *tileWriter) span(s *span) error {
 	if at >= s.end {
 		return errors.New("a unit that should keep something keeps nothing")
 	}
-	if kept == w.most {
-		return fmt.Errorf("more positions than the %d signs", w.most)
+	if kept == w.maxKept {
+		return fmt.Errorf("more positions than the %d signs", w.maxKept)
 	}
 	gap := at + shift - w.last - 1
 	for ; gap >= int(code.Skip); gap -= int(code.Skip) {
@@ -261,7 +264,7 @@ func (w *tileWriter) span(s *span) error {
 	o++
 	kept++
 	above := sparse.EachByte * uint64(^code.Low)
-	for i+8 <= len(in) && kept+8 <= w.most {
+	for i+8 <= len(in) && kept+8 <= w.maxKept {
 		x := binary.LittleEndian.Uint64(in[i:])
 		if x&above != 0 {
 			return fmt.Errorf("a gap byte above %d", code.Skip)
@@ -272,7 +275,7 @@ func (w *tileWriter) span(s *span) error {
 		}
 		if w.signs != nil {
 			eight := uint64(binary.LittleEndian.Uint16(w.signs[kept>>3:])>>(kept&7)) & 0xff
-			if w.most == len(in) { // there are no skips, or too many signs, as the end will show
+			if w.maxKept == len(in) { // no skips, or too many signs, which fillTiles refuses
 				x |= topBits(eight)
 			} else {
 				x |= spreadBits(eight, skips)
@@ -294,8 +297,8 @@ func (w *tileWriter) span(s *span) error {
 			break
 		}
 		if b != code.Skip {
-			if kept == w.most {
-				return fmt.Errorf("more positions than the %d signs", w.most)
+			if kept == w.maxKept {
+				return fmt.Errorf("more positions than the %d signs", w.maxKept)
 			}
 			b |= w.sign(kept)
 			kept++
@@ -303,28 +306,30 @@ func (w *tileWriter) span(s *span) error {
 		out[o] = b
 		i, o, at = i+1, o+1, next
 	}
-	for out[o-1] == code.Skip { // it belongs to the next span's first gap
+	for out[o-1] == code.Skip { // a skip at the end belongs to the first gap of the next span
 		i, o, at = i-1, o-1, at-int(code.Skip)
 	}
 	w.i, w.o, w.at, w.kept, w.last = i, o, at, kept, at+shift
 	return nil
 }
 
-// spreadBits gives the lowest of eight bits to the top bits of the first, second
-// … byte whose top bit is not set in skip.
+// spreadBits moves bit 0, 1, … of eight to the top bit of the first, second, … byte
+// whose top bit is not set in skip. The other bits of the result are 0.
 func spreadBits(eight, skip uint64) uint64 {
 	keep := ^skip >> 7 & sparse.EachByte
-	// The number of the bit that a byte takes, as many as bytes before it keep
-	// something: it is at most 7.
+	// Each byte of number: how many bytes before it are no skip. That is the index
+	// of the bit that the byte gets, at most 7.
 	number := keep * sparse.EachByte << 8
-	// A one, shifted by that number: 1 or 2, times 1 or 4, times 1 or 16.
+	// Each byte of one: 1 shifted left by number, as a product of 1 or 2, 1 or 4,
+	// and 1 or 16.
 	one := sparse.EachByte + number&sparse.EachByte
 	one += 3 * (one & (number >> 1 & sparse.EachByte * 0xff))
 	one += 15 * (one & (number >> 2 & sparse.EachByte * 0xff))
 	return (eight*sparse.EachByte&one + sparse.EachByte*0x7f) & (keep << 7)
 }
 
-// topBits gives one of eight bits to the top bit of each byte.
+// topBits moves bit i of eight to the top bit of byte i. It is spreadBits without
+// skips.
 func topBits(eight uint64) uint64 {
 	const bitOfByte = 0x8040201008040201 // bit i of byte i
 	return (eight*sparse.EachByte&bitOfByte + sparse.EachByte*0x7f) & (sparse.EachByte * 0x80)

@@ -6,16 +6,17 @@ import (
 	"fmt"
 )
 
-// huffmanTable is a decoding table: for the next bits, as many as the longest
-// code may have, the length of the code that they begin with in the low eight
-// bits and its byte above.
+// huffmanTable is a decoding table. Its index is the next maxCodeBits bits of a
+// part. The entry has the length of the code that these bits begin with in its low
+// byte, and the decoded byte in its high byte.
 type huffmanTable struct {
 	entries [1 << maxCodeBits]uint16
 }
 
-// indexBits are the bits of what follows that pick an entry.
+// indexBits is the mask of the bits that are the index of an entry.
 const indexBits = 1<<maxCodeBits - 1
 
+// build fills the table for a code.
 func (t *huffmanTable) build(lengths *[256]byte) error {
 	codes, longest, full := canonicalCodes(lengths)
 	if !full {
@@ -36,8 +37,8 @@ func (t *huffmanTable) build(lengths *[256]byte) error {
 	return nil
 }
 
-// huffman fills dst from data, all of which it must take, with a code that is
-// told there.
+// huffman decodes data into dst. data begins with the code-length table, and must
+// have nothing after the last code.
 func (u *unpacker) huffman(dst, data []byte) error {
 	lengths, size, err := getLengths(data)
 	if err != nil {
@@ -51,7 +52,8 @@ func (u *unpacker) huffman(dst, data []byte) error {
 	return table.decode(dst, data[size:])
 }
 
-// again fills dst from data with an earlier code.
+// huffmanReuse decodes data into dst. data begins with the number of an earlier
+// code, and must have nothing after the last code.
 func (u *unpacker) huffmanReuse(dst, data []byte) error {
 	if len(data) == 0 || int(data[0]) >= min(u.codes, maxEarlierCodes) {
 		return errors.New("reference to a Huffman code that does not precede")
@@ -59,7 +61,8 @@ func (u *unpacker) huffmanReuse(dst, data []byte) error {
 	return u.tables[(u.codes-1-int(data[0]))%maxEarlierCodes].decode(dst, data[1:])
 }
 
-// decode fills dst from the parts in data, all of which it must take.
+// decode decodes the four parts in data into dst. data begins with the sizes of the
+// first three parts, and must have nothing after the last.
 func (t *huffmanTable) decode(dst, data []byte) error {
 	var parts [huffmanParts]huffmanPart
 	at, each := 0, (len(dst)+huffmanParts-1)/huffmanParts
@@ -89,16 +92,16 @@ func (t *huffmanTable) decode(dst, data []byte) error {
 	return nil
 }
 
-// huffmanPart is how far a part has been decoded.
+// huffmanPart is the state of decoding one part.
 type huffmanPart struct {
-	acc         uint64 // bits taken over from the data: n of them, and above these perhaps some that follow
+	acc         uint64 // n bits that are loaded and not decoded; higher bits may repeat bits that follow
 	n           uint
-	at, end     int // next byte to take over, end of the part
-	out, outEnd int // next byte to write, end of these
+	at, end     int // the next byte of the data to load, and the end of the part
+	out, outEnd int // the next byte to write, and the end of the part's bytes
 }
 
-// decodeRest decodes the rest of a part, byte by byte, and demands that the
-// part ends with it.
+// decodeRest decodes the rest of a part, byte by byte, and checks that the part
+// ends there.
 func (t *huffmanTable) decodeRest(dst, data []byte, p huffmanPart) error {
 	p.acc &= 1<<p.n - 1
 	fill := func() {
@@ -126,51 +129,51 @@ func (t *huffmanTable) decodeRest(dst, data []byte, p huffmanPart) error {
 	return nil
 }
 
-// decode4 decodes the four parts in turns, ten bytes of each, as far as all
-// have the room.
+// decode4 decodes the four parts in turns of ten bytes of each part, as long as
+// all of them have data and room for a turn.
 func (t *huffmanTable) decode4(dst, data []byte, parts *[huffmanParts]huffmanPart) {
 	for {
 		turns := len(dst)
 		for i := range parts {
 			p := &parts[i]
-			// A turn moves on by 14 bytes at most and loads 8 at a time.
+			// A turn uses at most 14 bytes of a part and loads 8 bytes at a time.
 			turns = min(turns, (p.end-p.at-1)/14, (p.outEnd-p.out)/10)
 		}
 		if turns <= 0 {
 			return
 		}
 		for range turns {
-			t.ten(dst, data, &parts[0], &parts[1])
-			t.ten(dst, data, &parts[2], &parts[3])
+			t.decodeTen(dst, data, &parts[0], &parts[1])
+			t.decodeTen(dst, data, &parts[2], &parts[3])
 		}
 	}
 }
 
-// ten decodes ten bytes of two parts.
-func (t *huffmanTable) ten(dst, data []byte, p, q *huffmanPart) {
+// decodeTen decodes ten bytes of each of two parts.
+func (t *huffmanTable) decodeTen(dst, data []byte, p, q *huffmanPart) {
 	outP, outQ := (*[10]byte)(dst[p.out:]), (*[10]byte)(dst[q.out:])
 	p.out, q.out = p.out+10, q.out+10
 	inP, inQ := data[p.at:p.at+15], data[q.at:q.at+15]
-	// Take over whole bytes, up to 56 bits or more: enough for five codes. Bits
-	// that are in acc above n already come again to the same place.
+	// Load whole bytes until acc has 56 bits or more, enough for five codes. The
+	// bits in acc above the lowest n are loaded again, to the same place.
 	accP, nP := p.acc|binary.LittleEndian.Uint64(inP)<<(p.n&63), p.n|56
 	accQ, nQ := q.acc|binary.LittleEndian.Uint64(inQ)<<(q.n&63), q.n|56
 	tookP, tookQ := (63-p.n)>>3, (63-q.n)>>3
-	accP, nP, accQ, nQ = t.five(accP, nP, accQ, nQ, (*[5]byte)(outP[:5]), (*[5]byte)(outQ[:5]))
+	accP, nP, accQ, nQ = t.decodeFive(accP, nP, accQ, nQ, (*[5]byte)(outP[:5]), (*[5]byte)(outQ[:5]))
 	accP |= binary.LittleEndian.Uint64(inP[tookP&7:]) << (nP & 63)
 	accQ |= binary.LittleEndian.Uint64(inQ[tookQ&7:]) << (nQ & 63)
 	p.at += int(tookP + (63-nP)>>3)
 	q.at += int(tookQ + (63-nQ)>>3)
-	p.acc, p.n, q.acc, q.n = t.five(accP, nP|56, accQ, nQ|56, (*[5]byte)(outP[5:]), (*[5]byte)(outQ[5:]))
+	p.acc, p.n, q.acc, q.n = t.decodeFive(accP, nP|56, accQ, nQ|56, (*[5]byte)(outP[5:]), (*[5]byte)(outQ[5:]))
 }
 
-// five decodes five bytes of two parts from at least 55 bits of each: a code waits
-// for the table's word on the one before, and two wait together. In n and m, from
-// which it takes the numbers of bits, only the low six bits mean something before
-// and after.
-func (t *huffmanTable) five(a uint64, n uint, b uint64, m uint, x, y *[5]byte) (uint64, uint, uint64, uint) {
-	// The processor takes a shift modulo 64: the byte above the length in an entry
-	// does not matter to it.
+// decodeFive decodes five bytes of each of two parts, from at least 55 bits of each,
+// a and b. Each code can only be looked up when the length of its predecessor is
+// known, so the look-ups of the two parts alternate. It subtracts the used bits
+// from n and m, of which only the low six bits count, before and after.
+func (t *huffmanTable) decodeFive(a uint64, n uint, b uint64, m uint, x, y *[5]byte) (uint64, uint, uint64, uint) {
+	// A shift by e&63 compiles to a plain shift, which ignores the higher bits of e:
+	// the length need not be separated from the decoded byte above it.
 	e, f := uint(t.entries[a&indexBits]), uint(t.entries[b&indexBits])
 	x[0], y[0] = byte(e>>8), byte(f>>8)
 	a, b, n, m = a>>(e&63), b>>(f&63), n-e, m-f

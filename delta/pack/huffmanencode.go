@@ -6,23 +6,24 @@ import (
 	"math/bits"
 )
 
-// maxEarlierCodes is how many earlier codes a stream may choose from, the latest.
+// maxEarlierCodes is the number of latest codes that a stream may reuse.
 const maxEarlierCodes = 16
 
-// huffman codes src, in which two bytes at least are different, with a code of
-// its own or the one of an earlier stream: the lengths of the code or which one
-// it is, the sizes in bytes of the first three parts, the parts.
-func (p *packer) huffman(out, src []byte, counts *[256]int) (again bool, _ []byte) {
+// huffman appends src, which must have two distinct bytes or more, in a code of its
+// own or, as reused reports, in the code of an earlier stream: the code-length
+// table or the number of the earlier code, the sizes in bytes of the first three
+// parts, and the four parts. counts are those of src.
+func (p *packer) huffman(out, src []byte, counts *[256]int) (reused bool, _ []byte) {
 	lengths := ownCode(len(src), counts)
-	least, which := huffmanBits(&lengths, counts), -1
+	bestBits, earlier := huffmanBits(&lengths, counts), -1
 	for i := range min(maxEarlierCodes, len(p.codes)) {
-		if bits := 8 + codeBits(&p.codes[len(p.codes)-1-i], counts); bits < least {
-			least, which = bits, i
+		if bits := 8 + codeBits(&p.codes[len(p.codes)-1-i], counts); bits < bestBits {
+			bestBits, earlier = bits, i
 		}
 	}
-	if which >= 0 {
-		lengths = p.codes[len(p.codes)-1-which]
-		out = append(out, byte(which))
+	if earlier >= 0 {
+		lengths = p.codes[len(p.codes)-1-earlier]
+		out = append(out, byte(earlier))
 	} else {
 		w := bitWriter{out: out}
 		putLengths(&w, &lengths)
@@ -44,34 +45,36 @@ func (p *packer) huffman(out, src []byte, counts *[256]int) (again bool, _ []byt
 	for _, p := range parts {
 		out = append(out, p...)
 	}
-	return which >= 0, out
+	return earlier >= 0, out
 }
 
-// ownCode returns the lengths of a code for n bytes.
+// ownCode returns the code lengths for a stream of n bytes. For a short stream,
+// whose code-length table counts, it also tries codes with shorter tables.
 func ownCode(n int, counts *[256]int) [256]byte {
 	limit := min(max(bits.Len(uint(n)), 8), maxCodeBits)
 	lengths := codeLengths(counts, limit)
 	if n >= smoothBelow {
 		return lengths
 	}
-	least := huffmanBits(&lengths, counts)
+	bestBits := huffmanBits(&lengths, counts)
 	for _, smooth := range []func(*[256]int) [256]int{smoothedCounts, geometricCounts} {
-		alike := smooth(counts)
-		other := codeLengths(&alike, maxCodeBits)
-		if bits := huffmanBits(&other, counts); bits < least {
-			least, lengths = bits, other
+		approximate := smooth(counts)
+		other := codeLengths(&approximate, maxCodeBits)
+		if bits := huffmanBits(&other, counts); bits < bestBits {
+			bestBits, lengths = bits, other
 		}
 	}
 	return lengths
 }
 
-// smoothBelow is the length of streams that are so short that their code's
-// lengths count.
+// smoothBelow is the length of a stream below which ownCode tries to shorten the
+// code-length table.
 const smoothBelow = 1 << 16
 
-// smoothedCounts returns counts with an average over each sixteen neighbours that
-// occur about as often. For short streams of gaps the code that follows from it
-// is hardly longer, and its lengths take half the room.
+// smoothedCounts returns counts in which those of each sixteen neighbours are
+// replaced by their average; a count above four times the average stays, and does
+// not enter into it. For short streams of gaps this hardly lengthens the codes and
+// halves the code-length table, because neighbours then have the same length.
 func smoothedCounts(counts *[256]int) [256]int {
 	const block = 16
 	out := *counts
@@ -80,35 +83,35 @@ func smoothedCounts(counts *[256]int) [256]int {
 		for _, n := range counts[from : from+block] {
 			all += n
 		}
-		sum, alike := 0, 0
+		sum, averaged := 0, 0
 		for _, n := range counts[from : from+block] {
 			if n*block <= 4*all {
-				sum, alike = sum+n, alike+1
+				sum, averaged = sum+n, averaged+1
 			}
 		}
 		for i, n := range counts[from : from+block] {
 			if n*block <= 4*all && sum > 0 {
-				out[from+i] = (sum + alike - 1) / alike
+				out[from+i] = (sum + averaged - 1) / averaged
 			}
 		}
 	}
 	return out
 }
 
-// geometricCounts returns counts of gaps that keep each position with the same
-// probability, on average as often as counts says; its highest byte, 127 or 255,
-// is the skip.
+// geometricCounts returns the expected counts of gaps if every position is kept
+// with the same probability, which it estimates from counts. The code-length table
+// of such counts is short. The skip is 255 if a byte above 127 occurs, else 127.
 func geometricCounts(counts *[256]int) (out [256]int) {
 	skip := 127
-	all, keep, passed := 0, 0, 0
+	all, passed := 0, 0
 	for b, n := range counts {
 		if b > skip && n > 0 {
 			skip = 255
 		}
 		all, passed = all+n, passed+n*b
 	}
-	keep = all - counts[skip]
-	q := float64(passed) / float64(passed+max(keep, 1))
+	kept := all - counts[skip]
+	q := float64(passed) / float64(passed+max(kept, 1)) // the probability that a position is not kept
 	const precision = 1 << 24
 	weight := float64(precision)
 	for b := range skip {
@@ -119,15 +122,16 @@ func geometricCounts(counts *[256]int) (out [256]int) {
 	return out
 }
 
-// huffmanBits returns the bits that a code and what it codes take.
+// huffmanBits returns the number of bits of a code-length table and of bytes with
+// the given counts in its code.
 func huffmanBits(lengths *[256]byte, counts *[256]int) int {
 	w := bitWriter{}
 	putLengths(&w, lengths)
 	return 8*len(w.finish()) + codeBits(lengths, counts)
 }
 
-// codeBits returns the bits of bytes in a code, more than any if it lacks one of
-// them.
+// codeBits returns the number of bits of bytes with the given counts in a code, or
+// a huge number if a byte has no code.
 func codeBits(lengths *[256]byte, counts *[256]int) int {
 	sum := 0
 	for s, n := range counts {
@@ -139,8 +143,8 @@ func codeBits(lengths *[256]byte, counts *[256]int) int {
 	return sum
 }
 
-// huffmanPartOf returns part i of four: all of ⌈len/4⌉ bytes, but for what the last
-// ones lack.
+// huffmanPartOf returns part i of x. Parts have ⌈len(x)/4⌉ bytes; the last ones
+// may have fewer.
 func huffmanPartOf(x []byte, i int) []byte {
 	size := (len(x) + huffmanParts - 1) / huffmanParts
 	return x[min(i*size, len(x)):min((i+1)*size, len(x))]

@@ -7,22 +7,24 @@ import (
 	"kenserve/safetensors"
 )
 
-// ordered maps the bits of a float32 to a number that rises with it, −0 just
-// below 0.
+// ordered maps the bits of a float32 to an integer, so that integers are in the
+// order of the floats. −0 comes just below 0.
 func ordered(b uint32) uint32 { return b ^ (uint32(int32(b)>>31) | 1<<31) }
 
 // unordered is the inverse of ordered.
 func unordered(u uint32) uint32 { return u ^ (uint32(int32(^u)>>31) | 1<<31) }
 
-// zigzag maps numbers near zero, of either sign, to small ones.
+// zigzag maps d ≥ 0 to 2d and d < 0 to −2d − 1, so that numbers near zero become
+// small ones.
 func zigzag(d uint32) uint32 { return d<<1 ^ uint32(int32(d)>>31) }
 
+// unzigzag is the inverse of zigzag.
 func unzigzag(z uint32) uint32 { return z>>1 ^ -(z & 1) }
 
-// widened returns the bits of the float32 with the value of a float16.
+// widened returns the bits of the float32 that has the value of the float16 h.
 func widened(h uint16) uint32 {
 	sign, x := uint32(h&0x8000)<<16, uint32(h&0x7fff)
-	if x-0x0400 < 0x7c00-0x0400 { // a normal number: the exponent has another bias
+	if x-0x0400 < 0x7c00-0x0400 { // a normal number: exponents of float32 have another bias
 		return sign | (x<<13 + (127-15)<<23)
 	}
 	if x >= 0x7c00 { // infinity or NaN
@@ -31,8 +33,8 @@ func widened(h uint16) uint32 {
 	return sign | math.Float32bits(float32(x)*0x1p-24)
 }
 
-// orderedAt returns the ordered numbers of a base tensor's values, widened to
-// float32, at positions behind first.
+// orderedAt sets dst[j] to the integer, as of ordered, of the base's value at
+// offset first + positions[j], widened to float32.
 func orderedAt(dst []uint32, base *safetensors.Tensor, first int, positions []uint32) {
 	dst = dst[:len(positions)]
 	switch base.DType {
@@ -54,9 +56,11 @@ func orderedAt(dst []uint32, base *safetensors.Tensor, first int, positions []ui
 	}
 }
 
-// touch loads all lines of some elements one after the other, which the processor
-// sees coming, so that loads here and there find them.
-func touch(data []byte, elements, first, n int) (sum byte) {
+// prefetch loads one byte of each cache line of n elements from first on. The
+// processor's own prefetcher follows this regular pattern, so that later loads in
+// any order hit the cache. The caller must use the result, or the compiler drops
+// the loads.
+func prefetch(data []byte, elements, first, n int) (sum byte) {
 	size := len(data) / elements
 	for line := data[first*size : min(first+n, elements)*size]; len(line) > 0; line = line[min(64, len(line)):] {
 		sum += line[0]

@@ -10,30 +10,30 @@ import (
 	"kenserve/safetensors"
 )
 
-// The first byte of a packed tensor.
+// The bits of the first byte of a packed tensor, its kind.
 const (
-	packedCoding   = 0x07 // index in codings
+	packedCoding   = 0x07 // mask of the index in sparse.Codings
 	packedBitmaps  = 0x08
 	packedGaps     = 0x10
 	packedRowMajor = 0x20
-	packedPerRow   = 0x40 // a scale for each row
-	packedAll      = 0x80 // gaps: every unit keeps something
+	packedPerRow   = 0x40 // each row has a scale
+	packedAll      = 0x80 // with gaps: every unit keeps something, see unitSize
 )
 
-// bfloat16Turn is how far bfloat16 values are turned to the right before they
-// are divided into bytes: then what is alike among changes, the last bits of
-// the exponent and the first ones of the mantissa, is in one byte, and noise in
-// the other.
-const bfloat16Turn = 3
+// bfloat16Rotation is the number of bits by which the bits of a bfloat16 are
+// rotated to the right before they are split into bytes. One byte then has the
+// bits that are similar among changes, the last of the exponent and the first of
+// the mantissa, and the other byte has noise.
+const bfloat16Rotation = 3
 
-// packer writes packed tensors, one after the other: streams may use the codes
-// of earlier ones.
+// packer packs the tensors of one file in their order. It must be one packer for
+// all of them, because a stream may use the code of an earlier one.
 type packer struct {
-	codes [][256]byte // lengths of the codes of all streams so far
+	codes [][256]byte // code lengths of each byte, for all codes so far
 }
 
-// tensor returns a tensor of the base in the small layout. The values of f32
-// are written against those of base.
+// tensor packs a tensor of the base. Exact values are stored as differences from
+// those of base.
 func (p *packer) tensor(m *sparse.Tensor, base *safetensors.Tensor) []byte {
 	kind := byte(slices.Index(sparse.Codings[:], m.Coding))
 	if m.RowMajor {
@@ -56,8 +56,8 @@ func (p *packer) tensor(m *sparse.Tensor, base *safetensors.Tensor) []byte {
 	return out
 }
 
-// positions appends which values are kept of a tensor of so many rows, with
-// signs among gaps. The form is the part of the first byte that tells how.
+// positions appends the positions of a tensor with the given number of rows. Signs
+// in the gaps are among them. form has the bits of the kind that tell the form.
 func (p *packer) positions(out []byte, m *sparse.Tensor, rows int) (form byte, _ []byte) {
 	switch {
 	case m.Gaps != nil:
@@ -74,7 +74,7 @@ func (p *packer) positions(out []byte, m *sparse.Tensor, rows int) (form byte, _
 	return 0, out
 }
 
-// values appends the values, but for signs among gaps.
+// values appends the values. Signs in the gaps are among the positions.
 func (p *packer) values(out []byte, m *sparse.Tensor, base *safetensors.Tensor) []byte {
 	switch {
 	case m.Coding == sparse.Float32:
@@ -82,7 +82,7 @@ func (p *packer) values(out []byte, m *sparse.Tensor, base *safetensors.Tensor) 
 	case m.Coding == sparse.BFloat16:
 		numbers := make([]uint16, len(m.BFloat16s))
 		for i, v := range m.BFloat16s {
-			numbers[i] = bits.RotateLeft16(v, -bfloat16Turn)
+			numbers[i] = bits.RotateLeft16(v, -bfloat16Rotation)
 		}
 		return appendPlanes(p, out, numbers)
 	case m.Coding == sparse.Int8:
@@ -95,20 +95,21 @@ func (p *packer) values(out []byte, m *sparse.Tensor, base *safetensors.Tensor) 
 	return out
 }
 
-// tiles writes the number of stored tiles and their indices.
+// tiles appends the number of stored tiles and their indices.
 func (p *packer) tiles(out []byte, m *sparse.Tensor) []byte {
 	out = binary.AppendUvarint(out, uint64(len(m.Tiles)))
 	return appendPlanes(p, out, differences(m.Tiles))
 }
 
-// float32s writes values as differences of ordered numbers from the base.
+// float32s appends exact values: each as the difference from the base's value,
+// both mapped to integers by ordered.
 func (p *packer) float32s(out []byte, m *sparse.Tensor, base *safetensors.Tensor) []byte {
 	differences := make([]uint32, 0, len(m.Float32s))
-	var where, bases []uint32
+	var kept, bases []uint32
 	for t := range m.StoredTiles() {
-		where = keptPositions(m, t, where)
-		bases = resize(bases, len(where))
-		orderedAt(bases, base, m.TileIndex(t)*m.Height*m.Columns, where)
+		kept = keptPositions(m, t, kept)
+		bases = resize(bases, len(kept))
+		orderedAt(bases, base, m.TileIndex(t)*m.Height*m.Columns, kept)
 		for _, b := range bases {
 			value := ordered(math.Float32bits(m.Float32s[len(differences)]))
 			differences = append(differences, zigzag(value-b))
@@ -117,8 +118,8 @@ func (p *packer) float32s(out []byte, m *sparse.Tensor, base *safetensors.Tensor
 	return appendPlanes(p, out, differences)
 }
 
-// differences returns what each number is above the one before it and one, the
-// first one as it is.
+// differences returns the first number of x, which rises strictly, and of each
+// other number by how much it exceeds its predecessor plus one.
 func differences(x []uint32) []uint32 {
 	out := make([]uint32, len(x))
 	next := uint32(0)
@@ -129,8 +130,8 @@ func differences(x []uint32) []uint32 {
 	return out
 }
 
-// appendPlanes writes numbers as streams, of their lowest bytes, of the next
-// ones and so on.
+// appendPlanes appends numbers as one stream of their lowest bytes, one of their
+// second lowest bytes and so on.
 func appendPlanes[T uint16 | uint32](p *packer, out []byte, x []T) []byte {
 	plane := make([]byte, len(x))
 	for shift := 0; T(1)<<shift != 0; shift += 8 {

@@ -6,8 +6,13 @@ import (
 	"kenserve/internal/sparse"
 )
 
-// keptPositions returns where stored tile t's kept values lie in it, row by row, in
-// their order. It uses the room of out.
+// keptPositions returns the positions of the kept values of stored tile t, in the
+// order of values. A position is row·Columns + column, where row counts from the
+// tile's first row, so it is an offset in the base's data. The result reuses the
+// memory of out.
+//
+// It repeats [sparse.Tensor.Each] without a call for each value, since unpacking
+// exact values spends much of its time here.
 func keptPositions(m *sparse.Tensor, t int, out []uint32) []uint32 {
 	columns := m.Columns
 	switch {
@@ -17,7 +22,7 @@ func keptPositions(m *sparse.Tensor, t int, out []uint32) []uint32 {
 		out = resize(out, len(gaps)+1)
 		n, p := 0, -1
 		for _, b := range gaps {
-			// A skip leaves its place to the next gap.
+			// A skip writes to out too, without a branch; the next gap overwrites it.
 			low := b & code.Low
 			p += int(low) + 1
 			at := uint32(p)
@@ -36,8 +41,8 @@ func keptPositions(m *sparse.Tensor, t int, out []uint32) []uint32 {
 		masks := m.Mask16[t*columns : (t+1)*columns]
 		out = resize(out, m.MaskCount(t))
 		n := 0
-		// Four columns at a time: the processor guesses wrong once for each
-		// word that has no more bits.
+		// Four columns at a time: the processor mispredicts a branch once for each
+		// word, when its last bit is gone, and not once for each column.
 		for c := 0; c < columns; c += 4 {
 			var word uint64
 			if rest := masks[c:]; len(rest) >= 4 {

@@ -8,81 +8,83 @@ import (
 	"kenserve/internal/sparse"
 )
 
-// The ways of writing a byte stream in the small layout.
+// The encodings of a byte stream, its first byte.
 const (
-	streamRaw          = 0 // as it is
-	streamConstant     = 1 // one byte, of which the whole stream consists
-	streamHuffman      = 2
-	streamRare         = 3 // one byte, and gaps to those that differ from it
-	streamHuffmanReuse = 4 // the Huffman code of an earlier stream
+	streamRaw          = 0 // the bytes
+	streamConstant     = 1 // one byte, to which all bytes are equal
+	streamHuffman      = 2 // a Huffman code and the bytes in it
+	streamRare         = 3 // the most frequent byte, and positions and values of the others
+	streamHuffmanReuse = 4 // the bytes in the Huffman code of an earlier stream
 )
 
-// maxRareDepth is how deep streams of rare bytes may lie in each other.
+// maxRareDepth is how deep streams of rare bytes may be nested.
 const maxRareDepth = 3
 
-// stream appends src in the way that takes the fewest bytes: the kind, for those
-// from Huffman codes on the size of what follows, and the rest. The size of src
-// is for the reader to know.
+// stream appends src in the encoding that takes the fewest bytes. It does not write
+// the length of src: the reader knows it.
 func (p *packer) stream(out, src []byte) []byte { return p.streamAt(out, src, 0) }
 
-// streamAt appends a stream that lies in depth others.
+// streamAt appends a stream that is nested in depth streams of rare bytes.
 func (p *packer) streamAt(out, src []byte, depth int) []byte {
-	kind, body := p.pack(src, depth)
-	out = append(out, kind)
-	if kind >= streamHuffman {
+	encoding, body := p.encode(src, depth)
+	out = append(out, encoding)
+	if encoding >= streamHuffman {
 		out = binary.AppendUvarint(out, uint64(len(body)))
 	}
 	return append(out, body...)
 }
 
-func (p *packer) pack(src []byte, depth int) (kind byte, body []byte) {
+// encode returns the best encoding of src and what follows its byte, without the
+// size.
+func (p *packer) encode(src []byte, depth int) (encoding byte, body []byte) {
 	var counts [256]int
 	for _, b := range src {
 		counts[b]++
 	}
-	different, common := 0, 0
+	distinct, common := 0, 0
 	for b, n := range counts {
 		if n > 0 {
-			different++
+			distinct++
 		}
 		if n > counts[common] {
 			common = b
 		}
 	}
-	switch different {
+	switch distinct {
 	case 0:
 		return streamRaw, nil
 	case 1:
 		return streamConstant, src[:1]
 	}
-	kind, body = streamRaw, src
-	// What saves less than a hundredth is not worth the reader's time.
-	worth := len(src) - len(src)/100 - 16
+	encoding, body = streamRaw, src
+	// An encoding must save more than 1% and 16 bytes to be worth decoding.
+	limit := len(src) - len(src)/100 - 16
 	before := len(p.codes)
 	if depth < maxRareDepth && counts[common] > len(src)/2 {
-		if packed := p.rare(nil, src, byte(common), len(src)-counts[common], depth); len(packed) < worth {
-			kind, body = streamRare, packed
+		if packed := p.rare(nil, src, byte(common), len(src)-counts[common], depth); len(packed) < limit {
+			encoding, body = streamRare, packed
 		}
 	}
 	afterRare := p.codes[before:]
-	p.codes = p.codes[:before:before] // both ways begin with the same codes
-	again, packed := p.huffman(nil, src, &counts)
+	p.codes = p.codes[:before:before] // both encodings start from the same codes
+	reused, packed := p.huffman(nil, src, &counts)
 	switch {
-	case len(packed) >= min(worth, len(body)):
-	case again:
+	case len(packed) >= min(limit, len(body)):
+	case reused:
 		return streamHuffmanReuse, packed
 	default:
 		return streamHuffman, packed
 	}
 	p.codes = p.codes[:before]
-	if kind == streamRare {
+	if encoding == streamRare {
 		p.codes = append(p.codes, afterRare...)
 	}
-	return kind, body
+	return encoding, body
 }
 
-// rare appends src as its most frequent byte, the number of the others,
-// the number of bytes of their gaps, and two streams: the gaps, and the others.
+// rare appends src as common, its most frequent byte, and the others: their number,
+// the number of bytes of their gaps, a stream of the gaps, and a stream of the
+// others themselves.
 func (p *packer) rare(out, src []byte, common byte, others, depth int) []byte {
 	gaps := make([]byte, 0, others+len(src)/256)
 	values := make([]byte, 0, others)
@@ -101,16 +103,16 @@ func (p *packer) rare(out, src []byte, common byte, others, depth int) []byte {
 	return p.streamAt(out, values, depth+1)
 }
 
-// stream fills dst with the next stream.
+// stream reads a stream of len(dst) bytes into dst.
 func (u *unpacker) stream(dst []byte) error { return u.streamAt(dst, 0) }
 
-// streamAt reads a stream that lies in depth others.
+// streamAt reads a stream that is nested in depth streams of rare bytes.
 func (u *unpacker) streamAt(dst []byte, depth int) error {
-	kind, err := u.take(1)
+	encoding, err := u.take(1)
 	if err != nil {
 		return err
 	}
-	if kind[0] == streamRaw {
+	if encoding[0] == streamRaw {
 		body, err := u.take(uint64(len(dst)))
 		copy(dst, body)
 		return err
@@ -118,7 +120,7 @@ func (u *unpacker) streamAt(dst []byte, depth int) error {
 	if len(dst) == 0 {
 		return fmt.Errorf("an empty stream must use encoding %d", streamRaw)
 	}
-	if kind[0] == streamConstant {
+	if encoding[0] == streamConstant {
 		body, err := u.take(1)
 		if err == nil {
 			fill(dst, body[0])
@@ -135,20 +137,20 @@ func (u *unpacker) streamAt(dst []byte, depth int) error {
 		return err
 	}
 	switch {
-	case kind[0] == streamHuffman:
+	case encoding[0] == streamHuffman:
 		return u.huffman(dst, body)
-	case kind[0] == streamHuffmanReuse:
+	case encoding[0] == streamHuffmanReuse:
 		return u.huffmanReuse(dst, body)
-	case kind[0] == streamRare && depth < maxRareDepth:
+	case encoding[0] == streamRare && depth < maxRareDepth:
 		return u.rare(dst, body, depth)
 	}
-	return fmt.Errorf("stream of encoding %d at depth %d", kind[0], depth)
+	return fmt.Errorf("stream of encoding %d at depth %d", encoding[0], depth)
 }
 
-// rare fills dst with one byte and puts the others to their places.
+// rare decodes body, a stream of rare bytes, into dst.
 func (u *unpacker) rare(dst, body []byte, depth int) error {
-	behind := u.data
-	defer func() { u.data = behind }()
+	rest := u.data
+	defer func() { u.data = rest }()
 	u.data = body
 	common, err := u.take(1)
 	if err != nil {
@@ -158,7 +160,7 @@ func (u *unpacker) rare(dst, body []byte, depth int) error {
 	if err != nil {
 		return err
 	}
-	gaps, err := u.number("gap bytes", len(dst)) // each passes over one byte at least
+	gaps, err := u.number("gap bytes", len(dst)) // each moves on by a byte or more
 	if err != nil {
 		return err
 	}

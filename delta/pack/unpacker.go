@@ -11,27 +11,28 @@ import (
 	"kenserve/safetensors"
 )
 
-// unpacker reads the parts of packed tensors, one after the other in the order
-// in which they were written.
+// unpacker unpacks the tensors of one file in their order. It must be one unpacker
+// for all of them, because a stream may use the code of an earlier one. It reuses
+// its memory from tensor to tensor.
 type unpacker struct {
-	data   []byte
-	tables [maxEarlierCodes]huffmanTable // of the last codes, number i at i % maxEarlierCodes
-	codes  int                           // so far
+	data   []byte                        // the rest of the packed tensor
+	tables [maxEarlierCodes]huffmanTable // of the latest codes; code i has table i % maxEarlierCodes
+	codes  int                           // number of codes so far
 	rares  [maxRareDepth]struct{ gaps, others []byte }
 
-	buffer    []byte   // of planes, or of signs
-	positions []uint32 // of a tile
-	bases     []uint32 // at these positions, ordered
-	touched   byte     // of no meaning: loads must not be left out
-	gaps      []byte   // as they run through all units
-	used      []byte   // which units there are
+	buffer    []byte   // planes, or signs
+	positions []uint32 // kept positions of a tile
+	bases     []uint32 // the base's values at these positions, as of ordered
+	sink      byte     // keeps the compiler from dropping prefetch loads
+	unitGaps  []byte   // gaps through all units
+	usedUnits []byte   // bit u%8 of byte u/8: unit u keeps something
 	spans     []span
 
-	// What the last tensor consists of.
-	where     []byte // bitmaps or gaps
-	float32s  []float32
-	bfloat16s []uint16
-	bytes     []byte // values of the other codings
+	// The slices of the last unpacked tensor.
+	maskOrGaps []byte
+	float32s   []float32
+	bfloat16s  []uint16
+	bytes      []byte // values of the other codings
 }
 
 // take returns the next n bytes.
@@ -44,23 +45,25 @@ func (u *unpacker) take(n uint64) ([]byte, error) {
 	return out, nil
 }
 
-// number reads a number of at most limit.
-func (u *unpacker) number(what string, limit int) (int, error) {
+// number reads a number that must be at most limit. noun says in errors what it
+// counts.
+func (u *unpacker) number(noun string, limit int) (int, error) {
 	n, k := binary.Uvarint(u.data)
 	if k <= 0 {
-		return 0, fmt.Errorf("truncated number of %s", what)
+		return 0, fmt.Errorf("truncated number of %s", noun)
 	}
 	u.data = u.data[k:]
 	if n > uint64(limit) {
-		return 0, fmt.Errorf("%d %s, at most %d", n, what, limit)
+		return 0, fmt.Errorf("%d %s, at most %d", n, noun, limit)
 	}
 	return int(n), nil
 }
 
-// unpack reads what [packer.tensor] wrote. Shapes are base's: nothing is allocated
-// that is larger than they allow. The result is valid until the next call. What
-// positions say is checked as far as it is used here; the rest is for who reads
-// the fast layout.
+// unpack unpacks a tensor of the base that [packer.tensor] has packed. Shapes come
+// from base, so that damaged data cannot make it allocate more than a tensor of
+// this shape needs. The result is valid until the next call. unpack checks
+// positions only as far as it depends on them: whoever opens the fast file checks
+// all of it.
 func (u *unpacker) unpack(data []byte, base *safetensors.Tensor) (*sparse.Tensor, error) {
 	u.data = data
 	m, err := u.masked(base)
@@ -73,6 +76,7 @@ func (u *unpacker) unpack(data []byte, base *safetensors.Tensor) (*sparse.Tensor
 	return m, nil
 }
 
+// masked reads a packed tensor: kind, positions, values, scales.
 func (u *unpacker) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 	first, err := u.take(1)
 	if err != nil {
@@ -128,24 +132,26 @@ func (u *unpacker) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 	return m, nil
 }
 
-// tiles reads the stored tiles of a tensor of so many rows.
+// tiles reads the indices of the stored tiles of a tensor with the given number of
+// rows.
 func (u *unpacker) tiles(m *sparse.Tensor, rows int) error {
-	most := (rows + m.Height - 1) / m.Height
-	n, err := u.number("tiles", most)
+	all := (rows + m.Height - 1) / m.Height
+	n, err := u.number("tiles", all)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
 		return errors.New("no tiles")
 	}
-	if m.Tiles, err = u.rising(n, most-1); err != nil {
+	if m.Tiles, err = u.rising(n, all-1); err != nil {
 		return err
 	}
 	m.Ends = make([]uint32, n)
 	return nil
 }
 
-// rising reads n numbers of at most limit that were written as differences.
+// rising reads n strictly rising indices of tiles, which must be at most limit:
+// the inverse of differences.
 func (u *unpacker) rising(n, limit int) ([]uint32, error) {
 	numbers, err := u.numbers(n)
 	if err != nil {
@@ -163,14 +169,15 @@ func (u *unpacker) rising(n, limit int) ([]uint32, error) {
 	return numbers, nil
 }
 
+// bitmaps reads the positions of a tensor with bitmaps.
 func (u *unpacker) bitmaps(m *sparse.Tensor, rows int) error {
 	if err := u.tiles(m, rows); err != nil {
 		return err
 	}
 	if m.RowMajor {
 		stride := (m.Columns + 7) / 8
-		u.where = resize(u.where, len(m.Tiles)*stride)
-		m.Mask8 = u.where
+		u.maskOrGaps = resize(u.maskOrGaps, len(m.Tiles)*stride)
+		m.Mask8 = u.maskOrGaps
 		if err := u.stream(m.Mask8); err != nil {
 			return err
 		}
@@ -182,12 +189,12 @@ func (u *unpacker) bitmaps(m *sparse.Tensor, rows int) error {
 			}
 		}
 	} else {
-		u.where = resize(u.where, 2*len(m.Tiles)*m.Columns)
-		if err := u.stream(u.where); err != nil {
+		u.maskOrGaps = resize(u.maskOrGaps, 2*len(m.Tiles)*m.Columns)
+		if err := u.stream(u.maskOrGaps); err != nil {
 			return err
 		}
 		var err error
-		if m.Mask16, err = safetensors.View[uint16](&safetensors.Tensor{DType: safetensors.U16, Shape: []int{len(u.where) / 2}, Data: u.where}); err != nil {
+		if m.Mask16, err = safetensors.View[uint16](&safetensors.Tensor{DType: safetensors.U16, Shape: []int{len(u.maskOrGaps) / 2}, Data: u.maskOrGaps}); err != nil {
 			return err
 		}
 	}
@@ -199,7 +206,7 @@ func (u *unpacker) bitmaps(m *sparse.Tensor, rows int) error {
 	return checkRows(m, rows)
 }
 
-// checkRows refuses what the last stored tile keeps beyond the last row.
+// checkRows refuses values after the last row in the last stored tile.
 func checkRows(m *sparse.Tensor, rows int) error {
 	t := len(m.Tiles) - 1
 	left := rows - int(m.Tiles[t])*m.Height
@@ -214,7 +221,7 @@ func checkRows(m *sparse.Tensor, rows int) error {
 	return nil
 }
 
-// values reads so many values of any coding.
+// values reads the values, as many as kept says.
 func (u *unpacker) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
 	switch m.Coding {
 	case sparse.Float32:
@@ -228,7 +235,7 @@ func (u *unpacker) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) 
 		m.BFloat16s = u.bfloat16s
 		high := planes[1]
 		for i, b := range planes[0] {
-			m.BFloat16s[i] = bits.RotateLeft16(uint16(b)|uint16(high[i])<<8, bfloat16Turn)
+			m.BFloat16s[i] = bits.RotateLeft16(uint16(b)|uint16(high[i])<<8, bfloat16Rotation)
 		}
 		return nil
 	case sparse.Int8:
@@ -252,7 +259,7 @@ func (u *unpacker) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) 
 	return u.stream(m.Signs)
 }
 
-// exact reads values of f32.
+// exact reads exact values: the inverse of packer.float32s.
 func (u *unpacker) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
 	planes, err := u.planes(kept, 4)
 	if err != nil {
@@ -265,9 +272,10 @@ func (u *unpacker) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) e
 		first := m.TileIndex(t) * m.Height * m.Columns
 		u.positions = keptPositions(m, t, u.positions)
 		u.bases = resize(u.bases, len(u.positions))
-		// A tile's values lie on lines all over it.
+		// In column order the positions jump from row to row, and with one in 128
+		// kept they touch most cache lines of the tile.
 		if all := m.Height * m.Columns; m.Height > 1 && 128*len(u.positions) > all {
-			u.touched += touch(base.Data, base.Len(), first, all)
+			u.sink += prefetch(base.Data, base.Len(), first, all)
 		}
 		orderedAt(u.bases, base, first, u.positions)
 		bases := u.bases
@@ -282,7 +290,7 @@ func (u *unpacker) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) e
 	return nil
 }
 
-// numbers reads n numbers from their planes.
+// numbers reads n numbers of 4 bytes in planes.
 func (u *unpacker) numbers(n int) ([]uint32, error) {
 	planes, err := u.planes(n, 4)
 	if err != nil {
@@ -295,7 +303,7 @@ func (u *unpacker) numbers(n int) ([]uint32, error) {
 	return out, nil
 }
 
-// planes reads some streams of n bytes. They are valid until the next call.
+// planes reads count ≤ 4 streams of n bytes. They are valid until the next call.
 func (u *unpacker) planes(n, count int) ([4][]byte, error) {
 	var planes [4][]byte
 	u.buffer = resize(u.buffer, n*count)
@@ -308,7 +316,8 @@ func (u *unpacker) planes(n, count int) ([4][]byte, error) {
 	return planes, nil
 }
 
-// resize returns a slice of n elements, x if it can hold them.
+// resize returns a slice of n elements with any content. It is x if x has the
+// capacity.
 func resize[T any](x []T, n int) []T {
 	if cap(x) < n {
 		return make([]T, n)

@@ -11,14 +11,13 @@ import (
 	"kenserve/safetensors"
 )
 
-// errOrder refuses to pack a valid file whose tensors are in another order than
-// this program writes: unpacking would give other bytes.
+// errOrder means a valid file whose tensors are in another order than this program
+// writes. Unpacking could not restore its bytes.
 var errOrder = errors.New("the file's tensors are not in the order in which this program writes them, so it cannot be packed")
 
-// Write writes a delta to path in the small layout. base is its base, whose
-// fingerprint is given: the delta is checked against it, and exact values are
-// written as differences from its own. What was packed is unpacked again and
-// compared with the delta's digest before the file appears.
+// Write writes a delta to path in the small layout. fingerprint must be that of
+// base, against which the delta is checked. Before the file appears, Write unpacks
+// it again and compares the result with the digest of d.
 func Write(d *delta.Delta, path string, base delta.Tensors, fingerprint string) error {
 	if err := d.Check(base, fingerprint); err != nil {
 		return err
@@ -71,7 +70,7 @@ func Write(d *delta.Delta, path string, base delta.Tensors, fingerprint string) 
 	return w.Write(metadata, digest)
 }
 
-// wholeFloat32s takes a dense tensor of the base as one that keeps everything.
+// wholeFloat32s returns a dense tensor in sparse form, with all values kept.
 func wholeFloat32s(t *safetensors.Tensor) (*sparse.Tensor, error) {
 	_, columns := t.Rows()
 	m := &sparse.Tensor{Coding: sparse.Float32, RowMajor: true, Height: 1, Columns: columns}
@@ -80,8 +79,8 @@ func wholeFloat32s(t *safetensors.Tensor) (*sparse.Tensor, error) {
 	return m, err
 }
 
-// fastMetadata returns the metadata of the fast file that a small one with the
-// given metadata holds, with a digest of zeros.
+// fastMetadata returns the metadata of the fast file, with a digest of zeros, that
+// belongs to the metadata of a small one.
 func fastMetadata(small map[string]string) map[string]string {
 	m := maps.Clone(small)
 	m[container.LayoutKey] = container.LayoutFast
