@@ -15,8 +15,8 @@ import (
 // a tensor without positions. It writes to the delta, so nobody may use the delta
 // meanwhile.
 func (d *Delta) Check(base Tensors, fingerprint string) error {
-	if d.BaseSHA256 != fingerprint {
-		return fmt.Errorf("delta: %w: made for %s (%s), this is %s", ErrBase, d.BaseSHA256, d.BaseName, fingerprint)
+	if err := d.CheckBase(fingerprint); err != nil {
+		return fmt.Errorf("delta: %w", err)
 	}
 	for i := range d.Tensors {
 		t := &d.Tensors[i]
@@ -27,6 +27,15 @@ func (d *Delta) Check(base Tensors, fingerprint string) error {
 	return nil
 }
 
+// CheckBase returns [ErrBase] unless the delta's base has the given fingerprint.
+func (i *Info) CheckBase(fingerprint string) error {
+	if i.BaseSHA256 == fingerprint {
+		return nil
+	}
+	return fmt.Errorf("%w: made for %s (%s), this base is %s", ErrBase, i.BaseSHA256, i.BaseName, fingerprint)
+}
+
+// check compares one tensor with the base.
 func (t *Tensor) check(base Tensors) error {
 	b, ok := base.Tensor(t.Name)
 	if !ok {

@@ -116,8 +116,8 @@ func readTensors(f *safetensors.File) (*File, error) {
 // that; delta.Open and [delta.Delta.Check] do it. Errors are [delta.ErrBase],
 // [delta.ErrCorrupt], among them [delta.ErrDigest], and those of the file system.
 func (s *File) Unpack(path string, base delta.Tensors, fingerprint string) error {
-	if s.BaseSHA256 != fingerprint {
-		return fmt.Errorf("delta: unpack: %w: made for %s (%s), this is %s", delta.ErrBase, s.BaseSHA256, s.BaseName, fingerprint)
+	if err := s.CheckBase(fingerprint); err != nil {
+		return fmt.Errorf("delta: unpack: %w", err)
 	}
 	metadata := fastMetadata(s.file.Metadata())
 	w, err := s.spool(path, base, metadata)

@@ -17,47 +17,51 @@ import (
 	"kenserve/safetensors"
 )
 
-// Cache is a folder of deltas that were unpacked from small files, each called
-// by its digest: DIGEST.ken. Copies of a distant store's objects lie there, too. It may be used by many goroutines, and the folder
-// by many processes. Files are made under another name and renamed, and are
-// never written again, so that they may be mapped; the least recently used ones
-// are removed when there are too many.
+// Cache is a folder of this machine with deltas that were unpacked from the small
+// layout, and with copies of the objects of a distant store. Each file has its
+// digest as its name, DIGEST.ken. A file appears complete and is never written
+// again, so that it may be mapped. If the files exceed a limit, the least recently
+// used are removed.
+//
+// Many goroutines may use a Cache, and many processes may use its folder.
 type Cache struct {
 	dir   string
 	limit int64 // bytes
 
 	mu    sync.Mutex
 	locks map[string]*cacheLock
-	// total is what the folder held when it was last looked through, and what
-	// was added since; other processes add unseen. looked is when.
-	total  int64
-	looked time.Time
+	// total is the number of bytes in the folder when it was last scanned, at the
+	// time scanned, plus those that this Cache has added since. Other processes may
+	// have added more.
+	total   int64
+	scanned time.Time
 }
 
-// cacheLock lets one goroutine at a time unpack a file.
+// cacheLock lets one goroutine at a time unpack a certain file.
 type cacheLock struct {
 	sync.Mutex
 	users int
 }
 
-// NewCache returns the cache in dir, which is made when it is needed, with at
-// most limit bytes of files.
+// NewCache returns the cache in the folder dir, which is created when it is needed,
+// with at most limit bytes of files.
 func NewCache(dir string, limit int64) *Cache {
 	return &Cache{dir: dir, limit: limit, locks: map[string]*cacheLock{}}
 }
 
-// Open opens the delta file at path in either layout, as [File.Open] does: one in the
-// small layout is unpacked into the cache unless it is there, and opened there.
-// base is its base, whose fingerprint is given.
+// Open opens the delta file at path, in either layout. A file in the small layout
+// is unpacked into the cache, unless it is there, and opened from there. A file in
+// the fast layout is read into memory. fingerprint must be that of base, the base
+// of the delta. Errors are as of delta.Open and [pack.File.Unpack].
 func (c *Cache) Open(path string, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
 	return c.OpenFile(File{Path: path}, base, fingerprint)
 }
 
-// OpenFile is Open of a file that may be mapped if it is fixed.
+// OpenFile does what Open does, and maps a file in the fast layout if it is fixed.
 func (c *Cache) OpenFile(file File, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
 	f, err := file.container()
 	if err != nil {
-		return nil, fmt.Errorf("delta: %w", err)
+		return nil, fmt.Errorf("store: %w", err)
 	}
 	if !pack.IsSmall(f) {
 		return delta.Read(f, file.Path)
@@ -69,28 +73,29 @@ func (c *Cache) OpenFile(file File, base delta.Tensors, fingerprint string) (*de
 	defer s.Close()
 	d, err := c.unpacked(s, base, fingerprint)
 	if err != nil {
-		return nil, fmt.Errorf("delta: open %s: %w", file.Path, err)
+		return nil, fmt.Errorf("store: open %s: %w", file.Path, err)
 	}
 	return d, nil
 }
 
-// unpacked opens the file that s holds.
+// unpacked opens the fast file of s in the cache, and unpacks s if it is not there
+// or damaged.
 func (c *Cache) unpacked(s *pack.File, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
-	if s.BaseSHA256 != fingerprint {
-		return nil, fmt.Errorf("%w: made for %s (%s), this is %s", delta.ErrBase, s.BaseSHA256, s.BaseName, fingerprint)
+	if err := s.CheckBase(fingerprint); err != nil {
+		return nil, err
 	}
 	unlock := c.lock(s.FastSHA256)
 	defer unlock()
 	path := filepath.Join(c.dir, s.FastSHA256+delta.Extension)
 	d, err := delta.Open(path)
 	if err == nil && d.SHA256 == s.FastSHA256 {
-		// What was just used is not removed next. If the time cannot be set, it
-		// may be, and is unpacked again.
+		// The time of change is the time of the last use. If it cannot be set, the
+		// file may be removed too early, and is unpacked again.
 		now := time.Now()
 		_ = os.Chtimes(path, now, now)
 		return d, nil
 	}
-	if err == nil { // another delta under this name
+	if err == nil { // another delta under this name, so damaged
 		_ = d.Close()
 		err = delta.ErrCorrupt
 	}
@@ -116,7 +121,7 @@ func (c *Cache) unpacked(s *pack.File, base delta.Tensors, fingerprint string) (
 	return d, nil
 }
 
-// lock waits until nobody else unpacks the file of this digest.
+// lock waits until nobody else in this process unpacks the file with this digest.
 func (c *Cache) lock(digest string) (unlock func()) {
 	c.mu.Lock()
 	l := c.locks[digest]
@@ -137,27 +142,29 @@ func (c *Cache) lock(digest string) (unlock func()) {
 	}
 }
 
-// leftoverAge is when a temporary file is taken for one that a process left
-// when it was killed.
+// leftoverAge is the age above which a temporary file counts as left by a killed
+// process.
 const leftoverAge = time.Hour
 
-// lookEvery is how often the folder is looked through for what others put there.
-const lookEvery = time.Minute
+// scanInterval is the time after which the folder is scanned again for files of
+// other processes.
+const scanInterval = time.Minute
 
-// added counts the file at path and shrinks the folder if that may be due.
+// added counts the new file at path, and shrinks the folder if it may be too large.
 func (c *Cache) added(path string, size int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.total += size; c.total > c.limit || time.Since(c.looked) > lookEvery {
-		c.shrink(path)
+	if c.total += size; c.total > c.limit || time.Since(c.scanned) > scanInterval {
+		c.shrinkLocked(path)
 	}
 }
 
-// shrink removes files until the rest is within the limit: those not used for
-// the longest time first, and newest, which is open already, last. Errors leave
-// the folder larger and harm nothing: the next call tries again.
-func (c *Cache) shrink(newest string) {
-	c.looked = time.Now()
+// shrinkLocked removes files until the rest is within the limit: the least recently
+// used first, and last the file at newest, which is open already. It ignores
+// errors: they leave the folder too large, and the next call tries again. c.mu must
+// be held.
+func (c *Cache) shrinkLocked(newest string) {
+	c.scanned = time.Now()
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
 		return
@@ -179,7 +186,7 @@ func (c *Cache) shrink(newest string) {
 			if temporary(e.Name()) && time.Since(info.ModTime()) > leftoverAge {
 				_ = os.Remove(filepath.Join(c.dir, e.Name()))
 			}
-			continue // what else is there is not the cache's
+			continue // not a file of the cache
 		}
 		files = append(files, file{filepath.Join(c.dir, e.Name()), info.Size(), info.ModTime()})
 		total += info.Size()
@@ -199,11 +206,11 @@ func (c *Cache) shrink(newest string) {
 			c.total -= f.size
 		}
 	}
-	c.forgetRefs()
+	c.removeStaleRefs()
 }
 
-// temporary tells whether a file's name is one that an unfinished delta of the
-// cache has.
+// temporary reports whether a file has the name of an unfinished delta of the
+// cache.
 func temporary(name string) bool {
 	rest, ok := strings.CutPrefix(name, ".")
 	if !ok || len(rest) < len(container.NoDigest) {

@@ -14,9 +14,9 @@ import (
 	"kenserve/internal/atomicfile"
 )
 
-// Folder is a store in a directory: one file NAME.ken a task. Other files are
-// not its business. An item's version is made of its file's size, time of
-// change and inode, which is what can be had without reading.
+// Folder is the store in the folder at this path. Each file NAME.ken in it is a
+// task; it ignores other files. The version of an item is made of its file's time
+// of change, size and inode, which are known without reading the file.
 type Folder string
 
 var _ Writable = Folder("")
@@ -25,7 +25,7 @@ var _ Writable = Folder("")
 func (f Folder) List(context.Context) ([]Item, error) {
 	files, err := os.ReadDir(string(f))
 	if err != nil {
-		return nil, fmt.Errorf("delta: list store: %w", err)
+		return nil, fmt.Errorf("store: list folder: %w", err)
 	}
 	var items []Item
 	for _, file := range files {
@@ -33,7 +33,7 @@ func (f Folder) List(context.Context) ([]Item, error) {
 		if !ok {
 			continue
 		}
-		// Links are followed; one that leads nowhere is no task.
+		// Stat follows links. A link that leads nowhere is not a task.
 		if info, err := os.Stat(f.path(name)); err == nil && info.Mode().IsRegular() {
 			items = append(items, item(name, info))
 		}
@@ -60,13 +60,13 @@ func (f Folder) Fetch(_ context.Context, i Item) (File, error) {
 
 func (f Folder) path(task string) string { return filepath.Join(string(f), task+delta.Extension) }
 
-// The names of spooled files: no task's name begins with a dot.
+// The names of spooled files are no names of tasks, because they begin with a dot.
 const (
 	spoolPrefix = ".put."
 	spoolSuffix = ".tmp"
 )
 
-// Spool implements Writable. It removes what a process left that was killed.
+// Spool implements Writable. It also removes files that a killed process left.
 func (f Folder) Spool() (*os.File, error) {
 	old, _ := filepath.Glob(filepath.Join(string(f), spoolPrefix+"*"+spoolSuffix))
 	for _, path := range old {
@@ -84,7 +84,7 @@ func (f Folder) Spool() (*os.File, error) {
 // Put implements Writable.
 func (f Folder) Put(_ context.Context, task, path string) error {
 	if !delta.ValidTask(task) {
-		return fmt.Errorf("delta: put task %q: not a task's name", task)
+		return fmt.Errorf("store: put task %q: not a valid name of a task", task)
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		return writing(err)
@@ -110,15 +110,16 @@ func (f Folder) Remove(_ context.Context, task string) error {
 	return nil
 }
 
-// writing sorts an error of writing to the folder.
+// writing gives an error of writing to the folder its context, and makes it
+// ErrReadOnly where it is one.
 func writing(err error) error {
 	if errors.Is(err, fs.ErrPermission) || readOnlyFileSystem(err) {
-		return fmt.Errorf("delta: %w: %w", ErrReadOnly, err)
+		return fmt.Errorf("store: %w: %w", ErrReadOnly, err)
 	}
-	return fmt.Errorf("delta: write to store: %w", err)
+	return fmt.Errorf("store: write to folder: %w", err)
 }
 
-// Single is a store of one task, the delta file at Path.
+// Single is a store with one task, the delta file at Path.
 type Single struct {
 	Task string
 	Path string
@@ -149,7 +150,7 @@ func (s Single) Fetch(_ context.Context, i Item) (File, error) {
 	return File{Path: s.Path}, nil
 }
 
-func notFound(task string) error { return fmt.Errorf("delta: task %q: %w", task, ErrNotFound) }
+func notFound(task string) error { return fmt.Errorf("store: task %q: %w", task, ErrNotFound) }
 
 func statFile(task, path string) (Item, error) {
 	info, err := os.Stat(path)
@@ -157,7 +158,7 @@ func statFile(task, path string) (Item, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return Item{}, notFound(task)
 	case err != nil:
-		return Item{}, fmt.Errorf("delta: task %s: %w", task, err)
+		return Item{}, fmt.Errorf("store: task %s: %w", task, err)
 	}
 	return item(task, info), nil
 }

@@ -4,7 +4,8 @@ package store
 
 import "io/fs"
 
-// inode is not to be had here: time and size must do.
+// inode returns 0: this system has no inodes, and time and size must be enough for
+// a version.
 func inode(fs.FileInfo) uint64 { return 0 }
 
 func readOnlyFileSystem(error) bool { return false }

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// inode tells files of one name apart that were made one after the other.
+// inode returns the number that tells a file from an older one with the same name.
 func inode(info fs.FileInfo) uint64 {
 	if s, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(s.Ino)

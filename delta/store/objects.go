@@ -16,13 +16,13 @@ import (
 	"kenserve/internal/atomicfile"
 )
 
-// refsFolder holds, for each version of a distant object, a file with the digest
-// of its content: what is in the cache need not be fetched again.
+// refsFolder is the name of the folder in the cache with references: for each known
+// version of a distant object, a file with the digest of its content. An object
+// whose content is in the cache is not fetched again.
 const refsFolder = "refs"
 
-// Object returns the cache's copy of an object of a distant store, which the
-// reference (its address and version) stands for. One that is damaged is
-// removed.
+// Object returns the cache's copy of an object of a distant store. reference is a
+// string that identifies the object and its version. Object removes a damaged copy.
 func (c *Cache) Object(reference string) (File, bool) {
 	digest, err := os.ReadFile(c.ref(reference))
 	if err != nil {
@@ -41,61 +41,62 @@ func (c *Cache) Object(reference string) (File, bool) {
 		return File{}, false
 	}
 	now := time.Now()
-	_ = os.Chtimes(path, now, now) // see unpacked
+	_ = os.Chtimes(path, now, now) // the time of the last use, see unpacked
 	return File{Path: path, Fixed: true}, true
 }
 
-// Spool opens a temporary file of the cache, which [Cache.Keep] can take. The
-// caller closes it and removes what Keep has not taken.
+// Spool creates a temporary file of the cache for [Cache.Keep]. The caller closes
+// it, and removes it unless Keep has succeeded with it.
 func (c *Cache) Spool() (*os.File, error) {
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("delta: cache: %w", err)
+		return nil, fmt.Errorf("store: cache: %w", err)
 	}
 	f, err := os.CreateTemp(c.dir, "."+container.NoDigest+".*.tmp")
 	if err != nil {
-		return nil, fmt.Errorf("delta: cache: %w", err)
+		return nil, fmt.Errorf("store: cache: %w", err)
 	}
 	return f, nil
 }
 
-// Keep takes the spooled file at path as the copy of the object that reference
-// stands for.
+// Keep makes the spooled file at path the cache's copy of the object that reference
+// identifies.
 func (c *Cache) Keep(path, reference string) (File, error) {
 	digest, err := fileDigest(path)
 	if err != nil {
-		return File{}, fmt.Errorf("delta: cache: %w", err)
+		return File{}, fmt.Errorf("store: cache: %w", err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return File{}, fmt.Errorf("delta: cache: %w", err)
+		return File{}, fmt.Errorf("store: cache: %w", err)
 	}
 	unlock := c.lock(digest)
 	defer unlock()
 	kept := filepath.Join(c.dir, digest+delta.Extension)
 	if err := atomicfile.Move(path, kept); err != nil {
-		return File{}, fmt.Errorf("delta: cache: %w", err)
+		return File{}, fmt.Errorf("store: cache: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(c.dir, refsFolder), 0o755); err != nil {
-		return File{}, fmt.Errorf("delta: cache: %w", err)
+		return File{}, fmt.Errorf("store: cache: %w", err)
 	}
 	if err := atomicfile.Write(c.ref(reference), func(w io.Writer) error {
 		_, err := io.WriteString(w, digest)
 		return err
 	}); err != nil {
-		return File{}, fmt.Errorf("delta: cache: %w", err)
+		return File{}, fmt.Errorf("store: cache: %w", err)
 	}
 	c.added(kept, info.Size())
 	return File{Path: kept, Fixed: true}, nil
 }
 
+// ref returns the path of the file with the digest of the object.
 func (c *Cache) ref(reference string) string {
 	sum := sha256.Sum256([]byte(reference))
 	return filepath.Join(c.dir, refsFolder, hex.EncodeToString(sum[:]))
 }
 
-// forgetRefs removes references to what is not there any more. Those that are
-// being made are left.
-func (c *Cache) forgetRefs() {
+// removeStaleRefs removes references to files that are not in the cache any more. It
+// leaves new references, because their files may be about to appear.
+func (c *Cache) removeStaleRefs() {
 	dir := filepath.Join(c.dir, refsFolder)
 	refs, err := os.ReadDir(dir)
 	if err != nil {
@@ -116,6 +117,7 @@ func (c *Cache) forgetRefs() {
 	}
 }
 
+// fileDigest returns the SHA-256 of a file, in hexadecimal.
 func fileDigest(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
