@@ -8,22 +8,22 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// retry says how often, and after which pauses, something is tried again.
+// retry is how often a request is tried, and after which pauses.
 type retry struct {
 	attempts int
-	pause    time.Duration // before the second attempt; it doubles from one to the next
+	pause    time.Duration // before the second attempt; each further pause is twice as long
 }
 
 var defaultRetry = retry{attempts: 4, pause: 100 * time.Millisecond}
 
-// do calls f until it succeeds, fails for a reason that stays, or has been
-// called often enough. Pauses vary by half, so that those who failed together
-// do not come back together.
+// do calls f until it succeeds, fails for a lasting reason, or has been called
+// attempts times. Each pause is varied at random by up to half, so that clients
+// that failed at the same time do not return at the same time.
 func (r retry) do(ctx context.Context, f func() error) error {
 	pause := r.pause
 	for i := 1; ; i++ {
 		err := f()
-		if err == nil || i == r.attempts || !passing(err) || ctx.Err() != nil {
+		if err == nil || i == r.attempts || !temporary(err) || ctx.Err() != nil {
 			return err
 		}
 		select {
@@ -35,8 +35,8 @@ func (r retry) do(ctx context.Context, f func() error) error {
 	}
 }
 
-// passing tells whether an error may be gone on another attempt.
-func passing(err error) bool {
+// temporary reports whether another attempt may succeed.
+func temporary(err error) bool {
 	switch gcerrors.Code(err) {
 	case gcerrors.NotFound, gcerrors.AlreadyExists, gcerrors.InvalidArgument, gcerrors.PermissionDenied,
 		gcerrors.FailedPrecondition, gcerrors.Unimplemented, gcerrors.Canceled:

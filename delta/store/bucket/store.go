@@ -17,27 +17,27 @@ import (
 	"kenserve/delta/store"
 )
 
-// Store is a store in a bucket.
+// Store is a store in a bucket. It implements [store.Writable].
 type Store struct {
 	bucket  *blob.Bucket
-	address string // of the bucket, as far as objects of two buckets are told apart
+	address string // identifies the bucket in the cache
 	cache   *store.Cache
 	retry   retry
 }
 
 var _ store.Writable = (*Store)(nil)
 
-// IsURL reports whether a store's address is one that [Open] takes, and not a
-// folder's.
+// IsURL reports whether a store's address is a URL for [Open], not the path of a
+// folder.
 func IsURL(address string) bool { return strings.Contains(address, "://") }
 
-// Open opens the bucket at an address of gocloud.dev/blob, such as
+// Open opens the bucket at a URL of gocloud.dev/blob, such as
 //
 //	s3://bucket/prefix?region=eu-central-1
 //
-// where the path, if any, is what precedes the tasks' names (of file://, it is
-// the folder). Credentials are those that the provider's own tools use: from
-// the environment, or the machine. cache holds the copies of objects.
+// The path, if there is one, is a prefix of the objects' names; with file:// it is
+// the folder. Credentials come from where the provider's own tools find them: the
+// environment or the machine. cache keeps the copies of objects.
 func Open(ctx context.Context, address string, cache *store.Cache) (*Store, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -59,12 +59,12 @@ func Open(ctx context.Context, address string, cache *store.Cache) (*Store, erro
 	if prefix != "" {
 		bucket = blob.PrefixedBucket(bucket, prefix)
 	}
-	return New(bucket, plain.String()+"?"+u.Query().Get("endpoint"), cache), nil
+	return newStore(bucket, plain.String()+"?"+u.Query().Get("endpoint"), cache), nil
 }
 
-// New returns the store in an open bucket, which it owns from then on. address
-// tells the cache whose objects its copies are.
-func New(bucket *blob.Bucket, address string, cache *store.Cache) *Store {
+// newStore returns the store in an open bucket, which it owns. address identifies
+// the bucket in the cache.
+func newStore(bucket *blob.Bucket, address string, cache *store.Cache) *Store {
 	return &Store{bucket: bucket, address: address, cache: cache, retry: defaultRetry}
 }
 
@@ -113,15 +113,15 @@ func (s *Store) Stat(ctx context.Context, task string) (store.Item, error) {
 	return store.Item{Task: task, Version: version(a), Size: a.Size}, nil
 }
 
-// changes is how often an object may be replaced while it is fetched.
-const changes = 4
+// maxReplacements is how often an object may be replaced while it is fetched.
+const maxReplacements = 4
 
 // Fetch implements store.Store.
 func (s *Store) Fetch(ctx context.Context, item store.Item) (store.File, error) {
 	if !delta.ValidTask(item.Task) {
 		return store.File{}, notFound(item.Task)
 	}
-	for range changes {
+	for range maxReplacements {
 		if f, ok := s.cache.Object(s.reference(item)); ok {
 			return f, nil
 		}
@@ -131,11 +131,11 @@ func (s *Store) Fetch(ctx context.Context, item store.Item) (store.File, error) 
 		}
 		item = now
 	}
-	return store.File{}, fmt.Errorf("bucket: fetch task %s: it was replaced %d times meanwhile", item.Task, changes)
+	return store.File{}, fmt.Errorf("bucket: fetch task %s: it was replaced %d times while it was fetched", item.Task, maxReplacements)
 }
 
-// download copies an object to the cache, unless it has become another one,
-// which is then returned.
+// download copies an object into the cache. If the object was replaced meanwhile it
+// copies nothing and returns the new item.
 func (s *Store) download(ctx context.Context, item store.Item) (store.File, store.Item, error) {
 	spool, err := s.cache.Spool()
 	if err != nil {
@@ -155,7 +155,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 			return err
 		}
 		defer r.Close()
-		// Not more than was announced: one that grew has another version.
+		// At most one byte more than the item has: a larger object has another version.
 		n, err := io.Copy(spool, io.LimitReader(r, item.Size+1))
 		if err == nil && n < r.Size() && n <= item.Size {
 			err = io.ErrUnexpectedEOF
@@ -165,7 +165,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 	if err != nil {
 		return store.File{}, item, failed("fetch", item.Task, err)
 	}
-	// What was read belongs to the version if it still does afterwards.
+	// The content belongs to the version if the object still has it now.
 	now, err := s.Stat(ctx, item.Task)
 	if err != nil || now != item {
 		return store.File{}, now, err
@@ -177,6 +177,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 	return f, item, err
 }
 
+// reference identifies a version of an object in the cache.
 func (s *Store) reference(item store.Item) string {
 	return s.address + "\n" + item.Task + "\n" + item.Version
 }
@@ -187,7 +188,7 @@ func (s *Store) Spool() (*os.File, error) { return s.cache.Spool() }
 // Put implements store.Writable.
 func (s *Store) Put(ctx context.Context, task, path string) error {
 	if !delta.ValidTask(task) {
-		return fmt.Errorf("bucket: put task %q: not a task's name", task)
+		return fmt.Errorf("bucket: put task %q: not a valid name of a task", task)
 	}
 	err := s.retry.do(ctx, func() error {
 		f, err := os.Open(path)
@@ -195,7 +196,8 @@ func (s *Store) Put(ctx context.Context, task, path string) error {
 			return err
 		}
 		defer f.Close()
-		// An upload that is given up leaves the old object.
+		// Cancelling the context aborts an incomplete upload, which leaves the old
+		// object.
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		return s.bucket.Upload(ctx, key(task), f, &blob.WriterOptions{ContentType: "application/octet-stream"})
@@ -208,7 +210,7 @@ func (s *Store) Put(ctx context.Context, task, path string) error {
 
 // Remove implements store.Writable.
 func (s *Store) Remove(ctx context.Context, task string) error {
-	// Some providers do not tell whether there was anything to remove.
+	// Some providers do not report that there was no object to remove.
 	if _, err := s.Stat(ctx, task); err != nil {
 		return err
 	}
@@ -224,20 +226,19 @@ func notFound(task string) error {
 	return fmt.Errorf("bucket: task %q: %w", task, store.ErrNotFound)
 }
 
-// failed gives an error of the bucket its context and, where callers tell it
-// apart, its place among package delta's.
-func failed(what, task string, err error) error {
+// failed gives an error of the bucket its context, and makes it one of package
+// store's errors where there is one for it. action is what failed.
+func failed(action, task string, err error) error {
 	switch gcerrors.Code(err) {
 	case gcerrors.NotFound:
 		return notFound(task)
 	case gcerrors.PermissionDenied, gcerrors.Unimplemented:
-		if what == "put" || what == "remove" {
-			return fmt.Errorf("bucket: %s task %s: %w: %w", what, task, store.ErrReadOnly, err)
+		if action == "put" || action == "remove" {
+			return fmt.Errorf("bucket: %s task %s: %w: %w", action, task, store.ErrReadOnly, err)
 		}
 	}
-	return fmt.Errorf("bucket: %s task %s: %w: %w", what, task, ErrUnavailable, err)
+	return fmt.Errorf("bucket: %s task %s: %w: %w", action, task, errUnavailable, err)
 }
 
-// ErrUnavailable means that the bucket did not give what was asked for, however
-// often it was asked.
-var ErrUnavailable = errors.New("the object store did not answer")
+// errUnavailable means that the bucket did not answer a request in any attempt.
+var errUnavailable = errors.New("the object store did not answer")

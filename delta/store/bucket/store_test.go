@@ -211,8 +211,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestPassing counts attempts.
-func TestPassing(t *testing.T) {
+// TestRetryAttempts counts attempts.
+func TestRetryAttempts(t *testing.T) {
 	r := retry{attempts: 3, pause: time.Microsecond}
 	for name, test := range map[string]struct {
 		errs []error

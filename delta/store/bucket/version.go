@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"gocloud.dev/blob"
 
-	// The clients, each under its scheme.
+	// Each client registers its scheme.
 	_ "gocloud.dev/blob/azureblob"
 	_ "gocloud.dev/blob/fileblob"
 	_ "gocloud.dev/blob/gcsblob"
@@ -17,13 +17,13 @@ import (
 	_ "gocloud.dev/blob/s3blob"
 )
 
-// version returns an object's version: its ETag without quotes, which some
-// providers leave out in some answers.
+// version returns an object's version: its ETag without quotes, because some
+// providers omit the quotes in some answers.
 func version(a *blob.Attributes) string { return unquoted(a.ETag) }
 
-// listedVersion returns the same of an object in a listing, where the ETag is
-// the provider's matter. For folders and memory gocloud.dev makes ETags of time
-// and size.
+// listedVersion returns the version of an object in a listing, where each provider
+// has the ETag in a type of its own. For folders and memory it repeats how
+// gocloud.dev makes an ETag of time and size.
 func listedVersion(o *blob.ListObject) string {
 	var s3 types.Object
 	var gcs storage.ObjectAttrs
