@@ -19,6 +19,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"kenserve/delta"
+	_ "kenserve/delta/internal/deltatest" // for its flag -update, which a command for all packages sets
 	"kenserve/delta/store"
 )
 
