@@ -1,8 +1,6 @@
 package gemm
 
-import (
-	"math"
-)
+import "math"
 
 // activations are the left factor of a product in the form that the kernels of
 // a narrow compute type read.
@@ -63,5 +61,4 @@ func (a *activations) narrow(c Compute, i int, x []float32) {
 	}
 }
 
-// callersRows are for goroutines that multiply without a pool.
-var callersRows freeList[activations]
+var activationRows freeList[activations]

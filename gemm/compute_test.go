@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"kenserve/internal/parallel"
 )
 
 // narrowTypes are the compute types but float32.
@@ -68,7 +70,7 @@ func TestNarrowMulAgainstDefinition(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			eachLevel(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(61, 62))
-				pool := NewPool(3)
+				pool := parallel.NewPool(3)
 				defer pool.Close()
 				for _, s := range []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 2}, {70, 1035}} {
 					m := packRows(s.n, s.k, random(r, s.n*s.k)).As(c)
@@ -165,7 +167,7 @@ func TestAs(t *testing.T) {
 func TestNarrowOverlay(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(65, 66))
-		pool := NewPool(2)
+		pool := parallel.NewPool(2)
 		defer pool.Close()
 		for _, s := range []struct{ n, k int }{{3, 5}, {70, 131}, {64, 384}} {
 			m := packRows(s.n, s.k, random(r, s.n*s.k))
@@ -322,7 +324,7 @@ func TestNarrowRowsAreIndependent(t *testing.T) {
 	for _, c := range narrowTypes {
 		eachLevel(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(71, 72))
-			pool := NewPool(4)
+			pool := parallel.NewPool(4)
 			defer pool.Close()
 			const n, k, rows = 70, 333, 101
 			m := packRows(n, k, random(r, n*k)).As(c)
@@ -375,7 +377,7 @@ func TestNarrowEpilogue(t *testing.T) {
 }
 
 func TestNarrowMulAllocatesNothing(t *testing.T) {
-	pool := NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	r := rand.New(rand.NewPCG(75, 76))
 	const n, k, rows = 128, 128, 64
@@ -383,7 +385,7 @@ func TestNarrowMulAllocatesNothing(t *testing.T) {
 	a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
 	for _, compute := range narrowTypes {
 		m := m.As(compute)
-		for name, p := range map[string]*Pool{"serial": nil, "shared": pool} {
+		for name, p := range map[string]*parallel.Pool{"serial": nil, "shared": pool} {
 			for range 10 {
 				m.Mul(p, c, a, Epilogue{}) // until both workers have had a part
 			}

@@ -2,8 +2,9 @@ package gemm
 
 import "sync"
 
-// A freeList holds buffers that products have room for. There are as many as
-// were ever in use at once, each as large as the largest it was used for.
+// A freeList holds values that calls use again, so that they allocate nothing.
+// There are as many as were ever in use at once; a buffer among them is as large
+// as the largest it was used for.
 type freeList[T any] struct {
 	mu   sync.Mutex
 	free []*T

@@ -3,6 +3,8 @@ package gemm
 import (
 	"strings"
 	"unsafe"
+
+	"kenserve/internal/parallel"
 )
 
 // Patched returns a copy of m with the patch applied. m is left as it is, and
@@ -18,15 +20,12 @@ func (m *Matrix) Patched(p *Patch) (*Matrix, error) {
 // Materialised returns a matrix with the weights of an overlay in panels of its
 // own, of the overlay's compute type, which share no memory with it. The work is
 // shared on the pool. A matrix that is no overlay is returned itself.
-func (m *Matrix) Materialised(p *Pool) *Matrix {
+func (m *Matrix) Materialised(p *parallel.Pool) *Matrix {
 	if m.patch == nil {
 		return m
 	}
 	out := &Matrix{n: m.n, k: m.k, compute: m.compute}
-	w := &materialise{from: m, to: out, scratch: &callersPanels}
-	if p != nil {
-		w.scratch = &p.scratch
-	}
+	w := &materialise{from: m, to: out}
 	if m.compute == Float32 {
 		out.panels = newPanels(len(m.panels))
 	} else {
@@ -45,22 +44,19 @@ func (m *Matrix) Materialised(p *Pool) *Matrix {
 const sharedLines = 1 << 13
 
 // materialise is one call of Materialised. A part is a panel.
-type materialise struct {
-	from, to *Matrix
-	scratch  *scratchPanels
-}
+type materialise struct{ from, to *Matrix }
 
 // Do makes one panel.
 func (w *materialise) Do(i, _ int) {
 	walk, _ := w.from.walk(w.from.patch, i)
 	if w.to.compute == Float32 {
-		scratch := w.scratch.take(max(streamedLines, maskScratch(w.from.k)))
-		defer w.scratch.release(scratch)
+		scratch := takeScratch(max(streamedLines, maskScratch(w.from.k)))
+		defer scratchPanels.release(scratch)
 		walk.stream(w.to.panel(i), scratch.lines)
 		return
 	}
-	scratch := w.scratch.take(w.from.k)
-	defer w.scratch.release(scratch)
+	scratch := takeScratch(w.from.k)
+	defer scratchPanels.release(scratch)
 	lines := scratch.lines[:w.from.k]
 	walk.read(lines)
 	p := w.to.narrow.panel(i)

@@ -3,6 +3,8 @@ package gemm
 import (
 	"fmt"
 	"unsafe"
+
+	"kenserve/internal/parallel"
 )
 
 // Epilogue is what Mul does to a sum before it is stored, in this order.
@@ -18,19 +20,18 @@ type Epilogue struct {
 
 // mul is one call of Mul. A part is one panel by one group of rows.
 type mul struct {
-	m       *Matrix
-	c, a    View
-	e       Epilogue
-	rows    int // of a group, a multiple of chunkRows
-	groups  int
-	scratch *scratchPanels
-	job     *job // nil: nobody can join
+	m      *Matrix
+	c, a   View
+	e      Epilogue
+	rows   int // of a group, a multiple of chunkRows
+	groups int
+	job    *parallel.Job // nil: nobody can join
 }
 
 // Mul computes C[M,N] = activation(A[M,K]·Wᵀ + bias) + residual on the pool. C
 // must not overlap A. Sizes that do not match are mistakes of the program and
 // panic.
-func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
+func (m *Matrix) Mul(p *parallel.Pool, c, a View, e Epilogue) {
 	c.check("product")
 	a.check("left factor")
 	if a.Cols != m.k || c.Cols != m.n || c.Rows != a.Rows {
@@ -53,29 +54,30 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 		return
 	}
 	panels := panelCount(m.n)
-	w := mul{m: m, c: c, a: a, e: e, scratch: &callersPanels}
+	w := mul{m: m, c: c, a: a, e: e}
 	w.rows, w.groups = groupRows(p, a.Rows, panels)
-	if p != nil {
-		w.scratch = &p.scratch
-	}
 	parts := panels * w.groups
-	if p == nil || p.width == 1 || parts == 1 || a.Rows*m.n*m.k < sharedWork {
+	if p.Width() == 1 || parts == 1 || a.Rows*m.n*m.k < sharedWork {
 		for i := range parts {
 			w.part(i, 0)
 		}
 		return
 	}
-	j := p.take()
-	w.job = j
-	j.mul = w
-	j.work = &j.mul
-	p.share(j, parts)
+	shared := muls.take() // not w itself, which would be allocated for every call
+	w.job = p.Job()
+	*shared = w
+	w.job.Run(parts, shared)
+	*shared = mul{}
+	muls.release(shared)
 }
+
+// muls are the calls of Mul that a pool's goroutines share.
+var muls freeList[mul]
 
 // groupRows returns how many rows a part multiplies with its panel, and how many
 // such groups there are: a worker takes a panel for all rows, and patches it but
 // once, unless there are too few panels to keep all workers busy to the end.
-func groupRows(p *Pool, rows, panels int) (group, groups int) {
+func groupRows(p *parallel.Pool, rows, panels int) (group, groups int) {
 	const partsPerWorker = 4
 	chunks := (rows + chunkRows - 1) / chunkRows
 	groups = min(chunks, (partsPerWorker*p.Width()+panels-1)/panels)
@@ -100,8 +102,8 @@ func (w *mul) part(i, slot int) {
 			} else if r1-r0 <= chunkRows { // no other rows will want it
 				size = min(size, patchedLines(r1-r0))
 			}
-			scratch := w.scratch.take(size)
-			defer w.scratch.release(scratch)
+			scratch := takeScratch(size)
+			defer scratchPanels.release(scratch)
 			if marked {
 				weights.marks = walk.mark(scratch.lines[:size])
 			} else {
@@ -137,8 +139,8 @@ type weights struct {
 func (w *mul) ahead(i, slot int) []line {
 	next, ok, slots := i+1, i+1 < panelCount(w.m.n)*w.groups, 1
 	if w.job != nil {
-		next, ok = w.job.peek(slot)
-		slots = len(w.job.runs)
+		next, ok = w.job.Next(slot)
+		slots = w.job.Slots()
 	}
 	m, panel := w.m, next/w.groups
 	switch {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"kenserve/internal/parallel"
 )
 
 // random fills a slice with normally distributed values.
@@ -67,7 +69,7 @@ func bound(k int, size float64) float64 {
 func TestMulAgainstNaive(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
-		pool := NewPool(3)
+		pool := parallel.NewPool(3)
 		defer pool.Close()
 		shapes := []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 1}, {130, 15}, {40, 0}}
 		// What comes next is a hint, whatever its shape.
@@ -105,7 +107,7 @@ func TestMulAgainstNaive(t *testing.T) {
 func TestMulRowsAreIndependent(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
-		pool := NewPool(4)
+		pool := parallel.NewPool(4)
 		defer pool.Close()
 		const n, k, rows = 100, 333, 131
 		m := packRows(n, k, random(r, n*k))
@@ -251,14 +253,14 @@ func TestMulPanicsOnWrongSizes(t *testing.T) {
 
 func TestMulAllocatesNothing(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		pool := NewPool(2)
+		pool := parallel.NewPool(2)
 		defer pool.Close()
 		r := rand.New(rand.NewPCG(9, 10))
 		const n, k, rows = 128, 128, 64
 		m := packRows(n, k, random(r, n*k))
 		a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
 		e := Epilogue{Bias: random(r, n), Activation: GELU}
-		for name, p := range map[string]*Pool{"serial": nil, "shared": pool} {
+		for name, p := range map[string]*parallel.Pool{"serial": nil, "shared": pool} {
 			if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, e) }); got != 0 {
 				t.Errorf("%s: %v allocations a product", name, got)
 			}

@@ -2,6 +2,8 @@ package gemm
 
 import (
 	"unsafe"
+
+	"kenserve/internal/parallel"
 )
 
 // narrowMul is one call of Mul with a narrow matrix. It runs twice: first a
@@ -14,19 +16,14 @@ type narrowMul struct {
 	rounded bool // the rows of A are narrowed
 	rows    int  // of a group, a multiple of chunkRows
 	groups  int
-	buffers *freeList[partBuffer]
 }
 
 // mulNarrow is Mul, after its checks, for the narrow compute types.
-func (m *Matrix) mulNarrow(p *Pool, c, a View, e Epilogue) {
-	rows, buffers := &callersRows, &callersBuffers
-	if p != nil {
-		rows, buffers = &p.rows, &p.buffers
-	}
-	act := rows.take()
-	defer rows.release(act)
+func (m *Matrix) mulNarrow(p *parallel.Pool, c, a View, e Epilogue) {
+	act := activationRows.take()
+	defer activationRows.release(act)
 	act.reset(m.compute, a.Rows, a.Cols)
-	w := narrowMul{m: m, c: c, a: a, e: e, act: act, buffers: buffers}
+	w := narrowMul{m: m, c: c, a: a, e: e, act: act}
 	w.run(p, (a.Rows+narrowRows-1)/narrowRows, a.Rows*a.Cols*narrowWork)
 
 	panels := panelCount(m.n)
@@ -39,18 +36,22 @@ func (m *Matrix) mulNarrow(p *Pool, c, a View, e Epilogue) {
 const narrowWork = 8
 
 // run performs the parts, on the pool if work is worth it.
-func (w *narrowMul) run(p *Pool, parts, work int) {
-	if p == nil || p.width == 1 || parts == 1 || work < sharedWork {
+func (w *narrowMul) run(p *parallel.Pool, parts, work int) {
+	if p.Width() == 1 || parts == 1 || work < sharedWork {
 		for i := range parts {
 			w.part(i)
 		}
 		return
 	}
-	j := p.take()
-	j.narrow = *w
-	j.work = &j.narrow
-	p.share(j, parts)
+	shared := narrowMuls.take()
+	*shared = *w
+	p.Run(parts, shared)
+	*shared = narrowMul{}
+	narrowMuls.release(shared)
 }
+
+// narrowMuls are the products that a pool's goroutines share.
+var narrowMuls freeList[narrowMul]
 
 // Do performs one part on a worker.
 func (w *narrowMul) Do(part, _ int) { w.part(part) }
@@ -64,8 +65,8 @@ func (w *narrowMul) part(i int) {
 	}
 	panel, r0 := i/w.groups, i%w.groups*w.rows
 	r1 := min(r0+w.rows, w.a.Rows)
-	b := w.buffers.take()
-	defer w.buffers.release(b)
+	b := partBuffers.take()
+	defer partBuffers.release(b)
 	var p narrowPanel
 	if w.m.patch == nil {
 		p = w.m.narrow.panel(panel)
@@ -146,5 +147,4 @@ func (b *partBuffer) patched(m *Matrix, panel int) narrowPanel {
 	return p
 }
 
-// callersBuffers are for goroutines that multiply without a pool.
-var callersBuffers freeList[partBuffer]
+var partBuffers freeList[partBuffer]

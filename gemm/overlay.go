@@ -3,7 +3,6 @@ package gemm
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"unsafe"
 )
 
@@ -31,39 +30,18 @@ func (m *Matrix) checkPatch(p *Patch) error {
 	return nil
 }
 
-// scratchPanels are the buffers that panels are patched into. There are as many
-// as goroutines ever multiplied at once, each as large as the largest panel it
-// was asked for.
-type scratchPanels struct {
-	mu   sync.Mutex
-	free []*scratchPanel
-}
-
+// scratchPanel is what a panel is patched into.
 type scratchPanel struct{ lines []line }
 
-// callersPanels are for goroutines that multiply without a pool.
-var callersPanels scratchPanels
+var scratchPanels freeList[scratchPanel]
 
-// take returns a buffer of n lines, which hold anything.
-func (s *scratchPanels) take(n int) *scratchPanel {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var b *scratchPanel
-	if last := len(s.free) - 1; last >= 0 {
-		b, s.free = s.free[last], s.free[:last]
-	} else {
-		b = &scratchPanel{}
-	}
+// takeScratch returns a buffer of at least n lines, which hold anything.
+func takeScratch(n int) *scratchPanel {
+	b := scratchPanels.take()
 	if len(b.lines) < n {
 		b.lines = makePanels(n)
 	}
 	return b
-}
-
-func (s *scratchPanels) release(b *scratchPanel) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.free = append(s.free, b)
 }
 
 // OverlayBytes is what Bytes is for an overlay: next to nothing.

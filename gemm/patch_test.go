@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"pgregory.net/rapid"
+
+	"kenserve/internal/parallel"
 )
 
 // change is one kept value of a dense patch.
@@ -205,7 +207,7 @@ func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *Pa
 }
 
 func TestPatchedAgainstDense(t *testing.T) {
-	pool := NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
 	eachLevel(t, func(t *testing.T) {
 		eachPatch(t, func(t *testing.T, _ *rand.Rand, m *Matrix, p *Patch, want []float32) {
@@ -255,7 +257,7 @@ func TestPatchedAgainstDense(t *testing.T) {
 // number of rows and workers.
 func TestOverlayMultipliesAsPatched(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		pools := []*Pool{nil, NewPool(1), NewPool(3)}
+		pools := []*parallel.Pool{nil, parallel.NewPool(1), parallel.NewPool(3)}
 		defer func() {
 			for _, p := range pools {
 				p.Close()
@@ -300,7 +302,7 @@ func TestOverlayMultipliesAsPatched(t *testing.T) {
 // Every number of rows, for one overlay of each form.
 func TestOverlayOfAnyRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
-	pool := NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	const n, k = 90, 300
 	m := packRows(n, k, random(r, n*k))
@@ -331,7 +333,7 @@ func TestOverlayOfAnyRows(t *testing.T) {
 // Large enough that a pool shares the work, in every compute type.
 func TestMaterialisedOnAPool(t *testing.T) {
 	r := rand.New(rand.NewPCG(27, 28))
-	pool := NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
 	const n, k = 320, 1024
 	m := packRows(n, k, random(r, n*k))
@@ -362,7 +364,7 @@ func TestOverlayAllocatesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(25, 26))
 	const n, k = 384, 384
 	m := packRows(n, k, random(r, n*k))
-	pool := NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	for _, c := range []struct {
 		coding, form string
@@ -377,7 +379,7 @@ func TestOverlayAllocatesNothing(t *testing.T) {
 		}
 		for _, rows := range []int{24, 100} {
 			a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
-			for _, p := range []*Pool{nil, pool} {
+			for _, p := range []*parallel.Pool{nil, pool} {
 				if allocs := testing.AllocsPerRun(20, func() { over.Mul(p, c, a, Epilogue{}) }); allocs > 0 {
 					t.Errorf("%v, %d rows, pool of %d: %v allocations", c, rows, p.Width(), allocs)
 				}

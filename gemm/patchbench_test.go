@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"kenserve/internal/parallel"
 )
 
 // encoders are the shapes [outputs, inputs] of a layer's matrices, and how many
@@ -144,7 +146,7 @@ func BenchmarkPatchFirstChunk(b *testing.B) {
 // cache.
 func BenchmarkPatchSwitch(b *testing.B) {
 	r := rand.New(rand.NewPCG(35, 36))
-	pool := NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	for _, e := range encoders {
 		for _, density := range []float64{0.02, 0.1, 0.25} {
@@ -169,7 +171,7 @@ func BenchmarkPatchSwitch(b *testing.B) {
 				}
 			}
 			for _, rows := range []int{8, 24, 128} {
-				for _, p := range []*Pool{nil, pool} {
+				for _, p := range []*parallel.Pool{nil, pool} {
 					b.Run(fmt.Sprintf("%s/kept=%v/rows=%d/workers=%d", e.name, density, rows, p.Width()), func(b *testing.B) {
 						a, c := randomView(r, rows, 3072, Stride(3072)), randomView(r, rows, 3072, Stride(3072))
 						run := func(matrices []*Matrix) (steps []func()) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kenserve/gemm"
+	"kenserve/internal/parallel"
 )
 
 // naiveAttention is the definition, in float64, of one sequence's head.
@@ -45,7 +46,7 @@ func naiveAttention(q, k, v gemm.View, heads Heads, head int) [][]float64 {
 
 func TestAttentionAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	pool := gemm.NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
 	for _, c := range []struct {
 		name          string
@@ -68,7 +69,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 		{"slopes of one query", []int{1, 1}, []int{5, 160}, Heads{Count: 2, Width: 8, Slopes: []float32{-0.3, 0.1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, p := range []*gemm.Pool{nil, pool} {
+			for _, p := range []*parallel.Pool{nil, pool} {
 				w := NewWorkspace(p)
 				ends := func(lengths []int) (ends []int) {
 					end := 0

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"kenserve/gemm"
+	"kenserve/internal/parallel"
 )
 
 // Workspace is what a forward pass needs beside weights and input: buffers,
@@ -16,7 +17,7 @@ type Workspace struct {
 	// workspace.
 	Between func()
 
-	pool *gemm.Pool
+	pool *parallel.Pool
 
 	// Views are cut from the arena in order. What does not fit is allocated
 	// apart, and the next Reset makes the arena large enough.
@@ -31,7 +32,7 @@ type Workspace struct {
 
 // NewWorkspace returns a workspace without buffers. The pool may be nil, for a
 // forward pass on the calling goroutine alone.
-func NewWorkspace(pool *gemm.Pool) *Workspace {
+func NewWorkspace(pool *parallel.Pool) *Workspace {
 	return &Workspace{pool: pool}
 }
 
@@ -40,10 +41,10 @@ func (w *Workspace) Bytes() int64 {
 	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(gemm.Scratch{}))
 }
 
-// Run performs a step; see gemm.Pool.Run. The pool's workers take part if share
+// Run performs a step; see parallel.Pool.Run. The pool's workers take part if share
 // is true, which is worth it from a few microseconds of work: between the steps
 // of a forward pass they are awake.
-func (w *Workspace) Run(parts int, work gemm.Work, share bool) {
+func (w *Workspace) Run(parts int, work parallel.Work, share bool) {
 	w.step()
 	if !share {
 		for i := range parts {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kenserve/gemm"
+	"kenserve/internal/parallel"
 )
 
 type benchKernelsCmd struct {
@@ -66,7 +67,7 @@ func (c *benchKernelsCmd) Run(s streams) error {
 	}
 	f := kernelFigures{Threads: goruntime.GOMAXPROCS(0), PeakGFLOPS: gemm.Peak(c.Time) / 1e9}
 	f.Kernels, _ = gemm.Kernels()
-	pool := gemm.NewPool(f.Threads)
+	pool := parallel.NewPool(f.Threads)
 	defer pool.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	rows := []int{8, 32, 128, 512}
@@ -120,7 +121,7 @@ func (c *benchKernelsCmd) fastest(f func()) time.Duration {
 }
 
 // product returns a function that multiplies rows by m.
-func product(rng *rand.Rand, m *gemm.Matrix, pool *gemm.Pool, rows int) func() {
+func product(rng *rand.Rand, m *gemm.Matrix, pool *parallel.Pool, rows int) func() {
 	a, out := randomRows(rng, rows, m.K()), randomRows(rng, rows, m.N())
 	return func() { m.Mul(pool, out, a, gemm.Epilogue{}) }
 }

@@ -67,7 +67,7 @@ func (a *attention) places(from, to int) int {
 	return int(a.place[a.origin+to]-a.place[a.origin+from]) + 1
 }
 
-// Do implements gemm.Work.
+// Do implements parallel.Work.
 func (a *attention) Do(part, slot int) {
 	i, head, first, count := a.blocks.Find(part)
 	rows, length := models.Span(a.queries, i), models.Span(a.keys, i)

@@ -172,7 +172,7 @@ func gate(w *models.Workspace, x gemm.View, act gemm.Activation) {
 	w.Run((x.Rows+gateRows-1)/gateRows, g, x.Rows*x.Cols >= models.SharedValues)
 }
 
-// Do implements gemm.Work.
+// Do implements parallel.Work.
 func (g *gating) Do(part, _ int) {
 	for r := part * gateRows; r < min((part+1)*gateRows, g.x.Rows); r++ {
 		row := g.x.Row(r)

@@ -1,4 +1,6 @@
-package gemm
+// Package parallel shares independent parts of work among a fixed set of
+// goroutines.
+package parallel
 
 import (
 	"math/bits"
@@ -30,43 +32,41 @@ type Work interface {
 // be fetched ahead, and what it writes lies together.
 type Pool struct {
 	width int
-	jobs  []job // those that others can join
+	jobs  []Job // those that others can join
 
 	sleepers atomic.Int64
 	wake     chan struct{} // one token wakes one sleeper; there is room for width
 
 	closed atomic.Bool
 	wg     sync.WaitGroup
-
-	scratch scratchPanels
-	rows    freeList[activations]
-	buffers freeList[partBuffer]
 }
 
-// job is one call of Run, and is reused. Helpers come and go: one counts itself
+// Job is one call of Run, and is reused. Helpers come and go: one counts itself
 // in helpers before it looks whether the job is open, and the caller closes the
 // job before it looks whether anybody is left, so that neither misses the other.
-type job struct {
+type Job struct {
 	taken   atomic.Bool // by a caller
 	open    atomic.Bool // there may be parts to begin
 	helpers atomic.Int64
 	free    atomic.Uint64 // slots that a helper may take, by bit; the caller has slot 0
 	fault   atomic.Pointer[any]
 
+	pool *Pool
 	runs []run // of the slots
 	work Work
-	// Storage for Matrix.Mul's work.
-	mul    mul
-	narrow narrowMul
+	_    [cacheLine]byte // helpers look at open while other jobs change
 }
 
 // run holds the parts from its lower to its upper half that nobody has begun.
 type run struct {
 	atomic.Uint64
-	_ [lineBytes - 8]byte // each on its own cache line
+	_ [cacheLine - 8]byte // each on its own cache line
 }
 
-// maxWidth is the most goroutines that share a work: the bits of job.free.
+// cacheLine is the size of a line of the processor's caches in bytes.
+const cacheLine = 64
+
+// maxWidth is the most goroutines that share a work: the bits of Job.free.
 const maxWidth = 64
 
 // NewPool returns a pool that performs work on the given number of goroutines,
@@ -85,7 +85,10 @@ func NewPool(workers int) *Pool {
 // goroutines share a work, the caller of Run included.
 func NewOpenPool(width int) *Pool {
 	p := &Pool{width: min(max(width, 1), maxWidth)}
-	p.jobs = make([]job, p.width)
+	p.jobs = make([]Job, p.width)
+	for i := range p.jobs {
+		p.jobs[i].pool = p
+	}
 	p.wake = make(chan struct{}, p.width)
 	return p
 }
@@ -121,24 +124,29 @@ func (p *Pool) Run(parts int, w Work) {
 		}
 		return
 	}
-	j := p.take()
-	j.work = w
-	p.share(j, parts)
+	p.Job().Run(parts, w)
 }
 
-// take returns a job for one call of Run. When more goroutines run works than
-// the pool is wide, the job is one that nobody joins.
-func (p *Pool) take() *job {
+// Job returns a job for one call of its Run, which has to follow: until then
+// nobody else can have the job. It is for works that ask it what comes next;
+// p must not be nil.
+//
+// When more goroutines run works than the pool is wide, the job is one that
+// nobody joins.
+func (p *Pool) Job() *Job {
 	for i := range p.jobs {
 		if j := &p.jobs[i]; !j.taken.Load() && j.taken.CompareAndSwap(false, true) {
 			return j
 		}
 	}
-	return new(job)
+	return &Job{pool: p}
 }
 
-// share performs j's work together with the helpers and gives j back.
-func (p *Pool) share(j *job, parts int) {
+// Run performs the parts of w, at least one, together with the helpers, as
+// Pool.Run does, and gives the job back.
+func (j *Job) Run(parts int, w Work) {
+	p := j.pool
+	j.work = w
 	helpers := min(p.width, parts) - 1
 	j.divide(parts, helpers+1)
 	j.free.Store(1<<(helpers+1) - 2)
@@ -149,7 +157,7 @@ func (p *Pool) share(j *job, parts int) {
 }
 
 // release waits for the helpers, passes a panic on, and makes j free.
-func (j *job) release() {
+func (j *Job) release() {
 	j.open.Store(false)
 	for spins := 1; j.helpers.Load() > 0; spins++ {
 		if spins%spinsPerYield == 0 {
@@ -158,7 +166,6 @@ func (j *job) release() {
 	}
 	fault := j.fault.Swap(nil)
 	j.work = nil
-	j.mul, j.narrow = mul{}, narrowMul{}
 	j.taken.Store(false)
 	if fault != nil {
 		panic(*fault)
@@ -166,7 +173,7 @@ func (j *job) release() {
 }
 
 // divide gives each slot its run of the parts.
-func (j *job) divide(parts, slots int) {
+func (j *Job) divide(parts, slots int) {
 	if cap(j.runs) < slots {
 		j.runs = make([]run, slots)
 	}
@@ -180,7 +187,7 @@ func packRun(first, end int) uint64 { return uint64(end)<<32 | uint64(first) }
 
 // left returns what is left of a slot's run, and the part that another slot
 // takes next of it: the last, or, if nobody has the run, the first.
-func (j *job) left(slot, taker int) (v uint64, first, end, part int) {
+func (j *Job) left(slot, taker int) (v uint64, first, end, part int) {
 	v = j.runs[slot].Load()
 	first, end = int(uint32(v)), int(v>>32)
 	if slot == taker || j.free.Load()>>slot&1 != 0 {
@@ -190,7 +197,7 @@ func (j *job) left(slot, taker int) (v uint64, first, end, part int) {
 }
 
 // claim takes a part for a slot: of its own run, then of others'.
-func (j *job) claim(slot int) (part int, ok bool) {
+func (j *Job) claim(slot int) (part int, ok bool) {
 	for s := slot; s < slot+len(j.runs); {
 		of := s % len(j.runs)
 		v, first, end, part := j.left(of, slot)
@@ -210,8 +217,12 @@ func (j *job) claim(slot int) (part int, ok bool) {
 	return 0, false
 }
 
-// peek returns what claim would.
-func (j *job) peek(slot int) (part int, ok bool) {
+// Slots returns how many goroutines may share the job's parts.
+func (j *Job) Slots() int { return len(j.runs) }
+
+// Next returns the part that a goroutine of the given slot will take next, as
+// far as can be known. A work may ask while it performs a part.
+func (j *Job) Next(slot int) (part int, ok bool) {
 	for s := slot; s < slot+len(j.runs); s++ {
 		if _, first, end, part := j.left(s%len(j.runs), slot); first < end {
 			return part, true
@@ -222,7 +233,7 @@ func (j *job) peek(slot int) (part int, ok bool) {
 
 // run performs parts until none is left to begin, or the helper is wanted
 // elsewhere.
-func (j *job) run(slot int, until func() bool) {
+func (j *Job) run(slot int, until func() bool) {
 	for {
 		i, ok := j.claim(slot)
 		if !ok {
@@ -309,7 +320,7 @@ func (p *Pool) help(until func() bool) bool {
 }
 
 // join helps with j if it is still open and has a slot free.
-func (j *job) join(until func() bool) bool {
+func (j *Job) join(until func() bool) bool {
 	j.helpers.Add(1)
 	defer j.helpers.Add(-1)
 	if !j.open.Load() {
