@@ -43,91 +43,9 @@ func (t *Tensor) check(base Tensors) error {
 		}
 		return nil
 	}
-	m := t.Masked
 	if !b.DType.Float() {
 		return fmt.Errorf("%w: the base's is %s, only F32, F16 and BF16 can be masked", ErrDType, b.DType)
 	}
 	rows, columns := b.Rows()
-	switch {
-	case m.Whole():
-		return m.checkWhole(rows, columns)
-	case m.Gaps != nil:
-		return m.checkGaps(rows, columns)
-	case m.Mask8 != nil:
-		return m.checkMask8(rows, columns)
-	}
-	return m.checkMask16(rows, columns)
-}
-
-// checkLast compares the last stored tile with the base's rows, and returns how
-// many of its rows the base has.
-func (m *Masked) checkLast(rows int) (int, error) {
-	last := m.Tiles[len(m.Tiles)-1]
-	first := int(last) * m.Height
-	if first >= rows {
-		return 0, fmt.Errorf("%w: tile %d begins at row %d of %d", ErrPosition, last, first, rows)
-	}
-	return min(rows-first, m.Height), nil
-}
-
-func (m *Masked) checkMask16(rows, columns int) error {
-	if m.Columns != columns {
-		return fmt.Errorf("%w: a mask of %d columns, the base's row has %d", ErrShape, m.Columns, columns)
-	}
-	left, err := m.checkLast(rows)
-	if err != nil {
-		return err
-	}
-	for c, mask := range m.Mask16[len(m.Mask16)-columns:] {
-		if mask>>left != 0 {
-			return fmt.Errorf("%w: column %d keeps a value beyond the last row, %d", ErrPosition, c, rows-1)
-		}
-	}
-	return nil
-}
-
-func (m *Masked) checkMask8(rows, columns int) error {
-	stride := (columns + 7) / 8
-	if stride != (m.Columns+7)/8 {
-		return fmt.Errorf("%w: a mask of %d columns, the base's row has %d", ErrShape, m.Columns, columns)
-	}
-	m.Columns = columns
-	if columns%8 != 0 {
-		for t, tile := range m.Tiles {
-			if m.Mask8[(t+1)*stride-1]>>(columns%8) != 0 {
-				return fmt.Errorf("%w: row %d keeps a value beyond its %d columns", ErrPosition, tile, columns)
-			}
-		}
-	}
-	_, err := m.checkLast(rows)
-	return err
-}
-
-func (m *Masked) checkGaps(rows, columns int) error {
-	m.Columns = columns
-	if m.deepest >= tileRows*columns {
-		return fmt.Errorf("%w: position %d in a tile of %d rows of %d", ErrPosition, m.deepest, tileRows, columns)
-	}
-	left, err := m.checkLast(rows)
-	if err != nil || left == tileRows {
-		return err
-	}
-	m.each(len(m.Tiles)-1, func(_, r, c int) {
-		if r >= left && err == nil {
-			err = fmt.Errorf("%w: column %d keeps a value beyond the last row, %d", ErrPosition, c, rows-1)
-		}
-	})
-	return err
-}
-
-func (m *Masked) checkWhole(rows, columns int) error {
-	n := rows * columns
-	if m.Coding.valueBytes(n) != m.Coding.valueBytes(m.kept) {
-		return fmt.Errorf("%w: %d values for all of %d", ErrCount, m.kept, n)
-	}
-	m.kept, m.Columns = n, columns
-	if len(m.Scales) != rows && len(m.Scales) != 1 && m.Coding.scaled() {
-		return fmt.Errorf("%w of the scales: %d for %d rows", ErrShape, len(m.Scales), rows)
-	}
-	return m.checkTail()
+	return t.Masked.Check(rows, columns)
 }

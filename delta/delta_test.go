@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
@@ -179,7 +180,7 @@ func reference(coding Coding, rows, columns int, keep []uint64, tuned, base []fl
 			a := math.Abs(float64(x))
 			sum, most = sum+a, max(most, a)
 		}
-		scale := map[Coding]float32{Int8: float32(most / 127), Int4: Int4.fitScale(changes), Sign: float32(sum / float64(len(changes)))}[coding]
+		scale := map[Coding]float32{Int8: float32(most / 127), Int4: fitScale(Int4, changes), Sign: float32(sum / float64(len(changes)))}[coding]
 		for c := range columns {
 			i := r*columns + c
 			if keep[r*words+c/64]>>(c%64)&1 == 0 || tuned[i] == base[i] {
@@ -808,17 +809,20 @@ func TestTensorProperties(t *testing.T) {
 		e := encoder{coding: coding, height: height, columns: columns, tiles: tiles}
 		e.fitScales()
 		masked := e.masked(false)
-		if masked.kept == 0 {
+		if masked.Kept() == 0 {
 			if encode(coding, height, columns, tiles) != nil {
 				t.Fatal("a tensor that keeps nothing was encoded")
 			}
 			return
 		}
-		forms := []*Masked{masked, masked.withGaps()}
+		forms := []*sparse.Tensor{masked, withGaps(masked)}
 		if e.canBeWhole() {
 			forms = append(forms, e.whole())
 		}
 		for i, m := range forms {
+			if err := m.Check(rows, columns); err != nil {
+				t.Fatalf("form %d: %v", i, err)
+			}
 			got := append([]float32(nil), base...)
 			m.PatchRows(0, got)
 			if diff := cmp.Diff(want, got); diff != "" {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
@@ -18,25 +19,25 @@ const valuesPerScale = 64
 // encode puts the tiles of a tensor together in the form that takes the fewest
 // bytes. It returns nil if they keep nothing. The tiles lose their contents, so
 // that memory need not hold a tensor twice.
-func encode(coding Coding, height, columns int, tiles []Tile) *Masked {
+func encode(coding Coding, height, columns int, tiles []Tile) *sparse.Tensor {
 	e := encoder{coding: coding, height: height, columns: columns, tiles: tiles}
 	e.fitScales()
 	wholly := e.canBeWhole()
-	m := e.masked(!wholly)
-	if m.kept == 0 {
+	t := e.masked(!wholly)
+	if t.Kept() == 0 {
 		return nil
 	}
-	if m.gapsMayBeSmaller() {
-		if gaps := m.withGaps(); gaps.bytes() < m.bytes() && len(gaps.Gaps) <= math.MaxUint32 {
-			m = gaps
+	if gapsMayBeSmaller(t) {
+		if gaps := withGaps(t); partBytes(gaps) < partBytes(t) && len(gaps.Gaps) <= math.MaxUint32 {
+			t = gaps
 		}
 	}
 	if wholly {
-		if whole := e.whole(); whole.bytes() <= m.bytes() {
-			m = whole
+		if whole := e.whole(); partBytes(whole) <= partBytes(t) {
+			t = whole
 		}
 	}
-	return m
+	return t
 }
 
 // encoder is a tensor on its way from tiles to its sparse form.
@@ -51,7 +52,7 @@ type encoder struct {
 
 // fitScales finds the scales of the codings that have them.
 func (e *encoder) fitScales() {
-	if !e.coding.scaled() {
+	if !e.coding.Scaled() {
 		return
 	}
 	kept, rows := 0, 0
@@ -68,7 +69,7 @@ func (e *encoder) fitScales() {
 		for i := range e.tiles {
 			all = append(all, e.tiles[i].values...)
 		}
-		e.scales = []float32{e.coding.fitScale(all)}
+		e.scales = []float32{fitScale(e.coding, all)}
 		return
 	}
 	byRow := make([][]float32, e.height)
@@ -83,7 +84,7 @@ func (e *encoder) fitScales() {
 			n++
 		})
 		for _, changes := range byRow {
-			e.scales = append(e.scales, e.coding.fitScale(changes))
+			e.scales = append(e.scales, fitScale(e.coding, changes))
 		}
 	}
 }
@@ -102,8 +103,8 @@ func (e *encoder) scale(i, row int) float32 {
 // masked returns the tensor with bitmaps. Values whose change comes to no step
 // of the coding are dropped, tiles that are left without values too. With
 // release set each tile is emptied once it is done with.
-func (e *encoder) masked(release bool) *Masked {
-	m := &Masked{Coding: e.coding, RowMajor: e.height == 1, Height: e.height, Columns: e.columns}
+func (e *encoder) masked(release bool) *sparse.Tensor {
+	m := valueWriter{Tensor: sparse.Tensor{Coding: e.coding, RowMajor: e.height == 1, Height: e.height, Columns: e.columns, Tiles: []uint32{}}}
 	if !e.perRow {
 		m.Scales = e.scales
 	}
@@ -159,19 +160,25 @@ func (e *encoder) masked(release bool) *Masked {
 			*t = Tile{index: t.index}
 		}
 	}
-	return m
+	return &m.Tensor
 }
 
 // gapsMayBeSmaller tells whether gaps, of which every value takes a byte at
 // least, can be smaller than the tensor's bitmaps.
-func (m *Masked) gapsMayBeSmaller() bool {
-	return m.kept < 2*len(m.Mask16)+len(m.Mask8)+len(m.Signs)+8*len(m.Tiles)
+func gapsMayBeSmaller(t *sparse.Tensor) bool {
+	return t.Kept() < 2*len(t.Mask16)+len(t.Mask8)+len(t.Signs)+8*len(t.Tiles)
+}
+
+// valueWriter is a tensor to which values are appended.
+type valueWriter struct {
+	sparse.Tensor
+	kept int
 }
 
 // put appends a value, given as the tuned value for f32 and else as the change.
 // It returns false, and appends nothing unless zero is set, if the coding makes
 // it no change at all.
-func (m *Masked) put(x, scale float32, zero bool) bool {
+func (m *valueWriter) put(x, scale float32, zero bool) bool {
 	switch m.Coding {
 	case Float32:
 		m.Float32s = append(m.Float32s, x)
@@ -182,7 +189,7 @@ func (m *Masked) put(x, scale float32, zero bool) bool {
 		}
 		m.BFloat16s = append(m.BFloat16s, v)
 	case Int8, Int4:
-		q := m.Coding.quantize(x, scale)
+		q := quantize(m.Coding, x, scale)
 		if (q == 0 || scale == 0) && !zero {
 			return false
 		}
@@ -206,49 +213,48 @@ func (m *Masked) put(x, scale float32, zero bool) bool {
 	return true
 }
 
-// withGaps returns the tensor, which has bitmaps, with gaps. The values are
-// shared.
-func (m *Masked) withGaps() *Masked {
-	g := *m
+// withGaps returns the tensor, which has bitmaps, with gaps. The two share their
+// values.
+func withGaps(t *sparse.Tensor) *sparse.Tensor {
+	g := *t
 	g.Mask16, g.Mask8, g.Tiles, g.Ends, g.Signs = nil, nil, nil, nil, nil
-	g.Height = tileRows
-	perRow := len(m.Scales) > 1
+	g.Height = sparse.TileRows
+	perRow := len(t.Scales) > 1
 	if perRow {
 		g.Scales = nil
 	}
-	code := m.Coding.gapCode()
+	code := t.Coding.GapCode()
 	before := -1
-	for t, tile := range m.Tiles {
+	for i, tile := range t.Tiles {
 		group, from := tile, 0 // of the tile's first row in the group of 16
-		if m.Height == 1 {
-			group, from = tile/tileRows, int(tile%tileRows)
+		if t.Height == 1 {
+			group, from = tile/sparse.TileRows, int(tile%sparse.TileRows)
 		}
 		if n := len(g.Tiles); n == 0 || g.Tiles[n-1] != group {
 			g.Tiles = append(g.Tiles, group)
 			g.Ends = append(g.Ends, 0)
 			g.GapEnds = append(g.GapEnds, 0)
 			if perRow {
-				g.Scales = append(g.Scales, make([]float32, tileRows)...)
+				g.Scales = append(g.Scales, make([]float32, sparse.TileRows)...)
 			}
 			before = -1
 		}
 		n := len(g.Tiles) - 1
-		m.each(t, func(i, r, c int) {
-			p := c*tileRows + r
-			if m.RowMajor {
-				p = (from+r)*m.Columns + c
+		t.Each(i, func(value, r, c int) {
+			p := c*sparse.TileRows + r
+			if t.RowMajor {
+				p = (from+r)*t.Columns + c
 			}
-			g.Gaps = code.append(g.Gaps, p-before)
-			if m.Coding == Sign {
-				g.Gaps[len(g.Gaps)-1] |= m.Signs[i>>3] >> (i & 7) & 1 << 7
+			g.Gaps = code.Append(g.Gaps, p-before)
+			if t.Coding == Sign {
+				g.Gaps[len(g.Gaps)-1] |= t.Signs[value>>3] >> (value & 7) & 1 << 7
 			}
-			g.deepest = max(g.deepest, p)
 			before = p
 		})
-		g.Ends[n] = m.Ends[t]
+		g.Ends[n] = t.Ends[i]
 		g.GapEnds[n] = uint32(len(g.Gaps))
 		if perRow {
-			copy(g.Scales[n*tileRows+from:], m.Scales[t*m.Height:(t+1)*m.Height])
+			copy(g.Scales[n*sparse.TileRows+from:], t.Scales[i*t.Height:(i+1)*t.Height])
 		}
 	}
 	return &g
@@ -268,8 +274,8 @@ func (e *encoder) canBeWhole() bool {
 }
 
 // whole returns the tensor without positions.
-func (e *encoder) whole() *Masked {
-	m := &Masked{Coding: e.coding, RowMajor: true, Height: 1, Columns: e.columns}
+func (e *encoder) whole() *sparse.Tensor {
+	m := valueWriter{Tensor: sparse.Tensor{Coding: e.coding, RowMajor: true, Height: 1, Columns: e.columns}}
 	if !e.perRow {
 		m.Scales = e.scales
 	}
@@ -289,7 +295,7 @@ func (e *encoder) whole() *Masked {
 			m.Scales = append(m.Scales, e.scales[i*e.height:][:t.rows]...)
 		}
 	}
-	return m
+	return &m.Tensor
 }
 
 // part is one tensor of the file that belongs to a masked one.
@@ -301,7 +307,7 @@ type part struct {
 }
 
 // parts lists what the file holds of the tensor.
-func (m *Masked) parts() []part {
+func partsOf(m *sparse.Tensor) []part {
 	var parts []part
 	add := func(name string, dtype safetensors.DType, data []byte, shape ...int) {
 		parts = append(parts, part{name, dtype, shape, data})
@@ -332,11 +338,11 @@ func (m *Masked) parts() []part {
 	name := string(m.Coding)
 	switch {
 	case m.Coding == Float32:
-		add(name, safetensors.F32, safetensors.Bytes(m.Float32s), m.kept)
+		add(name, safetensors.F32, safetensors.Bytes(m.Float32s), len(m.Float32s))
 	case m.Coding == BFloat16:
-		add(name, safetensors.BF16, safetensors.Bytes(m.BFloat16s), m.kept)
+		add(name, safetensors.BF16, safetensors.Bytes(m.BFloat16s), len(m.BFloat16s))
 	case m.Coding == Int8:
-		add(name, safetensors.I8, safetensors.Bytes(m.Int8s), m.kept)
+		add(name, safetensors.I8, safetensors.Bytes(m.Int8s), len(m.Int8s))
 	case m.Coding == Int4:
 		add(name, safetensors.U8, m.Int4s, len(m.Int4s))
 	case m.Gaps == nil:
@@ -350,10 +356,10 @@ func (m *Masked) parts() []part {
 	return parts
 }
 
-// bytes returns what the parts take.
-func (m *Masked) bytes() int64 {
+// partBytes returns what the parts take.
+func partBytes(m *sparse.Tensor) int64 {
 	n := int64(0)
-	for _, p := range m.parts() {
+	for _, p := range partsOf(m) {
 		n += int64(len(p.data))
 	}
 	return n

@@ -117,7 +117,7 @@ func TestFitScale(t *testing.T) {
 				}
 				return sum
 			}
-			got, best, energy := loss(float64(Int4.fitScale(changes))), math.Inf(1), loss(0)
+			got, best, energy := loss(float64(fitScale(Int4, changes))), math.Inf(1), loss(0)
 			for share := 0.05; share <= 1.2; share += 0.001 {
 				best = min(best, loss(share*most/7))
 			}
@@ -130,19 +130,6 @@ func TestFitScale(t *testing.T) {
 			}
 			if got > loss(most/7)+1e-9*energy && name != "subnormal" || got > energy {
 				t.Errorf("%s, %d changes: squared error %g, with the largest change as 7 steps %g", name, n, got, loss(most/7))
-			}
-		}
-	}
-}
-
-// TestGapCode: every gap is read back, whatever its length.
-func TestGapCode(t *testing.T) {
-	for _, code := range []gapCode{plainGaps, signGaps} {
-		for gap := 1; gap < 2000; gap++ {
-			b := code.append(nil, gap)
-			kept, last, err := code.scan(b)
-			if err != nil || kept != 1 || last != gap-1 {
-				t.Fatalf("gap %d: %d kept, the last at %d, %v", gap, kept, last, err)
 			}
 		}
 	}
@@ -164,6 +151,9 @@ func BenchmarkPatchRow(b *testing.B) {
 				}
 			}
 			m := encode(coding, 1, columns, tilesOf(b, coding, 1, columns, keep, tuned, base))
+			if err := m.Check(rows, columns); err != nil {
+				b.Fatal(err)
+			}
 			b.Run(fmt.Sprintf("%s keep=%.2f gaps=%t", coding, 1/float64(oneIn), m.Gaps != nil), func(b *testing.B) {
 				row := make([]float32, columns)
 				for i := 0; b.Loop(); i++ {

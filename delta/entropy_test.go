@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
@@ -121,10 +122,10 @@ func TestEntropy(t *testing.T) {
 				}
 				numbers := make([]uint32, 0, m.Kept())
 				b := floats(base)
-				for tile := range m.tileCount() {
-					for _, p := range m.positions(tile, nil) {
+				for tile := range m.StoredTiles() {
+					for _, p := range keptPositions(m, tile, nil) {
 						v := m.Float32s[len(numbers)]
-						at := m.tile(tile)*m.Height*columns + int(p)
+						at := m.TileIndex(tile)*m.Height*columns + int(p)
 						numbers = append(numbers, zigzag(ordered(math.Float32bits(v))-ordered(math.Float32bits(b[at]))))
 					}
 				}
@@ -152,7 +153,7 @@ func TestEntropyLossy(t *testing.T) {
 			switch coding {
 			case BFloat16:
 				got = new(packer).tensor(m, base)
-				m.BFloat16s, m.kept = nil, 0
+				m.BFloat16s = nil
 				got = got[:len(got)-len(new(packer).tensor(m, base))]
 				counts := map[uint16]int{}
 				for _, v := range all.BFloat16s {
@@ -166,7 +167,7 @@ func TestEntropyLossy(t *testing.T) {
 			case Int4:
 				steps := make([]byte, m.Kept())
 				for i := range steps {
-					steps[i] = byte(nibble(m.Int4s, i))
+					steps[i] = byte(sparse.Nibble(m.Int4s, i))
 				}
 				got, bound = new(packer).stream(nil, m.Int4s), entropy(steps)
 			case Sign:
@@ -193,7 +194,7 @@ func BenchmarkUnpack(b *testing.B) {
 			m := encode(coding, 16, columns, tilesOf(b, coding, 16, columns, keep, tuned, floats(base)))
 			packed := new(packer).tensor(m, base)
 			b.Run(fmt.Sprintf("%s keep=%g", coding, share), func(b *testing.B) {
-				b.SetBytes(m.bytes())
+				b.SetBytes(partBytes(m))
 				var d decoder
 				for b.Loop() {
 					if _, err := d.unpack(packed, base); err != nil {
@@ -201,14 +202,14 @@ func BenchmarkUnpack(b *testing.B) {
 					}
 				}
 				unpacking := b.Elapsed().Seconds() / float64(b.N)
-				from, to := make([]byte, m.bytes()), make([]byte, m.bytes())
+				from, to := make([]byte, partBytes(m)), make([]byte, partBytes(m))
 				start := time.Now()
 				const copies = 20
 				for range copies {
 					copy(to, from)
 				}
 				b.ReportMetric(unpacking/(time.Since(start).Seconds()/copies), "×copy")
-				b.ReportMetric(float64(m.bytes())/float64(len(packed)), "fast/small")
+				b.ReportMetric(float64(partBytes(m))/float64(len(packed)), "fast/small")
 			})
 		}
 	}

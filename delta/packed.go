@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
@@ -34,8 +35,8 @@ type packer struct {
 
 // tensor returns a tensor of the base in the small layout. The values of f32
 // are written against those of base.
-func (p *packer) tensor(m *Masked, base *safetensors.Tensor) []byte {
-	kind := byte(slices.Index(codings, m.Coding))
+func (p *packer) tensor(m *sparse.Tensor, base *safetensors.Tensor) []byte {
+	kind := byte(slices.Index(sparse.Codings[:], m.Coding))
 	if m.RowMajor {
 		kind |= packedRowMajor
 	}
@@ -46,7 +47,7 @@ func (p *packer) tensor(m *Masked, base *safetensors.Tensor) []byte {
 	form, out := p.positions(nil, m, rows)
 	out = append([]byte{kind | form}, out...)
 	out = p.values(out, m, base)
-	if m.Coding.scaled() {
+	if m.Coding.Scaled() {
 		scales := make([]uint32, len(m.Scales))
 		for i, s := range m.Scales {
 			scales[i] = math.Float32bits(s)
@@ -58,7 +59,7 @@ func (p *packer) tensor(m *Masked, base *safetensors.Tensor) []byte {
 
 // positions appends which values are kept of a tensor of so many rows, with
 // signs among gaps. The form is the part of the first byte that tells how.
-func (p *packer) positions(out []byte, m *Masked, rows int) (form byte, _ []byte) {
+func (p *packer) positions(out []byte, m *sparse.Tensor, rows int) (form byte, _ []byte) {
 	switch {
 	case m.Gaps != nil:
 		out, all := p.gaps(out, m, rows)
@@ -75,12 +76,12 @@ func (p *packer) positions(out []byte, m *Masked, rows int) (form byte, _ []byte
 }
 
 // values appends the values, but for signs among gaps.
-func (p *packer) values(out []byte, m *Masked, base *safetensors.Tensor) []byte {
+func (p *packer) values(out []byte, m *sparse.Tensor, base *safetensors.Tensor) []byte {
 	switch {
 	case m.Coding == Float32:
 		return p.float32s(out, m, base)
 	case m.Coding == BFloat16:
-		numbers := make([]uint16, m.kept)
+		numbers := make([]uint16, len(m.BFloat16s))
 		for i, v := range m.BFloat16s {
 			numbers[i] = bits.RotateLeft16(v, -bfloat16Turn)
 		}
@@ -96,7 +97,7 @@ func (p *packer) values(out []byte, m *Masked, base *safetensors.Tensor) []byte 
 }
 
 // tiles writes the number of stored tiles and their indices.
-func (p *packer) tiles(out []byte, m *Masked) []byte {
+func (p *packer) tiles(out []byte, m *sparse.Tensor) []byte {
 	out = binary.AppendUvarint(out, uint64(len(m.Tiles)))
 	return appendPlanes(p, out, differences(m.Tiles))
 }
@@ -138,13 +139,13 @@ func zigzag(d uint32) uint32   { return d<<1 ^ uint32(int32(d)>>31) }
 func unzigzag(z uint32) uint32 { return z>>1 ^ -(z & 1) }
 
 // float32s writes values as differences of ordered numbers from the base.
-func (p *packer) float32s(out []byte, m *Masked, base *safetensors.Tensor) []byte {
-	differences := make([]uint32, 0, m.kept)
-	var positions, bases []uint32
-	for t := range m.tileCount() {
-		positions = m.positions(t, positions)
-		bases = resize(bases, len(positions))
-		orderedAt(bases, base, m.tile(t)*m.Height*m.Columns, positions)
+func (p *packer) float32s(out []byte, m *sparse.Tensor, base *safetensors.Tensor) []byte {
+	differences := make([]uint32, 0, len(m.Float32s))
+	var where, bases []uint32
+	for t := range m.StoredTiles() {
+		where = keptPositions(m, t, where)
+		bases = resize(bases, len(where))
+		orderedAt(bases, base, m.TileIndex(t)*m.Height*m.Columns, where)
 		for _, b := range bases {
 			value := ordered(math.Float32bits(m.Float32s[len(differences)]))
 			differences = append(differences, zigzag(value-b))
@@ -165,26 +166,26 @@ func widened(h uint16) uint32 {
 	return sign | math.Float32bits(float32(x)*0x1p-24)
 }
 
-// positions returns where stored tile t's kept values lie in it, row by row, in
+// keptPositions returns where stored tile t's kept values lie in it, row by row, in
 // their order. It uses the room of out.
-func (m *Masked) positions(t int, out []uint32) []uint32 {
+func keptPositions(m *sparse.Tensor, t int, out []uint32) []uint32 {
 	columns := m.Columns
 	switch {
 	case m.Gaps != nil:
-		code := m.Coding.gapCode()
-		gaps, _ := m.gaps(t)
+		code := m.Coding.GapCode()
+		gaps := m.TileGaps(t)
 		out = resize(out, len(gaps)+1)
 		n, p := 0, -1
 		for _, b := range gaps {
 			// A skip leaves its place to the next gap.
-			low := b & code.low
+			low := b & code.Low
 			p += int(low) + 1
 			at := uint32(p)
 			if !m.RowMajor {
-				at = uint32(p%tileRows*columns + p/tileRows)
+				at = uint32(p%sparse.TileRows*columns + p/sparse.TileRows)
 			}
 			out[n] = at
-			if low == code.skip {
+			if low == code.Skip {
 				p--
 			} else {
 				n++
@@ -193,7 +194,7 @@ func (m *Masked) positions(t int, out []uint32) []uint32 {
 		return out[:n]
 	case m.Mask16 != nil:
 		masks := m.Mask16[t*columns : (t+1)*columns]
-		out = resize(out, m.countBits(t))
+		out = resize(out, m.MaskCount(t))
 		n := 0
 		// Four columns at a time: the processor guesses wrong once for each
 		// word that has no more bits.
@@ -208,14 +209,14 @@ func (m *Masked) positions(t int, out []uint32) []uint32 {
 			}
 			for ; word != 0; word &= word - 1 {
 				bit := bits.TrailingZeros64(word)
-				out[n] = uint32(bit%tileRows*columns + c + bit/tileRows)
+				out[n] = uint32(bit%sparse.TileRows*columns + c + bit/sparse.TileRows)
 				n++
 			}
 		}
 		return out
 	case m.Mask8 != nil:
 		stride := (columns + 7) / 8
-		out = resize(out, m.countBits(t))
+		out = resize(out, m.MaskCount(t))
 		n := 0
 		for j, mask := range m.Mask8[t*stride : (t+1)*stride] {
 			for ; mask != 0; mask &= mask - 1 {
@@ -236,7 +237,7 @@ func (m *Masked) positions(t int, out []uint32) []uint32 {
 // that is larger than they allow. The result is valid until the next call. What
 // positions say is checked as far as it is used here; the rest is for who reads
 // the fast layout.
-func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*Masked, error) {
+func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*sparse.Tensor, error) {
 	d.data = data
 	m, err := d.masked(base)
 	if err != nil {
@@ -248,21 +249,21 @@ func (d *decoder) unpack(data []byte, base *safetensors.Tensor) (*Masked, error)
 	return m, nil
 }
 
-func (d *decoder) masked(base *safetensors.Tensor) (*Masked, error) {
+func (d *decoder) masked(base *safetensors.Tensor) (*sparse.Tensor, error) {
 	first, err := d.take(1)
 	if err != nil {
 		return nil, err
 	}
 	kind := first[0]
-	if kind&packedCoding >= byte(len(codings)) || kind&packedAll != 0 && kind&packedGaps == 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 ||
-		kind&packedPerRow != 0 && !codings[kind&packedCoding].scaled() {
+	if kind&packedCoding >= byte(len(sparse.Codings)) || kind&packedAll != 0 && kind&packedGaps == 0 || kind&packedBitmaps != 0 && kind&packedGaps != 0 ||
+		kind&packedPerRow != 0 && !sparse.Codings[kind&packedCoding].Scaled() {
 		return nil, fmt.Errorf("%w: kind %#x", ErrPacked, kind)
 	}
-	m := &Masked{Coding: codings[kind&packedCoding], RowMajor: kind&packedRowMajor != 0, Height: 1}
+	m := &sparse.Tensor{Coding: sparse.Codings[kind&packedCoding], RowMajor: kind&packedRowMajor != 0, Height: 1}
 	rows, columns := base.Rows()
 	m.Columns = columns
 	if kind&packedGaps != 0 || kind&packedBitmaps != 0 && !m.RowMajor {
-		m.Height = tileRows
+		m.Height = sparse.TileRows
 	}
 	if rows*columns == 0 || rows*columns > math.MaxUint32 {
 		return nil, fmt.Errorf("%w: a tensor of %d × %d", ErrShape, rows, columns)
@@ -274,21 +275,23 @@ func (d *decoder) masked(base *safetensors.Tensor) (*Masked, error) {
 		err = d.bitmaps(m, rows)
 	case !m.RowMajor:
 		err = fmt.Errorf("%w: column order without positions", ErrPacked)
-	default:
-		m.kept = rows * columns
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := d.values(m, base); err != nil {
+	kept, tiles := m.Kept(), m.StoredTiles()
+	if m.Whole() {
+		kept, tiles = rows*columns, rows
+	}
+	if err := d.values(m, kept, base); err != nil {
 		return nil, err
 	}
-	if !m.Coding.scaled() {
+	if !m.Coding.Scaled() {
 		return m, nil
 	}
 	n := 1
 	if kind&packedPerRow != 0 {
-		n = m.tileCount() * m.Height
+		n = tiles * m.Height
 	}
 	scales, err := d.numbers(n)
 	if err != nil {
@@ -328,7 +331,7 @@ func (d *decoder) planes(n, count int) ([4][]byte, error) {
 }
 
 // tiles reads the stored tiles of a tensor of so many rows.
-func (d *decoder) tiles(m *Masked, rows int) error {
+func (d *decoder) tiles(m *sparse.Tensor, rows int) error {
 	most := (rows + m.Height - 1) / m.Height
 	n, err := d.number("tiles", most)
 	if err != nil {
@@ -362,7 +365,7 @@ func (d *decoder) rising(n, limit int) ([]uint32, error) {
 	return numbers, nil
 }
 
-func (d *decoder) bitmaps(m *Masked, rows int) error {
+func (d *decoder) bitmaps(m *sparse.Tensor, rows int) error {
 	if err := d.tiles(m, rows); err != nil {
 		return err
 	}
@@ -390,21 +393,22 @@ func (d *decoder) bitmaps(m *Masked, rows int) error {
 			return err
 		}
 	}
+	kept := 0
 	for t := range m.Tiles {
-		m.kept += m.countBits(t)
-		m.Ends[t] = uint32(m.kept)
+		kept += m.MaskCount(t)
+		m.Ends[t] = uint32(kept)
 	}
-	return m.checkRows(rows)
+	return checkRows(m, rows)
 }
 
 // checkRows refuses what the last stored tile keeps beyond the last row.
-func (m *Masked) checkRows(rows int) error {
+func checkRows(m *sparse.Tensor, rows int) error {
 	t := len(m.Tiles) - 1
 	left := rows - int(m.Tiles[t])*m.Height
 	if left >= m.Height {
 		return nil
 	}
-	for _, p := range m.positions(t, nil) {
+	for _, p := range keptPositions(m, t, nil) {
 		if int(p) >= left*m.Columns {
 			return fmt.Errorf("%w: row %d beyond the last, %d", ErrPosition, rows-left+int(p)/m.Columns, rows-1)
 		}
@@ -412,17 +416,17 @@ func (m *Masked) checkRows(rows int) error {
 	return nil
 }
 
-// values reads the values of all codings.
-func (d *decoder) values(m *Masked, base *safetensors.Tensor) error {
+// values reads so many values of any coding.
+func (d *decoder) values(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
 	switch m.Coding {
 	case Float32:
-		return d.exact(m, base)
+		return d.exact(m, kept, base)
 	case BFloat16:
-		planes, err := d.planes(m.kept, 2)
+		planes, err := d.planes(kept, 2)
 		if err != nil {
 			return err
 		}
-		d.bfloat16s = resize(d.bfloat16s, m.kept)
+		d.bfloat16s = resize(d.bfloat16s, kept)
 		m.BFloat16s = d.bfloat16s
 		high := planes[1]
 		for i, b := range planes[0] {
@@ -430,38 +434,38 @@ func (d *decoder) values(m *Masked, base *safetensors.Tensor) error {
 		}
 		return nil
 	case Int8:
-		d.bytes = resize(d.bytes, m.kept)
+		d.bytes = resize(d.bytes, kept)
 		if err := d.stream(d.bytes); err != nil {
 			return err
 		}
 		var err error
-		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{m.kept}, Data: d.bytes})
+		m.Int8s, err = safetensors.View[int8](&safetensors.Tensor{DType: safetensors.I8, Shape: []int{kept}, Data: d.bytes})
 		return err
 	case Int4:
-		d.bytes = resize(d.bytes, Int4.valueBytes(m.kept))
+		d.bytes = resize(d.bytes, Int4.ValueBytes(kept))
 		m.Int4s = d.bytes
 		return d.stream(m.Int4s)
 	}
 	if m.Gaps != nil {
 		return nil
 	}
-	d.bytes = resize(d.bytes, Sign.valueBytes(m.kept))
+	d.bytes = resize(d.bytes, Sign.ValueBytes(kept))
 	m.Signs = d.bytes
 	return d.stream(m.Signs)
 }
 
 // exact reads values of f32.
-func (d *decoder) exact(m *Masked, base *safetensors.Tensor) error {
-	planes, err := d.planes(m.kept, 4)
+func (d *decoder) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) error {
+	planes, err := d.planes(kept, 4)
 	if err != nil {
 		return err
 	}
-	d.float32s = resize(d.float32s, m.kept)
+	d.float32s = resize(d.float32s, kept)
 	m.Float32s = d.float32s
 	i := 0
-	for t := range m.tileCount() {
-		first := m.tile(t) * m.Height * m.Columns
-		d.positions = m.positions(t, d.positions)
+	for t := range m.StoredTiles() {
+		first := m.TileIndex(t) * m.Height * m.Columns
+		d.positions = keptPositions(m, t, d.positions)
 		d.bases = resize(d.bases, len(d.positions))
 		// A tile's values lie on lines all over it.
 		if all := m.Height * m.Columns; m.Height > 1 && 128*len(d.positions) > all {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+
+	"kenserve/internal/sparse"
 )
 
 // In the small layout the gaps of a tensor run through its units one after the
@@ -12,37 +14,37 @@ import (
 // has not touched, a third of an embedding table, take any room among them.
 
 // unitSize returns how many positions a unit has.
-func (m *Masked) unitSize() int {
+func unitSize(m *sparse.Tensor) int {
 	if m.RowMajor {
 		return m.Columns
 	}
-	return tileRows * m.Columns
+	return sparse.TileRows * m.Columns
 }
 
 // unitCount returns the number of units of a tensor of so many rows.
-func (m *Masked) unitCount(rows int) int {
+func unitCount(m *sparse.Tensor, rows int) int {
 	if m.RowMajor {
 		return rows
 	}
-	return (rows + tileRows - 1) / tileRows
+	return (rows + sparse.TileRows - 1) / sparse.TileRows
 }
 
 // gaps appends the gaps of a tensor of so many rows: their number, unless all
 // is set which units keep something, and the gaps.
-func (p *packer) gaps(out []byte, m *Masked, rows int) (_ []byte, all bool) {
-	units, size := m.unitCount(rows), m.unitSize()
+func (p *packer) gaps(out []byte, m *sparse.Tensor, rows int) (_ []byte, all bool) {
+	units, size := unitCount(m, rows), unitSize(m)
 	used := make([]byte, (units+7)/8)
-	code := m.Coding.gapCode()
+	code := m.Coding.GapCode()
 	gaps := make([]byte, 0, len(m.Gaps))
 	var signs bitWriter
 	passed := -1 // unit of the last position
 	before := 0  // positions of earlier units
 	last := -1   // the last position
 	for t, tile := range m.Tiles {
-		m.each(t, func(i, row, column int) {
-			unit, in := int(tile), tileRows*column+row
+		m.Each(t, func(i, row, column int) {
+			unit, in := int(tile), sparse.TileRows*column+row
 			if m.RowMajor {
-				unit, in = tileRows*unit+row, column
+				unit, in = sparse.TileRows*unit+row, column
 			}
 			if unit != passed {
 				if passed >= 0 {
@@ -51,7 +53,7 @@ func (p *packer) gaps(out []byte, m *Masked, rows int) (_ []byte, all bool) {
 				passed = unit
 				used[unit/8] |= 1 << (unit % 8)
 			}
-			gaps = code.append(gaps, before+in-last)
+			gaps = code.Append(gaps, before+in-last)
 			last = before + in
 			if m.Coding == Sign {
 				signs.put(uint64(m.Gaps[i]>>7), 1)
@@ -64,7 +66,7 @@ func (p *packer) gaps(out []byte, m *Masked, rows int) (_ []byte, all bool) {
 	}
 	out = p.stream(out, gaps)
 	if m.Coding == Sign {
-		out = binary.AppendUvarint(out, uint64(m.kept))
+		out = binary.AppendUvarint(out, uint64(m.Kept()))
 		out = p.stream(out, signs.finish())
 	}
 	return out, all
@@ -78,9 +80,9 @@ type span struct {
 }
 
 // findSpans lists the spans of a tensor. A nil used means every unit.
-func (d *decoder) findSpans(m *Masked, used []byte, units int) {
+func (d *decoder) findSpans(m *sparse.Tensor, used []byte, units int) {
 	d.spans = d.spans[:0]
-	size, end := m.unitSize(), 0
+	size, end := unitSize(m), 0
 	if !m.RowMajor {
 		for u := range units {
 			if used == nil || used[u/8]>>(u%8)&1 != 0 {
@@ -90,8 +92,8 @@ func (d *decoder) findSpans(m *Masked, used []byte, units int) {
 		}
 		return
 	}
-	for first := 0; first < units; first += tileRows {
-		rows := uint32(1)<<min(tileRows, units-first) - 1
+	for first := 0; first < units; first += sparse.TileRows {
+		rows := uint32(1)<<min(sparse.TileRows, units-first) - 1
 		if used != nil {
 			rows = uint32(used[first/8])
 			if first/8+1 < len(used) {
@@ -101,7 +103,7 @@ func (d *decoder) findSpans(m *Masked, used []byte, units int) {
 		for at := 0; rows != 0; {
 			skip := bits.TrailingZeros32(rows)
 			run := bits.TrailingZeros32(^(rows >> skip))
-			d.spans = append(d.spans, span{tile: uint32(first / tileRows), end: end + run*size, shift: (at+skip)*size - end})
+			d.spans = append(d.spans, span{tile: uint32(first / sparse.TileRows), end: end + run*size, shift: (at+skip)*size - end})
 			end += run * size
 			at += skip + run
 			rows >>= skip + run
@@ -110,12 +112,12 @@ func (d *decoder) findSpans(m *Masked, used []byte, units int) {
 }
 
 // gapPositions reads gaps and puts them into tiles.
-func (d *decoder) gapPositions(m *Masked, rows int, all bool) error {
+func (d *decoder) gapPositions(m *sparse.Tensor, rows int, all bool) error {
 	n, err := d.number("gap bytes", rows*m.Columns) // each passes over one position at least
 	if err != nil {
 		return err
 	}
-	units := m.unitCount(rows)
+	units := unitCount(m, rows)
 	var used []byte
 	if !all {
 		d.used = resize(d.used, (units+7)/8)
@@ -135,7 +137,7 @@ func (d *decoder) gapPositions(m *Masked, rows int, all bool) error {
 	if err := d.stream(d.gaps); err != nil {
 		return err
 	}
-	w := tileWriter{code: m.Coding.gapCode(), in: d.gaps, at: -1, most: n}
+	w := tileWriter{code: m.Coding.GapCode(), in: d.gaps, at: -1, most: n}
 	if m.Coding == Sign {
 		if w.most, err = d.number("signs", n); err != nil {
 			return err
@@ -147,13 +149,13 @@ func (d *decoder) gapPositions(m *Masked, rows int, all bool) error {
 	if err := d.fillTiles(m, &w); err != nil {
 		return err
 	}
-	return m.checkRows(rows)
+	return checkRows(m, rows)
 }
 
 // signBits reads as many signs as there are kept positions. Behind them are a few
 // bytes that mean nothing, so that two can be loaded everywhere.
 func (d *decoder) signBits(kept int) ([]byte, error) {
-	size := Sign.valueBytes(kept)
+	size := Sign.ValueBytes(kept)
 	d.buffer = resize(d.buffer, size+2)
 	signs := d.buffer[:size]
 	if err := d.stream(signs); err != nil {
@@ -166,7 +168,7 @@ func (d *decoder) signBits(kept int) ([]byte, error) {
 }
 
 // fillTiles makes the gaps of tiles of those that run through the units.
-func (d *decoder) fillTiles(m *Masked, w *tileWriter) error {
+func (d *decoder) fillTiles(m *sparse.Tensor, w *tileWriter) error {
 	tiles := 0
 	for i, s := range d.spans {
 		if i == 0 || s.tile != d.spans[i-1].tile {
@@ -176,7 +178,7 @@ func (d *decoder) fillTiles(m *Masked, w *tileWriter) error {
 	index := make([]uint32, 3*tiles)
 	m.Tiles, m.Ends, m.GapEnds = index[:tiles:tiles], index[tiles:2*tiles:2*tiles], index[2*tiles:]
 	// A tile has no more skips than its positions have room for.
-	d.where = resize(d.where, len(w.in)+tiles*(tileRows*m.Columns/int(w.code.skip)+1))
+	d.where = resize(d.where, len(w.in)+tiles*(sparse.TileRows*m.Columns/int(w.code.Skip)+1))
 	w.out = d.where
 	for i, t := 0, 0; t < tiles; t++ {
 		tile := d.spans[i].tile
@@ -194,13 +196,13 @@ func (d *decoder) fillTiles(m *Masked, w *tileWriter) error {
 	if w.signs != nil && w.kept != w.most {
 		return fmt.Errorf("%w: %d signs for %d positions", ErrPacked, w.most, w.kept)
 	}
-	m.Gaps, m.kept = d.where[:w.o], w.kept
+	m.Gaps = d.where[:w.o]
 	return nil
 }
 
 // tileWriter is how far gaps have been put into tiles.
 type tileWriter struct {
-	code gapCode
+	code sparse.GapCode
 	in   []byte // gaps through all units, of which i are read
 	i    int
 	out  []byte // gaps of tiles, of which o are written
@@ -234,10 +236,10 @@ func (w *tileWriter) span(s *span) error {
 		b := in[i]
 		i++
 		at += int(b)
-		if b == code.skip {
+		if b == code.Skip {
 			continue
 		}
-		if b > code.skip {
+		if b > code.Skip {
 			return fmt.Errorf("%w: %d", ErrGap, b)
 		}
 		at++
@@ -250,20 +252,20 @@ func (w *tileWriter) span(s *span) error {
 		return fmt.Errorf("%w: more positions than signs, %d", ErrPacked, w.most)
 	}
 	gap := at + shift - w.last - 1
-	for ; gap >= int(code.skip); gap -= int(code.skip) {
-		out[o] = code.skip
+	for ; gap >= int(code.Skip); gap -= int(code.Skip) {
+		out[o] = code.Skip
 		o++
 	}
 	out[o] = byte(gap) | w.sign(kept)
 	o++
 	kept++
-	above := eachByte * uint64(^code.low)
+	above := sparse.EachByte * uint64(^code.Low)
 	for i+8 <= len(in) && kept+8 <= w.most {
 		x := binary.LittleEndian.Uint64(in[i:])
 		if x&above != 0 {
-			return fmt.Errorf("%w: above %d", ErrGap, code.skip)
+			return fmt.Errorf("%w: above %d", ErrGap, code.Skip)
 		}
-		passed, n, skips := code.sum8(x)
+		passed, n, skips := code.Sum8(x)
 		if at+passed >= s.end {
 			break
 		}
@@ -280,17 +282,17 @@ func (w *tileWriter) span(s *span) error {
 	}
 	for i < len(in) {
 		b := in[i]
-		if b > code.skip {
+		if b > code.Skip {
 			return fmt.Errorf("%w: %d", ErrGap, b)
 		}
 		next := at + int(b)
-		if b != code.skip {
+		if b != code.Skip {
 			next++
 		}
 		if next >= s.end {
 			break
 		}
-		if b != code.skip {
+		if b != code.Skip {
 			if kept == w.most {
 				return fmt.Errorf("%w: more positions than signs, %d", ErrPacked, w.most)
 			}
@@ -300,8 +302,8 @@ func (w *tileWriter) span(s *span) error {
 		out[o] = b
 		i, o, at = i+1, o+1, next
 	}
-	for out[o-1] == code.skip { // it belongs to the next span's first gap
-		i, o, at = i-1, o-1, at-int(code.skip)
+	for out[o-1] == code.Skip { // it belongs to the next span's first gap
+		i, o, at = i-1, o-1, at-int(code.Skip)
 	}
 	w.i, w.o, w.at, w.kept, w.last = i, o, at, kept, at+shift
 	return nil
@@ -310,19 +312,19 @@ func (w *tileWriter) span(s *span) error {
 // spreadBits gives the lowest of eight bits to the top bits of the first, second
 // … byte whose top bit is not set in skip.
 func spreadBits(eight, skip uint64) uint64 {
-	keep := ^skip >> 7 & eachByte
+	keep := ^skip >> 7 & sparse.EachByte
 	// The number of the bit that a byte takes, as many as bytes before it keep
 	// something: it is at most 7.
-	number := keep * eachByte << 8
+	number := keep * sparse.EachByte << 8
 	// A one, shifted by that number: 1 or 2, times 1 or 4, times 1 or 16.
-	one := eachByte + number&eachByte
-	one += 3 * (one & (number >> 1 & eachByte * 0xff))
-	one += 15 * (one & (number >> 2 & eachByte * 0xff))
-	return (eight*eachByte&one + eachByte*0x7f) & (keep << 7)
+	one := sparse.EachByte + number&sparse.EachByte
+	one += 3 * (one & (number >> 1 & sparse.EachByte * 0xff))
+	one += 15 * (one & (number >> 2 & sparse.EachByte * 0xff))
+	return (eight*sparse.EachByte&one + sparse.EachByte*0x7f) & (keep << 7)
 }
 
 // topBits gives one of eight bits to the top bit of each byte.
 func topBits(eight uint64) uint64 {
 	const bitOfByte = 0x8040201008040201 // bit i of byte i
-	return (eight*eachByte&bitOfByte + eachByte*0x7f) & (eachByte * 0x80)
+	return (eight*sparse.EachByte&bitOfByte + sparse.EachByte*0x7f) & (sparse.EachByte * 0x80)
 }

@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strings"
 
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
@@ -29,7 +30,7 @@ type Delta struct {
 type Tensor struct {
 	Name   string // in the base; the tuned checkpoint's name for the head
 	Dense  *safetensors.Tensor
-	Masked *Masked
+	Masked *sparse.Tensor
 	Bytes  int64 // of its parts in the file
 }
 

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
@@ -158,9 +159,9 @@ func Pack(d *Delta, path string, base Tensors, fingerprint string) error {
 }
 
 // wholeFloat32s takes a dense tensor of the base as one that keeps everything.
-func wholeFloat32s(t *safetensors.Tensor) (*Masked, error) {
+func wholeFloat32s(t *safetensors.Tensor) (*sparse.Tensor, error) {
 	_, columns := t.Rows()
-	m := &Masked{Coding: Float32, RowMajor: true, Height: 1, Columns: columns, kept: t.Len()}
+	m := &sparse.Tensor{Coding: Float32, RowMajor: true, Height: 1, Columns: columns}
 	var err error
 	m.Float32s, err = safetensors.View[float32](t)
 	return m, err
@@ -237,7 +238,7 @@ func (s *Small) spool(path string, base Tensors, metadata map[string]string) (_ 
 }
 
 // tensor unpacks a tensor of the base, and returns its shape there.
-func (d *decoder) tensor(t *SmallTensor, base Tensors) (*Masked, []int, error) {
+func (d *decoder) tensor(t *SmallTensor, base Tensors) (*sparse.Tensor, []int, error) {
 	b, ok := base.Tensor(t.Name)
 	if !ok {
 		return nil, nil, ErrTensor

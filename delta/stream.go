@@ -3,6 +3,8 @@ package delta
 import (
 	"encoding/binary"
 	"fmt"
+
+	"kenserve/internal/sparse"
 )
 
 // The ways of writing a byte stream in the small layout.
@@ -86,7 +88,7 @@ func (p *packer) rare(out, src []byte, common byte, others, depth int) []byte {
 	before := -1
 	for i, b := range src {
 		if b != common {
-			gaps = plainGaps.append(gaps, i-before)
+			gaps = sparse.PlainGaps.Append(gaps, i-before)
 			values = append(values, b)
 			before = i
 		}
@@ -216,7 +218,7 @@ func (d *decoder) rare(dst, body []byte, depth int) error {
 	if len(d.data) > 0 {
 		return fmt.Errorf("%w: %d bytes behind a stream", ErrPacked, len(d.data))
 	}
-	kept, last, err := plainGaps.scan(r.gaps)
+	kept, last, err := sparse.PlainGaps.Scan(r.gaps)
 	if err != nil {
 		return err
 	}
@@ -227,7 +229,7 @@ func (d *decoder) rare(dst, body []byte, depth int) error {
 	at, i := -1, 0
 	for _, gap := range r.gaps {
 		at += int(gap)
-		if gap == plainGaps.skip {
+		if gap == sparse.PlainGaps.Skip {
 			continue
 		}
 		at++

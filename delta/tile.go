@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+
+	"kenserve/internal/sparse"
 )
 
 // Tile is a tile that [EncodeTile] has looked through, to be handed to
@@ -26,7 +28,7 @@ func TileHeight(shape []int, table bool) int {
 	if len(shape) < 2 || table {
 		return 1
 	}
-	return tileRows
+	return sparse.TileRows
 }
 
 // EncodeTile encodes tile number index of a tensor: up to height rows of
@@ -39,7 +41,7 @@ func EncodeTile(coding Coding, height, columns, index int, keep []uint64, tuned,
 	if columns > 0 {
 		t.rows = len(tuned) / columns
 	}
-	if height == tileRows {
+	if height == sparse.TileRows {
 		t.mask16 = make([]uint16, columns)
 	} else {
 		t.mask8 = make([]byte, (columns+7)/8)

@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
@@ -84,8 +85,8 @@ func (w *Writer) Masked(name string, coding Coding, height, columns int, tiles [
 }
 
 // masked adds the parts of a tensor in sparse form.
-func (w *Writer) masked(name string, m *Masked) error {
-	for _, p := range m.parts() {
+func (w *Writer) masked(name string, m *sparse.Tensor) error {
+	for _, p := range partsOf(m) {
 		if err := w.part(name+"#"+p.name, p.dtype, p.shape, p.data); err != nil {
 			return err
 		}

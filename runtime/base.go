@@ -8,6 +8,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/gemm"
+	"kenserve/internal/sparse"
 	"kenserve/models"
 	"kenserve/models/families"
 	"kenserve/safetensors"
@@ -194,7 +195,7 @@ func (b *Base) Close() error { return b.Checkpoint.Close() }
 // They are patched a tile at a time: a single row can cost as much as its tile.
 // The weights of an output are one row, or several if the tensor has more than
 // two dimensions.
-func packRows(t *safetensors.Tensor, m *delta.Masked) *gemm.Matrix {
+func packRows(t *safetensors.Tensor, m *sparse.Tensor) *gemm.Matrix {
 	rows, columns := t.Rows()
 	outputs, inputs := (&models.Parameter{Shape: t.Shape}).Matrix()
 	height := 1
@@ -241,7 +242,7 @@ func (t table) rows(i int, dst []float32) {
 // patchedTable looks rows up in a table under a delta.
 type patchedTable struct {
 	table
-	patch *delta.Masked
+	patch *sparse.Tensor
 }
 
 func (t patchedTable) Row(i int, dst []float32) {

@@ -18,8 +18,8 @@ import (
 	"kenserve/ken"
 )
 
-// sparse are options of small deltas, whose hot networks are much larger.
-var sparse = ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Sign}
+// sparseOptions are options of small deltas, whose hot networks are much larger.
+var sparseOptions = ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Sign}
 
 // copies makes n tasks c0, c1, … of one task's delta.
 func (f *fixture) copies(t *testing.T, n int) []string {
@@ -78,7 +78,7 @@ func heat(t *testing.T, e *Engine, name string) {
 // and makes way in the order of last use, hot to warm to cold. Its answers stay
 // the same.
 func TestTiers(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 3)
 	warm, hot := f.sizes(t, "c0")
 	budget := 2*(warm+hot) + warm/2 // two hot ones, or one and many warm ones
@@ -121,7 +121,7 @@ func TestTiers(t *testing.T) {
 // TestScan: requests for every task of a store, one after the other, leave the
 // hot ones hot, though memory has no room for all.
 func TestScan(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 60)
 	warm, hot := f.sizes(t, "c0")
 	e := f.open(t, Config{Budget: 2 * (3*(warm+hot) + warm)}) // for three hot ones, and as much again
@@ -185,7 +185,7 @@ func (s *gatedStore) Fetch(ctx context.Context, item delta.Item) (delta.File, er
 
 // TestLoadDelaysNobody: while one task is being fetched, another one is served.
 func TestLoadDelaysNobody(t *testing.T) {
-	f := newFixture(t, 2, sparse)
+	f := newFixture(t, 2, sparseOptions)
 	gate := make(chan struct{})
 	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: &gatedStore{delta.Folder(f.store), map[string]chan struct{}{"t1": gate}}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
@@ -213,7 +213,7 @@ func TestLoadDelaysNobody(t *testing.T) {
 // and the load gets its room although they never pause: the one used least
 // recently leaves.
 func TestRoomDelaysNobody(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	f.copies(t, 3)
 	warm, _ := f.sizes(t, "c0")
 	e := f.open(t, Config{Budget: 2*warm + f.slack(t)})
@@ -270,7 +270,7 @@ func (f *fixture) slack(t *testing.T) int64 {
 
 // TestAbandoned: a load that waits for room ends with the last request for it.
 func TestAbandoned(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	f.copies(t, 2)
 	warm, _ := f.sizes(t, "c0")
 	e := f.open(t, Config{Budget: warm + f.slack(t)})
@@ -300,7 +300,7 @@ func TestAbandoned(t *testing.T) {
 
 // TestFailuresBounded: names that do not exist are remembered, but not all.
 func TestFailuresBounded(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	e := f.open(t, Config{})
 	defer e.Close()
 	for i := range maxFailures + 100 {
@@ -317,7 +317,7 @@ func TestFailuresBounded(t *testing.T) {
 // TestPinAndPrefetch: pinned tasks are hot from the start and stay, whatever
 // else is asked for; others are loaded as far as there is room.
 func TestPinAndPrefetch(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 20)
 	warm, hot := f.sizes(t, "c0")
 	e := f.open(t, Config{Budget: hot + 6*warm, Pin: []string{"c5", "missing"}, PrefetchAll: true, Loads: 1})
@@ -361,7 +361,7 @@ func (f *fixture) read(t *testing.T, task string) []byte {
 // TestWatch: new, replaced and removed files take effect; a bad one leaves the
 // old one in service, and is reported.
 func TestWatch(t *testing.T) {
-	f := newFixture(t, 2, sparse)
+	f := newFixture(t, 2, sparseOptions)
 	first, second := f.read(t, "t0"), f.read(t, "t1")
 	e := f.open(t, Config{Watch: time.Millisecond, RetryAfter: time.Hour})
 	defer e.Close()
@@ -419,7 +419,7 @@ type readOnly struct{ delta.Store }
 // TestChange: deltas that are put, copied and removed take effect at once and
 // whole; what cannot be served changes nothing.
 func TestChange(t *testing.T) {
-	f := newFixture(t, 2, sparse)
+	f := newFixture(t, 2, sparseOptions)
 	first, second := f.read(t, "t0"), f.read(t, "t1")
 	other := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Int8})
 	foreign := other.read(t, "t0")
@@ -508,7 +508,7 @@ func TestChange(t *testing.T) {
 
 // TestPutWhileAsked: every answer is the old delta's or the new one's.
 func TestPutWhileAsked(t *testing.T) {
-	f := newFixture(t, 2, sparse)
+	f := newFixture(t, 2, sparseOptions)
 	contents := [][]byte{f.read(t, "t0"), f.read(t, "t1")}
 	e := f.open(t, Config{})
 	defer e.Close()

@@ -36,7 +36,7 @@ func TestSoak(t *testing.T) {
 		must(t, err)
 	}
 	const kinds = 4
-	f := newFixture(t, kinds, sparse)
+	f := newFixture(t, kinds, sparseOptions)
 	inputs := texts(6, 3)
 	var contents [][]byte
 	want := map[int][][]float32{} // by number of labels, which tells the deltas apart
