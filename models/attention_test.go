@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kenserve/gemm"
+	"kenserve/gemm/kernel"
 	"kenserve/internal/parallel"
 )
 
@@ -130,7 +131,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 // BenchmarkAttention reports the share of the kernels' peak on one core.
 func BenchmarkAttention(b *testing.B) {
 	r := rand.New(rand.NewPCG(3, 4))
-	limit := gemm.Peak(100 * time.Millisecond)
+	limit := kernel.Peak(100 * time.Millisecond)
 	for _, c := range []struct{ tokens, heads, width int }{{24, 12, 32}, {128, 12, 32}, {512, 12, 32}, {512, 12, 64}} {
 		b.Run(fmt.Sprintf("tokens=%d/heads=%d/width=%d", c.tokens, c.heads, c.width), func(b *testing.B) {
 			w := NewWorkspace(nil)
