@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// Compute is the type in which a [Matrix] holds its weights and in which they
-// are multiplied. Activations enter and results leave as float32 in any case.
+// Compute is the type in which a [Matrix] holds its weights and multiplies them.
+// Activations and results are always float32.
 type Compute uint8
 
 const (
-	// Float32 multiplies the weights as they are.
+	// Float32 multiplies the weights without rounding them.
 	Float32 Compute = iota
-	// BFloat16 rounds weights and activations to bfloat16, 8 significant bits,
-	// and sums their products in float32.
+	// BFloat16 rounds weights and activations to bfloat16, which has 8 significant
+	// bits, and sums their products in float32.
 	BFloat16
-	// Int8 rounds each output's weights to 127 levels around zero, and each
-	// row's activations, whenever they are multiplied, to 256 levels over what
-	// the row spans. Sums are exact integers, so that all levels of kernels give
-	// the same bits up to the activation function.
+	// Int8 rounds the weights of each output to 127 levels around zero, and the
+	// activations of each row, in every product, to 256 levels over the row's range.
+	// Sums are exact integers, so that all kernel levels give the same bits up to the
+	// activation function.
 	Int8
 )
 
@@ -37,70 +37,71 @@ func (c Compute) String() string {
 func (c *Compute) UnmarshalText(text []byte) error {
 	i := slices.Index(computeNames, string(text))
 	if i < 0 {
-		return fmt.Errorf("%q is not a compute type; those are %s", text, strings.Join(computeNames, ", "))
+		return fmt.Errorf("unknown compute type %q, want one of %s", text, strings.Join(computeNames, ", "))
 	}
 	*c = Compute(i)
 	return nil
 }
 
-// inputs returns how many inputs of one output share a word of a narrow panel.
-func (c Compute) inputs() int {
+// inputsPerWord returns the number of inputs whose weights share a word of a
+// low-precision panel.
+func (c Compute) inputsPerWord() int {
 	if c == Int8 {
 		return 4
 	}
 	return 2
 }
 
-// Bytes returns the memory of n outputs by k inputs packed for the type: what
-// [Matrix.Bytes] is for one that is no overlay.
+// Bytes returns the memory of a matrix of n outputs by k inputs of the type that is no
+// overlay: [Matrix.Bytes] before there is a matrix.
 func (c Compute) Bytes(n, k int) int64 {
-	c = c.fitting(k)
+	c = c.forInputs(k)
 	if c == Float32 {
 		return PackedBytes(n, k)
 	}
-	bytes := PackedBytes(n, (k+c.inputs()-1)/c.inputs())
+	bytes := PackedBytes(n, (k+c.inputsPerWord()-1)/c.inputsPerWord())
 	if c == Int8 {
 		bytes += PackedBytes(n, 2) // steps and totals
 	}
 	return bytes
 }
 
-// maxInt8Inputs bounds the inputs whose products, at most 255·63 each, add up
-// to an int32 for certain.
+// maxInt8Inputs is the largest number of inputs whose products, at most 255·63 each,
+// cannot overflow an int32 sum.
 const maxInt8Inputs = 1 << 17
 
-// fitting returns the type in which k inputs are multiplied: c, unless sums of
-// so many could overflow.
-func (c Compute) fitting(k int) Compute {
+// forInputs returns the type in which k inputs are multiplied: c, or Float32 where sums
+// of k inputs could overflow.
+func (c Compute) forInputs(k int) Compute {
 	if c == Int8 && k > maxInt8Inputs {
 		return Float32
 	}
 	return c
 }
 
-// As returns m, which must be of type Float32, for products of another type.
-// Of an overlay it is one that narrows each panel after patching it, on every
-// call of Mul. Otherwise the result shares no memory with m: patch first, then
-// narrow, since a narrow matrix cannot be patched. A matrix with more than
-// 131072 inputs stays float32 where int8 is asked for.
+// As returns m, which must be Float32, with another compute type. For an overlay, the
+// result is an overlay that rounds each panel after patching it, in every call of Mul.
+// Otherwise the result shares no memory with m. A low-precision matrix cannot be
+// patched: patch first. A matrix with more than 131072 inputs stays Float32 instead of
+// Int8.
 func (m *Matrix) As(c Compute) *Matrix {
 	if m.compute != Float32 {
-		panic(fmt.Sprintf("gemm: %s weights as %s", m.compute, c))
+		panic(fmt.Sprintf("gemm: conversion of a %s matrix to %s, want a float32 matrix", m.compute, c))
 	}
-	c = c.fitting(m.k)
+	c = c.forInputs(m.k)
 	if c == Float32 {
 		return m
 	}
 	if m.patch != nil {
 		return &Matrix{n: m.n, k: m.k, panels: m.panels, patch: m.patch, compute: c}
 	}
-	out := &Matrix{n: m.n, k: m.k, compute: c, narrow: makeNarrow(c, m.n, m.k)}
+	out := &Matrix{n: m.n, k: m.k, compute: c, lowPrecision: makeLowPrecision(c, m.n, m.k)}
 	for i := range panelCount(m.n) {
-		p := out.narrow.panel(i)
-		p.narrow(c, m.panel(i))
+		p := out.lowPrecision.panel(i)
+		p.round(c, m.panel(i))
 	}
 	return out
 }
 
-// Compute returns the type of the matrix's weights.
+// Compute returns the compute type of the matrix.
 func (m *Matrix) Compute() Compute { return m.compute }

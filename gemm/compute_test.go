@@ -8,17 +8,16 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"kenserve/gemm/kernel"
+	"kenserve/gemm/kernel/kerneltest"
+	"kenserve/internal/parallel"
+	"kenserve/internal/sparse"
+	"kenserve/nn"
 )
 
-// narrowTypes are the compute types but float32.
-var narrowTypes = []Compute{BFloat16, Int8}
-
-// atLevel runs f with the kernels of a level.
-func atLevel(l level, f func()) {
-	defer func(before level) { current = before }(current)
-	current = l
-	f()
-}
+// lowPrecisionTypes are the compute types except Float32.
+var lowPrecisionTypes = []Compute{BFloat16, Int8}
 
 // rounded is what a compute type makes of a row of activations, by definition,
 // and the step of its levels.
@@ -53,26 +52,26 @@ func nearest(x float32, bits int) float32 {
 	return float32(math.Ldexp(math.RoundToEven(math.Ldexp(fraction, bits)), exponent-bits))
 }
 
-// narrowBound is how far from the exact product of rounded factors a result may
+// lowPrecisionBound is how far from the exact product of rounded factors a result may
 // be: the roundings of a float32 sum, or, of an integer sum, the five that turn
 // it into the result.
-func narrowBound(c Compute, k int, size float64) float64 {
+func lowPrecisionBound(c Compute, k int, size float64) float64 {
 	if c == Int8 {
 		return 5*0x1p-24*size + 1e-30
 	}
-	return bound(k+1, size)
+	return kerneltest.SumBound(k+1, size)
 }
 
-func TestNarrowMulAgainstDefinition(t *testing.T) {
-	for _, c := range narrowTypes {
+func TestLowPrecisionMulAgainstDefinition(t *testing.T) {
+	for _, c := range lowPrecisionTypes {
 		t.Run(c.String(), func(t *testing.T) {
-			eachLevel(t, func(t *testing.T) {
+			kerneltest.EachLevel(t, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(61, 62))
-				pool := NewPool(3)
+				pool := parallel.NewPool(3)
 				defer pool.Close()
 				for _, s := range []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 2}, {70, 1035}} {
-					m := packRows(s.n, s.k, random(r, s.n*s.k)).As(c)
-					bias := random(r, s.n)
+					m := packRows(s.n, s.k, kerneltest.Random(r, s.n*s.k)).As(c)
+					bias := kerneltest.Random(r, s.n)
 					w := make([]float32, s.n*s.k)
 					for i := range s.n {
 						m.Row(i, w[i*s.k:][:s.k])
@@ -81,8 +80,8 @@ func TestNarrowMulAgainstDefinition(t *testing.T) {
 						if s.n*s.k > 5000 && rows > 13 && rows%9 != 0 {
 							continue
 						}
-						a := randomView(r, rows, s.k, s.k+rows%5)
-						got := randomView(r, rows, s.n, s.n+rows%3)
+						a := kerneltest.RandomView(r, rows, s.k, s.k+rows%5)
+						got := kerneltest.RandomView(r, rows, s.n, s.n+rows%3)
 						m.Mul(pool, got, a, Epilogue{Bias: bias})
 						for i := range rows {
 							x, _ := rounded(c, a.Row(i))
@@ -93,7 +92,7 @@ func TestNarrowMulAgainstDefinition(t *testing.T) {
 									want += p
 									size += math.Abs(p)
 								}
-								if e := math.Abs(float64(g) - want); !(e <= narrowBound(c, s.k, size)) {
+								if e := math.Abs(float64(g) - want); !(e <= lowPrecisionBound(c, s.k, size)) {
 									t.Fatalf("%d rows, n=%d, k=%d: element (%d,%d) is %v, want %v", rows, s.n, s.k, i, j, g, want)
 								}
 							}
@@ -113,18 +112,18 @@ func TestNarrowMulAgainstDefinition(t *testing.T) {
 func TestAs(t *testing.T) {
 	r := rand.New(rand.NewPCG(63, 64))
 	for _, s := range []struct{ n, k int }{{1, 1}, {5, 3}, {32, 64}, {33, 130}, {70, 31}} {
-		w := random(r, s.n*s.k)
+		w := kerneltest.Random(r, s.n*s.k)
 		for i := range w {
 			w[i] *= 0.05
 		}
 		m := packRows(s.n, s.k, w)
-		for _, c := range narrowTypes {
-			narrow := m.As(c)
-			if narrow.Compute() != c || narrow.N() != s.n || narrow.K() != s.k {
-				t.Fatalf("%v as %s is a %d×%d matrix of %s", s, c, narrow.N(), narrow.K(), narrow.Compute())
+		for _, c := range lowPrecisionTypes {
+			low := m.As(c)
+			if low.Compute() != c || low.N() != s.n || low.K() != s.k {
+				t.Fatalf("%v as %s is a %d×%d matrix of %s", s, c, low.N(), low.K(), low.Compute())
 			}
-			held := int64(len(narrow.narrow.lines)*128 + len(narrow.narrow.steps)*128 + len(narrow.narrow.totals)*128)
-			if got := narrow.Bytes(); got != held || got != c.Bytes(s.n, s.k) {
+			held := int64(len(low.lowPrecision.rows)*128 + len(low.lowPrecision.steps)*128 + len(low.lowPrecision.totals)*128)
+			if got := low.Bytes(); got != held || got != c.Bytes(s.n, s.k) {
 				t.Errorf("%v as %s: %d bytes, holds %d, foretold %d", s, c, got, held, c.Bytes(s.n, s.k))
 			}
 			row := make([]float32, s.k)
@@ -134,7 +133,7 @@ func TestAs(t *testing.T) {
 				for _, v := range want {
 					top = max(top, v, -v)
 				}
-				narrow.Row(i, row)
+				low.Row(i, row)
 				for k, got := range row {
 					allowed := math.Abs(float64(want[k])) / 256 // half of the last of 8 bits
 					if c == Int8 {
@@ -145,10 +144,10 @@ func TestAs(t *testing.T) {
 					}
 				}
 			}
-			if _, err := narrow.Patched(&Patch{}); err == nil {
+			if _, err := low.Patched(checked(t, &sparse.Tensor{Coding: sparse.Float32, Height: sparse.TileRows, Tiles: []uint32{}}, s.n, s.k)); err == nil {
 				t.Errorf("%s weights could be patched", c)
 			}
-			if _, err := narrow.Overlay(&Patch{}); err == nil {
+			if _, err := low.Overlay(checked(t, &sparse.Tensor{Coding: sparse.Float32, Height: sparse.TileRows, Tiles: []uint32{}}, s.n, s.k)); err == nil {
 				t.Errorf("%s weights could be overlaid", c)
 			}
 		}
@@ -156,21 +155,21 @@ func TestAs(t *testing.T) {
 			t.Error("float32 as float32 is another matrix")
 		}
 	}
-	if c := Int8.fitting(maxInt8Inputs + 1); c != Float32 {
+	if c := Int8.forInputs(maxInt8Inputs + 1); c != Float32 {
 		t.Errorf("sums of %d products in %s", maxInt8Inputs+1, c)
 	}
 }
 
 // A patch is applied before the weights are narrowed, on the fly or not.
-func TestNarrowOverlay(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
+func TestLowPrecisionOverlay(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(65, 66))
-		pool := NewPool(2)
+		pool := parallel.NewPool(2)
 		defer pool.Close()
 		for _, s := range []struct{ n, k int }{{3, 5}, {70, 131}, {64, 384}} {
-			m := packRows(s.n, s.k, random(r, s.n*s.k))
+			m := packRows(s.n, s.k, kerneltest.Random(r, s.n*s.k))
 			dense := randomChanges(r, s.n, s.k, 0.1)
-			p := tileOrder("float32", "masks", s.n, s.k, dense, nil, func(int) bool { return false })
+			p := tileOrder(t, sparse.Float32, "masks", s.n, s.k, dense, nil)
 			patched, err := m.Patched(p)
 			if err != nil {
 				t.Fatal(err)
@@ -179,13 +178,13 @@ func TestNarrowOverlay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, c := range narrowTypes {
+			for _, c := range lowPrecisionTypes {
 				resident, fly := patched.As(c), overlay.As(c)
 				if fly.Compute() != c || fly.Bytes() != OverlayBytes {
 					t.Errorf("overlay as %s is of %s and %d bytes", c, fly.Compute(), fly.Bytes())
 				}
-				a := randomView(r, 50, s.k, s.k)
-				want, got := randomView(r, 50, s.n, s.n), randomView(r, 50, s.n, s.n)
+				a := kerneltest.RandomView(r, 50, s.k, s.k)
+				want, got := kerneltest.RandomView(r, 50, s.n, s.n), kerneltest.RandomView(r, 50, s.n, s.n)
 				resident.Mul(pool, want, a, Epilogue{})
 				fly.Mul(pool, got, a, Epilogue{})
 				for i := range want.Rows {
@@ -210,14 +209,14 @@ func TestNarrowOverlay(t *testing.T) {
 
 // Of int8, all levels give the same bits; of bfloat16, results that differ by
 // the roundings of their sums.
-func TestNarrowLevelsAgree(t *testing.T) {
+func TestLowPrecisionLevelsAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(67, 68))
 	for _, s := range []struct{ n, k int }{{1, 7}, {33, 100}, {64, 384}, {96, 700}, {7, 1536}} {
-		w := random(r, s.n*s.k)
+		w := kerneltest.Random(r, s.n*s.k)
 		for _, rows := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 47, 48, 49, 53, 70} {
-			a := randomView(r, rows, s.k, s.k+rows%7)
-			for _, c := range narrowTypes {
-				compareLevels(t, c, s.n, s.k, w, random(r, s.n), a)
+			a := kerneltest.RandomView(r, rows, s.k, s.k+rows%7)
+			for _, c := range lowPrecisionTypes {
+				compareLevels(t, c, s.n, s.k, w, kerneltest.Random(r, s.n), a)
 			}
 		}
 	}
@@ -228,12 +227,12 @@ func TestNarrowLevelsAgree(t *testing.T) {
 func compareLevels(t *testing.T, c Compute, n, k int, w, bias []float32, a View) {
 	t.Helper()
 	var want View
-	for _, l := range supportedLevels() {
+	for _, l := range kernel.SupportedLevels() {
 		got := View{Data: make([]float32, a.Rows*n), Rows: a.Rows, Cols: n, Stride: n}
-		atLevel(l, func() {
+		kerneltest.AtLevel(l, func() {
 			packRows(n, k, w).As(c).Mul(nil, got, a, Epilogue{Bias: bias})
 		})
-		if l == portable {
+		if l == kernel.Portable {
 			want = got
 			continue
 		}
@@ -246,12 +245,12 @@ func compareLevels(t *testing.T, c Compute, n, k int, w, bias []float32, a View)
 					for q, x := range a.Row(i) {
 						size += math.Abs(float64(x) * float64(w[j*k+q]))
 					}
-					allowed = 2 * bound(k+2, 1.01*size)
+					allowed = 2 * kerneltest.SumBound(k+2, 1.01*size)
 				}
 				same := g == p || g != g && p != p
 				if !same && !(math.Abs(float64(g)-float64(p)) <= allowed) {
 					t.Fatalf("%s, n=%d, k=%d, %d rows: element (%d,%d) is %v with %s kernels, %v with portable ones",
-						c, n, k, a.Rows, i, j, g, levelNames[l], p)
+						c, n, k, a.Rows, i, j, g, l, p)
 				}
 			}
 		}
@@ -261,7 +260,7 @@ func compareLevels(t *testing.T, c Compute, n, k int, w, bias []float32, a View)
 // The largest and the smallest sums that a panel can have are exact: nothing
 // saturates.
 func TestInt8Extremes(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
 		for _, k := range []int{1, 2, 3, 4, 31, 64, 4096} {
 			const n = 32
 			w := make([]float32, n*k)
@@ -288,17 +287,17 @@ func TestInt8Extremes(t *testing.T) {
 }
 
 // What is not finite must not become a number.
-func TestNarrowNotFinite(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
+func TestLowPrecisionNotFinite(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(69, 70))
 		const n, k = 40, 67
 		for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			for _, at := range []int{0, 5, 33, 66} {
-				for _, c := range narrowTypes {
-					w := random(r, n*k)
-					a := randomView(r, 3, k, k)
+				for _, c := range lowPrecisionTypes {
+					w := kerneltest.Random(r, n*k)
+					a := kerneltest.RandomView(r, 3, k, k)
 					a.Row(1)[at] = float32(bad)
-					got := randomView(r, 3, n, n)
+					got := kerneltest.RandomView(r, 3, n, n)
 					packRows(n, k, w).As(c).Mul(nil, got, a, Epilogue{})
 					for i := range 3 {
 						for j, v := range got.Row(i) {
@@ -318,21 +317,21 @@ func TestNarrowNotFinite(t *testing.T) {
 	})
 }
 
-func TestNarrowRowsAreIndependent(t *testing.T) {
-	for _, c := range narrowTypes {
-		eachLevel(t, func(t *testing.T) {
+func TestLowPrecisionRowsAreIndependent(t *testing.T) {
+	for _, c := range lowPrecisionTypes {
+		kerneltest.EachLevel(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(71, 72))
-			pool := NewPool(4)
+			pool := parallel.NewPool(4)
 			defer pool.Close()
 			const n, k, rows = 70, 333, 101
-			m := packRows(n, k, random(r, n*k)).As(c)
-			a := randomView(r, rows, k, k+3)
-			all := randomView(r, rows, n, n)
-			e := Epilogue{Bias: random(r, n), Activation: GELU}
+			m := packRows(n, k, kerneltest.Random(r, n*k)).As(c)
+			a := kerneltest.RandomView(r, rows, k, k+3)
+			all := kerneltest.RandomView(r, rows, n, n)
+			e := Epilogue{Bias: kerneltest.Random(r, n), Activation: nn.GELU}
 			m.Mul(pool, all, a, e)
 			for i := range rows {
 				size := min(1+i%13, rows-i)
-				some := randomView(r, size, n, n)
+				some := kerneltest.RandomView(r, size, n, n)
 				m.Mul(nil, some, a.Slice(i, i+size, 0, k), e)
 				for j := range size {
 					for l, got := range some.Row(j) {
@@ -346,23 +345,23 @@ func TestNarrowRowsAreIndependent(t *testing.T) {
 	}
 }
 
-func TestNarrowEpilogue(t *testing.T) {
-	for _, c := range narrowTypes {
-		eachLevel(t, func(t *testing.T) {
+func TestLowPrecisionEpilogue(t *testing.T) {
+	for _, c := range lowPrecisionTypes {
+		kerneltest.EachLevel(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(73, 74))
 			for _, n := range []int{32, 45} {
 				const k, rows = 70, 7
-				m := packRows(n, k, random(r, n*k)).As(c)
-				a, bias := randomView(r, rows, k, k), random(r, n)
-				sum := randomView(r, rows, n, n)
+				m := packRows(n, k, kerneltest.Random(r, n*k)).As(c)
+				a, bias := kerneltest.RandomView(r, rows, k, k), kerneltest.Random(r, n)
+				sum := kerneltest.RandomView(r, rows, n, n)
 				m.Mul(nil, sum, a, Epilogue{Bias: bias})
-				for _, act := range []Activation{Identity, ReLU, GELU, GELUTanh, Tanh} {
-					residual := randomView(r, rows, n, n+1)
+				for _, act := range []nn.Activation{nn.Identity, nn.ReLU, nn.GELU, nn.GELUTanh, nn.Tanh} {
+					residual := kerneltest.RandomView(r, rows, n, n+1)
 					before := append([]float32(nil), residual.Data...)
 					m.Mul(nil, residual, a, Epilogue{Bias: bias, Activation: act, Residual: residual})
 					for i := range rows {
 						for j, got := range residual.Row(i) {
-							want := activate64(act, float64(sum.Row(i)[j])) + float64(before[i*residual.Stride+j])
+							want := exact(act, float64(sum.Row(i)[j])) + float64(before[i*residual.Stride+j])
 							if e := math.Abs(float64(got) - want); !(e <= 5e-6*math.Max(1, math.Abs(want)+math.Abs(float64(sum.Row(i)[j])))) {
 								t.Fatalf("%s, activation %d: (%d,%d) is %v, want %v", c, act, i, j, got, want)
 							}
@@ -374,20 +373,20 @@ func TestNarrowEpilogue(t *testing.T) {
 	}
 }
 
-func TestNarrowMulAllocatesNothing(t *testing.T) {
-	pool := NewPool(2)
+func TestLowPrecisionMulAllocatesNothing(t *testing.T) {
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	r := rand.New(rand.NewPCG(75, 76))
 	const n, k, rows = 128, 128, 64
-	m := packRows(n, k, random(r, n*k))
-	a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
-	for _, compute := range narrowTypes {
+	m := packRows(n, k, kerneltest.Random(r, n*k))
+	a, c := kerneltest.RandomView(r, rows, k, k), kerneltest.RandomView(r, rows, n, n)
+	for _, compute := range lowPrecisionTypes {
 		m := m.As(compute)
-		for name, p := range map[string]*Pool{"serial": nil, "shared": pool} {
+		for name, p := range map[string]*parallel.Pool{"serial": nil, "shared": pool} {
 			for range 10 {
 				m.Mul(p, c, a, Epilogue{}) // until both workers have had a part
 			}
-			if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, Epilogue{Activation: GELU}) }); got >= 1 {
+			if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, Epilogue{Activation: nn.GELU}) }); got >= 1 {
 				t.Errorf("%s, %s: %v allocations a product", compute, name, got)
 			}
 		}
@@ -452,12 +451,12 @@ func numbers(data []byte, any bool) func(n int) []float32 {
 func BenchmarkCompute(b *testing.B) {
 	r := rand.New(rand.NewPCG(77, 78))
 	for _, s := range []struct{ n, k int }{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}} {
-		plain := packRows(s.n, s.k, random(r, s.n*s.k))
-		for _, c := range narrowTypes {
+		plain := packRows(s.n, s.k, kerneltest.Random(r, s.n*s.k))
+		for _, c := range lowPrecisionTypes {
 			m := plain.As(c)
 			for _, rows := range []int{1, 8, 32, 128} {
 				b.Run(fmt.Sprintf("%s/n=%d/k=%d/rows=%d", c, s.n, s.k, rows), func(b *testing.B) {
-					x, y := randomView(r, rows, s.k, Stride(s.k)), randomView(r, rows, s.n, Stride(s.n))
+					x, y := kerneltest.RandomView(r, rows, s.k, Stride(s.k)), kerneltest.RandomView(r, rows, s.n, Stride(s.n))
 					var best [2]time.Duration
 					for b.Loop() {
 						for i, m := range []*Matrix{plain, m} {

@@ -2,8 +2,9 @@ package gemm
 
 import "sync"
 
-// A freeList holds buffers that products have room for. There are as many as
-// were ever in use at once, each as large as the largest it was used for.
+// freeList keeps values that calls use again, so that the steady state allocates
+// nothing. It grows to the number of values that were ever in use at once, and a
+// buffer in a value to the largest size that it was used for.
 type freeList[T any] struct {
 	mu   sync.Mutex
 	free []*T

@@ -4,4 +4,5 @@ package gemm
 
 import "unsafe"
 
+// adviseHuge does nothing: only Linux has the advice.
 func adviseHuge(unsafe.Pointer, int) {}

@@ -1,94 +1,62 @@
 package gemm
 
 import (
-	"strings"
-	"unsafe"
+	"kenserve/gemm/kernel"
+	"kenserve/internal/parallel"
+	"kenserve/internal/sparse"
 )
 
-// Patched returns a copy of m with the patch applied. m is left as it is, and
-// the two share no memory.
-func (m *Matrix) Patched(p *Patch) (*Matrix, error) {
-	over, err := m.Overlay(p)
+// Patched returns a copy of m with a patch applied; see [Matrix.Overlay] for the
+// patch. The two matrices share no memory.
+func (m *Matrix) Patched(patch *sparse.Tensor) (*Matrix, error) {
+	over, err := m.Overlay(patch)
 	if err != nil {
 		return nil, err
 	}
 	return over.Materialised(nil), nil
 }
 
-// Materialised returns a matrix with the weights of an overlay in panels of its
-// own, of the overlay's compute type, which share no memory with it. The work is
-// shared on the pool. A matrix that is no overlay is returned itself.
-func (m *Matrix) Materialised(p *Pool) *Matrix {
+// Materialised returns a matrix with the weights and the compute type of an overlay, in
+// panels of its own. The pool shares the work. A matrix that is no overlay is returned
+// itself.
+func (m *Matrix) Materialised(p *parallel.Pool) *Matrix {
 	if m.patch == nil {
 		return m
 	}
 	out := &Matrix{n: m.n, k: m.k, compute: m.compute}
-	w := &materialise{from: m, to: out, scratch: &callersPanels}
-	if p != nil {
-		w.scratch = &p.scratch
-	}
 	if m.compute == Float32 {
 		out.panels = newPanels(len(m.panels))
 	} else {
-		out.narrow = makeNarrow(m.compute, m.n, m.k)
+		out.lowPrecision = makeLowPrecision(m.compute, m.n, m.k)
 	}
 	panels := panelCount(m.n)
-	if panels*m.k < sharedLines {
+	if panels*m.k < minSharedPanelRows {
 		p = nil
 	}
-	p.Run(panels, w)
+	p.Run(panels, &materialiseWork{from: m, to: out})
 	return out
 }
 
-// sharedLines is the number of lines, a megabyte, below which waking workers
-// costs more than it gains.
-const sharedLines = 1 << 13
+// minSharedPanelRows is the number of panel rows, a megabyte, below which waking
+// workers costs more than it gains.
+const minSharedPanelRows = 1 << 13
 
-// materialise is one call of Materialised. A part is a panel.
-type materialise struct {
-	from, to *Matrix
-	scratch  *scratchPanels
-}
+// materialiseWork is one call of Materialised. A part is a panel.
+type materialiseWork struct{ from, to *Matrix }
 
 // Do makes one panel.
-func (w *materialise) Do(i, _ int) {
-	walk, _ := w.from.walk(w.from.patch, i)
+func (w *materialiseWork) Do(i, _ int) {
+	cursor, _ := w.from.patchCursor(i)
 	if w.to.compute == Float32 {
-		scratch := w.scratch.take(max(streamedLines, maskScratch(w.from.k)))
-		defer w.scratch.release(scratch)
-		walk.stream(w.to.panel(i), scratch.lines)
+		scratch := takeScratch(kernel.StreamScratch(w.from.k))
+		defer scratchPanels.release(scratch)
+		cursor.stream(w.to.panel(i), scratch.rows)
 		return
 	}
-	scratch := w.scratch.take(w.from.k)
-	defer w.scratch.release(scratch)
-	lines := scratch.lines[:w.from.k]
-	walk.read(lines)
-	p := w.to.narrow.panel(i)
-	p.narrow(w.to.compute, lines)
-}
-
-// maskScratch is how many scratch lines masks and signs that are made of gaps take
-// at most: 16 bits of either for each half of n lines, whole words of masks, and
-// what is stored and read behind the last sign.
-func maskScratch(n int) int { return n/16 + 2 }
-
-// newPanels returns n lines that start at a multiple of 64 bytes and hold
-// anything. They are to be overwritten whole: Go's make would clear them first,
-// which takes as long as copying a task's panels. A builder of strings is where
-// Go hands out memory as it is.
-func newPanels(n int) []line {
-	if n == 0 {
-		return nil
-	}
-	var b strings.Builder
-	b.Grow(n*int(unsafe.Sizeof(line{})) + lineBytes)
-	p := unsafe.Pointer(unsafe.StringData(b.String()))
-	if p == nil { // promised by nobody
-		return makePanels(n)
-	}
-	adviseHuge(p, n*int(unsafe.Sizeof(line{})))
-	if r := misaligned(p); r != 0 {
-		p = unsafe.Add(p, lineBytes-r)
-	}
-	return unsafe.Slice((*line)(p), n)
+	scratch := takeScratch(w.from.k)
+	defer scratchPanels.release(scratch)
+	rows := scratch.rows[:w.from.k]
+	cursor.read(rows)
+	p := w.to.lowPrecision.panel(i)
+	p.round(w.to.compute, rows)
 }

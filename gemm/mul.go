@@ -3,44 +3,40 @@ package gemm
 import (
 	"fmt"
 	"unsafe"
+
+	"kenserve/gemm/kernel"
+	"kenserve/internal/parallel"
+	"kenserve/nn"
 )
 
-// Epilogue is what Mul does to a sum before it is stored, in this order.
+// Epilogue is what Mul does with a sum before it stores the result, in this order.
 type Epilogue struct {
-	Bias       []float32  // [N], where the sum begins; nil for zero
-	Activation Activation // applied to the biased sum
-	Residual   View       // [M,N], added last; zero for none. It may be C itself.
+	Bias       []float32     // [N], with which the sum begins; nil for zero
+	Activation nn.Activation // applied to the biased sum
+	Residual   View          // [M,N], added last; the zero View for none. It may be C itself.
 
-	// Next is the matrix that will be multiplied next, or nil: the last parts
-	// fetch what its first ones read.
+	// Next is the matrix of the next product, or nil. The last parts of this product
+	// prefetch the panels with which the next one begins.
 	Next *Matrix
 }
 
-// mul is one call of Mul. A part is one panel by one group of rows.
-type mul struct {
-	m       *Matrix
-	c, a    View
-	e       Epilogue
-	rows    int // of a group, a multiple of chunkRows
-	groups  int
-	scratch *scratchPanels
-	job     *job // nil: nobody can join
-}
+// sharedProducts is the number of multiplications below which waking workers costs more
+// than it gains.
+const sharedProducts = 1 << 18
 
-// Mul computes C[M,N] = activation(A[M,K]·Wᵀ + bias) + residual on the pool. C
-// must not overlap A. Sizes that do not match are mistakes of the program and
-// panic.
-func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
-	c.check("product")
-	a.check("left factor")
+// Mul computes C[M,N] = activation(A[M,K]·Wᵀ + bias) + residual on the pool. C must not
+// overlap A. Sizes that do not match are errors of the program and panic.
+func (m *Matrix) Mul(p *parallel.Pool, c, a View, e Epilogue) {
+	c.Check("product")
+	a.Check("left factor")
 	if a.Cols != m.k || c.Cols != m.n || c.Rows != a.Rows {
-		panic(fmt.Sprintf("gemm: [%d,%d] = [%d,%d]·[%d,%d]ᵀ", c.Rows, c.Cols, a.Rows, a.Cols, m.n, m.k))
+		panic(fmt.Sprintf("gemm: product of wrong sizes: [%d,%d] = [%d,%d]·[%d,%d]ᵀ", c.Rows, c.Cols, a.Rows, a.Cols, m.n, m.k))
 	}
 	if e.Bias != nil && len(e.Bias) != m.n {
 		panic(fmt.Sprintf("gemm: %d biases for %d outputs", len(e.Bias), m.n))
 	}
 	if e.Residual.Data != nil {
-		e.Residual.check("residual")
+		e.Residual.Check("residual")
 		if e.Residual.Rows != c.Rows || e.Residual.Cols != c.Cols {
 			panic(fmt.Sprintf("gemm: residual [%d,%d] for a product [%d,%d]", e.Residual.Rows, e.Residual.Cols, c.Rows, c.Cols))
 		}
@@ -49,139 +45,162 @@ func (m *Matrix) Mul(p *Pool, c, a View, e Epilogue) {
 		return
 	}
 	if m.compute != Float32 {
-		m.mulNarrow(p, c, a, e)
+		m.mulLowPrecision(p, c, a, e)
 		return
 	}
 	panels := panelCount(m.n)
-	w := mul{m: m, c: c, a: a, e: e, scratch: &callersPanels}
-	w.rows, w.groups = groupRows(p, a.Rows, panels)
-	if p != nil {
-		w.scratch = &p.scratch
-	}
+	w := mulWork{m: m, c: c, a: a, e: e}
+	w.groupRows, w.groups = rowGroups(p, a.Rows, panels)
 	parts := panels * w.groups
-	if p == nil || p.width == 1 || parts == 1 || a.Rows*m.n*m.k < sharedWork {
+	if p.Width() == 1 || parts == 1 || a.Rows*m.n*m.k < sharedProducts {
 		for i := range parts {
-			w.part(i, 0)
+			w.Do(i, 0)
 		}
 		return
 	}
-	j := p.take()
-	w.job = j
-	j.mul = w
-	j.work = &j.mul
-	p.share(j, parts)
+	shared := mulWorks.take() // a pointer to w would make every call allocate w
+	w.job = p.Job()
+	*shared = w
+	w.job.Run(parts, shared)
+	*shared = mulWork{}
+	mulWorks.release(shared)
 }
 
-// groupRows returns how many rows a part multiplies with its panel, and how many
-// such groups there are: a worker takes a panel for all rows, and patches it but
-// once, unless there are too few panels to keep all workers busy to the end.
-func groupRows(p *Pool, rows, panels int) (group, groups int) {
+// mulWork is one call of Mul. A part is one panel by one group of rows.
+type mulWork struct {
+	m         *Matrix
+	c, a      View
+	e         Epilogue
+	groupRows int // rows of a group, a multiple of kernel.ChunkRows
+	groups    int
+	job       *parallel.Job // nil: the calling goroutine performs all parts
+}
+
+var mulWorks freeList[mulWork]
+
+// rowGroups returns the number of rows of a group, and the number of groups. Usually
+// there is one group: a worker multiplies all rows with a panel, and so patches the
+// panel only once. With too few panels to keep all workers busy there are more groups.
+func rowGroups(p *parallel.Pool, rows, panels int) (groupRows, groups int) {
 	const partsPerWorker = 4
-	chunks := (rows + chunkRows - 1) / chunkRows
+	chunks := (rows + kernel.ChunkRows - 1) / kernel.ChunkRows
 	groups = min(chunks, (partsPerWorker*p.Width()+panels-1)/panels)
-	group = (chunks + groups - 1) / groups * chunkRows
-	return group, (rows + group - 1) / group
+	groupRows = (chunks + groups - 1) / groups * kernel.ChunkRows
+	return groupRows, (rows + groupRows - 1) / groupRows
 }
 
-// Do performs one part on a worker.
-func (w *mul) Do(part, slot int) { w.part(part, slot) }
-
-func (w *mul) part(i, slot int) {
-	panel, r0 := i/w.groups, i%w.groups*w.rows
-	r1 := min(r0+w.rows, w.a.Rows)
-	weights := weights{lines: w.m.panel(panel)}
-	ahead := w.ahead(i, slot)
+// Do performs one part.
+func (w *mulWork) Do(i, slot int) {
+	panel, r0 := i/w.groups, i%w.groups*w.groupRows
+	r1 := min(r0+w.groupRows, w.a.Rows)
+	weights := weights{rows: w.m.panel(panel)}
+	next := w.prefetchTarget(i, slot)
 	if w.m.patch != nil {
-		if walk, changes := w.m.walk(w.m.patch, panel); changes {
-			size := len(weights.lines)
-			marked := canMark() && r1-r0 <= mostMarkedRows && walk.marked()
-			if marked {
-				size = markScratch(size)
-			} else if r1-r0 <= chunkRows { // no other rows will want it
-				size = min(size, patchedLines(r1-r0))
+		if cursor, changes := w.m.patchCursor(panel); changes {
+			size := len(weights.rows)
+			corrected := cursor.correctable(r1 - r0)
+			if corrected {
+				size = kernel.CorrectionScratch(size)
+			} else if r1-r0 <= kernel.ChunkRows { // one chunk: no other one needs the whole panel
+				size = min(size, patchBlock(r1-r0))
 			}
-			scratch := w.scratch.take(size)
-			defer w.scratch.release(scratch)
-			if marked {
-				weights.marks = walk.mark(scratch.lines[:size])
+			scratch := takeScratch(size)
+			defer scratchPanels.release(scratch)
+			if corrected {
+				weights.corrections = cursor.correct(scratch.rows[:size])
 			} else {
-				weights.lines = scratch.lines[:size]
-				weights.ahead, weights.walk = ahead, &walk
-				// The first rows find each block of the panel just patched.
-				end := min(r0+chunkRows, r1)
+				weights.rows = scratch.rows[:size]
+				weights.next, weights.cursor = next, &cursor
+				// The first chunk multiplies each block of the panel just after
+				// it was patched.
+				end := min(r0+kernel.ChunkRows, r1)
 				w.chunk(panel, &weights, r0, end)
-				r0, ahead, weights.walk = end, nil, nil
+				r0, next, weights.cursor = end, nil, nil
 			}
 		}
 	}
-	for ; r0 < r1; r0 += chunkRows {
-		end := min(r0+chunkRows, r1)
-		if weights.ahead = nil; end == r1 {
-			weights.ahead = ahead
+	for ; r0 < r1; r0 += kernel.ChunkRows {
+		end := min(r0+kernel.ChunkRows, r1)
+		if weights.next = nil; end == r1 {
+			weights.next = next
 		}
 		w.chunk(panel, &weights, r0, end)
 	}
 }
 
-// weights is a panel as a chunk is multiplied with it.
+// weights is a panel as it is multiplied with a chunk of rows.
 type weights struct {
-	lines []line // with a walk, memory for the whole panel or for one block of it
-	walk  *walk  // that the lines are still to be read from; nil: there is none
-	marks *marks // what the lines change by on their way; nil: nothing
-	ahead []line // what comes after
+	rows        []panelRow          // with a cursor: memory for the whole panel or for one block of it
+	cursor      *patchCursor        // which patches the rows first; or nil
+	corrections *kernel.Corrections // which are subtracted from the rows; or nil
+	next        []panelRow          // to be prefetched
 }
 
-// ahead returns the panel that this goroutine will multiply with after part i,
-// as far as can be known, or nil if it is the same or there is none. What a patch
-// says of it is brought into the caches.
-func (w *mul) ahead(i, slot int) []line {
+// prefetchTarget returns the panel with which this goroutine will multiply after part i,
+// as far as it can be known, or nil if that is the same panel or there is none. It also
+// prefetches what the patch has for that panel.
+func (w *mulWork) prefetchTarget(i, slot int) []panelRow {
 	next, ok, slots := i+1, i+1 < panelCount(w.m.n)*w.groups, 1
 	if w.job != nil {
-		next, ok = w.job.peek(slot)
-		slots = len(w.job.runs)
+		next, ok = w.job.Next(slot)
+		slots = w.job.Slots()
 	}
 	m, panel := w.m, next/w.groups
 	switch {
-	case !ok && (w.e.Next == nil || len(w.e.Next.panels) == 0): // none in float32
+	case !ok && (w.e.Next == nil || len(w.e.Next.panels) == 0): // none, or a low-precision one
 		return nil
 	case !ok:
 		m, panel = w.e.Next, panelCount(w.e.Next.n)*slot/slots
 	case panel == i/w.groups:
 		return nil
 	}
-	m.fetchPatch(panel)
+	m.prefetchPatch(panel)
 	return m.panel(panel)
 }
 
+// prefetchPatch prefetches what the patch has for a panel.
+func (m *Matrix) prefetchPatch(panel int) {
+	if m.patch == nil {
+		return
+	}
+	first, end := m.patch.PanelTiles(panel)
+	for i := first; i < end; i++ {
+		kernel.PrefetchTile(m.patch, i)
+	}
+}
+
+// zeros is the row with which sums without a bias begin.
+var zeros panelRow
+
 // chunk multiplies the rows r0 to r1 of A with a panel.
-func (w *mul) chunk(panel int, weights *weights, r0, r1 int) {
+func (w *mulWork) chunk(panel int, weights *weights, r0, r1 int) {
 	c0 := panel * panelWidth
 	c := w.c.Slice(r0, r1, c0, min(c0+panelWidth, w.m.n))
 	bias := &zeros
-	var own line
+	var padded panelRow
 	if w.e.Bias != nil {
-		copy(own[:], w.e.Bias[c0:])
-		bias = &own
+		copy(padded[:], w.e.Bias[c0:])
+		bias = &padded
 	}
-	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // the same row for all
+	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // stride 0: the same row for all
 	a := w.a.Data[r0*w.a.Stride:]
 	if c.Cols < panelWidth || w.e.Residual.Data != nil {
-		w.buffered(c, init, a, panel, weights, r0)
+		w.chunkInScratch(c, init, a, panel, weights, r0)
 		return
 	}
 	w.sum(c, init, a, panel, weights)
-	if w.e.Activation != Identity {
+	if w.e.Activation != nn.Identity {
 		for i := range c.Rows {
-			w.e.Activation.apply(c.Row(i))
+			w.e.Activation.Apply(c.Row(i))
 		}
 	}
 }
 
-// buffered computes a chunk whose sums cannot be kept in C itself, because the
-// panel is wider or because C holds the residual.
-func (w *mul) buffered(c, init View, a []float32, panel int, weights *weights, r0 int) {
-	var acc [chunkRows]line
-	sums := View{Data: unsafe.Slice(&acc[0][0], len(acc)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
+// chunkInScratch multiplies a chunk whose sums cannot be in C itself, because the panel
+// is wider than C or because C may hold the residual.
+func (w *mulWork) chunkInScratch(c, init View, a []float32, panel int, weights *weights, r0 int) {
+	var scratch [kernel.ChunkRows]panelRow
+	sums := View{Data: unsafe.Slice(&scratch[0][0], len(scratch)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
 	w.sum(sums, init, a, panel, weights)
 	for i := range c.Rows {
 		dst := c.Row(i)
@@ -190,52 +209,45 @@ func (w *mul) buffered(c, init View, a []float32, panel int, weights *weights, r
 		if w.e.Residual.Data == nil {
 			copy(dst, sum)
 		} else {
-			addTo(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+panel*panelWidth:][:len(dst)])
+			kernel.Add(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+panel*panelWidth:][:len(dst)])
 		}
 	}
 }
 
-// patchedLines returns how many lines of a panel are patched before so many rows
-// are multiplied with them. Few rows do not pay for what is written to the
-// second-level cache and read again: half of 48 KiB stays in the first.
-func patchedLines(rows int) int {
-	if rows < chunkRows {
+// patchBlock returns the number of panel rows that are patched at a time, before the
+// given number of rows of A is multiplied with them. A large block, 48 KiB, is written
+// to the second-level cache and read from it again, which few rows do not pay for: half
+// of it stays in the first-level cache.
+func patchBlock(rows int) int {
+	if rows < kernel.ChunkRows {
 		return 192
 	}
 	return 384
 }
 
-// sum stores init + A·panel in dst.
-func (w *mul) sum(dst, init View, a []float32, panel int, weights *weights) {
-	lines, ahead := weights.lines, weights.ahead
+// sum computes dst = init + A·panel.
+func (w *mulWork) sum(dst, init View, a []float32, panel int, weights *weights) {
+	rows, next := weights.rows, weights.next
 	switch {
-	case weights.marks != nil:
-		accumulateMarked(dst, init, a, w.a.Stride, lines, weights.marks, ahead)
+	case weights.corrections != nil:
+		kernel.SGEMMCorrected(dst, init, a, w.a.Stride, rows, weights.corrections, next)
 		return
-	case weights.walk == nil:
-		accumulate(dst, init, a, w.a.Stride, lines, false, ahead)
+	case weights.cursor == nil:
+		kernel.SGEMM(dst, init, a, w.a.Stride, rows, false, next)
 		return
 	}
-	base, block := w.m.panel(panel), patchedLines(dst.Rows)
-	for k := 0; k < len(base); k += block {
-		b := lines[:min(block, len(base)-k)]
-		if len(lines) == len(base) {
-			b = lines[k:][:len(b)]
+	base, size := w.m.panel(panel), patchBlock(dst.Rows)
+	for k := 0; k < len(base); k += size {
+		block := rows[:min(size, len(base)-k)]
+		if len(rows) == len(base) { // there is memory for the whole panel
+			block = rows[k:][:len(block)]
 		}
-		weights.walk.read(b)
-		next := ahead
-		if k+block < len(base) {
-			next = base[k+block:]
+		weights.cursor.read(block)
+		fetch := next
+		if k+size < len(base) {
+			fetch = base[k+size:]
 		}
-		accumulate(dst, init, a[k:], w.a.Stride, b, true, next)
+		kernel.SGEMM(dst, init, a[k:], w.a.Stride, block, true, fetch)
 		init = dst
-	}
-}
-
-// addPortable stores x + y in dst; all are equally long.
-func addPortable(dst, x, y []float32) {
-	x, y = x[:len(dst)], y[:len(dst)]
-	for i := range dst {
-		dst[i] = x[i] + y[i]
 	}
 }

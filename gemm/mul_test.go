@@ -7,83 +7,37 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"kenserve/gemm/kernel"
+	"kenserve/gemm/kernel/kerneltest"
+	"kenserve/internal/parallel"
+	"kenserve/nn"
 )
-
-// random fills a slice with normally distributed values.
-func random(r *rand.Rand, n int) []float32 {
-	x := make([]float32, n)
-	for i := range x {
-		x[i] = float32(r.NormFloat64())
-	}
-	return x
-}
-
-// randomView is a view with a stride of its own, surrounded by NaN, so that
-// reading beside it spoils the result.
-func randomView(r *rand.Rand, rows, cols, stride int) View {
-	v := View{Data: make([]float32, rows*stride+7), Rows: rows, Cols: cols, Stride: stride}
-	for i := range v.Data {
-		v.Data[i] = float32(math.NaN())
-	}
-	for i := range rows {
-		copy(v.Row(i), random(r, cols))
-	}
-	return v
-}
 
 func packRows(n, k int, w []float32) *Matrix {
 	return Pack(n, k, func(i int, dst []float32) { copy(dst, w[i*k:][:k]) })
 }
 
-// naive is A·Bᵀ by definition, in float64, with the sum of the magnitudes of
-// what was added, by which errors are judged.
-func naive(a, b View) (c, size []float64) {
-	for i := range a.Rows {
-		for j := range b.Rows {
-			x, w := a.Row(i), b.Row(j)
-			var sum, magnitude float64
-			for k := range x {
-				p := float64(x[k]) * float64(w[k])
-				sum += p
-				magnitude += math.Abs(p)
-			}
-			c, size = append(c, sum), append(size, magnitude)
-		}
-	}
-	return c, size
-}
-
-// rowMajor is a matrix without gaps as a view.
-func rowMajor(w []float32, rows, cols int) View {
-	return View{Data: w, Rows: rows, Cols: cols, Stride: cols}
-}
-
-// bound is the textbook error bound of a float32 sum of k products, of which
-// every kernel must stay below: k+1 roundings of at most half a unit each.
-func bound(k int, size float64) float64 {
-	return float64(k+1)*0x1p-24*size + 1e-30
-}
-
 func TestMulAgainstNaive(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
-		pool := NewPool(3)
+		pool := parallel.NewPool(3)
 		defer pool.Close()
 		shapes := []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 1}, {130, 15}, {40, 0}}
 		// What comes next is a hint, whatever its shape.
-		next := []*Matrix{nil, packRows(5, 3, random(r, 15)), packRows(200, 100, random(r, 20000)), packRows(7, 0, nil), packRows(0, 7, nil), packRows(40, 8, random(r, 320)).As(Int8)}
+		next := []*Matrix{nil, packRows(5, 3, kerneltest.Random(r, 15)), packRows(200, 100, kerneltest.Random(r, 20000)), packRows(7, 0, nil), packRows(0, 7, nil), packRows(40, 8, kerneltest.Random(r, 320)).As(Int8)}
 		for _, s := range shapes {
-			w := random(r, s.n*s.k)
+			w := kerneltest.Random(r, s.n*s.k)
 			m := packRows(s.n, s.k, w)
 			for rows := range 71 {
-				a := randomView(r, rows, s.k, s.k+rows%5)
-				c := randomView(r, rows, s.n, s.n+rows%3)
+				a := kerneltest.RandomView(r, rows, s.k, s.k+rows%5)
+				c := kerneltest.RandomView(r, rows, s.n, s.n+rows%3)
 				before := append([]float32(nil), c.Data...)
-				want, size := naive(a, rowMajor(w, s.n, s.k))
+				want, size := kerneltest.Product(a, kerneltest.RowMajor(w, s.n, s.k))
 				m.Mul(pool, c, a, Epilogue{Next: next[rows%len(next)]})
 				for i := range rows {
 					for j, got := range c.Row(i) {
-						if e := math.Abs(float64(got) - want[i*s.n+j]); !(e <= bound(s.k, size[i*s.n+j])) {
+						if e := math.Abs(float64(got) - want[i*s.n+j]); !(e <= kerneltest.SumBound(s.k, size[i*s.n+j])) {
 							t.Fatalf("%d rows, n=%d, k=%d: element (%d,%d) is %v, want %v", rows, s.n, s.k, i, j, got, want[i*s.n+j])
 						}
 					}
@@ -103,19 +57,19 @@ func TestMulAgainstNaive(t *testing.T) {
 // A row's result must not depend on its company, on the blocking or on the
 // number of workers.
 func TestMulRowsAreIndependent(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
-		pool := NewPool(4)
+		pool := parallel.NewPool(4)
 		defer pool.Close()
 		const n, k, rows = 100, 333, 131
-		m := packRows(n, k, random(r, n*k))
-		a := randomView(r, rows, k, k+3)
-		all := randomView(r, rows, n, n)
-		e := Epilogue{Bias: random(r, n), Activation: GELU}
+		m := packRows(n, k, kerneltest.Random(r, n*k))
+		a := kerneltest.RandomView(r, rows, k, k+3)
+		all := kerneltest.RandomView(r, rows, n, n)
+		e := Epilogue{Bias: kerneltest.Random(r, n), Activation: nn.GELU}
 		m.Mul(pool, all, a, e)
 		for i := range rows {
 			for size := 1; size <= 8 && i+size <= rows; size++ {
-				some := randomView(r, size, n, n)
+				some := kerneltest.RandomView(r, size, n, n)
 				m.Mul(nil, some, a.Slice(i, i+size, 0, k), e)
 				for j := range size {
 					for l, got := range some.Row(j) {
@@ -130,17 +84,17 @@ func TestMulRowsAreIndependent(t *testing.T) {
 }
 
 func TestMulEpilogue(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		const n, k, rows = 45, 70, 7
-		w, bias := random(r, n*k), random(r, n)
+		w, bias := kerneltest.Random(r, n*k), kerneltest.Random(r, n)
 		m := packRows(n, k, w)
-		a := randomView(r, rows, k, k)
-		sum, _ := naive(a, rowMajor(w, n, k))
-		for _, act := range []Activation{Identity, ReLU, GELU, GELUTanh, Tanh} {
+		a := kerneltest.RandomView(r, rows, k, k)
+		sum, _ := kerneltest.Product(a, kerneltest.RowMajor(w, n, k))
+		for _, act := range []nn.Activation{nn.Identity, nn.ReLU, nn.GELU, nn.GELUTanh, nn.Tanh} {
 			for _, biased := range []bool{false, true} {
 				for _, residual := range []string{"none", "other", "same"} {
-					c := randomView(r, rows, n, n+2)
+					c := kerneltest.RandomView(r, rows, n, n+2)
 					e := Epilogue{Activation: act}
 					if biased {
 						e.Bias = bias
@@ -148,11 +102,11 @@ func TestMulEpilogue(t *testing.T) {
 					res := View{}
 					switch residual {
 					case "other":
-						res = randomView(r, rows, n, n+1)
+						res = kerneltest.RandomView(r, rows, n, n+1)
 						e.Residual = res
 					case "same":
 						for i := range rows {
-							copy(c.Row(i), random(r, n))
+							copy(c.Row(i), kerneltest.Random(r, n))
 						}
 						e.Residual = c
 						res = View{Data: append([]float32(nil), c.Data...), Rows: rows, Cols: n, Stride: c.Stride}
@@ -164,7 +118,7 @@ func TestMulEpilogue(t *testing.T) {
 							if biased {
 								want += float64(bias[j])
 							}
-							want = activate64(act, want)
+							want = exact(act, want)
 							if res.Data != nil {
 								want += float64(res.Row(i)[j])
 							}
@@ -179,15 +133,16 @@ func TestMulEpilogue(t *testing.T) {
 	})
 }
 
-func activate64(a Activation, x float64) float64 {
+// exact is an activation by definition.
+func exact(a nn.Activation, x float64) float64 {
 	switch a {
-	case ReLU:
+	case nn.ReLU:
 		return math.Max(0, x)
-	case GELU:
-		return x * math.Erfc(-x/math.Sqrt2) / 2
-	case GELUTanh:
-		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
-	case Tanh:
+	case nn.GELU:
+		return kerneltest.GELU(x)
+	case nn.GELUTanh:
+		return kerneltest.GELUTanh(x)
+	case nn.Tanh:
 		return math.Tanh(x)
 	}
 	return x
@@ -196,7 +151,7 @@ func activate64(a Activation, x float64) float64 {
 func TestPackRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, s := range []struct{ n, k int }{{0, 5}, {1, 1}, {5, 0}, {31, 3}, {32, 9}, {70, 20}} {
-		w := random(r, s.n*s.k)
+		w := kerneltest.Random(r, s.n*s.k)
 		m := packRows(s.n, s.k, w)
 		if m.N() != s.n || m.K() != s.k {
 			t.Fatalf("%d×%d packed as %d×%d", s.n, s.k, m.N(), m.K())
@@ -250,15 +205,15 @@ func TestMulPanicsOnWrongSizes(t *testing.T) {
 }
 
 func TestMulAllocatesNothing(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
-		pool := NewPool(2)
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		pool := parallel.NewPool(2)
 		defer pool.Close()
 		r := rand.New(rand.NewPCG(9, 10))
 		const n, k, rows = 128, 128, 64
-		m := packRows(n, k, random(r, n*k))
-		a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
-		e := Epilogue{Bias: random(r, n), Activation: GELU}
-		for name, p := range map[string]*Pool{"serial": nil, "shared": pool} {
+		m := packRows(n, k, kerneltest.Random(r, n*k))
+		a, c := kerneltest.RandomView(r, rows, k, k), kerneltest.RandomView(r, rows, n, n)
+		e := Epilogue{Bias: kerneltest.Random(r, n), Activation: nn.GELU}
+		for name, p := range map[string]*parallel.Pool{"serial": nil, "shared": pool} {
 			if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, e) }); got != 0 {
 				t.Errorf("%s: %v allocations a product", name, got)
 			}
@@ -281,14 +236,14 @@ func TestStride(t *testing.T) {
 func BenchmarkMul(b *testing.B) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, s := range []struct{ n, k int }{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}} {
-		m := packRows(s.n, s.k, random(r, s.n*s.k))
+		m := packRows(s.n, s.k, kerneltest.Random(r, s.n*s.k))
 		for _, rows := range []int{1, 8, 32, 128, 512} {
 			b.Run(fmt.Sprintf("n=%d/k=%d/rows=%d", s.n, s.k, rows), func(b *testing.B) {
-				a := randomView(r, rows, s.k, Stride(s.k))
-				c := randomView(r, rows, s.n, Stride(s.n))
+				a := kerneltest.RandomView(r, rows, s.k, Stride(s.k))
+				c := kerneltest.RandomView(r, rows, s.n, Stride(s.n))
 				limit, best := 0.0, time.Duration(1<<62)
 				for b.Loop() {
-					limit = max(limit, Peak(50*time.Microsecond))
+					limit = max(limit, kernel.Peak(50*time.Microsecond))
 					start := time.Now()
 					m.Mul(nil, c, a, Epilogue{})
 					best = min(best, time.Since(start))

@@ -3,68 +3,48 @@ package gemm
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"unsafe"
+
+	"kenserve/internal/sparse"
 )
 
-// Overlay returns m with the patch applied without a copy: the result shares
-// m's panels and p, and Mul patches each panel on the fly, on every call. Its
-// products have the same bits as those of m.Patched(p).
-func (m *Matrix) Overlay(p *Patch) (*Matrix, error) {
-	if err := m.checkPatch(p); err != nil {
-		return nil, err
-	}
-	return &Matrix{n: m.n, k: m.k, panels: m.panels, patch: p}, nil
-}
-
-func (m *Matrix) checkPatch(p *Patch) error {
-	err := p.check(m)
+// Overlay returns m with a patch applied, without a copy: the result shares m's panels
+// and the patch, and every call of Mul patches each panel on the way. Its products have
+// the same bits as those of m.Patched(patch).
+//
+// patch must have been checked for [N, K] and have its values in the order of panels:
+// masks of 16 rows, or gaps that are not row-major. m must be Float32 and no overlay.
+func (m *Matrix) Overlay(patch *sparse.Tensor) (*Matrix, error) {
+	var err error
 	switch {
 	case m.compute != Float32:
-		err = fmt.Errorf("the weights are %s, patches are for float32", m.compute)
+		err = fmt.Errorf("the matrix is %s, only float32 can be patched", m.compute)
 	case m.patch != nil:
 		err = errors.New("the matrix is patched already")
+	case !patch.CheckedFor(m.n, m.k):
+		err = errors.New("the patch was not checked for this shape")
+	case patch.Whole() || patch.RowMajor:
+		err = errors.New("the patch does not have the order of panels")
 	}
 	if err != nil {
-		return fmt.Errorf("gemm: %w: %w", ErrPatch, err)
+		return nil, fmt.Errorf("gemm: patch a %d×%d matrix: %w", m.n, m.k, err)
 	}
-	return nil
+	return &Matrix{n: m.n, k: m.k, panels: m.panels, patch: patch}, nil
 }
 
-// scratchPanels are the buffers that panels are patched into. There are as many
-// as goroutines ever multiplied at once, each as large as the largest panel it
-// was asked for.
-type scratchPanels struct {
-	mu   sync.Mutex
-	free []*scratchPanel
-}
+// OverlayBytes is the memory of an overlay beside the base's panels and the patch.
+const OverlayBytes = int64(unsafe.Sizeof(Matrix{}))
 
-type scratchPanel struct{ lines []line }
+// scratchPanel is memory into which panels are patched.
+type scratchPanel struct{ rows []panelRow }
 
-// callersPanels are for goroutines that multiply without a pool.
-var callersPanels scratchPanels
+var scratchPanels freeList[scratchPanel]
 
-// take returns a buffer of n lines, which hold anything.
-func (s *scratchPanels) take(n int) *scratchPanel {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var b *scratchPanel
-	if last := len(s.free) - 1; last >= 0 {
-		b, s.free = s.free[last], s.free[:last]
-	} else {
-		b = &scratchPanel{}
-	}
-	if len(b.lines) < n {
-		b.lines = makePanels(n)
+// takeScratch returns scratch memory of at least n rows with arbitrary contents.
+func takeScratch(n int) *scratchPanel {
+	b := scratchPanels.take()
+	if len(b.rows) < n {
+		b.rows = makePanels(n)
 	}
 	return b
 }
-
-func (s *scratchPanels) release(b *scratchPanel) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.free = append(s.free, b)
-}
-
-// OverlayBytes is what Bytes is for an overlay: next to nothing.
-const OverlayBytes = int64(unsafe.Sizeof(Matrix{}))

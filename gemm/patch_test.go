@@ -1,9 +1,6 @@
 package gemm
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -12,28 +9,33 @@ import (
 	"unsafe"
 
 	"pgregory.net/rapid"
+
+	"kenserve/gemm/kernel/kerneltest"
+	"kenserve/internal/parallel"
+	"kenserve/internal/sparse"
+	"kenserve/nn"
 )
 
-// change is one kept value of a dense patch.
+// change is one weight of a dense patch.
 type change struct {
 	kept bool
 	f32  float32
 	bf16 uint16
-	i8   int8 // in -8 … 7 for int4
+	i8   int8 // in -127 … 127
 	plus bool
 }
 
-// codings are the ways to hold values, forms those to hold positions.
-var (
-	codings = []string{"float32", "bfloat16", "int8", "int4", "sign"}
-	forms   = []string{"masks", "gaps"}
-)
+// i4 is the change as int4, in -7 … 7.
+func (c change) i4() int8 { return max(c.i8<<4>>4, -sparse.MaxInt4) }
 
-// randomChanges returns a dense patch of the given density. A tile in three has
-// none at all, and some of the others have a long stretch without any.
+// forms are the ways to hold positions.
+var forms = []string{"masks", "gaps"}
+
+// randomChanges returns a dense patch of the given density. A third of the tiles keep
+// nothing, and half of the others have a long stretch that keeps nothing.
 func randomChanges(r *rand.Rand, n, k int, density float64) []change {
 	dense := make([]change, n*k)
-	for t := 0; t*tileRows < n; t++ {
+	for t := 0; t*sparse.TileRows < n; t++ {
 		from, to := 0, k
 		switch r.IntN(3) {
 		case 0:
@@ -42,11 +44,11 @@ func randomChanges(r *rand.Rand, n, k int, density float64) []change {
 			from = r.IntN(k + 1)
 			to = from + r.IntN(k+1-from)
 		}
-		for i := t * tileRows; i < min((t+1)*tileRows, n); i++ {
+		for i := t * sparse.TileRows; i < min((t+1)*sparse.TileRows, n); i++ {
 			for j := range k {
 				if j < from || j >= to {
 					dense[i*k+j] = change{
-						r.Float64() < density, float32(r.NormFloat64()), uint16(r.Uint32()) &^ 0x4000, int8(r.IntN(256) - 128), r.IntN(2) == 0,
+						r.Float64() < density, float32(r.NormFloat64()), uint16(r.Uint32()) &^ 0x4000, int8(r.IntN(255) - 127), r.IntN(2) == 0,
 					}
 				}
 			}
@@ -55,112 +57,106 @@ func randomChanges(r *rand.Rand, n, k int, density float64) []change {
 	return dense
 }
 
-// appendGap adds the bytes of a gap, the last with a sign in its top bit or none.
-func appendGap(gaps []byte, gap, skip int, sign byte) []byte {
-	for ; gap >= skip; gap -= skip {
-		gaps = append(gaps, byte(skip))
-	}
-	return append(gaps, byte(gap)|sign)
-}
-
-// tileOrder writes a dense [n,k] patch in tile order. Tiles without a value are
-// left out unless keepEmpty says so. There is one scale for all, or one for each
-// output. Values fill their slices to the end, and nothing is readable behind
-// them that would not spoil a result.
-func tileOrder(coding, form string, n, k int, dense []change, scales []float32, keepEmpty func(tile int) bool) *Patch {
-	p := &Patch{}
+// tileOrder returns a dense [n,k] patch as a checked tensor. There is one scale for the
+// matrix, or one for each output. The slices of values end with the last value, so that
+// a kernel that reads too far fails or spoils its result.
+func tileOrder(t testing.TB, coding sparse.Coding, form string, n, k int, dense []change, scales []float32) *sparse.Tensor {
+	p := &sparse.Tensor{Coding: coding, Height: sparse.TileRows, Columns: k, Tiles: []uint32{}}
 	if form == "gaps" {
 		p.Gaps = []byte{}
+	} else {
+		p.Mask16 = []uint16{}
 	}
 	count := 0
-	var f32s []float32
-	var bf16s []uint16
-	var i8s []int8
-	int4s, signs := []byte{}, []byte{}
-	for t := range (n + tileRows - 1) / tileRows {
+	for tile := range (n + sparse.TileRows - 1) / sparse.TileRows {
 		masks := make([]uint16, k)
 		var gaps []byte
 		first, last := count, -1
 		for c := range k {
-			for r := range min(tileRows, n-t*tileRows) {
-				d := dense[(t*tileRows+r)*k+c]
+			for r := range min(sparse.TileRows, n-tile*sparse.TileRows) {
+				d := dense[(tile*sparse.TileRows+r)*k+c]
 				if !d.kept {
 					continue
 				}
 				masks[c] |= 1 << r
-				skip, sign := 255, byte(0)
-				if coding == "sign" {
-					skip = 127
-					if d.plus {
-						sign = 128
-					}
-				}
-				gaps = appendGap(gaps, c*tileRows+r-last-1, skip, sign)
-				last = c*tileRows + r
-				f32s, bf16s, i8s = append(f32s, d.f32), append(bf16s, d.bf16), append(i8s, d.i8)
-				if count%2 == 0 {
-					int4s = append(int4s, 0)
-				}
-				int4s[count/2] |= byte(d.i8) & 15 << (count % 2 * 4)
-				if count%8 == 0 {
-					signs = append(signs, 0)
-				}
+				gaps = coding.GapCode().Append(gaps, c*sparse.TileRows+r-last)
+				last = c*sparse.TileRows + r
+				sign := byte(0)
 				if d.plus {
-					signs[count/8] |= 1 << (count % 8)
+					sign = 1
+				}
+				switch coding {
+				case sparse.Float32:
+					p.Float32s = append(p.Float32s, d.f32)
+				case sparse.BFloat16:
+					p.BFloat16s = append(p.BFloat16s, d.bf16)
+				case sparse.Int8:
+					p.Int8s = append(p.Int8s, d.i8)
+				case sparse.Int4:
+					if count%2 == 0 {
+						p.Int4s = append(p.Int4s, 0)
+					}
+					p.Int4s[count/2] |= byte(d.i4()) & 15 << (count % 2 * 4)
+				default:
+					if form == "gaps" {
+						gaps[len(gaps)-1] |= sign << 7
+						break
+					}
+					if count%8 == 0 {
+						p.Signs = append(p.Signs, 0)
+					}
+					p.Signs[count/8] |= sign << (count % 8)
 				}
 				count++
 			}
 		}
-		if count == first && !keepEmpty(t) {
+		if count == first {
 			continue
 		}
-		p.Tiles, p.Ends = append(p.Tiles, uint32(t)), append(p.Ends, uint32(count))
+		p.Tiles, p.Ends = append(p.Tiles, uint32(tile)), append(p.Ends, uint32(count))
 		if form == "gaps" {
 			p.Gaps = append(p.Gaps, gaps...)
 			p.GapEnds = append(p.GapEnds, uint32(len(p.Gaps)))
 		} else {
-			p.Masks = append(p.Masks, masks...)
+			p.Mask16 = append(p.Mask16, masks...)
 		}
-		if coding != "float32" && coding != "bfloat16" && len(scales) != 1 {
-			s := make([]float32, tileRows)
-			copy(s, scales[t*tileRows:])
+		if coding.Scaled() && len(scales) != 1 {
+			s := make([]float32, sparse.TileRows)
+			copy(s, scales[tile*sparse.TileRows:])
 			p.Scales = append(p.Scales, s...)
 		}
 	}
-	switch coding {
-	case "float32":
-		p.Float32s = slices.Clip(append([]float32{}, f32s...))
-	case "bfloat16":
-		p.BFloat16s = slices.Clip(append([]uint16{}, bf16s...))
-	case "int8":
-		p.Int8s = slices.Clip(append([]int8{}, i8s...))
-	case "int4":
-		p.Int4s = slices.Clip(int4s)
-	case "sign":
-		if form != "gaps" {
-			p.Signs = slices.Clip(signs)
-		}
-	}
-	if len(scales) == 1 && coding != "float32" && coding != "bfloat16" {
+	if coding.Scaled() && len(scales) == 1 {
 		p.Scales = scales
+	}
+	p.Float32s, p.BFloat16s, p.Int8s = slices.Clip(p.Float32s), slices.Clip(p.BFloat16s), slices.Clip(p.Int8s)
+	p.Int4s, p.Signs = slices.Clip(p.Int4s), slices.Clip(p.Signs)
+	return checked(t, p, n, k)
+}
+
+// checked returns the tensor after its check for [n,k].
+func checked(t testing.TB, p *sparse.Tensor, n, k int) *sparse.Tensor {
+	t.Helper()
+	if err := p.Check(n, k); err != nil {
+		t.Fatal(err)
 	}
 	return p
 }
 
-// denseWeight is what a weight becomes, by definition.
-func denseWeight(coding string, base float32, d change, scale float32) float32 {
+// denseWeight returns what a weight becomes, by definition.
+func denseWeight(coding sparse.Coding, base float32, d change, scale float32) float32 {
 	switch {
 	case !d.kept:
 		return base
-	case coding == "float32":
+	case coding == sparse.Float32:
 		return d.f32
-	case coding == "bfloat16":
+	case coding == sparse.BFloat16:
 		return base + math.Float32frombits(uint32(d.bf16)<<16)
-	case coding == "int8":
+	case coding == sparse.Int8:
 		step := scale * float32(d.i8)
 		return base + step
-	case coding == "int4":
-		step := scale * float32(d.i8<<4>>4)
+	case coding == sparse.Int4:
+		step := scale * float32(d.i4())
 		return base + step
 	case d.plus:
 		return base + scale
@@ -171,16 +167,16 @@ func denseWeight(coding string, base float32, d change, scale float32) float32 {
 
 // eachPatch calls f for patches of every coding and form, of some shapes and
 // densities.
-func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *Patch, want []float32)) {
+func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *sparse.Tensor, want []float32)) {
 	r := rand.New(rand.NewPCG(21, 22))
-	for _, coding := range codings {
+	for _, coding := range sparse.Codings {
 		for _, form := range forms {
-			t.Run(coding+"/"+form, func(t *testing.T) {
+			t.Run(string(coding)+"/"+form, func(t *testing.T) {
 				for _, s := range []struct{ n, k int }{{1, 1}, {3, 40}, {17, 5}, {32, 33}, {70, 391}, {96, 384}} {
 					for _, density := range []float64{0, 0.01, 0.1, 0.5, 1} {
-						w := random(r, s.n*s.k)
+						w := kerneltest.Random(r, s.n*s.k)
 						w[r.IntN(len(w))] = float32(math.Copysign(0, -1))
-						scales := random(r, s.n)
+						scales := kerneltest.Random(r, s.n)
 						for i := range scales {
 							scales[i] = max(0, scales[i])
 						}
@@ -192,7 +188,7 @@ func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *Pa
 						for i, d := range dense {
 							want[i] = denseWeight(coding, w[i], d, scales[i/s.k%len(scales)])
 						}
-						p := tileOrder(coding, form, s.n, s.k, dense, scales, func(int) bool { return r.IntN(2) == 0 })
+						p := tileOrder(t, coding, form, s.n, s.k, dense, scales)
 						f(t, r, packRows(s.n, s.k, w), p, want)
 						if t.Failed() {
 							t.Fatalf("that was %d×%d, density %v, %d scales", s.n, s.k, density, len(scales))
@@ -205,11 +201,11 @@ func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *Pa
 }
 
 func TestPatchedAgainstDense(t *testing.T) {
-	pool := NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
-	eachLevel(t, func(t *testing.T) {
-		eachPatch(t, func(t *testing.T, _ *rand.Rand, m *Matrix, p *Patch, want []float32) {
-			before := append([]line(nil), m.panels...)
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		eachPatch(t, func(t *testing.T, _ *rand.Rand, m *Matrix, p *sparse.Tensor, want []float32) {
+			before := append([]panelRow(nil), m.panels...)
 			got, err := m.Patched(p)
 			if err != nil {
 				t.Fatal(err)
@@ -254,14 +250,14 @@ func TestPatchedAgainstDense(t *testing.T) {
 // An overlay's products have the bits of the materialised matrix's, for any
 // number of rows and workers.
 func TestOverlayMultipliesAsPatched(t *testing.T) {
-	eachLevel(t, func(t *testing.T) {
-		pools := []*Pool{nil, NewPool(1), NewPool(3)}
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		pools := []*parallel.Pool{nil, parallel.NewPool(1), parallel.NewPool(3)}
 		defer func() {
 			for _, p := range pools {
 				p.Close()
 			}
 		}()
-		eachPatch(t, func(t *testing.T, r *rand.Rand, m *Matrix, p *Patch, _ []float32) {
+		eachPatch(t, func(t *testing.T, r *rand.Rand, m *Matrix, p *sparse.Tensor, _ []float32) {
 			patched, err := m.Patched(p)
 			if err != nil {
 				t.Fatal(err)
@@ -274,15 +270,15 @@ func TestOverlayMultipliesAsPatched(t *testing.T) {
 			if r.IntN(4) == 0 {
 				rows += 96 // several groups
 			}
-			a := randomView(r, rows, m.k, m.k+rows%5)
-			e := Epilogue{Bias: random(r, m.n), Activation: ReLU}
+			a := kerneltest.RandomView(r, rows, m.k, m.k+rows%5)
+			e := Epilogue{Bias: kerneltest.Random(r, m.n), Activation: nn.ReLU}
 			if r.IntN(2) == 0 {
-				e.Residual = randomView(r, rows, m.n, m.n+2)
+				e.Residual = kerneltest.RandomView(r, rows, m.n, m.n+2)
 			}
-			want := randomView(r, rows, m.n, m.n+rows%3)
+			want := kerneltest.RandomView(r, rows, m.n, m.n+rows%3)
 			patched.Mul(nil, want, a, e)
 			for i, pool := range pools {
-				got := randomView(r, rows, m.n, m.n+rows%3)
+				got := kerneltest.RandomView(r, rows, m.n, m.n+rows%3)
 				over.Mul(pool, got, a, e)
 				for j := range rows {
 					for l, x := range got.Row(j) {
@@ -300,12 +296,12 @@ func TestOverlayMultipliesAsPatched(t *testing.T) {
 // Every number of rows, for one overlay of each form.
 func TestOverlayOfAnyRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
-	pool := NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	const n, k = 90, 300
-	m := packRows(n, k, random(r, n*k))
+	m := packRows(n, k, kerneltest.Random(r, n*k))
 	for _, form := range forms {
-		p := tileOrder("sign", form, n, k, randomChanges(r, n, k, 0.04), []float32{0.1}, func(int) bool { return false })
+		p := tileOrder(t, sparse.Sign, form, n, k, randomChanges(r, n, k, 0.04), []float32{0.1})
 		patched, err := m.Patched(p)
 		if err != nil {
 			t.Fatal(err)
@@ -315,8 +311,8 @@ func TestOverlayOfAnyRows(t *testing.T) {
 			t.Fatal(err)
 		}
 		for rows := range 71 {
-			a := randomView(r, rows, k, k)
-			got, want := randomView(r, rows, n, n), randomView(r, rows, n, n)
+			a := kerneltest.RandomView(r, rows, k, k)
+			got, want := kerneltest.RandomView(r, rows, n, n), kerneltest.RandomView(r, rows, n, n)
 			patched.Mul(nil, want, a, Epilogue{})
 			over.Mul(pool, got, a, Epilogue{})
 			for i := range rows {
@@ -331,14 +327,14 @@ func TestOverlayOfAnyRows(t *testing.T) {
 // Large enough that a pool shares the work, in every compute type.
 func TestMaterialisedOnAPool(t *testing.T) {
 	r := rand.New(rand.NewPCG(27, 28))
-	pool := NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
 	const n, k = 320, 1024
-	m := packRows(n, k, random(r, n*k))
+	m := packRows(n, k, kerneltest.Random(r, n*k))
 	row, want := make([]float32, k), make([]float32, k)
 	for _, form := range forms {
 		for _, compute := range []Compute{Float32, BFloat16, Int8} {
-			over, err := m.Overlay(tileOrder("bfloat16", form, n, k, randomChanges(r, n, k, 0.05), nil, func(int) bool { return false }))
+			over, err := m.Overlay(tileOrder(t, sparse.BFloat16, form, n, k, randomChanges(r, n, k, 0.05), nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -361,14 +357,15 @@ func TestMaterialisedOnAPool(t *testing.T) {
 func TestOverlayAllocatesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(25, 26))
 	const n, k = 384, 384
-	m := packRows(n, k, random(r, n*k))
-	pool := NewPool(2)
+	m := packRows(n, k, kerneltest.Random(r, n*k))
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	for _, c := range []struct {
-		coding, form string
-		density      float64
-	}{{"int8", "masks", 0.1}, {"int8", "gaps", 0.1}, {"sign", "masks", 0.1}, {"sign", "gaps", 0.1}, {"sign", "gaps", 0.02}} {
-		over, err := m.Overlay(tileOrder(c.coding, c.form, n, k, randomChanges(r, n, k, c.density), []float32{0.1}, func(int) bool { return false }))
+		coding  sparse.Coding
+		form    string
+		density float64
+	}{{sparse.Int8, "masks", 0.1}, {sparse.Int8, "gaps", 0.1}, {sparse.Sign, "masks", 0.1}, {sparse.Sign, "gaps", 0.1}, {sparse.Sign, "gaps", 0.02}} {
+		over, err := m.Overlay(tileOrder(t, c.coding, c.form, n, k, randomChanges(r, n, k, c.density), []float32{0.1}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,8 +373,8 @@ func TestOverlayAllocatesNothing(t *testing.T) {
 			t.Errorf("an overlay of %d bytes", b)
 		}
 		for _, rows := range []int{24, 100} {
-			a, c := randomView(r, rows, k, k), randomView(r, rows, n, n)
-			for _, p := range []*Pool{nil, pool} {
+			a, c := kerneltest.RandomView(r, rows, k, k), kerneltest.RandomView(r, rows, n, n)
+			for _, p := range []*parallel.Pool{nil, pool} {
 				if allocs := testing.AllocsPerRun(20, func() { over.Mul(p, c, a, Epilogue{}) }); allocs > 0 {
 					t.Errorf("%v, %d rows, pool of %d: %v allocations", c, rows, p.Width(), allocs)
 				}
@@ -389,7 +386,7 @@ func TestOverlayAllocatesNothing(t *testing.T) {
 func TestPatchedKeepsBits(t *testing.T) {
 	values := []float32{float32(math.Copysign(0, -1)), math.SmallestNonzeroFloat32, -math.MaxFloat32, 1}
 	m := packRows(1, 4, []float32{1, 2, 3, 4})
-	p := &Patch{Tiles: []uint32{0}, Ends: []uint32{4}, Masks: []uint16{1, 1, 1, 1}, Float32s: values}
+	p := checked(t, &sparse.Tensor{Coding: sparse.Float32, Height: sparse.TileRows, Columns: 4, Tiles: []uint32{0}, Ends: []uint32{4}, Mask16: []uint16{1, 1, 1, 1}, Float32s: values}, 1, 4)
 	got, err := m.Patched(p)
 	if err != nil {
 		t.Fatal(err)
@@ -403,139 +400,49 @@ func TestPatchedKeepsBits(t *testing.T) {
 	}
 }
 
-func TestPatchedRefuses(t *testing.T) {
+func TestOverlayRefuses(t *testing.T) {
 	m := packRows(20, 2, make([]float32, 40))
-	valid := func() *Patch {
-		return &Patch{Tiles: []uint32{0, 1}, Ends: []uint32{1, 3}, Masks: []uint16{1, 0, 2, 8}, Int8s: []int8{1, 2, 3}, Scales: make([]float32, 32)}
+	patch := func() *sparse.Tensor {
+		return &sparse.Tensor{
+			Coding: sparse.Int8, Height: sparse.TileRows, Columns: 2,
+			Tiles: []uint32{0, 1}, Ends: []uint32{1, 3}, Mask16: []uint16{1, 0, 2, 8}, Int8s: []int8{1, 2, 3}, Scales: make([]float32, 32),
+		}
 	}
-	if _, err := m.Patched(valid()); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name  string
-		spoil func(p *Patch)
-		want  string
-	}{
-		{"missing end", func(p *Patch) { p.Ends = p.Ends[:1] }, "2 tiles with 1 ends"},
-		{"missing mask", func(p *Patch) { p.Masks = p.Masks[:3] }, "3 masks"},
-		{"tile beyond the matrix", func(p *Patch) { p.Tiles[1] = 2 }, "tile 2 of a matrix with 2"},
-		{"huge tile", func(p *Patch) { p.Tiles[1] = math.MaxUint32 }, "tile 4294967295"},
-		{"tile twice", func(p *Patch) { p.Tiles[1] = 0 }, "tile 0 after tile 0"},
-		{"tiles falling", func(p *Patch) { p.Tiles[0], p.Tiles[1] = 1, 0 }, "tile 0 after tile 1"},
-		{"mask beyond the matrix", func(p *Patch) { p.Masks[3] = 16 }, "4 outputs"},
-		{"end too high", func(p *Patch) { p.Ends[1] = 4 }, "values end at 4, positions at 3"},
-		{"end too low", func(p *Patch) { p.Ends[0] = 0 }, "values end at 0, positions at 1"},
-		{"too few int8 values", func(p *Patch) { p.Int8s = p.Int8s[:2] }, "2 of 3 int8 values"},
-		{"too few float32 values", func(p *Patch) { p.Int8s, p.Float32s = nil, make([]float32, 2) }, "2 of 3 float32 values"},
-		{"too few signs", func(p *Patch) { p.Int8s, p.Signs = nil, []byte{} }, "0 of 1 bytes of signs"},
-		{"too few scales", func(p *Patch) { p.Scales = p.Scales[:31] }, "31 scales"},
-		{"two codings", func(p *Patch) { p.Float32s = make([]float32, 3) }, "2 value codings"},
-		{"no coding", func(p *Patch) { p.Int8s = nil }, "0 value codings"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			p := valid()
-			c.spoil(p)
-			_, err := m.Patched(p)
-			if !errors.Is(err, ErrPatch) || !strings.Contains(fmt.Sprint(err), c.want) {
-				t.Errorf("error %v, want %q", err, c.want)
-			}
-		})
-	}
-}
-
-func TestPatchedRefusesGaps(t *testing.T) {
-	m := packRows(20, 40, make([]float32, 800))
-	valid := func() *Patch {
-		return &Patch{Tiles: []uint32{0, 1}, Ends: []uint32{1, 3}, Gaps: []byte{9, 1, 15}, GapEnds: []uint32{1, 3}, Scales: []float32{1}}
-	}
-	if _, err := m.Patched(valid()); err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		name  string
-		spoil func(p *Patch)
-		want  string
-	}{
-		{"masks beside gaps", func(p *Patch) { p.Masks = make([]uint16, 80) }, "masks beside gaps"},
-		{"missing end", func(p *Patch) { p.GapEnds = p.GapEnds[:1] }, "1 ends of gaps"},
-		{"end beyond the gaps", func(p *Patch) { p.GapEnds[1] = 4 }, "gaps 1 to 4 of 3"},
-		{"ends falling", func(p *Patch) { p.GapEnds[0] = 3; p.GapEnds[1] = 1; p.Ends[0] = 3 }, "invalid"},
-		{"row beyond the matrix", func(p *Patch) { p.Gaps[2] = 18 }, "row 4 of 4"},
-		{"input beyond the matrix", func(p *Patch) {
-			p.Gaps = bytes.Repeat([]byte{126}, 6)
-			p.GapEnds = []uint32{6, 6}
-			p.Ends = []uint32{6, 6}
-		}, "input 47 of 40"},
-		{"skip at the end", func(p *Patch) { p.Gaps[2] = 127 }, "end in a skip"},
-		{"skip with a sign", func(p *Patch) { p.Gaps[1] = 255 }, "a skip with a sign"},
-		{"skip with a sign among others", func(p *Patch) {
-			p.Gaps = bytes.Repeat([]byte{0}, 20)
-			p.Gaps[5] = 255
-			p.GapEnds = []uint32{20, 20}
-		}, "a skip with a sign"},
-		{"end too low", func(p *Patch) { p.Ends[1] = 2 }, "values end at 2, positions at 3"},
-		{"too few int4 values", func(p *Patch) { p.Int4s = []byte{1} }, "1 of 2 bytes of int4"},
-		{"too few bfloat16 values", func(p *Patch) { p.BFloat16s = []uint16{1} }, "1 of 3 bfloat16"},
-		{"signs twice", func(p *Patch) { p.Signs = []byte{1} }, "2 value codings"},
-		{"negative scale", func(p *Patch) { p.Scales[0] = -1 }, "scale 0 is -1"},
-		{"infinite scale", func(p *Patch) { p.Scales[0] = float32(math.Inf(1)) }, "scale 0 is +Inf"},
-		{"too many scales", func(p *Patch) { p.Scales = make([]float32, 2) }, "2 scales"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			p := valid()
-			c.spoil(p)
-			_, err := m.Overlay(p)
-			if !errors.Is(err, ErrPatch) || !strings.Contains(fmt.Sprint(err), c.want) {
-				t.Errorf("error %v, want %q", err, c.want)
-			}
-		})
-	}
-	over, err := m.Overlay(valid())
+	over, err := m.Overlay(checked(t, patch(), 20, 2))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := over.Overlay(valid()); !errors.Is(err, ErrPatch) {
-		t.Errorf("an overlay of an overlay: error %v", err)
+	byRow := &sparse.Tensor{Coding: sparse.Sign, RowMajor: true, Height: sparse.TileRows, Tiles: []uint32{0}, Ends: []uint32{1}, Gaps: []byte{9}, GapEnds: []uint32{1}, Scales: []float32{1}}
+	whole := &sparse.Tensor{Coding: sparse.Float32, RowMajor: true, Height: 1, Float32s: make([]float32, 40)}
+	for _, c := range []struct {
+		name  string
+		m     *Matrix
+		patch *sparse.Tensor
+		want  string
+	}{
+		{"unchecked", m, patch(), "not checked for this shape"},
+		{"checked for another matrix", m, checked(t, patch(), 24, 2), "not checked for this shape"},
+		{"row-major", m, checked(t, byRow, 20, 2), "order of panels"},
+		{"every value kept", m, checked(t, whole, 20, 2), "order of panels"},
+		{"low-precision matrix", m.As(BFloat16), checked(t, patch(), 20, 2), "only float32 can be patched"},
+		{"overlay of an overlay", over, checked(t, patch(), 20, 2), "patched already"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for name, f := range map[string]func(*sparse.Tensor) (*Matrix, error){"Overlay": c.m.Overlay, "Patched": c.m.Patched} {
+				if _, err := f(c.patch); err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: error %v, want %q", name, err, c.want)
+				}
+			}
+		})
 	}
 }
 
-// The scan of gaps agrees with a step by step one.
-func TestCheckGapsCounts(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		signed := rapid.Bool().Draw(t, "signed")
-		gap := rapid.OneOf(rapid.Byte(), rapid.SampledFrom([]byte{0, 126, 127, 128, 254, 255}))
-		gaps := rapid.SliceOfN(gap, 0, 40).Draw(t, "gaps")
-		rows := rapid.SampledFrom([]int{16, 16, 15, 1}).Draw(t, "rows")
-		k := rapid.IntRange(1, 200).Draw(t, "k")
-		position, want, valid := -1, 0, true
-		for i, b := range gaps {
-			low, skip := int(b), b == 255
-			if signed {
-				low, skip = int(b&127), b&127 == 127
-				valid = valid && b != 255
-			}
-			position += low
-			if skip {
-				valid = valid && i < len(gaps)-1
-				continue
-			}
-			position++
-			want++
-			valid = valid && position%16 < rows && position/16 < k
-		}
-		got, err := checkGaps(gaps, signed, k, rows)
-		if (err == nil) != valid || valid && got != want {
-			t.Fatalf("%d values, error %v; want %d, valid %v", got, err, want, valid)
-		}
-	})
-}
-
-// Whatever the slices hold, Patched answers or refuses, and never panics.
+// Whatever the slices of a tensor hold, its check refuses it or it can be applied.
 func TestPatchedSurvivesAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n, k := rapid.IntRange(0, 40).Draw(t, "n"), rapid.IntRange(0, 4).Draw(t, "k")
-		m := packRows(n, k, make([]float32, n*k))
-		p := &Patch{
+		n, k := rapid.IntRange(1, 40).Draw(t, "n"), rapid.IntRange(1, 4).Draw(t, "k")
+		p := &sparse.Tensor{
+			Coding: rapid.SampledFrom(sparse.Codings[:]).Draw(t, "coding"), Height: sparse.TileRows, Columns: k,
 			Tiles: rapid.SliceOfN(rapid.Uint32Range(0, 3), 0, 3).Draw(t, "tiles"),
 			Ends:  rapid.SliceOfN(rapid.Uint32Range(0, 9), 0, 3).Draw(t, "ends"),
 		}
@@ -543,23 +450,25 @@ func TestPatchedSurvivesAnything(t *testing.T) {
 			p.Gaps = rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "gaps")
 			p.GapEnds = rapid.SliceOfN(rapid.Uint32Range(0, 12), 0, 3).Draw(t, "gap ends")
 		} else {
-			p.Masks = rapid.SliceOfN(rapid.Uint16Range(0, 7), 0, 12).Draw(t, "masks")
+			p.Mask16 = rapid.SliceOfN(rapid.Uint16Range(0, 7), 0, 12).Draw(t, "masks")
 		}
-		switch rapid.IntRange(0, 4).Draw(t, "coding") {
-		case 0:
+		switch p.Coding {
+		case sparse.Float32:
 			p.Float32s = rapid.SliceOfN(rapid.Float32(), 0, 9).Draw(t, "values")
-		case 1:
+		case sparse.BFloat16:
 			p.BFloat16s = rapid.SliceOfN(rapid.Uint16(), 0, 9).Draw(t, "values")
-		case 2:
+		case sparse.Int8:
 			p.Int8s = rapid.SliceOfN(rapid.Int8(), 0, 9).Draw(t, "values")
-		case 3:
+		case sparse.Int4:
 			p.Int4s = rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "values")
 		default:
 			p.Signs = rapid.SliceOfN(rapid.Byte(), 0, 2).Draw(t, "values")
 		}
 		p.Scales = make([]float32, rapid.SampledFrom([]int{0, 1, 16, 32, 48}).Draw(t, "scales"))
-		_, err := m.Patched(p)
-		if err != nil && !errors.Is(err, ErrPatch) {
+		if p.Check(n, k) != nil {
+			return
+		}
+		if _, err := packRows(n, k, make([]float32, n*k)).Patched(p); err != nil {
 			t.Fatal(err)
 		}
 	})

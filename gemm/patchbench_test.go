@@ -7,6 +7,10 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"kenserve/gemm/kernel/kerneltest"
+	"kenserve/internal/parallel"
+	"kenserve/internal/sparse"
 )
 
 // encoders are the shapes [outputs, inputs] of a layer's matrices, and how many
@@ -21,7 +25,7 @@ var encoders = []struct {
 }
 
 // randomPatch returns a patch in the form that its density calls for.
-func randomPatch(r *rand.Rand, coding string, n, k int, density float64) *Patch {
+func randomPatch(b *testing.B, r *rand.Rand, coding sparse.Coding, n, k int, density float64) *sparse.Tensor {
 	form := "masks"
 	if density < 0.125 {
 		form = "gaps"
@@ -32,14 +36,14 @@ func randomPatch(r *rand.Rand, coding string, n, k int, density float64) *Patch 
 			dense[i] = change{true, float32(r.NormFloat64()), 0x3c00, int8(r.IntN(15) - 7), r.IntN(2) == 0}
 		}
 	}
-	scales := random(r, n)
+	scales := kerneltest.Random(r, n)
 	for i := range scales {
 		scales[i] = float32(math.Abs(float64(scales[i])))
 	}
 	if density < 0.1 {
 		scales = scales[:1]
 	}
-	return tileOrder(coding, form, n, k, dense, scales, func(int) bool { return false })
+	return tileOrder(b, coding, form, n, k, dense, scales)
 }
 
 // best times several ways to do the same, each a sequence of steps, in turns for
@@ -73,27 +77,27 @@ func best(d time.Duration, ways ...[]func()) []time.Duration {
 func BenchmarkPatchMaterialise(b *testing.B) {
 	r := rand.New(rand.NewPCG(31, 32))
 	for _, e := range encoders {
-		for _, coding := range codings {
+		for _, coding := range sparse.Codings {
 			for _, density := range []float64{0.5, 0.25, 0.1, 0.02} {
 				b.Run(fmt.Sprintf("%s/%s/kept=%v", e.name, coding, density), func(b *testing.B) {
 					var matrices []*Matrix
-					var patches []*Patch
+					var patches []*sparse.Tensor
 					for range e.layers {
 						for i, s := range e.shapes {
 							m := &Matrix{n: s[0], k: s[1], panels: makePanels(panelCount(s[0]) * s[1])}
 							matrices = append(matrices, m)
 							if len(patches) < len(e.shapes) {
-								patches = append(patches, randomPatch(r, coding, s[0], s[1], density))
+								patches = append(patches, randomPatch(b, r, coding, s[0], s[1], density))
 							} else {
 								patches = append(patches, patches[i])
 							}
 						}
 					}
 					for b.Loop() {
-						copies, patched := make([][]line, len(matrices)), make([]*Matrix, len(matrices))
+						copies, patched := make([][]panelRow, len(matrices)), make([]*Matrix, len(matrices))
 						var plain, patching []func()
 						for i, m := range matrices {
-							plain = append(plain, func() { copies[i] = append([]line(nil), m.panels...) })
+							plain = append(plain, func() { copies[i] = append([]panelRow(nil), m.panels...) })
 							over, err := m.Overlay(patches[i])
 							if err != nil {
 								b.Fatal(err)
@@ -116,16 +120,16 @@ func BenchmarkPatchMaterialise(b *testing.B) {
 func BenchmarkPatchFirstChunk(b *testing.B) {
 	r := rand.New(rand.NewPCG(33, 34))
 	for _, s := range []struct{ n, k int }{{384, 384}, {768, 768}} {
-		m := packRows(s.n, s.k, random(r, s.n*s.k))
-		for _, coding := range codings {
+		m := packRows(s.n, s.k, kerneltest.Random(r, s.n*s.k))
+		for _, coding := range sparse.Codings {
 			for _, density := range []float64{0.5, 0.25, 0.1, 0.02} {
-				over, err := m.Overlay(randomPatch(r, coding, s.n, s.k, density))
+				over, err := m.Overlay(randomPatch(b, r, coding, s.n, s.k, density))
 				if err != nil {
 					b.Fatal(err)
 				}
 				for _, rows := range []int{8, 24, 128} {
 					b.Run(fmt.Sprintf("%d×%d/%s/kept=%v/rows=%d", s.n, s.k, coding, density, rows), func(b *testing.B) {
-						a, c := randomView(r, rows, s.k, Stride(s.k)), randomView(r, rows, s.n, Stride(s.n))
+						a, c := kerneltest.RandomView(r, rows, s.k, Stride(s.k)), kerneltest.RandomView(r, rows, s.n, Stride(s.n))
 						for b.Loop() {
 							times := best(time.Second/2, []func(){func() { m.Mul(nil, c, a, Epilogue{}) }}, []func(){func() { over.Mul(nil, c, a, Epilogue{}) }})
 							b.ReportMetric(times[1].Seconds()/times[0].Seconds(), "of-plain")
@@ -144,14 +148,14 @@ func BenchmarkPatchFirstChunk(b *testing.B) {
 // cache.
 func BenchmarkPatchSwitch(b *testing.B) {
 	r := rand.New(rand.NewPCG(35, 36))
-	pool := NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	for _, e := range encoders {
 		for _, density := range []float64{0.02, 0.1, 0.25} {
 			var hot, warm []*Matrix
-			patches := make([]*Patch, len(e.shapes))
+			patches := make([]*sparse.Tensor, len(e.shapes))
 			for i, s := range e.shapes {
-				patches[i] = randomPatch(r, "sign", s[0], s[1], density)
+				patches[i] = randomPatch(b, r, sparse.Sign, s[0], s[1], density)
 			}
 			for range e.layers {
 				for i, s := range e.shapes {
@@ -169,9 +173,9 @@ func BenchmarkPatchSwitch(b *testing.B) {
 				}
 			}
 			for _, rows := range []int{8, 24, 128} {
-				for _, p := range []*Pool{nil, pool} {
+				for _, p := range []*parallel.Pool{nil, pool} {
 					b.Run(fmt.Sprintf("%s/kept=%v/rows=%d/workers=%d", e.name, density, rows, p.Width()), func(b *testing.B) {
-						a, c := randomView(r, rows, 3072, Stride(3072)), randomView(r, rows, 3072, Stride(3072))
+						a, c := kerneltest.RandomView(r, rows, 3072, Stride(3072)), kerneltest.RandomView(r, rows, 3072, Stride(3072))
 						run := func(matrices []*Matrix) (steps []func()) {
 							for _, m := range matrices {
 								steps = append(steps, func() { m.Mul(p, c.Slice(0, rows, 0, m.n), a.Slice(0, rows, 0, m.k), Epilogue{}) })

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"kenserve/gemm"
+	"kenserve/nn"
 )
 
 const (
@@ -56,7 +57,7 @@ type attention struct {
 	heads        Heads
 	blocks       Blocks
 	scores       [][]float32 // by slot
-	scratch      []gemm.Scratch
+	scratch      []nn.Scratch
 }
 
 // Attention computes, for every head h of every sequence,
@@ -88,7 +89,7 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 		a.scores = append(a.scores, w.Floats(scratch))
 	}
 	if len(a.scratch) < w.Width() {
-		a.scratch = make([]gemm.Scratch, w.Width())
+		a.scratch = make([]nn.Scratch, w.Width())
 	}
 	w.Run(a.blocks.Parts(), a, work >= SharedScores)
 }
@@ -119,17 +120,17 @@ func (a *attention) Do(part, slot int) {
 	k0 := a.keys[i] - length
 	stride := gemm.Stride(to - from)
 	scores := gemm.View{Data: a.scores[slot][:count*stride], Rows: count, Cols: to - from, Stride: stride}
-	gemm.ProductTransposed(scores, a.q.Slice(q0, q0+count, c0, c0+width), a.k.Slice(k0+from, k0+to, c0, c0+width), float32(1/math.Sqrt(float64(width))), &a.scratch[slot])
+	nn.ProductTransposed(scores, a.q.Slice(q0, q0+count, c0, c0+width), a.k.Slice(k0+from, k0+to, c0, c0+width), float32(1/math.Sqrt(float64(width))), &a.scratch[slot])
 	if a.heads.Slopes != nil {
 		addSlope(scores, a.heads.Slopes[head], from)
 	}
 	if a.heads.Causal || a.heads.Window > 0 {
 		a.heads.softmax(scores, first, from, length)
 	} else {
-		gemm.Softmax(scores)
+		nn.Softmax(scores)
 	}
 	o0 := head * width
-	gemm.Product(a.out.Slice(q0, q0+count, o0, o0+width), scores, a.v.Slice(k0+from, k0+to, c0, c0+width), &a.scratch[slot])
+	nn.Product(a.out.Slice(q0, q0+count, o0, o0+width), scores, a.v.Slice(k0+from, k0+to, c0, c0+width), &a.scratch[slot])
 }
 
 // softmax takes the softmax of each row over the keys that its query sees, and
@@ -141,7 +142,7 @@ func (h *Heads) softmax(scores gemm.View, first, from, length int) {
 		row := scores.Row(i)
 		clear(row[:a-from])
 		clear(row[b-from:])
-		gemm.Softmax(scores.Slice(i, i+1, a-from, b-from))
+		nn.Softmax(scores.Slice(i, i+1, a-from, b-from))
 	}
 }
 

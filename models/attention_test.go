@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"kenserve/gemm"
+	"kenserve/gemm/kernel"
+	"kenserve/internal/parallel"
 )
 
 // naiveAttention is the definition, in float64, of one sequence's head.
@@ -45,7 +47,7 @@ func naiveAttention(q, k, v gemm.View, heads Heads, head int) [][]float64 {
 
 func TestAttentionAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	pool := gemm.NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
 	for _, c := range []struct {
 		name          string
@@ -68,7 +70,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 		{"slopes of one query", []int{1, 1}, []int{5, 160}, Heads{Count: 2, Width: 8, Slopes: []float32{-0.3, 0.1}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, p := range []*gemm.Pool{nil, pool} {
+			for _, p := range []*parallel.Pool{nil, pool} {
 				w := NewWorkspace(p)
 				ends := func(lengths []int) (ends []int) {
 					end := 0
@@ -129,7 +131,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 // BenchmarkAttention reports the share of the kernels' peak on one core.
 func BenchmarkAttention(b *testing.B) {
 	r := rand.New(rand.NewPCG(3, 4))
-	limit := gemm.Peak(100 * time.Millisecond)
+	limit := kernel.Peak(100 * time.Millisecond)
 	for _, c := range []struct{ tokens, heads, width int }{{24, 12, 32}, {128, 12, 32}, {512, 12, 32}, {512, 12, 64}} {
 		b.Run(fmt.Sprintf("tokens=%d/heads=%d/width=%d", c.tokens, c.heads, c.width), func(b *testing.B) {
 			w := NewWorkspace(nil)

@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"kenserve/gemm"
+	"kenserve/internal/parallel"
+	"kenserve/nn"
 )
 
 // Workspace is what a forward pass needs beside weights and input: buffers,
@@ -16,7 +18,7 @@ type Workspace struct {
 	// workspace.
 	Between func()
 
-	pool *gemm.Pool
+	pool *parallel.Pool
 
 	// Views are cut from the arena in order. What does not fit is allocated
 	// apart, and the next Reset makes the arena large enough.
@@ -31,19 +33,19 @@ type Workspace struct {
 
 // NewWorkspace returns a workspace without buffers. The pool may be nil, for a
 // forward pass on the calling goroutine alone.
-func NewWorkspace(pool *gemm.Pool) *Workspace {
+func NewWorkspace(pool *parallel.Pool) *Workspace {
 	return &Workspace{pool: pool}
 }
 
 // Bytes returns the memory that the workspace holds.
 func (w *Workspace) Bytes() int64 {
-	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(gemm.Scratch{}))
+	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(nn.Scratch{}))
 }
 
-// Run performs a step; see gemm.Pool.Run. The pool's workers take part if share
+// Run performs a step; see parallel.Pool.Run. The pool's workers take part if share
 // is true, which is worth it from a few microseconds of work: between the steps
 // of a forward pass they are awake.
-func (w *Workspace) Run(parts int, work gemm.Work, share bool) {
+func (w *Workspace) Run(parts int, work parallel.Work, share bool) {
 	w.step()
 	if !share {
 		for i := range parts {
@@ -120,7 +122,7 @@ func (w *Workspace) Floats(n int) []float32 {
 
 // Dense computes c = activation(a·Weightᵀ + Bias) + residual; a zero residual
 // stands for none.
-func (w *Workspace) Dense(c, a gemm.View, d Dense, act gemm.Activation, residual gemm.View) {
+func (w *Workspace) Dense(c, a gemm.View, d Dense, act nn.Activation, residual gemm.View) {
 	w.step()
 	e := gemm.Epilogue{Bias: d.Bias, Activation: act, Residual: residual}
 	if d.next != nil {
@@ -177,10 +179,10 @@ func (l *layerNorm) Do(part, _ int) {
 		for i := r0; i < r1; i++ {
 			copy(l.dst.Row(i), l.x.Row(i))
 		}
-		gemm.LayerNorm(l.dst.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
+		nn.LayerNorm(l.dst.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
 		return
 	}
-	gemm.LayerNorm(l.x.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
+	nn.LayerNorm(l.x.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
 }
 
 // Norm applies a layer norm to every row of x.

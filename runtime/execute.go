@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"kenserve/gemm"
+	"kenserve/internal/parallel"
 	"kenserve/models"
 )
 
@@ -23,7 +23,7 @@ import (
 // Between the steps of a large batch a lane computes small ones that should not
 // wait for its end; see schedule.interrupt.
 type executor struct {
-	pool  *gemm.Pool
+	pool  *parallel.Pool
 	lanes sync.WaitGroup
 	now   func() time.Time
 
@@ -53,7 +53,7 @@ type limits struct {
 
 func newExecutor(cores int, l limits, now func() time.Time) *executor {
 	x := &executor{
-		pool: gemm.NewOpenPool(cores), now: now, maxRequests: l.requests, maxTokens: l.tokens,
+		pool: parallel.NewOpenPool(cores), now: now, maxRequests: l.requests, maxTokens: l.tokens,
 		schedule: newSchedule(l.batch, cores, l.wait), free: cores, held: make([]int64, cores),
 	}
 	for i := range cores {
@@ -286,7 +286,7 @@ func (l *lane) between() {
 
 // forward computes a batch. A panic, a fault of this program, fails the batch
 // and nothing else.
-func (s *space) forward(pool *gemm.Pool, w *work, now time.Time) (err error) {
+func (s *space) forward(pool *parallel.Pool, w *work, now time.Time) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
 			err = fmt.Errorf("runtime: task %s: panic in a forward pass: %v\n%s", w.name, reason, debug.Stack())

@@ -10,6 +10,7 @@ import (
 	"kenserve/delta"
 	"kenserve/delta/store"
 	"kenserve/gemm"
+	"kenserve/internal/parallel"
 	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/models"
@@ -36,7 +37,7 @@ func BenchmarkSwitch(b *testing.B) {
 				batch.IDs[i] = int32(5 + i%10)
 			}
 			for _, workers := range []int{1, 2} {
-				pool := gemm.NewPool(workers)
+				pool := parallel.NewPool(workers)
 				w := models.NewWorkspace(pool)
 				logits := make([]float32, hot.Labels())
 				forward := func(n models.Network) time.Duration {

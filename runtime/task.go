@@ -69,7 +69,7 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 			bytes := compute.Bytes(param.Matrix())
 			switch {
 			case p.overlaid(param.Name):
-				p.warmBytes += gemm.OverlayBytes + patchBytes
+				p.warmBytes += patchBytes
 				p.hotBytes += bytes
 			case !param.Head:
 				p.warmBytes += bytes
@@ -86,8 +86,8 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 const (
 	// tensorBytes is what a delta's tensor takes in memory beside its file.
 	tensorBytes = int64(unsafe.Sizeof(delta.Tensor{}) + unsafe.Sizeof(sparse.Tensor{}))
-	// patchBytes is what an overlay's patch and its place in a map take.
-	patchBytes = int64(unsafe.Sizeof(gemm.Patch{})) + 64
+	// patchBytes is what an overlay and its place in a map take.
+	patchBytes = gemm.OverlayBytes + 64
 )
 
 // parameters lists what a network of this task needs.
@@ -150,7 +150,7 @@ func (p *plan) load() (*task, error) {
 		var err error
 		switch {
 		case p.overlaid(param.Name):
-			m, err = p.base.matrices[param.Name].Overlay(patch(tensor.Masked))
+			m, err = p.base.matrices[param.Name].Overlay(tensor.Masked)
 		case tensor == nil || param.Head:
 		case tensor.Dense != nil:
 			m = packRows(tensor.Dense, nil)
@@ -173,15 +173,6 @@ func (p *plan) load() (*task, error) {
 		return nil, fmt.Errorf("the head has %d outputs, the delta %d labels", network.Labels(), len(p.labels))
 	}
 	return t, nil
-}
-
-// patch returns a tensor as the kernels take it. The two share their slices.
-func patch(m *sparse.Tensor) *gemm.Patch {
-	return &gemm.Patch{
-		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16, Gaps: m.Gaps, GapEnds: m.GapEnds,
-		Float32s: m.Float32s, BFloat16s: m.BFloat16s, Int8s: m.Int8s, Int4s: m.Int4s, Signs: m.Signs,
-		Scales: m.Scales,
-	}
 }
 
 // warm returns a network that patches the base's panels as it multiplies. It

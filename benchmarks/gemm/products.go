@@ -20,6 +20,7 @@ import (
 	"unsafe"
 
 	"kenserve/gemm"
+	"kenserve/gemm/kernel"
 )
 
 // threadTime is the processor time that the calling thread has had, in seconds.
@@ -66,7 +67,7 @@ func main() {
 	peak := 0.0
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		if in.Text() == "peak" {
-			peak = math.Max(peak, gemm.Peak(2*time.Millisecond))
+			peak = math.Max(peak, kernel.Peak(2*time.Millisecond))
 			fmt.Println(peak)
 			continue
 		}

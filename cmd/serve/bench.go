@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kenserve/gemm"
+	"kenserve/gemm/kernel"
 	"kenserve/runtime"
 )
 
@@ -95,7 +96,8 @@ func (c *benchModelCmd) Run(ctx context.Context, s streams) error {
 	}
 	l := load{engine: e, task: task, batch: c.Batch, concurrency: c.Concurrency}
 	m := measured{Model: task, Compute: c.Compute.String(), Threads: goruntime.GOMAXPROCS(0), Texts: len(texts), Batch: c.Batch, Concurrency: c.Concurrency}
-	m.Kernels, _ = gemm.Kernels()
+	level, _ := kernel.CurrentLevel()
+	m.Kernels = level.String()
 	bar := newProgress(s.err, "passes", c.Passes+1)
 	var all []*passed
 	for i := range c.Passes + 1 {

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"kenserve/gemm"
+	"kenserve/gemm/kernel"
+	"kenserve/internal/parallel"
+	"kenserve/internal/sparse"
 )
 
 type benchKernelsCmd struct {
@@ -64,9 +67,10 @@ func (c *benchKernelsCmd) Run(s streams) error {
 	if c.Threads > 0 {
 		defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(c.Threads))
 	}
-	f := kernelFigures{Threads: goruntime.GOMAXPROCS(0), PeakGFLOPS: gemm.Peak(c.Time) / 1e9}
-	f.Kernels, _ = gemm.Kernels()
-	pool := gemm.NewPool(f.Threads)
+	f := kernelFigures{Threads: goruntime.GOMAXPROCS(0), PeakGFLOPS: kernel.Peak(c.Time) / 1e9}
+	level, _ := kernel.CurrentLevel()
+	f.Kernels = level.String()
+	pool := parallel.NewPool(f.Threads)
 	defer pool.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	rows := []int{8, 32, 128, 512}
@@ -120,7 +124,7 @@ func (c *benchKernelsCmd) fastest(f func()) time.Duration {
 }
 
 // product returns a function that multiplies rows by m.
-func product(rng *rand.Rand, m *gemm.Matrix, pool *gemm.Pool, rows int) func() {
+func product(rng *rand.Rand, m *gemm.Matrix, pool *parallel.Pool, rows int) func() {
 	a, out := randomRows(rng, rows, m.K()), randomRows(rng, rows, m.N())
 	return func() { m.Mul(pool, out, a, gemm.Epilogue{}) }
 }
@@ -138,6 +142,9 @@ var patchForms = []patchForm{{"f32", 0.5}, {"int8", 0.25}, {"sign", 0.1}, {"sign
 func (c *benchKernelsCmd) patch(rng *rand.Rand, n, k int, form patchForm) (f patchFigure, copied float64, err error) {
 	m := randomMatrix(rng, n, k)
 	p := randomPatch(rng, n, k, form)
+	if err := p.Check(n, k); err != nil {
+		return f, 0, err
+	}
 	f = patchFigure{Coding: form.coding, Keep: form.keep, N: n, K: k, Rows: []int{1, 8, 32, 128}}
 	overlay, err := m.Overlay(p)
 	if err != nil {
@@ -160,7 +167,7 @@ const taskBytes = 48 << 20
 
 // materialise returns the shortest times to copy a matrix and to materialise it
 // with a patch, each after others that make a task.
-func (c *benchKernelsCmd) materialise(rng *rand.Rand, n, k int, p *gemm.Patch) (copying, patching time.Duration, err error) {
+func (c *benchKernelsCmd) materialise(rng *rand.Rand, n, k int, p *sparse.Tensor) (copying, patching time.Duration, err error) {
 	const least = 4 // times that each is done
 	count := taskBytes/(4*n*k) + 1
 	panels, overlays := make([][]float32, count), make([]*gemm.Matrix, count)
@@ -208,9 +215,9 @@ func randomRows(rng *rand.Rand, rows, cols int) gemm.View {
 
 // randomPatch keeps values at random places of a matrix whose outputs fill
 // whole tiles: dense ones under masks, sparse signs between gaps.
-func randomPatch(rng *rand.Rand, n, k int, form patchForm) *gemm.Patch {
-	const rows = 16 // of a tile
-	p := &gemm.Patch{}
+func randomPatch(rng *rand.Rand, n, k int, form patchForm) *sparse.Tensor {
+	const rows = sparse.TileRows
+	p := &sparse.Tensor{Coding: sparse.Coding(form.coding), Height: rows, Columns: k}
 	kept := uint32(0)
 	for tile := range n / rows {
 		gap := 0
@@ -231,7 +238,7 @@ func randomPatch(rng *rand.Rand, n, k int, form patchForm) *gemm.Patch {
 				p.Float32s = append(p.Float32s, rng.Float32())
 				p.Int8s = append(p.Int8s, int8(rng.IntN(255)-127))
 			}
-			p.Masks = append(p.Masks, mask)
+			p.Mask16 = append(p.Mask16, mask)
 		}
 		p.Tiles = append(p.Tiles, uint32(tile))
 		p.Ends = append(p.Ends, kept)
@@ -246,7 +253,7 @@ func randomPatch(rng *rand.Rand, n, k int, form patchForm) *gemm.Patch {
 	case "int8":
 		p.Gaps, p.GapEnds, p.Float32s = nil, nil, nil
 	case "sign":
-		p.Masks, p.Float32s, p.Int8s = nil, nil, nil
+		p.Mask16, p.Float32s, p.Int8s = nil, nil, nil
 	}
 	return p
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"kenserve/gemm"
+	"kenserve/gemm/kernel"
 )
 
 // Exit statuses.
@@ -111,7 +111,7 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 		fmt.Fprintln(s.err, strings.Join(strings.Fields("Run \"kenserve "+name), " ")+" --help\" for what is possible.")
 		return exitUsage
 	}
-	if _, err := gemm.Kernels(); err != nil {
+	if _, err := kernel.CurrentLevel(); err != nil {
 		fmt.Fprintf(s.err, "kenserve: %v\n", err)
 		return exitUsage
 	}

@@ -6,16 +6,16 @@
 package bert
 
 import (
-	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/models/encoder"
+	"kenserve/nn"
 )
 
 // Family is BERT.
 var Family = models.NewFamily("bert", "BertForSequenceClassification", encoder.RefusedSettings, build)
 
 // head is the pooler, which is pre-trained, and the classifier.
-var head = encoder.Head{First: "pooler.dense", Out: "classifier", Activation: gemm.Tanh, Pooler: true}
+var head = encoder.Head{First: "pooler.dense", Out: "classifier", Activation: nn.Tanh, Pooler: true}
 
 func build(c *models.Config) (models.Architecture, error) {
 	s := encoder.DefaultSettings()

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"kenserve/gemm"
+	"kenserve/internal/parallel"
 	"kenserve/models"
 	"kenserve/models/internal/modeltest"
 )
@@ -27,11 +27,11 @@ func load(t testing.TB, name string) (models.Architecture, models.Network, []mod
 }
 
 func TestLogitsAgainstHuggingFace(t *testing.T) {
-	pool := gemm.NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
 	for _, name := range checkpoints {
 		_, network, goldens := load(t, name)
-		for poolName, p := range map[string]*gemm.Pool{"alone": nil, "shared": pool} {
+		for poolName, p := range map[string]*parallel.Pool{"alone": nil, "shared": pool} {
 			w := models.NewWorkspace(p)
 			for _, size := range []int{1, 2, 5, len(goldens)} {
 				worst := modeltest.Compare(t, network, w, goldens, size)
@@ -47,7 +47,7 @@ func TestLogitsAgainstHuggingFace(t *testing.T) {
 // A sequence's logits have the same bits in any company, on any number of
 // cores.
 func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
-	pool := gemm.NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, name := range checkpoints {
@@ -160,7 +160,7 @@ func TestBindRefusesWrongWeights(t *testing.T) {
 }
 
 func TestForwardIsSafeForManyGoroutines(t *testing.T) {
-	pool := gemm.NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	_, network, goldens := load(t, "odd")
 	var wg sync.WaitGroup
@@ -178,12 +178,12 @@ func TestForwardIsSafeForManyGoroutines(t *testing.T) {
 }
 
 func TestForwardAllocatesNothing(t *testing.T) {
-	pool := gemm.NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	_, network, goldens := load(t, "wide")
 	b := modeltest.Join(goldens...)
 	logits := make([]float32, len(b.Ends)*network.Labels())
-	for name, p := range map[string]*gemm.Pool{"alone": nil, "shared": pool} {
+	for name, p := range map[string]*parallel.Pool{"alone": nil, "shared": pool} {
 		w := models.NewWorkspace(p)
 		for range 2 { // the buffers grow once
 			if err := network.Forward(w, b, logits); err != nil {

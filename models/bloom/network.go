@@ -3,6 +3,7 @@ package bloom
 import (
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/nn"
 )
 
 // network is a BLOOM bound to weights.
@@ -36,7 +37,7 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	x := n.embed(w, b, e)
 	x = n.last(w, x, e.list)
 	w.Norm(x, n.finalNorm)
-	w.Dense(models.Logits(logits, x.Rows), x, n.score, gemm.Identity, gemm.View{})
+	w.Dense(models.Logits(logits, x.Rows), x, n.score, nn.Identity, gemm.View{})
 	return nil
 }
 
@@ -80,7 +81,7 @@ func (n *network) last(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	for i := range n.layers {
 		l := &n.layers[i]
 		w.NormTo(normed, x, l.inputNorm)
-		w.Dense(all, normed, l.fused, gemm.Identity, none)
+		w.Dense(all, normed, l.fused, nn.Identity, none)
 		rest := 3*h - 2*heads.Width // each head's queries, keys and values in turn
 		q := all.Slice(0, all.Rows, 0, rest)
 		k := all.Slice(0, all.Rows, heads.Width, heads.Width+rest)
@@ -92,10 +93,10 @@ func (n *network) last(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 			heads.Causal = false // the last token sees all
 		}
 		w.Attention(context, q, k, v, queries, ends, heads)
-		w.Dense(x, context, l.output, gemm.Identity, n.residual(x, normed))
+		w.Dense(x, context, l.output, nn.Identity, n.residual(x, normed))
 		w.NormTo(normed, x, l.midNorm)
-		w.Dense(mid, normed, l.up, gemm.GELUTanh, none)
-		w.Dense(x, mid, l.down, gemm.Identity, n.residual(x, normed))
+		w.Dense(mid, normed, l.up, nn.GELUTanh, none)
+		w.Dense(x, mid, l.down, nn.Identity, n.residual(x, normed))
 	}
 	return x
 }

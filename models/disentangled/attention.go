@@ -5,6 +5,7 @@ import (
 
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/nn"
 )
 
 // keyBlock is how many keys a part takes at a time for the position-to-content
@@ -31,7 +32,7 @@ type attention struct {
 
 	blocks  models.Blocks
 	work    []scratch // by slot
-	buffers []gemm.Scratch
+	buffers []nn.Scratch
 }
 
 // scratch holds one part's products.
@@ -57,7 +58,7 @@ func (a *attention) run(w *models.Workspace) {
 		a.work = append(a.work, scratch{w.Floats(size.scores), w.Floats(size.c2p), w.Floats(size.p2c)})
 	}
 	if len(a.buffers) < w.Width() {
-		a.buffers = make([]gemm.Scratch, w.Width())
+		a.buffers = make([]nn.Scratch, w.Width())
 	}
 	w.Run(a.blocks.Parts(), a, work >= models.SharedScores)
 }
@@ -67,7 +68,7 @@ func (a *attention) places(from, to int) int {
 	return int(a.place[a.origin+to]-a.place[a.origin+from]) + 1
 }
 
-// Do implements gemm.Work.
+// Do implements parallel.Work.
 func (a *attention) Do(part, slot int) {
 	i, head, first, count := a.blocks.Find(part)
 	rows, length := models.Span(a.queries, i), models.Span(a.keys, i)
@@ -78,12 +79,12 @@ func (a *attention) Do(part, slot int) {
 	work, buffer := &a.work[slot], &a.buffers[slot]
 
 	scores := view(work.scores, count, length)
-	gemm.ProductTransposed(scores, q, k, a.scale, buffer)
+	nn.ProductTransposed(scores, q, k, a.scale, buffer)
 	h0, h1 := head*a.width, (head+1)*a.width
 	if a.posK.Data != nil {
 		places, low := a.slice(a.posK, -(first + count - 1), length-1-first, h0, h1)
 		terms := view(work.c2p, count, places.Rows)
-		gemm.ProductTransposed(terms, q, places, a.scale, buffer)
+		nn.ProductTransposed(terms, q, places, a.scale, buffer)
 		for r := range count {
 			addPlaced(scores.Row(r), terms.Row(r), a.place[a.origin-(first+r):], low)
 		}
@@ -93,14 +94,14 @@ func (a *attention) Do(part, slot int) {
 			j1 := min(j0+keyBlock, length)
 			places, low := a.slice(a.posQ, j0-(first+count-1), j1-1-first, h0, h1)
 			terms := view(work.p2c, j1-j0, places.Rows)
-			gemm.ProductTransposed(terms, k.Slice(j0, j1, 0, a.width), places, a.scale, buffer)
+			nn.ProductTransposed(terms, k.Slice(j0, j1, 0, a.width), places, a.scale, buffer)
 			for r := range count {
 				addDiagonal(scores.Row(r)[j0:j1], terms, a.place[a.origin+j0-(first+r):], low)
 			}
 		}
 	}
-	gemm.Softmax(scores)
-	gemm.Product(a.out.Slice(q0, q0+count, h0, h1), scores, v, buffer)
+	nn.Softmax(scores)
+	nn.Product(a.out.Slice(q0, q0+count, h0, h1), scores, v, buffer)
 }
 
 // slice returns the rows of p for the distances from to to, and the first one's

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kenserve/gemm"
+	"kenserve/internal/parallel"
 	"kenserve/models"
 )
 
@@ -64,7 +65,7 @@ func naive(q, k, v, posK, posQ gemm.View, row func(distance int) int, scale floa
 
 func TestAttentionAgainstNaive(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	pool := gemm.NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
 	const tokens, heads = 420, 2
 	for _, c := range []struct {
@@ -91,7 +92,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := arch.(*architecture)
-			for _, p := range []*gemm.Pool{nil, pool} {
+			for _, p := range []*parallel.Pool{nil, pool} {
 				w := models.NewWorkspace(p)
 				fill := func(rows, cols int) gemm.View {
 					v := w.View(rows, cols)

@@ -13,9 +13,9 @@ import (
 	"fmt"
 	"slices"
 
-	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/models/encoder"
+	"kenserve/nn"
 )
 
 // Model is a DeBERTa classifier. A generation is what it fills in.
@@ -34,7 +34,7 @@ type Model struct {
 	Longest    int  // distance at which the buckets end
 	NormTable  bool // the table of distances goes through a layer norm
 	Kernel     int  // width of the convolution beside the first layer; 0: there is none
-	KernelAct  gemm.Activation
+	KernelAct  nn.Activation
 	Head       encoder.Head
 }
 

@@ -6,6 +6,7 @@ import (
 	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/models/encoder"
+	"kenserve/nn"
 )
 
 // network is a model bound to weights. Layers and tables that the model lacks
@@ -152,7 +153,7 @@ func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 	}
 	if n.projection.Weight != nil {
 		wide := w.View(x.Rows, n.a.Encoder.Hidden)
-		w.Dense(wide, x, n.projection, gemm.Identity, gemm.View{})
+		w.Dense(wide, x, n.projection, nn.Identity, gemm.View{})
 		x = wide
 	}
 	w.Norm(x, n.norm)
@@ -197,12 +198,12 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 		// The convolution of a model of one layer mixes its outputs.
 		last := i == len(n.layers)-1 && (i > 0 || convolved.Data == nil)
 		if a.Layout == Fused {
-			w.Dense(all, x, l.fused, gemm.Identity, none)
+			w.Dense(all, x, l.fused, nn.Identity, none)
 			rest := 3*c.Hidden - 2*at.width
 			q, k, v = all.Slice(0, x.Rows, 0, rest), all.Slice(0, x.Rows, at.width, rest+at.width), all.Slice(0, x.Rows, 2*at.width, rest+2*at.width)
 		} else {
-			w.Dense(k, x, l.key, gemm.Identity, none)
-			w.Dense(v, x, l.value, gemm.Identity, none)
+			w.Dense(k, x, l.key, nn.Identity, none)
+			w.Dense(v, x, l.value, nn.Identity, none)
 		}
 		if last {
 			x = w.First(x, ends)
@@ -212,22 +213,22 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 		switch {
 		case a.Layout != Fused:
 			q = q.Slice(0, x.Rows, 0, q.Cols)
-			w.Dense(q, x, l.query, gemm.Identity, none)
+			w.Dense(q, x, l.query, nn.Identity, none)
 		case last:
 			q = w.First(q, ends)
 		}
 		if a.Content {
-			w.Dense(at.posK, table, l.posKey, gemm.Identity, none)
+			w.Dense(at.posK, table, l.posKey, nn.Identity, none)
 		}
 		if a.Position {
-			w.Dense(at.posQ, table, l.posQuery, gemm.Identity, none)
+			w.Dense(at.posQ, table, l.posQuery, nn.Identity, none)
 		}
 		at.out, at.q, at.k, at.v, at.queries = context, q, k, v, queries
 		at.run(w)
-		w.Dense(x, context, l.output, gemm.Identity, x)
+		w.Dense(x, context, l.output, nn.Identity, x)
 		w.Norm(x, l.outputNorm)
 		w.Dense(mid, x, l.intermediate, c.Activation, none)
-		w.Dense(x, mid, l.down, gemm.Identity, x)
+		w.Dense(x, mid, l.down, nn.Identity, x)
 		w.Norm(x, l.downNorm)
 		if i == 0 && convolved.Data != nil {
 			for r := range x.Rows {

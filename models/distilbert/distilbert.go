@@ -8,9 +8,9 @@ package distilbert
 import (
 	"fmt"
 
-	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/models/encoder"
+	"kenserve/nn"
 )
 
 // Family is DistilBERT.
@@ -65,7 +65,7 @@ func build(c *models.Config) (models.Architecture, error) {
 			Layers: s.Layers, Hidden: s.Dim, Heads: s.Heads, Intermediate: s.HiddenDim, Activation: act, Eps: 1e-12,
 		},
 		Names:  names,
-		Head:   encoder.Head{First: "pre_classifier", Out: "classifier", Activation: gemm.ReLU},
+		Head:   encoder.Head{First: "pre_classifier", Out: "classifier", Activation: nn.ReLU},
 		Prefix: "distilbert.",
 	}.Architecture()
 }

@@ -6,9 +6,9 @@
 package electra
 
 import (
-	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/models/encoder"
+	"kenserve/nn"
 )
 
 // Family is ELECTRA.
@@ -24,7 +24,7 @@ func build(c *models.Config) (models.Architecture, error) {
 		return nil, err
 	}
 	// The head's activation is GELU whatever hidden_act is.
-	m, err := s.Model("electra.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: gemm.GELU})
+	m, err := s.Model("electra.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: nn.GELU})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package encoder
 import (
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/nn"
 )
 
 // The tensors of the embeddings, which all relatives of BERT name alike.
@@ -124,6 +125,6 @@ func (n *embeddings) embed(w *models.Workspace, b *models.Batch) gemm.View {
 		return x
 	}
 	wide := w.View(x.Rows, n.hidden)
-	w.Dense(wide, x, n.projection, gemm.Identity, gemm.View{})
+	w.Dense(wide, x, n.projection, nn.Identity, gemm.View{})
 	return wide
 }

@@ -9,6 +9,7 @@ import (
 
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/nn"
 )
 
 // Config is the encoder's size.
@@ -17,7 +18,7 @@ type Config struct {
 	Hidden       int // columns of the activations, a multiple of Heads
 	Heads        int
 	Intermediate int // columns between the perceptron's two layers
-	Activation   gemm.Activation
+	Activation   nn.Activation
 	Eps          float32 // of the layer norms
 }
 
@@ -104,21 +105,21 @@ func (e *Encoder) First(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 	heads := models.Heads{Count: c.Heads, Width: c.Hidden / c.Heads}
 	for i := range e.layers {
 		l := &e.layers[i]
-		w.Dense(k, x, l.key, gemm.Identity, none)
-		w.Dense(v, x, l.value, gemm.Identity, none)
+		w.Dense(k, x, l.key, nn.Identity, none)
+		w.Dense(v, x, l.value, nn.Identity, none)
 		if i == len(e.layers)-1 {
 			x = w.First(x, ends)
 			queries = w.Singles(len(ends))
 			q, mid = q.Slice(0, x.Rows, 0, q.Cols), mid.Slice(0, x.Rows, 0, mid.Cols)
 		}
-		w.Dense(q, x, l.query, gemm.Identity, none)
+		w.Dense(q, x, l.query, nn.Identity, none)
 		// A part of attention has read its queries before it writes its
 		// context, and no other part reads them: the two share a buffer.
 		w.Attention(q, q, k, v, queries, ends, heads)
-		w.Dense(x, q, l.output, gemm.Identity, x)
+		w.Dense(x, q, l.output, nn.Identity, x)
 		w.Norm(x, l.outputNorm)
 		w.Dense(mid, x, l.intermediate, c.Activation, none)
-		w.Dense(x, mid, l.down, gemm.Identity, x)
+		w.Dense(x, mid, l.down, nn.Identity, x)
 		w.Norm(x, l.downNorm)
 	}
 	return x

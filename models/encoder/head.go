@@ -3,13 +3,14 @@ package encoder
 import (
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/nn"
 )
 
 // Head describes a classifier of two dense layers over one row a sequence.
 type Head struct {
 	First      string // name of the layer [hidden, hidden]
 	Out        string // name of the layer [labels, hidden]
-	Activation gemm.Activation
+	Activation nn.Activation
 	// Pooler says that the first layer is a part of the pre-trained model,
 	// which a base may have kept or not.
 	Pooler bool
@@ -43,7 +44,7 @@ func (h Head) Parameters(labels, hidden int) []models.Parameter {
 // Classifier is a Head bound to weights.
 type Classifier struct {
 	first, out models.Dense
-	activation gemm.Activation
+	activation nn.Activation
 }
 
 // Bind resolves the head's weights. Errors are left in the binder.
@@ -58,5 +59,5 @@ func (c *Classifier) Labels() int { return c.out.Weight.N() }
 func (c *Classifier) Logits(w *models.Workspace, x gemm.View, logits []float32) {
 	pooled := w.View(x.Rows, x.Cols)
 	w.Dense(pooled, x, c.first, c.activation, gemm.View{})
-	w.Dense(models.Logits(logits, x.Rows), pooled, c.out, gemm.Identity, gemm.View{})
+	w.Dense(models.Logits(logits, x.Rows), pooled, c.out, nn.Identity, gemm.View{})
 }

@@ -5,9 +5,9 @@
 package ernie
 
 import (
-	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/models/encoder"
+	"kenserve/nn"
 )
 
 // Family is ERNIE.
@@ -24,7 +24,7 @@ func build(c *models.Config) (models.Architecture, error) {
 	if err := c.Decode(&s); err != nil {
 		return nil, err
 	}
-	m, err := s.Model("ernie.", encoder.Head{First: "pooler.dense", Out: "classifier", Activation: gemm.Tanh, Pooler: true})
+	m, err := s.Model("ernie.", encoder.Head{First: "pooler.dense", Out: "classifier", Activation: nn.Tanh, Pooler: true})
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"kenserve/gemm"
+	"kenserve/gemm/kernel"
 	"kenserve/models"
 	"kenserve/models/families"
 	"kenserve/models/internal/modeltest"
@@ -62,7 +62,7 @@ func BenchmarkForward(b *testing.B) {
 			}
 			w := models.NewWorkspace(nil)
 			logits := make([]float32, 64)
-			limit := gemm.Peak(100 * time.Millisecond)
+			limit := kernel.Peak(100 * time.Millisecond)
 			for b.Loop() {
 				if err := network.Forward(w, batch, logits); err != nil {
 					b.Fatal(err)

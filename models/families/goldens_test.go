@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"kenserve/gemm"
+	"kenserve/internal/parallel"
 	"kenserve/models"
 	"kenserve/models/families"
 	"kenserve/models/internal/modeltest"
@@ -45,13 +45,13 @@ func load(t testing.TB, dir string) (models.Architecture, models.Network, []mode
 }
 
 func TestLogitsAgainstHuggingFace(t *testing.T) {
-	pool := gemm.NewPool(3)
+	pool := parallel.NewPool(3)
 	defer pool.Close()
 	for _, dir := range folders(t) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			_, network, goldens := load(t, dir)
 			worst := 0.0
-			for _, p := range []*gemm.Pool{nil, pool} {
+			for _, p := range []*parallel.Pool{nil, pool} {
 				w := models.NewWorkspace(p)
 				for _, size := range []int{1, 2, 5, len(goldens)} {
 					worst = max(worst, modeltest.Compare(t, network, w, goldens, size))
@@ -70,7 +70,7 @@ func TestLogitsAgainstHuggingFace(t *testing.T) {
 // A sequence's logits have the same bits in any company, on any number of
 // cores.
 func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
-	pool := gemm.NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, dir := range folders(t) {
@@ -107,13 +107,13 @@ func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
 }
 
 func TestForwardAllocatesNothing(t *testing.T) {
-	pool := gemm.NewPool(2)
+	pool := parallel.NewPool(2)
 	defer pool.Close()
 	for _, dir := range folders(t) {
 		_, network, goldens := load(t, dir)
 		b := modeltest.Join(goldens...)
 		logits := make([]float32, len(b.Ends)*network.Labels())
-		for name, p := range map[string]*gemm.Pool{"alone": nil, "shared": pool} {
+		for name, p := range map[string]*parallel.Pool{"alone": nil, "shared": pool} {
 			w := models.NewWorkspace(p)
 			for range 2 { // the buffers grow once
 				if err := network.Forward(w, b, logits); err != nil {

@@ -12,9 +12,9 @@ import (
 	"math"
 	"slices"
 
-	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/models/encoder"
+	"kenserve/nn"
 )
 
 // Family is ModernBERT.
@@ -132,7 +132,7 @@ type architecture struct {
 	encoder                                           encoder.Config
 	limits                                            models.Limits
 	normBias, attentionBias, perceptronBias, headBias bool
-	headActivation                                    gemm.Activation
+	headActivation                                    nn.Activation
 	mean                                              bool // the classifier sees the mean of all tokens, not the first
 	every                                             int  // layers 0, every, 2·every, … attend to all tokens
 	window                                            int  // the others to those at most that far

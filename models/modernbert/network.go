@@ -3,6 +3,7 @@ package modernbert
 import (
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/nn"
 )
 
 // network is a ModernBERT bound to weights.
@@ -92,7 +93,7 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	pooled := w.View(x.Rows, x.Cols)
 	w.Dense(pooled, x, n.headDense, n.a.headActivation, gemm.View{})
 	w.Norm(pooled, n.headNorm)
-	w.Dense(models.Logits(logits, x.Rows), pooled, n.classifier, gemm.Identity, gemm.View{})
+	w.Dense(models.Logits(logits, x.Rows), pooled, n.classifier, nn.Identity, gemm.View{})
 	return nil
 }
 
@@ -121,7 +122,7 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 			w.NormTo(normed, x, l.attentionNorm)
 			in = normed
 		}
-		w.Dense(all, in, l.fused, gemm.Identity, none)
+		w.Dense(all, in, l.fused, nn.Identity, none)
 		rotation.apply(w, all.Slice(0, all.Rows, 0, 2*h), ends)
 		q, k, v := all.Slice(0, all.Rows, 0, h), all.Slice(0, all.Rows, h, 2*h), all.Slice(0, all.Rows, 2*h, 3*h)
 		if i == len(n.layers)-1 && !a.mean {
@@ -130,11 +131,11 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 			normed, context, mid = normed.Slice(0, x.Rows, 0, h), context.Slice(0, x.Rows, 0, h), mid.Slice(0, x.Rows, 0, mid.Cols)
 		}
 		w.Attention(context, q, k, v, queries, ends, heads)
-		w.Dense(x, context, l.output, gemm.Identity, x)
+		w.Dense(x, context, l.output, nn.Identity, x)
 		w.NormTo(normed, x, l.perceptronNorm)
-		w.Dense(mid, normed, l.gated, gemm.Identity, none)
+		w.Dense(mid, normed, l.gated, nn.Identity, none)
 		gate(w, mid, c.Activation)
-		w.Dense(x, mid.Slice(0, x.Rows, 0, c.Intermediate), l.down, gemm.Identity, x)
+		w.Dense(x, mid.Slice(0, x.Rows, 0, c.Intermediate), l.down, nn.Identity, x)
 	}
 	return x
 }
@@ -160,19 +161,19 @@ func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 // gating is the work of gate. A part is gateRows rows.
 type gating struct {
 	x   gemm.View
-	act gemm.Activation
+	act nn.Activation
 }
 
 const gateRows = 8
 
 // gate replaces the first half of every row by its activation times the second.
-func gate(w *models.Workspace, x gemm.View, act gemm.Activation) {
+func gate(w *models.Workspace, x gemm.View, act nn.Activation) {
 	g := models.State[gating](w)
 	g.x, g.act = x, act
 	w.Run((x.Rows+gateRows-1)/gateRows, g, x.Rows*x.Cols >= models.SharedValues)
 }
 
-// Do implements gemm.Work.
+// Do implements parallel.Work.
 func (g *gating) Do(part, _ int) {
 	for r := part * gateRows; r < min((part+1)*gateRows, g.x.Rows); r++ {
 		row := g.x.Row(r)

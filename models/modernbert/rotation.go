@@ -78,7 +78,7 @@ func (r *rotation) apply(w *models.Workspace, x gemm.View, ends []int) {
 	w.Run((x.Rows+rotateRows-1)/rotateRows, s, x.Rows*x.Cols >= models.SharedValues)
 }
 
-// Do implements gemm.Work.
+// Do implements parallel.Work.
 func (s *rotating) Do(part, _ int) {
 	row := part * rotateRows
 	stop := min(row+rotateRows, s.x.Rows)

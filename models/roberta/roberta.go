@@ -10,9 +10,9 @@ package roberta
 import (
 	"fmt"
 
-	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/models/encoder"
+	"kenserve/nn"
 )
 
 // Family is RoBERTa.
@@ -38,7 +38,7 @@ func build(c *models.Config, vocabulary int) (models.Architecture, error) {
 	if err := c.Decode(&s); err != nil {
 		return nil, err
 	}
-	m, err := s.Model("roberta.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: gemm.Tanh})
+	m, err := s.Model("roberta.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: nn.Tanh})
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,341 @@
+// Command nn generates the AVX2 kernels of element-wise functions:
+// avx2_nn_amd64.s and its stubs in package kernel. Run it by
+//
+//	go generate ./gemm/...
+//
+// The comment of each stub names the portable function that is its reference.
+package main
+
+import (
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+
+	"kenserve/gemm/_generate/asm"
+)
+
+const vector = asm.YMMBytes
+
+func main() {
+	ConstraintExpr("!noasm")
+	activation("gelu", gelu)
+	activation("geluTanh", geluTanh)
+	activation("tanh", tanh)
+	softmax()
+	layerNorm()
+	Generate()
+}
+
+// constant returns eight lanes of the value, in memory.
+func constant(value float64) Mem { return asm.Lanes(math.Float32bits(float32(value))) }
+
+// horner returns the polynomial c[0] + c[1]·t + c[2]·t² + …
+func horner(t VecVirtual, c ...float64) VecVirtual {
+	p := YMM()
+	VMOVUPS(constant(c[len(c)-1]), p)
+	for i := len(c) - 2; i >= 0; i-- {
+		VFMADD213PS(constant(c[i]), t, p)
+	}
+	return p
+}
+
+// clamp limits x to [-limit, limit] and keeps NaN: MINPS and MAXPS return their
+// second source if either is NaN.
+func clamp(x VecVirtual, limit float64) {
+	l := YMM()
+	VMOVUPS(constant(limit), l)
+	VMINPS(x, l, x)
+	VMOVUPS(constant(-limit), l)
+	VMAXPS(x, l, x)
+}
+
+// rational clamps x to [-limit, limit] and returns x·P(x²)/Q(x²) clamped to
+// [-1, 1]. It overwrites x.
+func rational(x VecVirtual, limit float64, p, q []float64) VecVirtual {
+	clamp(x, limit)
+	t := YMM()
+	VMULPS(x, x, t)
+	num, den := horner(t, p...), horner(t, q...)
+	VMULPS(x, num, num)
+	VDIVPS(den, num, num)
+	clamp(num, 1)
+	return num
+}
+
+// The coefficients are those of elementary.go in package kernel.
+
+func erf(x VecVirtual) VecVirtual {
+	return rational(x, 4,
+		[]float64{1.1283791065216064, 0.19354543089866638, 0.0531018003821373, 0.0038833622820675373, 0.00028456668951548636, 1.986784127439023e-06},
+		[]float64{1, 0.5048577189445496, 0.1153501570224762, 0.015207286924123764, 0.0011855763150379062, 3.742023545783013e-05})
+}
+
+func tanh(x VecVirtual) VecVirtual {
+	return rational(x, 9,
+		[]float64{1, 0.13381026685237885, 0.0034955900628119707, 2.060911174339708e-05, 1.3354699568424167e-08},
+		[]float64{1, 0.4671434164047241, 0.02587698958814144, 0.00032856379402801394, 7.776574761919619e-07})
+}
+
+// exp returns e to the power of each x, and 0 where x is below -87. It
+// overwrites its arguments. It interleaves several vectors because one alone is a
+// long chain of instructions, each of which waits for the one before.
+func exp(x ...VecVirtual) []VecVirtual {
+	keep, n, p, r2 := vectors(len(x)), vectors(len(x)), vectors(len(x)), vectors(len(x))
+	each := func(f func(i int)) {
+		for i := range x {
+			f(i)
+		}
+	}
+	// Predicate 5 is "not less than", so that NaN is kept.
+	each(func(i int) { VCMPPS(Imm(5), constant(-87), x[i], keep[i]) })
+	each(func(i int) { VMULPS(constant(math.Log2E), x[i], n[i]) })
+	each(func(i int) { VROUNDPS(Imm(0), n[i], n[i]) })
+	each(func(i int) { VFNMADD231PS(constant(0.693359375), n[i], x[i]) })
+	each(func(i int) { VFNMADD231PS(constant(-2.12194440e-4), n[i], x[i]) })
+	c := []float64{0.4999999403953552, 0.1666651964187622, 0.04166839271783829, 0.008368780836462975, 0.0013814467238262296}
+	each(func(i int) { VMOVUPS(constant(c[4]), p[i]) })
+	for j := 3; j >= 0; j-- {
+		each(func(i int) { VFMADD213PS(constant(c[j]), x[i], p[i]) })
+	}
+	each(func(i int) { VMULPS(x[i], x[i], r2[i]) })
+	each(func(i int) { VFMADD213PS(x[i], r2[i], p[i]) }) // r + r²·P
+	each(func(i int) { VADDPS(constant(1), p[i], p[i]) })
+	each(func(i int) { VCVTPS2DQ(n[i], n[i]) })
+	each(func(i int) { VPADDD(asm.Lanes(127), n[i], n[i]) })
+	each(func(i int) { VPSLLD(Imm(23), n[i], n[i]) })
+	each(func(i int) { VMULPS(n[i], p[i], p[i]) })
+	each(func(i int) { VANDPS(keep[i], p[i], p[i]) })
+	return p
+}
+
+func vectors(n int) []VecVirtual {
+	v := make([]VecVirtual, n)
+	for i := range v {
+		v[i] = YMM()
+	}
+	return v
+}
+
+// halfTimesOnePlus returns x/2 · (1 + y). It overwrites both.
+func halfTimesOnePlus(x, y VecVirtual) VecVirtual {
+	VMULPS(constant(0.5), x, x)
+	VFMADD213PS(x, x, y)
+	return y
+}
+
+func gelu(x VecVirtual) VecVirtual {
+	z := YMM()
+	VMULPS(constant(0.70710678118654752440), x, z)
+	return halfTimesOnePlus(x, erf(z))
+}
+
+func geluTanh(x VecVirtual) VecVirtual {
+	z, c := YMM(), YMM()
+	VMULPS(x, x, z)
+	VMULPS(x, z, z)
+	VMOVUPS(constant(0.044715), c)
+	VFMADD213PS(x, c, z)
+	VMULPS(constant(0.79788456080286535588), z, z)
+	return halfTimesOnePlus(x, tanh(z))
+}
+
+// activation generates the kernel that applies f to every value of a slice.
+func activation(name string, f func(x VecVirtual) VecVirtual) {
+	TEXT(name+"AVX2", NOSPLIT, "func(x *float32, n int)")
+	Pragma("noescape")
+	Doc(name+"AVX2 replaces n values, a multiple of 8 above 0, by the function's. The reference is", name+"Portable.")
+	p := Load(Param("x"), GP64())
+	n := Load(Param("n"), GP64())
+	Label("loop")
+	x := YMM()
+	VMOVUPS(Mem{Base: p}, x)
+	VMOVUPS(f(x), Mem{Base: p})
+	ADDQ(Imm(vector), p)
+	SUBQ(Imm(8), n)
+	JNZ(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// tailMask returns a vector whose first n lanes have all bits set, 0 < n < 8. For
+// n = 0 all lanes are clear.
+func tailMask(n Register) VecVirtual {
+	table := asm.Table("tail_masks", 16, 4, func(i int) Constant {
+		if i < 8 {
+			return U32(math.MaxUint32)
+		}
+		return U32(0)
+	})
+	at, i, mask := GP64(), GP64(), YMM()
+	LEAQ(table, at)
+	MOVQ(U32(8), i)
+	SUBQ(n, i)
+	VMOVUPS(Mem{Base: at, Index: i, Scale: 4}, mask)
+	return mask
+}
+
+// softmax generates the kernel of softmax, in three passes over the values.
+func softmax() {
+	TEXT("softmaxAVX2", NOSPLIT, "func(x *float32, n int)")
+	Pragma("noescape")
+	Doc("softmaxAVX2 replaces n > 0 values by their softmax. The reference is", "softmaxPortable.")
+	x := Load(Param("x"), GP64())
+	n := Load(Param("n"), GP64())
+	full, rest, p, i := GP64(), GP64(), GP64(), GP64()
+	MOVQ(n, full)
+	SHRQ(Imm(3), full)
+	MOVQ(n, rest)
+	ANDQ(Imm(7), rest)
+	mask := tailMask(rest)
+
+	// each runs body over the whole vectors, first several at a time and then one
+	// at a time, and runs last for the remaining values, if there are any.
+	const several = 2
+	each := func(label string, body func(n int), last func()) {
+		MOVQ(x, p)
+		MOVQ(full, i)
+		SUBQ(Imm(several), i)
+		JL(LabelRef(label + "_few"))
+		Label(label)
+		body(several)
+		ADDQ(Imm(several*vector), p)
+		SUBQ(Imm(several), i)
+		JGE(LabelRef(label))
+		Label(label + "_few")
+		ADDQ(Imm(several), i)
+		JZ(LabelRef(label + "_rest"))
+		Label(label + "_one")
+		body(1)
+		ADDQ(Imm(vector), p)
+		DECQ(i)
+		JNZ(LabelRef(label + "_one"))
+		Label(label + "_rest")
+		TESTQ(rest, rest)
+		JZ(LabelRef(label + "_done"))
+		last()
+		Label(label + "_done")
+	}
+
+	// The largest value.
+	maximum := YMM()
+	VMOVUPS(constant(math.Inf(-1)), maximum)
+	each("max", func(n int) {
+		for j := range n {
+			VMAXPS(Mem{Base: p, Disp: j * vector}, maximum, maximum)
+		}
+	}, func() {
+		v, none := YMM(), YMM()
+		VMASKMOVPS(Mem{Base: p}, mask, v)
+		VMOVUPS(constant(math.Inf(-1)), none)
+		VBLENDVPS(mask, v, none, v)
+		VMAXPS(v, maximum, maximum)
+	})
+	asm.Fold(maximum, func(a, b, c Op) { VMAXPS(a, b, c) })
+
+	sum := YMM()
+	VXORPS(sum, sum, sum)
+	each("exp", func(n int) {
+		v := vectors(n)
+		for j := range v {
+			VMOVUPS(Mem{Base: p, Disp: j * vector}, v[j])
+			VSUBPS(maximum, v[j], v[j])
+		}
+		for j, e := range exp(v...) {
+			VADDPS(e, sum, sum)
+			VMOVUPS(e, Mem{Base: p, Disp: j * vector})
+		}
+	}, func() {
+		v := YMM()
+		VMASKMOVPS(Mem{Base: p}, mask, v)
+		VSUBPS(maximum, v, v)
+		e := exp(v)[0]
+		VANDPS(mask, e, e)
+		VADDPS(e, sum, sum)
+		VMASKMOVPS(e, mask, Mem{Base: p})
+	})
+	asm.Fold(sum, func(a, b, c Op) { VADDPS(a, b, c) })
+
+	inv := YMM()
+	VMOVUPS(constant(1), inv)
+	VDIVPS(sum, inv, inv)
+	each("scale", func(n int) {
+		for j, v := range vectors(n) {
+			VMULPS(Mem{Base: p, Disp: j * vector}, inv, v)
+			VMOVUPS(v, Mem{Base: p, Disp: j * vector})
+		}
+	}, func() {
+		v := YMM()
+		VMASKMOVPS(Mem{Base: p}, mask, v)
+		VMULPS(inv, v, v)
+		VMASKMOVPS(v, mask, Mem{Base: p})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// layerNorm generates the kernel of layer norm, in three passes over the values.
+func layerNorm() {
+	TEXT("layerNormAVX2", NOSPLIT, "func(x, gamma, beta *float32, n int, eps float32)")
+	Pragma("noescape")
+	Doc("layerNormAVX2 normalises n values, a multiple of 8 above 0. The reference is", "layerNormPortable.")
+	x := Load(Param("x"), GP64())
+	gamma := Load(Param("gamma"), GP64())
+	beta := Load(Param("beta"), GP64())
+	n := Load(Param("n"), GP64())
+	eps := Load(Param("eps"), XMM())
+	p, i := GP64(), GP64()
+	each := func(label string, body func()) {
+		MOVQ(x, p)
+		MOVQ(n, i)
+		Label(label)
+		body()
+		ADDQ(Imm(vector), p)
+		SUBQ(Imm(8), i)
+		JNZ(LabelRef(label))
+	}
+	add := func(a, b, c Op) { VADDPS(a, b, c) }
+	count := YMM()
+	VCVTSI2SSQ(n, count.AsX(), count.AsX())
+	VBROADCASTSS(count.AsX(), count)
+
+	mean := YMM()
+	VXORPS(mean, mean, mean)
+	each("mean", func() { VADDPS(Mem{Base: p}, mean, mean) })
+	asm.Fold(mean, add)
+	VDIVPS(count, mean, mean)
+
+	scale := YMM()
+	VXORPS(scale, scale, scale)
+	each("deviation", func() {
+		d := YMM()
+		VMOVUPS(Mem{Base: p}, d)
+		VSUBPS(mean, d, d)
+		VFMADD231PS(d, d, scale)
+	})
+	asm.Fold(scale, add)
+	VDIVPS(count, scale, scale)
+	e := YMM()
+	VBROADCASTSS(eps, e)
+	VADDPS(e, scale, scale)
+	VSQRTPS(scale, scale)
+	one := YMM()
+	VMOVUPS(constant(1), one)
+	VDIVPS(scale, one, scale)
+
+	each("scale", func() {
+		d := YMM()
+		VMOVUPS(Mem{Base: p}, d)
+		VSUBPS(mean, d, d)
+		VMULPS(scale, d, d)
+		g := YMM()
+		VMOVUPS(Mem{Base: gamma}, g)
+		VFMADD213PS(Mem{Base: beta}, g, d)
+		VMOVUPS(d, Mem{Base: p})
+		ADDQ(Imm(vector), gamma)
+		ADDQ(Imm(vector), beta)
+	})
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,76 @@
+//go:build !noasm
+
+package kernel
+
+// Softmax replaces x by exp(x - max) / Σ exp(x - max).
+func Softmax(x []float32) {
+	if current < AVX2 || len(x) == 0 {
+		softmaxPortable(x)
+		return
+	}
+	softmaxAVX2(&x[0], len(x))
+}
+
+// LayerNorm replaces x by (x - mean) / √(variance + eps) · gamma + beta. All are
+// equally long.
+func LayerNorm(x, gamma, beta []float32, eps float32) {
+	if current < AVX2 || len(x)%8 != 0 || len(x) == 0 {
+		layerNormPortable(x, gamma, beta, eps)
+		return
+	}
+	layerNormAVX2(&x[0], &gamma[0], &beta[0], len(x), eps)
+}
+
+// GELU replaces x by x/2 · (1 + erf(x/√2)).
+func GELU(x []float32) {
+	if current < AVX2 {
+		geluPortable(x)
+		return
+	}
+	if n := len(x) &^ 7; n > 0 {
+		geluAVX2(&x[0], n)
+	}
+	if padded, tail := lastVector(x); len(tail) > 0 {
+		geluAVX2(&padded[0], len(padded))
+		copy(tail, padded[:])
+	}
+}
+
+// GELUTanh replaces x by x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))).
+func GELUTanh(x []float32) {
+	if current < AVX2 {
+		geluTanhPortable(x)
+		return
+	}
+	if n := len(x) &^ 7; n > 0 {
+		geluTanhAVX2(&x[0], n)
+	}
+	if padded, tail := lastVector(x); len(tail) > 0 {
+		geluTanhAVX2(&padded[0], len(padded))
+		copy(tail, padded[:])
+	}
+}
+
+// Tanh replaces x by tanh(x).
+func Tanh(x []float32) {
+	if current < AVX2 {
+		tanhPortable(x)
+		return
+	}
+	if n := len(x) &^ 7; n > 0 {
+		tanhAVX2(&x[0], n)
+	}
+	if padded, tail := lastVector(x); len(tail) > 0 {
+		tanhAVX2(&padded[0], len(padded))
+		copy(tail, padded[:])
+	}
+}
+
+// lastVector returns the values of x that do not fill a vector, as they are and padded
+// to one. They need the same kernel as the others: the result of a value must not
+// depend on its place.
+func lastVector(x []float32) (padded [8]float32, tail []float32) {
+	tail = x[len(x)&^7:]
+	copy(padded[:], tail)
+	return padded, tail
+}

@@ -1,0 +1,89 @@
+//go:build !amd64 || noasm
+
+package kernel
+
+import (
+	"time"
+
+	"kenserve/internal/sparse"
+)
+
+// Without assembly every function is its portable reference. The files named
+// *_amd64.go document the functions.
+
+// SupportedLevels returns the levels that the processor and the build support.
+func SupportedLevels() []Level { return []Level{Portable} }
+
+func SGEMM(dst, init View, a []float32, aStride int, panel []PanelRow, _ bool, _ []PanelRow) {
+	sgemmPortable(dst, init, a, aStride, panel)
+}
+
+func SGEMMStrided(dst, init View, a []float32, aStride int, b []float32, bStride, k int) {
+	sgemmStridedPortable(dst, init, a, aStride, b, bStride, k)
+}
+
+func HasSGEMMCorrected() bool { return false }
+
+func SGEMMCorrected(dst, init View, a []float32, aStride int, panel []PanelRow, c *Corrections, _ []PanelRow) {
+	sgemmCorrectedBlocks(dst, init, a, aStride, panel, c)
+}
+
+func (t *TileCursor) correctGaps(c *Corrections) { t.correctGapsPortable(c) }
+
+func Add(dst, x, y []float32) { addPortable(dst, x, y) }
+
+func Transpose(panel []PanelRow, b View, scale float32) { transposePortable(panel, b, 0, scale) }
+
+func peak(d time.Duration) float64 { return peakPortable(d) }
+
+func BFloat16Pairs() bool { return false }
+
+func BF16GEMM(dst, init View, a []uint32, aStride int, panel []WordRow, _ bool) {
+	bf16gemmPortable(dst, init, a, aStride, panel)
+}
+
+func IGEMMU8S8(dst [][PanelWidth]int32, a []uint32, aStride int, panel []WordRow, _ bool) {
+	igemmU8S8Portable(dst, a, aStride, panel)
+}
+
+func MinMax(x []float32) (low, high float32) { return minMaxPortable(x) }
+
+func QuantiseActivations(dst []uint32, x []float32, inverse float32, zero int32) {
+	quantiseActivationsPortable(dst, x, inverse, zero)
+}
+
+func Dequantise(dst []float32, sums, totals *[PanelWidth]int32, steps, bias *PanelRow, zero int32, scale float32) {
+	dequantisePortable(dst, sums, totals, steps, bias, zero, scale)
+}
+
+func RoundActivations(dst []uint32, x []float32) { roundActivationsPortable(dst, x) }
+
+func PackActivations(dst []uint32, x []float32) { packActivationsPortable(dst, x) }
+
+func ColumnMaxAbs(dst *PanelRow, rows []PanelRow) { columnMaxAbsPortable(dst, rows) }
+
+func QuantiseWeights(dst []WordRow, totals *[PanelWidth]int32, rows []PanelRow, inverses *PanelRow) {
+	quantiseWeightsPortable(dst, totals, rows, inverses)
+}
+
+func PackWeights(dst []WordRow, rows []PanelRow) { packWeightsPortable(dst, rows) }
+
+func PatchRows(dst, base []PanelRow, tiles *[2]TileCursor) { patchRowsPortable(dst, base, tiles) }
+
+func StreamScratch(int) int { return 0 }
+
+func StreamRows(dst, base []PanelRow, tiles *[2]TileCursor, _ []PanelRow) {
+	patchRowsPortable(dst, base, tiles)
+}
+
+func PrefetchTile(*sparse.Tensor, int) {}
+
+func Softmax(x []float32) { softmaxPortable(x) }
+
+func LayerNorm(x, gamma, beta []float32, eps float32) { layerNormPortable(x, gamma, beta, eps) }
+
+func GELU(x []float32) { geluPortable(x) }
+
+func GELUTanh(x []float32) { geluTanhPortable(x) }
+
+func Tanh(x []float32) { tanhPortable(x) }

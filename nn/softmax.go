@@ -1,0 +1,14 @@
+package nn
+
+import "kenserve/gemm/kernel"
+
+// Softmax replaces each row of x by exp(x - max) / Σ exp(x - max). An element of minus
+// infinity becomes 0; each row must have a larger one. The relative error is at most
+// 1e-6 + 2⁻²⁴·(max - x): the second term comes from rounding the difference. Results
+// below 1e-37 may be 0.
+func Softmax(x kernel.View) {
+	x.Check("softmax")
+	for i := range x.Rows {
+		kernel.Softmax(x.Row(i))
+	}
+}
