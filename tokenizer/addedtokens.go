@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/trie"
 )
 
 // An addedToken is found in the text itself, before the model sees it.
@@ -22,7 +24,7 @@ type addedToken struct {
 // addedTokens are the tokens sought in one form of the text: given or normalized.
 type addedTokens struct {
 	tokens  []addedToken
-	forms   *trie // the strings that are sought, to indices in tokens
+	forms   *trie.Trie // the strings that are sought, to indices in tokens
 	unicode *unicodeTable
 
 	starts [256]bool // first bytes of the strings
@@ -114,7 +116,7 @@ func specialFirst(tokens []addedToken) []addedToken {
 func newAddedTokens(tokens []addedToken, normalized bool, steps []normalizer) (*addedTokens, error) {
 	a := &addedTokens{unicode: unicodeTables()}
 	var s scratch
-	var entries []trieEntry
+	var entries []trie.Entry
 	seen := make(map[string]bool)
 	for _, t := range tokens {
 		if t.normalized != normalized {
@@ -133,18 +135,18 @@ func newAddedTokens(tokens []addedToken, normalized bool, steps []normalizer) (*
 		a.tokens = append(a.tokens, t)
 		if !seen[form] { // of equal forms the first counts
 			seen[form] = true
-			entries = append(entries, trieEntry{form, int32(len(a.tokens) - 1)})
+			entries = append(entries, trie.Entry{Key: form, Value: int32(len(a.tokens) - 1)})
 		}
 	}
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	a.start, a.single = entries[0].key[0], true
+	a.start, a.single = entries[0].Key[0], true
 	for _, e := range entries {
-		a.starts[e.key[0]] = true
-		a.single = a.single && e.key[0] == a.start
+		a.starts[e.Key[0]] = true
+		a.single = a.single && e.Key[0] == a.start
 	}
-	a.forms = newTrie(entries)
+	a.forms = trie.New(entries)
 	return a, nil
 }
 
@@ -162,14 +164,14 @@ func (a *addedTokens) find(text []byte, from int) (start, end, token int) {
 			continue
 		}
 		token = -1
-		node := trieRoot
+		node := trie.Root
 		for i := start; i < len(text); i++ {
 			var ok bool
-			if node, ok = a.forms.child(node, text[i]); !ok {
+			if node, ok = a.forms.Child(node, text[i]); !ok {
 				break
 			}
-			if a.forms.ends(node) {
-				end, token = i+1, int(a.forms.values[node])
+			if a.forms.Ends(node) {
+				end, token = i+1, int(a.forms.Value(node))
 			}
 		}
 		if token >= 0 {

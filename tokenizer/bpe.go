@@ -6,12 +6,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/trie"
 )
 
 // A bpe starts from the characters of a piece and merges neighbours, those first whose merge was
 // learned first (byte pair encoding: Sennrich et al., 2016).
 type bpe struct {
-	tokens  *trie
+	tokens  *trie.Trie
 	count   int
 	largest int32
 	merges  map[pair]merge
@@ -162,10 +164,10 @@ func newBPE(v vocabulary, merges [][2]string, s bpeSettings) (*bpe, error) {
 // byteTokens are the ids of the tokens "<0x00>" to "<0xFF>", -1 for those that do not exist.
 type byteTokens [256]int32
 
-func newByteTokens(t *trie) *byteTokens {
+func newByteTokens(t *trie.Trie) *byteTokens {
 	var ids byteTokens
 	for b := range ids {
-		ids[b] = t.get(fmt.Sprintf("<0x%02X>", b))
+		ids[b] = t.Get(fmt.Sprintf("<0x%02X>", b))
 	}
 	return &ids
 }
@@ -186,12 +188,12 @@ func (ids *byteTokens) add(text []byte, add func(id int32)) bool {
 	return true
 }
 
-func (m *bpe) id(token string) int32 { return m.tokens.get(token) }
+func (m *bpe) id(token string) int32 { return m.tokens.Get(token) }
 func (m *bpe) size() int             { return m.count }
 func (m *bpe) maxID() int32          { return m.largest }
 
 func (m *bpe) encode(s *scratch, piece []byte) {
-	id := m.tokens.getBytes(piece)
+	id := m.tokens.GetBytes(piece)
 	if id >= 0 && (m.ignoreMerges || m.whole[id/32].Load()&(1<<(id%32)) != 0) {
 		s.out.add(id)
 		return
@@ -266,7 +268,7 @@ func (m *bpe) character(s *scratch, character []byte, first, last bool) int32 {
 	if last {
 		s.word = append(s.word, m.suffix...)
 	}
-	return m.tokens.getBytes(s.word)
+	return m.tokens.GetBytes(s.word)
 }
 
 // A candidate is a merge that could be done when it was found.

@@ -1,6 +1,10 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/trie"
+)
 
 // A fastPath encodes text for BERT's pipeline (BertNormalizer, BertPreTokenizer, WordPiece, and no
 // added tokens in normalized text) word by word, without writing the normalized text and the list of
@@ -84,16 +88,16 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 		}
 		from := i
 		// Most words are in the vocabulary: walk down its trie along with the text.
-		node := trieRoot
+		node := trie.Root
 		for i < len(text) && f.words[text[i]] != 0 {
 			var ok bool
-			if node, ok = f.model.tokens.child(node, f.words[text[i]]); !ok {
+			if node, ok = f.model.tokens.Child(node, f.words[text[i]]); !ok {
 				break
 			}
 			i++
 		}
-		if (i == len(text) || f.kinds[text[i]] >= separates) && f.model.tokens.ends(node) && i-from <= f.model.maxChars {
-			s.out.add(f.model.tokens.values[node])
+		if (i == len(text) || f.kinds[text[i]] >= separates) && f.model.tokens.Ends(node) && i-from <= f.model.maxChars {
+			s.out.add(f.model.tokens.Value(node))
 			continue
 		}
 		for i < len(text) && f.kinds[text[i]] == inWord {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"kenserve/tokenizer/internal/trie"
 )
 
 // A model turns pieces of text into token ids.
@@ -86,12 +88,12 @@ func (v vocabulary) check() error {
 }
 
 // trie returns the trie of the tokens, to their ids.
-func (v vocabulary) trie() *trie {
-	entries := make([]trieEntry, 0, len(v))
+func (v vocabulary) trie() *trie.Trie {
+	entries := make([]trie.Entry, 0, len(v))
 	for token, id := range v {
-		entries = append(entries, trieEntry{token, int32(id)})
+		entries = append(entries, trie.Entry{Key: token, Value: int32(id)})
 	}
-	return newTrie(entries)
+	return trie.New(entries)
 }
 
 func (v vocabulary) maxID() int32 {

@@ -74,7 +74,7 @@ func plainPath(m *unigram, text []rune) float64 {
 	}
 	best := math.Inf(-1)
 	for n := 1; n <= len(text); n++ {
-		id := m.tokens.get(string(text[:n]))
+		id := m.tokens.Get(string(text[:n]))
 		switch {
 		case id >= 0:
 			best = max(best, m.scores[id]+plainPath(m, text[n:]))

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/trie"
 )
 
 // A unigram cuts a piece into the tokens whose scores, logarithms of their probabilities, have the
 // greatest sum (Kudo, 2018). Among equal sums the one counts that is found first from the left.
 type unigram struct {
-	tokens  *trie
+	tokens  *trie.Trie
 	scores  []float64 // by id
 	unknown int32
 	bytes   *byteTokens // ids of the bytes that stand for what is unknown; nil: none do
@@ -82,7 +84,7 @@ func newUnigram(list []scored, unknown int, byteFallback bool) (*unigram, error)
 	return m, nil
 }
 
-func (m *unigram) id(token string) int32 { return m.tokens.get(token) }
+func (m *unigram) id(token string) int32 { return m.tokens.Get(token) }
 func (m *unigram) size() int             { return len(m.scores) }
 func (m *unigram) maxID() int32          { return int32(len(m.scores)) - 1 }
 
@@ -110,14 +112,14 @@ func (m *unigram) encode(s *scratch, piece []byte) {
 	for i := 0; i < len(piece); {
 		_, size := utf8.DecodeRune(piece[i:])
 		single := false // there is a token of just this character
-		node := trieRoot
+		node := trie.Root
 		for j := i; j < len(piece); j++ {
 			var ok bool
-			if node, ok = m.tokens.child(node, piece[j]); !ok {
+			if node, ok = m.tokens.Child(node, piece[j]); !ok {
 				break
 			}
-			if m.tokens.ends(node) {
-				id := m.tokens.values[node]
+			if m.tokens.Ends(node) {
+				id := m.tokens.Value(node)
 				extend(i, j+1, id, m.scores[id])
 				single = single || j+1 == i+size
 			}
@@ -155,7 +157,7 @@ func (m *unigram) emit(s *scratch, piece []byte, paths []bestPath) {
 
 func (m *unigram) emitUnknown(s *scratch, text []byte) {
 	// A stretch of several characters may be a token that the best path avoids.
-	if id := m.tokens.getBytes(text); id >= 0 {
+	if id := m.tokens.GetBytes(text); id >= 0 {
 		s.out.add(id)
 		return
 	}

@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"fmt"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/trie"
 )
 
 // A wordPiece cuts a word into the tokens of a vocabulary: the longest that the word starts with,
@@ -10,7 +12,7 @@ import (
 // so, or is too long, becomes one unknown token. Continuing tokens carry a prefix ("##") in the
 // vocabulary, so they lie below one node of its trie.
 type wordPiece struct {
-	tokens   *trie
+	tokens   *trie.Trie
 	count    int
 	largest  int32
 	unknown  int32
@@ -49,13 +51,13 @@ func newWordPiece(v vocabulary, unknown, prefix string, maxChars int) (*wordPiec
 		maxChars: maxChars,
 		rest:     -1,
 	}
-	if n, ok := m.tokens.walk(trieRoot, prefix); ok {
+	if n, ok := m.tokens.Walk(trie.Root, prefix); ok {
 		m.rest = n
 	}
 	return m, nil
 }
 
-func (m *wordPiece) id(token string) int32 { return m.tokens.get(token) }
+func (m *wordPiece) id(token string) int32 { return m.tokens.Get(token) }
 func (m *wordPiece) size() int             { return m.count }
 func (m *wordPiece) maxID() int32          { return m.largest }
 
@@ -66,7 +68,7 @@ func (m *wordPiece) encode(s *scratch, word []byte) {
 	}
 	ids := s.ids[:0]
 	// Tokens and words are UTF-8, so a token never ends inside a code point of the word.
-	for node := trieRoot; len(word) > 0; node = m.rest {
+	for node := trie.Root; len(word) > 0; node = m.rest {
 		id, length := int32(-1), 0
 		if node >= 0 {
 			id, length = m.longest(node, word)
@@ -101,15 +103,15 @@ func (m *wordPiece) longest(node int32, word []byte) (id int32, length int) {
 	end := int32(-1)
 	for i, b := range word {
 		var ok bool
-		if node, ok = m.tokens.child(node, b); !ok {
+		if node, ok = m.tokens.Child(node, b); !ok {
 			break
 		}
-		if m.tokens.ends(node) {
+		if m.tokens.Ends(node) {
 			end, length = node, i+1
 		}
 	}
 	if end < 0 {
 		return -1, 0
 	}
-	return m.tokens.values[end], length
+	return m.tokens.Value(end), length
 }

@@ -1,4 +1,4 @@
-package tokenizer
+package trie
 
 import (
 	"cmp"
@@ -9,38 +9,41 @@ import (
 // A trie maps strings to numbers and finds the strings that a text starts with in one walk. It is a
 // double array (Aoe 1989): the child of node n for byte b is node base(n)+b, provided that node's
 // parent is n.
-type trie struct {
-	nodes  []trieNode
+type Trie struct {
+	nodes  []node
 	values []int32 // by node: what the string that ends there maps to, -1: none does
 }
 
 // A trieNode is eight bytes: a walk touches one for every byte of the text, at random.
-type trieNode struct {
+type node struct {
 	base   int32 // of the children; ^base where a string of the trie ends
 	parent int32 // -1: the node is not in use
 }
 
 // trieRoot is the node of the empty string.
-const trieRoot = int32(0)
+const Root = int32(0)
 
 // noParent is the root's parent: no node, but the root is in use.
 const noParent = math.MaxInt32
 
 // child returns the node for byte b after node n.
-func (t *trie) child(n int32, b byte) (int32, bool) {
+func (t *Trie) Child(n int32, b byte) (int32, bool) {
 	base := t.nodes[n].base
 	c := base ^ base>>31 + int32(b)
 	return c, t.nodes[c].parent == n
 }
 
 // ends reports whether a string of the trie ends at node n.
-func (t *trie) ends(n int32) bool { return t.nodes[n].base < 0 }
+func (t *Trie) Ends(n int32) bool { return t.nodes[n].base < 0 }
+
+// value returns what the string that ends at node n maps to, -1 if none ends there.
+func (t *Trie) Value(n int32) int32 { return t.values[n] }
 
 // walk returns the node for text after node n.
-func (t *trie) walk(n int32, text string) (int32, bool) {
+func (t *Trie) Walk(n int32, text string) (int32, bool) {
 	for i := range len(text) {
 		var ok bool
-		if n, ok = t.child(n, text[i]); !ok {
+		if n, ok = t.Child(n, text[i]); !ok {
 			return 0, false
 		}
 	}
@@ -48,8 +51,8 @@ func (t *trie) walk(n int32, text string) (int32, bool) {
 }
 
 // get returns what key maps to, -1 if it is not in the trie.
-func (t *trie) get(key string) int32 {
-	n, ok := t.walk(trieRoot, key)
+func (t *Trie) Get(key string) int32 {
+	n, ok := t.Walk(Root, key)
 	if !ok {
 		return -1
 	}
@@ -57,11 +60,11 @@ func (t *trie) get(key string) int32 {
 }
 
 // getBytes is get for bytes.
-func (t *trie) getBytes(key []byte) int32 {
-	n := trieRoot
+func (t *Trie) GetBytes(key []byte) int32 {
+	n := Root
 	for _, b := range key {
 		var ok bool
-		if n, ok = t.child(n, b); !ok {
+		if n, ok = t.Child(n, b); !ok {
 			return -1
 		}
 	}
@@ -69,33 +72,33 @@ func (t *trie) getBytes(key []byte) int32 {
 }
 
 // A trieEntry is a string and the number, not negative, that it maps to.
-type trieEntry struct {
-	key   string
-	value int32
+type Entry struct {
+	Key   string
+	Value int32
 }
 
 // newTrie returns a trie of entries, which it sorts; their keys are distinct.
-func newTrie(entries []trieEntry) *trie {
-	slices.SortFunc(entries, func(a, b trieEntry) int { return cmp.Compare(a.key, b.key) })
-	var b trieBuilder
-	b.use(trieRoot, noParent)
+func New(entries []Entry) *Trie {
+	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
+	var b builder
+	b.use(Root, noParent)
 	type task struct {
 		node             int32
 		from, to, length int // entries[from:to] are those that start with the node's string
 	}
-	queue := []task{{trieRoot, 0, len(entries), 0}}
+	queue := []task{{Root, 0, len(entries), 0}}
 	for len(queue) > 0 {
 		t := queue[0]
 		queue = queue[1:]
-		ends := t.from < t.to && len(entries[t.from].key) == t.length
+		ends := t.from < t.to && len(entries[t.from].Key) == t.length
 		if ends {
-			b.values[t.node] = entries[t.from].value
+			b.values[t.node] = entries[t.from].Value
 			b.nodes[t.node].base = ^0
 			t.from++
 		}
 		b.children = b.children[:0]
 		for i := t.from; i < t.to; i++ {
-			if c := entries[i].key[t.length]; len(b.children) == 0 || b.children[len(b.children)-1] != c {
+			if c := entries[i].Key[t.length]; len(b.children) == 0 || b.children[len(b.children)-1] != c {
 				b.children = append(b.children, c)
 			}
 		}
@@ -111,8 +114,8 @@ func newTrie(entries []trieEntry) *trie {
 			b.use(base+int32(c), t.node)
 		}
 		for from := t.from; from < t.to; {
-			c, to := entries[from].key[t.length], from
-			for to < t.to && entries[to].key[t.length] == c {
+			c, to := entries[from].Key[t.length], from
+			for to < t.to && entries[to].Key[t.length] == c {
 				to++
 			}
 			queue = append(queue, task{base + int32(c), from, to, t.length + 1})
@@ -121,14 +124,14 @@ func newTrie(entries []trieEntry) *trie {
 	}
 	// Whatever a node's base, all 256 possible children must be there to be asked.
 	b.grow(len(b.nodes) + 256)
-	return &trie{b.nodes, b.values}
+	return &Trie{b.nodes, b.values}
 }
 
 // A trieBuilder keeps the nodes that are not in use in a list, so that finding a place for a node's
 // children tries only those.
-type trieBuilder struct {
+type builder struct {
 	children []byte // first bytes of the strings below the node in hand, rising
-	nodes    []trieNode
+	nodes    []node
 	values   []int32
 	links    []freeLink // of node i-1; links[0] is the head of the list
 }
@@ -136,7 +139,7 @@ type trieBuilder struct {
 type freeLink struct{ next, previous int32 }
 
 // grow makes at least n nodes.
-func (b *trieBuilder) grow(n int) {
+func (b *builder) grow(n int) {
 	if b.links == nil {
 		b.links = []freeLink{{}}
 	}
@@ -145,13 +148,13 @@ func (b *trieBuilder) grow(n int) {
 		last := b.links[0].previous
 		b.links = append(b.links, freeLink{0, last})
 		b.links[last].next, b.links[0].previous = k, k
-		b.nodes = append(b.nodes, trieNode{parent: -1})
+		b.nodes = append(b.nodes, node{parent: -1})
 		b.values = append(b.values, -1)
 	}
 }
 
 // use takes node n out of the list and gives it to parent.
-func (b *trieBuilder) use(n, parent int32) {
+func (b *builder) use(n, parent int32) {
 	b.grow(int(n) + 1)
 	l := b.links[n+1]
 	b.links[l.previous].next, b.links[l.next].previous = l.next, l.previous
@@ -160,7 +163,7 @@ func (b *trieBuilder) use(n, parent int32) {
 
 // place returns a base at which none of the children's nodes is in use. It tries so many places and
 // then takes one behind all others, which keeps the time linear.
-func (b *trieBuilder) place() int32 {
+func (b *builder) place() int32 {
 	const tries = 128
 	first := int32(b.children[0])
 	k := b.links[0].next
@@ -176,7 +179,7 @@ func (b *trieBuilder) place() int32 {
 	return int32(len(b.nodes))
 }
 
-func (b *trieBuilder) fits(base int32) bool {
+func (b *builder) fits(base int32) bool {
 	for _, c := range b.children {
 		if n := int(base) + int(c); n < len(b.nodes) && b.nodes[n].parent >= 0 {
 			return false
