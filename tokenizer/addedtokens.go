@@ -7,6 +7,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -25,7 +26,7 @@ type addedToken struct {
 type addedTokens struct {
 	tokens  []addedToken
 	forms   *trie.Trie // the strings that are sought, to indices in tokens
-	unicode *unicodeTable
+	unicode *codepoint.Tables
 
 	starts [256]bool // first bytes of the strings
 	start  byte      // the only first byte, if there is only one
@@ -114,7 +115,7 @@ func specialFirst(tokens []addedToken) []addedToken {
 // newAddedTokens returns those of tokens that are sought in normalized text, in the form that steps
 // give them, or else those that are sought in the given text.
 func newAddedTokens(tokens []addedToken, normalized bool, steps []normalizer) (*addedTokens, error) {
-	a := &addedTokens{unicode: unicodeTables()}
+	a := &addedTokens{unicode: codepoint.Load()}
 	var s scratch
 	var entries []trie.Entry
 	seen := make(map[string]bool)
@@ -218,7 +219,7 @@ func (c *addedScan) next() (part []byte, id int32, ok bool) {
 		if t.lstrip {
 			// Only white space that no token took yet counts.
 			if c.taken < start {
-				start -= c.tokens.unicode.spacesBefore(c.text[c.taken:start])
+				start -= c.tokens.unicode.TrailingSpace(c.text[c.taken:start])
 			} else {
 				start = c.taken
 			}
@@ -245,13 +246,13 @@ func (c *addedScan) next() (part []byte, id int32, ok bool) {
 // wordEnds reports whether a \w character stands before at.
 func (c *addedScan) wordEnds(at int) bool {
 	r, size := utf8.DecodeLastRune(c.text[:at])
-	return size > 0 && c.tokens.unicode.of(r)&word != 0
+	return size > 0 && c.tokens.unicode.Properties(r)&codepoint.Word != 0
 }
 
 // wordStarts reports whether a \w character stands at at.
 func (c *addedScan) wordStarts(at int) bool {
 	r, size := utf8.DecodeRune(c.text[at:])
-	return size > 0 && c.tokens.unicode.of(r)&word != 0
+	return size > 0 && c.tokens.unicode.Properties(r)&codepoint.Word != 0
 }
 
 // spacesEnd returns where the white space that starts at at ends.
@@ -259,6 +260,6 @@ func (c *addedScan) spacesEnd(at int) int {
 	if c.spaces.from <= at && at < c.spaces.to {
 		return c.spaces.to
 	}
-	c.spaces = span{at, at + c.tokens.unicode.spacesAfter(c.text[at:])}
+	c.spaces = span{at, at + c.tokens.unicode.LeadingSpace(c.text[at:])}
 	return c.spaces.to
 }

@@ -1,6 +1,10 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
+)
 
 // bertOptions are BertNormalizer's fields. stripAccents nil means: if lowercase.
 type bertOptions struct {
@@ -16,9 +20,9 @@ type bertOptions struct {
 type bertNormalizer struct {
 	cleanText, chineseChars, stripAccents, lowercase bool
 
-	unicode *unicodeTable
+	unicode *codepoint.Tables
 	// Code points with none of these properties stay as they are.
-	changes property
+	changes codepoint.Property
 	// What becomes of an ASCII code point; dropped where it goes.
 	ascii [utf8.RuneSelf]byte
 }
@@ -32,32 +36,32 @@ func newBertNormalizer(o bertOptions) *bertNormalizer {
 		chineseChars: o.chineseChars,
 		stripAccents: o.lowercase,
 		lowercase:    o.lowercase,
-		unicode:      unicodeTables(),
+		unicode:      codepoint.Load(),
 	}
 	if o.stripAccents != nil {
 		n.stripAccents = *o.stripAccents
 	}
 	if n.cleanText {
-		n.changes |= control | space
+		n.changes |= codepoint.Control | codepoint.Space
 	}
 	if n.chineseChars {
-		n.changes |= cjk
+		n.changes |= codepoint.CJK
 	}
 	if n.stripAccents {
-		n.changes |= decomposed | nonspacing | reordered
+		n.changes |= codepoint.Decomposed | codepoint.Nonspacing | codepoint.Reordered
 	}
 	if n.lowercase {
-		n.changes |= hasLowercase
+		n.changes |= codepoint.HasLowercase
 	}
 	for r := range rune(utf8.RuneSelf) {
-		p := n.unicode.of(r)
+		p := n.unicode.Properties(r)
 		switch {
-		case n.cleanText && p&control != 0:
+		case n.cleanText && p&codepoint.Control != 0:
 			n.ascii[r] = dropped
-		case n.cleanText && p&space != 0:
+		case n.cleanText && p&codepoint.Space != 0:
 			n.ascii[r] = ' '
-		case n.lowercase && p&hasLowercase != 0:
-			n.ascii[r] = n.unicode.appendLower(nil, r, p)[0]
+		case n.lowercase && p&codepoint.HasLowercase != 0:
+			n.ascii[r] = n.unicode.AppendLower(nil, r, p)[0]
 		default:
 			n.ascii[r] = byte(r)
 		}
@@ -80,7 +84,7 @@ func (n *bertNormalizer) normalize(s *scratch, dst, src []byte) ([]byte, error) 
 			continue
 		}
 		r, size := utf8.DecodeRune(src[i:])
-		p := n.unicode.of(r)
+		p := n.unicode.Properties(r)
 		if p&n.changes == 0 {
 			if len(marks) > 0 {
 				dst, marks = n.appendMarks(s, dst, marks), marks[:0]
@@ -90,13 +94,13 @@ func (n *bertNormalizer) normalize(s *scratch, dst, src []byte) ([]byte, error) 
 			continue
 		}
 		i += size
-		if n.cleanText && p&control != 0 {
+		if n.cleanText && p&codepoint.Control != 0 {
 			continue
 		}
-		if n.cleanText && p&space != 0 {
-			r, p = ' ', space
+		if n.cleanText && p&codepoint.Space != 0 {
+			r, p = ' ', codepoint.Space
 		}
-		apart := n.chineseChars && p&cjk != 0
+		apart := n.chineseChars && p&codepoint.CJK != 0
 		if apart {
 			dst, marks = n.appendMarks(s, dst, marks), marks[:0]
 			dst = append(dst, ' ')
@@ -113,23 +117,23 @@ func (n *bertNormalizer) normalize(s *scratch, dst, src []byte) ([]byte, error) 
 }
 
 // appendRune appends what becomes of r, after cleaning, to dst or, if it may still move, to marks.
-func (n *bertNormalizer) appendRune(s *scratch, dst []byte, marks []classed, r rune, p property) ([]byte, []classed) {
+func (n *bertNormalizer) appendRune(s *scratch, dst []byte, marks []codepoint.ClassedRune, r rune, p codepoint.Property) ([]byte, []codepoint.ClassedRune) {
 	if !n.stripAccents {
 		return n.appendCased(dst, r, p), marks
 	}
 	from := len(marks)
-	marks = n.unicode.appendDecomposed(marks, r, false)
+	marks = n.unicode.AppendDecomposed(marks, r, false)
 	decomposition := marks[from:]
 	marks = marks[:from]
 	for _, c := range decomposition {
-		p := n.unicode.of(c.r)
-		if c.class == 0 {
+		p := n.unicode.Properties(c.Rune)
+		if c.Class == 0 {
 			dst, marks = n.appendMarks(s, dst, marks), marks[:0]
 		}
 		switch {
-		case p&nonspacing != 0:
-		case c.class == 0:
-			dst = n.appendCased(dst, c.r, p)
+		case p&codepoint.Nonspacing != 0:
+		case c.Class == 0:
+			dst = n.appendCased(dst, c.Rune, p)
 		default:
 			marks = append(marks, c) // where c was read from, or before
 		}
@@ -138,17 +142,17 @@ func (n *bertNormalizer) appendRune(s *scratch, dst []byte, marks []classed, r r
 }
 
 // appendMarks appends marks in canonical order.
-func (n *bertNormalizer) appendMarks(s *scratch, dst []byte, marks []classed) []byte {
-	s.sortMarks(marks)
+func (n *bertNormalizer) appendMarks(s *scratch, dst []byte, marks []codepoint.ClassedRune) []byte {
+	s.marks = codepoint.SortMarks(marks, s.marks)
 	for _, c := range marks {
-		dst = n.appendCased(dst, c.r, n.unicode.of(c.r))
+		dst = n.appendCased(dst, c.Rune, n.unicode.Properties(c.Rune))
 	}
 	return dst
 }
 
-func (n *bertNormalizer) appendCased(dst []byte, r rune, p property) []byte {
+func (n *bertNormalizer) appendCased(dst []byte, r rune, p codepoint.Property) []byte {
 	if n.lowercase {
-		return n.unicode.appendLower(dst, r, p)
+		return n.unicode.AppendLower(dst, r, p)
 	}
 	return utf8.AppendRune(dst, r)
 }

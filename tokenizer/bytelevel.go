@@ -1,17 +1,21 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
+)
 
 // byteLevel is ByteLevel: a space before a piece that has none, pieces cut into words as GPT-2 does,
 // and every byte written as a visible character, so that a vocabulary of strings covers all bytes.
 type byteLevel struct {
 	prefixSpace bool
 	words       bool
-	unicode     *unicodeTable
+	unicode     *codepoint.Tables
 }
 
 func parseByteLevel(o *component) preTokenizer {
-	b := byteLevel{prefixSpace: o.bool("add_prefix_space"), words: o.boolOr("use_regex", true), unicode: unicodeTables()}
+	b := byteLevel{prefixSpace: o.bool("add_prefix_space"), words: o.boolOr("use_regex", true), unicode: codepoint.Load()}
 	o.bool("trim_offsets") // says where a token lies in the text, not what it is
 	return b
 }
@@ -76,10 +80,10 @@ func (b byteLevel) word(text []byte) int {
 	if text[0] == ' ' && len(text) > 1 {
 		start = 1
 	}
-	const kinds = letter | number | space
+	const kinds = codepoint.Letter | codepoint.Number | codepoint.Space
 	r, size := utf8.DecodeRune(text[start:])
-	kind := b.unicode.of(r) & kinds
-	if kind&space != 0 {
+	kind := b.unicode.Properties(r) & kinds
+	if kind&codepoint.Space != 0 {
 		return b.spaces(text)
 	}
 	n := start + size
@@ -88,7 +92,7 @@ func (b byteLevel) word(text []byte) int {
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRune(text[n:])
 		}
-		if b.unicode.of(r)&kinds != kind {
+		if b.unicode.Properties(r)&kinds != kind {
 			break
 		}
 		n += size
@@ -101,7 +105,7 @@ func (b byteLevel) spaces(text []byte) int {
 	n, last := 0, 0
 	for n < len(text) {
 		r, size := utf8.DecodeRune(text[n:])
-		if b.unicode.of(r)&space == 0 {
+		if b.unicode.Properties(r)&codepoint.Space == 0 {
 			if last > 0 {
 				return last
 			}

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"unicode/utf8"
 
+	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -47,7 +48,7 @@ func newFastPath(t *Tokenizer) *fastPath {
 		return nil
 	}
 	n, ok := t.normalizer[0].(*bertNormalizer)
-	if !ok || t.pre[0] != bertCutter(unicodeTables()) {
+	if !ok || t.pre[0] != bertCutter(codepoint.Load()) {
 		return nil
 	}
 	f := &fastPath{normalizer: n, model: m, longest: 4*min(m.maxChars, 1<<28) + 1}
@@ -57,10 +58,10 @@ func newFastPath(t *Tokenizer) *fastPath {
 		if err != nil || len(normal) != 1 {
 			continue
 		}
-		switch p := unicodeTables().of(rune(normal[0])); {
-		case p&space != 0:
+		switch p := codepoint.Load().Properties(rune(normal[0])); {
+		case p&codepoint.Space != 0:
 			f.kinds[b] = separates
-		case p&punctuation != 0:
+		case p&codepoint.Punctuation != 0:
 			f.kinds[b] = isolates
 			var out kept
 			out.reset(-1, false)
@@ -145,19 +146,19 @@ func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, erro
 			continue
 		}
 		r, size := utf8.DecodeRune(text[i:])
-		p := u.of(r)
+		p := u.Properties(r)
 		switch {
-		case n.cleanText && p&control != 0:
-		case n.cleanText && p&space != 0:
+		case n.cleanText && p&codepoint.Control != 0:
+		case n.cleanText && p&codepoint.Space != 0:
 			word = f.encodeWord(s, word)
 		case p&n.changes == 0:
-			if p&(space|punctuation) == 0 {
+			if p&(codepoint.Space|codepoint.Punctuation) == 0 {
 				word = append(word, text[i:i+size]...)
 			} else {
 				word = f.cut(s, word, r, p)
 			}
 		default:
-			apart := n.chineseChars && p&cjk != 0
+			apart := n.chineseChars && p&codepoint.CJK != 0
 			if apart {
 				word, from = f.encodeWord(s, word), i
 			}
@@ -183,45 +184,45 @@ func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, erro
 // appendForm appends the normal form of r, a code point with properties p, to word. It does nothing
 // and returns false if a mark in it may move, or if word and what comes after a cut inside the form
 // would both remain.
-func (f *fastPath) appendForm(s *scratch, word []byte, r rune, p property) ([]byte, bool) {
+func (f *fastPath) appendForm(s *scratch, word []byte, r rune, p codepoint.Property) ([]byte, bool) {
 	n, u := f.normalizer, f.normalizer.unicode
 	if !n.stripAccents {
 		return f.appendCased(s, word, r, p), true
 	}
-	s.runes = u.appendDecomposed(s.runes[:0], r, false)
-	remain, cuts := 0, property(0)
+	s.runes = u.AppendDecomposed(s.runes[:0], r, false)
+	remain, cuts := 0, codepoint.Property(0)
 	for _, c := range s.runes {
-		if p := u.of(c.r); p&nonspacing == 0 {
-			if c.class != 0 {
+		if p := u.Properties(c.Rune); p&codepoint.Nonspacing == 0 {
+			if c.Class != 0 {
 				return word, false
 			}
 			remain++
-			cuts |= p & (space | punctuation)
+			cuts |= p & (codepoint.Space | codepoint.Punctuation)
 		}
 	}
 	if remain > 1 && cuts != 0 {
 		return word, false
 	}
 	for _, c := range s.runes {
-		if p := u.of(c.r); p&nonspacing == 0 {
-			word = f.appendCased(s, word, c.r, p)
+		if p := u.Properties(c.Rune); p&codepoint.Nonspacing == 0 {
+			word = f.appendCased(s, word, c.Rune, p)
 		}
 	}
 	return word, true
 }
 
 // appendCased appends r, a code point that is not decomposed any more, to word, or cuts there.
-func (f *fastPath) appendCased(s *scratch, word []byte, r rune, p property) []byte {
-	if p&(space|punctuation) != 0 {
+func (f *fastPath) appendCased(s *scratch, word []byte, r rune, p codepoint.Property) []byte {
+	if p&(codepoint.Space|codepoint.Punctuation) != 0 {
 		return f.cut(s, word, r, p)
 	}
 	return f.normalizer.appendCased(word, r, p)
 }
 
 // cut encodes word and then r, which is white space or punctuation. It returns an empty word.
-func (f *fastPath) cut(s *scratch, word []byte, r rune, p property) []byte {
+func (f *fastPath) cut(s *scratch, word []byte, r rune, p codepoint.Property) []byte {
 	word = f.encodeWord(s, word)
-	if p&punctuation != 0 {
+	if p&codepoint.Punctuation != 0 {
 		word = f.encodeWord(s, utf8.AppendRune(word, r))
 	}
 	return word

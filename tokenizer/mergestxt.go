@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // robertaClass is RobertaTokenizer: byte-level BPE of vocab.json and merges.txt.
@@ -79,7 +81,7 @@ func buildByteLevel(f folder, settings *object) (classParts, error) {
 		return p, fmt.Errorf("tokenizer: vocab.json and merges.txt: %w", err)
 	}
 	p.model = m
-	p.pre = []preTokenizer{byteLevel{prefixSpace: settings.boolOr("add_prefix_space", false), words: true, unicode: unicodeTables()}}
+	p.pre = []preTokenizer{byteLevel{prefixSpace: settings.boolOr("add_prefix_space", false), words: true, unicode: codepoint.Load()}}
 	return p, settings.err
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // A normalizer rewrites text before it is cut into pieces. A Sequence is a []normalizer; it has no
@@ -46,7 +48,7 @@ func parseNormalizer(at string, raw []byte, depth int) ([]normalizer, error) {
 	if o == nil {
 		return nil, err
 	}
-	unicode := unicodeTables()
+	unicode := codepoint.Load()
 	var n normalizer
 	switch o.kind {
 	case "Sequence":
@@ -93,24 +95,24 @@ func parseNormalizer(at string, raw []byte, depth int) ([]normalizer, error) {
 }
 
 // lowercase is Lowercase: lower case, without context.
-type lowercase struct{ unicode *unicodeTable }
+type lowercase struct{ unicode *codepoint.Tables }
 
 func (n lowercase) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
-		dst = n.unicode.appendLower(dst, r, n.unicode.of(r))
+		dst = n.unicode.AppendLower(dst, r, n.unicode.Properties(r))
 		i += size
 	}
 	return dst, nil
 }
 
 // stripAccents is StripAccents: it drops marks, so it does something only after NFD or NFKD.
-type stripAccents struct{ unicode *unicodeTable }
+type stripAccents struct{ unicode *codepoint.Tables }
 
 func (n stripAccents) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
-		if n.unicode.of(r)&mark == 0 {
+		if n.unicode.Properties(r)&codepoint.Mark == 0 {
 			dst = append(dst, src[i:i+size]...)
 		}
 		i += size
@@ -121,43 +123,17 @@ func (n stripAccents) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
 // strip is Strip: it drops white space at the ends of the text.
 type strip struct {
 	left, right bool
-	unicode     *unicodeTable
+	unicode     *codepoint.Tables
 }
 
 func (n strip) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
 	if n.left {
-		src = src[n.unicode.spacesAfter(src):]
+		src = src[n.unicode.LeadingSpace(src):]
 	}
 	if n.right {
-		src = src[:len(src)-n.unicode.spacesBefore(src)]
+		src = src[:len(src)-n.unicode.TrailingSpace(src)]
 	}
 	return append(dst, src...), nil
-}
-
-// spacesAfter returns how many bytes of white space text starts with.
-func (t *unicodeTable) spacesAfter(text []byte) int {
-	n := 0
-	for n < len(text) {
-		r, size := utf8.DecodeRune(text[n:])
-		if t.of(r)&space == 0 {
-			break
-		}
-		n += size
-	}
-	return n
-}
-
-// spacesBefore returns how many bytes of white space text ends with.
-func (t *unicodeTable) spacesBefore(text []byte) int {
-	n := 0
-	for n < len(text) {
-		r, size := utf8.DecodeLastRune(text[:len(text)-n])
-		if t.of(r)&space == 0 {
-			break
-		}
-		n += size
-	}
-	return n
 }
 
 // prepend is Prepend: a string before every text that is not empty.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // precompiled is Precompiled: SentencePiece's map of strings to their replacements, compiled to a
@@ -18,7 +20,7 @@ import (
 type precompiled struct {
 	units        []uint32 // of the double array
 	replacements []byte   // each ends with a zero byte
-	unicode      *unicodeTable
+	unicode      *codepoint.Tables
 }
 
 // maxCluster is the length in bytes from which clusters are taken apart without being looked up.
@@ -51,7 +53,7 @@ func newPrecompiled(blob []byte) (*precompiled, error) {
 	if size > int64(len(blob)) || size%4 != 0 || size == 0 {
 		return nil, fmt.Errorf("a double array of %d bytes in %d", size, len(blob))
 	}
-	n := &precompiled{units: make([]uint32, size/4), replacements: blob[size:], unicode: unicodeTables()}
+	n := &precompiled{units: make([]uint32, size/4), replacements: blob[size:], unicode: codepoint.Load()}
 	for i := range n.units {
 		n.units[i] = binary.LittleEndian.Uint32(blob[4*i:])
 	}
@@ -127,7 +129,7 @@ func (n *precompiled) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
 		// Between two ASCII characters there is always an end, but inside \r\n.
 		size := 1
 		if src[0] >= utf8.RuneSelf || len(src) > 1 && (src[1] >= utf8.RuneSelf || src[0] == '\r') {
-			size = n.unicode.cluster(src)
+			size = n.unicode.ClusterLen(src)
 		}
 		cluster := src[:size]
 		src = src[size:]

@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"fmt"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // pieces are parts of a text, in order. A pre-tokenizer cuts them further.
@@ -29,7 +31,7 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 	if o == nil {
 		return nil, err
 	}
-	c := cutter{unicode: unicodeTables()}
+	c := cutter{unicode: codepoint.Load()}
 	var other preTokenizer // instead of c
 	switch o.kind {
 	case "Sequence":
@@ -45,16 +47,16 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 	case "BertPreTokenizer":
 		c = bertCutter(c.unicode)
 	case "Whitespace": // runs of \w and of what is neither \w nor white space
-		c.drop, c.apart = space, word
+		c.drop, c.apart = codepoint.Space, codepoint.Word
 	case "WhitespaceSplit":
-		c.drop = space
+		c.drop = codepoint.Space
 	case "Punctuation":
-		err = c.behave(at, punctuation, o.optionalString("behavior", "Isolated"))
+		err = c.behave(at, codepoint.Punctuation, o.optionalString("behavior", "Isolated"))
 	case "Digits":
 		if o.bool("individual_digits") {
-			err = c.behave(at, numeric, "Isolated")
+			err = c.behave(at, codepoint.Numeric, "Isolated")
 		} else {
-			err = c.behave(at, numeric, "Contiguous")
+			err = c.behave(at, codepoint.Numeric, "Contiguous")
 		}
 	case "ByteLevel":
 		other = parseByteLevel(o)
@@ -79,23 +81,23 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 
 // bertCutter is BertPreTokenizer: words end at white space, which goes, and every punctuation
 // character is a piece of its own.
-func bertCutter(t *unicodeTable) cutter {
-	return cutter{drop: space, before: punctuation, after: punctuation, unicode: t}
+func bertCutter(t *codepoint.Tables) cutter {
+	return cutter{drop: codepoint.Space, before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: t}
 }
 
 // A cutter cuts at characters that have certain properties. Drop and apart are at most one property
 // each.
 type cutter struct {
-	drop    property // such characters are in no piece
-	before  property // a piece starts at such a character
-	after   property // a piece ends after such a character
-	apart   property // a piece has either only such characters or none
-	unicode *unicodeTable
+	drop    codepoint.Property // such characters are in no piece
+	before  codepoint.Property // a piece starts at such a character
+	after   codepoint.Property // a piece ends after such a character
+	apart   codepoint.Property // a piece has either only such characters or none
+	unicode *codepoint.Tables
 }
 
 // behave sets the cutter to treat characters with property p as the reference's
 // SplitDelimiterBehavior of that name says.
-func (c *cutter) behave(at string, p property, behavior string) error {
+func (c *cutter) behave(at string, p codepoint.Property, behavior string) error {
 	switch behavior {
 	case "Removed":
 		c.drop = p
@@ -117,13 +119,13 @@ func (c cutter) preTokenize(p *pieces) {
 	next := p.next[:0]
 	differ := c.drop | c.apart
 	for _, s := range p.spans {
-		start, last := s.from, property(0)
+		start, last := s.from, codepoint.Property(0)
 		for i := s.from; i < s.to; {
 			r, size := rune(p.text[i]), 1
 			if r >= utf8.RuneSelf {
 				r, size = utf8.DecodeRune(p.text[i:s.to])
 			}
-			q := c.unicode.of(r)
+			q := c.unicode.Properties(r)
 			if i > start && (q&c.before|last&c.after|(q^last)&differ) != 0 {
 				if last&c.drop == 0 {
 					next = append(next, span{start, i})

@@ -9,19 +9,21 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // The routines here do what the package does, one plain step after another, as its definitions read.
 
 // plainBertNormalizer is bertNormalizer in four passes.
 func plainBertNormalizer(o bertOptions, text string) string {
-	u := unicodeTables()
+	u := codepoint.Load()
 	if o.cleanText {
 		var b strings.Builder
 		for _, r := range text {
-			switch p := u.of(r); {
-			case p&control != 0:
-			case p&space != 0:
+			switch p := u.Properties(r); {
+			case p&codepoint.Control != 0:
+			case p&codepoint.Space != 0:
 				b.WriteByte(' ')
 			default:
 				b.WriteRune(r)
@@ -32,7 +34,7 @@ func plainBertNormalizer(o bertOptions, text string) string {
 	if o.chineseChars {
 		var b strings.Builder
 		for _, r := range text {
-			if u.of(r)&cjk != 0 {
+			if u.Properties(r)&codepoint.CJK != 0 {
 				b.WriteString(" " + string(r) + " ")
 			} else {
 				b.WriteRune(r)
@@ -43,7 +45,7 @@ func plainBertNormalizer(o bertOptions, text string) string {
 	if o.stripAccents == nil && o.lowercase || o.stripAccents != nil && *o.stripAccents {
 		var b strings.Builder
 		for _, r := range plainNFD(text) {
-			if u.of(r)&nonspacing == 0 {
+			if u.Properties(r)&codepoint.Nonspacing == 0 {
 				b.WriteRune(r)
 			}
 		}
@@ -52,7 +54,7 @@ func plainBertNormalizer(o bertOptions, text string) string {
 	if o.lowercase {
 		var b strings.Builder
 		for _, r := range text {
-			b.Write(u.appendLower(nil, r, u.of(r)))
+			b.Write(u.AppendLower(nil, r, u.Properties(r)))
 		}
 		text = b.String()
 	}
@@ -61,43 +63,34 @@ func plainBertNormalizer(o bertOptions, text string) string {
 
 // plainNFD decomposes a whole text and then sorts its runs of marks.
 func plainNFD(text string) []rune {
-	u := unicodeTables()
-	var runes []rune
+	u := codepoint.Load()
+	var runes []codepoint.ClassedRune
 	for _, r := range text {
-		switch {
-		case u.of(r)&decomposed != 0 && (r < hangulFirst || r > hangulLast):
-			for _, c := range u.decompositions[u.nfd.of(r)] {
-				runes = append(runes, c.r)
-			}
-		case r >= hangulFirst && r <= hangulLast:
-			k := r - hangulFirst
-			runes = append(runes, leadBase+k/588, vowelBase+k%588/28)
-			if k%28 > 0 {
-				runes = append(runes, tailBase+k%28)
-			}
-		default:
-			runes = append(runes, r)
-		}
+		runes = u.AppendDecomposed(runes, r, false)
 	}
 	for from := 0; from < len(runes); from++ {
 		to := from
-		for to < len(runes) && u.classes.of(runes[to]) != 0 {
+		for to < len(runes) && runes[to].Class != 0 {
 			to++
 		}
-		slices.SortStableFunc(runes[from:to], func(a, b rune) int { return int(u.classes.of(a)) - int(u.classes.of(b)) })
+		slices.SortStableFunc(runes[from:to], func(a, b codepoint.ClassedRune) int { return int(a.Class) - int(b.Class) })
 		from = to
 	}
-	return runes
+	decomposed := make([]rune, len(runes))
+	for i, c := range runes {
+		decomposed[i] = c.Rune
+	}
+	return decomposed
 }
 
 // plainBertCut cuts at white space and then around punctuation.
 func plainBertCut(text string) []string {
-	u := unicodeTables()
+	u := codepoint.Load()
 	var out []string
-	for _, field := range strings.FieldsFunc(text, func(r rune) bool { return u.of(r)&space != 0 }) {
+	for _, field := range strings.FieldsFunc(text, func(r rune) bool { return u.Properties(r)&codepoint.Space != 0 }) {
 		from := 0
 		for i, r := range field {
-			if u.of(r)&punctuation != 0 {
+			if u.Properties(r)&codepoint.Punctuation != 0 {
 				if from < i {
 					out = append(out, field[from:i])
 				}
@@ -305,9 +298,9 @@ func TestFastPathAgainstStages(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	u := unicodeTables()
+	u := codepoint.Load()
 	for c := rune(0); c <= utf8.MaxRune; c++ {
-		if !utf8.ValidRune(c) || u.of(c)&^word == 0 {
+		if !utf8.ValidRune(c) || u.Properties(c)&^codepoint.Word == 0 {
 			continue
 		}
 		// U+302E and U+302F are marks that move and are kept.
@@ -390,20 +383,6 @@ func TestAddedTokensAgainstPlain(t *testing.T) {
 	})
 }
 
-func TestSortMarksAgainstStableSort(t *testing.T) {
-	s := new(scratch)
-	rapid.Check(t, func(t *rapid.T) {
-		marks := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) classed {
-			return classed{rapid.Rune().Draw(t, "r"), rapid.SampledFrom([]uint8{1, 9, 220, 230, 240, 255}).Draw(t, "class")}
-		}), 0, 60).Draw(t, "marks")
-		want := slices.Clone(marks)
-		slices.SortStableFunc(want, func(a, b classed) int { return int(a.class) - int(b.class) })
-		if s.sortMarks(marks); !slices.Equal(marks, want) {
-			t.Fatalf("got %v, want %v", marks, want)
-		}
-	})
-}
-
 // The kept ids are those that keeping all and cutting afterwards leaves.
 func TestKeptAgainstAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -470,9 +449,9 @@ func TestTruncated(t *testing.T) {
 // Whatever a pipeline, cutting loses nothing but what is dropped, and no piece is empty.
 func TestCuttersCover(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := cutter{unicode: unicodeTables()}
+		c := cutter{unicode: codepoint.Load()}
 		behavior := rapid.SampledFrom([]string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}).Draw(t, "behavior")
-		if err := c.behave("", punctuation, behavior); err != nil {
+		if err := c.behave("", codepoint.Punctuation, behavior); err != nil {
 			t.Fatal(err)
 		}
 		text := strings.ToValidUTF8(corner().Draw(t, "text"), "")
@@ -480,7 +459,7 @@ func TestCuttersCover(t *testing.T) {
 		want := text
 		if behavior == "Removed" {
 			want = strings.Map(func(r rune) rune {
-				if c.unicode.of(r)&punctuation != 0 {
+				if c.unicode.Properties(r)&codepoint.Punctuation != 0 {
 					return -1
 				}
 				return r

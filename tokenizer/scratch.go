@@ -1,12 +1,14 @@
 package tokenizer
 
+import "kenserve/tokenizer/internal/codepoint"
+
 // scratch is what one Encode needs besides its result. A tokenizer keeps a few to use again.
 type scratch struct {
 	text   []byte // the text, where it had to be mended
 	normal []byte // the normalizers write to one of these two
 	spare  []byte
-	runes  []classed // what normal forms work on
-	marks  []classed // what sortMarks sorts from
+	runes  []codepoint.ClassedRune // what normal forms work on
+	marks  []codepoint.ClassedRune // what sortMarks sorts from
 	pieces pieces
 	word   []byte  // the fast path's word
 	ids    []int32 // a word's tokens, until all of it is known to have some

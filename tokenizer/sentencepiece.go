@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file with the first
@@ -38,7 +40,7 @@ var xlmRobertaClass = class{
 		if sp.charsmap != nil {
 			p.normalizer = append(p.normalizer, sp.charsmap)
 		}
-		p.normalizer = append(p.normalizer, strip{right: true, unicode: unicodeTables()}, replace{findRun(' ', 2), spaceMark})
+		p.normalizer = append(p.normalizer, strip{right: true, unicode: codepoint.Load()}, replace{findRun(' ', 2), spaceMark})
 		p.pre = []preTokenizer{metaspace{mark: spaceMark, always: true, split: true}}
 		p.post = func(id func(string) int32) postProcessor {
 			cls, sep := templatePiece{text: -1, ids: []int32{id("<s>")}}, templatePiece{text: -1, ids: []int32{id("</s>")}}
@@ -74,7 +76,7 @@ var debertaV2Class = class{
 		if err != nil {
 			return p, fmt.Errorf("tokenizer: spm.model: %w", err)
 		}
-		unicode := unicodeTables()
+		unicode := codepoint.Load()
 		if settings.boolOr("do_lower_case", false) {
 			p.normalizer = append(p.normalizer, lowercase{unicode})
 		}
@@ -84,7 +86,7 @@ var debertaV2Class = class{
 		}
 		p.normalizer = append(p.normalizer, replace{findRun(' ', 2), " "})
 		if settings.boolOr("split_by_punct", false) {
-			p.pre = append(p.pre, cutter{before: punctuation, after: punctuation, unicode: unicode})
+			p.pre = append(p.pre, cutter{before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: unicode})
 		}
 		p.pre = append(p.pre, metaspace{mark: spaceMark, always: true, split: true})
 		p.post = func(id func(string) int32) postProcessor { return betweenTokens(id("[CLS]"), id("[SEP]")) }

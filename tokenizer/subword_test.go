@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // plainMerge merges, again and again, the leftmost of the pairs that were learned first.
@@ -121,16 +123,16 @@ func TestBestPath(t *testing.T) {
 
 // plainWords cuts text by GPT-2's expression, without its look-ahead, which follows in code.
 func plainWords(text string) []string {
-	class := func(p property) string {
+	class := func(p codepoint.Property) string {
 		var b strings.Builder
 		for r := range rune(0x250) {
-			if utf8.ValidRune(r) && unicodeTables().of(r)&p != 0 {
+			if utf8.ValidRune(r) && codepoint.Load().Properties(r)&p != 0 {
 				fmt.Fprintf(&b, `\x{%X}`, r)
 			}
 		}
 		return b.String()
 	}
-	l, n, s := class(letter), class(number), class(space)
+	l, n, s := class(codepoint.Letter), class(codepoint.Number), class(codepoint.Space)
 	re := regexp.MustCompile(`^(?:'s|'t|'re|'ve|'m|'ll|'d| ?[` + l + `]+| ?[` + n + `]+| ?[^` + s + l + n + `]+|[` + s + `]+)`)
 	spaces := regexp.MustCompile(`^[` + s + `]+$`)
 	var words []string
@@ -148,7 +150,7 @@ func plainWords(text string) []string {
 }
 
 func TestWords(t *testing.T) {
-	b := byteLevel{words: true, unicode: unicodeTables()}
+	b := byteLevel{words: true, unicode: codepoint.Load()}
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringOfN(rapid.RuneFrom([]rune("'''stremvld  \t\n\u00a0\u0085aZé²½1.,-")), 0, 20, -1).Draw(t, "text")
 		var got []string
@@ -161,39 +163,4 @@ func TestWords(t *testing.T) {
 			t.Fatalf("%q: got %q, want %q", text, got, want)
 		}
 	})
-}
-
-// Grapheme clusters cover the text, and those of the annex's own examples are as it says.
-func TestClusters(t *testing.T) {
-	tests := []struct {
-		text string
-		want []string
-	}{
-		{"a\r\nb", []string{"a", "\r\n", "b"}},
-		{"\r\r\n\n", []string{"\r", "\r\n", "\n"}},
-		{"e\u0301\u0302x", []string{"e\u0301\u0302", "x"}},
-		{"\n\u0301", []string{"\n", "\u0301"}},
-		{"각각한", []string{"각", "각", "한"}},
-		{"\u1100\u1161\u11a8\u1100", []string{"\u1100\u1161\u11a8", "\u1100"}},
-		{"🇦🇧🇨🇩🇪", []string{"🇦🇧", "🇨🇩", "🇪"}},
-		{"🇦\u0301🇧", []string{"🇦\u0301", "🇧"}},
-		{"👩\u200d💻👩💻", []string{"👩\u200d💻", "👩", "💻"}},
-		{"👍🏽\u200d👍a\u200d👍", []string{"👍🏽\u200d👍", "a\u200d", "👍"}},
-		{"\u0600\u0600a", []string{"\u0600\u0600a"}},
-		{"\u0600\n", []string{"\u0600", "\n"}},
-		{"\u0915\u094d\u0937\u093f", []string{"\u0915\u094d\u0937\u093f"}},
-		{"\u0915\u0937", []string{"\u0915", "\u0937"}},
-		{"\u0915\u0301\u0937", []string{"\u0915\u0301", "\u0937"}},
-	}
-	for _, test := range tests {
-		var got []string
-		for rest := []byte(test.text); len(rest) > 0; {
-			n := unicodeTables().cluster(rest)
-			got = append(got, string(rest[:n]))
-			rest = rest[n:]
-		}
-		if !slices.Equal(got, test.want) {
-			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
-		}
-	}
 }

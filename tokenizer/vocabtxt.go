@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // bertClass is BertTokenizer: vocab.txt has one token of WordPiece a line, and ids count lines.
@@ -36,7 +38,7 @@ func buildBERT(f folder, settings *object, special map[string]string) (classPart
 		return p, fmt.Errorf("tokenizer: vocab.txt: %w", err)
 	}
 	p.normalizer = []normalizer{newBertNormalizer(options)}
-	p.pre = []preTokenizer{bertCutter(unicodeTables())}
+	p.pre = []preTokenizer{bertCutter(codepoint.Load())}
 	p.post = func(id func(string) int32) postProcessor {
 		return betweenTokens(id(special["cls_token"]), id(special["sep_token"]))
 	}

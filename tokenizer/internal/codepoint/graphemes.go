@@ -1,4 +1,4 @@
-package tokenizer
+package codepoint
 
 import "unicode/utf8"
 
@@ -39,19 +39,19 @@ var graphemeNames = map[string]grapheme{
 }
 
 // graphemeOf returns the part of r, which is a valid code point.
-func (t *unicodeTable) graphemeOf(r rune) grapheme {
+func (t *Tables) graphemeOf(r rune) grapheme {
 	if r >= hangulFirst && r <= hangulLast {
 		if (r-hangulFirst)%tails == 0 {
 			return graphemeLV
 		}
 		return graphemeLVT
 	}
-	return t.graphemes.of(r)
+	return t.graphemes.Of(r)
 }
 
 // cluster returns the length in bytes of the grapheme cluster that text, which is not empty, starts
 // with. The rules are those of the annex, under their numbers there.
-func (t *unicodeTable) cluster(text []byte) int {
+func (t *Tables) ClusterLen(text []byte) int {
 	r, n := utf8.DecodeRune(text)
 	left := t.graphemeOf(r)
 	regional := left&graphemeClass == graphemeRegional // the cluster has one flag letter so far

@@ -164,7 +164,7 @@ def codes(s):
 
 with open("../unicode.txt", "w") as out:
     print("# Code point properties as Hugging Face's tokenizers 0.22.2 has them.", file=out)
-    print("# Written by testdata/make_unicode.py; unicode.go says what each line means.", file=out)
+    print("# Written by testdata/make_unicode.py; tables.go says what each line means.", file=out)
     for name, chars in sets.items():
         print(name, ranges(chars), file=out)
     for name, chars in graphemes.items():
