@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -36,30 +37,30 @@ type addedTokens struct {
 // parseAddedTokens reads the added_tokens section and checks the ids against those that the tokens
 // have in the model, or get behind it. The tokens come back special ones first, which is the order
 // that decides between tokens of the same normal form.
-func parseAddedTokens(raw json.RawMessage, m model) ([]addedToken, error) {
-	if raw == nil || isNull(raw) {
+func parseAddedTokens(at string, raw json.RawMessage, m model) ([]addedToken, error) {
+	if raw == nil || jsonobject.IsNull(raw) {
 		return nil, nil
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("tokenizer: added_tokens: %w", err)
+		return nil, fmt.Errorf("%s: %w", at, err)
 	}
 	var tokens []addedToken
 	for i, raw := range list {
-		o, err := readObject(fmt.Sprintf("added_tokens[%d]", i), raw)
+		o, err := jsonobject.Read(fmt.Sprintf("%s[%d]", at, i), raw)
 		if err != nil {
 			return nil, err
 		}
 		tokens = append(tokens, addedToken{
-			id:         int32(o.count("id")),
-			content:    o.string("content"),
-			singleWord: o.bool("single_word"),
-			lstrip:     o.bool("lstrip"),
-			rstrip:     o.bool("rstrip"),
-			normalized: o.bool("normalized"),
-			special:    o.bool("special"),
+			id:         int32(o.Count("id")),
+			content:    o.String("content"),
+			singleWord: o.Bool("single_word"),
+			lstrip:     o.Bool("lstrip"),
+			rstrip:     o.Bool("rstrip"),
+			normalized: o.Bool("normalized"),
+			special:    o.Bool("special"),
 		})
-		if err := o.close(); err != nil {
+		if err := o.Close(); err != nil {
 			return nil, err
 		}
 	}
@@ -69,8 +70,8 @@ func parseAddedTokens(raw json.RawMessage, m model) ([]addedToken, error) {
 	}
 	for i, t := range numbered {
 		if t.content != "" && t.id != tokens[i].id {
-			return nil, fmt.Errorf("tokenizer: added_tokens[%d]: %q has id %d, its place in the vocabulary is %d",
-				i, t.content, tokens[i].id, t.id)
+			return nil, fmt.Errorf("%s[%d]: %q has id %d, its place in the vocabulary is %d",
+				at, i, t.content, tokens[i].id, t.id)
 		}
 	}
 	return specialFirst(numbered), nil
@@ -87,7 +88,7 @@ func numberAddedTokens(tokens []addedToken, m model) ([]addedToken, error) {
 			continue
 		}
 		if seen[t.content] {
-			return nil, fmt.Errorf("tokenizer: added_tokens[%d]: %q is there twice", i, t.content)
+			return nil, fmt.Errorf("added token %q is there twice", t.content)
 		}
 		seen[t.content] = true
 		if t.id = m.id(t.content); t.id < 0 {
@@ -127,10 +128,10 @@ func newAddedTokens(tokens []addedToken, normalized bool, steps []normalizer) (*
 		if normalized {
 			normal, err := s.normalize(steps, []byte(form))
 			if err != nil {
-				return nil, fmt.Errorf("tokenizer: added token %q: %w", t.content, err)
+				return nil, fmt.Errorf("added token %q: %w", t.content, err)
 			}
 			if form = string(normal); form == "" {
-				return nil, fmt.Errorf("tokenizer: added token %q: nothing is left of it when it is normalized", t.content)
+				return nil, fmt.Errorf("added token %q: nothing is left of it when it is normalized", t.content)
 			}
 		}
 		a.tokens = append(a.tokens, t)

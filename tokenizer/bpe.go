@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"unicode/utf8"
 
+	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -36,48 +37,39 @@ type pair struct{ left, right int32 }
 type merge struct{ rank, id int32 }
 
 // parseBPE reads a model section of that type.
-func parseBPE(o *object) (model, error) {
-	if raw, ok := o.fields["dropout"]; ok {
-		delete(o.fields, "dropout")
+func parseBPE(o *jsonobject.Object) (model, error) {
+	if raw := o.Optional("dropout"); raw != nil {
 		var p *float64
 		if err := json.Unmarshal(raw, &p); err != nil || p != nil && *p != 0 {
-			o.fail("dropout", "is not null: ids would be random", err)
+			o.Fail("dropout", "is not null: ids would be random", err)
 		}
 	}
-	nullable := func(name string) *string {
-		if raw, ok := o.fields[name]; !ok || isNull(raw) {
-			delete(o.fields, name)
-			return nil
-		}
-		v := o.string(name)
-		return &v
-	}
-	flag := func(name string) bool { v := o.optionalBool(name); return v != nil && *v }
+	flag := func(name string) bool { v := o.OptionalBool(name); return v != nil && *v }
 	var s bpeSettings
-	s.unknown = nullable("unk_token")
-	if prefix := nullable("continuing_subword_prefix"); prefix != nil {
+	s.unknown = o.OptionalString("unk_token")
+	if prefix := o.OptionalString("continuing_subword_prefix"); prefix != nil {
 		s.prefix = *prefix
 	}
-	if suffix := nullable("end_of_word_suffix"); suffix != nil {
+	if suffix := o.OptionalString("end_of_word_suffix"); suffix != nil {
 		s.suffix = *suffix
 	}
 	s.fuseUnknown, s.byteFallback, s.ignoreMerges = flag("fuse_unk"), flag("byte_fallback"), flag("ignore_merges")
-	v := o.vocabulary("vocab")
-	merges := o.merges("merges")
-	if err := o.close(); err != nil {
+	v := readVocabularyMember(o, "vocab")
+	merges := readMergesMember(o, "merges")
+	if err := o.Close(); err != nil {
 		return nil, err
 	}
 	m, err := newBPE(v, merges, s)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: model: %w", err)
+		return nil, fmt.Errorf("%s: %w", o.Path(), err)
 	}
 	return m, nil
 }
 
-// merges reads a field that lists pairs of tokens, each as a list or as a string with a space.
-func (o *object) merges(name string) [][2]string {
-	raw := o.take(name)
-	if o.err != nil {
+// readMergesMember reads a member that lists pairs of tokens, each as a list or as a string with a space.
+func readMergesMember(o *jsonobject.Object, name string) [][2]string {
+	raw := o.Take(name)
+	if o.Err() != nil {
 		return nil
 	}
 	var pairs [][]string
@@ -85,7 +77,7 @@ func (o *object) merges(name string) [][2]string {
 		out := make([][2]string, len(pairs))
 		for i, p := range pairs {
 			if len(p) != 2 {
-				o.fail(name, fmt.Sprintf("has %d tokens in place %d", len(p), i), nil)
+				o.Fail(name, fmt.Sprintf("has %d tokens in place %d", len(p), i), nil)
 				return nil
 			}
 			out[i] = [2]string(p)
@@ -94,14 +86,14 @@ func (o *object) merges(name string) [][2]string {
 	}
 	var lines []string
 	if err := json.Unmarshal(raw, &lines); err != nil {
-		o.fail(name, "is no list of pairs", err)
+		o.Fail(name, "is no list of pairs", err)
 		return nil
 	}
 	out := make([][2]string, len(lines))
 	for i, line := range lines {
 		var err error
 		if out[i], err = splitMerge(line); err != nil {
-			o.fail(name, fmt.Sprintf("is wrong in place %d", i), err)
+			o.Fail(name, fmt.Sprintf("is wrong in place %d", i), err)
 			return nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // byteLevel is ByteLevel: a space before a piece that has none, pieces cut into words as GPT-2 does,
@@ -14,9 +15,9 @@ type byteLevel struct {
 	unicode     *codepoint.Tables
 }
 
-func parseByteLevel(o *component) preTokenizer {
-	b := byteLevel{prefixSpace: o.bool("add_prefix_space"), words: o.boolOr("use_regex", true), unicode: codepoint.Load()}
-	o.bool("trim_offsets") // says where a token lies in the text, not what it is
+func parseByteLevel(o *jsonobject.Object) preTokenizer {
+	b := byteLevel{prefixSpace: o.Bool("add_prefix_space"), words: o.BoolOr("use_regex", true), unicode: codepoint.Load()}
+	o.Bool("trim_offsets") // says where a token lies in the text, not what it is
 	return b
 }
 

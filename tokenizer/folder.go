@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // A folder holds the files that describe a tokenizer without tokenizer.json. Files that are not there
@@ -34,7 +36,7 @@ type class struct {
 	tokens map[string]addedToken
 	// build reads the vocabulary and settings; special are the special tokens by the settings that
 	// name them.
-	build func(f folder, settings *object, special map[string]string) (classParts, error)
+	build func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error)
 }
 
 // classParts are what a class makes of a vocabulary and settings.
@@ -72,11 +74,11 @@ func openFolder(dir string) (*Tokenizer, error) {
 			err = fmt.Errorf("%s has %d bytes; at most %d are supported", path, info.Size(), maxFile)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("tokenizer: %w", err)
+			return nil, err
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("tokenizer: %w", err)
+			return nil, err
 		}
 		return b, nil
 	}
@@ -108,28 +110,28 @@ func openFolder(dir string) (*Tokenizer, error) {
 		}
 	}
 	if len(f.files) == 0 {
-		return nil, fmt.Errorf("tokenizer: %s holds neither tokenizer.json nor any of %s: %w", dir, strings.Join(names, ", "), fs.ErrNotExist)
+		return nil, fmt.Errorf("%s holds neither tokenizer.json nor any of %s: %w", dir, strings.Join(names, ", "), fs.ErrNotExist)
 	}
 	t, err := f.parse()
 	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, dir)
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	return t, nil
 }
 
 // class finds the tokenizer's class: by name, by the kind of model, or by the files there are.
-func (f folder) class(settings *object) (*class, error) {
-	if settings.has("tokenizer_class") && !isNull(settings.fields["tokenizer_class"]) {
-		name := settings.string("tokenizer_class")
-		if settings.err != nil {
-			return nil, settings.err
+func (f folder) class(settings *jsonobject.Object) (*class, error) {
+	if settings.Has("tokenizer_class") && !settings.IsNull("tokenizer_class") {
+		name := settings.String("tokenizer_class")
+		if settings.Err() != nil {
+			return nil, settings.Err()
 		}
 		for _, c := range classes {
 			if slices.Contains(c.names, strings.TrimSuffix(name, "Fast")) {
 				return c, f.has(c)
 			}
 		}
-		return nil, fmt.Errorf("tokenizer: tokenizer_config.json: tokenizer_class %q is not supported without tokenizer.json", name)
+		return nil, fmt.Errorf("tokenizer_config.json: tokenizer_class %q is not supported without tokenizer.json", name)
 	}
 	if f.model != nil {
 		var model struct {
@@ -149,14 +151,14 @@ func (f folder) class(settings *object) (*class, error) {
 			return c, nil
 		}
 	}
-	return nil, fmt.Errorf("tokenizer: the vocabulary is not complete: %s", f.has(&robertaClass))
+	return nil, fmt.Errorf("the vocabulary is not complete: %s", f.has(&robertaClass))
 }
 
 // has returns an error unless the files of a class are there.
 func (f folder) has(c *class) error {
 	for _, name := range c.vocabulary {
 		if f.files[name] == nil {
-			return fmt.Errorf("tokenizer: %s needs %s: %w", c.names[0], name, fs.ErrNotExist)
+			return fmt.Errorf("%s needs %s: %w", c.names[0], name, fs.ErrNotExist)
 		}
 	}
 	return nil
@@ -171,8 +173,8 @@ func (f folder) parse() (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if split := settings.optionalBool("split_special_tokens"); split != nil && *split {
-		settings.fail("split_special_tokens", "is not supported", nil)
+	if split := settings.OptionalBool("split_special_tokens"); split != nil && *split {
+		settings.Fail("split_special_tokens", "is not supported", nil)
 	}
 	tokens, special, err := f.specialTokens(settings, c.tokens)
 	if err != nil {
@@ -180,11 +182,11 @@ func (f folder) parse() (*Tokenizer, error) {
 	}
 	for _, role := range []string{"unk_token", "cls_token", "sep_token"} {
 		if special[role] == "" {
-			settings.fail(role, "is null", nil)
+			settings.Fail(role, "is null", nil)
 		}
 	}
-	if settings.err != nil {
-		return nil, settings.err
+	if settings.Err() != nil {
+		return nil, settings.Err()
 	}
 	p, err := c.build(f, settings, special)
 	if err != nil {
@@ -203,7 +205,7 @@ func (f folder) parse() (*Tokenizer, error) {
 	ids := make(map[string]int32)
 	for i, t := range tokens {
 		if want := declared[i].id; want >= 0 && want != t.id && t.content != "" {
-			return nil, fmt.Errorf("tokenizer: added token %q has id %d, its place in the vocabulary is %d", t.content, want, t.id)
+			return nil, fmt.Errorf("added token %q has id %d, its place in the vocabulary is %d", t.content, want, t.id)
 		}
 		ids[t.content] = t.id
 	}
@@ -218,50 +220,42 @@ func (f folder) parse() (*Tokenizer, error) {
 }
 
 // readSettings reads a file with settings of which most concern others; no file has no settings.
-func readSettings(name string, data []byte) (*object, error) {
+func readSettings(name string, data []byte) (*jsonobject.Object, error) {
 	if data == nil {
-		return &object{at: name}, nil
+		return jsonobject.Empty(name), nil
 	}
-	if err := checkText(data); err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", name, err)
+	if err := jsonobject.CheckText(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return readObject(name, data)
+	return jsonobject.Read(name, data)
 }
 
 // specialTokenFields are the settings that name a special token, in the order in which those that the
 // vocabulary lacks get their ids.
 var specialTokenFields = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
-// boolOr is otherwise for a field that is missing.
-func (o *object) boolOr(name string, otherwise bool) bool {
-	if !o.has(name) {
-		return otherwise
-	}
-	return o.bool(name)
-}
-
 // specialTokens returns the added tokens, with the ids that they are declared to have or -1, in the
 // order in which they are added, and the special tokens by the settings that name them.
-func (f folder) specialTokens(settings *object, defaults map[string]addedToken) ([]addedToken, map[string]string, error) {
-	modern := settings.has("added_tokens_decoder")
+func (f folder) specialTokens(settings *jsonobject.Object, defaults map[string]addedToken) ([]addedToken, map[string]string, error) {
+	modern := settings.Has("added_tokens_decoder")
 	var declared []addedToken
 	if modern {
-		list := settings.object("added_tokens_decoder")
-		for _, name := range list.names() {
+		list := settings.Object("added_tokens_decoder")
+		for _, name := range list.Names() {
 			id, err := strconv.ParseUint(name, 10, 31)
 			if err != nil {
-				list.fail(name, "is not named after an id", nil)
+				list.Fail(name, "is not named after an id", nil)
 			}
-			t := list.token(name, false)
+			t := readToken(list, name, false)
 			t.id = int32(id)
 			declared = append(declared, t)
 		}
-		settings.adopt(list)
+		settings.Adopt(list)
 	}
 
 	// Special tokens: defaults, then the settings, then in old folders special_tokens_map.json.
 	special := maps.Clone(defaults)
-	sources := []*object{settings}
+	sources := []*jsonobject.Object{settings}
 	if !modern {
 		old, err := readSettings("special_tokens_map.json", f.specialMap)
 		if err != nil {
@@ -272,27 +266,25 @@ func (f folder) specialTokens(settings *object, defaults map[string]addedToken) 
 	var additional []addedToken
 	for i, source := range sources {
 		for _, name := range specialTokenFields {
-			if !source.has(name) {
+			if !source.Has(name) {
 				continue
 			}
-			if isNull(source.fields[name]) {
+			if source.IsNull(name) {
 				delete(special, name)
 				continue
 			}
-			special[name] = source.token(name, i == 1)
+			special[name] = readToken(source, name, i == 1)
 		}
 		const name = "additional_special_tokens"
-		if source.has(name) && !isNull(source.fields[name]) {
-			list := &object{at: source.at + "." + name, fields: make(map[string]json.RawMessage)}
-			for k, raw := range source.list(name) {
-				field := strconv.Itoa(k)
-				list.fields[field] = raw
-				additional = append(additional, list.token(field, i == 1))
+		if source.Has(name) && !source.IsNull(name) {
+			list, n := source.Elements(name)
+			for k := range n {
+				additional = append(additional, readToken(list, strconv.Itoa(k), i == 1))
 			}
-			source.adopt(list)
+			source.Adopt(list)
 		}
-		if source.err != nil {
-			return nil, nil, source.err
+		if source.Err() != nil {
+			return nil, nil, source.Err()
 		}
 	}
 	roles := make(map[string]string)
@@ -314,12 +306,12 @@ func (f folder) specialTokens(settings *object, defaults map[string]addedToken) 
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, content := range old.names() {
+		for _, content := range old.Names() {
 			s := isSpecial[content]
-			declared = append(declared, addedToken{id: int32(old.count(content)), content: content, normalized: !s, special: s})
+			declared = append(declared, addedToken{id: int32(old.Count(content)), content: content, normalized: !s, special: s})
 		}
-		if old.err != nil {
-			return nil, nil, old.err
+		if old.Err() != nil {
+			return nil, nil, old.Err()
 		}
 	}
 
@@ -341,23 +333,23 @@ func (f folder) specialTokens(settings *object, defaults map[string]addedToken) 
 	return tokens, roles, nil
 }
 
-// token reads a field that is a token: a string, or an object with the token's flags. Its id is -1.
+// readToken reads a field that is a token: a string, or an object with the token's flags. Its id is -1.
 // Whether a token is sought in normalized text is, unless said, the opposite of whether it is known
 // to be special when it is read.
-func (o *object) token(name string, special bool) addedToken {
+func readToken(o *jsonobject.Object, name string, special bool) addedToken {
 	t := addedToken{id: -1}
-	if raw := o.fields[name]; !strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
-		t.content = o.string(name)
+	if !o.IsObject(name) {
+		t.content = o.String(name)
 		return t
 	}
-	f := o.object(name)
-	delete(f.fields, "__type")
-	t.content = f.string("content")
-	t.singleWord = f.boolOr("single_word", false)
-	t.lstrip = f.boolOr("lstrip", false)
-	t.rstrip = f.boolOr("rstrip", false)
-	t.special = f.boolOr("special", false) || special
-	t.normalized = f.boolOr("normalized", !t.special)
-	o.adopt(f)
+	f := o.Object(name)
+	f.Ignore("__type")
+	t.content = f.String("content")
+	t.singleWord = f.BoolOr("single_word", false)
+	t.lstrip = f.BoolOr("lstrip", false)
+	t.rstrip = f.BoolOr("rstrip", false)
+	t.special = f.BoolOr("special", false) || special
+	t.normalized = f.BoolOr("normalized", !t.special)
+	o.Adopt(f)
 	return t
 }

@@ -1,13 +1,13 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // robertaClass is RobertaTokenizer: byte-level BPE of vocab.json and merges.txt.
@@ -17,7 +17,7 @@ var robertaClass = class{
 	vocabulary: []string{"vocab.json", "merges.txt"},
 	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
 		"pad_token", "<pad>", "cls_token", "<s>"), addedToken{id: -1, content: "<mask>", lstrip: true}),
-	build: func(f folder, settings *object, special map[string]string) (classParts, error) {
+	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		p, err := buildByteLevel(f, settings)
 		p.post = func(id func(string) int32) postProcessor {
 			return robertaProcessing{sep: id(special["sep_token"]), cls: id(special["cls_token"])}
@@ -33,7 +33,7 @@ var debertaClass = class{
 	vocabulary: []string{"vocab.json", "merges.txt"},
 	tokens: withMask(namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
 		"pad_token", "[PAD]", "cls_token", "[CLS]"), addedToken{id: -1, content: "[MASK]", lstrip: true}),
-	build: func(f folder, settings *object, special map[string]string) (classParts, error) {
+	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
 			return classParts{}, err
 		}
@@ -53,36 +53,33 @@ func withMask(tokens map[string]addedToken, mask addedToken) map[string]addedTok
 // transformers, uses whatever the settings say.
 func wantTokens(special map[string]string, cls, sep string) error {
 	if special["cls_token"] != cls || special["sep_token"] != sep {
-		return fmt.Errorf("tokenizer: tokenizer_config.json: cls_token %q and sep_token %q: only %q and %q are supported without tokenizer.json",
+		return fmt.Errorf("tokenizer_config.json: cls_token %q and sep_token %q: only %q and %q are supported without tokenizer.json",
 			special["cls_token"], special["sep_token"], cls, sep)
 	}
 	return nil
 }
 
 // buildByteLevel makes a byte-level BPE.
-func buildByteLevel(f folder, settings *object) (classParts, error) {
+func buildByteLevel(f folder, settings *jsonobject.Object) (classParts, error) {
 	var p classParts
-	if err := checkText(f.files["vocab.json"]); err != nil {
-		return p, fmt.Errorf("tokenizer: vocab.json: %w", err)
+	if err := jsonobject.CheckText(f.files["vocab.json"]); err != nil {
+		return p, fmt.Errorf("vocab.json: %w", err)
 	}
-	var v vocabulary
-	if err := json.Unmarshal(f.files["vocab.json"], &v); err != nil || v == nil {
-		return p, fmt.Errorf("tokenizer: vocab.json: no vocabulary: %w", errors.Join(err, errIsNull(f.files["vocab.json"])))
-	}
-	if err := v.check(); err != nil {
-		return p, fmt.Errorf("tokenizer: vocab.json: %w", err)
+	v, err := parseVocabulary(f.files["vocab.json"])
+	if err != nil {
+		return p, fmt.Errorf("vocab.json: no vocabulary: %w", err)
 	}
 	merges, err := readMerges(f.files["merges.txt"])
 	if err != nil {
-		return p, fmt.Errorf("tokenizer: merges.txt: %w", err)
+		return p, fmt.Errorf("merges.txt: %w", err)
 	}
 	m, err := newBPE(v, merges, bpeSettings{})
 	if err != nil {
-		return p, fmt.Errorf("tokenizer: vocab.json and merges.txt: %w", err)
+		return p, fmt.Errorf("vocab.json and merges.txt: %w", err)
 	}
 	p.model = m
-	p.pre = []preTokenizer{byteLevel{prefixSpace: settings.boolOr("add_prefix_space", false), words: true, unicode: codepoint.Load()}}
-	return p, settings.err
+	p.pre = []preTokenizer{byteLevel{prefixSpace: settings.BoolOr("add_prefix_space", false), words: true, unicode: codepoint.Load()}}
+	return p, settings.Err()
 }
 
 // readMerges reads a merges.txt: a line with a version, then two tokens a line. A last line that does

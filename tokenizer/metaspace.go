@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // metaspace is Metaspace: spaces become a visible mark, and a piece starts at every mark.
@@ -13,36 +15,36 @@ type metaspace struct {
 	split  bool
 }
 
-func parseMetaspace(o *component) (preTokenizer, error) {
-	m := metaspace{mark: o.string("replacement")}
-	if o.err == nil && utf8.RuneCountInString(m.mark) != 1 {
-		o.fail("replacement", "is not one character", nil)
+func parseMetaspace(o *jsonobject.Object) (preTokenizer, error) {
+	m := metaspace{mark: o.String("replacement")}
+	if utf8.RuneCountInString(m.mark) != 1 {
+		o.Fail("replacement", "is not one character", nil)
 	}
-	scheme := o.optionalString("prepend_scheme", "always")
+	scheme := o.StringOr("prepend_scheme", "always")
 	// Files of old have a flag in the scheme's place; newer ones may have both.
-	if o.has("add_prefix_space") {
-		if flag := o.bool("add_prefix_space"); o.err == nil && flag != (scheme != "never") {
+	if o.Has("add_prefix_space") {
+		if flag := o.Bool("add_prefix_space"); o.Err() == nil && flag != (scheme != "never") {
 			if scheme != "always" {
-				return nil, fmt.Errorf("tokenizer: %s: add_prefix_space contradicts prepend_scheme", o.at)
+				o.Fail("add_prefix_space", "contradicts prepend_scheme", nil)
 			}
 			scheme = "never"
 		}
 	}
-	if o.has("str_rep") {
-		if rep := o.string("str_rep"); o.err == nil && rep != m.mark {
-			o.fail("str_rep", "is not the replacement", nil)
+	if o.Has("str_rep") {
+		if rep := o.String("str_rep"); rep != m.mark {
+			o.Fail("str_rep", "is not the replacement", nil)
 		}
 	}
-	m.split = o.boolOr("split", true)
+	m.split = o.BoolOr("split", true)
 	switch scheme {
 	case "always":
 		m.always = true
 	case "never":
 	default:
 		// "first" depends on where a piece was before normalization.
-		o.fail("prepend_scheme", fmt.Sprintf("is %q, which is not supported", scheme), nil)
+		o.Fail("prepend_scheme", fmt.Sprintf("is %q, which is not supported", scheme), nil)
 	}
-	return m, o.err
+	return m, o.Err()
 }
 
 func (m metaspace) preTokenize(p *pieces) {

@@ -2,10 +2,11 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
 	"strconv"
 
+	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -22,24 +23,24 @@ type model interface {
 }
 
 // parseModel reads the model section.
-func parseModel(raw []byte) (model, error) {
-	o, err := readObject("model", raw)
+func parseModel(at string, raw []byte) (model, error) {
+	o, err := jsonobject.Read(at, raw)
 	if err != nil {
 		return nil, err
 	}
 	// Files of old do not name the model; its fields tell.
-	o.kind = "WordPiece"
+	kind := "WordPiece"
 	switch {
-	case o.has("type"):
-		o.kind = o.string("type")
-	case o.has("merges"):
-		o.kind = "BPE"
-	case o.has("unk_id"):
-		o.kind = "Unigram"
-	case !o.has("max_input_chars_per_word"):
-		return nil, fmt.Errorf("tokenizer: model: neither a type nor the fields of one")
+	case o.Has("type"):
+		kind = o.String("type")
+	case o.Has("merges"):
+		kind = "BPE"
+	case o.Has("unk_id"):
+		kind = "Unigram"
+	case !o.Has("max_input_chars_per_word"):
+		return nil, fmt.Errorf("%s: neither a type nor the fields of one", at)
 	}
-	switch o.kind {
+	switch kind {
 	case "WordPiece":
 		return parseWordPiece(o)
 	case "BPE":
@@ -47,10 +48,10 @@ func parseModel(raw []byte) (model, error) {
 	case "Unigram":
 		return parseUnigram(o)
 	}
-	if o.err != nil {
-		return nil, o.err
+	if err := o.Err(); err != nil {
+		return nil, err
 	}
-	return nil, o.unknownKind()
+	return nil, fmt.Errorf("%s: type %q is not supported", at, kind)
 }
 
 // A vocabulary maps tokens to ids.
@@ -104,22 +105,27 @@ func (v vocabulary) maxID() int32 {
 	return id
 }
 
-// vocabulary reads a field that maps tokens to ids.
-func (o *object) vocabulary(name string) vocabulary {
-	raw := o.take(name)
-	if o.err != nil {
+// readVocabularyMember reads a member that maps tokens to ids.
+func readVocabularyMember(o *jsonobject.Object, name string) vocabulary {
+	raw := o.Take(name)
+	if o.Err() != nil {
 		return nil
 	}
-	var v vocabulary
-	if err := json.Unmarshal(raw, &v); err != nil || v == nil {
-		o.fail(name, "is no vocabulary", err)
-		return nil
-	}
-	if err := v.check(); err != nil {
-		o.fail(name, "is too large", err)
+	v, err := parseVocabulary(raw)
+	if err != nil {
+		o.Fail(name, "is not a vocabulary", err)
 	}
 	return v
 }
 
-// maxCount bounds the numbers that a tokenizer.json may give for a length.
-const maxCount = math.MaxInt32
+// parseVocabulary reads a JSON object that maps tokens to ids.
+func parseVocabulary(raw []byte) (vocabulary, error) {
+	var v vocabulary
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return nil, err
+	}
+	if v == nil {
+		return nil, errors.New("it is null")
+	}
+	return v, v.check()
+}

@@ -3,9 +3,11 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // A normalizer rewrites text before it is cut into pieces. A Sequence is a []normalizer; it has no
@@ -44,49 +46,49 @@ func (s *scratch) normalize(steps []normalizer, text []byte) ([]byte, error) {
 
 // parseNormalizer reads a normalizer section, null for none, as the steps it consists of.
 func parseNormalizer(at string, raw []byte, depth int) ([]normalizer, error) {
-	o, err := readComponent(at, raw, depth)
+	o, err := jsonobject.ReadTyped(at, raw, depth)
 	if o == nil {
 		return nil, err
 	}
 	unicode := codepoint.Load()
 	var n normalizer
-	switch o.kind {
+	switch o.Type() {
 	case "Sequence":
 		var steps []normalizer
-		for i, raw := range o.list("normalizers") {
+		for i, raw := range o.List("normalizers") {
 			inner, err := parseNormalizer(fmt.Sprintf("%s.normalizers[%d]", at, i), raw, depth+1)
 			if err != nil {
 				return nil, err
 			}
 			steps = append(steps, inner...)
 		}
-		return steps, o.close()
+		return steps, o.Close()
 	case "BertNormalizer":
 		n, err = newBertNormalizer(bertOptions{
-			cleanText:    o.bool("clean_text"),
-			chineseChars: o.bool("handle_chinese_chars"),
-			stripAccents: o.optionalBool("strip_accents"),
-			lowercase:    o.bool("lowercase"),
+			cleanText:    o.Bool("clean_text"),
+			chineseChars: o.Bool("handle_chinese_chars"),
+			stripAccents: o.OptionalBool("strip_accents"),
+			lowercase:    o.Bool("lowercase"),
 		}), nil
 	case "NFC", "NFD", "NFKC", "NFKD":
-		n = normalForm{compatible: o.kind[2] == 'K', compose: o.kind[len(o.kind)-1] == 'C', unicode: unicode}
+		n = normalForm{compatible: o.Type()[2] == 'K', compose: strings.HasSuffix(o.Type(), "C"), unicode: unicode}
 	case "Lowercase":
 		n = lowercase{unicode}
 	case "StripAccents":
 		n = stripAccents{unicode}
 	case "Strip":
-		n = strip{left: o.bool("strip_left"), right: o.bool("strip_right"), unicode: unicode}
+		n = strip{left: o.Bool("strip_left"), right: o.Bool("strip_right"), unicode: unicode}
 	case "Prepend":
-		n = prepend(o.string("prepend"))
+		n = prepend(o.String("prepend"))
 	case "Replace":
 		n, err = parseReplace(o)
 	case "Precompiled":
 		n, err = parsePrecompiled(o)
 	default:
-		return nil, o.unknownKind()
+		return nil, o.UnknownType()
 	}
 	if err == nil {
-		err = o.close()
+		err = o.Close()
 	}
 	if err != nil {
 		return nil, err
@@ -153,12 +155,12 @@ type replace struct {
 	content string
 }
 
-func parseReplace(o *component) (normalizer, error) {
+func parseReplace(o *jsonobject.Object) (normalizer, error) {
 	find, err := parsePattern(o)
 	if err != nil {
 		return nil, err
 	}
-	return replace{find: find, content: o.string("content")}, nil
+	return replace{find: find, content: o.String("content")}, nil
 }
 
 func (n replace) normalize(_ *scratch, dst, src []byte) ([]byte, error) {

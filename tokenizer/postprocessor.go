@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // A part is one stretch of a finished encoding: a special token, or all tokens of one of the texts.
@@ -67,15 +69,15 @@ func newAssembly(p postProcessor, pair, special bool) (assembly, error) {
 
 // parsePostProcessor reads a post_processor section, null for none.
 func parsePostProcessor(at string, raw []byte, depth int) (postProcessor, error) {
-	o, err := readComponent(at, raw, depth)
+	o, err := jsonobject.ReadTyped(at, raw, depth)
 	if o == nil {
 		return nil, err
 	}
 	var p postProcessor
-	switch o.kind {
+	switch o.Type() {
 	case "Sequence":
 		var steps processorSequence
-		for i, raw := range o.list("processors") {
+		for i, raw := range o.List("processors") {
 			inner, err := parsePostProcessor(fmt.Sprintf("%s.processors[%d]", at, i), raw, depth+1)
 			if err != nil {
 				return nil, err
@@ -88,22 +90,22 @@ func parsePostProcessor(at string, raw []byte, depth int) (postProcessor, error)
 	case "TemplateProcessing":
 		p, err = parseTemplate(o)
 	case "BertProcessing":
-		p = bertProcessing{sep: o.tokenWithID("sep"), cls: o.tokenWithID("cls")}
+		p = bertProcessing{sep: readTokenWithID(o, "sep"), cls: readTokenWithID(o, "cls")}
 	case "RobertaProcessing":
-		p = robertaProcessing{sep: o.tokenWithID("sep"), cls: o.tokenWithID("cls")}
+		p = robertaProcessing{sep: readTokenWithID(o, "sep"), cls: readTokenWithID(o, "cls")}
 		// These say where tokens lie in the text, not what they are.
-		o.bool("trim_offsets")
-		o.bool("add_prefix_space")
+		o.Bool("trim_offsets")
+		o.Bool("add_prefix_space")
 	case "ByteLevel":
 		p = processorSequence{}
-		o.bool("trim_offsets")
-		o.bool("add_prefix_space")
-		o.boolOr("use_regex", true)
+		o.Bool("trim_offsets")
+		o.Bool("add_prefix_space")
+		o.BoolOr("use_regex", true)
 	default:
-		return nil, o.unknownKind()
+		return nil, o.UnknownType()
 	}
 	if err == nil {
-		err = o.close()
+		err = o.Close()
 	}
 	return p, err
 }
@@ -193,24 +195,24 @@ func (p robertaProcessing) added(pair bool) int {
 	return 2
 }
 
-// tokenWithID reads a field such as ["[SEP]", 102] and returns the id.
-func (o *object) tokenWithID(name string) int32 {
-	raw := o.take(name)
-	if o.err != nil {
+// readTokenWithID reads a field such as ["[SEP]", 102] and returns the id.
+func readTokenWithID(o *jsonobject.Object, name string) int32 {
+	raw := o.Take(name)
+	if o.Err() != nil {
 		return 0
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil || len(list) != 2 {
-		o.fail(name, "is not a token and its id", err)
+		o.Fail(name, "is not a token and its id", err)
 		return 0
 	}
 	var token string
 	var id vocabularyID
-	if err := json.Unmarshal(list[0], &token); err != nil || isNull(list[0]) {
-		o.fail(name, "does not start with a token", err)
+	if err := json.Unmarshal(list[0], &token); err != nil || jsonobject.IsNull(list[0]) {
+		o.Fail(name, "does not start with a token", err)
 	}
 	if err := json.Unmarshal(list[1], &id); err != nil {
-		o.fail(name, "does not end with an id", err)
+		o.Fail(name, "does not end with an id", err)
 	}
 	return int32(id)
 }

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // precompiled is Precompiled: SentencePiece's map of strings to their replacements, compiled to a
@@ -26,10 +27,10 @@ type precompiled struct {
 // maxCluster is the length in bytes from which clusters are taken apart without being looked up.
 const maxCluster = 6
 
-func parsePrecompiled(o *component) (normalizer, error) {
-	encoded := o.string("precompiled_charsmap")
-	if o.err != nil {
-		return nil, o.err
+func parsePrecompiled(o *jsonobject.Object) (normalizer, error) {
+	encoded := o.String("precompiled_charsmap")
+	if o.Err() != nil {
+		return nil, o.Err()
 	}
 	blob, err := base64.StdEncoding.DecodeString(encoded)
 	if err == nil {
@@ -38,8 +39,8 @@ func parsePrecompiled(o *component) (normalizer, error) {
 			return n, nil
 		}
 	}
-	o.fail("precompiled_charsmap", "is no map of characters", err)
-	return nil, o.err
+	o.Fail("precompiled_charsmap", "is no map of characters", err)
+	return nil, o.Err()
 }
 
 // newPrecompiled reads a map as SentencePiece's model files hold it: the size of the double array in

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // pieces are parts of a text, in order. A pre-tokenizer cuts them further.
@@ -27,23 +28,23 @@ type preTokenizer interface {
 
 // parsePreTokenizer reads a pre_tokenizer section, null for none, as the steps it consists of.
 func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error) {
-	o, err := readComponent(at, raw, depth)
+	o, err := jsonobject.ReadTyped(at, raw, depth)
 	if o == nil {
 		return nil, err
 	}
 	c := cutter{unicode: codepoint.Load()}
 	var other preTokenizer // instead of c
-	switch o.kind {
+	switch o.Type() {
 	case "Sequence":
 		var steps []preTokenizer
-		for i, raw := range o.list("pretokenizers") {
+		for i, raw := range o.List("pretokenizers") {
 			inner, err := parsePreTokenizer(fmt.Sprintf("%s.pretokenizers[%d]", at, i), raw, depth+1)
 			if err != nil {
 				return nil, err
 			}
 			steps = append(steps, inner...)
 		}
-		return steps, o.close()
+		return steps, o.Close()
 	case "BertPreTokenizer":
 		c = bertCutter(c.unicode)
 	case "Whitespace": // runs of \w and of what is neither \w nor white space
@@ -51,9 +52,9 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 	case "WhitespaceSplit":
 		c.drop = codepoint.Space
 	case "Punctuation":
-		err = c.behave(at, codepoint.Punctuation, o.optionalString("behavior", "Isolated"))
+		err = c.behave(at, codepoint.Punctuation, o.StringOr("behavior", "Isolated"))
 	case "Digits":
-		if o.bool("individual_digits") {
+		if o.Bool("individual_digits") {
 			err = c.behave(at, codepoint.Numeric, "Isolated")
 		} else {
 			err = c.behave(at, codepoint.Numeric, "Contiguous")
@@ -65,10 +66,10 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 	case "Split":
 		other, err = parseSplit(o)
 	default:
-		return nil, o.unknownKind()
+		return nil, o.UnknownType()
 	}
 	if err == nil {
-		err = o.close()
+		err = o.Close()
 	}
 	if err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (c *cutter) behave(at string, p codepoint.Property, behavior string) error 
 	case "Contiguous":
 		c.apart = p
 	default:
-		return fmt.Errorf("tokenizer: %s: unknown behavior %q", at, behavior)
+		return fmt.Errorf("%s: unknown behavior %q", at, behavior)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // The routines here do what the package does, one plain step after another, as its definitions read.
@@ -221,11 +222,11 @@ func TestBertPipelineAgainstPlain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := readObject("tokenizer.json", data)
+	o, err := jsonobject.Read("tokenizer.json", data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := o.object("model").vocabulary("vocab")
+	v := readVocabularyMember(o.Object("model"), "vocab")
 	tk := miniLM(t)
 	words := make([]string, 0, len(v))
 	for token := range v {

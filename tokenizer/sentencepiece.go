@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file with the first
@@ -21,13 +22,13 @@ var xlmRobertaClass = class{
 	vocabulary: []string{"sentencepiece.bpe.model"},
 	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
 		"pad_token", "<pad>", "cls_token", "<s>"), addedToken{id: -1, content: "<mask>", lstrip: true}),
-	build: func(f folder, settings *object, special map[string]string) (classParts, error) {
+	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		if err := wantTokens(special, "<s>", "</s>"); err != nil {
 			return classParts{}, err
 		}
 		sp, err := readSentencePiece(f.files["sentencepiece.bpe.model"])
 		if err != nil {
-			return classParts{}, fmt.Errorf("tokenizer: sentencepiece.bpe.model: %w", err)
+			return classParts{}, fmt.Errorf("sentencepiece.bpe.model: %w", err)
 		}
 		list := []scored{{"<s>", 0}, {"<pad>", 0}, {"</s>", 0}, {"<unk>", 0}}
 		for _, p := range sp.pieces[min(3, len(sp.pieces)):] {
@@ -35,7 +36,7 @@ var xlmRobertaClass = class{
 		}
 		p, err := sp.parts(append(list, scored{"<mask>", 0}), 3)
 		if err != nil {
-			return p, fmt.Errorf("tokenizer: sentencepiece.bpe.model: %w", err)
+			return p, fmt.Errorf("sentencepiece.bpe.model: %w", err)
 		}
 		if sp.charsmap != nil {
 			p.normalizer = append(p.normalizer, sp.charsmap)
@@ -60,13 +61,13 @@ var debertaV2Class = class{
 	vocabulary: []string{"spm.model"},
 	tokens: namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
 		"pad_token", "[PAD]", "cls_token", "[CLS]", "mask_token", "[MASK]"),
-	build: func(f folder, settings *object, special map[string]string) (classParts, error) {
+	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
 			return classParts{}, err
 		}
 		sp, err := readSentencePiece(f.files["spm.model"])
 		if err != nil {
-			return classParts{}, fmt.Errorf("tokenizer: spm.model: %w", err)
+			return classParts{}, fmt.Errorf("spm.model: %w", err)
 		}
 		list := make([]scored, len(sp.pieces))
 		for i, p := range sp.pieces {
@@ -74,10 +75,10 @@ var debertaV2Class = class{
 		}
 		p, err := sp.parts(list, sp.unknown)
 		if err != nil {
-			return p, fmt.Errorf("tokenizer: spm.model: %w", err)
+			return p, fmt.Errorf("spm.model: %w", err)
 		}
 		unicode := codepoint.Load()
-		if settings.boolOr("do_lower_case", false) {
+		if settings.BoolOr("do_lower_case", false) {
 			p.normalizer = append(p.normalizer, lowercase{unicode})
 		}
 		p.normalizer = append(p.normalizer, strip{left: true, right: true, unicode: unicode})
@@ -85,12 +86,12 @@ var debertaV2Class = class{
 			p.normalizer = append(p.normalizer, sp.charsmap)
 		}
 		p.normalizer = append(p.normalizer, replace{findRun(' ', 2), " "})
-		if settings.boolOr("split_by_punct", false) {
+		if settings.BoolOr("split_by_punct", false) {
 			p.pre = append(p.pre, cutter{before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: unicode})
 		}
 		p.pre = append(p.pre, metaspace{mark: spaceMark, always: true, split: true})
 		p.post = func(id func(string) int32) postProcessor { return betweenTokens(id("[CLS]"), id("[SEP]")) }
-		return p, settings.err
+		return p, settings.Err()
 	},
 }
 

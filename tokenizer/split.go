@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // split is Split: pieces are cut around the matches of a pattern, and what happens with the matches
@@ -21,36 +23,36 @@ type stretch struct {
 	match bool
 }
 
-func parseSplit(o *component) (preTokenizer, error) {
+func parseSplit(o *jsonobject.Object) (preTokenizer, error) {
 	find, err := parsePattern(o)
 	if err != nil {
 		return nil, err
 	}
-	s := split{find: find, behavior: o.string("behavior"), invert: o.bool("invert")}
-	if behaviors := []string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}; o.err == nil && !slices.Contains(behaviors, s.behavior) {
-		o.fail("behavior", fmt.Sprintf("is %q, which is unknown", s.behavior), nil)
+	s := split{find: find, behavior: o.String("behavior"), invert: o.Bool("invert")}
+	if behaviors := []string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}; !slices.Contains(behaviors, s.behavior) {
+		o.Fail("behavior", fmt.Sprintf("is %q, which is unknown", s.behavior), nil)
 	}
-	return s, o.err
+	return s, o.Err()
 }
 
 // parsePattern reads the field "pattern", a string or a regular expression, as a function that finds
 // its first match, which is never empty.
-func parsePattern(o *component) (func(text []byte) (from, to int), error) {
-	p := o.object("pattern")
-	pattern, isRegex := p.choice("String", "Regex")
-	o.adopt(p)
-	if o.err != nil {
-		return nil, o.err
+func parsePattern(o *jsonobject.Object) (func(text []byte) (from, to int), error) {
+	p := o.Object("pattern")
+	pattern, isRegex := p.Choice("String", "Regex")
+	o.Adopt(p)
+	if err := o.Err(); err != nil {
+		return nil, err
 	}
 	if isRegex {
 		find, err := compilePattern(pattern)
 		if err != nil {
-			return nil, fmt.Errorf("tokenizer: %s.pattern: regular expression %q: %w", o.at, pattern, err)
+			return nil, fmt.Errorf("%s.pattern: regular expression %q: %w", o.Path(), pattern, err)
 		}
 		return find, nil
 	}
 	if pattern == "" {
-		return nil, fmt.Errorf("tokenizer: %s.pattern: the empty string matches everywhere", o.at)
+		return nil, fmt.Errorf("%s.pattern: the empty string matches everywhere", o.Path())
 	}
 	sought := []byte(pattern)
 	return func(text []byte) (from, to int) {

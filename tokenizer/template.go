@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // A template is TemplateProcessing: it writes down where texts and special tokens go, and their
@@ -19,37 +21,35 @@ type templatePiece struct {
 }
 
 // parseTemplate reads a post-processor of that type.
-func parseTemplate(o *component) (postProcessor, error) {
+func parseTemplate(o *jsonobject.Object) (postProcessor, error) {
 	special := make(map[string][]int32)
-	tokens := o.object("special_tokens")
-	for _, name := range tokens.names() {
-		t := tokens.object(name)
-		if id := t.string("id"); t.err == nil && id != name {
-			t.fail("id", fmt.Sprintf("is %q, not its own name", id), nil)
+	tokens := o.Object("special_tokens")
+	for _, name := range tokens.Names() {
+		t := tokens.Object(name)
+		if id := t.String("id"); id != name {
+			t.Fail("id", fmt.Sprintf("is %q, not its own name", id), nil)
 		}
-		ids := t.ids("ids")
-		if texts := t.strings("tokens"); t.err == nil && len(texts) != len(ids) {
-			t.fail("tokens", fmt.Sprintf("are %d for %d ids", len(texts), len(ids)), nil)
+		ids := t.IDs("ids")
+		if texts := t.Strings("tokens"); len(texts) != len(ids) {
+			t.Fail("tokens", fmt.Sprintf("are %d for %d ids", len(texts), len(ids)), nil)
 		}
 		special[name] = ids
-		tokens.adopt(t)
+		tokens.Adopt(t)
 	}
-	o.adopt(tokens)
+	o.Adopt(tokens)
 	t := template{
 		single: readTemplate(o, "single", special),
 		pair:   readTemplate(o, "pair", special),
 	}
-	return t, o.err
+	return t, o.Err()
 }
 
-func readTemplate(o *component, name string, special map[string][]int32) []templatePiece {
+func readTemplate(o *jsonobject.Object, name string, special map[string][]int32) []templatePiece {
 	var pieces []templatePiece
-	for i, raw := range o.list(name) {
-		p, err := readPiece(fmt.Sprintf("%s.%s[%d]", o.at, name, i), raw, special)
+	for i, raw := range o.List(name) {
+		p, err := readPiece(fmt.Sprintf("%s.%s[%d]", o.Path(), name, i), raw, special)
 		if err != nil {
-			if o.err == nil {
-				o.err = err
-			}
+			o.FailWith(err)
 			return nil
 		}
 		pieces = append(pieces, p)
@@ -58,31 +58,31 @@ func readTemplate(o *component, name string, special map[string][]int32) []templ
 }
 
 func readPiece(at string, raw json.RawMessage, special map[string][]int32) (templatePiece, error) {
-	o, err := readObject(at, raw)
+	o, err := jsonobject.Read(at, raw)
 	if err != nil {
 		return templatePiece{}, err
 	}
 	var p templatePiece
 	kind := "SpecialToken"
-	if o.has("Sequence") {
+	if o.Has("Sequence") {
 		kind = "Sequence"
 	}
-	body := o.object(kind)
-	id := body.string("id")
-	p.typeID = int32(body.count("type_id"))
+	body := o.Object(kind)
+	id := body.String("id")
+	p.typeID = int32(body.Count("type_id"))
 	if kind == "SpecialToken" {
 		ids, ok := special[id]
-		if !ok && body.err == nil {
-			body.fail("id", fmt.Sprintf("%q is not among the special tokens", id), nil)
+		if !ok {
+			body.Fail("id", fmt.Sprintf("%q is not among the special tokens", id), nil)
 		}
 		p.text, p.ids = -1, ids
 	} else if id == "B" {
 		p.text = 1
-	} else if id != "A" && body.err == nil {
-		body.fail("id", fmt.Sprintf("%q is neither A nor B", id), nil)
+	} else if id != "A" {
+		body.Fail("id", fmt.Sprintf("%q is neither A nor B", id), nil)
 	}
-	o.adopt(body)
-	return p, o.close()
+	o.Adopt(body)
+	return p, o.Close()
 }
 
 func (t template) process(texts []assembly, special bool) ([]assembly, error) {

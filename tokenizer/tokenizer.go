@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +10,8 @@ import (
 	"sync"
 	"unicode/utf8"
 	"unsafe"
+
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // A Tokenizer turns texts into token ids. It is immutable: any number of goroutines may use one.
@@ -49,62 +50,67 @@ type Encoding struct {
 func Open(dir string) (*Tokenizer, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
 	if errors.Is(err, fs.ErrNotExist) {
-		return openFolder(dir)
+		t, err := openFolder(dir)
+		if err != nil {
+			return nil, fmt.Errorf("tokenizer: %w", err)
+		}
+		return t, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	t, err := Parse(data)
+	t, err := parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(dir, "tokenizer.json"))
+		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
 	}
 	return t, nil
 }
 
 // Parse reads a tokenizer.json.
 func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
-	if err := checkText(tokenizerJSON); err != nil {
-		return nil, fmt.Errorf("tokenizer: tokenizer.json: %w", err)
+	t, err := parse(tokenizerJSON)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	o, err := readObject("tokenizer.json", tokenizerJSON)
+	return t, nil
+}
+
+func parse(tokenizerJSON []byte) (*Tokenizer, error) {
+	if err := jsonobject.CheckText(tokenizerJSON); err != nil {
+		return nil, fmt.Errorf("tokenizer.json: %w", err)
+	}
+	o, err := jsonobject.Read("tokenizer.json", tokenizerJSON)
 	if err != nil {
 		return nil, err
 	}
-	if version := o.optionalString("version", "1.0"); o.err == nil && version != "1.0" {
-		o.fail("version", fmt.Sprintf("is %q; only 1.0 is supported", version), nil)
+	if version := o.StringOr("version", "1.0"); version != "1.0" {
+		o.Fail("version", fmt.Sprintf("is %q; only 1.0 is supported", version), nil)
 	}
 	// These say nothing about how a text becomes ids.
-	for _, name := range []string{"truncation", "padding", "decoder"} {
-		delete(o.fields, name)
-	}
-	section := func(name string) json.RawMessage {
-		raw := o.fields[name]
-		delete(o.fields, name)
-		return raw
-	}
-	added := section("added_tokens")
-	normalizerRaw, preRaw, postRaw := section("normalizer"), section("pre_tokenizer"), section("post_processor")
-	modelRaw := o.take("model")
-	if err := o.close(); err != nil {
+	o.Ignore("truncation", "padding", "decoder")
+	added := o.Optional("added_tokens")
+	normalizerRaw, preRaw, postRaw := o.Optional("normalizer"), o.Optional("pre_tokenizer"), o.Optional("post_processor")
+	modelRaw := o.Take("model")
+	if err := o.Close(); err != nil {
 		return nil, err
 	}
 
-	m, err := parseModel(modelRaw)
+	m, err := parseModel("tokenizer.json: model", modelRaw)
 	if err != nil {
 		return nil, err
 	}
 	var c components
 	c.model = m
-	if c.tokens, err = parseAddedTokens(added, m); err != nil {
+	if c.tokens, err = parseAddedTokens("tokenizer.json: added_tokens", added, m); err != nil {
 		return nil, err
 	}
-	if c.normalizer, err = parseNormalizer("normalizer", normalizerRaw, 0); err != nil {
+	if c.normalizer, err = parseNormalizer("tokenizer.json: normalizer", normalizerRaw, 0); err != nil {
 		return nil, err
 	}
-	if c.pre, err = parsePreTokenizer("pre_tokenizer", preRaw, 0); err != nil {
+	if c.pre, err = parsePreTokenizer("tokenizer.json: pre_tokenizer", preRaw, 0); err != nil {
 		return nil, err
 	}
-	if c.post, err = parsePostProcessor("post_processor", postRaw, 0); err != nil {
+	if c.post, err = parsePostProcessor("tokenizer.json: post_processor", postRaw, 0); err != nil {
 		return nil, err
 	}
 	return newTokenizer(c)
@@ -137,7 +143,7 @@ func newTokenizer(c components) (*Tokenizer, error) {
 		for special := range 2 {
 			a, err := newAssembly(c.post, pair == 1, special == 1)
 			if err != nil {
-				return nil, fmt.Errorf("tokenizer: post_processor: %w", err)
+				return nil, fmt.Errorf("post-processor: %w", err)
 			}
 			for _, p := range a.parts {
 				largest = max(largest, p.id)

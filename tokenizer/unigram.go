@@ -6,6 +6,7 @@ import (
 	"math"
 	"unicode/utf8"
 
+	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -29,10 +30,10 @@ type scored struct {
 }
 
 // parseUnigram reads a model section of that type.
-func parseUnigram(o *object) (model, error) {
-	unknown := o.count("unk_id")
-	fallback := o.optionalBool("byte_fallback")
-	list := o.list("vocab")
+func parseUnigram(o *jsonobject.Object) (model, error) {
+	unknown := o.Count("unk_id")
+	fallback := o.OptionalBool("byte_fallback")
+	list := o.List("vocab")
 	entries := make([]scored, len(list))
 	for i, raw := range list {
 		entry := []any{&entries[i].token, &entries[i].score}
@@ -40,21 +41,21 @@ func parseUnigram(o *object) (model, error) {
 		var fields []json.RawMessage
 		err := json.Unmarshal(raw, &fields)
 		for n = 0; err == nil && n < len(fields) && n < len(entry); n++ {
-			if err = json.Unmarshal(fields[n], entry[n]); err == nil && isNull(fields[n]) {
+			if err = json.Unmarshal(fields[n], entry[n]); err == nil && jsonobject.IsNull(fields[n]) {
 				err = fmt.Errorf("null")
 			}
 		}
 		if err != nil || len(fields) != len(entry) {
-			o.fail("vocab", fmt.Sprintf("has no token and score in place %d", i), err)
+			o.Fail("vocab", fmt.Sprintf("has no token and score in place %d", i), err)
 			break
 		}
 	}
-	if err := o.close(); err != nil {
+	if err := o.Close(); err != nil {
 		return nil, err
 	}
 	m, err := newUnigram(entries, unknown, fallback != nil && *fallback)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: model: %w", err)
+		return nil, fmt.Errorf("%s: %w", o.Path(), err)
 	}
 	return m, nil
 }

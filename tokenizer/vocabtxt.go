@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // bertClass is BertTokenizer: vocab.txt has one token of WordPiece a line, and ids count lines.
@@ -19,23 +20,23 @@ var bertClass = class{
 	build: buildBERT,
 }
 
-func buildBERT(f folder, settings *object, special map[string]string) (classParts, error) {
+func buildBERT(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 	var p classParts
 	v, err := readVocabulary(f.files["vocab.txt"])
 	if err != nil {
-		return p, fmt.Errorf("tokenizer: vocab.txt: %w", err)
+		return p, fmt.Errorf("vocab.txt: %w", err)
 	}
 	options := bertOptions{
 		cleanText:    true,
-		chineseChars: settings.boolOr("tokenize_chinese_chars", true),
-		stripAccents: settings.optionalBool("strip_accents"),
-		lowercase:    settings.boolOr("do_lower_case", true),
+		chineseChars: settings.BoolOr("tokenize_chinese_chars", true),
+		stripAccents: settings.OptionalBool("strip_accents"),
+		lowercase:    settings.BoolOr("do_lower_case", true),
 	}
-	if settings.err != nil {
-		return p, settings.err
+	if settings.Err() != nil {
+		return p, settings.Err()
 	}
 	if p.model, err = newWordPiece(v, special["unk_token"], "##", 100); err != nil {
-		return p, fmt.Errorf("tokenizer: vocab.txt: %w", err)
+		return p, fmt.Errorf("vocab.txt: %w", err)
 	}
 	p.normalizer = []normalizer{newBertNormalizer(options)}
 	p.pre = []preTokenizer{bertCutter(codepoint.Load())}

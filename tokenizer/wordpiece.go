@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -23,17 +24,17 @@ type wordPiece struct {
 }
 
 // parseWordPiece reads a model section of that type.
-func parseWordPiece(o *object) (model, error) {
-	unknown := o.string("unk_token")
-	prefix := o.string("continuing_subword_prefix")
-	maxChars := o.count("max_input_chars_per_word")
-	v := o.vocabulary("vocab")
-	if err := o.close(); err != nil {
+func parseWordPiece(o *jsonobject.Object) (model, error) {
+	unknown := o.String("unk_token")
+	prefix := o.String("continuing_subword_prefix")
+	maxChars := o.Count("max_input_chars_per_word")
+	v := readVocabularyMember(o, "vocab")
+	if err := o.Close(); err != nil {
 		return nil, err
 	}
 	m, err := newWordPiece(v, unknown, prefix, maxChars)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: model: %w", err)
+		return nil, fmt.Errorf("%s: %w", o.Path(), err)
 	}
 	return m, nil
 }
