@@ -8,6 +8,7 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/pattern"
 )
 
 // A normalizer rewrites text before it is cut into pieces. A Sequence is a []normalizer; it has no
@@ -150,13 +151,12 @@ func (n prepend) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
 
 // replace is Replace: content in place of every match of a pattern, from left to right.
 type replace struct {
-	// find returns where the first match in text lies, -1 when there is none. No match is empty.
-	find    func(text []byte) (from, to int)
+	find    pattern.Finder
 	content string
 }
 
 func parseReplace(o *jsonobject.Object) (normalizer, error) {
-	find, err := parsePattern(o)
+	find, err := pattern.Parse(o)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/pattern"
 )
 
 // xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file with the first
@@ -41,7 +42,7 @@ var xlmRobertaClass = class{
 		if sp.charsmap != nil {
 			p.normalizer = append(p.normalizer, sp.charsmap)
 		}
-		p.normalizer = append(p.normalizer, strip{right: true, unicode: codepoint.Load()}, replace{findRun(' ', 2), spaceMark})
+		p.normalizer = append(p.normalizer, strip{right: true, unicode: codepoint.Load()}, replace{pattern.FindRun(' ', 2), spaceMark})
 		p.pre = []preTokenizer{metaspace{mark: spaceMark, always: true, split: true}}
 		p.post = func(id func(string) int32) postProcessor {
 			cls, sep := templatePiece{text: -1, ids: []int32{id("<s>")}}, templatePiece{text: -1, ids: []int32{id("</s>")}}
@@ -85,7 +86,7 @@ var debertaV2Class = class{
 		if sp.charsmap != nil {
 			p.normalizer = append(p.normalizer, sp.charsmap)
 		}
-		p.normalizer = append(p.normalizer, replace{findRun(' ', 2), " "})
+		p.normalizer = append(p.normalizer, replace{pattern.FindRun(' ', 2), " "})
 		if settings.BoolOr("split_by_punct", false) {
 			p.pre = append(p.pre, cutter{before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: unicode})
 		}

@@ -1,18 +1,17 @@
 package tokenizer
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/pattern"
 )
 
 // split is Split: pieces are cut around the matches of a pattern, and what happens with the matches
 // is one of five behaviors.
 type split struct {
-	// find returns where the first match in text lies, -1 when there is none. No match is empty.
-	find     func(text []byte) (from, to int)
+	find     pattern.Finder
 	behavior string
 	invert   bool // what lies between the matches takes the part of the matches
 }
@@ -24,7 +23,7 @@ type stretch struct {
 }
 
 func parseSplit(o *jsonobject.Object) (preTokenizer, error) {
-	find, err := parsePattern(o)
+	find, err := pattern.Parse(o)
 	if err != nil {
 		return nil, err
 	}
@@ -33,32 +32,6 @@ func parseSplit(o *jsonobject.Object) (preTokenizer, error) {
 		o.Fail("behavior", fmt.Sprintf("is %q, which is unknown", s.behavior), nil)
 	}
 	return s, o.Err()
-}
-
-// parsePattern reads the field "pattern", a string or a regular expression, as a function that finds
-// its first match, which is never empty.
-func parsePattern(o *jsonobject.Object) (func(text []byte) (from, to int), error) {
-	p := o.Object("pattern")
-	pattern, isRegex := p.Choice("String", "Regex")
-	o.Adopt(p)
-	if err := o.Err(); err != nil {
-		return nil, err
-	}
-	if isRegex {
-		find, err := compilePattern(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("%s.pattern: regular expression %q: %w", o.Path(), pattern, err)
-		}
-		return find, nil
-	}
-	if pattern == "" {
-		return nil, fmt.Errorf("%s.pattern: the empty string matches everywhere", o.Path())
-	}
-	sought := []byte(pattern)
-	return func(text []byte) (from, to int) {
-		from = bytes.Index(text, sought)
-		return from, from + len(sought)
-	}, nil
 }
 
 func (c split) preTokenize(p *pieces) {

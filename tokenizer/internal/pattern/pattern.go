@@ -1,13 +1,18 @@
-package tokenizer
+package pattern
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"kenserve/tokenizer/internal/jsonobject"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 )
+
+// A finder returns where the first match of a pattern in text lies: text[from:to], which is never empty. It
+// returns -1 as from if there is no match.
+type Finder func(text []byte) (from, to int)
 
 // compilePattern compiles a regular expression of the reference, whose engine is Oniguruma with
 // Ruby's syntax, to a function that finds the first match.
@@ -17,11 +22,11 @@ import (
 // the dot, groups, alternatives, and greedy or lazy repetition. Both take the leftmost match and, among those, the first by order
 // of alternatives. Everything else is an error, as is an expression that can match nothing at all:
 // such a match puts content between characters.
-func compilePattern(pattern string) (func(text []byte) (from, to int), error) {
+func compile(pattern string) (Finder, error) {
 	if pattern == " {2,}" { // SentencePiece's; package regexp would allocate for each text
-		return findRun(' ', 2), nil
+		return FindRun(' ', 2), nil
 	}
-	t := patternTranslator{rest: pattern}
+	t := translator{rest: pattern}
 	if err := t.translate(); err != nil {
 		return nil, err
 	}
@@ -42,7 +47,7 @@ func compilePattern(pattern string) (func(text []byte) (from, to int), error) {
 }
 
 // findRun returns a function that finds the first run of at least n bytes b, of ASCII.
-func findRun(b byte, n int) func(text []byte) (from, to int) {
+func FindRun(b byte, n int) Finder {
 	return func(text []byte) (from, to int) {
 		for to < len(text) {
 			skip := bytes.IndexByte(text[to:], b)
@@ -64,13 +69,13 @@ func findRun(b byte, n int) func(text []byte) (from, to int) {
 const spaceRanges = `\x09-\x0D\x20\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}`
 
 // A patternTranslator rewrites an expression in Go's syntax.
-type patternTranslator struct {
+type translator struct {
 	rest string
 	out  strings.Builder
 }
 
 // next takes the next character; it is 0 at the end.
-func (t *patternTranslator) next() rune {
+func (t *translator) next() rune {
 	r, size := utf8.DecodeRuneInString(t.rest)
 	if size == 0 {
 		return 0
@@ -79,13 +84,13 @@ func (t *patternTranslator) next() rune {
 	return r
 }
 
-func (t *patternTranslator) take(prefix string) bool {
+func (t *translator) take(prefix string) bool {
 	rest, ok := strings.CutPrefix(t.rest, prefix)
 	t.rest = rest
 	return ok
 }
 
-func (t *patternTranslator) translate() error {
+func (t *translator) translate() error {
 	for t.rest != "" {
 		switch r := t.next(); r {
 		case '(':
@@ -123,7 +128,7 @@ func (t *patternTranslator) translate() error {
 
 // repetition takes what may follow a character, a set or a group: *, +, ?, {n}, {n,}, {n,m}, and a
 // question mark that makes it lazy.
-func (t *patternTranslator) repetition() error {
+func (t *translator) repetition() error {
 	if t.rest == "" {
 		return nil
 	}
@@ -157,7 +162,7 @@ func isDigits(s string) bool {
 }
 
 // escape takes what follows a backslash outside brackets.
-func (t *patternTranslator) escape() error {
+func (t *translator) escape() error {
 	switch {
 	case t.take("s"):
 		t.out.WriteString("[" + spaceRanges + "]")
@@ -174,7 +179,7 @@ func (t *patternTranslator) escape() error {
 }
 
 // escaped takes the rest of an escape that stands for one character.
-func (t *patternTranslator) escaped() (rune, error) {
+func (t *translator) escaped() (rune, error) {
 	r := t.next()
 	switch {
 	case r == 'n':
@@ -196,7 +201,7 @@ func isAlphanumeric(r rune) bool {
 }
 
 // set takes a set of characters after its opening bracket.
-func (t *patternTranslator) set() error {
+func (t *translator) set() error {
 	t.out.WriteByte('[')
 	if t.take("^") {
 		t.out.WriteByte('^')
@@ -212,7 +217,7 @@ func (t *patternTranslator) set() error {
 const maxSets = 8
 
 // members takes what is inside brackets, and the closing one. A set inside is its members.
-func (t *patternTranslator) members(depth int) error {
+func (t *translator) members(depth int) error {
 	if depth > maxSets {
 		return errors.New("too many sets of characters lie in each other")
 	}
@@ -253,7 +258,7 @@ func (t *patternTranslator) members(depth int) error {
 
 // setMember takes one character inside brackets. An ampersand could be the start of an intersection,
 // a hyphen is clear only in a range or escaped.
-func (t *patternTranslator) setMember() (rune, error) {
+func (t *translator) setMember() (rune, error) {
 	if t.rest == "" {
 		return 0, errors.New("a set of characters does not end")
 	}
@@ -265,4 +270,30 @@ func (t *patternTranslator) setMember() (rune, error) {
 	default:
 		return r, nil
 	}
+}
+
+// parsePattern reads the field "pattern", a string or a regular expression, as a function that finds
+// its first match, which is never empty.
+func Parse(o *jsonobject.Object) (Finder, error) {
+	p := o.Object("pattern")
+	pattern, isRegex := p.Choice("String", "Regex")
+	o.Adopt(p)
+	if err := o.Err(); err != nil {
+		return nil, err
+	}
+	if isRegex {
+		find, err := compile(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("%s.pattern: regular expression %q: %w", o.Path(), pattern, err)
+		}
+		return find, nil
+	}
+	if pattern == "" {
+		return nil, fmt.Errorf("%s.pattern: the empty string matches everywhere", o.Path())
+	}
+	sought := []byte(pattern)
+	return func(text []byte) (from, to int) {
+		from = bytes.Index(text, sought)
+		return from, from + len(sought)
+	}, nil
 }
