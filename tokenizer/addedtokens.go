@@ -9,6 +9,7 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -115,9 +116,9 @@ func specialFirst(tokens []addedToken) []addedToken {
 
 // newAddedTokens returns those of tokens that are sought in normalized text, in the form that steps
 // give them, or else those that are sought in the given text.
-func newAddedTokens(tokens []addedToken, normalized bool, steps []normalizer) (*addedTokens, error) {
+func newAddedTokens(tokens []addedToken, normalized bool, steps []normalizer.Normalizer) (*addedTokens, error) {
 	a := &addedTokens{unicode: codepoint.Load()}
-	var s scratch
+	var s normalizer.Scratch
 	var entries []trie.Entry
 	seen := make(map[string]bool)
 	for _, t := range tokens {
@@ -126,7 +127,7 @@ func newAddedTokens(tokens []addedToken, normalized bool, steps []normalizer) (*
 		}
 		form := t.content
 		if normalized {
-			normal, err := s.normalize(steps, []byte(form))
+			normal, err := s.Normalize(steps, []byte(form))
 			if err != nil {
 				return nil, fmt.Errorf("added token %q: %w", t.content, err)
 			}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"kenserve/tokenizer/internal/normalizer"
 )
 
 func TestOpen(t *testing.T) {
@@ -86,8 +88,8 @@ func TestEncodeErrors(t *testing.T) {
 		{"fewer tokens than special ones of a pair", tk, "a", &pair, Options{AddSpecialTokens: true, MaxTokens: 2}, ErrTruncation},
 		{"no second text", tk, "a b c", nil, Options{MaxTokens: 2, Truncation: OnlySecond}, ErrTruncation},
 		{"second text too long", tk, "a b c", &pair, Options{MaxTokens: 2, Truncation: OnlyFirst}, ErrTruncation},
-		{"content", growing, strings.Repeat("a", 100), nil, Options{}, ErrGrowth},
-		{"steps", tripled, "a", nil, Options{}, ErrGrowth},
+		{"content", growing, strings.Repeat("a", 100), nil, Options{}, normalizer.ErrGrowth},
+		{"steps", tripled, "a", nil, Options{}, normalizer.ErrGrowth},
 		{"MaxTokens", tk, "a", nil, Options{MaxTokens: -1}, nil},
 		{"Truncation", tk, "a", nil, Options{Truncation: 3}, nil},
 		{"Direction", tk, "a", nil, Options{Direction: 2}, nil},

@@ -4,6 +4,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -25,7 +26,7 @@ type fastPath struct {
 	words    [256]byte            // what a byte of kind inWord becomes, 0 for others
 	isolated [utf8.RuneSelf]int32 // the id of a byte of kind isolates
 
-	normalizer *bertNormalizer
+	normalizer *normalizer.Bert
 	model      *wordPiece
 	longest    int // a word of so many bytes is too long for the model, however it goes on
 }
@@ -47,14 +48,14 @@ func newFastPath(t *Tokenizer) *fastPath {
 	if !ok || t.normalized != nil || len(t.normalizer) != 1 || len(t.pre) != 1 {
 		return nil
 	}
-	n, ok := t.normalizer[0].(*bertNormalizer)
+	n, ok := t.normalizer[0].(*normalizer.Bert)
 	if !ok || t.pre[0] != bertCutter(codepoint.Load()) {
 		return nil
 	}
 	f := &fastPath{normalizer: n, model: m, longest: 4*min(m.maxChars, 1<<28) + 1}
 	s := new(scratch)
 	for b := range byte(utf8.RuneSelf) {
-		normal, err := s.normalize(t.normalizer, []byte{b})
+		normal, err := s.normal.Normalize(t.normalizer, []byte{b})
 		if err != nil || len(normal) != 1 {
 			continue
 		}
@@ -130,7 +131,7 @@ func (f *fastPath) encodeASCII(s *scratch, stretch []byte) {
 // encodeMixed encodes text up to the first byte that separates or isolates, and returns how long
 // that stretch is.
 func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, error) {
-	n, u := f.normalizer, f.normalizer.unicode
+	n, u := f.normalizer, f.normalizer.Unicode
 	word := s.word[:0]
 	from := 0 // word is what text[from:i] becomes
 	i := 0
@@ -139,7 +140,7 @@ func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, erro
 			from = i
 		}
 		if text[i] < utf8.RuneSelf {
-			if b := n.ascii[text[i]]; b != dropped {
+			if b := n.ASCII[text[i]]; b != normalizer.Dropped {
 				word = append(word, b)
 			}
 			i++
@@ -148,17 +149,17 @@ func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, erro
 		r, size := utf8.DecodeRune(text[i:])
 		p := u.Properties(r)
 		switch {
-		case n.cleanText && p&codepoint.Control != 0:
-		case n.cleanText && p&codepoint.Space != 0:
+		case n.CleanText && p&codepoint.Control != 0:
+		case n.CleanText && p&codepoint.Space != 0:
 			word = f.encodeWord(s, word)
-		case p&n.changes == 0:
+		case p&n.Changes == 0:
 			if p&(codepoint.Space|codepoint.Punctuation) == 0 {
 				word = append(word, text[i:i+size]...)
 			} else {
 				word = f.cut(s, word, r, p)
 			}
 		default:
-			apart := n.chineseChars && p&codepoint.CJK != 0
+			apart := n.ChineseChars && p&codepoint.CJK != 0
 			if apart {
 				word, from = f.encodeWord(s, word), i
 			}
@@ -185,8 +186,8 @@ func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, erro
 // and returns false if a mark in it may move, or if word and what comes after a cut inside the form
 // would both remain.
 func (f *fastPath) appendForm(s *scratch, word []byte, r rune, p codepoint.Property) ([]byte, bool) {
-	n, u := f.normalizer, f.normalizer.unicode
-	if !n.stripAccents {
+	n, u := f.normalizer, f.normalizer.Unicode
+	if !n.StripAccents {
 		return f.appendCased(s, word, r, p), true
 	}
 	s.runes = u.AppendDecomposed(s.runes[:0], r, false)
@@ -216,7 +217,7 @@ func (f *fastPath) appendCased(s *scratch, word []byte, r rune, p codepoint.Prop
 	if p&(codepoint.Space|codepoint.Punctuation) != 0 {
 		return f.cut(s, word, r, p)
 	}
-	return f.normalizer.appendCased(word, r, p)
+	return f.normalizer.AppendCased(word, r, p)
 }
 
 // cut encodes word and then r, which is white space or punctuation. It returns an empty word.

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/normalizer"
 )
 
 // The goldens come from the reference; testdata/make_goldens.py writes them.
@@ -227,7 +229,7 @@ type testComponent struct {
 // parts makes test components of what testdata says, each once.
 type parts struct {
 	charsmap    string // what CHARSMAP stands for: the map of XLM-RoBERTa's normalizer
-	normalizers map[string][]normalizer
+	normalizers map[string][]normalizer.Normalizer
 	cutters     map[string][]preTokenizer
 }
 
@@ -243,17 +245,17 @@ func newParts(t *testing.T) *parts {
 	if err := json.Unmarshal(readGolden(t, "subword.json"), &sources); err != nil {
 		t.Fatal(err)
 	}
-	return &parts{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer{}, map[string][]preTokenizer{}}
+	return &parts{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer.Normalizer{}, map[string][]preTokenizer{}}
 }
 
-func (p *parts) of(c testComponent) ([]normalizer, []preTokenizer, error) {
+func (p *parts) of(c testComponent) ([]normalizer.Normalizer, []preTokenizer, error) {
 	key := string(c.Normalizer) + "\n" + string(c.PreTokenizer)
 	var err error
 	if c.Normalizer != nil {
 		steps, ok := p.normalizers[key]
 		if !ok {
 			raw := bytes.ReplaceAll(c.Normalizer, []byte("CHARSMAP"), []byte(p.charsmap))
-			steps, err = parseNormalizer("normalizer", raw, 0)
+			steps, err = normalizer.Parse("normalizer", raw, 0)
 			p.normalizers[key] = steps
 		}
 		return steps, nil, err
@@ -268,13 +270,13 @@ func (p *parts) of(c testComponent) ([]normalizer, []preTokenizer, error) {
 
 // apply returns the normalized text, or the pieces of a text joined by newlines, each with one at
 // its end.
-func (p *parts) apply(s *scratch, c testComponent, text string) ([]byte, error) {
+func (p *parts) apply(s *normalizer.Scratch, c testComponent, text string) ([]byte, error) {
 	steps, cutters, err := p.of(c)
 	if err != nil {
 		return nil, err
 	}
 	if c.Normalizer != nil {
-		return s.normalize(steps, []byte(text))
+		return s.Normalize(steps, []byte(text))
 	}
 	var out []byte
 	for _, piece := range cutWith(cutters, text) {
@@ -306,7 +308,7 @@ func TestComponents(t *testing.T) {
 		Result json.RawMessage
 		Sums   []byte
 	}
-	s, parts := new(scratch), newParts(t)
+	s, parts := new(normalizer.Scratch), newParts(t)
 	compare := func(number int, l line) {
 		if l.Text == "" && l.Result == nil {
 			return // checksums of code points
@@ -352,7 +354,7 @@ func TestCodePoints(t *testing.T) {
 		Text   string
 		Result json.RawMessage
 	}
-	s, parts := new(scratch), newParts(t)
+	s, parts := new(normalizer.Scratch), newParts(t)
 	tk := miniLM(t)
 	compare := func(number int, l line) {
 		if l.Sums == nil {
@@ -391,7 +393,7 @@ func TestCodePoints(t *testing.T) {
 					out = binary.LittleEndian.AppendUint32(out, uint32(id))
 				}
 			case steps != nil:
-				b, err := s.normalize(steps, in("~a\u0345~\u0334e~\u0301~", c))
+				b, err := s.Normalize(steps, in("~a\u0345~\u0334e~\u0301~", c))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -12,125 +12,11 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/tokenizertest"
 )
 
 // The routines here do what the package does, one plain step after another, as its definitions read.
-
-// plainBertNormalizer is bertNormalizer in four passes.
-func plainBertNormalizer(o bertOptions, text string) string {
-	u := codepoint.Load()
-	if o.cleanText {
-		var b strings.Builder
-		for _, r := range text {
-			switch p := u.Properties(r); {
-			case p&codepoint.Control != 0:
-			case p&codepoint.Space != 0:
-				b.WriteByte(' ')
-			default:
-				b.WriteRune(r)
-			}
-		}
-		text = b.String()
-	}
-	if o.chineseChars {
-		var b strings.Builder
-		for _, r := range text {
-			if u.Properties(r)&codepoint.CJK != 0 {
-				b.WriteString(" " + string(r) + " ")
-			} else {
-				b.WriteRune(r)
-			}
-		}
-		text = b.String()
-	}
-	if o.stripAccents == nil && o.lowercase || o.stripAccents != nil && *o.stripAccents {
-		var b strings.Builder
-		for _, r := range plainNFD(text) {
-			if u.Properties(r)&codepoint.Nonspacing == 0 {
-				b.WriteRune(r)
-			}
-		}
-		text = b.String()
-	}
-	if o.lowercase {
-		var b strings.Builder
-		for _, r := range text {
-			b.Write(u.AppendLower(nil, r, u.Properties(r)))
-		}
-		text = b.String()
-	}
-	return text
-}
-
-// plainNFD decomposes a whole text and then sorts its runs of marks.
-func plainNFD(text string) []rune {
-	u := codepoint.Load()
-	var runes []codepoint.ClassedRune
-	for _, r := range text {
-		runes = u.AppendDecomposed(runes, r, false)
-	}
-	for from := 0; from < len(runes); from++ {
-		to := from
-		for to < len(runes) && runes[to].Class != 0 {
-			to++
-		}
-		slices.SortStableFunc(runes[from:to], func(a, b codepoint.ClassedRune) int { return int(a.Class) - int(b.Class) })
-		from = to
-	}
-	decomposed := make([]rune, len(runes))
-	for i, c := range runes {
-		decomposed[i] = c.Rune
-	}
-	return decomposed
-}
-
-// plainBertCut cuts at white space and then around punctuation.
-func plainBertCut(text string) []string {
-	u := codepoint.Load()
-	var out []string
-	for _, field := range strings.FieldsFunc(text, func(r rune) bool { return u.Properties(r)&codepoint.Space != 0 }) {
-		from := 0
-		for i, r := range field {
-			if u.Properties(r)&codepoint.Punctuation != 0 {
-				if from < i {
-					out = append(out, field[from:i])
-				}
-				from = i + utf8.RuneLen(r)
-				out = append(out, field[i:from])
-			}
-		}
-		if from < len(field) {
-			out = append(out, field[from:])
-		}
-	}
-	return out
-}
-
-// plainWordPiece tries every prefix of what is left of a word, the longest first.
-func plainWordPiece(v vocabulary, unknown, prefix string, maxChars int, word string) []int32 {
-	if utf8.RuneCountInString(word) > maxChars {
-		return []int32{int32(v[unknown])}
-	}
-	var ids []int32
-	for start := 0; start < len(word); {
-		end := len(word)
-		for ; end > start; end-- {
-			token := word[start:end]
-			if start > 0 {
-				token = prefix + token
-			}
-			if id, ok := v[token]; ok {
-				ids = append(ids, int32(id))
-				break
-			}
-		}
-		if end == start {
-			return []int32{int32(v[unknown])}
-		}
-		start = end
-	}
-	return ids
-}
 
 // plainFind returns the added token that starts first, and of those the longest, at or after from.
 func plainFind(forms []string, text string, from int) (start, end, token int) {
@@ -146,57 +32,6 @@ func plainFind(forms []string, text string, from int) (start, end, token int) {
 		}
 	}
 	return 0, 0, -1
-}
-
-// corner draws text from characters that the rules of some stage single out.
-func corner() *rapid.Generator[string] {
-	alphabet := []rune("aabBeEyzI19.,-!'[]#\"<> \t\n\x00\x01\x0b\x1c\x7f\u0085\u00a0\u00ad\u200b\u200d\u2028\u3000" +
-		"éÉıİßςΣΆǅﬁÅ\u0300\u0301\u0327\u0345\u0334\u1dce\u0363\u20dd中字\uf900\U0002f800가각\u1100\u1161\u11a8" +
-		"が\u3099नक़\u093c\u0e31\u0f73\u0f71\u302e\u302f\U0001d165٣²¿…，＃😀\ufe0f\ue000\ufffd\U0001e922\U0010ffff")
-	return rapid.Custom(func(t *rapid.T) string {
-		return string(rapid.SliceOfN(rapid.OneOf(rapid.SampledFrom(alphabet), rapid.Rune()), 0, 40).Draw(t, "runes"))
-	})
-}
-
-func TestBertNormalizerAgainstPlain(t *testing.T) {
-	s := new(scratch)
-	rapid.Check(t, func(t *rapid.T) {
-		o := bertOptions{
-			cleanText:    rapid.Bool().Draw(t, "clean"),
-			chineseChars: rapid.Bool().Draw(t, "chinese"),
-			stripAccents: rapid.Ptr(rapid.Bool(), true).Draw(t, "accents"),
-			lowercase:    rapid.Bool().Draw(t, "lower"),
-		}
-		text := strings.ToValidUTF8(corner().Draw(t, "text"), "")
-		got, err := newBertNormalizer(o).normalize(s, nil, []byte(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := plainBertNormalizer(o, text); string(got) != want {
-			t.Fatalf("%+v: %q\n got %q\nwant %q", o, text, got, want)
-		}
-	})
-}
-
-// Marks that are kept move past each other, but not past what stands between them: even if that is
-// dropped, unless it is dropped before the decomposition. The results are the reference's.
-func TestBertNormalizerMovesMarks(t *testing.T) {
-	tests := []struct{ text, want string }{
-		{"\u302e\U0001d165", "\U0001d165\u302e"},
-		{"\u302e\u0e31\U0001d165", "\u302e\U0001d165"}, // a nonspacing mark of class 0
-		{"a\u302e\u0301\U0001d165b", "a\U0001d165\u302eb"},
-		{"\u302e\u200d\U0001d165", "\U0001d165\u302e"},
-		{"\u302e \U0001d165", "\u302e \U0001d165"},
-		{"\u302e中\U0001d165", "\u302e 中 \U0001d165"},
-		{"\u302e\u2028\U0001d165", "\u302e \U0001d165"},
-		{"\u302e\u0345\u302f\U0001d165\u0f3e\u0bd7", "\U0001d165\u302e\u302f\u0f3e\u0bd7"},
-	}
-	for _, test := range tests {
-		got, err := newBertNormalizer(bertOptions{true, true, nil, true}).normalize(new(scratch), nil, []byte(test.text))
-		if err != nil || string(got) != test.want {
-			t.Errorf("%+q: got %+q, %v, want %+q", test.text, got, err, test.want)
-		}
-	}
 }
 
 // A token of the vocabulary that is longer than a word may be is still no word.
@@ -235,12 +70,12 @@ func TestBertPipelineAgainstPlain(t *testing.T) {
 		}
 	}
 	slices.Sort(words)
-	word := rapid.OneOf(rapid.SampledFrom(words), corner())
+	word := rapid.OneOf(rapid.SampledFrom(words), tokenizertest.Text())
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.ReplaceAll(strings.Join(rapid.SliceOfN(word, 0, 12).Draw(t, "words"), rapid.SampledFrom([]string{"", " ", "-"}).Draw(t, "between")), "[", "(")
 		var want []int32
-		for _, piece := range plainBertCut(plainBertNormalizer(bertOptions{true, true, nil, true}, text)) {
-			want = append(want, plainWordPiece(v, "[UNK]", "##", 100, piece)...)
+		for _, piece := range tokenizertest.BertPieces(tokenizertest.BertNormalizer(tokenizertest.BertOptions{CleanText: true, ChineseChars: true, Lowercase: true}, text)) {
+			want = append(want, tokenizertest.WordPiece(v, "[UNK]", "##", 100, piece)...)
 		}
 		for path, tk := range map[string]*Tokenizer{"fast path": tk, "stages": withoutFastPath(tk)} {
 			got, err := tk.Encode(text, nil, Options{})
@@ -262,9 +97,9 @@ func TestFastPathAgainstStages(t *testing.T) {
 	yes, no := true, false
 	for flags := range 8 {
 		for _, accents := range []*bool{nil, &yes, &no} {
-			o := bertOptions{flags&1 != 0, flags&2 != 0, accents, flags&4 != 0}
+			o := normalizer.BertOptions{CleanText: flags&1 != 0, ChineseChars: flags&2 != 0, StripAccents: accents, Lowercase: flags&4 != 0}
 			tk, err := newTokenizer(components{
-				normalizer: []normalizer{newBertNormalizer(o)},
+				normalizer: []normalizer.Normalizer{normalizer.NewBert(o)},
 				pre:        cased.pre,
 				model:      cased.model,
 			})
@@ -292,7 +127,7 @@ func TestFastPathAgainstStages(t *testing.T) {
 		return nil
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		if err := compare(rapid.SampledFrom(all).Draw(t, "tokenizer"), corner().Draw(t, "text")); err != nil {
+		if err := compare(rapid.SampledFrom(all).Draw(t, "tokenizer"), tokenizertest.Text().Draw(t, "text")); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -333,7 +168,7 @@ func TestWordPieceAgainstPlain(t *testing.T) {
 		got.reset(-1, false)
 		s.out = &got
 		m.encode(s, []byte(word))
-		if want := plainWordPiece(v, "[UNK]", prefix, maxChars, word); !slices.Equal(got.ids, want) {
+		if want := tokenizertest.WordPiece(v, "[UNK]", prefix, maxChars, word); !slices.Equal(got.ids, want) {
 			t.Fatalf("%v, prefix %q: %q\n got %v\nwant %v", v, prefix, word, got.ids, want)
 		}
 	})
@@ -455,7 +290,7 @@ func TestCuttersCover(t *testing.T) {
 		if err := c.behave("", codepoint.Punctuation, behavior); err != nil {
 			t.Fatal(err)
 		}
-		text := strings.ToValidUTF8(corner().Draw(t, "text"), "")
+		text := strings.ToValidUTF8(tokenizertest.Text().Draw(t, "text"), "")
 		pieces := cutWith([]preTokenizer{c}, text)
 		want := text
 		if behavior == "Removed" {

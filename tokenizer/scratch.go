@@ -1,14 +1,16 @@
 package tokenizer
 
-import "kenserve/tokenizer/internal/codepoint"
+import (
+	"kenserve/tokenizer/internal/codepoint"
+
+	"kenserve/tokenizer/internal/normalizer"
+)
 
 // scratch is what one Encode needs besides its result. A tokenizer keeps a few to use again.
 type scratch struct {
 	text   []byte // the text, where it had to be mended
-	normal []byte // the normalizers write to one of these two
-	spare  []byte
-	runes  []codepoint.ClassedRune // what normal forms work on
-	marks  []codepoint.ClassedRune // what sortMarks sorts from
+	normal normalizer.Scratch
+	runes  []codepoint.ClassedRune // the fast path's decomposition
 	pieces pieces
 	word   []byte  // the fast path's word
 	ids    []int32 // a word's tokens, until all of it is known to have some
@@ -26,8 +28,8 @@ const retainedBytes = 1 << 20
 
 // bytes returns about how much memory s holds.
 func (s *scratch) bytes() int {
-	return cap(s.text) + cap(s.normal) + cap(s.spare) + cap(s.word) + cap(s.pieces.text) +
-		8*(cap(s.runes)+cap(s.marks)) + 16*(cap(s.pieces.spans)+cap(s.pieces.next)) +
+	return cap(s.text) + s.normal.Bytes() + cap(s.word) + cap(s.pieces.text) +
+		8*cap(s.runes) + 16*(cap(s.pieces.spans)+cap(s.pieces.next)) +
 		20*cap(s.symbols) + 16*(cap(s.merges)+cap(s.paths)) +
 		4*(cap(s.ids)+cap(s.first.ids)+cap(s.second.ids))
 }

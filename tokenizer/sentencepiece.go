@@ -12,6 +12,7 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/pattern"
 )
 
@@ -42,7 +43,7 @@ var xlmRobertaClass = class{
 		if sp.charsmap != nil {
 			p.normalizer = append(p.normalizer, sp.charsmap)
 		}
-		p.normalizer = append(p.normalizer, strip{right: true, unicode: codepoint.Load()}, replace{pattern.FindRun(' ', 2), spaceMark})
+		p.normalizer = append(p.normalizer, normalizer.NewStrip(false, true), normalizer.NewReplace(pattern.FindRun(' ', 2), spaceMark))
 		p.pre = []preTokenizer{metaspace{mark: spaceMark, always: true, split: true}}
 		p.post = func(id func(string) int32) postProcessor {
 			cls, sep := templatePiece{text: -1, ids: []int32{id("<s>")}}, templatePiece{text: -1, ids: []int32{id("</s>")}}
@@ -80,13 +81,13 @@ var debertaV2Class = class{
 		}
 		unicode := codepoint.Load()
 		if settings.BoolOr("do_lower_case", false) {
-			p.normalizer = append(p.normalizer, lowercase{unicode})
+			p.normalizer = append(p.normalizer, normalizer.NewLowercase())
 		}
-		p.normalizer = append(p.normalizer, strip{left: true, right: true, unicode: unicode})
+		p.normalizer = append(p.normalizer, normalizer.NewStrip(true, true))
 		if sp.charsmap != nil {
 			p.normalizer = append(p.normalizer, sp.charsmap)
 		}
-		p.normalizer = append(p.normalizer, replace{pattern.FindRun(' ', 2), " "})
+		p.normalizer = append(p.normalizer, normalizer.NewReplace(pattern.FindRun(' ', 2), " "))
 		if settings.BoolOr("split_by_punct", false) {
 			p.pre = append(p.pre, cutter{before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: unicode})
 		}
@@ -105,7 +106,7 @@ type sentencePiece struct {
 	kind     uint64 // of model: unigramModel or bpeModel
 	unknown  int
 	unkPiece string
-	charsmap *precompiled // nil: none
+	charsmap normalizer.Normalizer // nil: none
 }
 
 type spPiece struct {
@@ -166,7 +167,7 @@ func readSentencePiece(data []byte) (*sentencePiece, error) {
 					return nil
 				}
 				var err error
-				if m.charsmap, err = newPrecompiled(f.bytes); err != nil {
+				if m.charsmap, err = normalizer.NewPrecompiled(f.bytes); err != nil {
 					err = fmt.Errorf("map of characters: %w", err)
 				}
 				return err

@@ -12,13 +12,14 @@ import (
 	"unsafe"
 
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/normalizer"
 )
 
 // A Tokenizer turns texts into token ids. It is immutable: any number of goroutines may use one.
 type Tokenizer struct {
 	given      *addedTokens // sought in the text as it is given; nil: none
 	normalized *addedTokens // sought in the normalized text; nil: none
-	normalizer []normalizer
+	normalizer []normalizer.Normalizer
 	pre        []preTokenizer
 	model      model
 	assemblies [2][2]assembly // by whether there is a pair, and whether special tokens are added
@@ -104,7 +105,7 @@ func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 	if c.tokens, err = parseAddedTokens("tokenizer.json: added_tokens", added, m); err != nil {
 		return nil, err
 	}
-	if c.normalizer, err = parseNormalizer("tokenizer.json: normalizer", normalizerRaw, 0); err != nil {
+	if c.normalizer, err = normalizer.Parse("tokenizer.json: normalizer", normalizerRaw, 0); err != nil {
 		return nil, err
 	}
 	if c.pre, err = parsePreTokenizer("tokenizer.json: pre_tokenizer", preRaw, 0); err != nil {
@@ -119,7 +120,7 @@ func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 // components are what a tokenizer is made of.
 type components struct {
 	tokens     []addedToken // special ones first
-	normalizer []normalizer
+	normalizer []normalizer.Normalizer
 	pre        []preTokenizer
 	model      model
 	post       postProcessor // nil: none
@@ -282,7 +283,7 @@ func (t *Tokenizer) encodeGiven(s *scratch, text []byte) error {
 // encodeStages takes text through normalizers, added tokens, pre-tokenizers and model one stage
 // after another.
 func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
-	normal, err := s.normalize(t.normalizer, text)
+	normal, err := s.normal.Normalize(t.normalizer, text)
 	if err != nil {
 		return fmt.Errorf("tokenizer: %w", err)
 	}

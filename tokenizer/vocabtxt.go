@@ -8,6 +8,7 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/normalizer"
 )
 
 // bertClass is BertTokenizer: vocab.txt has one token of WordPiece a line, and ids count lines.
@@ -26,11 +27,11 @@ func buildBERT(f folder, settings *jsonobject.Object, special map[string]string)
 	if err != nil {
 		return p, fmt.Errorf("vocab.txt: %w", err)
 	}
-	options := bertOptions{
-		cleanText:    true,
-		chineseChars: settings.BoolOr("tokenize_chinese_chars", true),
-		stripAccents: settings.OptionalBool("strip_accents"),
-		lowercase:    settings.BoolOr("do_lower_case", true),
+	options := normalizer.BertOptions{
+		CleanText:    true,
+		ChineseChars: settings.BoolOr("tokenize_chinese_chars", true),
+		StripAccents: settings.OptionalBool("strip_accents"),
+		Lowercase:    settings.BoolOr("do_lower_case", true),
 	}
 	if settings.Err() != nil {
 		return p, settings.Err()
@@ -38,7 +39,7 @@ func buildBERT(f folder, settings *jsonobject.Object, special map[string]string)
 	if p.model, err = newWordPiece(v, special["unk_token"], "##", 100); err != nil {
 		return p, fmt.Errorf("vocab.txt: %w", err)
 	}
-	p.normalizer = []normalizer{newBertNormalizer(options)}
+	p.normalizer = []normalizer.Normalizer{normalizer.NewBert(options)}
 	p.pre = []preTokenizer{bertCutter(codepoint.Load())}
 	p.post = func(id func(string) int32) postProcessor {
 		return betweenTokens(id(special["cls_token"]), id(special["sep_token"]))

@@ -1,4 +1,4 @@
-package tokenizer
+package normalizer
 
 import (
 	"unicode/utf8"
@@ -17,7 +17,7 @@ type normalForm struct {
 	unicode    *codepoint.Tables
 }
 
-func (f normalForm) normalize(s *scratch, dst, src []byte) ([]byte, error) {
+func (f normalForm) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
 	// An ASCII code point starts afresh: nothing before it moves past it or composes with it.
 	// So the text falls into chunks, one ASCII code point and all others up to the next.
 	chunk := s.runes[:0]
@@ -43,7 +43,7 @@ func (f normalForm) normalize(s *scratch, dst, src []byte) ([]byte, error) {
 }
 
 // appendChunk appends a decomposed chunk to dst, in order and composed if the form asks for it.
-func (f normalForm) appendChunk(s *scratch, dst []byte, chunk []codepoint.ClassedRune) []byte {
+func (f normalForm) appendChunk(s *Scratch, dst []byte, chunk []codepoint.ClassedRune) []byte {
 	for i := 0; i < len(chunk); {
 		if chunk[i].Class == 0 {
 			i++

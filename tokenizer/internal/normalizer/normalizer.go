@@ -1,4 +1,4 @@
-package tokenizer
+package normalizer
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 
 // A normalizer rewrites text before it is cut into pieces. A Sequence is a []normalizer; it has no
 // type of its own.
-type normalizer interface {
+type Normalizer interface {
 	// normalize appends the normal form of src, which is UTF-8, to dst and returns it. dst and
 	// src do not overlap; src is not written to.
-	normalize(s *scratch, dst, src []byte) ([]byte, error)
+	Normalize(s *Scratch, dst, src []byte) ([]byte, error)
 }
 
 // ErrGrowth is wrapped by the error of a text that the normalizers make many times longer than it
@@ -27,12 +27,25 @@ var ErrGrowth = errors.New("text grows out of proportion")
 // normal forms do is eleven times.
 func growthLimit(n int) int { return 1<<16 + 64*n }
 
+// normalScratch holds the buffers of normalizers, so that a text needs no new ones.
+type Scratch struct {
+	normal []byte // the normalizers write to one of these two in turn
+	spare  []byte
+	runes  []codepoint.ClassedRune // what normal forms work on
+	marks  []codepoint.ClassedRune // for codepoint.SortMarks
+}
+
+// bytes returns about how much memory s holds.
+func (s *Scratch) Bytes() int {
+	return cap(s.normal) + cap(s.spare) + 8*(cap(s.runes)+cap(s.marks))
+}
+
 // normalize runs the normalizers over text one after another. The result is text itself or lies in
 // one of s's buffers.
-func (s *scratch) normalize(steps []normalizer, text []byte) ([]byte, error) {
+func (s *Scratch) Normalize(steps []Normalizer, text []byte) ([]byte, error) {
 	limit := growthLimit(len(text))
 	for _, step := range steps {
-		out, err := step.normalize(s, s.normal[:0], text)
+		out, err := step.Normalize(s, s.normal[:0], text)
 		if err != nil {
 			return nil, err
 		}
@@ -46,18 +59,18 @@ func (s *scratch) normalize(steps []normalizer, text []byte) ([]byte, error) {
 }
 
 // parseNormalizer reads a normalizer section, null for none, as the steps it consists of.
-func parseNormalizer(at string, raw []byte, depth int) ([]normalizer, error) {
+func Parse(at string, raw []byte, depth int) ([]Normalizer, error) {
 	o, err := jsonobject.ReadTyped(at, raw, depth)
 	if o == nil {
 		return nil, err
 	}
 	unicode := codepoint.Load()
-	var n normalizer
+	var n Normalizer
 	switch o.Type() {
 	case "Sequence":
-		var steps []normalizer
+		var steps []Normalizer
 		for i, raw := range o.List("normalizers") {
-			inner, err := parseNormalizer(fmt.Sprintf("%s.normalizers[%d]", at, i), raw, depth+1)
+			inner, err := Parse(fmt.Sprintf("%s.normalizers[%d]", at, i), raw, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -65,20 +78,20 @@ func parseNormalizer(at string, raw []byte, depth int) ([]normalizer, error) {
 		}
 		return steps, o.Close()
 	case "BertNormalizer":
-		n, err = newBertNormalizer(bertOptions{
-			cleanText:    o.Bool("clean_text"),
-			chineseChars: o.Bool("handle_chinese_chars"),
-			stripAccents: o.OptionalBool("strip_accents"),
-			lowercase:    o.Bool("lowercase"),
+		n, err = NewBert(BertOptions{
+			CleanText:    o.Bool("clean_text"),
+			ChineseChars: o.Bool("handle_chinese_chars"),
+			StripAccents: o.OptionalBool("strip_accents"),
+			Lowercase:    o.Bool("lowercase"),
 		}), nil
 	case "NFC", "NFD", "NFKC", "NFKD":
 		n = normalForm{compatible: o.Type()[2] == 'K', compose: strings.HasSuffix(o.Type(), "C"), unicode: unicode}
 	case "Lowercase":
-		n = lowercase{unicode}
+		n = NewLowercase()
 	case "StripAccents":
 		n = stripAccents{unicode}
 	case "Strip":
-		n = strip{left: o.Bool("strip_left"), right: o.Bool("strip_right"), unicode: unicode}
+		n = NewStrip(o.Bool("strip_left"), o.Bool("strip_right"))
 	case "Prepend":
 		n = prepend(o.String("prepend"))
 	case "Replace":
@@ -94,13 +107,15 @@ func parseNormalizer(at string, raw []byte, depth int) ([]normalizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []normalizer{n}, nil
+	return []Normalizer{n}, nil
 }
 
 // lowercase is Lowercase: lower case, without context.
 type lowercase struct{ unicode *codepoint.Tables }
 
-func (n lowercase) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+func NewLowercase() Normalizer { return lowercase{codepoint.Load()} }
+
+func (n lowercase) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
 		dst = n.unicode.AppendLower(dst, r, n.unicode.Properties(r))
@@ -112,7 +127,7 @@ func (n lowercase) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
 // stripAccents is StripAccents: it drops marks, so it does something only after NFD or NFKD.
 type stripAccents struct{ unicode *codepoint.Tables }
 
-func (n stripAccents) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+func (n stripAccents) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
 		if n.unicode.Properties(r)&codepoint.Mark == 0 {
@@ -129,7 +144,9 @@ type strip struct {
 	unicode     *codepoint.Tables
 }
 
-func (n strip) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+func NewStrip(left, right bool) Normalizer { return strip{left, right, codepoint.Load()} }
+
+func (n strip) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	if n.left {
 		src = src[n.unicode.LeadingSpace(src):]
 	}
@@ -142,7 +159,7 @@ func (n strip) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
 // prepend is Prepend: a string before every text that is not empty.
 type prepend string
 
-func (n prepend) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+func (n prepend) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	if len(src) == 0 {
 		return dst, nil
 	}
@@ -155,15 +172,17 @@ type replace struct {
 	content string
 }
 
-func parseReplace(o *jsonobject.Object) (normalizer, error) {
+func NewReplace(find pattern.Finder, content string) Normalizer { return replace{find, content} }
+
+func parseReplace(o *jsonobject.Object) (Normalizer, error) {
 	find, err := pattern.Parse(o)
 	if err != nil {
 		return nil, err
 	}
-	return replace{find: find, content: o.String("content")}, nil
+	return NewReplace(find, o.String("content")), nil
 }
 
-func (n replace) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+func (n replace) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	limit := len(dst) + growthLimit(len(src))
 	for len(dst) <= limit {
 		from, to := n.find(src)

@@ -1,4 +1,4 @@
-package tokenizer
+package normalizer
 
 import (
 	"bytes"
@@ -27,15 +27,15 @@ type precompiled struct {
 // maxCluster is the length in bytes from which clusters are taken apart without being looked up.
 const maxCluster = 6
 
-func parsePrecompiled(o *jsonobject.Object) (normalizer, error) {
+func parsePrecompiled(o *jsonobject.Object) (Normalizer, error) {
 	encoded := o.String("precompiled_charsmap")
 	if o.Err() != nil {
 		return nil, o.Err()
 	}
 	blob, err := base64.StdEncoding.DecodeString(encoded)
 	if err == nil {
-		var n *precompiled
-		if n, err = newPrecompiled(blob); err == nil {
+		var n Normalizer
+		if n, err = NewPrecompiled(blob); err == nil {
 			return n, nil
 		}
 	}
@@ -45,7 +45,7 @@ func parsePrecompiled(o *jsonobject.Object) (normalizer, error) {
 
 // newPrecompiled reads a map as SentencePiece's model files hold it: the size of the double array in
 // bytes, the array, and the replacements.
-func newPrecompiled(blob []byte) (*precompiled, error) {
+func NewPrecompiled(blob []byte) (Normalizer, error) {
 	if len(blob) < 4 {
 		return nil, fmt.Errorf("%d bytes", len(blob))
 	}
@@ -58,7 +58,10 @@ func newPrecompiled(blob []byte) (*precompiled, error) {
 	for i := range n.units {
 		n.units[i] = binary.LittleEndian.Uint32(blob[4*i:])
 	}
-	return n, n.check()
+	if err := n.check(); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // The parts of a unit that is no leaf.
@@ -125,7 +128,7 @@ func (n *precompiled) find(text []byte) ([]byte, bool) {
 	return nil, false
 }
 
-func (n *precompiled) normalize(_ *scratch, dst, src []byte) ([]byte, error) {
+func (n *precompiled) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	for len(src) > 0 {
 		// Between two ASCII characters there is always an end, but inside \r\n.
 		size := 1
