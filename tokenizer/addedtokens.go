@@ -195,7 +195,7 @@ type addedScan struct {
 	id    int32
 	end   int // where taken will be
 
-	spaces span // white space that an rstrip ended in, so as not to walk over it again and again
+	spaces struct{ from, to int } // white space that an rstrip ended in, so as not to walk over it again and again
 }
 
 // next returns the next part of the text: an added token's id, or a part without added tokens and
@@ -262,6 +262,6 @@ func (c *addedScan) spacesEnd(at int) int {
 	if c.spaces.from <= at && at < c.spaces.to {
 		return c.spaces.to
 	}
-	c.spaces = span{at, at + c.tokens.unicode.LeadingSpace(c.text[at:])}
+	c.spaces.from, c.spaces.to = at, at+c.tokens.unicode.LeadingSpace(c.text[at:])
 	return c.spaces.to
 }

@@ -5,6 +5,7 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/pretokenizer"
 	"kenserve/tokenizer/internal/trie"
 )
 
@@ -49,7 +50,7 @@ func newFastPath(t *Tokenizer) *fastPath {
 		return nil
 	}
 	n, ok := t.normalizer[0].(*normalizer.Bert)
-	if !ok || t.pre[0] != bertCutter(codepoint.Load()) {
+	if !ok || t.pre[0] != pretokenizer.NewBert() {
 		return nil
 	}
 	f := &fastPath{normalizer: n, model: m, longest: 4*min(m.maxChars, 1<<28) + 1}

@@ -20,6 +20,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/pretokenizer"
 )
 
 // The goldens come from the reference; testdata/make_goldens.py writes them.
@@ -230,7 +231,7 @@ type testComponent struct {
 type parts struct {
 	charsmap    string // what CHARSMAP stands for: the map of XLM-RoBERTa's normalizer
 	normalizers map[string][]normalizer.Normalizer
-	cutters     map[string][]preTokenizer
+	cutters     map[string][]pretokenizer.PreTokenizer
 }
 
 func newParts(t *testing.T) *parts {
@@ -245,10 +246,10 @@ func newParts(t *testing.T) *parts {
 	if err := json.Unmarshal(readGolden(t, "subword.json"), &sources); err != nil {
 		t.Fatal(err)
 	}
-	return &parts{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer.Normalizer{}, map[string][]preTokenizer{}}
+	return &parts{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer.Normalizer{}, map[string][]pretokenizer.PreTokenizer{}}
 }
 
-func (p *parts) of(c testComponent) ([]normalizer.Normalizer, []preTokenizer, error) {
+func (p *parts) of(c testComponent) ([]normalizer.Normalizer, []pretokenizer.PreTokenizer, error) {
 	key := string(c.Normalizer) + "\n" + string(c.PreTokenizer)
 	var err error
 	if c.Normalizer != nil {
@@ -262,7 +263,7 @@ func (p *parts) of(c testComponent) ([]normalizer.Normalizer, []preTokenizer, er
 	}
 	steps, ok := p.cutters[key]
 	if !ok {
-		steps, err = parsePreTokenizer("pre_tokenizer", c.PreTokenizer, 0)
+		steps, err = pretokenizer.Parse("pre_tokenizer", c.PreTokenizer, 0)
 		p.cutters[key] = steps
 	}
 	return nil, steps, err
@@ -286,17 +287,12 @@ func (p *parts) apply(s *normalizer.Scratch, c testComponent, text string) ([]by
 }
 
 // cutWith returns the pieces that pre-tokenizers cut text into.
-func cutWith(steps []preTokenizer, text string) []string {
-	if text == "" {
-		return nil
-	}
-	p := pieces{text: []byte(text), spans: []span{{0, len(text)}}}
-	for _, step := range steps {
-		step.preTokenize(&p)
-	}
+func cutWith(steps []pretokenizer.PreTokenizer, text string) []string {
+	var p pretokenizer.Pieces
+	p.Cut(steps, []byte(text))
 	var out []string
-	for _, s := range p.spans {
-		out = append(out, string(p.text[s.from:s.to]))
+	for i := range p.Len() {
+		out = append(out, string(p.Piece(i)))
 	}
 	return out
 }
@@ -369,7 +365,7 @@ func TestCodePoints(t *testing.T) {
 		}
 		var e Encoding
 		var text, out []byte
-		var p pieces
+		var p pretokenizer.Pieces
 		// in writes the text that format, where a tilde stands for c, says.
 		in := func(format string, c rune) []byte {
 			text = text[:0]
@@ -399,16 +395,12 @@ func TestCodePoints(t *testing.T) {
 				}
 				out = append(append(out, b...), '\n')
 			default:
-				p.text = in("a~1~.~", c)
-				p.spans = append(p.spans[:0], span{0, len(p.text)})
-				for _, step := range cutters {
-					step.preTokenize(&p)
-				}
-				for i, s := range p.spans {
+				p.Cut(cutters, in("a~1~.~", c))
+				for i := range p.Len() {
 					if i > 0 {
 						out = append(out, '\n')
 					}
-					out = append(out, p.text[s.from:s.to]...)
+					out = append(out, p.Piece(i)...)
 				}
 				out = append(out, "\n\n"...)
 			}

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/pretokenizer"
 )
 
 // robertaClass is RobertaTokenizer: byte-level BPE of vocab.json and merges.txt.
@@ -78,7 +78,7 @@ func buildByteLevel(f folder, settings *jsonobject.Object) (classParts, error) {
 		return p, fmt.Errorf("vocab.json and merges.txt: %w", err)
 	}
 	p.model = m
-	p.pre = []preTokenizer{byteLevel{prefixSpace: settings.BoolOr("add_prefix_space", false), words: true, unicode: codepoint.Load()}}
+	p.pre = []pretokenizer.PreTokenizer{pretokenizer.NewByteLevel(settings.BoolOr("add_prefix_space", false))}
 	return p, settings.Err()
 }
 

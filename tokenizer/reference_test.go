@@ -282,31 +282,6 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// Whatever a pipeline, cutting loses nothing but what is dropped, and no piece is empty.
-func TestCuttersCover(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		c := cutter{unicode: codepoint.Load()}
-		behavior := rapid.SampledFrom([]string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}).Draw(t, "behavior")
-		if err := c.behave("", codepoint.Punctuation, behavior); err != nil {
-			t.Fatal(err)
-		}
-		text := strings.ToValidUTF8(tokenizertest.Text().Draw(t, "text"), "")
-		pieces := cutWith([]preTokenizer{c}, text)
-		want := text
-		if behavior == "Removed" {
-			want = strings.Map(func(r rune) rune {
-				if c.unicode.Properties(r)&codepoint.Punctuation != 0 {
-					return -1
-				}
-				return r
-			}, text)
-		}
-		if got := strings.Join(pieces, ""); got != want || slices.Contains(pieces, "") {
-			t.Fatalf("%s: %q: %q", behavior, text, pieces)
-		}
-	})
-}
-
 // A text that is not UTF-8 gives the ids of the text with U+FFFD in its place.
 func TestMendedText(t *testing.T) {
 	tokenizers := pipelines(t)

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/pretokenizer"
 
 	"kenserve/tokenizer/internal/normalizer"
 )
@@ -11,7 +12,7 @@ type scratch struct {
 	text   []byte // the text, where it had to be mended
 	normal normalizer.Scratch
 	runes  []codepoint.ClassedRune // the fast path's decomposition
-	pieces pieces
+	pieces pretokenizer.Pieces
 	word   []byte  // the fast path's word
 	ids    []int32 // a word's tokens, until all of it is known to have some
 
@@ -28,8 +29,8 @@ const retainedBytes = 1 << 20
 
 // bytes returns about how much memory s holds.
 func (s *scratch) bytes() int {
-	return cap(s.text) + s.normal.Bytes() + cap(s.word) + cap(s.pieces.text) +
-		8*cap(s.runes) + 16*(cap(s.pieces.spans)+cap(s.pieces.next)) +
+	return cap(s.text) + s.normal.Bytes() + cap(s.word) + s.pieces.Bytes() +
+		8*cap(s.runes) +
 		20*cap(s.symbols) + 16*(cap(s.merges)+cap(s.paths)) +
 		4*(cap(s.ids)+cap(s.first.ids)+cap(s.second.ids))
 }

@@ -10,10 +10,10 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
-	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/pattern"
+	"kenserve/tokenizer/internal/pretokenizer"
 )
 
 // xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file with the first
@@ -44,7 +44,7 @@ var xlmRobertaClass = class{
 			p.normalizer = append(p.normalizer, sp.charsmap)
 		}
 		p.normalizer = append(p.normalizer, normalizer.NewStrip(false, true), normalizer.NewReplace(pattern.FindRun(' ', 2), spaceMark))
-		p.pre = []preTokenizer{metaspace{mark: spaceMark, always: true, split: true}}
+		p.pre = []pretokenizer.PreTokenizer{pretokenizer.NewMetaspace(spaceMark)}
 		p.post = func(id func(string) int32) postProcessor {
 			cls, sep := templatePiece{text: -1, ids: []int32{id("<s>")}}, templatePiece{text: -1, ids: []int32{id("</s>")}}
 			return template{
@@ -79,7 +79,6 @@ var debertaV2Class = class{
 		if err != nil {
 			return p, fmt.Errorf("spm.model: %w", err)
 		}
-		unicode := codepoint.Load()
 		if settings.BoolOr("do_lower_case", false) {
 			p.normalizer = append(p.normalizer, normalizer.NewLowercase())
 		}
@@ -89,9 +88,9 @@ var debertaV2Class = class{
 		}
 		p.normalizer = append(p.normalizer, normalizer.NewReplace(pattern.FindRun(' ', 2), " "))
 		if settings.BoolOr("split_by_punct", false) {
-			p.pre = append(p.pre, cutter{before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: unicode})
+			p.pre = append(p.pre, pretokenizer.NewPunctuation())
 		}
-		p.pre = append(p.pre, metaspace{mark: spaceMark, always: true, split: true})
+		p.pre = append(p.pre, pretokenizer.NewMetaspace(spaceMark))
 		p.post = func(id func(string) int32) postProcessor { return betweenTokens(id("[CLS]"), id("[SEP]")) }
 		return p, settings.Err()
 	},

@@ -13,6 +13,7 @@ import (
 
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/pretokenizer"
 )
 
 // A Tokenizer turns texts into token ids. It is immutable: any number of goroutines may use one.
@@ -20,7 +21,7 @@ type Tokenizer struct {
 	given      *addedTokens // sought in the text as it is given; nil: none
 	normalized *addedTokens // sought in the normalized text; nil: none
 	normalizer []normalizer.Normalizer
-	pre        []preTokenizer
+	pre        []pretokenizer.PreTokenizer
 	model      model
 	assemblies [2][2]assembly // by whether there is a pair, and whether special tokens are added
 	size       int
@@ -108,7 +109,7 @@ func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 	if c.normalizer, err = normalizer.Parse("tokenizer.json: normalizer", normalizerRaw, 0); err != nil {
 		return nil, err
 	}
-	if c.pre, err = parsePreTokenizer("tokenizer.json: pre_tokenizer", preRaw, 0); err != nil {
+	if c.pre, err = pretokenizer.Parse("tokenizer.json: pre_tokenizer", preRaw, 0); err != nil {
 		return nil, err
 	}
 	if c.post, err = parsePostProcessor("tokenizer.json: post_processor", postRaw, 0); err != nil {
@@ -121,7 +122,7 @@ func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 type components struct {
 	tokens     []addedToken // special ones first
 	normalizer []normalizer.Normalizer
-	pre        []preTokenizer
+	pre        []pretokenizer.PreTokenizer
 	model      model
 	post       postProcessor // nil: none
 }
@@ -310,13 +311,8 @@ func (t *Tokenizer) encodeNormal(s *scratch, text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	p := &s.pieces
-	p.text = append(p.text[:0], text...)
-	p.spans = append(p.spans[:0], span{0, len(text)})
-	for _, step := range t.pre {
-		step.preTokenize(p)
-	}
-	for _, piece := range p.spans {
-		t.model.encode(s, p.text[piece.from:piece.to])
+	s.pieces.Cut(t.pre, text)
+	for i := range s.pieces.Len() {
+		t.model.encode(s, s.pieces.Piece(i))
 	}
 }

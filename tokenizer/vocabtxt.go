@@ -6,9 +6,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/pretokenizer"
 )
 
 // bertClass is BertTokenizer: vocab.txt has one token of WordPiece a line, and ids count lines.
@@ -40,7 +40,7 @@ func buildBERT(f folder, settings *jsonobject.Object, special map[string]string)
 		return p, fmt.Errorf("vocab.txt: %w", err)
 	}
 	p.normalizer = []normalizer.Normalizer{normalizer.NewBert(options)}
-	p.pre = []preTokenizer{bertCutter(codepoint.Load())}
+	p.pre = []pretokenizer.PreTokenizer{pretokenizer.NewBert()}
 	p.post = func(id func(string) int32) postProcessor {
 		return betweenTokens(id(special["cls_token"]), id(special["sep_token"]))
 	}

@@ -1,4 +1,4 @@
-package tokenizer
+package pretokenizer
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ type metaspace struct {
 	split  bool
 }
 
-func parseMetaspace(o *jsonobject.Object) (preTokenizer, error) {
+func parseMetaspace(o *jsonobject.Object) (PreTokenizer, error) {
 	m := metaspace{mark: o.String("replacement")}
 	if utf8.RuneCountInString(m.mark) != 1 {
 		o.Fail("replacement", "is not one character", nil)
@@ -47,7 +47,10 @@ func parseMetaspace(o *jsonobject.Object) (preTokenizer, error) {
 	return m, o.Err()
 }
 
-func (m metaspace) preTokenize(p *pieces) {
+// newMetaspace returns a Metaspace that puts mark before every piece without one and cuts at marks.
+func NewMetaspace(mark string) PreTokenizer { return metaspace{mark: mark, always: true, split: true} }
+
+func (m metaspace) preTokenize(p *Pieces) {
 	next := p.next[:0]
 	mark := []byte(m.mark)
 	for _, s := range p.spans {

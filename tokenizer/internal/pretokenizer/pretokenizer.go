@@ -1,4 +1,4 @@
-package tokenizer
+package pretokenizer
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 )
 
 // pieces are parts of a text, in order. A pre-tokenizer cuts them further.
-type pieces struct {
+type Pieces struct {
 	// text is what the spans count in. What is there stays: a pre-tokenizer that rewrites a
 	// piece appends the new text and points the piece there.
 	text  []byte
@@ -20,25 +20,46 @@ type pieces struct {
 // A span is text[from:to]; it is never empty.
 type span struct{ from, to int }
 
+// cut copies text and cuts it into pieces by steps, one after another.
+func (p *Pieces) Cut(steps []PreTokenizer, text []byte) {
+	p.text = append(p.text[:0], text...)
+	p.spans = p.spans[:0]
+	if len(text) > 0 {
+		p.spans = append(p.spans, span{0, len(text)})
+	}
+	for _, step := range steps {
+		step.preTokenize(p)
+	}
+}
+
+// len returns the number of pieces.
+func (p *Pieces) Len() int { return len(p.spans) }
+
+// piece returns piece i, which is not empty. It is valid until the next cut.
+func (p *Pieces) Piece(i int) []byte { return p.text[p.spans[i].from:p.spans[i].to] }
+
+// bytes returns about how much memory p holds.
+func (p *Pieces) Bytes() int { return cap(p.text) + 16*(cap(p.spans)+cap(p.next)) }
+
 // A preTokenizer cuts pieces into smaller ones. A Sequence is a []preTokenizer; it has no type of
 // its own.
-type preTokenizer interface {
-	preTokenize(p *pieces)
+type PreTokenizer interface {
+	preTokenize(p *Pieces)
 }
 
 // parsePreTokenizer reads a pre_tokenizer section, null for none, as the steps it consists of.
-func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error) {
+func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
 	o, err := jsonobject.ReadTyped(at, raw, depth)
 	if o == nil {
 		return nil, err
 	}
 	c := cutter{unicode: codepoint.Load()}
-	var other preTokenizer // instead of c
+	var other PreTokenizer // instead of c
 	switch o.Type() {
 	case "Sequence":
-		var steps []preTokenizer
+		var steps []PreTokenizer
 		for i, raw := range o.List("pretokenizers") {
-			inner, err := parsePreTokenizer(fmt.Sprintf("%s.pretokenizers[%d]", at, i), raw, depth+1)
+			inner, err := Parse(fmt.Sprintf("%s.pretokenizers[%d]", at, i), raw, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -46,7 +67,7 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 		}
 		return steps, o.Close()
 	case "BertPreTokenizer":
-		c = bertCutter(c.unicode)
+		other = NewBert()
 	case "Whitespace": // runs of \w and of what is neither \w nor white space
 		c.drop, c.apart = codepoint.Space, codepoint.Word
 	case "WhitespaceSplit":
@@ -75,15 +96,20 @@ func parsePreTokenizer(at string, raw []byte, depth int) ([]preTokenizer, error)
 		return nil, err
 	}
 	if other != nil {
-		return []preTokenizer{other}, nil
+		return []PreTokenizer{other}, nil
 	}
-	return []preTokenizer{c}, nil
+	return []PreTokenizer{c}, nil
 }
 
-// bertCutter is BertPreTokenizer: words end at white space, which goes, and every punctuation
-// character is a piece of its own.
-func bertCutter(t *codepoint.Tables) cutter {
-	return cutter{drop: codepoint.Space, before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: t}
+// newBert returns BertPreTokenizer: words end at white space, which goes, and every punctuation
+// character is a piece of its own. All values that it returns are equal.
+func NewBert() PreTokenizer {
+	return cutter{drop: codepoint.Space, before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: codepoint.Load()}
+}
+
+// newPunctuation returns a pre-tokenizer for which every punctuation character is a piece of its own.
+func NewPunctuation() PreTokenizer {
+	return cutter{before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: codepoint.Load()}
 }
 
 // A cutter cuts at characters that have certain properties. Drop and apart are at most one property
@@ -116,7 +142,7 @@ func (c *cutter) behave(at string, p codepoint.Property, behavior string) error 
 	return nil
 }
 
-func (c cutter) preTokenize(p *pieces) {
+func (c cutter) preTokenize(p *Pieces) {
 	next := p.next[:0]
 	differ := c.drop | c.apart
 	for _, s := range p.spans {

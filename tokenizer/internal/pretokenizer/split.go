@@ -1,4 +1,4 @@
-package tokenizer
+package pretokenizer
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ type stretch struct {
 	match bool
 }
 
-func parseSplit(o *jsonobject.Object) (preTokenizer, error) {
+func parseSplit(o *jsonobject.Object) (PreTokenizer, error) {
 	find, err := pattern.Parse(o)
 	if err != nil {
 		return nil, err
@@ -34,18 +34,18 @@ func parseSplit(o *jsonobject.Object) (preTokenizer, error) {
 	return s, o.Err()
 }
 
-func (c split) preTokenize(p *pieces) {
+func (c split) preTokenize(p *Pieces) {
 	next := p.next[:0]
 	var stretches []stretch
 	for _, s := range p.spans {
-		stretches = c.cut(stretches[:0], p.text, s)
+		stretches = c.Cut(stretches[:0], p.text, s)
 		next = c.join(next, stretches)
 	}
 	p.spans, p.next = next, p.spans
 }
 
 // cut appends the stretches of text[s.from:s.to], none of which is empty.
-func (c split) cut(dst []stretch, text []byte, s span) []stretch {
+func (c split) Cut(dst []stretch, text []byte, s span) []stretch {
 	for s.from < s.to {
 		from, to := c.find(text[s.from:s.to])
 		if from < 0 {

@@ -1,4 +1,4 @@
-package tokenizer
+package pretokenizer
 
 import (
 	"unicode/utf8"
@@ -15,10 +15,15 @@ type byteLevel struct {
 	unicode     *codepoint.Tables
 }
 
-func parseByteLevel(o *jsonobject.Object) preTokenizer {
+func parseByteLevel(o *jsonobject.Object) PreTokenizer {
 	b := byteLevel{prefixSpace: o.Bool("add_prefix_space"), words: o.BoolOr("use_regex", true), unicode: codepoint.Load()}
 	o.Bool("trim_offsets") // says where a token lies in the text, not what it is
 	return b
+}
+
+// newByteLevel returns a ByteLevel that cuts words.
+func NewByteLevel(prefixSpace bool) PreTokenizer {
+	return byteLevel{prefixSpace: prefixSpace, words: true, unicode: codepoint.Load()}
 }
 
 // visible holds, in UTF-8, the character for every byte: itself for printable ones of Latin-1, and
@@ -36,7 +41,7 @@ var visible = func() (table [256]string) {
 	return table
 }()
 
-func (b byteLevel) preTokenize(p *pieces) {
+func (b byteLevel) preTokenize(p *Pieces) {
 	next := p.next[:0]
 	for _, s := range p.spans {
 		if b.prefixSpace && p.text[s.from] != ' ' {
