@@ -9,6 +9,7 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/trie"
 )
@@ -38,7 +39,7 @@ type addedTokens struct {
 // parseAddedTokens reads the added_tokens section and checks the ids against those that the tokens
 // have in the model, or get behind it. The tokens come back special ones first, which is the order
 // that decides between tokens of the same normal form.
-func parseAddedTokens(at string, raw json.RawMessage, m model) ([]addedToken, error) {
+func parseAddedTokens(at string, raw json.RawMessage, m model.Model) ([]addedToken, error) {
 	if raw == nil || jsonobject.IsNull(raw) {
 		return nil, nil
 	}
@@ -80,8 +81,8 @@ func parseAddedTokens(at string, raw json.RawMessage, m model) ([]addedToken, er
 
 // numberAddedTokens gives tokens the ids that the reference gives them: the model's own, or the next
 // ones behind the model's size.
-func numberAddedTokens(tokens []addedToken, m model) ([]addedToken, error) {
-	next := int32(m.size())
+func numberAddedTokens(tokens []addedToken, m model.Model) ([]addedToken, error) {
+	next := int32(m.Size())
 	seen := make(map[string]bool)
 	for i := range tokens {
 		t := &tokens[i]
@@ -92,7 +93,7 @@ func numberAddedTokens(tokens []addedToken, m model) ([]addedToken, error) {
 			return nil, fmt.Errorf("added token %q is there twice", t.content)
 		}
 		seen[t.content] = true
-		if t.id = m.id(t.content); t.id < 0 {
+		if t.id = m.ID(t.content); t.id < 0 {
 			t.id = next
 			next++
 		}

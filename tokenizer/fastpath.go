@@ -4,6 +4,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/pretokenizer"
 	"kenserve/tokenizer/internal/trie"
@@ -28,7 +29,7 @@ type fastPath struct {
 	isolated [utf8.RuneSelf]int32 // the id of a byte of kind isolates
 
 	normalizer *normalizer.Bert
-	model      *wordPiece
+	model      *model.WordPiece
 	longest    int // a word of so many bytes is too long for the model, however it goes on
 }
 
@@ -45,7 +46,7 @@ const (
 // newFastPath returns the fast path of a tokenizer that is complete but for it, nil if its pipeline
 // is not BERT's. What a byte does is found by asking the stages.
 func newFastPath(t *Tokenizer) *fastPath {
-	m, ok := t.model.(*wordPiece)
+	m, ok := t.model.(*model.WordPiece)
 	if !ok || t.normalized != nil || len(t.normalizer) != 1 || len(t.pre) != 1 {
 		return nil
 	}
@@ -53,7 +54,7 @@ func newFastPath(t *Tokenizer) *fastPath {
 	if !ok || t.pre[0] != pretokenizer.NewBert() {
 		return nil
 	}
-	f := &fastPath{normalizer: n, model: m, longest: 4*min(m.maxChars, 1<<28) + 1}
+	f := &fastPath{normalizer: n, model: m, longest: 4*min(m.MaxChars, 1<<28) + 1}
 	s := new(scratch)
 	for b := range byte(utf8.RuneSelf) {
 		normal, err := s.normal.Normalize(t.normalizer, []byte{b})
@@ -65,11 +66,11 @@ func newFastPath(t *Tokenizer) *fastPath {
 			f.kinds[b] = separates
 		case p&codepoint.Punctuation != 0:
 			f.kinds[b] = isolates
-			var out kept
-			out.reset(-1, false)
-			s.out = &out
-			m.encode(s, normal)
-			f.isolated[b] = out.ids[0] // one byte has one token
+			var out model.IDs
+			out.Reset(-1, false)
+			s.model.Out = &out
+			m.Encode(&s.model, normal)
+			f.isolated[b] = out.Cut(1)[0] // one byte has one token
 		case normal[0] != 0:
 			f.kinds[b] = inWord
 			f.words[b] = normal[0]
@@ -85,7 +86,7 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 			i++
 			continue
 		case isolates:
-			s.out.add(f.isolated[b])
+			s.model.Out.Add(f.isolated[b])
 			i++
 			continue
 		}
@@ -94,13 +95,13 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 		node := trie.Root
 		for i < len(text) && f.words[text[i]] != 0 {
 			var ok bool
-			if node, ok = f.model.tokens.Child(node, f.words[text[i]]); !ok {
+			if node, ok = f.model.Tokens.Child(node, f.words[text[i]]); !ok {
 				break
 			}
 			i++
 		}
-		if (i == len(text) || f.kinds[text[i]] >= separates) && f.model.tokens.Ends(node) && i-from <= f.model.maxChars {
-			s.out.add(f.model.tokens.Value(node))
+		if (i == len(text) || f.kinds[text[i]] >= separates) && f.model.Tokens.Ends(node) && i-from <= f.model.MaxChars {
+			s.model.Out.Add(f.model.Tokens.Value(node))
 			continue
 		}
 		for i < len(text) && f.kinds[text[i]] == inWord {
@@ -126,7 +127,7 @@ func (f *fastPath) encodeASCII(s *scratch, stretch []byte) {
 		word = append(word, f.words[b])
 	}
 	s.word = word
-	f.model.encode(s, word)
+	f.model.Encode(&s.model, word)
 }
 
 // encodeMixed encodes text up to the first byte that separates or isolates, and returns how long
@@ -233,7 +234,7 @@ func (f *fastPath) cut(s *scratch, word []byte, r rune, p codepoint.Property) []
 // encodeWord encodes word, if there is one, and returns an empty one.
 func (f *fastPath) encodeWord(s *scratch, word []byte) []byte {
 	if len(word) > 0 {
-		f.model.encode(s, word)
+		f.model.Encode(&s.model, word)
 	}
 	return word[:0]
 }

@@ -214,7 +214,7 @@ func (f folder) parse() (*Tokenizer, error) {
 		if id, ok := ids[token]; ok {
 			return id
 		}
-		return p.model.id(token)
+		return p.model.ID(token)
 	})
 	return newTokenizer(p.components)
 }

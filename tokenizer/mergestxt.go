@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
@@ -65,7 +66,7 @@ func buildByteLevel(f folder, settings *jsonobject.Object) (classParts, error) {
 	if err := jsonobject.CheckText(f.files["vocab.json"]); err != nil {
 		return p, fmt.Errorf("vocab.json: %w", err)
 	}
-	v, err := parseVocabulary(f.files["vocab.json"])
+	v, err := model.ParseVocabulary(f.files["vocab.json"])
 	if err != nil {
 		return p, fmt.Errorf("vocab.json: no vocabulary: %w", err)
 	}
@@ -73,7 +74,7 @@ func buildByteLevel(f folder, settings *jsonobject.Object) (classParts, error) {
 	if err != nil {
 		return p, fmt.Errorf("merges.txt: %w", err)
 	}
-	m, err := newBPE(v, merges, bpeSettings{})
+	m, err := model.NewBPE(v, merges, model.BPESettings{})
 	if err != nil {
 		return p, fmt.Errorf("vocab.json and merges.txt: %w", err)
 	}

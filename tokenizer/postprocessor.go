@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/model"
 )
 
 // A part is one stretch of a finished encoding: a special token, or all tokens of one of the texts.
@@ -207,7 +208,7 @@ func readTokenWithID(o *jsonobject.Object, name string) int32 {
 		return 0
 	}
 	var token string
-	var id vocabularyID
+	var id model.ID
 	if err := json.Unmarshal(list[0], &token); err != nil || jsonobject.IsNull(list[0]) {
 		o.Fail(name, "does not start with a token", err)
 	}

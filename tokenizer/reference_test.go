@@ -12,6 +12,7 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/tokenizertest"
 )
@@ -61,7 +62,10 @@ func TestBertPipelineAgainstPlain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := readVocabularyMember(o.Object("model"), "vocab")
+	v, err := model.ParseVocabulary(o.Object("model").Take("vocab"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	tk := miniLM(t)
 	words := make([]string, 0, len(v))
 	for token := range v {
@@ -146,34 +150,6 @@ func TestFastPathAgainstStages(t *testing.T) {
 	}
 }
 
-func TestWordPieceAgainstPlain(t *testing.T) {
-	s := new(scratch)
-	rapid.Check(t, func(t *rapid.T) {
-		prefix := rapid.SampledFrom([]string{"##", "", "a", "é"}).Draw(t, "prefix")
-		letters := rapid.StringOfN(rapid.SampledFrom([]rune("aabé")), 0, 6, -1)
-		v := vocabulary{"[UNK]": 0}
-		for i, token := range rapid.SliceOfN(letters, 0, 20).Draw(t, "tokens") {
-			if rapid.Bool().Draw(t, "continues") {
-				token = prefix + token
-			}
-			v[token] = vocabularyID(i)
-		}
-		maxChars := rapid.IntRange(0, 12).Draw(t, "longest")
-		m, err := newWordPiece(v, "[UNK]", prefix, maxChars)
-		if err != nil {
-			t.Fatal(err)
-		}
-		word := rapid.StringOfN(rapid.SampledFrom([]rune("aabé")), 1, 14, -1).Draw(t, "word")
-		var got kept
-		got.reset(-1, false)
-		s.out = &got
-		m.encode(s, []byte(word))
-		if want := tokenizertest.WordPiece(v, "[UNK]", prefix, maxChars, word); !slices.Equal(got.ids, want) {
-			t.Fatalf("%v, prefix %q: %q\n got %v\nwant %v", v, prefix, word, got.ids, want)
-		}
-	})
-}
-
 func TestAddedTokensAgainstPlain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		letters := []rune("ab [é")
@@ -215,31 +191,6 @@ func TestAddedTokensAgainstPlain(t *testing.T) {
 		}
 		if whole.String() != text {
 			t.Fatalf("%q in %q: the parts make up %q", forms, text, &whole)
-		}
-	})
-}
-
-// The kept ids are those that keeping all and cutting afterwards leaves.
-func TestKeptAgainstAll(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.IntRange(0, 8).Draw(t, "limit")
-		all := rapid.SliceOfN(rapid.Int32(), 0, 60).Draw(t, "ids")
-		last := rapid.Bool().Draw(t, "last")
-		var k kept
-		k.reset(limit, last)
-		for _, id := range all {
-			k.add(id)
-		}
-		n := rapid.IntRange(0, limit).Draw(t, "n")
-		want := all[:min(n, len(all))]
-		if last {
-			want = all[max(0, len(all)-n):]
-		}
-		if got := k.cut(n); k.total != len(all) || !slices.Equal(got, want) {
-			t.Fatalf("got %v of %d, want %v", got, k.total, want)
-		}
-		if cap(k.ids) > 4*limit+16 {
-			t.Fatalf("holds %d ids under a limit of %d", cap(k.ids), limit)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/pattern"
 	"kenserve/tokenizer/internal/pretokenizer"
@@ -32,11 +33,11 @@ var xlmRobertaClass = class{
 		if err != nil {
 			return classParts{}, fmt.Errorf("sentencepiece.bpe.model: %w", err)
 		}
-		list := []scored{{"<s>", 0}, {"<pad>", 0}, {"</s>", 0}, {"<unk>", 0}}
+		list := []model.ScoredToken{{Token: "<s>"}, {Token: "<pad>"}, {Token: "</s>"}, {Token: "<unk>"}}
 		for _, p := range sp.pieces[min(3, len(sp.pieces)):] {
-			list = append(list, scored{p.text, p.score})
+			list = append(list, model.ScoredToken{Token: p.text, Score: p.score})
 		}
-		p, err := sp.parts(append(list, scored{"<mask>", 0}), 3)
+		p, err := sp.parts(append(list, model.ScoredToken{Token: "<mask>"}), 3)
 		if err != nil {
 			return p, fmt.Errorf("sentencepiece.bpe.model: %w", err)
 		}
@@ -71,9 +72,9 @@ var debertaV2Class = class{
 		if err != nil {
 			return classParts{}, fmt.Errorf("spm.model: %w", err)
 		}
-		list := make([]scored, len(sp.pieces))
+		list := make([]model.ScoredToken, len(sp.pieces))
 		for i, p := range sp.pieces {
-			list[i] = scored{p.text, p.score}
+			list[i] = model.ScoredToken{Token: p.text, Score: p.score}
 		}
 		p, err := sp.parts(list, sp.unknown)
 		if err != nil {
@@ -227,7 +228,7 @@ func eachField(message []byte, do func(number protowire.Number, f field) error) 
 
 // parts makes the model over a vocabulary, and the tokens that are sought in texts: control pieces and
 // those that whoever trained the model asked for.
-func (m *sentencePiece) parts(list []scored, unknown int) (classParts, error) {
+func (m *sentencePiece) parts(list []model.ScoredToken, unknown int) (classParts, error) {
 	var p classParts
 	for _, piece := range m.pieces {
 		if piece.kind == controlPiece || piece.kind == userPiece {
@@ -237,7 +238,7 @@ func (m *sentencePiece) parts(list []scored, unknown int) (classParts, error) {
 	var err error
 	switch m.kind {
 	case unigramModel:
-		p.model, err = newUnigram(list, unknown, false)
+		p.model, err = model.NewUnigram(list, unknown, false)
 	case bpeModel:
 		p.model, err = m.bpe(list)
 	default:
@@ -248,12 +249,12 @@ func (m *sentencePiece) parts(list []scored, unknown int) (classParts, error) {
 
 // bpe makes a BPE of the vocabulary. The file has no merges: they are all cuts of a token in two, in
 // the order that transformers gives them.
-func (m *sentencePiece) bpe(list []scored) (*bpe, error) {
-	v := make(vocabulary, len(list))
+func (m *sentencePiece) bpe(list []model.ScoredToken) (*model.BPE, error) {
+	v := make(model.Vocabulary, len(list))
 	for i, e := range list {
-		v[e.token] = vocabularyID(i)
+		v[e.Token] = model.ID(i)
 	}
-	if err := v.check(); err != nil {
+	if err := v.Check(); err != nil {
 		return nil, err
 	}
 	own := make(map[string]int, len(m.pieces))
@@ -269,17 +270,17 @@ func (m *sentencePiece) bpe(list []scored) (*bpe, error) {
 	var cuts []cut
 	done := make(map[string]bool)
 	for _, e := range list {
-		if done[e.token] {
+		if done[e.Token] {
 			continue
 		}
-		done[e.token] = true
+		done[e.Token] = true
 		var local []cut
-		for i := range e.token {
-			left, right := e.token[:i], e.token[i:]
+		for i := range e.Token {
+			left, right := e.Token[:i], e.Token[i:]
 			a, ok := own[left]
 			b, ok2 := own[right]
 			if i > 0 && ok && ok2 {
-				local = append(local, cut{[2]string{left, right}, list[v[e.token]].score, [2]int{a, b},
+				local = append(local, cut{[2]string{left, right}, list[v[e.Token]].Score, [2]int{a, b},
 					[2]int{utf8.RuneCountInString(left), utf8.RuneCountInString(right)}})
 			}
 		}
@@ -295,5 +296,5 @@ func (m *sentencePiece) bpe(list []scored) (*bpe, error) {
 	for i, c := range cuts {
 		merges[i] = c.tokens
 	}
-	return newBPE(v, merges, bpeSettings{unknown: &m.unkPiece, fuseUnknown: true})
+	return model.NewBPE(v, merges, model.BPESettings{Unknown: &m.unkPiece, FuseUnknown: true})
 }

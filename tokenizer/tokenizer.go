@@ -12,6 +12,7 @@ import (
 	"unsafe"
 
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/pretokenizer"
 )
@@ -22,7 +23,7 @@ type Tokenizer struct {
 	normalized *addedTokens // sought in the normalized text; nil: none
 	normalizer []normalizer.Normalizer
 	pre        []pretokenizer.PreTokenizer
-	model      model
+	model      model.Model
 	assemblies [2][2]assembly // by whether there is a pair, and whether special tokens are added
 	size       int
 
@@ -97,7 +98,7 @@ func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 
-	m, err := parseModel("tokenizer.json: model", modelRaw)
+	m, err := model.Parse("tokenizer.json: model", modelRaw)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ type components struct {
 	tokens     []addedToken // special ones first
 	normalizer []normalizer.Normalizer
 	pre        []pretokenizer.PreTokenizer
-	model      model
+	model      model.Model
 	post       postProcessor // nil: none
 }
 
@@ -137,7 +138,7 @@ func newTokenizer(c components) (*Tokenizer, error) {
 	if t.normalized, err = newAddedTokens(c.tokens, true, c.normalizer); err != nil {
 		return nil, err
 	}
-	largest := c.model.maxID()
+	largest := c.model.MaxID()
 	for _, a := range c.tokens {
 		largest = max(largest, a.id)
 	}
@@ -193,12 +194,12 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	if err := t.encodeText(s, &s.first, text, budget, o.Direction); err != nil {
 		return err
 	}
-	first, second := s.first.total, -1
+	first, second := s.first.Total, -1
 	if pair != nil {
 		if err := t.encodeText(s, &s.second, *pair, budget, o.Direction); err != nil {
 			return err
 		}
-		second = s.second.total
+		second = s.second.Total
 	}
 	total := first + max(second, 0)
 	if budget >= 0 {
@@ -208,9 +209,9 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 		}
 	}
 	e.Dropped += total - first - max(second, 0)
-	texts := [2][]int32{s.first.cut(first)}
+	texts := [2][]int32{s.first.Cut(first)}
 	if pair != nil {
-		texts[1] = s.second.cut(second)
+		texts[1] = s.second.Cut(second)
 	}
 	e.assemble(a, texts)
 	return nil
@@ -245,9 +246,9 @@ func (e *Encoding) assemble(a *assembly, texts [2][]int32) {
 }
 
 // encodeText collects the ids of one text in out.
-func (t *Tokenizer) encodeText(s *scratch, out *kept, text string, budget int, d Direction) error {
-	out.reset(budget, d == Left)
-	s.out = out
+func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget int, d Direction) error {
+	out.Reset(budget, d == Left)
+	s.model.Out = out
 	// The bytes are only read.
 	b := unsafe.Slice(unsafe.StringData(text), len(text))
 	if !utf8.Valid(b) {
@@ -264,7 +265,7 @@ func (t *Tokenizer) encodeText(s *scratch, out *kept, text string, budget int, d
 		case !ok:
 			return nil
 		case id >= 0:
-			out.add(id)
+			out.Add(id)
 		default:
 			if err := t.encodeGiven(s, part); err != nil {
 				return err
@@ -299,7 +300,7 @@ func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
 		case !ok:
 			return nil
 		case id >= 0:
-			s.out.add(id)
+			s.model.Out.Add(id)
 		default:
 			t.encodeNormal(s, part)
 		}
@@ -313,6 +314,6 @@ func (t *Tokenizer) encodeNormal(s *scratch, text []byte) {
 	}
 	s.pieces.Cut(t.pre, text)
 	for i := range s.pieces.Len() {
-		t.model.encode(s, s.pieces.Piece(i))
+		t.model.Encode(&s.model, s.pieces.Piece(i))
 	}
 }

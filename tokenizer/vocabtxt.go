@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/pretokenizer"
 )
@@ -36,7 +37,7 @@ func buildBERT(f folder, settings *jsonobject.Object, special map[string]string)
 	if settings.Err() != nil {
 		return p, settings.Err()
 	}
-	if p.model, err = newWordPiece(v, special["unk_token"], "##", 100); err != nil {
+	if p.model, err = model.NewWordPiece(v, special["unk_token"], "##", 100); err != nil {
 		return p, fmt.Errorf("vocab.txt: %w", err)
 	}
 	p.normalizer = []normalizer.Normalizer{normalizer.NewBert(options)}
@@ -60,16 +61,16 @@ func betweenTokens(cls, sep int32) postProcessor {
 
 // readVocabulary reads a vocab.txt. Lines end as Python's text files do, with a line feed, a carriage
 // return or both; of a token that is there twice the last line counts.
-func readVocabulary(data []byte) (vocabulary, error) {
+func readVocabulary(data []byte) (model.Vocabulary, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not UTF-8")
 	}
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
-	v := make(vocabulary)
-	n := vocabularyID(0)
+	v := make(model.Vocabulary)
+	n := model.ID(0)
 	for line := range strings.Lines(text) {
 		v[strings.TrimSuffix(line, "\n")] = n
 		n++
 	}
-	return v, v.check()
+	return v, v.Check()
 }

@@ -1,4 +1,4 @@
-package tokenizer
+package model
 
 import (
 	"encoding/json"
@@ -10,9 +10,9 @@ import (
 	"kenserve/tokenizer/internal/trie"
 )
 
-// A unigram cuts a piece into the tokens whose scores, logarithms of their probabilities, have the
+// A Unigram cuts a piece into the tokens whose scores, logarithms of their probabilities, have the
 // greatest sum (Kudo, 2018). Among equal sums the one counts that is found first from the left.
-type unigram struct {
+type Unigram struct {
 	tokens  *trie.Trie
 	scores  []float64 // by id
 	unknown int32
@@ -24,19 +24,19 @@ type unigram struct {
 const unknownPenalty = 10
 
 // A scored token is an entry of a Unigram vocabulary; its id is its place.
-type scored struct {
-	token string
-	score float64
+type ScoredToken struct {
+	Token string
+	Score float64
 }
 
 // parseUnigram reads a model section of that type.
-func parseUnigram(o *jsonobject.Object) (model, error) {
+func parseUnigram(o *jsonobject.Object) (Model, error) {
 	unknown := o.Count("unk_id")
 	fallback := o.OptionalBool("byte_fallback")
 	list := o.List("vocab")
-	entries := make([]scored, len(list))
+	entries := make([]ScoredToken, len(list))
 	for i, raw := range list {
-		entry := []any{&entries[i].token, &entries[i].score}
+		entry := []any{&entries[i].Token, &entries[i].Score}
 		var n int
 		var fields []json.RawMessage
 		err := json.Unmarshal(raw, &fields)
@@ -53,26 +53,26 @@ func parseUnigram(o *jsonobject.Object) (model, error) {
 	if err := o.Close(); err != nil {
 		return nil, err
 	}
-	m, err := newUnigram(entries, unknown, fallback != nil && *fallback)
+	m, err := NewUnigram(entries, unknown, fallback != nil && *fallback)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Path(), err)
 	}
 	return m, nil
 }
 
-func newUnigram(list []scored, unknown int, byteFallback bool) (*unigram, error) {
-	m := &unigram{scores: make([]float64, len(list)), unknown: int32(unknown), penalty: math.Inf(1)}
-	ids := make(vocabulary, len(list))
+func NewUnigram(list []ScoredToken, unknown int, byteFallback bool) (*Unigram, error) {
+	m := &Unigram{scores: make([]float64, len(list)), unknown: int32(unknown), penalty: math.Inf(1)}
+	ids := make(Vocabulary, len(list))
 	for i, e := range list {
-		if math.IsNaN(e.score) || math.IsInf(e.score, 0) {
-			return nil, fmt.Errorf("the score of token %d is %v", i, e.score)
+		if math.IsNaN(e.Score) || math.IsInf(e.Score, 0) {
+			return nil, fmt.Errorf("the score of token %d is %v", i, e.Score)
 		}
 		// Of a token that is there twice the last counts.
-		ids[e.token] = vocabularyID(i)
-		m.scores[i] = e.score
-		m.penalty = min(m.penalty, e.score-unknownPenalty)
+		ids[e.Token] = ID(i)
+		m.scores[i] = e.Score
+		m.penalty = min(m.penalty, e.Score-unknownPenalty)
 	}
-	if err := ids.check(); err != nil {
+	if err := ids.Check(); err != nil {
 		return nil, err
 	}
 	if unknown >= len(list) {
@@ -85,9 +85,9 @@ func newUnigram(list []scored, unknown int, byteFallback bool) (*unigram, error)
 	return m, nil
 }
 
-func (m *unigram) id(token string) int32 { return m.tokens.Get(token) }
-func (m *unigram) size() int             { return len(m.scores) }
-func (m *unigram) maxID() int32          { return int32(len(m.scores)) - 1 }
+func (m *Unigram) ID(token string) int32 { return m.tokens.Get(token) }
+func (m *Unigram) Size() int             { return len(m.scores) }
+func (m *Unigram) MaxID() int32          { return int32(len(m.scores)) - 1 }
 
 // A bestPath is the best way from a piece's start to a place in it.
 type bestPath struct {
@@ -96,7 +96,7 @@ type bestPath struct {
 	id    int32 // of its last token
 }
 
-func (m *unigram) encode(s *scratch, piece []byte) {
+func (m *Unigram) Encode(s *Scratch, piece []byte) {
 	if cap(s.paths) <= len(piece) {
 		s.paths = make([]bestPath, len(piece)+1+len(piece)/4)
 	}
@@ -135,7 +135,7 @@ func (m *unigram) encode(s *scratch, piece []byte) {
 
 // emit adds the tokens of the best path to the piece's end. Unknown characters in a row are one
 // stretch, which is one unknown token or its bytes.
-func (m *unigram) emit(s *scratch, piece []byte, paths []bestPath) {
+func (m *Unigram) emit(s *Scratch, piece []byte, paths []bestPath) {
 	// The path is known from its end; the places on it are turned around.
 	ends := s.ids[:0]
 	for end := int32(len(piece)); end > 0; end = paths[end].from {
@@ -145,7 +145,7 @@ func (m *unigram) emit(s *scratch, piece []byte, paths []bestPath) {
 	for i := len(ends) - 1; i >= 0; i-- {
 		p := paths[ends[i]]
 		if p.id != m.unknown {
-			s.out.add(p.id)
+			s.Out.Add(p.id)
 			continue
 		}
 		from := p.from
@@ -156,13 +156,13 @@ func (m *unigram) emit(s *scratch, piece []byte, paths []bestPath) {
 	}
 }
 
-func (m *unigram) emitUnknown(s *scratch, text []byte) {
+func (m *Unigram) emitUnknown(s *Scratch, text []byte) {
 	// A stretch of several characters may be a token that the best path avoids.
 	if id := m.tokens.GetBytes(text); id >= 0 {
-		s.out.add(id)
+		s.Out.Add(id)
 		return
 	}
-	if !m.bytes.add(text, s.out.add) {
-		s.out.add(m.unknown)
+	if !m.bytes.Add(text, s.Out.Add) {
+		s.Out.Add(m.unknown)
 	}
 }

@@ -1,4 +1,4 @@
-package tokenizer
+package model
 
 import (
 	"fmt"
@@ -12,59 +12,59 @@ import (
 // then the longest continuing token that the rest starts with, and so on. A word that cannot be cut
 // so, or is too long, becomes one unknown token. Continuing tokens carry a prefix ("##") in the
 // vocabulary, so they lie below one node of its trie.
-type wordPiece struct {
-	tokens   *trie.Trie
+type WordPiece struct {
+	Tokens   *trie.Trie
 	count    int
 	largest  int32
 	unknown  int32
-	maxChars int // longer words, in code points, are unknown
+	MaxChars int // longer words, in code points, are unknown
 
 	// rest is the trie's node for the prefix of continuing tokens, -1 if there are none.
 	rest int32
 }
 
 // parseWordPiece reads a model section of that type.
-func parseWordPiece(o *jsonobject.Object) (model, error) {
+func parseWordPiece(o *jsonobject.Object) (Model, error) {
 	unknown := o.String("unk_token")
 	prefix := o.String("continuing_subword_prefix")
 	maxChars := o.Count("max_input_chars_per_word")
-	v := readVocabularyMember(o, "vocab")
+	v := readVocabulary(o, "vocab")
 	if err := o.Close(); err != nil {
 		return nil, err
 	}
-	m, err := newWordPiece(v, unknown, prefix, maxChars)
+	m, err := NewWordPiece(v, unknown, prefix, maxChars)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Path(), err)
 	}
 	return m, nil
 }
 
-func newWordPiece(v vocabulary, unknown, prefix string, maxChars int) (*wordPiece, error) {
+func NewWordPiece(v Vocabulary, unknown, prefix string, maxChars int) (*WordPiece, error) {
 	id, ok := v[unknown]
 	if !ok {
 		return nil, fmt.Errorf("the unknown token %q is not in the vocabulary", unknown)
 	}
-	m := &wordPiece{
-		tokens:   v.trie(),
+	m := &WordPiece{
+		Tokens:   v.trie(),
 		count:    len(v),
-		largest:  v.maxID(),
+		largest:  v.MaxID(),
 		unknown:  int32(id),
-		maxChars: maxChars,
+		MaxChars: maxChars,
 		rest:     -1,
 	}
-	if n, ok := m.tokens.Walk(trie.Root, prefix); ok {
+	if n, ok := m.Tokens.Walk(trie.Root, prefix); ok {
 		m.rest = n
 	}
 	return m, nil
 }
 
-func (m *wordPiece) id(token string) int32 { return m.tokens.Get(token) }
-func (m *wordPiece) size() int             { return m.count }
-func (m *wordPiece) maxID() int32          { return m.largest }
+func (m *WordPiece) ID(token string) int32 { return m.Tokens.Get(token) }
+func (m *WordPiece) Size() int             { return m.count }
+func (m *WordPiece) MaxID() int32          { return m.largest }
 
-func (m *wordPiece) encode(s *scratch, word []byte) {
-	if len(word) > m.maxChars && countCodePoints(word) > m.maxChars {
-		s.out.add(m.unknown)
+func (m *WordPiece) Encode(s *Scratch, word []byte) {
+	if len(word) > m.MaxChars && countCodePoints(word) > m.MaxChars {
+		s.Out.Add(m.unknown)
 		return
 	}
 	ids := s.ids[:0]
@@ -75,14 +75,14 @@ func (m *wordPiece) encode(s *scratch, word []byte) {
 			id, length = m.longest(node, word)
 		}
 		if id < 0 {
-			s.out.add(m.unknown)
+			s.Out.Add(m.unknown)
 			return
 		}
 		ids = append(ids, id)
 		word = word[length:]
 	}
 	for _, id := range ids {
-		s.out.add(id)
+		s.Out.Add(id)
 	}
 	s.ids = ids
 }
@@ -100,19 +100,19 @@ func countCodePoints(text []byte) int {
 
 // longest returns the id and the length of the longest token, at least a byte, that word starts
 // with below node; -1 if there is none.
-func (m *wordPiece) longest(node int32, word []byte) (id int32, length int) {
+func (m *WordPiece) longest(node int32, word []byte) (id int32, length int) {
 	end := int32(-1)
 	for i, b := range word {
 		var ok bool
-		if node, ok = m.tokens.Child(node, b); !ok {
+		if node, ok = m.Tokens.Child(node, b); !ok {
 			break
 		}
-		if m.tokens.Ends(node) {
+		if m.Tokens.Ends(node) {
 			end, length = node, i+1
 		}
 	}
 	if end < 0 {
 		return -1, 0
 	}
-	return m.tokens.Value(end), length
+	return m.Tokens.Value(end), length
 }

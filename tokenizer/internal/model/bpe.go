@@ -1,4 +1,4 @@
-package tokenizer
+package model
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 
 // A bpe starts from the characters of a piece and merges neighbours, those first whose merge was
 // learned first (byte pair encoding: Sennrich et al., 2016).
-type bpe struct {
+type BPE struct {
 	tokens  *trie.Trie
 	count   int
 	largest int32
@@ -37,7 +37,7 @@ type pair struct{ left, right int32 }
 type merge struct{ rank, id int32 }
 
 // parseBPE reads a model section of that type.
-func parseBPE(o *jsonobject.Object) (model, error) {
+func parseBPE(o *jsonobject.Object) (Model, error) {
 	if raw := o.Optional("dropout"); raw != nil {
 		var p *float64
 		if err := json.Unmarshal(raw, &p); err != nil || p != nil && *p != 0 {
@@ -45,21 +45,21 @@ func parseBPE(o *jsonobject.Object) (model, error) {
 		}
 	}
 	flag := func(name string) bool { v := o.OptionalBool(name); return v != nil && *v }
-	var s bpeSettings
-	s.unknown = o.OptionalString("unk_token")
+	var s BPESettings
+	s.Unknown = o.OptionalString("unk_token")
 	if prefix := o.OptionalString("continuing_subword_prefix"); prefix != nil {
-		s.prefix = *prefix
+		s.Prefix = *prefix
 	}
 	if suffix := o.OptionalString("end_of_word_suffix"); suffix != nil {
-		s.suffix = *suffix
+		s.Suffix = *suffix
 	}
-	s.fuseUnknown, s.byteFallback, s.ignoreMerges = flag("fuse_unk"), flag("byte_fallback"), flag("ignore_merges")
-	v := readVocabularyMember(o, "vocab")
+	s.FuseUnknown, s.ByteFallback, s.IgnoreMerges = flag("fuse_unk"), flag("byte_fallback"), flag("ignore_merges")
+	v := readVocabulary(o, "vocab")
 	merges := readMergesMember(o, "merges")
 	if err := o.Close(); err != nil {
 		return nil, err
 	}
-	m, err := newBPE(v, merges, s)
+	m, err := NewBPE(v, merges, s)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Path(), err)
 	}
@@ -110,34 +110,34 @@ func splitMerge(line string) ([2]string, error) {
 }
 
 // bpeSettings are the settings of a bpe besides vocabulary and merges.
-type bpeSettings struct {
-	unknown                                 *string
-	prefix, suffix                          string
-	fuseUnknown, byteFallback, ignoreMerges bool
+type BPESettings struct {
+	Unknown                                 *string
+	Prefix, Suffix                          string
+	FuseUnknown, ByteFallback, IgnoreMerges bool
 }
 
-func newBPE(v vocabulary, merges [][2]string, s bpeSettings) (*bpe, error) {
-	m := &bpe{
-		tokens: v.trie(), count: len(v), largest: v.maxID(), merges: make(map[pair]merge, len(merges)),
-		unknown: -1, fuseUnknown: s.fuseUnknown, ignoreMerges: s.ignoreMerges, prefix: s.prefix, suffix: s.suffix,
+func NewBPE(v Vocabulary, merges [][2]string, s BPESettings) (*BPE, error) {
+	m := &BPE{
+		tokens: v.trie(), count: len(v), largest: v.MaxID(), merges: make(map[pair]merge, len(merges)),
+		unknown: -1, fuseUnknown: s.FuseUnknown, ignoreMerges: s.IgnoreMerges, prefix: s.Prefix, suffix: s.Suffix,
 	}
-	if s.unknown != nil {
-		id, ok := v[*s.unknown]
+	if s.Unknown != nil {
+		id, ok := v[*s.Unknown]
 		if !ok {
-			return nil, fmt.Errorf("the unknown token %q is not in the vocabulary", *s.unknown)
+			return nil, fmt.Errorf("the unknown token %q is not in the vocabulary", *s.Unknown)
 		}
 		m.unknown = int32(id)
 	}
-	if s.byteFallback {
+	if s.ByteFallback {
 		m.bytes = newByteTokens(m.tokens)
 	}
 	for rank, tokens := range merges {
 		left, ok := v[tokens[0]]
 		right, ok2 := v[tokens[1]]
-		rest, ok3 := strings.CutPrefix(tokens[1], s.prefix)
+		rest, ok3 := strings.CutPrefix(tokens[1], s.Prefix)
 		if !ok3 {
 			// The reference cuts as many bytes off whatever is there.
-			return nil, fmt.Errorf("merge %d: %q does not start with the prefix %q", rank, tokens[1], s.prefix)
+			return nil, fmt.Errorf("merge %d: %q does not start with the prefix %q", rank, tokens[1], s.Prefix)
 		}
 		id, ok4 := v[tokens[0]+rest]
 		if !ok || !ok2 || !ok4 {
@@ -165,7 +165,7 @@ func newByteTokens(t *trie.Trie) *byteTokens {
 }
 
 // add adds the tokens of the bytes of text, if all of them have one. On nil it adds none.
-func (ids *byteTokens) add(text []byte, add func(id int32)) bool {
+func (ids *byteTokens) Add(text []byte, add func(id int32)) bool {
 	if ids == nil {
 		return false
 	}
@@ -180,14 +180,14 @@ func (ids *byteTokens) add(text []byte, add func(id int32)) bool {
 	return true
 }
 
-func (m *bpe) id(token string) int32 { return m.tokens.Get(token) }
-func (m *bpe) size() int             { return m.count }
-func (m *bpe) maxID() int32          { return m.largest }
+func (m *BPE) ID(token string) int32 { return m.tokens.Get(token) }
+func (m *BPE) Size() int             { return m.count }
+func (m *BPE) MaxID() int32          { return m.largest }
 
-func (m *bpe) encode(s *scratch, piece []byte) {
+func (m *BPE) Encode(s *Scratch, piece []byte) {
 	id := m.tokens.GetBytes(piece)
 	if id >= 0 && (m.ignoreMerges || m.whole[id/32].Load()&(1<<(id%32)) != 0) {
-		s.out.add(id)
+		s.Out.Add(id)
 		return
 	}
 	m.start(s, piece)
@@ -195,7 +195,7 @@ func (m *bpe) encode(s *scratch, piece []byte) {
 	n := 0
 	for i := range s.symbols {
 		if s.symbols[i].id >= 0 {
-			s.out.add(s.symbols[i].id)
+			s.Out.Add(s.symbols[i].id)
 			n++
 		}
 	}
@@ -211,7 +211,7 @@ type symbol struct {
 }
 
 // start lists the tokens of the piece's characters in s.symbols.
-func (m *bpe) start(s *scratch, piece []byte) {
+func (m *BPE) start(s *Scratch, piece []byte) {
 	symbols := s.symbols[:0]
 	add := func(id int32) {
 		n := int32(len(symbols))
@@ -232,7 +232,7 @@ func (m *bpe) start(s *scratch, piece []byte) {
 				unknown = false
 			}
 			add(id)
-		case m.bytes.add(s.word, add):
+		case m.bytes.Add(s.word, add):
 		case m.unknown >= 0:
 			if unknown && !m.fuseUnknown {
 				add(m.unknown)
@@ -251,7 +251,7 @@ func (m *bpe) start(s *scratch, piece []byte) {
 
 // character returns the id of a character with what it carries where it stands, which it leaves in
 // s.word; -1 if it is not in the vocabulary.
-func (m *bpe) character(s *scratch, character []byte, first, last bool) int32 {
+func (m *BPE) character(s *Scratch, character []byte, first, last bool) int32 {
 	s.word = s.word[:0]
 	if !first {
 		s.word = append(s.word, m.prefix...)
@@ -263,13 +263,8 @@ func (m *bpe) character(s *scratch, character []byte, first, last bool) int32 {
 	return m.tokens.GetBytes(s.word)
 }
 
-// A candidate is a merge that could be done when it was found.
-type candidate struct {
-	rank, at, id int32 // of the merge, of the left symbol, of the result
-}
-
 // merge merges s.symbols until nothing can be merged.
-func (m *bpe) merge(s *scratch) {
+func (m *BPE) merge(s *Scratch) {
 	symbols := s.symbols
 	queue := s.merges[:0]
 	for i := 0; i+1 < len(symbols); i++ {
@@ -307,56 +302,4 @@ func (m *bpe) merge(s *scratch) {
 		}
 	}
 	s.merges = queue
-}
-
-// A mergeQueue is a heap of candidates: the lowest rank first, from left to right among equals.
-type mergeQueue []candidate
-
-func (q mergeQueue) less(i, j int) bool {
-	return q[i].rank < q[j].rank || q[i].rank == q[j].rank && q[i].at < q[j].at
-}
-
-func (q mergeQueue) init() {
-	for i := len(q)/2 - 1; i >= 0; i-- {
-		q.down(i)
-	}
-}
-
-func (q *mergeQueue) push(c candidate) {
-	*q = append(*q, c)
-	h := *q
-	for i := len(h) - 1; i > 0; {
-		parent := (i - 1) / 2
-		if !h.less(i, parent) {
-			break
-		}
-		h[i], h[parent] = h[parent], h[i]
-		i = parent
-	}
-}
-
-func (q *mergeQueue) pop() candidate {
-	h := *q
-	top := h[0]
-	h[0] = h[len(h)-1]
-	*q = h[:len(h)-1]
-	q.down(0)
-	return top
-}
-
-func (q mergeQueue) down(i int) {
-	for {
-		child := 2*i + 1
-		if child >= len(q) {
-			return
-		}
-		if child+1 < len(q) && q.less(child+1, child) {
-			child++
-		}
-		if !q.less(child, i) {
-			return
-		}
-		q[i], q[child] = q[child], q[i]
-		i = child
-	}
 }
