@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/postprocessor"
 )
 
 // A folder holds the files that describe a tokenizer without tokenizer.json. Files that are not there
@@ -43,7 +44,7 @@ type class struct {
 type classParts struct {
 	components // tokens are those that the vocabulary itself adds
 	// post returns the post-processor; id returns the id of an added token or one of the model.
-	post func(id func(token string) int32) postProcessor
+	post func(id func(token string) int32) postprocessor.PostProcessor
 }
 
 // classes are the classes that are known. Of a folder that names none the first counts whose

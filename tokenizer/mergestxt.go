@@ -8,6 +8,7 @@ import (
 
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
+	"kenserve/tokenizer/internal/postprocessor"
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
@@ -20,8 +21,8 @@ var robertaClass = class{
 		"pad_token", "<pad>", "cls_token", "<s>"), addedToken{id: -1, content: "<mask>", lstrip: true}),
 	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		p, err := buildByteLevel(f, settings)
-		p.post = func(id func(string) int32) postProcessor {
-			return robertaProcessing{sep: id(special["sep_token"]), cls: id(special["cls_token"])}
+		p.post = func(id func(string) int32) postprocessor.PostProcessor {
+			return postprocessor.NewRoberta(id(special["cls_token"]), id(special["sep_token"]))
 		}
 		return p, err
 	},
@@ -39,7 +40,9 @@ var debertaClass = class{
 			return classParts{}, err
 		}
 		p, err := buildByteLevel(f, settings)
-		p.post = func(id func(string) int32) postProcessor { return betweenTokens(id("[CLS]"), id("[SEP]")) }
+		p.post = func(id func(string) int32) postprocessor.PostProcessor {
+			return postprocessor.NewBertTemplate(id("[CLS]"), id("[SEP]"))
+		}
 		return p, err
 	},
 }

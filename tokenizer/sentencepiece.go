@@ -14,6 +14,7 @@ import (
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/pattern"
+	"kenserve/tokenizer/internal/postprocessor"
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
@@ -46,12 +47,8 @@ var xlmRobertaClass = class{
 		}
 		p.normalizer = append(p.normalizer, normalizer.NewStrip(false, true), normalizer.NewReplace(pattern.FindRun(' ', 2), spaceMark))
 		p.pre = []pretokenizer.PreTokenizer{pretokenizer.NewMetaspace(spaceMark)}
-		p.post = func(id func(string) int32) postProcessor {
-			cls, sep := templatePiece{text: -1, ids: []int32{id("<s>")}}, templatePiece{text: -1, ids: []int32{id("</s>")}}
-			return template{
-				single: []templatePiece{cls, {text: 0}, sep},
-				pair:   []templatePiece{cls, {text: 0}, sep, sep, {text: 1}, sep},
-			}
+		p.post = func(id func(string) int32) postprocessor.PostProcessor {
+			return postprocessor.NewXLMRobertaTemplate(id("<s>"), id("</s>"))
 		}
 		return p, nil
 	},
@@ -92,7 +89,9 @@ var debertaV2Class = class{
 			p.pre = append(p.pre, pretokenizer.NewPunctuation())
 		}
 		p.pre = append(p.pre, pretokenizer.NewMetaspace(spaceMark))
-		p.post = func(id func(string) int32) postProcessor { return betweenTokens(id("[CLS]"), id("[SEP]")) }
+		p.post = func(id func(string) int32) postprocessor.PostProcessor {
+			return postprocessor.NewBertTemplate(id("[CLS]"), id("[SEP]"))
+		}
 		return p, settings.Err()
 	},
 }

@@ -14,6 +14,7 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/postprocessor"
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
@@ -24,7 +25,7 @@ type Tokenizer struct {
 	normalizer []normalizer.Normalizer
 	pre        []pretokenizer.PreTokenizer
 	model      model.Model
-	assemblies [2][2]assembly // by whether there is a pair, and whether special tokens are added
+	assemblies [2][2]postprocessor.Assembly // by whether there is a pair, and whether special tokens are added
 	size       int
 
 	fast    *fastPath // nil: the pipeline has none
@@ -113,7 +114,7 @@ func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 	if c.pre, err = pretokenizer.Parse("tokenizer.json: pre_tokenizer", preRaw, 0); err != nil {
 		return nil, err
 	}
-	if c.post, err = parsePostProcessor("tokenizer.json: post_processor", postRaw, 0); err != nil {
+	if c.post, err = postprocessor.Parse("tokenizer.json: post_processor", postRaw, 0); err != nil {
 		return nil, err
 	}
 	return newTokenizer(c)
@@ -125,7 +126,7 @@ type components struct {
 	normalizer []normalizer.Normalizer
 	pre        []pretokenizer.PreTokenizer
 	model      model.Model
-	post       postProcessor // nil: none
+	post       postprocessor.PostProcessor // nil: none
 }
 
 func newTokenizer(c components) (*Tokenizer, error) {
@@ -144,12 +145,12 @@ func newTokenizer(c components) (*Tokenizer, error) {
 	}
 	for pair := range 2 {
 		for special := range 2 {
-			a, err := newAssembly(c.post, pair == 1, special == 1)
+			a, err := postprocessor.NewAssembly(c.post, pair == 1, special == 1)
 			if err != nil {
 				return nil, fmt.Errorf("post-processor: %w", err)
 			}
-			for _, p := range a.parts {
-				largest = max(largest, p.id)
+			for _, p := range a.Parts {
+				largest = max(largest, p.ID)
 			}
 			t.assemblies[pair][special] = a
 		}
@@ -180,8 +181,8 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	a := &t.assemblies[bit(pair != nil)][bit(o.AddSpecialTokens)]
 	budget := -1
 	if o.MaxTokens > 0 {
-		if budget = o.MaxTokens - a.added; budget < 0 {
-			return fmt.Errorf("tokenizer: %w to %d tokens: %d are special tokens", ErrTruncation, o.MaxTokens, a.added)
+		if budget = o.MaxTokens - a.Added; budget < 0 {
+			return fmt.Errorf("tokenizer: %w to %d tokens: %d are special tokens", ErrTruncation, o.MaxTokens, a.Added)
 		}
 	}
 
@@ -225,22 +226,22 @@ func bit(b bool) int {
 }
 
 // assemble appends the tokens of texts and special tokens as a says.
-func (e *Encoding) assemble(a *assembly, texts [2][]int32) {
-	n := a.added + len(texts[0]) + len(texts[1])
+func (e *Encoding) assemble(a *postprocessor.Assembly, texts [2][]int32) {
+	n := a.Added + len(texts[0]) + len(texts[1])
 	e.IDs = slices.Grow(e.IDs, n)
 	e.TypeIDs = slices.Grow(e.TypeIDs, n)
 	e.Special = slices.Grow(e.Special, n)
-	for _, p := range a.parts {
-		one := [1]int32{p.id}
+	for _, p := range a.Parts {
+		one := [1]int32{p.ID}
 		ids := one[:]
-		if p.text >= 0 {
-			ids = texts[p.text]
+		if p.Text >= 0 {
+			ids = texts[p.Text]
 		}
 		from, to := len(e.IDs), len(e.IDs)+len(ids)
 		e.IDs, e.TypeIDs, e.Special = e.IDs[:to], e.TypeIDs[:to], e.Special[:to]
 		copy(e.IDs[from:], ids)
 		for i := from; i < to; i++ {
-			e.TypeIDs[i], e.Special[i] = p.typeID, p.masked
+			e.TypeIDs[i], e.Special[i] = p.TypeID, p.Special
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/postprocessor"
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
@@ -42,21 +43,10 @@ func buildBERT(f folder, settings *jsonobject.Object, special map[string]string)
 	}
 	p.normalizer = []normalizer.Normalizer{normalizer.NewBert(options)}
 	p.pre = []pretokenizer.PreTokenizer{pretokenizer.NewBert()}
-	p.post = func(id func(string) int32) postProcessor {
-		return betweenTokens(id(special["cls_token"]), id(special["sep_token"]))
+	p.post = func(id func(string) int32) postprocessor.PostProcessor {
+		return postprocessor.NewBertTemplate(id(special["cls_token"]), id(special["sep_token"]))
 	}
 	return p, nil
-}
-
-// betweenTokens is [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on.
-func betweenTokens(cls, sep int32) postProcessor {
-	first := templatePiece{text: -1, ids: []int32{cls}}
-	last := templatePiece{text: -1, ids: []int32{sep}}
-	lastOfPair := templatePiece{text: -1, ids: []int32{sep}, typeID: 1}
-	return template{
-		single: []templatePiece{first, {text: 0}, last},
-		pair:   []templatePiece{first, {text: 0}, last, {text: 1, typeID: 1}, lastOfPair},
-	}
 }
 
 // readVocabulary reads a vocab.txt. Lines end as Python's text files do, with a line feed, a carriage

@@ -1,4 +1,4 @@
-package tokenizer
+package postprocessor
 
 import (
 	"encoding/json"
@@ -10,18 +10,18 @@ import (
 // A template is TemplateProcessing: it writes down where texts and special tokens go, and their
 // type ids.
 type template struct {
-	single, pair []templatePiece
+	single, pair []piece
 }
 
 // A templatePiece is one of the texts, or special tokens, usually one.
-type templatePiece struct {
+type piece struct {
 	text   int // 0: the first text, 1: the second, -1: special tokens
 	ids    []int32
 	typeID int32
 }
 
 // parseTemplate reads a post-processor of that type.
-func parseTemplate(o *jsonobject.Object) (postProcessor, error) {
+func parseTemplate(o *jsonobject.Object) (PostProcessor, error) {
 	special := make(map[string][]int32)
 	tokens := o.Object("special_tokens")
 	for _, name := range tokens.Names() {
@@ -44,8 +44,8 @@ func parseTemplate(o *jsonobject.Object) (postProcessor, error) {
 	return t, o.Err()
 }
 
-func readTemplate(o *jsonobject.Object, name string, special map[string][]int32) []templatePiece {
-	var pieces []templatePiece
+func readTemplate(o *jsonobject.Object, name string, special map[string][]int32) []piece {
+	var pieces []piece
 	for i, raw := range o.List(name) {
 		p, err := readPiece(fmt.Sprintf("%s.%s[%d]", o.Path(), name, i), raw, special)
 		if err != nil {
@@ -57,12 +57,12 @@ func readTemplate(o *jsonobject.Object, name string, special map[string][]int32)
 	return pieces
 }
 
-func readPiece(at string, raw json.RawMessage, special map[string][]int32) (templatePiece, error) {
+func readPiece(at string, raw json.RawMessage, special map[string][]int32) (piece, error) {
 	o, err := jsonobject.Read(at, raw)
 	if err != nil {
-		return templatePiece{}, err
+		return piece{}, err
 	}
-	var p templatePiece
+	var p piece
 	kind := "SpecialToken"
 	if o.Has("Sequence") {
 		kind = "Sequence"
@@ -85,7 +85,28 @@ func readPiece(at string, raw json.RawMessage, special map[string][]int32) (temp
 	return p, o.Close()
 }
 
-func (t template) process(texts []assembly, special bool) ([]assembly, error) {
+// newBertTemplate is [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on.
+func NewBertTemplate(cls, sep int32) PostProcessor {
+	first := piece{text: -1, ids: []int32{cls}}
+	last := piece{text: -1, ids: []int32{sep}}
+	lastOfPair := piece{text: -1, ids: []int32{sep}, typeID: 1}
+	return template{
+		single: []piece{first, {text: 0}, last},
+		pair:   []piece{first, {text: 0}, last, {text: 1, typeID: 1}, lastOfPair},
+	}
+}
+
+// newXLMRobertaTemplate is <s> A </s>, or <s> A </s></s> B </s>, with type 0 everywhere.
+func NewXLMRobertaTemplate(cls, sep int32) PostProcessor {
+	first := piece{text: -1, ids: []int32{cls}}
+	last := piece{text: -1, ids: []int32{sep}}
+	return template{
+		single: []piece{first, {text: 0}, last},
+		pair:   []piece{first, {text: 0}, last, last, {text: 1}, last},
+	}
+}
+
+func (t template) process(texts []Assembly, special bool) ([]Assembly, error) {
 	pieces := t.single
 	switch len(texts) {
 	case 1:
@@ -94,25 +115,25 @@ func (t template) process(texts []assembly, special bool) ([]assembly, error) {
 	default:
 		return nil, fmt.Errorf("TemplateProcessing: 1 or 2 texts are expected, not %d", len(texts))
 	}
-	var out []assembly
+	var out []Assembly
 	for _, piece := range pieces {
 		var parts []part
 		switch {
 		case piece.text >= len(texts):
 			return nil, fmt.Errorf("TemplateProcessing: the template for one text uses two")
 		case piece.text >= 0:
-			for _, q := range texts[piece.text].parts {
-				q.typeID = piece.typeID
+			for _, q := range texts[piece.text].Parts {
+				q.TypeID = piece.typeID
 				parts = append(parts, q)
 			}
 		case !special:
 			continue
 		default:
 			for _, id := range piece.ids {
-				parts = append(parts, part{text: -1, id: id, typeID: piece.typeID, masked: true})
+				parts = append(parts, part{Text: -1, ID: id, TypeID: piece.typeID, Special: true})
 			}
 		}
-		out = append(out, assembly{parts: parts})
+		out = append(out, Assembly{Parts: parts})
 	}
 	return out, nil
 }
