@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"kenserve/tokenizer/internal/addedtoken"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/postprocessor"
 )
@@ -34,7 +35,7 @@ type class struct {
 	modelTypes []string // the models whose class it is by default
 	vocabulary []string // the files that it needs
 	// tokens are the special tokens by default, under the settings that name them.
-	tokens map[string]addedToken
+	tokens map[string]addedtoken.Token
 	// build reads the vocabulary and settings; special are the special tokens by the settings that
 	// name them.
 	build func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error)
@@ -52,10 +53,10 @@ type classParts struct {
 var classes = []*class{&bertClass, &robertaClass, &debertaClass, &xlmRobertaClass, &debertaV2Class}
 
 // namedTokens returns special tokens by the settings that name them. Settings and contents take turns.
-func namedTokens(list ...string) map[string]addedToken {
-	m := make(map[string]addedToken)
+func namedTokens(list ...string) map[string]addedtoken.Token {
+	m := make(map[string]addedtoken.Token)
 	for i := 0; i < len(list); i += 2 {
-		m[list[i]] = addedToken{id: -1, content: list[i+1]}
+		m[list[i]] = addedtoken.Token{ID: -1, Content: list[i+1]}
 	}
 	return m
 }
@@ -195,22 +196,22 @@ func (f folder) parse() (*Tokenizer, error) {
 	}
 	// A token that the vocabulary adds stays as it is.
 	for _, t := range tokens {
-		if !slices.ContainsFunc(p.tokens, func(have addedToken) bool { return have.content == t.content }) {
+		if !slices.ContainsFunc(p.tokens, func(have addedtoken.Token) bool { return have.Content == t.Content }) {
 			p.tokens = append(p.tokens, t)
 		}
 	}
 	declared := slices.Clone(p.tokens)
-	if tokens, err = numberAddedTokens(p.tokens, p.model); err != nil {
+	if tokens, err = addedtoken.Number(p.tokens, p.model); err != nil {
 		return nil, err
 	}
 	ids := make(map[string]int32)
 	for i, t := range tokens {
-		if want := declared[i].id; want >= 0 && want != t.id && t.content != "" {
-			return nil, fmt.Errorf("added token %q has id %d, its place in the vocabulary is %d", t.content, want, t.id)
+		if want := declared[i].ID; want >= 0 && want != t.ID && t.Content != "" {
+			return nil, fmt.Errorf("added token %q has id %d, its place in the vocabulary is %d", t.Content, want, t.ID)
 		}
-		ids[t.content] = t.id
+		ids[t.Content] = t.ID
 	}
-	p.components.tokens = specialFirst(tokens)
+	p.components.tokens = addedtoken.SpecialFirst(tokens)
 	p.components.post = p.post(func(token string) int32 {
 		if id, ok := ids[token]; ok {
 			return id
@@ -237,9 +238,9 @@ var specialTokenFields = []string{"bos_token", "eos_token", "unk_token", "sep_to
 
 // specialTokens returns the added tokens, with the ids that they are declared to have or -1, in the
 // order in which they are added, and the special tokens by the settings that name them.
-func (f folder) specialTokens(settings *jsonobject.Object, defaults map[string]addedToken) ([]addedToken, map[string]string, error) {
+func (f folder) specialTokens(settings *jsonobject.Object, defaults map[string]addedtoken.Token) ([]addedtoken.Token, map[string]string, error) {
 	modern := settings.Has("added_tokens_decoder")
-	var declared []addedToken
+	var declared []addedtoken.Token
 	if modern {
 		list := settings.Object("added_tokens_decoder")
 		for _, name := range list.Names() {
@@ -248,7 +249,7 @@ func (f folder) specialTokens(settings *jsonobject.Object, defaults map[string]a
 				list.Fail(name, "is not named after an id", nil)
 			}
 			t := readToken(list, name, false)
-			t.id = int32(id)
+			t.ID = int32(id)
 			declared = append(declared, t)
 		}
 		settings.Adopt(list)
@@ -264,7 +265,7 @@ func (f folder) specialTokens(settings *jsonobject.Object, defaults map[string]a
 		}
 		sources = append(sources, old)
 	}
-	var additional []addedToken
+	var additional []addedtoken.Token
 	for i, source := range sources {
 		for _, name := range specialTokenFields {
 			if !source.Has(name) {
@@ -289,17 +290,17 @@ func (f folder) specialTokens(settings *jsonobject.Object, defaults map[string]a
 		}
 	}
 	roles := make(map[string]string)
-	var wanted []addedToken
+	var wanted []addedtoken.Token
 	for _, name := range specialTokenFields {
 		if t, ok := special[name]; ok {
-			roles[name] = t.content
+			roles[name] = t.Content
 			wanted = append(wanted, t)
 		}
 	}
 	wanted = append(wanted, additional...)
 	isSpecial := make(map[string]bool)
 	for _, t := range wanted {
-		isSpecial[t.content] = true
+		isSpecial[t.Content] = true
 	}
 
 	if !modern && f.added != nil {
@@ -309,25 +310,25 @@ func (f folder) specialTokens(settings *jsonobject.Object, defaults map[string]a
 		}
 		for _, content := range old.Names() {
 			s := isSpecial[content]
-			declared = append(declared, addedToken{id: int32(old.Count(content)), content: content, normalized: !s, special: s})
+			declared = append(declared, addedtoken.Token{ID: int32(old.Count(content)), Content: content, Normalized: !s, Special: s})
 		}
 		if old.Err() != nil {
 			return nil, nil, old.Err()
 		}
 	}
 
-	slices.SortStableFunc(declared, func(a, b addedToken) int { return cmp.Compare(a.id, b.id) })
-	var tokens []addedToken
+	slices.SortStableFunc(declared, func(a, b addedtoken.Token) int { return cmp.Compare(a.ID, b.ID) })
+	var tokens []addedtoken.Token
 	seen := make(map[string]bool)
 	for _, t := range declared {
-		t.special = t.special || isSpecial[t.content]
-		seen[t.content] = true
+		t.Special = t.Special || isSpecial[t.Content]
+		seen[t.Content] = true
 		tokens = append(tokens, t)
 	}
 	for _, t := range wanted {
-		if !seen[t.content] {
-			t.special = true
-			seen[t.content] = true
+		if !seen[t.Content] {
+			t.Special = true
+			seen[t.Content] = true
 			tokens = append(tokens, t)
 		}
 	}
@@ -337,20 +338,20 @@ func (f folder) specialTokens(settings *jsonobject.Object, defaults map[string]a
 // readToken reads a field that is a token: a string, or an object with the token's flags. Its id is -1.
 // Whether a token is sought in normalized text is, unless said, the opposite of whether it is known
 // to be special when it is read.
-func readToken(o *jsonobject.Object, name string, special bool) addedToken {
-	t := addedToken{id: -1}
+func readToken(o *jsonobject.Object, name string, special bool) addedtoken.Token {
+	t := addedtoken.Token{ID: -1}
 	if !o.IsObject(name) {
-		t.content = o.String(name)
+		t.Content = o.String(name)
 		return t
 	}
 	f := o.Object(name)
 	f.Ignore("__type")
-	t.content = f.String("content")
-	t.singleWord = f.BoolOr("single_word", false)
-	t.lstrip = f.BoolOr("lstrip", false)
-	t.rstrip = f.BoolOr("rstrip", false)
-	t.special = f.BoolOr("special", false) || special
-	t.normalized = f.BoolOr("normalized", !t.special)
+	t.Content = f.String("content")
+	t.SingleWord = f.BoolOr("single_word", false)
+	t.LStrip = f.BoolOr("lstrip", false)
+	t.RStrip = f.BoolOr("rstrip", false)
+	t.Special = f.BoolOr("special", false) || special
+	t.Normalized = f.BoolOr("normalized", !t.Special)
 	o.Adopt(f)
 	return t
 }

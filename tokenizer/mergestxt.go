@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"kenserve/tokenizer/internal/addedtoken"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/postprocessor"
@@ -18,7 +19,7 @@ var robertaClass = class{
 	modelTypes: []string{"roberta", "longformer"},
 	vocabulary: []string{"vocab.json", "merges.txt"},
 	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
-		"pad_token", "<pad>", "cls_token", "<s>"), addedToken{id: -1, content: "<mask>", lstrip: true}),
+		"pad_token", "<pad>", "cls_token", "<s>"), addedtoken.Token{ID: -1, Content: "<mask>", LStrip: true}),
 	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		p, err := buildByteLevel(f, settings)
 		p.post = func(id func(string) int32) postprocessor.PostProcessor {
@@ -34,7 +35,7 @@ var debertaClass = class{
 	modelTypes: []string{"deberta"},
 	vocabulary: []string{"vocab.json", "merges.txt"},
 	tokens: withMask(namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
-		"pad_token", "[PAD]", "cls_token", "[CLS]"), addedToken{id: -1, content: "[MASK]", lstrip: true}),
+		"pad_token", "[PAD]", "cls_token", "[CLS]"), addedtoken.Token{ID: -1, Content: "[MASK]", LStrip: true}),
 	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
 			return classParts{}, err
@@ -48,7 +49,7 @@ var debertaClass = class{
 }
 
 // withMask returns tokens with a mask token that has flags.
-func withMask(tokens map[string]addedToken, mask addedToken) map[string]addedToken {
+func withMask(tokens map[string]addedtoken.Token, mask addedtoken.Token) map[string]addedtoken.Token {
 	tokens["mask_token"] = mask
 	return tokens
 }

@@ -19,22 +19,6 @@ import (
 
 // The routines here do what the package does, one plain step after another, as its definitions read.
 
-// plainFind returns the added token that starts first, and of those the longest, at or after from.
-func plainFind(forms []string, text string, from int) (start, end, token int) {
-	for start = from; start < len(text); start++ {
-		token = -1
-		for i, form := range forms {
-			if strings.HasPrefix(text[start:], form) && (token < 0 || len(form) > len(forms[token])) {
-				token = i
-			}
-		}
-		if token >= 0 {
-			return start, start + len(forms[token]), token
-		}
-	}
-	return 0, 0, -1
-}
-
 // A token of the vocabulary that is longer than a word may be is still no word.
 func TestFastPathKeepsLongestWord(t *testing.T) {
 	tk := mustParse(t, small(map[string]string{
@@ -148,51 +132,6 @@ func TestFastPathAgainstStages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-}
-
-func TestAddedTokensAgainstPlain(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		letters := []rune("ab [é")
-		forms := rapid.SliceOfNDistinct(rapid.StringOfN(rapid.SampledFrom(letters), 1, 4, -1), 1, 6, rapid.ID).Draw(t, "forms")
-		var tokens []addedToken
-		for i, form := range forms {
-			tokens = append(tokens, addedToken{content: form, id: int32(i)})
-		}
-		a, err := newAddedTokens(tokens, false, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := rapid.StringOfN(rapid.SampledFrom(letters), 0, 30, -1).Draw(t, "text")
-		for from := 0; ; {
-			start, end, token := a.find([]byte(text), from)
-			wantStart, wantEnd, wantToken := plainFind(forms, text, from)
-			if start != wantStart || end != wantEnd || token != wantToken {
-				t.Fatalf("%q in %q from %d: got %d %d %d, want %d %d %d", forms, text, from, start, end, token, wantStart, wantEnd, wantToken)
-			}
-			if token < 0 {
-				break
-			}
-			from = end
-		}
-		// Without flags a scan gives back the whole text.
-		scan := addedScan{tokens: a, text: []byte(text)}
-		var whole strings.Builder
-		for {
-			part, id, ok := scan.next()
-			if !ok {
-				break
-			}
-			if id >= 0 {
-				part = []byte(forms[id])
-			} else if len(part) == 0 {
-				t.Fatalf("%q in %q: an empty part", forms, text)
-			}
-			whole.Write(part)
-		}
-		if whole.String() != text {
-			t.Fatalf("%q in %q: the parts make up %q", forms, text, &whole)
-		}
-	})
 }
 
 func TestTruncated(t *testing.T) {

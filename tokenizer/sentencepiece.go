@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"kenserve/tokenizer/internal/addedtoken"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
@@ -25,7 +26,7 @@ var xlmRobertaClass = class{
 	modelTypes: []string{"xlm-roberta", "xlm-roberta-xl"},
 	vocabulary: []string{"sentencepiece.bpe.model"},
 	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
-		"pad_token", "<pad>", "cls_token", "<s>"), addedToken{id: -1, content: "<mask>", lstrip: true}),
+		"pad_token", "<pad>", "cls_token", "<s>"), addedtoken.Token{ID: -1, Content: "<mask>", LStrip: true}),
 	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		if err := wantTokens(special, "<s>", "</s>"); err != nil {
 			return classParts{}, err
@@ -231,7 +232,7 @@ func (m *sentencePiece) parts(list []model.ScoredToken, unknown int) (classParts
 	var p classParts
 	for _, piece := range m.pieces {
 		if piece.kind == controlPiece || piece.kind == userPiece {
-			p.tokens = append(p.tokens, addedToken{id: -1, content: piece.text, special: piece.kind == controlPiece})
+			p.tokens = append(p.tokens, addedtoken.Token{ID: -1, Content: piece.text, Special: piece.kind == controlPiece})
 		}
 	}
 	var err error

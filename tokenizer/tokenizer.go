@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"kenserve/tokenizer/internal/addedtoken"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
@@ -20,8 +21,8 @@ import (
 
 // A Tokenizer turns texts into token ids. It is immutable: any number of goroutines may use one.
 type Tokenizer struct {
-	given      *addedTokens // sought in the text as it is given; nil: none
-	normalized *addedTokens // sought in the normalized text; nil: none
+	given      *addedtoken.Set // sought in the text as it is given; nil: none
+	normalized *addedtoken.Set // sought in the normalized text; nil: none
 	normalizer []normalizer.Normalizer
 	pre        []pretokenizer.PreTokenizer
 	model      model.Model
@@ -105,7 +106,7 @@ func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 	}
 	var c components
 	c.model = m
-	if c.tokens, err = parseAddedTokens("tokenizer.json: added_tokens", added, m); err != nil {
+	if c.tokens, err = addedtoken.Parse("tokenizer.json: added_tokens", added, m); err != nil {
 		return nil, err
 	}
 	if c.normalizer, err = normalizer.Parse("tokenizer.json: normalizer", normalizerRaw, 0); err != nil {
@@ -122,7 +123,7 @@ func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 
 // components are what a tokenizer is made of.
 type components struct {
-	tokens     []addedToken // special ones first
+	tokens     []addedtoken.Token // special ones first
 	normalizer []normalizer.Normalizer
 	pre        []pretokenizer.PreTokenizer
 	model      model.Model
@@ -133,15 +134,15 @@ func newTokenizer(c components) (*Tokenizer, error) {
 	t := &Tokenizer{normalizer: c.normalizer, pre: c.pre, model: c.model}
 	t.scratch.New = func() any { return new(scratch) }
 	var err error
-	if t.given, err = newAddedTokens(c.tokens, false, nil); err != nil {
+	if t.given, err = addedtoken.NewSet(c.tokens, false, nil); err != nil {
 		return nil, err
 	}
-	if t.normalized, err = newAddedTokens(c.tokens, true, c.normalizer); err != nil {
+	if t.normalized, err = addedtoken.NewSet(c.tokens, true, c.normalizer); err != nil {
 		return nil, err
 	}
 	largest := c.model.MaxID()
 	for _, a := range c.tokens {
-		largest = max(largest, a.id)
+		largest = max(largest, a.ID)
 	}
 	for pair := range 2 {
 		for special := range 2 {
@@ -259,9 +260,9 @@ func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget i
 	if t.given == nil {
 		return t.encodeGiven(s, b)
 	}
-	scan := addedScan{tokens: t.given, text: b}
+	scan := t.given.Scan(b)
 	for {
-		part, id, ok := scan.next()
+		part, id, ok := scan.Next()
 		switch {
 		case !ok:
 			return nil
@@ -294,9 +295,9 @@ func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
 		t.encodeNormal(s, normal)
 		return nil
 	}
-	scan := addedScan{tokens: t.normalized, text: normal}
+	scan := t.normalized.Scan(normal)
 	for {
-		part, id, ok := scan.next()
+		part, id, ok := scan.Next()
 		switch {
 		case !ok:
 			return nil
