@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/folder"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
@@ -86,10 +87,10 @@ func TestFastPathAgainstStages(t *testing.T) {
 	for flags := range 8 {
 		for _, accents := range []*bool{nil, &yes, &no} {
 			o := normalizer.BertOptions{CleanText: flags&1 != 0, ChineseChars: flags&2 != 0, StripAccents: accents, Lowercase: flags&4 != 0}
-			tk, err := newTokenizer(components{
-				normalizer: []normalizer.Normalizer{normalizer.NewBert(o)},
-				pre:        cased.pre,
-				model:      cased.model,
+			tk, err := newTokenizer(folder.Components{
+				Normalizer:   []normalizer.Normalizer{normalizer.NewBert(o)},
+				PreTokenizer: cased.pre,
+				Model:        cased.model,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -3,9 +3,8 @@ package tokenizer
 import (
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/model"
-	"kenserve/tokenizer/internal/pretokenizer"
-
 	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/pretokenizer"
 )
 
 // scratch is what one Encode needs besides its result. A tokenizer keeps a few to use again.

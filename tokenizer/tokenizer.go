@@ -1,18 +1,14 @@
 package tokenizer
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"unicode/utf8"
 	"unsafe"
 
 	"kenserve/tokenizer/internal/addedtoken"
-	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/folder"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/postprocessor"
@@ -53,18 +49,11 @@ type Encoding struct {
 // Open reads the tokenizer of a Hugging Face folder: tokenizer.json, or if there is none vocab.txt, or
 // vocab.json and merges.txt, or a SentencePiece model, with the settings of tokenizer_config.json.
 func Open(dir string) (*Tokenizer, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		t, err := openFolder(dir)
-		if err != nil {
-			return nil, fmt.Errorf("tokenizer: %w", err)
-		}
-		return t, nil
-	}
+	c, err := folder.Read(dir)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
+		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
 	}
-	t, err := parse(data)
+	t, err := newTokenizer(c)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
 	}
@@ -73,80 +62,34 @@ func Open(dir string) (*Tokenizer, error) {
 
 // Parse reads a tokenizer.json.
 func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
-	t, err := parse(tokenizerJSON)
+	c, err := folder.Parse(tokenizerJSON)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	t, err := newTokenizer(c)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	return t, nil
 }
 
-func parse(tokenizerJSON []byte) (*Tokenizer, error) {
-	if err := jsonobject.CheckText(tokenizerJSON); err != nil {
-		return nil, fmt.Errorf("tokenizer.json: %w", err)
-	}
-	o, err := jsonobject.Read("tokenizer.json", tokenizerJSON)
-	if err != nil {
-		return nil, err
-	}
-	if version := o.StringOr("version", "1.0"); version != "1.0" {
-		o.Fail("version", fmt.Sprintf("is %q; only 1.0 is supported", version), nil)
-	}
-	// These say nothing about how a text becomes ids.
-	o.Ignore("truncation", "padding", "decoder")
-	added := o.Optional("added_tokens")
-	normalizerRaw, preRaw, postRaw := o.Optional("normalizer"), o.Optional("pre_tokenizer"), o.Optional("post_processor")
-	modelRaw := o.Take("model")
-	if err := o.Close(); err != nil {
-		return nil, err
-	}
-
-	m, err := model.Parse("tokenizer.json: model", modelRaw)
-	if err != nil {
-		return nil, err
-	}
-	var c components
-	c.model = m
-	if c.tokens, err = addedtoken.Parse("tokenizer.json: added_tokens", added, m); err != nil {
-		return nil, err
-	}
-	if c.normalizer, err = normalizer.Parse("tokenizer.json: normalizer", normalizerRaw, 0); err != nil {
-		return nil, err
-	}
-	if c.pre, err = pretokenizer.Parse("tokenizer.json: pre_tokenizer", preRaw, 0); err != nil {
-		return nil, err
-	}
-	if c.post, err = postprocessor.Parse("tokenizer.json: post_processor", postRaw, 0); err != nil {
-		return nil, err
-	}
-	return newTokenizer(c)
-}
-
-// components are what a tokenizer is made of.
-type components struct {
-	tokens     []addedtoken.Token // special ones first
-	normalizer []normalizer.Normalizer
-	pre        []pretokenizer.PreTokenizer
-	model      model.Model
-	post       postprocessor.PostProcessor // nil: none
-}
-
-func newTokenizer(c components) (*Tokenizer, error) {
-	t := &Tokenizer{normalizer: c.normalizer, pre: c.pre, model: c.model}
+func newTokenizer(c folder.Components) (*Tokenizer, error) {
+	t := &Tokenizer{normalizer: c.Normalizer, pre: c.PreTokenizer, model: c.Model}
 	t.scratch.New = func() any { return new(scratch) }
 	var err error
-	if t.given, err = addedtoken.NewSet(c.tokens, false, nil); err != nil {
+	if t.given, err = addedtoken.NewSet(c.AddedTokens, false, nil); err != nil {
 		return nil, err
 	}
-	if t.normalized, err = addedtoken.NewSet(c.tokens, true, c.normalizer); err != nil {
+	if t.normalized, err = addedtoken.NewSet(c.AddedTokens, true, c.Normalizer); err != nil {
 		return nil, err
 	}
-	largest := c.model.MaxID()
-	for _, a := range c.tokens {
+	largest := c.Model.MaxID()
+	for _, a := range c.AddedTokens {
 		largest = max(largest, a.ID)
 	}
 	for pair := range 2 {
 		for special := range 2 {
-			a, err := postprocessor.NewAssembly(c.post, pair == 1, special == 1)
+			a, err := postprocessor.NewAssembly(c.PostProcessor, pair == 1, special == 1)
 			if err != nil {
 				return nil, fmt.Errorf("post-processor: %w", err)
 			}

@@ -1,8 +1,9 @@
 package addedtoken
 
 import (
-	"kenserve/tokenizer/internal/codepoint"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // An addedScan walks over a text that is split at added tokens.

@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/trie"
-	"strconv"
 )
 
 // A vocabulary maps tokens to ids.

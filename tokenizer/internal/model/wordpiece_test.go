@@ -1,11 +1,12 @@
 package model
 
 import (
-	"kenserve/tokenizer/internal/tokenizertest"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kenserve/tokenizer/internal/tokenizertest"
 )
 
 func TestWordPieceAgainstPlain(t *testing.T) {

@@ -1,11 +1,12 @@
 package normalizer
 
 import (
-	"kenserve/tokenizer/internal/tokenizertest"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kenserve/tokenizer/internal/tokenizertest"
 )
 
 func TestBertNormalizerAgainstPlain(t *testing.T) {

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"kenserve/tokenizer/internal/jsonobject"
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // A finder returns where the first match of a pattern in text lies: text[from:to], which is never empty. It

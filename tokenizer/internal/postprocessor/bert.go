@@ -3,8 +3,9 @@ package postprocessor
 import (
 	"bytes"
 	"encoding/json"
-	"kenserve/tokenizer/internal/jsonobject"
 	"strconv"
+
+	"kenserve/tokenizer/internal/jsonobject"
 )
 
 // bertProcessing is BertProcessing: [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on.

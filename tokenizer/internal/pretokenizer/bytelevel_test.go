@@ -2,7 +2,6 @@ package pretokenizer
 
 import (
 	"fmt"
-	"kenserve/tokenizer/internal/codepoint"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // plainWords cuts text by GPT-2's expression, without its look-ahead, which follows in code.

@@ -1,13 +1,14 @@
 package pretokenizer
 
 import (
-	"kenserve/tokenizer/internal/codepoint"
-	"kenserve/tokenizer/internal/tokenizertest"
 	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/tokenizertest"
 )
 
 // Whatever a pipeline, cutting loses nothing but what is dropped, and no piece is empty.

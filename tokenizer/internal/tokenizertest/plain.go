@@ -3,12 +3,13 @@
 package tokenizertest
 
 import (
-	"kenserve/tokenizer/internal/codepoint"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"kenserve/tokenizer/internal/codepoint"
 )
 
 // BertOptions are the fields of normalizer.BertOptions.

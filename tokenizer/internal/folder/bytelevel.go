@@ -1,4 +1,4 @@
-package tokenizer
+package folder
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ var robertaClass = class{
 	vocabulary: []string{"vocab.json", "merges.txt"},
 	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
 		"pad_token", "<pad>", "cls_token", "<s>"), addedtoken.Token{ID: -1, Content: "<mask>", LStrip: true}),
-	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
+	build: func(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		p, err := buildByteLevel(f, settings)
 		p.post = func(id func(string) int32) postprocessor.PostProcessor {
 			return postprocessor.NewRoberta(id(special["cls_token"]), id(special["sep_token"]))
@@ -36,7 +36,7 @@ var debertaClass = class{
 	vocabulary: []string{"vocab.json", "merges.txt"},
 	tokens: withMask(namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
 		"pad_token", "[PAD]", "cls_token", "[CLS]"), addedtoken.Token{ID: -1, Content: "[MASK]", LStrip: true}),
-	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
+	build: func(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
 			return classParts{}, err
 		}
@@ -48,33 +48,17 @@ var debertaClass = class{
 	},
 }
 
-// withMask returns tokens with a mask token that has flags.
-func withMask(tokens map[string]addedtoken.Token, mask addedtoken.Token) map[string]addedtoken.Token {
-	tokens["mask_token"] = mask
-	return tokens
-}
-
-// wantTokens returns an error unless the tokens at the ends of a text are those that the class, in
-// transformers, uses whatever the settings say.
-func wantTokens(special map[string]string, cls, sep string) error {
-	if special["cls_token"] != cls || special["sep_token"] != sep {
-		return fmt.Errorf("tokenizer_config.json: cls_token %q and sep_token %q: only %q and %q are supported without tokenizer.json",
-			special["cls_token"], special["sep_token"], cls, sep)
-	}
-	return nil
-}
-
 // buildByteLevel makes a byte-level BPE.
-func buildByteLevel(f folder, settings *jsonobject.Object) (classParts, error) {
+func buildByteLevel(f Files, settings *jsonobject.Object) (classParts, error) {
 	var p classParts
-	if err := jsonobject.CheckText(f.files["vocab.json"]); err != nil {
+	if err := jsonobject.CheckText(f["vocab.json"]); err != nil {
 		return p, fmt.Errorf("vocab.json: %w", err)
 	}
-	v, err := model.ParseVocabulary(f.files["vocab.json"])
+	v, err := model.ParseVocabulary(f["vocab.json"])
 	if err != nil {
 		return p, fmt.Errorf("vocab.json: no vocabulary: %w", err)
 	}
-	merges, err := readMerges(f.files["merges.txt"])
+	merges, err := readMerges(f["merges.txt"])
 	if err != nil {
 		return p, fmt.Errorf("merges.txt: %w", err)
 	}
@@ -82,8 +66,8 @@ func buildByteLevel(f folder, settings *jsonobject.Object) (classParts, error) {
 	if err != nil {
 		return p, fmt.Errorf("vocab.json and merges.txt: %w", err)
 	}
-	p.model = m
-	p.pre = []pretokenizer.PreTokenizer{pretokenizer.NewByteLevel(settings.BoolOr("add_prefix_space", false))}
+	p.Model = m
+	p.PreTokenizer = []pretokenizer.PreTokenizer{pretokenizer.NewByteLevel(settings.BoolOr("add_prefix_space", false))}
 	return p, settings.Err()
 }
 

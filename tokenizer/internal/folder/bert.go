@@ -1,4 +1,4 @@
-package tokenizer
+package folder
 
 import (
 	"errors"
@@ -23,9 +23,9 @@ var bertClass = class{
 	build: buildBERT,
 }
 
-func buildBERT(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
+func buildBERT(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 	var p classParts
-	v, err := readVocabulary(f.files["vocab.txt"])
+	v, err := readVocabulary(f["vocab.txt"])
 	if err != nil {
 		return p, fmt.Errorf("vocab.txt: %w", err)
 	}
@@ -38,11 +38,11 @@ func buildBERT(f folder, settings *jsonobject.Object, special map[string]string)
 	if settings.Err() != nil {
 		return p, settings.Err()
 	}
-	if p.model, err = model.NewWordPiece(v, special["unk_token"], "##", 100); err != nil {
+	if p.Model, err = model.NewWordPiece(v, special["unk_token"], "##", 100); err != nil {
 		return p, fmt.Errorf("vocab.txt: %w", err)
 	}
-	p.normalizer = []normalizer.Normalizer{normalizer.NewBert(options)}
-	p.pre = []pretokenizer.PreTokenizer{pretokenizer.NewBert()}
+	p.Normalizer = []normalizer.Normalizer{normalizer.NewBert(options)}
+	p.PreTokenizer = []pretokenizer.PreTokenizer{pretokenizer.NewBert()}
 	p.post = func(id func(string) int32) postprocessor.PostProcessor {
 		return postprocessor.NewBertTemplate(id(special["cls_token"]), id(special["sep_token"]))
 	}

@@ -1,4 +1,4 @@
-package tokenizer
+package folder
 
 import (
 	"cmp"
@@ -11,94 +11,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"kenserve/tokenizer/internal/addedtoken"
-	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
-	"kenserve/tokenizer/internal/pattern"
-	"kenserve/tokenizer/internal/postprocessor"
-	"kenserve/tokenizer/internal/pretokenizer"
 )
-
-// xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file with the first
-// three tokens replaced by four others, and the mask token behind it.
-var xlmRobertaClass = class{
-	names:      []string{"XLMRobertaTokenizer"},
-	modelTypes: []string{"xlm-roberta", "xlm-roberta-xl"},
-	vocabulary: []string{"sentencepiece.bpe.model"},
-	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
-		"pad_token", "<pad>", "cls_token", "<s>"), addedtoken.Token{ID: -1, Content: "<mask>", LStrip: true}),
-	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
-		if err := wantTokens(special, "<s>", "</s>"); err != nil {
-			return classParts{}, err
-		}
-		sp, err := readSentencePiece(f.files["sentencepiece.bpe.model"])
-		if err != nil {
-			return classParts{}, fmt.Errorf("sentencepiece.bpe.model: %w", err)
-		}
-		list := []model.ScoredToken{{Token: "<s>"}, {Token: "<pad>"}, {Token: "</s>"}, {Token: "<unk>"}}
-		for _, p := range sp.pieces[min(3, len(sp.pieces)):] {
-			list = append(list, model.ScoredToken{Token: p.text, Score: p.score})
-		}
-		p, err := sp.parts(append(list, model.ScoredToken{Token: "<mask>"}), 3)
-		if err != nil {
-			return p, fmt.Errorf("sentencepiece.bpe.model: %w", err)
-		}
-		if sp.charsmap != nil {
-			p.normalizer = append(p.normalizer, sp.charsmap)
-		}
-		p.normalizer = append(p.normalizer, normalizer.NewStrip(false, true), normalizer.NewReplace(pattern.FindRun(' ', 2), spaceMark))
-		p.pre = []pretokenizer.PreTokenizer{pretokenizer.NewMetaspace(spaceMark)}
-		p.post = func(id func(string) int32) postprocessor.PostProcessor {
-			return postprocessor.NewXLMRobertaTemplate(id("<s>"), id("</s>"))
-		}
-		return p, nil
-	},
-}
-
-// debertaV2Class is DebertaV2Tokenizer, of DeBERTa's second and third version.
-var debertaV2Class = class{
-	names:      []string{"DebertaV2Tokenizer"},
-	modelTypes: []string{"deberta-v2"},
-	vocabulary: []string{"spm.model"},
-	tokens: namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
-		"pad_token", "[PAD]", "cls_token", "[CLS]", "mask_token", "[MASK]"),
-	build: func(f folder, settings *jsonobject.Object, special map[string]string) (classParts, error) {
-		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
-			return classParts{}, err
-		}
-		sp, err := readSentencePiece(f.files["spm.model"])
-		if err != nil {
-			return classParts{}, fmt.Errorf("spm.model: %w", err)
-		}
-		list := make([]model.ScoredToken, len(sp.pieces))
-		for i, p := range sp.pieces {
-			list[i] = model.ScoredToken{Token: p.text, Score: p.score}
-		}
-		p, err := sp.parts(list, sp.unknown)
-		if err != nil {
-			return p, fmt.Errorf("spm.model: %w", err)
-		}
-		if settings.BoolOr("do_lower_case", false) {
-			p.normalizer = append(p.normalizer, normalizer.NewLowercase())
-		}
-		p.normalizer = append(p.normalizer, normalizer.NewStrip(true, true))
-		if sp.charsmap != nil {
-			p.normalizer = append(p.normalizer, sp.charsmap)
-		}
-		p.normalizer = append(p.normalizer, normalizer.NewReplace(pattern.FindRun(' ', 2), " "))
-		if settings.BoolOr("split_by_punct", false) {
-			p.pre = append(p.pre, pretokenizer.NewPunctuation())
-		}
-		p.pre = append(p.pre, pretokenizer.NewMetaspace(spaceMark))
-		p.post = func(id func(string) int32) postprocessor.PostProcessor {
-			return postprocessor.NewBertTemplate(id("[CLS]"), id("[SEP]"))
-		}
-		return p, settings.Err()
-	},
-}
-
-// spaceMark is what stands for a space in SentencePiece's tokens.
-const spaceMark = "▁"
 
 // A sentencePiece is what matters here of a SentencePiece model file.
 type sentencePiece struct {
@@ -232,15 +147,15 @@ func (m *sentencePiece) parts(list []model.ScoredToken, unknown int) (classParts
 	var p classParts
 	for _, piece := range m.pieces {
 		if piece.kind == controlPiece || piece.kind == userPiece {
-			p.tokens = append(p.tokens, addedtoken.Token{ID: -1, Content: piece.text, Special: piece.kind == controlPiece})
+			p.AddedTokens = append(p.AddedTokens, addedtoken.Token{ID: -1, Content: piece.text, Special: piece.kind == controlPiece})
 		}
 	}
 	var err error
 	switch m.kind {
 	case unigramModel:
-		p.model, err = model.NewUnigram(list, unknown, false)
+		p.Model, err = model.NewUnigram(list, unknown, false)
 	case bpeModel:
-		p.model, err = m.bpe(list)
+		p.Model, err = m.bpe(list)
 	default:
 		err = fmt.Errorf("the model is of kind %d, neither Unigram nor BPE", m.kind)
 	}
