@@ -24,37 +24,37 @@ import (
 // ASCII takes a shorter way still: what a byte does is looked up, and words are sought in the
 // vocabulary while they are read.
 type fastPath struct {
-	kinds    [256]byteKind
-	words    [256]byte            // what a byte of kind inWord becomes, 0 for others
-	isolated [utf8.RuneSelf]int32 // the id of a byte of kind isolates
+	kinds          [256]byteKind
+	normalized     [256]byte            // what a byte of kind wordByte becomes, 0 for others
+	punctuationIDs [utf8.RuneSelf]int32 // the id of a byte of kind punctuationByte
 
-	normalizer *normalizer.Bert
-	model      *model.WordPiece
-	longest    int // a word of so many bytes is too long for the model, however it goes on
+	normalizer   *normalizer.Bert
+	model        *model.WordPiece
+	maxWordBytes int // a word of so many bytes is too long for the model, however it goes on
 }
 
 // A byteKind says what a byte of the text does.
 type byteKind uint8
 
 const (
-	needsCare byteKind = iota // not ASCII, dropped or zero
-	inWord                    // one byte of a word
-	separates                 // white space
-	isolates                  // a word by itself
+	otherByte       byteKind = iota // not ASCII, dropped or zero
+	wordByte                        // one byte of a word
+	spaceByte                       // white space
+	punctuationByte                 // a word by itself
 )
 
 // newFastPath returns the fast path of a tokenizer that is complete but for it, nil if its pipeline
 // is not BERT's. What a byte does is found by asking the stages.
 func newFastPath(t *Tokenizer) *fastPath {
 	m, ok := t.model.(*model.WordPiece)
-	if !ok || t.normalized != nil || len(t.normalizer) != 1 || len(t.pre) != 1 {
+	if !ok || t.addedNormalized != nil || len(t.normalizer) != 1 || len(t.preTokenizer) != 1 {
 		return nil
 	}
 	n, ok := t.normalizer[0].(*normalizer.Bert)
-	if !ok || t.pre[0] != pretokenizer.NewBert() {
+	if !ok || t.preTokenizer[0] != pretokenizer.NewBert() {
 		return nil
 	}
-	f := &fastPath{normalizer: n, model: m, longest: 4*min(m.MaxChars, 1<<28) + 1}
+	f := &fastPath{normalizer: n, model: m, maxWordBytes: 4*min(m.MaxChars, 1<<28) + 1}
 	s := new(scratch)
 	for b := range byte(utf8.RuneSelf) {
 		normal, err := s.normal.Normalize(t.normalizer, []byte{b})
@@ -63,17 +63,17 @@ func newFastPath(t *Tokenizer) *fastPath {
 		}
 		switch p := codepoint.Load().Properties(rune(normal[0])); {
 		case p&codepoint.Space != 0:
-			f.kinds[b] = separates
+			f.kinds[b] = spaceByte
 		case p&codepoint.Punctuation != 0:
-			f.kinds[b] = isolates
+			f.kinds[b] = punctuationByte
 			var out model.IDs
 			out.Reset(-1, false)
 			s.model.Out = &out
 			m.Encode(&s.model, normal)
-			f.isolated[b] = out.Cut(1)[0] // one byte has one token
+			f.punctuationIDs[b] = out.Cut(1)[0] // one byte has one token
 		case normal[0] != 0:
-			f.kinds[b] = inWord
-			f.words[b] = normal[0]
+			f.kinds[b] = wordByte
+			f.normalized[b] = normal[0]
 		}
 	}
 	return f
@@ -82,36 +82,36 @@ func newFastPath(t *Tokenizer) *fastPath {
 func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 	for i := 0; i < len(text); {
 		switch b := text[i]; f.kinds[b] {
-		case separates:
+		case spaceByte:
 			i++
 			continue
-		case isolates:
-			s.model.Out.Add(f.isolated[b])
+		case punctuationByte:
+			s.model.Out.Add(f.punctuationIDs[b])
 			i++
 			continue
 		}
 		from := i
 		// Most words are in the vocabulary: walk down its trie along with the text.
 		node := trie.Root
-		for i < len(text) && f.words[text[i]] != 0 {
+		for i < len(text) && f.normalized[text[i]] != 0 {
 			var ok bool
-			if node, ok = f.model.Tokens.Child(node, f.words[text[i]]); !ok {
+			if node, ok = f.model.Tokens.Child(node, f.normalized[text[i]]); !ok {
 				break
 			}
 			i++
 		}
-		if (i == len(text) || f.kinds[text[i]] >= separates) && f.model.Tokens.Ends(node) && i-from <= f.model.MaxChars {
+		if (i == len(text) || f.kinds[text[i]] >= spaceByte) && f.model.Tokens.Ends(node) && i-from <= f.model.MaxChars {
 			s.model.Out.Add(f.model.Tokens.Value(node))
 			continue
 		}
-		for i < len(text) && f.kinds[text[i]] == inWord {
+		for i < len(text) && f.kinds[text[i]] == wordByte {
 			i++
 		}
-		if i == len(text) || f.kinds[text[i]] >= separates {
+		if i == len(text) || f.kinds[text[i]] >= spaceByte {
 			f.encodeASCII(s, text[from:i])
 			continue
 		}
-		n, err := f.encodeMixed(t, s, text[from:])
+		n, err := f.encodeUnicode(t, s, text[from:])
 		if err != nil {
 			return err
 		}
@@ -120,24 +120,24 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 	return nil
 }
 
-// encodeASCII encodes a word of bytes of kind inWord.
+// encodeASCII encodes a word of bytes of kind wordByte.
 func (f *fastPath) encodeASCII(s *scratch, stretch []byte) {
 	word := s.word[:0]
-	for _, b := range stretch[:min(len(stretch), f.longest)] {
-		word = append(word, f.words[b])
+	for _, b := range stretch[:min(len(stretch), f.maxWordBytes)] {
+		word = append(word, f.normalized[b])
 	}
 	s.word = word
 	f.model.Encode(&s.model, word)
 }
 
-// encodeMixed encodes text up to the first byte that separates or isolates, and returns how long
+// encodeUnicode encodes text up to the first byte that spaceByte or punctuationByte, and returns how long
 // that stretch is.
-func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, error) {
+func (f *fastPath) encodeUnicode(t *Tokenizer, s *scratch, text []byte) (int, error) {
 	n, u := f.normalizer, f.normalizer.Unicode
 	word := s.word[:0]
 	from := 0 // word is what text[from:i] becomes
 	i := 0
-	for i < len(text) && f.kinds[text[i]] < separates {
+	for i < len(text) && f.kinds[text[i]] < spaceByte {
 		if len(word) == 0 {
 			from = i
 		}
@@ -161,33 +161,33 @@ func (f *fastPath) encodeMixed(t *Tokenizer, s *scratch, text []byte) (int, erro
 				word = f.cut(s, word, r, p)
 			}
 		default:
-			apart := n.ChineseChars && p&codepoint.CJK != 0
-			if apart {
+			isIdeograph := n.ChineseChars && p&codepoint.CJK != 0
+			if isIdeograph {
 				word, from = f.encodeWord(s, word), i
 			}
 			var ok bool
-			if word, ok = f.appendForm(s, word, r, p); !ok {
-				for i < len(text) && f.kinds[text[i]] < separates {
+			if word, ok = f.appendNormalForm(s, word, r, p); !ok {
+				for i < len(text) && f.kinds[text[i]] < spaceByte {
 					i++
 				}
 				s.word = word
 				return i, t.encodeStages(s, text[from:i])
 			}
-			if apart {
+			if isIdeograph {
 				word = f.encodeWord(s, word)
 			}
 		}
-		word = word[:min(len(word), f.longest)]
+		word = word[:min(len(word), f.maxWordBytes)]
 		i += size
 	}
 	s.word = f.encodeWord(s, word)
 	return i, nil
 }
 
-// appendForm appends the normal form of r, a code point with properties p, to word. It does nothing
+// appendNormalForm appends the normal form of r, a code point with properties p, to word. It does nothing
 // and returns false if a mark in it may move, or if word and what comes after a cut inside the form
 // would both remain.
-func (f *fastPath) appendForm(s *scratch, word []byte, r rune, p codepoint.Property) ([]byte, bool) {
+func (f *fastPath) appendNormalForm(s *scratch, word []byte, r rune, p codepoint.Property) ([]byte, bool) {
 	n, u := f.normalizer, f.normalizer.Unicode
 	if !n.StripAccents {
 		return f.appendCased(s, word, r, p), true

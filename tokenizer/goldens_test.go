@@ -121,7 +121,7 @@ func pipelines(tb testing.TB) map[string]*Tokenizer {
 // withoutFastPath returns a tokenizer that takes every text through the stages.
 func withoutFastPath(tk *Tokenizer) *Tokenizer {
 	return &Tokenizer{
-		given: tk.given, normalized: tk.normalized, normalizer: tk.normalizer, pre: tk.pre,
+		addedRaw: tk.addedRaw, addedNormalized: tk.addedNormalized, normalizer: tk.normalizer, preTokenizer: tk.preTokenizer,
 		model: tk.model, assemblies: tk.assemblies, size: tk.size,
 		scratch: sync.Pool{New: func() any { return new(scratch) }},
 	}
@@ -170,7 +170,7 @@ func TestGoldens(t *testing.T) {
 	fast := 0
 	for name, tk := range tokenizers {
 		bare[name] = withoutFastPath(tk)
-		if tk.fast != nil {
+		if tk.fastPath != nil {
 			fast++
 		}
 	}
@@ -181,7 +181,7 @@ func TestGoldens(t *testing.T) {
 	compare := func(number int, g golden) {
 		counts[g.Pipeline]++
 		paths := map[string]*Tokenizer{"stages": bare[g.Pipeline]}
-		if tk := tokenizers[g.Pipeline]; tk.fast != nil {
+		if tk := tokenizers[g.Pipeline]; tk.fastPath != nil {
 			paths["fast path"] = tk
 		}
 		for path, tk := range paths {
@@ -199,7 +199,7 @@ func TestGoldens(t *testing.T) {
 			var types, special strings.Builder
 			for i := range e.IDs {
 				fmt.Fprint(&types, e.TypeIDs[i])
-				fmt.Fprint(&special, bit(e.Special[i]))
+				fmt.Fprint(&special, boolIndex(e.Special[i]))
 			}
 			if !slices.Equal(e.IDs, g.IDs) || types.String() != g.Types || special.String() != g.Special || e.Dropped != g.Dropped {
 				t.Errorf("line %d, %s, %s: %q\n got %v types %s special %s dropped %d\nwant %v types %s special %s dropped %d",
@@ -477,7 +477,7 @@ func TestFolders(t *testing.T) {
 	eachLine(t, "subwordfolders.jsonl", compare)
 }
 
-// Lossy decoding follows Python's: see appendMended.
+// Lossy decoding follows Python's: see appendValidUTF8.
 func TestMended(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"a\xffb", "a\uFFFDb"},
@@ -495,7 +495,7 @@ func TestMended(t *testing.T) {
 		{"\uFFFD", "\uFFFD"},
 	}
 	for _, test := range tests {
-		if got := string(appendMended(nil, []byte(test.text))); got != test.want {
+		if got := string(appendValidUTF8(nil, []byte(test.text))); got != test.want {
 			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
 		}
 	}

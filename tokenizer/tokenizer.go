@@ -17,16 +17,16 @@ import (
 
 // A Tokenizer turns texts into token ids. It is immutable: any number of goroutines may use one.
 type Tokenizer struct {
-	given      *addedtoken.Set // sought in the text as it is given; nil: none
-	normalized *addedtoken.Set // sought in the normalized text; nil: none
-	normalizer []normalizer.Normalizer
-	pre        []pretokenizer.PreTokenizer
-	model      model.Model
-	assemblies [2][2]postprocessor.Assembly // by whether there is a pair, and whether special tokens are added
-	size       int
+	addedRaw        *addedtoken.Set // sought in the text as it is given; nil: none
+	addedNormalized *addedtoken.Set // sought in the normalized text; nil: none
+	normalizer      []normalizer.Normalizer
+	preTokenizer    []pretokenizer.PreTokenizer
+	model           model.Model
+	assemblies      [2][2]postprocessor.Assembly // by whether there is a pair, and whether special tokens are added
+	size            int
 
-	fast    *fastPath // nil: the pipeline has none
-	scratch sync.Pool // of *scratch
+	fastPath *fastPath // nil: the pipeline has none
+	scratch  sync.Pool // of *scratch
 }
 
 // Options say how Encode treats a text. The zero value adds no special tokens and truncates nothing.
@@ -74,13 +74,13 @@ func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
 }
 
 func newTokenizer(c folder.Components) (*Tokenizer, error) {
-	t := &Tokenizer{normalizer: c.Normalizer, pre: c.PreTokenizer, model: c.Model}
+	t := &Tokenizer{normalizer: c.Normalizer, preTokenizer: c.PreTokenizer, model: c.Model}
 	t.scratch.New = func() any { return new(scratch) }
 	var err error
-	if t.given, err = addedtoken.NewSet(c.AddedTokens, false, nil); err != nil {
+	if t.addedRaw, err = addedtoken.NewSet(c.AddedTokens, false, nil); err != nil {
 		return nil, err
 	}
-	if t.normalized, err = addedtoken.NewSet(c.AddedTokens, true, c.Normalizer); err != nil {
+	if t.addedNormalized, err = addedtoken.NewSet(c.AddedTokens, true, c.Normalizer); err != nil {
 		return nil, err
 	}
 	largest := c.Model.MaxID()
@@ -100,7 +100,7 @@ func newTokenizer(c folder.Components) (*Tokenizer, error) {
 		}
 	}
 	t.size = int(largest) + 1
-	t.fast = newFastPath(t)
+	t.fastPath = newFastPath(t)
 	return t, nil
 }
 
@@ -109,7 +109,7 @@ func newTokenizer(c folder.Components) (*Tokenizer, error) {
 func (t *Tokenizer) Size() int { return t.size }
 
 // Encode tokenizes text and, if pair is not nil, a second text that belongs to it. Its error, if
-// any, is about the options or the text, and wraps ErrTruncation or ErrGrowth where those apply.
+// any, is about the options or the text, and wraps errTruncation or ErrGrowth where those apply.
 func (t *Tokenizer) Encode(text string, pair *string, o Options) (Encoding, error) {
 	var e Encoding
 	err := t.AppendEncode(&e, text, pair, o)
@@ -122,11 +122,11 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	if o.MaxTokens < 0 || o.Truncation > OnlySecond || o.Direction > Left {
 		return fmt.Errorf("tokenizer: options %+v are out of range", o)
 	}
-	a := &t.assemblies[bit(pair != nil)][bit(o.AddSpecialTokens)]
+	a := &t.assemblies[boolIndex(pair != nil)][boolIndex(o.AddSpecialTokens)]
 	budget := -1
 	if o.MaxTokens > 0 {
 		if budget = o.MaxTokens - a.Added; budget < 0 {
-			return fmt.Errorf("tokenizer: %w to %d tokens: %d are special tokens", ErrTruncation, o.MaxTokens, a.Added)
+			return fmt.Errorf("tokenizer: %w to %d tokens: %d are special tokens", errTruncation, o.MaxTokens, a.Added)
 		}
 	}
 
@@ -149,7 +149,7 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	total := first + max(second, 0)
 	if budget >= 0 {
 		var err error
-		if first, second, err = o.Truncation.truncated(first, second, budget); err != nil {
+		if first, second, err = o.Truncation.lengths(first, second, budget); err != nil {
 			return fmt.Errorf("tokenizer: to %d tokens: %w", o.MaxTokens, err)
 		}
 	}
@@ -162,7 +162,7 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	return nil
 }
 
-func bit(b bool) int {
+func boolIndex(b bool) int {
 	if b {
 		return 1
 	}
@@ -197,13 +197,13 @@ func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget i
 	// The bytes are only read.
 	b := unsafe.Slice(unsafe.StringData(text), len(text))
 	if !utf8.Valid(b) {
-		s.text = appendMended(s.text[:0], b)
+		s.text = appendValidUTF8(s.text[:0], b)
 		b = s.text
 	}
-	if t.given == nil {
-		return t.encodeGiven(s, b)
+	if t.addedRaw == nil {
+		return t.encodeRaw(s, b)
 	}
-	scan := t.given.Scan(b)
+	scan := t.addedRaw.Scan(b)
 	for {
 		part, id, ok := scan.Next()
 		switch {
@@ -212,17 +212,17 @@ func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget i
 		case id >= 0:
 			out.Add(id)
 		default:
-			if err := t.encodeGiven(s, part); err != nil {
+			if err := t.encodeRaw(s, part); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// encodeGiven collects the ids of text as it is given, without tokens that are sought in it.
-func (t *Tokenizer) encodeGiven(s *scratch, text []byte) error {
-	if t.fast != nil {
-		return t.fast.encode(t, s, text)
+// encodeRaw collects the ids of text as it is given, without tokens that are sought in it.
+func (t *Tokenizer) encodeRaw(s *scratch, text []byte) error {
+	if t.fastPath != nil {
+		return t.fastPath.encode(t, s, text)
 	}
 	return t.encodeStages(s, text)
 }
@@ -234,11 +234,11 @@ func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
 	if err != nil {
 		return fmt.Errorf("tokenizer: %w", err)
 	}
-	if t.normalized == nil {
-		t.encodeNormal(s, normal)
+	if t.addedNormalized == nil {
+		t.encodeNormalized(s, normal)
 		return nil
 	}
-	scan := t.normalized.Scan(normal)
+	scan := t.addedNormalized.Scan(normal)
 	for {
 		part, id, ok := scan.Next()
 		switch {
@@ -247,17 +247,17 @@ func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
 		case id >= 0:
 			s.model.Out.Add(id)
 		default:
-			t.encodeNormal(s, part)
+			t.encodeNormalized(s, part)
 		}
 	}
 }
 
-// encodeNormal collects the ids of normalized text without added tokens.
-func (t *Tokenizer) encodeNormal(s *scratch, text []byte) {
+// encodeNormalized collects the ids of normalized text without added tokens.
+func (t *Tokenizer) encodeNormalized(s *scratch, text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	s.pieces.Cut(t.pre, text)
+	s.pieces.Cut(t.preTokenizer, text)
 	for i := range s.pieces.Len() {
 		t.model.Encode(&s.model, s.pieces.Piece(i))
 	}

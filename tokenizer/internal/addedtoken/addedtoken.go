@@ -27,12 +27,12 @@ type Token struct {
 // addedTokens are the tokens sought in one form of the text: given or normalized.
 type Set struct {
 	tokens  []Token
-	forms   *trie.Trie // the strings that are sought, to indices in tokens
+	trie    *trie.Trie // the strings that are sought, to indices in tokens
 	unicode *codepoint.Tables
 
-	starts [256]bool // first bytes of the strings
-	start  byte      // the only first byte, if there is only one
-	single bool
+	firstBytes   [256]bool // first bytes of the strings
+	firstByte    byte      // the only first byte, if there is only one
+	oneFirstByte bool
 }
 
 // parseAddedTokens reads the added_tokens section and checks the ids against those that the tokens
@@ -144,12 +144,12 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Se
 	if len(entries) == 0 {
 		return nil, nil
 	}
-	a.start, a.single = entries[0].Key[0], true
+	a.firstByte, a.oneFirstByte = entries[0].Key[0], true
 	for _, e := range entries {
-		a.starts[e.Key[0]] = true
-		a.single = a.single && e.Key[0] == a.start
+		a.firstBytes[e.Key[0]] = true
+		a.oneFirstByte = a.oneFirstByte && e.Key[0] == a.firstByte
 	}
-	a.forms = trie.New(entries)
+	a.trie = trie.New(entries)
 	return a, nil
 }
 
@@ -157,24 +157,24 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Se
 // those that start there. It returns -1 if there is none. Flags do not matter yet.
 func (a *Set) find(text []byte, from int) (start, end, token int) {
 	for start = from; start < len(text); start++ {
-		if a.single {
-			k := bytes.IndexByte(text[start:], a.start)
+		if a.oneFirstByte {
+			k := bytes.IndexByte(text[start:], a.firstByte)
 			if k < 0 {
 				break
 			}
 			start += k
-		} else if !a.starts[text[start]] {
+		} else if !a.firstBytes[text[start]] {
 			continue
 		}
 		token = -1
 		node := trie.Root
 		for i := start; i < len(text); i++ {
 			var ok bool
-			if node, ok = a.forms.Child(node, text[i]); !ok {
+			if node, ok = a.trie.Child(node, text[i]); !ok {
 				break
 			}
-			if a.forms.Ends(node) {
-				end, token = i+1, int(a.forms.Value(node))
+			if a.trie.Ends(node) {
+				end, token = i+1, int(a.trie.Value(node))
 			}
 		}
 		if token >= 0 {

@@ -8,14 +8,14 @@ import (
 
 // An addedScan walks over a text that is split at added tokens.
 type Scan struct {
-	tokens *Set
-	text   []byte
-	search int // where the search for the next token starts
-	taken  int // where the last token, with the white space it took along, ends
+	tokens     *Set
+	text       []byte
+	searchFrom int // where the search for the next token starts
+	consumed   int // where the last token, with the white space it took along, ends
 
-	found bool // a token was found; the text before it was returned, it was not
-	id    int32
-	end   int // where taken will be
+	pending    bool // a token was found; the text before it was returned, it was not
+	pendingID  int32
+	pendingEnd int // where taken will be
 
 	spaces struct{ from, to int } // white space that an rstrip ended in, so as not to walk over it again and again
 }
@@ -29,61 +29,61 @@ func (a *Set) Scan(text []byte) Scan { return Scan{tokens: a, text: text} }
 // Tokens do not overlap, but the white space that one takes along may contain another, which is
 // returned as well: the reference looks for tokens first and for white space then.
 func (c *Scan) Next() (part []byte, id int32, ok bool) {
-	if c.found {
-		c.found, c.taken = false, c.end
-		return nil, c.id, true
+	if c.pending {
+		c.pending, c.consumed = false, c.pendingEnd
+		return nil, c.pendingID, true
 	}
-	for c.search < len(c.text) {
-		start, end, k := c.tokens.find(c.text, c.search)
+	for c.searchFrom < len(c.text) {
+		start, end, k := c.tokens.find(c.text, c.searchFrom)
 		if k < 0 {
 			break
 		}
-		c.search = end
+		c.searchFrom = end
 		t := &c.tokens.tokens[k]
-		if t.SingleWord && (c.wordEnds(start) || c.wordStarts(end)) {
+		if t.SingleWord && (c.wordBefore(start) || c.wordAfter(end)) {
 			continue
 		}
 		if t.LStrip {
 			// Only white space that no token took yet counts.
-			if c.taken < start {
-				start -= c.tokens.unicode.TrailingSpace(c.text[c.taken:start])
+			if c.consumed < start {
+				start -= c.tokens.unicode.TrailingSpace(c.text[c.consumed:start])
 			} else {
-				start = c.taken
+				start = c.consumed
 			}
 		}
 		if t.RStrip {
-			end = c.spacesEnd(end)
+			end = c.spaceEnd(end)
 		}
-		from := c.taken
+		from := c.consumed
 		if from < start {
-			c.found, c.id, c.end = true, t.ID, end
+			c.pending, c.pendingID, c.pendingEnd = true, t.ID, end
 			return c.text[from:start], -1, true
 		}
-		c.taken = end
+		c.consumed = end
 		return nil, t.ID, true
 	}
-	c.search = len(c.text)
-	if from := c.taken; from < len(c.text) {
-		c.taken = len(c.text)
+	c.searchFrom = len(c.text)
+	if from := c.consumed; from < len(c.text) {
+		c.consumed = len(c.text)
 		return c.text[from:], -1, true
 	}
 	return nil, -1, false
 }
 
-// wordEnds reports whether a \w character stands before at.
-func (c *Scan) wordEnds(at int) bool {
+// wordBefore reports whether a \w character stands before at.
+func (c *Scan) wordBefore(at int) bool {
 	r, size := utf8.DecodeLastRune(c.text[:at])
 	return size > 0 && c.tokens.unicode.Properties(r)&codepoint.Word != 0
 }
 
-// wordStarts reports whether a \w character stands at at.
-func (c *Scan) wordStarts(at int) bool {
+// wordAfter reports whether a \w character stands at at.
+func (c *Scan) wordAfter(at int) bool {
 	r, size := utf8.DecodeRune(c.text[at:])
 	return size > 0 && c.tokens.unicode.Properties(r)&codepoint.Word != 0
 }
 
-// spacesEnd returns where the white space that starts at at ends.
-func (c *Scan) spacesEnd(at int) int {
+// spaceEnd returns where the white space that starts at at ends.
+func (c *Scan) spaceEnd(at int) int {
 	if c.spaces.from <= at && at < c.spaces.to {
 		return c.spaces.to
 	}

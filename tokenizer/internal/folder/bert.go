@@ -18,7 +18,7 @@ var bertClass = class{
 	names:      []string{"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"},
 	modelTypes: []string{"bert", "distilbert", "electra", "mobilebert"},
 	vocabulary: []string{"vocab.txt"},
-	tokens: namedTokens("unk_token", "[UNK]", "sep_token", "[SEP]", "pad_token", "[PAD]",
+	tokens: tokensByRole("unk_token", "[UNK]", "sep_token", "[SEP]", "pad_token", "[PAD]",
 		"cls_token", "[CLS]", "mask_token", "[MASK]"),
 	build: buildBERT,
 }

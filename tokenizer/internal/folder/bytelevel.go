@@ -18,7 +18,7 @@ var robertaClass = class{
 	names:      []string{"RobertaTokenizer", "LongformerTokenizer"},
 	modelTypes: []string{"roberta", "longformer"},
 	vocabulary: []string{"vocab.json", "merges.txt"},
-	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
+	tokens: withMask(tokensByRole("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
 		"pad_token", "<pad>", "cls_token", "<s>"), addedtoken.Token{ID: -1, Content: "<mask>", LStrip: true}),
 	build: func(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 		p, err := buildByteLevel(f, settings)
@@ -34,10 +34,10 @@ var debertaClass = class{
 	names:      []string{"DebertaTokenizer"},
 	modelTypes: []string{"deberta"},
 	vocabulary: []string{"vocab.json", "merges.txt"},
-	tokens: withMask(namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
+	tokens: withMask(tokensByRole("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
 		"pad_token", "[PAD]", "cls_token", "[CLS]"), addedtoken.Token{ID: -1, Content: "[MASK]", LStrip: true}),
 	build: func(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error) {
-		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
+		if err := requireEndTokens(special, "[CLS]", "[SEP]"); err != nil {
 			return classParts{}, err
 		}
 		p, err := buildByteLevel(f, settings)

@@ -36,8 +36,8 @@ type classParts struct {
 // vocabulary is there.
 var classes = []*class{&bertClass, &robertaClass, &debertaClass, &xlmRobertaClass, &debertaV2Class}
 
-// namedTokens returns special tokens by the settings that name them. Settings and contents take turns.
-func namedTokens(list ...string) map[string]addedtoken.Token {
+// tokensByRole returns special tokens by the settings that name them. Settings and contents take turns.
+func tokensByRole(list ...string) map[string]addedtoken.Token {
 	m := make(map[string]addedtoken.Token)
 	for i := 0; i < len(list); i += 2 {
 		m[list[i]] = addedtoken.Token{ID: -1, Content: list[i+1]}
@@ -54,7 +54,7 @@ func (f Files) class(settings *jsonobject.Object) (*class, error) {
 		}
 		for _, c := range classes {
 			if slices.Contains(c.names, strings.TrimSuffix(name, "Fast")) {
-				return c, f.has(c)
+				return c, f.check(c)
 			}
 		}
 		return nil, fmt.Errorf("tokenizer_config.json: tokenizer_class %q is not supported without tokenizer.json", name)
@@ -67,21 +67,21 @@ func (f Files) class(settings *jsonobject.Object) (*class, error) {
 		if json.Unmarshal(f["config.json"], &model) == nil {
 			for _, c := range classes {
 				if slices.Contains(c.modelTypes, model.Type) {
-					return c, f.has(c)
+					return c, f.check(c)
 				}
 			}
 		}
 	}
 	for _, c := range classes {
-		if f.has(c) == nil {
+		if f.check(c) == nil {
 			return c, nil
 		}
 	}
-	return nil, fmt.Errorf("the vocabulary is not complete: %s", f.has(&robertaClass))
+	return nil, fmt.Errorf("the vocabulary is not complete: %s", f.check(&robertaClass))
 }
 
 // has returns an error unless the files of a class are there.
-func (f Files) has(c *class) error {
+func (f Files) check(c *class) error {
 	for _, name := range c.vocabulary {
 		if f[name] == nil {
 			return fmt.Errorf("%s needs %s: %w", c.names[0], name, fs.ErrNotExist)
@@ -152,9 +152,9 @@ func withMask(tokens map[string]addedtoken.Token, mask addedtoken.Token) map[str
 	return tokens
 }
 
-// wantTokens returns an error unless the tokens at the ends of a text are those that the class, in
+// requireEndTokens returns an error unless the tokens at the ends of a text are those that the class, in
 // transformers, uses whatever the settings say.
-func wantTokens(special map[string]string, cls, sep string) error {
+func requireEndTokens(special map[string]string, cls, sep string) error {
 	if special["cls_token"] != cls || special["sep_token"] != sep {
 		return fmt.Errorf("tokenizer_config.json: cls_token %q and sep_token %q: only %q and %q are supported without tokenizer.json",
 			special["cls_token"], special["sep_token"], cls, sep)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestFolderRefused(t *testing.T) {
+func TestRefusedFolders(t *testing.T) {
 	const vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n"
 	tests := []struct {
 		name    string

@@ -18,10 +18,10 @@ var xlmRobertaClass = class{
 	names:      []string{"XLMRobertaTokenizer"},
 	modelTypes: []string{"xlm-roberta", "xlm-roberta-xl"},
 	vocabulary: []string{"sentencepiece.bpe.model"},
-	tokens: withMask(namedTokens("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
+	tokens: withMask(tokensByRole("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
 		"pad_token", "<pad>", "cls_token", "<s>"), addedtoken.Token{ID: -1, Content: "<mask>", LStrip: true}),
 	build: func(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error) {
-		if err := wantTokens(special, "<s>", "</s>"); err != nil {
+		if err := requireEndTokens(special, "<s>", "</s>"); err != nil {
 			return classParts{}, err
 		}
 		sp, err := readSentencePiece(f["sentencepiece.bpe.model"])
@@ -53,10 +53,10 @@ var debertaV2Class = class{
 	names:      []string{"DebertaV2Tokenizer"},
 	modelTypes: []string{"deberta-v2"},
 	vocabulary: []string{"spm.model"},
-	tokens: namedTokens("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
+	tokens: tokensByRole("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
 		"pad_token", "[PAD]", "cls_token", "[CLS]", "mask_token", "[MASK]"),
 	build: func(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error) {
-		if err := wantTokens(special, "[CLS]", "[SEP]"); err != nil {
+		if err := requireEndTokens(special, "[CLS]", "[SEP]"); err != nil {
 			return classParts{}, err
 		}
 		sp, err := readSentencePiece(f["spm.model"])

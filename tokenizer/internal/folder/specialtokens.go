@@ -29,9 +29,9 @@ var specialTokenFields = []string{"bos_token", "eos_token", "unk_token", "sep_to
 // specialTokens returns the added tokens, with the ids that they are declared to have or -1, in the
 // order in which they are added, and the special tokens by the settings that name them.
 func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]addedtoken.Token) ([]addedtoken.Token, map[string]string, error) {
-	modern := settings.Has("added_tokens_decoder")
+	hasDecoder := settings.Has("added_tokens_decoder")
 	var declared []addedtoken.Token
-	if modern {
+	if hasDecoder {
 		list := settings.Object("added_tokens_decoder")
 		for _, name := range list.Names() {
 			id, err := strconv.ParseUint(name, 10, 31)
@@ -48,7 +48,7 @@ func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]ad
 	// Special tokens: defaults, then the settings, then in old folders special_tokens_map.json.
 	special := maps.Clone(defaults)
 	sources := []*jsonobject.Object{settings}
-	if !modern {
+	if !hasDecoder {
 		old, err := readSettings("special_tokens_map.json", f["special_tokens_map.json"])
 		if err != nil {
 			return nil, nil, err
@@ -93,7 +93,7 @@ func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]ad
 		isSpecial[t.Content] = true
 	}
 
-	if !modern && f["added_tokens.json"] != nil {
+	if !hasDecoder && f["added_tokens.json"] != nil {
 		old, err := readSettings("added_tokens.json", f["added_tokens.json"])
 		if err != nil {
 			return nil, nil, err

@@ -28,7 +28,7 @@ type BPE struct {
 
 	// whole has a bit for each token that its own text becomes. It is filled as pieces are seen:
 	// most pieces are such tokens, and are found without merging again.
-	whole []atomic.Uint32
+	selfTokens []atomic.Uint32
 }
 
 type pair struct{ left, right int32 }
@@ -149,7 +149,7 @@ func NewBPE(v Vocabulary, merges [][2]string, s BPESettings) (*BPE, error) {
 	if m.largest > maxVocabularyTokens {
 		return nil, fmt.Errorf("token id %d; at most %d is supported", m.largest, maxVocabularyTokens)
 	}
-	m.whole = make([]atomic.Uint32, m.largest/32+1)
+	m.selfTokens = make([]atomic.Uint32, m.largest/32+1)
 	return m, nil
 }
 
@@ -186,11 +186,11 @@ func (m *BPE) MaxID() int32          { return m.largest }
 
 func (m *BPE) Encode(s *Scratch, piece []byte) {
 	id := m.tokens.GetBytes(piece)
-	if id >= 0 && (m.ignoreMerges || m.whole[id/32].Load()&(1<<(id%32)) != 0) {
+	if id >= 0 && (m.ignoreMerges || m.selfTokens[id/32].Load()&(1<<(id%32)) != 0) {
 		s.Out.Add(id)
 		return
 	}
-	m.start(s, piece)
+	m.startSymbols(s, piece)
 	m.merge(s)
 	n := 0
 	for i := range s.symbols {
@@ -200,7 +200,7 @@ func (m *BPE) Encode(s *Scratch, piece []byte) {
 		}
 	}
 	if n == 1 && id >= 0 && s.symbols[0].id == id {
-		m.whole[id/32].Or(1 << (id % 32))
+		m.selfTokens[id/32].Or(1 << (id % 32))
 	}
 }
 
@@ -211,7 +211,7 @@ type symbol struct {
 }
 
 // start lists the tokens of the piece's characters in s.symbols.
-func (m *BPE) start(s *Scratch, piece []byte) {
+func (m *BPE) startSymbols(s *Scratch, piece []byte) {
 	symbols := s.symbols[:0]
 	add := func(id int32) {
 		n := int32(len(symbols))
@@ -223,7 +223,7 @@ func (m *BPE) start(s *Scratch, piece []byte) {
 	for i := 0; i < len(piece); {
 		_, size := utf8.DecodeRune(piece[i:])
 		character := piece[i : i+size]
-		id := m.character(s, character, i == 0, i+size == len(piece))
+		id := m.characterID(s, character, i == 0, i+size == len(piece))
 		i += size
 		switch {
 		case id >= 0:
@@ -251,7 +251,7 @@ func (m *BPE) start(s *Scratch, piece []byte) {
 
 // character returns the id of a character with what it carries where it stands, which it leaves in
 // s.word; -1 if it is not in the vocabulary.
-func (m *BPE) character(s *Scratch, character []byte, first, last bool) int32 {
+func (m *BPE) characterID(s *Scratch, character []byte, first, last bool) int32 {
 	s.word = s.word[:0]
 	if !first {
 		s.word = append(s.word, m.prefix...)

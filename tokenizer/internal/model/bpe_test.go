@@ -24,7 +24,7 @@ func plainMerge(m *BPE, ids []int32) []int32 {
 	}
 }
 
-func TestMergesOneByOne(t *testing.T) {
+func TestBPEAgainstPlain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		// Every token but a letter has one way to be made, so that a token tells its merge.
 		v := Vocabulary{"a": 0, "b": 1, "c": 2}

@@ -8,7 +8,7 @@ import (
 )
 
 // The kept ids are those that keeping all and cutting afterwards leaves.
-func TestKeptAgainstAll(t *testing.T) {
+func TestIDsAgainstAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(0, 8).Draw(t, "limit")
 		all := rapid.SliceOfN(rapid.Int32(), 0, 60).Draw(t, "ids")

@@ -27,7 +27,7 @@ func plainPath(m *Unigram, text []rune) float64 {
 	return best
 }
 
-func TestBestPath(t *testing.T) {
+func TestUnigramAgainstPlain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		list := []ScoredToken{{"?", 0}}
 		for i, token := range rapid.SliceOfNDistinct(rapid.StringOfN(rapid.RuneFrom([]rune("aé中")), 1, 4, -1), 1, 12, rapid.ID[string]).Draw(t, "tokens") {

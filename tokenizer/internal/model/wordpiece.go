@@ -20,7 +20,7 @@ type WordPiece struct {
 	MaxChars int // longer words, in code points, are unknown
 
 	// rest is the trie's node for the prefix of continuing tokens, -1 if there are none.
-	rest int32
+	continuation int32
 }
 
 // parseWordPiece reads a model section of that type.
@@ -45,15 +45,15 @@ func NewWordPiece(v Vocabulary, unknown, prefix string, maxChars int) (*WordPiec
 		return nil, fmt.Errorf("the unknown token %q is not in the vocabulary", unknown)
 	}
 	m := &WordPiece{
-		Tokens:   v.trie(),
-		count:    len(v),
-		largest:  v.MaxID(),
-		unknown:  int32(id),
-		MaxChars: maxChars,
-		rest:     -1,
+		Tokens:       v.trie(),
+		count:        len(v),
+		largest:      v.MaxID(),
+		unknown:      int32(id),
+		MaxChars:     maxChars,
+		continuation: -1,
 	}
 	if n, ok := m.Tokens.Walk(trie.Root, prefix); ok {
-		m.rest = n
+		m.continuation = n
 	}
 	return m, nil
 }
@@ -69,7 +69,7 @@ func (m *WordPiece) Encode(s *Scratch, word []byte) {
 	}
 	ids := s.ids[:0]
 	// Tokens and words are UTF-8, so a token never ends inside a code point of the word.
-	for node := trie.Root; len(word) > 0; node = m.rest {
+	for node := trie.Root; len(word) > 0; node = m.continuation {
 		id, length := int32(-1), 0
 		if node >= 0 {
 			id, length = m.longest(node, word)

@@ -100,13 +100,13 @@ func (n *Bert) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
 		if n.CleanText && p&codepoint.Space != 0 {
 			r, p = ' ', codepoint.Space
 		}
-		apart := n.ChineseChars && p&codepoint.CJK != 0
-		if apart {
+		isIdeograph := n.ChineseChars && p&codepoint.CJK != 0
+		if isIdeograph {
 			dst, marks = n.appendMarks(s, dst, marks), marks[:0]
 			dst = append(dst, ' ')
 		}
 		dst, marks = n.appendRune(s, dst, marks, r, p)
-		if apart {
+		if isIdeograph {
 			dst, marks = n.appendMarks(s, dst, marks), marks[:0]
 			dst = append(dst, ' ')
 		}

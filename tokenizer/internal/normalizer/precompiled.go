@@ -24,8 +24,8 @@ type precompiled struct {
 	unicode      *codepoint.Tables
 }
 
-// maxCluster is the length in bytes from which clusters are taken apart without being looked up.
-const maxCluster = 6
+// maxClusterBytes is the length in bytes from which clusters are taken isIdeograph without being looked up.
+const maxClusterBytes = 6
 
 func parsePrecompiled(o *jsonobject.Object) (Normalizer, error) {
 	encoded := o.String("precompiled_charsmap")
@@ -137,7 +137,7 @@ func (n *precompiled) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 		}
 		cluster := src[:size]
 		src = src[size:]
-		if size < maxCluster {
+		if size < maxClusterBytes {
 			if to, ok := n.find(cluster); ok {
 				dst = append(dst, to...)
 				continue

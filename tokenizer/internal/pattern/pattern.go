@@ -85,7 +85,7 @@ func (t *translator) next() rune {
 	return r
 }
 
-func (t *translator) take(prefix string) bool {
+func (t *translator) accept(prefix string) bool {
 	rest, ok := strings.CutPrefix(t.rest, prefix)
 	t.rest = rest
 	return ok
@@ -95,7 +95,7 @@ func (t *translator) translate() error {
 	for t.rest != "" {
 		switch r := t.next(); r {
 		case '(':
-			if strings.HasPrefix(t.rest, "?") && !t.take("?:") {
+			if strings.HasPrefix(t.rest, "?") && !t.accept("?:") {
 				return errors.New("only plain groups are supported")
 			}
 			t.out.WriteString("(?:")
@@ -106,7 +106,7 @@ func (t *translator) translate() error {
 				continue
 			}
 		case '[':
-			if err := t.set(); err != nil {
+			if err := t.characterSet(); err != nil {
 				return err
 			}
 		case '.':
@@ -149,7 +149,7 @@ func (t *translator) repetition() error {
 	default:
 		return nil
 	}
-	if lazy && t.take("?") {
+	if lazy && t.accept("?") {
 		t.out.WriteByte('?')
 	}
 	if t.rest != "" && strings.IndexByte("*+?{", t.rest[0]) >= 0 {
@@ -165,9 +165,9 @@ func isDigits(s string) bool {
 // escape takes what follows a backslash outside brackets.
 func (t *translator) escape() error {
 	switch {
-	case t.take("s"):
+	case t.accept("s"):
 		t.out.WriteString("[" + spaceRanges + "]")
-	case t.take("S"):
+	case t.accept("S"):
 		t.out.WriteString("[^" + spaceRanges + "]")
 	default:
 		r, err := t.escaped()
@@ -202,9 +202,9 @@ func isAlphanumeric(r rune) bool {
 }
 
 // set takes a set of characters after its opening bracket.
-func (t *translator) set() error {
+func (t *translator) characterSet() error {
 	t.out.WriteByte('[')
-	if t.take("^") {
+	if t.accept("^") {
 		t.out.WriteByte('^')
 	}
 	if err := t.members(0); err != nil {
@@ -214,25 +214,25 @@ func (t *translator) set() error {
 	return nil
 }
 
-// maxSets bounds how deep sets may lie in each other.
-const maxSets = 8
+// maxNestedSets bounds how deep sets may lie in each other.
+const maxNestedSets = 8
 
 // members takes what is inside brackets, and the closing one. A set inside is its members.
 func (t *translator) members(depth int) error {
-	if depth > maxSets {
+	if depth > maxNestedSets {
 		return errors.New("too many sets of characters lie in each other")
 	}
 	for empty := true; ; empty = false {
 		switch {
-		case t.take("]"):
+		case t.accept("]"):
 			if empty {
 				return errors.New("a set of characters is empty")
 			}
 			return nil
-		case t.take(`\s`):
+		case t.accept(`\s`):
 			t.out.WriteString(spaceRanges)
 			continue
-		case t.take("["):
+		case t.accept("["):
 			// A complement inside a set, and [:names:], are something else.
 			if strings.HasPrefix(t.rest, "^") || strings.HasPrefix(t.rest, ":") {
 				return errors.New("only plain sets are supported inside brackets")
@@ -247,7 +247,7 @@ func (t *translator) members(depth int) error {
 			return err
 		}
 		fmt.Fprintf(&t.out, `\x{%X}`, low)
-		if t.take("-") {
+		if t.accept("-") {
 			high, err := t.setMember()
 			if err != nil {
 				return err

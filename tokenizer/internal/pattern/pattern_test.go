@@ -2,7 +2,7 @@ package pattern
 
 import "testing"
 
-func TestPatternRefused(t *testing.T) {
+func TestUnsupportedPatterns(t *testing.T) {
 	tests := []string{
 		"", "a*", "a?", "a|", "(a|b*)", "(", ")", "(?i)a", "(?=a)b", "(?<x>a)", `\d`, `\w`, `\b`, `\p{L}`, `\h`, `\x41`, `\`, `a\`,
 		"^a", "a$", "+a", "a**", "a++", "a?+", "a{2}{3}", "a{2}?", "a{,3}", "a{x}", "a{", "a{2,1}", "a{1001}", "]", "}",

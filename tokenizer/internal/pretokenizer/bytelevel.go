@@ -8,27 +8,27 @@ import (
 )
 
 // byteLevel is ByteLevel: a space before a piece that has none, pieces cut into words as GPT-2 does,
-// and every byte written as a visible character, so that a vocabulary of strings covers all bytes.
+// and every byte written as a byteCharacters character, so that a vocabulary of strings covers all bytes.
 type byteLevel struct {
 	prefixSpace bool
-	words       bool
+	splitWords  bool
 	unicode     *codepoint.Tables
 }
 
 func parseByteLevel(o *jsonobject.Object) PreTokenizer {
-	b := byteLevel{prefixSpace: o.Bool("add_prefix_space"), words: o.BoolOr("use_regex", true), unicode: codepoint.Load()}
+	b := byteLevel{prefixSpace: o.Bool("add_prefix_space"), splitWords: o.BoolOr("use_regex", true), unicode: codepoint.Load()}
 	o.Bool("trim_offsets") // says where a token lies in the text, not what it is
 	return b
 }
 
 // newByteLevel returns a ByteLevel that cuts words.
 func NewByteLevel(prefixSpace bool) PreTokenizer {
-	return byteLevel{prefixSpace: prefixSpace, words: true, unicode: codepoint.Load()}
+	return byteLevel{prefixSpace: prefixSpace, splitWords: true, unicode: codepoint.Load()}
 }
 
-// visible holds, in UTF-8, the character for every byte: itself for printable ones of Latin-1, and
+// byteCharacters holds, in UTF-8, the character for every byte: itself for printable ones of Latin-1, and
 // the code points from U+0100 on, in order, for all others.
-var visible = func() (table [256]string) {
+var byteCharacters = func() (table [256]string) {
 	next := rune(256)
 	for b := range rune(256) {
 		if b >= '!' && b <= '~' || b >= 0xA1 && b <= 0xAC || b >= 0xAE {
@@ -52,11 +52,11 @@ func (b byteLevel) preTokenize(p *Pieces) {
 		}
 		for piece := p.text[s.from:s.to]; len(piece) > 0; {
 			size := len(piece)
-			if b.words {
-				size = b.word(piece)
+			if b.splitWords {
+				size = b.wordLen(piece)
 			}
 			from := len(p.text)
-			p.text = appendVisible(p.text, piece[:size])
+			p.text = appendByteCharacters(p.text, piece[:size])
 			next = append(next, span{from, len(p.text)})
 			piece = piece[size:]
 		}
@@ -64,9 +64,9 @@ func (b byteLevel) preTokenize(p *Pieces) {
 	p.spans, p.next = next, p.spans
 }
 
-func appendVisible(dst, text []byte) []byte {
+func appendByteCharacters(dst, text []byte) []byte {
 	for _, b := range text {
-		dst = append(dst, visible[b]...)
+		dst = append(dst, byteCharacters[b]...)
 	}
 	return dst
 }
@@ -76,9 +76,9 @@ func appendVisible(dst, text []byte) []byte {
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
 // whose look-ahead leaves the last of several white space characters to the word after them.
-func (b byteLevel) word(text []byte) int {
+func (b byteLevel) wordLen(text []byte) int {
 	if text[0] == '\'' {
-		if n := contraction(text); n > 0 {
+		if n := contractionLen(text); n > 0 {
 			return n
 		}
 	}
@@ -90,7 +90,7 @@ func (b byteLevel) word(text []byte) int {
 	r, size := utf8.DecodeRune(text[start:])
 	kind := b.unicode.Properties(r) & kinds
 	if kind&codepoint.Space != 0 {
-		return b.spaces(text)
+		return b.spacesLen(text)
 	}
 	n := start + size
 	for n < len(text) {
@@ -107,7 +107,7 @@ func (b byteLevel) word(text []byte) int {
 }
 
 // spaces returns how much of the white space that text starts with is a word.
-func (b byteLevel) spaces(text []byte) int {
+func (b byteLevel) spacesLen(text []byte) int {
 	n, last := 0, 0
 	for n < len(text) {
 		r, size := utf8.DecodeRune(text[n:])
@@ -125,7 +125,7 @@ func (b byteLevel) spaces(text []byte) int {
 
 // contraction returns the length of the English contraction that text starts with, 0 if it does with
 // none.
-func contraction(text []byte) int {
+func contractionLen(text []byte) int {
 	if len(text) < 2 {
 		return 0
 	}

@@ -41,13 +41,13 @@ func plainWords(text string) []string {
 	return words
 }
 
-func TestWords(t *testing.T) {
-	b := byteLevel{words: true, unicode: codepoint.Load()}
+func TestByteLevelWordsAgainstPlain(t *testing.T) {
+	b := byteLevel{splitWords: true, unicode: codepoint.Load()}
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringOfN(rapid.RuneFrom([]rune("'''stremvld  \t\n\u00a0\u0085aZé²½1.,-")), 0, 20, -1).Draw(t, "text")
 		var got []string
 		for rest := []byte(text); len(rest) > 0; {
-			n := b.word(rest)
+			n := b.wordLen(rest)
 			got = append(got, string(rest[:n]))
 			rest = rest[n:]
 		}

@@ -8,16 +8,16 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// metaspace is Metaspace: spaces become a visible mark, and a piece starts at every mark.
+// metaspace is Metaspace: spaces become a byteCharacters mark, and a piece starts at every mark.
 type metaspace struct {
-	mark   string
-	always bool // a piece that does not start with the mark gets one
-	split  bool
+	replacement string
+	prepend     bool // a piece that does not start with the mark gets one
+	split       bool
 }
 
 func parseMetaspace(o *jsonobject.Object) (PreTokenizer, error) {
-	m := metaspace{mark: o.String("replacement")}
-	if utf8.RuneCountInString(m.mark) != 1 {
+	m := metaspace{replacement: o.String("replacement")}
+	if utf8.RuneCountInString(m.replacement) != 1 {
 		o.Fail("replacement", "is not one character", nil)
 	}
 	scheme := o.StringOr("prepend_scheme", "always")
@@ -31,14 +31,14 @@ func parseMetaspace(o *jsonobject.Object) (PreTokenizer, error) {
 		}
 	}
 	if o.Has("str_rep") {
-		if rep := o.String("str_rep"); rep != m.mark {
+		if rep := o.String("str_rep"); rep != m.replacement {
 			o.Fail("str_rep", "is not the replacement", nil)
 		}
 	}
 	m.split = o.BoolOr("split", true)
 	switch scheme {
 	case "always":
-		m.always = true
+		m.prepend = true
 	case "never":
 	default:
 		// "first" depends on where a piece was before normalization.
@@ -48,15 +48,17 @@ func parseMetaspace(o *jsonobject.Object) (PreTokenizer, error) {
 }
 
 // newMetaspace returns a Metaspace that puts mark before every piece without one and cuts at marks.
-func NewMetaspace(mark string) PreTokenizer { return metaspace{mark: mark, always: true, split: true} }
+func NewMetaspace(mark string) PreTokenizer {
+	return metaspace{replacement: mark, prepend: true, split: true}
+}
 
 func (m metaspace) preTokenize(p *Pieces) {
 	next := p.next[:0]
-	mark := []byte(m.mark)
+	mark := []byte(m.replacement)
 	for _, s := range p.spans {
 		from := len(p.text)
 		piece := p.text[s.from:s.to]
-		if m.always && piece[0] != ' ' && !bytes.HasPrefix(piece, mark) {
+		if m.prepend && piece[0] != ' ' && !bytes.HasPrefix(piece, mark) {
 			p.text = append(p.text, mark...)
 		}
 		for {

@@ -53,7 +53,7 @@ func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
 	if o == nil {
 		return nil, err
 	}
-	c := cutter{unicode: codepoint.Load()}
+	c := propertySplitter{unicode: codepoint.Load()}
 	var other PreTokenizer // instead of c
 	switch o.Type() {
 	case "Sequence":
@@ -69,16 +69,16 @@ func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
 	case "BertPreTokenizer":
 		other = NewBert()
 	case "Whitespace": // runs of \w and of what is neither \w nor white space
-		c.drop, c.apart = codepoint.Space, codepoint.Word
+		c.drop, c.splitAround = codepoint.Space, codepoint.Word
 	case "WhitespaceSplit":
 		c.drop = codepoint.Space
 	case "Punctuation":
-		err = c.behave(at, codepoint.Punctuation, o.StringOr("behavior", "Isolated"))
+		err = c.setBehavior(at, codepoint.Punctuation, o.StringOr("behavior", "Isolated"))
 	case "Digits":
 		if o.Bool("individual_digits") {
-			err = c.behave(at, codepoint.Numeric, "Isolated")
+			err = c.setBehavior(at, codepoint.Numeric, "Isolated")
 		} else {
-			err = c.behave(at, codepoint.Numeric, "Contiguous")
+			err = c.setBehavior(at, codepoint.Numeric, "Contiguous")
 		}
 	case "ByteLevel":
 		other = parseByteLevel(o)
@@ -104,47 +104,47 @@ func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
 // newBert returns BertPreTokenizer: words end at white space, which goes, and every punctuation
 // character is a piece of its own. All values that it returns are equal.
 func NewBert() PreTokenizer {
-	return cutter{drop: codepoint.Space, before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: codepoint.Load()}
+	return propertySplitter{drop: codepoint.Space, splitBefore: codepoint.Punctuation, splitAfter: codepoint.Punctuation, unicode: codepoint.Load()}
 }
 
 // newPunctuation returns a pre-tokenizer for which every punctuation character is a piece of its own.
 func NewPunctuation() PreTokenizer {
-	return cutter{before: codepoint.Punctuation, after: codepoint.Punctuation, unicode: codepoint.Load()}
+	return propertySplitter{splitBefore: codepoint.Punctuation, splitAfter: codepoint.Punctuation, unicode: codepoint.Load()}
 }
 
-// A cutter cuts at characters that have certain properties. Drop and apart are at most one property
+// A propertySplitter cuts at characters that have certain properties. Drop and apart are at most one property
 // each.
-type cutter struct {
-	drop    codepoint.Property // such characters are in no piece
-	before  codepoint.Property // a piece starts at such a character
-	after   codepoint.Property // a piece ends after such a character
-	apart   codepoint.Property // a piece has either only such characters or none
-	unicode *codepoint.Tables
+type propertySplitter struct {
+	drop        codepoint.Property // such characters are in no piece
+	splitBefore codepoint.Property // a piece starts at such a character
+	splitAfter  codepoint.Property // a piece ends after such a character
+	splitAround codepoint.Property // a piece has either only such characters or none
+	unicode     *codepoint.Tables
 }
 
-// behave sets the cutter to treat characters with property p as the reference's
+// behave sets the propertySplitter to treat characters with property p as the reference's
 // SplitDelimiterBehavior of that name says.
-func (c *cutter) behave(at string, p codepoint.Property, behavior string) error {
+func (c *propertySplitter) setBehavior(at string, p codepoint.Property, behavior string) error {
 	switch behavior {
 	case "Removed":
 		c.drop = p
 	case "Isolated":
-		c.before, c.after = p, p
+		c.splitBefore, c.splitAfter = p, p
 	case "MergedWithPrevious":
-		c.after = p
+		c.splitAfter = p
 	case "MergedWithNext":
-		c.before = p
+		c.splitBefore = p
 	case "Contiguous":
-		c.apart = p
+		c.splitAround = p
 	default:
 		return fmt.Errorf("%s: unknown behavior %q", at, behavior)
 	}
 	return nil
 }
 
-func (c cutter) preTokenize(p *Pieces) {
+func (c propertySplitter) preTokenize(p *Pieces) {
 	next := p.next[:0]
-	differ := c.drop | c.apart
+	differ := c.drop | c.splitAround
 	for _, s := range p.spans {
 		start, last := s.from, codepoint.Property(0)
 		for i := s.from; i < s.to; {
@@ -153,7 +153,7 @@ func (c cutter) preTokenize(p *Pieces) {
 				r, size = utf8.DecodeRune(p.text[i:s.to])
 			}
 			q := c.unicode.Properties(r)
-			if i > start && (q&c.before|last&c.after|(q^last)&differ) != 0 {
+			if i > start && (q&c.splitBefore|last&c.splitAfter|(q^last)&differ) != 0 {
 				if last&c.drop == 0 {
 					next = append(next, span{start, i})
 				}

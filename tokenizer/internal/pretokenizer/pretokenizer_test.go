@@ -12,11 +12,11 @@ import (
 )
 
 // Whatever a pipeline, cutting loses nothing but what is dropped, and no piece is empty.
-func TestCuttersCover(t *testing.T) {
+func TestPropertySplitterKeepsAllText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := cutter{unicode: codepoint.Load()}
+		c := propertySplitter{unicode: codepoint.Load()}
 		behavior := rapid.SampledFrom([]string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}).Draw(t, "behavior")
-		if err := c.behave("", codepoint.Punctuation, behavior); err != nil {
+		if err := c.setBehavior("", codepoint.Punctuation, behavior); err != nil {
 			t.Fatal(err)
 		}
 		text := strings.ToValidUTF8(tokenizertest.Text().Draw(t, "text"), "")

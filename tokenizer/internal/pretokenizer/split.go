@@ -16,8 +16,8 @@ type split struct {
 	invert   bool // what lies between the matches takes the part of the matches
 }
 
-// A stretch of a piece is a match or what lies between two.
-type stretch struct {
+// A segment of a piece is a match or what lies between two.
+type segment struct {
 	span
 	match bool
 }
@@ -36,49 +36,49 @@ func parseSplit(o *jsonobject.Object) (PreTokenizer, error) {
 
 func (c split) preTokenize(p *Pieces) {
 	next := p.next[:0]
-	var stretches []stretch
+	var segments []segment
 	for _, s := range p.spans {
-		stretches = c.Cut(stretches[:0], p.text, s)
-		next = c.join(next, stretches)
+		segments = c.segments(segments[:0], p.text, s)
+		next = c.join(next, segments)
 	}
 	p.spans, p.next = next, p.spans
 }
 
-// cut appends the stretches of text[s.from:s.to], none of which is empty.
-func (c split) Cut(dst []stretch, text []byte, s span) []stretch {
+// cut appends the segments of text[s.from:s.to], none of which is empty.
+func (c split) segments(dst []segment, text []byte, s span) []segment {
 	for s.from < s.to {
 		from, to := c.find(text[s.from:s.to])
 		if from < 0 {
-			return append(dst, stretch{s, c.invert})
+			return append(dst, segment{s, c.invert})
 		}
 		from, to = from+s.from, to+s.from
 		if from > s.from {
-			dst = append(dst, stretch{span{s.from, from}, c.invert})
+			dst = append(dst, segment{span{s.from, from}, c.invert})
 		}
-		dst = append(dst, stretch{span{from, to}, !c.invert})
+		dst = append(dst, segment{span{from, to}, !c.invert})
 		s.from = to
 	}
 	return dst
 }
 
-// join appends the pieces that stretches make.
-func (c split) join(dst []span, stretches []stretch) []span {
-	for i, s := range stretches {
-		// Whether a stretch grows the piece before it. Only the first of several matches in a row
+// join appends the pieces that segments make.
+func (c split) join(dst []span, segments []segment) []span {
+	for i, s := range segments {
+		// Whether a segment extends the piece before it. Only the first of several matches in a row
 		// merges with the one before, and only the last with the one after.
-		grows := false
+		extends := false
 		switch {
 		case c.behavior == "Removed" && s.match:
 			continue
 		case i == 0:
 		case c.behavior == "Contiguous":
-			grows = s.match == stretches[i-1].match
+			extends = s.match == segments[i-1].match
 		case c.behavior == "MergedWithPrevious":
-			grows = s.match && !stretches[i-1].match
+			extends = s.match && !segments[i-1].match
 		case c.behavior == "MergedWithNext":
-			grows = !s.match && stretches[i-1].match
+			extends = !s.match && segments[i-1].match
 		}
-		if grows {
+		if extends {
 			dst[len(dst)-1].to = s.to
 		} else {
 			dst = append(dst, s.span)

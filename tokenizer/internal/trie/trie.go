@@ -81,7 +81,7 @@ type Entry struct {
 func New(entries []Entry) *Trie {
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
 	var b builder
-	b.use(Root, noParent)
+	b.claim(Root, noParent)
 	type task struct {
 		node             int32
 		from, to, length int // entries[from:to] are those that start with the node's string
@@ -105,13 +105,13 @@ func New(entries []Entry) *Trie {
 		if len(b.children) == 0 {
 			continue
 		}
-		base := b.place()
+		base := b.findBase()
 		b.nodes[t.node].base = base
 		if ends {
 			b.nodes[t.node].base = ^base
 		}
 		for _, c := range b.children {
-			b.use(base+int32(c), t.node)
+			b.claim(base+int32(c), t.node)
 		}
 		for from := t.from; from < t.to; {
 			c, to := entries[from].Key[t.length], from
@@ -154,7 +154,7 @@ func (b *builder) grow(n int) {
 }
 
 // use takes node n out of the list and gives it to parent.
-func (b *builder) use(n, parent int32) {
+func (b *builder) claim(n, parent int32) {
 	b.grow(int(n) + 1)
 	l := b.links[n+1]
 	b.links[l.previous].next, b.links[l.next].previous = l.next, l.previous
@@ -163,7 +163,7 @@ func (b *builder) use(n, parent int32) {
 
 // place returns a base at which none of the children's nodes is in use. It tries so many places and
 // then takes one behind all others, which keeps the time linear.
-func (b *builder) place() int32 {
+func (b *builder) findBase() int32 {
 	const tries = 128
 	first := int32(b.children[0])
 	k := b.links[0].next

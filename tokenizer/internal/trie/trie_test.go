@@ -20,13 +20,13 @@ func TestTrieAgainstMap(t *testing.T) {
 		for k, v := range entries {
 			list = append(list, Entry{k, v})
 		}
-		tree := New(list)
+		trie := New(list)
 		for _, k := range append(rapid.SliceOfN(key, 0, 50).Draw(t, "others"), keysOf(entries)...) {
 			want, ok := entries[k]
 			if !ok {
 				want = -1
 			}
-			if got := tree.Get(k); got != want {
+			if got := trie.Get(k); got != want {
 				t.Fatalf("%q: got %d, want %d", k, got, want)
 			}
 		}

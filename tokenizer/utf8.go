@@ -2,11 +2,11 @@ package tokenizer
 
 import "unicode/utf8"
 
-// appendMended appends text to dst with U+FFFD in place of what is not UTF-8: one for every
+// appendValidUTF8 appends text to dst with U+FFFD in place of what is not UTF-8: one for every
 // maximal start of a code point that is cut short, and one for every other stray byte. That is what
 // Python's and Rust's lossy decoders do (Unicode, section 3.9, "U+FFFD Substitution of Maximal
 // Subparts"); ranging over a Go string gives one for every byte.
-func appendMended(dst, text []byte) []byte {
+func appendValidUTF8(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
 		if text[i] < utf8.RuneSelf {
 			dst = append(dst, text[i])
@@ -19,14 +19,14 @@ func appendMended(dst, text []byte) []byte {
 			continue
 		}
 		dst = append(dst, "\uFFFD"...)
-		i += subpart(text[i:])
+		i += maximalSubpart(text[i:])
 	}
 	return dst
 }
 
-// subpart returns the length of the maximal subpart that text, which starts with an ill-formed
+// maximalSubpart returns the length of the maximal maximalSubpart that text, which starts with an ill-formed
 // sequence, starts with: the lead byte and every byte that could still belong to its code point.
-func subpart(text []byte) int {
+func maximalSubpart(text []byte) int {
 	// The second byte's range depends on the first (Unicode, table 3-7); later ones are 80..BF.
 	low, high, size := byte(0x80), byte(0xBF), 0
 	switch lead := text[0]; {

@@ -17,14 +17,14 @@ import (
 
 // A sentencePiece is what matters here of a SentencePiece model file.
 type sentencePiece struct {
-	pieces   []spPiece
+	pieces   []piece
 	kind     uint64 // of model: unigramModel or bpeModel
 	unknown  int
 	unkPiece string
 	charsmap normalizer.Normalizer // nil: none
 }
 
-type spPiece struct {
+type piece struct {
 	text  string
 	score float64
 	kind  uint64
@@ -45,7 +45,7 @@ func readSentencePiece(data []byte) (*sentencePiece, error) {
 	err := eachField(data, func(number protowire.Number, f field) error {
 		switch number {
 		case 1:
-			p := spPiece{kind: 1}
+			p := piece{kind: 1}
 			err := eachField(f.bytes, func(number protowire.Number, f field) error {
 				switch number {
 				case 1:

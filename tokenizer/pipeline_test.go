@@ -27,7 +27,7 @@ func TestFastPathKeepsLongestWord(t *testing.T) {
 		"pre_tokenizer": `{"type":"BertPreTokenizer"}`,
 		"model":         `{"type":"WordPiece","unk_token":"?","continuing_subword_prefix":"##","max_input_chars_per_word":3,"vocab":{"?":0,"abc":1,"abcd":2}}`,
 	}))
-	if tk.fast == nil {
+	if tk.fastPath == nil {
 		t.Fatal("no fast path")
 	}
 	for text, want := range map[string]int32{"abc": 1, "ABC": 1, "abcd": 0, "abc\u0301": 1, "abcd\u0301": 0} {
@@ -89,13 +89,13 @@ func TestFastPathAgainstStages(t *testing.T) {
 			o := normalizer.BertOptions{CleanText: flags&1 != 0, ChineseChars: flags&2 != 0, StripAccents: accents, Lowercase: flags&4 != 0}
 			tk, err := newTokenizer(folder.Components{
 				Normalizer:   []normalizer.Normalizer{normalizer.NewBert(o)},
-				PreTokenizer: cased.pre,
+				PreTokenizer: cased.preTokenizer,
 				Model:        cased.model,
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if tk.fast == nil {
+			if tk.fastPath == nil {
 				t.Fatalf("%+v: no fast path", o)
 			}
 			all = append(all, tk)
@@ -166,7 +166,7 @@ func TestTruncated(t *testing.T) {
 		{OnlySecond, 5, none, 7, 5, none, false},
 	}
 	for _, test := range tests {
-		first, second, err := test.rule.truncated(test.first, test.second, test.budget)
+		first, second, err := test.rule.lengths(test.first, test.second, test.budget)
 		if (err != nil) != test.err || err == nil && (first != test.wantFirst || second != test.wantSecond) {
 			t.Errorf("%+v: got %d, %d, %v", test, first, second, err)
 		}
@@ -178,7 +178,7 @@ func TestMendedText(t *testing.T) {
 	tokenizers := pipelines(t)
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.SliceOfN(rapid.Byte(), 0, 30), rapid.SliceOfN(rapid.SampledFrom([]byte("\xe4\xb8\xad\xf0\x9f\x98\x80 a")), 0, 30)).Draw(t, "text")
-		mended := appendMended(nil, text)
+		mended := appendValidUTF8(nil, text)
 		if !utf8.Valid(mended) || utf8.Valid(text) && !bytes.Equal(mended, text) {
 			t.Fatalf("%q is mended to %q", text, mended)
 		}
