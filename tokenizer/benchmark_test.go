@@ -82,12 +82,3 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
-
-func BenchmarkReadUnicode(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := readUnicode(unicodeText); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"kenserve/tokenizer/internal/normalizer"
 )
 
 func TestOpen(t *testing.T) {
@@ -82,12 +84,12 @@ func TestEncodeErrors(t *testing.T) {
 		o    Options
 		want error
 	}{
-		{"fewer tokens than special ones", tk, "a", nil, Options{AddSpecialTokens: true, MaxTokens: 1}, ErrTruncation},
-		{"fewer tokens than special ones of a pair", tk, "a", &pair, Options{AddSpecialTokens: true, MaxTokens: 2}, ErrTruncation},
-		{"no second text", tk, "a b c", nil, Options{MaxTokens: 2, Truncation: OnlySecond}, ErrTruncation},
-		{"second text too long", tk, "a b c", &pair, Options{MaxTokens: 2, Truncation: OnlyFirst}, ErrTruncation},
-		{"content", growing, strings.Repeat("a", 100), nil, Options{}, ErrGrowth},
-		{"steps", tripled, "a", nil, Options{}, ErrGrowth},
+		{"fewer tokens than special ones", tk, "a", nil, Options{AddSpecialTokens: true, MaxTokens: 1}, errTruncation},
+		{"fewer tokens than special ones of a pair", tk, "a", &pair, Options{AddSpecialTokens: true, MaxTokens: 2}, errTruncation},
+		{"no second text", tk, "a b c", nil, Options{MaxTokens: 2, Truncation: OnlySecond}, errTruncation},
+		{"second text too long", tk, "a b c", &pair, Options{MaxTokens: 2, Truncation: OnlyFirst}, errTruncation},
+		{"content", growing, strings.Repeat("a", 100), nil, Options{}, normalizer.ErrGrowth},
+		{"steps", tripled, "a", nil, Options{}, normalizer.ErrGrowth},
 		{"MaxTokens", tk, "a", nil, Options{MaxTokens: -1}, nil},
 		{"Truncation", tk, "a", nil, Options{Truncation: 3}, nil},
 		{"Direction", tk, "a", nil, Options{Direction: 2}, nil},
@@ -232,7 +234,7 @@ func TestLinearTime(t *testing.T) {
 	check("minilm", miniLM(t), 1<<16, letters)
 	for name, tk := range pipelines(t) {
 		check(name, tk, 1<<12, others)
-		if tk.fast != nil {
+		if tk.fastPath != nil {
 			check(name+" by stages", withoutFastPath(tk), 1<<12, others)
 		}
 	}

@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"slices"
 	"testing"
+
+	"kenserve/tokenizer/internal/folder"
 )
 
 // FuzzParse: whatever the file, an error or a tokenizer that encodes.
@@ -41,9 +43,12 @@ func FuzzSentencePiece(f *testing.F) {
 	f.Add([]byte("\x0a\x03\x0a\x01a\x0a\x05\x0a\x03\xe2\x96\x81"), "aa b")
 	f.Add([]byte("\x0a\x03\x0a\x01a\x0a\x03\x0a\x01b\x0a\x04\x0a\x02ab\x0a\x07\x0a\x05<unk>\x12\x02\x18\x02"), "ab b")
 	f.Fuzz(func(t *testing.T, data []byte, text string) {
-		for _, c := range []*class{&debertaV2Class, &xlmRobertaClass} {
-			tk, err := folder{files: map[string][]byte{c.vocabulary[0]: data}}.parse()
-			if err == nil {
+		for _, name := range []string{"spm.model", "sentencepiece.bpe.model"} {
+			c, err := folder.Files{name: data}.Components()
+			if err != nil {
+				continue
+			}
+			if tk, err := newTokenizer(c); err == nil {
 				checkEncode(t, tk, text, nil, Options{AddSpecialTokens: true})
 			}
 		}

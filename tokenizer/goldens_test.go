@@ -18,6 +18,9 @@ import (
 	"sync"
 	"testing"
 	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/pretokenizer"
 )
 
 // The goldens come from the reference; testdata/make_goldens.py writes them.
@@ -118,7 +121,7 @@ func pipelines(tb testing.TB) map[string]*Tokenizer {
 // withoutFastPath returns a tokenizer that takes every text through the stages.
 func withoutFastPath(tk *Tokenizer) *Tokenizer {
 	return &Tokenizer{
-		given: tk.given, normalized: tk.normalized, normalizer: tk.normalizer, pre: tk.pre,
+		addedRaw: tk.addedRaw, addedNormalized: tk.addedNormalized, normalizer: tk.normalizer, preTokenizer: tk.preTokenizer,
 		model: tk.model, assemblies: tk.assemblies, size: tk.size,
 		scratch: sync.Pool{New: func() any { return new(scratch) }},
 	}
@@ -167,7 +170,7 @@ func TestGoldens(t *testing.T) {
 	fast := 0
 	for name, tk := range tokenizers {
 		bare[name] = withoutFastPath(tk)
-		if tk.fast != nil {
+		if tk.fastPath != nil {
 			fast++
 		}
 	}
@@ -178,7 +181,7 @@ func TestGoldens(t *testing.T) {
 	compare := func(number int, g golden) {
 		counts[g.Pipeline]++
 		paths := map[string]*Tokenizer{"stages": bare[g.Pipeline]}
-		if tk := tokenizers[g.Pipeline]; tk.fast != nil {
+		if tk := tokenizers[g.Pipeline]; tk.fastPath != nil {
 			paths["fast path"] = tk
 		}
 		for path, tk := range paths {
@@ -196,7 +199,7 @@ func TestGoldens(t *testing.T) {
 			var types, special strings.Builder
 			for i := range e.IDs {
 				fmt.Fprint(&types, e.TypeIDs[i])
-				fmt.Fprint(&special, bit(e.Special[i]))
+				fmt.Fprint(&special, boolIndex(e.Special[i]))
 			}
 			if !slices.Equal(e.IDs, g.IDs) || types.String() != g.Types || special.String() != g.Special || e.Dropped != g.Dropped {
 				t.Errorf("line %d, %s, %s: %q\n got %v types %s special %s dropped %d\nwant %v types %s special %s dropped %d",
@@ -227,8 +230,8 @@ type testComponent struct {
 // parts makes test components of what testdata says, each once.
 type parts struct {
 	charsmap    string // what CHARSMAP stands for: the map of XLM-RoBERTa's normalizer
-	normalizers map[string][]normalizer
-	cutters     map[string][]preTokenizer
+	normalizers map[string][]normalizer.Normalizer
+	cutters     map[string][]pretokenizer.PreTokenizer
 }
 
 func newParts(t *testing.T) *parts {
@@ -243,24 +246,24 @@ func newParts(t *testing.T) *parts {
 	if err := json.Unmarshal(readGolden(t, "subword.json"), &sources); err != nil {
 		t.Fatal(err)
 	}
-	return &parts{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer{}, map[string][]preTokenizer{}}
+	return &parts{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer.Normalizer{}, map[string][]pretokenizer.PreTokenizer{}}
 }
 
-func (p *parts) of(c testComponent) ([]normalizer, []preTokenizer, error) {
+func (p *parts) of(c testComponent) ([]normalizer.Normalizer, []pretokenizer.PreTokenizer, error) {
 	key := string(c.Normalizer) + "\n" + string(c.PreTokenizer)
 	var err error
 	if c.Normalizer != nil {
 		steps, ok := p.normalizers[key]
 		if !ok {
 			raw := bytes.ReplaceAll(c.Normalizer, []byte("CHARSMAP"), []byte(p.charsmap))
-			steps, err = parseNormalizer("normalizer", raw, 0)
+			steps, err = normalizer.Parse("normalizer", raw, 0)
 			p.normalizers[key] = steps
 		}
 		return steps, nil, err
 	}
 	steps, ok := p.cutters[key]
 	if !ok {
-		steps, err = parsePreTokenizer("pre_tokenizer", c.PreTokenizer, 0)
+		steps, err = pretokenizer.Parse("pre_tokenizer", c.PreTokenizer, 0)
 		p.cutters[key] = steps
 	}
 	return nil, steps, err
@@ -268,13 +271,13 @@ func (p *parts) of(c testComponent) ([]normalizer, []preTokenizer, error) {
 
 // apply returns the normalized text, or the pieces of a text joined by newlines, each with one at
 // its end.
-func (p *parts) apply(s *scratch, c testComponent, text string) ([]byte, error) {
+func (p *parts) apply(s *normalizer.Scratch, c testComponent, text string) ([]byte, error) {
 	steps, cutters, err := p.of(c)
 	if err != nil {
 		return nil, err
 	}
 	if c.Normalizer != nil {
-		return s.normalize(steps, []byte(text))
+		return s.Normalize(steps, []byte(text))
 	}
 	var out []byte
 	for _, piece := range cutWith(cutters, text) {
@@ -284,17 +287,12 @@ func (p *parts) apply(s *scratch, c testComponent, text string) ([]byte, error) 
 }
 
 // cutWith returns the pieces that pre-tokenizers cut text into.
-func cutWith(steps []preTokenizer, text string) []string {
-	if text == "" {
-		return nil
-	}
-	p := pieces{text: []byte(text), spans: []span{{0, len(text)}}}
-	for _, step := range steps {
-		step.preTokenize(&p)
-	}
+func cutWith(steps []pretokenizer.PreTokenizer, text string) []string {
+	var p pretokenizer.Pieces
+	p.Cut(steps, []byte(text))
 	var out []string
-	for _, s := range p.spans {
-		out = append(out, string(p.text[s.from:s.to]))
+	for i := range p.Len() {
+		out = append(out, string(p.Piece(i)))
 	}
 	return out
 }
@@ -306,7 +304,7 @@ func TestComponents(t *testing.T) {
 		Result json.RawMessage
 		Sums   []byte
 	}
-	s, parts := new(scratch), newParts(t)
+	s, parts := new(normalizer.Scratch), newParts(t)
 	compare := func(number int, l line) {
 		if l.Text == "" && l.Result == nil {
 			return // checksums of code points
@@ -352,7 +350,7 @@ func TestCodePoints(t *testing.T) {
 		Text   string
 		Result json.RawMessage
 	}
-	s, parts := new(scratch), newParts(t)
+	s, parts := new(normalizer.Scratch), newParts(t)
 	tk := miniLM(t)
 	compare := func(number int, l line) {
 		if l.Sums == nil {
@@ -367,7 +365,7 @@ func TestCodePoints(t *testing.T) {
 		}
 		var e Encoding
 		var text, out []byte
-		var p pieces
+		var p pretokenizer.Pieces
 		// in writes the text that format, where a tilde stands for c, says.
 		in := func(format string, c rune) []byte {
 			text = text[:0]
@@ -391,22 +389,18 @@ func TestCodePoints(t *testing.T) {
 					out = binary.LittleEndian.AppendUint32(out, uint32(id))
 				}
 			case steps != nil:
-				b, err := s.normalize(steps, in("~a\u0345~\u0334e~\u0301~", c))
+				b, err := s.Normalize(steps, in("~a\u0345~\u0334e~\u0301~", c))
 				if err != nil {
 					t.Fatal(err)
 				}
 				out = append(append(out, b...), '\n')
 			default:
-				p.text = in("a~1~.~", c)
-				p.spans = append(p.spans[:0], span{0, len(p.text)})
-				for _, step := range cutters {
-					step.preTokenize(&p)
-				}
-				for i, s := range p.spans {
+				p.Cut(cutters, in("a~1~.~", c))
+				for i := range p.Len() {
 					if i > 0 {
 						out = append(out, '\n')
 					}
-					out = append(out, p.text[s.from:s.to]...)
+					out = append(out, p.Piece(i)...)
 				}
 				out = append(out, "\n\n"...)
 			}
@@ -483,7 +477,7 @@ func TestFolders(t *testing.T) {
 	eachLine(t, "subwordfolders.jsonl", compare)
 }
 
-// Lossy decoding follows Python's: see appendMended.
+// Lossy decoding follows Python's: see appendValidUTF8.
 func TestMended(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"a\xffb", "a\uFFFDb"},
@@ -501,7 +495,7 @@ func TestMended(t *testing.T) {
 		{"\uFFFD", "\uFFFD"},
 	}
 	for _, test := range tests {
-		if got := string(appendMended(nil, []byte(test.text))); got != test.want {
+		if got := string(appendValidUTF8(nil, []byte(test.text))); got != test.want {
 			t.Errorf("%q: got %q, want %q", test.text, got, test.want)
 		}
 	}

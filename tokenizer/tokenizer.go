@@ -1,30 +1,32 @@
 package tokenizer
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"unicode/utf8"
 	"unsafe"
+
+	"kenserve/tokenizer/internal/addedtoken"
+	"kenserve/tokenizer/internal/folder"
+	"kenserve/tokenizer/internal/model"
+	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/postprocessor"
+	"kenserve/tokenizer/internal/pretokenizer"
 )
 
 // A Tokenizer turns texts into token ids. It is immutable: any number of goroutines may use one.
 type Tokenizer struct {
-	given      *addedTokens // sought in the text as it is given; nil: none
-	normalized *addedTokens // sought in the normalized text; nil: none
-	normalizer []normalizer
-	pre        []preTokenizer
-	model      model
-	assemblies [2][2]assembly // by whether there is a pair, and whether special tokens are added
-	size       int
+	addedRaw        *addedtoken.Set // sought in the text as it is given; nil: none
+	addedNormalized *addedtoken.Set // sought in the normalized text; nil: none
+	normalizer      []normalizer.Normalizer
+	preTokenizer    []pretokenizer.PreTokenizer
+	model           model.Model
+	assemblies      [2][2]postprocessor.Assembly // by whether there is a pair, and whether special tokens are added
+	size            int
 
-	fast    *fastPath // nil: the pipeline has none
-	scratch sync.Pool // of *scratch
+	fastPath *fastPath // nil: the pipeline has none
+	scratch  sync.Pool // of *scratch
 }
 
 // Options say how Encode treats a text. The zero value adds no special tokens and truncates nothing.
@@ -47,106 +49,58 @@ type Encoding struct {
 // Open reads the tokenizer of a Hugging Face folder: tokenizer.json, or if there is none vocab.txt, or
 // vocab.json and merges.txt, or a SentencePiece model, with the settings of tokenizer_config.json.
 func Open(dir string) (*Tokenizer, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "tokenizer.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return openFolder(dir)
-	}
+	c, err := folder.Read(dir)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
+		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
 	}
-	t, err := Parse(data)
+	t, err := newTokenizer(c)
 	if err != nil {
-		return nil, fmt.Errorf("%w (in %s)", err, filepath.Join(dir, "tokenizer.json"))
+		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
 	}
 	return t, nil
 }
 
 // Parse reads a tokenizer.json.
 func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
-	if err := checkText(tokenizerJSON); err != nil {
-		return nil, fmt.Errorf("tokenizer: tokenizer.json: %w", err)
-	}
-	o, err := readObject("tokenizer.json", tokenizerJSON)
+	c, err := folder.Parse(tokenizerJSON)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	if version := o.optionalString("version", "1.0"); o.err == nil && version != "1.0" {
-		o.fail("version", fmt.Sprintf("is %q; only 1.0 is supported", version), nil)
-	}
-	// These say nothing about how a text becomes ids.
-	for _, name := range []string{"truncation", "padding", "decoder"} {
-		delete(o.fields, name)
-	}
-	section := func(name string) json.RawMessage {
-		raw := o.fields[name]
-		delete(o.fields, name)
-		return raw
-	}
-	added := section("added_tokens")
-	normalizerRaw, preRaw, postRaw := section("normalizer"), section("pre_tokenizer"), section("post_processor")
-	modelRaw := o.take("model")
-	if err := o.close(); err != nil {
-		return nil, err
-	}
-
-	m, err := parseModel(modelRaw)
+	t, err := newTokenizer(c)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	var c components
-	c.model = m
-	if c.tokens, err = parseAddedTokens(added, m); err != nil {
-		return nil, err
-	}
-	if c.normalizer, err = parseNormalizer("normalizer", normalizerRaw, 0); err != nil {
-		return nil, err
-	}
-	if c.pre, err = parsePreTokenizer("pre_tokenizer", preRaw, 0); err != nil {
-		return nil, err
-	}
-	if c.post, err = parsePostProcessor("post_processor", postRaw, 0); err != nil {
-		return nil, err
-	}
-	return newTokenizer(c)
+	return t, nil
 }
 
-// components are what a tokenizer is made of.
-type components struct {
-	tokens     []addedToken // special ones first
-	normalizer []normalizer
-	pre        []preTokenizer
-	model      model
-	post       postProcessor // nil: none
-}
-
-func newTokenizer(c components) (*Tokenizer, error) {
-	t := &Tokenizer{normalizer: c.normalizer, pre: c.pre, model: c.model}
+func newTokenizer(c folder.Components) (*Tokenizer, error) {
+	t := &Tokenizer{normalizer: c.Normalizer, preTokenizer: c.PreTokenizer, model: c.Model}
 	t.scratch.New = func() any { return new(scratch) }
 	var err error
-	if t.given, err = newAddedTokens(c.tokens, false, nil); err != nil {
+	if t.addedRaw, err = addedtoken.NewSet(c.AddedTokens, false, nil); err != nil {
 		return nil, err
 	}
-	if t.normalized, err = newAddedTokens(c.tokens, true, c.normalizer); err != nil {
+	if t.addedNormalized, err = addedtoken.NewSet(c.AddedTokens, true, c.Normalizer); err != nil {
 		return nil, err
 	}
-	largest := c.model.maxID()
-	for _, a := range c.tokens {
-		largest = max(largest, a.id)
+	largest := c.Model.MaxID()
+	for _, a := range c.AddedTokens {
+		largest = max(largest, a.ID)
 	}
 	for pair := range 2 {
 		for special := range 2 {
-			a, err := newAssembly(c.post, pair == 1, special == 1)
+			a, err := postprocessor.NewAssembly(c.PostProcessor, pair == 1, special == 1)
 			if err != nil {
-				return nil, fmt.Errorf("tokenizer: post_processor: %w", err)
+				return nil, fmt.Errorf("post-processor: %w", err)
 			}
-			for _, p := range a.parts {
-				largest = max(largest, p.id)
+			for _, p := range a.Parts {
+				largest = max(largest, p.ID)
 			}
 			t.assemblies[pair][special] = a
 		}
 	}
 	t.size = int(largest) + 1
-	t.fast = newFastPath(t)
+	t.fastPath = newFastPath(t)
 	return t, nil
 }
 
@@ -155,7 +109,7 @@ func newTokenizer(c components) (*Tokenizer, error) {
 func (t *Tokenizer) Size() int { return t.size }
 
 // Encode tokenizes text and, if pair is not nil, a second text that belongs to it. Its error, if
-// any, is about the options or the text, and wraps ErrTruncation or ErrGrowth where those apply.
+// any, is about the options or the text, and wraps errTruncation or ErrGrowth where those apply.
 func (t *Tokenizer) Encode(text string, pair *string, o Options) (Encoding, error) {
 	var e Encoding
 	err := t.AppendEncode(&e, text, pair, o)
@@ -168,11 +122,11 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	if o.MaxTokens < 0 || o.Truncation > OnlySecond || o.Direction > Left {
 		return fmt.Errorf("tokenizer: options %+v are out of range", o)
 	}
-	a := &t.assemblies[bit(pair != nil)][bit(o.AddSpecialTokens)]
+	a := &t.assemblies[boolIndex(pair != nil)][boolIndex(o.AddSpecialTokens)]
 	budget := -1
 	if o.MaxTokens > 0 {
-		if budget = o.MaxTokens - a.added; budget < 0 {
-			return fmt.Errorf("tokenizer: %w to %d tokens: %d are special tokens", ErrTruncation, o.MaxTokens, a.added)
+		if budget = o.MaxTokens - a.Added; budget < 0 {
+			return fmt.Errorf("tokenizer: %w to %d tokens: %d are special tokens", errTruncation, o.MaxTokens, a.Added)
 		}
 	}
 
@@ -185,30 +139,30 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	if err := t.encodeText(s, &s.first, text, budget, o.Direction); err != nil {
 		return err
 	}
-	first, second := s.first.total, -1
+	first, second := s.first.Total, -1
 	if pair != nil {
 		if err := t.encodeText(s, &s.second, *pair, budget, o.Direction); err != nil {
 			return err
 		}
-		second = s.second.total
+		second = s.second.Total
 	}
 	total := first + max(second, 0)
 	if budget >= 0 {
 		var err error
-		if first, second, err = o.Truncation.truncated(first, second, budget); err != nil {
+		if first, second, err = o.Truncation.lengths(first, second, budget); err != nil {
 			return fmt.Errorf("tokenizer: to %d tokens: %w", o.MaxTokens, err)
 		}
 	}
 	e.Dropped += total - first - max(second, 0)
-	texts := [2][]int32{s.first.cut(first)}
+	texts := [2][]int32{s.first.Cut(first)}
 	if pair != nil {
-		texts[1] = s.second.cut(second)
+		texts[1] = s.second.Cut(second)
 	}
 	e.assemble(a, texts)
 	return nil
 }
 
-func bit(b bool) int {
+func boolIndex(b bool) int {
 	if b {
 		return 1
 	}
@@ -216,59 +170,59 @@ func bit(b bool) int {
 }
 
 // assemble appends the tokens of texts and special tokens as a says.
-func (e *Encoding) assemble(a *assembly, texts [2][]int32) {
-	n := a.added + len(texts[0]) + len(texts[1])
+func (e *Encoding) assemble(a *postprocessor.Assembly, texts [2][]int32) {
+	n := a.Added + len(texts[0]) + len(texts[1])
 	e.IDs = slices.Grow(e.IDs, n)
 	e.TypeIDs = slices.Grow(e.TypeIDs, n)
 	e.Special = slices.Grow(e.Special, n)
-	for _, p := range a.parts {
-		one := [1]int32{p.id}
+	for _, p := range a.Parts {
+		one := [1]int32{p.ID}
 		ids := one[:]
-		if p.text >= 0 {
-			ids = texts[p.text]
+		if p.Text >= 0 {
+			ids = texts[p.Text]
 		}
 		from, to := len(e.IDs), len(e.IDs)+len(ids)
 		e.IDs, e.TypeIDs, e.Special = e.IDs[:to], e.TypeIDs[:to], e.Special[:to]
 		copy(e.IDs[from:], ids)
 		for i := from; i < to; i++ {
-			e.TypeIDs[i], e.Special[i] = p.typeID, p.masked
+			e.TypeIDs[i], e.Special[i] = p.TypeID, p.Special
 		}
 	}
 }
 
 // encodeText collects the ids of one text in out.
-func (t *Tokenizer) encodeText(s *scratch, out *kept, text string, budget int, d Direction) error {
-	out.reset(budget, d == Left)
-	s.out = out
+func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget int, d Direction) error {
+	out.Reset(budget, d == Left)
+	s.model.Out = out
 	// The bytes are only read.
 	b := unsafe.Slice(unsafe.StringData(text), len(text))
 	if !utf8.Valid(b) {
-		s.text = appendMended(s.text[:0], b)
+		s.text = appendValidUTF8(s.text[:0], b)
 		b = s.text
 	}
-	if t.given == nil {
-		return t.encodeGiven(s, b)
+	if t.addedRaw == nil {
+		return t.encodeRaw(s, b)
 	}
-	scan := addedScan{tokens: t.given, text: b}
+	scan := t.addedRaw.Scan(b)
 	for {
-		part, id, ok := scan.next()
+		part, id, ok := scan.Next()
 		switch {
 		case !ok:
 			return nil
 		case id >= 0:
-			out.add(id)
+			out.Add(id)
 		default:
-			if err := t.encodeGiven(s, part); err != nil {
+			if err := t.encodeRaw(s, part); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// encodeGiven collects the ids of text as it is given, without tokens that are sought in it.
-func (t *Tokenizer) encodeGiven(s *scratch, text []byte) error {
-	if t.fast != nil {
-		return t.fast.encode(t, s, text)
+// encodeRaw collects the ids of text as it is given, without tokens that are sought in it.
+func (t *Tokenizer) encodeRaw(s *scratch, text []byte) error {
+	if t.fastPath != nil {
+		return t.fastPath.encode(t, s, text)
 	}
 	return t.encodeStages(s, text)
 }
@@ -276,40 +230,35 @@ func (t *Tokenizer) encodeGiven(s *scratch, text []byte) error {
 // encodeStages takes text through normalizers, added tokens, pre-tokenizers and model one stage
 // after another.
 func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
-	normal, err := s.normalize(t.normalizer, text)
+	normal, err := s.normal.Normalize(t.normalizer, text)
 	if err != nil {
 		return fmt.Errorf("tokenizer: %w", err)
 	}
-	if t.normalized == nil {
-		t.encodeNormal(s, normal)
+	if t.addedNormalized == nil {
+		t.encodeNormalized(s, normal)
 		return nil
 	}
-	scan := addedScan{tokens: t.normalized, text: normal}
+	scan := t.addedNormalized.Scan(normal)
 	for {
-		part, id, ok := scan.next()
+		part, id, ok := scan.Next()
 		switch {
 		case !ok:
 			return nil
 		case id >= 0:
-			s.out.add(id)
+			s.model.Out.Add(id)
 		default:
-			t.encodeNormal(s, part)
+			t.encodeNormalized(s, part)
 		}
 	}
 }
 
-// encodeNormal collects the ids of normalized text without added tokens.
-func (t *Tokenizer) encodeNormal(s *scratch, text []byte) {
+// encodeNormalized collects the ids of normalized text without added tokens.
+func (t *Tokenizer) encodeNormalized(s *scratch, text []byte) {
 	if len(text) == 0 {
 		return
 	}
-	p := &s.pieces
-	p.text = append(p.text[:0], text...)
-	p.spans = append(p.spans[:0], span{0, len(text)})
-	for _, step := range t.pre {
-		step.preTokenize(p)
-	}
-	for _, piece := range p.spans {
-		t.model.encode(s, p.text[piece.from:piece.to])
+	s.pieces.Cut(t.preTokenizer, text)
+	for i := range s.pieces.Len() {
+		t.model.Encode(&s.model, s.pieces.Piece(i))
 	}
 }

@@ -27,13 +27,13 @@ const (
 	Left
 )
 
-// ErrTruncation is wrapped by the error of a text that the options cannot bring down to their
+// errTruncation is wrapped by the error of a text that the options cannot bring down to their
 // number of tokens.
-var ErrTruncation = errors.New("cannot truncate")
+var errTruncation = errors.New("cannot truncate")
 
 // truncated returns how many tokens of two texts with first and second tokens remain when at most
 // budget may; second is negative when there is only one text.
-func (t Truncation) truncated(first, second, budget int) (int, int, error) {
+func (t Truncation) lengths(first, second, budget int) (int, int, error) {
 	pair := second >= 0
 	total := first + max(second, 0)
 	if total <= budget {
@@ -48,13 +48,13 @@ func (t Truncation) truncated(first, second, budget int) (int, int, error) {
 		first, second = longestFirst(first, second, budget)
 	case t == OnlySecond && pair:
 		if second <= excess {
-			return 0, 0, fmt.Errorf("%w: the second text has %d tokens, %d too many are there", ErrTruncation, second, excess)
+			return 0, 0, fmt.Errorf("%w: the second text has %d tokens, %d too many are there", errTruncation, second, excess)
 		}
 		second -= excess
 	case t == OnlySecond:
-		return 0, 0, fmt.Errorf("%w: there is no second text", ErrTruncation)
+		return 0, 0, fmt.Errorf("%w: there is no second text", errTruncation)
 	case t == OnlyFirst && pair && first <= excess:
-		return 0, 0, fmt.Errorf("%w: the first text has %d tokens, %d too many are there", ErrTruncation, first, excess)
+		return 0, 0, fmt.Errorf("%w: the first text has %d tokens, %d too many are there", errTruncation, first, excess)
 	default:
 		first -= excess
 	}

@@ -1,0 +1,171 @@
+package codepoint
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// fill makes t the table of flat, which has a value for every code point.
+func (t *twoStageTable[V]) fill(flat []V) {
+	seen := make(map[[blockSize]V]uint16)
+	for i := range t.block {
+		values := [blockSize]V(flat[i*blockSize:])
+		k, ok := seen[values]
+		if !ok {
+			k = uint16(len(t.values))
+			seen[values] = k
+			t.values = append(t.values, values)
+		}
+		t.block[i] = k
+	}
+}
+
+// A unicodeReader collects what unicodeText says, by code point.
+type reader struct {
+	table            *Tables
+	properties       []Property
+	classes          []uint8
+	graphemes        []grapheme
+	nfd, nfkd, lower []uint16
+}
+
+func read(text string) (*Tables, error) {
+	t := &Tables{composites: make(map[[2]rune]rune)}
+	u := reader{
+		table:      t,
+		properties: make([]Property, codePoints),
+		classes:    make([]uint8, codePoints),
+		graphemes:  make([]grapheme, codePoints),
+		nfd:        make([]uint16, codePoints),
+		nfkd:       make([]uint16, codePoints),
+		lower:      make([]uint16, codePoints),
+	}
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] == "#" {
+			continue
+		}
+		if err := u.read(fields[0], fields[1:]); err != nil {
+			return nil, fmt.Errorf("tokenizer: unicode.txt: line %d: %w", number, err)
+		}
+	}
+	for r := rune(hangulFirst); r <= hangulLast; r++ {
+		u.properties[r] |= Decomposed
+	}
+	for _, d := range t.decompositions {
+		for i := range d {
+			d[i].Class = u.classes[d[i].Rune]
+		}
+	}
+	t.properties.fill(u.properties)
+	t.classes.fill(u.classes)
+	t.graphemes.fill(u.graphemes)
+	t.nfd.fill(u.nfd)
+	t.nfkd.fill(u.nfkd)
+	t.lower.fill(u.lower)
+	return t, nil
+}
+
+// read reads one line of unicodeText.
+func (u *reader) read(name string, fields []string) error {
+	sets := map[string]Property{
+		"space": Space, "control": Control, "cjk": CJK, "punctuation": Punctuation,
+		"nonspacing": Nonspacing, "mark": Mark, "word": Word, "numeric": Numeric,
+		"letter": Letter, "number": Number,
+	}
+	if p, ok := sets[name]; ok {
+		return eachRange(fields, func(r rune) { u.properties[r] |= p })
+	}
+	if name == "class" {
+		if len(fields) == 0 {
+			return errors.New("class without a number")
+		}
+		class, err := strconv.ParseUint(fields[0], 10, 8)
+		if err != nil {
+			return err
+		}
+		return eachRange(fields[1:], func(r rune) {
+			u.properties[r] |= Reordered
+			u.classes[r] = uint8(class)
+		})
+	}
+	if name == "grapheme" {
+		if len(fields) == 0 || graphemeNames[fields[0]] == 0 {
+			return fmt.Errorf("grapheme of an unknown kind")
+		}
+		return eachRange(fields[1:], func(r rune) { u.graphemes[r] |= graphemeNames[fields[0]] })
+	}
+	runes := make([]rune, len(fields))
+	for i, f := range fields {
+		r, err := strconv.ParseUint(f, 16, 32)
+		if err != nil {
+			return err
+		}
+		if r > utf8.MaxRune {
+			return fmt.Errorf("%X is no code point", r)
+		}
+		runes[i] = rune(r)
+	}
+	if len(runes) < 2 {
+		return fmt.Errorf("%s: too few code points", name)
+	}
+	from, to := runes[0], runes[1:]
+	switch {
+	case name == "nfd":
+		u.properties[from] |= Decomposed
+		u.nfd[from] = u.decomposition(to)
+	case name == "nfkd":
+		u.properties[from] |= compatible
+		u.nfkd[from] = u.decomposition(to)
+	case name == "lower":
+		u.properties[from] |= HasLowercase
+		u.lower[from] = uint16(len(u.table.lowercase))
+		u.table.lowercase = append(u.table.lowercase, string(to))
+	case name == "compose" && len(to) == 2:
+		u.table.composites[[2]rune{from, to[0]}] = to[1]
+	default:
+		return fmt.Errorf("%s with %d code points", name, len(runes))
+	}
+	return nil
+}
+
+// decomposition returns the index of a new decomposition.
+func (u *reader) decomposition(to []rune) uint16 {
+	d := make([]ClassedRune, len(to))
+	for i, r := range to {
+		d[i].Rune = r
+	}
+	t := u.table
+	t.decompositions = append(t.decompositions, d)
+	return uint16(len(t.decompositions) - 1)
+}
+
+// eachRange calls do for every code point of ranges such as "41" and "30-39".
+func eachRange(ranges []string, do func(rune)) error {
+	for _, f := range ranges {
+		low, high, isRange := strings.Cut(f, "-")
+		if !isRange {
+			high = low
+		}
+		from, err := strconv.ParseUint(low, 16, 32)
+		if err != nil {
+			return err
+		}
+		to, err := strconv.ParseUint(high, 16, 32)
+		if err != nil {
+			return err
+		}
+		if from > to || to > utf8.MaxRune {
+			return fmt.Errorf("%s is no range of code points", f)
+		}
+		for r := rune(from); r <= rune(to); r++ {
+			do(r)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,305 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/trie"
+)
+
+// A bpe starts from the characters of a piece and merges neighbours, those first whose merge was
+// learned first (byte pair encoding: Sennrich et al., 2016).
+type BPE struct {
+	tokens  *trie.Trie
+	count   int
+	largest int32
+	merges  map[pair]merge
+
+	unknown      int32       // -1: characters that are not in the vocabulary are left out
+	fuseUnknown  bool        // unknown characters in a row are one token
+	bytes        *byteTokens // ids of the bytes that stand for unknown characters; nil: none do
+	ignoreMerges bool        // a piece that is a token is that token
+	prefix       string      // what all characters but a piece's first carry in the vocabulary
+	suffix       string      // what a piece's last character carries
+
+	// whole has a bit for each token that its own text becomes. It is filled as pieces are seen:
+	// most pieces are such tokens, and are found without merging again.
+	selfTokens []atomic.Uint32
+}
+
+type pair struct{ left, right int32 }
+
+// A merge is what a pair becomes, and its place among the merges: the lower goes first.
+type merge struct{ rank, id int32 }
+
+// parseBPE reads a model section of that type.
+func parseBPE(o *jsonobject.Object) (Model, error) {
+	if raw := o.Optional("dropout"); raw != nil {
+		var p *float64
+		if err := json.Unmarshal(raw, &p); err != nil || p != nil && *p != 0 {
+			o.Fail("dropout", "is not null: ids would be random", err)
+		}
+	}
+	flag := func(name string) bool { v := o.OptionalBool(name); return v != nil && *v }
+	var s BPESettings
+	s.Unknown = o.OptionalString("unk_token")
+	if prefix := o.OptionalString("continuing_subword_prefix"); prefix != nil {
+		s.Prefix = *prefix
+	}
+	if suffix := o.OptionalString("end_of_word_suffix"); suffix != nil {
+		s.Suffix = *suffix
+	}
+	s.FuseUnknown, s.ByteFallback, s.IgnoreMerges = flag("fuse_unk"), flag("byte_fallback"), flag("ignore_merges")
+	v := readVocabulary(o, "vocab")
+	merges := readMergesMember(o, "merges")
+	if err := o.Close(); err != nil {
+		return nil, err
+	}
+	m, err := NewBPE(v, merges, s)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Path(), err)
+	}
+	return m, nil
+}
+
+// readMergesMember reads a member that lists pairs of tokens, each as a list or as a string with a space.
+func readMergesMember(o *jsonobject.Object, name string) [][2]string {
+	raw := o.Take(name)
+	if o.Err() != nil {
+		return nil
+	}
+	var pairs [][]string
+	if json.Unmarshal(raw, &pairs) == nil {
+		out := make([][2]string, len(pairs))
+		for i, p := range pairs {
+			if len(p) != 2 {
+				o.Fail(name, fmt.Sprintf("has %d tokens in place %d", len(p), i), nil)
+				return nil
+			}
+			out[i] = [2]string(p)
+		}
+		return out
+	}
+	var lines []string
+	if err := json.Unmarshal(raw, &lines); err != nil {
+		o.Fail(name, "is no list of pairs", err)
+		return nil
+	}
+	out := make([][2]string, len(lines))
+	for i, line := range lines {
+		var err error
+		if out[i], err = splitMerge(line); err != nil {
+			o.Fail(name, fmt.Sprintf("is wrong in place %d", i), err)
+			return nil
+		}
+	}
+	return out
+}
+
+// splitMerge reads a merge as two tokens with a space between.
+func splitMerge(line string) ([2]string, error) {
+	left, right, ok := strings.Cut(line, " ")
+	if !ok || strings.Contains(right, " ") {
+		return [2]string{}, fmt.Errorf("%q is not two tokens", line)
+	}
+	return [2]string{left, right}, nil
+}
+
+// bpeSettings are the settings of a bpe besides vocabulary and merges.
+type BPESettings struct {
+	Unknown                                 *string
+	Prefix, Suffix                          string
+	FuseUnknown, ByteFallback, IgnoreMerges bool
+}
+
+func NewBPE(v Vocabulary, merges [][2]string, s BPESettings) (*BPE, error) {
+	m := &BPE{
+		tokens: v.trie(), count: len(v), largest: v.MaxID(), merges: make(map[pair]merge, len(merges)),
+		unknown: -1, fuseUnknown: s.FuseUnknown, ignoreMerges: s.IgnoreMerges, prefix: s.Prefix, suffix: s.Suffix,
+	}
+	if s.Unknown != nil {
+		id, ok := v[*s.Unknown]
+		if !ok {
+			return nil, fmt.Errorf("the unknown token %q is not in the vocabulary", *s.Unknown)
+		}
+		m.unknown = int32(id)
+	}
+	if s.ByteFallback {
+		m.bytes = newByteTokens(m.tokens)
+	}
+	for rank, tokens := range merges {
+		left, ok := v[tokens[0]]
+		right, ok2 := v[tokens[1]]
+		rest, ok3 := strings.CutPrefix(tokens[1], s.Prefix)
+		if !ok3 {
+			// The reference cuts as many bytes off whatever is there.
+			return nil, fmt.Errorf("merge %d: %q does not start with the prefix %q", rank, tokens[1], s.Prefix)
+		}
+		id, ok4 := v[tokens[0]+rest]
+		if !ok || !ok2 || !ok4 {
+			return nil, fmt.Errorf("merge %d: %q, %q or what they merge to is not in the vocabulary", rank, tokens[0], tokens[1])
+		}
+		// Of a merge that is there twice the last counts.
+		m.merges[pair{int32(left), int32(right)}] = merge{int32(rank), int32(id)}
+	}
+	if m.largest > maxVocabularyTokens {
+		return nil, fmt.Errorf("token id %d; at most %d is supported", m.largest, maxVocabularyTokens)
+	}
+	m.selfTokens = make([]atomic.Uint32, m.largest/32+1)
+	return m, nil
+}
+
+// byteTokens are the ids of the tokens "<0x00>" to "<0xFF>", -1 for those that do not exist.
+type byteTokens [256]int32
+
+func newByteTokens(t *trie.Trie) *byteTokens {
+	var ids byteTokens
+	for b := range ids {
+		ids[b] = t.Get(fmt.Sprintf("<0x%02X>", b))
+	}
+	return &ids
+}
+
+// add adds the tokens of the bytes of text, if all of them have one. On nil it adds none.
+func (ids *byteTokens) Add(text []byte, add func(id int32)) bool {
+	if ids == nil {
+		return false
+	}
+	for _, b := range text {
+		if ids[b] < 0 {
+			return false
+		}
+	}
+	for _, b := range text {
+		add(ids[b])
+	}
+	return true
+}
+
+func (m *BPE) ID(token string) int32 { return m.tokens.Get(token) }
+func (m *BPE) Size() int             { return m.count }
+func (m *BPE) MaxID() int32          { return m.largest }
+
+func (m *BPE) Encode(s *Scratch, piece []byte) {
+	id := m.tokens.GetBytes(piece)
+	if id >= 0 && (m.ignoreMerges || m.selfTokens[id/32].Load()&(1<<(id%32)) != 0) {
+		s.Out.Add(id)
+		return
+	}
+	m.startSymbols(s, piece)
+	m.merge(s)
+	n := 0
+	for i := range s.symbols {
+		if s.symbols[i].id >= 0 {
+			s.Out.Add(s.symbols[i].id)
+			n++
+		}
+	}
+	if n == 1 && id >= 0 && s.symbols[0].id == id {
+		m.selfTokens[id/32].Or(1 << (id % 32))
+	}
+}
+
+// A symbol is a token of a piece in a list. The first symbol is never merged into another.
+type symbol struct {
+	id         int32 // -1: merged into the one before
+	prev, next int32 // -1: none
+}
+
+// start lists the tokens of the piece's characters in s.symbols.
+func (m *BPE) startSymbols(s *Scratch, piece []byte) {
+	symbols := s.symbols[:0]
+	add := func(id int32) {
+		n := int32(len(symbols))
+		symbols = append(symbols, symbol{id, n - 1, n + 1})
+	}
+	// Like the reference, which forgets them when bytes take a character's place: unknown
+	// characters are added only before the next known one, so behind such bytes.
+	unknown := false
+	for i := 0; i < len(piece); {
+		_, size := utf8.DecodeRune(piece[i:])
+		character := piece[i : i+size]
+		id := m.characterID(s, character, i == 0, i+size == len(piece))
+		i += size
+		switch {
+		case id >= 0:
+			if unknown {
+				add(m.unknown)
+				unknown = false
+			}
+			add(id)
+		case m.bytes.Add(s.word, add):
+		case m.unknown >= 0:
+			if unknown && !m.fuseUnknown {
+				add(m.unknown)
+			}
+			unknown = true
+		}
+	}
+	if unknown {
+		add(m.unknown)
+	}
+	if len(symbols) > 0 {
+		symbols[len(symbols)-1].next = -1
+	}
+	s.symbols = symbols
+}
+
+// character returns the id of a character with what it carries where it stands, which it leaves in
+// s.word; -1 if it is not in the vocabulary.
+func (m *BPE) characterID(s *Scratch, character []byte, first, last bool) int32 {
+	s.word = s.word[:0]
+	if !first {
+		s.word = append(s.word, m.prefix...)
+	}
+	s.word = append(s.word, character...)
+	if last {
+		s.word = append(s.word, m.suffix...)
+	}
+	return m.tokens.GetBytes(s.word)
+}
+
+// merge merges s.symbols until nothing can be merged.
+func (m *BPE) merge(s *Scratch) {
+	symbols := s.symbols
+	queue := s.merges[:0]
+	for i := 0; i+1 < len(symbols); i++ {
+		if to, ok := m.merges[pair{symbols[i].id, symbols[i+1].id}]; ok {
+			queue = append(queue, candidate{to.rank, int32(i), to.id})
+		}
+	}
+	queue.init()
+	for len(queue) > 0 {
+		top := queue.pop()
+		left := &symbols[top.at]
+		if left.id < 0 || left.next < 0 {
+			continue
+		}
+		right := &symbols[left.next]
+		// The symbols may be others by now. Like the reference, that those there become the same
+		// token is enough.
+		if to, ok := m.merges[pair{left.id, right.id}]; !ok || to.id != top.id {
+			continue
+		}
+		left.id, left.next = top.id, right.next
+		right.id = -1
+		if right.next >= 0 {
+			symbols[right.next].prev = top.at
+		}
+		if left.prev >= 0 {
+			if to, ok := m.merges[pair{symbols[left.prev].id, left.id}]; ok {
+				queue.push(candidate{to.rank, left.prev, to.id})
+			}
+		}
+		if left.next >= 0 {
+			if to, ok := m.merges[pair{left.id, symbols[left.next].id}]; ok {
+				queue.push(candidate{to.rank, top.at, to.id})
+			}
+		}
+	}
+	s.merges = queue
+}

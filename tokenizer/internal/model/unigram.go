@@ -1,0 +1,168 @@
+package model
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/trie"
+)
+
+// A Unigram cuts a piece into the tokens whose scores, logarithms of their probabilities, have the
+// greatest sum (Kudo, 2018). Among equal sums the one counts that is found first from the left.
+type Unigram struct {
+	tokens  *trie.Trie
+	scores  []float64 // by id
+	unknown int32
+	bytes   *byteTokens // ids of the bytes that stand for what is unknown; nil: none do
+	penalty float64     // the score of an unknown character
+}
+
+// unknownPenalty is how far the score of an unknown character lies below that of any token.
+const unknownPenalty = 10
+
+// A scored token is an entry of a Unigram vocabulary; its id is its place.
+type ScoredToken struct {
+	Token string
+	Score float64
+}
+
+// parseUnigram reads a model section of that type.
+func parseUnigram(o *jsonobject.Object) (Model, error) {
+	unknown := o.Count("unk_id")
+	fallback := o.OptionalBool("byte_fallback")
+	list := o.List("vocab")
+	entries := make([]ScoredToken, len(list))
+	for i, raw := range list {
+		entry := []any{&entries[i].Token, &entries[i].Score}
+		var n int
+		var fields []json.RawMessage
+		err := json.Unmarshal(raw, &fields)
+		for n = 0; err == nil && n < len(fields) && n < len(entry); n++ {
+			if err = json.Unmarshal(fields[n], entry[n]); err == nil && jsonobject.IsNull(fields[n]) {
+				err = fmt.Errorf("null")
+			}
+		}
+		if err != nil || len(fields) != len(entry) {
+			o.Fail("vocab", fmt.Sprintf("has no token and score in place %d", i), err)
+			break
+		}
+	}
+	if err := o.Close(); err != nil {
+		return nil, err
+	}
+	m, err := NewUnigram(entries, unknown, fallback != nil && *fallback)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Path(), err)
+	}
+	return m, nil
+}
+
+func NewUnigram(list []ScoredToken, unknown int, byteFallback bool) (*Unigram, error) {
+	m := &Unigram{scores: make([]float64, len(list)), unknown: int32(unknown), penalty: math.Inf(1)}
+	ids := make(Vocabulary, len(list))
+	for i, e := range list {
+		if math.IsNaN(e.Score) || math.IsInf(e.Score, 0) {
+			return nil, fmt.Errorf("the score of token %d is %v", i, e.Score)
+		}
+		// Of a token that is there twice the last counts.
+		ids[e.Token] = ID(i)
+		m.scores[i] = e.Score
+		m.penalty = min(m.penalty, e.Score-unknownPenalty)
+	}
+	if err := ids.Check(); err != nil {
+		return nil, err
+	}
+	if unknown >= len(list) {
+		return nil, fmt.Errorf("the unknown token is number %d of %d", unknown, len(list))
+	}
+	m.tokens = ids.trie()
+	if byteFallback {
+		m.bytes = newByteTokens(m.tokens)
+	}
+	return m, nil
+}
+
+func (m *Unigram) ID(token string) int32 { return m.tokens.Get(token) }
+func (m *Unigram) Size() int             { return len(m.scores) }
+func (m *Unigram) MaxID() int32          { return int32(len(m.scores)) - 1 }
+
+// A bestPath is the best way from a piece's start to a place in it.
+type bestPath struct {
+	score float64
+	from  int32 // where its last token starts; -1: there is no path
+	id    int32 // of its last token
+}
+
+func (m *Unigram) Encode(s *Scratch, piece []byte) {
+	if cap(s.paths) <= len(piece) {
+		s.paths = make([]bestPath, len(piece)+1+len(piece)/4)
+	}
+	paths := s.paths[:len(piece)+1]
+	for i := range paths {
+		paths[i] = bestPath{from: -1}
+	}
+	extend := func(from, to int, id int32, score float64) {
+		score += paths[from].score
+		if p := &paths[to]; p.from < 0 || score > p.score {
+			*p = bestPath{score, int32(from), id}
+		}
+	}
+	for i := 0; i < len(piece); {
+		_, size := utf8.DecodeRune(piece[i:])
+		single := false // there is a token of just this character
+		node := trie.Root
+		for j := i; j < len(piece); j++ {
+			var ok bool
+			if node, ok = m.tokens.Child(node, piece[j]); !ok {
+				break
+			}
+			if m.tokens.Ends(node) {
+				id := m.tokens.Value(node)
+				extend(i, j+1, id, m.scores[id])
+				single = single || j+1 == i+size
+			}
+		}
+		if !single {
+			extend(i, i+size, m.unknown, m.penalty)
+		}
+		i += size
+	}
+	m.emit(s, piece, paths)
+}
+
+// emit adds the tokens of the best path to the piece's end. Unknown characters in a row are one
+// stretch, which is one unknown token or its bytes.
+func (m *Unigram) emit(s *Scratch, piece []byte, paths []bestPath) {
+	// The path is known from its end; the places on it are turned around.
+	ends := s.ids[:0]
+	for end := int32(len(piece)); end > 0; end = paths[end].from {
+		ends = append(ends, end)
+	}
+	s.ids = ends
+	for i := len(ends) - 1; i >= 0; i-- {
+		p := paths[ends[i]]
+		if p.id != m.unknown {
+			s.Out.Add(p.id)
+			continue
+		}
+		from := p.from
+		for i > 0 && paths[ends[i-1]].id == m.unknown {
+			i--
+		}
+		m.emitUnknown(s, piece[from:ends[i]])
+	}
+}
+
+func (m *Unigram) emitUnknown(s *Scratch, text []byte) {
+	// A stretch of several characters may be a token that the best path avoids.
+	if id := m.tokens.GetBytes(text); id >= 0 {
+		s.Out.Add(id)
+		return
+	}
+	if !m.bytes.Add(text, s.Out.Add) {
+		s.Out.Add(m.unknown)
+	}
+}

@@ -1,0 +1,158 @@
+package normalizer
+
+import (
+	"unicode/utf8"
+
+	"kenserve/tokenizer/internal/codepoint"
+)
+
+// bertOptions are BertNormalizer's fields. StripAccents nil means: if Lowercase.
+type BertOptions struct {
+	CleanText, ChineseChars bool
+	StripAccents            *bool
+	Lowercase               bool
+}
+
+// A bertNormalizer does four things one after another, each if asked to: drop control characters
+// and make all white space a space; put spaces around CJK ideographs; decompose (NFD) and drop
+// nonspacing marks; lower case. It does them in one pass: only the reordering of marks looks at more
+// than one code point, and it waits in a list of the marks that are neither dropped nor written.
+type Bert struct {
+	CleanText, ChineseChars, StripAccents, lowercase bool
+
+	Unicode *codepoint.Tables
+	// Code points with none of these properties stay as they are.
+	Changes codepoint.Property
+	// What becomes of an ASCII code point; dropped where it goes.
+	ASCII [utf8.RuneSelf]byte
+}
+
+// dropped marks ASCII code points that clean_text removes; it is none itself.
+const Dropped = 0xFF
+
+func NewBert(o BertOptions) *Bert {
+	n := &Bert{
+		CleanText:    o.CleanText,
+		ChineseChars: o.ChineseChars,
+		StripAccents: o.Lowercase,
+		lowercase:    o.Lowercase,
+		Unicode:      codepoint.Load(),
+	}
+	if o.StripAccents != nil {
+		n.StripAccents = *o.StripAccents
+	}
+	if n.CleanText {
+		n.Changes |= codepoint.Control | codepoint.Space
+	}
+	if n.ChineseChars {
+		n.Changes |= codepoint.CJK
+	}
+	if n.StripAccents {
+		n.Changes |= codepoint.Decomposed | codepoint.Nonspacing | codepoint.Reordered
+	}
+	if n.lowercase {
+		n.Changes |= codepoint.HasLowercase
+	}
+	for r := range rune(utf8.RuneSelf) {
+		p := n.Unicode.Properties(r)
+		switch {
+		case n.CleanText && p&codepoint.Control != 0:
+			n.ASCII[r] = Dropped
+		case n.CleanText && p&codepoint.Space != 0:
+			n.ASCII[r] = ' '
+		case n.lowercase && p&codepoint.HasLowercase != 0:
+			n.ASCII[r] = n.Unicode.AppendLower(nil, r, p)[0]
+		default:
+			n.ASCII[r] = byte(r)
+		}
+	}
+	return n
+}
+
+func (n *Bert) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
+	marks := s.runes[:0] // marks that may still move, of which none is written
+	for i := 0; i < len(src); {
+		if src[i] < utf8.RuneSelf {
+			b := n.ASCII[src[i]]
+			i++
+			if b != Dropped {
+				if len(marks) > 0 {
+					dst, marks = n.appendMarks(s, dst, marks), marks[:0]
+				}
+				dst = append(dst, b)
+			}
+			continue
+		}
+		r, size := utf8.DecodeRune(src[i:])
+		p := n.Unicode.Properties(r)
+		if p&n.Changes == 0 {
+			if len(marks) > 0 {
+				dst, marks = n.appendMarks(s, dst, marks), marks[:0]
+			}
+			dst = append(dst, src[i:i+size]...)
+			i += size
+			continue
+		}
+		i += size
+		if n.CleanText && p&codepoint.Control != 0 {
+			continue
+		}
+		if n.CleanText && p&codepoint.Space != 0 {
+			r, p = ' ', codepoint.Space
+		}
+		isIdeograph := n.ChineseChars && p&codepoint.CJK != 0
+		if isIdeograph {
+			dst, marks = n.appendMarks(s, dst, marks), marks[:0]
+			dst = append(dst, ' ')
+		}
+		dst, marks = n.appendRune(s, dst, marks, r, p)
+		if isIdeograph {
+			dst, marks = n.appendMarks(s, dst, marks), marks[:0]
+			dst = append(dst, ' ')
+		}
+	}
+	dst = n.appendMarks(s, dst, marks)
+	s.runes = marks
+	return dst, nil
+}
+
+// appendRune appends what becomes of r, after cleaning, to dst or, if it may still move, to marks.
+func (n *Bert) appendRune(s *Scratch, dst []byte, marks []codepoint.ClassedRune, r rune, p codepoint.Property) ([]byte, []codepoint.ClassedRune) {
+	if !n.StripAccents {
+		return n.AppendCased(dst, r, p), marks
+	}
+	from := len(marks)
+	marks = n.Unicode.AppendDecomposed(marks, r, false)
+	decomposition := marks[from:]
+	marks = marks[:from]
+	for _, c := range decomposition {
+		p := n.Unicode.Properties(c.Rune)
+		if c.Class == 0 {
+			dst, marks = n.appendMarks(s, dst, marks), marks[:0]
+		}
+		switch {
+		case p&codepoint.Nonspacing != 0:
+		case c.Class == 0:
+			dst = n.AppendCased(dst, c.Rune, p)
+		default:
+			marks = append(marks, c) // where c was read from, or before
+		}
+	}
+	return dst, marks
+}
+
+// appendMarks appends marks in canonical order.
+func (n *Bert) appendMarks(s *Scratch, dst []byte, marks []codepoint.ClassedRune) []byte {
+	s.marks = codepoint.SortMarks(marks, s.marks)
+	for _, c := range marks {
+		dst = n.AppendCased(dst, c.Rune, n.Unicode.Properties(c.Rune))
+	}
+	return dst
+}
+
+func (n *Bert) AppendCased(dst []byte, r rune, p codepoint.Property) []byte {
+	if n.lowercase {
+		return n.Unicode.AppendLower(dst, r, p)
+	}
+	return utf8.AppendRune(dst, r)
+}

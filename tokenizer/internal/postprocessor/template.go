@@ -1,0 +1,151 @@
+package postprocessor
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"kenserve/tokenizer/internal/jsonobject"
+)
+
+// A template is TemplateProcessing: it writes down where texts and special tokens go, and their
+// type ids.
+type template struct {
+	single, pair []piece
+}
+
+// A templatePiece is one of the texts, or special tokens, usually one.
+type piece struct {
+	text   int // 0: the first text, 1: the second, -1: special tokens
+	ids    []int32
+	typeID int32
+}
+
+// parseTemplate reads a post-processor of that type.
+func parseTemplate(o *jsonobject.Object) (PostProcessor, error) {
+	special := make(map[string][]int32)
+	tokens := o.Object("special_tokens")
+	for _, name := range tokens.Names() {
+		t := tokens.Object(name)
+		if id := t.String("id"); id != name {
+			t.Fail("id", fmt.Sprintf("is %q, not its own name", id), nil)
+		}
+		ids := t.IDs("ids")
+		if texts := t.Strings("tokens"); len(texts) != len(ids) {
+			t.Fail("tokens", fmt.Sprintf("are %d for %d ids", len(texts), len(ids)), nil)
+		}
+		special[name] = ids
+		tokens.Adopt(t)
+	}
+	o.Adopt(tokens)
+	t := template{
+		single: readTemplate(o, "single", special),
+		pair:   readTemplate(o, "pair", special),
+	}
+	return t, o.Err()
+}
+
+func readTemplate(o *jsonobject.Object, name string, special map[string][]int32) []piece {
+	var pieces []piece
+	for i, raw := range o.List(name) {
+		p, err := readPiece(fmt.Sprintf("%s.%s[%d]", o.Path(), name, i), raw, special)
+		if err != nil {
+			o.FailWith(err)
+			return nil
+		}
+		pieces = append(pieces, p)
+	}
+	return pieces
+}
+
+func readPiece(at string, raw json.RawMessage, special map[string][]int32) (piece, error) {
+	o, err := jsonobject.Read(at, raw)
+	if err != nil {
+		return piece{}, err
+	}
+	var p piece
+	kind := "SpecialToken"
+	if o.Has("Sequence") {
+		kind = "Sequence"
+	}
+	body := o.Object(kind)
+	id := body.String("id")
+	p.typeID = int32(body.Count("type_id"))
+	if kind == "SpecialToken" {
+		ids, ok := special[id]
+		if !ok {
+			body.Fail("id", fmt.Sprintf("%q is not among the special tokens", id), nil)
+		}
+		p.text, p.ids = -1, ids
+	} else if id == "B" {
+		p.text = 1
+	} else if id != "A" {
+		body.Fail("id", fmt.Sprintf("%q is neither A nor B", id), nil)
+	}
+	o.Adopt(body)
+	return p, o.Close()
+}
+
+// newBertTemplate is [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on.
+func NewBertTemplate(cls, sep int32) PostProcessor {
+	first := piece{text: -1, ids: []int32{cls}}
+	last := piece{text: -1, ids: []int32{sep}}
+	lastOfPair := piece{text: -1, ids: []int32{sep}, typeID: 1}
+	return template{
+		single: []piece{first, {text: 0}, last},
+		pair:   []piece{first, {text: 0}, last, {text: 1, typeID: 1}, lastOfPair},
+	}
+}
+
+// newXLMRobertaTemplate is <s> A </s>, or <s> A </s></s> B </s>, with type 0 everywhere.
+func NewXLMRobertaTemplate(cls, sep int32) PostProcessor {
+	first := piece{text: -1, ids: []int32{cls}}
+	last := piece{text: -1, ids: []int32{sep}}
+	return template{
+		single: []piece{first, {text: 0}, last},
+		pair:   []piece{first, {text: 0}, last, last, {text: 1}, last},
+	}
+}
+
+func (t template) process(texts []Assembly, special bool) ([]Assembly, error) {
+	pieces := t.single
+	switch len(texts) {
+	case 1:
+	case 2:
+		pieces = t.pair
+	default:
+		return nil, fmt.Errorf("TemplateProcessing: 1 or 2 texts are expected, not %d", len(texts))
+	}
+	var out []Assembly
+	for _, piece := range pieces {
+		var parts []part
+		switch {
+		case piece.text >= len(texts):
+			return nil, fmt.Errorf("TemplateProcessing: the template for one text uses two")
+		case piece.text >= 0:
+			for _, q := range texts[piece.text].Parts {
+				q.TypeID = piece.typeID
+				parts = append(parts, q)
+			}
+		case !special:
+			continue
+		default:
+			for _, id := range piece.ids {
+				parts = append(parts, part{Text: -1, ID: id, TypeID: piece.typeID, Special: true})
+			}
+		}
+		out = append(out, Assembly{Parts: parts})
+	}
+	return out, nil
+}
+
+func (t template) added(pair bool) int {
+	pieces := t.single
+	if pair {
+		pieces = t.pair
+	}
+	n := 0
+	for _, p := range pieces {
+		n += len(p.ids)
+	}
+	return n
+}

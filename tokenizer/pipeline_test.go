@@ -1,0 +1,199 @@
+package tokenizer
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"kenserve/tokenizer/internal/codepoint"
+	"kenserve/tokenizer/internal/folder"
+	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/model"
+	"kenserve/tokenizer/internal/normalizer"
+	"kenserve/tokenizer/internal/tokenizertest"
+)
+
+// The routines here do what the package does, one plain step after another, as its definitions read.
+
+// A token of the vocabulary that is longer than a word may be is still no word.
+func TestFastPathKeepsLongestWord(t *testing.T) {
+	tk := mustParse(t, small(map[string]string{
+		"normalizer":    `{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}`,
+		"pre_tokenizer": `{"type":"BertPreTokenizer"}`,
+		"model":         `{"type":"WordPiece","unk_token":"?","continuing_subword_prefix":"##","max_input_chars_per_word":3,"vocab":{"?":0,"abc":1,"abcd":2}}`,
+	}))
+	if tk.fastPath == nil {
+		t.Fatal("no fast path")
+	}
+	for text, want := range map[string]int32{"abc": 1, "ABC": 1, "abcd": 0, "abc\u0301": 1, "abcd\u0301": 0} {
+		e, err := tk.Encode(text, nil, Options{})
+		if err != nil || !slices.Equal(e.IDs, []int32{want}) {
+			t.Errorf("%q: %v, %v, want %d", text, e.IDs, err, want)
+		}
+	}
+}
+
+func TestBertPipelineAgainstPlain(t *testing.T) {
+	data, err := miniLMJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := jsonobject.Read("tokenizer.json", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := model.ParseVocabulary(o.Object("model").Take("vocab"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tk := miniLM(t)
+	words := make([]string, 0, len(v))
+	for token := range v {
+		if !strings.HasPrefix(token, "[") { // added tokens are not words
+			words = append(words, strings.TrimPrefix(token, "##"))
+		}
+	}
+	slices.Sort(words)
+	word := rapid.OneOf(rapid.SampledFrom(words), tokenizertest.Text())
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.ReplaceAll(strings.Join(rapid.SliceOfN(word, 0, 12).Draw(t, "words"), rapid.SampledFrom([]string{"", " ", "-"}).Draw(t, "between")), "[", "(")
+		var want []int32
+		for _, piece := range tokenizertest.BertPieces(tokenizertest.BertNormalizer(tokenizertest.BertOptions{CleanText: true, ChineseChars: true, Lowercase: true}, text)) {
+			want = append(want, tokenizertest.WordPiece(v, "[UNK]", "##", 100, piece)...)
+		}
+		for path, tk := range map[string]*Tokenizer{"fast path": tk, "stages": withoutFastPath(tk)} {
+			got, err := tk.Encode(text, nil, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got.IDs, want) {
+				t.Fatalf("%s: %q\n got %v\nwant %v", path, text, got.IDs, want)
+			}
+		}
+	})
+}
+
+// TestFastPathAgainstStages tries all settings of BertNormalizer on a vocabulary that has many single
+// characters, so that differences show.
+func TestFastPathAgainstStages(t *testing.T) {
+	cased := pipelines(t)["cased"]
+	var all []*Tokenizer
+	yes, no := true, false
+	for flags := range 8 {
+		for _, accents := range []*bool{nil, &yes, &no} {
+			o := normalizer.BertOptions{CleanText: flags&1 != 0, ChineseChars: flags&2 != 0, StripAccents: accents, Lowercase: flags&4 != 0}
+			tk, err := newTokenizer(folder.Components{
+				Normalizer:   []normalizer.Normalizer{normalizer.NewBert(o)},
+				PreTokenizer: cased.preTokenizer,
+				Model:        cased.model,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tk.fastPath == nil {
+				t.Fatalf("%+v: no fast path", o)
+			}
+			all = append(all, tk)
+		}
+	}
+	compare := func(tk *Tokenizer, text string) error {
+		got, err := tk.Encode(text, nil, Options{})
+		if err != nil {
+			return err
+		}
+		want, err := withoutFastPath(tk).Encode(text, nil, Options{})
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(got.IDs, want.IDs) {
+			return fmt.Errorf("%+v: %q\n got %v\nwant %v", tk.normalizer[0], text, got.IDs, want.IDs)
+		}
+		return nil
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		if err := compare(rapid.SampledFrom(all).Draw(t, "tokenizer"), tokenizertest.Text().Draw(t, "text")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if testing.Short() {
+		return
+	}
+	u := codepoint.Load()
+	for c := rune(0); c <= utf8.MaxRune; c++ {
+		if !utf8.ValidRune(c) || u.Properties(c)&^codepoint.Word == 0 {
+			continue
+		}
+		// U+302E and U+302F are marks that move and are kept.
+		if err := compare(all[int(c)%len(all)], "a"+string(c)+"\u302f"+string(c)+"\u302e\u0301e"+string(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTruncated(t *testing.T) {
+	const none = -1
+	tests := []struct {
+		rule                  Truncation
+		first, second, budget int
+		wantFirst, wantSecond int
+		err                   bool
+	}{
+		{LongestFirst, 5, none, 7, 5, none, false},
+		{LongestFirst, 9, none, 7, 7, none, false},
+		{LongestFirst, 9, none, 0, 0, none, false},
+		{LongestFirst, 2, 4, 7, 2, 4, false},
+		{LongestFirst, 2, 8, 7, 2, 5, false},
+		{LongestFirst, 8, 2, 7, 5, 2, false},
+		{LongestFirst, 4, 4, 7, 3, 4, false}, // of equals the second has the odd token
+		{LongestFirst, 8, 4, 7, 4, 3, false},
+		{LongestFirst, 4, 8, 7, 3, 4, false},
+		{LongestFirst, 8, 9, 7, 3, 4, false},
+		{LongestFirst, 4, 4, 0, 0, 0, false},
+		{LongestFirst, 4, 4, 1, 0, 1, false},
+		{OnlyFirst, 8, none, 7, 7, none, false},
+		{OnlyFirst, 8, 3, 7, 4, 3, false},
+		{OnlyFirst, 2, 8, 7, 0, 0, true},
+		{OnlyFirst, 3, 7, 7, 0, 0, true},
+		{OnlySecond, 3, 8, 7, 3, 4, false},
+		{OnlySecond, 8, 3, 7, 0, 0, true},
+		{OnlySecond, 3, 3, 7, 3, 3, false},
+		{OnlySecond, 8, none, 7, 0, 0, true},
+		{OnlySecond, 5, none, 7, 5, none, false},
+	}
+	for _, test := range tests {
+		first, second, err := test.rule.lengths(test.first, test.second, test.budget)
+		if (err != nil) != test.err || err == nil && (first != test.wantFirst || second != test.wantSecond) {
+			t.Errorf("%+v: got %d, %d, %v", test, first, second, err)
+		}
+	}
+}
+
+// A text that is not UTF-8 gives the ids of the text with U+FFFD in its place.
+func TestMendedText(t *testing.T) {
+	tokenizers := pipelines(t)
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.SliceOfN(rapid.Byte(), 0, 30), rapid.SliceOfN(rapid.SampledFrom([]byte("\xe4\xb8\xad\xf0\x9f\x98\x80 a")), 0, 30)).Draw(t, "text")
+		mended := appendValidUTF8(nil, text)
+		if !utf8.Valid(mended) || utf8.Valid(text) && !bytes.Equal(mended, text) {
+			t.Fatalf("%q is mended to %q", text, mended)
+		}
+		for name, tk := range tokenizers {
+			got, err := tk.Encode(string(text), nil, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := tk.Encode(string(mended), nil, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got.IDs, want.IDs) {
+				t.Fatalf("%s: %q: got %v, want %v", name, text, got.IDs, want.IDs)
+			}
+		}
+	})
+}
