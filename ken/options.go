@@ -3,7 +3,6 @@ package ken
 import (
 	"errors"
 	"fmt"
-	"regexp"
 
 	"kenserve/delta"
 	"kenserve/safetensors"
@@ -26,30 +25,6 @@ func ParseScope(name string) (Scope, error) {
 		return s, nil
 	}
 	return "", fmt.Errorf("ken: unknown scope %q: it is %q or %q", name, ScopeAll, ScopeAttention)
-}
-
-// layerName matches the tensors of numbered layers, in any architecture:
-// encoder.layer.3.…, transformer.layer.3.…, h.3.…
-var layerName = regexp.MustCompile(`(^|\.)(layers?|blocks?|h)\.[0-9]+\.`)
-
-func (s Scope) includes(name string) bool { return s != ScopeAttention || layerName.MatchString(name) }
-
-// Kind returns what a tensor has in common with those of the other layers: its
-// name with an asterisk for the layer's number. It tells whether there is one.
-func Kind(name string) (kind string, layered bool) {
-	kind = layerName.ReplaceAllString(name, "${1}${2}.*.")
-	return kind, kind != name
-}
-
-// Layer returns what the tensors of a numbered layer have in common, the
-// beginning of their names and an asterisk, as in encoder.layer.3.*; empty if a
-// tensor is in none.
-func Layer(name string) string {
-	at := layerName.FindStringIndex(name)
-	if at == nil {
-		return ""
-	}
-	return name[:at[1]] + "*"
 }
 
 // Budget says what K and Keep count in.
@@ -186,21 +161,3 @@ func (o *Options) coding(shape []int) delta.Coding {
 
 // whole tells whether a tensor of that shape is kept whole.
 func (o *Options) whole(shape []int) bool { return o.WholeVectors && len(shape) < 2 }
-
-// Report tells what pruning kept.
-type Report struct {
-	Tensors []TensorReport `json:"tensors"` // in the order of their names in the base
-}
-
-// TensorReport tells what was kept of one tensor.
-type TensorReport struct {
-	Name     string `json:"name"` // in the base
-	Shape    []int  `json:"shape"`
-	Selected int    `json:"selected"` // values that the selection marked
-	Stored   int    `json:"stored"`   // those of them that differ from the base
-
-	// MaskSHA256 is the SHA-256 of the selection's mask: the rows packed 8
-	// flags a byte, least significant bit first, each row padded to a whole
-	// byte. Only with [Options.Masks].
-	MaskSHA256 string `json:"mask_sha256,omitempty"`
-}

@@ -127,22 +127,6 @@ func firstComponents(c delta.Tensors) []string {
 	return out[:min(len(out), maxPrefixes)]
 }
 
-// Groups returns the kinds of the matrices of numbered layers, sorted, and then
-// these layers (see [Kind] and [Layer]).
-func (p *Pair) Groups() []string {
-	var kinds, layers []string
-	for _, name := range p.Shared {
-		if t, _ := p.Base.Tensor(name); len(t.Shape) > 1 {
-			if kind, layered := Kind(name); layered {
-				kinds, layers = append(kinds, kind), append(layers, Layer(name))
-			}
-		}
-	}
-	slices.Sort(kinds)
-	slices.Sort(layers)
-	return append(slices.Compact(kinds), slices.Compact(layers)...)
-}
-
 // tuned returns the tuned counterpart of the base's tensor, or nil: the tensor
 // of the name that a delta gives it, or the one that differs from it by the
 // prefix alone.

@@ -22,3 +22,18 @@ func TestKind(t *testing.T) {
 		}
 	}
 }
+
+func TestScope(t *testing.T) {
+	for name, inLayer := range map[string]bool{
+		"encoder.layer.3.output.dense.weight": true, "bert.encoder.layer.11.attention.self.query.bias": true,
+		"transformer.layer.0.ffn.lin1.weight": true, "h.7.mlp.dense_h_to_4h.weight": true, "layers.2.attn.Wqkv.weight": true,
+		"embeddings.word_embeddings.weight": false, "pooler.dense.weight": false, "encoder.rel_embeddings.weight": false,
+	} {
+		if got := ScopeAttention.includes(name); got != inLayer {
+			t.Errorf("%s in a layer: %v", name, got)
+		}
+		if !ScopeAll.includes(name) {
+			t.Errorf("%s is not in all", name)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package ken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"kenserve/delta"
+	"kenserve/safetensors"
+)
+
+// blockRows is how many rows a worker takes at a time: a tile of the delta, or
+// as many rows as one.
+const blockRows = 16
+
+// job is one tensor being pruned: its blocks are handed out in order and
+// finish in any.
+type job struct {
+	name        string // in the base
+	base, tuned *safetensors.Tensor
+	rows        int
+	columns     int
+	height      int // of the delta's tiles
+	coding      delta.Coding
+	next        atomic.Int64 // block to hand out
+
+	tiles    []delta.Tile
+	masks    []byte // packed as TensorReport.MaskSHA256 says; nil if not asked for
+	selected atomic.Int64
+}
+
+func newJob(p *Pair, name string, o Options) *job {
+	base, _ := p.Base.Tensor(name)
+	j := &job{name: name, base: base, tuned: p.tuned(name), coding: o.coding(base.Shape)}
+	j.rows, j.columns = base.Rows()
+	j.height = delta.TileHeight(base.Shape, o.Table != nil && o.Table(name))
+	return j
+}
+
+// blocks returns the number of blocks.
+func (j *job) blocks() int { return (j.rows + blockRows - 1) / blockRows }
+
+// team is the workers, which share a tensor's blocks.
+type team []*pruner
+
+// pass calls f for every block of a tensor, which the worker has read.
+func (t team) pass(ctx context.Context, j *job, o Options, f func(w *pruner, b *block) error) error {
+	j.next.Store(0)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, worker := range t {
+		group.Go(func() error { return worker.run(ctx, j, o, f) })
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("ken: prune tensor %s: %w", j.name, err)
+	}
+	return nil
+}
+
+// pruner is one worker: a selector and buffers.
+type pruner struct {
+	selector *Selector
+	block    block
+	scores   []uint32 // of a row
+	counts   []int    // of scores, see limit.go
+}
+
+// block is up to blockRows rows of a tensor.
+type block struct {
+	*job
+	first       int       // row
+	rows        int       // how many
+	base, tuned []float32 // [rows, columns]
+	keep        []uint64  // [rows, MaskWords(columns)]
+}
+
+// row returns row r of the block and its mask.
+func (b *block) row(r int) (Row, []uint64) {
+	words := MaskWords(b.columns)
+	return Row{
+		Tuned: b.tuned[r*b.columns:][:b.columns], Base: b.base[r*b.columns:][:b.columns],
+		Tensor: b.name, Index: b.first + r,
+	}, b.keep[r*words:][:words]
+}
+
+// run reads the blocks of a tensor, as long as there are any, and hands them
+// to f.
+func (w *pruner) run(ctx context.Context, j *job, o Options, f func(w *pruner, b *block) error) error {
+	b := &w.block
+	b.job = j
+	for {
+		b.first = (int(j.next.Add(1)) - 1) * blockRows
+		if b.first >= j.rows {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b.rows = min(blockRows, j.rows-b.first)
+		b.base = grow(b.base, b.rows*j.columns)
+		b.tuned = grow(b.tuned, b.rows*j.columns)
+		b.keep = grow(b.keep, b.rows*MaskWords(j.columns))
+		if err := errors.Join(j.base.Float32s(b.base, b.first*j.columns), j.tuned.Float32s(b.tuned, b.first*j.columns)); err != nil {
+			return err
+		}
+		if err := f(w, b); err != nil {
+			return err
+		}
+		if o.Progress != nil {
+			o.Progress(b.rows)
+		}
+	}
+}
+
+func grow[T any](x []T, n int) []T {
+	if cap(x) < n {
+		return make([]T, n)
+	}
+	return x[:n]
+}
