@@ -1,7 +1,7 @@
 // Package ken prunes fine-tuned checkpoints: it chooses which fine-tuned
 // weights a task keeps, so that everything else can be the base's.
 //
-// A [Selector] chooses within one row of a matrix; a one-dimensional tensor is
+// A rowSelector chooses within one row of a matrix; a one-dimensional tensor is
 // one row. With k the number of weights to keep, the selections are
 //
 //	ken        the values of the fine-tuned row that represent its density
@@ -61,7 +61,7 @@
 //     whose squares underflow) is kept whole.
 //   - Where densities exceed 2³⁰, they are rounded to the multiple of a power
 //     of two that keeps the levels below it (kde.LevelUnit).
-//   - Values that are NaN or infinite are an error, a [ValueError].
+//   - Values that are NaN or infinite are an error, a valueError.
 //
 // Whether a row differs from the base at all is for the caller to look at
 // first: a row that does not is not selected from.

@@ -10,7 +10,7 @@ import (
 
 // encode makes the block's tiles of what was selected.
 func (b *block) encode(o Options) error {
-	words := MaskWords(b.columns)
+	words := maskWords(b.columns)
 	for r := range b.rows {
 		row, keep := b.row(r)
 		if err := scaleChanges(row, o.Factor); err != nil {
@@ -22,7 +22,7 @@ func (b *block) encode(o Options) error {
 		}
 		b.selected.Add(int64(n))
 		if b.masks != nil {
-			packMask(b.masks[row.Index*((b.columns+7)/8):], keep, b.columns)
+			packMask(b.masks[row.index*((b.columns+7)/8):], keep, b.columns)
 		}
 	}
 	for r := 0; r < b.rows; r += b.height {
@@ -39,18 +39,18 @@ func (b *block) encode(o Options) error {
 
 // scaleChanges multiplies the changes of a row: tuned becomes
 // base + factor·(tuned − base), each operation rounded to float32.
-func scaleChanges(row Row, factor float64) error {
+func scaleChanges(row rowPair, factor float64) error {
 	if factor == 0 || factor == 1 {
 		return nil
 	}
 	f := float32(factor)
-	for j, b := range row.Base {
-		if change := row.Tuned[j] - b; change != 0 {
-			row.Tuned[j] = b + float32(f*change)
+	for j, b := range row.base {
+		if change := row.tuned[j] - b; change != 0 {
+			row.tuned[j] = b + float32(f*change)
 		}
 	}
-	if err := findNonFinite(row.Tuned, false); err != nil {
-		return fmt.Errorf("row %d times %g: %w", row.Index, factor, err)
+	if err := findNonFinite(row.tuned, false); err != nil {
+		return fmt.Errorf("row %d times %g: %w", row.index, factor, err)
 	}
 	return nil
 }

@@ -24,8 +24,8 @@ func TestGeneratedRows(t *testing.T) {
 	wrong := 0
 	for i := range rows {
 		values, k, kind := generatedRow(i)
-		mask := make([]uint64, MaskWords(len(values)))
-		if err := selector.Select(mask, Row{Tuned: values}, k); err != nil {
+		mask := make([]uint64, maskWords(len(values)))
+		if err := selector.choose(mask, rowPair{tuned: values}, k); err != nil {
 			t.Fatalf("row %d: %v", i, err)
 		}
 		packed := make([]byte, (len(values)+7)/8)

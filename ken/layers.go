@@ -9,17 +9,17 @@ import (
 // encoder.layer.3.…, transformer.layer.3.…, h.3.…
 var layerName = regexp.MustCompile(`(^|\.)(layers?|blocks?|h)\.[0-9]+\.`)
 
-// Kind returns what a tensor has in common with those of the other layers: its
+// kindOf returns what a tensor has in common with those of the other layers: its
 // name with an asterisk for the layer's number. It tells whether there is one.
-func Kind(name string) (kind string, layered bool) {
+func kindOf(name string) (kind string, layered bool) {
 	kind = layerName.ReplaceAllString(name, "${1}${2}.*.")
 	return kind, kind != name
 }
 
-// Layer returns what the tensors of a numbered layer have in common, the
+// layerOf returns what the tensors of a numbered layer have in common, the
 // beginning of their names and an asterisk, as in encoder.layer.3.*; empty if a
 // tensor is in none.
-func Layer(name string) string {
+func layerOf(name string) string {
 	at := layerName.FindStringIndex(name)
 	if at == nil {
 		return ""
@@ -30,13 +30,13 @@ func Layer(name string) string {
 func (s Scope) includes(name string) bool { return s != ScopeAttention || layerName.MatchString(name) }
 
 // Groups returns the kinds of the matrices of numbered layers, sorted, and then
-// these layers (see [Kind] and [Layer]).
+// these layers (see kindOf and layerOf).
 func (p *Pair) Groups() []string {
 	var kinds, layers []string
 	for _, name := range p.Shared {
 		if t, _ := p.Base.Tensor(name); len(t.Shape) > 1 {
-			if kind, layered := Kind(name); layered {
-				kinds, layers = append(kinds, kind), append(layers, Layer(name))
+			if kind, layered := kindOf(name); layered {
+				kinds, layers = append(kinds, kind), append(layers, layerOf(name))
 			}
 		}
 	}

@@ -14,10 +14,10 @@ func TestKind(t *testing.T) {
 		{"pooler.dense.weight", "pooler.dense.weight", "", false},
 	}
 	for _, test := range tests {
-		if kind, layered := Kind(test.name); kind != test.kind || layered != test.layered {
+		if kind, layered := kindOf(test.name); kind != test.kind || layered != test.layered {
 			t.Errorf("%s: %q %v", test.name, kind, layered)
 		}
-		if layer := Layer(test.name); layer != test.layer {
+		if layer := layerOf(test.name); layer != test.layer {
 			t.Errorf("%s: layer %q", test.name, layer)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // direct sum for every point, and a look at every value for every point.
 func naiveKEN(row []float32, k int) []uint64 {
 	n := len(row)
-	mask := make([]uint64, MaskWords(n))
+	mask := make([]uint64, maskWords(n))
 	_, sigma := kde.Moments(row)
 	if k >= n || sigma == 0 {
 		for j := range row {
@@ -191,8 +191,8 @@ func TestNaive(t *testing.T) {
 				row := make([]float32, f.n(r))
 				f.draw(r, row)
 				k := pickK(r, len(row))
-				mask := make([]uint64, MaskWords(len(row)))
-				if err := selector.Select(mask, Row{Tuned: row}, k); err != nil {
+				mask := make([]uint64, maskWords(len(row)))
+				if err := selector.choose(mask, rowPair{tuned: row}, k); err != nil {
 					t.Fatal(err)
 				}
 				if !slices.Equal(mask, naiveKEN(row, k)) {
@@ -226,11 +226,11 @@ func FuzzSelect(f *testing.F) {
 			row[j] = math.Float32frombits(binary.LittleEndian.Uint32(data[1+4*j:]))
 		}
 		k := int(data[0]) * (len(row) + 1) / 255
-		mask := make([]uint64, MaskWords(len(row)))
-		err := newSelector(t, KEN).Select(mask, Row{Tuned: row}, k)
+		mask := make([]uint64, maskWords(len(row)))
+		err := newSelector(t, KEN).choose(mask, rowPair{tuned: row}, k)
 		if j := slices.IndexFunc(row, func(v float32) bool { return !finite(v) }); j >= 0 {
-			var value *ValueError
-			if !errors.As(err, &value) || value.Column != j {
+			var value *valueError
+			if !errors.As(err, &value) || value.column != j {
 				t.Fatalf("error is %v, want one for column %d", err, j)
 			}
 			return
@@ -248,9 +248,9 @@ func FuzzSelect(f *testing.F) {
 	})
 }
 
-func newSelector(t testing.TB, selection Selection) *Selector {
+func newSelector(t testing.TB, selection Selection) *rowSelector {
 	t.Helper()
-	selector, err := NewSelector(selection, 1)
+	selector, err := newRowSelector(selection, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

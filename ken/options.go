@@ -18,8 +18,8 @@ const (
 	ScopeAttention Scope = "attention" // those of the encoder's layers
 )
 
-// ParseScope returns the scope of that name.
-func ParseScope(name string) (Scope, error) {
+// parseScope returns the scope of that name.
+func parseScope(name string) (Scope, error) {
 	switch s := Scope(name); s {
 	case ScopeAll, ScopeAttention:
 		return s, nil
@@ -37,8 +37,8 @@ const (
 	BudgetModel  Budget = "model"  // of all tensors that are selected from: the best anywhere
 )
 
-// ParseBudget returns the budget of that name.
-func ParseBudget(name string) (Budget, error) {
+// parseBudget returns the budget of that name.
+func parseBudget(name string) (Budget, error) {
 	switch b := Budget(name); b {
 	case BudgetRow, BudgetTensor, BudgetModel:
 		return b, nil
@@ -58,7 +58,7 @@ type Options struct {
 	// multiplied by; 0: 1.
 	Factor float64
 	// Factors are what Factor is multiplied by for tensors of a kind or of a layer
-	// (see [Kind] and [Layer]), or by both; 1 for those that are not listed.
+	// (see kindOf and layerOf), or by both; 1 for those that are not listed.
 	Factors map[string]float64
 	// WholeVectors keeps tensors of one dimension, biases and layer norms,
 	// whole and as they are, without regard to K, Keep, Factor and Factors.
@@ -92,10 +92,10 @@ type Options struct {
 
 // Validate tells what is wrong with the options.
 func (o *Options) Validate() error {
-	_, errSelection := ParseSelection(string(o.Selection))
+	_, errSelection := parseSelection(string(o.Selection))
 	var errScope error
 	if o.Scope != "" {
-		_, errScope = ParseScope(string(o.Scope))
+		_, errScope = parseScope(string(o.Scope))
 	}
 	_, errCoding := delta.ParseCoding(string(o.Coding))
 	var errVector error
@@ -104,7 +104,7 @@ func (o *Options) Validate() error {
 	}
 	var errBudget error
 	if o.Budget != "" {
-		_, errBudget = ParseBudget(string(o.Budget))
+		_, errBudget = parseBudget(string(o.Budget))
 	}
 	if errBudget == nil && o.pooled() && o.Selection == KEN {
 		errBudget = fmt.Errorf("ken: the selection %s is made row by row: it has no budget for a whole %s", KEN, o.Budget)
@@ -139,8 +139,8 @@ func (o *Options) factor(name string) float64 {
 	if f == 0 {
 		f = 1
 	}
-	kind, _ := Kind(name)
-	for _, group := range [...]string{kind, Layer(name)} {
+	kind, _ := kindOf(name)
+	for _, group := range [...]string{kind, layerOf(name)} {
 		if of, ok := o.Factors[group]; ok {
 			f *= of
 		}

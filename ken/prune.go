@@ -41,7 +41,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		return nil, err
 	}
 	for group := range o.Factors {
-		if !slices.ContainsFunc(p.Shared, func(name string) bool { k, _ := Kind(name); return k == group || Layer(name) == group }) {
+		if !slices.ContainsFunc(p.Shared, func(name string) bool { k, _ := kindOf(name); return k == group || layerOf(name) == group }) {
 			return nil, fmt.Errorf("ken: there is a factor for %s, and no tensor of that kind or layer", group)
 		}
 	}
@@ -52,7 +52,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 	workers = min(workers, p.Rows(o)/blockRows+1)
 	team := make(team, workers)
 	for i := range team {
-		selector, err := NewSelector(o.Selection, o.Seed)
+		selector, err := newRowSelector(o.Selection, o.Seed)
 		if err != nil {
 			return nil, err
 		}

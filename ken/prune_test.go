@@ -32,8 +32,8 @@ func TestPruneErrors(t *testing.T) {
 		}
 		defer w.Abort()
 		_, err = Prune(context.Background(), p, w, Options{Selection: KEN, Keep: 0.5, Coding: delta.Float32})
-		var value *ValueError
-		if !errors.As(err, &value) || value.Column != 3 || value.Base != (side == "base") {
+		var value *valueError
+		if !errors.As(err, &value) || value.column != 3 || value.base != (side == "base") {
 			t.Fatalf("NaN in the %s: %v", side, err)
 		}
 		for _, part := range []string{"a.b", "row 17", "column 3"} {

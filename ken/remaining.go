@@ -13,12 +13,12 @@ type remaining struct {
 
 // fill makes the set {0 … n-1}.
 func (r *remaining) fill(n int) {
-	words := MaskWords(n)
+	words := maskWords(n)
 	if words > cap(r.words) {
 		r.words = make([]uint64, words)
-		r.summary = make([]uint64, MaskWords(words))
+		r.summary = make([]uint64, maskWords(words))
 	}
-	r.words, r.summary = r.words[:words], r.summary[:MaskWords(words)]
+	r.words, r.summary = r.words[:words], r.summary[:maskWords(words)]
 	clear(r.words)
 	clear(r.summary)
 	setFirst(r.words, n)

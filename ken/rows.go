@@ -13,15 +13,15 @@ func (w *pruner) chooseRows(b *block, o Options) error {
 	k := Kept(b.columns, o.K, o.Keep)
 	for r := range b.rows {
 		row, keep := b.row(r)
-		if !o.Masks && equalBits(row.Tuned, row.Base) {
+		if !o.Masks && equalBits(row.tuned, row.base) {
 			clear(keep)
 			continue
 		}
-		if err := findNonFinite(row.Base, true); err != nil {
-			return fmt.Errorf("row %d: %w", row.Index, err)
+		if err := findNonFinite(row.base, true); err != nil {
+			return fmt.Errorf("row %d: %w", row.index, err)
 		}
-		if err := w.selector.Select(keep, row, k); err != nil {
-			return fmt.Errorf("row %d: %w", row.Index, err)
+		if err := w.selector.choose(keep, row, k); err != nil {
+			return fmt.Errorf("row %d: %w", row.index, err)
 		}
 	}
 	return nil
@@ -40,15 +40,15 @@ func (b *block) keepAll() error {
 	return nil
 }
 
-// checkFinite returns an error that wraps a ValueError for a row with a weight that
+// checkFinite returns an error that wraps a valueError for a row with a weight that
 // is not finite.
-func checkFinite(row Row) error {
-	err := findNonFinite(row.Base, true)
+func checkFinite(row rowPair) error {
+	err := findNonFinite(row.base, true)
 	if err == nil {
-		err = findNonFinite(row.Tuned, false)
+		err = findNonFinite(row.tuned, false)
 	}
 	if err != nil {
-		return fmt.Errorf("row %d: %w", row.Index, err)
+		return fmt.Errorf("row %d: %w", row.index, err)
 	}
 	return nil
 }

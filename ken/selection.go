@@ -17,15 +17,15 @@ const (
 	Random    Selection = "random"
 )
 
-// Selections lists all selections, the default first.
-func Selections() []Selection { return []Selection{KEN, Delta, Magnitude, Random} }
+// selections lists all selections, the default first.
+func selections() []Selection { return []Selection{KEN, Delta, Magnitude, Random} }
 
-// ParseSelection returns the selection of that name.
-func ParseSelection(name string) (Selection, error) {
-	if s := Selection(name); slices.Contains(Selections(), s) {
+// parseSelection returns the selection of that name.
+func parseSelection(name string) (Selection, error) {
+	if s := Selection(name); slices.Contains(selections(), s) {
 		return s, nil
 	}
-	return "", fmt.Errorf("ken: unknown selection %q: it is one of %q", name, Selections())
+	return "", fmt.Errorf("ken: unknown selection %q: it is one of %q", name, selections())
 }
 
 // Kept returns how many weights to keep of n: k itself where k is positive, else

@@ -69,11 +69,11 @@ func TestSelect(t *testing.T) {
 		{"all at random", Random, []float32{1, 2, 3}, nil, 3, []int{0, 1, 2}},
 	} {
 		t.Run(string(c.selection)+"/"+c.name, func(t *testing.T) {
-			mask := make([]uint64, MaskWords(len(c.tuned)))
+			mask := make([]uint64, maskWords(len(c.tuned)))
 			for i := range mask {
 				mask[i] = math.MaxUint64 // what was in it does not matter
 			}
-			if err := newSelector(t, c.selection).Select(mask, Row{Tuned: c.tuned, Base: c.base}, c.k); err != nil {
+			if err := newSelector(t, c.selection).choose(mask, rowPair{tuned: c.tuned, base: c.base}, c.k); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(c.want, columns(mask)); diff != "" {
@@ -105,30 +105,30 @@ func TestSelectErrors(t *testing.T) {
 		{"negative k", KEN, []float32{1, 2}, nil, -1, 1, "cannot keep -1 weights"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err := newSelector(t, c.selection).Select(make([]uint64, c.words), Row{Tuned: c.tuned, Base: c.base}, c.k)
+			err := newSelector(t, c.selection).choose(make([]uint64, c.words), rowPair{tuned: c.tuned, base: c.base}, c.k)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want %q", err, c.want)
 			}
 		})
 	}
 
-	var value *ValueError
-	err := newSelector(t, Delta).Select(make([]uint64, 1), Row{Tuned: []float32{1, 2}, Base: []float32{inf, 1}}, 1)
-	if !errors.As(err, &value) || *value != (ValueError{Column: 0, Value: inf, Base: true}) {
+	var value *valueError
+	err := newSelector(t, Delta).choose(make([]uint64, 1), rowPair{tuned: []float32{1, 2}, base: []float32{inf, 1}}, 1)
+	if !errors.As(err, &value) || *value != (valueError{column: 0, value: inf, base: true}) {
 		t.Errorf("error is %#v", err)
 	}
-	if _, err := NewSelector("smallest", 0); err == nil || !strings.Contains(err.Error(), `unknown selection "smallest"`) {
-		t.Errorf("NewSelector: %v", err)
+	if _, err := newRowSelector("smallest", 0); err == nil || !strings.Contains(err.Error(), `unknown selection "smallest"`) {
+		t.Errorf("newRowSelector: %v", err)
 	}
 }
 
 func TestParseSelection(t *testing.T) {
-	for _, s := range Selections() {
-		if got, err := ParseSelection(string(s)); got != s || err != nil {
-			t.Errorf("ParseSelection(%q) = %q, %v", s, got, err)
+	for _, s := range selections() {
+		if got, err := parseSelection(string(s)); got != s || err != nil {
+			t.Errorf("parseSelection(%q) = %q, %v", s, got, err)
 		}
 	}
-	if _, err := ParseSelection("KEN"); err == nil {
+	if _, err := parseSelection("KEN"); err == nil {
 		t.Error("upper case is accepted")
 	}
 }
@@ -181,8 +181,8 @@ func TestKENProperties(t *testing.T) {
 		n := rapid.IntRange(1, 150).Draw(t, "n")
 		row := anyRow(t, "row", n)
 		k := rapid.IntRange(1, n+2).Draw(t, "k")
-		mask := make([]uint64, MaskWords(n))
-		if err := selector.Select(mask, Row{Tuned: row}, k); err != nil {
+		mask := make([]uint64, maskWords(n))
+		if err := selector.choose(mask, rowPair{tuned: row}, k); err != nil {
 			t.Fatal(err)
 		}
 		kept := columns(mask)
@@ -216,18 +216,18 @@ func TestKENProperties(t *testing.T) {
 func TestLargestProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 150).Draw(t, "n")
-		row := Row{Tuned: anyRow(t, "tuned", n), Base: anyRow(t, "base", n)}
+		row := rowPair{tuned: anyRow(t, "tuned", n), base: anyRow(t, "base", n)}
 		k := rapid.IntRange(0, n).Draw(t, "k")
 		for selection, magnitude := range map[Selection]func(j int) float32{
-			Delta:     func(j int) float32 { return absolute(row.Tuned[j] - row.Base[j]) },
-			Magnitude: func(j int) float32 { return absolute(row.Tuned[j]) },
+			Delta:     func(j int) float32 { return absolute(row.tuned[j] - row.base[j]) },
+			Magnitude: func(j int) float32 { return absolute(row.tuned[j]) },
 		} {
-			selector, err := NewSelector(selection, 0)
+			selector, err := newRowSelector(selection, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			mask := make([]uint64, MaskWords(n))
-			if err := selector.Select(mask, row, k); err != nil {
+			mask := make([]uint64, maskWords(n))
+			if err := selector.choose(mask, row, k); err != nil {
 				t.Fatal(err)
 			}
 			falling := upTo(n)
@@ -245,12 +245,12 @@ func TestLargestProperties(t *testing.T) {
 				t.Fatalf("%s (-want +got):\n%s", selection, diff)
 			}
 
-			permuted := Row{}
+			permuted := rowPair{}
 			for _, j := range falling {
-				permuted.Tuned = append(permuted.Tuned, row.Tuned[j])
-				permuted.Base = append(permuted.Base, row.Base[j])
+				permuted.tuned = append(permuted.tuned, row.tuned[j])
+				permuted.base = append(permuted.base, row.base[j])
 			}
-			if err := selector.Select(mask, permuted, k); err != nil {
+			if err := selector.choose(mask, permuted, k); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(columns(mask), upTo(k)) {
@@ -263,9 +263,9 @@ func TestLargestProperties(t *testing.T) {
 func TestRandom(t *testing.T) {
 	const n, k = 6, 3
 	mask := make([]uint64, 1)
-	row := Row{Tuned: make([]float32, n), Tensor: "dense.weight"}
-	choose := func(selector *Selector, row Row) uint64 {
-		if err := selector.Select(mask, row, k); err != nil {
+	row := rowPair{tuned: make([]float32, n), tensor: "dense.weight"}
+	choose := func(selector *rowSelector, row rowPair) uint64 {
+		if err := selector.choose(mask, row, k); err != nil {
 			t.Fatal(err)
 		}
 		return mask[0]
@@ -277,7 +277,7 @@ func TestRandom(t *testing.T) {
 	frequency := map[uint64]int{}
 	choices := make([]uint64, rows)
 	for i := range choices {
-		row.Index = i
+		row.index = i
 		choices[i] = choose(selector, row)
 		frequency[choices[i]]++
 	}
@@ -295,22 +295,22 @@ func TestRandom(t *testing.T) {
 	// Another selector makes the same choices, in any order.
 	other := newSelector(t, Random)
 	for i := rows - 1; i >= 0; i -= 7 {
-		row.Index = i
+		row.index = i
 		if got := choose(other, row); got != choices[i] {
 			t.Fatalf("row %d: %06b, want %06b", i, got, choices[i])
 		}
 	}
 
 	// Another seed or tensor makes others: the same by chance once in 20.
-	reseeded, err := NewSelector(Random, 2)
+	reseeded, err := newRowSelector(Random, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	renamed := row
-	renamed.Tensor = "dense.bias"
+	renamed.tensor = "dense.bias"
 	same := map[string]int{}
 	for i := range 2000 {
-		row.Index, renamed.Index = i, i
+		row.index, renamed.index = i, i
 		if choose(reseeded, row) == choices[i] {
 			same["seed"]++
 		}
@@ -329,8 +329,8 @@ func TestRandom(t *testing.T) {
 // stay the same from release to release.
 func TestRandomIsStable(t *testing.T) {
 	mask := make([]uint64, 2)
-	row := Row{Tuned: make([]float32, 100), Tensor: "encoder.layer.0.output.dense.weight", Index: 3}
-	if err := newSelector(t, Random).Select(mask, row, 5); err != nil {
+	row := rowPair{tuned: make([]float32, 100), tensor: "encoder.layer.0.output.dense.weight", index: 3}
+	if err := newSelector(t, Random).choose(mask, row, 5); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]int{7, 10, 29, 31, 44}, columns(mask)); diff != "" {
@@ -340,22 +340,22 @@ func TestRandomIsStable(t *testing.T) {
 
 func TestSelectAllocates(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	row := Row{Tuned: make([]float32, 777), Base: make([]float32, 777), Tensor: "t"}
-	for j := range row.Tuned {
-		row.Tuned[j], row.Base[j] = float32(r.NormFloat64()), float32(r.NormFloat64())
+	row := rowPair{tuned: make([]float32, 777), base: make([]float32, 777), tensor: "t"}
+	for j := range row.tuned {
+		row.tuned[j], row.base[j] = float32(r.NormFloat64()), float32(r.NormFloat64())
 	}
 	narrow := row
-	narrow.Tuned = slices.Clone(row.Tuned)
-	for j := range narrow.Tuned {
-		narrow.Tuned[j] *= 1e-7 // as many levels as points
+	narrow.tuned = slices.Clone(row.tuned)
+	for j := range narrow.tuned {
+		narrow.tuned[j] *= 1e-7 // as many levels as points
 	}
-	mask := make([]uint64, MaskWords(777))
-	for _, selection := range Selections() {
+	mask := make([]uint64, maskWords(777))
+	for _, selection := range selections() {
 		selector := newSelector(t, selection)
-		for name, row := range map[string]Row{"ordinary": row, "narrow": narrow} {
+		for name, row := range map[string]rowPair{"ordinary": row, "narrow": narrow} {
 			t.Run(fmt.Sprintf("%s/%s", selection, name), func(t *testing.T) {
 				if n := testing.AllocsPerRun(5, func() {
-					if err := selector.Select(mask, row, 300); err != nil {
+					if err := selector.choose(mask, row, 300); err != nil {
 						t.Fatal(err)
 					}
 				}); n != 0 {

@@ -85,11 +85,11 @@ func (w *pruner) eachScored(b *block, f func(scores []uint32)) error {
 }
 
 // score sets the scores of a row that is finite.
-func (s *Selector) score(scores []uint32, row Row) {
-	tuned := row.Tuned[:len(scores)]
+func (s *rowSelector) score(scores []uint32, row rowPair) {
+	tuned := row.tuned[:len(scores)]
 	switch s.selection {
 	case Delta:
-		base := row.Base[:len(scores)]
+		base := row.base[:len(scores)]
 		for j, v := range tuned {
 			scores[j] = math.Float32bits(v-base[j]) & math.MaxInt32
 		}
@@ -98,7 +98,7 @@ func (s *Selector) score(scores []uint32, row Row) {
 			scores[j] = math.Float32bits(v) & math.MaxInt32
 		}
 	case Random:
-		s.sampler.source.Seed(rowSeed(s.seed, row.Tensor, row.Index), 0)
+		s.sampler.source.Seed(rowSeed(s.seed, row.tensor, row.index), 0)
 		for j := range scores {
 			scores[j] = s.sampler.Uint32() >> 1
 		}

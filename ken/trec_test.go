@@ -62,14 +62,14 @@ func compareMasks(t *testing.T, checkpoint *safetensors.Checkpoint, k int, golde
 		}
 		height, width := tensor.Rows()
 		row := make([]float32, width)
-		mask := make([]uint64, MaskWords(width))
+		mask := make([]uint64, maskWords(width))
 		digest := sha256.New()
 		kept := 0
 		for r := range height {
 			if err := tensor.Float32s(row, r*width); err != nil {
 				t.Fatal(err)
 			}
-			if err := selector.Select(mask, Row{Tuned: row}, k); err != nil {
+			if err := selector.choose(mask, rowPair{tuned: row}, k); err != nil {
 				t.Fatalf("%s: row %d: %v", name, r, err)
 			}
 			kept += countBits(mask)

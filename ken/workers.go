@@ -61,7 +61,7 @@ func (t team) pass(ctx context.Context, j *job, o Options, f func(w *pruner, b *
 
 // pruner is one worker: a selector and buffers.
 type pruner struct {
-	selector *Selector
+	selector *rowSelector
 	block    block
 	scores   []uint32 // of a row
 	counts   []int    // of scores, see limit.go
@@ -73,15 +73,15 @@ type block struct {
 	first       int       // row
 	rows        int       // how many
 	base, tuned []float32 // [rows, columns]
-	keep        []uint64  // [rows, MaskWords(columns)]
+	keep        []uint64  // [rows, maskWords(columns)]
 }
 
 // row returns row r of the block and its mask.
-func (b *block) row(r int) (Row, []uint64) {
-	words := MaskWords(b.columns)
-	return Row{
-		Tuned: b.tuned[r*b.columns:][:b.columns], Base: b.base[r*b.columns:][:b.columns],
-		Tensor: b.name, Index: b.first + r,
+func (b *block) row(r int) (rowPair, []uint64) {
+	words := maskWords(b.columns)
+	return rowPair{
+		tuned: b.tuned[r*b.columns:][:b.columns], base: b.base[r*b.columns:][:b.columns],
+		tensor: b.name, index: b.first + r,
 	}, b.keep[r*words:][:words]
 }
 
@@ -101,7 +101,7 @@ func (w *pruner) run(ctx context.Context, j *job, o Options, f func(w *pruner, b
 		b.rows = min(blockRows, j.rows-b.first)
 		b.base = grow(b.base, b.rows*j.columns)
 		b.tuned = grow(b.tuned, b.rows*j.columns)
-		b.keep = grow(b.keep, b.rows*MaskWords(j.columns))
+		b.keep = grow(b.keep, b.rows*maskWords(j.columns))
 		if err := errors.Join(j.base.Float32s(b.base, b.first*j.columns), j.tuned.Float32s(b.tuned, b.first*j.columns)); err != nil {
 			return err
 		}
