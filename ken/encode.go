@@ -27,7 +27,7 @@ func (b *block) encode(o Options) error {
 	}
 	for r := 0; r < b.rows; r += b.height {
 		last := min(r+b.height, b.rows)
-		index := (b.first + r) / b.height
+		index := (b.firstRow + r) / b.height
 		tile, err := delta.EncodeTile(b.coding, b.height, b.columns, index, b.keep[r*words:last*words], b.tuned[r*b.columns:last*b.columns], b.base[r*b.columns:last*b.columns])
 		if err != nil {
 			return err

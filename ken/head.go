@@ -4,7 +4,7 @@ import (
 	"kenserve/safetensors"
 )
 
-func (o *Options) head(name string) bool { return o.Head != nil && o.Head(name) }
+func (o *Options) isHead(name string) bool { return o.Head != nil && o.Head(name) }
 
 // headTensor returns what is stored of a tensor of the head.
 func (o *Options) headTensor(t *safetensors.Tensor) *safetensors.Tensor {
@@ -17,7 +17,7 @@ func (o *Options) headTensor(t *safetensors.Tensor) *safetensors.Tensor {
 }
 
 // widened returns a tensor of floats in float32, under another name.
-func widened(name string, t *safetensors.Tensor) *safetensors.Tensor {
+func widenToFloat32(name string, t *safetensors.Tensor) *safetensors.Tensor {
 	values := make([]float32, t.Len())
 	if err := t.Float32s(values, 0); err != nil { // Match lets floats through only
 		panic(err)

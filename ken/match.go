@@ -23,16 +23,16 @@ type matcher struct {
 	columns []int32
 
 	// By distinct value.
-	values    []float32
-	first     []int32 // where its columns begin; its neighbour's are their end
-	free      []int32 // the first of its columns that is not taken
-	remaining remaining
+	values       []float32
+	columnStarts []int32 // where its columns begin; its neighbour's are their end
+	nextColumn   []int32 // the first of its columns that is not taken
+	remaining    remaining
 
 	// By point.
-	points  []float64
-	targets []float32 // the points in float32, then +Inf
-	levels  []int32
-	places  []int32 // the first value that is not below the target
+	points   []float64
+	targets  []float32 // the points in float32, then +Inf
+	levels   []int32
+	ceilings []int32 // the first value that is not below the target
 
 	runs []uint64
 }
@@ -50,7 +50,7 @@ func (m *matcher) choose(mask []uint64, row []float32, k int) {
 		return
 	}
 	m.grow(len(row), k)
-	m.collect(m.sorter.sort(row, mean, deviation))
+	m.collectDistinct(m.sorter.sort(row, mean, deviation))
 	if m.sample[0] == m.sample[len(row)-1] {
 		// A constant row whose float32 mean is not quite its value.
 		setFirst(mask, len(row))
@@ -58,13 +58,13 @@ func (m *matcher) choose(mask []uint64, row []float32, k int) {
 	}
 	kde.Grid(m.points, m.sample[0], m.sample[len(row)-1])
 	m.estimator.Levels(m.levels, m.points, m.sample, kde.Bandwidth(deviation, len(row)))
-	m.place()
+	m.locateTargets()
 	m.sortRuns()
 	for _, run := range m.runs {
 		start := int(uint32(run))
 		level := m.levels[start]
 		for i := start; i < k && m.levels[i] == level; i++ {
-			m.take(mask, m.nearest(int(m.places[i]), m.targets[i]))
+			m.take(mask, m.nearest(int(m.ceilings[i]), m.targets[i]))
 		}
 	}
 }
@@ -74,24 +74,24 @@ func (m *matcher) grow(n, k int) {
 		m.sample = make([]float32, n)
 		m.columns = make([]int32, n+1)
 		m.values = make([]float32, n+2)
-		m.first = make([]int32, n+2)
-		m.free = make([]int32, n+2)
+		m.columnStarts = make([]int32, n+2)
+		m.nextColumn = make([]int32, n+2)
 	}
 	m.sample, m.columns = m.sample[:n], m.columns[:n+1]
 	if k > cap(m.points) {
 		m.points = make([]float64, k)
 		m.targets = make([]float32, k+1)
 		m.levels = make([]int32, k)
-		m.places = make([]int32, k)
+		m.ceilings = make([]int32, k)
 	}
 	m.points, m.targets = m.points[:k], m.targets[:k+1]
-	m.levels, m.places = m.levels[:k], m.places[:k]
+	m.levels, m.ceilings = m.levels[:k], m.ceilings[:k]
 }
 
 // collect spreads the sorted row out and gathers its distinct values.
-func (m *matcher) collect(sorted []uint64) {
+func (m *matcher) collectDistinct(sorted []uint64) {
 	n := len(sorted)
-	values, first := m.values[:n+2], m.first[:n+2]
+	values, first := m.values[:n+2], m.columnStarts[:n+2]
 	sample, columns := m.sample[:n], m.columns[:n+1]
 	values[0], first[0] = float32(math.Inf(-1)), int32(n)
 	last := 0
@@ -112,10 +112,10 @@ func (m *matcher) collect(sorted []uint64) {
 	columns[n] = noColumn
 	values[last+1] = float32(math.Inf(1))
 	m.values = values[:last+2]
-	m.first = first[:last+2]
-	m.free = m.free[:last+2]
-	copy(m.free, m.first)
-	m.remaining.fill(last + 2)
+	m.columnStarts = first[:last+2]
+	m.nextColumn = m.nextColumn[:last+2]
+	copy(m.nextColumn, m.columnStarts)
+	m.remaining.reset(last + 2)
 }
 
 // place finds the first value at or above every target, by counting values by
@@ -124,9 +124,9 @@ func (m *matcher) collect(sorted []uint64) {
 // not above the value, whatever the rounding, and only one or two can be left to
 // pass. Merging the two rising lists would cost more, as each of its branches
 // is hard for a processor to guess.
-func (m *matcher) place() {
+func (m *matcher) locateTargets() {
 	k := len(m.points)
-	targets, places := m.targets[:k+1], m.places[:k]
+	targets, places := m.targets[:k+1], m.ceilings[:k]
 	for i, point := range m.points {
 		targets[i] = float32(point)
 	}
@@ -173,11 +173,11 @@ func (m *matcher) sortRuns() {
 // first that is not below p. At least one value remains.
 func (m *matcher) nearest(place int, p float32) int {
 	values := m.values
-	left, right := m.remaining.before(place), m.remaining.from(place)
+	left, right := m.remaining.below(place), m.remaining.atOrAbove(place)
 	below, above := p-values[left], values[right]-p
 	if below == above {
-		left, right = m.lowestColumn(left, -1, p), m.lowestColumn(right, 1, p)
-		if m.column(left) < m.column(right) {
+		left, right = m.breakTie(left, -1, p), m.breakTie(right, 1, p)
+		if m.lowestFreeColumn(left) < m.lowestFreeColumn(right) {
 			return left
 		}
 		return right
@@ -189,7 +189,7 @@ func (m *matcher) nearest(place int, p float32) int {
 	// Seen from p, distances never fall: if the neighbour is further away, then
 	// so is every value behind it.
 	if next := values[value+step]; absolute(next-p) == distance {
-		value = m.lowestColumn(value, step, p)
+		value = m.breakTie(value, step, p)
 	}
 	return value
 }
@@ -197,38 +197,38 @@ func (m *matcher) nearest(place int, p float32) int {
 // lowestColumn returns, of the remaining values from value on in the direction
 // of step that are as near to p as value is, the one with the lowest free
 // column.
-func (m *matcher) lowestColumn(value, step int, p float32) int {
+func (m *matcher) breakTie(value, step int, p float32) int {
 	distance := absolute(m.values[value] - p)
 	best := value
 	for {
 		if step < 0 {
-			value = m.remaining.before(value)
+			value = m.remaining.below(value)
 		} else {
-			value = m.remaining.from(value + 1)
+			value = m.remaining.atOrAbove(value + 1)
 		}
 		if value < 0 || absolute(m.values[value]-p) != distance {
 			return best
 		}
-		if m.column(value) < m.column(best) {
+		if m.lowestFreeColumn(value) < m.lowestFreeColumn(best) {
 			best = value
 		}
 	}
 }
 
 // column returns the lowest column of a remaining value that is not taken.
-func (m *matcher) column(value int) int32 { return m.columns[m.free[value]] }
+func (m *matcher) lowestFreeColumn(value int) int32 { return m.columns[m.nextColumn[value]] }
 
 // take takes the lowest free column of a value and marks, with the first one
 // that is taken, all of the value's columns.
 func (m *matcher) take(mask []uint64, value int) {
-	first, end := m.first[value], m.first[value+1]
-	if m.free[value] == first {
+	first, end := m.columnStarts[value], m.columnStarts[value+1]
+	if m.nextColumn[value] == first {
 		for _, column := range m.columns[first:end] {
 			setBit(mask, int(column))
 		}
 	}
-	m.free[value]++
-	if m.free[value] == end {
+	m.nextColumn[value]++
+	if m.nextColumn[value] == end {
 		m.remaining.remove(value)
 	}
 }

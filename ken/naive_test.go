@@ -65,7 +65,7 @@ func naiveKEN(row []float32, k int) []uint64 {
 }
 
 // A family draws rows of one kind.
-type family struct {
+type rowKind struct {
 	name string
 	n    func(r *rand.Rand) int
 	draw func(r *rand.Rand, row []float32)
@@ -88,7 +88,7 @@ func each(draw func(r *rand.Rand) float64) func(*rand.Rand, []float32) {
 	}
 }
 
-var families = []family{
+var rowKinds = []rowKind{
 	{"normal", between(9, 100), each(func(r *rand.Rand) float64 { return 0.04 * r.NormFloat64() }), 20_000},
 	{"uniform", between(9, 100), each(func(r *rand.Rand) float64 { return 0.1*r.Float64() - 0.05 }), 10_000},
 	{"exponential", between(9, 100), each(func(r *rand.Rand) float64 { return 0.1 * r.ExpFloat64() }), 10_000},
@@ -172,13 +172,13 @@ func pickK(r *rand.Rand, n int) int {
 // The fast selection keeps exactly what the naive one keeps, on 100,000 rows.
 func TestNaive(t *testing.T) {
 	total := 0
-	for _, f := range families {
+	for _, f := range rowKinds {
 		total += f.rows
 	}
 	if total != 100_000 {
 		t.Fatalf("%d rows, want 100000", total)
 	}
-	for i, f := range families {
+	for i, f := range rowKinds {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(2024, uint64(i)))

@@ -134,7 +134,7 @@ func (o *Options) Validate() error {
 const maxFactor = 1000
 
 // factor returns what the changes of a tensor are multiplied by.
-func (o *Options) factor(name string) float64 {
+func (o *Options) factorFor(name string) float64 {
 	f := o.Factor
 	if f == 0 {
 		f = 1
@@ -152,7 +152,7 @@ func (o *Options) factor(name string) float64 {
 func (o *Options) pooled() bool { return o.Budget == BudgetTensor || o.Budget == BudgetModel }
 
 // coding returns the coding of a tensor of the given shape.
-func (o *Options) coding(shape []int) delta.Coding {
+func (o *Options) codingFor(shape []int) delta.Coding {
 	if len(shape) < 2 && o.VectorCoding != "" {
 		return o.VectorCoding
 	}
@@ -160,4 +160,4 @@ func (o *Options) coding(shape []int) delta.Coding {
 }
 
 // whole tells whether a tensor of that shape is kept whole.
-func (o *Options) whole(shape []int) bool { return o.WholeVectors && len(shape) < 2 }
+func (o *Options) keepsWhole(shape []int) bool { return o.WholeVectors && len(shape) < 2 }

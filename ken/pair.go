@@ -33,10 +33,10 @@ type Pair struct {
 func Match(base, tuned delta.Tensors) (*Pair, error) {
 	p := &Pair{Base: base, Tuned: tuned}
 	most, best := 0, [2]string{}
-	for _, prefixes := range candidates(base, tuned) {
+	for _, prefixes := range prefixCandidates(base, tuned) {
 		n := 0
 		for _, name := range base.Names() {
-			if p.BasePrefix, p.TunedPrefix = prefixes[0], prefixes[1]; p.tuned(name) != nil {
+			if p.BasePrefix, p.TunedPrefix = prefixes[0], prefixes[1]; p.tunedTensor(name) != nil {
 				n++
 			}
 		}
@@ -51,7 +51,7 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 	matched := map[string]bool{}
 	for _, name := range base.Names() {
 		b, _ := base.Tensor(name)
-		t := p.tuned(name)
+		t := p.tunedTensor(name)
 		if t == nil {
 			p.Absent = append(p.Absent, name)
 			continue
@@ -85,7 +85,7 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 
 // candidates lists pairs of prefixes, of the base's and the tuned checkpoint's
 // names: none, and the first component of any name on either side.
-func candidates(base, tuned delta.Tensors) [][2]string {
+func prefixCandidates(base, tuned delta.Tensors) [][2]string {
 	out := [][2]string{{"", ""}}
 	baseFirst, tunedFirst := firstComponents(base), firstComponents(tuned)
 	for _, t := range tunedFirst {
@@ -130,7 +130,7 @@ func firstComponents(c delta.Tensors) []string {
 // tuned returns the tuned counterpart of the base's tensor, or nil: the tensor
 // of the name that a delta gives it, or the one that differs from it by the
 // prefix alone.
-func (p *Pair) tuned(name string) *safetensors.Tensor {
+func (p *Pair) tunedTensor(name string) *safetensors.Tensor {
 	rest, ok := strings.CutPrefix(name, p.BasePrefix)
 	if !ok {
 		return nil

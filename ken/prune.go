@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"runtime"
 	"slices"
 
 	"kenserve/delta"
@@ -15,14 +14,14 @@ import (
 func (p *Pair) Rows(o Options) int {
 	passes := 1
 	if o.pooled() {
-		passes += limitPasses
+		passes += thresholdPasses
 	}
 	total := 0
 	for _, name := range p.Shared {
-		if o.Scope.includes(name) && !o.head(name) {
+		if o.Scope.includes(name) && !o.isHead(name) {
 			t, _ := p.Base.Tensor(name)
 			rows, _ := t.Rows()
-			if o.whole(t.Shape) {
+			if o.keepsWhole(t.Shape) {
 				total += rows
 			} else {
 				total += passes * rows
@@ -45,30 +44,20 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 			return nil, fmt.Errorf("ken: there is a factor for %s, and no tensor of that kind or layer", group)
 		}
 	}
-	workers := o.Workers
-	if workers < 1 {
-		workers = runtime.GOMAXPROCS(0)
+	team, err := newWorkers(p.Rows(o), o)
+	if err != nil {
+		return nil, err
 	}
-	workers = min(workers, p.Rows(o)/blockRows+1)
-	team := make(team, workers)
-	for i := range team {
-		selector, err := newRowSelector(o.Selection, o.Seed)
-		if err != nil {
-			return nil, err
-		}
-		team[i] = &pruner{selector: selector}
-	}
-	l := &limit{}
+	l := &threshold{}
 	if o.Budget == BudgetModel {
-		var err error
-		if l, err = team.limit(ctx, p.pooled(o), o); err != nil {
+		if l, err = team.findThreshold(ctx, p.pooledJobs(o), o); err != nil {
 			return nil, err
 		}
 	}
 	report := &Report{}
 	for _, name := range p.Shared {
-		if o.head(name) {
-			if err := w.Dense(o.headTensor(widened(name, p.tuned(name)))); err != nil {
+		if o.isHead(name) {
+			if err := w.Dense(o.headTensor(widenToFloat32(name, p.tunedTensor(name)))); err != nil {
 				return nil, fmt.Errorf("ken: prune: head: %w", err)
 			}
 			continue
@@ -76,7 +65,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		if !o.Scope.includes(name) {
 			continue
 		}
-		r, err := team.prune(ctx, newJob(p, name, o), l, w, o)
+		r, err := team.prune(ctx, newTensorJob(p, name, o), l, w, o)
 		if err != nil {
 			return nil, err
 		}
@@ -92,10 +81,10 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 }
 
 // pooled lists the tensors that share a model's budget.
-func (p *Pair) pooled(o Options) []*job {
-	var jobs []*job
+func (p *Pair) pooledJobs(o Options) []*tensorJob {
+	var jobs []*tensorJob
 	for _, name := range p.Shared {
-		if j := newJob(p, name, o); o.Scope.includes(name) && !o.head(name) && !o.whole(j.base.Shape) {
+		if j := newTensorJob(p, name, o); o.Scope.includes(name) && !o.isHead(name) && !o.keepsWhole(j.base.Shape) {
 			jobs = append(jobs, j)
 		}
 	}
@@ -103,31 +92,31 @@ func (p *Pair) pooled(o Options) []*job {
 }
 
 // prune selects from a tensor and writes what is kept.
-func (t team) prune(ctx context.Context, j *job, l *limit, w *delta.Writer, o Options) (TensorReport, error) {
-	choose := func(w *pruner, b *block) error { return w.chooseRows(b, o) }
-	o.Factor = o.factor(j.name)
+func (ws workers) prune(ctx context.Context, j *tensorJob, l *threshold, w *delta.Writer, o Options) (TensorReport, error) {
+	choose := func(w *worker, b *block) error { return w.selectEachRow(b, o) }
+	o.Factor = o.factorFor(j.name)
 	switch {
-	case o.whole(j.base.Shape):
-		choose = func(_ *pruner, b *block) error { return b.keepAll() }
+	case o.keepsWhole(j.base.Shape):
+		choose = func(_ *worker, b *block) error { return b.keepAll() }
 		o.Factor = 0
 	case o.pooled():
 		if o.Budget == BudgetTensor {
 			var err error
-			if l, err = t.limit(ctx, []*job{j}, o); err != nil {
+			if l, err = ws.findThreshold(ctx, []*tensorJob{j}, o); err != nil {
 				return TensorReport{}, err
 			}
 		}
-		ties, err := t.shareTies(ctx, j, l, o)
+		ties, err := ws.allotTies(ctx, j, l, o)
 		if err != nil {
 			return TensorReport{}, err
 		}
-		choose = func(w *pruner, b *block) error { return w.chooseAbove(b, l, ties) }
+		choose = func(w *worker, b *block) error { return w.selectAboveThreshold(b, l, ties) }
 	}
 	j.tiles = make([]delta.Tile, (j.rows+j.height-1)/j.height)
 	if o.Masks {
 		j.masks = make([]byte, j.rows*((j.columns+7)/8))
 	}
-	err := t.pass(ctx, j, o, func(w *pruner, b *block) error {
+	err := ws.pass(ctx, j, o, func(w *worker, b *block) error {
 		if err := choose(w, b); err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ type remaining struct {
 }
 
 // fill makes the set {0 … n-1}.
-func (r *remaining) fill(n int) {
+func (r *remaining) reset(n int) {
 	words := maskWords(n)
 	if words > cap(r.words) {
 		r.words = make([]uint64, words)
@@ -34,7 +34,7 @@ func (r *remaining) remove(i int) {
 }
 
 // from returns the lowest element at or above i, or -1; 0 ≤ i ≤ n.
-func (r *remaining) from(i int) int {
+func (r *remaining) atOrAbove(i int) int {
 	word := i >> 6
 	if word >= len(r.words) {
 		return -1
@@ -59,7 +59,7 @@ func (r *remaining) from(i int) int {
 }
 
 // before returns the highest element below i, or -1; 0 ≤ i ≤ n.
-func (r *remaining) before(i int) int {
+func (r *remaining) below(i int) int {
 	if i == 0 {
 		return -1
 	}

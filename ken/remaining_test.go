@@ -12,8 +12,8 @@ func TestRemaining(t *testing.T) {
 		// Beyond 4,096 the summary has more than one word.
 		n := rapid.OneOf(rapid.IntRange(1, 200), rapid.IntRange(1, 20_000), rapid.Just(4096)).Draw(t, "n")
 		var set remaining
-		set.fill(rapid.IntRange(1, 20_000).Draw(t, "before"))
-		set.fill(n)
+		set.reset(rapid.IntRange(1, 20_000).Draw(t, "before"))
+		set.reset(n)
 		in := make([]bool, n)
 		for i := range in {
 			in[i] = true
@@ -33,14 +33,14 @@ func TestRemaining(t *testing.T) {
 				if from >= 0 {
 					from += i
 				}
-				if got := set.from(i); got != from {
+				if got := set.atOrAbove(i); got != from {
 					t.Fatalf("from(%d) = %d, want %d", i, got, from)
 				}
 				before := i - 1
 				for before >= 0 && !in[before] {
 					before--
 				}
-				if got := set.before(i); got != before {
+				if got := set.below(i); got != before {
 					t.Fatalf("before(%d) = %d, want %d", i, got, before)
 				}
 			}

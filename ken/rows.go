@@ -9,7 +9,7 @@ import (
 
 // chooseRows selects from every row by itself. Rows that training left alone
 // keep nothing, unless masks are asked for.
-func (w *pruner) chooseRows(b *block, o Options) error {
+func (w *worker) selectEachRow(b *block, o Options) error {
 	k := Kept(b.columns, o.K, o.Keep)
 	for r := range b.rows {
 		row, keep := b.row(r)

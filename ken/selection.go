@@ -11,14 +11,14 @@ type Selection string
 
 // The selections; the package comment defines them.
 const (
-	KEN       Selection = "ken"
-	Delta     Selection = "delta"
-	Magnitude Selection = "magnitude"
-	Random    Selection = "random"
+	KEN           Selection = "ken"
+	LargestChange Selection = "delta"
+	Magnitude     Selection = "magnitude"
+	Random        Selection = "random"
 )
 
 // selections lists all selections, the default first.
-func selections() []Selection { return []Selection{KEN, Delta, Magnitude, Random} }
+func selections() []Selection { return []Selection{KEN, LargestChange, Magnitude, Random} }
 
 // parseSelection returns the selection of that name.
 func parseSelection(name string) (Selection, error) {

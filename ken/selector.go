@@ -38,7 +38,7 @@ type rowSelector struct {
 	selection Selection
 	seed      uint64
 	matcher   matcher
-	largest   largest
+	topK      topK
 	sampler   sampler
 }
 
@@ -68,7 +68,7 @@ func (s *rowSelector) choose(mask []uint64, row rowPair, k int) error {
 	if len(mask) != maskWords(n) {
 		return fmt.Errorf("ken: mask has %d words, a row of %d weights needs %d", len(mask), n, maskWords(n))
 	}
-	if s.selection == Delta && len(row.base) != n {
+	if s.selection == LargestChange && len(row.base) != n {
 		return fmt.Errorf("ken: base row has %d weights, fine-tuned row has %d", len(row.base), n)
 	}
 	if k < 0 {
@@ -77,7 +77,7 @@ func (s *rowSelector) choose(mask []uint64, row rowPair, k int) error {
 	if err := findNonFinite(row.tuned, false); err != nil {
 		return err
 	}
-	if s.selection == Delta {
+	if s.selection == LargestChange {
 		if err := findNonFinite(row.base, true); err != nil {
 			return err
 		}
@@ -89,10 +89,10 @@ func (s *rowSelector) choose(mask []uint64, row rowPair, k int) error {
 		setFirst(mask, n)
 	case s.selection == KEN:
 		s.matcher.choose(mask, row.tuned, k)
-	case s.selection == Delta:
-		s.largest.choose(mask, row.tuned, row.base, k)
+	case s.selection == LargestChange:
+		s.topK.choose(mask, row.tuned, row.base, k)
 	case s.selection == Magnitude:
-		s.largest.choose(mask, row.tuned, nil, k)
+		s.topK.choose(mask, row.tuned, nil, k)
 	case s.selection == Random:
 		s.sampler.choose(mask, n, k, rowSeed(s.seed, row.tensor, row.index))
 	}

@@ -56,11 +56,11 @@ func TestSelect(t *testing.T) {
 		{"deviation overflows", KEN, []float32{3e38, 1, 2e38, -3e38}, nil, 2, []int{0, 3}},
 		{"distances overflow", KEN, []float32{3.4e38, 3.3e38, -3.4e38, -3.3e38}, nil, 3, []int{0, 1, 2}},
 
-		{"largest change", Delta, []float32{1, 2, 3, 4}, []float32{1.5, 2, 0, 4.1}, 2, []int{0, 2}},
-		{"equal changes: the lower columns", Delta, []float32{1, 2, 3, 4}, []float32{0, 3, 2, 5}, 3, []int{0, 1, 2}},
-		{"changes are rounded to float32", Delta, []float32{1, 1}, []float32{1e-9, 0}, 1, []int{0}},
-		{"no change at all", Delta, []float32{1, 2}, []float32{1, 2}, 1, []int{0}},
-		{"change that overflows", Delta, []float32{1, 3e38, 2}, []float32{0, -3e38, 0}, 1, []int{1}},
+		{"largest change", LargestChange, []float32{1, 2, 3, 4}, []float32{1.5, 2, 0, 4.1}, 2, []int{0, 2}},
+		{"equal changes: the lower columns", LargestChange, []float32{1, 2, 3, 4}, []float32{0, 3, 2, 5}, 3, []int{0, 1, 2}},
+		{"changes are rounded to float32", LargestChange, []float32{1, 1}, []float32{1e-9, 0}, 1, []int{0}},
+		{"no change at all", LargestChange, []float32{1, 2}, []float32{1, 2}, 1, []int{0}},
+		{"change that overflows", LargestChange, []float32{1, 3e38, 2}, []float32{0, -3e38, 0}, 1, []int{1}},
 
 		{"largest weight", Magnitude, []float32{1, -5, 3, 4}, nil, 2, []int{1, 3}},
 		{"equal weights: the lower columns", Magnitude, []float32{1, -1, 1, -1}, nil, 3, []int{0, 1, 2}},
@@ -97,9 +97,9 @@ func TestSelectErrors(t *testing.T) {
 		{"NaN", KEN, []float32{1, nan, inf}, nil, 1, 1, "column 1 of the fine-tuned row is NaN"},
 		{"infinite", Random, []float32{1, 2, -inf}, nil, 1, 1, "column 2 of the fine-tuned row is -Inf"},
 		{"infinite, all kept", Magnitude, []float32{inf}, nil, 1, 1, "column 0 of the fine-tuned row is +Inf"},
-		{"NaN in the base", Delta, []float32{1, 2}, []float32{1, nan}, 1, 1, "column 1 of the base row is NaN"},
-		{"short base", Delta, []float32{1, 2}, []float32{1}, 1, 1, "base row has 1 weights, fine-tuned row has 2"},
-		{"no base", Delta, []float32{1, 2}, nil, 1, 1, "base row has 0 weights, fine-tuned row has 2"},
+		{"NaN in the base", LargestChange, []float32{1, 2}, []float32{1, nan}, 1, 1, "column 1 of the base row is NaN"},
+		{"short base", LargestChange, []float32{1, 2}, []float32{1}, 1, 1, "base row has 1 weights, fine-tuned row has 2"},
+		{"no base", LargestChange, []float32{1, 2}, nil, 1, 1, "base row has 0 weights, fine-tuned row has 2"},
 		{"mask too long", KEN, []float32{1, 2}, nil, 1, 2, "mask has 2 words, a row of 2 weights needs 1"},
 		{"mask too short", KEN, make([]float32, 65), nil, 1, 1, "mask has 1 words, a row of 65 weights needs 2"},
 		{"negative k", KEN, []float32{1, 2}, nil, -1, 1, "cannot keep -1 weights"},
@@ -113,7 +113,7 @@ func TestSelectErrors(t *testing.T) {
 	}
 
 	var value *valueError
-	err := newSelector(t, Delta).choose(make([]uint64, 1), rowPair{tuned: []float32{1, 2}, base: []float32{inf, 1}}, 1)
+	err := newSelector(t, LargestChange).choose(make([]uint64, 1), rowPair{tuned: []float32{1, 2}, base: []float32{inf, 1}}, 1)
 	if !errors.As(err, &value) || *value != (valueError{column: 0, value: inf, base: true}) {
 		t.Errorf("error is %#v", err)
 	}
@@ -219,8 +219,8 @@ func TestLargestProperties(t *testing.T) {
 		row := rowPair{tuned: anyRow(t, "tuned", n), base: anyRow(t, "base", n)}
 		k := rapid.IntRange(0, n).Draw(t, "k")
 		for selection, magnitude := range map[Selection]func(j int) float32{
-			Delta:     func(j int) float32 { return absolute(row.tuned[j] - row.base[j]) },
-			Magnitude: func(j int) float32 { return absolute(row.tuned[j]) },
+			LargestChange: func(j int) float32 { return absolute(row.tuned[j] - row.base[j]) },
+			Magnitude:     func(j int) float32 { return absolute(row.tuned[j]) },
 		} {
 			selector, err := newRowSelector(selection, 0)
 			if err != nil {

@@ -17,7 +17,7 @@ type sorter struct {
 
 // crowd is the number of values in one bucket from which on a row is sorted by
 // its bits.
-const crowd = 24
+const maxBucketCount = 24
 
 // sort returns the row's values, as orderedBits in the upper 32 bits, with
 // their columns in the lower, in rising order. The result is valid until the
@@ -29,15 +29,15 @@ func (s *sorter) sort(row []float32, mean, deviation float32) []uint64 {
 		s.scratch = make([]uint64, len(row))
 		s.buckets = make([]uint32, 2*len(row))
 	}
-	if keys, ok := s.deal(row, mean, deviation); ok {
+	if keys, ok := s.bucketSort(row, mean, deviation); ok {
 		return keys
 	}
-	return s.radix(row)
+	return s.radixSort(row)
 }
 
 // deal sorts by evenly spaced buckets and insertion. It reports false, with
 // nothing sorted, where a bucket is crowded.
-func (s *sorter) deal(row []float32, mean, deviation float32) ([]uint64, bool) {
+func (s *sorter) bucketSort(row []float32, mean, deviation float32) ([]uint64, bool) {
 	keys, sorted := s.keys[:len(row)], s.scratch[:len(row)]
 	buckets := s.buckets[:2*len(row)]
 	clear(buckets)
@@ -48,18 +48,18 @@ func (s *sorter) deal(row []float32, mean, deviation float32) ([]uint64, bool) {
 	scale := float32(len(buckets)) / (8 * deviation)
 	for j, v := range row {
 		keys[j] = uint64(orderedBits(v))<<32 | uint64(j)
-		buckets[bucket((v-low)*scale, len(buckets))]++
+		buckets[bucketIndex((v-low)*scale, len(buckets))]++
 	}
 	var before uint32
 	for i, count := range buckets {
-		if count >= crowd {
+		if count >= maxBucketCount {
 			return nil, false
 		}
 		buckets[i] = before
 		before += count
 	}
 	for j, v := range row {
-		place := &buckets[bucket((v-low)*scale, len(buckets))]
+		place := &buckets[bucketIndex((v-low)*scale, len(buckets))]
 		sorted[*place] = keys[j]
 		*place++
 	}
@@ -81,7 +81,7 @@ func (s *sorter) deal(row []float32, mean, deviation float32) ([]uint64, bool) {
 }
 
 // bucket returns the whole part of position, within 0 … n-1. A NaN is 0.
-func bucket(position float32, n int) int {
+func bucketIndex(position float32, n int) int {
 	if position >= float32(n-1) {
 		return n - 1
 	}
@@ -92,7 +92,7 @@ func bucket(position float32, n int) int {
 }
 
 // radix sorts by the keys' bits, eight at a time from the lowest.
-func (s *sorter) radix(row []float32) []uint64 {
+func (s *sorter) radixSort(row []float32) []uint64 {
 	keys, next := s.keys[:len(row)], s.scratch[:len(row)]
 	s.digits = [4][256]uint32{}
 	for j, v := range row {

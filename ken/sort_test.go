@@ -62,14 +62,14 @@ func TestSort(t *testing.T) {
 			if got := s.sort(row, mean, deviation); !slices.Equal(got, want) {
 				t.Error("wrong order")
 			}
-			got, dealt := s.deal(row, mean, deviation)
+			got, dealt := s.bucketSort(row, mean, deviation)
 			if dealt != c.dealt {
 				t.Errorf("dealt into buckets: %t, want %t", dealt, c.dealt)
 			}
 			if dealt && !slices.Equal(got, want) {
 				t.Error("wrong order from buckets")
 			}
-			if got := s.radix(row); !slices.Equal(got, want) {
+			if got := s.radixSort(row); !slices.Equal(got, want) {
 				t.Error("wrong order from bits")
 			}
 		})

@@ -14,34 +14,34 @@ import (
 // score of the n-th largest is found exactly in two passes over the tensors: a
 // count of every value of the upper bits tells in which of them it lies, and
 // the same for the lower bits among those. No score is remembered.
-type limit struct {
+type threshold struct {
 	score uint32
 	equal int // weights whose score that is
-	ties  int // how many of them are kept
+	quota int // how many of them are kept
 }
 
 // limitDigits are the bits that each pass counts.
-var limitDigits = [...]struct{ shift, width int }{{15, 16}, {0, 15}}
+var thresholdDigits = [...]struct{ shift, width int }{{15, 16}, {0, 15}}
 
-const limitPasses = len(limitDigits)
+const thresholdPasses = len(thresholdDigits)
 
 // limit finds the limit for the tensors' common budget.
-func (t team) limit(ctx context.Context, jobs []*job, o Options) (*limit, error) {
+func (ws workers) findThreshold(ctx context.Context, jobs []*tensorJob, o Options) (*threshold, error) {
 	total := 0
 	for _, j := range jobs {
 		total += j.rows * j.columns
 	}
-	l := &limit{ties: Kept(total, o.K, o.Keep)}
+	l := &threshold{quota: Kept(total, o.K, o.Keep)}
 	var known uint32 // mask of the bits of score that are found
-	for _, digit := range limitDigits {
+	for _, digit := range thresholdDigits {
 		mask := uint32(1)<<digit.width - 1
-		for _, w := range t {
-			w.counts = grow(w.counts, 1<<digit.width)
+		for _, w := range ws {
+			w.counts = resized(w.counts, 1<<digit.width)
 			clear(w.counts)
 		}
 		for _, j := range jobs {
-			err := t.pass(ctx, j, o, func(w *pruner, b *block) error {
-				return w.eachScored(b, func(scores []uint32) {
+			err := ws.pass(ctx, j, o, func(w *worker, b *block) error {
+				return w.forEachScoredRow(b, func(scores []uint32) {
 					for _, s := range scores {
 						if s&known == l.score {
 							w.counts[s>>digit.shift&mask]++
@@ -53,15 +53,15 @@ func (t team) limit(ctx context.Context, jobs []*job, o Options) (*limit, error)
 				return nil, err
 			}
 		}
-		counts := t[0].counts
-		for _, w := range t[1:] {
+		counts := ws[0].counts
+		for _, w := range ws[1:] {
 			for i, n := range w.counts {
 				counts[i] += n
 			}
 		}
 		value := len(counts) - 1
-		for ; value > 0 && counts[value] < l.ties; value-- {
-			l.ties -= counts[value]
+		for ; value > 0 && counts[value] < l.quota; value-- {
+			l.quota -= counts[value]
 		}
 		l.score |= uint32(value) << digit.shift
 		l.equal = counts[value]
@@ -71,24 +71,24 @@ func (t team) limit(ctx context.Context, jobs []*job, o Options) (*limit, error)
 }
 
 // eachScored calls f with the scores of every row of a block.
-func (w *pruner) eachScored(b *block, f func(scores []uint32)) error {
-	w.scores = grow(w.scores, b.columns)
+func (w *worker) forEachScoredRow(b *block, f func(scores []uint32)) error {
+	w.scores = resized(w.scores, b.columns)
 	for r := range b.rows {
 		row, _ := b.row(r)
 		if err := checkFinite(row); err != nil {
 			return err
 		}
-		w.selector.score(w.scores, row)
+		w.selector.scoreRow(w.scores, row)
 		f(w.scores)
 	}
 	return nil
 }
 
 // score sets the scores of a row that is finite.
-func (s *rowSelector) score(scores []uint32, row rowPair) {
+func (s *rowSelector) scoreRow(scores []uint32, row rowPair) {
 	tuned := row.tuned[:len(scores)]
 	switch s.selection {
-	case Delta:
+	case LargestChange:
 		base := row.base[:len(scores)]
 		for j, v := range tuned {
 			scores[j] = math.Float32bits(v-base[j]) & math.MaxInt32
@@ -108,43 +108,43 @@ func (s *rowSelector) score(scores []uint32, row rowPair) {
 // shareTies divides the ties that are left among the blocks of a tensor, and
 // takes them from the limit. It returns nil if all that equal the limit are
 // kept.
-func (t team) shareTies(ctx context.Context, j *job, l *limit, o Options) ([]int, error) {
-	if l.ties == l.equal {
+func (ws workers) allotTies(ctx context.Context, j *tensorJob, l *threshold, o Options) ([]int, error) {
+	if l.quota == l.equal {
 		return nil, nil
 	}
 	shares := make([]int, j.blocks())
-	if l.ties == 0 {
+	if l.quota == 0 {
 		return shares, nil
 	}
 	o.Progress = nil
-	err := t.pass(ctx, j, o, func(w *pruner, b *block) error {
+	err := ws.pass(ctx, j, o, func(w *worker, b *block) error {
 		n := 0
-		err := w.eachScored(b, func(scores []uint32) {
+		err := w.forEachScoredRow(b, func(scores []uint32) {
 			for _, s := range scores {
 				if s == l.score {
 					n++
 				}
 			}
 		})
-		shares[b.first/blockRows] = n
+		shares[b.firstRow/blockRows] = n
 		return err
 	})
 	for i := range shares {
-		shares[i] = min(shares[i], l.ties)
-		l.ties -= shares[i]
+		shares[i] = min(shares[i], l.quota)
+		l.quota -= shares[i]
 	}
 	return shares, err
 }
 
 // chooseAbove keeps the weights of a block that are above the limit, and of
 // those that equal it as many as its share of ties.
-func (w *pruner) chooseAbove(b *block, l *limit, shares []int) error {
+func (w *worker) selectAboveThreshold(b *block, l *threshold, shares []int) error {
 	ties := math.MaxInt
 	if shares != nil {
-		ties = shares[b.first/blockRows]
+		ties = shares[b.firstRow/blockRows]
 	}
 	r := 0
-	return w.eachScored(b, func(scores []uint32) {
+	return w.forEachScoredRow(b, func(scores []uint32) {
 		_, keep := b.row(r)
 		r++
 		clear(keep)

@@ -6,7 +6,7 @@ import "math"
 // largest by its bits: the bits of a float32 without its sign order as its
 // magnitude does. A count of every value of the top bits tells in which of
 // them the k-th largest lies, then the same for the next bits among those.
-type largest struct {
+type topK struct {
 	bits   []uint32
 	counts [1 << 11]uint32
 }
@@ -14,7 +14,7 @@ type largest struct {
 // choose sets the bits of a cleared mask for the k largest |tuned - base|, or
 // |tuned| where base is nil; 0 < k < n. The difference is rounded to float32.
 // Of equal magnitudes the lowest columns are kept.
-func (l *largest) choose(mask []uint64, tuned, base []float32, k int) {
+func (l *topK) choose(mask []uint64, tuned, base []float32, k int) {
 	if cap(l.bits) < len(tuned) {
 		l.bits = make([]uint32, len(tuned))
 	}
@@ -25,7 +25,7 @@ func (l *largest) choose(mask []uint64, tuned, base []float32, k int) {
 		}
 		bits[j] = math.Float32bits(v) & math.MaxInt32
 	}
-	threshold, ties := l.threshold(bits, k)
+	threshold, ties := l.kthLargest(bits, k)
 	for j, b := range bits {
 		if b > threshold {
 			setBit(mask, j)
@@ -38,7 +38,7 @@ func (l *largest) choose(mask []uint64, tuned, base []float32, k int) {
 
 // threshold returns the k-th largest of bits and how many of those equal to it
 // are among the k largest.
-func (l *largest) threshold(bits []uint32, k int) (threshold uint32, ties int) {
+func (l *topK) kthLargest(bits []uint32, k int) (threshold uint32, ties int) {
 	ties = k
 	var known uint32 // mask of the bits of threshold that are found
 	for _, digit := range [...]struct{ shift, width int }{{20, 11}, {10, 10}, {0, 10}} {

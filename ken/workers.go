@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -18,7 +19,7 @@ const blockRows = 16
 
 // job is one tensor being pruned: its blocks are handed out in order and
 // finish in any.
-type job struct {
+type tensorJob struct {
 	name        string // in the base
 	base, tuned *safetensors.Tensor
 	rows        int
@@ -32,25 +33,42 @@ type job struct {
 	selected atomic.Int64
 }
 
-func newJob(p *Pair, name string, o Options) *job {
+func newTensorJob(p *Pair, name string, o Options) *tensorJob {
 	base, _ := p.Base.Tensor(name)
-	j := &job{name: name, base: base, tuned: p.tuned(name), coding: o.coding(base.Shape)}
+	j := &tensorJob{name: name, base: base, tuned: p.tunedTensor(name), coding: o.codingFor(base.Shape)}
 	j.rows, j.columns = base.Rows()
 	j.height = delta.TileHeight(base.Shape, o.Table != nil && o.Table(name))
 	return j
 }
 
 // blocks returns the number of blocks.
-func (j *job) blocks() int { return (j.rows + blockRows - 1) / blockRows }
+func (j *tensorJob) blocks() int { return (j.rows + blockRows - 1) / blockRows }
 
 // team is the workers, which share a tensor's blocks.
-type team []*pruner
+type workers []*worker
+
+// newWorkers returns the workers for rows rows: no more than there are blocks.
+func newWorkers(rows int, o Options) (workers, error) {
+	n := o.Workers
+	if n < 1 {
+		n = runtime.GOMAXPROCS(0)
+	}
+	team := make(workers, min(n, rows/blockRows+1))
+	for i := range team {
+		selector, err := newRowSelector(o.Selection, o.Seed)
+		if err != nil {
+			return nil, err
+		}
+		team[i] = &worker{selector: selector}
+	}
+	return team, nil
+}
 
 // pass calls f for every block of a tensor, which the worker has read.
-func (t team) pass(ctx context.Context, j *job, o Options, f func(w *pruner, b *block) error) error {
+func (ws workers) pass(ctx context.Context, j *tensorJob, o Options, f func(w *worker, b *block) error) error {
 	j.next.Store(0)
 	group, ctx := errgroup.WithContext(ctx)
-	for _, worker := range t {
+	for _, worker := range ws {
 		group.Go(func() error { return worker.run(ctx, j, o, f) })
 	}
 	if err := group.Wait(); err != nil {
@@ -60,7 +78,7 @@ func (t team) pass(ctx context.Context, j *job, o Options, f func(w *pruner, b *
 }
 
 // pruner is one worker: a selector and buffers.
-type pruner struct {
+type worker struct {
 	selector *rowSelector
 	block    block
 	scores   []uint32 // of a row
@@ -69,8 +87,8 @@ type pruner struct {
 
 // block is up to blockRows rows of a tensor.
 type block struct {
-	*job
-	first       int       // row
+	*tensorJob
+	firstRow    int       // row
 	rows        int       // how many
 	base, tuned []float32 // [rows, columns]
 	keep        []uint64  // [rows, maskWords(columns)]
@@ -81,28 +99,28 @@ func (b *block) row(r int) (rowPair, []uint64) {
 	words := maskWords(b.columns)
 	return rowPair{
 		tuned: b.tuned[r*b.columns:][:b.columns], base: b.base[r*b.columns:][:b.columns],
-		tensor: b.name, index: b.first + r,
+		tensor: b.name, index: b.firstRow + r,
 	}, b.keep[r*words:][:words]
 }
 
 // run reads the blocks of a tensor, as long as there are any, and hands them
 // to f.
-func (w *pruner) run(ctx context.Context, j *job, o Options, f func(w *pruner, b *block) error) error {
+func (w *worker) run(ctx context.Context, j *tensorJob, o Options, f func(w *worker, b *block) error) error {
 	b := &w.block
-	b.job = j
+	b.tensorJob = j
 	for {
-		b.first = (int(j.next.Add(1)) - 1) * blockRows
-		if b.first >= j.rows {
+		b.firstRow = (int(j.next.Add(1)) - 1) * blockRows
+		if b.firstRow >= j.rows {
 			return nil
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		b.rows = min(blockRows, j.rows-b.first)
-		b.base = grow(b.base, b.rows*j.columns)
-		b.tuned = grow(b.tuned, b.rows*j.columns)
-		b.keep = grow(b.keep, b.rows*maskWords(j.columns))
-		if err := errors.Join(j.base.Float32s(b.base, b.first*j.columns), j.tuned.Float32s(b.tuned, b.first*j.columns)); err != nil {
+		b.rows = min(blockRows, j.rows-b.firstRow)
+		b.base = resized(b.base, b.rows*j.columns)
+		b.tuned = resized(b.tuned, b.rows*j.columns)
+		b.keep = resized(b.keep, b.rows*maskWords(j.columns))
+		if err := errors.Join(j.base.Float32s(b.base, b.firstRow*j.columns), j.tuned.Float32s(b.tuned, b.firstRow*j.columns)); err != nil {
 			return err
 		}
 		if err := f(w, b); err != nil {
@@ -114,7 +132,7 @@ func (w *pruner) run(ctx context.Context, j *job, o Options, f func(w *pruner, b
 	}
 }
 
-func grow[T any](x []T, n int) []T {
+func resized[T any](x []T, n int) []T {
 	if cap(x) < n {
 		return make([]T, n)
 	}
