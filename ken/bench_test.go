@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkSelect selects half of rows of normally distributed weights.
+// BenchmarkSelect selects half of the weights of rows drawn from a normal distribution.
 func BenchmarkSelect(b *testing.B) {
 	for _, selection := range selections() {
 		for _, n := range []int{384, 768, 1536, 3072} {
@@ -42,8 +42,8 @@ func BenchmarkSelect(b *testing.B) {
 	}
 }
 
-// BenchmarkGoldenRows selects from all golden rows; benchmarks/prune compares
-// its time with the reference procedure's on the same rows.
+// BenchmarkGoldenRows selects from all golden rows. benchmarks/prune compares its time
+// with that of the reference procedure on the same rows.
 func BenchmarkGoldenRows(b *testing.B) {
 	rows := goldenRows(b)
 	selector := newSelector(b, KEN)
@@ -55,7 +55,7 @@ func BenchmarkGoldenRows(b *testing.B) {
 				b.Fatal(err)
 			}
 			if !slices.Equal(mask, r.mask) {
-				b.Fatal("mask differs from the golden one")
+				b.Fatal("mask differs from the golden mask")
 			}
 		}
 	}

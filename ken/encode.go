@@ -8,7 +8,8 @@ import (
 	"kenserve/delta"
 )
 
-// encode makes the block's tiles of what was selected.
+// encode applies the factor to the selected values of the block and encodes its
+// tiles.
 func (b *block) encode(o Options) error {
 	words := maskWords(b.columns)
 	for r := range b.rows {
@@ -37,8 +38,8 @@ func (b *block) encode(o Options) error {
 	return nil
 }
 
-// scaleChanges multiplies the changes of a row: tuned becomes
-// base + factor·(tuned − base), each operation rounded to float32.
+// scaleChanges sets the row's tuned weights to base + factor·(tuned − base), with
+// every operation rounded to float32. A factor of 0 or 1 changes nothing.
 func scaleChanges(row rowPair, factor float64) error {
 	if factor == 0 || factor == 1 {
 		return nil
@@ -50,12 +51,13 @@ func scaleChanges(row rowPair, factor float64) error {
 		}
 	}
 	if err := findNonFinite(row.tuned, false); err != nil {
-		return fmt.Errorf("row %d times %g: %w", row.index, factor, err)
+		return fmt.Errorf("row %d with its changes multiplied by %g: %w", row.index, factor, err)
 	}
 	return nil
 }
 
-// packMask writes the first n flags to dst, 8 a byte.
+// packMask writes the first n flags of a mask to dst, 8 a byte, least significant
+// bit first.
 func packMask(dst []byte, keep []uint64, n int) {
 	var word [8]byte
 	for i := 0; i < (n+7)/8; i += 8 {

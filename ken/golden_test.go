@@ -71,7 +71,7 @@ func goldenRows(t testing.TB) []goldenRow {
 	return rows
 }
 
-// The published implementation's masks, all of them.
+// TestGoldenRows compares with all golden masks of the published implementation.
 func TestGoldenRows(t *testing.T) {
 	rows := goldenRows(t)
 	if len(rows) != 1600 {

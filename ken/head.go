@@ -1,12 +1,11 @@
 package ken
 
-import (
-	"kenserve/safetensors"
-)
+import "kenserve/safetensors"
 
+// isHead reports whether a tensor of the base belongs to the task's head.
 func (o *Options) isHead(name string) bool { return o.Head != nil && o.Head(name) }
 
-// headTensor returns what is stored of a tensor of the head.
+// headTensor returns the tensor to store for t, a tensor of the head.
 func (o *Options) headTensor(t *safetensors.Tensor) *safetensors.Tensor {
 	if o.HeadTensor != nil {
 		if other := o.HeadTensor(t.Name); other != nil {
@@ -16,10 +15,10 @@ func (o *Options) headTensor(t *safetensors.Tensor) *safetensors.Tensor {
 	return t
 }
 
-// widened returns a tensor of floats in float32, under another name.
+// widenToFloat32 returns a float32 copy of a tensor of floats, under another name.
 func widenToFloat32(name string, t *safetensors.Tensor) *safetensors.Tensor {
 	values := make([]float32, t.Len())
-	if err := t.Float32s(values, 0); err != nil { // Match lets floats through only
+	if err := t.Float32s(values, 0); err != nil { // Match lists only tensors of floats as shared
 		panic(err)
 	}
 	return &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: t.Shape, Data: safetensors.Bytes(values)}

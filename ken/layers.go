@@ -5,20 +5,21 @@ import (
 	"slices"
 )
 
-// layerName matches the tensors of numbered layers, in any architecture:
+// layerName matches the names of tensors in numbered layers, in any architecture:
 // encoder.layer.3.…, transformer.layer.3.…, h.3.…
 var layerName = regexp.MustCompile(`(^|\.)(layers?|blocks?|h)\.[0-9]+\.`)
 
-// kindOf returns what a tensor has in common with those of the other layers: its
-// name with an asterisk for the layer's number. It tells whether there is one.
+// kindOf returns the tensor's name with an asterisk in place of the layer's number,
+// which is the same for the matching tensors of all layers, as in
+// encoder.layer.*.output.dense.weight. It also reports whether the tensor is in a
+// numbered layer.
 func kindOf(name string) (kind string, layered bool) {
 	kind = layerName.ReplaceAllString(name, "${1}${2}.*.")
 	return kind, kind != name
 }
 
-// layerOf returns what the tensors of a numbered layer have in common, the
-// beginning of their names and an asterisk, as in encoder.layer.3.*; empty if a
-// tensor is in none.
+// layerOf returns the pattern that all tensors of the tensor's layer share, as in
+// encoder.layer.3.*; it is empty if the tensor is in no numbered layer.
 func layerOf(name string) string {
 	at := layerName.FindStringIndex(name)
 	if at == nil {
@@ -27,10 +28,13 @@ func layerOf(name string) string {
 	return name[:at[1]] + "*"
 }
 
+// includes reports whether the scope contains the tensor of that name.
 func (s Scope) includes(name string) bool { return s != ScopeAttention || layerName.MatchString(name) }
 
-// Groups returns the kinds of the matrices of numbered layers, sorted, and then
-// these layers (see kindOf and layerOf).
+// Groups returns the groups of matrices that can have a factor of their own (see
+// [Options.Factors]): first the matching matrices of all layers, as in
+// encoder.layer.*.output.dense.weight, then all matrices of one layer, as in
+// encoder.layer.3.*; each list is sorted.
 func (p *Pair) Groups() []string {
 	var kinds, layers []string
 	for _, name := range p.Shared {

@@ -12,8 +12,9 @@ import (
 	"kenserve/kde"
 )
 
-// naiveKEN is the selection ken as the package comment words it, in O(k·n): a
-// direct sum for every point, and a look at every value for every point.
+// naiveKEN is the portable reference of KEN, as the package comment defines it, in
+// O(k·n): it sums the density of every point directly and compares every point with
+// every value.
 func naiveKEN(row []float32, k int) []uint64 {
 	n := len(row)
 	mask := make([]uint64, maskWords(n))
@@ -44,11 +45,11 @@ func naiveKEN(row []float32, k int) []uint64 {
 
 	taken := make([]bool, n)
 	for _, i := range order {
-		nearest, least := -1, float32(0)
+		nearest, smallest := -1, float32(0)
 		for j, v := range row {
 			distance := absolute(v - float32(points[i]))
-			if !taken[j] && (nearest < 0 || distance < least) {
-				nearest, least = j, distance
+			if !taken[j] && (nearest < 0 || distance < smallest) {
+				nearest, smallest = j, distance
 			}
 		}
 		taken[nearest] = true
@@ -64,22 +65,22 @@ func naiveKEN(row []float32, k int) []uint64 {
 	return mask
 }
 
-// A family draws rows of one kind.
+// A rowKind draws random rows of one kind.
 type rowKind struct {
 	name string
-	n    func(r *rand.Rand) int
+	n    func(r *rand.Rand) int // width of the next row
 	draw func(r *rand.Rand, row []float32)
-	rows int
+	rows int // how many to test
 }
 
-// between returns widths from low to high, small ones more often.
+// between draws widths from low to high, uniformly on a logarithmic scale.
 func between(low, high int) func(*rand.Rand) int {
 	return func(r *rand.Rand) int {
 		return int(math.Round(float64(low) * math.Pow(float64(high)/float64(low), r.Float64())))
 	}
 }
 
-// each draws every value on its own.
+// each draws every value independently.
 func each(draw func(r *rand.Rand) float64) func(*rand.Rand, []float32) {
 	return func(r *rand.Rand, row []float32) {
 		for j := range row {
@@ -135,7 +136,7 @@ var rowKinds = []rowKind{
 		}
 	}, 2_000},
 	{"equally near", between(9, 100), func(r *rand.Rand, row []float32) {
-		// The small values' distances from a far point round to the same.
+		// The distances of the small values from a far point round to one number.
 		for j := range row {
 			row[j] = float32(1e-9 * r.NormFloat64())
 			if r.IntN(8) == 0 {
@@ -156,7 +157,8 @@ var rowKinds = []rowKind{
 	{"width 3072", between(3072, 3072), each(func(r *rand.Rand) float64 { return 0.04 * r.NormFloat64() }), 30},
 }
 
-// pickK returns small and large k as often as others, 1, n-1 and n among them.
+// pickK draws k. Small values, half of n, and values near n, among them 1, n-1 and n,
+// are more frequent than in a uniform draw.
 func pickK(r *rand.Rand, n int) int {
 	switch r.IntN(8) {
 	case 0:
@@ -169,7 +171,7 @@ func pickK(r *rand.Rand, n int) int {
 	return 1 + r.IntN(n)
 }
 
-// The fast selection keeps exactly what the naive one keeps, on 100,000 rows.
+// TestNaive compares with naiveKEN on 100,000 random rows.
 func TestNaive(t *testing.T) {
 	total := 0
 	for _, f := range rowKinds {
@@ -203,7 +205,8 @@ func TestNaive(t *testing.T) {
 	}
 }
 
-// Bytes as float32s, the first byte as the share to keep.
+// FuzzSelect compares with naiveKEN. The first byte of the input is the fraction to
+// keep, the others are the float32s of the row.
 func FuzzSelect(f *testing.F) {
 	seed := func(share byte, row ...float32) {
 		data := []byte{share}

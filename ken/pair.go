@@ -11,44 +11,44 @@ import (
 	"kenserve/safetensors"
 )
 
-// Pair is a base and a checkpoint tuned from it, with their tensors matched by
-// name and shape. Nothing about it depends on the architecture.
+// Pair is a base and a checkpoint tuned from it. Their tensors are matched by name
+// and shape alone, for any architecture.
 type Pair struct {
 	Base, Tuned delta.Tensors
 
-	// Prefixes relate the names: the tuned checkpoint calls a tensor
-	// TunedPrefix + the base's name without BasePrefix ("bert." is on one side
-	// only in most Hugging Face models); see delta.Info.TunedName.
+	// The tuned checkpoint calls a tensor TunedPrefix + the base's name without
+	// BasePrefix. Most Hugging Face models have "bert." or the like on one side
+	// only. See delta.Info.TunedName.
 	BasePrefix, TunedPrefix string
 
-	Shared []string // names in the base of the tensors that both have, sorted
-	Head   []string // names in the tuned checkpoint of those the base lacks, sorted
-	Absent []string // names in the base of those the tuned checkpoint lacks, sorted
+	Shared []string // tensors of both, by their names in the base, sorted
+	Head   []string // tensors that the base lacks, by their names in the tuned checkpoint, sorted
+	Absent []string // tensors that the tuned checkpoint lacks, by their names in the base, sorted
 }
 
-// Match pairs a tuned checkpoint with its base. Of the ways in which a prefix
-// can relate the two sets of names it takes the one that matches most tensors.
-// A tensor that both have must have the same shape in both, and tensors other
-// than floats must be equal.
+// Match pairs a tuned checkpoint with its base. It tries pairs of name prefixes
+// and takes the one that matches most tensors. It fails if the two have no tensor
+// in common, if a shared tensor has two shapes, if a tensor that is not of floats
+// differs, or if a tensor of the head has the name of another tensor of the base.
 func Match(base, tuned delta.Tensors) (*Pair, error) {
 	p := &Pair{Base: base, Tuned: tuned}
-	most, best := 0, [2]string{}
+	mostMatches, best := 0, [2]string{}
 	for _, prefixes := range prefixCandidates(base, tuned) {
-		n := 0
+		matches := 0
 		for _, name := range base.Names() {
 			if p.BasePrefix, p.TunedPrefix = prefixes[0], prefixes[1]; p.tunedTensor(name) != nil {
-				n++
+				matches++
 			}
 		}
-		if n > most {
-			most, best = n, prefixes
+		if matches > mostMatches {
+			mostMatches, best = matches, prefixes
 		}
 	}
-	if most == 0 {
-		return nil, fmt.Errorf("ken: match checkpoints: base and tuned have no tensor in common: was this checkpoint tuned from this base?")
+	if mostMatches == 0 {
+		return nil, fmt.Errorf("ken: match checkpoints: base and tuned checkpoint have no tensor in common: was this checkpoint tuned from this base?")
 	}
 	p.BasePrefix, p.TunedPrefix = best[0], best[1]
-	matched := map[string]bool{}
+	matched := map[string]bool{} // by the name in the tuned checkpoint
 	for _, name := range base.Names() {
 		b, _ := base.Tensor(name)
 		t := p.tunedTensor(name)
@@ -58,14 +58,14 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 		}
 		matched[t.Name] = true
 		if !slices.Equal(b.Shape, t.Shape) {
-			return nil, fmt.Errorf("ken: match checkpoints: tensor %s: the base's shape is %v, the tuned one's %v", name, b.Shape, t.Shape)
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s: shape is %v in the base and %v in the tuned checkpoint", name, b.Shape, t.Shape)
 		}
 		if b.DType.Float() && t.DType.Float() {
 			p.Shared = append(p.Shared, name)
 			continue
 		}
 		if b.DType != t.DType || !bytes.Equal(b.Data, t.Data) {
-			return nil, fmt.Errorf("ken: match checkpoints: tensor %s: %s in the base and %s in the tuned checkpoint differ, and only F32, F16 and BF16 can be pruned", name, b.DType, t.DType)
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s differs from the base (%s in the base, %s in the tuned checkpoint): only F32, F16 and BF16 can be pruned", name, b.DType, t.DType)
 		}
 	}
 	for _, name := range tuned.Names() {
@@ -73,7 +73,7 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 			continue
 		}
 		if _, ok := base.Tensor(name); ok {
-			return nil, fmt.Errorf("ken: match checkpoints: tensor %s of the tuned checkpoint is not the base's of that name, which is called otherwise there: a delta cannot tell the two apart", name)
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s of the tuned checkpoint has the name of another tensor of the base (names differ by the prefixes %q and %q): a delta cannot tell them apart", name, p.BasePrefix, p.TunedPrefix)
 		}
 		p.Head = append(p.Head, name)
 	}
@@ -83,8 +83,8 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 	return p, nil
 }
 
-// candidates lists pairs of prefixes, of the base's and the tuned checkpoint's
-// names: none, and the first component of any name on either side.
+// prefixCandidates lists the pairs of prefixes to try, the base's and the tuned
+// checkpoint's: no prefix, or the first component of any name.
 func prefixCandidates(base, tuned delta.Tensors) [][2]string {
 	out := [][2]string{{"", ""}}
 	baseFirst, tunedFirst := firstComponents(base), firstComponents(tuned)
@@ -104,32 +104,35 @@ func prefixCandidates(base, tuned delta.Tensors) [][2]string {
 	return out
 }
 
-// maxPrefixes bounds the search for files with thousands of first components.
+// maxPrefixes bounds the search in files whose names have thousands of first
+// components.
 const maxPrefixes = 16
 
+// firstComponents returns the first components of the names with their dots, as in
+// "bert.", the most frequent first, at most maxPrefixes of them.
 func firstComponents(c delta.Tensors) []string {
-	seen := map[string]int{}
+	count := map[string]int{}
 	for _, name := range c.Names() {
 		if i := strings.IndexByte(name, '.'); i >= 0 {
-			seen[name[:i+1]]++
+			count[name[:i+1]]++
 		}
 	}
-	out := make([]string, 0, len(seen))
-	for first := range seen {
+	out := make([]string, 0, len(count))
+	for first := range count {
 		out = append(out, first)
 	}
 	sort.Slice(out, func(i, j int) bool {
-		if seen[out[i]] != seen[out[j]] {
-			return seen[out[i]] > seen[out[j]]
+		if count[out[i]] != count[out[j]] {
+			return count[out[i]] > count[out[j]]
 		}
 		return out[i] < out[j]
 	})
 	return out[:min(len(out), maxPrefixes)]
 }
 
-// tuned returns the tuned counterpart of the base's tensor, or nil: the tensor
-// of the name that a delta gives it, or the one that differs from it by the
-// prefix alone.
+// tunedTensor returns the tuned counterpart of a tensor of the base, or nil. It
+// looks for the name that delta.Info.TunedName gives, which also maps the older
+// names of layer norms, then for the name that differs by the prefixes alone.
 func (p *Pair) tunedTensor(name string) *safetensors.Tensor {
 	rest, ok := strings.CutPrefix(name, p.BasePrefix)
 	if !ok {

@@ -17,14 +17,14 @@ import (
 	"kenserve/safetensors"
 )
 
-// place is a weight of a checkpoint.
+// weightIndex names a weight of a checkpoint.
 type weightIndex struct {
 	tensor string
 	index  int
 }
 
-// pruned prunes base and tuned with every kept value exact, and returns the
-// values that are stored.
+// pruned prunes a pair and returns the values that a reader of the delta file gets for
+// the stored weights.
 func pruned(t testing.TB, base, tuned tensors, o Options) (map[weightIndex]float32, *Report) {
 	t.Helper()
 	p, err := Match(base, tuned)
@@ -81,8 +81,8 @@ func floats(t *safetensors.Tensor) []float32 {
 	return values
 }
 
-// naivePooled sorts all weights that share a budget by their score, and keeps
-// the first ones.
+// naivePooled is the reference for shared budgets: it sorts all weights that share a
+// budget by their score and keeps the first ones.
 func naivePooled(base, tuned tensors, o Options) map[weightIndex]float32 {
 	type scored struct {
 		weightIndex
@@ -140,9 +140,8 @@ func naivePooled(base, tuned tensors, o Options) map[weightIndex]float32 {
 	return out
 }
 
-// TestPooled: budgets for tensors and models keep what sorting all weights
-// keeps, whatever the number of workers. Changes are coarse in half of the
-// cases, so that many are equal.
+// TestPooled compares budgets for tensors and models with naivePooled, for any number
+// of workers. In half of the cases changes are coarse, so that many are equal.
 func TestPooled(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
@@ -187,7 +186,7 @@ func TestPooled(t *testing.T) {
 		}
 		got, _ := pruned(t, base, tuned, o)
 		want := naivePooled(base, tuned, o)
-		if o.WholeVectors { // what is whole may be stored where it did not change
+		if o.WholeVectors { // a vector kept whole may also store unchanged values
 			for at, v := range got {
 				if _, ok := want[at]; !ok && len(base[at.tensor].Shape) == 1 && v == floats(base[at.tensor])[at.index] {
 					delete(got, at)
@@ -205,8 +204,8 @@ func TestPooled(t *testing.T) {
 	})
 }
 
-// TestPooledRandom: every weight of the pool is as likely, and their number is
-// the budget's.
+// TestPooledRandom checks that every weight of the pool is equally likely and that the
+// budget is met exactly.
 func TestPooledRandom(t *testing.T) {
 	base := checkpoint(0, []int{50, 40}, "a", "b")
 	tuned := checkpoint(1, []int{50, 40}, "a", "b")
@@ -224,19 +223,19 @@ func TestPooledRandom(t *testing.T) {
 				in[fmt.Sprintf("column %d", at.index%40)]++
 			}
 		}
-		for what, n := range in {
+		for part, n := range in {
 			mean := 1000. * seeds / 40
-			if what[0] == 't' {
+			if part[0] == 't' {
 				mean = 1000. * seeds / 2
 			}
 			if math.Abs(float64(n)-mean) > 5*math.Sqrt(mean) {
-				t.Errorf("%s: %d values in %s, want about %.0f", budget, n, what, mean)
+				t.Errorf("%s: %d values in %s, want about %.0f", budget, n, part, mean)
 			}
 		}
 	}
 }
 
-// TestVectorCoding: tensors of one dimension have a coding of their own.
+// TestVectorCoding checks that tensors of one dimension use VectorCoding.
 func TestVectorCoding(t *testing.T) {
 	base, tuned := checkpoint(0, []int{8, 8}, "m"), checkpoint(0.5, []int{8, 8}, "m")
 	base["v"], tuned["v"] = checkpoint(0, []int{8}, "v")["v"], checkpoint(0.25, []int{8}, "v")["v"]

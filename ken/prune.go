@@ -10,7 +10,8 @@ import (
 	"kenserve/delta"
 )
 
-// Rows returns the number of rows that Prune reports as progress in all.
+// Rows returns the total of the rows that [Prune] reports as progress. A row counts
+// once for every pass over it.
 func (p *Pair) Rows(o Options) int {
 	passes := 1
 	if o.pooled() {
@@ -31,26 +32,27 @@ func (p *Pair) Rows(o Options) int {
 	return total
 }
 
-// Prune selects from the tensors that the pair shares, and writes the kept
-// values and the head to w. It works tensor by tensor, each tensor's rows on
-// all workers; the result does not depend on their number. A budget for more
-// than a row takes two passes more over what shares it. The caller finishes w.
+// Prune selects from the tensors that the pair shares, and writes the kept values
+// and the head to w, which the caller finishes. It works tensor by tensor, and the
+// workers share the rows of a tensor. The result does not depend on their number. A
+// budget that rows share takes two more passes over them, and a third over tensors
+// in which only some of the equal weights at the threshold are kept.
 func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	for group := range o.Factors {
 		if !slices.ContainsFunc(p.Shared, func(name string) bool { k, _ := kindOf(name); return k == group || layerOf(name) == group }) {
-			return nil, fmt.Errorf("ken: there is a factor for %s, and no tensor of that kind or layer", group)
+			return nil, fmt.Errorf("ken: factor for %s: there is no tensor of that kind or layer", group)
 		}
 	}
-	team, err := newWorkers(p.Rows(o), o)
+	ws, err := newWorkers(p.Rows(o), o)
 	if err != nil {
 		return nil, err
 	}
-	l := &threshold{}
+	limit := &threshold{}
 	if o.Budget == BudgetModel {
-		if l, err = team.findThreshold(ctx, p.pooledJobs(o), o); err != nil {
+		if limit, err = ws.findThreshold(ctx, p.pooledJobs(o), o); err != nil {
 			return nil, err
 		}
 	}
@@ -58,14 +60,14 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 	for _, name := range p.Shared {
 		if o.isHead(name) {
 			if err := w.Dense(o.headTensor(widenToFloat32(name, p.tunedTensor(name)))); err != nil {
-				return nil, fmt.Errorf("ken: prune: head: %w", err)
+				return nil, fmt.Errorf("ken: prune: write the head: %w", err)
 			}
 			continue
 		}
 		if !o.Scope.includes(name) {
 			continue
 		}
-		r, err := team.prune(ctx, newTensorJob(p, name, o), l, w, o)
+		r, err := ws.prune(ctx, newTensorJob(p, name, o), limit, w, o)
 		if err != nil {
 			return nil, err
 		}
@@ -74,13 +76,13 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 	for _, name := range p.Head {
 		t, _ := p.Tuned.Tensor(name)
 		if err := w.Dense(o.headTensor(t)); err != nil {
-			return nil, fmt.Errorf("ken: prune: head: %w", err)
+			return nil, fmt.Errorf("ken: prune: write the head: %w", err)
 		}
 	}
 	return report, nil
 }
 
-// pooled lists the tensors that share a model's budget.
+// pooledJobs lists the tensors that share the model's budget.
 func (p *Pair) pooledJobs(o Options) []*tensorJob {
 	var jobs []*tensorJob
 	for _, name := range p.Shared {
@@ -91,8 +93,10 @@ func (p *Pair) pooledJobs(o Options) []*tensorJob {
 	return jobs
 }
 
-// prune selects from a tensor and writes what is kept.
-func (ws workers) prune(ctx context.Context, j *tensorJob, l *threshold, w *delta.Writer, o Options) (TensorReport, error) {
+// prune selects from a tensor and writes the kept values. It keeps a vector whole if
+// the options say so; otherwise rows that share a budget keep what is above the
+// limit, and other rows are selected from one by one.
+func (ws workers) prune(ctx context.Context, j *tensorJob, limit *threshold, w *delta.Writer, o Options) (TensorReport, error) {
 	choose := func(w *worker, b *block) error { return w.selectEachRow(b, o) }
 	o.Factor = o.factorFor(j.name)
 	switch {
@@ -102,15 +106,15 @@ func (ws workers) prune(ctx context.Context, j *tensorJob, l *threshold, w *delt
 	case o.pooled():
 		if o.Budget == BudgetTensor {
 			var err error
-			if l, err = ws.findThreshold(ctx, []*tensorJob{j}, o); err != nil {
+			if limit, err = ws.findThreshold(ctx, []*tensorJob{j}, o); err != nil {
 				return TensorReport{}, err
 			}
 		}
-		ties, err := ws.allotTies(ctx, j, l, o)
+		ties, err := ws.allotTies(ctx, j, limit, o)
 		if err != nil {
 			return TensorReport{}, err
 		}
-		choose = func(w *worker, b *block) error { return w.selectAboveThreshold(b, l, ties) }
+		choose = func(w *worker, b *block) error { return w.selectAboveThreshold(b, limit, ties) }
 	}
 	j.tiles = make([]delta.Tile, (j.rows+j.height-1)/j.height)
 	if o.Masks {

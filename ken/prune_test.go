@@ -12,8 +12,8 @@ import (
 	"kenserve/safetensors"
 )
 
-// TestPruneErrors: what is wrong with the weights is said of the tensor, the
-// row and the column.
+// TestPruneErrors checks that the error of a NaN names the tensor, the row and the
+// column.
 func TestPruneErrors(t *testing.T) {
 	for _, side := range []string{"base", "fine-tuned"} {
 		base, tuned := checkpoint(0, []int{20, 5}, "a.b"), checkpoint(1, []int{20, 5}, "a.b")
@@ -38,7 +38,7 @@ func TestPruneErrors(t *testing.T) {
 		}
 		for _, part := range []string{"a.b", "row 17", "column 3"} {
 			if !strings.Contains(err.Error(), part) {
-				t.Errorf("%v: does not name %s", err, part)
+				t.Errorf("%v: want %s in the error", err, part)
 			}
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 func TestRemaining(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		// Beyond 4,096 the summary has more than one word.
+		// From 4,097 values on the summary has more than one word.
 		n := rapid.OneOf(rapid.IntRange(1, 200), rapid.IntRange(1, 20_000), rapid.Just(4096)).Draw(t, "n")
 		var set remaining
 		set.reset(rapid.IntRange(1, 20_000).Draw(t, "before"))

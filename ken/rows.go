@@ -7,8 +7,8 @@ import (
 	"kenserve/safetensors"
 )
 
-// chooseRows selects from every row by itself. Rows that training left alone
-// keep nothing, unless masks are asked for.
+// selectEachRow selects from every row by itself. A row that equals the base's keeps
+// nothing, unless masks are asked for.
 func (w *worker) selectEachRow(b *block, o Options) error {
 	k := Kept(b.columns, o.K, o.Keep)
 	for r := range b.rows {
@@ -27,7 +27,7 @@ func (w *worker) selectEachRow(b *block, o Options) error {
 	return nil
 }
 
-// keepAll keeps everything.
+// keepAll keeps every value of the block.
 func (b *block) keepAll() error {
 	for r := range b.rows {
 		row, keep := b.row(r)
@@ -40,8 +40,8 @@ func (b *block) keepAll() error {
 	return nil
 }
 
-// checkFinite returns an error that wraps a valueError for a row with a weight that
-// is not finite.
+// checkFinite returns an error that wraps a *valueError if a weight of the row is NaN
+// or infinite.
 func checkFinite(row rowPair) error {
 	err := findNonFinite(row.base, true)
 	if err == nil {
@@ -53,7 +53,8 @@ func checkFinite(row rowPair) error {
 	return nil
 }
 
-// equalBits tells whether training left a row alone.
+// equalBits reports whether two rows have the same bits: training left the row
+// unchanged.
 func equalBits(a, b []float32) bool {
 	return bytes.Equal(safetensors.Bytes(a), safetensors.Bytes(b))
 }

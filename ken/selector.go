@@ -9,7 +9,7 @@ import (
 type valueError struct {
 	column int
 	value  float32
-	base   bool // the base's row holds it, not the fine-tuned one
+	base   bool // the weight is in the base's row; otherwise in the fine-tuned one
 }
 
 func (e *valueError) Error() string {
@@ -20,20 +20,19 @@ func (e *valueError) Error() string {
 	return fmt.Sprintf("column %d of the %s row is %v", e.column, row, e.value)
 }
 
-// A rowPair is a row of a fine-tuned tensor beside the base's.
+// A rowPair is a row of a fine-tuned tensor and the same row of the base.
 type rowPair struct {
 	tuned []float32
-	base  []float32 // of the same length; only the selection delta reads it
+	base  []float32 // as long as tuned; only LargestChange reads it
 
-	// Tensor and Index, the tensor's name and the row's number in it, tell
-	// random's choices in different rows apart. No other selection reads them.
+	// The tensor's name and the row's number seed the choice of Random, so that
+	// rows get different choices. Other selections do not read them.
 	tensor string
 	index  int
 }
 
-// A rowSelector chooses the weights to keep of one row after another. It owns the
-// scratch memory for that, which grows to the largest row it has seen, and
-// serves one goroutine at a time: use one for each.
+// A rowSelector selects weights row by row. It owns the scratch memory, which
+// grows to the largest row so far, and must not be used by two goroutines at once.
 type rowSelector struct {
 	selection Selection
 	seed      uint64
@@ -42,9 +41,9 @@ type rowSelector struct {
 	sampler   sampler
 }
 
-// newRowSelector returns a selector. The seed is random's; the same seed gives
-// every row the same choice whatever the order in which rows are selected from,
-// and however many selectors share the work.
+// newRowSelector returns a selector. Only Random uses the seed: the same seed gives
+// a row the same choice, in whatever order rows are selected from and however many
+// selectors share the work.
 func newRowSelector(selection Selection, seed uint64) (*rowSelector, error) {
 	if _, err := parseSelection(string(selection)); err != nil {
 		return nil, err
@@ -52,17 +51,16 @@ func newRowSelector(selection Selection, seed uint64) (*rowSelector, error) {
 	return &rowSelector{selection: selection, seed: seed, sampler: newSampler()}, nil
 }
 
-// maskWords returns the length of the mask of a row of n weights.
+// maskWords returns the number of words in the mask of a row of n weights.
 func maskWords(n int) int { return (n + 63) / 64 }
 
-// choose chooses k weights of the row and sets the mask: bit j%64 of word j/64
-// stands for column j, set where the fine-tuned weight is kept. The mask has
-// maskWords words and its bits beyond the row are cleared. A k of the row's
-// width or more keeps all of it. The selection ken can keep more than k where
-// values are duplicates of each other.
+// choose selects k weights of the row and writes the mask, of maskWords words. Bit
+// j%64 of word j/64 is set if the fine-tuned weight of column j is kept; bits
+// beyond the row are cleared. A k at or above the row's width keeps the whole row.
+// KEN can keep more than k weights if values are equal.
 //
-// A weight that is NaN or infinite is a valueError. On an error the mask's
-// contents are undefined.
+// The error is a *valueError if a weight is NaN or infinite. After an error the
+// contents of the mask are undefined.
 func (s *rowSelector) choose(mask []uint64, row rowPair, k int) error {
 	n := len(row.tuned)
 	if len(mask) != maskWords(n) {
@@ -111,10 +109,10 @@ func setFirst(mask []uint64, n int) {
 
 func setBit(mask []uint64, j int) { mask[j>>6] |= 1 << (j & 63) }
 
-// findNonFinite returns a valueError for the first weight that is NaN or
-// infinite.
+// findNonFinite returns a *valueError for the first weight of a row that is NaN or
+// infinite. base says which row it is.
 func findNonFinite(row []float32, base bool) error {
-	const exponent = 0x7f800000 // all ones in NaNs and infinities alone
+	const exponent = 0x7f800000 // all ones only in NaNs and infinities
 	for j, v := range row {
 		if math.Float32bits(v)&exponent == exponent {
 			return &valueError{column: j, value: v, base: base}

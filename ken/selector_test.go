@@ -41,7 +41,7 @@ func TestSelect(t *testing.T) {
 	}{
 		{"the ends of an even row", KEN, []float32{4, 2, 3, 0, 1}, nil, 2, []int{0, 3}},
 		{"one point: the lowest value", KEN, []float32{4, 2, 3, 0, 1}, nil, 1, []int{3}},
-		{"the middle: of two equally near the lower column", KEN, []float32{0, 3, 1, 4}, nil, 3, []int{0, 1, 3}},
+		{"the middle: the lower column of two equally near values", KEN, []float32{0, 3, 1, 4}, nil, 3, []int{0, 1, 3}},
 		{"duplicates are all kept", KEN, []float32{5, 1, 5, 1, 2, 5}, nil, 2, []int{0, 1, 2, 3, 5}},
 		{"a duplicate takes a point of its own", KEN, []float32{0, 0, 0, 9, 10, 8}, nil, 4, []int{0, 1, 2, 4, 5}},
 		{"both zeros are one value", KEN, []float32{zero, 1, 0, 2, zero}, nil, 1, []int{0, 2, 4}},
@@ -51,7 +51,7 @@ func TestSelect(t *testing.T) {
 		{"one weight", KEN, []float32{7}, nil, 1, []int{0}},
 		{"no weight", KEN, nil, nil, 1, []int{}},
 		{"deviation 0", KEN, []float32{2, 2, 2, 2}, nil, 1, []int{0, 1, 2, 3}},
-		{"deviation 0 by underflow", KEN, []float32{1e-30, 2e-30, 3e-30}, nil, 1, []int{0, 1, 2}},
+		{"deviation 0 because squares underflow", KEN, []float32{1e-30, 2e-30, 3e-30}, nil, 1, []int{0, 1, 2}},
 		{"constant, deviation above 0", KEN, ones(384, 0.1), nil, 5, upTo(384)},
 		{"deviation overflows", KEN, []float32{3e38, 1, 2e38, -3e38}, nil, 2, []int{0, 3}},
 		{"distances overflow", KEN, []float32{3.4e38, 3.3e38, -3.4e38, -3.3e38}, nil, 3, []int{0, 1, 2}},
@@ -71,7 +71,7 @@ func TestSelect(t *testing.T) {
 		t.Run(string(c.selection)+"/"+c.name, func(t *testing.T) {
 			mask := make([]uint64, maskWords(len(c.tuned)))
 			for i := range mask {
-				mask[i] = math.MaxUint64 // what was in it does not matter
+				mask[i] = math.MaxUint64 // choose must clear it
 			}
 			if err := newSelector(t, c.selection).choose(mask, rowPair{tuned: c.tuned, base: c.base}, c.k); err != nil {
 				t.Fatal(err)
@@ -141,7 +141,7 @@ func TestKept(t *testing.T) {
 	}{
 		{384, 192, 0, 192},
 		{384, 1000, 0, 384},
-		{384, 10, 0.5, 10}, // k goes first
+		{384, 10, 0.5, 10}, // k has priority
 		{384, 0, 0.5, 192},
 		{384, 0, 0.001, 1},
 		{384, 0, 1e-300, 1},
@@ -162,8 +162,8 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// anyRow draws finite rows that duplicates, zeros of both signs and neighbouring
-// floats are frequent in.
+// anyRow draws finite rows with many duplicates, zeros of both signs and neighbouring
+// float32s.
 func anyRow(t *rapid.T, label string, n int) []float32 {
 	lattice := rapid.Custom(func(t *rapid.T) float32 {
 		return float32(rapid.IntRange(-6, 6).Draw(t, "i")) / 4 * float32(rapid.SampledFrom([]int{-1, 1}).Draw(t, "sign"))
@@ -198,21 +198,22 @@ func TestKENProperties(t *testing.T) {
 		}
 		for j, v := range row {
 			if isKept[v] != (mask[j/64]>>(j%64)&1 != 0) {
-				t.Fatalf("column %d and its duplicates do not share their fate", j)
+				t.Fatalf("column %d is not kept together with its duplicates", j)
 			}
 		}
-		// The first point is the lowest value and the last is the highest.
+		// The first point is at the lowest value, the last at the highest.
 		if !isKept[slices.Min(row)] || k > 1 && !isKept[slices.Max(row)] {
 			t.Fatal("an end of the row is not kept")
 		}
 		if !slices.Equal(mask, naiveKEN(row, k)) {
-			t.Fatal("mask differs from the naive one")
+			t.Fatal("mask differs from that of naiveKEN")
 		}
 	})
 }
 
-// The k largest: compared with a sort of all columns; and a permutation of the
-// columns that keeps equal magnitudes in order permutes the mask.
+// TestLargestProperties compares the k largest with a sort of all columns. It also
+// checks that a permutation of the columns that keeps equal magnitudes in order
+// permutes the mask.
 func TestLargestProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 150).Draw(t, "n")
@@ -254,7 +255,7 @@ func TestLargestProperties(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !slices.Equal(columns(mask), upTo(k)) {
-				t.Fatalf("%s: of columns in falling order %v are kept, want the first %d", selection, columns(mask), k)
+				t.Fatalf("%s: columns are in falling order, kept are %v, want the first %d", selection, columns(mask), k)
 			}
 		}
 	})
@@ -272,7 +273,7 @@ func TestRandom(t *testing.T) {
 	}
 	selector := newSelector(t, Random)
 
-	// Every subset of three columns is about as frequent as any other.
+	// All subsets of three columns are about equally frequent.
 	const rows = 40_000
 	frequency := map[uint64]int{}
 	choices := make([]uint64, rows)
@@ -292,7 +293,7 @@ func TestRandom(t *testing.T) {
 		}
 	}
 
-	// Another selector makes the same choices, in any order.
+	// Another selector makes the same choices, in any order of rows.
 	other := newSelector(t, Random)
 	for i := rows - 1; i >= 0; i -= 7 {
 		row.index = i
@@ -301,7 +302,7 @@ func TestRandom(t *testing.T) {
 		}
 	}
 
-	// Another seed or tensor makes others: the same by chance once in 20.
+	// Another seed or tensor gives other choices. One in 20 is the same by chance.
 	reseeded, err := newRowSelector(Random, 2)
 	if err != nil {
 		t.Fatal(err)
@@ -318,15 +319,15 @@ func TestRandom(t *testing.T) {
 			same["tensor"]++
 		}
 	}
-	for what, count := range same {
+	for changed, count := range same {
 		if count > 150 {
-			t.Errorf("another %s: %d of 2000 choices are the same", what, count)
+			t.Errorf("another %s: %d of 2000 choices are the same", changed, count)
 		}
 	}
 }
 
-// The choices of a seed are part of what a delta's provenance promises: they
-// stay the same from release to release.
+// TestRandomIsStable checks a seed's choice against a constant. A delta file records the
+// seed so that the delta can be made again, also by a later release.
 func TestRandomIsStable(t *testing.T) {
 	mask := make([]uint64, 2)
 	row := rowPair{tuned: make([]float32, 100), tensor: "encoder.layer.0.output.dense.weight", index: 3}
@@ -347,7 +348,7 @@ func TestSelectAllocates(t *testing.T) {
 	narrow := row
 	narrow.tuned = slices.Clone(row.tuned)
 	for j := range narrow.tuned {
-		narrow.tuned[j] *= 1e-7 // as many levels as points
+		narrow.tuned[j] *= 1e-7 // every point has a level of its own
 	}
 	mask := make([]uint64, maskWords(777))
 	for _, selection := range selections() {

@@ -26,16 +26,16 @@ func TestOrderedBits(t *testing.T) {
 	}
 }
 
-// Both ways to sort agree with a comparison sort, and rows are dealt into
-// buckets or sorted by their bits as is meant for them.
+// TestSort compares bucket and radix sort with a comparison sort, and checks which
+// rows the bucket sort handles.
 func TestSort(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	var s sorter
 	for _, c := range []struct {
-		name  string
-		n     int
-		draw  func() float64
-		dealt bool
+		name    string
+		n       int
+		draw    func() float64
+		buckets bool // whether the bucket sort handles the row
 	}{
 		{"one", 1, r.NormFloat64, true},
 		{"normal", 3000, r.NormFloat64, true},
@@ -62,15 +62,15 @@ func TestSort(t *testing.T) {
 			if got := s.sort(row, mean, deviation); !slices.Equal(got, want) {
 				t.Error("wrong order")
 			}
-			got, dealt := s.bucketSort(row, mean, deviation)
-			if dealt != c.dealt {
-				t.Errorf("dealt into buckets: %t, want %t", dealt, c.dealt)
+			got, buckets := s.bucketSort(row, mean, deviation)
+			if buckets != c.buckets {
+				t.Errorf("bucket sort: %t, want %t", buckets, c.buckets)
 			}
-			if dealt && !slices.Equal(got, want) {
-				t.Error("wrong order from buckets")
+			if buckets && !slices.Equal(got, want) {
+				t.Error("wrong order from the bucket sort")
 			}
 			if got := s.radixSort(row); !slices.Equal(got, want) {
-				t.Error("wrong order from bits")
+				t.Error("wrong order from the radix sort")
 			}
 		})
 	}

@@ -5,34 +5,35 @@ import (
 	"math"
 )
 
-// A limit tells which weights of many rows are kept: those whose score is above
-// it, and of those that equal it the first ones in the order of tensors, rows
-// and columns.
+// A threshold decides which weights of many rows are kept: every weight whose score
+// is above it, and of the weights whose score equals it the first ones in the order
+// of tensors, rows and columns.
 //
-// The score of a weight is 31 bits that order as the selection does: those of
-// |tuned - base| for delta, of |tuned| for magnitude, any for random. The
-// score of the n-th largest is found exactly in two passes over the tensors: a
-// count of every value of the upper bits tells in which of them it lies, and
-// the same for the lower bits among those. No score is remembered.
+// The score of a weight has 31 bits, which order weights as the selection does: the
+// bits of |tuned - base| for LargestChange, of |tuned| for Magnitude, random bits for
+// Random. The k-th largest score is found exactly in two passes over the tensors.
+// The first counts how often every value of the upper bits occurs, which gives the
+// upper bits of the k-th largest; the second does the same for the lower bits of
+// the scores with those upper bits. Scores are not stored.
 type threshold struct {
 	score uint32
-	equal int // weights whose score that is
+	equal int // weights whose score equals it
 	quota int // how many of them are kept
 }
 
-// limitDigits are the bits that each pass counts.
+// thresholdDigits are the bits that each pass counts.
 var thresholdDigits = [...]struct{ shift, width int }{{15, 16}, {0, 15}}
 
 const thresholdPasses = len(thresholdDigits)
 
-// limit finds the limit for the tensors' common budget.
+// findThreshold returns the threshold for tensors that share a budget.
 func (ws workers) findThreshold(ctx context.Context, jobs []*tensorJob, o Options) (*threshold, error) {
 	total := 0
 	for _, j := range jobs {
 		total += j.rows * j.columns
 	}
-	l := &threshold{quota: Kept(total, o.K, o.Keep)}
-	var known uint32 // mask of the bits of score that are found
+	t := &threshold{quota: Kept(total, o.K, o.Keep)}
+	var known uint32 // mask of the bits of t.score that are found
 	for _, digit := range thresholdDigits {
 		mask := uint32(1)<<digit.width - 1
 		for _, w := range ws {
@@ -43,7 +44,7 @@ func (ws workers) findThreshold(ctx context.Context, jobs []*tensorJob, o Option
 			err := ws.pass(ctx, j, o, func(w *worker, b *block) error {
 				return w.forEachScoredRow(b, func(scores []uint32) {
 					for _, s := range scores {
-						if s&known == l.score {
+						if s&known == t.score {
 							w.counts[s>>digit.shift&mask]++
 						}
 					}
@@ -60,17 +61,17 @@ func (ws workers) findThreshold(ctx context.Context, jobs []*tensorJob, o Option
 			}
 		}
 		value := len(counts) - 1
-		for ; value > 0 && counts[value] < l.quota; value-- {
-			l.quota -= counts[value]
+		for ; value > 0 && counts[value] < t.quota; value-- {
+			t.quota -= counts[value]
 		}
-		l.score |= uint32(value) << digit.shift
-		l.equal = counts[value]
+		t.score |= uint32(value) << digit.shift
+		t.equal = counts[value]
 		known |= mask << digit.shift
 	}
-	return l, nil
+	return t, nil
 }
 
-// eachScored calls f with the scores of every row of a block.
+// forEachScoredRow calls f with the scores of every row of a block.
 func (w *worker) forEachScoredRow(b *block, f func(scores []uint32)) error {
 	w.scores = resized(w.scores, b.columns)
 	for r := range b.rows {
@@ -84,7 +85,7 @@ func (w *worker) forEachScoredRow(b *block, f func(scores []uint32)) error {
 	return nil
 }
 
-// score sets the scores of a row that is finite.
+// scoreRow sets the scores of a row of finite weights.
 func (s *rowSelector) scoreRow(scores []uint32, row rowPair) {
 	tuned := row.tuned[:len(scores)]
 	switch s.selection {
@@ -105,15 +106,15 @@ func (s *rowSelector) scoreRow(scores []uint32, row rowPair) {
 	}
 }
 
-// shareTies divides the ties that are left among the blocks of a tensor, and
-// takes them from the limit. It returns nil if all that equal the limit are
-// kept.
-func (ws workers) allotTies(ctx context.Context, j *tensorJob, l *threshold, o Options) ([]int, error) {
-	if l.quota == l.equal {
+// allotTies divides the rest of the quota among the blocks of a tensor, in their
+// order, and takes it from the threshold. It returns nil if all weights that equal
+// the threshold are kept.
+func (ws workers) allotTies(ctx context.Context, j *tensorJob, t *threshold, o Options) ([]int, error) {
+	if t.quota == t.equal {
 		return nil, nil
 	}
 	shares := make([]int, j.blocks())
-	if l.quota == 0 {
+	if t.quota == 0 {
 		return shares, nil
 	}
 	o.Progress = nil
@@ -121,7 +122,7 @@ func (ws workers) allotTies(ctx context.Context, j *tensorJob, l *threshold, o O
 		n := 0
 		err := w.forEachScoredRow(b, func(scores []uint32) {
 			for _, s := range scores {
-				if s == l.score {
+				if s == t.score {
 					n++
 				}
 			}
@@ -130,15 +131,16 @@ func (ws workers) allotTies(ctx context.Context, j *tensorJob, l *threshold, o O
 		return err
 	})
 	for i := range shares {
-		shares[i] = min(shares[i], l.quota)
-		l.quota -= shares[i]
+		shares[i] = min(shares[i], t.quota)
+		t.quota -= shares[i]
 	}
 	return shares, err
 }
 
-// chooseAbove keeps the weights of a block that are above the limit, and of
-// those that equal it as many as its share of ties.
-func (w *worker) selectAboveThreshold(b *block, l *threshold, shares []int) error {
+// selectAboveThreshold keeps the weights of a block whose score is above the
+// threshold, and the first of those that equal it up to the block's share of the
+// quota. With nil shares it keeps all that equal it.
+func (w *worker) selectAboveThreshold(b *block, t *threshold, shares []int) error {
 	ties := math.MaxInt
 	if shares != nil {
 		ties = shares[b.firstRow/blockRows]
@@ -149,9 +151,9 @@ func (w *worker) selectAboveThreshold(b *block, l *threshold, shares []int) erro
 		r++
 		clear(keep)
 		for j, s := range scores {
-			if s > l.score {
+			if s > t.score {
 				setBit(keep, j)
-			} else if s == l.score && ties > 0 {
+			} else if s == t.score && ties > 0 {
 				setBit(keep, j)
 				ties--
 			}

@@ -13,24 +13,24 @@ import (
 	"kenserve/safetensors"
 )
 
-// blockRows is how many rows a worker takes at a time: a tile of the delta, or
-// as many rows as one.
+// blockRows is the number of rows that a worker takes at a time: one tile of the
+// delta, or as many one-row tiles.
 const blockRows = 16
 
-// job is one tensor being pruned: its blocks are handed out in order and
-// finish in any.
+// tensorJob is the pruning of one tensor. Workers take its blocks in order and may
+// finish them in any order.
 type tensorJob struct {
 	name        string // in the base
 	base, tuned *safetensors.Tensor
 	rows        int
 	columns     int
-	height      int // of the delta's tiles
+	height      int // rows of a tile of the delta
 	coding      delta.Coding
-	next        atomic.Int64 // block to hand out
+	next        atomic.Int64 // number of the next block to take
 
 	tiles    []delta.Tile
-	masks    []byte // packed as TensorReport.MaskSHA256 says; nil if not asked for
-	selected atomic.Int64
+	masks    []byte       // packed as TensorReport.MaskSHA256 says; nil without Options.Masks
+	selected atomic.Int64 // values
 }
 
 func newTensorJob(p *Pair, name string, o Options) *tensorJob {
@@ -44,27 +44,28 @@ func newTensorJob(p *Pair, name string, o Options) *tensorJob {
 // blocks returns the number of blocks.
 func (j *tensorJob) blocks() int { return (j.rows + blockRows - 1) / blockRows }
 
-// team is the workers, which share a tensor's blocks.
+// workers share the blocks of one tensor after the other.
 type workers []*worker
 
-// newWorkers returns the workers for rows rows: no more than there are blocks.
+// newWorkers returns at most as many workers as there are blocks in rows rows.
 func newWorkers(rows int, o Options) (workers, error) {
 	n := o.Workers
 	if n < 1 {
 		n = runtime.GOMAXPROCS(0)
 	}
-	team := make(workers, min(n, rows/blockRows+1))
-	for i := range team {
+	ws := make(workers, min(n, rows/blockRows+1))
+	for i := range ws {
 		selector, err := newRowSelector(o.Selection, o.Seed)
 		if err != nil {
 			return nil, err
 		}
-		team[i] = &worker{selector: selector}
+		ws[i] = &worker{selector: selector}
 	}
-	return team, nil
+	return ws, nil
 }
 
-// pass calls f for every block of a tensor, which the worker has read.
+// pass reads every block of a tensor and calls f with it and the worker that has
+// read it.
 func (ws workers) pass(ctx context.Context, j *tensorJob, o Options, f func(w *worker, b *block) error) error {
 	j.next.Store(0)
 	group, ctx := errgroup.WithContext(ctx)
@@ -77,24 +78,24 @@ func (ws workers) pass(ctx context.Context, j *tensorJob, o Options, f func(w *w
 	return nil
 }
 
-// pruner is one worker: a selector and buffers.
+// worker is the state of one goroutine: a selector and buffers.
 type worker struct {
 	selector *rowSelector
 	block    block
-	scores   []uint32 // of a row
-	counts   []int    // of scores, see limit.go
+	scores   []uint32 // of one row, see threshold.go
+	counts   []int    // of scores by digit
 }
 
 // block is up to blockRows rows of a tensor.
 type block struct {
 	*tensorJob
-	firstRow    int       // row
-	rows        int       // how many
+	firstRow    int
+	rows        int
 	base, tuned []float32 // [rows, columns]
 	keep        []uint64  // [rows, maskWords(columns)]
 }
 
-// row returns row r of the block and its mask.
+// row returns row r of the block, counted from 0, and its mask.
 func (b *block) row(r int) (rowPair, []uint64) {
 	words := maskWords(b.columns)
 	return rowPair{
@@ -103,8 +104,7 @@ func (b *block) row(r int) (rowPair, []uint64) {
 	}, b.keep[r*words:][:words]
 }
 
-// run reads the blocks of a tensor, as long as there are any, and hands them
-// to f.
+// run reads blocks of a tensor and calls f with each, until no block is left.
 func (w *worker) run(ctx context.Context, j *tensorJob, o Options, f func(w *worker, b *block) error) error {
 	b := &w.block
 	b.tensorJob = j
@@ -132,6 +132,8 @@ func (w *worker) run(ctx context.Context, j *tensorJob, o Options, f func(w *wor
 	}
 }
 
+// resized returns x with length n, in its memory if that is large enough. The
+// contents are undefined.
 func resized[T any](x []T, n int) []T {
 	if cap(x) < n {
 		return make([]T, n)
