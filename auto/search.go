@@ -117,12 +117,12 @@ var ErrNothing = errors.New("auto: no smaller delta is within the tolerance")
 
 // lines are what is searched, the most promising first.
 var lines = []Candidate{
-	{Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAttention, Coding: delta.Sign},
-	{Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign},
-	{Selection: ken.Delta, Budget: ken.BudgetTensor, Scope: ken.ScopeAttention, Coding: delta.Sign},
-	{Selection: ken.Delta, Budget: ken.BudgetModel, Scope: ken.ScopeAttention, Coding: delta.Sign},
-	{Selection: ken.Delta, Budget: ken.BudgetModel, Scope: ken.ScopeAll, Coding: delta.Sign},
-	{Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAttention, Coding: delta.Int4},
+	{Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAttention, Coding: delta.Sign},
+	{Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign},
+	{Selection: ken.LargestChange, Budget: ken.BudgetTensor, Scope: ken.ScopeAttention, Coding: delta.Sign},
+	{Selection: ken.LargestChange, Budget: ken.BudgetModel, Scope: ken.ScopeAttention, Coding: delta.Sign},
+	{Selection: ken.LargestChange, Budget: ken.BudgetModel, Scope: ken.ScopeAll, Coding: delta.Sign},
+	{Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAttention, Coding: delta.Int4},
 }
 
 // kenLines are the lines of the paper's selection.

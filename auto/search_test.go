@@ -181,7 +181,7 @@ func TestFit(t *testing.T) {
 		for _, guess := range []float64{0, 0.5, 1, 3, 20} {
 			w := &world{texts: 2000, quality: typical, size: typicalSize}
 			p, err := w.search(0).Fit(context.Background(), Candidate{
-				Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign, Keep: keep, Factor: guess,
+				Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign, Keep: keep, Factor: guess,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -234,7 +234,7 @@ func TestFitBetweenSteps(t *testing.T) {
 			off := math.Log(o.Factor / best)
 			return -1.5 * off * off
 		}}
-		p, err := w.search(0.002).Fit(context.Background(), Candidate{Selection: ken.Delta, Coding: delta.Sign, Keep: 0.05})
+		p, err := w.search(0.002).Fit(context.Background(), Candidate{Selection: ken.LargestChange, Coding: delta.Sign, Keep: 0.05})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,19 +10,19 @@ func Density(sample []float32, h, t float64) float64 {
 		z := (t - float64(v)) / h
 		sum += math.Exp(float64(-0.5 * float64(z*z)))
 	}
-	return float64(sum*peak(h)) / float64(len(sample))
+	return float64(sum*peakDensity(h)) / float64(len(sample))
 }
 
 // peak returns the density at a lone value: no density is higher.
-func peak(h float64) float64 { return 1 / (h * math.Sqrt(2*math.Pi)) }
+func peakDensity(h float64) float64 { return 1 / (h * math.Sqrt(2*math.Pi)) }
 
 // LevelUnit returns the density that one level of [Estimator.Levels] stands
 // for: 1, unless the bandwidth is so small that densities can exceed 2³⁰. It
 // is then the power of two that keeps levels at 2³⁰ or below.
 func LevelUnit(h float64) float64 {
-	const most = 1 << 30
-	if p := peak(h); p > most {
-		_, exponent := math.Frexp(p / most)
+	const maxLevel = 1 << 30
+	if p := peakDensity(h); p > maxLevel {
+		_, exponent := math.Frexp(p / maxLevel)
 		return math.Ldexp(1, exponent)
 	}
 	return 1
@@ -39,7 +39,7 @@ type Estimator struct {
 // values from which on the fine series is less work than the rough one: with
 // the rough one about one in a million of this product is kernels to sum
 // directly, because the share of doubtful points grows with the level.
-const fineFrom = 1e10
+const fineThreshold = 1e10
 
 // Levels sets levels[i] to the Gaussian kernel density of the sample at
 // points[i], in multiples of [LevelUnit], rounded half to even.
@@ -56,7 +56,7 @@ func (e *Estimator) Levels(levels []int32, points []float64, sample []float32, h
 	inverse := 1 / h
 	width := (float64(sample[len(sample)-1]) - low) * inverse
 	unit := LevelUnit(h)
-	perValue := peak(h) / unit / float64(len(sample))
+	perValue := peakDensity(h) / unit / float64(len(sample))
 
 	// The standard deviation of n values bounds their range, and so the boxes,
 	// unless squares underflowed. Without it, as many boxes as values bound
@@ -68,26 +68,26 @@ func (e *Estimator) Levels(levels []int32, points []float64, sample []float32, h
 		return
 	}
 
-	s := rough()
-	if highest := peak(h) / unit; highest*float64(len(points))*float64(len(sample)) > fineFrom {
+	s := coarse()
+	if highest := peakDensity(h) / unit; highest*float64(len(points))*float64(len(sample)) > fineThreshold {
 		s = fine()
 	}
 	f := &e.transform
-	f.gather(s, sample, inverse)
-	rounding := f.rounding()
+	f.computeMoments(s, sample, inverse)
+	rounding := f.roundingBound()
 
 	box := -1
-	var middle, certain float64
+	var middle, margin float64
 	for i, t := range points {
 		u := (t - low) * inverse
 		if b := int(u); b != box {
 			box = b
 			middle = float64(b) + 0.5
-			certain = 0.5 - (f.centre(b)+rounding)*perValue
+			margin = 0.5 - (f.prepareBox(b)+rounding)*perValue
 		}
-		level := f.at(u-middle) * perValue
+		level := f.evaluate(u-middle) * perValue
 		rounded := math.RoundToEven(level)
-		if math.Abs(level-rounded) < certain {
+		if math.Abs(level-rounded) < margin {
 			levels[i] = int32(rounded)
 		} else {
 			levels[i] = directLevel(sample, h, t, unit)

@@ -133,14 +133,14 @@ func TestLevelUnit(t *testing.T) {
 		if got := LevelUnit(c.h); got != c.unit {
 			t.Errorf("LevelUnit(%g) = %g, want %g", c.h, got, c.unit)
 		}
-		if highest := peak(c.h) / c.unit; highest > 1<<30 {
+		if highest := peakDensity(c.h) / c.unit; highest > 1<<30 {
 			t.Errorf("h=%g: levels up to %g", c.h, highest)
 		}
 	}
 }
 
 // allSeries names both truncations of the transform.
-func allSeries() map[string]*series { return map[string]*series{"rough": rough(), "fine": fine()} }
+func allSeries() map[string]*series { return map[string]*series{"rough": coarse(), "fine": fine()} }
 
 // For every distance, residue bounds the double series' error over all pairs
 // of offsets, and is not so loose that it would send points to the direct sum
@@ -160,26 +160,26 @@ func TestResidue(t *testing.T) {
 					for i := range s.terms {
 						m[i] = math.Pow(a, float64(i))
 					}
-					bound := f.centre(0)
-					if want := s.residue[d]; math.Abs(bound-want) > 1e-12*want {
+					bound := f.prepareBox(0)
+					if want := s.truncation[d]; math.Abs(bound-want) > 1e-12*want {
 						t.Fatalf("%s, distance %d: bound %g for one value, want %g", name, d, bound, want)
 					}
 					for b := -0.5; b <= 0.5; b += 1.0 / 32 {
 						y := float64(side*d) + b - a
-						worst = max(worst, math.Abs(f.at(b)-math.Exp(-y*y/2)))
+						worst = max(worst, math.Abs(f.evaluate(b)-math.Exp(-y*y/2)))
 					}
 				}
 			}
-			if worst > s.residue[d]+rounding {
-				t.Errorf("%s, distance %d: error %g exceeds the bound %g", name, d, worst, s.residue[d])
+			if worst > s.truncation[d]+rounding {
+				t.Errorf("%s, distance %d: error %g exceeds the bound %g", name, d, worst, s.truncation[d])
 			}
-			if s.residue[d] > 20*worst+rounding {
-				t.Errorf("%s, distance %d: bound %g for an error of %g", name, d, s.residue[d], worst)
+			if s.truncation[d] > 20*worst+rounding {
+				t.Errorf("%s, distance %d: bound %g for an error of %g", name, d, s.truncation[d], worst)
 			}
 		}
 		nearest := float64(s.reach) // from the end of a box to the start of the first one beyond reach
-		if got := math.Exp(-nearest * nearest / 2); got > s.beyond {
-			t.Errorf("%s: a value beyond reach contributes %g, bound %g", name, got, s.beyond)
+		if got := math.Exp(-nearest * nearest / 2); got > s.tail {
+			t.Errorf("%s: a value beyond reach contributes %g, bound %g", name, got, s.tail)
 		}
 	}
 }
@@ -194,15 +194,15 @@ func TestTransformBound(t *testing.T) {
 		}
 		for seriesName, s := range allSeries() {
 			var f transform
-			f.gather(s, x, 1/h)
+			f.computeMoments(s, x, 1/h)
 			low := float64(x[0])
 			for c := range f.boxes {
-				bound := f.centre(c) + f.rounding()
+				bound := f.prepareBox(c) + f.roundingBound()
 				for i := range 17 {
 					at := low + (float64(c)+float64(i)/16)*h
 					b := (at-low)*(1/h) - (float64(c) + 0.5) // as at was rounded
-					want := Density(x, h, at) / peak(h) * float64(len(x))
-					if got := f.at(b); math.Abs(got-want) > bound {
+					want := Density(x, h, at) / peakDensity(h) * float64(len(x))
+					if got := f.evaluate(b); math.Abs(got-want) > bound {
 						t.Fatalf("%s, %s series: sum in box %d at %g is %g, want %g within %g", name, seriesName, c, b, got, want, bound)
 					}
 				}

@@ -34,12 +34,12 @@ type series struct {
 	// residue[d] bounds what the double series leaves out for one value d
 	// boxes away, over all a and b; beyond bounds what a value further than
 	// reach contributes.
-	residue []float64
-	beyond  float64
+	truncation []float64
+	tail  float64
 
 	// spread is the largest sum of the absolute values of one distance's
 	// terms: how much cancellation can amplify a rounding error.
-	spread float64
+	amplification float64
 }
 
 // group is how many coefficients of one parity are computed together: as many
@@ -49,7 +49,7 @@ const group = 5
 // rough decides nearly all points of a row of ordinary weights; fine is for
 // rows so narrow that their levels are large numbers.
 var (
-	rough = sync.OnceValue(func() *series { return newSeries(10, 6) })
+	coarse = sync.OnceValue(func() *series { return newSeries(10, 6) })
 	fine  = sync.OnceValue(func() *series { return newSeries(20, 9) })
 )
 
@@ -57,9 +57,9 @@ func newSeries(terms, reach int) *series {
 	s := &series{
 		terms:   terms,
 		reach:   reach,
-		residue: make([]float64, reach+1),
+		truncation: make([]float64, reach+1),
 		// The nearest value of a box beyond reach is reach bandwidths away.
-		beyond: math.Exp(-float64(reach*reach) / 2),
+		tail: math.Exp(-float64(reach*reach) / 2),
 	}
 	// Past this order nothing is left that float64 could hold beside the
 	// rest: by Cramér's inequality |g⁽ᑫ⁾| ≤ 1.09·√(q!), so that the terms of
@@ -105,19 +105,19 @@ func newSeries(terms, reach int) *series {
 	}
 	s.even, s.odd = table(0), table(1)
 
-	for d := range s.residue {
+	for d := range s.truncation {
 		var kept float64
 		for l := 0; l <= last; l++ {
 			for m := 0; l+m <= last; m++ {
 				term := math.Abs(coefficient(l, m, d)) * math.Ldexp(1, -l-m)
 				if l >= terms || m >= terms {
-					s.residue[d] += term
+					s.truncation[d] += term
 				} else {
 					kept += term
 				}
 			}
 		}
-		s.spread = max(s.spread, kept)
+		s.amplification = max(s.amplification, kept)
 	}
 	return s
 }

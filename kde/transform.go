@@ -14,7 +14,7 @@ type transform struct {
 
 // gather computes the moments of all boxes. The sample rises; inverse is one
 // over the bandwidth.
-func (t *transform) gather(s *series, sample []float32, inverse float64) {
+func (t *transform) computeMoments(s *series, sample []float32, inverse float64) {
 	low := float64(sample[0])
 	t.series = s
 	t.total = float64(len(sample))
@@ -82,19 +82,19 @@ func addMoments(m []float64, sample []float32, low, inverse, centre float64) int
 
 // centre prepares the polynomial of box c. It returns a bound on the
 // polynomial's truncation error in the sums that at gives for that box.
-func (t *transform) centre(c int) float64 {
-	t.combine(c + t.reach)
+func (t *transform) prepareBox(c int) float64 {
+	t.combineBoxes(c + t.reach)
 	half := t.terms / 2
 	translate(t.local[:half], t.even, t.series.even)
 	translate(t.local[half:], t.odd, t.series.odd)
 
 	// Entry 0 of every box pair is how many values it holds.
-	near, bound := t.even[0], t.even[0]*t.residue[0]
+	near, bound := t.even[0], t.even[0]*t.truncation[0]
 	for d, i := 1, half; d <= t.reach; d, i = d+1, i+t.terms {
 		near += t.even[i]
-		bound += t.even[i] * t.residue[d]
+		bound += t.even[i] * t.truncation[d]
 	}
-	return bound + (t.total-near)*t.beyond
+	return bound + (t.total-near)*t.tail
 }
 
 // rounding bounds what float64 rounding adds to the error of all sums, that of
@@ -102,15 +102,15 @@ func (t *transform) centre(c int) float64 {
 // row of sums, and of the few operations that place a value or a point among
 // the boxes, whose positions are at most the number of boxes. No coefficient
 // path amplifies them by more than spread.
-func (t *transform) rounding() float64 {
+func (t *transform) roundingBound() float64 {
 	operations := t.total + float64(len(t.even)+4*t.boxes)
-	return operations * 0x1p-52 * t.spread * t.total
+	return operations * 0x1p-52 * t.amplification * t.total
 }
 
 // combine fills even and odd for the box whose moments are in row c: for the
 // box itself its moments of that parity, then for every distance the sums and
 // differences of the two boxes' moments.
-func (t *transform) combine(c int) {
+func (t *transform) combineBoxes(c int) {
 	terms, half := t.terms, t.terms/2
 	own := t.moments[c*terms:][:terms]
 	for i := range half {
@@ -152,7 +152,7 @@ func translate(local, combined []float64, table [][group]float64) {
 
 // at evaluates the current box's polynomial at offset b from its centre: the
 // sum of the kernel, 1 at its peak, over all values.
-func (t *transform) at(b float64) float64 {
+func (t *transform) evaluate(b float64) float64 {
 	half := len(t.local) / 2
 	even, odd := t.local[:half], t.local[half:][:half]
 	square := b * b

@@ -9,9 +9,9 @@ import (
 	"kenserve/safetensors"
 )
 
-// TestFamilies: the masks of a tiny checkpoint of every family are those of the
-// reference procedure, whatever the tensors are called, shaped and stored as.
-// testdata/family_masks.py made the digests.
+// TestFamilies compares the masks of a tiny checkpoint of every family with those of
+// the reference procedure. The families differ in the names, shapes and dtypes of
+// their tensors. testdata/family_masks.py made the digests.
 func TestFamilies(t *testing.T) {
 	text, err := os.ReadFile("testdata/families.json")
 	if err != nil {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestGeneratedRows compares the masks of 10,000 rows with those of the
-// reference procedure. testdata/generate_masks.py describes the rows, which are
-// made again here, and the file of digests.
+// TestGeneratedRows compares the masks of 10,000 generated rows with those of the
+// reference procedure. testdata/generate_masks.py describes the rows, which
+// generatedRow makes in the same way, and the file of digests.
 func TestGeneratedRows(t *testing.T) {
 	const rows = 10_000
 	digests, err := os.ReadFile("testdata/masks.bin")
@@ -21,29 +21,29 @@ func TestGeneratedRows(t *testing.T) {
 		t.Fatalf("%d bytes of digests for %d rows", len(digests), rows)
 	}
 	selector := newSelector(t, KEN)
-	wrong := 0
+	failures := 0
 	for i := range rows {
 		values, k, kind := generatedRow(i)
-		mask := make([]uint64, MaskWords(len(values)))
-		if err := selector.Select(mask, Row{Tuned: values}, k); err != nil {
+		mask := make([]uint64, maskWords(len(values)))
+		if err := selector.choose(mask, rowPair{tuned: values}, k); err != nil {
 			t.Fatalf("row %d: %v", i, err)
 		}
 		packed := make([]byte, (len(values)+7)/8)
 		packMask(packed, mask, len(values))
 		sum := sha256.Sum256(packed)
 		if !bytes.Equal(sum[:4], digests[4*i:4*i+4]) {
-			if wrong++; wrong <= 10 {
+			if failures++; failures <= 10 {
 				t.Errorf("row %d (n=%d k=%d kind %d): mask differs", i, len(values), k, kind)
 			}
 		}
 	}
-	t.Logf("%d of %d masks differ", wrong, rows)
+	t.Logf("%d of %d masks differ", failures, rows)
 }
 
-// draw returns number j of the sequence of a seed: SplitMix64.
+// draw returns number j of the SplitMix64 sequence of a seed.
 func draw(seed, j int) uint64 { return splitMix(uint64(seed) + uint64(j)*0x9e3779b97f4a7c15) }
 
-// generatedRow is row of the script.
+// generatedRow is the function row of generate_masks.py.
 func generatedRow(i int) (values []float32, k, kind int) {
 	n := 0
 	switch share := i % 20; {

@@ -48,7 +48,7 @@ func goldenRows(t testing.TB) []goldenRow {
 	total := 0
 	for i := range rows {
 		r := &rows[i]
-		r.mask = make([]uint64, MaskWords(r.N))
+		r.mask = make([]uint64, maskWords(r.N))
 		for j, b := range content[:(r.N+7)/8] {
 			r.mask[j/8] |= uint64(b) << (j % 8 * 8)
 		}
@@ -71,19 +71,19 @@ func goldenRows(t testing.TB) []goldenRow {
 	return rows
 }
 
-// The published implementation's masks, all of them.
+// TestGoldenRows compares with all golden masks of the published implementation.
 func TestGoldenRows(t *testing.T) {
 	rows := goldenRows(t)
 	if len(rows) != 1600 {
 		t.Fatalf("%d golden rows, want 1600", len(rows))
 	}
-	selector, err := NewSelector(KEN, 0)
+	selector, err := newRowSelector(KEN, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, r := range rows {
-		mask := make([]uint64, MaskWords(r.N))
-		if err := selector.Select(mask, Row{Tuned: r.values}, r.K); err != nil {
+		mask := make([]uint64, maskWords(r.N))
+		if err := selector.choose(mask, rowPair{tuned: r.values}, r.K); err != nil {
 			t.Errorf("row %d: %v", i, err)
 		} else if !slices.Equal(mask, r.mask) {
 			t.Errorf("row %d (n=%d k=%d, %s): mask differs", i, r.N, r.K, r.Source)

@@ -7,42 +7,43 @@ import (
 	"kenserve/kde"
 )
 
-// A matcher is the selection ken: it matches points of a row's density with
-// the row's values.
+// A matcher selects as KEN does: it matches the points at which the row's density is
+// taken with values of the row.
 //
-// Values that are equal are one distinct value with a list of columns, of which
-// the lowest is taken first. Distinct values are numbered from 1 as they rise.
-// An infinite value at either end, never taken, spares every search the
-// question whether it has come to an end.
+// Equal values form one distinct value with a list of columns, which are taken from
+// the lowest up. Distinct values are numbered from 1 in rising order. Two sentinels,
+// -Inf before the first and +Inf after the last, are never taken; with them no
+// search has to test for the end of the row.
 type matcher struct {
 	sorter    sorter
 	estimator kde.Estimator
 
-	// By place in the sorted row.
+	// Indexed by the position in the sorted row.
 	sample  []float32
 	columns []int32
 
-	// By distinct value.
-	values    []float32
-	first     []int32 // where its columns begin; its neighbour's are their end
-	free      []int32 // the first of its columns that is not taken
-	remaining remaining
+	// Indexed by the number of the distinct value.
+	values       []float32
+	columnStarts []int32 // where its columns begin in columns; they end where the next value's begin
+	nextColumn   []int32 // position in columns of its first column that is not taken
+	remaining    remaining
 
-	// By point.
-	points  []float64
-	targets []float32 // the points in float32, then +Inf
-	levels  []int32
-	places  []int32 // the first value that is not below the target
+	// Indexed by point.
+	points   []float64
+	targets  []float32 // the points in float32, then +Inf
+	levels   []int32
+	ceilings []int32 // number of the first value at or above the target
 
-	runs []uint64
+	runs []uint64 // see sortRuns
 }
 
-// Distances are differences of float32s and can overflow: an end's is no
-// smaller than any, and its column above all others.
+// noColumn is the column of both sentinels. A distance is a float32 difference and
+// can overflow to +Inf, the distance of a sentinel; the higher column then makes
+// the sentinel lose the tie.
 const noColumn = math.MaxInt32
 
-// choose sets the bits of a cleared mask for the columns that KEN keeps with k
-// points, 0 < k < n. The row is finite.
+// choose sets the bits of a cleared mask for the columns that KEN keeps with k points.
+// 0 < k < len(row), and all weights are finite.
 func (m *matcher) choose(mask []uint64, row []float32, k int) {
 	mean, deviation := kde.Moments(row)
 	if deviation == 0 {
@@ -50,48 +51,50 @@ func (m *matcher) choose(mask []uint64, row []float32, k int) {
 		return
 	}
 	m.grow(len(row), k)
-	m.collect(m.sorter.sort(row, mean, deviation))
+	m.collectDistinct(m.sorter.sort(row, mean, deviation))
 	if m.sample[0] == m.sample[len(row)-1] {
-		// A constant row whose float32 mean is not quite its value.
+		// A constant row whose float32 mean differs from its value by rounding.
 		setFirst(mask, len(row))
 		return
 	}
 	kde.Grid(m.points, m.sample[0], m.sample[len(row)-1])
 	m.estimator.Levels(m.levels, m.points, m.sample, kde.Bandwidth(deviation, len(row)))
-	m.place()
+	m.locateTargets()
 	m.sortRuns()
 	for _, run := range m.runs {
 		start := int(uint32(run))
 		level := m.levels[start]
 		for i := start; i < k && m.levels[i] == level; i++ {
-			m.take(mask, m.nearest(int(m.places[i]), m.targets[i]))
+			m.take(mask, m.nearest(int(m.ceilings[i]), m.targets[i]))
 		}
 	}
 }
 
+// grow sizes the slices for a row of n weights and k points.
 func (m *matcher) grow(n, k int) {
 	if n > cap(m.sample) {
 		m.sample = make([]float32, n)
 		m.columns = make([]int32, n+1)
 		m.values = make([]float32, n+2)
-		m.first = make([]int32, n+2)
-		m.free = make([]int32, n+2)
+		m.columnStarts = make([]int32, n+2)
+		m.nextColumn = make([]int32, n+2)
 	}
 	m.sample, m.columns = m.sample[:n], m.columns[:n+1]
 	if k > cap(m.points) {
 		m.points = make([]float64, k)
 		m.targets = make([]float32, k+1)
 		m.levels = make([]int32, k)
-		m.places = make([]int32, k)
+		m.ceilings = make([]int32, k)
 	}
 	m.points, m.targets = m.points[:k], m.targets[:k+1]
-	m.levels, m.places = m.levels[:k], m.places[:k]
+	m.levels, m.ceilings = m.levels[:k], m.ceilings[:k]
 }
 
-// collect spreads the sorted row out and gathers its distinct values.
-func (m *matcher) collect(sorted []uint64) {
+// collectDistinct splits the sorter's keys into values and columns, and collects the
+// distinct values.
+func (m *matcher) collectDistinct(sorted []uint64) {
 	n := len(sorted)
-	values, first := m.values[:n+2], m.first[:n+2]
+	values, first := m.values[:n+2], m.columnStarts[:n+2]
 	sample, columns := m.sample[:n], m.columns[:n+1]
 	values[0], first[0] = float32(math.Inf(-1)), int32(n)
 	last := 0
@@ -112,28 +115,28 @@ func (m *matcher) collect(sorted []uint64) {
 	columns[n] = noColumn
 	values[last+1] = float32(math.Inf(1))
 	m.values = values[:last+2]
-	m.first = first[:last+2]
-	m.free = m.free[:last+2]
-	copy(m.free, m.first)
-	m.remaining.fill(last + 2)
+	m.columnStarts = first[:last+2]
+	m.nextColumn = m.nextColumn[:last+2]
+	copy(m.nextColumn, m.columnStarts)
+	m.remaining.reset(last + 2)
 }
 
-// place finds the first value at or above every target, by counting values by
-// the first target above them. As the points are evenly spaced, a value's
-// position says which that is: the target before the position's whole part is
-// not above the value, whatever the rounding, and only one or two can be left to
-// pass. Merging the two rising lists would cost more, as each of its branches
-// is hard for a processor to guess.
-func (m *matcher) place() {
+// locateTargets sets ceilings, the first value at or above every target. It counts
+// for every target the values that have it as the first target above them. The
+// points are evenly spaced, so a value's position among them gives that target: the
+// target before the whole part of the position is at or below the value, whatever the
+// rounding, and only one or two more targets have to be passed. Merging the two sorted lists would
+// be slower, because the processor mispredicts its branches.
+func (m *matcher) locateTargets() {
 	k := len(m.points)
-	targets, places := m.targets[:k+1], m.places[:k]
+	targets, ceilings := m.targets[:k+1], m.ceilings[:k]
 	for i, point := range m.points {
 		targets[i] = float32(point)
 	}
 	targets[k] = float32(math.Inf(1))
-	clear(places)
+	clear(ceilings)
 	low := m.points[0]
-	if k > 1 { // a lone point is the lowest value
+	if k > 1 { // a single point is the lowest value
 		inverse := float64(k-1) / (m.points[k-1] - low)
 		for _, v := range m.values[1 : len(m.values)-1] {
 			above := int((float64(v) - low) * inverse)
@@ -141,21 +144,21 @@ func (m *matcher) place() {
 				above++
 			}
 			if above < k {
-				places[above]++
+				ceilings[above]++
 			}
 		}
 	}
-	place := int32(1)
-	for i, count := range places {
-		place += count
-		places[i] = place
+	ceiling := int32(1)
+	for i, count := range ceilings {
+		ceiling += count
+		ceilings[i] = ceiling
 	}
 }
 
-// sortRuns finds the runs of points of one level and orders them by falling
-// level, from left to right where it is the same: the level's distance from
-// the highest one in the upper half, the first point in the lower. Densities
-// are smooth, so that there are far fewer runs than points.
+// sortRuns finds the runs of neighbouring points with the same level, and sorts them
+// by falling level, equal ones from left to right. A run is one number: MaxInt32 less
+// the level in the upper half, the first point in the lower. Densities are smooth,
+// so there are far fewer runs than points.
 func (m *matcher) sortRuns() {
 	m.runs = m.runs[:0]
 	previous := int32(-1)
@@ -168,16 +171,16 @@ func (m *matcher) sortRuns() {
 	slices.Sort(m.runs)
 }
 
-// nearest returns the remaining value that is nearest to p, the one with the
-// lowest free column where several are equally near. Value number place is the
-// first that is not below p. At least one value remains.
-func (m *matcher) nearest(place int, p float32) int {
+// nearest returns the remaining value nearest to p; among equally near ones the one
+// with the lowest free column. ceiling is the first value at or above p. At least one
+// value must remain.
+func (m *matcher) nearest(ceiling int, p float32) int {
 	values := m.values
-	left, right := m.remaining.before(place), m.remaining.from(place)
+	left, right := m.remaining.below(ceiling), m.remaining.atOrAbove(ceiling)
 	below, above := p-values[left], values[right]-p
 	if below == above {
-		left, right = m.lowestColumn(left, -1, p), m.lowestColumn(right, 1, p)
-		if m.column(left) < m.column(right) {
+		left, right = m.breakTie(left, -1, p), m.breakTie(right, 1, p)
+		if m.lowestFreeColumn(left) < m.lowestFreeColumn(right) {
 			return left
 		}
 		return right
@@ -186,49 +189,48 @@ func (m *matcher) nearest(place int, p float32) int {
 	if above < below {
 		value, step, distance = right, 1, above
 	}
-	// Seen from p, distances never fall: if the neighbour is further away, then
-	// so is every value behind it.
+	// Away from p, distances never decrease: if the next value is further away,
+	// so are all values after it.
 	if next := values[value+step]; absolute(next-p) == distance {
-		value = m.lowestColumn(value, step, p)
+		value = m.breakTie(value, step, p)
 	}
 	return value
 }
 
-// lowestColumn returns, of the remaining values from value on in the direction
-// of step that are as near to p as value is, the one with the lowest free
-// column.
-func (m *matcher) lowestColumn(value, step int, p float32) int {
+// breakTie looks at the remaining values from value on, in the direction of step,
+// that are as near to p as value. It returns the one with the lowest free column.
+func (m *matcher) breakTie(value, step int, p float32) int {
 	distance := absolute(m.values[value] - p)
 	best := value
 	for {
 		if step < 0 {
-			value = m.remaining.before(value)
+			value = m.remaining.below(value)
 		} else {
-			value = m.remaining.from(value + 1)
+			value = m.remaining.atOrAbove(value + 1)
 		}
 		if value < 0 || absolute(m.values[value]-p) != distance {
 			return best
 		}
-		if m.column(value) < m.column(best) {
+		if m.lowestFreeColumn(value) < m.lowestFreeColumn(best) {
 			best = value
 		}
 	}
 }
 
-// column returns the lowest column of a remaining value that is not taken.
-func (m *matcher) column(value int) int32 { return m.columns[m.free[value]] }
+// lowestFreeColumn returns the lowest column of a remaining value that is not taken.
+func (m *matcher) lowestFreeColumn(value int) int32 { return m.columns[m.nextColumn[value]] }
 
-// take takes the lowest free column of a value and marks, with the first one
-// that is taken, all of the value's columns.
+// take takes the lowest free column of a value. When it takes the first one, it sets
+// the mask's bits for all columns of the value, because duplicates are kept together.
 func (m *matcher) take(mask []uint64, value int) {
-	first, end := m.first[value], m.first[value+1]
-	if m.free[value] == first {
+	first, end := m.columnStarts[value], m.columnStarts[value+1]
+	if m.nextColumn[value] == first {
 		for _, column := range m.columns[first:end] {
 			setBit(mask, int(column))
 		}
 	}
-	m.free[value]++
-	if m.free[value] == end {
+	m.nextColumn[value]++
+	if m.nextColumn[value] == end {
 		m.remaining.remove(value)
 	}
 }

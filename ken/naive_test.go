@@ -12,11 +12,12 @@ import (
 	"kenserve/kde"
 )
 
-// naiveKEN is the selection ken as the package comment words it, in O(k·n): a
-// direct sum for every point, and a look at every value for every point.
+// naiveKEN is the portable reference of KEN, as the package comment defines it, in
+// O(k·n): it sums the density of every point directly and compares every point with
+// every value.
 func naiveKEN(row []float32, k int) []uint64 {
 	n := len(row)
-	mask := make([]uint64, MaskWords(n))
+	mask := make([]uint64, maskWords(n))
 	_, sigma := kde.Moments(row)
 	if k >= n || sigma == 0 {
 		for j := range row {
@@ -44,11 +45,11 @@ func naiveKEN(row []float32, k int) []uint64 {
 
 	taken := make([]bool, n)
 	for _, i := range order {
-		nearest, least := -1, float32(0)
+		nearest, smallest := -1, float32(0)
 		for j, v := range row {
 			distance := absolute(v - float32(points[i]))
-			if !taken[j] && (nearest < 0 || distance < least) {
-				nearest, least = j, distance
+			if !taken[j] && (nearest < 0 || distance < smallest) {
+				nearest, smallest = j, distance
 			}
 		}
 		taken[nearest] = true
@@ -64,22 +65,22 @@ func naiveKEN(row []float32, k int) []uint64 {
 	return mask
 }
 
-// A family draws rows of one kind.
-type family struct {
+// A rowKind draws random rows of one kind.
+type rowKind struct {
 	name string
-	n    func(r *rand.Rand) int
+	n    func(r *rand.Rand) int // width of the next row
 	draw func(r *rand.Rand, row []float32)
-	rows int
+	rows int // how many to test
 }
 
-// between returns widths from low to high, small ones more often.
+// between draws widths from low to high, uniformly on a logarithmic scale.
 func between(low, high int) func(*rand.Rand) int {
 	return func(r *rand.Rand) int {
 		return int(math.Round(float64(low) * math.Pow(float64(high)/float64(low), r.Float64())))
 	}
 }
 
-// each draws every value on its own.
+// each draws every value independently.
 func each(draw func(r *rand.Rand) float64) func(*rand.Rand, []float32) {
 	return func(r *rand.Rand, row []float32) {
 		for j := range row {
@@ -88,7 +89,7 @@ func each(draw func(r *rand.Rand) float64) func(*rand.Rand, []float32) {
 	}
 }
 
-var families = []family{
+var rowKinds = []rowKind{
 	{"normal", between(9, 100), each(func(r *rand.Rand) float64 { return 0.04 * r.NormFloat64() }), 20_000},
 	{"uniform", between(9, 100), each(func(r *rand.Rand) float64 { return 0.1*r.Float64() - 0.05 }), 10_000},
 	{"exponential", between(9, 100), each(func(r *rand.Rand) float64 { return 0.1 * r.ExpFloat64() }), 10_000},
@@ -135,7 +136,7 @@ var families = []family{
 		}
 	}, 2_000},
 	{"equally near", between(9, 100), func(r *rand.Rand, row []float32) {
-		// The small values' distances from a far point round to the same.
+		// The distances of the small values from a far point round to one number.
 		for j := range row {
 			row[j] = float32(1e-9 * r.NormFloat64())
 			if r.IntN(8) == 0 {
@@ -156,7 +157,8 @@ var families = []family{
 	{"width 3072", between(3072, 3072), each(func(r *rand.Rand) float64 { return 0.04 * r.NormFloat64() }), 30},
 }
 
-// pickK returns small and large k as often as others, 1, n-1 and n among them.
+// pickK draws k. Small values, half of n, and values near n, among them 1, n-1 and n,
+// are more frequent than in a uniform draw.
 func pickK(r *rand.Rand, n int) int {
 	switch r.IntN(8) {
 	case 0:
@@ -169,16 +171,16 @@ func pickK(r *rand.Rand, n int) int {
 	return 1 + r.IntN(n)
 }
 
-// The fast selection keeps exactly what the naive one keeps, on 100,000 rows.
+// TestNaive compares with naiveKEN on 100,000 random rows.
 func TestNaive(t *testing.T) {
 	total := 0
-	for _, f := range families {
+	for _, f := range rowKinds {
 		total += f.rows
 	}
 	if total != 100_000 {
 		t.Fatalf("%d rows, want 100000", total)
 	}
-	for i, f := range families {
+	for i, f := range rowKinds {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(2024, uint64(i)))
@@ -191,8 +193,8 @@ func TestNaive(t *testing.T) {
 				row := make([]float32, f.n(r))
 				f.draw(r, row)
 				k := pickK(r, len(row))
-				mask := make([]uint64, MaskWords(len(row)))
-				if err := selector.Select(mask, Row{Tuned: row}, k); err != nil {
+				mask := make([]uint64, maskWords(len(row)))
+				if err := selector.choose(mask, rowPair{tuned: row}, k); err != nil {
 					t.Fatal(err)
 				}
 				if !slices.Equal(mask, naiveKEN(row, k)) {
@@ -203,7 +205,8 @@ func TestNaive(t *testing.T) {
 	}
 }
 
-// Bytes as float32s, the first byte as the share to keep.
+// FuzzSelect compares with naiveKEN. The first byte of the input is the fraction to
+// keep, the others are the float32s of the row.
 func FuzzSelect(f *testing.F) {
 	seed := func(share byte, row ...float32) {
 		data := []byte{share}
@@ -226,11 +229,11 @@ func FuzzSelect(f *testing.F) {
 			row[j] = math.Float32frombits(binary.LittleEndian.Uint32(data[1+4*j:]))
 		}
 		k := int(data[0]) * (len(row) + 1) / 255
-		mask := make([]uint64, MaskWords(len(row)))
-		err := newSelector(t, KEN).Select(mask, Row{Tuned: row}, k)
+		mask := make([]uint64, maskWords(len(row)))
+		err := newSelector(t, KEN).choose(mask, rowPair{tuned: row}, k)
 		if j := slices.IndexFunc(row, func(v float32) bool { return !finite(v) }); j >= 0 {
-			var value *ValueError
-			if !errors.As(err, &value) || value.Column != j {
+			var value *valueError
+			if !errors.As(err, &value) || value.column != j {
 				t.Fatalf("error is %v, want one for column %d", err, j)
 			}
 			return
@@ -248,9 +251,9 @@ func FuzzSelect(f *testing.F) {
 	})
 }
 
-func newSelector(t testing.TB, selection Selection) *Selector {
+func newSelector(t testing.TB, selection Selection) *rowSelector {
 	t.Helper()
-	selector, err := NewSelector(selection, 1)
+	selector, err := newRowSelector(selection, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,53 +3,28 @@ package ken
 import (
 	"errors"
 	"fmt"
-	"regexp"
 
 	"kenserve/delta"
 	"kenserve/safetensors"
 )
 
-// Scope says which tensors a selection may keep values of; all others go back
-// to the base whole.
+// Scope says which tensors a selection may keep values of. All other tensors are
+// the base's.
 type Scope string
 
 // The scopes, the paper's two variants.
 const (
-	ScopeAll       Scope = "all"       // every tensor that base and tuned share
-	ScopeAttention Scope = "attention" // those of the encoder's layers
+	ScopeAll       Scope = "all"       // every tensor that base and tuned checkpoint share
+	ScopeAttention Scope = "attention" // the tensors of the encoder's numbered layers
 )
 
-// ParseScope returns the scope of that name.
-func ParseScope(name string) (Scope, error) {
+// parseScope returns the scope of that name.
+func parseScope(name string) (Scope, error) {
 	switch s := Scope(name); s {
 	case ScopeAll, ScopeAttention:
 		return s, nil
 	}
-	return "", fmt.Errorf("ken: unknown scope %q: it is %q or %q", name, ScopeAll, ScopeAttention)
-}
-
-// layerName matches the tensors of numbered layers, in any architecture:
-// encoder.layer.3.…, transformer.layer.3.…, h.3.…
-var layerName = regexp.MustCompile(`(^|\.)(layers?|blocks?|h)\.[0-9]+\.`)
-
-func (s Scope) includes(name string) bool { return s != ScopeAttention || layerName.MatchString(name) }
-
-// Kind returns what a tensor has in common with those of the other layers: its
-// name with an asterisk for the layer's number. It tells whether there is one.
-func Kind(name string) (kind string, layered bool) {
-	kind = layerName.ReplaceAllString(name, "${1}${2}.*.")
-	return kind, kind != name
-}
-
-// Layer returns what the tensors of a numbered layer have in common, the
-// beginning of their names and an asterisk, as in encoder.layer.3.*; empty if a
-// tensor is in none.
-func Layer(name string) string {
-	at := layerName.FindStringIndex(name)
-	if at == nil {
-		return ""
-	}
-	return name[:at[1]] + "*"
+	return "", fmt.Errorf("ken: unknown scope %q, want %q or %q", name, ScopeAll, ScopeAttention)
 }
 
 // Budget says what K and Keep count in.
@@ -57,70 +32,70 @@ type Budget string
 
 // The budgets.
 const (
-	BudgetRow    Budget = "row"    // values of each row
-	BudgetTensor Budget = "tensor" // of each tensor: the best anywhere in it
-	BudgetModel  Budget = "model"  // of all tensors that are selected from: the best anywhere
+	BudgetRow    Budget = "row"    // the values of each row
+	BudgetTensor Budget = "tensor" // the values of each tensor
+	BudgetModel  Budget = "model"  // the values of all tensors of the scope together
 )
 
-// ParseBudget returns the budget of that name.
-func ParseBudget(name string) (Budget, error) {
+// parseBudget returns the budget of that name.
+func parseBudget(name string) (Budget, error) {
 	switch b := Budget(name); b {
 	case BudgetRow, BudgetTensor, BudgetModel:
 		return b, nil
 	}
-	return "", fmt.Errorf("ken: unknown budget %q: it is %q, %q or %q", name, BudgetRow, BudgetTensor, BudgetModel)
+	return "", fmt.Errorf("ken: unknown budget %q, want %q, %q or %q", name, BudgetRow, BudgetTensor, BudgetModel)
 }
 
 // Options say how a checkpoint is pruned.
 type Options struct {
 	Selection Selection
-	K         int     // values kept of what Budget says; 0: Keep decides
-	Keep      float64 // share kept of it, in (0, 1]
-	Budget    Budget  // empty: BudgetRow, the only one for the selection ken
+	K         int     // values kept of each Budget; 0: Keep decides
+	Keep      float64 // fraction kept of each Budget, in (0, 1]; with a positive K it must be 0
+	Budget    Budget  // empty: BudgetRow, the only one that KEN has
 	Scope     Scope   // empty: ScopeAll
 	Coding    delta.Coding
-	// Factor is what the change from the base of every selected value is
-	// multiplied by; 0: 1.
+	// Factor multiplies the change from the base of every selected value, in
+	// (0, 1000]; 0: 1.
 	Factor float64
-	// Factors are what Factor is multiplied by for tensors of a kind or of a layer
-	// (see [Kind] and [Layer]), or by both; 1 for those that are not listed.
+	// Factors multiply Factor for groups of tensors, see [Pair.Groups]. A tensor can
+	// be in two groups and is then multiplied by both factors.
 	Factors map[string]float64
-	// WholeVectors keeps tensors of one dimension, biases and layer norms,
-	// whole and as they are, without regard to K, Keep, Factor and Factors.
+	// WholeVectors keeps tensors of one dimension (biases, layer norms) whole and
+	// unscaled: K, Keep, Factor and Factors do not apply to them.
 	WholeVectors bool
 	// VectorCoding is the coding of tensors of one dimension; empty: Coding.
 	VectorCoding delta.Coding
-	Seed         uint64 // of the selection random
+	Seed         uint64 // for Random
 	Workers      int    // goroutines; 0: one for each processor
 
-	// Table tells the base's matrices whose rows are looked up one by one
-	// (embeddings) and which are therefore stored row by row; nil: none.
+	// Table reports whether the rows of a tensor of the base are looked up one by
+	// one (an embedding); the delta then stores it row by row. nil: none is.
 	Table func(name string) bool
 
-	// Head tells the tensors of the base that belong to a classifier of its own
-	// and that the tuned checkpoint has trained on: as parts of the task's head
-	// they are stored whole. nil: none.
+	// Head reports whether a tensor of the base belongs to a classifier that the
+	// base already has and that was trained further. Such tensors are part of the
+	// task's head and stored whole. nil: none does.
 	Head func(name string) bool
 
-	// HeadTensor, if not nil, gives the tensor that is stored in the place of one of
-	// the head, under the same name; nil: that one.
+	// HeadTensor, if not nil, returns the tensor to store in place of the head's
+	// tensor of that name, under the same name; nil: the head's own.
 	HeadTensor func(name string) *safetensors.Tensor
 
-	// Masks asks for the digest of every tensor's mask in the report.
-	// Rows that training left alone are then selected from as well.
+	// Masks asks for the digest of every tensor's mask in the report. Rows that
+	// training left unchanged are then selected from too.
 	Masks bool
 
-	// Progress, if not nil, is called as rows are done, from several
-	// goroutines.
+	// Progress, if not nil, is called with the number of rows just done, from
+	// several goroutines. See [Pair.Rows] for the total.
 	Progress func(rows int)
 }
 
-// Validate tells what is wrong with the options.
+// Validate returns an error for every option that is invalid.
 func (o *Options) Validate() error {
-	_, errSelection := ParseSelection(string(o.Selection))
+	_, errSelection := parseSelection(string(o.Selection))
 	var errScope error
 	if o.Scope != "" {
-		_, errScope = ParseScope(string(o.Scope))
+		_, errScope = parseScope(string(o.Scope))
 	}
 	_, errCoding := delta.ParseCoding(string(o.Coding))
 	var errVector error
@@ -129,43 +104,44 @@ func (o *Options) Validate() error {
 	}
 	var errBudget error
 	if o.Budget != "" {
-		_, errBudget = ParseBudget(string(o.Budget))
+		_, errBudget = parseBudget(string(o.Budget))
 	}
 	if errBudget == nil && o.pooled() && o.Selection == KEN {
-		errBudget = fmt.Errorf("ken: the selection %s is made row by row: it has no budget for a whole %s", KEN, o.Budget)
+		errBudget = fmt.Errorf("ken: the selection %s selects row by row: its budget must be %s, not %s", KEN, BudgetRow, o.Budget)
 	}
 	var errFactor error
 	if o.Factor != 0 && !(o.Factor > 0 && o.Factor <= maxFactor) {
-		errFactor = fmt.Errorf("ken: the factor is %g: it must be above 0 and at most %g", o.Factor, float64(maxFactor))
+		errFactor = fmt.Errorf("ken: factor is %g, want above 0 and at most %g", o.Factor, float64(maxFactor))
 	}
-	for kind, f := range o.Factors {
+	for group, f := range o.Factors {
 		if !(f > 0 && f <= maxFactor) {
-			errFactor = errors.Join(errFactor, fmt.Errorf("ken: the factor of %s is %g: it must be above 0 and at most %g", kind, f, float64(maxFactor)))
+			errFactor = errors.Join(errFactor, fmt.Errorf("ken: factor of %s is %g, want above 0 and at most %g", group, f, float64(maxFactor)))
 		}
 	}
 	var errKeep error
 	switch {
 	case o.K < 0:
-		errKeep = fmt.Errorf("ken: k is %d: it must be positive", o.K)
+		errKeep = fmt.Errorf("ken: k is %d, want a positive number", o.K)
 	case o.K > 0 && o.Keep != 0:
-		errKeep = errors.New("ken: k and a keep fraction are both given")
+		errKeep = errors.New("ken: both k and a keep fraction are given, want one of them")
 	case o.K == 0 && !(o.Keep > 0 && o.Keep <= 1):
-		errKeep = fmt.Errorf("ken: the keep fraction is %g: it must be above 0 and at most 1", o.Keep)
+		errKeep = fmt.Errorf("ken: keep fraction is %g, want above 0 and at most 1", o.Keep)
 	}
 	return errors.Join(errSelection, errScope, errCoding, errVector, errBudget, errFactor, errKeep)
 }
 
-// maxFactor is far above any factor of use, and far below what overflows.
+// maxFactor is far above every useful factor and far below one that overflows.
 const maxFactor = 1000
 
-// factor returns what the changes of a tensor are multiplied by.
-func (o *Options) factor(name string) float64 {
+// factorFor returns the factor for the changes of a tensor: the common factor times
+// those of its groups.
+func (o *Options) factorFor(name string) float64 {
 	f := o.Factor
 	if f == 0 {
 		f = 1
 	}
-	kind, _ := Kind(name)
-	for _, group := range [...]string{kind, Layer(name)} {
+	kind, _ := kindOf(name)
+	for _, group := range [...]string{kind, layerOf(name)} {
 		if of, ok := o.Factors[group]; ok {
 			f *= of
 		}
@@ -173,34 +149,16 @@ func (o *Options) factor(name string) float64 {
 	return f
 }
 
-// pooled tells whether rows share their budget.
+// pooled reports whether rows share a budget.
 func (o *Options) pooled() bool { return o.Budget == BudgetTensor || o.Budget == BudgetModel }
 
-// coding returns the coding of a tensor of the given shape.
-func (o *Options) coding(shape []int) delta.Coding {
+// codingFor returns the coding for a tensor of that shape.
+func (o *Options) codingFor(shape []int) delta.Coding {
 	if len(shape) < 2 && o.VectorCoding != "" {
 		return o.VectorCoding
 	}
 	return o.Coding
 }
 
-// whole tells whether a tensor of that shape is kept whole.
-func (o *Options) whole(shape []int) bool { return o.WholeVectors && len(shape) < 2 }
-
-// Report tells what pruning kept.
-type Report struct {
-	Tensors []TensorReport `json:"tensors"` // in the order of their names in the base
-}
-
-// TensorReport tells what was kept of one tensor.
-type TensorReport struct {
-	Name     string `json:"name"` // in the base
-	Shape    []int  `json:"shape"`
-	Selected int    `json:"selected"` // values that the selection marked
-	Stored   int    `json:"stored"`   // those of them that differ from the base
-
-	// MaskSHA256 is the SHA-256 of the selection's mask: the rows packed 8
-	// flags a byte, least significant bit first, each row padded to a whole
-	// byte. Only with [Options.Masks].
-	MaskSHA256 string `json:"mask_sha256,omitempty"`
-}
+// keepsWhole reports whether a tensor of that shape is kept whole.
+func (o *Options) keepsWhole(shape []int) bool { return o.WholeVectors && len(shape) < 2 }

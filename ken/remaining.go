@@ -2,29 +2,30 @@ package ken
 
 import "math/bits"
 
-// remaining is the set of values that are not taken yet, as one bit each, with
-// a second bitmap of which words of the first have any bit left. The nearest
-// remaining value is then a matter of two or three instructions in nearly all
-// rows, and of scanning 1/4096 of the row at the worst.
+// remaining is the set of values that are not taken yet. A bitmap has one bit for
+// each value, and a summary has one bit for each word of the bitmap that is not
+// zero. In nearly all rows two or three instructions find the nearest remaining
+// value; the worst case scans 1/4096 of the row.
 type remaining struct {
-	words   []uint64
-	summary []uint64
+	words   []uint64 // bit i%64 of word i/64: value i remains
+	summary []uint64 // bit w%64 of word w/64: words[w] is not zero
 }
 
-// fill makes the set {0 … n-1}.
-func (r *remaining) fill(n int) {
-	words := MaskWords(n)
+// reset makes the set {0, …, n-1}.
+func (r *remaining) reset(n int) {
+	words := maskWords(n)
 	if words > cap(r.words) {
 		r.words = make([]uint64, words)
-		r.summary = make([]uint64, MaskWords(words))
+		r.summary = make([]uint64, maskWords(words))
 	}
-	r.words, r.summary = r.words[:words], r.summary[:MaskWords(words)]
+	r.words, r.summary = r.words[:words], r.summary[:maskWords(words)]
 	clear(r.words)
 	clear(r.summary)
 	setFirst(r.words, n)
 	setFirst(r.summary, words)
 }
 
+// remove takes element i out of the set.
 func (r *remaining) remove(i int) {
 	word := i >> 6
 	r.words[word] &^= 1 << (i & 63)
@@ -33,8 +34,8 @@ func (r *remaining) remove(i int) {
 	}
 }
 
-// from returns the lowest element at or above i, or -1; 0 ≤ i ≤ n.
-func (r *remaining) from(i int) int {
+// atOrAbove returns the lowest element at or above i, or -1; 0 ≤ i ≤ n.
+func (r *remaining) atOrAbove(i int) int {
 	word := i >> 6
 	if word >= len(r.words) {
 		return -1
@@ -58,8 +59,8 @@ func (r *remaining) from(i int) int {
 	return word<<6 + bits.TrailingZeros64(r.words[word])
 }
 
-// before returns the highest element below i, or -1; 0 ≤ i ≤ n.
-func (r *remaining) before(i int) int {
+// below returns the highest element below i, or -1; 0 ≤ i ≤ n.
+func (r *remaining) below(i int) int {
 	if i == 0 {
 		return -1
 	}

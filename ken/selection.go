@@ -6,31 +6,32 @@ import (
 	"slices"
 )
 
-// A Selection is the rule that picks which weights of a row are kept.
+// A Selection is the rule that picks the weights to keep.
 type Selection string
 
-// The selections; the package comment defines them.
+// The selections; the package comment defines them. The strings are the values of
+// the flag --select and are written to delta files.
 const (
-	KEN       Selection = "ken"
-	Delta     Selection = "delta"
-	Magnitude Selection = "magnitude"
-	Random    Selection = "random"
+	KEN           Selection = "ken"
+	LargestChange Selection = "delta"
+	Magnitude     Selection = "magnitude"
+	Random        Selection = "random"
 )
 
-// Selections lists all selections, the default first.
-func Selections() []Selection { return []Selection{KEN, Delta, Magnitude, Random} }
+// selections lists all selections, the default first.
+func selections() []Selection { return []Selection{KEN, LargestChange, Magnitude, Random} }
 
-// ParseSelection returns the selection of that name.
-func ParseSelection(name string) (Selection, error) {
-	if s := Selection(name); slices.Contains(Selections(), s) {
+// parseSelection returns the selection of that name.
+func parseSelection(name string) (Selection, error) {
+	if s := Selection(name); slices.Contains(selections(), s) {
 		return s, nil
 	}
-	return "", fmt.Errorf("ken: unknown selection %q: it is one of %q", name, Selections())
+	return "", fmt.Errorf("ken: unknown selection %q, want one of %q", name, selections())
 }
 
-// Kept returns how many weights to keep of n: k itself where k is positive, else
-// the share keep of them rounded to the nearest whole number, but at least one
-// weight of any positive share. The result is never more than n.
+// Kept returns how many of n weights to keep. A positive k is the number itself;
+// otherwise it is the fraction keep of n, rounded to the nearest whole number, and
+// at least one if keep is positive. The result is never more than n.
 func Kept(n, k int, keep float64) int {
 	switch {
 	case k > 0:

@@ -5,80 +5,78 @@ import (
 	"math"
 )
 
-// A ValueError reports a weight that is NaN or infinite.
-type ValueError struct {
-	Column int
-	Value  float32
-	Base   bool // the base's row holds it, not the fine-tuned one
+// A valueError reports a weight that is NaN or infinite.
+type valueError struct {
+	column int
+	value  float32
+	base   bool // the weight is in the base's row; otherwise in the fine-tuned one
 }
 
-func (e *ValueError) Error() string {
+func (e *valueError) Error() string {
 	row := "fine-tuned"
-	if e.Base {
+	if e.base {
 		row = "base"
 	}
-	return fmt.Sprintf("column %d of the %s row is %v", e.Column, row, e.Value)
+	return fmt.Sprintf("column %d of the %s row is %v", e.column, row, e.value)
 }
 
-// A Row is a row of a fine-tuned tensor beside the base's.
-type Row struct {
-	Tuned []float32
-	Base  []float32 // of the same length; only the selection delta reads it
+// A rowPair is a row of a fine-tuned tensor and the same row of the base.
+type rowPair struct {
+	tuned []float32
+	base  []float32 // as long as tuned; only LargestChange reads it
 
-	// Tensor and Index, the tensor's name and the row's number in it, tell
-	// random's choices in different rows apart. No other selection reads them.
-	Tensor string
-	Index  int
+	// The tensor's name and the row's number seed the choice of Random, so that
+	// rows get different choices. Other selections do not read them.
+	tensor string
+	index  int
 }
 
-// A Selector chooses the weights to keep of one row after another. It owns the
-// scratch memory for that, which grows to the largest row it has seen, and
-// serves one goroutine at a time: use one for each.
-type Selector struct {
+// A rowSelector selects weights row by row. It owns the scratch memory, which
+// grows to the largest row so far, and must not be used by two goroutines at once.
+type rowSelector struct {
 	selection Selection
 	seed      uint64
 	matcher   matcher
-	largest   largest
+	topK      topK
 	sampler   sampler
 }
 
-// NewSelector returns a selector. The seed is random's; the same seed gives
-// every row the same choice whatever the order in which rows are selected from,
-// and however many selectors share the work.
-func NewSelector(selection Selection, seed uint64) (*Selector, error) {
-	if _, err := ParseSelection(string(selection)); err != nil {
+// newRowSelector returns a selector. Only Random uses the seed: the same seed gives
+// a row the same choice, in whatever order rows are selected from and however many
+// selectors share the work.
+func newRowSelector(selection Selection, seed uint64) (*rowSelector, error) {
+	if _, err := parseSelection(string(selection)); err != nil {
 		return nil, err
 	}
-	return &Selector{selection: selection, seed: seed, sampler: newSampler()}, nil
+	return &rowSelector{selection: selection, seed: seed, sampler: newSampler()}, nil
 }
 
-// MaskWords returns the length of the mask of a row of n weights.
-func MaskWords(n int) int { return (n + 63) / 64 }
+// maskWords returns the number of words in the mask of a row of n weights.
+func maskWords(n int) int { return (n + 63) / 64 }
 
-// Select chooses k weights of the row and sets the mask: bit j%64 of word j/64
-// stands for column j, set where the fine-tuned weight is kept. The mask has
-// [MaskWords] words and its bits beyond the row are cleared. A k of the row's
-// width or more keeps all of it. The selection ken can keep more than k where
-// values are duplicates of each other.
+// choose selects k weights of the row and writes the mask, of maskWords words. Bit
+// j%64 of word j/64 is set if the fine-tuned weight of column j is kept; bits
+// beyond the row are cleared. A k at or above the row's width keeps the whole row.
+// KEN can keep more than k weights if values are equal.
 //
-// A weight that is NaN or infinite is a [ValueError]. On an error the mask's
-// contents are undefined.
-func (s *Selector) Select(mask []uint64, row Row, k int) error {
-	n := len(row.Tuned)
-	if len(mask) != MaskWords(n) {
-		return fmt.Errorf("ken: mask has %d words, a row of %d weights needs %d", len(mask), n, MaskWords(n))
+// The error is a *valueError if a weight is NaN or infinite. After an error the
+// contents of the mask are undefined.
+func (s *rowSelector) choose(mask []uint64, row rowPair, k int) error {
+	n := len(row.tuned)
+	if len(mask) != maskWords(n) {
+		return fmt.Errorf("ken: mask has %d words, a row of %d weights needs %d", len(mask), n, maskWords(n))
 	}
-	if s.selection == Delta && len(row.Base) != n {
-		return fmt.Errorf("ken: base row has %d weights, fine-tuned row has %d", len(row.Base), n)
+	if s.selection == LargestChange && len(row.base) != n {
+		return fmt.Errorf("ken: base row has %d weights, fine-tuned row has %d", len(row.base), n)
 	}
 	if k < 0 {
 		return fmt.Errorf("ken: cannot keep %d weights of a row", k)
 	}
-	if err := findNonFinite(row.Tuned, false); err != nil {
+	if err := findNonFinite(row.tuned, false); err != nil {
 		return err
 	}
-	if s.selection == Delta {
-		if err := findNonFinite(row.Base, true); err != nil {
+	if s.selection == LargestChange {
+		if err := findNonFinite(row.base, true); err != nil {
 			return err
 		}
 	}
@@ -88,13 +86,13 @@ func (s *Selector) Select(mask []uint64, row Row, k int) error {
 	case k >= n:
 		setFirst(mask, n)
 	case s.selection == KEN:
-		s.matcher.choose(mask, row.Tuned, k)
-	case s.selection == Delta:
-		s.largest.choose(mask, row.Tuned, row.Base, k)
+		s.matcher.choose(mask, row.tuned, k)
+	case s.selection == LargestChange:
+		s.topK.choose(mask, row.tuned, row.base, k)
 	case s.selection == Magnitude:
-		s.largest.choose(mask, row.Tuned, nil, k)
+		s.topK.choose(mask, row.tuned, nil, k)
 	case s.selection == Random:
-		s.sampler.choose(mask, n, k, rowSeed(s.seed, row.Tensor, row.Index))
+		s.sampler.choose(mask, n, k, rowSeed(s.seed, row.tensor, row.index))
 	}
 	return nil
 }
@@ -111,13 +109,13 @@ func setFirst(mask []uint64, n int) {
 
 func setBit(mask []uint64, j int) { mask[j>>6] |= 1 << (j & 63) }
 
-// findNonFinite returns a ValueError for the first weight that is NaN or
-// infinite.
+// findNonFinite returns a *valueError for the first weight of a row that is NaN or
+// infinite. base says which row it is.
 func findNonFinite(row []float32, base bool) error {
-	const exponent = 0x7f800000 // all ones in NaNs and infinities alone
+	const exponent = 0x7f800000 // all ones only in NaNs and infinities
 	for j, v := range row {
 		if math.Float32bits(v)&exponent == exponent {
-			return &ValueError{Column: j, Value: v, Base: base}
+			return &valueError{column: j, value: v, base: base}
 		}
 	}
 	return nil

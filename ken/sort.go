@@ -4,64 +4,63 @@ import "math"
 
 // A sorter sorts the columns of a row by value, then by column.
 //
-// Most rows are spread smoothly around their mean: their values are dealt into
-// twice as many evenly spaced buckets as there are values, and an insertion
-// sort puts the few that share a bucket in order. A row that crowds into a few
-// buckets, because of heavy tails or many duplicates, is sorted by its bits,
-// eight at a time.
+// The values of most rows are spread smoothly around their mean. A bucket sort with
+// twice as many evenly spaced buckets as values then leaves few values in a bucket,
+// which an insertion sort puts in order. A row with heavy tails or many duplicates
+// fills a few buckets; it is sorted by a radix sort, eight bits at a time.
 type sorter struct {
 	keys, scratch []uint64 // [n]: ordered bits in the upper half, column in the lower
 	buckets       []uint32
 	digits        [4][256]uint32
 }
 
-// crowd is the number of values in one bucket from which on a row is sorted by
-// its bits.
-const crowd = 24
+// maxBucketCount is the number of values in one bucket from which on a row is sorted
+// by the radix sort.
+const maxBucketCount = 24
 
-// sort returns the row's values, as orderedBits in the upper 32 bits, with
-// their columns in the lower, in rising order. The result is valid until the
-// next call. The row is finite; mean and deviation are its own, and only the
-// time depends on them.
+// sort returns one key for each weight of the row, in rising order: the value as
+// orderedBits in the upper 32 bits, the column in the lower. The result is valid until
+// the next call. All weights are finite. The result does not depend on mean and
+// deviation, only the time does: they should be those of the row.
 func (s *sorter) sort(row []float32, mean, deviation float32) []uint64 {
 	if len(row) > cap(s.keys) {
 		s.keys = make([]uint64, len(row))
 		s.scratch = make([]uint64, len(row))
 		s.buckets = make([]uint32, 2*len(row))
 	}
-	if keys, ok := s.deal(row, mean, deviation); ok {
+	if keys, ok := s.bucketSort(row, mean, deviation); ok {
 		return keys
 	}
-	return s.radix(row)
+	return s.radixSort(row)
 }
 
-// deal sorts by evenly spaced buckets and insertion. It reports false, with
-// nothing sorted, where a bucket is crowded.
-func (s *sorter) deal(row []float32, mean, deviation float32) ([]uint64, bool) {
+// bucketSort sorts by evenly spaced buckets and insertion. It gives up and reports
+// false if a bucket holds maxBucketCount values.
+func (s *sorter) bucketSort(row []float32, mean, deviation float32) ([]uint64, bool) {
 	keys, sorted := s.keys[:len(row)], s.scratch[:len(row)]
 	buckets := s.buckets[:2*len(row)]
 	clear(buckets)
 
-	// Four deviations to either side; what is further out goes into the end
-	// buckets.
+	// The buckets span four deviations on either side of the mean; values beyond
+	// go into the first and last bucket.
 	low := mean - 4*deviation
 	scale := float32(len(buckets)) / (8 * deviation)
 	for j, v := range row {
 		keys[j] = uint64(orderedBits(v))<<32 | uint64(j)
-		buckets[bucket((v-low)*scale, len(buckets))]++
+		buckets[bucketIndex((v-low)*scale, len(buckets))]++
 	}
 	var before uint32
 	for i, count := range buckets {
-		if count >= crowd {
+		if count >= maxBucketCount {
 			return nil, false
 		}
 		buckets[i] = before
 		before += count
 	}
 	for j, v := range row {
-		place := &buckets[bucket((v-low)*scale, len(buckets))]
-		sorted[*place] = keys[j]
-		*place++
+		next := &buckets[bucketIndex((v-low)*scale, len(buckets))]
+		sorted[*next] = keys[j]
+		*next++
 	}
 
 	last := sorted[0]
@@ -80,8 +79,8 @@ func (s *sorter) deal(row []float32, mean, deviation float32) ([]uint64, bool) {
 	return sorted, true
 }
 
-// bucket returns the whole part of position, within 0 … n-1. A NaN is 0.
-func bucket(position float32, n int) int {
+// bucketIndex returns the whole part of position, clamped to 0 … n-1; 0 for a NaN.
+func bucketIndex(position float32, n int) int {
 	if position >= float32(n-1) {
 		return n - 1
 	}
@@ -91,8 +90,8 @@ func bucket(position float32, n int) int {
 	return 0
 }
 
-// radix sorts by the keys' bits, eight at a time from the lowest.
-func (s *sorter) radix(row []float32) []uint64 {
+// radixSort sorts by the bits of the values, eight at a time from the lowest.
+func (s *sorter) radixSort(row []float32) []uint64 {
 	keys, next := s.keys[:len(row)], s.scratch[:len(row)]
 	s.digits = [4][256]uint32{}
 	for j, v := range row {
@@ -106,7 +105,7 @@ func (s *sorter) radix(row []float32) []uint64 {
 		counts := &s.digits[d]
 		shift := 32 + 8*d
 		if counts[uint8(keys[0]>>shift)] == uint32(len(keys)) {
-			continue // the same in all keys
+			continue // all keys have the same digit
 		}
 		var before uint32
 		for i, count := range counts {
@@ -114,17 +113,17 @@ func (s *sorter) radix(row []float32) []uint64 {
 			before += count
 		}
 		for _, key := range keys {
-			place := &counts[uint8(key>>shift)]
-			next[*place] = key
-			*place++
+			position := &counts[uint8(key>>shift)]
+			next[*position] = key
+			*position++
 		}
 		keys, next = next, keys
 	}
 	return keys
 }
 
-// orderedBits maps float32s to integers in the same order. Both zeros are one
-// value.
+// orderedBits maps float32s to integers of the same order. Both zeros map to one
+// integer.
 func orderedBits(v float32) uint32 {
 	b := math.Float32bits(v + 0) // -0 + 0 is +0
 	return b ^ (uint32(int32(b)>>31) | 1<<31)

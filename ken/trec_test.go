@@ -10,17 +10,17 @@ import (
 	"kenserve/safetensors"
 )
 
-// A whole fine-tuned checkpoint, all rows of all 102 tensors that the published
-// implementation pruned with k=192. It is not part of the repository: set
-// KENSERVE_TREC to the folder of the demo's trec classifier, unpacked to a
-// Hugging Face folder in full precision, to run this test.
+// TestTrec compares all rows of a whole fine-tuned checkpoint, of 102 tensors, with
+// what the published implementation kept with k=192. The checkpoint is not part of
+// the repository. To run the test, set KENSERVE_TREC to the folder of the demo's trec
+// classifier before pruning, a Hugging Face folder in full precision.
 //
-// testdata/trec-k192.json has for every tensor the SHA-256 of the masks: eight
-// columns a byte, least significant bit first, every row padded to a whole byte.
+// testdata/trec-k192.json has the SHA-256 of every tensor's mask: eight columns a
+// byte, least significant bit first, every row padded to a whole byte.
 func TestTrec(t *testing.T) {
 	dir := os.Getenv("KENSERVE_TREC")
 	if dir == "" {
-		t.Skip("KENSERVE_TREC does not name the trec checkpoint's folder")
+		t.Skip("KENSERVE_TREC is not set to the folder of the trec checkpoint")
 	}
 	content, err := os.ReadFile("testdata/trec-k192.json")
 	if err != nil {
@@ -42,14 +42,14 @@ func TestTrec(t *testing.T) {
 	compareMasks(t, checkpoint, golden.K, golden.Tensors)
 }
 
-// maskGolden is what the reference selected of a tensor.
+// maskGolden is the mask that the reference chose for a tensor.
 type maskGolden struct {
 	Kept   int    `json:"kept"`
 	SHA256 string `json:"mask_sha256"`
 }
 
-// compareMasks selects k weights of every row of the checkpoint and compares
-// the masks with goldens.
+// compareMasks selects k weights of every row of the checkpoint's tensors and compares
+// the masks with the goldens.
 func compareMasks(t *testing.T, checkpoint *safetensors.Checkpoint, k int, goldens map[string]maskGolden) {
 	t.Helper()
 	selector := newSelector(t, KEN)
@@ -57,19 +57,19 @@ func compareMasks(t *testing.T, checkpoint *safetensors.Checkpoint, k int, golde
 	for name, want := range goldens {
 		tensor, ok := checkpoint.Tensor(name)
 		if !ok {
-			t.Errorf("%s: missing", name)
+			t.Errorf("%s: not in the checkpoint", name)
 			continue
 		}
 		height, width := tensor.Rows()
 		row := make([]float32, width)
-		mask := make([]uint64, MaskWords(width))
+		mask := make([]uint64, maskWords(width))
 		digest := sha256.New()
 		kept := 0
 		for r := range height {
 			if err := tensor.Float32s(row, r*width); err != nil {
 				t.Fatal(err)
 			}
-			if err := selector.Select(mask, Row{Tuned: row}, k); err != nil {
+			if err := selector.choose(mask, rowPair{tuned: row}, k); err != nil {
 				t.Fatalf("%s: row %d: %v", name, r, err)
 			}
 			kept += countBits(mask)

@@ -14,7 +14,7 @@ import (
 // TestEncode: inputs that were encoded once give every task what the texts
 // give, pairs and cut ones too.
 func TestEncode(t *testing.T) {
-	f := newFixture(t, 2, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 2, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{BatchTokens: 20})
 	defer e.Close()
 	ctx := context.Background()
@@ -36,7 +36,7 @@ func TestEncode(t *testing.T) {
 
 // TestEncodeErrors: an input that Classify refuses is refused by its index.
 func TestEncodeErrors(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})
 	defer e.Close()
 	ctx := context.Background()

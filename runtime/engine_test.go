@@ -202,7 +202,7 @@ func TestForms(t *testing.T) {
 		for _, keep := range []float64{0.04, 0.4, 1} {
 			for _, tables := range []string{"none", "embeddings", "all"} {
 				t.Run(fmt.Sprintf("%s, keep %g, row by row: %s", coding, keep, tables), func(t *testing.T) {
-					f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: keep, Coding: coding, Table: func(name string) bool {
+					f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: keep, Coding: coding, Table: func(name string) bool {
 						return tables == "all" || tables == "embeddings" && strings.Contains(name, "embeddings")
 					}})
 					e := f.open(t, Config{})
@@ -351,7 +351,7 @@ func (s *slowStore) Fetch(ctx context.Context, item store.Item) (store.File, err
 // TestOneLoad: however many requests wait for a task, it is loaded once, and a
 // request that goes away does not take the load with it.
 func TestOneLoad(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.1, Coding: delta.Sign})
 	store := &slowStore{Store: store.Folder(f.store), opens: map[string]int{}}
 	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: store, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
@@ -461,7 +461,7 @@ func TestErrors(t *testing.T) {
 // TestFailureForgotten: a task that could not be loaded is tried again after a
 // while.
 func TestFailureForgotten(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	path := filepath.Join(f.store, "t0.ken")
 	good, err := os.ReadFile(path)
 	must(t, err)
@@ -482,7 +482,7 @@ func TestFailureForgotten(t *testing.T) {
 }
 
 func TestCancelledAndClosed(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -501,7 +501,7 @@ func TestCancelledAndClosed(t *testing.T) {
 
 // TestBusy: beyond the bound on waiting requests there is an error, not a queue.
 func TestBusy(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	for _, c := range []struct {
 		name   string
 		config Config
@@ -539,7 +539,7 @@ func TestBusy(t *testing.T) {
 
 // TestNotFinite: weights that overflow are an error, not a score.
 func TestNotFinite(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Float32})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Float32})
 	c, err := safetensors.OpenCheckpoint(f.tuned[0])
 	must(t, err)
 	defer c.Close()
@@ -556,7 +556,7 @@ func TestNotFinite(t *testing.T) {
 		entries = append(entries, (&safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: w.Shape, Data: safetensors.Bytes(values)}).Entry())
 	}
 	must(t, safetensors.WriteFile(filepath.Join(f.tuned[0], safetensors.WeightsFile), nil, entries))
-	f.prune(t, "huge", 0, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Float32})
+	f.prune(t, "huge", 0, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Float32})
 	e := f.open(t, Config{})
 	defer e.Close()
 	if r, err := e.Classify(context.Background(), "huge", texts(3, 1), Options{}); err == nil {

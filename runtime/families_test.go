@@ -29,7 +29,7 @@ func TestFamilies(t *testing.T) {
 		}{
 			{"whole", ken.Options{Selection: ken.KEN, Keep: 1, Coding: delta.Float32}},
 			{"half", ken.Options{Selection: ken.KEN, Keep: 0.5, Coding: delta.Float32}},
-			{"signs", ken.Options{Selection: ken.Delta, Keep: 0.2, Coding: delta.Sign}},
+			{"signs", ken.Options{Selection: ken.LargestChange, Keep: 0.2, Coding: delta.Sign}},
 		} {
 			t.Run(modelType+", "+c.name, func(t *testing.T) {
 				config, err := models.ParseConfig([]byte(`{"model_type":"` + modelType + `","relative_attention":true,"pos_att_type":"c2p"}`))

@@ -17,7 +17,7 @@ import (
 
 // TestIDs: the ids of a text give what the text gives, mixed with texts or not.
 func TestIDs(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{BatchTokens: 20})
 	defer e.Close()
 	inputs := texts(12, 7)
@@ -40,7 +40,7 @@ func TestIDs(t *testing.T) {
 
 // TestTruncation: what is cut, at either end, is as if it had not been sent.
 func TestTruncation(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})
 	defer e.Close()
 	for _, c := range []struct {
@@ -70,7 +70,7 @@ func TestTruncation(t *testing.T) {
 
 // TestBadIDs: ids that no text has are refused by themselves.
 func TestBadIDs(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})
 	defer e.Close()
 	size := int32(e.base.Tokenizer.Size())
@@ -100,7 +100,7 @@ func TestBadIDs(t *testing.T) {
 // TestBadTexts: a text without a token, where the tokenizer adds none, and a
 // word that the model lacks are refused by themselves.
 func TestBadTexts(t *testing.T) {
-	f := newFamilyFixture(t, "bloom", 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFamilyFixture(t, "bloom", 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	tokenizer := `{"version":"1.0","pre_tokenizer":{"type":"BertPreTokenizer"},"model":{"type":"WordPiece","unk_token":"[UNK]",` +
 		`"continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{"[UNK]":0,"what":1,"beyond":1000}}}`
 	must(t, os.WriteFile(filepath.Join(f.base, "tokenizer.json"), []byte(tokenizer), 0o600))

@@ -12,7 +12,7 @@ import (
 // TestInspect: what a task's file holds can be seen as long as it is looked at,
 // even if the task is unloaded meanwhile.
 func TestInspect(t *testing.T) {
-	f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.5, Coding: delta.Sign})
+	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})
 	defer e.Close()
 	ctx := context.Background()

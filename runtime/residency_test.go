@@ -20,7 +20,7 @@ import (
 )
 
 // sparseOptions are options of small deltas, whose hot networks are much larger.
-var sparseOptions = ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Sign}
+var sparseOptions = ken.Options{Selection: ken.LargestChange, Keep: 0.1, Coding: delta.Sign}
 
 // copies makes n tasks c0, c1, … of one task's delta.
 func (f *fixture) copies(t *testing.T, n int) []string {
@@ -422,7 +422,7 @@ type readOnly struct{ store.Store }
 func TestChange(t *testing.T) {
 	f := newFixture(t, 2, sparseOptions)
 	first, second := f.read(t, "t0"), f.read(t, "t1")
-	other := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Int8})
+	other := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.1, Coding: delta.Int8})
 	foreign := other.read(t, "t0")
 	foreign = bytes.Replace(foreign, []byte(`"base_sha256":"`), []byte(`"base_sha256":"0`), 1)
 	e := f.open(t, Config{})

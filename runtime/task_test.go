@@ -22,7 +22,7 @@ func TestWarmAndHotAgree(t *testing.T) {
 		for i, keep := range []float64{0.05, 0.3, 1} {
 			compute := []gemm.Compute{gemm.Int8, gemm.Float32, gemm.BFloat16}[(i+j)%3]
 			t.Run(fmt.Sprintf("%s/keep=%v/%s", coding, keep, compute), func(t *testing.T) {
-				f := newFixture(t, 1, ken.Options{Selection: ken.Delta, Coding: coding, Keep: keep})
+				f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Coding: coding, Keep: keep})
 				base, err := OpenBase(f.base, compute)
 				must(t, err)
 				defer base.Close()

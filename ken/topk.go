@@ -2,19 +2,20 @@ package ken
 
 import "math"
 
-// A largest selects the k largest magnitudes of a row. It finds the k-th
-// largest by its bits: the bits of a float32 without its sign order as its
-// magnitude does. A count of every value of the top bits tells in which of
-// them the k-th largest lies, then the same for the next bits among those.
-type largest struct {
+// A topK selects the k largest magnitudes of a row. The bits of a float32 without
+// the sign order as the magnitudes do, so it finds the k-th largest digit by digit:
+// it counts how often every value of the top bits occurs, which gives the top bits
+// of the k-th largest, then does the same for the next bits of the weights with
+// those top bits.
+type topK struct {
 	bits   []uint32
 	counts [1 << 11]uint32
 }
 
 // choose sets the bits of a cleared mask for the k largest |tuned - base|, or
-// |tuned| where base is nil; 0 < k < n. The difference is rounded to float32.
-// Of equal magnitudes the lowest columns are kept.
-func (l *largest) choose(mask []uint64, tuned, base []float32, k int) {
+// |tuned| if base is nil; 0 < k < n. The difference is rounded to float32. Among
+// equal magnitudes it keeps those with the lowest columns.
+func (l *topK) choose(mask []uint64, tuned, base []float32, k int) {
 	if cap(l.bits) < len(tuned) {
 		l.bits = make([]uint32, len(tuned))
 	}
@@ -25,7 +26,7 @@ func (l *largest) choose(mask []uint64, tuned, base []float32, k int) {
 		}
 		bits[j] = math.Float32bits(v) & math.MaxInt32
 	}
-	threshold, ties := l.threshold(bits, k)
+	threshold, ties := l.kthLargest(bits, k)
 	for j, b := range bits {
 		if b > threshold {
 			setBit(mask, j)
@@ -36,9 +37,9 @@ func (l *largest) choose(mask []uint64, tuned, base []float32, k int) {
 	}
 }
 
-// threshold returns the k-th largest of bits and how many of those equal to it
-// are among the k largest.
-func (l *largest) threshold(bits []uint32, k int) (threshold uint32, ties int) {
+// kthLargest returns the k-th largest of bits and how many of the k largest equal
+// it.
+func (l *topK) kthLargest(bits []uint32, k int) (threshold uint32, ties int) {
 	ties = k
 	var known uint32 // mask of the bits of threshold that are found
 	for _, digit := range [...]struct{ shift, width int }{{20, 11}, {10, 10}, {0, 10}} {

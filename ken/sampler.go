@@ -2,7 +2,7 @@ package ken
 
 import "math/rand/v2"
 
-// A sampler is the selection random.
+// A sampler draws the choices of Random.
 type sampler struct {
 	source *rand.PCG
 	*rand.Rand
@@ -13,10 +13,10 @@ func newSampler() sampler {
 	return sampler{source, rand.New(source)}
 }
 
-// choose sets k of the first n bits of a cleared mask, every subset of that
-// size with the same probability, by Floyd's algorithm: the column drawn from a
-// growing range is taken, or the range's new last one in its place where it has
-// been taken before.
+// choose sets k of the first n bits of a cleared mask; every subset of k columns has
+// the same probability. This is Floyd's algorithm: it draws a column from a range
+// that grows by one column each time, and takes the new last column instead if the
+// drawn one was taken before.
 func (s *sampler) choose(mask []uint64, n, k int, seed uint64) {
 	s.source.Seed(seed, 0)
 	for last := n - k; last < n; last++ {
@@ -28,8 +28,9 @@ func (s *sampler) choose(mask []uint64, n, k int, seed uint64) {
 	}
 }
 
-// rowSeed mixes the seed, the tensor's name and the row's number: FNV-1a over
-// the name, then one round of SplitMix64 for each of the three.
+// rowSeed mixes the seed, the tensor's name and the row's number: FNV-1a over the
+// name, then one round of SplitMix64 for each of the three. Changing it would change
+// the deltas that a seed gives.
 func rowSeed(seed uint64, tensor string, row int) uint64 {
 	name := uint64(14695981039346656037)
 	for i := range len(tensor) {

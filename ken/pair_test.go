@@ -1,16 +1,11 @@
 package ken
 
 import (
-	"context"
-	"errors"
-	"math"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"kenserve/delta"
 	"kenserve/safetensors"
 )
 
@@ -117,98 +112,5 @@ func TestMatch(t *testing.T) {
 				t.Error(diff)
 			}
 		})
-	}
-}
-
-// TestPruneErrors: what is wrong with the weights is said of the tensor, the
-// row and the column.
-func TestPruneErrors(t *testing.T) {
-	for _, side := range []string{"base", "fine-tuned"} {
-		base, tuned := checkpoint(0, []int{20, 5}, "a.b"), checkpoint(1, []int{20, 5}, "a.b")
-		damaged := tuned
-		if side == "base" {
-			damaged = base
-		}
-		copy(damaged["a.b"].Data[4*(17*5+3):], safetensors.Bytes([]float32{float32(math.NaN())}))
-		p, err := Match(base, tuned)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w, err := delta.Create(filepath.Join(t.TempDir(), "x.ken"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer w.Abort()
-		_, err = Prune(context.Background(), p, w, Options{Selection: KEN, Keep: 0.5, Coding: delta.Float32})
-		var value *ValueError
-		if !errors.As(err, &value) || value.Column != 3 || value.Base != (side == "base") {
-			t.Fatalf("NaN in the %s: %v", side, err)
-		}
-		for _, part := range []string{"a.b", "row 17", "column 3"} {
-			if !strings.Contains(err.Error(), part) {
-				t.Errorf("%v: does not name %s", err, part)
-			}
-		}
-	}
-}
-
-func TestPruneStopsWhenCancelled(t *testing.T) {
-	p, err := Match(checkpoint(0, []int{20, 5}, "a"), checkpoint(1, []int{20, 5}, "a"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := delta.Create(filepath.Join(t.TempDir(), "x.ken"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Abort()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := Prune(ctx, p, w, Options{Selection: KEN, Keep: 0.5, Coding: delta.Float32}); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v, want %v", err, context.Canceled)
-	}
-}
-
-func TestOptions(t *testing.T) {
-	good := Options{Selection: KEN, Keep: 0.5, Coding: delta.Float32}
-	if err := good.Validate(); err != nil {
-		t.Fatal(err)
-	}
-	tests := map[string]func(*Options){
-		"selection":  func(o *Options) { o.Selection = "best" },
-		"scope":      func(o *Options) { o.Scope = "some" },
-		"coding":     func(o *Options) { o.Coding = "f64" },
-		"both":       func(o *Options) { o.K = 3 },
-		"neither":    func(o *Options) { o.Keep = 0 },
-		"negative":   func(o *Options) { o.Keep, o.K = 0, -1 },
-		"above one":  func(o *Options) { o.Keep = 1.01 },
-		"NaN":        func(o *Options) { o.Keep = math.NaN() },
-		"budget":     func(o *Options) { o.Budget = "layer" },
-		"ken pooled": func(o *Options) { o.Budget = BudgetModel },
-		"factor":     func(o *Options) { o.Factor = -1 },
-		"factors":    func(o *Options) { o.Factors = map[string]float64{"h.*.a": 0} },
-		"vectors":    func(o *Options) { o.VectorCoding = "f64" },
-	}
-	for name, edit := range tests {
-		o := good
-		edit(&o)
-		if err := o.Validate(); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-	}
-}
-
-func TestScope(t *testing.T) {
-	for name, inLayer := range map[string]bool{
-		"encoder.layer.3.output.dense.weight": true, "bert.encoder.layer.11.attention.self.query.bias": true,
-		"transformer.layer.0.ffn.lin1.weight": true, "h.7.mlp.dense_h_to_4h.weight": true, "layers.2.attn.Wqkv.weight": true,
-		"embeddings.word_embeddings.weight": false, "pooler.dense.weight": false, "encoder.rel_embeddings.weight": false,
-	} {
-		if got := ScopeAttention.includes(name); got != inLayer {
-			t.Errorf("%s in a layer: %v", name, got)
-		}
-		if !ScopeAll.includes(name) {
-			t.Errorf("%s is not in all", name)
-		}
 	}
 }

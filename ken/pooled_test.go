@@ -17,15 +17,15 @@ import (
 	"kenserve/safetensors"
 )
 
-// place is a weight of a checkpoint.
-type place struct {
+// weightIndex names a weight of a checkpoint.
+type weightIndex struct {
 	tensor string
 	index  int
 }
 
-// pruned prunes base and tuned with every kept value exact, and returns the
-// values that are stored.
-func pruned(t testing.TB, base, tuned tensors, o Options) (map[place]float32, *Report) {
+// pruned prunes a pair and returns the values that a reader of the delta file gets for
+// the stored weights.
+func pruned(t testing.TB, base, tuned tensors, o Options) (map[weightIndex]float32, *Report) {
 	t.Helper()
 	p, err := Match(base, tuned)
 	if err != nil {
@@ -53,13 +53,13 @@ func pruned(t testing.TB, base, tuned tensors, o Options) (map[place]float32, *R
 	if err := d.Check(base, info.BaseSHA256); err != nil {
 		t.Fatal(err)
 	}
-	stored := map[place]float32{}
+	stored := map[weightIndex]float32{}
 	for i := range d.Tensors {
 		tensor := &d.Tensors[i]
 		if tensor.Masked == nil {
 			values, _ := safetensors.View[float32](tensor.Dense)
 			for j, v := range values {
-				stored[place{tensor.Name, j}] = v
+				stored[weightIndex{tensor.Name, j}] = v
 			}
 			continue
 		}
@@ -67,7 +67,7 @@ func pruned(t testing.TB, base, tuned tensors, o Options) (map[place]float32, *R
 		tensor.Masked.PatchRows(0, values)
 		_, columns := base[tensor.Name].Rows()
 		tensor.Masked.Keeps(func(row, column int) {
-			stored[place{tensor.Name, row*columns + column}] = values[row*columns+column]
+			stored[weightIndex{tensor.Name, row*columns + column}] = values[row*columns+column]
 		})
 	}
 	return stored, report
@@ -81,23 +81,23 @@ func floats(t *safetensors.Tensor) []float32 {
 	return values
 }
 
-// naivePooled sorts all weights that share a budget by their score, and keeps
-// the first ones.
-func naivePooled(base, tuned tensors, o Options) map[place]float32 {
+// naivePooled is the reference for shared budgets: it sorts all weights that share a
+// budget by their score and keeps the first ones.
+func naivePooled(base, tuned tensors, o Options) map[weightIndex]float32 {
 	type scored struct {
-		place
+		weightIndex
 		score  uint32
 		change bool
 		value  float32
 	}
 	names := base.Names()
 	slices.Sort(names)
-	out := map[place]float32{}
+	out := map[weightIndex]float32{}
 	keep := func(pool []scored) {
 		slices.SortStableFunc(pool, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
 		for _, s := range pool[:Kept(len(pool), o.K, o.Keep)] {
 			if s.change {
-				out[s.place] = s.value
+				out[s.weightIndex] = s.value
 			}
 		}
 	}
@@ -113,14 +113,14 @@ func naivePooled(base, tuned tensors, o Options) map[place]float32 {
 		}
 		whole := o.WholeVectors && len(base[name].Shape) < 2
 		for i := range b {
-			s := scored{place: place{name, i}, value: t[i], change: math.Float32bits(t[i]) != math.Float32bits(b[i])}
+			s := scored{weightIndex: weightIndex{name, i}, value: t[i], change: math.Float32bits(t[i]) != math.Float32bits(b[i])}
 			if whole {
 				if s.change {
-					out[s.place] = s.value
+					out[s.weightIndex] = s.value
 				}
 				continue
 			}
-			if o.Selection == Delta {
+			if o.Selection == LargestChange {
 				s.score = math.Float32bits(float32(math.Abs(float64(t[i] - b[i]))))
 			} else {
 				s.score = math.Float32bits(float32(math.Abs(float64(t[i]))))
@@ -140,9 +140,8 @@ func naivePooled(base, tuned tensors, o Options) map[place]float32 {
 	return out
 }
 
-// TestPooled: budgets for tensors and models keep what sorting all weights
-// keeps, whatever the number of workers. Changes are coarse in half of the
-// cases, so that many are equal.
+// TestPooled compares budgets for tensors and models with naivePooled, for any number
+// of workers. In half of the cases changes are coarse, so that many are equal.
 func TestPooled(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
@@ -171,7 +170,7 @@ func TestPooled(t *testing.T) {
 			tuned[name] = &safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: shape, Data: safetensors.Bytes(v)}
 		}
 		o := Options{
-			Selection:    rapid.SampledFrom([]Selection{Delta, Magnitude}).Draw(rt, "selection"),
+			Selection:    rapid.SampledFrom([]Selection{LargestChange, Magnitude}).Draw(rt, "selection"),
 			Budget:       rapid.SampledFrom([]Budget{BudgetTensor, BudgetModel}).Draw(rt, "budget"),
 			Factor:       rapid.SampledFrom([]float64{0, 1, 2.5}).Draw(rt, "factor"),
 			Factors:      maps.Clone(rapid.SampledFrom([]map[string]float64{nil, {"t1": 0.4, "t2": 3}}).Draw(rt, "factors")),
@@ -187,7 +186,7 @@ func TestPooled(t *testing.T) {
 		}
 		got, _ := pruned(t, base, tuned, o)
 		want := naivePooled(base, tuned, o)
-		if o.WholeVectors { // what is whole may be stored where it did not change
+		if o.WholeVectors { // a vector kept whole may also store unchanged values
 			for at, v := range got {
 				if _, ok := want[at]; !ok && len(base[at.tensor].Shape) == 1 && v == floats(base[at.tensor])[at.index] {
 					delete(got, at)
@@ -205,8 +204,8 @@ func TestPooled(t *testing.T) {
 	})
 }
 
-// TestPooledRandom: every weight of the pool is as likely, and their number is
-// the budget's.
+// TestPooledRandom checks that every weight of the pool is equally likely and that the
+// budget is met exactly.
 func TestPooledRandom(t *testing.T) {
 	base := checkpoint(0, []int{50, 40}, "a", "b")
 	tuned := checkpoint(1, []int{50, 40}, "a", "b")
@@ -224,28 +223,28 @@ func TestPooledRandom(t *testing.T) {
 				in[fmt.Sprintf("column %d", at.index%40)]++
 			}
 		}
-		for what, n := range in {
+		for part, n := range in {
 			mean := 1000. * seeds / 40
-			if what[0] == 't' {
+			if part[0] == 't' {
 				mean = 1000. * seeds / 2
 			}
 			if math.Abs(float64(n)-mean) > 5*math.Sqrt(mean) {
-				t.Errorf("%s: %d values in %s, want about %.0f", budget, n, what, mean)
+				t.Errorf("%s: %d values in %s, want about %.0f", budget, n, part, mean)
 			}
 		}
 	}
 }
 
-// TestVectorCoding: tensors of one dimension have a coding of their own.
+// TestVectorCoding checks that tensors of one dimension use VectorCoding.
 func TestVectorCoding(t *testing.T) {
 	base, tuned := checkpoint(0, []int{8, 8}, "m"), checkpoint(0.5, []int{8, 8}, "m")
 	base["v"], tuned["v"] = checkpoint(0, []int{8}, "v")["v"], checkpoint(0.25, []int{8}, "v")["v"]
 	got, _ := pruned(t, base, tuned, Options{
-		Selection: Delta, Budget: BudgetModel, K: 3, Factor: 4, WholeVectors: true, Coding: delta.Sign, VectorCoding: delta.BFloat16,
+		Selection: LargestChange, Budget: BudgetModel, K: 3, Factor: 4, WholeVectors: true, Coding: delta.Sign, VectorCoding: delta.BFloat16,
 	})
-	want := map[place]float32{{"m", 0}: 2, {"m", 1}: 3, {"m", 2}: 4}
+	want := map[weightIndex]float32{{"m", 0}: 2, {"m", 1}: 3, {"m", 2}: 4}
 	for i := range 8 {
-		want[place{"v", i}] = float32(i) + 0.25
+		want[weightIndex{"v", i}] = float32(i) + 0.25
 	}
 	if len(got) != len(want) {
 		t.Fatalf("%v, want %v", got, want)

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"kenserve/kde"
-	"pgregory.net/rapid"
 )
 
 func TestOrderedBits(t *testing.T) {
@@ -27,16 +26,16 @@ func TestOrderedBits(t *testing.T) {
 	}
 }
 
-// Both ways to sort agree with a comparison sort, and rows are dealt into
-// buckets or sorted by their bits as is meant for them.
+// TestSort compares bucket and radix sort with a comparison sort, and checks which
+// rows the bucket sort handles.
 func TestSort(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	var s sorter
 	for _, c := range []struct {
-		name  string
-		n     int
-		draw  func() float64
-		dealt bool
+		name    string
+		n       int
+		draw    func() float64
+		buckets bool // whether the bucket sort handles the row
 	}{
 		{"one", 1, r.NormFloat64, true},
 		{"normal", 3000, r.NormFloat64, true},
@@ -63,57 +62,16 @@ func TestSort(t *testing.T) {
 			if got := s.sort(row, mean, deviation); !slices.Equal(got, want) {
 				t.Error("wrong order")
 			}
-			got, dealt := s.deal(row, mean, deviation)
-			if dealt != c.dealt {
-				t.Errorf("dealt into buckets: %t, want %t", dealt, c.dealt)
+			got, buckets := s.bucketSort(row, mean, deviation)
+			if buckets != c.buckets {
+				t.Errorf("bucket sort: %t, want %t", buckets, c.buckets)
 			}
-			if dealt && !slices.Equal(got, want) {
-				t.Error("wrong order from buckets")
+			if buckets && !slices.Equal(got, want) {
+				t.Error("wrong order from the bucket sort")
 			}
-			if got := s.radix(row); !slices.Equal(got, want) {
-				t.Error("wrong order from bits")
+			if got := s.radixSort(row); !slices.Equal(got, want) {
+				t.Error("wrong order from the radix sort")
 			}
 		})
 	}
-}
-
-func TestRemaining(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		// Beyond 4,096 the summary has more than one word.
-		n := rapid.OneOf(rapid.IntRange(1, 200), rapid.IntRange(1, 20_000), rapid.Just(4096)).Draw(t, "n")
-		var set remaining
-		set.fill(rapid.IntRange(1, 20_000).Draw(t, "before"))
-		set.fill(n)
-		in := make([]bool, n)
-		for i := range in {
-			in[i] = true
-		}
-		for range rapid.IntRange(0, 8).Draw(t, "removals") {
-			from := rapid.IntRange(0, n-1).Draw(t, "from")
-			to := rapid.IntRange(from, n).Draw(t, "to")
-			for i := from; i < to; i++ {
-				if in[i] {
-					set.remove(i)
-					in[i] = false
-				}
-			}
-			for range 20 {
-				i := rapid.IntRange(0, n).Draw(t, "i")
-				from := slices.Index(in[i:], true)
-				if from >= 0 {
-					from += i
-				}
-				if got := set.from(i); got != from {
-					t.Fatalf("from(%d) = %d, want %d", i, got, from)
-				}
-				before := i - 1
-				for before >= 0 && !in[before] {
-					before--
-				}
-				if got := set.before(i); got != before {
-					t.Fatalf("before(%d) = %d, want %d", i, got, before)
-				}
-			}
-		}
-	})
 }

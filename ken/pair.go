@@ -1,0 +1,148 @@
+package ken
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"kenserve/delta"
+	"kenserve/safetensors"
+)
+
+// Pair is a base and a checkpoint tuned from it. Their tensors are matched by name
+// and shape alone, for any architecture.
+type Pair struct {
+	Base, Tuned delta.Tensors
+
+	// The tuned checkpoint calls a tensor TunedPrefix + the base's name without
+	// BasePrefix. Most Hugging Face models have "bert." or the like on one side
+	// only. See delta.Info.TunedName.
+	BasePrefix, TunedPrefix string
+
+	Shared []string // tensors of both, by their names in the base, sorted
+	Head   []string // tensors that the base lacks, by their names in the tuned checkpoint, sorted
+	Absent []string // tensors that the tuned checkpoint lacks, by their names in the base, sorted
+}
+
+// Match pairs a tuned checkpoint with its base. It tries pairs of name prefixes
+// and takes the one that matches most tensors. It fails if the two have no tensor
+// in common, if a shared tensor has two shapes, if a tensor that is not of floats
+// differs, or if a tensor of the head has the name of another tensor of the base.
+func Match(base, tuned delta.Tensors) (*Pair, error) {
+	p := &Pair{Base: base, Tuned: tuned}
+	mostMatches, best := 0, [2]string{}
+	for _, prefixes := range prefixCandidates(base, tuned) {
+		matches := 0
+		for _, name := range base.Names() {
+			if p.BasePrefix, p.TunedPrefix = prefixes[0], prefixes[1]; p.tunedTensor(name) != nil {
+				matches++
+			}
+		}
+		if matches > mostMatches {
+			mostMatches, best = matches, prefixes
+		}
+	}
+	if mostMatches == 0 {
+		return nil, fmt.Errorf("ken: match checkpoints: base and tuned checkpoint have no tensor in common: was this checkpoint tuned from this base?")
+	}
+	p.BasePrefix, p.TunedPrefix = best[0], best[1]
+	matched := map[string]bool{} // by the name in the tuned checkpoint
+	for _, name := range base.Names() {
+		b, _ := base.Tensor(name)
+		t := p.tunedTensor(name)
+		if t == nil {
+			p.Absent = append(p.Absent, name)
+			continue
+		}
+		matched[t.Name] = true
+		if !slices.Equal(b.Shape, t.Shape) {
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s: shape is %v in the base and %v in the tuned checkpoint", name, b.Shape, t.Shape)
+		}
+		if b.DType.Float() && t.DType.Float() {
+			p.Shared = append(p.Shared, name)
+			continue
+		}
+		if b.DType != t.DType || !bytes.Equal(b.Data, t.Data) {
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s differs from the base (%s in the base, %s in the tuned checkpoint): only F32, F16 and BF16 can be pruned", name, b.DType, t.DType)
+		}
+	}
+	for _, name := range tuned.Names() {
+		if matched[name] {
+			continue
+		}
+		if _, ok := base.Tensor(name); ok {
+			return nil, fmt.Errorf("ken: match checkpoints: tensor %s of the tuned checkpoint has the name of another tensor of the base (names differ by the prefixes %q and %q): a delta cannot tell them apart", name, p.BasePrefix, p.TunedPrefix)
+		}
+		p.Head = append(p.Head, name)
+	}
+	sort.Strings(p.Shared)
+	sort.Strings(p.Head)
+	sort.Strings(p.Absent)
+	return p, nil
+}
+
+// prefixCandidates lists the pairs of prefixes to try, the base's and the tuned
+// checkpoint's: no prefix, or the first component of any name.
+func prefixCandidates(base, tuned delta.Tensors) [][2]string {
+	out := [][2]string{{"", ""}}
+	baseFirst, tunedFirst := firstComponents(base), firstComponents(tuned)
+	for _, t := range tunedFirst {
+		out = append(out, [2]string{"", t})
+	}
+	for _, b := range baseFirst {
+		out = append(out, [2]string{b, ""})
+	}
+	for _, b := range baseFirst {
+		for _, t := range tunedFirst {
+			if b != t {
+				out = append(out, [2]string{b, t})
+			}
+		}
+	}
+	return out
+}
+
+// maxPrefixes bounds the search in files whose names have thousands of first
+// components.
+const maxPrefixes = 16
+
+// firstComponents returns the first components of the names with their dots, as in
+// "bert.", the most frequent first, at most maxPrefixes of them.
+func firstComponents(c delta.Tensors) []string {
+	count := map[string]int{}
+	for _, name := range c.Names() {
+		if i := strings.IndexByte(name, '.'); i >= 0 {
+			count[name[:i+1]]++
+		}
+	}
+	out := make([]string, 0, len(count))
+	for first := range count {
+		out = append(out, first)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if count[out[i]] != count[out[j]] {
+			return count[out[i]] > count[out[j]]
+		}
+		return out[i] < out[j]
+	})
+	return out[:min(len(out), maxPrefixes)]
+}
+
+// tunedTensor returns the tuned counterpart of a tensor of the base, or nil. It
+// looks for the name that delta.Info.TunedName gives, which also maps the older
+// names of layer norms, then for the name that differs by the prefixes alone.
+func (p *Pair) tunedTensor(name string) *safetensors.Tensor {
+	rest, ok := strings.CutPrefix(name, p.BasePrefix)
+	if !ok {
+		return nil
+	}
+	info := delta.Info{BasePrefix: p.BasePrefix, TunedPrefix: p.TunedPrefix}
+	for _, other := range []string{info.TunedName(name), p.TunedPrefix + rest} {
+		if t, ok := p.Tuned.Tensor(other); ok {
+			return t
+		}
+	}
+	return nil
+}
