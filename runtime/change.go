@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"kenserve/delta"
+	"kenserve/runtime/internal/failure"
 )
 
 // Load brings a task into memory, if it is not there, and returns when it is.
@@ -35,7 +36,7 @@ func (e *Engine) Unload(ctx context.Context, name string) error {
 		return nil
 	}
 	if _, err := e.config.Store.Stat(ctx, name); err != nil {
-		return unusable(name, err)
+		return failure.Unusable(name, err)
 	}
 	return nil
 }
@@ -89,15 +90,15 @@ func (e *Engine) Copy(ctx context.Context, name, source string) (TaskInfo, error
 	}
 	item, err := e.config.Store.Stat(ctx, source)
 	if err != nil {
-		return TaskInfo{}, unusable(source, err)
+		return TaskInfo{}, failure.Unusable(source, err)
 	}
 	f, err := e.config.Store.Fetch(ctx, item)
 	if err != nil {
-		return TaskInfo{}, unusable(source, err)
+		return TaskInfo{}, failure.Unusable(source, err)
 	}
 	file, err := os.Open(f.Path)
 	if err != nil {
-		return TaskInfo{}, unusable(source, err)
+		return TaskInfo{}, failure.Unusable(source, err)
 	}
 	defer file.Close()
 	return e.Put(ctx, name, file, -1)
@@ -152,7 +153,7 @@ func (e *Engine) collect(ctx context.Context, file *os.File, r io.Reader, size i
 }
 
 // errTooLarge is an ErrTaskUnusable.
-var errTooLarge error = &taskError{task: "", class: "it is larger than its base allows"}
+var errTooLarge error = &failure.TaskError{Class: "it is larger than its base allows"}
 
 // contextReader ends with its context.
 type contextReader struct {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime/debug"
 	"time"
 
 	"kenserve/delta"
+	"kenserve/runtime/internal/failure"
 )
 
 // errAbandoned ends a load that nobody waits for any more before it had room.
@@ -61,10 +61,10 @@ func (r *residency) failed(e *entry, item delta.Item, err error) {
 	if errors.Is(err, ErrClosed) || err == errAbandoned {
 		return
 	}
-	r.failures.Add(e.name, &failure{err: err, version: item.Version, until: time.Now().Add(r.quota.retry)})
+	r.failures.Add(e.name, &failedLoad{err: err, version: item.Version, until: time.Now().Add(r.quota.retry)})
 	if !errors.Is(err, ErrNoTask) {
 		r.stats.LoadErrors++
-		r.log.Error("task not loaded", "task", e.name, "error", cause(err))
+		r.log.Error("task not loaded", "task", e.name, "error", failure.Cause(err))
 	}
 }
 
@@ -84,7 +84,7 @@ func (r *residency) read(e *entry) (_ *task, _ delta.Item, bytes int64, err erro
 	defer r.slots.Release(1)
 	item, err := r.store.Stat(r.ctx, e.name)
 	if err != nil {
-		return nil, item, 0, unusable(e.name, err)
+		return nil, item, 0, failure.Unusable(e.name, err)
 	}
 	t, bytes, err := r.readItem(e, item, r.store.Fetch)
 	if err != nil {
@@ -124,11 +124,11 @@ func (r *residency) readItem(e *entry, item delta.Item, fetch fetcher) (_ *task,
 		}
 	}()
 	if d, err = r.open(item, fetch); err != nil {
-		return nil, reserved, unusable(e.name, err)
+		return nil, reserved, failure.Unusable(e.name, err)
 	}
 	p, err := planTask(r.base, d)
 	if err != nil {
-		return nil, reserved, unusable(e.name, err)
+		return nil, reserved, failure.Unusable(e.name, err)
 	}
 	if p.warmBytes > guess {
 		r.unreserve(guess)
@@ -142,7 +142,7 @@ func (r *residency) readItem(e *entry, item delta.Item, fetch fetcher) (_ *task,
 	reserved = p.warmBytes
 	t, err := contained(p.load)
 	if err != nil {
-		return nil, reserved, unusable(e.name, err)
+		return nil, reserved, failure.Unusable(e.name, err)
 	}
 	return t, reserved, nil
 }
@@ -179,34 +179,3 @@ func contained[T any](f func() (T, error)) (result T, err error) {
 	}()
 	return f()
 }
-
-// unusable turns an error of the store or the delta into what a request may
-// see: the class of the reason. The whole error stays for the log.
-func unusable(name string, err error) error {
-	if errors.Is(err, delta.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("runtime: task %s: %w", name, ErrNoTask)
-	}
-	return &taskError{task: name, class: class(err), err: err}
-}
-
-// cause returns the reason behind an error that a request may see.
-func cause(err error) error {
-	if t := (*taskError)(nil); errors.As(err, &t) {
-		return t.err
-	}
-	return err
-}
-
-// taskError is an ErrTaskUnusable with its reason. The message names the
-// class; the reason, which may name paths, is for errors.As and the log.
-type taskError struct {
-	task, class string
-	err         error
-}
-
-func (e *taskError) Error() string {
-	return fmt.Sprintf("runtime: task %s: %v: %s", e.task, ErrTaskUnusable, e.class)
-}
-
-func (e *taskError) Is(target error) bool { return target == ErrTaskUnusable }
-func (e *taskError) Unwrap() error        { return e.err }

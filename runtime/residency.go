@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/models"
+	"kenserve/runtime/internal/failure"
 )
 
 // residency keeps tasks in memory, warm or hot, within a budget of bytes.
@@ -44,7 +44,7 @@ type residency struct {
 	mu       sync.Mutex
 	entries  *simplelru.LRU[string, *entry]
 	hot      *simplelru.LRU[string, *entry] // those of entries that are hot
-	failures *simplelru.LRU[string, *failure]
+	failures *simplelru.LRU[string, *failedLoad]
 	used     int64 // bytes of all tasks in memory, and of those that are promised some
 	hotBytes int64 // of used, what hot networks take, those being made included
 	leaving  int64 // of used, what entries that left will give back
@@ -96,8 +96,8 @@ type entry struct {
 	replacing bool // a replacement is being loaded
 }
 
-// failure is why a task could not be loaded, remembered for a while.
-type failure struct {
+// failedLoad is why a task could not be loaded, remembered for a while.
+type failedLoad struct {
 	err     error
 	version string // of the item that failed; empty: there was none
 	until   time.Time
@@ -133,7 +133,7 @@ func newResidency(base *Base, store delta.Store, cache *delta.Cache, q quota, pi
 	if err != nil {
 		return nil, fmt.Errorf("runtime: residency: %w", err)
 	}
-	failures, err := simplelru.NewLRU[string, *failure](maxFailures, nil)
+	failures, err := simplelru.NewLRU[string, *failedLoad](maxFailures, nil)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: residency: %w", err)
 	}
@@ -333,8 +333,8 @@ func (r *residency) describe(name string) TaskInfo {
 		t.Problem = u.problem
 	}
 	if f, ok := r.failures.Peek(name); ok && time.Now().Before(f.until) {
-		if e := (*taskError)(nil); errors.As(f.err, &e) {
-			t.Problem = e.class
+		if class := failure.Class(f.err); class != "" {
+			t.Problem = class
 		}
 	}
 	return t

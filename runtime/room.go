@@ -3,6 +3,8 @@ package runtime
 import (
 	"fmt"
 	"slices"
+
+	"kenserve/runtime/internal/failure"
 )
 
 // hotShare is the share of the budget, one in hotShare, that hot networks have
@@ -25,7 +27,7 @@ func (r *residency) reserve(e *entry, bytes int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if most := r.budget() - r.pinnedBytes(e.name); bytes > most {
-		return &taskError{task: e.name, class: "it does not fit the memory for tasks", err: fmt.Errorf("it needs %d bytes, there are %d", bytes, most)}
+		return &failure.TaskError{Task: e.name, Class: "it does not fit the memory for tasks", Err: fmt.Errorf("it needs %d bytes, there are %d", bytes, most)}
 	}
 	if len(r.queue) == 0 && r.makeRoom(bytes) {
 		r.used += bytes

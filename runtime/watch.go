@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kenserve/delta"
+	"kenserve/runtime/internal/failure"
 )
 
 // A store is looked through again and again for what has changed, rather than
@@ -134,7 +135,7 @@ func (r *residency) replace(old *entry) error {
 			if u := r.tasks[e.name]; u != nil {
 				u.problem = problemOf(err)
 			}
-			r.log.Error("task not replaced, the old one stays in service", "task", e.name, "error", cause(err))
+			r.log.Error("task not replaced, the old one stays in service", "task", e.name, "error", failure.Cause(err))
 		}
 		return err
 	}
@@ -157,8 +158,8 @@ func (r *residency) replace(old *entry) error {
 
 // problemOf returns the class of an error that makes a task unusable.
 func problemOf(err error) string {
-	if e, ok := err.(*taskError); ok {
-		return e.class
+	if class := failure.Class(err); class != "" {
+		return class
 	}
 	return err.Error()
 }
