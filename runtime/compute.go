@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kenserve/models"
+	"kenserve/runtime/internal/sched"
 	"kenserve/tokenizer"
 )
 
@@ -16,14 +17,14 @@ func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts
 	if !ok {
 		deadline = time.Now().Add(e.config.Deadline)
 	}
-	var under []*request // submitted and not waited for, in order
+	var under []*sched.Request // submitted and not waited for, in order
 	defer func() {
 		for _, q := range under { // only after an error
-			e.executor.abandon(q, err)
+			e.executor.Abandon(q, err)
 		}
 	}()
 	// A request that would be refused is not worth encoding.
-	if err := e.executor.admits(); err != nil {
+	if err := e.executor.Admit(); err != nil {
 		return err
 	}
 	ahead := 2 * e.config.Workers
@@ -40,11 +41,11 @@ func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts
 			if inputs[first].types == nil { // Encode had its own
 				spanTokens(ctx, start, n, len(batch.IDs))
 			}
-			q := &request{
-				ctx: ctx, task: entry, name: r.Task, batch: batch, logits: logits[first*labels : (first+n)*labels],
-				deadline: deadline, more: first > 0,
+			q := &sched.Request{
+				Context: ctx, Task: entry, Name: r.Task, Batch: batch, Logits: logits[first*labels : (first+n)*labels],
+				Deadline: deadline, Continued: first > 0,
 			}
-			if err := e.executor.submit(q); err != nil {
+			if err := e.executor.Submit(q); err != nil {
 				return err
 			}
 			under = append(under, q)
@@ -53,18 +54,18 @@ func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts
 		}
 		q := under[0]
 		under = under[1:]
-		if err := e.executor.wait(q); err != nil {
+		if err := e.executor.Wait(q); err != nil {
 			return err
 		}
 		spanBatch(ctx, q)
 		if began.IsZero() {
-			began = q.begun
-			r.Queue = began.Sub(q.arrived)
+			began = q.Began
+			r.Queue = began.Sub(q.Arrived)
 		}
-		if q.ended.After(ended) {
-			ended = q.ended
+		if q.Ended.After(ended) {
+			ended = q.Ended
 		}
-		r.Tokens += len(q.batch.IDs)
+		r.Tokens += len(q.Batch.IDs)
 	}
 	r.Inference = ended.Sub(began)
 	return nil

@@ -14,6 +14,7 @@ import (
 	"kenserve/delta"
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/runtime/internal/sched"
 	"kenserve/tokenizer"
 )
 
@@ -106,7 +107,7 @@ type Engine struct {
 	config    Config
 	base      *Base
 	residency *residency
-	executor  *executor
+	executor  *sched.Executor
 	maxTokens int
 	changes   *semaphore.Weighted // one change of the store at a time
 }
@@ -144,12 +145,12 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		_ = base.Close()
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
-	e.executor = newExecutor(config.Workers, limits{
-		batch: config.BatchTokens, requests: config.MaxWaiting, tokens: config.MaxWaitingTokens, wait: config.BatchWait,
+	e.executor = sched.New(config.Workers, sched.Limits{
+		BatchTokens: config.BatchTokens, MaxRequests: config.MaxWaiting, MaxTokens: config.MaxWaitingTokens, BatchWait: config.BatchWait,
 	}, time.Now)
-	e.residency.quota.idle = e.executor.idle
+	e.residency.quota.idle = e.executor.Idle
 	if config.Budget == 0 {
-		e.residency.quota.activations = e.executor.bytes
+		e.residency.quota.activations = e.executor.WorkspaceBytes
 	}
 	e.residency.begin(config)
 	return e, nil
@@ -167,7 +168,7 @@ func (e *Engine) HeapLimit() int64 {
 // under way are finished first.
 func (e *Engine) Close() error {
 	e.residency.close()
-	e.executor.close()
+	e.executor.Close()
 	return e.base.Close()
 }
 
@@ -269,7 +270,8 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 func (e *Engine) Stats() Stats {
 	s := e.residency.snapshot()
 	s.BaseBytes = e.base.Bytes()
-	e.executor.addTo(&s)
+	x := e.executor.Stats()
+	s.Batches, s.Tokens, s.Waiting, s.WaitingTokens, s.WorkspaceBytes = x.Batches, x.Tokens, x.Waiting, x.WaitingTokens, x.WorkspaceBytes
 	return s
 }
 

@@ -240,9 +240,9 @@ func (r *residency) count(e *entry) {
 	}
 }
 
-// use returns the best network that is in memory for the task, as a batch
+// Use returns the best network that is in memory for the task, as a batch
 // begins. The caller holds a reference to e; the network stays valid until done.
-func (e *entry) use() (network models.Network, done func()) {
+func (e *entry) Use() (network models.Network, done func()) {
 	r := e.owner
 	r.mu.Lock()
 	if e.network != nil {

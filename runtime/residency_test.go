@@ -246,7 +246,7 @@ func TestRoomDelaysNobody(t *testing.T) {
 		t.Fatalf("there was room: %v", err)
 	default:
 	}
-	network, done := first.use() // what is in use stays
+	network, done := first.Use() // what is in use stays
 	if network.Labels() != 2 {
 		t.Errorf("%d labels", network.Labels())
 	}
@@ -371,7 +371,7 @@ func TestWatch(t *testing.T) {
 
 	f.write(t, "t0", second)
 	until(t, "the new delta is served", func() bool { return len(scoresOf(t, e, "t0")[0]) == 3 })
-	network, done := held.use()
+	network, done := held.Use()
 	if network.Labels() != 2 {
 		t.Errorf("a request under way has a network of %d labels now", network.Labels())
 	}

@@ -1,4 +1,4 @@
-package runtime
+package sched
 
 import (
 	"container/heap"
@@ -42,7 +42,7 @@ type schedule struct {
 	wait  time.Duration // how long a batch that is not full waits for more
 
 	queues []*queue // of the tasks with waiting requests
-	byTask map[networker]*queue
+	byTask map[TaskHandle]*queue
 	// idle has the tags, ahead of virtual time, of tasks without requests. They
 	// are forgotten when time has caught up.
 	idle    map[string]int64
@@ -55,25 +55,25 @@ type schedule struct {
 	submitted uint64  // requests so far, for the order of equal deadlines
 }
 
-// networker is what the executor knows of a task: see entry.use.
-type networker interface {
-	use() (models.Network, func())
+// TaskHandle is what the executor knows of a task: see Use.
+type TaskHandle interface {
+	Use() (models.Network, func())
 }
 
-// request is a call's texts, or as many of them as were encoded at a time, on
+// Request is a call's texts, or as many of them as were encoded at a time, on
 // their way through the executor.
-type request struct {
-	ctx      context.Context // a request whose context has ended is not begun
-	task     networker
-	name     string // of the task
-	batch    models.Batch
-	logits   []float32 // [texts, labels], written by the executor until done
-	deadline time.Time
-	more     bool // belongs to a call that was admitted already
+type Request struct {
+	Context   context.Context // a request whose context has ended is not begun
+	Task      TaskHandle
+	Name      string // of the task
+	Batch     models.Batch
+	Logits    []float32 // [texts, labels], written by the executor until done
+	Deadline  time.Time
+	Continued bool // belongs to a call that was admitted already
 
-	arrived time.Time
-	begun   time.Time // when its first text's batch began
-	ended   time.Time
+	Arrived time.Time
+	Began   time.Time // when its first text's batch began
+	Ended   time.Time
 	err     error         // why not all texts were computed
 	done    chan struct{} // closed when nothing of it is waiting or computing
 
@@ -84,21 +84,21 @@ type request struct {
 }
 
 // start returns where text i's tokens begin.
-func (r *request) start(i int) int {
+func (r *Request) start(i int) int {
 	if i == 0 {
 		return 0
 	}
-	return r.batch.Ends[i-1]
+	return r.Batch.Ends[i-1]
 }
 
 // waiting returns how many tokens are not in a batch yet.
-func (r *request) waiting() int { return len(r.batch.IDs) - r.start(r.next) }
+func (r *Request) waiting() int { return len(r.Batch.IDs) - r.start(r.next) }
 
 // queue holds one task's waiting requests, the earliest deadline at the root.
 type queue struct {
-	task     networker
+	task     TaskHandle
 	name     string
-	requests []*request
+	requests []*Request
 	tokens   int // that wait
 	tag      int64
 	oldest   time.Time // arrival of what has waited longest, or earlier
@@ -107,8 +107,8 @@ type queue struct {
 func (q *queue) Len() int { return len(q.requests) }
 func (q *queue) Less(i, j int) bool {
 	a, b := q.requests[i], q.requests[j]
-	if !a.deadline.Equal(b.deadline) {
-		return a.deadline.Before(b.deadline)
+	if !a.Deadline.Equal(b.Deadline) {
+		return a.Deadline.Before(b.Deadline)
 	}
 	return a.order < b.order
 }
@@ -117,7 +117,7 @@ func (q *queue) Swap(i, j int) {
 	q.requests[i].place, q.requests[j].place = i, j
 }
 func (q *queue) Push(x any) {
-	r := x.(*request)
+	r := x.(*Request)
 	r.place = len(q.requests)
 	q.requests = append(q.requests, r)
 }
@@ -131,13 +131,13 @@ func (q *queue) Pop() any {
 
 // part is a request's share of a batch: texts first to end-1.
 type part struct {
-	request    *request
+	request    *Request
 	first, end int
 }
 
 // work is a batch: texts of one task.
 type work struct {
-	task   networker
+	task   TaskHandle
 	name   string
 	parts  []part
 	tokens int
@@ -146,7 +146,7 @@ type work struct {
 }
 
 func newSchedule(most, cores int, wait time.Duration) schedule {
-	return schedule{most: most, least: min(leastTokens, most), wait: wait, cores: cores, byTask: map[networker]*queue{}, idle: map[string]int64{}}
+	return schedule{most: most, least: min(leastTokens, most), wait: wait, cores: cores, byTask: map[TaskHandle]*queue{}, idle: map[string]int64{}}
 }
 
 // leastTokens is the batch below which two cores are better used by sharing it
@@ -154,35 +154,35 @@ func newSchedule(most, cores int, wait time.Duration) schedule {
 const leastTokens = 256
 
 // add queues a request that has at least one text.
-func (s *schedule) add(r *request, now time.Time) {
-	r.arrived = now
+func (s *schedule) add(r *Request, now time.Time) {
+	r.Arrived = now
 	s.submitted++
 	r.order = s.submitted
-	q := s.byTask[r.task]
+	q := s.byTask[r.Task]
 	if q == nil {
-		q = &queue{task: r.task, name: r.name, tag: max(s.virtual, s.idle[r.name]), oldest: now}
-		delete(s.idle, r.name)
-		s.byTask[r.task] = q
+		q = &queue{task: r.Task, name: r.Name, tag: max(s.virtual, s.idle[r.Name]), oldest: now}
+		delete(s.idle, r.Name)
+		s.byTask[r.Task] = q
 		s.queues = append(s.queues, q)
 	}
 	heap.Push(q, r)
-	q.tokens += len(r.batch.IDs)
-	s.tokens += len(r.batch.IDs)
-	if !r.more {
+	q.tokens += len(r.Batch.IDs)
+	s.tokens += len(r.Batch.IDs)
+	if !r.Continued {
 		s.requests++
 	}
 }
 
 // drop takes what waits of a request out of the queue, for the reason given.
-func (s *schedule) drop(r *request, reason error) {
-	if r.next == len(r.batch.Ends) {
+func (s *schedule) drop(r *Request, reason error) {
+	if r.next == len(r.Batch.Ends) {
 		return // nothing waits
 	}
-	q := s.byTask[r.task]
+	q := s.byTask[r.Task]
 	heap.Remove(q, r.place)
 	q.tokens -= r.waiting()
 	s.tokens -= r.waiting()
-	r.next = len(r.batch.Ends)
+	r.next = len(r.Batch.Ends)
 	s.left(r)
 	if r.err == nil {
 		r.err = reason
@@ -194,8 +194,8 @@ func (s *schedule) drop(r *request, reason error) {
 }
 
 // left counts a request that does not wait any more.
-func (s *schedule) left(r *request) {
-	if !r.more {
+func (s *schedule) left(r *Request) {
+	if !r.Continued {
 		s.requests--
 	}
 }
@@ -286,8 +286,8 @@ func (s *schedule) choose(now time.Time) (best *queue, at time.Time) {
 	due := now.Add(time.Duration(float64(s.tokens) * s.perToken / float64(s.cores) * float64(time.Second)))
 	var urgent *queue
 	for _, q := range s.queues {
-		if deadline := q.requests[0].deadline; deadline.Before(due) && q.tag-best.tag < int64(s.most) && !s.ready(q).After(now) &&
-			(urgent == nil || deadline.Before(urgent.requests[0].deadline)) {
+		if deadline := q.requests[0].Deadline; deadline.Before(due) && q.tag-best.tag < int64(s.most) && !s.ready(q).After(now) &&
+			(urgent == nil || deadline.Before(urgent.requests[0].Deadline)) {
 			urgent = q
 		}
 	}
@@ -303,8 +303,8 @@ func (q *queue) before(p *queue) bool {
 		return q.tag < p.tag
 	}
 	a, b := q.requests[0], p.requests[0]
-	if !a.deadline.Equal(b.deadline) {
-		return a.deadline.Before(b.deadline)
+	if !a.Deadline.Equal(b.Deadline) {
+		return a.Deadline.Before(b.Deadline)
 	}
 	return a.order < b.order
 }
@@ -315,13 +315,13 @@ func (s *schedule) take(q *queue, most int) *work {
 	w := &work{task: q.task, name: q.name, queue: q}
 	for len(q.requests) > 0 {
 		r := q.requests[0]
-		if err := r.ctx.Err(); err != nil {
+		if err := r.Context.Err(); err != nil {
 			s.drop(r, err)
 			continue
 		}
 		first := r.next
-		for r.next < len(r.batch.Ends) {
-			tokens := r.batch.Ends[r.next] - r.start(r.next)
+		for r.next < len(r.Batch.Ends) {
+			tokens := r.Batch.Ends[r.next] - r.start(r.next)
 			if w.texts > 0 && w.tokens+tokens > most {
 				break
 			}
@@ -333,7 +333,7 @@ func (s *schedule) take(q *queue, most int) *work {
 			w.parts = append(w.parts, part{r, first, r.next})
 			r.computing++
 		}
-		if r.next < len(r.batch.Ends) {
+		if r.next < len(r.Batch.Ends) {
 			break // the batch is full
 		}
 		heap.Pop(q)
@@ -347,10 +347,10 @@ func (s *schedule) take(q *queue, most int) *work {
 	s.virtual = max(s.virtual, q.tag)
 	q.tag += int64(w.tokens)
 	if len(q.requests) > 0 && s.wait > 0 {
-		q.oldest = q.requests[0].arrived
+		q.oldest = q.requests[0].Arrived
 		for _, r := range q.requests {
-			if r.arrived.Before(q.oldest) {
-				q.oldest = r.arrived
+			if r.Arrived.Before(q.oldest) {
+				q.oldest = r.Arrived
 			}
 		}
 	}
@@ -374,18 +374,18 @@ func (s *schedule) finish(w *work, end time.Time, took time.Duration, err error)
 	}
 	for _, p := range w.parts {
 		r := p.request
-		r.ended = end
+		r.Ended = end
 		r.computing--
 		if err != nil {
 			if r.err == nil {
 				r.err = err
 			}
-			if r.next < len(r.batch.Ends) {
+			if r.next < len(r.Batch.Ends) {
 				s.drop(r, err) // closes done if this was the last batch of it
 				continue
 			}
 		}
-		if r.computing == 0 && r.next == len(r.batch.Ends) {
+		if r.computing == 0 && r.next == len(r.Batch.Ends) {
 			close(r.done)
 		}
 	}

@@ -1,4 +1,4 @@
-package runtime
+package sched
 
 import (
 	"math/rand/v2"
@@ -93,19 +93,19 @@ func (m *simulation) step(c *simulated) {
 func trickles(flood int, due time.Duration) []time.Duration {
 	m := simulation{s: newSchedule(1024, 2, 0), now: epoch, cores: make([]simulated, 2)}
 	rng := rand.New(rand.NewPCG(1, 2))
-	var requests, floods []*request
+	var requests, floods []*Request
 	length := func() int { return 3 + int(rng.ExpFloat64()*22) }
 	next := epoch
 	for range 4000 {
 		next = next.Add(time.Duration(rng.ExpFloat64() * float64(4*time.Millisecond)))
 		for m.now.Before(next) {
-			floods = slices.DeleteFunc(floods, func(r *request) bool { return !r.ended.IsZero() && r.computing == 0 })
+			floods = slices.DeleteFunc(floods, func(r *Request) bool { return !r.Ended.IsZero() && r.computing == 0 })
 			for len(floods) < flood {
 				r := ask("flood", 0)
-				r.deadline = m.now.Add(due)
+				r.Deadline = m.now.Add(due)
 				for range 32 {
-					r.batch.IDs = append(r.batch.IDs, make([]int32, length())...)
-					r.batch.Ends = append(r.batch.Ends, len(r.batch.IDs))
+					r.Batch.IDs = append(r.Batch.IDs, make([]int32, length())...)
+					r.Batch.Ends = append(r.Batch.Ends, len(r.Batch.IDs))
 				}
 				floods = append(floods, r)
 				m.s.add(r, m.now)
@@ -117,14 +117,14 @@ func trickles(flood int, due time.Duration) []time.Duration {
 			m.advance(to)
 		}
 		r := ask(string('a'+rune(rng.IntN(99))), 0, length())
-		r.deadline = m.now.Add(10 * time.Second)
+		r.Deadline = m.now.Add(10 * time.Second)
 		m.s.add(r, m.now)
 		requests = append(requests, r)
 	}
 	m.advance(m.now.Add(time.Minute))
 	var latency []time.Duration
 	for _, r := range requests {
-		latency = append(latency, r.ended.Sub(r.arrived))
+		latency = append(latency, r.Ended.Sub(r.Arrived))
 	}
 	slices.Sort(latency)
 	return latency

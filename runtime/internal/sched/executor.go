@@ -1,4 +1,4 @@
-package runtime
+package sched
 
 import (
 	"fmt"
@@ -10,9 +10,10 @@ import (
 
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/runtime/internal/failure"
 )
 
-// executor computes what the schedule says, on as many goroutines as there are
+// Executor computes what the schedule says, on as many goroutines as there are
 // cores to use.
 //
 // Such a lane takes a batch if there is one, and otherwise helps the others with
@@ -22,7 +23,7 @@ import (
 //
 // Between the steps of a large batch a lane computes small ones that should not
 // wait for its end; see schedule.interrupt.
-type executor struct {
+type Executor struct {
 	pool  *gemm.Pool
 	lanes sync.WaitGroup
 	now   func() time.Time
@@ -43,18 +44,18 @@ type executor struct {
 	held     []int64 // bytes of workspaces, by lane
 }
 
-// limits are an executor's bounds.
-type limits struct {
-	batch    int           // tokens of a batch
-	requests int           // that wait
-	tokens   int           // that wait when another request is admitted
-	wait     time.Duration // for a batch that is not full
+// Limits are an executor's bounds.
+type Limits struct {
+	BatchTokens int           // tokens of a batch
+	MaxRequests int           // that wait
+	MaxTokens   int           // that wait when another request is admitted
+	BatchWait   time.Duration // for a batch that is not full
 }
 
-func newExecutor(cores int, l limits, now func() time.Time) *executor {
-	x := &executor{
-		pool: gemm.NewOpenPool(cores), now: now, maxRequests: l.requests, maxTokens: l.tokens,
-		schedule: newSchedule(l.batch, cores, l.wait), free: cores, held: make([]int64, cores),
+func New(cores int, l Limits, now func() time.Time) *Executor {
+	x := &Executor{
+		pool: gemm.NewOpenPool(cores), now: now, maxRequests: l.MaxRequests, maxTokens: l.MaxTokens,
+		schedule: newSchedule(l.BatchTokens, cores, l.BatchWait), free: cores, held: make([]int64, cores),
 	}
 	for i := range cores {
 		l := &lane{x: x, index: i}
@@ -64,13 +65,13 @@ func newExecutor(cores int, l limits, now func() time.Time) *executor {
 	return x
 }
 
-// submit queues a request, or says why not.
-func (x *executor) submit(r *request) error {
-	if err := r.ctx.Err(); err != nil {
+// Submit queues a request, or says why not.
+func (x *Executor) Submit(r *Request) error {
+	if err := r.Context.Err(); err != nil {
 		return err
 	}
 	x.mu.Lock()
-	if err := x.full(); err == ErrClosed || err != nil && !r.more {
+	if err := x.full(); err == failure.ErrClosed || err != nil && !r.Continued {
 		x.mu.Unlock()
 		return err
 	}
@@ -81,36 +82,36 @@ func (x *executor) submit(r *request) error {
 	return nil
 }
 
-// admits returns why a request that is submitted now would be refused.
-func (x *executor) admits() error {
+// Admit returns why a request that is submitted now would be refused.
+func (x *Executor) Admit() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.full()
 }
 
-func (x *executor) full() error {
+func (x *Executor) full() error {
 	switch s := &x.schedule; {
 	case x.closed:
-		return ErrClosed
+		return failure.ErrClosed
 	case x.free == 0 && (s.requests >= x.maxRequests || s.tokens >= x.maxTokens):
-		return ErrBusy
+		return failure.ErrBusy
 	}
 	return nil
 }
 
-// wait returns when nothing of a request is waiting or computing any more. If
+// Wait returns when nothing of a request is waiting or computing any more. If
 // its context ends, what was not begun is not computed.
-func (x *executor) wait(r *request) error {
+func (x *Executor) Wait(r *Request) error {
 	select {
 	case <-r.done:
-	case <-r.ctx.Done():
-		x.abandon(r, r.ctx.Err())
+	case <-r.Context.Done():
+		x.Abandon(r, r.Context.Err())
 	}
 	return r.err
 }
 
-// abandon takes a request out of the queue and waits for what is under way.
-func (x *executor) abandon(r *request, reason error) {
+// Abandon takes a request out of the queue and waits for what is under way.
+func (x *Executor) Abandon(r *Request, reason error) {
 	x.mu.Lock()
 	x.schedule.drop(r, reason)
 	x.mu.Unlock()
@@ -118,14 +119,14 @@ func (x *executor) abandon(r *request, reason error) {
 }
 
 // changed makes up to n lanes look for something to do.
-func (x *executor) changed(n int) {
+func (x *Executor) changed(n int) {
 	x.changes.Add(1)
 	x.pool.Wake(n)
 }
 
 // begin takes a batch for a lane that is free. It returns nil if there is none
 // now, and false if there will be none.
-func (x *executor) begin() (*work, bool) {
+func (x *Executor) begin() (*work, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := x.now()
@@ -147,7 +148,7 @@ func (x *executor) begin() (*work, bool) {
 
 // interrupt takes a batch that may be computed in the middle of another, unless
 // there is a lane that is free for it.
-func (x *executor) interrupt(running *work) *work {
+func (x *Executor) interrupt(running *work) *work {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.free > 0 {
@@ -157,7 +158,7 @@ func (x *executor) interrupt(running *work) *work {
 }
 
 // end records a batch that took a core's time. The lane holds bytes by now.
-func (x *executor) end(l *lane, w *work, took time.Duration, err error, interrupting bool) {
+func (x *Executor) end(l *lane, w *work, took time.Duration, err error, interrupting bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.schedule.finish(w, x.now(), took, err)
@@ -169,38 +170,49 @@ func (x *executor) end(l *lane, w *work, took time.Duration, err error, interrup
 	x.held[l.index] = l.running.bytes() + l.interrupting.bytes()
 }
 
-// idle tells whether no text is computed or waits.
-func (x *executor) idle() bool {
+// Idle tells whether no text is computed or waits.
+func (x *Executor) Idle() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.free == len(x.held) && x.schedule.requests == 0
 }
 
-// addTo adds the executor's part to a snapshot.
-func (x *executor) addTo(s *Stats) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	s.Batches, s.Tokens = x.batches, x.computed
-	s.Waiting, s.WaitingTokens = x.schedule.requests, x.schedule.tokens
-	s.WorkspaceBytes = x.workspaces()
+// Stats is a snapshot of what an executor did and holds.
+type Stats struct {
+	Batches        uint64 // forward passes
+	Tokens         uint64 // tokens computed
+	Waiting        int    // requests waiting now
+	WaitingTokens  int    // of their texts
+	WorkspaceBytes int64  // for activations
 }
 
-// bytes returns what forward passes hold between them.
-func (x *executor) bytes() int64 {
+// Stats returns a snapshot.
+func (x *Executor) Stats() Stats {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return Stats{
+		Batches: x.batches, Tokens: x.computed,
+		Waiting: x.schedule.requests, WaitingTokens: x.schedule.tokens,
+		WorkspaceBytes: x.workspaces(),
+	}
+}
+
+// WorkspaceBytes returns what forward passes hold between them.
+func (x *Executor) WorkspaceBytes() int64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.workspaces()
 }
 
-func (x *executor) workspaces() (sum int64) {
+func (x *Executor) workspaces() (sum int64) {
 	for _, bytes := range x.held {
 		sum += bytes
 	}
 	return sum
 }
 
-// close computes what waits, and ends. Requests that come later get ErrClosed.
-func (x *executor) close() {
+// Close computes what waits, and ends. Requests that come later get failure.ErrClosed.
+func (x *Executor) Close() {
 	x.mu.Lock()
 	x.closed = true
 	x.schedule.wait = 0
@@ -216,7 +228,7 @@ func (x *executor) close() {
 
 // lane is one core's goroutine.
 type lane struct {
-	x     *executor
+	x     *Executor
 	index int
 	seen  uint64 // changes when it last found nothing to do
 
@@ -297,11 +309,11 @@ func (s *space) forward(pool *gemm.Pool, w *work, now time.Time) (err error) {
 		s.workspace = models.NewWorkspace(pool)
 		s.workspace.Between = s.between
 	}
-	network, done := w.task.use()
+	network, done := w.task.Use()
 	defer done()
 	for _, p := range w.parts {
 		if p.first == 0 {
-			p.request.begun = now
+			p.request.Began = now
 		}
 	}
 	labels := network.Labels()
@@ -311,7 +323,7 @@ func (s *space) forward(pool *gemm.Pool, w *work, now time.Time) (err error) {
 	}
 	if len(w.parts) > 1 {
 		for _, p := range w.parts {
-			n := copy(p.request.logits[p.first*labels:p.end*labels], logits)
+			n := copy(p.request.Logits[p.first*labels:p.end*labels], logits)
 			logits = logits[n:]
 		}
 	}
@@ -325,20 +337,20 @@ func (s *space) gather(w *work, labels int) (*models.Batch, []float32) {
 	b.IDs, b.TypeIDs, b.Ends = b.IDs[:0], b.TypeIDs[:0], b.Ends[:0]
 	for _, p := range w.parts {
 		r := p.request
-		if len(w.parts) == 1 && p.first == 0 && p.end == len(r.batch.Ends) {
-			return &r.batch, r.logits
+		if len(w.parts) == 1 && p.first == 0 && p.end == len(r.Batch.Ends) {
+			return &r.Batch, r.Logits
 		}
 		start, end := r.start(p.first), r.start(p.end)
 		shift := len(b.IDs) - start
-		b.IDs = append(b.IDs, r.batch.IDs[start:end]...)
-		b.TypeIDs = append(b.TypeIDs, r.batch.TypeIDs[start:end]...)
-		for _, e := range r.batch.Ends[p.first:p.end] {
+		b.IDs = append(b.IDs, r.Batch.IDs[start:end]...)
+		b.TypeIDs = append(b.TypeIDs, r.Batch.TypeIDs[start:end]...)
+		for _, e := range r.Batch.Ends[p.first:p.end] {
 			b.Ends = append(b.Ends, e+shift)
 		}
 	}
 	if len(w.parts) == 1 {
 		p := w.parts[0]
-		return b, p.request.logits[p.first*labels : p.end*labels]
+		return b, p.request.Logits[p.first*labels : p.end*labels]
 	}
 	if n := w.texts * labels; cap(s.logits) < n {
 		s.logits = make([]float32, n)

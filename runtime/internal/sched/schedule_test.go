@@ -1,4 +1,4 @@
-package runtime
+package sched
 
 import (
 	"context"
@@ -23,15 +23,15 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // named is a task that nothing is known of but its name.
 type named string
 
-func (named) use() (models.Network, func()) { panic("not computed in this test") }
+func (named) Use() (models.Network, func()) { panic("not computed in this test") }
 
 // ask makes a request of texts with the given numbers of tokens, due so many
 // milliseconds after epoch.
-func ask(task string, due int, tokens ...int) *request {
-	r := &request{ctx: context.Background(), task: named(task), name: task, deadline: epoch.Add(time.Duration(due) * time.Millisecond), done: make(chan struct{})}
+func ask(task string, due int, tokens ...int) *Request {
+	r := &Request{Context: context.Background(), Task: named(task), Name: task, Deadline: epoch.Add(time.Duration(due) * time.Millisecond), done: make(chan struct{})}
 	for _, n := range tokens {
-		r.batch.IDs = append(r.batch.IDs, make([]int32, n)...)
-		r.batch.Ends = append(r.batch.Ends, len(r.batch.IDs))
+		r.Batch.IDs = append(r.Batch.IDs, make([]int32, n)...)
+		r.Batch.Ends = append(r.Batch.Ends, len(r.Batch.IDs))
 	}
 	return r
 }
@@ -43,7 +43,7 @@ func (w *work) String() string {
 	}
 	var parts []string
 	for _, p := range w.parts {
-		parts = append(parts, fmt.Sprintf("%d[%d:%d]", p.request.deadline.Sub(epoch).Milliseconds(), p.first, p.end))
+		parts = append(parts, fmt.Sprintf("%d[%d:%d]", p.request.Deadline.Sub(epoch).Milliseconds(), p.first, p.end))
 	}
 	return fmt.Sprintf("%s %s", w.name, strings.Join(parts, " "))
 }
@@ -168,10 +168,10 @@ func TestScheduleOrder(t *testing.T) {
 			cancel()
 			s.add(ask("a", 30, 10), at(0))
 			r := ask("a", 10, 10, 10)
-			r.ctx = gone
+			r.Context = gone
 			s.add(r, at(0))
 			r = ask("b", 5, 10)
-			r.ctx = gone
+			r.Context = gone
 			s.add(r, at(0))
 			return s.all(at(1), 1)
 		}, []string{"a 30[0:1]"}},
@@ -238,16 +238,16 @@ func TestScheduleInterrupt(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		running []int // texts of the running batch, of task a
-		waiting []*request
+		waiting []*Request
 		want    string
 	}{
-		{"a trickle", []int{100}, []*request{ask("b", 10, 10)}, "b 10[0:1]"},
-		{"two requests of it", []int{100}, []*request{ask("b", 10, 10), ask("b", 20, 10)}, "b 10[0:1] 20[0:1]"},
-		{"too much at a time", []int{100}, []*request{ask("b", 10, 10), ask("b", 20, 20)}, "nothing"},
-		{"of the same task", []int{100}, []*request{ask("a", 10, 10)}, "nothing"},
-		{"the earlier one of two", []int{100}, []*request{ask("b", 20, 10), ask("c", 10, 10)}, "c 10[0:1]"},
-		{"a large one does not hide a small one", []int{100}, []*request{ask("b", 10, 90), ask("c", 20, 10)}, "c 20[0:1]"},
-		{"small batches are not interrupted", []int{30}, []*request{ask("b", 10, 10)}, "nothing"},
+		{"a trickle", []int{100}, []*Request{ask("b", 10, 10)}, "b 10[0:1]"},
+		{"two requests of it", []int{100}, []*Request{ask("b", 10, 10), ask("b", 20, 10)}, "b 10[0:1] 20[0:1]"},
+		{"too much at a time", []int{100}, []*Request{ask("b", 10, 10), ask("b", 20, 20)}, "nothing"},
+		{"of the same task", []int{100}, []*Request{ask("a", 10, 10)}, "nothing"},
+		{"the earlier one of two", []int{100}, []*Request{ask("b", 20, 10), ask("c", 10, 10)}, "c 10[0:1]"},
+		{"a large one does not hide a small one", []int{100}, []*Request{ask("b", 10, 90), ask("c", 20, 10)}, "c 20[0:1]"},
+		{"small batches are not interrupted", []int{30}, []*Request{ask("b", 10, 10)}, "nothing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSchedule(100, 1, 0)
@@ -276,16 +276,16 @@ func TestScheduleInterrupt(t *testing.T) {
 
 // TestScheduleProperties drives a schedule at random. Whatever comes: a batch
 // holds texts of one task within its bound, every text is computed once or its
-// request is told why not, and what is counted is what waits.
+// Request is told why not, and what is counted is what waits.
 func TestScheduleProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 60).Draw(t, "most")
 		s := newSchedule(most, 2, time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))*time.Millisecond)
 		s.least = rapid.IntRange(0, most).Draw(t, "least")
 		now := epoch
-		var requests []*request
-		computed := map[*request][]int{}
-		cancels := map[*request]context.CancelFunc{}
+		var requests []*Request
+		computed := map[*Request][]int{}
+		cancels := map[*Request]context.CancelFunc{}
 		var under []*work
 		begin := func(w *work, bound int) {
 			if w == nil {
@@ -293,8 +293,8 @@ func TestScheduleProperties(t *testing.T) {
 			}
 			tokens, texts := 0, 0
 			for _, p := range w.parts {
-				if p.request.task != w.task {
-					t.Fatalf("a batch of %v has texts of %v", w.task, p.request.task)
+				if p.request.Task != w.task {
+					t.Fatalf("a batch of %v has texts of %v", w.task, p.request.Task)
 				}
 				for i := p.first; i < p.end; i++ {
 					computed[p.request] = append(computed[p.request], i)
@@ -319,8 +319,8 @@ func TestScheduleProperties(t *testing.T) {
 			"add": func(t *rapid.T) {
 				r := ask(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "task"), rapid.IntRange(0, 50).Draw(t, "due"),
 					rapid.SliceOfN(rapid.IntRange(1, 30), 1, 6).Draw(t, "texts")...)
-				r.ctx, cancels[r] = context.WithCancel(context.Background())
-				r.more = rapid.Bool().Draw(t, "more")
+				r.Context, cancels[r] = context.WithCancel(context.Background())
+				r.Continued = rapid.Bool().Draw(t, "more")
 				requests = append(requests, r)
 				s.add(r, now)
 			},
@@ -358,12 +358,12 @@ func TestScheduleProperties(t *testing.T) {
 			"clock": func(t *rapid.T) { now = now.Add(time.Millisecond) },
 			"": func(t *rapid.T) {
 				tokens, calls := 0, 0
-				queues := map[networker]bool{}
+				queues := map[TaskHandle]bool{}
 				for _, r := range requests {
-					if r.next < len(r.batch.Ends) {
+					if r.next < len(r.Batch.Ends) {
 						tokens += r.waiting()
-						queues[r.task] = true
-						if !r.more {
+						queues[r.Task] = true
+						if !r.Continued {
 							calls++
 						}
 					}
@@ -392,8 +392,8 @@ func TestScheduleProperties(t *testing.T) {
 					t.Fatalf("request %d computed texts %v", r.order, computed[r])
 				}
 			}
-			if len(computed[r]) != len(r.batch.Ends) && r.err == nil {
-				t.Fatalf("request %d computed %d of %d texts and has no error", r.order, len(computed[r]), len(r.batch.Ends))
+			if len(computed[r]) != len(r.Batch.Ends) && r.err == nil {
+				t.Fatalf("request %d computed %d of %d texts and has no error", r.order, len(computed[r]), len(r.Batch.Ends))
 			}
 			cancels[r]()
 		}
