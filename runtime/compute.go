@@ -6,13 +6,14 @@ import (
 
 	"kenserve/models"
 	"kenserve/runtime/internal/sched"
+	"kenserve/runtime/internal/storesync"
 	"kenserve/tokenizer"
 )
 
 // compute runs inputs through the executor and stores their logits. Texts are
 // encoded about a batch at a time, and the next ones while the first are
 // computed; so what waits is bounded by the batch and not by the call.
-func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
+func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(e.config.Deadline)
@@ -42,7 +43,7 @@ func (e *Engine) compute(ctx context.Context, entry *entry, inputs []Input, opts
 				spanTokens(ctx, start, n, len(batch.IDs))
 			}
 			q := &sched.Request{
-				Context: ctx, Task: entry, Name: r.Task, Batch: batch, Logits: logits[first*labels : (first+n)*labels],
+				Context: ctx, Task: handle, Name: r.Task, Batch: batch, Logits: logits[first*labels : (first+n)*labels],
 				Deadline: deadline, Continued: first > 0,
 			}
 			if err := e.executor.Submit(q); err != nil {

@@ -15,6 +15,7 @@ import (
 	"kenserve/gemm"
 	"kenserve/models"
 	"kenserve/runtime/internal/sched"
+	"kenserve/runtime/internal/storesync"
 	"kenserve/tokenizer"
 )
 
@@ -106,7 +107,7 @@ func (c *Config) setDefaults() {
 type Engine struct {
 	config    Config
 	base      *Base
-	residency *residency
+	loader    *storesync.Loader
 	executor  *sched.Executor
 	maxTokens int
 	changes   *semaphore.Weighted // one change of the store at a time
@@ -135,24 +136,22 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
 	}
-	q := quota{budget: budget, retry: config.RetryAfter, loads: config.Loads, queue: config.MaxWaiting}
-	if e.residency, err = newResidency(base, config.Store, config.Cache, q, config.Pin, config.Log); err != nil {
-		_ = base.Close()
-		return nil, err
-	}
-	if err := e.residency.list(ctx); err != nil {
-		e.residency.close()
-		_ = base.Close()
-		return nil, fmt.Errorf("runtime: open engine: %w", err)
-	}
 	e.executor = sched.New(config.Workers, sched.Limits{
 		BatchTokens: config.BatchTokens, MaxRequests: config.MaxWaiting, MaxTokens: config.MaxWaitingTokens, BatchWait: config.BatchWait,
 	}, time.Now)
-	e.residency.quota.idle = e.executor.Idle
-	if config.Budget == 0 {
-		e.residency.quota.activations = e.executor.WorkspaceBytes
+	l := storesync.Config{
+		Store: config.Store, Base: planner{base, config.Cache}, Budget: budget, Idle: e.executor.Idle,
+		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
+		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
-	e.residency.begin(config)
+	if config.Budget == 0 {
+		l.Activations = e.executor.WorkspaceBytes
+	}
+	if e.loader, err = storesync.Open(ctx, l); err != nil {
+		e.executor.Close()
+		_ = base.Close()
+		return nil, fmt.Errorf("runtime: open engine: %w", err)
+	}
 	return e, nil
 }
 
@@ -167,7 +166,7 @@ func (e *Engine) HeapLimit() int64 {
 // Close ends the engine: requests that come later fail with ErrClosed, those
 // under way are finished first.
 func (e *Engine) Close() error {
-	e.residency.close()
+	e.loader.Close()
 	e.executor.Close()
 	return e.base.Close()
 }
@@ -177,10 +176,7 @@ func (e *Engine) Base() *Base { return e.base }
 
 // Ready reports why the engine cannot serve, or nil.
 func (e *Engine) Ready() error {
-	if e.residency.ctx.Err() != nil {
-		return ErrClosed
-	}
-	return e.residency.reachable()
+	return e.loader.Ready()
 }
 
 // Classify scores the inputs with a task, loading it if need be. Errors that a
@@ -191,20 +187,20 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 		return nil, fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
 	start := time.Now()
-	entry, err := e.residency.acquire(ctx, name)
+	handle, err := e.loader.Acquire(ctx, name)
 	spanLoad(ctx, name, start)
 	if err != nil {
 		return nil, err
 	}
-	defer e.residency.release(entry)
-	t := entry.task
+	defer handle.Release()
+	t := taskOf(handle)
 
 	r := &Result{Task: name, Labels: t.labels, Problem: t.problem, Scores: make([][]float32, len(inputs))}
 	logits := make([]float32, len(inputs)*len(t.labels))
 	for i := range r.Scores {
 		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
 	}
-	if err := e.compute(ctx, entry, inputs, opts, r, logits); err != nil {
+	if err := e.compute(ctx, handle, inputs, opts, r, logits); err != nil {
 		return nil, err
 	}
 	if i := firstNotFinite(logits); i >= 0 {
@@ -268,22 +264,28 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 
 // Stats returns a snapshot of the engine's counters.
 func (e *Engine) Stats() Stats {
-	s := e.residency.snapshot()
-	s.BaseBytes = e.base.Bytes()
-	x := e.executor.Stats()
-	s.Batches, s.Tokens, s.Waiting, s.WaitingTokens, s.WorkspaceBytes = x.Batches, x.Tokens, x.Waiting, x.WaitingTokens, x.WorkspaceBytes
-	return s
+	tasks, batches := e.loader.Stats(), e.executor.Stats()
+	return Stats{
+		BaseBytes: e.base.Bytes(),
+		TaskBytes: tasks.TaskBytes, BudgetBytes: tasks.BudgetBytes, HotBytes: tasks.HotBytes, WarmBytes: tasks.WarmBytes,
+		StoreTasks: tasks.StoreTasks, Resident: tasks.Resident, HotTasks: tasks.HotTasks, WarmTasks: tasks.WarmTasks, PinnedTasks: tasks.PinnedTasks,
+		Hits: tasks.Hits, Misses: tasks.Misses, Loads: tasks.Loads, LoadErrors: tasks.LoadErrors,
+		Promotions: tasks.Promotions, Demotions: tasks.Demotions, Evictions: tasks.Evictions, Replacements: tasks.Replacements,
+		LoadSeconds: tasks.LoadSeconds, LoadQueueSeconds: tasks.LoadQueueSeconds, LoadsWaiting: tasks.LoadsWaiting,
+		Batches: batches.Batches, Tokens: batches.Tokens,
+		Waiting: batches.Waiting, WaitingTokens: batches.WaitingTokens, WorkspaceBytes: batches.WorkspaceBytes,
+	}
 }
 
 // Tasks lists the tasks of the store, sorted by name.
 func (e *Engine) Tasks() ([]TaskInfo, error) {
-	items, err := e.config.Store.List(e.residency.ctx)
+	items, err := e.loader.List()
 	if err != nil {
 		return nil, fmt.Errorf("runtime: list tasks: %w", err)
 	}
 	out := make([]TaskInfo, len(items))
 	for i, item := range items {
-		out[i] = e.residency.describe(item.Task)
+		out[i] = e.describe(item.Task)
 	}
 	return out, nil
 }
@@ -294,14 +296,31 @@ func (e *Engine) Task(name string) (TaskInfo, bool) {
 	if !delta.ValidTask(name) {
 		return TaskInfo{}, false
 	}
-	if t := e.residency.describe(name); t.Residency != Cold {
+	if t := e.describe(name); t.Residency != Cold {
 		return t, true
 	}
-	if _, err := e.config.Store.Stat(e.residency.ctx, name); err != nil {
+	if _, err := e.loader.Stat(name); err != nil {
 		if !errors.Is(err, delta.ErrNotFound) {
 			e.config.Log.Error("look for a task", "task", name, "error", err)
 		}
 		return TaskInfo{}, false
 	}
-	return e.residency.describe(name), true
+	return e.describe(name), true
+}
+
+// describe returns what is known of a task without asking the store.
+func (e *Engine) describe(name string) TaskInfo {
+	info := e.loader.Describe(name)
+	residency := Cold
+	switch {
+	case info.Hot:
+		residency = Hot
+	case info.Loaded:
+		residency = Warm
+	}
+	return TaskInfo{
+		Name: name, Labels: info.Labels, Residency: residency, Bytes: info.Bytes, Pinned: info.Pinned,
+		Requests: info.Requests, Hits: info.Hits, Loads: info.Loads, LoadTime: info.LoadTime,
+		Promotions: info.Promotions, LastUsed: info.LastUsed, Problem: info.Problem,
+	}
 }

@@ -164,7 +164,7 @@ func (p *plan) load() (*task, error) {
 			t.matrices[param.Name] = m.As(p.base.compute)
 		}
 	}
-	network, err := t.warm()
+	network, err := t.Warm()
 	if err != nil {
 		return nil, err
 	}
@@ -183,9 +183,9 @@ func patch(m *delta.Masked) *gemm.Patch {
 	}
 }
 
-// warm returns a network that patches the base's panels as it multiplies. It
+// Warm returns a network that patches the base's panels as it multiplies. It
 // allocates nothing lasting.
-func (t *task) warm() (models.Network, error) {
+func (t *task) Warm() (models.Network, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.bound.Value()
@@ -200,8 +200,8 @@ func (t *task) warm() (models.Network, error) {
 	return b, nil
 }
 
-// hot returns a network over panels of its own, which takes hotBytes.
-func (t *task) hot() (models.Network, error) { return t.arch.Bind(params{t, true}) }
+// Hot returns a network over panels of its own, which takes hotBytes.
+func (t *task) Hot() (models.Network, error) { return t.arch.Bind(params{t, true}) }
 
 // params gives an architecture a task's weights.
 type params struct {
