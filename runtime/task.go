@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"unsafe"
 	"weak"
 
 	"kenserve/delta"
@@ -81,13 +80,6 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	}
 	return p, nil
 }
-
-const (
-	// tensorBytes is what a delta's tensor takes in memory beside its file.
-	tensorBytes = int64(unsafe.Sizeof(delta.Tensor{}) + unsafe.Sizeof(delta.Masked{}))
-	// patchBytes is what an overlay's patch and its place in a map take.
-	patchBytes = int64(unsafe.Sizeof(gemm.Patch{})) + 64
-)
 
 // parameters lists what a network of this task needs.
 func (p *plan) parameters() []models.Parameter {
@@ -172,15 +164,6 @@ func (p *plan) load() (*task, error) {
 		return nil, fmt.Errorf("the head has %d outputs, the delta %d labels", network.Labels(), len(p.labels))
 	}
 	return t, nil
-}
-
-// patch returns a tensor as the kernels take it. The two share their slices.
-func patch(m *delta.Masked) *gemm.Patch {
-	return &gemm.Patch{
-		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16, Gaps: m.Gaps, GapEnds: m.GapEnds,
-		Float32s: m.Float32s, BFloat16s: m.BFloat16s, Int8s: m.Int8s, Int4s: m.Int4s, Signs: m.Signs,
-		Scales: m.Scales,
-	}
 }
 
 // Warm returns a network that patches the base's panels as it multiplies. It
