@@ -131,7 +131,7 @@ func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []
 		}
 	}()
 	// A request that would be refused is not worth encoding.
-	if err := e.executor.Admit(); err != nil {
+	if err := e.executor.CheckAdmission(); err != nil {
 		return err
 	}
 	ahead := 2 * e.config.Workers
@@ -149,7 +149,7 @@ func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []
 				spanTokens(ctx, start, n, len(batch.IDs))
 			}
 			q := &sched.Request{
-				Context: ctx, Task: handle, Name: r.Task, Batch: batch, Logits: logits[first*labels : (first+n)*labels],
+				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],
 				Deadline: deadline, Continued: first > 0,
 			}
 			if err := e.executor.Submit(q); err != nil {
@@ -172,7 +172,7 @@ func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []
 		if q.Ended.After(ended) {
 			ended = q.Ended
 		}
-		r.Tokens += len(q.Batch.IDs)
+		r.Tokens += len(q.Texts.IDs)
 	}
 	r.Inference = ended.Sub(began)
 	return nil

@@ -46,8 +46,8 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
 	}
-	e.executor = sched.New(config.Workers, sched.Limits{
-		BatchTokens: config.BatchTokens, MaxRequests: config.MaxWaiting, MaxTokens: config.MaxWaitingTokens, BatchWait: config.BatchWait,
+	e.executor = sched.New(config.Workers, sched.Config{
+		BatchTokens: config.BatchTokens, MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens, BatchWait: config.BatchWait,
 	}, time.Now)
 	l := storesync.Config{
 		Store: config.Store, Base: planner{base, config.Cache}, Budget: budget, Idle: e.executor.Idle,

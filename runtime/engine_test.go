@@ -525,7 +525,7 @@ func TestBusy(t *testing.T) {
 			e := f.open(t, c.config)
 			defer e.Close()
 			n := blocking{make(chan struct{}, 1), make(chan struct{})}
-			long := sched.Request{Context: context.Background(), Task: n, Name: "long", Batch: models.Batch{IDs: []int32{1}, Ends: []int{1}}, Logits: make([]float32, 1)}
+			long := sched.Request{Context: context.Background(), Task: n, Name: "long", Texts: models.Batch{IDs: []int32{1}, Ends: []int{1}}, Logits: make([]float32, 1)}
 			must(t, e.executor.Submit(&long)) // computes for long
 			<-n.begun
 			waiting := make(chan error, 1)

@@ -50,7 +50,7 @@ func spanBatch(ctx context.Context, q *sched.Request) {
 	if !recording(ctx) {
 		return
 	}
-	attrs := []attribute.KeyValue{attribute.String("kenserve.task", q.Name), attribute.Int("kenserve.tokens", len(q.Batch.IDs))}
+	attrs := []attribute.KeyValue{attribute.String("kenserve.task", q.Name), attribute.Int("kenserve.tokens", len(q.Texts.IDs))}
 	record(ctx, "queue", q.Arrived, q.Began, attrs...)
 	record(ctx, "execute", q.Began, q.Ended, attrs...)
 }

@@ -24,43 +24,43 @@ import (
 // Between the steps of a large batch a lane computes small ones that should not
 // wait for its end; see schedule.interrupt.
 type Executor struct {
-	pool  *gemm.Pool
-	lanes sync.WaitGroup
-	now   func() time.Time
+	pool    *gemm.Pool
+	workers sync.WaitGroup
+	now     func() time.Time
 
-	maxRequests int
-	maxTokens   int
+	maxWaitingRequests int
+	maxWaitingTokens   int
 
 	// changes counts what may give a lane something to do.
-	changes atomic.Uint64
+	changeCount atomic.Uint64
 
-	mu       sync.Mutex
-	schedule schedule
-	free     int         // lanes without a batch
-	alarm    *time.Timer // for batches that wait to be filled; nil: none was set yet
-	closed   bool
-	batches  uint64
-	computed uint64  // tokens
-	held     []int64 // bytes of workspaces, by lane
+	mu           sync.Mutex
+	schedule     schedule
+	freeWorkers  int         // lanes without a batch
+	fillTimer    *time.Timer // for batches that wait to be filled; nil: none was set yet
+	closed       bool
+	batches      uint64
+	tokens       uint64  // tokens
+	scratchBytes []int64 // bytes of workspaces, by lane
 }
 
 // Limits are an executor's bounds.
-type Limits struct {
-	BatchTokens int           // tokens of a batch
-	MaxRequests int           // that wait
-	MaxTokens   int           // that wait when another request is admitted
-	BatchWait   time.Duration // for a batch that is not full
+type Config struct {
+	BatchTokens        int           // tokens of a batch
+	MaxWaitingRequests int           // that wait
+	MaxWaitingTokens   int           // that wait when another request is admitted
+	BatchWait          time.Duration // for a batch that is not full
 }
 
-func New(cores int, l Limits, now func() time.Time) *Executor {
+func New(cores int, c Config, now func() time.Time) *Executor {
 	x := &Executor{
-		pool: gemm.NewOpenPool(cores), now: now, maxRequests: l.MaxRequests, maxTokens: l.MaxTokens,
-		schedule: newSchedule(l.BatchTokens, cores, l.BatchWait), free: cores, held: make([]int64, cores),
+		pool: gemm.NewOpenPool(cores), now: now, maxWaitingRequests: c.MaxWaitingRequests, maxWaitingTokens: c.MaxWaitingTokens,
+		schedule: newSchedule(c.BatchTokens, cores, c.BatchWait), freeWorkers: cores, scratchBytes: make([]int64, cores),
 	}
 	for i := range cores {
-		l := &lane{x: x, index: i}
-		l.running.between = l.between
-		x.lanes.Go(l.run)
+		c := &worker{x: x, index: i}
+		c.scratch.betweenSteps = c.interruptOrYield
+		x.workers.Go(c.run)
 	}
 	return x
 }
@@ -71,29 +71,29 @@ func (x *Executor) Submit(r *Request) error {
 		return err
 	}
 	x.mu.Lock()
-	if err := x.full(); err == failure.ErrClosed || err != nil && !r.Continued {
+	if err := x.admissionErrorLocked(); err == failure.ErrClosed || err != nil && !r.Continued {
 		x.mu.Unlock()
 		return err
 	}
 	r.done = make(chan struct{})
 	x.schedule.add(r, x.now())
 	x.mu.Unlock()
-	x.changed(1)
+	x.notify(1)
 	return nil
 }
 
 // Admit returns why a request that is submitted now would be refused.
-func (x *Executor) Admit() error {
+func (x *Executor) CheckAdmission() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.full()
+	return x.admissionErrorLocked()
 }
 
-func (x *Executor) full() error {
+func (x *Executor) admissionErrorLocked() error {
 	switch s := &x.schedule; {
 	case x.closed:
 		return failure.ErrClosed
-	case x.free == 0 && (s.requests >= x.maxRequests || s.tokens >= x.maxTokens):
+	case x.freeWorkers == 0 && (s.waitingRequests >= x.maxWaitingRequests || s.waitingTokens >= x.maxWaitingTokens):
 		return failure.ErrBusy
 	}
 	return nil
@@ -119,62 +119,62 @@ func (x *Executor) Abandon(r *Request, reason error) {
 }
 
 // changed makes up to n lanes look for something to do.
-func (x *Executor) changed(n int) {
-	x.changes.Add(1)
+func (x *Executor) notify(n int) {
+	x.changeCount.Add(1)
 	x.pool.Wake(n)
 }
 
 // begin takes a batch for a lane that is free. It returns nil if there is none
 // now, and false if there will be none.
-func (x *Executor) begin() (*work, bool) {
+func (x *Executor) beginBatch() (*batch, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	now := x.now()
-	w, at := x.schedule.next(now, x.free)
+	b, next := x.schedule.nextBatch(now, x.freeWorkers)
 	switch {
-	case w != nil:
-		x.free--
+	case b != nil:
+		x.freeWorkers--
 	case x.closed:
 		return nil, false
-	case !at.IsZero():
-		if x.alarm == nil {
-			x.alarm = time.AfterFunc(at.Sub(now), func() { x.changed(1) })
+	case !next.IsZero():
+		if x.fillTimer == nil {
+			x.fillTimer = time.AfterFunc(next.Sub(now), func() { x.notify(1) })
 		} else {
-			x.alarm.Reset(at.Sub(now))
+			x.fillTimer.Reset(next.Sub(now))
 		}
 	}
-	return w, true
+	return b, true
 }
 
 // interrupt takes a batch that may be computed in the middle of another, unless
 // there is a lane that is free for it.
-func (x *Executor) interrupt(running *work) *work {
+func (x *Executor) interrupt(running *batch) *batch {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.free > 0 {
+	if x.freeWorkers > 0 {
 		return nil
 	}
-	return x.schedule.interrupt(x.now(), running)
+	return x.schedule.interruptingBatch(x.now(), running)
 }
 
 // end records a batch that took a core's time. The lane holds bytes by now.
-func (x *Executor) end(l *lane, w *work, took time.Duration, err error, interrupting bool) {
+func (x *Executor) endBatch(w *worker, b *batch, took time.Duration, err error, interrupting bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.schedule.finish(w, x.now(), took, err)
+	x.schedule.finish(b, x.now(), took, err)
 	if !interrupting {
-		x.free++
+		x.freeWorkers++
 	}
 	x.batches++
-	x.computed += uint64(w.tokens)
-	x.held[l.index] = l.running.bytes() + l.interrupting.bytes()
+	x.tokens += uint64(b.tokens)
+	x.scratchBytes[w.index] = w.scratch.bytes() + w.interruptScratch.bytes()
 }
 
 // Idle tells whether no text is computed or waits.
 func (x *Executor) Idle() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.free == len(x.held) && x.schedule.requests == 0
+	return x.freeWorkers == len(x.scratchBytes) && x.schedule.waitingRequests == 0
 }
 
 // Stats is a snapshot of what an executor did and holds.
@@ -191,9 +191,9 @@ func (x *Executor) Stats() Stats {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return Stats{
-		Batches: x.batches, Tokens: x.computed,
-		Waiting: x.schedule.requests, WaitingTokens: x.schedule.tokens,
-		WorkspaceBytes: x.workspaces(),
+		Batches: x.batches, Tokens: x.tokens,
+		Waiting: x.schedule.waitingRequests, WaitingTokens: x.schedule.waitingTokens,
+		WorkspaceBytes: x.scratchBytesLocked(),
 	}
 }
 
@@ -201,11 +201,11 @@ func (x *Executor) Stats() Stats {
 func (x *Executor) WorkspaceBytes() int64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.workspaces()
+	return x.scratchBytesLocked()
 }
 
-func (x *Executor) workspaces() (sum int64) {
-	for _, bytes := range x.held {
+func (x *Executor) scratchBytesLocked() (sum int64) {
+	for _, bytes := range x.scratchBytes {
 		sum += bytes
 	}
 	return sum
@@ -215,114 +215,114 @@ func (x *Executor) workspaces() (sum int64) {
 func (x *Executor) Close() {
 	x.mu.Lock()
 	x.closed = true
-	x.schedule.wait = 0
-	alarm := x.alarm
+	x.schedule.batchWait = 0
+	timer := x.fillTimer
 	x.mu.Unlock()
-	if alarm != nil {
-		alarm.Stop()
+	if timer != nil {
+		timer.Stop()
 	}
-	x.changed(x.pool.Width())
-	x.lanes.Wait()
+	x.notify(x.pool.Width())
+	x.workers.Wait()
 	x.pool.Close()
 }
 
 // lane is one core's goroutine.
-type lane struct {
-	x     *Executor
-	index int
-	seen  uint64 // changes when it last found nothing to do
+type worker struct {
+	x           *Executor
+	index       int
+	seenChanges uint64 // changes when it last found nothing to do
 
-	running      space
-	interrupting space
+	scratch          scratch
+	interruptScratch scratch
 
-	work        *work         // being computed
-	checked     uint64        // changes when it last looked for an interruption
-	interrupted time.Duration // what those of the batch took
-	yielded     time.Time
+	batch          *batch        // being computed
+	checkedChanges uint64        // changes when it last looked for an interruption
+	interruptTime  time.Duration // what those of the batch took
+	lastYield      time.Time
 }
 
 // space is the memory for computing a batch.
-type space struct {
-	workspace *models.Workspace
-	between   func()
-	batch     models.Batch // storage for a batch of several requests
-	logits    []float32
+type scratch struct {
+	workspace    *models.Workspace
+	betweenSteps func()
+	gathered     models.Batch // storage for a batch of several requests
+	logits       []float32
 }
 
-func (l *lane) run() {
-	x := l.x
+func (w *worker) run() {
+	x := w.x
 	for {
-		l.seen = x.changes.Load()
-		w, ok := x.begin()
+		w.seenChanges = x.changeCount.Load()
+		b, ok := x.beginBatch()
 		switch {
 		case !ok:
 			return
-		case w == nil:
-			x.pool.Help(l.called)
+		case b == nil:
+			x.pool.Help(w.mayHaveBatch)
 			continue
 		}
-		l.work, l.checked, l.interrupted, l.yielded = w, l.seen, 0, time.Now()
+		w.batch, w.checkedChanges, w.interruptTime, w.lastYield = b, w.seenChanges, 0, time.Now()
 		start := x.now()
-		err := l.running.forward(x.pool, w, start)
-		x.end(l, w, x.now().Sub(start)-l.interrupted, err, false)
+		err := w.scratch.forward(x.pool, b, start)
+		x.endBatch(w, b, x.now().Sub(start)-w.interruptTime, err, false)
 		// Those who wait for the results need a core, too.
 		goruntime.Gosched()
 	}
 }
 
 // called tells whether there may be a batch for a lane that has none.
-func (l *lane) called() bool { return l.x.changes.Load() != l.seen }
+func (w *worker) mayHaveBatch() bool { return w.x.changeCount.Load() != w.seenChanges }
 
 // yieldTime is how long a forward pass goes on before other goroutines, those
 // that read and write requests, get a core that they wait for.
 const yieldTime = time.Millisecond
 
 // between is called between the steps of a forward pass.
-func (l *lane) between() {
-	x := l.x
-	if changes := x.changes.Load(); changes != l.checked {
-		l.checked = changes
-		for w := x.interrupt(l.work); w != nil; w = x.interrupt(l.work) {
+func (w *worker) interruptOrYield() {
+	x := w.x
+	if changes := x.changeCount.Load(); changes != w.checkedChanges {
+		w.checkedChanges = changes
+		for b := x.interrupt(w.batch); b != nil; b = x.interrupt(w.batch) {
 			start := x.now()
-			err := l.interrupting.forward(x.pool, w, start)
+			err := w.interruptScratch.forward(x.pool, b, start)
 			took := x.now().Sub(start)
-			l.interrupted += took
-			x.end(l, w, took, err, true)
+			w.interruptTime += took
+			x.endBatch(w, b, took, err, true)
 		}
 	}
-	if now := time.Now(); now.Sub(l.yielded) > yieldTime {
+	if now := time.Now(); now.Sub(w.lastYield) > yieldTime {
 		goruntime.Gosched()
-		l.yielded = time.Now()
+		w.lastYield = time.Now()
 	}
 }
 
 // forward computes a batch. A panic, a fault of this program, fails the batch
 // and nothing else.
-func (s *space) forward(pool *gemm.Pool, w *work, now time.Time) (err error) {
+func (s *scratch) forward(pool *gemm.Pool, b *batch, now time.Time) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("runtime: task %s: panic in a forward pass: %v\n%s", w.name, reason, debug.Stack())
+			err = fmt.Errorf("runtime: task %s: panic in a forward pass: %v\n%s", b.name, reason, debug.Stack())
 			s.workspace = nil // it may be in any state
 		}
 	}()
 	if s.workspace == nil {
 		s.workspace = models.NewWorkspace(pool)
-		s.workspace.Between = s.between
+		s.workspace.Between = s.betweenSteps
 	}
-	network, done := w.task.Use()
+	network, done := b.task.Use()
 	defer done()
-	for _, p := range w.parts {
+	for _, p := range b.parts {
 		if p.first == 0 {
 			p.request.Began = now
 		}
 	}
 	labels := network.Labels()
-	batch, logits := s.gather(w, labels)
-	if err := network.Forward(s.workspace, batch, logits); err != nil {
+	texts, logits := s.gather(b, labels)
+	if err := network.Forward(s.workspace, texts, logits); err != nil {
 		return err
 	}
-	if len(w.parts) > 1 {
-		for _, p := range w.parts {
+	if len(b.parts) > 1 {
+		for _, p := range b.parts {
 			n := copy(p.request.Logits[p.first*labels:p.end*labels], logits)
 			logits = logits[n:]
 		}
@@ -332,37 +332,37 @@ func (s *space) forward(pool *gemm.Pool, w *work, now time.Time) (err error) {
 
 // gather returns a batch's texts end to end and where its logits go: the
 // request's own memory, if it is one.
-func (s *space) gather(w *work, labels int) (*models.Batch, []float32) {
-	b := &s.batch
-	b.IDs, b.TypeIDs, b.Ends = b.IDs[:0], b.TypeIDs[:0], b.Ends[:0]
-	for _, p := range w.parts {
+func (s *scratch) gather(b *batch, labels int) (*models.Batch, []float32) {
+	texts := &s.gathered
+	texts.IDs, texts.TypeIDs, texts.Ends = texts.IDs[:0], texts.TypeIDs[:0], texts.Ends[:0]
+	for _, p := range b.parts {
 		r := p.request
-		if len(w.parts) == 1 && p.first == 0 && p.end == len(r.Batch.Ends) {
-			return &r.Batch, r.Logits
+		if len(b.parts) == 1 && p.first == 0 && p.end == len(r.Texts.Ends) {
+			return &r.Texts, r.Logits
 		}
-		start, end := r.start(p.first), r.start(p.end)
-		shift := len(b.IDs) - start
-		b.IDs = append(b.IDs, r.Batch.IDs[start:end]...)
-		b.TypeIDs = append(b.TypeIDs, r.Batch.TypeIDs[start:end]...)
-		for _, e := range r.Batch.Ends[p.first:p.end] {
-			b.Ends = append(b.Ends, e+shift)
+		start, end := r.textStart(p.first), r.textStart(p.end)
+		shift := len(texts.IDs) - start
+		texts.IDs = append(texts.IDs, r.Texts.IDs[start:end]...)
+		texts.TypeIDs = append(texts.TypeIDs, r.Texts.TypeIDs[start:end]...)
+		for _, e := range r.Texts.Ends[p.first:p.end] {
+			texts.Ends = append(texts.Ends, e+shift)
 		}
 	}
-	if len(w.parts) == 1 {
-		p := w.parts[0]
-		return b, p.request.Logits[p.first*labels : p.end*labels]
+	if len(b.parts) == 1 {
+		p := b.parts[0]
+		return texts, p.request.Logits[p.first*labels : p.end*labels]
 	}
-	if n := w.texts * labels; cap(s.logits) < n {
+	if n := b.texts * labels; cap(s.logits) < n {
 		s.logits = make([]float32, n)
 	} else {
 		s.logits = s.logits[:n]
 	}
-	return b, s.logits
+	return texts, s.logits
 }
 
 // bytes returns what the space holds.
-func (s *space) bytes() int64 {
-	n := 4 * int64(cap(s.batch.IDs)+cap(s.batch.TypeIDs)+2*cap(s.batch.Ends)+cap(s.logits))
+func (s *scratch) bytes() int64 {
+	n := 4 * int64(cap(s.gathered.IDs)+cap(s.gathered.TypeIDs)+2*cap(s.gathered.Ends)+cap(s.logits))
 	if s.workspace != nil {
 		n += s.workspace.Bytes()
 	}

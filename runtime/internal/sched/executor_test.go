@@ -79,14 +79,14 @@ func (n *blocking) Forward(w *models.Workspace, _ *models.Batch, _ []float32) er
 }
 
 // call makes a request of random texts with up to 20 tokens each.
-func call(ctx context.Context, task TaskHandle, name string, rng *rand.Rand, texts int) *Request {
+func randomRequest(ctx context.Context, task TaskHandle, name string, rng *rand.Rand, texts int) *Request {
 	r := &Request{Context: ctx, Task: task, Name: name, Logits: make([]float32, 2*texts), Deadline: time.Now().Add(time.Minute)}
 	for range texts {
 		for range 1 + rng.IntN(20) {
-			r.Batch.IDs = append(r.Batch.IDs, rng.Int32N(1000))
-			r.Batch.TypeIDs = append(r.Batch.TypeIDs, 0)
+			r.Texts.IDs = append(r.Texts.IDs, rng.Int32N(1000))
+			r.Texts.TypeIDs = append(r.Texts.TypeIDs, 0)
 		}
-		r.Batch.Ends = append(r.Batch.Ends, len(r.Batch.IDs))
+		r.Texts.Ends = append(r.Texts.Ends, len(r.Texts.IDs))
 	}
 	return r
 }
@@ -94,10 +94,10 @@ func call(ctx context.Context, task TaskHandle, name string, rng *rand.Rand, tex
 // check compares a computed request with what its texts give.
 func (r *Request) check(t *testing.T) {
 	t.Helper()
-	for i, end := range r.Batch.Ends {
-		ids := r.Batch.IDs[r.start(i):end]
+	for i, end := range r.Texts.Ends {
+		ids := r.Texts.IDs[r.textStart(i):end]
 		if got := [2]float32(r.Logits[2*i:]); got != [2]float32{sum(ids), float32(len(ids))} {
-			t.Errorf("text %d of %d: %v, want %v and %d", i, len(r.Batch.Ends), got, sum(ids), len(ids))
+			t.Errorf("text %d of %d: %v, want %v and %d", i, len(r.Texts.Ends), got, sum(ids), len(ids))
 		}
 	}
 	if r.Began.Before(r.Arrived) || r.Ended.Before(r.Began) {
@@ -105,15 +105,15 @@ func (r *Request) check(t *testing.T) {
 	}
 }
 
-func newTestExecutor(t *testing.T, cores int, l Limits) *Executor {
+func newTestExecutor(t *testing.T, cores int, l Config) *Executor {
 	if l.BatchTokens == 0 {
 		l.BatchTokens = 100
 	}
-	if l.MaxRequests == 0 {
-		l.MaxRequests = 1 << 20
+	if l.MaxWaitingRequests == 0 {
+		l.MaxWaitingRequests = 1 << 20
 	}
-	if l.MaxTokens == 0 {
-		l.MaxTokens = 1 << 30
+	if l.MaxWaitingTokens == 0 {
+		l.MaxWaitingTokens = 1 << 30
 	}
 	x := New(cores, l, time.Now)
 	t.Cleanup(x.Close)
@@ -126,7 +126,7 @@ func TestExecutor(t *testing.T) {
 	for _, cores := range []int{1, 2, 5} {
 		for _, wait := range []time.Duration{0, time.Millisecond} {
 			t.Run(fmt.Sprintf("%d cores, wait %v", cores, wait), func(t *testing.T) {
-				x := newTestExecutor(t, cores, Limits{BatchWait: wait})
+				x := newTestExecutor(t, cores, Config{BatchWait: wait})
 				networks := make([]*fakeNetwork, 4)
 				for i := range networks {
 					networks[i] = &fakeNetwork{before: func(w *models.Workspace, _ *models.Batch) error {
@@ -142,7 +142,7 @@ func TestExecutor(t *testing.T) {
 						rng := rand.New(rand.NewPCG(uint64(caller), 1))
 						for range 30 {
 							i := rng.IntN(len(networks))
-							r := call(context.Background(), networks[i], fmt.Sprint(i), rng, 1+rng.IntN(12))
+							r := randomRequest(context.Background(), networks[i], fmt.Sprint(i), rng, 1+rng.IntN(12))
 							if err := x.Submit(r); err != nil {
 								t.Error(err)
 								continue
@@ -174,7 +174,7 @@ func TestExecutor(t *testing.T) {
 // TestExecutorFaults: an error and a panic, on whichever goroutine, fail their
 // batch; what follows is computed.
 func TestExecutorFaults(t *testing.T) {
-	x := newTestExecutor(t, 2, Limits{})
+	x := newTestExecutor(t, 2, Config{})
 	broken := errors.New("broken")
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, c := range []struct {
@@ -192,7 +192,7 @@ func TestExecutorFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bad, good := &fakeNetwork{before: c.before}, &fakeNetwork{}
 			for range 20 {
-				r, other := call(context.Background(), bad, "bad", rng, 30), call(context.Background(), good, "good", rng, 3)
+				r, other := randomRequest(context.Background(), bad, "bad", rng, 30), randomRequest(context.Background(), good, "good", rng, 3)
 				if err := errors.Join(x.Submit(r), x.Submit(other)); err != nil {
 					t.Fatal(err)
 				}
@@ -223,17 +223,17 @@ func (faulty) Do(part, _ int) {
 // TestExecutorCancel: a request that is cancelled while it waits is not
 // computed; one that is being computed is waited for.
 func TestExecutorCancel(t *testing.T) {
-	x := newTestExecutor(t, 1, Limits{})
+	x := newTestExecutor(t, 1, Config{})
 	n := newBlocking()
 	rng := rand.New(rand.NewPCG(1, 1))
 	ctx, cancel := context.WithCancel(context.Background())
-	long, waits, stays := call(ctx, n, "long", rng, 1), &fakeNetwork{}, &fakeNetwork{}
+	long, waits, stays := randomRequest(ctx, n, "long", rng, 1), &fakeNetwork{}, &fakeNetwork{}
 	if err := x.Submit(long); err != nil {
 		t.Fatal(err)
 	}
 	<-n.begun
-	waiting := call(ctx, waits, "waits", rng, 3)
-	staying := call(context.Background(), stays, "stays", rng, 3)
+	waiting := randomRequest(ctx, waits, "waits", rng, 3)
+	staying := randomRequest(context.Background(), stays, "stays", rng, 3)
 	if err := errors.Join(x.Submit(waiting), x.Submit(staying)); err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func TestExecutorCancel(t *testing.T) {
 	if waits.passes.Load() != 0 {
 		t.Error("the cancelled request was computed")
 	}
-	if err := x.Submit(call(ctx, waits, "waits", rng, 1)); !errors.Is(err, context.Canceled) {
+	if err := x.Submit(randomRequest(ctx, waits, "waits", rng, 1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("submitted after the end of its context: %v", err)
 	}
 }
@@ -269,16 +269,16 @@ func TestExecutorCancel(t *testing.T) {
 // TestExecutorInterrupts: a small batch is computed in the middle of a large
 // one where no other lane can take it.
 func TestExecutorInterrupts(t *testing.T) {
-	x := newTestExecutor(t, 1, Limits{BatchTokens: 1000})
+	x := newTestExecutor(t, 1, Config{BatchTokens: 1000})
 	rng := rand.New(rand.NewPCG(1, 1))
 	large, small := newBlocking(), &fakeNetwork{}
-	long := call(context.Background(), large, "long", rng, 100)
+	long := randomRequest(context.Background(), large, "long", rng, 100)
 	if err := x.Submit(long); err != nil {
 		t.Fatal(err)
 	}
 	w := <-large.begun // the lane waits; its goroutine's part is played here
 	for range 3 {
-		r := call(context.Background(), small, "small", rng, 2)
+		r := randomRequest(context.Background(), small, "small", rng, 2)
 		if err := x.Submit(r); err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +301,7 @@ func TestExecutorInterrupts(t *testing.T) {
 
 // TestExecutorShares: a lane without a batch takes parts of another's.
 func TestExecutorShares(t *testing.T) {
-	x := newTestExecutor(t, 2, Limits{})
+	x := newTestExecutor(t, 2, Config{})
 	rng := rand.New(rand.NewPCG(1, 1))
 	n := &fakeNetwork{before: func(w *models.Workspace, _ *models.Batch) error {
 		both := &pair{}
@@ -310,7 +310,7 @@ func TestExecutorShares(t *testing.T) {
 		return nil
 	}}
 	for range 50 {
-		r := call(context.Background(), n, "n", rng, 1)
+		r := randomRequest(context.Background(), n, "n", rng, 1)
 		if err := x.Submit(r); err != nil {
 			t.Fatal(err)
 		}
@@ -331,13 +331,13 @@ func (w *pair) Do(int, int) {
 // TestExecutorDrains: what was admitted is computed before close returns, also
 // what waits for its batch to be filled, and nothing is admitted after.
 func TestExecutorDrains(t *testing.T) {
-	x := New(2, Limits{BatchTokens: 100, MaxRequests: 1000, MaxTokens: 1 << 20, BatchWait: time.Hour}, time.Now)
+	x := New(2, Config{BatchTokens: 100, MaxWaitingRequests: 1000, MaxWaitingTokens: 1 << 20, BatchWait: time.Hour}, time.Now)
 	rng := rand.New(rand.NewPCG(1, 1))
 	n := &fakeNetwork{}
 	var requests []*Request
 	for range 20 {
-		r := call(context.Background(), n, "n", rng, 1)
-		r.Batch = models.Batch{IDs: r.Batch.IDs[:1], TypeIDs: r.Batch.TypeIDs[:1], Ends: []int{1}}
+		r := randomRequest(context.Background(), n, "n", rng, 1)
+		r.Texts = models.Batch{IDs: r.Texts.IDs[:1], TypeIDs: r.Texts.TypeIDs[:1], Ends: []int{1}}
 		if err := x.Submit(r); err != nil {
 			t.Fatal(err)
 		}
@@ -353,7 +353,7 @@ func TestExecutorDrains(t *testing.T) {
 		}
 		r.check(t)
 	}
-	if err := x.Submit(call(context.Background(), n, "n", rng, 1)); !errors.Is(err, failure.ErrClosed) {
+	if err := x.Submit(randomRequest(context.Background(), n, "n", rng, 1)); !errors.Is(err, failure.ErrClosed) {
 		t.Errorf("after close: %v", err)
 	}
 }

@@ -37,22 +37,22 @@ import (
 // flood of impatient requests is thus held to its share too, and where all can
 // be in time, all are.
 type schedule struct {
-	most  int           // tokens of a batch, unless a single text has more
-	least int           // tokens below which a batch is not cut for other cores
-	wait  time.Duration // how long a batch that is not full waits for more
+	maxBatchTokens int           // tokens of a batch, unless a single text has more
+	minSplitTokens int           // tokens below which a batch is not cut for other cores
+	batchWait      time.Duration // how long a batch that is not full waits for more
 
 	queues []*queue // of the tasks with waiting requests
 	byTask map[TaskHandle]*queue
 	// idle has the tags, ahead of virtual time, of tasks without requests. They
 	// are forgotten when time has caught up.
-	idle    map[string]int64
-	virtual int64
+	idleTags    map[string]int64
+	virtualTime int64
 
-	requests  int // calls that wait, in whole or in part
-	tokens    int // of texts that wait
-	cores     int
-	perToken  float64 // seconds a core takes, measured; 0: not yet
-	submitted uint64  // requests so far, for the order of equal deadlines
+	waitingRequests int // calls that wait, in whole or in part
+	waitingTokens   int // of texts that wait
+	cores           int
+	secondsPerToken float64 // seconds a core takes, measured; 0: not yet
+	submitted       uint64  // requests so far, for the order of equal deadlines
 }
 
 // TaskHandle is what the executor knows of a task: see Use.
@@ -66,7 +66,7 @@ type Request struct {
 	Context   context.Context // a request whose context has ended is not begun
 	Task      TaskHandle
 	Name      string // of the task
-	Batch     models.Batch
+	Texts     models.Batch
 	Logits    []float32 // [texts, labels], written by the executor until done
 	Deadline  time.Time
 	Continued bool // belongs to a call that was admitted already
@@ -77,31 +77,31 @@ type Request struct {
 	err     error         // why not all texts were computed
 	done    chan struct{} // closed when nothing of it is waiting or computing
 
-	order     uint64
-	place     int // in its queue's heap
-	next      int // texts before this one are in batches
-	computing int // batches that hold texts of it
+	arrivalOrder   uint64
+	heapIndex      int // in its queue's heap
+	nextText       int // texts before this one are in batches
+	runningBatches int // batches that hold texts of it
 }
 
 // start returns where text i's tokens begin.
-func (r *Request) start(i int) int {
+func (r *Request) textStart(i int) int {
 	if i == 0 {
 		return 0
 	}
-	return r.Batch.Ends[i-1]
+	return r.Texts.Ends[i-1]
 }
 
 // waiting returns how many tokens are not in a batch yet.
-func (r *Request) waiting() int { return len(r.Batch.IDs) - r.start(r.next) }
+func (r *Request) waitingTokens() int { return len(r.Texts.IDs) - r.textStart(r.nextText) }
 
 // queue holds one task's waiting requests, the earliest deadline at the root.
 type queue struct {
-	task     TaskHandle
-	name     string
-	requests []*Request
-	tokens   int // that wait
-	tag      int64
-	oldest   time.Time // arrival of what has waited longest, or earlier
+	task          TaskHandle
+	name          string
+	requests      []*Request
+	waitingTokens int // that wait
+	startTag      int64
+	oldestArrival time.Time // arrival of what has waited longest, or earlier
 }
 
 func (q *queue) Len() int { return len(q.requests) }
@@ -110,15 +110,15 @@ func (q *queue) Less(i, j int) bool {
 	if !a.Deadline.Equal(b.Deadline) {
 		return a.Deadline.Before(b.Deadline)
 	}
-	return a.order < b.order
+	return a.arrivalOrder < b.arrivalOrder
 }
 func (q *queue) Swap(i, j int) {
 	q.requests[i], q.requests[j] = q.requests[j], q.requests[i]
-	q.requests[i].place, q.requests[j].place = i, j
+	q.requests[i].heapIndex, q.requests[j].heapIndex = i, j
 }
 func (q *queue) Push(x any) {
 	r := x.(*Request)
-	r.place = len(q.requests)
+	r.heapIndex = len(q.requests)
 	q.requests = append(q.requests, r)
 }
 func (q *queue) Pop() any {
@@ -136,7 +136,7 @@ type part struct {
 }
 
 // work is a batch: texts of one task.
-type work struct {
+type batch struct {
 	task   TaskHandle
 	name   string
 	parts  []part
@@ -145,63 +145,63 @@ type work struct {
 	queue  *queue // where it comes from
 }
 
-func newSchedule(most, cores int, wait time.Duration) schedule {
-	return schedule{most: most, least: min(leastTokens, most), wait: wait, cores: cores, byTask: map[TaskHandle]*queue{}, idle: map[string]int64{}}
+func newSchedule(maxBatchTokens, cores int, batchWait time.Duration) schedule {
+	return schedule{maxBatchTokens: maxBatchTokens, minSplitTokens: min(defaultMinSplitTokens, maxBatchTokens), batchWait: batchWait, cores: cores, byTask: map[TaskHandle]*queue{}, idleTags: map[string]int64{}}
 }
 
 // leastTokens is the batch below which two cores are better used by sharing it
 // than by one half each: the weights have to be read for each half.
-const leastTokens = 256
+const defaultMinSplitTokens = 256
 
 // add queues a request that has at least one text.
 func (s *schedule) add(r *Request, now time.Time) {
 	r.Arrived = now
 	s.submitted++
-	r.order = s.submitted
+	r.arrivalOrder = s.submitted
 	q := s.byTask[r.Task]
 	if q == nil {
-		q = &queue{task: r.Task, name: r.Name, tag: max(s.virtual, s.idle[r.Name]), oldest: now}
-		delete(s.idle, r.Name)
+		q = &queue{task: r.Task, name: r.Name, startTag: max(s.virtualTime, s.idleTags[r.Name]), oldestArrival: now}
+		delete(s.idleTags, r.Name)
 		s.byTask[r.Task] = q
 		s.queues = append(s.queues, q)
 	}
 	heap.Push(q, r)
-	q.tokens += len(r.Batch.IDs)
-	s.tokens += len(r.Batch.IDs)
+	q.waitingTokens += len(r.Texts.IDs)
+	s.waitingTokens += len(r.Texts.IDs)
 	if !r.Continued {
-		s.requests++
+		s.waitingRequests++
 	}
 }
 
 // drop takes what waits of a request out of the queue, for the reason given.
 func (s *schedule) drop(r *Request, reason error) {
-	if r.next == len(r.Batch.Ends) {
+	if r.nextText == len(r.Texts.Ends) {
 		return // nothing waits
 	}
 	q := s.byTask[r.Task]
-	heap.Remove(q, r.place)
-	q.tokens -= r.waiting()
-	s.tokens -= r.waiting()
-	r.next = len(r.Batch.Ends)
-	s.left(r)
+	heap.Remove(q, r.heapIndex)
+	q.waitingTokens -= r.waitingTokens()
+	s.waitingTokens -= r.waitingTokens()
+	r.nextText = len(r.Texts.Ends)
+	s.endWait(r)
 	if r.err == nil {
 		r.err = reason
 	}
-	if r.computing == 0 {
+	if r.runningBatches == 0 {
 		close(r.done)
 	}
-	s.tidy(q)
+	s.removeIfEmpty(q)
 }
 
 // left counts a request that does not wait any more.
-func (s *schedule) left(r *Request) {
+func (s *schedule) endWait(r *Request) {
 	if !r.Continued {
-		s.requests--
+		s.waitingRequests--
 	}
 }
 
 // tidy forgets a queue without requests, but for a tag ahead of time.
-func (s *schedule) tidy(q *queue) {
+func (s *schedule) removeIfEmpty(q *queue) {
 	if len(q.requests) > 0 {
 		return
 	}
@@ -214,22 +214,22 @@ func (s *schedule) tidy(q *queue) {
 			break
 		}
 	}
-	if q.tag > s.virtual {
-		s.idle[q.name] = q.tag
+	if q.startTag > s.virtualTime {
+		s.idleTags[q.name] = q.startTag
 	}
 }
 
 // next takes a batch out of the queues, for one of free cores. Without one it
 // returns when there will be one if nothing arrives before; zero is never.
-func (s *schedule) next(now time.Time, free int) (*work, time.Time) {
+func (s *schedule) nextBatch(now time.Time, free int) (*batch, time.Time) {
 	for {
-		q, at := s.choose(now)
+		q, nextReady := s.chooseQueue(now)
 		if q == nil {
-			return nil, at
+			return nil, nextReady
 		}
-		share := (s.tokens + free - 1) / max(free, 1)
-		if w := s.take(q, min(max(share, s.least), s.most)); w != nil {
-			return w, time.Time{}
+		share := (s.waitingTokens + free - 1) / max(free, 1)
+		if b := s.takeBatch(q, min(max(share, s.minSplitTokens), s.maxBatchTokens)); b != nil {
+			return b, time.Time{}
 		}
 	}
 }
@@ -238,18 +238,18 @@ func (s *schedule) next(now time.Time, free int) (*work, time.Time) {
 // middle of a large one: all that waits for a task that is behind the large
 // one's, if it is little. The large batch is delayed by a fraction; the small
 // one would have waited for many times what it takes.
-func (s *schedule) interrupt(now time.Time, running *work) *work {
-	little := running.tokens / interruptShare
+func (s *schedule) interruptingBatch(now time.Time, running *batch) *batch {
+	maxTokens := running.tokens / interruptShare
 	var best *queue
 	for _, q := range s.queues {
-		if q.task != running.task && q.tag < running.queue.tag && q.tokens <= little && (s.wait == 0 || !s.ready(q).After(now)) && (best == nil || q.before(best)) {
+		if q.task != running.task && q.startTag < running.queue.startTag && q.waitingTokens <= maxTokens && (s.batchWait == 0 || !s.readyAt(q).After(now)) && (best == nil || q.servedBefore(best)) {
 			best = q
 		}
 	}
 	if best == nil {
 		return nil
 	}
-	return s.take(best, little) // nothing, if its requests have gone
+	return s.takeBatch(best, maxTokens) // nothing, if its requests have gone
 }
 
 // interruptShare is how many times smaller a batch is that may interrupt
@@ -258,35 +258,35 @@ const interruptShare = 4
 
 // ready returns when a queue's texts may be computed: at once if they fill a
 // batch, else when the oldest has waited.
-func (s *schedule) ready(q *queue) time.Time {
-	if s.wait == 0 || q.tokens >= s.most {
+func (s *schedule) readyAt(q *queue) time.Time {
+	if s.batchWait == 0 || q.waitingTokens >= s.maxBatchTokens {
 		return time.Time{}
 	}
-	return q.oldest.Add(s.wait)
+	return q.oldestArrival.Add(s.batchWait)
 }
 
 // choose returns the queue to serve. The scan is short beside a forward pass,
 // and there are no more queues than requests may wait.
-func (s *schedule) choose(now time.Time) (best *queue, at time.Time) {
+func (s *schedule) chooseQueue(now time.Time) (best *queue, nextReady time.Time) {
 	for _, q := range s.queues {
-		if ready := s.ready(q); ready.After(now) {
-			if at.IsZero() || ready.Before(at) {
-				at = ready
+		if ready := s.readyAt(q); ready.After(now) {
+			if nextReady.IsZero() || ready.Before(nextReady) {
+				nextReady = ready
 			}
 			continue
 		}
-		if best == nil || q.before(best) {
+		if best == nil || q.servedBefore(best) {
 			best = q
 		}
 	}
 	if best == nil {
-		return nil, at
+		return nil, nextReady
 	}
 	// What is due before all that waits could be computed cannot just wait.
-	due := now.Add(time.Duration(float64(s.tokens) * s.perToken / float64(s.cores) * float64(time.Second)))
+	backlogEnd := now.Add(time.Duration(float64(s.waitingTokens) * s.secondsPerToken / float64(s.cores) * float64(time.Second)))
 	var urgent *queue
 	for _, q := range s.queues {
-		if deadline := q.requests[0].Deadline; deadline.Before(due) && q.tag-best.tag < int64(s.most) && !s.ready(q).After(now) &&
+		if deadline := q.requests[0].Deadline; deadline.Before(backlogEnd) && q.startTag-best.startTag < int64(s.maxBatchTokens) && !s.readyAt(q).After(now) &&
 			(urgent == nil || deadline.Before(urgent.requests[0].Deadline)) {
 			urgent = q
 		}
@@ -298,94 +298,94 @@ func (s *schedule) choose(now time.Time) (best *queue, at time.Time) {
 }
 
 // before tells whether q is served before p: by tag, then by deadline.
-func (q *queue) before(p *queue) bool {
-	if q.tag != p.tag {
-		return q.tag < p.tag
+func (q *queue) servedBefore(p *queue) bool {
+	if q.startTag != p.startTag {
+		return q.startTag < p.startTag
 	}
 	a, b := q.requests[0], p.requests[0]
 	if !a.Deadline.Equal(b.Deadline) {
 		return a.Deadline.Before(b.Deadline)
 	}
-	return a.order < b.order
+	return a.arrivalOrder < b.arrivalOrder
 }
 
 // take makes a batch of up to most tokens, but at least one text, from a
 // queue. It returns nil if the requests of the queue have all gone.
-func (s *schedule) take(q *queue, most int) *work {
-	w := &work{task: q.task, name: q.name, queue: q}
+func (s *schedule) takeBatch(q *queue, maxTokens int) *batch {
+	b := &batch{task: q.task, name: q.name, queue: q}
 	for len(q.requests) > 0 {
 		r := q.requests[0]
 		if err := r.Context.Err(); err != nil {
 			s.drop(r, err)
 			continue
 		}
-		first := r.next
-		for r.next < len(r.Batch.Ends) {
-			tokens := r.Batch.Ends[r.next] - r.start(r.next)
-			if w.texts > 0 && w.tokens+tokens > most {
+		first := r.nextText
+		for r.nextText < len(r.Texts.Ends) {
+			tokens := r.Texts.Ends[r.nextText] - r.textStart(r.nextText)
+			if b.texts > 0 && b.tokens+tokens > maxTokens {
 				break
 			}
-			w.tokens += tokens
-			w.texts++
-			r.next++
+			b.tokens += tokens
+			b.texts++
+			r.nextText++
 		}
-		if r.next > first {
-			w.parts = append(w.parts, part{r, first, r.next})
-			r.computing++
+		if r.nextText > first {
+			b.parts = append(b.parts, part{r, first, r.nextText})
+			r.runningBatches++
 		}
-		if r.next < len(r.Batch.Ends) {
+		if r.nextText < len(r.Texts.Ends) {
 			break // the batch is full
 		}
 		heap.Pop(q)
-		s.left(r)
+		s.endWait(r)
 	}
-	if w.texts == 0 {
+	if b.texts == 0 {
 		return nil // the last drop has tidied
 	}
-	q.tokens -= w.tokens
-	s.tokens -= w.tokens
-	s.virtual = max(s.virtual, q.tag)
-	q.tag += int64(w.tokens)
-	if len(q.requests) > 0 && s.wait > 0 {
-		q.oldest = q.requests[0].Arrived
+	q.waitingTokens -= b.tokens
+	s.waitingTokens -= b.tokens
+	s.virtualTime = max(s.virtualTime, q.startTag)
+	q.startTag += int64(b.tokens)
+	if len(q.requests) > 0 && s.batchWait > 0 {
+		q.oldestArrival = q.requests[0].Arrived
 		for _, r := range q.requests {
-			if r.Arrived.Before(q.oldest) {
-				q.oldest = r.Arrived
+			if r.Arrived.Before(q.oldestArrival) {
+				q.oldestArrival = r.Arrived
 			}
 		}
 	}
-	s.tidy(q)
-	for name, tag := range s.idle {
-		if tag <= s.virtual {
-			delete(s.idle, name)
+	s.removeIfEmpty(q)
+	for name, tag := range s.idleTags {
+		if tag <= s.virtualTime {
+			delete(s.idleTags, name)
 		}
 	}
-	return w
+	return b
 }
 
 // finish records a computed batch, and what a core took for it, and closes the
 // requests that were waiting for nothing else.
-func (s *schedule) finish(w *work, end time.Time, took time.Duration, err error) {
+func (s *schedule) finish(b *batch, end time.Time, took time.Duration, err error) {
 	const weight = 1.0 / 8 // of one batch in the mean
-	if sample := took.Seconds() / float64(w.tokens); s.perToken == 0 {
-		s.perToken = sample
+	if sample := took.Seconds() / float64(b.tokens); s.secondsPerToken == 0 {
+		s.secondsPerToken = sample
 	} else {
-		s.perToken += weight * (sample - s.perToken)
+		s.secondsPerToken += weight * (sample - s.secondsPerToken)
 	}
-	for _, p := range w.parts {
+	for _, p := range b.parts {
 		r := p.request
 		r.Ended = end
-		r.computing--
+		r.runningBatches--
 		if err != nil {
 			if r.err == nil {
 				r.err = err
 			}
-			if r.next < len(r.Batch.Ends) {
+			if r.nextText < len(r.Texts.Ends) {
 				s.drop(r, err) // closes done if this was the last batch of it
 				continue
 			}
 		}
-		if r.computing == 0 && r.next == len(r.Batch.Ends) {
+		if r.runningBatches == 0 && r.nextText == len(r.Texts.Ends) {
 			close(r.done)
 		}
 	}
