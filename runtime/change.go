@@ -9,6 +9,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/delta/store"
+	"kenserve/runtime/internal/failure"
 )
 
 // Load brings a task into memory, if it is not there, and returns when it is.
@@ -17,12 +18,12 @@ func (e *Engine) Load(ctx context.Context, name string) error {
 	if !delta.ValidTask(name) {
 		return fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
-	e.residency.forgive(name)
-	entry, err := e.residency.acquire(ctx, name)
+	e.loader.ClearFailure(name)
+	handle, err := e.loader.Acquire(ctx, name)
 	if err != nil {
 		return err
 	}
-	e.residency.release(entry)
+	handle.Release()
 	return nil
 }
 
@@ -32,11 +33,11 @@ func (e *Engine) Unload(ctx context.Context, name string) error {
 	if !delta.ValidTask(name) {
 		return fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
-	if e.residency.unload(name) {
+	if e.loader.Unload(name) {
 		return nil
 	}
 	if _, err := e.config.Store.Stat(ctx, name); err != nil {
-		return unusable(name, err)
+		return failure.Unusable(name, err)
 	}
 	return nil
 }
@@ -65,7 +66,7 @@ func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	if err := errors.Join(err, spool.Close()); err != nil {
 		return TaskInfo{}, fmt.Errorf("runtime: put task %s: %w", name, err)
 	}
-	if err := e.residency.verify(ctx, name, spool.Name()); err != nil {
+	if err := e.loader.Verify(ctx, name, spool.Name()); err != nil {
 		return TaskInfo{}, err
 	}
 	// Two changes of one task at once would leave memory with one and the store
@@ -77,10 +78,10 @@ func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	if err := store.Put(ctx, name, spool.Name()); err != nil {
 		return TaskInfo{}, changing(name, err)
 	}
-	if err := e.residency.refresh(name); err != nil {
+	if err := e.loader.Refresh(name); err != nil {
 		return TaskInfo{}, err
 	}
-	return e.residency.describe(name), nil
+	return e.describe(name), nil
 }
 
 // Copy is Put of the delta of another task of the store.
@@ -90,15 +91,15 @@ func (e *Engine) Copy(ctx context.Context, name, source string) (TaskInfo, error
 	}
 	item, err := e.config.Store.Stat(ctx, source)
 	if err != nil {
-		return TaskInfo{}, unusable(source, err)
+		return TaskInfo{}, failure.Unusable(source, err)
 	}
 	f, err := e.config.Store.Fetch(ctx, item)
 	if err != nil {
-		return TaskInfo{}, unusable(source, err)
+		return TaskInfo{}, failure.Unusable(source, err)
 	}
 	file, err := os.Open(f.Path)
 	if err != nil {
-		return TaskInfo{}, unusable(source, err)
+		return TaskInfo{}, failure.Unusable(source, err)
 	}
 	defer file.Close()
 	return e.Put(ctx, name, file, -1)
@@ -118,7 +119,7 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	if err := store.Remove(ctx, name); err != nil {
 		return changing(name, err)
 	}
-	e.residency.forget(name)
+	e.loader.Forget(name)
 	return nil
 }
 
@@ -153,7 +154,7 @@ func (e *Engine) collect(ctx context.Context, file *os.File, r io.Reader, size i
 }
 
 // errTooLarge is an ErrTaskUnusable.
-var errTooLarge error = &taskError{task: "", class: "it is larger than its base allows"}
+var errTooLarge error = &failure.TaskError{Class: "it is larger than its base allows"}
 
 // contextReader ends with its context.
 type contextReader struct {
@@ -177,92 +178,4 @@ func changing(name string, err error) error {
 		return fmt.Errorf("runtime: change task %s: %w", name, ErrNoTask)
 	}
 	return fmt.Errorf("runtime: change task %s: %w", name, err)
-}
-
-// verify does with the file at path all that loading a task does, within the
-// same bounds, and drops the result.
-func (r *residency) verify(ctx context.Context, name, path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("runtime: put task %s: %w", name, err)
-	}
-	if err := r.slots.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer r.slots.Release(1)
-	// The file is the engine's own until it is put: it may be mapped.
-	own := func(context.Context, store.Item) (store.File, error) { return store.File{Path: path, Fixed: true}, nil }
-	e := &entry{owner: r, name: name, refs: 1}
-	stop := context.AfterFunc(ctx, func() { r.release(e) })
-	t, bytes, err := r.readItem(e, store.Item{Task: name, Size: info.Size()}, own)
-	stop()
-	if ctx.Err() != nil && (err == nil || err == errAbandoned) {
-		err = ctx.Err()
-	}
-	if t != nil {
-		_ = t.delta.Close()
-		r.unreserve(bytes)
-	}
-	return err
-}
-
-// forgive forgets a failure.
-func (r *residency) forgive(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failures.Remove(name)
-}
-
-// unload takes a task out of memory, or keeps one from getting there, and tells
-// whether there was any.
-func (r *residency) unload(name string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e, ok := r.entries.Peek(name)
-	if ok {
-		r.leave(e)
-		r.wake()
-	}
-	return ok
-}
-
-// refresh sees to it that requests from now on get what the store has now.
-func (r *residency) refresh(name string) error {
-	r.forgive(name)
-	r.mu.Lock()
-	e, ok := r.entries.Peek(name)
-	r.mu.Unlock()
-	if !ok {
-		return nil
-	}
-	if e.settled() {
-		if err := r.replace(e); err != nil && errors.Is(err, ErrClosed) {
-			return err
-		}
-	}
-	// One that could not be replaced, or was being loaded from before the
-	// change, is not what the store has.
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.leave(e)
-	r.wake()
-	return nil
-}
-
-func (e *entry) settled() bool {
-	select {
-	case <-e.ready:
-		return true
-	default:
-		return false
-	}
-}
-
-// forget drops all that is known of a task.
-func (r *residency) forget(name string) {
-	r.unload(name)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.tasks, name)
-	delete(r.listed, name)
 }

@@ -1,10 +1,16 @@
 package runtime
 
 import (
+	"context"
+	"fmt"
+	"math"
 	"sort"
 	"time"
 
+	"kenserve/delta"
 	"kenserve/models"
+	"kenserve/runtime/internal/sched"
+	"kenserve/runtime/internal/storesync"
 )
 
 // Input is one text to classify, or a pair of texts.
@@ -62,4 +68,112 @@ func (r *Result) Top(i, k int) []Score {
 		out = out[:k]
 	}
 	return out
+}
+
+// Classify scores the inputs with a task, loading it if need be. Errors that a
+// caller may have to tell apart are the package's Err variables; one about a
+// single input is an *InputError.
+func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts Options) (*Result, error) {
+	if !delta.ValidTask(name) {
+		return nil, fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
+	}
+	start := time.Now()
+	handle, err := e.loader.Acquire(ctx, name)
+	spanLoad(ctx, name, start)
+	if err != nil {
+		return nil, err
+	}
+	defer handle.Release()
+	t := taskOf(handle)
+
+	r := &Result{Task: name, Labels: t.labels, Problem: t.problem, Scores: make([][]float32, len(inputs))}
+	logits := make([]float32, len(inputs)*len(t.labels))
+	for i := range r.Scores {
+		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
+	}
+	if err := e.compute(ctx, handle, inputs, opts, r, logits); err != nil {
+		return nil, err
+	}
+	if i := firstNotFinite(logits); i >= 0 {
+		return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the weights give %g", name, i/len(t.labels), t.labels[i%len(t.labels)], logits[i])
+	}
+	for _, scores := range r.Scores {
+		if !opts.Raw {
+			t.problem.Scores(scores)
+		}
+	}
+	return r, nil
+}
+
+// firstNotFinite returns the index of the first NaN or infinity, or -1: what
+// weights that overflow end in.
+func firstNotFinite(x []float32) int {
+	for i, v := range x {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return i
+		}
+	}
+	return -1
+}
+
+// compute runs inputs through the executor and stores their logits. Texts are
+// encoded about a batch at a time, and the next ones while the first are
+// computed; so what waits is bounded by the batch and not by the call.
+func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(e.config.Deadline)
+	}
+	var under []*sched.Request // submitted and not waited for, in order
+	defer func() {
+		for _, q := range under { // only after an error
+			e.executor.Abandon(q, err)
+		}
+	}()
+	// A request that would be refused is not worth encoding.
+	if err := e.executor.CheckAdmission(); err != nil {
+		return err
+	}
+	ahead := 2 * e.config.Workers
+	labels := len(r.Labels)
+	var began, ended time.Time
+	for first := 0; first < len(inputs) || len(under) > 0; {
+		if first < len(inputs) && len(under) < ahead {
+			start := time.Now()
+			batch, err := e.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
+			if err != nil {
+				return err
+			}
+			n := len(batch.Ends)
+			if inputs[first].types == nil { // Encode had its own
+				spanTokens(ctx, start, n, len(batch.IDs))
+			}
+			q := &sched.Request{
+				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],
+				Deadline: deadline, Continued: first > 0,
+			}
+			if err := e.executor.Submit(q); err != nil {
+				return err
+			}
+			under = append(under, q)
+			first += n
+			continue
+		}
+		q := under[0]
+		under = under[1:]
+		if err := e.executor.Wait(q); err != nil {
+			return err
+		}
+		spanBatch(ctx, q)
+		if began.IsZero() {
+			began = q.Began
+			r.Queue = began.Sub(q.Arrived)
+		}
+		if q.Ended.After(ended) {
+			ended = q.Ended
+		}
+		r.Tokens += len(q.Texts.IDs)
+	}
+	r.Inference = ended.Sub(began)
+	return nil
 }

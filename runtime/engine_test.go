@@ -25,6 +25,7 @@ import (
 	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/models"
+	"kenserve/runtime/internal/sched"
 	"kenserve/safetensors"
 	"kenserve/tokenizer"
 )
@@ -499,6 +500,18 @@ func TestCancelledAndClosed(t *testing.T) {
 	}
 }
 
+// blocking is a network with one label that tells when it begins, and ends when
+// it is told.
+type blocking struct{ begun, end chan struct{} }
+
+func (n blocking) Use() (models.Network, func()) { return n, func() {} }
+func (n blocking) Labels() int                   { return 1 }
+func (n blocking) Forward(*models.Workspace, *models.Batch, []float32) error {
+	n.begun <- struct{}{}
+	<-n.end
+	return nil
+}
+
 // TestBusy: beyond the bound on waiting requests there is an error, not a queue.
 func TestBusy(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
@@ -512,9 +525,9 @@ func TestBusy(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			e := f.open(t, c.config)
 			defer e.Close()
-			n := newBlocking()
-			long := request{ctx: context.Background(), task: n, name: "long", batch: models.Batch{IDs: []int32{1}, Ends: []int{1}}, logits: make([]float32, 1)}
-			must(t, e.executor.submit(&long)) // computes for long
+			n := blocking{make(chan struct{}, 1), make(chan struct{})}
+			long := sched.Request{Context: context.Background(), Task: n, Name: "long", Texts: models.Batch{IDs: []int32{1}, Ends: []int{1}}, Logits: make([]float32, 1)}
+			must(t, e.executor.Submit(&long)) // computes for long
 			<-n.begun
 			waiting := make(chan error, 1)
 			go func() {
@@ -532,7 +545,7 @@ func TestBusy(t *testing.T) {
 			}
 			close(n.end)
 			must(t, <-waiting)
-			must(t, e.executor.wait(&long))
+			must(t, e.executor.Wait(&long))
 		})
 	}
 }

@@ -55,7 +55,7 @@ func TestFamilies(t *testing.T) {
 				must(t, err)
 				task, err := p.load()
 				must(t, err)
-				for name, bind := range map[string]func() (models.Network, error){"warm": task.warm, "hot": task.hot} {
+				for name, bind := range map[string]func() (models.Network, error){"warm": task.Warm, "hot": task.Hot} {
 					network, err := bind()
 					must(t, err)
 					if diff := cmp.Diff(want, forward(t, b, network, inputs)); diff != "" {

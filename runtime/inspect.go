@@ -15,10 +15,10 @@ func (e *Engine) Inspect(ctx context.Context, name string, f func(d *delta.Delta
 	if !delta.ValidTask(name) {
 		return fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
-	entry, err := e.residency.acquire(ctx, name)
+	handle, err := e.loader.Acquire(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer e.residency.release(entry)
-	return f(entry.task.delta, e.base.Checkpoint)
+	defer handle.Release()
+	return f(taskOf(handle).delta, e.base.Checkpoint)
 }

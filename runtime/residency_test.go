@@ -40,10 +40,10 @@ func (f *fixture) sizes(t *testing.T, name string) (warm, hot int64) {
 	t.Helper()
 	e := f.open(t, Config{})
 	defer e.Close()
-	entry, err := e.residency.acquire(context.Background(), name)
+	h, err := e.loader.Acquire(context.Background(), name)
 	must(t, err)
-	defer e.residency.release(entry)
-	return entry.bytes, entry.task.hotBytes
+	defer h.Release()
+	return e.describe(name).Bytes, taskOf(h).hotBytes
 }
 
 func scoresOf(t *testing.T, e *Engine, name string) [][]float32 {
@@ -64,7 +64,7 @@ func until(t *testing.T, what string, ok func() bool) {
 }
 
 // residencyOf tells where a task is.
-func residencyOf(e *Engine, name string) Residency { return e.residency.describe(name).Residency }
+func residencyOf(e *Engine, name string) Residency { return e.describe(name).Residency }
 
 // heat asks for a task until it is hot.
 func heat(t *testing.T, e *Engine, name string) {
@@ -149,24 +149,6 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// TestPopularity: counts fade, and the more popular task takes a hot place, but
-// not by chance.
-func TestPopularity(t *testing.T) {
-	var p popularity
-	p.add(1)
-	p.add(1)
-	if v := p.value(1); v != 2 {
-		t.Errorf("two requests count %g", v)
-	}
-	if v := p.value(1 + halfLife); v != 1 {
-		t.Errorf("after a half-life they count %g", v)
-	}
-	p.add(1 + halfLife)
-	if v := p.value(1 + 2*halfLife); v != 1 {
-		t.Errorf("and with one more, after another one, %g", v)
-	}
-}
-
 // gatedStore blocks fetching of the tasks that have a gate.
 type gatedStore struct {
 	store.Store
@@ -208,111 +190,6 @@ func TestLoadDelaysNobody(t *testing.T) {
 	}
 	close(gate)
 	must(t, <-loaded)
-}
-
-// TestRoomDelaysNobody: while a load waits for room, tasks in memory are served,
-// and the load gets its room although they never pause: the one used least
-// recently leaves.
-func TestRoomDelaysNobody(t *testing.T) {
-	f := newFixture(t, 1, sparseOptions)
-	f.copies(t, 3)
-	warm, _ := f.sizes(t, "c0")
-	e := f.open(t, Config{Budget: 2*warm + f.slack(t)})
-	defer e.Close()
-	ctx := context.Background()
-	first, err := e.residency.acquire(ctx, "c0") // a request that takes long
-	must(t, err)
-	second, err := e.residency.acquire(ctx, "c1")
-	must(t, err)
-	loaded := make(chan error, 1)
-	go func() {
-		_, err := e.Classify(ctx, "c2", texts(1, 1), Options{})
-		loaded <- err
-	}()
-	until(t, "the load waits for room", func() bool {
-		e.residency.mu.Lock()
-		defer e.residency.mu.Unlock()
-		return len(e.residency.queue) == 1
-	})
-	// c0 is leaving: c1 is served as ever, always in use.
-	for range 20 {
-		next, err := e.residency.acquire(ctx, "c1")
-		must(t, err)
-		e.residency.release(second)
-		second = next
-		scoresOf(t, e, "c1")
-	}
-	select {
-	case err := <-loaded:
-		t.Fatalf("there was room: %v", err)
-	default:
-	}
-	network, done := first.use() // what is in use stays
-	if network.Labels() != 2 {
-		t.Errorf("%d labels", network.Labels())
-	}
-	done()
-	e.residency.release(first)
-	must(t, <-loaded)
-	e.residency.release(second)
-	if s := e.Stats(); s.TaskBytes > s.BudgetBytes || s.Evictions != 1 {
-		t.Errorf("%+v", s)
-	}
-}
-
-// slack is room for what a load's guess of its task is above the truth; it is
-// less than a task.
-func (f *fixture) slack(t *testing.T) int64 {
-	t.Helper()
-	e := f.open(t, Config{})
-	defer e.Close()
-	return e.residency.overhead()
-}
-
-// TestAbandoned: a load that waits for room ends with the last request for it.
-func TestAbandoned(t *testing.T) {
-	f := newFixture(t, 1, sparseOptions)
-	f.copies(t, 2)
-	warm, _ := f.sizes(t, "c0")
-	e := f.open(t, Config{Budget: warm + f.slack(t)})
-	defer e.Close()
-	held, err := e.residency.acquire(context.Background(), "c0")
-	must(t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	gone := make(chan error, 1)
-	go func() {
-		_, err := e.Classify(ctx, "c1", texts(1, 1), Options{})
-		gone <- err
-	}()
-	waiting := func() int {
-		e.residency.mu.Lock()
-		defer e.residency.mu.Unlock()
-		return len(e.residency.queue)
-	}
-	until(t, "the load waits for room", func() bool { return waiting() == 1 })
-	cancel()
-	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Error(err)
-	}
-	until(t, "the load is given up", func() bool { return waiting() == 0 })
-	e.residency.release(held)
-	scoresOf(t, e, "c1") // is loaded when it is wanted again
-}
-
-// TestFailuresBounded: names that do not exist are remembered, but not all.
-func TestFailuresBounded(t *testing.T) {
-	f := newFixture(t, 1, sparseOptions)
-	e := f.open(t, Config{})
-	defer e.Close()
-	for i := range maxFailures + 100 {
-		if _, err := e.residency.acquire(context.Background(), fmt.Sprintf("none%d", i)); !errors.Is(err, ErrNoTask) {
-			t.Fatal(err)
-		}
-	}
-	r := e.residency
-	if r.failures.Len() != maxFailures || r.entries.Len() != 0 || len(r.tasks) != 0 {
-		t.Errorf("%d failures, %d entries, %d tasks; want %d, none and none", r.failures.Len(), r.entries.Len(), len(r.tasks), maxFailures)
-	}
 }
 
 // TestPinAndPrefetch: pinned tasks are hot from the start and stay, whatever
@@ -367,17 +244,17 @@ func TestWatch(t *testing.T) {
 	e := f.open(t, Config{Watch: time.Millisecond, RetryAfter: time.Hour})
 	defer e.Close()
 	heat(t, e, "t0")
-	held, err := e.residency.acquire(context.Background(), "t0") // a request under way
+	held, err := e.loader.Acquire(context.Background(), "t0") // a request under way
 	must(t, err)
 
 	f.write(t, "t0", second)
 	until(t, "the new delta is served", func() bool { return len(scoresOf(t, e, "t0")[0]) == 3 })
-	network, done := held.use()
+	network, done := held.Use()
 	if network.Labels() != 2 {
 		t.Errorf("a request under way has a network of %d labels now", network.Labels())
 	}
 	done()
-	e.residency.release(held)
+	held.Release()
 
 	f.write(t, "t0", second[:len(second)/2])
 	until(t, "the bad file is reported", func() bool {

@@ -169,7 +169,7 @@ func TestSoak(t *testing.T) {
 	// With everything unloaded nothing is counted.
 	until(t, "loads and replacements are through", func() bool {
 		for _, name := range names {
-			e.residency.unload(name)
+			e.loader.Unload(name)
 		}
 		s := e.Stats()
 		return s.TaskBytes == 0 && s.HotBytes == 0 && s.LoadsWaiting == 0

@@ -30,7 +30,7 @@ func BenchmarkSwitch(b *testing.B) {
 	} {
 		b.Run(e.name, func(b *testing.B) {
 			tasks := switchTasks(b, e.sizes, ken.Options{Selection: ken.Random, Keep: 0.02, Coding: delta.Sign})
-			hot, err := tasks[0].hot()
+			hot, err := tasks[0].Hot()
 			must(b, err)
 			batch := models.Batch{IDs: make([]int32, 24), Ends: []int{24}}
 			for i := range batch.IDs {

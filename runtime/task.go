@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"unsafe"
 	"weak"
 
 	"kenserve/delta"
 	"kenserve/gemm"
-	"kenserve/internal/sparse"
 	"kenserve/models"
 )
 
@@ -82,13 +80,6 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	}
 	return p, nil
 }
-
-const (
-	// tensorBytes is what a delta's tensor takes in memory beside its file.
-	tensorBytes = int64(unsafe.Sizeof(delta.Tensor{}) + unsafe.Sizeof(sparse.Tensor{}))
-	// patchBytes is what an overlay and its place in a map take.
-	patchBytes = gemm.OverlayBytes + 64
-)
 
 // parameters lists what a network of this task needs.
 func (p *plan) parameters() []models.Parameter {
@@ -165,7 +156,7 @@ func (p *plan) load() (*task, error) {
 			t.matrices[param.Name] = m.As(p.base.compute)
 		}
 	}
-	network, err := t.warm()
+	network, err := t.Warm()
 	if err != nil {
 		return nil, err
 	}
@@ -175,9 +166,9 @@ func (p *plan) load() (*task, error) {
 	return t, nil
 }
 
-// warm returns a network that patches the base's panels as it multiplies. It
+// Warm returns a network that patches the base's panels as it multiplies. It
 // allocates nothing lasting.
-func (t *task) warm() (models.Network, error) {
+func (t *task) Warm() (models.Network, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	b := t.bound.Value()
@@ -192,8 +183,8 @@ func (t *task) warm() (models.Network, error) {
 	return b, nil
 }
 
-// hot returns a network over panels of its own, which takes hotBytes.
-func (t *task) hot() (models.Network, error) { return t.arch.Bind(params{t, true}) }
+// Hot returns a network over panels of its own, which takes hotBytes.
+func (t *task) Hot() (models.Network, error) { return t.arch.Bind(params{t, true}) }
 
 // params gives an architecture a task's weights.
 type params struct {

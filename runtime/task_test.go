@@ -36,14 +36,14 @@ func TestWarmAndHotAgree(t *testing.T) {
 				}
 				task, err := p.load()
 				must(t, err)
-				warm, err := task.warm()
+				warm, err := task.Warm()
 				must(t, err)
-				hot, err := task.hot()
+				hot, err := task.Hot()
 				must(t, err)
 				if got, want := logits(t, warm), logits(t, hot); !cmp.Equal(got, want) {
 					t.Errorf("warm %v, hot %v", got, want)
 				}
-				again, err := task.warm()
+				again, err := task.Warm()
 				must(t, err)
 				if again != warm {
 					t.Error("a network in use was bound again")

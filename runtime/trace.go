@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"kenserve/runtime/internal/sched"
 )
 
 // A request whose context carries a recording OpenTelemetry span gets spans
@@ -44,11 +46,11 @@ func spanTokens(ctx context.Context, start time.Time, texts, tokens int) {
 }
 
 // spanBatch records a batch that was computed.
-func spanBatch(ctx context.Context, q *request) {
+func spanBatch(ctx context.Context, q *sched.Request) {
 	if !recording(ctx) {
 		return
 	}
-	attrs := []attribute.KeyValue{attribute.String("kenserve.task", q.name), attribute.Int("kenserve.tokens", len(q.batch.IDs))}
-	record(ctx, "queue", q.arrived, q.begun, attrs...)
-	record(ctx, "execute", q.begun, q.ended, attrs...)
+	attrs := []attribute.KeyValue{attribute.String("kenserve.task", q.Name), attribute.Int("kenserve.tokens", len(q.Texts.IDs))}
+	record(ctx, "queue", q.Arrived, q.Began, attrs...)
+	record(ctx, "execute", q.Began, q.Ended, attrs...)
 }

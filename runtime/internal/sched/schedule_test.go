@@ -1,4 +1,4 @@
-package runtime
+package sched
 
 import (
 	"context"
@@ -21,29 +21,29 @@ import (
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // named is a task that nothing is known of but its name.
-type named string
+type fakeTask string
 
-func (named) use() (models.Network, func()) { panic("not computed in this test") }
+func (fakeTask) Use() (models.Network, func()) { panic("not computed in this test") }
 
 // ask makes a request of texts with the given numbers of tokens, due so many
 // milliseconds after epoch.
-func ask(task string, due int, tokens ...int) *request {
-	r := &request{ctx: context.Background(), task: named(task), name: task, deadline: epoch.Add(time.Duration(due) * time.Millisecond), done: make(chan struct{})}
+func ask(task string, due int, tokens ...int) *Request {
+	r := &Request{Context: context.Background(), Task: fakeTask(task), Name: task, Deadline: epoch.Add(time.Duration(due) * time.Millisecond), done: make(chan struct{})}
 	for _, n := range tokens {
-		r.batch.IDs = append(r.batch.IDs, make([]int32, n)...)
-		r.batch.Ends = append(r.batch.Ends, len(r.batch.IDs))
+		r.Texts.IDs = append(r.Texts.IDs, make([]int32, n)...)
+		r.Texts.Ends = append(r.Texts.Ends, len(r.Texts.IDs))
 	}
 	return r
 }
 
 // String shows a batch as task: texts of each request, by its deadline.
-func (w *work) String() string {
+func (w *batch) String() string {
 	if w == nil {
 		return "nothing"
 	}
 	var parts []string
 	for _, p := range w.parts {
-		parts = append(parts, fmt.Sprintf("%d[%d:%d]", p.request.deadline.Sub(epoch).Milliseconds(), p.first, p.end))
+		parts = append(parts, fmt.Sprintf("%d[%d:%d]", p.request.Deadline.Sub(epoch).Milliseconds(), p.first, p.end))
 	}
 	return fmt.Sprintf("%s %s", w.name, strings.Join(parts, " "))
 }
@@ -53,127 +53,127 @@ func TestScheduleOrder(t *testing.T) {
 	never := 1 << 20
 	tests := []struct {
 		name string
-		do   func(s *schedule) []*work
+		do   func(s *schedule) []*batch
 		want []string
 	}{
-		{"requests of a task share a batch, earliest deadline first", func(s *schedule) []*work {
+		{"requests of a task share a batch, earliest deadline first", func(s *schedule) []*batch {
 			s.add(ask("a", 30, 10), at(0))
 			s.add(ask("a", 10, 10, 10), at(1))
 			s.add(ask("a", 20, 10), at(2))
-			return s.all(at(3), 1)
+			return s.takeAll(at(3), 1)
 		}, []string{"a 10[0:2] 20[0:1] 30[0:1]"}},
 
-		{"a batch is bounded by tokens and a request may span two", func(s *schedule) []*work {
+		{"a batch is bounded by tokens and a request may span two", func(s *schedule) []*batch {
 			s.add(ask("a", 10, 60, 30, 30), at(0))
 			s.add(ask("a", 20, 50), at(0))
-			return s.all(at(1), 1)
+			return s.takeAll(at(1), 1)
 		}, []string{"a 10[0:2]", "a 10[2:3] 20[0:1]"}},
 
-		{"a text longer than a batch has one for itself", func(s *schedule) []*work {
+		{"a text longer than a batch has one for itself", func(s *schedule) []*batch {
 			s.add(ask("a", 10, 300), at(0))
 			s.add(ask("a", 20, 1), at(0))
-			return s.all(at(1), 1)
+			return s.takeAll(at(1), 1)
 		}, []string{"a 10[0:1]", "a 20[0:1]"}},
 
-		{"a batch is of one task; the earlier deadline goes first", func(s *schedule) []*work {
+		{"a batch is of one task; the earlier deadline goes first", func(s *schedule) []*batch {
 			s.add(ask("a", 20, 10), at(0))
 			s.add(ask("b", 10, 10), at(0))
-			return s.all(at(1), 1)
+			return s.takeAll(at(1), 1)
 		}, []string{"b 10[0:1]", "a 20[0:1]"}},
 
-		{"equal deadlines: who came first", func(s *schedule) []*work {
+		{"equal deadlines: who came first", func(s *schedule) []*batch {
 			s.add(ask("b", 10, 10), at(0))
 			s.add(ask("a", 10, 10), at(0))
-			return s.all(at(1), 1)
+			return s.takeAll(at(1), 1)
 		}, []string{"b 10[0:1]", "a 10[0:1]"}},
 
-		{"two tasks with much work take turns, whatever their deadlines", func(s *schedule) []*work {
+		{"two tasks with much work take turns, whatever their deadlines", func(s *schedule) []*batch {
 			for range 3 {
 				s.add(ask("a", never, 100), at(0))
 				s.add(ask("b", never+1, 100), at(0))
 			}
-			return s.all(at(1), 1)
+			return s.takeAll(at(1), 1)
 		}, []string{"a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]"}},
 
-		{"one that comes to a flood is next", func(s *schedule) []*work {
+		{"one that comes to a flood is next", func(s *schedule) []*batch {
 			for range 4 {
 				s.add(ask("flood", never, 100), at(0))
 			}
-			out := s.some(2, at(1), 1)
+			out := s.takeUpTo(2, at(1), 1)
 			s.add(ask("trickle", 2*never, 10), at(2))
-			return append(out, s.all(at(3), 1)...)
+			return append(out, s.takeAll(at(3), 1)...)
 		}, []string{"flood 1048576[0:1]", "flood 1048576[0:1]", "trickle 2097152[0:1]", "flood 1048576[0:1]", "flood 1048576[0:1]"}},
 
-		{"a task is owed nothing for its idle time", func(s *schedule) []*work {
+		{"a task is owed nothing for its idle time", func(s *schedule) []*batch {
 			for range 3 {
 				s.add(ask("a", never, 100), at(0))
 			}
-			out := s.some(2, at(1), 1)
+			out := s.takeUpTo(2, at(1), 1)
 			for range 2 {
 				s.add(ask("b", never+1, 100), at(2))
 			}
-			return append(out, s.all(at(3), 1)...) // not b, b, a
+			return append(out, s.takeAll(at(3), 1)...) // not b, b, a
 		}, []string{"a 1048576[0:1]", "a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]"}},
 
-		{"a task that empties its queue keeps its tag", func(s *schedule) []*work {
+		{"a task that empties its queue keeps its tag", func(s *schedule) []*batch {
 			s.add(ask("a", never, 100), at(0))
 			s.add(ask("b", never+1, 50), at(0))
-			out := s.some(1, at(1), 1)
+			out := s.takeUpTo(1, at(1), 1)
 			s.add(ask("a", never, 100), at(2))
-			return append(out, s.all(at(3), 1)...)
+			return append(out, s.takeAll(at(3), 1)...)
 		}, []string{"a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]"}},
 
-		{"who would be late overtakes, by less than a batch", func(s *schedule) []*work {
-			s.perToken = 0.001 // the 460 tokens below take 460 ms
+		{"who would be late overtakes, by less than a batch", func(s *schedule) []*batch {
+			s.secondsPerToken = 0.001 // the 460 tokens below take 460 ms
 			s.add(ask("a", never, 60), at(0))
 			for range 4 {
 				s.add(ask("late", 200, 100), at(0))
 			}
-			out := s.some(1, at(0), 1) // late is first at equal tags anyway
-			return append(out, s.all(at(100), 1)...)
+			out := s.takeUpTo(1, at(0), 1) // late is first at equal tags anyway
+			return append(out, s.takeAll(at(100), 1)...)
 		}, []string{"late 200[0:1]", "a 1048576[0:1]", "late 200[0:1]", "late 200[0:1]", "late 200[0:1]"}},
 
-		{"who would be late overtakes one that is behind", func(s *schedule) []*work {
-			s.perToken = 0.001
+		{"who would be late overtakes one that is behind", func(s *schedule) []*batch {
+			s.secondsPerToken = 0.001
 			s.add(ask("b", never, 40), at(0))
-			out := s.some(1, at(0), 1) // b has had 40
+			out := s.takeUpTo(1, at(0), 1) // b has had 40
 			s.add(ask("a", never, 60), at(1))
 			s.add(ask("b", 50, 50), at(1))
-			return append(out, s.all(at(2), 1)...)
+			return append(out, s.takeAll(at(2), 1)...)
 		}, []string{"b 1048576[0:1]", "b 50[0:1]", "a 1048576[0:1]"}},
 
-		{"who is in time anyway does not", func(s *schedule) []*work {
-			s.perToken = 0.001
+		{"who is in time anyway does not", func(s *schedule) []*batch {
+			s.secondsPerToken = 0.001
 			s.add(ask("b", never, 40), at(0))
-			out := s.some(1, at(0), 1)
+			out := s.takeUpTo(1, at(0), 1)
 			s.add(ask("a", never, 60), at(1))
 			s.add(ask("b", 500, 50), at(1))
-			return append(out, s.all(at(2), 1)...)
+			return append(out, s.takeAll(at(2), 1)...)
 		}, []string{"b 1048576[0:1]", "a 1048576[0:1]", "b 500[0:1]"}},
 
-		{"free cores share what there is", func(s *schedule) []*work {
-			s.least = 20
+		{"free cores share what there is", func(s *schedule) []*batch {
+			s.minSplitTokens = 20
 			s.add(ask("a", 10, 20, 20, 20, 20), at(0))
-			return s.all(at(1), 2)
+			return s.takeAll(at(1), 2)
 		}, []string{"a 10[0:2]", "a 10[2:3]", "a 10[3:4]"}},
 
-		{"but not what is little", func(s *schedule) []*work {
-			s.least = 80
+		{"but not what is little", func(s *schedule) []*batch {
+			s.minSplitTokens = 80
 			s.add(ask("a", 10, 20, 20, 20, 20), at(0))
-			return s.all(at(1), 2)
+			return s.takeAll(at(1), 2)
 		}, []string{"a 10[0:4]"}},
 
-		{"those whose client has gone are not computed", func(s *schedule) []*work {
+		{"those whose client has gone are not computed", func(s *schedule) []*batch {
 			gone, cancel := context.WithCancel(context.Background())
 			cancel()
 			s.add(ask("a", 30, 10), at(0))
 			r := ask("a", 10, 10, 10)
-			r.ctx = gone
+			r.Context = gone
 			s.add(r, at(0))
 			r = ask("b", 5, 10)
-			r.ctx = gone
+			r.Context = gone
 			s.add(r, at(0))
-			return s.all(at(1), 1)
+			return s.takeAll(at(1), 1)
 		}, []string{"a 30[0:1]"}},
 	}
 	for _, test := range tests {
@@ -186,19 +186,21 @@ func TestScheduleOrder(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
-			if s.tokens != 0 || s.requests != 0 || len(s.queues) != 0 || len(s.byTask) != 0 {
-				t.Errorf("left: %d tokens, %d requests, %d and %d queues", s.tokens, s.requests, len(s.queues), len(s.byTask))
+			if s.waitingTokens != 0 || s.waitingRequests != 0 || len(s.queues) != 0 || len(s.byTask) != 0 {
+				t.Errorf("left: %d tokens, %d requests, %d and %d queues", s.waitingTokens, s.waitingRequests, len(s.queues), len(s.byTask))
 			}
 		})
 	}
 }
 
 // all takes batches until there is none.
-func (s *schedule) all(now time.Time, free int) []*work { return s.some(math.MaxInt, now, free) }
+func (s *schedule) takeAll(now time.Time, free int) []*batch {
+	return s.takeUpTo(math.MaxInt, now, free)
+}
 
-func (s *schedule) some(n int, now time.Time, free int) (out []*work) {
+func (s *schedule) takeUpTo(n int, now time.Time, free int) (out []*batch) {
 	for len(out) < n {
-		w, _ := s.next(now, free)
+		w, _ := s.nextBatch(now, free)
 		if w == nil {
 			return out
 		}
@@ -214,7 +216,7 @@ func TestScheduleWait(t *testing.T) {
 	s := newSchedule(100, 1, 5*time.Millisecond)
 	check := func(now int, want string, next time.Time) {
 		t.Helper()
-		w, got := s.next(at(now), 1)
+		w, got := s.nextBatch(at(now), 1)
 		if w.String() != want || !got.Equal(next) {
 			t.Errorf("at %d: %v, then %v; want %s, then %v", now, w, got, want, next)
 		}
@@ -238,25 +240,25 @@ func TestScheduleInterrupt(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		running []int // texts of the running batch, of task a
-		waiting []*request
+		waiting []*Request
 		want    string
 	}{
-		{"a trickle", []int{100}, []*request{ask("b", 10, 10)}, "b 10[0:1]"},
-		{"two requests of it", []int{100}, []*request{ask("b", 10, 10), ask("b", 20, 10)}, "b 10[0:1] 20[0:1]"},
-		{"too much at a time", []int{100}, []*request{ask("b", 10, 10), ask("b", 20, 20)}, "nothing"},
-		{"of the same task", []int{100}, []*request{ask("a", 10, 10)}, "nothing"},
-		{"the earlier one of two", []int{100}, []*request{ask("b", 20, 10), ask("c", 10, 10)}, "c 10[0:1]"},
-		{"a large one does not hide a small one", []int{100}, []*request{ask("b", 10, 90), ask("c", 20, 10)}, "c 20[0:1]"},
-		{"small batches are not interrupted", []int{30}, []*request{ask("b", 10, 10)}, "nothing"},
+		{"a trickle", []int{100}, []*Request{ask("b", 10, 10)}, "b 10[0:1]"},
+		{"two requests of it", []int{100}, []*Request{ask("b", 10, 10), ask("b", 20, 10)}, "b 10[0:1] 20[0:1]"},
+		{"too much at a time", []int{100}, []*Request{ask("b", 10, 10), ask("b", 20, 20)}, "nothing"},
+		{"of the same task", []int{100}, []*Request{ask("a", 10, 10)}, "nothing"},
+		{"the earlier one of two", []int{100}, []*Request{ask("b", 20, 10), ask("c", 10, 10)}, "c 10[0:1]"},
+		{"a large one does not hide a small one", []int{100}, []*Request{ask("b", 10, 90), ask("c", 20, 10)}, "c 20[0:1]"},
+		{"small batches are not interrupted", []int{30}, []*Request{ask("b", 10, 10)}, "nothing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSchedule(100, 1, 0)
 			s.add(ask("a", 0, c.running...), epoch)
-			running, _ := s.next(epoch, 1)
+			running, _ := s.nextBatch(epoch, 1)
 			for _, r := range c.waiting {
 				s.add(r, epoch)
 			}
-			if got := s.interrupt(epoch, running); got.String() != c.want {
+			if got := s.interruptingBatch(epoch, running); got.String() != c.want {
 				t.Errorf("%v, want %s", got, c.want)
 			}
 		})
@@ -265,10 +267,10 @@ func TestScheduleInterrupt(t *testing.T) {
 		s := newSchedule(100, 2, 0)
 		s.add(ask("b", 0, 80), epoch)
 		s.add(ask("a", 1, 40), epoch)
-		s.some(1, epoch, 1)
-		running, _ := s.next(epoch, 1)
+		s.takeUpTo(1, epoch, 1)
+		running, _ := s.nextBatch(epoch, 1)
 		s.add(ask("b", 2, 5), epoch)
-		if got := s.interrupt(epoch, running); got != nil {
+		if got := s.interruptingBatch(epoch, running); got != nil {
 			t.Errorf("%v interrupts %v", got, running)
 		}
 	})
@@ -276,31 +278,31 @@ func TestScheduleInterrupt(t *testing.T) {
 
 // TestScheduleProperties drives a schedule at random. Whatever comes: a batch
 // holds texts of one task within its bound, every text is computed once or its
-// request is told why not, and what is counted is what waits.
+// Request is told why not, and what is counted is what waits.
 func TestScheduleProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 60).Draw(t, "most")
 		s := newSchedule(most, 2, time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))*time.Millisecond)
-		s.least = rapid.IntRange(0, most).Draw(t, "least")
+		s.minSplitTokens = rapid.IntRange(0, most).Draw(t, "least")
 		now := epoch
-		var requests []*request
-		computed := map[*request][]int{}
-		cancels := map[*request]context.CancelFunc{}
-		var under []*work
-		begin := func(w *work, bound int) {
+		var requests []*Request
+		computed := map[*Request][]int{}
+		cancels := map[*Request]context.CancelFunc{}
+		var under []*batch
+		begin := func(w *batch, bound int) {
 			if w == nil {
 				return
 			}
 			tokens, texts := 0, 0
 			for _, p := range w.parts {
-				if p.request.task != w.task {
-					t.Fatalf("a batch of %v has texts of %v", w.task, p.request.task)
+				if p.request.Task != w.task {
+					t.Fatalf("a batch of %v has texts of %v", w.task, p.request.Task)
 				}
 				for i := p.first; i < p.end; i++ {
 					computed[p.request] = append(computed[p.request], i)
 				}
 				texts += p.end - p.first
-				tokens += p.request.start(p.end) - p.request.start(p.first)
+				tokens += p.request.textStart(p.end) - p.request.textStart(p.first)
 			}
 			if tokens != w.tokens || texts != w.texts || texts == 0 {
 				t.Fatalf("a batch of %d texts, %d tokens says %d and %d", texts, tokens, w.texts, w.tokens)
@@ -319,17 +321,17 @@ func TestScheduleProperties(t *testing.T) {
 			"add": func(t *rapid.T) {
 				r := ask(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "task"), rapid.IntRange(0, 50).Draw(t, "due"),
 					rapid.SliceOfN(rapid.IntRange(1, 30), 1, 6).Draw(t, "texts")...)
-				r.ctx, cancels[r] = context.WithCancel(context.Background())
-				r.more = rapid.Bool().Draw(t, "more")
+				r.Context, cancels[r] = context.WithCancel(context.Background())
+				r.Continued = rapid.Bool().Draw(t, "more")
 				requests = append(requests, r)
 				s.add(r, now)
 			},
 			"next": func(t *rapid.T) {
-				w, at := s.next(now, rapid.IntRange(1, 2).Draw(t, "free"))
+				w, at := s.nextBatch(now, rapid.IntRange(1, 2).Draw(t, "free"))
 				if w != nil && !at.IsZero() || !at.IsZero() && !at.After(now) {
 					t.Fatalf("%v and %v at %v", w, at, now)
 				}
-				if w == nil && at.IsZero() && s.tokens > 0 {
+				if w == nil && at.IsZero() && s.waitingTokens > 0 {
 					t.Fatal("nothing, although something waits")
 				}
 				begin(w, most)
@@ -337,7 +339,7 @@ func TestScheduleProperties(t *testing.T) {
 			"interrupt": func(t *rapid.T) {
 				if len(under) > 0 {
 					running := under[rapid.IntRange(0, len(under)-1).Draw(t, "running")]
-					begin(s.interrupt(now, running), running.tokens/interruptShare)
+					begin(s.interruptingBatch(now, running), running.tokens/interruptShare)
 				}
 			},
 			"finish": func(t *rapid.T) {
@@ -358,23 +360,23 @@ func TestScheduleProperties(t *testing.T) {
 			"clock": func(t *rapid.T) { now = now.Add(time.Millisecond) },
 			"": func(t *rapid.T) {
 				tokens, calls := 0, 0
-				queues := map[networker]bool{}
+				queues := map[TaskHandle]bool{}
 				for _, r := range requests {
-					if r.next < len(r.batch.Ends) {
-						tokens += r.waiting()
-						queues[r.task] = true
-						if !r.more {
+					if r.nextText < len(r.Texts.Ends) {
+						tokens += r.waitingTokens()
+						queues[r.Task] = true
+						if !r.Continued {
 							calls++
 						}
 					}
 				}
-				if s.tokens != tokens || s.requests != calls || len(s.queues) != len(queues) || len(s.byTask) != len(queues) {
-					t.Fatalf("%d tokens, %d calls, %d and %d queues; counted %d, %d, %d", s.tokens, s.requests, len(s.queues), len(s.byTask), tokens, calls, len(queues))
+				if s.waitingTokens != tokens || s.waitingRequests != calls || len(s.queues) != len(queues) || len(s.byTask) != len(queues) {
+					t.Fatalf("%d tokens, %d calls, %d and %d queues; counted %d, %d, %d", s.waitingTokens, s.waitingRequests, len(s.queues), len(s.byTask), tokens, calls, len(queues))
 				}
 			},
 		})
-		s.wait = 0
-		for w, _ := s.next(now, 1); w != nil; w, _ = s.next(now, 1) {
+		s.batchWait = 0
+		for w, _ := s.nextBatch(now, 1); w != nil; w, _ = s.nextBatch(now, 1) {
 			begin(w, most)
 		}
 		for len(under) > 0 {
@@ -384,16 +386,16 @@ func TestScheduleProperties(t *testing.T) {
 			select {
 			case <-r.done:
 			default:
-				t.Fatalf("request %d is not done", r.order)
+				t.Fatalf("request %d is not done", r.arrivalOrder)
 			}
 			sort.Ints(computed[r])
 			for i, text := range computed[r] {
 				if i != text {
-					t.Fatalf("request %d computed texts %v", r.order, computed[r])
+					t.Fatalf("request %d computed texts %v", r.arrivalOrder, computed[r])
 				}
 			}
-			if len(computed[r]) != len(r.batch.Ends) && r.err == nil {
-				t.Fatalf("request %d computed %d of %d texts and has no error", r.order, len(computed[r]), len(r.batch.Ends))
+			if len(computed[r]) != len(r.Texts.Ends) && r.err == nil {
+				t.Fatalf("request %d computed %d of %d texts and has no error", r.arrivalOrder, len(computed[r]), len(r.Texts.Ends))
 			}
 			cancels[r]()
 		}
@@ -406,7 +408,7 @@ func TestScheduleShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const most = 100
 		s := newSchedule(most, 1, 0)
-		s.perToken = rapid.SampledFrom([]float64{0, 0.001, 1}).Draw(t, "per token")
+		s.secondsPerToken = rapid.SampledFrom([]float64{0, 0.001, 1}).Draw(t, "per token")
 		served := map[string]int{"a": 0, "b": 0, "c": 0}
 		sizes := map[string][]int{}
 		for name := range served {
@@ -415,11 +417,11 @@ func TestScheduleShares(t *testing.T) {
 		dues := rapid.SliceOfN(rapid.IntRange(0, 100), 3, 3).Draw(t, "due")
 		for range 200 {
 			for i, name := range []string{"a", "b", "c"} {
-				for s.byTask[named(name)] == nil || s.byTask[named(name)].tokens < 2*most {
+				for s.byTask[fakeTask(name)] == nil || s.byTask[fakeTask(name)].waitingTokens < 2*most {
 					s.add(ask(name, dues[i], sizes[name]...), epoch)
 				}
 			}
-			w, _ := s.next(epoch, 1)
+			w, _ := s.nextBatch(epoch, 1)
 			served[w.name] += w.tokens
 			for a, x := range served {
 				for b, y := range served {

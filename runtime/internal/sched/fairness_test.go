@@ -1,4 +1,4 @@
-package runtime
+package sched
 
 import (
 	"math/rand/v2"
@@ -12,12 +12,12 @@ import (
 type simulation struct {
 	s     schedule
 	now   time.Time
-	cores []simulated
+	cores []simulatedCore
 }
 
 // simulated is a core: a batch, and perhaps one that interrupts it.
-type simulated struct {
-	running, interrupting *work
+type simulatedCore struct {
+	running, interrupting *batch
 	left                  int       // steps of running
 	until                 time.Time // end of the step, or of the interruption
 }
@@ -55,7 +55,7 @@ func (m *simulation) fill() {
 			}
 		}
 		if c := &m.cores[i]; c.running == nil {
-			if c.running, _ = m.s.next(m.now, free); c.running != nil {
+			if c.running, _ = m.s.nextBatch(m.now, free); c.running != nil {
 				c.left = simulatedSteps
 				c.until = m.now.Add(time.Duration(c.running.tokens) * simulatedToken / simulatedSteps)
 			}
@@ -64,7 +64,7 @@ func (m *simulation) fill() {
 }
 
 // step ends what a core is at and begins what comes next.
-func (m *simulation) step(c *simulated) {
+func (m *simulation) step(c *simulatedCore) {
 	m.now = c.until
 	if c.interrupting != nil {
 		m.s.finish(c.interrupting, m.now, time.Duration(c.interrupting.tokens)*simulatedToken, nil)
@@ -77,9 +77,9 @@ func (m *simulation) step(c *simulated) {
 		c.running = nil
 		return
 	}
-	free := slices.ContainsFunc(m.cores, func(c simulated) bool { return c.running == nil })
+	free := slices.ContainsFunc(m.cores, func(c simulatedCore) bool { return c.running == nil })
 	if !free {
-		if c.interrupting = m.s.interrupt(m.now, c.running); c.interrupting != nil {
+		if c.interrupting = m.s.interruptingBatch(m.now, c.running); c.interrupting != nil {
 			c.until = m.now.Add(time.Duration(c.interrupting.tokens) * simulatedToken)
 			return
 		}
@@ -90,22 +90,22 @@ func (m *simulation) step(c *simulated) {
 // trickles returns the latencies of 4000 requests of one text to 99 tasks, which
 // together ask for about a third of two cores, beside a task that always has
 // flood requests of 32 texts waiting.
-func trickles(flood int, due time.Duration) []time.Duration {
-	m := simulation{s: newSchedule(1024, 2, 0), now: epoch, cores: make([]simulated, 2)}
+func trickleLatencies(flood int, due time.Duration) []time.Duration {
+	m := simulation{s: newSchedule(1024, 2, 0), now: epoch, cores: make([]simulatedCore, 2)}
 	rng := rand.New(rand.NewPCG(1, 2))
-	var requests, floods []*request
+	var requests, floods []*Request
 	length := func() int { return 3 + int(rng.ExpFloat64()*22) }
 	next := epoch
 	for range 4000 {
 		next = next.Add(time.Duration(rng.ExpFloat64() * float64(4*time.Millisecond)))
 		for m.now.Before(next) {
-			floods = slices.DeleteFunc(floods, func(r *request) bool { return !r.ended.IsZero() && r.computing == 0 })
+			floods = slices.DeleteFunc(floods, func(r *Request) bool { return !r.Ended.IsZero() && r.runningBatches == 0 })
 			for len(floods) < flood {
 				r := ask("flood", 0)
-				r.deadline = m.now.Add(due)
+				r.Deadline = m.now.Add(due)
 				for range 32 {
-					r.batch.IDs = append(r.batch.IDs, make([]int32, length())...)
-					r.batch.Ends = append(r.batch.Ends, len(r.batch.IDs))
+					r.Texts.IDs = append(r.Texts.IDs, make([]int32, length())...)
+					r.Texts.Ends = append(r.Texts.Ends, len(r.Texts.IDs))
 				}
 				floods = append(floods, r)
 				m.s.add(r, m.now)
@@ -117,14 +117,14 @@ func trickles(flood int, due time.Duration) []time.Duration {
 			m.advance(to)
 		}
 		r := ask(string('a'+rune(rng.IntN(99))), 0, length())
-		r.deadline = m.now.Add(10 * time.Second)
+		r.Deadline = m.now.Add(10 * time.Second)
 		m.s.add(r, m.now)
 		requests = append(requests, r)
 	}
 	m.advance(m.now.Add(time.Minute))
 	var latency []time.Duration
 	for _, r := range requests {
-		latency = append(latency, r.ended.Sub(r.arrived))
+		latency = append(latency, r.Ended.Sub(r.Arrived))
 	}
 	slices.Sort(latency)
 	return latency
@@ -133,10 +133,10 @@ func trickles(flood int, due time.Duration) []time.Duration {
 // TestFlood: whatever one task asks for, and however soon, the 99th percentile
 // of 99 others is at most three times what they have alone.
 func TestFlood(t *testing.T) {
-	alone := trickles(0, 0)
+	alone := trickleLatencies(0, 0)
 	p99 := func(l []time.Duration) time.Duration { return l[len(l)*99/100] }
 	for _, due := range []time.Duration{10 * time.Second, 100 * time.Millisecond} {
-		beside := trickles(64, due)
+		beside := trickleLatencies(64, due)
 		t.Logf("due in %v: half %v, 99%% %v; alone %v and %v", due, beside[len(beside)/2], p99(beside), alone[len(alone)/2], p99(alone))
 		if p99(beside) > 3*p99(alone) {
 			t.Errorf("due in %v: 99%% within %v, alone within %v", due, p99(beside), p99(alone))

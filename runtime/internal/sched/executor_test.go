@@ -1,4 +1,4 @@
-package runtime
+package sched
 
 import (
 	"context"
@@ -11,8 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"kenserve/models"
+	"kenserve/runtime/internal/failure"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeNetwork computes two logits of a text: the sum of its ids, and how many
 // they are. It does what it is told before.
@@ -22,7 +27,7 @@ type fakeNetwork struct {
 	users  atomic.Int64
 }
 
-func (n *fakeNetwork) use() (models.Network, func()) {
+func (n *fakeNetwork) Use() (models.Network, func()) {
 	n.users.Add(1)
 	return n, func() { n.users.Add(-1) }
 }
@@ -65,7 +70,7 @@ type blocking struct {
 func newBlocking() *blocking {
 	return &blocking{make(chan *models.Workspace, 8), make(chan struct{})}
 }
-func (n *blocking) use() (models.Network, func()) { return n, func() {} }
+func (n *blocking) Use() (models.Network, func()) { return n, func() {} }
 func (n *blocking) Labels() int                   { return 1 }
 func (n *blocking) Forward(w *models.Workspace, _ *models.Batch, _ []float32) error {
 	n.begun <- w
@@ -74,44 +79,44 @@ func (n *blocking) Forward(w *models.Workspace, _ *models.Batch, _ []float32) er
 }
 
 // call makes a request of random texts with up to 20 tokens each.
-func call(ctx context.Context, task networker, name string, rng *rand.Rand, texts int) *request {
-	r := &request{ctx: ctx, task: task, name: name, logits: make([]float32, 2*texts), deadline: time.Now().Add(time.Minute)}
+func randomRequest(ctx context.Context, task TaskHandle, name string, rng *rand.Rand, texts int) *Request {
+	r := &Request{Context: ctx, Task: task, Name: name, Logits: make([]float32, 2*texts), Deadline: time.Now().Add(time.Minute)}
 	for range texts {
 		for range 1 + rng.IntN(20) {
-			r.batch.IDs = append(r.batch.IDs, rng.Int32N(1000))
-			r.batch.TypeIDs = append(r.batch.TypeIDs, 0)
+			r.Texts.IDs = append(r.Texts.IDs, rng.Int32N(1000))
+			r.Texts.TypeIDs = append(r.Texts.TypeIDs, 0)
 		}
-		r.batch.Ends = append(r.batch.Ends, len(r.batch.IDs))
+		r.Texts.Ends = append(r.Texts.Ends, len(r.Texts.IDs))
 	}
 	return r
 }
 
 // check compares a computed request with what its texts give.
-func (r *request) check(t *testing.T) {
+func (r *Request) check(t *testing.T) {
 	t.Helper()
-	for i, end := range r.batch.Ends {
-		ids := r.batch.IDs[r.start(i):end]
-		if got := [2]float32(r.logits[2*i:]); got != [2]float32{sum(ids), float32(len(ids))} {
-			t.Errorf("text %d of %d: %v, want %v and %d", i, len(r.batch.Ends), got, sum(ids), len(ids))
+	for i, end := range r.Texts.Ends {
+		ids := r.Texts.IDs[r.textStart(i):end]
+		if got := [2]float32(r.Logits[2*i:]); got != [2]float32{sum(ids), float32(len(ids))} {
+			t.Errorf("text %d of %d: %v, want %v and %d", i, len(r.Texts.Ends), got, sum(ids), len(ids))
 		}
 	}
-	if r.begun.Before(r.arrived) || r.ended.Before(r.begun) {
-		t.Errorf("arrived %v, begun %v, ended %v", r.arrived, r.begun, r.ended)
+	if r.Began.Before(r.Arrived) || r.Ended.Before(r.Began) {
+		t.Errorf("arrived %v, begun %v, ended %v", r.Arrived, r.Began, r.Ended)
 	}
 }
 
-func newTestExecutor(t *testing.T, cores int, l limits) *executor {
-	if l.batch == 0 {
-		l.batch = 100
+func newTestExecutor(t *testing.T, cores int, l Config) *Executor {
+	if l.BatchTokens == 0 {
+		l.BatchTokens = 100
 	}
-	if l.requests == 0 {
-		l.requests = 1 << 20
+	if l.MaxWaitingRequests == 0 {
+		l.MaxWaitingRequests = 1 << 20
 	}
-	if l.tokens == 0 {
-		l.tokens = 1 << 30
+	if l.MaxWaitingTokens == 0 {
+		l.MaxWaitingTokens = 1 << 30
 	}
-	x := newExecutor(cores, l, time.Now)
-	t.Cleanup(x.close)
+	x := New(cores, l, time.Now)
+	t.Cleanup(x.Close)
 	return x
 }
 
@@ -121,7 +126,7 @@ func TestExecutor(t *testing.T) {
 	for _, cores := range []int{1, 2, 5} {
 		for _, wait := range []time.Duration{0, time.Millisecond} {
 			t.Run(fmt.Sprintf("%d cores, wait %v", cores, wait), func(t *testing.T) {
-				x := newTestExecutor(t, cores, limits{wait: wait})
+				x := newTestExecutor(t, cores, Config{BatchWait: wait})
 				networks := make([]*fakeNetwork, 4)
 				for i := range networks {
 					networks[i] = &fakeNetwork{before: func(w *models.Workspace, _ *models.Batch) error {
@@ -137,12 +142,12 @@ func TestExecutor(t *testing.T) {
 						rng := rand.New(rand.NewPCG(uint64(caller), 1))
 						for range 30 {
 							i := rng.IntN(len(networks))
-							r := call(context.Background(), networks[i], fmt.Sprint(i), rng, 1+rng.IntN(12))
-							if err := x.submit(r); err != nil {
+							r := randomRequest(context.Background(), networks[i], fmt.Sprint(i), rng, 1+rng.IntN(12))
+							if err := x.Submit(r); err != nil {
 								t.Error(err)
 								continue
 							}
-							if err := x.wait(r); err != nil {
+							if err := x.Wait(r); err != nil {
 								t.Error(err)
 							}
 							r.check(t)
@@ -150,8 +155,7 @@ func TestExecutor(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				var s Stats
-				x.addTo(&s)
+				s := x.Stats()
 				passes := int64(0)
 				for _, n := range networks {
 					passes += n.passes.Load()
@@ -170,7 +174,7 @@ func TestExecutor(t *testing.T) {
 // TestExecutorFaults: an error and a panic, on whichever goroutine, fail their
 // batch; what follows is computed.
 func TestExecutorFaults(t *testing.T) {
-	x := newTestExecutor(t, 2, limits{})
+	x := newTestExecutor(t, 2, Config{})
 	broken := errors.New("broken")
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, c := range []struct {
@@ -188,14 +192,14 @@ func TestExecutorFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bad, good := &fakeNetwork{before: c.before}, &fakeNetwork{}
 			for range 20 {
-				r, other := call(context.Background(), bad, "bad", rng, 30), call(context.Background(), good, "good", rng, 3)
-				if err := errors.Join(x.submit(r), x.submit(other)); err != nil {
+				r, other := randomRequest(context.Background(), bad, "bad", rng, 30), randomRequest(context.Background(), good, "good", rng, 3)
+				if err := errors.Join(x.Submit(r), x.Submit(other)); err != nil {
 					t.Fatal(err)
 				}
-				if err := x.wait(r); err == nil || !strings.Contains(err.Error(), c.want) {
+				if err := x.Wait(r); err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%v, want %q", err, c.want)
 				}
-				if err := x.wait(other); err != nil {
+				if err := x.Wait(other); err != nil {
 					t.Error(err)
 				}
 				other.check(t)
@@ -219,30 +223,29 @@ func (faulty) Do(part, _ int) {
 // TestExecutorCancel: a request that is cancelled while it waits is not
 // computed; one that is being computed is waited for.
 func TestExecutorCancel(t *testing.T) {
-	x := newTestExecutor(t, 1, limits{})
+	x := newTestExecutor(t, 1, Config{})
 	n := newBlocking()
 	rng := rand.New(rand.NewPCG(1, 1))
 	ctx, cancel := context.WithCancel(context.Background())
-	long, waits, stays := call(ctx, n, "long", rng, 1), &fakeNetwork{}, &fakeNetwork{}
-	if err := x.submit(long); err != nil {
+	long, waits, stays := randomRequest(ctx, n, "long", rng, 1), &fakeNetwork{}, &fakeNetwork{}
+	if err := x.Submit(long); err != nil {
 		t.Fatal(err)
 	}
 	<-n.begun
-	waiting := call(ctx, waits, "waits", rng, 3)
-	staying := call(context.Background(), stays, "stays", rng, 3)
-	if err := errors.Join(x.submit(waiting), x.submit(staying)); err != nil {
+	waiting := randomRequest(ctx, waits, "waits", rng, 3)
+	staying := randomRequest(context.Background(), stays, "stays", rng, 3)
+	if err := errors.Join(x.Submit(waiting), x.Submit(staying)); err != nil {
 		t.Fatal(err)
 	}
 	cancel()
-	if err := x.wait(waiting); !errors.Is(err, context.Canceled) {
+	if err := x.Wait(waiting); !errors.Is(err, context.Canceled) {
 		t.Errorf("waiting: %v", err)
 	}
-	var s Stats
-	if x.addTo(&s); s.Waiting != 1 {
+	if s := x.Stats(); s.Waiting != 1 {
 		t.Errorf("%d waiting, want 1", s.Waiting)
 	}
 	ended := make(chan error)
-	go func() { ended <- x.wait(long) }()
+	go func() { ended <- x.Wait(long) }()
 	select {
 	case err := <-ended:
 		t.Errorf("returned while its network computed: %v", err)
@@ -252,13 +255,13 @@ func TestExecutorCancel(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("what was computed in the end: %v", err)
 	}
-	if err := x.wait(staying); err != nil {
+	if err := x.Wait(staying); err != nil {
 		t.Error(err)
 	}
 	if waits.passes.Load() != 0 {
 		t.Error("the cancelled request was computed")
 	}
-	if err := x.submit(call(ctx, waits, "waits", rng, 1)); !errors.Is(err, context.Canceled) {
+	if err := x.Submit(randomRequest(ctx, waits, "waits", rng, 1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("submitted after the end of its context: %v", err)
 	}
 }
@@ -266,17 +269,17 @@ func TestExecutorCancel(t *testing.T) {
 // TestExecutorInterrupts: a small batch is computed in the middle of a large
 // one where no other lane can take it.
 func TestExecutorInterrupts(t *testing.T) {
-	x := newTestExecutor(t, 1, limits{batch: 1000})
+	x := newTestExecutor(t, 1, Config{BatchTokens: 1000})
 	rng := rand.New(rand.NewPCG(1, 1))
 	large, small := newBlocking(), &fakeNetwork{}
-	long := call(context.Background(), large, "long", rng, 100)
-	if err := x.submit(long); err != nil {
+	long := randomRequest(context.Background(), large, "long", rng, 100)
+	if err := x.Submit(long); err != nil {
 		t.Fatal(err)
 	}
 	w := <-large.begun // the lane waits; its goroutine's part is played here
 	for range 3 {
-		r := call(context.Background(), small, "small", rng, 2)
-		if err := x.submit(r); err != nil {
+		r := randomRequest(context.Background(), small, "small", rng, 2)
+		if err := x.Submit(r); err != nil {
 			t.Fatal(err)
 		}
 		w.Between()
@@ -285,20 +288,20 @@ func TestExecutorInterrupts(t *testing.T) {
 		default:
 			t.Fatal("not computed between two steps")
 		}
-		if err := x.wait(r); err != nil {
+		if err := x.Wait(r); err != nil {
 			t.Error(err)
 		}
 		r.check(t)
 	}
 	close(large.end)
-	if err := x.wait(long); err != nil {
+	if err := x.Wait(long); err != nil {
 		t.Error(err)
 	}
 }
 
 // TestExecutorShares: a lane without a batch takes parts of another's.
 func TestExecutorShares(t *testing.T) {
-	x := newTestExecutor(t, 2, limits{})
+	x := newTestExecutor(t, 2, Config{})
 	rng := rand.New(rand.NewPCG(1, 1))
 	n := &fakeNetwork{before: func(w *models.Workspace, _ *models.Batch) error {
 		both := &pair{}
@@ -307,11 +310,11 @@ func TestExecutorShares(t *testing.T) {
 		return nil
 	}}
 	for range 50 {
-		r := call(context.Background(), n, "n", rng, 1)
-		if err := x.submit(r); err != nil {
+		r := randomRequest(context.Background(), n, "n", rng, 1)
+		if err := x.Submit(r); err != nil {
 			t.Fatal(err)
 		}
-		if err := x.wait(r); err != nil {
+		if err := x.Wait(r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -328,14 +331,14 @@ func (w *pair) Do(int, int) {
 // TestExecutorDrains: what was admitted is computed before close returns, also
 // what waits for its batch to be filled, and nothing is admitted after.
 func TestExecutorDrains(t *testing.T) {
-	x := newExecutor(2, limits{batch: 100, requests: 1000, tokens: 1 << 20, wait: time.Hour}, time.Now)
+	x := New(2, Config{BatchTokens: 100, MaxWaitingRequests: 1000, MaxWaitingTokens: 1 << 20, BatchWait: time.Hour}, time.Now)
 	rng := rand.New(rand.NewPCG(1, 1))
 	n := &fakeNetwork{}
-	var requests []*request
+	var requests []*Request
 	for range 20 {
-		r := call(context.Background(), n, "n", rng, 1)
-		r.batch = models.Batch{IDs: r.batch.IDs[:1], TypeIDs: r.batch.TypeIDs[:1], Ends: []int{1}}
-		if err := x.submit(r); err != nil {
+		r := randomRequest(context.Background(), n, "n", rng, 1)
+		r.Texts = models.Batch{IDs: r.Texts.IDs[:1], TypeIDs: r.Texts.TypeIDs[:1], Ends: []int{1}}
+		if err := x.Submit(r); err != nil {
 			t.Fatal(err)
 		}
 		requests = append(requests, r)
@@ -343,14 +346,14 @@ func TestExecutorDrains(t *testing.T) {
 	if n.passes.Load() != 0 {
 		t.Error("computed a batch that should wait")
 	}
-	x.close()
+	x.Close()
 	for _, r := range requests {
-		if err := x.wait(r); err != nil {
+		if err := x.Wait(r); err != nil {
 			t.Error(err)
 		}
 		r.check(t)
 	}
-	if err := x.submit(call(context.Background(), n, "n", rng, 1)); !errors.Is(err, ErrClosed) {
+	if err := x.Submit(randomRequest(context.Background(), n, "n", rng, 1)); !errors.Is(err, failure.ErrClosed) {
 		t.Errorf("after close: %v", err)
 	}
 }

@@ -1,0 +1,112 @@
+package runtime
+
+import (
+	"fmt"
+	"log/slog"
+	goruntime "runtime"
+	"time"
+
+	"kenserve/delta/store"
+	"kenserve/gemm"
+)
+
+// Config says what an engine serves and with what means.
+type Config struct {
+	BaseDir string      // Hugging Face folder of the base
+	Store   store.Store // where the tasks are
+	// Cache is where tasks in the small layout are unpacked; nil: such tasks
+	// are refused.
+	Cache *store.Cache
+	// Memory bounds the resident memory of the process: base, activations,
+	// tasks, the program itself and what the garbage collector works in; 0:
+	// three quarters of what the process may use. See Engine.HeapLimit.
+	Memory int64
+	// Budget bounds the bytes of tasks in memory; 0: what Memory leaves.
+	Budget int64
+	// Compute is the type in which dense layers multiply: gemm.Float32 by
+	// default. The narrow ones take less time or memory and round weights and
+	// activations; see gemm.Compute. Heads are always float32.
+	Compute gemm.Compute
+	// Pin names tasks that are brought into memory when the engine is opened,
+	// made hot, and never made to leave.
+	Pin []string
+	// Prefetch names tasks that are brought into memory when the engine is
+	// opened, as far as there is room; PrefetchAll means all.
+	Prefetch    []string
+	PrefetchAll bool
+	// Watch is how often the store is looked through for tasks that are new,
+	// replaced or removed; 0: never. A large or slow store is looked through
+	// less often.
+	Watch time.Duration
+	// Loads is the number of tasks that are loaded at a time; 0: as many as
+	// Workers.
+	Loads int
+	// Workers is the number of cores to use; 0: all.
+	Workers int
+	// BatchTokens bounds a forward pass; 0: 1024. A longer text has one for
+	// itself.
+	BatchTokens int
+	// BatchWait is how long texts wait for others that fill their batch. 0: none
+	// waits while a core is idle.
+	BatchWait time.Duration
+	// MaxTokens bounds a text, special tokens included; 0: what the model takes.
+	MaxTokens int
+	// MaxWaiting bounds the requests that wait for execution; 0: 1024.
+	MaxWaiting int
+	// MaxWaitingTokens is how many tokens may wait when another request is
+	// admitted; 0: 262144. Of one request, a few batches wait at a time.
+	MaxWaitingTokens int
+	// Deadline is when a request whose context has none should be done, counted
+	// from its arrival. It counts for the order alone; 0: 10 seconds.
+	Deadline time.Duration
+	// RetryAfter is how long a failed load is remembered; 0: 5 seconds.
+	RetryAfter time.Duration
+	Log        *slog.Logger // nil: slog.Default()
+}
+
+func (c *Config) setDefaults() {
+	if c.Memory == 0 {
+		c.Memory = MachineMemory() / 4 * 3
+	}
+	if c.Workers == 0 {
+		c.Workers = goruntime.GOMAXPROCS(0)
+	}
+	if c.Loads == 0 {
+		c.Loads = c.Workers
+	}
+	if c.BatchTokens == 0 {
+		c.BatchTokens = 1024
+	}
+	if c.MaxWaiting == 0 {
+		c.MaxWaiting = 1024
+	}
+	if c.MaxWaitingTokens == 0 {
+		c.MaxWaitingTokens = 1 << 18
+	}
+	if c.Deadline == 0 {
+		c.Deadline = 10 * time.Second
+	}
+	if c.RetryAfter == 0 {
+		c.RetryAfter = 5 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+}
+
+func (c *Config) check() error {
+	for _, bound := range []struct {
+		name  string
+		value int64
+	}{
+		{"Memory", c.Memory}, {"Budget", c.Budget}, {"Watch", int64(c.Watch)}, {"Loads", int64(c.Loads)}, {"Workers", int64(c.Workers)},
+		{"BatchTokens", int64(c.BatchTokens)}, {"BatchWait", int64(c.BatchWait)}, {"MaxTokens", int64(c.MaxTokens)},
+		{"MaxWaiting", int64(c.MaxWaiting)}, {"MaxWaitingTokens", int64(c.MaxWaitingTokens)},
+		{"Deadline", int64(c.Deadline)}, {"RetryAfter", int64(c.RetryAfter)},
+	} {
+		if bound.value < 0 {
+			return fmt.Errorf("Config.%s is %d: it must not be negative", bound.name, bound.value)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package cache
+
+import "kenserve/runtime/internal/failure"
+
+// Listed is a task as a listing of the store shows it.
+type Listed struct {
+	Version string // changes whenever the delta does
+	// Stable tells that the listing before showed the same. Only then is a new
+	// version loaded, because a file may be listed while it is being copied.
+	Stable bool
+}
+
+// Changes says how memory differs from the store.
+type Changes struct {
+	Removed []string // tasks that were in memory, and are detached now
+	Replace []*Entry // to be loaded in a newer version, see BeginReplacement
+	Load    []string // pinned tasks that are not in memory
+}
+
+// Sync compares memory with a listing of the store, by task. It detaches tasks
+// that were removed, forgets failures of deltas that have changed since, and
+// returns what the caller has to load.
+func (c *Cache) Sync(listing map[string]Listed) Changes {
+	var changes Changes
+	for _, name := range c.failures.Keys() {
+		f, _ := c.failures.Peek(name)
+		if item, ok := listing[name]; ok && item.Version != f.version {
+			c.failures.Remove(name)
+		}
+	}
+	for _, name := range c.entries.Keys() {
+		e, _ := c.entries.Peek(name)
+		if e.task == nil {
+			continue
+		}
+		item, ok := listing[name]
+		switch {
+		case !ok:
+			c.detach(e)
+			changes.Removed = append(changes.Removed, name)
+		case item.Version == e.version:
+			if e.refusedVersion != "" { // the refused delta was taken back
+				e.refusedVersion, c.usage[name].problem = "", ""
+			}
+		case item.Version != e.refusedVersion && item.Stable:
+			changes.Replace = append(changes.Replace, e)
+		}
+	}
+	for name := range c.usage {
+		if _, ok := listing[name]; !ok && !c.entries.Contains(name) {
+			delete(c.usage, name)
+		}
+	}
+	for name := range c.pinned {
+		if _, ok := listing[name]; ok && !c.entries.Contains(name) && !c.failures.Contains(name) {
+			changes.Load = append(changes.Load, name)
+		}
+	}
+	return changes
+}
+
+// BeginReplacement returns an entry, with a reference, into which the caller
+// loads a newer version of old's task. It ends with Replaced or
+// ReplacementFailed, and then Release. It returns nil if old is detached or is
+// being replaced already.
+func (c *Cache) BeginReplacement(old *Entry) *Entry {
+	if old.detached || old.replacing {
+		return nil
+	}
+	old.replacing = true
+	c.stats.LoadsWaiting++
+	return newEntry(old.name)
+}
+
+// Replaced attaches the entry e, now loaded, in place of old; see Loaded. If old
+// was detached meanwhile, maybe because the store has a still newer version, e
+// is not attached. promote tells whether the task should be promoted at once.
+func (c *Cache) Replaced(old, e *Entry, task Task, version string, bytes int64) (attached, promote bool) {
+	old.replacing = false
+	e.detached = old.detached
+	c.setLoaded(e, task, version, bytes)
+	close(e.ready)
+	if e.detached {
+		return false, false
+	}
+	promote = old.network != nil || c.pinned[e.name]
+	c.detach(old)
+	c.entries.Add(e.name, e)
+	c.stats.Replacements++
+	return true, promote
+}
+
+// ReplacementFailed ends a replacement whose load failed: old stays in service,
+// and version is not tried again. An abort is the end of the engine, and no
+// fault of the version.
+func (c *Cache) ReplacementFailed(old, e *Entry, err error, version string, abort bool) {
+	old.replacing = false
+	e.err, e.detached = err, true
+	close(e.ready)
+	if abort {
+		return
+	}
+	old.refusedVersion = version
+	c.stats.LoadErrors++
+	if u := c.usage[e.name]; u != nil {
+		if u.problem = failure.Class(err); u.problem == "" {
+			u.problem = err.Error()
+		}
+	}
+}
+
+// Attached returns the entry that new requests find, if there is one.
+func (c *Cache) Attached(name string) (*Entry, bool) { return c.entries.Peek(name) }
+
+// Forget detaches a task that was removed from the store, and drops what is
+// known of it.
+func (c *Cache) Forget(name string) {
+	c.Detach(name)
+	delete(c.usage, name)
+}

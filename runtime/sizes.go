@@ -1,0 +1,16 @@
+package runtime
+
+import (
+	"unsafe"
+
+	"kenserve/delta"
+	"kenserve/gemm"
+	"kenserve/internal/sparse"
+)
+
+const (
+	// tensorBytes is what a delta's tensor takes in memory beside its file.
+	tensorBytes = int64(unsafe.Sizeof(delta.Tensor{}) + unsafe.Sizeof(sparse.Tensor{}))
+	// patchBytes is what an overlay and its place in a map take.
+	patchBytes = gemm.OverlayBytes + 64
+)
