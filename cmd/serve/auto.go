@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"kenserve/auto"
+	"kenserve/bulk"
+	"kenserve/dataset"
 	"kenserve/delta"
 	"kenserve/ken"
 	"kenserve/models"
@@ -164,15 +166,15 @@ func openTrial(ctx context.Context, base, data string, p *pruning) (_ *trial, er
 		return nil, fmt.Errorf("prune: open dev set: %w", err)
 	}
 	defer in.Close()
-	err = eachBatch(in, "json", batchTexts, func(batch []example) error {
+	err = dataset.EachBatch(in, dataset.JSON, bulk.BatchTexts, func(batch []dataset.Example) error {
 		for i := range batch {
-			label, err := labelIndex(batch[i].Label, p.config.Labels)
+			label, err := batch[i].LabelIndex(p.config.Labels)
 			if err != nil {
-				return fmt.Errorf("line %d: %w", batch[i].line, err)
+				return err
 			}
 			t.gold = append(t.gold, label)
-			t.inputs = append(t.inputs, batch[i].input())
 		}
+		t.inputs = append(t.inputs, bulk.Inputs(batch)...)
 		return nil
 	})
 	if err != nil {
@@ -243,8 +245,8 @@ func (t *trial) judge(ctx context.Context) ([]float32, error) {
 		}
 	}
 	var logits []float32
-	for from := 0; from < len(t.inputs); from += batchTexts {
-		to := min(from+batchTexts, len(t.inputs))
+	for from := 0; from < len(t.inputs); from += bulk.BatchTexts {
+		to := min(from+bulk.BatchTexts, len(t.inputs))
 		r, err := t.engine.Classify(ctx, t.name(), t.inputs[from:to], runtime.Options{Truncate: true, Raw: true})
 		if err != nil {
 			return nil, err

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"kenserve/bulk"
+	"kenserve/dataset"
 	"kenserve/gemm"
 	"kenserve/runtime"
 )
@@ -84,11 +86,12 @@ func (c *benchModelCmd) Run(ctx context.Context, s streams) error {
 	if c.Threads > 0 {
 		defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(c.Threads))
 	}
-	e, task, err := c.open(ctx)
+	classifier, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	defer e.Close()
+	defer classifier.Close()
+	e, task := classifier.Engine, classifier.Task
 	texts, err := c.texts(ctx, e, s)
 	if err != nil {
 		return err
@@ -120,33 +123,33 @@ func (c *benchModelCmd) Run(ctx context.Context, s streams) error {
 
 // open opens an engine with the task to measure: a delta over its base, or a
 // whole model as its own base with nothing but a head above it.
-func (c *benchModelCmd) open(ctx context.Context) (*runtime.Engine, string, error) {
+func (c *benchModelCmd) open(ctx context.Context) (*bulk.Classifier, error) {
 	configure := func(config *runtime.Config) {
 		config.Workers, config.BatchTokens, config.MaxWaiting = c.Threads, c.BatchTokens, c.Concurrency
 	}
 	if info, err := os.Stat(c.Model); err != nil || !info.IsDir() {
 		if c.Base == "" {
-			return nil, "", usageError{fmt.Errorf("bench: --base is needed for the delta %s", c.Model)}
+			return nil, usageError{fmt.Errorf("bench: --base is needed for the delta %s", c.Model)}
 		}
-		return openTask(ctx, c.Model, c.Base, c.cacheFlags.open(), c.Compute, configure)
+		return bulk.Open(ctx, c.Model, c.Base, c.cacheFlags.open(), c.Compute, configure)
 	}
 	if c.Base != "" {
-		return nil, "", usageError{fmt.Errorf("bench: %s is a folder with a whole model; --base goes with a delta", c.Model)}
+		return nil, usageError{fmt.Errorf("bench: %s is a folder with a whole model; --base goes with a delta", c.Model)}
 	}
 	file, err := headDelta(c.Model)
 	if err != nil {
-		return nil, "", fmt.Errorf("bench: %w", err)
+		return nil, fmt.Errorf("bench: %w", err)
 	}
 	// The engine maps the file, which stays as long as it is mapped.
 	defer os.Remove(file)
-	e, task, err := openTask(ctx, file, c.Model, c.cacheFlags.open(), c.Compute, configure)
+	classifier, err := bulk.Open(ctx, file, c.Model, c.cacheFlags.open(), c.Compute, configure)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	if _, err := e.Classify(ctx, task, []runtime.Input{{Text: "bench"}}, runtime.Options{Truncate: true}); err != nil {
-		return nil, "", errors.Join(err, e.Close())
+	if _, err := classifier.Engine.Classify(ctx, classifier.Task, []runtime.Input{{Text: "bench"}}, runtime.Options{Truncate: true}); err != nil {
+		return nil, errors.Join(err, classifier.Close())
 	}
-	return e, task, nil
+	return classifier, nil
 }
 
 // texts reads or makes the texts.
@@ -161,8 +164,8 @@ func (c *benchModelCmd) texts(ctx context.Context, e *runtime.Engine, s streams)
 			return nil, fmt.Errorf("bench: %w", err)
 		}
 		defer in.Close()
-		err = eachBatch(in, "auto", batchTexts, func(batch []example) error {
-			list = append(list, inputs(batch[:min(len(batch), c.Texts-len(list))])...)
+		err = dataset.EachBatch(in, dataset.Auto, bulk.BatchTexts, func(batch []dataset.Example) error {
+			list = append(list, bulk.Inputs(batch[:min(len(batch), c.Texts-len(list))])...)
 			return nil
 		})
 		if err != nil {
