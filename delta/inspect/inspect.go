@@ -1,0 +1,98 @@
+// Package inspect tells what a delta file holds.
+package inspect
+
+import "kenserve/delta"
+
+// Report is what a delta file says of itself.
+type Report struct {
+	File         string             `json:"file"`
+	Layout       string             `json:"layout"` // fast or small
+	Bytes        int64              `json:"bytes"`
+	SHA256       string             `json:"sha256"`
+	BaseName     string             `json:"base_name,omitempty"`
+	BaseSHA256   string             `json:"base_sha256"`
+	Architecture string             `json:"architecture,omitempty"`
+	ProblemType  string             `json:"problem_type,omitempty"`
+	Labels       []string           `json:"labels,omitempty"`
+	Selection    string             `json:"selection"`
+	K            int                `json:"k,omitempty"`
+	Keep         float64            `json:"keep,omitempty"`
+	Budget       string             `json:"budget,omitempty"`
+	Factor       float64            `json:"factor,omitempty"`
+	Factors      map[string]float64 `json:"factors,omitempty"`
+	HeadFitted   bool               `json:"head_fitted,omitempty"`
+	Scope        string             `json:"scope,omitempty"`
+	Coding       string             `json:"coding"`
+	VectorCoding string             `json:"vector_coding,omitempty"`
+	Producer     string             `json:"producer"`
+	SourceName   string             `json:"source_name,omitempty"`
+	SourceSHA256 string             `json:"source_sha256,omitempty"`
+	Notes        string             `json:"notes,omitempty"`
+	Tensors      []Tensor           `json:"tensors"`
+}
+
+// Tensor is one tensor of a delta file.
+type Tensor struct {
+	Name   string `json:"name"`
+	Form   string `json:"form"`             // of positions: bitmap, gaps or whole; dense; packed in the small layout
+	Coding string `json:"coding,omitempty"` // of the values
+	Rows   int    `json:"rows,omitempty"`   // those with a kept value, if the base is known
+	Kept   int    `json:"kept,omitempty"`
+	Bytes  int64  `json:"bytes"`
+}
+
+// newReport has what the metadata tells.
+func newReport(file, layout string, d *delta.Info) *Report {
+	return &Report{
+		File: file, Layout: layout, BaseName: d.BaseName, BaseSHA256: d.BaseSHA256,
+		Architecture: d.Architecture, ProblemType: d.ProblemType, Labels: d.Labels,
+		Selection: d.Selection, K: d.K, Keep: d.Keep, Budget: d.Budget, Factor: d.Factor, Factors: d.Factors, HeadFitted: d.HeadFitted, Scope: d.Scope,
+		Coding: string(d.Coding), VectorCoding: string(d.VectorCoding),
+		Producer: d.Producer, SourceName: d.SourceName, SourceSHA256: d.SourceSHA256, Notes: d.Notes,
+	}
+}
+
+// Small tells of a file in the small layout what it says without its base.
+func Small(file string, d *delta.Small) *Report {
+	i := newReport(file, "small", &d.Info)
+	i.Bytes, i.SHA256 = d.Size, d.SHA256
+	for _, t := range d.Tensors {
+		out := Tensor{Name: t.Name, Form: "packed", Bytes: int64(len(t.Packed))}
+		if t.Dense != nil {
+			out.Form, out.Kept, out.Bytes = "dense", t.Dense.Len(), int64(len(t.Dense.Data))
+			out.Rows, _ = t.Dense.Rows()
+		}
+		i.Tensors = append(i.Tensors, out)
+	}
+	return i
+}
+
+// Fast tells all of a delta; rows if it was checked against its base.
+func Fast(file string, d *delta.Delta, checked bool) *Report {
+	i := newReport(file, "fast", &d.Info)
+	i.Bytes, i.SHA256 = d.Size, d.SHA256
+	for _, t := range d.Tensors {
+		out := Tensor{Name: t.Name, Form: "bitmap", Bytes: t.Bytes}
+		if t.Dense != nil {
+			out.Form = "dense"
+			out.Rows, _ = t.Dense.Rows()
+			out.Kept = t.Dense.Len()
+		} else {
+			switch {
+			case t.Masked.Whole():
+				out.Form = "whole"
+			case t.Masked.Gaps != nil:
+				out.Form = "gaps"
+			}
+			out.Coding = string(t.Masked.Coding)
+			out.Kept = t.Masked.Kept()
+			if checked {
+				rows := map[int]bool{}
+				t.Masked.Keeps(func(row, _ int) { rows[row] = true })
+				out.Rows = len(rows)
+			}
+		}
+		i.Tensors = append(i.Tensors, out)
+	}
+	return i
+}
