@@ -1,4 +1,4 @@
-package main
+package prune
 
 import (
 	"encoding/json"
@@ -36,7 +36,7 @@ func adapterConfig(baseDir, adapterDir string, labels []string, adapter *lora.Ch
 		}
 	}
 	if len(labels) != outputs {
-		return nil, usageError{fmt.Errorf("prune: --labels names %d, the head has %d outputs", len(labels), outputs)}
+		return nil, &LabelsError{fmt.Sprintf("%d labels for a head of %d outputs", len(labels), outputs)}
 	}
 	var config map[string]any
 	if err := json.Unmarshal(text, &config); err != nil {

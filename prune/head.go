@@ -1,4 +1,4 @@
-package main
+package prune
 
 import (
 	"context"
@@ -19,7 +19,7 @@ type lastLayer struct {
 }
 
 // readHead returns that of the model that is pruned.
-func readHead(p *pruning) (*lastLayer, error) {
+func readHead(p *Source) (*lastLayer, error) {
 	labels := len(p.config.Labels)
 	more := p.arch.Head(labels + 1)
 	h := &lastLayer{Head: auto.Head{Labels: labels}}
@@ -69,9 +69,9 @@ func (l *lastLayer) replaced(h *auto.Head) func(name string) *safetensors.Tensor
 
 // probe makes the delta made last once more, as one whose logits are what goes
 // into the head: with a label for each feature, and the identity for a head.
-func (t *trial) probe(ctx context.Context) error {
+func (t *Trial) probe(ctx context.Context) error {
 	n := t.head.Features
-	p := *t.pruning
+	p := *t.source
 	p.info.Config, p.info.Architecture, p.info.ProblemType, p.info.Labels = "", "", "", nil
 	identity := auto.Head{Labels: n, Features: n, Weight: make([]float32, n*n)}
 	if t.head.Bias != nil {
@@ -85,6 +85,6 @@ func (t *trial) probe(ctx context.Context) error {
 	o.HeadTensor = t.head.replaced(&identity)
 	_ = os.Remove(t.path())
 	t.made++
-	_, err := p.write(ctx, t.path(), o)
+	_, err := p.Write(ctx, t.path(), o)
 	return err
 }

@@ -1,4 +1,6 @@
-package main
+// Package prune makes a delta file from a base and a checkpoint that was tuned from
+// it, or a LoRA adapter, and searches for the smallest one that does as well.
+package prune
 
 import (
 	"bytes"
@@ -21,40 +23,56 @@ import (
 	"kenserve/safetensors"
 )
 
-// pruning is a checkpoint that is being pruned against its base.
-type pruning struct {
+// Source is a checkpoint that is being pruned against its base.
+type Source struct {
+	Pair *ken.Pair
+	// Unservable says why a delta of it can be exported but not served; empty if it
+	// can be.
+	Unservable string
+
 	base   *safetensors.Checkpoint
 	tuned  delta.Tensors
-	pair   *ken.Pair
 	config *models.Config      // of the tuned model; nil if it has none
 	arch   models.Architecture // nil if it is not known
 	info   delta.Info          // but for what the options say
 }
 
-// openPruning opens and matches two Hugging Face folders, the second of which
-// may be a LoRA adapter. labels are for one that does not tell its own. What the
-// delta will not be good for is said on s.err.
-func openPruning(baseDir, tunedDir string, labels []string, s streams) (_ *pruning, err error) {
-	p := &pruning{}
+// Config names what to prune.
+type Config struct {
+	BaseDir, TunedDir string   // Hugging Face folders, the second of which may be a LoRA adapter
+	Labels            []string // for an adapter that does not tell its own; nil: none
+	Producer          string   // the program, for the delta
+	Notes             string   // for the delta
+}
+
+// LabelsError means that the labels of a [Config] are not what the checkpoint wants.
+type LabelsError struct{ reason string }
+
+func (e *LabelsError) Error() string { return e.reason }
+
+// Open opens and matches a base and a checkpoint.
+func Open(c Config) (_ *Source, err error) {
+	p := &Source{}
 	defer func() {
 		if err != nil {
 			p.Close()
 		}
 	}()
-	if p.base, err = safetensors.OpenCheckpoint(baseDir); err != nil {
+	if p.base, err = safetensors.OpenCheckpoint(c.BaseDir); err != nil {
 		return nil, fmt.Errorf("prune: open base: %w", err)
 	}
-	config, err := p.openTuned(baseDir, tunedDir, labels)
+	config, err := p.openTuned(c.BaseDir, c.TunedDir, c.Labels)
 	if err != nil {
 		return nil, err
 	}
-	if p.pair, err = ken.Match(p.base, p.tuned); err != nil {
+	if p.Pair, err = ken.Match(p.base, p.tuned); err != nil {
 		return nil, err
 	}
 	p.info = delta.Info{
-		BaseSHA256: delta.Fingerprint(p.base), BaseName: folderName(baseDir),
-		BasePrefix: p.pair.BasePrefix, TunedPrefix: p.pair.TunedPrefix, Absent: p.pair.Absent,
-		Producer: "kenserve " + version(), SourceName: folderName(tunedDir), SourceSHA256: delta.Fingerprint(p.tuned),
+		BaseSHA256: delta.Fingerprint(p.base), BaseName: folderName(c.BaseDir),
+		BasePrefix: p.Pair.BasePrefix, TunedPrefix: p.Pair.TunedPrefix, Absent: p.Pair.Absent,
+		Producer: c.Producer, SourceName: folderName(c.TunedDir), SourceSHA256: delta.Fingerprint(p.tuned),
+		Notes: c.Notes,
 	}
 	if config != nil {
 		if p.config, err = describeTask(config, &p.info); err != nil {
@@ -62,9 +80,9 @@ func openPruning(baseDir, tunedDir string, labels []string, s streams) (_ *pruni
 		}
 	}
 	if p.config == nil {
-		fmt.Fprintf(s.err, "prune: %s has no %s: the delta will have no labels and can be exported but not served\n", tunedDir, models.ConfigFile)
+		p.Unservable = fmt.Sprintf("%s has no %s: the delta will have no labels and can be exported but not served", c.TunedDir, models.ConfigFile)
 	} else if p.arch, err = families.New(p.config); errors.Is(err, families.ErrUnknown) {
-		fmt.Fprintf(s.err, "prune: %v: the delta can be made and exported but not served\n", err)
+		p.Unservable = fmt.Sprintf("%v: the delta can be made and exported but not served", err)
 	} else if err != nil {
 		return nil, err
 	}
@@ -72,7 +90,7 @@ func openPruning(baseDir, tunedDir string, labels []string, s streams) (_ *pruni
 }
 
 // Close unmaps the checkpoints.
-func (p *pruning) Close() {
+func (p *Source) Close() {
 	if p.base != nil {
 		_ = p.base.Close()
 	}
@@ -83,7 +101,7 @@ func (p *pruning) Close() {
 
 // openTuned opens what was tuned and returns its config.json, nil if there is
 // none.
-func (p *pruning) openTuned(baseDir, tunedDir string, labels []string) ([]byte, error) {
+func (p *Source) openTuned(baseDir, tunedDir string, labels []string) ([]byte, error) {
 	if lora.Is(tunedDir) {
 		adapter, err := lora.Open(tunedDir, p.base)
 		if err != nil {
@@ -93,7 +111,7 @@ func (p *pruning) openTuned(baseDir, tunedDir string, labels []string) ([]byte, 
 		return adapterConfig(baseDir, tunedDir, labels, adapter)
 	}
 	if labels != nil {
-		return nil, usageError{fmt.Errorf("prune: --labels is for adapters: a checkpoint's %s names its own", models.ConfigFile)}
+		return nil, &LabelsError{fmt.Sprintf("only an adapter takes labels; a checkpoint's %s has its own", models.ConfigFile)}
 	}
 	c, err := safetensors.OpenCheckpoint(tunedDir)
 	if err != nil {
@@ -115,8 +133,8 @@ func readConfig(dir string) ([]byte, error) {
 	return text, nil
 }
 
-// complete adds to the options what the architecture tells.
-func (p *pruning) complete(o ken.Options) ken.Options {
+// Complete adds to the options what the architecture tells.
+func (p *Source) Complete(o ken.Options) ken.Options {
 	if p.arch != nil {
 		o.Table = runtime.TableNames(p.arch)
 		o.Head = headNames(p.arch, len(p.config.Labels))
@@ -124,14 +142,24 @@ func (p *pruning) complete(o ken.Options) ken.Options {
 	return o
 }
 
-// write prunes into a delta file.
-func (p *pruning) write(ctx context.Context, path string, o ken.Options) (*ken.Report, error) {
+// Weights is the number of weights of the tuned checkpoint.
+func (p *Source) Weights() int {
+	total := 0
+	for _, name := range p.tuned.Names() {
+		t, _ := p.tuned.Tensor(name)
+		total += t.Len()
+	}
+	return total
+}
+
+// Write prunes into a delta file.
+func (p *Source) Write(ctx context.Context, path string, o ken.Options) (*ken.Report, error) {
 	w, err := delta.Create(path)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Abort()
-	report, err := ken.Prune(ctx, p.pair, w, o)
+	report, err := ken.Prune(ctx, p.Pair, w, o)
 	if err != nil {
 		return nil, err
 	}
@@ -181,4 +209,12 @@ func headNames(arch models.Architecture, labels int) func(tensor string) bool {
 		names[p.Name] = true
 	}
 	return func(tensor string) bool { return names[strings.TrimPrefix(tensor, arch.Prefix())] }
+}
+
+// folderName returns the last component of a folder's path.
+func folderName(dir string) string {
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	return filepath.Base(dir)
 }
