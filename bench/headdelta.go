@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -74,7 +74,7 @@ func headDelta(dir string) (path string, err error) {
 		}
 	}
 	err = w.Finish(delta.Info{
-		BaseSHA256: delta.Fingerprint(c), Labels: config.Labels, Selection: "head", Coding: delta.Float32, Producer: "kenserve " + version(),
+		BaseSHA256: delta.Fingerprint(c), Labels: config.Labels, Selection: "head", Coding: delta.Float32, Producer: "kenserve bench",
 	})
 	return path, err
 }
