@@ -12,15 +12,16 @@ import (
 	"kenserve/runtime"
 )
 
-// Options say how [Classifier.Lines] reads and writes.
-type Options struct {
+// LineOptions are the options of [Classifier.Lines].
+type LineOptions struct {
 	Format dataset.Format // of the input
-	TopK   int            // labels to write of each text; 0: all
-	Raw    bool           // logits instead of probabilities
+	TopK   int            // number of labels to write for each text; 0 means all
+	Raw    bool           // write logits instead of probabilities
 }
 
-// classified is a line of output.
-type classified struct {
+// answer is a line of output. Label and Score are the first of Scores, which are
+// sorted, best first.
+type answer struct {
 	Label  string       `json:"label"`
 	Score  float32      `json:"score"`
 	Scores []labelScore `json:"scores"`
@@ -31,8 +32,10 @@ type labelScore struct {
 	Score float32 `json:"score"`
 }
 
-// Lines classifies texts, one a line, into JSON lines.
-func (c *Classifier) Lines(ctx context.Context, in io.Reader, w io.Writer, o Options) error {
+// Lines classifies the texts of in and writes one JSON line to w for each, in order.
+// Texts that are too long for the model are truncated. On an error, the lines of the
+// batches before it have been written.
+func (c *Classifier) Lines(ctx context.Context, in io.Reader, w io.Writer, o LineOptions) error {
 	out := bufio.NewWriter(w)
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
@@ -42,7 +45,7 @@ func (c *Classifier) Lines(ctx context.Context, in io.Reader, w io.Writer, o Opt
 			return err
 		}
 		for i := range batch {
-			line := classified{}
+			line := answer{}
 			for _, score := range r.Top(i, o.TopK) {
 				line.Scores = append(line.Scores, labelScore{score.Label, score.Value})
 			}

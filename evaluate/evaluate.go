@@ -1,5 +1,15 @@
 // Package evaluate scores a classifier on labelled texts: accuracy, macro F1, and
-// counts by class.
+// counts for each class.
+//
+// For a class, let correct be the texts that have its label and are predicted as it.
+//
+//	precision = correct / texts predicted as the class
+//	recall    = correct / texts with the label
+//	F1        = 2·correct / (texts with the label + texts predicted as the class)
+//
+// which is the harmonic mean of precision and recall. Macro F1 is the mean of F1 over
+// the classes that occur among the labels or the predictions, as scikit-learn computes
+// it. A share with a denominator of 0 is 0.
 package evaluate
 
 import (
@@ -13,27 +23,29 @@ import (
 	"kenserve/runtime"
 )
 
-// Report is what an evaluation found.
+// Report is the result of an evaluation.
 type Report struct {
 	Texts    int     `json:"texts"`
 	Accuracy float64 `json:"accuracy"`
-	MacroF1  float64 `json:"macro_f1"` // over the labels that occur in the data or the predictions
-	Classes  []Class `json:"classes"`
+	MacroF1  float64 `json:"macro_f1"`
+	Classes  []Class `json:"classes"` // in the order of the task's labels
 }
 
-// Class is how texts of one label and answers with it did.
+// Class is the result for one label.
 type Class struct {
 	Label     string  `json:"label"`
 	Texts     int     `json:"texts"`     // with this label
-	Predicted int     `json:"predicted"` // as this label
+	Predicted int     `json:"predicted"` // texts predicted as this label
 	Correct   int     `json:"correct"`
 	Precision float64 `json:"precision"`
 	Recall    float64 `json:"recall"`
 	F1        float64 `json:"f1"`
 }
 
-// Run classifies labelled texts, JSON lines, and scores the answers. A report of no
-// texts has no shares. progress is called with the number of texts of every batch.
+// Run classifies labelled texts, one JSON object a line, and compares the best label of
+// each with its own. It calls progress after each batch with the batch's number of
+// texts. Without any text it returns a report with Texts 0. It is an error if the task
+// is not of the kind "single label" or a text's label is not one of the task's.
 func Run(ctx context.Context, c *bulk.Classifier, in io.Reader, progress func(texts int)) (*Report, error) {
 	report := &Report{}
 	err := dataset.EachBatch(in, dataset.JSON, bulk.BatchTexts, func(batch []dataset.Example) error {
@@ -42,53 +54,57 @@ func Run(ctx context.Context, c *bulk.Classifier, in io.Reader, progress func(te
 			return err
 		}
 		progress(len(batch))
-		return report.add(r, batch)
+		if r.Problem != models.SingleLabel {
+			return fmt.Errorf("the task's problem_type is %s; accuracy is only defined for %s", r.Problem, models.SingleLabel)
+		}
+		gold := make([]int, len(batch))
+		for i := range batch {
+			if gold[i], err = batch[i].LabelIndex(r.Labels); err != nil {
+				return err
+			}
+		}
+		report.add(r.Labels, r.Scores, gold)
+		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if report.Texts > 0 {
-		report.finish()
-	}
+	report.finish()
 	return report, nil
 }
 
-// add counts the predictions of one batch.
-func (v *Report) add(r *runtime.Result, batch []dataset.Example) error {
-	if r.Problem != models.SingleLabel {
-		return fmt.Errorf("the task is of the kind %s; accuracy is for %s", r.Problem, models.SingleLabel)
-	}
-	if v.Classes == nil {
-		for _, label := range r.Labels {
-			v.Classes = append(v.Classes, Class{Label: label})
+// add counts the predictions of a batch. scores is [texts, labels]; gold has the index
+// of each text's label. Of equal scores the first label wins.
+func (r *Report) add(labels []string, scores [][]float32, gold []int) {
+	if r.Classes == nil {
+		for _, label := range labels {
+			r.Classes = append(r.Classes, Class{Label: label})
 		}
 	}
-	for i := range batch {
-		want, err := batch[i].LabelIndex(r.Labels)
-		if err != nil {
-			return err
-		}
-		got := 0
-		for j, score := range r.Scores[i] {
-			if score > r.Scores[i][got] {
-				got = j
+	for i, want := range gold {
+		best := 0
+		for j, score := range scores[i] {
+			if score > scores[i][best] {
+				best = j
 			}
 		}
-		v.Texts++
-		v.Classes[want].Texts++
-		v.Classes[got].Predicted++
-		if got == want {
-			v.Classes[got].Correct++
+		r.Texts++
+		r.Classes[want].Texts++
+		r.Classes[best].Predicted++
+		if best == want {
+			r.Classes[best].Correct++
 		}
 	}
-	return nil
 }
 
-// finish derives the shares from the counts.
-func (v *Report) finish() {
+// finish computes the shares from the counts.
+func (r *Report) finish() {
+	if r.Texts == 0 {
+		return
+	}
 	correct, occurring := 0, 0
-	for i := range v.Classes {
-		c := &v.Classes[i]
+	for i := range r.Classes {
+		c := &r.Classes[i]
 		correct += c.Correct
 		if c.Predicted > 0 {
 			c.Precision = float64(c.Correct) / float64(c.Predicted)
@@ -98,10 +114,10 @@ func (v *Report) finish() {
 		}
 		if c.Texts+c.Predicted > 0 {
 			c.F1 = 2 * float64(c.Correct) / float64(c.Texts+c.Predicted)
-			v.MacroF1 += c.F1
+			r.MacroF1 += c.F1
 			occurring++
 		}
 	}
-	v.Accuracy = float64(correct) / float64(v.Texts)
-	v.MacroF1 /= float64(occurring)
+	r.Accuracy = float64(correct) / float64(r.Texts)
+	r.MacroF1 /= float64(occurring)
 }

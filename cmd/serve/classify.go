@@ -34,5 +34,5 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer classifier.Close()
-	return classifier.Lines(ctx, in, s.out, bulk.Options{Format: dataset.Format(c.Format), TopK: c.TopK, Raw: c.RawScores})
+	return classifier.Lines(ctx, in, s.out, bulk.LineOptions{Format: dataset.Format(c.Format), TopK: c.TopK, Raw: c.RawScores})
 }
