@@ -1,5 +1,6 @@
-// Package export writes a base with a delta applied as a full Hugging Face
-// checkpoint.
+// Package export writes a base with a delta applied to it as a full Hugging Face
+// checkpoint: weights in float32, the tuned model's configuration and the base's
+// tokenizer.
 package export
 
 import (
@@ -16,15 +17,15 @@ import (
 	"kenserve/safetensors"
 )
 
-// tokenizerFiles are copied from the base, those that are there.
+// tokenizerFiles are the files that are copied from the base, if it has them.
 var tokenizerFiles = []string{
 	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 	"vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model",
 }
 
-// Write writes a checkpoint in float32 to the folder dir, which it makes if need be:
-// the weights of base with the delta applied, and its head; the tuned model's
-// configuration; the tokenizer's files of the base's folder, baseDir.
+// Write writes the checkpoint to the folder dir and creates the folder if it does not
+// exist. base holds the weights of the folder baseDir, and d must have been checked
+// against them. Every file is replaced as a whole.
 func Write(dir, baseDir string, base *safetensors.Checkpoint, d *delta.Delta) error {
 	if err := write(dir, baseDir, base, d); err != nil {
 		return fmt.Errorf("export: %w", err)
@@ -37,7 +38,7 @@ func write(dir, baseDir string, base *safetensors.Checkpoint, d *delta.Delta) er
 		return err
 	}
 	weights := filepath.Join(dir, safetensors.WeightsFile)
-	if err := safetensors.WriteFile(weights, map[string]string{"format": "pt"}, exported(base, d)); err != nil {
+	if err := safetensors.WriteFile(weights, map[string]string{"format": "pt"}, tunedTensors(base, d)); err != nil {
 		return err
 	}
 	if err := writeConfig(dir, baseDir, d); err != nil {
@@ -51,9 +52,9 @@ func write(dir, baseDir string, base *safetensors.Checkpoint, d *delta.Delta) er
 	return nil
 }
 
-// exported lists the tuned checkpoint's tensors: the base's with the delta
-// applied, and the head.
-func exported(base *safetensors.Checkpoint, d *delta.Delta) []safetensors.Entry {
+// tunedTensors lists the tensors of the tuned checkpoint under its own names: those of
+// the base with the delta applied, and the head. Integer tensors keep their type.
+func tunedTensors(base *safetensors.Checkpoint, d *delta.Delta) []safetensors.Entry {
 	var entries []safetensors.Entry
 	for _, name := range base.Names() {
 		if slices.Contains(d.Absent, name) {
@@ -83,8 +84,9 @@ func exported(base *safetensors.Checkpoint, d *delta.Delta) []safetensors.Entry 
 	return entries
 }
 
-// writePatched writes a tensor in float32, some rows at a time, with a delta's
-// tensor applied if it is not nil.
+// writePatched writes the base's tensor b in float32 with the delta's tensor t applied.
+// t may be nil, which means no change. It writes a block of rows at a time, so that
+// memory stays small.
 func writePatched(w io.Writer, b *safetensors.Tensor, t *delta.Tensor) error {
 	if t != nil && t.Dense != nil {
 		b, t = t.Dense, nil
@@ -107,7 +109,7 @@ func writePatched(w io.Writer, b *safetensors.Tensor, t *delta.Tensor) error {
 	return nil
 }
 
-// writeConfig writes the tuned model's configuration; a delta without one gets
+// writeConfig writes the tuned model's configuration. If the delta has none, it copies
 // the base's.
 func writeConfig(dir, baseDir string, d *delta.Delta) error {
 	path := filepath.Join(dir, models.ConfigFile)

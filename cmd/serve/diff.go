@@ -57,7 +57,7 @@ func (c *comparison) print(s streams) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "both\tby chance\tonly A\tonly B\tJaccard\tsame sign\tequal\t tensor\n")
 	line := func(o *diff.Overlap, name string) {
-		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%.3f\t%.3f\t%d\t %s\n", o.Both, o.Chance, o.OnlyA, o.OnlyB, o.Jaccard, o.Agreement, o.Equal, name)
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%.3f\t%.3f\t%d\t %s\n", o.Both, o.ByChance, o.OnlyA, o.OnlyB, o.Jaccard, o.Agreement, o.Equal, name)
 	}
 	for _, o := range c.Tensors {
 		line(o, o.Name)

@@ -1,4 +1,8 @@
-// Package diff compares the positions that two deltas of one base keep.
+// Package diff compares the positions that two deltas of one base keep: how many they
+// share, and whether they changed the shared ones alike.
+//
+// A position is one weight of the base. A delta keeps the positions in its masks and,
+// of a tensor that it stores whole, those whose value differs from the base's.
 package diff
 
 import (
@@ -8,33 +12,35 @@ import (
 	"kenserve/safetensors"
 )
 
-// Report compares two deltas, A and B. A position is a weight of the base; one of a
-// dense tensor counts as kept if its value differs from the base's.
+// Report is the comparison of two deltas, A and B.
 type Report struct {
-	Total   Overlap    `json:"total"`
-	Tensors []*Overlap `json:"tensors"`
+	Total   Overlap    `json:"total"`   // sums over Tensors
+	Tensors []*Overlap `json:"tensors"` // those of the base of which A or B keeps something, in the base's order
 }
 
-// Overlap compares the positions that two deltas keep of one tensor.
+// Overlap is the comparison for one tensor, or for all. Counts are positions.
 type Overlap struct {
-	Name   string `json:"name,omitempty"`
-	Size   int    `json:"size"`   // weights of the base
-	Both   int    `json:"both"`   // kept by both deltas
-	OnlyA  int    `json:"only_a"` // kept by one
-	OnlyB  int    `json:"only_b"`
-	Alike  int    `json:"alike"`  // kept by both and changed in the same direction
-	Equal  int    `json:"equal"`  // kept by both and of the same value
-	Chance int    `json:"chance"` // what two deltas that keep as many each by chance would share
+	Name          string `json:"name,omitempty"`
+	Size          int    `json:"size"` // positions of the base's tensor
+	Both          int    `json:"both"` // kept by A and B
+	OnlyA         int    `json:"only_a"`
+	OnlyB         int    `json:"only_b"`
+	SameDirection int    `json:"alike"` // of Both, those that A and B changed in the same direction
+	Equal         int    `json:"equal"` // of Both, those with the same value in A and B
 
-	// Jaccard is the share of what both keep in what either keeps; Agreement
-	// that of what changed in the same direction in what both keep.
+	// ByChance is the expected value of Both for two independent random choices of as
+	// many positions: kept by A · kept by B / Size.
+	ByChance int `json:"chance"`
+
+	// Jaccard is Both / (Both + OnlyA + OnlyB); Agreement is SameDirection / Both. A
+	// share with a denominator of 0 is 0.
 	Jaccard   float64 `json:"jaccard"`
 	Agreement float64 `json:"agreement"`
 
-	chance float64
+	byChance float64 // before rounding
 }
 
-// Compare compares two deltas that were checked against the base.
+// Compare compares two deltas that have been checked against the base.
 func Compare(base delta.Tensors, a, b *delta.Delta) (*Report, error) {
 	report := &Report{}
 	for _, name := range base.Names() {
@@ -58,38 +64,38 @@ func Compare(base delta.Tensors, a, b *delta.Delta) (*Report, error) {
 	return report, nil
 }
 
-// compare goes through a tensor row by row. a or b may be nil: unchanged.
+// compare compares one tensor, a block of rows at a time, so that memory stays small. a
+// or b may be nil, which means unchanged.
 func compare(base *safetensors.Tensor, a, b *delta.Tensor) (*Overlap, error) {
 	rows, columns := base.Rows()
 	o := &Overlap{Name: base.Name, Size: rows * columns}
 	const blockRows = 64
-	var before, one, two []float32
-	keptA, keptB := newKeeping(a, rows*columns), newKeeping(b, rows*columns)
+	block := min(blockRows, rows) * columns
+	before, afterA, afterB := make([]float32, block), make([]float32, block), make([]float32, block)
+	keptA, keptB := newKeptSet(a, rows*columns), newKeptSet(b, rows*columns)
 	for first := 0; first < rows; first += blockRows {
 		n := min(blockRows, rows-first) * columns
-		if before == nil {
-			before, one, two = make([]float32, n), make([]float32, n), make([]float32, n)
-		}
-		before, one, two = before[:n], one[:n], two[:n]
+		before, afterA, afterB = before[:n], afterA[:n], afterB[:n]
 		if err := base.Float32s(before, first*columns); err != nil {
 			return nil, err
 		}
-		if err := patched(one, before, a, first, columns); err != nil {
+		if err := patchRows(afterA, before, a, first, columns); err != nil {
 			return nil, err
 		}
-		if err := patched(two, before, b, first, columns); err != nil {
+		if err := patchRows(afterB, before, b, first, columns); err != nil {
 			return nil, err
 		}
 		for i, x := range before {
-			inA, inB := keptA.at(first*columns+i, x, one[i]), keptB.at(first*columns+i, x, two[i])
+			va, vb := afterA[i], afterB[i]
+			inA, inB := keptA.has(first*columns+i, x, va), keptB.has(first*columns+i, x, vb)
 			switch {
 			case inA && inB:
 				o.Both++
-				if one[i] == two[i] {
+				if va == vb {
 					o.Equal++
 				}
-				if (one[i] > x) == (two[i] > x) && (one[i] < x) == (two[i] < x) {
-					o.Alike++
+				if (va > x) == (vb > x) && (va < x) == (vb < x) {
+					o.SameDirection++
 				}
 			case inA:
 				o.OnlyA++
@@ -99,14 +105,15 @@ func compare(base *safetensors.Tensor, a, b *delta.Tensor) (*Overlap, error) {
 		}
 	}
 	if o.Size > 0 {
-		o.chance = float64(o.Both+o.OnlyA) * float64(o.Both+o.OnlyB) / float64(o.Size)
+		o.byChance = float64(o.Both+o.OnlyA) * float64(o.Both+o.OnlyB) / float64(o.Size)
 	}
 	o.finish()
 	return o, nil
 }
 
-// patched puts a delta's rows from first on into dst, over the base's.
-func patched(dst, base []float32, t *delta.Tensor, first, columns int) error {
+// patchRows copies rows of the base to dst and applies the delta's tensor t, which may
+// be nil, to them. dst and base are [rows, columns], row-major, from row first on.
+func patchRows(dst, base []float32, t *delta.Tensor, first, columns int) error {
 	copy(dst, base)
 	switch {
 	case t == nil:
@@ -118,32 +125,33 @@ func patched(dst, base []float32, t *delta.Tensor, first, columns int) error {
 	return nil
 }
 
-// keeping tells which positions of a tensor a delta keeps: those in its masks
-// or, of a dense tensor, those that differ from the base.
-type keeping struct {
-	mask  []uint64
-	dense bool
+// keptSet is the set of positions of a tensor that a delta keeps.
+type keptSet struct {
+	bits  []uint64 // one for each position; nil if the delta has no masks for the tensor
+	dense bool     // the delta stores the tensor whole
 }
 
-func newKeeping(t *delta.Tensor, n int) keeping {
+// newKeptSet returns the set for a tensor of n positions. t may be nil.
+func newKeptSet(t *delta.Tensor, n int) keptSet {
 	switch {
 	case t == nil:
-		return keeping{}
+		return keptSet{}
 	case t.Dense != nil:
-		return keeping{dense: true}
+		return keptSet{dense: true}
 	}
-	k := keeping{mask: make([]uint64, (n+63)/64)}
+	k := keptSet{bits: make([]uint64, (n+63)/64)}
 	columns := t.Masked.Columns
 	t.Masked.Keeps(func(row, column int) {
 		i := row*columns + column
-		k.mask[i/64] |= 1 << (i % 64)
+		k.bits[i/64] |= 1 << (i % 64)
 	})
 	return k
 }
 
-func (k *keeping) at(i int, base, value float32) bool {
-	if k.mask != nil {
-		return k.mask[i/64]>>(i%64)&1 == 1
+// has reports whether position i is kept, given its value in the base and in the delta.
+func (k *keptSet) has(i int, base, value float32) bool {
+	if k.bits != nil {
+		return k.bits[i/64]>>(i%64)&1 == 1
 	}
 	return k.dense && value != base
 }
@@ -153,18 +161,18 @@ func (o *Overlap) add(t *Overlap) {
 	o.Both += t.Both
 	o.OnlyA += t.OnlyA
 	o.OnlyB += t.OnlyB
-	o.Alike += t.Alike
+	o.SameDirection += t.SameDirection
 	o.Equal += t.Equal
-	o.chance += t.chance
+	o.byChance += t.byChance
 }
 
-// finish derives the shares from the counts.
+// finish computes the shares from the counts.
 func (o *Overlap) finish() {
 	if either := o.Both + o.OnlyA + o.OnlyB; either > 0 {
 		o.Jaccard = float64(o.Both) / float64(either)
 	}
 	if o.Both > 0 {
-		o.Agreement = float64(o.Alike) / float64(o.Both)
+		o.Agreement = float64(o.SameDirection) / float64(o.Both)
 	}
-	o.Chance = int(o.chance + 0.5)
+	o.ByChance = int(o.byChance + 0.5)
 }

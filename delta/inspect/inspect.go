@@ -1,12 +1,14 @@
-// Package inspect tells what a delta file holds.
+// Package inspect describes a delta file: its metadata, and how many values of each
+// tensor it keeps and in which form. It does not decode values.
 package inspect
 
 import "kenserve/delta"
 
-// Report is what a delta file says of itself.
+// Report describes a delta file. All but File, Layout, Bytes and Tensors is the file's
+// metadata, see [delta.Info].
 type Report struct {
 	File         string             `json:"file"`
-	Layout       string             `json:"layout"` // fast or small
+	Layout       string             `json:"layout"` // "fast" or "small"
 	Bytes        int64              `json:"bytes"`
 	SHA256       string             `json:"sha256"`
 	BaseName     string             `json:"base_name,omitempty"`
@@ -31,17 +33,23 @@ type Report struct {
 	Tensors      []Tensor           `json:"tensors"`
 }
 
-// Tensor is one tensor of a delta file.
+// Tensor describes one tensor of a delta file. Its form tells how positions are stored:
+//
+//	bitmap  a bit for each position
+//	gaps    the distances between kept positions
+//	whole   every position is kept
+//	dense   the tensor itself, such as a head; it has no positions
+//	packed  in the small layout, which does not tell positions without the base
 type Tensor struct {
 	Name   string `json:"name"`
-	Form   string `json:"form"`             // of positions: bitmap, gaps or whole; dense; packed in the small layout
+	Form   string `json:"form"`             // see below
 	Coding string `json:"coding,omitempty"` // of the values
-	Rows   int    `json:"rows,omitempty"`   // those with a kept value, if the base is known
-	Kept   int    `json:"kept,omitempty"`
-	Bytes  int64  `json:"bytes"`
+	Rows   int    `json:"rows,omitempty"`   // number of rows with a kept value; 0 if not known
+	Kept   int    `json:"kept,omitempty"`   // number of kept values; 0 if not known
+	Bytes  int64  `json:"bytes"`            // in the file
 }
 
-// newReport has what the metadata tells.
+// newReport returns a report with the metadata.
 func newReport(file, layout string, d *delta.Info) *Report {
 	return &Report{
 		File: file, Layout: layout, BaseName: d.BaseName, BaseSHA256: d.BaseSHA256,
@@ -52,25 +60,27 @@ func newReport(file, layout string, d *delta.Info) *Report {
 	}
 }
 
-// Small tells of a file in the small layout what it says without its base.
+// Small describes a file in the small layout, as far as that is possible without its
+// base: rows and kept values of packed tensors are not known.
 func Small(file string, d *delta.Small) *Report {
-	i := newReport(file, "small", &d.Info)
-	i.Bytes, i.SHA256 = d.Size, d.SHA256
+	r := newReport(file, "small", &d.Info)
+	r.Bytes, r.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {
 		out := Tensor{Name: t.Name, Form: "packed", Bytes: int64(len(t.Packed))}
 		if t.Dense != nil {
 			out.Form, out.Kept, out.Bytes = "dense", t.Dense.Len(), int64(len(t.Dense.Data))
 			out.Rows, _ = t.Dense.Rows()
 		}
-		i.Tensors = append(i.Tensors, out)
+		r.Tensors = append(r.Tensors, out)
 	}
-	return i
+	return r
 }
 
-// Fast tells all of a delta; rows if it was checked against its base.
+// Fast describes a delta in the fast layout. It counts rows only if the delta has been
+// checked against its base, because shapes come from there.
 func Fast(file string, d *delta.Delta, checked bool) *Report {
-	i := newReport(file, "fast", &d.Info)
-	i.Bytes, i.SHA256 = d.Size, d.SHA256
+	r := newReport(file, "fast", &d.Info)
+	r.Bytes, r.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {
 		out := Tensor{Name: t.Name, Form: "bitmap", Bytes: t.Bytes}
 		if t.Dense != nil {
@@ -92,7 +102,7 @@ func Fast(file string, d *delta.Delta, checked bool) *Report {
 				out.Rows = len(rows)
 			}
 		}
-		i.Tensors = append(i.Tensors, out)
+		r.Tensors = append(r.Tensors, out)
 	}
-	return i
+	return r
 }
