@@ -36,7 +36,7 @@ func writeTask(t *testing.T) (base, file string) {
 	}
 	defer source.Close()
 	o := ken.Options{Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Keep: 0.5, Factor: 1, Coding: delta.Float32}
-	if _, err := source.Write(context.Background(), file, source.Complete(o)); err != nil {
+	if _, err := source.Write(context.Background(), file, o); err != nil {
 		t.Fatal(err)
 	}
 	return base, file

@@ -44,8 +44,9 @@ type Class struct {
 
 // Run classifies labelled texts, one JSON object a line, and compares the best label of
 // each with its own. It calls progress after each batch with the batch's number of
-// texts. Without any text it returns a report with Texts 0. It is an error if the task
-// is not of the kind "single label" or a text's label is not one of the task's.
+// texts. Without any text it returns a report with Texts 0. It is an error if the
+// task's problem_type is not single_label_classification, or if a text's label is not
+// one of the task's.
 func Run(ctx context.Context, c *bulk.Classifier, in io.Reader, progress func(texts int)) (*Report, error) {
 	report := &Report{}
 	err := dataset.EachBatch(in, dataset.JSON, bulk.BatchTexts, func(batch []dataset.Example) error {

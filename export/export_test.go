@@ -38,7 +38,7 @@ func TestWrite(t *testing.T) {
 			}
 			file := filepath.Join(dir, "task.ken")
 			o := ken.Options{Selection: ken.Delta, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Keep: 1, Factor: 1, Coding: delta.Float32}
-			_, err = source.Write(context.Background(), file, source.Complete(o))
+			_, err = source.Write(context.Background(), file, o)
 			check(t, err)
 
 			base, err := safetensors.OpenCheckpoint(baseDir)

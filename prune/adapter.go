@@ -2,6 +2,7 @@ package prune
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,37 +10,44 @@ import (
 
 	"kenserve/lora"
 	"kenserve/models"
-	"kenserve/safetensors"
 )
 
-// adapterConfig returns the config.json of the classifier that an adapter makes
-// of its base: the one in the adapter's folder, or the base's with labels. These
-// are the ones given, or LABEL_0, LABEL_1 … as many as the head has outputs.
-func adapterConfig(baseDir, adapterDir string, labels []string, adapter *lora.Checkpoint) ([]byte, error) {
-	if text, err := readConfig(adapterDir); err != nil || text != nil && labels == nil {
+// adapterConfig returns the text of the config.json of the classifier that an adapter
+// makes of its base: the file in the adapter's folder or, if there is none or labels are
+// given, the base's with the labels in it.
+func adapterConfig(c Config, adapter *lora.Checkpoint) ([]byte, error) {
+	if text, err := readConfig(c.TunedDir); err != nil || text != nil && c.Labels == nil {
 		return text, err
 	}
-	text, err := readConfig(baseDir)
+	text, err := readConfig(c.BaseDir)
 	if err != nil {
 		return nil, err
 	}
 	if text == nil {
-		return nil, fmt.Errorf("prune: %s has no %s", baseDir, models.ConfigFile)
+		return nil, fmt.Errorf("prune: configuration of the adapter: neither %s nor %s has a %s", c.TunedDir, c.BaseDir, models.ConfigFile)
 	}
 	outputs := headOutputs(adapter)
 	if outputs == 0 {
-		return nil, fmt.Errorf("prune: the adapter has no head: train it with modules_to_save, or with the task type SEQ_CLS")
+		return nil, errors.New("prune: the adapter has no head; train it with modules_to_save, or with task_type SEQ_CLS")
 	}
+	labels := c.Labels
 	if labels == nil {
 		for i := range outputs {
 			labels = append(labels, "LABEL_"+strconv.Itoa(i))
 		}
 	}
 	if len(labels) != outputs {
-		return nil, &LabelsError{fmt.Sprintf("%d labels for a head of %d outputs", len(labels), outputs)}
+		return nil, &LabelsError{fmt.Sprintf("%d labels are given, but the adapter's head has %d outputs", len(labels), outputs)}
 	}
+	return classifierConfig(text, labels)
+}
+
+// classifierConfig turns the config.json of an encoder into that of a classifier with
+// these labels: it sets id2label and label2id, and changes the class in architectures to
+// the one for sequence classification.
+func classifierConfig(encoder []byte, labels []string) ([]byte, error) {
 	var config map[string]any
-	if err := json.Unmarshal(text, &config); err != nil {
+	if err := json.Unmarshal(encoder, &config); err != nil {
 		return nil, fmt.Errorf("prune: read configuration: %w", err)
 	}
 	byID, byLabel := map[string]string{}, map[string]int{}
@@ -60,22 +68,20 @@ func adapterConfig(baseDir, adapterDir string, labels []string, adapter *lora.Ch
 	return json.Marshal(config)
 }
 
-// headOutputs returns how many outputs the last layer of the head has, which all
-// of Hugging Face's models for sequence classification call by one of these
-// names.
+// headOutputs returns the number of outputs of the head's last layer, 0 if there is
+// none. Hugging Face's models for sequence classification all use one of these names
+// for it.
 func headOutputs(adapter *lora.Checkpoint) int {
 	for _, name := range []string{"classifier.out_proj.weight", "classifier.weight", "score.weight"} {
-		if t, ok := adapter.Tensor(name); ok {
-			return rowsOf(t)
+		t, ok := adapter.Tensor(name)
+		if !ok {
+			continue
 		}
+		if slices.Contains(t.Shape, 0) {
+			return 0
+		}
+		outputs, _ := t.Rows()
+		return outputs
 	}
 	return 0
-}
-
-func rowsOf(t *safetensors.Tensor) int {
-	if slices.Contains(t.Shape, 0) {
-		return 0
-	}
-	rows, _ := t.Rows()
-	return rows
 }

@@ -1,11 +1,14 @@
-// Package prune makes a delta file from a base and a checkpoint that was tuned from
-// it, or a LoRA adapter, and searches for the smallest one that does as well.
+// Package prune makes delta files. It opens a base and a checkpoint tuned from it (or a
+// LoRA adapter of it), reads what the checkpoint's configuration says about the task,
+// lets package ken select the values to keep, and writes them with this metadata.
+//
+// A [Trial] does the same over and over, to find the smallest delta that is accurate
+// enough on labelled texts: package auto chooses what to try, and the trial makes each
+// delta in a temporary folder and classifies the texts with it.
 package prune
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,105 +26,109 @@ import (
 	"kenserve/safetensors"
 )
 
-// Source is a checkpoint that is being pruned against its base.
-type Source struct {
-	Pair *ken.Pair
-	// Unservable says why a delta of it can be exported but not served; empty if it
-	// can be.
-	Unservable string
-
-	base   *safetensors.Checkpoint
-	tuned  delta.Tensors
-	config *models.Config      // of the tuned model; nil if it has none
-	arch   models.Architecture // nil if it is not known
-	info   delta.Info          // but for what the options say
-}
-
-// Config names what to prune.
+// Config names the checkpoints to open.
 type Config struct {
-	BaseDir, TunedDir string   // Hugging Face folders, the second of which may be a LoRA adapter
-	Labels            []string // for an adapter that does not tell its own; nil: none
-	Producer          string   // the program, for the delta
-	Notes             string   // for the delta
+	BaseDir  string // Hugging Face folder of the base
+	TunedDir string // Hugging Face folder of the tuned checkpoint, or folder of a LoRA adapter
+	// Labels are the labels of a LoRA adapter, in the order of its head's outputs. nil
+	// means those of its config.json or, if its folder has none, LABEL_0, LABEL_1, …
+	Labels   []string
+	Producer string // name and version of the program, written to the delta
+	Notes    string // free text, written to the delta
 }
 
-// LabelsError means that the labels of a [Config] are not what the checkpoint wants.
+// LabelsError means that [Config.Labels] does not fit the checkpoint.
 type LabelsError struct{ reason string }
 
 func (e *LabelsError) Error() string { return e.reason }
 
-// Open opens and matches a base and a checkpoint.
+// Source is a tuned checkpoint with its base, ready to be pruned.
+type Source struct {
+	// Unservable says why deltas of this source can be exported but not served. It is
+	// empty if they can be served.
+	Unservable string
+
+	base   *safetensors.Checkpoint
+	tuned  delta.Tensors
+	pair   *ken.Pair
+	config *models.Config      // of the tuned model; nil if it has none
+	arch   models.Architecture // nil if the configuration is missing or its family is unknown
+	info   delta.Info          // metadata of the delta, without what the options say
+}
+
+// Open opens a base and a tuned checkpoint and matches their tensors. The error is a
+// [LabelsError] if Labels does not fit. Call Close afterwards.
 func Open(c Config) (_ *Source, err error) {
-	p := &Source{}
+	s := &Source{}
 	defer func() {
 		if err != nil {
-			p.Close()
+			s.Close()
 		}
 	}()
-	if p.base, err = safetensors.OpenCheckpoint(c.BaseDir); err != nil {
+	if s.base, err = safetensors.OpenCheckpoint(c.BaseDir); err != nil {
 		return nil, fmt.Errorf("prune: open base: %w", err)
 	}
-	config, err := p.openTuned(c.BaseDir, c.TunedDir, c.Labels)
+	config, err := s.openTuned(c)
 	if err != nil {
 		return nil, err
 	}
-	if p.Pair, err = ken.Match(p.base, p.tuned); err != nil {
+	if s.pair, err = ken.Match(s.base, s.tuned); err != nil {
 		return nil, err
 	}
-	p.info = delta.Info{
-		BaseSHA256: delta.Fingerprint(p.base), BaseName: folderName(c.BaseDir),
-		BasePrefix: p.Pair.BasePrefix, TunedPrefix: p.Pair.TunedPrefix, Absent: p.Pair.Absent,
-		Producer: c.Producer, SourceName: folderName(c.TunedDir), SourceSHA256: delta.Fingerprint(p.tuned),
+	s.info = delta.Info{
+		BaseSHA256: delta.Fingerprint(s.base), BaseName: folderName(c.BaseDir),
+		BasePrefix: s.pair.BasePrefix, TunedPrefix: s.pair.TunedPrefix, Absent: s.pair.Absent,
+		Producer: c.Producer, SourceName: folderName(c.TunedDir), SourceSHA256: delta.Fingerprint(s.tuned),
 		Notes: c.Notes,
 	}
-	if config != nil {
-		if p.config, err = describeTask(config, &p.info); err != nil {
-			return nil, err
-		}
+	if config == nil {
+		s.Unservable = fmt.Sprintf("%s has no %s: the delta has no labels; it can be exported but not served", c.TunedDir, models.ConfigFile)
+		return s, nil
 	}
-	if p.config == nil {
-		p.Unservable = fmt.Sprintf("%s has no %s: the delta will have no labels and can be exported but not served", c.TunedDir, models.ConfigFile)
-	} else if p.arch, err = families.New(p.config); errors.Is(err, families.ErrUnknown) {
-		p.Unservable = fmt.Sprintf("%v: the delta can be made and exported but not served", err)
+	if s.config, err = describeTask(config, &s.info); err != nil {
+		return nil, err
+	}
+	if s.arch, err = families.New(s.config); errors.Is(err, families.ErrUnknown) {
+		s.Unservable = fmt.Sprintf("%v: the delta can be exported but not served", err)
 	} else if err != nil {
 		return nil, err
 	}
-	return p, nil
+	return s, nil
 }
 
 // Close unmaps the checkpoints.
-func (p *Source) Close() {
-	if p.base != nil {
-		_ = p.base.Close()
+func (s *Source) Close() {
+	if s.base != nil {
+		_ = s.base.Close()
 	}
-	if c, ok := p.tuned.(io.Closer); ok {
+	if c, ok := s.tuned.(io.Closer); ok {
 		_ = c.Close()
 	}
 }
 
-// openTuned opens what was tuned and returns its config.json, nil if there is
-// none.
-func (p *Source) openTuned(baseDir, tunedDir string, labels []string) ([]byte, error) {
-	if lora.Is(tunedDir) {
-		adapter, err := lora.Open(tunedDir, p.base)
+// openTuned opens the tuned checkpoint and returns the text of its config.json, nil if
+// it has none.
+func (s *Source) openTuned(c Config) ([]byte, error) {
+	if lora.Is(c.TunedDir) {
+		adapter, err := lora.Open(c.TunedDir, s.base)
 		if err != nil {
 			return nil, fmt.Errorf("prune: %w", err)
 		}
-		p.tuned = adapter
-		return adapterConfig(baseDir, tunedDir, labels, adapter)
+		s.tuned = adapter
+		return adapterConfig(c, adapter)
 	}
-	if labels != nil {
-		return nil, &LabelsError{fmt.Sprintf("only an adapter takes labels; a checkpoint's %s has its own", models.ConfigFile)}
+	if c.Labels != nil {
+		return nil, &LabelsError{fmt.Sprintf("labels are only for LoRA adapters; the labels of a checkpoint are in its %s", models.ConfigFile)}
 	}
-	c, err := safetensors.OpenCheckpoint(tunedDir)
+	checkpoint, err := safetensors.OpenCheckpoint(c.TunedDir)
 	if err != nil {
 		return nil, fmt.Errorf("prune: open tuned checkpoint: %w", err)
 	}
-	p.tuned = c
-	return readConfig(tunedDir)
+	s.tuned = checkpoint
+	return readConfig(c.TunedDir)
 }
 
-// readConfig returns a folder's config.json, nil if it has none.
+// readConfig returns the text of a folder's config.json, nil if it has none.
 func readConfig(dir string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(dir, models.ConfigFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -133,88 +140,50 @@ func readConfig(dir string) ([]byte, error) {
 	return text, nil
 }
 
-// Complete adds to the options what the architecture tells.
-func (p *Source) Complete(o ken.Options) ken.Options {
-	if p.arch != nil {
-		o.Table = runtime.TableNames(p.arch)
-		o.Head = headNames(p.arch, len(p.config.Labels))
-	}
-	return o
-}
-
-// Weights is the number of weights of the tuned checkpoint.
-func (p *Source) Weights() int {
+// Weights returns the number of weights of the tuned checkpoint.
+func (s *Source) Weights() int {
 	total := 0
-	for _, name := range p.tuned.Names() {
-		t, _ := p.tuned.Tensor(name)
+	for _, name := range s.tuned.Names() {
+		t, _ := s.tuned.Tensor(name)
 		total += t.Len()
 	}
 	return total
 }
 
-// Write prunes into a delta file.
-func (p *Source) Write(ctx context.Context, path string, o ken.Options) (*ken.Report, error) {
+// Rows returns the number of rows that Write reports as progress.
+func (s *Source) Rows(o ken.Options) int { return s.pair.Rows(s.complete(o)) }
+
+// Write prunes with the options and writes the delta file at path. It sets the options'
+// Table and Head itself. An existing file is replaced when the new one is complete.
+func (s *Source) Write(ctx context.Context, path string, o ken.Options) (*ken.Report, error) {
+	o = s.complete(o)
 	w, err := delta.Create(path)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Abort()
-	report, err := ken.Prune(ctx, p.Pair, w, o)
+	report, err := ken.Prune(ctx, s.pair, w, o)
 	if err != nil {
 		return nil, err
 	}
-	info := p.info
-	info.Selection, info.K, info.Keep, info.Scope = string(o.Selection), o.K, o.Keep, string(o.Scope)
-	info.Coding, info.VectorCoding = o.Coding, o.VectorCoding
-	if o.Budget != ken.BudgetRow {
-		info.Budget = string(o.Budget)
-	}
-	if o.Factor != 1 {
-		info.Factor = o.Factor
-	}
-	if len(o.Factors) > 0 {
-		info.Factors = o.Factors
-	}
-	info.HeadFitted = o.HeadTensor != nil
-	return report, w.Finish(info)
+	return report, w.Finish(describeOptions(s.info, o))
 }
 
-// describeTask puts what the tuned model's config.json says of the task into
-// info.
-func describeTask(text []byte, info *delta.Info) (*models.Config, error) {
-	config, err := models.ParseConfig(text)
-	if err != nil {
-		return nil, err
+// complete sets the options that follow from the architecture.
+func (s *Source) complete(o ken.Options) ken.Options {
+	if s.arch != nil {
+		o.Table = runtime.TableNames(s.arch)
+		o.Head = isHead(s.arch, len(s.config.Labels))
 	}
-	if err := config.CheckClassifier(); err != nil {
-		return nil, err
-	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, text); err != nil {
-		return nil, fmt.Errorf("prune: read configuration: %w", err)
-	}
-	info.Config = compact.String()
-	if len(config.Architectures) > 0 {
-		info.Architecture = config.Architectures[0]
-	}
-	info.Labels, info.ProblemType = config.Labels, string(config.Problem)
-	return config, nil
+	return o
 }
 
-// headNames returns a test for the names, with or without the architecture's
-// prefix, of a classifier's head.
-func headNames(arch models.Architecture, labels int) func(tensor string) bool {
+// isHead returns a test whether a tensor belongs to the head. Names may have the
+// architecture's prefix or not.
+func isHead(arch models.Architecture, labels int) func(tensor string) bool {
 	names := map[string]bool{}
 	for _, p := range arch.Head(labels) {
 		names[p.Name] = true
 	}
 	return func(tensor string) bool { return names[strings.TrimPrefix(tensor, arch.Prefix())] }
-}
-
-// folderName returns the last component of a folder's path.
-func folderName(dir string) string {
-	if absolute, err := filepath.Abs(dir); err == nil {
-		dir = absolute
-	}
-	return filepath.Base(dir)
 }

@@ -63,7 +63,6 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	if p.Unservable != "" {
 		fmt.Fprintf(s.err, "prune: %s\n", p.Unservable)
 	}
-	options = p.Complete(options)
 	switch {
 	case c.Auto:
 		options, err = c.search(ctx, s, p, options)
@@ -74,7 +73,7 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	options.Masks = c.Report != ""
-	bar := newProgress(s.err, "pruning rows", p.Pair.Rows(options))
+	bar := newProgress(s.err, "pruning rows", p.Rows(options))
 	options.Progress = bar.add
 	start := time.Now()
 	report, err := p.Write(ctx, c.Out, options)

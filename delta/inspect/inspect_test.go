@@ -58,7 +58,7 @@ func TestForms(t *testing.T) {
 		o := c.options
 		o.Selection, o.Budget, o.Scope, o.Factor = ken.Delta, ken.BudgetRow, ken.ScopeAll, 1
 		file := filepath.Join(dir, "task.ken")
-		if _, err := source.Write(context.Background(), file, source.Complete(o)); err != nil {
+		if _, err := source.Write(context.Background(), file, o); err != nil {
 			t.Fatal(err)
 		}
 		d, err := delta.Open(file)
