@@ -10,55 +10,63 @@ import (
 	"kenserve/gemm"
 )
 
-// KernelReport is how matrix products and patches do against the limits of the machine.
+// KernelReport compares matrix products and patching with the limits of the machine.
 type KernelReport struct {
 	Kernels string `json:"kernels"`
 	Threads int    `json:"threads"`
-	// PeakGFLOPS is what one core reaches in a loop of multiplications and
-	// additions on registers alone, and CopyGBPS what one core copies into fresh
-	// memory, read and written bytes together.
-	PeakGFLOPS float64   `json:"peak_gflops"`
-	CopyGBPS   float64   `json:"copy_gbps"`
-	Products   []Product `json:"products"`
-	Patches    []Patch   `json:"patches"`
+	// PeakGFLOPS is the rate of one core in a loop of fused multiply-adds on registers,
+	// in 10⁹ operations a second. CopyGBPS is the rate at which one core copies to fresh
+	// memory, in 10⁹ bytes a second, read and written bytes together.
+	PeakGFLOPS float64       `json:"peak_gflops"`
+	CopyGBPS   float64       `json:"copy_gbps"`
+	Products   []ProductCost `json:"products"`
+	Patches    []PatchCost   `json:"patches"`
 }
 
-// Product is a product of rows by a matrix of n outputs and k inputs.
-type Product struct {
+// ProductCost is the speed of a product of [Rows, K] inputs and a matrix [N, K].
+type ProductCost struct {
 	Rows   int     `json:"rows"`
 	N      int     `json:"n"`
 	K      int     `json:"k"`
-	Single float64 `json:"of_peak"`             // share of the peak, one core
-	All    float64 `json:"of_peak_all_threads"` // share of all cores' peak
+	Single float64 `json:"of_peak"`             // one core, as a share of its peak
+	All    float64 `json:"of_peak_all_threads"` // all threads, as a share of their peak together
 }
 
-// Patch is what a task's kept values cost: the time to materialise a
-// matrix as a ratio to copying it, and that of a product whose panels are
-// patched on the fly as a ratio to the plain one.
-type Patch struct {
+// PatchCost is the cost of a task's kept values in a matrix [N, K]: the time to
+// materialise the matrix, as a ratio to copying it, and the time of a product that
+// patches panels on the fly, as a ratio to a plain product.
+type PatchCost struct {
 	Coding      string    `json:"coding"`
-	Keep        float64   `json:"keep"`
+	Keep        float64   `json:"keep"` // share of values kept
 	N           int       `json:"n"`
 	K           int       `json:"k"`
 	Materialise float64   `json:"materialise_to_copy"`
-	Rows        []int     `json:"rows"`
+	Rows        []int     `json:"rows"`             // of the inputs
 	Overlay     []float64 `json:"overlay_to_plain"` // for each of Rows
 }
 
-// productShapes are the dense layers [outputs, inputs] of MiniLM-L6 and
-// BERT-base.
-var productShapes = [][2]int{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}}
+// The measured matrices, [outputs, inputs].
+var (
+	// productShapes are the dense layers of MiniLM-L6 and BERT-base.
+	productShapes = [][2]int{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}}
+	productRows   = []int{8, 32, 128, 512}
+	patchShapes   = [][2]int{{1536, 384}, {3072, 768}}
+	patchForms    = []patchForm{{"f32", 0.5}, {"int8", 0.25}, {"sign", 0.1}, {"sign", 0.02}}
+)
 
-var productRows = []int{8, 32, 128, 512}
+// patchForm is a coding of kept values and the share of values kept.
+type patchForm struct {
+	coding string
+	keep   float64
+}
 
-var patchShapes = [][2]int{{1536, 384}, {3072, 768}}
-
-// KernelFigures is how many times Kernels calls progress.
+// KernelFigures returns how often Kernels calls progress.
 func KernelFigures() int {
 	return len(productShapes)*len(productRows) + len(patchForms)*len(patchShapes)
 }
 
-// Kernels measures every figure for a duration, on all cores of GOMAXPROCS and on one.
+// Kernels measures each figure for the duration, and calls progress with 1 after each
+// product and each patch. Threads in the report is GOMAXPROCS.
 func Kernels(duration time.Duration, progress func(figures int)) (*KernelReport, error) {
 	f := &KernelReport{Threads: goruntime.GOMAXPROCS(0), PeakGFLOPS: gemm.Peak(duration) / 1e9}
 	f.Kernels, _ = gemm.Kernels()
@@ -72,7 +80,7 @@ func Kernels(duration time.Duration, progress func(figures int)) (*KernelReport,
 			flops := 2 * float64(r) * float64(n) * float64(k)
 			one := fastest(duration, product(rng, m, nil, r))
 			all := fastest(duration, product(rng, m, pool, r))
-			f.Products = append(f.Products, Product{
+			f.Products = append(f.Products, ProductCost{
 				Rows: r, N: n, K: k,
 				Single: flops / one.Seconds() / 1e9 / f.PeakGFLOPS,
 				All:    flops / all.Seconds() / 1e9 / f.PeakGFLOPS / float64(f.Threads),
@@ -82,19 +90,20 @@ func Kernels(duration time.Duration, progress func(figures int)) (*KernelReport,
 	}
 	for _, shape := range patchShapes {
 		for _, form := range patchForms {
-			p, copied, err := measurePatch(duration, rng, shape[0], shape[1], form)
+			p, copyRate, err := measurePatch(duration, rng, shape[0], shape[1], form)
 			if err != nil {
 				return nil, fmt.Errorf("bench: %w", err)
 			}
 			f.Patches = append(f.Patches, p)
-			f.CopyGBPS = max(f.CopyGBPS, copied/1e9)
+			f.CopyGBPS = max(f.CopyGBPS, copyRate/1e9)
 			progress(1)
 		}
 	}
 	return f, nil
 }
 
-// fastest returns the shortest of the runs of f that fit the time.
+// fastest runs f for the duration, at least twice, and returns the time of the fastest
+// run after the first.
 func fastest(duration time.Duration, f func()) time.Duration {
 	f()
 	best := time.Hour
@@ -109,26 +118,18 @@ func fastest(duration time.Duration, f func()) time.Duration {
 	}
 }
 
-// product returns a function that multiplies rows by m.
+// product returns a function that multiplies random inputs [rows, K] by the matrix m.
 func product(rng *rand.Rand, m *gemm.Matrix, pool *gemm.Pool, rows int) func() {
 	a, out := randomRows(rng, rows, m.K()), randomRows(rng, rows, m.N())
 	return func() { m.Mul(pool, out, a, gemm.Epilogue{}) }
 }
 
-// patchForm is how densely a patch keeps values, and how it codes them.
-type patchForm struct {
-	coding string
-	keep   float64
-}
-
-var patchForms = []patchForm{{"f32", 0.5}, {"int8", 0.25}, {"sign", 0.1}, {"sign", 0.02}}
-
-// patch measures one form on a matrix. copied is the rate of copying it, in
-// bytes read and written a second.
-func measurePatch(duration time.Duration, rng *rand.Rand, n, k int, form patchForm) (f Patch, copied float64, err error) {
+// measurePatch measures one form on a matrix [n, k]. copyRate is the rate of copying the
+// matrix, in bytes a second, read and written bytes together.
+func measurePatch(duration time.Duration, rng *rand.Rand, n, k int, form patchForm) (f PatchCost, copyRate float64, err error) {
 	m := randomMatrix(rng, n, k)
 	p := randomPatch(rng, n, k, form)
-	f = Patch{Coding: form.coding, Keep: form.keep, N: n, K: k, Rows: []int{1, 8, 32, 128}}
+	f = PatchCost{Coding: form.coding, Keep: form.keep, N: n, K: k, Rows: []int{1, 8, 32, 128}}
 	overlay, err := m.Overlay(p)
 	if err != nil {
 		return f, 0, err
@@ -144,14 +145,15 @@ func measurePatch(duration time.Duration, rng *rand.Rand, n, k int, form patchFo
 	return f, 2 * float64(m.Bytes()) / copying.Seconds(), nil
 }
 
-// taskBytes is the size of the matrices that are materialised one after the other:
-// those of a task are read from memory, and written to it.
+// taskBytes is the size of all matrices that are materialised one after the other. It is
+// about that of a task, so that matrices come from memory and not from the caches: with
+// a single matrix over and over, copying was measured twice as fast.
 const taskBytes = 48 << 20
 
-// materialise returns the shortest times to copy a matrix and to materialise it
-// with a patch, each after others that make a task.
+// materialise returns the shortest time to copy a matrix [n, k] and to materialise it
+// with a patch, each as one of many matrices of the size of a task.
 func materialise(duration time.Duration, rng *rand.Rand, n, k int, p *gemm.Patch) (copying, patching time.Duration, err error) {
-	const least = 4 // times that each is done
+	const minRounds = 4
 	count := taskBytes/(4*n*k) + 1
 	panels, overlays := make([][]float32, count), make([]*gemm.Matrix, count)
 	for i := range panels {
@@ -164,7 +166,7 @@ func materialise(duration time.Duration, rng *rand.Rand, n, k int, p *gemm.Patch
 	copies, matrices := make([][]float32, count), make([]*gemm.Matrix, count)
 	copying, patching = time.Hour, time.Hour
 	end := time.Now().Add(duration)
-	for round := 0; round < least || time.Now().Before(end); round++ {
+	for round := 0; round < minRounds || time.Now().Before(end); round++ {
 		for i := range panels {
 			start := time.Now()
 			copies[i] = append([]float32(nil), panels[i]...)
@@ -196,10 +198,10 @@ func randomRows(rng *rand.Rand, rows, cols int) gemm.View {
 	return v
 }
 
-// randomPatch keeps values at random places of a matrix whose outputs fill
-// whole tiles: dense ones under masks, sparse signs between gaps.
+// randomPatch keeps values at random positions of a matrix [n, k], where n is a multiple
+// of a tile's rows. Positions are masks, or gaps for the coding sign.
 func randomPatch(rng *rand.Rand, n, k int, form patchForm) *gemm.Patch {
-	const rows = 16 // of a tile
+	const rows = 16 // in a tile
 	p := &gemm.Patch{}
 	kept := uint32(0)
 	for tile := range n / rows {

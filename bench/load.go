@@ -3,7 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
-	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,30 +12,30 @@ import (
 	"kenserve/runtime"
 )
 
-// load sends texts to an engine from several goroutines, each of which waits
-// for its answer before it sends the next request.
-type load struct {
+// closedLoop sends requests for one task from several clients. Each waits for its answer
+// before it sends the next request.
+type closedLoop struct {
 	engine      *runtime.Engine
 	task        string
-	batch       int // texts of a request
-	concurrency int
+	batch       int // texts in a request
+	concurrency int // number of clients
 
-	texts atomic.Int64 // classified so far
+	texts atomic.Int64 // texts classified so far
 }
 
-// passed is what one pass over all texts took.
-type passed struct {
+// passResult is the measurement of one pass over all texts.
+type passResult struct {
 	wall    time.Duration
 	texts   int
 	tokens  int
 	latency []time.Duration // of each request
-	queue   []time.Duration
+	queue   []time.Duration // of each request, the time before it was computed
 }
 
 // pass classifies all texts once.
-func (l *load) pass(ctx context.Context, texts []runtime.Input) (*passed, error) {
+func (l *closedLoop) pass(ctx context.Context, texts []runtime.Input) (*passResult, error) {
 	requests := (len(texts) + l.batch - 1) / l.batch
-	p := &passed{texts: len(texts), latency: make([]time.Duration, requests), queue: make([]time.Duration, requests)}
+	p := &passResult{texts: len(texts), latency: make([]time.Duration, requests), queue: make([]time.Duration, requests)}
 	var next, tokens atomic.Int64
 	errs := make([]error, l.concurrency)
 	var wg sync.WaitGroup
@@ -64,18 +64,45 @@ func (l *load) pass(ctx context.Context, texts []runtime.Input) (*passed, error)
 	return p, errors.Join(errs...)
 }
 
-// Quantiles are quantiles of a duration.
-type Quantiles struct {
-	P50 float64 `json:"p50"`
-	P90 float64 `json:"p90"`
-	P99 float64 `json:"p99"`
-	Max float64 `json:"max"`
+// flood repeats passes until the context ends, which is not an error.
+func (l *closedLoop) flood(ctx context.Context, texts []runtime.Input) error {
+	texts = slices.Repeat(texts, 1+l.concurrency*l.batch/len(texts)) // so that every client has a request
+	for {
+		if _, err := l.pass(ctx, texts); ctx.Err() != nil {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
-func quantiles(d []time.Duration) Quantiles {
-	slices.Sort(d)
-	at := func(q float64) float64 {
-		return float64(d[int(math.Ceil(q*float64(len(d))))-1]) / float64(time.Millisecond)
+// openLoop sends requests of one text for the duration, at a mean rate in requests a
+// second. Times between requests are exponentially distributed (a Poisson process). next
+// draws the task and the text of a request. It returns the latency of each request,
+// counted from the time at which it was due.
+func openLoop(ctx context.Context, e *runtime.Engine, rng *rand.Rand, rate float64, duration time.Duration, next func() (task string, text runtime.Input)) ([]time.Duration, error) {
+	var latency []time.Duration
+	var errs []error
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	start := time.Now()
+	for at := time.Duration(0); at < duration; at += time.Duration(rng.ExpFloat64() / rate * float64(time.Second)) {
+		task, text := next()
+		due := start.Add(at)
+		select {
+		case <-time.After(time.Until(due)):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		wg.Go(func() {
+			_, err := e.Classify(ctx, task, []runtime.Input{text}, runtime.Options{Truncate: true})
+			took := time.Since(due)
+			mu.Lock()
+			defer mu.Unlock()
+			latency, errs = append(latency, took), append(errs, err)
+		})
 	}
-	return Quantiles{at(0.5), at(0.9), at(0.99), at(1)}
+	wg.Wait()
+	return latency, errors.Join(errs...)
 }

@@ -12,16 +12,16 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Write writes tasks.json and tasks.png to a folder, which it makes if need be.
+// Write writes tasks.json, the report, and tasks.png, a plot of throughput and tail
+// latency against the number of tasks, both relative to the first row. It creates the
+// folder if it does not exist.
 func (m *TasksReport) Write(dir string) error {
 	if err := m.write(dir); err != nil {
-		return fmt.Errorf("bench: %w", err)
+		return fmt.Errorf("bench: write report: %w", err)
 	}
 	return nil
 }
 
-// write writes tasks.json and tasks.png: throughput and tail latency, each
-// relative to the first number of tasks, against the number of tasks.
 func (m *TasksReport) write(dir string) error {
 	text, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
@@ -61,7 +61,7 @@ func (m *TasksReport) write(dir string) error {
 		p.Add(l, dots)
 		p.Legend.Add(line.name, l, dots)
 	}
-	p.X.Max *= 1.2 // room for the last points
+	p.X.Max *= 1.2 // space to the right of the last points
 	p.Y.Max *= 1.1
 	return p.Save(6*vg.Inch, 4*vg.Inch, filepath.Join(dir, "tasks.png"))
 }

@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
-	"os"
-	"sort"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,49 +13,51 @@ import (
 	"kenserve/runtime"
 )
 
-// TasksReport has one row a number of tasks.
+// TasksReport compares an engine with different numbers of tasks.
 type TasksReport struct {
 	Threads    int         `json:"threads"`
-	DeltaBytes int64       `json:"delta_bytes"`
+	DeltaBytes int64       `json:"delta_bytes"` // size of a delta file
 	Memory     int64       `json:"memory_bytes"`
 	Zipf       float64     `json:"zipf"`
 	Rows       []*TasksRow `json:"rows"`
-	// First requests, in ms: to tasks that are hot, that are warm, and that are
-	// cold with their file in the page cache. Medians.
+	// HotMS, WarmMS and ColdMS are the median latency, in milliseconds, of a single
+	// request to a task in that tier. The file of the cold task is in the page cache.
 	HotMS  float64 `json:"hot_ms"`
 	WarmMS float64 `json:"warm_ms"`
 	ColdMS float64 `json:"cold_ms"`
 }
 
-// TasksRow is how the engine does with so many tasks.
+// TasksRow is the measurement for one number of tasks. Throughput and ratios are those
+// of the best round; a ratio compares with the first row of the same round.
 type TasksRow struct {
 	Tasks      int     `json:"tasks"`
 	Throughput float64 `json:"texts_per_second"`
-	Ratio      float64 `json:"throughput_ratio"` // of one round, to the first number's
-	P50        float64 `json:"p50_ms"`           // at half load
+	Ratio      float64 `json:"throughput_ratio"`
+	P50        float64 `json:"p50_ms"` // at half the throughput of the first row
 	P99        float64 `json:"p99_ms"`
 	P99Ratio   float64 `json:"p99_ratio"`
-	HitRate    float64 `json:"hit_rate"` // requests that found their task in memory
-	Hot        int     `json:"hot"`
+	HitRate    float64 `json:"hit_rate"` // share of requests whose task was in memory
+	Hot        int     `json:"hot"`      // tasks in this tier after the first measurement
 	Warm       int     `json:"warm"`
-	RSS        int64   `json:"resident_bytes"`
+	RSS        int64   `json:"resident_bytes"` // of the process; 0 if not known
 }
 
-// TasksOptions say what is measured.
+// TasksOptions are the options of [Tasks].
 type TasksOptions struct {
-	Counts      []int         // numbers of tasks; ratios are to the first
-	Zipf        float64       // exponent of the tasks' popularity
-	Tokens      int           // of a text on average
-	Concurrency int           // requests at a time, for throughput
+	Counts      []int         // numbers of tasks; ratios compare with the first
+	Zipf        float64       // exponent S of the tasks' popularity: rank r has weight r to the power of −S
+	Tokens      int           // mean number of tokens in a text
+	Concurrency int           // requests at a time, to measure throughput
 	Duration    time.Duration // of each measurement
-	Rounds      int           // the best counts
+	Rounds      int           // times that all counts are measured; the best round counts
 }
 
-// Measurements is how many times Tasks calls progress.
+// Measurements returns how often Tasks calls progress.
 func (o *TasksOptions) Measurements() int { return o.Rounds * len(o.Counts) }
 
-// Tasks drives an engine with requests for more and more tasks, of a store that
-// WriteVariants made.
+// Tasks measures an engine over the tasks of [WriteVariants], which must be as many as the
+// largest of Counts. It calls progress with 1 after each measurement. It leaves Threads,
+// DeltaBytes and Memory of the report to the caller.
 func Tasks(ctx context.Context, e *runtime.Engine, o TasksOptions, progress func(measurements int)) (*TasksReport, error) {
 	texts, err := SyntheticTexts(ctx, e, 512, o.Tokens)
 	if err != nil {
@@ -74,37 +72,41 @@ func Tasks(ctx context.Context, e *runtime.Engine, o TasksOptions, progress func
 			return nil, fmt.Errorf("bench: %w", err)
 		}
 	}
-	if err := m.first(ctx, e); err != nil {
+	if err := m.measureTiers(ctx, e); err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
 	return m, nil
 }
 
-// round measures all numbers of tasks in turn.
-func (o *TasksOptions) round(ctx context.Context, e *runtime.Engine, m *TasksReport, texts []runtime.Input, progress func(measurements int)) error {
-	var base, baseP99 float64
+// round measures every row once.
+func (o *TasksOptions) round(ctx context.Context, e *runtime.Engine, m *TasksReport, texts []runtime.Input, progress func(int)) error {
+	var baseThroughput, baseP99 float64
 	for i, row := range m.Rows {
-		pick := newZipf(row.Tasks, o.Zipf)
-		if row.RSS == 0 { // every task is asked for once: the scan that a cache has to stand
+		popularity := newZipf(row.Tasks, o.Zipf)
+		if row.RSS == 0 {
+			// One request for every task, which must not flush the popular ones from memory.
 			for n := range row.Tasks {
-				if _, err := e.Classify(ctx, taskNumber(n), texts[:1], runtime.Options{Truncate: true}); err != nil {
+				if _, err := e.Classify(ctx, taskName(n), texts[:1], runtime.Options{Truncate: true}); err != nil {
 					return err
 				}
 			}
 		}
-		if _, err := o.closed(ctx, e, pick, texts); err != nil {
+		if _, err := o.throughput(ctx, e, popularity, texts); err != nil { // warm up
 			return err
 		}
 		before := e.Stats()
-		throughput, err := o.closed(ctx, e, pick, texts)
+		throughput, err := o.throughput(ctx, e, popularity, texts)
 		if err != nil {
 			return err
 		}
 		after := e.Stats()
 		if i == 0 {
-			base = throughput
+			baseThroughput = throughput
 		}
-		latency, err := o.open(ctx, e, pick, texts, base/2)
+		rng := rand.New(rand.NewPCG(6, 7))
+		latency, err := openLoop(ctx, e, rng, baseThroughput/2, o.Duration, func() (string, runtime.Input) {
+			return taskName(popularity.rank(rng)), texts[rng.IntN(len(texts))]
+		})
 		if err != nil {
 			return err
 		}
@@ -113,7 +115,7 @@ func (o *TasksOptions) round(ctx context.Context, e *runtime.Engine, m *TasksRep
 			baseP99 = q.P99
 		}
 		row.Throughput = max(row.Throughput, throughput)
-		row.Ratio = max(row.Ratio, throughput/base)
+		row.Ratio = max(row.Ratio, throughput/baseThroughput)
 		if row.P99Ratio == 0 || q.P99/baseP99 < row.P99Ratio {
 			row.P50, row.P99, row.P99Ratio = q.P50, q.P99, q.P99/baseP99
 		}
@@ -127,8 +129,9 @@ func (o *TasksOptions) round(ctx context.Context, e *runtime.Engine, m *TasksRep
 	return nil
 }
 
-// closed has clients that wait for their answers, and returns texts a second.
-func (o *TasksOptions) closed(ctx context.Context, e *runtime.Engine, pick *zipf, texts []runtime.Input) (float64, error) {
+// throughput runs a closed loop of requests of one text for the duration, and returns
+// texts per second.
+func (o *TasksOptions) throughput(ctx context.Context, e *runtime.Engine, popularity *zipf, texts []runtime.Input) (float64, error) {
 	start := time.Now()
 	var done atomic.Int64
 	var wg sync.WaitGroup
@@ -138,7 +141,7 @@ func (o *TasksOptions) closed(ctx context.Context, e *runtime.Engine, pick *zipf
 		wg.Go(func() {
 			for time.Since(start) < o.Duration {
 				i := rng.IntN(len(texts))
-				if _, err := e.Classify(ctx, taskNumber(pick.rank(rng)), texts[i:i+1], runtime.Options{Truncate: true}); err != nil {
+				if _, err := e.Classify(ctx, taskName(popularity.rank(rng)), texts[i:i+1], runtime.Options{Truncate: true}); err != nil {
 					errs[client] = err
 					return
 				}
@@ -150,44 +153,18 @@ func (o *TasksOptions) closed(ctx context.Context, e *runtime.Engine, pick *zipf
 	return float64(done.Load()) / time.Since(start).Seconds(), errors.Join(errs...)
 }
 
-// open sends requests at random times, whether or not earlier answers have come,
-// and returns their latencies, counted from when they should have been sent.
-func (o *TasksOptions) open(ctx context.Context, e *runtime.Engine, pick *zipf, texts []runtime.Input, rate float64) ([]time.Duration, error) {
-	rng := rand.New(rand.NewPCG(6, 7))
-	var latency []time.Duration
-	var errs []error
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	start := time.Now()
-	for at := time.Duration(0); at < o.Duration; at += time.Duration(rng.ExpFloat64() / rate * float64(time.Second)) {
-		task, i := taskNumber(pick.rank(rng)), rng.IntN(len(texts))
-		due := start.Add(at)
-		time.Sleep(time.Until(due))
-		wg.Go(func() {
-			_, err := e.Classify(ctx, task, texts[i:i+1], runtime.Options{Truncate: true})
-			took := time.Since(due)
-			mu.Lock()
-			defer mu.Unlock()
-			latency = append(latency, took)
-			if err != nil {
-				errs = append(errs, err)
-			}
-		})
-	}
-	wg.Wait()
-	return latency, errors.Join(errs...)
-}
-
-// first measures single requests of 24 tokens to one task in each tier, in turn.
-func (m *TasksReport) first(ctx context.Context, e *runtime.Engine) error {
+// measureTiers measures single requests of 24 tokens to a task in each tier, in turn.
+// Task 0 is hot. Task 1 is unloaded, so that its next request is cold and the one after
+// that warm.
+func (m *TasksReport) measureTiers(ctx context.Context, e *runtime.Engine) error {
 	text := []runtime.Input{{Text: strings.Join(commonWords[:22], " ")}}
 	ask := func(task string) (float64, error) {
 		start := time.Now()
 		_, err := e.Classify(ctx, task, text, runtime.Options{Truncate: true})
 		return time.Since(start).Seconds() * 1e3, err
 	}
-	hot, other := taskNumber(0), taskNumber(1)
-	for range 200 { // it is the most popular one anyway
+	hot, other := taskName(0), taskName(1)
+	for range 200 { // the most popular task; normally it is hot already
 		if info, _ := e.Task(hot); info.Residency == runtime.Hot {
 			break
 		}
@@ -213,42 +190,4 @@ func (m *TasksReport) first(ctx context.Context, e *runtime.Engine) error {
 	}
 	m.HotMS, m.WarmMS, m.ColdMS = median(hots), median(warms), median(colds)
 	return nil
-}
-
-func median(x []float64) float64 {
-	sort.Float64s(x)
-	return x[len(x)/2]
-}
-
-// zipf draws ranks from 0 on with probability in proportion to (rank+1)^-s.
-type zipf struct{ cumulated []float64 }
-
-func newZipf(n int, s float64) *zipf {
-	z := &zipf{make([]float64, n)}
-	sum := 0.0
-	for i := range z.cumulated {
-		sum += math.Pow(float64(i+1), -s)
-		z.cumulated[i] = sum
-	}
-	return z
-}
-
-func (z *zipf) rank(rng *rand.Rand) int {
-	return sort.SearchFloat64s(z.cumulated, rng.Float64()*z.cumulated[len(z.cumulated)-1])
-}
-
-// residentBytes returns the process's resident memory, 0 where that cannot be
-// told.
-func residentBytes() int64 {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kb, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kb << 10
-		}
-	}
-	return 0
 }

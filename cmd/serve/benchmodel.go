@@ -52,12 +52,11 @@ func (c *benchModelCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	bar := newProgress(s.err, "passes", c.Passes+1)
-	m, err := bench.Model(ctx, classifier, texts, bench.ModelOptions{Batch: c.Batch, Concurrency: c.Concurrency, Passes: c.Passes}, bar.add)
+	m, err := bench.Model(ctx, classifier, texts, bench.ModelOptions{Batch: c.Batch, Concurrency: c.Concurrency, Passes: c.Passes, Compute: c.Compute}, bar.add)
 	bar.finish()
 	if err != nil {
 		return err
 	}
-	m.Compute = c.Compute.String()
 	if c.JSON {
 		return json.NewEncoder(s.out).Encode(m)
 	}
