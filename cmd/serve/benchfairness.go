@@ -5,15 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"path/filepath"
 	goruntime "runtime"
-	"slices"
-	"sync"
 	"time"
 
-	"kenserve/delta"
+	"kenserve/bench"
 	"kenserve/delta/store"
 	"kenserve/gemm"
 	"kenserve/runtime"
@@ -33,23 +29,6 @@ type benchFairnessCmd struct {
 	JSON     bool          `name:"json" help:"Print JSON."`
 }
 
-// fairness is what bench fairness prints.
-type fairness struct {
-	Trickles int          `json:"trickles"`
-	Threads  int          `json:"threads"`
-	Rate     float64      `json:"requests_per_second"` // of all trickles
-	Requests int          `json:"requests"`            // in each measurement
-	Alone    milliseconds `json:"alone_ms"`            // latency of the trickles
-	Beside   milliseconds `json:"beside_flood_ms"`
-	P99Ratio float64      `json:"p99_ratio"`
-	// FloodTexts is the flooding task's throughput in texts a second beside the
-	// trickles.
-	FloodTexts float64 `json:"flood_texts_per_second"`
-}
-
-// Run measures the latency of many tasks that are asked now and then, at random
-// and whether or not earlier answers have come, alone and beside one task whose
-// clients ask for all they can get. Both measurements have the same arrivals.
 func (c *benchFairnessCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Trickles < 1 || c.Flood < 1 || c.Batch < 1 || c.Tokens < 1 || c.Threads < 0 || c.Duration <= 0 || !(c.Share > 0 && c.Share < 1) {
 		return usageError{errors.New("bench: fairness wants positive numbers, and a share below 1")}
@@ -57,9 +36,9 @@ func (c *benchFairnessCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Threads > 0 {
 		defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(c.Threads))
 	}
-	folder, err := linked(c.File, c.Trickles+1)
+	folder, err := bench.LinkTasks(c.File, c.Trickles+1)
 	if err != nil {
-		return fmt.Errorf("bench: %w", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	e, err := runtime.Open(ctx, runtime.Config{
@@ -70,42 +49,12 @@ func (c *benchFairnessCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	texts, err := syntheticTexts(ctx, e, 512, c.Tokens)
+	f, err := bench.Fairness(ctx, e, bench.FairnessOptions{
+		Trickles: c.Trickles, Share: c.Share, Flood: c.Flood, Batch: c.Batch, Tokens: c.Tokens, Duration: c.Duration,
+	})
 	if err != nil {
 		return err
 	}
-	// Every task is loaded once, the flooding one first; the trickles' own speed
-	// gives their rate.
-	one := load{engine: e, batch: 1, concurrency: 1}
-	for i := range c.Trickles + 1 {
-		one.task = taskNumber(i)
-		if _, err := one.pass(ctx, texts[:4]); err != nil {
-			return fmt.Errorf("bench: %w", err)
-		}
-	}
-	p, err := one.pass(ctx, texts)
-	if err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	f := fairness{Trickles: c.Trickles, Threads: goruntime.GOMAXPROCS(0), Rate: c.Share * float64(len(texts)) / p.wall.Seconds()}
-	alone, err := c.trickle(ctx, e, texts, f.Rate)
-	if err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	flooding, stop := context.WithCancel(ctx)
-	flood := load{engine: e, task: taskNumber(0), batch: c.Batch, concurrency: c.Flood}
-	defer stop()
-	flooded := make(chan error, 1)
-	go func() { flooded <- flood.flood(flooding, texts) }()
-	before, start := flood.texts.Load(), time.Now()
-	beside, err := c.trickle(ctx, e, texts, f.Rate)
-	f.FloodTexts = float64(flood.texts.Load()-before) / time.Since(start).Seconds()
-	stop()
-	if err := errors.Join(err, <-flooded); err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	f.Requests, f.Alone, f.Beside = len(alone), quantiles(alone), quantiles(beside)
-	f.P99Ratio = f.Beside.P99 / f.Alone.P99
 	if c.JSON {
 		return json.NewEncoder(s.out).Encode(f)
 	}
@@ -114,68 +63,6 @@ alone         %s
 beside flood  %s
 ratio         %.2f at 99%%
 flood         %.0f texts/s
-`, f.Trickles, f.Rate, f.Requests, f.Threads, f.Alone, f.Beside, f.P99Ratio, f.FloodTexts)
+`, f.Trickles, f.Rate, f.Requests, f.Threads, quantiles(f.Alone), quantiles(f.Beside), f.P99Ratio, f.FloodTexts)
 	return err
 }
-
-// flood sends passes until the context ends.
-func (l *load) flood(ctx context.Context, texts []runtime.Input) error {
-	texts = slices.Repeat(texts, 1+l.concurrency*l.batch/len(texts)) // so that every client has a request
-	for {
-		if _, err := l.pass(ctx, texts); ctx.Err() != nil {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
-}
-
-// trickle sends requests of one text to the trickling tasks at random times and
-// returns their latencies, counted from when they should have been sent.
-func (c *benchFairnessCmd) trickle(ctx context.Context, e *runtime.Engine, texts []runtime.Input, rate float64) ([]time.Duration, error) {
-	rng := rand.New(rand.NewPCG(3, 4))
-	var latency []time.Duration
-	var errs []error
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	start := time.Now()
-	for at := time.Duration(0); at < c.Duration; at += time.Duration(rng.ExpFloat64() / rate * float64(time.Second)) {
-		task, text := taskNumber(1+rng.IntN(c.Trickles)), texts[rng.IntN(len(texts))]
-		due := start.Add(at)
-		select {
-		case <-time.After(time.Until(due)):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		wg.Go(func() {
-			_, err := e.Classify(ctx, task, []runtime.Input{text}, runtime.Options{Truncate: true})
-			took := time.Since(due)
-			mu.Lock()
-			defer mu.Unlock()
-			latency, errs = append(latency, took), append(errs, err)
-		})
-	}
-	wg.Wait()
-	return latency, errors.Join(errs...)
-}
-
-// linked makes a folder in which a delta is the file of many tasks.
-func linked(file string, tasks int) (string, error) {
-	path, err := filepath.Abs(file)
-	if err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "kenserve-bench-")
-	if err != nil {
-		return "", err
-	}
-	for i := range tasks {
-		if err := os.Symlink(path, filepath.Join(dir, taskNumber(i)+delta.Extension)); err != nil {
-			return "", errors.Join(err, os.RemoveAll(dir))
-		}
-	}
-	return dir, nil
-}
-
-func taskNumber(i int) string { return fmt.Sprintf("task-%05d", i) }

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 
+	"kenserve/bulk"
+	"kenserve/dataset"
 	"kenserve/gemm"
-	"kenserve/runtime"
 )
 
 type classifyCmd struct {
@@ -22,21 +20,6 @@ type classifyCmd struct {
 	cacheFlags
 }
 
-// classified is a line of output.
-type classified struct {
-	Label  string       `json:"label"`
-	Score  float32      `json:"score"`
-	Scores []labelScore `json:"scores"`
-}
-
-type labelScore struct {
-	Label string  `json:"label"`
-	Score float32 `json:"score"`
-}
-
-// batchTexts is how many texts are classified at a time.
-const batchTexts = 256
-
 func (c *classifyCmd) Run(ctx context.Context, s streams) error {
 	if c.TopK < 0 {
 		return usageError{fmt.Errorf("classify: --top-k %d is negative", c.TopK)}
@@ -46,44 +29,10 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("classify: %w", err)
 	}
 	defer in.Close()
-	e, task, err := openTask(ctx, c.File, c.Base, c.cacheFlags.open(), c.Compute)
+	classifier, err := bulk.Open(ctx, c.File, c.Base, c.cacheFlags.open(), c.Compute)
 	if err != nil {
 		return err
 	}
-	defer e.Close()
-	out := bufio.NewWriter(s.out)
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	err = eachBatch(in, c.Format, batchTexts, func(batch []example) error {
-		r, err := classifyBatch(ctx, e, task, batch, runtime.Options{Truncate: true, Raw: c.RawScores})
-		if err != nil {
-			return err
-		}
-		for i := range batch {
-			line := classified{}
-			for _, score := range r.Top(i, c.TopK) {
-				line.Scores = append(line.Scores, labelScore{score.Label, score.Value})
-			}
-			line.Label, line.Score = line.Scores[0].Label, line.Scores[0].Score
-			if err := encoder.Encode(line); err != nil {
-				return fmt.Errorf("classify: write: %w", err)
-			}
-		}
-		return nil
-	})
-	return errors.Join(err, out.Flush())
-}
-
-// classifyBatch classifies examples; an error about one names its line.
-func classifyBatch(ctx context.Context, e *runtime.Engine, task string, batch []example, o runtime.Options) (*runtime.Result, error) {
-	r, err := e.Classify(ctx, task, inputs(batch), o)
-	var input *runtime.InputError
-	if errors.As(err, &input) {
-		return nil, fmt.Errorf("input line %d: %w", batch[input.Index].line, err)
-	}
-	if reason := errors.Unwrap(err); errors.Is(err, runtime.ErrTaskUnusable) && reason != nil {
-		// Over HTTP a task's error names only a class; here the reason is wanted.
-		return nil, reason
-	}
-	return r, err
+	defer classifier.Close()
+	return classifier.Lines(ctx, in, s.out, bulk.LineOptions{Format: dataset.Format(c.Format), TopK: c.TopK, Raw: c.RawScores})
 }

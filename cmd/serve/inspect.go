@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"kenserve/delta"
+	"kenserve/delta/inspect"
 	"kenserve/delta/pack"
 )
 
@@ -17,43 +18,6 @@ type inspectCmd struct {
 	Base string `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base; with it, the rows that keep a value are counted."`
 	JSON bool   `name:"json" help:"Print JSON."`
 	cacheFlags
-}
-
-// inspection is what inspect prints.
-type inspection struct {
-	File         string             `json:"file"`
-	Layout       string             `json:"layout"` // fast or small
-	Bytes        int64              `json:"bytes"`
-	SHA256       string             `json:"sha256"`
-	BaseName     string             `json:"base_name,omitempty"`
-	BaseSHA256   string             `json:"base_sha256"`
-	Architecture string             `json:"architecture,omitempty"`
-	ProblemType  string             `json:"problem_type,omitempty"`
-	Labels       []string           `json:"labels,omitempty"`
-	Selection    string             `json:"selection"`
-	K            int                `json:"k,omitempty"`
-	Keep         float64            `json:"keep,omitempty"`
-	Budget       string             `json:"budget,omitempty"`
-	Factor       float64            `json:"factor,omitempty"`
-	Factors      map[string]float64 `json:"factors,omitempty"`
-	HeadFitted   bool               `json:"head_fitted,omitempty"`
-	Scope        string             `json:"scope,omitempty"`
-	Coding       string             `json:"coding"`
-	VectorCoding string             `json:"vector_coding,omitempty"`
-	Producer     string             `json:"producer"`
-	SourceName   string             `json:"source_name,omitempty"`
-	SourceSHA256 string             `json:"source_sha256,omitempty"`
-	Notes        string             `json:"notes,omitempty"`
-	Tensors      []inspectionTensor `json:"tensors"`
-}
-
-type inspectionTensor struct {
-	Name   string `json:"name"`
-	Form   string `json:"form"`             // of positions: bitmap, gaps or whole; dense; packed in the small layout
-	Coding string `json:"coding,omitempty"` // of the values
-	Rows   int    `json:"rows,omitempty"`   // those with a kept value, if the base is known
-	Kept   int    `json:"kept,omitempty"`
-	Bytes  int64  `json:"bytes"`
 }
 
 func (c *inspectCmd) Run(s streams) error {
@@ -66,14 +30,14 @@ func (c *inspectCmd) Run(s streams) error {
 		e.SetIndent("", " ")
 		return e.Encode(i)
 	}
-	return i.print(s)
+	return printInspection(s, i)
 }
 
-func (c *inspectCmd) inspect() (*inspection, error) {
+func (c *inspectCmd) inspect() (*inspect.Report, error) {
 	if small, err := pack.Open(c.File); err == nil {
 		defer small.Close()
 		if c.Base == "" {
-			return c.inspectSmall(small), nil
+			return inspect.Small(c.File, small), nil
 		}
 	} else if !errors.Is(err, delta.ErrLayout) {
 		return nil, err
@@ -84,7 +48,7 @@ func (c *inspectCmd) inspect() (*inspection, error) {
 			return nil, err
 		}
 		defer d.Close()
-		return c.inspectFast(d), nil
+		return inspect.Fast(c.File, d, false), nil
 	}
 	base, err := openBase("inspect", c.Base)
 	if err != nil {
@@ -96,67 +60,10 @@ func (c *inspectCmd) inspect() (*inspection, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return c.inspectFast(d), nil
+	return inspect.Fast(c.File, d, true), nil
 }
 
-// newInspection has what the metadata tells.
-func (c *inspectCmd) newInspection(layout string, d *delta.Info) *inspection {
-	return &inspection{
-		File: c.File, Layout: layout, BaseName: d.BaseName, BaseSHA256: d.BaseSHA256,
-		Architecture: d.Architecture, ProblemType: d.ProblemType, Labels: d.Labels,
-		Selection: d.Selection, K: d.K, Keep: d.Keep, Budget: d.Budget, Factor: d.Factor, Factors: d.Factors, HeadFitted: d.HeadFitted, Scope: d.Scope,
-		Coding: string(d.Coding), VectorCoding: string(d.VectorCoding),
-		Producer: d.Producer, SourceName: d.SourceName, SourceSHA256: d.SourceSHA256, Notes: d.Notes,
-	}
-}
-
-// inspectSmall tells of a file in the small layout what it says without its
-// base.
-func (c *inspectCmd) inspectSmall(d *pack.File) *inspection {
-	i := c.newInspection("small", &d.Info)
-	i.Bytes, i.SHA256 = d.Size, d.SHA256
-	for _, t := range d.Tensors {
-		out := inspectionTensor{Name: t.Name, Form: "packed", Bytes: int64(len(t.Packed))}
-		if t.Dense != nil {
-			out.Form, out.Kept, out.Bytes = "dense", t.Dense.Len(), int64(len(t.Dense.Data))
-			out.Rows, _ = t.Dense.Rows()
-		}
-		i.Tensors = append(i.Tensors, out)
-	}
-	return i
-}
-
-// inspectFast tells all of a delta; rows if it was checked against its base.
-func (c *inspectCmd) inspectFast(d *delta.Delta) *inspection {
-	i := c.newInspection("fast", &d.Info)
-	i.Bytes, i.SHA256 = d.Size, d.SHA256
-	for _, t := range d.Tensors {
-		out := inspectionTensor{Name: t.Name, Form: "bitmap", Bytes: t.Bytes}
-		if t.Dense != nil {
-			out.Form = "dense"
-			out.Rows, _ = t.Dense.Rows()
-			out.Kept = t.Dense.Len()
-		} else {
-			switch {
-			case t.Masked.Whole():
-				out.Form = "whole"
-			case t.Masked.Gaps != nil:
-				out.Form = "gaps"
-			}
-			out.Coding = string(t.Masked.Coding)
-			out.Kept = t.Masked.Kept()
-			if c.Base != "" {
-				rows := map[int]bool{}
-				t.Masked.Keeps(func(row, _ int) { rows[row] = true })
-				out.Rows = len(rows)
-			}
-		}
-		i.Tensors = append(i.Tensors, out)
-	}
-	return i
-}
-
-func (i *inspection) print(s streams) error {
+func printInspection(s streams, i *inspect.Report) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	line := func(key, value string) {
 		if value != "" {

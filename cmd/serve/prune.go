@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/ken"
+	"kenserve/prune"
 	"kenserve/safetensors"
 )
 
@@ -50,13 +52,17 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	p, err := openPruning(c.Base, c.Tuned, c.Labels, s)
+	p, err := prune.Open(prune.Config{BaseDir: c.Base, TunedDir: c.Tuned, Labels: c.Labels, Producer: "kenserve " + version(), Notes: c.Notes})
 	if err != nil {
+		if errors.As(err, new(*prune.LabelsError)) {
+			return usageError{fmt.Errorf("prune: --labels: %w", err)}
+		}
 		return err
 	}
 	defer p.Close()
-	p.info.Notes = c.Notes
-	options = p.complete(options)
+	if p.Unservable != "" {
+		fmt.Fprintf(s.err, "prune: %s\n", p.Unservable)
+	}
 	switch {
 	case c.Auto:
 		options, err = c.search(ctx, s, p, options)
@@ -67,10 +73,10 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	options.Masks = c.Report != ""
-	bar := newProgress(s.err, "pruning rows", p.pair.Rows(options))
+	bar := newProgress(s.err, "pruning rows", p.Rows(options))
 	options.Progress = bar.add
 	start := time.Now()
-	report, err := p.write(ctx, c.Out, options)
+	report, err := p.Write(ctx, c.Out, options)
 	bar.finish()
 	if err != nil {
 		return err
@@ -80,7 +86,7 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 			return fmt.Errorf("prune: write report: %w", err)
 		}
 	}
-	return c.summarize(s, p.pair, report, time.Since(start))
+	return c.summarize(s, p.Weights(), report, time.Since(start))
 }
 
 // options checks the flags and returns what they say of pruning.
@@ -121,16 +127,12 @@ func (c *pruneCmd) options() (ken.Options, error) {
 }
 
 // summarize prints what the delta costs.
-func (c *pruneCmd) summarize(s streams, pair *ken.Pair, report *ken.Report, took time.Duration) error {
+func (c *pruneCmd) summarize(s streams, total int, report *ken.Report, took time.Duration) error {
 	file, err := os.Stat(c.Out)
 	if err != nil {
 		return fmt.Errorf("prune: %w", err)
 	}
-	total, stored := 0, 0
-	for _, name := range pair.Tuned.Names() {
-		t, _ := pair.Tuned.Tensor(name)
-		total += t.Len()
-	}
+	stored := 0
 	for _, t := range report.Tensors {
 		stored += t.Stored
 	}
@@ -150,14 +152,6 @@ func samePath(a, b string) bool {
 	x, errX := filepath.Abs(a)
 	y, errY := filepath.Abs(b)
 	return errX == nil && errY == nil && x == y
-}
-
-// folderName returns the last component of a folder's path.
-func folderName(dir string) string {
-	if absolute, err := filepath.Abs(dir); err == nil {
-		dir = absolute
-	}
-	return filepath.Base(dir)
 }
 
 // size writes bytes for people.

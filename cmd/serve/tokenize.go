@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"kenserve/dataset"
 	"kenserve/tokenizer"
 )
 
@@ -26,7 +27,7 @@ func (c *tokenizeCmd) Run(s streams) error {
 	}
 	out := bufio.NewWriter(s.out)
 	encoder := json.NewEncoder(out)
-	err = eachLine(in, func(number int, line []byte) error {
+	err = dataset.EachLine(in, func(number int, line []byte) error {
 		encoding, err := t.Encode(string(line), nil, tokenizer.Options{AddSpecialTokens: true})
 		if err != nil {
 			return fmt.Errorf("tokenize: line %d: %w", number, err)

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 	"kenserve/safetensors"
 )
 
-// headDelta writes a temporary delta of a whole model from itself: its head and
-// nothing else. A model without a head, as a base is, gets one of random weights
-// for as many labels as its configuration has; what it costs is the same. The
+// headDelta writes a temporary delta of the model in the folder dir from itself, which is
+// its head and nothing else. If the model has no head, as a base has none, the head is
+// random, with the labels of the configuration; it takes the same time to compute. The
 // caller removes the file.
 func headDelta(dir string) (path string, err error) {
 	config, err := models.ReadConfig(dir)
@@ -65,7 +65,7 @@ func headDelta(dir string) (path string, err error) {
 				values[i] = float32(rng.NormFloat64() / math.Sqrt(float64(p.Shape[len(p.Shape)-1])))
 			}
 		} else if t.Len() != n {
-			return "", fmt.Errorf("tensor %s has shape %v, the configuration asks for %v", p.Name, t.Shape, p.Shape)
+			return "", fmt.Errorf("head of %s: tensor %s has shape %v, by the configuration it must be %v", dir, p.Name, t.Shape, p.Shape)
 		} else if err := t.Float32s(values, 0); err != nil {
 			return "", err
 		}
@@ -74,7 +74,7 @@ func headDelta(dir string) (path string, err error) {
 		}
 	}
 	err = w.Finish(delta.Info{
-		BaseSHA256: delta.Fingerprint(c), Labels: config.Labels, Selection: "head", Coding: delta.Float32, Producer: "kenserve " + version(),
+		BaseSHA256: delta.Fingerprint(c), Labels: config.Labels, Selection: "head", Coding: delta.Float32, Producer: "kenserve bench",
 	})
 	return path, err
 }

@@ -1,0 +1,189 @@
+// Package prune makes delta files. It opens a base and a checkpoint tuned from it (or a
+// LoRA adapter of it), reads what the checkpoint's configuration says about the task,
+// lets package ken select the values to keep, and writes them with this metadata.
+//
+// A [Trial] does the same over and over, to find the smallest delta that is accurate
+// enough on labelled texts: package auto chooses what to try, and the trial makes each
+// delta in a temporary folder and classifies the texts with it.
+package prune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"kenserve/delta"
+	"kenserve/ken"
+	"kenserve/lora"
+	"kenserve/models"
+	"kenserve/models/families"
+	"kenserve/runtime"
+	"kenserve/safetensors"
+)
+
+// Config names the checkpoints to open.
+type Config struct {
+	BaseDir  string // Hugging Face folder of the base
+	TunedDir string // Hugging Face folder of the tuned checkpoint, or folder of a LoRA adapter
+	// Labels are the labels of a LoRA adapter, in the order of its head's outputs. nil
+	// means those of its config.json or, if its folder has none, LABEL_0, LABEL_1, …
+	Labels   []string
+	Producer string // name and version of the program, written to the delta
+	Notes    string // free text, written to the delta
+}
+
+// LabelsError means that [Config.Labels] does not fit the checkpoint.
+type LabelsError struct{ reason string }
+
+func (e *LabelsError) Error() string { return e.reason }
+
+// Source is a tuned checkpoint with its base, ready to be pruned.
+type Source struct {
+	// Unservable says why deltas of this source can be exported but not served. It is
+	// empty if they can be served.
+	Unservable string
+
+	base   *safetensors.Checkpoint
+	tuned  delta.Tensors
+	pair   *ken.Pair
+	config *models.Config      // of the tuned model; nil if it has none
+	arch   models.Architecture // nil if the configuration is missing or its family is unknown
+	info   delta.Info          // metadata of the delta, without what the options say
+}
+
+// Open opens a base and a tuned checkpoint and matches their tensors. The error is a
+// [LabelsError] if Labels does not fit. Call Close afterwards.
+func Open(c Config) (_ *Source, err error) {
+	s := &Source{}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.base, err = safetensors.OpenCheckpoint(c.BaseDir); err != nil {
+		return nil, fmt.Errorf("prune: open base: %w", err)
+	}
+	config, err := s.openTuned(c)
+	if err != nil {
+		return nil, err
+	}
+	if s.pair, err = ken.Match(s.base, s.tuned); err != nil {
+		return nil, err
+	}
+	s.info = delta.Info{
+		BaseSHA256: delta.Fingerprint(s.base), BaseName: folderName(c.BaseDir),
+		BasePrefix: s.pair.BasePrefix, TunedPrefix: s.pair.TunedPrefix, Absent: s.pair.Absent,
+		Producer: c.Producer, SourceName: folderName(c.TunedDir), SourceSHA256: delta.Fingerprint(s.tuned),
+		Notes: c.Notes,
+	}
+	if config == nil {
+		s.Unservable = fmt.Sprintf("%s has no %s: the delta has no labels; it can be exported but not served", c.TunedDir, models.ConfigFile)
+		return s, nil
+	}
+	if s.config, err = describeTask(config, &s.info); err != nil {
+		return nil, err
+	}
+	if s.arch, err = families.New(s.config); errors.Is(err, families.ErrUnknown) {
+		s.Unservable = fmt.Sprintf("%v: the delta can be exported but not served", err)
+	} else if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close unmaps the checkpoints.
+func (s *Source) Close() {
+	if s.base != nil {
+		_ = s.base.Close()
+	}
+	if c, ok := s.tuned.(io.Closer); ok {
+		_ = c.Close()
+	}
+}
+
+// openTuned opens the tuned checkpoint and returns the text of its config.json, nil if
+// it has none.
+func (s *Source) openTuned(c Config) ([]byte, error) {
+	if lora.Is(c.TunedDir) {
+		adapter, err := lora.Open(c.TunedDir, s.base)
+		if err != nil {
+			return nil, fmt.Errorf("prune: %w", err)
+		}
+		s.tuned = adapter
+		return adapterConfig(c, adapter)
+	}
+	if c.Labels != nil {
+		return nil, &LabelsError{fmt.Sprintf("labels are only for LoRA adapters; the labels of a checkpoint are in its %s", models.ConfigFile)}
+	}
+	checkpoint, err := safetensors.OpenCheckpoint(c.TunedDir)
+	if err != nil {
+		return nil, fmt.Errorf("prune: open tuned checkpoint: %w", err)
+	}
+	s.tuned = checkpoint
+	return readConfig(c.TunedDir)
+}
+
+// readConfig returns the text of a folder's config.json, nil if it has none.
+func readConfig(dir string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(dir, models.ConfigFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("prune: read configuration: %w", err)
+	}
+	return text, nil
+}
+
+// Weights returns the number of weights of the tuned checkpoint.
+func (s *Source) Weights() int {
+	total := 0
+	for _, name := range s.tuned.Names() {
+		t, _ := s.tuned.Tensor(name)
+		total += t.Len()
+	}
+	return total
+}
+
+// Rows returns the number of rows that Write reports as progress.
+func (s *Source) Rows(o ken.Options) int { return s.pair.Rows(s.complete(o)) }
+
+// Write prunes with the options and writes the delta file at path. It sets the options'
+// Table and Head itself. An existing file is replaced when the new one is complete.
+func (s *Source) Write(ctx context.Context, path string, o ken.Options) (*ken.Report, error) {
+	o = s.complete(o)
+	w, err := delta.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Abort()
+	report, err := ken.Prune(ctx, s.pair, w, o)
+	if err != nil {
+		return nil, err
+	}
+	return report, w.Finish(describeOptions(s.info, o))
+}
+
+// complete sets the options that follow from the architecture.
+func (s *Source) complete(o ken.Options) ken.Options {
+	if s.arch != nil {
+		o.Table = runtime.TableNames(s.arch)
+		o.Head = isHead(s.arch, len(s.config.Labels))
+	}
+	return o
+}
+
+// isHead returns a test whether a tensor belongs to the head. Names may have the
+// architecture's prefix or not.
+func isHead(arch models.Architecture, labels int) func(tensor string) bool {
+	names := map[string]bool{}
+	for _, p := range arch.Head(labels) {
+		names[p.Name] = true
+	}
+	return func(tensor string) bool { return names[strings.TrimPrefix(tensor, arch.Prefix())] }
+}
