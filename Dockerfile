@@ -17,6 +17,7 @@ RUN CGO_ENABLED=0 go build -tags bucket -trimpath -ldflags="-s -w" -o /out/kense
 
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/kenserve /kenserve
+COPY --from=build /src/LICENSE /src/NOTICE /
 # Where deltas in the small layout are unpacked; a volume, if they are many.
 COPY --from=build --chown=65532:65532 /out/cache /cache
 ENV KENSERVE_LISTEN=:8080 KENSERVE_BASE=/data/base KENSERVE_STORE=/data/tasks KENSERVE_CACHE=/cache KENSERVE_LOG_FORMAT=json
