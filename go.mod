@@ -158,3 +158,6 @@ require (
 	google.golang.org/genproto/googleapis/api v0.0.0-20260928230214-8a89bd6388cc // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b // indirect
 )
+
+// gin's MessagePack, which nothing uses; see internal/nomsgpack.
+replace github.com/ugorji/go/codec => ./internal/nomsgpack

@@ -7,6 +7,7 @@
 // as the ETag stays the same, and may be mapped because nobody writes to it. A
 // request that fails for a reason that may pass is tried again after growing pauses.
 //
-// The clients of the cloud providers are large. They are in this package alone, so
-// that a program which reads deltas from files does without them.
+// The clients of s3://, gs:// and azblob:// are linked only into builds with the tag
+// bucket, because they double the size of the program and the time to build it.
+// Without them [Open] returns an error that names the remedy.
 package bucket
