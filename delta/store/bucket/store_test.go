@@ -23,11 +23,11 @@ import (
 	"kenserve/delta/store"
 )
 
-// s3 is a server that speaks S3's protocol. It fails as many requests as it is
-// told to, and counts those for objects' contents.
+// s3 is a server with S3's protocol. It can fail requests, and counts the requests
+// for the contents of objects.
 type s3 struct {
 	handler http.Handler
-	fail    atomic.Int64 // requests to answer with 503
+	fail    atomic.Int64 // number of next requests to answer with 503
 	gets    atomic.Int64
 }
 
@@ -42,7 +42,7 @@ func (s *s3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.handler.ServeHTTP(w, r)
 }
 
-// newS3 starts such a server with a bucket, and returns an address in it.
+// newS3 starts a server with a bucket, and returns the address of a store in it.
 func newS3(t *testing.T) (*s3, string) {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", "test")
@@ -102,21 +102,21 @@ func fetch(t *testing.T, s *Store, task string) (store.Item, store.File, []byte)
 	return item, f, content
 }
 
-// addresses are stores of each kind that a test can have.
+// addresses returns an address of each kind of store that works without a provider.
 func addresses(t *testing.T) map[string]string {
 	_, s3 := newS3(t)
 	return map[string]string{"s3": s3, "file": "file://" + filepath.ToSlash(t.TempDir()), "mem": "mem://"}
 }
 
-// TestStore: what is put is listed, found and fetched; versions are the same in
-// a listing and alone, and change with the content.
+// TestStore: a task that was put is listed, found and fetched. Its version is the
+// same in a listing and alone, and changes with the content.
 func TestStore(t *testing.T) {
 	ctx := context.Background()
 	for name, address := range addresses(t) {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, address, t.TempDir())
 			if items, err := s.List(ctx); err != nil || len(items) > 0 {
-				t.Fatalf("%v, %v in an empty store", items, err)
+				t.Fatalf("an empty store lists %v, %v", items, err)
 			}
 			first, second := []byte("the first content"), []byte("another one that is longer")
 			put(t, s, "b", first)
@@ -138,7 +138,7 @@ func TestStore(t *testing.T) {
 			if now.Version == b.Version || !bytes.Equal(content, second) {
 				t.Errorf("after a change: %+v, before %+v: %q", now, b, content)
 			}
-			// An item of before gives what is there now.
+			// An old item fetches the current content.
 			f, err := s.Fetch(ctx, b)
 			if err != nil {
 				t.Fatal(err)
@@ -160,8 +160,8 @@ func TestStore(t *testing.T) {
 	}
 }
 
-// TestCache: content is fetched once for each version, also by the next
-// process, and again if the copy is damaged.
+// TestCache: the content of a version is fetched once, also by another process, and
+// again if the copy is damaged.
 func TestCache(t *testing.T) {
 	server, address := newS3(t)
 	dir := t.TempDir()
@@ -178,7 +178,7 @@ func TestCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, got := fetch(t, s, "task"); !bytes.Equal(got, content) {
-		t.Errorf("%q from a damaged cache", got)
+		t.Errorf("got %q from a damaged cache", got)
 	}
 	put(t, s, "task", []byte("other"))
 	if _, _, got := fetch(t, s, "task"); string(got) != "other" {
@@ -189,8 +189,8 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// TestRetry: failures that pass are not seen; those that stay are an error, and
-// leave no file behind.
+// TestRetry: the store retries after temporary failures. A lasting failure is an
+// error and leaves no file.
 func TestRetry(t *testing.T) {
 	server, address := newS3(t)
 	dir := t.TempDir()
@@ -204,25 +204,25 @@ func TestRetry(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := s.Fetch(ctx, store.Item{Task: "other", Version: "1", Size: 5}); err == nil {
-		t.Error("fetched from a server that does not answer")
+		t.Error("Fetch succeeds with a server that does not answer")
 	}
 	left, err := filepath.Glob(filepath.Join(dir, ".*"))
 	if err != nil || len(left) > 0 {
-		t.Errorf("left: %v, %v", left, err)
+		t.Errorf("Fetch left %v, %v", left, err)
 	}
 }
 
-// TestRetryAttempts counts attempts.
+// TestRetryAttempts: a request is repeated only after errors that may pass.
 func TestRetryAttempts(t *testing.T) {
 	r := retry{attempts: 3, pause: time.Microsecond}
 	for name, test := range map[string]struct {
 		errs []error
 		want int
 	}{
-		"success":            {nil, 1},
-		"passes":             {[]error{errors.New("connection reset")}, 2},
-		"stays":              {[]error{errors.New("a"), errors.New("b"), errors.New("c"), errors.New("d")}, 3},
-		"not worth a second": {[]error{context.Canceled, nil}, 1},
+		"success":      {nil, 1},
+		"temporary":    {[]error{errors.New("connection reset")}, 2},
+		"lasting":      {[]error{errors.New("a"), errors.New("b"), errors.New("c"), errors.New("d")}, 3},
+		"not repeated": {[]error{context.Canceled, nil}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := 0
