@@ -68,7 +68,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown part", 0.5, Sign, func(f *deltatest.File) {
 			f.Insert(safetensors.Tensor{Name: "matrix#extra", DType: safetensors.U8, Shape: []int{0}})
 		}, `unknown part "extra"`},
-		{"part of nothing", 0.5, Sign, func(f *deltatest.File) { f.Tensor("matrix#tiles").Name = "elsewhere#tiles" }, "0 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
+		{"part of nothing", 0.5, Sign, func(f *deltatest.File) { f.Tensor("matrix#tiles").Name = "elsewhere#tiles" }, "tensor elsewhere: no part has values"},
 		{"tiles missing", 0.5, Sign, func(f *deltatest.File) { f.Remove("matrix#tiles") }, "0 of the parts tiles and rows, and 1 of mask, gaps and steps, want one of each or none"},
 		{"mask missing", 0.5, Sign, func(f *deltatest.File) { f.Remove("words#mask") }, "1 of the parts tiles and rows, and 0 of mask, gaps and steps, want one of each or none"},
 		{"scales missing", 0.5, Sign, func(f *deltatest.File) { f.Remove("matrix#scales") }, "part scales is missing, coding sign needs it"},
