@@ -10,20 +10,20 @@ import (
 	"kenserve/delta/internal/deltatest"
 )
 
-// TestForms: each form of positions is the one taken where it is the smallest,
-// and scales are of the grain that the specification tells.
+// TestForms: the writer takes the form of positions that is smallest, and as many
+// scales as the specification says.
 func TestForms(t *testing.T) {
 	tests := []struct {
 		coding      Coding
 		height      int
-		oneIn       int // positions kept
+		oneIn       int // one position in so many is kept
 		mask, whole bool
-		scales      int // of 64 rows of 320
+		scales      int // for 64 rows of 320
 	}{
 		{Float32, 16, 2, true, false, 0},
 		{Float32, 16, 8, true, false, 0},
 		{Float32, 16, 9, false, false, 0},
-		{Float32, 16, 1, true, false, 0}, // a dense tensor would say the same
+		{Float32, 16, 1, true, false, 0}, // here a dense tensor would be the form without positions
 		{Float32, 1, 2, true, false, 0},
 		{Float32, 1, 12, false, false, 0},
 		{BFloat16, 16, 1, false, true, 0},
@@ -35,7 +35,7 @@ func TestForms(t *testing.T) {
 		{Int4, 1, 4, true, false, 64},
 		{Int4, 1, 1, false, true, 64},
 		{Sign, 16, 7, true, false, 1},
-		{Sign, 16, 10, false, false, 1}, // the sign comes for nothing with a gap
+		{Sign, 16, 10, false, false, 1}, // signs in gaps take no further bits
 		{Sign, 1, 10, false, false, 1},
 		{Sign, 1, 1, false, true, 64},
 	}
@@ -59,8 +59,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// TestUnchangedIsNotWhole: signs cannot say of a value that it did not change,
-// steps can.
+// TestUnchangedIsNotWhole: the form without positions can hold unchanged values in
+// all lossy codings except sign.
 func TestUnchangedIsNotWhole(t *testing.T) {
 	base := []float32{1, 2, 3, 4}
 	tuned := []float32{2, 2, 4, 5}
@@ -77,14 +77,14 @@ func TestUnchangedIsNotWhole(t *testing.T) {
 	}
 }
 
-// TestFitScale compares the scale for int4 with the best one of a fine grid.
+// TestFitScale compares the scale for Int4 with the best one of a fine grid.
 func TestFitScale(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	draw := map[string]func() float64{
 		"normal":      rng.NormFloat64,
 		"exponential": rng.ExpFloat64,
 		"uniform":     rng.Float64,
-		"tail": func() float64 { // what the largest changes look like
+		"tail": func() float64 { // similar to the largest changes of real deltas
 			x := 1 + rng.ExpFloat64()/3
 			if rng.IntN(300) == 0 {
 				x *= 4
@@ -125,7 +125,7 @@ func TestFitScale(t *testing.T) {
 			}
 			slack := 0.03*best + 1e-9*energy
 			if n < 5000 {
-				slack = 0.08*best + 0.01*energy // few values fit some odd scale well
+				slack = 0.08*best + 0.01*energy // few values happen to fit some scales well
 			}
 			if name != "subnormal" && got > best+slack {
 				t.Errorf("%s, %d changes: squared error %g, the best is %g of %g", name, n, got, best, energy)
@@ -137,8 +137,8 @@ func TestFitScale(t *testing.T) {
 	}
 }
 
-// BenchmarkPatchRow looks up rows of an embedding table, 30,522 × 384, in which
-// a share of each row is kept.
+// BenchmarkPatchRow patches rows of an embedding table of 30,522 × 384 that keeps a
+// share of each row.
 func BenchmarkPatchRow(b *testing.B) {
 	const rows, columns, words = 30522, 384, 6
 	for _, oneIn := range []int{2, 20, 50} {

@@ -3,6 +3,7 @@ package delta
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -140,7 +141,8 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		groups[tensor][part] = t
 	}
 	d.Tensors = make([]Tensor, 0, len(groups))
-	for name, parts := range groups {
+	for _, name := range slices.Sorted(maps.Keys(groups)) {
+		parts := groups[name]
 		t := Tensor{Name: strings.Clone(name)}
 		for _, part := range parts {
 			t.Bytes += int64(len(part.Data))
@@ -159,7 +161,6 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		}
 		d.Tensors = append(d.Tensors, t)
 	}
-	sort.Slice(d.Tensors, func(i, j int) bool { return d.Tensors[i].Name < d.Tensors[j].Name })
 	d.SHA256 = f.Metadata()[container.DigestKey]
 	return d, nil
 }

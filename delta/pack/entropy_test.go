@@ -16,8 +16,9 @@ import (
 	"kenserve/safetensors"
 )
 
-// layer is a matrix as fine-tuning changes it: a base in float16, changes that
-// differ in size from row to row and column to column, the largest kept.
+// layer returns a matrix that is changed as fine-tuning does it: the base is in
+// float16, the size of changes differs from row to row and from column to column,
+// and the largest changes are kept.
 func layer(rows, columns int, share float64) (base *safetensors.Tensor, keep []uint64, tuned []float32) {
 	rng := rand.New(rand.NewPCG(uint64(rows*columns), uint64(share*1000)))
 	base = &safetensors.Tensor{Name: "m", DType: safetensors.F16, Shape: []int{rows, columns}, Data: make([]byte, 2*rows*columns)}
@@ -51,7 +52,7 @@ func layer(rows, columns int, share float64) (base *safetensors.Tensor, keep []u
 	return base, keep, tuned
 }
 
-// toFloat16 rounds a number that is normal in float16 towards zero.
+// toFloat16 rounds x, which must be normal in float16, towards zero.
 func toFloat16(x float64) uint16 {
 	b := math.Float32bits(float32(x))
 	e := int(b>>23&0xff) - 127 + 15
@@ -61,7 +62,8 @@ func toFloat16(x float64) uint16 {
 	return uint16(b>>16&0x8000) | uint16(e)<<10 | uint16(b>>13&0x3ff)
 }
 
-// nthLargest returns the n-th largest of x, to a ten-thousandth of the largest.
+// nthLargest returns the n-th largest of x, with an error of at most 1/10,000 of
+// the largest.
 func nthLargest(x []float64, n int) float64 {
 	most := 0.0
 	for _, v := range x {
@@ -79,8 +81,8 @@ func nthLargest(x []float64, n int) float64 {
 	return 0
 }
 
-// positionBound is the entropy of which of n values are kept, in bytes, if each
-// is by itself and alike.
+// positionBound returns the entropy, in bytes, of the positions of kept values among
+// n, if each is kept independently with the same probability.
 func positionBound(n, kept int) float64 {
 	p := float64(kept) / float64(n)
 	if kept == 0 || kept == n {
@@ -89,9 +91,9 @@ func positionBound(n, kept int) float64 {
 	return -float64(n) * (p*math.Log2(p) + (1-p)*math.Log2(1-p)) / 8
 }
 
-// valueBound is the order-0 entropy of numbers in bytes. There are too many
-// different ones to count each, so those that agree in their length in bits and
-// the five bits after the first one count as equally frequent.
+// valueBound returns the order-0 entropy of numbers, in bytes. Most numbers occur
+// once, so it takes numbers as equally frequent if they have the same length in bits
+// and the same five bits after the first.
 func valueBound(numbers []uint32) float64 {
 	counts := map[uint32]int{}
 	rest := 0
@@ -107,8 +109,8 @@ func valueBound(numbers []uint32) float64 {
 	return sum / 8
 }
 
-// TestEntropy: positions of small files take at most 3% more than their
-// entropy, and exact values 5%.
+// TestEntropy: in the small layout positions take at most 3% more than their
+// entropy, and exact values at most 5% more.
 func TestEntropy(t *testing.T) {
 	for _, share := range []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 0.75} {
 		for _, height := range []int{16, 1} {
@@ -142,8 +144,8 @@ func TestEntropy(t *testing.T) {
 	}
 }
 
-// TestEntropyLossy: values of the other codings take at most 5% more than
-// their order-0 entropy.
+// TestEntropyLossy: in the small layout values of the lossy codings take at most 5%
+// more than their order-0 entropy.
 func TestEntropyLossy(t *testing.T) {
 	const rows, columns = 768, 384
 	for _, share := range []float64{0.02, 0.25} {
@@ -175,7 +177,7 @@ func TestEntropyLossy(t *testing.T) {
 				got, bound = new(packer).stream(nil, m.Int4s), entropy(steps)
 			case delta.Sign:
 				if m.Gaps != nil {
-					continue // a bit a value, raw
+					continue // a raw bit a value, among the positions
 				}
 				got, bound = new(packer).stream(nil, m.Signs), float64(m.Kept())/8
 			}
@@ -187,8 +189,8 @@ func TestEntropyLossy(t *testing.T) {
 	}
 }
 
-// BenchmarkUnpack reports the bytes of fast layout that a core makes in a
-// second, and their ratio to a copy of as many bytes in the same run.
+// BenchmarkUnpack reports how many bytes of the fast layout a core unpacks in a
+// second, and the time as a ratio to copying as many bytes in the same run.
 func BenchmarkUnpack(b *testing.B) {
 	const rows, columns = 1536, 1536
 	for _, coding := range sparse.Codings {

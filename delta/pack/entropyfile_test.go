@@ -14,18 +14,18 @@ import (
 	"kenserve/safetensors"
 )
 
-// TestEntropyOfFiles compares what the small layout takes of real deltas with
-// the entropy of their positions and of their exact values, and times decoding.
-// It needs the folder of their base in KENSERVE_BASE, and the deltas' files in
-// the fast layout, separated by commas, in KENSERVE_DELTAS.
+// TestEntropyOfFiles compares the size of real deltas in the small layout with the
+// entropy of their positions and values, and times decoding. KENSERVE_BASE must be
+// the folder of their base, and KENSERVE_DELTAS their files in the fast layout,
+// separated by commas.
 //
-// The bound of positions is the entropy of as many kept values as there are,
-// each by itself, in the rows that keep any; that of values is order-0, as in
+// The bound of positions is their entropy if each value of the rows that keep any is
+// kept independently; the bound of values is their order-0 entropy, as in
 // TestEntropy.
 func TestEntropyOfFiles(t *testing.T) {
 	dir, files := os.Getenv("KENSERVE_BASE"), os.Getenv("KENSERVE_DELTAS")
 	if dir == "" || files == "" {
-		t.Skip("KENSERVE_BASE and KENSERVE_DELTAS do not name a base and deltas")
+		t.Skip("needs KENSERVE_BASE and KENSERVE_DELTAS")
 	}
 	base, err := safetensors.OpenCheckpoint(dir)
 	if err != nil {
@@ -72,7 +72,7 @@ func TestEntropyOfFiles(t *testing.T) {
 			case delta.Int8:
 				valuesBound += entropy(safetensors.Bytes(m.Int8s))
 			case delta.Sign:
-				if m.Gaps != nil { // their stream is among the positions
+				if m.Gaps != nil { // signs are among the positions
 					own = (m.Kept() + 7) / 8
 				}
 				valuesBound += float64(m.Kept()) / 8
@@ -92,7 +92,7 @@ func TestEntropyOfFiles(t *testing.T) {
 		}
 		var dec unpacker
 		seconds := math.Inf(1)
-		for range 6 { // at first its buffers are made
+		for range 6 { // the first time allocates the buffers
 			dec.codes = 0
 			start := time.Now()
 			for i, packed := range all {
@@ -107,7 +107,7 @@ func TestEntropyOfFiles(t *testing.T) {
 		if positions > 1.03*positionsBound {
 			t.Errorf("%s: positions take %.0f bytes, the bound is %.0f", file, positions, positionsBound)
 		}
-		// A tensor's few values may be coded alone: the code's lengths take room.
+		// Each tensor has streams of its own, whose code-length tables take room.
 		if values > 1.05*valuesBound+64*float64(len(all)) {
 			t.Errorf("%s: values take %.0f bytes, the bound is %.0f", file, values, valuesBound)
 		}

@@ -20,8 +20,8 @@ func info(coding delta.Coding, base delta.Tensors) delta.Info {
 	}
 }
 
-// example returns a file of the fast layout: a delta of deltatest.Base in which
-// about share of the values are kept.
+// example returns a file of the fast layout: a delta of deltatest.Base that keeps
+// about share of the values.
 func example(t testing.TB, coding delta.Coding, share float64, seed uint64) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.ken")
@@ -67,7 +67,7 @@ func tilesOf(t testing.TB, coding delta.Coding, height, columns int, keep []uint
 	return tiles
 }
 
-// encode returns a tensor in the form in which delta's writer stores it.
+// encode returns a tensor in the form that delta's writer chooses.
 func encode(t testing.TB, coding delta.Coding, height, columns int, keep []uint64, tuned, base []float32) *sparse.Tensor {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "x.ken")

@@ -21,7 +21,7 @@ import (
 	"kenserve/safetensors"
 )
 
-// packed returns the small layout of a delta of testBase.
+// packed returns the small layout of a delta of deltatest.Base.
 func packed(t testing.TB, fast []byte) []byte {
 	t.Helper()
 	d, err := load(t, fast)
@@ -38,12 +38,12 @@ func packed(t testing.TB, fast []byte) []byte {
 		t.Fatal(err)
 	}
 	if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 1 {
-		t.Fatalf("%d files left beside the packed delta", len(files)-1)
+		t.Fatalf("Write left %d other files beside the packed delta", len(files)-1)
 	}
 	return data
 }
 
-// unpacked returns what a small file unpacks to.
+// unpacked returns the fast file that a small one unpacks to.
 func unpacked(t testing.TB, small []byte, base deltatest.Set) ([]byte, error) {
 	t.Helper()
 	s, err := parse(small)
@@ -53,7 +53,7 @@ func unpacked(t testing.TB, small []byte, base deltatest.Set) ([]byte, error) {
 	path := filepath.Join(t.TempDir(), "fast.ken")
 	err = s.Unpack(path, base, delta.Fingerprint(base))
 	if files, _ := os.ReadDir(filepath.Dir(path)); err != nil && len(files) != 0 || len(files) > 1 {
-		t.Errorf("%d files left", len(files))
+		t.Errorf("Unpack left %d files", len(files))
 	}
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func unpacked(t testing.TB, small []byte, base deltatest.Set) ([]byte, error) {
 	return data, nil
 }
 
-// TestPack: unpacking gives the packed bytes, in every coding and form.
+// TestPack: unpacking gives the bytes that were packed, in every coding and form.
 func TestPack(t *testing.T) {
 	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.005, 0.02, 0.1, 0.5, 1} {
@@ -73,10 +73,10 @@ func TestPack(t *testing.T) {
 				fast := example(t, coding, share, 9)
 				small := packed(t, fast)
 				if _, err := load(t, small); !errors.Is(err, delta.ErrLayout) {
-					t.Errorf("the fast reader takes a small file: %v", err)
+					t.Errorf("a small file read as a fast one: error %v, want delta.ErrLayout", err)
 				}
 				if _, err := parse(fast); !errors.Is(err, delta.ErrLayout) {
-					t.Errorf("the small reader takes a fast file: %v", err)
+					t.Errorf("a fast file read as a small one: error %v, want delta.ErrLayout", err)
 				}
 				s, err := parse(small)
 				if err != nil {
@@ -90,7 +90,7 @@ func TestPack(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !bytes.Equal(got, fast) {
-					t.Error("unpacked to another file")
+					t.Error("unpacking gave other bytes than were packed")
 				}
 				if share >= 0.5 && len(small) >= len(fast) {
 					t.Errorf("small is %d bytes, fast %d", len(small), len(fast))
@@ -100,15 +100,15 @@ func TestPack(t *testing.T) {
 	}
 }
 
-// TestPackBases: exact values are differences from bases of every type, and
-// dense tensors of the base are packed like them.
+// TestPackBases: exact values can be packed against bases of every dtype, and so can
+// dense tensors of the base.
 func TestPackBases(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 1))
 	for _, dtype := range []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16} {
 		t.Run(string(dtype), func(t *testing.T) {
 			const rows, columns = 40, 64
 			halves := make([]byte, 2*rows*columns)
-			for i := range rows * columns { // 0.5 to 2, both signs, in either half format
+			for i := range rows * columns { // 0.5 to 2 with both signs, in float16 as in bfloat16
 				halves[2*i] = byte(rng.Uint32())
 				halves[2*i+1] = byte(0x38 + rng.IntN(8) + 0x80*rng.IntN(2))
 			}
@@ -169,14 +169,14 @@ func TestPackBases(t *testing.T) {
 			want, _ := os.ReadFile(path)
 			got, _ := os.ReadFile(filepath.Join(dir, "again.ken"))
 			if !bytes.Equal(got, want) {
-				t.Error("unpacked to another file")
+				t.Error("unpacking gave other bytes than were packed")
 			}
 		})
 	}
 }
 
-// TestPackNames: streams use the codes of the tensors whose names are before,
-// in an order that is not that of the names of their parts.
+// TestPackNames: streams reuse the codes of tensors whose names come before in the
+// order of NAME, which differs from the order of NAME#packed.
 func TestPackNames(t *testing.T) {
 	const rows, columns = 160, 64
 	rng := rand.New(rand.NewPCG(4, 4))
@@ -191,7 +191,7 @@ func TestPackNames(t *testing.T) {
 		tuned, keep := deltatest.Floats(base[name]), make([]uint64, rows)
 		for r := range keep {
 			for c := range columns {
-				if rng.IntN(8+10*(i%3)) == 0 { // like those of other names
+				if rng.IntN(8+10*(i%3)) == 0 { // similar to those of the other tensors, so that codes are reused
 					keep[r] |= 1 << c
 					tuned[r*columns+c]++
 				}
@@ -226,18 +226,18 @@ func TestPackNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, fast) {
-		t.Error("unpacked to another file")
+		t.Error("unpacking gave other bytes than were packed")
 	}
 }
 
-// TestOrdered: the order of float32 is that of the numbers, and both directions
-// fit together.
+// TestOrdered: ordered keeps the order of floats, and unordered and unzigzag are the
+// inverse functions.
 func TestOrdered(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	for range 100000 {
 		a, b := rng.Uint32(), rng.Uint32()
 		if unordered(ordered(a)) != a || unzigzag(zigzag(a)) != a {
-			t.Fatalf("%#x is not mapped back", a)
+			t.Fatalf("%#x is mapped to another number and back", a)
 		}
 		x, y := math.Float32frombits(a), math.Float32frombits(b)
 		if x < y && ordered(a) >= ordered(b) {
@@ -245,16 +245,16 @@ func TestOrdered(t *testing.T) {
 		}
 	}
 	if ordered(0) != ordered(1<<31)+1 {
-		t.Error("−0 is not just below 0")
+		t.Error("−0 is not mapped to the number just below that of 0")
 	}
 	if zigzag(0) != 0 || zigzag(^uint32(0)) != 1 || zigzag(1) != 2 {
-		t.Error("small differences are not small numbers")
+		t.Error("zigzag does not map small differences to small numbers")
 	}
 }
 
-// TestCanonical: a valid file that the writer would have written otherwise
-// cannot be packed.
-func TestCanonical(t *testing.T) {
+// TestAnotherOrder: a valid file whose tensors are in another order than the
+// writer's cannot be packed.
+func TestAnotherOrder(t *testing.T) {
 	fast := example(t, delta.Int8, 0.1, 1)
 	f := deltatest.TakeApart(t, fast)
 	f.Tensors[0], f.Tensors[1] = f.Tensors[1], f.Tensors[0]
@@ -268,7 +268,7 @@ func TestCanonical(t *testing.T) {
 		t.Errorf("%v, want %v", err, errOrder)
 	}
 	if _, err := os.Stat(path); err == nil {
-		t.Error("it was packed all the same")
+		t.Error("Write left a file")
 	}
 }
 
@@ -294,7 +294,7 @@ func TestSmallRefusals(t *testing.T) {
 		name   string
 		file   string
 		damage func(*deltatest.File)
-		want   string // in the error
+		want   string // part of the error
 	}{
 		{"another format", "sign0.02", meta("format", "pt"), `metadata: format "pt", want "kenserve-delta"`},
 		{"unknown version", "sign0.02", meta("version", "2"), `metadata: version "2", this program reads "1"`},
@@ -329,8 +329,8 @@ func TestSmallRefusals(t *testing.T) {
 		}), "56 tiles, at most 37"},
 		{"more tiles than rows", "sign0.5", edit("wide", func(b []byte) []byte { b[1] = 4; return b }), "4 tiles, at most 3"},
 		{"no tiles", "sign0.5", edit("wide", func(b []byte) []byte { b[1] = 0; return b }), "no tiles"},
-		// The tile indices of "wide", 0 to 2 and so all differences zero, are
-		// four streams of one byte, from byte 2 on: kind 1, byte 0.
+		// The tile indices of "wide" are 0 to 2, so that all differences are 0. They
+		// are four streams of one byte, from byte 2 on: encoding 1, byte 0.
 		{"tile beyond the last row", "sign0.5", edit("wide", func(b []byte) []byte { b[3] = 1; return b }), "tile 3, at most 2"},
 		{"tile far beyond", "sign0.5", edit("wide", func(b []byte) []byte { b[9] = 255; return b }), "tile 4278190080, at most 2"},
 		{"stream of an unknown kind", "sign0.5", edit("wide", func(b []byte) []byte { b[2] = 9; return b }), "stream of encoding 9 at depth 0"},
@@ -346,14 +346,14 @@ func TestSmallRefusals(t *testing.T) {
 				t.Fatalf("error %v, want %q", err, test.want)
 			}
 			if errors.Is(err, delta.ErrCorrupt) == errors.Is(err, delta.ErrBase) {
-				t.Errorf("%v is neither delta.ErrCorrupt nor delta.ErrBase, or both", err)
+				t.Errorf("error %v, want either delta.ErrCorrupt or delta.ErrBase", err)
 			}
 		})
 	}
 }
 
-// TestUnpackPositions: positions that a tensor does not have are refused before
-// the base's values are looked up at them.
+// TestUnpackPositions: positions outside of the tensor are refused before the base's
+// values at them are read.
 func TestUnpackPositions(t *testing.T) {
 	b := &safetensors.Tensor{DType: safetensors.F32, Shape: []int{20, 5}, Data: make([]byte, 400)}
 	wide := &safetensors.Tensor{DType: safetensors.F32, Shape: []int{64, 40}, Data: make([]byte, 4*64*40)}
@@ -370,11 +370,12 @@ func TestUnpackPositions(t *testing.T) {
 			if _, err := d.unpack(new(packer).tensor(m, wide), wide); err != nil {
 				t.Fatal(err)
 			}
-			// The same against a tensor of fewer rows and columns.
+			// Unpacked for a tensor with fewer rows and columns.
 			if _, err := d.unpack(new(packer).tensor(m, wide), b); err == nil {
 				t.Errorf("height %d, one in %d: %v", height, oneIn, err)
 			}
-			// Fewer rows alone: the last tile's positions are beyond them.
+			// Unpacked for a tensor with fewer rows: the last tile keeps a row after the
+			// last.
 			rows := wide.Shape[0] - 3
 			short := &safetensors.Tensor{DType: safetensors.F32, Shape: []int{rows, 40}, Data: wide.Data[:4*40*rows]}
 			if _, err := d.unpack(new(packer).tensor(m, wide), short); err == nil {
@@ -384,8 +385,8 @@ func TestUnpackPositions(t *testing.T) {
 	}
 }
 
-// TestPackedGaps: gaps run through the units that have any; what does not fit
-// them is refused.
+// TestPackedGaps: gaps run through the units that keep something, and gaps that do
+// not fit these units are refused.
 func TestPackedGaps(t *testing.T) {
 	const plain, sign, skip = byte(packedGaps | 2), 4, 255 // int8
 	tests := []struct {
@@ -395,7 +396,7 @@ func TestPackedGaps(t *testing.T) {
 		used      []byte
 		gaps      []byte
 		signs     int
-		want      string // in the error
+		want      string // part of the error
 		positions []int  // row·10 + column
 	}{
 		{name: "a tile", kind: plain | packedAll, rows: 16, gaps: []byte{0, 17, 140}, positions: []int{0, 21, 159}},
@@ -439,7 +440,7 @@ func TestPackedGaps(t *testing.T) {
 			if test.kind&packedCoding == sign {
 				data = p.stream(append(data, byte(test.signs)), make([]byte, (test.signs+7)/8))
 			} else {
-				values := make([]byte, len(test.positions)) // more than the tests that fail get to
+				values := make([]byte, len(test.positions)) // cases with an error do not get to the values
 				for i := range values {
 					values[i] = 1
 				}
@@ -465,7 +466,7 @@ func TestPackedGaps(t *testing.T) {
 	}
 }
 
-// TestWidened compares all float16 with the reader of checkpoints.
+// TestWidened compares widened with the reader of checkpoints, for all float16.
 func TestWidened(t *testing.T) {
 	all := &safetensors.Tensor{DType: safetensors.F16, Shape: []int{1 << 16}, Data: make([]byte, 2<<16)}
 	for i := range 1 << 16 {
@@ -478,8 +479,9 @@ func TestWidened(t *testing.T) {
 	}
 }
 
-// FuzzUnpack: no bytes make the reader of small files panic, what it makes is
-// bounded by the base, and it says the same when packed again.
+// FuzzUnpack: the reader of small files does not panic for any bytes, it allocates
+// no more than the shape of the base's tensor needs, and its result can be packed
+// and unpacked again.
 func FuzzUnpack(f *testing.F) {
 	for _, coding := range sparse.Codings {
 		for _, share := range []float64{0.02, 0.5, 1} {
@@ -495,7 +497,7 @@ func FuzzUnpack(f *testing.F) {
 		s, err := parse(data)
 		if err != nil {
 			if !errors.Is(err, delta.ErrCorrupt) && !errors.Is(err, safetensors.ErrCorrupt) {
-				t.Fatalf("refused with %v, which is no delta.ErrCorrupt", err)
+				t.Fatalf("error %v, want delta.ErrCorrupt", err)
 			}
 			return
 		}
@@ -509,13 +511,13 @@ func FuzzUnpack(f *testing.F) {
 			m, _, err := d.tensor(x, base)
 			if err != nil {
 				if !errors.Is(err, delta.ErrCorrupt) {
-					t.Fatalf("refused with %v, which is no delta.ErrCorrupt", err)
+					t.Fatalf("error %v, want delta.ErrCorrupt", err)
 				}
 				continue
 			}
 			b := base[x.Name]
-			if most := int64(32*b.Len() + 1000); container.PartBytes(m) > most || int64(4*cap(d.buffer)) > 4*most {
-				t.Fatalf("%d bytes made and a buffer of %d for %d values", container.PartBytes(m), cap(d.buffer), b.Len())
+			if limit := int64(32*b.Len() + 1000); container.PartBytes(m) > limit || int64(4*cap(d.buffer)) > 4*limit {
+				t.Fatalf("%d bytes and a buffer of %d for a tensor of %d values", container.PartBytes(m), cap(d.buffer), b.Len())
 			}
 			again, err := other.unpack(p.tensor(m, b), b)
 			if err != nil {
@@ -524,14 +526,14 @@ func FuzzUnpack(f *testing.F) {
 			want, got := container.Parts(m), container.Parts(again)
 			for i := range want {
 				if got[i].Name != want[i].Name || !bytes.Equal(got[i].Data, want[i].Data) {
-					t.Fatalf("packed again, part %s is another", want[i].Name)
+					t.Fatalf("part %s differs after packing again", want[i].Name)
 				}
 			}
 		}
 	})
 }
 
-// TestSpreadBits compares with one bit after the other.
+// TestSpreadBits compares spreadBits and topBits with loops over single bits.
 func TestSpreadBits(t *testing.T) {
 	for eight := range uint64(256) {
 		if got, want := topBits(eight), spreadBits(eight, 0); got != want {
@@ -539,7 +541,7 @@ func TestSpreadBits(t *testing.T) {
 		}
 		for mask := range 256 {
 			var skip, want uint64
-			n := 0 // bits given
+			n := 0 // bits used so far
 			for i := range 8 {
 				if mask>>i&1 == 1 {
 					skip |= 0x80 << (8 * i)

@@ -13,13 +13,13 @@ import (
 	"kenserve/delta"
 )
 
-// geometric draws the gap byte of a position that is kept with probability p.
+// geometric returns a random gap byte, if each position is kept with probability p.
 func geometric(rng *rand.Rand, p float64) byte {
 	g := math.Log(1-rng.Float64()) / math.Log(1-p)
 	return byte(min(g, 255))
 }
 
-// streams are byte streams as tensors have them.
+// streams returns byte streams similar to those of tensors.
 func streams(n int) map[string][]byte {
 	rng := rand.New(rand.NewPCG(uint64(n), 3))
 	out := map[string][]byte{}
@@ -33,7 +33,7 @@ func streams(n int) map[string][]byte {
 		"gaps .05":  func() byte { return geometric(rng, 0.05) },
 		"gaps .3":   func() byte { return geometric(rng, 0.3) },
 		"gaps .9":   func() byte { return geometric(rng, 0.9) },
-		"skewed": func() byte { // codes as long as they may be
+		"skewed": func() byte { // the longest codes that there may be
 			x := byte(0)
 			for x < 255 && rng.IntN(2) == 0 {
 				x++
@@ -50,7 +50,7 @@ func streams(n int) map[string][]byte {
 	return out
 }
 
-// entropy returns the order-0 entropy of src, in bytes.
+// entropy returns the order-0 entropy of src in bytes.
 func entropy(src []byte) float64 {
 	var counts [256]int
 	for _, b := range src {
@@ -65,7 +65,7 @@ func entropy(src []byte) float64 {
 	return sum / 8
 }
 
-// TestStream: what is packed is unpacked, and takes little more than its
+// TestStream: a packed stream unpacks to its bytes, and takes little more than its
 // entropy.
 func TestStream(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 3, 5, 15, 16, 17, 63, 257, 1000, 4099, 100000} {
@@ -78,19 +78,19 @@ func TestStream(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !bytes.Equal(got, src) || len(d.data) != 2 {
-					t.Fatalf("unpacked to something else, %d bytes left of 2", len(d.data))
+					t.Fatalf("unpacking gave other bytes, or left %d bytes, want 2", len(d.data))
 				}
 				if bound := entropy(src); float64(len(packed)) > 1.02*bound+140 {
-					t.Errorf("%d bytes in %d, entropy %.0f", n, len(packed), bound)
+					t.Errorf("%d bytes take %d, the entropy is %.0f", n, len(packed), bound)
 				}
 			})
 		}
 	}
 }
 
-// TestStreamAgain: streams that are alike share a code, whatever lies between
-// them, and a code that there was not is refused.
-func TestStreamAgain(t *testing.T) {
+// TestHuffmanReuse: similar streams share a code, also with other streams between
+// them, and a reference to a code that does not exist is refused.
+func TestHuffmanReuse(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 8))
 	var p packer
 	var d unpacker
@@ -101,9 +101,9 @@ func TestStreamAgain(t *testing.T) {
 		src := make([]byte, 500+rng.IntN(1000))
 		for j := range src {
 			switch i % 6 {
-			case 0: // a code that is of no use to others
+			case 0: // a stream whose code suits no other stream
 				src[j] = geometric(rng, 0.1+0.01*float64(i))
-			case 1: // rare bytes, with streams of gaps and of others in them
+			case 1: // a stream of rare bytes, which has streams of its own
 				src[j] = byte(max(rng.IntN(300)-250, 0))
 			default:
 				src[j] = geometric(rng, 0.02)
@@ -118,10 +118,10 @@ func TestStreamAgain(t *testing.T) {
 		want = append(want, src)
 	}
 	if again < 36 {
-		t.Errorf("%d of 60 streams share a code, 40 are alike", again)
+		t.Errorf("%d of 60 streams reuse a code, and 40 are similar", again)
 	}
 	if len(packed) >= alone {
-		t.Errorf("%d bytes, %d if each had a code of its own", len(packed), alone)
+		t.Errorf("%d bytes, and %d with a code for each stream", len(packed), alone)
 	}
 	d.data = packed
 	for i, src := range want {
@@ -130,18 +130,19 @@ func TestStreamAgain(t *testing.T) {
 			t.Fatalf("stream %d: %v", i, err)
 		}
 		if !bytes.Equal(got, src) {
-			t.Fatalf("stream %d is another", i)
+			t.Fatalf("stream %d: unpacking gave other bytes", i)
 		}
 	}
 	for _, codes := range []int{0, 1, maxEarlierCodes, maxEarlierCodes + 5} {
 		d := unpacker{codes: codes, data: []byte{streamHuffmanReuse, 5, byte(min(codes, maxEarlierCodes)), 1, 1, 1, 0}}
 		if err := d.stream(make([]byte, 9)); err == nil {
-			t.Errorf("the code before the first of %d: %v", codes, err)
+			t.Errorf("a reference before the first of %d codes: error %v", codes, err)
 		}
 	}
 }
 
-// TestHuffmanProperties: any bytes, any way of packing that is possible.
+// TestHuffmanProperties: any bytes can be packed as a Huffman code and as rare bytes,
+// and data of another length is refused.
 func TestHuffmanProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		spread := rapid.IntRange(2, 256).Draw(t, "bytes")
@@ -170,9 +171,9 @@ func TestHuffmanProperties(t *testing.T) {
 				err = d.rare(got, packed, 0)
 			}
 			if err != nil || !bytes.Equal(got, src) {
-				t.Fatalf("%s: unpacked to something else: %v", name, err)
+				t.Fatalf("%s: unpacking gave other bytes: %v", name, err)
 			}
-			// One byte less and one more are noticed.
+			// One byte less, and one more.
 			for _, damaged := range [][]byte{packed[:len(packed)-1], append(bytes.Clone(packed), 0)} {
 				if name == "huffman" {
 					err = d.huffman(got, damaged)
@@ -180,15 +181,15 @@ func TestHuffmanProperties(t *testing.T) {
 					err = d.rare(got, damaged, 0)
 				}
 				if err == nil {
-					t.Fatalf("%s of another size: %v", name, err)
+					t.Fatalf("%s of another length: error %v", name, err)
 				}
 			}
 		}
 	})
 }
 
-// TestCodeLengths: without a limit that matters the code is as short as the one
-// of Huffman's own construction, and with one it keeps to it.
+// TestCodeLengths: with a high limit the code is as short as Huffman's own
+// construction makes it, and with a low one it respects the limit.
 func TestCodeLengths(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 5))
 	for round := range 300 {
@@ -197,7 +198,7 @@ func TestCodeLengths(t *testing.T) {
 		for s := range n {
 			counts[s] = 1 + int(rng.ExpFloat64()*float64(rng.IntN(1000)))
 			if round%3 == 0 && s > 0 && s < 30 {
-				counts[s] = 2 * counts[s-1] // long codes
+				counts[s] = 2 * counts[s-1] // counts that give long codes
 			}
 		}
 		for limit := 8; limit <= maxCodeBits; limit++ {
@@ -217,13 +218,14 @@ func TestCodeLengths(t *testing.T) {
 	}
 }
 
-// huffmanCost joins the two rarest trees until one is left: the bits are the
-// sum of the weights of all joined trees.
+// huffmanCost returns the number of bits in an optimal code. It joins the two
+// lightest trees until one is left; the sum of the weights of all joined trees is
+// the number of bits.
 func huffmanCost(counts []int) int {
 	trees := append([]int(nil), counts...)
 	cost := 0
 	for len(trees) > 1 {
-		for i := range 2 { // the two smallest to the front
+		for i := range 2 { // move the two lightest to the front
 			for j := i + 1; j < len(trees); j++ {
 				if trees[j] < trees[i] {
 					trees[i], trees[j] = trees[j], trees[i]
@@ -237,7 +239,8 @@ func huffmanCost(counts []int) int {
 	return cost
 }
 
-// FuzzStream: no bytes make the reader panic or write what it was not asked for.
+// FuzzStream: the reader does not panic for any bytes, and a stream that it accepts
+// can be packed and unpacked again.
 func FuzzStream(f *testing.F) {
 	for _, src := range streams(300) {
 		f.Add(new(packer).stream(nil, src), uint16(len(src)))
@@ -254,7 +257,7 @@ func FuzzStream(f *testing.F) {
 		again := unpacker{data: new(packer).stream(nil, dst)}
 		got := make([]byte, n)
 		if err := again.stream(got); err != nil || !bytes.Equal(got, dst) {
-			t.Fatalf("packed again and unpacked to something else: %v", err)
+			t.Fatalf("packing and unpacking again gave other bytes: %v", err)
 		}
 	})
 }

@@ -66,8 +66,8 @@ func example(t *testing.T, seed uint64) (fast, small []byte) {
 	return fast, small
 }
 
-// smallFiles writes small files of different seeds to a folder, and returns the
-// fast files' bytes.
+// smallFiles writes a file taskSEED.ken of the small layout for each seed, and
+// returns the bytes of the same deltas in the fast layout, by task.
 func smallFiles(t *testing.T, dir string, seeds ...uint64) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -95,8 +95,8 @@ func cacheFiles(t *testing.T, dir string) []string {
 	return names
 }
 
-// TestCache: small files are opened as what was packed, once unpacked they are
-// not again, and damaged ones are.
+// TestCache: a small file opens as the delta that was packed. It is unpacked once,
+// and again if the unpacked file is damaged.
 func TestCache(t *testing.T) {
 	store, dir := t.TempDir(), filepath.Join(t.TempDir(), "not", "yet", "there")
 	want := smallFiles(t, store, 1)["task1"]
@@ -112,7 +112,7 @@ func TestCache(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = d.Close() })
 		if got, _ := os.ReadFile(filepath.Join(dir, d.SHA256+delta.Extension)); !bytes.Equal(got, want) {
-			t.Fatal("another file than was packed")
+			t.Fatal("opened another delta than was packed")
 		}
 		return d
 	}
@@ -136,23 +136,23 @@ func TestCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !os.SameFile(before, after) {
-		t.Error("a file that was there was unpacked again")
+		t.Error("a file of the cache was unpacked again")
 	}
 	if !after.ModTime().After(old) {
-		t.Error("the file's use did not count")
+		t.Error("opening did not update the time of the last use")
 	}
 
 	other, _ := example(t, 9)
 	for name, damage := range map[string][]byte{
 		"flipped": append(bytes.Clone(want[:len(want)-1]), 1), "cut": want[:len(want)/2], "empty": nil, "another delta": other,
 	} {
-		// Replaced, as files are that others may have mapped.
+		// Replace the file, because others may have the old one mapped.
 		if err := errors.Join(os.Remove(cached), os.WriteFile(cached, damage, 0o644)); err != nil {
 			t.Fatal(err)
 		}
 		open()
 		if got, _ := os.ReadFile(cached); !bytes.Equal(got, want) {
-			t.Errorf("%s: the damaged file was left", name)
+			t.Errorf("%s: the damaged file was not replaced", name)
 		}
 	}
 
@@ -172,12 +172,12 @@ func TestCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := cache.Open(path, base, fingerprint); err == nil {
-		t.Error("a file of text was opened")
+		t.Error("opened a text file")
 	}
 }
 
-// TestCacheLimit: the least recently used files are removed, what others put
-// there stays, and a file that does not fit is usable all the same.
+// TestCacheLimit: the least recently used files are removed, files that are not the
+// cache's stay, and a file above the limit can still be opened.
 func TestCacheLimit(t *testing.T) {
 	store, dir := t.TempDir(), t.TempDir()
 	files := smallFiles(t, store, 1, 2, 3, 4)
@@ -209,10 +209,10 @@ func TestCacheLimit(t *testing.T) {
 		defer d.Close()
 		// Opening compared the digest with the bytes; the file may be removed by now.
 		if !bytes.Contains(files[task], []byte(d.SHA256)) {
-			t.Fatal("another file than was packed")
+			t.Fatal("opened another delta than was packed")
 		}
 		digests[task] = d.SHA256
-		// Times on disk may be coarse: put the uses apart by hand.
+		// The file system may store times coarsely, so set distinct ones.
 		age -= time.Minute
 		used := time.Now().Add(-age)
 		_ = os.Chtimes(filepath.Join(dir, d.SHA256+delta.Extension), used, used)
@@ -224,7 +224,7 @@ func TestCacheLimit(t *testing.T) {
 	open("task1")
 	open("task2")
 	open("task1")
-	open("task3") // removes task2, the one not used for the longest time
+	open("task3") // removes task2, the least recently used
 	if !there("task1") || there("task2") || !there("task3") {
 		t.Errorf("the cache holds %v", cacheFiles(t, dir))
 	}
@@ -234,17 +234,17 @@ func TestCacheLimit(t *testing.T) {
 	}
 	for name, want := range map[string]bool{leftover: false, filepath.Join(dir, "notes.txt"): true, filepath.Join(dir, "x.ken"): true} {
 		if _, err := os.Stat(name); (err == nil) != want {
-			t.Errorf("%s is there: %t, want %t", name, err == nil, want)
+			t.Errorf("%s exists: %t, want %t", name, err == nil, want)
 		}
 	}
 	cache = NewCache(dir, size/2)
 	open("task2")
 	if there("task2") || there("task3") || there("task4") {
-		t.Errorf("too large a file was kept: %v", cacheFiles(t, dir))
+		t.Errorf("a file above the limit was kept: %v", cacheFiles(t, dir))
 	}
 }
 
-// TestCacheTogether: many goroutines that want the same files get them.
+// TestCacheTogether: many goroutines can open the same files at the same time.
 func TestCacheTogether(t *testing.T) {
 	store, dir := t.TempDir(), t.TempDir()
 	files := smallFiles(t, store, 1, 2)
@@ -261,7 +261,7 @@ func TestCacheTogether(t *testing.T) {
 				}
 				defer d.Close()
 				if got, _ := os.ReadFile(filepath.Join(dir, d.SHA256+delta.Extension)); !bytes.Equal(got, want) {
-					t.Errorf("%s is another file than was packed", task)
+					t.Errorf("%s is another delta than was packed", task)
 				}
 			})
 		}

@@ -66,15 +66,15 @@ func addresses(t *testing.T) map[string]string {
 	return all
 }
 
-// TestStore: what is put is listed, found and fetched; versions are the same in
-// a listing and alone, and change with the content.
+// TestStore: a task that was put is listed, found and fetched. Its version is the
+// same in a listing and alone, and changes with the content.
 func TestStore(t *testing.T) {
 	ctx := context.Background()
 	for name, address := range addresses(t) {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, address, t.TempDir())
 			if items, err := s.List(ctx); err != nil || len(items) > 0 {
-				t.Fatalf("%v, %v in an empty store", items, err)
+				t.Fatalf("an empty store lists %v, %v", items, err)
 			}
 			first, second := []byte("the first content"), []byte("another one that is longer")
 			put(t, s, "b", first)
@@ -96,7 +96,7 @@ func TestStore(t *testing.T) {
 			if now.Version == b.Version || !bytes.Equal(content, second) {
 				t.Errorf("after a change: %+v, before %+v: %q", now, b, content)
 			}
-			// An item of before gives what is there now.
+			// An old item fetches the current content.
 			f, err := s.Fetch(ctx, b)
 			if err != nil {
 				t.Fatal(err)
@@ -125,10 +125,10 @@ func TestRetryAttempts(t *testing.T) {
 		errs []error
 		want int
 	}{
-		"success":            {nil, 1},
-		"passes":             {[]error{errors.New("connection reset")}, 2},
-		"stays":              {[]error{errors.New("a"), errors.New("b"), errors.New("c"), errors.New("d")}, 3},
-		"not worth a second": {[]error{context.Canceled, nil}, 1},
+		"success":      {nil, 1},
+		"temporary":    {[]error{errors.New("connection reset")}, 2},
+		"lasting":      {[]error{errors.New("a"), errors.New("b"), errors.New("c"), errors.New("d")}, 3},
+		"not repeated": {[]error{context.Canceled, nil}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := 0
