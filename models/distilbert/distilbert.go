@@ -10,7 +10,7 @@ import (
 
 	"kenserve/gemm"
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 )
 
 // Family is DistilBERT.

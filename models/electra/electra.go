@@ -8,7 +8,7 @@ package electra
 import (
 	"kenserve/gemm"
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 )
 
 // Family is ELECTRA.

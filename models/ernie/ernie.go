@@ -7,7 +7,7 @@ package ernie
 import (
 	"kenserve/gemm"
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 )
 
 // Family is ERNIE.

@@ -14,7 +14,7 @@ import (
 
 	"kenserve/gemm"
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 )
 
 // Family is ModernBERT.

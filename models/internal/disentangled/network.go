@@ -5,7 +5,7 @@ import (
 
 	"kenserve/gemm"
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 )
 
 // network is a model bound to weights. Layers and tables that the model lacks

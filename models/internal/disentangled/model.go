@@ -15,7 +15,7 @@ import (
 
 	"kenserve/gemm"
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 )
 
 // Model is a DeBERTa classifier. A generation is what it fills in.
