@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// english returns the goldens' texts for MiniLM that are printable ASCII with a space in it: mostly
-// questions, reviews and requests. testdata/compare_speed.py gives the same to the reference.
+// english returns the MiniLM texts of the goldens that are printable ASCII and contain a space: mostly
+// questions, reviews and requests. testdata/compare_speed.py encodes the same texts with the reference.
 func english(b *testing.B) []string {
 	b.Helper()
 	var texts []string
@@ -64,7 +64,7 @@ func BenchmarkEncode(b *testing.B) {
 				}
 			}
 			if len(e.IDs) < 3 {
-				b.Fatalf("%d tokens", len(e.IDs))
+				b.Fatalf("only %d tokens", len(e.IDs))
 			}
 		})
 	}

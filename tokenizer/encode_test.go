@@ -33,13 +33,13 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The file asks for a truncation to 128 tokens and padding up to them: neither is applied.
+	// The file asks for truncation and padding to 128 tokens; Encode applies neither.
 	if want := []int32{101, 7592, 1010, 2088, 999, 102, 1037, 3940, 102}; !slices.Equal(e.IDs, want) {
 		t.Errorf("got %v, want %v", e.IDs, want)
 	}
 	long, err := tk.Encode(strings.Repeat("a ", 1000), nil, Options{AddSpecialTokens: true})
 	if err != nil || len(long.IDs) != 1002 {
-		t.Errorf("%d tokens, %v", len(long.IDs), err)
+		t.Errorf("got %d tokens, error %v; want 1002 tokens", len(long.IDs), err)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestAppendEncode(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.Equal(all.IDs[from:], one.IDs) || !slices.Equal(all.TypeIDs[from:], one.TypeIDs) || !slices.Equal(all.Special[from:], one.Special) {
-			t.Errorf("text %d: %v, alone %v", i, all.IDs[from:], one.IDs)
+			t.Errorf("text %d: appended %v, alone %v", i, all.IDs[from:], one.IDs)
 		}
 	}
 	if all.Dropped != 2 {
@@ -65,7 +65,7 @@ func TestAppendEncode(t *testing.T) {
 	}
 	before := fmt.Sprint(all)
 	if err := tk.AppendEncode(&all, "a", nil, Options{AddSpecialTokens: true, MaxTokens: 1}); err == nil || fmt.Sprint(all) != before {
-		t.Errorf("after the error %v the encoding is %v, was %v", err, all, before)
+		t.Errorf("after error %v the encoding is %v, before %v", err, all, before)
 	}
 }
 
@@ -88,15 +88,15 @@ func TestEncodeErrors(t *testing.T) {
 		{"fewer tokens than special ones of a pair", tk, "a", &pair, Options{AddSpecialTokens: true, MaxTokens: 2}, errTruncation},
 		{"no second text", tk, "a b c", nil, Options{MaxTokens: 2, Truncation: OnlySecond}, errTruncation},
 		{"second text too long", tk, "a b c", &pair, Options{MaxTokens: 2, Truncation: OnlyFirst}, errTruncation},
-		{"content", growing, strings.Repeat("a", 100), nil, Options{}, normalizer.ErrGrowth},
-		{"steps", tripled, "a", nil, Options{}, normalizer.ErrGrowth},
-		{"MaxTokens", tk, "a", nil, Options{MaxTokens: -1}, nil},
-		{"Truncation", tk, "a", nil, Options{Truncation: 3}, nil},
-		{"Direction", tk, "a", nil, Options{Direction: 2}, nil},
+		{"Replace with a long content", growing, strings.Repeat("a", 100), nil, Options{}, normalizer.ErrGrowth},
+		{"many steps that triple the text", tripled, "a", nil, Options{}, normalizer.ErrGrowth},
+		{"negative MaxTokens", tk, "a", nil, Options{MaxTokens: -1}, nil},
+		{"invalid Truncation", tk, "a", nil, Options{Truncation: 3}, nil},
+		{"invalid Direction", tk, "a", nil, Options{Direction: 2}, nil},
 	}
 	for _, test := range tests {
 		if _, err := test.tk.Encode(test.text, test.pair, test.o); err == nil || test.want != nil && !errors.Is(err, test.want) {
-			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+			t.Errorf("%s: got error %v, want %v", test.name, err, test.want)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func TestConcurrentEncodes(t *testing.T) {
 
 func TestNoAllocations(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector's sync.Pool allocates")
+		t.Skip("with the race detector, sync.Pool drops values at random")
 	}
 	for name, tk := range pipelines(t) {
 		if name == "nfkc" || name == "bloom" { // package regexp allocates
@@ -145,16 +145,16 @@ func TestNoAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if n >= 1 { // a garbage collection may empty the pool
-			t.Errorf("%s: %g allocations", name, n)
+		if n >= 1 { // below 1: a garbage collection may empty the pool
+			t.Errorf("%s: %g allocations per text", name, n)
 		}
 	}
 }
 
-// Under MaxTokens a large text takes no memory beyond what its stages need at a time.
+// TestMemoryOfLargeTexts: with MaxTokens, the memory for a large text does not grow with the text.
 func TestMemoryOfLargeTexts(t *testing.T) {
 	if raceEnabled {
-		t.Skip("the race detector's sync.Pool allocates")
+		t.Skip("with the race detector, sync.Pool drops values at random")
 	}
 	tk := miniLM(t)
 	const size = 8 << 20
@@ -177,16 +177,16 @@ func TestMemoryOfLargeTexts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(e.IDs) > 512 {
-				t.Errorf("%s: %d tokens", test.name, len(e.IDs))
+				t.Errorf("%s: %d tokens, want at most 512", test.name, len(e.IDs))
 			}
 			if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
-				t.Errorf("%s: %d bytes allocated for a text of %d", test.name, used, size)
+				t.Errorf("%s: %d bytes allocated for a text of %d bytes", test.name, used, size)
 			}
 		}
 	}
 }
 
-// A scratch that a large text made large is not kept.
+// TestLargeScratchIsDropped: the pool does not keep the large scratch of a large text.
 func TestLargeScratchIsDropped(t *testing.T) {
 	tk := withoutFastPath(miniLM(t))
 	if _, err := tk.Encode(strings.Repeat("中", 1<<20), nil, Options{}); err != nil {
@@ -194,17 +194,17 @@ func TestLargeScratchIsDropped(t *testing.T) {
 	}
 	for range 10 {
 		if s := tk.scratch.Get().(*scratch); s.bytes() > retainedBytes {
-			t.Errorf("a scratch of %d bytes was kept", s.bytes())
+			t.Errorf("the pool kept a scratch of %d bytes", s.bytes())
 		}
 	}
 }
 
-// TestLinearTime encodes a text, and one sixteen times as long: a quadratic routine takes 256 times as
-// long for it, a linear one sixteen times, or some more where package regexp changes its method. Any
-// one pair of measurements may be off on a busy machine, so only growth that stays is a failure.
+// TestLinearTime encodes a text and one that is 16 times as long. A quadratic routine takes 256 times as long, a
+// linear one 16 times, or somewhat more where package regexp changes its method. On a busy machine a pair of
+// measurements can be wrong, so the test fails only if several attempts show the growth.
 func TestLinearTime(t *testing.T) {
 	if testing.Short() {
-		t.Skip("times are measured")
+		t.Skip("measures time")
 	}
 	letters := []string{"a", "Z", "é", "я", "中", "한", "İ", "\u0301", "."}
 	others := append([]string{
@@ -227,7 +227,7 @@ func TestLinearTime(t *testing.T) {
 				short, long = max(short, measure(tk, c, size)), min(long, measure(tk, c, growth*size))
 			}
 			if long > limit*short {
-				t.Errorf("%s: %d bytes of %q take %v, %d times as many %v", name, size, c, short, growth, long)
+				t.Errorf("%s: %d bytes of %q take %v, %d times as many bytes take %v", name, size, c, short, growth, long)
 			}
 		}
 	}

@@ -10,41 +10,41 @@ import (
 	"kenserve/tokenizer/internal/trie"
 )
 
-// A fastPath encodes text for BERT's pipeline (BertNormalizer, BertPreTokenizer, WordPiece, and no
-// added tokens in normalized text) word by word, without writing the normalized text and the list of
-// its pieces.
+// A fastPath encodes text for BERT's pipeline: BertNormalizer, BertPreTokenizer, WordPiece, and no added
+// tokens in normalized text. It goes through the text word by word and does not write the normalized text
+// or the list of pieces.
 //
-// It rests on this: the normal form of a text is that of its code points one after another. Each of
-// BertNormalizer's steps maps code points by themselves; only decomposition also moves marks past
-// each other. Those are mostly nonspacing marks, which the same step drops. A mark that is moved and
-// kept is rare, and the stretch of text it stands in goes through the stages. Marks do not move past
-// a code point that is none, so such a stretch may start and end at white space, punctuation or an
-// ideograph, where BertPreTokenizer cuts anyway.
+// This works because the normal form of a text is the normal forms of its code points, one after another.
+// Each step of BertNormalizer maps single code points. Only decomposition (NFD) also reorders marks. Most
+// of those are nonspacing marks, which the same step drops. A mark that is reordered and kept is rare; the
+// section of text around it goes through the general stages. Marks are never reordered past a code point
+// that is not a mark. So such a section can start and end at white space, at punctuation and at an
+// ideograph, where BertPreTokenizer splits anyway.
 //
-// ASCII takes a shorter way still: what a byte does is looked up, and words are sought in the
-// vocabulary while they are read.
+// ASCII is faster still: a table gives the kind of each byte, and the path walks down the vocabulary's trie
+// while it reads a word.
 type fastPath struct {
 	kinds          [256]byteKind
-	normalized     [256]byte            // what a byte of kind wordByte becomes, 0 for others
-	punctuationIDs [utf8.RuneSelf]int32 // the id of a byte of kind punctuationByte
+	normalized     [256]byte            // normal form of a wordByte, 0 for other bytes
+	punctuationIDs [utf8.RuneSelf]int32 // token id of a punctuationByte
 
 	normalizer   *normalizer.Bert
 	model        *model.WordPiece
-	maxWordBytes int // a word of so many bytes is too long for the model, however it goes on
+	maxWordBytes int // a word of this length is too long for the model; more bytes cannot change that
 }
 
-// A byteKind says what a byte of the text does.
+// A byteKind is the role of a byte of the text.
 type byteKind uint8
 
 const (
-	otherByte       byteKind = iota // not ASCII, dropped or zero
-	wordByte                        // one byte of a word
+	otherByte       byteKind = iota // not ASCII, dropped by the normalizer, or zero
+	wordByte                        // part of a word
 	spaceByte                       // white space
-	punctuationByte                 // a word by itself
+	punctuationByte                 // a piece of its own
 )
 
-// newFastPath returns the fast path of a tokenizer that is complete but for it, nil if its pipeline
-// is not BERT's. What a byte does is found by asking the stages.
+// newFastPath returns the fast path of t, or nil if the pipeline of t is not BERT's. All other fields of t
+// are set. The kinds of bytes come from running the stages on each byte.
 func newFastPath(t *Tokenizer) *fastPath {
 	m, ok := t.model.(*model.WordPiece)
 	if !ok || t.addedNormalized != nil || len(t.normalizer) != 1 || len(t.preTokenizer) != 1 {
@@ -70,7 +70,7 @@ func newFastPath(t *Tokenizer) *fastPath {
 			out.Reset(-1, false)
 			s.model.Out = &out
 			m.Encode(&s.model, normal)
-			f.punctuationIDs[b] = out.Cut(1)[0] // one byte has one token
+			f.punctuationIDs[b] = out.Cut(1)[0] // one byte gives one token
 		case normal[0] != 0:
 			f.kinds[b] = wordByte
 			f.normalized[b] = normal[0]
@@ -79,6 +79,7 @@ func newFastPath(t *Tokenizer) *fastPath {
 	return f
 }
 
+// encode collects the ids of text, which contains no added token.
 func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 	for i := 0; i < len(text); {
 		switch b := text[i]; f.kinds[b] {
@@ -91,7 +92,7 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 			continue
 		}
 		from := i
-		// Most words are in the vocabulary: walk down its trie along with the text.
+		// Most words are whole tokens: walk down the trie while reading the word.
 		node := trie.Root
 		for i < len(text) && f.normalized[text[i]] != 0 {
 			var ok bool
@@ -120,22 +121,22 @@ func (f *fastPath) encode(t *Tokenizer, s *scratch, text []byte) error {
 	return nil
 }
 
-// encodeASCII encodes a word of bytes of kind wordByte.
-func (f *fastPath) encodeASCII(s *scratch, stretch []byte) {
+// encodeASCII encodes a word that consists of wordBytes.
+func (f *fastPath) encodeASCII(s *scratch, text []byte) {
 	word := s.word[:0]
-	for _, b := range stretch[:min(len(stretch), f.maxWordBytes)] {
+	for _, b := range text[:min(len(text), f.maxWordBytes)] {
 		word = append(word, f.normalized[b])
 	}
 	s.word = word
 	f.model.Encode(&s.model, word)
 }
 
-// encodeUnicode encodes text up to the first byte that spaceByte or punctuationByte, and returns how long
-// that stretch is.
+// encodeUnicode encodes the section of text before its first spaceByte or punctuationByte. It returns the
+// length of the section.
 func (f *fastPath) encodeUnicode(t *Tokenizer, s *scratch, text []byte) (int, error) {
 	n, u := f.normalizer, f.normalizer.Unicode
 	word := s.word[:0]
-	from := 0 // word is what text[from:i] becomes
+	from := 0 // word is the normal form of text[from:i]
 	i := 0
 	for i < len(text) && f.kinds[text[i]] < spaceByte {
 		if len(word) == 0 {
@@ -158,7 +159,7 @@ func (f *fastPath) encodeUnicode(t *Tokenizer, s *scratch, text []byte) (int, er
 			if p&(codepoint.Space|codepoint.Punctuation) == 0 {
 				word = append(word, text[i:i+size]...)
 			} else {
-				word = f.cut(s, word, r, p)
+				word = f.endWord(s, word, r, p)
 			}
 		default:
 			isIdeograph := n.ChineseChars && p&codepoint.CJK != 0
@@ -184,26 +185,26 @@ func (f *fastPath) encodeUnicode(t *Tokenizer, s *scratch, text []byte) (int, er
 	return i, nil
 }
 
-// appendNormalForm appends the normal form of r, a code point with properties p, to word. It does nothing
-// and returns false if a mark in it may move, or if word and what comes after a cut inside the form
-// would both remain.
+// appendNormalForm appends the normal form of r, whose properties are p, to word. Where the form contains a
+// space or punctuation, the word ends and is encoded. It does nothing and returns false if a mark of the
+// form may be reordered, or if the form contains such a split and more than one code point.
 func (f *fastPath) appendNormalForm(s *scratch, word []byte, r rune, p codepoint.Property) ([]byte, bool) {
 	n, u := f.normalizer, f.normalizer.Unicode
 	if !n.StripAccents {
 		return f.appendCased(s, word, r, p), true
 	}
 	s.runes = u.AppendDecomposed(s.runes[:0], r, false)
-	remain, cuts := 0, codepoint.Property(0)
+	kept, splits := 0, codepoint.Property(0)
 	for _, c := range s.runes {
 		if p := u.Properties(c.Rune); p&codepoint.Nonspacing == 0 {
 			if c.Class != 0 {
 				return word, false
 			}
-			remain++
-			cuts |= p & (codepoint.Space | codepoint.Punctuation)
+			kept++
+			splits |= p & (codepoint.Space | codepoint.Punctuation)
 		}
 	}
-	if remain > 1 && cuts != 0 {
+	if kept > 1 && splits != 0 {
 		return word, false
 	}
 	for _, c := range s.runes {
@@ -214,16 +215,17 @@ func (f *fastPath) appendNormalForm(s *scratch, word []byte, r rune, p codepoint
 	return word, true
 }
 
-// appendCased appends r, a code point that is not decomposed any more, to word, or cuts there.
+// appendCased appends r, which is decomposed already, to word, or ends the word if r is white space or
+// punctuation.
 func (f *fastPath) appendCased(s *scratch, word []byte, r rune, p codepoint.Property) []byte {
 	if p&(codepoint.Space|codepoint.Punctuation) != 0 {
-		return f.cut(s, word, r, p)
+		return f.endWord(s, word, r, p)
 	}
 	return f.normalizer.AppendCased(word, r, p)
 }
 
-// cut encodes word and then r, which is white space or punctuation. It returns an empty word.
-func (f *fastPath) cut(s *scratch, word []byte, r rune, p codepoint.Property) []byte {
+// endWord encodes word and then r, which is white space or punctuation. It returns an empty word.
+func (f *fastPath) endWord(s *scratch, word []byte, r rune, p codepoint.Property) []byte {
 	word = f.encodeWord(s, word)
 	if p&codepoint.Punctuation != 0 {
 		word = f.encodeWord(s, utf8.AppendRune(word, r))
@@ -231,7 +233,7 @@ func (f *fastPath) cut(s *scratch, word []byte, r rune, p codepoint.Property) []
 	return word
 }
 
-// encodeWord encodes word, if there is one, and returns an empty one.
+// encodeWord encodes word unless it is empty. It returns an empty word in the same memory.
 func (f *fastPath) encodeWord(s *scratch, word []byte) []byte {
 	if len(word) > 0 {
 		f.model.Encode(&s.model, word)

@@ -7,7 +7,7 @@ import (
 	"kenserve/tokenizer/internal/folder"
 )
 
-// FuzzParse: whatever the file, an error or a tokenizer that encodes.
+// FuzzParse: for any file, Parse returns an error or a tokenizer that encodes.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(small(nil)))
 	parts := []map[string]string{
@@ -38,7 +38,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzSentencePiece: whatever the file, an error or a tokenizer that encodes.
+// FuzzSentencePiece: for any model file, there is an error or a tokenizer that encodes.
 func FuzzSentencePiece(f *testing.F) {
 	f.Add([]byte("\x0a\x03\x0a\x01a\x0a\x05\x0a\x03\xe2\x96\x81"), "aa b")
 	f.Add([]byte("\x0a\x03\x0a\x01a\x0a\x03\x0a\x01b\x0a\x04\x0a\x02ab\x0a\x07\x0a\x05<unk>\x12\x02\x18\x02"), "ab b")
@@ -55,15 +55,15 @@ func FuzzSentencePiece(f *testing.F) {
 	})
 }
 
-// checkEncode encodes and checks what holds of every encoding, and that the fast path changes
-// nothing. It returns the encoding, empty after an error.
+// checkEncode encodes and checks the properties of every encoding, and that the general stages give the same
+// encoding as the fast path. It returns the encoding, or an empty one after an error.
 func checkEncode(t *testing.T, tk *Tokenizer, text string, pair *string, o Options) Encoding {
 	t.Helper()
 	e, err := tk.Encode(text, pair, o)
 	plain, plainErr := withoutFastPath(tk).Encode(text, pair, o)
 	if (err != nil) != (plainErr != nil) || !slices.Equal(e.IDs, plain.IDs) || !slices.Equal(e.TypeIDs, plain.TypeIDs) ||
 		!slices.Equal(e.Special, plain.Special) || e.Dropped != plain.Dropped {
-		t.Fatalf("%q: with the fast path %v, %v; without %v, %v", text, e, err, plain, plainErr)
+		t.Fatalf("%q: with the fast path %v, error %v; without %v, error %v", text, e, err, plain, plainErr)
 	}
 	if err != nil {
 		return Encoding{}
@@ -72,25 +72,25 @@ func checkEncode(t *testing.T, tk *Tokenizer, text string, pair *string, o Optio
 		t.Fatalf("%q: %d ids, %d type ids, %d flags", text, len(e.IDs), len(e.TypeIDs), len(e.Special))
 	}
 	if o.MaxTokens > 0 && len(e.IDs) > o.MaxTokens {
-		t.Fatalf("%q: %d tokens of at most %d", text, len(e.IDs), o.MaxTokens)
+		t.Fatalf("%q: %d tokens, want at most %d", text, len(e.IDs), o.MaxTokens)
 	}
 	for _, id := range e.IDs {
 		if id < 0 || int(id) >= tk.Size() {
-			t.Fatalf("%q: id %d, size %d", text, id, tk.Size())
+			t.Fatalf("%q: id %d is not below the size %d", text, id, tk.Size())
 		}
 	}
 	return e
 }
 
-// FuzzEncode: whatever the text, every pipeline encodes it; truncation takes tokens away at one end.
+// FuzzEncode: every pipeline encodes any text, and truncation only drops tokens.
 func FuzzEncode(f *testing.F) {
 	tokenizers := pipelines(f)
-	names := keysOfTokenizers(tokenizers)
+	names := sortedNames(tokenizers)
 	f.Add("Hello, World!", "unaffable", uint8(0), uint8(20))
 	f.Add("Crème\u0301 Brûlée ΑΣ İ 中文 가각 e\u0345\u0334", "\x00\x01\u200d\ufeff\u302e\u302f", uint8(1), uint8(5))
 	f.Add("\xff\xe4\xb8[CLS]\xf0\x9f\x98", "  <both>  foo foos   <xy><x", uint8(2), uint8(3))
 	f.Add("New York ÜBER bar  BAR qu\u3000été", "''..12", uint8(7), uint8(1))
-	f.Fuzz(func(t *testing.T, text, second string, flags, most uint8) {
+	f.Fuzz(func(t *testing.T, text, second string, flags, maxTokens uint8) {
 		for _, name := range names {
 			tk := tokenizers[name]
 			pair := &second
@@ -100,18 +100,18 @@ func FuzzEncode(f *testing.F) {
 			whole := checkEncode(t, tk, text, pair, Options{AddSpecialTokens: flags&2 != 0})
 			cut := checkEncode(t, tk, text, pair, Options{
 				AddSpecialTokens: flags&2 != 0,
-				MaxTokens:        int(most),
+				MaxTokens:        int(maxTokens),
 				Truncation:       Truncation(flags >> 2 % 3),
 				Direction:        Direction(flags >> 4 & 1),
 			})
 			if cut.IDs != nil && len(cut.IDs)+cut.Dropped != len(whole.IDs) {
-				t.Fatalf("%s: %q: %d tokens, %d left and %d dropped", name, text, len(whole.IDs), len(cut.IDs), cut.Dropped)
+				t.Fatalf("%s: %q: %d tokens, but %d kept and %d dropped", name, text, len(whole.IDs), len(cut.IDs), cut.Dropped)
 			}
 		}
 	})
 }
 
-func keysOfTokenizers(m map[string]*Tokenizer) []string {
+func sortedNames(m map[string]*Tokenizer) []string {
 	names := make([]string, 0, len(m))
 	for name := range m {
 		names = append(names, name)

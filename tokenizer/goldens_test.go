@@ -23,9 +23,9 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// The goldens come from the reference; testdata/make_goldens.py writes them.
+// testdata/make_goldens.py and testdata/make_subword.py write the goldens with the reference.
 
-// readGolden returns testdata/name.gz, unpacked.
+// readGolden returns the uncompressed testdata/name.gz.
 func readGolden(tb testing.TB, name string) []byte {
 	tb.Helper()
 	file, err := os.Open(filepath.Join("testdata", name+".gz"))
@@ -44,7 +44,7 @@ func readGolden(tb testing.TB, name string) []byte {
 	return data
 }
 
-// eachLine decodes every line of testdata/name.gz, and returns how many there are.
+// eachLine decodes each line of testdata/name.gz, calls do for it, and returns the number of lines.
 func eachLine[T any](t *testing.T, name string, do func(number int, line T)) int {
 	t.Helper()
 	scan := bufio.NewScanner(bytes.NewReader(readGolden(t, name)))
@@ -79,7 +79,7 @@ var miniLMJSON = sync.OnceValues(func() ([]byte, error) {
 	return io.ReadAll(z)
 })
 
-// miniLM returns the tokenizer of nreimers/MiniLM-L6-H384-uncased, which is BERT's uncased one.
+// miniLM returns the tokenizer of nreimers/MiniLM-L6-H384-uncased. It is the same as BERT's uncased one.
 func miniLM(tb testing.TB) *Tokenizer {
 	tb.Helper()
 	data, err := miniLMJSON()
@@ -98,7 +98,7 @@ func mustParse(tb testing.TB, tokenizerJSON string) *Tokenizer {
 	return tk
 }
 
-// pipelines returns all tokenizers of testdata by name.
+// pipelines returns all tokenizers of testdata, by name.
 func pipelines(tb testing.TB) map[string]*Tokenizer {
 	tb.Helper()
 	all := map[string]*Tokenizer{"minilm": miniLM(tb)}
@@ -118,7 +118,7 @@ func pipelines(tb testing.TB) map[string]*Tokenizer {
 	return all
 }
 
-// withoutFastPath returns a tokenizer that takes every text through the stages.
+// withoutFastPath returns a copy of tk that uses the general stages for all texts.
 func withoutFastPath(tk *Tokenizer) *Tokenizer {
 	return &Tokenizer{
 		addedRaw: tk.addedRaw, addedNormalized: tk.addedNormalized, normalizer: tk.normalizer, preTokenizer: tk.preTokenizer,
@@ -175,7 +175,7 @@ func TestGoldens(t *testing.T) {
 		}
 	}
 	if fast != 4 { // minilm, cased, accents kept, accents only
-		t.Errorf("%d tokenizers have a fast path, expected 4", fast)
+		t.Errorf("%d tokenizers have a fast path, want 4", fast)
 	}
 	counts := make(map[string]int)
 	compare := func(number int, g golden) {
@@ -211,30 +211,30 @@ func TestGoldens(t *testing.T) {
 	eachLine(t, "subwordgoldens.jsonl", compare)
 	for _, name := range []string{"minilm", "roberta", "deberta", "bloom", "modernbert", "xlm-roberta", "deberta-v3"} {
 		if counts[name] < 5000 {
-			t.Errorf("%d lines for %s", counts[name], name)
+			t.Errorf("only %d lines for %s", counts[name], name)
 		}
 	}
 	for name := range tokenizers {
 		if counts[name] < 700 {
-			t.Errorf("%d lines for %s", counts[name], name)
+			t.Errorf("only %d lines for %s", counts[name], name)
 		}
 	}
 }
 
-// testComponent is a single normalizer or pre-tokenizer, as testdata names it.
+// testComponent is a single normalizer or pre-tokenizer in testdata.
 type testComponent struct {
 	Normalizer   json.RawMessage
 	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
 }
 
-// parts makes test components of what testdata says, each once.
-type parts struct {
-	charsmap    string // what CHARSMAP stands for: the map of XLM-RoBERTa's normalizer
+// componentCache parses the components of testdata, each once.
+type componentCache struct {
+	charsmap    string // replaces CHARSMAP in testdata: the map of XLM-RoBERTa's normalizer
 	normalizers map[string][]normalizer.Normalizer
-	cutters     map[string][]pretokenizer.PreTokenizer
+	preTokenizers     map[string][]pretokenizer.PreTokenizer
 }
 
-func newParts(t *testing.T) *parts {
+func newComponentCache(t *testing.T) *componentCache {
 	t.Helper()
 	var sources map[string]struct {
 		Normalizer struct {
@@ -246,10 +246,11 @@ func newParts(t *testing.T) *parts {
 	if err := json.Unmarshal(readGolden(t, "subword.json"), &sources); err != nil {
 		t.Fatal(err)
 	}
-	return &parts{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer.Normalizer{}, map[string][]pretokenizer.PreTokenizer{}}
+	return &componentCache{sources["xlm-roberta"].Normalizer.Normalizers[0].Map, map[string][]normalizer.Normalizer{}, map[string][]pretokenizer.PreTokenizer{}}
 }
 
-func (p *parts) of(c testComponent) ([]normalizer.Normalizer, []pretokenizer.PreTokenizer, error) {
+// of returns the steps of a component, as normalizers or as pre-tokenizers.
+func (p *componentCache) of(c testComponent) ([]normalizer.Normalizer, []pretokenizer.PreTokenizer, error) {
 	key := string(c.Normalizer) + "\n" + string(c.PreTokenizer)
 	var err error
 	if c.Normalizer != nil {
@@ -261,18 +262,17 @@ func (p *parts) of(c testComponent) ([]normalizer.Normalizer, []pretokenizer.Pre
 		}
 		return steps, nil, err
 	}
-	steps, ok := p.cutters[key]
+	steps, ok := p.preTokenizers[key]
 	if !ok {
 		steps, err = pretokenizer.Parse("pre_tokenizer", c.PreTokenizer, 0)
-		p.cutters[key] = steps
+		p.preTokenizers[key] = steps
 	}
 	return nil, steps, err
 }
 
-// apply returns the normalized text, or the pieces of a text joined by newlines, each with one at
-// its end.
-func (p *parts) apply(s *normalizer.Scratch, c testComponent, text string) ([]byte, error) {
-	steps, cutters, err := p.of(c)
+// apply returns the normalized text, or the pieces of the text with a newline after each.
+func (p *componentCache) apply(s *normalizer.Scratch, c testComponent, text string) ([]byte, error) {
+	steps, preTokenizers, err := p.of(c)
 	if err != nil {
 		return nil, err
 	}
@@ -280,14 +280,14 @@ func (p *parts) apply(s *normalizer.Scratch, c testComponent, text string) ([]by
 		return s.Normalize(steps, []byte(text))
 	}
 	var out []byte
-	for _, piece := range cutWith(cutters, text) {
+	for _, piece := range splitWith(preTokenizers, text) {
 		out = append(append(out, piece...), '\n')
 	}
 	return out, nil
 }
 
-// cutWith returns the pieces that pre-tokenizers cut text into.
-func cutWith(steps []pretokenizer.PreTokenizer, text string) []string {
+// splitWith returns the pieces of text.
+func splitWith(steps []pretokenizer.PreTokenizer, text string) []string {
 	var p pretokenizer.Pieces
 	p.Cut(steps, []byte(text))
 	var out []string
@@ -304,12 +304,12 @@ func TestComponents(t *testing.T) {
 		Result json.RawMessage
 		Sums   []byte
 	}
-	s, parts := new(normalizer.Scratch), newParts(t)
+	s, components := new(normalizer.Scratch), newComponentCache(t)
 	compare := func(number int, l line) {
 		if l.Text == "" && l.Result == nil {
 			return // checksums of code points
 		}
-		got, err := parts.apply(s, l.testComponent, l.Text)
+		got, err := components.apply(s, l.testComponent, l.Text)
 		if err != nil {
 			t.Errorf("line %d: %v", number, err)
 			return
@@ -330,17 +330,17 @@ func TestComponents(t *testing.T) {
 			t.Errorf("line %d: %s%s: %q\n got %q\nwant %q", number, l.Normalizer, l.PreTokenizer, l.Text, got, want)
 		}
 	}
-	for file, least := range map[string]int{"components.jsonl": 6000, "subwordparts.jsonl": 6000} {
-		if n := eachLine(t, file, compare); n < least {
-			t.Errorf("%s: %d lines", file, n)
+	for file, minLines := range map[string]int{"components.jsonl": 6000, "subwordparts.jsonl": 6000} {
+		if n := eachLine(t, file, compare); n < minLines {
+			t.Errorf("%s: only %d lines", file, n)
 		}
 	}
 }
 
-// TestCodePoints checks every code point, in contexts that make its properties show.
+// TestCodePoints checks every code point, in contexts that reveal its properties, by checksums of the results.
 func TestCodePoints(t *testing.T) {
 	if testing.Short() {
-		t.Skip("every code point takes its time")
+		t.Skip("checks every code point")
 	}
 	const block = 4096
 	type line struct {
@@ -350,15 +350,15 @@ func TestCodePoints(t *testing.T) {
 		Text   string
 		Result json.RawMessage
 	}
-	s, parts := new(normalizer.Scratch), newParts(t)
+	s, components := new(normalizer.Scratch), newComponentCache(t)
 	tk := miniLM(t)
 	compare := func(number int, l line) {
 		if l.Sums == nil {
 			return // a single text
 		}
-		steps, cutters, err := parts.of(l.testComponent)
+		steps, preTokenizers, err := components.of(l.testComponent)
 		if l.MiniLM {
-			steps, cutters, err = nil, nil, nil
+			steps, preTokenizers, err = nil, nil, nil
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -366,7 +366,7 @@ func TestCodePoints(t *testing.T) {
 		var e Encoding
 		var text, out []byte
 		var p pretokenizer.Pieces
-		// in writes the text that format, where a tilde stands for c, says.
+		// in returns format with c in place of each tilde.
 		in := func(format string, c rune) []byte {
 			text = text[:0]
 			for _, r := range format {
@@ -395,7 +395,7 @@ func TestCodePoints(t *testing.T) {
 				}
 				out = append(append(out, b...), '\n')
 			default:
-				p.Cut(cutters, in("a~1~.~", c))
+				p.Cut(preTokenizers, in("a~1~.~", c))
 				for i := range p.Len() {
 					if i > 0 {
 						out = append(out, '\n')
@@ -417,7 +417,7 @@ func TestCodePoints(t *testing.T) {
 				}
 			}
 			if want := binary.LittleEndian.Uint32(l.Sums[4*i:]); sum != want {
-				t.Errorf("line %d: %s%s: code points from %X on differ", number, l.Normalizer, l.PreTokenizer, i*block)
+				t.Errorf("line %d: %s%s: the results for some of the code points from %X on differ", number, l.Normalizer, l.PreTokenizer, i*block)
 			}
 		}
 	}
@@ -425,14 +425,14 @@ func TestCodePoints(t *testing.T) {
 	eachLine(t, "subwordparts.jsonl", compare)
 }
 
-// TestFolders compares with what transformers makes of folders without tokenizer.json.
+// TestFolders compares with transformers' tokenizers for folders without tokenizer.json.
 func TestFolders(t *testing.T) {
 	type line struct {
 		Files  map[string]string
 		Binary map[string][]byte
 		Family string // model_type, where tokenizer_config.json does not name a class
 		Texts  []string
-		IDs    [][]int32 // of the texts, then of the first one with each as its pair
+		IDs    [][]int32 // of each text, then of the first text with each text as its pair
 	}
 	compare := func(number int, l line) {
 		dir := t.TempDir()
@@ -461,7 +461,7 @@ func TestFolders(t *testing.T) {
 		for i, ids := range l.IDs {
 			text, pair := l.Texts[i%len(l.Texts)], (*string)(nil)
 			if i >= len(l.Texts) {
-				other := cmp.Or(l.Texts[i%len(l.Texts)], " ") // to transformers an empty pair is none
+				other := cmp.Or(l.Texts[i%len(l.Texts)], " ") // transformers treats an empty pair as no pair
 				text, pair = l.Texts[0], &other
 			}
 			e, err := tk.Encode(text, pair, Options{AddSpecialTokens: true})
@@ -477,8 +477,8 @@ func TestFolders(t *testing.T) {
 	eachLine(t, "subwordfolders.jsonl", compare)
 }
 
-// Lossy decoding follows Python's: see appendValidUTF8.
-func TestMended(t *testing.T) {
+// TestInvalidUTF8: the results are those of Python's lossy decoder.
+func TestInvalidUTF8(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"a\xffb", "a\uFFFDb"},
 		{"\xe4\xb8", "\uFFFD"},

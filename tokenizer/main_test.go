@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestMain makes property tests try more than the library's hundred cases; the flag still rules.
+// TestMain raises the number of cases of a property test from the library's default of 100. A
+// -rapid.checks flag on the command line still wins, because m.Run parses flags later.
 func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "1000"); err != nil {
 		panic(err)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// small is a tokenizer.json with a part in place of the section of that name.
+// small returns a small tokenizer.json. parts replace its members; an empty part removes the member.
 func small(parts map[string]string) string {
 	sections := map[string]string{
 		"version":        `"1.0"`,
@@ -35,9 +35,9 @@ func small(parts map[string]string) string {
 const wordPieceModel = `{"type":"WordPiece","unk_token":"?","continuing_subword_prefix":"##","max_input_chars_per_word":10,` +
 	`"vocab":{"?":0,"a":1,"##b":2,"ab":3,"[CLS]":4,"[SEP]":5}}`
 
-// TestRefused lists what is not read: everything that would change ids and is not known, and
-// everything that makes the reference fail or contradict the file.
-func TestRefused(t *testing.T) {
+// TestRefusedFiles: Parse returns an error for everything unknown that could change ids, and for files that the
+// reference refuses or reads differently from what they say.
+func TestRefusedFiles(t *testing.T) {
 	added := func(change string) string {
 		token := `{"id":6,"content":"<x>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`
 		from, to, _ := strings.Cut(change, "→")
@@ -62,47 +62,47 @@ func TestRefused(t *testing.T) {
 		{"novelty", `1`, `"novelty" is not known`},
 
 		{"model", ``, `"model" is missing`},
-		{"model", `null`, `null`},
-		{"model", `[]`, `no JSON object`},
+		{"model", `null`, `it is null`},
+		{"model", `[]`, `not a JSON object`},
 		{"model", `{"type":"WordLevel"}`, `type "WordLevel" is not supported`},
 		{"model", `{"merges":[]}`, `"vocab" is missing`},
-		{"model", bpeModel(`"dropout":null→"dropout":0.1`), `"dropout" is not null`},
+		{"model", bpeModel(`"dropout":null→"dropout":0.1`), `"dropout" must be null`},
 		{"model", bpeModel(`"unk_token":"?"→"unk_token":"!"`), `unknown token "!" is not in the vocabulary`},
 		{"model", bpeModel(`"a b"→"a b c"`), `"a b c" is not two tokens`},
-		{"model", bpeModel(`["a b"]→[["a","b"],["a"]]`), `has 1 tokens in place 1`},
+		{"model", bpeModel(`["a b"]→[["a","b"],["a"]]`), `has 1 tokens in element 1`},
 		{"model", bpeModel(`"a b"→"a c"`), `is not in the vocabulary`},
-		{"model", bpeModel(`"a b"→1`), `"merges" is no list of pairs`},
+		{"model", bpeModel(`"a b"→1`), `"merges" is not a list of token pairs`},
 		{"model", bpeModel(`"continuing_subword_prefix":null→"continuing_subword_prefix":"##"`), `does not start with the prefix "##"`},
 		{"model", bpeModel(`"ab":3→"ab":5000000`), `token id 5000000`},
 		{"model", bpeModel(`"fuse_unk":false→"fuse_unk":1`), `"fuse_unk" is not true or false`},
 		{"model", bpeModel(`"fuse_unk":false→"more":1`), `"more" is not known`},
-		{"model", `{"type":"Unigram","unk_id":2,"vocab":[["a",-1],["b",-2]]}`, `number 2 of 2`},
+		{"model", `{"type":"Unigram","unk_id":2,"vocab":[["a",-1],["b",-2]]}`, `the unknown token is 2, but there are only 2 tokens`},
 		{"model", `{"type":"Unigram","unk_id":null,"vocab":[["a",-1]]}`, `"unk_id" is not an integer`},
-		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a"]]}`, `no token and score in place 0`},
-		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a",null]]}`, `no token and score in place 0`},
-		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a",-1e999]]}`, `no token and score in place 0`},
-		{"model", `{"type":"Unigram","unk_id":0,"vocab":[]}`, `number 0 of 0`},
-		{"model", `{"vocab":{}}`, `neither a type`},
+		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a"]]}`, `element 0 that is not a token and a score`},
+		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a",null]]}`, `element 0 that is not a token and a score`},
+		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a",-1e999]]}`, `element 0 that is not a token and a score`},
+		{"model", `{"type":"Unigram","unk_id":0,"vocab":[]}`, `the unknown token is 0, but there are only 0 tokens`},
+		{"model", `{"vocab":{}}`, `neither "type" nor "merges"`},
 		{"model", model(`"##","max→"##","more":1,"max`), `"more" is not known`},
 		{"model", model(`"unk_token":"?",→`), `"unk_token" is missing`},
 		{"model", model(`"?","cont→null,"cont`), `"unk_token" is null`},
 		{"model", model(`"?","cont→"!","cont`), `"!" is not in the vocabulary`},
 		{"model", model(`:10→:-1`), `not an integer`},
 		{"model", model(`:10→:1.5`), `not an integer`},
-		{"model", model(`"a":1→"a":null`), `no token id`},
-		{"model", model(`"a":1→"a":1.0`), `no token id`},
-		{"model", model(`"a":1→"a":4294967295`), `no token id`},
-		{"model", model(`"a":1→"a":"1"`), `no token id`},
+		{"model", model(`"a":1→"a":null`), `is not a token id`},
+		{"model", model(`"a":1→"a":1.0`), `is not a token id`},
+		{"model", model(`"a":1→"a":4294967295`), `is not a token id`},
+		{"model", model(`"a":1→"a":"1"`), `is not a token id`},
 
-		{"normalizer", `"NFC"`, `normalizer: no JSON object`},
+		{"normalizer", `"NFC"`, `normalizer: not a JSON object`},
 		{"normalizer", `{}`, `"type" is missing`},
-		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":""}`, `no map of characters: 0 bytes`},
-		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"!"}`, `no map of characters: illegal base64`},
-		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"CAAAAAAAAAA="}`, `a double array of 8 bytes in 4`},
-		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAAAAABh"}`, `the last replacement does not end`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":""}`, `not a character map: it has only 0 bytes`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"!"}`, `not a character map: illegal base64`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"CAAAAAAAAAA="}`, `its double array has 8 bytes, but only 4 follow`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAAAAABh"}`, `the last replacement does not end with a zero byte`},
 		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAAAAAD/AA=="}`, `not UTF-8`},
-		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAAA="}`, `replacement 256 of 0 bytes`},
-		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAQA="}`, `leaf 64 of 1`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAAA="}`, `its replacement starts at byte 256 of 0`},
+		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAQA="}`, `its leaf is unit 64 of 1`},
 		{"normalizer", `{"type":"nfc"}`, `type "nfc" is not supported`},
 		{"normalizer", `{"type":"NFC","lossy":true}`, `"lossy" is not known`},
 		{"normalizer", `{"type":"Lowercase","Type":""}`, `"Type" is not known`},
@@ -112,7 +112,7 @@ func TestRefused(t *testing.T) {
 		{"normalizer", `{"type":"Sequence"}`, `"normalizers" is missing`},
 		{"normalizer", `{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"NFX"}]}`, `normalizer.normalizers[1]: type "NFX"`},
 		{"normalizer", nested, `more than 16`},
-		{"normalizer", `{"type":"Replace","pattern":"a","content":"b"}`, `normalizer.pattern: no JSON object`},
+		{"normalizer", `{"type":"Replace","pattern":"a","content":"b"}`, `normalizer.pattern: not a JSON object`},
 		{"normalizer", `{"type":"Replace","pattern":{"String":""},"content":"b"}`, `matches everywhere`},
 		{"normalizer", `{"type":"Replace","pattern":{"String":"a","Regex":"b"},"content":"b"}`, `"String" is not known`},
 		{"normalizer", `{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}`, `matches the empty string`},
@@ -125,45 +125,45 @@ func TestRefused(t *testing.T) {
 		{"pre_tokenizer", `{"type":"Metaspace","replacement":"ab"}`, `"replacement" is not one character`},
 		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"first"}`, `"first", which is not supported`},
 		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"never","add_prefix_space":true}`, `contradicts`},
-		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","str_rep":"-"}`, `"str_rep" is not the replacement`},
-		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"a(?=b)"},"behavior":"Isolated","invert":false}`, `only plain groups`},
-		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolate","invert":false}`, `"Isolate", which is unknown`},
+		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","str_rep":"-"}`, `"str_rep" differs from replacement`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"a(?=b)"},"behavior":"Isolated","invert":false}`, `only (?: is supported`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolate","invert":false}`, `"Isolate", which is not supported`},
 		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolated"}`, `"invert" is missing`},
 		{"pre_tokenizer", `{"type":"Whitespace","x":0}`, `"x" is not known`},
 		{"pre_tokenizer", `{"type":"Digits"}`, `"individual_digits" is missing`},
-		{"pre_tokenizer", `{"type":"Punctuation","behavior":"isolated"}`, `unknown behavior "isolated"`},
+		{"pre_tokenizer", `{"type":"Punctuation","behavior":"isolated"}`, `"behavior" is "isolated", which is not supported`},
 		{"pre_tokenizer", `{"type":"Sequence","pretokenizers":{}}`, `"pretokenizers" is not a list`},
 
 		{"post_processor", `{"type":"RobertaProcessing"}`, `"sep" is missing`},
 		{"post_processor", `{"type":"RobertaProcessing","sep":["s",5],"cls":["c",4],"trim_offsets":1,"add_prefix_space":true}`, `"trim_offsets" is not true or false`},
-		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]"]}`, `"cls" is not a token and its id`},
-		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]",-1]}`, `"cls" does not end with an id`},
+		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]"]}`, `"cls" is not a list of a token and its id`},
+		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]",-1]}`, `"cls" does not end with a token id`},
 		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5]}`, `"cls" is missing`},
-		{"post_processor", template(`[{"SpecialToken":{"id":"[CLS]","type_id":0}}]`, `{}`), `not among the special tokens`},
-		{"post_processor", template(`[{"Sequence":{"id":"C","type_id":0}}]`, `{}`), `neither A nor B`},
-		{"post_processor", template(`[{"Sequence":{"id":"B","type_id":0}}]`, `{}`), `for one text uses two`},
-		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"A","type_id":0}}]`, `{}`), `used twice`},
+		{"post_processor", template(`[{"SpecialToken":{"id":"[CLS]","type_id":0}}]`, `{}`), `is not in special_tokens`},
+		{"post_processor", template(`[{"Sequence":{"id":"C","type_id":0}}]`, `{}`), `not A or B`},
+		{"post_processor", template(`[{"Sequence":{"id":"B","type_id":0}}]`, `{}`), `for one text uses B`},
+		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"A","type_id":0}}]`, `{}`), `uses a text twice`},
 		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0,"x":0}}]`, `{}`), `"x" is not known`},
-		{"post_processor", template(`[]`, `{"[CLS]":{"id":"[CLS]","ids":[4,5],"tokens":["[CLS]"]}}`), `are 1 for 2 ids`},
+		{"post_processor", template(`[]`, `{"[CLS]":{"id":"[CLS]","ids":[4,5],"tokens":["[CLS]"]}}`), `has 1 tokens for 2 ids`},
 		{"post_processor", `{"type":"Sequence","processors":[{"type":"BertProcessing","sep":["s",5],"cls":["c",4]},` +
-			template(`[]`, `{}`) + `]}`, `0 special tokens are added, 2 reserved`},
+			template(`[]`, `{}`) + `]}`, `adds 0 special tokens, but the reference reserves room for 2`},
 		{"post_processor", `{"type":"Sequence","processors":[` +
 			template(`[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"s","type_id":0}},{"SpecialToken":{"id":"s","type_id":0}}]`,
-				`{"s":{"id":"s","ids":[5],"tokens":["s"]}}`) + `,` + template(`[]`, `{}`) + `]}`, `1 or 2 texts are expected, not 3`},
+				`{"s":{"id":"s","ids":[5],"tokens":["s"]}}`) + `,` + template(`[]`, `{}`) + `]}`, `needs 1 or 2 texts, got 3`},
 
 		{"added_tokens", `{}`, `added_tokens`},
-		{"added_tokens", added(`6→7`), `has id 7, its place in the vocabulary is 6`},
-		{"added_tokens", added(`"<x>"→"ab"`), `has id 6, its place in the vocabulary is 3`},
+		{"added_tokens", added(`6→7`), `has id 7, but its id in the vocabulary is 6`},
+		{"added_tokens", added(`"<x>"→"ab"`), `has id 6, but its id in the vocabulary is 3`},
 		{"added_tokens", added(`"special":false→"special":false,"x":1`), `"x" is not known`},
 		{"added_tokens", added(`"lstrip":false,→`), `"lstrip" is missing`},
-		{"added_tokens", added(`}→},{"id":6,"content":"<x>","single_word":true,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`), `there twice`},
+		{"added_tokens", added(`}→},{"id":6,"content":"<x>","single_word":true,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`), `listed twice`},
 	}
 	for _, test := range tests {
 		_, err := Parse([]byte(small(map[string]string{test.section: test.part})))
 		if err == nil {
 			t.Errorf("%s: %s: no error", test.section, test.part)
 		} else if !strings.Contains(err.Error(), test.message) || !strings.HasPrefix(err.Error(), "tokenizer: ") {
-			t.Errorf("%s: %s: %q, want %q in it", test.section, test.part, err, test.message)
+			t.Errorf("%s: %s: got error %q, want one with %q", test.section, test.part, err, test.message)
 		}
 	}
 
@@ -171,8 +171,8 @@ func TestRefused(t *testing.T) {
 		"normalizer":   `{"type":"Replace","pattern":{"String":"<x>"},"content":""}`,
 		"added_tokens": strings.Replace(added("→"), `"normalized":false`, `"normalized":true`, 1),
 	})))
-	if err == nil || !strings.Contains(err.Error(), "nothing is left") {
-		t.Errorf("a token without a normal form: %v", err)
+	if err == nil || !strings.Contains(err.Error(), "its normal form is empty") {
+		t.Errorf("token with an empty normal form: got error %v", err)
 	}
 	for _, text := range []string{"", "{", `[]`, `null`, "{\"model\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":"\ud800A"}`, `{"a":"\udc00\ud800"}`} {
 		if _, err := Parse([]byte(text)); err == nil {
@@ -181,11 +181,11 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestAccepted lists what one might think is refused.
-func TestAccepted(t *testing.T) {
+// TestAcceptedFiles: Parse accepts these files, although one could expect an error.
+func TestAcceptedFiles(t *testing.T) {
 	tests := map[string]map[string]string{
-		"as it is":               {},
-		"no sections but model":  {"version": "", "truncation": "", "padding": "", "added_tokens": "", "normalizer": "", "pre_tokenizer": "", "post_processor": "", "decoder": ""},
+		"no change":               {},
+		"only the model":  {"version": "", "truncation": "", "padding": "", "added_tokens": "", "normalizer": "", "pre_tokenizer": "", "post_processor": "", "decoder": ""},
 		"no model type":          {"model": strings.Replace(wordPieceModel, `"type":"WordPiece",`, "", 1)},
 		"any decoder":            {"decoder": `{"type":"None such"}`},
 		"truncation and padding": {"truncation": `{"max_length":1}`, "padding": `{"strategy":{"Fixed":3}}`},
@@ -214,16 +214,16 @@ func TestSize(t *testing.T) {
 		want  int
 	}{
 		{"vocabulary", nil, 6},
-		{"hole", map[string]string{"model": strings.Replace(wordPieceModel, `"a":1`, `"a":100`, 1)}, 101},
+		{"gap in the ids", map[string]string{"model": strings.Replace(wordPieceModel, `"a":1`, `"a":100`, 1)}, 101},
 		{"added token", map[string]string{"added_tokens": `[{"id":6,"content":"<x>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}]`}, 7},
 		{"post-processor", map[string]string{"post_processor": `{"type":"BertProcessing","sep":["s",50],"cls":["c",4]}`}, 51},
 	}
 	for _, test := range tests {
 		if got := mustParse(t, small(test.parts)).Size(); got != test.want {
-			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+			t.Errorf("%s: got size %d, want %d", test.name, got, test.want)
 		}
 	}
 	if got := miniLM(t).Size(); got != 30522 {
-		t.Errorf("MiniLM: %d", got)
+		t.Errorf("MiniLM: got size %d, want 30522", got)
 	}
 }

@@ -18,10 +18,8 @@ import (
 	"kenserve/tokenizer/internal/tokenizertest"
 )
 
-// The routines here do what the package does, one plain step after another, as its definitions read.
-
-// A token of the vocabulary that is longer than a word may be is still no word.
-func TestFastPathKeepsLongestWord(t *testing.T) {
+// TestFastPathMaxChars: a word that is a token but longer than max_input_chars_per_word is unknown.
+func TestFastPathMaxChars(t *testing.T) {
 	tk := mustParse(t, small(map[string]string{
 		"normalizer":    `{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}`,
 		"pre_tokenizer": `{"type":"BertPreTokenizer"}`,
@@ -78,8 +76,8 @@ func TestBertPipelineAgainstPlain(t *testing.T) {
 	})
 }
 
-// TestFastPathAgainstStages tries all settings of BertNormalizer on a vocabulary that has many single
-// characters, so that differences show.
+// TestFastPathAgainstStages tries all settings of BertNormalizer with a vocabulary that has many single
+// characters, so that a difference in the text is a difference in the ids.
 func TestFastPathAgainstStages(t *testing.T) {
 	cased := pipelines(t)["cased"]
 	var all []*Tokenizer
@@ -128,7 +126,7 @@ func TestFastPathAgainstStages(t *testing.T) {
 		if !utf8.ValidRune(c) || u.Properties(c)&^codepoint.Word == 0 {
 			continue
 		}
-		// U+302E and U+302F are marks that move and are kept.
+		// U+302E and U+302F are marks that are reordered and kept.
 		if err := compare(all[int(c)%len(all)], "a"+string(c)+"\u302f"+string(c)+"\u302e\u0301e"+string(c)); err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +147,7 @@ func TestTruncated(t *testing.T) {
 		{LongestFirst, 2, 4, 7, 2, 4, false},
 		{LongestFirst, 2, 8, 7, 2, 5, false},
 		{LongestFirst, 8, 2, 7, 5, 2, false},
-		{LongestFirst, 4, 4, 7, 3, 4, false}, // of equals the second has the odd token
+		{LongestFirst, 4, 4, 7, 3, 4, false}, // of equal lengths, the second text gets the odd token
 		{LongestFirst, 8, 4, 7, 4, 3, false},
 		{LongestFirst, 4, 8, 7, 3, 4, false},
 		{LongestFirst, 8, 9, 7, 3, 4, false},
@@ -173,21 +171,21 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// A text that is not UTF-8 gives the ids of the text with U+FFFD in its place.
-func TestMendedText(t *testing.T) {
+// TestInvalidUTF8Pipeline: a text with invalid UTF-8 has the ids of the text with U+FFFD instead.
+func TestInvalidUTF8Pipeline(t *testing.T) {
 	tokenizers := pipelines(t)
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.OneOf(rapid.SliceOfN(rapid.Byte(), 0, 30), rapid.SliceOfN(rapid.SampledFrom([]byte("\xe4\xb8\xad\xf0\x9f\x98\x80 a")), 0, 30)).Draw(t, "text")
-		mended := appendValidUTF8(nil, text)
-		if !utf8.Valid(mended) || utf8.Valid(text) && !bytes.Equal(mended, text) {
-			t.Fatalf("%q is mended to %q", text, mended)
+		valid := appendValidUTF8(nil, text)
+		if !utf8.Valid(valid) || utf8.Valid(text) && !bytes.Equal(valid, text) {
+			t.Fatalf("%q becomes %q", text, valid)
 		}
 		for name, tk := range tokenizers {
 			got, err := tk.Encode(string(text), nil, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := tk.Encode(string(mended), nil, Options{})
+			want, err := tk.Encode(string(valid), nil, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,5 +2,5 @@
 
 package tokenizer
 
-// raceEnabled: the race detector makes sync.Pool forget things at random, so memory is not measured.
+// raceEnabled disables measurements of memory: with the race detector, sync.Pool drops values at random.
 const raceEnabled = true

@@ -7,22 +7,22 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// scratch is what one Encode needs besides its result. A tokenizer keeps a few to use again.
+// scratch holds the buffers of one Encode. A tokenizer keeps a few in a pool.
 type scratch struct {
-	text   []byte // the text, where it had to be mended
+	text   []byte                  // the text with invalid UTF-8 replaced
+	word   []byte                  // the word that the fast path reads
+	runes  []codepoint.ClassedRune // the decomposition that the fast path looks at
 	normal normalizer.Scratch
-	runes  []codepoint.ClassedRune // the fast path's decomposition
 	pieces pretokenizer.Pieces
-	word   []byte // the fast path's word
-	model  model.Scratch
+	model  model.Scratch // model.Out is first or second, whichever is being written
 
-	first, second model.IDs // ids of the text and of its pair; model.out is the one being written
+	first, second model.IDs // ids of the text and of its pair
 }
 
-// retainedBytes is how large a scratch may be to be kept for another text.
+// retainedBytes is the size up to which a scratch goes back to the pool.
 const retainedBytes = 1 << 20
 
-// bytes returns about how much memory s holds.
+// bytes returns approximately how much memory s holds.
 func (s *scratch) bytes() int {
 	return cap(s.text) + s.normal.Bytes() + cap(s.word) + s.pieces.Bytes() +
 		8*cap(s.runes) + s.model.Bytes() + s.first.Bytes() + s.second.Bytes()

@@ -15,39 +15,40 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// A Tokenizer turns texts into token ids. It is immutable: any number of goroutines may use one.
+// A Tokenizer turns texts into token ids. It is immutable and safe for concurrent use.
 type Tokenizer struct {
-	addedRaw        *addedtoken.Set // sought in the text as it is given; nil: none
-	addedNormalized *addedtoken.Set // sought in the normalized text; nil: none
+	addedRaw        *addedtoken.Set // tokens to find in the original text; nil: none
+	addedNormalized *addedtoken.Set // tokens to find in the normalized text; nil: none
 	normalizer      []normalizer.Normalizer
 	preTokenizer    []pretokenizer.PreTokenizer
 	model           model.Model
-	assemblies      [2][2]postprocessor.Assembly // by whether there is a pair, and whether special tokens are added
-	size            int
+	assemblies      [2][2]postprocessor.Assembly // [is there a pair][are special tokens added], by boolIndex
+	size            int // see Size
 
-	fastPath *fastPath // nil: the pipeline has none
+	fastPath *fastPath // nil if the pipeline is not BERT's
 	scratch  sync.Pool // of *scratch
 }
 
-// Options say how Encode treats a text. The zero value adds no special tokens and truncates nothing.
-// Truncation and padding that a tokenizer.json asks for are not applied: that is the caller's part.
+// Options control Encode. The zero value adds no special tokens and does not truncate. The truncation and
+// padding settings of a tokenizer.json are ignored; the caller chooses.
 type Options struct {
-	MaxTokens        int        // most tokens of an encoding, special ones included; 0: any number
-	Truncation       Truncation // which text of a pair loses tokens
-	Direction        Direction  // at which end
-	AddSpecialTokens bool       // whether the post-processor's special tokens are added
+	MaxTokens        int        // maximum tokens of an encoding, including special tokens; 0: no limit
+	Truncation       Truncation // which text of a pair to truncate
+	Direction        Direction  // which end of a text to truncate
+	AddSpecialTokens bool       // add the special tokens of the post-processor
 }
 
-// An Encoding is a tokenized text, or a pair of them, as a model takes it.
+// An Encoding is a tokenized text or pair of texts. IDs, TypeIDs and Special have the same length.
 type Encoding struct {
 	IDs     []int32 // token ids
-	TypeIDs []int32 // which text a token belongs to, as the post-processor numbers them
-	Special []bool  // whether the post-processor added the token; one that stood in the text is not
-	Dropped int     // how many tokens truncation took away
+	TypeIDs []int32 // type (segment) of each token, set by the post-processor
+	Special []bool  // true if the post-processor added the token; false for a special token that is in the text
+	Dropped int     // number of tokens that truncation dropped
 }
 
-// Open reads the tokenizer of a Hugging Face folder: tokenizer.json, or if there is none vocab.txt, or
-// vocab.json and merges.txt, or a SentencePiece model, with the settings of tokenizer_config.json.
+// Open reads the tokenizer of a Hugging Face folder. It reads tokenizer.json if there is one. Otherwise it
+// reads vocab.txt, vocab.json and merges.txt, or a SentencePiece model, with the settings of
+// tokenizer_config.json.
 func Open(dir string) (*Tokenizer, error) {
 	c, err := folder.Read(dir)
 	if err != nil {
@@ -60,7 +61,7 @@ func Open(dir string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// Parse reads a tokenizer.json.
+// Parse reads the contents of a tokenizer.json.
 func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
 	c, err := folder.Parse(tokenizerJSON)
 	if err != nil {
@@ -73,6 +74,7 @@ func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
 	return t, nil
 }
 
+// newTokenizer returns the tokenizer of the given stages.
 func newTokenizer(c folder.Components) (*Tokenizer, error) {
 	t := &Tokenizer{normalizer: c.Normalizer, preTokenizer: c.PreTokenizer, model: c.Model}
 	t.scratch.New = func() any { return new(scratch) }
@@ -104,29 +106,30 @@ func newTokenizer(c folder.Components) (*Tokenizer, error) {
 	return t, nil
 }
 
-// Size returns one more than the largest id that an encoding may hold: how many rows a model's
-// embedding table needs.
+// Size returns one more than the largest id that an encoding can contain. The embedding table of a model
+// needs at least that many rows.
 func (t *Tokenizer) Size() int { return t.size }
 
-// Encode tokenizes text and, if pair is not nil, a second text that belongs to it. Its error, if
-// any, is about the options or the text, and wraps errTruncation or ErrGrowth where those apply.
+// Encode tokenizes text, or the pair of text and *pair if pair is not nil. It returns an error for invalid
+// options, for a text that cannot be truncated to o.MaxTokens, and for a text that a normalizer makes
+// many times longer.
 func (t *Tokenizer) Encode(text string, pair *string, o Options) (Encoding, error) {
 	var e Encoding
 	err := t.AppendEncode(&e, text, pair, o)
 	return e, err
 }
 
-// AppendEncode is Encode that appends to e, which may hold earlier encodings, and adds to e.Dropped.
-// It reuses e's memory. After an error e is as it was.
+// AppendEncode is like Encode but appends to e, which may contain earlier encodings, and adds to
+// e.Dropped. It reuses the memory of e. On an error it leaves e unchanged.
 func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Options) error {
 	if o.MaxTokens < 0 || o.Truncation > OnlySecond || o.Direction > Left {
-		return fmt.Errorf("tokenizer: options %+v are out of range", o)
+		return fmt.Errorf("tokenizer: invalid options %+v: MaxTokens must not be negative, Truncation and Direction must be one of their constants", o)
 	}
 	a := &t.assemblies[boolIndex(pair != nil)][boolIndex(o.AddSpecialTokens)]
 	budget := -1
 	if o.MaxTokens > 0 {
 		if budget = o.MaxTokens - a.Added; budget < 0 {
-			return fmt.Errorf("tokenizer: %w to %d tokens: %d are special tokens", errTruncation, o.MaxTokens, a.Added)
+			return fmt.Errorf("tokenizer: %w to %d tokens: the special tokens alone are %d", errTruncation, o.MaxTokens, a.Added)
 		}
 	}
 
@@ -150,7 +153,7 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	if budget >= 0 {
 		var err error
 		if first, second, err = o.Truncation.lengths(first, second, budget); err != nil {
-			return fmt.Errorf("tokenizer: to %d tokens: %w", o.MaxTokens, err)
+			return fmt.Errorf("tokenizer: truncate to %d tokens: %w", o.MaxTokens, err)
 		}
 	}
 	e.Dropped += total - first - max(second, 0)
@@ -162,6 +165,7 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	return nil
 }
 
+// boolIndex returns 1 for true and 0 for false.
 func boolIndex(b bool) int {
 	if b {
 		return 1
@@ -169,7 +173,7 @@ func boolIndex(b bool) int {
 	return 0
 }
 
-// assemble appends the tokens of texts and special tokens as a says.
+// assemble appends the tokens of texts and the special tokens in the order of a.
 func (e *Encoding) assemble(a *postprocessor.Assembly, texts [2][]int32) {
 	n := a.Added + len(texts[0]) + len(texts[1])
 	e.IDs = slices.Grow(e.IDs, n)
@@ -190,11 +194,12 @@ func (e *Encoding) assemble(a *postprocessor.Assembly, texts [2][]int32) {
 	}
 }
 
-// encodeText collects the ids of one text in out.
+// encodeText collects the ids of one text in out. budget is the number of ids that a truncation can keep, -1
+// without truncation.
 func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget int, d Direction) error {
 	out.Reset(budget, d == Left)
 	s.model.Out = out
-	// The bytes are only read.
+	// No stage writes to the text, so the string's bytes can be used without a copy.
 	b := unsafe.Slice(unsafe.StringData(text), len(text))
 	if !utf8.Valid(b) {
 		s.text = appendValidUTF8(s.text[:0], b)
@@ -219,7 +224,7 @@ func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget i
 	}
 }
 
-// encodeRaw collects the ids of text as it is given, without tokens that are sought in it.
+// encodeRaw collects the ids of a part of the original text that contains no token of addedRaw.
 func (t *Tokenizer) encodeRaw(s *scratch, text []byte) error {
 	if t.fastPath != nil {
 		return t.fastPath.encode(t, s, text)
@@ -227,8 +232,8 @@ func (t *Tokenizer) encodeRaw(s *scratch, text []byte) error {
 	return t.encodeStages(s, text)
 }
 
-// encodeStages takes text through normalizers, added tokens, pre-tokenizers and model one stage
-// after another.
+// encodeStages collects the ids of text with one stage after another: normalizers, added tokens,
+// pre-tokenizers, model.
 func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
 	normal, err := s.normal.Normalize(t.normalizer, text)
 	if err != nil {
@@ -252,7 +257,7 @@ func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
 	}
 }
 
-// encodeNormalized collects the ids of normalized text without added tokens.
+// encodeNormalized collects the ids of normalized text that contains no added token.
 func (t *Tokenizer) encodeNormalized(s *scratch, text []byte) {
 	if len(text) == 0 {
 		return

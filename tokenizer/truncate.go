@@ -5,34 +5,33 @@ import (
 	"fmt"
 )
 
-// Truncation says which of two texts loses tokens when both together have too many.
+// Truncation selects the text that loses tokens when a pair has too many.
 type Truncation uint8
 
 const (
-	// LongestFirst takes tokens from the longer text until both are of a length, then from both.
+	// LongestFirst drops tokens of the longer text until both have the same length, then of both.
 	LongestFirst Truncation = iota
-	// OnlyFirst takes tokens from the first text.
+	// OnlyFirst drops tokens of the first text.
 	OnlyFirst
-	// OnlySecond takes tokens from the second text.
+	// OnlySecond drops tokens of the second text.
 	OnlySecond
 )
 
-// Direction says at which end a text loses tokens.
+// Direction selects the end of a text that loses tokens.
 type Direction uint8
 
 const (
-	// Right drops a text's last tokens.
+	// Right drops the last tokens.
 	Right Direction = iota
-	// Left drops a text's first tokens.
+	// Left drops the first tokens.
 	Left
 )
 
-// errTruncation is wrapped by the error of a text that the options cannot bring down to their
-// number of tokens.
+// errTruncation is wrapped by the error for a text that the chosen Truncation cannot shorten enough.
 var errTruncation = errors.New("cannot truncate")
 
-// truncated returns how many tokens of two texts with first and second tokens remain when at most
-// budget may; second is negative when there is only one text.
+// lengths returns how many tokens of each text remain when first+second tokens are truncated to budget.
+// second is negative if there is only one text.
 func (t Truncation) lengths(first, second, budget int) (int, int, error) {
 	pair := second >= 0
 	total := first + max(second, 0)
@@ -48,22 +47,22 @@ func (t Truncation) lengths(first, second, budget int) (int, int, error) {
 		first, second = longestFirst(first, second, budget)
 	case t == OnlySecond && pair:
 		if second <= excess {
-			return 0, 0, fmt.Errorf("%w: the second text has %d tokens, %d too many are there", errTruncation, second, excess)
+			return 0, 0, fmt.Errorf("%w: the second text has %d tokens, but %d must be dropped", errTruncation, second, excess)
 		}
 		second -= excess
 	case t == OnlySecond:
 		return 0, 0, fmt.Errorf("%w: there is no second text", errTruncation)
 	case t == OnlyFirst && pair && first <= excess:
-		return 0, 0, fmt.Errorf("%w: the first text has %d tokens, %d too many are there", errTruncation, first, excess)
+		return 0, 0, fmt.Errorf("%w: the first text has %d tokens, but %d must be dropped", errTruncation, first, excess)
 	default:
 		first -= excess
 	}
 	return first, second, nil
 }
 
-// longestFirst is the reference's rule: the shorter text stays whole if that leaves the longer one
-// no shorter; else each gets half the budget, and an odd token goes to the longer, the second of
-// equals.
+// longestFirst is the rule of the reference. The shorter text stays whole if the rest of the budget is at
+// least as long. Otherwise each text gets half of the budget; if the budget is odd, the longer text gets
+// one token more, or the second text if both have the same length.
 func longestFirst(first, second, budget int) (int, int) {
 	short := min(first, second)
 	long := budget - short

@@ -2,10 +2,10 @@ package tokenizer
 
 import "unicode/utf8"
 
-// appendValidUTF8 appends text to dst with U+FFFD in place of what is not UTF-8: one for every
-// maximal start of a code point that is cut short, and one for every other stray byte. That is what
-// Python's and Rust's lossy decoders do (Unicode, section 3.9, "U+FFFD Substitution of Maximal
-// Subparts"); ranging over a Go string gives one for every byte.
+// appendValidUTF8 appends text to dst and replaces invalid UTF-8 by U+FFFD: one U+FFFD for each maximal
+// prefix of an incomplete code point, and one for each other invalid byte. The lossy decoders of Python
+// and Rust do the same (Unicode, section 3.9, "U+FFFD Substitution of Maximal Subparts"). A range loop over
+// a Go string would give one U+FFFD for each byte.
 func appendValidUTF8(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
 		if text[i] < utf8.RuneSelf {
@@ -24,10 +24,10 @@ func appendValidUTF8(dst, text []byte) []byte {
 	return dst
 }
 
-// maximalSubpart returns the length of the maximal maximalSubpart that text, which starts with an ill-formed
-// sequence, starts with: the lead byte and every byte that could still belong to its code point.
+// maximalSubpart returns the length of the maximal subpart at the start of text: the lead byte and each
+// following byte that could still belong to its code point. text starts with an ill-formed sequence.
 func maximalSubpart(text []byte) int {
-	// The second byte's range depends on the first (Unicode, table 3-7); later ones are 80..BF.
+	// The range of the second byte depends on the first (Unicode, table 3-7). Later bytes are 80..BF.
 	low, high, size := byte(0x80), byte(0xBF), 0
 	switch lead := text[0]; {
 	case lead >= 0xC2 && lead <= 0xDF:

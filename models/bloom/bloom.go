@@ -12,7 +12,7 @@ import (
 	"slices"
 
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 )
 
 // Family is BLOOM.

@@ -8,7 +8,7 @@ import (
 	"fmt"
 
 	"kenserve/models"
-	"kenserve/models/disentangled"
+	"kenserve/models/internal/disentangled"
 )
 
 // Family is DeBERTa.

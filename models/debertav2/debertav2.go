@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"kenserve/models"
-	"kenserve/models/disentangled"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/disentangled"
+	"kenserve/models/internal/encoder"
 )
 
 // Family is DeBERTa-v2 and DeBERTa-v3.

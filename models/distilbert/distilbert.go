@@ -9,7 +9,7 @@ import (
 	"fmt"
 
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 

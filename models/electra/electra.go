@@ -7,7 +7,7 @@ package electra
 
 import (
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 

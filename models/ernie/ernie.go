@@ -6,7 +6,7 @@ package ernie
 
 import (
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 

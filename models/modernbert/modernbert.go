@@ -13,7 +13,7 @@ import (
 	"slices"
 
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 

@@ -11,7 +11,7 @@ import (
 	"fmt"
 
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 

@@ -1,10 +1,10 @@
-"""Compares this package with the reference on ordinary English, on one thread, in turns.
+"""Compares the speed of package tokenizer with the reference: English texts, one thread, alternating runs.
 
     pip install tokenizers==0.22.2
     python compare_speed.py
 
-Both tokenize the same texts (see english in benchmark_test.go) one at a time; the reference by
-encode, which its users call, and by encode_batch_fast, which skips offsets.
+Both encode the same texts (see english in benchmark_test.go) one at a time. The reference runs with encode,
+which its users call, and with encode_batch_fast, which does not compute offsets.
 """
 
 import gzip

@@ -1,19 +1,19 @@
-"""Writes the goldens of package tokenizer, with the reference itself.
+"""Writes the goldens of package tokenizer, with the reference implementation.
 
     pip install tokenizers==0.22.2 transformers==4.57.6
     python make_goldens.py --minilm TOKENIZER_JSON --data DIR
 
-TOKENIZER_JSON is that of nreimers/MiniLM-L6-H384-uncased. DIR/NAME/*.jsonl hold lines with a "text",
-for NAME in trec, sst2 and banking77; a sample of them goes into the goldens, beside lines made here.
+TOKENIZER_JSON is the file of nreimers/MiniLM-L6-H384-uncased. The lines of DIR/NAME/*.jsonl have a "text",
+for NAME in trec, sst2 and banking77. The goldens contain a sample of them and lines generated here.
 
-It writes, all gzipped:
+The script writes these files, all gzipped:
 
     minilm.json       the tokenizer above
     pipelines.json    small tokenizers, by name, with vocabularies trained here
-    goldens.jsonl     a text, or a pair, a line: what each pipeline makes of it
-    components.jsonl  what single normalizers and pre-tokenizers make of a text
-    codepoints.jsonl  checksums of what components and MiniLM make of every code point
-    folders.jsonl     folders with vocab.txt, and what transformers makes of texts with them
+    goldens.jsonl     per line: a text or a pair, and its encoding by a pipeline
+    components.jsonl  per line: a text, and its result with one normalizer or pre-tokenizer
+    codepoints.jsonl  per component, and for MiniLM: checksums of the results for all code points
+    folders.jsonl     per line: a folder with vocab.txt, and the ids of texts with transformers
 """
 
 import argparse
@@ -76,7 +76,7 @@ ALPHABETS = {
     "formats": "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\ufeff\u061c\u180e\ufff9\U000e0001",
     "spaces": " \t\n\r\u00a0\u1680\u2000\u2003\u2009\u2028\u2029\u202f\u205f\u3000",
     "unusual": "\ue000\U0010fffd\U0010ffff\ufffe\ufffd\u0378\U000e01ef\U0001e900\U0001e922\U00011347\U0001d15e\U0001d165\u302e\u302f",
-    # assigned, or given case, after the Unicode versions of some tables
+    # assigned, or given a case, later than the Unicode versions of some tables
     "recent": "\u1c80\u1c90\u2c2f\ua7c0\U00010d40\u0870\u08ca\u0cf3\U00011f00\U00016140\U0001e5d0\u1acf\u10fd\u13f8\uab70",
 }
 SPECIALS = ["[CLS]", "[SEP]", "[PAD]", "[MASK]", "[UNK]", "[cls]", "[ CLS]", "[CLS", "##ing", "##", "[CLS][SEP]"]
@@ -88,7 +88,7 @@ def word(rng):
     kind = rng.random()
     if kind < 0.5:
         return "".join(rng.choice(ALPHABETS[name]) for _ in range(n))
-    if kind < 0.7:  # a base and marks
+    if kind < 0.7:  # a base character and marks
         return "".join(rng.choice(ALPHABETS["latin"] + ALPHABETS[name]) + rng.choice(ALPHABETS["marks"]) for _ in range(n))
     if kind < 0.9:
         return "".join(rng.choice(ALPHABETS[rng.choice(list(ALPHABETS))]) for _ in range(n))
@@ -103,18 +103,18 @@ def code_point(rng):
 
 
 def adversarial(rng, sentences, extra=()):
-    """One line that tries the pipeline's corners."""
+    """A line with characters that some stage treats specially."""
     kind = rng.randrange(20)
     if kind == 0:
         return "".join(rng.choice(ALPHABETS["spaces"] + ALPHABETS["formats"][:3]) for _ in range(rng.randrange(12)))
-    if kind == 1:  # around the longest word
+    if kind == 1:  # near the maximum length of a word
         n = rng.choice([98, 99, 100, 101, 102, 150])
         letters = rng.choice(["a", "ab", "é", "e\u0301", "中", "Σ", "\u0301", "x\u200d", "한", "İ", "un", "9", "."])
         return (letters * n)[: n + rng.randrange(3)] + rng.choice(["", " b", ".", "\u0301"])
-    if kind == 2:  # many marks on one base
+    if kind == 2:  # many marks on one base character
         marks = ALPHABETS["marks"] + "\u302e\u302f\U0001d165\u0591\u3099\u0f71\u0f72"
         return "Z" + "".join(rng.choice(marks) for _ in range(rng.choice([1, 5, 31, 40]))) + "algo"
-    if kind <= 5:  # a sentence with things strewn in
+    if kind <= 5:  # a sentence with special strings inserted
         s = rng.choice(sentences)
         for _ in range(rng.randrange(1, 6)):
             at = rng.randrange(len(s) + 1)
@@ -132,7 +132,7 @@ def adversarial(rng, sentences, extra=()):
 
 
 def spoil(rng, text):
-    """Bytes that are not UTF-8 any more."""
+    """The bytes of text, made invalid UTF-8."""
     b = bytearray(text.encode())
     for _ in range(rng.randrange(1, 5)):
         at = rng.randrange(len(b) + 1)
@@ -169,7 +169,7 @@ def train(normalizer, pre_tokenizer, texts, size=1000, prefix="##", longest=100)
         vocab_size=size, special_tokens=BERT_TOKENS, continuing_subword_prefix=prefix, limit_alphabet=size // 3, show_progress=False
     )
     t.train_from_iterator(texts, trainer)
-    # The trainer leaves the settings of the model alone only in part.
+    # The trainer overwrites some settings of the model.
     state = json.loads(t.to_str())
     state["model"] |= {"continuing_subword_prefix": prefix, "max_input_chars_per_word": longest}
     return Tokenizer.from_str(json.dumps(state))
@@ -264,7 +264,7 @@ def build(texts):
 
 
 def field(line, name, text):
-    """Puts a text into a line, as base64 where it is bytes, and returns what the reference sees."""
+    """Puts a text into a line, as base64 if it is bytes, and returns the string that the reference gets."""
     if isinstance(text, bytes):
         line[name + "64"] = base64.b64encode(text).decode()
         return text.decode("utf-8", "replace")
@@ -330,7 +330,7 @@ def goldens(name, t, rng, sentences, singles, real):
 
 
 def truncations(name, t):
-    """Every small combination of lengths and budgets."""
+    """All small combinations of lengths and budgets."""
     lines = []
     for a, b, most in itertools.product(range(6), [None, *range(6)], range(1, 12)):
         for strategy, side, special in itertools.product(
@@ -383,7 +383,7 @@ def components(rng, sentences):
             texts += [adversarial(rng, sentences) for _ in range(90)]
             for text in texts:
                 if kind == "pre_tokenizer" and not text:
-                    continue  # in a pipeline empty pieces go before any pre-tokenizer
+                    continue  # a pipeline drops empty pieces before any pre-tokenizer
                 lines.append(dump({kind: state(part), "text": text, "result": apply(part, text)}))
     return lines
 
@@ -392,7 +392,7 @@ BLOCK = 4096
 
 
 def sums(result):
-    """One checksum a block of code points of what becomes of each."""
+    """One checksum per block of code points, of the results for each."""
     out = bytearray()
     for first in range(0, 0x110000, BLOCK):
         crc = 0
@@ -404,7 +404,7 @@ def sums(result):
 
 
 def codepoints(minilm):
-    """For each component, what it makes of every code point."""
+    """For each component, checksums of its results for all code points."""
 
     def ids(c):
         e = minilm.encode(f"a{c}b {c}{c}1")
@@ -466,7 +466,7 @@ def folders(sentences):
 
 
 def sentences(data):
-    """The texts of the data sets, each once."""
+    """The distinct texts of the data sets."""
     out = set()
     for name in ("trec", "sst2", "banking77"):
         for path in sorted(pathlib.Path(data, name).glob("*.jsonl")):
@@ -495,7 +495,7 @@ def main():
     texts = real[:1500] + [adversarial(rng, real) for _ in range(3000)]
     pipelines = build(texts)
     write("pipelines.json", [dump({name: json.loads(t.to_str()) for name, t in pipelines.items()})])
-    # What was written is what counts: ids of added tokens are given anew when it is read.
+    # Read the written file again: the library then numbers the added tokens anew.
     pipelines = {name: Tokenizer.from_str(t.to_str()) for name, t in pipelines.items()}
 
     lines = goldens("minilm", minilm, rng, real, 5000, 2200)

@@ -1,19 +1,19 @@
-"""Writes the goldens of tokenizers that are not BERT's, with the reference itself.
+"""Writes the goldens of tokenizers other than BERT's, with the reference implementation.
 
     pip install tokenizers==0.22.2 transformers==4.57.6 sentencepiece==0.2.0 protobuf==5.29.5
     python make_subword.py --data DIR
 
-DIR is as in make_goldens.py, whose texts and lines these are. It writes, gzipped:
+DIR, the texts and the format of the lines are those of make_goldens.py. The script writes, gzipped:
 
     subword.json          small tokenizers, by name, with vocabularies trained here: the pipelines of
                           RoBERTa, DeBERTa, BLOOM, ModernBERT, XLM-RoBERTa and DeBERTa-v3, and others
-                          that try settings of their components
-    subwordgoldens.jsonl  a text, or a pair, a line: what each pipeline makes of it
-    subwordparts.jsonl    what single normalizers and pre-tokenizers make of a text, and checksums of
-                          what they make of every code point; the map of XLM-RoBERTa's normalizer is
-                          CHARSMAP in it
-    subwordfolders.jsonl  folders with vocab.json and merges.txt, or with a SentencePiece model, and
-                          what transformers makes of texts with them
+                          that test settings of their components
+    subwordgoldens.jsonl  per line: a text or a pair, and its encoding by a pipeline
+    subwordparts.jsonl    per line: a text, and its result with one normalizer or pre-tokenizer, or
+                          checksums of the results for all code points; CHARSMAP stands for the map of
+                          XLM-RoBERTa's normalizer
+    subwordfolders.jsonl  per line: a folder with vocab.json and merges.txt or with a SentencePiece
+                          model, and the ids of texts with transformers
 """
 
 import argparse
@@ -67,7 +67,7 @@ def train_sentencepiece(texts, size, kind="unigram", **options):
 
 
 def spm_folders(texts):
-    """SentencePiece models, by the family that has such."""
+    """SentencePiece models, by model family."""
     xlm = train_sentencepiece(texts, 3500, character_coverage=0.99)
     deberta = train_sentencepiece(
         texts, 3500, character_coverage=0.99, pad_id=0, bos_id=1, eos_id=2, unk_id=3, pad_piece="[PAD]", bos_piece="[CLS]",
@@ -110,7 +110,7 @@ def build(texts, folders):
     for name, folder in folders.items():
         out[name] = Tokenizer.from_str(folder.backend_tokenizer.to_str())
 
-    # Settings of the models.
+    # Settings of models.
     out["unknown fused"] = train_bpe(texts[:400], p.Whitespace(), size=300, special=["<unk>"], model={"unk_token": "<unk>", "fuse_unk": True})
     out["unknown apart"] = train_bpe(texts[:400], p.WhitespaceSplit(), size=300, special=["<unk>"], model={"unk_token": "<unk>"}, suffix="</w>")
     out["unknown left out"] = train_bpe(texts[:400], p.Whitespace(), size=300, prefix="##")
@@ -144,7 +144,7 @@ def parts(charsmap):
 
 
 def state(part, charsmap):
-    """The component, with a stand-in for the map, which subword.json holds."""
+    """The component with CHARSMAP instead of the map, which is in subword.json."""
     return json.loads(dump(common.state(part)).replace(base64.b64encode(charsmap).decode(), "CHARSMAP"))
 
 
@@ -175,7 +175,7 @@ def codepoints(charsmap):
 
 
 def folders(roberta, spm, sentences):
-    """What transformers makes of folders without tokenizer.json."""
+    """Folders without tokenizer.json, and the ids of texts with transformers."""
     model = json.loads(roberta.to_str())["model"]
     vocab = json.dumps(model["vocab"], ensure_ascii=False)
     merges = "#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in model["merges"])
@@ -217,7 +217,7 @@ def folders(roberta, spm, sentences):
                     out.write(content if isinstance(content, bytes) else content.encode())
             t = getattr(transformers, cls).from_pretrained(folder)
             made.append(t)
-            encoded = [t(s) for s in texts] + [t(texts[0], s or " ") for s in texts]  # an empty pair is none
+            encoded = [t(s) for s in texts] + [t(texts[0], s or " ") for s in texts]  # transformers treats an empty pair as no pair
             lines.append(dump({
                 "files": {k: v if isinstance(v, str) else "" for k, v in contents.items()},
                 "binary": {k: base64.b64encode(v).decode() for k, v in contents.items() if isinstance(v, bytes)},

@@ -1,3 +1,5 @@
+// Package addedtoken finds added tokens in a text: tokens that are taken out of the text before the model
+// sees it.
 package addedtoken
 
 import (
@@ -13,42 +15,42 @@ import (
 	"kenserve/tokenizer/internal/trie"
 )
 
-// An addedToken is found in the text itself, before the model sees it.
+// A Token is an added token.
 type Token struct {
 	Content    string
 	ID         int32
-	SingleWord bool // not where a \w character stands directly before or after it
-	LStrip     bool // takes the white space before it along
-	RStrip     bool // takes the white space after it along
-	Normalized bool // sought, normalized, in the normalized text; otherwise as is in the given one
+	SingleWord bool // does not match next to a \w character
+	LStrip     bool // the match includes white space before it
+	RStrip     bool // the match includes white space after it
+	Normalized bool // its normal form is searched in the normalized text; otherwise Content in the original text
 	Special    bool
 }
 
-// addedTokens are the tokens sought in one form of the text: given or normalized.
+// A Set holds the tokens that are searched in one form of the text, original or normalized.
 type Set struct {
 	tokens  []Token
-	trie    *trie.Trie // the strings that are sought, to indices in tokens
+	trie    *trie.Trie // maps the searched strings to indices in tokens
 	unicode *codepoint.Tables
 
-	firstBytes   [256]bool // first bytes of the strings
-	firstByte    byte      // the only first byte, if there is only one
+	firstBytes   [256]bool // the first bytes of the searched strings
+	firstByte    byte      // the first byte of all searched strings, if oneFirstByte
 	oneFirstByte bool
 }
 
-// parseAddedTokens reads the added_tokens section and checks the ids against those that the tokens
-// have in the model, or get behind it. The tokens come back special ones first, which is the order
-// that decides between tokens of the same normal form.
-func Parse(at string, raw json.RawMessage, m model.Model) ([]Token, error) {
+// Parse reads the member "added_tokens" of a tokenizer.json. raw is nil or null for none, and path is its
+// location, for errors. It checks that the ids are those that Number gives. The result has special tokens
+// first; of tokens with the same normal form, the first one counts.
+func Parse(path string, raw json.RawMessage, m model.Model) ([]Token, error) {
 	if raw == nil || jsonobject.IsNull(raw) {
 		return nil, nil
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("%s: %w", at, err)
+		return nil, fmt.Errorf("%s: not a list: %w", path, err)
 	}
 	var tokens []Token
 	for i, raw := range list {
-		o, err := jsonobject.Read(fmt.Sprintf("%s[%d]", at, i), raw)
+		o, err := jsonobject.Read(fmt.Sprintf("%s[%d]", path, i), raw)
 		if err != nil {
 			return nil, err
 		}
@@ -71,15 +73,15 @@ func Parse(at string, raw json.RawMessage, m model.Model) ([]Token, error) {
 	}
 	for i, t := range numbered {
 		if t.Content != "" && t.ID != tokens[i].ID {
-			return nil, fmt.Errorf("%s[%d]: %q has id %d, its place in the vocabulary is %d",
-				at, i, t.Content, tokens[i].ID, t.ID)
+			return nil, fmt.Errorf("%s[%d]: token %q has id %d, but its id in the vocabulary is %d",
+				path, i, t.Content, tokens[i].ID, t.ID)
 		}
 	}
 	return SpecialFirst(numbered), nil
 }
 
-// numberAddedTokens gives tokens the ids that the reference gives them: the model's own, or the next
-// ones behind the model's size.
+// Number sets the ids of tokens as the reference does: the id in the model, or for tokens that are not in the
+// model the next numbers from the model's size on.
 func Number(tokens []Token, m model.Model) ([]Token, error) {
 	next := int32(m.Size())
 	seen := make(map[string]bool)
@@ -89,7 +91,7 @@ func Number(tokens []Token, m model.Model) ([]Token, error) {
 			continue
 		}
 		if seen[t.Content] {
-			return nil, fmt.Errorf("added token %q is there twice", t.Content)
+			return nil, fmt.Errorf("added token %q is listed twice", t.Content)
 		}
 		seen[t.Content] = true
 		if t.ID = m.ID(t.Content); t.ID < 0 {
@@ -100,8 +102,8 @@ func Number(tokens []Token, m model.Model) ([]Token, error) {
 	return tokens, nil
 }
 
-// specialFirst returns tokens with the special ones before the others and without empty ones, which
-// are never found.
+// SpecialFirst returns tokens with special tokens before the others. It leaves out empty tokens, which never
+// match.
 func SpecialFirst(tokens []Token) []Token {
 	var sorted []Token
 	for _, special := range []bool{true, false} {
@@ -114,8 +116,8 @@ func SpecialFirst(tokens []Token) []Token {
 	return sorted
 }
 
-// newAddedTokens returns those of tokens that are sought in normalized text, in the form that steps
-// give them, or else those that are sought in the given text.
+// NewSet returns the set of those tokens whose flag Normalized is normalized. If it is true, the set searches
+// for their normal forms by steps. It returns nil if there are no such tokens.
 func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Set, error) {
 	a := &Set{unicode: codepoint.Load()}
 	var s normalizer.Scratch
@@ -132,11 +134,11 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Se
 				return nil, fmt.Errorf("added token %q: %w", t.Content, err)
 			}
 			if form = string(normal); form == "" {
-				return nil, fmt.Errorf("added token %q: nothing is left of it when it is normalized", t.Content)
+				return nil, fmt.Errorf("added token %q: its normal form is empty", t.Content)
 			}
 		}
 		a.tokens = append(a.tokens, t)
-		if !seen[form] { // of equal forms the first counts
+		if !seen[form] { // of equal forms, the first counts
 			seen[form] = true
 			entries = append(entries, trie.Entry{Key: form, Value: int32(len(a.tokens) - 1)})
 		}
@@ -153,8 +155,8 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Se
 	return a, nil
 }
 
-// find returns where the first token at or after from lies in text, and which it is: the longest of
-// those that start there. It returns -1 if there is none. Flags do not matter yet.
+// find returns the first token in text at or after from, as text[start:end] and its index. If several tokens
+// start at the same offset, it returns the longest. The index is -1 if there is none. find ignores flags.
 func (a *Set) find(text []byte, from int) (start, end, token int) {
 	for start = from; start < len(text); start++ {
 		if a.oneFirstByte {

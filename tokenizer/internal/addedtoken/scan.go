@@ -6,28 +6,28 @@ import (
 	"kenserve/tokenizer/internal/codepoint"
 )
 
-// An addedScan walks over a text that is split at added tokens.
+// A Scan goes through a text that is split at added tokens.
 type Scan struct {
 	tokens     *Set
 	text       []byte
-	searchFrom int // where the search for the next token starts
-	consumed   int // where the last token, with the white space it took along, ends
+	searchFrom int // start of the search for the next token
+	consumed   int // end of the last token, including white space of its match
 
-	pending    bool // a token was found; the text before it was returned, it was not
+	pending    bool // a token was found, and only the text before it was returned yet
 	pendingID  int32
-	pendingEnd int // where taken will be
+	pendingEnd int // the next value of consumed
 
-	spaces struct{ from, to int } // white space that an rstrip ended in, so as not to walk over it again and again
+	spaces struct{ from, to int } // white space after the last RStrip token: avoids a repeated walk over it
 }
 
-// scan returns a scan of text, which is split at the tokens of a.
+// Scan returns a scan of text, split at the tokens of a.
 func (a *Set) Scan(text []byte) Scan { return Scan{tokens: a, text: text} }
 
-// next returns the next part of the text: an added token's id, or a part without added tokens and
-// -1. Parts are not empty. At the end it returns false.
+// Next returns the next part of the text: the id of an added token, or a part without added tokens and -1. A
+// part is not empty. At the end, ok is false.
 //
-// Tokens do not overlap, but the white space that one takes along may contain another, which is
-// returned as well: the reference looks for tokens first and for white space then.
+// Tokens do not overlap. But the white space of a match may contain another token, which Next returns, too:
+// the reference searches for tokens first and for white space after that.
 func (c *Scan) Next() (part []byte, id int32, ok bool) {
 	if c.pending {
 		c.pending, c.consumed = false, c.pendingEnd
@@ -44,7 +44,7 @@ func (c *Scan) Next() (part []byte, id int32, ok bool) {
 			continue
 		}
 		if t.LStrip {
-			// Only white space that no token took yet counts.
+			// Only white space that is not part of an earlier match counts.
 			if c.consumed < start {
 				start -= c.tokens.unicode.TrailingSpace(c.text[c.consumed:start])
 			} else {
@@ -70,19 +70,19 @@ func (c *Scan) Next() (part []byte, id int32, ok bool) {
 	return nil, -1, false
 }
 
-// wordBefore reports whether a \w character stands before at.
+// wordBefore reports whether a \w character is directly before offset at.
 func (c *Scan) wordBefore(at int) bool {
 	r, size := utf8.DecodeLastRune(c.text[:at])
 	return size > 0 && c.tokens.unicode.Properties(r)&codepoint.Word != 0
 }
 
-// wordAfter reports whether a \w character stands at at.
+// wordAfter reports whether a \w character is at offset at.
 func (c *Scan) wordAfter(at int) bool {
 	r, size := utf8.DecodeRune(c.text[at:])
 	return size > 0 && c.tokens.unicode.Properties(r)&codepoint.Word != 0
 }
 
-// spaceEnd returns where the white space that starts at at ends.
+// spaceEnd returns the end of the white space that starts at offset at.
 func (c *Scan) spaceEnd(at int) int {
 	if c.spaces.from <= at && at < c.spaces.to {
 		return c.spaces.to

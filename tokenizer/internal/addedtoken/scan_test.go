@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// plainFind returns the added token that starts first, and of those the longest, at or after from.
+// plainFind returns the first added token at or after from, the longest if several start there.
 func plainFind(forms []string, text string, from int) (start, end, token int) {
 	for start = from; start < len(text); start++ {
 		token = -1
@@ -47,7 +47,7 @@ func TestAddedTokensAgainstPlain(t *testing.T) {
 			}
 			from = end
 		}
-		// Without flags a scan gives back the whole text.
+		// Without flags, the parts of a scan make up the whole text.
 		scan := a.Scan([]byte(text))
 		var whole strings.Builder
 		for {

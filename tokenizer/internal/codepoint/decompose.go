@@ -12,13 +12,14 @@ const (
 	tails       = 28
 )
 
-// A classed is a code point with its canonical combining class.
+// A ClassedRune is a code point with its canonical combining class.
 type ClassedRune struct {
 	Rune  rune
 	Class uint8
 }
 
-// appendDecomposed appends the full decomposition of r, by compatibility or only canonical.
+// AppendDecomposed appends the full decomposition of r: the compatibility decomposition if compatibly is true,
+// otherwise the canonical one.
 func (t *Tables) AppendDecomposed(dst []ClassedRune, r rune, compatibly bool) []ClassedRune {
 	p := t.Properties(r)
 	switch {
@@ -38,15 +39,15 @@ func (t *Tables) AppendDecomposed(dst []ClassedRune, r rune, compatibly bool) []
 	return dst
 }
 
-// compose joins, in place, what canonical composition joins (Unicode, section 3.11, D117): each
-// code point with the last starter before it, unless something of the same or a higher class stands
-// between them.
+// Compose applies canonical composition to chunk, in place (Unicode, section 3.11, D117). It composes each
+// code point with the last starter before it, unless a code point of the same or a higher class is between
+// them. chunk is decomposed and in canonical order.
 func (t *Tables) Compose(chunk []ClassedRune) []ClassedRune {
 	out := chunk[:0]
-	starter := -1 // where in out the last starter is
+	starter := -1 // index of the last starter in out
 	for _, c := range chunk {
 		if starter >= 0 {
-			// What stands between is in order, so its last one has the highest class.
+			// The code points between are in order, so the last one has the highest class.
 			last := uint8(0)
 			if len(out)-1 > starter {
 				last = out[len(out)-1].Class
@@ -66,7 +67,7 @@ func (t *Tables) Compose(chunk []ClassedRune) []ClassedRune {
 	return out
 }
 
-// pair returns what a and b compose to.
+// composePair returns the composition of a and b, and whether there is one.
 func (t *Tables) composePair(a, b rune) (rune, bool) {
 	switch {
 	case a >= leadBase && a < leadBase+leads && b >= vowelBase && b < vowelBase+vowels:
@@ -78,8 +79,8 @@ func (t *Tables) composePair(a, b rune) (rune, bool) {
 	return r, ok
 }
 
-// sortMarks sorts marks by combining class in linear time. The order of marks of equal class stays. It
-// uses buffer, whose contents do not matter, and returns it, possibly grown.
+// SortMarks sorts marks by combining class in linear time. Marks of equal class keep their order. It
+// overwrites buffer and returns it, possibly reallocated.
 func SortMarks(marks, buffer []ClassedRune) []ClassedRune {
 	sorted := true
 	for i := 1; i < len(marks); i++ {
@@ -96,7 +97,7 @@ func SortMarks(marks, buffer []ClassedRune) []ClassedRune {
 		}
 		return buffer
 	}
-	var at [257]int // at[k+1] counts class k, then at[k] is where class k goes next
+	var at [257]int // first at[k+1] is the number of marks of class k, then at[k] is the next index for class k
 	for _, m := range marks {
 		at[int(m.Class)+1]++
 	}

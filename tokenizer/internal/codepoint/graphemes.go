@@ -2,8 +2,8 @@ package codepoint
 
 import "unicode/utf8"
 
-// A grapheme is the part that a code point has in grapheme clusters (Unicode annex 29, extended
-// clusters): one of the classes, which have a number, and facts of one bit each.
+// A grapheme is the role of a code point in extended grapheme clusters (Unicode Standard Annex 29): a class
+// in the lower four bits, and flags.
 type grapheme uint8
 
 const (
@@ -13,7 +13,7 @@ const (
 	graphemeZWJ
 	graphemeSpacingMark
 	graphemeRegional
-	graphemeL // Hangul: leading consonants, vowels, trailing consonants; syllables are computed
+	graphemeL // Hangul leading consonants, vowels, trailing consonants; classes of syllables are computed
 	graphemeV
 	graphemeT
 	graphemeLV
@@ -23,13 +23,13 @@ const (
 const (
 	graphemeClass        = 1<<4 - 1
 	graphemePictographic = 1 << 4
-	graphemeConsonant    = 1 << 5 // of Indic scripts
-	graphemeLinker       = 2 << 5 // what joins such consonants
-	graphemeLinked       = 3 << 5 // what may stand between them
+	graphemeConsonant    = 1 << 5 // a consonant of an Indic script
+	graphemeLinker       = 2 << 5 // joins such consonants
+	graphemeLinked       = 3 << 5 // may stand between them
 	graphemeConjunct     = 3 << 5
 )
 
-// graphemeNames are the names that unicode.txt uses.
+// graphemeNames are the names in unicode.txt.
 var graphemeNames = map[string]grapheme{
 	"prepend": graphemePrepend, "control": graphemeControl, "extend": graphemeExtend, "zwj": graphemeZWJ,
 	"spacingmark": graphemeSpacingMark, "regional": graphemeRegional,
@@ -38,7 +38,7 @@ var graphemeNames = map[string]grapheme{
 	"consonant":    graphemeConsonant, "linker": graphemeLinker, "linked": graphemeLinked,
 }
 
-// graphemeOf returns the part of r, which is a valid code point.
+// graphemeOf returns the role of r, which must be a valid code point.
 func (t *Tables) graphemeOf(r rune) grapheme {
 	if r >= hangulFirst && r <= hangulLast {
 		if (r-hangulFirst)%tails == 0 {
@@ -49,15 +49,15 @@ func (t *Tables) graphemeOf(r rune) grapheme {
 	return t.graphemes.Of(r)
 }
 
-// cluster returns the length in bytes of the grapheme cluster that text, which is not empty, starts
-// with. The rules are those of the annex, under their numbers there.
+// ClusterLen returns the length in bytes of the grapheme cluster at the start of text, which is not empty.
+// GB3 to GB13 are the numbers of the rules in the annex.
 func (t *Tables) ClusterLen(text []byte) int {
 	r, n := utf8.DecodeRune(text)
 	left := t.graphemeOf(r)
-	regional := left&graphemeClass == graphemeRegional // the cluster has one flag letter so far
-	pictographic := left&graphemePictographic != 0     // it is a pictograph and marks so far
+	regional := left&graphemeClass == graphemeRegional // the cluster ends in an unpaired regional indicator
+	pictographic := left&graphemePictographic != 0     // the cluster is a pictograph followed by extenders so far
 	consonant := left&graphemeConjunct == graphemeConsonant
-	linked := false // a linker stands after the consonant
+	linked := false // a linker follows the consonant
 	for n < len(text) {
 		r, size := utf8.DecodeRune(text[n:])
 		right := t.graphemeOf(r)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Grapheme clusters cover the text, and those of the annex's own examples are as it says.
+// TestClusters: clusters cover the text. The cases include the examples of Unicode Standard Annex 29.
 func TestClusters(t *testing.T) {
 	tests := []struct {
 		text string

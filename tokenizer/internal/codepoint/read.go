@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// fill makes t the table of flat, which has a value for every code point.
+// fill makes t the table of flat, which has one value for each code point.
 func (t *twoStageTable[V]) fill(flat []V) {
 	seen := make(map[[blockSize]V]uint16)
 	for i := range t.block {
@@ -23,7 +23,7 @@ func (t *twoStageTable[V]) fill(flat []V) {
 	}
 }
 
-// A unicodeReader collects what unicodeText says, by code point.
+// A reader collects the properties of unicodeText by code point.
 type reader struct {
 	table            *Tables
 	properties       []Property
@@ -32,6 +32,7 @@ type reader struct {
 	nfd, nfkd, lower []uint16
 }
 
+// read returns the tables of text, which has the format of unicodeText.
 func read(text string) (*Tables, error) {
 	t := &Tables{composites: make(map[[2]rune]rune)}
 	u := reader{
@@ -50,8 +51,8 @@ func read(text string) (*Tables, error) {
 		if len(fields) == 0 || fields[0] == "#" {
 			continue
 		}
-		if err := u.read(fields[0], fields[1:]); err != nil {
-			return nil, fmt.Errorf("tokenizer: unicode.txt: line %d: %w", number, err)
+		if err := u.readLine(fields[0], fields[1:]); err != nil {
+			return nil, fmt.Errorf("codepoint: unicode.txt: line %d: %w", number, err)
 		}
 	}
 	for r := rune(hangulFirst); r <= hangulLast; r++ {
@@ -71,8 +72,8 @@ func read(text string) (*Tables, error) {
 	return t, nil
 }
 
-// read reads one line of unicodeText.
-func (u *reader) read(name string, fields []string) error {
+// readLine reads one line of unicodeText.
+func (u *reader) readLine(name string, fields []string) error {
 	sets := map[string]Property{
 		"space": Space, "control": Control, "cjk": CJK, "punctuation": Punctuation,
 		"nonspacing": Nonspacing, "mark": Mark, "word": Word, "numeric": Numeric,
@@ -83,7 +84,7 @@ func (u *reader) read(name string, fields []string) error {
 	}
 	if name == "class" {
 		if len(fields) == 0 {
-			return errors.New("class without a number")
+			return errors.New("a class needs a number")
 		}
 		class, err := strconv.ParseUint(fields[0], 10, 8)
 		if err != nil {
@@ -96,7 +97,7 @@ func (u *reader) read(name string, fields []string) error {
 	}
 	if name == "grapheme" {
 		if len(fields) == 0 || graphemeNames[fields[0]] == 0 {
-			return fmt.Errorf("grapheme of an unknown kind")
+			return errors.New("unknown grapheme class")
 		}
 		return eachRange(fields[1:], func(r rune) { u.graphemes[r] |= graphemeNames[fields[0]] })
 	}
@@ -107,12 +108,12 @@ func (u *reader) read(name string, fields []string) error {
 			return err
 		}
 		if r > utf8.MaxRune {
-			return fmt.Errorf("%X is no code point", r)
+			return fmt.Errorf("%X is not a code point", r)
 		}
 		runes[i] = rune(r)
 	}
 	if len(runes) < 2 {
-		return fmt.Errorf("%s: too few code points", name)
+		return fmt.Errorf("%s needs at least 2 code points", name)
 	}
 	from, to := runes[0], runes[1:]
 	switch {
@@ -129,12 +130,12 @@ func (u *reader) read(name string, fields []string) error {
 	case name == "compose" && len(to) == 2:
 		u.table.composites[[2]rune{from, to[0]}] = to[1]
 	default:
-		return fmt.Errorf("%s with %d code points", name, len(runes))
+		return fmt.Errorf("unknown property %s with %d code points", name, len(runes))
 	}
 	return nil
 }
 
-// decomposition returns the index of a new decomposition.
+// decomposition adds a decomposition and returns its index.
 func (u *reader) decomposition(to []rune) uint16 {
 	d := make([]ClassedRune, len(to))
 	for i, r := range to {
@@ -145,7 +146,7 @@ func (u *reader) decomposition(to []rune) uint16 {
 	return uint16(len(t.decompositions) - 1)
 }
 
-// eachRange calls do for every code point of ranges such as "41" and "30-39".
+// eachRange calls do for each code point of ranges such as "41" and "30-39".
 func eachRange(ranges []string, do func(rune)) error {
 	for _, f := range ranges {
 		low, high, isRange := strings.Cut(f, "-")
@@ -161,7 +162,7 @@ func eachRange(ranges []string, do func(rune)) error {
 			return err
 		}
 		if from > to || to > utf8.MaxRune {
-			return fmt.Errorf("%s is no range of code points", f)
+			return fmt.Errorf("%s is not a range of code points", f)
 		}
 		for r := rune(from); r <= rune(to); r++ {
 			do(r)

@@ -1,3 +1,11 @@
+// Package codepoint knows the properties of Unicode code points as the reference uses them: character classes,
+// lower case, normal forms and grapheme clusters.
+//
+// The reference is Hugging Face's tokenizers 0.22.2. It does not follow a single version of Unicode: its
+// categories are those of Unicode 8, its normal forms those of Unicode 9, and white space, case and \w
+// those of a recent version. The tables of Go's standard library change with the Go release, so ids would
+// change with the compiler. Therefore unicode.txt holds the properties; testdata/make_unicode.py reads them
+// from the reference itself.
 package codepoint
 
 import (
@@ -6,37 +14,32 @@ import (
 	"unicode/utf8"
 )
 
-// unicodeText holds the properties of every code point as the reference has them, which is not as
-// any single version of Unicode has them: its categories are those of Unicode 8, its normal forms
-// those of Unicode 9, white space, case and \w those of a recent one. Go's own tables follow the Go
-// release, so ids would change with the compiler. testdata/make_unicode.py reads the properties off
-// the reference itself and writes the file.
+// unicodeText holds the properties of all code points. Each line is a name and code points in hexadecimal.
+// A line of a set lists ranges:
 //
-// Each line is a name and code points in hexadecimal. A set's line lists ranges:
-//
-//	space        white space, where words end
-//	control      what BertNormalizer's clean_text removes
-//	cjk          what BertNormalizer's handle_chinese_chars sets apart
-//	punctuation  what BertPreTokenizer and Punctuation isolate
-//	nonspacing   what BertNormalizer's strip_accents removes
-//	mark         what StripAccents removes
+//	space        white space
+//	control      removed by BertNormalizer's clean_text
+//	cjk          surrounded by spaces by BertNormalizer's handle_chinese_chars
+//	punctuation  isolated by BertPreTokenizer and Punctuation
+//	nonspacing   removed by BertNormalizer's strip_accents
+//	mark         removed by StripAccents
 //	word         \w
-//	numeric      what Digits takes for a digit
+//	numeric      digits for the pre-tokenizer Digits
 //	letter       \p{L} of regular expressions
 //	number       \p{N} of regular expressions
-//	class N      canonical combining class N; classes that are not listed are 0
-//	grapheme X   what has part X in grapheme clusters (graphemes.go)
+//	class N      canonical combining class N; the class of all others is 0
+//	grapheme X   class X in grapheme clusters (graphemes.go)
 //
-// A map's line gives one code point and what it becomes:
+// A line of a map lists a code point and its result:
 //
 //	nfd, nfkd    full decomposition (nfkd only where it differs from nfd); Hangul is computed
 //	lower        lower case, without context
-//	compose      two code points and the one they compose to
+//	compose      two code points and the code point that they compose to
 //
 //go:embed unicode.txt
 var unicodeText string
 
-// A property is a set of facts about a code point, one bit each.
+// A Property is a set of properties of a code point, one bit each. See unicodeText for the first ten.
 type Property uint16
 
 const (
@@ -50,13 +53,13 @@ const (
 	Numeric
 	Letter
 	Number
-	Reordered    // combining class is not 0
+	Reordered    // its canonical combining class is not 0
 	Decomposed   // NFD changes it
-	compatible   // NFKD changes it otherwise than NFD
-	HasLowercase // lower case is something else
+	compatible   // NFKD changes it differently from NFD
+	HasLowercase // its lower case differs from it
 )
 
-// A unicodeTable answers questions about code points.
+// Tables hold the properties of all code points. They are immutable.
 type Tables struct {
 	properties twoStageTable[Property]
 	classes    twoStageTable[uint8]
@@ -69,8 +72,8 @@ type Tables struct {
 	composites     map[[2]rune]rune
 }
 
-// unicodeTables is read on first use; the text is part of the program, so a fault in it is a fault
-// of the program.
+// Load returns the tables. The first call reads them from unicodeText. It panics if that is invalid, because
+// the text is part of the program.
 var Load = sync.OnceValue(func() *Tables {
 	t, err := read(unicodeText)
 	if err != nil {
@@ -79,11 +82,11 @@ var Load = sync.OnceValue(func() *Tables {
 	return t
 })
 
-// of returns the properties of r, which is a valid code point.
+// Properties returns the properties of r, which must be a valid code point.
 func (t *Tables) Properties(r rune) Property { return t.properties.Of(r) }
 
-// appendLower appends the lower case of r, whose properties are p. Like the reference it looks at
-// one code point at a time: a final sigma becomes σ, İ becomes i and a combining dot.
+// AppendLower appends the lower case of r, whose properties are p. Like the reference, it looks at one code
+// point at a time: a final Σ becomes σ, İ becomes i and a combining dot.
 func (t *Tables) AppendLower(dst []byte, r rune, p Property) []byte {
 	if p&HasLowercase != 0 {
 		return append(dst, t.lowercase[t.lower.Of(r)]...)
@@ -96,20 +99,20 @@ const (
 	codePoints = utf8.MaxRune + 1
 )
 
-// A twoStages maps code points to values. Most blocks of 256 code points are alike; each is there
-// once.
+// A twoStageTable maps code points to values. Many blocks of 256 code points are equal; the table stores each
+// distinct block once.
 type twoStageTable[V comparable] struct {
-	block  [codePoints / blockSize]uint16 // which of values a block uses
+	block  [codePoints / blockSize]uint16 // index in values of each block
 	values [][blockSize]V
 }
 
-// of returns the value of r, which is a valid code point.
+// of returns the value of r, which must be a valid code point.
 func (t *twoStageTable[V]) Of(r rune) V {
 	k := uint32(r) / blockSize % uint32(len(t.block))
 	return t.values[t.block[k]][uint32(r)%blockSize]
 }
 
-// spacesAfter returns how many bytes of white space text starts with.
+// LeadingSpace returns the number of bytes of white space at the start of text.
 func (t *Tables) LeadingSpace(text []byte) int {
 	n := 0
 	for n < len(text) {
@@ -122,7 +125,7 @@ func (t *Tables) LeadingSpace(text []byte) int {
 	return n
 }
 
-// spacesBefore returns how many bytes of white space text ends with.
+// TrailingSpace returns the number of bytes of white space at the end of text.
 func (t *Tables) TrailingSpace(text []byte) int {
 	n := 0
 	for n < len(text) {

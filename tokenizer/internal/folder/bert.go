@@ -13,7 +13,8 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// bertClass is BertTokenizer: vocab.txt has one token of WordPiece a line, and ids count lines.
+// bertClass is BertTokenizer: each line of vocab.txt is a token of WordPiece, and its id is the number of the
+// line, from 0.
 var bertClass = class{
 	names:      []string{"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"},
 	modelTypes: []string{"bert", "distilbert", "electra", "mobilebert"},
@@ -23,6 +24,7 @@ var bertClass = class{
 	build: buildBERT,
 }
 
+// buildBERT makes the stages of BertTokenizer.
 func buildBERT(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error) {
 	var p classParts
 	v, err := readVocabulary(f["vocab.txt"])
@@ -49,11 +51,11 @@ func buildBERT(f Files, settings *jsonobject.Object, special map[string]string) 
 	return p, nil
 }
 
-// readVocabulary reads a vocab.txt. Lines end as Python's text files do, with a line feed, a carriage
-// return or both; of a token that is there twice the last line counts.
+// readVocabulary reads a vocab.txt. As in a text file of Python, lines end with a line feed, a carriage return
+// or both. If a token is listed twice, the last line counts.
 func readVocabulary(data []byte) (model.Vocabulary, error) {
 	if !utf8.Valid(data) {
-		return nil, errors.New("not UTF-8")
+		return nil, errors.New("not valid UTF-8")
 	}
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
 	v := make(model.Vocabulary)

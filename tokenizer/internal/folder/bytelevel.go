@@ -13,7 +13,7 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// robertaClass is RobertaTokenizer: byte-level BPE of vocab.json and merges.txt.
+// robertaClass is RobertaTokenizer: byte-level BPE with vocab.json and merges.txt.
 var robertaClass = class{
 	names:      []string{"RobertaTokenizer", "LongformerTokenizer"},
 	modelTypes: []string{"roberta", "longformer"},
@@ -29,7 +29,7 @@ var robertaClass = class{
 	},
 }
 
-// debertaClass is DebertaTokenizer, of the first DeBERTa.
+// debertaClass is DebertaTokenizer, the tokenizer of the first DeBERTa.
 var debertaClass = class{
 	names:      []string{"DebertaTokenizer"},
 	modelTypes: []string{"deberta"},
@@ -48,7 +48,7 @@ var debertaClass = class{
 	},
 }
 
-// buildByteLevel makes a byte-level BPE.
+// buildByteLevel makes the stages of byte-level BPE, except the post-processor.
 func buildByteLevel(f Files, settings *jsonobject.Object) (classParts, error) {
 	var p classParts
 	if err := jsonobject.CheckText(f["vocab.json"]); err != nil {
@@ -56,7 +56,7 @@ func buildByteLevel(f Files, settings *jsonobject.Object) (classParts, error) {
 	}
 	v, err := model.ParseVocabulary(f["vocab.json"])
 	if err != nil {
-		return p, fmt.Errorf("vocab.json: no vocabulary: %w", err)
+		return p, fmt.Errorf("vocab.json: not a vocabulary: %w", err)
 	}
 	merges, err := readMerges(f["merges.txt"])
 	if err != nil {
@@ -71,11 +71,11 @@ func buildByteLevel(f Files, settings *jsonobject.Object) (classParts, error) {
 	return p, settings.Err()
 }
 
-// readMerges reads a merges.txt: a line with a version, then two tokens a line. A last line that does
-// not end is left out, as transformers does. Of a pair that is there twice the first counts.
+// readMerges reads a merges.txt: a line with a version, then one pair of tokens per line. Like transformers, it
+// ignores a last line without a line ending. If a pair is listed twice, the first line counts.
 func readMerges(data []byte) ([][2]string, error) {
 	if !utf8.Valid(data) {
-		return nil, errors.New("not UTF-8")
+		return nil, errors.New("not valid UTF-8")
 	}
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
 	var merges [][2]string

@@ -12,31 +12,29 @@ import (
 	"kenserve/tokenizer/internal/postprocessor"
 )
 
-// A class is what transformers calls a tokenizer class: how a vocabulary and settings make a
-// tokenizer.
+// A class is a tokenizer class of transformers: the rule that makes a tokenizer of a vocabulary and settings.
 type class struct {
-	names      []string // without "Fast" at the end
-	modelTypes []string // the models whose class it is by default
-	vocabulary []string // the files that it needs
-	// tokens are the special tokens by default, under the settings that name them.
+	names      []string // names in tokenizer_class, without the suffix "Fast"
+	modelTypes []string // values of model_type in config.json that have this class by default
+	vocabulary []string // the files that the class needs
+	// tokens are the default special tokens by role.
 	tokens map[string]addedtoken.Token
-	// build reads the vocabulary and settings; special are the special tokens by the settings that
-	// name them.
+	// build makes the stages of the vocabulary and settings. special are the special tokens by role.
 	build func(f Files, settings *jsonobject.Object, special map[string]string) (classParts, error)
 }
 
-// classParts are what a class makes of a vocabulary and settings.
+// classParts are the stages that a class makes.
 type classParts struct {
-	Components // tokens are those that the vocabulary itself adds
-	// post returns the post-processor; id returns the id of an added token or one of the model.
+	Components // AddedTokens are those of the vocabulary itself; PostProcessor is not set
+	// post returns the post-processor. id returns the id of an added token or of a token of the model.
 	post func(id func(token string) int32) postprocessor.PostProcessor
 }
 
-// classes are the classes that are known. Of a folder that names none the first counts whose
-// vocabulary is there.
+// classes are the supported classes. If a folder does not name its class, the first one whose vocabulary is
+// complete counts.
 var classes = []*class{&bertClass, &robertaClass, &debertaClass, &xlmRobertaClass, &debertaV2Class}
 
-// tokensByRole returns special tokens by the settings that name them. Settings and contents take turns.
+// tokensByRole returns special tokens without flags by role. The arguments alternate between role and content.
 func tokensByRole(list ...string) map[string]addedtoken.Token {
 	m := make(map[string]addedtoken.Token)
 	for i := 0; i < len(list); i += 2 {
@@ -45,7 +43,7 @@ func tokensByRole(list ...string) map[string]addedtoken.Token {
 	return m
 }
 
-// class finds the tokenizer's class: by name, by the kind of model, or by the files there are.
+// class finds the class of the tokenizer: by its name, by the type of the model, or by the files.
 func (f Files) class(settings *jsonobject.Object) (*class, error) {
 	if settings.Has("tokenizer_class") && !settings.IsNull("tokenizer_class") {
 		name := settings.String("tokenizer_class")
@@ -57,14 +55,14 @@ func (f Files) class(settings *jsonobject.Object) (*class, error) {
 				return c, f.check(c)
 			}
 		}
-		return nil, fmt.Errorf("tokenizer_config.json: tokenizer_class %q is not supported without tokenizer.json", name)
+		return nil, fmt.Errorf("%s: member \"tokenizer_class\" is %q, which is not supported without %s", tokenizerConfig, name, tokenizerJSON)
 	}
-	if f["config.json"] != nil {
+	if f[modelConfig] != nil {
 		var model struct {
 			Type string `json:"model_type"`
 		}
-		// Whatever is wrong with config.json is its own reader's to tell.
-		if json.Unmarshal(f["config.json"], &model) == nil {
+		// Another package reads config.json and reports its errors.
+		if json.Unmarshal(f[modelConfig], &model) == nil {
 			for _, c := range classes {
 				if slices.Contains(c.modelTypes, model.Type) {
 					return c, f.check(c)
@@ -77,10 +75,10 @@ func (f Files) class(settings *jsonobject.Object) (*class, error) {
 			return c, nil
 		}
 	}
-	return nil, fmt.Errorf("the vocabulary is not complete: %s", f.check(&robertaClass))
+	return nil, fmt.Errorf("the vocabulary is incomplete: %v", f.check(&robertaClass))
 }
 
-// has returns an error unless the files of a class are there.
+// check returns an error unless all vocabulary files of a class exist.
 func (f Files) check(c *class) error {
 	for _, name := range c.vocabulary {
 		if f[name] == nil {
@@ -90,9 +88,9 @@ func (f Files) check(c *class) error {
 	return nil
 }
 
-// components makes a tokenizer's stages of the files.
+// Components makes the stages of a tokenizer of the files.
 func (f Files) Components() (Components, error) {
-	settings, err := readSettings("tokenizer_config.json", f["tokenizer_config.json"])
+	settings, err := readSettings(tokenizerConfig, f[tokenizerConfig])
 	if err != nil {
 		return Components{}, err
 	}
@@ -101,7 +99,7 @@ func (f Files) Components() (Components, error) {
 		return Components{}, err
 	}
 	if split := settings.OptionalBool("split_special_tokens"); split != nil && *split {
-		settings.Fail("split_special_tokens", "is not supported", nil)
+		settings.Fail("split_special_tokens", "is true, which is not supported", nil)
 	}
 	tokens, special, err := f.specialTokens(settings, c.tokens)
 	if err != nil {
@@ -109,7 +107,7 @@ func (f Files) Components() (Components, error) {
 	}
 	for _, role := range []string{"unk_token", "cls_token", "sep_token"} {
 		if special[role] == "" {
-			settings.Fail(role, "is null", nil)
+			settings.Fail(role, "is null, but the class needs this token", nil)
 		}
 	}
 	if settings.Err() != nil {
@@ -119,7 +117,7 @@ func (f Files) Components() (Components, error) {
 	if err != nil {
 		return Components{}, err
 	}
-	// A token that the vocabulary adds stays as it is.
+	// A token that the vocabulary adds keeps its flags.
 	for _, t := range tokens {
 		if !slices.ContainsFunc(p.AddedTokens, func(have addedtoken.Token) bool { return have.Content == t.Content }) {
 			p.AddedTokens = append(p.AddedTokens, t)
@@ -132,7 +130,7 @@ func (f Files) Components() (Components, error) {
 	ids := make(map[string]int32)
 	for i, t := range tokens {
 		if want := declared[i].ID; want >= 0 && want != t.ID && t.Content != "" {
-			return Components{}, fmt.Errorf("added token %q has id %d, its place in the vocabulary is %d", t.Content, want, t.ID)
+			return Components{}, fmt.Errorf("added token %q has id %d, but its id in the vocabulary is %d", t.Content, want, t.ID)
 		}
 		ids[t.Content] = t.ID
 	}
@@ -146,18 +144,18 @@ func (f Files) Components() (Components, error) {
 	return p.Components, nil
 }
 
-// withMask returns tokens with a mask token that has flags.
+// withMask adds the token with role mask_token to tokens and returns them.
 func withMask(tokens map[string]addedtoken.Token, mask addedtoken.Token) map[string]addedtoken.Token {
 	tokens["mask_token"] = mask
 	return tokens
 }
 
-// requireEndTokens returns an error unless the tokens at the ends of a text are those that the class, in
-// transformers, uses whatever the settings say.
+// requireEndTokens returns an error unless cls and sep are the tokens with roles cls_token and sep_token.
+// transformers' class ignores these settings in its post-processor.
 func requireEndTokens(special map[string]string, cls, sep string) error {
 	if special["cls_token"] != cls || special["sep_token"] != sep {
-		return fmt.Errorf("tokenizer_config.json: cls_token %q and sep_token %q: only %q and %q are supported without tokenizer.json",
-			special["cls_token"], special["sep_token"], cls, sep)
+		return fmt.Errorf("%s: cls_token is %q and sep_token is %q, but only %q and %q are supported without %s",
+			tokenizerConfig, special["cls_token"], special["sep_token"], cls, sep, tokenizerJSON)
 	}
 	return nil
 }

@@ -1,3 +1,6 @@
+// Package folder reads the tokenizer of a Hugging Face folder: either tokenizer.json alone, which describes all
+// stages, or vocabulary files with tokenizer_config.json, special_tokens_map.json and added_tokens.json. The
+// result is the stages, as Components.
 package folder
 
 import (
@@ -10,20 +13,24 @@ import (
 	"strings"
 )
 
-// files are the files of a folder that describe its tokenizer without tokenizer.json, by name:
-// vocabularies, and
-//
-//	tokenizer_config.json
-//	special_tokens_map.json and added_tokens.json, of old folders
-//	config.json, whose model_type tells the class if nothing else does
-//
-// The tokenizer that they make is the one that transformers' fast class makes of them.
+// The files that may describe a tokenizer, besides vocabulary files.
+const (
+	tokenizerJSON    = "tokenizer.json"
+	tokenizerConfig  = "tokenizer_config.json"
+	specialTokensMap = "special_tokens_map.json" // of old folders
+	addedTokens      = "added_tokens.json"       // of old folders
+	modelConfig      = "config.json"             // its model_type gives the class if nothing else does
+)
+
+// Files maps the names of a folder's files to their contents. They describe a tokenizer without tokenizer.json:
+// the vocabulary files of a class, and the files above. A missing file has no entry. The tokenizer is the one
+// that transformers' fast class makes of these files.
 type Files map[string][]byte
 
-// maxFile bounds the files of a folder.
+// maxFile is the maximum size of a file, in bytes.
 const maxFile = 1 << 28
 
-// readFolder reads the tokenizer of a folder.
+// Read reads the tokenizer of a folder.
 func Read(dir string) (Components, error) {
 	data, err := os.ReadFile(filepath.Join(dir, tokenizerJSON))
 	if err == nil {
@@ -39,7 +46,7 @@ func Read(dir string) (Components, error) {
 	return f.Components()
 }
 
-// readFiles reads those of the files that are in the folder. It is an error if none has a vocabulary.
+// readFiles reads the files of dir that describe a tokenizer. It is an error if there is no vocabulary file.
 func readFiles(dir string) (Files, error) {
 	f := make(Files)
 	read := func(name string) error {
@@ -60,7 +67,7 @@ func readFiles(dir string) (Files, error) {
 		}
 		return err
 	}
-	for _, name := range []string{"tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "config.json"} {
+	for _, name := range []string{tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {
 		if err := read(name); err != nil {
 			return nil, err
 		}
@@ -80,7 +87,7 @@ func readFiles(dir string) (Files, error) {
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("there is neither tokenizer.json nor any of %s: %w", strings.Join(names, ", "), fs.ErrNotExist)
+		return nil, fmt.Errorf("there is neither %s nor any of %s: %w", tokenizerJSON, strings.Join(names, ", "), fs.ErrNotExist)
 	}
 	return f, nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 )
 
+// TestRefusedFolders: the error for an unsupported or broken folder names the file and the member.
 func TestRefusedFolders(t *testing.T) {
 	const vocab = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n"
 	tests := []struct {
@@ -16,31 +17,31 @@ func TestRefusedFolders(t *testing.T) {
 		files   map[string]string
 		message string
 	}{
-		{"nothing", nil, "neither tokenizer.json nor any of vocab.txt, vocab.json"},
+		{"no files", nil, "neither tokenizer.json nor any of vocab.txt, vocab.json"},
 		{"no unknown token", map[string]string{"vocab.txt": "a\nb\n"}, `"[UNK]" is not in the vocabulary`},
-		{"not UTF-8", map[string]string{"vocab.txt": "[UNK]\n\xff\n"}, "not UTF-8"},
-		{"class", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"tokenizer_class":"BertJapaneseTokenizer"}`}, "BertJapaneseTokenizer"},
-		{"split", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"split_special_tokens":true}`}, "split_special_tokens"},
-		{"case", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"do_lower_case":"yes"}`}, "do_lower_case"},
-		{"no separator", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"sep_token":null}`}, `"sep_token" is null`},
-		{"token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"cls_token":{"content":"[CLS]","more":1}}`}, `"more" is not known`},
-		{"id", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"9":{"content":"<x>"}}}`}, "has id 9"},
-		{"id name", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"x":{"content":"<x>"}}}`}, "not named after an id"},
-		{"list", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"additional_special_tokens":["a",1]}`}, "additional_special_tokens"},
-		{"old id", map[string]string{"vocab.txt": vocab, "added_tokens.json": `{"<x>":"6"}`}, "<x>"},
-		{"old map", map[string]string{"vocab.txt": vocab, "special_tokens_map.json": `[]`}, "special_tokens_map.json"},
-		{"half", map[string]string{"vocab.json": "{}"}, "RobertaTokenizer needs merges.txt"},
-		{"other files", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"tokenizer_class":"RobertaTokenizer"}`}, "RobertaTokenizer needs vocab.json"},
-		{"other model", map[string]string{"vocab.txt": vocab, "config.json": `{"model_type":"deberta-v2"}`}, "DebertaV2Tokenizer needs spm.model"},
-		{"null vocabulary", map[string]string{"vocab.json": "null", "merges.txt": "#\n"}, "vocab.json: no vocabulary: it is null"},
-		{"merges", map[string]string{"vocab.json": `{"a":0}`, "merges.txt": "#\na b c\n"}, `merges.txt: line 2: "a b c" is not two tokens`},
-		{"unknown merge", map[string]string{"vocab.json": `{"a":0}`, "merges.txt": "#\na b\n"}, "is not in the vocabulary"},
-		{"empty model", map[string]string{"spm.model": ""}, "there are no pieces"},
-		{"no model", map[string]string{"spm.model": "\xff"}, "spm.model: "},
-		{"short model", map[string]string{"spm.model": "\x0a\x05\x0a\x09a"}, "spm.model: "},
-		{"kind of model", map[string]string{"spm.model": "\x0a\x03\x0a\x01a\x12\x02\x18\x03"}, "kind 3"},
-		{"other ends", map[string]string{"spm.model": "\x0a\x03\x0a\x01a", "tokenizer_config.json": `{"cls_token":"<s>"}`}, `only "[CLS]" and "[SEP]"`},
-		{"tokenizer.json first", map[string]string{"vocab.txt": vocab, "tokenizer.json": `{}`}, `"model" is missing`},
+		{"vocabulary is not UTF-8", map[string]string{"vocab.txt": "[UNK]\n\xff\n"}, "not valid UTF-8"},
+		{"unsupported class", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"tokenizer_class":"BertJapaneseTokenizer"}`}, "BertJapaneseTokenizer"},
+		{"split special tokens", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"split_special_tokens":true}`}, "split_special_tokens"},
+		{"flag of the wrong type", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"do_lower_case":"yes"}`}, "do_lower_case"},
+		{"null separator token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"sep_token":null}`}, `"sep_token" is null`},
+		{"unknown member of a token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"cls_token":{"content":"[CLS]","more":1}}`}, `"more" is not known`},
+		{"id is not that of the vocabulary", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"9":{"content":"<x>"}}}`}, "has id 9"},
+		{"key of added_tokens_decoder is not an id", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"x":{"content":"<x>"}}}`}, "must be named by a token id"},
+		{"additional token is not a string", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"additional_special_tokens":["a",1]}`}, "additional_special_tokens"},
+		{"id in added_tokens.json is not a number", map[string]string{"vocab.txt": vocab, "added_tokens.json": `{"<x>":"6"}`}, "<x>"},
+		{"special_tokens_map.json is not an object", map[string]string{"vocab.txt": vocab, "special_tokens_map.json": `[]`}, "special_tokens_map.json"},
+		{"merges.txt is missing", map[string]string{"vocab.json": "{}"}, "RobertaTokenizer needs merges.txt"},
+		{"files of another class than tokenizer_class", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"tokenizer_class":"RobertaTokenizer"}`}, "RobertaTokenizer needs vocab.json"},
+		{"files of another class than model_type", map[string]string{"vocab.txt": vocab, "config.json": `{"model_type":"deberta-v2"}`}, "DebertaV2Tokenizer needs spm.model"},
+		{"null vocabulary", map[string]string{"vocab.json": "null", "merges.txt": "#\n"}, "vocab.json: not a vocabulary: it is null"},
+		{"malformed merge", map[string]string{"vocab.json": `{"a":0}`, "merges.txt": "#\na b c\n"}, `merges.txt: line 2: "a b c" is not two tokens`},
+		{"merge of an unknown token", map[string]string{"vocab.json": `{"a":0}`, "merges.txt": "#\na b\n"}, "is not in the vocabulary"},
+		{"empty model", map[string]string{"spm.model": ""}, "the model has no pieces"},
+		{"model file is not a protocol buffer", map[string]string{"spm.model": "\xff"}, "spm.model: "},
+		{"truncated model file", map[string]string{"spm.model": "\x0a\x05\x0a\x09a"}, "spm.model: "},
+		{"unsupported type of model", map[string]string{"spm.model": "\x0a\x03\x0a\x01a\x12\x02\x18\x03"}, "the model has type 3"},
+		{"unsupported cls_token", map[string]string{"spm.model": "\x0a\x03\x0a\x01a", "tokenizer_config.json": `{"cls_token":"<s>"}`}, `only "[CLS]" and "[SEP]"`},
+		{"tokenizer.json has priority over vocab.txt", map[string]string{"vocab.txt": vocab, "tokenizer.json": `{}`}, `"model" is missing`},
 	}
 	for _, test := range tests {
 		dir := t.TempDir()
@@ -50,10 +51,10 @@ func TestRefusedFolders(t *testing.T) {
 			}
 		}
 		if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), test.message) {
-			t.Errorf("%s: %v, want %q in it", test.name, err, test.message)
+			t.Errorf("%s: got error %v, want one with %q", test.name, err, test.message)
 		}
 	}
 	if _, err := Read(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("an empty folder: %v", err)
+		t.Errorf("empty folder: got error %v, want fs.ErrNotExist", err)
 	}
 }

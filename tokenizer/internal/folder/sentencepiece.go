@@ -12,8 +12,8 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file with the first
-// three tokens replaced by four others, and the mask token behind it.
+// xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file, where four other tokens
+// replace the first three, and the mask token follows at the end.
 var xlmRobertaClass = class{
 	names:      []string{"XLMRobertaTokenizer"},
 	modelTypes: []string{"xlm-roberta", "xlm-roberta-xl"},
@@ -48,7 +48,7 @@ var xlmRobertaClass = class{
 	},
 }
 
-// debertaV2Class is DebertaV2Tokenizer, of DeBERTa's second and third version.
+// debertaV2Class is DebertaV2Tokenizer, the tokenizer of the second and third DeBERTa.
 var debertaV2Class = class{
 	names:      []string{"DebertaV2Tokenizer"},
 	modelTypes: []string{"deberta-v2"},
@@ -90,5 +90,5 @@ var debertaV2Class = class{
 	},
 }
 
-// spaceMark is what stands for a space in SentencePiece's tokens.
+// spaceMark stands for a space in SentencePiece's tokens.
 const spaceMark = "▁"

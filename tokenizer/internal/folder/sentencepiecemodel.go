@@ -15,12 +15,12 @@ import (
 	"kenserve/tokenizer/internal/normalizer"
 )
 
-// A sentencePiece is what matters here of a SentencePiece model file.
+// A sentencePiece is a SentencePiece model file, without the fields that do not matter here.
 type sentencePiece struct {
 	pieces   []piece
-	kind     uint64 // of model: unigramModel or bpeModel
-	unknown  int
-	unkPiece string
+	kind     uint64                // type of the model: unigramModel or bpeModel
+	unknown  int                   // index of the unknown piece
+	unkPiece string                // text of the unknown piece, for BPE
 	charsmap normalizer.Normalizer // nil: none
 }
 
@@ -30,7 +30,7 @@ type piece struct {
 	kind  uint64
 }
 
-// Values of a model file's enumerations.
+// Values of enumerations in sentencepiece_model.proto: TrainerSpec.ModelType and SentencePiece.Type.
 const (
 	unigramModel = 1
 	bpeModel     = 2
@@ -38,8 +38,8 @@ const (
 	userPiece    = 4
 )
 
-// readSentencePiece reads a model file: a protocol buffer, ModelProto of sentencepiece_model.proto.
-// Fields that do not matter are skipped.
+// readSentencePiece reads a model file: the protocol buffer ModelProto of sentencepiece_model.proto. It skips
+// fields that do not matter here.
 func readSentencePiece(data []byte) (*sentencePiece, error) {
 	m := &sentencePiece{kind: unigramModel, unkPiece: "<unk>"}
 	err := eachField(data, func(number protowire.Number, f field) error {
@@ -58,7 +58,7 @@ func readSentencePiece(data []byte) (*sentencePiece, error) {
 				return nil
 			})
 			if err == nil && !utf8.ValidString(p.text) {
-				err = errors.New("not UTF-8")
+				err = errors.New("its text is not valid UTF-8")
 			}
 			if err != nil {
 				return fmt.Errorf("piece %d: %w", len(m.pieces), err)
@@ -83,7 +83,7 @@ func readSentencePiece(data []byte) (*sentencePiece, error) {
 				}
 				var err error
 				if m.charsmap, err = normalizer.NewPrecompiled(f.bytes); err != nil {
-					err = fmt.Errorf("map of characters: %w", err)
+					err = fmt.Errorf("character map: %w", err)
 				}
 				return err
 			})
@@ -94,22 +94,21 @@ func readSentencePiece(data []byte) (*sentencePiece, error) {
 		return nil, err
 	}
 	if len(m.pieces) == 0 {
-		return nil, errors.New("there are no pieces")
+		return nil, errors.New("the model has no pieces")
 	}
 	if m.unknown < 0 || m.unknown >= len(m.pieces) {
-		return nil, fmt.Errorf("the unknown piece is number %d of %d", m.unknown, len(m.pieces))
+		return nil, fmt.Errorf("the index of the unknown piece is %d, but there are %d pieces", m.unknown, len(m.pieces))
 	}
 	return m, nil
 }
 
-// A field is the value of a protocol buffer's field: bytes of those that have a length, a number of
-// all others.
+// A field is the value of a protocol buffer field: bytes if it has a length, otherwise a number.
 type field struct {
 	bytes  []byte
 	number uint64
 }
 
-// eachField calls do for the fields of a protocol buffer's message.
+// eachField calls do for each field of a protocol buffer message.
 func eachField(message []byte, do func(number protowire.Number, f field) error) error {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
@@ -141,8 +140,8 @@ func eachField(message []byte, do func(number protowire.Number, f field) error) 
 	return nil
 }
 
-// parts makes the model over a vocabulary, and the tokens that are sought in texts: control pieces and
-// those that whoever trained the model asked for.
+// parts makes the model with the given vocabulary, and the added tokens: control pieces and user-defined
+// pieces.
 func (m *sentencePiece) parts(list []model.ScoredToken, unknown int) (classParts, error) {
 	var p classParts
 	for _, piece := range m.pieces {
@@ -157,13 +156,13 @@ func (m *sentencePiece) parts(list []model.ScoredToken, unknown int) (classParts
 	case bpeModel:
 		p.Model, err = m.bpe(list)
 	default:
-		err = fmt.Errorf("the model is of kind %d, neither Unigram nor BPE", m.kind)
+		err = fmt.Errorf("the model has type %d; supported are %d (Unigram) and %d (BPE)", m.kind, unigramModel, bpeModel)
 	}
 	return p, err
 }
 
-// bpe makes a BPE of the vocabulary. The file has no merges: they are all cuts of a token in two, in
-// the order that transformers gives them.
+// bpe makes a BPE of the vocabulary. The file has no merges. The merges are all splits of a token into two
+// tokens, in the order of transformers.
 func (m *sentencePiece) bpe(list []model.ScoredToken) (*model.BPE, error) {
 	v := make(model.Vocabulary, len(list))
 	for i, e := range list {
@@ -176,39 +175,39 @@ func (m *sentencePiece) bpe(list []model.ScoredToken) (*model.BPE, error) {
 	for i, p := range m.pieces {
 		own[p.text] = i
 	}
-	type cut struct {
+	type split struct {
 		tokens [2]string
 		score  float64
-		place  [2]int // of the tokens in the model
-		length [2]int // of the tokens in characters
+		index  [2]int // of the tokens in the model
+		length [2]int // of the tokens, in characters
 	}
-	var cuts []cut
+	var splits []split
 	done := make(map[string]bool)
 	for _, e := range list {
 		if done[e.Token] {
 			continue
 		}
 		done[e.Token] = true
-		var local []cut
+		var local []split
 		for i := range e.Token {
 			left, right := e.Token[:i], e.Token[i:]
 			a, ok := own[left]
 			b, ok2 := own[right]
 			if i > 0 && ok && ok2 {
-				local = append(local, cut{[2]string{left, right}, list[v[e.Token]].Score, [2]int{a, b},
+				local = append(local, split{[2]string{left, right}, list[v[e.Token]].Score, [2]int{a, b},
 					[2]int{utf8.RuneCountInString(left), utf8.RuneCountInString(right)}})
 			}
 		}
-		slices.SortStableFunc(local, func(a, b cut) int {
-			return cmp.Or(cmp.Compare(a.place[0], b.place[0]), cmp.Compare(a.place[1], b.place[1]))
+		slices.SortStableFunc(local, func(a, b split) int {
+			return cmp.Or(cmp.Compare(a.index[0], b.index[0]), cmp.Compare(a.index[1], b.index[1]))
 		})
-		cuts = append(cuts, local...)
+		splits = append(splits, local...)
 	}
-	slices.SortStableFunc(cuts, func(a, b cut) int {
+	slices.SortStableFunc(splits, func(a, b split) int {
 		return -cmp.Or(cmp.Compare(a.score, b.score), cmp.Compare(a.length[0], b.length[0]), cmp.Compare(a.length[1], b.length[1]))
 	})
-	merges := make([][2]string, len(cuts))
-	for i, c := range cuts {
+	merges := make([][2]string, len(splits))
+	for i, c := range splits {
 		merges[i] = c.tokens
 	}
 	return model.NewBPE(v, merges, model.BPESettings{Unknown: &m.unkPiece, FuseUnknown: true})

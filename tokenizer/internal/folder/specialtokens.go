@@ -11,7 +11,8 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// readSettings reads a file with settings of which most concern others; no file has no settings.
+// readSettings starts to read a JSON file. A missing file (nil) has no members. The caller does not close the
+// result, because most members concern other programs.
 func readSettings(name string, data []byte) (*jsonobject.Object, error) {
 	if data == nil {
 		return jsonobject.Empty(name), nil
@@ -22,68 +23,41 @@ func readSettings(name string, data []byte) (*jsonobject.Object, error) {
 	return jsonobject.Read(name, data)
 }
 
-// specialTokenFields are the settings that name a special token, in the order in which those that the
-// vocabulary lacks get their ids.
-var specialTokenFields = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
+// roles are the settings that name a special token. Special tokens that the vocabulary lacks get their ids in
+// this order.
+var roles = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
-// specialTokens returns the added tokens, with the ids that they are declared to have or -1, in the
-// order in which they are added, and the special tokens by the settings that name them.
-func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]addedtoken.Token) ([]addedtoken.Token, map[string]string, error) {
-	hasDecoder := settings.Has("added_tokens_decoder")
-	var declared []addedtoken.Token
-	if hasDecoder {
-		list := settings.Object("added_tokens_decoder")
-		for _, name := range list.Names() {
-			id, err := strconv.ParseUint(name, 10, 31)
-			if err != nil {
-				list.Fail(name, "is not named after an id", nil)
-			}
-			t := readToken(list, name, false)
-			t.ID = int32(id)
-			declared = append(declared, t)
-		}
-		settings.Adopt(list)
-	}
-
-	// Special tokens: defaults, then the settings, then in old folders special_tokens_map.json.
-	special := maps.Clone(defaults)
+// specialTokens returns the added tokens, in the order in which transformers adds them, and the special tokens
+// by role. The ID of an added token is the one that a file declares, or -1. defaults are the class's special
+// tokens by role.
+func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]addedtoken.Token) (added []addedtoken.Token, byRole map[string]string, err error) {
+	// Newer folders list all added tokens in tokenizer_config.json. Older ones have two files of their own.
 	sources := []*jsonobject.Object{settings}
-	if !hasDecoder {
-		old, err := readSettings("special_tokens_map.json", f["special_tokens_map.json"])
+	newer := settings.Has("added_tokens_decoder")
+	var declared []addedtoken.Token
+	if newer {
+		declared = readDecoder(settings)
+	} else {
+		old, err := readSettings(specialTokensMap, f[specialTokensMap])
 		if err != nil {
 			return nil, nil, err
 		}
 		sources = append(sources, old)
 	}
+
+	special := maps.Clone(defaults)
 	var additional []addedtoken.Token
 	for i, source := range sources {
-		for _, name := range specialTokenFields {
-			if !source.Has(name) {
-				continue
-			}
-			if source.IsNull(name) {
-				delete(special, name)
-				continue
-			}
-			special[name] = readToken(source, name, i == 1)
-		}
-		const name = "additional_special_tokens"
-		if source.Has(name) && !source.IsNull(name) {
-			list, n := source.Elements(name)
-			for k := range n {
-				additional = append(additional, readToken(list, strconv.Itoa(k), i == 1))
-			}
-			source.Adopt(list)
-		}
-		if source.Err() != nil {
-			return nil, nil, source.Err()
+		additional = append(additional, readSpecialTokens(source, i == 1, special)...)
+		if err := source.Err(); err != nil {
+			return nil, nil, err
 		}
 	}
-	roles := make(map[string]string)
+	byRole = make(map[string]string)
 	var wanted []addedtoken.Token
-	for _, name := range specialTokenFields {
-		if t, ok := special[name]; ok {
-			roles[name] = t.Content
+	for _, role := range roles {
+		if t, ok := special[role]; ok {
+			byRole[role] = t.Content
 			wanted = append(wanted, t)
 		}
 	}
@@ -93,41 +67,85 @@ func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]ad
 		isSpecial[t.Content] = true
 	}
 
-	if !hasDecoder && f["added_tokens.json"] != nil {
-		old, err := readSettings("added_tokens.json", f["added_tokens.json"])
-		if err != nil {
+	if !newer {
+		if declared, err = f.oldAddedTokens(isSpecial); err != nil {
 			return nil, nil, err
 		}
-		for _, content := range old.Names() {
-			s := isSpecial[content]
-			declared = append(declared, addedtoken.Token{ID: int32(old.Count(content)), Content: content, Normalized: !s, Special: s})
-		}
-		if old.Err() != nil {
-			return nil, nil, old.Err()
-		}
 	}
-
 	slices.SortStableFunc(declared, func(a, b addedtoken.Token) int { return cmp.Compare(a.ID, b.ID) })
-	var tokens []addedtoken.Token
 	seen := make(map[string]bool)
 	for _, t := range declared {
 		t.Special = t.Special || isSpecial[t.Content]
 		seen[t.Content] = true
-		tokens = append(tokens, t)
+		added = append(added, t)
 	}
 	for _, t := range wanted {
 		if !seen[t.Content] {
 			t.Special = true
 			seen[t.Content] = true
-			tokens = append(tokens, t)
+			added = append(added, t)
 		}
 	}
-	return tokens, roles, nil
+	return added, byRole, nil
 }
 
-// readToken reads a field that is a token: a string, or an object with the token's flags. Its id is -1.
-// Whether a token is sought in normalized text is, unless said, the opposite of whether it is known
-// to be special when it is read.
+// readDecoder reads the member "added_tokens_decoder", which maps ids to added tokens.
+func readDecoder(settings *jsonobject.Object) []addedtoken.Token {
+	var tokens []addedtoken.Token
+	list := settings.Object("added_tokens_decoder")
+	for _, name := range list.Names() {
+		id, err := strconv.ParseUint(name, 10, 31)
+		if err != nil {
+			list.Fail(name, "must be named by a token id", nil)
+		}
+		t := readToken(list, name, false)
+		t.ID = int32(id)
+		tokens = append(tokens, t)
+	}
+	settings.Adopt(list)
+	return tokens
+}
+
+// readSpecialTokens reads the special tokens of a file. It sets those with a role in byRole, or removes them
+// if they are null, and returns the additional ones. special is passed to readToken.
+func readSpecialTokens(source *jsonobject.Object, special bool, byRole map[string]addedtoken.Token) (additional []addedtoken.Token) {
+	for _, role := range roles {
+		switch {
+		case !source.Has(role):
+		case source.IsNull(role):
+			delete(byRole, role)
+		default:
+			byRole[role] = readToken(source, role, special)
+		}
+	}
+	const name = "additional_special_tokens"
+	if source.Has(name) && !source.IsNull(name) {
+		list, n := source.Elements(name)
+		for i := range n {
+			additional = append(additional, readToken(list, strconv.Itoa(i), special))
+		}
+		source.Adopt(list)
+	}
+	return additional
+}
+
+// oldAddedTokens reads added_tokens.json, which maps tokens to ids.
+func (f Files) oldAddedTokens(isSpecial map[string]bool) ([]addedtoken.Token, error) {
+	old, err := readSettings(addedTokens, f[addedTokens])
+	if err != nil {
+		return nil, err
+	}
+	var tokens []addedtoken.Token
+	for _, content := range old.Names() {
+		s := isSpecial[content]
+		tokens = append(tokens, addedtoken.Token{ID: int32(old.Count(content)), Content: content, Normalized: !s, Special: s})
+	}
+	return tokens, old.Err()
+}
+
+// readToken reads a member that is a token: a string, or an object with the token's flags. The ID of the
+// result is -1. If the flag "normalized" is missing, it is false for a special token and true for others.
+// special makes the token of an object special; a string has no flags.
 func readToken(o *jsonobject.Object, name string, special bool) addedtoken.Token {
 	t := addedtoken.Token{ID: -1}
 	if !o.IsObject(name) {

@@ -11,19 +11,16 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// components are the stages of a tokenizer, from which package tokenizer makes one.
+// Components are the stages of a tokenizer.
 type Components struct {
-	AddedTokens   []addedtoken.Token // special ones first
+	AddedTokens   []addedtoken.Token // special tokens first
 	Normalizer    []normalizer.Normalizer
 	PreTokenizer  []pretokenizer.PreTokenizer
 	Model         model.Model
 	PostProcessor postprocessor.PostProcessor // nil: none
 }
 
-// tokenizerJSON is the file that describes a whole tokenizer.
-const tokenizerJSON = "tokenizer.json"
-
-// parseTokenizerJSON reads a tokenizer.json.
+// Parse reads the contents of a tokenizer.json.
 func Parse(data []byte) (Components, error) {
 	var c Components
 	if err := jsonobject.CheckText(data); err != nil {
@@ -36,7 +33,7 @@ func Parse(data []byte) (Components, error) {
 	if version := o.StringOr("version", "1.0"); version != "1.0" {
 		o.Fail("version", fmt.Sprintf("is %q; only 1.0 is supported", version), nil)
 	}
-	// These say nothing about how a text becomes ids.
+	// These do not change ids: the caller truncates and pads, and nothing is decoded.
 	o.Ignore("truncation", "padding", "decoder")
 	added := o.Optional("added_tokens")
 	normalizerRaw, preRaw, postRaw := o.Optional("normalizer"), o.Optional("pre_tokenizer"), o.Optional("post_processor")

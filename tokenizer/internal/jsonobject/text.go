@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkText returns an error for JSON that is not valid, or holds text that is none: not UTF-8, or
-// half of a surrogate pair, both of which package json would replace.
+// CheckText returns an error unless data is valid JSON whose text is valid: UTF-8, and without half surrogate
+// pairs. Package json would replace invalid text by U+FFFD.
 func CheckText(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("not UTF-8")
@@ -17,7 +17,7 @@ func CheckText(data []byte) error {
 	if !json.Valid(data) {
 		return errors.New("not valid JSON")
 	}
-	// In valid JSON a backslash starts an escape, and \u has four digits.
+	// In valid JSON, each backslash starts an escape, and \u is followed by four digits.
 	for i := 0; i < len(data); i++ {
 		if data[i] != '\\' {
 			continue
@@ -28,14 +28,14 @@ func CheckText(data []byte) error {
 			continue
 		}
 		if low := escapedUnit(data[i+5:]); unit > 0xDBFF || low < 0xDC00 || low > 0xDFFF {
-			return fmt.Errorf("offset %d: half of a surrogate pair", i-1)
+			return fmt.Errorf("offset %d: the escape is half of a surrogate pair", i-1)
 		}
 		i += 10
 	}
 	return nil
 }
 
-// escapedUnit returns the UTF-16 unit whose escape data starts with, -1 if it does with none.
+// escapedUnit returns the UTF-16 code unit of the \u escape at the start of data, -1 if there is none.
 func escapedUnit(data []byte) int64 {
 	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
 		return -1

@@ -11,37 +11,37 @@ import (
 	"kenserve/tokenizer/internal/trie"
 )
 
-// A bpe starts from the characters of a piece and merges neighbours, those first whose merge was
-// learned first (byte pair encoding: Sennrich et al., 2016).
+// BPE is byte pair encoding (Sennrich et al., 2016). It starts from the characters of a piece and merges
+// neighbouring tokens. The merge that training learned first has priority.
 type BPE struct {
 	tokens  *trie.Trie
 	count   int
 	largest int32
 	merges  map[pair]merge
 
-	unknown      int32       // -1: characters that are not in the vocabulary are left out
-	fuseUnknown  bool        // unknown characters in a row are one token
-	bytes        *byteTokens // ids of the bytes that stand for unknown characters; nil: none do
-	ignoreMerges bool        // a piece that is a token is that token
-	prefix       string      // what all characters but a piece's first carry in the vocabulary
-	suffix       string      // what a piece's last character carries
+	unknown      int32       // id for unknown characters; -1: they are dropped
+	fuseUnknown  bool        // consecutive unknown characters become one token
+	bytes        *byteTokens // ids of the bytes of unknown characters; nil: no byte fallback
+	ignoreMerges bool        // a piece that is a token becomes that token, whatever the merges
+	prefix       string      // prefix, in the vocabulary, of all characters of a piece but the first
+	suffix       string      // suffix, in the vocabulary, of the last character of a piece
 
-	// whole has a bit for each token that its own text becomes. It is filled as pieces are seen:
-	// most pieces are such tokens, and are found without merging again.
+	// selfTokens has one bit for each token that is the encoding of its own text. Encode sets the bits as it
+	// meets pieces. Most pieces are such tokens, so they need no merging the next time.
 	selfTokens []atomic.Uint32
 }
 
 type pair struct{ left, right int32 }
 
-// A merge is what a pair becomes, and its place among the merges: the lower goes first.
+// A merge is the token that a pair becomes and the rank of the merge; lower ranks come first.
 type merge struct{ rank, id int32 }
 
-// parseBPE reads a model section of that type.
+// parseBPE reads a model of type BPE.
 func parseBPE(o *jsonobject.Object) (Model, error) {
 	if raw := o.Optional("dropout"); raw != nil {
 		var p *float64
 		if err := json.Unmarshal(raw, &p); err != nil || p != nil && *p != 0 {
-			o.Fail("dropout", "is not null: ids would be random", err)
+			o.Fail("dropout", "must be null or 0, because with dropout ids are random", err)
 		}
 	}
 	flag := func(name string) bool { v := o.OptionalBool(name); return v != nil && *v }
@@ -55,7 +55,7 @@ func parseBPE(o *jsonobject.Object) (Model, error) {
 	}
 	s.FuseUnknown, s.ByteFallback, s.IgnoreMerges = flag("fuse_unk"), flag("byte_fallback"), flag("ignore_merges")
 	v := readVocabulary(o, "vocab")
-	merges := readMergesMember(o, "merges")
+	merges := readMerges(o, "merges")
 	if err := o.Close(); err != nil {
 		return nil, err
 	}
@@ -66,8 +66,9 @@ func parseBPE(o *jsonobject.Object) (Model, error) {
 	return m, nil
 }
 
-// readMergesMember reads a member that lists pairs of tokens, each as a list or as a string with a space.
-func readMergesMember(o *jsonobject.Object, name string) [][2]string {
+// readMerges reads a member that is a list of token pairs. Each pair is a list of two strings, or in older
+// files one string with a space between the tokens.
+func readMerges(o *jsonobject.Object, name string) [][2]string {
 	raw := o.Take(name)
 	if o.Err() != nil {
 		return nil
@@ -77,7 +78,7 @@ func readMergesMember(o *jsonobject.Object, name string) [][2]string {
 		out := make([][2]string, len(pairs))
 		for i, p := range pairs {
 			if len(p) != 2 {
-				o.Fail(name, fmt.Sprintf("has %d tokens in place %d", len(p), i), nil)
+				o.Fail(name, fmt.Sprintf("has %d tokens in element %d, not 2", len(p), i), nil)
 				return nil
 			}
 			out[i] = [2]string(p)
@@ -86,39 +87,40 @@ func readMergesMember(o *jsonobject.Object, name string) [][2]string {
 	}
 	var lines []string
 	if err := json.Unmarshal(raw, &lines); err != nil {
-		o.Fail(name, "is no list of pairs", err)
+		o.Fail(name, "is not a list of token pairs", err)
 		return nil
 	}
 	out := make([][2]string, len(lines))
 	for i, line := range lines {
 		var err error
 		if out[i], err = splitMerge(line); err != nil {
-			o.Fail(name, fmt.Sprintf("is wrong in place %d", i), err)
+			o.Fail(name, fmt.Sprintf("has an invalid element %d", i), err)
 			return nil
 		}
 	}
 	return out
 }
 
-// splitMerge reads a merge as two tokens with a space between.
+// splitMerge splits a merge at its space into two tokens.
 func splitMerge(line string) ([2]string, error) {
 	left, right, ok := strings.Cut(line, " ")
 	if !ok || strings.Contains(right, " ") {
-		return [2]string{}, fmt.Errorf("%q is not two tokens", line)
+		return [2]string{}, fmt.Errorf("%q is not two tokens with a space between", line)
 	}
 	return [2]string{left, right}, nil
 }
 
-// bpeSettings are the settings of a bpe besides vocabulary and merges.
+// BPESettings are the settings of a BPE besides vocabulary and merges.
 type BPESettings struct {
-	Unknown                                 *string
+	Unknown                                 *string // token for unknown characters; nil: they are dropped
 	Prefix, Suffix                          string
 	FuseUnknown, ByteFallback, IgnoreMerges bool
 }
 
+// NewBPE returns a BPE. merges are in order of priority.
 func NewBPE(v Vocabulary, merges [][2]string, s BPESettings) (*BPE, error) {
 	m := &BPE{
-		tokens: v.trie(), count: len(v), largest: v.MaxID(), merges: make(map[pair]merge, len(merges)),
+		tokens: v.trie(), count: len(v), largest: v.maxID(), merges: make(map[pair]merge, len(merges)),
 		unknown: -1, fuseUnknown: s.FuseUnknown, ignoreMerges: s.IgnoreMerges, prefix: s.Prefix, suffix: s.Suffix,
 	}
 	if s.Unknown != nil {
@@ -136,24 +138,24 @@ func NewBPE(v Vocabulary, merges [][2]string, s BPESettings) (*BPE, error) {
 		right, ok2 := v[tokens[1]]
 		rest, ok3 := strings.CutPrefix(tokens[1], s.Prefix)
 		if !ok3 {
-			// The reference cuts as many bytes off whatever is there.
-			return nil, fmt.Errorf("merge %d: %q does not start with the prefix %q", rank, tokens[1], s.Prefix)
+			// The reference removes that many bytes without a check.
+			return nil, fmt.Errorf("merge %d: the token %q does not start with the prefix %q", rank, tokens[1], s.Prefix)
 		}
 		id, ok4 := v[tokens[0]+rest]
 		if !ok || !ok2 || !ok4 {
-			return nil, fmt.Errorf("merge %d: %q, %q or what they merge to is not in the vocabulary", rank, tokens[0], tokens[1])
+			return nil, fmt.Errorf("merge %d: one of %q, %q and the merged token is not in the vocabulary", rank, tokens[0], tokens[1])
 		}
-		// Of a merge that is there twice the last counts.
+		// If a pair is listed twice, the last one counts.
 		m.merges[pair{int32(left), int32(right)}] = merge{int32(rank), int32(id)}
 	}
 	if m.largest > maxVocabularyTokens {
-		return nil, fmt.Errorf("token id %d; at most %d is supported", m.largest, maxVocabularyTokens)
+		return nil, fmt.Errorf("token id %d is too large; at most %d is supported", m.largest, maxVocabularyTokens)
 	}
 	m.selfTokens = make([]atomic.Uint32, m.largest/32+1)
 	return m, nil
 }
 
-// byteTokens are the ids of the tokens "<0x00>" to "<0xFF>", -1 for those that do not exist.
+// byteTokens are the ids of the tokens "<0x00>" to "<0xFF>", -1 for tokens that are not in the vocabulary.
 type byteTokens [256]int32
 
 func newByteTokens(t *trie.Trie) *byteTokens {
@@ -164,7 +166,8 @@ func newByteTokens(t *trie.Trie) *byteTokens {
 	return &ids
 }
 
-// add adds the tokens of the bytes of text, if all of them have one. On nil it adds none.
+// add calls add for the token of each byte of text. If a byte has no token, or ids is nil, it calls nothing
+// and returns false.
 func (ids *byteTokens) Add(text []byte, add func(id int32)) bool {
 	if ids == nil {
 		return false
@@ -204,21 +207,22 @@ func (m *BPE) Encode(s *Scratch, piece []byte) {
 	}
 }
 
-// A symbol is a token of a piece in a list. The first symbol is never merged into another.
+// A symbol is a token in the linked list of a piece's tokens. A merge keeps the left symbol, so the first
+// symbol always stays.
 type symbol struct {
-	id         int32 // -1: merged into the one before
+	id         int32 // -1: merged into the symbol before
 	prev, next int32 // -1: none
 }
 
-// start lists the tokens of the piece's characters in s.symbols.
+// startSymbols puts the tokens of the piece's characters into s.symbols.
 func (m *BPE) startSymbols(s *Scratch, piece []byte) {
 	symbols := s.symbols[:0]
 	add := func(id int32) {
 		n := int32(len(symbols))
 		symbols = append(symbols, symbol{id, n - 1, n + 1})
 	}
-	// Like the reference, which forgets them when bytes take a character's place: unknown
-	// characters are added only before the next known one, so behind such bytes.
+	// The token for unknown characters is added late: before the next known character, so after the byte
+	// tokens that stand between. The reference does the same.
 	unknown := false
 	for i := 0; i < len(piece); {
 		_, size := utf8.DecodeRune(piece[i:])
@@ -249,8 +253,8 @@ func (m *BPE) startSymbols(s *Scratch, piece []byte) {
 	s.symbols = symbols
 }
 
-// character returns the id of a character with what it carries where it stands, which it leaves in
-// s.word; -1 if it is not in the vocabulary.
+// characterID returns the id of a character with the prefix and suffix for its position, -1 if that is not in
+// the vocabulary. It leaves the character with prefix and suffix in s.word.
 func (m *BPE) characterID(s *Scratch, character []byte, first, last bool) int32 {
 	s.word = s.word[:0]
 	if !first {
@@ -263,7 +267,7 @@ func (m *BPE) characterID(s *Scratch, character []byte, first, last bool) int32 
 	return m.tokens.GetBytes(s.word)
 }
 
-// merge merges s.symbols until nothing can be merged.
+// merge merges s.symbols until no merge is possible.
 func (m *BPE) merge(s *Scratch) {
 	symbols := s.symbols
 	queue := s.merges[:0]
@@ -280,8 +284,8 @@ func (m *BPE) merge(s *Scratch) {
 			continue
 		}
 		right := &symbols[left.next]
-		// The symbols may be others by now. Like the reference, that those there become the same
-		// token is enough.
+		// The symbols may have changed since. Like the reference, it is enough that they still merge to the
+		// same token.
 		if to, ok := m.merges[pair{left.id, right.id}]; !ok || to.id != top.id {
 			continue
 		}

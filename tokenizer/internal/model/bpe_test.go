@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// plainMerge merges, again and again, the leftmost of the pairs that were learned first.
+// plainMerge merges the pair of lowest rank, the leftmost among equals, until no merge is possible.
 func plainMerge(m *BPE, ids []int32) []int32 {
 	for {
 		best, at := merge{rank: math.MaxInt32}, -1
@@ -26,7 +26,7 @@ func plainMerge(m *BPE, ids []int32) []int32 {
 
 func TestBPEAgainstPlain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		// Every token but a letter has one way to be made, so that a token tells its merge.
+		// Each token except the letters comes from one merge only, so the result determines the merge.
 		v := Vocabulary{"a": 0, "b": 1, "c": 2}
 		tokens := []string{"a", "b", "c"}
 		var merges [][2]string
@@ -51,7 +51,7 @@ func TestBPEAgainstPlain(t *testing.T) {
 			letters = append(letters, r-'a')
 		}
 		want := plainMerge(m, letters)
-		for range 2 { // the second time whole tokens are known
+		for range 2 { // the second round uses selfTokens
 			var got IDs
 			got.Reset(-1, false)
 			m.Encode(&Scratch{Out: &got}, []byte(text))

@@ -1,37 +1,40 @@
 package model
 
-// modelScratch holds the buffers of models, so that a piece needs no new ones.
+// Scratch holds the buffers of a model between pieces.
 type Scratch struct {
-	Out *IDs // collects the ids
+	Out *IDs // receives the ids
 
-	ids     []int32    // a word's tokens, until all of it is known to have some
+	ids     []int32    // tokens of a word, until the whole word is known to be in the vocabulary; positions of a path
 	word    []byte     // a character with its prefix and suffix
-	symbols []symbol   // a piece's tokens as they merge
-	merges  mergeQueue // what could merge next
-	paths   []bestPath // the best path to every place in a piece
+	symbols []symbol   // the tokens of a piece while they merge
+	merges  mergeQueue // merges that may be possible next
+	paths   []bestPath // best path to each byte offset in a piece
 }
 
-// bytes returns about how much memory s holds.
+// Bytes returns approximately how much memory s holds.
 func (s *Scratch) Bytes() int {
 	return 4*cap(s.ids) + cap(s.word) + 20*cap(s.symbols) + 16*(cap(s.merges)+cap(s.paths))
 }
 
-// kept collects the ids of a text. Under a limit it keeps only those that a truncation can leave,
-// however many there are.
+// IDs collects the ids of a text. With a limit it keeps only the ids that a truncation to the limit may
+// need, so that memory does not grow with the text.
 type IDs struct {
 	ids   []int32
-	limit int  // how many ids to keep; negative: all
-	last  bool // keep the last ones instead of the first
-	Total int  // how many ids there were
+	limit int  // number of ids to keep; negative: all
+	last  bool // keep the last ids, not the first
+	Total int  // number of ids that were added
 }
 
-// bytes returns about how much memory k holds.
+// Bytes returns approximately how much memory k holds.
 func (k *IDs) Bytes() int { return 4 * cap(k.ids) }
 
+// Reset removes all ids. From now on k keeps the first limit ids, or the last if last is true, or all ids
+// if limit is negative.
 func (k *IDs) Reset(limit int, last bool) {
 	*k = IDs{ids: k.ids[:0], limit: limit, last: last}
 }
 
+// Add appends an id.
 func (k *IDs) Add(id int32) {
 	k.Total++
 	if k.limit < 0 || len(k.ids) < k.limit {
@@ -41,8 +44,8 @@ func (k *IDs) Add(id int32) {
 	}
 }
 
-// addLast makes room by forgetting the first half of the ids whenever they are twice as many as
-// must be kept.
+// addLast drops the first half of the ids when there are twice as many as needed. So the cost of an id is
+// constant on average.
 func (k *IDs) addLast(id int32) {
 	if len(k.ids) >= 2*k.limit {
 		copy(k.ids, k.ids[len(k.ids)-k.limit:])
@@ -51,7 +54,8 @@ func (k *IDs) addLast(id int32) {
 	k.ids = append(k.ids, id)
 }
 
-// cut returns the n ids that a truncation to n leaves; n is at most the limit.
+// Cut returns the n ids that remain after a truncation to n, or all ids if there are fewer. n is at most the
+// limit.
 func (k *IDs) Cut(n int) []int32 {
 	if n >= k.Total {
 		return k.ids

@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The kept ids are those that keeping all and cutting afterwards leaves.
+// TestIDsAgainstAll: with a limit, Cut returns the same ids as a truncation of all ids.
 func TestIDsAgainstAll(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := rapid.IntRange(0, 8).Draw(t, "limit")

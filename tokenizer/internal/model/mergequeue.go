@@ -1,11 +1,11 @@
 package model
 
-// A candidate is a merge that could be done when it was found.
+// A candidate is a merge that was possible when it was queued.
 type candidate struct {
-	rank, at, id int32 // of the merge, of the left symbol, of the result
+	rank, at, id int32 // rank of the merge, index of the left symbol, id of the result
 }
 
-// A mergeQueue is a heap of candidates: the lowest rank first, from left to right among equals.
+// A mergeQueue is a binary heap of candidates. The lowest rank comes first, then the leftmost.
 type mergeQueue []candidate
 
 func (q mergeQueue) less(i, j int) bool {

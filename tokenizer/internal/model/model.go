@@ -1,3 +1,5 @@
+// Package model holds the stage of a tokenizer that turns a piece of text into token ids: WordPiece, BPE or
+// Unigram.
 package model
 
 import (
@@ -6,25 +8,26 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// A model turns pieces of text into token ids.
+// A Model turns pieces of text into token ids.
 type Model interface {
-	// encode appends the ids of a piece, which is not empty, to s.out.
+	// Encode appends the ids of a piece to s.Out. The piece is not empty.
 	Encode(s *Scratch, piece []byte)
-	// id returns the id of a token of the vocabulary, -1 for any other string.
+	// ID returns the id of a token of the vocabulary, -1 for any other string.
 	ID(token string) int32
-	// size returns the number of tokens; an added token that is not one of them gets the next
-	// id. maxID returns the largest id, -1 without any.
+	// Size returns the number of tokens. The first added token that is not in the vocabulary gets this
+	// number as its id.
 	Size() int
+	// MaxID returns the largest id, -1 if there are no tokens.
 	MaxID() int32
 }
 
-// parseModel reads the model section.
-func Parse(at string, raw []byte) (Model, error) {
-	o, err := jsonobject.Read(at, raw)
+// Parse reads the member "model" of a tokenizer.json. path is the location of the member, for errors.
+func Parse(path string, raw []byte) (Model, error) {
+	o, err := jsonobject.Read(path, raw)
 	if err != nil {
 		return nil, err
 	}
-	// Files of old do not name the model; its fields tell.
+	// Old files do not name the type of the model, but each type has a member that the others lack.
 	kind := "WordPiece"
 	switch {
 	case o.Has("type"):
@@ -34,7 +37,7 @@ func Parse(at string, raw []byte) (Model, error) {
 	case o.Has("unk_id"):
 		kind = "Unigram"
 	case !o.Has("max_input_chars_per_word"):
-		return nil, fmt.Errorf("%s: neither a type nor the fields of one", at)
+		return nil, fmt.Errorf("%s: the type of the model is unknown: there is neither \"type\" nor \"merges\", \"unk_id\" or \"max_input_chars_per_word\"", path)
 	}
 	switch kind {
 	case "WordPiece":
@@ -47,5 +50,5 @@ func Parse(at string, raw []byte) (Model, error) {
 	if err := o.Err(); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("%s: type %q is not supported", at, kind)
+	return nil, fmt.Errorf("%s: type %q is not supported; supported are WordPiece, BPE and Unigram", path, kind)
 }

@@ -10,26 +10,27 @@ import (
 	"kenserve/tokenizer/internal/trie"
 )
 
-// A Unigram cuts a piece into the tokens whose scores, logarithms of their probabilities, have the
-// greatest sum (Kudo, 2018). Among equal sums the one counts that is found first from the left.
+// Unigram splits a piece into the tokens with the greatest sum of scores (Kudo, 2018). A score is the
+// logarithm of a probability. Among equal sums, the path that the search from the left finds first wins.
 type Unigram struct {
 	tokens  *trie.Trie
 	scores  []float64 // by id
 	unknown int32
-	bytes   *byteTokens // ids of the bytes that stand for what is unknown; nil: none do
-	penalty float64     // the score of an unknown character
+	bytes   *byteTokens // ids of the bytes of unknown characters; nil: no byte fallback
+	penalty float64     // score of an unknown character
 }
 
-// unknownPenalty is how far the score of an unknown character lies below that of any token.
+// unknownPenalty is the difference between the lowest score of a token and the score of an unknown
+// character.
 const unknownPenalty = 10
 
-// A scored token is an entry of a Unigram vocabulary; its id is its place.
+// A ScoredToken is an entry of a Unigram vocabulary. Its index is its id.
 type ScoredToken struct {
 	Token string
 	Score float64
 }
 
-// parseUnigram reads a model section of that type.
+// parseUnigram reads a model of type Unigram.
 func parseUnigram(o *jsonobject.Object) (Model, error) {
 	unknown := o.Count("unk_id")
 	fallback := o.OptionalBool("byte_fallback")
@@ -46,7 +47,7 @@ func parseUnigram(o *jsonobject.Object) (Model, error) {
 			}
 		}
 		if err != nil || len(fields) != len(entry) {
-			o.Fail("vocab", fmt.Sprintf("has no token and score in place %d", i), err)
+			o.Fail("vocab", fmt.Sprintf("has an element %d that is not a token and a score", i), err)
 			break
 		}
 	}
@@ -60,14 +61,15 @@ func parseUnigram(o *jsonobject.Object) (Model, error) {
 	return m, nil
 }
 
+// NewUnigram returns a Unigram. unknown is the id of the token for unknown characters.
 func NewUnigram(list []ScoredToken, unknown int, byteFallback bool) (*Unigram, error) {
 	m := &Unigram{scores: make([]float64, len(list)), unknown: int32(unknown), penalty: math.Inf(1)}
 	ids := make(Vocabulary, len(list))
 	for i, e := range list {
 		if math.IsNaN(e.Score) || math.IsInf(e.Score, 0) {
-			return nil, fmt.Errorf("the score of token %d is %v", i, e.Score)
+			return nil, fmt.Errorf("the score of token %d is %v, not a finite number", i, e.Score)
 		}
-		// Of a token that is there twice the last counts.
+		// If a token is listed twice, the last one counts.
 		ids[e.Token] = ID(i)
 		m.scores[i] = e.Score
 		m.penalty = min(m.penalty, e.Score-unknownPenalty)
@@ -76,7 +78,7 @@ func NewUnigram(list []ScoredToken, unknown int, byteFallback bool) (*Unigram, e
 		return nil, err
 	}
 	if unknown >= len(list) {
-		return nil, fmt.Errorf("the unknown token is number %d of %d", unknown, len(list))
+		return nil, fmt.Errorf("the id of the unknown token is %d, but there are only %d tokens", unknown, len(list))
 	}
 	m.tokens = ids.trie()
 	if byteFallback {
@@ -89,11 +91,11 @@ func (m *Unigram) ID(token string) int32 { return m.tokens.Get(token) }
 func (m *Unigram) Size() int             { return len(m.scores) }
 func (m *Unigram) MaxID() int32          { return int32(len(m.scores)) - 1 }
 
-// A bestPath is the best way from a piece's start to a place in it.
+// A bestPath is the best path from the start of a piece to an offset in it.
 type bestPath struct {
 	score float64
-	from  int32 // where its last token starts; -1: there is no path
-	id    int32 // of its last token
+	from  int32 // offset where its last token starts; -1: there is no path
+	id    int32 // id of its last token
 }
 
 func (m *Unigram) Encode(s *Scratch, piece []byte) {
@@ -112,7 +114,7 @@ func (m *Unigram) Encode(s *Scratch, piece []byte) {
 	}
 	for i := 0; i < len(piece); {
 		_, size := utf8.DecodeRune(piece[i:])
-		single := false // there is a token of just this character
+		single := false // this character alone is a token
 		node := trie.Root
 		for j := i; j < len(piece); j++ {
 			var ok bool
@@ -133,10 +135,10 @@ func (m *Unigram) Encode(s *Scratch, piece []byte) {
 	m.emit(s, piece, paths)
 }
 
-// emit adds the tokens of the best path to the piece's end. Unknown characters in a row are one
-// stretch, which is one unknown token or its bytes.
+// emit adds the tokens of the best path to the end of the piece. Consecutive unknown characters together
+// become one unknown token, or the tokens of their bytes.
 func (m *Unigram) emit(s *Scratch, piece []byte, paths []bestPath) {
-	// The path is known from its end; the places on it are turned around.
+	// paths leads from the end to the start; ends reverses it.
 	ends := s.ids[:0]
 	for end := int32(len(piece)); end > 0; end = paths[end].from {
 		ends = append(ends, end)
@@ -156,8 +158,9 @@ func (m *Unigram) emit(s *Scratch, piece []byte, paths []bestPath) {
 	}
 }
 
+// emitUnknown adds the tokens of consecutive unknown characters.
 func (m *Unigram) emitUnknown(s *Scratch, text []byte) {
-	// A stretch of several characters may be a token that the best path avoids.
+	// Several unknown characters together may be a token that the best path does not use.
 	if id := m.tokens.GetBytes(text); id >= 0 {
 		s.Out.Add(id)
 		return

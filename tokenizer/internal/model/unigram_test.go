@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// plainPath tries all ways to cut text, and returns the greatest sum of scores.
+// plainPath tries all ways to split text and returns the greatest sum of scores.
 func plainPath(m *Unigram, text []rune) float64 {
 	if len(text) == 0 {
 		return 0
@@ -44,9 +44,9 @@ func TestUnigramAgainstPlain(t *testing.T) {
 		m.Encode(s, []byte(text))
 		got := s.paths[len(text)].score
 		if want := plainPath(m, []rune(text)); math.Abs(got-want) > 1e-9 {
-			t.Fatalf("%q with %v: sum %v, the best is %v", text, list, got, want)
+			t.Fatalf("%q with %v: got sum %v, want %v", text, list, got, want)
 		}
-		// The tokens make up the text, with a stretch of unknown characters for each unknown token.
+		// The concatenated tokens must be the text, where an unknown token stands for one or more characters.
 		pattern := "^"
 		for _, id := range ids.ids {
 			if id == 0 {

@@ -10,41 +10,43 @@ import (
 	"kenserve/tokenizer/internal/trie"
 )
 
-// A vocabulary maps tokens to ids.
+// A Vocabulary maps tokens to ids.
 type Vocabulary map[string]ID
 
-// A vocabularyID is a token's id. Unlike a plain int32 it does not read null as 0.
+// An ID is the id of a token in JSON. Unlike an int32 it does not accept null.
 type ID int32
 
+// UnmarshalJSON accepts an integer from 0 to 2³¹-1.
 func (id *ID) UnmarshalJSON(raw []byte) error {
 	n, err := strconv.ParseUint(string(raw), 10, 31)
 	if err != nil {
-		return fmt.Errorf("%.20q is no token id", raw)
+		return fmt.Errorf("%.20q is not a token id: an integer from 0 to 2147483647", raw)
 	}
 	*id = ID(n)
 	return nil
 }
 
-// Limits of a vocabulary, far above any in use, under which a trie's nodes can be numbered.
+// Limits of a vocabulary. They are far above any published vocabulary and keep the node numbers of a trie
+// within an int32.
 const (
 	maxVocabularyTokens = 1 << 22
 	maxVocabularyBytes  = 1 << 27
 )
 
-// check returns an error for a vocabulary over the limits.
+// Check returns an error for a vocabulary over the limits.
 func (v Vocabulary) Check() error {
 	bytes := 0
 	for token := range v {
 		bytes += len(token)
 	}
 	if len(v) > maxVocabularyTokens || bytes > maxVocabularyBytes {
-		return fmt.Errorf("vocabulary of %d tokens, %d bytes; at most %d and %d are supported",
+		return fmt.Errorf("the vocabulary has %d tokens with %d bytes; at most %d tokens with %d bytes are supported",
 			len(v), bytes, maxVocabularyTokens, maxVocabularyBytes)
 	}
 	return nil
 }
 
-// trie returns the trie of the tokens, to their ids.
+// trie returns a trie that maps the tokens to their ids.
 func (v Vocabulary) trie() *trie.Trie {
 	entries := make([]trie.Entry, 0, len(v))
 	for token, id := range v {
@@ -53,7 +55,8 @@ func (v Vocabulary) trie() *trie.Trie {
 	return trie.New(entries)
 }
 
-func (v Vocabulary) MaxID() int32 {
+// maxID returns the largest id, -1 if there are no tokens.
+func (v Vocabulary) maxID() int32 {
 	id := int32(-1)
 	for _, k := range v {
 		id = max(id, int32(k))
@@ -61,7 +64,7 @@ func (v Vocabulary) MaxID() int32 {
 	return id
 }
 
-// readVocabularyMember reads a member that maps tokens to ids.
+// readVocabulary reads a member that maps tokens to ids.
 func readVocabulary(o *jsonobject.Object, name string) Vocabulary {
 	raw := o.Take(name)
 	if o.Err() != nil {
@@ -74,7 +77,7 @@ func readVocabulary(o *jsonobject.Object, name string) Vocabulary {
 	return v
 }
 
-// parseVocabulary reads a JSON object that maps tokens to ids.
+// ParseVocabulary reads a JSON object that maps tokens to ids.
 func ParseVocabulary(raw []byte) (Vocabulary, error) {
 	var v Vocabulary
 	if err := json.Unmarshal(raw, &v); err != nil {

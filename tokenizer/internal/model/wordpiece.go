@@ -8,22 +8,22 @@ import (
 	"kenserve/tokenizer/internal/trie"
 )
 
-// A wordPiece cuts a word into the tokens of a vocabulary: the longest that the word starts with,
-// then the longest continuing token that the rest starts with, and so on. A word that cannot be cut
-// so, or is too long, becomes one unknown token. Continuing tokens carry a prefix ("##") in the
-// vocabulary, so they lie below one node of its trie.
+// WordPiece splits a word into tokens of a vocabulary: the longest token at the start of the word, then the
+// longest continuation token at the start of the rest, and so on. A word that is too long or cannot be
+// split becomes one unknown token. Continuation tokens have a prefix ("##") in the vocabulary, so all of
+// them are below one node of the trie.
 type WordPiece struct {
 	Tokens   *trie.Trie
 	count    int
 	largest  int32
 	unknown  int32
-	MaxChars int // longer words, in code points, are unknown
+	MaxChars int // words with more code points are unknown
 
-	// rest is the trie's node for the prefix of continuing tokens, -1 if there are none.
+	// continuation is the trie's node for the prefix of continuation tokens, -1 if there are none.
 	continuation int32
 }
 
-// parseWordPiece reads a model section of that type.
+// parseWordPiece reads a model of type WordPiece.
 func parseWordPiece(o *jsonobject.Object) (Model, error) {
 	unknown := o.String("unk_token")
 	prefix := o.String("continuing_subword_prefix")
@@ -39,6 +39,8 @@ func parseWordPiece(o *jsonobject.Object) (Model, error) {
 	return m, nil
 }
 
+// NewWordPiece returns a WordPiece. unknown is the token for unknown words, prefix that of continuation
+// tokens. Words of more than maxChars code points are unknown.
 func NewWordPiece(v Vocabulary, unknown, prefix string, maxChars int) (*WordPiece, error) {
 	id, ok := v[unknown]
 	if !ok {
@@ -47,7 +49,7 @@ func NewWordPiece(v Vocabulary, unknown, prefix string, maxChars int) (*WordPiec
 	m := &WordPiece{
 		Tokens:       v.trie(),
 		count:        len(v),
-		largest:      v.MaxID(),
+		largest:      v.maxID(),
 		unknown:      int32(id),
 		MaxChars:     maxChars,
 		continuation: -1,
@@ -68,7 +70,7 @@ func (m *WordPiece) Encode(s *Scratch, word []byte) {
 		return
 	}
 	ids := s.ids[:0]
-	// Tokens and words are UTF-8, so a token never ends inside a code point of the word.
+	// Tokens and words are valid UTF-8, so a token cannot end inside a code point.
 	for node := trie.Root; len(word) > 0; node = m.continuation {
 		id, length := int32(-1), 0
 		if node >= 0 {
@@ -87,7 +89,7 @@ func (m *WordPiece) Encode(s *Scratch, word []byte) {
 	s.ids = ids
 }
 
-// countCodePoints counts the code points of a text by their first bytes.
+// countCodePoints returns the number of code points of text, which is valid UTF-8.
 func countCodePoints(text []byte) int {
 	n := 0
 	for _, b := range text {
@@ -98,8 +100,8 @@ func countCodePoints(text []byte) int {
 	return n
 }
 
-// longest returns the id and the length of the longest token, at least a byte, that word starts
-// with below node; -1 if there is none.
+// longest finds the longest token below node that word starts with. It returns its id and its length in
+// bytes, at least 1. The id is -1 if there is no such token.
 func (m *WordPiece) longest(node int32, word []byte) (id int32, length int) {
 	end := int32(-1)
 	for i, b := range word {

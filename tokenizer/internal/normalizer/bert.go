@@ -6,30 +6,38 @@ import (
 	"kenserve/tokenizer/internal/codepoint"
 )
 
-// bertOptions are BertNormalizer's fields. StripAccents nil means: if Lowercase.
+// BertOptions are the members of BertNormalizer. If StripAccents is nil, Lowercase decides.
 type BertOptions struct {
 	CleanText, ChineseChars bool
 	StripAccents            *bool
 	Lowercase               bool
 }
 
-// A bertNormalizer does four things one after another, each if asked to: drop control characters
-// and make all white space a space; put spaces around CJK ideographs; decompose (NFD) and drop
-// nonspacing marks; lower case. It does them in one pass: only the reordering of marks looks at more
-// than one code point, and it waits in a list of the marks that are neither dropped nor written.
+// Bert is the normalizer BertNormalizer. It has four optional steps:
+//
+//  1. CleanText drops control characters and makes all white space a space.
+//  2. ChineseChars puts spaces around CJK ideographs.
+//  3. StripAccents decomposes (NFD) and drops nonspacing marks.
+//  4. Lowercase.
+//
+// Bert does all steps in one pass. Only the canonical reordering of marks looks at more than one code point;
+// for it, a list holds the marks that are neither dropped nor written yet.
+//
+// The exported fields and methods are for the fast path of package tokenizer.
 type Bert struct {
 	CleanText, ChineseChars, StripAccents, lowercase bool
 
 	Unicode *codepoint.Tables
-	// Code points with none of these properties stay as they are.
+	// Changes are the properties of code points that the normalizer may change.
 	Changes codepoint.Property
-	// What becomes of an ASCII code point; dropped where it goes.
+	// ASCII is the normal form of each ASCII code point, or Dropped.
 	ASCII [utf8.RuneSelf]byte
 }
 
-// dropped marks ASCII code points that clean_text removes; it is none itself.
+// Dropped stands in Bert.ASCII for a code point that CleanText drops.
 const Dropped = 0xFF
 
+// NewBert returns BertNormalizer.
 func NewBert(o BertOptions) *Bert {
 	n := &Bert{
 		CleanText:    o.CleanText,
@@ -69,8 +77,9 @@ func NewBert(o BertOptions) *Bert {
 	return n
 }
 
+// Normalize implements Normalizer.
 func (n *Bert) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
-	marks := s.runes[:0] // marks that may still move, of which none is written
+	marks := s.runes[:0] // marks that may still be reordered; none is written yet
 	for i := 0; i < len(src); {
 		if src[i] < utf8.RuneSelf {
 			b := n.ASCII[src[i]]
@@ -116,7 +125,8 @@ func (n *Bert) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// appendRune appends what becomes of r, after cleaning, to dst or, if it may still move, to marks.
+// appendRune appends the normal form of r, which CleanText has passed. It appends marks that may still be
+// reordered to marks and everything else to dst.
 func (n *Bert) appendRune(s *Scratch, dst []byte, marks []codepoint.ClassedRune, r rune, p codepoint.Property) ([]byte, []codepoint.ClassedRune) {
 	if !n.StripAccents {
 		return n.AppendCased(dst, r, p), marks
@@ -135,13 +145,13 @@ func (n *Bert) appendRune(s *Scratch, dst []byte, marks []codepoint.ClassedRune,
 		case c.Class == 0:
 			dst = n.AppendCased(dst, c.Rune, p)
 		default:
-			marks = append(marks, c) // where c was read from, or before
+			marks = append(marks, c) // overwrites c or what is before it: the loop has read that
 		}
 	}
 	return dst, marks
 }
 
-// appendMarks appends marks in canonical order.
+// appendMarks appends marks to dst in canonical order.
 func (n *Bert) appendMarks(s *Scratch, dst []byte, marks []codepoint.ClassedRune) []byte {
 	s.marks = codepoint.SortMarks(marks, s.marks)
 	for _, c := range marks {
@@ -150,6 +160,7 @@ func (n *Bert) appendMarks(s *Scratch, dst []byte, marks []codepoint.ClassedRune
 	return dst
 }
 
+// AppendCased appends r, or its lower case with Lowercase. p are the properties of r.
 func (n *Bert) AppendCased(dst []byte, r rune, p codepoint.Property) []byte {
 	if n.lowercase {
 		return n.Unicode.AppendLower(dst, r, p)

@@ -29,9 +29,10 @@ func TestBertNormalizerAgainstPlain(t *testing.T) {
 	})
 }
 
-// Marks that are kept move past each other, but not past what stands between them: even if that is
-// dropped, unless it is dropped before the decomposition. The results are the reference's.
-func TestBertNormalizerMovesMarks(t *testing.T) {
+// TestBertNormalizerReordersMarks: kept marks are reordered among each other, but not past a code point
+// between them. That holds even if the code point is dropped, unless it is dropped before the decomposition.
+// The results are those of the reference.
+func TestBertNormalizerReordersMarks(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"\u302e\U0001d165", "\U0001d165\u302e"},
 		{"\u302e\u0e31\U0001d165", "\u302e\U0001d165"}, // a nonspacing mark of class 0

@@ -6,11 +6,11 @@ import (
 	"kenserve/tokenizer/internal/codepoint"
 )
 
-// A normalForm is one of Unicode's normalization forms (UAX #15): decomposition, canonical or by
-// compatibility, reordering of marks by combining class, and for NFC and NFKC composition.
+// A normalForm is NFC, NFD, NFKC or NFKD (Unicode Standard Annex 15): canonical or compatibility
+// decomposition, reordering of marks by combining class, and for NFC and NFKC composition.
 //
-// golang.org/x/text/unicode/norm does not do: it knows code points that the reference leaves alone,
-// and it limits runs of marks by inserting U+034F.
+// golang.org/x/text/unicode/norm gives other results: it knows code points that the reference does not
+// change, and it inserts U+034F into long runs of marks.
 type normalForm struct {
 	compatible bool
 	compose    bool
@@ -18,8 +18,8 @@ type normalForm struct {
 }
 
 func (f normalForm) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
-	// An ASCII code point starts afresh: nothing before it moves past it or composes with it.
-	// So the text falls into chunks, one ASCII code point and all others up to the next.
+	// No code point is reordered past an ASCII code point, and none composes with an ASCII code point after it.
+	// So the text consists of independent chunks: an ASCII code point and all others up to the next.
 	chunk := s.runes[:0]
 	for i := 0; i < len(src); {
 		if src[i] < utf8.RuneSelf {
@@ -42,7 +42,7 @@ func (f normalForm) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// appendChunk appends a decomposed chunk to dst, in order and composed if the form asks for it.
+// appendChunk appends a decomposed chunk to dst: in canonical order, and composed if f.compose.
 func (f normalForm) appendChunk(s *Scratch, dst []byte, chunk []codepoint.ClassedRune) []byte {
 	for i := 0; i < len(chunk); {
 		if chunk[i].Class == 0 {

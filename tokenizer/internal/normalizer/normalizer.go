@@ -1,3 +1,5 @@
+// Package normalizer holds the stage of a tokenizer that rewrites text: case, accents, white space and Unicode
+// normal forms.
 package normalizer
 
 import (
@@ -11,46 +13,45 @@ import (
 	"kenserve/tokenizer/internal/pattern"
 )
 
-// A normalizer rewrites text before it is cut into pieces. A Sequence is a []normalizer; it has no
-// type of its own.
+// A Normalizer rewrites text before it is split into pieces. A Sequence is a []Normalizer without a type of
+// its own.
 type Normalizer interface {
-	// normalize appends the normal form of src, which is UTF-8, to dst and returns it. dst and
-	// src do not overlap; src is not written to.
+	// Normalize appends the normal form of src, which is valid UTF-8, to dst and returns the result. It does
+	// not write to src. dst and src do not overlap.
 	Normalize(s *Scratch, dst, src []byte) ([]byte, error)
 }
 
-// ErrGrowth is wrapped by the error of a text that the normalizers make many times longer than it
-// was, as a Replace with a long content can.
-var ErrGrowth = errors.New("text grows out of proportion")
+// ErrGrowth is wrapped by the error for a text that normalizers make many times longer. A Replace with a
+// long content can do that.
+var ErrGrowth = errors.New("the text grows too much")
 
-// growthLimit is how long a normalizer may make a text of n bytes. The worst that Unicode's own
-// normal forms do is eleven times.
+// growthLimit is the maximum length, in bytes, of the normal form of a text of n bytes. Unicode's own normal
+// forms are at most eleven times as long as the text.
 func growthLimit(n int) int { return 1<<16 + 64*n }
 
-// normalScratch holds the buffers of normalizers, so that a text needs no new ones.
+// Scratch holds the buffers of normalizers between texts.
 type Scratch struct {
-	normal []byte // the normalizers write to one of these two in turn
+	normal []byte // normalizers write to normal and spare in turn
 	spare  []byte
-	runes  []codepoint.ClassedRune // what normal forms work on
+	runes  []codepoint.ClassedRune // a decomposed section of the text
 	marks  []codepoint.ClassedRune // for codepoint.SortMarks
 }
 
-// bytes returns about how much memory s holds.
+// Bytes returns approximately how much memory s holds.
 func (s *Scratch) Bytes() int {
 	return cap(s.normal) + cap(s.spare) + 8*(cap(s.runes)+cap(s.marks))
 }
 
-// normalize runs the normalizers over text one after another. The result is text itself or lies in
-// one of s's buffers.
+// Normalize applies steps to text, one after another. The result is text itself or uses a buffer of s.
 func (s *Scratch) Normalize(steps []Normalizer, text []byte) ([]byte, error) {
-	limit := growthLimit(len(text))
+	length, limit := len(text), growthLimit(len(text))
 	for _, step := range steps {
 		out, err := step.Normalize(s, s.normal[:0], text)
 		if err != nil {
 			return nil, err
 		}
 		if len(out) > limit {
-			return nil, fmt.Errorf("normalizer: from at most %d bytes to %d: %w", limit, len(out), ErrGrowth)
+			return nil, fmt.Errorf("normalize: %w: %d bytes become %d; at most %d are supported", ErrGrowth, length, len(out), limit)
 		}
 		text = out
 		s.normal, s.spare = s.spare, out
@@ -58,9 +59,10 @@ func (s *Scratch) Normalize(steps []Normalizer, text []byte) ([]byte, error) {
 	return text, nil
 }
 
-// parseNormalizer reads a normalizer section, null for none, as the steps it consists of.
-func Parse(at string, raw []byte, depth int) ([]Normalizer, error) {
-	o, err := jsonobject.ReadTyped(at, raw, depth)
+// Parse reads a normalizer of a tokenizer.json and returns its steps. raw is null for none. path is its
+// location, for errors, and depth the number of Sequences around it.
+func Parse(path string, raw []byte, depth int) ([]Normalizer, error) {
+	o, err := jsonobject.ReadTyped(path, raw, depth)
 	if o == nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func Parse(at string, raw []byte, depth int) ([]Normalizer, error) {
 	case "Sequence":
 		var steps []Normalizer
 		for i, raw := range o.List("normalizers") {
-			inner, err := Parse(fmt.Sprintf("%s.normalizers[%d]", at, i), raw, depth+1)
+			inner, err := Parse(fmt.Sprintf("%s.normalizers[%d]", path, i), raw, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -99,7 +101,7 @@ func Parse(at string, raw []byte, depth int) ([]Normalizer, error) {
 	case "Precompiled":
 		n, err = parsePrecompiled(o)
 	default:
-		return nil, o.UnknownType()
+		return nil, o.UnknownType("Sequence, BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend, Replace and Precompiled")
 	}
 	if err == nil {
 		err = o.Close()
@@ -110,9 +112,10 @@ func Parse(at string, raw []byte, depth int) ([]Normalizer, error) {
 	return []Normalizer{n}, nil
 }
 
-// lowercase is Lowercase: lower case, without context.
+// lowercase is the normalizer Lowercase. It looks at one code point at a time.
 type lowercase struct{ unicode *codepoint.Tables }
 
+// NewLowercase returns Lowercase.
 func NewLowercase() Normalizer { return lowercase{codepoint.Load()} }
 
 func (n lowercase) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
@@ -124,7 +127,7 @@ func (n lowercase) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// stripAccents is StripAccents: it drops marks, so it does something only after NFD or NFKD.
+// stripAccents is the normalizer StripAccents: it drops marks. It has an effect only after NFD or NFKD.
 type stripAccents struct{ unicode *codepoint.Tables }
 
 func (n stripAccents) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
@@ -138,12 +141,13 @@ func (n stripAccents) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	return dst, nil
 }
 
-// strip is Strip: it drops white space at the ends of the text.
+// strip is the normalizer Strip: it drops white space at the ends of the text.
 type strip struct {
 	left, right bool
 	unicode     *codepoint.Tables
 }
 
+// NewStrip returns Strip for the start of the text, its end, or both.
 func NewStrip(left, right bool) Normalizer { return strip{left, right, codepoint.Load()} }
 
 func (n strip) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
@@ -156,7 +160,7 @@ func (n strip) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	return append(dst, src...), nil
 }
 
-// prepend is Prepend: a string before every text that is not empty.
+// prepend is the normalizer Prepend: it puts a string before every text that is not empty.
 type prepend string
 
 func (n prepend) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
@@ -166,12 +170,13 @@ func (n prepend) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	return append(append(dst, n...), src...), nil
 }
 
-// replace is Replace: content in place of every match of a pattern, from left to right.
+// replace is the normalizer Replace: it replaces each match of a pattern by content, from left to right.
 type replace struct {
 	find    pattern.Finder
 	content string
 }
 
+// NewReplace returns Replace.
 func NewReplace(find pattern.Finder, content string) Normalizer { return replace{find, content} }
 
 func parseReplace(o *jsonobject.Object) (Normalizer, error) {
@@ -183,7 +188,7 @@ func parseReplace(o *jsonobject.Object) (Normalizer, error) {
 }
 
 func (n replace) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
-	limit := len(dst) + growthLimit(len(src))
+	length, limit := len(src), len(dst)+growthLimit(len(src))
 	for len(dst) <= limit {
 		from, to := n.find(src)
 		if from < 0 {
@@ -192,5 +197,5 @@ func (n replace) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 		dst = append(append(dst, src[:from]...), n.content...)
 		src = src[to:]
 	}
-	return nil, fmt.Errorf("normalizer Replace: %w", ErrGrowth)
+	return nil, fmt.Errorf("normalize: Replace: %w: %d bytes become more than %d", ErrGrowth, length, limit)
 }

@@ -1,3 +1,4 @@
+// Package pattern finds the matches of strings and of regular expressions in text, for Replace and Split.
 package pattern
 
 import (
@@ -11,20 +12,19 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// A finder returns where the first match of a pattern in text lies: text[from:to], which is never empty. It
-// returns -1 as from if there is no match.
+// A Finder returns the first match of a pattern in text: text[from:to], which is never empty. If there is no
+// match, from is -1.
 type Finder func(text []byte) (from, to int)
 
-// compilePattern compiles a regular expression of the reference, whose engine is Oniguruma with
-// Ruby's syntax, to a function that finds the first match.
+// compile compiles a regular expression of the reference. Its engine is Oniguruma with Ruby's syntax.
 //
-// It accepts the part of the syntax on which Oniguruma and Go agree: literals, escapes of white
-// space and of punctuation, sets of characters and ranges, with sets inside that add to them, \s, \S,
-// the dot, groups, alternatives, and greedy or lazy repetition. Both take the leftmost match and, among those, the first by order
-// of alternatives. Everything else is an error, as is an expression that can match nothing at all:
-// such a match puts content between characters.
+// The accepted syntax is the part that has the same meaning in Oniguruma and Go: literals, escapes of white
+// space and of punctuation, character sets with ranges and nested sets, \s, \S, the dot, groups,
+// alternatives, and greedy or lazy repetition. Both engines take the leftmost match and, among those, the
+// first in the order of alternatives. All other syntax is an error. An expression that can match the empty
+// string is an error, too: Replace would insert its content between characters.
 func compile(pattern string) (Finder, error) {
-	if pattern == " {2,}" { // SentencePiece's; package regexp would allocate for each text
+	if pattern == " {2,}" { // used by SentencePiece models; package regexp would allocate for each text
 		return FindRun(' ', 2), nil
 	}
 	t := translator{rest: pattern}
@@ -47,7 +47,7 @@ func compile(pattern string) (Finder, error) {
 	}, nil
 }
 
-// findRun returns a function that finds the first run of at least n bytes b, of ASCII.
+// FindRun returns a Finder of runs of at least n bytes b, which must be ASCII.
 func FindRun(b byte, n int) Finder {
 	return func(text []byte) (from, to int) {
 		for to < len(text) {
@@ -66,16 +66,16 @@ func FindRun(b byte, n int) Finder {
 	}
 }
 
-// spaceRanges are the code points of \s, for use inside brackets.
+// spaceRanges are the code points of \s, written for use inside brackets.
 const spaceRanges = `\x09-\x0D\x20\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}`
 
-// A patternTranslator rewrites an expression in Go's syntax.
+// A translator rewrites an expression from Ruby's syntax to Go's.
 type translator struct {
 	rest string
 	out  strings.Builder
 }
 
-// next takes the next character; it is 0 at the end.
+// next consumes and returns the next character, 0 at the end.
 func (t *translator) next() rune {
 	r, size := utf8.DecodeRuneInString(t.rest)
 	if size == 0 {
@@ -85,18 +85,20 @@ func (t *translator) next() rune {
 	return r
 }
 
+// accept consumes prefix if the rest starts with it.
 func (t *translator) accept(prefix string) bool {
 	rest, ok := strings.CutPrefix(t.rest, prefix)
 	t.rest = rest
 	return ok
 }
 
+// translate rewrites the whole expression.
 func (t *translator) translate() error {
 	for t.rest != "" {
 		switch r := t.next(); r {
 		case '(':
 			if strings.HasPrefix(t.rest, "?") && !t.accept("?:") {
-				return errors.New("only plain groups are supported")
+				return errors.New("of the groups that start with (? only (?: is supported")
 			}
 			t.out.WriteString("(?:")
 			continue
@@ -127,8 +129,8 @@ func (t *translator) translate() error {
 	return nil
 }
 
-// repetition takes what may follow a character, a set or a group: *, +, ?, {n}, {n,}, {n,m}, and a
-// question mark that makes it lazy.
+// repetition consumes the repetition that may follow a character, a set or a group: *, +, ?, {n}, {n,} or
+// {n,m}, and a question mark that makes it lazy.
 func (t *translator) repetition() error {
 	if t.rest == "" {
 		return nil
@@ -141,11 +143,11 @@ func (t *translator) repetition() error {
 		counts, _, closed := strings.Cut(t.rest[1:], "}")
 		low, high, isRange := strings.Cut(counts, ",")
 		if !closed || !isDigits(low) || isRange && high != "" && !isDigits(high) {
-			return errors.New("a brace does not start {n}, {n,} or {n,m}")
+			return errors.New("a brace must start {n}, {n,} or {n,m}")
 		}
 		t.out.WriteString("{" + counts + "}")
 		t.rest = t.rest[len(counts)+2:]
-		lazy = isRange // in Ruby {n}? is an optional {n}
+		lazy = isRange // in Ruby, {n}? means an optional {n}
 	default:
 		return nil
 	}
@@ -153,7 +155,7 @@ func (t *translator) repetition() error {
 		t.out.WriteByte('?')
 	}
 	if t.rest != "" && strings.IndexByte("*+?{", t.rest[0]) >= 0 {
-		return errors.New("repetition of a repetition is not supported")
+		return errors.New("a repetition of a repetition is not supported")
 	}
 	return nil
 }
@@ -162,7 +164,7 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// escape takes what follows a backslash outside brackets.
+// escape consumes the rest of an escape outside brackets, after its backslash.
 func (t *translator) escape() error {
 	switch {
 	case t.accept("s"):
@@ -179,7 +181,7 @@ func (t *translator) escape() error {
 	return nil
 }
 
-// escaped takes the rest of an escape that stands for one character.
+// escaped consumes the rest of an escape for one character.
 func (t *translator) escaped() (rune, error) {
 	r := t.next()
 	switch {
@@ -201,7 +203,7 @@ func isAlphanumeric(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z'
 }
 
-// set takes a set of characters after its opening bracket.
+// characterSet consumes a character set after its opening bracket.
 func (t *translator) characterSet() error {
 	t.out.WriteByte('[')
 	if t.accept("^") {
@@ -214,28 +216,29 @@ func (t *translator) characterSet() error {
 	return nil
 }
 
-// maxNestedSets bounds how deep sets may lie in each other.
+// maxNestedSets is how deeply character sets may be nested.
 const maxNestedSets = 8
 
-// members takes what is inside brackets, and the closing one. A set inside is its members.
+// members consumes the members of a character set and its closing bracket. The members of a nested set are
+// members of the outer set.
 func (t *translator) members(depth int) error {
 	if depth > maxNestedSets {
-		return errors.New("too many sets of characters lie in each other")
+		return errors.New("too many nested character sets")
 	}
 	for empty := true; ; empty = false {
 		switch {
 		case t.accept("]"):
 			if empty {
-				return errors.New("a set of characters is empty")
+				return errors.New("a character set is empty")
 			}
 			return nil
 		case t.accept(`\s`):
 			t.out.WriteString(spaceRanges)
 			continue
 		case t.accept("["):
-			// A complement inside a set, and [:names:], are something else.
+			// [^...] inside a set and [:name:] have other meanings.
 			if strings.HasPrefix(t.rest, "^") || strings.HasPrefix(t.rest, ":") {
-				return errors.New("only plain sets are supported inside brackets")
+				return errors.New("inside brackets only plain sets are supported")
 			}
 			if err := t.members(depth + 1); err != nil {
 				return err
@@ -257,11 +260,11 @@ func (t *translator) members(depth int) error {
 	}
 }
 
-// setMember takes one character inside brackets. An ampersand could be the start of an intersection,
-// a hyphen is clear only in a range or escaped.
+// setMember consumes one character inside brackets. It refuses an ampersand, which may start an intersection,
+// and a hyphen, whose meaning is clear only in a range or escaped.
 func (t *translator) setMember() (rune, error) {
 	if t.rest == "" {
-		return 0, errors.New("a set of characters does not end")
+		return 0, errors.New("a character set has no closing bracket")
 	}
 	switch r := t.next(); r {
 	case '\\':
@@ -273,8 +276,8 @@ func (t *translator) setMember() (rune, error) {
 	}
 }
 
-// parsePattern reads the field "pattern", a string or a regular expression, as a function that finds
-// its first match, which is never empty.
+// Parse reads the member "pattern" of o: {"String": ...} or {"Regex": ...}. It is an error if the pattern
+// matches the empty string.
 func Parse(o *jsonobject.Object) (Finder, error) {
 	p := o.Object("pattern")
 	pattern, isRegex := p.Choice("String", "Regex")
@@ -290,7 +293,7 @@ func Parse(o *jsonobject.Object) (Finder, error) {
 		return find, nil
 	}
 	if pattern == "" {
-		return nil, fmt.Errorf("%s.pattern: the empty string matches everywhere", o.Path())
+		return nil, fmt.Errorf("%s.pattern: must not be the empty string, which matches everywhere", o.Path())
 	}
 	sought := []byte(pattern)
 	return func(text []byte) (from, to int) {

@@ -2,6 +2,8 @@ package pattern
 
 import "testing"
 
+// TestUnsupportedPatterns: compile refuses syntax that has another meaning in Go than in Oniguruma, and
+// expressions that match the empty string.
 func TestUnsupportedPatterns(t *testing.T) {
 	tests := []string{
 		"", "a*", "a?", "a|", "(a|b*)", "(", ")", "(?i)a", "(?=a)b", "(?<x>a)", `\d`, `\w`, `\b`, `\p{L}`, `\h`, `\x41`, `\`, `a\`,

@@ -1,24 +1,27 @@
+// Package postprocessor holds the stage of a tokenizer that adds special tokens and sets type ids.
 package postprocessor
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
-// A part is one stretch of a finished encoding: a special token, or all tokens of one of the texts.
+// A part of an encoding is a special token, or all tokens of one of the texts.
 type part struct {
-	Text    int   // 0: the first text, 1: the second, -1: a special token
-	ID      int32 // the special token's id
+	Text    int   // 0: the first text; 1: the second text; -1: a special token
+	ID      int32 // id of the special token
 	TypeID  int32
-	Special bool // whether the special-token mask is set
+	Special bool // value of the special-token mask
 }
 
-// An assembly is the order in which the tokens of a text, or of a pair of texts, and special tokens
-// make up an encoding.
+// An Assembly is the order of special tokens and texts in an encoding.
 type Assembly struct {
 	Parts []part
-	Added int // how many special tokens there are
+	Added int // number of special tokens
 }
 
-// newAssembly returns how p, nil for none, assembles one text or a pair, with special tokens or
-// without.
+// NewAssembly returns the assembly of one text or a pair by p, with or without special tokens. p is nil if
+// there is no post-processor.
 func NewAssembly(p PostProcessor, pair, special bool) (Assembly, error) {
 	texts := []Assembly{{Parts: []part{{Text: 0}}}}
 	if pair {
@@ -42,12 +45,12 @@ func NewAssembly(p PostProcessor, pair, special bool) (Assembly, error) {
 			uses[q.Text]++
 		}
 	}
-	// The reference would go on and exceed the length it truncates to.
+	// The reference accepts such templates, and its encodings then exceed the length to truncate to.
 	if uses[0] > 1 || uses[1] > 1 {
-		return Assembly{}, fmt.Errorf("a text is used twice")
+		return Assembly{}, errors.New("it uses a text twice, so truncation cannot limit the number of tokens")
 	}
 	if p != nil && special && whole.Added != p.added(pair) {
-		return Assembly{}, fmt.Errorf("%d special tokens are added, %d reserved", whole.Added, p.added(pair))
+		return Assembly{}, fmt.Errorf("it adds %d special tokens, but the reference reserves room for %d, so truncation cannot limit the number of tokens", whole.Added, p.added(pair))
 	}
 	return whole, nil
 }

@@ -8,7 +8,8 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// bertProcessing is BertProcessing: [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on.
+// bertProcessing is the post-processor BertProcessing: [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1
+// from B on.
 type bertProcessing struct{ sep, cls int32 }
 
 func (p bertProcessing) process(texts []Assembly, special bool) ([]Assembly, error) {
@@ -22,7 +23,7 @@ func (p bertProcessing) process(texts []Assembly, special bool) ([]Assembly, err
 			parts = append(parts, part{Text: -1, ID: p.cls, Special: true})
 		}
 		for _, q := range t.Parts {
-			q.Special = false // the mask is new, whatever was there before
+			q.Special = false // the reference replaces the mask
 			parts = append(parts, q)
 		}
 		parts = append(parts, part{Text: -1, ID: p.sep, TypeID: int32(min(i, 1)), Special: true})
@@ -38,10 +39,11 @@ func (p bertProcessing) added(pair bool) int {
 	return 2
 }
 
-// robertaProcessing is RobertaProcessing: <s> A </s>, or <s> A </s></s> B </s>. All types are 0, also
-// where no special tokens are added.
+// robertaProcessing is the post-processor RobertaProcessing: <s> A </s>, or <s> A </s></s> B </s>. All types
+// are 0, even without special tokens.
 type robertaProcessing struct{ sep, cls int32 }
 
+// NewRoberta returns RobertaProcessing with the ids of its special tokens.
 func NewRoberta(cls, sep int32) PostProcessor { return robertaProcessing{sep: sep, cls: cls} }
 
 func (p robertaProcessing) process(texts []Assembly, special bool) ([]Assembly, error) {
@@ -74,7 +76,7 @@ func (p robertaProcessing) added(pair bool) int {
 	return 2
 }
 
-// readTokenWithID reads a field such as ["[SEP]", 102] and returns the id.
+// tokenWithID reads a member such as ["[SEP]", 102] and returns the id.
 func tokenWithID(o *jsonobject.Object, name string) int32 {
 	raw := o.Take(name)
 	if o.Err() != nil {
@@ -82,7 +84,7 @@ func tokenWithID(o *jsonobject.Object, name string) int32 {
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil || len(list) != 2 {
-		o.Fail(name, "is not a token and its id", err)
+		o.Fail(name, "is not a list of a token and its id", err)
 		return 0
 	}
 	var token string
@@ -91,7 +93,7 @@ func tokenWithID(o *jsonobject.Object, name string) int32 {
 	}
 	id, err := strconv.ParseUint(string(bytes.TrimSpace(list[1])), 10, 31)
 	if err != nil {
-		o.Fail(name, "does not end with an id", err)
+		o.Fail(name, "does not end with a token id", err)
 	}
 	return int32(id)
 }

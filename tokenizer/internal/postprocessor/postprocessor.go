@@ -6,19 +6,19 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// A postProcessor adds special tokens and sets type ids. What it does depends on the tokens in no
-// way, so it works once, when the tokenizer is loaded, on assemblies instead of encodings.
+// A PostProcessor adds special tokens and sets type ids. The result does not depend on the tokens of the
+// texts. So a post-processor works on assemblies, once, when the tokenizer is loaded.
 type PostProcessor interface {
-	// process returns what becomes of texts. The result may have any length; it is joined in
-	// the end.
+	// process transforms the assemblies of the texts. The result may have any length; NewAssembly joins it.
 	process(texts []Assembly, special bool) ([]Assembly, error)
-	// added returns how many special tokens the reference reserves in a truncation.
+	// added returns the number of special tokens for which the reference reserves room in a truncation.
 	added(pair bool) int
 }
 
-// parsePostProcessor reads a post_processor section, null for none.
-func Parse(at string, raw []byte, depth int) (PostProcessor, error) {
-	o, err := jsonobject.ReadTyped(at, raw, depth)
+// Parse reads a post-processor of a tokenizer.json. raw is null for none. path is its location, for errors,
+// and depth the number of Sequences around it.
+func Parse(path string, raw []byte, depth int) (PostProcessor, error) {
+	o, err := jsonobject.ReadTyped(path, raw, depth)
 	if o == nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func Parse(at string, raw []byte, depth int) (PostProcessor, error) {
 	case "Sequence":
 		var steps processorSequence
 		for i, raw := range o.List("processors") {
-			inner, err := Parse(fmt.Sprintf("%s.processors[%d]", at, i), raw, depth+1)
+			inner, err := Parse(fmt.Sprintf("%s.processors[%d]", path, i), raw, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -42,7 +42,7 @@ func Parse(at string, raw []byte, depth int) (PostProcessor, error) {
 		p = bertProcessing{sep: tokenWithID(o, "sep"), cls: tokenWithID(o, "cls")}
 	case "RobertaProcessing":
 		p = robertaProcessing{sep: tokenWithID(o, "sep"), cls: tokenWithID(o, "cls")}
-		// These say where tokens lie in the text, not what they are.
+		// These change offsets of tokens, not ids.
 		o.Bool("trim_offsets")
 		o.Bool("add_prefix_space")
 	case "ByteLevel":
@@ -51,7 +51,7 @@ func Parse(at string, raw []byte, depth int) (PostProcessor, error) {
 		o.Bool("add_prefix_space")
 		o.BoolOr("use_regex", true)
 	default:
-		return nil, o.UnknownType()
+		return nil, o.UnknownType("Sequence, TemplateProcessing, BertProcessing, RobertaProcessing and ByteLevel")
 	}
 	if err == nil {
 		err = o.Close()
@@ -59,7 +59,8 @@ func Parse(at string, raw []byte, depth int) (PostProcessor, error) {
 	return p, err
 }
 
-// processorSequence is Sequence: one post-processor after another.
+// processorSequence is the post-processor Sequence. ByteLevel is an empty one, because it only changes
+// offsets.
 type processorSequence []PostProcessor
 
 func (p processorSequence) process(texts []Assembly, special bool) ([]Assembly, error) {

@@ -2,36 +2,37 @@ package postprocessor
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// A template is TemplateProcessing: it writes down where texts and special tokens go, and their
-// type ids.
+// A template is the post-processor TemplateProcessing: a list of texts and special tokens with their type
+// ids.
 type template struct {
 	single, pair []piece
 }
 
-// A templatePiece is one of the texts, or special tokens, usually one.
+// A piece of a template is one of the texts, or the ids of a special token; usually that is one id.
 type piece struct {
-	text   int // 0: the first text, 1: the second, -1: special tokens
+	text   int // 0: the first text; 1: the second text; -1: special tokens
 	ids    []int32
 	typeID int32
 }
 
-// parseTemplate reads a post-processor of that type.
+// parseTemplate reads a TemplateProcessing.
 func parseTemplate(o *jsonobject.Object) (PostProcessor, error) {
 	special := make(map[string][]int32)
 	tokens := o.Object("special_tokens")
 	for _, name := range tokens.Names() {
 		t := tokens.Object(name)
 		if id := t.String("id"); id != name {
-			t.Fail("id", fmt.Sprintf("is %q, not its own name", id), nil)
+			t.Fail("id", fmt.Sprintf("is %q, not the name of the token", id), nil)
 		}
 		ids := t.IDs("ids")
 		if texts := t.Strings("tokens"); len(texts) != len(ids) {
-			t.Fail("tokens", fmt.Sprintf("are %d for %d ids", len(texts), len(ids)), nil)
+			t.Fail("tokens", fmt.Sprintf("has %d tokens for %d ids", len(texts), len(ids)), nil)
 		}
 		special[name] = ids
 		tokens.Adopt(t)
@@ -44,6 +45,7 @@ func parseTemplate(o *jsonobject.Object) (PostProcessor, error) {
 	return t, o.Err()
 }
 
+// readTemplate reads a member that is a list of pieces. special are the ids of special tokens by name.
 func readTemplate(o *jsonobject.Object, name string, special map[string][]int32) []piece {
 	var pieces []piece
 	for i, raw := range o.List(name) {
@@ -57,8 +59,9 @@ func readTemplate(o *jsonobject.Object, name string, special map[string][]int32)
 	return pieces
 }
 
-func readPiece(at string, raw json.RawMessage, special map[string][]int32) (piece, error) {
-	o, err := jsonobject.Read(at, raw)
+// readPiece reads a piece of a template.
+func readPiece(path string, raw json.RawMessage, special map[string][]int32) (piece, error) {
+	o, err := jsonobject.Read(path, raw)
 	if err != nil {
 		return piece{}, err
 	}
@@ -73,19 +76,19 @@ func readPiece(at string, raw json.RawMessage, special map[string][]int32) (piec
 	if kind == "SpecialToken" {
 		ids, ok := special[id]
 		if !ok {
-			body.Fail("id", fmt.Sprintf("%q is not among the special tokens", id), nil)
+			body.Fail("id", fmt.Sprintf("is %q, which is not in special_tokens", id), nil)
 		}
 		p.text, p.ids = -1, ids
 	} else if id == "B" {
 		p.text = 1
 	} else if id != "A" {
-		body.Fail("id", fmt.Sprintf("%q is neither A nor B", id), nil)
+		body.Fail("id", fmt.Sprintf("is %q, not A or B", id), nil)
 	}
 	o.Adopt(body)
 	return p, o.Close()
 }
 
-// newBertTemplate is [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on.
+// NewBertTemplate returns the template [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on.
 func NewBertTemplate(cls, sep int32) PostProcessor {
 	first := piece{text: -1, ids: []int32{cls}}
 	last := piece{text: -1, ids: []int32{sep}}
@@ -96,7 +99,7 @@ func NewBertTemplate(cls, sep int32) PostProcessor {
 	}
 }
 
-// newXLMRobertaTemplate is <s> A </s>, or <s> A </s></s> B </s>, with type 0 everywhere.
+// NewXLMRobertaTemplate returns the template <s> A </s>, or <s> A </s></s> B </s>, with type 0 everywhere.
 func NewXLMRobertaTemplate(cls, sep int32) PostProcessor {
 	first := piece{text: -1, ids: []int32{cls}}
 	last := piece{text: -1, ids: []int32{sep}}
@@ -113,14 +116,14 @@ func (t template) process(texts []Assembly, special bool) ([]Assembly, error) {
 	case 2:
 		pieces = t.pair
 	default:
-		return nil, fmt.Errorf("TemplateProcessing: 1 or 2 texts are expected, not %d", len(texts))
+		return nil, fmt.Errorf("TemplateProcessing: needs 1 or 2 texts, got %d", len(texts))
 	}
 	var out []Assembly
 	for _, piece := range pieces {
 		var parts []part
 		switch {
 		case piece.text >= len(texts):
-			return nil, fmt.Errorf("TemplateProcessing: the template for one text uses two")
+			return nil, errors.New("TemplateProcessing: the template for one text uses B")
 		case piece.text >= 0:
 			for _, q := range texts[piece.text].Parts {
 				q.TypeID = piece.typeID

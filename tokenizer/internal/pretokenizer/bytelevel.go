@@ -7,8 +7,9 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// byteLevel is ByteLevel: a space before a piece that has none, pieces cut into words as GPT-2 does,
-// and every byte written as a byteCharacters character, so that a vocabulary of strings covers all bytes.
+// byteLevel is the pre-tokenizer ByteLevel. It puts a space before a piece that does not start with one,
+// splits pieces into words as GPT-2 does, and writes each byte as a visible character, so that a vocabulary
+// of strings covers all bytes.
 type byteLevel struct {
 	prefixSpace bool
 	splitWords  bool
@@ -17,17 +18,17 @@ type byteLevel struct {
 
 func parseByteLevel(o *jsonobject.Object) PreTokenizer {
 	b := byteLevel{prefixSpace: o.Bool("add_prefix_space"), splitWords: o.BoolOr("use_regex", true), unicode: codepoint.Load()}
-	o.Bool("trim_offsets") // says where a token lies in the text, not what it is
+	o.Bool("trim_offsets") // changes offsets of tokens, not ids
 	return b
 }
 
-// newByteLevel returns a ByteLevel that cuts words.
+// NewByteLevel returns a ByteLevel that splits words.
 func NewByteLevel(prefixSpace bool) PreTokenizer {
 	return byteLevel{prefixSpace: prefixSpace, splitWords: true, unicode: codepoint.Load()}
 }
 
-// byteCharacters holds, in UTF-8, the character for every byte: itself for printable ones of Latin-1, and
-// the code points from U+0100 on, in order, for all others.
+// byteCharacters holds the character for each byte, in UTF-8. A printable byte of Latin-1 stands for itself;
+// the others are U+0100 and the following code points, in order.
 var byteCharacters = func() (table [256]string) {
 	next := rune(256)
 	for b := range rune(256) {
@@ -64,6 +65,7 @@ func (b byteLevel) preTokenize(p *Pieces) {
 	p.spans, p.next = next, p.spans
 }
 
+// appendByteCharacters appends the character of each byte of text.
 func appendByteCharacters(dst, text []byte) []byte {
 	for _, b := range text {
 		dst = append(dst, byteCharacters[b]...)
@@ -71,11 +73,12 @@ func appendByteCharacters(dst, text []byte) []byte {
 	return dst
 }
 
-// word returns the length of the word that text, which is not empty, starts with. The expression is
+// wordLen returns the length in bytes of the word at the start of text, which is not empty. It implements the
+// expression
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// whose look-ahead leaves the last of several white space characters to the word after them.
+// where the look-ahead leaves the last of several white space characters to the next word.
 func (b byteLevel) wordLen(text []byte) int {
 	if text[0] == '\'' {
 		if n := contractionLen(text); n > 0 {
@@ -106,7 +109,7 @@ func (b byteLevel) wordLen(text []byte) int {
 	return n
 }
 
-// spaces returns how much of the white space that text starts with is a word.
+// spacesLen returns the length in bytes of the white space at the start of text that forms a word.
 func (b byteLevel) spacesLen(text []byte) int {
 	n, last := 0, 0
 	for n < len(text) {
@@ -123,8 +126,8 @@ func (b byteLevel) spacesLen(text []byte) int {
 	return n
 }
 
-// contraction returns the length of the English contraction that text starts with, 0 if it does with
-// none.
+// contractionLen returns the length in bytes of the English contraction at the start of text, 0 if there is
+// none. text starts with an apostrophe.
 func contractionLen(text []byte) int {
 	if len(text) < 2 {
 		return 0

@@ -13,7 +13,7 @@ import (
 	"kenserve/tokenizer/internal/codepoint"
 )
 
-// plainWords cuts text by GPT-2's expression, without its look-ahead, which follows in code.
+// plainWords splits text with GPT-2's expression. Package regexp has no look-ahead, so code does that part.
 func plainWords(text string) []string {
 	class := func(p codepoint.Property) string {
 		var b strings.Builder

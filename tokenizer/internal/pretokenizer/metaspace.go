@@ -8,10 +8,11 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// metaspace is Metaspace: spaces become a byteCharacters mark, and a piece starts at every mark.
+// metaspace is the pre-tokenizer Metaspace: it replaces spaces by a visible mark and starts a piece at each
+// mark.
 type metaspace struct {
-	replacement string
-	prepend     bool // a piece that does not start with the mark gets one
+	replacement string // the mark
+	prepend     bool   // put a mark before a piece that does not start with one
 	split       bool
 }
 
@@ -21,7 +22,7 @@ func parseMetaspace(o *jsonobject.Object) (PreTokenizer, error) {
 		o.Fail("replacement", "is not one character", nil)
 	}
 	scheme := o.StringOr("prepend_scheme", "always")
-	// Files of old have a flag in the scheme's place; newer ones may have both.
+	// Old files have a flag instead of the scheme; newer files may have both.
 	if o.Has("add_prefix_space") {
 		if flag := o.Bool("add_prefix_space"); o.Err() == nil && flag != (scheme != "never") {
 			if scheme != "always" {
@@ -32,7 +33,7 @@ func parseMetaspace(o *jsonobject.Object) (PreTokenizer, error) {
 	}
 	if o.Has("str_rep") {
 		if rep := o.String("str_rep"); rep != m.replacement {
-			o.Fail("str_rep", "is not the replacement", nil)
+			o.Fail("str_rep", "differs from replacement", nil)
 		}
 	}
 	m.split = o.BoolOr("split", true)
@@ -41,13 +42,13 @@ func parseMetaspace(o *jsonobject.Object) (PreTokenizer, error) {
 		m.prepend = true
 	case "never":
 	default:
-		// "first" depends on where a piece was before normalization.
-		o.Fail("prepend_scheme", fmt.Sprintf("is %q, which is not supported", scheme), nil)
+		// "first" depends on the position of a piece before normalization, which is not known here.
+		o.Fail("prepend_scheme", fmt.Sprintf("is %q, which is not supported; supported are always and never", scheme), nil)
 	}
 	return m, o.Err()
 }
 
-// newMetaspace returns a Metaspace that puts mark before every piece without one and cuts at marks.
+// NewMetaspace returns a Metaspace that puts mark before each piece without one and splits at marks.
 func NewMetaspace(mark string) PreTokenizer {
 	return metaspace{replacement: mark, prepend: true, split: true}
 }
@@ -72,7 +73,7 @@ func (m metaspace) preTokenize(p *Pieces) {
 		}
 		if m.split {
 			for {
-				// A mark at the very start is where the piece starts anyway.
+				// At a mark at its start, the piece starts anyway.
 				skip := 0
 				if bytes.HasPrefix(p.text[from:], mark) {
 					skip = len(mark)

@@ -1,26 +1,29 @@
+// Package pretokenizer holds the stage of a tokenizer that splits text into pieces, mostly words and
+// punctuation.
 package pretokenizer
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// pieces are parts of a text, in order. A pre-tokenizer cuts them further.
+// Pieces are the parts of a text, in order. Pre-tokenizers split them further.
 type Pieces struct {
-	// text is what the spans count in. What is there stays: a pre-tokenizer that rewrites a
-	// piece appends the new text and points the piece there.
+	// text is the text of all pieces. A pre-tokenizer that rewrites a piece appends the new text and changes
+	// the span; existing text does not change.
 	text  []byte
 	spans []span
-	next  []span // where a pre-tokenizer collects; it then swaps spans and next
+	next  []span // a pre-tokenizer writes the new spans here and then swaps the two
 }
 
-// A span is text[from:to]; it is never empty.
+// A span is the piece text[from:to]. It is never empty.
 type span struct{ from, to int }
 
-// cut copies text and cuts it into pieces by steps, one after another.
+// Cut copies text and splits it into pieces by steps, one after another.
 func (p *Pieces) Cut(steps []PreTokenizer, text []byte) {
 	p.text = append(p.text[:0], text...)
 	p.spans = p.spans[:0]
@@ -32,24 +35,24 @@ func (p *Pieces) Cut(steps []PreTokenizer, text []byte) {
 	}
 }
 
-// len returns the number of pieces.
+// Len returns the number of pieces.
 func (p *Pieces) Len() int { return len(p.spans) }
 
-// piece returns piece i, which is not empty. It is valid until the next cut.
+// Piece returns piece i. It is not empty and is valid until the next Cut.
 func (p *Pieces) Piece(i int) []byte { return p.text[p.spans[i].from:p.spans[i].to] }
 
-// bytes returns about how much memory p holds.
+// Bytes returns approximately how much memory p holds.
 func (p *Pieces) Bytes() int { return cap(p.text) + 16*(cap(p.spans)+cap(p.next)) }
 
-// A preTokenizer cuts pieces into smaller ones. A Sequence is a []preTokenizer; it has no type of
-// its own.
+// A PreTokenizer splits pieces into smaller ones. A Sequence is a []PreTokenizer without a type of its own.
 type PreTokenizer interface {
 	preTokenize(p *Pieces)
 }
 
-// parsePreTokenizer reads a pre_tokenizer section, null for none, as the steps it consists of.
-func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
-	o, err := jsonobject.ReadTyped(at, raw, depth)
+// Parse reads a pre-tokenizer of a tokenizer.json and returns its steps. raw is null for none. path is its
+// location, for errors, and depth the number of Sequences around it.
+func Parse(path string, raw []byte, depth int) ([]PreTokenizer, error) {
+	o, err := jsonobject.ReadTyped(path, raw, depth)
 	if o == nil {
 		return nil, err
 	}
@@ -59,7 +62,7 @@ func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
 	case "Sequence":
 		var steps []PreTokenizer
 		for i, raw := range o.List("pretokenizers") {
-			inner, err := Parse(fmt.Sprintf("%s.pretokenizers[%d]", at, i), raw, depth+1)
+			inner, err := Parse(fmt.Sprintf("%s.pretokenizers[%d]", path, i), raw, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -68,17 +71,17 @@ func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
 		return steps, o.Close()
 	case "BertPreTokenizer":
 		other = NewBert()
-	case "Whitespace": // runs of \w and of what is neither \w nor white space
+	case "Whitespace": // pieces are runs of \w, and runs of characters that are neither \w nor white space
 		c.drop, c.splitAround = codepoint.Space, codepoint.Word
 	case "WhitespaceSplit":
 		c.drop = codepoint.Space
 	case "Punctuation":
-		err = c.setBehavior(at, codepoint.Punctuation, o.StringOr("behavior", "Isolated"))
+		err = c.setBehavior(path, codepoint.Punctuation, o.StringOr("behavior", "Isolated"))
 	case "Digits":
 		if o.Bool("individual_digits") {
-			err = c.setBehavior(at, codepoint.Numeric, "Isolated")
+			err = c.setBehavior(path, codepoint.Numeric, "Isolated")
 		} else {
-			err = c.setBehavior(at, codepoint.Numeric, "Contiguous")
+			err = c.setBehavior(path, codepoint.Numeric, "Contiguous")
 		}
 	case "ByteLevel":
 		other = parseByteLevel(o)
@@ -87,7 +90,7 @@ func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
 	case "Split":
 		other, err = parseSplit(o)
 	default:
-		return nil, o.UnknownType()
+		return nil, o.UnknownType("Sequence, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, ByteLevel, Metaspace and Split")
 	}
 	if err == nil {
 		err = o.Close()
@@ -101,30 +104,30 @@ func Parse(at string, raw []byte, depth int) ([]PreTokenizer, error) {
 	return []PreTokenizer{c}, nil
 }
 
-// newBert returns BertPreTokenizer: words end at white space, which goes, and every punctuation
-// character is a piece of its own. All values that it returns are equal.
+// NewBert returns BertPreTokenizer: it splits at white space, which it drops, and makes each punctuation
+// character a piece. All values that it returns are equal.
 func NewBert() PreTokenizer {
 	return propertySplitter{drop: codepoint.Space, splitBefore: codepoint.Punctuation, splitAfter: codepoint.Punctuation, unicode: codepoint.Load()}
 }
 
-// newPunctuation returns a pre-tokenizer for which every punctuation character is a piece of its own.
+// NewPunctuation returns a pre-tokenizer that makes each punctuation character a piece.
 func NewPunctuation() PreTokenizer {
 	return propertySplitter{splitBefore: codepoint.Punctuation, splitAfter: codepoint.Punctuation, unicode: codepoint.Load()}
 }
 
-// A propertySplitter cuts at characters that have certain properties. Drop and apart are at most one property
-// each.
+// A propertySplitter splits at characters with certain properties. drop and splitAround have at most one
+// property each.
 type propertySplitter struct {
-	drop        codepoint.Property // such characters are in no piece
+	drop        codepoint.Property // pieces contain no such character
 	splitBefore codepoint.Property // a piece starts at such a character
 	splitAfter  codepoint.Property // a piece ends after such a character
-	splitAround codepoint.Property // a piece has either only such characters or none
+	splitAround codepoint.Property // a piece consists of such characters or contains none
 	unicode     *codepoint.Tables
 }
 
-// behave sets the propertySplitter to treat characters with property p as the reference's
-// SplitDelimiterBehavior of that name says.
-func (c *propertySplitter) setBehavior(at string, p codepoint.Property, behavior string) error {
+// setBehavior makes c treat characters with property p like the SplitDelimiterBehavior of the reference with
+// the given name.
+func (c *propertySplitter) setBehavior(path string, p codepoint.Property, behavior string) error {
 	switch behavior {
 	case "Removed":
 		c.drop = p
@@ -137,10 +140,13 @@ func (c *propertySplitter) setBehavior(at string, p codepoint.Property, behavior
 	case "Contiguous":
 		c.splitAround = p
 	default:
-		return fmt.Errorf("%s: unknown behavior %q", at, behavior)
+		return fmt.Errorf("%s: member \"behavior\" is %q, which is not supported; supported are %s", path, behavior, strings.Join(behaviors, ", "))
 	}
 	return nil
 }
+
+// behaviors are the names of all SplitDelimiterBehaviors of the reference.
+var behaviors = []string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}
 
 func (c propertySplitter) preTokenize(p *Pieces) {
 	next := p.next[:0]

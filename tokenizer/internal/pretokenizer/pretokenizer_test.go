@@ -11,7 +11,8 @@ import (
 	"kenserve/tokenizer/internal/tokenizertest"
 )
 
-// Whatever a pipeline, cutting loses nothing but what is dropped, and no piece is empty.
+// TestPropertySplitterKeepsAllText: with every behavior, the pieces contain all text except dropped
+// characters, and no piece is empty.
 func TestPropertySplitterKeepsAllText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := propertySplitter{unicode: codepoint.Load()}

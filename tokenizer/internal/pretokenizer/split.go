@@ -3,20 +3,21 @@ package pretokenizer
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/pattern"
 )
 
-// split is Split: pieces are cut around the matches of a pattern, and what happens with the matches
-// is one of five behaviors.
+// split is the pre-tokenizer Split: it splits pieces at the matches of a pattern. The behavior decides where
+// the matches go.
 type split struct {
 	find     pattern.Finder
 	behavior string
-	invert   bool // what lies between the matches takes the part of the matches
+	invert   bool // treat the text between matches as matches, and the other way round
 }
 
-// A segment of a piece is a match or what lies between two.
+// A segment of a piece is a match or the text between two matches.
 type segment struct {
 	span
 	match bool
@@ -28,8 +29,8 @@ func parseSplit(o *jsonobject.Object) (PreTokenizer, error) {
 		return nil, err
 	}
 	s := split{find: find, behavior: o.String("behavior"), invert: o.Bool("invert")}
-	if behaviors := []string{"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"}; !slices.Contains(behaviors, s.behavior) {
-		o.Fail("behavior", fmt.Sprintf("is %q, which is unknown", s.behavior), nil)
+	if !slices.Contains(behaviors, s.behavior) {
+		o.Fail("behavior", fmt.Sprintf("is %q, which is not supported; supported are %s", s.behavior, strings.Join(behaviors, ", ")), nil)
 	}
 	return s, o.Err()
 }
@@ -44,7 +45,7 @@ func (c split) preTokenize(p *Pieces) {
 	p.spans, p.next = next, p.spans
 }
 
-// cut appends the segments of text[s.from:s.to], none of which is empty.
+// segments appends the segments of text[s.from:s.to] to dst. None is empty.
 func (c split) segments(dst []segment, text []byte, s span) []segment {
 	for s.from < s.to {
 		from, to := c.find(text[s.from:s.to])
@@ -61,11 +62,11 @@ func (c split) segments(dst []segment, text []byte, s span) []segment {
 	return dst
 }
 
-// join appends the pieces that segments make.
+// join appends the pieces that the segments form.
 func (c split) join(dst []span, segments []segment) []span {
 	for i, s := range segments {
-		// Whether a segment extends the piece before it. Only the first of several matches in a row
-		// merges with the one before, and only the last with the one after.
+		// extends: the segment belongs to the piece before it. Of several consecutive matches, only the first
+		// merges with the text before, and only the last with the text after.
 		extends := false
 		switch {
 		case c.behavior == "Removed" && s.match:

@@ -1,5 +1,5 @@
-// Package tokenizertest helps to test the packages of the tokenizer. It has a plain version of each fast
-// routine, written step by step as the definition reads, and a generator of difficult texts.
+// Package tokenizertest helps to test the packages of the tokenizer. It has plain versions of BERT's stages,
+// written step by step after their definitions, and a generator of difficult texts.
 package tokenizertest
 
 import (
@@ -87,7 +87,7 @@ func nfd(text string) []rune {
 	return decomposed
 }
 
-// BertPieces cuts at white space and then around punctuation.
+// BertPieces is BertPreTokenizer: it splits at white space and then around punctuation.
 func BertPieces(text string) []string {
 	u := codepoint.Load()
 	var out []string
@@ -135,7 +135,7 @@ func WordPiece[ID ~int32](v map[string]ID, unknown, prefix string, maxChars int,
 	return ids
 }
 
-// Text draws text from characters that the rules of some stage single out.
+// Text generates texts with many characters that a rule of some stage treats specially.
 func Text() *rapid.Generator[string] {
 	alphabet := []rune("aabBeEyzI19.,-!'[]#\"<> \t\n\x00\x01\x0b\x1c\x7f\u0085\u00a0\u00ad\u200b\u200d\u2028\u3000" +
 		"éÉıİßςΣΆǅﬁÅ\u0300\u0301\u0327\u0345\u0334\u1dce\u0363\u20dd中字\uf900\U0002f800가각\u1100\u1161\u11a8" +

@@ -1,3 +1,5 @@
+// Package trie maps strings to numbers. In one walk along a text it finds all strings that the text starts
+// with.
 package trie
 
 import (
@@ -6,40 +8,39 @@ import (
 	"slices"
 )
 
-// A trie maps strings to numbers and finds the strings that a text starts with in one walk. It is a
-// double array (Aoe 1989): the child of node n for byte b is node base(n)+b, provided that node's
-// parent is n.
+// A Trie maps strings to numbers. It is a double array (Aoe 1989): the child of node n for byte b is node
+// base(n)+b if the parent of that node is n; otherwise there is no such child.
 type Trie struct {
 	nodes  []node
-	values []int32 // by node: what the string that ends there maps to, -1: none does
+	values []int32 // by node: the number of the string that ends there, -1 if none ends there
 }
 
-// A trieNode is eight bytes: a walk touches one for every byte of the text, at random.
+// A node is only eight bytes: a walk reads one node for each byte of the text, in random order.
 type node struct {
-	base   int32 // of the children; ^base where a string of the trie ends
+	base   int32 // base of the children; stored as ^base if a string ends here
 	parent int32 // -1: the node is not in use
 }
 
-// trieRoot is the node of the empty string.
+// Root is the node of the empty string.
 const Root = int32(0)
 
-// noParent is the root's parent: no node, but the root is in use.
+// noParent marks the root as in use, although it has no parent.
 const noParent = math.MaxInt32
 
-// child returns the node for byte b after node n.
+// Child returns the child of node n for byte b, and whether there is one.
 func (t *Trie) Child(n int32, b byte) (int32, bool) {
 	base := t.nodes[n].base
 	c := base ^ base>>31 + int32(b)
 	return c, t.nodes[c].parent == n
 }
 
-// ends reports whether a string of the trie ends at node n.
+// Ends reports whether a string of the trie ends at node n.
 func (t *Trie) Ends(n int32) bool { return t.nodes[n].base < 0 }
 
-// value returns what the string that ends at node n maps to, -1 if none ends there.
+// Value returns the number of the string that ends at node n, -1 if none ends there.
 func (t *Trie) Value(n int32) int32 { return t.values[n] }
 
-// walk returns the node for text after node n.
+// Walk returns the node that text leads to from node n, and whether there is one.
 func (t *Trie) Walk(n int32, text string) (int32, bool) {
 	for i := range len(text) {
 		var ok bool
@@ -50,7 +51,7 @@ func (t *Trie) Walk(n int32, text string) (int32, bool) {
 	return n, true
 }
 
-// get returns what key maps to, -1 if it is not in the trie.
+// Get returns the number of key, -1 if it is not in the trie.
 func (t *Trie) Get(key string) int32 {
 	n, ok := t.Walk(Root, key)
 	if !ok {
@@ -59,7 +60,7 @@ func (t *Trie) Get(key string) int32 {
 	return t.values[n]
 }
 
-// getBytes is get for bytes.
+// GetBytes is Get for bytes.
 func (t *Trie) GetBytes(key []byte) int32 {
 	n := Root
 	for _, b := range key {
@@ -71,20 +72,20 @@ func (t *Trie) GetBytes(key []byte) int32 {
 	return t.values[n]
 }
 
-// A trieEntry is a string and the number, not negative, that it maps to.
+// An Entry maps the string Key to the number Value, which is not negative.
 type Entry struct {
 	Key   string
 	Value int32
 }
 
-// newTrie returns a trie of entries, which it sorts; their keys are distinct.
+// New returns a trie of entries. Their keys must be distinct. It sorts entries in place.
 func New(entries []Entry) *Trie {
 	slices.SortFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Key, b.Key) })
 	var b builder
 	b.claim(Root, noParent)
 	type task struct {
 		node             int32
-		from, to, length int // entries[from:to] are those that start with the node's string
+		from, to, length int // entries[from:to] start with the string of the node, which has this length
 	}
 	queue := []task{{Root, 0, len(entries), 0}}
 	for len(queue) > 0 {
@@ -122,23 +123,22 @@ func New(entries []Entry) *Trie {
 			from = to
 		}
 	}
-	// Whatever a node's base, all 256 possible children must be there to be asked.
+	// Child does not check bounds, so all 256 possible children of each node must exist.
 	b.grow(len(b.nodes) + 256)
 	return &Trie{b.nodes, b.values}
 }
 
-// A trieBuilder keeps the nodes that are not in use in a list, so that finding a place for a node's
-// children tries only those.
+// A builder keeps the unused nodes in a doubly linked list, so that the search for a base tries only those.
 type builder struct {
-	children []byte // first bytes of the strings below the node in hand, rising
+	children []byte // next bytes of the strings below the current node, ascending
 	nodes    []node
 	values   []int32
-	links    []freeLink // of node i-1; links[0] is the head of the list
+	links    []freeLink // links[i+1] belongs to node i; links[0] is the head of the list
 }
 
 type freeLink struct{ next, previous int32 }
 
-// grow makes at least n nodes.
+// grow extends the trie to at least n nodes.
 func (b *builder) grow(n int) {
 	if b.links == nil {
 		b.links = []freeLink{{}}
@@ -153,7 +153,7 @@ func (b *builder) grow(n int) {
 	}
 }
 
-// use takes node n out of the list and gives it to parent.
+// claim removes node n from the list of unused nodes and sets its parent.
 func (b *builder) claim(n, parent int32) {
 	b.grow(int(n) + 1)
 	l := b.links[n+1]
@@ -161,8 +161,8 @@ func (b *builder) claim(n, parent int32) {
 	b.nodes[n].parent = parent
 }
 
-// place returns a base at which none of the children's nodes is in use. It tries so many places and
-// then takes one behind all others, which keeps the time linear.
+// findBase returns a base at which the nodes of all children are unused. After a fixed number of tries it
+// returns a base behind all nodes, which keeps the time linear.
 func (b *builder) findBase() int32 {
 	const tries = 128
 	first := int32(b.children[0])
@@ -179,6 +179,7 @@ func (b *builder) findBase() int32 {
 	return int32(len(b.nodes))
 }
 
+// fits reports whether the nodes of all children are unused at base.
 func (b *builder) fits(base int32) bool {
 	for _, c := range b.children {
 		if n := int(base) + int(c); n < len(b.nodes) && b.nodes[n].parent >= 0 {

@@ -21,7 +21,7 @@ func TestTrieAgainstMap(t *testing.T) {
 			list = append(list, Entry{k, v})
 		}
 		trie := New(list)
-		for _, k := range append(rapid.SliceOfN(key, 0, 50).Draw(t, "others"), keysOf(entries)...) {
+		for _, k := range append(rapid.SliceOfN(key, 0, 50).Draw(t, "others"), keys(entries)...) {
 			want, ok := entries[k]
 			if !ok {
 				want = -1
@@ -33,7 +33,7 @@ func TestTrieAgainstMap(t *testing.T) {
 	})
 }
 
-func keysOf(m map[string]int32) []string {
+func keys(m map[string]int32) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
 		keys = append(keys, k)

@@ -1,14 +1,14 @@
-"""Writes ../unicode.txt: what Hugging Face's tokenizers holds true of every code point.
+"""Writes ../unicode.txt: the properties of all code points in Hugging Face's tokenizers.
 
     pip install tokenizers==0.22.2 regex==2024.11.6
     python make_unicode.py
 
-The library mixes tables of several Unicode versions (categories of Unicode 8, normalization of
-Unicode 9, white space, numbers, case and \\w of the day its wheel was built). Instead of guessing
-them, this script asks the library itself: each property below is read off the output of the public
-component that uses it, one code point at a time. The classes of grapheme clusters alone cannot all be
-read off; they come from Unicode 16 by package regex, and where the library shows which code points
-extend a cluster it must agree.
+The library mixes several Unicode versions: categories of Unicode 8, normalization of Unicode 9, and
+white space, numbers, case and \\w of the version current when its wheel was built. The script therefore
+reads each property from the library itself: it passes every code point to the public component that
+uses the property. Only the classes of grapheme clusters cannot all be read this way. They come from
+Unicode 16 through package regex. The script checks them where the library shows which code points extend
+a cluster.
 """
 
 import itertools
@@ -50,8 +50,8 @@ def hangul(c):
     return 0xAC00 <= ord(c) <= 0xD7A3
 
 
-# One mark of every combining class, the oldest one there is, to measure the class of any other by the
-# order NFD puts them in.
+# One mark of each combining class, from the oldest possible Unicode version. NFD orders marks by class, so
+# the class of any other mark follows from its order relative to these.
 BY_CLASS = {}
 for database in (unicodedata.ucd_3_2_0, unicodedata):
     for c in ALL:
@@ -79,7 +79,7 @@ for c in ALL:
     if clean(c) == "":
         sets["control"].append(c)
     elif clean(c) != (" " if space else c):
-        sys.exit(f"clean_text does something unforeseen to {ord(c):X}")
+        sys.exit(f"clean_text has an unexpected result for {ord(c):X}")
     if chinese(c) != c:
         assert chinese(c) == f" {c} "
         sets["cjk"].append(c)
@@ -110,8 +110,7 @@ for c in ALL:
     if nfkd(c) != nfd(c):
         maps["nfkd"][c] = nfkd(c)
 
-# Canonical composition joins two code points: a composite's parts are its last one and what the
-# others compose to.
+# Canonical composition joins two code points: the composition of all parts but the last, and the last part.
 compose = []
 for c, d in maps["nfd"].items():
     if len(d) > 1 and nfc(c) == c:
@@ -119,7 +118,7 @@ for c, d in maps["nfd"].items():
         assert len(first) == 1 and nfc(first + d[-1]) == c, hex(ord(c))
         compose.append((first, d[-1], c))
 
-# A map that turns "a" into "X" turns the whole cluster that begins with "a" into "X".
+# A charsmap that replaces "a" by "X" replaces the whole grapheme cluster that starts with "a".
 units = [0] * 512
 leaf = 0x100 ^ ord("a") ^ 0x80
 units[0], units[0x100 ^ ord("a")], units[leaf] = 0x100 << 10, 0x80 << 10 | 1 << 8 | ord("a"), 1 << 31
@@ -145,9 +144,9 @@ for name, pattern in {
     match = regex.compile(pattern).fullmatch
     graphemes[name] = [c for c in ALL if match(c)]
 joined = {c for c in ALL if cluster("a" + c) == "X"}
-told = set(graphemes["extend"] + graphemes["zwj"] + graphemes["spacingmark"])
-if joined != told:
-    sys.exit(f"clusters: {[hex(ord(c)) for c in joined ^ told]}")
+expected = set(graphemes["extend"] + graphemes["zwj"] + graphemes["spacingmark"])
+if joined != expected:
+    sys.exit(f"clusters: {[hex(ord(c)) for c in joined ^ expected]}")
 
 
 def ranges(chars):

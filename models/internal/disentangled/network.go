@@ -5,7 +5,7 @@ import (
 
 	"kenserve/gemm"
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 

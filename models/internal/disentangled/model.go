@@ -14,7 +14,7 @@ import (
 	"slices"
 
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"kenserve/models"
-	"kenserve/models/encoder"
+	"kenserve/models/internal/encoder"
 )
 
 // Settings is what the configurations of both generations have in common, as
