@@ -16,22 +16,22 @@ import (
 )
 
 type benchFairnessCmd struct {
-	File     string        `arg:"" placeholder:"FILE.ken" help:"Delta file; all tasks are copies of it."`
-	Base     string        `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Trickles int           `default:"99" placeholder:"N" help:"Tasks that are asked rarely (default ${default})."`
-	Share    float64       `default:"0.3" placeholder:"F" help:"Of what the machine can do one at a time, how much they ask for together (default ${default})."`
-	Flood    int           `default:"32" placeholder:"N" help:"Requests at a time to the flooding task (default ${default})."`
-	Batch    int           `default:"32" placeholder:"N" help:"Texts of such a request (default ${default})."`
-	Tokens   int           `default:"25" placeholder:"N" help:"Tokens of a text on average, special ones included (default ${default})."`
-	Duration time.Duration `default:"10s" placeholder:"TIME" help:"How long each of the two measurements takes (default ${default})."`
-	Threads  int           `placeholder:"N" help:"Cores to use (default: all)."`
-	Memory   byteSize      `default:"8GiB" placeholder:"BYTES" help:"Memory for loaded tasks beside the base (default ${default})."`
-	JSON     bool          `name:"json" help:"Print JSON."`
+	File     string        `arg:"" placeholder:"FILE.ken" help:"Delta file. Every task is a link to it."`
+	Base     string        `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
+	Trickles int           `default:"99" placeholder:"N" help:"Number of tasks with little load (default ${default})."`
+	Share    float64       `default:"0.3" placeholder:"F" help:"Load of these tasks together, as a share of the throughput of one client, above 0 and below 1 (default ${default})."`
+	Flood    int           `default:"32" placeholder:"N" help:"Number of requests at a time to the flooded task (default ${default})."`
+	Batch    int           `default:"32" placeholder:"N" help:"Number of texts in a request to the flooded task (default ${default})."`
+	Tokens   int           `default:"25" placeholder:"N" help:"Mean number of tokens in a text, special tokens included (default ${default})."`
+	Duration time.Duration `default:"10s" placeholder:"TIME" help:"Duration of each of the two measurements, without and with the flood (default ${default})."`
+	Threads  int           `placeholder:"N" help:"Number of cores to use (default: all)."`
+	Memory   byteSize      `default:"8GiB" placeholder:"BYTES" help:"Maximum memory for loaded tasks in bytes, without the base (default ${default})."`
+	JSON     bool          `name:"json" help:"Print the result as JSON."`
 }
 
 func (c *benchFairnessCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Trickles < 1 || c.Flood < 1 || c.Batch < 1 || c.Tokens < 1 || c.Threads < 0 || c.Duration <= 0 || !(c.Share > 0 && c.Share < 1) {
-		return usageError{errors.New("bench: fairness wants positive numbers, and a share below 1")}
+		return usageError{errors.New("bench: --trickles, --flood, --batch, --tokens and --duration must be positive, --share above 0 and below 1, and --threads not negative")}
 	}
 	if c.Threads > 0 {
 		defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(c.Threads))
@@ -42,8 +42,8 @@ func (c *benchFairnessCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: store.Folder(folder), Budget: int64(c.Memory), Compute: gemm.Float32, Workers: c.Threads, Log: quiet(),
-		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // every request is to be measured
+		BaseDir: c.Base, Store: store.Folder(folder), Budget: int64(c.Memory), Compute: gemm.Float32, Workers: c.Threads, Log: discardLog(),
+		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // so that no request is refused
 	})
 	if err != nil {
 		return err
@@ -63,6 +63,6 @@ alone         %s
 beside flood  %s
 ratio         %.2f at 99%%
 flood         %.0f texts/s
-`, f.Trickles, f.Rate, f.Requests, f.Threads, quantiles(f.Alone), quantiles(f.Beside), f.P99Ratio, f.FloodTexts)
+`, f.Trickles, f.Rate, f.Requests, f.Threads, formatQuantiles(f.Alone), formatQuantiles(f.Beside), f.P99Ratio, f.FloodTexts)
 	return err
 }

@@ -11,14 +11,14 @@ import (
 )
 
 type benchKernelsCmd struct {
-	Threads int           `placeholder:"N" help:"Cores to use for products (default: all)."`
-	Time    time.Duration `default:"100ms" placeholder:"TIME" help:"How long each figure is measured (default ${default})."`
-	JSON    bool          `name:"json" help:"Print JSON."`
+	Threads int           `placeholder:"N" help:"Number of cores to use for products (default: all)."`
+	Time    time.Duration `default:"100ms" placeholder:"TIME" help:"Duration of the measurement of each figure (default ${default})."`
+	JSON    bool          `name:"json" help:"Print the result as JSON."`
 }
 
 func (c *benchKernelsCmd) Run(s streams) error {
 	if c.Threads < 0 || c.Time < 0 {
-		return usageError{fmt.Errorf("bench: --threads %d, --time %v: neither may be negative", c.Threads, c.Time)}
+		return usageError{fmt.Errorf("bench: --threads is %d and --time is %v; neither may be negative", c.Threads, c.Time)}
 	}
 	if c.Threads > 0 {
 		defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(c.Threads))

@@ -14,30 +14,30 @@ import (
 )
 
 type benchModelCmd struct {
-	Model       string       `arg:"" placeholder:"FILE.ken|DIR" help:"Delta file, or Hugging Face folder of a whole model."`
-	Base        string       `type:"model" placeholder:"DIR" help:"Hugging Face folder of the delta's base."`
-	Input       string       `placeholder:"FILE" help:"Texts, one a line, or JSON lines {\"text\", \"text_pair\"}; - is standard input (default: synthetic ones)."`
-	Texts       int          `default:"512" placeholder:"N" help:"Number of synthetic texts (default ${default}), or of those read at most."`
-	Tokens      int          `default:"25" placeholder:"N" help:"Tokens of a synthetic text on average, special ones included (default ${default})."`
-	Batch       int          `default:"1" placeholder:"N" help:"Texts of a request (default ${default})."`
-	Sort        bool         `help:"Order the texts by length."`
-	Concurrency int          `default:"1" placeholder:"N" help:"Requests at a time (default ${default})."`
-	Threads     int          `placeholder:"N" help:"Cores to use (default: all)."`
-	Passes      int          `default:"3" placeholder:"N" help:"Times that all texts are classified, after one time to warm up (default ${default})."`
-	BatchTokens int          `default:"1024" placeholder:"N" help:"Tokens of one forward pass (default ${default})."`
-	Compute     gemm.Compute `default:"float32" placeholder:"TYPE" help:"Type in which dense layers multiply: float32, bfloat16 or int8 (default ${default})."`
-	JSON        bool         `name:"json" help:"Print JSON."`
+	Model       string       `arg:"" placeholder:"FILE.ken|DIR" help:"Delta file, or Hugging Face folder of a whole model, which is measured as its own base with its head, or a random one."`
+	Base        string       `type:"model" placeholder:"DIR" help:"Hugging Face folder of the delta's base, or ORG/NAME of a model that \"kenserve pull\" downloaded. Only for a delta."`
+	Input       string       `placeholder:"FILE" help:"File with texts, one a line, or JSON lines {\"text\", \"text_pair\"}; - means standard input (default: synthetic texts)."`
+	Texts       int          `default:"512" placeholder:"N" help:"Number of synthetic texts, or maximum number of texts to read from --input (default ${default})."`
+	Tokens      int          `default:"25" placeholder:"N" help:"Mean number of tokens in a synthetic text, special tokens included (default ${default})."`
+	Batch       int          `default:"1" placeholder:"N" help:"Number of texts in a request (default ${default})."`
+	Sort        bool         `help:"Sort the texts by their number of tokens."`
+	Concurrency int          `default:"1" placeholder:"N" help:"Number of requests at a time (default ${default})."`
+	Threads     int          `placeholder:"N" help:"Number of cores to use (default: all)."`
+	Passes      int          `default:"3" placeholder:"N" help:"Number of times that all texts are classified, after one pass to warm up (default ${default}). The fastest pass counts."`
+	BatchTokens int          `default:"1024" placeholder:"N" help:"Maximum number of tokens in one forward pass (default ${default})."`
+	Compute     gemm.Compute `default:"float32" placeholder:"TYPE" help:"Number type of products in dense layers: float32, bfloat16 or int8 (default ${default}). bfloat16 and int8 are less exact, and faster where the processor supports them."`
+	JSON        bool         `name:"json" help:"Print the result as JSON."`
 	cacheFlags
 }
 
 func (c *benchModelCmd) Run(ctx context.Context, s streams) error {
 	for name, n := range map[string]int{"texts": c.Texts, "tokens": c.Tokens, "batch": c.Batch, "concurrency": c.Concurrency, "passes": c.Passes, "batch-tokens": c.BatchTokens} {
 		if n < 1 {
-			return usageError{fmt.Errorf("bench: --%s %d is less than 1", name, n)}
+			return usageError{fmt.Errorf("bench: --%s is %d; it must be positive", name, n)}
 		}
 	}
 	if c.Threads < 0 {
-		return usageError{fmt.Errorf("bench: --threads %d is negative", c.Threads)}
+		return usageError{fmt.Errorf("bench: --threads is %d; it must not be negative", c.Threads)}
 	}
 	if c.Threads > 0 {
 		defer goruntime.GOMAXPROCS(goruntime.GOMAXPROCS(c.Threads))
@@ -47,7 +47,7 @@ func (c *benchModelCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer classifier.Close()
-	texts, err := c.texts(ctx, classifier.Engine, s)
+	texts, err := c.texts(ctx, s, classifier.Engine)
 	if err != nil {
 		return err
 	}
@@ -70,26 +70,26 @@ func (c *benchModelCmd) open(ctx context.Context) (*bulk.Classifier, error) {
 	}
 	if info, err := os.Stat(c.Model); err != nil || !info.IsDir() {
 		if c.Base == "" {
-			return nil, usageError{fmt.Errorf("bench: --base is needed for the delta %s", c.Model)}
+			return nil, usageError{fmt.Errorf("bench: --base is required for the delta %s", c.Model)}
 		}
 		return bulk.Open(ctx, c.Model, c.Base, c.cacheFlags.open(), c.Compute, configure)
 	}
 	if c.Base != "" {
-		return nil, usageError{fmt.Errorf("bench: %s is a folder with a whole model; --base goes with a delta", c.Model)}
+		return nil, usageError{fmt.Errorf("bench: %s is the folder of a whole model; --base is only valid with a delta", c.Model)}
 	}
 	return bench.OpenModel(ctx, c.Model, c.cacheFlags.open(), c.Compute, configure)
 }
 
 // texts reads or makes the texts.
-func (c *benchModelCmd) texts(ctx context.Context, e *runtime.Engine, s streams) ([]runtime.Input, error) {
-	list, err := c.unsorted(ctx, e, s)
+func (c *benchModelCmd) texts(ctx context.Context, s streams, e *runtime.Engine) ([]runtime.Input, error) {
+	list, err := c.unsortedTexts(ctx, s, e)
 	if err != nil || !c.Sort {
 		return list, err
 	}
 	return bench.SortByLength(ctx, e, list)
 }
 
-func (c *benchModelCmd) unsorted(ctx context.Context, e *runtime.Engine, s streams) ([]runtime.Input, error) {
+func (c *benchModelCmd) unsortedTexts(ctx context.Context, s streams, e *runtime.Engine) ([]runtime.Input, error) {
 	if c.Input == "" {
 		return bench.SyntheticTexts(ctx, e, c.Texts, c.Tokens)
 	}
@@ -113,11 +113,6 @@ latency     %s
 waiting     %s
 workspaces  %s
 `, m.Model, m.Compute, m.Kernels, m.Threads, m.Texts, m.TokensPerText, m.Batch, m.Concurrency,
-		m.TextsPerSecond, m.TokensPerSecond, len(m.PassSeconds), m.MedianTexts, quantiles(m.Latency), quantiles(m.Queue), size(m.WorkspaceBytes))
+		m.TextsPerSecond, m.TokensPerSecond, len(m.PassSeconds), m.MedianTexts, formatQuantiles(m.Latency), formatQuantiles(m.Queue), formatSize(m.WorkspaceBytes))
 	return err
-}
-
-// quantiles prints quantiles of a latency.
-func quantiles(m bench.Quantiles) string {
-	return fmt.Sprintf("%.2f ms half of the requests, %.2f ms 90%%, %.2f ms 99%%, %.2f ms all", m.P50, m.P90, m.P99, m.Max)
 }

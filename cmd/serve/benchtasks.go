@@ -15,24 +15,24 @@ import (
 )
 
 type benchTasksCmd struct {
-	File        string        `arg:"" placeholder:"FILE.ken" help:"Delta file in the fast layout; every task is a variant of it, with other signs."`
-	Base        string        `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Counts      []int         `default:"10,100,1000" placeholder:"N,..." help:"Numbers of tasks to compare, the first being what the others are compared with (default ${default})."`
-	Zipf        float64       `default:"1" placeholder:"S" help:"Exponent of the tasks' popularity: the task of rank r is asked for in proportion to r to the power of -S (default ${default})."`
-	Tokens      int           `default:"25" placeholder:"N" help:"Tokens of a text on average, special ones included (default ${default})."`
-	Concurrency int           `default:"8" placeholder:"N" help:"Requests at a time, for throughput (default ${default})."`
-	Duration    time.Duration `default:"5s" placeholder:"TIME" help:"How long each measurement takes (default ${default}), after as long to warm up."`
-	Rounds      int           `default:"3" placeholder:"N" help:"Times that all numbers are measured in turn; the best round counts (default ${default})."`
-	Threads     int           `placeholder:"N" help:"Cores to use (default: all)."`
-	Memory      byteSize      `placeholder:"BYTES" help:"Memory of the whole process, as of serve."`
-	Out         string        `placeholder:"DIR" help:"Folder for tasks.json and tasks.png."`
-	JSON        bool          `name:"json" help:"Print JSON."`
+	File        string        `arg:"" placeholder:"FILE.ken" help:"Delta file in the fast layout. Every task is a copy of it with other signs."`
+	Base        string        `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
+	Counts      []int         `default:"10,100,1000" placeholder:"N,..." help:"Numbers of tasks to measure (default ${default}). Ratios compare with the first."`
+	Zipf        float64       `default:"1" placeholder:"S" help:"Exponent of the Zipf distribution of requests over tasks: the task of rank r gets a share proportional to r to the power of -S (default ${default}); 0 means equal shares."`
+	Tokens      int           `default:"25" placeholder:"N" help:"Mean number of tokens in a text, special tokens included (default ${default})."`
+	Concurrency int           `default:"8" placeholder:"N" help:"Number of requests at a time when throughput is measured (default ${default})."`
+	Duration    time.Duration `default:"5s" placeholder:"TIME" help:"Duration of each measurement, and of the warm-up before it (default ${default})."`
+	Rounds      int           `default:"3" placeholder:"N" help:"Number of times that all --counts are measured in turn (default ${default}). The best round counts."`
+	Threads     int           `placeholder:"N" help:"Number of cores to use (default: all)."`
+	Memory      byteSize      `placeholder:"BYTES" help:"Maximum memory of the process in bytes (default: three quarters of the memory of the machine or container)."`
+	Out         string        `placeholder:"DIR" help:"Folder to write tasks.json and tasks.png to (default: they are not written)."`
+	JSON        bool          `name:"json" help:"Print the result as JSON."`
 }
 
-// Run drives one engine with requests for more and more tasks.
+// Run measures one engine over a temporary store of tasks.
 func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	if len(c.Counts) == 0 || slices.Min(c.Counts) < 1 || c.Tokens < 1 || c.Concurrency < 1 || c.Rounds < 1 || c.Duration <= 0 || c.Threads < 0 || !(c.Zipf >= 0) {
-		return usageError{errors.New("bench: tasks wants positive numbers")}
+		return usageError{errors.New("bench: --counts, --tokens, --concurrency, --rounds and --duration must be positive; --threads and --zipf must not be negative")}
 	}
 	bar := newProgress(s.err, "tasks", slices.Max(c.Counts))
 	folder, deltaBytes, err := bench.WriteVariants(c.File, slices.Max(c.Counts), bar.add)
@@ -42,8 +42,8 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: store.Folder(folder), Memory: int64(c.Memory), Workers: c.Threads, Log: quiet(),
-		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // every request is to be measured
+		BaseDir: c.Base, Store: store.Folder(folder), Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(),
+		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // so that no request is refused
 	})
 	if err != nil {
 		return err
@@ -72,11 +72,11 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 }
 
 func printTasks(s streams, m *bench.TasksReport) error {
-	fmt.Fprintf(s.out, "delta %s, popularity Zipf(%g)\n", size(m.DeltaBytes), m.Zipf)
+	fmt.Fprintf(s.out, "delta %s, popularity Zipf(%g)\n", formatSize(m.DeltaBytes), m.Zipf)
 	fmt.Fprintf(s.out, "%8s %10s %7s %9s %9s %7s %7s %6s %6s %10s\n", "tasks", "texts/s", "ratio", "p50 ms", "p99 ms", "ratio", "hits", "hot", "warm", "resident")
 	for _, r := range m.Rows {
 		fmt.Fprintf(s.out, "%8d %10.1f %7.3f %9.2f %9.2f %7.2f %6.1f%% %6d %6d %10s\n",
-			r.Tasks, r.Throughput, r.Ratio, r.P50, r.P99, r.P99Ratio, 100*r.HitRate, r.Hot, r.Warm, size(r.RSS))
+			r.Tasks, r.Throughput, r.Ratio, r.P50, r.P99, r.P99Ratio, 100*r.HitRate, r.Hot, r.Warm, formatSize(r.RSS))
 	}
 	_, err := fmt.Fprintf(s.out, "first request, median: hot %.2f ms, warm %.2f ms (%.2f), cold %.2f ms (%.2f)\n", m.HotMS, m.WarmMS, m.WarmMS/m.HotMS, m.ColdMS, m.ColdMS/m.HotMS)
 	return err

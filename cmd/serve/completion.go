@@ -8,12 +8,12 @@ import (
 )
 
 type completionCmd struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"Shell: ${enum}."`
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"Shell to write the script for: ${enum}."`
 }
 
-// Run prints a script that completes commands, flags and the values that a flag
-// may have; everything else is completed as a file. It is made of the command
-// line itself.
+// Run prints a script that completes commands, flags and the values of flags that have a
+// list of them. Everything else is completed as a file. The script follows from the
+// definition of the commands.
 func (c *completionCmd) Run(k *kong.Kong, s streams) error {
 	script := map[string]func(*strings.Builder, []*kong.Node){"bash": bashCompletion, "zsh": zshCompletion, "fish": fishCompletion}
 	var b strings.Builder
@@ -27,17 +27,17 @@ func (c *completionCmd) Run(k *kong.Kong, s streams) error {
 	return err
 }
 
-// flagWords are the flags of a command as they are typed.
+// flagWords returns the flags of a command, with dashes and separated by spaces.
 func flagWords(node *kong.Node) string {
 	var words []string
-	for _, f := range completedFlags(node) {
+	for _, f := range visibleFlags(node) {
 		words = append(words, "--"+f.Name)
 	}
 	return strings.Join(words, " ")
 }
 
-// completedFlags are a command's own flags, without those that it hides.
-func completedFlags(node *kong.Node) []*kong.Flag {
+// visibleFlags returns a command's own flags without hidden ones.
+func visibleFlags(node *kong.Node) []*kong.Flag {
 	var flags []*kong.Flag
 	for _, group := range node.AllFlags(true) {
 		flags = append(flags, group...)
@@ -45,10 +45,11 @@ func completedFlags(node *kong.Node) []*kong.Flag {
 	return flags
 }
 
-// values are what a flag may be set to, if that is a list of words.
-func values(f *kong.Flag) string { return strings.ReplaceAll(f.Enum, ",", " ") }
+// enumWords returns the values of a flag, separated by spaces, if it has a list of them.
+func enumWords(f *kong.Flag) string { return strings.ReplaceAll(f.Enum, ",", " ") }
 
-func words(nodes []*kong.Node) string {
+// commandNames returns the names of commands, separated by spaces.
+func commandNames(nodes []*kong.Node) string {
 	var names []string
 	for _, node := range nodes {
 		names = append(names, node.Name)
@@ -56,8 +57,8 @@ func words(nodes []*kong.Node) string {
 	return strings.Join(names, " ")
 }
 
-// top are the commands that stand behind the program's name.
-func top(commands []*kong.Node) []*kong.Node {
+// topLevel returns the commands that are not subcommands of others.
+func topLevel(commands []*kong.Node) []*kong.Node {
 	var out []*kong.Node
 	for _, node := range commands {
 		if node.Parent.Type == kong.ApplicationNode {
@@ -84,16 +85,16 @@ _kenserve() {
 	}
 	b.WriteString("    esac\n  done\n  case \"$command $before\" in\n")
 	for _, node := range commands {
-		for _, f := range completedFlags(node) {
+		for _, f := range visibleFlags(node) {
 			if f.Enum != "" {
-				fmt.Fprintf(b, "  %q) COMPREPLY=($(compgen -W %q -- \"$word\")); return ;;\n", commandPath(node)+" --"+f.Name, values(f))
+				fmt.Fprintf(b, "  %q) COMPREPLY=($(compgen -W %q -- \"$word\")); return ;;\n", commandPath(node)+" --"+f.Name, enumWords(f))
 			}
 		}
 	}
 	b.WriteString("  esac\n  case $command in\n")
-	fmt.Fprintf(b, "  \"\") list=%q ;;\n", words(top(commands))+" "+flagWords(top(commands)[0].Parent))
+	fmt.Fprintf(b, "  \"\") list=%q ;;\n", commandNames(topLevel(commands))+" "+flagWords(topLevel(commands)[0].Parent))
 	for _, node := range commands {
-		fmt.Fprintf(b, "  %q) list=%q ;;\n", commandPath(node), strings.TrimSpace(words(node.Children)+" "+flagWords(node)))
+		fmt.Fprintf(b, "  %q) list=%q ;;\n", commandPath(node), strings.TrimSpace(commandNames(node.Children)+" "+flagWords(node)))
 	}
 	b.WriteString(`  esac
   if [[ $word == -* || -z $command ]]; then
@@ -106,26 +107,26 @@ complete -o filenames -F _kenserve kenserve
 `)
 }
 
-// quoted is a word for zsh and fish, in single quotes.
-func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// singleQuoted returns a word for zsh and fish in single quotes.
+func singleQuoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func zshCompletion(b *strings.Builder, commands []*kong.Node) {
 	b.WriteString("#compdef kenserve\n# zsh completion for kenserve\n_kenserve() {\n  local state line\n  local -a commands\n  commands=(\n")
 	describe := func(nodes []*kong.Node) {
 		for _, node := range nodes {
-			fmt.Fprintf(b, "    %s\n", quoted(node.Name+":"+strings.ReplaceAll(node.Help, ":", `\:`)))
+			fmt.Fprintf(b, "    %s\n", singleQuoted(node.Name+":"+strings.ReplaceAll(node.Help, ":", `\:`)))
 		}
 	}
-	describe(top(commands))
+	describe(topLevel(commands))
 	b.WriteString("  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  case $words[2] in\n")
-	for _, node := range top(commands) {
+	for _, node := range topLevel(commands) {
 		fmt.Fprintf(b, "  %s)\n", node.Name)
 		if len(node.Children) > 0 {
-			fmt.Fprintf(b, "    (( CURRENT == 3 )) && compadd %s\n", words(node.Children))
+			fmt.Fprintf(b, "    (( CURRENT == 3 )) && compadd %s\n", commandNames(node.Children))
 		}
 		b.WriteString("    _arguments")
 		for _, sub := range append([]*kong.Node{node}, node.Children...) {
-			for _, f := range completedFlags(sub) {
+			for _, f := range visibleFlags(sub) {
 				spec := "--" + f.Name
 				if !f.IsBool() {
 					spec += "="
@@ -133,11 +134,11 @@ func zshCompletion(b *strings.Builder, commands []*kong.Node) {
 				spec += "[" + strings.NewReplacer("[", "(", "]", ")", ":", `\:`).Replace(f.Help) + "]"
 				switch {
 				case f.Enum != "":
-					spec += ":value:(" + values(f) + ")"
+					spec += ":value:(" + enumWords(f) + ")"
 				case !f.IsBool():
 					spec += ":value:_files"
 				}
-				fmt.Fprintf(b, " \\\n      %s", quoted(spec))
+				fmt.Fprintf(b, " \\\n      %s", singleQuoted(spec))
 			}
 		}
 		b.WriteString(" \\\n      '*:file:_files'\n    ;;\n")
@@ -147,20 +148,20 @@ func zshCompletion(b *strings.Builder, commands []*kong.Node) {
 
 func fishCompletion(b *strings.Builder, commands []*kong.Node) {
 	b.WriteString("# fish completion for kenserve\n")
-	for _, node := range top(commands) {
-		fmt.Fprintf(b, "complete -c kenserve -n __fish_use_subcommand -f -a %s -d %s\n", node.Name, quoted(node.Help))
+	for _, node := range topLevel(commands) {
+		fmt.Fprintf(b, "complete -c kenserve -n __fish_use_subcommand -f -a %s -d %s\n", node.Name, singleQuoted(node.Help))
 	}
 	for _, node := range commands {
-		when := quoted("__fish_seen_subcommand_from " + node.Name)
+		when := singleQuoted("__fish_seen_subcommand_from " + node.Name)
 		if node.Parent.Type == kong.CommandNode {
-			when = quoted("__fish_seen_subcommand_from " + node.Parent.Name + "; and __fish_seen_subcommand_from " + node.Name)
-			fmt.Fprintf(b, "complete -c kenserve -n %s -a %s -d %s\n", quoted("__fish_seen_subcommand_from "+node.Parent.Name), node.Name, quoted(node.Help))
+			when = singleQuoted("__fish_seen_subcommand_from " + node.Parent.Name + "; and __fish_seen_subcommand_from " + node.Name)
+			fmt.Fprintf(b, "complete -c kenserve -n %s -a %s -d %s\n", singleQuoted("__fish_seen_subcommand_from "+node.Parent.Name), node.Name, singleQuoted(node.Help))
 		}
-		for _, f := range completedFlags(node) {
-			line := fmt.Sprintf("complete -c kenserve -n %s -l %s -d %s", when, f.Name, quoted(f.Help))
+		for _, f := range visibleFlags(node) {
+			line := fmt.Sprintf("complete -c kenserve -n %s -l %s -d %s", when, f.Name, singleQuoted(f.Help))
 			switch {
 			case f.Enum != "":
-				line += " -x -a " + quoted(values(f))
+				line += " -x -a " + singleQuoted(enumWords(f))
 			case !f.IsBool():
 				line += " -r"
 			}

@@ -21,11 +21,11 @@ func completionScript(t *testing.T, shell string) string {
 	return out.String()
 }
 
-// What bash offers for the beginning of a line.
+// TestBashCompletion sources the script in bash and completes lines with it.
 func TestBashCompletion(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip("there is no bash")
+		t.Skip("bash is not installed")
 	}
 	dir := t.TempDir()
 	script := filepath.Join(dir, "completion")
@@ -36,7 +36,7 @@ func TestBashCompletion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		line string // words, the last one to be completed
+		line string // words; the last one is completed
 		want []string
 		not  []string
 	}{
@@ -72,8 +72,8 @@ func TestBashCompletion(t *testing.T) {
 	}
 }
 
-// The other shells' scripts name every command and flag, and parse where there is
-// such a shell.
+// TestCompletionScripts checks that all scripts name every command and flag, and are valid
+// if the shell is installed.
 func TestCompletionScripts(t *testing.T) {
 	parser, err := kong.New(&commands{})
 	if err != nil {
@@ -85,7 +85,7 @@ func TestCompletionScripts(t *testing.T) {
 			if !strings.Contains(text, node.Name) {
 				t.Errorf("%s: no %s", shell, node.Name)
 			}
-			for _, f := range completedFlags(node) {
+			for _, f := range visibleFlags(node) {
 				if !strings.Contains(text, f.Name) {
 					t.Errorf("%s: no --%s", shell, f.Name)
 				}
@@ -103,9 +103,9 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
-// Examples in the help are command lines that parse.
+// TestExamples parses the examples of the help, and finds them there.
 func TestExamples(t *testing.T) {
-	t.Chdir(t.TempDir()) // without a config.yaml
+	t.Chdir(t.TempDir())
 	if err := os.WriteFile("config.yaml", []byte("base: base\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestExamples(t *testing.T) {
 				continue
 			}
 			if got := commandPath(k.Selected()); path != "" && got != path {
-				t.Errorf("%s: is of %s, not of %s", line, got, path)
+				t.Errorf("%s: the command is %s, want %s", line, got, path)
 			}
 		}
 		var help strings.Builder

@@ -7,27 +7,26 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
 )
 
-// configFile is the flag that names a YAML file with values for the other
-// flags of its command.
+// configFile is the type of a flag that names a YAML file with values for the other flags
+// of its command.
 type configFile string
 
-// paths are the keys whose relative values, unless they are URLs, count from
-// the file's folder.
-var paths = []string{"base", "store", "cache", "api-key-file", "admin-key-file", "tls-cert", "tls-key"}
+// pathKeys are the keys whose values are paths. A relative path counts from the folder of
+// the configuration file; a URL stays as it is.
+var pathKeys = []string{"base", "store", "cache", "api-key-file", "admin-key-file", "tls-cert", "tls-key"}
 
-// BeforeResolve is kong's hook: it reads the file and lets it answer for flags
-// that neither the command line nor the environment sets. A default file that
-// does not exist is none.
+// BeforeResolve is a hook of kong. It reads the file and adds a resolver that gives its
+// values to flags that neither the command line nor the environment sets. It is no error
+// if the default file does not exist.
 func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 	if trace.Flag == nil || ctx.Selected() == nil || !slices.Contains(ctx.Selected().Flags, trace.Flag) {
-		return nil // kong asks default flags of commands that were not given, too
+		return nil // kong also calls the hook for flags of other commands that have a default
 	}
 	path := string(ctx.FlagValue(trace.Flag).(configFile))
 	text, err := os.ReadFile(path)
@@ -41,14 +40,14 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 	if err := yaml.Unmarshal(text, &values); err != nil {
 		return fmt.Errorf("read configuration %s: %w", path, err)
 	}
-	known := flagNames(trace.Flag.Name, ctx)
+	keys := configKeys(trace.Flag.Name, ctx)
 	for key, value := range values {
-		if !slices.Contains(known, key) {
-			return fmt.Errorf("read configuration %s: unknown key %q; known are %s", path, key, strings.Join(known, ", "))
+		if !slices.Contains(keys, key) {
+			return fmt.Errorf("read configuration %s: unknown key %q; the keys are %s", path, key, strings.Join(keys, ", "))
 		}
 		switch value.(type) {
 		case map[string]any, []any:
-			return fmt.Errorf("read configuration %s: key %q: a single value is wanted", path, key)
+			return fmt.Errorf("read configuration %s: key %q must have a single value, not a list or a mapping", path, key)
 		}
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
@@ -61,55 +60,38 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 				return nil, nil
 			}
 		}
-		out := fmt.Sprint(value)
-		if slices.Contains(paths, flag.Name) && !filepath.IsAbs(out) && !strings.Contains(out, "://") {
-			joined := filepath.Join(filepath.Dir(path), out)
-			if _, err := os.Stat(joined); flag.Name != "base" || !isModel(out) || err == nil {
-				out = joined
-			}
+		text := fmt.Sprint(value)
+		if slices.Contains(pathKeys, flag.Name) {
+			text = resolvePath(filepath.Dir(path), flag.Name, text)
 		}
-		return out, nil
+		return text, nil
 	}))
 	return nil
 }
 
-// flagNames lists the flags of the command that has the flag called own, but
-// for that one.
-func flagNames(own string, ctx *kong.Context) []string {
+// resolvePath returns the value of a key in pathKeys, relative to the folder dir of the
+// configuration file. A base like ORG/NAME that is no folder there names a downloaded
+// model.
+func resolvePath(dir, key, value string) string {
+	if filepath.IsAbs(value) || strings.Contains(value, "://") {
+		return value
+	}
+	joined := filepath.Join(dir, value)
+	if _, err := os.Stat(joined); key == "base" && isModelName(value) && err != nil {
+		return value
+	}
+	return joined
+}
+
+// configKeys lists the keys of a configuration file: the flags of the selected command,
+// sorted, without the one that names the file.
+func configKeys(fileFlag string, ctx *kong.Context) []string {
 	var names []string
 	for _, flag := range ctx.Selected().Flags {
-		if flag.Name != own {
+		if flag.Name != fileFlag {
 			names = append(names, flag.Name)
 		}
 	}
 	slices.Sort(names)
 	return names
-}
-
-// byteSize is a number of bytes, written with an optional unit: 512MiB, 2GB.
-type byteSize int64
-
-var byteUnits = []struct {
-	suffix string
-	factor float64
-}{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
-}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (b *byteSize) UnmarshalText(text []byte) error {
-	number, factor := strings.TrimSpace(string(text)), 1.0
-	for _, unit := range byteUnits {
-		if rest, ok := strings.CutSuffix(number, unit.suffix); ok {
-			number, factor = strings.TrimSpace(rest), unit.factor
-			break
-		}
-	}
-	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || !(n*factor >= 1 && n*factor < 1<<62) {
-		return fmt.Errorf("%q is not a size; 512MiB is one", text)
-	}
-	*b = byteSize(n * factor)
-	return nil
 }

@@ -11,13 +11,13 @@ import (
 
 type diffCmd struct {
 	A    string `arg:"" placeholder:"A.ken" help:"Delta file."`
-	B    string `arg:"" placeholder:"B.ken" help:"Another one of the same base."`
-	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of their base."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	B    string `arg:"" placeholder:"B.ken" help:"Delta file of the same base."`
+	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
+	JSON bool   `name:"json" help:"Print the result as JSON."`
 	cacheFlags
 }
 
-// comparison is what diff prints.
+// comparison is the JSON output.
 type comparison struct {
 	A string `json:"a"`
 	B string `json:"b"`
@@ -49,10 +49,11 @@ func (c *diffCmd) Run(s streams) error {
 		e.SetIndent("", " ")
 		return e.Encode(result)
 	}
-	return result.print(s)
+	return printDiff(s, result)
 }
 
-func (c *comparison) print(s streams) error {
+// printDiff prints a table.
+func printDiff(s streams, c comparison) error {
 	fmt.Fprintf(s.out, "A  %s\nB  %s\n\n", c.A, c.B)
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "both\tby chance\tonly A\tonly B\tJaccard\tsame sign\tequal\t tensor\n")

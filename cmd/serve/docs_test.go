@@ -15,7 +15,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/cli.md")
 
-// TestDocs keeps docs/cli.md what the program's own help says.
+// TestDocs checks that docs/cli.md has the help of every command. With -update it writes
+// the file.
 func TestDocs(t *testing.T) {
 	parser, err := kong.New(&commands{})
 	if err != nil {
@@ -29,10 +30,16 @@ func TestDocs(t *testing.T) {
 		return out.String()
 	}
 	var doc strings.Builder
-	doc.WriteString("# Command line\n\nWhat `kenserve --help` and `kenserve COMMAND --help` print; made by `go test ./cmd/serve -run Docs -update`.\n\n" +
-		"Every flag has an environment variable, and those of `serve` a key in [config.yaml](../config.yaml). " +
-		"Long work shows its progress, as a bar on a terminal and in lines elsewhere. " +
-		"Exit status: 0 done, 1 failed, 2 wrong usage.\n")
+	doc.WriteString("# Command line\n\n" +
+		"This page has the output of `kenserve --help` and `kenserve COMMAND --help`. " +
+		"`go test ./cmd/serve -run '^TestDocs$' -update` writes it.\n\n" +
+		"Every flag has an environment variable, whose name is given with the flag. " +
+		"Flags of `serve` are also keys of [config.yaml](../config.yaml). " +
+		"A flag takes precedence over the environment, and the environment over the file.\n\n" +
+		"Sizes in bytes may have a unit (`512MiB`, `2GB`), and times have one (`500ms`, `10s`, `2m`). " +
+		"Long work shows a progress bar on a terminal, and prints a line every few seconds elsewhere. " +
+		"`--json` prints a result for programs. " +
+		"The exit status is 0 after success, 1 after a failure, and 2 after an error in the command line.\n")
 	fmt.Fprintf(&doc, "\n## kenserve\n\n```\n%s```\n", help())
 	for _, command := range parser.Model.Children {
 		fmt.Fprintf(&doc, "\n## %s\n\n```\n%s```\n", command.Name, help(command.Name))
@@ -51,6 +58,6 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), doc.String()); diff != "" {
-		t.Errorf("docs/cli.md is not what --help prints; rewrite it with -update: %s", diff)
+		t.Errorf("docs/cli.md differs from the output of --help; rewrite it with -update: %s", diff)
 	}
 }

@@ -13,10 +13,10 @@ import (
 
 type evalCmd struct {
 	File    string       `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base    string       `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Data    string       `required:"" placeholder:"FILE" help:"JSON lines {\"text\", \"text_pair\", \"label\"}; - is standard input."`
-	JSON    bool         `name:"json" help:"Print JSON."`
-	Compute gemm.Compute `default:"float32" placeholder:"TYPE" help:"Type in which dense layers multiply: float32, bfloat16 or int8 (default ${default})."`
+	Base    string       `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
+	Data    string       `required:"" placeholder:"FILE" help:"File with labelled texts, JSON lines {\"text\", \"text_pair\", \"label\"}; - means standard input. A label is a name or an index from 0."`
+	JSON    bool         `name:"json" help:"Print the result as JSON."`
+	Compute gemm.Compute `default:"float32" placeholder:"TYPE" help:"Number type of products in dense layers: float32, bfloat16 or int8 (default ${default}). bfloat16 and int8 are less exact, and faster where the processor supports them."`
 	cacheFlags
 }
 
@@ -46,11 +46,12 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	return printEvaluation(s, report)
 }
 
-func printEvaluation(s streams, v *evaluate.Report) error {
-	fmt.Fprintf(s.out, "texts     %d\naccuracy  %.4f\nmacro F1  %.4f\n\n", v.Texts, v.Accuracy, v.MacroF1)
+// printEvaluation prints a table.
+func printEvaluation(s streams, r *evaluate.Report) error {
+	fmt.Fprintf(s.out, "texts     %d\naccuracy  %.4f\nmacro F1  %.4f\n\n", r.Texts, r.Accuracy, r.MacroF1)
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "texts\tprecision\trecall\tF1\t label\n")
-	for _, c := range v.Classes {
+	for _, c := range r.Classes {
 		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%.4f\t %s\n", c.Texts, c.Precision, c.Recall, c.F1, c.Label)
 	}
 	return w.Flush()

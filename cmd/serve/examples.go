@@ -7,8 +7,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// examples are printed below a command's help, by the command's path; a test
-// parses each.
+// examples are printed below the help of a command. The key is the command's path, and
+// empty for the program.
 var examples = map[string][]string{
 	"": {
 		"kenserve",
@@ -43,7 +43,7 @@ var examples = map[string][]string{
 	},
 }
 
-// printHelp is kong's own help with examples below it.
+// printHelp prints kong's own help and the examples.
 func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
@@ -60,7 +60,7 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	return err
 }
 
-// commandPath is the words of a command behind the program's name.
+// commandPath returns the words of a command after the program's name.
 func commandPath(node *kong.Node) string {
 	path := ""
 	for ; node != nil && node.Type == kong.CommandNode; node = node.Parent {

@@ -14,8 +14,8 @@ import (
 	"kenserve/safetensors"
 )
 
-// TestFamilies takes a checkpoint of every family through the commands: with
-// everything kept the export is the tuned checkpoint, to the bit.
+// TestFamilies runs the commands on a checkpoint of every family. If everything is kept, the
+// export is the tuned checkpoint to the bit.
 func TestFamilies(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -25,7 +25,7 @@ func TestFamilies(t *testing.T) {
 		t.Run(family, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			program := filepath.Join(dir, "kenserve") // the test binary is kenserve under this name
+			program := filepath.Join(dir, "kenserve") // under this name the test binary runs main
 			if err := os.Symlink(self, program); err != nil {
 				t.Fatal(err)
 			}
@@ -57,7 +57,7 @@ func TestFamilies(t *testing.T) {
 			}
 			run("", "prune", "--base", "base", "--tuned", "tuned", "--out", "small.ken", "--select", "delta", "--keep", "0.1", "--values", "int8")
 			run("", "verify", "small.ken", "--base", "base")
-			if family == "deberta-v2" { // which has a tensor of three dimensions
+			if family == "deberta-v2" { // it has a tensor of three dimensions
 				run("", "inspect", "small.ken")
 				run("", "diff", "small.ken", "whole.ken", "--base", "base")
 				run("", "pack", "small.ken", "--base", "base", "--out", "packed.ken")

@@ -15,8 +15,8 @@ import (
 
 type inspectCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base string `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base; with it, the rows that keep a value are counted."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	Base string `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base. With it, the delta is checked, the small layout is unpacked, and rows with kept values are counted."`
+	JSON bool   `name:"json" help:"Print the result as JSON."`
 	cacheFlags
 }
 
@@ -33,6 +33,7 @@ func (c *inspectCmd) Run(s streams) error {
 	return printInspection(s, i)
 }
 
+// inspect describes the file, in either layout.
 func (c *inspectCmd) inspect() (*inspect.Report, error) {
 	if small, err := pack.Open(c.File); err == nil {
 		defer small.Close()
@@ -63,6 +64,7 @@ func (c *inspectCmd) inspect() (*inspect.Report, error) {
 	return inspect.Fast(c.File, d, true), nil
 }
 
+// printInspection prints the metadata and a table of tensors.
 func printInspection(s streams, i *inspect.Report) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	line := func(key, value string) {
@@ -71,7 +73,7 @@ func printInspection(s streams, i *inspect.Report) error {
 		}
 	}
 	line("file", i.File)
-	line("size", size(i.Bytes))
+	line("size", formatSize(i.Bytes))
 	line("layout", i.Layout)
 	line("digest", i.SHA256)
 	line("base", i.BaseName+" "+i.BaseSHA256)
@@ -112,15 +114,15 @@ func printInspection(s streams, i *inspect.Report) error {
 	fmt.Fprint(w, "rows\tkept\tsize\tform\tcoding\t tensor\n")
 	kept, bytes := 0, int64(0)
 	for _, t := range i.Tensors {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t %s\n", count(t.Rows), count(t.Kept), size(t.Bytes), t.Form, t.Coding, t.Name)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t %s\n", count(t.Rows), count(t.Kept), formatSize(t.Bytes), t.Form, t.Coding, t.Name)
 		kept += t.Kept
 		bytes += t.Bytes
 	}
-	fmt.Fprintf(w, "\t%s\t%s\t\t\t all\n", count(kept), size(bytes))
+	fmt.Fprintf(w, "\t%s\t%s\t\t\t all\n", count(kept), formatSize(bytes))
 	return w.Flush()
 }
 
-// count prints a number; 0 is one that is not known.
+// count prints a number; 0 means that it is not known.
 func count(n int) string {
 	if n == 0 {
 		return ""
@@ -128,12 +130,12 @@ func count(n int) string {
 	return fmt.Sprint(n)
 }
 
-// shorten lists labels, a few of many.
+// shorten lists labels, at most eight of them.
 func shorten(labels []string) string {
-	const most = 8
+	const maxLabels = 8
 	out := ""
 	for i, l := range labels {
-		if i == most {
+		if i == maxLabels {
 			return fmt.Sprintf("%s, … (%d)", out, len(labels))
 		}
 		if i > 0 {

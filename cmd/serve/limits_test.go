@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// limits are the bounds that requests can exceed, so small that it is easy.
+// limits are small values for the flags that limit requests, which are easy to exceed.
 var limits = [][2]string{
 	{"max-body", "3000B"},
 	{"max-body-memory", "3000B"},
@@ -37,10 +37,10 @@ var limits = [][2]string{
 	{"workers", "1"},
 }
 
-// TestLimits exceeds every bound of the running program, set by flags, by the
-// environment, and by a configuration file.
+// TestLimits exceeds every limit of a running program, set by flags, by the environment, and
+// by a configuration file.
 func TestLimits(t *testing.T) {
-	w := newWorld(t, "one", "two", "three")
+	w := newFixture(t, "one", "two", "three")
 	admin := filepath.Join(filepath.Dir(w.base), "admin.keys")
 	if err := os.WriteFile(admin, []byte("secret\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestLimits(t *testing.T) {
 			}
 			exceedConnections(t, run([][2]string{{"max-connections", "2"}}))
 			r := run(limits)
-			for _, c := range exceeding {
+			for _, c := range limitCases {
 				if got := c.status(r); got != c.want {
 					t.Errorf("%s: status %d, want %d", c.limit, got, c.want)
 				}
@@ -97,44 +97,45 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// exceeding are the requests that need nothing but themselves. 0 stands for a
-// connection that is closed without an answer.
-var exceeding = []struct {
+// limitCases are requests that exceed a limit on their own. Status 0 means that the
+// connection is closed without an answer.
+var limitCases = []struct {
 	limit  string
 	status func(r *running) int
 	want   int
 }{
-	{"none", posted(`{"model":"one","input":["a","b"]}`), 200},
-	{"max-body", posted(`{"model":"one","input":"a"}` + strings.Repeat(" ", 3000)), 413},
-	{"max-body, unpacked", func(r *running) int {
+	{"no limit exceeded", postStatus(`{"model":"one","input":["a","b"]}`), 200},
+	{"max-body", postStatus(`{"model":"one","input":"a"}` + strings.Repeat(" ", 3000)), 413},
+	{"max-body, decompressed", func(r *running) int {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
 		_, _ = io.WriteString(z, `{"model":"one","input":"a"}`+strings.Repeat(" ", 100000))
 		_ = z.Close()
 		return send(r, http.MethodPost, "/classify", &b, "Content-Encoding", "gzip")
 	}, 413},
-	{"max-texts", posted(`{"model":"one","input":["a","b","c","d"]}`), 422},
-	{"max-text", posted(`{"model":"one","input":"` + strings.Repeat("a ", 501) + `"}`), 422},
-	{"max-tasks", posted(`{"model":["one","two","three"],"input":"a"}`), 422},
-	{"max-tokens", posted(`{"model":"one","input":"what what what what what what what","truncate":false}`), 422},
-	{"max-tokens, cut", posted(`{"model":"one","input":"what what what what what what what"}`), 200},
+	{"max-texts", postStatus(`{"model":"one","input":["a","b","c","d"]}`), 422},
+	{"max-text", postStatus(`{"model":"one","input":"` + strings.Repeat("a ", 501) + `"}`), 422},
+	{"max-tasks", postStatus(`{"model":["one","two","three"],"input":"a"}`), 422},
+	{"max-tokens", postStatus(`{"model":"one","input":"what what what what what what what","truncate":false}`), 422},
+	{"max-tokens, truncated", postStatus(`{"model":"one","input":"what what what what what what what"}`), 200},
 	{"max-header", func(r *running) int {
 		return send(r, http.MethodGet, "/healthz", nil, "X-Long", strings.Repeat("x", 1<<10+5<<10)) // net/http adds 4 KiB
 	}, 431},
 	{"max-upload", func(r *running) int {
 		return send(r, http.MethodPut, "/tasks/mine", strings.NewReader(strings.Repeat("x", 501)), "Authorization", "Bearer secret")
 	}, 413},
-	{"header-timeout", written("GET /healthz HTTP/1.1\r\nHost: x\r\n"), 0},
-	{"read-timeout", written("POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"), 408},
-	{"upload-timeout", written("PUT /tasks/mine HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Length: 100\r\n\r\nx"), 408},
-	{"idle-timeout", written(""), 0},
+	{"header-timeout", rawStatus("GET /healthz HTTP/1.1\r\nHost: x\r\n"), 0},
+	{"read-timeout", rawStatus("POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"), 408},
+	{"upload-timeout", rawStatus("PUT /tasks/mine HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Length: 100\r\n\r\nx"), 408},
+	{"idle-timeout", rawStatus(""), 0},
 }
 
-func posted(body string) func(r *running) int {
+// postStatus returns a function that posts the body to /classify and returns the status.
+func postStatus(body string) func(r *running) int {
 	return func(r *running) int { return send(r, http.MethodPost, "/classify", strings.NewReader(body)) }
 }
 
-// send sends a request on a connection of its own; -1 is no answer.
+// send sends a request on a new connection and returns the status, -1 if there is no answer.
 func send(r *running, method, path string, body io.Reader, header ...string) int {
 	q, err := http.NewRequest(method, r.address+path, body)
 	if err != nil {
@@ -153,9 +154,10 @@ func send(r *running, method, path string, body io.Reader, header ...string) int
 	return answer.StatusCode
 }
 
-// written sends the beginning of a request and waits for the server to answer
-// or to give up.
-func written(text string) func(r *running) int {
+// rawStatus returns a function that sends the beginning of a request and waits until the
+// server answers or closes the connection. It returns the status as send does, and 0 if the
+// connection was closed.
+func rawStatus(text string) func(r *running) int {
 	return func(r *running) int {
 		conn, err := net.Dial("tcp", r.host())
 		if err != nil {
@@ -176,21 +178,21 @@ func written(text string) func(r *running) int {
 	}
 }
 
-// exceedQueue sends requests from many clients until one is refused.
+// exceedQueue sends requests from many clients until one is refused with 429.
 func exceedQueue(t *testing.T, r *running) {
 	var refused atomic.Bool
-	var wrong atomic.Int64
+	var unexpected atomic.Int64
 	var clients sync.WaitGroup
-	give := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(time.Minute)
 	for range 16 {
 		clients.Go(func() {
-			for !refused.Load() && time.Now().Before(give) {
+			for !refused.Load() && time.Now().Before(deadline) {
 				switch status := send(r, http.MethodPost, "/classify", strings.NewReader(`{"model":"one","input":["what what what","what what","what"]}`)); status {
 				case 200:
 				case 429:
 					refused.Store(true)
 				default:
-					wrong.Store(int64(status))
+					unexpected.Store(int64(status))
 					return
 				}
 			}
@@ -198,19 +200,19 @@ func exceedQueue(t *testing.T, r *running) {
 	}
 	clients.Wait()
 	if !refused.Load() {
-		t.Errorf("max-waiting, max-waiting-tokens: no request was refused; another status: %d", wrong.Load())
+		t.Errorf("max-waiting, max-waiting-tokens: no request was refused; unexpected status %d", unexpected.Load())
 	}
 }
 
-// exceedBodyMemory holds most of the memory for bodies with a request that does
-// not end, and sends another.
+// exceedBodyMemory sends a request that does not end and takes most of the memory for bodies,
+// and then another one, which must be refused with 429.
 func exceedBodyMemory(t *testing.T, r *running) {
 	conn, err := net.Dial("tcp", r.host())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for range 20 { // it is given up after read-timeout
+	for range 20 { // the first request ends after read-timeout
 		fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 2900\r\n\r\n%s", strings.Repeat(" ", 2500))
 		if send(r, http.MethodPost, "/classify", strings.NewReader(`{"model":"one","input":"a"}`+strings.Repeat(" ", 1000))) == 429 {
 			return
@@ -223,9 +225,11 @@ func exceedBodyMemory(t *testing.T, r *running) {
 	t.Error("max-body-memory: no request was refused")
 }
 
+// exceedMetricTasks sends requests for two tasks, of which the second must not have a label of
+// its own.
 func exceedMetricTasks(t *testing.T, r *running) {
 	for _, task := range []string{"one", "two"} {
-		if status := posted(`{"model":"` + task + `","input":"a"}`)(r); status != 200 {
+		if status := postStatus(`{"model":"` + task + `","input":"a"}`)(r); status != 200 {
 			t.Errorf("task %s: status %d", task, status)
 		}
 	}
@@ -243,8 +247,8 @@ func exceedMetricTasks(t *testing.T, r *running) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// exceedConnections opens as many connections as there may be. One more is not
-// answered until another goes.
+// exceedConnections opens as many connections as allowed. One more must not be answered
+// until another is closed.
 func exceedConnections(t *testing.T, r *running) {
 	var open []net.Conn
 	for range 2 {
@@ -259,12 +263,12 @@ func exceedConnections(t *testing.T, r *running) {
 	go func() { answered <- send(r, http.MethodGet, "/healthz", nil) }()
 	select {
 	case status := <-answered:
-		t.Errorf("max-connections: status %d on one more", status)
+		t.Errorf("max-connections: status %d on one connection more", status)
 		return
 	case <-time.After(200 * time.Millisecond):
 	}
 	open[0].Close()
 	if status := <-answered; status != 200 {
-		t.Errorf("max-connections: status %d afterwards", status)
+		t.Errorf("max-connections: status %d after another was closed", status)
 	}
 }

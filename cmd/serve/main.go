@@ -1,6 +1,8 @@
-// Command serve is the kenserve binary: it serves classifiers as deltas of one
-// base, and makes, inspects and applies those deltas. It only wires packages
-// together; run it with --help for its commands.
+// Command serve is the kenserve program: it serves classifiers as sparse deltas of one
+// base, and makes, inspects and applies such deltas.
+//
+// This package holds flags, wiring and printing only; every command calls a package that
+// does the work. Run kenserve --help for the commands.
 package main
 
 import (
@@ -28,25 +30,25 @@ const (
 // commands is the command line.
 type commands struct {
 	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve the tasks of a store over HTTP (the default command)."`
-	Prune    pruneCmd    `cmd:"" help:"Make a delta from a base and a checkpoint that was tuned from it."`
-	Inspect  inspectCmd  `cmd:"" help:"Show what a delta holds and where it comes from."`
-	Verify   verifyCmd   `cmd:"" help:"Check a delta in every detail against its base."`
-	Export   exportCmd   `cmd:"" help:"Write base and delta as a full Hugging Face checkpoint in float32."`
-	Eval     evalCmd     `cmd:"" help:"Score a delta on labelled texts: accuracy, macro F1, a table by class."`
-	Classify classifyCmd `cmd:"" help:"Classify texts, one a line, into JSON lines."`
-	Viz      vizCmd      `cmd:"" help:"Show what a delta keeps: a page, and pictures."`
+	Prune    pruneCmd    `cmd:"" help:"Make a delta from a base and a checkpoint tuned from it."`
+	Inspect  inspectCmd  `cmd:"" help:"Show a delta's metadata, tensors and sizes."`
+	Verify   verifyCmd   `cmd:"" help:"Check a delta completely against its base."`
+	Export   exportCmd   `cmd:"" help:"Write a base with a delta applied as a full Hugging Face checkpoint in float32."`
+	Eval     evalCmd     `cmd:"" help:"Score a delta on labelled texts: accuracy, macro F1 and a table of classes."`
+	Classify classifyCmd `cmd:"" help:"Classify texts, one a line, and write JSON lines."`
+	Viz      vizCmd      `cmd:"" help:"Draw which weights a delta keeps: a web page and pictures."`
 	Diff     diffCmd     `cmd:"" help:"Compare the positions that two deltas keep."`
-	Pack     packCmd     `cmd:"" help:"Write a delta in the small layout, for transport and storage."`
-	Unpack   unpackCmd   `cmd:"" help:"Write a delta in the fast layout again."`
-	Pull     pullCmd     `cmd:"" help:"Fetch a model from the Hugging Face Hub into the cache that its libraries share."`
-	Tokenize tokenizeCmd `cmd:"" help:"Turn texts, one a line, into JSON lines of token ids."`
-	Bench    benchCmd    `cmd:"" help:"Measure throughput, latency and kernels on this machine."`
+	Pack     packCmd     `cmd:"" help:"Compress a delta into the small layout, for transport and storage."`
+	Unpack   unpackCmd   `cmd:"" help:"Restore a delta from the small layout to the fast one."`
+	Pull     pullCmd     `cmd:"" help:"Download a model from the Hugging Face Hub into the cache of its libraries."`
+	Tokenize tokenizeCmd `cmd:"" help:"Tokenize texts, one a line, and write JSON lines of token ids."`
+	Bench    benchCmd    `cmd:"" help:"Measure throughput, latency and matrix kernels on this machine."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
-	Completion completionCmd `cmd:"" help:"Print a script by which a shell completes command lines."`
+	Completion completionCmd `cmd:"" help:"Print a script for command completion in a shell."`
 }
 
-// streams are where a command reads and writes.
+// streams are the standard streams of a command.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
@@ -59,19 +61,20 @@ func main() {
 	os.Exit(status)
 }
 
-// exit is panicked by kong after --help and caught by run.
-type exit int
+// exitCode is the panic value with which kong ends the program after --help; run recovers
+// it.
+type exitCode int
 
-// newParser makes the parser of a command line.
+// newParser returns a parser of command lines that sets c.
 func newParser(c *commands, s streams) (*kong.Kong, error) {
 	return kong.New(c,
 		kong.Name("kenserve"),
 		kong.Help(printHelp),
-		kong.Description("One pre-trained base in memory, every classifier a sparse delta of it."),
+		kong.Description("Serve many fine-tuned classifiers as sparse deltas of one base in memory."),
 		kong.DefaultEnvars("KENSERVE"),
 		kong.NamedMapper("model", kong.MapperFunc(decodeModel)),
 		kong.Writers(s.out, s.err),
-		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.Exit(func(code int) { panic(exitCode(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 }
@@ -80,7 +83,7 @@ func newParser(c *commands, s streams) (*kong.Kong, error) {
 func run(ctx context.Context, args []string, s streams) (status int) {
 	defer func() {
 		if r := recover(); r != nil {
-			code, ok := r.(exit)
+			code, ok := r.(exitCode)
 			if !ok {
 				panic(r)
 			}
@@ -89,26 +92,13 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	}()
 	var c commands
 	parser, err := newParser(&c, s)
-	if err != nil { // the command line itself is wrong: a programming error
+	if err != nil { // the definition of the commands is wrong: a programming error
 		panic(err)
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		var parse *kong.ParseError
-		var path []string // of the command that was meant
-		if errors.As(err, &parse) && parse.Context != nil {
-			for node := parse.Context.Selected(); node != nil && node.Parent != nil; node = node.Parent {
-				path = append([]string{node.Name}, path...)
-			}
-		}
-		name := strings.Join(path, " ")
-		if len(args) > 0 && (len(path) == 0 || args[0] != path[0]) && !strings.HasPrefix(args[0], "-") {
-			// Without a command the default one is meant, and complains of an
-			// argument; who wrote a word meant a command.
-			name, err = "", fmt.Errorf("unknown command %q", args[0])
-		}
-		fmt.Fprintf(s.err, "kenserve: %v\n", err)
-		fmt.Fprintln(s.err, strings.Join(strings.Fields("Run \"kenserve "+name), " ")+" --help\" for what is possible.")
+		path, err := describeParseError(args, err)
+		fmt.Fprintf(s.err, "kenserve: %v\nRun \"%s --help\" for usage.\n", err, strings.Join(append([]string{"kenserve"}, path...), " "))
 		return exitUsage
 	}
 	if _, err := kernel.CurrentLevel(); err != nil {
@@ -132,5 +122,22 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	}
 }
 
-// usageError is a command line that parses but makes no sense.
+// describeParseError returns the words of the command that was meant, and an error that
+// says what is wrong with the command line.
+func describeParseError(args []string, err error) (path []string, _ error) {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		for node := parse.Context.Selected(); node != nil && node.Parent != nil; node = node.Parent {
+			path = append([]string{node.Name}, path...)
+		}
+	}
+	if len(args) > 0 && (len(path) == 0 || args[0] != path[0]) && !strings.HasPrefix(args[0], "-") {
+		// Kong took the first word for an argument of the default command, and complains
+		// about that. It was meant as a command.
+		return nil, fmt.Errorf("unknown command %q", args[0])
+	}
+	return path, err
+}
+
+// usageError is an error of the command line, for exit status 2.
 type usageError struct{ error }

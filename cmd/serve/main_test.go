@@ -18,21 +18,21 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kenserve": main})
 }
 
-// TestScripts runs the command line as a user does: testdata/script/*.txtar.
+// TestScripts runs testdata/script/*.txtar with the program as a user runs it.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"tiny":        makeTiny,
-			"sametensors": sameTensors,
+			"sametensors": compareTensors,
 			"damage":      damage,
 			"adapter":     makeAdapter,
 		},
 	})
 }
 
-// makeTiny makes a tiny base in base/ and, for each argument NAME=LABEL,LABEL,
-// a checkpoint tuned from it in tuned/NAME.
+// makeTiny implements "tiny NAME=LABEL,LABEL...": it writes a tiny base to base/ and, for each
+// argument, a checkpoint tuned from it to tuned/NAME.
 func makeTiny(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(tiny.WriteBase(ts.MkAbs("base"), 1))
 	for i, arg := range args {
@@ -41,9 +41,9 @@ func makeTiny(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// sameTensors compares two checkpoints to the bit; with more arguments, every
-// weight of the first must be that of one of the others.
-func sameTensors(ts *testscript.TestScript, neg bool, args []string) {
+// compareTensors implements "sametensors DIR DIR...": every weight of the first checkpoint must
+// be, to the bit, that of one of the others. Two checkpoints must have equally many tensors.
+func compareTensors(ts *testscript.TestScript, neg bool, args []string) {
 	same := func() error {
 		var sets []*safetensors.Checkpoint
 		for _, arg := range args {
@@ -68,7 +68,7 @@ func sameTensors(ts *testscript.TestScript, neg bool, args []string) {
 					found = found || string(o.Data[4*i:4*i+4]) == string(t.Data[4*i:4*i+4])
 				}
 				if !found {
-					return fmt.Errorf("tensor %s, element %d", name, i)
+					return fmt.Errorf("tensor %s, element %d differs", name, i)
 				}
 			}
 		}
@@ -82,7 +82,7 @@ func sameTensors(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// makeAdapter makes a LoRA adapter of the base in base/, with a head of two
+// makeAdapter implements "adapter DIR": it writes a LoRA adapter of base/ with a head of two
 // outputs.
 func makeAdapter(ts *testscript.TestScript, _ bool, args []string) {
 	base, err := safetensors.OpenCheckpoint(ts.MkAbs("base"))
@@ -91,7 +91,7 @@ func makeAdapter(ts *testscript.TestScript, _ bool, args []string) {
 	const module = "encoder.layer.0.attention.self.query"
 	weight, ok := base.Tensor(module + ".weight")
 	if !ok {
-		ts.Fatalf("no %s in the base", module)
+		ts.Fatalf("the base has no %s", module)
 	}
 	outputs, inputs := weight.Rows()
 	var entries []safetensors.Entry
@@ -116,7 +116,7 @@ func makeAdapter(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(filepath.Join(dir, "adapter_config.json"), []byte(`{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "task_type": "SEQ_CLS"}`), 0o644))
 }
 
-// damage flips a bit of a file, at an offset from its end.
+// damage implements "damage FILE N": it flips a bit of the N-th byte from the end.
 func damage(ts *testscript.TestScript, _ bool, args []string) {
 	path := ts.MkAbs(args[0])
 	back, err := strconv.Atoi(args[1])

@@ -18,19 +18,19 @@ import (
 	"kenserve/internal/tiny"
 )
 
-// world is a folder with a tiny base, a store with tasks of two labels, and the
+// fixture is a folder with a tiny base, a store of tasks with two labels each, and the
 // program.
-type world struct {
+type fixture struct {
 	program, base, store string
 }
 
-func newWorld(t *testing.T, tasks ...string) *world {
+func newFixture(t *testing.T, tasks ...string) *fixture {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{filepath.Join(dir, "kenserve"), filepath.Join(dir, "base"), filepath.Join(dir, "store")}
+	w := &fixture{filepath.Join(dir, "kenserve"), filepath.Join(dir, "base"), filepath.Join(dir, "store")}
 	self, err := os.Executable()
 	if err == nil {
-		err = errors.Join(tiny.WriteBase(w.base, 1), os.Mkdir(w.store, 0o755), os.Symlink(self, w.program)) // the test binary is kenserve under this name
+		err = errors.Join(tiny.WriteBase(w.base, 1), os.Mkdir(w.store, 0o755), os.Symlink(self, w.program)) // under this name the test binary runs main
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -47,18 +47,18 @@ func newWorld(t *testing.T, tasks ...string) *world {
 	return w
 }
 
-// running is the program while it serves.
+// running is a program that serves.
 type running struct {
 	command                *exec.Cmd
-	address, grpc, metrics string // as the log told them
+	address, grpc, metrics string // from the log
 
 	mu  sync.Mutex
 	log bytes.Buffer
-	end chan struct{} // the log has ended
+	end chan struct{} // closed after the end of the log
 }
 
-// start runs the program until it serves. It logs in JSON.
-func (w *world) start(t *testing.T, env []string, args ...string) *running {
+// start starts the program and waits until it serves. Its log is JSON.
+func (w *fixture) start(t *testing.T, env []string, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	r := &running{command: exec.CommandContext(ctx, w.program, args...), end: make(chan struct{})}
@@ -92,7 +92,7 @@ func (w *world) start(t *testing.T, env []string, args ...string) *running {
 	return r
 }
 
-// Write collects the log.
+// Write appends to the log; it implements io.Writer.
 func (r *running) Write(b []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +105,7 @@ func (r *running) text() string {
 	return r.log.String()
 }
 
-// stop asks the program to end and returns how it did.
+// stop sends SIGTERM and returns the exit error.
 func (r *running) stop(t *testing.T) error {
 	t.Helper()
 	if err := r.command.Process.Signal(syscall.SIGTERM); err != nil {
@@ -115,5 +115,5 @@ func (r *running) stop(t *testing.T) error {
 	return r.command.Wait()
 }
 
-// host is the address without its scheme.
+// host returns the address without the scheme.
 func (r *running) host() string { return strings.TrimPrefix(r.address, "http://") }

@@ -11,24 +11,25 @@ import (
 	"golang.org/x/term"
 )
 
-// progress shows how far long work has come: a bar on a terminal, elsewhere a
-// line every few seconds. Its methods may be called by several goroutines.
+// progress shows the progress of long work: a bar on a terminal, and elsewhere a line every
+// few seconds. Several goroutines may call add.
 type progress struct {
-	bar *progressbar.ProgressBar // nil where there is no terminal
+	bar *progressbar.ProgressBar // nil if the output is not a terminal
 
-	mu    sync.Mutex
 	out   io.Writer
-	what  string
-	total int
-	done  int
-	next  time.Time // of the next line
+	what  string // the unit of the counts
+	total int    // -1 if not known
+
+	mu       sync.Mutex
+	done     int
+	nextLine time.Time
 }
 
-// linePause is the time between lines.
-const linePause = 5 * time.Second
+// lineInterval is the time between two lines.
+const lineInterval = 5 * time.Second
 
 func newProgress(out io.Writer, what string, total int) *progress {
-	p := &progress{out: out, what: what, total: total, next: time.Now().Add(linePause)}
+	p := &progress{out: out, what: what, total: total, nextLine: time.Now().Add(lineInterval)}
 	if isTerminal(out) {
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(out),
@@ -42,6 +43,7 @@ func newProgress(out io.Writer, what string, total int) *progress {
 	return p
 }
 
+// add reports that n more are done.
 func (p *progress) add(n int) {
 	if p.bar != nil {
 		_ = p.bar.Add(n)
@@ -50,12 +52,13 @@ func (p *progress) add(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.done += n
-	if now := time.Now(); now.After(p.next) {
-		p.next = now.Add(linePause)
+	if now := time.Now(); now.After(p.nextLine) {
+		p.nextLine = now.Add(lineInterval)
 		fmt.Fprintf(p.out, "%s: %d of %d\n", p.what, p.done, p.total)
 	}
 }
 
+// finish removes the bar.
 func (p *progress) finish() {
 	if p.bar != nil {
 		_ = p.bar.Finish()

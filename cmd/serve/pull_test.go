@@ -15,7 +15,7 @@ import (
 	"kenserve/internal/tiny"
 )
 
-// A model that was pulled is a base under its name.
+// TestPull downloads a model from a hub and uses it as a base under its name.
 func TestPull(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base")
 	if err := tiny.WriteBase(base, 1); err != nil {
@@ -61,11 +61,11 @@ func TestPull(t *testing.T) {
 	}
 	_, message := kenserve(exitUsage, "", "tokenize", "--base", "org/tiny")
 	if !strings.Contains(message, "kenserve pull org/tiny") {
-		t.Errorf("not pulled: %s", message)
+		t.Errorf("before the download: %s", message)
 	}
 	dir, _ := kenserve(exitDone, "", "pull", "org/tiny")
 	if want := filepath.Join(cache, "models--org--tiny", "snapshots", commit) + "\n"; dir != want {
-		t.Errorf("pulled to %s, want %s", dir, want)
+		t.Errorf("downloaded to %s, want %s", dir, want)
 	}
 	want, _ := kenserve(exitDone, "a text\n", "tokenize", "--base", base)
 	got, _ := kenserve(exitDone, "a text\n", "tokenize", "--base", "org/tiny")
@@ -73,9 +73,9 @@ func TestPull(t *testing.T) {
 		t.Errorf("tokens %q, want %q", got, want)
 	}
 	if _, message := kenserve(exitUsage, "", "pull", "../tiny"); !strings.Contains(message, "no model's name") {
-		t.Errorf("a path: %s", message)
+		t.Errorf("path instead of a name: %s", message)
 	}
 	if _, message := kenserve(exitFailed, "", "pull", "org/other"); !strings.Contains(message, "no such model") {
-		t.Errorf("another model: %s", message)
+		t.Errorf("unknown model: %s", message)
 	}
 }

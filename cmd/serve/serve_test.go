@@ -14,10 +14,9 @@ import (
 	"time"
 )
 
-// TestServe starts the program as it is run, sends a request, and stops it with
-// a signal.
+// TestServe starts the program, sends a request, and stops it with a signal.
 func TestServe(t *testing.T) {
-	w := newWorld(t, "answer")
+	w := newFixture(t, "answer")
 	config := filepath.Join(filepath.Dir(w.base), "config.yaml")
 	if err := os.WriteFile(config, []byte("listen: 127.0.0.1:0\nbase: base\nstore: store\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -48,10 +47,10 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// A signal under load: every request that the program accepted is answered, on
-// connections of one request and on kept ones.
+// TestStopUnderLoad sends a signal under load. Every accepted request must be answered, on
+// connections for one request and on kept ones.
 func TestStopUnderLoad(t *testing.T) {
-	w := newWorld(t, "one", "two")
+	w := newFixture(t, "one", "two")
 	r := w.start(t, nil, "--base", w.base, "--store", w.store, "--listen", "127.0.0.1:0")
 	var answered atomic.Int64
 	var stopping atomic.Bool
@@ -67,7 +66,7 @@ func TestStopUnderLoad(t *testing.T) {
 					if !stopping.Load() {
 						t.Errorf("before the signal: %v", err)
 					}
-					return // nobody listens any more
+					return // the listener is closed
 				}
 				text, err := io.ReadAll(answer.Body)
 				answer.Body.Close()
@@ -87,7 +86,7 @@ func TestStopUnderLoad(t *testing.T) {
 		t.Errorf("after SIGTERM: %v", err)
 	}
 	clients.Wait()
-	// The log has a line for each request that was accepted.
+	// The log has a line for each accepted request.
 	accepted := int64(0)
 	lines := json.NewDecoder(strings.NewReader(r.text()))
 	for {
@@ -108,6 +107,6 @@ func TestStopUnderLoad(t *testing.T) {
 		}
 	}
 	if accepted != answered.Load() {
-		t.Errorf("%d requests were accepted, %d answered", accepted, answered.Load())
+		t.Errorf("%d requests accepted, %d answered", accepted, answered.Load())
 	}
 }

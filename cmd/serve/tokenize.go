@@ -11,8 +11,8 @@ import (
 )
 
 type tokenizeCmd struct {
-	Base  string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder with the tokenizer."`
-	Input string `default:"-" placeholder:"FILE" help:"Texts, one a line; - is standard input."`
+	Base  string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder with the tokenizer, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
+	Input string `default:"-" placeholder:"FILE" help:"File with texts, one a line; - means standard input (default)."`
 }
 
 func (c *tokenizeCmd) Run(s streams) error {

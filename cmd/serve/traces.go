@@ -17,14 +17,14 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// traceFlush is how long a shutdown waits for the last spans to be taken.
-const traceFlush = 3 * time.Second
+// traceFlushTimeout bounds the time that a shutdown waits for the last spans to be sent.
+const traceFlushTimeout = 3 * time.Second
 
-// traces makes a provider of what OpenTelemetry's standard variables say, and
-// nil where they say nothing: traces are off unless an exporter or an endpoint
-// is named. The exporter reads its own variables (endpoint, headers,
-// certificates, time-outs), and the provider its own (sampler, bounds, batches).
-func traces(ctx context.Context, log *slog.Logger) (*trace.TracerProvider, error) {
+// newTracerProvider returns a provider as OpenTelemetry's standard environment variables
+// configure it, or nil if they name neither an exporter nor an endpoint, which means that
+// tracing is off. The exporter reads its own variables (endpoint, headers, certificates,
+// timeouts), and the provider reads its own (sampler, limits, batches).
+func newTracerProvider(ctx context.Context, log *slog.Logger) (*trace.TracerProvider, error) {
 	if off, _ := strconv.ParseBool(os.Getenv("OTEL_SDK_DISABLED")); off {
 		return nil, nil
 	}
@@ -34,7 +34,7 @@ func traces(ctx context.Context, log *slog.Logger) (*trace.TracerProvider, error
 	case exporter == "" || exporter == "none":
 		return nil, nil
 	default:
-		return nil, usageError{fmt.Errorf("serve: OTEL_TRACES_EXPORTER is %q; otlp and none are known", exporter)}
+		return nil, usageError{fmt.Errorf("serve: OTEL_TRACES_EXPORTER is %q; it must be otlp or none", exporter)}
 	}
 	var client otlptrace.Client
 	switch protocol := firstEnv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
@@ -43,7 +43,7 @@ func traces(ctx context.Context, log *slog.Logger) (*trace.TracerProvider, error
 	case "grpc":
 		client = otlptracegrpc.NewClient()
 	default:
-		return nil, usageError{fmt.Errorf("serve: the OTLP protocol is %q; http/protobuf and grpc are known", protocol)}
+		return nil, usageError{fmt.Errorf("serve: OTEL_EXPORTER_OTLP_PROTOCOL is %q; it must be http/protobuf or grpc", protocol)}
 	}
 	exporter, err := otlptrace.New(ctx, client)
 	if err != nil {
@@ -52,7 +52,7 @@ func traces(ctx context.Context, log *slog.Logger) (*trace.TracerProvider, error
 	about, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", "kenserve"), attribute.String("service.version", version())),
 		resource.WithTelemetrySDK(),
-		resource.WithFromEnv(), // takes precedence
+		resource.WithFromEnv(), // takes precedence over the attributes above
 	)
 	if err != nil {
 		return nil, fmt.Errorf("serve: traces: %w", err)
@@ -61,7 +61,7 @@ func traces(ctx context.Context, log *slog.Logger) (*trace.TracerProvider, error
 	return trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(about)), nil
 }
 
-// firstEnv returns the first of the variables that is set.
+// firstEnv returns the value of the first variable that is set and not empty.
 func firstEnv(names ...string) string {
 	for _, name := range names {
 		if v := os.Getenv(name); v != "" {

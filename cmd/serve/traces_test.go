@@ -14,11 +14,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// The running program sends a request's spans to the collector that the standard
-// variables name, one below the other, and the last ones before it ends.
+// TestTraces checks that a running program sends the spans of a request, with their parents,
+// to the collector that the standard variables name, and the last spans before it ends.
 func TestTraces(t *testing.T) {
 	var mu sync.Mutex
-	parents := map[string][]string{} // names of spans, and of what is above them
+	parents := map[string][]string{} // names of the parents, by name of the span
 	service := ""
 	sink := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -55,9 +55,9 @@ func TestTraces(t *testing.T) {
 		}
 	}))
 	defer sink.Close()
-	w := newWorld(t, "one", "two")
+	w := newFixture(t, "one", "two")
 	r := w.start(t, []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + sink.URL, "OTEL_SERVICE_NAME=mine"}, "--base", w.base, "--store", w.store, "--listen", "127.0.0.1:0")
-	if status := posted(`{"model":["one","two"],"input":["what","the card"]}`)(r); status != http.StatusOK {
+	if status := postStatus(`{"model":["one","two"],"input":["what","the card"]}`)(r); status != http.StatusOK {
 		t.Errorf("status %d", status)
 	}
 	if err := r.stop(t); err != nil {
@@ -67,23 +67,24 @@ func TestTraces(t *testing.T) {
 	defer mu.Unlock()
 	request := "POST /classify"
 	for name, want := range map[string][]string{
-		request:    {""},
+		request:    {""},      // no parent
 		"tokenize": {request}, // once for both tasks
 		"queue":    {request, request},
 		"execute":  {request, request},
 	} {
 		if !slices.Equal(parents[name], want) {
-			t.Errorf("spans called %s are below %q, want %q", name, parents[name], want)
+			t.Errorf("spans %s have the parents %q, want %q", name, parents[name], want)
 		}
 	}
 	if service != "mine" {
-		t.Errorf("the service is %q", service)
+		t.Errorf("service %q", service)
 	}
 	if strings.Count(r.text(), `"trace_id":"`) != 1 {
 		t.Errorf("the log has no trace id: %s", r.text())
 	}
 }
 
+// TestTraceVariables checks which environment variables turn tracing on.
 func TestTraceVariables(t *testing.T) {
 	for _, c := range []struct {
 		env  []string // names and values
@@ -96,8 +97,8 @@ func TestTraceVariables(t *testing.T) {
 		{[]string{"OTEL_TRACES_EXPORTER", "otlp"}, true, ""},
 		{[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1"}, true, ""},
 		{[]string{"OTEL_TRACES_EXPORTER", "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"}, true, ""},
-		{[]string{"OTEL_TRACES_EXPORTER", "zipkin"}, false, `"zipkin"; otlp and none are known`},
-		{[]string{"OTEL_TRACES_EXPORTER", "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"}, false, `"http/json"; http/protobuf and grpc`},
+		{[]string{"OTEL_TRACES_EXPORTER", "zipkin"}, false, `"zipkin"; it must be otlp or none`},
+		{[]string{"OTEL_TRACES_EXPORTER", "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"}, false, `"http/json"; it must be http/protobuf or grpc`},
 	} {
 		for _, name := range []string{
 			"OTEL_SDK_DISABLED", "OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -108,7 +109,7 @@ func TestTraceVariables(t *testing.T) {
 		for i := 0; i < len(c.env); i += 2 {
 			t.Setenv(c.env[i], c.env[i+1])
 		}
-		provider, err := traces(context.Background(), quiet())
+		provider, err := newTracerProvider(context.Background(), discardLog())
 		switch {
 		case c.fail != "" && (err == nil || !strings.Contains(err.Error(), c.fail)), c.fail == "" && err != nil:
 			t.Errorf("%q: %v", c.env, err)

@@ -11,12 +11,12 @@ import (
 
 type verifyCmd struct {
 	File string `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
+	Base string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
 	cacheFlags
 }
 
-// Run checks the file by itself and against the base, and then loads the task
-// and classifies a text with it, which is all that serving does.
+// Run checks the file by itself and against the base, then loads the task and classifies
+// a text with it, as the server would.
 func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	cache := c.cacheFlags.open()
 	classifier, err := bulk.Open(ctx, c.File, c.Base, cache, gemm.Float32)
@@ -36,6 +36,6 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	if _, err := e.Classify(ctx, classifier.Task, []runtime.Input{{Text: "verify"}}, runtime.Options{Truncate: true}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s\n", c.File, size(d.Size), len(d.Labels), e.Base().Name)
+	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name)
 	return err
 }

@@ -5,17 +5,17 @@ import (
 	"runtime/debug"
 )
 
-// release is the version under development; a tagged build brings its own.
+// release is the version under development. A build of a tagged revision has its own.
 const release = "0.1.0-dev"
 
-// version returns the program's version, with the revision it was built from
-// where that is known.
+// version returns the program's version, followed by the revision it was built from if that
+// is known.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return release
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" && !isPseudo(v) {
+	if v := info.Main.Version; v != "" && v != "(devel)" && !isPseudoVersion(v) {
 		return v
 	}
 	for _, s := range info.Settings {
@@ -26,9 +26,9 @@ func version() string {
 	return release
 }
 
-// isPseudo tells the versions that the go command makes up for untagged
-// revisions.
-func isPseudo(v string) bool { return len(v) > 7 && v[:7] == "v0.0.0-" }
+// isPseudoVersion reports whether the go command made the version up for an untagged
+// revision.
+func isPseudoVersion(v string) bool { return len(v) > 7 && v[:7] == "v0.0.0-" }
 
 type versionCmd struct{}
 

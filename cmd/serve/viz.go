@@ -14,19 +14,19 @@ import (
 
 type vizCmd struct {
 	File    string         `arg:"" placeholder:"FILE.ken" help:"Delta file."`
-	Base    string         `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base."`
-	Out     string         `required:"" placeholder:"DIR" help:"Folder to write index.html and the pictures to."`
-	Tuned   string         `type:"model" placeholder:"DIR" help:"Checkpoint that the delta was made from, to compare with all that training changed."`
-	Formats []viz.Format   `placeholder:"png,svg,json" default:"png,svg" help:"What to write beside the page: png, svg, json (the numbers), or none."`
-	Row     map[string]int `placeholder:"TENSOR=N" help:"Row of a tensor to show the density of and the window around; otherwise the one that changed most. Repeatable."`
-	Exact   int            `placeholder:"MB" default:"4" help:"How much of the page to spend on exact patterns, which let its windows move."`
-	Width   int            `placeholder:"PIXELS" default:"1280" help:"Width of PNG pictures."`
-	Dark    bool           `help:"Draw PNG and SVG pictures light on dark."`
-	Workers int            `placeholder:"N" help:"Cores to use (default: all)."`
+	Base    string         `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
+	Out     string         `required:"" placeholder:"DIR" help:"Folder to write index.html and the pictures to. It is created if it does not exist."`
+	Tuned   string         `type:"model" placeholder:"DIR" help:"Hugging Face folder of the checkpoint that the delta was made from. With it, kept changes are compared with all changes of the training."`
+	Formats []viz.Format   `placeholder:"png,svg,json" default:"png,svg" help:"Formats of the pictures to write beside the page: png, svg, json (the numbers), or none (default ${default})."`
+	Row     map[string]int `placeholder:"TENSOR=N" help:"Row of a tensor to show in detail: its density and the window around it (default: the row that changed most). Repeatable."`
+	Exact   int            `placeholder:"MB" default:"4" help:"Maximum size, in MB, of the exact patterns in the page, 0 to 1024 (default ${default}). With its exact pattern, the window of a tensor can be moved."`
+	Width   int            `placeholder:"PIXELS" default:"1280" help:"Width of PNG pictures in pixels (default ${default})."`
+	Dark    bool           `help:"Draw PNG and SVG pictures on a dark background."`
+	Workers int            `placeholder:"N" help:"Number of cores to use (default: all)."`
 	cacheFlags
 }
 
-// noPictures is the one value of --formats that stands for the page alone.
+// noPictures is the value of --formats for the page alone.
 const noPictures = "none"
 
 func (c *vizCmd) Run(ctx context.Context, s streams) error {
@@ -69,6 +69,7 @@ func (c *vizCmd) Run(ctx context.Context, s streams) error {
 	return err
 }
 
+// options checks the flags and returns the options for the folder.
 func (c *vizCmd) options() (viz.FolderOptions, error) {
 	o := viz.FolderOptions{
 		Page:  viz.PageOptions{Name: strings.TrimSuffix(filepath.Base(c.File), delta.Extension), Rows: c.Row, Exact: c.Exact << 20, Workers: c.Workers},
@@ -78,10 +79,10 @@ func (c *vizCmd) options() (viz.FolderOptions, error) {
 		o.Page.Exact = -1
 	}
 	if c.Exact < 0 || c.Exact > 1024 {
-		return o, fmt.Errorf("viz: --exact %d: it is at least 0 and at most 1024", c.Exact)
+		return o, fmt.Errorf("viz: --exact is %d; it must be from 0 to 1024", c.Exact)
 	}
 	if c.Width < viz.MinWidth || c.Width > viz.MaxWidth {
-		return o, fmt.Errorf("viz: --width %d: it is at least %d and at most %d", c.Width, viz.MinWidth, viz.MaxWidth)
+		return o, fmt.Errorf("viz: --width is %d; it must be from %d to %d", c.Width, viz.MinWidth, viz.MaxWidth)
 	}
 	if len(c.Formats) == 1 && c.Formats[0] == noPictures {
 		return o, nil

@@ -46,7 +46,7 @@ func Open(ctx context.Context, address string, cache *store.Cache) (*Store, erro
 	plain := *u
 	plain.RawQuery, plain.User = "", nil
 	if err := clientMissing(u.Scheme); err != nil {
-		return nil, fmt.Errorf("blobstore: open %s: %w", plain.String(), err)
+		return nil, fmt.Errorf("bucket: open %s: %w", plain.String(), err)
 	}
 	prefix := ""
 	if u.Scheme != "file" {

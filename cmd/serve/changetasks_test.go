@@ -16,11 +16,10 @@ import (
 	"kenserve/internal/tiny"
 )
 
-// TestChangeTasks changes the tasks of the running program while they are asked:
-// no request fails, a bad file changes nothing, and a good one takes effect at
-// once.
+// TestChangeTasks changes the tasks of a running program while clients send requests: no
+// request fails, a bad file changes nothing, and a good one takes effect at once.
 func TestChangeTasks(t *testing.T) {
-	w := newWorld(t, "one")
+	w := newFixture(t, "one")
 	dir := filepath.Dir(w.base)
 	file := func(name string, labels ...string) []byte {
 		tuned, out := filepath.Join(dir, "tuned", name), filepath.Join(dir, name+".ken")
@@ -87,7 +86,7 @@ func TestChangeTasks(t *testing.T) {
 				text, err := io.ReadAll(answer.Body)
 				answer.Body.Close()
 				if err != nil || answer.StatusCode != http.StatusOK {
-					t.Errorf("while tasks change: status %d, %v: %s", answer.StatusCode, err, text)
+					t.Errorf("request while tasks change: status %d, %v: %s", answer.StatusCode, err, text)
 					return
 				}
 			}
@@ -101,18 +100,18 @@ func TestChangeTasks(t *testing.T) {
 		text               string
 		labels             int // of task one afterwards
 	}{
-		{"a damaged delta", "PUT", "/tasks/one", broken, nil, 422, "the delta cannot be served", 2},
-		{"what is no delta", "PUT", "/tasks/one", []byte("nonsense"), nil, 422, "not valid", 2},
-		{"another one", "PUT", "/tasks/one", three, nil, 200, `"name":"one"`, 3},
-		{"a new one", "PUT", "/tasks/two", three, nil, 201, `"name":"two"`, 3},
-		{"out of memory", "POST", "/tasks/two/unload", nil, nil, 200, `"residency":"cold"`, 3},
-		{"into memory", "POST", "/tasks/two/load", nil, nil, 200, `"labels":["a","b","c"]`, 3},
-		{"a copy", "PUT", "/tasks/copy", []byte(`{"source":"two"}`), []string{"Content-Type", "application/json"}, 201, `"name":"copy"`, 3},
-		{"a copy of nothing", "PUT", "/tasks/copy", []byte(`{"source":"none"}`), []string{"Content-Type", "application/json"}, 404, "none", 3},
-		{"removed", "DELETE", "/tasks/two", nil, nil, 204, "", 3},
-		{"removed again", "DELETE", "/tasks/two", nil, nil, 404, "two", 3},
-		{"triton's load", "POST", "/v2/repository/models/copy/load", nil, nil, 200, "{}", 3},
-		{"triton's unload", "POST", "/v2/repository/models/copy/unload", nil, nil, 200, "{}", 3},
+		{"upload a damaged delta", "PUT", "/tasks/one", broken, nil, 422, "the delta cannot be served", 2},
+		{"upload a file that is no delta", "PUT", "/tasks/one", []byte("nonsense"), nil, 422, "not valid", 2},
+		{"replace a task", "PUT", "/tasks/one", three, nil, 200, `"name":"one"`, 3},
+		{"add a task", "PUT", "/tasks/two", three, nil, 201, `"name":"two"`, 3},
+		{"unload", "POST", "/tasks/two/unload", nil, nil, 200, `"residency":"cold"`, 3},
+		{"load", "POST", "/tasks/two/load", nil, nil, 200, `"labels":["a","b","c"]`, 3},
+		{"copy", "PUT", "/tasks/copy", []byte(`{"source":"two"}`), []string{"Content-Type", "application/json"}, 201, `"name":"copy"`, 3},
+		{"copy an unknown task", "PUT", "/tasks/copy", []byte(`{"source":"none"}`), []string{"Content-Type", "application/json"}, 404, "none", 3},
+		{"remove", "DELETE", "/tasks/two", nil, nil, 204, "", 3},
+		{"remove again", "DELETE", "/tasks/two", nil, nil, 404, "two", 3},
+		{"load as Triton does", "POST", "/v2/repository/models/copy/load", nil, nil, 200, "{}", 3},
+		{"unload as Triton does", "POST", "/v2/repository/models/copy/unload", nil, nil, 200, "{}", 3},
 	} {
 		status, text := do(c.method, c.path, c.body, c.header...)
 		if status != c.status || !strings.Contains(text, c.text) || strings.Contains(text, dir) {
@@ -133,6 +132,6 @@ func TestChangeTasks(t *testing.T) {
 	}
 	left, err := filepath.Glob(filepath.Join(w.store, ".*"))
 	if err != nil || len(left) > 0 {
-		t.Errorf("files that are left: %q, %v", left, err)
+		t.Errorf("files left in the store: %q, %v", left, err)
 	}
 }

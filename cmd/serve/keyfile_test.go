@@ -10,7 +10,7 @@ import (
 
 func TestKeyFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	if err := os.WriteFile(path, []byte("# of the front\n  first \n\nsecond with a blank\r\n#third\nlast"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("# comment\n  first \n\nsecond with a blank\r\n#third\nlast"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got, err := keyFile(path).keys()
