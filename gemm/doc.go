@@ -13,10 +13,9 @@
 // kernel.
 //
 // A task differs from the base in a few weights, given as a [sparse.Tensor]. It can
-// have panels of its own, from [Matrix.Patched] or [Matrix.Materialised]: a copy of the
-// base's panels with the kept values applied. Or it shares the base's panels, by
-// [Matrix.Overlay]: then Mul applies the kept values while it multiplies. The two give
-// the same bits.
+// share the base's panels: [Matrix.Overlay] makes a matrix whose Mul applies the kept values
+// while it multiplies. Or it can have panels of its own, by [Matrix.Materialised]: a copy
+// of the base's panels with the kept values applied. The two give the same bits.
 //
 // # Panels
 //
