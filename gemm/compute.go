@@ -57,11 +57,11 @@ func (c Compute) inputsPerWord() int {
 func (c Compute) Bytes(n, k int) int64 {
 	c = c.forInputs(k)
 	if c == Float32 {
-		return PackedBytes(n, k)
+		return packedBytes(n, k)
 	}
-	bytes := PackedBytes(n, (k+c.inputsPerWord()-1)/c.inputsPerWord())
+	bytes := packedBytes(n, (k+c.inputsPerWord()-1)/c.inputsPerWord())
 	if c == Int8 {
-		bytes += PackedBytes(n, 2) // steps and totals
+		bytes += packedBytes(n, 2) // steps and totals
 	}
 	return bytes
 }
@@ -102,6 +102,3 @@ func (m *Matrix) As(c Compute) *Matrix {
 	}
 	return out
 }
-
-// Compute returns the compute type of the matrix.
-func (m *Matrix) Compute() Compute { return m.compute }

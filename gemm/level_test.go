@@ -9,8 +9,8 @@ import (
 	"kenserve/gemm/kernel/kerneltest"
 )
 
-// The kernels of all levels, on the same inputs, differ by at most twice the
-// error bound of a single one.
+// The results of two levels with the same operands differ by at most twice the error bound
+// of one level.
 func TestLevelsAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(41, 42))
 	levels := kernel.SupportedLevels()

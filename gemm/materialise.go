@@ -3,18 +3,7 @@ package gemm
 import (
 	"kenserve/gemm/kernel"
 	"kenserve/internal/parallel"
-	"kenserve/internal/sparse"
 )
-
-// Patched returns a copy of m with a patch applied; see [Matrix.Overlay] for the
-// patch. The two matrices share no memory.
-func (m *Matrix) Patched(patch *sparse.Tensor) (*Matrix, error) {
-	over, err := m.Overlay(patch)
-	if err != nil {
-		return nil, err
-	}
-	return over.Materialised(nil), nil
-}
 
 // Materialised returns a matrix with the weights and the compute type of an overlay, in
 // panels of its own. The pool shares the work. A matrix that is no overlay is returned

@@ -59,9 +59,9 @@ func (m *Matrix) Bytes() int64 {
 	return m.compute.Bytes(m.n, m.k)
 }
 
-// PackedBytes returns the memory of a Float32 matrix of n outputs by k inputs that is
+// packedBytes returns the memory of a Float32 matrix of n outputs by k inputs that is
 // no overlay.
-func PackedBytes(n, k int) int64 {
+func packedBytes(n, k int) int64 {
 	return int64(panelCount(n)) * int64(k) * int64(unsafe.Sizeof(panelRow{}))
 }
 

@@ -24,7 +24,7 @@ func TestMulAgainstNaive(t *testing.T) {
 		pool := parallel.NewPool(3)
 		defer pool.Close()
 		shapes := []struct{ n, k int }{{1, 1}, {3, 17}, {16, 64}, {31, 5}, {32, 128}, {33, 129}, {40, 260}, {100, 1}, {130, 15}, {40, 0}}
-		// What comes next is a hint, whatever its shape.
+		// Epilogue.Next is only a hint: any shape is allowed.
 		next := []*Matrix{nil, packRows(5, 3, kerneltest.Random(r, 15)), packRows(200, 100, kerneltest.Random(r, 20000)), packRows(7, 0, nil), packRows(0, 7, nil), packRows(40, 8, kerneltest.Random(r, 320)).As(Int8)}
 		for _, s := range shapes {
 			w := kerneltest.Random(r, s.n*s.k)
@@ -45,7 +45,7 @@ func TestMulAgainstNaive(t *testing.T) {
 				for i := range c.Data {
 					if i%c.Stride >= s.n || i/c.Stride >= rows {
 						if math.Float32bits(c.Data[i]) != math.Float32bits(before[i]) {
-							t.Fatalf("%d rows, n=%d, k=%d: wrote beside the result at %d", rows, s.n, s.k, i)
+							t.Fatalf("%d rows, n=%d, k=%d: wrote outside the result at %d", rows, s.n, s.k, i)
 						}
 					}
 				}
@@ -54,8 +54,8 @@ func TestMulAgainstNaive(t *testing.T) {
 	})
 }
 
-// A row's result must not depend on its company, on the blocking or on the
-// number of workers.
+// The result of a row does not depend on the other rows, on the blocks or on the number of
+// workers.
 func TestMulRowsAreIndependent(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
@@ -74,7 +74,7 @@ func TestMulRowsAreIndependent(t *testing.T) {
 				for j := range size {
 					for l, got := range some.Row(j) {
 						if want := all.Row(i + j)[l]; got != want {
-							t.Fatalf("row %d among %d: column %d is %v, among all %v", i+j, size, l, got, want)
+							t.Fatalf("row %d in a batch of %d: column %d is %v, in the whole batch %v", i+j, size, l, got, want)
 						}
 					}
 				}
@@ -133,7 +133,7 @@ func TestMulEpilogue(t *testing.T) {
 	})
 }
 
-// exact is an activation by definition.
+// exact returns an activation of x by definition, in float64.
 func exact(a nn.Activation, x float64) float64 {
 	switch a {
 	case nn.ReLU:
@@ -160,7 +160,7 @@ func TestPackRoundTrip(t *testing.T) {
 			t.Errorf("%d×%d holds %d bytes, want %d", s.n, s.k, m.Bytes(), want)
 		}
 		if p := unsafe.SliceData(m.panels); uintptr(unsafe.Pointer(p))%64 != 0 {
-			t.Errorf("panels start at %p", p)
+			t.Errorf("panels start at %p, not at a multiple of 64", p)
 		}
 		row := make([]float32, s.k)
 		for i := range s.n {
@@ -230,9 +230,9 @@ func TestStride(t *testing.T) {
 	}
 }
 
-// BenchmarkMul reports the share of Peak that a product reaches on one core, for
-// the layers of MiniLM-L6 and BERT-base: the best time of many, with the peak
-// measured in between, since others may use the machine.
+// BenchmarkMul reports the share of the peak that a product reaches on one core, for the
+// layers of MiniLM-L6 and BERT-base. The best of many runs counts, and the peak is
+// measured between them, because others may use the machine.
 func BenchmarkMul(b *testing.B) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for _, s := range []struct{ n, k int }{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}} {

@@ -10,7 +10,7 @@ import (
 
 // Overlay returns m with a patch applied, without a copy: the result shares m's panels
 // and the patch, and every call of Mul patches each panel on the way. Its products have
-// the same bits as those of m.Patched(patch).
+// the same bits as those of the [Matrix.Materialised] overlay.
 //
 // patch must have been checked for [N, K] and have its values in the order of panels:
 // masks of 16 rows, or gaps that are not row-major. m must be Float32 and no overlay.

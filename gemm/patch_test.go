@@ -143,6 +143,15 @@ func checked(t testing.TB, p *sparse.Tensor, n, k int) *sparse.Tensor {
 	return p
 }
 
+// patched returns a matrix with a patch applied, in panels of its own.
+func patched(m *Matrix, p *sparse.Tensor) (*Matrix, error) {
+	over, err := m.Overlay(p)
+	if err != nil {
+		return nil, err
+	}
+	return over.Materialised(nil), nil
+}
+
 // denseWeight returns what a weight becomes, by definition.
 func denseWeight(coding sparse.Coding, base float32, d change, scale float32) float32 {
 	switch {
@@ -165,8 +174,8 @@ func denseWeight(coding sparse.Coding, base float32, d change, scale float32) fl
 	}
 }
 
-// eachPatch calls f for patches of every coding and form, of some shapes and
-// densities.
+// eachPatch calls f with patches of every coding and form of positions, for several shapes
+// and densities.
 func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *sparse.Tensor, want []float32)) {
 	r := rand.New(rand.NewPCG(21, 22))
 	for _, coding := range sparse.Codings {
@@ -191,7 +200,7 @@ func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *sp
 						p := tileOrder(t, coding, form, s.n, s.k, dense, scales)
 						f(t, r, packRows(s.n, s.k, w), p, want)
 						if t.Failed() {
-							t.Fatalf("that was %d×%d, density %v, %d scales", s.n, s.k, density, len(scales))
+							t.Fatalf("the matrix was %d×%d, the density %v, with %d scales", s.n, s.k, density, len(scales))
 						}
 					}
 				}
@@ -200,18 +209,18 @@ func eachPatch(t *testing.T, f func(t *testing.T, r *rand.Rand, m *Matrix, p *sp
 	}
 }
 
-func TestPatchedAgainstDense(t *testing.T) {
+func TestMaterialisedAgainstDense(t *testing.T) {
 	pool := parallel.NewPool(3)
 	defer pool.Close()
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		eachPatch(t, func(t *testing.T, _ *rand.Rand, m *Matrix, p *sparse.Tensor, want []float32) {
 			before := append([]panelRow(nil), m.panels...)
-			got, err := m.Patched(p)
+			got, err := patched(m, p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if p := unsafe.SliceData(got.panels); uintptr(unsafe.Pointer(p))%64 != 0 {
-				t.Fatalf("panels start at %p", p)
+				t.Fatalf("panels start at %p, not at a multiple of 64", p)
 			}
 			wanted := packRows(m.n, m.k, want)
 			over, err := m.Overlay(p)
@@ -219,7 +228,7 @@ func TestPatchedAgainstDense(t *testing.T) {
 				t.Fatal(err)
 			}
 			if shared := over.Materialised(pool); !slices.Equal(shared.panels, got.panels) {
-				t.Error("materialised on a pool, the panels differ")
+				t.Error("panels materialised on a pool differ")
 			}
 			row := make([]float32, m.k)
 			for i := range m.n {
@@ -234,7 +243,7 @@ func TestPatchedAgainstDense(t *testing.T) {
 			for i := range wanted.panels {
 				for j := range panelWidth {
 					if math.Float32bits(got.panels[i][j]) != math.Float32bits(wanted.panels[i][j]) {
-						t.Errorf("line %d, column %d is %v, want %v", i, j, got.panels[i][j], wanted.panels[i][j])
+						t.Errorf("row %d, column %d is %v, want %v", i, j, got.panels[i][j], wanted.panels[i][j])
 						return
 					}
 					if math.Float32bits(m.panels[i][j]) != math.Float32bits(before[i][j]) {
@@ -247,9 +256,9 @@ func TestPatchedAgainstDense(t *testing.T) {
 	})
 }
 
-// An overlay's products have the bits of the materialised matrix's, for any
-// number of rows and workers.
-func TestOverlayMultipliesAsPatched(t *testing.T) {
+// An overlay's products have the same bits as those of the patched matrix, for any number
+// of rows and workers.
+func TestOverlayMultipliesAsMaterialised(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		pools := []*parallel.Pool{nil, parallel.NewPool(1), parallel.NewPool(3)}
 		defer func() {
@@ -258,7 +267,7 @@ func TestOverlayMultipliesAsPatched(t *testing.T) {
 			}
 		}()
 		eachPatch(t, func(t *testing.T, r *rand.Rand, m *Matrix, p *sparse.Tensor, _ []float32) {
-			patched, err := m.Patched(p)
+			patched, err := patched(m, p)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -293,7 +302,7 @@ func TestOverlayMultipliesAsPatched(t *testing.T) {
 	})
 }
 
-// Every number of rows, for one overlay of each form.
+// The same for every number of rows up to 70, with one overlay of each form.
 func TestOverlayOfAnyRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
 	pool := parallel.NewPool(2)
@@ -302,7 +311,7 @@ func TestOverlayOfAnyRows(t *testing.T) {
 	m := packRows(n, k, kerneltest.Random(r, n*k))
 	for _, form := range forms {
 		p := tileOrder(t, sparse.Sign, form, n, k, randomChanges(r, n, k, 0.04), []float32{0.1})
-		patched, err := m.Patched(p)
+		patched, err := patched(m, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +333,7 @@ func TestOverlayOfAnyRows(t *testing.T) {
 	}
 }
 
-// Large enough that a pool shares the work, in every compute type.
+// A matrix that is large enough to be materialised on a pool, for every compute type.
 func TestMaterialisedOnAPool(t *testing.T) {
 	r := rand.New(rand.NewPCG(27, 28))
 	pool := parallel.NewPool(3)
@@ -341,7 +350,7 @@ func TestMaterialisedOnAPool(t *testing.T) {
 			over = over.As(compute)
 			got := over.Materialised(pool)
 			if got.Materialised(pool) != got {
-				t.Errorf("%s, %s: materialised twice", form, compute)
+				t.Errorf("%s, %s: a materialised matrix was materialised again", form, compute)
 			}
 			for i := range n {
 				got.Row(i, row)
@@ -383,11 +392,11 @@ func TestOverlayAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestPatchedKeepsBits(t *testing.T) {
+func TestMaterialisedKeepsBits(t *testing.T) {
 	values := []float32{float32(math.Copysign(0, -1)), math.SmallestNonzeroFloat32, -math.MaxFloat32, 1}
 	m := packRows(1, 4, []float32{1, 2, 3, 4})
 	p := checked(t, &sparse.Tensor{Coding: sparse.Float32, Height: sparse.TileRows, Columns: 4, Tiles: []uint32{0}, Ends: []uint32{4}, Mask16: []uint16{1, 1, 1, 1}, Float32s: values}, 1, 4)
-	got, err := m.Patched(p)
+	got, err := patched(m, p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,17 +437,15 @@ func TestOverlayRefuses(t *testing.T) {
 		{"overlay of an overlay", over, checked(t, patch(), 20, 2), "patched already"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for name, f := range map[string]func(*sparse.Tensor) (*Matrix, error){"Overlay": c.m.Overlay, "Patched": c.m.Patched} {
-				if _, err := f(c.patch); err == nil || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("%s: error %v, want %q", name, err, c.want)
-				}
+			if _, err := c.m.Overlay(c.patch); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
 	}
 }
 
 // Whatever the slices of a tensor hold, its check refuses it or it can be applied.
-func TestPatchedSurvivesAnything(t *testing.T) {
+func TestMaterialisedSurvivesAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, k := rapid.IntRange(1, 40).Draw(t, "n"), rapid.IntRange(1, 4).Draw(t, "k")
 		p := &sparse.Tensor{
@@ -468,7 +475,7 @@ func TestPatchedSurvivesAnything(t *testing.T) {
 		if p.Check(n, k) != nil {
 			return
 		}
-		if _, err := packRows(n, k, make([]float32, n*k)).Patched(p); err != nil {
+		if _, err := patched(packRows(n, k, make([]float32, n*k)), p); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -24,7 +24,7 @@ var encoders = []struct {
 	{"BERT-base", 12, [][2]int{{768, 768}, {768, 768}, {768, 768}, {768, 768}, {3072, 768}, {768, 3072}}},
 }
 
-// randomPatch returns a patch in the form that its density calls for.
+// randomPatch returns a patch with gaps below a density of 1/8, and else with masks.
 func randomPatch(b *testing.B, r *rand.Rand, coding sparse.Coding, n, k int, density float64) *sparse.Tensor {
 	form := "masks"
 	if density < 0.125 {
@@ -46,9 +46,9 @@ func randomPatch(b *testing.B, r *rand.Rand, coding sparse.Coding, n, k int, den
 	return tileOrder(b, coding, form, n, k, dense, scales)
 }
 
-// best times several ways to do the same, each a sequence of steps, in turns for
-// a while. It returns, for each, the sum of its steps' shortest times: a busy
-// machine interrupts long ones always.
+// best measures several ways to do the same, each a sequence of steps, alternately for the
+// given time. It returns the sum of the shortest times of its steps for each way: on a busy
+// machine every long run is interrupted.
 func best(d time.Duration, ways ...[]func()) []time.Duration {
 	shortest := make([][]time.Duration, len(ways))
 	for i, steps := range ways {
@@ -72,8 +72,8 @@ func best(d time.Duration, ways ...[]func()) []time.Duration {
 	return sums
 }
 
-// BenchmarkPatchMaterialise compares Materialised with a copy of the same panels, for
-// all matrices of an encoder.
+// BenchmarkPatchMaterialise compares Materialised with copying the same panels, for all
+// matrices of an encoder.
 func BenchmarkPatchMaterialise(b *testing.B) {
 	r := rand.New(rand.NewPCG(31, 32))
 	for _, e := range encoders {
@@ -115,8 +115,8 @@ func BenchmarkPatchMaterialise(b *testing.B) {
 	}
 }
 
-// BenchmarkPatchFirstChunk compares an overlay's product with the plain one on
-// one core, with the weights in cache.
+// BenchmarkPatchFirstChunk compares the product of an overlay with the plain product on
+// one core, with weights in the caches.
 func BenchmarkPatchFirstChunk(b *testing.B) {
 	r := rand.New(rand.NewPCG(33, 34))
 	for _, s := range []struct{ n, k int }{{384, 384}, {768, 768}} {
@@ -142,10 +142,9 @@ func BenchmarkPatchFirstChunk(b *testing.B) {
 	}
 }
 
-// BenchmarkPatchSwitch compares the products of a text with the weights of one
-// sparse task after the other, of which none is materialised, with those of one
-// materialised task: all matrices of an encoder, whose panels do not stay in
-// cache.
+// BenchmarkPatchSwitch compares the products of a text with overlays and with materialised
+// matrices: all matrices of an encoder, whose panels do not stay in the caches. This is
+// the cost of switching between tasks that are not materialised.
 func BenchmarkPatchSwitch(b *testing.B) {
 	r := rand.New(rand.NewPCG(35, 36))
 	pool := parallel.NewPool(2)
@@ -165,7 +164,7 @@ func BenchmarkPatchSwitch(b *testing.B) {
 						b.Fatal(err)
 					}
 					warm = append(warm, over)
-					patched, err := m.Patched(patches[i])
+					patched, err := patched(m, patches[i])
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -68,7 +68,7 @@ func compareProduct(t *testing.T, name string, c kernel.View, k int, scale float
 	}
 	for i, x := range c.Data {
 		if (i%c.Stride >= c.Cols || i/c.Stride >= c.Rows) && x == x {
-			t.Fatalf("%s: wrote beside the result at %d", name, i)
+			t.Fatalf("%s: wrote outside the result at %d", name, i)
 		}
 	}
 }

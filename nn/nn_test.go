@@ -8,7 +8,7 @@ import (
 	"kenserve/gemm/kernel/kerneltest"
 )
 
-// exact is an activation by definition.
+// exact returns an activation of x by definition, in float64.
 func exact(a Activation, x float64) float64 {
 	switch a {
 	case ReLU:
@@ -38,7 +38,7 @@ func TestActivations(t *testing.T) {
 					t.Fatalf("activation %d of %v is %v, want %v", a, v, y[i], want)
 				}
 			}
-			// A value's result does not depend on its place.
+			// The result of a value does not depend on its place.
 			for n := range 20 {
 				for start := range 9 {
 					z := append([]float32(nil), x[start:start+n]...)
@@ -87,7 +87,7 @@ func TestSoftmax(t *testing.T) {
 				for _, v := range x.Row(i) {
 					d := float64(v) - top
 					want[i] = append(want[i], math.Exp(d))
-					// The difference is rounded, by up to half a unit of itself.
+					// Rounding the difference costs up to half a unit of it.
 					allowed[i] = append(allowed[i], 1e-6-0x1p-24*d)
 					sum += want[i][len(want[i])-1]
 				}
@@ -132,8 +132,8 @@ func TestLayerNorm(t *testing.T) {
 						}
 					}
 					LayerNorm(x, gamma, beta, eps)
-					// Subtracting a mean of magnitude m costs half a unit of m,
-					// about m·2⁻²⁴, in values of magnitude 1.
+					// Subtracting a mean of magnitude m costs half a unit of m, about
+					// m·2⁻²⁴, where values have magnitude 1.
 					allowed := 4e-6 * (1 + math.Abs(float64(mean)))
 					if n == 1 || n == 2 {
 						allowed *= 100 // the deviation may be near zero

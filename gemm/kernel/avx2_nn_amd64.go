@@ -4,26 +4,25 @@
 
 package kernel
 
-// geluAVX2 replaces n values, a multiple of 8 above 0, by the function's. The reference is
-// geluPortable.
+// geluAVX2 replaces n values, a multiple of 8 above 0, by their GELU.
+// The reference is geluPortable.
 //
 //go:noescape
 func geluAVX2(x *float32, n int)
 
-// geluTanhAVX2 replaces n values, a multiple of 8 above 0, by the function's. The reference is
-// geluTanhPortable.
+// geluTanhAVX2 replaces n values, a multiple of 8 above 0, by the tanh approximation of their GELU.
+// The reference is geluTanhPortable.
 //
 //go:noescape
 func geluTanhAVX2(x *float32, n int)
 
-// tanhAVX2 replaces n values, a multiple of 8 above 0, by the function's. The reference is
-// tanhPortable.
+// tanhAVX2 replaces n values, a multiple of 8 above 0, by their tanh.
+// The reference is tanhPortable.
 //
 //go:noescape
 func tanhAVX2(x *float32, n int)
 
-// softmaxAVX2 replaces n > 0 values by their softmax. The reference is
-// softmaxPortable.
+// softmaxAVX2 replaces n > 0 values by their softmax. The reference is softmaxPortable.
 //
 //go:noescape
 func softmaxAVX2(x *float32, n int)

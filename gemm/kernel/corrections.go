@@ -25,7 +25,7 @@ type Corrections struct {
 type correctionIndex [2]uint32
 
 // correction is what is subtracted from half a row.
-type correction [TileRows]float32
+type correction [tileRows]float32
 
 const (
 	correctionBytes = uint32(unsafe.Sizeof(correction{}))
@@ -102,7 +102,7 @@ func (c *Corrections) Make(tiles *[2]TileCursor, n int, scratch []PanelRow) {
 // add adds the correction of one weight: of the given row and output, by its scale up
 // or down.
 func (c *Corrections) add(row, output int, up uint32) {
-	index, single := &c.indices[row][output/TileRows], singleOffset(output, up)
+	index, single := &c.indices[row][output/tileRows], singleOffset(output, up)
 	if *index == 0 {
 		*index = single
 		return
@@ -113,7 +113,7 @@ func (c *Corrections) add(row, output int, up uint32) {
 		value, *index = &c.values[c.used], uint32(c.used)*correctionBytes
 		c.used++
 	}
-	r := output % TileRows
+	r := output % tileRows
 	value[r] = c.values[single/correctionBytes][r]
 }
 
@@ -122,7 +122,7 @@ func (c *Corrections) add(row, output int, up uint32) {
 func (c *Corrections) applyPortable(dst, src []PanelRow, from int) {
 	for k := range dst {
 		for i, w := range src[k] {
-			dst[k][i] = w - c.values[c.indices[from+k][i/TileRows]/correctionBytes][i%TileRows]
+			dst[k][i] = w - c.values[c.indices[from+k][i/tileRows]/correctionBytes][i%tileRows]
 		}
 	}
 }

@@ -8,16 +8,16 @@ import (
 	"kenserve/internal/sparse"
 )
 
-// randomSigns returns a checked tensor of one panel, [2·TileRows, k], with its signs in
+// randomSigns returns a checked tensor of one panel, [2·tileRows, k], with its signs in
 // gaps. Each weight changes with the given probability, and all of panel row full, unless
 // it is negative. There is one scale for each output, or one for all.
 func randomSigns(t *testing.T, r *rand.Rand, k int, density float64, full int) *sparse.Tensor {
-	p := &sparse.Tensor{Coding: sparse.Sign, Height: TileRows, Columns: k, Tiles: []uint32{}, Gaps: []byte{}}
+	p := &sparse.Tensor{Coding: sparse.Sign, Height: tileRows, Columns: k, Tiles: []uint32{}, Gaps: []byte{}}
 	kept := uint32(0)
 	for tile := range uint32(2) {
 		before, last := kept, -1
-		for at := range TileRows * k {
-			if r.Float64() >= density && at/TileRows != full {
+		for at := range tileRows * k {
+			if r.Float64() >= density && at/tileRows != full {
 				continue
 			}
 			p.Gaps = sparse.SignGaps.Append(p.Gaps, at-last)
@@ -29,14 +29,14 @@ func randomSigns(t *testing.T, r *rand.Rand, k int, density float64, full int) *
 			continue
 		}
 		p.Tiles, p.Ends, p.GapEnds = append(p.Tiles, tile), append(p.Ends, kept), append(p.GapEnds, uint32(len(p.Gaps)))
-		for range TileRows {
+		for range tileRows {
 			p.Scales = append(p.Scales, max(0, float32(r.NormFloat64())))
 		}
 	}
 	if len(p.Scales) == 0 || r.IntN(2) == 0 {
 		p.Scales = []float32{0.1}
 	}
-	if err := p.Check(2*TileRows, k); err != nil {
+	if err := p.Check(2*tileRows, k); err != nil {
 		t.Fatal(err)
 	}
 	return p

@@ -8,8 +8,8 @@ import "kenserve/internal/sparse"
 // remember where it is. The zero value is that of a tile without kept values.
 type TileCursor struct {
 	tensor *sparse.Tensor // nil: the tile has no kept values
-	column int            // the tile's first column in its panel: 0 or TileRows
-	scales [TileRows]float32
+	column int            // the tile's first column in its panel: 0 or tileRows
+	scales [tileRows]float32
 
 	count int // kept values of the tile
 	next  int // index of the next value in the tensor
@@ -23,7 +23,7 @@ type TileCursor struct {
 // Start puts the cursor at the beginning of stored tile i of a tensor that was
 // checked, for a matrix that is neither whole nor row-major.
 func (t *TileCursor) Start(tensor *sparse.Tensor, i int) {
-	t.tensor, t.column = tensor, int(tensor.Tiles[i])%2*TileRows
+	t.tensor, t.column = tensor, int(tensor.Tiles[i])%2*tileRows
 	t.next = tensor.ValueStart(i)
 	t.count = int(tensor.Ends[i]) - t.next
 	if tensor.Gaps != nil {
@@ -38,6 +38,6 @@ func (t *TileCursor) Start(tensor *sparse.Tensor, i int) {
 			t.scales[r] = tensor.Scales[0]
 		}
 	default:
-		copy(t.scales[:], tensor.Scales[i*TileRows:])
+		copy(t.scales[:], tensor.Scales[i*tileRows:])
 	}
 }

@@ -32,7 +32,7 @@ func TestGapsToMasks(t *testing.T) {
 		var gaps, signs []byte
 		kept := 0
 		for p, d := -1, 0; ; p += d {
-			if d = 1 + r.IntN(1+r.IntN(400)); p+d >= TileRows*k {
+			if d = 1 + r.IntN(1+r.IntN(400)); p+d >= tileRows*k {
 				break
 			}
 			want[(p+d)/16] |= 1 << ((p + d) % 16)

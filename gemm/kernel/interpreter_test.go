@@ -414,7 +414,7 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 
 				c := Corrections{indices: make([]correctionIndex, k), values: make([]correction, 3)}
 				for i := 1; i < len(c.values); i++ {
-					copy(c.values[i][:], random(r, TileRows))
+					copy(c.values[i][:], random(r, tileRows))
 				}
 				for i := range c.indices {
 					c.indices[i] = correctionIndex{r.Uint32N(3) * correctionBytes, r.Uint32N(3) * correctionBytes}

@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// LevelVariable is the environment variable that forces a level of kernels, for
+// levelVariable is the environment variable that forces a level of kernels, for
 // tests and comparisons: portable, avx2 or avx512.
-const LevelVariable = "KENSERVE_KERNELS"
+const levelVariable = "KENSERVE_KERNELS"
 
 // Level is a set of kernels. Levels are ordered: a higher one needs a processor with
 // more vector instructions.
@@ -23,11 +23,11 @@ const (
 
 var levelNames = []string{Portable: "portable", AVX2: "avx2", AVX512: "avx512"}
 
-// String returns the name of the level, as in LevelVariable.
+// String returns the name of the level, as in levelVariable.
 func (l Level) String() string { return levelNames[l] }
 
 // current is the level in use. It is set before main starts; only tests change it.
-var current, currentErr = chooseLevel(os.Getenv(LevelVariable), SupportedLevels())
+var current, currentErr = chooseLevel(os.Getenv(levelVariable), SupportedLevels())
 
 // chooseLevel returns the level with the given name, or the best supported level if
 // name is empty. An unknown or unsupported name is an error, with the best level.
@@ -39,16 +39,16 @@ func chooseLevel(name string, supported []Level) (Level, error) {
 	}
 	i := slices.Index(levelNames, name)
 	if i < 0 {
-		return best, fmt.Errorf("gemm/kernel: %s is %q, want %s", LevelVariable, name, strings.Join(levelNames, " or "))
+		return best, fmt.Errorf("gemm/kernel: %s is %q, want %s", levelVariable, name, strings.Join(levelNames, " or "))
 	}
 	if !slices.Contains(supported, Level(i)) {
-		return best, fmt.Errorf("gemm/kernel: %s is %s, but this processor or build has no %s kernels", LevelVariable, name, name)
+		return best, fmt.Errorf("gemm/kernel: %s is %s, but this processor or build has no %s kernels", levelVariable, name, name)
 	}
 	return Level(i), nil
 }
 
 // CurrentLevel returns the level in use: the best that the processor supports, or the
-// one that LevelVariable names. The error says that the variable names an unknown or
+// one that levelVariable names. The error says that the variable names an unknown or
 // unsupported level; then the best level is in use.
 func CurrentLevel() (Level, error) { return current, currentErr }
 

@@ -5,8 +5,8 @@ import "kenserve/internal/sparse"
 const (
 	// PanelWidth is the number of outputs of a panel.
 	PanelWidth = 32
-	// TileRows is the number of outputs of a sparse tensor's tile: half a panel.
-	TileRows = sparse.TileRows
+	// tileRows is the number of outputs of a sparse tensor's tile: half a panel.
+	tileRows = sparse.TileRows
 	// CacheLine is the size of a cache line in bytes. Panels start at a multiple of it.
 	CacheLine = 64
 	// ChunkRows is the number of rows of A that are multiplied with a panel before

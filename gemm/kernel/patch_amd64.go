@@ -21,7 +21,7 @@ func PatchRows(dst, base []PanelRow, tiles *[2]TileCursor) {
 	}
 	for i := range tiles {
 		if tiles[i].tensor == nil && tiles[1-i].masks != nil {
-			copyTile(dst, base, i*TileRows)
+			copyTile(dst, base, i*tileRows)
 		}
 		tiles[i].patch(dst, base)
 	}
@@ -41,7 +41,7 @@ func (t *TileCursor) patch(dst, base []PanelRow) {
 // copyTile copies the columns of a tile without kept values.
 func copyTile(dst, src []PanelRow, column int) {
 	for k := range dst {
-		*(*[TileRows]float32)(dst[k][column:]) = *(*[TileRows]float32)(src[k][column:])
+		*(*[tileRows]float32)(dst[k][column:]) = *(*[tileRows]float32)(src[k][column:])
 	}
 }
 
@@ -86,12 +86,12 @@ func (t *TileCursor) patchMasks(dst, src []PanelRow, stream bool) {
 // patchGaps applies the tile's values to rows that hold the base's weights.
 func (t *TileCursor) patchGaps(rows []PanelRow) {
 	first := t.start
-	t.start += len(rows) * TileRows
+	t.start += len(rows) * tileRows
 	if len(t.gaps) == 0 {
 		return
 	}
 	values, _ := t.values()
-	used, last, next := patchGapsAVX2(t.tensor.Coding, &rows[0][t.column], &t.gaps[0], len(t.gaps), t.last-first, len(rows)*TileRows, values, t.next, &t.scales)
+	used, last, next := patchGapsAVX2(t.tensor.Coding, &rows[0][t.column], &t.gaps[0], len(t.gaps), t.last-first, len(rows)*tileRows, values, t.next, &t.scales)
 	t.gaps, t.last, t.next = t.gaps[used:], last+first, next
 }
 
@@ -152,7 +152,7 @@ func PrefetchTile(t *sparse.Tensor, i int) {
 		prefetchAVX2(&gaps[0], min(len(gaps), maxFetched))
 	}
 	if len(t.Scales) > 1 {
-		scales := (*[TileRows]float32)(t.Scales[i*TileRows:])
+		scales := (*[tileRows]float32)(t.Scales[i*tileRows:])
 		prefetchAVX2((*byte)(unsafe.Pointer(scales)), int(unsafe.Sizeof(*scales)))
 	}
 }
@@ -163,6 +163,6 @@ func (t *TileCursor) correctGaps(c *Corrections) {
 	case current < AVX2:
 		t.correctGapsPortable(c)
 	case len(t.gaps) > 0:
-		c.used = correctGapsAVX2(&c.indices[0][t.column/TileRows], &t.gaps[0], len(t.gaps), &c.values[0][0], singleOffset(t.column, 0), c.used, c.deferred)
+		c.used = correctGapsAVX2(&c.indices[0][t.column/tileRows], &t.gaps[0], len(t.gaps), &c.values[0][0], singleOffset(t.column, 0), c.used, c.deferred)
 	}
 }

@@ -85,7 +85,7 @@ func (p *placements) addMasks(n int) {
 func (p *placements) addGaps(n int) {
 	t := p.tile
 	code := t.tensor.Coding.GapCode()
-	first, end := t.start, t.start+n*TileRows
+	first, end := t.start, t.start+n*tileRows
 	used := 0
 	for _, gap := range t.gaps {
 		position := t.last + int(gap&code.Low)
@@ -99,7 +99,7 @@ func (p *placements) addGaps(n int) {
 		t.last = position
 		if gap&code.Low != code.Skip {
 			at := position - first
-			p.add(placement(at/TileRows*PanelWidth+t.column+at%TileRows) | placement(gap&^code.Low)<<24)
+			p.add(placement(at/tileRows*PanelWidth+t.column+at%tileRows) | placement(gap&^code.Low)<<24)
 		}
 	}
 	t.gaps = t.gaps[used:]
@@ -108,7 +108,7 @@ func (p *placements) addGaps(n int) {
 
 // weight returns the weight at a place, and its row in the tile.
 func (p *placements) weight(at placement) (*float32, int) {
-	return &p.rows[at&^placementSign/PanelWidth][at%PanelWidth], int(at % TileRows)
+	return &p.rows[at&^placementSign/PanelWidth][at%PanelWidth], int(at % tileRows)
 }
 
 // apply applies the values of the collected places.

@@ -54,7 +54,7 @@ func streamBlocks(dst, base []PanelRow, tiles *[2]TileCursor, scratch []PanelRow
 				if t := &tiles[i]; t.masks != nil {
 					t.patchMasks(dst[:n], block, true)
 				} else {
-					copyTile(dst[:n], block, i*TileRows)
+					copyTile(dst[:n], block, i*tileRows)
 				}
 			}
 		} else {

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// tally counts how often each part ran and refuses slots used twice at once.
+// tally counts how often each part ran, and fails if two parts use a slot at once.
 type tally struct {
 	t     *testing.T
 	parts []atomic.Int32
@@ -29,7 +29,7 @@ func TestPoolRunsEachPartOnce(t *testing.T) {
 	for _, width := range []int{0, 1, 2, 5} {
 		p := NewPool(width)
 		if want := max(width, 1); p.Width() != want {
-			t.Errorf("width %d of a pool of %d", p.Width(), width)
+			t.Errorf("a pool of %d has width %d, want %d", width, p.Width(), want)
 		}
 		var wg sync.WaitGroup
 		for caller := range 4 {
@@ -50,7 +50,7 @@ func TestPoolRunsEachPartOnce(t *testing.T) {
 	}
 }
 
-func TestNilPoolRunsHere(t *testing.T) {
+func TestNilPool(t *testing.T) {
 	var p *Pool
 	w := &tally{t: t, parts: make([]atomic.Int32, 9), busy: make([]atomic.Bool, 1)}
 	p.Run(9, w)
@@ -65,7 +65,7 @@ func TestNilPoolRunsHere(t *testing.T) {
 	p.Close()
 }
 
-// pair waits until two parts have begun, so it ends only if both run at once.
+// pair is a work of two parts that end only when both have begun.
 type pair struct{ begun sync.WaitGroup }
 
 func (w *pair) Do(_, _ int) {
@@ -92,9 +92,9 @@ func (w broken) Do(part, _ int) {
 	}
 }
 
-// TestPoolPassesPanicsOn: a panic in a part, whoever has it, is one of Run, and
-// the pool is as good as before.
-func TestPoolPassesPanicsOn(t *testing.T) {
+// A panic in a part, on any goroutine, is a panic of Run, and the pool can be used after
+// it.
+func TestPoolRepeatsPanics(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	p := NewPool(3)
 	defer p.Close()
@@ -117,8 +117,8 @@ func TestPoolPassesPanicsOn(t *testing.T) {
 	}
 }
 
-// handover is work whose first part sets a flag and waits until the others have
-// been done, which takes someone else.
+// handover is a work whose first part waits until another goroutine has performed the
+// others, and then says that the helper is wanted elsewhere.
 type handover struct {
 	left   atomic.Int64
 	wanted atomic.Bool
@@ -135,8 +135,8 @@ func (w *handover) Do(part, _ int) {
 	w.wanted.Store(true)
 }
 
-// TestPoolHelp: a goroutine helps an open pool, sleeping or not, until it is
-// wanted elsewhere, also when it sleeps by then.
+// A goroutine helps an open pool until it is wanted elsewhere, whether it sleeps at the
+// beginning or at the end.
 func TestPoolHelp(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	for _, asleep := range []bool{false, true} {
@@ -172,7 +172,7 @@ func TestPoolHelp(t *testing.T) {
 	}
 }
 
-// TestPoolSleeps: without work all helpers sleep.
+// Without work all helpers sleep.
 func TestPoolSleeps(t *testing.T) {
 	p := NewPool(4)
 	defer p.Close()

@@ -20,9 +20,9 @@ const vector = asm.YMMBytes
 
 func main() {
 	ConstraintExpr("!noasm")
-	activation("gelu", gelu)
-	activation("geluTanh", geluTanh)
-	activation("tanh", tanh)
+	activation("gelu", "their GELU", gelu)
+	activation("geluTanh", "the tanh approximation of their GELU", geluTanh)
+	activation("tanh", "their tanh", tanh)
 	softmax()
 	layerNorm()
 	Generate()
@@ -142,10 +142,10 @@ func geluTanh(x VecVirtual) VecVirtual {
 }
 
 // activation generates the kernel that applies f to every value of a slice.
-func activation(name string, f func(x VecVirtual) VecVirtual) {
+func activation(name, result string, f func(x VecVirtual) VecVirtual) {
 	TEXT(name+"AVX2", NOSPLIT, "func(x *float32, n int)")
 	Pragma("noescape")
-	Doc(name+"AVX2 replaces n values, a multiple of 8 above 0, by the function's. The reference is", name+"Portable.")
+	Doc(name+"AVX2 replaces n values, a multiple of 8 above 0, by "+result+".", "The reference is "+name+"Portable.")
 	p := Load(Param("x"), GP64())
 	n := Load(Param("n"), GP64())
 	Label("loop")
@@ -180,7 +180,7 @@ func tailMask(n Register) VecVirtual {
 func softmax() {
 	TEXT("softmaxAVX2", NOSPLIT, "func(x *float32, n int)")
 	Pragma("noescape")
-	Doc("softmaxAVX2 replaces n > 0 values by their softmax. The reference is", "softmaxPortable.")
+	Doc("softmaxAVX2 replaces n > 0 values by their softmax. The reference is softmaxPortable.")
 	x := Load(Param("x"), GP64())
 	n := Load(Param("n"), GP64())
 	full, rest, p, i := GP64(), GP64(), GP64(), GP64()

@@ -357,10 +357,9 @@ func steps() Register {
 	return r
 }
 
-// Sizes of gemm/kernel's types in bytes.
 const (
-	indexSize      = 8  // CorrectionIndex
-	correctionSize = 64 // Correction
+	indexSize      = 8  // bytes of a correctionIndex of package kernel
+	correctionSize = 64 // bytes of a correction
 	// singles is the number of corrections that change at most one weight.
 	singles = 1 + 2*32
 )

@@ -24,7 +24,7 @@ const (
 	// maxRows is the largest number of rows of a kernel: their sums fill 24 of the
 	// 32 registers.
 	maxRows   = 12
-	indexSize = 8 // bytes of a CorrectionIndex of package kernel
+	indexSize = 8 // bytes of a correctionIndex of package kernel
 )
 
 func main() {
@@ -46,9 +46,9 @@ func main() {
 	Generate()
 }
 
-// sums are the sums of a number of rows, two registers each. The generator names
-// the registers itself, because one kernel has an instruction that avo does not
-// know and that is written as bytes.
+// sums are the sums of a number of rows of A, two registers each. The generator names
+// the registers itself and does not leave that to avo: one kernel has an instruction
+// that is written as bytes.
 type sums int
 
 func (s sums) at(r, v int) VecPhysical { return zmm[2*r+v] }
@@ -59,7 +59,7 @@ var zmm = []VecPhysical{
 }
 
 // The registers that hold no sums: a row of B, and the broadcast input of a row of
-// A, in turns.
+// A, alternately.
 var (
 	rowOfB = [2]VecPhysical{Z24, Z25}
 	inputs = [2]VecPhysical{Z26, Z27}

@@ -19,8 +19,8 @@ import (
 // lowPrecisionTypes are the compute types except Float32.
 var lowPrecisionTypes = []Compute{BFloat16, Int8}
 
-// rounded is what a compute type makes of a row of activations, by definition,
-// and the step of its levels.
+// rounded returns a row of activations rounded to a compute type, by definition, and the
+// step of its levels.
 func rounded(c Compute, x []float32) ([]float64, float64) {
 	out := make([]float64, len(x))
 	if c == BFloat16 {
@@ -52,9 +52,8 @@ func nearest(x float32, bits int) float32 {
 	return float32(math.Ldexp(math.RoundToEven(math.Ldexp(fraction, bits)), exponent-bits))
 }
 
-// lowPrecisionBound is how far from the exact product of rounded factors a result may
-// be: the roundings of a float32 sum, or, of an integer sum, the five that turn
-// it into the result.
+// lowPrecisionBound is the error bound of a product of rounded factors: for BFloat16 that
+// of a float32 sum, for Int8 the five roundings that turn the integer sum into the result.
 func lowPrecisionBound(c Compute, k int, size float64) float64 {
 	if c == Int8 {
 		return 5*0x1p-24*size + 1e-30
@@ -99,7 +98,7 @@ func TestLowPrecisionMulAgainstDefinition(t *testing.T) {
 						}
 						for i, v := range got.Data {
 							if (i%got.Stride >= s.n || i/got.Stride >= rows) && v == v {
-								t.Fatalf("%d rows, n=%d, k=%d: wrote beside the result at %d", rows, s.n, s.k, i)
+								t.Fatalf("%d rows, n=%d, k=%d: wrote outside the result at %d", rows, s.n, s.k, i)
 							}
 						}
 					}
@@ -119,12 +118,12 @@ func TestAs(t *testing.T) {
 		m := packRows(s.n, s.k, w)
 		for _, c := range lowPrecisionTypes {
 			low := m.As(c)
-			if low.Compute() != c || low.N() != s.n || low.K() != s.k {
-				t.Fatalf("%v as %s is a %d×%d matrix of %s", s, c, low.N(), low.K(), low.Compute())
+			if low.compute != c || low.N() != s.n || low.K() != s.k {
+				t.Fatalf("%v as %s is a %d×%d matrix of %s", s, c, low.N(), low.K(), low.compute)
 			}
 			held := int64(len(low.lowPrecision.rows)*128 + len(low.lowPrecision.steps)*128 + len(low.lowPrecision.totals)*128)
 			if got := low.Bytes(); got != held || got != c.Bytes(s.n, s.k) {
-				t.Errorf("%v as %s: %d bytes, holds %d, foretold %d", s, c, got, held, c.Bytes(s.n, s.k))
+				t.Errorf("%v as %s: Bytes is %d, the matrix holds %d, Compute.Bytes is %d", s, c, got, held, c.Bytes(s.n, s.k))
 			}
 			row := make([]float32, s.k)
 			for i := range s.n {
@@ -144,23 +143,23 @@ func TestAs(t *testing.T) {
 					}
 				}
 			}
-			if _, err := low.Patched(checked(t, &sparse.Tensor{Coding: sparse.Float32, Height: sparse.TileRows, Tiles: []uint32{}}, s.n, s.k)); err == nil {
-				t.Errorf("%s weights could be patched", c)
+			if _, err := patched(low, checked(t, &sparse.Tensor{Coding: sparse.Float32, Height: sparse.TileRows, Tiles: []uint32{}}, s.n, s.k)); err == nil {
+				t.Errorf("a %s matrix could be patched", c)
 			}
 			if _, err := low.Overlay(checked(t, &sparse.Tensor{Coding: sparse.Float32, Height: sparse.TileRows, Tiles: []uint32{}}, s.n, s.k)); err == nil {
-				t.Errorf("%s weights could be overlaid", c)
+				t.Errorf("a %s matrix could be overlaid", c)
 			}
 		}
 		if m.As(Float32) != m {
-			t.Error("float32 as float32 is another matrix")
+			t.Error("As(Float32) of a float32 matrix returns another matrix")
 		}
 	}
 	if c := Int8.forInputs(maxInt8Inputs + 1); c != Float32 {
-		t.Errorf("sums of %d products in %s", maxInt8Inputs+1, c)
+		t.Errorf("%d inputs are multiplied in %s, want float32", maxInt8Inputs+1, c)
 	}
 }
 
-// A patch is applied before the weights are narrowed, on the fly or not.
+// An overlay rounds weights after patching them, as a patched matrix does.
 func TestLowPrecisionOverlay(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(65, 66))
@@ -170,7 +169,7 @@ func TestLowPrecisionOverlay(t *testing.T) {
 			m := packRows(s.n, s.k, kerneltest.Random(r, s.n*s.k))
 			dense := randomChanges(r, s.n, s.k, 0.1)
 			p := tileOrder(t, sparse.Float32, "masks", s.n, s.k, dense, nil)
-			patched, err := m.Patched(p)
+			patched, err := patched(m, p)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -179,27 +178,27 @@ func TestLowPrecisionOverlay(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, c := range lowPrecisionTypes {
-				resident, fly := patched.As(c), overlay.As(c)
-				if fly.Compute() != c || fly.Bytes() != OverlayBytes {
-					t.Errorf("overlay as %s is of %s and %d bytes", c, fly.Compute(), fly.Bytes())
+				resident, overlaid := patched.As(c), overlay.As(c)
+				if overlaid.compute != c || overlaid.Bytes() != OverlayBytes {
+					t.Errorf("overlay as %s: type %s, %d bytes", c, overlaid.compute, overlaid.Bytes())
 				}
 				a := kerneltest.RandomView(r, 50, s.k, s.k)
 				want, got := kerneltest.RandomView(r, 50, s.n, s.n), kerneltest.RandomView(r, 50, s.n, s.n)
 				resident.Mul(pool, want, a, Epilogue{})
-				fly.Mul(pool, got, a, Epilogue{})
+				overlaid.Mul(pool, got, a, Epilogue{})
 				for i := range want.Rows {
 					for j, w := range want.Row(i) {
 						if got.Row(i)[j] != w {
-							t.Fatalf("%v as %s: element (%d,%d) is %v on the fly, %v patched before", s, c, i, j, got.Row(i)[j], w)
+							t.Fatalf("%v as %s: element (%d,%d) is %v as an overlay, %v patched before", s, c, i, j, got.Row(i)[j], w)
 						}
 					}
 				}
 				x, y := make([]float32, s.k), make([]float32, s.k)
 				resident.Row(1, x)
-				fly.Row(1, y)
+				overlaid.Row(1, y)
 				for k := range x {
 					if x[k] != y[k] {
-						t.Fatalf("%v as %s: weight (1,%d) is %v on the fly, %v patched before", s, c, k, y[k], x[k])
+						t.Fatalf("%v as %s: weight (1,%d) is %v as an overlay, %v patched before", s, c, k, y[k], x[k])
 					}
 				}
 			}
@@ -207,8 +206,8 @@ func TestLowPrecisionOverlay(t *testing.T) {
 	})
 }
 
-// Of int8, all levels give the same bits; of bfloat16, results that differ by
-// the roundings of their sums.
+// All levels give the same bits for Int8, and differ by the roundings of their sums for
+// BFloat16.
 func TestLowPrecisionLevelsAgree(t *testing.T) {
 	r := rand.New(rand.NewPCG(67, 68))
 	for _, s := range []struct{ n, k int }{{1, 7}, {33, 100}, {64, 384}, {96, 700}, {7, 1536}} {
@@ -222,8 +221,8 @@ func TestLowPrecisionLevelsAgree(t *testing.T) {
 	}
 }
 
-// compareLevels packs and multiplies at every level and compares the results
-// with the portable kernels'.
+// compareLevels packs and multiplies at every level, and compares the results with those
+// of the portable kernels.
 func compareLevels(t *testing.T, c Compute, n, k int, w, bias []float32, a View) {
 	t.Helper()
 	var want View
@@ -257,15 +256,14 @@ func compareLevels(t *testing.T, c Compute, n, k int, w, bias []float32, a View)
 	}
 }
 
-// The largest and the smallest sums that a panel can have are exact: nothing
-// saturates.
+// The largest and the smallest sums that a panel can have are exact: no kernel saturates.
 func TestInt8Extremes(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		for _, k := range []int{1, 2, 3, 4, 31, 64, 4096} {
 			const n = 32
 			w := make([]float32, n*k)
 			for i := range w {
-				w[i] = float32(1 - i/k%2*2) // rows of 1 and of -1 in turn
+				w[i] = float32(1 - i/k%2*2) // rows of 1 and rows of -1 alternate
 			}
 			m := packRows(n, k, w).As(Int8)
 			a := View{Data: make([]float32, 2*k), Rows: 2, Cols: k, Stride: k}
@@ -286,7 +284,7 @@ func TestInt8Extremes(t *testing.T) {
 	})
 }
 
-// What is not finite must not become a number.
+// Factors that are not finite do not give finite results.
 func TestLowPrecisionNotFinite(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(69, 70))
@@ -336,7 +334,7 @@ func TestLowPrecisionRowsAreIndependent(t *testing.T) {
 				for j := range size {
 					for l, got := range some.Row(j) {
 						if want := all.Row(i + j)[l]; got != want {
-							t.Fatalf("%s: row %d among %d: column %d is %v, among all %v", c, i+j, size, l, got, want)
+							t.Fatalf("%s: row %d in a batch of %d: column %d is %v, in the whole batch %v", c, i+j, size, l, got, want)
 						}
 					}
 				}
@@ -384,7 +382,7 @@ func TestLowPrecisionMulAllocatesNothing(t *testing.T) {
 		m := m.As(compute)
 		for name, p := range map[string]*parallel.Pool{"serial": nil, "shared": pool} {
 			for range 10 {
-				m.Mul(p, c, a, Epilogue{}) // until both workers have had a part
+				m.Mul(p, c, a, Epilogue{}) // until both workers have buffers
 			}
 			if got := testing.AllocsPerRun(50, func() { m.Mul(p, c, a, Epilogue{Activation: nn.GELU}) }); got >= 1 {
 				t.Errorf("%s, %s: %v allocations a product", compute, name, got)
@@ -393,20 +391,20 @@ func TestLowPrecisionMulAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestComputeNames(t *testing.T) {
+func TestComputeText(t *testing.T) {
 	for _, c := range []Compute{Float32, BFloat16, Int8} {
 		var got Compute
 		if err := got.UnmarshalText([]byte(c.String())); err != nil || got != c {
-			t.Errorf("%s is read as %s, error %v", c, got, err)
+			t.Errorf("%s is parsed as %s, error %v", c, got, err)
 		}
 	}
 	if err := new(Compute).UnmarshalText([]byte("float16")); err == nil {
-		t.Error("float16 is a compute type")
+		t.Error("float16 was parsed as a compute type")
 	}
 }
 
-// FuzzLevels compares the levels of kernels on any weights and activations
-// whatever, in every compute type.
+// FuzzLevels compares the levels of kernels with arbitrary weights and activations, for
+// every compute type.
 func FuzzLevels(f *testing.F) {
 	f.Add(uint8(3), uint8(5), uint8(9), uint8(BFloat16), []byte("some bytes that serve as numbers"))
 	f.Add(uint8(13), uint8(40), uint8(31), uint8(Float32), []byte("other bytes that serve as numbers"))
@@ -423,8 +421,8 @@ func FuzzLevels(f *testing.F) {
 	})
 }
 
-// numbers returns a source of float32s from bytes, over and over: any bits at
-// all, or those whose sums cannot overflow.
+// numbers returns a function that makes float32s of the bytes, which it repeats. With any
+// set they have arbitrary bits; otherwise their sums cannot overflow.
 func numbers(data []byte, any bool) func(n int) []float32 {
 	if len(data) < 4 {
 		data = append(bytes.Clone(data), 0, 0, 0, 0)
@@ -446,8 +444,8 @@ func numbers(data []byte, any bool) func(n int) []float32 {
 	}
 }
 
-// BenchmarkCompute reports the speed of each compute type as a multiple of
-// float32's, measured in turns with it.
+// BenchmarkCompute reports the speed of each compute type as a multiple of that of
+// Float32. It measures the two alternately.
 func BenchmarkCompute(b *testing.B) {
 	r := rand.New(rand.NewPCG(77, 78))
 	for _, s := range []struct{ n, k int }{{384, 384}, {1536, 384}, {384, 1536}, {768, 768}, {3072, 768}, {768, 3072}} {
