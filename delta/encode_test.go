@@ -99,13 +99,13 @@ func TestFitScale(t *testing.T) {
 	for name, f := range draw {
 		for _, n := range []int{1, 2, 3, 10, 100, 5000} {
 			changes := make([]float32, n)
-			most := 0.0
+			largest := 0.0
 			for i := range changes {
 				changes[i] = float32(f())
 				if rng.IntN(2) == 0 {
 					changes[i] *= -1
 				}
-				most = max(most, math.Abs(float64(changes[i])))
+				largest = max(largest, math.Abs(float64(changes[i])))
 			}
 			loss := func(scale float64) float64 {
 				sum := 0.0
@@ -121,7 +121,7 @@ func TestFitScale(t *testing.T) {
 			}
 			got, best, energy := loss(float64(fitScale(Int4, changes))), math.Inf(1), loss(0)
 			for share := 0.05; share <= 1.2; share += 0.001 {
-				best = min(best, loss(share*most/7))
+				best = min(best, loss(share*largest/7))
 			}
 			slack := 0.03*best + 1e-9*energy
 			if n < 5000 {
@@ -130,8 +130,8 @@ func TestFitScale(t *testing.T) {
 			if name != "subnormal" && got > best+slack {
 				t.Errorf("%s, %d changes: squared error %g, the best is %g of %g", name, n, got, best, energy)
 			}
-			if got > loss(most/7)+1e-9*energy && name != "subnormal" || got > energy {
-				t.Errorf("%s, %d changes: squared error %g, with the largest change as 7 steps %g", name, n, got, loss(most/7))
+			if got > loss(largest/7)+1e-9*energy && name != "subnormal" || got > energy {
+				t.Errorf("%s, %d changes: squared error %g, with the largest change as 7 steps %g", name, n, got, loss(largest/7))
 			}
 		}
 	}

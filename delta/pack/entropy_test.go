@@ -65,17 +65,17 @@ func toFloat16(x float64) uint16 {
 // nthLargest returns the n-th largest of x, with an error of at most 1/10,000 of
 // the largest.
 func nthLargest(x []float64, n int) float64 {
-	most := 0.0
+	largest := 0.0
 	for _, v := range x {
-		most = max(most, v)
+		largest = max(largest, v)
 	}
 	var counts [10001]int
 	for _, v := range x {
-		counts[int(v/most*10000)]++
+		counts[int(v/largest*10000)]++
 	}
 	for i := len(counts) - 1; i >= 0; i-- {
 		if n -= counts[i]; n <= 0 {
-			return float64(i) / 10000 * most
+			return float64(i) / 10000 * largest
 		}
 	}
 	return 0

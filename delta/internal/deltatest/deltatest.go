@@ -135,12 +135,12 @@ func Reference(coding sparse.Coding, fitInt4 func(changes []float32) float32, ro
 		if len(all) >= 64*keeping {
 			changes = byRow[r]
 		}
-		sum, most := 0.0, 0.0
+		sum, largest := 0.0, 0.0
 		for _, x := range changes {
 			a := math.Abs(float64(x))
-			sum, most = sum+a, max(most, a)
+			sum, largest = sum+a, max(largest, a)
 		}
-		scale := map[sparse.Coding]float32{sparse.Int8: float32(most / 127), sparse.Int4: fitInt4(changes), sparse.Sign: float32(sum / float64(len(changes)))}[coding]
+		scale := map[sparse.Coding]float32{sparse.Int8: float32(largest / 127), sparse.Int4: fitInt4(changes), sparse.Sign: float32(sum / float64(len(changes)))}[coding]
 		for c := range columns {
 			i := r*columns + c
 			if keep[r*words+c/64]>>(c%64)&1 == 0 || tuned[i] == base[i] {

@@ -11,11 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Update is the flag -update. The tests of every package in delta define it, so
+// update is the flag -update. The tests of every package in delta define it, so
 // that one command can rewrite all golden files:
 //
 //	go test ./delta/... -run Dump -update
-var Update = flag.Bool("update", false, "rewrite the golden files in testdata")
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
 // Dump writes a file as text: for each range of bytes a line with its offset, its
 // bytes and their meaning.
@@ -68,7 +68,7 @@ func (d *Dump) json(n int) {
 	text := string(d.data[d.at : d.at+n])
 	for len(text) > 0 {
 		end := len(text)
-		for _, key := range []string{`,"`, `{"`} { // begins behind the first byte
+		for _, key := range []string{`,"`, `{"`} { // the next line begins after its first byte
 			if i := strings.Index(text, key); i >= 0 {
 				end = min(end, i+1)
 			}
@@ -86,7 +86,7 @@ func (d *Dump) Compare(t *testing.T, path string) {
 		t.Errorf("the dump ends at byte %d of %d", d.at, len(d.data))
 	}
 	got := strings.TrimLeft(d.out.String(), "\n")
-	if *Update {
+	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}

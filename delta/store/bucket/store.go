@@ -111,7 +111,7 @@ func (s *Store) Stat(ctx context.Context, task string) (store.Item, error) {
 		return err
 	})
 	if err != nil {
-		return store.Item{}, failed("look for", task, err)
+		return store.Item{}, failed("find", task, err)
 	}
 	return store.Item{Task: task, Version: version(a), Size: a.Size}, nil
 }
