@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"kenserve/delta"
-
 	"kenserve/delta/pack"
 )
 
