@@ -1,13 +1,9 @@
 package auto
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -171,75 +167,5 @@ func TestSearchErrors(t *testing.T) {
 	cancel()
 	if _, err := (&world{texts: 100, quality: typical, size: typicalSize}).search(0.01).Run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want %v", err, context.Canceled)
-	}
-}
-
-// TestFit: wherever it begins, the factor's loss is the least of its
-// neighbours.
-func TestFit(t *testing.T) {
-	for _, keep := range []float64{0.4, 0.1, 0.02, 0.005} {
-		for _, guess := range []float64{0, 0.5, 1, 3, 20} {
-			w := &world{texts: 2000, quality: typical, size: typicalSize}
-			p, err := w.search(0).Fit(context.Background(), Candidate{
-				Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign, Keep: keep, Factor: guess,
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := math.Round(-0.6 * math.Log(keep) / math.Log(factorStep))
-			if got := math.Round(math.Log(p.Factor) / math.Log(factorStep)); got != want {
-				t.Errorf("keep %g from %g: factor 1.25^%g, want 1.25^%g", keep, guess, got, want)
-			}
-		}
-	}
-}
-
-// TestWritePlot: pictures are of the formats that their names say.
-func TestWritePlot(t *testing.T) {
-	w := &world{texts: 200, quality: typical, size: typicalSize}
-	r, err := w.search(0.02).Run(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, begins := range map[string]string{"a.svg": "<?xml", "b.png": "\x89PNG"} {
-		path := filepath.Join(t.TempDir(), name)
-		if err := WritePlot(path, r); err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(path)
-		if err != nil || !bytes.HasPrefix(data, []byte(begins)) {
-			t.Errorf("%s begins with %.8q (%v)", name, data, err)
-		}
-	}
-	if err := WritePlot("c.pdf", r); err == nil {
-		t.Error("a picture of another format")
-	}
-	if err := WritePlot(filepath.Join(t.TempDir(), "d.svg"), &Result{Points: []Point{{Bytes: 10}}, Full: Point{Bytes: 10}}); err != nil {
-		t.Errorf("a single point: %v", err)
-	}
-	text, err := json.Marshal(r)
-	if err != nil || !bytes.Contains(text, []byte(`"selection":"delta","budget":"row"`)) {
-		t.Errorf("%.200s (%v)", text, err)
-	}
-}
-
-// A factor between those of the steps is found if they do not do.
-func TestFitBetweenSteps(t *testing.T) {
-	for _, exponent := range []float64{3.4, 5.6, 7.75} {
-		best := math.Pow(factorStep, exponent)
-		w := &world{texts: 1000, size: typicalSize, quality: func(o ken.Options) float64 {
-			if o.Keep == 1 {
-				return 0
-			}
-			off := math.Log(o.Factor / best)
-			return -1.5 * off * off
-		}}
-		p, err := w.search(0.002).Fit(context.Background(), Candidate{Selection: ken.LargestChange, Coding: delta.Sign, Keep: 0.05})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if off := math.Abs(math.Log(p.Factor/best)) / math.Log(factorStep); !p.Within || off > 0.15 {
-			t.Errorf("best factor %g: found %g (%+v)", best, p.Factor, p)
-		}
 	}
 }

@@ -8,15 +8,15 @@ func Bandwidth(sigma float32, n int) float64 {
 	return math.Abs(float64(1.06*float64(sigma)) * inverseFifthRoot(n))
 }
 
-// inverseFifthRoot returns the float64 nearest to n^(-0.2), where -0.2 is the
-// float64 of that name. A C library's pow returns the same for all but about
-// one n in a thousand, where it is off by a little more than half a unit in the
-// last place; math.Pow is off by more, and more often.
+// inverseFifthRoot returns the float64 nearest to n^(-0.2), where -0.2 is the float64
+// nearest to -1/5. numpy calls the C library's pow, which returns the same for all
+// but about one n in a thousand; there it is off by a little more than half a unit in
+// the last place. math.Pow is off by more, and more often.
 func inverseFifthRoot(n int) float64 {
 	x := float64(n)
 	y := math.Pow(x, -0.2)
-	// One Newton step for x·y⁵ = 1 with the residual in twice the precision:
-	// products are kept as high + low parts.
+	// One Newton step for x·y⁵ = 1. The residual is computed in twice the precision,
+	// with products as high + low parts.
 	high, low := y, 0.0
 	for range 4 {
 		product := float64(high * y)
@@ -26,13 +26,13 @@ func inverseFifthRoot(n int) float64 {
 	product := float64(high * x)
 	low = math.FMA(high, x, -product) + float64(low*x)
 	residual := (product - 1) + low // x·y⁵ - 1
-	// The float64 -0.2 lies this much below -1/5.
+	// The float64 -0.2 is this much below -1/5.
 	const below = 0x1p-54 / 5
 	return y - float64(y*(residual/5+float64(below*math.Log(x))))
 }
 
-// Grid fills points with evenly spaced values from low to high, both
-// included, as numpy 1.26's linspace does in float64. A single point is low.
+// Grid fills points with evenly spaced values from low to high, both included, as
+// numpy 1.26's linspace does in float64. A single point is low.
 func Grid(points []float64, low, high float32) {
 	start, stop := float64(low), float64(high)
 	last := len(points) - 1

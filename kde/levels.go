@@ -2,8 +2,9 @@ package kde
 
 import "math"
 
-// Density returns the Gaussian kernel density of the sample at t by direct
-// summation in the sample's order.
+// Density returns the Gaussian kernel density of the sample at t, for the bandwidth h.
+// It sums directly, in the order of the sample: the portable reference of
+// [Estimator.Levels].
 func Density(sample []float32, h, t float64) float64 {
 	var sum float64
 	for _, v := range sample {
@@ -13,12 +14,13 @@ func Density(sample []float32, h, t float64) float64 {
 	return float64(sum*peakDensity(h)) / float64(len(sample))
 }
 
-// peak returns the density at a lone value: no density is higher.
+// peakDensity returns the density of a sample of one value at that value. No density
+// of any sample is higher.
 func peakDensity(h float64) float64 { return 1 / (h * math.Sqrt(2*math.Pi)) }
 
-// LevelUnit returns the density that one level of [Estimator.Levels] stands
-// for: 1, unless the bandwidth is so small that densities can exceed 2³⁰. It
-// is then the power of two that keeps levels at 2³⁰ or below.
+// LevelUnit returns the density that one level of [Estimator.Levels] stands for. It is
+// 1, unless the bandwidth h is so small that densities can exceed 2³⁰; then it is the
+// power of two that keeps levels at 2³⁰ or below.
 func LevelUnit(h float64) float64 {
 	const maxLevel = 1 << 30
 	if p := peakDensity(h); p > maxLevel {
@@ -28,25 +30,26 @@ func LevelUnit(h float64) float64 {
 	return 1
 }
 
-// An Estimator computes levels. It owns the scratch memory for it, which grows
-// to the largest row it has seen, and serves one goroutine at a time. The zero
-// value is ready.
+// An Estimator computes levels. It owns the scratch memory, which grows to the largest
+// row so far, and must not be used by two goroutines at once. The zero value is ready
+// to use.
 type Estimator struct {
 	transform transform
 }
 
-// fineFrom is the product of the highest possible level, the points and the
-// values from which on the fine series is less work than the rough one: with
-// the rough one about one in a million of this product is kernels to sum
-// directly, because the share of doubtful points grows with the level.
+// fineThreshold is the product of the highest possible level, the number of points and
+// the number of values from which on the fine series is less work than the coarse one.
+// With the coarse one, about a millionth of this product is the number of kernels to
+// sum directly, because the fraction of points whose integer is not certain grows
+// with the level.
 const fineThreshold = 1e10
 
 // Levels sets levels[i] to the Gaussian kernel density of the sample at
 // points[i], in multiples of [LevelUnit], rounded half to even.
 //
-// The sample rises, the points rise within its range, and h is positive. With an infinite or NaN bandwidth, which a standard deviation
-// that overflows float32 leads to, all densities are below one half and all
-// levels are 0.
+// The sample is sorted, the points are sorted and within its range, and h is positive.
+// An infinite or NaN h comes from a standard deviation that overflows float32; all
+// densities are then below one half and all levels 0.
 func (e *Estimator) Levels(levels []int32, points []float64, sample []float32, h float64) {
 	if math.IsInf(h, 0) || math.IsNaN(h) {
 		clear(levels)
@@ -58,9 +61,9 @@ func (e *Estimator) Levels(levels []int32, points []float64, sample []float32, h
 	unit := LevelUnit(h)
 	perValue := peakDensity(h) / unit / float64(len(sample))
 
-	// The standard deviation of n values bounds their range, and so the boxes,
-	// unless squares underflowed. Without it, as many boxes as values bound
-	// the memory.
+	// The standard deviation of n values bounds their range, and so the number of
+	// boxes, unless squares underflowed. In that case the sums are direct, so that
+	// the boxes never take more memory than about twice the values.
 	if !(width < float64(len(sample)*2+8)) {
 		for i, t := range points {
 			levels[i] = directLevel(sample, h, t, unit)
@@ -95,6 +98,7 @@ func (e *Estimator) Levels(levels []int32, points []float64, sample []float32, h
 	}
 }
 
+// directLevel returns the level of one point from the direct sum.
 func directLevel(sample []float32, h, t, unit float64) int32 {
 	return int32(math.RoundToEven(Density(sample, h, t) / unit))
 }

@@ -21,7 +21,7 @@ func sample(n int, draw func(i int) float64) []float32 {
 	return x
 }
 
-// samples are rows of many shapes, some of them the transform's worst cases.
+// samples are rows of many distributions, some of them worst cases of the transform.
 func samples() map[string][]float32 {
 	r := rand.New(rand.NewPCG(1, 2))
 	return map[string][]float32{
@@ -46,7 +46,7 @@ func samples() map[string][]float32 {
 	}
 }
 
-// naiveLevels rounds direct sums.
+// naiveLevels is the portable reference of Estimator.Levels: rounded direct sums.
 func naiveLevels(points []float64, sample []float32, h float64) []int32 {
 	levels := make([]int32, len(points))
 	if math.IsInf(h, 0) || math.IsNaN(h) {
@@ -80,7 +80,7 @@ func TestLevels(t *testing.T) {
 				checkLevels(t, &e, x, h, k)
 			}
 			if !math.IsInf(h, 0) && h > 0 {
-				// Far too wide and far too narrow, past the limit for boxes.
+				// Far too wide, and so narrow that the number of boxes is exceeded.
 				checkLevels(t, &e, x, 1e3*h, len(x)/3)
 				checkLevels(t, &e, x, 1e-4*h, len(x)/3)
 			}
@@ -88,7 +88,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// Any rising row, any bandwidth in proportion to it.
+// TestLevelsProperty draws any sorted row and any bandwidth in proportion to it.
 func TestLevelsProperty(t *testing.T) {
 	var e Estimator
 	rapid.Check(t, func(t *rapid.T) {
@@ -107,7 +107,7 @@ func TestLevelsProperty(t *testing.T) {
 	})
 }
 
-// The density is that of the mixture of normal distributions it is defined as.
+// TestDensity compares with a mixture of normal distributions, which is the definition.
 func TestDensity(t *testing.T) {
 	x := samples()["bimodal"]
 	const h = 0.03
@@ -139,13 +139,13 @@ func TestLevelUnit(t *testing.T) {
 	}
 }
 
-// allSeries names both truncations of the transform.
-func allSeries() map[string]*series { return map[string]*series{"rough": coarse(), "fine": fine()} }
+// allSeries returns both truncations of the transform by name.
+func allSeries() map[string]*series { return map[string]*series{"coarse": coarse(), "fine": fine()} }
 
-// For every distance, residue bounds the double series' error over all pairs
-// of offsets, and is not so loose that it would send points to the direct sum
-// for nothing.
-func TestResidue(t *testing.T) {
+// TestTruncationBound checks for every distance that the bound holds for all pairs of
+// offsets, and that it is tight enough: a loose bound would send points to the direct
+// sum without need.
+func TestTruncationBound(t *testing.T) {
 	const rounding = 1e-15
 	for name, s := range allSeries() {
 		f := transform{series: s, boxes: s.reach + 1, total: 1}
@@ -179,12 +179,12 @@ func TestResidue(t *testing.T) {
 		}
 		nearest := float64(s.reach) // from the end of a box to the start of the first one beyond reach
 		if got := math.Exp(-nearest * nearest / 2); got > s.tail {
-			t.Errorf("%s: a value beyond reach contributes %g, bound %g", name, got, s.tail)
+			t.Errorf("%s: a value further away than reach contributes %g, bound %g", name, got, s.tail)
 		}
 	}
 }
 
-// The transform's sums are within its own bound of direct sums.
+// TestTransformBound checks that sums differ from direct sums by at most the bound.
 func TestTransformBound(t *testing.T) {
 	for name, x := range samples() {
 		_, sigma := Moments(x)
@@ -200,7 +200,7 @@ func TestTransformBound(t *testing.T) {
 				bound := f.prepareBox(c) + f.roundingBound()
 				for i := range 17 {
 					at := low + (float64(c)+float64(i)/16)*h
-					b := (at-low)*(1/h) - (float64(c) + 0.5) // as at was rounded
+					b := (at-low)*(1/h) - (float64(c) + 0.5) // rounded as at was
 					want := Density(x, h, at) / peakDensity(h) * float64(len(x))
 					if got := f.evaluate(b); math.Abs(got-want) > bound {
 						t.Fatalf("%s, %s series: sum in box %d at %g is %g, want %g within %g", name, seriesName, c, b, got, want, bound)
@@ -222,8 +222,8 @@ func TestLevelsAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkLevels computes levels at half as many points as values, with rows
-// of ordinary weights and with rows narrow enough for the fine series.
+// BenchmarkLevels computes levels at half as many points as values, for rows of
+// ordinary weights and for rows narrow enough for the fine series.
 func BenchmarkLevels(b *testing.B) {
 	for _, n := range []int{768, 3072} {
 		for _, deviation := range []float64{0.04, 4e-6} {

@@ -2,15 +2,15 @@ package kde
 
 import "math"
 
-// Moments returns the mean and the population standard deviation of x with the
-// bits that numpy 1.26's mean and std give for a contiguous float32 array:
-// mean, differences, squares and their sum are all rounded to float32, and both
-// sums are numpy's pairwise sums. A float32 that overflows on the way, or a
-// value that is not finite, leaves the deviation infinite or NaN; the mean is
-// finite only if all values are. x must not be empty.
+// Moments returns the mean and the population standard deviation of x, bit for bit as
+// numpy 1.26's mean and std compute them for a contiguous float32 array: mean,
+// differences, squares and their sum are rounded to float32, and both sums are numpy's
+// pairwise sums. If a float32 overflows on the way, or a value is not finite, the
+// deviation is infinite or NaN; the mean is finite only if all values are. x must not
+// be empty.
 func Moments(x []float32) (mean, deviation float32) {
-	// numpy divides the sum for the mean in float32, and the sum of squares
-	// in float64 before rounding; they differ only beyond 2^24 values.
+	// numpy divides the sum for the mean in float32, and the sum of squares in
+	// float64 before rounding; the two differ only for more than 2^24 values.
 	mean = pairwise(x, 0, sumBlock) / float32(len(x))
 	squares := pairwise(x, mean, squaresBlock)
 	variance := float32(float64(squares) / float64(len(x)))
@@ -20,8 +20,8 @@ func Moments(x []float32) (mean, deviation float32) {
 // pairwiseBlock is the longest run that numpy adds up without splitting it.
 const pairwiseBlock = 128
 
-// pairwise adds up x as numpy does: halves, the left one a multiple of eight
-// long, down to blocks of at most 128 values that block adds up.
+// pairwise adds up x as numpy does: it splits x into halves, the left one a multiple
+// of eight long, down to blocks of at most pairwiseBlock values, which block adds up.
 func pairwise(x []float32, mean float32, block func(x []float32, mean float32) float32) float32 {
 	if len(x) <= pairwiseBlock {
 		return block(x, mean)
@@ -31,8 +31,8 @@ func pairwise(x []float32, mean float32, block func(x []float32, mean float32) f
 	return pairwise(x[:half], mean, block) + pairwise(x[half:], mean, block)
 }
 
-// sumBlock adds up at most 128 values in eight interleaved sums. It takes the
-// mean only to have squaresBlock's shape.
+// sumBlock adds up at most pairwiseBlock values in eight interleaved sums. It takes a
+// mean only to have the signature of squaresBlock.
 func sumBlock(x []float32, _ float32) float32 {
 	if len(x) < 8 {
 		var sum float32
@@ -60,8 +60,7 @@ func sumBlock(x []float32, _ float32) float32 {
 	return sum
 }
 
-// squaresBlock adds up the squared deviations from the mean in the order of
-// sumBlock.
+// squaresBlock adds up the squared differences from the mean, in the order of sumBlock.
 func squaresBlock(x []float32, mean float32) float32 {
 	if len(x) < 8 {
 		var sum float32
@@ -90,6 +89,6 @@ func squaresBlock(x []float32, mean float32) float32 {
 	return sum
 }
 
-// square rounds the product to float32 before anything is added to it, so
-// that no architecture fuses the two.
+// square rounds the product to float32 before anything is added to it. The conversion
+// keeps compilers from fusing multiplication and addition.
 func square(d float32) float32 { return float32(d * d) }

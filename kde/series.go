@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// A series is a truncation of the fast Gauss transform together with its
-// constant tables and what it leaves out.
+// A series is a truncation of the fast Gauss transform: its tables of constants and
+// the bounds of its truncation error.
 //
-// With u the position in bandwidths and g(y) = exp(-y²/2), a value at offset a
-// from the centre of its box and a point at offset b from the centre of a box
-// D boxes further contribute
+// Positions are in bandwidths, and g(y) = exp(-y²/2). A value at offset a from the
+// centre of its box adds to the sum at a point at offset b from the centre of a box D
+// boxes further
 //
 //	g(D+b-a) = Σ_l Σ_m  g⁽ˡ⁺ᵐ⁾(D) · (-1)ᵐ / (l!·m!) · bˡ · aᵐ
 //
@@ -18,52 +18,51 @@ import (
 // g⁽ᑫ⁾(y) = (-1)ᑫ He_q(y) exp(-y²/2). A series keeps l, m < terms and the
 // boxes with |D| ≤ reach.
 //
-// g⁽ᑫ⁾ is even or odd with q. The boxes at D and at -D therefore share their
-// coefficients: a coefficient with even l takes the sum of the two boxes' even
-// moments and the difference of their odd ones, with odd l the other way
-// round. The tables hold what is left after that, for even l and for odd l.
+// g⁽ᑫ⁾ is even or odd as q is. The boxes at D and at -D can therefore share their
+// coefficients: a coefficient with even l multiplies the sum of the two boxes' even
+// moments and the difference of their odd moments; with odd l it is the other way
+// round. The tables hold the remaining factors, for even l and for odd l.
 type series struct {
 	terms int // per box and per point; a multiple of ten
-	reach int // furthest box that is looked at
+	reach int // distance of the furthest box that is used
 
-	// even and odd hold for every group of five l of that parity and for
-	// every entry of the combined moments (see transform.combine) five
-	// coefficients, one for each l of the group.
+	// even and odd hold five coefficients, one for each l of a group, for every group
+	// of five l of that parity and every entry of the combined moments (see
+	// transform.combineBoxes).
 	even, odd [][group]float64
 
-	// residue[d] bounds what the double series leaves out for one value d
-	// boxes away, over all a and b; beyond bounds what a value further than
-	// reach contributes.
+	// truncation[d] bounds the truncation error for one value d boxes away, over all
+	// a and b. tail bounds the contribution of a value further away than reach.
 	truncation []float64
-	tail  float64
+	tail       float64
 
-	// spread is the largest sum of the absolute values of one distance's
-	// terms: how much cancellation can amplify a rounding error.
+	// amplification is the largest sum of the absolute values of the terms of one
+	// distance: how much cancellation can amplify a rounding error.
 	amplification float64
 }
 
-// group is how many coefficients of one parity are computed together: as many
-// as stay in registers.
+// group is the number of coefficients of one parity that are computed together: as
+// many as fit into registers.
 const group = 5
 
-// rough decides nearly all points of a row of ordinary weights; fine is for
-// rows so narrow that their levels are large numbers.
+// coarse decides nearly all points of a row of ordinary weights. fine is for rows so
+// narrow that their levels are large numbers.
 var (
 	coarse = sync.OnceValue(func() *series { return newSeries(10, 6) })
-	fine  = sync.OnceValue(func() *series { return newSeries(20, 9) })
+	fine   = sync.OnceValue(func() *series { return newSeries(20, 9) })
 )
 
 func newSeries(terms, reach int) *series {
 	s := &series{
-		terms:   terms,
-		reach:   reach,
+		terms:      terms,
+		reach:      reach,
 		truncation: make([]float64, reach+1),
-		// The nearest value of a box beyond reach is reach bandwidths away.
+		// A value of a box beyond reach is at least reach bandwidths away.
 		tail: math.Exp(-float64(reach*reach) / 2),
 	}
-	// Past this order nothing is left that float64 could hold beside the
-	// rest: by Cramér's inequality |g⁽ᑫ⁾| ≤ 1.09·√(q!), so that the terms of
-	// one order q together stay below 1.09/√(q!).
+	// Terms above this order are too small to change a float64 sum: by Cramér's
+	// inequality |g⁽ᑫ⁾| ≤ 1.09·√(q!), so the terms of one order q together stay below
+	// 1.09/√(q!).
 	const last = 80
 	derivatives := make([][]float64, reach+1)
 	for d := range derivatives {
@@ -134,5 +133,5 @@ func gaussianDerivatives(y float64, last int) []float64 {
 	return derivatives
 }
 
-// columns returns how many combined moments a box has for either parity.
+// columns returns the number of combined moments of a box for either parity.
 func (s *series) columns() int { return s.terms/2 + s.reach*s.terms }

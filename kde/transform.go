@@ -1,19 +1,19 @@
 package kde
 
-// A transform is the fast Gauss transform of one row. Positions are in
-// bandwidths from the row's smallest value; box c spans [c, c+1].
+// A transform is the fast Gauss transform of one row. Positions are in bandwidths from
+// the row's smallest value; box c spans [c, c+1].
 type transform struct {
 	*series
 	boxes   int
-	total   float64   // values in the row
-	moments []float64 // [boxes + 2·reach][terms]: Σ aᵐ, with empty boxes around
+	total   float64   // number of values in the row
+	moments []float64 // [boxes + 2·reach][terms]: Σ aᵐ, with empty boxes on both sides
 	even    []float64 // [columns] combined moments for coefficients of even l
-	odd     []float64 // and of odd l
-	local   []float64 // [terms] of the current box: even l first, then odd l
+	odd     []float64 // [columns] the same for odd l
+	local   []float64 // [terms] polynomial of the current box: even l first, then odd l
 }
 
-// gather computes the moments of all boxes. The sample rises; inverse is one
-// over the bandwidth.
+// computeMoments computes the moments of all boxes. The sample is sorted; inverse is
+// one over the bandwidth.
 func (t *transform) computeMoments(s *series, sample []float32, inverse float64) {
 	low := float64(sample[0])
 	t.series = s
@@ -31,9 +31,9 @@ func (t *transform) computeMoments(s *series, sample []float32, inverse float64)
 	}
 }
 
-// addMoments takes the values of the box around centre from the front of the
-// sample, at least one, sets m to the sums of the powers 0, 1, 2 … of their
-// offsets from centre and returns how many they are.
+// addMoments takes from the front of the sample the values of the box around centre,
+// at least one. It sets m to the sums of the powers 0, 1, 2, … of their offsets from
+// centre and returns the number of values.
 func addMoments(m []float64, sample []float32, low, inverse, centre float64) int {
 	var m1, m2, m3, m4, m5, m6, m7, m8, m9 float64
 	n := 0
@@ -80,36 +80,36 @@ func addMoments(m []float64, sample []float32, low, inverse, centre float64) int
 	return n
 }
 
-// centre prepares the polynomial of box c. It returns a bound on the
-// polynomial's truncation error in the sums that at gives for that box.
+// prepareBox computes the polynomial of box c. It returns a bound on the truncation
+// error of the sums that evaluate returns for that box.
 func (t *transform) prepareBox(c int) float64 {
 	t.combineBoxes(c + t.reach)
 	half := t.terms / 2
 	translate(t.local[:half], t.even, t.series.even)
 	translate(t.local[half:], t.odd, t.series.odd)
 
-	// Entry 0 of every box pair is how many values it holds.
-	near, bound := t.even[0], t.even[0]*t.truncation[0]
+	// Entry 0 of every pair of boxes is the number of its values.
+	inReach, bound := t.even[0], t.even[0]*t.truncation[0]
 	for d, i := 1, half; d <= t.reach; d, i = d+1, i+t.terms {
-		near += t.even[i]
+		inReach += t.even[i]
 		bound += t.even[i] * t.truncation[d]
 	}
-	return bound + (t.total-near)*t.tail
+	return bound + (t.total-inReach)*t.tail
 }
 
-// rounding bounds what float64 rounding adds to the error of all sums, that of
-// a direct sum included: relative errors of one unit for every addition in a
-// row of sums, and of the few operations that place a value or a point among
-// the boxes, whose positions are at most the number of boxes. No coefficient
-// path amplifies them by more than spread.
+// roundingBound bounds the error that float64 rounding adds to a sum, including the
+// rounding of the direct sum. It counts a relative error of one unit in the last place
+// for every addition, and for the few operations that compute the position of a value
+// or a point, which is at most the number of boxes. No path through the coefficients
+// amplifies these errors by more than amplification.
 func (t *transform) roundingBound() float64 {
 	operations := t.total + float64(len(t.even)+4*t.boxes)
 	return operations * 0x1p-52 * t.amplification * t.total
 }
 
-// combine fills even and odd for the box whose moments are in row c: for the
-// box itself its moments of that parity, then for every distance the sums and
-// differences of the two boxes' moments.
+// combineBoxes fills even and odd for the box whose moments are in row c of moments:
+// first its own moments of that parity, then for every distance the sums and
+// differences of the moments of the two boxes.
 func (t *transform) combineBoxes(c int) {
 	terms, half := t.terms, t.terms/2
 	own := t.moments[c*terms:][:terms]
@@ -131,8 +131,8 @@ func (t *transform) combineBoxes(c int) {
 	}
 }
 
-// translate sets every group of five coefficients to the sum of the combined
-// moments times their columns of the table.
+// translate sets every group of five coefficients of local to the combined moments
+// times their columns of the table.
 func translate(local, combined []float64, table [][group]float64) {
 	for ; len(local) >= group; local = local[group:] {
 		var s0, s1, s2, s3, s4 float64
@@ -150,8 +150,8 @@ func translate(local, combined []float64, table [][group]float64) {
 	}
 }
 
-// at evaluates the current box's polynomial at offset b from its centre: the
-// sum of the kernel, 1 at its peak, over all values.
+// evaluate returns the polynomial of the current box at offset b from its centre: the
+// sum over all values of the kernel, whose peak is 1.
 func (t *transform) evaluate(b float64) float64 {
 	half := len(t.local) / 2
 	even, odd := t.local[:half], t.local[half:][:half]
@@ -164,7 +164,7 @@ func (t *transform) evaluate(b float64) float64 {
 	return e + b*o
 }
 
-// zeroed returns a slice of n zeros, in buffer's memory if it is large enough.
+// zeroed returns a slice of n zeros, in the memory of buffer if that is large enough.
 func zeroed(buffer []float64, n int) []float64 {
 	if cap(buffer) < n {
 		return make([]float64, n)
