@@ -14,7 +14,7 @@ import (
 )
 
 type benchModelCmd struct {
-	Model       string       `arg:"" placeholder:"FILE.ken|DIR" help:"Delta file, or Hugging Face folder of a whole model, which is measured as its own base with its head, or a random one."`
+	Model       string       `arg:"" placeholder:"FILE.ken|DIR" help:"Delta file, or Hugging Face folder of a whole model, which is measured as its own base with its own head or, if it has none, a random one."`
 	Base        string       `type:"model" placeholder:"DIR" help:"Hugging Face folder of the delta's base, or ORG/NAME of a model that \"kenserve pull\" downloaded. Only for a delta."`
 	Input       string       `placeholder:"FILE" help:"File with texts, one a line, or JSON lines {\"text\", \"text_pair\"}; - means standard input (default: synthetic texts)."`
 	Texts       int          `default:"512" placeholder:"N" help:"Number of synthetic texts, or maximum number of texts to read from --input (default ${default})."`

@@ -32,9 +32,9 @@ func decodeModel(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
-// findModel returns the folder of a downloaded model. If the model is not in the cache and
-// the first part of its name is a folder, it returns the name: it was meant as a path, and
-// whoever opens it reports that it does not exist.
+// findModel returns the folder of a downloaded model. If the model is not in the cache but the
+// first part of its name is a folder, findModel returns the name, which was meant as a path. The
+// command then reports that this path does not exist.
 func findModel(name string) (string, error) {
 	client, err := hub.FromEnvironment()
 	if err != nil {

@@ -17,7 +17,7 @@ type progress struct {
 	bar *progressbar.ProgressBar // nil if the output is not a terminal
 
 	out   io.Writer
-	what  string // the unit of the counts
+	unit  string // of the counts, as printed
 	total int    // -1 if not known
 
 	mu       sync.Mutex
@@ -28,12 +28,12 @@ type progress struct {
 // lineInterval is the time between two lines.
 const lineInterval = 5 * time.Second
 
-func newProgress(out io.Writer, what string, total int) *progress {
-	p := &progress{out: out, what: what, total: total, nextLine: time.Now().Add(lineInterval)}
+func newProgress(out io.Writer, unit string, total int) *progress {
+	p := &progress{out: out, unit: unit, total: total, nextLine: time.Now().Add(lineInterval)}
 	if isTerminal(out) {
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(out),
-			progressbar.OptionSetDescription(what),
+			progressbar.OptionSetDescription(unit),
 			progressbar.OptionShowCount(),
 			progressbar.OptionShowIts(),
 			progressbar.OptionThrottle(100*time.Millisecond),
@@ -54,7 +54,7 @@ func (p *progress) add(n int) {
 	p.done += n
 	if now := time.Now(); now.After(p.nextLine) {
 		p.nextLine = now.Add(lineInterval)
-		fmt.Fprintf(p.out, "%s: %d of %d\n", p.what, p.done, p.total)
+		fmt.Fprintf(p.out, "%s: %d of %d\n", p.unit, p.done, p.total)
 	}
 }
 

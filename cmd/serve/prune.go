@@ -20,8 +20,8 @@ type pruneCmd struct {
 	Select       string             `default:"ken" enum:"ken,delta,magnitude,random" help:"Rule that selects the values to keep: ${enum}. ken is the paper's; delta keeps the largest changes from the base, magnitude the largest values."`
 	K            *int               `placeholder:"N" xor:"keep" help:"Number of values to keep in each unit of --budget."`
 	Keep         *float64           `placeholder:"F" xor:"keep" help:"Share of the values to keep in each unit of --budget, above 0 and at most 1 (default 0.5)."`
-	Budget       string             `default:"row" enum:"row,tensor,model" help:"Unit that --k and --keep count in: ${enum}. With tensor and model, the best values are kept wherever in it they are; --select ken supports row only."`
-	Scope        string             `default:"all" enum:"all,attention" help:"Tensors to keep values of: ${enum}. attention means those of the encoder's layers; all others go back to the base."`
+	Budget       string             `default:"row" enum:"row,tensor,model" help:"Unit that --k and --keep count in: ${enum}. With tensor and model, rows with better values keep more of them; --select ken supports row only."`
+	Scope        string             `default:"all" enum:"all,attention" help:"Tensors to keep values of: ${enum}. attention means those of the encoder's layers; all other tensors get the base's values."`
 	Values       string             `default:"f32" enum:"f32,bf16,int8,int4,sign" help:"Coding of kept values: ${enum}. f32 is exact; the others store the change from the base with fewer bits."`
 	Vectors      string             `placeholder:"whole|select" enum:"whole,select," default:"" help:"How to keep biases and layer norms: whole, or selected from as matrices are (default: whole with --budget tensor and model, otherwise select)."`
 	VectorValues string             `placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of biases and layer norms (default: int8 if they are whole and --values is int4 or sign, otherwise that of --values)."`
@@ -29,14 +29,14 @@ type pruneCmd struct {
 	KindFactors  map[string]float64 `placeholder:"GROUP=F;..." help:"Per-group multiplier of --factor, for example encoder.layer.3.*=1.2. A group is a layer, or one tensor of all layers, such as encoder.layer.*.output.dense.weight. Inspect shows the ones that --auto fitted."`
 	Auto         bool               `help:"Search for the smallest delta within --tolerance on --dev. The search sets the flags from --select to --kind-factors."`
 	Dev          string             `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not used in training: JSON lines {\"text\", \"text_pair\", \"label\"}."`
-	Tolerance    float64            `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model, 0 to 1 (default ${default}, half a point)."`
-	Confidence   float64            `placeholder:"F" default:"0.7" help:"Bootstrap confidence required that a delta is within --tolerance, 0.5 to 1 (default ${default}); higher gives larger deltas. 0.5 takes the dev set's own figures."`
-	Points       string             `placeholder:"FILE.json" help:"File to write every delta that --auto tried to, with size and scores (default: NAME.auto.json beside --out)."`
-	Plot         string             `placeholder:"FILE" help:"File to plot size against accuracy of these to, .svg or .png (default: NAME.auto.svg beside --out)."`
+	Tolerance    float64            `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model, 0 to 1 (default ${default}, half a percentage point)."`
+	Confidence   float64            `placeholder:"F" default:"0.7" help:"Bootstrap confidence required that a delta is within --tolerance, 0.5 to 1 (default ${default}); higher gives larger deltas. With 0.5, being within it on the dev set is enough."`
+	Points       string             `placeholder:"FILE.json" help:"JSON file for all deltas that --auto tried, with their sizes and scores (default: NAME.auto.json beside --out)."`
+	Plot         string             `placeholder:"FILE" help:"Picture for a plot of their sizes against their accuracies, .svg or .png (default: NAME.auto.svg beside --out)."`
 	Labels       []string           `placeholder:"LABEL,..." help:"Labels of a LoRA adapter, in the order of its head's outputs (default: those of its config.json, or LABEL_0, LABEL_1, ...)."`
 	Seed         uint64             `default:"1" help:"Seed of --select random."`
 	Workers      int                `placeholder:"N" help:"Number of cores to use (default: all). The result does not depend on it."`
-	Report       string             `placeholder:"FILE" help:"File to write, as JSON, the number of values kept of each tensor and the digest of its mask to."`
+	Report       string             `placeholder:"FILE" help:"JSON file for the number of values kept of each tensor and the digest of its mask."`
 	Notes        string             `placeholder:"TEXT" help:"Free text to store in the delta; inspect shows it."`
 }
 

@@ -35,7 +35,7 @@ type serveCmd struct {
 	MaxTokens   int           `placeholder:"N" help:"Maximum number of tokens in a text, special tokens included (default: the model's maximum). Longer texts are truncated, or refused with 422 if the request forbids that."`
 	MaxWaiting  int           `default:"1024" placeholder:"N" help:"Maximum number of requests that wait for execution (default ${default}); further requests are refused with 429."`
 
-	MaxWaitingTokens int `default:"262144" placeholder:"N" help:"Number of tokens waiting for execution from which on new requests are refused with 429 (default ${default})."`
+	MaxWaitingTokens int `default:"262144" placeholder:"N" help:"Maximum number of tokens that may wait for execution when a request arrives (default ${default}); otherwise the request is refused with 429."`
 
 	RetryAfter time.Duration `default:"5s" placeholder:"TIME" help:"Time after a failed load of a task before it is tried again (default ${default})."`
 
