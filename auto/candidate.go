@@ -46,7 +46,7 @@ func (c Candidate) String() string {
 }
 
 // lines are what is searched, the most promising first.
-var lines = []Candidate{
+var configurations = []Candidate{
 	{Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAttention, Coding: delta.Sign},
 	{Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign},
 	{Selection: ken.LargestChange, Budget: ken.BudgetTensor, Scope: ken.ScopeAttention, Coding: delta.Sign},
@@ -56,17 +56,17 @@ var lines = []Candidate{
 }
 
 // kenLines are the lines of the paper's selection.
-var kenLines = []Candidate{
+var kenConfigurations = []Candidate{
 	{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Sign, Factor: 1},
 	{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Int8, Factor: 1},
 }
 
 // kenKeeps are the keep fractions of these lines.
-var kenKeeps = []float64{0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1}
+var kenKeepFractions = []float64{0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1}
 
 // rungs is the number of keep fractions of a line.
-const rungs = 18
+const keepSteps = 18
 
 func keepAt(rung float64) float64 { return math.Pow(2, -1-rung/2) }
 
-func rungOf(keep float64) float64 { return -2 * (math.Log2(keep) + 1) }
+func stepOf(keep float64) float64 { return -2 * (math.Log2(keep) + 1) }

@@ -8,9 +8,9 @@ import (
 // Factors that are tried are 1.25 to the power of a whole number between
 // these.
 const (
-	factorStep    = 1.25
-	leastExponent = -3 // 0.5
-	mostExponent  = 14 // 23
+	factorStep  = 1.25
+	minExponent = -3 // 0.5
+	maxExponent = 14 // 23
 )
 
 func factorAt(exponent int) float64 { return math.Pow(factorStep, float64(exponent)) }
@@ -26,10 +26,10 @@ func (s *Search) Fit(ctx context.Context, c Candidate) (*Point, error) {
 }
 
 func (s *Search) fit(ctx context.Context, c Candidate) (*Point, error) {
-	exponent := s.guess(c)
+	exponent := s.startExponent(c)
 	at := func(exponent int) (*Point, error) {
 		c.Factor = factorAt(exponent)
-		return s.try(ctx, c)
+		return s.evaluate(ctx, c)
 	}
 	least, err := at(exponent)
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Search) fit(ctx context.Context, c Candidate) (*Point, error) {
 	best := least
 	for _, step := range [...]int{1, -1} {
 		moved := false
-		for e := exponent + step; e >= leastExponent && e <= mostExponent; e += step {
+		for e := exponent + step; e >= minExponent && e <= maxExponent; e += step {
 			p, err := at(e)
 			if err != nil {
 				return nil, err
@@ -59,12 +59,12 @@ func (s *Search) fit(ctx context.Context, c Candidate) (*Point, error) {
 		return best, nil
 	}
 	// Between the steps there may be one that is.
-	factor, ok := s.lowest(least)
+	factor, ok := s.interpolateFactor(least)
 	if !ok {
 		return best, nil
 	}
 	c.Factor = factor
-	p, err := s.try(ctx, c)
+	p, err := s.evaluate(ctx, c)
 	if err == nil && (p.Within || p.Loss < best.Loss) {
 		best = p
 	}
@@ -74,13 +74,13 @@ func (s *Search) fit(ctx context.Context, c Candidate) (*Point, error) {
 // lowest returns where the parabola through the losses of a factor and of those
 // a step below and above it, by the logarithm of the factor, is lowest, unless
 // that is next to a factor that was tried.
-func (s *Search) lowest(p *Point) (factor float64, ok bool) {
+func (s *Search) interpolateFactor(p *Point) (factor float64, ok bool) {
 	exponent := math.Round(math.Log(p.Factor) / math.Log(factorStep))
 	losses := [3]float64{1: p.Loss}
 	for i, e := range [...]float64{exponent - 1, exponent + 1} {
 		c := p.Candidate
 		c.Factor = factorAt(int(e))
-		known, tried := s.known[c]
+		known, tried := s.tried[c]
 		if !tried {
 			return 0, false
 		}
@@ -101,7 +101,7 @@ func (s *Search) lowest(p *Point) (factor float64, ok bool) {
 // what follows from the nearest keep fraction of its line whose factor is known,
 // or from what is usual. The best factor rises as the keep fraction falls, with
 // a power of about 0.7 of it.
-func (s *Search) guess(c Candidate) int {
+func (s *Search) startExponent(c Candidate) int {
 	factor, keep, distance := 2.2, 0.09, math.Inf(1)
 	if c.Factor > 0 {
 		factor, keep, distance = c.Factor, c.Keep, 0
@@ -110,17 +110,17 @@ func (s *Search) guess(c Candidate) int {
 		p := &s.points[i]
 		same := p.Candidate
 		same.Keep, same.Factor = c.Keep, c.Factor
-		if d := math.Abs(math.Log(p.Keep / c.Keep)); same == c && d <= distance && s.leastOf(p) {
+		if d := math.Abs(math.Log(p.Keep / c.Keep)); same == c && d <= distance && s.isBestFactor(p) {
 			factor, keep, distance = p.Factor, p.Keep, d
 		}
 	}
 	exponent := math.Log(factor*math.Pow(keep/c.Keep, 0.7)) / math.Log(factorStep)
-	return int(min(max(math.Round(exponent), leastExponent), mostExponent))
+	return int(min(max(math.Round(exponent), minExponent), maxExponent))
 }
 
 // leastOf tells whether no factor known for the candidate's keep fraction has
 // less loss.
-func (s *Search) leastOf(p *Point) bool {
+func (s *Search) isBestFactor(p *Point) bool {
 	for i := range s.points {
 		other := s.points[i].Candidate
 		other.Factor = p.Factor

@@ -14,7 +14,7 @@ const groupRounds = 2
 
 // byGroup gives the best delta a factor for each kind of tensors and each layer, and
 // looks for smaller ones on its line with these factors.
-func (s *Search) byGroup(ctx context.Context, best *Point) (*Point, error) {
+func (s *Search) searchGroups(ctx context.Context, best *Point) (*Point, error) {
 	if len(s.Groups) == 0 {
 		return best, nil
 	}
@@ -28,7 +28,7 @@ func (s *Search) byGroup(ctx context.Context, best *Point) (*Point, error) {
 	line := closest.Candidate
 	line.Factor = 0
 	const below = 0.5 // of a rung
-	found, _, err := s.follow(ctx, line, best, rungOf(line.Keep)+below)
+	found, _, err := s.descend(ctx, line, best, stepOf(line.Keep)+below)
 	switch {
 	case err != nil:
 		return nil, err
@@ -54,13 +54,13 @@ func (s *Search) fitGroups(ctx context.Context, least *Point) (*Point, error) {
 				moved := false
 				for {
 					tried := maps.Clone(factors)
-					tried[group] = of(factors, group) * step
+					tried[group] = factorOf(factors, group) * step
 					c.Factors = formatFactors(tried)
-					p, err := s.try(ctx, c)
+					p, err := s.evaluate(ctx, c)
 					if err != nil {
 						return nil, err
 					}
-					if p.Apart >= least.Apart {
+					if p.KLDivergence >= least.KLDivergence {
 						break
 					}
 					least, factors, moved = p, tried, true
@@ -78,7 +78,7 @@ func (s *Search) fitGroups(ctx context.Context, least *Point) (*Point, error) {
 }
 
 // of returns a group's factor, 1 if it has none.
-func of(factors map[string]float64, group string) float64 {
+func factorOf(factors map[string]float64, group string) float64 {
 	if f, ok := factors[group]; ok {
 		return f
 	}

@@ -20,7 +20,7 @@ func TestByGroup(t *testing.T) {
 			q := typical(o)
 			if o.Keep < 1 && o.Selection != ken.KEN {
 				for kind, exponent := range want {
-					q -= 0.002 * math.Abs(math.Log(of(o.Factors, kind))/math.Log(factorStep)-exponent)
+					q -= 0.002 * math.Abs(math.Log(factorOf(o.Factors, kind))/math.Log(factorStep)-exponent)
 				}
 			}
 			return q

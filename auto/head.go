@@ -18,12 +18,12 @@ func (h *Head) logits(features []float32) []float32 {
 	texts := len(features) / h.Features
 	out := make([]float32, texts*h.Labels)
 	for i := range texts {
-		h.of(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
+		h.logitsOf(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
 	}
 	return out
 }
 
-func (h *Head) of(features, logits []float32) {
+func (h *Head) logitsOf(features, logits []float32) {
 	for l := range logits {
 		sum := 0.0
 		if h.Bias != nil {
@@ -38,7 +38,7 @@ func (h *Head) of(features, logits []float32) {
 
 // stiffness is how much a head is held back from what it was, of the mean square
 // of its features.
-const stiffness = 0.1
+const ridge = 0.1
 
 // refit returns the head that gives of a pruned model's features [texts,
 // Features] the full model's logits [texts, Labels], as nearly as may be without
@@ -48,9 +48,9 @@ const stiffness = 0.1
 //	(XᵀX + λ·m·I)⁻¹·XᵀR
 //
 // where m is the mean of the diagonal of XᵀX and λ the stiffness.
-func (h *Head) refit(features, target []float32) (*Head, error) {
-	s := h.sums(features, target)
-	return h.moved(s, newMoment(s.all.cross.Dims()))
+func (h *Head) fit(features, target []float32) (*Head, error) {
+	s := h.moments(features, target)
+	return h.solve(s, newMoment(s.all.cross.Dims()))
 }
 
 // crossFolds is how many times a head is fitted to tell how it does on texts that
@@ -59,16 +59,16 @@ const crossFolds = 5
 
 // crossfit returns the logits of refitted heads, for each text those of one that
 // was fitted to others.
-func (h *Head) crossfit(features, target []float32) ([]float32, error) {
-	s := h.sums(features, target)
+func (h *Head) crossFit(features, target []float32) ([]float32, error) {
+	s := h.moments(features, target)
 	out := make([]float32, len(target))
 	for fold := range s.folds {
-		moved, err := h.moved(s, s.folds[fold])
+		moved, err := h.solve(s, s.folds[fold])
 		if err != nil {
 			return nil, err
 		}
 		for i := fold; i < len(target)/h.Labels; i += crossFolds {
-			moved.of(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
+			moved.logitsOf(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
 		}
 	}
 	return out, nil
@@ -86,17 +86,17 @@ func newMoment(columns, labels int) moment {
 }
 
 // sums are the moments of all texts and of each fold's.
-type sums struct {
+type moments struct {
 	all   moment
 	folds []moment
 }
 
-func (h *Head) sums(features, target []float32) sums {
+func (h *Head) moments(features, target []float32) moments {
 	columns := h.Features
 	if h.Bias != nil {
 		columns++
 	}
-	s := sums{all: newMoment(columns, h.Labels)}
+	s := moments{all: newMoment(columns, h.Labels)}
 	logits := h.logits(features)
 	for fold := range crossFolds {
 		var x, r []float64
@@ -127,7 +127,7 @@ func (h *Head) sums(features, target []float32) sums {
 }
 
 // moved returns the head fitted to all texts but some.
-func (h *Head) moved(s sums, but moment) (*Head, error) {
+func (h *Head) solve(s moments, but moment) (*Head, error) {
 	columns, labels := s.all.cross.Dims()
 	gram, cross := mat.NewSymDense(columns, nil), mat.NewDense(columns, labels, nil)
 	cross.Sub(s.all.cross, but.cross)
@@ -146,7 +146,7 @@ func (h *Head) moved(s sums, but moment) (*Head, error) {
 		return out, nil
 	}
 	for i := range columns {
-		gram.SetSym(i, i, gram.At(i, i)+stiffness*trace/float64(columns))
+		gram.SetSym(i, i, gram.At(i, i)+ridge*trace/float64(columns))
 	}
 	var factors mat.Cholesky
 	if !factors.Factorize(gram) {

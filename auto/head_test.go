@@ -44,7 +44,7 @@ func squares(a, b []float32) (sum float64) {
 func TestRefit(t *testing.T) {
 	for _, bias := range []bool{false, true} {
 		h, x, target := pruned(1, 40, 3, 5, 0.2, bias)
-		got, err := h.refit(x, target)
+		got, err := h.fit(x, target)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestRefit(t *testing.T) {
 					}
 					gradient += f * (float64(logits[i*h.Labels+l]) - float64(target[i*h.Labels+l]))
 				}
-				if gradient += stiffness * trace / float64(columns) * change; math.Abs(gradient) > 1e-3 {
+				if gradient += ridge * trace / float64(columns) * change; math.Abs(gradient) > 1e-3 {
 					t.Errorf("bias %v: the gradient of (%d,%d) is %g", bias, l, j, gradient)
 				}
 			}
@@ -89,11 +89,11 @@ func TestCrossfit(t *testing.T) {
 	const fitted, all = 100, 2100
 	h, x, target := pruned(2, all, 4, 50, 0.5, true)
 	some, goal := x[:fitted*h.Features], target[:fitted*h.Labels]
-	head, err := h.refit(some, goal)
+	head, err := h.fit(some, goal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	crossed, err := h.crossfit(some, goal)
+	crossed, err := h.crossFit(some, goal)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +112,8 @@ func TestRefitOfLittle(t *testing.T) {
 		h, x, target := pruned(3, texts, 2, 4, 0, true)
 		for _, features := range [][]float32{x, make([]float32, len(x))} {
 			for name, f := range map[string]func() (int, error){
-				"refit":    func() (int, error) { g, err := h.refit(features, target); return len(g.Weight) / 4, err },
-				"crossfit": func() (int, error) { l, err := h.crossfit(features, target); return len(l) / texts, err },
+				"refit":    func() (int, error) { g, err := h.fit(features, target); return len(g.Weight) / 4, err },
+				"crossfit": func() (int, error) { l, err := h.crossFit(features, target); return len(l) / texts, err },
 			} {
 				if n, err := f(); err != nil || n != 2 {
 					t.Errorf("%s of %d texts: %d labels, %v", name, texts, n, err)

@@ -52,11 +52,11 @@ func WritePlot(path string, r *Result) error {
 
 // Colours that all common kinds of colour blindness tell apart.
 var (
-	ink    = color.Gray{0x1c}
-	soft   = color.Gray{0x59}
-	pale   = color.Gray{0xc4}
-	blue   = color.RGBA{0x1f, 0x5f, 0xb4, 0xff}
-	orange = color.RGBA{0xb8, 0x56, 0x00, 0xff}
+	black     = color.Gray{0x1c}
+	darkGray  = color.Gray{0x59}
+	lightGray = color.Gray{0xc4}
+	blue      = color.RGBA{0x1f, 0x5f, 0xb4, 0xff}
+	orange    = color.RGBA{0xb8, 0x56, 0x00, 0xff}
 )
 
 func newPlot(r *Result) (*plot.Plot, error) {
@@ -92,7 +92,7 @@ func newPlot(r *Result) (*plot.Plot, error) {
 		accuracy float64
 		c        color.Color
 		name     string
-	}{{r.Full.Accuracy, soft, "full model"}, {r.Full.Accuracy - r.Tolerance, pale, "tolerance"}} {
+	}{{r.Full.Accuracy, darkGray, "full model"}, {r.Full.Accuracy - r.Tolerance, lightGray, "tolerance"}} {
 		line, err := plotter.NewLine(plotter.XYs{{X: p.X.Min, Y: level.accuracy}, {X: p.X.Max, Y: level.accuracy}})
 		if err != nil {
 			return nil, err
@@ -107,7 +107,7 @@ func newPlot(r *Result) (*plot.Plot, error) {
 		shape draw.GlyphDrawer
 		name  string
 	}{
-		{others, soft, draw.RingGlyph{}, "delta, beyond the tolerance"},
+		{others, darkGray, draw.RingGlyph{}, "delta, beyond the tolerance"},
 		{within, blue, draw.CircleGlyph{}, "delta, within"},
 		{kens, orange, draw.PyramidGlyph{}, "ken"},
 	} {
@@ -128,7 +128,7 @@ func newPlot(r *Result) (*plot.Plot, error) {
 		if err != nil {
 			return nil, err
 		}
-		bar.LineStyle = draw.LineStyle{Color: ink, Width: 1.2}
+		bar.LineStyle = draw.LineStyle{Color: black, Width: 1.2}
 		p.Add(bar)
 		p.Legend.Add("the smallest: 95% interval", bar)
 	}

@@ -7,17 +7,17 @@ import (
 // Point is a candidate and how it did on the dev set.
 type Point struct {
 	Candidate
-	Bytes    int64   `json:"bytes"` // of the delta file
-	Accuracy float64 `json:"accuracy"`
-	Change   float64 `json:"change"` // Accuracy less the full model's
-	Low      float64 `json:"low"`    // the 95% interval of Change
-	High     float64 `json:"high"`
-	Expected float64 `json:"expected"` // what Change would be by the full model's probabilities
-	Cautious float64 `json:"cautious"` // what the mean of the two is at least with the search's confidence
-	Loss     float64 `json:"loss"`
-	Apart    float64 `json:"apart"`  // divergence from the full model's probabilities, in nats a text
-	Agrees   float64 `json:"agrees"` // share of the texts on which it decides as the full model does
-	Within   bool    `json:"within"` // the tolerance
+	Bytes        int64   `json:"bytes"` // of the delta file
+	Accuracy     float64 `json:"accuracy"`
+	Change       float64 `json:"change"` // Accuracy less the full model's
+	Low          float64 `json:"low"`    // the 95% interval of Change
+	High         float64 `json:"high"`
+	Expected     float64 `json:"expected"` // what Change would be by the full model's probabilities
+	LowerBound   float64 `json:"cautious"` // what the mean of the two is at least with the search's confidence
+	Loss         float64 `json:"loss"`
+	KLDivergence float64 `json:"apart"`  // divergence from the full model's probabilities, in nats a text
+	Agrees       float64 `json:"agrees"` // share of the texts on which it decides as the full model does
+	Within       bool    `json:"within"` // the tolerance
 }
 
 // Result is what a search found.
@@ -36,4 +36,4 @@ type Result struct {
 }
 
 // ErrNothing means that no candidate but the full model is within the tolerance.
-var ErrNothing = errors.New("auto: no smaller delta is within the tolerance")
+var errNothing = errors.New("auto: no smaller delta is within the tolerance")

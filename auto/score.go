@@ -8,41 +8,41 @@ import (
 
 // LossPerAccuracy is how much more loss goes with a loss of accuracy: a
 // candidate may have that many times the tolerance in nats.
-const LossPerAccuracy = 4
+const lossPerAccuracy = 4
 
 // judgement is how a delta does on the dev set.
-type judgement struct {
-	right    []bool // by text
-	top      []int  // the label with the largest logit, by text
-	accuracy float64
-	loss     float64
-	shares   []float64 // probabilities [texts, labels] at the β of the loss
+type score struct {
+	right         []bool // by text
+	decisions     []int  // the label with the largest logit, by text
+	accuracy      float64
+	loss          float64
+	probabilities []float64 // probabilities [texts, labels] at the β of the loss
 }
 
 // judge scores logits [texts, labels] against the texts' labels.
-func judge(logits []float32, labels int, gold []int) judgement {
-	j := judgement{right: make([]bool, len(gold)), top: make([]int, len(gold))}
+func scoreOf(logits []float32, labels int, gold []int) score {
+	j := score{right: make([]bool, len(gold)), decisions: make([]int, len(gold))}
 	right := 0
 	for i, label := range gold {
 		row := logits[i*labels:][:labels]
 		for l, x := range row {
-			if x > row[j.top[i]] {
-				j.top[i] = l
+			if x > row[j.decisions[i]] {
+				j.decisions[i] = l
 			}
 		}
-		if j.right[i] = j.top[i] == label; j.right[i] {
+		if j.right[i] = j.decisions[i] == label; j.right[i] {
 			right++
 		}
 	}
 	j.accuracy = float64(right) / float64(len(gold))
 	var beta float64
 	j.loss, beta = calibratedLoss(logits, labels, gold)
-	j.shares = shares(logits, labels, beta)
+	j.probabilities = softmax(logits, labels, beta)
 	return j
 }
 
 // shares returns softmax(β·logits).
-func shares(logits []float32, labels int, beta float64) []float64 {
+func softmax(logits []float32, labels int, beta float64) []float64 {
 	out := make([]float64, len(logits))
 	for i := 0; i < len(logits); i += labels {
 		row := logits[i:][:labels]
@@ -65,7 +65,7 @@ func logSum(row []float32, beta float64) float64 {
 
 // apart is the Kullback-Leibler divergence of q from p, probabilities [texts,
 // labels], in nats a text.
-func apart(p, q []float64, labels int) float64 {
+func klDivergence(p, q []float64, labels int) float64 {
 	// A probability that underflowed is not an infinite surprise.
 	const least = 1e-30
 	sum := 0.0
@@ -109,18 +109,18 @@ func calibratedLoss(logits []float32, labels int, gold []int) (least, beta float
 }
 
 // draws is how often the bootstrap draws as many texts as there are.
-const draws = 10_000
+const bootstrapDraws = 10_000
 
 // bootstrap returns the mean change in the draws of a bootstrap of so many texts,
 // rising. All texts but those listed change by 0.
 //
 // How many of these a draw has is binomial, and each of them is any of the list.
 func bootstrap(changes []float64, texts int) []float64 {
-	means := make([]float64, draws)
+	means := make([]float64, bootstrapDraws)
 	if len(changes) == 0 {
 		return means
 	}
-	counts := binomial(texts, float64(len(changes))/float64(texts))
+	counts := binomialCDF(texts, float64(len(changes))/float64(texts))
 	rng := rand.New(rand.NewPCG(uint64(texts), uint64(len(changes))))
 	for d := range means {
 		n, _ := slices.BinarySearch(counts, rng.Float64())
@@ -136,7 +136,7 @@ func bootstrap(changes []float64, texts int) []float64 {
 
 // binomial returns the distribution function of the number of successes in n
 // trials of probability p, at 0 to n.
-func binomial(n int, p float64) []float64 {
+func binomialCDF(n int, p float64) []float64 {
 	choose := func(k int) float64 { // log of n over k
 		a, _ := math.Lgamma(float64(n + 1))
 		b, _ := math.Lgamma(float64(k + 1))

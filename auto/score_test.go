@@ -61,11 +61,11 @@ func TestCalibratedLoss(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	j := judge([]float32{3, 1, 2, 5, 5, 4}, 3, []int{0, 1})
-	if !j.right[0] || j.right[1] || j.top[1] != 0 || j.accuracy != 0.5 {
+	j := scoreOf([]float32{3, 1, 2, 5, 5, 4}, 3, []int{0, 1})
+	if !j.right[0] || j.right[1] || j.decisions[1] != 0 || j.accuracy != 0.5 {
 		t.Errorf("%+v: of equal logits the first label's is the largest", j)
 	}
-	if j := judge([]float32{3, 1, 0, 2}, 2, []int{0, 1}); j.accuracy != 1 || j.loss > 1e-9 {
+	if j := scoreOf([]float32{3, 1, 0, 2}, 2, []int{0, 1}); j.accuracy != 1 || j.loss > 1e-9 {
 		t.Errorf("%+v, want all right and hardly a loss", j)
 	}
 }
@@ -82,7 +82,7 @@ func interval(a, b []bool) (low, high float64) {
 		}
 	}
 	means := bootstrap(changes, len(a))
-	return means[draws*25/1000], means[draws*975/1000-1]
+	return means[bootstrapDraws*25/1000], means[bootstrapDraws*975/1000-1]
 }
 
 // TestInterval: the bootstrap's interval is about that of the normal

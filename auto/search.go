@@ -17,8 +17,8 @@ type Search struct {
 	Make func(ctx context.Context, o ken.Options) (int64, error)
 	// Judge returns what the delta made last gives of the dev set: with a Head what
 	// goes into it [texts, Head.Features], else the logits [texts, Labels].
-	Judge  func(ctx context.Context) ([]float32, error)
-	Labels int
+	Predict func(ctx context.Context) ([]float32, error)
+	Labels  int
 	// Head is the fine-tuned model's last layer. All deltas but those of the
 	// selection ken are judged with one that is fitted to them; nil: no delta is.
 	Head *Head
@@ -35,12 +35,12 @@ type Search struct {
 	// Confidence is the share of the bootstrap's draws in which a delta has to be
 	// within the tolerance, from 0.5 to below 1.
 	Confidence float64
-	Tried      func(Point) // called for every point, if not nil
+	Progress   func(Point) // called for every point, if not nil
 
-	full   judgement
+	full   score
 	target []float32 // the full model's logits
 	points []Point
-	known  map[Candidate]int // index in points
+	tried  map[Candidate]int // index in points
 }
 
 // Run searches. On an error, that of a canceled context included, the result
@@ -66,22 +66,22 @@ func (s *Search) begin(ctx context.Context) error {
 	if !(s.Confidence >= 0.5 && s.Confidence < 1) {
 		return fmt.Errorf("auto: the confidence is %g: it must be at least 0.5 and below 1", s.Confidence)
 	}
-	s.known, s.points = map[Candidate]int{}, nil
-	_, err := s.try(ctx, Candidate{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Float32, Keep: 1, Factor: 1})
+	s.tried, s.points = map[Candidate]int{}, nil
+	_, err := s.evaluate(ctx, Candidate{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Float32, Keep: 1, Factor: 1})
 	return err
 }
 
 func (s *Search) run(ctx context.Context, r *Result) error {
-	best, rung, err := s.bisect(ctx, lines[0])
+	best, rung, err := s.bisect(ctx, configurations[0])
 	if err != nil {
 		return err
 	}
-	for i, line := range lines {
+	for i, line := range configurations {
 		from := rung
 		if i == 0 && best != nil {
 			from++
 		}
-		p, at, err := s.follow(ctx, line, best, from)
+		p, at, err := s.descend(ctx, line, best, from)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (s *Search) run(ctx context.Context, r *Result) error {
 		if best, err = s.refine(ctx, best); err != nil {
 			return err
 		}
-		if best, err = s.byGroup(ctx, best); err != nil {
+		if best, err = s.searchGroups(ctx, best); err != nil {
 			return err
 		}
 		r.Best = *best
@@ -103,7 +103,7 @@ func (s *Search) run(ctx context.Context, r *Result) error {
 	}
 	switch {
 	case best == nil && r.KEN.Bytes == r.Full.Bytes:
-		return ErrNothing
+		return errNothing
 	case best == nil || r.KEN.Bytes < best.Bytes:
 		r.Best = r.KEN
 	}
@@ -113,7 +113,7 @@ func (s *Search) run(ctx context.Context, r *Result) error {
 // bisect finds the smallest keep fraction of a line that is within the
 // tolerance, and its rung; nil and 0 if there is none.
 func (s *Search) bisect(ctx context.Context, line Candidate) (best *Point, rung float64, err error) {
-	good, bad := -1, rungs
+	good, bad := -1, keepSteps
 	for bad-good > 1 {
 		middle := (good + bad) / 2
 		line.Keep = keepAt(float64(middle))
@@ -132,12 +132,12 @@ func (s *Search) bisect(ctx context.Context, line Candidate) (best *Point, rung 
 
 // patience is how many keep fractions in a row may be beyond the tolerance
 // before a line is given up: by chance a smaller delta can be within it.
-const patience = 2
+const maxMisses = 2
 
 // follow walks down a line from a rung on. It returns the smallest delta that
 // is within the tolerance and smaller than best, if there is one, and its rung.
-func (s *Search) follow(ctx context.Context, line Candidate, best *Point, rung float64) (found *Point, at float64, err error) {
-	for misses := 0; rung < rungs && misses < patience; rung++ {
+func (s *Search) descend(ctx context.Context, line Candidate, best *Point, rung float64) (found *Point, at float64, err error) {
+	for misses := 0; rung < keepSteps && misses < maxMisses; rung++ {
 		line.Keep = keepAt(rung)
 		if best != nil {
 			unscaled := line
@@ -169,7 +169,7 @@ func (s *Search) follow(ctx context.Context, line Candidate, best *Point, rung f
 // refine looks between the best keep fraction and the next one of its line, in
 // steps that halve.
 func (s *Search) refine(ctx context.Context, best *Point) (*Point, error) {
-	line, good := best.Candidate, rungOf(best.Keep)
+	line, good := best.Candidate, stepOf(best.Keep)
 	line.Factor = 0
 	for step := 0.5; step >= 0.25; step /= 2 {
 		line.Keep = keepAt(good + step)
@@ -186,12 +186,12 @@ func (s *Search) refine(ctx context.Context, best *Point) (*Point, error) {
 
 // searchKEN finds the smallest delta of the selection ken.
 func (s *Search) searchKEN(ctx context.Context, r *Result) error {
-	for _, line := range kenLines {
-		good, bad := -1, len(kenKeeps)
+	for _, line := range kenConfigurations {
+		good, bad := -1, len(kenKeepFractions)
 		for bad-good > 1 {
 			middle := (good + bad) / 2
-			line.Keep = kenKeeps[middle]
-			p, err := s.try(ctx, line)
+			line.Keep = kenKeepFractions[middle]
+			p, err := s.evaluate(ctx, line)
 			if err != nil {
 				return err
 			}

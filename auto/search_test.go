@@ -33,7 +33,7 @@ func (w *world) search(tolerance float64) *Search {
 			w.options = o
 			return w.size(o), o.Validate()
 		},
-		Judge: func(ctx context.Context) ([]float32, error) {
+		Predict: func(ctx context.Context) ([]float32, error) {
 			if w.fails != nil && len(w.tried) == 3 {
 				return nil, w.fails
 			}
@@ -52,7 +52,7 @@ func (w *world) search(tolerance float64) *Search {
 			}
 			return logits, ctx.Err()
 		},
-		Tried: func(p Point) { w.tried = append(w.tried, p) },
+		Progress: func(p Point) { w.tried = append(w.tried, p) },
 	}
 }
 
@@ -106,9 +106,9 @@ func TestSearch(t *testing.T) {
 		}
 		// By the rule, with the best factor there is, and one refinement less.
 		least := int64(math.MaxInt64)
-		for _, line := range lines {
-			for rung := 0.0; rung < rungs; rung += 0.5 {
-				for e := leastExponent; e <= mostExponent; e++ {
+		for _, line := range configurations {
+			for rung := 0.0; rung < keepSteps; rung += 0.5 {
+				for e := minExponent; e <= maxExponent; e++ {
 					c := line
 					c.Keep, c.Factor = keepAt(rung), factorAt(e)
 					o := c.Apply(ken.Options{})
@@ -138,8 +138,8 @@ func TestSearchOfNothing(t *testing.T) {
 		return -0.5
 	}}
 	r, err := w.search(0.01).Run(context.Background())
-	if !errors.Is(err, ErrNothing) || r == nil || len(r.Points) < 10 {
-		t.Errorf("%v, want %v with the points that were tried", err, ErrNothing)
+	if !errors.Is(err, errNothing) || r == nil || len(r.Points) < 10 {
+		t.Errorf("%v, want %v with the points that were tried", err, errNothing)
 	}
 }
 

@@ -204,8 +204,8 @@ func (t *trial) Close() {
 // search returns a search that is still without a tolerance and a confidence.
 func (t *trial) search(o ken.Options, s streams) *auto.Search {
 	return &auto.Search{
-		Make: t.make, Judge: t.judge, Labels: len(t.pruning.config.Labels), Gold: t.gold, Options: o,
-		Tried: func(p auto.Point) {
+		Make: t.make, Predict: t.judge, Labels: len(t.pruning.config.Labels), Gold: t.gold, Options: o,
+		Progress: func(p auto.Point) {
 			fmt.Fprintf(s.err, "%10s  accuracy %.4f (%+.4f)  loss %.4f  %s\n", size(p.Bytes), p.Accuracy, p.Change, p.Loss, p.Candidate)
 		},
 	}
