@@ -7,7 +7,8 @@ import (
 	"kenserve/ken"
 )
 
-// try makes and judges a candidate, unless it is known.
+// evaluate makes and scores a candidate. It returns the earlier point if the candidate
+// was tried before.
 func (s *Search) evaluate(ctx context.Context, c Candidate) (*Point, error) {
 	if i, ok := s.tried[c]; ok {
 		return &s.points[i], nil
@@ -39,12 +40,12 @@ func (s *Search) evaluate(ctx context.Context, c Candidate) (*Point, error) {
 		mean[i] = (observed[i] + expected[i]) / 2
 	}
 	p.LowerBound = bootstrap(mean, len(s.Gold))[int(bootstrapDraws*(1-s.Confidence))]
-	// Accuracies are shares of whole texts, which rounding must not decide.
+	// An accuracy exactly at the tolerance must not fail because of rounding.
 	const rounding = 1e-9
 	p.Within = min((p.Change+p.Expected)/2, p.LowerBound) >= -s.Tolerance-rounding && p.Loss <= s.full.loss+lossPerAccuracy*s.Tolerance+rounding
 	agree := 0
-	for i, top := range j.decisions {
-		if top == s.full.decisions[i] {
+	for i, decision := range j.decisions {
+		if decision == s.full.decisions[i] {
 			agree++
 		}
 	}
@@ -57,7 +58,7 @@ func (s *Search) evaluate(ctx context.Context, c Candidate) (*Point, error) {
 	return &p, nil
 }
 
-// logits returns those by which a candidate, made last, is judged.
+// logits returns the logits by which the candidate made last is scored, [texts, Labels].
 func (s *Search) logits(ctx context.Context, c Candidate) ([]float32, error) {
 	x, err := s.predictions(ctx)
 	switch {
@@ -69,26 +70,26 @@ func (s *Search) logits(ctx context.Context, c Candidate) ([]float32, error) {
 	return s.Head.logits(x), nil
 }
 
-// judged returns what Judge does, if that is as much as it should be.
+// predictions calls Predict and checks the length of its answer.
 func (s *Search) predictions(ctx context.Context) ([]float32, error) {
 	x, err := s.Predict(ctx)
-	width, what := s.Labels, "logits"
+	width, unit := s.Labels, "logits"
 	if s.Head != nil {
-		width, what = s.Head.Features, "features"
+		width, unit = s.Head.Features, "features"
 	}
 	if err == nil && len(x) != width*len(s.Gold) {
-		err = fmt.Errorf("%d %s for %d texts of %d", len(x), what, len(s.Gold), width)
+		err = fmt.Errorf("Predict returned %d %s, want %d for each of %d texts", len(x), unit, width, len(s.Gold))
 	}
 	return x, err
 }
 
-// changes lists, for the texts that are decided otherwise than the full model
-// does, what that changes of the number that are right: by their labels, and as
-// is to be expected by the full model's probabilities of the two decisions.
+// decisionChanges lists the texts on which the candidate decides differently from the
+// full model, with the change in the number of right decisions: observed by the label
+// (-1, 0 or 1), and expected by the full model's probabilities of both decisions.
 func (s *Search) decisionChanges(j score) (observed, expected []float64) {
-	for i, top := range j.decisions {
-		was := s.full.decisions[i]
-		if top == was {
+	for i, decision := range j.decisions {
+		fullDecision := s.full.decisions[i]
+		if decision == fullDecision {
 			continue
 		}
 		change := 0.0
@@ -99,16 +100,16 @@ func (s *Search) decisionChanges(j score) (observed, expected []float64) {
 			change--
 		}
 		observed = append(observed, change)
-		of := s.full.probabilities[i*s.Labels:][:s.Labels]
-		expected = append(expected, of[top]-of[was])
+		p := s.full.probabilities[i*s.Labels:][:s.Labels]
+		expected = append(expected, p[decision]-p[fullDecision])
 	}
 	return observed, expected
 }
 
-// refits tells whether a candidate has a head of its own.
+// hasOwnHead reports whether a head is fitted to the candidate.
 func (s *Search) hasOwnHead(c Candidate) bool { return s.Head != nil && c.Selection != ken.KEN }
 
-// fitHead makes the best delta once more and fits its head.
+// fitHead makes the best delta once more and fits a head to it.
 func (s *Search) fitHead(ctx context.Context, r *Result) error {
 	if !s.hasOwnHead(r.Best.Candidate) {
 		return nil

@@ -6,14 +6,14 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Head is the last layer of a classifier: logits = Weight·features + Bias.
+// Head is the last linear layer of a classifier: logits = Weight·features + Bias.
 type Head struct {
 	Labels, Features int
 	Weight           []float32 // [Labels, Features]
 	Bias             []float32 // [Labels]; nil: none
 }
 
-// logits returns those [texts, Labels] of features [texts, Features].
+// logits returns the logits, [texts, Labels], of features, [texts, Features].
 func (h *Head) logits(features []float32) []float32 {
 	texts := len(features) / h.Features
 	out := make([]float32, texts*h.Labels)
@@ -23,6 +23,7 @@ func (h *Head) logits(features []float32) []float32 {
 	return out
 }
 
+// logitsOf computes the logits, [Labels], of one text's features, [Features].
 func (h *Head) logitsOf(features, logits []float32) {
 	for l := range logits {
 		sum := 0.0
@@ -36,29 +37,28 @@ func (h *Head) logitsOf(features, logits []float32) {
 	}
 }
 
-// stiffness is how much a head is held back from what it was, of the mean square
-// of its features.
+// ridge is the strength of the ridge penalty, relative to the mean square of the
+// features: it keeps the fitted head close to the original one.
 const ridge = 0.1
 
-// refit returns the head that gives of a pruned model's features [texts,
-// Features] the full model's logits [texts, Labels], as nearly as may be without
-// going far from h: with X the features, and a column of ones for the bias, and R
-// what is missing from the logits, it adds to the head
+// fit returns a head close to h that maps a pruned model's features, [texts, Features],
+// to the full model's logits, [texts, Labels], by ridge regression. With X the features
+// and a column of ones for the bias, and R the full model's logits minus those of h, it
+// adds to the head
 //
 //	(XᵀX + λ·m·I)⁻¹·XᵀR
 //
-// where m is the mean of the diagonal of XᵀX and λ the stiffness.
+// where m is the mean of the diagonal of XᵀX and λ is ridge.
 func (h *Head) fit(features, target []float32) (*Head, error) {
 	s := h.moments(features, target)
 	return h.solve(s, newMoment(s.all.cross.Dims()))
 }
 
-// crossFolds is how many times a head is fitted to tell how it does on texts that
-// it was not fitted to.
+// crossFolds is the number of folds of cross-fitting.
 const crossFolds = 5
 
-// crossfit returns the logits of refitted heads, for each text those of one that
-// was fitted to others.
+// crossFit returns the logits, [texts, Labels], of heads fitted as by fit: each text's
+// logits come from a head that was fitted to the texts of the other folds.
 func (h *Head) crossFit(features, target []float32) ([]float32, error) {
 	s := h.moments(features, target)
 	out := make([]float32, len(target))
@@ -74,18 +74,18 @@ func (h *Head) crossFit(features, target []float32) ([]float32, error) {
 	return out, nil
 }
 
-// moment is XᵀX and XᵀR of some texts.
+// moment holds XᵀX and XᵀR of some texts, see Head.fit.
 type moment struct {
 	gram  *mat.SymDense // [columns, columns]
 	cross *mat.Dense    // [columns, Labels]
 }
 
-// newMoment returns that of no texts.
+// newMoment returns the moment of no texts.
 func newMoment(columns, labels int) moment {
 	return moment{mat.NewSymDense(columns, nil), mat.NewDense(columns, labels, nil)}
 }
 
-// sums are the moments of all texts and of each fold's.
+// moments are the moment of all texts and the moment of each fold.
 type moments struct {
 	all   moment
 	folds []moment
@@ -126,15 +126,15 @@ func (h *Head) moments(features, target []float32) moments {
 	return s
 }
 
-// moved returns the head fitted to all texts but some.
-func (h *Head) solve(s moments, but moment) (*Head, error) {
+// solve returns the head fitted to all texts but those of the moment without.
+func (h *Head) solve(s moments, without moment) (*Head, error) {
 	columns, labels := s.all.cross.Dims()
 	gram, cross := mat.NewSymDense(columns, nil), mat.NewDense(columns, labels, nil)
-	cross.Sub(s.all.cross, but.cross)
+	cross.Sub(s.all.cross, without.cross)
 	trace := 0.0
 	for i := range columns {
 		for j := i; j < columns; j++ {
-			gram.SetSym(i, j, s.all.gram.At(i, j)-but.gram.At(i, j))
+			gram.SetSym(i, j, s.all.gram.At(i, j)-without.gram.At(i, j))
 		}
 		trace += gram.At(i, i)
 	}
@@ -142,7 +142,7 @@ func (h *Head) solve(s moments, but moment) (*Head, error) {
 	if h.Bias != nil {
 		out.Bias = append([]float32{}, h.Bias...)
 	}
-	if trace == 0 { // no texts, or features of nothing
+	if trace == 0 { // no texts, or all features are 0
 		return out, nil
 	}
 	for i := range columns {
@@ -150,11 +150,11 @@ func (h *Head) solve(s moments, but moment) (*Head, error) {
 	}
 	var factors mat.Cholesky
 	if !factors.Factorize(gram) {
-		return nil, fmt.Errorf("auto: fit a head: the squares of %d features have no Cholesky decomposition", h.Features)
+		return nil, fmt.Errorf("auto: fit the head: the Gram matrix of %d features has no Cholesky decomposition", h.Features)
 	}
 	var change mat.Dense
 	if err := factors.SolveTo(&change, cross); err != nil {
-		return nil, fmt.Errorf("auto: fit a head: %w", err)
+		return nil, fmt.Errorf("auto: fit the head: %w", err)
 	}
 	for l := range h.Labels {
 		for j := range h.Features {
