@@ -34,52 +34,52 @@ var (
 	// ErrNotCached is wrapped by the error of a model that the cache does not have.
 	ErrNotCached = errors.New("not in the cache")
 	// ErrDenied is wrapped where the hub wants a token, or another one.
-	ErrDenied = errors.New("access denied")
+	errDenied = errors.New("access denied")
 	// ErrNotFound is wrapped where the hub has no such model or revision, or does not show it
 	// without a token.
-	ErrNotFound = errors.New("no such model or revision")
+	errNotFound = errors.New("no such model or revision")
 	// ErrDigest is wrapped where what arrived is not what the hub says it is.
-	ErrDigest = errors.New("wrong digest")
+	errDigest = errors.New("wrong digest")
 )
 
 // A Model names a model of the hub at a revision.
 type Model struct {
-	ID       string // ORG/NAME, or NAME of a few old ones
-	Revision string // branch, tag or commit
+	id       string // ORG/NAME, or NAME of a few old ones
+	revision string // branch, tag or commit
 }
 
 var (
-	modelID   = regexp.MustCompile(`^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}$`)
-	revision  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*$`)
-	commit    = regexp.MustCompile(`^[0-9a-f]{40}$`)
-	sha1Hex   = commit
-	sha256Hex = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	modelPattern    = regexp.MustCompile(`^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,95}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}$`)
+	revisionPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*$`)
+	commitPattern   = regexp.MustCompile(`^[0-9a-f]{40}$`)
+	sha1Pattern     = commitPattern
+	sha256Pattern   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
 // ParseModel reads ORG/NAME or ORG/NAME@REVISION; without a revision it is main.
 func ParseModel(s string) (Model, error) {
-	m := Model{ID: s, Revision: "main"}
+	m := Model{id: s, revision: "main"}
 	if id, rev, ok := strings.Cut(s, "@"); ok {
 		m = Model{id, rev}
 	}
 	// These would mean something in a path or in the cache's folder names.
-	if !modelID.MatchString(m.ID) || strings.Contains(m.ID, "..") || strings.Contains(m.ID, "--") {
+	if !modelPattern.MatchString(m.id) || strings.Contains(m.id, "..") || strings.Contains(m.id, "--") {
 		return Model{}, fmt.Errorf("hub: %q is no model's name, such as org/name or org/name@revision", s)
 	}
-	if !revision.MatchString(m.Revision) || len(m.Revision) > 255 || strings.Contains(m.Revision, "..") {
-		return Model{}, fmt.Errorf("hub: %s: %q is no revision", m.ID, m.Revision)
+	if !revisionPattern.MatchString(m.revision) || len(m.revision) > 255 || strings.Contains(m.revision, "..") {
+		return Model{}, fmt.Errorf("hub: %s: %q is no revision", m.id, m.revision)
 	}
 	return m, nil
 }
 
-func (m Model) String() string { return m.ID + "@" + m.Revision }
+func (m Model) String() string { return m.id + "@" + m.revision }
 
 // Client is a hub and a cache. The zero value is not usable; see [FromEnvironment].
 type Client struct {
-	Endpoint string // such as https://huggingface.co, without a slash at the end
-	Cache    string // the cache's folder
-	Token    string // sent to the endpoint's host only; may be empty
-	HTTP     *http.Client
+	endpoint string // such as https://huggingface.co, without a slash at the end
+	cache    string // the cache's folder
+	token    string // sent to the endpoint's host only; may be empty
+	http     *http.Client
 }
 
 // FromEnvironment returns the client that the variables which Hugging Face's libraries read ask for:
@@ -98,15 +98,15 @@ func FromEnvironment() (*Client, error) {
 		home = filepath.Join(cache, "huggingface")
 	}
 	c := &Client{
-		Endpoint: strings.TrimRight(cmp.Or(os.Getenv("HF_ENDPOINT"), "https://huggingface.co"), "/"),
-		Cache:    cmp.Or(os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub")),
-		Token:    cmp.Or(os.Getenv("HF_TOKEN"), os.Getenv("HUGGING_FACE_HUB_TOKEN")),
-		HTTP:     http.DefaultClient,
+		endpoint: strings.TrimRight(cmp.Or(os.Getenv("HF_ENDPOINT"), "https://huggingface.co"), "/"),
+		cache:    cmp.Or(os.Getenv("HF_HUB_CACHE"), filepath.Join(home, "hub")),
+		token:    cmp.Or(os.Getenv("HF_TOKEN"), os.Getenv("HUGGING_FACE_HUB_TOKEN")),
+		http:     http.DefaultClient,
 	}
-	if c.Token == "" {
+	if c.token == "" {
 		// No file is no token.
 		if token, err := os.ReadFile(cmp.Or(os.Getenv("HF_TOKEN_PATH"), filepath.Join(home, "token"))); err == nil {
-			c.Token = strings.TrimSpace(string(token))
+			c.token = strings.TrimSpace(string(token))
 		}
 	}
 	return c, nil

@@ -38,12 +38,12 @@ func (c *Client) pull(ctx context.Context, m Model, progress Progress) (string, 
 	if err != nil {
 		return "", err
 	}
-	names, err = c.wanted(names)
+	names, err = c.filesToFetch(names)
 	if err != nil {
 		return "", err
 	}
 	for _, name := range names {
-		if err := c.file(ctx, m, at, name, progress); err != nil {
+		if err := c.fetchFile(ctx, m, at, name, progress); err != nil {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -51,7 +51,7 @@ func (c *Client) pull(ctx context.Context, m Model, progress Progress) (string, 
 	if err := c.setRef(m, at); err != nil {
 		return "", err
 	}
-	return filepath.Join(c.folder(m), "snapshots", at), nil
+	return filepath.Join(c.modelFolder(m), "snapshots", at), nil
 }
 
 // maxAnswer bounds the hub's answers that are not files.
@@ -59,7 +59,7 @@ const maxAnswer = 16 << 20
 
 // list returns the commit that the model's revision is at and its files.
 func (c *Client) list(ctx context.Context, m Model) (string, []string, error) {
-	address := c.Endpoint + "/api/models/" + m.ID + "/revision/" + url.PathEscape(m.Revision)
+	address := c.endpoint + "/api/models/" + m.id + "/revision/" + url.PathEscape(m.revision)
 	var answer struct {
 		SHA      string
 		Siblings []struct {
@@ -74,7 +74,7 @@ func (c *Client) list(ctx context.Context, m Model) (string, []string, error) {
 		defer response.Body.Close()
 		body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 		if err != nil {
-			return passing{err}
+			return temporaryError{err}
 		}
 		if len(body) > maxAnswer {
 			return fmt.Errorf("the list of files has more than %d bytes", maxAnswer)
@@ -87,7 +87,7 @@ func (c *Client) list(ctx context.Context, m Model) (string, []string, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if !commit.MatchString(answer.SHA) {
+	if !commitPattern.MatchString(answer.SHA) {
 		return "", nil, fmt.Errorf("the hub gives %.60q for its commit", answer.SHA)
 	}
 	names := make([]string, len(answer.Siblings))
@@ -98,36 +98,36 @@ func (c *Client) list(ctx context.Context, m Model) (string, []string, error) {
 }
 
 // plain are the files beside the weights that kenserve reads, where they are.
-var plain = []string{
+var plainFiles = []string{
 	"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 	"vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model",
 }
 
 const (
-	whole = "model.safetensors"
-	index = "model.safetensors.index.json"
+	weightsFile = "model.safetensors"
+	indexFile   = "model.safetensors.index.json"
 )
 
-var shard = regexp.MustCompile(`^model-[0-9]{5}-of-[0-9]{5}\.safetensors$`)
+var shardPattern = regexp.MustCompile(`^model-[0-9]{5}-of-[0-9]{5}\.safetensors$`)
 
 // wanted returns those of a model's files that are to be fetched.
-func (c *Client) wanted(names []string) ([]string, error) {
+func (c *Client) filesToFetch(names []string) ([]string, error) {
 	if !slices.Contains(names, "config.json") {
 		return nil, errors.New("it has no config.json")
 	}
 	var list []string
-	for _, name := range plain {
+	for _, name := range plainFiles {
 		if slices.Contains(names, name) {
 			list = append(list, name)
 		}
 	}
 	switch {
-	case slices.Contains(names, whole):
-		return append(list, whole), nil
-	case slices.Contains(names, index):
-		list = append(list, index)
+	case slices.Contains(names, weightsFile):
+		return append(list, weightsFile), nil
+	case slices.Contains(names, indexFile):
+		list = append(list, indexFile)
 		for _, name := range names {
-			if shard.MatchString(name) {
+			if shardPattern.MatchString(name) {
 				list = append(list, name)
 			}
 		}
@@ -139,9 +139,9 @@ func (c *Client) wanted(names []string) ([]string, error) {
 }
 
 // passing marks an error that may not be there on another try.
-type passing struct{ error }
+type temporaryError struct{ error }
 
-func (p passing) Unwrap() error { return p.error }
+func (p temporaryError) Unwrap() error { return p.error }
 
 // attempts is how often something is tried before its error counts, in a row without progress.
 const attempts = 5
@@ -154,7 +154,7 @@ func (c *Client) retry(ctx context.Context, do func() error) error {
 	pause := firstPause
 	for try := 1; ; try++ {
 		err := do()
-		if err == nil || try == attempts || !errors.As(err, new(passing)) || ctx.Err() != nil {
+		if err == nil || try == attempts || !errors.As(err, new(temporaryError)) || ctx.Err() != nil {
 			return err
 		}
 		select {
@@ -178,10 +178,10 @@ func (c *Client) do(ctx context.Context, method, address string, header http.Hea
 	}
 	request.Header.Set("User-Agent", "kenserve")
 	request.Header.Set("Accept-Encoding", "identity") // sizes and digests are those of the file itself
-	if c.Token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.Token)
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	client := *c.HTTP
+	client := *c.http
 	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
 		switch {
 		case len(via) >= 10:
@@ -197,13 +197,13 @@ func (c *Client) do(ctx context.Context, method, address string, header http.Hea
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, passing{err}
+		return nil, temporaryError{err}
 	}
 	if response.StatusCode/100 == 2 || method == http.MethodHead && response.StatusCode/100 == 3 {
 		return response, nil
 	}
 	response.Body.Close()
-	return nil, statusError(response, c.Token != "")
+	return nil, statusError(response, c.token != "")
 }
 
 func statusError(r *http.Response, token bool) error {
@@ -213,7 +213,7 @@ func statusError(r *http.Response, token bool) error {
 	}
 	switch {
 	case r.StatusCode == http.StatusUnauthorized && r.Header.Get("X-Error-Code") == "RepoNotFound", r.StatusCode == http.StatusNotFound:
-		return fmt.Errorf("%w: the hub answers %s (if it is private, %s)", ErrNotFound, r.Status, hint)
+		return fmt.Errorf("%w: the hub answers %s (if it is private, %s)", errNotFound, r.Status, hint)
 	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
 		reason := strings.TrimSpace(r.Header.Get("X-Error-Message"))
 		if len(reason) > 200 {
@@ -222,9 +222,9 @@ func statusError(r *http.Response, token bool) error {
 		if reason != "" {
 			reason = ": " + reason
 		}
-		return fmt.Errorf("%w: the hub answers %s%s (%s)", ErrDenied, r.Status, reason, hint)
+		return fmt.Errorf("%w: the hub answers %s%s (%s)", errDenied, r.Status, reason, hint)
 	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode >= 500:
-		return passing{fmt.Errorf("the hub answers %s", r.Status)}
+		return temporaryError{fmt.Errorf("the hub answers %s", r.Status)}
 	}
 	return fmt.Errorf("the hub answers %s", r.Status)
 }

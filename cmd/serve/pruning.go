@@ -84,7 +84,7 @@ func (p *pruning) Close() {
 // openTuned opens what was tuned and returns its config.json, nil if there is
 // none.
 func (p *pruning) openTuned(baseDir, tunedDir string, labels []string) ([]byte, error) {
-	if lora.Is(tunedDir) {
+	if lora.IsAdapter(tunedDir) {
 		adapter, err := lora.Open(tunedDir, p.base)
 		if err != nil {
 			return nil, fmt.Errorf("prune: %w", err)
