@@ -10,27 +10,27 @@ import (
 )
 
 // folder returns the model's folder in the cache.
-func (c *Client) folder(m Model) string {
-	return filepath.Join(c.Cache, "models--"+strings.ReplaceAll(m.ID, "/", "--"))
+func (c *Client) modelFolder(m Model) string {
+	return filepath.Join(c.cache, "models--"+strings.ReplaceAll(m.id, "/", "--"))
 }
 
 // Find returns the folder of a model in the cache: a snapshot at the commit that its revision was at
 // when it was last fetched. The error of one that is not there wraps ErrNotCached.
 func (c *Client) Find(m Model) (string, error) {
-	at := m.Revision
-	if !commit.MatchString(at) {
-		ref, err := os.ReadFile(filepath.Join(c.folder(m), "refs", filepath.FromSlash(m.Revision)))
+	at := m.revision
+	if !commitPattern.MatchString(at) {
+		ref, err := os.ReadFile(filepath.Join(c.modelFolder(m), "refs", filepath.FromSlash(m.revision)))
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("hub: %s: %w", m, ErrNotCached)
 		}
 		if err != nil {
 			return "", fmt.Errorf("hub: %s: %w", m, err)
 		}
-		if at = strings.TrimSpace(string(ref)); !commit.MatchString(at) {
+		if at = strings.TrimSpace(string(ref)); !commitPattern.MatchString(at) {
 			return "", fmt.Errorf("hub: %s: the cache has %.60q for its commit", m, at)
 		}
 	}
-	dir := filepath.Join(c.folder(m), "snapshots", at)
+	dir := filepath.Join(c.modelFolder(m), "snapshots", at)
 	// A snapshot may hold what another program wanted of the model, and no more.
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("hub: %s: %w", m, ErrNotCached)
@@ -41,12 +41,12 @@ func (c *Client) Find(m Model) (string, error) {
 }
 
 // link makes the snapshot's name for a blob. Where links cannot be made it is a copy.
-func (c *Client) link(m Model, at, name, etag string) error {
-	path := filepath.Join(c.folder(m), "snapshots", at, filepath.FromSlash(name))
+func (c *Client) linkBlob(m Model, at, name, etag string) error {
+	path := filepath.Join(c.modelFolder(m), "snapshots", at, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	blob := filepath.Join(c.folder(m), "blobs", etag)
+	blob := filepath.Join(c.modelFolder(m), "blobs", etag)
 	target, err := filepath.Rel(filepath.Dir(path), blob)
 	if err != nil {
 		return err
@@ -71,10 +71,10 @@ func (c *Client) link(m Model, at, name, etag string) error {
 
 // setRef records the commit that a revision is at.
 func (c *Client) setRef(m Model, at string) error {
-	if m.Revision == at {
+	if m.revision == at {
 		return nil
 	}
-	path := filepath.Join(c.folder(m), "refs", filepath.FromSlash(m.Revision))
+	path := filepath.Join(c.modelFolder(m), "refs", filepath.FromSlash(m.revision))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

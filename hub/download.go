@@ -29,14 +29,14 @@ type blob struct {
 }
 
 // file brings one file of a model into the cache, if it is not there, and links it.
-func (c *Client) file(ctx context.Context, m Model, at, name string, progress Progress) error {
-	address := c.Endpoint + "/" + m.ID + "/resolve/" + at + "/" + url.PathEscape(name)
+func (c *Client) fetchFile(ctx context.Context, m Model, at, name string, progress Progress) error {
+	address := c.endpoint + "/" + m.id + "/resolve/" + at + "/" + url.PathEscape(name)
 	b, err := c.stat(ctx, address)
 	if err != nil {
 		return err
 	}
-	blobs := filepath.Join(c.folder(m), "blobs")
-	locks := filepath.Join(c.Cache, ".locks", filepath.Base(c.folder(m)))
+	blobs := filepath.Join(c.modelFolder(m), "blobs")
+	locks := filepath.Join(c.cache, ".locks", filepath.Base(c.modelFolder(m)))
 	for _, dir := range []string{blobs, locks} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
@@ -60,7 +60,7 @@ func (c *Client) file(ctx context.Context, m Model, at, name string, progress Pr
 		return err
 	}
 	progress(name, b.size, b.size)
-	return c.link(m, at, name, b.etag)
+	return c.linkBlob(m, at, name, b.etag)
 }
 
 // stat asks for a file's ETag and size.
@@ -75,7 +75,7 @@ func (c *Client) stat(ctx context.Context, address string) (blob, error) {
 		h := response.Header
 		etag := cmp.Or(h.Get("X-Linked-Etag"), h.Get("Etag"))
 		b.etag = strings.Trim(strings.TrimPrefix(etag, "W/"), `"`)
-		if !sha1Hex.MatchString(b.etag) && !sha256Hex.MatchString(b.etag) {
+		if !sha1Pattern.MatchString(b.etag) && !sha256Pattern.MatchString(b.etag) {
 			return fmt.Errorf("the hub gives %.80q for its ETag, which is no digest", etag)
 		}
 		size := cmp.Or(h.Get("X-Linked-Size"), h.Get("Content-Length"))
@@ -99,11 +99,11 @@ func (b blob) digest() hash.Hash {
 }
 
 // An arrival is a blob on its way: what is there of it, and that part's hash.
-type arrival struct {
+type partialBlob struct {
 	blob
-	file *os.File
-	hash hash.Hash
-	done int64
+	file     *os.File
+	hash     hash.Hash
+	received int64
 }
 
 // download fetches a blob to path, by way of path.incomplete, whose content it keeps.
@@ -113,27 +113,27 @@ func (c *Client) download(ctx context.Context, address, name, path string, b blo
 		return err
 	}
 	defer file.Close()
-	a := &arrival{blob: b, file: file, hash: b.digest()}
-	if a.done, err = io.Copy(a.hash, io.LimitReader(file, b.size+1)); err != nil {
+	a := &partialBlob{blob: b, file: file, hash: b.digest()}
+	if a.received, err = io.Copy(a.hash, io.LimitReader(file, b.size+1)); err != nil {
 		return err
 	}
-	if a.done > b.size {
+	if a.received > b.size {
 		if err := a.restart(); err != nil {
 			return err
 		}
 	}
-	tell := func() { progress(name, a.done, a.size) }
-	for tries := 0; a.done < a.size; {
-		before := a.done
-		err := c.fetch(ctx, address, a, tell)
+	tell := func() { progress(name, a.received, a.size) }
+	for tries := 0; a.received < a.size; {
+		before := a.received
+		err := c.fetchRest(ctx, address, a, tell)
 		if err == nil {
 			break
 		}
-		if a.done > before {
+		if a.received > before {
 			tries = 0
 		}
-		if tries++; tries == attempts || !errors.As(err, new(passing)) || ctx.Err() != nil {
-			return fmt.Errorf("after %d of %d bytes, which are kept: %w", a.done, a.size, err)
+		if tries++; tries == attempts || !errors.As(err, new(temporaryError)) || ctx.Err() != nil {
+			return fmt.Errorf("after %d of %d bytes, which are kept: %w", a.received, a.size, err)
 		}
 		select {
 		case <-time.After(firstPause << (tries - 1)):
@@ -143,7 +143,7 @@ func (c *Client) download(ctx context.Context, address, name, path string, b blo
 	}
 	if got := hex.EncodeToString(a.hash.Sum(nil)); got != b.etag {
 		// Nothing of it can be trusted.
-		return errors.Join(fmt.Errorf("%w: it has %s, the hub says %s", ErrDigest, got, b.etag), os.Remove(file.Name()))
+		return errors.Join(fmt.Errorf("%w: it has %s, the hub says %s", errDigest, got, b.etag), os.Remove(file.Name()))
 	}
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err
@@ -152,8 +152,8 @@ func (c *Client) download(ctx context.Context, address, name, path string, b blo
 }
 
 // restart forgets what has arrived.
-func (a *arrival) restart() error {
-	a.hash, a.done = a.digest(), 0
+func (a *partialBlob) restart() error {
+	a.hash, a.received = a.digest(), 0
 	if err := a.file.Truncate(0); err != nil {
 		return err
 	}
@@ -162,18 +162,18 @@ func (a *arrival) restart() error {
 }
 
 // fetch asks for what is missing and appends what comes, until nothing is missing.
-func (c *Client) fetch(ctx context.Context, address string, a *arrival, tell func()) error {
+func (c *Client) fetchRest(ctx context.Context, address string, a *partialBlob, tell func()) error {
 	header := http.Header{}
-	if a.done > 0 {
-		header.Set("Range", fmt.Sprintf("bytes=%d-", a.done))
+	if a.received > 0 {
+		header.Set("Range", fmt.Sprintf("bytes=%d-", a.received))
 	}
 	response, err := c.do(ctx, http.MethodGet, address, header)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if a.done > 0 {
-		want, got := fmt.Sprintf("bytes %d-", a.done), response.Header.Get("Content-Range")
+	if a.received > 0 {
+		want, got := fmt.Sprintf("bytes %d-", a.received), response.Header.Get("Content-Range")
 		part := response.StatusCode == http.StatusPartialContent
 		if !part || !strings.HasPrefix(got, want) {
 			// All of it comes, or another part.
@@ -181,26 +181,26 @@ func (c *Client) fetch(ctx context.Context, address string, a *arrival, tell fun
 				return err
 			}
 			if part {
-				return passing{fmt.Errorf("the hub sends %q where %q was asked for", got, want)}
+				return temporaryError{fmt.Errorf("the hub sends %q where %q was asked for", got, want)}
 			}
 		}
 	}
 	buffer := make([]byte, 1<<20)
-	for a.done < a.size {
-		n, err := response.Body.Read(buffer[:min(int64(len(buffer)), a.size-a.done)])
+	for a.received < a.size {
+		n, err := response.Body.Read(buffer[:min(int64(len(buffer)), a.size-a.received)])
 		if n > 0 {
 			if _, err := a.file.Write(buffer[:n]); err != nil {
 				return err
 			}
 			a.hash.Write(buffer[:n])
-			a.done += int64(n)
+			a.received += int64(n)
 			tell()
 		}
-		if err == io.EOF && a.done < a.size {
+		if err == io.EOF && a.received < a.size {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil && err != io.EOF {
-			return passing{err}
+			return temporaryError{err}
 		}
 	}
 	return nil

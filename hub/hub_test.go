@@ -68,7 +68,7 @@ func newFakeHub(t *testing.T) *fakeHub {
 func (h *fakeHub) client(t *testing.T) *Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &Client{Endpoint: h.hub.URL, Cache: t.TempDir(), Token: h.token, HTTP: &http.Client{Transport: transport}}
+	return &Client{endpoint: h.hub.URL, cache: t.TempDir(), token: h.token, http: &http.Client{Transport: transport}}
 }
 
 func large(name string) bool { return strings.HasSuffix(name, ".safetensors") }
@@ -196,7 +196,7 @@ func TestPull(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkSnapshot(t, h, dir, "config.json", "vocab.txt", "model.safetensors")
-	if want := filepath.Join(c.Cache, "models--org--model", "snapshots", firstCommit); dir != want {
+	if want := filepath.Join(c.cache, "models--org--model", "snapshots", firstCommit); dir != want {
 		t.Errorf("pulled to %s, want %s", dir, want)
 	}
 	for _, m := range []Model{m, {"org/model", firstCommit}} {
@@ -296,7 +296,7 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkSnapshot(t, h, dir, "config.json", "vocab.txt", "model.safetensors")
-	left, err := filepath.Glob(filepath.Join(c.Cache, "models--org--model", "blobs", "*.incomplete"))
+	left, err := filepath.Glob(filepath.Join(c.cache, "models--org--model", "blobs", "*.incomplete"))
 	if len(left) > 0 || err != nil {
 		t.Errorf("left: %v, %v", left, err)
 	}
@@ -307,7 +307,7 @@ func TestWrongDigest(t *testing.T) {
 		h := newFakeHub(t)
 		h.spoil[name] = true
 		c := h.client(t)
-		if _, err := pull(t, c, "org/model"); !errors.Is(err, ErrDigest) || !strings.Contains(err.Error(), name) {
+		if _, err := pull(t, c, "org/model"); !errors.Is(err, errDigest) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := c.Find(Model{"org/model", "main"}); !errors.Is(err, ErrNotCached) {
@@ -331,10 +331,10 @@ func TestRefusals(t *testing.T) {
 		wraps   error
 		message string
 	}{
-		{"no such model", "org/other", nil, ErrNotFound, "404"},
-		{"no such revision", "org/model@v9", nil, ErrNotFound, "404"},
-		{"no token", "org/model", func(h *fakeHub, c *Client) { h.token = "secret" }, ErrDenied, "is restricted"},
-		{"wrong token", "org/model", func(h *fakeHub, c *Client) { h.token, c.Token = "secret", "guess" }, ErrDenied, "the token may not read it"},
+		{"no such model", "org/other", nil, errNotFound, "404"},
+		{"no such revision", "org/model@v9", nil, errNotFound, "404"},
+		{"no token", "org/model", func(h *fakeHub, c *Client) { h.token = "secret" }, errDenied, "is restricted"},
+		{"wrong token", "org/model", func(h *fakeHub, c *Client) { h.token, c.token = "secret", "guess" }, errDenied, "the token may not read it"},
 		{"down", "org/model", func(h *fakeHub, c *Client) { h.fail = 100 }, nil, "503"},
 		{"no weights", "org/model", func(h *fakeHub, c *Client) { delete(h.files, "model.safetensors") }, nil, "pickled files"},
 		{"no weights at all", "org/model", func(h *fakeHub, c *Client) {
@@ -343,7 +343,7 @@ func TestRefusals(t *testing.T) {
 		}, nil, "no weights"},
 		{"no configuration", "org/model", func(h *fakeHub, c *Client) { delete(h.files, "config.json") }, nil, "no config.json"},
 		{"no commit", "org/model", func(h *fakeHub, c *Client) { h.commit = "../../x" }, nil, "for its commit"},
-		{"no hub", "org/model", func(h *fakeHub, c *Client) { c.Endpoint = "http://127.0.0.1:1" }, nil, "refused"},
+		{"no hub", "org/model", func(h *fakeHub, c *Client) { c.endpoint = "http://127.0.0.1:1" }, nil, "refused"},
 	}
 	for _, test := range tests {
 		h := newFakeHub(t)
@@ -394,7 +394,7 @@ func TestFromEnvironment(t *testing.T) {
 	check := func(cache, token string) {
 		t.Helper()
 		c, err := FromEnvironment()
-		if err != nil || c.Cache != cache || c.Token != token || strings.HasSuffix(c.Endpoint, "/") {
+		if err != nil || c.cache != cache || c.token != token || strings.HasSuffix(c.endpoint, "/") {
 			t.Errorf("got %+v, %v; want %s, %q", c, err, cache, token)
 		}
 	}

@@ -22,10 +22,10 @@ type Checkpoint struct {
 // The names of an adapter's tensors. Those of a wrapped module have another
 // component before the last one.
 const (
-	namePrefix = "base_model.model."
-	baseLayer  = ".base_layer."      // of what a change comes to
-	saved      = ".modules_to_save." // trained as a whole
-	original   = ".original_module." // what that was before; nothing of the result
+	namePrefix     = "base_model.model."
+	baseLayer      = ".base_layer."      // of what a change comes to
+	savedModule    = ".modules_to_save." // trained as a whole
+	originalModule = ".original_module." // what that was before; nothing of the result
 )
 
 // Open merges the adapter in a folder into its base, which must stay open as
@@ -58,16 +58,16 @@ func (c *Checkpoint) Tensor(name string) (*safetensors.Tensor, bool) {
 }
 
 // parts of one name in the adapter.
-type part struct {
+type tensorName struct {
 	module string // or the whole name of a tensor trained as a whole
 	side   byte   // 'A', 'B', or 0
 	table  bool   // of an embedding
 }
 
-func parseName(name string) (part, error) {
+func parseName(name string) (tensorName, error) {
 	rest, ok := strings.CutPrefix(name, namePrefix)
 	if !ok {
-		return part{}, fmt.Errorf("%w: tensor %s does not begin with %s", ErrUnsupported, name, namePrefix)
+		return tensorName{}, fmt.Errorf("%w: tensor %s does not begin with %s", errUnsupported, name, namePrefix)
 	}
 	for _, form := range []struct {
 		ending string
@@ -75,29 +75,29 @@ func parseName(name string) (part, error) {
 		table  bool
 	}{{".lora_A.weight", 'A', false}, {".lora_B.weight", 'B', false}, {".lora_embedding_A", 'A', true}, {".lora_embedding_B", 'B', true}} {
 		if module, ok := strings.CutSuffix(rest, form.ending); ok {
-			return part{module, form.side, form.table}, nil
+			return tensorName{module, form.side, form.table}, nil
 		}
 	}
 	if strings.Contains(rest, "lora_") {
-		return part{}, fmt.Errorf("%w: tensor %s", ErrUnsupported, name)
+		return tensorName{}, fmt.Errorf("%w: tensor %s", errUnsupported, name)
 	}
-	for _, wrapped := range []string{baseLayer, saved} {
+	for _, wrapped := range []string{baseLayer, savedModule} {
 		rest = strings.Replace(rest, wrapped, ".", 1)
 	}
-	return part{module: rest}, nil
+	return tensorName{module: rest}, nil
 }
 
 // change is what an adapter says of one module's weight.
-type change struct {
+type loraPair struct {
 	a, b  *safetensors.Tensor
 	table bool
 }
 
 // merge applies an adapter's tensors to the base's.
 func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (*Checkpoint, error) {
-	changes, whole := map[string]*change{}, map[string]*safetensors.Tensor{}
+	changes, whole := map[string]*loraPair{}, map[string]*safetensors.Tensor{}
 	for _, name := range adapter.Names() {
-		if strings.Contains(name, original) {
+		if strings.Contains(name, originalModule) {
 			continue
 		}
 		t, _ := adapter.Tensor(name)
@@ -106,21 +106,21 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 			return nil, err
 		}
 		if !t.DType.Float() {
-			return nil, fmt.Errorf("%w: tensor %s is %s, not F32, F16 or BF16", ErrUnsupported, name, t.DType)
+			return nil, fmt.Errorf("%w: tensor %s is %s, not F32, F16 or BF16", errUnsupported, name, t.DType)
 		}
 		if p.side == 0 {
 			if other := whole[p.module]; other != nil && !bytes.Equal(other.Data, t.Data) {
-				return nil, fmt.Errorf("%w: tensors %s and %s are the same one and differ", ErrUnsupported, other.Name, name)
+				return nil, fmt.Errorf("%w: tensors %s and %s are the same one and differ", errUnsupported, other.Name, name)
 			}
 			whole[p.module] = t
 			continue
 		}
 		if changes[p.module] == nil {
-			changes[p.module] = &change{table: p.table}
+			changes[p.module] = &loraPair{table: p.table}
 		}
 		ch := changes[p.module]
 		if ch.table != p.table {
-			return nil, fmt.Errorf("%w: module %s is both a matrix and an embedding", ErrUnsupported, p.module)
+			return nil, fmt.Errorf("%w: module %s is both a matrix and an embedding", errUnsupported, p.module)
 		}
 		if p.side == 'A' {
 			ch.a = t
@@ -129,7 +129,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		}
 	}
 	if len(changes) == 0 {
-		return nil, fmt.Errorf("%w: it has no lora_A and lora_B", ErrUnsupported)
+		return nil, fmt.Errorf("%w: it has no lora_A and lora_B", errUnsupported)
 	}
 	prefix, err := findPrefix(changes, base)
 	if err != nil {
@@ -144,7 +144,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 	}
 	for module, ch := range changes {
 		name := module + ".weight"
-		t, err := ch.apply(c, out.tensors[name])
+		t, err := ch.applyTo(c, out.tensors[name])
 		if err != nil {
 			return nil, fmt.Errorf("module %s: %w", module, err)
 		}
@@ -166,7 +166,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 
 // findPrefix returns what precedes the base's names in the adapter's: nothing,
 // or the first component of the adapter's names, such as "bert.".
-func findPrefix(changes map[string]*change, base *safetensors.Checkpoint) (string, error) {
+func findPrefix(changes map[string]*loraPair, base *safetensors.Checkpoint) (string, error) {
 	module := slices.Min(slices.Collect(maps.Keys(changes)))
 	first, _, _ := strings.Cut(module, ".")
 	for _, prefix := range []string{"", first + "."} {
@@ -185,16 +185,16 @@ func findPrefix(changes map[string]*change, base *safetensors.Checkpoint) (strin
 }
 
 // apply returns the weight with the change.
-func (ch *change) apply(c *config, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
+func (ch *loraPair) applyTo(c *config, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
 	switch {
 	case ch.a == nil || ch.b == nil:
-		return nil, fmt.Errorf("%w: one of lora_A and lora_B is missing", ErrUnsupported)
+		return nil, fmt.Errorf("%w: one of lora_A and lora_B is missing", errUnsupported)
 	case len(ch.a.Shape) != 2 || len(ch.b.Shape) != 2 || ch.a.Shape[0] != ch.b.Shape[1] || ch.a.Shape[0] == 0:
-		return nil, fmt.Errorf("%w: lora_A is %v and lora_B %v, want [r, inputs] and [outputs, r]", ErrUnsupported, ch.a.Shape, ch.b.Shape)
+		return nil, fmt.Errorf("%w: lora_A is %v and lora_B %v, want [r, inputs] and [outputs, r]", errUnsupported, ch.a.Shape, ch.b.Shape)
 	case ch.a.Shape[0] != c.Rank && len(c.RankPattern) == 0:
-		return nil, fmt.Errorf("%w: lora_A is of rank %d, r is %d", ErrUnsupported, ch.a.Shape[0], c.Rank)
+		return nil, fmt.Errorf("%w: lora_A is of rank %d, r is %d", errUnsupported, ch.a.Shape[0], c.Rank)
 	case !weight.DType.Float():
-		return nil, fmt.Errorf("%w: the base's weight is %s", ErrUnsupported, weight.DType)
+		return nil, fmt.Errorf("%w: the base's weight is %s", errUnsupported, weight.DType)
 	}
 	rank, inputs, outputs := ch.a.Shape[0], ch.a.Shape[1], ch.b.Shape[0]
 	transposed := c.Transposed || ch.table

@@ -19,7 +19,7 @@ const (
 )
 
 // ErrUnsupported means an adapter that is not understood.
-var ErrUnsupported = errors.New("not a LoRA adapter of a supported kind")
+var errUnsupported = errors.New("not a LoRA adapter of a supported kind")
 
 // config is what the meaning of the tensors depends on.
 type config struct {
@@ -33,7 +33,7 @@ type config struct {
 
 // harmless are the keys that say how an adapter was trained, where it belongs
 // or which tensors it has, which the tensors themselves tell.
-var harmless = []string{
+var ignoredKeys = []string{
 	"peft_type", "r", "lora_alpha", "use_rslora", "fan_in_fan_out", "rank_pattern", // read above
 	"task_type", "inference_mode", "base_model_name_or_path", "revision", "auto_mapping", "peft_version",
 	"target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern",
@@ -45,7 +45,7 @@ var harmless = []string{
 const maxConfig = 1 << 20
 
 // Is tells whether a folder holds an adapter and not a checkpoint.
-func Is(dir string) bool {
+func IsAdapter(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, configFile))
 	return err == nil && info.Mode().IsRegular()
 }
@@ -76,24 +76,24 @@ func parseConfig(text []byte) (*config, error) {
 		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
 	if c.Type != "LORA" {
-		return nil, fmt.Errorf("%w: peft_type is %q, only LORA is read", ErrUnsupported, c.Type)
+		return nil, fmt.Errorf("%w: peft_type is %q, only LORA is read", errUnsupported, c.Type)
 	}
 	if c.Rank < 1 {
-		return nil, fmt.Errorf("%w: r is %d", ErrUnsupported, c.Rank)
+		return nil, fmt.Errorf("%w: r is %d", errUnsupported, c.Rank)
 	}
 	if math.IsNaN(c.Alpha) || math.IsInf(c.Alpha, 0) {
-		return nil, fmt.Errorf("%w: lora_alpha is %g", ErrUnsupported, c.Alpha)
+		return nil, fmt.Errorf("%w: lora_alpha is %g", errUnsupported, c.Alpha)
 	}
 	for key, value := range all {
-		if !slices.Contains(harmless, key) && !unset(value) {
-			return nil, fmt.Errorf("%w: %s is %s", ErrUnsupported, key, value)
+		if !slices.Contains(ignoredKeys, key) && !isUnset(value) {
+			return nil, fmt.Errorf("%w: %s is %s", errUnsupported, key, value)
 		}
 	}
 	return &c, nil
 }
 
 // unset tells whether a value is one that asks for nothing.
-func unset(value json.RawMessage) bool {
+func isUnset(value json.RawMessage) bool {
 	switch string(bytes.TrimSpace(value)) {
 	case "null", "false", "0", `""`, "{}", "[]":
 		return true

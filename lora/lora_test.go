@@ -30,7 +30,7 @@ func TestPEFT(t *testing.T) {
 			dir := filepath.Join("testdata", name)
 			adapter := filepath.Join(dir, "adapter")
 			base := open(t, filepath.Join(dir, "base"))
-			if !Is(adapter) || Is(filepath.Join(dir, "base")) {
+			if !IsAdapter(adapter) || IsAdapter(filepath.Join(dir, "base")) {
 				t.Fatal("adapter and base are not told apart")
 			}
 			got, err := Open(adapter, base)
@@ -122,7 +122,7 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 		_, err := Open(dir, base)
-		if err == nil || !strings.Contains(err.Error(), test.says) || errors.Is(err, ErrUnsupported) != test.unsupported {
+		if err == nil || !strings.Contains(err.Error(), test.says) || errors.Is(err, errUnsupported) != test.unsupported {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}

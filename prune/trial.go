@@ -148,8 +148,8 @@ func (t *Trial) FitFactor(ctx context.Context, o ken.Options, b Bounds, tried fu
 
 func (t *Trial) search(o ken.Options, b Bounds, tried func(auto.Point)) *auto.Search {
 	return &auto.Search{
-		Make: t.make, Judge: t.judge, Labels: len(t.source.config.Labels), Gold: t.gold, Options: o,
-		Tolerance: b.Tolerance, Confidence: b.Confidence, Tried: tried,
+		Make: t.make, Predict: t.judge, Labels: len(t.source.config.Labels), Gold: t.gold, Options: o,
+		Tolerance: b.Tolerance, Confidence: b.Confidence, Progress: tried,
 	}
 }
 

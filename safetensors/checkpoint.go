@@ -13,7 +13,7 @@ import (
 // The names that a Hugging Face folder gives its weights.
 const (
 	WeightsFile = "model.safetensors"
-	IndexFile   = "model.safetensors.index.json"
+	indexFile   = "model.safetensors.index.json"
 )
 
 // maxIndex bounds the JSON index of a sharded checkpoint, in bytes.
@@ -45,10 +45,10 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("safetensors: open checkpoint: %w", err)
 	}
-	indexPath := filepath.Join(path, IndexFile)
+	indexPath := filepath.Join(path, indexFile)
 	weights, err := readIndex(indexPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("safetensors: open checkpoint %s: neither %s nor %s is there (other weight files, such as pytorch_model.bin, have to be converted first): %w", path, WeightsFile, IndexFile, fs.ErrNotExist)
+		return nil, fmt.Errorf("safetensors: open checkpoint %s: neither %s nor %s is there (other weight files, such as pytorch_model.bin, have to be converted first): %w", path, WeightsFile, indexFile, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: open checkpoint: %w", err)

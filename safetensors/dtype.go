@@ -42,26 +42,26 @@ func (d DType) Float() bool { return d == F32 || d == F16 || d == BF16 }
 
 // The most dimensions and the longest name a tensor may have.
 const (
-	MaxRank = 8
+	maxRank = 8
 	MaxName = 512
 )
 
 // elements returns the product of shape, refusing negative dimensions, too
 // many of them, and products beyond what an int holds in bytes.
 func elements(shape []int, size int) (int, error) {
-	if len(shape) > MaxRank {
-		return 0, fmt.Errorf("%w: %d dimensions, at most %d", ErrShape, len(shape), MaxRank)
+	if len(shape) > maxRank {
+		return 0, fmt.Errorf("%w: %d dimensions, at most %d", errShape, len(shape), maxRank)
 	}
 	const most = int(^uint(0) >> 1)
 	n, zero := 1, false
 	for _, d := range shape {
 		switch {
 		case d < 0:
-			return 0, fmt.Errorf("%w: negative dimension %d", ErrShape, d)
+			return 0, fmt.Errorf("%w: negative dimension %d", errShape, d)
 		case d == 0:
 			zero = true
 		case n > most/size/d:
-			return 0, fmt.Errorf("%w: %v overflows", ErrShape, shape)
+			return 0, fmt.Errorf("%w: %v overflows", errShape, shape)
 		default:
 			n *= d
 		}

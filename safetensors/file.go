@@ -82,7 +82,7 @@ func openRegular(path string) (*os.File, int, error) {
 	}
 	if info.Size() < 8 {
 		_ = file.Close()
-		return nil, 0, fmt.Errorf("safetensors: open %s: %w: %d bytes", path, ErrTruncated, info.Size())
+		return nil, 0, fmt.Errorf("safetensors: open %s: %w: %d bytes", path, errTruncated, info.Size())
 	}
 	return file, int(info.Size()), nil
 }

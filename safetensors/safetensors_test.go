@@ -35,43 +35,43 @@ func TestRefusals(t *testing.T) {
 		file []byte
 		want error
 	}{
-		{"empty", nil, ErrTruncated},
-		{"no room for the length", make([]byte, 7), ErrTruncated},
-		{"header longer than the file", container("{}", 0)[:9], ErrTruncated},
-		{"header over the limit", binary.LittleEndian.AppendUint64(nil, MaxHeader+1), ErrHeaderSize},
-		{"header of 2^63 bytes", binary.LittleEndian.AppendUint64(nil, 1<<63), ErrHeaderSize},
-		{"not UTF-8", container("{\"a\xff\":1}", 0), ErrNotUTF8},
-		{"not JSON", container("{", 0), ErrSyntax},
-		{"an array", container("[]", 0), ErrSyntax},
-		{"text after the object", container("{} {}", 0), ErrSyntax},
-		{"deep nesting", container(strings.Repeat("[", 1<<19), 0), ErrSyntax},
-		{"tensor is a number", container(`{"a":1}`, 0), ErrSyntax},
-		{"unknown field", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"flag":1}}`, 0), ErrSyntax},
-		{"missing field", container(`{"a":{"dtype":"F32","shape":[0]}}`, 0), ErrSyntax},
-		{"one offset", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0]}}`, 0), ErrSyntax},
-		{"negative offset", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[-1,0]}}`, 0), ErrSyntax},
-		{"fractional dimension", container(`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,6]}}`, 6), ErrSyntax},
-		{"metadata is not text", container(`{"__metadata__":{"k":1}}`, 0), ErrSyntax},
-		{"tensor twice", container("{"+a+","+a+"}", 8), ErrDuplicateKey},
-		{"tensor twice, escaped", container("{"+a+","+strings.Replace(a, `"a"`, `"\u0061"`, 1)+"}", 8), ErrDuplicateKey},
-		{"metadata key twice", container(`{"__metadata__":{"k":"1","k":"2"}}`, 0), ErrDuplicateKey},
-		{"metadata twice", container(`{"__metadata__":{},"__metadata__":{}}`, 0), ErrDuplicateKey},
-		{"field twice", container(`{"a":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0), ErrDuplicateKey},
+		{"empty", nil, errTruncated},
+		{"no room for the length", make([]byte, 7), errTruncated},
+		{"header longer than the file", container("{}", 0)[:9], errTruncated},
+		{"header over the limit", binary.LittleEndian.AppendUint64(nil, maxHeader+1), errHeaderSize},
+		{"header of 2^63 bytes", binary.LittleEndian.AppendUint64(nil, 1<<63), errHeaderSize},
+		{"not UTF-8", container("{\"a\xff\":1}", 0), errNotUTF8},
+		{"not JSON", container("{", 0), errSyntax},
+		{"an array", container("[]", 0), errSyntax},
+		{"text after the object", container("{} {}", 0), errSyntax},
+		{"deep nesting", container(strings.Repeat("[", 1<<19), 0), errSyntax},
+		{"tensor is a number", container(`{"a":1}`, 0), errSyntax},
+		{"unknown field", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"flag":1}}`, 0), errSyntax},
+		{"missing field", container(`{"a":{"dtype":"F32","shape":[0]}}`, 0), errSyntax},
+		{"one offset", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0]}}`, 0), errSyntax},
+		{"negative offset", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[-1,0]}}`, 0), errSyntax},
+		{"fractional dimension", container(`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,6]}}`, 6), errSyntax},
+		{"metadata is not text", container(`{"__metadata__":{"k":1}}`, 0), errSyntax},
+		{"tensor twice", container("{"+a+","+a+"}", 8), errDuplicateKey},
+		{"tensor twice, escaped", container("{"+a+","+strings.Replace(a, `"a"`, `"\u0061"`, 1)+"}", 8), errDuplicateKey},
+		{"metadata key twice", container(`{"__metadata__":{"k":"1","k":"2"}}`, 0), errDuplicateKey},
+		{"metadata twice", container(`{"__metadata__":{},"__metadata__":{}}`, 0), errDuplicateKey},
+		{"field twice", container(`{"a":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0), errDuplicateKey},
 		{"empty name", container("{"+tensorJSON("", "F32", "[2]", 0, 8)+"}", 8), ErrName},
 		{"long name", container("{"+tensorJSON(long, "F32", "[2]", 0, 8)+"}", 8), ErrName},
-		{"unknown dtype", container("{"+tensorJSON("a", "F8", "[2]", 0, 2)+"}", 2), ErrDType},
-		{"too many dimensions", container("{"+tensorJSON("a", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4)+"}", 4), ErrShape},
-		{"product overflows", container("{"+tensorJSON("a", "F32", "[4294967296,4294967296]", 0, 0)+"}", 0), ErrShape},
-		{"dimension overflows", container("{"+tensorJSON("a", "U8", "[18446744073709551615]", 0, 0)+"}", 0), ErrShape},
-		{"offsets run backwards", container("{"+tensorJSON("a", "F32", "[2]", 8, 0)+"}", 8), ErrOffsets},
-		{"offsets do not fit the shape", container("{"+tensorJSON("a", "F32", "[3]", 0, 8)+"}", 8), ErrOffsets},
-		{"offsets beyond the file", container("{"+tensorJSON("a", "F32", "[3]", 0, 12)+"}", 8), ErrOffsets},
-		{"overlap", container("{"+a+","+tensorJSON("b", "F32", "[2]", 4, 12)+"}", 12), ErrOffsets},
-		{"same range", container("{"+a+","+tensorJSON("b", "F32", "[2]", 0, 8)+"}", 8), ErrOffsets},
-		{"hole", container("{"+a+","+tensorJSON("b", "F32", "[1]", 12, 16)+"}", 16), ErrOffsets},
-		{"hole at the start", container("{"+tensorJSON("a", "F32", "[2]", 4, 12)+"}", 12), ErrOffsets},
-		{"bytes left over", container("{"+a+"}", 9), ErrOffsets},
-		{"no tensors but bytes", container("{}", 1), ErrOffsets},
+		{"unknown dtype", container("{"+tensorJSON("a", "F8", "[2]", 0, 2)+"}", 2), errDType},
+		{"too many dimensions", container("{"+tensorJSON("a", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4)+"}", 4), errShape},
+		{"product overflows", container("{"+tensorJSON("a", "F32", "[4294967296,4294967296]", 0, 0)+"}", 0), errShape},
+		{"dimension overflows", container("{"+tensorJSON("a", "U8", "[18446744073709551615]", 0, 0)+"}", 0), errShape},
+		{"offsets run backwards", container("{"+tensorJSON("a", "F32", "[2]", 8, 0)+"}", 8), errOffsets},
+		{"offsets do not fit the shape", container("{"+tensorJSON("a", "F32", "[3]", 0, 8)+"}", 8), errOffsets},
+		{"offsets beyond the file", container("{"+tensorJSON("a", "F32", "[3]", 0, 12)+"}", 8), errOffsets},
+		{"overlap", container("{"+a+","+tensorJSON("b", "F32", "[2]", 4, 12)+"}", 12), errOffsets},
+		{"same range", container("{"+a+","+tensorJSON("b", "F32", "[2]", 0, 8)+"}", 8), errOffsets},
+		{"hole", container("{"+a+","+tensorJSON("b", "F32", "[1]", 12, 16)+"}", 16), errOffsets},
+		{"hole at the start", container("{"+tensorJSON("a", "F32", "[2]", 4, 12)+"}", 12), errOffsets},
+		{"bytes left over", container("{"+a+"}", 9), errOffsets},
+		{"no tensors but bytes", container("{}", 1), errOffsets},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestWriteRefusals(t *testing.T) {
 		{"no dtype", nil, []Entry{{"a", "", []int{1}, data(1)}}},
 		{"overflow", nil, []Entry{{"a", F64, []int{math.MaxInt, 2}, data(1)}}},
 		{"metadata not UTF-8", map[string]string{"k": "\xff"}, nil},
-		{"header too large", map[string]string{"k": strings.Repeat("x", MaxHeader)}, nil},
+		{"header too large", map[string]string{"k": strings.Repeat("x", maxHeader)}, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -269,7 +269,7 @@ func TestCheckpoint(t *testing.T) {
 	}
 	index := func(t *testing.T, dir, text string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, IndexFile), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, indexFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -345,7 +345,7 @@ func FuzzParse(f *testing.F) {
 		}
 		var out bytes.Buffer
 		if err := Write(&out, file.Metadata(), entries); err != nil {
-			if errors.Is(err, ErrHeaderSize) {
+			if errors.Is(err, errHeaderSize) {
 				return // escapes and padding can push a header over the limit
 			}
 			t.Fatal(err)

@@ -67,7 +67,7 @@ func header(metadata map[string]string, entries []Entry) ([]byte, error) {
 		keys := make([]string, 0, len(metadata))
 		for k, v := range metadata {
 			if !utf8.ValidString(k) || !utf8.ValidString(v) {
-				return nil, fmt.Errorf("safetensors: write: metadata %q: %w", k, ErrNotUTF8)
+				return nil, fmt.Errorf("safetensors: write: metadata %q: %w", k, errNotUTF8)
 			}
 			keys = append(keys, k)
 		}
@@ -88,12 +88,12 @@ func header(metadata map[string]string, entries []Entry) ([]byte, error) {
 			return nil, fmt.Errorf("safetensors: write: %w %q", ErrName, e.Name)
 		}
 		if seen[e.Name] {
-			return nil, fmt.Errorf("safetensors: write: %w %q", ErrDuplicateKey, e.Name)
+			return nil, fmt.Errorf("safetensors: write: %w %q", errDuplicateKey, e.Name)
 		}
 		seen[e.Name] = true
 		size := e.DType.Size()
 		if size == 0 {
-			return nil, fmt.Errorf("safetensors: write tensor %s: %w %q", e.Name, ErrDType, e.DType)
+			return nil, fmt.Errorf("safetensors: write tensor %s: %w %q", e.Name, errDType, e.DType)
 		}
 		count, err := elements(e.Shape, size)
 		if err != nil {
@@ -116,8 +116,8 @@ func header(metadata map[string]string, entries []Entry) ([]byte, error) {
 	for len(out)%dataAlignment != 0 {
 		out = append(out, ' ')
 	}
-	if len(out)-8 > MaxHeader {
-		return nil, fmt.Errorf("safetensors: write: %w: %d bytes, at most %d", ErrHeaderSize, len(out)-8, MaxHeader)
+	if len(out)-8 > maxHeader {
+		return nil, fmt.Errorf("safetensors: write: %w: %d bytes, at most %d", errHeaderSize, len(out)-8, maxHeader)
 	}
 	binary.LittleEndian.PutUint64(out, uint64(len(out)-8))
 	return out, nil

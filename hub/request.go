@@ -1,0 +1,101 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// passing marks an error that may not be there on another try.
+type temporaryError struct{ error }
+
+func (p temporaryError) Unwrap() error { return p.error }
+
+// attempts is how often something is tried before its error counts, in a row without progress.
+const attempts = 5
+
+// firstPause is the time before the second try; it doubles from try to try.
+var firstPause = 500 * time.Millisecond
+
+// retry calls do until it succeeds, fails for good, or has been tried often enough.
+func (c *Client) retry(ctx context.Context, do func() error) error {
+	pause := firstPause
+	for try := 1; ; try++ {
+		err := do()
+		if err == nil || try == attempts || !errors.As(err, new(temporaryError)) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+		pause *= 2
+	}
+}
+
+// do sends a request. An answer that is not 2xx, or a redirection of a HEAD to another host, is an
+// error. The token goes to the endpoint only.
+func (c *Client) do(ctx context.Context, method, address string, header http.Header) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range header {
+		request.Header[name] = values
+	}
+	request.Header.Set("User-Agent", "kenserve")
+	request.Header.Set("Accept-Encoding", "identity") // sizes and digests are those of the file itself
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	client := *c.http
+	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+		switch {
+		case len(via) >= 10:
+			return errors.New("too many redirections")
+		case next.URL.Host == request.URL.Host:
+			return nil
+		case method == http.MethodHead:
+			// The headers that matter are the hub's own, not those of where the file lies.
+			return http.ErrUseLastResponse
+		}
+		next.Header.Del("Authorization") // net/http would send it to another port of the same host
+		return nil
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, temporaryError{err}
+	}
+	if response.StatusCode/100 == 2 || method == http.MethodHead && response.StatusCode/100 == 3 {
+		return response, nil
+	}
+	response.Body.Close()
+	return nil, statusError(response, c.token != "")
+}
+
+func statusError(r *http.Response, token bool) error {
+	hint := "set HF_TOKEN to a token that may read it"
+	if token {
+		hint = "the token may not read it"
+	}
+	switch {
+	case r.StatusCode == http.StatusUnauthorized && r.Header.Get("X-Error-Code") == "RepoNotFound", r.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("%w: the hub answers %s (if it is private, %s)", errNotFound, r.Status, hint)
+	case r.StatusCode == http.StatusUnauthorized, r.StatusCode == http.StatusForbidden:
+		reason := strings.TrimSpace(r.Header.Get("X-Error-Message"))
+		if len(reason) > 200 {
+			reason = reason[:200]
+		}
+		if reason != "" {
+			reason = ": " + reason
+		}
+		return fmt.Errorf("%w: the hub answers %s%s (%s)", errDenied, r.Status, reason, hint)
+	case r.StatusCode == http.StatusTooManyRequests || r.StatusCode >= 500:
+		return temporaryError{fmt.Errorf("the hub answers %s", r.Status)}
+	}
+	return fmt.Errorf("the hub answers %s", r.Status)
+}
