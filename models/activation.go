@@ -2,16 +2,19 @@ package models
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"kenserve/gemm"
 )
 
-// Activations are the functions that package gemm computes, by the names that
-// configurations have for them.
+// Activations maps the names of activation functions in configurations to the
+// functions that package gemm computes.
 var Activations = map[string]gemm.Activation{
 	"gelu":        gemm.GELU,
 	"gelu_python": gemm.GELU,
-	// One function in five implementations.
+	// transformers has five implementations of this function.
 	"gelu_new":          gemm.GELUTanh,
 	"gelu_fast":         gemm.GELUTanh,
 	"gelu_accurate":     gemm.GELUTanh,
@@ -23,13 +26,13 @@ var Activations = map[string]gemm.Activation{
 	"linear": gemm.Identity,
 }
 
-// ParseActivation returns the function that Hugging Face knows by the name
-// given, the value of a configuration's hidden_act. It refuses functions that
-// package gemm does not compute.
+// ParseActivation returns the activation function with the given name, such as
+// the value of hidden_act. It returns an error for a function that package gemm
+// does not compute.
 func ParseActivation(name string) (gemm.Activation, error) {
 	a, ok := Activations[name]
 	if !ok {
-		return 0, fmt.Errorf("activation %q is not known", name)
+		return 0, fmt.Errorf("activation %q is not supported; supported are %s", name, strings.Join(slices.Sorted(maps.Keys(Activations)), ", "))
 	}
 	return a, nil
 }
