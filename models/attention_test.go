@@ -126,7 +126,8 @@ func TestAttentionAgainstPlain(t *testing.T) {
 	}
 }
 
-// BenchmarkAttention reports the throughput on one core as a share of the kernels' peak.
+// BenchmarkAttention reports the throughput on one core as a share of the kernels'
+// peak.
 func BenchmarkAttention(b *testing.B) {
 	r := rand.New(rand.NewPCG(3, 4))
 	limit := gemm.Peak(100 * time.Millisecond)

@@ -35,8 +35,8 @@ func TestBucketsAgainstHuggingFace(t *testing.T) {
 	}
 }
 
-// plainAttention computes one head's output for one sequence by the definition, in float64.
-// row returns the row of posK and posQ for a distance query - key.
+// plainAttention computes one head's output for one sequence by the definition, in
+// float64. row returns the row of posK and posQ for a distance query - key.
 func plainAttention(q, k, v, posK, posQ gemm.View, row func(distance int) int, scale float64) [][]float64 {
 	dot := func(a, b []float32) (s float64) {
 		for i := range a {
