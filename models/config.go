@@ -11,24 +11,25 @@ import (
 	"strings"
 )
 
-// ConfigFile is the name of a Hugging Face folder's configuration.
+// ConfigFile is the name of the configuration file in a Hugging Face folder.
 const ConfigFile = "config.json"
 
-// maxConfig bounds a configuration, in bytes; labels are most of a large one.
+// maxConfig is the maximum size of a configuration in bytes. Large ones consist
+// mostly of labels.
 const maxConfig = 16 << 20
 
-// Config is what all families have in common in a Hugging Face configuration.
-// A family reads the rest with Decode.
+// Config is the part of a Hugging Face configuration that all families share. A
+// family reads the rest with Decode.
 type Config struct {
 	ModelType     string   // the family, such as "bert"
-	Architectures []string // the classes that the checkpoint was saved from
-	Labels        []string // by index; LABEL_0, LABEL_1 where the file has none
+	Architectures []string // the classes that the checkpoint was saved with
+	Labels        []string // by index; LABEL_0, LABEL_1 if the file has none
 	Problem       Problem
 
-	text []byte
+	text []byte // the file
 }
 
-// ReadConfig reads config.json of a Hugging Face folder.
+// ReadConfig reads config.json in a Hugging Face folder.
 func ReadConfig(dir string) (*Config, error) {
 	path := filepath.Join(dir, ConfigFile)
 	f, err := os.Open(path)
@@ -47,10 +48,10 @@ func ReadConfig(dir string) (*Config, error) {
 	return c, nil
 }
 
-// ParseConfig reads the text of a config.json.
+// ParseConfig reads the contents of a config.json.
 func ParseConfig(text []byte) (*Config, error) {
 	if len(text) > maxConfig {
-		return nil, fmt.Errorf("models: configuration longer than %d bytes", maxConfig)
+		return nil, fmt.Errorf("models: the configuration is longer than %d bytes", maxConfig)
 	}
 	var file struct {
 		ModelType     string            `json:"model_type"`
@@ -63,7 +64,7 @@ func ParseConfig(text []byte) (*Config, error) {
 		return nil, fmt.Errorf("models: configuration: %w", err)
 	}
 	if file.ModelType == "" {
-		return nil, errors.New("models: configuration without model_type")
+		return nil, errors.New("models: configuration: member \"model_type\" is missing")
 	}
 	c := &Config{ModelType: file.ModelType, Architectures: file.Architectures, text: text}
 	var err error
@@ -80,8 +81,9 @@ func ParseConfig(text []byte) (*Config, error) {
 	return c, nil
 }
 
-// labels orders id2label by index. Hugging Face leaves the map out of the file
-// if it is the default, LABEL_0 and LABEL_1.
+// labels returns the labels of id2label, ordered by index. transformers omits
+// id2label from the file if it is the default: LABEL_0 and LABEL_1. number is
+// num_labels, or nil.
 func labels(id2label map[string]string, number *int) ([]string, error) {
 	n := 2
 	if number != nil {
@@ -89,7 +91,7 @@ func labels(id2label map[string]string, number *int) ([]string, error) {
 	}
 	if id2label == nil {
 		if n < 1 || n > 1<<16 {
-			return nil, fmt.Errorf("num_labels is %d", n)
+			return nil, fmt.Errorf("num_labels is %d, want 1 to %d", n, 1<<16)
 		}
 		names := make([]string, n)
 		for i := range names {
@@ -98,26 +100,25 @@ func labels(id2label map[string]string, number *int) ([]string, error) {
 		return names, nil
 	}
 	if number != nil && n != len(id2label) {
-		return nil, fmt.Errorf("num_labels is %d, id2label has %d", n, len(id2label))
+		return nil, fmt.Errorf("num_labels is %d, but id2label has %d labels", n, len(id2label))
 	}
 	if len(id2label) == 0 {
-		return nil, errors.New("id2label is empty")
+		return nil, errors.New("id2label is empty: a classifier needs at least one label")
 	}
 	names := make([]string, len(id2label))
 	for i := range names {
 		name, ok := id2label[strconv.Itoa(i)]
 		if !ok {
-			return nil, fmt.Errorf("id2label has %d labels, but none for %d", len(id2label), i)
+			return nil, fmt.Errorf("id2label has %d labels, but none for index %d; indices must be consecutive from 0", len(id2label), i)
 		}
 		names[i] = name
 	}
 	return names, nil
 }
 
-// Decode reads the configuration into a family's own struct with JSON tags.
-// Fields that the file lacks keep their values, so v is filled with the
-// family's defaults before. The error lacks the package's name, which
-// NewFamily adds.
+// Decode decodes the configuration into a family's own struct with JSON tags. A
+// member that is missing leaves its field unchanged, so the caller fills v with
+// the family's defaults first. NewFamily adds the context to the error.
 func (c *Config) Decode(v any) error {
 	if err := json.Unmarshal(c.text, v); err != nil {
 		return err
@@ -125,9 +126,10 @@ func (c *Config) Decode(v any) error {
 	return nil
 }
 
-// CheckClassifier returns an error unless the configuration is that of a
-// sequence classifier: a checkpoint for another purpose (tags for tokens,
-// answers to questions) can have a head with the same names and shapes.
+// CheckClassifier returns an error unless the configuration belongs to a
+// sequence classifier. A checkpoint for another purpose, such as token
+// classification or question answering, can have a head with the same names and
+// shapes.
 func (c *Config) CheckClassifier() error {
 	if len(c.Architectures) == 0 {
 		return nil
@@ -137,5 +139,5 @@ func (c *Config) CheckClassifier() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("models: a checkpoint of %s is not a sequence classifier", strings.Join(c.Architectures, ", "))
+	return fmt.Errorf("models: a checkpoint of %s is not a sequence classifier; want one of a class that ends in ForSequenceClassification", strings.Join(c.Architectures, ", "))
 }

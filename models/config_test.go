@@ -17,7 +17,7 @@ func TestParseConfig(t *testing.T) {
 		name, text string
 		labels     []string
 		problem    Problem
-		wrong      string // part of the error
+		message    string // part of the error
 	}{
 		{"defaults", `{"model_type":"bert"}`, []string{"LABEL_0", "LABEL_1"}, SingleLabel, ""},
 		{"labels in any order", `{"model_type":"bert","id2label":{"2":"c","0":"a","1":"b"}}`, []string{"a", "b", "c"}, SingleLabel, ""},
@@ -25,24 +25,24 @@ func TestParseConfig(t *testing.T) {
 		{"regression", `{"model_type":"bert","id2label":{"0":"a"},"problem_type":"regression"}`, []string{"a"}, Regression, ""},
 		{"one label", `{"model_type":"bert","id2label":{"0":"a"},"problem_type":null}`, []string{"a"}, MultiLabel, ""},
 		{"one single label", `{"model_type":"bert","id2label":{"0":"a"},"problem_type":"single_label_classification"}`, []string{"a"}, MultiLabel, ""},
-		{"only a number", `{"model_type":"bert","num_labels":3}`, []string{"LABEL_0", "LABEL_1", "LABEL_2"}, SingleLabel, ""},
-		{"number and labels", `{"model_type":"bert","num_labels":1,"id2label":{"0":"x"}}`, []string{"x"}, MultiLabel, ""},
+		{"num_labels alone", `{"model_type":"bert","num_labels":3}`, []string{"LABEL_0", "LABEL_1", "LABEL_2"}, SingleLabel, ""},
+		{"num_labels and id2label", `{"model_type":"bert","num_labels":1,"id2label":{"0":"x"}}`, []string{"x"}, MultiLabel, ""},
 		{"not JSON", `{`, nil, "", "unexpected end"},
 		{"not an object", `[]`, nil, "", "cannot unmarshal"},
-		{"no family", `{"hidden_size":3}`, nil, "", "without model_type"},
-		{"gap in labels", `{"model_type":"bert","id2label":{"0":"a","2":"c"}}`, nil, "", "none for 1"},
-		{"labels from one", `{"model_type":"bert","id2label":{"1":"a","2":"c"}}`, nil, "", "none for 0"},
+		{"no family", `{"hidden_size":3}`, nil, "", `"model_type" is missing`},
+		{"gap in the indices", `{"model_type":"bert","id2label":{"0":"a","2":"c"}}`, nil, "", "none for index 1"},
+		{"labels from one", `{"model_type":"bert","id2label":{"1":"a","2":"c"}}`, nil, "", "none for index 0"},
 		{"no labels", `{"model_type":"bert","id2label":{}}`, nil, "", "empty"},
-		{"wrong number", `{"model_type":"bert","num_labels":3,"id2label":{"0":"x"}}`, nil, "", "num_labels is 3"},
-		{"huge number", `{"model_type":"bert","num_labels":1000000000}`, nil, "", "num_labels is 1000000000"},
-		{"negative number", `{"model_type":"bert","num_labels":-1}`, nil, "", "num_labels is -1"},
+		{"num_labels differs from id2label", `{"model_type":"bert","num_labels":3,"id2label":{"0":"x"}}`, nil, "", "num_labels is 3"},
+		{"huge num_labels", `{"model_type":"bert","num_labels":1000000000}`, nil, "", "num_labels is 1000000000"},
+		{"negative num_labels", `{"model_type":"bert","num_labels":-1}`, nil, "", "num_labels is -1"},
 		{"unknown problem", `{"model_type":"bert","problem_type":"ranking"}`, nil, "", `problem_type "ranking"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := ParseConfig([]byte(c.text))
-			if c.wrong != "" {
-				if err == nil || !strings.Contains(err.Error(), c.wrong) {
-					t.Fatalf("error %v, want %q", err, c.wrong)
+			if c.message != "" {
+				if err == nil || !strings.Contains(err.Error(), c.message) {
+					t.Fatalf("got error %v, want one with %q", err, c.message)
 				}
 				return
 			}
@@ -93,7 +93,7 @@ func TestCheckClassifier(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := c.CheckClassifier(); (err == nil) != ok {
-			t.Errorf("%s: error %v", architectures, err)
+			t.Errorf("%s: got error %v, want none: %v", architectures, err, ok)
 		}
 	}
 }

@@ -1,8 +1,8 @@
 // Package distilbert is DistilBERT for sequence classification (Sanh et al.,
 // 2019), as Hugging Face's DistilBertForSequenceClassification computes it: a
-// BERT without token types, whose head is a dense layer with ReLU over the
-// first token and a dense classifier, neither of them pre-trained. Its layer
-// norms have a fixed epsilon.
+// BERT without token types. Its head is a dense layer with ReLU on the first
+// token and a dense classifier; neither is pre-trained. The epsilon of its layer
+// norms is fixed.
 package distilbert
 
 import (
@@ -19,7 +19,7 @@ var Family = models.NewFamily("distilbert", "DistilBertForSequenceClassification
 	`"pruned_heads":{"0":[1]}`,
 }, build)
 
-// names are those of a layer's tensors.
+// names are the names of a layer's tensors.
 var names = encoder.Names{
 	Layer:        "transformer.layer.",
 	Query:        ".attention.q_lin",
@@ -32,8 +32,9 @@ var names = encoder.Names{
 	DownNorm:     ".output_layer_norm",
 }
 
-// settings is what a configuration says. Sinusoidal positions only tell how
-// training began: the table is in the checkpoint like a learned one.
+// settings are the members of a configuration that change the result of a
+// classifier. sinusoidal_pos_embds is not among them: it only changes how
+// training started, and the checkpoint contains the table in both cases.
 type settings struct {
 	VocabSize             int              `json:"vocab_size"`
 	MaxPositionEmbeddings int              `json:"max_position_embeddings"`
@@ -53,7 +54,7 @@ func build(c *models.Config) (models.Architecture, error) {
 		return nil, err
 	}
 	if len(s.PrunedHeads) > 0 {
-		return nil, fmt.Errorf("pruned_heads names heads of %d layers: their weights have other shapes", len(s.PrunedHeads))
+		return nil, fmt.Errorf("pruned_heads lists heads of %d layers; layers without some of their heads are not implemented", len(s.PrunedHeads))
 	}
 	act, err := models.ParseActivation(s.Activation)
 	if err != nil {

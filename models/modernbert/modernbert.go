@@ -1,10 +1,10 @@
 // Package modernbert is ModernBERT for sequence classification (Warner et al.,
 // 2024), as Hugging Face's ModernBertForSequenceClassification computes it:
-// rotary positions; attention to all tokens in every few layers and to near ones
-// in the others; gated perceptrons; layer norms before the layers' steps, by
-// default without bias, as most layers are; and a classifier over the first
-// token or the mean of all, whose dense layer and layer norm a base may have
-// from its pre-training.
+// rotary positions; attention to all tokens in every n-th layer and to nearby
+// tokens in the others; gated perceptrons. Layer norms come before attention and
+// perceptron. By default, most layers and all layer norms have no bias. The
+// classifier uses the first token or the mean of all tokens. A base may have the
+// classifier's dense layer and layer norm from its pre-training.
 package modernbert
 
 import (
@@ -31,8 +31,8 @@ var Family = models.NewFamily("modernbert", "ModernBertForSequenceClassification
 	`"hidden_size":1536,"max_position_embeddings":131072`,
 }, build)
 
-// settings is what a configuration says, as far as it changes what a classifier
-// computes.
+// settings are the members of a configuration that change the result of a
+// classifier.
 type settings struct {
 	VocabSize             int            `json:"vocab_size"`
 	HiddenSize            int            `json:"hidden_size"`
@@ -71,7 +71,7 @@ func build(c *models.Config) (models.Architecture, error) {
 		},
 		limits:   models.Limits{Vocabulary: s.VocabSize, Tokens: s.MaxPositionEmbeddings},
 		normBias: s.NormBias, attentionBias: s.AttentionBias, perceptronBias: s.MLPBias, headBias: s.ClassifierBias,
-		mean: s.ClassifierPooling == "mean", every: s.GlobalEvery, window: s.LocalAttention / 2,
+		mean: s.ClassifierPooling == "mean", globalEvery: s.GlobalEvery, window: s.LocalAttention / 2,
 	}
 	for _, check := range []error{
 		a.encoder.Check(),
@@ -91,11 +91,11 @@ func build(c *models.Config) (models.Architecture, error) {
 	}
 	width := s.HiddenSize / s.NumAttentionHeads
 	if width%2 != 0 {
-		return nil, fmt.Errorf("hidden_size %d gives num_attention_heads %d an odd width: rotary positions turn pairs", s.HiddenSize, s.NumAttentionHeads)
+		return nil, fmt.Errorf("hidden_size %d and num_attention_heads %d give heads with an odd number of columns, but rotary positions need pairs", s.HiddenSize, s.NumAttentionHeads)
 	}
 	for _, key := range []string{"rope_type", "type"} {
 		if kind, ok := s.RopeScaling[key]; ok && kind != "default" {
-			return nil, fmt.Errorf("rope_scaling has %s %v, only default is implemented", key, kind)
+			return nil, fmt.Errorf("rope_scaling has %s %v; only default is implemented", key, kind)
 		}
 	}
 	var err error
@@ -106,7 +106,7 @@ func build(c *models.Config) (models.Architecture, error) {
 		return nil, fmt.Errorf("classifier_activation: %w", err)
 	}
 	if width > maxAngles/s.MaxPositionEmbeddings {
-		return nil, fmt.Errorf("max_position_embeddings %d with heads of %d columns: want at most %d angles", s.MaxPositionEmbeddings, width, maxAngles)
+		return nil, fmt.Errorf("max_position_embeddings %d with heads of %d columns needs too many angles; at most %d are supported", s.MaxPositionEmbeddings, width, maxAngles)
 	}
 	if s.LocalTheta == nil {
 		s.LocalTheta = &s.GlobalTheta
@@ -120,26 +120,27 @@ func build(c *models.Config) (models.Architecture, error) {
 	return a, nil
 }
 
-// The longest sequence, and the size of a table of rotations: 16 times that of
-// the published models.
+// The maximum length of a sequence and the maximum size of a table of rotations.
+// Both are 16 times as large as those of the published models.
 const (
 	maxTokens = 1 << 17
 	maxAngles = 1 << 23
 )
 
-// architecture is a ModernBERT of given sizes.
+// architecture is a ModernBERT with given sizes.
 type architecture struct {
 	encoder                                           encoder.Config
 	limits                                            models.Limits
 	normBias, attentionBias, perceptronBias, headBias bool
 	headActivation                                    nn.Activation
-	mean                                              bool // the classifier sees the mean of all tokens, not the first
-	every                                             int  // layers 0, every, 2·every, … attend to all tokens
-	window                                            int  // the others to those at most that far
+	mean                                              bool // the classifier uses the mean of all tokens, not the first token
+	globalEvery                                       int  // layers 0, globalEvery, 2·globalEvery, … attend to all tokens
+	window                                            int  // the other layers attend to tokens at a distance up to window
 	global, local                                     *rotation
 }
 
-// The tensors, without the prefix; layer i's begin with "layers.i".
+// Names of the tensors, without the prefix. Those of layer i start with
+// "layers.i".
 const (
 	words         = "embeddings.tok_embeddings.weight"
 	embeddingNorm = "embeddings.norm"
@@ -158,7 +159,7 @@ const (
 
 func layerName(i int) string { return fmt.Sprint("layers.", i) }
 
-// dense lists a layer's parameters, without its bias if it has none.
+// dense lists the parameters of a dense layer, with or without its bias.
 func dense(name string, n, k int, bias bool) []models.Parameter {
 	list := models.DenseParameters(name, n, k)
 	if !bias {
@@ -167,6 +168,7 @@ func dense(name string, n, k int, bias bool) []models.Parameter {
 	return list
 }
 
+// norm lists the parameters of a layer norm, with or without its bias.
 func (a *architecture) norm(name string) []models.Parameter {
 	list := models.NormParameters(name, a.encoder.Hidden)
 	if !a.normBias {
@@ -175,7 +177,7 @@ func (a *architecture) norm(name string) []models.Parameter {
 	return list
 }
 
-// Parameters lists the encoder's weights.
+// Parameters lists the weights of the encoder.
 func (a *architecture) Parameters() []models.Parameter {
 	h, c := a.encoder.Hidden, a.encoder
 	list := []models.Parameter{{Name: words, Shape: []int{a.limits.Vocabulary, h}, Role: models.Embedding}}
@@ -196,7 +198,7 @@ func (a *architecture) Parameters() []models.Parameter {
 	return append(list, a.norm(finalNorm)...)
 }
 
-// Head lists the classifier's weights.
+// Head lists the weights of the classifier.
 func (a *architecture) Head(labels int) []models.Parameter {
 	h := a.encoder.Hidden
 	list := slices.Concat(dense(headDense, h, h, a.headBias), a.norm(headNorm), dense(classifier, labels, h, true))
@@ -206,8 +208,8 @@ func (a *architecture) Head(labels int) []models.Parameter {
 	return list
 }
 
-// Prefix is "model.".
+// Prefix returns "model.".
 func (a *architecture) Prefix() string { return "model." }
 
-// MaxTokens is max_position_embeddings.
+// MaxTokens returns max_position_embeddings.
 func (a *architecture) MaxTokens() int { return a.limits.Tokens }

@@ -10,15 +10,14 @@ import (
 	"kenserve/models"
 )
 
-// rotation turns pairs of a head's columns by angles that grow with the
-// position (rotary positions, Su et al., 2021): columns c and c+half, by
-// position · theta^(-c/half).
+// rotation holds the angles of rotary positions (Su et al., 2021): columns c and
+// c+half of a head rotate by position · theta^(-c/half).
 type rotation struct {
-	half     int       // half of a head's width
+	half     int       // half of a head's columns
 	cos, sin []float32 // [positions, half]
 }
 
-// rotations are those that a model has, so that hundreds of tasks of one base
+// rotations holds the rotations in use, so that hundreds of tasks of one base
 // share one.
 var rotations struct {
 	sync.Mutex
@@ -30,7 +29,8 @@ type rotationKey struct {
 	width, positions int
 }
 
-// sharedRotation returns the rotation of the given kind.
+// sharedRotation returns the rotation for the given theta, columns of a head and
+// number of positions.
 func sharedRotation(theta float64, width, positions int) *rotation {
 	rotations.Lock()
 	defer rotations.Unlock()
@@ -47,7 +47,7 @@ func sharedRotation(theta float64, width, positions int) *rotation {
 	return r
 }
 
-// newRotation computes the angles as PyTorch does, in float32.
+// newRotation computes the angles in float32, as PyTorch does.
 func newRotation(theta float64, width, positions int) *rotation {
 	r := &rotation{half: width / 2}
 	r.cos, r.sin = make([]float32, positions*r.half), make([]float32, positions*r.half)
@@ -61,8 +61,8 @@ func newRotation(theta float64, width, positions int) *rotation {
 	return r
 }
 
-// rotating is the work of rotation.apply. A part is rotateRows rows.
-type rotating struct {
+// rotationWork is the work of rotation.apply. A part has rotateRows rows.
+type rotationWork struct {
 	*rotation
 	x    gemm.View
 	ends []int
@@ -70,20 +70,20 @@ type rotating struct {
 
 const rotateRows = 8
 
-// apply turns all heads in the rows of x, sequences that end at ends, by their
-// positions.
+// apply rotates all heads in the rows of x by their positions. The sequences of x
+// end at ends.
 func (r *rotation) apply(w *models.Workspace, x gemm.View, ends []int) {
-	s := models.State[rotating](w)
-	*s = rotating{r, x, ends}
+	s := models.State[rotationWork](w)
+	*s = rotationWork{r, x, ends}
 	w.Run((x.Rows+rotateRows-1)/rotateRows, s, x.Rows*x.Cols >= models.SharedValues)
 }
 
 // Do implements parallel.Work.
-func (s *rotating) Do(part, _ int) {
+func (s *rotationWork) Do(part, _ int) {
 	row := part * rotateRows
 	stop := min(row+rotateRows, s.x.Rows)
-	i := models.Sequence(s.ends, row)
-	position := row - (s.ends[i] - models.Span(s.ends, i))
+	i := models.SequenceOf(s.ends, row)
+	position := row - (s.ends[i] - models.SequenceLen(s.ends, i))
 	for ; row < stop; row++ {
 		if row == s.ends[i] {
 			i++

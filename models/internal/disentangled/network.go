@@ -9,8 +9,8 @@ import (
 	"kenserve/nn"
 )
 
-// network is a model bound to weights. Layers and tables that the model lacks
-// are zero.
+// network is a model bound to weights. Layers and tables that do not exist are
+// zero.
 type network struct {
 	a                       *architecture
 	words, positions, types models.Table
@@ -19,13 +19,13 @@ type network struct {
 	distances               models.Table
 	distanceNorm            models.Norm
 	convolution             models.Dense
-	kernelNorm              models.Norm
+	convolutionNorm         models.Norm
 	layers                  []layer
 	encoder.Classifier
 }
 
 type layer struct {
-	fused              models.Dense // or query, key and value
+	fused              models.Dense // with Layout Fused; otherwise query, key and value
 	query, key, value  models.Dense
 	posKey, posQuery   models.Dense
 	output             models.Dense
@@ -34,7 +34,7 @@ type layer struct {
 	downNorm           models.Norm
 }
 
-// Bind resolves the weights.
+// Bind looks up the weights.
 func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	b, h := models.NewBinder(p), a.Encoder.Hidden
 	n := &network{a: a, words: b.Table(words), norm: b.Norm(embeddingNorm, h, a.Encoder.Eps), distances: b.Table(distances)}
@@ -47,12 +47,12 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	if a.Width != h {
 		n.projection = b.Unbiased(projection, h, a.Width)
 	}
-	if a.NormTable {
+	if a.NormDistances {
 		n.distanceNorm = b.Norm(distanceNorm, h, a.Encoder.Eps)
 	}
-	if a.Kernel > 0 {
-		n.convolution = b.Dense(convolution, h, h*a.Kernel)
-		n.kernelNorm = b.Norm(kernelNorm, h, a.Encoder.Eps)
+	if a.ConvolutionWidth > 0 {
+		n.convolution = b.Dense(convolution, h, h*a.ConvolutionWidth)
+		n.convolutionNorm = b.Norm(convolutionNorm, h, a.Encoder.Eps)
 	}
 	for i := range a.Encoder.Layers {
 		n.layers = append(n.layers, a.bindLayer(b, layerName(i)))
@@ -64,6 +64,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	return n, nil
 }
 
+// bindLayer looks up the weights of the layer with the given name.
 func (a *architecture) bindLayer(b *models.Binder, l string) layer {
 	c, n := a.Encoder, encoder.BERT
 	h := c.Hidden
@@ -77,16 +78,17 @@ func (a *architecture) bindLayer(b *models.Binder, l string) layer {
 	return y
 }
 
+// bindAttention looks up the weights of the attention in that layer.
 func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
 	c := a.Encoder
 	h := c.Hidden
 	if a.Layout == Fused {
 		y.fused = b.Unbiased(l+fused, 3*h, h)
 		y.fused.Bias = interleave(b.Vector(l+fusedQueryBias, h), b.Vector(l+fusedValueBias, h), c.Heads)
-		if a.Content {
+		if a.ContentToPosition {
 			y.posKey = b.Unbiased(l+fusedPosKey, h, h)
 		}
-		if a.Position {
+		if a.PositionToContent {
 			y.posQuery = b.Dense(l+fusedPosQuery, h, h)
 		}
 		return
@@ -96,17 +98,17 @@ func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
 	if a.Layout == Shared {
 		posKey, posQuery = key, query
 	}
-	if a.Content {
+	if a.ContentToPosition {
 		y.posKey = b.Dense(l+posKey, h, h)
 	}
-	if a.Position {
+	if a.PositionToContent {
 		y.posQuery = b.Dense(l+posQuery, h, h)
 	}
 }
 
-// interleave returns the biases of a fused projection, whose rows are each
-// head's queries, keys and values in turn; keys have none. It returns nil if a
-// vector is missing, which the binder knows of.
+// interleave returns the bias of a fused projection, whose rows are each head's
+// queries, keys and values in turn. The bias of keys is 0. It returns nil if a
+// vector is missing; the binder has recorded that error.
 func interleave(query, value []float32, heads int) []float32 {
 	if len(query) != len(value) || len(query)%heads != 0 {
 		return nil
@@ -126,12 +128,12 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	if err := w.Start(b, limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
 		return err
 	}
-	n.Logits(w, n.first(w, n.embed(w, b), b.Ends), logits)
+	n.Logits(w, n.firstOutputs(w, n.embed(w, b), b.Ends), logits)
 	return nil
 }
 
-// embed returns the embeddings [tokens, hidden] of a batch that is within the
-// limits. The terms are added in Hugging Face's order: word, position, type.
+// embed returns the embeddings [tokens, hidden] of a batch within the limits. It
+// adds the terms in the order of transformers: word, position, type.
 func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 	x := w.View(len(b.IDs), n.a.Width)
 	term := w.Floats(n.a.Width)[:n.a.Width]
@@ -160,27 +162,27 @@ func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 	return x
 }
 
-// first runs the layers over x [tokens, hidden], the embeddings of sequences
-// that end at ends, and returns the output of each sequence's first token
-// [sequences, hidden]. It overwrites x. The last layer computes keys and values
-// for all tokens, but everything else for the first ones alone.
-func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+// firstOutputs runs the layers on x [tokens, hidden], the embeddings of sequences
+// that end at ends. It returns the output of the first token of each sequence
+// [sequences, hidden] and overwrites x. The last layer computes keys and values
+// for all tokens, but everything else for the first tokens only.
+func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	a, c := n.a, n.a.Encoder
 	none := gemm.View{}
 	longest := 0
 	for i := range ends {
-		longest = max(longest, models.Span(ends, i))
+		longest = max(longest, models.SequenceLen(ends, i))
 	}
 	table := n.table(w, longest)
 	at := models.State[attention](w)
 	at.keys, at.heads, at.width, at.step = ends, c.Heads, c.Hidden/c.Heads, c.Hidden/c.Heads
-	at.place, at.origin = a.place[a.Tokens-longest:a.Tokens+longest-1], longest-1
+	at.index, at.zero = a.index[a.Tokens-longest:a.Tokens+longest-1], longest-1
 	at.scale = a.scale()
 	at.posK, at.posQ = none, none
-	if a.Content {
+	if a.ContentToPosition {
 		at.posK = w.View(table.Rows, c.Hidden)
 	}
-	if a.Position {
+	if a.PositionToContent {
 		at.posQ = w.View(table.Rows, c.Hidden)
 	}
 	convolved := n.convolve(w, x, ends)
@@ -195,7 +197,8 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 	queries := ends
 	for i := range n.layers {
 		l := &n.layers[i]
-		// The convolution of a model of one layer mixes its outputs.
+		// In a model with one layer, the convolution needs all outputs of that
+		// layer.
 		last := i == len(n.layers)-1 && (i > 0 || convolved.Data == nil)
 		if a.Layout == Fused {
 			w.Dense(all, x, l.fused, nn.Identity, none)
@@ -206,8 +209,8 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 			w.Dense(v, x, l.value, nn.Identity, none)
 		}
 		if last {
-			x = w.First(x, ends)
-			queries = w.Singles(len(ends))
+			x = w.FirstRows(x, ends)
+			queries = w.OneTokenEnds(len(ends))
 			mid, context = mid.Slice(0, x.Rows, 0, mid.Cols), context.Slice(0, x.Rows, 0, context.Cols)
 		}
 		switch {
@@ -215,12 +218,12 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 			q = q.Slice(0, x.Rows, 0, q.Cols)
 			w.Dense(q, x, l.query, nn.Identity, none)
 		case last:
-			q = w.First(q, ends)
+			q = w.FirstRows(q, ends)
 		}
-		if a.Content {
+		if a.ContentToPosition {
 			w.Dense(at.posK, table, l.posKey, nn.Identity, none)
 		}
-		if a.Position {
+		if a.PositionToContent {
 			w.Dense(at.posQ, table, l.posQuery, nn.Identity, none)
 		}
 		at.out, at.q, at.k, at.v, at.queries = context, q, k, v, queries
@@ -234,52 +237,51 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 			for r := range x.Rows {
 				models.Add(x.Row(r), convolved.Row(r))
 			}
-			w.Norm(x, n.kernelNorm)
+			w.Norm(x, n.convolutionNorm)
 		}
 	}
 	if x.Rows > len(ends) {
-		x = w.First(x, ends)
+		x = w.FirstRows(x, ends)
 	}
 	return x
 }
 
-// scale is what scores are multiplied with: 1/√(width · the number of terms).
+// scale returns the factor of the scores: 1/√(width · number of terms).
 func (m *Model) scale() float32 {
 	terms := 1
-	if m.Content {
+	if m.ContentToPosition {
 		terms++
 	}
-	if m.Position {
+	if m.PositionToContent {
 		terms++
 	}
 	return float32(1 / math.Sqrt(float64(m.Encoder.Hidden/m.Encoder.Heads*terms)))
 }
 
-// table returns the embeddings of the distances within sequences of the given
-// length, by place.
+// table returns the embeddings of the distances in sequences up to the given
+// length, in the order of index.
 func (n *network) table(w *models.Workspace, longest int) gemm.View {
 	a := n.a
-	low, high := int(a.place[a.Tokens-longest]), int(a.place[a.Tokens+longest-2])
+	low, high := int(a.index[a.Tokens-longest]), int(a.index[a.Tokens+longest-2])
 	t := w.View(high-low+1, a.Encoder.Hidden)
 	for i := range t.Rows {
 		n.distances.Row(a.top-low-i, t.Row(i))
 	}
-	if a.NormTable {
+	if a.NormDistances {
 		w.Norm(t, n.distanceNorm)
 	}
 	return t
 }
 
-// convolve returns activation(convolution(x)) [tokens, hidden], or a view
-// without data if the model has no convolution. Beyond a sequence's ends there
-// are zeros.
+// convolve returns activation(convolution(x)) [tokens, hidden], or the zero View
+// if the model has no convolution. Each sequence is padded with zeros.
 func (n *network) convolve(w *models.Workspace, x gemm.View, ends []int) gemm.View {
-	k := n.a.Kernel
+	k := n.a.ConvolutionWidth
 	if k == 0 {
 		return gemm.View{}
 	}
-	// Column c·k+t of a row is column c of the token t-k/2 further on: the
-	// convolution is one product over these.
+	// Column c·k+t of a row of wide is column c of the token at offset t-k/2.
+	// So the convolution is one matrix product.
 	wide, out := w.View(x.Rows, x.Cols*k), w.View(x.Rows, x.Cols)
 	start := 0
 	for _, end := range ends {

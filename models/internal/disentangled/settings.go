@@ -9,29 +9,29 @@ import (
 	"kenserve/models/internal/encoder"
 )
 
-// Settings is what the configurations of both generations have in common, as
-// far as it changes what a classifier computes.
+// Settings are the members that the configurations of both generations share, if
+// they change the result of a classifier.
 type Settings struct {
-	VocabSize             int     `json:"vocab_size"`
-	EmbeddingSize         *int    `json:"embedding_size"`
-	HiddenSize            int     `json:"hidden_size"`
-	NumHiddenLayers       int     `json:"num_hidden_layers"`
-	NumAttentionHeads     int     `json:"num_attention_heads"`
-	IntermediateSize      int     `json:"intermediate_size"`
-	HiddenAct             string  `json:"hidden_act"`
-	MaxPositionEmbeddings int     `json:"max_position_embeddings"`
-	TypeVocabSize         int     `json:"type_vocab_size"`
-	LayerNormEps          float64 `json:"layer_norm_eps"`
-	RelativeAttention     bool    `json:"relative_attention"`
-	MaxRelativePositions  int     `json:"max_relative_positions"`
-	PositionBiasedInput   bool    `json:"position_biased_input"`
-	PosAttType            terms   `json:"pos_att_type"`
-	PoolerHiddenSize      *int    `json:"pooler_hidden_size"`
-	PoolerHiddenAct       string  `json:"pooler_hidden_act"`
+	VocabSize             int            `json:"vocab_size"`
+	EmbeddingSize         *int           `json:"embedding_size"`
+	HiddenSize            int            `json:"hidden_size"`
+	NumHiddenLayers       int            `json:"num_hidden_layers"`
+	NumAttentionHeads     int            `json:"num_attention_heads"`
+	IntermediateSize      int            `json:"intermediate_size"`
+	HiddenAct             string         `json:"hidden_act"`
+	MaxPositionEmbeddings int            `json:"max_position_embeddings"`
+	TypeVocabSize         int            `json:"type_vocab_size"`
+	LayerNormEps          float64        `json:"layer_norm_eps"`
+	RelativeAttention     bool           `json:"relative_attention"`
+	MaxRelativePositions  int            `json:"max_relative_positions"`
+	PositionBiasedInput   bool           `json:"position_biased_input"`
+	PosAttType            attentionTerms `json:"pos_att_type"`
+	PoolerHiddenSize      *int           `json:"pooler_hidden_size"`
+	PoolerHiddenAct       string         `json:"pooler_hidden_act"`
 }
 
-// DefaultSettings are what Hugging Face assumes for both where a configuration
-// says nothing.
+// DefaultSettings returns the defaults of transformers that both generations
+// share.
 func DefaultSettings() Settings {
 	return Settings{
 		HiddenAct: "gelu", MaxPositionEmbeddings: 512, LayerNormEps: 1e-7,
@@ -39,10 +39,11 @@ func DefaultSettings() Settings {
 	}
 }
 
-// terms is pos_att_type: a list, or names separated by bars.
-type terms []string
+// attentionTerms is pos_att_type: a list, or one string of names separated by
+// bars.
+type attentionTerms []string
 
-func (t *terms) UnmarshalJSON(text []byte) error {
+func (t *attentionTerms) UnmarshalJSON(text []byte) error {
 	if string(text) == "null" {
 		return nil
 	}
@@ -56,7 +57,7 @@ func (t *terms) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// RefusedSettings are fields of a configuration that Settings refuse; see
+// RefusedSettings are configuration members that Model refuses; see
 // models.Family.
 var RefusedSettings = []string{
 	`"relative_attention":false`,
@@ -69,21 +70,21 @@ var RefusedSettings = []string{
 	`"relative_attention":true,"pos_att_type":["c2p"],"type_vocab_size":-1`,
 }
 
-// Model returns the classifier that the settings describe, with each distance
-// in its own row of the table.
+// Model returns the classifier that the settings describe. Each distance has its
+// own row of the distance table.
 func (s *Settings) Model(layout Layout) (Model, error) {
 	var m Model
 	if !s.RelativeAttention {
-		return m, fmt.Errorf("relative_attention is false: only disentangled attention is implemented")
+		return m, fmt.Errorf("relative_attention is false; only disentangled attention is implemented")
 	}
 	for _, term := range s.PosAttType {
-		seen := &m.Content
+		seen := &m.ContentToPosition
 		switch term {
 		case "c2p":
 		case "p2c":
-			seen = &m.Position
+			seen = &m.PositionToContent
 		default:
-			return m, fmt.Errorf("pos_att_type has %q, only c2p and p2c are implemented", term)
+			return m, fmt.Errorf("pos_att_type has %q; only c2p and p2c are implemented", term)
 		}
 		if *seen {
 			return m, fmt.Errorf("pos_att_type has %q twice", term)
@@ -91,10 +92,10 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 		*seen = true
 	}
 	if len(s.PosAttType) == 0 {
-		return m, fmt.Errorf("pos_att_type is empty: it must have c2p or p2c")
+		return m, fmt.Errorf("pos_att_type is empty, want c2p or p2c or both")
 	}
 	if s.PoolerHiddenSize != nil && *s.PoolerHiddenSize != s.HiddenSize {
-		return m, fmt.Errorf("pooler_hidden_size is %d, hidden_size is %d: they must be equal", *s.PoolerHiddenSize, s.HiddenSize)
+		return m, fmt.Errorf("pooler_hidden_size is %d, but hidden_size is %d; they must be equal", *s.PoolerHiddenSize, s.HiddenSize)
 	}
 	if s.TypeVocabSize < 0 || s.TypeVocabSize > encoder.MaxEntries {
 		return m, fmt.Errorf("type_vocab_size is %d, want 0 to %d", s.TypeVocabSize, encoder.MaxEntries)
@@ -119,15 +120,15 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 		Intermediate: s.IntermediateSize, Activation: act, Eps: float32(s.LayerNormEps),
 	}
 	m.Layout = layout
-	m.Longest = s.MaxRelativePositions
-	if m.Longest < 1 {
-		m.Longest = s.MaxPositionEmbeddings
+	m.MaxDistance = s.MaxRelativePositions
+	if m.MaxDistance < 1 {
+		m.MaxDistance = s.MaxPositionEmbeddings
 	}
-	if m.Longest > encoder.MaxEntries/2 {
-		return m, fmt.Errorf("max_relative_positions is %d, want at most %d", m.Longest, encoder.MaxEntries/2)
+	if m.MaxDistance > encoder.MaxEntries/2 {
+		return m, fmt.Errorf("max_relative_positions is %d, want at most %d", m.MaxDistance, encoder.MaxEntries/2)
 	}
-	m.Distances = 2 * m.Longest
-	// The pooler is not pre-trained: only classifiers have it.
+	m.Distances = 2 * m.MaxDistance
+	// The pooler is not pre-trained; only classifiers have it.
 	m.Head = encoder.Head{First: "pooler.dense", Out: "classifier", Activation: pooler}
 	return m, nil
 }

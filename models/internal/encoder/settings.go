@@ -6,8 +6,8 @@ import (
 	"kenserve/models"
 )
 
-// Settings is what the configurations of BERT and its relatives have in
-// common, as far as it changes what a classifier computes.
+// Settings are the members that the configurations of BERT and its relatives
+// share, if they change the result of a classifier.
 type Settings struct {
 	VocabSize             int              `json:"vocab_size"`
 	HiddenSize            int              `json:"hidden_size"`
@@ -24,8 +24,7 @@ type Settings struct {
 	PrunedHeads           map[string][]int `json:"pruned_heads"`
 }
 
-// DefaultSettings are what Hugging Face assumes where a configuration says
-// nothing: BERT-base's sizes.
+// DefaultSettings returns the defaults of transformers: the sizes of BERT-base.
 func DefaultSettings() Settings {
 	return Settings{
 		VocabSize: 30522, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072,
@@ -34,7 +33,7 @@ func DefaultSettings() Settings {
 	}
 }
 
-// RefusedSettings are fields of a configuration that Settings refuse; see
+// RefusedSettings are configuration members that Model refuses; see
 // models.Family.
 var RefusedSettings = []string{
 	`"position_embedding_type":"relative_key"`,
@@ -46,20 +45,19 @@ var RefusedSettings = []string{
 	`"type_vocab_size":0`,
 }
 
-// Model returns the classifier that the settings describe, with the head and
-// the prefix that are the family's. Settings with which Hugging Face computes
-// something else are refused.
+// Model returns the classifier that the settings describe, with the family's head
+// and prefix. It returns an error for settings that are not implemented.
 func (s *Settings) Model(prefix string, head Head) (Model, error) {
 	var m Model
 	switch {
 	case s.PositionEmbeddingType != "absolute":
-		return m, fmt.Errorf("position_embedding_type is %q, only absolute is implemented", s.PositionEmbeddingType)
+		return m, fmt.Errorf("position_embedding_type is %q; only absolute is implemented", s.PositionEmbeddingType)
 	case s.IsDecoder:
-		return m, fmt.Errorf("is_decoder is true: a decoder is not an encoder")
+		return m, fmt.Errorf("is_decoder is true; only encoders are implemented")
 	case s.AddCrossAttention:
-		return m, fmt.Errorf("add_cross_attention is true: there is nothing to attend to")
+		return m, fmt.Errorf("add_cross_attention is true; cross-attention is not implemented")
 	case len(s.PrunedHeads) > 0:
-		return m, fmt.Errorf("pruned_heads names heads of %d layers: their weights have other shapes", len(s.PrunedHeads))
+		return m, fmt.Errorf("pruned_heads lists heads of %d layers; layers without some of their heads are not implemented", len(s.PrunedHeads))
 	}
 	if err := models.CheckSize("type_vocab_size", s.TypeVocabSize, MaxEntries); err != nil {
 		return m, err

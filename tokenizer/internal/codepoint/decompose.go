@@ -18,8 +18,8 @@ type ClassedRune struct {
 	Class uint8
 }
 
-// AppendDecomposed appends the full decomposition of r: the compatibility decomposition if compatibly is true,
-// otherwise the canonical one.
+// AppendDecomposed appends the full decomposition of r: the compatibility decomposition if compatibly is
+// true, otherwise the canonical one.
 func (t *Tables) AppendDecomposed(dst []ClassedRune, r rune, compatibly bool) []ClassedRune {
 	p := t.Properties(r)
 	switch {
@@ -39,9 +39,9 @@ func (t *Tables) AppendDecomposed(dst []ClassedRune, r rune, compatibly bool) []
 	return dst
 }
 
-// Compose applies canonical composition to chunk, in place (Unicode, section 3.11, D117). It composes each
-// code point with the last starter before it, unless a code point of the same or a higher class is between
-// them. chunk is decomposed and in canonical order.
+// Compose applies canonical composition to chunk, in place (Unicode, section 3.11, D117). It composes
+// each code point with the last starter before it, unless a code point of the same or a higher class is
+// between them. chunk is decomposed and in canonical order.
 func (t *Tables) Compose(chunk []ClassedRune) []ClassedRune {
 	out := chunk[:0]
 	starter := -1 // index of the last starter in out

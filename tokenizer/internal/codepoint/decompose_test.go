@@ -22,8 +22,8 @@ func TestSortMarksAgainstStableSort(t *testing.T) {
 	})
 }
 
-// TestDecompositionAgainstPlain: the decomposition of a code point is the entry of the table, or for Hangul
-// the formula of Unicode, section 3.12, here with plain numbers.
+// TestDecompositionAgainstPlain: the decomposition of a code point is the entry of the table, or for
+// Hangul the formula of Unicode, section 3.12, here with plain numbers.
 func TestDecompositionAgainstPlain(t *testing.T) {
 	u := Load()
 	for r := range rune(utf8.MaxRune + 1) {

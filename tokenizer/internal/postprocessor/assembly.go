@@ -20,8 +20,8 @@ type Assembly struct {
 	Added int // number of special tokens
 }
 
-// NewAssembly returns the assembly of one text or a pair by p, with or without special tokens. p is nil if
-// there is no post-processor.
+// NewAssembly returns the assembly of one text or a pair by p, with or without special tokens. p is nil
+// if there is no post-processor.
 func NewAssembly(p PostProcessor, pair, special bool) (Assembly, error) {
 	texts := []Assembly{{Parts: []part{{Text: 0}}}}
 	if pair {

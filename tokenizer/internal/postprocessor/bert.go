@@ -8,8 +8,8 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// bertProcessing is the post-processor BertProcessing: [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1
-// from B on.
+// bertProcessing is the post-processor BertProcessing: [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type
+// 1 from B on.
 type bertProcessing struct{ sep, cls int32 }
 
 func (p bertProcessing) process(texts []Assembly, special bool) ([]Assembly, error) {
@@ -39,8 +39,8 @@ func (p bertProcessing) added(pair bool) int {
 	return 2
 }
 
-// robertaProcessing is the post-processor RobertaProcessing: <s> A </s>, or <s> A </s></s> B </s>. All types
-// are 0, even without special tokens.
+// robertaProcessing is the post-processor RobertaProcessing: <s> A </s>, or <s> A </s></s> B </s>. All
+// types are 0, even without special tokens.
 type robertaProcessing struct{ sep, cls int32 }
 
 // NewRoberta returns RobertaProcessing with the ids of its special tokens.

@@ -99,7 +99,8 @@ func NewBertTemplate(cls, sep int32) PostProcessor {
 	}
 }
 
-// NewXLMRobertaTemplate returns the template <s> A </s>, or <s> A </s></s> B </s>, with type 0 everywhere.
+// NewXLMRobertaTemplate returns the template <s> A </s>, or <s> A </s></s> B </s>, with type 0
+// everywhere.
 func NewXLMRobertaTemplate(cls, sep int32) PostProcessor {
 	first := piece{text: -1, ids: []int32{cls}}
 	last := piece{text: -1, ids: []int32{sep}}
