@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -46,9 +45,10 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
 	}
-	e.executor = sched.New(config.Workers, sched.Config{
-		BatchTokens: config.BatchTokens, MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens, BatchWait: config.BatchWait,
-	}, time.Now)
+	e.executor = sched.New(sched.Config{
+		Cores: config.Workers, BatchTokens: config.BatchTokens, BatchWait: config.BatchWait,
+		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
+	})
 	l := storesync.Config{
 		Store: config.Store, Base: planner{base, config.Cache}, Budget: budget, Idle: e.executor.Idle,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
