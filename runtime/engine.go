@@ -28,7 +28,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
-	base, err := OpenBase(config.BaseDir, config.Compute)
+	base, err := openBase(config.BaseDir, config.Compute)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		_, mapped := base.mappedBytes()
 		fixed := base.Bytes() + mapped
 		if budget = taskBudget(config.Memory, fixed); budget <= 0 {
-			_ = base.Close()
+			_ = base.close()
 			return nil, fmt.Errorf("runtime: open engine: the base takes %d bytes: %d for everything are not enough", fixed, config.Memory)
 		}
 	}
@@ -59,7 +59,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
-		_ = base.Close()
+		_ = base.close()
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
 	return e, nil
@@ -78,7 +78,7 @@ func (e *Engine) HeapLimit() int64 {
 func (e *Engine) Close() error {
 	e.loader.Close()
 	e.executor.Close()
-	return e.base.Close()
+	return e.base.close()
 }
 
 // Base returns the base that the engine serves.

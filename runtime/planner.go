@@ -7,8 +7,8 @@ import (
 
 // planner makes tasks over a base for the loader. It implements storesync.Base.
 type planner struct {
-	base  *Base
-	cache *delta.Cache // where deltas in the small layout are unpacked; nil: they are refused
+	base     *Base
+	unpacked *delta.Cache // where deltas in the small layout are unpacked; nil: they are refused
 }
 
 // Plan opens a delta in either layout and checks it against the base.
@@ -26,10 +26,10 @@ func (p planner) Plan(file delta.File) (storesync.Plan, error) {
 }
 
 func (p planner) open(file delta.File) (*delta.Delta, error) {
-	if p.cache == nil {
+	if p.unpacked == nil {
 		return file.Open()
 	}
-	return p.cache.OpenFile(file, p.base.Checkpoint, p.base.Fingerprint)
+	return p.unpacked.OpenFile(file, p.base.Checkpoint, p.base.Fingerprint)
 }
 
 // OverheadBytes returns what a task takes beside its file if all its matrices

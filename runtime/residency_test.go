@@ -19,7 +19,7 @@ import (
 )
 
 // sparse are options of small deltas, whose hot networks are much larger.
-var sparse = ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Sign}
+var sparseOptions = ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Sign}
 
 // copies makes n tasks c0, c1, … of one task's delta.
 func (f *fixture) copies(t *testing.T, n int) []string {
@@ -63,14 +63,14 @@ func until(t *testing.T, what string, ok func() bool) {
 }
 
 // residencyOf tells where a task is.
-func residencyOf(e *Engine, name string) Residency { return e.describe(name).Residency }
+func tierOf(e *Engine, name string) Residency { return e.describe(name).Residency }
 
 // heat asks for a task until it is hot.
-func heat(t *testing.T, e *Engine, name string) {
+func makeHot(t *testing.T, e *Engine, name string) {
 	t.Helper()
 	until(t, name+" is hot", func() bool {
 		scoresOf(t, e, name)
-		return residencyOf(e, name) == Hot
+		return tierOf(e, name) == Hot
 	})
 }
 
@@ -78,21 +78,21 @@ func heat(t *testing.T, e *Engine, name string) {
 // and makes way in the order of last use, hot to warm to cold. Its answers stay
 // the same.
 func TestTiers(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 3)
 	warm, hot := f.sizes(t, "c0")
 	budget := 2*(warm+hot) + warm/2 // two hot ones, or one and many warm ones
 	e := f.open(t, Config{Budget: budget})
 	defer e.Close()
-	if r := residencyOf(e, "c0"); r != Cold {
+	if r := tierOf(e, "c0"); r != Cold {
 		t.Errorf("before the first request: %s", r)
 	}
 	want := scoresOf(t, e, "c0")
-	if r := residencyOf(e, "c0"); r != Warm {
+	if r := tierOf(e, "c0"); r != Warm {
 		t.Errorf("after the first request: %s", r)
 	}
-	heat(t, e, "c0")
-	heat(t, e, "c1")
+	makeHot(t, e, "c0")
+	makeHot(t, e, "c1")
 	if diff := cmp.Diff(want, scoresOf(t, e, "c0")); diff != "" {
 		t.Errorf("hot answers: %s", diff)
 	}
@@ -105,7 +105,7 @@ func TestTiers(t *testing.T) {
 		t.Errorf("the copy's answers: %s", diff)
 	}
 	for name, want := range map[string]Residency{"c0": Hot, "c1": Warm, "c2": Warm} {
-		if got := residencyOf(e, name); got != want {
+		if got := tierOf(e, name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
@@ -121,7 +121,7 @@ func TestTiers(t *testing.T) {
 // TestScan: requests for every task of a store, one after the other, leave the
 // hot ones hot, though memory has no room for all.
 func TestScan(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 60)
 	warm, hot := f.sizes(t, "c0")
 	e := f.open(t, Config{Budget: 2 * (3*(warm+hot) + warm)}) // for three hot ones, and as much again
@@ -133,13 +133,13 @@ func TestScan(t *testing.T) {
 		}
 	}
 	for _, name := range popular {
-		heat(t, e, name)
+		makeHot(t, e, name)
 	}
 	for _, name := range names {
 		scoresOf(t, e, name)
 	}
 	for _, name := range popular {
-		if r := residencyOf(e, name); r != Hot {
+		if r := tierOf(e, name); r != Hot {
 			t.Errorf("%s is %s after the scan", name, r)
 		}
 	}
@@ -167,7 +167,7 @@ func (s *gatedStore) Fetch(ctx context.Context, item delta.Item) (delta.File, er
 
 // TestLoadDelaysNobody: while one task is being fetched, another one is served.
 func TestLoadDelaysNobody(t *testing.T) {
-	f := newFixture(t, 2, sparse)
+	f := newFixture(t, 2, sparseOptions)
 	gate := make(chan struct{})
 	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: &gatedStore{delta.Folder(f.store), map[string]chan struct{}{"t1": gate}}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
@@ -194,19 +194,19 @@ func TestLoadDelaysNobody(t *testing.T) {
 // TestPinAndPrefetch: pinned tasks are hot from the start and stay, whatever
 // else is asked for; others are loaded as far as there is room.
 func TestPinAndPrefetch(t *testing.T) {
-	f := newFixture(t, 1, sparse)
+	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 20)
 	warm, hot := f.sizes(t, "c0")
 	e := f.open(t, Config{Budget: hot + 6*warm, Pin: []string{"c5", "missing"}, PrefetchAll: true, Loads: 1})
 	defer e.Close()
-	until(t, "the pinned task is hot", func() bool { return residencyOf(e, "c5") == Hot })
+	until(t, "the pinned task is hot", func() bool { return tierOf(e, "c5") == Hot })
 	until(t, "others are in memory", func() bool { return e.Stats().Resident >= 2 })
 	for range 3 {
 		for _, name := range names {
 			scoresOf(t, e, name)
 		}
 	}
-	if r := residencyOf(e, "c5"); r != Hot {
+	if r := tierOf(e, "c5"); r != Hot {
 		t.Errorf("the pinned task is %s", r)
 	}
 	if info, _ := e.Task("c5"); !info.Pinned {
@@ -238,11 +238,11 @@ func (f *fixture) read(t *testing.T, task string) []byte {
 // TestWatch: new, replaced and removed files take effect; a bad one leaves the
 // old one in service, and is reported.
 func TestWatch(t *testing.T) {
-	f := newFixture(t, 2, sparse)
+	f := newFixture(t, 2, sparseOptions)
 	first, second := f.read(t, "t0"), f.read(t, "t1")
 	e := f.open(t, Config{Watch: time.Millisecond, RetryAfter: time.Hour})
 	defer e.Close()
-	heat(t, e, "t0")
+	makeHot(t, e, "t0")
 	held, err := e.loader.Acquire(context.Background(), "t0") // a request under way
 	must(t, err)
 
@@ -296,7 +296,7 @@ type readOnly struct{ delta.Store }
 // TestChange: deltas that are put, copied and removed take effect at once and
 // whole; what cannot be served changes nothing.
 func TestChange(t *testing.T) {
-	f := newFixture(t, 2, sparse)
+	f := newFixture(t, 2, sparseOptions)
 	first, second := f.read(t, "t0"), f.read(t, "t1")
 	other := newFixture(t, 1, ken.Options{Selection: ken.Delta, Keep: 0.1, Coding: delta.Int8})
 	foreign := other.read(t, "t0")
@@ -310,7 +310,7 @@ func TestChange(t *testing.T) {
 	}
 
 	must(t, put("new", first, int64(len(first))))
-	heat(t, e, "new")
+	makeHot(t, e, "new")
 	must(t, put("new", second, -1))
 	if n := len(scoresOf(t, e, "new")[0]); n != 3 {
 		t.Errorf("%d labels after the change, want 3", n)
@@ -358,7 +358,7 @@ func TestChange(t *testing.T) {
 	must(t, e.Load(ctx, "t0"))
 	must(t, e.Unload(ctx, "t0"))
 	must(t, e.Unload(ctx, "t0"))
-	if r := residencyOf(e, "t0"); r != Cold {
+	if r := tierOf(e, "t0"); r != Cold {
 		t.Errorf("unloaded: %s", r)
 	}
 	for _, err := range []error{e.Load(ctx, "none"), e.Unload(ctx, "none")} {
@@ -385,7 +385,7 @@ func TestChange(t *testing.T) {
 
 // TestPutWhileAsked: every answer is the old delta's or the new one's.
 func TestPutWhileAsked(t *testing.T) {
-	f := newFixture(t, 2, sparse)
+	f := newFixture(t, 2, sparseOptions)
 	contents := [][]byte{f.read(t, "t0"), f.read(t, "t1")}
 	e := f.open(t, Config{})
 	defer e.Close()
