@@ -20,45 +20,45 @@ import (
 type Base struct {
 	Name        string // of its folder, for people
 	Fingerprint string // see delta.Fingerprint
-	Config      *models.Config
+	config      *models.Config
 	Arch        models.Architecture
 	Tokenizer   *tokenizer.Tokenizer
 	Checkpoint  *safetensors.Checkpoint
 
-	parameters []models.Parameter      // of Arch
-	names      map[string]string       // tensor's name in the checkpoint by parameter
-	compute    gemm.Compute            // in which all networks over this base multiply
-	matrices   map[string]*gemm.Matrix // float32, to be patched
-	computed   map[string]*gemm.Matrix // the same of the compute type
-	vectors    map[string][]float32
-	bytes      int64
+	parameters      []models.Parameter      // of Arch
+	names           map[string]string       // tensor's name in the checkpoint by parameter
+	compute         gemm.Compute            // in which all networks over this base multiply
+	matrices        map[string]*gemm.Matrix // float32, to be patched
+	computeMatrices map[string]*gemm.Matrix // the same of the compute type
+	vectors         map[string][]float32
+	bytes           int64
 }
 
 // OpenBase loads a base from a Hugging Face folder, for networks that multiply
 // in the type given. A narrow type takes memory beside the float32 weights,
 // which tasks patch. The caller closes the base when no task uses it any more.
-func OpenBase(dir string, compute gemm.Compute) (_ *Base, err error) {
+func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("runtime: open base %s: %w", dir, err)
 		}
 	}()
 	b := &Base{
-		names:    map[string]string{},
-		compute:  compute,
-		matrices: map[string]*gemm.Matrix{},
-		computed: map[string]*gemm.Matrix{},
-		vectors:  map[string][]float32{},
+		names:           map[string]string{},
+		compute:         compute,
+		matrices:        map[string]*gemm.Matrix{},
+		computeMatrices: map[string]*gemm.Matrix{},
+		vectors:         map[string][]float32{},
 	}
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	b.Name = filepath.Base(absolute)
-	if b.Config, err = models.ReadConfig(dir); err != nil {
+	if b.config, err = models.ReadConfig(dir); err != nil {
 		return nil, err
 	}
-	if b.Arch, err = families.New(b.Config); err != nil {
+	if b.Arch, err = families.New(b.config); err != nil {
 		return nil, err
 	}
 	b.parameters = b.Arch.Parameters()
@@ -79,7 +79,7 @@ func OpenBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 // load packs every parameter that the architecture lists.
 func (b *Base) load() error {
 	for _, p := range b.parameters {
-		name, t := b.find(p.Name)
+		name, t := b.findTensor(p.Name)
 		if t == nil {
 			if p.Optional {
 				continue
@@ -98,8 +98,8 @@ func (b *Base) load() error {
 			m := packRows(t, nil)
 			b.matrices[p.Name] = m
 			b.bytes += m.Bytes()
-			if b.computed[p.Name] = m.As(b.compute); b.computed[p.Name] != m {
-				b.bytes += b.computed[p.Name].Bytes()
+			if b.computeMatrices[p.Name] = m.As(b.compute); b.computeMatrices[p.Name] != m {
+				b.bytes += b.computeMatrices[p.Name].Bytes()
 			}
 		case models.Vector:
 			v := make([]float32, t.Len())
@@ -118,7 +118,7 @@ func (b *Base) load() error {
 // find returns the checkpoint's tensor for a parameter: under its own name or
 // after the architecture's prefix, which a base saved from a task has, and in
 // both under the name that layer norms had in older checkpoints.
-func (b *Base) find(parameter string) (string, *safetensors.Tensor) {
+func (b *Base) findTensor(parameter string) (string, *safetensors.Tensor) {
 	for _, name := range []string{parameter, legacyName(parameter)} {
 		for _, name := range []string{name, b.Arch.Prefix() + name} {
 			if t, ok := b.Checkpoint.Tensor(name); ok {
@@ -165,7 +165,7 @@ func (b *Base) mappedBytes() (tables, rest int64) {
 }
 
 // weights returns the bytes that the base's weights take in float32.
-func (b *Base) weights() int64 {
+func (b *Base) float32Bytes() int64 {
 	sum := int64(0)
 	for _, name := range b.Checkpoint.Names() {
 		t, _ := b.Checkpoint.Tensor(name)
@@ -189,7 +189,7 @@ func TableNames(arch models.Architecture) func(tensor string) bool {
 }
 
 // Close unmaps the checkpoint.
-func (b *Base) Close() error { return b.Checkpoint.Close() }
+func (b *Base) close() error { return b.Checkpoint.Close() }
 
 // packRows packs a matrix from a tensor's rows, patched by m if it is not nil.
 // They are patched a tile at a time: a single row can cost as much as its tile.

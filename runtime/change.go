@@ -59,10 +59,10 @@ func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	}
 	spool, err := store.Spool()
 	if err != nil {
-		return TaskInfo{}, changing(name, err)
+		return TaskInfo{}, changeError(name, err)
 	}
 	defer os.Remove(spool.Name()) // not there any more once it was put
-	err = e.collect(ctx, spool, r, size)
+	err = e.spoolDelta(ctx, spool, r, size)
 	if err := errors.Join(err, spool.Close()); err != nil {
 		return TaskInfo{}, fmt.Errorf("runtime: put task %s: %w", name, err)
 	}
@@ -76,7 +76,7 @@ func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	}
 	defer e.changes.Release(1)
 	if err := store.Put(ctx, name, spool.Name()); err != nil {
-		return TaskInfo{}, changing(name, err)
+		return TaskInfo{}, changeError(name, err)
 	}
 	if err := e.loader.Refresh(name); err != nil {
 		return TaskInfo{}, err
@@ -117,7 +117,7 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	}
 	defer e.changes.Release(1)
 	if err := store.Remove(ctx, name); err != nil {
-		return changing(name, err)
+		return changeError(name, err)
 	}
 	e.loader.Forget(name)
 	return nil
@@ -133,20 +133,20 @@ func (e *Engine) writable() (store.Writable, error) {
 
 // maxDelta bounds a delta that is put: a base of n bytes cannot have a sensible
 // one larger than all its weights in float32, a head, and room to spare.
-func (e *Engine) maxDelta() int64 { return 2*e.base.weights() + 64<<20 }
+func (e *Engine) maxDeltaBytes() int64 { return 2*e.base.float32Bytes() + 64<<20 }
 
 // collect copies r to a file, within the bound.
-func (e *Engine) collect(ctx context.Context, file *os.File, r io.Reader, size int64) error {
-	most := e.maxDelta()
-	if size > most {
-		return fmt.Errorf("%w: %d bytes, at most %d", errTooLarge, size, most)
+func (e *Engine) spoolDelta(ctx context.Context, file *os.File, r io.Reader, size int64) error {
+	limit := e.maxDeltaBytes()
+	if size > limit {
+		return fmt.Errorf("%w: %d bytes, at most %d", errTooLarge, size, limit)
 	}
-	n, err := io.Copy(file, io.LimitReader(contextReader{ctx, r}, most+1))
+	n, err := io.Copy(file, io.LimitReader(contextReader{ctx, r}, limit+1))
 	switch {
 	case err != nil:
 		return err
-	case n > most:
-		return fmt.Errorf("%w: more than %d bytes", errTooLarge, most)
+	case n > limit:
+		return fmt.Errorf("%w: more than %d bytes", errTooLarge, limit)
 	case size >= 0 && n != size:
 		return fmt.Errorf("%d bytes where %d were announced", n, size)
 	}
@@ -170,7 +170,7 @@ func (c contextReader) Read(p []byte) (int, error) {
 }
 
 // changing gives an error of the store its place among the package's.
-func changing(name string, err error) error {
+func changeError(name string, err error) error {
 	switch {
 	case errors.Is(err, store.ErrReadOnly):
 		return fmt.Errorf("runtime: change task %s: %w: %w", name, ErrReadOnly, err)

@@ -79,7 +79,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	}
 	start := time.Now()
 	handle, err := e.loader.Acquire(ctx, name)
-	spanLoad(ctx, name, start)
+	traceLoad(ctx, name, start)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	for i := range r.Scores {
 		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
 	}
-	if err := e.compute(ctx, handle, inputs, opts, r, logits); err != nil {
+	if err := e.computeLogits(ctx, handle, inputs, opts, r, logits); err != nil {
 		return nil, err
 	}
 	if i := firstNotFinite(logits); i >= 0 {
@@ -119,14 +119,14 @@ func firstNotFinite(x []float32) int {
 // compute runs inputs through the executor and stores their logits. Texts are
 // encoded about a batch at a time, and the next ones while the first are
 // computed; so what waits is bounded by the batch and not by the call.
-func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
+func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(e.config.Deadline)
 	}
-	var under []*sched.Request // submitted and not waited for, in order
+	var submitted []*sched.Request // submitted and not waited for, in order
 	defer func() {
-		for _, q := range under { // only after an error
+		for _, q := range submitted { // only after an error
 			e.executor.Abandon(q, err)
 		}
 	}()
@@ -134,11 +134,11 @@ func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []
 	if err := e.executor.CheckAdmission(); err != nil {
 		return err
 	}
-	ahead := 2 * e.config.Workers
+	maxSubmitted := 2 * e.config.Workers
 	labels := len(r.Labels)
 	var began, ended time.Time
-	for first := 0; first < len(inputs) || len(under) > 0; {
-		if first < len(inputs) && len(under) < ahead {
+	for first := 0; first < len(inputs) || len(submitted) > 0; {
+		if first < len(inputs) && len(submitted) < maxSubmitted {
 			start := time.Now()
 			batch, err := e.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
 			if err != nil {
@@ -146,7 +146,7 @@ func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []
 			}
 			n := len(batch.Ends)
 			if inputs[first].types == nil { // Encode had its own
-				spanTokens(ctx, start, n, len(batch.IDs))
+				traceTokenize(ctx, start, n, len(batch.IDs))
 			}
 			q := &sched.Request{
 				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],
@@ -155,16 +155,16 @@ func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []
 			if err := e.executor.Submit(q); err != nil {
 				return err
 			}
-			under = append(under, q)
+			submitted = append(submitted, q)
 			first += n
 			continue
 		}
-		q := under[0]
-		under = under[1:]
+		q := submitted[0]
+		submitted = submitted[1:]
 		if err := e.executor.Wait(q); err != nil {
 			return err
 		}
-		spanBatch(ctx, q)
+		traceBatch(ctx, q)
 		if began.IsZero() {
 			began = q.Began
 			r.Queue = began.Sub(q.Arrived)

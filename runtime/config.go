@@ -66,7 +66,7 @@ type Config struct {
 
 func (c *Config) setDefaults() {
 	if c.Memory == 0 {
-		c.Memory = MachineMemory() / 4 * 3
+		c.Memory = machineMemory() / 4 * 3
 	}
 	if c.Workers == 0 {
 		c.Workers = goruntime.GOMAXPROCS(0)

@@ -20,7 +20,7 @@ func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]In
 	if err != nil {
 		return nil, err
 	}
-	spanTokens(ctx, start, len(inputs), len(batch.IDs))
+	traceTokenize(ctx, start, len(inputs), len(batch.IDs))
 	out := make([]Input, len(inputs))
 	first := 0
 	for i, end := range batch.Ends {
@@ -86,7 +86,7 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 			return fmt.Errorf("runtime: tokenize: %w", err)
 		}
 		batch := models.Batch{IDs: tokens.IDs[first:], Ends: []int{len(tokens.IDs) - first}}
-		if err := batch.Check(models.Limits{Vocabulary: e.base.vocabulary(), Tokens: o.MaxTokens}); err != nil {
+		if err := batch.Check(models.Limits{Vocabulary: e.base.vocabularySize(), Tokens: o.MaxTokens}); err != nil {
 			return fmt.Errorf("runtime: %w", err)
 		}
 		return nil
@@ -104,7 +104,7 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 		}
 	}
 	batch := models.Batch{IDs: ids, Ends: []int{len(ids)}}
-	if err := batch.Check(models.Limits{Vocabulary: min(e.base.Tokenizer.Size(), e.base.vocabulary()), Tokens: o.MaxTokens}); err != nil {
+	if err := batch.Check(models.Limits{Vocabulary: min(e.base.Tokenizer.Size(), e.base.vocabularySize()), Tokens: o.MaxTokens}); err != nil {
 		return fmt.Errorf("runtime: %w", err)
 	}
 	tokens.IDs = append(tokens.IDs, ids...)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -30,7 +29,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
-	base, err := OpenBase(config.BaseDir, config.Compute)
+	base, err := openBase(config.BaseDir, config.Compute)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +38,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		_, mapped := base.mappedBytes()
 		fixed := base.Bytes() + mapped
 		if budget = taskBudget(config.Memory, fixed); budget <= 0 {
-			_ = base.Close()
+			_ = base.close()
 			return nil, fmt.Errorf("runtime: open engine: the base takes %d bytes: %d for everything are not enough", fixed, config.Memory)
 		}
 	}
@@ -47,9 +46,10 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
 	}
-	e.executor = sched.New(config.Workers, sched.Config{
-		BatchTokens: config.BatchTokens, MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens, BatchWait: config.BatchWait,
-	}, time.Now)
+	e.executor = sched.New(sched.Config{
+		Cores: config.Workers, BatchTokens: config.BatchTokens, BatchWait: config.BatchWait,
+		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
+	})
 	l := storesync.Config{
 		Store: config.Store, Base: planner{base, config.Cache}, Budget: budget, Idle: e.executor.Idle,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
@@ -60,7 +60,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
-		_ = base.Close()
+		_ = base.close()
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
 	return e, nil
@@ -79,7 +79,7 @@ func (e *Engine) HeapLimit() int64 {
 func (e *Engine) Close() error {
 	e.loader.Close()
 	e.executor.Close()
-	return e.base.Close()
+	return e.base.close()
 }
 
 // Base returns the base that the engine serves.

@@ -144,10 +144,10 @@ func texts(n int, seed uint64) []Input {
 // batches: each text by itself through a network over the checkpoint's weights.
 func reference(t *testing.T, dir string, inputs []Input) [][]float32 {
 	t.Helper()
-	b, err := OpenBase(dir, gemm.Float32) // a tuned checkpoint is a base with the prefix and a head
+	b, err := openBase(dir, gemm.Float32) // a tuned checkpoint is a base with the prefix and a head
 	must(t, err)
-	defer b.Close()
-	network, err := b.Arch.Bind(full{b})
+	defer b.close()
+	network, err := b.Arch.Bind(fullCheckpoint{b})
 	must(t, err)
 	return forward(t, b, network, inputs)
 }
@@ -166,11 +166,11 @@ func forward(t *testing.T, b *Base, network models.Network, inputs []Input) [][]
 	return out
 }
 
-// full gives a network a tuned checkpoint's own weights, the head included.
-type full struct{ *Base }
+// fullCheckpoint gives a network a tuned checkpoint's own weights, the head included.
+type fullCheckpoint struct{ *Base }
 
-func (f full) tensor(name string) *safetensors.Tensor {
-	_, t := f.find(name)
+func (f fullCheckpoint) tensor(name string) *safetensors.Tensor {
+	_, t := f.findTensor(name)
 	return t
 }
 
@@ -266,7 +266,7 @@ func TestConcurrent(t *testing.T) {
 	budget = 2*budget + budget/2
 	e := f.open(t, Config{Budget: budget, BatchTokens: 24})
 	defer e.Close()
-	panels := packedSum(e.base)
+	panels := packedWeights(e.base)
 	type request struct {
 		task   string
 		inputs []Input
@@ -313,13 +313,13 @@ func TestConcurrent(t *testing.T) {
 	if got := delta.Fingerprint(e.base.Checkpoint); got != e.base.Fingerprint {
 		t.Errorf("the base's fingerprint is now %s", got)
 	}
-	if !bytes.Equal(panels, packedSum(e.base)) {
+	if !bytes.Equal(panels, packedWeights(e.base)) {
 		t.Error("the base's panels have changed")
 	}
 }
 
 // packedSum returns all packed weights of a base.
-func packedSum(b *Base) []byte {
+func packedWeights(b *Base) []byte {
 	var out []byte
 	for _, p := range b.Arch.Parameters() {
 		if m := b.matrices[p.Name]; m != nil {

@@ -45,9 +45,9 @@ func TestFamilies(t *testing.T) {
 				inputs := texts(12, 3)
 				want := reference(t, full, inputs)
 
-				b, err := OpenBase(f.base, gemm.Float32)
+				b, err := openBase(f.base, gemm.Float32)
 				must(t, err)
-				defer b.Close()
+				defer b.close()
 				d, err := delta.Open(filepath.Join(f.store, "t0"+delta.Extension))
 				must(t, err)
 				defer d.Close()

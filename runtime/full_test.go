@@ -8,7 +8,7 @@ import (
 // The weights of a full checkpoint, straight from the file: no delta and no
 // sharing, as the reference for both.
 
-func (f full) Matrix(name string) (*gemm.Matrix, error) {
+func (f fullCheckpoint) Matrix(name string) (*gemm.Matrix, error) {
 	t := f.tensor(name)
 	if t == nil {
 		return nil, errMissing
@@ -23,7 +23,7 @@ func (f full) Matrix(name string) (*gemm.Matrix, error) {
 	return m, err
 }
 
-func (f full) Table(name string) (models.Table, error) {
+func (f fullCheckpoint) Table(name string) (models.Table, error) {
 	t := f.tensor(name)
 	if t == nil {
 		return nil, errMissing
@@ -31,7 +31,7 @@ func (f full) Table(name string) (models.Table, error) {
 	return table{t}, nil
 }
 
-func (f full) Vector(name string) ([]float32, error) {
+func (f fullCheckpoint) Vector(name string) ([]float32, error) {
 	t := f.tensor(name)
 	if t == nil {
 		return nil, errMissing

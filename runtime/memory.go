@@ -13,13 +13,13 @@ import (
 // MachineMemory returns the bytes of memory that this process may use: the
 // machine's, or what a control group above the process leaves of it (version 1
 // or 2, as containers have). Where neither can be told it is 4 GiB.
-func MachineMemory() int64 { return availableMemory(os.DirFS("/")) }
+func machineMemory() int64 { return availableMemory(os.DirFS("/")) }
 
 const unknownMemory = 4 << 30
 
 func availableMemory(root fs.FS) int64 {
 	memory := int64(0)
-	take := func(n int64) {
+	lowerTo := func(n int64) {
 		if n > 0 && (memory == 0 || n < memory) {
 			memory = n
 		}
@@ -27,7 +27,7 @@ func availableMemory(root fs.FS) int64 {
 	if text, err := fs.ReadFile(root, "proc/meminfo"); err == nil {
 		if rest, ok := bytes.CutPrefix(text, []byte("MemTotal:")); ok {
 			if fields := bytes.Fields(rest); len(fields) > 1 {
-				take(parseBytes(string(fields[0])) << 10)
+				lowerTo(parseBytes(string(fields[0])) << 10)
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func availableMemory(root fs.FS) int64 {
 		// the group. Limits of all groups above hold, too.
 		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
 			if text, err := fs.ReadFile(root, path.Join(dir, group, file)); err == nil {
-				take(parseBytes(strings.TrimSpace(string(text))))
+				lowerTo(parseBytes(strings.TrimSpace(string(text))))
 			}
 			if group == "/" {
 				break

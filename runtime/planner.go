@@ -8,8 +8,8 @@ import (
 
 // planner makes tasks over a base for the loader. It implements storesync.Base.
 type planner struct {
-	base  *Base
-	cache *store.Cache // where deltas in the small layout are unpacked; nil: they are refused
+	base     *Base
+	unpacked *store.Cache // where deltas in the small layout are unpacked; nil: they are refused
 }
 
 // Plan opens a delta in either layout and checks it against the base.
@@ -27,10 +27,10 @@ func (p planner) Plan(file store.File) (storesync.Plan, error) {
 }
 
 func (p planner) open(file store.File) (*delta.Delta, error) {
-	if p.cache == nil {
+	if p.unpacked == nil {
 		return file.Open()
 	}
-	return p.cache.OpenFile(file, p.base.Checkpoint, p.base.Fingerprint)
+	return p.unpacked.OpenFile(file, p.base.Checkpoint, p.base.Fingerprint)
 }
 
 // OverheadBytes returns what a task takes beside its file if all its matrices

@@ -64,14 +64,14 @@ func until(t *testing.T, what string, ok func() bool) {
 }
 
 // residencyOf tells where a task is.
-func residencyOf(e *Engine, name string) Residency { return e.describe(name).Residency }
+func tierOf(e *Engine, name string) Residency { return e.describe(name).Residency }
 
 // heat asks for a task until it is hot.
-func heat(t *testing.T, e *Engine, name string) {
+func makeHot(t *testing.T, e *Engine, name string) {
 	t.Helper()
 	until(t, name+" is hot", func() bool {
 		scoresOf(t, e, name)
-		return residencyOf(e, name) == Hot
+		return tierOf(e, name) == Hot
 	})
 }
 
@@ -85,15 +85,15 @@ func TestTiers(t *testing.T) {
 	budget := 2*(warm+hot) + warm/2 // two hot ones, or one and many warm ones
 	e := f.open(t, Config{Budget: budget})
 	defer e.Close()
-	if r := residencyOf(e, "c0"); r != Cold {
+	if r := tierOf(e, "c0"); r != Cold {
 		t.Errorf("before the first request: %s", r)
 	}
 	want := scoresOf(t, e, "c0")
-	if r := residencyOf(e, "c0"); r != Warm {
+	if r := tierOf(e, "c0"); r != Warm {
 		t.Errorf("after the first request: %s", r)
 	}
-	heat(t, e, "c0")
-	heat(t, e, "c1")
+	makeHot(t, e, "c0")
+	makeHot(t, e, "c1")
 	if diff := cmp.Diff(want, scoresOf(t, e, "c0")); diff != "" {
 		t.Errorf("hot answers: %s", diff)
 	}
@@ -106,7 +106,7 @@ func TestTiers(t *testing.T) {
 		t.Errorf("the copy's answers: %s", diff)
 	}
 	for name, want := range map[string]Residency{"c0": Hot, "c1": Warm, "c2": Warm} {
-		if got := residencyOf(e, name); got != want {
+		if got := tierOf(e, name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
@@ -134,13 +134,13 @@ func TestScan(t *testing.T) {
 		}
 	}
 	for _, name := range popular {
-		heat(t, e, name)
+		makeHot(t, e, name)
 	}
 	for _, name := range names {
 		scoresOf(t, e, name)
 	}
 	for _, name := range popular {
-		if r := residencyOf(e, name); r != Hot {
+		if r := tierOf(e, name); r != Hot {
 			t.Errorf("%s is %s after the scan", name, r)
 		}
 	}
@@ -200,14 +200,14 @@ func TestPinAndPrefetch(t *testing.T) {
 	warm, hot := f.sizes(t, "c0")
 	e := f.open(t, Config{Budget: hot + 6*warm, Pin: []string{"c5", "missing"}, PrefetchAll: true, Loads: 1})
 	defer e.Close()
-	until(t, "the pinned task is hot", func() bool { return residencyOf(e, "c5") == Hot })
+	until(t, "the pinned task is hot", func() bool { return tierOf(e, "c5") == Hot })
 	until(t, "others are in memory", func() bool { return e.Stats().Resident >= 2 })
 	for range 3 {
 		for _, name := range names {
 			scoresOf(t, e, name)
 		}
 	}
-	if r := residencyOf(e, "c5"); r != Hot {
+	if r := tierOf(e, "c5"); r != Hot {
 		t.Errorf("the pinned task is %s", r)
 	}
 	if info, _ := e.Task("c5"); !info.Pinned {
@@ -243,7 +243,7 @@ func TestWatch(t *testing.T) {
 	first, second := f.read(t, "t0"), f.read(t, "t1")
 	e := f.open(t, Config{Watch: time.Millisecond, RetryAfter: time.Hour})
 	defer e.Close()
-	heat(t, e, "t0")
+	makeHot(t, e, "t0")
 	held, err := e.loader.Acquire(context.Background(), "t0") // a request under way
 	must(t, err)
 
@@ -311,7 +311,7 @@ func TestChange(t *testing.T) {
 	}
 
 	must(t, put("new", first, int64(len(first))))
-	heat(t, e, "new")
+	makeHot(t, e, "new")
 	must(t, put("new", second, -1))
 	if n := len(scoresOf(t, e, "new")[0]); n != 3 {
 		t.Errorf("%d labels after the change, want 3", n)
@@ -359,7 +359,7 @@ func TestChange(t *testing.T) {
 	must(t, e.Load(ctx, "t0"))
 	must(t, e.Unload(ctx, "t0"))
 	must(t, e.Unload(ctx, "t0"))
-	if r := residencyOf(e, "t0"); r != Cold {
+	if r := tierOf(e, "t0"); r != Cold {
 		t.Errorf("unloaded: %s", r)
 	}
 	for _, err := range []error{e.Load(ctx, "none"), e.Unload(ctx, "none")} {

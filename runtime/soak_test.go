@@ -43,7 +43,7 @@ func TestSoak(t *testing.T) {
 	for i := range kinds {
 		name := fmt.Sprintf("t%d", i)
 		contents = append(contents, f.read(t, name))
-		want[len(f.labels[i])] = f.alone(t, name, inputs)
+		want[len(f.labels[i])] = f.scoresAlone(t, name, inputs)
 		must(t, os.Remove(filepath.Join(f.store, name+delta.Extension)))
 	}
 	var names []string
@@ -59,7 +59,7 @@ func TestSoak(t *testing.T) {
 	budget := 2*hot + 6*warm
 	e := f.open(t, Config{Budget: budget, BatchTokens: 40, Watch: 5 * time.Millisecond, RetryAfter: 5 * time.Millisecond, Pin: []string{"s0"}})
 	defer e.Close()
-	panels := packedSum(e.base)
+	panels := packedWeights(e.base)
 
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
@@ -177,14 +177,14 @@ func TestSoak(t *testing.T) {
 	if got := delta.Fingerprint(e.base.Checkpoint); got != e.base.Fingerprint {
 		t.Errorf("the base's fingerprint is now %s", got)
 	}
-	if !bytes.Equal(panels, packedSum(e.base)) {
+	if !bytes.Equal(panels, packedWeights(e.base)) {
 		t.Error("the base's panels have changed")
 	}
 }
 
 // alone returns a task's logits, each text by itself on one goroutine, from an
 // engine that does nothing else.
-func (f *fixture) alone(t *testing.T, name string, inputs []Input) [][]float32 {
+func (f *fixture) scoresAlone(t *testing.T, name string, inputs []Input) [][]float32 {
 	t.Helper()
 	e := f.open(t, Config{Workers: 1, BatchTokens: 1})
 	defer e.Close()

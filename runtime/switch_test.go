@@ -80,9 +80,9 @@ func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*ta
 	must(tb, tiny.WriteSized(baseDir, sizes, 1))
 	must(tb, tiny.WriteTuned(tuned, baseDir, []string{"no", "yes"}, 2))
 	must(tb, os.Mkdir(folder, 0o755))
-	base, err := OpenBase(baseDir, gemm.Float32)
+	base, err := openBase(baseDir, gemm.Float32)
 	must(tb, err)
-	tb.Cleanup(func() { _ = base.Close() })
+	tb.Cleanup(func() { _ = base.close() })
 	f := &fixture{base: baseDir, store: folder, tuned: []string{tuned}, labels: [][]string{{"no", "yes"}}}
 	var tasks []*task
 	for i := range 2 {

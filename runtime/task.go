@@ -41,7 +41,7 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	arch, err := b.architecture(d.Config)
+	arch, err := b.taskArchitecture(d.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 			}
 			bytes := compute.Bytes(param.Matrix())
 			switch {
-			case p.overlaid(param.Name):
+			case p.isOverlay(param.Name):
 				p.warmBytes += patchBytes
 				p.hotBytes += bytes
 			case !param.Head:
@@ -104,7 +104,7 @@ func (p *plan) find(parameter string) (*delta.Tensor, string) {
 // overlaid tells whether a warm task's matrix is the base's with a patch over
 // it. One in the order of rows is not, nor one of more than two dimensions,
 // whose rows are parts of an output.
-func (p *plan) overlaid(parameter string) bool {
+func (p *plan) isOverlay(parameter string) bool {
 	t, inBase := p.find(parameter)
 	if t == nil || t.Masked == nil || t.Masked.RowMajor {
 		return false
@@ -124,10 +124,10 @@ type task struct {
 	// bound is the warm network of the last use, as long as the garbage
 	// collector leaves it. Its vectors and its head would make a small task a
 	// third larger, and take tens of microseconds to make again.
-	bound weak.Pointer[boundNetwork]
+	warmNetwork weak.Pointer[weakNetwork]
 }
 
-type boundNetwork struct{ models.Network }
+type weakNetwork struct{ models.Network }
 
 // load brings a task into memory, warm. It owns the delta from then on.
 func (p *plan) load() (*task, error) {
@@ -140,7 +140,7 @@ func (p *plan) load() (*task, error) {
 		var m *gemm.Matrix
 		var err error
 		switch {
-		case p.overlaid(param.Name):
+		case p.isOverlay(param.Name):
 			m, err = p.base.matrices[param.Name].Overlay(tensor.Masked)
 		case tensor == nil || param.Head:
 		case tensor.Dense != nil:
@@ -171,14 +171,14 @@ func (p *plan) load() (*task, error) {
 func (t *task) Warm() (models.Network, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := t.bound.Value()
+	b := t.warmNetwork.Value()
 	if b == nil {
 		network, err := t.arch.Bind(params{t, false})
 		if err != nil {
 			return nil, err
 		}
-		b = &boundNetwork{network}
-		t.bound = weak.Make(b)
+		b = &weakNetwork{network}
+		t.warmNetwork = weak.Make(b)
 	}
 	return b, nil
 }
@@ -197,10 +197,10 @@ func (p params) Matrix(name string) (*gemm.Matrix, error) {
 	t, _ := p.find(name)
 	switch {
 	case t == nil && p.base.matrices[name] != nil:
-		return p.base.computed[name], nil
+		return p.base.computeMatrices[name], nil
 	case t == nil:
 		return nil, errMissing
-	case p.hot && p.overlaid(name):
+	case p.hot && p.isOverlay(name):
 		return p.matrices[name].Materialised(nil), nil
 	case p.matrices[name] != nil:
 		return p.matrices[name], nil

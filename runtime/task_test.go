@@ -23,9 +23,9 @@ func TestWarmAndHotAgree(t *testing.T) {
 			compute := []gemm.Compute{gemm.Int8, gemm.Float32, gemm.BFloat16}[(i+j)%3]
 			t.Run(fmt.Sprintf("%s/keep=%v/%s", coding, keep, compute), func(t *testing.T) {
 				f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Coding: coding, Keep: keep})
-				base, err := OpenBase(f.base, compute)
+				base, err := openBase(f.base, compute)
 				must(t, err)
-				defer base.Close()
+				defer base.close()
 				d, err := store.File{Path: filepath.Join(f.store, "t0.ken")}.Open()
 				must(t, err)
 				defer d.Close()
@@ -57,9 +57,9 @@ func TestWarmAndHotAgree(t *testing.T) {
 // What a warm task is counted to take is what it takes: about its file.
 func TestWarmBytes(t *testing.T) {
 	const demo = "../examples/demo"
-	base, err := OpenBase(filepath.Join(demo, "base"), gemm.Float32)
+	base, err := openBase(filepath.Join(demo, "base"), gemm.Float32)
 	must(t, err)
-	defer base.Close()
+	defer base.close()
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -93,7 +93,7 @@ func TestWarmBytes(t *testing.T) {
 // gemmBytes is the least that a matrix of the base takes.
 func gemmBytes(b *Base) int64 {
 	least := int64(1 << 40)
-	for _, m := range b.computed {
+	for _, m := range b.computeMatrices {
 		least = min(least, m.Bytes())
 	}
 	return least

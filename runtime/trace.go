@@ -20,37 +20,37 @@ const tracerName = "kenserve/runtime"
 const shortLoad = time.Millisecond
 
 // record makes a span of what is over.
-func record(ctx context.Context, name string, start, end time.Time, attrs ...attribute.KeyValue) {
+func recordSpan(ctx context.Context, name string, start, end time.Time, attrs ...attribute.KeyValue) {
 	tracer := trace.SpanFromContext(ctx).TracerProvider().Tracer(tracerName)
 	_, span := tracer.Start(ctx, name, trace.WithTimestamp(start), trace.WithAttributes(attrs...))
 	span.End(trace.WithTimestamp(end))
 }
 
-func recording(ctx context.Context) bool { return trace.SpanFromContext(ctx).IsRecording() }
+func isTraced(ctx context.Context) bool { return trace.SpanFromContext(ctx).IsRecording() }
 
 // spanLoad records the wait for a task that was not in memory.
-func spanLoad(ctx context.Context, task string, start time.Time) {
-	if !recording(ctx) {
+func traceLoad(ctx context.Context, task string, start time.Time) {
+	if !isTraced(ctx) {
 		return
 	}
 	if end := time.Now(); end.Sub(start) > shortLoad {
-		record(ctx, "load", start, end, attribute.String("kenserve.task", task))
+		recordSpan(ctx, "load", start, end, attribute.String("kenserve.task", task))
 	}
 }
 
 // spanTokens records the tokenising of texts that ends now.
-func spanTokens(ctx context.Context, start time.Time, texts, tokens int) {
-	if recording(ctx) {
-		record(ctx, "tokenize", start, time.Now(), attribute.Int("kenserve.texts", texts), attribute.Int("kenserve.tokens", tokens))
+func traceTokenize(ctx context.Context, start time.Time, texts, tokens int) {
+	if isTraced(ctx) {
+		recordSpan(ctx, "tokenize", start, time.Now(), attribute.Int("kenserve.texts", texts), attribute.Int("kenserve.tokens", tokens))
 	}
 }
 
 // spanBatch records a batch that was computed.
-func spanBatch(ctx context.Context, q *sched.Request) {
-	if !recording(ctx) {
+func traceBatch(ctx context.Context, q *sched.Request) {
+	if !isTraced(ctx) {
 		return
 	}
 	attrs := []attribute.KeyValue{attribute.String("kenserve.task", q.Name), attribute.Int("kenserve.tokens", len(q.Texts.IDs))}
-	record(ctx, "queue", q.Arrived, q.Began, attrs...)
-	record(ctx, "execute", q.Began, q.Ended, attrs...)
+	recordSpan(ctx, "queue", q.Arrived, q.Began, attrs...)
+	recordSpan(ctx, "execute", q.Began, q.Ended, attrs...)
 }
