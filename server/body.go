@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"errors"
 	"io"
+	"kenserve/server/internal/problem"
 	"net/http"
 	"os"
 	"strings"
@@ -53,7 +54,7 @@ func (s *scratch) release() {
 // The string is the one copy that the texts of the request are parts of. Memory
 // grows with the bytes that have arrived, not with the announced length, so that
 // a slow client cannot reserve what it does not send.
-func (s *scratch) readBody(r *http.Request, limit int) (string, *problem) {
+func (s *scratch) readBody(r *http.Request, limit int) (string, *problem.Problem) {
 	if r.ContentLength > int64(limit) {
 		return "", bodyTooLarge(limit)
 	}
@@ -77,7 +78,7 @@ func (s *scratch) readBody(r *http.Request, limit int) (string, *problem) {
 		}
 		if s.budget != nil {
 			if !s.budget.take(n) {
-				return "", &problem{status: http.StatusTooManyRequests, kind: kindOverloaded, message: "too many bytes of requests are being read, try again later"}
+				return "", &problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded, Message: "too many bytes of requests are being read, try again later"}
 			}
 			s.held += n
 		}
@@ -85,8 +86,8 @@ func (s *scratch) readBody(r *http.Request, limit int) (string, *problem) {
 		case err == io.EOF:
 			return string(b), nil
 		case err != nil && (sent.err == nil || sent.err == io.EOF):
-			p := malformed("the body is not what its Content-Encoding says")
-			p.cause = err
+			p := problem.Malformed("the body is not what its Content-Encoding says")
+			p.Cause = err
 			return "", p
 		case err != nil:
 			return "", bodyProblem(r, sent.err)
@@ -118,7 +119,7 @@ func (s *sentBody) Read(b []byte) (int, error) {
 
 // unpacked returns a reader of the body without its Content-Encoding, of which
 // there may be one: gzip or deflate (in the zlib format, RFC 9110).
-func unpacked(h http.Header, sent io.Reader) (io.Reader, *problem) {
+func unpacked(h http.Header, sent io.Reader) (io.Reader, *problem.Problem) {
 	packing := ""
 	for _, v := range h["Content-Encoding"] {
 		if v == "" || strings.EqualFold(v, "identity") {
@@ -138,9 +139,9 @@ func unpacked(h http.Header, sent io.Reader) (io.Reader, *problem) {
 	case "deflate":
 		return &lazyReader{open: func() (io.Reader, error) { return zlib.NewReader(sent) }}, nil
 	}
-	return nil, &problem{
-		status: http.StatusUnsupportedMediaType, kind: kindEncoding,
-		message: "the only encodings of a body are gzip and deflate, one of them",
+	return nil, &problem.Problem{
+		Status: http.StatusUnsupportedMediaType, Kind: problem.KindEncoding,
+		Message: "the only encodings of a body are gzip and deflate, one of them",
 	}
 }
 
@@ -165,20 +166,20 @@ func (l *lazyReader) Read(b []byte) (int, error) {
 	return l.r.Read(b)
 }
 
-func bodyTooLarge(limit int) *problem {
-	p := malformed("the body is larger than %d bytes", limit)
-	p.status, p.kind = http.StatusRequestEntityTooLarge, kindTooLarge
+func bodyTooLarge(limit int) *problem.Problem {
+	p := problem.Malformed("the body is larger than %d bytes", limit)
+	p.Status, p.Kind = http.StatusRequestEntityTooLarge, problem.KindTooLarge
 	return p
 }
 
-func bodyProblem(r *http.Request, err error) *problem {
+func bodyProblem(r *http.Request, err error) *problem.Problem {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &problem{status: http.StatusRequestTimeout, kind: kindTimeout, message: "the body came too slowly", cause: err}
+		return &problem.Problem{Status: http.StatusRequestTimeout, Kind: problem.KindTimeout, Message: "the body came too slowly", Cause: err}
 	case r.Context().Err() != nil, errors.Is(err, io.ErrUnexpectedEOF):
-		return &problem{status: statusClientClosed, kind: kindClient, message: "the client closed the request", cause: err}
+		return &problem.Problem{Status: problem.StatusClientClosed, Kind: problem.KindClient, Message: "the client closed the request", Cause: err}
 	}
-	p := malformed("the body could not be read")
-	p.cause = err
+	p := problem.Malformed("the body could not be read")
+	p.Cause = err
 	return p
 }

@@ -44,8 +44,8 @@ func TestReadBody(t *testing.T) {
 			switch {
 			case p == nil && (c.status != 0 || got != sent.String()):
 				t.Errorf("read %d bytes of %d, want status %d", len(got), sent.Len(), c.status)
-			case p != nil && p.status != c.status:
-				t.Errorf("status %d, want %d: %s", p.status, c.status, p)
+			case p != nil && p.Status != c.status:
+				t.Errorf("status %d, want %d: %s", p.Status, c.status, p)
 			}
 			if cap(s.body) > limit+1 {
 				t.Errorf("took %d bytes for a limit of %d", cap(s.body), limit)
@@ -139,7 +139,7 @@ func TestCompressedBodyTakesLittle(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/classify", strings.NewReader(bomb))
 	r.Header.Set("Content-Encoding", "gzip")
 	s := new(scratch)
-	if _, p := s.readBody(r, 1<<20); p == nil || p.status != http.StatusRequestEntityTooLarge {
+	if _, p := s.readBody(r, 1<<20); p == nil || p.Status != http.StatusRequestEntityTooLarge {
 		t.Fatalf("%v", p)
 	}
 	if cap(s.body) > 1<<20+1 {

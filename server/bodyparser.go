@@ -6,6 +6,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // bodyParser is what the parsers of all JSON requests have in common. It reads
@@ -13,20 +14,20 @@ import (
 type bodyParser struct {
 	jsonReader
 	options *Options
-	wrong   *problem // the first one
+	wrong   *problem.Problem // the first one
 }
 
 func newBodyParser(body string, o *Options) bodyParser {
 	p := bodyParser{jsonReader: jsonReader{text: body}, options: o}
 	if !utf8.ValidString(body) {
-		p.err = malformed("the body is not valid UTF-8")
+		p.err = problem.Malformed("the body is not valid UTF-8")
 	}
 	return p
 }
 
 // done tells what is wrong with the body. One that is not JSON is reported as
 // such wherever the fault is; otherwise the first impossible field is.
-func (p *bodyParser) done() *problem {
+func (p *bodyParser) done() *problem.Problem {
 	p.end()
 	if p.err != nil {
 		return p.err
@@ -35,15 +36,15 @@ func (p *bodyParser) done() *problem {
 }
 
 // reject remembers what is wrong with a place, if it is the first to be.
-func (p *bodyParser) reject(at place, format string, args ...any) {
+func (p *bodyParser) reject(at problem.Path, format string, args ...any) {
 	if p.wrong == nil {
-		p.wrong = invalid(at.String(), format, args...)
+		p.wrong = problem.Invalid(at, format, args...)
 	}
 }
 
 // object reads an object. Members are handed to read by their position in the
 // list, others are skipped. at is the object's own place.
-func (p *bodyParser) object(at place, members memberList, read func(i int)) {
+func (p *bodyParser) object(at problem.Path, members memberList, read func(i int)) {
 	if p.look() != '{' {
 		p.skip()
 		p.reject(at, "must be a JSON object")
@@ -65,20 +66,9 @@ func (p *bodyParser) object(at place, members memberList, read func(i int)) {
 	}
 	for i, name := range members.names[:members.required] {
 		if seen&(1<<i) == 0 {
-			p.reject(within(at, name), "is required")
+			p.reject(at.Member(name), "is required")
 		}
 	}
-}
-
-// within is the place of a member of the object at a place.
-func within(at place, name string) place {
-	if at.list == "" {
-		return named(name)
-	}
-	if at.member != "" {
-		name = at.member + "." + name
-	}
-	return place{at.list, at.index, name}
 }
 
 // null consumes a null, if one is next.
@@ -91,7 +81,7 @@ func (p *bodyParser) null() bool {
 }
 
 // text reads a text to classify.
-func (p *bodyParser) text(at place) string {
+func (p *bodyParser) text(at problem.Path) string {
 	s := p.word(at)
 	if len(s) > p.options.MaxTextBytes {
 		p.reject(at, "has %d bytes, at most %d are allowed", len(s), p.options.MaxTextBytes)
@@ -100,7 +90,7 @@ func (p *bodyParser) text(at place) string {
 }
 
 // word reads any string.
-func (p *bodyParser) word(at place) string {
+func (p *bodyParser) word(at problem.Path) string {
 	if p.look() != '"' {
 		p.skip()
 		p.reject(at, "must be a string")
@@ -113,16 +103,16 @@ func (p *bodyParser) word(at place) string {
 // those, and appends them to inputs. listed tells whether it was a list.
 func (p *bodyParser) inputList(name string, inputs []runtime.Input) (_ []runtime.Input, listed bool) {
 	if p.look() != '[' {
-		return append(inputs, p.input(named(name), "must be a text, an object with text and text_pair, or a list of those")), false
+		return append(inputs, p.input(problem.Field(name), "must be a text, an object with text and text_pair, or a list of those")), false
 	}
-	for i := range p.bounded(named(name)) {
-		inputs = append(inputs, p.input(elementOf(name, true, i), "must be a text, or an object with text and text_pair"))
+	for i := range p.bounded(problem.Field(name)) {
+		inputs = append(inputs, p.input(problem.Values{Name: name, Listed: true}.At(i), "must be a text, or an object with text and text_pair"))
 	}
 	return inputs, true
 }
 
 // input reads a text, or an object with text and text_pair.
-func (p *bodyParser) input(at place, otherwise string) (in runtime.Input) {
+func (p *bodyParser) input(at problem.Path, otherwise string) (in runtime.Input) {
 	switch p.look() {
 	case '"':
 		in.Text = p.text(at)
@@ -135,7 +125,7 @@ func (p *bodyParser) input(at place, otherwise string) (in runtime.Input) {
 	}
 	var text, pair bool
 	for name := range p.fields {
-		member := place{at.list, at.index, name}
+		member := at.Member(name)
 		switch {
 		case name == "text" && !text:
 			text = true
@@ -151,18 +141,18 @@ func (p *bodyParser) input(at place, otherwise string) (in runtime.Input) {
 			p.fail("member %q appears twice", name)
 		default:
 			p.skip()
-			p.reject(at, "has an unknown member %s; it may have text and text_pair", quote(name))
+			p.reject(at, "has an unknown member %s; it may have text and text_pair", problem.Quote(name))
 		}
 	}
 	if !text {
-		p.reject(place{at.list, at.index, "text"}, "is required")
+		p.reject(at.Member("text"), "is required")
 	}
 	return in
 }
 
 // bounded ranges over the elements of a list of texts: from one to the most
 // that are allowed. One too many is not handed out.
-func (p *bodyParser) bounded(at place) func(yield func(i int) bool) {
+func (p *bodyParser) bounded(at problem.Path) func(yield func(i int) bool) {
 	return func(yield func(i int) bool) {
 		n := 0
 		for i := range p.elements {
@@ -185,7 +175,7 @@ func (p *bodyParser) bounded(at place) func(yield func(i int) bool) {
 }
 
 // positive reads a whole number of at least 1, or null, which is 0.
-func (p *bodyParser) positive(at place) int {
+func (p *bodyParser) positive(at problem.Path) int {
 	switch c := p.look(); {
 	case c == 'n':
 		p.literal("null")
@@ -202,7 +192,7 @@ func (p *bodyParser) positive(at place) int {
 }
 
 // boolean reads true or false, or null, which is the default.
-func (p *bodyParser) boolean(at place, byDefault bool) bool {
+func (p *bodyParser) boolean(at problem.Path, byDefault bool) bool {
 	switch p.look() {
 	case 't':
 		p.literal("true")
@@ -220,7 +210,7 @@ func (p *bodyParser) boolean(at place, byDefault bool) bool {
 }
 
 // taskName reads a task's name.
-func (p *bodyParser) taskName(at place, otherwise string) string {
+func (p *bodyParser) taskName(at problem.Path, otherwise string) string {
 	if p.look() != '"' {
 		p.skip()
 		p.reject(at, "%s", otherwise)
@@ -228,7 +218,7 @@ func (p *bodyParser) taskName(at place, otherwise string) string {
 	}
 	name := p.str()
 	if !delta.ValidTask(name) && p.wrong == nil {
-		p.wrong = noTask(at.String(), name)
+		p.wrong = problem.NoTask(at, name)
 	}
 	return name
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // classifyBody is a request for POST /classify on the wire.
@@ -44,17 +45,17 @@ type classifyRequest struct {
 }
 
 // taskPlace is the i-th task's place in the request.
-func (q *classifyRequest) taskPlace(i int) place {
-	return elementOf("model", q.several, i)
+func (q *classifyRequest) taskPlace(i int) problem.Path {
+	return problem.Values{Name: "model", Listed: q.several}.At(i)
 }
 
 // inputPlace is the i-th input's place in the request.
-func (q *classifyRequest) inputPlace(i int) place {
-	return elementOf("input", q.listed, i)
+func (q *classifyRequest) inputPlace(i int) problem.Path {
+	return problem.Values{Name: "input", Listed: q.listed}.At(i)
 }
 
 // parseClassify parses a body.
-func parseClassify(body string, o *Options) (*classifyRequest, *problem) {
+func parseClassify(body string, o *Options) (*classifyRequest, *problem.Problem) {
 	p := classifyParser{newBodyParser(body, o), &classifyRequest{truncate: true}}
 	p.parse()
 	if wrong := p.done(); wrong != nil {
@@ -72,8 +73,8 @@ var classifyMembers = membersOf[classifyBody]()
 
 func (p *classifyParser) parse() {
 	q := p.request
-	p.object(named(""), classifyMembers, func(i int) {
-		at := classifyMembers.at(named(""), i)
+	p.object(problem.Path{}, classifyMembers, func(i int) {
+		at := classifyMembers.at(problem.Path{}, i)
 		switch i {
 		case 0:
 			p.model()
@@ -107,15 +108,15 @@ func (p *classifyParser) model() {
 		}
 		name := p.taskName(q.taskPlace(i), "must be a task's name")
 		if slices.Contains(q.tasks, name) {
-			p.reject(q.taskPlace(i), "names task %s again", quote(name))
+			p.reject(q.taskPlace(i), "names task %s again", problem.Quote(name))
 		}
 		q.tasks = append(q.tasks, name)
 	}
 	switch {
 	case n == 0:
-		p.reject(named("model"), "must name at least one task")
+		p.reject(problem.Field("model"), "must name at least one task")
 	case n > p.options.MaxTasks:
-		p.reject(named("model"), "names %d tasks, at most %d are allowed", n, p.options.MaxTasks)
+		p.reject(problem.Field("model"), "names %d tasks, at most %d are allowed", n, p.options.MaxTasks)
 	}
 }
 

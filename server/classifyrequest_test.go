@@ -15,6 +15,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // sameRequest compares requests. The arrays are only room for the slices.
@@ -194,14 +195,14 @@ func checkRequest(t fataler, o *Options, body string) bool {
 
 // checkRefusal: a body is malformed if it is no JSON, whatever else is wrong
 // with it, and the other way round but for the rules that JSON leaves open.
-func checkRefusal(t fataler, body string, p *problem) {
-	switch p.status {
+func checkRefusal(t fataler, body string, p *problem.Problem) {
+	switch p.Status {
 	case 400:
 		if !json.Valid([]byte(body)) || !utf8.ValidString(body) {
 			return
 		}
 		for _, why := range []string{"appears twice", "deeper", "surrogate"} {
-			if strings.Contains(p.message, why) {
+			if strings.Contains(p.Message, why) {
 				return
 			}
 		}
@@ -210,14 +211,14 @@ func checkRefusal(t fataler, body string, p *problem) {
 		if !json.Valid([]byte(body)) {
 			t.Fatalf("%q is no JSON, and was refused with %s", body, p)
 		}
-		if p.field == "" && strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "{") {
+		if p.Field == "" && strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "{") {
 			t.Fatalf("%q was refused without a field: %s", body, p)
 		}
 	default:
-		t.Fatalf("status %d", p.status)
+		t.Fatalf("status %d", p.Status)
 	}
-	if len(p.message) > 1000 || !utf8.ValidString(p.message) {
-		t.Fatalf("message of %d bytes: %q", len(p.message), p.message)
+	if len(p.Message) > 1000 || !utf8.ValidString(p.Message) {
+		t.Fatalf("message of %d bytes: %q", len(p.Message), p.Message)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // runTasks classifies a request's inputs under each of its tasks, all at a
@@ -18,7 +19,7 @@ func (s *Server) runTasks(ctx context.Context, x *exchange, q *classifyRequest, 
 	x.task, x.texts = strings.Join(q.tasks, ","), len(q.inputs)
 	inputs, err := s.engine.Encode(ctx, q.inputs, options)
 	if err != nil {
-		return nil, taskProblem(err, "", place{}, q.inputPlace)
+		return nil, taskProblem(err, "", problem.Path{}, q.inputPlace)
 	}
 	together, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -62,8 +63,8 @@ func (s *Server) failure(ctx context.Context, err error, q *classifyRequest, i i
 	}
 	at := q.taskPlace(i)
 	p := problemOf(ctx, taskProblem(err, q.tasks[i], at, q.inputPlace))
-	if p.field == "" && p.kind != kindClient {
-		p.field, p.message = at.String(), "task "+quote(q.tasks[i])+": "+p.message
+	if p.Field == "" && p.Kind != problem.KindClient {
+		p.Field, p.Message = at.String(), "task "+problem.Quote(q.tasks[i])+": "+p.Message
 	}
 	return p
 }

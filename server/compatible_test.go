@@ -9,6 +9,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // wireBodies are the bodies of the requests in a file of testdata.
@@ -46,10 +47,10 @@ func fuzzOptions(t testing.TB) *Options {
 }
 
 // checkWrong checks what holds for every refusal of a body.
-func checkWrong(t *testing.T, p *problem) {
+func checkWrong(t *testing.T, p *problem.Problem) {
 	t.Helper()
-	if p.status < 400 || p.status >= 500 || p.message == "" || len(p.message) > 1000 || !utf8.ValidString(p.message) {
-		t.Fatalf("status %d, message of %d bytes: %q", p.status, len(p.message), p.message)
+	if p.Status < 400 || p.Status >= 500 || p.Message == "" || len(p.Message) > 1000 || !utf8.ValidString(p.Message) {
+		t.Fatalf("status %d, message of %d bytes: %q", p.Status, len(p.Message), p.Message)
 	}
 	for _, s := range shapes {
 		if status, body := s.shape(p); status < 400 || !json.Valid(body) {

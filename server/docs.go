@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"kenserve/server/internal/problem"
 	"maps"
 	"net/http"
 	"slices"
@@ -40,7 +41,7 @@ var htmlType = []string{"text/html; charset=utf-8"}
 func (s *Server) docs(c *gin.Context, _ *exchange) error {
 	page, err := s.docsPage()
 	if err != nil {
-		return internal(err, "internal error")
+		return problem.Internal(err, "internal error")
 	}
 	c.Writer.Header()["Content-Security-Policy"] = docsPolicy
 	write(c, http.StatusOK, htmlType, page)

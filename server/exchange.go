@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"kenserve/server/internal/problem"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -23,7 +24,7 @@ type exchange struct {
 	texts            int
 	tokens           int
 	queue, inference time.Duration
-	problem          *problem
+	problem          *problem.Problem
 	trace            string // id of the request's trace, if it is recorded
 	shape            errorShape
 }
@@ -69,7 +70,7 @@ func (s *Server) observe(c *gin.Context) {
 		}
 		s.metrics.answered(c.FullPath(), c.Writer.Status(), elapsed)
 		if x.problem != nil {
-			s.metrics.failed(x.task, x.problem.kind)
+			s.metrics.failed(x.task, x.problem.Kind)
 		}
 		s.log(c, x, elapsed)
 		x.endSpan(span, attribute.Int("http.response.status_code", c.Writer.Status()))
@@ -98,7 +99,7 @@ func (s *Server) contain(c *gin.Context, x *exchange, reason any) (cut bool) {
 	if !ok {
 		err = fmt.Errorf("%v", reason)
 	}
-	x.problem = internal(fmt.Errorf("panic: %w", err), "internal error")
+	x.problem = problem.Internal(fmt.Errorf("panic: %w", err), "internal error")
 	s.options.Logger.LogAttrs(c.Request.Context(), slog.LevelError, "panic contained",
 		slog.String("id", x.id), slog.Any("panic", reason), slog.String("stack", string(stack)))
 	if c.Writer.Written() {
@@ -154,12 +155,12 @@ func (x *exchange) attrs() []slog.Attr {
 		attrs = append(attrs, slog.String("trace_id", x.trace))
 	}
 	if p := x.problem; p != nil {
-		attrs = append(attrs, slog.String("error", string(p.kind)))
-		if p.field != "" {
-			attrs = append(attrs, slog.String("field", p.field))
+		attrs = append(attrs, slog.String("error", string(p.Kind)))
+		if p.Field != "" {
+			attrs = append(attrs, slog.String("field", p.Field))
 		}
-		if p.cause != nil {
-			attrs = append(attrs, slog.Any("cause", p.cause))
+		if p.Cause != nil {
+			attrs = append(attrs, slog.Any("cause", p.Cause))
 		}
 	}
 	return attrs
@@ -232,7 +233,7 @@ func write(c *gin.Context, status int, contentType []string, body []byte) {
 func writeProblem(c *gin.Context, x *exchange) {
 	p := x.problem
 	h := c.Writer.Header()
-	switch p.status {
+	switch p.Status {
 	case http.StatusUnauthorized:
 		h["Www-Authenticate"] = []string{"Bearer"}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:

@@ -19,6 +19,7 @@ import (
 
 	"kenserve/runtime"
 	pb "kenserve/server/inferencepb"
+	"kenserve/server/internal/problem"
 )
 
 // The Open Inference Protocol over gRPC. It is [Server.ServeGRPC]'s part; what
@@ -75,7 +76,7 @@ func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferReque
 		return nil, wrong
 	}
 	x := exchangeOf(ctx)
-	result, err := g.s.perform(ctx, x, &call{in.ModelName, named("model_name"), q.inputs, q.inputAt, q.options})
+	result, err := g.s.perform(ctx, x, &call{in.ModelName, problem.Field("model_name"), q.inputs, q.inputAt, q.options})
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferReque
 }
 
 // inferRequestOf reads a request.
-func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *problem) {
+func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *problem.Problem) {
 	q := &inferRequest{id: in.Id, options: runtime.Options{Truncate: true}}
 	for _, p := range []struct {
 		name  string
@@ -92,7 +93,7 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *probl
 		if v, ok := in.Parameters[p.name]; ok {
 			b, ok := v.GetParameterChoice().(*pb.InferParameter_BoolParam)
 			if !ok {
-				return nil, invalid("parameters."+p.name, "must be true or false")
+				return nil, problem.Invalid(problem.Field("parameters").Member(p.name), "must be true or false")
 			}
 			*p.value = b.BoolParam
 		}
@@ -100,11 +101,11 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *probl
 	raw := len(in.RawInputContents) > 0
 	switch {
 	case len(in.Inputs) > maxTensors:
-		return nil, invalid("inputs", "holds more than %d tensors", maxTensors)
+		return nil, problem.Invalid(problem.Field("inputs"), "holds more than %d tensors", maxTensors)
 	case len(in.Outputs) > maxTensors:
-		return nil, invalid("outputs", "holds more than %d tensors", maxTensors)
+		return nil, problem.Invalid(problem.Field("outputs"), "holds more than %d tensors", maxTensors)
 	case raw && len(in.RawInputContents) != len(in.Inputs):
-		return nil, invalid("raw_input_contents", "holds %d tensors, inputs %d", len(in.RawInputContents), len(in.Inputs))
+		return nil, problem.Invalid(problem.Field("raw_input_contents"), "holds %d tensors, inputs %d", len(in.RawInputContents), len(in.Inputs))
 	}
 	tensors := make([]inferTensor, len(in.Inputs))
 	for i, t := range in.Inputs {
@@ -113,15 +114,15 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *probl
 		contents := t.GetContents().GetBytesContents()
 		switch {
 		case len(t.GetShape()) > maxRank:
-			return nil, invalid(within(at, "shape").String(), "has more than %d dimensions", maxRank)
+			return nil, problem.Invalid(at.Member("shape"), "has more than %d dimensions", maxRank)
 		case raw && t.GetContents() != nil:
-			return nil, invalid(within(at, "contents").String(), "must not be there beside raw_input_contents")
+			return nil, problem.Invalid(at.Member("contents"), "must not be there beside raw_input_contents")
 		case raw:
 			if wrong := takeBytes(&tensors[i], at, string(in.RawInputContents[i]), o); wrong != nil {
 				return nil, wrong
 			}
 		case len(contents) > o.MaxTexts:
-			return nil, invalid(at.String(), "holds more than %d texts", o.MaxTexts)
+			return nil, problem.Invalid(at, "holds more than %d texts", o.MaxTexts)
 		}
 		for _, b := range contents {
 			tensors[i].elements = append(tensors[i].elements, string(b))
@@ -131,7 +132,7 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *probl
 		return nil, wrong
 	}
 	for i, out := range in.Outputs {
-		at := place{list: "outputs", index: i}
+		at := problem.Field("outputs").Element(i)
 		classes, wrong := classesOf(out, at)
 		if wrong != nil {
 			return nil, wrong
@@ -147,14 +148,14 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *probl
 }
 
 // classesOf reads how many classes an output is asked for as, 0: as a tensor.
-func classesOf(out *pb.ModelInferRequest_InferRequestedOutputTensor, at place) (int, *problem) {
+func classesOf(out *pb.ModelInferRequest_InferRequestedOutputTensor, at problem.Path) (int, *problem.Problem) {
 	v, ok := out.GetParameters()["classification"]
 	if !ok {
 		return 0, nil
 	}
 	n, ok := v.GetParameterChoice().(*pb.InferParameter_Int64Param)
 	if !ok || n.Int64Param < 1 || n.Int64Param > 1<<31-1 {
-		return 0, invalid(within(at, "parameters.classification").String(), "must be a number of classes from 1")
+		return 0, problem.Invalid(at.Member("parameters.classification"), "must be a number of classes from 1")
 	}
 	return int(n.Int64Param), nil
 }
@@ -193,14 +194,14 @@ func (g inferenceService) RepositoryModelLoad(ctx context.Context, q *pb.Reposit
 	if len(q.Parameters) > 0 {
 		return nil, noLoadParameters()
 	}
-	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, named("task"), Engine.Load); err != nil {
+	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, problem.Field("task"), Engine.Load); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelLoadResponse), nil
 }
 
 func (g inferenceService) RepositoryModelUnload(ctx context.Context, q *pb.RepositoryModelUnloadRequest) (*pb.RepositoryModelUnloadResponse, error) {
-	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, named("task"), Engine.Unload); err != nil {
+	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, problem.Field("task"), Engine.Unload); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelUnloadResponse), nil
@@ -264,7 +265,7 @@ func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerIn
 		if reason := recover(); reason != nil {
 			s.options.Logger.LogAttrs(ctx, slog.LevelError, "panic contained",
 				slog.String("id", x.id), slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
-			out, err = nil, internal(fmt.Errorf("panic: %v", reason), "internal error")
+			out, err = nil, problem.Internal(fmt.Errorf("panic: %v", reason), "internal error")
 		}
 		err = s.called(ctx, x, info.FullMethod, err)
 		x.endSpan(span, attribute.Int("rpc.grpc.status_code", int(status.Code(err))))
@@ -274,7 +275,7 @@ func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerIn
 	}
 	size := proto.Size(in.(proto.Message))
 	if !s.bodies.take(size) {
-		return nil, &problem{status: http.StatusTooManyRequests, kind: kindOverloaded, message: "too many bytes of requests are in memory, try again later"}
+		return nil, &problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded, Message: "too many bytes of requests are in memory, try again later"}
 	}
 	defer s.bodies.give(size)
 	return handler(context.WithValue(ctx, exchangeContext{}, x), in)
@@ -301,14 +302,14 @@ func (s *Server) called(ctx context.Context, x *exchange, method string, err err
 	}
 	_ = grpc.SetHeader(ctx, header) // it fails for a call that is over
 	if err != nil {
-		if _, ok := errors.AsType[*problem](err); !ok {
+		if _, ok := errors.AsType[*problem.Problem](err); !ok {
 			if _, ok := status.FromError(err); ok { // of the health service
 				s.metrics.called(method, status.Code(err), elapsed)
 				return err
 			}
 		}
 		x.problem = problemOf(ctx, err)
-		s.metrics.failed(x.task, x.problem.kind)
+		s.metrics.failed(x.task, x.problem.Kind)
 		err = statusOf(ctx, x.problem)
 	}
 	if x.texts > 0 {
@@ -335,28 +336,28 @@ func (s *Server) called(ctx context.Context, x *exchange, method string, err err
 }
 
 // statusOf is a problem as gRPC's clients see it.
-func statusOf(ctx context.Context, p *problem) error {
+func statusOf(ctx context.Context, p *problem.Problem) error {
 	code := codes.Internal
-	switch p.kind {
-	case kindMalformed, kindValidation, kindEncoding:
+	switch p.Kind {
+	case problem.KindMalformed, problem.KindValidation, problem.KindEncoding:
 		code = codes.InvalidArgument
-	case kindNotFound:
+	case problem.KindNotFound:
 		code = codes.NotFound
-	case kindTask:
+	case problem.KindTask:
 		code = codes.FailedPrecondition
-	case kindOverloaded, kindTooLarge:
+	case problem.KindOverloaded, problem.KindTooLarge:
 		code = codes.ResourceExhausted
-	case kindUnauthorized:
+	case problem.KindUnauthorized:
 		code = codes.Unauthenticated
-	case kindForbidden:
+	case problem.KindForbidden:
 		code = codes.PermissionDenied
-	case kindUnavailable:
+	case problem.KindUnavailable:
 		code = codes.Unavailable
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // the client's own
 			code = codes.DeadlineExceeded
 		}
-	case kindClient:
+	case problem.KindClient:
 		code = codes.Canceled
 	}
-	return status.Error(code, p.message)
+	return status.Error(code, p.Message)
 }

@@ -24,6 +24,7 @@ import (
 
 	"kenserve/runtime"
 	pb "kenserve/server/inferencepb"
+	"kenserve/server/internal/problem"
 )
 
 // dialed is a server on a loopback port with a connection to it.
@@ -500,7 +501,7 @@ func TestGRPCOverTLS(t *testing.T) {
 
 // Every kind of problem has a code that is not OK.
 func TestStatusOf(t *testing.T) {
-	for _, err := range []error{malformed("x"), invalid("a", "x"), noTask("a", "b"), internal(nil, "x"), unavailable(nil, "x"), runtime.ErrBusy, context.Canceled, errors.New("x"), fmt.Errorf("%w", runtime.ErrClosed)} {
+	for _, err := range []error{problem.Malformed("x"), problem.Invalid(problem.Field("a"), "x"), problem.NoTask(problem.Field("a"), "b"), problem.Internal(nil, "x"), problem.Unavailable(nil, "x"), runtime.ErrBusy, context.Canceled, errors.New("x"), fmt.Errorf("%w", runtime.ErrClosed)} {
 		if code := status.Code(statusOf(t.Context(), problemOf(t.Context(), err))); code == codes.OK || code == codes.Unknown {
 			t.Errorf("%v: %s", err, code)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"kenserve/models"
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // The text classification of Hugging Face's inference clients, for a model that
@@ -50,10 +51,10 @@ var (
 )
 
 // parseHF parses a body.
-func parseHF(body string, o *Options) (*hfRequest, *problem) {
+func parseHF(body string, o *Options) (*hfRequest, *problem.Problem) {
 	p := newBodyParser(body, o)
 	q := &hfRequest{options: runtime.Options{Truncate: true}}
-	p.object(named(""), hfMembers, func(i int) {
+	p.object(problem.Path{}, hfMembers, func(i int) {
 		switch i {
 		case 0:
 			q.inputs, q.listed = p.inputList("inputs", nil)
@@ -69,12 +70,12 @@ func parseHF(body string, o *Options) (*hfRequest, *problem) {
 	return q, nil
 }
 
-func (q *hfRequest) inputAt(i int) place {
-	return elementOf("inputs", q.listed, i)
+func (q *hfRequest) inputAt(i int) problem.Path {
+	return problem.Values{Name: "inputs", Listed: q.listed}.At(i)
 }
 
 func (p *bodyParser) hfParameters(q *hfRequest) {
-	all := named("parameters")
+	all := problem.Field("parameters")
 	p.object(all, hfParameters, func(i int) {
 		at := hfParameters.at(all, i)
 		switch i {
@@ -91,7 +92,7 @@ func (p *bodyParser) hfParameters(q *hfRequest) {
 }
 
 // oneOf reads one of the words and returns which, or null, which is -1.
-func (p *bodyParser) oneOf(at place, words []string) int {
+func (p *bodyParser) oneOf(at problem.Path, words []string) int {
 	if p.null() {
 		return -1
 	}
@@ -120,7 +121,7 @@ func (s *Server) hfClassify(c *gin.Context, x *exchange) error {
 	if wrong != nil {
 		return wrong
 	}
-	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), named("task"), q.inputs, q.inputAt, q.options})
+	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), problem.Field("task"), q.inputs, q.inputAt, q.options})
 	if err != nil {
 		return err
 	}

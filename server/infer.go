@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // Inference of the Open Inference Protocol v2, whatever carries it: REST is in
@@ -54,9 +55,9 @@ type inferTensor struct {
 }
 
 // take makes the request's inputs from its tensors.
-func (q *inferRequest) take(tensors []inferTensor, o *Options) *problem {
+func (q *inferRequest) take(tensors []inferTensor, o *Options) *problem.Problem {
 	if len(tensors) == 0 {
-		return invalid("inputs", "must hold the tensor text")
+		return problem.Invalid(problem.Field("inputs"), "must hold the tensor text")
 	}
 	text, pair := 0, -1
 	if len(tensors) > 1 { // a tensor by itself may have any name
@@ -68,13 +69,13 @@ func (q *inferRequest) take(tensors []inferTensor, o *Options) *problem {
 			case name == "text_pair" && pair < 0:
 				pair = i
 			case name == "text" || name == "text_pair":
-				return invalid(inferAt(i).String(), "is named %s, as another is", name)
+				return problem.Invalid(inferAt(i), "is named %s, as another is", name)
 			default:
-				return invalid(inferAt(i).String(), "is named %s; there are text and text_pair", quote(name))
+				return problem.Invalid(inferAt(i), "is named %s; there are text and text_pair", problem.Quote(name))
 			}
 		}
 		if text < 0 {
-			return invalid("inputs", "must hold the tensor text")
+			return problem.Invalid(problem.Field("inputs"), "must hold the tensor text")
 		}
 	}
 	for i := range tensors {
@@ -91,7 +92,7 @@ func (q *inferRequest) take(tensors []inferTensor, o *Options) *problem {
 		return nil
 	}
 	if len(tensors[pair].elements) != len(q.inputs) {
-		return invalid(inferAt(pair).String(), "has %d elements, text has %d", len(tensors[pair].elements), len(q.inputs))
+		return problem.Invalid(inferAt(pair), "has %d elements, text has %d", len(tensors[pair].elements), len(q.inputs))
 	}
 	q.pairs = true
 	for i := range tensors[pair].elements {
@@ -100,60 +101,60 @@ func (q *inferRequest) take(tensors []inferTensor, o *Options) *problem {
 	return nil
 }
 
-func inferAt(i int) place { return place{list: "inputs", index: i} }
+func inferAt(i int) problem.Path { return problem.Field("inputs").Element(i) }
 
 // inputAt is what an error about the i-th text names: elements have no place of
 // their own in a tensor's data.
-func (q *inferRequest) inputAt(i int) place {
-	return place{list: "text", index: i}
+func (q *inferRequest) inputAt(i int) problem.Path {
+	return problem.Field("text").Element(i)
 }
 
-func (t *inferTensor) check(at place, o *Options) *problem {
+func (t *inferTensor) check(at problem.Path, o *Options) *problem.Problem {
 	if t.datatype != "BYTES" {
-		return invalid(within(at, "datatype").String(), "is %s, must be BYTES", quote(t.datatype))
+		return problem.Invalid(at.Member("datatype"), "is %s, must be BYTES", problem.Quote(t.datatype))
 	}
 	if len(t.elements) > o.MaxTexts {
-		return invalid(at.String(), "holds more than %d texts", o.MaxTexts)
+		return problem.Invalid(at, "holds more than %d texts", o.MaxTexts)
 	}
 	size := int64(1)
 	for _, d := range t.shape {
 		if d < 0 || d > int64(o.MaxTexts) || size*d > int64(o.MaxTexts) {
-			return invalid(within(at, "shape").String(), "has a dimension below 0, or more than %d elements", o.MaxTexts)
+			return problem.Invalid(at.Member("shape"), "has a dimension below 0, or more than %d elements", o.MaxTexts)
 		}
 		size *= d
 	}
 	if len(t.shape) == 0 {
-		return invalid(within(at, "shape").String(), "must have a dimension")
+		return problem.Invalid(at.Member("shape"), "must have a dimension")
 	}
 	if size != int64(len(t.elements)) {
-		return invalid(within(at, "shape").String(), "is of %d elements, the data are %d", size, len(t.elements))
+		return problem.Invalid(at.Member("shape"), "is of %d elements, the data are %d", size, len(t.elements))
 	}
 	if size == 0 {
-		return invalid(at.String(), "must hold at least one text")
+		return problem.Invalid(at, "must hold at least one text")
 	}
 	for i, s := range t.elements {
 		switch {
 		case len(s) > o.MaxTextBytes:
-			return invalid(at.String(), "has %d bytes in element %d, at most %d are allowed", len(s), i, o.MaxTextBytes)
+			return problem.Invalid(at, "has %d bytes in element %d, at most %d are allowed", len(s), i, o.MaxTextBytes)
 		case !utf8.ValidString(s):
-			return invalid(at.String(), "is not valid UTF-8 in element %d", i)
+			return problem.Invalid(at, "is not valid UTF-8 in element %d", i)
 		}
 	}
 	return nil
 }
 
 // want adds an output to those that are returned.
-func (q *inferRequest) want(at place, out inferOutput) *problem {
+func (q *inferRequest) want(at problem.Path, out inferOutput) *problem.Problem {
 	switch out.name {
 	case outLabel, outScore, outProbabilities:
 	default:
-		return invalid(within(at, "name").String(), "is %s; there are %s, %s and %s", quote(out.name), outLabel, outScore, outProbabilities)
+		return problem.Invalid(at.Member("name"), "is %s; there are %s, %s and %s", problem.Quote(out.name), outLabel, outScore, outProbabilities)
 	}
 	if slices.ContainsFunc(q.outputs, func(o inferOutput) bool { return o.name == out.name }) {
-		return invalid(within(at, "name").String(), "is %s again", quote(out.name))
+		return problem.Invalid(at.Member("name"), "is %s again", problem.Quote(out.name))
 	}
 	if out.classes < 0 || out.classes > 0 && out.name != outProbabilities {
-		return invalid(at.String(), "asks for a classification: that is a number of classes from 1, of %s", outProbabilities)
+		return problem.Invalid(at, "asks for a classification: that is a number of classes from 1, of %s", outProbabilities)
 	}
 	q.outputs = append(q.outputs, out)
 	return nil
@@ -217,13 +218,13 @@ func classification(score float32, index int, label string) string {
 }
 
 // takeBytes is what a binary tensor's error is for a client.
-func takeBytes(t *inferTensor, at place, data string, o *Options) *problem {
+func takeBytes(t *inferTensor, at problem.Path, data string, o *Options) *problem.Problem {
 	elements, err := readBytesTensor(data, o.MaxTexts)
 	if errors.Is(err, errTooManyElements) {
-		return invalid(at.String(), "holds more than %d texts", o.MaxTexts)
+		return problem.Invalid(at, "holds more than %d texts", o.MaxTexts)
 	}
 	if err != nil {
-		return invalid(at.String(), "%s", err)
+		return problem.Invalid(at, "%s", err)
 	}
 	t.elements = elements
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // Inference over REST, with the binary tensor data extension: a request may be
@@ -123,12 +124,12 @@ const maxTensors = 16
 
 // parseInfer parses a body. length is the header Inference-Header-Content-Length,
 // empty if it was not sent.
-func parseInfer(body, length string, o *Options) (*inferRequest, *problem) {
+func parseInfer(body, length string, o *Options) (*inferRequest, *problem.Problem) {
 	header, rest := body, ""
 	if length != "" {
 		n, err := strconv.Atoi(length)
 		if err != nil || n < 0 || n > len(body) {
-			return nil, malformed("the header %s is %s, the body has %d bytes", headerLength, quote(length), len(body))
+			return nil, problem.Malformed("the header %s is %s, the body has %d bytes", headerLength, problem.Quote(length), len(body))
 		}
 		header, rest = body[:n], body[n:]
 	}
@@ -147,7 +148,7 @@ func parseInfer(body, length string, o *Options) (*inferRequest, *problem) {
 		}
 		at := inferAt(i)
 		if size > len(rest) {
-			return nil, invalid(at.String(), "has %d bytes of binary data, %d are left of the body", size, len(rest))
+			return nil, problem.Invalid(at, "has %d bytes of binary data, %d are left of the body", size, len(rest))
 		}
 		if wrong := takeBytes(&p.tensors[i], at, rest[:size], o); wrong != nil {
 			return nil, wrong
@@ -155,7 +156,7 @@ func parseInfer(body, length string, o *Options) (*inferRequest, *problem) {
 		rest = rest[size:]
 	}
 	if rest != "" {
-		return nil, malformed("the body has %d bytes behind the last input", len(rest))
+		return nil, problem.Malformed("the body has %d bytes behind the last input", len(rest))
 	}
 	if wrong := q.take(p.tensors, o); wrong != nil {
 		return nil, wrong
@@ -164,7 +165,7 @@ func parseInfer(body, length string, o *Options) (*inferRequest, *problem) {
 		if !out.saysBinary {
 			out.binary = p.binary
 		}
-		if wrong := q.want(place{list: "outputs", index: i}, out.inferOutput); wrong != nil {
+		if wrong := q.want(problem.Field("outputs").Element(i), out.inferOutput); wrong != nil {
 			return nil, wrong
 		}
 	}
@@ -178,8 +179,8 @@ func parseInfer(body, length string, o *Options) (*inferRequest, *problem) {
 
 func (p *inferParser) parse() {
 	q := p.request
-	p.object(named(""), inferMembers, func(i int) {
-		at := inferMembers.at(named(""), i)
+	p.object(problem.Path{}, inferMembers, func(i int) {
+		at := inferMembers.at(problem.Path{}, i)
 		switch i {
 		case 0:
 			p.list(at, p.tensor)
@@ -208,7 +209,7 @@ func (p *inferParser) parse() {
 }
 
 // list reads a short list.
-func (p *inferParser) list(at place, read func(at place)) {
+func (p *inferParser) list(at problem.Path, read func(at problem.Path)) {
 	if p.look() != '[' {
 		p.skip()
 		p.reject(at, "must be a list")
@@ -216,7 +217,7 @@ func (p *inferParser) list(at place, read func(at place)) {
 	}
 	for i := range p.elements {
 		if i < maxTensors {
-			read(place{at.list, i, ""})
+			read(at.Element(i))
 			continue
 		}
 		p.skip()
@@ -225,13 +226,13 @@ func (p *inferParser) list(at place, read func(at place)) {
 }
 
 // settings reads an object of parameters, all of them optional.
-func (p *inferParser) settings(at place, members memberList, read func(i int)) {
+func (p *inferParser) settings(at problem.Path, members memberList, read func(i int)) {
 	if !p.null() {
 		p.object(at, members, read)
 	}
 }
 
-func (p *inferParser) tensor(at place) {
+func (p *inferParser) tensor(at problem.Path) {
 	var t inferTensor
 	size, data := -1, false
 	p.object(at, inferInputMembers, func(i int) {
@@ -262,7 +263,7 @@ func (p *inferParser) tensor(at place) {
 // maxRank bounds the dimensions of a tensor.
 const maxRank = 8
 
-func (p *inferParser) shape(at place, t *inferTensor) {
+func (p *inferParser) shape(at problem.Path, t *inferTensor) {
 	if p.look() != '[' {
 		p.skip()
 		p.reject(at, "must be a list of whole numbers")
@@ -279,7 +280,7 @@ func (p *inferParser) shape(at place, t *inferTensor) {
 }
 
 // size reads a whole number from 0.
-func (p *inferParser) size(at place) int {
+func (p *inferParser) size(at problem.Path) int {
 	if c := p.look(); c != '-' && (c < '0' || c > '9') {
 		p.skip()
 	} else if n, ok := wholeNumber(p.number()); ok && n >= 0 {
@@ -290,7 +291,7 @@ func (p *inferParser) size(at place) int {
 }
 
 // data reads elements, in lists of lists or in one.
-func (p *inferParser) data(at place, t *inferTensor) {
+func (p *inferParser) data(at problem.Path, t *inferTensor) {
 	switch p.look() {
 	case '[':
 		for range p.elements {
@@ -307,7 +308,7 @@ func (p *inferParser) data(at place, t *inferTensor) {
 	}
 }
 
-func (p *inferParser) output(at place) {
+func (p *inferParser) output(at problem.Path) {
 	var out requestedOutput
 	p.object(at, inferOutputMembers, func(i int) {
 		member := inferOutputMembers.at(at, i)
@@ -344,7 +345,7 @@ func (s *Server) infer(c *gin.Context, x *exchange) error {
 	if wrong != nil {
 		return wrong
 	}
-	result, err := s.perform(c.Request.Context(), x, &call{task, named("task"), q.inputs, q.inputAt, q.options})
+	result, err := s.perform(c.Request.Context(), x, &call{task, problem.Field("task"), q.inputs, q.inputAt, q.options})
 	if err != nil {
 		return err
 	}

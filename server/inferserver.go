@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // What the Open Inference Protocol tells of the server and of its tasks, over
@@ -78,9 +79,9 @@ func (s *Server) model(task, version string) error {
 		return err
 	}
 	if version != "" && version != inferVersion {
-		return &problem{
-			status: http.StatusNotFound, kind: kindNotFound,
-			message: "there is no version " + quote(version) + " of a task, the only one is " + inferVersion,
+		return &problem.Problem{
+			Status: http.StatusNotFound, Kind: problem.KindNotFound,
+			Message: "there is no version " + problem.Quote(version) + " of a task, the only one is " + inferVersion,
 		}
 	}
 	return nil
@@ -137,7 +138,7 @@ type indexEntry struct {
 func (s *Server) index(loaded bool) ([]indexEntry, error) {
 	infos, err := s.engine.Tasks()
 	if err != nil {
-		return nil, unavailable(err, "the store cannot be read")
+		return nil, problem.Unavailable(err, "the store cannot be read")
 	}
 	out := []indexEntry{}
 	for _, info := range infos {
@@ -177,7 +178,7 @@ var indexMembers, loadMembers = membersOf[indexBody](), membersOf[loadBody]()
 // inferIndex answers POST /v2/repository/index. The body may be empty.
 func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
 	loaded := false
-	if err := s.readSmall(c, indexMembers, func(p *bodyParser, at place) { loaded = p.boolean(at, false) }); err != nil {
+	if err := s.readSmall(c, indexMembers, func(p *bodyParser, at problem.Path) { loaded = p.boolean(at, false) }); err != nil {
 		return err
 	}
 	entries, err := s.index(loaded)
@@ -188,7 +189,7 @@ func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
 }
 
 // readSmall reads a body that may be empty, and is an object if it is not.
-func (s *Server) readSmall(c *gin.Context, members memberList, read func(p *bodyParser, at place)) error {
+func (s *Server) readSmall(c *gin.Context, members memberList, read func(p *bodyParser, at problem.Path)) error {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
 	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
@@ -199,7 +200,7 @@ func (s *Server) readSmall(c *gin.Context, members memberList, read func(p *body
 		return nil
 	}
 	p := newBodyParser(body, &s.options)
-	p.object(named(""), members, func(i int) { read(&p, members.at(named(""), i)) })
+	p.object(problem.Path{}, members, func(i int) { read(&p, members.at(problem.Path{}, i)) })
 	if wrong := p.done(); wrong != nil {
 		return wrong
 	}
@@ -209,7 +210,7 @@ func (s *Server) readSmall(c *gin.Context, members memberList, read func(p *body
 // inferLoad answers POST /v2/repository/models/{task}/load.
 func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
 	parameters := 0
-	err := s.readSmall(c, loadMembers, func(p *bodyParser, at place) {
+	err := s.readSmall(c, loadMembers, func(p *bodyParser, at problem.Path) {
 		if p.null() {
 			return
 		}
@@ -234,8 +235,8 @@ func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
 
 // noLoadParameters: Triton takes configurations and files of models with a
 // request to load one. To ignore them would be to load another model.
-func noLoadParameters() *problem {
-	return invalid("parameters", "must be empty: a task is loaded from the store, as it is")
+func noLoadParameters() *problem.Problem {
+	return problem.Invalid(problem.Field("parameters"), "must be empty: a task is loaded from the store, as it is")
 }
 
 // inferUnload answers POST /v2/repository/models/{task}/unload. Its parameters
@@ -248,7 +249,7 @@ func (s *Server) inferUnload(c *gin.Context, x *exchange) error {
 }
 
 func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Engine, context.Context, string) error) error {
-	if err := s.move(c.Request.Context(), x, c.Param("task"), named("task"), move); err != nil {
+	if err := s.move(c.Request.Context(), x, c.Param("task"), problem.Field("task"), move); err != nil {
 		return err
 	}
 	writeJSON(c, http.StatusOK, []byte("{}\n"))
@@ -257,7 +258,7 @@ func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Engine, contex
 
 // move loads or unloads a task that a request names at a place. Its error is a
 // *problem.
-func (s *Server) move(ctx context.Context, x *exchange, task string, at place, move func(Engine, context.Context, string) error) error {
+func (s *Server) move(ctx context.Context, x *exchange, task string, at problem.Path, move func(Engine, context.Context, string) error) error {
 	if err := s.knownAt(at, task); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"kenserve/server/internal/problem"
 	"math"
 	"strconv"
 	"strings"
@@ -26,12 +27,12 @@ type jsonReader struct {
 	text  string // valid UTF-8
 	pos   int
 	depth int
-	err   *problem
+	err   *problem.Problem
 }
 
 func (r *jsonReader) fail(format string, args ...any) {
 	if r.err == nil {
-		r.err = malformed("the body cannot be read as JSON: at byte %d: "+format, append([]any{r.pos}, args...)...)
+		r.err = problem.Malformed("the body cannot be read as JSON: at byte %d: "+format, append([]any{r.pos}, args...)...)
 	}
 }
 

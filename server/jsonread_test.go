@@ -76,7 +76,7 @@ func checkReader(t *testing.T, text string) {
 			t.Fatalf("%q: depth %d at the end", text, r.depth)
 		}
 	case r.err != nil && valid:
-		if m := r.err.message; !strings.Contains(m, "surrogate") && !strings.Contains(m, "deeper") {
+		if m := r.err.Message; !strings.Contains(m, "surrogate") && !strings.Contains(m, "deeper") {
 			t.Fatalf("%q is JSON, and was refused: %s", text, m)
 		}
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"kenserve/server/internal/problem"
 	"net/http"
 	"strings"
 
@@ -62,18 +63,18 @@ func (k *keys) of(authorization, plain string) access {
 }
 
 // refuse says why a caller may not do what needs the wanted access, or nil.
-func (k *keys) refuse(have, want access) *problem {
+func (k *keys) refuse(have, want access) *problem.Problem {
 	switch {
 	case have >= want:
 		return nil
 	case want == accessAdmin && len(k.admin) == 0:
-		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "changes are off: the server has no admin key"}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "changes are off: the server has no admin key"}
 	case have == accessUse && len(k.use) > 0:
-		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "this needs the admin key"}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "this needs the admin key"}
 	case want == accessAdmin:
-		return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "this needs the admin key, as Authorization: Bearer KEY"}
+		return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "this needs the admin key, as Authorization: Bearer KEY"}
 	}
-	return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "a key is needed, as Authorization: Bearer KEY"}
+	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed, as Authorization: Bearer KEY"}
 }
 
 // openRoutes need no key: probes are asked by those who have none, the page is

@@ -5,25 +5,26 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // known fails unless there is a task of that name.
-func (s *Server) known(task string) error { return s.knownAt(named("task"), task) }
+func (s *Server) known(task string) error { return s.knownAt(problem.Field("task"), task) }
 
 // knownAt is known for a name at another place of the request.
-func (s *Server) knownAt(at place, task string) error {
+func (s *Server) knownAt(at problem.Path, task string) error {
 	_, err := s.find(at, task)
 	return err
 }
 
 // find describes the task that a request names at a place.
-func (s *Server) find(at place, task string) (runtime.TaskInfo, error) {
+func (s *Server) find(at problem.Path, task string) (runtime.TaskInfo, error) {
 	if delta.ValidTask(task) {
 		if info, ok := s.engine.Task(task); ok {
 			return info, nil
 		}
 	}
-	return runtime.TaskInfo{}, noTask(at.String(), task)
+	return runtime.TaskInfo{}, problem.NoTask(at, task)
 }
 
 // labels returns a task's labels. To learn them a task that was never used is
@@ -40,7 +41,7 @@ func (s *Server) labels(ctx context.Context, x *exchange, task string) ([]string
 	x.task = task
 	r, err := s.engine.Classify(ctx, task, nil, runtime.Options{})
 	if err != nil {
-		return nil, problemOf(ctx, taskProblem(err, task, named("task"), nil))
+		return nil, problemOf(ctx, taskProblem(err, task, problem.Field("task"), nil))
 	}
 	return r.Labels, nil
 }
@@ -49,10 +50,10 @@ func (s *Server) labels(ctx context.Context, x *exchange, task string) ([]string
 // log alone, since it may name files.
 func (s *Server) serviceable() error {
 	if s.draining.Load() {
-		return unavailable(errShutdown, "the server is shutting down")
+		return problem.Unavailable(errShutdown, "the server is shutting down")
 	}
 	if err := s.engine.Ready(); err != nil {
-		return unavailable(err, "the engine is not ready")
+		return problem.Unavailable(err, "the engine is not ready")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // Values of the label task that are not tasks. No task's name begins with an
@@ -127,9 +128,9 @@ func (m *metrics) classified(task string, texts int, r *runtime.Result) {
 
 // failed counts an error. The task is what the request named, if it got that
 // far.
-func (m *metrics) failed(task string, k kind) {
+func (m *metrics) failed(task string, k problem.Kind) {
 	label := taskNone
-	if task != "" && k != kindNotFound {
+	if task != "" && k != problem.KindNotFound {
 		label = m.task(task).label
 	}
 	m.errors.WithLabelValues(label, string(k)).Inc()

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"kenserve/server/internal/problem"
 	"maps"
 	"net/http"
 	"reflect"
@@ -240,7 +241,7 @@ func (s *Server) bound(schema *huma.Schema) {
 func (s *Server) openAPI(c *gin.Context, _ *exchange) error {
 	body, err := s.openAPIJSON()
 	if err != nil {
-		return internal(err, "internal error")
+		return problem.Internal(err, "internal error")
 	}
 	writeJSON(c, http.StatusOK, body)
 	return nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"kenserve/server/internal/problem"
 	"net/http"
 	"reflect"
 
@@ -52,22 +53,22 @@ func wire[T any](example string) content {
 // failures are the problems that operations may have. Which status and body
 // each is depends on the API.
 var failures = []struct {
-	problem problem
+	problem problem.Problem
 	doc     string
 }{
-	failBody:    {problem{status: http.StatusBadRequest, kind: kindMalformed}, "not JSON, or not what the Content-Encoding says"},
-	failEmpty:   {problem{status: http.StatusBadRequest, kind: kindEmpty}, "an empty text or batch"},
-	failSlow:    {problem{status: http.StatusRequestTimeout, kind: kindTimeout}, "the body came too slowly"},
-	failLarge:   {problem{status: http.StatusRequestEntityTooLarge, kind: kindTooLarge}, "the body is over the limit, as sent or unpacked"},
-	failPacking: {problem{status: http.StatusUnsupportedMediaType, kind: kindEncoding}, "a Content-Encoding other than gzip and deflate"},
-	failInvalid: {problem{status: http.StatusUnprocessableEntity, kind: kindValidation}, "asks for something impossible"},
-	failTask:    {problem{status: http.StatusNotFound, kind: kindNotFound}, "no such task"},
-	failDelta:   {problem{status: http.StatusFailedDependency, kind: kindTask}, "the task's delta cannot be loaded"},
-	failBusy:    {problem{status: http.StatusTooManyRequests, kind: kindOverloaded}, "too much is waiting"},
-	failFault:   {problem{status: http.StatusInternalServerError, kind: kindInternal}, "a fault of the server; the log has it under the request's id"},
-	failReady:   {problem{status: http.StatusServiceUnavailable, kind: kindUnavailable}, "not ready, shutting down, or no answer in time"},
-	failKey:     {problem{status: http.StatusUnauthorized, kind: kindUnauthorized}, "no key, or a wrong one"},
-	failAdmin:   {problem{status: http.StatusForbidden, kind: kindForbidden}, "needs the admin key, or the store is read-only"},
+	failBody:    {problem.Problem{Status: http.StatusBadRequest, Kind: problem.KindMalformed}, "not JSON, or not what the Content-Encoding says"},
+	failEmpty:   {problem.Problem{Status: http.StatusBadRequest, Kind: problem.KindEmpty}, "an empty text or batch"},
+	failSlow:    {problem.Problem{Status: http.StatusRequestTimeout, Kind: problem.KindTimeout}, "the body came too slowly"},
+	failLarge:   {problem.Problem{Status: http.StatusRequestEntityTooLarge, Kind: problem.KindTooLarge}, "the body is over the limit, as sent or unpacked"},
+	failPacking: {problem.Problem{Status: http.StatusUnsupportedMediaType, Kind: problem.KindEncoding}, "a Content-Encoding other than gzip and deflate"},
+	failInvalid: {problem.Problem{Status: http.StatusUnprocessableEntity, Kind: problem.KindValidation}, "asks for something impossible"},
+	failTask:    {problem.Problem{Status: http.StatusNotFound, Kind: problem.KindNotFound}, "no such task"},
+	failDelta:   {problem.Problem{Status: http.StatusFailedDependency, Kind: problem.KindTask}, "the task's delta cannot be loaded"},
+	failBusy:    {problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded}, "too much is waiting"},
+	failFault:   {problem.Problem{Status: http.StatusInternalServerError, Kind: problem.KindInternal}, "a fault of the server; the log has it under the request's id"},
+	failReady:   {problem.Problem{Status: http.StatusServiceUnavailable, Kind: problem.KindUnavailable}, "not ready, shutting down, or no answer in time"},
+	failKey:     {problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized}, "no key, or a wrong one"},
+	failAdmin:   {problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden}, "needs the admin key, or the store is read-only"},
 }
 
 // Indexes of failures.

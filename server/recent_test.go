@@ -1,6 +1,7 @@
 package server
 
 import (
+	"kenserve/server/internal/problem"
 	"math"
 	"slices"
 	"testing"
@@ -45,7 +46,7 @@ func TestRecent(t *testing.T) {
 			all = append(all, q)
 			x := &exchange{texts: 2, tokens: 9}
 			if q.failed {
-				x.problem = internal(nil, "")
+				x.problem = problem.Internal(nil, "")
 			}
 			r.add(time.Unix(q.unix, 0), q.took, x)
 		}

@@ -14,15 +14,16 @@ import (
 	"kenserve/delta"
 	"kenserve/models"
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // call is what a request of a compatible API comes down to: inputs for one
 // task.
 type call struct {
 	task    string
-	at      place // of the task's name in the request
+	at      problem.Path // of the task's name in the request
 	inputs  []runtime.Input
-	inputAt func(i int) place
+	inputAt func(i int) problem.Path
 	options runtime.Options
 }
 
@@ -31,7 +32,7 @@ func (s *Server) perform(ctx context.Context, x *exchange, q *call) (*runtime.Re
 	ctx, cancel := context.WithTimeout(ctx, s.options.RequestTimeout)
 	defer cancel()
 	if !delta.ValidTask(q.task) {
-		return nil, noTask(q.at.String(), q.task)
+		return nil, problem.NoTask(q.at, q.task)
 	}
 	result, err := s.run(ctx, x, q.task, q.inputs, q.options)
 	if err != nil {
@@ -62,7 +63,7 @@ func (s *Server) compute(ctx context.Context, task string, inputs []runtime.Inpu
 		if errors.Is(err, errNotFinite) {
 			message = err.Error()
 		}
-		return nil, internal(fmt.Errorf("task %s: %w", task, err), message)
+		return nil, problem.Internal(fmt.Errorf("task %s: %w", task, err), message)
 	}
 	s.metrics.classified(task, len(inputs), result)
 	return result, nil
@@ -79,29 +80,29 @@ func (x *exchange) add(r *runtime.Result) {
 
 // taskProblem says what a client is told when a task, named at a place of its
 // request, fails with err. What it does not know, [problemOf] does.
-func taskProblem(err error, task string, at place, inputAt func(i int) place) error {
+func taskProblem(err error, task string, at problem.Path, inputAt func(i int) problem.Path) error {
 	switch {
 	case errors.Is(err, runtime.ErrNoTask):
-		return noTask(at.String(), task)
+		return problem.NoTask(at, task)
 	case errors.Is(err, runtime.ErrTaskUnusable):
-		return &problem{
-			status: http.StatusFailedDependency, kind: kindTask,
-			field: at.String(), message: strings.TrimPrefix(err.Error(), "runtime: "), cause: err,
+		return &problem.Problem{
+			Status: http.StatusFailedDependency, Kind: problem.KindTask,
+			Field: at.String(), Message: strings.TrimPrefix(err.Error(), "runtime: "), Cause: err,
 		}
 	}
-	at = named("input")
+	at = problem.Field("input")
 	input, ok := errors.AsType[*runtime.InputError](err)
 	if ok && inputAt != nil {
 		at = inputAt(input.Index)
 	}
 	switch {
 	case errors.Is(err, runtime.ErrTooLong):
-		return invalid(at.String(), "has more tokens than the model takes, and is not to be truncated")
+		return problem.Invalid(at, "has more tokens than the model takes, and is not to be truncated")
 	case ok && errors.Is(err, models.ErrBatch):
-		return invalid(at.String(), "has token ids that the model does not know")
+		return problem.Invalid(at, "has token ids that the model does not know")
 	case ok:
-		p := invalid(at.String(), "cannot be tokenized")
-		p.cause = err
+		p := problem.Invalid(at, "cannot be tokenized")
+		p.Cause = err
 		return p
 	}
 	return err

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"kenserve/server/internal/problem"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -112,7 +113,7 @@ func (s *Server) routes() {
 }
 
 func noRoute(*gin.Context, *exchange) error {
-	return &problem{status: http.StatusNotFound, kind: kindNotFound, message: "there is no such route"}
+	return &problem.Problem{Status: http.StatusNotFound, Kind: problem.KindNotFound, Message: "there is no such route"}
 }
 
 // noMethod answers for a path that has other methods; gin has set Allow.
@@ -121,9 +122,9 @@ func noMethod(c *gin.Context, _ *exchange) error {
 		c.Status(http.StatusNoContent)
 		return nil
 	}
-	return &problem{
-		status: http.StatusMethodNotAllowed, kind: kindMethod,
-		message: "this route does not have that method, see the header Allow",
+	return &problem.Problem{
+		Status: http.StatusMethodNotAllowed, Kind: problem.KindMethod,
+		Message: "this route does not have that method, see the header Allow",
 	}
 }
 

@@ -8,10 +8,11 @@ import (
 	"strings"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // An errorShape writes a problem as the clients of an API expect it.
-type errorShape func(p *problem) (status int, body []byte)
+type errorShape func(p *problem.Problem) (status int, body []byte)
 
 // shapes are the errors of the compatible APIs, by the paths that are theirs.
 // A path that is no route belongs to one too.
@@ -49,9 +50,9 @@ type (
 		Error nativeErrorDetail `json:"error"`
 	}
 	nativeErrorDetail struct {
-		Message string  `json:"message"`
-		Type    kind    `json:"type"`
-		Field   *string `json:"field" doc:"The JSON path of what is wrong, or null."`
+		Message string       `json:"message"`
+		Type    problem.Kind `json:"type"`
+		Field   *string      `json:"field" doc:"The JSON path of what is wrong, or null."`
 	}
 	plainErrorBody struct {
 		Error string `json:"error"`
@@ -72,22 +73,22 @@ type (
 )
 
 // nativeError is {"error": {"message", "type", "field"}}.
-func nativeError(p *problem) (int, []byte) {
-	b := appendString([]byte(`{"error":{"message":`), p.message)
-	b = appendString(append(b, `,"type":`...), string(p.kind))
-	b = appendOptional(append(b, `,"field":`...), p.field)
-	return p.status, append(b, "}}\n"...)
+func nativeError(p *problem.Problem) (int, []byte) {
+	b := appendString([]byte(`{"error":{"message":`), p.Message)
+	b = appendString(append(b, `,"type":`...), string(p.Kind))
+	b = appendOptional(append(b, `,"field":`...), p.Field)
+	return p.Status, append(b, "}}\n"...)
 }
 
 // plainError is {"error": message}.
-func plainError(p *problem) (int, []byte) {
-	b := appendString([]byte(`{"error":`), p.message)
-	return p.status, append(b, "}\n"...)
+func plainError(p *problem.Problem) (int, []byte) {
+	b := appendString([]byte(`{"error":`), p.Message)
+	return p.Status, append(b, "}\n"...)
 }
 
 // inferError is a plain error of the Open Inference Protocol, which knows 400
 // for whatever is wrong with a request.
-func inferError(p *problem) (int, []byte) {
+func inferError(p *problem.Problem) (int, []byte) {
 	status, body := plainError(p)
 	if status == http.StatusUnprocessableEntity {
 		status = http.StatusBadRequest
@@ -96,30 +97,30 @@ func inferError(p *problem) (int, []byte) {
 }
 
 // teiError is Text Embeddings Inference's {"error", "error_type"}.
-func teiError(p *problem) (int, []byte) {
-	status, class := p.status, "Validation"
-	switch p.kind {
-	case kindEmpty:
+func teiError(p *problem.Problem) (int, []byte) {
+	status, class := p.Status, "Validation"
+	switch p.Kind {
+	case problem.KindEmpty:
 		status, class = http.StatusBadRequest, "Empty"
-	case kindTask, kindInternal:
+	case problem.KindTask, problem.KindInternal:
 		status, class = http.StatusFailedDependency, "Backend"
-	case kindOverloaded:
+	case problem.KindOverloaded:
 		class = "Overloaded"
-	case kindUnavailable:
+	case problem.KindUnavailable:
 		class = "Unhealthy"
-	case kindValidation:
-		if _, ok := errors.AsType[*runtime.InputError](p.cause); ok {
+	case problem.KindValidation:
+		if _, ok := errors.AsType[*runtime.InputError](p.Cause); ok {
 			class = "Tokenizer"
 		}
 	}
-	b := appendString([]byte(`{"error":`), p.message)
+	b := appendString([]byte(`{"error":`), p.Message)
 	b = appendString(append(b, `,"error_type":`...), class)
 	return status, append(b, "}\n"...)
 }
 
 // vllmError is vLLM's {"error": {"message", "type", "param", "code"}}.
-func vllmError(p *problem) (int, []byte) {
-	status, class := p.status, "BadRequestError"
+func vllmError(p *problem.Problem) (int, []byte) {
+	status, class := p.Status, "BadRequestError"
 	switch {
 	case status == http.StatusUnprocessableEntity:
 		status = http.StatusBadRequest
@@ -134,9 +135,9 @@ func vllmError(p *problem) (int, []byte) {
 	case status >= http.StatusInternalServerError, status == http.StatusFailedDependency:
 		class = "InternalServerError"
 	}
-	b := appendString([]byte(`{"error":{"message":`), p.message)
+	b := appendString([]byte(`{"error":{"message":`), p.Message)
 	b = appendString(append(b, `,"type":`...), class)
-	b = appendOptional(append(b, `,"param":`...), p.field)
+	b = appendOptional(append(b, `,"param":`...), p.Field)
 	b = strconv.AppendInt(append(b, `,"code":`...), int64(status), 10)
 	return status, append(b, "}}\n"...)
 }

@@ -13,6 +13,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // What changes the tasks that are served: upload, copy, removal, and moves into
@@ -29,10 +30,10 @@ type sourceBody struct {
 
 var sourceMembers = membersOf[sourceBody]()
 
-func parseSource(body string, o *Options) (source string, wrong *problem) {
+func parseSource(body string, o *Options) (source string, wrong *problem.Problem) {
 	p := newBodyParser(body, o)
-	p.object(named(""), sourceMembers, func(i int) {
-		source = p.taskName(sourceMembers.at(named(""), i), "must be a task's name")
+	p.object(problem.Path{}, sourceMembers, func(i int) {
+		source = p.taskName(sourceMembers.at(problem.Path{}, i), "must be a task's name")
 	})
 	return source, p.done()
 }
@@ -42,7 +43,7 @@ func parseSource(body string, o *Options) (source string, wrong *problem) {
 func (s *Server) putTask(c *gin.Context, x *exchange) error {
 	name := c.Param("name")
 	if !delta.ValidTask(name) {
-		return invalid("name", "is no task's name: 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit")
+		return problem.Invalid(problem.Field("name"), "is no task's name: 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit")
 	}
 	x.task = name
 	_, replaced := s.engine.Task(name)
@@ -78,7 +79,7 @@ func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, e
 	defer cancel()
 	s.extend(c, s.options.UploadTimeout)
 	if info, err = s.engine.Copy(ctx, name, source); err != nil {
-		return info, changeProblem(ctx, err, source, named("source"))
+		return info, changeProblem(ctx, err, source, problem.Field("source"))
 	}
 	return info, nil
 }
@@ -91,13 +92,13 @@ func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err
 		return info, bodyTooLarge(limit)
 	}
 	if r.ContentLength == 0 {
-		return info, invalid("", "is empty; it must be a delta file, or JSON with the Content-Type application/json")
+		return info, problem.Invalid(problem.Path{}, "is empty; it must be a delta file, or JSON with the Content-Type application/json")
 	}
 	select {
 	case s.uploads <- struct{}{}:
 		defer func() { <-s.uploads }()
 	default:
-		return info, &problem{status: http.StatusTooManyRequests, kind: kindOverloaded, message: "too many uploads are under way, try again later"}
+		return info, &problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded, Message: "too many uploads are under way, try again later"}
 	}
 	s.extend(c, s.options.UploadTimeout)
 	ctx, cancel := context.WithTimeout(r.Context(), s.options.UploadTimeout)
@@ -121,11 +122,11 @@ func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err
 	case sent.err != nil && sent.err != io.EOF:
 		return info, bodyProblem(r, sent.err)
 	case body.err != nil && body.err != io.EOF:
-		p := malformed("the body is not what its Content-Encoding says")
-		p.cause = err
+		p := problem.Malformed("the body is not what its Content-Encoding says")
+		p.Cause = err
 		return info, p
 	}
-	return info, changeProblem(ctx, err, name, named("name"))
+	return info, changeProblem(ctx, err, name, problem.Field("name"))
 }
 
 // extend gives a request more time than others have, to be read and answered.
@@ -138,17 +139,17 @@ func (s *Server) extend(c *gin.Context, d time.Duration) {
 
 // changeProblem says what a client is told when a change fails; task is the
 // one that the request names at a place.
-func changeProblem(ctx context.Context, err error, task string, at place) *problem {
+func changeProblem(ctx context.Context, err error, task string, at problem.Path) *problem.Problem {
 	switch {
 	case errors.Is(err, runtime.ErrReadOnly):
-		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "the store is read-only", cause: err}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "the store is read-only", Cause: err}
 	case errors.Is(err, runtime.ErrTaskUnusable):
 		// Here it is the request that brings what cannot be used.
 		message := err.Error()
 		if _, class, ok := strings.Cut(message, runtime.ErrTaskUnusable.Error()+": "); ok {
 			message = "the delta cannot be served: " + class
 		}
-		return &problem{status: http.StatusUnprocessableEntity, kind: kindValidation, message: message, cause: err}
+		return &problem.Problem{Status: http.StatusUnprocessableEntity, Kind: problem.KindValidation, Message: message, Cause: err}
 	}
 	return problemOf(ctx, taskProblem(err, task, at, nil))
 }
@@ -156,14 +157,14 @@ func changeProblem(ctx context.Context, err error, task string, at place) *probl
 // deleteTask answers DELETE /tasks/{name} with 204.
 func (s *Server) deleteTask(c *gin.Context, x *exchange) error {
 	name := c.Param("name")
-	if err := s.knownAt(named("name"), name); err != nil {
+	if err := s.knownAt(problem.Field("name"), name); err != nil {
 		return err
 	}
 	x.task = name
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
 	defer cancel()
 	if err := s.engine.Remove(ctx, name); err != nil {
-		return changeProblem(ctx, err, name, named("name"))
+		return changeProblem(ctx, err, name, problem.Field("name"))
 	}
 	c.Status(http.StatusNoContent)
 	return nil
@@ -179,7 +180,7 @@ func (s *Server) unloadTask(c *gin.Context, x *exchange) error {
 
 func (s *Server) moveTask(c *gin.Context, x *exchange, move func(Engine, context.Context, string) error) error {
 	name := c.Param("name")
-	if err := s.move(c.Request.Context(), x, name, named("name"), move); err != nil {
+	if err := s.move(c.Request.Context(), x, name, problem.Field("name"), move); err != nil {
 		return err
 	}
 	return s.getTask(c, x)

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // task is a task on the wire.
@@ -63,7 +64,7 @@ func taskOf(info runtime.TaskInfo) task {
 func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
 	infos, err := s.engine.Tasks()
 	if err != nil {
-		return unavailable(err, "the store cannot be read")
+		return problem.Unavailable(err, "the store cannot be read")
 	}
 	list := taskList{Object: "list", Data: make([]task, len(infos))}
 	brief := c.Query("labels") == "false"
@@ -78,7 +79,7 @@ func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
 
 // getTask answers GET /tasks/{name}.
 func (s *Server) getTask(c *gin.Context, _ *exchange) error {
-	info, err := s.find(named("name"), c.Param("name"))
+	info, err := s.find(problem.Field("name"), c.Param("name"))
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func marshal(c *gin.Context, v any) error { return marshalStatus(c, http.StatusO
 func marshalStatus(c *gin.Context, status int, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
-		return internal(fmt.Errorf("encode %T: %w", v, err), "internal error")
+		return problem.Internal(fmt.Errorf("encode %T: %w", v, err), "internal error")
 	}
 	writeJSON(c, status, append(b, '\n'))
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // The API of Text Embeddings Inference, for a task as its only model.
@@ -65,11 +66,11 @@ var (
 
 // parseTEI parses a body. inputs is a string, ["a"] or ["a", "b"], which is one
 // text or one pair, or a list of such lists, which is a batch.
-func parseTEI(body string, o *Options) (*teiRequest, *problem) {
+func parseTEI(body string, o *Options) (*teiRequest, *problem.Problem) {
 	p := newBodyParser(body, o)
 	q := new(teiRequest)
-	p.object(named(""), teiMembers, func(i int) {
-		at := teiMembers.at(named(""), i)
+	p.object(problem.Path{}, teiMembers, func(i int) {
+		at := teiMembers.at(problem.Path{}, i)
 		switch i {
 		case 0:
 			p.teiInputs(q)
@@ -86,26 +87,26 @@ func parseTEI(body string, o *Options) (*teiRequest, *problem) {
 	}
 	for i, in := range q.inputs {
 		if in.Text == "" && (in.Pair == nil || *in.Pair == "") {
-			wrong := malformed("%s cannot be empty", q.inputAt(i))
-			wrong.kind, wrong.field = kindEmpty, q.inputAt(i).String()
+			wrong := problem.Malformed("%s cannot be empty", q.inputAt(i))
+			wrong.Kind, wrong.Field = problem.KindEmpty, q.inputAt(i).String()
 			return nil, wrong
 		}
 	}
 	if len(q.inputs) == 0 {
-		wrong := malformed("inputs cannot be empty")
-		wrong.kind, wrong.field = kindEmpty, "inputs"
+		wrong := problem.Malformed("inputs cannot be empty")
+		wrong.Kind, wrong.Field = problem.KindEmpty, "inputs"
 		return nil, wrong
 	}
 	return q, nil
 }
 
-func (q *teiRequest) inputAt(i int) place {
-	return elementOf("inputs", q.batch, i)
+func (q *teiRequest) inputAt(i int) problem.Path {
+	return problem.Values{Name: "inputs", Listed: q.batch}.At(i)
 }
 
 func (p *bodyParser) teiInputs(q *teiRequest) {
 	const otherwise = "must be a text, a pair of texts, or a list of lists of one or two texts"
-	at := named("inputs")
+	at := problem.Field("inputs")
 	switch p.look() {
 	case '"':
 		q.inputs = []runtime.Input{{Text: p.text(at)}}
@@ -127,7 +128,7 @@ func (p *bodyParser) teiInputs(q *teiRequest) {
 		case q.batch && i < p.options.MaxTexts:
 			q.inputs = append(q.inputs, p.teiPair(q.inputAt(i)))
 		case !q.batch && i < 2:
-			texts = append(texts, p.text(place{"inputs", i, ""}))
+			texts = append(texts, p.text(problem.Field("inputs").Element(i)))
 		default:
 			p.skip()
 		}
@@ -143,7 +144,7 @@ func (p *bodyParser) teiInputs(q *teiRequest) {
 }
 
 // teiPair reads an element of a batch: ["a"] or ["a", "b"].
-func (p *bodyParser) teiPair(at place) runtime.Input {
+func (p *bodyParser) teiPair(at problem.Path) runtime.Input {
 	if p.look() != '[' {
 		p.skip()
 		p.reject(at, "must be a list of one or two texts, as the first is")
@@ -187,7 +188,7 @@ func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
 	if wrong != nil {
 		return wrong
 	}
-	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), named("task"), q.inputs, q.inputAt, q.options})
+	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), problem.Field("task"), q.inputs, q.inputAt, q.options})
 	if err != nil {
 		return err
 	}

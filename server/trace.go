@@ -64,9 +64,9 @@ func (x *exchange) endSpan(span trace.Span, status attribute.KeyValue) {
 			attribute.Int("kenserve.tokens", x.tokens))
 	}
 	if p := x.problem; p != nil {
-		span.SetAttributes(attribute.String("error.type", string(p.kind)))
-		if p.status >= http.StatusInternalServerError {
-			span.SetStatus(codes.Error, p.message)
+		span.SetAttributes(attribute.String("error.type", string(p.Kind)))
+		if p.Status >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, p.Message)
 		}
 	}
 	span.End()

@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/delta"
+	"kenserve/server/internal/problem"
 	"kenserve/viz"
 )
 
@@ -132,12 +133,12 @@ func parseVizAsk(c *gin.Context) (a vizAsk, err error) {
 		return a, noRoute(nil, nil)
 	}
 	if a.of != viz.OfKept && a.of != viz.OfNeighbours {
-		return a, invalid("of", "must be kept or neighbours")
+		return a, problem.Invalid(problem.Field("of"), "must be kept or neighbours")
 	}
 	for name, n := range map[string]*int{"row": &a.row, "column": &a.column} {
 		if text, ok := c.GetQuery(name); ok {
 			if *n, err = strconv.Atoi(text); err != nil || *n < 0 {
-				return a, invalid(name, "must be a whole number from 0 on")
+				return a, problem.Invalid(problem.Field(name), "must be a whole number from 0 on")
 			}
 		}
 	}
@@ -171,7 +172,7 @@ func (a vizAsk) compute(ctx context.Context, m *viz.Model) (viz.View, error) {
 // cache if it was drawn of the same delta before.
 func (s *Server) draw(c *gin.Context, x *exchange, what string, make func(ctx context.Context, name string, m *viz.Model) ([]byte, error)) (body []byte, err error) {
 	name := c.Param("name")
-	if err := s.knownAt(named("name"), name); err != nil {
+	if err := s.knownAt(problem.Field("name"), name); err != nil {
 		return nil, err
 	}
 	x.task = name
@@ -181,7 +182,7 @@ func (s *Server) draw(c *gin.Context, x *exchange, what string, make func(ctx co
 	case s.drawings.admitted <- struct{}{}:
 		defer func() { <-s.drawings.admitted }()
 	default:
-		return nil, &problem{status: http.StatusTooManyRequests, kind: kindOverloaded, message: "too many drawings are under way, try again later"}
+		return nil, &problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded, Message: "too many drawings are under way, try again later"}
 	}
 	err = s.engine.Inspect(ctx, name, func(d *delta.Delta, base delta.Tensors) error {
 		key := d.SHA256 + " " + strconv.Quote(name) + " " + what
@@ -209,11 +210,11 @@ func (s *Server) draw(c *gin.Context, x *exchange, what string, make func(ctx co
 	})
 	switch {
 	case errors.Is(err, viz.ErrTensor):
-		return nil, invalid("tensor", "or kind is none that the view can show")
+		return nil, problem.Invalid(problem.Field("tensor"), "or kind is none that the view can show")
 	case errors.Is(err, viz.ErrRow):
-		return nil, invalid("row", "is no row of the tensor that can be shown")
+		return nil, problem.Invalid(problem.Field("row"), "is no row of the tensor that can be shown")
 	case err != nil:
-		return nil, problemOf(ctx, taskProblem(err, name, named("name"), nil))
+		return nil, problemOf(ctx, taskProblem(err, name, problem.Field("name"), nil))
 	}
 	return body, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
 // The classification API of vLLM.
@@ -80,11 +81,11 @@ type vllmRequest struct {
 var vllmMembers = membersOf[vllmBody]()
 
 // parseVLLM parses a body.
-func parseVLLM(body string, o *Options) (*vllmRequest, *problem) {
+func parseVLLM(body string, o *Options) (*vllmRequest, *problem.Problem) {
 	p := newBodyParser(body, o)
 	q := new(vllmRequest)
-	p.object(named(""), vllmMembers, func(i int) {
-		at := vllmMembers.at(named(""), i)
+	p.object(problem.Path{}, vllmMembers, func(i int) {
+		at := vllmMembers.at(problem.Path{}, i)
 		switch i {
 		case 0:
 			q.task = p.taskName(at, "must be a task's name")
@@ -104,15 +105,15 @@ func parseVLLM(body string, o *Options) (*vllmRequest, *problem) {
 	return q, nil
 }
 
-func (q *vllmRequest) inputAt(i int) place {
-	return elementOf("input", q.listed, i)
+func (q *vllmRequest) inputAt(i int) problem.Path {
+	return problem.Values{Name: "input", Listed: q.listed}.At(i)
 }
 
 // vllmInput reads a text, a list of texts, the ids of one input, or a list of
 // such lists.
 func (p *bodyParser) vllmInput(q *vllmRequest) {
 	const otherwise = "must be a text, a list of token ids, or a list of either"
-	at := named("input")
+	at := problem.Field("input")
 	switch p.look() {
 	case '"':
 		q.inputs = []runtime.Input{{Text: p.text(at)}}
@@ -138,9 +139,9 @@ func (p *bodyParser) vllmInput(q *vllmRequest) {
 		switch {
 		case next != kind:
 			p.skip()
-			p.reject(place{"input", i, ""}, "is not of the kind of the first element")
+			p.reject(problem.Field("input").Element(i), "is not of the kind of the first element")
 		case kind == '0':
-			ids = append(ids, p.tokenID(place{"input", i, ""}))
+			ids = append(ids, p.tokenID(problem.Field("input").Element(i)))
 		case i >= p.options.MaxTexts:
 			p.skip()
 		case kind == '"':
@@ -149,7 +150,7 @@ func (p *bodyParser) vllmInput(q *vllmRequest) {
 			q.inputs = append(q.inputs, runtime.Input{IDs: p.tokenIDs(q.inputAt(i))})
 		default:
 			p.skip()
-			p.reject(place{"input", i, ""}, "must be a text, a token id, or a list of token ids")
+			p.reject(problem.Field("input").Element(i), "must be a text, a token id, or a list of token ids")
 		}
 	}
 	switch {
@@ -162,7 +163,7 @@ func (p *bodyParser) vllmInput(q *vllmRequest) {
 	}
 }
 
-func (p *bodyParser) tokenIDs(at place) []int32 {
+func (p *bodyParser) tokenIDs(at problem.Path) []int32 {
 	ids := []int32{}
 	for range p.elements {
 		ids = append(ids, p.tokenID(at))
@@ -173,7 +174,7 @@ func (p *bodyParser) tokenIDs(at place) []int32 {
 	return ids
 }
 
-func (p *bodyParser) tokenID(at place) int32 {
+func (p *bodyParser) tokenID(at problem.Path) int32 {
 	if c := p.look(); c != '-' && (c < '0' || c > '9') {
 		p.skip()
 	} else if id, ok := wholeNumber(p.number()); ok && id >= 0 {
@@ -185,7 +186,7 @@ func (p *bodyParser) tokenID(at place) int32 {
 
 // vllmTruncate reads how many tokens are kept: null is all, or an error; -1 is
 // what the model takes, which is 0 here.
-func (p *bodyParser) vllmTruncate(at place) (tokens int, truncate bool) {
+func (p *bodyParser) vllmTruncate(at problem.Path) (tokens int, truncate bool) {
 	if p.null() {
 		return 0, false
 	}
@@ -210,7 +211,7 @@ func (s *Server) vllmClassify(c *gin.Context, x *exchange) error {
 	if wrong != nil {
 		return wrong
 	}
-	result, err := s.perform(c.Request.Context(), x, &call{q.task, named("model"), q.inputs, q.inputAt, q.options})
+	result, err := s.perform(c.Request.Context(), x, &call{q.task, problem.Field("model"), q.inputs, q.inputAt, q.options})
 	if err != nil {
 		return err
 	}

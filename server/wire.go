@@ -1,6 +1,7 @@
 package server
 
 import (
+	"kenserve/server/internal/problem"
 	"reflect"
 	"slices"
 	"strings"
@@ -42,7 +43,7 @@ func membersOf[T any]() memberList {
 }
 
 // at is the place of the i-th member of the object at a place.
-func (m memberList) at(object place, i int) place { return within(object, m.names[i]) }
+func (m memberList) at(object problem.Path, i int) problem.Path { return object.Member(m.names[i]) }
 
 func (m memberList) index(name string) int { return slices.Index(m.names, name) }
 
