@@ -54,14 +54,14 @@ func (s *scratch) release() {
 // The string is the one copy that the texts of the request are parts of. Memory
 // grows with the bytes that have arrived, not with the announced length, so that
 // a slow client cannot reserve what it does not send.
-func (s *scratch) readBody(r *http.Request, limit int) (string, *problem.Problem) {
+func (s *scratch) readBody(r *http.Request, limit int) (string, error) {
 	if r.ContentLength > int64(limit) {
 		return "", bodyTooLarge(limit)
 	}
 	sent := &sentBody{r: r.Body, left: limit}
-	source, wrong := unpacked(r.Header, sent)
-	if wrong != nil {
-		return "", wrong
+	source, err := unpacked(r.Header, sent)
+	if err != nil {
+		return "", err
 	}
 	b := s.body[:0]
 	defer func() { s.body = b }()
@@ -119,7 +119,7 @@ func (s *sentBody) Read(b []byte) (int, error) {
 
 // unpacked returns a reader of the body without its Content-Encoding, of which
 // there may be one: gzip or deflate (in the zlib format, RFC 9110).
-func unpacked(h http.Header, sent io.Reader) (io.Reader, *problem.Problem) {
+func unpacked(h http.Header, sent io.Reader) (io.Reader, error) {
 	packing := ""
 	for _, v := range h["Content-Encoding"] {
 		if v == "" || strings.EqualFold(v, "identity") {

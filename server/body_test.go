@@ -40,12 +40,12 @@ func TestReadBody(t *testing.T) {
 			r := httptest.NewRequest(http.MethodPost, "/classify", io.TeeReader(c.body, &sent))
 			r.ContentLength = c.length
 			s := new(scratch)
-			got, p := s.readBody(r, limit)
+			got, err := s.readBody(r, limit)
 			switch {
-			case p == nil && (c.status != 0 || got != sent.String()):
+			case err == nil && (c.status != 0 || got != sent.String()):
 				t.Errorf("read %d bytes of %d, want status %d", len(got), sent.Len(), c.status)
-			case p != nil && p.Status != c.status:
-				t.Errorf("status %d, want %d: %s", p.Status, c.status, p)
+			case err != nil && asProblem(t, err).Status != c.status:
+				t.Errorf("status %d, want %d: %s", asProblem(t, err).Status, c.status, err)
 			}
 			if cap(s.body) > limit+1 {
 				t.Errorf("took %d bytes for a limit of %d", cap(s.body), limit)
@@ -59,7 +59,7 @@ func TestReadBodyTakesWhatArrived(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/classify", io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)))
 	r.ContentLength = 1 << 30
 	s := new(scratch)
-	if _, p := s.readBody(r, 1<<31-1); p == nil {
+	if _, err := s.readBody(r, 1<<31-1); err == nil {
 		t.Fatal("read")
 	}
 	if cap(s.body) > 64<<10 {
@@ -139,8 +139,8 @@ func TestCompressedBodyTakesLittle(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/classify", strings.NewReader(bomb))
 	r.Header.Set("Content-Encoding", "gzip")
 	s := new(scratch)
-	if _, p := s.readBody(r, 1<<20); p == nil || p.Status != http.StatusRequestEntityTooLarge {
-		t.Fatalf("%v", p)
+	if _, err := s.readBody(r, 1<<20); err == nil || asProblem(t, err).Status != http.StatusRequestEntityTooLarge {
+		t.Fatalf("%v", err)
 	}
 	if cap(s.body) > 1<<20+1 {
 		t.Errorf("took %d bytes", cap(s.body))

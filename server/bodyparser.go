@@ -14,7 +14,7 @@ import (
 type bodyParser struct {
 	jsonReader
 	options *Options
-	wrong   *problem.Problem // the first one
+	invalid *problem.Problem // the first one
 }
 
 func newBodyParser(body string, o *Options) bodyParser {
@@ -27,18 +27,21 @@ func newBodyParser(body string, o *Options) bodyParser {
 
 // done tells what is wrong with the body. One that is not JSON is reported as
 // such wherever the fault is; otherwise the first impossible field is.
-func (p *bodyParser) done() *problem.Problem {
+func (p *bodyParser) done() error {
 	p.end()
-	if p.err != nil {
+	switch {
+	case p.err != nil:
 		return p.err
+	case p.invalid != nil:
+		return p.invalid
 	}
-	return p.wrong
+	return nil
 }
 
 // reject remembers what is wrong with a place, if it is the first to be.
 func (p *bodyParser) reject(at problem.Path, format string, args ...any) {
-	if p.wrong == nil {
-		p.wrong = problem.Invalid(at, format, args...)
+	if p.invalid == nil {
+		p.invalid = problem.Invalid(at, format, args...)
 	}
 }
 
@@ -217,8 +220,8 @@ func (p *bodyParser) taskName(at problem.Path, otherwise string) string {
 		return ""
 	}
 	name := p.str()
-	if !delta.ValidTask(name) && p.wrong == nil {
-		p.wrong = problem.NoTask(at, name)
+	if !delta.ValidTask(name) && p.invalid == nil {
+		p.invalid = problem.NoTask(at, name)
 	}
 	return name
 }

@@ -17,13 +17,13 @@ import (
 func (s *Server) classify(c *gin.Context, x *exchange) error {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
-	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
-	if wrong != nil {
-		return wrong
+	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if err != nil {
+		return err
 	}
-	q, wrong := parseClassify(body, &s.options)
-	if wrong != nil {
-		return wrong
+	q, err := parseClassify(body, &s.options)
+	if err != nil {
+		return err
 	}
 
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
@@ -31,7 +31,6 @@ func (s *Server) classify(c *gin.Context, x *exchange) error {
 	options := runtime.Options{Truncate: q.truncate, Raw: q.raw}
 	var one [1]*runtime.Result
 	results := one[:]
-	var err error
 	if len(q.tasks) > 1 {
 		results, err = s.runTasks(ctx, x, q, options)
 	} else if results[0], err = s.run(ctx, x, q.tasks[0], q.inputs, options); err != nil {

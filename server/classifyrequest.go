@@ -55,11 +55,11 @@ func (q *classifyRequest) inputPlace(i int) problem.Path {
 }
 
 // parseClassify parses a body.
-func parseClassify(body string, o *Options) (*classifyRequest, *problem.Problem) {
+func parseClassify(body string, o *Options) (*classifyRequest, error) {
 	p := classifyParser{newBodyParser(body, o), &classifyRequest{truncate: true}}
 	p.parse()
-	if wrong := p.done(); wrong != nil {
-		return nil, wrong
+	if err := p.done(); err != nil {
+		return nil, err
 	}
 	return p.request, nil
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"slices"
@@ -46,9 +47,9 @@ func TestParseClassify(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, wrong := parseClassify(c.body, &o)
-		if wrong != nil {
-			t.Errorf("%s: %s", c.body, wrong)
+		got, err := parseClassify(c.body, &o)
+		if err != nil {
+			t.Errorf("%s: %s", c.body, err)
 			continue
 		}
 		if diff := cmp.Diff(&c.want, got, sameRequest); diff != "" {
@@ -156,6 +157,15 @@ func TestClassifyRequestProperties(t *testing.T) {
 	}
 }
 
+// asProblem is the problem that an error is.
+func asProblem(t fataler, err error) *problem.Problem {
+	p, ok := errors.AsType[*problem.Problem](err)
+	if !ok {
+		t.Fatalf("%v is no problem", err)
+	}
+	return p
+}
+
 // fataler is a *testing.T or a *rapid.T.
 type fataler interface {
 	Fatalf(format string, args ...any)
@@ -164,9 +174,9 @@ type fataler interface {
 // checkRequest checks what holds for every body, and tells whether it was a
 // request.
 func checkRequest(t fataler, o *Options, body string) bool {
-	q, wrong := parseClassify(body, o)
-	if wrong != nil {
-		checkRefusal(t, body, wrong)
+	q, err := parseClassify(body, o)
+	if err != nil {
+		checkRefusal(t, body, asProblem(t, err))
 		return false
 	}
 	if len(q.inputs) < 1 || len(q.inputs) > o.MaxTexts || len(q.tasks) < 1 || len(q.tasks) > o.MaxTasks {

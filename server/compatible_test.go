@@ -9,7 +9,6 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
-	"kenserve/server/internal/problem"
 )
 
 // wireBodies are the bodies of the requests in a file of testdata.
@@ -46,9 +45,10 @@ func fuzzOptions(t testing.TB) *Options {
 	return &o
 }
 
-// checkWrong checks what holds for every refusal of a body.
-func checkWrong(t *testing.T, p *problem.Problem) {
+// checkRefused checks what holds for every refusal of a body.
+func checkRefused(t *testing.T, err error) {
 	t.Helper()
+	p := asProblem(t, err)
 	if p.Status < 400 || p.Status >= 500 || p.Message == "" || len(p.Message) > 1000 || !utf8.ValidString(p.Message) {
 		t.Fatalf("status %d, message of %d bytes: %q", p.Status, len(p.Message), p.Message)
 	}
@@ -88,9 +88,9 @@ func FuzzTEIRequest(f *testing.F) {
 	}
 	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		q, wrong := parseTEI(body, o)
-		if wrong != nil {
-			checkWrong(t, wrong)
+		q, err := parseTEI(body, o)
+		if err != nil {
+			checkRefused(t, err)
 			return
 		}
 		checkInputs(t, q.inputs, o)
@@ -106,9 +106,9 @@ func FuzzHuggingFaceRequest(f *testing.F) {
 	}
 	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		q, wrong := parseHF(body, o)
-		if wrong != nil {
-			checkWrong(t, wrong)
+		q, err := parseHF(body, o)
+		if err != nil {
+			checkRefused(t, err)
 			return
 		}
 		checkInputs(t, q.inputs, o)
@@ -124,9 +124,9 @@ func FuzzVLLMRequest(f *testing.F) {
 	}
 	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		q, wrong := parseVLLM(body, o)
-		if wrong != nil {
-			checkWrong(t, wrong)
+		q, err := parseVLLM(body, o)
+		if err != nil {
+			checkRefused(t, err)
 			return
 		}
 		checkInputs(t, q.inputs, o)

@@ -71,9 +71,9 @@ func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferReque
 	if err := g.s.model(in.ModelName, in.ModelVersion); err != nil {
 		return nil, err
 	}
-	q, wrong := inferRequestOf(in, &g.s.options)
-	if wrong != nil {
-		return nil, wrong
+	q, err := inferRequestOf(in, &g.s.options)
+	if err != nil {
+		return nil, err
 	}
 	x := exchangeOf(ctx)
 	result, err := g.s.perform(ctx, x, &call{in.ModelName, problem.Field("model_name"), q.inputs, q.inputAt, q.options})
@@ -84,7 +84,7 @@ func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferReque
 }
 
 // inferRequestOf reads a request.
-func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *problem.Problem) {
+func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, error) {
 	q := &inferRequest{id: in.Id, options: runtime.Options{Truncate: true}}
 	for _, p := range []struct {
 		name  string
@@ -118,8 +118,8 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *probl
 		case raw && t.GetContents() != nil:
 			return nil, problem.Invalid(at.Member("contents"), "must not be there beside raw_input_contents")
 		case raw:
-			if wrong := takeBytes(&tensors[i], at, string(in.RawInputContents[i]), o); wrong != nil {
-				return nil, wrong
+			if err := takeBytes(&tensors[i], at, string(in.RawInputContents[i]), o); err != nil {
+				return nil, err
 			}
 		case len(contents) > o.MaxTexts:
 			return nil, problem.Invalid(at, "holds more than %d texts", o.MaxTexts)
@@ -128,17 +128,17 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *probl
 			tensors[i].elements = append(tensors[i].elements, string(b))
 		}
 	}
-	if wrong := q.take(tensors, o); wrong != nil {
-		return nil, wrong
+	if err := q.take(tensors, o); err != nil {
+		return nil, err
 	}
 	for i, out := range in.Outputs {
 		at := problem.Field("outputs").Element(i)
-		classes, wrong := classesOf(out, at)
-		if wrong != nil {
-			return nil, wrong
+		classes, err := classesOf(out, at)
+		if err != nil {
+			return nil, err
 		}
-		if wrong := q.want(at, inferOutput{name: out.GetName(), classes: classes}); wrong != nil {
-			return nil, wrong
+		if err := q.want(at, inferOutput{name: out.GetName(), classes: classes}); err != nil {
+			return nil, err
 		}
 	}
 	if len(q.outputs) == 0 {
@@ -148,7 +148,7 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, *probl
 }
 
 // classesOf reads how many classes an output is asked for as, 0: as a tensor.
-func classesOf(out *pb.ModelInferRequest_InferRequestedOutputTensor, at problem.Path) (int, *problem.Problem) {
+func classesOf(out *pb.ModelInferRequest_InferRequestedOutputTensor, at problem.Path) (int, error) {
 	v, ok := out.GetParameters()["classification"]
 	if !ok {
 		return 0, nil
@@ -231,8 +231,8 @@ func (s *Server) authorizeCall(ctx context.Context, method string) error {
 	case slices.Contains(adminCalls, method):
 		want = accessAdmin
 	}
-	if wrong := s.keys.refuse(s.keys.of(received(ctx, "authorization"), received(ctx, "x-api-key")), want); wrong != nil {
-		return wrong
+	if err := s.keys.refuse(s.keys.of(received(ctx, "authorization"), received(ctx, "x-api-key")), want); err != nil {
+		return err
 	}
 	return nil
 }

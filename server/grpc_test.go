@@ -537,9 +537,9 @@ func FuzzGRPCInferRequest(f *testing.F) {
 		if proto.Unmarshal(message, in) != nil {
 			return
 		}
-		q, wrong := inferRequestOf(in, o)
-		if wrong != nil {
-			checkWrong(t, wrong)
+		q, err := inferRequestOf(in, o)
+		if err != nil {
+			checkRefused(t, err)
 			return
 		}
 		checkInputs(t, q.inputs, o)

@@ -51,7 +51,7 @@ var (
 )
 
 // parseHF parses a body.
-func parseHF(body string, o *Options) (*hfRequest, *problem.Problem) {
+func parseHF(body string, o *Options) (*hfRequest, error) {
 	p := newBodyParser(body, o)
 	q := &hfRequest{options: runtime.Options{Truncate: true}}
 	p.object(problem.Path{}, hfMembers, func(i int) {
@@ -64,8 +64,8 @@ func parseHF(body string, o *Options) (*hfRequest, *problem.Problem) {
 			}
 		}
 	})
-	if wrong := p.done(); wrong != nil {
-		return nil, wrong
+	if err := p.done(); err != nil {
+		return nil, err
 	}
 	return q, nil
 }
@@ -113,13 +113,13 @@ func (p *bodyParser) oneOf(at problem.Path, words []string) int {
 func (s *Server) hfClassify(c *gin.Context, x *exchange) error {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
-	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
-	if wrong != nil {
-		return wrong
+	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if err != nil {
+		return err
 	}
-	q, wrong := parseHF(body, &s.options)
-	if wrong != nil {
-		return wrong
+	q, err := parseHF(body, &s.options)
+	if err != nil {
+		return err
 	}
 	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), problem.Field("task"), q.inputs, q.inputAt, q.options})
 	if err != nil {

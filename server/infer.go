@@ -55,7 +55,7 @@ type inferTensor struct {
 }
 
 // take makes the request's inputs from its tensors.
-func (q *inferRequest) take(tensors []inferTensor, o *Options) *problem.Problem {
+func (q *inferRequest) take(tensors []inferTensor, o *Options) error {
 	if len(tensors) == 0 {
 		return problem.Invalid(problem.Field("inputs"), "must hold the tensor text")
 	}
@@ -109,7 +109,7 @@ func (q *inferRequest) inputAt(i int) problem.Path {
 	return problem.Field("text").Element(i)
 }
 
-func (t *inferTensor) check(at problem.Path, o *Options) *problem.Problem {
+func (t *inferTensor) check(at problem.Path, o *Options) error {
 	if t.datatype != "BYTES" {
 		return problem.Invalid(at.Member("datatype"), "is %s, must be BYTES", problem.Quote(t.datatype))
 	}
@@ -144,7 +144,7 @@ func (t *inferTensor) check(at problem.Path, o *Options) *problem.Problem {
 }
 
 // want adds an output to those that are returned.
-func (q *inferRequest) want(at problem.Path, out inferOutput) *problem.Problem {
+func (q *inferRequest) want(at problem.Path, out inferOutput) error {
 	switch out.name {
 	case outLabel, outScore, outProbabilities:
 	default:
@@ -218,7 +218,7 @@ func classification(score float32, index int, label string) string {
 }
 
 // takeBytes is what a binary tensor's error is for a client.
-func takeBytes(t *inferTensor, at problem.Path, data string, o *Options) *problem.Problem {
+func takeBytes(t *inferTensor, at problem.Path, data string, o *Options) error {
 	elements, err := readBytesTensor(data, o.MaxTexts)
 	if errors.Is(err, errTooManyElements) {
 		return problem.Invalid(at, "holds more than %d texts", o.MaxTexts)

@@ -124,7 +124,7 @@ const maxTensors = 16
 
 // parseInfer parses a body. length is the header Inference-Header-Content-Length,
 // empty if it was not sent.
-func parseInfer(body, length string, o *Options) (*inferRequest, *problem.Problem) {
+func parseInfer(body, length string, o *Options) (*inferRequest, error) {
 	header, rest := body, ""
 	if length != "" {
 		n, err := strconv.Atoi(length)
@@ -138,8 +138,8 @@ func parseInfer(body, length string, o *Options) (*inferRequest, *problem.Proble
 		request:    &inferRequest{options: runtime.Options{Truncate: true}},
 	}
 	p.parse()
-	if wrong := p.done(); wrong != nil {
-		return nil, wrong
+	if err := p.done(); err != nil {
+		return nil, err
 	}
 	q := p.request
 	for i, size := range p.sizes {
@@ -150,23 +150,23 @@ func parseInfer(body, length string, o *Options) (*inferRequest, *problem.Proble
 		if size > len(rest) {
 			return nil, problem.Invalid(at, "has %d bytes of binary data, %d are left of the body", size, len(rest))
 		}
-		if wrong := takeBytes(&p.tensors[i], at, rest[:size], o); wrong != nil {
-			return nil, wrong
+		if err := takeBytes(&p.tensors[i], at, rest[:size], o); err != nil {
+			return nil, err
 		}
 		rest = rest[size:]
 	}
 	if rest != "" {
 		return nil, problem.Malformed("the body has %d bytes behind the last input", len(rest))
 	}
-	if wrong := q.take(p.tensors, o); wrong != nil {
-		return nil, wrong
+	if err := q.take(p.tensors, o); err != nil {
+		return nil, err
 	}
 	for i, out := range p.outputs {
 		if !out.saysBinary {
 			out.binary = p.binary
 		}
-		if wrong := q.want(problem.Field("outputs").Element(i), out.inferOutput); wrong != nil {
-			return nil, wrong
+		if err := q.want(problem.Field("outputs").Element(i), out.inferOutput); err != nil {
+			return nil, err
 		}
 	}
 	if len(q.outputs) == 0 {
@@ -337,13 +337,13 @@ func (s *Server) infer(c *gin.Context, x *exchange) error {
 	}
 	mem := newScratch(&s.bodies)
 	defer mem.release()
-	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
-	if wrong != nil {
-		return wrong
+	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if err != nil {
+		return err
 	}
-	q, wrong := parseInfer(body, c.Request.Header.Get(headerLength), &s.options)
-	if wrong != nil {
-		return wrong
+	q, err := parseInfer(body, c.Request.Header.Get(headerLength), &s.options)
+	if err != nil {
+		return err
 	}
 	result, err := s.perform(c.Request.Context(), x, &call{task, problem.Field("task"), q.inputs, q.inputAt, q.options})
 	if err != nil {

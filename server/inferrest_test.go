@@ -142,9 +142,9 @@ func FuzzInferRequest(f *testing.F) {
 	f.Add(header+"\x01\x00\x00\x00a\x00\x00\x00\x00", strconv.Itoa(len(header)))
 	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, body, length string) {
-		q, wrong := parseInfer(body, length, o)
-		if wrong != nil {
-			checkWrong(t, wrong)
+		q, err := parseInfer(body, length, o)
+		if err != nil {
+			checkRefused(t, err)
 			return
 		}
 		elements := int64(1)

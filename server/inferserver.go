@@ -192,19 +192,16 @@ func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
 func (s *Server) readSmall(c *gin.Context, members memberList, read func(p *bodyParser, at problem.Path)) error {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
-	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
-	if wrong != nil {
-		return wrong
+	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if err != nil {
+		return err
 	}
 	if body == "" {
 		return nil
 	}
 	p := newBodyParser(body, &s.options)
 	p.object(problem.Path{}, members, func(i int) { read(&p, members.at(problem.Path{}, i)) })
-	if wrong := p.done(); wrong != nil {
-		return wrong
-	}
-	return nil
+	return p.done()
 }
 
 // inferLoad answers POST /v2/repository/models/{task}/load.
@@ -235,7 +232,7 @@ func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
 
 // noLoadParameters: Triton takes configurations and files of models with a
 // request to load one. To ignore them would be to load another model.
-func noLoadParameters() *problem.Problem {
+func noLoadParameters() error {
 	return problem.Invalid(problem.Field("parameters"), "must be empty: a task is loaded from the store, as it is")
 }
 

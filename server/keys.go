@@ -97,9 +97,9 @@ func (s *Server) authorize(c *gin.Context) {
 	if len(s.keys.use) == 0 || openRoutes[c.FullPath()] {
 		return
 	}
-	if wrong := s.keys.refuse(s.access(c), accessUse); wrong != nil {
+	if denied := s.keys.refuse(s.access(c), accessUse); denied != nil {
 		x := c.MustGet(exchangeKey).(*exchange)
-		x.problem = wrong
+		x.problem = denied
 		writeProblem(c, x)
 		c.Abort()
 	}
@@ -114,8 +114,8 @@ func (s *Server) access(c *gin.Context) access {
 // admin lets a handler run only with the admin key.
 func (s *Server) admin(f func(c *gin.Context, x *exchange) error) func(c *gin.Context, x *exchange) error {
 	return func(c *gin.Context, x *exchange) error {
-		if wrong := s.keys.refuse(s.access(c), accessAdmin); wrong != nil {
-			return wrong
+		if denied := s.keys.refuse(s.access(c), accessAdmin); denied != nil {
+			return denied
 		}
 		return f(c, x)
 	}

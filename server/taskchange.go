@@ -30,7 +30,7 @@ type sourceBody struct {
 
 var sourceMembers = membersOf[sourceBody]()
 
-func parseSource(body string, o *Options) (source string, wrong *problem.Problem) {
+func parseSource(body string, o *Options) (source string, err error) {
 	p := newBodyParser(body, o)
 	p.object(problem.Path{}, sourceMembers, func(i int) {
 		source = p.taskName(sourceMembers.at(problem.Path{}, i), "must be a task's name")
@@ -67,13 +67,13 @@ func (s *Server) putTask(c *gin.Context, x *exchange) error {
 func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
-	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
-	if wrong != nil {
-		return info, wrong
+	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if err != nil {
+		return info, err
 	}
-	source, wrong := parseSource(body, &s.options)
-	if wrong != nil {
-		return info, wrong
+	source, err := parseSource(body, &s.options)
+	if err != nil {
+		return info, err
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.UploadTimeout)
 	defer cancel()
@@ -104,9 +104,9 @@ func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err
 	ctx, cancel := context.WithTimeout(r.Context(), s.options.UploadTimeout)
 	defer cancel()
 	sent := &sentBody{r: r.Body, left: limit}
-	source, wrong := unpacked(r.Header, sent)
-	if wrong != nil {
-		return info, wrong
+	source, err := unpacked(r.Header, sent)
+	if err != nil {
+		return info, err
 	}
 	size := r.ContentLength
 	body := &sentBody{r: source, left: limit}

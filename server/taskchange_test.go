@@ -263,7 +263,7 @@ func FuzzSourceRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		o := Options{MaxTexts: 3, MaxTasks: 2, MaxTextBytes: 64}
-		if source, wrong := parseSource(body, &o); wrong == nil && !delta.ValidTask(source) {
+		if source, err := parseSource(body, &o); err == nil && !delta.ValidTask(source) {
 			t.Errorf("%q: %q is no task's name", body, source)
 		}
 	})

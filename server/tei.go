@@ -66,7 +66,7 @@ var (
 
 // parseTEI parses a body. inputs is a string, ["a"] or ["a", "b"], which is one
 // text or one pair, or a list of such lists, which is a batch.
-func parseTEI(body string, o *Options) (*teiRequest, *problem.Problem) {
+func parseTEI(body string, o *Options) (*teiRequest, error) {
 	p := newBodyParser(body, o)
 	q := new(teiRequest)
 	p.object(problem.Path{}, teiMembers, func(i int) {
@@ -82,22 +82,24 @@ func parseTEI(body string, o *Options) (*teiRequest, *problem.Problem) {
 			q.options.Raw = p.boolean(at, false)
 		}
 	})
-	if wrong := p.done(); wrong != nil {
-		return nil, wrong
+	if err := p.done(); err != nil {
+		return nil, err
 	}
 	for i, in := range q.inputs {
 		if in.Text == "" && (in.Pair == nil || *in.Pair == "") {
-			wrong := problem.Malformed("%s cannot be empty", q.inputAt(i))
-			wrong.Kind, wrong.Field = problem.KindEmpty, q.inputAt(i).String()
-			return nil, wrong
+			return nil, teiEmpty(q.inputAt(i))
 		}
 	}
 	if len(q.inputs) == 0 {
-		wrong := problem.Malformed("inputs cannot be empty")
-		wrong.Kind, wrong.Field = problem.KindEmpty, "inputs"
-		return nil, wrong
+		return nil, teiEmpty(problem.Field("inputs"))
 	}
 	return q, nil
+}
+
+func teiEmpty(at problem.Path) error {
+	p := problem.Malformed("%s cannot be empty", at)
+	p.Kind, p.Field = problem.KindEmpty, at.String()
+	return p
 }
 
 func (q *teiRequest) inputAt(i int) problem.Path {
@@ -180,13 +182,13 @@ func pairOf(texts []string) runtime.Input {
 func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
-	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
-	if wrong != nil {
-		return wrong
+	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if err != nil {
+		return err
 	}
-	q, wrong := parseTEI(body, &s.options)
-	if wrong != nil {
-		return wrong
+	q, err := parseTEI(body, &s.options)
+	if err != nil {
+		return err
 	}
 	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), problem.Field("task"), q.inputs, q.inputAt, q.options})
 	if err != nil {

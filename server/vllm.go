@@ -81,7 +81,7 @@ type vllmRequest struct {
 var vllmMembers = membersOf[vllmBody]()
 
 // parseVLLM parses a body.
-func parseVLLM(body string, o *Options) (*vllmRequest, *problem.Problem) {
+func parseVLLM(body string, o *Options) (*vllmRequest, error) {
 	p := newBodyParser(body, o)
 	q := new(vllmRequest)
 	p.object(problem.Path{}, vllmMembers, func(i int) {
@@ -97,8 +97,8 @@ func parseVLLM(body string, o *Options) (*vllmRequest, *problem.Problem) {
 			q.options.Raw = !p.boolean(at, true)
 		}
 	})
-	if wrong := p.done(); wrong != nil {
-		return nil, wrong
+	if err := p.done(); err != nil {
+		return nil, err
 	}
 	// As there, texts lose their last tokens and lists of ids their first.
 	q.options.TruncateLeft = q.inputs[0].IDs != nil
@@ -203,13 +203,13 @@ func (p *bodyParser) vllmTruncate(at problem.Path) (tokens int, truncate bool) {
 func (s *Server) vllmClassify(c *gin.Context, x *exchange) error {
 	mem := newScratch(&s.bodies)
 	defer mem.release()
-	body, wrong := mem.readBody(c.Request, s.options.MaxBodyBytes)
-	if wrong != nil {
-		return wrong
+	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	if err != nil {
+		return err
 	}
-	q, wrong := parseVLLM(body, &s.options)
-	if wrong != nil {
-		return wrong
+	q, err := parseVLLM(body, &s.options)
+	if err != nil {
+		return err
 	}
 	result, err := s.perform(c.Request.Context(), x, &call{q.task, problem.Field("model"), q.inputs, q.inputAt, q.options})
 	if err != nil {
