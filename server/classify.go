@@ -11,17 +11,20 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/jsonbody"
+	"kenserve/server/internal/wire"
 )
 
 // classify answers POST /classify.
 func (s *Server) classify(c *gin.Context, x *exchange) error {
-	mem := newScratch(&s.bodies)
-	defer mem.release()
-	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	mem := httpbody.NewBuffers(s.bodies)
+	defer mem.Release()
+	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseClassify(body, &s.options)
+	q, err := parseClassify(body, s.options.limits())
 	if err != nil {
 		return err
 	}
@@ -40,9 +43,9 @@ func (s *Server) classify(c *gin.Context, x *exchange) error {
 		return problemOf(ctx, err)
 	}
 
-	mem.appendClassified(q, results, x.id, x.tokens, s.now())
+	appendClassified(mem, q, results, x.id, x.tokens, s.now())
 	writeCost(c, x)
-	writeJSON(c, http.StatusOK, mem.out)
+	writeJSON(c, http.StatusOK, mem.Out)
 	return nil
 }
 
@@ -51,13 +54,13 @@ type classifyAnswer struct {
 	Object  string         `json:"object" enum:"classify"`
 	Model   wireModels     `json:"model"`
 	Data    classifiedData `json:"data"`
-	Usage   wireUsage      `json:"usage"`
+	Usage   usage      `json:"usage"`
 	ID      string         `json:"id" doc:"The request's id, as in the header x-request-id."`
 	Created int64          `json:"created" doc:"Seconds since 1970."`
 }
 
-// wireUsage counts the tokens computed, special ones included.
-type wireUsage struct {
+// usage counts the tokens computed, special ones included.
+type usage struct {
 	PromptTokens int `json:"prompt_tokens"`
 	TotalTokens  int `json:"total_tokens"`
 }
@@ -68,33 +71,33 @@ type classifiedData struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (classifiedData) Schema(r huma.Registry) *huma.Schema {
-	scores := r.Schema(reflect.TypeFor[[]wireScore](), true, "")
+	scores := r.Schema(reflect.TypeFor[[]wire.Score](), true, "")
 	return &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{AnyOf: []*huma.Schema{
 		scores, {Type: huma.TypeObject, AdditionalProperties: scores},
 	}}}
 }
 
-// appendClassified appends the answer to m.out.
-func (m *scratch) appendClassified(q *classifyRequest, results []*runtime.Result, id string, tokens int, now time.Time) {
-	b := append(m.out[:0], `{"object":"classify","model":`...)
+// appendClassified appends the answer to m.Out.
+func appendClassified(m *httpbody.Buffers, q *classifyRequest, results []*runtime.Result, id string, tokens int, now time.Time) {
+	b := append(m.Out[:0], `{"object":"classify","model":`...)
 	if q.several {
 		for i, task := range q.tasks {
-			b = appendString(append(b, "[,"[min(i, 1)]), task)
+			b = jsonbody.AppendString(append(b, "[,"[min(i, 1)]), task)
 		}
 		b = append(b, ']')
 	} else {
-		b = appendString(b, q.tasks[0])
+		b = jsonbody.AppendString(b, q.tasks[0])
 	}
 	b = append(b, `,"data":`...)
 	for i := range q.inputs {
 		b = append(b, "[,"[min(i, 1)])
 		if !q.several {
-			b = m.appendScores(b, results[0], i, q.topK)
+			b = wire.AppendScores(b, m, results[0], i, q.topK)
 			continue
 		}
 		for j, r := range results {
-			b = appendString(append(b, "{,"[min(j, 1)]), q.tasks[j])
-			b = m.appendScores(append(b, ':'), r, i, q.topK)
+			b = jsonbody.AppendString(append(b, "{,"[min(j, 1)]), q.tasks[j])
+			b = wire.AppendScores(append(b, ':'), m, r, i, q.topK)
 		}
 		b = append(b, '}')
 	}
@@ -103,23 +106,8 @@ func (m *scratch) appendClassified(q *classifyRequest, results []*runtime.Result
 	b = append(b, `,"total_tokens":`...)
 	b = strconv.AppendInt(b, int64(tokens), 10)
 	b = append(b, `},"id":`...)
-	b = appendString(b, id)
+	b = jsonbody.AppendString(b, id)
 	b = append(b, `,"created":`...)
 	b = strconv.AppendInt(b, now.Unix(), 10)
-	m.out = append(b, "}\n"...)
-}
-
-// appendScores appends the k best labels of input i, all for k = 0.
-func (m *scratch) appendScores(b []byte, r *runtime.Result, i, k int) []byte {
-	m.order = rank(m.order, r.Scores[i], k)
-	b = append(b, '[')
-	for n, j := range m.order {
-		if n > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(append(b, `{"label":`...), r.Labels[j])
-		b = appendScore(append(b, `,"score":`...), r.Scores[i][j])
-		b = append(b, '}')
-	}
-	return append(b, ']')
+	m.Out = append(b, "}\n"...)
 }

@@ -6,17 +6,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // classifyBody is a request for POST /classify on the wire.
 type classifyBody struct {
-	_         struct{}   `additionalProperties:"true"`
-	Model     wireModels `json:"model"`
-	Input     wireInputs `json:"input"`
-	TopK      *int32     `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"How many labels to return, best first; all without."`
-	RawScores *bool      `json:"raw_scores,omitempty" nullable:"true" doc:"Logits instead of probabilities; false without."`
-	Truncate  *bool      `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without. With false that is an error."`
+	_         struct{}    `additionalProperties:"true"`
+	Model     wireModels  `json:"model"`
+	Input     wire.Inputs `json:"input"`
+	TopK      *int32      `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"How many labels to return, best first; all without."`
+	RawScores *bool       `json:"raw_scores,omitempty" nullable:"true" doc:"Logits instead of probabilities; false without."`
+	Truncate  *bool       `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without. With false that is an error."`
 }
 
 // wireModels is a task or a list of different ones.
@@ -24,9 +27,9 @@ type wireModels struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (wireModels) Schema(r huma.Registry) *huma.Schema {
-	list := wireList(wireTask("").Schema(r), limitTasks)
+	list := wire.ListSchema(wire.Task("").Schema(r), wire.LimitTasks)
 	list.UniqueItems = true
-	return &huma.Schema{AnyOf: []*huma.Schema{wireTask("").Schema(r), list}}
+	return &huma.Schema{AnyOf: []*huma.Schema{wire.Task("").Schema(r), list}}
 }
 
 // classifyRequest is a parsed request for POST /classify.
@@ -55,73 +58,60 @@ func (q *classifyRequest) inputPlace(i int) problem.Path {
 }
 
 // parseClassify parses a body.
-func parseClassify(body string, o *Options) (*classifyRequest, error) {
-	p := classifyParser{newBodyParser(body, o), &classifyRequest{truncate: true}}
-	p.parse()
-	if err := p.done(); err != nil {
+func parseClassify(body string, limits core.Limits) (*classifyRequest, error) {
+	p := &classifyParser{wire.NewParser(body, limits), &classifyRequest{truncate: true}}
+	classifyObject.Read(p, problem.Path{})
+	if err := p.Finish(); err != nil {
 		return nil, err
 	}
 	return p.request, nil
 }
 
 type classifyParser struct {
-	bodyParser
+	wire.Parser
 	request *classifyRequest
 }
 
-var classifyMembers = membersOf[classifyBody]()
-
-func (p *classifyParser) parse() {
-	q := p.request
-	p.object(problem.Path{}, classifyMembers, func(i int) {
-		at := classifyMembers.at(problem.Path{}, i)
-		switch i {
-		case 0:
-			p.model()
-		case 1:
-			p.inputs()
-		case 2:
-			q.topK = p.positive(at)
-		case 3:
-			q.raw = p.boolean(at, false)
-		case 4:
-			q.truncate = p.boolean(at, true)
-		}
-	})
-}
+var classifyObject = jsonbody.NewObject[classifyBody](map[string]func(p *classifyParser, at problem.Path){
+	"model":      func(p *classifyParser, _ problem.Path) { p.model() },
+	"input":      func(p *classifyParser, _ problem.Path) { p.inputs() },
+	"top_k":      func(p *classifyParser, at problem.Path) { p.request.topK = p.PositiveInt(at) },
+	"raw_scores": func(p *classifyParser, at problem.Path) { p.request.raw = p.Bool(at, false) },
+	"truncate":   func(p *classifyParser, at problem.Path) { p.request.truncate = p.Bool(at, true) },
+})
 
 // model reads a name or a list of names.
 func (p *classifyParser) model() {
 	q := p.request
 	q.tasks = q.task[:0]
-	if p.look() != '[' {
-		q.tasks = append(q.tasks, p.taskName(q.taskPlace(0), "must be a task's name or a list of such names"))
+	if p.Peek() != '[' {
+		q.tasks = append(q.tasks, p.TaskName(q.taskPlace(0), "must be a task's name or a list of such names"))
 		return
 	}
 	q.several = true
 	n := 0
-	for i := range p.elements {
+	for i := range p.Elements {
 		n++
-		if i >= p.options.MaxTasks {
-			p.skip()
+		if i >= p.Limits.MaxTasks {
+			p.Skip()
 			continue
 		}
-		name := p.taskName(q.taskPlace(i), "must be a task's name")
+		name := p.TaskName(q.taskPlace(i), "must be a task's name")
 		if slices.Contains(q.tasks, name) {
-			p.reject(q.taskPlace(i), "names task %s again", problem.Quote(name))
+			p.Reject(q.taskPlace(i), "names task %s again", problem.Quote(name))
 		}
 		q.tasks = append(q.tasks, name)
 	}
 	switch {
 	case n == 0:
-		p.reject(problem.Field("model"), "must name at least one task")
-	case n > p.options.MaxTasks:
-		p.reject(problem.Field("model"), "names %d tasks, at most %d are allowed", n, p.options.MaxTasks)
+		p.Reject(problem.Field("model"), "must name at least one task")
+	case n > p.Limits.MaxTasks:
+		p.Reject(problem.Field("model"), "names %d tasks, at most %d are allowed", n, p.Limits.MaxTasks)
 	}
 }
 
 // inputs reads a text, an object, or a list of either.
 func (p *classifyParser) inputs() {
 	q := p.request
-	q.inputs, q.listed = p.inputList("input", q.input[:0])
+	q.inputs, q.listed = p.Inputs("input", q.input[:0])
 }

@@ -16,6 +16,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 )
 
@@ -43,11 +44,7 @@ func TestParseClassify(t *testing.T) {
 		{`{"model":"\u0061","input":"\ud83d\ude00\u0000\n","top_k":2147483647}`,
 			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{Text: "😀\x00\n"}}, truncate: true, topK: 2147483647}},
 	} {
-		o, err := Options{}.withDefaults()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := parseClassify(c.body, &o)
+		got, err := parseClassify(c.body, fuzzLimits)
 		if err != nil {
 			t.Errorf("%s: %s", c.body, err)
 			continue
@@ -90,20 +87,12 @@ func FuzzClassifyRequest(f *testing.F) {
 			f.Add(body)
 		}
 	}
-	o, err := Options{MaxTexts: 4, MaxTextBytes: 40, MaxTasks: 3}.withDefaults()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, body string) { checkRequest(t, &o, body) })
+	f.Fuzz(func(t *testing.T, body string) { checkRequest(t, fuzzLimits, body) })
 }
 
 // The fuzzer seldom writes whole requests; here is every combination of members
 // that are right and wrong.
 func TestClassifyRequestProperties(t *testing.T) {
-	o, err := Options{MaxTexts: 4, MaxTextBytes: 40, MaxTasks: 3}.withDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
 	junk := rapid.SampledFrom([]any{nil, true, 7, -1.5, "", []any{}, []any{[]any{}}, map[string]any{}, map[string]any{"x": 1}})
 	mostly := func(g *rapid.Generator[any]) *rapid.Generator[any] { // one in eight is junk
 		return rapid.Custom(func(t *rapid.T) any {
@@ -145,7 +134,7 @@ func TestClassifyRequestProperties(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if checkRequest(t, &o, string(body)) {
+		if checkRequest(t, fuzzLimits, string(body)) {
 			accepted++
 		}
 	}
@@ -173,13 +162,13 @@ type fataler interface {
 
 // checkRequest checks what holds for every body, and tells whether it was a
 // request.
-func checkRequest(t fataler, o *Options, body string) bool {
-	q, err := parseClassify(body, o)
+func checkRequest(t fataler, limits core.Limits, body string) bool {
+	q, err := parseClassify(body, limits)
 	if err != nil {
 		checkRefusal(t, body, asProblem(t, err))
 		return false
 	}
-	if len(q.inputs) < 1 || len(q.inputs) > o.MaxTexts || len(q.tasks) < 1 || len(q.tasks) > o.MaxTasks {
+	if len(q.inputs) < 1 || len(q.inputs) > limits.MaxTexts || len(q.tasks) < 1 || len(q.tasks) > limits.MaxTasks {
 		t.Fatalf("%d texts, %d tasks", len(q.inputs), len(q.tasks))
 	}
 	if !q.several && len(q.tasks) > 1 || !q.listed && len(q.inputs) > 1 || q.topK < 0 {
@@ -194,7 +183,7 @@ func checkRequest(t fataler, o *Options, body string) bool {
 	}
 	for _, in := range q.inputs {
 		for _, s := range []*string{&in.Text, in.Pair} {
-			if s != nil && (len(*s) > o.MaxTextBytes || !utf8.ValidString(*s)) {
+			if s != nil && (len(*s) > limits.MaxTextBytes || !utf8.ValidString(*s)) {
 				t.Fatalf("text %q", *s)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
 )
 
 // wireBodies are the bodies of the requests in a file of testdata.
@@ -35,15 +36,8 @@ func wireBodies(t testing.TB, file string) []string {
 	return out
 }
 
-// fuzzOptions are limits that short bodies exceed.
-func fuzzOptions(t testing.TB) *Options {
-	t.Helper()
-	o, err := Options{MaxTexts: 4, MaxTextBytes: 40}.withDefaults()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &o
-}
+// fuzzLimits are limits that short bodies exceed.
+var fuzzLimits = core.Limits{MaxTexts: 4, MaxTextBytes: 40, MaxTasks: 3}
 
 // checkRefused checks what holds for every refusal of a body.
 func checkRefused(t *testing.T, err error) {
@@ -60,14 +54,14 @@ func checkRefused(t *testing.T, err error) {
 }
 
 // checkInputs checks what holds for the inputs of every request.
-func checkInputs(t *testing.T, inputs []runtime.Input, o *Options) {
+func checkInputs(t *testing.T, inputs []runtime.Input, limits core.Limits) {
 	t.Helper()
-	if len(inputs) < 1 || len(inputs) > o.MaxTexts {
+	if len(inputs) < 1 || len(inputs) > limits.MaxTexts {
 		t.Fatalf("%d inputs", len(inputs))
 	}
 	for _, in := range inputs {
 		for _, s := range []*string{&in.Text, in.Pair} {
-			if s != nil && (len(*s) > o.MaxTextBytes || !utf8.ValidString(*s)) {
+			if s != nil && (len(*s) > limits.MaxTextBytes || !utf8.ValidString(*s)) {
 				t.Fatalf("text %q", *s)
 			}
 		}
@@ -86,14 +80,13 @@ func FuzzTEIRequest(f *testing.F) {
 	for _, body := range wireBodies(f, "testdata/tei.json") {
 		f.Add(body)
 	}
-	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		q, err := parseTEI(body, o)
+		q, err := parseTEI(body, fuzzLimits)
 		if err != nil {
 			checkRefused(t, err)
 			return
 		}
-		checkInputs(t, q.inputs, o)
+		checkInputs(t, q.inputs, fuzzLimits)
 		if !q.batch && len(q.inputs) != 1 || !json.Valid([]byte(body)) {
 			t.Fatalf("%q: %+v", body, q)
 		}
@@ -104,14 +97,13 @@ func FuzzHuggingFaceRequest(f *testing.F) {
 	for _, body := range wireBodies(f, "testdata/huggingface.json") {
 		f.Add(body)
 	}
-	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		q, err := parseHF(body, o)
+		q, err := parseHF(body, fuzzLimits)
 		if err != nil {
 			checkRefused(t, err)
 			return
 		}
-		checkInputs(t, q.inputs, o)
+		checkInputs(t, q.inputs, fuzzLimits)
 		if q.topK < 0 || (q.apply != "") != q.options.Raw || !json.Valid([]byte(body)) {
 			t.Fatalf("%q: %+v", body, q)
 		}
@@ -122,14 +114,13 @@ func FuzzVLLMRequest(f *testing.F) {
 	for _, body := range wireBodies(f, "testdata/vllm.json") {
 		f.Add(body)
 	}
-	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, body string) {
-		q, err := parseVLLM(body, o)
+		q, err := parseVLLM(body, fuzzLimits)
 		if err != nil {
 			checkRefused(t, err)
 			return
 		}
-		checkInputs(t, q.inputs, o)
+		checkInputs(t, q.inputs, fuzzLimits)
 		if !delta.ValidTask(q.task) || q.options.MaxTokens < 0 || !json.Valid([]byte(body)) {
 			t.Fatalf("%q: %+v", body, q)
 		}

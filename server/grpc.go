@@ -19,6 +19,7 @@ import (
 
 	"kenserve/runtime"
 	pb "kenserve/server/inferencepb"
+	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 )
 
@@ -71,7 +72,7 @@ func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferReque
 	if err := g.s.model(in.ModelName, in.ModelVersion); err != nil {
 		return nil, err
 	}
-	q, err := inferRequestOf(in, &g.s.options)
+	q, err := inferRequestOf(in, g.s.options.limits())
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferReque
 }
 
 // inferRequestOf reads a request.
-func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, error) {
+func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*inferRequest, error) {
 	q := &inferRequest{id: in.Id, options: runtime.Options{Truncate: true}}
 	for _, p := range []struct {
 		name  string
@@ -118,17 +119,17 @@ func inferRequestOf(in *pb.ModelInferRequest, o *Options) (*inferRequest, error)
 		case raw && t.GetContents() != nil:
 			return nil, problem.Invalid(at.Member("contents"), "must not be there beside raw_input_contents")
 		case raw:
-			if err := takeBytes(&tensors[i], at, string(in.RawInputContents[i]), o); err != nil {
+			if err := takeBytes(&tensors[i], at, string(in.RawInputContents[i]), limits); err != nil {
 				return nil, err
 			}
-		case len(contents) > o.MaxTexts:
-			return nil, problem.Invalid(at, "holds more than %d texts", o.MaxTexts)
+		case len(contents) > limits.MaxTexts:
+			return nil, problem.Invalid(at, "holds more than %d texts", limits.MaxTexts)
 		}
 		for _, b := range contents {
 			tensors[i].elements = append(tensors[i].elements, string(b))
 		}
 	}
-	if err := q.take(tensors, o); err != nil {
+	if err := q.take(tensors, limits); err != nil {
 		return nil, err
 	}
 	for i, out := range in.Outputs {
@@ -274,10 +275,10 @@ func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerIn
 		return nil, err
 	}
 	size := proto.Size(in.(proto.Message))
-	if !s.bodies.take(size) {
-		return nil, &problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded, Message: "too many bytes of requests are in memory, try again later"}
+	if !s.bodies.Take(size) {
+		return nil, problem.Overloaded("too many bytes of requests are in memory, try again later")
 	}
-	defer s.bodies.give(size)
+	defer s.bodies.Give(size)
 	return handler(context.WithValue(ctx, exchangeContext{}, x), in)
 }
 

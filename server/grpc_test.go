@@ -455,7 +455,7 @@ func TestGRPCMemory(t *testing.T) {
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
-	if used := s.bodies.used.Load(); used != 0 {
+	if used := s.bodies.Used(); used != 0 {
 		t.Errorf("%d bytes are counted in the end", used)
 	}
 }
@@ -531,17 +531,16 @@ func FuzzGRPCInferRequest(f *testing.F) {
 		}
 		f.Add(b)
 	}
-	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, message []byte) {
 		in := new(pb.ModelInferRequest)
 		if proto.Unmarshal(message, in) != nil {
 			return
 		}
-		q, err := inferRequestOf(in, o)
+		q, err := inferRequestOf(in, fuzzLimits)
 		if err != nil {
 			checkRefused(t, err)
 			return
 		}
-		checkInputs(t, q.inputs, o)
+		checkInputs(t, q.inputs, fuzzLimits)
 	})
 }

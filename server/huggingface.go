@@ -2,14 +2,17 @@ package server
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
 	"kenserve/models"
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // The text classification of Hugging Face's inference clients, for a model that
@@ -17,9 +20,9 @@ import (
 
 // hfBody is a request for POST /models/{task} on the wire.
 type hfBody struct {
-	_          struct{}             `additionalProperties:"true"`
-	Inputs     wireInputs           `json:"inputs"`
-	Parameters optional[hfSettings] `json:"parameters,omitempty"`
+	_          struct{}                  `additionalProperties:"true"`
+	Inputs     wire.Inputs               `json:"inputs"`
+	Parameters wire.Optional[hfSettings] `json:"parameters,omitempty"`
 }
 
 type hfSettings struct {
@@ -32,7 +35,7 @@ type hfSettings struct {
 type hfFunction struct{}
 
 // Schema implements [huma.SchemaProvider].
-func (hfFunction) Schema(huma.Registry) *huma.Schema { return wordOrNull(hfFunctions) }
+func (hfFunction) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(hfFunctions) }
 
 // hfRequest is a parsed request for POST /models/{task}.
 type hfRequest struct {
@@ -43,28 +46,49 @@ type hfRequest struct {
 	options runtime.Options
 }
 
+// hfFunctions are the values of function_to_apply, and hfProblems what they
+// make of logits.
 var (
-	hfMembers    = membersOf[hfBody]()
-	hfParameters = membersOf[hfSettings]()
-	hfFunctions  = []string{"softmax", "sigmoid", "none"}
-	hfProblems   = []models.Problem{models.SingleLabel, models.MultiLabel, models.Regression}
+	hfFunctions = []string{"softmax", "sigmoid", "none"}
+	hfProblems  = map[string]models.Problem{
+		"softmax": models.SingleLabel,
+		"sigmoid": models.MultiLabel,
+		"none":    models.Regression,
+	}
 )
 
-// parseHF parses a body.
-func parseHF(body string, o *Options) (*hfRequest, error) {
-	p := newBodyParser(body, o)
-	q := &hfRequest{options: runtime.Options{Truncate: true}}
-	p.object(problem.Path{}, hfMembers, func(i int) {
-		switch i {
-		case 0:
-			q.inputs, q.listed = p.inputList("inputs", nil)
-		case 1:
-			if !p.null() {
-				p.hfParameters(q)
-			}
+type hfParser struct {
+	wire.Parser
+	request *hfRequest
+}
+
+var hfObject = jsonbody.NewObject[hfBody](map[string]func(p *hfParser, at problem.Path){
+	"inputs": func(p *hfParser, _ problem.Path) {
+		p.request.inputs, p.request.listed = p.Inputs("inputs", nil)
+	},
+	"parameters": func(p *hfParser, at problem.Path) {
+		if !p.Null() {
+			hfParameters.Read(p, at)
 		}
-	})
-	if err := p.done(); err != nil {
+	},
+})
+
+var hfParameters = jsonbody.NewObject[hfSettings](map[string]func(p *hfParser, at problem.Path){
+	"top_k": func(p *hfParser, at problem.Path) { p.request.topK = p.PositiveInt(at) },
+	"function_to_apply": func(p *hfParser, at problem.Path) {
+		if function := p.OneOf(at, hfFunctions); function != "" {
+			p.request.apply, p.request.options.Raw = hfProblems[function], true
+		}
+	},
+	"truncation": func(p *hfParser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
+})
+
+// parseHF parses a body.
+func parseHF(body string, limits core.Limits) (*hfRequest, error) {
+	q := &hfRequest{options: runtime.Options{Truncate: true}}
+	p := &hfParser{wire.NewParser(body, limits), q}
+	hfObject.Read(p, problem.Path{})
+	if err := p.Finish(); err != nil {
 		return nil, err
 	}
 	return q, nil
@@ -74,50 +98,17 @@ func (q *hfRequest) inputAt(i int) problem.Path {
 	return problem.Values{Name: "inputs", Listed: q.listed}.At(i)
 }
 
-func (p *bodyParser) hfParameters(q *hfRequest) {
-	all := problem.Field("parameters")
-	p.object(all, hfParameters, func(i int) {
-		at := hfParameters.at(all, i)
-		switch i {
-		case 0:
-			q.topK = p.positive(at)
-		case 1:
-			if f := p.oneOf(at, hfFunctions); f >= 0 {
-				q.apply, q.options.Raw = hfProblems[f], true
-			}
-		case 2:
-			q.options.Truncate = p.boolean(at, true)
-		}
-	})
-}
-
-// oneOf reads one of the words and returns which, or null, which is -1.
-func (p *bodyParser) oneOf(at problem.Path, words []string) int {
-	if p.null() {
-		return -1
-	}
-	if p.look() == '"' {
-		if i := slices.Index(words, p.str()); i >= 0 {
-			return i
-		}
-	} else {
-		p.skip()
-	}
-	p.reject(at, "must be one of %q, or null", words)
-	return -1
-}
-
 // hfClassify answers POST /models/{task}. The answer is a list of lists even for
 // one text: from a flat one the Python client returns only the first label, and
 // the JavaScript client refuses it.
 func (s *Server) hfClassify(c *gin.Context, x *exchange) error {
-	mem := newScratch(&s.bodies)
-	defer mem.release()
-	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	mem := httpbody.NewBuffers(s.bodies)
+	defer mem.Release()
+	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseHF(body, &s.options)
+	q, err := parseHF(body, s.options.limits())
 	if err != nil {
 		return err
 	}
@@ -130,15 +121,15 @@ func (s *Server) hfClassify(c *gin.Context, x *exchange) error {
 			q.apply.Scores(row)
 		}
 	}
-	b := append(mem.out[:0], '[')
+	b := append(mem.Out[:0], '[')
 	for i := range q.inputs {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = mem.appendScores(b, result, i, q.topK)
+		b = wire.AppendScores(b, mem, result, i, q.topK)
 	}
-	mem.out = append(b, "]\n"...)
+	mem.Out = append(b, "]\n"...)
 	writeCost(c, x)
-	writeJSON(c, http.StatusOK, mem.out)
+	writeJSON(c, http.StatusOK, mem.Out)
 	return nil
 }

@@ -7,7 +7,9 @@ import (
 	"unicode/utf8"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // Inference of the Open Inference Protocol v2, whatever carries it: REST is in
@@ -55,7 +57,7 @@ type inferTensor struct {
 }
 
 // take makes the request's inputs from its tensors.
-func (q *inferRequest) take(tensors []inferTensor, o *Options) error {
+func (q *inferRequest) take(tensors []inferTensor, limits core.Limits) error {
 	if len(tensors) == 0 {
 		return problem.Invalid(problem.Field("inputs"), "must hold the tensor text")
 	}
@@ -79,7 +81,7 @@ func (q *inferRequest) take(tensors []inferTensor, o *Options) error {
 		}
 	}
 	for i := range tensors {
-		if p := tensors[i].check(inferAt(i), o); p != nil {
+		if p := tensors[i].check(inferAt(i), limits); p != nil {
 			return p
 		}
 	}
@@ -109,17 +111,17 @@ func (q *inferRequest) inputAt(i int) problem.Path {
 	return problem.Field("text").Element(i)
 }
 
-func (t *inferTensor) check(at problem.Path, o *Options) error {
+func (t *inferTensor) check(at problem.Path, limits core.Limits) error {
 	if t.datatype != "BYTES" {
 		return problem.Invalid(at.Member("datatype"), "is %s, must be BYTES", problem.Quote(t.datatype))
 	}
-	if len(t.elements) > o.MaxTexts {
-		return problem.Invalid(at, "holds more than %d texts", o.MaxTexts)
+	if len(t.elements) > limits.MaxTexts {
+		return problem.Invalid(at, "holds more than %d texts", limits.MaxTexts)
 	}
 	size := int64(1)
 	for _, d := range t.shape {
-		if d < 0 || d > int64(o.MaxTexts) || size*d > int64(o.MaxTexts) {
-			return problem.Invalid(at.Member("shape"), "has a dimension below 0, or more than %d elements", o.MaxTexts)
+		if d < 0 || d > int64(limits.MaxTexts) || size*d > int64(limits.MaxTexts) {
+			return problem.Invalid(at.Member("shape"), "has a dimension below 0, or more than %d elements", limits.MaxTexts)
 		}
 		size *= d
 	}
@@ -134,8 +136,8 @@ func (t *inferTensor) check(at problem.Path, o *Options) error {
 	}
 	for i, s := range t.elements {
 		switch {
-		case len(s) > o.MaxTextBytes:
-			return problem.Invalid(at, "has %d bytes in element %d, at most %d are allowed", len(s), i, o.MaxTextBytes)
+		case len(s) > limits.MaxTextBytes:
+			return problem.Invalid(at, "has %d bytes in element %d, at most %d are allowed", len(s), i, limits.MaxTextBytes)
 		case !utf8.ValidString(s):
 			return problem.Invalid(at, "is not valid UTF-8 in element %d", i)
 		}
@@ -182,7 +184,7 @@ func (q *inferRequest) answers(r *runtime.Result) []inferAnswer {
 			k := min(o.classes, len(r.Labels))
 			a.datatype, a.shape = "BYTES", []int64{int64(n), int64(k)}
 			for _, row := range r.Scores {
-				order = rank(order, row, k)
+				order = wire.Rank(order, row, k)
 				for _, j := range order {
 					a.strings = append(a.strings, classification(row[j], int(j), r.Labels[j]))
 				}
@@ -194,7 +196,7 @@ func (q *inferRequest) answers(r *runtime.Result) []inferAnswer {
 			}
 		default:
 			for _, row := range r.Scores {
-				order = rank(order, row, 1)
+				order = wire.Rank(order, row, 1)
 				if o.name == outScore {
 					a.floats = append(a.floats, row[order[0]])
 				} else {
@@ -218,10 +220,10 @@ func classification(score float32, index int, label string) string {
 }
 
 // takeBytes is what a binary tensor's error is for a client.
-func takeBytes(t *inferTensor, at problem.Path, data string, o *Options) error {
-	elements, err := readBytesTensor(data, o.MaxTexts)
+func takeBytes(t *inferTensor, at problem.Path, data string, limits core.Limits) error {
+	elements, err := readBytesTensor(data, limits.MaxTexts)
 	if errors.Is(err, errTooManyElements) {
-		return problem.Invalid(at, "holds more than %d texts", o.MaxTexts)
+		return problem.Invalid(at, "holds more than %d texts", limits.MaxTexts)
 	}
 	if err != nil {
 		return problem.Invalid(at, "%s", err)

@@ -11,7 +11,11 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // Inference over REST, with the binary tensor data extension: a request may be
@@ -24,11 +28,11 @@ const headerLength = "Inference-Header-Content-Length"
 // inferBody is a request on the wire, and what it is made of.
 type (
 	inferBody struct {
-		_          struct{}                   `additionalProperties:"true"`
-		Inputs     []inferInput               `json:"inputs" minItems:"1" maxItems:"16" doc:"The tensor text, and text_pair if there are pairs."`
-		ID         *string                    `json:"id,omitempty" nullable:"true" doc:"Repeated in the answer."`
-		Parameters optional[inferSettings]    `json:"parameters,omitempty"`
-		Outputs    optional[[]inferRequested] `json:"outputs,omitempty" doc:"What to return; all without."`
+		_          struct{}                        `additionalProperties:"true"`
+		Inputs     []inferInput                    `json:"inputs" minItems:"1" maxItems:"16" doc:"The tensor text, and text_pair if there are pairs."`
+		ID         *string                         `json:"id,omitempty" nullable:"true" doc:"Repeated in the answer."`
+		Parameters wire.Optional[inferSettings]    `json:"parameters,omitempty"`
+		Outputs    wire.Optional[[]inferRequested] `json:"outputs,omitempty" doc:"What to return; all without."`
 	}
 	inferSettings struct {
 		_         struct{} `additionalProperties:"true"`
@@ -37,21 +41,21 @@ type (
 		Truncate  *bool    `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without."`
 	}
 	inferInput struct {
-		_          struct{}                     `additionalProperties:"true"`
-		Name       string                       `json:"name"`
-		Shape      []int32                      `json:"shape" minimum:"0" maximum:"2147483647" minItems:"1" maxItems:"8" doc:"Any, of one element a text."`
-		Datatype   string                       `json:"datatype" enum:"BYTES"`
-		Data       inferData                    `json:"data,omitempty" doc:"The texts, in lists of lists or in one; or else the parameter binary_data_size."`
-		Parameters optional[inferInputSettings] `json:"parameters,omitempty"`
+		_          struct{}                          `additionalProperties:"true"`
+		Name       string                            `json:"name"`
+		Shape      []int32                           `json:"shape" minimum:"0" maximum:"2147483647" minItems:"1" maxItems:"8" doc:"Any, of one element a text."`
+		Datatype   string                            `json:"datatype" enum:"BYTES"`
+		Data       inferData                         `json:"data,omitempty" doc:"The texts, in lists of lists or in one; or else the parameter binary_data_size."`
+		Parameters wire.Optional[inferInputSettings] `json:"parameters,omitempty"`
 	}
 	inferInputSettings struct {
 		_    struct{} `additionalProperties:"true"`
 		Size int32    `json:"binary_data_size,omitempty" minimum:"0" maximum:"2147483647" doc:"Bytes of this tensor behind the JSON, as the binary tensor data extension has it."`
 	}
 	inferRequested struct {
-		_          struct{}                      `additionalProperties:"true"`
-		Name       string                        `json:"name" enum:"label,score,probabilities"`
-		Parameters optional[inferOutputSettings] `json:"parameters,omitempty"`
+		_          struct{}                           `additionalProperties:"true"`
+		Name       string                             `json:"name" enum:"label,score,probabilities"`
+		Parameters wire.Optional[inferOutputSettings] `json:"parameters,omitempty"`
 	}
 	inferOutputSettings struct {
 		_       struct{} `additionalProperties:"true"`
@@ -71,7 +75,7 @@ func (inferData) TransformSchema(r huma.Registry, _ *huma.Schema) *huma.Schema {
 
 // inferredBody is an answer on the wire.
 type inferredBody struct {
-	Model   wireTask         `json:"model_name"`
+	Model   wire.Task        `json:"model_name"`
 	Version string           `json:"model_version" enum:"1"`
 	ID      string           `json:"id,omitempty"`
 	Outputs []inferredTensor `json:"outputs"`
@@ -93,23 +97,75 @@ func (inferredData) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{AnyOf: []*huma.Schema{{Type: huma.TypeString}, {Type: huma.TypeNumber}}}}
 }
 
+// The objects of a request, by what reads them.
 var (
-	inferMembers          = membersOf[inferBody]()
-	inferParameters       = membersOf[inferSettings]()
-	inferInputMembers     = membersOf[inferInput]()
-	inferInputParameters  = membersOf[inferInputSettings]()
-	inferOutputMembers    = membersOf[inferRequested]()
-	inferOutputParameters = membersOf[inferOutputSettings]()
+	inferObject = jsonbody.NewObject[inferBody](map[string]func(p *inferParser, at problem.Path){
+		"inputs": func(p *inferParser, at problem.Path) { p.list(at, p.tensor) },
+		"id": func(p *inferParser, at problem.Path) {
+			if !p.Null() {
+				p.request.id = p.String(at)
+			}
+		},
+		"parameters": func(p *inferParser, at problem.Path) { readSettings(inferParameters, p, at) },
+		"outputs": func(p *inferParser, at problem.Path) {
+			if !p.Null() {
+				p.list(at, p.output)
+			}
+		},
+	})
+	inferParameters = jsonbody.NewObject[inferSettings](map[string]func(p *inferParser, at problem.Path){
+		"binary_data_output": func(p *inferParser, at problem.Path) { p.binary = p.Bool(at, false) },
+		"raw_scores":         func(p *inferParser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
+		"truncate":           func(p *inferParser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
+	})
+	inferInputObject = jsonbody.NewObject[inferInput](map[string]func(p *tensorParser, at problem.Path){
+		"name":     func(p *tensorParser, at problem.Path) { p.input.name = p.String(at) },
+		"shape":    func(p *tensorParser, at problem.Path) { p.shape(at) },
+		"datatype": func(p *tensorParser, at problem.Path) { p.input.datatype = p.String(at) },
+		"data": func(p *tensorParser, at problem.Path) {
+			p.hasData = true
+			p.data(at)
+		},
+		"parameters": func(p *tensorParser, at problem.Path) { readSettings(inferInputParameters, p, at) },
+	})
+	inferInputParameters = jsonbody.NewObject[inferInputSettings](map[string]func(p *tensorParser, at problem.Path){
+		"binary_data_size": func(p *tensorParser, at problem.Path) { p.binarySize = p.size(at) },
+	})
+	inferOutputObject = jsonbody.NewObject[inferRequested](map[string]func(p *outputParser, at problem.Path){
+		"name":       func(p *outputParser, at problem.Path) { p.requested.name = p.String(at) },
+		"parameters": func(p *outputParser, at problem.Path) { readSettings(inferOutputParameters, p, at) },
+	})
+	inferOutputParameters = jsonbody.NewObject[inferOutputSettings](map[string]func(p *outputParser, at problem.Path){
+		"binary_data": func(p *outputParser, at problem.Path) {
+			p.requested.saysBinary = true
+			p.requested.binary = p.Bool(at, false)
+		},
+		"classification": func(p *outputParser, at problem.Path) { p.requested.classes = p.size(at) },
+	})
 )
 
 // inferParser reads a request's JSON.
 type inferParser struct {
-	bodyParser
+	wire.Parser
 	request *inferRequest
 	binary  bool // outputs are binary if not said otherwise
 	tensors []inferTensor
 	sizes   []int // of the tensors' binary data; -1: none
 	outputs []requestedOutput
+}
+
+// tensorParser reads one input.
+type tensorParser struct {
+	*inferParser
+	input      inferTensor
+	binarySize int // -1: none
+	hasData    bool
+}
+
+// outputParser reads one output.
+type outputParser struct {
+	*inferParser
+	requested requestedOutput
 }
 
 // requestedOutput is an output as it is asked for, before the default of the
@@ -124,7 +180,7 @@ const maxTensors = 16
 
 // parseInfer parses a body. length is the header Inference-Header-Content-Length,
 // empty if it was not sent.
-func parseInfer(body, length string, o *Options) (*inferRequest, error) {
+func parseInfer(body, length string, limits core.Limits) (*inferRequest, error) {
 	header, rest := body, ""
 	if length != "" {
 		n, err := strconv.Atoi(length)
@@ -133,12 +189,12 @@ func parseInfer(body, length string, o *Options) (*inferRequest, error) {
 		}
 		header, rest = body[:n], body[n:]
 	}
-	p := inferParser{
-		bodyParser: newBodyParser(header, o),
-		request:    &inferRequest{options: runtime.Options{Truncate: true}},
+	p := &inferParser{
+		Parser:  wire.NewParser(header, limits),
+		request: &inferRequest{options: runtime.Options{Truncate: true}},
 	}
-	p.parse()
-	if err := p.done(); err != nil {
+	inferObject.Read(p, problem.Path{})
+	if err := p.Finish(); err != nil {
 		return nil, err
 	}
 	q := p.request
@@ -150,7 +206,7 @@ func parseInfer(body, length string, o *Options) (*inferRequest, error) {
 		if size > len(rest) {
 			return nil, problem.Invalid(at, "has %d bytes of binary data, %d are left of the body", size, len(rest))
 		}
-		if err := takeBytes(&p.tensors[i], at, rest[:size], o); err != nil {
+		if err := takeBytes(&p.tensors[i], at, rest[:size], limits); err != nil {
 			return nil, err
 		}
 		rest = rest[size:]
@@ -158,7 +214,7 @@ func parseInfer(body, length string, o *Options) (*inferRequest, error) {
 	if rest != "" {
 		return nil, problem.Malformed("the body has %d bytes behind the last input", len(rest))
 	}
-	if err := q.take(p.tensors, o); err != nil {
+	if err := q.take(p.tensors, limits); err != nil {
 		return nil, err
 	}
 	for i, out := range p.outputs {
@@ -177,156 +233,90 @@ func parseInfer(body, length string, o *Options) (*inferRequest, error) {
 	return q, nil
 }
 
-func (p *inferParser) parse() {
-	q := p.request
-	p.object(problem.Path{}, inferMembers, func(i int) {
-		at := inferMembers.at(problem.Path{}, i)
-		switch i {
-		case 0:
-			p.list(at, p.tensor)
-		case 1:
-			if !p.null() {
-				q.id = p.word(at)
-			}
-		case 2:
-			p.settings(at, inferParameters, func(i int) {
-				at := inferParameters.at(at, i)
-				switch i {
-				case 0:
-					p.binary = p.boolean(at, false)
-				case 1:
-					q.options.Raw = p.boolean(at, false)
-				case 2:
-					q.options.Truncate = p.boolean(at, true)
-				}
-			})
-		case 3:
-			if !p.null() {
-				p.list(at, p.output)
-			}
-		}
-	})
-}
-
 // list reads a short list.
 func (p *inferParser) list(at problem.Path, read func(at problem.Path)) {
-	if p.look() != '[' {
-		p.skip()
-		p.reject(at, "must be a list")
+	if p.Peek() != '[' {
+		p.Skip()
+		p.Reject(at, "must be a list")
 		return
 	}
-	for i := range p.elements {
+	for i := range p.Elements {
 		if i < maxTensors {
 			read(at.Element(i))
 			continue
 		}
-		p.skip()
-		p.reject(at, "holds more than %d tensors", maxTensors)
+		p.Skip()
+		p.Reject(at, "holds more than %d tensors", maxTensors)
 	}
 }
 
-// settings reads an object of parameters, all of them optional.
-func (p *inferParser) settings(at problem.Path, members memberList, read func(i int)) {
-	if !p.null() {
-		p.object(at, members, read)
+// readSettings reads an object of parameters, or null for none.
+func readSettings[P interface{ Null() bool }](object interface{ Read(P, problem.Path) }, p P, at problem.Path) {
+	if !p.Null() {
+		object.Read(p, at)
 	}
 }
 
 func (p *inferParser) tensor(at problem.Path) {
-	var t inferTensor
-	size, data := -1, false
-	p.object(at, inferInputMembers, func(i int) {
-		member := inferInputMembers.at(at, i)
-		switch i {
-		case 0:
-			t.name = p.word(member)
-		case 1:
-			p.shape(member, &t)
-		case 2:
-			t.datatype = p.word(member)
-		case 3:
-			data = true
-			p.data(member, &t)
-		case 4:
-			p.settings(member, inferInputParameters, func(int) {
-				size = p.size(inferInputParameters.at(member, 0))
-			})
-		}
-	})
-	if data == (size >= 0) {
-		p.reject(at, "must have either data or the parameter binary_data_size")
+	t := &tensorParser{inferParser: p, binarySize: -1}
+	inferInputObject.Read(t, at)
+	if t.hasData == (t.binarySize >= 0) {
+		p.Reject(at, "must have either data or the parameter binary_data_size")
 	}
-	p.tensors = append(p.tensors, t)
-	p.sizes = append(p.sizes, size)
+	p.tensors = append(p.tensors, t.input)
+	p.sizes = append(p.sizes, t.binarySize)
 }
 
 // maxRank bounds the dimensions of a tensor.
 const maxRank = 8
 
-func (p *inferParser) shape(at problem.Path, t *inferTensor) {
-	if p.look() != '[' {
-		p.skip()
-		p.reject(at, "must be a list of whole numbers")
+func (p *tensorParser) shape(at problem.Path) {
+	if p.Peek() != '[' {
+		p.Skip()
+		p.Reject(at, "must be a list of whole numbers")
 		return
 	}
-	for i := range p.elements {
+	for i := range p.Elements {
 		n := p.size(at)
 		if i < maxRank {
-			t.shape = append(t.shape, int64(n))
+			p.input.shape = append(p.input.shape, int64(n))
 		} else {
-			p.reject(at, "has more than %d dimensions", maxRank)
+			p.Reject(at, "has more than %d dimensions", maxRank)
 		}
 	}
 }
 
 // size reads a whole number from 0.
 func (p *inferParser) size(at problem.Path) int {
-	if c := p.look(); c != '-' && (c < '0' || c > '9') {
-		p.skip()
-	} else if n, ok := wholeNumber(p.number()); ok && n >= 0 {
+	if n, ok := p.Int32(); ok && n >= 0 {
 		return int(n)
 	}
-	p.reject(at, "must be a whole number from 0 to %d", math.MaxInt32)
+	p.Reject(at, "must be a whole number from 0 to %d", math.MaxInt32)
 	return 0
 }
 
 // data reads elements, in lists of lists or in one.
-func (p *inferParser) data(at problem.Path, t *inferTensor) {
-	switch p.look() {
+func (p *tensorParser) data(at problem.Path) {
+	switch p.Peek() {
 	case '[':
-		for range p.elements {
-			p.data(at, t)
+		for range p.Elements {
+			p.data(at)
 		}
 	case '"':
-		s := p.str()
-		if len(t.elements) <= p.options.MaxTexts {
-			t.elements = append(t.elements, s)
+		s := p.ReadString()
+		if len(p.input.elements) <= p.Limits.MaxTexts {
+			p.input.elements = append(p.input.elements, s)
 		}
 	default:
-		p.skip()
-		p.reject(at, "must be a list of texts")
+		p.Skip()
+		p.Reject(at, "must be a list of texts")
 	}
 }
 
 func (p *inferParser) output(at problem.Path) {
-	var out requestedOutput
-	p.object(at, inferOutputMembers, func(i int) {
-		member := inferOutputMembers.at(at, i)
-		if i == 0 {
-			out.name = p.word(member)
-			return
-		}
-		p.settings(member, inferOutputParameters, func(i int) {
-			at := inferOutputParameters.at(member, i)
-			if i == 0 {
-				out.saysBinary = true
-				out.binary = p.boolean(at, false)
-			} else {
-				out.classes = p.size(at)
-			}
-		})
-	})
-	p.outputs = append(p.outputs, out)
+	o := &outputParser{inferParser: p}
+	inferOutputObject.Read(o, at)
+	p.outputs = append(p.outputs, o.requested)
 }
 
 // infer answers POST /v2/models/{task}[/versions/1]/infer.
@@ -335,13 +325,13 @@ func (s *Server) infer(c *gin.Context, x *exchange) error {
 	if err := s.model(task, c.Param("version")); err != nil {
 		return err
 	}
-	mem := newScratch(&s.bodies)
-	defer mem.release()
-	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	mem := httpbody.NewBuffers(s.bodies)
+	defer mem.Release()
+	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseInfer(body, c.Request.Header.Get(headerLength), &s.options)
+	q, err := parseInfer(body, c.Request.Header.Get(headerLength), s.options.limits())
 	if err != nil {
 		return err
 	}
@@ -349,36 +339,36 @@ func (s *Server) infer(c *gin.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	header, data := appendInferred(mem.out[:0], task, q, result)
-	mem.out = header
+	header, data := appendInferred(mem.Out[:0], task, q, result)
+	mem.Out = header
 	writeCost(c, x)
 	if len(data) == 0 {
-		mem.out = append(header, '\n')
-		writeJSON(c, http.StatusOK, mem.out)
+		mem.Out = append(header, '\n')
+		writeJSON(c, http.StatusOK, mem.Out)
 		return nil
 	}
 	h := c.Writer.Header()
 	h[headerLength] = []string{strconv.Itoa(len(header))}
-	mem.out = append(header, data...)
-	write(c, http.StatusOK, octets, mem.out)
+	mem.Out = append(header, data...)
+	write(c, http.StatusOK, octets, mem.Out)
 	return nil
 }
 
 // appendInferred appends the JSON of an answer, and returns the binary data that
 // follow it.
 func appendInferred(b []byte, task string, q *inferRequest, r *runtime.Result) (header, data []byte) {
-	b = appendString(append(b, `{"model_name":`...), task)
+	b = jsonbody.AppendString(append(b, `{"model_name":`...), task)
 	b = append(b, `,"model_version":"`+inferVersion+`"`...)
 	if q.id != "" {
-		b = appendString(append(b, `,"id":`...), q.id)
+		b = jsonbody.AppendString(append(b, `,"id":`...), q.id)
 	}
 	b = append(b, `,"outputs":[`...)
 	for i, a := range q.answers(r) {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendString(append(b, `{"name":`...), a.name)
-		b = appendString(append(b, `,"datatype":`...), a.datatype)
+		b = jsonbody.AppendString(append(b, `{"name":`...), a.name)
+		b = jsonbody.AppendString(append(b, `,"datatype":`...), a.datatype)
 		b = append(b, `,"shape":[`...)
 		for j, d := range a.shape {
 			if j > 0 {
@@ -398,13 +388,13 @@ func appendInferred(b []byte, task string, q *inferRequest, r *runtime.Result) (
 			if j > 0 {
 				b = append(b, ',')
 			}
-			b = appendString(b, s)
+			b = jsonbody.AppendString(b, s)
 		}
 		for j, v := range a.floats {
 			if j > 0 {
 				b = append(b, ',')
 			}
-			b = appendScore(b, v)
+			b = jsonbody.AppendFloat(b, v)
 		}
 		b = append(b, "]}"...)
 	}

@@ -140,9 +140,8 @@ func FuzzInferRequest(f *testing.F) {
 	}
 	header := `{"inputs":[{"name":"text","shape":[2],"datatype":"BYTES","parameters":{"binary_data_size":9}}],"outputs":[{"name":"probabilities","parameters":{"classification":2}}]}`
 	f.Add(header+"\x01\x00\x00\x00a\x00\x00\x00\x00", strconv.Itoa(len(header)))
-	o := fuzzOptions(f)
 	f.Fuzz(func(t *testing.T, body, length string) {
-		q, err := parseInfer(body, length, o)
+		q, err := parseInfer(body, length, fuzzLimits)
 		if err != nil {
 			checkRefused(t, err)
 			return
@@ -151,10 +150,10 @@ func FuzzInferRequest(f *testing.F) {
 		for _, d := range q.shape {
 			elements *= d
 		}
-		if elements != int64(len(q.inputs)) || len(q.inputs) < 1 || len(q.inputs) > o.MaxTexts || len(q.outputs) < 1 || len(q.outputs) > 3 {
+		if elements != int64(len(q.inputs)) || len(q.inputs) < 1 || len(q.inputs) > fuzzLimits.MaxTexts || len(q.outputs) < 1 || len(q.outputs) > 3 {
 			t.Fatalf("%+v", q)
 		}
-		checkInputs(t, q.inputs, o)
+		checkInputs(t, q.inputs, fuzzLimits)
 		if !utf8.ValidString(q.id) {
 			t.Fatalf("id %q", q.id)
 		}

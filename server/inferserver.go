@@ -7,7 +7,10 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // What the Open Inference Protocol tells of the server and of its tasks, over
@@ -162,69 +165,79 @@ type indexBody struct {
 
 // loadBody is what a request to load a task may be.
 type loadBody struct {
-	_          struct{}               `additionalProperties:"true"`
-	Parameters optional[noParameters] `json:"parameters,omitempty" doc:"Without members: a task is loaded from the store, as it is."`
+	_          struct{}                    `additionalProperties:"true"`
+	Parameters wire.Optional[noParameters] `json:"parameters,omitempty" doc:"Without members: a task is loaded from the store, as it is."`
 }
 
 type noParameters struct{}
 
-// anyBody is an object that is not looked into.
-type anyBody struct {
-	_ struct{} `additionalProperties:"true"`
+type controlParser struct {
+	wire.Parser
+	ready      bool // of a request for the index
+	parameters int  // how many
 }
 
-var indexMembers, loadMembers = membersOf[indexBody](), membersOf[loadBody]()
+var (
+	indexObject = jsonbody.NewObject[indexBody](map[string]func(p *controlParser, at problem.Path){
+		"ready": func(p *controlParser, at problem.Path) { p.ready = p.Bool(at, false) },
+	})
+	loadObject = jsonbody.NewObject[loadBody](map[string]func(p *controlParser, at problem.Path){
+		"parameters": func(p *controlParser, at problem.Path) { readSettings(countedObject{}, p, at) },
+	})
+	unloadObject = jsonbody.NewObject[wire.AnyBody](map[string]func(p *controlParser, at problem.Path){})
+)
+
+// countedObject counts the members of an object.
+type countedObject struct{}
+
+func (countedObject) Read(p *controlParser, at problem.Path) {
+	if p.Peek() != '{' {
+		p.Skip()
+		p.Reject(at, "must be a JSON object")
+		return
+	}
+	for range p.Members {
+		p.Skip()
+		p.parameters++
+	}
+}
 
 // inferIndex answers POST /v2/repository/index. The body may be empty.
 func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
-	loaded := false
-	if err := s.readSmall(c, indexMembers, func(p *bodyParser, at problem.Path) { loaded = p.boolean(at, false) }); err != nil {
+	p, err := s.readControl(c, indexObject)
+	if err != nil {
 		return err
 	}
-	entries, err := s.index(loaded)
+	entries, err := s.index(p.ready)
 	if err != nil {
 		return err
 	}
 	return marshal(c, entries)
 }
 
-// readSmall reads a body that may be empty, and is an object if it is not.
-func (s *Server) readSmall(c *gin.Context, members memberList, read func(p *bodyParser, at problem.Path)) error {
-	mem := newScratch(&s.bodies)
-	defer mem.release()
-	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+// readControl reads a body that may be empty, and is an object if it is not.
+func (s *Server) readControl(c *gin.Context, object *jsonbody.Object[*controlParser]) (*controlParser, error) {
+	mem := httpbody.NewBuffers(s.bodies)
+	defer mem.Release()
+	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	p := &controlParser{Parser: wire.NewParser(body, s.options.limits())}
 	if body == "" {
-		return nil
+		return p, nil
 	}
-	p := newBodyParser(body, &s.options)
-	p.object(problem.Path{}, members, func(i int) { read(&p, members.at(problem.Path{}, i)) })
-	return p.done()
+	object.Read(p, problem.Path{})
+	return p, p.Finish()
 }
 
 // inferLoad answers POST /v2/repository/models/{task}/load.
 func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
-	parameters := 0
-	err := s.readSmall(c, loadMembers, func(p *bodyParser, at problem.Path) {
-		if p.null() {
-			return
-		}
-		if p.look() != '{' {
-			p.skip()
-			p.reject(at, "must be a JSON object")
-			return
-		}
-		for range p.fields {
-			p.skip()
-			parameters++
-		}
-	})
+	p, err := s.readControl(c, loadObject)
 	if err != nil {
 		return err
 	}
-	if parameters > 0 {
+	if p.parameters > 0 {
 		return noLoadParameters()
 	}
 	return s.inferMove(c, x, Engine.Load)
@@ -239,7 +252,7 @@ func noLoadParameters() error {
 // inferUnload answers POST /v2/repository/models/{task}/unload. Its parameters
 // are about models that depend on others, which tasks do not.
 func (s *Server) inferUnload(c *gin.Context, x *exchange) error {
-	if err := s.readSmall(c, memberList{}, nil); err != nil {
+	if _, err := s.readControl(c, unloadObject); err != nil {
 		return err
 	}
 	return s.inferMove(c, x, Engine.Unload)

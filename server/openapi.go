@@ -2,8 +2,8 @@ package server
 
 import (
 	"encoding/json"
-	"fmt"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 	"maps"
 	"net/http"
 	"reflect"
@@ -54,14 +54,14 @@ func (s *Server) document() *huma.OpenAPI {
 		}
 	}
 	for _, schema := range registry.Map() {
-		s.bound(schema)
+		wire.ApplyLimits(schema, s.options.limits(), s.options.About.largestID())
 	}
 	return d
 }
 
 // schemaName is a wire type's name in the document.
 func schemaName(t reflect.Type, hint string) string {
-	return strings.TrimPrefix(huma.DefaultSchemaNamer(t, hint), "Wire")
+	return huma.DefaultSchemaNamer(t, hint)
 }
 
 func orUnknown(version string) string {
@@ -134,7 +134,7 @@ func pathParameterOf(name string, r huma.Registry) *huma.Param {
 	if name == "version" {
 		p.Schema = &huma.Schema{Type: huma.TypeString, Enum: []any{inferVersion}}
 	} else {
-		p.Schema, p.Example = wireTask("").Schema(r), "trec"
+		p.Schema, p.Example = wire.Task("").Schema(r), "trec"
 		p.Description = "A task's name."
 	}
 	return p
@@ -153,7 +153,7 @@ func (s *Server) addContent(to map[string]*huma.MediaType, c content, r huma.Reg
 		to[c.media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	default:
 		m := &huma.MediaType{Schema: r.Schema(c.wire, true, "")}
-		s.bound(m.Schema)
+		wire.ApplyLimits(m.Schema, s.options.limits(), s.options.About.largestID())
 		if c.example != "" {
 			m.Example = json.RawMessage(c.example)
 		}
@@ -205,36 +205,6 @@ func errorTypeOf(path string) reflect.Type {
 		}
 	}
 	return reflect.TypeFor[nativeErrorBody]()
-}
-
-// bound puts the server's bounds where a schema and its parts ask for them.
-func (s *Server) bound(schema *huma.Schema) {
-	if schema == nil {
-		return
-	}
-	if name, ok := schema.Extensions[limit]; ok {
-		delete(schema.Extensions, limit)
-		o := &s.options
-		switch name {
-		case limitTexts:
-			schema.MaxItems = ptr(o.MaxTexts)
-		case limitTasks:
-			schema.MaxItems = ptr(o.MaxTasks)
-		case limitTextBytes:
-			schema.MaxLength = ptr(o.MaxTextBytes)
-		case limitIDs:
-			schema.Maximum = ptr(float64(o.About.largestID()))
-		default:
-			panic(fmt.Sprintf("server: no bound %v", name))
-		}
-	}
-	s.bound(schema.Items)
-	for _, part := range slices.Concat(schema.AnyOf, slices.Collect(maps.Values(schema.Properties))) {
-		s.bound(part)
-	}
-	if part, ok := schema.AdditionalProperties.(*huma.Schema); ok {
-		s.bound(part)
-	}
 }
 
 // openAPI answers GET /openapi.json.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 	"net/http"
 	"reflect"
 
@@ -46,7 +47,7 @@ type parameter struct {
 	example       string
 }
 
-func wire[T any](example string) content {
+func jsonContent[T any](example string) content {
 	return content{wire: reflect.TypeFor[T](), example: example}
 }
 
@@ -120,25 +121,25 @@ func (s *Server) operations() []operation {
 			summary:     "Classify texts with one task or several",
 			description: "Scores fall. With a list of tasks the texts are tokenised once, the tasks run side by side, and each entry of data is an object from task to its scores.",
 			handle:      s.classify, costs: true, mayFail: failsClassifying,
-			request: []content{wire[classifyBody](`{"model":"trec","input":["` + question + `",{"text":"How far is it?","text_pair":"From Denver to Aspen."}],"top_k":2}`)},
-			answer:  wire[classifyAnswer](`{"object":"classify","model":"trec","data":[[{"label":"LOC","score":0.9924}],[{"label":"NUM","score":0.9929}]],"usage":{"prompt_tokens":19,"total_tokens":19},"id":"bfd851f556713c31f8eb7ab5b8c7d212","created":1764000000}`),
+			request: []content{jsonContent[classifyBody](`{"model":"trec","input":["` + question + `",{"text":"How far is it?","text_pair":"From Denver to Aspen."}],"top_k":2}`)},
+			answer:  jsonContent[classifyAnswer](`{"object":"classify","model":"trec","data":[[{"label":"LOC","score":0.9924}],[{"label":"NUM","score":0.9929}]],"usage":{"prompt_tokens":19,"total_tokens":19},"id":"bfd851f556713c31f8eb7ab5b8c7d212","created":1764000000}`),
 		},
 		{
 			method: get, path: routeTasks, name: "listTasks", api: apiTasks, summary: "The tasks of the store",
 			handle: s.listTasks, params: []parameter{{"labels", "query", "With false labels are left out.", "true"}},
-			answer: wire[taskList](""), mayFail: []int{failReady},
+			answer: jsonContent[taskList](""), mayFail: []int{failReady},
 		},
 		{
 			method: get, path: "/tasks/:name", name: "getTask", api: apiTasks, summary: "One task",
-			handle: s.getTask, answer: wire[task](""), mayFail: []int{failTask},
+			handle: s.getTask, answer: jsonContent[task](""), mayFail: []int{failTask},
 		},
 		{
 			method: http.MethodPut, path: "/tasks/:name", name: "putTask", api: apiTasks,
 			summary:     "Upload a task, or replace it",
 			description: "The body is a delta file in either layout or, as JSON, names a task of the store whose delta is copied. The delta is checked whole against the base before it takes the old one's place; requests under way finish on the old one.",
 			handle:      s.putTask, admin: true, mayFail: failsChanging,
-			request: []content{{media: "application/octet-stream"}, wire[sourceBody](`{"source":"trec"}`)},
-			answer:  wire[task](""), also: http.StatusCreated,
+			request: []content{{media: "application/octet-stream"}, jsonContent[sourceBody](`{"source":"trec"}`)},
+			answer:  jsonContent[task](""), also: http.StatusCreated,
 		},
 		{
 			method: http.MethodDelete, path: "/tasks/:name", name: "deleteTask", api: apiTasks, summary: "Take a task out of the store and out of memory",
@@ -146,11 +147,11 @@ func (s *Server) operations() []operation {
 		},
 		{
 			method: post, path: "/tasks/:name/load", name: "loadTask", api: apiTasks, summary: "Bring a task into memory",
-			handle: s.loadTask, admin: true, answer: wire[task](""), mayFail: []int{failTask, failDelta, failReady, failBusy},
+			handle: s.loadTask, admin: true, answer: jsonContent[task](""), mayFail: []int{failTask, failDelta, failReady, failBusy},
 		},
 		{
 			method: post, path: "/tasks/:name/unload", name: "unloadTask", api: apiTasks, summary: "Take a task out of memory; it stays in the store",
-			handle: s.unloadTask, admin: true, answer: wire[task](""), mayFail: []int{failTask, failReady},
+			handle: s.unloadTask, admin: true, answer: jsonContent[task](""), mayFail: []int{failTask, failReady},
 		},
 		{
 			method: get, path: "/tasks/:name/viz", name: "vizTask", api: apiTasks, summary: "What a task keeps, as one page",
@@ -164,11 +165,11 @@ func (s *Server) operations() []operation {
 		},
 		{
 			method: get, path: routeHealth, name: "health", api: apiOperation, summary: "Whether the process runs",
-			handle: s.health, answer: wire[statusBody](`{"status":"ok"}`),
+			handle: s.health, answer: jsonContent[statusBody](`{"status":"ok"}`),
 		},
 		{
 			method: get, path: routeReady, name: "ready", api: apiOperation, summary: "Whether requests can be answered",
-			handle: s.ready, answer: wire[statusBody](`{"status":"ready"}`), mayFail: []int{failReady},
+			handle: s.ready, answer: jsonContent[statusBody](`{"status":"ready"}`), mayFail: []int{failReady},
 		},
 		{
 			method: get, path: routeMetrics, name: "metrics", api: apiOperation, summary: "Metrics for Prometheus",
@@ -176,11 +177,11 @@ func (s *Server) operations() []operation {
 		},
 		{
 			method: get, path: routeOpenAPI, name: "openapi", api: apiOperation, summary: "This document",
-			handle: s.openAPI, answer: wire[anyBody](""),
+			handle: s.openAPI, answer: jsonContent[wire.AnyBody](""),
 		},
 		{
 			method: get, path: routeStats, name: "stats", api: apiOperation, summary: "The last two minutes, second by second",
-			handle: s.getStats, answer: wire[stats](""),
+			handle: s.getStats, answer: jsonContent[stats](""),
 		},
 		{method: get, path: routeDocs, handle: s.docs, hidden: true},
 		{method: get, path: routePage, handle: s.getPage, hidden: true},
@@ -190,12 +191,12 @@ func (s *Server) operations() []operation {
 			method: post, path: "/tei/:task/predict", name: "teiPredict", api: apiTEI, summary: "Classify",
 			description: "A list of one or two texts is one text or one pair; a batch is a list of such lists.",
 			handle:      s.teiPredict, costs: true, mayFail: append([]int{failEmpty}, failsClassifying...),
-			request: []content{wire[teiBody](`{"inputs":[["` + question + `"],["How far is it?","From Denver to Aspen."]],"truncate":true}`)},
-			answer:  wire[teiAnswer](`[[{"score":0.9924,"label":"LOC"}],[{"score":0.9929,"label":"NUM"}]]`),
+			request: []content{jsonContent[teiBody](`{"inputs":[["` + question + `"],["How far is it?","From Denver to Aspen."]],"truncate":true}`)},
+			answer:  jsonContent[teiAnswer](`[[{"score":0.9924,"label":"LOC"}],[{"score":0.9929,"label":"NUM"}]]`),
 		},
 		{
 			method: get, path: "/tei/:task/info", name: "teiInfo", api: apiTEI, summary: "Limits and labels; loads a task that was never used",
-			handle: s.teiInfo, answer: wire[teiModel](""), mayFail: []int{failTask, failDelta, failBusy, failReady},
+			handle: s.teiInfo, answer: jsonContent[teiModel](""), mayFail: []int{failTask, failDelta, failBusy, failReady},
 		},
 		{
 			method: get, path: routeTEIHealth, name: "teiHealth", api: apiTEI, summary: "Whether requests for the task can be answered",
@@ -205,61 +206,61 @@ func (s *Server) operations() []operation {
 		{
 			method: post, path: "/models/:task", name: "hfClassify", api: apiHF, summary: "Classify",
 			handle: s.hfClassify, costs: true, mayFail: failsClassifying,
-			request: []content{wire[hfBody](`{"inputs":"` + question + `","parameters":{"top_k":2,"function_to_apply":"softmax"}}`)},
-			answer:  wire[[][]wireScore](`[[{"label":"LOC","score":0.9924},{"label":"ENTY","score":0.0021}]]`),
+			request: []content{jsonContent[hfBody](`{"inputs":"` + question + `","parameters":{"top_k":2,"function_to_apply":"softmax"}}`)},
+			answer:  jsonContent[[][]wire.Score](`[[{"label":"LOC","score":0.9924},{"label":"ENTY","score":0.0021}]]`),
 		},
 		{
 			method: post, path: "/vllm/classify", name: "vllmClassify", api: apiVLLM, summary: "Classify",
 			handle: s.vllmClassify, costs: true, mayFail: failsClassifying,
-			request: []content{wire[vllmBody](`{"model":"trec","input":["` + question + `"]}`)},
-			answer:  wire[vllmAnswer](`{"id":"classify-68fcf3cc51e13307eedc7999e81e7268","object":"list","created":1764000000,"model":"sst2","data":[{"index":0,"label":"positive","probs":[0.005,0.995],"num_classes":2}],"usage":{"prompt_tokens":9,"total_tokens":9,"completion_tokens":0,"prompt_tokens_details":null}}`),
+			request: []content{jsonContent[vllmBody](`{"model":"trec","input":["` + question + `"]}`)},
+			answer:  jsonContent[vllmAnswer](`{"id":"classify-68fcf3cc51e13307eedc7999e81e7268","object":"list","created":1764000000,"model":"sst2","data":[{"index":0,"label":"positive","probs":[0.005,0.995],"num_classes":2}],"usage":{"prompt_tokens":9,"total_tokens":9,"completion_tokens":0,"prompt_tokens_details":null}}`),
 		},
 
 		{
 			method: get, path: "/v2", name: "inferServer", api: apiInference, summary: "Name, version, extensions",
-			handle: s.inferServer, answer: wire[inferDescription](""),
+			handle: s.inferServer, answer: jsonContent[inferDescription](""),
 		},
 		{
 			method: get, path: routeLive, name: "inferLive", api: apiInference, summary: "Whether the process runs",
-			handle: s.inferLive, answer: wire[liveBody](`{"live":true}`),
+			handle: s.inferLive, answer: jsonContent[liveBody](`{"live":true}`),
 		},
 		{
 			method: get, path: routeInferReady, name: "inferReady", api: apiInference, summary: "Whether requests can be answered",
-			handle: s.inferReady, answer: wire[readyBody](`{"ready":true}`), also: http.StatusServiceUnavailable,
+			handle: s.inferReady, answer: jsonContent[readyBody](`{"ready":true}`), also: http.StatusServiceUnavailable,
 		},
 		{
 			method: post, path: "/v2/repository/index", name: "inferIndex", api: apiInference, summary: "The tasks of the store",
-			handle: s.inferIndex, request: []content{wire[indexBody](`{"ready":true}`)}, optional: true,
-			answer: wire[[]indexEntry](""), mayFail: append([]int{failReady}, failsReading...),
+			handle: s.inferIndex, request: []content{jsonContent[indexBody](`{"ready":true}`)}, optional: true,
+			answer: jsonContent[[]indexEntry](""), mayFail: append([]int{failReady}, failsReading...),
 		},
 		{
 			method: post, path: "/v2/repository/models/:task/load", name: "inferLoad", api: apiInference, summary: "Bring a task into memory",
-			handle: s.inferLoad, admin: true, request: []content{wire[loadBody](`{}`)}, optional: true,
-			answer: wire[noParameters](`{}`), mayFail: append([]int{failDelta}, failsChanging...),
+			handle: s.inferLoad, admin: true, request: []content{jsonContent[loadBody](`{}`)}, optional: true,
+			answer: jsonContent[noParameters](`{}`), mayFail: append([]int{failDelta}, failsChanging...),
 		},
 		{
 			method: post, path: "/v2/repository/models/:task/unload", name: "inferUnload", api: apiInference, summary: "Take a task out of memory",
-			handle: s.inferUnload, admin: true, request: []content{wire[anyBody](`{}`)}, optional: true,
-			answer: wire[noParameters](`{}`), mayFail: failsChanging,
+			handle: s.inferUnload, admin: true, request: []content{jsonContent[wire.AnyBody](`{}`)}, optional: true,
+			answer: jsonContent[noParameters](`{}`), mayFail: failsChanging,
 		},
 	}
 	for _, version := range []struct{ path, suffix string }{{"", ""}, {"/versions/:version", "Version"}} {
 		model := "/v2/models/:task" + version.path
 		ops = append(ops, operation{
 			method: get, path: model, name: "inferModel" + version.suffix, api: apiInference, summary: "Inputs and outputs of a task",
-			handle: s.inferModel, answer: wire[inferModel](""), mayFail: []int{failTask},
+			handle: s.inferModel, answer: jsonContent[inferModel](""), mayFail: []int{failTask},
 		}, operation{
 			method: get, path: model + "/ready", name: "inferModelReady" + version.suffix, api: apiInference,
 			summary: "Whether requests for the task can be answered; it need not be in memory",
-			handle:  s.inferModelReady, answer: wire[modelReadyBody](`{"name":"trec","ready":true}`), mayFail: []int{failTask, failReady},
+			handle:  s.inferModelReady, answer: jsonContent[modelReadyBody](`{"name":"trec","ready":true}`), mayFail: []int{failTask, failReady},
 		}, operation{
 			method: post, path: model + "/infer", name: "infer" + version.suffix, api: apiInference, summary: "Classify",
 			description: "The elements of text are the texts. The product of a tensor's shape is the number of its elements, and text_pair has as many as text. The binary tensor data extension works both ways.",
 			handle:      s.infer, costs: true, mayFail: failsClassifying,
-			request: []content{wire[inferBody](inferExample), {media: "application/octet-stream"}},
+			request: []content{jsonContent[inferBody](inferExample), {media: "application/octet-stream"}},
 			params:  []parameter{{headerLength, "header", "Bytes of the body that are JSON; binary tensors follow.", ""}},
 			binary:  true,
-			answer:  wire[inferredBody](`{"model_name":"trec","model_version":"1","outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["LOC"]}]}`),
+			answer:  jsonContent[inferredBody](`{"model_name":"trec","model_version":"1","outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["LOC"]}]}`),
 		})
 	}
 	return ops

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"kenserve/server/internal/core"
 	"log/slog"
 	"math"
 	"slices"
@@ -157,4 +158,13 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("server: option Grace is %s, longer than DrainTimeout, %s", o.Grace, o.DrainTimeout)
 	}
 	return o, nil
+}
+
+// limits are the options that bound a request.
+func (o *Options) limits() core.Limits {
+	return core.Limits{
+		MaxBodyBytes: o.MaxBodyBytes, MaxUploadBytes: o.MaxUploadBytes,
+		MaxTexts: o.MaxTexts, MaxTextBytes: o.MaxTextBytes, MaxTasks: o.MaxTasks,
+		RequestTimeout: o.RequestTimeout, UploadTimeout: o.UploadTimeout, WriteTimeout: o.WriteTimeout,
+	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"errors"
+	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/problem"
 	"net/http"
 	"sync"
@@ -35,7 +36,7 @@ type Server struct {
 	options  Options // with defaults filled in
 	metrics  *metrics
 	keys     keys
-	bodies   budget // of request bodies in memory
+	bodies   *httpbody.Budget // of request bodies in memory
 	uploads  chan struct{}
 	drawings drawings
 	recent   recent
@@ -70,7 +71,7 @@ func New(engine Engine, options Options) (*Server, error) {
 		options:  options,
 		metrics:  newMetrics(engine, options.MetricTasks),
 		keys:     newKeys(&options),
-		bodies:   budget{limit: int64(options.MaxBodyMemory)},
+		bodies:   httpbody.NewBudget(options.MaxBodyMemory),
 		uploads:  make(chan struct{}, maxUploads),
 		drawings: newDrawings(),
 		router:   gin.New(),

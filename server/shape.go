@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
 )
 
@@ -74,15 +75,15 @@ type (
 
 // nativeError is {"error": {"message", "type", "field"}}.
 func nativeError(p *problem.Problem) (int, []byte) {
-	b := appendString([]byte(`{"error":{"message":`), p.Message)
-	b = appendString(append(b, `,"type":`...), string(p.Kind))
-	b = appendOptional(append(b, `,"field":`...), p.Field)
+	b := jsonbody.AppendString([]byte(`{"error":{"message":`), p.Message)
+	b = jsonbody.AppendString(append(b, `,"type":`...), string(p.Kind))
+	b = jsonbody.AppendStringOrNull(append(b, `,"field":`...), p.Field)
 	return p.Status, append(b, "}}\n"...)
 }
 
 // plainError is {"error": message}.
 func plainError(p *problem.Problem) (int, []byte) {
-	b := appendString([]byte(`{"error":`), p.Message)
+	b := jsonbody.AppendString([]byte(`{"error":`), p.Message)
 	return p.Status, append(b, "}\n"...)
 }
 
@@ -113,8 +114,8 @@ func teiError(p *problem.Problem) (int, []byte) {
 			class = "Tokenizer"
 		}
 	}
-	b := appendString([]byte(`{"error":`), p.Message)
-	b = appendString(append(b, `,"error_type":`...), class)
+	b := jsonbody.AppendString([]byte(`{"error":`), p.Message)
+	b = jsonbody.AppendString(append(b, `,"error_type":`...), class)
 	return status, append(b, "}\n"...)
 }
 
@@ -135,17 +136,9 @@ func vllmError(p *problem.Problem) (int, []byte) {
 	case status >= http.StatusInternalServerError, status == http.StatusFailedDependency:
 		class = "InternalServerError"
 	}
-	b := appendString([]byte(`{"error":{"message":`), p.Message)
-	b = appendString(append(b, `,"type":`...), class)
-	b = appendOptional(append(b, `,"param":`...), p.Field)
+	b := jsonbody.AppendString([]byte(`{"error":{"message":`), p.Message)
+	b = jsonbody.AppendString(append(b, `,"type":`...), class)
+	b = jsonbody.AppendStringOrNull(append(b, `,"param":`...), p.Field)
 	b = strconv.AppendInt(append(b, `,"code":`...), int64(status), 10)
 	return status, append(b, "}}\n"...)
-}
-
-// appendOptional appends a string, or null for none.
-func appendOptional(b []byte, s string) []byte {
-	if s == "" {
-		return append(b, "null"...)
-	}
-	return appendString(b, s)
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -13,7 +12,11 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // What changes the tasks that are served: upload, copy, removal, and moves into
@@ -24,18 +27,23 @@ const maxUploads = 4
 
 // sourceBody is the JSON form of PUT /tasks/{name}.
 type sourceBody struct {
-	_      struct{} `additionalProperties:"true"`
-	Source wireTask `json:"source" doc:"The task whose delta is copied."`
+	_      struct{}  `additionalProperties:"true"`
+	Source wire.Task `json:"source" doc:"The task whose delta is copied."`
 }
 
-var sourceMembers = membersOf[sourceBody]()
+type sourceParser struct {
+	wire.Parser
+	source string
+}
 
-func parseSource(body string, o *Options) (source string, err error) {
-	p := newBodyParser(body, o)
-	p.object(problem.Path{}, sourceMembers, func(i int) {
-		source = p.taskName(sourceMembers.at(problem.Path{}, i), "must be a task's name")
-	})
-	return source, p.done()
+var sourceObject = jsonbody.NewObject[sourceBody](map[string]func(p *sourceParser, at problem.Path){
+	"source": func(p *sourceParser, at problem.Path) { p.source = p.TaskName(at, "must be a task's name") },
+})
+
+func parseSource(body string, limits core.Limits) (source string, err error) {
+	p := &sourceParser{Parser: wire.NewParser(body, limits)}
+	sourceObject.Read(p, problem.Path{})
+	return p.source, p.Finish()
 }
 
 // putTask answers PUT /tasks/{name}: 201 for a new task, 200 for one that was
@@ -65,13 +73,13 @@ func (s *Server) putTask(c *gin.Context, x *exchange) error {
 }
 
 func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
-	mem := newScratch(&s.bodies)
-	defer mem.release()
-	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	mem := httpbody.NewBuffers(s.bodies)
+	defer mem.Release()
+	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
 	if err != nil {
 		return info, err
 	}
-	source, err := parseSource(body, &s.options)
+	source, err := parseSource(body, s.options.limits())
 	if err != nil {
 		return info, err
 	}
@@ -87,9 +95,9 @@ func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, e
 // upload hands the body to the engine as it arrives: it is never whole in
 // memory. As sent and as unpacked it is bounded.
 func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
-	r, limit := c.Request, s.options.MaxUploadBytes
-	if r.ContentLength > int64(limit) {
-		return info, bodyTooLarge(limit)
+	r := c.Request
+	if r.ContentLength > int64(s.options.MaxUploadBytes) {
+		return info, httpbody.TooLarge(s.options.MaxUploadBytes)
 	}
 	if r.ContentLength == 0 {
 		return info, problem.Invalid(problem.Path{}, "is empty; it must be a delta file, or JSON with the Content-Type application/json")
@@ -98,33 +106,20 @@ func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err
 	case s.uploads <- struct{}{}:
 		defer func() { <-s.uploads }()
 	default:
-		return info, &problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded, Message: "too many uploads are under way, try again later"}
+		return info, problem.Overloaded("too many uploads are under way, try again later")
 	}
 	s.extend(c, s.options.UploadTimeout)
 	ctx, cancel := context.WithTimeout(r.Context(), s.options.UploadTimeout)
 	defer cancel()
-	sent := &sentBody{r: r.Body, left: limit}
-	source, err := unpacked(r.Header, sent)
+	body, err := httpbody.Open(r, s.options.MaxUploadBytes)
 	if err != nil {
 		return info, err
 	}
-	size := r.ContentLength
-	body := &sentBody{r: source, left: limit}
-	if source != io.Reader(sent) {
-		size = -1 // of what is unpacked
-	}
-	info, err = s.engine.Put(ctx, name, body, size)
-	switch {
-	case err == nil:
+	if info, err = s.engine.Put(ctx, name, body, body.Size()); err == nil {
 		return info, nil
-	case errors.Is(sent.err, errBodyTooLarge), errors.Is(body.err, errBodyTooLarge):
-		return info, bodyTooLarge(limit)
-	case sent.err != nil && sent.err != io.EOF:
-		return info, bodyProblem(r, sent.err)
-	case body.err != nil && body.err != io.EOF:
-		p := problem.Malformed("the body is not what its Content-Encoding says")
-		p.Cause = err
-		return info, p
+	}
+	if unread := body.Problem(); unread != nil {
+		return info, unread
 	}
 	return info, changeProblem(ctx, err, name, problem.Field("name"))
 }

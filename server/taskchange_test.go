@@ -2,6 +2,8 @@ package server
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -98,7 +100,7 @@ func TestChangeTasks(t *testing.T) {
 	}{
 		{"new", "PUT", "/tasks/mine", "yes,no", asAdmin, 201, `"name":"mine","labels":["yes","no"]`, "yes,no"},
 		{"replaced", "PUT", "/tasks/sst2", "yes,no", asAdmin, 200, `"name":"sst2"`, ""},
-		{"packed", "PUT", "/tasks/mine", packed(t, "gzip", "yes,no"), zipped, 201, `"labels":["yes","no"]`, "yes,no"},
+		{"packed", "PUT", "/tasks/mine", packed(t, "yes,no"), zipped, 201, `"labels":["yes","no"]`, "yes,no"},
 		{"copied", "PUT", "/tasks/mine", `{"source":"sst2"}`, jsonBody, 201, `"labels":["negative","positive"]`, "negative,positive"},
 		{"copy of nothing", "PUT", "/tasks/mine", `{"source":"nothing"}`, jsonBody, 404, `"there is no task \"nothing\"","type":"not_found","field":"source"`, ""},
 		{"copy from elsewhere", "PUT", "/tasks/mine", `{"source":"../../etc/passwd"}`, jsonBody, 404, `"field":"source"`, ""},
@@ -111,7 +113,7 @@ func TestChangeTasks(t *testing.T) {
 		{"damaged, over a good one", "PUT", "/tasks/sst2", "bad", asAdmin, 422, "damaged", ""},
 		{"nothing", "PUT", "/tasks/mine", "", asAdmin, 422, "is empty", ""},
 		{"too large", "PUT", "/tasks/mine", strings.Repeat("y", 101), asAdmin, 413, `"type":"too_large"`, ""},
-		{"too large when unpacked", "PUT", "/tasks/mine", packed(t, "gzip", strings.Repeat("y", 10000)), zipped, 413, `"type":"too_large"`, ""},
+		{"too large when unpacked", "PUT", "/tasks/mine", packed(t, strings.Repeat("y", 10000)), zipped, 413, `"type":"too_large"`, ""},
 		{"not what it is packed as", "PUT", "/tasks/mine", "yes,no", zipped, 400, "Content-Encoding", ""},
 		{"an unknown packing", "PUT", "/tasks/mine", "yes,no", append([]string{"Content-Encoding", "br"}, asAdmin...), 415, "gzip and deflate", ""},
 		{"removed", "DELETE", "/tasks/trec", "", asAdmin, 204, "", ""},
@@ -262,9 +264,26 @@ func FuzzSourceRequest(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		o := Options{MaxTexts: 3, MaxTasks: 2, MaxTextBytes: 64}
-		if source, err := parseSource(body, &o); err == nil && !delta.ValidTask(source) {
+		if source, err := parseSource(body, fuzzLimits); err == nil && !delta.ValidTask(source) {
 			t.Errorf("%q: %q is no task's name", body, source)
 		}
 	})
 }
+
+// packed is a text in gzip.
+func packed(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }

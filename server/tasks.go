@@ -10,12 +10,13 @@ import (
 
 	"kenserve/runtime"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // task is a task on the wire.
 type task struct {
 	Object    string            `json:"object" enum:"task"`
-	Name      wireTask          `json:"name"`
+	Name      wire.Task         `json:"name"`
 	Labels    []string          `json:"labels" nullable:"true" doc:"Null until the task was loaded once."`
 	Residency runtime.Residency `json:"residency" enum:"hot,warm,cold" doc:"In memory and ready to compute, in memory as a delta, in the store alone."`
 	Bytes     int64             `json:"bytes" doc:"Memory that the task holds now."`
@@ -38,7 +39,7 @@ type taskList struct {
 func taskOf(info runtime.TaskInfo) task {
 	t := task{
 		Object:    "task",
-		Name:      wireTask(info.Name),
+		Name:      wire.Task(info.Name),
 		Labels:    info.Labels,
 		Residency: info.Residency,
 		Bytes:     info.Bytes,

@@ -8,7 +8,11 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // The API of Text Embeddings Inference, for a task as its only model.
@@ -28,19 +32,19 @@ type teiInputs struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (teiInputs) Schema(huma.Registry) *huma.Schema {
-	text := wireText()
-	text.MinLength = ptr(1)
+	text := wire.TextSchema()
+	text.MinLength = wire.Ptr(1)
 	pair := &huma.Schema{
-		Type: huma.TypeArray, Items: wireText(), MinItems: ptr(1), MaxItems: ptr(2),
+		Type: huma.TypeArray, Items: wire.TextSchema(), MinItems: wire.Ptr(1), MaxItems: wire.Ptr(2),
 		Extensions: map[string]any{"contains": map[string]any{"minLength": 1}},
 	}
-	return &huma.Schema{AnyOf: []*huma.Schema{text, pair, wireList(pair, limitTexts)}}
+	return &huma.Schema{AnyOf: []*huma.Schema{text, pair, wire.ListSchema(pair, wire.LimitTexts)}}
 }
 
 type teiDirection struct{}
 
 // Schema implements [huma.SchemaProvider].
-func (teiDirection) Schema(huma.Registry) *huma.Schema { return wordOrNull(teiDirections) }
+func (teiDirection) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(teiDirections) }
 
 // teiAnswer is the answer on the wire: a list of scores, for a batch a list of
 // such lists.
@@ -48,7 +52,7 @@ type teiAnswer struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (teiAnswer) Schema(r huma.Registry) *huma.Schema {
-	scores := r.Schema(reflect.TypeFor[[]wireScore](), true, "")
+	scores := r.Schema(reflect.TypeFor[[]wire.Score](), true, "")
 	return &huma.Schema{AnyOf: []*huma.Schema{scores, {Type: huma.TypeArray, Items: scores}}}
 }
 
@@ -59,30 +63,32 @@ type teiRequest struct {
 	options runtime.Options
 }
 
-var (
-	teiMembers    = membersOf[teiBody]()
-	teiDirections = []string{"Right", "right", "Left", "left"}
-)
+var teiDirections = []string{"Right", "right", "Left", "left"}
+
+type teiParser struct {
+	wire.Parser
+	request *teiRequest
+}
+
+var teiObject = jsonbody.NewObject[teiBody](map[string]func(p *teiParser, at problem.Path){
+	"inputs":   func(p *teiParser, _ problem.Path) { p.inputs() },
+	"truncate": func(p *teiParser, at problem.Path) { p.request.options.Truncate = p.Bool(at, false) },
+	"truncation_direction": func(p *teiParser, at problem.Path) {
+		switch p.OneOf(at, teiDirections) {
+		case "Left", "left":
+			p.request.options.TruncateLeft = true
+		}
+	},
+	"raw_scores": func(p *teiParser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
+})
 
 // parseTEI parses a body. inputs is a string, ["a"] or ["a", "b"], which is one
 // text or one pair, or a list of such lists, which is a batch.
-func parseTEI(body string, o *Options) (*teiRequest, error) {
-	p := newBodyParser(body, o)
+func parseTEI(body string, limits core.Limits) (*teiRequest, error) {
 	q := new(teiRequest)
-	p.object(problem.Path{}, teiMembers, func(i int) {
-		at := teiMembers.at(problem.Path{}, i)
-		switch i {
-		case 0:
-			p.teiInputs(q)
-		case 1:
-			q.options.Truncate = p.boolean(at, false)
-		case 2:
-			q.options.TruncateLeft = p.oneOf(at, teiDirections) >= 2
-		case 3:
-			q.options.Raw = p.boolean(at, false)
-		}
-	})
-	if err := p.done(); err != nil {
+	p := &teiParser{wire.NewParser(body, limits), q}
+	teiObject.Read(p, problem.Path{})
+	if err := p.Finish(); err != nil {
 		return nil, err
 	}
 	for i, in := range q.inputs {
@@ -106,63 +112,64 @@ func (q *teiRequest) inputAt(i int) problem.Path {
 	return problem.Values{Name: "inputs", Listed: q.batch}.At(i)
 }
 
-func (p *bodyParser) teiInputs(q *teiRequest) {
+func (p *teiParser) inputs() {
+	q := p.request
 	const otherwise = "must be a text, a pair of texts, or a list of lists of one or two texts"
 	at := problem.Field("inputs")
-	switch p.look() {
+	switch p.Peek() {
 	case '"':
-		q.inputs = []runtime.Input{{Text: p.text(at)}}
+		q.inputs = []runtime.Input{{Text: p.Text(at)}}
 		return
 	case '[':
 	default:
-		p.skip()
-		p.reject(at, otherwise)
+		p.Skip()
+		p.Reject(at, otherwise)
 		return
 	}
 	var texts []string // of a pair that is not in a batch
 	n := 0
-	for i := range p.elements {
+	for i := range p.Elements {
 		n++
 		if i == 0 {
-			q.batch = p.look() == '['
+			q.batch = p.Peek() == '['
 		}
 		switch {
-		case q.batch && i < p.options.MaxTexts:
-			q.inputs = append(q.inputs, p.teiPair(q.inputAt(i)))
+		case q.batch && i < p.Limits.MaxTexts:
+			q.inputs = append(q.inputs, p.pair(q.inputAt(i)))
 		case !q.batch && i < 2:
-			texts = append(texts, p.text(problem.Field("inputs").Element(i)))
+			texts = append(texts, p.Text(problem.Field("inputs").Element(i)))
 		default:
-			p.skip()
+			p.Skip()
 		}
 	}
 	switch {
-	case q.batch && n > p.options.MaxTexts:
-		p.reject(at, "holds %d texts, at most %d are allowed", n, p.options.MaxTexts)
+	case q.batch && n > p.Limits.MaxTexts:
+		p.Reject(at, "holds %d texts, at most %d are allowed", n, p.Limits.MaxTexts)
 	case !q.batch && n > 2:
-		p.reject(at, "holds %d texts: one or two are one input, several inputs are a list of lists", n)
+		p.Reject(at, "holds %d texts: one or two are one input, several inputs are a list of lists", n)
 	case !q.batch && n > 0:
 		q.inputs = []runtime.Input{pairOf(texts)}
 	}
 }
 
-// teiPair reads an element of a batch: ["a"] or ["a", "b"].
-func (p *bodyParser) teiPair(at problem.Path) runtime.Input {
-	if p.look() != '[' {
-		p.skip()
-		p.reject(at, "must be a list of one or two texts, as the first is")
+// pair reads an element of a batch: ["a"] or ["a", "b"].
+func (p *teiParser) pair(at problem.Path) runtime.Input {
+	if p.Peek() != '[' {
+		p.Skip()
+		p.Reject(at, "must be a list of one or two texts, as the first is")
 		return runtime.Input{}
 	}
 	var texts []string
 	n := 0
-	for range p.elements {
+	for range p.Elements {
 		if n++; n <= 2 {
-			texts = append(texts, p.text(at))
+			texts = append(texts, p.Text(at))
 		} else {
-			p.skip()
+			p.Skip()
 		}
 	}
 	if n < 1 || n > 2 {
-		p.reject(at, "holds %d texts, must hold one or two", n)
+		p.Reject(at, "holds %d texts, must hold one or two", n)
 		return runtime.Input{}
 	}
 	return pairOf(texts)
@@ -180,13 +187,13 @@ func pairOf(texts []string) runtime.Input {
 // teiPredict answers POST /tei/{task}/predict: a list of scores for one input,
 // a list of lists for a batch.
 func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
-	mem := newScratch(&s.bodies)
-	defer mem.release()
-	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	mem := httpbody.NewBuffers(s.bodies)
+	defer mem.Release()
+	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseTEI(body, &s.options)
+	q, err := parseTEI(body, s.options.limits())
 	if err != nil {
 		return err
 	}
@@ -194,7 +201,7 @@ func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	b := mem.out[:0]
+	b := mem.Out[:0]
 	if q.batch {
 		b = append(b, '[')
 	}
@@ -202,14 +209,14 @@ func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		mem.order = rank(mem.order, result.Scores[i], 0)
+		mem.Order = wire.Rank(mem.Order, result.Scores[i], 0)
 		b = append(b, '[')
-		for n, j := range mem.order {
+		for n, j := range mem.Order {
 			if n > 0 {
 				b = append(b, ',')
 			}
-			b = appendScore(append(b, `{"score":`...), result.Scores[i][j])
-			b = appendString(append(b, `,"label":`...), result.Labels[j])
+			b = jsonbody.AppendFloat(append(b, `{"score":`...), result.Scores[i][j])
+			b = jsonbody.AppendString(append(b, `,"label":`...), result.Labels[j])
 			b = append(b, '}')
 		}
 		b = append(b, ']')
@@ -217,9 +224,9 @@ func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
 	if q.batch {
 		b = append(b, ']')
 	}
-	mem.out = append(b, '\n')
+	mem.Out = append(b, '\n')
 	writeCost(c, x)
-	writeJSON(c, http.StatusOK, mem.out)
+	writeJSON(c, http.StatusOK, mem.Out)
 	return nil
 }
 

@@ -182,7 +182,7 @@ func (s *Server) draw(c *gin.Context, x *exchange, what string, make func(ctx co
 	case s.drawings.admitted <- struct{}{}:
 		defer func() { <-s.drawings.admitted }()
 	default:
-		return nil, &problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded, Message: "too many drawings are under way, try again later"}
+		return nil, problem.Overloaded("too many drawings are under way, try again later")
 	}
 	err = s.engine.Inspect(ctx, name, func(d *delta.Delta, base delta.Tensors) error {
 		key := d.SHA256 + " " + strconv.Quote(name) + " " + what

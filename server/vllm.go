@@ -9,7 +9,11 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // The classification API of vLLM.
@@ -17,7 +21,7 @@ import (
 // vllmBody is a request for POST /vllm/classify on the wire.
 type vllmBody struct {
 	_          struct{}     `additionalProperties:"true"`
-	Model      wireTask     `json:"model"`
+	Model      wire.Task    `json:"model"`
 	Input      vllmInput    `json:"input"`
 	Truncate   vllmTruncate `json:"truncate_prompt_tokens,omitempty" doc:"How many tokens are kept, -1 for as many as the model takes; without, too many are an error."`
 	Activation *bool        `json:"use_activation,omitempty" nullable:"true" doc:"Probabilities, true without; with false logits."`
@@ -30,10 +34,10 @@ type vllmInput struct{}
 // Schema implements [huma.SchemaProvider].
 func (vllmInput) Schema(huma.Registry) *huma.Schema {
 	ids := &huma.Schema{
-		Type: huma.TypeArray, MinItems: ptr(1),
-		Items: limited(&huma.Schema{Type: huma.TypeInteger, Minimum: ptr(0.0)}, limitIDs),
+		Type: huma.TypeArray, MinItems: wire.Ptr(1),
+		Items: wire.WithLimit(&huma.Schema{Type: huma.TypeInteger, Minimum: wire.Ptr(0.0)}, wire.LimitIDs),
 	}
-	return &huma.Schema{AnyOf: []*huma.Schema{wireText(), wireList(wireText(), limitTexts), ids, wireList(ids, limitTexts)}}
+	return &huma.Schema{AnyOf: []*huma.Schema{wire.TextSchema(), wire.ListSchema(wire.TextSchema(), wire.LimitTexts), ids, wire.ListSchema(ids, wire.LimitTexts)}}
 }
 
 type vllmTruncate struct{}
@@ -41,7 +45,7 @@ type vllmTruncate struct{}
 // Schema implements [huma.SchemaProvider].
 func (vllmTruncate) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{
-		{Type: huma.TypeInteger, Minimum: ptr(1.0), Maximum: ptr(float64(math.MaxInt32))},
+		{Type: huma.TypeInteger, Minimum: wire.Ptr(1.0), Maximum: wire.Ptr(float64(math.MaxInt32))},
 		{Enum: []any{-1, nil}},
 	}}
 }
@@ -51,7 +55,7 @@ type vllmAnswer struct {
 	ID      string           `json:"id"`
 	Object  string           `json:"object" enum:"list"`
 	Created int64            `json:"created" doc:"Seconds since 1970."`
-	Model   wireTask         `json:"model"`
+	Model   wire.Task        `json:"model"`
 	Data    []vllmClassified `json:"data"`
 	Usage   vllmUsage        `json:"usage"`
 }
@@ -64,10 +68,10 @@ type vllmClassified struct {
 }
 
 type vllmUsage struct {
-	PromptTokens        int      `json:"prompt_tokens"`
-	TotalTokens         int      `json:"total_tokens"`
-	CompletionTokens    int      `json:"completion_tokens" enum:"0"`
-	PromptTokensDetails wireNull `json:"prompt_tokens_details"`
+	PromptTokens        int       `json:"prompt_tokens"`
+	TotalTokens         int       `json:"total_tokens"`
+	CompletionTokens    int       `json:"completion_tokens" enum:"0"`
+	PromptTokensDetails wire.Null `json:"prompt_tokens_details"`
 }
 
 // vllmRequest is a parsed request for POST /vllm/classify.
@@ -78,26 +82,26 @@ type vllmRequest struct {
 	options runtime.Options
 }
 
-var vllmMembers = membersOf[vllmBody]()
+type vllmParser struct {
+	wire.Parser
+	request *vllmRequest
+}
+
+var vllmObject = jsonbody.NewObject[vllmBody](map[string]func(p *vllmParser, at problem.Path){
+	"model": func(p *vllmParser, at problem.Path) { p.request.task = p.TaskName(at, "must be a task's name") },
+	"input": func(p *vllmParser, _ problem.Path) { p.input() },
+	"truncate_prompt_tokens": func(p *vllmParser, at problem.Path) {
+		p.request.options.MaxTokens, p.request.options.Truncate = p.truncate(at)
+	},
+	"use_activation": func(p *vllmParser, at problem.Path) { p.request.options.Raw = !p.Bool(at, true) },
+})
 
 // parseVLLM parses a body.
-func parseVLLM(body string, o *Options) (*vllmRequest, error) {
-	p := newBodyParser(body, o)
+func parseVLLM(body string, limits core.Limits) (*vllmRequest, error) {
 	q := new(vllmRequest)
-	p.object(problem.Path{}, vllmMembers, func(i int) {
-		at := vllmMembers.at(problem.Path{}, i)
-		switch i {
-		case 0:
-			q.task = p.taskName(at, "must be a task's name")
-		case 1:
-			p.vllmInput(q)
-		case 2:
-			q.options.MaxTokens, q.options.Truncate = p.vllmTruncate(at)
-		case 3:
-			q.options.Raw = !p.boolean(at, true)
-		}
-	})
-	if err := p.done(); err != nil {
+	p := &vllmParser{wire.NewParser(body, limits), q}
+	vllmObject.Read(p, problem.Path{})
+	if err := p.Finish(); err != nil {
 		return nil, err
 	}
 	// As there, texts lose their last tokens and lists of ids their first.
@@ -109,27 +113,28 @@ func (q *vllmRequest) inputAt(i int) problem.Path {
 	return problem.Values{Name: "input", Listed: q.listed}.At(i)
 }
 
-// vllmInput reads a text, a list of texts, the ids of one input, or a list of
+// input reads a text, a list of texts, the ids of one input, or a list of
 // such lists.
-func (p *bodyParser) vllmInput(q *vllmRequest) {
+func (p *vllmParser) input() {
+	q := p.request
 	const otherwise = "must be a text, a list of token ids, or a list of either"
 	at := problem.Field("input")
-	switch p.look() {
+	switch p.Peek() {
 	case '"':
-		q.inputs = []runtime.Input{{Text: p.text(at)}}
+		q.inputs = []runtime.Input{{Text: p.Text(at)}}
 		return
 	case '[':
 	default:
-		p.skip()
-		p.reject(at, otherwise)
+		p.Skip()
+		p.Reject(at, otherwise)
 		return
 	}
 	var kind byte // what the first element begins with
 	ids := []int32{}
 	n := 0
-	for i := range p.elements {
+	for i := range p.Elements {
 		n++
-		next := p.look()
+		next := p.Peek()
 		if next == '-' || '0' <= next && next <= '9' {
 			next = '0'
 		}
@@ -138,76 +143,72 @@ func (p *bodyParser) vllmInput(q *vllmRequest) {
 		}
 		switch {
 		case next != kind:
-			p.skip()
-			p.reject(problem.Field("input").Element(i), "is not of the kind of the first element")
+			p.Skip()
+			p.Reject(problem.Field("input").Element(i), "is not of the kind of the first element")
 		case kind == '0':
 			ids = append(ids, p.tokenID(problem.Field("input").Element(i)))
-		case i >= p.options.MaxTexts:
-			p.skip()
+		case i >= p.Limits.MaxTexts:
+			p.Skip()
 		case kind == '"':
-			q.inputs = append(q.inputs, runtime.Input{Text: p.text(q.inputAt(i))})
+			q.inputs = append(q.inputs, runtime.Input{Text: p.Text(q.inputAt(i))})
 		case kind == '[':
 			q.inputs = append(q.inputs, runtime.Input{IDs: p.tokenIDs(q.inputAt(i))})
 		default:
-			p.skip()
-			p.reject(problem.Field("input").Element(i), "must be a text, a token id, or a list of token ids")
+			p.Skip()
+			p.Reject(problem.Field("input").Element(i), "must be a text, a token id, or a list of token ids")
 		}
 	}
 	switch {
 	case n == 0:
-		p.reject(at, "must hold at least one text or token id")
+		p.Reject(at, "must hold at least one text or token id")
 	case kind == '0':
 		q.inputs = []runtime.Input{{IDs: ids}}
-	case n > p.options.MaxTexts:
-		p.reject(at, "holds %d texts, at most %d are allowed", n, p.options.MaxTexts)
+	case n > p.Limits.MaxTexts:
+		p.Reject(at, "holds %d texts, at most %d are allowed", n, p.Limits.MaxTexts)
 	}
 }
 
-func (p *bodyParser) tokenIDs(at problem.Path) []int32 {
+func (p *vllmParser) tokenIDs(at problem.Path) []int32 {
 	ids := []int32{}
-	for range p.elements {
+	for range p.Elements {
 		ids = append(ids, p.tokenID(at))
 	}
 	if len(ids) == 0 {
-		p.reject(at, "must hold at least one token id")
+		p.Reject(at, "must hold at least one token id")
 	}
 	return ids
 }
 
-func (p *bodyParser) tokenID(at problem.Path) int32 {
-	if c := p.look(); c != '-' && (c < '0' || c > '9') {
-		p.skip()
-	} else if id, ok := wholeNumber(p.number()); ok && id >= 0 {
-		return int32(id)
+func (p *vllmParser) tokenID(at problem.Path) int32 {
+	if id, ok := p.Int32(); ok && id >= 0 {
+		return id
 	}
-	p.reject(at, "must be a token id, a whole number from 0 to %d", math.MaxInt32)
+	p.Reject(at, "must be a token id, a whole number from 0 to %d", math.MaxInt32)
 	return 0
 }
 
-// vllmTruncate reads how many tokens are kept: null is all, or an error; -1 is
+// truncate reads how many tokens are kept: null is all, or an error; -1 is
 // what the model takes, which is 0 here.
-func (p *bodyParser) vllmTruncate(at problem.Path) (tokens int, truncate bool) {
-	if p.null() {
+func (p *vllmParser) truncate(at problem.Path) (tokens int, truncate bool) {
+	if p.Null() {
 		return 0, false
 	}
-	if c := p.look(); c != '-' && (c < '0' || c > '9') {
-		p.skip()
-	} else if n, ok := wholeNumber(p.number()); ok && n >= -1 && n != 0 {
+	if n, ok := p.Int32(); ok && n >= -1 && n != 0 {
 		return int(max(n, 0)), true
 	}
-	p.reject(at, "must be a whole number from 1, -1 for what the model takes, or null")
+	p.Reject(at, "must be a whole number from 1, -1 for what the model takes, or null")
 	return 0, false
 }
 
 // vllmClassify answers POST /vllm/classify.
 func (s *Server) vllmClassify(c *gin.Context, x *exchange) error {
-	mem := newScratch(&s.bodies)
-	defer mem.release()
-	body, err := mem.readBody(c.Request, s.options.MaxBodyBytes)
+	mem := httpbody.NewBuffers(s.bodies)
+	defer mem.Release()
+	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseVLLM(body, &s.options)
+	q, err := parseVLLM(body, s.options.limits())
 	if err != nil {
 		return err
 	}
@@ -215,24 +216,24 @@ func (s *Server) vllmClassify(c *gin.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	b := appendString(append(mem.out[:0], `{"id":`...), "classify-"+x.id)
+	b := jsonbody.AppendString(append(mem.Out[:0], `{"id":`...), "classify-"+x.id)
 	b = append(b, `,"object":"list","created":`...)
 	b = strconv.AppendInt(b, s.now().Unix(), 10)
-	b = appendString(append(b, `,"model":`...), q.task)
+	b = jsonbody.AppendString(append(b, `,"model":`...), q.task)
 	b = append(b, `,"data":[`...)
 	for i, row := range result.Scores {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = strconv.AppendInt(append(b, `{"index":`...), int64(i), 10)
-		mem.order = rank(mem.order, row, 1)
-		b = appendString(append(b, `,"label":`...), result.Labels[mem.order[0]])
+		mem.Order = wire.Rank(mem.Order, row, 1)
+		b = jsonbody.AppendString(append(b, `,"label":`...), result.Labels[mem.Order[0]])
 		b = append(b, `,"probs":[`...)
 		for j, v := range row {
 			if j > 0 {
 				b = append(b, ',')
 			}
-			b = appendScore(b, v)
+			b = jsonbody.AppendFloat(b, v)
 		}
 		b = strconv.AppendInt(append(b, `],"num_classes":`...), int64(len(row)), 10)
 		b = append(b, '}')
@@ -240,8 +241,8 @@ func (s *Server) vllmClassify(c *gin.Context, x *exchange) error {
 	tokens := int64(x.tokens)
 	b = strconv.AppendInt(append(b, `],"usage":{"prompt_tokens":`...), tokens, 10)
 	b = strconv.AppendInt(append(b, `,"total_tokens":`...), tokens, 10)
-	mem.out = append(b, `,"completion_tokens":0,"prompt_tokens_details":null}}`+"\n"...)
+	mem.Out = append(b, `,"completion_tokens":0,"prompt_tokens_details":null}}`+"\n"...)
 	writeCost(c, x)
-	writeJSON(c, http.StatusOK, mem.out)
+	writeJSON(c, http.StatusOK, mem.Out)
 	return nil
 }

@@ -2,6 +2,7 @@
 package problem
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -71,12 +72,22 @@ func NoTask(at Path, name string) *Problem {
 	return &Problem{Status: http.StatusNotFound, Kind: KindNotFound, Field: at.String(), Message: fmt.Sprintf("there is no task %s", Quote(name))}
 }
 
+func Overloaded(message string) *Problem {
+	return &Problem{Status: http.StatusTooManyRequests, Kind: KindOverloaded, Message: message}
+}
+
 func Internal(cause error, message string) *Problem {
 	return &Problem{Status: http.StatusInternalServerError, Kind: KindInternal, Message: message, Cause: cause}
 }
 
 func Unavailable(cause error, message string) *Problem {
 	return &Problem{Status: http.StatusServiceUnavailable, Kind: KindUnavailable, Message: message, Cause: cause}
+}
+
+// Of returns the problem that err wraps, nil if there is none.
+func Of(err error) *Problem {
+	p, _ := errors.AsType[*Problem](err)
+	return p
 }
 
 // Quote makes a name that came from outside safe and short enough to show.

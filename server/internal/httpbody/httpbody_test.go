@@ -1,12 +1,12 @@
-package server
+package httpbody
 
 import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
-	"context"
 	"errors"
 	"io"
+	"kenserve/server/internal/problem"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,7 +14,7 @@ import (
 	"testing/iotest"
 )
 
-func TestReadBody(t *testing.T) {
+func TestRead(t *testing.T) {
 	const limit = 10000
 	broken := errors.New("broken")
 	for _, c := range []struct {
@@ -39,13 +39,13 @@ func TestReadBody(t *testing.T) {
 			var sent bytes.Buffer
 			r := httptest.NewRequest(http.MethodPost, "/classify", io.TeeReader(c.body, &sent))
 			r.ContentLength = c.length
-			s := new(scratch)
-			got, err := s.readBody(r, limit)
+			s := new(Buffers)
+			got, err := s.Read(r, limit)
 			switch {
 			case err == nil && (c.status != 0 || got != sent.String()):
 				t.Errorf("read %d bytes of %d, want status %d", len(got), sent.Len(), c.status)
-			case err != nil && asProblem(t, err).Status != c.status:
-				t.Errorf("status %d, want %d: %s", asProblem(t, err).Status, c.status, err)
+			case err != nil && statusOf(err) != c.status:
+				t.Errorf("status %d, want %d: %s", statusOf(err), c.status, err)
 			}
 			if cap(s.body) > limit+1 {
 				t.Errorf("took %d bytes for a limit of %d", cap(s.body), limit)
@@ -55,11 +55,11 @@ func TestReadBody(t *testing.T) {
 }
 
 // What is announced takes no memory before it arrives.
-func TestReadBodyTakesWhatArrived(t *testing.T) {
+func TestReadTakesWhatArrived(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/classify", io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)))
 	r.ContentLength = 1 << 30
-	s := new(scratch)
-	if _, err := s.readBody(r, 1<<31-1); err == nil {
+	s := new(Buffers)
+	if _, err := s.Read(r, 1<<31-1); err == nil {
 		t.Fatal("read")
 	}
 	if cap(s.body) > 64<<10 {
@@ -89,23 +89,22 @@ func packed(t testing.TB, encoding, body string) string {
 }
 
 func TestCompressedBody(t *testing.T) {
+	const limit = 2000
 	request := `{"model":"sst2","input":"a b"}`
 	long := `{"model":"sst2","input":"` + strings.Repeat("a ", 2000) + `"}`
-	s := newServer(t, newFakeEngine(), Options{MaxBodyBytes: 2000})
-	want := post(s, request, "X-Request-Id", "same").Body.String()
 	for _, c := range []struct {
 		name     string
 		body     string
 		encoding []string
-		status   int
+		status   int // 0: read
 	}{
-		{"gzip", packed(t, "gzip", request), []string{"gzip"}, 200},
-		{"gzip by its old name", packed(t, "gzip", request), []string{"x-gzip"}, 200},
-		{"gzip in capitals", packed(t, "gzip", request), []string{"GZIP"}, 200},
-		{"deflate", packed(t, "deflate", request), []string{"deflate"}, 200},
-		{"identity", request, []string{"identity"}, 200},
-		{"empty", request, []string{""}, 200},
-		{"two parts of gzip", packed(t, "gzip", request[:10]) + packed(t, "gzip", request[10:]), []string{"gzip"}, 200},
+		{"gzip", packed(t, "gzip", request), []string{"gzip"}, 0},
+		{"gzip by its old name", packed(t, "gzip", request), []string{"x-gzip"}, 0},
+		{"gzip in capitals", packed(t, "gzip", request), []string{"GZIP"}, 0},
+		{"deflate", packed(t, "deflate", request), []string{"deflate"}, 0},
+		{"identity", request, []string{"identity"}, 0},
+		{"empty", request, []string{""}, 0},
+		{"two parts of gzip", packed(t, "gzip", request[:10]) + packed(t, "gzip", request[10:]), []string{"gzip"}, 0},
 		{"over the limit when unpacked", packed(t, "gzip", long), []string{"gzip"}, 413},
 		{"a bomb", packed(t, "gzip", strings.Repeat("\x00", 16<<20)), []string{"gzip"}, 413},
 		{"a bomb in deflate", packed(t, "deflate", strings.Repeat("\x00", 10<<20)), []string{"deflate"}, 413},
@@ -119,18 +118,27 @@ func TestCompressedBody(t *testing.T) {
 		{"twice", packed(t, "gzip", packed(t, "gzip", request)), []string{"gzip", "gzip"}, 415},
 		{"twice in one header", packed(t, "gzip", request), []string{"gzip, gzip"}, 415},
 	} {
-		header := []string{"X-Request-Id", "same"}
-		for _, e := range c.encoding {
-			header = append(header, "Content-Encoding", e)
+		budget := NewBudget(1 << 20)
+		b := NewBuffers(budget)
+		r := httptest.NewRequest(http.MethodPost, "/classify", strings.NewReader(c.body))
+		r.Header["Content-Encoding"] = c.encoding
+		got, err := b.Read(r, limit)
+		if status := statusOf(err); status != c.status || c.status == 0 && got != request {
+			t.Errorf("%s: read %q, status %d, want %d: %v", c.name, got, status, c.status, err)
 		}
-		w := post(s, c.body, header...)
-		if w.Code != c.status || c.status == 200 && w.Body.String() != want {
-			t.Errorf("%s: status %d, want %d: %s", c.name, w.Code, c.status, w.Body)
-		}
-		if used := s.bodies.used.Load(); used != 0 {
+		b.Release()
+		if used := budget.Used(); used != 0 {
 			t.Fatalf("%s: %d bytes are counted when the request is over", c.name, used)
 		}
 	}
+}
+
+// statusOf is the status of a problem, 0 of none.
+func statusOf(err error) int {
+	if p := problem.Of(err); p != nil {
+		return p.Status
+	}
+	return 0
 }
 
 // A bomb takes the memory of the limit, not of what it unpacks to.
@@ -138,8 +146,8 @@ func TestCompressedBodyTakesLittle(t *testing.T) {
 	bomb := packed(t, "gzip", strings.Repeat("x", 16<<20))
 	r := httptest.NewRequest(http.MethodPost, "/classify", strings.NewReader(bomb))
 	r.Header.Set("Content-Encoding", "gzip")
-	s := new(scratch)
-	if _, err := s.readBody(r, 1<<20); err == nil || asProblem(t, err).Status != http.StatusRequestEntityTooLarge {
+	s := new(Buffers)
+	if _, err := s.Read(r, 1<<20); err == nil || statusOf(err) != http.StatusRequestEntityTooLarge {
 		t.Fatalf("%v", err)
 	}
 	if cap(s.body) > 1<<20+1 {
@@ -147,56 +155,10 @@ func TestCompressedBodyTakesLittle(t *testing.T) {
 	}
 }
 
-// Bodies of requests under way count against one budget: what is beyond is
-// refused, and room comes back when they are done.
-func TestBodyMemory(t *testing.T) {
-	e := newFakeEngine()
-	entered, leave := make(chan struct{}), make(chan struct{})
-	e.before = func(_ context.Context, task string) error {
-		if task == "trec" {
-			entered <- struct{}{}
-			<-leave
-		}
-		return nil
-	}
-	s := newServer(t, e, Options{MaxBodyBytes: 1000, MaxBodyMemory: 1000})
-	body := func(task string) string {
-		return `{"model":"` + task + `","input":"` + strings.Repeat("x ", 300) + `"}`
-	}
-	done := make(chan int)
-	go func() { done <- post(s, body("trec")).Code }()
-	<-entered
-	for path, want := range map[string]string{
-		"/classify":             `"type":"overloaded"`,
-		"/vllm/classify":        `"type":"RateLimitError"`,
-		"/tei/sst2/predict":     `"error_type":"Overloaded"`,
-		"/models/sst2":          `{"error":"too many bytes of requests`,
-		"/v2/models/sst2/infer": `{"error":"too many bytes of requests`,
-	} {
-		w := do(s, http.MethodPost, path, body("sst2"))
-		if w.Code != http.StatusTooManyRequests || !strings.Contains(w.Body.String(), want) || w.Header().Get("Retry-After") == "" {
-			t.Errorf("%s: status %d: %s", path, w.Code, w.Body)
-		}
-	}
-	if w := post(s, `{"model":"sst2","input":"a"}`); w.Code != http.StatusOK {
-		t.Errorf("a small one: status %d: %s", w.Code, w.Body)
-	}
-	close(leave)
-	if code := <-done; code != http.StatusOK {
-		t.Errorf("the first one: status %d", code)
-	}
-	if w := post(s, body("sst2")); w.Code != http.StatusOK {
-		t.Errorf("afterwards: status %d: %s", w.Code, w.Body)
-	}
-	if used := s.bodies.used.Load(); used != 0 {
-		t.Errorf("%d bytes are counted in the end", used)
-	}
-}
-
-func TestScratchKeepsLittle(t *testing.T) {
-	s := &scratch{body: make([]byte, keepBytes+1), out: make([]byte, keepBytes+1)}
-	s.release()
-	if s.body != nil || s.out != nil {
+func TestBuffersKeepLittle(t *testing.T) {
+	s := &Buffers{body: make([]byte, keepBytes+1), Out: make([]byte, keepBytes+1)}
+	s.Release()
+	if s.body != nil || s.Out != nil {
 		t.Error("kept large buffers")
 	}
 }

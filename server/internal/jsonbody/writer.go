@@ -1,4 +1,4 @@
-package server
+package jsonbody
 
 import (
 	"bytes"
@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// appendString appends s as a JSON string. Bytes that are not UTF-8 become
+// AppendString appends s as a JSON string. Bytes that are not UTF-8 become
 // U+FFFD.
-func appendString(b []byte, s string) []byte {
+func AppendString(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
 	for i := 0; i < len(s); {
@@ -31,14 +31,22 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// appendScore appends a finite score with the fewest digits that give the same
+// AppendFloat appends a finite score with the fewest digits that give the same
 // float32 back. Whole scores get a point too, so that clients in languages with
 // both kinds of numbers always see a floating-point one.
-func appendScore(b []byte, v float32) []byte {
+func AppendFloat(b []byte, v float32) []byte {
 	n := len(b)
 	b = strconv.AppendFloat(b, float64(v), 'g', -1, 32)
 	if bytes.IndexByte(b[n:], '.') < 0 && bytes.IndexByte(b[n:], 'e') < 0 {
 		b = append(b, '.', '0')
 	}
 	return b
+}
+
+// AppendStringOrNull appends a string, or null for none.
+func AppendStringOrNull(b []byte, s string) []byte {
+	if s == "" {
+		return append(b, "null"...)
+	}
+	return AppendString(b, s)
 }

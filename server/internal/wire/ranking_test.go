@@ -1,4 +1,4 @@
-package server
+package wire
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 	"kenserve/runtime"
 )
 
-// rank agrees with the runtime's plain version, ties included.
+// Rank agrees with the runtime's plain version, ties included.
 func TestRank(t *testing.T) {
 	var order []int32
 	rapid.Check(t, func(t *rapid.T) {
@@ -19,7 +19,7 @@ func TestRank(t *testing.T) {
 			r.Labels = append(r.Labels, string(rune('A'+i)))
 		}
 		want := r.Top(0, k)
-		order = rank(order, scores, k)
+		order = Rank(order, scores, k)
 		if len(order) != len(want) {
 			t.Fatalf("%d labels, want %d", len(order), len(want))
 		}

@@ -1,14 +1,14 @@
-package server
+package wire
 
 import "slices"
 
 // few is up to how many labels insertion beats sorting all.
 const few = 16
 
-// rank returns the positions of the k largest scores, largest first and equal
+// Rank returns the positions of the k largest scores, largest first and equal
 // ones in order; all of them for k = 0. It works in order's memory. No score is
 // NaN. It is [runtime.Result.Top] without its allocations.
-func rank(order []int32, scores []float32, k int) []int32 {
+func Rank(order []int32, scores []float32, k int) []int32 {
 	order = order[:0]
 	if k > 0 && k <= few {
 		for i, v := range scores {

@@ -1,4 +1,4 @@
-package server
+package jsonbody
 
 import (
 	"encoding/json"
@@ -9,22 +9,22 @@ import (
 )
 
 // value reads any value as encoding/json would, numbers as json.Number.
-func (r *jsonReader) value() any {
-	switch c := r.look(); c {
+func (r *reader) value() any {
+	switch c := r.Peek(); c {
 	case '{':
 		m := map[string]any{}
-		for name := range r.fields {
+		for name := range r.Members {
 			m[name] = r.value()
 		}
 		return m
 	case '[':
 		a := []any{}
-		for range r.elements {
+		for range r.Elements {
 			a = append(a, r.value())
 		}
 		return a
 	case '"':
-		return r.str()
+		return r.ReadString()
 	case 't':
 		r.literal("true")
 		return true
@@ -36,7 +36,7 @@ func (r *jsonReader) value() any {
 		return nil
 	default:
 		if c != '-' && (c < '0' || c > '9') {
-			r.skip()
+			r.Skip()
 			return nil
 		}
 		return json.Number(r.number())
@@ -50,15 +50,15 @@ func checkReader(t *testing.T, text string) {
 	if !utf8.ValidString(text) {
 		return
 	}
-	r := jsonReader{text: text}
+	r := reader{text: text}
 	got := r.value()
 	r.end()
 
-	s := jsonReader{text: text}
-	s.skip()
+	s := reader{text: text}
+	s.Skip()
 	s.end()
-	if !reflect.DeepEqual(r.err, s.err) {
-		t.Fatalf("%q: reading says %v, skipping %v", text, r.err, s.err)
+	if !reflect.DeepEqual(r.syntax, s.syntax) {
+		t.Fatalf("%q: reading says %v, skipping %v", text, r.syntax, s.syntax)
 	}
 	var want any
 	d := json.NewDecoder(strings.NewReader(text))
@@ -66,17 +66,17 @@ func checkReader(t *testing.T, text string) {
 	err := d.Decode(&want)
 	valid := json.Valid([]byte(text))
 	switch {
-	case r.err == nil && !valid:
+	case r.syntax == nil && !valid:
 		t.Fatalf("%q is not JSON, and was read", text)
-	case r.err == nil && err == nil:
+	case r.syntax == nil && err == nil:
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q: read %#v, want %#v", text, got, want)
 		}
 		if r.depth != 0 {
 			t.Fatalf("%q: depth %d at the end", text, r.depth)
 		}
-	case r.err != nil && valid:
-		if m := r.err.Message; !strings.Contains(m, "surrogate") && !strings.Contains(m, "deeper") {
+	case r.syntax != nil && valid:
+		if m := r.syntax.Message; !strings.Contains(m, "surrogate") && !strings.Contains(m, "deeper") {
 			t.Fatalf("%q is JSON, and was refused: %s", text, m)
 		}
 	}
@@ -112,17 +112,17 @@ func FuzzJSONReader(f *testing.F) {
 func TestJSONReaderDoesNotCopy(t *testing.T) {
 	text := `["` + strings.Repeat("some words ", 100) + `", {"a": 12.5, "b": [true, false, null, "c"]}]`
 	n := testing.AllocsPerRun(100, func() {
-		r := jsonReader{text: text}
-		for i := range r.elements {
+		r := reader{text: text}
+		for i := range r.Elements {
 			if i == 0 {
-				r.str()
+				r.ReadString()
 			} else {
-				r.skip()
+				r.Skip()
 			}
 		}
 		r.end()
-		if r.err != nil {
-			t.Fatal(r.err)
+		if r.syntax != nil {
+			t.Fatal(r.syntax)
 		}
 	})
 	if n != 0 {

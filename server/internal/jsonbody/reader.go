@@ -1,4 +1,4 @@
-package server
+package jsonbody
 
 import (
 	"kenserve/server/internal/problem"
@@ -12,35 +12,35 @@ import (
 // maxDepth bounds how deep a body may nest.
 const maxDepth = 32
 
-// jsonReader walks over a JSON text once, from left to right. The caller asks
-// for what it expects: look tells the kind of the next value, and one of fields,
-// elements, str, number, literal or skip consumes it.
+// reader walks over a JSON text once, from left to right. The caller asks
+// for what it expects: Peek tells the kind of the next value, and one of Members,
+// Elements, ReadString, number, literal or Skip consumes it.
 //
 // It is here instead of encoding/json because requests are unions (a text, an
 // object, or a list of either), whose errors must name the field; because
 // encoding/json lets duplicate members and invalid Unicode pass; and because it
 // costs no more than the strings: those without escapes are parts of the text.
 //
-// The first syntax error sticks in err. From then on every method returns at
-// once, so that callers check err once, at the end.
-type jsonReader struct {
-	text  string // valid UTF-8
-	pos   int
-	depth int
-	err   *problem.Problem
+// The first syntax error sticks in syntax. From then on every method returns at
+// once, so that callers check it once, at the end.
+type reader struct {
+	text   string // valid UTF-8
+	pos    int
+	depth  int
+	syntax *problem.Problem
 }
 
-func (r *jsonReader) fail(format string, args ...any) {
-	if r.err == nil {
-		r.err = problem.Malformed("the body cannot be read as JSON: at byte %d: "+format, append([]any{r.pos}, args...)...)
+func (r *reader) fail(format string, args ...any) {
+	if r.syntax == nil {
+		r.syntax = problem.Malformed("the body cannot be read as JSON: at byte %d: "+format, append([]any{r.pos}, args...)...)
 	}
 }
 
-// look returns the first byte of the next token: '{', '[', '"', 't', 'f', 'n',
+// Peek returns the first byte of the next token: '{', '[', '"', 't', 'f', 'n',
 // a digit or '-' if a value follows, punctuation otherwise; 0 at the end and
 // after an error.
-func (r *jsonReader) look() byte {
-	if r.err != nil {
+func (r *reader) Peek() byte {
+	if r.syntax != nil {
 		return 0
 	}
 	for ; r.pos < len(r.text); r.pos++ {
@@ -53,9 +53,9 @@ func (r *jsonReader) look() byte {
 	return 0
 }
 
-// take consumes the next token if it is the punctuation c.
-func (r *jsonReader) take(c byte) bool {
-	if r.look() != c {
+// accept consumes the next token if it is the punctuation c.
+func (r *reader) accept(c byte) bool {
+	if r.Peek() != c {
 		return false
 	}
 	r.pos++
@@ -63,8 +63,8 @@ func (r *jsonReader) take(c byte) bool {
 }
 
 // open consumes a bracket, or fails.
-func (r *jsonReader) open(c byte) bool {
-	if !r.take(c) {
+func (r *reader) open(c byte) bool {
+	if !r.accept(c) {
 		r.fail("expected '%c'", c)
 		return false
 	}
@@ -76,58 +76,58 @@ func (r *jsonReader) open(c byte) bool {
 }
 
 // more is called behind a member or element; it tells whether another follows.
-func (r *jsonReader) more(end byte) bool {
-	if r.take(',') {
+func (r *reader) more(end byte) bool {
+	if r.accept(',') {
 		return true
 	}
-	if !r.take(end) {
+	if !r.accept(end) {
 		r.fail("expected ',' or '%c'", end)
 	}
 	r.depth--
 	return false
 }
 
-// fields ranges over the members of an object. The body of the loop consumes
+// Members ranges over the members of an object. The body of the loop consumes
 // the member's value, and does not break.
-func (r *jsonReader) fields(yield func(name string) bool) {
+func (r *reader) Members(yield func(name string) bool) {
 	if !r.open('{') {
 		return
 	}
-	if r.take('}') {
+	if r.accept('}') {
 		r.depth--
 		return
 	}
 	for {
-		name := r.str()
-		if !r.take(':') {
+		name := r.ReadString()
+		if !r.accept(':') {
 			r.fail("expected ':'")
 		}
-		if r.err != nil || !yield(name) || !r.more('}') {
+		if r.syntax != nil || !yield(name) || !r.more('}') {
 			return
 		}
 	}
 }
 
-// elements ranges over the elements of an array, by index. The body of the loop
+// Elements ranges over the elements of an array, by index. The body of the loop
 // consumes the element, and does not break.
-func (r *jsonReader) elements(yield func(i int) bool) {
+func (r *reader) Elements(yield func(i int) bool) {
 	if !r.open('[') {
 		return
 	}
-	if r.take(']') {
+	if r.accept(']') {
 		r.depth--
 		return
 	}
 	for i := 0; ; i++ {
-		if r.err != nil || !yield(i) || !r.more(']') {
+		if r.syntax != nil || !yield(i) || !r.more(']') {
 			return
 		}
 	}
 }
 
-// str consumes a string.
-func (r *jsonReader) str() string {
-	if !r.take('"') {
+// ReadString consumes a string.
+func (r *reader) ReadString() string {
+	if !r.accept('"') {
 		r.fail("expected a string")
 		return ""
 	}
@@ -150,7 +150,7 @@ func (r *jsonReader) str() string {
 
 // unescape finishes a string that has escapes. It began at start; pos is at its
 // first backslash.
-func (r *jsonReader) unescape(start int) string {
+func (r *reader) unescape(start int) string {
 	var b strings.Builder
 	b.WriteString(r.text[start:r.pos])
 	for r.pos < len(r.text) {
@@ -207,7 +207,7 @@ func (r *jsonReader) unescape(start int) string {
 // surrogate stands for no character: it is an error, not U+FFFD, as it is in
 // services written in Python, so that a client learns that it cut a text in the
 // middle of a character.
-func (r *jsonReader) unit() (rune, bool) {
+func (r *reader) unit() (rune, bool) {
 	c, ok := hex4(r.text[r.pos:])
 	if !ok {
 		r.fail(`\u is not followed by four hexadecimal digits`)
@@ -250,8 +250,8 @@ func hex4(s string) (rune, bool) {
 }
 
 // number consumes a number and returns it as it is written.
-func (r *jsonReader) number() string {
-	if r.look(); r.err != nil {
+func (r *reader) number() string {
+	if r.Peek(); r.syntax != nil {
 		return ""
 	}
 	start := r.pos
@@ -286,8 +286,8 @@ func (r *jsonReader) number() string {
 }
 
 // literal consumes the word true, false or null.
-func (r *jsonReader) literal(word string) {
-	if r.look(); r.err != nil {
+func (r *reader) literal(word string) {
+	if r.Peek(); r.syntax != nil {
 		return
 	}
 	if !strings.HasPrefix(r.text[r.pos:], word) {
@@ -297,19 +297,19 @@ func (r *jsonReader) literal(word string) {
 	r.pos += len(word)
 }
 
-// skip consumes any value.
-func (r *jsonReader) skip() {
-	switch c := r.look(); c {
+// Skip consumes any value.
+func (r *reader) Skip() {
+	switch c := r.Peek(); c {
 	case '{':
-		for range r.fields {
-			r.skip()
+		for range r.Members {
+			r.Skip()
 		}
 	case '[':
-		for range r.elements {
-			r.skip()
+		for range r.Elements {
+			r.Skip()
 		}
 	case '"':
-		r.str()
+		r.ReadString()
 	case 't':
 		r.literal("true")
 	case 'f':
@@ -325,8 +325,8 @@ func (r *jsonReader) skip() {
 }
 
 // end fails if anything but blanks is left.
-func (r *jsonReader) end() {
-	if r.look() != 0 || r.err == nil && r.pos < len(r.text) {
+func (r *reader) end() {
+	if r.Peek() != 0 || r.syntax == nil && r.pos < len(r.text) {
 		r.fail("text after the value")
 	}
 }

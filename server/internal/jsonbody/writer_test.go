@@ -1,4 +1,4 @@
-package server
+package jsonbody
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 func TestAppendString(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })).Draw(t, "s")
-		b := appendString([]byte("x"), want)
+		b := AppendString([]byte("x"), want)
 		var got string
 		if err := json.Unmarshal(b[1:], &got); err != nil {
 			t.Fatalf("%q: %v", b, err)
@@ -24,7 +24,7 @@ func TestAppendString(t *testing.T) {
 	})
 }
 
-func TestAppendScore(t *testing.T) {
+func TestAppendFloat(t *testing.T) {
 	for _, c := range []struct {
 		v    float32
 		want string
@@ -32,7 +32,7 @@ func TestAppendScore(t *testing.T) {
 		{0, "0.0"}, {1, "1.0"}, {-3, "-3.0"}, {0.1, "0.1"}, {0.98, "0.98"}, {1e-7, "1e-07"}, {1234567, "1.234567e+06"},
 		{math.MaxFloat32, "3.4028235e+38"}, {math.SmallestNonzeroFloat32, "1e-45"}, {float32(math.Copysign(0, -1)), "-0.0"},
 	} {
-		if got := string(appendScore(nil, c.v)); got != c.want {
+		if got := string(AppendFloat(nil, c.v)); got != c.want {
 			t.Errorf("%g was written as %s, want %s", c.v, got, c.want)
 		}
 	}
@@ -41,7 +41,7 @@ func TestAppendScore(t *testing.T) {
 		if v-v != 0 {
 			t.Skip()
 		}
-		b := appendScore([]byte("1"), v)[1:]
+		b := AppendFloat([]byte("1"), v)[1:]
 		got, err := strconv.ParseFloat(string(b), 32)
 		if err != nil || float32(got) != v || !json.Valid(b) || !strings.ContainsAny(string(b), ".e") {
 			t.Fatalf("%g was written as %s", v, b)
