@@ -48,7 +48,7 @@ func TestBodyMemory(t *testing.T) {
 	if w := post(s, body("sst2")); w.Code != http.StatusOK {
 		t.Errorf("afterwards: status %d: %s", w.Code, w.Body)
 	}
-	if used := s.bodies.Used(); used != 0 {
+	if used := s.core.Bodies.Used(); used != 0 {
 		t.Errorf("%d bytes are counted in the end", used)
 	}
 }

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -11,40 +10,39 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/wire"
 )
 
 // classify answers POST /classify.
-func (s *Server) classify(c *gin.Context, x *exchange) error {
-	mem := httpbody.NewBuffers(s.bodies)
+func (s *Server) classify(c *gin.Context, state *core.RequestState) error {
+	mem := httpbody.NewBuffers(s.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
+	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseClassify(body, s.options.limits())
+	q, err := parseClassify(body, s.core.Limits)
 	if err != nil {
 		return err
 	}
 
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
-	defer cancel()
-	options := runtime.Options{Truncate: q.truncate, Raw: q.raw}
+	ctx, options := c.Request.Context(), runtime.Options{Truncate: q.truncate, Raw: q.raw}
 	var one [1]*runtime.Result
 	results := one[:]
 	if len(q.tasks) > 1 {
-		results, err = s.runTasks(ctx, x, q, options)
-	} else if results[0], err = s.run(ctx, x, q.tasks[0], q.inputs, options); err != nil {
-		err = taskProblem(err, q.tasks[0], q.taskPlace(0), q.inputPlace)
+		results, err = s.core.ClassifyTasks(ctx, state, &core.TasksCall{Tasks: q.tasks, TasksAt: q.tasksAt(), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
+	} else {
+		results[0], err = s.core.Classify(ctx, state, &core.Call{Task: q.tasks[0], At: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
 	}
 	if err != nil {
-		return problemOf(ctx, err)
+		return err
 	}
 
-	appendClassified(mem, q, results, x.id, x.tokens, s.now())
-	writeCost(c, x)
+	appendClassified(mem, q, results, state.ID, state.Tokens, s.core.Now())
+	writeCost(c, state)
 	writeJSON(c, http.StatusOK, mem.Out)
 	return nil
 }
@@ -54,7 +52,7 @@ type classifyAnswer struct {
 	Object  string         `json:"object" enum:"classify"`
 	Model   wireModels     `json:"model"`
 	Data    classifiedData `json:"data"`
-	Usage   usage      `json:"usage"`
+	Usage   usage          `json:"usage"`
 	ID      string         `json:"id" doc:"The request's id, as in the header x-request-id."`
 	Created int64          `json:"created" doc:"Seconds since 1970."`
 }

@@ -47,14 +47,12 @@ type classifyRequest struct {
 	input [1]runtime.Input
 }
 
-// taskPlace is the i-th task's place in the request.
-func (q *classifyRequest) taskPlace(i int) problem.Path {
-	return problem.Values{Name: "model", Listed: q.several}.At(i)
+func (q *classifyRequest) tasksAt() problem.Values {
+	return problem.Values{Name: "model", Listed: q.several}
 }
 
-// inputPlace is the i-th input's place in the request.
-func (q *classifyRequest) inputPlace(i int) problem.Path {
-	return problem.Values{Name: "input", Listed: q.listed}.At(i)
+func (q *classifyRequest) inputsAt() problem.Values {
+	return problem.Values{Name: "input", Listed: q.listed}
 }
 
 // parseClassify parses a body.
@@ -85,7 +83,7 @@ func (p *classifyParser) model() {
 	q := p.request
 	q.tasks = q.task[:0]
 	if p.Peek() != '[' {
-		q.tasks = append(q.tasks, p.TaskName(q.taskPlace(0), "must be a task's name or a list of such names"))
+		q.tasks = append(q.tasks, p.TaskName(q.tasksAt().At(0), "must be a task's name or a list of such names"))
 		return
 	}
 	q.several = true
@@ -96,9 +94,9 @@ func (p *classifyParser) model() {
 			p.Skip()
 			continue
 		}
-		name := p.TaskName(q.taskPlace(i), "must be a task's name")
+		name := p.TaskName(q.tasksAt().At(i), "must be a task's name")
 		if slices.Contains(q.tasks, name) {
-			p.Reject(q.taskPlace(i), "names task %s again", problem.Quote(name))
+			p.Reject(q.tasksAt().At(i), "names task %s again", problem.Quote(name))
 		}
 		q.tasks = append(q.tasks, name)
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
-	"kenserve/server/internal/problem"
 	"maps"
 	"net/http"
 	"slices"
@@ -16,6 +15,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
 )
 
 // GET /docs is the OpenAPI document as a page: made here, once, so that it needs
@@ -38,7 +40,7 @@ var docsPolicy = func() []string {
 var htmlType = []string{"text/html; charset=utf-8"}
 
 // docs answers GET /docs.
-func (s *Server) docs(c *gin.Context, _ *exchange) error {
+func (s *Server) docs(c *gin.Context, _ *core.RequestState) error {
 	page, err := s.docsPage()
 	if err != nil {
 		return problem.Internal(err, "internal error")

@@ -210,7 +210,7 @@ func newServer(t testing.TB, e Engine, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.now = func() time.Time { return time.Unix(1764000000, 0) }
+	s.core.Now = func() time.Time { return time.Unix(1764000000, 0) }
 	return s
 }
 

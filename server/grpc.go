@@ -37,18 +37,18 @@ func (g inferenceService) ServerLive(context.Context, *pb.ServerLiveRequest) (*p
 }
 
 func (g inferenceService) ServerReady(context.Context, *pb.ServerReadyRequest) (*pb.ServerReadyResponse, error) {
-	return &pb.ServerReadyResponse{Ready: g.s.serviceable() == nil}, nil
+	return &pb.ServerReadyResponse{Ready: g.s.core.Ready() == nil}, nil
 }
 
 // ModelReady is false, not an error, for a task that there is not: Triton's client
 // answers a question with it.
 func (g inferenceService) ModelReady(_ context.Context, q *pb.ModelReadyRequest) (*pb.ModelReadyResponse, error) {
-	ready := g.s.model(q.Name, q.Version) == nil && g.s.serviceable() == nil
+	ready := g.s.model(q.Name, q.Version) == nil && g.s.core.Ready() == nil
 	return &pb.ModelReadyResponse{Ready: ready}, nil
 }
 
 func (g inferenceService) ServerMetadata(context.Context, *pb.ServerMetadataRequest) (*pb.ServerMetadataResponse, error) {
-	return &pb.ServerMetadataResponse{Name: inferName, Version: g.s.options.About.Version, Extensions: inferExtensions}, nil
+	return &pb.ServerMetadataResponse{Name: inferName, Version: g.s.core.About.Version, Extensions: inferExtensions}, nil
 }
 
 func (g inferenceService) ModelMetadata(_ context.Context, q *pb.ModelMetadataRequest) (*pb.ModelMetadataResponse, error) {
@@ -72,12 +72,11 @@ func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferReque
 	if err := g.s.model(in.ModelName, in.ModelVersion); err != nil {
 		return nil, err
 	}
-	q, err := inferRequestOf(in, g.s.options.limits())
+	q, err := inferRequestOf(in, g.s.core.Limits)
 	if err != nil {
 		return nil, err
 	}
-	x := exchangeOf(ctx)
-	result, err := g.s.perform(ctx, x, &call{in.ModelName, problem.Field("model_name"), q.inputs, q.inputAt, q.options})
+	result, err := g.s.core.Classify(ctx, core.StateOf(ctx), &core.Call{Task: in.ModelName, At: problem.Field("model_name"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
 	if err != nil {
 		return nil, err
 	}
@@ -195,14 +194,14 @@ func (g inferenceService) RepositoryModelLoad(ctx context.Context, q *pb.Reposit
 	if len(q.Parameters) > 0 {
 		return nil, noLoadParameters()
 	}
-	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, problem.Field("task"), Engine.Load); err != nil {
+	if err := g.s.core.Move(ctx, core.StateOf(ctx), q.ModelName, problem.Field("task"), core.Engine.Load); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelLoadResponse), nil
 }
 
 func (g inferenceService) RepositoryModelUnload(ctx context.Context, q *pb.RepositoryModelUnloadRequest) (*pb.RepositoryModelUnloadResponse, error) {
-	if err := g.s.move(ctx, exchangeOf(ctx), q.ModelName, problem.Field("task"), Engine.Unload); err != nil {
+	if err := g.s.core.Move(ctx, core.StateOf(ctx), q.ModelName, problem.Field("task"), core.Engine.Unload); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelUnloadResponse), nil
@@ -246,10 +245,6 @@ func received(ctx context.Context, name string) string {
 	return ""
 }
 
-type exchangeContext struct{}
-
-func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeContext{}).(*exchange) }
-
 // intercept is around every unary call: it gives the call its id, lets in who
 // may come in, contains panics, counts and logs.
 func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (out any, err error) {
@@ -257,49 +252,49 @@ func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerIn
 	if id := received(ctx, "x-request-id"); id != "" {
 		h["X-Request-Id"] = []string{id}
 	}
-	x := &exchange{id: requestID(h), started: s.now()}
+	state := &core.RequestState{ID: requestID(h), Started: s.core.Now()}
 	ctx, span := s.tracedCall(ctx, info.FullMethod)
 	if span.IsRecording() {
-		x.trace = span.SpanContext().TraceID().String()
+		state.TraceID = span.SpanContext().TraceID().String()
 	}
 	defer func() {
 		if reason := recover(); reason != nil {
 			s.options.Logger.LogAttrs(ctx, slog.LevelError, "panic contained",
-				slog.String("id", x.id), slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
+				slog.String("id", state.ID), slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
 			out, err = nil, problem.Internal(fmt.Errorf("panic: %v", reason), "internal error")
 		}
-		err = s.called(ctx, x, info.FullMethod, err)
-		x.endSpan(span, attribute.Int("rpc.grpc.status_code", int(status.Code(err))))
+		err = s.called(ctx, state, info.FullMethod, err)
+		endSpan(span, state, attribute.Int("rpc.grpc.status_code", int(status.Code(err))))
 	}()
 	if err := s.authorizeCall(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	size := proto.Size(in.(proto.Message))
-	if !s.bodies.Take(size) {
+	if !s.core.Bodies.Take(size) {
 		return nil, problem.Overloaded("too many bytes of requests are in memory, try again later")
 	}
-	defer s.bodies.Give(size)
-	return handler(context.WithValue(ctx, exchangeContext{}, x), in)
+	defer s.core.Bodies.Give(size)
+	return handler(core.WithState(ctx, state), in)
 }
 
 // interceptStream is around health's and reflection's streams.
 func (s *Server) interceptStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx := stream.Context()
 	if err := s.authorizeCall(ctx, info.FullMethod); err != nil {
-		return statusOf(ctx, problemOf(ctx, err))
+		return statusOf(ctx, core.ProblemOf(ctx, err))
 	}
 	return handler(srv, stream)
 }
 
 // called ends a unary call: it turns the error into a status, counts and logs.
-func (s *Server) called(ctx context.Context, x *exchange, method string, err error) error {
-	now := s.now()
-	elapsed := now.Sub(x.started)
-	header := metadata.Pairs("x-request-id", x.id)
-	if x.tokens > 0 {
-		header.Append("x-queue-time-ms", milliseconds(x.queue))
-		header.Append("x-inference-time-ms", milliseconds(x.inference))
-		header.Append("x-tokens", strconv.Itoa(x.tokens))
+func (s *Server) called(ctx context.Context, state *core.RequestState, method string, err error) error {
+	now := s.core.Now()
+	elapsed := now.Sub(state.Started)
+	header := metadata.Pairs("x-request-id", state.ID)
+	if state.Tokens > 0 {
+		header.Append("x-queue-time-ms", milliseconds(state.Queue))
+		header.Append("x-inference-time-ms", milliseconds(state.Inference))
+		header.Append("x-tokens", strconv.Itoa(state.Tokens))
 	}
 	_ = grpc.SetHeader(ctx, header) // it fails for a call that is over
 	if err != nil {
@@ -309,12 +304,12 @@ func (s *Server) called(ctx context.Context, x *exchange, method string, err err
 				return err
 			}
 		}
-		x.problem = problemOf(ctx, err)
-		s.metrics.failed(x.task, x.problem.Kind)
-		err = statusOf(ctx, x.problem)
+		state.Problem = core.ProblemOf(ctx, err)
+		s.metrics.failed(state.Task, state.Problem.Kind)
+		err = statusOf(ctx, state.Problem)
 	}
-	if x.texts > 0 {
-		s.recent.add(now, elapsed, x)
+	if state.Texts > 0 {
+		s.recent.add(now, elapsed, state)
 	}
 	code := status.Code(err)
 	s.metrics.called(method, code, elapsed)
@@ -329,9 +324,9 @@ func (s *Server) called(ctx context.Context, x *exchange, method string, err err
 	}
 	if s.options.Logger.Enabled(ctx, level) {
 		attrs := []slog.Attr{
-			slog.String("id", x.id), slog.String("method", method), slog.String("code", code.String()), slog.Duration("took", elapsed),
+			slog.String("id", state.ID), slog.String("method", method), slog.String("code", code.String()), slog.Duration("took", elapsed),
 		}
-		s.options.Logger.LogAttrs(ctx, level, "call", append(attrs, x.attrs()...)...)
+		s.options.Logger.LogAttrs(ctx, level, "call", append(attrs, stateAttrs(state)...)...)
 	}
 	return err
 }

@@ -24,6 +24,7 @@ import (
 
 	"kenserve/runtime"
 	pb "kenserve/server/inferencepb"
+	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 )
 
@@ -341,7 +342,7 @@ func TestGRPCHealth(t *testing.T) {
 	if got, err := watch.Recv(); err != nil || got.Status != grpc_health_v1.HealthCheckResponse_SERVING {
 		t.Errorf("watch: %v, %v", got, err)
 	}
-	s.draining.Store(true)
+	s.core.Drain()
 	if got, err := watch.Recv(); err != nil || got.Status != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
 		t.Errorf("watch: %v, %v", got, err)
 	}
@@ -455,7 +456,7 @@ func TestGRPCMemory(t *testing.T) {
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
-	if used := s.bodies.Used(); used != 0 {
+	if used := s.core.Bodies.Used(); used != 0 {
 		t.Errorf("%d bytes are counted in the end", used)
 	}
 }
@@ -502,7 +503,7 @@ func TestGRPCOverTLS(t *testing.T) {
 // Every kind of problem has a code that is not OK.
 func TestStatusOf(t *testing.T) {
 	for _, err := range []error{problem.Malformed("x"), problem.Invalid(problem.Field("a"), "x"), problem.NoTask(problem.Field("a"), "b"), problem.Internal(nil, "x"), problem.Unavailable(nil, "x"), runtime.ErrBusy, context.Canceled, errors.New("x"), fmt.Errorf("%w", runtime.ErrClosed)} {
-		if code := status.Code(statusOf(t.Context(), problemOf(t.Context(), err))); code == codes.OK || code == codes.Unknown {
+		if code := status.Code(statusOf(t.Context(), core.ProblemOf(t.Context(), err))); code == codes.OK || code == codes.Unknown {
 			t.Errorf("%v: %s", err, code)
 		}
 	}
@@ -512,7 +513,7 @@ func TestStatusOf(t *testing.T) {
 func TestStatusOfDeadline(t *testing.T) {
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
-	err := statusOf(ctx, problemOf(ctx, ctx.Err()))
+	err := statusOf(ctx, core.ProblemOf(ctx, ctx.Err()))
 	if status.Code(err) != codes.DeadlineExceeded {
 		t.Error(err)
 	}

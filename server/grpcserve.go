@@ -76,7 +76,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		}
 	}
 
-	s.draining.Store(true)
+	s.core.Drain()
 	healthy.Shutdown()
 	o.Logger.LogAttrs(ctx, slog.LevelInfo, "draining gRPC", slog.Duration("timeout", o.DrainTimeout))
 	deadline := time.NewTimer(o.DrainTimeout)
@@ -117,7 +117,7 @@ type healthService struct {
 // look makes health what readiness is.
 func (h *healthService) look() {
 	state := grpc_health_v1.HealthCheckResponse_SERVING
-	if h.s.serviceable() != nil {
+	if h.s.core.Ready() != nil {
 		state = grpc_health_v1.HealthCheckResponse_NOT_SERVING
 	}
 	h.SetServingStatus("", state)

@@ -94,25 +94,25 @@ func parseHF(body string, limits core.Limits) (*hfRequest, error) {
 	return q, nil
 }
 
-func (q *hfRequest) inputAt(i int) problem.Path {
-	return problem.Values{Name: "inputs", Listed: q.listed}.At(i)
+func (q *hfRequest) inputsAt() problem.Values {
+	return problem.Values{Name: "inputs", Listed: q.listed}
 }
 
 // hfClassify answers POST /models/{task}. The answer is a list of lists even for
 // one text: from a flat one the Python client returns only the first label, and
 // the JavaScript client refuses it.
-func (s *Server) hfClassify(c *gin.Context, x *exchange) error {
-	mem := httpbody.NewBuffers(s.bodies)
+func (s *Server) hfClassify(c *gin.Context, state *core.RequestState) error {
+	mem := httpbody.NewBuffers(s.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
+	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseHF(body, s.options.limits())
+	q, err := parseHF(body, s.core.Limits)
 	if err != nil {
 		return err
 	}
-	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), problem.Field("task"), q.inputs, q.inputAt, q.options})
+	result, err := s.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (s *Server) hfClassify(c *gin.Context, x *exchange) error {
 		b = wire.AppendScores(b, mem, result, i, q.topK)
 	}
 	mem.Out = append(b, "]\n"...)
-	writeCost(c, x)
+	writeCost(c, state)
 	writeJSON(c, http.StatusOK, mem.Out)
 	return nil
 }

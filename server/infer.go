@@ -105,11 +105,9 @@ func (q *inferRequest) take(tensors []inferTensor, limits core.Limits) error {
 
 func inferAt(i int) problem.Path { return problem.Field("inputs").Element(i) }
 
-// inputAt is what an error about the i-th text names: elements have no place of
-// their own in a tensor's data.
-func (q *inferRequest) inputAt(i int) problem.Path {
-	return problem.Field("text").Element(i)
-}
+// textsAt is what an error about a text names: elements have no place of their
+// own in a tensor's data.
+var textsAt = problem.Values{Name: "text", Listed: true}
 
 func (t *inferTensor) check(at problem.Path, limits core.Limits) error {
 	if t.datatype != "BYTES" {

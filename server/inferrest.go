@@ -320,28 +320,28 @@ func (p *inferParser) output(at problem.Path) {
 }
 
 // infer answers POST /v2/models/{task}[/versions/1]/infer.
-func (s *Server) infer(c *gin.Context, x *exchange) error {
+func (s *Server) infer(c *gin.Context, state *core.RequestState) error {
 	task := c.Param("task")
 	if err := s.model(task, c.Param("version")); err != nil {
 		return err
 	}
-	mem := httpbody.NewBuffers(s.bodies)
+	mem := httpbody.NewBuffers(s.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
+	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseInfer(body, c.Request.Header.Get(headerLength), s.options.limits())
+	q, err := parseInfer(body, c.Request.Header.Get(headerLength), s.core.Limits)
 	if err != nil {
 		return err
 	}
-	result, err := s.perform(c.Request.Context(), x, &call{task, problem.Field("task"), q.inputs, q.inputAt, q.options})
+	result, err := s.core.Classify(c.Request.Context(), state, &core.Call{Task: task, At: problem.Field("task"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
 	if err != nil {
 		return err
 	}
 	header, data := appendInferred(mem.Out[:0], task, q, result)
 	mem.Out = header
-	writeCost(c, x)
+	writeCost(c, state)
 	if len(data) == 0 {
 		mem.Out = append(header, '\n')
 		writeJSON(c, http.StatusOK, mem.Out)

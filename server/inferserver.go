@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
@@ -42,19 +43,19 @@ type (
 	}
 )
 
-func (s *Server) inferServer(c *gin.Context, _ *exchange) error {
-	return marshal(c, inferDescription{inferName, s.options.About.Version, inferExtensions})
+func (s *Server) inferServer(c *gin.Context, _ *core.RequestState) error {
+	return marshal(c, inferDescription{inferName, s.core.About.Version, inferExtensions})
 }
 
-func (s *Server) inferLive(c *gin.Context, _ *exchange) error {
+func (s *Server) inferLive(c *gin.Context, _ *core.RequestState) error {
 	return marshal(c, liveBody{true})
 }
 
 // inferReady answers with 503 and {"ready": false} when it is not, which is no
 // error for a client.
-func (s *Server) inferReady(c *gin.Context, x *exchange) error {
-	if err := s.serviceable(); err != nil {
-		x.problem = problemOf(c.Request.Context(), err)
+func (s *Server) inferReady(c *gin.Context, state *core.RequestState) error {
+	if err := s.core.Ready(); err != nil {
+		state.Problem = core.ProblemOf(c.Request.Context(), err)
 		writeJSON(c, http.StatusServiceUnavailable, []byte(`{"ready":false}`+"\n"))
 		return nil
 	}
@@ -78,7 +79,7 @@ type inferMetadata struct {
 
 // model fails unless there is a task of that name and version, empty for any.
 func (s *Server) model(task, version string) error {
-	if err := s.known(task); err != nil {
+	if err := s.core.Known(task); err != nil {
 		return err
 	}
 	if version != "" && version != inferVersion {
@@ -94,7 +95,7 @@ func (s *Server) model(task, version string) error {
 // was loaded once.
 func (s *Server) describe(task string) *inferModel {
 	labels := int64(-1)
-	if info, _ := s.engine.Task(task); info.Labels != nil {
+	if info, _ := s.core.Engine.Task(task); info.Labels != nil {
 		labels = int64(len(info.Labels))
 	}
 	return &inferModel{
@@ -108,7 +109,7 @@ func (s *Server) describe(task string) *inferModel {
 	}
 }
 
-func (s *Server) inferModel(c *gin.Context, _ *exchange) error {
+func (s *Server) inferModel(c *gin.Context, _ *core.RequestState) error {
 	if err := s.model(c.Param("task"), c.Param("version")); err != nil {
 		return err
 	}
@@ -117,12 +118,12 @@ func (s *Server) inferModel(c *gin.Context, _ *exchange) error {
 
 // inferModelReady answers for a task that there is as for the server: a task
 // that is not in memory is loaded by the first request for it.
-func (s *Server) inferModelReady(c *gin.Context, _ *exchange) error {
+func (s *Server) inferModelReady(c *gin.Context, _ *core.RequestState) error {
 	task := c.Param("task")
 	if err := s.model(task, c.Param("version")); err != nil {
 		return err
 	}
-	if err := s.serviceable(); err != nil {
+	if err := s.core.Ready(); err != nil {
 		return err
 	}
 	return marshal(c, modelReadyBody{task, true})
@@ -139,7 +140,7 @@ type indexEntry struct {
 // index lists the tasks: READY those in memory, UNAVAILABLE the others, which
 // the first request loads.
 func (s *Server) index(loaded bool) ([]indexEntry, error) {
-	infos, err := s.engine.Tasks()
+	infos, err := s.core.Engine.Tasks()
 	if err != nil {
 		return nil, problem.Unavailable(err, "the store cannot be read")
 	}
@@ -203,7 +204,7 @@ func (countedObject) Read(p *controlParser, at problem.Path) {
 }
 
 // inferIndex answers POST /v2/repository/index. The body may be empty.
-func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
+func (s *Server) inferIndex(c *gin.Context, _ *core.RequestState) error {
 	p, err := s.readControl(c, indexObject)
 	if err != nil {
 		return err
@@ -217,13 +218,13 @@ func (s *Server) inferIndex(c *gin.Context, _ *exchange) error {
 
 // readControl reads a body that may be empty, and is an object if it is not.
 func (s *Server) readControl(c *gin.Context, object *jsonbody.Object[*controlParser]) (*controlParser, error) {
-	mem := httpbody.NewBuffers(s.bodies)
+	mem := httpbody.NewBuffers(s.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
+	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}
-	p := &controlParser{Parser: wire.NewParser(body, s.options.limits())}
+	p := &controlParser{Parser: wire.NewParser(body, s.core.Limits)}
 	if body == "" {
 		return p, nil
 	}
@@ -232,7 +233,7 @@ func (s *Server) readControl(c *gin.Context, object *jsonbody.Object[*controlPar
 }
 
 // inferLoad answers POST /v2/repository/models/{task}/load.
-func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
+func (s *Server) inferLoad(c *gin.Context, state *core.RequestState) error {
 	p, err := s.readControl(c, loadObject)
 	if err != nil {
 		return err
@@ -240,7 +241,7 @@ func (s *Server) inferLoad(c *gin.Context, x *exchange) error {
 	if p.parameters > 0 {
 		return noLoadParameters()
 	}
-	return s.inferMove(c, x, Engine.Load)
+	return s.inferMove(c, state, core.Engine.Load)
 }
 
 // noLoadParameters: Triton takes configurations and files of models with a
@@ -251,32 +252,17 @@ func noLoadParameters() error {
 
 // inferUnload answers POST /v2/repository/models/{task}/unload. Its parameters
 // are about models that depend on others, which tasks do not.
-func (s *Server) inferUnload(c *gin.Context, x *exchange) error {
+func (s *Server) inferUnload(c *gin.Context, state *core.RequestState) error {
 	if _, err := s.readControl(c, unloadObject); err != nil {
 		return err
 	}
-	return s.inferMove(c, x, Engine.Unload)
+	return s.inferMove(c, state, core.Engine.Unload)
 }
 
-func (s *Server) inferMove(c *gin.Context, x *exchange, move func(Engine, context.Context, string) error) error {
-	if err := s.move(c.Request.Context(), x, c.Param("task"), problem.Field("task"), move); err != nil {
+func (s *Server) inferMove(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
+	if err := s.core.Move(c.Request.Context(), state, c.Param("task"), problem.Field("task"), move); err != nil {
 		return err
 	}
 	writeJSON(c, http.StatusOK, []byte("{}\n"))
-	return nil
-}
-
-// move loads or unloads a task that a request names at a place. Its error is a
-// *problem.
-func (s *Server) move(ctx context.Context, x *exchange, task string, at problem.Path, move func(Engine, context.Context, string) error) error {
-	if err := s.knownAt(at, task); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.RequestTimeout)
-	defer cancel()
-	x.task = task
-	if err := move(s.engine, ctx, task); err != nil {
-		return problemOf(ctx, taskProblem(err, task, at, nil))
-	}
 	return nil
 }

@@ -3,11 +3,13 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"kenserve/server/internal/problem"
 	"net/http"
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
 )
 
 // keys are the secrets that open the server. They are kept as digests, which
@@ -98,9 +100,9 @@ func (s *Server) authorize(c *gin.Context) {
 		return
 	}
 	if denied := s.keys.refuse(s.access(c), accessUse); denied != nil {
-		x := c.MustGet(exchangeKey).(*exchange)
-		x.problem = denied
-		writeProblem(c, x)
+		state := stateOf(c)
+		state.Problem = denied
+		writeProblem(c, state)
 		c.Abort()
 	}
 }
@@ -112,11 +114,11 @@ func (s *Server) access(c *gin.Context) access {
 }
 
 // admin lets a handler run only with the admin key.
-func (s *Server) admin(f func(c *gin.Context, x *exchange) error) func(c *gin.Context, x *exchange) error {
-	return func(c *gin.Context, x *exchange) error {
+func (s *Server) admin(f func(c *gin.Context, state *core.RequestState) error) func(c *gin.Context, state *core.RequestState) error {
+	return func(c *gin.Context, state *core.RequestState) error {
 		if denied := s.keys.refuse(s.access(c), accessAdmin); denied != nil {
 			return denied
 		}
-		return f(c, x)
+		return f(c, state)
 	}
 }

@@ -2,8 +2,6 @@ package server
 
 import (
 	"encoding/json"
-	"kenserve/server/internal/problem"
-	"kenserve/server/internal/wire"
 	"maps"
 	"net/http"
 	"reflect"
@@ -15,6 +13,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // description of the whole in the OpenAPI document.
@@ -34,7 +36,7 @@ func (s *Server) document() *huma.OpenAPI {
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
-			Title: "kenserve", Version: orUnknown(s.options.About.Version), Description: description,
+			Title: "kenserve", Version: orUnknown(s.core.About.Version), Description: description,
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
 		Components: &huma.Components{
@@ -54,7 +56,7 @@ func (s *Server) document() *huma.OpenAPI {
 		}
 	}
 	for _, schema := range registry.Map() {
-		wire.ApplyLimits(schema, s.options.limits(), s.options.About.largestID())
+		wire.ApplyLimits(schema, s.core.Limits, s.core.About.LargestID())
 	}
 	return d
 }
@@ -153,7 +155,7 @@ func (s *Server) addContent(to map[string]*huma.MediaType, c content, r huma.Reg
 		to[c.media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	default:
 		m := &huma.MediaType{Schema: r.Schema(c.wire, true, "")}
-		wire.ApplyLimits(m.Schema, s.options.limits(), s.options.About.largestID())
+		wire.ApplyLimits(m.Schema, s.core.Limits, s.core.About.LargestID())
 		if c.example != "" {
 			m.Example = json.RawMessage(c.example)
 		}
@@ -208,7 +210,7 @@ func errorTypeOf(path string) reflect.Type {
 }
 
 // openAPI answers GET /openapi.json.
-func (s *Server) openAPI(c *gin.Context, _ *exchange) error {
+func (s *Server) openAPI(c *gin.Context, _ *core.RequestState) error {
 	body, err := s.openAPIJSON()
 	if err != nil {
 		return problem.Internal(err, "internal error")

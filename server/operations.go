@@ -1,12 +1,14 @@
 package server
 
 import (
-	"kenserve/server/internal/problem"
-	"kenserve/server/internal/wire"
 	"net/http"
 	"reflect"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
 )
 
 // operation is a route: what answers it, and what the OpenAPI document says of
@@ -18,7 +20,7 @@ type operation struct {
 	api          string // whose words it speaks
 	summary      string
 	description  string
-	handle       func(c *gin.Context, x *exchange) error
+	handle       func(c *gin.Context, state *core.RequestState) error
 	raw          gin.HandlerFunc // instead of handle
 	admin        bool            // needs the admin key
 	hidden       bool            // a page, not in the document

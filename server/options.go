@@ -4,13 +4,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"kenserve/server/internal/core"
 	"log/slog"
-	"math"
 	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"kenserve/server/internal/core"
 )
 
 // Options configure a [Server]. A zero field means its default.
@@ -80,23 +80,7 @@ type Options struct {
 }
 
 // About describes a server and the bounds of its engine. Zero: not told.
-type About struct {
-	Base        string // the base's name
-	Version     string
-	MaxTokens   int // of an input, special ones included
-	BatchTokens int // of a forward pass
-	MaxWaiting  int // requests
-	Workers     int // cores
-	Vocabulary  int // token ids are below
-}
-
-// largestID is the largest token id.
-func (a *About) largestID() int {
-	if a.Vocabulary == 0 {
-		return math.MaxInt32
-	}
-	return a.Vocabulary - 1
-}
+type About = core.About
 
 // withDefaults fills zero fields in, and refuses negative ones.
 func (o Options) withDefaults() (Options, error) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
 )
 
 // pageFiles is the web page: HTML, CSS, and JavaScript modules. It asks the
@@ -65,7 +67,7 @@ func loadPage() (map[string]*pageFile, error) {
 }
 
 // getPage answers GET / and GET /page/{file}.
-func (s *Server) getPage(c *gin.Context, _ *exchange) error {
+func (s *Server) getPage(c *gin.Context, _ *core.RequestState) error {
 	name := c.Param("file")
 	if c.FullPath() == routePage {
 		name = "index.html"

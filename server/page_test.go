@@ -75,7 +75,7 @@ func TestStats(t *testing.T) {
 	e := newFakeEngine()
 	s := newServer(t, e, Options{APIKeys: []string{"use"}, About: About{Version: "1.2.3", Base: "minilm"}})
 	now := time.Unix(1764000000, 0)
-	s.now = func() time.Time { return now }
+	s.core.Now = func() time.Time { return now }
 	if w := do(s, http.MethodGet, "/stats", ""); w.Code != http.StatusUnauthorized {
 		t.Errorf("without a key /stats answers %d", w.Code)
 	}

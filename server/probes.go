@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
 )
 
 // statusBody is a probe's answer on the wire.
@@ -12,14 +14,14 @@ type statusBody struct {
 }
 
 // health answers GET /healthz: the process runs and serves.
-func (s *Server) health(c *gin.Context, _ *exchange) error {
+func (s *Server) health(c *gin.Context, _ *core.RequestState) error {
 	writeJSON(c, http.StatusOK, []byte(`{"status":"ok"}`+"\n"))
 	return nil
 }
 
 // ready answers GET /readyz: requests sent here can be answered.
-func (s *Server) ready(c *gin.Context, _ *exchange) error {
-	if err := s.serviceable(); err != nil {
+func (s *Server) ready(c *gin.Context, _ *core.RequestState) error {
+	if err := s.core.Ready(); err != nil {
 		return err
 	}
 	writeJSON(c, http.StatusOK, []byte(`{"status":"ready"}`+"\n"))

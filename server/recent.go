@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"sync"
 	"time"
+
+	"kenserve/server/internal/core"
 )
 
 // recentSpan is how many seconds recent remembers, the one that runs included.
@@ -41,7 +43,7 @@ func latencyFloor(b int) time.Duration {
 }
 
 // add counts a request that was answered now.
-func (r *recent) add(now time.Time, took time.Duration, x *exchange) {
+func (r *recent) add(now time.Time, took time.Duration, state *core.RequestState) {
 	unix := now.Unix()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,12 +52,12 @@ func (r *recent) add(now time.Time, took time.Duration, x *exchange) {
 		*s = secondCount{unix: unix}
 	}
 	s.requests++
-	if x.problem != nil {
+	if state.Problem != nil {
 		s.errors++
 		return
 	}
-	s.texts += x.texts
-	s.tokens += x.tokens
+	s.texts += state.Texts
+	s.tokens += state.Tokens
 	s.latency[latencyBucket(took)]++
 }
 

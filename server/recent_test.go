@@ -1,13 +1,15 @@
 package server
 
 import (
-	"kenserve/server/internal/problem"
 	"math"
 	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
 )
 
 // TestLatencyBuckets: every latency is in the bucket whose ends it is between.
@@ -44,11 +46,11 @@ func TestRecent(t *testing.T) {
 			unix += rapid.SampledFrom([]int64{0, 0, 0, 1, 1, 2, 50, 119, 120, 121, 500}).Draw(t, "pause")
 			q := request{unix, time.Duration(rapid.Int64Range(4, 1e7).Draw(t, "µs")) * time.Microsecond, rapid.IntRange(0, 9).Draw(t, "failed") == 0}
 			all = append(all, q)
-			x := &exchange{texts: 2, tokens: 9}
+			state := &core.RequestState{Texts: 2, Tokens: 9}
 			if q.failed {
-				x.problem = problem.Internal(nil, "")
+				state.Problem = problem.Internal(nil, "")
 			}
-			r.add(time.Unix(q.unix, 0), q.took, x)
+			r.add(time.Unix(q.unix, 0), q.took, state)
 		}
 		now := unix + rapid.Int64Range(0, 200).Draw(t, "later")
 		list := r.list(time.Unix(now, 0))

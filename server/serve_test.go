@@ -206,7 +206,7 @@ func TestReadinessWhileDraining(t *testing.T) {
 		t.Fatalf("%d, %v", status, err)
 	}
 	r.cancel()
-	for !s.draining.Load() {
+	for !s.core.Draining() {
 		time.Sleep(time.Millisecond)
 	}
 	status, body, err := get(r.client, r.url+"/readyz")

@@ -3,14 +3,16 @@ package server
 import (
 	"encoding/json"
 	"errors"
-	"kenserve/server/internal/httpbody"
-	"kenserve/server/internal/problem"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/problem"
 )
 
 // The routes that more than the router has to know.
@@ -32,11 +34,11 @@ const (
 
 // Server answers HTTP requests with an engine. Make one with [New].
 type Server struct {
+	core     *core.Service
 	engine   Engine
 	options  Options // with defaults filled in
 	metrics  *metrics
 	keys     keys
-	bodies   *httpbody.Budget // of request bodies in memory
 	uploads  chan struct{}
 	drawings drawings
 	recent   recent
@@ -48,8 +50,6 @@ type Server struct {
 	docsPage    func() ([]byte, error)
 
 	servingGRPC atomic.Bool // ServeGRPC was called
-	draining    atomic.Bool // shutdown began, readiness is off
-	now         func() time.Time
 }
 
 // releaseMode keeps gin from printing its routes. The mode is the process's.
@@ -66,16 +66,20 @@ func New(engine Engine, options Options) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
+	metrics := newMetrics(engine, options.MetricTasks)
 	s := &Server{
+		core: &core.Service{
+			Engine: engine, Limits: options.limits(), About: options.About,
+			Bodies: httpbody.NewBudget(options.MaxBodyMemory), Now: time.Now,
+			OnClassified: metrics.classified,
+		},
 		engine:   engine,
 		options:  options,
-		metrics:  newMetrics(engine, options.MetricTasks),
+		metrics:  metrics,
 		keys:     newKeys(&options),
-		bodies:   httpbody.NewBudget(options.MaxBodyMemory),
 		uploads:  make(chan struct{}, maxUploads),
 		drawings: newDrawings(),
 		router:   gin.New(),
-		now:      time.Now,
 	}
 	if s.page, err = loadPage(); err != nil {
 		return nil, err
@@ -113,12 +117,12 @@ func (s *Server) routes() {
 	}
 }
 
-func noRoute(*gin.Context, *exchange) error {
+func noRoute(*gin.Context, *core.RequestState) error {
 	return &problem.Problem{Status: http.StatusNotFound, Kind: problem.KindNotFound, Message: "there is no such route"}
 }
 
 // noMethod answers for a path that has other methods; gin has set Allow.
-func noMethod(c *gin.Context, _ *exchange) error {
+func noMethod(c *gin.Context, _ *core.RequestState) error {
 	if c.Request.Method == http.MethodOptions {
 		c.Status(http.StatusNoContent)
 		return nil

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
 )
 
 // stats is the answer of GET /stats: what the server does at this moment, for
@@ -35,13 +37,13 @@ type stats struct {
 }
 
 // getStats answers GET /stats.
-func (s *Server) getStats(c *gin.Context, _ *exchange) error {
-	now := s.now()
+func (s *Server) getStats(c *gin.Context, _ *core.RequestState) error {
+	now := s.core.Now()
 	e := s.engine.Stats()
 	return marshal(c, stats{
 		Object: "stats", Time: now.UTC().Truncate(time.Millisecond),
-		Version: s.options.About.Version, Base: s.options.About.Base,
-		Ready: s.serviceable() == nil, InFlight: s.metrics.inFlight.Load(),
+		Version: s.core.About.Version, Base: s.core.About.Base,
+		Ready: s.core.Ready() == nil, InFlight: s.metrics.inFlight.Load(),
 		BaseBytes: e.BaseBytes, HotBytes: e.HotBytes, WarmBytes: e.WarmBytes, BudgetBytes: e.BudgetBytes, Waiting: e.Waiting,
 		Hits: e.Hits, Misses: e.Misses, Loads: e.Loads, LoadErrors: e.LoadErrors,
 		Promotions: e.Promotions, Demotions: e.Demotions, Evictions: e.Evictions,

@@ -48,13 +48,13 @@ func parseSource(body string, limits core.Limits) (source string, err error) {
 
 // putTask answers PUT /tasks/{name}: 201 for a new task, 200 for one that was
 // replaced.
-func (s *Server) putTask(c *gin.Context, x *exchange) error {
+func (s *Server) putTask(c *gin.Context, state *core.RequestState) error {
 	name := c.Param("name")
 	if !delta.ValidTask(name) {
 		return problem.Invalid(problem.Field("name"), "is no task's name: 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit")
 	}
-	x.task = name
-	_, replaced := s.engine.Task(name)
+	state.Task = name
+	_, replaced := s.core.Engine.Task(name)
 	var info runtime.TaskInfo
 	var err error
 	if media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")); media == "application/json" {
@@ -73,19 +73,19 @@ func (s *Server) putTask(c *gin.Context, x *exchange) error {
 }
 
 func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
-	mem := httpbody.NewBuffers(s.bodies)
+	mem := httpbody.NewBuffers(s.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
+	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return info, err
 	}
-	source, err := parseSource(body, s.options.limits())
+	source, err := parseSource(body, s.core.Limits)
 	if err != nil {
 		return info, err
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.UploadTimeout)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.core.Limits.UploadTimeout)
 	defer cancel()
-	s.extend(c, s.options.UploadTimeout)
+	s.extend(c, s.core.Limits.UploadTimeout)
 	if info, err = s.engine.Copy(ctx, name, source); err != nil {
 		return info, changeProblem(ctx, err, source, problem.Field("source"))
 	}
@@ -96,8 +96,8 @@ func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, e
 // memory. As sent and as unpacked it is bounded.
 func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
 	r := c.Request
-	if r.ContentLength > int64(s.options.MaxUploadBytes) {
-		return info, httpbody.TooLarge(s.options.MaxUploadBytes)
+	if r.ContentLength > int64(s.core.Limits.MaxUploadBytes) {
+		return info, httpbody.TooLarge(s.core.Limits.MaxUploadBytes)
 	}
 	if r.ContentLength == 0 {
 		return info, problem.Invalid(problem.Path{}, "is empty; it must be a delta file, or JSON with the Content-Type application/json")
@@ -108,10 +108,10 @@ func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err
 	default:
 		return info, problem.Overloaded("too many uploads are under way, try again later")
 	}
-	s.extend(c, s.options.UploadTimeout)
-	ctx, cancel := context.WithTimeout(r.Context(), s.options.UploadTimeout)
+	s.extend(c, s.core.Limits.UploadTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), s.core.Limits.UploadTimeout)
 	defer cancel()
-	body, err := httpbody.Open(r, s.options.MaxUploadBytes)
+	body, err := httpbody.Open(r, s.core.Limits.MaxUploadBytes)
 	if err != nil {
 		return info, err
 	}
@@ -128,8 +128,8 @@ func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err
 // Without a connection, as in tests, there is nothing to extend.
 func (s *Server) extend(c *gin.Context, d time.Duration) {
 	control := http.NewResponseController(c.Writer)
-	_ = control.SetReadDeadline(s.now().Add(d))
-	_ = control.SetWriteDeadline(s.now().Add(d + s.options.WriteTimeout))
+	_ = control.SetReadDeadline(s.core.Now().Add(d))
+	_ = control.SetWriteDeadline(s.core.Now().Add(d + s.core.Limits.WriteTimeout))
 }
 
 // changeProblem says what a client is told when a change fails; task is the
@@ -146,17 +146,17 @@ func changeProblem(ctx context.Context, err error, task string, at problem.Path)
 		}
 		return &problem.Problem{Status: http.StatusUnprocessableEntity, Kind: problem.KindValidation, Message: message, Cause: err}
 	}
-	return problemOf(ctx, taskProblem(err, task, at, nil))
+	return core.TaskProblem(ctx, err, task, at)
 }
 
 // deleteTask answers DELETE /tasks/{name} with 204.
-func (s *Server) deleteTask(c *gin.Context, x *exchange) error {
+func (s *Server) deleteTask(c *gin.Context, state *core.RequestState) error {
 	name := c.Param("name")
-	if err := s.knownAt(problem.Field("name"), name); err != nil {
+	if err := s.core.KnownAt(problem.Field("name"), name); err != nil {
 		return err
 	}
-	x.task = name
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
+	state.Task = name
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.core.Limits.RequestTimeout)
 	defer cancel()
 	if err := s.engine.Remove(ctx, name); err != nil {
 		return changeProblem(ctx, err, name, problem.Field("name"))
@@ -167,16 +167,18 @@ func (s *Server) deleteTask(c *gin.Context, x *exchange) error {
 
 // loadTask answers POST /tasks/{name}/load, and unloadTask its opposite, with
 // the task as it is then. A body is not looked at.
-func (s *Server) loadTask(c *gin.Context, x *exchange) error { return s.moveTask(c, x, Engine.Load) }
-
-func (s *Server) unloadTask(c *gin.Context, x *exchange) error {
-	return s.moveTask(c, x, Engine.Unload)
+func (s *Server) loadTask(c *gin.Context, state *core.RequestState) error {
+	return s.moveTask(c, state, core.Engine.Load)
 }
 
-func (s *Server) moveTask(c *gin.Context, x *exchange, move func(Engine, context.Context, string) error) error {
+func (s *Server) unloadTask(c *gin.Context, state *core.RequestState) error {
+	return s.moveTask(c, state, core.Engine.Unload)
+}
+
+func (s *Server) moveTask(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
 	name := c.Param("name")
-	if err := s.move(c.Request.Context(), x, name, problem.Field("name"), move); err != nil {
+	if err := s.core.Move(c.Request.Context(), state, name, problem.Field("name"), move); err != nil {
 		return err
 	}
-	return s.getTask(c, x)
+	return s.getTask(c, state)
 }

@@ -214,7 +214,7 @@ func TestUploadTime(t *testing.T) {
 			AdminKeys: []string{"admin"}, ReadTimeout: 50 * time.Millisecond, RequestTimeout: 50 * time.Millisecond,
 			WriteTimeout: time.Minute, UploadTimeout: c.timeout,
 		})
-		s.now = time.Now
+		s.core.Now = time.Now
 		r := start(t, s)
 		conn, err := net.Dial("tcp", r.ln.Addr().String())
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 	"kenserve/server/internal/wire"
 )
@@ -62,8 +63,8 @@ func taskOf(info runtime.TaskInfo) task {
 
 // listTasks answers GET /tasks; with ?labels=false it leaves the labels out,
 // which are most of it. A store that cannot be read is not one without tasks.
-func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
-	infos, err := s.engine.Tasks()
+func (s *Server) listTasks(c *gin.Context, _ *core.RequestState) error {
+	infos, err := s.core.Engine.Tasks()
 	if err != nil {
 		return problem.Unavailable(err, "the store cannot be read")
 	}
@@ -79,8 +80,8 @@ func (s *Server) listTasks(c *gin.Context, _ *exchange) error {
 }
 
 // getTask answers GET /tasks/{name}.
-func (s *Server) getTask(c *gin.Context, _ *exchange) error {
-	info, err := s.find(problem.Field("name"), c.Param("name"))
+func (s *Server) getTask(c *gin.Context, _ *core.RequestState) error {
+	info, err := s.core.Find(problem.Field("name"), c.Param("name"))
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func parseTEI(body string, limits core.Limits) (*teiRequest, error) {
 	}
 	for i, in := range q.inputs {
 		if in.Text == "" && (in.Pair == nil || *in.Pair == "") {
-			return nil, teiEmpty(q.inputAt(i))
+			return nil, teiEmpty(q.inputsAt().At(i))
 		}
 	}
 	if len(q.inputs) == 0 {
@@ -108,8 +108,8 @@ func teiEmpty(at problem.Path) error {
 	return p
 }
 
-func (q *teiRequest) inputAt(i int) problem.Path {
-	return problem.Values{Name: "inputs", Listed: q.batch}.At(i)
+func (q *teiRequest) inputsAt() problem.Values {
+	return problem.Values{Name: "inputs", Listed: q.batch}
 }
 
 func (p *teiParser) inputs() {
@@ -135,7 +135,7 @@ func (p *teiParser) inputs() {
 		}
 		switch {
 		case q.batch && i < p.Limits.MaxTexts:
-			q.inputs = append(q.inputs, p.pair(q.inputAt(i)))
+			q.inputs = append(q.inputs, p.pair(q.inputsAt().At(i)))
 		case !q.batch && i < 2:
 			texts = append(texts, p.Text(problem.Field("inputs").Element(i)))
 		default:
@@ -186,18 +186,18 @@ func pairOf(texts []string) runtime.Input {
 
 // teiPredict answers POST /tei/{task}/predict: a list of scores for one input,
 // a list of lists for a batch.
-func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
-	mem := httpbody.NewBuffers(s.bodies)
+func (s *Server) teiPredict(c *gin.Context, state *core.RequestState) error {
+	mem := httpbody.NewBuffers(s.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
+	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseTEI(body, s.options.limits())
+	q, err := parseTEI(body, s.core.Limits)
 	if err != nil {
 		return err
 	}
-	result, err := s.perform(c.Request.Context(), x, &call{c.Param("task"), problem.Field("task"), q.inputs, q.inputAt, q.options})
+	result, err := s.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (s *Server) teiPredict(c *gin.Context, x *exchange) error {
 		b = append(b, ']')
 	}
 	mem.Out = append(b, '\n')
-	writeCost(c, x)
+	writeCost(c, state)
 	writeJSON(c, http.StatusOK, mem.Out)
 	return nil
 }
@@ -260,20 +260,20 @@ type teiClassifier struct {
 
 // teiInfo answers GET /tei/{task}/info. The labels are the task's, so a task
 // that was never used is loaded.
-func (s *Server) teiInfo(c *gin.Context, x *exchange) error {
+func (s *Server) teiInfo(c *gin.Context, state *core.RequestState) error {
 	task := c.Param("task")
-	labels, err := s.labels(c.Request.Context(), x, task)
+	labels, err := s.core.Labels(c.Request.Context(), state, task)
 	if err != nil {
 		return err
 	}
-	about := s.options.About
+	about := s.core.About
 	info := teiModel{
 		ModelID: task, ModelDType: "float32",
 		ModelType:             teiType{teiClassifier{ID2Label: map[int]string{}, Label2ID: map[string]int{}}},
 		MaxConcurrentRequests: about.MaxWaiting,
 		MaxInputLength:        about.MaxTokens,
 		MaxBatchTokens:        about.BatchTokens,
-		MaxClientBatchSize:    s.options.MaxTexts,
+		MaxClientBatchSize:    s.core.Limits.MaxTexts,
 		TokenizationWorkers:   about.Workers,
 		Version:               about.Version,
 	}
@@ -286,11 +286,11 @@ func (s *Server) teiInfo(c *gin.Context, x *exchange) error {
 
 // teiHealth answers GET /tei/{task}/health: as readiness, for a task that there
 // is. It loads nothing.
-func (s *Server) teiHealth(c *gin.Context, _ *exchange) error {
-	if err := s.serviceable(); err != nil {
+func (s *Server) teiHealth(c *gin.Context, _ *core.RequestState) error {
+	if err := s.core.Ready(); err != nil {
 		return err
 	}
-	if err := s.known(c.Param("task")); err != nil {
+	if err := s.core.Known(c.Param("task")); err != nil {
 		return err
 	}
 	c.Status(http.StatusOK)

@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"kenserve/server/internal/core"
 )
 
 // OpenTelemetry: a span a request, below the caller's if it sent the header
@@ -51,19 +53,19 @@ func (s *Server) tracedCall(ctx context.Context, method string) (context.Context
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("rpc.system", "grpc")))
 }
 
-// endSpan ends a request's span with what became of it.
-func (x *exchange) endSpan(span trace.Span, status attribute.KeyValue) {
+// endSpan ends the span of a request with what became of it.
+func endSpan(span trace.Span, state *core.RequestState, status attribute.KeyValue) {
 	if !span.IsRecording() {
 		return
 	}
-	span.SetAttributes(status, attribute.String("kenserve.request_id", x.id))
-	if x.task != "" {
+	span.SetAttributes(status, attribute.String("kenserve.request_id", state.ID))
+	if state.Task != "" {
 		span.SetAttributes(
-			attribute.String("kenserve.task", x.task),
-			attribute.Int("kenserve.texts", x.texts),
-			attribute.Int("kenserve.tokens", x.tokens))
+			attribute.String("kenserve.task", state.Task),
+			attribute.Int("kenserve.texts", state.Texts),
+			attribute.Int("kenserve.tokens", state.Tokens))
 	}
-	if p := x.problem; p != nil {
+	if p := state.Problem; p != nil {
 		span.SetAttributes(attribute.String("error.type", string(p.Kind)))
 		if p.Status >= http.StatusInternalServerError {
 			span.SetStatus(codes.Error, p.Message)

@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/delta"
+	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 	"kenserve/viz"
 )
@@ -45,8 +46,8 @@ func newDrawings() drawings {
 }
 
 // getViz answers GET /tasks/{name}/viz.
-func (s *Server) getViz(c *gin.Context, x *exchange) error {
-	page, err := s.draw(c, x, "page", func(ctx context.Context, name string, m *viz.Model) ([]byte, error) {
+func (s *Server) getViz(c *gin.Context, state *core.RequestState) error {
+	page, err := s.draw(c, state, "page", func(ctx context.Context, name string, m *viz.Model) ([]byte, error) {
 		var b bytes.Buffer
 		err := viz.WritePage(ctx, &b, m, viz.PageOptions{Name: name, Exact: maxExactBytes, Workers: 1})
 		return b.Bytes(), err
@@ -89,12 +90,12 @@ var vizParameters = []parameter{
 
 // getVizView answers GET /tasks/{name}/viz/{view}, where view is the name of a
 // view and a format, such as kept.png.
-func (s *Server) getVizView(c *gin.Context, x *exchange) error {
+func (s *Server) getVizView(c *gin.Context, state *core.RequestState) error {
 	ask, err := parseVizAsk(c)
 	if err != nil {
 		return err
 	}
-	body, err := s.draw(c, x, ask.key(), func(ctx context.Context, _ string, m *viz.Model) ([]byte, error) {
+	body, err := s.draw(c, state, ask.key(), func(ctx context.Context, _ string, m *viz.Model) ([]byte, error) {
 		view, err := ask.compute(ctx, m)
 		if err != nil {
 			return nil, err
@@ -170,13 +171,13 @@ func (a vizAsk) compute(ctx context.Context, m *viz.Model) (viz.View, error) {
 
 // draw returns what make draws of the task that the request names, from the
 // cache if it was drawn of the same delta before.
-func (s *Server) draw(c *gin.Context, x *exchange, what string, make func(ctx context.Context, name string, m *viz.Model) ([]byte, error)) (body []byte, err error) {
+func (s *Server) draw(c *gin.Context, state *core.RequestState, what string, make func(ctx context.Context, name string, m *viz.Model) ([]byte, error)) (body []byte, err error) {
 	name := c.Param("name")
-	if err := s.knownAt(problem.Field("name"), name); err != nil {
+	if err := s.core.KnownAt(problem.Field("name"), name); err != nil {
 		return nil, err
 	}
-	x.task = name
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.options.RequestTimeout)
+	state.Task = name
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.core.Limits.RequestTimeout)
 	defer cancel()
 	select {
 	case s.drawings.admitted <- struct{}{}:
@@ -214,7 +215,7 @@ func (s *Server) draw(c *gin.Context, x *exchange, what string, make func(ctx co
 	case errors.Is(err, viz.ErrRow):
 		return nil, problem.Invalid(problem.Field("row"), "is no row of the tensor that can be shown")
 	case err != nil:
-		return nil, problemOf(ctx, taskProblem(err, name, problem.Field("name"), nil))
+		return nil, core.TaskProblem(ctx, err, name, problem.Field("name"))
 	}
 	return body, nil
 }

@@ -109,8 +109,8 @@ func parseVLLM(body string, limits core.Limits) (*vllmRequest, error) {
 	return q, nil
 }
 
-func (q *vllmRequest) inputAt(i int) problem.Path {
-	return problem.Values{Name: "input", Listed: q.listed}.At(i)
+func (q *vllmRequest) inputsAt() problem.Values {
+	return problem.Values{Name: "input", Listed: q.listed}
 }
 
 // input reads a text, a list of texts, the ids of one input, or a list of
@@ -150,9 +150,9 @@ func (p *vllmParser) input() {
 		case i >= p.Limits.MaxTexts:
 			p.Skip()
 		case kind == '"':
-			q.inputs = append(q.inputs, runtime.Input{Text: p.Text(q.inputAt(i))})
+			q.inputs = append(q.inputs, runtime.Input{Text: p.Text(q.inputsAt().At(i))})
 		case kind == '[':
-			q.inputs = append(q.inputs, runtime.Input{IDs: p.tokenIDs(q.inputAt(i))})
+			q.inputs = append(q.inputs, runtime.Input{IDs: p.tokenIDs(q.inputsAt().At(i))})
 		default:
 			p.Skip()
 			p.Reject(problem.Field("input").Element(i), "must be a text, a token id, or a list of token ids")
@@ -201,24 +201,24 @@ func (p *vllmParser) truncate(at problem.Path) (tokens int, truncate bool) {
 }
 
 // vllmClassify answers POST /vllm/classify.
-func (s *Server) vllmClassify(c *gin.Context, x *exchange) error {
-	mem := httpbody.NewBuffers(s.bodies)
+func (s *Server) vllmClassify(c *gin.Context, state *core.RequestState) error {
+	mem := httpbody.NewBuffers(s.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.options.MaxBodyBytes)
+	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseVLLM(body, s.options.limits())
+	q, err := parseVLLM(body, s.core.Limits)
 	if err != nil {
 		return err
 	}
-	result, err := s.perform(c.Request.Context(), x, &call{q.task, problem.Field("model"), q.inputs, q.inputAt, q.options})
+	result, err := s.core.Classify(c.Request.Context(), state, &core.Call{Task: q.task, At: problem.Field("model"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
 	if err != nil {
 		return err
 	}
-	b := jsonbody.AppendString(append(mem.Out[:0], `{"id":`...), "classify-"+x.id)
+	b := jsonbody.AppendString(append(mem.Out[:0], `{"id":`...), "classify-"+state.ID)
 	b = append(b, `,"object":"list","created":`...)
-	b = strconv.AppendInt(b, s.now().Unix(), 10)
+	b = strconv.AppendInt(b, s.core.Now().Unix(), 10)
 	b = jsonbody.AppendString(append(b, `,"model":`...), q.task)
 	b = append(b, `,"data":[`...)
 	for i, row := range result.Scores {
@@ -238,11 +238,11 @@ func (s *Server) vllmClassify(c *gin.Context, x *exchange) error {
 		b = strconv.AppendInt(append(b, `],"num_classes":`...), int64(len(row)), 10)
 		b = append(b, '}')
 	}
-	tokens := int64(x.tokens)
+	tokens := int64(state.Tokens)
 	b = strconv.AppendInt(append(b, `],"usage":{"prompt_tokens":`...), tokens, 10)
 	b = strconv.AppendInt(append(b, `,"total_tokens":`...), tokens, 10)
 	mem.Out = append(b, `,"completion_tokens":0,"prompt_tokens_details":null}}`+"\n"...)
-	writeCost(c, x)
+	writeCost(c, state)
 	writeJSON(c, http.StatusOK, mem.Out)
 	return nil
 }

@@ -5,11 +5,12 @@ import (
 	"compress/zlib"
 	"errors"
 	"io"
-	"kenserve/server/internal/problem"
 	"net/http"
 	"os"
 	"strings"
 	"sync"
+
+	"kenserve/server/internal/problem"
 )
 
 // Buffers is the memory that a request works in and the next one reuses.

@@ -6,12 +6,13 @@ import (
 	"compress/zlib"
 	"errors"
 	"io"
-	"kenserve/server/internal/problem"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"kenserve/server/internal/problem"
 )
 
 func TestRead(t *testing.T) {

@@ -1,12 +1,13 @@
 package jsonbody
 
 import (
-	"kenserve/server/internal/problem"
 	"math"
 	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"kenserve/server/internal/problem"
 )
 
 // maxDepth bounds how deep a body may nest.

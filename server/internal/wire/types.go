@@ -2,12 +2,13 @@ package wire
 
 import (
 	"fmt"
-	"kenserve/server/internal/core"
 	"maps"
 	"reflect"
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"kenserve/server/internal/core"
 )
 
 // Wire types say what requests and answers look like in JSON, one struct an

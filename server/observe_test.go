@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
 )
 
 func TestRequestID(t *testing.T) {
@@ -127,7 +129,7 @@ func TestErrorsTellNothing(t *testing.T) {
 func TestPanicCutsAnswer(t *testing.T) {
 	s := newServer(t, newFakeEngine(), Options{})
 	for path, reason := range map[string]any{"/half": errors.New("fault"), "/abort": http.ErrAbortHandler} {
-		s.router.GET(path, s.handle(func(c *gin.Context, _ *exchange) error {
+		s.router.GET(path, s.handle(func(c *gin.Context, _ *core.RequestState) error {
 			if path == "/half" {
 				c.Writer.WriteHeaderNow()
 				c.Writer.Flush()

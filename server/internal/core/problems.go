@@ -1,4 +1,4 @@
-package server
+package core
 
 import (
 	"context"
@@ -9,12 +9,12 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// errShutdown is the cause of a request's context that was cancelled because
+// ErrShutdown is the cause of a request's context that was cancelled because
 // the drain deadline passed.
-var errShutdown = errors.New("server is shutting down")
+var ErrShutdown = errors.New("server is shutting down")
 
-// problemOf says what a client is told about err.
-func problemOf(ctx context.Context, err error) *problem.Problem {
+// ProblemOf says what a client is told about err.
+func ProblemOf(ctx context.Context, err error) *problem.Problem {
 	if p, ok := errors.AsType[*problem.Problem](err); ok {
 		return p
 	}
@@ -25,7 +25,7 @@ func problemOf(ctx context.Context, err error) *problem.Problem {
 		return &problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded, Message: "too many requests are waiting, try again later", Cause: err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		switch cause := context.Cause(ctx); {
-		case errors.Is(cause, errShutdown):
+		case errors.Is(cause, ErrShutdown):
 			return problem.Unavailable(err, "the server is shutting down")
 		case errors.Is(cause, context.DeadlineExceeded):
 			return problem.Unavailable(err, "no answer in time")
@@ -36,6 +36,8 @@ func problemOf(ctx context.Context, err error) *problem.Problem {
 	return problem.Internal(err, "internal error")
 }
 
-// retryAfter is the value of Retry-After, in seconds. The queue is bounded to
-// what the engine clears in about that time.
-const retryAfter = "1"
+// TaskProblem says what a client is told when the engine fails with err at a
+// task that the request names at a path.
+func TaskProblem(ctx context.Context, err error, task string, at problem.Path) *problem.Problem {
+	return ProblemOf(ctx, taskProblem(err, task, at, problem.Values{}))
+}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"kenserve/server/internal/problem"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -13,31 +12,22 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/otel/attribute"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
 )
 
-// exchange is one request with its answer, as logs and metrics see it. Handlers
-// fill in what they learn.
-type exchange struct {
-	id               string
-	started          time.Time
-	task             string // the one being run, or the last
-	texts            int
-	tokens           int
-	queue, inference time.Duration
-	problem          *problem.Problem
-	trace            string // id of the request's trace, if it is recorded
-	shape            errorShape
-}
+const stateKey = "kenserve.state"
 
-const exchangeKey = "kenserve.exchange"
+func stateOf(c *gin.Context) *core.RequestState { return c.MustGet(stateKey).(*core.RequestState) }
 
 // handle adapts a handler that returns its error to gin.
-func (s *Server) handle(f func(c *gin.Context, x *exchange) error) gin.HandlerFunc {
+func (s *Server) handle(f func(c *gin.Context, state *core.RequestState) error) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := c.MustGet(exchangeKey).(*exchange)
-		if err := f(c, x); err != nil {
-			x.problem = problemOf(c.Request.Context(), err)
-			writeProblem(c, x)
+		state := c.MustGet(stateKey).(*core.RequestState)
+		if err := f(c, state); err != nil {
+			state.Problem = core.ProblemOf(c.Request.Context(), err)
+			writeProblem(c, state)
 		}
 	}
 }
@@ -45,12 +35,12 @@ func (s *Server) handle(f func(c *gin.Context, x *exchange) error) gin.HandlerFu
 // observe is the outermost middleware: it gives each request its id, contains
 // panics, counts and logs.
 func (s *Server) observe(c *gin.Context) {
-	x := &exchange{id: requestID(c.Request.Header), started: s.now(), shape: shapeOf(c.Request.URL.Path)}
-	c.Set(exchangeKey, x)
+	state := &core.RequestState{ID: requestID(c.Request.Header), Started: s.core.Now()}
+	c.Set(stateKey, state)
 	h := c.Writer.Header()
-	h["X-Request-Id"] = []string{x.id}
+	h["X-Request-Id"] = []string{state.ID}
 	secure(h)
-	if s.draining.Load() {
+	if s.core.Draining() {
 		// So that no connection is closed while a request is on its way on it.
 		h["Connection"] = connectionClose
 	}
@@ -58,22 +48,22 @@ func (s *Server) observe(c *gin.Context) {
 	ctx, span := s.traced(c.Request, c.FullPath())
 	if span.IsRecording() {
 		c.Request = c.Request.WithContext(ctx)
-		x.trace = span.SpanContext().TraceID().String()
+		state.TraceID = span.SpanContext().TraceID().String()
 	}
 	defer func() {
-		cut := s.contain(c, x, recover())
+		cut := s.contain(c, state, recover())
 		s.metrics.inFlight.Add(-1)
-		now := s.now()
-		elapsed := now.Sub(x.started)
-		if x.texts > 0 {
-			s.recent.add(now, elapsed, x)
+		now := s.core.Now()
+		elapsed := now.Sub(state.Started)
+		if state.Texts > 0 {
+			s.recent.add(now, elapsed, state)
 		}
 		s.metrics.answered(c.FullPath(), c.Writer.Status(), elapsed)
-		if x.problem != nil {
-			s.metrics.failed(x.task, x.problem.Kind)
+		if state.Problem != nil {
+			s.metrics.failed(state.Task, state.Problem.Kind)
 		}
-		s.log(c, x, elapsed)
-		x.endSpan(span, attribute.Int("http.response.status_code", c.Writer.Status()))
+		s.log(c, state, elapsed)
+		endSpan(span, state, attribute.Int("http.response.status_code", c.Writer.Status()))
 		if cut {
 			panic(http.ErrAbortHandler)
 		}
@@ -84,7 +74,7 @@ func (s *Server) observe(c *gin.Context) {
 // contain turns what a handler panicked with into a problem. If a part of the
 // answer was already sent, the connection has to be cut: it returns true, and
 // so it does for the panic by which handlers ask for that.
-func (s *Server) contain(c *gin.Context, x *exchange, reason any) (cut bool) {
+func (s *Server) contain(c *gin.Context, state *core.RequestState, reason any) (cut bool) {
 	if reason == nil {
 		return false
 	}
@@ -92,27 +82,27 @@ func (s *Server) contain(c *gin.Context, x *exchange, reason any) (cut bool) {
 		return true
 	}
 	stack := debug.Stack()
-	if p, ok := reason.(*panicked); ok { // in another goroutine of the request
-		reason, stack = p.reason, p.stack
+	if p, ok := reason.(*core.Panic); ok { // in another goroutine of the request
+		reason, stack = p.Reason, p.Stack
 	}
 	err, ok := reason.(error)
 	if !ok {
 		err = fmt.Errorf("%v", reason)
 	}
-	x.problem = problem.Internal(fmt.Errorf("panic: %w", err), "internal error")
+	state.Problem = problem.Internal(fmt.Errorf("panic: %w", err), "internal error")
 	s.options.Logger.LogAttrs(c.Request.Context(), slog.LevelError, "panic contained",
-		slog.String("id", x.id), slog.Any("panic", reason), slog.String("stack", string(stack)))
+		slog.String("id", state.ID), slog.Any("panic", reason), slog.String("stack", string(stack)))
 	if c.Writer.Written() {
 		return true
 	}
-	writeProblem(c, x)
+	writeProblem(c, state)
 	return false
 }
 
 // log writes the line of a request: probes, and what is asked for again and
 // again by those who watch, as debug, what an operator has to
 // look after as warnings or errors. Texts are never in it.
-func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
+func (s *Server) log(c *gin.Context, state *core.RequestState, elapsed time.Duration) {
 	level := slog.LevelInfo
 	status := c.Writer.Status()
 	switch route := c.FullPath(); {
@@ -129,7 +119,7 @@ func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
 	}
 	attrs := make([]slog.Attr, 0, 16)
 	attrs = append(attrs,
-		slog.String("id", x.id),
+		slog.String("id", state.ID),
 		slog.String("method", clip(c.Request.Method)),
 		slog.String("path", clip(c.Request.URL.Path)),
 		slog.Int("status", status),
@@ -137,24 +127,24 @@ func (s *Server) log(c *gin.Context, x *exchange, elapsed time.Duration) {
 		slog.String("remote", c.Request.RemoteAddr),
 		slog.Duration("took", elapsed),
 	)
-	s.options.Logger.LogAttrs(ctx, level, "request", append(attrs, x.attrs()...)...)
+	s.options.Logger.LogAttrs(ctx, level, "request", append(attrs, stateAttrs(state)...)...)
 }
 
-// attrs are what a log's line says of a request whatever its protocol.
-func (x *exchange) attrs() []slog.Attr {
+// stateAttrs are what a log's line says of a request whatever its protocol.
+func stateAttrs(state *core.RequestState) []slog.Attr {
 	var attrs []slog.Attr
-	if x.task != "" {
+	if state.Task != "" {
 		attrs = append(attrs,
-			slog.String("task", x.task),
-			slog.Int("texts", x.texts),
-			slog.Int("tokens", x.tokens),
-			slog.Duration("queue", x.queue),
-			slog.Duration("inference", x.inference))
+			slog.String("task", state.Task),
+			slog.Int("texts", state.Texts),
+			slog.Int("tokens", state.Tokens),
+			slog.Duration("queue", state.Queue),
+			slog.Duration("inference", state.Inference))
 	}
-	if x.trace != "" {
-		attrs = append(attrs, slog.String("trace_id", x.trace))
+	if state.TraceID != "" {
+		attrs = append(attrs, slog.String("trace_id", state.TraceID))
 	}
-	if p := x.problem; p != nil {
+	if p := state.Problem; p != nil {
 		attrs = append(attrs, slog.String("error", string(p.Kind)))
 		if p.Field != "" {
 			attrs = append(attrs, slog.String("field", p.Field))
@@ -229,9 +219,9 @@ func write(c *gin.Context, status int, contentType []string, body []byte) {
 	_, _ = c.Writer.Write(body)
 }
 
-// writeProblem sends an exchange's problem in the shape of its API.
-func writeProblem(c *gin.Context, x *exchange) {
-	p := x.problem
+// writeProblem sends a problem in the shape of its API.
+func writeProblem(c *gin.Context, state *core.RequestState) {
+	p := state.Problem
 	h := c.Writer.Header()
 	switch p.Status {
 	case http.StatusUnauthorized:
@@ -244,6 +234,23 @@ func writeProblem(c *gin.Context, x *exchange) {
 		// The rest of the body is not going to be read.
 		h["Connection"] = []string{"close"}
 	}
-	status, body := x.shape(p)
+	status, body := shapeOf(c.Request.URL.Path)(p)
 	writeJSON(c, status, body)
 }
+
+// writeCost sets the headers that tell what an answer cost.
+func writeCost(c *gin.Context, state *core.RequestState) {
+	h := c.Writer.Header()
+	h["X-Queue-Time-Ms"] = []string{milliseconds(state.Queue)}
+	h["X-Inference-Time-Ms"] = []string{milliseconds(state.Inference)}
+	h["X-Tokens"] = []string{strconv.Itoa(state.Tokens)}
+}
+
+// milliseconds writes d with microseconds as decimals.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64)
+}
+
+// retryAfter is the value of Retry-After, in seconds. The queue is bounded to
+// what the engine clears in about that time.
+const retryAfter = "1"
