@@ -13,6 +13,7 @@ import (
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -42,8 +43,8 @@ func (s *Server) classify(c *gin.Context, state *core.RequestState) error {
 	}
 
 	appendClassified(mem, q, results, state.ID, state.Tokens, s.core.Now())
-	writeCost(c, state)
-	writeJSON(c, http.StatusOK, mem.Out)
+	route.WriteCost(c, state)
+	route.WriteJSON(c, http.StatusOK, mem.Out)
 	return nil
 }
 

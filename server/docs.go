@@ -18,6 +18,7 @@ import (
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
 
 // GET /docs is the OpenAPI document as a page: made here, once, so that it needs
@@ -46,7 +47,7 @@ func (s *Server) docs(c *gin.Context, _ *core.RequestState) error {
 		return problem.Internal(err, "internal error")
 	}
 	c.Writer.Header()["Content-Security-Policy"] = docsPolicy
-	write(c, http.StatusOK, htmlType, page)
+	route.Write(c, http.StatusOK, htmlType, page)
 	return nil
 }
 
@@ -88,15 +89,15 @@ func (s *Server) makeDocs() ([]byte, error) {
 		groups[page.Groups[i].Name] = &page.Groups[i]
 	}
 	for _, op := range s.operations() {
-		if op.hidden {
+		if op.Hidden {
 			continue
 		}
-		item := d.Paths[pathParameter.ReplaceAllString(op.path, "{$1}")]
+		item := d.Paths[pathParameter.ReplaceAllString(op.Path, "{$1}")]
 		o := map[string]*huma.Operation{
 			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodDelete: item.Delete,
-		}[op.method]
-		group := groups[op.api]
-		group.Operations = append(group.Operations, docsOperationOf(o, op.admin))
+		}[op.Method]
+		group := groups[op.Tag]
+		group.Operations = append(group.Operations, docsOperationOf(o, op.Admin))
 	}
 	schemas := d.Components.Schemas.Map()
 	for _, name := range slices.Sorted(maps.Keys(schemas)) {

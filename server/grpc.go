@@ -21,6 +21,7 @@ import (
 	pb "kenserve/server/inferencepb"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
 
 // The Open Inference Protocol over gRPC. It is [Server.ServeGRPC]'s part; what
@@ -292,8 +293,8 @@ func (s *Server) called(ctx context.Context, state *core.RequestState, method st
 	elapsed := now.Sub(state.Started)
 	header := metadata.Pairs("x-request-id", state.ID)
 	if state.Tokens > 0 {
-		header.Append("x-queue-time-ms", milliseconds(state.Queue))
-		header.Append("x-inference-time-ms", milliseconds(state.Inference))
+		header.Append("x-queue-time-ms", route.Milliseconds(state.Queue))
+		header.Append("x-inference-time-ms", route.Milliseconds(state.Inference))
 		header.Append("x-tokens", strconv.Itoa(state.Tokens))
 	}
 	_ = grpc.SetHeader(ctx, header) // it fails for a call that is over

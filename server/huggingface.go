@@ -12,6 +12,7 @@ import (
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -129,7 +130,7 @@ func (s *Server) hfClassify(c *gin.Context, state *core.RequestState) error {
 		b = wire.AppendScores(b, mem, result, i, q.topK)
 	}
 	mem.Out = append(b, "]\n"...)
-	writeCost(c, state)
-	writeJSON(c, http.StatusOK, mem.Out)
+	route.WriteCost(c, state)
+	route.WriteJSON(c, http.StatusOK, mem.Out)
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -341,16 +342,16 @@ func (s *Server) infer(c *gin.Context, state *core.RequestState) error {
 	}
 	header, data := appendInferred(mem.Out[:0], task, q, result)
 	mem.Out = header
-	writeCost(c, state)
+	route.WriteCost(c, state)
 	if len(data) == 0 {
 		mem.Out = append(header, '\n')
-		writeJSON(c, http.StatusOK, mem.Out)
+		route.WriteJSON(c, http.StatusOK, mem.Out)
 		return nil
 	}
 	h := c.Writer.Header()
 	h[headerLength] = []string{strconv.Itoa(len(header))}
 	mem.Out = append(header, data...)
-	write(c, http.StatusOK, octets, mem.Out)
+	route.Write(c, http.StatusOK, []string{"application/octet-stream"}, mem.Out)
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -44,11 +45,11 @@ type (
 )
 
 func (s *Server) inferServer(c *gin.Context, _ *core.RequestState) error {
-	return marshal(c, inferDescription{inferName, s.core.About.Version, inferExtensions})
+	return route.Marshal(c, inferDescription{inferName, s.core.About.Version, inferExtensions})
 }
 
 func (s *Server) inferLive(c *gin.Context, _ *core.RequestState) error {
-	return marshal(c, liveBody{true})
+	return route.Marshal(c, liveBody{true})
 }
 
 // inferReady answers with 503 and {"ready": false} when it is not, which is no
@@ -56,10 +57,10 @@ func (s *Server) inferLive(c *gin.Context, _ *core.RequestState) error {
 func (s *Server) inferReady(c *gin.Context, state *core.RequestState) error {
 	if err := s.core.Ready(); err != nil {
 		state.Problem = core.ProblemOf(c.Request.Context(), err)
-		writeJSON(c, http.StatusServiceUnavailable, []byte(`{"ready":false}`+"\n"))
+		route.WriteJSON(c, http.StatusServiceUnavailable, []byte(`{"ready":false}`+"\n"))
 		return nil
 	}
-	return marshal(c, readyBody{true})
+	return route.Marshal(c, readyBody{true})
 }
 
 // inferModel describes a task.
@@ -113,7 +114,7 @@ func (s *Server) inferModel(c *gin.Context, _ *core.RequestState) error {
 	if err := s.model(c.Param("task"), c.Param("version")); err != nil {
 		return err
 	}
-	return marshal(c, s.describe(c.Param("task")))
+	return route.Marshal(c, s.describe(c.Param("task")))
 }
 
 // inferModelReady answers for a task that there is as for the server: a task
@@ -126,7 +127,7 @@ func (s *Server) inferModelReady(c *gin.Context, _ *core.RequestState) error {
 	if err := s.core.Ready(); err != nil {
 		return err
 	}
-	return marshal(c, modelReadyBody{task, true})
+	return route.Marshal(c, modelReadyBody{task, true})
 }
 
 // indexEntry is a task in the repository's index.
@@ -213,7 +214,7 @@ func (s *Server) inferIndex(c *gin.Context, _ *core.RequestState) error {
 	if err != nil {
 		return err
 	}
-	return marshal(c, entries)
+	return route.Marshal(c, entries)
 }
 
 // readControl reads a body that may be empty, and is an object if it is not.
@@ -263,6 +264,6 @@ func (s *Server) inferMove(c *gin.Context, state *core.RequestState, move func(c
 	if err := s.core.Move(c.Request.Context(), state, c.Param("task"), problem.Field("task"), move); err != nil {
 		return err
 	}
-	writeJSON(c, http.StatusOK, []byte("{}\n"))
+	route.WriteJSON(c, http.StatusOK, []byte("{}\n"))
 	return nil
 }

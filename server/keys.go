@@ -10,6 +10,7 @@ import (
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
 
 // keys are the secrets that open the server. They are kept as digests, which
@@ -79,30 +80,16 @@ func (k *keys) refuse(have, want access) *problem.Problem {
 	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed, as Authorization: Bearer KEY"}
 }
 
-// openRoutes need no key: probes are asked by those who have none, the page is
-// where a key is typed, and what the server can do is no secret.
-var openRoutes = map[string]bool{
-	routeHealth:     true,
-	routeReady:      true,
-	routeTEIHealth:  true,
-	routeLive:       true,
-	routeInferReady: true,
-	routePage:       true,
-	routePageFile:   true,
-	routeOpenAPI:    true,
-	routeDocs:       true,
-}
-
 // authorize is the middleware that lets no one in without a key. A path that
 // is no route needs one too, so that it does not tell which paths are.
 func (s *Server) authorize(c *gin.Context) {
-	if len(s.keys.use) == 0 || openRoutes[c.FullPath()] {
+	if len(s.keys.use) == 0 || s.operation(c).Open {
 		return
 	}
 	if denied := s.keys.refuse(s.access(c), accessUse); denied != nil {
 		state := stateOf(c)
 		state.Problem = denied
-		writeProblem(c, state)
+		route.WriteProblem(c, state.Problem, shapeOf(c.Request.URL.Path))
 		c.Abort()
 	}
 }

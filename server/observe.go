@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
 
 const stateKey = "kenserve.state"
@@ -27,7 +27,7 @@ func (s *Server) handle(f func(c *gin.Context, state *core.RequestState) error) 
 		state := c.MustGet(stateKey).(*core.RequestState)
 		if err := f(c, state); err != nil {
 			state.Problem = core.ProblemOf(c.Request.Context(), err)
-			writeProblem(c, state)
+			route.WriteProblem(c, state.Problem, shapeOf(c.Request.URL.Path))
 		}
 	}
 }
@@ -42,10 +42,10 @@ func (s *Server) observe(c *gin.Context) {
 	secure(h)
 	if s.core.Draining() {
 		// So that no connection is closed while a request is on its way on it.
-		h["Connection"] = connectionClose
+		h["Connection"] = []string{"close"}
 	}
 	s.metrics.inFlight.Add(1)
-	ctx, span := s.traced(c.Request, c.FullPath())
+	ctx, span := s.traced(c.Request, s.operation(c))
 	if span.IsRecording() {
 		c.Request = c.Request.WithContext(ctx)
 		state.TraceID = span.SpanContext().TraceID().String()
@@ -95,7 +95,7 @@ func (s *Server) contain(c *gin.Context, state *core.RequestState, reason any) (
 	if c.Writer.Written() {
 		return true
 	}
-	writeProblem(c, state)
+	route.WriteProblem(c, state.Problem, shapeOf(c.Request.URL.Path))
 	return false
 }
 
@@ -105,12 +105,12 @@ func (s *Server) contain(c *gin.Context, state *core.RequestState, reason any) (
 func (s *Server) log(c *gin.Context, state *core.RequestState, elapsed time.Duration) {
 	level := slog.LevelInfo
 	status := c.Writer.Status()
-	switch route := c.FullPath(); {
+	switch op := s.operation(c); {
 	case status == http.StatusInternalServerError:
 		level = slog.LevelError
 	case status > http.StatusInternalServerError, status == http.StatusFailedDependency:
 		level = slog.LevelWarn
-	case openRoutes[route], route == routeMetrics, route == routeStats, route == routeTasks && status == http.StatusOK:
+	case op.Open, op.Polled, op.Path == routeTasks && status == http.StatusOK:
 		level = slog.LevelDebug
 	}
 	ctx := c.Request.Context()
@@ -197,60 +197,3 @@ func validRequestID(id string) bool {
 	}
 	return true
 }
-
-var (
-	jsonType        = []string{"application/json"}
-	connectionClose = []string{"close"}
-
-	octets = []string{"application/octet-stream"}
-)
-
-func writeJSON(c *gin.Context, status int, body []byte) {
-	write(c, status, jsonType, body)
-}
-
-// write sends a whole answer of a type.
-func write(c *gin.Context, status int, contentType []string, body []byte) {
-	h := c.Writer.Header()
-	h["Content-Type"] = contentType
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	c.Writer.WriteHeader(status)
-	// The error would be the connection's, which there is nobody left to tell.
-	_, _ = c.Writer.Write(body)
-}
-
-// writeProblem sends a problem in the shape of its API.
-func writeProblem(c *gin.Context, state *core.RequestState) {
-	p := state.Problem
-	h := c.Writer.Header()
-	switch p.Status {
-	case http.StatusUnauthorized:
-		h["Www-Authenticate"] = []string{"Bearer"}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		h["Retry-After"] = []string{retryAfter}
-	case http.StatusUnsupportedMediaType:
-		h["Accept-Encoding"] = []string{"gzip, deflate"}
-	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:
-		// The rest of the body is not going to be read.
-		h["Connection"] = []string{"close"}
-	}
-	status, body := shapeOf(c.Request.URL.Path)(p)
-	writeJSON(c, status, body)
-}
-
-// writeCost sets the headers that tell what an answer cost.
-func writeCost(c *gin.Context, state *core.RequestState) {
-	h := c.Writer.Header()
-	h["X-Queue-Time-Ms"] = []string{milliseconds(state.Queue)}
-	h["X-Inference-Time-Ms"] = []string{milliseconds(state.Inference)}
-	h["X-Tokens"] = []string{strconv.Itoa(state.Tokens)}
-}
-
-// milliseconds writes d with microseconds as decimals.
-func milliseconds(d time.Duration) string {
-	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 3, 64)
-}
-
-// retryAfter is the value of Retry-After, in seconds. The queue is bounded to
-// what the engine clears in about that time.
-const retryAfter = "1"

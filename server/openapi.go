@@ -16,6 +16,7 @@ import (
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -47,11 +48,11 @@ func (s *Server) document() *huma.OpenAPI {
 			},
 		},
 	}
-	for _, api := range []string{apiNative, apiTasks, apiTEI, apiHF, apiVLLM, apiInference, apiOperation} {
+	for _, api := range route.Tags {
 		d.Tags = append(d.Tags, &huma.Tag{Name: api})
 	}
 	for _, op := range s.operations() {
-		if !op.hidden {
+		if !op.Hidden {
 			d.AddOperation(s.describeOperation(&op, registry))
 		}
 	}
@@ -76,44 +77,44 @@ func orUnknown(version string) string {
 var pathParameter = regexp.MustCompile(`:([a-z]+)`)
 
 // describeOperation makes an operation's part of the document.
-func (s *Server) describeOperation(op *operation, r huma.Registry) *huma.Operation {
+func (s *Server) describeOperation(op *route.Operation, r huma.Registry) *huma.Operation {
 	o := &huma.Operation{
-		Method: op.method, Path: pathParameter.ReplaceAllString(op.path, "{$1}"), OperationID: op.name,
-		Tags: []string{op.api}, Summary: op.summary, Description: op.description,
+		Method: op.Method, Path: pathParameter.ReplaceAllString(op.Path, "{$1}"), OperationID: op.Name,
+		Tags: []string{op.Tag}, Summary: op.Summary, Description: op.Description,
 		Responses: map[string]*huma.Response{},
 	}
-	for _, match := range pathParameter.FindAllStringSubmatch(op.path, -1) {
+	for _, match := range pathParameter.FindAllStringSubmatch(op.Path, -1) {
 		o.Parameters = append(o.Parameters, pathParameterOf(match[1], r))
 	}
-	for _, p := range op.params {
-		param := &huma.Param{Name: p.name, In: p.in, Description: p.doc, Schema: &huma.Schema{Type: huma.TypeString}}
-		if p.example != "" {
-			param.Example = p.example
+	for _, p := range op.Params {
+		param := &huma.Param{Name: p.Name, In: p.In, Description: p.Doc, Schema: &huma.Schema{Type: huma.TypeString}}
+		if p.Example != "" {
+			param.Example = p.Example
 		}
 		o.Parameters = append(o.Parameters, param)
 	}
-	if op.request != nil {
-		o.RequestBody = &huma.RequestBody{Required: !op.optional, Content: map[string]*huma.MediaType{}}
-		for _, c := range op.request {
+	if op.Request != nil {
+		o.RequestBody = &huma.RequestBody{Required: !op.BodyOptional, Content: map[string]*huma.MediaType{}}
+		for _, c := range op.Request {
 			s.addContent(o.RequestBody.Content, c, r)
 		}
 	}
 
 	ok := &huma.Response{Description: "Done.", Headers: map[string]*huma.Param{"X-Request-Id": header("The request's id: its own if it sent one.", huma.TypeString)}}
-	if op.costs {
+	if op.ReportsCost {
 		ok.Headers["X-Queue-Time-Ms"] = header("How long it waited.", huma.TypeNumber)
 		ok.Headers["X-Inference-Time-Ms"] = header("How long it was computed.", huma.TypeNumber)
 		ok.Headers["X-Tokens"] = header("Tokens computed, special ones included.", huma.TypeInteger)
 	}
-	if op.answer != (content{}) {
+	if op.Answer != (route.Content{}) {
 		ok.Content = map[string]*huma.MediaType{}
-		s.addContent(ok.Content, op.answer, r)
+		s.addContent(ok.Content, op.Answer, r)
 	}
-	if op.binary {
-		s.addContent(ok.Content, content{media: "application/octet-stream"}, r)
+	if op.BinaryAnswer {
+		s.addContent(ok.Content, route.Content{Media: "application/octet-stream"}, r)
 	}
-	for _, status := range []int{op.status, op.also} {
-		if status == 0 && status == op.status {
+	for _, status := range []int{op.Status, op.AlsoStatus} {
+		if status == 0 && status == op.Status {
 			status = http.StatusOK
 		}
 		if status != 0 {
@@ -123,9 +124,9 @@ func (s *Server) describeOperation(op *operation, r huma.Registry) *huma.Operati
 	s.addFailures(o, op, r)
 
 	switch {
-	case openRoutes[op.path]:
+	case op.Open:
 		o.Security = []map[string][]string{}
-	case op.admin || len(s.keys.use) > 0:
+	case op.Admin || len(s.keys.use) > 0:
 		o.Security = []map[string][]string{{"bearer": {}}, {"header": {}}}
 	}
 	return o
@@ -147,17 +148,17 @@ func header(doc, kind string) *huma.Param {
 }
 
 // addContent adds a body to those of a request or an answer.
-func (s *Server) addContent(to map[string]*huma.MediaType, c content, r huma.Registry) {
+func (s *Server) addContent(to map[string]*huma.MediaType, c route.Content, r huma.Registry) {
 	switch {
-	case c.media == "application/octet-stream":
-		to[c.media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
-	case c.media != "":
-		to[c.media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	case c.Media == "application/octet-stream":
+		to[c.Media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+	case c.Media != "":
+		to[c.Media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	default:
-		m := &huma.MediaType{Schema: r.Schema(c.wire, true, "")}
+		m := &huma.MediaType{Schema: r.Schema(c.Wire, true, "")}
 		wire.ApplyLimits(m.Schema, s.core.Limits, s.core.About.LargestID())
-		if c.example != "" {
-			m.Example = json.RawMessage(c.example)
+		if c.Example != "" {
+			m.Example = json.RawMessage(c.Example)
 		}
 		to["application/json"] = m
 	}
@@ -165,27 +166,27 @@ func (s *Server) addContent(to map[string]*huma.MediaType, c content, r huma.Reg
 
 // addFailures adds the errors that an operation may answer with. The statuses
 // are those that the API makes of them.
-func (s *Server) addFailures(o *huma.Operation, op *operation, r huma.Registry) {
-	list := append([]int{failFault}, op.mayFail...)
-	if !openRoutes[op.path] && (op.admin || len(s.keys.use) > 0) {
-		list = append(list, failKey)
+func (s *Server) addFailures(o *huma.Operation, op *route.Operation, r huma.Registry) {
+	list := append([]*route.Failure{route.InternalFault}, op.MayFail...)
+	if !op.Open && (op.Admin || len(s.keys.use) > 0) {
+		list = append(list, route.Unauthorized)
 	}
-	if op.admin {
-		list = append(list, failAdmin)
+	if op.Admin {
+		list = append(list, route.Forbidden)
 	}
 	docs := map[int][]string{}
-	for _, i := range list {
-		p := failures[i].problem
-		status, _ := shapeOf(op.path)(&p)
-		if !slices.Contains(docs[status], failures[i].doc) {
-			docs[status] = append(docs[status], failures[i].doc)
+	for _, f := range list {
+		p := f.Problem
+		status, _ := shapeOf(op.Path)(&p)
+		if !slices.Contains(docs[status], f.Doc) {
+			docs[status] = append(docs[status], f.Doc)
 		}
 	}
 	for _, status := range slices.Sorted(maps.Keys(docs)) {
 		text := strings.Join(docs[status], "; ")
 		answer := &huma.Response{
 			Description: strings.ToUpper(text[:1]) + text[1:] + ".",
-			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(errorTypeOf(op.path), true, "")}},
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(errorTypeOf(op.Path), true, "")}},
 		}
 		switch status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -215,6 +216,6 @@ func (s *Server) openAPI(c *gin.Context, _ *core.RequestState) error {
 	if err != nil {
 		return problem.Internal(err, "internal error")
 	}
-	writeJSON(c, http.StatusOK, body)
+	route.WriteJSON(c, http.StatusOK, body)
 	return nil
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
+
+	"kenserve/server/internal/route"
 )
 
 // openAPIFile is the document of a server with the default bounds.
@@ -63,15 +65,15 @@ func (d *document) schema(t testing.TB, path ...string) *jsonschema.Schema {
 	return schema
 }
 
-func (d *document) request(t testing.TB, op *operation) *jsonschema.Schema {
-	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.method), "requestBody", "content", "application/json", "schema")
+func (d *document) request(t testing.TB, op *route.Operation) *jsonschema.Schema {
+	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.Method), "requestBody", "content", "application/json", "schema")
 }
 
-func (d *document) answer(t testing.TB, op *operation, status int) *jsonschema.Schema {
-	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.method), "responses", strconv.Itoa(status), "content", "application/json", "schema")
+func (d *document) answer(t testing.TB, op *route.Operation, status int) *jsonschema.Schema {
+	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.Method), "responses", strconv.Itoa(status), "content", "application/json", "schema")
 }
 
-func templateOf(op *operation) string { return pathParameter.ReplaceAllString(op.path, "{$1}") }
+func templateOf(op *route.Operation) string { return pathParameter.ReplaceAllString(op.Path, "{$1}") }
 
 func parseJSON(t interface{ Fatalf(string, ...any) }, text string) any {
 	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
@@ -111,14 +113,14 @@ func TestEveryRouteIsAnOperation(t *testing.T) {
 	known := map[string]bool{}
 	names := map[string]bool{}
 	for _, op := range s.operations() {
-		known[op.method+" "+op.path] = true
-		if op.method == http.MethodGet {
-			known["HEAD "+op.path] = true
+		known[op.Method+" "+op.Path] = true
+		if op.Method == http.MethodGet {
+			known["HEAD "+op.Path] = true
 		}
-		if names[op.name] && !op.hidden {
-			t.Errorf("two operations are called %s", op.name)
+		if names[op.Name] && !op.Hidden {
+			t.Errorf("two operations are called %s", op.Name)
 		}
-		names[op.name] = true
+		names[op.Name] = true
 	}
 	for _, r := range s.router.Routes() {
 		if !known[r.Method+" "+r.Path] {
@@ -128,8 +130,8 @@ func TestEveryRouteIsAnOperation(t *testing.T) {
 }
 
 // pathOf fills in an operation's path.
-func pathOf(op *operation) string {
-	return strings.NewReplacer(":task", "trec", ":name", "trec", ":version", "1").Replace(op.path)
+func pathOf(op *route.Operation) string {
+	return strings.NewReplacer(":task", "trec", ":name", "trec", ":version", "1").Replace(op.Path)
 }
 
 // Examples are what their schemas say, and requests among them are taken.
@@ -137,24 +139,24 @@ func TestOpenAPIExamples(t *testing.T) {
 	o := Options{AdminKeys: []string{"admin"}}
 	d := documentOf(t, newServer(t, newEditingEngine(), o))
 	for _, op := range newServer(t, newEditingEngine(), o).operations() {
-		if text := op.answer.example; text != "" {
-			status := max(op.status, http.StatusOK)
+		if text := op.Answer.Example; text != "" {
+			status := max(op.Status, http.StatusOK)
 			if err := d.answer(t, &op, status).Validate(parseJSON(t, text)); err != nil {
-				t.Errorf("%s: answer: %v", op.name, err)
+				t.Errorf("%s: answer: %v", op.Name, err)
 			}
 		}
-		for _, c := range op.request {
-			if c.wire == nil {
+		for _, c := range op.Request {
+			if c.Wire == nil {
 				continue
 			}
-			if err := d.request(t, &op).Validate(parseJSON(t, c.example)); err != nil {
-				t.Errorf("%s: request: %v", op.name, err)
+			if err := d.request(t, &op).Validate(parseJSON(t, c.Example)); err != nil {
+				t.Errorf("%s: request: %v", op.Name, err)
 			}
 			e := newEditingEngine()
 			e.deltas["trec"] = "a,b"
-			w := do(newServer(t, e, o), op.method, pathOf(&op), c.example, append([]string{"Content-Type", "application/json"}, asAdmin...)...)
+			w := do(newServer(t, e, o), op.Method, pathOf(&op), c.Example, append([]string{"Content-Type", "application/json"}, asAdmin...)...)
 			if w.Code != http.StatusOK {
-				t.Errorf("%s: status %d: %s", op.name, w.Code, w.Body)
+				t.Errorf("%s: status %d: %s", op.Name, w.Code, w.Body)
 			}
 		}
 	}
@@ -200,11 +202,11 @@ func TestOpenAPIAnswers(t *testing.T) {
 }
 
 // operationOf finds the operation that a request is for.
-func operationOf(s *Server, q wireRequest) *operation {
+func operationOf(s *Server, q wireRequest) *route.Operation {
 	path, _, _ := strings.Cut(q.Path, "?")
 	parts := strings.Split(path, "/")
 	for _, op := range s.operations() {
-		if pattern := strings.Split(op.path, "/"); op.method == q.Method && slices.EqualFunc(pattern, parts, func(p, part string) bool {
+		if pattern := strings.Split(op.Path, "/"); op.Method == q.Method && slices.EqualFunc(pattern, parts, func(p, part string) bool {
 			return p == part || strings.HasPrefix(p, ":")
 		}) {
 			return &op
@@ -228,7 +230,7 @@ func TestSchemasAndHandlersAgree(t *testing.T) {
 		if schema == nil {
 			continue
 		}
-		t.Run(op.name, func(t *testing.T) {
+		t.Run(op.Name, func(t *testing.T) {
 			taken, refused := 0, 0
 			for range 8 { // checks of 100 each
 				rapid.Check(t, func(t *rapid.T) {
@@ -241,12 +243,12 @@ func TestSchemasAndHandlersAgree(t *testing.T) {
 						t.Fatal(err)
 					}
 					wrong := schema.Validate(parseJSON(t, string(body)))
-					w := do(s, op.method, pathOf(&op), string(body), append([]string{"Content-Type", "application/json"}, asAdmin...)...)
+					w := do(s, op.Method, pathOf(&op), string(body), append([]string{"Content-Type", "application/json"}, asAdmin...)...)
 					refuses := w.Code == http.StatusBadRequest || w.Code == http.StatusUnprocessableEntity
 					switch {
 					case wrong != nil && !refuses && w.Code != http.StatusNotFound: // the name of no task
 						t.Fatalf("%s: status %d, the schema refuses: %v", body, w.Code, wrong)
-					case wrong == nil && refuses && !strings.HasPrefix(op.name, "infer"):
+					case wrong == nil && refuses && !strings.HasPrefix(op.Name, "infer"):
 						// What the elements of tensors have to do with each other no
 						// schema says.
 						t.Fatalf("%s: status %d, the schema takes it: %s", body, w.Code, w.Body)
@@ -380,11 +382,11 @@ func TestDocsPage(t *testing.T) {
 		t.Errorf("policy %s", policy)
 	}
 	for _, op := range s.operations() {
-		if op.hidden {
+		if op.Hidden {
 			continue
 		}
-		if n := strings.Count(page, fmt.Sprintf(`<details id="%s">`, op.name)); n != 1 {
-			t.Errorf("%s is there %d times", op.name, n)
+		if n := strings.Count(page, fmt.Sprintf(`<details id="%s">`, op.Name)); n != 1 {
+			t.Errorf("%s is there %d times", op.Name, n)
 		}
 	}
 }

@@ -2,267 +2,169 @@ package server
 
 import (
 	"net/http"
-	"reflect"
 
 	"github.com/gin-gonic/gin"
 
-	"kenserve/server/internal/core"
-	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
-// operation is a route: what answers it, and what the OpenAPI document says of
-// it. One table of them lays out the routes and makes the document, so that
-// neither has what the other lacks.
-type operation struct {
-	method, path string // the path as gin writes it
-	name         string // unique, for generated clients
-	api          string // whose words it speaks
-	summary      string
-	description  string
-	handle       func(c *gin.Context, state *core.RequestState) error
-	raw          gin.HandlerFunc // instead of handle
-	admin        bool            // needs the admin key
-	hidden       bool            // a page, not in the document
-
-	request  []content // what the body may be
-	optional bool      // the body may be missing
-	params   []parameter
-	status   int     // of success; 0: 200
-	also     int     // another one
-	answer   content // empty: no body
-	binary   bool    // the answer may be octets instead
-	costs    bool    // the answer says what it cost
-	mayFail  []int   // indexes of failures, below
-}
-
-// content is a body in one media type.
-type content struct {
-	media   string       // empty: JSON
-	wire    reflect.Type // nil: octets or text
-	example string       // JSON
-}
-
-// parameter is one that is not in the path.
-type parameter struct {
-	name, in, doc string
-	example       string
-}
-
-func jsonContent[T any](example string) content {
-	return content{wire: reflect.TypeFor[T](), example: example}
-}
-
-// failures are the problems that operations may have. Which status and body
-// each is depends on the API.
-var failures = []struct {
-	problem problem.Problem
-	doc     string
-}{
-	failBody:    {problem.Problem{Status: http.StatusBadRequest, Kind: problem.KindMalformed}, "not JSON, or not what the Content-Encoding says"},
-	failEmpty:   {problem.Problem{Status: http.StatusBadRequest, Kind: problem.KindEmpty}, "an empty text or batch"},
-	failSlow:    {problem.Problem{Status: http.StatusRequestTimeout, Kind: problem.KindTimeout}, "the body came too slowly"},
-	failLarge:   {problem.Problem{Status: http.StatusRequestEntityTooLarge, Kind: problem.KindTooLarge}, "the body is over the limit, as sent or unpacked"},
-	failPacking: {problem.Problem{Status: http.StatusUnsupportedMediaType, Kind: problem.KindEncoding}, "a Content-Encoding other than gzip and deflate"},
-	failInvalid: {problem.Problem{Status: http.StatusUnprocessableEntity, Kind: problem.KindValidation}, "asks for something impossible"},
-	failTask:    {problem.Problem{Status: http.StatusNotFound, Kind: problem.KindNotFound}, "no such task"},
-	failDelta:   {problem.Problem{Status: http.StatusFailedDependency, Kind: problem.KindTask}, "the task's delta cannot be loaded"},
-	failBusy:    {problem.Problem{Status: http.StatusTooManyRequests, Kind: problem.KindOverloaded}, "too much is waiting"},
-	failFault:   {problem.Problem{Status: http.StatusInternalServerError, Kind: problem.KindInternal}, "a fault of the server; the log has it under the request's id"},
-	failReady:   {problem.Problem{Status: http.StatusServiceUnavailable, Kind: problem.KindUnavailable}, "not ready, shutting down, or no answer in time"},
-	failKey:     {problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized}, "no key, or a wrong one"},
-	failAdmin:   {problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden}, "needs the admin key, or the store is read-only"},
-}
-
-// Indexes of failures.
-const (
-	failBody = iota
-	failEmpty
-	failSlow
-	failLarge
-	failPacking
-	failInvalid
-	failTask
-	failDelta
-	failBusy
-	failFault
-	failReady
-	failKey
-	failAdmin
-)
-
-// What operations of a kind have in common.
-var (
-	failsReading     = []int{failBody, failSlow, failLarge, failPacking, failInvalid, failBusy}
-	failsClassifying = append(failsReading[:len(failsReading):len(failsReading)], failTask, failDelta, failReady)
-	failsDrawing     = []int{failInvalid, failTask, failDelta, failBusy, failReady}
-	failsChanging    = append(failsReading[:len(failsReading):len(failsReading)], failTask, failReady)
-)
-
-// The APIs, as the document names them.
-const (
-	apiNative    = "kenserve"
-	apiTasks     = "Tasks"
-	apiTEI       = "Text Embeddings Inference"
-	apiHF        = "Hugging Face"
-	apiVLLM      = "vLLM"
-	apiInference = "Open Inference Protocol"
-	apiOperation = "Operations"
-)
+// failuresDrawing are those of KENviz.
+var failuresDrawing = []*route.Failure{route.InvalidValue, route.NoSuchTask, route.TaskUnusable, route.Overloaded, route.Unavailable}
 
 // operations is the table.
-func (s *Server) operations() []operation {
+func (s *Server) operations() []route.Operation {
 	const (
 		get, post = http.MethodGet, http.MethodPost
 		question  = "Where is the Eiffel Tower?"
 	)
 	inferExample := `{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["` + question + `"]}]}`
-	ops := []operation{
+	ops := []route.Operation{
 		{
-			method: post, path: "/classify", name: "classify", api: apiNative,
-			summary:     "Classify texts with one task or several",
-			description: "Scores fall. With a list of tasks the texts are tokenised once, the tasks run side by side, and each entry of data is an object from task to its scores.",
-			handle:      s.classify, costs: true, mayFail: failsClassifying,
-			request: []content{jsonContent[classifyBody](`{"model":"trec","input":["` + question + `",{"text":"How far is it?","text_pair":"From Denver to Aspen."}],"top_k":2}`)},
-			answer:  jsonContent[classifyAnswer](`{"object":"classify","model":"trec","data":[[{"label":"LOC","score":0.9924}],[{"label":"NUM","score":0.9929}]],"usage":{"prompt_tokens":19,"total_tokens":19},"id":"bfd851f556713c31f8eb7ab5b8c7d212","created":1764000000}`),
+			Method: post, Path: "/classify", Name: "classify", Tag: route.TagNative,
+			Summary:     "Classify texts with one task or several",
+			Description: "Scores fall. With a list of tasks the texts are tokenised once, the tasks run side by side, and each entry of data is an object from task to its scores.",
+			Handle:      s.classify, ReportsCost: true, MayFail: route.FailuresClassifying,
+			Request: []route.Content{route.JSON[classifyBody](`{"model":"trec","input":["` + question + `",{"text":"How far is it?","text_pair":"From Denver to Aspen."}],"top_k":2}`)},
+			Answer:  route.JSON[classifyAnswer](`{"object":"classify","model":"trec","data":[[{"label":"LOC","score":0.9924}],[{"label":"NUM","score":0.9929}]],"usage":{"prompt_tokens":19,"total_tokens":19},"id":"bfd851f556713c31f8eb7ab5b8c7d212","created":1764000000}`),
 		},
 		{
-			method: get, path: routeTasks, name: "listTasks", api: apiTasks, summary: "The tasks of the store",
-			handle: s.listTasks, params: []parameter{{"labels", "query", "With false labels are left out.", "true"}},
-			answer: jsonContent[taskList](""), mayFail: []int{failReady},
+			Method: get, Path: routeTasks, Name: "listTasks", Tag: route.TagTasks, Summary: "The tasks of the store",
+			Handle: s.listTasks, Params: []route.Parameter{{Name: "labels", In: "query", Doc: "With false labels are left out.", Example: "true"}},
+			Answer: route.JSON[taskList](""), MayFail: []*route.Failure{route.Unavailable},
 		},
 		{
-			method: get, path: "/tasks/:name", name: "getTask", api: apiTasks, summary: "One task",
-			handle: s.getTask, answer: jsonContent[task](""), mayFail: []int{failTask},
+			Method: get, Path: "/tasks/:name", Name: "getTask", Tag: route.TagTasks, Summary: "One task",
+			Handle: s.getTask, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask},
 		},
 		{
-			method: http.MethodPut, path: "/tasks/:name", name: "putTask", api: apiTasks,
-			summary:     "Upload a task, or replace it",
-			description: "The body is a delta file in either layout or, as JSON, names a task of the store whose delta is copied. The delta is checked whole against the base before it takes the old one's place; requests under way finish on the old one.",
-			handle:      s.putTask, admin: true, mayFail: failsChanging,
-			request: []content{{media: "application/octet-stream"}, jsonContent[sourceBody](`{"source":"trec"}`)},
-			answer:  jsonContent[task](""), also: http.StatusCreated,
+			Method: http.MethodPut, Path: "/tasks/:name", Name: "putTask", Tag: route.TagTasks,
+			Summary:     "Upload a task, or replace it",
+			Description: "The body is a delta file in either layout or, as JSON, names a task of the store whose delta is copied. The delta is checked whole against the base before it takes the old one's place; requests under way finish on the old one.",
+			Handle:      s.putTask, Admin: true, MayFail: route.FailuresChanging,
+			Request: []route.Content{{Media: "application/octet-stream"}, route.JSON[sourceBody](`{"source":"trec"}`)},
+			Answer:  route.JSON[task](""), AlsoStatus: http.StatusCreated,
 		},
 		{
-			method: http.MethodDelete, path: "/tasks/:name", name: "deleteTask", api: apiTasks, summary: "Take a task out of the store and out of memory",
-			handle: s.deleteTask, admin: true, status: http.StatusNoContent, mayFail: []int{failTask, failReady},
+			Method: http.MethodDelete, Path: "/tasks/:name", Name: "deleteTask", Tag: route.TagTasks, Summary: "Take a task out of the store and out of memory",
+			Handle: s.deleteTask, Admin: true, Status: http.StatusNoContent, MayFail: []*route.Failure{route.NoSuchTask, route.Unavailable},
 		},
 		{
-			method: post, path: "/tasks/:name/load", name: "loadTask", api: apiTasks, summary: "Bring a task into memory",
-			handle: s.loadTask, admin: true, answer: jsonContent[task](""), mayFail: []int{failTask, failDelta, failReady, failBusy},
+			Method: post, Path: "/tasks/:name/load", Name: "loadTask", Tag: route.TagTasks, Summary: "Bring a task into memory",
+			Handle: s.loadTask, Admin: true, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask, route.TaskUnusable, route.Unavailable, route.Overloaded},
 		},
 		{
-			method: post, path: "/tasks/:name/unload", name: "unloadTask", api: apiTasks, summary: "Take a task out of memory; it stays in the store",
-			handle: s.unloadTask, admin: true, answer: jsonContent[task](""), mayFail: []int{failTask, failReady},
+			Method: post, Path: "/tasks/:name/unload", Name: "unloadTask", Tag: route.TagTasks, Summary: "Take a task out of memory; it stays in the store",
+			Handle: s.unloadTask, Admin: true, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask, route.Unavailable},
 		},
 		{
-			method: get, path: "/tasks/:name/viz", name: "vizTask", api: apiTasks, summary: "What a task keeps, as one page",
-			description: "KENviz: HTML with all views of the delta, which needs nothing else. It loads a task that is not in memory.",
-			handle:      s.getViz, answer: content{media: "text/html"}, mayFail: failsDrawing,
+			Method: get, Path: "/tasks/:name/viz", Name: "vizTask", Tag: route.TagTasks, Summary: "What a task keeps, as one page",
+			Description: "KENviz: HTML with all views of the delta, which needs nothing else. It loads a task that is not in memory.",
+			Handle:      s.getViz, Answer: route.Content{Media: "text/html"}, MayFail: failuresDrawing,
 		},
 		{
-			method: get, path: "/tasks/:name/viz/:view", name: "vizView", api: apiTasks, summary: "One view of what a task keeps",
-			description: "view is changes, density, kept, layers, neighbours or shares, and a format: .png, .svg, or .json for the numbers.",
-			handle:      s.getVizView, params: vizParameters, answer: content{media: "image/png"}, mayFail: failsDrawing,
+			Method: get, Path: "/tasks/:name/viz/:view", Name: "vizView", Tag: route.TagTasks, Summary: "One view of what a task keeps",
+			Description: "view is changes, density, kept, layers, neighbours or shares, and a format: .png, .svg, or .json for the numbers.",
+			Handle:      s.getVizView, Params: vizParameters, Answer: route.Content{Media: "image/png"}, MayFail: failuresDrawing,
 		},
 		{
-			method: get, path: routeHealth, name: "health", api: apiOperation, summary: "Whether the process runs",
-			handle: s.health, answer: jsonContent[statusBody](`{"status":"ok"}`),
+			Method: get, Path: routeHealth, Name: "health", Open: true, Tag: route.TagOperation, Summary: "Whether the process runs",
+			Handle: s.health, Answer: route.JSON[statusBody](`{"status":"ok"}`),
 		},
 		{
-			method: get, path: routeReady, name: "ready", api: apiOperation, summary: "Whether requests can be answered",
-			handle: s.ready, answer: jsonContent[statusBody](`{"status":"ready"}`), mayFail: []int{failReady},
+			Method: get, Path: routeReady, Name: "ready", Open: true, Tag: route.TagOperation, Summary: "Whether requests can be answered",
+			Handle: s.ready, Answer: route.JSON[statusBody](`{"status":"ready"}`), MayFail: []*route.Failure{route.Unavailable},
 		},
 		{
-			method: get, path: routeMetrics, name: "metrics", api: apiOperation, summary: "Metrics for Prometheus",
-			raw: gin.WrapH(s.metrics.handler(s.options.Logger)), answer: content{media: "text/plain"},
+			Method: get, Path: routeMetrics, Name: "metrics", Polled: true, Tag: route.TagOperation, Summary: "Metrics for Prometheus",
+			Raw: gin.WrapH(s.metrics.handler(s.options.Logger)), Answer: route.Content{Media: "text/plain"},
 		},
 		{
-			method: get, path: routeOpenAPI, name: "openapi", api: apiOperation, summary: "This document",
-			handle: s.openAPI, answer: jsonContent[wire.AnyBody](""),
+			Method: get, Path: routeOpenAPI, Name: "openapi", Open: true, Tag: route.TagOperation, Summary: "This document",
+			Handle: s.openAPI, Answer: route.JSON[wire.AnyBody](""),
 		},
 		{
-			method: get, path: routeStats, name: "stats", api: apiOperation, summary: "The last two minutes, second by second",
-			handle: s.getStats, answer: jsonContent[stats](""),
+			Method: get, Path: routeStats, Name: "stats", Polled: true, Tag: route.TagOperation, Summary: "The last two minutes, second by second",
+			Handle: s.getStats, Answer: route.JSON[stats](""),
 		},
-		{method: get, path: routeDocs, handle: s.docs, hidden: true},
-		{method: get, path: routePage, handle: s.getPage, hidden: true},
-		{method: get, path: routePageFile, handle: s.getPage, hidden: true},
+		{Method: get, Path: routeDocs, Open: true, Handle: s.docs, Hidden: true},
+		{Method: get, Path: routePage, Open: true, Handle: s.getPage, Hidden: true},
+		{Method: get, Path: routePageFile, Open: true, Handle: s.getPage, Hidden: true},
 
 		{
-			method: post, path: "/tei/:task/predict", name: "teiPredict", api: apiTEI, summary: "Classify",
-			description: "A list of one or two texts is one text or one pair; a batch is a list of such lists.",
-			handle:      s.teiPredict, costs: true, mayFail: append([]int{failEmpty}, failsClassifying...),
-			request: []content{jsonContent[teiBody](`{"inputs":[["` + question + `"],["How far is it?","From Denver to Aspen."]],"truncate":true}`)},
-			answer:  jsonContent[teiAnswer](`[[{"score":0.9924,"label":"LOC"}],[{"score":0.9929,"label":"NUM"}]]`),
+			Method: post, Path: "/tei/:task/predict", Name: "teiPredict", Tag: route.TagTEI, Summary: "Classify",
+			Description: "A list of one or two texts is one text or one pair; a batch is a list of such lists.",
+			Handle:      s.teiPredict, ReportsCost: true, MayFail: append([]*route.Failure{route.EmptyText}, route.FailuresClassifying...),
+			Request: []route.Content{route.JSON[teiBody](`{"inputs":[["` + question + `"],["How far is it?","From Denver to Aspen."]],"truncate":true}`)},
+			Answer:  route.JSON[teiAnswer](`[[{"score":0.9924,"label":"LOC"}],[{"score":0.9929,"label":"NUM"}]]`),
 		},
 		{
-			method: get, path: "/tei/:task/info", name: "teiInfo", api: apiTEI, summary: "Limits and labels; loads a task that was never used",
-			handle: s.teiInfo, answer: jsonContent[teiModel](""), mayFail: []int{failTask, failDelta, failBusy, failReady},
+			Method: get, Path: "/tei/:task/info", Name: "teiInfo", Tag: route.TagTEI, Summary: "Limits and labels; loads a task that was never used",
+			Handle: s.teiInfo, Answer: route.JSON[teiModel](""), MayFail: []*route.Failure{route.NoSuchTask, route.TaskUnusable, route.Overloaded, route.Unavailable},
 		},
 		{
-			method: get, path: routeTEIHealth, name: "teiHealth", api: apiTEI, summary: "Whether requests for the task can be answered",
-			handle: s.teiHealth, mayFail: []int{failTask, failReady},
-		},
-
-		{
-			method: post, path: "/models/:task", name: "hfClassify", api: apiHF, summary: "Classify",
-			handle: s.hfClassify, costs: true, mayFail: failsClassifying,
-			request: []content{jsonContent[hfBody](`{"inputs":"` + question + `","parameters":{"top_k":2,"function_to_apply":"softmax"}}`)},
-			answer:  jsonContent[[][]wire.Score](`[[{"label":"LOC","score":0.9924},{"label":"ENTY","score":0.0021}]]`),
-		},
-		{
-			method: post, path: "/vllm/classify", name: "vllmClassify", api: apiVLLM, summary: "Classify",
-			handle: s.vllmClassify, costs: true, mayFail: failsClassifying,
-			request: []content{jsonContent[vllmBody](`{"model":"trec","input":["` + question + `"]}`)},
-			answer:  jsonContent[vllmAnswer](`{"id":"classify-68fcf3cc51e13307eedc7999e81e7268","object":"list","created":1764000000,"model":"sst2","data":[{"index":0,"label":"positive","probs":[0.005,0.995],"num_classes":2}],"usage":{"prompt_tokens":9,"total_tokens":9,"completion_tokens":0,"prompt_tokens_details":null}}`),
+			Method: get, Path: routeTEIHealth, Name: "teiHealth", Open: true, Tag: route.TagTEI, Summary: "Whether requests for the task can be answered",
+			Handle: s.teiHealth, MayFail: []*route.Failure{route.NoSuchTask, route.Unavailable},
 		},
 
 		{
-			method: get, path: "/v2", name: "inferServer", api: apiInference, summary: "Name, version, extensions",
-			handle: s.inferServer, answer: jsonContent[inferDescription](""),
+			Method: post, Path: "/models/:task", Name: "hfClassify", Tag: route.TagHuggingFace, Summary: "Classify",
+			Handle: s.hfClassify, ReportsCost: true, MayFail: route.FailuresClassifying,
+			Request: []route.Content{route.JSON[hfBody](`{"inputs":"` + question + `","parameters":{"top_k":2,"function_to_apply":"softmax"}}`)},
+			Answer:  route.JSON[[][]wire.Score](`[[{"label":"LOC","score":0.9924},{"label":"ENTY","score":0.0021}]]`),
 		},
 		{
-			method: get, path: routeLive, name: "inferLive", api: apiInference, summary: "Whether the process runs",
-			handle: s.inferLive, answer: jsonContent[liveBody](`{"live":true}`),
+			Method: post, Path: "/vllm/classify", Name: "vllmClassify", Tag: route.TagVLLM, Summary: "Classify",
+			Handle: s.vllmClassify, ReportsCost: true, MayFail: route.FailuresClassifying,
+			Request: []route.Content{route.JSON[vllmBody](`{"model":"trec","input":["` + question + `"]}`)},
+			Answer:  route.JSON[vllmAnswer](`{"id":"classify-68fcf3cc51e13307eedc7999e81e7268","object":"list","created":1764000000,"model":"sst2","data":[{"index":0,"label":"positive","probs":[0.005,0.995],"num_classes":2}],"usage":{"prompt_tokens":9,"total_tokens":9,"completion_tokens":0,"prompt_tokens_details":null}}`),
+		},
+
+		{
+			Method: get, Path: "/v2", Name: "inferServer", Tag: route.TagInference, Summary: "Name, version, extensions",
+			Handle: s.inferServer, Answer: route.JSON[inferDescription](""),
 		},
 		{
-			method: get, path: routeInferReady, name: "inferReady", api: apiInference, summary: "Whether requests can be answered",
-			handle: s.inferReady, answer: jsonContent[readyBody](`{"ready":true}`), also: http.StatusServiceUnavailable,
+			Method: get, Path: routeLive, Name: "inferLive", Open: true, Tag: route.TagInference, Summary: "Whether the process runs",
+			Handle: s.inferLive, Answer: route.JSON[liveBody](`{"live":true}`),
 		},
 		{
-			method: post, path: "/v2/repository/index", name: "inferIndex", api: apiInference, summary: "The tasks of the store",
-			handle: s.inferIndex, request: []content{jsonContent[indexBody](`{"ready":true}`)}, optional: true,
-			answer: jsonContent[[]indexEntry](""), mayFail: append([]int{failReady}, failsReading...),
+			Method: get, Path: routeInferReady, Name: "inferReady", Open: true, Tag: route.TagInference, Summary: "Whether requests can be answered",
+			Handle: s.inferReady, Answer: route.JSON[readyBody](`{"ready":true}`), AlsoStatus: http.StatusServiceUnavailable,
 		},
 		{
-			method: post, path: "/v2/repository/models/:task/load", name: "inferLoad", api: apiInference, summary: "Bring a task into memory",
-			handle: s.inferLoad, admin: true, request: []content{jsonContent[loadBody](`{}`)}, optional: true,
-			answer: jsonContent[noParameters](`{}`), mayFail: append([]int{failDelta}, failsChanging...),
+			Method: post, Path: "/v2/repository/index", Name: "inferIndex", Tag: route.TagInference, Summary: "The tasks of the store",
+			Handle: s.inferIndex, Request: []route.Content{route.JSON[indexBody](`{"ready":true}`)}, BodyOptional: true,
+			Answer: route.JSON[[]indexEntry](""), MayFail: append([]*route.Failure{route.Unavailable}, route.FailuresReading...),
 		},
 		{
-			method: post, path: "/v2/repository/models/:task/unload", name: "inferUnload", api: apiInference, summary: "Take a task out of memory",
-			handle: s.inferUnload, admin: true, request: []content{jsonContent[wire.AnyBody](`{}`)}, optional: true,
-			answer: jsonContent[noParameters](`{}`), mayFail: failsChanging,
+			Method: post, Path: "/v2/repository/models/:task/load", Name: "inferLoad", Tag: route.TagInference, Summary: "Bring a task into memory",
+			Handle: s.inferLoad, Admin: true, Request: []route.Content{route.JSON[loadBody](`{}`)}, BodyOptional: true,
+			Answer: route.JSON[noParameters](`{}`), MayFail: append([]*route.Failure{route.TaskUnusable}, route.FailuresChanging...),
+		},
+		{
+			Method: post, Path: "/v2/repository/models/:task/unload", Name: "inferUnload", Tag: route.TagInference, Summary: "Take a task out of memory",
+			Handle: s.inferUnload, Admin: true, Request: []route.Content{route.JSON[wire.AnyBody](`{}`)}, BodyOptional: true,
+			Answer: route.JSON[noParameters](`{}`), MayFail: route.FailuresChanging,
 		},
 	}
 	for _, version := range []struct{ path, suffix string }{{"", ""}, {"/versions/:version", "Version"}} {
 		model := "/v2/models/:task" + version.path
-		ops = append(ops, operation{
-			method: get, path: model, name: "inferModel" + version.suffix, api: apiInference, summary: "Inputs and outputs of a task",
-			handle: s.inferModel, answer: jsonContent[inferModel](""), mayFail: []int{failTask},
-		}, operation{
-			method: get, path: model + "/ready", name: "inferModelReady" + version.suffix, api: apiInference,
-			summary: "Whether requests for the task can be answered; it need not be in memory",
-			handle:  s.inferModelReady, answer: jsonContent[modelReadyBody](`{"name":"trec","ready":true}`), mayFail: []int{failTask, failReady},
-		}, operation{
-			method: post, path: model + "/infer", name: "infer" + version.suffix, api: apiInference, summary: "Classify",
-			description: "The elements of text are the texts. The product of a tensor's shape is the number of its elements, and text_pair has as many as text. The binary tensor data extension works both ways.",
-			handle:      s.infer, costs: true, mayFail: failsClassifying,
-			request: []content{jsonContent[inferBody](inferExample), {media: "application/octet-stream"}},
-			params:  []parameter{{headerLength, "header", "Bytes of the body that are JSON; binary tensors follow.", ""}},
-			binary:  true,
-			answer:  jsonContent[inferredBody](`{"model_name":"trec","model_version":"1","outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["LOC"]}]}`),
+		ops = append(ops, route.Operation{
+			Method: get, Path: model, Name: "inferModel" + version.suffix, Tag: route.TagInference, Summary: "Inputs and outputs of a task",
+			Handle: s.inferModel, Answer: route.JSON[inferModel](""), MayFail: []*route.Failure{route.NoSuchTask},
+		}, route.Operation{
+			Method: get, Path: model + "/ready", Name: "inferModelReady" + version.suffix, Tag: route.TagInference,
+			Summary: "Whether requests for the task can be answered; it need not be in memory",
+			Handle:  s.inferModelReady, Answer: route.JSON[modelReadyBody](`{"name":"trec","ready":true}`), MayFail: []*route.Failure{route.NoSuchTask, route.Unavailable},
+		}, route.Operation{
+			Method: post, Path: model + "/infer", Name: "infer" + version.suffix, Tag: route.TagInference, Summary: "Classify",
+			Description: "The elements of text are the texts. The product of a tensor's shape is the number of its elements, and text_pair has as many as text. The binary tensor data extension works both ways.",
+			Handle:      s.infer, ReportsCost: true, MayFail: route.FailuresClassifying,
+			Request:      []route.Content{route.JSON[inferBody](inferExample), {Media: "application/octet-stream"}},
+			Params:       []route.Parameter{{Name: headerLength, In: "header", Doc: "Bytes of the body that are JSON; binary tensors follow."}},
+			BinaryAnswer: true,
+			Answer:       route.JSON[inferredBody](`{"model_name":"trec","model_version":"1","outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["LOC"]}]}`),
 		})
 	}
 	return ops

@@ -13,6 +13,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
 
 // pageFiles is the web page: HTML, CSS, and JavaScript modules. It asks the
@@ -74,7 +76,7 @@ func (s *Server) getPage(c *gin.Context, _ *core.RequestState) error {
 	}
 	file := s.page[name]
 	if file == nil {
-		return noRoute(nil, nil)
+		return problem.NoRoute()
 	}
 	h := c.Writer.Header()
 	h["Content-Security-Policy"] = pagePolicy
@@ -86,6 +88,6 @@ func (s *Server) getPage(c *gin.Context, _ *core.RequestState) error {
 			return nil
 		}
 	}
-	write(c, http.StatusOK, file.contentType, file.body)
+	route.Write(c, http.StatusOK, file.contentType, file.body)
 	return nil
 }

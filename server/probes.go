@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/server/internal/core"
+	"kenserve/server/internal/route"
 )
 
 // statusBody is a probe's answer on the wire.
@@ -15,7 +16,7 @@ type statusBody struct {
 
 // health answers GET /healthz: the process runs and serves.
 func (s *Server) health(c *gin.Context, _ *core.RequestState) error {
-	writeJSON(c, http.StatusOK, []byte(`{"status":"ok"}`+"\n"))
+	route.WriteJSON(c, http.StatusOK, []byte(`{"status":"ok"}`+"\n"))
 	return nil
 }
 
@@ -24,6 +25,6 @@ func (s *Server) ready(c *gin.Context, _ *core.RequestState) error {
 	if err := s.core.Ready(); err != nil {
 		return err
 	}
-	writeJSON(c, http.StatusOK, []byte(`{"status":"ready"}`+"\n"))
+	route.WriteJSON(c, http.StatusOK, []byte(`{"status":"ready"}`+"\n"))
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
 
 // The routes that more than the router has to know.
@@ -44,7 +45,8 @@ type Server struct {
 	recent   recent
 	page     map[string]*pageFile
 	router   *gin.Engine
-	serving  atomic.Bool // Serve was called
+	byPath   map[string]*route.Operation // by the path as gin writes it
+	serving  atomic.Bool                 // Serve was called
 
 	openAPIJSON func() ([]byte, error) // generated once
 	docsPage    func() ([]byte, error)
@@ -102,23 +104,34 @@ func (s *Server) routes() {
 	r.NoRoute(s.handle(noRoute))
 	r.NoMethod(s.handle(noMethod))
 
+	s.byPath = map[string]*route.Operation{}
 	for _, op := range s.operations() {
-		handler := op.raw
-		if f := op.handle; f != nil {
-			if op.admin {
+		s.byPath[op.Path] = &op
+		handler := op.Raw
+		if f := op.Handle; f != nil {
+			if op.Admin {
 				f = s.admin(f)
 			}
 			handler = s.handle(f)
 		}
-		r.Handle(op.method, op.path, handler)
-		if op.method == http.MethodGet {
-			r.HEAD(op.path, handler)
+		r.Handle(op.Method, op.Path, handler)
+		if op.Method == http.MethodGet {
+			r.HEAD(op.Path, handler)
 		}
 	}
 }
 
+// operation is the one that a request is for, empty if there is none. What is
+// asked of it here is the same for all methods of a path.
+func (s *Server) operation(c *gin.Context) *route.Operation {
+	if op := s.byPath[c.FullPath()]; op != nil {
+		return op
+	}
+	return new(route.Operation)
+}
+
 func noRoute(*gin.Context, *core.RequestState) error {
-	return &problem.Problem{Status: http.StatusNotFound, Kind: problem.KindNotFound, Message: "there is no such route"}
+	return problem.NoRoute()
 }
 
 // noMethod answers for a path that has other methods; gin has set Allow.

@@ -10,23 +10,21 @@ import (
 	"kenserve/runtime"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
-
-// An errorShape writes a problem as the clients of an API expect it.
-type errorShape func(p *problem.Problem) (status int, body []byte)
 
 // shapes are the errors of the compatible APIs, by the paths that are theirs.
 // A path that is no route belongs to one too.
 var shapes = []apiErrors{
 	{"/tei/", teiError, reflect.TypeFor[teiErrorBody]()},
-	{"/models/", plainError, reflect.TypeFor[plainErrorBody]()},
+	{"/models/", route.PlainError, reflect.TypeFor[route.PlainErrorBody]()},
 	{"/vllm/", vllmError, reflect.TypeFor[vllmErrorBody]()},
-	{"/v2", inferError, reflect.TypeFor[plainErrorBody]()},
+	{"/v2", inferError, reflect.TypeFor[route.PlainErrorBody]()},
 }
 
 type apiErrors struct {
 	prefix string
-	shape  errorShape
+	shape  route.ErrorEncoder
 	wire   reflect.Type
 }
 
@@ -36,7 +34,7 @@ func (a *apiErrors) owns(path string) bool {
 	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(a.prefix, "/"))
 }
 
-func shapeOf(path string) errorShape {
+func shapeOf(path string) route.ErrorEncoder {
 	for i := range shapes {
 		if shapes[i].owns(path) {
 			return shapes[i].shape
@@ -54,9 +52,6 @@ type (
 		Message string       `json:"message"`
 		Type    problem.Kind `json:"type"`
 		Field   *string      `json:"field" doc:"The JSON path of what is wrong, or null."`
-	}
-	plainErrorBody struct {
-		Error string `json:"error"`
 	}
 	teiErrorBody struct {
 		Error string `json:"error"`
@@ -81,16 +76,10 @@ func nativeError(p *problem.Problem) (int, []byte) {
 	return p.Status, append(b, "}}\n"...)
 }
 
-// plainError is {"error": message}.
-func plainError(p *problem.Problem) (int, []byte) {
-	b := jsonbody.AppendString([]byte(`{"error":`), p.Message)
-	return p.Status, append(b, "}\n"...)
-}
-
 // inferError is a plain error of the Open Inference Protocol, which knows 400
 // for whatever is wrong with a request.
 func inferError(p *problem.Problem) (int, []byte) {
-	status, body := plainError(p)
+	status, body := route.PlainError(p)
 	if status == http.StatusUnprocessableEntity {
 		status = http.StatusBadRequest
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/server/internal/core"
+	"kenserve/server/internal/route"
 )
 
 // stats is the answer of GET /stats: what the server does at this moment, for
@@ -40,7 +41,7 @@ type stats struct {
 func (s *Server) getStats(c *gin.Context, _ *core.RequestState) error {
 	now := s.core.Now()
 	e := s.engine.Stats()
-	return marshal(c, stats{
+	return route.Marshal(c, stats{
 		Object: "stats", Time: now.UTC().Truncate(time.Millisecond),
 		Version: s.core.About.Version, Base: s.core.About.Base,
 		Ready: s.core.Ready() == nil, InFlight: s.metrics.inFlight.Load(),

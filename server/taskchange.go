@@ -16,6 +16,7 @@ import (
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -69,7 +70,7 @@ func (s *Server) putTask(c *gin.Context, state *core.RequestState) error {
 	if !replaced {
 		status = http.StatusCreated
 	}
-	return marshalStatus(c, status, taskOf(info))
+	return route.MarshalStatus(c, status, taskOf(info))
 }
 
 func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {

@@ -1,9 +1,6 @@
 package server
 
 import (
-	"encoding/json"
-	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -11,6 +8,7 @@ import (
 	"kenserve/runtime"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -76,7 +74,7 @@ func (s *Server) listTasks(c *gin.Context, _ *core.RequestState) error {
 		}
 		list.Data[i] = taskOf(info)
 	}
-	return marshal(c, list)
+	return route.Marshal(c, list)
 }
 
 // getTask answers GET /tasks/{name}.
@@ -85,16 +83,5 @@ func (s *Server) getTask(c *gin.Context, _ *core.RequestState) error {
 	if err != nil {
 		return err
 	}
-	return marshal(c, taskOf(info))
-}
-
-func marshal(c *gin.Context, v any) error { return marshalStatus(c, http.StatusOK, v) }
-
-func marshalStatus(c *gin.Context, status int, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return problem.Internal(fmt.Errorf("encode %T: %w", v, err), "internal error")
-	}
-	writeJSON(c, status, append(b, '\n'))
-	return nil
+	return route.Marshal(c, taskOf(info))
 }

@@ -12,6 +12,7 @@ import (
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -225,8 +226,8 @@ func (s *Server) teiPredict(c *gin.Context, state *core.RequestState) error {
 		b = append(b, ']')
 	}
 	mem.Out = append(b, '\n')
-	writeCost(c, state)
-	writeJSON(c, http.StatusOK, mem.Out)
+	route.WriteCost(c, state)
+	route.WriteJSON(c, http.StatusOK, mem.Out)
 	return nil
 }
 
@@ -281,7 +282,7 @@ func (s *Server) teiInfo(c *gin.Context, state *core.RequestState) error {
 		info.ModelType.Classifier.ID2Label[i] = label
 		info.ModelType.Classifier.Label2ID[label] = i
 	}
-	return marshal(c, info)
+	return route.Marshal(c, info)
 }
 
 // teiHealth answers GET /tei/{task}/health: as readiness, for a task that there

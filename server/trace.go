@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"kenserve/server/internal/core"
+	"kenserve/server/internal/route"
 )
 
 // OpenTelemetry: a span a request, below the caller's if it sent the header
@@ -23,16 +24,16 @@ const tracerName = "kenserve/server"
 
 // traced begins the span of an HTTP request. The span does nothing where there
 // is no tracing.
-func (s *Server) traced(r *http.Request, route string) (context.Context, trace.Span) {
+func (s *Server) traced(r *http.Request, op *route.Operation) (context.Context, trace.Span) {
 	ctx := r.Context()
-	if s.options.TracerProvider == nil || route == "" || openRoutes[route] || route == routeMetrics || route == routeStats {
+	if s.options.TracerProvider == nil || op.Path == "" || op.Open || op.Polled {
 		return ctx, noop.Span{}
 	}
 	ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
-	return s.options.TracerProvider.Tracer(tracerName).Start(ctx, r.Method+" "+route,
+	return s.options.TracerProvider.Tracer(tracerName).Start(ctx, r.Method+" "+op.Path,
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
 			attribute.String("http.request.method", r.Method),
-			attribute.String("http.route", route),
+			attribute.String("http.route", op.Path),
 			attribute.String("url.path", clip(r.URL.Path)),
 		))
 }

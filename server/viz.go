@@ -17,6 +17,7 @@ import (
 	"kenserve/delta"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/viz"
 )
 
@@ -56,7 +57,7 @@ func (s *Server) getViz(c *gin.Context, state *core.RequestState) error {
 		return err
 	}
 	c.Writer.Header()["Content-Security-Policy"] = vizPolicy(page)
-	write(c, http.StatusOK, htmlType, page)
+	route.Write(c, http.StatusOK, htmlType, page)
 	return nil
 }
 
@@ -79,13 +80,13 @@ func vizPolicy(page []byte) []string {
 }
 
 // vizParameters are what views are asked for with.
-var vizParameters = []parameter{
-	{"tensor", "query", "The tensor, by its name in the base; for changes it may be left out.", "encoder.layer.0.output.dense.weight"},
-	{"row", "query", "A row of the tensor: that of a density, or in the middle of the window.", "0"},
-	{"column", "query", "A column in the middle of the window.", "0"},
-	{"kind", "query", "The type of tensor, for layers: a name with an asterisk for the layer's number.", "encoder.layer.*.output.dense.weight"},
-	{"of", "query", "What layers show: kept or neighbours.", "kept"},
-	{"dark", "query", "With true light on dark.", "false"},
+var vizParameters = []route.Parameter{
+	{Name: "tensor", In: "query", Doc: "The tensor, by its name in the base; for changes it may be left out.", Example: "encoder.layer.0.output.dense.weight"},
+	{Name: "row", In: "query", Doc: "A row of the tensor: that of a density, or in the middle of the window.", Example: "0"},
+	{Name: "column", In: "query", Doc: "A column in the middle of the window.", Example: "0"},
+	{Name: "kind", In: "query", Doc: "The type of tensor, for layers: a name with an asterisk for the layer's number.", Example: "encoder.layer.*.output.dense.weight"},
+	{Name: "of", In: "query", Doc: "What layers show: kept or neighbours.", Example: "kept"},
+	{Name: "dark", In: "query", Doc: "With true light on dark.", Example: "false"},
 }
 
 // getVizView answers GET /tasks/{name}/viz/{view}, where view is the name of a
@@ -107,7 +108,7 @@ func (s *Server) getVizView(c *gin.Context, state *core.RequestState) error {
 	if err != nil {
 		return err
 	}
-	write(c, http.StatusOK, []string{ask.format.ContentType()}, body)
+	route.Write(c, http.StatusOK, []string{ask.format.ContentType()}, body)
 	return nil
 }
 
@@ -127,11 +128,11 @@ var vizViews = []string{"changes", "density", "kept", "layers", "neighbours", "s
 func parseVizAsk(c *gin.Context) (a vizAsk, err error) {
 	view, format, _ := strings.Cut(c.Param("view"), ".")
 	if !slices.Contains(vizViews, view) {
-		return a, noRoute(nil, nil)
+		return a, problem.NoRoute()
 	}
 	a = vizAsk{view: view, tensor: c.Query("tensor"), kind: c.Query("kind"), of: viz.Aspect(c.DefaultQuery("of", string(viz.OfKept))), dark: c.Query("dark") == "true"}
 	if a.format, err = viz.ParseFormat(format); err != nil {
-		return a, noRoute(nil, nil)
+		return a, problem.NoRoute()
 	}
 	if a.of != viz.OfKept && a.of != viz.OfNeighbours {
 		return a, problem.Invalid(problem.Field("of"), "must be kept or neighbours")

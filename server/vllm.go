@@ -13,6 +13,7 @@ import (
 	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -242,7 +243,7 @@ func (s *Server) vllmClassify(c *gin.Context, state *core.RequestState) error {
 	b = strconv.AppendInt(append(b, `],"usage":{"prompt_tokens":`...), tokens, 10)
 	b = strconv.AppendInt(append(b, `,"total_tokens":`...), tokens, 10)
 	mem.Out = append(b, `,"completion_tokens":0,"prompt_tokens_details":null}}`+"\n"...)
-	writeCost(c, state)
-	writeJSON(c, http.StatusOK, mem.Out)
+	route.WriteCost(c, state)
+	route.WriteJSON(c, http.StatusOK, mem.Out)
 	return nil
 }

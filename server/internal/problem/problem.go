@@ -72,6 +72,10 @@ func NoTask(at Path, name string) *Problem {
 	return &Problem{Status: http.StatusNotFound, Kind: KindNotFound, Field: at.String(), Message: fmt.Sprintf("there is no task %s", Quote(name))}
 }
 
+func NoRoute() *Problem {
+	return &Problem{Status: http.StatusNotFound, Kind: KindNotFound, Message: "there is no such route"}
+}
+
 func Overloaded(message string) *Problem {
 	return &Problem{Status: http.StatusTooManyRequests, Kind: KindOverloaded, Message: message}
 }
