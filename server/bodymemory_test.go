@@ -5,14 +5,16 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"kenserve/server/internal/servertest"
 )
 
 // Bodies of requests under way count against one budget: what is beyond is
 // refused, and room comes back when they are done.
 func TestBodyMemory(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	e.before = func(_ context.Context, task string) error {
+	e.Before = func(_ context.Context, task string) error {
 		if task == "trec" {
 			entered <- struct{}{}
 			<-leave

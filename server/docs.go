@@ -88,7 +88,7 @@ func (s *Server) makeDocs() ([]byte, error) {
 	for i := range page.Groups {
 		groups[page.Groups[i].Name] = &page.Groups[i]
 	}
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		if op.Hidden {
 			continue
 		}

@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"encoding/binary"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -22,10 +22,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	"kenserve/runtime"
 	pb "kenserve/server/inferencepb"
-	"kenserve/server/internal/core"
-	"kenserve/server/internal/problem"
+	"kenserve/server/internal/servertest"
 )
 
 // dialed is a server on a loopback port with a connection to it.
@@ -74,6 +72,21 @@ func bytesInput(name string, texts ...string) *pb.ModelInferRequest_InferInputTe
 	return &pb.ModelInferRequest_InferInputTensor{Name: name, Datatype: "BYTES", Shape: []int64{int64(len(texts))}, Contents: contents}
 }
 
+// rawBytes and rawFloats are the raw contents of a tensor.
+func rawBytes(elements []string) (b []byte) {
+	for _, e := range elements {
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(e))), e...)
+	}
+	return b
+}
+
+func rawFloats(values []float32) (b []byte) {
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
+}
+
 func boolParameter(b bool) *pb.InferParameter {
 	return &pb.InferParameter{ParameterChoice: &pb.InferParameter_BoolParam{BoolParam: b}}
 }
@@ -83,12 +96,12 @@ func intParameter(n int64) *pb.InferParameter {
 }
 
 func TestGRPCInfer(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	d := dial(t, s)
 	texts := []string{"a b", "日本"}
 	scores := func(texts []string, raw bool) (best, all []float32) {
 		for _, text := range texts {
-			row := fakeScores(strings.Fields(text), 2, raw)
+			row := servertest.Scores(strings.Fields(text), 2, raw)
 			all = append(all, row...)
 			best = append(best, max(row[0], row[1]))
 		}
@@ -127,11 +140,11 @@ func TestGRPCInfer(t *testing.T) {
 		})},
 		{"raw contents", &pb.ModelInferRequest{
 			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{2, 1}}},
-			RawInputContents: [][]byte{appendBytesTensor(nil, texts)},
+			RawInputContents: [][]byte{rawBytes(texts)},
 			Outputs:          []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "label"}, {Name: "score"}},
 		}, want(func(r *pb.ModelInferResponse) {
 			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{{Name: "label", Datatype: "BYTES", Shape: []int64{2, 1}}, {Name: "score", Datatype: "FP32", Shape: []int64{2, 1}}}
-			r.RawOutputContents = [][]byte{appendBytesTensor(nil, []string{"positive", "positive"}), (&inferAnswer{floats: best}).appendRaw(nil)}
+			r.RawOutputContents = [][]byte{rawBytes([]string{"positive", "positive"}), rawFloats(best)}
 		})},
 		{"classification", &pb.ModelInferRequest{
 			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a b")},
@@ -169,7 +182,7 @@ func TestGRPCInfer(t *testing.T) {
 }
 
 func TestGRPCErrors(t *testing.T) {
-	e := &loadingEngine{fakeEngine: newFakeEngine()}
+	e := servertest.NewEngine()
 	d := dial(t, newServer(t, e, Options{MaxTexts: 4, MaxTextBytes: 200, MaxBodyBytes: 4096, AdminKeys: []string{"admin"}}))
 	one := bytesInput("text", "a")
 	infer := func(q *pb.ModelInferRequest) func(ctx context.Context) error {
@@ -246,8 +259,8 @@ func TestGRPCErrors(t *testing.T) {
 			t.Errorf("%s: tells of the machine: %v", c.name, err)
 		}
 	}
-	if len(e.did) != 0 {
-		t.Errorf("the engine did %q", e.did)
+	if len(e.Did) != 0 {
+		t.Errorf("the engine did %q", e.Did)
 	}
 	if err := task("sst2")(t.Context()); err != nil {
 		t.Errorf("afterwards: %v", err)
@@ -258,7 +271,7 @@ func TestGRPCErrors(t *testing.T) {
 }
 
 func TestGRPCAbout(t *testing.T) {
-	e := &loadingEngine{fakeEngine: newFakeEngine()}
+	e := servertest.NewEngine()
 	d := dial(t, newServer(t, e, Options{APIKeys: []string{"use"}, AdminKeys: []string{"admin"}, About: About{Version: "1.2.3"}}))
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer use")
 	admin := metadata.AppendToOutgoingContext(t.Context(), "x-api-key", "admin")
@@ -296,7 +309,7 @@ func TestGRPCAbout(t *testing.T) {
 	if _, err := d.infer.RepositoryModelUnload(admin, &pb.RepositoryModelUnloadRequest{ModelName: "sst2"}); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(e.did, ","); got != "load sst2,unload sst2" {
+	if got := strings.Join(e.Did, ","); got != "load sst2,unload sst2" {
 		t.Errorf("the engine did %q", got)
 	}
 
@@ -325,7 +338,7 @@ func TestGRPCAbout(t *testing.T) {
 
 // Health is readiness, for those who ask and those who watch.
 func TestGRPCHealth(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	s := newServer(t, e, Options{APIKeys: []string{"use"}})
 	d := dial(t, s)
 	client := grpc_health_v1.NewHealthClient(d)
@@ -378,9 +391,9 @@ func TestGRPCEnds(t *testing.T) {
 		{"cut", 50 * time.Millisecond, func(d *dialed, _ context.CancelFunc, _ func()) { d.cancel() }, codes.Unavailable, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := newFakeEngine()
+			e := servertest.NewEngine()
 			entered, leave, left := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-			e.before = func(ctx context.Context, _ string) error {
+			e.Before = func(ctx context.Context, _ string) error {
 				close(entered)
 				select {
 				case <-leave:
@@ -407,7 +420,7 @@ func TestGRPCEnds(t *testing.T) {
 			}
 		})
 	}
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	d := dial(t, s)
 	if _, err := d.infer.ServerLive(t.Context(), new(pb.ServerLiveRequest)); err != nil {
 		t.Error(err)
@@ -422,9 +435,9 @@ func TestGRPCEnds(t *testing.T) {
 
 // Messages of calls under way count against the same budget as HTTP's bodies.
 func TestGRPCMemory(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	e.before = func(_ context.Context, task string) error {
+	e.Before = func(_ context.Context, task string) error {
 		if task == "trec" {
 			close(entered)
 			<-leave
@@ -463,7 +476,7 @@ func TestGRPCMemory(t *testing.T) {
 
 func TestGRPCLog(t *testing.T) {
 	var log strings.Builder
-	d := dial(t, newServer(t, newFakeEngine(), Options{Logger: logger(&log)}))
+	d := dial(t, newServer(t, servertest.NewEngine(), Options{Logger: logger(&log)}))
 	for _, task := range []string{"sst2", "panics", "damaged"} {
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "of-"+task)
 		_, _ = d.infer.ModelInfer(ctx, &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "SECRET word")}})
@@ -491,57 +504,11 @@ func TestGRPCOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := dial(t, newServer(t, newFakeEngine(), Options{TLS: config}), grpc.WithTransportCredentials(credentials.NewTLS(pair.client())))
+	d := dial(t, newServer(t, servertest.NewEngine(), Options{TLS: config}), grpc.WithTransportCredentials(credentials.NewTLS(pair.client())))
 	if _, err := d.infer.ServerLive(t.Context(), new(pb.ServerLiveRequest)); err != nil {
 		t.Error(err)
 	}
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
-}
-
-// Every kind of problem has a code that is not OK.
-func TestStatusOf(t *testing.T) {
-	for _, err := range []error{problem.Malformed("x"), problem.Invalid(problem.Field("a"), "x"), problem.NoTask(problem.Field("a"), "b"), problem.Internal(nil, "x"), problem.Unavailable(nil, "x"), runtime.ErrBusy, context.Canceled, errors.New("x"), fmt.Errorf("%w", runtime.ErrClosed)} {
-		if code := status.Code(statusOf(t.Context(), core.ProblemOf(t.Context(), err))); code == codes.OK || code == codes.Unknown {
-			t.Errorf("%v: %s", err, code)
-		}
-	}
-}
-
-// A client whose own time is up is told that, not that the server is not there.
-func TestStatusOfDeadline(t *testing.T) {
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-	defer cancel()
-	err := statusOf(ctx, core.ProblemOf(ctx, ctx.Err()))
-	if status.Code(err) != codes.DeadlineExceeded {
-		t.Error(err)
-	}
-}
-
-func FuzzGRPCInferRequest(f *testing.F) {
-	for _, q := range []*pb.ModelInferRequest{
-		{ModelName: "a", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a", "b"), bytesInput("text_pair", "c", "")}},
-		{Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "x", Datatype: "BYTES", Shape: []int64{1, 1}}}, RawInputContents: [][]byte{{0, 0, 0, 0}}},
-		{Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a")}, Parameters: map[string]*pb.InferParameter{"raw_scores": boolParameter(true)},
-			Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(3)}}}},
-	} {
-		b, err := proto.Marshal(q)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	f.Fuzz(func(t *testing.T, message []byte) {
-		in := new(pb.ModelInferRequest)
-		if proto.Unmarshal(message, in) != nil {
-			return
-		}
-		q, err := inferRequestOf(in, fuzzLimits)
-		if err != nil {
-			checkRefused(t, err)
-			return
-		}
-		checkInputs(t, q.inputs, fuzzLimits)
-	})
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	pb "kenserve/server/inferencepb"
+	"kenserve/server/internal/api/oip"
 )
 
 // What a gRPC connection may do beyond what Options say.
@@ -52,7 +53,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
 	}
 	srv := grpc.NewServer(options...)
-	pb.RegisterGRPCInferenceServiceServer(srv, inferenceService{s: s})
+	oip.RegisterGRPC(srv, s.core)
 	healthy := &healthService{health.NewServer(), s}
 	grpc_health_v1.RegisterHealthServer(srv, healthy)
 	reflection.Register(srv)

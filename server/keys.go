@@ -89,7 +89,7 @@ func (s *Server) authorize(c *gin.Context) {
 	if denied := s.keys.refuse(s.access(c), accessUse); denied != nil {
 		state := stateOf(c)
 		state.Problem = denied
-		route.WriteProblem(c, state.Problem, shapeOf(c.Request.URL.Path))
+		route.WriteProblem(c, state.Problem, s.table.Of(c.Request.URL.Path).EncodeError)
 		c.Abort()
 	}
 }

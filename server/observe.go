@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/otel/attribute"
 
+	"kenserve/server/internal/api/native"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 	"kenserve/server/internal/route"
@@ -27,7 +28,7 @@ func (s *Server) handle(f func(c *gin.Context, state *core.RequestState) error) 
 		state := c.MustGet(stateKey).(*core.RequestState)
 		if err := f(c, state); err != nil {
 			state.Problem = core.ProblemOf(c.Request.Context(), err)
-			route.WriteProblem(c, state.Problem, shapeOf(c.Request.URL.Path))
+			route.WriteProblem(c, state.Problem, s.table.Of(c.Request.URL.Path).EncodeError)
 		}
 	}
 }
@@ -95,7 +96,7 @@ func (s *Server) contain(c *gin.Context, state *core.RequestState, reason any) (
 	if c.Writer.Written() {
 		return true
 	}
-	route.WriteProblem(c, state.Problem, shapeOf(c.Request.URL.Path))
+	route.WriteProblem(c, state.Problem, s.table.Of(c.Request.URL.Path).EncodeError)
 	return false
 }
 
@@ -110,7 +111,7 @@ func (s *Server) log(c *gin.Context, state *core.RequestState, elapsed time.Dura
 		level = slog.LevelError
 	case status > http.StatusInternalServerError, status == http.StatusFailedDependency:
 		level = slog.LevelWarn
-	case op.Open, op.Polled, op.Path == routeTasks && status == http.StatusOK:
+	case op.Open, op.Polled, op.Path == native.TasksPath && status == http.StatusOK:
 		level = slog.LevelDebug
 	}
 	ctx := c.Request.Context()

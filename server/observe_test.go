@@ -13,10 +13,11 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/server/internal/core"
+	"kenserve/server/internal/servertest"
 )
 
 func TestRequestID(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	made := regexp.MustCompile(`^[0-9a-f]{32}$`)
 	seen := map[string]bool{}
 	for _, c := range []struct {
@@ -78,7 +79,7 @@ func TestLog(t *testing.T) {
 		{"POST", "/classify", `{"model":"closed","input":"SECRET"}`, []string{"level=WARN", "status=503"}},
 		{"POST", "/classify", `{"model":"damaged","input":"SECRET"}`, []string{"level=WARN", "status=424", "task=damaged"}},
 		{"POST", "/classify", `{"model":"panics","input":"SECRET"}`,
-			[]string{`level=ERROR msg="panic contained" id=mine panic="a fault of /usr/lib/engine"`, "engine_test.go", "level=ERROR msg=request", "status=500"}},
+			[]string{`level=ERROR msg="panic contained" id=mine panic="a fault of /usr/lib/engine"`, "servertest/engine.go", "level=ERROR msg=request", "status=500"}},
 		{"GET", "/tasks", "", []string{"level=DEBUG", "path=/tasks"}},
 		{"GET", "/tasks/sst2", "", []string{"level=INFO", "path=/tasks/sst2"}},
 		{"GET", "/healthz?SECRET", "", []string{"level=DEBUG", "path=/healthz"}},
@@ -88,7 +89,7 @@ func TestLog(t *testing.T) {
 		{"GET", "/a%0Ab", "", []string{`path="/a\nb"`}},
 	} {
 		var log strings.Builder
-		s := newServer(t, newFakeEngine(), Options{Logger: logger(&log)})
+		s := newServer(t, servertest.NewEngine(), Options{Logger: logger(&log)})
 		do(s, c.method, c.path, c.body, "X-Request-Id", "mine")
 		for _, want := range c.want {
 			if !strings.Contains(log.String(), want) {
@@ -103,10 +104,10 @@ func TestLog(t *testing.T) {
 
 // Whatever happens, no answer tells about the machine.
 func TestErrorsTellNothing(t *testing.T) {
-	e := newFakeEngine()
-	e.unready = errors.New("open /var/lib/store: permission denied")
+	e := servertest.NewEngine()
+	e.Unready = errors.New("open /var/lib/store: permission denied")
 	s := newServer(t, e, Options{})
-	for name := range e.labels {
+	for name := range e.Labels {
 		w := post(s, `{"model":"`+name+`","input":["a","b"]}`)
 		if strings.Contains(w.Body.String(), "/") {
 			t.Errorf("%s: %s", name, w.Body)
@@ -127,7 +128,7 @@ func TestErrorsTellNothing(t *testing.T) {
 
 // A panic behind the first byte of an answer must not look like a whole answer.
 func TestPanicCutsAnswer(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	for path, reason := range map[string]any{"/half": errors.New("fault"), "/abort": http.ErrAbortHandler} {
 		s.router.GET(path, s.handle(func(c *gin.Context, _ *core.RequestState) error {
 			if path == "/half" {
@@ -153,9 +154,9 @@ func TestPanicCutsAnswer(t *testing.T) {
 // The work of a client that left is dropped.
 func TestClientLeaves(t *testing.T) {
 	var log strings.Builder
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	entered := make(chan struct{})
-	e.before = func(ctx context.Context, _ string) error {
+	e.Before = func(ctx context.Context, _ string) error {
 		close(entered)
 		<-ctx.Done()
 		return context.Cause(ctx)
@@ -184,8 +185,8 @@ func TestClientLeaves(t *testing.T) {
 }
 
 func TestRequestTimeout(t *testing.T) {
-	e := newFakeEngine()
-	e.before = func(ctx context.Context, _ string) error {
+	e := servertest.NewEngine()
+	e.Before = func(ctx context.Context, _ string) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
+	"kenserve/server/internal/api/oip"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 	"kenserve/server/internal/route"
@@ -51,7 +52,7 @@ func (s *Server) document() *huma.OpenAPI {
 	for _, api := range route.Tags {
 		d.Tags = append(d.Tags, &huma.Tag{Name: api})
 	}
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		if !op.Hidden {
 			d.AddOperation(s.describeOperation(&op, registry))
 		}
@@ -135,7 +136,7 @@ func (s *Server) describeOperation(op *route.Operation, r huma.Registry) *huma.O
 func pathParameterOf(name string, r huma.Registry) *huma.Param {
 	p := &huma.Param{Name: name, In: "path", Required: true}
 	if name == "version" {
-		p.Schema = &huma.Schema{Type: huma.TypeString, Enum: []any{inferVersion}}
+		p.Schema = &huma.Schema{Type: huma.TypeString, Enum: []any{oip.Version}}
 	} else {
 		p.Schema, p.Example = wire.Task("").Schema(r), "trec"
 		p.Description = "A task's name."
@@ -177,7 +178,7 @@ func (s *Server) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 	docs := map[int][]string{}
 	for _, f := range list {
 		p := f.Problem
-		status, _ := shapeOf(op.Path)(&p)
+		status, _ := s.table.Of(op.Path).EncodeError(&p)
 		if !slices.Contains(docs[status], f.Doc) {
 			docs[status] = append(docs[status], f.Doc)
 		}
@@ -186,7 +187,7 @@ func (s *Server) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 		text := strings.Join(docs[status], "; ")
 		answer := &huma.Response{
 			Description: strings.ToUpper(text[:1]) + text[1:] + ".",
-			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(errorTypeOf(op.Path), true, "")}},
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(s.table.Of(op.Path).ErrorBody, true, "")}},
 		}
 		switch status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -198,16 +199,6 @@ func (s *Server) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 			o.Responses[strconv.Itoa(status)] = answer
 		}
 	}
-}
-
-// errorTypeOf is the wire type of a path's errors.
-func errorTypeOf(path string) reflect.Type {
-	for _, s := range shapes {
-		if s.owns(path) {
-			return s.wire
-		}
-	}
-	return reflect.TypeFor[nativeErrorBody]()
 }
 
 // openAPI answers GET /openapi.json.

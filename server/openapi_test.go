@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kenserve/server/internal/route"
+	"kenserve/server/internal/servertest"
 )
 
 // openAPIFile is the document of a server with the default bounds.
@@ -84,7 +85,7 @@ func parseJSON(t interface{ Fatalf(string, ...any) }, text string) any {
 }
 
 func TestOpenAPI(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	var got bytes.Buffer
 	if err := json.Indent(&got, do(s, http.MethodGet, "/openapi.json", "").Body.Bytes(), "", "  "); err != nil {
 		t.Fatal(err)
@@ -109,10 +110,10 @@ func TestOpenAPI(t *testing.T) {
 
 // Routes and document are made of one table; nothing is routed beside it.
 func TestEveryRouteIsAnOperation(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	known := map[string]bool{}
 	names := map[string]bool{}
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		known[op.Method+" "+op.Path] = true
 		if op.Method == http.MethodGet {
 			known["HEAD "+op.Path] = true
@@ -137,8 +138,8 @@ func pathOf(op *route.Operation) string {
 // Examples are what their schemas say, and requests among them are taken.
 func TestOpenAPIExamples(t *testing.T) {
 	o := Options{AdminKeys: []string{"admin"}}
-	d := documentOf(t, newServer(t, newEditingEngine(), o))
-	for _, op := range newServer(t, newEditingEngine(), o).operations() {
+	d := documentOf(t, newServer(t, servertest.NewEngine(), o))
+	for _, op := range newServer(t, servertest.NewEngine(), o).operations() {
 		if text := op.Answer.Example; text != "" {
 			status := max(op.Status, http.StatusOK)
 			if err := d.answer(t, &op, status).Validate(parseJSON(t, text)); err != nil {
@@ -152,8 +153,8 @@ func TestOpenAPIExamples(t *testing.T) {
 			if err := d.request(t, &op).Validate(parseJSON(t, c.Example)); err != nil {
 				t.Errorf("%s: request: %v", op.Name, err)
 			}
-			e := newEditingEngine()
-			e.deltas["trec"] = "a,b"
+			e := servertest.NewEngine()
+			e.Deltas["trec"] = "a,b"
 			w := do(newServer(t, e, o), op.Method, pathOf(&op), c.Example, append([]string{"Content-Type", "application/json"}, asAdmin...)...)
 			if w.Code != http.StatusOK {
 				t.Errorf("%s: status %d: %s", op.Name, w.Code, w.Body)
@@ -164,7 +165,7 @@ func TestOpenAPIExamples(t *testing.T) {
 
 // Every answer of the wire goldens is one that the document tells of.
 func TestOpenAPIAnswers(t *testing.T) {
-	s := newServer(t, newFakeEngine(), wireOptions)
+	s := newServer(t, servertest.NewEngine(), wireOptions)
 	d := documentOf(t, s)
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil {
@@ -176,7 +177,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var cases []wireCase
+		var cases []servertest.Case
 		if err := json.Unmarshal(data, &cases); err != nil {
 			t.Fatal(err)
 		}
@@ -202,10 +203,10 @@ func TestOpenAPIAnswers(t *testing.T) {
 }
 
 // operationOf finds the operation that a request is for.
-func operationOf(s *Server, q wireRequest) *route.Operation {
+func operationOf(s *Server, q servertest.Request) *route.Operation {
 	path, _, _ := strings.Cut(q.Path, "?")
 	parts := strings.Split(path, "/")
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		if pattern := strings.Split(op.Path, "/"); op.Method == q.Method && slices.EqualFunc(pattern, parts, func(p, part string) bool {
 			return p == part || strings.HasPrefix(p, ":")
 		}) {
@@ -223,9 +224,9 @@ var agreement = Options{
 // What the schema of a request refuses the handler does, and what it lets pass
 // the handler takes. The schema is checked by a validator that is not ours.
 func TestSchemasAndHandlersAgree(t *testing.T) {
-	s := newServer(t, newEditingEngine(), agreement)
+	s := newServer(t, servertest.NewEngine(), agreement)
 	d := documentOf(t, s)
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		schema := d.request(t, &op)
 		if schema == nil {
 			continue
@@ -367,7 +368,7 @@ func sortedKeys[T any](m map[string]T) []string {
 // The page needs nothing but itself, shows every operation, and is well-formed
 // enough for its ids to be unique.
 func TestDocsPage(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	w := do(s, http.MethodGet, "/docs", "")
 	page := w.Body.String()
 	if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
@@ -381,7 +382,7 @@ func TestDocsPage(t *testing.T) {
 	if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "style-src 'sha256-") {
 		t.Errorf("policy %s", policy)
 	}
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		if op.Hidden {
 			continue
 		}

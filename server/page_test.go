@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kenserve/server/internal/servertest"
 )
 
 // TestPage: the page comes without a key, with everything that it refers to,
 // and refers to nothing elsewhere.
 func TestPage(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	reference := regexp.MustCompile(`(?:src|href)="([^"#]+)"|from "\./([^"]+)"`)
 	inline := regexp.MustCompile(`(?i)<script(?:>| type="module">)[^<]|<style|\son[a-z]+=|\sstyle=`)
 	links := map[string]bool{"docs": true, "metrics": true, "stats": true} // to what is not the page
@@ -72,7 +74,7 @@ func TestPage(t *testing.T) {
 
 // TestStats: what GET /stats tells is what was answered, and needs the key.
 func TestStats(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	s := newServer(t, e, Options{APIKeys: []string{"use"}, About: About{Version: "1.2.3", Base: "minilm"}})
 	now := time.Unix(1764000000, 0)
 	s.core.Now = func() time.Time { return now }
@@ -90,27 +92,10 @@ func TestStats(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
-	if got.Version != "1.2.3" || got.Base != "minilm" || !got.Ready || got.InFlight != 1 || got.BudgetBytes != e.stats.BudgetBytes || got.Evictions != e.stats.Evictions {
+	if got.Version != "1.2.3" || got.Base != "minilm" || !got.Ready || got.InFlight != 1 || got.BudgetBytes != e.Counters.BudgetBytes || got.Evictions != e.Counters.Evictions {
 		t.Errorf("stats are %+v", got)
 	}
 	if len(got.Recent) != 1 || got.Recent[0].Unix != 1764000000 || got.Recent[0].Requests != 2 || got.Recent[0].Errors != 1 || got.Recent[0].Texts != 2 || got.Recent[0].Tokens != 7 || got.Recent[0].P99 == nil {
 		t.Errorf("recent is %+v", got.Recent)
-	}
-}
-
-// TestTasksWithoutLabels: a list that is asked for every second can leave the
-// labels out.
-func TestTasksWithoutLabels(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
-	for path, want := range map[string]int{"/tasks": 6, "/tasks?labels=false": 0} {
-		var list taskList
-		if err := json.Unmarshal(do(s, http.MethodGet, path, "").Body.Bytes(), &list); err != nil {
-			t.Fatal(err)
-		}
-		for _, task := range list.Data {
-			if task.Name == "trec" && len(task.Labels) != want {
-				t.Errorf("GET %s tells %d labels of trec", path, len(task.Labels))
-			}
-		}
 	}
 }

@@ -21,16 +21,11 @@ const (
 	routeHealth   = "/healthz"
 	routeReady    = "/readyz"
 	routeMetrics  = "/metrics"
-	routeTasks    = "/tasks"
 	routeStats    = "/stats"
 	routePage     = "/"
 	routePageFile = "/page/:file"
 	routeOpenAPI  = "/openapi.json"
 	routeDocs     = "/docs"
-
-	routeTEIHealth  = "/tei/:task/health"
-	routeLive       = "/v2/health/live"
-	routeInferReady = "/v2/health/ready"
 )
 
 // Server answers HTTP requests with an engine. Make one with [New].
@@ -40,11 +35,11 @@ type Server struct {
 	options  Options // with defaults filled in
 	metrics  *metrics
 	keys     keys
-	uploads  chan struct{}
 	drawings drawings
 	recent   recent
 	page     map[string]*pageFile
 	router   *gin.Engine
+	table    route.Table
 	byPath   map[string]*route.Operation // by the path as gin writes it
 	serving  atomic.Bool                 // Serve was called
 
@@ -79,7 +74,6 @@ func New(engine Engine, options Options) (*Server, error) {
 		options:  options,
 		metrics:  metrics,
 		keys:     newKeys(&options),
-		uploads:  make(chan struct{}, maxUploads),
 		drawings: newDrawings(),
 		router:   gin.New(),
 	}
@@ -104,8 +98,9 @@ func (s *Server) routes() {
 	r.NoRoute(s.handle(noRoute))
 	r.NoMethod(s.handle(noMethod))
 
+	s.table = s.apis()
 	s.byPath = map[string]*route.Operation{}
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		s.byPath[op.Path] = &op
 		handler := op.Raw
 		if f := op.Handle; f != nil {

@@ -16,12 +16,13 @@ import (
 	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/safetensors"
+	"kenserve/server/internal/servertest"
 )
 
 // openEngine is a fakeEngine that can be looked into: its task trec is a delta
 // of a tiny base.
 type openEngine struct {
-	*fakeEngine
+	*servertest.Engine
 	delta     *delta.Delta
 	base      *safetensors.Checkpoint
 	inspected atomic.Int64
@@ -29,7 +30,7 @@ type openEngine struct {
 
 func (e *openEngine) Inspect(ctx context.Context, task string, f func(d *delta.Delta, base delta.Tensors) error) error {
 	e.inspected.Add(1)
-	if err := e.fail[task]; err != nil {
+	if err := e.Fail[task]; err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -50,7 +51,7 @@ func newOpenEngine(t *testing.T) *openEngine {
 	base, tuned, file := filepath.Join(dir, "base"), filepath.Join(dir, "tuned"), filepath.Join(dir, "trec.ken")
 	must(tiny.WriteBase(base, 1))
 	must(tiny.WriteTuned(tuned, base, []string{"yes", "no"}, 1))
-	e := &openEngine{fakeEngine: newFakeEngine()}
+	e := &openEngine{Engine: servertest.NewEngine()}
 	var err error
 	e.base, err = safetensors.OpenCheckpoint(base)
 	must(err)

@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"errors"
@@ -22,7 +22,7 @@ import (
 // classification of k classes is a BYTES tensor [texts, k] of
 // "score:index:label", best first, as Triton's extension has it.
 
-const inferVersion = "1"
+const Version = "1"
 
 // The outputs, in the order in which they are returned when none are named.
 const (
@@ -31,25 +31,25 @@ const (
 	outProbabilities = "probabilities"
 )
 
-// inferRequest is an inference request as both carriers parse it.
-type inferRequest struct {
+// request is an inference request as both carriers parse it.
+type request struct {
 	id      string
 	inputs  []runtime.Input
 	pairs   bool
 	shape   []int64 // of the input
-	outputs []inferOutput
+	outputs []output
 	options runtime.Options
 }
 
-// inferOutput is an output that is asked for.
-type inferOutput struct {
+// output is an output that is asked for.
+type output struct {
 	name    string
 	classes int  // of a classification; 0: the tensor itself
 	binary  bool // for REST
 }
 
-// inferTensor is an input as it is sent.
-type inferTensor struct {
+// tensor is an input as it is sent.
+type tensor struct {
 	name     string
 	datatype string
 	shape    []int64
@@ -57,7 +57,7 @@ type inferTensor struct {
 }
 
 // take makes the request's inputs from its tensors.
-func (q *inferRequest) take(tensors []inferTensor, limits core.Limits) error {
+func (q *request) take(tensors []tensor, limits core.Limits) error {
 	if len(tensors) == 0 {
 		return problem.Invalid(problem.Field("inputs"), "must hold the tensor text")
 	}
@@ -71,9 +71,9 @@ func (q *inferRequest) take(tensors []inferTensor, limits core.Limits) error {
 			case name == "text_pair" && pair < 0:
 				pair = i
 			case name == "text" || name == "text_pair":
-				return problem.Invalid(inferAt(i), "is named %s, as another is", name)
+				return problem.Invalid(inputPath(i), "is named %s, as another is", name)
 			default:
-				return problem.Invalid(inferAt(i), "is named %s; there are text and text_pair", problem.Quote(name))
+				return problem.Invalid(inputPath(i), "is named %s; there are text and text_pair", problem.Quote(name))
 			}
 		}
 		if text < 0 {
@@ -81,7 +81,7 @@ func (q *inferRequest) take(tensors []inferTensor, limits core.Limits) error {
 		}
 	}
 	for i := range tensors {
-		if p := tensors[i].check(inferAt(i), limits); p != nil {
+		if p := tensors[i].check(inputPath(i), limits); p != nil {
 			return p
 		}
 	}
@@ -94,7 +94,7 @@ func (q *inferRequest) take(tensors []inferTensor, limits core.Limits) error {
 		return nil
 	}
 	if len(tensors[pair].elements) != len(q.inputs) {
-		return problem.Invalid(inferAt(pair), "has %d elements, text has %d", len(tensors[pair].elements), len(q.inputs))
+		return problem.Invalid(inputPath(pair), "has %d elements, text has %d", len(tensors[pair].elements), len(q.inputs))
 	}
 	q.pairs = true
 	for i := range tensors[pair].elements {
@@ -103,13 +103,13 @@ func (q *inferRequest) take(tensors []inferTensor, limits core.Limits) error {
 	return nil
 }
 
-func inferAt(i int) problem.Path { return problem.Field("inputs").Element(i) }
+func inputPath(i int) problem.Path { return problem.Field("inputs").Element(i) }
 
 // textsAt is what an error about a text names: elements have no place of their
 // own in a tensor's data.
 var textsAt = problem.Values{Name: "text", Listed: true}
 
-func (t *inferTensor) check(at problem.Path, limits core.Limits) error {
+func (t *tensor) check(at problem.Path, limits core.Limits) error {
 	if t.datatype != "BYTES" {
 		return problem.Invalid(at.Member("datatype"), "is %s, must be BYTES", problem.Quote(t.datatype))
 	}
@@ -144,13 +144,13 @@ func (t *inferTensor) check(at problem.Path, limits core.Limits) error {
 }
 
 // want adds an output to those that are returned.
-func (q *inferRequest) want(at problem.Path, out inferOutput) error {
+func (q *request) want(at problem.Path, out output) error {
 	switch out.name {
 	case outLabel, outScore, outProbabilities:
 	default:
 		return problem.Invalid(at.Member("name"), "is %s; there are %s, %s and %s", problem.Quote(out.name), outLabel, outScore, outProbabilities)
 	}
-	if slices.ContainsFunc(q.outputs, func(o inferOutput) bool { return o.name == out.name }) {
+	if slices.ContainsFunc(q.outputs, func(o output) bool { return o.name == out.name }) {
 		return problem.Invalid(at.Member("name"), "is %s again", problem.Quote(out.name))
 	}
 	if out.classes < 0 || out.classes > 0 && out.name != outProbabilities {
@@ -160,8 +160,8 @@ func (q *inferRequest) want(at problem.Path, out inferOutput) error {
 	return nil
 }
 
-// inferAnswer is an output as it is returned: strings or numbers.
-type inferAnswer struct {
+// answer is an output as it is returned: strings or numbers.
+type answer struct {
 	name     string
 	datatype string
 	shape    []int64
@@ -171,12 +171,12 @@ type inferAnswer struct {
 }
 
 // answers makes the outputs of a result.
-func (q *inferRequest) answers(r *runtime.Result) []inferAnswer {
+func (q *request) answers(r *runtime.Result) []answer {
 	n := len(r.Scores)
-	out := make([]inferAnswer, 0, len(q.outputs))
+	out := make([]answer, 0, len(q.outputs))
 	var order []int32
 	for _, o := range q.outputs {
-		a := inferAnswer{name: o.name, datatype: "FP32", shape: q.shape, binary: o.binary}
+		a := answer{name: o.name, datatype: "FP32", shape: q.shape, binary: o.binary}
 		switch {
 		case o.classes > 0:
 			k := min(o.classes, len(r.Labels))
@@ -218,7 +218,7 @@ func classification(score float32, index int, label string) string {
 }
 
 // takeBytes is what a binary tensor's error is for a client.
-func takeBytes(t *inferTensor, at problem.Path, data string, limits core.Limits) error {
+func takeBytes(t *tensor, at problem.Path, data string, limits core.Limits) error {
 	elements, err := readBytesTensor(data, limits.MaxTexts)
 	if errors.Is(err, errTooManyElements) {
 		return problem.Invalid(at, "holds more than %d texts", limits.MaxTexts)

@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"encoding/binary"
@@ -100,26 +100,26 @@ func (inferredData) Schema(huma.Registry) *huma.Schema {
 
 // The objects of a request, by what reads them.
 var (
-	inferObject = jsonbody.NewObject[inferBody](map[string]func(p *inferParser, at problem.Path){
-		"inputs": func(p *inferParser, at problem.Path) { p.list(at, p.tensor) },
-		"id": func(p *inferParser, at problem.Path) {
+	bodyObject = jsonbody.NewObject[inferBody](map[string]func(p *parser, at problem.Path){
+		"inputs": func(p *parser, at problem.Path) { p.list(at, p.tensor) },
+		"id": func(p *parser, at problem.Path) {
 			if !p.Null() {
 				p.request.id = p.String(at)
 			}
 		},
-		"parameters": func(p *inferParser, at problem.Path) { readSettings(inferParameters, p, at) },
-		"outputs": func(p *inferParser, at problem.Path) {
+		"parameters": func(p *parser, at problem.Path) { readSettings(settingsObject, p, at) },
+		"outputs": func(p *parser, at problem.Path) {
 			if !p.Null() {
 				p.list(at, p.output)
 			}
 		},
 	})
-	inferParameters = jsonbody.NewObject[inferSettings](map[string]func(p *inferParser, at problem.Path){
-		"binary_data_output": func(p *inferParser, at problem.Path) { p.binary = p.Bool(at, false) },
-		"raw_scores":         func(p *inferParser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
-		"truncate":           func(p *inferParser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
+	settingsObject = jsonbody.NewObject[inferSettings](map[string]func(p *parser, at problem.Path){
+		"binary_data_output": func(p *parser, at problem.Path) { p.binary = p.Bool(at, false) },
+		"raw_scores":         func(p *parser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
+		"truncate":           func(p *parser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
 	})
-	inferInputObject = jsonbody.NewObject[inferInput](map[string]func(p *tensorParser, at problem.Path){
+	inputObject = jsonbody.NewObject[inferInput](map[string]func(p *tensorParser, at problem.Path){
 		"name":     func(p *tensorParser, at problem.Path) { p.input.name = p.String(at) },
 		"shape":    func(p *tensorParser, at problem.Path) { p.shape(at) },
 		"datatype": func(p *tensorParser, at problem.Path) { p.input.datatype = p.String(at) },
@@ -127,16 +127,16 @@ var (
 			p.hasData = true
 			p.data(at)
 		},
-		"parameters": func(p *tensorParser, at problem.Path) { readSettings(inferInputParameters, p, at) },
+		"parameters": func(p *tensorParser, at problem.Path) { readSettings(inputSettingsObject, p, at) },
 	})
-	inferInputParameters = jsonbody.NewObject[inferInputSettings](map[string]func(p *tensorParser, at problem.Path){
+	inputSettingsObject = jsonbody.NewObject[inferInputSettings](map[string]func(p *tensorParser, at problem.Path){
 		"binary_data_size": func(p *tensorParser, at problem.Path) { p.binarySize = p.size(at) },
 	})
-	inferOutputObject = jsonbody.NewObject[inferRequested](map[string]func(p *outputParser, at problem.Path){
+	outputObject = jsonbody.NewObject[inferRequested](map[string]func(p *outputParser, at problem.Path){
 		"name":       func(p *outputParser, at problem.Path) { p.requested.name = p.String(at) },
-		"parameters": func(p *outputParser, at problem.Path) { readSettings(inferOutputParameters, p, at) },
+		"parameters": func(p *outputParser, at problem.Path) { readSettings(outputSettingsObject, p, at) },
 	})
-	inferOutputParameters = jsonbody.NewObject[inferOutputSettings](map[string]func(p *outputParser, at problem.Path){
+	outputSettingsObject = jsonbody.NewObject[inferOutputSettings](map[string]func(p *outputParser, at problem.Path){
 		"binary_data": func(p *outputParser, at problem.Path) {
 			p.requested.saysBinary = true
 			p.requested.binary = p.Bool(at, false)
@@ -145,43 +145,43 @@ var (
 	})
 )
 
-// inferParser reads a request's JSON.
-type inferParser struct {
+// parser reads a request's JSON.
+type parser struct {
 	wire.Parser
-	request *inferRequest
+	request *request
 	binary  bool // outputs are binary if not said otherwise
-	tensors []inferTensor
+	tensors []tensor
 	sizes   []int // of the tensors' binary data; -1: none
 	outputs []requestedOutput
 }
 
 // tensorParser reads one input.
 type tensorParser struct {
-	*inferParser
-	input      inferTensor
+	*parser
+	input      tensor
 	binarySize int // -1: none
 	hasData    bool
 }
 
 // outputParser reads one output.
 type outputParser struct {
-	*inferParser
+	*parser
 	requested requestedOutput
 }
 
 // requestedOutput is an output as it is asked for, before the default of the
 // request is known.
 type requestedOutput struct {
-	inferOutput
+	output
 	saysBinary bool
 }
 
 // maxTensors bounds the lists of inputs and outputs: nobody has as many.
 const maxTensors = 16
 
-// parseInfer parses a body. length is the header Inference-Header-Content-Length,
+// parseREST parses a body. length is the header Inference-Header-Content-Length,
 // empty if it was not sent.
-func parseInfer(body, length string, limits core.Limits) (*inferRequest, error) {
+func parseREST(body, length string, limits core.Limits) (*request, error) {
 	header, rest := body, ""
 	if length != "" {
 		n, err := strconv.Atoi(length)
@@ -190,11 +190,11 @@ func parseInfer(body, length string, limits core.Limits) (*inferRequest, error) 
 		}
 		header, rest = body[:n], body[n:]
 	}
-	p := &inferParser{
+	p := &parser{
 		Parser:  wire.NewParser(header, limits),
-		request: &inferRequest{options: runtime.Options{Truncate: true}},
+		request: &request{options: runtime.Options{Truncate: true}},
 	}
-	inferObject.Read(p, problem.Path{})
+	bodyObject.Read(p, problem.Path{})
 	if err := p.Finish(); err != nil {
 		return nil, err
 	}
@@ -203,7 +203,7 @@ func parseInfer(body, length string, limits core.Limits) (*inferRequest, error) 
 		if size < 0 {
 			continue
 		}
-		at := inferAt(i)
+		at := inputPath(i)
 		if size > len(rest) {
 			return nil, problem.Invalid(at, "has %d bytes of binary data, %d are left of the body", size, len(rest))
 		}
@@ -222,20 +222,20 @@ func parseInfer(body, length string, limits core.Limits) (*inferRequest, error) 
 		if !out.saysBinary {
 			out.binary = p.binary
 		}
-		if err := q.want(problem.Field("outputs").Element(i), out.inferOutput); err != nil {
+		if err := q.want(problem.Field("outputs").Element(i), out.output); err != nil {
 			return nil, err
 		}
 	}
 	if len(q.outputs) == 0 {
 		for _, name := range []string{outLabel, outScore, outProbabilities} {
-			q.outputs = append(q.outputs, inferOutput{name: name, binary: p.binary})
+			q.outputs = append(q.outputs, output{name: name, binary: p.binary})
 		}
 	}
 	return q, nil
 }
 
 // list reads a short list.
-func (p *inferParser) list(at problem.Path, read func(at problem.Path)) {
+func (p *parser) list(at problem.Path, read func(at problem.Path)) {
 	if p.Peek() != '[' {
 		p.Skip()
 		p.Reject(at, "must be a list")
@@ -258,9 +258,9 @@ func readSettings[P interface{ Null() bool }](object interface{ Read(P, problem.
 	}
 }
 
-func (p *inferParser) tensor(at problem.Path) {
-	t := &tensorParser{inferParser: p, binarySize: -1}
-	inferInputObject.Read(t, at)
+func (p *parser) tensor(at problem.Path) {
+	t := &tensorParser{parser: p, binarySize: -1}
+	inputObject.Read(t, at)
 	if t.hasData == (t.binarySize >= 0) {
 		p.Reject(at, "must have either data or the parameter binary_data_size")
 	}
@@ -288,7 +288,7 @@ func (p *tensorParser) shape(at problem.Path) {
 }
 
 // size reads a whole number from 0.
-func (p *inferParser) size(at problem.Path) int {
+func (p *parser) size(at problem.Path) int {
 	if n, ok := p.Int32(); ok && n >= 0 {
 		return int(n)
 	}
@@ -314,29 +314,29 @@ func (p *tensorParser) data(at problem.Path) {
 	}
 }
 
-func (p *inferParser) output(at problem.Path) {
-	o := &outputParser{inferParser: p}
-	inferOutputObject.Read(o, at)
+func (p *parser) output(at problem.Path) {
+	o := &outputParser{parser: p}
+	outputObject.Read(o, at)
 	p.outputs = append(p.outputs, o.requested)
 }
 
 // infer answers POST /v2/models/{task}[/versions/1]/infer.
-func (s *Server) infer(c *gin.Context, state *core.RequestState) error {
+func (h *handler) infer(c *gin.Context, state *core.RequestState) error {
 	task := c.Param("task")
-	if err := s.model(task, c.Param("version")); err != nil {
+	if err := h.model(task, c.Param("version")); err != nil {
 		return err
 	}
-	mem := httpbody.NewBuffers(s.core.Bodies)
+	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
+	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseInfer(body, c.Request.Header.Get(headerLength), s.core.Limits)
+	q, err := parseREST(body, c.Request.Header.Get(headerLength), h.core.Limits)
 	if err != nil {
 		return err
 	}
-	result, err := s.core.Classify(c.Request.Context(), state, &core.Call{Task: task, At: problem.Field("task"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
+	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: task, At: problem.Field("task"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
 	if err != nil {
 		return err
 	}
@@ -348,8 +348,8 @@ func (s *Server) infer(c *gin.Context, state *core.RequestState) error {
 		route.WriteJSON(c, http.StatusOK, mem.Out)
 		return nil
 	}
-	h := c.Writer.Header()
-	h[headerLength] = []string{strconv.Itoa(len(header))}
+	answerHeader := c.Writer.Header()
+	answerHeader[headerLength] = []string{strconv.Itoa(len(header))}
 	mem.Out = append(header, data...)
 	route.Write(c, http.StatusOK, []string{"application/octet-stream"}, mem.Out)
 	return nil
@@ -357,9 +357,9 @@ func (s *Server) infer(c *gin.Context, state *core.RequestState) error {
 
 // appendInferred appends the JSON of an answer, and returns the binary data that
 // follow it.
-func appendInferred(b []byte, task string, q *inferRequest, r *runtime.Result) (header, data []byte) {
+func appendInferred(b []byte, task string, q *request, r *runtime.Result) (header, data []byte) {
 	b = jsonbody.AppendString(append(b, `{"model_name":`...), task)
-	b = append(b, `,"model_version":"`+inferVersion+`"`...)
+	b = append(b, `,"model_version":"`+Version+`"`...)
 	if q.id != "" {
 		b = jsonbody.AppendString(append(b, `,"id":`...), q.id)
 	}
@@ -403,7 +403,7 @@ func appendInferred(b []byte, task string, q *inferRequest, r *runtime.Result) (
 }
 
 // appendRaw appends an output in binary form.
-func (a *inferAnswer) appendRaw(b []byte) []byte {
+func (a *answer) appendRaw(b []byte) []byte {
 	b = appendBytesTensor(b, a.strings)
 	for _, v := range a.floats {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))

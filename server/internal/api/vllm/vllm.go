@@ -1,4 +1,4 @@
-package server
+package vllm
 
 import (
 	"math"
@@ -75,33 +75,33 @@ type vllmUsage struct {
 	PromptTokensDetails wire.Null `json:"prompt_tokens_details"`
 }
 
-// vllmRequest is a parsed request for POST /vllm/classify.
-type vllmRequest struct {
+// request is a parsed request for POST /vllm/classify.
+type request struct {
 	task    string
 	inputs  []runtime.Input
 	listed  bool
 	options runtime.Options
 }
 
-type vllmParser struct {
+type parser struct {
 	wire.Parser
-	request *vllmRequest
+	request *request
 }
 
-var vllmObject = jsonbody.NewObject[vllmBody](map[string]func(p *vllmParser, at problem.Path){
-	"model": func(p *vllmParser, at problem.Path) { p.request.task = p.TaskName(at, "must be a task's name") },
-	"input": func(p *vllmParser, _ problem.Path) { p.input() },
-	"truncate_prompt_tokens": func(p *vllmParser, at problem.Path) {
+var bodyObject = jsonbody.NewObject[vllmBody](map[string]func(p *parser, at problem.Path){
+	"model": func(p *parser, at problem.Path) { p.request.task = p.TaskName(at, "must be a task's name") },
+	"input": func(p *parser, _ problem.Path) { p.input() },
+	"truncate_prompt_tokens": func(p *parser, at problem.Path) {
 		p.request.options.MaxTokens, p.request.options.Truncate = p.truncate(at)
 	},
-	"use_activation": func(p *vllmParser, at problem.Path) { p.request.options.Raw = !p.Bool(at, true) },
+	"use_activation": func(p *parser, at problem.Path) { p.request.options.Raw = !p.Bool(at, true) },
 })
 
-// parseVLLM parses a body.
-func parseVLLM(body string, limits core.Limits) (*vllmRequest, error) {
-	q := new(vllmRequest)
-	p := &vllmParser{wire.NewParser(body, limits), q}
-	vllmObject.Read(p, problem.Path{})
+// parse parses a body.
+func parse(body string, limits core.Limits) (*request, error) {
+	q := new(request)
+	p := &parser{wire.NewParser(body, limits), q}
+	bodyObject.Read(p, problem.Path{})
 	if err := p.Finish(); err != nil {
 		return nil, err
 	}
@@ -110,13 +110,13 @@ func parseVLLM(body string, limits core.Limits) (*vllmRequest, error) {
 	return q, nil
 }
 
-func (q *vllmRequest) inputsAt() problem.Values {
+func (q *request) inputsAt() problem.Values {
 	return problem.Values{Name: "input", Listed: q.listed}
 }
 
 // input reads a text, a list of texts, the ids of one input, or a list of
 // such lists.
-func (p *vllmParser) input() {
+func (p *parser) input() {
 	q := p.request
 	const otherwise = "must be a text, a list of token ids, or a list of either"
 	at := problem.Field("input")
@@ -169,7 +169,7 @@ func (p *vllmParser) input() {
 	}
 }
 
-func (p *vllmParser) tokenIDs(at problem.Path) []int32 {
+func (p *parser) tokenIDs(at problem.Path) []int32 {
 	ids := []int32{}
 	for range p.Elements {
 		ids = append(ids, p.tokenID(at))
@@ -180,7 +180,7 @@ func (p *vllmParser) tokenIDs(at problem.Path) []int32 {
 	return ids
 }
 
-func (p *vllmParser) tokenID(at problem.Path) int32 {
+func (p *parser) tokenID(at problem.Path) int32 {
 	if id, ok := p.Int32(); ok && id >= 0 {
 		return id
 	}
@@ -190,7 +190,7 @@ func (p *vllmParser) tokenID(at problem.Path) int32 {
 
 // truncate reads how many tokens are kept: null is all, or an error; -1 is
 // what the model takes, which is 0 here.
-func (p *vllmParser) truncate(at problem.Path) (tokens int, truncate bool) {
+func (p *parser) truncate(at problem.Path) (tokens int, truncate bool) {
 	if p.Null() {
 		return 0, false
 	}
@@ -201,25 +201,25 @@ func (p *vllmParser) truncate(at problem.Path) (tokens int, truncate bool) {
 	return 0, false
 }
 
-// vllmClassify answers POST /vllm/classify.
-func (s *Server) vllmClassify(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(s.core.Bodies)
+// classify answers POST /vllm/classify.
+func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
+	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
+	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseVLLM(body, s.core.Limits)
+	q, err := parse(body, h.core.Limits)
 	if err != nil {
 		return err
 	}
-	result, err := s.core.Classify(c.Request.Context(), state, &core.Call{Task: q.task, At: problem.Field("model"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
+	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: q.task, At: problem.Field("model"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
 	if err != nil {
 		return err
 	}
 	b := jsonbody.AppendString(append(mem.Out[:0], `{"id":`...), "classify-"+state.ID)
 	b = append(b, `,"object":"list","created":`...)
-	b = strconv.AppendInt(b, s.core.Now().Unix(), 10)
+	b = strconv.AppendInt(b, h.core.Now().Unix(), 10)
 	b = jsonbody.AppendString(append(b, `,"model":`...), q.task)
 	b = append(b, `,"data":[`...)
 	for i, row := range result.Scores {

@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"encoding/binary"
@@ -12,12 +12,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"kenserve/server/internal/servertest"
 )
 
 // binaryInfer puts a body together: its JSON and the data behind it.
-func binaryInfer(s *Server, path, header string, data ...string) (body string, w *binaryAnswer) {
+func binaryInfer(h http.Handler, path, header string, data ...string) (body string, w *binaryAnswer) {
 	body = header + strings.Join(data, "")
-	r := do(s, http.MethodPost, path, body, headerLength, strconv.Itoa(len(header)))
+	r := servertest.Do(h, http.MethodPost, path, body, headerLength, strconv.Itoa(len(header)))
 	w = &binaryAnswer{status: r.Code, header: r.Body.String(), contentType: r.Header().Get("Content-Type")}
 	if n, err := strconv.Atoi(r.Header().Get(headerLength)); err == nil {
 		w.header, w.data = w.header[:n], w.header[n:]
@@ -41,14 +43,14 @@ func floats(data string) []float32 {
 
 // Binary data say what JSON does, in requests and in answers.
 func TestInferBinary(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	h := servertest.Handler(New(servertest.NewService(servertest.NewEngine(), servertest.GoldenLimits)))
 	const path = "/v2/models/sst2/infer"
 	texts := string(appendBytesTensor(nil, []string{"a b", "日本", ""}))
 	pairs := string(appendBytesTensor(nil, []string{"c", "d e", "f"}))
 	input := func(name string, data string) string {
 		return fmt.Sprintf(`{"name":%q,"shape":[3],"datatype":"BYTES","parameters":{"binary_data_size":%d}}`, name, len(data))
 	}
-	plain := do(s, http.MethodPost, path, `{"inputs":[{"name":"text","shape":[3],"datatype":"BYTES","data":["a b","日本",""]},{"name":"text_pair","shape":[3],"datatype":"BYTES","data":["c","d e","f"]}]}`)
+	plain := servertest.Do(h, http.MethodPost, path, `{"inputs":[{"name":"text","shape":[3],"datatype":"BYTES","data":["a b","日本",""]},{"name":"text_pair","shape":[3],"datatype":"BYTES","data":["c","d e","f"]}]}`)
 	var want struct {
 		Outputs []struct {
 			Name string
@@ -66,7 +68,7 @@ func TestInferBinary(t *testing.T) {
 		}
 	}
 
-	_, got := binaryInfer(s, path, `{"inputs":[`+input("text", texts)+`,`+input("text_pair", pairs)+`],"parameters":{"binary_data_output":true}}`, texts, pairs)
+	_, got := binaryInfer(h, path, `{"inputs":[`+input("text", texts)+`,`+input("text_pair", pairs)+`],"parameters":{"binary_data_output":true}}`, texts, pairs)
 	head := `{"model_name":"sst2","model_version":"1","outputs":[` +
 		`{"name":"label","datatype":"BYTES","shape":[3],"parameters":{"binary_data_size":36}},` +
 		`{"name":"score","datatype":"FP32","shape":[3],"parameters":{"binary_data_size":12}},` +
@@ -87,7 +89,7 @@ func TestInferBinary(t *testing.T) {
 
 	// The pair's data may come first, if its tensor does; each output has a
 	// form of its own.
-	_, got = binaryInfer(s, path, `{"inputs":[`+input("text_pair", pairs)+`,`+input("text", texts)+`],"outputs":[{"name":"probabilities"},{"name":"score","parameters":{"binary_data":true}},{"name":"label","parameters":{"binary_data":false}}]}`, pairs, texts)
+	_, got = binaryInfer(h, path, `{"inputs":[`+input("text_pair", pairs)+`,`+input("text", texts)+`],"outputs":[{"name":"probabilities"},{"name":"score","parameters":{"binary_data":true}},{"name":"label","parameters":{"binary_data":false}}]}`, pairs, texts)
 	head = `{"model_name":"sst2","model_version":"1","outputs":[` +
 		`{"name":"probabilities","datatype":"FP32","shape":[3,2],"data":` + string(want.Outputs[2].Data) + `},` +
 		`{"name":"score","datatype":"FP32","shape":[3],"parameters":{"binary_data_size":12}},` +
@@ -100,14 +102,16 @@ func TestInferBinary(t *testing.T) {
 	}
 
 	// JSON alone, when its length is told too.
-	_, got = binaryInfer(s, path, `{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["a"]}]}`)
+	_, got = binaryInfer(h, path, `{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["a"]}]}`)
 	if got.status != 200 || got.contentType != "application/json" {
 		t.Errorf("status %d: %s", got.status, got.header)
 	}
 }
 
 func TestInferBinaryErrors(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{MaxTexts: 3, MaxTextBytes: 10})
+	limits := servertest.GoldenLimits
+	limits.MaxTexts, limits.MaxTextBytes = 3, 10
+	h := servertest.Handler(New(servertest.NewService(servertest.NewEngine(), limits)))
 	for _, c := range []struct {
 		name  string
 		shape string
@@ -125,7 +129,7 @@ func TestInferBinaryErrors(t *testing.T) {
 		{"not UTF-8", "[2]", 11, "\x02\x00\x00\x00ab\x01\x00\x00\x00\xff", "inputs[0] is not valid UTF-8 in element 1"},
 		{"nothing", "[0]", 0, "", "inputs[0] must hold at least one text"},
 	} {
-		_, got := binaryInfer(s, "/v2/models/sst2/infer", fmt.Sprintf(`{"inputs":[{"name":"text","shape":%s,"datatype":"BYTES","parameters":{"binary_data_size":%d}}]}`, c.shape, c.size), c.data)
+		_, got := binaryInfer(h, "/v2/models/sst2/infer", fmt.Sprintf(`{"inputs":[{"name":"text","shape":%s,"datatype":"BYTES","parameters":{"binary_data_size":%d}}]}`, c.shape, c.size), c.data)
 		var body struct{ Error string }
 		if err := json.Unmarshal([]byte(got.header), &body); err != nil || got.status != 400 || body.Error != c.want {
 			t.Errorf("%s: status %d: %s", c.name, got.status, got.header)
@@ -134,26 +138,26 @@ func TestInferBinaryErrors(t *testing.T) {
 }
 
 func FuzzInferRequest(f *testing.F) {
-	for _, body := range wireBodies(f, "testdata/infer.json") {
+	for _, body := range servertest.Bodies(f, "../../../testdata/infer.json") {
 		f.Add(body, "")
 		f.Add(body, strconv.Itoa(len(body)))
 	}
 	header := `{"inputs":[{"name":"text","shape":[2],"datatype":"BYTES","parameters":{"binary_data_size":9}}],"outputs":[{"name":"probabilities","parameters":{"classification":2}}]}`
 	f.Add(header+"\x01\x00\x00\x00a\x00\x00\x00\x00", strconv.Itoa(len(header)))
 	f.Fuzz(func(t *testing.T, body, length string) {
-		q, err := parseInfer(body, length, fuzzLimits)
+		q, err := parseREST(body, length, servertest.FuzzLimits)
 		if err != nil {
-			checkRefused(t, err)
+			servertest.CheckRefused(t, err, encodeError)
 			return
 		}
 		elements := int64(1)
 		for _, d := range q.shape {
 			elements *= d
 		}
-		if elements != int64(len(q.inputs)) || len(q.inputs) < 1 || len(q.inputs) > fuzzLimits.MaxTexts || len(q.outputs) < 1 || len(q.outputs) > 3 {
+		if elements != int64(len(q.inputs)) || len(q.inputs) < 1 || len(q.inputs) > servertest.FuzzLimits.MaxTexts || len(q.outputs) < 1 || len(q.outputs) > 3 {
 			t.Fatalf("%+v", q)
 		}
-		checkInputs(t, q.inputs, fuzzLimits)
+		servertest.CheckInputs(t, q.inputs, servertest.FuzzLimits)
 		if !utf8.ValidString(q.id) {
 			t.Fatalf("id %q", q.id)
 		}

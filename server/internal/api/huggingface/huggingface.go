@@ -1,4 +1,4 @@
-package server
+package huggingface
 
 import (
 	"net/http"
@@ -36,10 +36,10 @@ type hfSettings struct {
 type hfFunction struct{}
 
 // Schema implements [huma.SchemaProvider].
-func (hfFunction) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(hfFunctions) }
+func (hfFunction) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(functions) }
 
-// hfRequest is a parsed request for POST /models/{task}.
-type hfRequest struct {
+// request is a parsed request for POST /models/{task}.
+type request struct {
 	inputs  []runtime.Input
 	listed  bool
 	topK    int            // 0: all
@@ -47,73 +47,73 @@ type hfRequest struct {
 	options runtime.Options
 }
 
-// hfFunctions are the values of function_to_apply, and hfProblems what they
+// functions are the values of function_to_apply, and problemTypes what they
 // make of logits.
 var (
-	hfFunctions = []string{"softmax", "sigmoid", "none"}
-	hfProblems  = map[string]models.Problem{
+	functions    = []string{"softmax", "sigmoid", "none"}
+	problemTypes = map[string]models.Problem{
 		"softmax": models.SingleLabel,
 		"sigmoid": models.MultiLabel,
 		"none":    models.Regression,
 	}
 )
 
-type hfParser struct {
+type parser struct {
 	wire.Parser
-	request *hfRequest
+	request *request
 }
 
-var hfObject = jsonbody.NewObject[hfBody](map[string]func(p *hfParser, at problem.Path){
-	"inputs": func(p *hfParser, _ problem.Path) {
+var bodyObject = jsonbody.NewObject[hfBody](map[string]func(p *parser, at problem.Path){
+	"inputs": func(p *parser, _ problem.Path) {
 		p.request.inputs, p.request.listed = p.Inputs("inputs", nil)
 	},
-	"parameters": func(p *hfParser, at problem.Path) {
+	"parameters": func(p *parser, at problem.Path) {
 		if !p.Null() {
-			hfParameters.Read(p, at)
+			parametersObject.Read(p, at)
 		}
 	},
 })
 
-var hfParameters = jsonbody.NewObject[hfSettings](map[string]func(p *hfParser, at problem.Path){
-	"top_k": func(p *hfParser, at problem.Path) { p.request.topK = p.PositiveInt(at) },
-	"function_to_apply": func(p *hfParser, at problem.Path) {
-		if function := p.OneOf(at, hfFunctions); function != "" {
-			p.request.apply, p.request.options.Raw = hfProblems[function], true
+var parametersObject = jsonbody.NewObject[hfSettings](map[string]func(p *parser, at problem.Path){
+	"top_k": func(p *parser, at problem.Path) { p.request.topK = p.PositiveInt(at) },
+	"function_to_apply": func(p *parser, at problem.Path) {
+		if function := p.OneOf(at, functions); function != "" {
+			p.request.apply, p.request.options.Raw = problemTypes[function], true
 		}
 	},
-	"truncation": func(p *hfParser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
+	"truncation": func(p *parser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
 })
 
-// parseHF parses a body.
-func parseHF(body string, limits core.Limits) (*hfRequest, error) {
-	q := &hfRequest{options: runtime.Options{Truncate: true}}
-	p := &hfParser{wire.NewParser(body, limits), q}
-	hfObject.Read(p, problem.Path{})
+// parse parses a body.
+func parse(body string, limits core.Limits) (*request, error) {
+	q := &request{options: runtime.Options{Truncate: true}}
+	p := &parser{wire.NewParser(body, limits), q}
+	bodyObject.Read(p, problem.Path{})
 	if err := p.Finish(); err != nil {
 		return nil, err
 	}
 	return q, nil
 }
 
-func (q *hfRequest) inputsAt() problem.Values {
+func (q *request) inputsAt() problem.Values {
 	return problem.Values{Name: "inputs", Listed: q.listed}
 }
 
-// hfClassify answers POST /models/{task}. The answer is a list of lists even for
+// classify answers POST /models/{task}. The answer is a list of lists even for
 // one text: from a flat one the Python client returns only the first label, and
 // the JavaScript client refuses it.
-func (s *Server) hfClassify(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(s.core.Bodies)
+func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
+	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
+	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseHF(body, s.core.Limits)
+	q, err := parse(body, h.core.Limits)
 	if err != nil {
 		return err
 	}
-	result, err := s.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
+	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,8 @@
-package server
+package native
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"kenserve/runtime"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
+	"kenserve/server/internal/servertest"
 )
 
 // sameRequest compares requests. The arrays are only room for the slices.
@@ -44,7 +43,7 @@ func TestParseClassify(t *testing.T) {
 		{`{"model":"\u0061","input":"\ud83d\ude00\u0000\n","top_k":2147483647}`,
 			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{Text: "😀\x00\n"}}, truncate: true, topK: 2147483647}},
 	} {
-		got, err := parseClassify(c.body, fuzzLimits)
+		got, err := parseClassify(c.body, servertest.FuzzLimits)
 		if err != nil {
 			t.Errorf("%s: %s", c.body, err)
 			continue
@@ -68,26 +67,12 @@ func TestValidTaskName(t *testing.T) {
 }
 
 func FuzzClassifyRequest(f *testing.F) {
-	for _, file := range []string{"testdata/classify.json", "testdata/errors.json"} {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		var cases []wireCase
-		if err := json.Unmarshal(data, &cases); err != nil {
-			f.Fatal(err)
-		}
-		for _, c := range cases {
-			body := string(c.Request.Body)
-			if strings.HasPrefix(body, `"`) {
-				if err := json.Unmarshal(c.Request.Body, &body); err != nil {
-					f.Fatal(err)
-				}
-			}
+	for _, file := range []string{"../../../testdata/classify.json", "../../../testdata/errors.json"} {
+		for _, body := range servertest.Bodies(f, file) {
 			f.Add(body)
 		}
 	}
-	f.Fuzz(func(t *testing.T, body string) { checkRequest(t, fuzzLimits, body) })
+	f.Fuzz(func(t *testing.T, body string) { checkRequest(t, servertest.FuzzLimits, body) })
 }
 
 // The fuzzer seldom writes whole requests; here is every combination of members
@@ -134,7 +119,7 @@ func TestClassifyRequestProperties(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if checkRequest(t, fuzzLimits, string(body)) {
+		if checkRequest(t, servertest.FuzzLimits, string(body)) {
 			accepted++
 		}
 	}
@@ -144,15 +129,6 @@ func TestClassifyRequestProperties(t *testing.T) {
 	if accepted == 0 {
 		t.Error("no request was right")
 	}
-}
-
-// asProblem is the problem that an error is.
-func asProblem(t fataler, err error) *problem.Problem {
-	p, ok := errors.AsType[*problem.Problem](err)
-	if !ok {
-		t.Fatalf("%v is no problem", err)
-	}
-	return p
 }
 
 // fataler is a *testing.T or a *rapid.T.
@@ -165,7 +141,7 @@ type fataler interface {
 func checkRequest(t fataler, limits core.Limits, body string) bool {
 	q, err := parseClassify(body, limits)
 	if err != nil {
-		checkRefusal(t, body, asProblem(t, err))
+		checkRefusal(t, body, problem.Of(err))
 		return false
 	}
 	if len(q.inputs) < 1 || len(q.inputs) > limits.MaxTexts || len(q.tasks) < 1 || len(q.tasks) > limits.MaxTasks {

@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"context"
@@ -18,10 +18,10 @@ import (
 // What the Open Inference Protocol tells of the server and of its tasks, over
 // REST, and its repository of models.
 
-// inferName is what the protocol calls the server, and the platform of a task.
-const inferName = "kenserve"
+// name is what the protocol calls the server, and the platform of a task.
+const name = "kenserve"
 
-var inferExtensions = []string{"binary_tensor_data", "classification", "model_repository"}
+var extensions = []string{"binary_tensor_data", "classification", "model_repository"}
 
 // inferDescription describes the server.
 type inferDescription struct {
@@ -44,18 +44,18 @@ type (
 	}
 )
 
-func (s *Server) inferServer(c *gin.Context, _ *core.RequestState) error {
-	return route.Marshal(c, inferDescription{inferName, s.core.About.Version, inferExtensions})
+func (h *handler) describeServer(c *gin.Context, _ *core.RequestState) error {
+	return route.Marshal(c, inferDescription{name, h.core.About.Version, extensions})
 }
 
-func (s *Server) inferLive(c *gin.Context, _ *core.RequestState) error {
+func (h *handler) live(c *gin.Context, _ *core.RequestState) error {
 	return route.Marshal(c, liveBody{true})
 }
 
-// inferReady answers with 503 and {"ready": false} when it is not, which is no
+// ready answers with 503 and {"ready": false} when it is not, which is no
 // error for a client.
-func (s *Server) inferReady(c *gin.Context, state *core.RequestState) error {
-	if err := s.core.Ready(); err != nil {
+func (h *handler) ready(c *gin.Context, state *core.RequestState) error {
+	if err := h.core.Ready(); err != nil {
 		state.Problem = core.ProblemOf(c.Request.Context(), err)
 		route.WriteJSON(c, http.StatusServiceUnavailable, []byte(`{"ready":false}`+"\n"))
 		return nil
@@ -79,14 +79,14 @@ type inferMetadata struct {
 }
 
 // model fails unless there is a task of that name and version, empty for any.
-func (s *Server) model(task, version string) error {
-	if err := s.core.Known(task); err != nil {
+func (h *handler) model(task, version string) error {
+	if err := h.core.Known(task); err != nil {
 		return err
 	}
-	if version != "" && version != inferVersion {
+	if version != "" && version != Version {
 		return &problem.Problem{
 			Status: http.StatusNotFound, Kind: problem.KindNotFound,
-			Message: "there is no version " + problem.Quote(version) + " of a task, the only one is " + inferVersion,
+			Message: "there is no version " + problem.Quote(version) + " of a task, the only one is " + Version,
 		}
 	}
 	return nil
@@ -94,13 +94,13 @@ func (s *Server) model(task, version string) error {
 
 // describe makes a task's metadata. The number of labels is -1 until the task
 // was loaded once.
-func (s *Server) describe(task string) *inferModel {
+func (h *handler) describe(task string) *inferModel {
 	labels := int64(-1)
-	if info, _ := s.core.Engine.Task(task); info.Labels != nil {
+	if info, _ := h.core.Engine.Task(task); info.Labels != nil {
 		labels = int64(len(info.Labels))
 	}
 	return &inferModel{
-		Name: task, Versions: []string{inferVersion}, Platform: inferName,
+		Name: task, Versions: []string{Version}, Platform: name,
 		Inputs: []inferMetadata{{"text", "BYTES", []int64{-1}}},
 		Outputs: []inferMetadata{
 			{outLabel, "BYTES", []int64{-1}},
@@ -110,21 +110,21 @@ func (s *Server) describe(task string) *inferModel {
 	}
 }
 
-func (s *Server) inferModel(c *gin.Context, _ *core.RequestState) error {
-	if err := s.model(c.Param("task"), c.Param("version")); err != nil {
+func (h *handler) inferModel(c *gin.Context, _ *core.RequestState) error {
+	if err := h.model(c.Param("task"), c.Param("version")); err != nil {
 		return err
 	}
-	return route.Marshal(c, s.describe(c.Param("task")))
+	return route.Marshal(c, h.describe(c.Param("task")))
 }
 
-// inferModelReady answers for a task that there is as for the server: a task
+// modelReady answers for a task that there is as for the server: a task
 // that is not in memory is loaded by the first request for it.
-func (s *Server) inferModelReady(c *gin.Context, _ *core.RequestState) error {
+func (h *handler) modelReady(c *gin.Context, _ *core.RequestState) error {
 	task := c.Param("task")
-	if err := s.model(task, c.Param("version")); err != nil {
+	if err := h.model(task, c.Param("version")); err != nil {
 		return err
 	}
-	if err := s.core.Ready(); err != nil {
+	if err := h.core.Ready(); err != nil {
 		return err
 	}
 	return route.Marshal(c, modelReadyBody{task, true})
@@ -140,14 +140,14 @@ type indexEntry struct {
 
 // index lists the tasks: READY those in memory, UNAVAILABLE the others, which
 // the first request loads.
-func (s *Server) index(loaded bool) ([]indexEntry, error) {
-	infos, err := s.core.Engine.Tasks()
+func (h *handler) index(loaded bool) ([]indexEntry, error) {
+	infos, err := h.core.Engine.Tasks()
 	if err != nil {
 		return nil, problem.Unavailable(err, "the store cannot be read")
 	}
 	out := []indexEntry{}
 	for _, info := range infos {
-		e := indexEntry{info.Name, inferVersion, "READY", ""}
+		e := indexEntry{info.Name, Version, "READY", ""}
 		if info.Residency == runtime.Cold {
 			if loaded {
 				continue
@@ -204,13 +204,13 @@ func (countedObject) Read(p *controlParser, at problem.Path) {
 	}
 }
 
-// inferIndex answers POST /v2/repository/index. The body may be empty.
-func (s *Server) inferIndex(c *gin.Context, _ *core.RequestState) error {
-	p, err := s.readControl(c, indexObject)
+// repositoryIndex answers POST /v2/repository/index. The body may be empty.
+func (h *handler) repositoryIndex(c *gin.Context, _ *core.RequestState) error {
+	p, err := h.readControl(c, indexObject)
 	if err != nil {
 		return err
 	}
-	entries, err := s.index(p.ready)
+	entries, err := h.index(p.ready)
 	if err != nil {
 		return err
 	}
@@ -218,14 +218,14 @@ func (s *Server) inferIndex(c *gin.Context, _ *core.RequestState) error {
 }
 
 // readControl reads a body that may be empty, and is an object if it is not.
-func (s *Server) readControl(c *gin.Context, object *jsonbody.Object[*controlParser]) (*controlParser, error) {
-	mem := httpbody.NewBuffers(s.core.Bodies)
+func (h *handler) readControl(c *gin.Context, object *jsonbody.Object[*controlParser]) (*controlParser, error) {
+	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
+	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return nil, err
 	}
-	p := &controlParser{Parser: wire.NewParser(body, s.core.Limits)}
+	p := &controlParser{Parser: wire.NewParser(body, h.core.Limits)}
 	if body == "" {
 		return p, nil
 	}
@@ -233,16 +233,16 @@ func (s *Server) readControl(c *gin.Context, object *jsonbody.Object[*controlPar
 	return p, p.Finish()
 }
 
-// inferLoad answers POST /v2/repository/models/{task}/load.
-func (s *Server) inferLoad(c *gin.Context, state *core.RequestState) error {
-	p, err := s.readControl(c, loadObject)
+// load answers POST /v2/repository/models/{task}/load.
+func (h *handler) load(c *gin.Context, state *core.RequestState) error {
+	p, err := h.readControl(c, loadObject)
 	if err != nil {
 		return err
 	}
 	if p.parameters > 0 {
 		return noLoadParameters()
 	}
-	return s.inferMove(c, state, core.Engine.Load)
+	return h.move(c, state, core.Engine.Load)
 }
 
 // noLoadParameters: Triton takes configurations and files of models with a
@@ -251,17 +251,17 @@ func noLoadParameters() error {
 	return problem.Invalid(problem.Field("parameters"), "must be empty: a task is loaded from the store, as it is")
 }
 
-// inferUnload answers POST /v2/repository/models/{task}/unload. Its parameters
+// unload answers POST /v2/repository/models/{task}/unload. Its parameters
 // are about models that depend on others, which tasks do not.
-func (s *Server) inferUnload(c *gin.Context, state *core.RequestState) error {
-	if _, err := s.readControl(c, unloadObject); err != nil {
+func (h *handler) unload(c *gin.Context, state *core.RequestState) error {
+	if _, err := h.readControl(c, unloadObject); err != nil {
 		return err
 	}
-	return s.inferMove(c, state, core.Engine.Unload)
+	return h.move(c, state, core.Engine.Unload)
 }
 
-func (s *Server) inferMove(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
-	if err := s.core.Move(c.Request.Context(), state, c.Param("task"), problem.Field("task"), move); err != nil {
+func (h *handler) move(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
+	if err := h.core.Move(c.Request.Context(), state, c.Param("task"), problem.Field("task"), move); err != nil {
 		return err
 	}
 	route.WriteJSON(c, http.StatusOK, []byte("{}\n"))

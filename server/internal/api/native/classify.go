@@ -1,4 +1,4 @@
-package server
+package native
 
 import (
 	"net/http"
@@ -18,14 +18,14 @@ import (
 )
 
 // classify answers POST /classify.
-func (s *Server) classify(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(s.core.Bodies)
+func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
+	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
+	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseClassify(body, s.core.Limits)
+	q, err := parseClassify(body, h.core.Limits)
 	if err != nil {
 		return err
 	}
@@ -34,15 +34,15 @@ func (s *Server) classify(c *gin.Context, state *core.RequestState) error {
 	var one [1]*runtime.Result
 	results := one[:]
 	if len(q.tasks) > 1 {
-		results, err = s.core.ClassifyTasks(ctx, state, &core.TasksCall{Tasks: q.tasks, TasksAt: q.tasksAt(), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
+		results, err = h.core.ClassifyTasks(ctx, state, &core.TasksCall{Tasks: q.tasks, TasksAt: q.tasksAt(), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
 	} else {
-		results[0], err = s.core.Classify(ctx, state, &core.Call{Task: q.tasks[0], At: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
+		results[0], err = h.core.Classify(ctx, state, &core.Call{Task: q.tasks[0], At: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
 	}
 	if err != nil {
 		return err
 	}
 
-	appendClassified(mem, q, results, state.ID, state.Tokens, s.core.Now())
+	appendClassified(mem, q, results, state.ID, state.Tokens, h.core.Now())
 	route.WriteCost(c, state)
 	route.WriteJSON(c, http.StatusOK, mem.Out)
 	return nil

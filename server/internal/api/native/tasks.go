@@ -1,4 +1,4 @@
-package server
+package native
 
 import (
 	"time"
@@ -61,8 +61,8 @@ func taskOf(info runtime.TaskInfo) task {
 
 // listTasks answers GET /tasks; with ?labels=false it leaves the labels out,
 // which are most of it. A store that cannot be read is not one without tasks.
-func (s *Server) listTasks(c *gin.Context, _ *core.RequestState) error {
-	infos, err := s.core.Engine.Tasks()
+func (h *handler) listTasks(c *gin.Context, _ *core.RequestState) error {
+	infos, err := h.core.Engine.Tasks()
 	if err != nil {
 		return problem.Unavailable(err, "the store cannot be read")
 	}
@@ -78,8 +78,8 @@ func (s *Server) listTasks(c *gin.Context, _ *core.RequestState) error {
 }
 
 // getTask answers GET /tasks/{name}.
-func (s *Server) getTask(c *gin.Context, _ *core.RequestState) error {
-	info, err := s.core.Find(problem.Field("name"), c.Param("name"))
+func (h *handler) getTask(c *gin.Context, _ *core.RequestState) error {
+	info, err := h.core.Find(problem.Field("name"), c.Param("name"))
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package server
+package tei
 
 import (
 	"net/http"
@@ -45,7 +45,7 @@ func (teiInputs) Schema(huma.Registry) *huma.Schema {
 type teiDirection struct{}
 
 // Schema implements [huma.SchemaProvider].
-func (teiDirection) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(teiDirections) }
+func (teiDirection) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(directions) }
 
 // teiAnswer is the answer on the wire: a list of scores, for a batch a list of
 // such lists.
@@ -57,63 +57,63 @@ func (teiAnswer) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{scores, {Type: huma.TypeArray, Items: scores}}}
 }
 
-// teiRequest is a parsed request for POST /tei/{task}/predict.
-type teiRequest struct {
+// request is a parsed request for POST /tei/{task}/predict.
+type request struct {
 	inputs  []runtime.Input
 	batch   bool // inputs was a list of lists
 	options runtime.Options
 }
 
-var teiDirections = []string{"Right", "right", "Left", "left"}
+var directions = []string{"Right", "right", "Left", "left"}
 
-type teiParser struct {
+type parser struct {
 	wire.Parser
-	request *teiRequest
+	request *request
 }
 
-var teiObject = jsonbody.NewObject[teiBody](map[string]func(p *teiParser, at problem.Path){
-	"inputs":   func(p *teiParser, _ problem.Path) { p.inputs() },
-	"truncate": func(p *teiParser, at problem.Path) { p.request.options.Truncate = p.Bool(at, false) },
-	"truncation_direction": func(p *teiParser, at problem.Path) {
-		switch p.OneOf(at, teiDirections) {
+var bodyObject = jsonbody.NewObject[teiBody](map[string]func(p *parser, at problem.Path){
+	"inputs":   func(p *parser, _ problem.Path) { p.inputs() },
+	"truncate": func(p *parser, at problem.Path) { p.request.options.Truncate = p.Bool(at, false) },
+	"truncation_direction": func(p *parser, at problem.Path) {
+		switch p.OneOf(at, directions) {
 		case "Left", "left":
 			p.request.options.TruncateLeft = true
 		}
 	},
-	"raw_scores": func(p *teiParser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
+	"raw_scores": func(p *parser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
 })
 
-// parseTEI parses a body. inputs is a string, ["a"] or ["a", "b"], which is one
+// parse parses a body. inputs is a string, ["a"] or ["a", "b"], which is one
 // text or one pair, or a list of such lists, which is a batch.
-func parseTEI(body string, limits core.Limits) (*teiRequest, error) {
-	q := new(teiRequest)
-	p := &teiParser{wire.NewParser(body, limits), q}
-	teiObject.Read(p, problem.Path{})
+func parse(body string, limits core.Limits) (*request, error) {
+	q := new(request)
+	p := &parser{wire.NewParser(body, limits), q}
+	bodyObject.Read(p, problem.Path{})
 	if err := p.Finish(); err != nil {
 		return nil, err
 	}
 	for i, in := range q.inputs {
 		if in.Text == "" && (in.Pair == nil || *in.Pair == "") {
-			return nil, teiEmpty(q.inputsAt().At(i))
+			return nil, emptyProblem(q.inputsAt().At(i))
 		}
 	}
 	if len(q.inputs) == 0 {
-		return nil, teiEmpty(problem.Field("inputs"))
+		return nil, emptyProblem(problem.Field("inputs"))
 	}
 	return q, nil
 }
 
-func teiEmpty(at problem.Path) error {
+func emptyProblem(at problem.Path) error {
 	p := problem.Malformed("%s cannot be empty", at)
 	p.Kind, p.Field = problem.KindEmpty, at.String()
 	return p
 }
 
-func (q *teiRequest) inputsAt() problem.Values {
+func (q *request) inputsAt() problem.Values {
 	return problem.Values{Name: "inputs", Listed: q.batch}
 }
 
-func (p *teiParser) inputs() {
+func (p *parser) inputs() {
 	q := p.request
 	const otherwise = "must be a text, a pair of texts, or a list of lists of one or two texts"
 	at := problem.Field("inputs")
@@ -154,7 +154,7 @@ func (p *teiParser) inputs() {
 }
 
 // pair reads an element of a batch: ["a"] or ["a", "b"].
-func (p *teiParser) pair(at problem.Path) runtime.Input {
+func (p *parser) pair(at problem.Path) runtime.Input {
 	if p.Peek() != '[' {
 		p.Skip()
 		p.Reject(at, "must be a list of one or two texts, as the first is")
@@ -185,20 +185,20 @@ func pairOf(texts []string) runtime.Input {
 	return in
 }
 
-// teiPredict answers POST /tei/{task}/predict: a list of scores for one input,
+// predict answers POST /tei/{task}/predict: a list of scores for one input,
 // a list of lists for a batch.
-func (s *Server) teiPredict(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(s.core.Bodies)
+func (h *handler) predict(c *gin.Context, state *core.RequestState) error {
+	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
+	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
-	q, err := parseTEI(body, s.core.Limits)
+	q, err := parse(body, h.core.Limits)
 	if err != nil {
 		return err
 	}
-	result, err := s.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
+	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
 	if err != nil {
 		return err
 	}
@@ -259,22 +259,22 @@ type teiClassifier struct {
 	Label2ID map[string]int `json:"label2id"`
 }
 
-// teiInfo answers GET /tei/{task}/info. The labels are the task's, so a task
+// info answers GET /tei/{task}/info. The labels are the task's, so a task
 // that was never used is loaded.
-func (s *Server) teiInfo(c *gin.Context, state *core.RequestState) error {
+func (h *handler) info(c *gin.Context, state *core.RequestState) error {
 	task := c.Param("task")
-	labels, err := s.core.Labels(c.Request.Context(), state, task)
+	labels, err := h.core.Labels(c.Request.Context(), state, task)
 	if err != nil {
 		return err
 	}
-	about := s.core.About
+	about := h.core.About
 	info := teiModel{
 		ModelID: task, ModelDType: "float32",
 		ModelType:             teiType{teiClassifier{ID2Label: map[int]string{}, Label2ID: map[string]int{}}},
 		MaxConcurrentRequests: about.MaxWaiting,
 		MaxInputLength:        about.MaxTokens,
 		MaxBatchTokens:        about.BatchTokens,
-		MaxClientBatchSize:    s.core.Limits.MaxTexts,
+		MaxClientBatchSize:    h.core.Limits.MaxTexts,
 		TokenizationWorkers:   about.Workers,
 		Version:               about.Version,
 	}
@@ -285,13 +285,13 @@ func (s *Server) teiInfo(c *gin.Context, state *core.RequestState) error {
 	return route.Marshal(c, info)
 }
 
-// teiHealth answers GET /tei/{task}/health: as readiness, for a task that there
+// health answers GET /tei/{task}/health: as readiness, for a task that there
 // is. It loads nothing.
-func (s *Server) teiHealth(c *gin.Context, _ *core.RequestState) error {
-	if err := s.core.Ready(); err != nil {
+func (h *handler) health(c *gin.Context, _ *core.RequestState) error {
+	if err := h.core.Ready(); err != nil {
 		return err
 	}
-	if err := s.core.Known(c.Param("task")); err != nil {
+	if err := h.core.Known(c.Param("task")); err != nil {
 		return err
 	}
 	c.Status(http.StatusOK)

@@ -1,4 +1,4 @@
-package server
+package oip
 
 import (
 	"encoding/binary"

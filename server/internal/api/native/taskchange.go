@@ -1,4 +1,4 @@
-package server
+package native
 
 import (
 	"context"
@@ -49,19 +49,19 @@ func parseSource(body string, limits core.Limits) (source string, err error) {
 
 // putTask answers PUT /tasks/{name}: 201 for a new task, 200 for one that was
 // replaced.
-func (s *Server) putTask(c *gin.Context, state *core.RequestState) error {
+func (h *handler) putTask(c *gin.Context, state *core.RequestState) error {
 	name := c.Param("name")
 	if !delta.ValidTask(name) {
 		return problem.Invalid(problem.Field("name"), "is no task's name: 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit")
 	}
 	state.Task = name
-	_, replaced := s.core.Engine.Task(name)
+	_, replaced := h.core.Engine.Task(name)
 	var info runtime.TaskInfo
 	var err error
 	if media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")); media == "application/json" {
-		info, err = s.copyTask(c, name)
+		info, err = h.copyTask(c, name)
 	} else {
-		info, err = s.upload(c, name)
+		info, err = h.upload(c, name)
 	}
 	if err != nil {
 		return err
@@ -73,21 +73,21 @@ func (s *Server) putTask(c *gin.Context, state *core.RequestState) error {
 	return route.MarshalStatus(c, status, taskOf(info))
 }
 
-func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
-	mem := httpbody.NewBuffers(s.core.Bodies)
+func (h *handler) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
+	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
-	body, err := mem.Read(c.Request, s.core.Limits.MaxBodyBytes)
+	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return info, err
 	}
-	source, err := parseSource(body, s.core.Limits)
+	source, err := parseSource(body, h.core.Limits)
 	if err != nil {
 		return info, err
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.core.Limits.UploadTimeout)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), h.core.Limits.UploadTimeout)
 	defer cancel()
-	s.extend(c, s.core.Limits.UploadTimeout)
-	if info, err = s.engine.Copy(ctx, name, source); err != nil {
+	h.extend(c, h.core.Limits.UploadTimeout)
+	if info, err = h.editor.Copy(ctx, name, source); err != nil {
 		return info, changeProblem(ctx, err, source, problem.Field("source"))
 	}
 	return info, nil
@@ -95,28 +95,28 @@ func (s *Server) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, e
 
 // upload hands the body to the engine as it arrives: it is never whole in
 // memory. As sent and as unpacked it is bounded.
-func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
+func (h *handler) upload(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
 	r := c.Request
-	if r.ContentLength > int64(s.core.Limits.MaxUploadBytes) {
-		return info, httpbody.TooLarge(s.core.Limits.MaxUploadBytes)
+	if r.ContentLength > int64(h.core.Limits.MaxUploadBytes) {
+		return info, httpbody.TooLarge(h.core.Limits.MaxUploadBytes)
 	}
 	if r.ContentLength == 0 {
 		return info, problem.Invalid(problem.Path{}, "is empty; it must be a delta file, or JSON with the Content-Type application/json")
 	}
 	select {
-	case s.uploads <- struct{}{}:
-		defer func() { <-s.uploads }()
+	case h.uploads <- struct{}{}:
+		defer func() { <-h.uploads }()
 	default:
 		return info, problem.Overloaded("too many uploads are under way, try again later")
 	}
-	s.extend(c, s.core.Limits.UploadTimeout)
-	ctx, cancel := context.WithTimeout(r.Context(), s.core.Limits.UploadTimeout)
+	h.extend(c, h.core.Limits.UploadTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), h.core.Limits.UploadTimeout)
 	defer cancel()
-	body, err := httpbody.Open(r, s.core.Limits.MaxUploadBytes)
+	body, err := httpbody.Open(r, h.core.Limits.MaxUploadBytes)
 	if err != nil {
 		return info, err
 	}
-	if info, err = s.engine.Put(ctx, name, body, body.Size()); err == nil {
+	if info, err = h.editor.Put(ctx, name, body, body.Size()); err == nil {
 		return info, nil
 	}
 	if unread := body.Problem(); unread != nil {
@@ -127,10 +127,10 @@ func (s *Server) upload(c *gin.Context, name string) (info runtime.TaskInfo, err
 
 // extend gives a request more time than others have, to be read and answered.
 // Without a connection, as in tests, there is nothing to extend.
-func (s *Server) extend(c *gin.Context, d time.Duration) {
+func (h *handler) extend(c *gin.Context, d time.Duration) {
 	control := http.NewResponseController(c.Writer)
-	_ = control.SetReadDeadline(s.core.Now().Add(d))
-	_ = control.SetWriteDeadline(s.core.Now().Add(d + s.core.Limits.WriteTimeout))
+	_ = control.SetReadDeadline(h.core.Now().Add(d))
+	_ = control.SetWriteDeadline(h.core.Now().Add(d + h.core.Limits.WriteTimeout))
 }
 
 // changeProblem says what a client is told when a change fails; task is the
@@ -151,15 +151,15 @@ func changeProblem(ctx context.Context, err error, task string, at problem.Path)
 }
 
 // deleteTask answers DELETE /tasks/{name} with 204.
-func (s *Server) deleteTask(c *gin.Context, state *core.RequestState) error {
+func (h *handler) deleteTask(c *gin.Context, state *core.RequestState) error {
 	name := c.Param("name")
-	if err := s.core.KnownAt(problem.Field("name"), name); err != nil {
+	if err := h.core.KnownAt(problem.Field("name"), name); err != nil {
 		return err
 	}
 	state.Task = name
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.core.Limits.RequestTimeout)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), h.core.Limits.RequestTimeout)
 	defer cancel()
-	if err := s.engine.Remove(ctx, name); err != nil {
+	if err := h.editor.Remove(ctx, name); err != nil {
 		return changeProblem(ctx, err, name, problem.Field("name"))
 	}
 	c.Status(http.StatusNoContent)
@@ -168,18 +168,18 @@ func (s *Server) deleteTask(c *gin.Context, state *core.RequestState) error {
 
 // loadTask answers POST /tasks/{name}/load, and unloadTask its opposite, with
 // the task as it is then. A body is not looked at.
-func (s *Server) loadTask(c *gin.Context, state *core.RequestState) error {
-	return s.moveTask(c, state, core.Engine.Load)
+func (h *handler) loadTask(c *gin.Context, state *core.RequestState) error {
+	return h.moveTask(c, state, core.Engine.Load)
 }
 
-func (s *Server) unloadTask(c *gin.Context, state *core.RequestState) error {
-	return s.moveTask(c, state, core.Engine.Unload)
+func (h *handler) unloadTask(c *gin.Context, state *core.RequestState) error {
+	return h.moveTask(c, state, core.Engine.Unload)
 }
 
-func (s *Server) moveTask(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
+func (h *handler) moveTask(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
 	name := c.Param("name")
-	if err := s.core.Move(c.Request.Context(), state, name, problem.Field("name"), move); err != nil {
+	if err := h.core.Move(c.Request.Context(), state, name, problem.Field("name"), move); err != nil {
 		return err
 	}
-	return s.getTask(c, state)
+	return h.getTask(c, state)
 }

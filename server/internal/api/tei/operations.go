@@ -1,0 +1,45 @@
+package tei
+
+import (
+	"net/http"
+	"reflect"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/route"
+)
+
+const question = "Where is the Eiffel Tower?" // of examples
+
+// handler answers the operations.
+type handler struct {
+	core *core.Service
+}
+
+// New returns the API.
+func New(service *core.Service) route.API {
+	h := &handler{core: service}
+	return route.API{
+		Prefix: "/tei/", EncodeError: encodeError, ErrorBody: reflect.TypeFor[teiErrorBody](),
+		Operations: h.operations(),
+	}
+}
+
+func (h *handler) operations() []route.Operation {
+	return []route.Operation{
+		{
+			Method: http.MethodPost, Path: "/tei/:task/predict", Name: "teiPredict", Tag: route.TagTEI, Summary: "Classify",
+			Description: "A list of one or two texts is one text or one pair; a batch is a list of such lists.",
+			Handle:      h.predict, ReportsCost: true, MayFail: append([]*route.Failure{route.EmptyText}, route.FailuresClassifying...),
+			Request: []route.Content{route.JSON[teiBody](`{"inputs":[["` + question + `"],["How far is it?","From Denver to Aspen."]],"truncate":true}`)},
+			Answer:  route.JSON[teiAnswer](`[[{"score":0.9924,"label":"LOC"}],[{"score":0.9929,"label":"NUM"}]]`),
+		},
+		{
+			Method: http.MethodGet, Path: "/tei/:task/info", Name: "teiInfo", Tag: route.TagTEI, Summary: "Limits and labels; loads a task that was never used",
+			Handle: h.info, Answer: route.JSON[teiModel](""), MayFail: []*route.Failure{route.NoSuchTask, route.TaskUnusable, route.Overloaded, route.Unavailable},
+		},
+		{
+			Method: http.MethodGet, Path: "/tei/:task/health", Name: "teiHealth", Open: true, Tag: route.TagTEI, Summary: "Whether requests for the task can be answered",
+			Handle: h.health, MayFail: []*route.Failure{route.NoSuchTask, route.Unavailable},
+		},
+	}
+}
