@@ -1,12 +1,10 @@
 package server
 
 import (
-	"context"
-
-	"kenserve/delta"
 	"kenserve/runtime"
 	"kenserve/server/internal/api/native"
 	"kenserve/server/internal/core"
+	"kenserve/server/internal/dashboard"
 )
 
 // Engine is what the server needs of the runtime. All methods may be called
@@ -14,14 +12,7 @@ import (
 type Engine interface {
 	core.Engine
 	native.Editor
-
-	// Inspect calls f with a task's delta and the base's tensors, which are
-	// valid, and not to be written, until f returns. Its errors are those of
-	// Classify, and f's.
-	Inspect(ctx context.Context, task string, f func(d *delta.Delta, base delta.Tensors) error) error
-
-	// Stats is a snapshot of the engine's counters.
-	Stats() runtime.Stats
+	dashboard.Engine
 }
 
 var _ Engine = (*runtime.Engine)(nil)

@@ -117,7 +117,7 @@ func (s *Server) called(ctx context.Context, state *core.RequestState, method st
 		err = oip.GRPCError(ctx, state.Problem)
 	}
 	if state.Texts > 0 {
-		s.recent.add(now, elapsed, state)
+		s.dashboard.Record(now, elapsed, state)
 	}
 	code := status.Code(err)
 	s.metrics.called(method, code, elapsed)

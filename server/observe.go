@@ -57,7 +57,7 @@ func (s *Server) observe(c *gin.Context) {
 		now := s.core.Now()
 		elapsed := now.Sub(state.Started)
 		if state.Texts > 0 {
-			s.recent.add(now, elapsed, state)
+			s.dashboard.Record(now, elapsed, state)
 		}
 		s.metrics.answered(c.FullPath(), c.Writer.Status(), elapsed)
 		if state.Problem != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,8 @@ func (d *document) request(t testing.TB, op *route.Operation) *jsonschema.Schema
 func (d *document) answer(t testing.TB, op *route.Operation, status int) *jsonschema.Schema {
 	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.Method), "responses", strconv.Itoa(status), "content", "application/json", "schema")
 }
+
+var pathParameter = regexp.MustCompile(`:([a-z]+)`)
 
 func templateOf(op *route.Operation) string { return pathParameter.ReplaceAllString(op.Path, "{$1}") }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,13 +15,10 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// failuresDrawing are those of KENviz.
-var failuresDrawing = []*route.Failure{route.InvalidValue, route.NoSuchTask, route.TaskUnusable, route.Overloaded, route.Unavailable}
-
 // apis are the APIs with their operations.
 func (s *Server) apis() route.Table {
 	own := native.New(s.core, s.engine)
-	own.Operations = append(own.Operations, s.operations()...)
+	own.Operations = slices.Concat(own.Operations, s.dashboard.Operations(), s.operations())
 	return route.Table{own, tei.New(s.core), huggingface.New(s.core), vllm.New(s.core), oip.New(s.core)}
 }
 
@@ -28,16 +26,6 @@ func (s *Server) apis() route.Table {
 func (s *Server) operations() []route.Operation {
 	const get = http.MethodGet
 	return []route.Operation{
-		{
-			Method: get, Path: "/tasks/:name/viz", Name: "vizTask", Tag: route.TagTasks, Summary: "What a task keeps, as one page",
-			Description: "KENviz: HTML with all views of the delta, which needs nothing else. It loads a task that is not in memory.",
-			Handle:      s.getViz, Answer: route.Content{Media: "text/html"}, MayFail: failuresDrawing,
-		},
-		{
-			Method: get, Path: "/tasks/:name/viz/:view", Name: "vizView", Tag: route.TagTasks, Summary: "One view of what a task keeps",
-			Description: "view is changes, density, kept, layers, neighbours or shares, and a format: .png, .svg, or .json for the numbers.",
-			Handle:      s.getVizView, Params: vizParameters, Answer: route.Content{Media: "image/png"}, MayFail: failuresDrawing,
-		},
 		{
 			Method: get, Path: routeHealth, Name: "health", Open: true, Tag: route.TagOperation, Summary: "Whether the process runs",
 			Handle: s.health, Answer: route.JSON[statusBody](`{"status":"ok"}`),
@@ -54,12 +42,6 @@ func (s *Server) operations() []route.Operation {
 			Method: get, Path: routeOpenAPI, Name: "openapi", Open: true, Tag: route.TagOperation, Summary: "This document",
 			Handle: s.openAPI, Answer: route.JSON[wire.AnyBody](""),
 		},
-		{
-			Method: get, Path: routeStats, Name: "stats", Polled: true, Tag: route.TagOperation, Summary: "The last two minutes, second by second",
-			Handle: s.getStats, Answer: route.JSON[stats](""),
-		},
 		{Method: get, Path: routeDocs, Open: true, Handle: s.docs, Hidden: true},
-		{Method: get, Path: routePage, Open: true, Handle: s.getPage, Hidden: true},
-		{Method: get, Path: routePageFile, Open: true, Handle: s.getPage, Hidden: true},
 	}
 }

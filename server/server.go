@@ -11,37 +11,34 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/server/internal/core"
+	"kenserve/server/internal/dashboard"
 	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/openapi"
 	"kenserve/server/internal/problem"
 	"kenserve/server/internal/route"
 )
 
 // The routes that more than the router has to know.
 const (
-	routeHealth   = "/healthz"
-	routeReady    = "/readyz"
-	routeMetrics  = "/metrics"
-	routeStats    = "/stats"
-	routePage     = "/"
-	routePageFile = "/page/:file"
-	routeOpenAPI  = "/openapi.json"
-	routeDocs     = "/docs"
+	routeHealth  = "/healthz"
+	routeReady   = "/readyz"
+	routeMetrics = "/metrics"
+	routeOpenAPI = "/openapi.json"
+	routeDocs    = "/docs"
 )
 
 // Server answers HTTP requests with an engine. Make one with [New].
 type Server struct {
-	core     *core.Service
-	engine   Engine
-	options  Options // with defaults filled in
-	metrics  *metrics
-	keys     keys
-	drawings drawings
-	recent   recent
-	page     map[string]*pageFile
-	router   *gin.Engine
-	table    route.Table
-	byPath   map[string]*route.Operation // by the path as gin writes it
-	serving  atomic.Bool                 // Serve was called
+	core      *core.Service
+	engine    Engine
+	options   Options // with defaults filled in
+	metrics   *metrics
+	keys      keys
+	dashboard *dashboard.Dashboard
+	router    *gin.Engine
+	table     route.Table
+	byPath    map[string]*route.Operation // by the path as gin writes it
+	serving   atomic.Bool                 // Serve was called
 
 	openAPIJSON func() ([]byte, error) // generated once
 	docsPage    func() ([]byte, error)
@@ -70,19 +67,19 @@ func New(engine Engine, options Options) (*Server, error) {
 			Bodies: httpbody.NewBudget(options.MaxBodyMemory), Now: time.Now,
 			OnClassified: metrics.classified,
 		},
-		engine:   engine,
-		options:  options,
-		metrics:  metrics,
-		keys:     newKeys(&options),
-		drawings: newDrawings(),
-		router:   gin.New(),
+		engine:  engine,
+		options: options,
+		metrics: metrics,
+		keys:    newKeys(&options),
+		router:  gin.New(),
 	}
-	if s.page, err = loadPage(); err != nil {
+	if s.dashboard, err = dashboard.New(s.core, engine, metrics.inFlight.Load); err != nil {
 		return nil, err
 	}
-	s.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.document()) })
-	s.docsPage = sync.OnceValues(s.makeDocs)
 	s.routes()
+	source := openapi.Source{Table: s.table, Limits: s.core.Limits, About: s.core.About, NeedsKey: len(s.keys.use) > 0}
+	s.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(source.Document()) })
+	s.docsPage = sync.OnceValues(source.Page)
 	return s, nil
 }
 

@@ -1,4 +1,4 @@
-package server
+package dashboard
 
 import (
 	"bytes"
@@ -47,8 +47,8 @@ func newDrawings() drawings {
 }
 
 // getViz answers GET /tasks/{name}/viz.
-func (s *Server) getViz(c *gin.Context, state *core.RequestState) error {
-	page, err := s.draw(c, state, "page", func(ctx context.Context, name string, m *viz.Model) ([]byte, error) {
+func (d *Dashboard) getViz(c *gin.Context, state *core.RequestState) error {
+	page, err := d.draw(c, state, "page", func(ctx context.Context, name string, m *viz.Model) ([]byte, error) {
 		var b bytes.Buffer
 		err := viz.WritePage(ctx, &b, m, viz.PageOptions{Name: name, Exact: maxExactBytes, Workers: 1})
 		return b.Bytes(), err
@@ -57,7 +57,7 @@ func (s *Server) getViz(c *gin.Context, state *core.RequestState) error {
 		return err
 	}
 	c.Writer.Header()["Content-Security-Policy"] = vizPolicy(page)
-	route.Write(c, http.StatusOK, htmlType, page)
+	route.Write(c, http.StatusOK, []string{"text/html; charset=utf-8"}, page)
 	return nil
 }
 
@@ -91,12 +91,12 @@ var vizParameters = []route.Parameter{
 
 // getVizView answers GET /tasks/{name}/viz/{view}, where view is the name of a
 // view and a format, such as kept.png.
-func (s *Server) getVizView(c *gin.Context, state *core.RequestState) error {
+func (d *Dashboard) getVizView(c *gin.Context, state *core.RequestState) error {
 	ask, err := parseVizAsk(c)
 	if err != nil {
 		return err
 	}
-	body, err := s.draw(c, state, ask.key(), func(ctx context.Context, _ string, m *viz.Model) ([]byte, error) {
+	body, err := d.draw(c, state, ask.key(), func(ctx context.Context, _ string, m *viz.Model) ([]byte, error) {
 		view, err := ask.compute(ctx, m)
 		if err != nil {
 			return nil, err
@@ -172,41 +172,41 @@ func (a vizAsk) compute(ctx context.Context, m *viz.Model) (viz.View, error) {
 
 // draw returns what make draws of the task that the request names, from the
 // cache if it was drawn of the same delta before.
-func (s *Server) draw(c *gin.Context, state *core.RequestState, what string, make func(ctx context.Context, name string, m *viz.Model) ([]byte, error)) (body []byte, err error) {
+func (d *Dashboard) draw(c *gin.Context, state *core.RequestState, what string, make func(ctx context.Context, name string, m *viz.Model) ([]byte, error)) (body []byte, err error) {
 	name := c.Param("name")
-	if err := s.core.KnownAt(problem.Field("name"), name); err != nil {
+	if err := d.core.KnownAt(problem.Field("name"), name); err != nil {
 		return nil, err
 	}
 	state.Task = name
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.core.Limits.RequestTimeout)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), d.core.Limits.RequestTimeout)
 	defer cancel()
 	select {
-	case s.drawings.admitted <- struct{}{}:
-		defer func() { <-s.drawings.admitted }()
+	case d.drawings.admitted <- struct{}{}:
+		defer func() { <-d.drawings.admitted }()
 	default:
 		return nil, problem.Overloaded("too many drawings are under way, try again later")
 	}
-	err = s.engine.Inspect(ctx, name, func(d *delta.Delta, base delta.Tensors) error {
-		key := d.SHA256 + " " + strconv.Quote(name) + " " + what
-		if body = s.drawings.drawn.get(key); body != nil {
+	err = d.engine.Inspect(ctx, name, func(file *delta.Delta, base delta.Tensors) error {
+		key := file.SHA256 + " " + strconv.Quote(name) + " " + what
+		if body = d.drawings.drawn.get(key); body != nil {
 			return nil
 		}
 		select {
-		case s.drawings.turn <- struct{}{}:
-			defer func() { <-s.drawings.turn }()
+		case d.drawings.turn <- struct{}{}:
+			defer func() { <-d.drawings.turn }()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		// It may have been drawn while this request waited.
-		if body = s.drawings.drawn.get(key); body != nil {
+		if body = d.drawings.drawn.get(key); body != nil {
 			return nil
 		}
-		m, err := viz.New(d, base, nil)
+		m, err := viz.New(file, base, nil)
 		if err != nil {
 			return err
 		}
 		if body, err = make(ctx, name, m); err == nil {
-			s.drawings.drawn.put(key, body)
+			d.drawings.drawn.put(key, body)
 		}
 		return err
 	})

@@ -1,4 +1,4 @@
-package server
+package dashboard
 
 import (
 	"math"
@@ -30,9 +30,9 @@ func TestLatencyBuckets(t *testing.T) {
 	}
 }
 
-// TestRecent: what is listed is what a list of all requests says, the quantiles
+// TestLatencyWindow: what is listed is what a list of all requests says, the quantiles
 // within a bucket's width.
-func TestRecent(t *testing.T) {
+func TestLatencyWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type request struct {
 			unix   int64
@@ -40,7 +40,7 @@ func TestRecent(t *testing.T) {
 			failed bool
 		}
 		var all []request
-		var r recent
+		var window latencyWindow
 		unix := int64(1764000000)
 		for range rapid.IntRange(0, 200).Draw(t, "requests") {
 			unix += rapid.SampledFrom([]int64{0, 0, 0, 1, 1, 2, 50, 119, 120, 121, 500}).Draw(t, "pause")
@@ -50,11 +50,11 @@ func TestRecent(t *testing.T) {
 			if q.failed {
 				state.Problem = problem.Internal(nil, "")
 			}
-			r.add(time.Unix(q.unix, 0), q.took, state)
+			window.add(time.Unix(q.unix, 0), q.took, state)
 		}
 		now := unix + rapid.Int64Range(0, 200).Draw(t, "later")
-		list := r.list(time.Unix(now, 0))
-		for u := now - recentSpan + 1; u < now; u++ {
+		list := window.list(time.Unix(now, 0))
+		for u := now - windowSpan + 1; u < now; u++ {
 			var took []float64
 			want := second{Unix: u}
 			for _, q := range all {

@@ -1,4 +1,4 @@
-package server
+package dashboard
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/safetensors"
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/route"
 	"kenserve/server/internal/servertest"
 )
 
@@ -75,12 +77,22 @@ func newOpenEngine(t *testing.T) *openEngine {
 	return e
 }
 
+// newDashboard makes a dashboard, and what answers its operations.
+func newDashboard(t *testing.T, e *openEngine, limits core.Limits) (*Dashboard, http.Handler) {
+	t.Helper()
+	d, err := New(servertest.NewService(e, limits), e, func() int64 { return 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, servertest.Handler(route.API{EncodeError: route.PlainError, Operations: d.Operations()})
+}
+
 // TestVizPage: the page comes with a policy that lets its own scripts run, and
 // the second time from the cache.
 func TestVizPage(t *testing.T) {
 	e := newOpenEngine(t)
-	s := newServer(t, e, Options{})
-	w := do(s, http.MethodGet, "/tasks/trec/viz", "")
+	d, h := newDashboard(t, e, servertest.GoldenLimits)
+	w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz", "")
 	page := w.Body.String()
 	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(page, "<title>") {
 		t.Fatalf("status %d, %v: %.200s", w.Code, w.Header(), page)
@@ -103,24 +115,24 @@ func TestVizPage(t *testing.T) {
 	if n == 0 || !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "script-src 'unsafe") {
 		t.Errorf("%d scripts, policy %s", n, policy)
 	}
-	size := s.drawings.drawn.size
+	size := d.drawings.drawn.size
 	if size < len(page) {
 		t.Errorf("%d bytes in the cache, the page has %d", size, len(page))
 	}
 	// Whoever has the turn keeps others from drawing, but not from the cache.
-	s.drawings.turn <- struct{}{}
-	if w := do(s, http.MethodGet, "/tasks/trec/viz", ""); w.Body.String() != page {
+	d.drawings.turn <- struct{}{}
+	if w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz", ""); w.Body.String() != page {
 		t.Error("another page the second time")
 	}
-	<-s.drawings.turn
-	if s.drawings.drawn.size != size || e.inspected.Load() != 2 {
-		t.Errorf("%d bytes in the cache, %d before; looked into %d times", s.drawings.drawn.size, size, e.inspected.Load())
+	<-d.drawings.turn
+	if d.drawings.drawn.size != size || e.inspected.Load() != 2 {
+		t.Errorf("%d bytes in the cache, %d before; looked into %d times", d.drawings.drawn.size, size, e.inspected.Load())
 	}
 }
 
 // TestVizViews: every view in every format.
 func TestVizViews(t *testing.T) {
-	s := newServer(t, newOpenEngine(t), Options{})
+	_, h := newDashboard(t, newOpenEngine(t), servertest.GoldenLimits)
 	const matrix = "encoder.layer.0.output.dense.weight"
 	asks := map[string]string{
 		"shares": "", "changes": "", "density": "?row=3&tensor=" + matrix, "kept": "?row=3&column=2&tensor=" + matrix,
@@ -128,7 +140,7 @@ func TestVizViews(t *testing.T) {
 	}
 	for _, view := range vizViews {
 		for format, begins := range map[string]string{"png": "\x89PNG", "svg": "<?xml", "json": "{"} {
-			w := do(s, http.MethodGet, "/tasks/trec/viz/"+view+"."+format+asks[view], "")
+			w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz/"+view+"."+format+asks[view], "")
 			if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), begins) {
 				t.Errorf("%s.%s: status %d: %.100q", view, format, w.Code, w.Body)
 			}
@@ -141,7 +153,9 @@ func TestVizViews(t *testing.T) {
 
 func TestVizProblems(t *testing.T) {
 	e := newOpenEngine(t)
-	s := newServer(t, e, Options{RequestTimeout: time.Second / 2})
+	limits := servertest.GoldenLimits
+	limits.RequestTimeout = time.Second / 2
+	d, h := newDashboard(t, e, limits)
 	tests := []struct {
 		path   string
 		status int
@@ -160,24 +174,24 @@ func TestVizProblems(t *testing.T) {
 		{"/tasks/trec/viz/density.png?tensor=pooler.dense.weight&row=100000", http.StatusUnprocessableEntity, "row"},
 	}
 	for _, test := range tests {
-		w := do(s, http.MethodGet, test.path, "")
+		w := servertest.Do(h, http.MethodGet, test.path, "")
 		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
 			t.Errorf("%s: status %d: %s", test.path, w.Code, w.Body)
 		}
 	}
-	if n := s.drawings.drawn.size; n != 0 {
+	if n := d.drawings.drawn.size; n != 0 {
 		t.Errorf("%d bytes of failures in the cache", n)
 	}
 	// One draws and does not end: the next waits in vain, and beyond the bound
 	// nobody waits.
-	s.drawings.turn <- struct{}{}
-	if w := do(s, http.MethodGet, "/tasks/trec/viz", ""); w.Code != http.StatusServiceUnavailable {
+	d.drawings.turn <- struct{}{}
+	if w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz", ""); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("while another draws: status %d: %s", w.Code, w.Body)
 	}
 	for range maxDrawings {
-		s.drawings.admitted <- struct{}{}
+		d.drawings.admitted <- struct{}{}
 	}
-	if w := do(s, http.MethodGet, "/tasks/trec/viz", ""); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
+	if w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz", ""); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
 		t.Errorf("while too many wait: status %d, %v", w.Code, w.Header())
 	}
 }

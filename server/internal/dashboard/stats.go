@@ -1,4 +1,4 @@
-package server
+package dashboard
 
 import (
 	"time"
@@ -38,16 +38,16 @@ type stats struct {
 }
 
 // getStats answers GET /stats.
-func (s *Server) getStats(c *gin.Context, _ *core.RequestState) error {
-	now := s.core.Now()
-	e := s.engine.Stats()
+func (d *Dashboard) getStats(c *gin.Context, _ *core.RequestState) error {
+	now := d.core.Now()
+	e := d.engine.Stats()
 	return route.Marshal(c, stats{
 		Object: "stats", Time: now.UTC().Truncate(time.Millisecond),
-		Version: s.core.About.Version, Base: s.core.About.Base,
-		Ready: s.core.Ready() == nil, InFlight: s.metrics.inFlight.Load(),
+		Version: d.core.About.Version, Base: d.core.About.Base,
+		Ready: d.core.Ready() == nil, InFlight: d.inFlight(),
 		BaseBytes: e.BaseBytes, HotBytes: e.HotBytes, WarmBytes: e.WarmBytes, BudgetBytes: e.BudgetBytes, Waiting: e.Waiting,
 		Hits: e.Hits, Misses: e.Misses, Loads: e.Loads, LoadErrors: e.LoadErrors,
 		Promotions: e.Promotions, Demotions: e.Demotions, Evictions: e.Evictions,
-		Span: recentSpan, Recent: s.recent.list(now),
+		Span: windowSpan, Recent: d.window.list(now),
 	})
 }

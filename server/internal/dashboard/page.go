@@ -1,4 +1,4 @@
-package server
+package dashboard
 
 import (
 	"crypto/sha256"
@@ -69,12 +69,12 @@ func loadPage() (map[string]*pageFile, error) {
 }
 
 // getPage answers GET / and GET /page/{file}.
-func (s *Server) getPage(c *gin.Context, _ *core.RequestState) error {
+func (d *Dashboard) getPage(c *gin.Context, _ *core.RequestState) error {
 	name := c.Param("file")
-	if c.FullPath() == routePage {
+	if c.FullPath() == pagePath {
 		name = "index.html"
 	}
-	file := s.page[name]
+	file := d.page[name]
 	if file == nil {
 		return problem.NoRoute()
 	}

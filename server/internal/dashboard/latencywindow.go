@@ -1,4 +1,4 @@
-package server
+package dashboard
 
 import (
 	"math/bits"
@@ -8,15 +8,15 @@ import (
 	"kenserve/server/internal/core"
 )
 
-// recentSpan is how many seconds recent remembers, the one that runs included.
-const recentSpan = 120
+// windowSpan is how many seconds the window has, the one that runs included.
+const windowSpan = 120
 
-// recent remembers, second by second, how the classifications of the last two
+// latencyWindow remembers, second by second, how the classifications of the last two
 // minutes went. Its memory is bounded: a second takes the place of the one
-// recentSpan before it.
-type recent struct {
+// windowSpan before it.
+type latencyWindow struct {
 	mu      sync.Mutex
-	seconds [recentSpan]secondCount
+	seconds [windowSpan]secondCount
 }
 
 // secondCount is what was answered within one second.
@@ -43,11 +43,11 @@ func latencyFloor(b int) time.Duration {
 }
 
 // add counts a request that was answered now.
-func (r *recent) add(now time.Time, took time.Duration, state *core.RequestState) {
+func (w *latencyWindow) add(now time.Time, took time.Duration, state *core.RequestState) {
 	unix := now.Unix()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := &r.seconds[uint64(unix)%recentSpan]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := &w.seconds[uint64(unix)%windowSpan]
 	if s.unix != unix {
 		*s = secondCount{unix: unix}
 	}
@@ -75,12 +75,12 @@ type second struct {
 
 // list returns the seconds before now that had requests, oldest first. The one
 // that runs is not among them, since it is not over.
-func (r *recent) list(now time.Time) []second {
+func (w *latencyWindow) list(now time.Time) []second {
 	out := []second{}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for unix := now.Unix() - recentSpan + 1; unix < now.Unix(); unix++ {
-		s := &r.seconds[uint64(unix)%recentSpan]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for unix := now.Unix() - windowSpan + 1; unix < now.Unix(); unix++ {
+		s := &w.seconds[uint64(unix)%windowSpan]
 		if s.unix != unix {
 			continue
 		}

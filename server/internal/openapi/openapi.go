@@ -1,4 +1,4 @@
-package server
+package openapi
 
 import (
 	"encoding/json"
@@ -12,11 +12,9 @@ import (
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/gin-gonic/gin"
 
 	"kenserve/server/internal/api/oip"
 	"kenserve/server/internal/core"
-	"kenserve/server/internal/problem"
 	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
@@ -30,15 +28,23 @@ The native API, and those of Text Embeddings Inference, Hugging Face, vLLM and t
 // The mode is the process's.
 var humaMode = sync.OnceFunc(func() { huma.DefaultArrayNullable = false })
 
-// document generates the OpenAPI 3.1 document of a server: its operations, the
+// Source is what a document is made of.
+type Source struct {
+	Table    route.Table
+	Limits   core.Limits
+	About    core.About
+	NeedsKey bool // whatever is not open needs a key
+}
+
+// Document generates the OpenAPI 3.1 document of a server: its operations, the
 // wire types that they use, and its bounds.
-func (s *Server) document() *huma.OpenAPI {
+func (s *Source) Document() *huma.OpenAPI {
 	humaMode()
 	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
-			Title: "kenserve", Version: orUnknown(s.core.About.Version), Description: description,
+			Title: "kenserve", Version: orUnknown(s.About.Version), Description: description,
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
 		Components: &huma.Components{
@@ -52,13 +58,13 @@ func (s *Server) document() *huma.OpenAPI {
 	for _, api := range route.Tags {
 		d.Tags = append(d.Tags, &huma.Tag{Name: api})
 	}
-	for _, op := range s.table.Operations() {
+	for _, op := range s.Table.Operations() {
 		if !op.Hidden {
 			d.AddOperation(s.describeOperation(&op, registry))
 		}
 	}
 	for _, schema := range registry.Map() {
-		wire.ApplyLimits(schema, s.core.Limits, s.core.About.LargestID())
+		wire.ApplyLimits(schema, s.Limits, s.About.LargestID())
 	}
 	return d
 }
@@ -78,7 +84,7 @@ func orUnknown(version string) string {
 var pathParameter = regexp.MustCompile(`:([a-z]+)`)
 
 // describeOperation makes an operation's part of the document.
-func (s *Server) describeOperation(op *route.Operation, r huma.Registry) *huma.Operation {
+func (s *Source) describeOperation(op *route.Operation, r huma.Registry) *huma.Operation {
 	o := &huma.Operation{
 		Method: op.Method, Path: pathParameter.ReplaceAllString(op.Path, "{$1}"), OperationID: op.Name,
 		Tags: []string{op.Tag}, Summary: op.Summary, Description: op.Description,
@@ -127,7 +133,7 @@ func (s *Server) describeOperation(op *route.Operation, r huma.Registry) *huma.O
 	switch {
 	case op.Open:
 		o.Security = []map[string][]string{}
-	case op.Admin || len(s.keys.use) > 0:
+	case op.Admin || s.NeedsKey:
 		o.Security = []map[string][]string{{"bearer": {}}, {"header": {}}}
 	}
 	return o
@@ -149,7 +155,7 @@ func header(doc, kind string) *huma.Param {
 }
 
 // addContent adds a body to those of a request or an answer.
-func (s *Server) addContent(to map[string]*huma.MediaType, c route.Content, r huma.Registry) {
+func (s *Source) addContent(to map[string]*huma.MediaType, c route.Content, r huma.Registry) {
 	switch {
 	case c.Media == "application/octet-stream":
 		to[c.Media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
@@ -157,7 +163,7 @@ func (s *Server) addContent(to map[string]*huma.MediaType, c route.Content, r hu
 		to[c.Media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	default:
 		m := &huma.MediaType{Schema: r.Schema(c.Wire, true, "")}
-		wire.ApplyLimits(m.Schema, s.core.Limits, s.core.About.LargestID())
+		wire.ApplyLimits(m.Schema, s.Limits, s.About.LargestID())
 		if c.Example != "" {
 			m.Example = json.RawMessage(c.Example)
 		}
@@ -167,9 +173,9 @@ func (s *Server) addContent(to map[string]*huma.MediaType, c route.Content, r hu
 
 // addFailures adds the errors that an operation may answer with. The statuses
 // are those that the API makes of them.
-func (s *Server) addFailures(o *huma.Operation, op *route.Operation, r huma.Registry) {
+func (s *Source) addFailures(o *huma.Operation, op *route.Operation, r huma.Registry) {
 	list := append([]*route.Failure{route.InternalFault}, op.MayFail...)
-	if !op.Open && (op.Admin || len(s.keys.use) > 0) {
+	if !op.Open && (op.Admin || s.NeedsKey) {
 		list = append(list, route.Unauthorized)
 	}
 	if op.Admin {
@@ -178,7 +184,7 @@ func (s *Server) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 	docs := map[int][]string{}
 	for _, f := range list {
 		p := f.Problem
-		status, _ := s.table.Of(op.Path).EncodeError(&p)
+		status, _ := s.Table.Of(op.Path).EncodeError(&p)
 		if !slices.Contains(docs[status], f.Doc) {
 			docs[status] = append(docs[status], f.Doc)
 		}
@@ -187,7 +193,7 @@ func (s *Server) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 		text := strings.Join(docs[status], "; ")
 		answer := &huma.Response{
 			Description: strings.ToUpper(text[:1]) + text[1:] + ".",
-			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(s.table.Of(op.Path).ErrorBody, true, "")}},
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(s.Table.Of(op.Path).ErrorBody, true, "")}},
 		}
 		switch status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -199,14 +205,4 @@ func (s *Server) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 			o.Responses[strconv.Itoa(status)] = answer
 		}
 	}
-}
-
-// openAPI answers GET /openapi.json.
-func (s *Server) openAPI(c *gin.Context, _ *core.RequestState) error {
-	body, err := s.openAPIJSON()
-	if err != nil {
-		return problem.Internal(err, "internal error")
-	}
-	route.WriteJSON(c, http.StatusOK, body)
-	return nil
 }

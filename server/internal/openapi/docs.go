@@ -1,4 +1,4 @@
-package server
+package openapi
 
 import (
 	"bytes"
@@ -14,11 +14,6 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/gin-gonic/gin"
-
-	"kenserve/server/internal/core"
-	"kenserve/server/internal/problem"
-	"kenserve/server/internal/route"
 )
 
 // GET /docs is the OpenAPI document as a page: made here, once, so that it needs
@@ -32,24 +27,11 @@ var docsCSS string
 
 var docsTemplate = template.Must(template.New("docs").Parse(docsHTML))
 
-// docsPolicy lets the page have its own style and nothing else.
-var docsPolicy = func() []string {
+// PagePolicy lets the page have its own style and nothing else.
+var PagePolicy = func() []string {
 	sum := sha256.Sum256([]byte(docsCSS))
 	return []string{"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
 }()
-
-var htmlType = []string{"text/html; charset=utf-8"}
-
-// docs answers GET /docs.
-func (s *Server) docs(c *gin.Context, _ *core.RequestState) error {
-	page, err := s.docsPage()
-	if err != nil {
-		return problem.Internal(err, "internal error")
-	}
-	c.Writer.Header()["Content-Security-Policy"] = docsPolicy
-	route.Write(c, http.StatusOK, htmlType, page)
-	return nil
-}
 
 // The page, as its template takes it.
 type (
@@ -75,8 +57,8 @@ type (
 	docsSchema    struct{ Name, Text string }
 )
 
-func (s *Server) makeDocs() ([]byte, error) {
-	d := s.document()
+func (s *Source) Page() ([]byte, error) {
+	d := s.Document()
 	page := docs{
 		Title: d.Info.Title, Version: d.Info.Version, Style: template.CSS(docsCSS),
 		Description: strings.Split(d.Info.Description, "\n\n"),
@@ -88,7 +70,7 @@ func (s *Server) makeDocs() ([]byte, error) {
 	for i := range page.Groups {
 		groups[page.Groups[i].Name] = &page.Groups[i]
 	}
-	for _, op := range s.table.Operations() {
+	for _, op := range s.Table.Operations() {
 		if op.Hidden {
 			continue
 		}
