@@ -15,6 +15,15 @@ import (
 	"kenserve/server/internal/wire"
 )
 
+// The routes that more than the router has to know.
+const (
+	routeHealth  = "/healthz"
+	routeReady   = "/readyz"
+	routeMetrics = "/metrics"
+	routeOpenAPI = "/openapi.json"
+	routeDocs    = "/docs"
+)
+
 // apis are the APIs with their operations.
 func (s *Server) apis() route.Table {
 	own := native.New(s.core, s.engine)

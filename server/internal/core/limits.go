@@ -1,7 +1,6 @@
 package core
 
 import (
-	"math"
 	"time"
 )
 
@@ -16,23 +15,4 @@ type Limits struct {
 	RequestTimeout time.Duration // for waiting and computing
 	UploadTimeout  time.Duration // for an upload or a copy of a delta, instead of RequestTimeout
 	WriteTimeout   time.Duration // for sending an answer
-}
-
-// About describes a server and the bounds of its engine. Zero: not told.
-type About struct {
-	Base        string // the base's name
-	Version     string
-	MaxTokens   int // of an input, special ones included
-	BatchTokens int // of a forward pass
-	MaxWaiting  int // requests
-	Workers     int // cores
-	Vocabulary  int // token ids are below
-}
-
-// LargestID is the largest token id.
-func (a *About) LargestID() int {
-	if a.Vocabulary == 0 {
-		return math.MaxInt32
-	}
-	return a.Vocabulary - 1
 }

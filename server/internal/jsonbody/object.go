@@ -96,3 +96,10 @@ func (o *Object[P]) Read(p P, at problem.Path) {
 		}
 	}
 }
+
+// ReadOrNull is Read, or null for no object.
+func (o *Object[P]) ReadOrNull(p P, at problem.Path) {
+	if !p.base().Null() {
+		o.Read(p, at)
+	}
+}

@@ -1,18 +1,13 @@
 package huggingface
 
 import (
-	"net/http"
-
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/gin-gonic/gin"
 
 	"kenserve/models"
 	"kenserve/runtime"
 	"kenserve/server/internal/core"
-	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
-	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -67,11 +62,7 @@ var bodyObject = jsonbody.NewObject[hfBody](map[string]func(p *parser, at proble
 	"inputs": func(p *parser, _ problem.Path) {
 		p.request.inputs, p.request.listed = p.Inputs("inputs", nil)
 	},
-	"parameters": func(p *parser, at problem.Path) {
-		if !p.Null() {
-			parametersObject.Read(p, at)
-		}
-	},
+	"parameters": func(p *parser, at problem.Path) { parametersObject.ReadOrNull(p, at) },
 })
 
 var parametersObject = jsonbody.NewObject[hfSettings](map[string]func(p *parser, at problem.Path){
@@ -97,40 +88,4 @@ func parse(body string, limits core.Limits) (*request, error) {
 
 func (q *request) inputsAt() problem.Values {
 	return problem.Values{Name: "inputs", Listed: q.listed}
-}
-
-// classify answers POST /models/{task}. The answer is a list of lists even for
-// one text: from a flat one the Python client returns only the first label, and
-// the JavaScript client refuses it.
-func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(h.core.Bodies)
-	defer mem.Release()
-	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
-	if err != nil {
-		return err
-	}
-	q, err := parse(body, h.core.Limits)
-	if err != nil {
-		return err
-	}
-	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
-	if err != nil {
-		return err
-	}
-	if q.apply != "" {
-		for _, row := range result.Scores {
-			q.apply.Scores(row)
-		}
-	}
-	b := append(mem.Out[:0], '[')
-	for i := range q.inputs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = wire.AppendScores(b, mem, result, i, q.topK)
-	}
-	mem.Out = append(b, "]\n"...)
-	route.WriteCost(c, state)
-	route.WriteJSON(c, http.StatusOK, mem.Out)
-	return nil
 }

@@ -1,18 +1,12 @@
 package tei
 
 import (
-	"net/http"
-	"reflect"
-
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/gin-gonic/gin"
 
 	"kenserve/runtime"
 	"kenserve/server/internal/core"
-	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/jsonbody"
 	"kenserve/server/internal/problem"
-	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
 )
 
@@ -46,16 +40,6 @@ type teiDirection struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (teiDirection) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(directions) }
-
-// teiAnswer is the answer on the wire: a list of scores, for a batch a list of
-// such lists.
-type teiAnswer struct{}
-
-// Schema implements [huma.SchemaProvider].
-func (teiAnswer) Schema(r huma.Registry) *huma.Schema {
-	scores := r.Schema(reflect.TypeFor[[]wire.Score](), true, "")
-	return &huma.Schema{AnyOf: []*huma.Schema{scores, {Type: huma.TypeArray, Items: scores}}}
-}
 
 // request is a parsed request for POST /tei/{task}/predict.
 type request struct {
@@ -183,117 +167,4 @@ func pairOf(texts []string) runtime.Input {
 		in.Pair = &texts[1]
 	}
 	return in
-}
-
-// predict answers POST /tei/{task}/predict: a list of scores for one input,
-// a list of lists for a batch.
-func (h *handler) predict(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(h.core.Bodies)
-	defer mem.Release()
-	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
-	if err != nil {
-		return err
-	}
-	q, err := parse(body, h.core.Limits)
-	if err != nil {
-		return err
-	}
-	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
-	if err != nil {
-		return err
-	}
-	b := mem.Out[:0]
-	if q.batch {
-		b = append(b, '[')
-	}
-	for i := range q.inputs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		mem.Order = wire.Rank(mem.Order, result.Scores[i], 0)
-		b = append(b, '[')
-		for n, j := range mem.Order {
-			if n > 0 {
-				b = append(b, ',')
-			}
-			b = jsonbody.AppendFloat(append(b, `{"score":`...), result.Scores[i][j])
-			b = jsonbody.AppendString(append(b, `,"label":`...), result.Labels[j])
-			b = append(b, '}')
-		}
-		b = append(b, ']')
-	}
-	if q.batch {
-		b = append(b, ']')
-	}
-	mem.Out = append(b, '\n')
-	route.WriteCost(c, state)
-	route.WriteJSON(c, http.StatusOK, mem.Out)
-	return nil
-}
-
-// teiModel is what GET /tei/{task}/info tells. Clients check which of the
-// members of model_type there is.
-type teiModel struct {
-	ModelID               string  `json:"model_id"`
-	ModelSHA              *string `json:"model_sha"`
-	ModelDType            string  `json:"model_dtype"`
-	ModelType             teiType `json:"model_type"`
-	MaxConcurrentRequests int     `json:"max_concurrent_requests"`
-	MaxInputLength        int     `json:"max_input_length"`
-	MaxBatchTokens        int     `json:"max_batch_tokens"`
-	MaxBatchRequests      *int    `json:"max_batch_requests"`
-	MaxClientBatchSize    int     `json:"max_client_batch_size"`
-	AutoTruncate          bool    `json:"auto_truncate"`
-	TokenizationWorkers   int     `json:"tokenization_workers"`
-	Version               string  `json:"version"`
-	SHA                   *string `json:"sha"`
-	DockerLabel           *string `json:"docker_label"`
-}
-
-type teiType struct {
-	Classifier teiClassifier `json:"classifier"`
-}
-
-type teiClassifier struct {
-	ID2Label map[int]string `json:"id2label"`
-	Label2ID map[string]int `json:"label2id"`
-}
-
-// info answers GET /tei/{task}/info. The labels are the task's, so a task
-// that was never used is loaded.
-func (h *handler) info(c *gin.Context, state *core.RequestState) error {
-	task := c.Param("task")
-	labels, err := h.core.Labels(c.Request.Context(), state, task)
-	if err != nil {
-		return err
-	}
-	about := h.core.About
-	info := teiModel{
-		ModelID: task, ModelDType: "float32",
-		ModelType:             teiType{teiClassifier{ID2Label: map[int]string{}, Label2ID: map[string]int{}}},
-		MaxConcurrentRequests: about.MaxWaiting,
-		MaxInputLength:        about.MaxTokens,
-		MaxBatchTokens:        about.BatchTokens,
-		MaxClientBatchSize:    h.core.Limits.MaxTexts,
-		TokenizationWorkers:   about.Workers,
-		Version:               about.Version,
-	}
-	for i, label := range labels {
-		info.ModelType.Classifier.ID2Label[i] = label
-		info.ModelType.Classifier.Label2ID[label] = i
-	}
-	return route.Marshal(c, info)
-}
-
-// health answers GET /tei/{task}/health: as readiness, for a task that there
-// is. It loads nothing.
-func (h *handler) health(c *gin.Context, _ *core.RequestState) error {
-	if err := h.core.Ready(); err != nil {
-		return err
-	}
-	if err := h.core.Known(c.Param("task")); err != nil {
-		return err
-	}
-	c.Status(http.StatusOK)
-	return nil
 }

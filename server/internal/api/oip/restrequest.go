@@ -1,0 +1,234 @@
+package oip
+
+import (
+	"math"
+	"strconv"
+
+	"kenserve/runtime"
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/jsonbody"
+	"kenserve/server/internal/problem"
+	"kenserve/server/internal/wire"
+)
+
+// Inference over REST, with the binary tensor data extension: a request may be
+// its JSON, of as many bytes as Inference-Header-Content-Length says, and then
+// the data of the inputs that have a binary_data_size, in their order. The
+// answer is built likewise for the outputs that are asked for as binary_data.
+
+const headerLength = "Inference-Header-Content-Length"
+
+// The objects of a request, by what reads them.
+var (
+	bodyObject = jsonbody.NewObject[inferBody](map[string]func(p *parser, at problem.Path){
+		"inputs": func(p *parser, at problem.Path) { p.list(at, p.tensor) },
+		"id": func(p *parser, at problem.Path) {
+			if !p.Null() {
+				p.request.id = p.String(at)
+			}
+		},
+		"parameters": func(p *parser, at problem.Path) { settingsObject.ReadOrNull(p, at) },
+		"outputs": func(p *parser, at problem.Path) {
+			if !p.Null() {
+				p.list(at, p.output)
+			}
+		},
+	})
+	settingsObject = jsonbody.NewObject[inferSettings](map[string]func(p *parser, at problem.Path){
+		"binary_data_output": func(p *parser, at problem.Path) { p.binary = p.Bool(at, false) },
+		"raw_scores":         func(p *parser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
+		"truncate":           func(p *parser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
+	})
+	inputObject = jsonbody.NewObject[inferInput](map[string]func(p *tensorParser, at problem.Path){
+		"name":     func(p *tensorParser, at problem.Path) { p.input.name = p.String(at) },
+		"shape":    func(p *tensorParser, at problem.Path) { p.shape(at) },
+		"datatype": func(p *tensorParser, at problem.Path) { p.input.datatype = p.String(at) },
+		"data": func(p *tensorParser, at problem.Path) {
+			p.hasData = true
+			p.data(at)
+		},
+		"parameters": func(p *tensorParser, at problem.Path) { inputSettingsObject.ReadOrNull(p, at) },
+	})
+	inputSettingsObject = jsonbody.NewObject[inferInputSettings](map[string]func(p *tensorParser, at problem.Path){
+		"binary_data_size": func(p *tensorParser, at problem.Path) { p.binarySize = p.size(at) },
+	})
+	outputObject = jsonbody.NewObject[inferRequested](map[string]func(p *outputParser, at problem.Path){
+		"name":       func(p *outputParser, at problem.Path) { p.requested.name = p.String(at) },
+		"parameters": func(p *outputParser, at problem.Path) { outputSettingsObject.ReadOrNull(p, at) },
+	})
+	outputSettingsObject = jsonbody.NewObject[inferOutputSettings](map[string]func(p *outputParser, at problem.Path){
+		"binary_data": func(p *outputParser, at problem.Path) {
+			p.requested.saysBinary = true
+			p.requested.binary = p.Bool(at, false)
+		},
+		"classification": func(p *outputParser, at problem.Path) { p.requested.classes = p.size(at) },
+	})
+)
+
+// parser reads a request's JSON.
+type parser struct {
+	wire.Parser
+	request *request
+	binary  bool // outputs are binary if not said otherwise
+	tensors []tensor
+	sizes   []int // of the tensors' binary data; -1: none
+	outputs []requestedOutput
+}
+
+// tensorParser reads one input.
+type tensorParser struct {
+	*parser
+	input      tensor
+	binarySize int // -1: none
+	hasData    bool
+}
+
+// outputParser reads one output.
+type outputParser struct {
+	*parser
+	requested requestedOutput
+}
+
+// requestedOutput is an output as it is asked for, before the default of the
+// request is known.
+type requestedOutput struct {
+	output
+	saysBinary bool
+}
+
+// maxTensors bounds the lists of inputs and outputs: nobody has as many.
+const maxTensors = 16
+
+// parseREST parses a body. length is the header Inference-Header-Content-Length,
+// empty if it was not sent.
+func parseREST(body, length string, limits core.Limits) (*request, error) {
+	header, rest := body, ""
+	if length != "" {
+		n, err := strconv.Atoi(length)
+		if err != nil || n < 0 || n > len(body) {
+			return nil, problem.Malformed("the header %s is %s, the body has %d bytes", headerLength, problem.Quote(length), len(body))
+		}
+		header, rest = body[:n], body[n:]
+	}
+	p := &parser{
+		Parser:  wire.NewParser(header, limits),
+		request: &request{options: runtime.Options{Truncate: true}},
+	}
+	bodyObject.Read(p, problem.Path{})
+	if err := p.Finish(); err != nil {
+		return nil, err
+	}
+	q := p.request
+	for i, size := range p.sizes {
+		if size < 0 {
+			continue
+		}
+		at := inputPath(i)
+		if size > len(rest) {
+			return nil, problem.Invalid(at, "has %d bytes of binary data, %d are left of the body", size, len(rest))
+		}
+		if err := takeBytes(&p.tensors[i], at, rest[:size], limits); err != nil {
+			return nil, err
+		}
+		rest = rest[size:]
+	}
+	if rest != "" {
+		return nil, problem.Malformed("the body has %d bytes behind the last input", len(rest))
+	}
+	if err := q.take(p.tensors, limits); err != nil {
+		return nil, err
+	}
+	for i, out := range p.outputs {
+		if !out.saysBinary {
+			out.binary = p.binary
+		}
+		if err := q.want(problem.Field("outputs").Element(i), out.output); err != nil {
+			return nil, err
+		}
+	}
+	if len(q.outputs) == 0 {
+		for _, name := range []string{outLabel, outScore, outProbabilities} {
+			q.outputs = append(q.outputs, output{name: name, binary: p.binary})
+		}
+	}
+	return q, nil
+}
+
+// list reads a short list.
+func (p *parser) list(at problem.Path, read func(at problem.Path)) {
+	if p.Peek() != '[' {
+		p.Skip()
+		p.Reject(at, "must be a list")
+		return
+	}
+	for i := range p.Elements {
+		if i < maxTensors {
+			read(at.Element(i))
+			continue
+		}
+		p.Skip()
+		p.Reject(at, "holds more than %d tensors", maxTensors)
+	}
+}
+
+func (p *parser) tensor(at problem.Path) {
+	t := &tensorParser{parser: p, binarySize: -1}
+	inputObject.Read(t, at)
+	if t.hasData == (t.binarySize >= 0) {
+		p.Reject(at, "must have either data or the parameter binary_data_size")
+	}
+	p.tensors = append(p.tensors, t.input)
+	p.sizes = append(p.sizes, t.binarySize)
+}
+
+// maxRank bounds the dimensions of a tensor.
+const maxRank = 8
+
+func (p *tensorParser) shape(at problem.Path) {
+	if p.Peek() != '[' {
+		p.Skip()
+		p.Reject(at, "must be a list of whole numbers")
+		return
+	}
+	for i := range p.Elements {
+		n := p.size(at)
+		if i < maxRank {
+			p.input.shape = append(p.input.shape, int64(n))
+		} else {
+			p.Reject(at, "has more than %d dimensions", maxRank)
+		}
+	}
+}
+
+// size reads a whole number from 0.
+func (p *parser) size(at problem.Path) int {
+	if n, ok := p.Int32(); ok && n >= 0 {
+		return int(n)
+	}
+	p.Reject(at, "must be a whole number from 0 to %d", math.MaxInt32)
+	return 0
+}
+
+// data reads elements, in lists of lists or in one.
+func (p *tensorParser) data(at problem.Path) {
+	switch p.Peek() {
+	case '[':
+		for range p.Elements {
+			p.data(at)
+		}
+	case '"':
+		s := p.ReadString()
+		if len(p.input.elements) <= p.Limits.MaxTexts {
+			p.input.elements = append(p.input.elements, s)
+		}
+	default:
+		p.Skip()
+		p.Reject(at, "must be a list of texts")
+	}
+}
+
+func (p *parser) output(at problem.Path) {
+	o := &outputParser{parser: p}
+	outputObject.Read(o, at)
+	p.outputs = append(p.outputs, o.requested)
+}
