@@ -2,7 +2,8 @@ package httpbody
 
 import "sync/atomic"
 
-// Budget bounds the bytes of the request bodies that are in memory at a time.
+// Budget bounds the bytes of all request bodies that are in memory. Its methods
+// may be called from any goroutine.
 type Budget struct {
 	limit int64
 	used  atomic.Int64
@@ -11,10 +12,10 @@ type Budget struct {
 // NewBudget returns a budget of limit bytes.
 func NewBudget(limit int) *Budget { return &Budget{limit: int64(limit)} }
 
-// Used is how many bytes are taken.
+// Used is the number of bytes taken.
 func (b *Budget) Used() int { return int(b.used.Load()) }
 
-// Take reserves n bytes, if there are so many left.
+// Take takes n bytes. It returns false, and takes none, if less than n are left.
 func (b *Budget) Take(n int) bool {
 	if b.used.Add(int64(n)) > b.limit {
 		b.Give(n)

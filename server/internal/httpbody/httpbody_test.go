@@ -22,7 +22,7 @@ func TestRead(t *testing.T) {
 		name   string
 		body   io.Reader
 		length int64
-		status int // 0: read
+		status int // 0: no error
 	}{
 		{"empty", strings.NewReader(""), 0, 0},
 		{"short", strings.NewReader("abc"), 3, 0},
@@ -55,20 +55,20 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What is announced takes no memory before it arrives.
+// A body takes no memory for bytes that were announced and have not arrived.
 func TestReadTakesWhatArrived(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/classify", io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(io.ErrUnexpectedEOF)))
 	r.ContentLength = 1 << 30
 	s := new(Buffers)
 	if _, err := s.Read(r, 1<<31-1); err == nil {
-		t.Fatal("read")
+		t.Fatal("read a body that ended early")
 	}
 	if cap(s.body) > 64<<10 {
 		t.Errorf("took %d bytes for 3", cap(s.body))
 	}
 }
 
-func packed(t testing.TB, encoding, body string) string {
+func encoded(t testing.TB, encoding, body string) string {
 	t.Helper()
 	var b bytes.Buffer
 	var w io.WriteCloser
@@ -99,25 +99,25 @@ func TestCompressedBody(t *testing.T) {
 		encoding []string
 		status   int // 0: read
 	}{
-		{"gzip", packed(t, "gzip", request), []string{"gzip"}, 0},
-		{"gzip by its old name", packed(t, "gzip", request), []string{"x-gzip"}, 0},
-		{"gzip in capitals", packed(t, "gzip", request), []string{"GZIP"}, 0},
-		{"deflate", packed(t, "deflate", request), []string{"deflate"}, 0},
+		{"gzip", encoded(t, "gzip", request), []string{"gzip"}, 0},
+		{"gzip by its old name", encoded(t, "gzip", request), []string{"x-gzip"}, 0},
+		{"gzip in capitals", encoded(t, "gzip", request), []string{"GZIP"}, 0},
+		{"deflate", encoded(t, "deflate", request), []string{"deflate"}, 0},
 		{"identity", request, []string{"identity"}, 0},
 		{"empty", request, []string{""}, 0},
-		{"two parts of gzip", packed(t, "gzip", request[:10]) + packed(t, "gzip", request[10:]), []string{"gzip"}, 0},
-		{"over the limit when unpacked", packed(t, "gzip", long), []string{"gzip"}, 413},
-		{"a bomb", packed(t, "gzip", strings.Repeat("\x00", 16<<20)), []string{"gzip"}, 413},
-		{"a bomb in deflate", packed(t, "deflate", strings.Repeat("\x00", 10<<20)), []string{"deflate"}, 413},
-		{"empty parts without end", strings.Repeat(packed(t, "gzip", ""), 1000), []string{"gzip"}, 413},
+		{"two gzip members", encoded(t, "gzip", request[:10]) + encoded(t, "gzip", request[10:]), []string{"gzip"}, 0},
+		{"over the limit when decoded", encoded(t, "gzip", long), []string{"gzip"}, 413},
+		{"bomb", encoded(t, "gzip", strings.Repeat("\x00", 16<<20)), []string{"gzip"}, 413},
+		{"bomb in deflate", encoded(t, "deflate", strings.Repeat("\x00", 10<<20)), []string{"deflate"}, 413},
+		{"endless empty members", strings.Repeat(encoded(t, "gzip", ""), 1000), []string{"gzip"}, 413},
 		{"not gzip", request, []string{"gzip"}, 400},
-		{"gzip cut off", packed(t, "gzip", request)[:20], []string{"gzip"}, 400},
-		{"gzip with a wrong checksum", strings.Replace(packed(t, "gzip", request), "\x1f", "\x1e", 1), []string{"gzip"}, 400},
-		{"nothing", "", []string{"gzip"}, 400},
-		{"deflate without its header", packed(t, "deflate", request)[2:], []string{"deflate"}, 400},
+		{"gzip cut off", encoded(t, "gzip", request)[:20], []string{"gzip"}, 400},
+		{"gzip with a wrong checksum", strings.Replace(encoded(t, "gzip", request), "\x1f", "\x1e", 1), []string{"gzip"}, 400},
+		{"no bytes", "", []string{"gzip"}, 400},
+		{"deflate without its header", encoded(t, "deflate", request)[2:], []string{"deflate"}, 400},
 		{"brotli", request, []string{"br"}, 415},
-		{"twice", packed(t, "gzip", packed(t, "gzip", request)), []string{"gzip", "gzip"}, 415},
-		{"twice in one header", packed(t, "gzip", request), []string{"gzip, gzip"}, 415},
+		{"twice", encoded(t, "gzip", encoded(t, "gzip", request)), []string{"gzip", "gzip"}, 415},
+		{"twice in one header", encoded(t, "gzip", request), []string{"gzip, gzip"}, 415},
 	} {
 		budget := NewBudget(1 << 20)
 		b := NewBuffers(budget)
@@ -129,7 +129,7 @@ func TestCompressedBody(t *testing.T) {
 		}
 		b.Release()
 		if used := budget.Used(); used != 0 {
-			t.Fatalf("%s: %d bytes are counted when the request is over", c.name, used)
+			t.Fatalf("%s: %d bytes count after the request", c.name, used)
 		}
 	}
 }
@@ -142,9 +142,9 @@ func statusOf(err error) int {
 	return 0
 }
 
-// A bomb takes the memory of the limit, not of what it unpacks to.
+// A decompression bomb takes the memory of the limit, not of its content.
 func TestCompressedBodyTakesLittle(t *testing.T) {
-	bomb := packed(t, "gzip", strings.Repeat("x", 16<<20))
+	bomb := encoded(t, "gzip", strings.Repeat("x", 16<<20))
 	r := httptest.NewRequest(http.MethodPost, "/classify", strings.NewReader(bomb))
 	r.Header.Set("Content-Encoding", "gzip")
 	s := new(Buffers)
@@ -157,7 +157,7 @@ func TestCompressedBodyTakesLittle(t *testing.T) {
 }
 
 func TestBuffersKeepLittle(t *testing.T) {
-	s := &Buffers{body: make([]byte, keepBytes+1), Out: make([]byte, keepBytes+1)}
+	s := &Buffers{body: make([]byte, maxPooledBytes+1), Out: make([]byte, maxPooledBytes+1)}
 	s.Release()
 	if s.body != nil || s.Out != nil {
 		t.Error("kept large buffers")

@@ -9,14 +9,14 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// Object reads the JSON objects of one wire type. It finds members by name: a
-// wire type is a struct whose tags name the members, and [NewObject] binds a
-// function to each name. Make an Object in a package variable, so that a name
-// without its counterpart is found when the program starts.
+// Object reads JSON objects of one wire type, for a parser of type P. A wire type
+// is a struct whose tags name the members of the object; [NewObject] binds a
+// function to each name. Keep Objects in package variables: then a name that only
+// the type or only the functions have is found when the program starts.
 type Object[P embedsParser] struct {
 	members []member[P]
-	open    bool   // the type allows members that it does not name
-	names   string // of the members, for an error
+	open    bool   // unknown members are skipped
+	names   string // of the members, for errors
 }
 
 type member[P embedsParser] struct {
@@ -25,16 +25,16 @@ type member[P embedsParser] struct {
 	read     func(p P, at problem.Path)
 }
 
-// embedsParser is a *Parser, or a pointer to a type that embeds a Parser.
+// embedsParser is *Parser or a pointer to a type that embeds a Parser.
 type embedsParser interface{ base() *Parser }
 
-// NewObject binds the members of the wire type W to the functions that read
-// their values. It panics if a member has no function, if a function has no
-// member, and for more than 64 members.
+// NewObject binds each member of the wire type W to the function that reads its
+// value. It panics if a member has no function, if a function has no member, or if
+// W has more than 64 members.
 //
-// A member is required unless its tag says omitempty. Unknown members are
-// skipped if W has the field `_ struct{}` with the tag additionalProperties:"true",
-// which the OpenAPI document shows too, and rejected otherwise.
+// A member is required unless its tag has omitempty. Unknown members are skipped
+// if W has the field `_ struct{}` with the tag additionalProperties:"true", which
+// the OpenAPI document is made from too, and rejected otherwise.
 func NewObject[W any, P embedsParser](read map[string]func(p P, at problem.Path)) *Object[P] {
 	wire := reflect.TypeFor[W]()
 	o := new(Object[P])
@@ -65,8 +65,8 @@ func NewObject[W any, P embedsParser](read map[string]func(p P, at problem.Path)
 	return o
 }
 
-// Read reads the object at a path. A member that appears twice is a syntax
-// error.
+// Read reads the object at a path with the functions of its members. A member
+// that appears twice is a syntax error.
 func (o *Object[P]) Read(p P, at problem.Path) {
 	r := p.base()
 	if r.Peek() != '{' {
@@ -97,7 +97,7 @@ func (o *Object[P]) Read(p P, at problem.Path) {
 	}
 }
 
-// ReadOrNull is Read, or null for no object.
+// ReadOrNull is Read for a member that may be null instead of an object.
 func (o *Object[P]) ReadOrNull(p P, at problem.Path) {
 	if !p.base().Null() {
 		o.Read(p, at)

@@ -8,15 +8,16 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// Parser reads the values of a request's body and remembers the first one that
-// is not allowed. After such a value it reads on: only the end of the body tells
-// whether the body is JSON at all.
+// Parser reads the values of a body and keeps the first one that is not allowed.
+// It continues after such a value, because only the end of the body shows whether
+// the body is JSON.
 type Parser struct {
 	reader
-	invalid *problem.Problem // the first one
+	invalid *problem.Problem // of the first value that is not allowed
 }
 
-// NewParser returns a parser of a body, which must be valid UTF-8.
+// NewParser returns a parser of body. A body that is not valid UTF-8 is a syntax
+// error.
 func NewParser(body string) Parser {
 	p := Parser{reader: reader{text: body}}
 	if !utf8.ValidString(body) {
@@ -25,12 +26,11 @@ func NewParser(body string) Parser {
 	return p
 }
 
-// base lets an [Object] work with types that embed a Parser.
+// base lets [Object] accept types that embed a Parser.
 func (p *Parser) base() *Parser { return p }
 
-// Finish checks that the body ends here and returns the *[problem.Problem] of
-// the request, if there is one. A syntax error anywhere in the body comes before
-// an invalid value.
+// Finish checks that the body ends here. It returns a *[problem.Problem]: the
+// syntax error if there is one, otherwise the first value that is not allowed.
 func (p *Parser) Finish() error {
 	p.end()
 	switch {
@@ -42,8 +42,8 @@ func (p *Parser) Finish() error {
 	return nil
 }
 
-// Reject reports that the value at a path is invalid. The format is a predicate
-// of the value, as in [problem.Invalid].
+// Reject reports the value at a path as not allowed. The format is a predicate of
+// the value; see [problem.Invalid].
 func (p *Parser) Reject(at problem.Path, format string, args ...any) {
 	if p.invalid == nil {
 		p.invalid = problem.Invalid(at, format, args...)
@@ -76,7 +76,7 @@ func (p *Parser) String(at problem.Path) string {
 	return p.ReadString()
 }
 
-// Bool reads true or false, or null, which means byDefault.
+// Bool reads true, false, or null, for which it returns byDefault.
 func (p *Parser) Bool(at problem.Path, byDefault bool) bool {
 	switch p.Peek() {
 	case 't':
@@ -94,8 +94,7 @@ func (p *Parser) Bool(at problem.Path, byDefault bool) bool {
 	return byDefault
 }
 
-// Int32 consumes any value; ok tells whether it is a whole number of 32 bits.
-// 7, 7.0 and 70e-1 are the same number, for JSON as for JSON Schema.
+// Int32 consumes any value. ok tells whether it is a whole number of 32 bits.
 func (p *Parser) Int32() (n int32, ok bool) {
 	if c := p.Peek(); c != '-' && (c < '0' || c > '9') {
 		p.Skip()
@@ -104,7 +103,7 @@ func (p *Parser) Int32() (n int32, ok bool) {
 	return wholeNumber(p.number())
 }
 
-// PositiveInt reads a whole number of at least 1, or null, which is 0.
+// PositiveInt reads a whole number of at least 1, or null, for which it returns 0.
 func (p *Parser) PositiveInt(at problem.Path) int {
 	if p.Null() {
 		return 0
@@ -116,7 +115,7 @@ func (p *Parser) PositiveInt(at problem.Path) int {
 	return 0
 }
 
-// OneOf reads one of the words, or null, which is "".
+// OneOf reads one of the words, or null, for which it returns "".
 func (p *Parser) OneOf(at problem.Path, words []string) string {
 	if p.Null() {
 		return ""

@@ -1,3 +1,10 @@
+// Package jsonbody reads and writes the JSON of requests and answers.
+//
+// The reader is strict: valid UTF-8, no member twice in an object that is looked
+// into, no escape that is half a surrogate pair, no nesting deeper than 32. It
+// names the field of the first value that is not allowed, and finds members by
+// name; see [Object]. It takes no memory beyond the body but for strings with
+// escapes.
 package jsonbody
 
 import (
@@ -10,20 +17,20 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// maxDepth bounds how deep a body may nest.
+// maxDepth is the deepest nesting of arrays and objects that a body may have.
 const maxDepth = 32
 
-// reader walks over a JSON text once, from left to right. The caller asks
-// for what it expects: Peek tells the kind of the next value, and one of Members,
-// Elements, ReadString, number, literal or Skip consumes it.
+// reader reads a JSON text once, from left to right. Peek returns the kind of the
+// next value; one of Members, Elements, ReadString, number, literal and Skip
+// consumes it.
 //
-// It is here instead of encoding/json because requests are unions (a text, an
-// object, or a list of either), whose errors must name the field; because
-// encoding/json lets duplicate members and invalid Unicode pass; and because it
-// costs no more than the strings: those without escapes are parts of the text.
+// encoding/json does not serve here, for three reasons. Requests are unions (a
+// text, an object, or a list of either), and errors must name the field at fault.
+// encoding/json accepts duplicate members and invalid Unicode. And this reader
+// does not copy: a string without escapes is a part of the text.
 //
-// The first syntax error sticks in syntax. From then on every method returns at
-// once, so that callers check it once, at the end.
+// The first syntax error is kept in syntax. After it every method returns at
+// once, so that callers check for it once, at the end.
 type reader struct {
 	text   string // valid UTF-8
 	pos    int
@@ -37,9 +44,9 @@ func (r *reader) fail(format string, args ...any) {
 	}
 }
 
-// Peek returns the first byte of the next token: '{', '[', '"', 't', 'f', 'n',
-// a digit or '-' if a value follows, punctuation otherwise; 0 at the end and
-// after an error.
+// Peek returns the first byte of the next token: '{', '[', '"', 't', 'f', 'n', a
+// digit or '-' for a value, and punctuation otherwise. It returns 0 at the end of
+// the text and after an error.
 func (r *reader) Peek() byte {
 	if r.syntax != nil {
 		return 0
@@ -54,7 +61,7 @@ func (r *reader) Peek() byte {
 	return 0
 }
 
-// accept consumes the next token if it is the punctuation c.
+// accept consumes the next token if it is the punctuation character c.
 func (r *reader) accept(c byte) bool {
 	if r.Peek() != c {
 		return false
@@ -63,7 +70,7 @@ func (r *reader) accept(c byte) bool {
 	return true
 }
 
-// open consumes a bracket, or fails.
+// open consumes the opening bracket c. Anything else is a syntax error.
 func (r *reader) open(c byte) bool {
 	if !r.accept(c) {
 		r.fail("expected '%c'", c)
@@ -76,7 +83,8 @@ func (r *reader) open(c byte) bool {
 	return true
 }
 
-// more is called behind a member or element; it tells whether another follows.
+// more consumes the comma or the closing bracket after a member or an element,
+// and tells whether another one follows.
 func (r *reader) more(end byte) bool {
 	if r.accept(',') {
 		return true
@@ -88,8 +96,8 @@ func (r *reader) more(end byte) bool {
 	return false
 }
 
-// Members ranges over the members of an object. The body of the loop consumes
-// the member's value, and does not break.
+// Members ranges over the members of an object. The loop's body must consume the
+// member's value and must not break.
 func (r *reader) Members(yield func(name string) bool) {
 	if !r.open('{') {
 		return
@@ -109,8 +117,8 @@ func (r *reader) Members(yield func(name string) bool) {
 	}
 }
 
-// Elements ranges over the elements of an array, by index. The body of the loop
-// consumes the element, and does not break.
+// Elements ranges over the elements of an array, by index. The loop's body must
+// consume the element and must not break.
 func (r *reader) Elements(yield func(i int) bool) {
 	if !r.open('[') {
 		return
@@ -145,12 +153,12 @@ func (r *reader) ReadString() string {
 			return ""
 		}
 	}
-	r.fail("a string does not end")
+	r.fail("unterminated string")
 	return ""
 }
 
-// unescape finishes a string that has escapes. It began at start; pos is at its
-// first backslash.
+// unescape reads the rest of a string that has escapes. The string begins at
+// start, and pos is at its first backslash.
 func (r *reader) unescape(start int) string {
 	var b strings.Builder
 	b.WriteString(r.text[start:r.pos])
@@ -200,14 +208,14 @@ func (r *reader) unescape(start int) string {
 		r.pos += 2
 	}
 	r.pos = len(r.text)
-	r.fail("a string does not end")
+	r.fail("unterminated string")
 	return ""
 }
 
-// unit consumes \uXXXX, or two of them that are a surrogate pair. A lone
-// surrogate stands for no character: it is an error, not U+FFFD, as it is in
-// services written in Python, so that a client learns that it cut a text in the
-// middle of a character.
+// unit consumes \uXXXX, or two of them that form a surrogate pair. A lone
+// surrogate is not a character. It is an error and does not become U+FFFD, so that
+// a client learns that it cut a text in the middle of a character; services
+// written in Python do the same.
 func (r *reader) unit() (rune, bool) {
 	c, ok := hex4(r.text[r.pos:])
 	if !ok {
@@ -228,7 +236,7 @@ func (r *reader) unit() (rune, bool) {
 	return 0, false
 }
 
-// hex4 decodes the \uXXXX that s begins with.
+// hex4 decodes \uXXXX at the beginning of s.
 func hex4(s string) (rune, bool) {
 	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
 		return 0, false
@@ -250,7 +258,7 @@ func hex4(s string) (rune, bool) {
 	return v, true
 }
 
-// number consumes a number and returns it as it is written.
+// number consumes a number and returns its text.
 func (r *reader) number() string {
 	if r.Peek(); r.syntax != nil {
 		return ""
@@ -280,7 +288,7 @@ func (r *reader) number() string {
 		ok = digits()
 	}
 	if !ok {
-		r.fail("not a number")
+		r.fail("invalid number")
 		return ""
 	}
 	return r.text[start:r.pos]
@@ -325,15 +333,15 @@ func (r *reader) Skip() {
 	}
 }
 
-// end fails if anything but blanks is left.
+// end makes anything but white space in the rest of the text an error.
 func (r *reader) end() {
 	if r.Peek() != 0 || r.syntax == nil && r.pos < len(r.text) {
 		r.fail("text after the value")
 	}
 }
 
-// wholeNumber reads a number's text as an integer of 32 bits. 7, 7.0 and 70e-1
-// are the same number, for JSON as for its schemas.
+// wholeNumber converts the text of a number to a 32-bit integer. JSON and JSON
+// Schema make no difference between 7, 7.0 and 70e-1.
 func wholeNumber(text string) (n int32, ok bool) {
 	if n, err := strconv.ParseInt(text, 10, 32); err == nil {
 		return int32(n), true

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// value reads any value as encoding/json would, numbers as json.Number.
+// value reads any value as encoding/json does, numbers as json.Number.
 func (r *reader) value() any {
 	switch c := r.Peek(); c {
 	case '{':
@@ -43,8 +43,9 @@ func (r *reader) value() any {
 	}
 }
 
-// checkReader compares a reader with encoding/json, which takes the same
-// language but for half surrogate pairs and a deeper nesting.
+// checkReader compares the reader with encoding/json. Apart from half surrogate
+// pairs and deeper nesting, which encoding/json accepts, both accept the same
+// texts.
 func checkReader(t *testing.T, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) {
@@ -58,7 +59,7 @@ func checkReader(t *testing.T, text string) {
 	s.Skip()
 	s.end()
 	if !reflect.DeepEqual(r.syntax, s.syntax) {
-		t.Fatalf("%q: reading says %v, skipping %v", text, r.syntax, s.syntax)
+		t.Fatalf("%q: reading fails with %v, skipping with %v", text, r.syntax, s.syntax)
 	}
 	var want any
 	d := json.NewDecoder(strings.NewReader(text))
@@ -67,7 +68,7 @@ func checkReader(t *testing.T, text string) {
 	valid := json.Valid([]byte(text))
 	switch {
 	case r.syntax == nil && !valid:
-		t.Fatalf("%q is not JSON, and was read", text)
+		t.Fatalf("%q is not JSON and was accepted", text)
 	case r.syntax == nil && err == nil:
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("%q: read %#v, want %#v", text, got, want)
@@ -77,7 +78,7 @@ func checkReader(t *testing.T, text string) {
 		}
 	case r.syntax != nil && valid:
 		if m := r.syntax.Message; !strings.Contains(m, "surrogate") && !strings.Contains(m, "deeper") {
-			t.Fatalf("%q is JSON, and was refused: %s", text, m)
+			t.Fatalf("%q is JSON and was rejected: %s", text, m)
 		}
 	}
 }
@@ -108,7 +109,7 @@ func FuzzJSONReader(f *testing.F) {
 	f.Fuzz(checkReader)
 }
 
-// Texts without escapes are parts of the body, not copies.
+// Strings without escapes are parts of the body, not copies.
 func TestJSONReaderDoesNotCopy(t *testing.T) {
 	text := `["` + strings.Repeat("some words ", 100) + `", {"a": 12.5, "b": [true, false, null, "c"]}]`
 	n := testing.AllocsPerRun(100, func() {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// AppendString appends s as a JSON string. Bytes that are not UTF-8 become
-// U+FFFD.
+// AppendString appends s as a JSON string. Each byte that is not valid UTF-8
+// becomes U+FFFD.
 func AppendString(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
@@ -31,9 +31,9 @@ func AppendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// AppendFloat appends a finite score with the fewest digits that give the same
-// float32 back. Whole scores get a point too, so that clients in languages with
-// both kinds of numbers always see a floating-point one.
+// AppendFloat appends a finite number with the fewest digits from which a client
+// reads the same float32. Whole numbers get ".0", so that clients in languages
+// with integers always see a floating-point number.
 func AppendFloat(b []byte, v float32) []byte {
 	n := len(b)
 	b = strconv.AppendFloat(b, float64(v), 'g', -1, 32)
@@ -43,7 +43,7 @@ func AppendFloat(b []byte, v float32) []byte {
 	return b
 }
 
-// AppendStringOrNull appends a string, or null for none.
+// AppendStringOrNull appends s as a JSON string, or null if s is empty.
 func AppendStringOrNull(b []byte, s string) []byte {
 	if s == "" {
 		return append(b, "null"...)
