@@ -80,7 +80,7 @@ func (s *Server) contain(c *gin.Context, state *core.RequestState, reason any) (
 	}
 	stack := debug.Stack()
 	if p, ok := reason.(*core.Panic); ok { // in another goroutine of the request
-		reason, stack = p.Reason, p.Stack
+		reason, stack = p.Value, p.Stack
 	}
 	err, ok := reason.(error)
 	if !ok {

@@ -2,15 +2,16 @@ package core
 
 import "math"
 
-// About describes a server and the bounds of its engine. Zero: not told.
+// About describes the server and its engine to clients whose API asks for it. A
+// zero field is unknown.
 type About struct {
-	Base        string // the base's name
-	Version     string
-	MaxTokens   int // of an input, special ones included
-	BatchTokens int // of a forward pass
-	MaxWaiting  int // requests
-	Workers     int // cores
-	Vocabulary  int // token ids are below
+	Base        string // name of the base
+	Version     string // of kenserve
+	MaxTokens   int    // of one input, special tokens included
+	BatchTokens int    // most tokens of a forward pass
+	MaxWaiting  int    // most requests in the queue
+	Workers     int    // cores that compute
+	Vocabulary  int    // number of token ids
 }
 
 // LargestID is the largest token id.

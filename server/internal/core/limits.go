@@ -1,18 +1,16 @@
 package core
 
-import (
-	"time"
-)
+import "time"
 
 // Limits bound a request. All of them are positive.
 type Limits struct {
-	MaxBodyBytes   int // of a body, as sent and as unpacked
-	MaxUploadBytes int // of an uploaded delta, as sent and as unpacked
+	MaxBodyBytes   int // of a body, as sent and as decoded
+	MaxUploadBytes int // of an uploaded delta, as sent and as decoded
 	MaxTexts       int // inputs of a request; a pair counts once
-	MaxTextBytes   int // of a text, and of each side of a pair, in UTF-8
+	MaxTextBytes   int // UTF-8 bytes of a text, and of each text of a pair
 	MaxTasks       int // tasks that one request names
 
-	RequestTimeout time.Duration // for waiting and computing
-	UploadTimeout  time.Duration // for an upload or a copy of a delta, instead of RequestTimeout
-	WriteTimeout   time.Duration // for sending an answer
+	RequestTimeout time.Duration // waiting and computing
+	UploadTimeout  time.Duration // instead of RequestTimeout, for uploading or copying a delta
+	WriteTimeout   time.Duration // sending an answer
 }

@@ -8,22 +8,22 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// RequestState is one request with its answer, as logs and metrics see it.
-// Handlers fill in what they learn.
+// RequestState is what logs, metrics and traces report about a request. Handlers
+// fill it in as they go. One goroutine at a time uses it.
 type RequestState struct {
-	ID               string
-	Started          time.Time
-	Task             string // the one being run, or the last
+	ID      string
+	Started time.Time
+	TraceID string // empty: the request is not traced
+
+	Task             string // classified under, or tried last
 	Texts            int
-	Tokens           int
+	Tokens           int // computed, special tokens included
 	Queue, Inference time.Duration
-	Problem          *problem.Problem
-	TraceID          string // of the request's trace, if it is recorded
+	Problem          *problem.Problem // nil: answered
 }
 
-// add counts what a result cost. Tasks of one request wait at the same time
-// and are computed one beside the other: the longest wait is the request's,
-// and what was computed is the sum.
+// add adds the cost of a result. The tasks of a request wait at the same time, so
+// the longest wait counts; computation adds up.
 func (state *RequestState) add(r *runtime.Result) {
 	state.Tokens += r.Tokens
 	state.Queue = max(state.Queue, r.Queue)
@@ -32,10 +32,10 @@ func (state *RequestState) add(r *runtime.Result) {
 
 type stateKey struct{}
 
-// WithState returns a context that carries a request's state.
+// WithState returns a context that carries the state of its request.
 func WithState(ctx context.Context, state *RequestState) context.Context {
 	return context.WithValue(ctx, stateKey{}, state)
 }
 
-// StateOf returns the state that [WithState] put into ctx.
+// StateOf returns the state that [WithState] put into ctx. It panics without one.
 func StateOf(ctx context.Context) *RequestState { return ctx.Value(stateKey{}).(*RequestState) }

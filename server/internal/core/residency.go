@@ -6,16 +6,16 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// Move loads or unloads a task that a request names at a place. Its error is a
-// *problem.
-func (s *Service) Move(ctx context.Context, state *RequestState, task string, at problem.Path, move func(Engine, context.Context, string) error) error {
-	if err := s.KnownAt(at, task); err != nil {
+// ChangeResidency calls change, which is [Engine.Load] or [Engine.Unload], with
+// the task that a request names at a path. The error is a *[problem.Problem].
+func (s *Service) ChangeResidency(ctx context.Context, state *RequestState, at problem.Path, task string, change func(Engine, context.Context, string) error) error {
+	if err := s.CheckTask(at, task); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Limits.RequestTimeout)
 	defer cancel()
 	state.Task = task
-	if err := move(s.Engine, ctx, task); err != nil {
+	if err := change(s.Engine, ctx, task); err != nil {
 		return TaskProblem(ctx, err, task, at)
 	}
 	return nil

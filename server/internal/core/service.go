@@ -1,5 +1,6 @@
-// Package core is what the APIs have in common: it finds tasks, runs
-// classifications and says which problem an error of the engine is.
+// Package core is what all APIs share. It finds tasks, runs classifications,
+// keeps the state of a request for logs and metrics, and turns errors of the
+// engine into problems. It knows no API and no wire format.
 package core
 
 import (
@@ -11,29 +12,31 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// Service is what every API asks. Its fields are set before its first use, and
-// not changed then.
+// Service answers the questions of every API. Set its fields before the first
+// call; do not change them afterwards. All methods may be called from any
+// goroutine.
 type Service struct {
 	Engine Engine
 	Limits Limits
 	About  About
-	Bodies *httpbody.Budget // of request bodies in memory
+	Bodies *httpbody.Budget // bounds the bytes of all request bodies in memory
 	Now    func() time.Time
 
-	// OnClassified, if not nil, is called after each classification.
+	// OnClassified, if not nil, is called for each result of the engine.
 	OnClassified func(task string, texts int, result *runtime.Result)
 
-	draining atomic.Bool // shutdown began
+	draining atomic.Bool
 }
 
-// Drain makes the service unready, for good.
+// Drain marks the beginning of the shutdown: from now on Ready returns an error.
 func (s *Service) Drain() { s.draining.Store(true) }
 
 // Draining tells whether [Service.Drain] was called.
 func (s *Service) Draining() bool { return s.draining.Load() }
 
-// Ready is nil while requests can be answered. Why they cannot is for the
-// log alone, since it may name files.
+// Ready returns nil while the server can answer requests, and a
+// *[problem.Problem] otherwise. The engine's reason is only the problem's cause,
+// since it may name files.
 func (s *Service) Ready() error {
 	if s.draining.Load() {
 		return problem.Unavailable(ErrShutdown, "the server is shutting down")

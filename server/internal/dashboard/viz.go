@@ -174,7 +174,7 @@ func (a vizAsk) compute(ctx context.Context, m *viz.Model) (viz.View, error) {
 // cache if it was drawn of the same delta before.
 func (d *Dashboard) draw(c *gin.Context, state *core.RequestState, what string, make func(ctx context.Context, name string, m *viz.Model) ([]byte, error)) (body []byte, err error) {
 	name := c.Param("name")
-	if err := d.core.KnownAt(problem.Field("name"), name); err != nil {
+	if err := d.core.CheckTask(problem.Field("name"), name); err != nil {
 		return nil, err
 	}
 	state.Task = name

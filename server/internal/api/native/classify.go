@@ -36,7 +36,7 @@ func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
 	if len(q.tasks) > 1 {
 		results, err = h.core.ClassifyTasks(ctx, state, &core.TasksCall{Tasks: q.tasks, TasksAt: q.tasksAt(), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
 	} else {
-		results[0], err = h.core.Classify(ctx, state, &core.Call{Task: q.tasks[0], At: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
+		results[0], err = h.core.Classify(ctx, state, &core.Call{Task: q.tasks[0], TaskAt: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
 	}
 	if err != nil {
 		return err

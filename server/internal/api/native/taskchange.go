@@ -153,7 +153,7 @@ func changeProblem(ctx context.Context, err error, task string, at problem.Path)
 // deleteTask answers DELETE /tasks/{name} with 204.
 func (h *handler) deleteTask(c *gin.Context, state *core.RequestState) error {
 	name := c.Param("name")
-	if err := h.core.KnownAt(problem.Field("name"), name); err != nil {
+	if err := h.core.CheckTask(problem.Field("name"), name); err != nil {
 		return err
 	}
 	state.Task = name
@@ -178,7 +178,7 @@ func (h *handler) unloadTask(c *gin.Context, state *core.RequestState) error {
 
 func (h *handler) moveTask(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
 	name := c.Param("name")
-	if err := h.core.Move(c.Request.Context(), state, name, problem.Field("name"), move); err != nil {
+	if err := h.core.ChangeResidency(c.Request.Context(), state, problem.Field("name"), name, move); err != nil {
 		return err
 	}
 	return h.getTask(c, state)

@@ -79,7 +79,7 @@ func (h *handler) listTasks(c *gin.Context, _ *core.RequestState) error {
 
 // getTask answers GET /tasks/{name}.
 func (h *handler) getTask(c *gin.Context, _ *core.RequestState) error {
-	info, err := h.core.Find(problem.Field("name"), c.Param("name"))
+	info, err := h.core.FindTask(problem.Field("name"), c.Param("name"))
 	if err != nil {
 		return err
 	}

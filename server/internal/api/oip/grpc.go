@@ -76,7 +76,7 @@ func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferReque
 	if err != nil {
 		return nil, err
 	}
-	result, err := g.core.Classify(ctx, core.StateOf(ctx), &core.Call{Task: in.ModelName, At: problem.Field("model_name"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
+	result, err := g.core.Classify(ctx, core.StateOf(ctx), &core.Call{Task: in.ModelName, TaskAt: problem.Field("model_name"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
 	if err != nil {
 		return nil, err
 	}
@@ -194,14 +194,14 @@ func (g inferenceService) RepositoryModelLoad(ctx context.Context, q *pb.Reposit
 	if len(q.Parameters) > 0 {
 		return nil, noLoadParameters()
 	}
-	if err := g.core.Move(ctx, core.StateOf(ctx), q.ModelName, problem.Field("task"), core.Engine.Load); err != nil {
+	if err := g.core.ChangeResidency(ctx, core.StateOf(ctx), problem.Field("task"), q.ModelName, core.Engine.Load); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelLoadResponse), nil
 }
 
 func (g inferenceService) RepositoryModelUnload(ctx context.Context, q *pb.RepositoryModelUnloadRequest) (*pb.RepositoryModelUnloadResponse, error) {
-	if err := g.core.Move(ctx, core.StateOf(ctx), q.ModelName, problem.Field("task"), core.Engine.Unload); err != nil {
+	if err := g.core.ChangeResidency(ctx, core.StateOf(ctx), problem.Field("task"), q.ModelName, core.Engine.Unload); err != nil {
 		return nil, err
 	}
 	return new(pb.RepositoryModelUnloadResponse), nil

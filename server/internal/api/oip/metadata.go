@@ -75,7 +75,7 @@ type inferMetadata struct {
 
 // model fails unless there is a task of that name and version, empty for any.
 func (h *handler) model(task, version string) error {
-	if err := h.core.Known(task); err != nil {
+	if err := h.core.CheckTask(problem.Field("task"), task); err != nil {
 		return err
 	}
 	if version != "" && version != Version {

@@ -147,7 +147,7 @@ func (h *handler) unload(c *gin.Context, state *core.RequestState) error {
 }
 
 func (h *handler) move(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
-	if err := h.core.Move(c.Request.Context(), state, c.Param("task"), problem.Field("task"), move); err != nil {
+	if err := h.core.ChangeResidency(c.Request.Context(), state, problem.Field("task"), c.Param("task"), move); err != nil {
 		return err
 	}
 	route.WriteJSON(c, http.StatusOK, []byte("{}\n"))

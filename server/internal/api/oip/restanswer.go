@@ -58,7 +58,7 @@ func (h *handler) infer(c *gin.Context, state *core.RequestState) error {
 	if err != nil {
 		return err
 	}
-	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: task, At: problem.Field("task"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
+	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: task, TaskAt: problem.Field("task"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
 	"kenserve/server/internal/route"
 )
 
@@ -41,7 +42,7 @@ type teiClassifier struct {
 // that was never used is loaded.
 func (h *handler) info(c *gin.Context, state *core.RequestState) error {
 	task := c.Param("task")
-	labels, err := h.core.Labels(c.Request.Context(), state, task)
+	labels, err := h.core.Labels(c.Request.Context(), state, problem.Field("task"), task)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func (h *handler) health(c *gin.Context, _ *core.RequestState) error {
 	if err := h.core.Ready(); err != nil {
 		return err
 	}
-	if err := h.core.Known(c.Param("task")); err != nil {
+	if err := h.core.CheckTask(problem.Field("task"), c.Param("task")); err != nil {
 		return err
 	}
 	c.Status(http.StatusOK)

@@ -38,7 +38,7 @@ func (h *handler) predict(c *gin.Context, state *core.RequestState) error {
 	if err != nil {
 		return err
 	}
-	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), At: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
+	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), TaskAt: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
 	if err != nil {
 		return err
 	}
-	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: q.task, At: problem.Field("model"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
+	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: q.task, TaskAt: problem.Field("model"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
 	if err != nil {
 		return err
 	}
