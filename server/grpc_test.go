@@ -64,14 +64,6 @@ func (d *dialed) stop() error {
 	return <-d.done
 }
 
-func bytesInput(name string, texts ...string) *pb.ModelInferRequest_InferInputTensor {
-	contents := new(pb.InferTensorContents)
-	for _, s := range texts {
-		contents.BytesContents = append(contents.BytesContents, []byte(s))
-	}
-	return &pb.ModelInferRequest_InferInputTensor{Name: name, Datatype: "BYTES", Shape: []int64{int64(len(texts))}, Contents: contents}
-}
-
 // rawBytes and rawFloats are the raw contents of a tensor.
 func rawBytes(elements []string) (b []byte) {
 	for _, e := range elements {
@@ -85,14 +77,6 @@ func rawFloats(values []float32) (b []byte) {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 	}
 	return b
-}
-
-func boolParameter(b bool) *pb.InferParameter {
-	return &pb.InferParameter{ParameterChoice: &pb.InferParameter_BoolParam{BoolParam: b}}
-}
-
-func intParameter(n int64) *pb.InferParameter {
-	return &pb.InferParameter{ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: n}}
 }
 
 func TestGRPCInfer(t *testing.T) {
@@ -126,14 +110,14 @@ func TestGRPCInfer(t *testing.T) {
 		in   *pb.ModelInferRequest
 		want *pb.ModelInferResponse
 	}{
-		{"contents", &pb.ModelInferRequest{ModelName: "sst2", Id: "42", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", texts...)}},
+		{"contents", &pb.ModelInferRequest{ModelName: "sst2", Id: "42", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", texts...)}},
 			want(func(r *pb.ModelInferResponse) {
 				r.Id = "42"
 				r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{label, score, probabilities(all)}
 			})},
 		{"raw scores of one output", &pb.ModelInferRequest{
-			ModelName: "sst2", ModelVersion: "1", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("input", texts...)},
-			Parameters: map[string]*pb.InferParameter{"raw_scores": boolParameter(true), "priority": intParameter(1)},
+			ModelName: "sst2", ModelVersion: "1", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("input", texts...)},
+			Parameters: map[string]*pb.InferParameter{"raw_scores": servertest.BoolParameter(true), "priority": servertest.IntParameter(1)},
 			Outputs:    []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities"}},
 		}, want(func(r *pb.ModelInferResponse) {
 			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{probabilities(raw)}
@@ -147,8 +131,8 @@ func TestGRPCInfer(t *testing.T) {
 			r.RawOutputContents = [][]byte{rawBytes([]string{"positive", "positive"}), rawFloats(best)}
 		})},
 		{"classification", &pb.ModelInferRequest{
-			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a b")},
-			Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(1)}}},
+			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a b")},
+			Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.IntParameter(1)}}},
 		}, want(func(r *pb.ModelInferResponse) {
 			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{{Name: "probabilities", Datatype: "BYTES", Shape: []int64{1, 1},
 				Contents: &pb.InferTensorContents{BytesContents: [][]byte{[]byte("0.531250:1:positive")}}}}
@@ -184,7 +168,7 @@ func TestGRPCInfer(t *testing.T) {
 func TestGRPCErrors(t *testing.T) {
 	e := servertest.NewEngine()
 	d := dial(t, newServer(t, e, Options{MaxTexts: 4, MaxTextBytes: 200, MaxBodyBytes: 4096, AdminKeys: []string{"admin"}}))
-	one := bytesInput("text", "a")
+	one := servertest.BytesInput("text", "a")
 	infer := func(q *pb.ModelInferRequest) func(ctx context.Context) error {
 		return func(ctx context.Context) error { _, err := d.infer.ModelInfer(ctx, q); return err }
 	}
@@ -195,9 +179,9 @@ func TestGRPCErrors(t *testing.T) {
 		return infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: list})
 	}
 	numbers := &pb.ModelInferRequest_InferInputTensor{Name: "text", Datatype: "FP32", Shape: []int64{1}, Contents: &pb.InferTensorContents{Fp32Contents: []float32{1}}}
-	shaped := bytesInput("text", "a")
+	shaped := servertest.BytesInput("text", "a")
 	shaped.Shape = []int64{-1}
-	deep := bytesInput("text", "a")
+	deep := servertest.BytesInput("text", "a")
 	deep.Shape = []int64{1, 1, 1, 1, 1, 1, 1, 1, 1}
 	for _, c := range []struct {
 		name string
@@ -216,22 +200,22 @@ func TestGRPCErrors(t *testing.T) {
 		{"no such version", infer(&pb.ModelInferRequest{ModelName: "sst2", ModelVersion: "2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}}), codes.NotFound, `no version "2"`},
 		{"no inputs", inputs(), codes.InvalidArgument, "inputs must hold the tensor text"},
 		{"an empty tensor", inputs(nil), codes.InvalidArgument, "inputs[0].datatype"},
-		{"too many", inputs(bytesInput("text", "a", "b", "c", "d", "e")), codes.InvalidArgument, "more than 4 texts"},
-		{"too long for the limit of bytes", inputs(bytesInput("text", strings.Repeat("x", 201))), codes.InvalidArgument, "at most 200 are allowed"},
-		{"not UTF-8", inputs(bytesInput("text", "\xff")), codes.InvalidArgument, "not valid UTF-8"},
+		{"too many", inputs(servertest.BytesInput("text", "a", "b", "c", "d", "e")), codes.InvalidArgument, "more than 4 texts"},
+		{"too long for the limit of bytes", inputs(servertest.BytesInput("text", strings.Repeat("x", 201))), codes.InvalidArgument, "at most 200 are allowed"},
+		{"not UTF-8", inputs(servertest.BytesInput("text", "\xff")), codes.InvalidArgument, "invalid UTF-8"},
 		{"not BYTES", inputs(numbers), codes.InvalidArgument, "must be BYTES"},
 		{"shape negative", inputs(shaped), codes.InvalidArgument, "inputs[0].shape"},
 		{"shape deep", inputs(deep), codes.InvalidArgument, "more than 8 dimensions"},
 		{"many tensors", inputs(make([]*pb.ModelInferRequest_InferInputTensor, 17)...), codes.InvalidArgument, "more than 16 tensors"},
 		{"many outputs", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: make([]*pb.ModelInferRequest_InferRequestedOutputTensor, 17)}), codes.InvalidArgument, "more than 16 tensors"},
-		{"raw and not", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}}}), codes.InvalidArgument, "beside raw_input_contents"},
-		{"raw of another number", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}, {}}}), codes.InvalidArgument, "raw_input_contents holds 2 tensors, inputs 1"},
+		{"raw and not", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}}}), codes.InvalidArgument, "must be empty if there is raw_input_contents"},
+		{"raw of another number", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}, {}}}), codes.InvalidArgument, "raw_input_contents holds 2 tensors, inputs holds 1"},
 		{"raw cut off", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{1}}}, RawInputContents: [][]byte{{1, 0}}}), codes.InvalidArgument, "ends inside the length"},
-		{"parameter of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Parameters: map[string]*pb.InferParameter{"truncate": intParameter(1)}}), codes.InvalidArgument, "parameters.truncate"},
-		{"too long", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a", strings.Repeat("a ", 20))}, Parameters: map[string]*pb.InferParameter{"truncate": boolParameter(false)}}), codes.InvalidArgument, "text[1] has more tokens"},
-		{"classes of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": boolParameter(true)}}}}), codes.InvalidArgument, "classification"},
-		{"no classes", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(0)}}}}), codes.InvalidArgument, "classification"},
-		{"a message over the limit", inputs(bytesInput("text", strings.Repeat("x", 5000))), codes.ResourceExhausted, "larger than max"},
+		{"parameter of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Parameters: map[string]*pb.InferParameter{"truncate": servertest.IntParameter(1)}}), codes.InvalidArgument, "parameters.truncate"},
+		{"too long", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a", strings.Repeat("a ", 20))}, Parameters: map[string]*pb.InferParameter{"truncate": servertest.BoolParameter(false)}}), codes.InvalidArgument, "text[1] has more tokens"},
+		{"classes of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.BoolParameter(true)}}}}), codes.InvalidArgument, "classification"},
+		{"no classes", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.IntParameter(0)}}}}), codes.InvalidArgument, "classification"},
+		{"a message over the limit", inputs(servertest.BytesInput("text", strings.Repeat("x", 5000))), codes.ResourceExhausted, "larger than max"},
 		{"metadata of no task", func(ctx context.Context) error {
 			_, err := d.infer.ModelMetadata(ctx, &pb.ModelMetadataRequest{Name: "nothing"})
 			return err
@@ -374,7 +358,7 @@ func TestGRPCHealth(t *testing.T) {
 // A client that leaves takes its work along; a shutdown waits for calls under
 // way, up to its time.
 func TestGRPCEnds(t *testing.T) {
-	q := &pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a")}}
+	q := &pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a")}}
 	for _, c := range []struct {
 		name  string
 		drain time.Duration
@@ -447,7 +431,7 @@ func TestGRPCMemory(t *testing.T) {
 	s := newServer(t, e, Options{MaxBodyBytes: 1000, MaxBodyMemory: 1000})
 	d := dial(t, s)
 	ask := func(task string, bytes int) error {
-		_, err := d.infer.ModelInfer(t.Context(), &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", strings.Repeat("x", bytes))}})
+		_, err := d.infer.ModelInfer(t.Context(), &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", strings.Repeat("x", bytes))}})
 		return err
 	}
 	done := make(chan error)
@@ -479,7 +463,7 @@ func TestGRPCLog(t *testing.T) {
 	d := dial(t, newServer(t, servertest.NewEngine(), Options{Logger: logger(&log)}))
 	for _, task := range []string{"sst2", "panics", "damaged"} {
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "of-"+task)
-		_, _ = d.infer.ModelInfer(ctx, &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "SECRET word")}})
+		_, _ = d.infer.ModelInfer(ctx, &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "SECRET word")}})
 	}
 	if err := d.stop(); err != nil {
 		t.Error(err)

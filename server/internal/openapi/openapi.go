@@ -13,7 +13,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"kenserve/server/internal/api/oip"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/route"
 	"kenserve/server/internal/wire"
@@ -91,7 +90,7 @@ func (s *Source) describeOperation(op *route.Operation, r huma.Registry) *huma.O
 		Responses: map[string]*huma.Response{},
 	}
 	for _, match := range pathParameter.FindAllStringSubmatch(op.Path, -1) {
-		o.Parameters = append(o.Parameters, pathParameterOf(match[1], r))
+		o.Parameters = append(o.Parameters, pathParameterOf(op, match[1], r))
 	}
 	for _, p := range op.Params {
 		param := &huma.Param{Name: p.Name, In: p.In, Description: p.Doc, Schema: &huma.Schema{Type: huma.TypeString}}
@@ -139,10 +138,10 @@ func (s *Source) describeOperation(op *route.Operation, r huma.Registry) *huma.O
 	return o
 }
 
-func pathParameterOf(name string, r huma.Registry) *huma.Param {
+func pathParameterOf(op *route.Operation, name string, r huma.Registry) *huma.Param {
 	p := &huma.Param{Name: name, In: "path", Required: true}
-	if name == "version" {
-		p.Schema = &huma.Schema{Type: huma.TypeString, Enum: []any{oip.Version}}
+	if value, ok := op.PathValues[name]; ok {
+		p.Schema = &huma.Schema{Type: huma.TypeString, Enum: []any{value}}
 	} else {
 		p.Schema, p.Example = wire.Task("").Schema(r), "trec"
 		p.Description = "A task's name."

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// API is one API: its operations, and how it tells errors.
+// API is one API: its operations and the format of its errors.
 type API struct {
-	// Prefix is what its paths begin with, those that are no route too. Empty:
-	// all paths that no other API owns.
+	// Prefix begins the paths of the API, those without an operation too: they
+	// get its errors. The native API has no prefix and owns all other paths.
 	Prefix      string
 	EncodeError ErrorEncoder
 	ErrorBody   reflect.Type // wire type of an error
@@ -23,7 +23,7 @@ func (a *API) owns(path string) bool {
 // Table is all APIs of a server. The first one has no prefix.
 type Table []API
 
-// Of returns the API that a path belongs to.
+// Of returns the API that owns a path.
 func (t Table) Of(path string) *API {
 	for i := range t[1:] {
 		if t[1+i].owns(path) {
@@ -33,7 +33,7 @@ func (t Table) Of(path string) *API {
 	return &t[0]
 }
 
-// Operations are those of all APIs.
+// Operations returns the operations of all APIs.
 func (t Table) Operations() []Operation {
 	var all []Operation
 	for _, api := range t {

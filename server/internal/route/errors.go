@@ -5,15 +5,15 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// ErrorEncoder writes a problem as the clients of an API expect it.
+// ErrorEncoder writes a problem in the format of an API.
 type ErrorEncoder func(p *problem.Problem) (status int, body []byte)
 
-// PlainErrorBody is an error of the APIs whose errors are a message alone.
+// PlainErrorBody is the wire type of an error that is a message only.
 type PlainErrorBody struct {
 	Error string `json:"error"`
 }
 
-// PlainError is {"error": message}.
+// PlainError is the [ErrorEncoder] of [PlainErrorBody].
 func PlainError(p *problem.Problem) (int, []byte) {
 	b := jsonbody.AppendString([]byte(`{"error":`), p.Message)
 	return p.Status, append(b, "}\n"...)

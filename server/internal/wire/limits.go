@@ -10,41 +10,43 @@ import (
 	"kenserve/server/internal/core"
 )
 
-// limit is the extension by which a schema asks for a bound that is the
-// server's, not the type's; [bounded] puts it in.
-const limit = "x-limit"
+// limitExtension is a schema extension that names a limit. The value of the limit
+// belongs to the server, not to the type; [ApplyLimits] inserts it.
+const limitExtension = "x-limit"
 
-// The bounds that there are.
+// The limits that schemas can name.
 const (
-	LimitTexts     = "texts"     // items of a list
-	limitTextBytes = "textBytes" // length of a string; in bytes, of which a character has at least one
-	LimitTasks     = "tasks"     // items of a list
-	LimitIDs       = "ids"       // largest of a token's id
+	LimitTexts     = "texts"     // maxItems of a list
+	LimitTasks     = "tasks"     // maxItems of a list
+	LimitIDs       = "ids"       // maximum of a token id
+	limitTextBytes = "textBytes" // maxLength of a string: a character has at least one byte
 )
 
-func WithLimit(s *huma.Schema, name string) *huma.Schema {
-	s.Extensions = map[string]any{limit: name}
+// WithLimit makes s name a limit.
+func WithLimit(s *huma.Schema, limit string) *huma.Schema {
+	s.Extensions = map[string]any{limitExtension: limit}
 	return s
 }
 
-// ApplyLimits puts the server's bounds where a schema and its parts ask for them.
+// ApplyLimits replaces the names of limits in a schema and its parts by the
+// server's values.
 func ApplyLimits(schema *huma.Schema, limits core.Limits, largestID int) {
 	if schema == nil {
 		return
 	}
-	if name, ok := schema.Extensions[limit]; ok {
-		delete(schema.Extensions, limit)
-		switch name {
+	if limit, ok := schema.Extensions[limitExtension]; ok {
+		delete(schema.Extensions, limitExtension)
+		switch limit {
 		case LimitTexts:
-			schema.MaxItems = Ptr(limits.MaxTexts)
+			schema.MaxItems = new(limits.MaxTexts)
 		case LimitTasks:
-			schema.MaxItems = Ptr(limits.MaxTasks)
+			schema.MaxItems = new(limits.MaxTasks)
 		case limitTextBytes:
-			schema.MaxLength = Ptr(limits.MaxTextBytes)
+			schema.MaxLength = new(limits.MaxTextBytes)
 		case LimitIDs:
-			schema.Maximum = Ptr(float64(largestID))
+			schema.Maximum = new(float64(largestID))
 		default:
-			panic(fmt.Sprintf("wire: no bound %v", name))
+			panic(fmt.Sprintf("wire: unknown limit %v", limit))
 		}
 	}
 	ApplyLimits(schema.Items, limits, largestID)

@@ -8,16 +8,15 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// Parser reads what the requests of several APIs have in common: texts, pairs
-// and names of tasks, within the server's limits.
+// Parser reads texts, pairs and names of tasks within the server's limits.
 type Parser struct {
 	jsonbody.Parser
 	Limits core.Limits
 
-	current runtime.Input // that inputObject is reading
+	current runtime.Input // the one that inputObject reads
 }
 
-// NewParser returns a parser of a body.
+// NewParser returns a parser of body.
 func NewParser(body string, limits core.Limits) Parser {
 	return Parser{Parser: jsonbody.NewParser(body), Limits: limits}
 }
@@ -31,71 +30,60 @@ func (p *Parser) Text(at problem.Path) string {
 	return s
 }
 
-// Inputs reads a text, an object with text and text_pair, or a list of
-// those, and appends them to inputs. listed tells whether it was a list.
+// Inputs reads [Inputs] into the slice inputs. listed tells whether the value is a
+// list. name is the member of the request that holds it.
 func (p *Parser) Inputs(name string, inputs []runtime.Input) (_ []runtime.Input, listed bool) {
+	at := problem.Field(name)
 	if p.Peek() != '[' {
-		return append(inputs, p.input(problem.Field(name), "must be a text, an object with text and text_pair, or a list of those")), false
+		return append(inputs, p.input(at, "must be a text, an object with text and text_pair, or a list of those")), false
 	}
-	for i := range p.bounded(problem.Field(name)) {
-		inputs = append(inputs, p.input(problem.Values{Name: name, Listed: true}.At(i), "must be a text, or an object with text and text_pair"))
+	n := 0
+	for i := range p.Elements {
+		n++
+		if i >= p.Limits.MaxTexts {
+			p.Skip()
+			continue
+		}
+		inputs = append(inputs, p.input(at.Element(i), "must be a text, or an object with text and text_pair"))
+	}
+	switch {
+	case n == 0:
+		p.Reject(at, "must hold at least one text")
+	case n > p.Limits.MaxTexts:
+		p.Reject(at, "holds %d texts, at most %d are allowed", n, p.Limits.MaxTexts)
 	}
 	return inputs, true
 }
 
-// input reads a text, or an object with text and text_pair.
-func (p *Parser) input(at problem.Path, otherwise string) (in runtime.Input) {
+// input reads a text or an [Input]. It rejects other values with the message
+// otherwise.
+func (p *Parser) input(at problem.Path, otherwise string) runtime.Input {
 	switch p.Peek() {
 	case '"':
-		in.Text = p.Text(at)
-		return in
+		return runtime.Input{Text: p.Text(at)}
 	case '{':
-	default:
-		p.Skip()
-		p.Reject(at, "%s", otherwise)
-		return in
+		p.current = runtime.Input{}
+		inputObject.Read(p, at)
+		return p.current
 	}
-	p.current = runtime.Input{}
-	inputObject.Read(p, at)
-	return p.current
+	p.Skip()
+	p.Reject(at, "%s", otherwise)
+	return runtime.Input{}
 }
 
+// inputObject rejects unknown members: a misspelt text_pair would make the server
+// classify half of the input without a word.
 var inputObject = jsonbody.NewObject[Input](map[string]func(p *Parser, at problem.Path){
 	"text": func(p *Parser, at problem.Path) { p.current.Text = p.Text(at) },
 	"text_pair": func(p *Parser, at problem.Path) {
-		if p.Null() {
-			return
+		if !p.Null() {
+			p.current.Pair = new(p.Text(at))
 		}
-		pair := p.Text(at)
-		p.current.Pair = &pair
 	},
 })
 
-// bounded ranges over the elements of a list of texts: from one to the most
-// that are allowed. One too many is not handed out.
-func (p *Parser) bounded(at problem.Path) func(yield func(i int) bool) {
-	return func(yield func(i int) bool) {
-		n := 0
-		for i := range p.Elements {
-			n++
-			if i >= p.Limits.MaxTexts {
-				p.Skip()
-				continue
-			}
-			if !yield(i) {
-				return
-			}
-		}
-		switch {
-		case n == 0:
-			p.Reject(at, "must hold at least one text")
-		case n > p.Limits.MaxTexts:
-			p.Reject(at, "holds %d texts, at most %d are allowed", n, p.Limits.MaxTexts)
-		}
-	}
-}
-
-// TaskName reads a task's name.
+// TaskName reads the name of a task. It rejects values that are not strings with
+// the message otherwise.
 func (p *Parser) TaskName(at problem.Path, otherwise string) string {
 	if p.Peek() != '"' {
 		p.Skip()

@@ -2,15 +2,15 @@ package wire
 
 import "slices"
 
-// few is up to how many labels insertion beats sorting all.
-const few = 16
+// maxInsertion is the largest k for which insertion is faster than sorting.
+const maxInsertion = 16
 
-// Rank returns the positions of the k largest scores, largest first and equal
-// ones in order; all of them for k = 0. It works in order's memory. No score is
-// NaN. It is [runtime.Result.Top] without its allocations.
+// Rank returns the positions of the k largest scores, largest first and ties in
+// order of position, or all positions for k = 0. It reuses the memory of order.
+// No score may be NaN. [runtime.Result.Top] is the same with allocations.
 func Rank(order []int32, scores []float32, k int) []int32 {
 	order = order[:0]
-	if k > 0 && k <= few {
+	if k > 0 && k <= maxInsertion {
 		for i, v := range scores {
 			if len(order) < k {
 				order = append(order, 0)

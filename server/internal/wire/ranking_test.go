@@ -8,7 +8,7 @@ import (
 	"kenserve/runtime"
 )
 
-// Rank agrees with the runtime's plain version, ties included.
+// Rank agrees with runtime.Result.Top, ties included.
 func TestRank(t *testing.T) {
 	var order []int32
 	rapid.Check(t, func(t *rapid.T) {
@@ -25,7 +25,7 @@ func TestRank(t *testing.T) {
 		}
 		for i, j := range order {
 			if got := (runtime.Score{Label: r.Labels[j], Value: scores[j]}); got != want[i] {
-				t.Fatalf("place %d is %v, want %v", i, got, want[i])
+				t.Fatalf("rank %d is %v, want %v", i, got, want[i])
 			}
 		}
 	})

@@ -6,11 +6,12 @@ import (
 	"kenserve/server/internal/jsonbody"
 )
 
-// AppendScores appends the k best labels of input i, all for k = 0.
-func AppendScores(b []byte, m *httpbody.Buffers, r *runtime.Result, i, k int) []byte {
-	m.Order = Rank(m.Order, r.Scores[i], k)
+// AppendScores appends the k best labels of input i as a list of [Score], all
+// labels for k = 0. It ranks in the memory of mem.
+func AppendScores(b []byte, mem *httpbody.Buffers, r *runtime.Result, i, k int) []byte {
+	mem.Order = Rank(mem.Order, r.Scores[i], k)
 	b = append(b, '[')
-	for n, j := range m.Order {
+	for n, j := range mem.Order {
 		if n > 0 {
 			b = append(b, ',')
 		}

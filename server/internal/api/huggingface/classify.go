@@ -12,9 +12,9 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// classify answers POST /models/{task}. The answer is a list of lists even for
-// one text: from a flat one the Python client returns only the first label, and
-// the JavaScript client refuses it.
+// classify answers POST /models/{task}. The answer is a list of lists, even for one
+// text: of a flat list the Python client returns only the first label, and the
+// JavaScript client rejects it.
 func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
 	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()

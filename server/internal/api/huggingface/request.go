@@ -11,10 +11,7 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// The text classification of Hugging Face's inference clients, for a model that
-// is an address of its own: http://host/models/{task}.
-
-// hfBody is a request for POST /models/{task} on the wire.
+// hfBody is the wire type of a request for POST /models/{task}.
 type hfBody struct {
 	_          struct{}                  `additionalProperties:"true"`
 	Inputs     wire.Inputs               `json:"inputs"`
@@ -23,27 +20,28 @@ type hfBody struct {
 
 type hfSettings struct {
 	_          struct{}   `additionalProperties:"true"`
-	TopK       *int32     `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"How many labels to return, best first; all without."`
-	Function   hfFunction `json:"function_to_apply,omitempty" doc:"What makes scores of logits; without, what the task's checkpoint says."`
-	Truncation *bool      `json:"truncation,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without. With false that is an error."`
+	TopK       *int32     `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"Number of labels to return, best first. Default: all."`
+	Function   hfFunction `json:"function_to_apply,omitempty" doc:"The function from logits to scores. Default: that of the task's checkpoint."`
+	Truncation *bool      `json:"truncation,omitempty" nullable:"true" doc:"Cut inputs that are longer than the model takes. If false, such an input is an error. Default: true."`
 }
 
+// hfFunction is the function from logits to scores.
 type hfFunction struct{}
 
 // Schema implements [huma.SchemaProvider].
-func (hfFunction) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(functions) }
+func (hfFunction) Schema(huma.Registry) *huma.Schema { return wire.OneOfOrNull(functions) }
 
 // request is a parsed request for POST /models/{task}.
 type request struct {
 	inputs  []runtime.Input
-	listed  bool
+	listed  bool           // inputs is a list
 	topK    int            // 0: all
-	apply   models.Problem // empty: what the task's own problem asks for
+	apply   models.Problem // empty: that of the task
 	options runtime.Options
 }
 
-// functions are the values of function_to_apply, and problemTypes what they
-// make of logits.
+// functions are the values of function_to_apply. problemTypes has the problem type
+// that turns logits into scores with each function.
 var (
 	functions    = []string{"softmax", "sigmoid", "none"}
 	problemTypes = map[string]models.Problem{
@@ -75,7 +73,7 @@ var parametersObject = jsonbody.NewObject[hfSettings](map[string]func(p *parser,
 	"truncation": func(p *parser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
 })
 
-// parse parses a body.
+// parse parses a body. The error is a *[problem.Problem].
 func parse(body string, limits core.Limits) (*request, error) {
 	q := &request{options: runtime.Options{Truncate: true}}
 	p := &parser{wire.NewParser(body, limits), q}
@@ -86,6 +84,7 @@ func parse(body string, limits core.Limits) (*request, error) {
 	return q, nil
 }
 
+// inputsAt is the path of the inputs in the request.
 func (q *request) inputsAt() problem.Values {
 	return problem.Values{Name: "inputs", Listed: q.listed}
 }

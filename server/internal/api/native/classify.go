@@ -1,6 +1,7 @@
 package native
 
 import (
+	"context"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -30,42 +31,47 @@ func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
 		return err
 	}
 
-	ctx, options := c.Request.Context(), runtime.Options{Truncate: q.truncate, Raw: q.raw}
-	var one [1]*runtime.Result
-	results := one[:]
-	if len(q.tasks) > 1 {
-		results, err = h.core.ClassifyTasks(ctx, state, &core.TasksCall{Tasks: q.tasks, TasksAt: q.tasksAt(), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
-	} else {
-		results[0], err = h.core.Classify(ctx, state, &core.Call{Task: q.tasks[0], TaskAt: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: options})
-	}
+	results, err := h.run(c.Request.Context(), state, q)
 	if err != nil {
 		return err
 	}
-
-	appendClassified(mem, q, results, state.ID, state.Tokens, h.core.Now())
+	writeAnswer(mem, q, results, state, h.core.Now())
 	route.WriteCost(c, state)
 	route.WriteJSON(c, http.StatusOK, mem.Out)
 	return nil
 }
 
-// classifyAnswer is the answer on the wire.
+// run classifies under the request's tasks.
+func (h *handler) run(ctx context.Context, state *core.RequestState, q *classifyRequest) ([]*runtime.Result, error) {
+	if len(q.tasks) > 1 {
+		return h.core.ClassifyTasks(ctx, state, &core.TasksCall{
+			Tasks: q.tasks, TasksAt: q.tasksAt(), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options,
+		})
+	}
+	result, err := h.core.Classify(ctx, state, &core.Call{
+		Task: q.tasks[0], TaskAt: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options,
+	})
+	return []*runtime.Result{result}, err
+}
+
+// classifyAnswer is the wire type of the answer.
 type classifyAnswer struct {
 	Object  string         `json:"object" enum:"classify"`
-	Model   wireModels     `json:"model"`
+	Model   modelNames     `json:"model"`
 	Data    classifiedData `json:"data"`
 	Usage   usage          `json:"usage"`
 	ID      string         `json:"id" doc:"The request's id, as in the header x-request-id."`
-	Created int64          `json:"created" doc:"Seconds since 1970."`
+	Created int64          `json:"created" doc:"Unix time in seconds."`
 }
 
-// usage counts the tokens computed, special ones included.
+// usage counts the tokens computed, special tokens included.
 type usage struct {
 	PromptTokens int `json:"prompt_tokens"`
 	TotalTokens  int `json:"total_tokens"`
 }
 
-// classifiedData has an entry an input: a list of scores, or for a list of tasks
-// an object from task to such a list.
+// classifiedData has an entry for each input: a list of scores or, if model is a
+// list, an object that maps each task to such a list.
 type classifiedData struct{}
 
 // Schema implements [huma.SchemaProvider].
@@ -76,10 +82,10 @@ func (classifiedData) Schema(r huma.Registry) *huma.Schema {
 	}}}
 }
 
-// appendClassified appends the answer to m.Out.
-func appendClassified(m *httpbody.Buffers, q *classifyRequest, results []*runtime.Result, id string, tokens int, now time.Time) {
-	b := append(m.Out[:0], `{"object":"classify","model":`...)
-	if q.several {
+// writeAnswer writes the answer to mem.Out; there is one result for each task.
+func writeAnswer(mem *httpbody.Buffers, q *classifyRequest, results []*runtime.Result, state *core.RequestState, now time.Time) {
+	b := append(mem.Out[:0], `{"object":"classify","model":`...)
+	if q.modelListed {
 		for i, task := range q.tasks {
 			b = jsonbody.AppendString(append(b, "[,"[min(i, 1)]), task)
 		}
@@ -90,23 +96,23 @@ func appendClassified(m *httpbody.Buffers, q *classifyRequest, results []*runtim
 	b = append(b, `,"data":`...)
 	for i := range q.inputs {
 		b = append(b, "[,"[min(i, 1)])
-		if !q.several {
-			b = wire.AppendScores(b, m, results[0], i, q.topK)
+		if !q.modelListed {
+			b = wire.AppendScores(b, mem, results[0], i, q.topK)
 			continue
 		}
 		for j, r := range results {
 			b = jsonbody.AppendString(append(b, "{,"[min(j, 1)]), q.tasks[j])
-			b = wire.AppendScores(append(b, ':'), m, r, i, q.topK)
+			b = wire.AppendScores(append(b, ':'), mem, r, i, q.topK)
 		}
 		b = append(b, '}')
 	}
 	b = append(b, `],"usage":{"prompt_tokens":`...)
-	b = strconv.AppendInt(b, int64(tokens), 10)
+	b = strconv.AppendInt(b, int64(state.Tokens), 10)
 	b = append(b, `,"total_tokens":`...)
-	b = strconv.AppendInt(b, int64(tokens), 10)
+	b = strconv.AppendInt(b, int64(state.Tokens), 10)
 	b = append(b, `},"id":`...)
-	b = jsonbody.AppendString(b, id)
+	b = jsonbody.AppendString(b, state.ID)
 	b = append(b, `,"created":`...)
 	b = strconv.AppendInt(b, now.Unix(), 10)
-	m.Out = append(b, "}\n"...)
+	mem.Out = append(b, "}\n"...)
 }

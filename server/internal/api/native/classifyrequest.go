@@ -12,21 +12,21 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// classifyBody is a request for POST /classify on the wire.
+// classifyBody is the wire type of a request for POST /classify.
 type classifyBody struct {
 	_         struct{}    `additionalProperties:"true"`
-	Model     wireModels  `json:"model"`
+	Model     modelNames  `json:"model"`
 	Input     wire.Inputs `json:"input"`
-	TopK      *int32      `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"How many labels to return, best first; all without."`
-	RawScores *bool       `json:"raw_scores,omitempty" nullable:"true" doc:"Logits instead of probabilities; false without."`
-	Truncate  *bool       `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without. With false that is an error."`
+	TopK      *int32      `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"Number of labels to return, best first. Default: all."`
+	RawScores *bool       `json:"raw_scores,omitempty" nullable:"true" doc:"Return logits instead of probabilities. Default: false."`
+	Truncate  *bool       `json:"truncate,omitempty" nullable:"true" doc:"Cut inputs that are longer than the model takes. If false, such an input is an error. Default: true."`
 }
 
-// wireModels is a task or a list of different ones.
-type wireModels struct{}
+// modelNames is the name of a task, or a list of different names.
+type modelNames struct{}
 
 // Schema implements [huma.SchemaProvider].
-func (wireModels) Schema(r huma.Registry) *huma.Schema {
+func (modelNames) Schema(r huma.Registry) *huma.Schema {
 	list := wire.ListSchema(wire.Task("").Schema(r), wire.LimitTasks)
 	list.UniqueItems = true
 	return &huma.Schema{AnyOf: []*huma.Schema{wire.Task("").Schema(r), list}}
@@ -34,30 +34,31 @@ func (wireModels) Schema(r huma.Registry) *huma.Schema {
 
 // classifyRequest is a parsed request for POST /classify.
 type classifyRequest struct {
-	tasks    []string // distinct, each a valid name
-	several  bool     // model was a list
-	inputs   []runtime.Input
-	listed   bool // input was a list
-	topK     int  // 0: all labels
-	raw      bool
-	truncate bool
+	tasks       []string // different, valid names
+	modelListed bool     // model is a list
+	inputs      []runtime.Input
+	inputListed bool // input is a list
+	topK        int  // 0: all labels
+	options     runtime.Options
 
-	// Room for the usual request, one text for one task.
-	task  [1]string
-	input [1]runtime.Input
+	// Memory for the most common request: one text, one task.
+	oneTask  [1]string
+	oneInput [1]runtime.Input
 }
 
+// tasksAt is the path of the tasks in the request.
 func (q *classifyRequest) tasksAt() problem.Values {
-	return problem.Values{Name: "model", Listed: q.several}
+	return problem.Values{Name: "model", Listed: q.modelListed}
 }
 
+// inputsAt is the path of the inputs in the request.
 func (q *classifyRequest) inputsAt() problem.Values {
-	return problem.Values{Name: "input", Listed: q.listed}
+	return problem.Values{Name: "input", Listed: q.inputListed}
 }
 
-// parseClassify parses a body.
+// parseClassify parses a body. The error is a *[problem.Problem].
 func parseClassify(body string, limits core.Limits) (*classifyRequest, error) {
-	p := &classifyParser{wire.NewParser(body, limits), &classifyRequest{truncate: true}}
+	p := &classifyParser{wire.NewParser(body, limits), &classifyRequest{options: runtime.Options{Truncate: true}}}
 	classifyObject.Read(p, problem.Path{})
 	if err := p.Finish(); err != nil {
 		return nil, err
@@ -74,19 +75,19 @@ var classifyObject = jsonbody.NewObject[classifyBody](map[string]func(p *classif
 	"model":      func(p *classifyParser, _ problem.Path) { p.model() },
 	"input":      func(p *classifyParser, _ problem.Path) { p.inputs() },
 	"top_k":      func(p *classifyParser, at problem.Path) { p.request.topK = p.PositiveInt(at) },
-	"raw_scores": func(p *classifyParser, at problem.Path) { p.request.raw = p.Bool(at, false) },
-	"truncate":   func(p *classifyParser, at problem.Path) { p.request.truncate = p.Bool(at, true) },
+	"raw_scores": func(p *classifyParser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
+	"truncate":   func(p *classifyParser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
 })
 
-// model reads a name or a list of names.
+// model reads the name of a task or a list of names.
 func (p *classifyParser) model() {
 	q := p.request
-	q.tasks = q.task[:0]
+	q.tasks = q.oneTask[:0]
 	if p.Peek() != '[' {
-		q.tasks = append(q.tasks, p.TaskName(q.tasksAt().At(0), "must be a task's name or a list of such names"))
+		q.tasks = append(q.tasks, p.TaskName(q.tasksAt().At(0), "must be the name of a task, or a list of such names"))
 		return
 	}
-	q.several = true
+	q.modelListed = true
 	n := 0
 	for i := range p.Elements {
 		n++
@@ -94,7 +95,7 @@ func (p *classifyParser) model() {
 			p.Skip()
 			continue
 		}
-		name := p.TaskName(q.tasksAt().At(i), "must be a task's name")
+		name := p.TaskName(q.tasksAt().At(i), "must be the name of a task")
 		if slices.Contains(q.tasks, name) {
 			p.Reject(q.tasksAt().At(i), "names task %s again", problem.Quote(name))
 		}
@@ -108,8 +109,8 @@ func (p *classifyParser) model() {
 	}
 }
 
-// inputs reads a text, an object, or a list of either.
+// inputs reads a text, a pair, or a list of those.
 func (p *classifyParser) inputs() {
 	q := p.request
-	q.inputs, q.listed = p.Inputs("input", q.input[:0])
+	q.inputs, q.inputListed = p.Inputs("input", q.oneInput[:0])
 }

@@ -19,29 +19,30 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// sameRequest compares requests. The arrays are only room for the slices.
+// sameRequest compares requests without the arrays, which are only memory for the
+// slices.
 var sameRequest = cmp.Options{
 	cmp.AllowUnexported(classifyRequest{}, runtime.Input{}),
-	cmpopts.IgnoreFields(classifyRequest{}, "task", "input"),
+	cmpopts.IgnoreFields(classifyRequest{}, "oneTask", "oneInput"),
 }
 
-// What the engine is asked for; answers and errors are in testdata.
+// The requests of accepted bodies. Answers and errors are in testdata.
 func TestParseClassify(t *testing.T) {
-	pair := func(s string) *string { return &s }
+	truncate := runtime.Options{Truncate: true}
 	for _, c := range []struct {
 		body string
 		want classifyRequest
 	}{
 		{`{"model":"a","input":"x"}`,
-			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{Text: "x"}}, truncate: true}},
+			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{Text: "x"}}, options: truncate}},
 		{`{"input":["x","y"],"truncate":false,"raw_scores":true,"top_k":3,"model":"A.b_c-9"}`,
-			classifyRequest{tasks: []string{"A.b_c-9"}, inputs: []runtime.Input{{Text: "x"}, {Text: "y"}}, listed: true, topK: 3, raw: true}},
+			classifyRequest{tasks: []string{"A.b_c-9"}, inputs: []runtime.Input{{Text: "x"}, {Text: "y"}}, inputListed: true, topK: 3, options: runtime.Options{Raw: true}}},
 		{`{"model":["a","b"],"input":{"text_pair":"y","text":"x"}}`,
-			classifyRequest{tasks: []string{"a", "b"}, several: true, inputs: []runtime.Input{{Text: "x", Pair: pair("y")}}, truncate: true}},
+			classifyRequest{tasks: []string{"a", "b"}, modelListed: true, inputs: []runtime.Input{{Text: "x", Pair: new("y")}}, options: truncate}},
 		{`{"model":"a","input":["",{"text":"x","text_pair":null},{"text":"","text_pair":""}]}`,
-			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{}, {Text: "x"}, {Pair: pair("")}}, listed: true, truncate: true}},
+			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{}, {Text: "x"}, {Pair: new("")}}, inputListed: true, options: truncate}},
 		{`{"model":"\u0061","input":"\ud83d\ude00\u0000\n","top_k":2147483647}`,
-			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{Text: "😀\x00\n"}}, truncate: true, topK: 2147483647}},
+			classifyRequest{tasks: []string{"a"}, inputs: []runtime.Input{{Text: "😀\x00\n"}}, options: truncate, topK: 2147483647}},
 	} {
 		got, err := parseClassify(c.body, servertest.FuzzLimits)
 		if err != nil {
@@ -75,8 +76,8 @@ func FuzzClassifyRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) { checkRequest(t, servertest.FuzzLimits, body) })
 }
 
-// The fuzzer seldom writes whole requests; here is every combination of members
-// that are right and wrong.
+// The fuzzer rarely writes whole requests. This test combines valid and invalid
+// members.
 func TestClassifyRequestProperties(t *testing.T) {
 	junk := rapid.SampledFrom([]any{nil, true, 7, -1.5, "", []any{}, []any{[]any{}}, map[string]any{}, map[string]any{"x": 1}})
 	mostly := func(g *rapid.Generator[any]) *rapid.Generator[any] { // one in eight is junk
@@ -123,21 +124,21 @@ func TestClassifyRequestProperties(t *testing.T) {
 			accepted++
 		}
 	}
-	for range 8 { // few of a short test's requests would do for none to be right
+	for range 8 { // enough for some requests to be valid, even with -short
 		rapid.Check(t, property)
 	}
 	if accepted == 0 {
-		t.Error("no request was right")
+		t.Error("no request was valid")
 	}
 }
 
-// fataler is a *testing.T or a *rapid.T.
+// fataler is *testing.T or *rapid.T.
 type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// checkRequest checks what holds for every body, and tells whether it was a
-// request.
+// checkRequest checks the properties that hold for every body, and tells whether
+// the body is a valid request.
 func checkRequest(t fataler, limits core.Limits, body string) bool {
 	q, err := parseClassify(body, limits)
 	if err != nil {
@@ -147,7 +148,7 @@ func checkRequest(t fataler, limits core.Limits, body string) bool {
 	if len(q.inputs) < 1 || len(q.inputs) > limits.MaxTexts || len(q.tasks) < 1 || len(q.tasks) > limits.MaxTasks {
 		t.Fatalf("%d texts, %d tasks", len(q.inputs), len(q.tasks))
 	}
-	if !q.several && len(q.tasks) > 1 || !q.listed && len(q.inputs) > 1 || q.topK < 0 {
+	if !q.modelListed && len(q.tasks) > 1 || !q.inputListed && len(q.inputs) > 1 || q.topK < 0 {
 		t.Fatalf("%+v", q)
 	}
 	seen := map[string]bool{}
@@ -168,8 +169,9 @@ func checkRequest(t fataler, limits core.Limits, body string) bool {
 	return true
 }
 
-// checkRefusal: a body is malformed if it is no JSON, whatever else is wrong
-// with it, and the other way round but for the rules that JSON leaves open.
+// checkRefusal checks the problem of a body. A body that is not JSON is malformed,
+// whatever other faults it has. A malformed body is not JSON, except for the rules
+// that JSON leaves open.
 func checkRefusal(t fataler, body string, p *problem.Problem) {
 	switch p.Status {
 	case 400:
@@ -181,13 +183,13 @@ func checkRefusal(t fataler, body string, p *problem.Problem) {
 				return
 			}
 		}
-		t.Fatalf("%q was refused: %s", body, p)
+		t.Fatalf("%q was rejected: %s", body, p)
 	case 404, 422:
 		if !json.Valid([]byte(body)) {
-			t.Fatalf("%q is no JSON, and was refused with %s", body, p)
+			t.Fatalf("%q is not JSON and was rejected with %s", body, p)
 		}
 		if p.Field == "" && strings.HasPrefix(strings.TrimLeft(body, " \t\r\n"), "{") {
-			t.Fatalf("%q was refused without a field: %s", body, p)
+			t.Fatalf("%q was rejected without a field: %s", body, p)
 		}
 	default:
 		t.Fatalf("status %d", p.Status)
@@ -197,9 +199,10 @@ func checkRefusal(t fataler, body string, p *problem.Problem) {
 	}
 }
 
-// checkAgainstEncodingJSON reads an accepted body with the standard library.
+// checkAgainstEncodingJSON compares the request of an accepted body with what
+// encoding/json reads.
 func checkAgainstEncodingJSON(t fataler, body string, q *classifyRequest) {
-	// A map, since members of structs match in any case.
+	// A map, because encoding/json ignores case in the names of struct fields.
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(body), &members); err != nil {
 		t.Fatalf("%q: %v", body, err)
@@ -214,7 +217,7 @@ func checkAgainstEncodingJSON(t fataler, body string, q *classifyRequest) {
 		t.Fatalf("model of %q", body)
 	}
 	elements := []json.RawMessage{members["input"]}
-	if q.listed && !decode(members["input"], &elements) {
+	if q.inputListed && !decode(members["input"], &elements) {
 		t.Fatalf("input of %q", body)
 	}
 	var inputs []runtime.Input
@@ -230,8 +233,8 @@ func checkAgainstEncodingJSON(t fataler, body string, q *classifyRequest) {
 		}
 		inputs = append(inputs, in)
 	}
-	want := classifyRequest{tasks: tasks, inputs: inputs, several: q.several, listed: q.listed, truncate: true}
-	for name, v := range map[string]any{"top_k": &want.topK, "raw_scores": &want.raw, "truncate": &want.truncate} {
+	want := classifyRequest{tasks: tasks, inputs: inputs, modelListed: q.modelListed, inputListed: q.inputListed, options: runtime.Options{Truncate: true}}
+	for name, v := range map[string]any{"top_k": &want.topK, "raw_scores": &want.options.Raw, "truncate": &want.options.Truncate} {
 		if raw, ok := members[name]; ok && !decode(raw, v) {
 			t.Fatalf("%s of %q", name, body)
 		}

@@ -5,6 +5,7 @@ import (
 	"kenserve/server/internal/problem"
 )
 
+// nativeErrorBody is the wire type of an error.
 type nativeErrorBody struct {
 	Error nativeErrorDetail `json:"error"`
 }
@@ -12,10 +13,10 @@ type nativeErrorBody struct {
 type nativeErrorDetail struct {
 	Message string       `json:"message"`
 	Type    problem.Kind `json:"type"`
-	Field   *string      `json:"field" doc:"The JSON path of what is wrong, or null."`
+	Field   *string      `json:"field" doc:"JSON path of the field at fault. Null: no single field."`
 }
 
-// encodeError is {"error": {"message", "type", "field"}}.
+// encodeError is the [route.ErrorEncoder] of the native API.
 func encodeError(p *problem.Problem) (int, []byte) {
 	b := jsonbody.AppendString([]byte(`{"error":{"message":`), p.Message)
 	b = jsonbody.AppendString(append(b, `,"type":`...), string(p.Kind))

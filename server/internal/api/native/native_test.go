@@ -20,7 +20,7 @@ func FuzzSourceRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		if source, err := parseSource(body, servertest.FuzzLimits); err == nil && !delta.ValidTask(source) {
-			t.Errorf("%q: %q is no task's name", body, source)
+			t.Errorf("%q: %q is not a task name", body, source)
 		}
 	})
 }

@@ -20,13 +20,14 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// What changes the tasks that are served: upload, copy, removal, and moves into
-// memory and out of it. All of it needs the admin key.
+// The operations that change tasks: upload, copy, remove, load and unload. All of
+// them need the admin key.
 
-// maxUploads bounds the uploads at a time, each of which takes room on disk.
+// maxUploads is the largest number of uploads at the same time. Each takes space on
+// disk.
 const maxUploads = 4
 
-// sourceBody is the JSON form of PUT /tasks/{name}.
+// sourceBody is the wire type of the JSON body of PUT /tasks/{name}.
 type sourceBody struct {
 	_      struct{}  `additionalProperties:"true"`
 	Source wire.Task `json:"source" doc:"The task whose delta is copied."`
@@ -38,21 +39,21 @@ type sourceParser struct {
 }
 
 var sourceObject = jsonbody.NewObject[sourceBody](map[string]func(p *sourceParser, at problem.Path){
-	"source": func(p *sourceParser, at problem.Path) { p.source = p.TaskName(at, "must be a task's name") },
+	"source": func(p *sourceParser, at problem.Path) { p.source = p.TaskName(at, "must be the name of a task") },
 })
 
+// parseSource parses a [sourceBody].
 func parseSource(body string, limits core.Limits) (source string, err error) {
 	p := &sourceParser{Parser: wire.NewParser(body, limits)}
 	sourceObject.Read(p, problem.Path{})
 	return p.source, p.Finish()
 }
 
-// putTask answers PUT /tasks/{name}: 201 for a new task, 200 for one that was
-// replaced.
+// putTask answers PUT /tasks/{name}: 201 for a new task, 200 for a replaced one.
 func (h *handler) putTask(c *gin.Context, state *core.RequestState) error {
 	name := c.Param("name")
 	if !delta.ValidTask(name) {
-		return problem.Invalid(problem.Field("name"), "is no task's name: 1 to 128 letters, digits, dots, underscores and hyphens, the first a letter or digit")
+		return problem.Invalid(problem.Field("name"), "must be a task name: 1 to 128 letters, digits, dots, underscores and hyphens, beginning with a letter or digit")
 	}
 	state.Task = name
 	_, replaced := h.core.Engine.Task(name)
@@ -73,6 +74,7 @@ func (h *handler) putTask(c *gin.Context, state *core.RequestState) error {
 	return route.MarshalStatus(c, status, taskOf(info))
 }
 
+// copyTask makes the delta of another task the one of the named task.
 func (h *handler) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
 	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
@@ -93,21 +95,21 @@ func (h *handler) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, 
 	return info, nil
 }
 
-// upload hands the body to the engine as it arrives: it is never whole in
-// memory. As sent and as unpacked it is bounded.
+// upload makes the body the delta of the named task. It passes the body to the
+// engine as it arrives, so that it is never in memory as a whole.
 func (h *handler) upload(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
 	r := c.Request
 	if r.ContentLength > int64(h.core.Limits.MaxUploadBytes) {
 		return info, httpbody.TooLarge(h.core.Limits.MaxUploadBytes)
 	}
 	if r.ContentLength == 0 {
-		return info, problem.Invalid(problem.Path{}, "is empty; it must be a delta file, or JSON with the Content-Type application/json")
+		return info, problem.Invalid(problem.Path{}, "is empty; send a delta file, or JSON with the Content-Type application/json")
 	}
 	select {
 	case h.uploads <- struct{}{}:
 		defer func() { <-h.uploads }()
 	default:
-		return info, problem.Overloaded("too many uploads are under way, try again later")
+		return info, problem.Overloaded("too many uploads at the same time, try again later")
 	}
 	h.extend(c, h.core.Limits.UploadTimeout)
 	ctx, cancel := context.WithTimeout(r.Context(), h.core.Limits.UploadTimeout)
@@ -119,28 +121,28 @@ func (h *handler) upload(c *gin.Context, name string) (info runtime.TaskInfo, er
 	if info, err = h.editor.Put(ctx, name, body, body.Size()); err == nil {
 		return info, nil
 	}
-	if unread := body.Problem(); unread != nil {
-		return info, unread
+	if p := body.Problem(); p != nil { // the engine failed because the body did
+		return info, p
 	}
 	return info, changeProblem(ctx, err, name, problem.Field("name"))
 }
 
-// extend gives a request more time than others have, to be read and answered.
-// Without a connection, as in tests, there is nothing to extend.
+// extend gives the request d to be read, and more time to be answered. Errors mean
+// that there is no connection, as in tests.
 func (h *handler) extend(c *gin.Context, d time.Duration) {
 	control := http.NewResponseController(c.Writer)
 	_ = control.SetReadDeadline(h.core.Now().Add(d))
 	_ = control.SetWriteDeadline(h.core.Now().Add(d + h.core.Limits.WriteTimeout))
 }
 
-// changeProblem says what a client is told when a change fails; task is the
-// one that the request names at a place.
+// changeProblem is the problem of a change that failed with err; the request names
+// the task at a path.
 func changeProblem(ctx context.Context, err error, task string, at problem.Path) *problem.Problem {
 	switch {
 	case errors.Is(err, runtime.ErrReadOnly):
 		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "the store is read-only", Cause: err}
 	case errors.Is(err, runtime.ErrTaskUnusable):
-		// Here it is the request that brings what cannot be used.
+		// The delta comes with the request: it is the request that is invalid.
 		message := err.Error()
 		if _, class, ok := strings.Cut(message, runtime.ErrTaskUnusable.Error()+": "); ok {
 			message = "the delta cannot be served: " + class
@@ -166,19 +168,20 @@ func (h *handler) deleteTask(c *gin.Context, state *core.RequestState) error {
 	return nil
 }
 
-// loadTask answers POST /tasks/{name}/load, and unloadTask its opposite, with
-// the task as it is then. A body is not looked at.
+// loadTask answers POST /tasks/{name}/load with the task as it is afterwards. It
+// ignores the body.
 func (h *handler) loadTask(c *gin.Context, state *core.RequestState) error {
-	return h.moveTask(c, state, core.Engine.Load)
+	return h.changeResidency(c, state, core.Engine.Load)
 }
 
+// unloadTask answers POST /tasks/{name}/unload in the same way.
 func (h *handler) unloadTask(c *gin.Context, state *core.RequestState) error {
-	return h.moveTask(c, state, core.Engine.Unload)
+	return h.changeResidency(c, state, core.Engine.Unload)
 }
 
-func (h *handler) moveTask(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
+func (h *handler) changeResidency(c *gin.Context, state *core.RequestState, change func(core.Engine, context.Context, string) error) error {
 	name := c.Param("name")
-	if err := h.core.ChangeResidency(c.Request.Context(), state, problem.Field("name"), name, move); err != nil {
+	if err := h.core.ChangeResidency(c.Request.Context(), state, problem.Field("name"), name, change); err != nil {
 		return err
 	}
 	return h.getTask(c, state)

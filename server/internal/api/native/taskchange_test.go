@@ -14,13 +14,13 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// newHandler answers the API's operations with an engine.
+// newHandler returns a handler of the API over an engine.
 func newHandler(e *servertest.Engine) http.Handler {
 	return servertest.Handler(New(servertest.NewService(e, servertest.GoldenLimits), e))
 }
 
-// What the engine is told of an upload's size, and what it does when the upload
-// breaks off.
+// The engine gets the size of an upload if it is known. An upload that fails has a
+// problem of its own.
 func TestUpload(t *testing.T) {
 	broken := errors.New("broken")
 	for _, c := range []struct {
@@ -51,7 +51,7 @@ func TestUpload(t *testing.T) {
 	}
 }
 
-// Uploads at a time are bounded.
+// The number of uploads at the same time is limited.
 func TestUploadsAtATime(t *testing.T) {
 	e := servertest.NewEngine()
 	e.Entered, e.Leave = make(chan struct{}), make(chan struct{})
@@ -62,12 +62,12 @@ func TestUploadsAtATime(t *testing.T) {
 		<-e.Entered
 	}
 	if w := servertest.Do(h, "PUT", "/tasks/mine", "yes,no"); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
-		t.Errorf("one more: status %d: %s", w.Code, w.Body)
+		t.Errorf("one too many: status %d: %s", w.Code, w.Body)
 	}
 	close(e.Leave)
 	for range maxUploads {
 		if status := <-done; status != http.StatusCreated {
-			t.Errorf("one of those under way: status %d", status)
+			t.Errorf("an earlier one: status %d", status)
 		}
 	}
 	e.Entered = nil
@@ -76,8 +76,7 @@ func TestUploadsAtATime(t *testing.T) {
 	}
 }
 
-// TestTasksWithoutLabels: a list that is asked for every second can leave the
-// labels out.
+// The page asks for the list every second, without labels.
 func TestTasksWithoutLabels(t *testing.T) {
 	h := newHandler(servertest.NewEngine())
 	for path, want := range map[string]int{"/tasks": 6, "/tasks?labels=false": 0} {
@@ -87,7 +86,7 @@ func TestTasksWithoutLabels(t *testing.T) {
 		}
 		for _, task := range list.Data {
 			if task.Name == "trec" && len(task.Labels) != want {
-				t.Errorf("GET %s tells %d labels of trec", path, len(task.Labels))
+				t.Errorf("GET %s has %d labels of trec", path, len(task.Labels))
 			}
 		}
 	}

@@ -12,24 +12,24 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// task is a task on the wire.
+// task is the wire type of a task.
 type task struct {
 	Object    string            `json:"object" enum:"task"`
 	Name      wire.Task         `json:"name"`
-	Labels    []string          `json:"labels" nullable:"true" doc:"Null until the task was loaded once."`
-	Residency runtime.Residency `json:"residency" enum:"hot,warm,cold" doc:"In memory and ready to compute, in memory as a delta, in the store alone."`
-	Bytes     int64             `json:"bytes" doc:"Memory that the task holds now."`
+	Labels    []string          `json:"labels" nullable:"true" doc:"Null until the task is loaded for the first time."`
+	Residency runtime.Residency `json:"residency" enum:"hot,warm,cold" doc:"hot: in memory, ready to compute; warm: in memory as a delta; cold: in the store only."`
+	Bytes     int64             `json:"bytes" doc:"Memory that the task takes now."`
 	Requests  uint64            `json:"requests"`
-	Hits      uint64            `json:"hits" doc:"Of the requests, those that found the task in memory."`
-	Loads     uint64            `json:"loads" doc:"How often it was loaded from the store."`
-	LoadTime  float64           `json:"load_seconds" doc:"What the last load took."`
-	Hot       uint64            `json:"promotions" doc:"How often it was made hot."`
-	Pinned    bool              `json:"pinned" doc:"Never made to leave memory."`
-	Problem   *string           `json:"problem" nullable:"true" doc:"Why what the store has of the task is not served; then nothing is, or an older delta. Null if there is none."`
-	LastUsed  *time.Time        `json:"last_used" doc:"Null when never."`
+	Hits      uint64            `json:"hits" doc:"Requests that found the task in memory."`
+	Loads     uint64            `json:"loads" doc:"Number of loads from the store."`
+	LoadTime  float64           `json:"load_seconds" doc:"Duration of the last load."`
+	Hot       uint64            `json:"promotions" doc:"Number of changes from warm to hot."`
+	Pinned    bool              `json:"pinned" doc:"The task is never evicted."`
+	Problem   *string           `json:"problem" nullable:"true" doc:"The reason for which the delta in the store is not served; an older delta may still be. Null: no problem."`
+	LastUsed  *time.Time        `json:"last_used" doc:"Null: never used."`
 }
 
-// taskList is the answer of GET /tasks.
+// taskList is the wire type of the answer of GET /tasks.
 type taskList struct {
 	Object string `json:"object" enum:"list"`
 	Data   []task `json:"data"`
@@ -59,17 +59,18 @@ func taskOf(info runtime.TaskInfo) task {
 	return t
 }
 
-// listTasks answers GET /tasks; with ?labels=false it leaves the labels out,
-// which are most of it. A store that cannot be read is not one without tasks.
+// listTasks answers GET /tasks. With ?labels=false it leaves out the labels, which
+// make up most of the answer. A store that cannot be read is an error, not an
+// empty list.
 func (h *handler) listTasks(c *gin.Context, _ *core.RequestState) error {
 	infos, err := h.core.Engine.Tasks()
 	if err != nil {
 		return problem.Unavailable(err, "the store cannot be read")
 	}
 	list := taskList{Object: "list", Data: make([]task, len(infos))}
-	brief := c.Query("labels") == "false"
+	withoutLabels := c.Query("labels") == "false"
 	for i, info := range infos {
-		if brief {
+		if withoutLabels {
 			info.Labels = nil
 		}
 		list.Data[i] = taskOf(info)

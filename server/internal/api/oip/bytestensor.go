@@ -6,14 +6,12 @@ import (
 	"fmt"
 )
 
-// A BYTES tensor in binary form is its elements one after the other, each its
-// length in four bytes, little-endian, and its bytes.
-
 var errTooManyElements = errors.New("too many elements")
 
-// readBytesTensor splits a tensor into at most `most` elements, which are parts
-// of data.
-func readBytesTensor(data string, most int) ([]string, error) {
+// readBytesTensor splits the raw data of a BYTES tensor into its elements: for each,
+// the length in four bytes, little-endian, and the bytes. The elements are parts of
+// data. More than maxElements are an error.
+func readBytesTensor(data string, maxElements int) ([]string, error) {
 	var out []string
 	for at := 0; at < len(data); {
 		if len(data)-at < 4 {
@@ -22,9 +20,9 @@ func readBytesTensor(data string, most int) ([]string, error) {
 		n := binary.LittleEndian.Uint32([]byte(data[at : at+4]))
 		at += 4
 		if uint64(n) > uint64(len(data)-at) {
-			return nil, fmt.Errorf("has element %d of %d bytes, %d are left", len(out), n, len(data)-at)
+			return nil, fmt.Errorf("has %[2]d bytes in element %[1]d, only %[3]d are left", len(out), n, len(data)-at)
 		}
-		if len(out) == most {
+		if len(out) == maxElements {
 			return nil, errTooManyElements
 		}
 		out = append(out, data[at:at+int(n)])
@@ -33,7 +31,7 @@ func readBytesTensor(data string, most int) ([]string, error) {
 	return out, nil
 }
 
-// appendBytesTensor is the inverse.
+// appendBytesTensor appends the raw data of a BYTES tensor.
 func appendBytesTensor(b []byte, elements []string) []byte {
 	for _, e := range elements {
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(e)))

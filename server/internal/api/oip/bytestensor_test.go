@@ -14,13 +14,13 @@ func TestBytesTensor(t *testing.T) {
 		want       []string
 		err        string
 	}{
-		{"nothing", "", nil, ""},
+		{"empty", "", nil, ""},
 		{"one", "\x03\x00\x00\x00abc", []string{"abc"}, ""},
-		{"empty ones", "\x00\x00\x00\x00\x00\x00\x00\x00", []string{"", ""}, ""},
+		{"empty elements", "\x00\x00\x00\x00\x00\x00\x00\x00", []string{"", ""}, ""},
 		{"two", "\x01\x00\x00\x00a\x02\x00\x00\x00bc", []string{"a", "bc"}, ""},
-		{"cut in a length", "\x01\x00\x00\x00a\x02\x00", nil, "ends inside the length of element 1"},
-		{"cut in an element", "\x04\x00\x00\x00abc", nil, "has element 0 of 4 bytes, 3 are left"},
-		{"the largest length", "\xff\xff\xff\xffabc", nil, "has element 0 of 4294967295 bytes, 3 are left"},
+		{"truncated length", "\x01\x00\x00\x00a\x02\x00", nil, "ends inside the length of element 1"},
+		{"truncated element", "\x04\x00\x00\x00abc", nil, "has 4 bytes in element 0, only 3 are left"},
+		{"the largest length", "\xff\xff\xff\xffabc", nil, "has 4294967295 bytes in element 0, only 3 are left"},
 		{"too many", strings.Repeat("\x00\x00\x00\x00", 4), nil, "too many elements"},
 	} {
 		got, err := readBytesTensor(c.data, 3)
@@ -37,21 +37,21 @@ func FuzzBytesTensor(f *testing.F) {
 	for _, data := range []string{"", "\x00\x00\x00\x00", "\x03\x00\x00\x00abc\x01\x00\x00\x00d", "\xff\xff\xff\xff", "\x01\x00"} {
 		f.Add(data, 3)
 	}
-	f.Fuzz(func(t *testing.T, data string, most int) {
-		most = most & 0xff
-		got, err := readBytesTensor(data, most)
+	f.Fuzz(func(t *testing.T, data string, maxElements int) {
+		maxElements = maxElements & 0xff
+		got, err := readBytesTensor(data, maxElements)
 		switch {
 		case errors.Is(err, errTooManyElements):
-			// What comes before is a tensor of as many as there may be.
-			if len(data) < 4*most {
-				t.Fatalf("%d bytes are too many elements for %d", len(data), most)
+			// The data must have room for that many elements.
+			if len(data) < 4*maxElements {
+				t.Fatalf("%d bytes cannot hold more than %d elements", len(data), maxElements)
 			}
 		case err != nil:
 			if len(err.Error()) > 100 {
 				t.Fatalf("%v", err)
 			}
-		case len(got) > most:
-			t.Fatalf("%d elements, at most %d", len(got), most)
+		case len(got) > maxElements:
+			t.Fatalf("%d elements, at most %d", len(got), maxElements)
 		case string(appendBytesTensor(nil, got)) != data:
 			t.Fatalf("%q was read as %q", data, got)
 		}

@@ -12,8 +12,8 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// encodeError is a plain error of the Open Inference Protocol, which knows 400
-// for whatever is wrong with a request.
+// encodeError is the [route.ErrorEncoder] of the protocol. It has status 400 for
+// every request that is invalid.
 func encodeError(p *problem.Problem) (int, []byte) {
 	status, body := route.PlainError(p)
 	if status == http.StatusUnprocessableEntity {
@@ -22,7 +22,7 @@ func encodeError(p *problem.Problem) (int, []byte) {
 	return status, body
 }
 
-// GRPCError is a problem as gRPC's clients see it.
+// GRPCError is the gRPC status of a problem. ctx is the context of the call.
 func GRPCError(ctx context.Context, p *problem.Problem) error {
 	code := codes.Internal
 	switch p.Kind {
@@ -40,7 +40,7 @@ func GRPCError(ctx context.Context, p *problem.Problem) error {
 		code = codes.PermissionDenied
 	case problem.KindUnavailable:
 		code = codes.Unavailable
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // the client's own
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // of the client
 			code = codes.DeadlineExceeded
 		}
 	case problem.KindClient:

@@ -11,51 +11,53 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// The Open Inference Protocol over gRPC. It is [Server.ServeGRPC]'s part; what
-// the messages mean is in infer.go and inferserver.go.
-
-// inferenceService implements the calls.
+// inferenceService implements the calls of the protocol over gRPC.
 type inferenceService struct {
 	pb.UnimplementedGRPCInferenceServiceServer
 	*handler
 }
 
-// RegisterGRPC makes srv answer the calls. They find the state of their request
-// in their context; see [core.WithState].
+// RegisterGRPC makes srv answer the calls of the protocol. An interceptor must put
+// the state of each call into its context; see [core.WithState].
 func RegisterGRPC(srv grpc.ServiceRegistrar, service *core.Service) {
 	pb.RegisterGRPCInferenceServiceServer(srv, inferenceService{handler: &handler{core: service}})
 }
 
-// What calls need beyond an API key.
+// OpenCalls need no key, AdminCalls the admin key, other calls an API key.
 var (
 	OpenCalls  = []string{pb.GRPCInferenceService_ServerLive_FullMethodName, pb.GRPCInferenceService_ServerReady_FullMethodName}
 	AdminCalls = []string{pb.GRPCInferenceService_RepositoryModelLoad_FullMethodName, pb.GRPCInferenceService_RepositoryModelUnload_FullMethodName}
 )
 
+// ServerLive answers that the process runs.
 func (g inferenceService) ServerLive(context.Context, *pb.ServerLiveRequest) (*pb.ServerLiveResponse, error) {
 	return &pb.ServerLiveResponse{Live: true}, nil
 }
 
+// ServerReady tells whether the server can answer requests.
 func (g inferenceService) ServerReady(context.Context, *pb.ServerReadyRequest) (*pb.ServerReadyResponse, error) {
 	return &pb.ServerReadyResponse{Ready: g.core.Ready() == nil}, nil
 }
 
-// ModelReady is false, not an error, for a task that there is not: Triton's client
-// answers a question with it.
+// ModelReady tells whether the server can answer requests for a task. Without such a
+// task it answers false, not an error, because Triton's client turns the answer
+// into a boolean.
 func (g inferenceService) ModelReady(_ context.Context, q *pb.ModelReadyRequest) (*pb.ModelReadyResponse, error) {
-	ready := g.model(q.Name, q.Version) == nil && g.core.Ready() == nil
+	ready := g.checkModel(q.Name, q.Version) == nil && g.core.Ready() == nil
 	return &pb.ModelReadyResponse{Ready: ready}, nil
 }
 
+// ServerMetadata describes the server.
 func (g inferenceService) ServerMetadata(context.Context, *pb.ServerMetadataRequest) (*pb.ServerMetadataResponse, error) {
-	return &pb.ServerMetadataResponse{Name: name, Version: g.core.About.Version, Extensions: extensions}, nil
+	return &pb.ServerMetadataResponse{Name: serverName, Version: g.core.About.Version, Extensions: extensions}, nil
 }
 
+// ModelMetadata describes a task.
 func (g inferenceService) ModelMetadata(_ context.Context, q *pb.ModelMetadataRequest) (*pb.ModelMetadataResponse, error) {
-	if err := g.model(q.Name, q.Version); err != nil {
+	if err := g.checkModel(q.Name, q.Version); err != nil {
 		return nil, err
 	}
-	m := g.describe(q.Name)
+	m := g.describeTask(q.Name)
 	tensors := func(list []inferMetadata) (out []*pb.ModelMetadataResponse_TensorMetadata) {
 		for _, t := range list {
 			out = append(out, &pb.ModelMetadataResponse_TensorMetadata{Name: t.Name, Datatype: t.Datatype, Shape: t.Shape})
@@ -68,22 +70,25 @@ func (g inferenceService) ModelMetadata(_ context.Context, q *pb.ModelMetadataRe
 	}, nil
 }
 
+// ModelInfer classifies.
 func (g inferenceService) ModelInfer(ctx context.Context, in *pb.ModelInferRequest) (*pb.ModelInferResponse, error) {
-	if err := g.model(in.ModelName, in.ModelVersion); err != nil {
+	if err := g.checkModel(in.ModelName, in.ModelVersion); err != nil {
 		return nil, err
 	}
 	q, err := inferRequestOf(in, g.core.Limits)
 	if err != nil {
 		return nil, err
 	}
-	result, err := g.core.Classify(ctx, core.StateOf(ctx), &core.Call{Task: in.ModelName, TaskAt: problem.Field("model_name"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options})
+	result, err := g.core.Classify(ctx, core.StateOf(ctx), &core.Call{
+		Task: in.ModelName, TaskAt: problem.Field("model_name"), Inputs: q.inputs, InputsAt: textsAt, Options: q.options,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return inferResponse(in, q, result), nil
 }
 
-// inferRequestOf reads a request.
+// inferRequestOf converts a message. The error is a *[problem.Problem].
 func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, error) {
 	q := &request{id: in.Id, options: runtime.Options{Truncate: true}}
 	for _, p := range []struct {
@@ -105,7 +110,7 @@ func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, err
 	case len(in.Outputs) > maxTensors:
 		return nil, problem.Invalid(problem.Field("outputs"), "holds more than %d tensors", maxTensors)
 	case raw && len(in.RawInputContents) != len(in.Inputs):
-		return nil, problem.Invalid(problem.Field("raw_input_contents"), "holds %d tensors, inputs %d", len(in.RawInputContents), len(in.Inputs))
+		return nil, problem.Invalid(problem.Field("raw_input_contents"), "holds %d tensors, inputs holds %d", len(in.RawInputContents), len(in.Inputs))
 	}
 	tensors := make([]tensor, len(in.Inputs))
 	for i, t := range in.Inputs {
@@ -116,9 +121,9 @@ func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, err
 		case len(t.GetShape()) > maxRank:
 			return nil, problem.Invalid(at.Member("shape"), "has more than %d dimensions", maxRank)
 		case raw && t.GetContents() != nil:
-			return nil, problem.Invalid(at.Member("contents"), "must not be there beside raw_input_contents")
+			return nil, problem.Invalid(at.Member("contents"), "must be empty if there is raw_input_contents")
 		case raw:
-			if err := takeBytes(&tensors[i], at, string(in.RawInputContents[i]), limits); err != nil {
+			if err := setRawElements(&tensors[i], at, string(in.RawInputContents[i]), limits); err != nil {
 				return nil, err
 			}
 		case len(contents) > limits.MaxTexts:
@@ -128,7 +133,7 @@ func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, err
 			tensors[i].elements = append(tensors[i].elements, string(b))
 		}
 	}
-	if err := q.take(tensors, limits); err != nil {
+	if err := q.setInputs(tensors, limits); err != nil {
 		return nil, err
 	}
 	for i, out := range in.Outputs {
@@ -137,7 +142,7 @@ func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, err
 		if err != nil {
 			return nil, err
 		}
-		if err := q.want(at, output{name: out.GetName(), classes: classes}); err != nil {
+		if err := q.addOutput(at, output{name: out.GetName(), classes: classes}); err != nil {
 			return nil, err
 		}
 	}
@@ -147,7 +152,8 @@ func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, err
 	return q, nil
 }
 
-// classesOf reads how many classes an output is asked for as, 0: as a tensor.
+// classesOf returns the parameter classification of an output, 0 without it. The
+// error is a *[problem.Problem].
 func classesOf(out *pb.ModelInferRequest_InferRequestedOutputTensor, at problem.Path) (int, error) {
 	v, ok := out.GetParameters()["classification"]
 	if !ok {
@@ -155,14 +161,14 @@ func classesOf(out *pb.ModelInferRequest_InferRequestedOutputTensor, at problem.
 	}
 	n, ok := v.GetParameterChoice().(*pb.InferParameter_Int64Param)
 	if !ok || n.Int64Param < 1 || n.Int64Param > 1<<31-1 {
-		return 0, problem.Invalid(at.Member("parameters.classification"), "must be a number of classes from 1")
+		return 0, problem.Invalid(at.Member("parameters.classification"), "must be a number of classes, at least 1")
 	}
 	return int(n.Int64Param), nil
 }
 
-// inferResponse writes a result, in the form in which the request came.
+// inferResponse converts a result. Outputs are raw contents if the inputs are.
 func inferResponse(in *pb.ModelInferRequest, q *request, r *runtime.Result) *pb.ModelInferResponse {
-	out := &pb.ModelInferResponse{ModelName: in.ModelName, ModelVersion: Version, Id: q.id}
+	out := &pb.ModelInferResponse{ModelName: in.ModelName, ModelVersion: modelVersion, Id: q.id}
 	for _, a := range q.answers(r) {
 		t := &pb.ModelInferResponse_InferOutputTensor{Name: a.name, Datatype: a.datatype, Shape: a.shape}
 		out.Outputs = append(out.Outputs, t)
@@ -178,6 +184,7 @@ func inferResponse(in *pb.ModelInferRequest, q *request, r *runtime.Result) *pb.
 	return out
 }
 
+// RepositoryIndex lists the tasks of the store.
 func (g inferenceService) RepositoryIndex(_ context.Context, q *pb.RepositoryIndexRequest) (*pb.RepositoryIndexResponse, error) {
 	entries, err := g.index(q.Ready)
 	if err != nil {
@@ -190,6 +197,7 @@ func (g inferenceService) RepositoryIndex(_ context.Context, q *pb.RepositoryInd
 	return out, nil
 }
 
+// RepositoryModelLoad loads a task into memory.
 func (g inferenceService) RepositoryModelLoad(ctx context.Context, q *pb.RepositoryModelLoadRequest) (*pb.RepositoryModelLoadResponse, error) {
 	if len(q.Parameters) > 0 {
 		return nil, noLoadParameters()
@@ -200,6 +208,7 @@ func (g inferenceService) RepositoryModelLoad(ctx context.Context, q *pb.Reposit
 	return new(pb.RepositoryModelLoadResponse), nil
 }
 
+// RepositoryModelUnload unloads a task from memory.
 func (g inferenceService) RepositoryModelUnload(ctx context.Context, q *pb.RepositoryModelUnloadRequest) (*pb.RepositoryModelUnloadResponse, error) {
 	if err := g.core.ChangeResidency(ctx, core.StateOf(ctx), problem.Field("task"), q.ModelName, core.Engine.Unload); err != nil {
 		return nil, err

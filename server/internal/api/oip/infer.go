@@ -1,3 +1,15 @@
+// Package oip is the Open Inference Protocol v2 of KServe and Triton, over REST and
+// gRPC.
+//
+// A task is a model with one version, "1". Its inputs are BYTES tensors with one
+// element for each text: text, and text_pair for pairs. They may have any shape.
+// Its outputs are label (BYTES) and score (FP32), in the shape of text, and
+// probabilities (FP32, [texts, labels]). With the parameter classification=k, from
+// Triton's classification extension, probabilities is a BYTES tensor [texts, k] of
+// "score:index:label", best first.
+//
+// infer.go has what REST and gRPC share. REST supports the binary tensor data
+// extension too, in restrequest.go and restanswer.go.
 package oip
 
 import (
@@ -12,57 +24,48 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// Inference of the Open Inference Protocol v2, whatever carries it: REST is in
-// inferrest.go, gRPC in grpc.go.
-//
-// A task is a model of one version, "1". Its input is the BYTES tensor text, and
-// text_pair if there are pairs, of any shape with one element a text. Its
-// outputs are label (BYTES) and score (FP32), of the input's shape, and
-// probabilities (FP32), [texts, labels]. An output that is asked for as a
-// classification of k classes is a BYTES tensor [texts, k] of
-// "score:index:label", best first, as Triton's extension has it.
+// modelVersion is the version of every task, and the only one.
+const modelVersion = "1"
 
-const Version = "1"
-
-// The outputs, in the order in which they are returned when none are named.
+// The outputs, in the order of an answer to a request that names none.
 const (
 	outLabel         = "label"
 	outScore         = "score"
 	outProbabilities = "probabilities"
 )
 
-// request is an inference request as both carriers parse it.
+// request is an inference request, over REST or gRPC.
 type request struct {
 	id      string
 	inputs  []runtime.Input
-	pairs   bool
-	shape   []int64 // of the input
+	shape   []int64 // of the tensor text
 	outputs []output
 	options runtime.Options
 }
 
-// output is an output that is asked for.
+// output is an output that the request asks for.
 type output struct {
 	name    string
-	classes int  // of a classification; 0: the tensor itself
-	binary  bool // for REST
+	classes int  // of the classification extension; 0: the tensor itself
+	binary  bool // REST only: as binary data
 }
 
-// tensor is an input as it is sent.
+// tensor is an input of the request.
 type tensor struct {
 	name     string
 	datatype string
 	shape    []int64
-	elements []string // of the data
+	elements []string
 }
 
-// take makes the request's inputs from its tensors.
-func (q *request) take(tensors []tensor, limits core.Limits) error {
+// setInputs makes the inputs from the tensors of the request. The error is a
+// *[problem.Problem].
+func (q *request) setInputs(tensors []tensor, limits core.Limits) error {
 	if len(tensors) == 0 {
 		return problem.Invalid(problem.Field("inputs"), "must hold the tensor text")
 	}
 	text, pair := 0, -1
-	if len(tensors) > 1 { // a tensor by itself may have any name
+	if len(tensors) > 1 { // a single tensor may have any name
 		text = -1
 		for i := range tensors {
 			switch name := tensors[i].name; {
@@ -71,9 +74,9 @@ func (q *request) take(tensors []tensor, limits core.Limits) error {
 			case name == "text_pair" && pair < 0:
 				pair = i
 			case name == "text" || name == "text_pair":
-				return problem.Invalid(inputPath(i), "is named %s, as another is", name)
+				return problem.Invalid(inputPath(i), "is the second tensor named %s", name)
 			default:
-				return problem.Invalid(inputPath(i), "is named %s; there are text and text_pair", problem.Quote(name))
+				return problem.Invalid(inputPath(i), "is named %s, must be named text or text_pair", problem.Quote(name))
 			}
 		}
 		if text < 0 {
@@ -96,19 +99,20 @@ func (q *request) take(tensors []tensor, limits core.Limits) error {
 	if len(tensors[pair].elements) != len(q.inputs) {
 		return problem.Invalid(inputPath(pair), "has %d elements, text has %d", len(tensors[pair].elements), len(q.inputs))
 	}
-	q.pairs = true
 	for i := range tensors[pair].elements {
 		q.inputs[i].Pair = &tensors[pair].elements[i]
 	}
 	return nil
 }
 
+// inputPath is the path of an input tensor.
 func inputPath(i int) problem.Path { return problem.Field("inputs").Element(i) }
 
-// textsAt is what an error about a text names: elements have no place of their
-// own in a tensor's data.
+// textsAt is the path of texts in errors: an element of a tensor has no JSON path.
 var textsAt = problem.Values{Name: "text", Listed: true}
 
+// check checks the data type, the shape and the elements. The error is a
+// *[problem.Problem].
 func (t *tensor) check(at problem.Path, limits core.Limits) error {
 	if t.datatype != "BYTES" {
 		return problem.Invalid(at.Member("datatype"), "is %s, must be BYTES", problem.Quote(t.datatype))
@@ -119,15 +123,15 @@ func (t *tensor) check(at problem.Path, limits core.Limits) error {
 	size := int64(1)
 	for _, d := range t.shape {
 		if d < 0 || d > int64(limits.MaxTexts) || size*d > int64(limits.MaxTexts) {
-			return problem.Invalid(at.Member("shape"), "has a dimension below 0, or more than %d elements", limits.MaxTexts)
+			return problem.Invalid(at.Member("shape"), "must have dimensions of at least 0 and at most %d elements", limits.MaxTexts)
 		}
 		size *= d
 	}
 	if len(t.shape) == 0 {
-		return problem.Invalid(at.Member("shape"), "must have a dimension")
+		return problem.Invalid(at.Member("shape"), "must have at least one dimension")
 	}
 	if size != int64(len(t.elements)) {
-		return problem.Invalid(at.Member("shape"), "is of %d elements, the data are %d", size, len(t.elements))
+		return problem.Invalid(at.Member("shape"), "has %d elements, the data has %d", size, len(t.elements))
 	}
 	if size == 0 {
 		return problem.Invalid(at, "must hold at least one text")
@@ -137,40 +141,41 @@ func (t *tensor) check(at problem.Path, limits core.Limits) error {
 		case len(s) > limits.MaxTextBytes:
 			return problem.Invalid(at, "has %d bytes in element %d, at most %d are allowed", len(s), i, limits.MaxTextBytes)
 		case !utf8.ValidString(s):
-			return problem.Invalid(at, "is not valid UTF-8 in element %d", i)
+			return problem.Invalid(at, "has invalid UTF-8 in element %d", i)
 		}
 	}
 	return nil
 }
 
-// want adds an output to those that are returned.
-func (q *request) want(at problem.Path, out output) error {
+// addOutput adds an output to those that the answer has. The error is a
+// *[problem.Problem].
+func (q *request) addOutput(at problem.Path, out output) error {
 	switch out.name {
 	case outLabel, outScore, outProbabilities:
 	default:
-		return problem.Invalid(at.Member("name"), "is %s; there are %s, %s and %s", problem.Quote(out.name), outLabel, outScore, outProbabilities)
+		return problem.Invalid(at.Member("name"), "is %s, must be %s, %s or %s", problem.Quote(out.name), outLabel, outScore, outProbabilities)
 	}
 	if slices.ContainsFunc(q.outputs, func(o output) bool { return o.name == out.name }) {
-		return problem.Invalid(at.Member("name"), "is %s again", problem.Quote(out.name))
+		return problem.Invalid(at.Member("name"), "is %s, as in another output", problem.Quote(out.name))
 	}
 	if out.classes < 0 || out.classes > 0 && out.name != outProbabilities {
-		return problem.Invalid(at, "asks for a classification: that is a number of classes from 1, of %s", outProbabilities)
+		return problem.Invalid(at, "has the parameter classification: it must be at least 1, and only %s may have it", outProbabilities)
 	}
 	q.outputs = append(q.outputs, out)
 	return nil
 }
 
-// answer is an output as it is returned: strings or numbers.
+// answer is an output of the answer: strings or numbers.
 type answer struct {
 	name     string
 	datatype string
 	shape    []int64
 	strings  []string
 	floats   []float32
-	binary   bool // as it was asked for
+	binary   bool // as binary data
 }
 
-// answers makes the outputs of a result.
+// answers returns the outputs of a result.
 func (q *request) answers(r *runtime.Result) []answer {
 	n := len(r.Scores)
 	out := make([]answer, 0, len(q.outputs))
@@ -210,15 +215,16 @@ func (q *request) answers(r *runtime.Result) []answer {
 	return out
 }
 
-// classification writes one class of Triton's classification extension.
+// classification formats a class as "score:index:label".
 func classification(score float32, index int, label string) string {
 	b := strconv.AppendFloat(nil, float64(score), 'f', 6, 32)
 	b = strconv.AppendInt(append(b, ':'), int64(index), 10)
 	return string(append(append(b, ':'), label...))
 }
 
-// takeBytes is what a binary tensor's error is for a client.
-func takeBytes(t *tensor, at problem.Path, data string, limits core.Limits) error {
+// setRawElements sets the elements of t from raw data. The error is a
+// *[problem.Problem].
+func setRawElements(t *tensor, at problem.Path, data string, limits core.Limits) error {
 	elements, err := readBytesTensor(data, limits.MaxTexts)
 	if errors.Is(err, errTooManyElements) {
 		return problem.Invalid(at, "holds more than %d texts", limits.MaxTexts)

@@ -10,22 +10,20 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// What the Open Inference Protocol tells of the server and of its tasks, over
-// REST, and its repository of models.
+// serverName is the name of the server and the platform of its models.
+const serverName = "kenserve"
 
-// name is what the protocol calls the server, and the platform of a task.
-const name = "kenserve"
-
+// extensions are the extensions of the protocol that the server supports.
 var extensions = []string{"binary_tensor_data", "classification", "model_repository"}
 
-// inferDescription describes the server.
+// inferDescription is the wire type of the description of the server.
 type inferDescription struct {
 	Name       string   `json:"name"`
 	Version    string   `json:"version"`
 	Extensions []string `json:"extensions"`
 }
 
-// What probes answer.
+// The wire types of probes.
 type (
 	liveBody struct {
 		Live bool `json:"live"`
@@ -39,16 +37,18 @@ type (
 	}
 )
 
+// describeServer answers GET /v2.
 func (h *handler) describeServer(c *gin.Context, _ *core.RequestState) error {
-	return route.Marshal(c, inferDescription{name, h.core.About.Version, extensions})
+	return route.Marshal(c, inferDescription{serverName, h.core.About.Version, extensions})
 }
 
+// live answers GET /v2/health/live.
 func (h *handler) live(c *gin.Context, _ *core.RequestState) error {
 	return route.Marshal(c, liveBody{true})
 }
 
-// ready answers with 503 and {"ready": false} when it is not, which is no
-// error for a client.
+// ready answers GET /v2/health/ready. If the server is not ready it answers 503 with
+// {"ready": false}, which clients do not take for an error.
 func (h *handler) ready(c *gin.Context, state *core.RequestState) error {
 	if err := h.core.Ready(); err != nil {
 		state.Problem = core.ProblemOf(c.Request.Context(), err)
@@ -58,7 +58,7 @@ func (h *handler) ready(c *gin.Context, state *core.RequestState) error {
 	return route.Marshal(c, readyBody{true})
 }
 
-// inferModel describes a task.
+// inferModel is the wire type of the description of a task.
 type inferModel struct {
 	Name     string          `json:"name"`
 	Versions []string        `json:"versions"`
@@ -73,29 +73,30 @@ type inferMetadata struct {
 	Shape    []int64 `json:"shape"` // -1: any size
 }
 
-// model fails unless there is a task of that name and version, empty for any.
-func (h *handler) model(task, version string) error {
+// checkModel returns a *[problem.Problem] unless the store has the task, and the
+// version is empty or the only one.
+func (h *handler) checkModel(task, version string) error {
 	if err := h.core.CheckTask(problem.Field("task"), task); err != nil {
 		return err
 	}
-	if version != "" && version != Version {
+	if version != "" && version != modelVersion {
 		return &problem.Problem{
 			Status: http.StatusNotFound, Kind: problem.KindNotFound,
-			Message: "there is no version " + problem.Quote(version) + " of a task, the only one is " + Version,
+			Message: "there is no version " + problem.Quote(version) + ", the only version of a task is " + modelVersion,
 		}
 	}
 	return nil
 }
 
-// describe makes a task's metadata. The number of labels is -1 until the task
-// was loaded once.
-func (h *handler) describe(task string) *inferModel {
+// describeTask describes a task. The number of labels is -1 until the task is loaded
+// for the first time.
+func (h *handler) describeTask(task string) *inferModel {
 	labels := int64(-1)
 	if info, _ := h.core.Engine.Task(task); info.Labels != nil {
 		labels = int64(len(info.Labels))
 	}
 	return &inferModel{
-		Name: task, Versions: []string{Version}, Platform: name,
+		Name: task, Versions: []string{modelVersion}, Platform: serverName,
 		Inputs: []inferMetadata{{"text", "BYTES", []int64{-1}}},
 		Outputs: []inferMetadata{
 			{outLabel, "BYTES", []int64{-1}},
@@ -105,18 +106,19 @@ func (h *handler) describe(task string) *inferModel {
 	}
 }
 
-func (h *handler) inferModel(c *gin.Context, _ *core.RequestState) error {
-	if err := h.model(c.Param("task"), c.Param("version")); err != nil {
+// modelMetadata answers GET /v2/models/{task}.
+func (h *handler) modelMetadata(c *gin.Context, _ *core.RequestState) error {
+	if err := h.checkModel(c.Param("task"), c.Param("version")); err != nil {
 		return err
 	}
-	return route.Marshal(c, h.describe(c.Param("task")))
+	return route.Marshal(c, h.describeTask(c.Param("task")))
 }
 
-// modelReady answers for a task that there is as for the server: a task
-// that is not in memory is loaded by the first request for it.
+// modelReady answers GET /v2/models/{task}/ready. Every task of the store is ready
+// if the server is, since the first request loads it.
 func (h *handler) modelReady(c *gin.Context, _ *core.RequestState) error {
 	task := c.Param("task")
-	if err := h.model(task, c.Param("version")); err != nil {
+	if err := h.checkModel(task, c.Param("version")); err != nil {
 		return err
 	}
 	if err := h.core.Ready(); err != nil {

@@ -15,7 +15,7 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// indexEntry is a task in the repository's index.
+// indexEntry is the wire type of a task in the index of the repository.
 type indexEntry struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
@@ -23,47 +23,50 @@ type indexEntry struct {
 	Reason  string `json:"reason"`
 }
 
-// index lists the tasks: READY those in memory, UNAVAILABLE the others, which
-// the first request loads.
-func (h *handler) index(loaded bool) ([]indexEntry, error) {
+// index lists the tasks of the store. Tasks in memory are READY. The others are
+// UNAVAILABLE: the first request loads them. onlyReady leaves them out.
+func (h *handler) index(onlyReady bool) ([]indexEntry, error) {
 	infos, err := h.core.Engine.Tasks()
 	if err != nil {
 		return nil, problem.Unavailable(err, "the store cannot be read")
 	}
 	out := []indexEntry{}
 	for _, info := range infos {
-		e := indexEntry{info.Name, Version, "READY", ""}
+		e := indexEntry{info.Name, modelVersion, "READY", ""}
 		if info.Residency == runtime.Cold {
-			if loaded {
+			if onlyReady {
 				continue
 			}
-			e.State, e.Reason = "UNAVAILABLE", "not in memory, loaded when asked for"
+			e.State, e.Reason = "UNAVAILABLE", "not in memory, the first request loads it"
 		}
 		out = append(out, e)
 	}
 	return out, nil
 }
 
-// indexBody is what a request for the index may be.
+// indexBody is the wire type of a request for the index.
 type indexBody struct {
 	_     struct{} `additionalProperties:"true"`
-	Ready *bool    `json:"ready,omitempty" nullable:"true" doc:"Only tasks that are in memory."`
+	Ready *bool    `json:"ready,omitempty" nullable:"true" doc:"List only tasks that are in memory."`
 }
 
-// loadBody is what a request to load a task may be.
+// loadBody is the wire type of a request to load a task.
 type loadBody struct {
 	_          struct{}                    `additionalProperties:"true"`
-	Parameters wire.Optional[noParameters] `json:"parameters,omitempty" doc:"Without members: a task is loaded from the store, as it is."`
+	Parameters wire.Optional[noParameters] `json:"parameters,omitempty" doc:"Must be empty: the task is loaded from the store without changes."`
 }
 
+// noParameters is an empty object.
 type noParameters struct{}
 
+// controlParser reads the bodies of the repository's requests.
 type controlParser struct {
 	wire.Parser
-	ready      bool // of a request for the index
-	parameters int  // how many
+	ready      bool // the member ready
+	parameters int  // number of members of parameters
 }
 
+// The objects of requests.
 var (
 	indexObject = jsonbody.NewObject[indexBody](map[string]func(p *controlParser, at problem.Path){
 		"ready": func(p *controlParser, at problem.Path) { p.ready = p.Bool(at, false) },
@@ -74,7 +77,7 @@ var (
 	unloadObject = jsonbody.NewObject[wire.AnyBody](map[string]func(p *controlParser, at problem.Path){})
 )
 
-// countParameters counts the members of an object, none for null.
+// countParameters counts the members of an object; null has none.
 func (p *controlParser) countParameters(at problem.Path) {
 	if p.Null() {
 		return
@@ -103,7 +106,7 @@ func (h *handler) repositoryIndex(c *gin.Context, _ *core.RequestState) error {
 	return route.Marshal(c, entries)
 }
 
-// readControl reads a body that may be empty, and is an object if it is not.
+// readControl reads a body that is empty or an object.
 func (h *handler) readControl(c *gin.Context, object *jsonbody.Object[*controlParser]) (*controlParser, error) {
 	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()
@@ -128,26 +131,27 @@ func (h *handler) load(c *gin.Context, state *core.RequestState) error {
 	if p.parameters > 0 {
 		return noLoadParameters()
 	}
-	return h.move(c, state, core.Engine.Load)
+	return h.changeResidency(c, state, core.Engine.Load)
 }
 
-// noLoadParameters: Triton takes configurations and files of models with a
-// request to load one. To ignore them would be to load another model.
+// noLoadParameters is the problem of a request to load a task with parameters. In
+// Triton they are the configuration and the files of a model; a server that ignores
+// them would load another model than the client asks for.
 func noLoadParameters() error {
-	return problem.Invalid(problem.Field("parameters"), "must be empty: a task is loaded from the store, as it is")
+	return problem.Invalid(problem.Field("parameters"), "must be empty: a task is loaded from the store without changes")
 }
 
-// unload answers POST /v2/repository/models/{task}/unload. Its parameters
-// are about models that depend on others, which tasks do not.
+// unload answers POST /v2/repository/models/{task}/unload. It ignores the
+// parameters: they are about models that depend on others, and tasks do not.
 func (h *handler) unload(c *gin.Context, state *core.RequestState) error {
 	if _, err := h.readControl(c, unloadObject); err != nil {
 		return err
 	}
-	return h.move(c, state, core.Engine.Unload)
+	return h.changeResidency(c, state, core.Engine.Unload)
 }
 
-func (h *handler) move(c *gin.Context, state *core.RequestState, move func(core.Engine, context.Context, string) error) error {
-	if err := h.core.ChangeResidency(c.Request.Context(), state, problem.Field("task"), c.Param("task"), move); err != nil {
+func (h *handler) changeResidency(c *gin.Context, state *core.RequestState, change func(core.Engine, context.Context, string) error) error {
+	if err := h.core.ChangeResidency(c.Request.Context(), state, problem.Field("task"), c.Param("task"), change); err != nil {
 		return err
 	}
 	route.WriteJSON(c, http.StatusOK, []byte("{}\n"))

@@ -16,23 +16,25 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// binaryInfer puts a body together: its JSON and the data behind it.
-func binaryInfer(h http.Handler, path, header string, data ...string) (body string, w *binaryAnswer) {
-	body = header + strings.Join(data, "")
-	r := servertest.Do(h, http.MethodPost, path, body, headerLength, strconv.Itoa(len(header)))
-	w = &binaryAnswer{status: r.Code, header: r.Body.String(), contentType: r.Header().Get("Content-Type")}
+// binaryInfer sends a body that is JSON followed by binary data, and returns the
+// answer.
+func binaryInfer(h http.Handler, path, header string, data ...string) *binaryAnswer {
+	r := servertest.Do(h, http.MethodPost, path, header+strings.Join(data, ""), headerLength, strconv.Itoa(len(header)))
+	w := &binaryAnswer{status: r.Code, header: r.Body.String(), contentType: r.Header().Get("Content-Type")}
 	if n, err := strconv.Atoi(r.Header().Get(headerLength)); err == nil {
 		w.header, w.data = w.header[:n], w.header[n:]
 	}
-	return body, w
+	return w
 }
 
+// binaryAnswer is an answer, JSON and binary data apart.
 type binaryAnswer struct {
 	status       int
 	header, data string
 	contentType  string
 }
 
+// floats decodes raw FP32 data.
 func floats(data string) []float32 {
 	var out []float32
 	for i := 0; i+4 <= len(data); i += 4 {
@@ -41,7 +43,7 @@ func floats(data string) []float32 {
 	return out
 }
 
-// Binary data say what JSON does, in requests and in answers.
+// Binary data and JSON mean the same, in requests and in answers.
 func TestInferBinary(t *testing.T) {
 	h := servertest.Handler(New(servertest.NewService(servertest.NewEngine(), servertest.GoldenLimits)))
 	const path = "/v2/models/sst2/infer"
@@ -68,7 +70,7 @@ func TestInferBinary(t *testing.T) {
 		}
 	}
 
-	_, got := binaryInfer(h, path, `{"inputs":[`+input("text", texts)+`,`+input("text_pair", pairs)+`],"parameters":{"binary_data_output":true}}`, texts, pairs)
+	got := binaryInfer(h, path, `{"inputs":[`+input("text", texts)+`,`+input("text_pair", pairs)+`],"parameters":{"binary_data_output":true}}`, texts, pairs)
 	head := `{"model_name":"sst2","model_version":"1","outputs":[` +
 		`{"name":"label","datatype":"BYTES","shape":[3],"parameters":{"binary_data_size":36}},` +
 		`{"name":"score","datatype":"FP32","shape":[3],"parameters":{"binary_data_size":12}},` +
@@ -87,9 +89,8 @@ func TestInferBinary(t *testing.T) {
 		t.Error(diff)
 	}
 
-	// The pair's data may come first, if its tensor does; each output has a
-	// form of its own.
-	_, got = binaryInfer(h, path, `{"inputs":[`+input("text_pair", pairs)+`,`+input("text", texts)+`],"outputs":[{"name":"probabilities"},{"name":"score","parameters":{"binary_data":true}},{"name":"label","parameters":{"binary_data":false}}]}`, pairs, texts)
+	// The order of the data is that of the tensors. Each output chooses its form.
+	got = binaryInfer(h, path, `{"inputs":[`+input("text_pair", pairs)+`,`+input("text", texts)+`],"outputs":[{"name":"probabilities"},{"name":"score","parameters":{"binary_data":true}},{"name":"label","parameters":{"binary_data":false}}]}`, pairs, texts)
 	head = `{"model_name":"sst2","model_version":"1","outputs":[` +
 		`{"name":"probabilities","datatype":"FP32","shape":[3,2],"data":` + string(want.Outputs[2].Data) + `},` +
 		`{"name":"score","datatype":"FP32","shape":[3],"parameters":{"binary_data_size":12}},` +
@@ -101,8 +102,8 @@ func TestInferBinary(t *testing.T) {
 		t.Error(diff)
 	}
 
-	// JSON alone, when its length is told too.
-	_, got = binaryInfer(h, path, `{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["a"]}]}`)
+	// A request may have the length header without binary data.
+	got = binaryInfer(h, path, `{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["a"]}]}`)
 	if got.status != 200 || got.contentType != "application/json" {
 		t.Errorf("status %d: %s", got.status, got.header)
 	}
@@ -119,17 +120,17 @@ func TestInferBinaryErrors(t *testing.T) {
 		data  string
 		want  string
 	}{
-		{"fewer bytes than announced", "[1]", 9, "\x01\x00\x00\x00a", "inputs[0] has 9 bytes of binary data, 5 are left of the body"},
-		{"more bytes than announced", "[1]", 5, "\x01\x00\x00\x00ab", "the body has 1 bytes behind the last input"},
-		{"a cut element", "[1]", 5, "\x02\x00\x00\x00a", "inputs[0] has element 0 of 2 bytes, 1 are left"},
-		{"a cut length", "[2]", 7, "\x01\x00\x00\x00a\x01\x00", "inputs[0] ends inside the length of element 1"},
-		{"more elements than the shape", "[1]", 8, "\x00\x00\x00\x00\x00\x00\x00\x00", "inputs[0].shape is of 1 elements, the data are 2"},
+		{"fewer bytes than announced", "[1]", 9, "\x01\x00\x00\x00a", "inputs[0] has a binary_data_size of 9, the body has only 5 more bytes"},
+		{"more bytes than announced", "[1]", 5, "\x01\x00\x00\x00ab", "the body has 1 bytes after the data of the last input"},
+		{"truncated element", "[1]", 5, "\x02\x00\x00\x00a", "inputs[0] has 2 bytes in element 0, only 1 are left"},
+		{"truncated length", "[2]", 7, "\x01\x00\x00\x00a\x01\x00", "inputs[0] ends inside the length of element 1"},
+		{"more elements than the shape", "[1]", 8, "\x00\x00\x00\x00\x00\x00\x00\x00", "inputs[0].shape has 1 elements, the data has 2"},
 		{"too many elements", "[4]", 16, strings.Repeat("\x00", 16), "inputs[0] holds more than 3 texts"},
-		{"too long an element", "[1]", 15, "\x0b\x00\x00\x00hello world", "inputs[0] has 11 bytes in element 0, at most 10 are allowed"},
-		{"not UTF-8", "[2]", 11, "\x02\x00\x00\x00ab\x01\x00\x00\x00\xff", "inputs[0] is not valid UTF-8 in element 1"},
-		{"nothing", "[0]", 0, "", "inputs[0] must hold at least one text"},
+		{"long element", "[1]", 15, "\x0b\x00\x00\x00hello world", "inputs[0] has 11 bytes in element 0, at most 10 are allowed"},
+		{"not UTF-8", "[2]", 11, "\x02\x00\x00\x00ab\x01\x00\x00\x00\xff", "inputs[0] has invalid UTF-8 in element 1"},
+		{"no elements", "[0]", 0, "", "inputs[0] must hold at least one text"},
 	} {
-		_, got := binaryInfer(h, "/v2/models/sst2/infer", fmt.Sprintf(`{"inputs":[{"name":"text","shape":%s,"datatype":"BYTES","parameters":{"binary_data_size":%d}}]}`, c.shape, c.size), c.data)
+		got := binaryInfer(h, "/v2/models/sst2/infer", fmt.Sprintf(`{"inputs":[{"name":"text","shape":%s,"datatype":"BYTES","parameters":{"binary_data_size":%d}}]}`, c.shape, c.size), c.data)
 		var body struct{ Error string }
 		if err := json.Unmarshal([]byte(got.header), &body); err != nil || got.status != 400 || body.Error != c.want {
 			t.Errorf("%s: status %d: %s", c.name, got.status, got.header)

@@ -18,7 +18,7 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// inferredBody is an answer on the wire.
+// inferredBody is the wire type of an answer over REST.
 type inferredBody struct {
 	Model   wire.Task        `json:"model_name"`
 	Version string           `json:"model_version" enum:"1"`
@@ -30,11 +30,11 @@ type inferredTensor struct {
 	Name       string              `json:"name" enum:"label,score,probabilities"`
 	Datatype   string              `json:"datatype" enum:"BYTES,FP32"`
 	Shape      []int64             `json:"shape"`
-	Data       inferredData        `json:"data,omitempty" doc:"Labels, or numbers."`
+	Data       inferredData        `json:"data,omitempty" doc:"Labels or numbers."`
 	Parameters *inferInputSettings `json:"parameters,omitempty"`
 }
 
-// inferredData are strings or numbers.
+// inferredData is a list of strings or of numbers.
 type inferredData struct{}
 
 // Schema implements [huma.SchemaProvider].
@@ -45,7 +45,7 @@ func (inferredData) Schema(huma.Registry) *huma.Schema {
 // infer answers POST /v2/models/{task}[/versions/1]/infer.
 func (h *handler) infer(c *gin.Context, state *core.RequestState) error {
 	task := c.Param("task")
-	if err := h.model(task, c.Param("version")); err != nil {
+	if err := h.checkModel(task, c.Param("version")); err != nil {
 		return err
 	}
 	mem := httpbody.NewBuffers(h.core.Bodies)
@@ -62,7 +62,7 @@ func (h *handler) infer(c *gin.Context, state *core.RequestState) error {
 	if err != nil {
 		return err
 	}
-	header, data := appendInferred(mem.Out[:0], task, q, result)
+	header, data := appendAnswer(mem.Out[:0], task, q, result)
 	mem.Out = header
 	route.WriteCost(c, state)
 	if len(data) == 0 {
@@ -70,18 +70,17 @@ func (h *handler) infer(c *gin.Context, state *core.RequestState) error {
 		route.WriteJSON(c, http.StatusOK, mem.Out)
 		return nil
 	}
-	answerHeader := c.Writer.Header()
-	answerHeader[headerLength] = []string{strconv.Itoa(len(header))}
+	c.Writer.Header()[headerLength] = []string{strconv.Itoa(len(header))}
 	mem.Out = append(header, data...)
 	route.Write(c, http.StatusOK, []string{"application/octet-stream"}, mem.Out)
 	return nil
 }
 
-// appendInferred appends the JSON of an answer, and returns the binary data that
-// follow it.
-func appendInferred(b []byte, task string, q *request, r *runtime.Result) (header, data []byte) {
+// appendAnswer appends the JSON of an answer to b. It returns the binary data that
+// follow the JSON too.
+func appendAnswer(b []byte, task string, q *request, r *runtime.Result) (header, data []byte) {
 	b = jsonbody.AppendString(append(b, `{"model_name":`...), task)
-	b = append(b, `,"model_version":"`+Version+`"`...)
+	b = append(b, `,"model_version":"`+modelVersion+`"`...)
 	if q.id != "" {
 		b = jsonbody.AppendString(append(b, `,"id":`...), q.id)
 	}
@@ -124,7 +123,7 @@ func appendInferred(b []byte, task string, q *request, r *runtime.Result) (heade
 	return append(b, "]}"...), data
 }
 
-// appendRaw appends an output in binary form.
+// appendRaw appends the raw data of an output.
 func (a *answer) appendRaw(b []byte) []byte {
 	b = appendBytesTensor(b, a.strings)
 	for _, v := range a.floats {

@@ -8,32 +8,32 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// inferBody is a request on the wire, and what it is made of.
+// inferBody is the wire type of a request over REST; the other types are its parts.
 type (
 	inferBody struct {
 		_          struct{}                        `additionalProperties:"true"`
-		Inputs     []inferInput                    `json:"inputs" minItems:"1" maxItems:"16" doc:"The tensor text, and text_pair if there are pairs."`
-		ID         *string                         `json:"id,omitempty" nullable:"true" doc:"Repeated in the answer."`
+		Inputs     []inferInput                    `json:"inputs" minItems:"1" maxItems:"16" doc:"The tensor text and, for pairs, text_pair."`
+		ID         *string                         `json:"id,omitempty" nullable:"true" doc:"The answer repeats it."`
 		Parameters wire.Optional[inferSettings]    `json:"parameters,omitempty"`
-		Outputs    wire.Optional[[]inferRequested] `json:"outputs,omitempty" doc:"What to return; all without."`
+		Outputs    wire.Optional[[]inferRequested] `json:"outputs,omitempty" doc:"Outputs to return. Default: all."`
 	}
 	inferSettings struct {
 		_         struct{} `additionalProperties:"true"`
-		Binary    *bool    `json:"binary_data_output,omitempty" nullable:"true" doc:"Outputs that do not say otherwise are binary."`
-		RawScores *bool    `json:"raw_scores,omitempty" nullable:"true" doc:"Logits instead of probabilities."`
-		Truncate  *bool    `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes, true without."`
+		Binary    *bool    `json:"binary_data_output,omitempty" nullable:"true" doc:"Return outputs without the parameter binary_data as binary data."`
+		RawScores *bool    `json:"raw_scores,omitempty" nullable:"true" doc:"Return logits instead of probabilities."`
+		Truncate  *bool    `json:"truncate,omitempty" nullable:"true" doc:"Cut inputs that are longer than the model takes. Default: true."`
 	}
 	inferInput struct {
 		_          struct{}                          `additionalProperties:"true"`
 		Name       string                            `json:"name"`
-		Shape      []int32                           `json:"shape" minimum:"0" maximum:"2147483647" minItems:"1" maxItems:"8" doc:"Any, of one element a text."`
+		Shape      []int32                           `json:"shape" minimum:"0" maximum:"2147483647" minItems:"1" maxItems:"8" doc:"Any shape with one element for each text."`
 		Datatype   string                            `json:"datatype" enum:"BYTES"`
-		Data       inferData                         `json:"data,omitempty" doc:"The texts, in lists of lists or in one; or else the parameter binary_data_size."`
+		Data       inferData                         `json:"data,omitempty" doc:"The texts, in one list or in nested lists. Instead of it a tensor may have the parameter binary_data_size."`
 		Parameters wire.Optional[inferInputSettings] `json:"parameters,omitempty"`
 	}
 	inferInputSettings struct {
 		_    struct{} `additionalProperties:"true"`
-		Size int32    `json:"binary_data_size,omitempty" minimum:"0" maximum:"2147483647" doc:"Bytes of this tensor behind the JSON, as the binary tensor data extension has it."`
+		Size int32    `json:"binary_data_size,omitempty" minimum:"0" maximum:"2147483647" doc:"Number of bytes of this tensor after the JSON, by the binary tensor data extension."`
 	}
 	inferRequested struct {
 		_          struct{}                           `additionalProperties:"true"`
@@ -42,12 +42,12 @@ type (
 	}
 	inferOutputSettings struct {
 		_       struct{} `additionalProperties:"true"`
-		Binary  *bool    `json:"binary_data,omitempty" nullable:"true" doc:"Behind the JSON of the answer."`
-		Classes int32    `json:"classification,omitempty" minimum:"0" maximum:"2147483647" doc:"Of probabilities: that many classes, as score:index:label, best first."`
+		Binary  *bool    `json:"binary_data,omitempty" nullable:"true" doc:"Return the output after the JSON of the answer, as binary data."`
+		Classes int32    `json:"classification,omitempty" minimum:"0" maximum:"2147483647" doc:"For probabilities only: return this many classes as score:index:label, best first."`
 	}
 )
 
-// inferData is a text, or a list of such data.
+// inferData is a text or a list of inferData.
 type inferData struct{}
 
 // TransformSchema implements [huma.SchemaTransformer].

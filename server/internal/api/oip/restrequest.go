@@ -11,14 +11,15 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// Inference over REST, with the binary tensor data extension: a request may be
-// its JSON, of as many bytes as Inference-Header-Content-Length says, and then
-// the data of the inputs that have a binary_data_size, in their order. The
-// answer is built likewise for the outputs that are asked for as binary_data.
+// With the binary tensor data extension a request is its JSON, with the length that
+// the header Inference-Header-Content-Length has, followed by the data of the inputs
+// with a binary_data_size, in their order. An answer has the same form for the
+// outputs that are asked for as binary data.
 
+// headerLength is the header with the length of the JSON in bytes.
 const headerLength = "Inference-Header-Content-Length"
 
-// The objects of a request, by what reads them.
+// The objects of a request.
 var (
 	bodyObject = jsonbody.NewObject[inferBody](map[string]func(p *parser, at problem.Path){
 		"inputs": func(p *parser, at problem.Path) { p.list(at, p.tensor) },
@@ -58,24 +59,24 @@ var (
 	})
 	outputSettingsObject = jsonbody.NewObject[inferOutputSettings](map[string]func(p *outputParser, at problem.Path){
 		"binary_data": func(p *outputParser, at problem.Path) {
-			p.requested.saysBinary = true
+			p.requested.hasBinary = true
 			p.requested.binary = p.Bool(at, false)
 		},
 		"classification": func(p *outputParser, at problem.Path) { p.requested.classes = p.size(at) },
 	})
 )
 
-// parser reads a request's JSON.
+// parser reads the JSON of a request.
 type parser struct {
 	wire.Parser
 	request *request
-	binary  bool // outputs are binary if not said otherwise
+	binary  bool // of outputs that do not choose
 	tensors []tensor
-	sizes   []int // of the tensors' binary data; -1: none
+	sizes   []int // of the tensors' binary data in bytes; -1: none
 	outputs []requestedOutput
 }
 
-// tensorParser reads one input.
+// tensorParser reads an input.
 type tensorParser struct {
 	*parser
 	input      tensor
@@ -83,30 +84,30 @@ type tensorParser struct {
 	hasData    bool
 }
 
-// outputParser reads one output.
+// outputParser reads an output.
 type outputParser struct {
 	*parser
 	requested requestedOutput
 }
 
-// requestedOutput is an output as it is asked for, before the default of the
-// request is known.
+// requestedOutput is an output before the request's default for binary is known.
 type requestedOutput struct {
 	output
-	saysBinary bool
+	hasBinary bool // the output chooses
 }
 
-// maxTensors bounds the lists of inputs and outputs: nobody has as many.
+// maxTensors bounds the lists of inputs and outputs; there are at most 3.
 const maxTensors = 16
 
-// parseREST parses a body. length is the header Inference-Header-Content-Length,
-// empty if it was not sent.
+// parseREST parses a body. length is the value of the header
+// Inference-Header-Content-Length, empty without that header. The error is a
+// *[problem.Problem].
 func parseREST(body, length string, limits core.Limits) (*request, error) {
 	header, rest := body, ""
 	if length != "" {
 		n, err := strconv.Atoi(length)
 		if err != nil || n < 0 || n > len(body) {
-			return nil, problem.Malformed("the header %s is %s, the body has %d bytes", headerLength, problem.Quote(length), len(body))
+			return nil, problem.Malformed("the header %s is %s, must be a number of bytes, and the body has %d", headerLength, problem.Quote(length), len(body))
 		}
 		header, rest = body[:n], body[n:]
 	}
@@ -125,24 +126,24 @@ func parseREST(body, length string, limits core.Limits) (*request, error) {
 		}
 		at := inputPath(i)
 		if size > len(rest) {
-			return nil, problem.Invalid(at, "has %d bytes of binary data, %d are left of the body", size, len(rest))
+			return nil, problem.Invalid(at, "has a binary_data_size of %d, the body has only %d more bytes", size, len(rest))
 		}
-		if err := takeBytes(&p.tensors[i], at, rest[:size], limits); err != nil {
+		if err := setRawElements(&p.tensors[i], at, rest[:size], limits); err != nil {
 			return nil, err
 		}
 		rest = rest[size:]
 	}
 	if rest != "" {
-		return nil, problem.Malformed("the body has %d bytes behind the last input", len(rest))
+		return nil, problem.Malformed("the body has %d bytes after the data of the last input", len(rest))
 	}
-	if err := q.take(p.tensors, limits); err != nil {
+	if err := q.setInputs(p.tensors, limits); err != nil {
 		return nil, err
 	}
 	for i, out := range p.outputs {
-		if !out.saysBinary {
+		if !out.hasBinary {
 			out.binary = p.binary
 		}
-		if err := q.want(problem.Field("outputs").Element(i), out.output); err != nil {
+		if err := q.addOutput(problem.Field("outputs").Element(i), out.output); err != nil {
 			return nil, err
 		}
 	}
@@ -154,7 +155,7 @@ func parseREST(body, length string, limits core.Limits) (*request, error) {
 	return q, nil
 }
 
-// list reads a short list.
+// list reads a list of at most maxTensors elements.
 func (p *parser) list(at problem.Path, read func(at problem.Path)) {
 	if p.Peek() != '[' {
 		p.Skip()
@@ -171,6 +172,7 @@ func (p *parser) list(at problem.Path, read func(at problem.Path)) {
 	}
 }
 
+// tensor reads an input.
 func (p *parser) tensor(at problem.Path) {
 	t := &tensorParser{parser: p, binarySize: -1}
 	inputObject.Read(t, at)
@@ -181,9 +183,10 @@ func (p *parser) tensor(at problem.Path) {
 	p.sizes = append(p.sizes, t.binarySize)
 }
 
-// maxRank bounds the dimensions of a tensor.
+// maxRank is the largest number of dimensions of a tensor.
 const maxRank = 8
 
+// shape reads the shape of an input.
 func (p *tensorParser) shape(at problem.Path) {
 	if p.Peek() != '[' {
 		p.Skip()
@@ -200,7 +203,7 @@ func (p *tensorParser) shape(at problem.Path) {
 	}
 }
 
-// size reads a whole number from 0.
+// size reads a whole number of at least 0.
 func (p *parser) size(at problem.Path) int {
 	if n, ok := p.Int32(); ok && n >= 0 {
 		return int(n)
@@ -209,7 +212,7 @@ func (p *parser) size(at problem.Path) int {
 	return 0
 }
 
-// data reads elements, in lists of lists or in one.
+// data reads the elements, in one list or in nested lists.
 func (p *tensorParser) data(at problem.Path) {
 	switch p.Peek() {
 	case '[':
@@ -227,6 +230,7 @@ func (p *tensorParser) data(at problem.Path) {
 	}
 }
 
+// output reads an output.
 func (p *parser) output(at problem.Path) {
 	o := &outputParser{parser: p}
 	outputObject.Read(o, at)

@@ -9,12 +9,13 @@ import (
 	"kenserve/server/internal/problem"
 )
 
+// teiErrorBody is the wire type of an error.
 type teiErrorBody struct {
 	Error string `json:"error"`
 	Type  string `json:"error_type" enum:"Empty,Validation,Tokenizer,Backend,Overloaded,Unhealthy"`
 }
 
-// encodeError is Text Embeddings Inference's {"error", "error_type"}.
+// encodeError is the [route.ErrorEncoder] of Text Embeddings Inference.
 func encodeError(p *problem.Problem) (int, []byte) {
 	status, class := p.Status, "Validation"
 	switch p.Kind {

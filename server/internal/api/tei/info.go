@@ -10,8 +10,8 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// teiModel is what GET /tei/{task}/info tells. Clients check which of the
-// members of model_type there is.
+// teiModel is the wire type of the answer of GET /tei/{task}/info. Clients look
+// which member model_type has.
 type teiModel struct {
 	ModelID               string  `json:"model_id"`
 	ModelSHA              *string `json:"model_sha"`
@@ -38,8 +38,8 @@ type teiClassifier struct {
 	Label2ID map[string]int `json:"label2id"`
 }
 
-// info answers GET /tei/{task}/info. The labels are the task's, so a task
-// that was never used is loaded.
+// info answers GET /tei/{task}/info. It loads a task that was never loaded, to know
+// its labels.
 func (h *handler) info(c *gin.Context, state *core.RequestState) error {
 	task := c.Param("task")
 	labels, err := h.core.Labels(c.Request.Context(), state, problem.Field("task"), task)
@@ -64,8 +64,8 @@ func (h *handler) info(c *gin.Context, state *core.RequestState) error {
 	return route.Marshal(c, info)
 }
 
-// health answers GET /tei/{task}/health: as readiness, for a task that there
-// is. It loads nothing.
+// health answers GET /tei/{task}/health: 200 if the server is ready and the store
+// has the task. It does not load the task.
 func (h *handler) health(c *gin.Context, _ *core.RequestState) error {
 	if err := h.core.Ready(); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// teiAnswer is the answer on the wire: a list of scores, for a batch a list of
-// such lists.
+// teiAnswer is the wire type of the answer: a list of scores or, for a batch, a
+// list of such lists.
 type teiAnswer struct{}
 
 // Schema implements [huma.SchemaProvider].
@@ -25,8 +25,7 @@ func (teiAnswer) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{scores, {Type: huma.TypeArray, Items: scores}}}
 }
 
-// predict answers POST /tei/{task}/predict: a list of scores for one input,
-// a list of lists for a batch.
+// predict answers POST /tei/{task}/predict.
 func (h *handler) predict(c *gin.Context, state *core.RequestState) error {
 	mem := httpbody.NewBuffers(h.core.Bodies)
 	defer mem.Release()

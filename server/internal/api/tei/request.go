@@ -10,41 +10,40 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// The API of Text Embeddings Inference, for a task as its only model.
-
-// teiBody is a request for POST /tei/{task}/predict on the wire.
+// teiBody is the wire type of a request for POST /tei/{task}/predict.
 type teiBody struct {
 	_         struct{}     `additionalProperties:"true"`
 	Inputs    teiInputs    `json:"inputs"`
-	Truncate  *bool        `json:"truncate,omitempty" nullable:"true" doc:"Cut what is longer than the model takes; an error without."`
-	Direction teiDirection `json:"truncation_direction,omitempty" doc:"The side that is cut; Right without."`
-	RawScores *bool        `json:"raw_scores,omitempty" nullable:"true" doc:"Logits instead of probabilities."`
+	Truncate  *bool        `json:"truncate,omitempty" nullable:"true" doc:"Cut inputs that are longer than the model takes. Otherwise such an input is an error, which is the default."`
+	Direction teiDirection `json:"truncation_direction,omitempty" doc:"The side on which inputs are cut. Default: Right."`
+	RawScores *bool        `json:"raw_scores,omitempty" nullable:"true" doc:"Return logits instead of probabilities."`
 }
 
-// teiInputs is a text, one or two texts in a list, or a list of such lists. A
-// text has a character at least, or its pair has.
+// teiInputs is a text, a list of one or two texts, or a list of such lists. At
+// least one text of a pair is not empty.
 type teiInputs struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (teiInputs) Schema(huma.Registry) *huma.Schema {
 	text := wire.TextSchema()
-	text.MinLength = wire.Ptr(1)
+	text.MinLength = new(1)
 	pair := &huma.Schema{
-		Type: huma.TypeArray, Items: wire.TextSchema(), MinItems: wire.Ptr(1), MaxItems: wire.Ptr(2),
+		Type: huma.TypeArray, Items: wire.TextSchema(), MinItems: new(1), MaxItems: new(2),
 		Extensions: map[string]any{"contains": map[string]any{"minLength": 1}},
 	}
 	return &huma.Schema{AnyOf: []*huma.Schema{text, pair, wire.ListSchema(pair, wire.LimitTexts)}}
 }
 
+// teiDirection is the side on which inputs are cut.
 type teiDirection struct{}
 
 // Schema implements [huma.SchemaProvider].
-func (teiDirection) Schema(huma.Registry) *huma.Schema { return wire.WordOrNull(directions) }
+func (teiDirection) Schema(huma.Registry) *huma.Schema { return wire.OneOfOrNull(directions) }
 
 // request is a parsed request for POST /tei/{task}/predict.
 type request struct {
 	inputs  []runtime.Input
-	batch   bool // inputs was a list of lists
+	batch   bool // inputs is a list of lists
 	options runtime.Options
 }
 
@@ -67,8 +66,9 @@ var bodyObject = jsonbody.NewObject[teiBody](map[string]func(p *parser, at probl
 	"raw_scores": func(p *parser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
 })
 
-// parse parses a body. inputs is a string, ["a"] or ["a", "b"], which is one
-// text or one pair, or a list of such lists, which is a batch.
+// parse parses a body. inputs is "a" or ["a"], which is one text; ["a", "b"], which
+// is one pair; or a list of such lists, which is a batch. The error is a
+// *[problem.Problem].
 func parse(body string, limits core.Limits) (*request, error) {
 	q := new(request)
 	p := &parser{wire.NewParser(body, limits), q}
@@ -87,19 +87,22 @@ func parse(body string, limits core.Limits) (*request, error) {
 	return q, nil
 }
 
+// emptyProblem is the problem of an empty text or batch.
 func emptyProblem(at problem.Path) error {
 	p := problem.Malformed("%s cannot be empty", at)
 	p.Kind, p.Field = problem.KindEmpty, at.String()
 	return p
 }
 
+// inputsAt is the path of the inputs in the request.
 func (q *request) inputsAt() problem.Values {
 	return problem.Values{Name: "inputs", Listed: q.batch}
 }
 
+// inputs reads a text, a list of one or two texts, or a batch.
 func (p *parser) inputs() {
 	q := p.request
-	const otherwise = "must be a text, a pair of texts, or a list of lists of one or two texts"
+	const otherwise = "must be a text, a list of one or two texts, or a list of such lists"
 	at := problem.Field("inputs")
 	switch p.Peek() {
 	case '"':
@@ -111,7 +114,7 @@ func (p *parser) inputs() {
 		p.Reject(at, otherwise)
 		return
 	}
-	var texts []string // of a pair that is not in a batch
+	var texts []string // of the only input, if it is not a batch
 	n := 0
 	for i := range p.Elements {
 		n++
@@ -122,7 +125,7 @@ func (p *parser) inputs() {
 		case q.batch && i < p.Limits.MaxTexts:
 			q.inputs = append(q.inputs, p.pair(q.inputsAt().At(i)))
 		case !q.batch && i < 2:
-			texts = append(texts, p.Text(problem.Field("inputs").Element(i)))
+			texts = append(texts, p.Text(at.Element(i)))
 		default:
 			p.Skip()
 		}
@@ -131,17 +134,17 @@ func (p *parser) inputs() {
 	case q.batch && n > p.Limits.MaxTexts:
 		p.Reject(at, "holds %d texts, at most %d are allowed", n, p.Limits.MaxTexts)
 	case !q.batch && n > 2:
-		p.Reject(at, "holds %d texts: one or two are one input, several inputs are a list of lists", n)
+		p.Reject(at, "holds %d texts: one or two texts are one input, several inputs must be a list of lists", n)
 	case !q.batch && n > 0:
 		q.inputs = []runtime.Input{pairOf(texts)}
 	}
 }
 
-// pair reads an element of a batch: ["a"] or ["a", "b"].
+// pair reads an input of a batch: ["a"] or ["a", "b"].
 func (p *parser) pair(at problem.Path) runtime.Input {
 	if p.Peek() != '[' {
 		p.Skip()
-		p.Reject(at, "must be a list of one or two texts, as the first is")
+		p.Reject(at, "must be a list of one or two texts, as the first element is")
 		return runtime.Input{}
 	}
 	var texts []string
@@ -160,7 +163,7 @@ func (p *parser) pair(at problem.Path) runtime.Input {
 	return pairOf(texts)
 }
 
-// pairOf makes an input of one or two texts.
+// pairOf is the input of one or two texts.
 func pairOf(texts []string) runtime.Input {
 	in := runtime.Input{Text: texts[0]}
 	if len(texts) > 1 {

@@ -14,11 +14,11 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// vllmAnswer is the answer on the wire.
+// vllmAnswer is the wire type of the answer.
 type vllmAnswer struct {
 	ID      string           `json:"id"`
 	Object  string           `json:"object" enum:"list"`
-	Created int64            `json:"created" doc:"Seconds since 1970."`
+	Created int64            `json:"created" doc:"Unix time in seconds."`
 	Model   wire.Task        `json:"model"`
 	Data    []vllmClassified `json:"data"`
 	Usage   vllmUsage        `json:"usage"`
@@ -26,8 +26,8 @@ type vllmAnswer struct {
 
 type vllmClassified struct {
 	Index   int       `json:"index"`
-	Label   string    `json:"label" doc:"The best one."`
-	Probs   []float32 `json:"probs" doc:"In the order of the task's labels."`
+	Label   string    `json:"label" doc:"The best label."`
+	Probs   []float32 `json:"probs" doc:"One for each label, in the order of the task's labels."`
 	Classes int       `json:"num_classes"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"kenserve/server/internal/problem"
 )
 
+// vllmErrorBody is the wire type of an error.
 type vllmErrorBody struct {
 	Error vllmErrorDetail `json:"error"`
 }
@@ -16,10 +17,10 @@ type vllmErrorDetail struct {
 	Message string  `json:"message"`
 	Type    string  `json:"type"`
 	Param   *string `json:"param"`
-	Code    int     `json:"code" doc:"The status."`
+	Code    int     `json:"code" doc:"HTTP status."`
 }
 
-// encodeError is vLLM's {"error": {"message", "type", "param", "code"}}.
+// encodeError is the [route.ErrorEncoder] of vLLM.
 func encodeError(p *problem.Problem) (int, []byte) {
 	status, class := p.Status, "BadRequestError"
 	switch {

@@ -12,36 +12,35 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// The classification API of vLLM.
-
-// vllmBody is a request for POST /vllm/classify on the wire.
+// vllmBody is the wire type of a request for POST /vllm/classify.
 type vllmBody struct {
 	_          struct{}     `additionalProperties:"true"`
 	Model      wire.Task    `json:"model"`
 	Input      vllmInput    `json:"input"`
-	Truncate   vllmTruncate `json:"truncate_prompt_tokens,omitempty" doc:"How many tokens are kept, -1 for as many as the model takes; without, too many are an error."`
-	Activation *bool        `json:"use_activation,omitempty" nullable:"true" doc:"Probabilities, true without; with false logits."`
+	Truncate   vllmTruncate `json:"truncate_prompt_tokens,omitempty" doc:"Number of tokens to keep; -1: as many as the model takes. By default an input with too many tokens is an error."`
+	Activation *bool        `json:"use_activation,omitempty" nullable:"true" doc:"Return probabilities if true, logits if false. Default: true."`
 }
 
-// vllmInput is a text, a list of texts, the token ids of one input, or a list of
-// such lists.
+// vllmInput is a text, a list of texts, a list of the token ids of one input, or a
+// list of such lists.
 type vllmInput struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (vllmInput) Schema(huma.Registry) *huma.Schema {
 	ids := &huma.Schema{
-		Type: huma.TypeArray, MinItems: wire.Ptr(1),
-		Items: wire.WithLimit(&huma.Schema{Type: huma.TypeInteger, Minimum: wire.Ptr(0.0)}, wire.LimitIDs),
+		Type: huma.TypeArray, MinItems: new(1),
+		Items: wire.WithLimit(&huma.Schema{Type: huma.TypeInteger, Minimum: new(0.0)}, wire.LimitIDs),
 	}
 	return &huma.Schema{AnyOf: []*huma.Schema{wire.TextSchema(), wire.ListSchema(wire.TextSchema(), wire.LimitTexts), ids, wire.ListSchema(ids, wire.LimitTexts)}}
 }
 
+// vllmTruncate is a number of tokens, -1, or null.
 type vllmTruncate struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (vllmTruncate) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{
-		{Type: huma.TypeInteger, Minimum: wire.Ptr(1.0), Maximum: wire.Ptr(float64(math.MaxInt32))},
+		{Type: huma.TypeInteger, Minimum: new(1.0), Maximum: new(float64(math.MaxInt32))},
 		{Enum: []any{-1, nil}},
 	}}
 }
@@ -50,7 +49,7 @@ func (vllmTruncate) Schema(huma.Registry) *huma.Schema {
 type request struct {
 	task    string
 	inputs  []runtime.Input
-	listed  bool
+	listed  bool // input is a list of texts, or of lists of token ids
 	options runtime.Options
 }
 
@@ -68,7 +67,7 @@ var bodyObject = jsonbody.NewObject[vllmBody](map[string]func(p *parser, at prob
 	"use_activation": func(p *parser, at problem.Path) { p.request.options.Raw = !p.Bool(at, true) },
 })
 
-// parse parses a body.
+// parse parses a body. The error is a *[problem.Problem].
 func parse(body string, limits core.Limits) (*request, error) {
 	q := new(request)
 	p := &parser{wire.NewParser(body, limits), q}
@@ -76,17 +75,18 @@ func parse(body string, limits core.Limits) (*request, error) {
 	if err := p.Finish(); err != nil {
 		return nil, err
 	}
-	// As there, texts lose their last tokens and lists of ids their first.
+	// As in vLLM, texts lose their last tokens, lists of ids their first.
 	q.options.TruncateLeft = q.inputs[0].IDs != nil
 	return q, nil
 }
 
+// inputsAt is the path of the inputs in the request.
 func (q *request) inputsAt() problem.Values {
 	return problem.Values{Name: "input", Listed: q.listed}
 }
 
-// input reads a text, a list of texts, the ids of one input, or a list of
-// such lists.
+// input reads a text, a list of texts, a list of the token ids of one input, or a
+// list of such lists.
 func (p *parser) input() {
 	q := p.request
 	const otherwise = "must be a text, a list of token ids, or a list of either"
@@ -101,7 +101,7 @@ func (p *parser) input() {
 		p.Reject(at, otherwise)
 		return
 	}
-	var kind byte // what the first element begins with
+	var kind byte // first byte of the first element; '0': a number
 	ids := []int32{}
 	n := 0
 	for i := range p.Elements {
@@ -116,9 +116,9 @@ func (p *parser) input() {
 		switch {
 		case next != kind:
 			p.Skip()
-			p.Reject(problem.Field("input").Element(i), "is not of the kind of the first element")
+			p.Reject(at.Element(i), "must be of the same type as the first element")
 		case kind == '0':
-			ids = append(ids, p.tokenID(problem.Field("input").Element(i)))
+			ids = append(ids, p.tokenID(at.Element(i)))
 		case i >= p.Limits.MaxTexts:
 			p.Skip()
 		case kind == '"':
@@ -127,7 +127,7 @@ func (p *parser) input() {
 			q.inputs = append(q.inputs, runtime.Input{IDs: p.tokenIDs(q.inputsAt().At(i))})
 		default:
 			p.Skip()
-			p.Reject(problem.Field("input").Element(i), "must be a text, a token id, or a list of token ids")
+			p.Reject(at.Element(i), "must be a text, a token id, or a list of token ids")
 		}
 	}
 	switch {
@@ -140,6 +140,7 @@ func (p *parser) input() {
 	}
 }
 
+// tokenIDs reads a list of token ids.
 func (p *parser) tokenIDs(at problem.Path) []int32 {
 	ids := []int32{}
 	for range p.Elements {
@@ -151,6 +152,7 @@ func (p *parser) tokenIDs(at problem.Path) []int32 {
 	return ids
 }
 
+// tokenID reads a token id.
 func (p *parser) tokenID(at problem.Path) int32 {
 	if id, ok := p.Int32(); ok && id >= 0 {
 		return id
@@ -159,8 +161,8 @@ func (p *parser) tokenID(at problem.Path) int32 {
 	return 0
 }
 
-// truncate reads how many tokens are kept: null is all, or an error; -1 is
-// what the model takes, which is 0 here.
+// truncate reads the number of tokens to keep. For null nothing is cut; for -1
+// tokens is 0, which means as many as the model takes.
 func (p *parser) truncate(at problem.Path) (tokens int, truncate bool) {
 	if p.Null() {
 		return 0, false
@@ -168,6 +170,6 @@ func (p *parser) truncate(at problem.Path) (tokens int, truncate bool) {
 	if n, ok := p.Int32(); ok && n >= -1 && n != 0 {
 		return int(max(n, 0)), true
 	}
-	p.Reject(at, "must be a whole number from 1, -1 for what the model takes, or null")
+	p.Reject(at, "must be a whole number of at least 1, -1 for as many as the model takes, or null")
 	return 0, false
 }
