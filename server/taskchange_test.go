@@ -41,7 +41,7 @@ func TestChangeTasks(t *testing.T) {
 		{"too large", "PUT", "/tasks/mine", strings.Repeat("y", 101), asAdmin, 413, `"type":"too_large"`, ""},
 		{"too large when unpacked", "PUT", "/tasks/mine", servertest.Packed(t, strings.Repeat("y", 10000)), zipped, 413, `"type":"too_large"`, ""},
 		{"not what it is packed as", "PUT", "/tasks/mine", "yes,no", zipped, 400, "Content-Encoding", ""},
-		{"an unknown packing", "PUT", "/tasks/mine", "yes,no", append([]string{"Content-Encoding", "br"}, asAdmin...), 415, "gzip and deflate", ""},
+		{"an unknown packing", "PUT", "/tasks/mine", "yes,no", append([]string{"Content-Encoding", "br"}, asAdmin...), 415, "gzip or deflate", ""},
 		{"removed", "DELETE", "/tasks/trec", "", asAdmin, 204, "", ""},
 		{"nothing to remove", "DELETE", "/tasks/mine", "", asAdmin, 404, `"field":"name"`, ""},
 		{"remove without key", "DELETE", "/tasks/trec", "", nil, 401, "admin key", ""},

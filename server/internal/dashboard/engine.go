@@ -7,14 +7,14 @@ import (
 	"kenserve/runtime"
 )
 
-// Engine is what the dashboard needs of the runtime. All methods may be called
-// from any goroutine.
+// Engine is the part of the runtime that the dashboard calls. All methods may be
+// called from any goroutine.
 type Engine interface {
-	// Inspect calls f with a task's delta and the base's tensors, which are
-	// valid, and not to be written, until f returns. Its errors are those of
-	// Classify, and f's.
+	// Inspect calls f with the delta of a task and the tensors of the base. f must
+	// not write them, and they are valid until f returns. The errors are f's, and
+	// those of Classify.
 	Inspect(ctx context.Context, task string, f func(d *delta.Delta, base delta.Tensors) error) error
 
-	// Stats is a snapshot of the engine's counters.
+	// Stats returns a snapshot of the engine's counters.
 	Stats() runtime.Stats
 }

@@ -8,41 +8,41 @@ import (
 	"kenserve/server/internal/core"
 )
 
-// windowSpan is how many seconds the window has, the one that runs included.
+// windowSpan is the length of the window in seconds, with the current one.
 const windowSpan = 120
 
-// latencyWindow remembers, second by second, how the classifications of the last two
-// minutes went. Its memory is bounded: a second takes the place of the one
-// windowSpan before it.
+// latencyWindow counts the classification requests of each of the last windowSpan
+// seconds. It is a ring: a second overwrites the one windowSpan before it.
 type latencyWindow struct {
 	mu      sync.Mutex
 	seconds [windowSpan]secondCount
 }
 
-// secondCount is what was answered within one second.
+// secondCount counts the requests answered within one second.
 type secondCount struct {
 	unix                            int64
 	requests, errors, texts, tokens int
 	latency                         [latencyBuckets]uint32
 }
 
-// Latencies are counted in buckets of a quarter of an octave of microseconds:
-// bucket b holds from latencyFloor(b) up to latencyFloor(b+1), which is 19 to 25%
-// more. The last one, from a minute on, has no end.
+// Latencies are counted in four buckets for each power of two of microseconds.
+// Bucket b holds latencies from latencyFloor(b) up to latencyFloor(b+1), which is 14
+// to 25% larger. The last one begins at 235 s and has no upper end.
 const latencyBuckets = 4 * 26
 
+// latencyBucket is the bucket of a latency.
 func latencyBucket(d time.Duration) int {
 	us := uint64(max(d.Microseconds(), 4))
 	octave := bits.Len64(us) - 1 // ≥ 2
 	return min(4*(octave-2)+int(us>>(octave-2)&3), latencyBuckets-1)
 }
 
-// latencyFloor is where bucket b begins.
+// latencyFloor is the smallest latency of bucket b.
 func latencyFloor(b int) time.Duration {
 	return time.Duration(4+b%4) << (b / 4) * time.Microsecond
 }
 
-// add counts a request that was answered now.
+// add counts a request that took so long and was answered now.
 func (w *latencyWindow) add(now time.Time, took time.Duration, state *core.RequestState) {
 	unix := now.Unix()
 	w.mu.Lock()
@@ -61,8 +61,8 @@ func (w *latencyWindow) add(now time.Time, took time.Duration, state *core.Reque
 	s.latency[latencyBucket(took)]++
 }
 
-// second is one second on the wire. The latencies are of the requests that were
-// answered without an error, and absent if there was none.
+// second is the wire type of a second. The latencies are those of requests without
+// an error, null if there is none.
 type second struct {
 	Unix     int64    `json:"second"`
 	Requests int      `json:"requests"`
@@ -73,8 +73,8 @@ type second struct {
 	P99      *float64 `json:"p99_ms"`
 }
 
-// list returns the seconds before now that had requests, oldest first. The one
-// that runs is not among them, since it is not over.
+// list returns the seconds with requests, oldest first, without the current one,
+// which is not complete.
 func (w *latencyWindow) list(now time.Time) []second {
 	out := []second{}
 	w.mu.Lock()
@@ -92,8 +92,8 @@ func (w *latencyWindow) list(now time.Time) []second {
 	return out
 }
 
-// quantile estimates a latency in milliseconds, evenly spread within a bucket;
-// nil for no requests.
+// quantile estimates a quantile of the latencies in milliseconds, as if those in a
+// bucket were evenly spread. It is nil if there is no request.
 func (s *secondCount) quantile(q float64) *float64 {
 	total := 0
 	for _, n := range s.latency {

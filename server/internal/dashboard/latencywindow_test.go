@@ -12,7 +12,7 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// TestLatencyBuckets: every latency is in the bucket whose ends it is between.
+// Every latency is in the bucket with its bounds.
 func TestLatencyBuckets(t *testing.T) {
 	for b := range latencyBuckets - 1 {
 		low, high := latencyFloor(b), latencyFloor(b+1)
@@ -30,8 +30,8 @@ func TestLatencyBuckets(t *testing.T) {
 	}
 }
 
-// TestLatencyWindow: what is listed is what a list of all requests says, the quantiles
-// within a bucket's width.
+// The window agrees with a list of all requests, quantiles up to the width of a
+// bucket.
 func TestLatencyWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		type request struct {

@@ -17,32 +17,32 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// pageFiles is the web page: HTML, CSS, and JavaScript modules. It asks the
-// same routes as everyone, with a key that its user types if one is needed;
-// the files themselves hold nothing that needs one.
+// pageFiles is the web page: HTML, CSS and JavaScript modules. The page calls the
+// same routes as every client, with a key that its user types. The files themselves
+// need no key.
 //
 //go:embed page
 var pageFiles embed.FS
 
-// pagePolicy lets the page load, run and ask what comes from this server and
-// nothing else. Frames are for KENviz.
+// pagePolicy allows the page to load, run and call only what this server serves.
+// Frames are for KENviz.
 var pagePolicy = []string{"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
 
-// A browser keeps the page, and asks each time whether it is still this one.
+// pageCache makes a browser keep the files and ask for changes each time.
 var pageCache = []string{"no-cache"}
 
-// pageFile is a file of the page, ready to be sent.
+// pageFile is a file of the page with its headers.
 type pageFile struct {
 	body        []byte
 	contentType []string
 	etag        []string
 }
 
-// pageTypes are the types of the files by extension; what the machine's own
-// tables say does not matter.
+// pageTypes are the media types by file extension. Package mime would use the tables
+// of the machine.
 var pageTypes = map[string]string{".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-// loadPage reads the embedded files, by name.
+// loadPage reads the embedded files.
 func loadPage() (map[string]*pageFile, error) {
 	entries, err := pageFiles.ReadDir("page")
 	if err != nil {
@@ -56,7 +56,7 @@ func loadPage() (map[string]*pageFile, error) {
 		}
 		kind := pageTypes[path.Ext(e.Name())]
 		if kind == "" {
-			return nil, fmt.Errorf("server: page: %s has no type", e.Name())
+			return nil, fmt.Errorf("server: page: file %s has no media type", e.Name())
 		}
 		digest := sha256.Sum256(body)
 		files[e.Name()] = &pageFile{

@@ -21,29 +21,29 @@ import (
 	"kenserve/viz"
 )
 
-// KENviz of the tasks that are served: GET /tasks/{name}/viz is one page that
-// holds everything, GET /tasks/{name}/viz/{view} one picture, or its numbers.
+// KENviz of the tasks of the store: GET /tasks/{name}/viz is a page with everything,
+// GET /tasks/{name}/viz/{view} one picture or its numbers.
 //
-// Drawing is work of another order than classifying: one drawing is made at a
-// time, on one core, a few may wait for their turn, and what was drawn is kept
-// as long as it fits into a small cache.
+// A drawing takes much longer than a classification. So one drawing is made at a
+// time, on one core; a few requests may wait for their turn; and a small cache keeps
+// the results.
 
-// Bounds of drawing.
+// Limits of drawing.
 const (
-	maxDrawings   = 8        // under way and waiting
-	maxDrawn      = 32 << 20 // bytes in the cache
+	maxDrawings   = 8        // requests that draw or wait
+	maxDrawn      = 32 << 20 // bytes of the cache
 	maxExactBytes = 2 << 20  // see viz.PageOptions.Exact
 )
 
-// drawings is the state of drawing.
+// drawings limits the requests that draw and caches their results.
 type drawings struct {
-	admitted chan struct{} // a place for each that draws or waits
-	turn     chan struct{}
-	drawn    lastUsed
+	admitted chan struct{} // one element for each request that draws or waits
+	turn     chan struct{} // one element while a request draws
+	drawn    lruCache
 }
 
 func newDrawings() drawings {
-	return drawings{admitted: make(chan struct{}, maxDrawings), turn: make(chan struct{}, 1), drawn: lastUsed{limit: maxDrawn}}
+	return drawings{admitted: make(chan struct{}, maxDrawings), turn: make(chan struct{}, 1), drawn: lruCache{limit: maxDrawn}}
 }
 
 // getViz answers GET /tasks/{name}/viz.
@@ -61,10 +61,11 @@ func (d *Dashboard) getViz(c *gin.Context, state *core.RequestState) error {
 	return nil
 }
 
+// scripts matches the scripts of a page.
 var scripts = regexp.MustCompile(`(?s)<script[^>]*>(.*?)</script>`)
 
-// vizPolicy lets a page run the scripts that it holds, by their digests, show
-// its own pictures and styles, and be framed by this server's page.
+// vizPolicy allows a page to run its own scripts, which it names by their digests,
+// to show its own pictures and styles, and to be framed by this server's page.
 func vizPolicy(page []byte) []string {
 	var policy strings.Builder
 	policy.WriteString("default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; script-src")
@@ -79,41 +80,41 @@ func vizPolicy(page []byte) []string {
 	return []string{policy.String()}
 }
 
-// vizParameters are what views are asked for with.
+// vizParameters are the query parameters of a view.
 var vizParameters = []route.Parameter{
-	{Name: "tensor", In: "query", Doc: "The tensor, by its name in the base; for changes it may be left out.", Example: "encoder.layer.0.output.dense.weight"},
-	{Name: "row", In: "query", Doc: "A row of the tensor: that of a density, or in the middle of the window.", Example: "0"},
-	{Name: "column", In: "query", Doc: "A column in the middle of the window.", Example: "0"},
-	{Name: "kind", In: "query", Doc: "The type of tensor, for layers: a name with an asterisk for the layer's number.", Example: "encoder.layer.*.output.dense.weight"},
-	{Name: "of", In: "query", Doc: "What layers show: kept or neighbours.", Example: "kept"},
-	{Name: "dark", In: "query", Doc: "With true light on dark.", Example: "false"},
+	{Name: "tensor", In: "query", Doc: "The name of the tensor in the base. Optional for changes.", Example: "encoder.layer.0.output.dense.weight"},
+	{Name: "row", In: "query", Doc: "The row of a density, or the row in the middle of the window.", Example: "0"},
+	{Name: "column", In: "query", Doc: "The column in the middle of the window.", Example: "0"},
+	{Name: "kind", In: "query", Doc: "For layers: the type of tensor, a name with an asterisk for the number of the layer.", Example: "encoder.layer.*.output.dense.weight"},
+	{Name: "of", In: "query", Doc: "For layers: show kept or neighbours.", Example: "kept"},
+	{Name: "dark", In: "query", Doc: "If true, draw light on dark.", Example: "false"},
 }
 
-// getVizView answers GET /tasks/{name}/viz/{view}, where view is the name of a
-// view and a format, such as kept.png.
+// getVizView answers GET /tasks/{name}/viz/{view}. The last part of the path is the
+// name of a view and a format, such as kept.png.
 func (d *Dashboard) getVizView(c *gin.Context, state *core.RequestState) error {
-	ask, err := parseVizAsk(c)
+	q, err := parseVizRequest(c)
 	if err != nil {
 		return err
 	}
-	body, err := d.draw(c, state, ask.key(), func(ctx context.Context, _ string, m *viz.Model) ([]byte, error) {
-		view, err := ask.compute(ctx, m)
+	body, err := d.draw(c, state, q.key(), func(ctx context.Context, _ string, m *viz.Model) ([]byte, error) {
+		view, err := q.compute(ctx, m)
 		if err != nil {
 			return nil, err
 		}
 		var b bytes.Buffer
-		err = viz.Write(&b, view, ask.format, viz.Style{Dark: ask.dark})
+		err = viz.Write(&b, view, q.format, viz.Style{Dark: q.dark})
 		return b.Bytes(), err
 	})
 	if err != nil {
 		return err
 	}
-	route.Write(c, http.StatusOK, []string{ask.format.ContentType()}, body)
+	route.Write(c, http.StatusOK, []string{q.format.ContentType()}, body)
 	return nil
 }
 
-// vizAsk is what a picture is asked for with.
-type vizAsk struct {
+// vizRequest is a request for a view.
+type vizRequest struct {
 	view         string
 	format       viz.Format
 	tensor, kind string
@@ -125,54 +126,55 @@ type vizAsk struct {
 // vizViews are the names of the views.
 var vizViews = []string{"changes", "density", "kept", "layers", "neighbours", "shares"}
 
-func parseVizAsk(c *gin.Context) (a vizAsk, err error) {
+// parseVizRequest reads the path and the query. The error is a *[problem.Problem].
+func parseVizRequest(c *gin.Context) (q vizRequest, err error) {
 	view, format, _ := strings.Cut(c.Param("view"), ".")
 	if !slices.Contains(vizViews, view) {
-		return a, problem.NoRoute()
+		return q, problem.NoRoute()
 	}
-	a = vizAsk{view: view, tensor: c.Query("tensor"), kind: c.Query("kind"), of: viz.Aspect(c.DefaultQuery("of", string(viz.OfKept))), dark: c.Query("dark") == "true"}
-	if a.format, err = viz.ParseFormat(format); err != nil {
-		return a, problem.NoRoute()
+	q = vizRequest{view: view, tensor: c.Query("tensor"), kind: c.Query("kind"), of: viz.Aspect(c.DefaultQuery("of", string(viz.OfKept))), dark: c.Query("dark") == "true"}
+	if q.format, err = viz.ParseFormat(format); err != nil {
+		return q, problem.NoRoute()
 	}
-	if a.of != viz.OfKept && a.of != viz.OfNeighbours {
-		return a, problem.Invalid(problem.Field("of"), "must be kept or neighbours")
+	if q.of != viz.OfKept && q.of != viz.OfNeighbours {
+		return q, problem.Invalid(problem.Field("of"), "is %s, must be kept or neighbours", problem.Quote(string(q.of)))
 	}
-	for name, n := range map[string]*int{"row": &a.row, "column": &a.column} {
+	for name, n := range map[string]*int{"row": &q.row, "column": &q.column} {
 		if text, ok := c.GetQuery(name); ok {
 			if *n, err = strconv.Atoi(text); err != nil || *n < 0 {
-				return a, problem.Invalid(problem.Field(name), "must be a whole number from 0 on")
+				return q, problem.Invalid(problem.Field(name), "is %s, must be a whole number of at least 0", problem.Quote(text))
 			}
 		}
 	}
-	return a, nil
+	return q, nil
 }
 
-// key tells pictures of one delta apart.
-func (a vizAsk) key() string {
-	return strings.Join([]string{a.view, string(a.format), strconv.Quote(a.tensor), strconv.Quote(a.kind), string(a.of), strconv.Itoa(a.row), strconv.Itoa(a.column), strconv.FormatBool(a.dark)}, " ")
+// key distinguishes the views of a delta in the cache.
+func (q vizRequest) key() string {
+	return strings.Join([]string{q.view, string(q.format), strconv.Quote(q.tensor), strconv.Quote(q.kind), string(q.of), strconv.Itoa(q.row), strconv.Itoa(q.column), strconv.FormatBool(q.dark)}, " ")
 }
 
-// compute makes the numbers of the view.
-func (a vizAsk) compute(ctx context.Context, m *viz.Model) (viz.View, error) {
-	detail := viz.Detail{Row: a.row, Column: a.column}
-	switch a.view {
+// compute computes the numbers of the view.
+func (q vizRequest) compute(ctx context.Context, m *viz.Model) (viz.View, error) {
+	detail := viz.Detail{Row: q.row, Column: q.column}
+	switch q.view {
 	case "changes":
-		return m.Changes(ctx, a.tensor)
+		return m.Changes(ctx, q.tensor)
 	case "density":
-		return m.Density(ctx, a.tensor, a.row)
+		return m.Density(ctx, q.tensor, q.row)
 	case "kept":
-		return m.Kept(ctx, a.tensor, detail)
+		return m.Kept(ctx, q.tensor, detail)
 	case "layers":
-		return m.Layers(ctx, a.kind, a.of, detail)
+		return m.Layers(ctx, q.kind, q.of, detail)
 	case "neighbours":
-		return m.Neighbours(ctx, a.tensor, detail)
+		return m.Neighbours(ctx, q.tensor, detail)
 	}
 	return m.Shares(), nil
 }
 
-// draw returns what make draws of the task that the request names, from the
-// cache if it was drawn of the same delta before.
-func (d *Dashboard) draw(c *gin.Context, state *core.RequestState, what string, make func(ctx context.Context, name string, m *viz.Model) ([]byte, error)) (body []byte, err error) {
+// draw returns what render draws of the task in the path. viewKey identifies the
+// view: the result of the same delta and view comes from the cache.
+func (d *Dashboard) draw(c *gin.Context, state *core.RequestState, viewKey string, render func(ctx context.Context, name string, m *viz.Model) ([]byte, error)) (body []byte, err error) {
 	name := c.Param("name")
 	if err := d.core.CheckTask(problem.Field("name"), name); err != nil {
 		return nil, err
@@ -184,10 +186,10 @@ func (d *Dashboard) draw(c *gin.Context, state *core.RequestState, what string, 
 	case d.drawings.admitted <- struct{}{}:
 		defer func() { <-d.drawings.admitted }()
 	default:
-		return nil, problem.Overloaded("too many drawings are under way, try again later")
+		return nil, problem.Overloaded("too many requests for drawings are waiting, try again later")
 	}
 	err = d.engine.Inspect(ctx, name, func(file *delta.Delta, base delta.Tensors) error {
-		key := file.SHA256 + " " + strconv.Quote(name) + " " + what
+		key := file.SHA256 + " " + strconv.Quote(name) + " " + viewKey
 		if body = d.drawings.drawn.get(key); body != nil {
 			return nil
 		}
@@ -197,7 +199,7 @@ func (d *Dashboard) draw(c *gin.Context, state *core.RequestState, what string, 
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		// It may have been drawn while this request waited.
+		// Another request may have drawn it meanwhile.
 		if body = d.drawings.drawn.get(key); body != nil {
 			return nil
 		}
@@ -205,16 +207,16 @@ func (d *Dashboard) draw(c *gin.Context, state *core.RequestState, what string, 
 		if err != nil {
 			return err
 		}
-		if body, err = make(ctx, name, m); err == nil {
+		if body, err = render(ctx, name, m); err == nil {
 			d.drawings.drawn.put(key, body)
 		}
 		return err
 	})
 	switch {
 	case errors.Is(err, viz.ErrTensor):
-		return nil, problem.Invalid(problem.Field("tensor"), "or kind is none that the view can show")
+		return nil, problem.Invalid(problem.Field("tensor"), "or kind is not one that the view can show")
 	case errors.Is(err, viz.ErrRow):
-		return nil, problem.Invalid(problem.Field("row"), "is no row of the tensor that can be shown")
+		return nil, problem.Invalid(problem.Field("row"), "is not a row of the tensor that can be shown")
 	case err != nil:
 		return nil, core.TaskProblem(ctx, err, name, problem.Field("name"))
 	}

@@ -21,8 +21,8 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// openEngine is a fakeEngine that can be looked into: its task trec is a delta
-// of a tiny base.
+// openEngine is an engine with a delta to inspect: its task trec is one of a tiny
+// base.
 type openEngine struct {
 	*servertest.Engine
 	delta     *delta.Delta
@@ -77,7 +77,7 @@ func newOpenEngine(t *testing.T) *openEngine {
 	return e
 }
 
-// newDashboard makes a dashboard, and what answers its operations.
+// newDashboard returns a dashboard and a handler of its operations.
 func newDashboard(t *testing.T, e *openEngine, limits core.Limits) (*Dashboard, http.Handler) {
 	t.Helper()
 	d, err := New(servertest.NewService(e, limits), e, func() int64 { return 1 })
@@ -87,8 +87,8 @@ func newDashboard(t *testing.T, e *openEngine, limits core.Limits) (*Dashboard, 
 	return d, servertest.Handler(route.API{EncodeError: route.PlainError, Operations: d.Operations()})
 }
 
-// TestVizPage: the page comes with a policy that lets its own scripts run, and
-// the second time from the cache.
+// The policy of the page allows its own scripts. The second answer comes from the
+// cache.
 func TestVizPage(t *testing.T) {
 	e := newOpenEngine(t)
 	d, h := newDashboard(t, e, servertest.GoldenLimits)
@@ -119,28 +119,28 @@ func TestVizPage(t *testing.T) {
 	if size < len(page) {
 		t.Errorf("%d bytes in the cache, the page has %d", size, len(page))
 	}
-	// Whoever has the turn keeps others from drawing, but not from the cache.
+	// A request that draws blocks other drawings, but not answers from the cache.
 	d.drawings.turn <- struct{}{}
 	if w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz", ""); w.Body.String() != page {
-		t.Error("another page the second time")
+		t.Error("the second page differs")
 	}
 	<-d.drawings.turn
 	if d.drawings.drawn.size != size || e.inspected.Load() != 2 {
-		t.Errorf("%d bytes in the cache, %d before; looked into %d times", d.drawings.drawn.size, size, e.inspected.Load())
+		t.Errorf("%d bytes in the cache, %d before; inspected %d times", d.drawings.drawn.size, size, e.inspected.Load())
 	}
 }
 
-// TestVizViews: every view in every format.
+// Every view has every format.
 func TestVizViews(t *testing.T) {
 	_, h := newDashboard(t, newOpenEngine(t), servertest.GoldenLimits)
 	const matrix = "encoder.layer.0.output.dense.weight"
-	asks := map[string]string{
+	queries := map[string]string{
 		"shares": "", "changes": "", "density": "?row=3&tensor=" + matrix, "kept": "?row=3&column=2&tensor=" + matrix,
 		"neighbours": "?dark=true&tensor=" + matrix, "layers": "?of=neighbours&kind=encoder.layer.*.output.dense.weight",
 	}
 	for _, view := range vizViews {
 		for format, begins := range map[string]string{"png": "\x89PNG", "svg": "<?xml", "json": "{"} {
-			w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz/"+view+"."+format+asks[view], "")
+			w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz/"+view+"."+format+queries[view], "")
 			if w.Code != http.StatusOK || !strings.HasPrefix(w.Body.String(), begins) {
 				t.Errorf("%s.%s: status %d: %.100q", view, format, w.Code, w.Body)
 			}
@@ -180,10 +180,10 @@ func TestVizProblems(t *testing.T) {
 		}
 	}
 	if n := d.drawings.drawn.size; n != 0 {
-		t.Errorf("%d bytes of failures in the cache", n)
+		t.Errorf("the cache has %d bytes of failures", n)
 	}
-	// One draws and does not end: the next waits in vain, and beyond the bound
-	// nobody waits.
+	// While one request draws for ever, the next one times out. When too many wait,
+	// further ones are refused at once.
 	d.drawings.turn <- struct{}{}
 	if w := servertest.Do(h, http.MethodGet, "/tasks/trec/viz", ""); w.Code != http.StatusServiceUnavailable {
 		t.Errorf("while another draws: status %d: %s", w.Code, w.Body)

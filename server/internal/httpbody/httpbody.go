@@ -121,8 +121,7 @@ func decode(h http.Header, sent io.Reader) (io.Reader, error) {
 			continue
 		}
 		if encoding != "" {
-			encoding = "several"
-			break
+			return nil, encodingProblem("the body has more than one Content-Encoding, must have one: gzip or deflate")
 		}
 		encoding = strings.ToLower(v)
 	}
@@ -134,10 +133,11 @@ func decode(h http.Header, sent io.Reader) (io.Reader, error) {
 	case "deflate":
 		return &lazyReader{open: func() (io.Reader, error) { return zlib.NewReader(sent) }}, nil
 	}
-	return nil, &problem.Problem{
-		Status: http.StatusUnsupportedMediaType, Kind: problem.KindEncoding,
-		Message: "the Content-Encoding of a body must be gzip or deflate, once",
-	}
+	return nil, encodingProblem("the Content-Encoding is " + problem.Quote(encoding) + ", must be gzip or deflate")
+}
+
+func encodingProblem(message string) error {
+	return &problem.Problem{Status: http.StatusUnsupportedMediaType, Kind: problem.KindEncoding, Message: message}
 }
 
 // lazyReader opens a decoder at the first Read. Decoders read a header when they

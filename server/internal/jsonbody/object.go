@@ -70,8 +70,7 @@ func NewObject[W any, P embedsParser](read map[string]func(p P, at problem.Path)
 func (o *Object[P]) Read(p P, at problem.Path) {
 	r := p.base()
 	if r.Peek() != '{' {
-		r.Skip()
-		r.Reject(at, "must be a JSON object")
+		r.Unexpected(at, "an object")
 		return
 	}
 	var seen uint64 // bit i: members[i]

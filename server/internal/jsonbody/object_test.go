@@ -52,9 +52,9 @@ func TestObject(t *testing.T) {
 		{openObject, `{"user":{"count":[]},"name":"a"}`, "a", 0, ""},
 		{openObject, `{"Name":"a"}`, "", 0, "at.name is required"},
 		{openObject, `{"count":2}`, "", 2, "at.name is required"},
-		{openObject, `{"count":0,"name":5}`, "", 0, "at.count must be a whole number from 1 to 2147483647, or null"},
-		{openObject, `[]`, "", 0, "at must be a JSON object"},
-		{openObject, `null`, "", 0, "at must be a JSON object"},
+		{openObject, `{"count":0,"name":5}`, "", 0, "at.count is 0, must be a whole number from 1 to 2147483647, or null"},
+		{openObject, `[]`, "", 0, "at is a list, must be an object"},
+		{openObject, `null`, "", 0, "at is null, must be an object"},
 		{openObject, `{"name":"a","name":"a"}`, "a", 0, `the body cannot be read as JSON: at byte 19: member "name" appears twice`},
 		{openObject, `{"count":0`, "", 0, "the body cannot be read as JSON: at byte 10: expected ',' or '}'"},
 		{closedObject, `{"text":"a","pair":"b"}`, "a", 0, ""},
@@ -105,8 +105,8 @@ func TestOneOf(t *testing.T) {
 	words := []string{"left", "right"}
 	for body, want := range map[string]string{
 		`"left"`: "left", `null`: "",
-		`"up"`: `error: at must be one of ["left" "right"], or null`,
-		`5`:    `error: at must be one of ["left" "right"], or null`,
+		`"up"`: `error: at is "up", must be one of ["left" "right"], or null`,
+		`5`:    `error: at is 5, must be one of ["left" "right"], or null`,
 	} {
 		p := NewParser(body)
 		got := p.OneOf(problem.Field("at"), words)
@@ -115,6 +115,36 @@ func TestOneOf(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+}
+
+// An error about a type says which type was found. It does not quote texts.
+func TestUnexpected(t *testing.T) {
+	for body, found := range map[string]string{
+		`{"a":1}`: "an object", `[1]`: "a list", `"text"`: "a string", `true`: "true", `false`: "false", `null`: "null",
+		`-1.5e3`: "-1.5e3", strings.Repeat("1", 33): "a number",
+	} {
+		p := NewParser(body)
+		p.Unexpected(problem.Field("at"), "a text")
+		if want, err := "at is "+found+", must be a text", p.Finish(); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+	}
+}
+
+func TestInt(t *testing.T) {
+	for body, want := range map[string]string{
+		`3`: "", `3.0`: "", `30e-1`: "",
+		`0`: "at is 0", `-3`: "at is -3", `3.5`: "at is 3.5", `3e99`: "at is 3e99", `2147483648`: "at is 2147483648", `"3"`: "at is a string", `[3]`: "at is a list",
+	} {
+		p := NewParser(body)
+		n := p.Int(problem.Field("at"), "positive", func(n int32) bool { return n > 0 })
+		switch err := p.Finish(); {
+		case want == "" && (err != nil || n != 3):
+			t.Errorf("%s: %d, %v", body, n, err)
+		case want != "" && (n != 0 || err == nil || err.Error() != want+", must be positive"):
+			t.Errorf("%s: %d, %v", body, n, err)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package jsonbody
 
 import (
-	"math"
+	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -57,6 +57,43 @@ func (p *Parser) RejectAs(invalid *problem.Problem) {
 	}
 }
 
+// Unexpected consumes a value of a type that is not allowed, and rejects it: want
+// says which values are, as in "a string".
+func (p *Parser) Unexpected(at problem.Path, want string) {
+	found := p.describe()
+	p.Skip()
+	p.Reject(at, "is %s, must be %s", found, want)
+}
+
+// describe describes the next value for an error. It does not quote strings, which
+// may be texts to classify.
+func (p *Parser) describe() string {
+	switch c := p.Peek(); c {
+	case '{':
+		return "an object"
+	case '[':
+		return "a list"
+	case '"':
+		return "a string"
+	case 't':
+		return "true"
+	case 'f':
+		return "false"
+	case 'n':
+		return "null"
+	}
+	ahead := p.reader
+	return describeNumber(ahead.number())
+}
+
+// describeNumber is the text of a number, if it is short.
+func describeNumber(text string) string {
+	if text == "" || len(text) > 32 {
+		return "a number"
+	}
+	return text
+}
+
 // Null consumes a null, if one is next.
 func (p *Parser) Null() bool {
 	if p.Peek() != 'n' {
@@ -69,8 +106,7 @@ func (p *Parser) Null() bool {
 // String reads a string.
 func (p *Parser) String(at problem.Path) string {
 	if p.Peek() != '"' {
-		p.Skip()
-		p.Reject(at, "must be a string")
+		p.Unexpected(at, "a string")
 		return ""
 	}
 	return p.ReadString()
@@ -89,18 +125,25 @@ func (p *Parser) Bool(at problem.Path, byDefault bool) bool {
 		p.literal("null")
 		return byDefault
 	}
-	p.Skip()
-	p.Reject(at, "must be true, false or null")
+	p.Unexpected(at, "true, false or null")
 	return byDefault
 }
 
-// Int32 consumes any value. ok tells whether it is a whole number of 32 bits.
-func (p *Parser) Int32() (n int32, ok bool) {
+// Int reads a whole number of 32 bits for which valid returns true. It rejects other
+// values, and returns 0 then; want says which values are allowed, as in "a whole
+// number from 1 to 8".
+func (p *Parser) Int(at problem.Path, want string, valid func(n int32) bool) int32 {
 	if c := p.Peek(); c != '-' && (c < '0' || c > '9') {
-		p.Skip()
-		return 0, false
+		p.Unexpected(at, want)
+		return 0
 	}
-	return wholeNumber(p.number())
+	text := p.number()
+	n, ok := wholeNumber(text)
+	if !ok || !valid(n) {
+		p.Reject(at, "is %s, must be %s", describeNumber(text), want)
+		return 0
+	}
+	return n
 }
 
 // PositiveInt reads a whole number of at least 1, or null, for which it returns 0.
@@ -108,11 +151,7 @@ func (p *Parser) PositiveInt(at problem.Path) int {
 	if p.Null() {
 		return 0
 	}
-	if n, ok := p.Int32(); ok && n > 0 {
-		return int(n)
-	}
-	p.Reject(at, "must be a whole number from 1 to %d, or null", math.MaxInt32)
-	return 0
+	return int(p.Int(at, "a whole number from 1 to 2147483647, or null", func(n int32) bool { return n >= 1 }))
 }
 
 // OneOf reads one of the words, or null, for which it returns "".
@@ -120,13 +159,14 @@ func (p *Parser) OneOf(at problem.Path, words []string) string {
 	if p.Null() {
 		return ""
 	}
-	if p.Peek() == '"' {
-		if word := p.ReadString(); slices.Contains(words, word) {
-			return word
-		}
-	} else {
-		p.Skip()
+	if p.Peek() != '"' {
+		p.Unexpected(at, fmt.Sprintf("one of %q, or null", words))
+		return ""
 	}
-	p.Reject(at, "must be one of %q, or null", words)
-	return ""
+	word := p.ReadString()
+	if !slices.Contains(words, word) {
+		p.Reject(at, "is %s, must be one of %q, or null", problem.Quote(word), words)
+		return ""
+	}
+	return word
 }

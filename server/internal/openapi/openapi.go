@@ -1,10 +1,11 @@
+// Package openapi makes the OpenAPI 3.1 document of the server from its table of
+// operations, and an HTML page from the document.
 package openapi
 
 import (
 	"encoding/json"
 	"maps"
 	"net/http"
-	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,28 +19,28 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// description of the whole in the OpenAPI document.
-const description = `One pre-trained base in memory, every classifier a sparse delta of it.
+// description describes the server in the document.
+const description = `One pre-trained base stays in memory; every classifier is a sparse delta of it.
 
-The native API, and those of Text Embeddings Inference, Hugging Face, vLLM and the Open Inference Protocol, so that clients that exist keep working. Bodies are JSON whatever their Content-Type says, may be packed by gzip or deflate, and are bounded as sent and as unpacked.`
+The server has a native API, and those of Text Embeddings Inference, Hugging Face, vLLM and the Open Inference Protocol, so that existing clients work. Bodies are JSON, whatever their Content-Type says. They may have the Content-Encoding gzip or deflate. Limits apply to bodies as sent and as decoded.`
 
-// humaMode makes slices never null unless a field says so, as encoding is here.
-// The mode is the process's.
+// humaMode makes arrays not nullable unless a field says so, since answers have no
+// null arrays. The setting is global.
 var humaMode = sync.OnceFunc(func() { huma.DefaultArrayNullable = false })
 
-// Source is what a document is made of.
+// Source is the input of a document.
 type Source struct {
 	Table    route.Table
 	Limits   core.Limits
 	About    core.About
-	NeedsKey bool // whatever is not open needs a key
+	NeedsKey bool // all operations that are not open need a key
 }
 
-// Document generates the OpenAPI 3.1 document of a server: its operations, the
-// wire types that they use, and its bounds.
+// Document generates the document: the operations, the wire types that they use, and
+// the server's limits.
 func (s *Source) Document() *huma.OpenAPI {
 	humaMode()
-	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	d := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
@@ -49,7 +50,7 @@ func (s *Source) Document() *huma.OpenAPI {
 		Components: &huma.Components{
 			Schemas: registry,
 			SecuritySchemes: map[string]*huma.SecurityScheme{
-				"bearer": {Type: "http", Scheme: "bearer", Description: "A key for use, or the admin key."},
+				"bearer": {Type: "http", Scheme: "bearer", Description: "An API key, or the admin key."},
 				"header": {Type: "apiKey", In: "header", Name: "x-api-key", Description: "The same key."},
 			},
 		},
@@ -68,11 +69,7 @@ func (s *Source) Document() *huma.OpenAPI {
 	return d
 }
 
-// schemaName is a wire type's name in the document.
-func schemaName(t reflect.Type, hint string) string {
-	return huma.DefaultSchemaNamer(t, hint)
-}
-
+// orUnknown replaces an empty version.
 func orUnknown(version string) string {
 	if version == "" {
 		return "unknown"
@@ -80,9 +77,10 @@ func orUnknown(version string) string {
 	return version
 }
 
+// pathParameter matches a parameter in a path of gin.
 var pathParameter = regexp.MustCompile(`:([a-z]+)`)
 
-// describeOperation makes an operation's part of the document.
+// describeOperation describes an operation.
 func (s *Source) describeOperation(op *route.Operation, r huma.Registry) *huma.Operation {
 	o := &huma.Operation{
 		Method: op.Method, Path: pathParameter.ReplaceAllString(op.Path, "{$1}"), OperationID: op.Name,
@@ -106,11 +104,11 @@ func (s *Source) describeOperation(op *route.Operation, r huma.Registry) *huma.O
 		}
 	}
 
-	ok := &huma.Response{Description: "Done.", Headers: map[string]*huma.Param{"X-Request-Id": header("The request's id: its own if it sent one.", huma.TypeString)}}
+	ok := &huma.Response{Description: "Success.", Headers: map[string]*huma.Param{"X-Request-Id": header("The id of the request. It is the request's own x-request-id if it has a valid one.", huma.TypeString)}}
 	if op.ReportsCost {
-		ok.Headers["X-Queue-Time-Ms"] = header("How long it waited.", huma.TypeNumber)
-		ok.Headers["X-Inference-Time-Ms"] = header("How long it was computed.", huma.TypeNumber)
-		ok.Headers["X-Tokens"] = header("Tokens computed, special ones included.", huma.TypeInteger)
+		ok.Headers["X-Queue-Time-Ms"] = header("Time in the queue in milliseconds.", huma.TypeNumber)
+		ok.Headers["X-Inference-Time-Ms"] = header("Time of computation in milliseconds.", huma.TypeNumber)
+		ok.Headers["X-Tokens"] = header("Number of tokens computed, special tokens included.", huma.TypeInteger)
 	}
 	if op.Answer != (route.Content{}) {
 		ok.Content = map[string]*huma.MediaType{}
@@ -138,22 +136,24 @@ func (s *Source) describeOperation(op *route.Operation, r huma.Registry) *huma.O
 	return o
 }
 
+// pathParameterOf describes a parameter in the path of an operation.
 func pathParameterOf(op *route.Operation, name string, r huma.Registry) *huma.Param {
 	p := &huma.Param{Name: name, In: "path", Required: true}
 	if value, ok := op.PathValues[name]; ok {
 		p.Schema = &huma.Schema{Type: huma.TypeString, Enum: []any{value}}
 	} else {
 		p.Schema, p.Example = wire.Task("").Schema(r), "trec"
-		p.Description = "A task's name."
+		p.Description = "The name of a task."
 	}
 	return p
 }
 
+// header describes a header.
 func header(doc, kind string) *huma.Param {
 	return &huma.Param{Description: doc, Schema: &huma.Schema{Type: kind}}
 }
 
-// addContent adds a body to those of a request or an answer.
+// addContent adds a body to those of a request or of an answer.
 func (s *Source) addContent(to map[string]*huma.MediaType, c route.Content, r huma.Registry) {
 	switch {
 	case c.Media == "application/octet-stream":
@@ -170,8 +170,8 @@ func (s *Source) addContent(to map[string]*huma.MediaType, c route.Content, r hu
 	}
 }
 
-// addFailures adds the errors that an operation may answer with. The statuses
-// are those that the API makes of them.
+// addFailures adds the errors with which an operation may answer, with the statuses
+// of its API.
 func (s *Source) addFailures(o *huma.Operation, op *route.Operation, r huma.Registry) {
 	list := append([]*route.Failure{route.InternalFault}, op.MayFail...)
 	if !op.Open && (op.Admin || s.NeedsKey) {
@@ -196,9 +196,9 @@ func (s *Source) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 		}
 		switch status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-			answer.Headers = map[string]*huma.Param{"Retry-After": header("Seconds until it is worth while to come again.", huma.TypeString)}
+			answer.Headers = map[string]*huma.Param{"Retry-After": header("Seconds after which a client may retry.", huma.TypeString)}
 		case http.StatusUnauthorized:
-			answer.Headers = map[string]*huma.Param{"WWW-Authenticate": header("Bearer.", huma.TypeString)}
+			answer.Headers = map[string]*huma.Param{"WWW-Authenticate": header("Bearer", huma.TypeString)}
 		}
 		if o.Responses[strconv.Itoa(status)] == nil {
 			o.Responses[strconv.Itoa(status)] = answer

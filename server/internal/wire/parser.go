@@ -35,7 +35,7 @@ func (p *Parser) Text(at problem.Path) string {
 func (p *Parser) Inputs(name string, inputs []runtime.Input) (_ []runtime.Input, listed bool) {
 	at := problem.Field(name)
 	if p.Peek() != '[' {
-		return append(inputs, p.input(at, "must be a text, an object with text and text_pair, or a list of those")), false
+		return append(inputs, p.input(at, "a text, an object with text and text_pair, or a list of those")), false
 	}
 	n := 0
 	for i := range p.Elements {
@@ -44,7 +44,7 @@ func (p *Parser) Inputs(name string, inputs []runtime.Input) (_ []runtime.Input,
 			p.Skip()
 			continue
 		}
-		inputs = append(inputs, p.input(at.Element(i), "must be a text, or an object with text and text_pair"))
+		inputs = append(inputs, p.input(at.Element(i), "a text, or an object with text and text_pair"))
 	}
 	switch {
 	case n == 0:
@@ -55,9 +55,8 @@ func (p *Parser) Inputs(name string, inputs []runtime.Input) (_ []runtime.Input,
 	return inputs, true
 }
 
-// input reads a text or an [Input]. It rejects other values with the message
-// otherwise.
-func (p *Parser) input(at problem.Path, otherwise string) runtime.Input {
+// input reads a text or an [Input]. want describes the allowed values for an error.
+func (p *Parser) input(at problem.Path, want string) runtime.Input {
 	switch p.Peek() {
 	case '"':
 		return runtime.Input{Text: p.Text(at)}
@@ -66,8 +65,7 @@ func (p *Parser) input(at problem.Path, otherwise string) runtime.Input {
 		inputObject.Read(p, at)
 		return p.current
 	}
-	p.Skip()
-	p.Reject(at, "%s", otherwise)
+	p.Unexpected(at, want)
 	return runtime.Input{}
 }
 
@@ -82,12 +80,11 @@ var inputObject = jsonbody.NewObject[Input](map[string]func(p *Parser, at proble
 	},
 })
 
-// TaskName reads the name of a task. It rejects values that are not strings with
-// the message otherwise.
-func (p *Parser) TaskName(at problem.Path, otherwise string) string {
+// TaskName reads the name of a task. want describes the allowed values for an error
+// about another type.
+func (p *Parser) TaskName(at problem.Path, want string) string {
 	if p.Peek() != '"' {
-		p.Skip()
-		p.Reject(at, "%s", otherwise)
+		p.Unexpected(at, want)
 		return ""
 	}
 	name := p.ReadString()

@@ -84,7 +84,7 @@ func (p *classifyParser) model() {
 	q := p.request
 	q.tasks = q.oneTask[:0]
 	if p.Peek() != '[' {
-		q.tasks = append(q.tasks, p.TaskName(q.tasksAt().At(0), "must be the name of a task, or a list of such names"))
+		q.tasks = append(q.tasks, p.TaskName(q.tasksAt().At(0), "the name of a task, or a list of such names"))
 		return
 	}
 	q.modelListed = true
@@ -95,7 +95,7 @@ func (p *classifyParser) model() {
 			p.Skip()
 			continue
 		}
-		name := p.TaskName(q.tasksAt().At(i), "must be the name of a task")
+		name := p.TaskName(q.tasksAt().At(i), "the name of a task")
 		if slices.Contains(q.tasks, name) {
 			p.Reject(q.tasksAt().At(i), "names task %s again", problem.Quote(name))
 		}

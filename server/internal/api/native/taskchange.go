@@ -39,7 +39,7 @@ type sourceParser struct {
 }
 
 var sourceObject = jsonbody.NewObject[sourceBody](map[string]func(p *sourceParser, at problem.Path){
-	"source": func(p *sourceParser, at problem.Path) { p.source = p.TaskName(at, "must be the name of a task") },
+	"source": func(p *sourceParser, at problem.Path) { p.source = p.TaskName(at, "the name of a task") },
 })
 
 // parseSource parses a [sourceBody].
@@ -53,7 +53,7 @@ func parseSource(body string, limits core.Limits) (source string, err error) {
 func (h *handler) putTask(c *gin.Context, state *core.RequestState) error {
 	name := c.Param("name")
 	if !delta.ValidTask(name) {
-		return problem.Invalid(problem.Field("name"), "must be a task name: 1 to 128 letters, digits, dots, underscores and hyphens, beginning with a letter or digit")
+		return problem.Invalid(problem.Field("name"), "is %s, must be a task name: 1 to 128 letters, digits, dots, underscores and hyphens, beginning with a letter or digit", problem.Quote(name))
 	}
 	state.Task = name
 	_, replaced := h.core.Engine.Task(name)

@@ -83,8 +83,7 @@ func (p *controlParser) countParameters(at problem.Path) {
 		return
 	}
 	if p.Peek() != '{' {
-		p.Skip()
-		p.Reject(at, "must be a JSON object")
+		p.Unexpected(at, "an object")
 		return
 	}
 	for range p.Members {

@@ -1,7 +1,6 @@
 package oip
 
 import (
-	"math"
 	"strconv"
 
 	"kenserve/runtime"
@@ -158,8 +157,7 @@ func parseREST(body, length string, limits core.Limits) (*request, error) {
 // list reads a list of at most maxTensors elements.
 func (p *parser) list(at problem.Path, read func(at problem.Path)) {
 	if p.Peek() != '[' {
-		p.Skip()
-		p.Reject(at, "must be a list")
+		p.Unexpected(at, "a list")
 		return
 	}
 	for i := range p.Elements {
@@ -189,8 +187,7 @@ const maxRank = 8
 // shape reads the shape of an input.
 func (p *tensorParser) shape(at problem.Path) {
 	if p.Peek() != '[' {
-		p.Skip()
-		p.Reject(at, "must be a list of whole numbers")
+		p.Unexpected(at, "a list of whole numbers")
 		return
 	}
 	for i := range p.Elements {
@@ -205,11 +202,7 @@ func (p *tensorParser) shape(at problem.Path) {
 
 // size reads a whole number of at least 0.
 func (p *parser) size(at problem.Path) int {
-	if n, ok := p.Int32(); ok && n >= 0 {
-		return int(n)
-	}
-	p.Reject(at, "must be a whole number from 0 to %d", math.MaxInt32)
-	return 0
+	return int(p.Int(at, "a whole number from 0 to 2147483647", func(n int32) bool { return n >= 0 }))
 }
 
 // data reads the elements, in one list or in nested lists.
@@ -225,8 +218,7 @@ func (p *tensorParser) data(at problem.Path) {
 			p.input.elements = append(p.input.elements, s)
 		}
 	default:
-		p.Skip()
-		p.Reject(at, "must be a list of texts")
+		p.Unexpected(at, "a list of texts")
 	}
 }
 

@@ -102,7 +102,6 @@ func (q *request) inputsAt() problem.Values {
 // inputs reads a text, a list of one or two texts, or a batch.
 func (p *parser) inputs() {
 	q := p.request
-	const otherwise = "must be a text, a list of one or two texts, or a list of such lists"
 	at := problem.Field("inputs")
 	switch p.Peek() {
 	case '"':
@@ -110,8 +109,7 @@ func (p *parser) inputs() {
 		return
 	case '[':
 	default:
-		p.Skip()
-		p.Reject(at, otherwise)
+		p.Unexpected(at, "a text, a list of one or two texts, or a list of such lists")
 		return
 	}
 	var texts []string // of the only input, if it is not a batch
@@ -143,8 +141,7 @@ func (p *parser) inputs() {
 // pair reads an input of a batch: ["a"] or ["a", "b"].
 func (p *parser) pair(at problem.Path) runtime.Input {
 	if p.Peek() != '[' {
-		p.Skip()
-		p.Reject(at, "must be a list of one or two texts, as the first element is")
+		p.Unexpected(at, "a list of one or two texts, as the first element is")
 		return runtime.Input{}
 	}
 	var texts []string

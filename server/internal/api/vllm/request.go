@@ -59,7 +59,7 @@ type parser struct {
 }
 
 var bodyObject = jsonbody.NewObject[vllmBody](map[string]func(p *parser, at problem.Path){
-	"model": func(p *parser, at problem.Path) { p.request.task = p.TaskName(at, "must be a task's name") },
+	"model": func(p *parser, at problem.Path) { p.request.task = p.TaskName(at, "the name of a task") },
 	"input": func(p *parser, _ problem.Path) { p.input() },
 	"truncate_prompt_tokens": func(p *parser, at problem.Path) {
 		p.request.options.MaxTokens, p.request.options.Truncate = p.truncate(at)
@@ -89,7 +89,6 @@ func (q *request) inputsAt() problem.Values {
 // list of such lists.
 func (p *parser) input() {
 	q := p.request
-	const otherwise = "must be a text, a list of token ids, or a list of either"
 	at := problem.Field("input")
 	switch p.Peek() {
 	case '"':
@@ -97,8 +96,7 @@ func (p *parser) input() {
 		return
 	case '[':
 	default:
-		p.Skip()
-		p.Reject(at, otherwise)
+		p.Unexpected(at, "a text, a list of token ids, or a list of either")
 		return
 	}
 	var kind byte // first byte of the first element; '0': a number
@@ -115,8 +113,7 @@ func (p *parser) input() {
 		}
 		switch {
 		case next != kind:
-			p.Skip()
-			p.Reject(at.Element(i), "must be of the same type as the first element")
+			p.Unexpected(at.Element(i), "of the same type as the first element")
 		case kind == '0':
 			ids = append(ids, p.tokenID(at.Element(i)))
 		case i >= p.Limits.MaxTexts:
@@ -126,8 +123,7 @@ func (p *parser) input() {
 		case kind == '[':
 			q.inputs = append(q.inputs, runtime.Input{IDs: p.tokenIDs(q.inputsAt().At(i))})
 		default:
-			p.Skip()
-			p.Reject(at.Element(i), "must be a text, a token id, or a list of token ids")
+			p.Unexpected(at.Element(i), "a text, a token id, or a list of token ids")
 		}
 	}
 	switch {
@@ -154,11 +150,7 @@ func (p *parser) tokenIDs(at problem.Path) []int32 {
 
 // tokenID reads a token id.
 func (p *parser) tokenID(at problem.Path) int32 {
-	if id, ok := p.Int32(); ok && id >= 0 {
-		return id
-	}
-	p.Reject(at, "must be a token id, a whole number from 0 to %d", math.MaxInt32)
-	return 0
+	return p.Int(at, "a token id, a whole number from 0 to 2147483647", func(n int32) bool { return n >= 0 })
 }
 
 // truncate reads the number of tokens to keep. For null nothing is cut; for -1
@@ -167,9 +159,6 @@ func (p *parser) truncate(at problem.Path) (tokens int, truncate bool) {
 	if p.Null() {
 		return 0, false
 	}
-	if n, ok := p.Int32(); ok && n >= -1 && n != 0 {
-		return int(max(n, 0)), true
-	}
-	p.Reject(at, "must be a whole number of at least 1, -1 for as many as the model takes, or null")
-	return 0, false
+	n := p.Int(at, "a whole number of at least 1, -1 for as many as the model takes, or null", func(n int32) bool { return n >= -1 && n != 0 })
+	return int(max(n, 0)), true
 }

@@ -8,11 +8,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestLastUsed compares the cache with a list that is searched.
-func TestLastUsed(t *testing.T) {
+// The cache behaves as a list that is searched.
+func TestLRUCache(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := lastUsed{limit: rapid.IntRange(0, 3000).Draw(t, "limit")}
-		var model []*cached // the last used last
+		l := lruCache{limit: rapid.IntRange(0, 3000).Draw(t, "limit")}
+		var model []*cached // the most recently used last
 		size := func() (n int) {
 			for _, c := range model {
 				n += c.bytes()

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// lastUsed is a cache of bytes by key, of limit bytes at most: what was used
-// longest ago goes first.
-type lastUsed struct {
+// lruCache caches bodies by key, at most limit bytes. The least recently used body
+// is evicted first.
+type lruCache struct {
 	limit int
 
 	mu    sync.Mutex
 	size  int
 	items map[string]*list.Element
-	order list.List // of cached, the last used first
+	order list.List // of *cached, the most recently used first
 }
 
 type cached struct {
@@ -21,11 +21,11 @@ type cached struct {
 	body []byte
 }
 
-// bytes is what an item is counted with: its own, and about what keeps it.
+// bytes is the memory of an item: its own, and about 256 bytes of bookkeeping.
 func (c *cached) bytes() int { return len(c.key) + len(c.body) + 256 }
 
-// get returns what was put under a key, or nil. It must not be written.
-func (l *lastUsed) get(key string) []byte {
+// get returns the body of a key, or nil. The caller must not write it.
+func (l *lruCache) get(key string) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	item := l.items[key]
@@ -36,8 +36,9 @@ func (l *lastUsed) get(key string) []byte {
 	return item.Value.(*cached).body
 }
 
-// put keeps a body, unless it is too large by itself.
-func (l *lastUsed) put(key string, body []byte) {
+// put adds or replaces the body of a key. It does not keep a body that is larger
+// than the limit.
+func (l *lruCache) put(key string, body []byte) {
 	c := &cached{key, body}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -45,19 +46,20 @@ func (l *lastUsed) put(key string, body []byte) {
 		l.items = map[string]*list.Element{}
 	}
 	if old := l.items[key]; old != nil {
-		l.drop(old)
+		l.dropLocked(old)
 	}
 	if c.bytes() > l.limit {
 		return
 	}
 	for l.size+c.bytes() > l.limit {
-		l.drop(l.order.Back())
+		l.dropLocked(l.order.Back())
 	}
 	l.items[key] = l.order.PushFront(c)
 	l.size += c.bytes()
 }
 
-func (l *lastUsed) drop(item *list.Element) {
+// dropLocked removes an item. The caller holds l.mu.
+func (l *lruCache) dropLocked(item *list.Element) {
 	c := l.order.Remove(item).(*cached)
 	delete(l.items, c.key)
 	l.size -= c.bytes()

@@ -16,24 +16,22 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// GET /docs is the OpenAPI document as a page: made here, once, so that it needs
-// neither a script nor another host.
+//go:embed page.html
+var pageHTML string
 
-//go:embed docs.html
-var docsHTML string
+//go:embed page.css
+var pageCSS string
 
-//go:embed docs.css
-var docsCSS string
+var pageTemplate = template.Must(template.New("docs").Parse(pageHTML))
 
-var docsTemplate = template.Must(template.New("docs").Parse(docsHTML))
-
-// PagePolicy lets the page have its own style and nothing else.
+// PagePolicy is the Content-Security-Policy of the page: its own style and nothing
+// else.
 var PagePolicy = func() []string {
-	sum := sha256.Sum256([]byte(docsCSS))
+	sum := sha256.Sum256([]byte(pageCSS))
 	return []string{"default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"}
 }()
 
-// The page, as its template takes it.
+// The input of the template page.html.
 type (
 	docs struct {
 		Title, Version string
@@ -57,10 +55,11 @@ type (
 	docsSchema    struct{ Name, Text string }
 )
 
+// Page renders the document as HTML. The page needs no script and no other host.
 func (s *Source) Page() ([]byte, error) {
 	d := s.Document()
 	page := docs{
-		Title: d.Info.Title, Version: d.Info.Version, Style: template.CSS(docsCSS),
+		Title: d.Info.Title, Version: d.Info.Version, Style: template.CSS(pageCSS),
 		Description: strings.Split(d.Info.Description, "\n\n"),
 	}
 	groups := map[string]*docsGroup{}
@@ -86,8 +85,8 @@ func (s *Source) Page() ([]byte, error) {
 		page.Schemas = append(page.Schemas, docsSchema{name, indentedJSON(schemas[name])})
 	}
 	var b bytes.Buffer
-	if err := docsTemplate.Execute(&b, page); err != nil {
-		return nil, fmt.Errorf("docs: %w", err)
+	if err := pageTemplate.Execute(&b, page); err != nil {
+		return nil, fmt.Errorf("openapi: page: %w", err)
 	}
 	return b.Bytes(), nil
 }
@@ -122,7 +121,7 @@ func docsBodyOf(media string, content *huma.MediaType) docsBody {
 	return b
 }
 
-// indentedJSON is for people. What is shown was marshalled before.
+// indentedJSON formats v for people. Its caller knows that v can be marshalled.
 func indentedJSON(v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
