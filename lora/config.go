@@ -18,10 +18,10 @@ const (
 	weightsFile = "adapter_model.safetensors"
 )
 
-// ErrUnsupported means an adapter that is not understood.
+// errUnsupported means an adapter that this package does not implement.
 var errUnsupported = errors.New("not a LoRA adapter of a supported kind")
 
-// config is what the meaning of the tensors depends on.
+// config is the part of the configuration that changes the meaning of the tensors.
 type config struct {
 	Type        string             `json:"peft_type"`
 	Rank        int                `json:"r"`
@@ -31,8 +31,8 @@ type config struct {
 	RankPattern map[string]float64 `json:"rank_pattern"`
 }
 
-// harmless are the keys that say how an adapter was trained, where it belongs
-// or which tensors it has, which the tensors themselves tell.
+// ignoredKeys are the keys that do not change the meaning of the tensors: how the adapter
+// was trained, where it belongs, or which tensors it has, which their names tell.
 var ignoredKeys = []string{
 	"peft_type", "r", "lora_alpha", "use_rslora", "fan_in_fan_out", "rank_pattern", // read above
 	"task_type", "inference_mode", "base_model_name_or_path", "revision", "auto_mapping", "peft_version",
@@ -41,15 +41,16 @@ var ignoredKeys = []string{
 	"megatron_config", "megatron_core", "qalora_group_size",
 }
 
-// maxConfig bounds the configuration's file.
+// maxConfig bounds the file of the configuration, in bytes.
 const maxConfig = 1 << 20
 
-// Is tells whether a folder holds an adapter and not a checkpoint.
+// IsAdapter reports whether a folder holds an adapter instead of a checkpoint.
 func IsAdapter(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, configFile))
 	return err == nil && info.Mode().IsRegular()
 }
 
+// readConfig reads and checks the configuration in a folder.
 func readConfig(dir string) (*config, error) {
 	f, err := os.Open(filepath.Join(dir, configFile))
 	if err != nil {
@@ -76,13 +77,13 @@ func parseConfig(text []byte) (*config, error) {
 		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
 	if c.Type != "LORA" {
-		return nil, fmt.Errorf("%w: peft_type is %q, only LORA is read", errUnsupported, c.Type)
+		return nil, fmt.Errorf("%w: peft_type is %q, want LORA", errUnsupported, c.Type)
 	}
 	if c.Rank < 1 {
-		return nil, fmt.Errorf("%w: r is %d", errUnsupported, c.Rank)
+		return nil, fmt.Errorf("%w: r is %d, want at least 1", errUnsupported, c.Rank)
 	}
 	if math.IsNaN(c.Alpha) || math.IsInf(c.Alpha, 0) {
-		return nil, fmt.Errorf("%w: lora_alpha is %g", errUnsupported, c.Alpha)
+		return nil, fmt.Errorf("%w: lora_alpha is %g, want a finite number", errUnsupported, c.Alpha)
 	}
 	for key, value := range all {
 		if !slices.Contains(ignoredKeys, key) && !isUnset(value) {
@@ -92,7 +93,7 @@ func parseConfig(text []byte) (*config, error) {
 	return &c, nil
 }
 
-// unset tells whether a value is one that asks for nothing.
+// isUnset reports whether a value of the configuration turns a feature off.
 func isUnset(value json.RawMessage) bool {
 	switch string(bytes.TrimSpace(value)) {
 	case "null", "false", "0", `""`, "{}", "[]":
@@ -101,7 +102,7 @@ func isUnset(value json.RawMessage) bool {
 	return false
 }
 
-// scale returns what B·A of the given rank is multiplied by.
+// scale returns s, the factor of B·A of the given rank.
 func (c *config) scale(rank int) float64 {
 	if c.RSLoRA {
 		return c.Alpha / math.Sqrt(float64(rank))
