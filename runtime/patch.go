@@ -8,13 +8,14 @@ import (
 )
 
 const (
-	// tensorBytes is what a delta's tensor takes in memory beside its file.
+	// tensorBytes is what a delta's tensor takes in memory beside its values.
 	tensorBytes = int64(unsafe.Sizeof(delta.Tensor{}) + unsafe.Sizeof(delta.Masked{}))
-	// patchBytes is what an overlay's patch and its place in a map take.
+	// patchBytes is what an overlay's patch and its entry in a map take.
 	patchBytes = int64(unsafe.Sizeof(gemm.Patch{})) + 64
 )
 
-// patch returns a tensor as the kernels take it. The two share their slices.
+// patch returns a delta's tensor in the form of the kernels. Both share their
+// slices.
 func patch(m *delta.Masked) *gemm.Patch {
 	return &gemm.Patch{
 		Tiles: m.Tiles, Ends: m.Ends, Masks: m.Mask16, Gaps: m.Gaps, GapEnds: m.GapEnds,
