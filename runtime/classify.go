@@ -47,8 +47,8 @@ type Result struct {
 	Problem   models.Problem
 	Scores    [][]float32   // [inputs, labels], in the order of the inputs and of Labels
 	Tokens    int           // computed, special tokens included
-	Queue     time.Duration // from the arrival to the begin of the first batch
-	Inference time.Duration // from the begin of the first batch to the end of the last
+	Queue     time.Duration // from the arrival to the start of the first batch
+	Inference time.Duration // from the start of the first batch to the end of the last
 }
 
 // Score is a label with its score.
