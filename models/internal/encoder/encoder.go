@@ -104,19 +104,11 @@ func (e *layers) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm
 	none := gemm.View{}
 	queries := ends
 	heads := models.Heads{Count: c.Heads, Width: c.Hidden / c.Heads}
-<<<<<<< HEAD
-	for i := range e.layers {
-		l := &e.layers[i]
-		w.Dense(k, x, l.key, nn.Identity, none)
-		w.Dense(v, x, l.value, nn.Identity, none)
-		if i == len(e.layers)-1 {
-=======
 	for i := range e.list {
 		l := &e.list[i]
-		w.Dense(k, x, l.key, gemm.Identity, none)
-		w.Dense(v, x, l.value, gemm.Identity, none)
+		w.Dense(k, x, l.key, nn.Identity, none)
+		w.Dense(v, x, l.value, nn.Identity, none)
 		if i == len(e.list)-1 {
->>>>>>> refs/heads/models
 			x = w.FirstRows(x, ends)
 			queries = w.OneTokenEnds(len(ends))
 			q, mid = q.Slice(0, x.Rows, 0, q.Cols), mid.Slice(0, x.Rows, 0, mid.Cols)
