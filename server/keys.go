@@ -72,11 +72,11 @@ func (k *keys) refuse(have, want access) *problem.Problem {
 	case want == accessAdmin && len(k.admin) == 0:
 		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "changes are off: the server has no admin key"}
 	case have == accessUse && len(k.use) > 0:
-		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "this needs the admin key"}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "this operation needs the admin key"}
 	case want == accessAdmin:
-		return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "this needs the admin key, as Authorization: Bearer KEY"}
+		return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "this operation needs the admin key: send it as Authorization: Bearer KEY"}
 	}
-	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed, as Authorization: Bearer KEY"}
+	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed: send it as Authorization: Bearer KEY"}
 }
 
 // authorize is the middleware that demands a key. Paths without a route need one too,

@@ -70,11 +70,11 @@ func TestKeyIsNeeded(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/tei/:task/health": true, "/v2/health/live": true, "/v2/health/ready": true, "/": true, "/page/:file": true, "/openapi.json": true, "/docs": true}
 	shapes := map[string]string{
-		"/tei/":   `{"error":"a key is needed, as Authorization: Bearer KEY","error_type":"Validation"}`,
-		"/models": `{"error":"a key is needed, as Authorization: Bearer KEY"}`,
-		"/vllm":   `{"error":{"message":"a key is needed, as Authorization: Bearer KEY","type":"AuthenticationError","param":null,"code":401}}`,
-		"/v2":     `{"error":"a key is needed, as Authorization: Bearer KEY"}`,
-		"/":       `{"error":{"message":"a key is needed, as Authorization: Bearer KEY","type":"unauthorized","field":null}}`,
+		"/tei/":   `{"error":"a key is needed: send it as Authorization: Bearer KEY","error_type":"Validation"}`,
+		"/models": `{"error":"a key is needed: send it as Authorization: Bearer KEY"}`,
+		"/vllm":   `{"error":{"message":"a key is needed: send it as Authorization: Bearer KEY","type":"AuthenticationError","param":null,"code":401}}`,
+		"/v2":     `{"error":"a key is needed: send it as Authorization: Bearer KEY"}`,
+		"/":       `{"error":{"message":"a key is needed: send it as Authorization: Bearer KEY","type":"unauthorized","field":null}}`,
 	}
 	prefixes := []string{"/tei/", "/models", "/vllm", "/v2", "/"}
 	seen := 0

@@ -32,7 +32,7 @@ func TestChangeTasks(t *testing.T) {
 		{"copy from outside the store", "PUT", "/tasks/mine", `{"source":"../../etc/passwd"}`, jsonBody, 404, `"field":"source"`, ""},
 		{"copy without source", "PUT", "/tasks/mine", `{}`, jsonBody, 422, `source is required`, ""},
 		{"copy, not JSON", "PUT", "/tasks/mine", `yes,no`, jsonBody, 400, `"type":"malformed"`, ""},
-		{"no admin key", "PUT", "/tasks/mine", "yes,no", nil, 401, "this needs the admin key", ""},
+		{"no admin key", "PUT", "/tasks/mine", "yes,no", nil, 401, "this operation needs the admin key", ""},
 		{"invalid name", "PUT", "/tasks/.hidden", "yes,no", asAdmin, 422, `"field":"name"`, ""},
 		{"outside the store", "PUT", "/tasks/..%2f..%2fetc", "yes,no", asAdmin, 404, `"type":"not_found"`, ""},
 		{"damaged", "PUT", "/tasks/mine", "bad", asAdmin, 422, `"message":"the delta cannot be served: its delta is damaged"`, ""},
