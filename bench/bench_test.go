@@ -173,7 +173,7 @@ func TestRandomSigns(t *testing.T) {
 		seen[d.SHA256] = true
 	}
 	if _, err := randomSigns([]byte("nonsense"), 1); err == nil {
-		t.Error("a file that is no delta is accepted")
+		t.Error("a file that is not a delta is accepted")
 	}
 }
 

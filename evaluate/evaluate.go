@@ -75,7 +75,7 @@ func Run(ctx context.Context, c *bulk.Classifier, in io.Reader, progress func(te
 }
 
 // add counts the predictions of a batch. scores is [texts, labels]; gold has the index
-// of each text's label. Of equal scores the first label wins.
+// of each text's label. If scores are equal, the first label wins.
 func (r *Report) add(labels []string, scores [][]float32, gold []int) {
 	if r.Classes == nil {
 		for _, label := range labels {

@@ -1,6 +1,6 @@
 // Package hub downloads models from the Hugging Face Hub, or from any server with the
-// same API, into the cache of Hugging Face's own libraries. What one of them has
-// downloaded the others find.
+// same API, into the cache of Hugging Face's own libraries. A model that one of them has
+// downloaded is found by the others.
 //
 // # The cache
 //

@@ -21,7 +21,7 @@ type Config struct {
 	// tasks, the program itself and the garbage collector's share; 0: three
 	// quarters of what the process may use. See Engine.HeapLimit.
 	Memory int64
-	// Budget bounds the bytes of tasks in memory; 0: what Memory leaves for them.
+	// Budget bounds the bytes of tasks in memory; 0: the rest of Memory.
 	Budget int64
 	// Compute is the number type in which dense layers multiply; the default is
 	// gemm.Float32. The others take less time or memory and round weights and

@@ -38,7 +38,7 @@
 //
 // The store is listed every few seconds. A new version of a task in memory is
 // loaded beside the old one, which stays in service until the new one is loaded
-// and checked, and for good if that fails. Engine.Put, Copy and Remove change the
+// and checked, and permanently if that fails. Engine.Put, Copy and Remove change the
 // store and take effect at once.
 //
 // # Scheduling

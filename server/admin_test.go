@@ -39,7 +39,7 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("%s: status %d, %v", path, status, err)
 		}
 	}
-	// What is under way does not hold up the end.
+	// A running request does not delay the end.
 	slow := make(chan error)
 	go func() {
 		_, _, err := get(client, "http://"+ln.Addr().String()+"/debug/pprof/profile?seconds=60")
@@ -56,7 +56,7 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
-// Profiles are nowhere but on the admin listener.
+// Only the admin listener has profiles.
 func TestNoProfilesElsewhere(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{AdminKeys: []string{"admin"}})
 	for _, path := range []string{"/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars"} {

@@ -7,12 +7,12 @@ import (
 	"kenserve/server/internal/dashboard"
 )
 
-// Engine is what the server needs of the runtime. All methods may be called
-// from any goroutine.
+// Engine is the part of the runtime that the server calls. All methods may be
+// called from any goroutine.
 type Engine interface {
-	core.Engine
-	native.Editor
-	dashboard.Engine
+	core.Engine      // classify; find, load and unload tasks
+	native.Editor    // change the store
+	dashboard.Engine // inspect deltas; counters
 }
 
 var _ Engine = (*runtime.Engine)(nil)

@@ -6,12 +6,12 @@ import (
 	"kenserve/runtime"
 )
 
-// engineCollector turns one snapshot of the engine's counters into metrics.
+// engineCollector collects metrics from a snapshot of the engine's counters.
 type engineCollector struct {
 	engine Engine
 }
 
-// engineMetrics says how each counter of [runtime.Stats] is shown.
+// engineMetrics has the metric of each counter of [runtime.Stats].
 var engineMetrics = []struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
@@ -21,7 +21,7 @@ var engineMetrics = []struct {
 		func(s *runtime.Stats) float64 { return float64(s.BaseBytes) }},
 	{engineDesc("resident_task_bytes", "Memory of the tasks that are loaded."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.TaskBytes) }},
-	{engineDesc("resident_task_budget_bytes", "Memory that loaded tasks stay within."), prometheus.GaugeValue,
+	{engineDesc("resident_task_budget_bytes", "Bound on the memory of loaded tasks."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.BudgetBytes) }},
 	{engineDesc("resident_tasks", "Tasks that are loaded."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.Resident) }},
@@ -29,9 +29,9 @@ var engineMetrics = []struct {
 		func(s *runtime.Stats) float64 { return float64(s.HotTasks) }},
 	{engineDesc("warm_tasks", "Tasks that are warm: in memory, as their deltas."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.WarmTasks) }},
-	{engineDesc("store_tasks", "Tasks of the store when it was last looked through."), prometheus.GaugeValue,
+	{engineDesc("store_tasks", "Tasks of the store when it was last read."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.StoreTasks) }},
-	{engineDesc("hot_task_bytes", "Of the memory of tasks, what is there to have them hot."), prometheus.GaugeValue,
+	{engineDesc("hot_task_bytes", "Memory of the panels of hot tasks."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.HotBytes) }},
 	{engineDesc("task_hits_total", "Requests that found their task in memory."), prometheus.CounterValue,
 		func(s *runtime.Stats) float64 { return float64(s.Hits) }},
@@ -43,9 +43,9 @@ var engineMetrics = []struct {
 		func(s *runtime.Stats) float64 { return float64(s.Demotions) }},
 	{engineDesc("task_replacements_total", "Tasks in memory that were replaced by a newer delta of the store."), prometheus.CounterValue,
 		func(s *runtime.Stats) float64 { return float64(s.Replacements) }},
-	{engineDesc("waiting_loads", "Loads of tasks that wait for their turn."), prometheus.GaugeValue,
+	{engineDesc("waiting_loads", "Loads of tasks in the queue."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.LoadsWaiting) }},
-	{engineDesc("task_load_queue_seconds_total", "Time that loads of tasks waited for their turn."), prometheus.CounterValue,
+	{engineDesc("task_load_queue_seconds_total", "Time of loads of tasks in the queue."), prometheus.CounterValue,
 		func(s *runtime.Stats) float64 { return s.LoadQueueSeconds }},
 	{engineDesc("task_loads_total", "Tasks loaded from the store."), prometheus.CounterValue,
 		func(s *runtime.Stats) float64 { return float64(s.Loads) }},
@@ -59,9 +59,9 @@ var engineMetrics = []struct {
 		func(s *runtime.Stats) float64 { return float64(s.Batches) }},
 	{engineDesc("batch_tokens_total", "Tokens of all forward passes."), prometheus.CounterValue,
 		func(s *runtime.Stats) float64 { return float64(s.Tokens) }},
-	{engineDesc("waiting_requests", "Requests that wait to be computed."), prometheus.GaugeValue,
+	{engineDesc("waiting_requests", "Requests in the queue."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.Waiting) }},
-	{engineDesc("waiting_tokens", "Tokens that wait to be computed."), prometheus.GaugeValue,
+	{engineDesc("waiting_tokens", "Tokens in the queue."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.WaitingTokens) }},
 	{engineDesc("workspace_bytes", "Memory for the activations of forward passes."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.WorkspaceBytes) }},

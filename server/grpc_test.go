@@ -26,7 +26,7 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// dialed is a server on a loopback port with a connection to it.
+// dialed is a server on a loopback port and a connection to it.
 type dialed struct {
 	*grpc.ClientConn
 	infer  pb.GRPCInferenceServiceClient
@@ -58,13 +58,13 @@ func dial(t *testing.T, s *Server, options ...grpc.DialOption) *dialed {
 	return d
 }
 
-// stop ends the server and returns what ServeGRPC did.
+// stop ends the server and returns the error of ServeGRPC.
 func (d *dialed) stop() error {
 	d.cancel()
 	return <-d.done
 }
 
-// rawBytes and rawFloats are the raw contents of a tensor.
+// rawBytes and rawFloats encode the raw contents of a tensor.
 func rawBytes(elements []string) (b []byte) {
 	for _, e := range elements {
 		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(e))), e...)
@@ -190,7 +190,7 @@ func TestGRPCErrors(t *testing.T) {
 		want string
 	}{
 		{"no such task", task("nothing"), codes.NotFound, `there is no task "nothing"`},
-		{"not a task's name", task("../x"), codes.NotFound, `there is no task "../x"`},
+		{"invalid task name", task("../x"), codes.NotFound, `there is no task "../x"`},
 		{"damaged", task("damaged"), codes.FailedPrecondition, "its delta is damaged"},
 		{"busy", task("busy"), codes.ResourceExhausted, "too many requests are waiting"},
 		{"closed", task("closed"), codes.Unavailable, "the server is shutting down"},
@@ -200,23 +200,23 @@ func TestGRPCErrors(t *testing.T) {
 		{"no such version", infer(&pb.ModelInferRequest{ModelName: "sst2", ModelVersion: "2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}}), codes.NotFound, `no version "2"`},
 		{"no inputs", inputs(), codes.InvalidArgument, "inputs must hold the tensor text"},
 		{"an empty tensor", inputs(nil), codes.InvalidArgument, "inputs[0].datatype"},
-		{"too many", inputs(servertest.BytesInput("text", "a", "b", "c", "d", "e")), codes.InvalidArgument, "more than 4 texts"},
-		{"too long for the limit of bytes", inputs(servertest.BytesInput("text", strings.Repeat("x", 201))), codes.InvalidArgument, "at most 200 are allowed"},
+		{"too many texts", inputs(servertest.BytesInput("text", "a", "b", "c", "d", "e")), codes.InvalidArgument, "more than 4 texts"},
+		{"too many bytes", inputs(servertest.BytesInput("text", strings.Repeat("x", 201))), codes.InvalidArgument, "at most 200 are allowed"},
 		{"not UTF-8", inputs(servertest.BytesInput("text", "\xff")), codes.InvalidArgument, "invalid UTF-8"},
 		{"not BYTES", inputs(numbers), codes.InvalidArgument, "must be BYTES"},
-		{"shape negative", inputs(shaped), codes.InvalidArgument, "inputs[0].shape"},
-		{"shape deep", inputs(deep), codes.InvalidArgument, "more than 8 dimensions"},
+		{"negative shape", inputs(shaped), codes.InvalidArgument, "inputs[0].shape"},
+		{"too many dimensions", inputs(deep), codes.InvalidArgument, "more than 8 dimensions"},
 		{"many tensors", inputs(make([]*pb.ModelInferRequest_InferInputTensor, 17)...), codes.InvalidArgument, "more than 16 tensors"},
 		{"many outputs", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: make([]*pb.ModelInferRequest_InferRequestedOutputTensor, 17)}), codes.InvalidArgument, "more than 16 tensors"},
-		{"raw and not", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}}}), codes.InvalidArgument, "must be empty if there is raw_input_contents"},
-		{"raw of another number", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}, {}}}), codes.InvalidArgument, "raw_input_contents holds 2 tensors, inputs holds 1"},
-		{"raw cut off", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{1}}}, RawInputContents: [][]byte{{1, 0}}}), codes.InvalidArgument, "ends inside the length"},
+		{"both kinds of contents", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}}}), codes.InvalidArgument, "must be empty if there is raw_input_contents"},
+		{"too many raw contents", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}, {}}}), codes.InvalidArgument, "raw_input_contents holds 2 tensors, inputs holds 1"},
+		{"truncated raw contents", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{1}}}, RawInputContents: [][]byte{{1, 0}}}), codes.InvalidArgument, "ends inside the length"},
 		{"parameter of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Parameters: map[string]*pb.InferParameter{"truncate": servertest.IntParameter(1)}}), codes.InvalidArgument, "parameters.truncate"},
 		{"too long", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a", strings.Repeat("a ", 20))}, Parameters: map[string]*pb.InferParameter{"truncate": servertest.BoolParameter(false)}}), codes.InvalidArgument, "text[1] has more tokens"},
 		{"classes of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.BoolParameter(true)}}}}), codes.InvalidArgument, "classification"},
 		{"no classes", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.IntParameter(0)}}}}), codes.InvalidArgument, "classification"},
 		{"a message over the limit", inputs(servertest.BytesInput("text", strings.Repeat("x", 5000))), codes.ResourceExhausted, "larger than max"},
-		{"metadata of no task", func(ctx context.Context) error {
+		{"metadata of an unknown task", func(ctx context.Context) error {
 			_, err := d.infer.ModelMetadata(ctx, &pb.ModelMetadataRequest{Name: "nothing"})
 			return err
 		}, codes.NotFound, "nothing"},
@@ -224,12 +224,12 @@ func TestGRPCErrors(t *testing.T) {
 			_, err := d.infer.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "sst2"})
 			return err
 		}, codes.Unauthenticated, "admin key"},
-		{"load a model brought along", func(ctx context.Context) error {
+		{"load with a configuration", func(ctx context.Context) error {
 			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer admin")
 			_, err := d.infer.RepositoryModelLoad(ctx, &pb.RepositoryModelLoadRequest{ModelName: "sst2", Parameters: map[string]*pb.ModelRepositoryParameter{"config": {}}})
 			return err
 		}, codes.InvalidArgument, "parameters must be empty"},
-		{"time is up", func(ctx context.Context) error {
+		{"deadline exceeded", func(ctx context.Context) error {
 			ctx, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
 			defer cancel()
 			return task("sst2")(ctx)
@@ -240,7 +240,7 @@ func TestGRPCErrors(t *testing.T) {
 			t.Errorf("%s: %v, want %s: %s", c.name, err, c.code, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "/var/") {
-			t.Errorf("%s: tells of the machine: %v", c.name, err)
+			t.Errorf("%s: the error names a file: %v", c.name, err)
 		}
 	}
 	if len(e.Did) != 0 {
@@ -320,7 +320,7 @@ func TestGRPCAbout(t *testing.T) {
 	}
 }
 
-// Health is readiness, for those who ask and those who watch.
+// Health follows readiness, for Check and for Watch.
 func TestGRPCHealth(t *testing.T) {
 	e := servertest.NewEngine()
 	s := newServer(t, e, Options{APIKeys: []string{"use"}})
@@ -355,16 +355,16 @@ func TestGRPCHealth(t *testing.T) {
 	}
 }
 
-// A client that leaves takes its work along; a shutdown waits for calls under
-// way, up to its time.
+// The work of a client that leaves is cancelled. A shutdown waits for calls, up to the
+// drain timeout.
 func TestGRPCEnds(t *testing.T) {
 	q := &pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a")}}
 	for _, c := range []struct {
-		name  string
-		drain time.Duration
-		act   func(d *dialed, cancel context.CancelFunc, release func())
-		code  codes.Code
-		cut   bool
+		name    string
+		drain   time.Duration
+		act     func(d *dialed, cancel context.CancelFunc, release func())
+		code    codes.Code
+		aborted bool
 	}{
 		{"the client leaves", time.Minute, func(_ *dialed, cancel context.CancelFunc, _ func()) { cancel() }, codes.Canceled, false},
 		{"drained", time.Minute, func(d *dialed, _ context.CancelFunc, release func()) {
@@ -372,7 +372,7 @@ func TestGRPCEnds(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 			release()
 		}, codes.OK, false},
-		{"cut", 50 * time.Millisecond, func(d *dialed, _ context.CancelFunc, _ func()) { d.cancel() }, codes.Unavailable, true},
+		{"aborted", 50 * time.Millisecond, func(d *dialed, _ context.CancelFunc, _ func()) { d.cancel() }, codes.Unavailable, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := servertest.NewEngine()
@@ -399,7 +399,7 @@ func TestGRPCEnds(t *testing.T) {
 			if err := <-left; (err == nil) != (c.code == codes.OK) {
 				t.Errorf("the engine saw %v", err)
 			}
-			if err := d.stop(); (err != nil) != c.cut {
+			if err := d.stop(); (err != nil) != c.aborted {
 				t.Errorf("ServeGRPC: %v", err)
 			}
 		})
@@ -413,11 +413,11 @@ func TestGRPCEnds(t *testing.T) {
 		t.Error(err)
 	}
 	if err := s.ServeGRPC(t.Context(), nil); err == nil {
-		t.Error("served twice")
+		t.Error("ServeGRPC runs twice")
 	}
 }
 
-// Messages of calls under way count against the same budget as HTTP's bodies.
+// Messages of calls count against the same budget as bodies of HTTP requests.
 func TestGRPCMemory(t *testing.T) {
 	e := servertest.NewEngine()
 	entered, leave := make(chan struct{}), make(chan struct{})
@@ -454,7 +454,7 @@ func TestGRPCMemory(t *testing.T) {
 		t.Error(err)
 	}
 	if used := s.core.Bodies.Used(); used != 0 {
-		t.Errorf("%d bytes are counted in the end", used)
+		t.Errorf("%d bytes still count", used)
 	}
 }
 
@@ -470,7 +470,7 @@ func TestGRPCLog(t *testing.T) {
 	}
 	for _, want := range []string{
 		"level=INFO msg=call id=of-sst2 method=/inference.GRPCInferenceService/ModelInfer code=OK ", "task=sst2 texts=1 tokens=4 queue=250µs inference=1.5ms",
-		`level=ERROR msg="panic contained" id=of-panics panic="a fault of /usr/lib/engine"`, "level=ERROR msg=call id=of-panics",
+		`level=ERROR msg="handler panicked" id=of-panics panic="a fault of /usr/lib/engine"`, "level=ERROR msg=call id=of-panics",
 		"level=WARN msg=call id=of-damaged", "code=FailedPrecondition",
 	} {
 		if !strings.Contains(log.String(), want) {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,14 +22,14 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// openCalls need no key.
+// openCalls are the gRPC calls that need no key.
 var openCalls = append([]string{
 	"/grpc.health.v1.Health/Check",
 	"/grpc.health.v1.Health/List",
 	"/grpc.health.v1.Health/Watch",
 }, oip.OpenCalls...)
 
-// authorizeCall refuses a call without the key that it needs.
+// authorizeCall returns the problem of a call without the key that it needs.
 func (s *Server) authorizeCall(ctx context.Context, method string) error {
 	want := accessUse
 	switch {
@@ -39,13 +38,14 @@ func (s *Server) authorizeCall(ctx context.Context, method string) error {
 	case slices.Contains(oip.AdminCalls, method):
 		want = accessAdmin
 	}
-	if err := s.keys.refuse(s.keys.of(received(ctx, "authorization"), received(ctx, "x-api-key")), want); err != nil {
-		return err
+	if denied := s.keys.refuse(s.keys.of(received(ctx, "authorization"), received(ctx, "x-api-key")), want); denied != nil {
+		return denied
 	}
 	return nil
 }
 
-// received returns what a call's metadata has under a name, if it is there once.
+// received returns the value of a name in the metadata of a call, "" unless there is
+// exactly one.
 func received(ctx context.Context, name string) string {
 	if v := metadata.ValueFromIncomingContext(ctx, name); len(v) == 1 {
 		return v[0]
@@ -53,25 +53,24 @@ func received(ctx context.Context, name string) string {
 	return ""
 }
 
-// intercept is around every unary call: it gives the call its id, lets in who
-// may come in, contains panics, counts and logs.
+// intercept surrounds every unary call, as observe and authorize do HTTP requests.
 func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (out any, err error) {
 	h := http.Header{}
 	if id := received(ctx, "x-request-id"); id != "" {
 		h["X-Request-Id"] = []string{id}
 	}
 	state := &core.RequestState{ID: requestID(h), Started: s.core.Now()}
-	ctx, span := s.tracedCall(ctx, info.FullMethod)
+	ctx, span := s.startCallSpan(ctx, info.FullMethod)
 	if span.IsRecording() {
 		state.TraceID = span.SpanContext().TraceID().String()
 	}
 	defer func() {
-		if reason := recover(); reason != nil {
-			s.options.Logger.LogAttrs(ctx, slog.LevelError, "panic contained",
-				slog.String("id", state.ID), slog.Any("panic", reason), slog.String("stack", string(debug.Stack())))
-			out, err = nil, problem.Internal(fmt.Errorf("panic: %v", reason), "internal error")
+		if value := recover(); value != nil {
+			s.options.Logger.LogAttrs(ctx, slog.LevelError, "handler panicked",
+				slog.String("id", state.ID), slog.Any("panic", value), slog.String("stack", string(debug.Stack())))
+			out, err = nil, problem.Internal(fmt.Errorf("panic: %v", value), "internal error")
 		}
-		err = s.called(ctx, state, info.FullMethod, err)
+		err = s.endCall(ctx, state, info.FullMethod, err)
 		endSpan(span, state, attribute.Int("rpc.grpc.status_code", int(status.Code(err))))
 	}()
 	if err := s.authorizeCall(ctx, info.FullMethod); err != nil {
@@ -85,7 +84,7 @@ func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerIn
 	return handler(core.WithState(ctx, state), in)
 }
 
-// interceptStream is around health's and reflection's streams.
+// interceptStream surrounds the streams, which are those of health and reflection.
 func (s *Server) interceptStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	ctx := stream.Context()
 	if err := s.authorizeCall(ctx, info.FullMethod); err != nil {
@@ -94,8 +93,9 @@ func (s *Server) interceptStream(srv any, stream grpc.ServerStream, info *grpc.S
 	return handler(srv, stream)
 }
 
-// called ends a unary call: it turns the error into a status, counts and logs.
-func (s *Server) called(ctx context.Context, state *core.RequestState, method string, err error) error {
+// endCall turns the error of a unary call into a gRPC status, and records the call in
+// metrics and log.
+func (s *Server) endCall(ctx context.Context, state *core.RequestState, method string, err error) error {
 	now := s.core.Now()
 	elapsed := now.Sub(state.Started)
 	header := metadata.Pairs("x-request-id", state.ID)
@@ -104,10 +104,10 @@ func (s *Server) called(ctx context.Context, state *core.RequestState, method st
 		header.Append("x-inference-time-ms", route.Milliseconds(state.Inference))
 		header.Append("x-tokens", strconv.Itoa(state.Tokens))
 	}
-	_ = grpc.SetHeader(ctx, header) // it fails for a call that is over
+	_ = grpc.SetHeader(ctx, header) // fails only if the call has ended
 	if err != nil {
-		if _, ok := errors.AsType[*problem.Problem](err); !ok {
-			if _, ok := status.FromError(err); ok { // of the health service
+		if problem.Of(err) == nil {
+			if _, ok := status.FromError(err); ok { // from the health service
 				s.metrics.called(method, status.Code(err), elapsed)
 				return err
 			}

@@ -13,19 +13,19 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// keys are the secrets that open the server. They are kept as digests, which
-// are compared in constant time whatever the lengths of the keys.
+// keys are the digests of the keys. Digests are compared in constant time, whatever
+// the lengths of the keys.
 type keys struct {
 	use, admin [][sha256.Size]byte
 }
 
-// access is what a caller may do.
+// access is a level of permission.
 type access int
 
 const (
 	accessNone  access = iota // the key is missing or wrong
-	accessUse                 // ask and look
-	accessAdmin               // change what is served
+	accessUse                 // classify and read
+	accessAdmin               // change tasks too
 )
 
 func newKeys(o *Options) keys {
@@ -39,9 +39,8 @@ func newKeys(o *Options) keys {
 	return keys{use: digests(o.APIKeys), admin: digests(o.AdminKeys)}
 }
 
-// of tells what a caller with these credentials may do. authorization is
-// "Bearer KEY"; plain is the key alone; either may be empty. Without API keys
-// everyone may use the server.
+// of returns the access of a request. authorization is "Bearer KEY"; plain is the key
+// alone; both may be empty. If the server has no API keys, every request may use it.
 func (k *keys) of(authorization, plain string) access {
 	key := plain
 	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
@@ -65,7 +64,7 @@ func (k *keys) of(authorization, plain string) access {
 	return accessNone
 }
 
-// refuse says why a caller may not do what needs the wanted access, or nil.
+// refuse returns the problem of a request that has less access than it needs, or nil.
 func (k *keys) refuse(have, want access) *problem.Problem {
 	switch {
 	case have >= want:
@@ -73,35 +72,33 @@ func (k *keys) refuse(have, want access) *problem.Problem {
 	case want == accessAdmin && len(k.admin) == 0:
 		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "changes are off: the server has no admin key"}
 	case have == accessUse && len(k.use) > 0:
-		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "this needs the admin key"}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "this operation needs the admin key"}
 	case want == accessAdmin:
-		return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "this needs the admin key, as Authorization: Bearer KEY"}
+		return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "this operation needs the admin key: send it as Authorization: Bearer KEY"}
 	}
-	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed, as Authorization: Bearer KEY"}
+	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed: send it as Authorization: Bearer KEY"}
 }
 
-// authorize is the middleware that lets no one in without a key. A path that
-// is no route needs one too, so that it does not tell which paths are.
+// authorize is the middleware that demands a key. Paths without a route need one too,
+// so that answers do not show which routes exist.
 func (s *Server) authorize(c *gin.Context) {
 	if len(s.keys.use) == 0 || s.operation(c).Open {
 		return
 	}
 	if denied := s.keys.refuse(s.access(c), accessUse); denied != nil {
-		state := stateOf(c)
-		state.Problem = denied
-		route.WriteProblem(c, state.Problem, s.table.Of(c.Request.URL.Path).EncodeError)
+		s.writeProblem(c, stateOf(c), denied)
 		c.Abort()
 	}
 }
 
-// access tells what a request's key allows.
+// access returns the access of an HTTP request.
 func (s *Server) access(c *gin.Context) access {
 	h := c.Request.Header
 	return s.keys.of(h.Get("Authorization"), h.Get("X-Api-Key"))
 }
 
-// admin lets a handler run only with the admin key.
-func (s *Server) admin(f func(c *gin.Context, state *core.RequestState) error) func(c *gin.Context, state *core.RequestState) error {
+// admin wraps a handler that needs the admin key.
+func (s *Server) admin(f route.Handler) route.Handler {
 	return func(c *gin.Context, state *core.RequestState) error {
 		if denied := s.keys.refuse(s.access(c), accessAdmin); denied != nil {
 			return denied

@@ -64,17 +64,17 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// Without the key nothing is open but the probes, and each API refuses in its
-// own words.
+// Without a key only probes and pages work. Each API encodes the problem in its own
+// format.
 func TestKeyIsNeeded(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/tei/:task/health": true, "/v2/health/live": true, "/v2/health/ready": true, "/": true, "/page/:file": true, "/openapi.json": true, "/docs": true}
 	shapes := map[string]string{
-		"/tei/":   `{"error":"a key is needed, as Authorization: Bearer KEY","error_type":"Validation"}`,
-		"/models": `{"error":"a key is needed, as Authorization: Bearer KEY"}`,
-		"/vllm":   `{"error":{"message":"a key is needed, as Authorization: Bearer KEY","type":"AuthenticationError","param":null,"code":401}}`,
-		"/v2":     `{"error":"a key is needed, as Authorization: Bearer KEY"}`,
-		"/":       `{"error":{"message":"a key is needed, as Authorization: Bearer KEY","type":"unauthorized","field":null}}`,
+		"/tei/":   `{"error":"a key is needed: send it as Authorization: Bearer KEY","error_type":"Validation"}`,
+		"/models": `{"error":"a key is needed: send it as Authorization: Bearer KEY"}`,
+		"/vllm":   `{"error":{"message":"a key is needed: send it as Authorization: Bearer KEY","type":"AuthenticationError","param":null,"code":401}}`,
+		"/v2":     `{"error":"a key is needed: send it as Authorization: Bearer KEY"}`,
+		"/":       `{"error":{"message":"a key is needed: send it as Authorization: Bearer KEY","type":"unauthorized","field":null}}`,
 	}
 	prefixes := []string{"/tei/", "/models", "/vllm", "/v2", "/"}
 	seen := 0
@@ -127,7 +127,7 @@ func TestLoadAndUnload(t *testing.T) {
 		{"load", "sst2/load", "", nil, 200, "load sst2", `{}`},
 		{"load with an object", "sst2/load", `{"parameters":{}}`, nil, 200, "load sst2", `{}`},
 		{"unload", "sst2/unload", `{"parameters":{"unload_dependents":false}}`, nil, 200, "unload sst2", `{}`},
-		{"load a model brought along", "sst2/load", `{"parameters":{"config":"{}"}}`, nil, 400, "", `{"error":"parameters must be empty: a task is loaded from the store without changes"}`},
+		{"load with a configuration", "sst2/load", `{"parameters":{"config":"{}"}}`, nil, 400, "", `{"error":"parameters must be empty: a task is loaded from the store without changes"}`},
 		{"parameters a list", "sst2/load", `{"parameters":[]}`, nil, 400, "", `{"error":"parameters is a list, must be an object"}`},
 		{"not JSON", "sst2/load", `{`, nil, 400, "", `{"error":"the body cannot be read as JSON: at byte 1: expected a string"}`},
 		{"no such task", "nothing/load", "", nil, 404, "", `{"error":"there is no task \"nothing\""}`},

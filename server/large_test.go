@@ -13,7 +13,7 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// manyLabels gives the engine a task with n labels of so many bytes.
+// manyLabels adds a task with n labels of the given length.
 func manyLabels(e *servertest.Engine, n, length int) {
 	labels := make([]string, n)
 	for i := range labels {
@@ -22,8 +22,8 @@ func manyLabels(e *servertest.Engine, n, length int) {
 	e.Labels["many"] = labels
 }
 
-// A task may have thousands of labels, with names of kilobytes: an answer has
-// them all, or as many as were asked for.
+// A task may have thousands of labels with names of kilobytes. An answer has all of
+// them, or top_k.
 func TestManyLabels(t *testing.T) {
 	const labels, length = 5000, 4096
 	e := servertest.NewEngine()
@@ -59,7 +59,7 @@ func TestManyLabels(t *testing.T) {
 	}
 }
 
-// A client that does not read its answer is let go of.
+// The server closes the connection of a client that does not read its answer.
 func TestWriteTimeout(t *testing.T) {
 	e := servertest.NewEngine()
 	manyLabels(e, 1000, 1000)

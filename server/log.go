@@ -12,9 +12,8 @@ import (
 	"kenserve/server/internal/core"
 )
 
-// log writes the line of a request: probes, and what is asked for again and
-// again by those who watch, as debug, what an operator has to
-// look after as warnings or errors. Texts are never in it.
+// log writes one line for each request, never with a text. Problems that an operator
+// must look into are warnings or errors; probes and polled routes are debug lines.
 func (s *Server) log(c *gin.Context, state *core.RequestState, elapsed time.Duration) {
 	level := slog.LevelInfo
 	status := c.Writer.Status()
@@ -43,7 +42,7 @@ func (s *Server) log(c *gin.Context, state *core.RequestState, elapsed time.Dura
 	s.options.Logger.LogAttrs(ctx, level, "request", append(attrs, stateAttrs(state)...)...)
 }
 
-// stateAttrs are what a log's line says of a request whatever its protocol.
+// stateAttrs are the attributes of a line that HTTP and gRPC share.
 func stateAttrs(state *core.RequestState) []slog.Attr {
 	var attrs []slog.Attr
 	if state.Task != "" {
@@ -69,11 +68,11 @@ func stateAttrs(state *core.RequestState) []slog.Attr {
 	return attrs
 }
 
-// clip shortens what came from outside for the log.
+// clip shortens text from a client to 256 bytes.
 func clip(s string) string {
-	const most = 256
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + "…"
+	const maxBytes = 256
+	if len(s) > maxBytes {
+		return strings.ToValidUTF8(s[:maxBytes], "") + "…"
 	}
 	return s
 }

@@ -17,15 +17,15 @@ import (
 	"kenserve/server/internal/problem"
 )
 
-// Values of the label task that are not tasks. No task's name begins with an
+// Values of the label task that are not names of tasks, which do not begin with an
 // underscore.
 const (
-	taskNone  = "_none"  // the request named no task that exists
-	taskOther = "_other" // one of those that got no label of their own
+	taskNone  = "_none"  // the request names no task of the store
+	taskOther = "_other" // a task without a label of its own
 )
 
-// metrics counts in a registry of its own, so that servers in one process, and
-// tests, do not share.
+// metrics has a registry of its own, so that several servers in one process do not
+// share it.
 type metrics struct {
 	engine   Engine
 	registry *prometheus.Registry
@@ -42,23 +42,24 @@ type metrics struct {
 	queue     prometheus.Histogram
 	inference prometheus.Histogram
 
-	mu     sync.RWMutex
-	labels map[string]*taskCounters // by task
-	other  *taskCounters
-	most   int
+	mu       sync.RWMutex
+	labels   map[string]*taskCounters // by task
+	other    *taskCounters
+	maxTasks int // with labels of their own
 }
 
-// taskCounters are a task's counters, looked up once.
+// taskCounters are the counters of a task. Prometheus would look them up each time.
 type taskCounters struct {
 	label                   string
 	requests, texts, tokens prometheus.Counter
 }
 
-// buckets, in seconds, cover a short text on a small model to a request that
-// waited for its time-out.
+// buckets, in seconds, range from a short text on a small model to the default request
+// timeout.
 var buckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
-func newMetrics(engine Engine, most int) *metrics {
+// newMetrics returns metrics that give maxTasks tasks a label of their own.
+func newMetrics(engine Engine, maxTasks int) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -69,17 +70,17 @@ func newMetrics(engine Engine, most int) *metrics {
 		engine:    engine,
 		registry:  prometheus.NewRegistry(),
 		http:      counter("kenserve_http_requests_total", "HTTP requests answered, by route and status code.", "route", "code"),
-		duration:  prometheus.NewHistogramVec(histogram("kenserve_http_request_duration_seconds", "Time from a request's header to its answer, by route."), []string{"route"}),
+		duration:  prometheus.NewHistogramVec(histogram("kenserve_http_request_duration_seconds", "Time from the header of a request to its answer, by route."), []string{"route"}),
 		calls:     counter("kenserve_grpc_calls_total", "gRPC calls answered, by method and status code.", "method", "code"),
-		callTime:  prometheus.NewHistogramVec(histogram("kenserve_grpc_call_duration_seconds", "Time from a gRPC call's message to its answer, by method."), []string{"method"}),
+		callTime:  prometheus.NewHistogramVec(histogram("kenserve_grpc_call_duration_seconds", "Time from the message of a gRPC call to its answer, by method."), []string{"method"}),
 		requests:  counter("kenserve_requests_total", "Classifications answered, by task; a request for several tasks counts for each.", "task"),
 		texts:     counter("kenserve_texts_total", "Texts classified, by task.", "task"),
-		tokens:    counter("kenserve_tokens_total", "Tokens computed for answers, special ones included, by task.", "task"),
+		tokens:    counter("kenserve_tokens_total", "Tokens computed for answers, special tokens included, by task.", "task"),
 		errors:    counter("kenserve_errors_total", "Requests that failed, by task and type of error.", "task", "type"),
-		queue:     prometheus.NewHistogram(histogram("kenserve_queue_seconds", "Time a classification waited before it was computed.")),
-		inference: prometheus.NewHistogram(histogram("kenserve_inference_seconds", "Time a classification was computed.")),
+		queue:     prometheus.NewHistogram(histogram("kenserve_queue_seconds", "Time of a classification in the queue.")),
+		inference: prometheus.NewHistogram(histogram("kenserve_inference_seconds", "Time of computing a classification.")),
 		labels:    make(map[string]*taskCounters),
-		most:      most,
+		maxTasks:  maxTasks,
 	}
 	m.other = m.counters(taskOther)
 	m.registry.MustRegister(
@@ -101,7 +102,7 @@ func (m *metrics) handler(log *slog.Logger) http.Handler {
 	})
 }
 
-// answered counts a request, whatever its route.
+// answered counts an HTTP request.
 func (m *metrics) answered(route string, status int, elapsed time.Duration) {
 	if route == "" {
 		route = "_none"
@@ -110,13 +111,13 @@ func (m *metrics) answered(route string, status int, elapsed time.Duration) {
 	m.duration.WithLabelValues(route).Observe(elapsed.Seconds())
 }
 
-// called counts a gRPC call. Only methods that there are get here.
+// called counts a gRPC call. gRPC passes known methods only, so that labels are bounded.
 func (m *metrics) called(method string, code codes.Code, elapsed time.Duration) {
 	m.calls.WithLabelValues(method, code.String()).Inc()
 	m.callTime.WithLabelValues(method).Observe(elapsed.Seconds())
 }
 
-// classified counts what was computed for a task.
+// classified counts a classification under a task.
 func (m *metrics) classified(task string, texts int, r *runtime.Result) {
 	c := m.task(task)
 	c.requests.Inc()
@@ -126,8 +127,7 @@ func (m *metrics) classified(task string, texts int, r *runtime.Result) {
 	m.inference.Observe(r.Inference.Seconds())
 }
 
-// failed counts an error. The task is what the request named, if it got that
-// far.
+// failed counts an error. task is the one that the request names, or empty.
 func (m *metrics) failed(task string, k problem.Kind) {
 	label := taskNone
 	if task != "" && k != problem.KindNotFound {
@@ -136,12 +136,11 @@ func (m *metrics) failed(task string, k problem.Kind) {
 	m.errors.WithLabelValues(label, string(k)).Inc()
 }
 
-// task finds a task's counters. A name gets some of its own if it is the name
-// of a task and there is room; requests cannot fill the table with names that
-// they make up.
+// task returns the counters of a task. The first maxTasks tasks have their own. A name
+// must belong to a task of the store: clients cannot fill the table with made-up names.
 func (m *metrics) task(name string) *taskCounters {
 	m.mu.RLock()
-	c, full := m.labels[name], len(m.labels) >= m.most
+	c, full := m.labels[name], len(m.labels) >= m.maxTasks
 	m.mu.RUnlock()
 	if c != nil {
 		return c
@@ -157,7 +156,7 @@ func (m *metrics) task(name string) *taskCounters {
 	if c := m.labels[name]; c != nil {
 		return c
 	}
-	if len(m.labels) >= m.most {
+	if len(m.labels) >= m.maxTasks {
 		return m.other
 	}
 	c = m.counters(name)
@@ -165,6 +164,7 @@ func (m *metrics) task(name string) *taskCounters {
 	return c
 }
 
+// counters returns new counters with a value of the label task.
 func (m *metrics) counters(label string) *taskCounters {
 	return &taskCounters{
 		label:    label,

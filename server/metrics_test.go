@@ -80,7 +80,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	if strings.Contains(got, "nothing") || strings.Contains(got, "etc") {
-		t.Error("a name that is no task became a label")
+		t.Error("a name without a task is a label")
 	}
 	problems, err := promlint.New(strings.NewReader(got)).Lint()
 	if err != nil || len(problems) > 0 {
@@ -88,7 +88,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// However many tasks and names there are, the number of series is bounded.
+// The number of series is bounded, however many tasks and names there are.
 func TestMetricsAreBounded(t *testing.T) {
 	e := servertest.NewEngine()
 	for i := range 500 {

@@ -14,23 +14,30 @@ import (
 	"kenserve/server/internal/route"
 )
 
+// stateKey is the key of a request's state in its gin context.
 const stateKey = "kenserve.state"
 
+// stateOf returns the state that observe put into the context.
 func stateOf(c *gin.Context) *core.RequestState { return c.MustGet(stateKey).(*core.RequestState) }
 
-// handle adapts a handler that returns its error to gin.
-func (s *Server) handle(f func(c *gin.Context, state *core.RequestState) error) gin.HandlerFunc {
+// handle adapts a handler to gin: it writes the handler's error.
+func (s *Server) handle(f route.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		state := c.MustGet(stateKey).(*core.RequestState)
+		state := stateOf(c)
 		if err := f(c, state); err != nil {
-			state.Problem = core.ProblemOf(c.Request.Context(), err)
-			route.WriteProblem(c, state.Problem, s.table.Of(c.Request.URL.Path).EncodeError)
+			s.writeProblem(c, state, core.ProblemOf(c.Request.Context(), err))
 		}
 	}
 }
 
-// observe is the outermost middleware: it gives each request its id, contains
-// panics, counts and logs.
+// writeProblem answers with a problem, in the format of the API that owns the path.
+func (s *Server) writeProblem(c *gin.Context, state *core.RequestState, p *problem.Problem) {
+	state.Problem = p
+	route.WriteProblem(c, p, s.table.Owner(c.Request.URL.Path).EncodeError)
+}
+
+// observe is the outermost middleware. It gives each request an id, recovers from
+// panics, and records the request in metrics, log and trace.
 func (s *Server) observe(c *gin.Context) {
 	state := &core.RequestState{ID: requestID(c.Request.Header), Started: s.core.Now()}
 	c.Set(stateKey, state)
@@ -38,17 +45,17 @@ func (s *Server) observe(c *gin.Context) {
 	h["X-Request-Id"] = []string{state.ID}
 	secure(h)
 	if s.core.Draining() {
-		// So that no connection is closed while a request is on its way on it.
+		// The client must not reuse a connection that is about to close.
 		h["Connection"] = []string{"close"}
 	}
 	s.metrics.inFlight.Add(1)
-	ctx, span := s.traced(c.Request, s.operation(c))
+	ctx, span := s.startSpan(c.Request, s.operation(c))
 	if span.IsRecording() {
 		c.Request = c.Request.WithContext(ctx)
 		state.TraceID = span.SpanContext().TraceID().String()
 	}
 	defer func() {
-		cut := s.contain(c, state, recover())
+		abort := s.recovered(c, state, recover())
 		s.metrics.inFlight.Add(-1)
 		now := s.core.Now()
 		elapsed := now.Sub(state.Started)
@@ -61,37 +68,38 @@ func (s *Server) observe(c *gin.Context) {
 		}
 		s.log(c, state, elapsed)
 		endSpan(span, state, attribute.Int("http.response.status_code", c.Writer.Status()))
-		if cut {
+		if abort {
 			panic(http.ErrAbortHandler)
 		}
 	}()
 	c.Next()
 }
 
-// contain turns what a handler panicked with into a problem. If a part of the
-// answer was already sent, the connection has to be cut: it returns true, and
-// so it does for the panic by which handlers ask for that.
-func (s *Server) contain(c *gin.Context, state *core.RequestState, reason any) (cut bool) {
-	if reason == nil {
+// recovered answers with a problem if value, from recover, is a panic of the handler.
+// It returns true if the connection must be aborted: when a part of the answer has
+// been sent, and for [http.ErrAbortHandler].
+func (s *Server) recovered(c *gin.Context, state *core.RequestState, value any) (abort bool) {
+	if value == nil {
 		return false
 	}
-	if reason == http.ErrAbortHandler {
+	if value == http.ErrAbortHandler {
 		return true
 	}
 	stack := debug.Stack()
-	if p, ok := reason.(*core.Panic); ok { // in another goroutine of the request
-		reason, stack = p.Value, p.Stack
+	if p, ok := value.(*core.Panic); ok { // of another goroutine of the request
+		value, stack = p.Value, p.Stack
 	}
-	err, ok := reason.(error)
+	err, ok := value.(error)
 	if !ok {
-		err = fmt.Errorf("%v", reason)
+		err = fmt.Errorf("%v", value)
 	}
-	state.Problem = problem.Internal(fmt.Errorf("panic: %w", err), "internal error")
-	s.options.Logger.LogAttrs(c.Request.Context(), slog.LevelError, "panic contained",
-		slog.String("id", state.ID), slog.Any("panic", reason), slog.String("stack", string(stack)))
+	s.options.Logger.LogAttrs(c.Request.Context(), slog.LevelError, "handler panicked",
+		slog.String("id", state.ID), slog.Any("panic", value), slog.String("stack", string(stack)))
+	p := problem.Internal(fmt.Errorf("panic: %w", err), "internal error")
 	if c.Writer.Written() {
+		state.Problem = p
 		return true
 	}
-	route.WriteProblem(c, state.Problem, s.table.Of(c.Request.URL.Path).EncodeError)
+	s.writeProblem(c, state, p)
 	return false
 }

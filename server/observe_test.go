@@ -62,7 +62,7 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
-// A line a request, with what operators need and nothing of the texts.
+// Each request has a line, never with a text.
 func TestLog(t *testing.T) {
 	for _, c := range []struct {
 		method, path, body string
@@ -79,7 +79,7 @@ func TestLog(t *testing.T) {
 		{"POST", "/classify", `{"model":"closed","input":"SECRET"}`, []string{"level=WARN", "status=503"}},
 		{"POST", "/classify", `{"model":"damaged","input":"SECRET"}`, []string{"level=WARN", "status=424", "task=damaged"}},
 		{"POST", "/classify", `{"model":"panics","input":"SECRET"}`,
-			[]string{`level=ERROR msg="panic contained" id=mine panic="a fault of /usr/lib/engine"`, "servertest/engine.go", "level=ERROR msg=request", "status=500"}},
+			[]string{`level=ERROR msg="handler panicked" id=mine panic="a fault of /usr/lib/engine"`, "servertest/engine.go", "level=ERROR msg=request", "status=500"}},
 		{"GET", "/tasks", "", []string{"level=DEBUG", "path=/tasks"}},
 		{"GET", "/tasks/sst2", "", []string{"level=INFO", "path=/tasks/sst2"}},
 		{"GET", "/healthz?SECRET", "", []string{"level=DEBUG", "path=/healthz"}},
@@ -102,8 +102,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// Whatever happens, no answer tells about the machine.
-func TestErrorsTellNothing(t *testing.T) {
+// No answer names a file.
+func TestErrorsNameNoFiles(t *testing.T) {
 	e := servertest.NewEngine()
 	e.Unready = errors.New("open /var/lib/store: permission denied")
 	s := newServer(t, e, Options{})
@@ -117,7 +117,7 @@ func TestErrorsTellNothing(t *testing.T) {
 	if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "/") || w.Header().Get("Retry-After") == "" {
 		t.Errorf("readyz: %d %s", w.Code, w.Body)
 	}
-	// A store that cannot be read is not one without tasks.
+	// A store that cannot be read is not an empty store.
 	for path, method := range map[string]string{"/tasks": http.MethodGet, "/v2/repository/index": http.MethodPost} {
 		w := do(s, method, path, "")
 		if w.Code != http.StatusServiceUnavailable || strings.Contains(w.Body.String(), "/var") {
@@ -126,8 +126,8 @@ func TestErrorsTellNothing(t *testing.T) {
 	}
 }
 
-// A panic behind the first byte of an answer must not look like a whole answer.
-func TestPanicCutsAnswer(t *testing.T) {
+// A panic after the first byte of an answer must not look like a complete answer.
+func TestPanicAbortsAnswer(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{})
 	for path, reason := range map[string]any{"/half": errors.New("fault"), "/abort": http.ErrAbortHandler} {
 		s.router.GET(path, s.handle(func(c *gin.Context, _ *core.RequestState) error {
@@ -143,7 +143,7 @@ func TestPanicCutsAnswer(t *testing.T) {
 	for _, path := range []string{"/half", "/abort"} {
 		_, _, err := get(srv.Client(), srv.URL+path)
 		if err == nil {
-			t.Errorf("%s: a whole answer", path)
+			t.Errorf("%s: a complete answer", path)
 		}
 	}
 	if status, _, err := get(srv.Client(), srv.URL+"/healthz"); err != nil || status != http.StatusOK {
@@ -151,7 +151,7 @@ func TestPanicCutsAnswer(t *testing.T) {
 	}
 }
 
-// The work of a client that left is dropped.
+// The work of a client that leaves is cancelled.
 func TestClientLeaves(t *testing.T) {
 	var log strings.Builder
 	e := servertest.NewEngine()
@@ -180,7 +180,7 @@ func TestClientLeaves(t *testing.T) {
 		t.Errorf("log:\n%s", &log)
 	}
 	if !strings.Contains(scrape(t, s), `kenserve_errors_total{task="sst2",type="client_closed"} 1`) {
-		t.Error("not counted")
+		t.Error("the error is not counted")
 	}
 }
 

@@ -21,10 +21,10 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// openAPIFile is the document of a server with the default bounds.
+// openAPIFile is the document of a server with the default limits.
 const openAPIFile = "../docs/openapi.json"
 
-// document is a server's OpenAPI document as a client gets it.
+// document is the OpenAPI document of a server, as a client gets it.
 type document struct {
 	compiler *jsonschema.Compiler
 	value    map[string]any
@@ -48,7 +48,7 @@ func documentOf(t testing.TB, s *Server) *document {
 	return d
 }
 
-// schema compiles a part of the document, nil if there is none.
+// schema compiles a part of the document. It is nil if there is no such part.
 func (d *document) schema(t testing.TB, path ...string) *jsonschema.Schema {
 	t.Helper()
 	pointer := "openapi.json#"
@@ -104,14 +104,14 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("%s is not what the server says; rewrite it with -update: %s", openAPIFile, diff)
+		t.Errorf("%s differs from the server's document; rewrite it with -update: %s", openAPIFile, diff)
 	}
 	if strings.Contains(got.String(), "x-limit") {
-		t.Error("a bound was not put in")
+		t.Error("the document names a limit without its value")
 	}
 }
 
-// Routes and document are made of one table; nothing is routed beside it.
+// Every route is in the table from which the document is made.
 func TestEveryRouteIsAnOperation(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{})
 	known := map[string]bool{}
@@ -122,23 +122,23 @@ func TestEveryRouteIsAnOperation(t *testing.T) {
 			known["HEAD "+op.Path] = true
 		}
 		if names[op.Name] && !op.Hidden {
-			t.Errorf("two operations are called %s", op.Name)
+			t.Errorf("two operations are named %s", op.Name)
 		}
 		names[op.Name] = true
 	}
 	for _, r := range s.router.Routes() {
 		if !known[r.Method+" "+r.Path] {
-			t.Errorf("%s %s is no operation", r.Method, r.Path)
+			t.Errorf("%s %s is not an operation", r.Method, r.Path)
 		}
 	}
 }
 
-// pathOf fills in an operation's path.
+// pathOf is the path of an operation with values for its parameters.
 func pathOf(op *route.Operation) string {
 	return strings.NewReplacer(":task", "trec", ":name", "trec", ":version", "1").Replace(op.Path)
 }
 
-// Examples are what their schemas say, and requests among them are taken.
+// Examples match their schemas, and the server accepts examples of requests.
 func TestOpenAPIExamples(t *testing.T) {
 	o := Options{AdminKeys: []string{"admin"}}
 	d := documentOf(t, newServer(t, servertest.NewEngine(), o))
@@ -166,7 +166,7 @@ func TestOpenAPIExamples(t *testing.T) {
 	}
 }
 
-// Every answer of the wire goldens is one that the document tells of.
+// The document describes every answer of the wire goldens.
 func TestOpenAPIAnswers(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), wireOptions)
 	d := documentOf(t, s)
@@ -205,7 +205,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	}
 }
 
-// operationOf finds the operation that a request is for.
+// operationOf finds the operation of a request.
 func operationOf(s *Server, q servertest.Request) *route.Operation {
 	path, _, _ := strings.Cut(q.Path, "?")
 	parts := strings.Split(path, "/")
@@ -219,13 +219,13 @@ func operationOf(s *Server, q servertest.Request) *route.Operation {
 	return nil
 }
 
-// agreement bounds requests tightly, so that generated ones exceed them.
+// agreement has low limits, so that generated requests exceed them.
 var agreement = Options{
 	MaxTexts: 3, MaxTasks: 2, MaxTextBytes: 10, AdminKeys: []string{"admin"}, About: About{Vocabulary: 1001},
 }
 
-// What the schema of a request refuses the handler does, and what it lets pass
-// the handler takes. The schema is checked by a validator that is not ours.
+// The schema of a request and its handler accept the same requests. An independent
+// validator checks the schema.
 func TestSchemasAndHandlersAgree(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), agreement)
 	d := documentOf(t, s)
@@ -235,8 +235,8 @@ func TestSchemasAndHandlersAgree(t *testing.T) {
 			continue
 		}
 		t.Run(op.Name, func(t *testing.T) {
-			taken, refused := 0, 0
-			for range 8 { // checks of 100 each
+			accepted, rejected := 0, 0
+			for range 8 { // 100 checks each
 				rapid.Check(t, func(t *rapid.T) {
 					value := fromSchema(schema, 0).Draw(t, "value")
 					for range rapid.IntRange(0, 2).Draw(t, "changes") {
@@ -246,33 +246,33 @@ func TestSchemasAndHandlersAgree(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					wrong := schema.Validate(parseJSON(t, string(body)))
+					invalid := schema.Validate(parseJSON(t, string(body)))
 					w := do(s, op.Method, pathOf(&op), string(body), append([]string{"Content-Type", "application/json"}, asAdmin...)...)
-					refuses := w.Code == http.StatusBadRequest || w.Code == http.StatusUnprocessableEntity
+					rejects := w.Code == http.StatusBadRequest || w.Code == http.StatusUnprocessableEntity
 					switch {
-					case wrong != nil && !refuses && w.Code != http.StatusNotFound: // the name of no task
-						t.Fatalf("%s: status %d, the schema refuses: %v", body, w.Code, wrong)
-					case wrong == nil && refuses && !strings.HasPrefix(op.Name, "infer"):
-						// What the elements of tensors have to do with each other no
-						// schema says.
-						t.Fatalf("%s: status %d, the schema takes it: %s", body, w.Code, w.Body)
+					case invalid != nil && !rejects && w.Code != http.StatusNotFound: // an unknown task
+						t.Fatalf("%s: status %d, the schema rejects it: %v", body, w.Code, invalid)
+					case invalid == nil && rejects && !strings.HasPrefix(op.Name, "infer"):
+						// A schema cannot say how the tensors of a request depend on each
+						// other.
+						t.Fatalf("%s: status %d, the schema accepts it: %s", body, w.Code, w.Body)
 					}
-					if wrong == nil {
-						taken++
+					if invalid == nil {
+						accepted++
 					} else {
-						refused++
+						rejected++
 					}
 				})
 			}
-			if taken == 0 || refused == 0 {
-				t.Errorf("%d requests were fine, %d not: the generator is no good", taken, refused)
+			if accepted == 0 || rejected == 0 {
+				t.Errorf("%d valid and %d invalid requests: the generator must make both", accepted, rejected)
 			}
 		})
 	}
 }
 
-// fromSchema generates values that are mostly what a schema says, and exceed its
-// bounds now and then.
+// fromSchema generates values that mostly match a schema and sometimes exceed its
+// limits.
 func fromSchema(s *jsonschema.Schema, depth int) *rapid.Generator[any] {
 	return rapid.Custom(func(t *rapid.T) any {
 		for s.Ref != nil {
@@ -329,7 +329,7 @@ func scalar() *rapid.Generator[any] {
 	return rapid.SampledFrom([]any{nil, true, 0, 1, -3, 1.5, "", "trec", "a", []any{}, map[string]any{}, []any{"a"}, []any{1}, map[string]any{"text": "a"}})
 }
 
-// changed changes a value in one place.
+// changed changes one part of a value.
 func changed(t *rapid.T, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -368,8 +368,7 @@ func sortedKeys[T any](m map[string]T) []string {
 	return names
 }
 
-// The page needs nothing but itself, shows every operation, and is well-formed
-// enough for its ids to be unique.
+// The page refers to nothing outside itself and shows every operation once.
 func TestDocsPage(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	w := do(s, http.MethodGet, "/docs", "")
@@ -379,7 +378,7 @@ func TestDocsPage(t *testing.T) {
 	}
 	for _, forbidden := range []string{"http://", "https://", "<script", "src=", "url(", "@import"} {
 		if strings.Contains(page, forbidden) {
-			t.Errorf("the page has %s", forbidden)
+			t.Errorf("the page contains %s", forbidden)
 		}
 	}
 	if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "style-src 'sha256-") {
@@ -390,7 +389,7 @@ func TestDocsPage(t *testing.T) {
 			continue
 		}
 		if n := strings.Count(page, fmt.Sprintf(`<details id="%s">`, op.Name)); n != 1 {
-			t.Errorf("%s is there %d times", op.Name, n)
+			t.Errorf("the page shows %s %d times", op.Name, n)
 		}
 	}
 }

@@ -15,42 +15,43 @@ import (
 	"kenserve/server/internal/wire"
 )
 
-// The routes that more than the router has to know.
+// Paths that several files name.
 const (
-	routeHealth  = "/healthz"
-	routeReady   = "/readyz"
-	routeMetrics = "/metrics"
-	routeOpenAPI = "/openapi.json"
-	routeDocs    = "/docs"
+	healthPath  = "/healthz"
+	readyPath   = "/readyz"
+	metricsPath = "/metrics"
+	openAPIPath = "/openapi.json"
+	docsPath    = "/docs"
 )
 
-// apis are the APIs with their operations.
+// apis returns the table of the APIs with their operations. Those of the dashboard and
+// of the server itself have the errors of the native API.
 func (s *Server) apis() route.Table {
 	own := native.New(s.core, s.engine)
 	own.Operations = slices.Concat(own.Operations, s.dashboard.Operations(), s.operations())
 	return route.Table{own, tei.New(s.core), huggingface.New(s.core), vllm.New(s.core), oip.New(s.core)}
 }
 
-// operations are those of no API.
+// operations returns the operations of the server itself.
 func (s *Server) operations() []route.Operation {
 	const get = http.MethodGet
 	return []route.Operation{
 		{
-			Method: get, Path: routeHealth, Name: "health", Open: true, Tag: route.TagOperation, Summary: "Whether the process runs",
+			Method: get, Path: healthPath, Name: "health", Open: true, Tag: route.TagOperation, Summary: "Whether the process runs",
 			Handle: s.health, Answer: route.JSON[statusBody](`{"status":"ok"}`),
 		},
 		{
-			Method: get, Path: routeReady, Name: "ready", Open: true, Tag: route.TagOperation, Summary: "Whether requests can be answered",
+			Method: get, Path: readyPath, Name: "ready", Open: true, Tag: route.TagOperation, Summary: "Whether the server can answer requests",
 			Handle: s.ready, Answer: route.JSON[statusBody](`{"status":"ready"}`), MayFail: []*route.Failure{route.Unavailable},
 		},
 		{
-			Method: get, Path: routeMetrics, Name: "metrics", Polled: true, Tag: route.TagOperation, Summary: "Metrics for Prometheus",
+			Method: get, Path: metricsPath, Name: "metrics", Polled: true, Tag: route.TagOperation, Summary: "Metrics for Prometheus",
 			Raw: gin.WrapH(s.metrics.handler(s.options.Logger)), Answer: route.Content{Media: "text/plain"},
 		},
 		{
-			Method: get, Path: routeOpenAPI, Name: "openapi", Open: true, Tag: route.TagOperation, Summary: "This document",
+			Method: get, Path: openAPIPath, Name: "openapi", Open: true, Tag: route.TagOperation, Summary: "This document",
 			Handle: s.openAPI, Answer: route.JSON[wire.AnyBody](""),
 		},
-		{Method: get, Path: routeDocs, Open: true, Handle: s.docs, Hidden: true},
+		{Method: get, Path: docsPath, Open: true, Handle: s.docs, Hidden: true},
 	}
 }

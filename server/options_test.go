@@ -28,6 +28,6 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	if _, err := New(nil, Options{}); err == nil {
-		t.Error("a server without an engine")
+		t.Error("New accepts a nil engine")
 	}
 }

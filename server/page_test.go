@@ -12,13 +12,13 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// TestPage: the page comes without a key, with everything that it refers to,
-// and refers to nothing elsewhere.
+// The page needs no key. All files that it refers to exist, and none is on another
+// host.
 func TestPage(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	reference := regexp.MustCompile(`(?:src|href)="([^"#]+)"|from "\./([^"]+)"`)
 	inline := regexp.MustCompile(`(?i)<script(?:>| type="module">)[^<]|<style|\son[a-z]+=|\sstyle=`)
-	links := map[string]bool{"docs": true, "metrics": true, "stats": true} // to what is not the page
+	links := map[string]bool{"docs": true, "metrics": true, "stats": true} // not files of the page
 	seen := map[string]bool{}
 	queue := []string{"/"}
 	for len(queue) > 0 {
@@ -35,10 +35,10 @@ func TestPage(t *testing.T) {
 		}
 		body := w.Body.String()
 		if strings.Contains(body, "https:") || strings.Contains(strings.ReplaceAll(body, "http://www.w3.org/2000/svg", ""), "http:") {
-			t.Errorf("%s names another host", path)
+			t.Errorf("%s refers to another host", path)
 		}
 		if path == "/" && inline.MatchString(body) {
-			t.Errorf("%s has an inline script or style, which its policy forbids: %s", path, inline.FindString(body))
+			t.Errorf("%s has an inline script or style, which the policy forbids: %s", path, inline.FindString(body))
 		}
 		for _, m := range reference.FindAllStringSubmatch(body, -1) {
 			switch {
@@ -55,12 +55,12 @@ func TestPage(t *testing.T) {
 		if h.Get("X-Content-Type-Options") != "nosniff" || !strings.HasSuffix(h.Get("Content-Type"), "charset=utf-8") {
 			t.Errorf("%s has the headers %v", path, h)
 		}
-		// Asked again, it is not sent again; as something else, it is.
+		// A client that has the file gets 304, one that has another gets the file.
 		if w := do(s, http.MethodGet, path, "", "If-None-Match", `"x", W/`+h.Get("Etag")); w.Code != http.StatusNotModified || w.Body.Len() > 0 {
-			t.Errorf("GET %s for what is known answers %d with %d bytes", path, w.Code, w.Body.Len())
+			t.Errorf("GET %s with the etag: status %d, %d bytes", path, w.Code, w.Body.Len())
 		}
 		if w := do(s, http.MethodGet, path, "", "If-None-Match", `"x"`); w.Code != http.StatusOK {
-			t.Errorf("GET %s for what is not known answers %d", path, w.Code)
+			t.Errorf("GET %s with another etag: status %d", path, w.Code)
 		}
 	}
 	files, err := os.ReadDir("internal/dashboard/page")
@@ -74,7 +74,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestStats: what GET /stats tells is what was answered, and needs the key.
+// GET /stats needs the key and counts the requests.
 func TestStats(t *testing.T) {
 	e := servertest.NewEngine()
 	s := newServer(t, e, Options{APIKeys: []string{"use"}, About: About{Version: "1.2.3", Base: "minilm"}})

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// requestID takes the caller's x-request-id over if it is safe to repeat in
-// headers and logs, and makes one up otherwise.
+// requestID returns the client's x-request-id if it is safe in headers and logs, and
+// a random id otherwise.
 func requestID(h http.Header) string {
 	if v := h["X-Request-Id"]; len(v) == 1 && validRequestID(v[0]) {
 		return v[0]
@@ -22,8 +22,8 @@ func requestID(h http.Header) string {
 	return string(b[:])
 }
 
-// validRequestID tells whether an id has 1 to 128 of the characters that the
-// ids of common proxies are made of.
+// validRequestID tells whether an id has 1 to 128 characters, all of them of the kinds
+// that common proxies use in ids.
 func validRequestID(id string) bool {
 	if id == "" || len(id) > 128 {
 		return false

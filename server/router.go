@@ -10,11 +10,11 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// routes lays the operations out.
+// routes makes the routes from the table of operations.
 func (s *Server) routes() {
 	r := s.router
-	// A path is what it is: no redirects to what the client might have meant,
-	// and no addresses taken from headers that anyone may send.
+	// Do not redirect to a similar path, and do not take the client's address from a
+	// header that every client can send.
 	r.RedirectTrailingSlash = false
 	r.ForwardedByClientIP = false
 	r.HandleMethodNotAllowed = true
@@ -40,8 +40,8 @@ func (s *Server) routes() {
 	}
 }
 
-// operation is the one that a request is for, empty if there is none. What is
-// asked of it here is the same for all methods of a path.
+// operation returns the operation of a request's path, an empty one without a route.
+// The path may have several operations: Open and Polled are the same for all.
 func (s *Server) operation(c *gin.Context) *route.Operation {
 	if op := s.byPath[c.FullPath()]; op != nil {
 		return op
@@ -49,11 +49,12 @@ func (s *Server) operation(c *gin.Context) *route.Operation {
 	return new(route.Operation)
 }
 
+// noRoute answers requests for a path without a route.
 func noRoute(*gin.Context, *core.RequestState) error {
 	return problem.NoRoute()
 }
 
-// noMethod answers for a path that has other methods; gin has set Allow.
+// noMethod answers requests for a path that has other methods. gin has set Allow.
 func noMethod(c *gin.Context, _ *core.RequestState) error {
 	if c.Request.Method == http.MethodOptions {
 		c.Status(http.StatusNoContent)
@@ -61,6 +62,6 @@ func noMethod(c *gin.Context, _ *core.RequestState) error {
 	}
 	return &problem.Problem{
 		Status: http.StatusMethodNotAllowed, Kind: problem.KindMethod,
-		Message: "this route does not have that method, see the header Allow",
+		Message: "the route does not have this method; the header Allow has its methods",
 	}
 }

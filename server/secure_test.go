@@ -7,7 +7,7 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// securityHeaders are on every answer, whatever it is.
+// securityHeaders are the security headers of every answer but pages.
 var securityHeaders = map[string]string{
 	"X-Content-Type-Options":  "nosniff",
 	"Cache-Control":           "no-store",

@@ -46,7 +46,7 @@ func start(t *testing.T, s *Server) *running {
 	return r
 }
 
-// stop ends the server and returns what Serve did.
+// stop ends the server and returns the error of Serve.
 func (r *running) stop() error {
 	r.cancel()
 	r.client.CloseIdleConnections()
@@ -91,14 +91,14 @@ func TestServe(t *testing.T) {
 		t.Error(err)
 	}
 	if _, _, err := r.classify(`{"model":"sst2","input":"a"}`); err == nil {
-		t.Error("an answer behind the end")
+		t.Error("an answer after the end")
 	}
 	if err := s.Serve(t.Context(), nil); err == nil {
-		t.Error("served twice")
+		t.Error("Serve runs twice")
 	}
 }
 
-// Many clients at once get what each would get alone.
+// Concurrent clients get the same answers as a single one.
 func TestConcurrentRequests(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{MetricTasks: 2})
 	var bodies, want []string
@@ -133,18 +133,19 @@ func TestConcurrentRequests(t *testing.T) {
 		t.Error(err)
 	}
 	if got := scrape(t, s); !strings.Contains(got, "kenserve_http_requests_in_flight 1\n") {
-		t.Error("requests in flight are not back to the scrape alone")
+		t.Error("requests are in flight besides the scrape")
 	}
 }
 
-// A shutdown under load: whatever reached the engine is answered, whole.
+// In a shutdown under load every request that reached the engine gets its whole
+// answer.
 func TestDrainUnderLoad(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		keepAlive bool
 		grace     time.Duration
 	}{
-		{"connection a request", false, 0},
+		{"one connection for each request", false, 0},
 		{"kept connections", true, 0},
 		{"grace", false, 100 * time.Millisecond},
 	} {
@@ -174,7 +175,7 @@ func TestDrainUnderLoad(t *testing.T) {
 						case err == nil:
 							t.Errorf("answer %d %s", status, body)
 						case cancelled.Load():
-							return // nobody listens any more
+							return // the listener is closed
 						default:
 							t.Errorf("before the shutdown: %v", err)
 							return
@@ -199,8 +200,7 @@ func TestDrainUnderLoad(t *testing.T) {
 	}
 }
 
-// Readiness is off while the server drains; health is not, and requests are
-// answered.
+// A server that drains is not ready, but healthy, and answers requests.
 func TestReadinessWhileDraining(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
 	r := start(t, s)
@@ -227,7 +227,7 @@ func TestReadinessWhileDraining(t *testing.T) {
 	}
 }
 
-// What outlasts the drain deadline is cancelled, and told so.
+// Requests that run longer than the drain timeout are cancelled and get 503.
 func TestDrainDeadline(t *testing.T) {
 	e := servertest.NewEngine()
 	entered := make(chan struct{})
@@ -252,7 +252,7 @@ func TestDrainDeadline(t *testing.T) {
 	}
 }
 
-// A server that is told to end before it began closes its listener all the same.
+// A server whose context has ended closes its listener.
 func TestServeEnded(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -280,7 +280,7 @@ func TestListenerFails(t *testing.T) {
 	}
 }
 
-// Clients that are slow or send too much are let go.
+// The server closes connections of clients that are slow or send too much.
 func TestConnectionLimits(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{
 		ReadHeaderTimeout: 250 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
@@ -315,7 +315,7 @@ func TestConnectionLimits(t *testing.T) {
 			if strings.TrimSpace(line) != c.want {
 				t.Errorf("got %q (%v), want %q", line, err, c.want)
 			}
-			// The server ends the connection.
+			// The server closes the connection.
 			if _, err := io.Copy(io.Discard, in); isTimeout(err) {
 				t.Error("the connection stays open")
 			}

@@ -17,7 +17,7 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// Server answers HTTP requests with an engine. Make one with [New].
+// Server answers requests with an engine. Make one with [New].
 type Server struct {
 	core      *core.Service
 	engine    Engine
@@ -27,7 +27,7 @@ type Server struct {
 	dashboard *dashboard.Dashboard
 	router    *gin.Engine
 	table     route.Table
-	byPath    map[string]*route.Operation // by the path as gin writes it
+	byPath    map[string]*route.Operation // by path in gin's notation; see operation
 	serving   atomic.Bool                 // Serve was called
 
 	openAPIJSON func() ([]byte, error) // generated once
@@ -36,14 +36,14 @@ type Server struct {
 	servingGRPC atomic.Bool // ServeGRPC was called
 }
 
-// releaseMode keeps gin from printing its routes. The mode is the process's.
+// releaseMode keeps gin from printing the routes. The mode is global.
 var releaseMode = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
 
-// New makes a server over an engine, which it does not close. It fails on
-// options that make no sense.
+// New returns a server over an engine, which the server does not close. The error is
+// about options.
 func New(engine Engine, options Options) (*Server, error) {
 	if engine == nil {
-		return nil, errors.New("server: no engine")
+		return nil, errors.New("server: the engine is nil")
 	}
 	options, err := options.withDefaults()
 	if err != nil {
@@ -73,8 +73,8 @@ func New(engine Engine, options Options) (*Server, error) {
 	return s, nil
 }
 
-// Handler returns the routes, for a server of the caller's. Limits of time and
-// on headers are set by [Server.Serve] alone.
+// Handler returns the handler of all routes, for an HTTP server of the caller. Only
+// [Server.Serve] limits headers, connections and the times of reading and writing.
 func (s *Server) Handler() http.Handler {
 	return s.router
 }

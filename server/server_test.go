@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// newServer makes a server whose clock stands still.
+// newServer returns a server with a fixed clock.
 func newServer(t testing.TB, e Engine, o Options) *Server {
 	t.Helper()
 	s, err := New(e, o)
@@ -26,7 +26,7 @@ func newServer(t testing.TB, e Engine, o Options) *Server {
 	return s
 }
 
-// do sends a request past the network. header holds names and values in turn.
+// do sends a request to the handler of a server. header has names and values in turn.
 func do(s *Server, method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
@@ -41,7 +41,7 @@ func post(s *Server, body string, header ...string) *httptest.ResponseRecorder {
 	return do(s, http.MethodPost, "/classify", body, header...)
 }
 
-// logger writes what a server logs to a buffer, debug lines too.
+// logger writes all lines to a buffer.
 func logger(w *strings.Builder) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }

@@ -26,28 +26,28 @@ func TestChangeTasks(t *testing.T) {
 	}{
 		{"new", "PUT", "/tasks/mine", "yes,no", asAdmin, 201, `"name":"mine","labels":["yes","no"]`, "yes,no"},
 		{"replaced", "PUT", "/tasks/sst2", "yes,no", asAdmin, 200, `"name":"sst2"`, ""},
-		{"packed", "PUT", "/tasks/mine", servertest.Packed(t, "yes,no"), zipped, 201, `"labels":["yes","no"]`, "yes,no"},
+		{"compressed", "PUT", "/tasks/mine", servertest.Packed(t, "yes,no"), zipped, 201, `"labels":["yes","no"]`, "yes,no"},
 		{"copied", "PUT", "/tasks/mine", `{"source":"sst2"}`, jsonBody, 201, `"labels":["negative","positive"]`, "negative,positive"},
-		{"copy of nothing", "PUT", "/tasks/mine", `{"source":"nothing"}`, jsonBody, 404, `"there is no task \"nothing\"","type":"not_found","field":"source"`, ""},
-		{"copy from elsewhere", "PUT", "/tasks/mine", `{"source":"../../etc/passwd"}`, jsonBody, 404, `"field":"source"`, ""},
+		{"copy of an unknown task", "PUT", "/tasks/mine", `{"source":"nothing"}`, jsonBody, 404, `"there is no task \"nothing\"","type":"not_found","field":"source"`, ""},
+		{"copy from outside the store", "PUT", "/tasks/mine", `{"source":"../../etc/passwd"}`, jsonBody, 404, `"field":"source"`, ""},
 		{"copy without source", "PUT", "/tasks/mine", `{}`, jsonBody, 422, `source is required`, ""},
 		{"copy, not JSON", "PUT", "/tasks/mine", `yes,no`, jsonBody, 400, `"type":"malformed"`, ""},
-		{"no admin key", "PUT", "/tasks/mine", "yes,no", nil, 401, "this needs the admin key", ""},
-		{"no name", "PUT", "/tasks/.hidden", "yes,no", asAdmin, 422, `"field":"name"`, ""},
-		{"out of the store", "PUT", "/tasks/..%2f..%2fetc", "yes,no", asAdmin, 404, `"type":"not_found"`, ""},
+		{"no admin key", "PUT", "/tasks/mine", "yes,no", nil, 401, "this operation needs the admin key", ""},
+		{"invalid name", "PUT", "/tasks/.hidden", "yes,no", asAdmin, 422, `"field":"name"`, ""},
+		{"outside the store", "PUT", "/tasks/..%2f..%2fetc", "yes,no", asAdmin, 404, `"type":"not_found"`, ""},
 		{"damaged", "PUT", "/tasks/mine", "bad", asAdmin, 422, `"message":"the delta cannot be served: its delta is damaged"`, ""},
-		{"damaged, over a good one", "PUT", "/tasks/sst2", "bad", asAdmin, 422, "damaged", ""},
-		{"nothing", "PUT", "/tasks/mine", "", asAdmin, 422, "is empty", ""},
+		{"damaged, replacing a good one", "PUT", "/tasks/sst2", "bad", asAdmin, 422, "damaged", ""},
+		{"empty", "PUT", "/tasks/mine", "", asAdmin, 422, "is empty", ""},
 		{"too large", "PUT", "/tasks/mine", strings.Repeat("y", 101), asAdmin, 413, `"type":"too_large"`, ""},
-		{"too large when unpacked", "PUT", "/tasks/mine", servertest.Packed(t, strings.Repeat("y", 10000)), zipped, 413, `"type":"too_large"`, ""},
-		{"not what it is packed as", "PUT", "/tasks/mine", "yes,no", zipped, 400, "Content-Encoding", ""},
-		{"an unknown packing", "PUT", "/tasks/mine", "yes,no", append([]string{"Content-Encoding", "br"}, asAdmin...), 415, "gzip or deflate", ""},
+		{"too large when decoded", "PUT", "/tasks/mine", servertest.Packed(t, strings.Repeat("y", 10000)), zipped, 413, `"type":"too_large"`, ""},
+		{"not compressed", "PUT", "/tasks/mine", "yes,no", zipped, 400, "Content-Encoding", ""},
+		{"unknown encoding", "PUT", "/tasks/mine", "yes,no", append([]string{"Content-Encoding", "br"}, asAdmin...), 415, "gzip or deflate", ""},
 		{"removed", "DELETE", "/tasks/trec", "", asAdmin, 204, "", ""},
-		{"nothing to remove", "DELETE", "/tasks/mine", "", asAdmin, 404, `"field":"name"`, ""},
+		{"remove an unknown task", "DELETE", "/tasks/mine", "", asAdmin, 404, `"field":"name"`, ""},
 		{"remove without key", "DELETE", "/tasks/trec", "", nil, 401, "admin key", ""},
 		{"load", "POST", "/tasks/trec/load", "", asAdmin, 200, `"name":"trec"`, ""},
 		{"unload", "POST", "/tasks/trec/unload", "", asAdmin, 200, `"name":"trec"`, ""},
-		{"load nothing", "POST", "/tasks/mine/load", "", asAdmin, 404, `"field":"name"`, ""},
+		{"load an unknown task", "POST", "/tasks/mine/load", "", asAdmin, 404, `"field":"name"`, ""},
 		{"load without key", "POST", "/tasks/trec/load", "", nil, 401, "admin key", ""},
 	} {
 		e := servertest.NewEngine()
@@ -68,7 +68,7 @@ func TestChangeTasks(t *testing.T) {
 	}
 }
 
-// Without an admin key nothing can be changed, whatever the caller brings.
+// If the server has no admin key, no request can change tasks.
 func TestChangesAreOff(t *testing.T) {
 	for _, header := range [][]string{nil, asAdmin} {
 		for _, r := range [][2]string{{"PUT", "/tasks/mine"}, {"DELETE", "/tasks/sst2"}, {"POST", "/tasks/sst2/load"}, {"POST", "/tasks/sst2/unload"}} {
@@ -81,7 +81,7 @@ func TestChangesAreOff(t *testing.T) {
 	}
 }
 
-// A store that cannot be written says so, and nothing about where it is.
+// A change of a read-only store fails without naming the store.
 func TestReadOnlyStore(t *testing.T) {
 	e := servertest.NewEngine()
 	e.ReadOnly = true
@@ -94,15 +94,15 @@ func TestReadOnlyStore(t *testing.T) {
 	}
 }
 
-// An upload may take longer than other requests, but not for ever.
+// An upload has a longer timeout than other requests.
 func TestUploadTime(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		timeout time.Duration
-		rest    string // sent after a pause that other requests do not have
+		rest    string // sent after a pause that is too long for other requests
 		want    string
 	}{
-		{"slower than others may be", time.Minute, ",no", "HTTP/1.1 201 Created"},
+		{"slower than other requests may be", time.Minute, ",no", "HTTP/1.1 201 Created"},
 		{"never ends", 200 * time.Millisecond, "", "HTTP/1.1 408 Request Timeout"},
 	} {
 		s := newServer(t, servertest.NewEngine(), Options{

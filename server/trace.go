@@ -15,16 +15,15 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// OpenTelemetry: a span a request, below the caller's if it sent the header
-// traceparent (W3C Trace Context). The engine adds load, tokenize, queue and
-// execute. Probes, and what is asked for again and again by those who watch, have
-// none. Names are those of the semantic conventions where these have one.
+// Each request has an OpenTelemetry span, a child of the client's span if the header
+// traceparent (W3C Trace Context) names one. The engine adds spans for load, tokenize,
+// queue and execute. Probes and polled routes have no span. Names of attributes follow
+// the semantic conventions where these have one.
 
 const tracerName = "kenserve/server"
 
-// traced begins the span of an HTTP request. The span does nothing where there
-// is no tracing.
-func (s *Server) traced(r *http.Request, op *route.Operation) (context.Context, trace.Span) {
+// startSpan starts the span of an HTTP request. Without tracing the span does nothing.
+func (s *Server) startSpan(r *http.Request, op *route.Operation) (context.Context, trace.Span) {
 	ctx := r.Context()
 	if s.options.TracerProvider == nil || op.Path == "" || op.Open || op.Polled {
 		return ctx, noop.Span{}
@@ -38,8 +37,8 @@ func (s *Server) traced(r *http.Request, op *route.Operation) (context.Context, 
 		))
 }
 
-// tracedCall begins the span of a gRPC call.
-func (s *Server) tracedCall(ctx context.Context, method string) (context.Context, trace.Span) {
+// startCallSpan starts the span of a gRPC call.
+func (s *Server) startCallSpan(ctx context.Context, method string) (context.Context, trace.Span) {
 	if s.options.TracerProvider == nil || slices.Contains(openCalls, method) {
 		return ctx, noop.Span{}
 	}
@@ -54,7 +53,7 @@ func (s *Server) tracedCall(ctx context.Context, method string) (context.Context
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("rpc.system", "grpc")))
 }
 
-// endSpan ends the span of a request with what became of it.
+// endSpan ends a span with the outcome of its request.
 func endSpan(span trace.Span, state *core.RequestState, status attribute.KeyValue) {
 	if !span.IsRecording() {
 		return

@@ -78,7 +78,7 @@ func TestTraces(t *testing.T) {
 			t.Errorf("the parent is %v", span.Parent())
 		}
 		if inside.IsValid() && inside.SpanID() != span.SpanContext().SpanID() {
-			t.Error("the engine is not below the request")
+			t.Error("the engine is not in the request's span")
 		}
 		if !strings.Contains(log.String(), "trace_id="+span.SpanContext().TraceID().String()) {
 			t.Errorf("the log has no trace id: %s", &log)
@@ -86,7 +86,7 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// Without a provider there is no trace, whatever the caller sends.
+// Without a provider there is no span, whatever the client sends.
 func TestNoTraces(t *testing.T) {
 	e := servertest.NewEngine()
 	e.Before = func(ctx context.Context, _ string) error {

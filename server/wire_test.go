@@ -16,9 +16,9 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-var update = flag.Bool("update", false, "rewrite the responses in testdata from what the server answers")
+var update = flag.Bool("update", false, "rewrite the responses in testdata and the OpenAPI document")
 
-// wireOptions are small enough for the cases to exceed them.
+// wireOptions have low limits, which some cases exceed.
 var wireOptions = Options{MaxBodyBytes: 2048, MaxTexts: 4, MaxTextBytes: 200, MaxTasks: 3}
 
 func TestWire(t *testing.T) {
@@ -78,7 +78,7 @@ func wireAnswer(t *testing.T, q servertest.Request) servertest.Response {
 	return r
 }
 
-// indented keeps the numbers of raw messages as they were written.
+// indented keeps numbers of raw messages as they are written.
 func indented(t *testing.T, v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -90,7 +90,7 @@ func indented(t *testing.T, v any) []byte {
 	return b.Bytes()
 }
 
-// A body that JSON cannot hold has no place in testdata.
+// These bodies are not valid UTF-8, so that testdata cannot have them.
 func TestWireInvalidUTF8(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{})
 	for _, body := range []string{

@@ -43,8 +43,8 @@ var BERT = Names{
 	DownNorm:     ".output.LayerNorm",
 }
 
-// Parameters lists the weights of the encoder.
-func (c Config) Parameters(n Names) []models.Parameter {
+// parameters lists the weights of the encoder.
+func (c Config) parameters(n Names) []models.Parameter {
 	var list []models.Parameter
 	for i := range c.Layers {
 		l := fmt.Sprint(n.Layer, i)
@@ -60,10 +60,10 @@ func (c Config) Parameters(n Names) []models.Parameter {
 	return list
 }
 
-// Encoder is a stack of layers bound to weights.
-type Encoder struct {
+// layers are the layers of an encoder bound to weights.
+type layers struct {
 	config Config
-	layers []layer
+	list   []layer
 }
 
 type layer struct {
@@ -73,12 +73,12 @@ type layer struct {
 	downNorm                  models.Norm
 }
 
-// Bind looks up the weights of the encoder. The binder keeps errors.
-func (c Config) Bind(b *models.Binder, n Names) *Encoder {
-	e := &Encoder{config: c, layers: make([]layer, c.Layers)}
-	for i := range e.layers {
+// bind looks up the weights of the encoder. The binder keeps errors.
+func (c Config) bind(b *models.Binder, n Names) *layers {
+	e := &layers{config: c, list: make([]layer, c.Layers)}
+	for i := range e.list {
 		l := fmt.Sprint(n.Layer, i)
-		e.layers[i] = layer{
+		e.list[i] = layer{
 			key:          b.Dense(l+n.Key, c.Hidden, c.Hidden),
 			value:        b.Dense(l+n.Value, c.Hidden, c.Hidden),
 			query:        b.Dense(l+n.Query, c.Hidden, c.Hidden),
@@ -92,23 +92,23 @@ func (c Config) Bind(b *models.Binder, n Names) *Encoder {
 	return e
 }
 
-// FirstOutputs runs the layers on x [tokens, hidden], the embeddings of
+// firstOutputs runs the layers on x [tokens, hidden], the embeddings of
 // sequences that end at ends. It returns the output of the first token of each
 // sequence [sequences, hidden] and overwrites x. A classifier needs no other
 // outputs, so the last layer computes keys and values for all tokens but
 // everything else for the first tokens only.
-func (e *Encoder) FirstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+func (e *layers) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	c := e.config
 	q, k, v := w.View(x.Rows, c.Hidden), w.View(x.Rows, c.Hidden), w.View(x.Rows, c.Hidden)
 	mid := w.View(x.Rows, c.Intermediate)
 	none := gemm.View{}
 	queries := ends
 	heads := models.Heads{Count: c.Heads, Width: c.Hidden / c.Heads}
-	for i := range e.layers {
-		l := &e.layers[i]
+	for i := range e.list {
+		l := &e.list[i]
 		w.Dense(k, x, l.key, nn.Identity, none)
 		w.Dense(v, x, l.value, nn.Identity, none)
-		if i == len(e.layers)-1 {
+		if i == len(e.list)-1 {
 			x = w.FirstRows(x, ends)
 			queries = w.OneTokenEnds(len(ends))
 			q, mid = q.Slice(0, x.Rows, 0, q.Cols), mid.Slice(0, x.Rows, 0, mid.Cols)

@@ -38,7 +38,7 @@ func (m Model) Architecture() (models.Architecture, error) {
 // Parameters lists the weights of the encoder. The pooler is optional.
 func (a architecture) Parameters() []models.Parameter {
 	m := a.m
-	return slices.Concat(m.Embeddings.parameters(m.Encoder.Hidden), m.Encoder.Parameters(m.Names), m.Head.pooler(m.Encoder.Hidden))
+	return slices.Concat(m.Embeddings.parameters(m.Encoder.Hidden), m.Encoder.parameters(m.Names), m.Head.pooler(m.Encoder.Hidden))
 }
 
 // Head lists the weights of the classifier.
@@ -57,7 +57,7 @@ func (a architecture) Bind(p models.Params) (models.Network, error) {
 	b, m := models.NewBinder(p), a.m
 	n := &network{
 		embeddings: m.Embeddings.bind(b, m.Encoder.Hidden, m.Encoder.Eps),
-		encoder:    m.Encoder.Bind(b, m.Names),
+		encoder:    m.Encoder.bind(b, m.Names),
 		Classifier: m.Head.Bind(b, m.Encoder.Hidden),
 	}
 	if err := b.Err(); err != nil {
@@ -69,7 +69,7 @@ func (a architecture) Bind(p models.Params) (models.Network, error) {
 // network is a Model bound to weights.
 type network struct {
 	embeddings embeddings
-	encoder    *Encoder
+	encoder    *layers
 	Classifier
 }
 
@@ -78,6 +78,6 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	if err := w.Start(b, n.embeddings.limits(), logits, n.Labels()); err != nil || len(b.Ends) == 0 {
 		return err
 	}
-	n.Logits(w, n.encoder.FirstOutputs(w, n.embeddings.embed(w, b), b.Ends), logits)
+	n.Logits(w, n.encoder.firstOutputs(w, n.embeddings.embed(w, b), b.Ends), logits)
 	return nil
 }

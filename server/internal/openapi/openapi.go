@@ -183,7 +183,7 @@ func (s *Source) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 	docs := map[int][]string{}
 	for _, f := range list {
 		p := f.Problem
-		status, _ := s.Table.Of(op.Path).EncodeError(&p)
+		status, _ := s.Table.Owner(op.Path).EncodeError(&p)
 		if !slices.Contains(docs[status], f.Doc) {
 			docs[status] = append(docs[status], f.Doc)
 		}
@@ -192,7 +192,7 @@ func (s *Source) addFailures(o *huma.Operation, op *route.Operation, r huma.Regi
 		text := strings.Join(docs[status], "; ")
 		answer := &huma.Response{
 			Description: strings.ToUpper(text[:1]) + text[1:] + ".",
-			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(s.Table.Of(op.Path).ErrorBody, true, "")}},
+			Content:     map[string]*huma.MediaType{"application/json": {Schema: r.Schema(s.Table.Owner(op.Path).ErrorBody, true, "")}},
 		}
 		switch status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:

@@ -23,8 +23,8 @@ func (a *API) owns(path string) bool {
 // Table is all APIs of a server. The first one has no prefix.
 type Table []API
 
-// Of returns the API that owns a path.
-func (t Table) Of(path string) *API {
+// Owner returns the API that owns a path.
+func (t Table) Owner(path string) *API {
 	for i := range t[1:] {
 		if t[1+i].owns(path) {
 			return &t[1+i]

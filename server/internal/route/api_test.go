@@ -3,7 +3,7 @@ package route
 import "testing"
 
 // An API owns its prefix and the paths below it, whether or not they are routes.
-func TestTableOf(t *testing.T) {
+func TestTableOwner(t *testing.T) {
 	table := Table{{}, {Prefix: "/tei/"}, {Prefix: "/models/"}, {Prefix: "/v2"}}
 	for path, want := range map[string]string{
 		"/":                  "",
@@ -18,7 +18,7 @@ func TestTableOf(t *testing.T) {
 		"/v2/models/a/infer": "/v2",
 		"/v21":               "",
 	} {
-		if got := table.Of(path).Prefix; got != want {
+		if got := table.Owner(path).Prefix; got != want {
 			t.Errorf("%s belongs to %q, want %q", path, got, want)
 		}
 	}

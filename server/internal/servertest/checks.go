@@ -11,7 +11,7 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// Bodies are the bodies of the requests in a file.
+// Bodies returns the bodies of the requests in a file of cases.
 func Bodies(t testing.TB, file string) []string {
 	t.Helper()
 	var out []string
@@ -21,11 +21,12 @@ func Bodies(t testing.TB, file string) []string {
 	return out
 }
 
-// FuzzLimits are limits that short bodies exceed.
+// FuzzLimits are low limits, which short bodies exceed.
 var FuzzLimits = core.Limits{MaxTexts: 4, MaxTextBytes: 40, MaxTasks: 3}
 
-// CheckRefused checks what holds for every refusal of a body.
-func CheckRefused(t *testing.T, err error, encode route.ErrorEncoder) {
+// CheckProblem checks the properties that hold for every problem of a body, and for
+// its encoding by an API.
+func CheckProblem(t *testing.T, err error, encode route.ErrorEncoder) {
 	t.Helper()
 	p := problem.Of(err)
 	if p == nil {
@@ -42,7 +43,7 @@ func CheckRefused(t *testing.T, err error, encode route.ErrorEncoder) {
 	}
 }
 
-// CheckInputs checks what holds for the inputs of every request.
+// CheckInputs checks the properties that hold for the inputs of every request.
 func CheckInputs(t *testing.T, inputs []runtime.Input, limits core.Limits) {
 	t.Helper()
 	if len(inputs) < 1 || len(inputs) > limits.MaxTexts {

@@ -14,16 +14,19 @@ import (
 	"kenserve/runtime"
 )
 
+// Load records or makes the change.
 func (e *Engine) Load(_ context.Context, task string) error {
 	e.Did = append(e.Did, "load "+task)
 	return e.MoveErr
 }
 
+// Unload records or makes the change.
 func (e *Engine) Unload(_ context.Context, task string) error {
 	e.Did = append(e.Did, "unload "+task)
 	return e.MoveErr
 }
 
+// Put records or makes the change.
 func (e *Engine) Put(ctx context.Context, task string, r io.Reader, size int64) (runtime.TaskInfo, error) {
 	if e.Entered != nil {
 		e.Entered <- struct{}{}
@@ -39,6 +42,7 @@ func (e *Engine) Put(ctx context.Context, task string, r io.Reader, size int64) 
 	return e.put(ctx, task, string(b))
 }
 
+// put makes content the delta of a task.
 func (e *Engine) put(ctx context.Context, task, content string) (runtime.TaskInfo, error) {
 	switch {
 	case ctx.Err() != nil:
@@ -54,6 +58,7 @@ func (e *Engine) put(ctx context.Context, task, content string) (runtime.TaskInf
 	return info, nil
 }
 
+// Copy records or makes the change.
 func (e *Engine) Copy(ctx context.Context, task, source string) (runtime.TaskInfo, error) {
 	content, ok := e.Deltas[source]
 	if !ok {
@@ -62,11 +67,12 @@ func (e *Engine) Copy(ctx context.Context, task, source string) (runtime.TaskInf
 	return e.put(ctx, task, content)
 }
 
-// Inspect is for the tests that replace it.
+// Inspect fails: tests that need it replace it.
 func (e *Engine) Inspect(context.Context, string, func(*delta.Delta, delta.Tensors) error) error {
 	return errors.New("this engine has no deltas to look into")
 }
 
+// Remove records or makes the change.
 func (e *Engine) Remove(_ context.Context, task string) error {
 	if e.ReadOnly {
 		return runtime.ErrReadOnly
@@ -76,7 +82,7 @@ func (e *Engine) Remove(_ context.Context, task string) error {
 	return nil
 }
 
-// Packed is a text in gzip.
+// Packed compresses a text with gzip.
 func Packed(t testing.TB, text string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -90,7 +96,7 @@ func Packed(t testing.TB, text string) string {
 	return b.String()
 }
 
-// Zeros has no end.
+// Zeros is an endless reader.
 type Zeros struct{}
 
 func (Zeros) Read(b []byte) (int, error) { return len(b), nil }

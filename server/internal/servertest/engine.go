@@ -19,32 +19,34 @@ import (
 	"kenserve/runtime"
 )
 
-// Engine computes scores from the words of a text. Some tasks do nothing
-// but fail in one way.
+// Engine is a fake engine. It computes scores from the words of a text; some of its
+// tasks always fail, each in one way.
 type Engine struct {
-	Labels   map[string][]string
-	Fail     map[string]error
-	Unready  error
+	Labels   map[string][]string // of each task; nil: never loaded
+	Fail     map[string]error    // errors of Classify, by task
+	Unready  error               // error of Ready and Tasks
 	Counters runtime.Stats
-	// Before, if set, runs inside Classify.
+	// Before, if not nil, runs at the beginning of Classify.
 	Before func(ctx context.Context, task string) error
 
-	Started, Finished, Encoded atomic.Int64
+	Started, Finished, Encoded atomic.Int64 // calls of Classify, and of Encode
 
 	Did     []string // loads and unloads
-	MoveErr error    // of loads and unloads
+	MoveErr error    // of Load and Unload
 
-	// A delta is the labels of its task, with commas between.
+	// Deltas of the store, by task. A delta is the labels of its task, joined by commas.
 	Deltas   map[string]string
 	ReadOnly bool
-	Sizes    []int64       // that Put was told
-	Entered  chan struct{} // if set, Put sends to it, and waits for Leave
+	Sizes    []int64       // arguments of Put
+	Entered  chan struct{} // if not nil, Put sends to it and waits for Leave
 	Leave    chan struct{}
 	mu       sync.Mutex
 }
 
+// maxTokens is the window of the model.
 const maxTokens = 16
 
+// NewEngine returns an engine with tasks that work and tasks that fail.
 func NewEngine() *Engine {
 	return &Engine{
 		Labels: map[string][]string{
@@ -75,6 +77,7 @@ func NewEngine() *Engine {
 	}
 }
 
+// Classify implements [core.Engine].
 func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Input, opts runtime.Options) (*runtime.Result, error) {
 	e.Started.Add(1)
 	if e.Before != nil {
@@ -107,18 +110,18 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 			tokens += 1 + len(pair)
 			words = append(words, pair...)
 		}
-		most := maxTokens
+		limit := maxTokens
 		if opts.MaxTokens > 0 {
-			most = min(most, opts.MaxTokens)
+			limit = min(limit, opts.MaxTokens)
 		}
-		if tokens > most {
+		if tokens > limit {
 			if !opts.Truncate {
-				return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, tokens, most)}
+				return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, tokens, limit)}
 			}
 			if opts.TruncateLeft {
-				words = words[tokens-most:]
+				words = words[tokens-limit:]
 			}
-			tokens = most
+			tokens = limit
 		}
 		if task == "untokenizable" {
 			return nil, &runtime.InputError{Index: i, Err: errors.New("runtime: tokenize: /var/lib/base/tokenizer.json does not know this")}
@@ -143,7 +146,7 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 	return r, nil
 }
 
-// Encode leaves the inputs as they are, once it has seen that it could not.
+// Encode returns the inputs unless one is too long.
 func (e *Engine) Encode(ctx context.Context, inputs []runtime.Input, opts runtime.Options) ([]runtime.Input, error) {
 	e.Encoded.Add(1)
 	for i, in := range inputs {
@@ -154,7 +157,8 @@ func (e *Engine) Encode(ctx context.Context, inputs []runtime.Input, opts runtim
 	return inputs, ctx.Err()
 }
 
-// Scores gives dyadic fractions, so that every machine writes the same.
+// Scores returns fractions with a power of two as denominator, so that their decimals
+// are exact on every machine.
 func Scores(words []string, labels int, raw bool) []float32 {
 	scores := make([]float32, labels)
 	for j := range scores {
@@ -182,6 +186,7 @@ func (e *Engine) info(name string) runtime.TaskInfo {
 	return info
 }
 
+// Tasks implements [core.Engine].
 func (e *Engine) Tasks() ([]runtime.TaskInfo, error) {
 	if e.Unready != nil {
 		return nil, e.Unready
@@ -198,6 +203,7 @@ func (e *Engine) Tasks() ([]runtime.TaskInfo, error) {
 	return infos, nil
 }
 
+// Task implements [core.Engine].
 func (e *Engine) Task(name string) (runtime.TaskInfo, bool) {
 	if _, ok := e.Labels[name]; !ok {
 		return runtime.TaskInfo{}, false
@@ -205,5 +211,8 @@ func (e *Engine) Task(name string) (runtime.TaskInfo, bool) {
 	return e.info(name), true
 }
 
+// Stats returns the counters.
 func (e *Engine) Stats() runtime.Stats { return e.Counters }
-func (e *Engine) Ready() error         { return e.Unready }
+
+// Ready implements [core.Engine].
+func (e *Engine) Ready() error { return e.Unready }

@@ -17,28 +17,30 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// Case is a request with the answer that clients rely on.
+// Case is a request and its answer, on which clients rely.
 type Case struct {
 	Name     string   `json:"name"`
 	Request  Request  `json:"request"`
 	Response Response `json:"response"`
 }
 
+// Request is the request of a case.
 type Request struct {
 	Method string            `json:"method"`
 	Path   string            `json:"path"`
 	Header map[string]string `json:"header,omitempty"`
-	// Body is sent as it is; a string stands for its content.
+	// Body is the body, or a string with the body.
 	Body json.RawMessage `json:"body,omitempty"`
 }
 
+// Response is the answer of a case.
 type Response struct {
 	Status int               `json:"status"`
 	Header map[string]string `json:"header,omitempty"`
 	Body   json.RawMessage   `json:"body,omitempty"`
 }
 
-// Text is the body as it is sent.
+// Text returns the body.
 func (q *Request) Text(t testing.TB) string {
 	body := string(q.Body)
 	if strings.HasPrefix(body, `"`) {
@@ -63,13 +65,13 @@ func ReadCases(t testing.TB, file string) []Case {
 	return cases
 }
 
-// GoldenLimits are small enough for the cases to exceed them.
+// GoldenLimits are the limits of the cases, which some of them exceed.
 var GoldenLimits = core.Limits{
 	MaxBodyBytes: 2048, MaxUploadBytes: 1 << 30, MaxTexts: 4, MaxTextBytes: 200, MaxTasks: 3,
 	RequestTimeout: time.Minute, UploadTimeout: time.Minute, WriteTimeout: time.Minute,
 }
 
-// NewService makes a core over an engine, with a clock that stands still.
+// NewService returns a core over an engine with a fixed clock.
 func NewService(engine core.Engine, limits core.Limits) *core.Service {
 	return &core.Service{
 		Engine: engine, Limits: limits, Bodies: httpbody.NewBudget(1 << 30),
@@ -77,10 +79,10 @@ func NewService(engine core.Engine, limits core.Limits) *core.Service {
 	}
 }
 
-// noRoute is the header of an answer to a request for no operation.
+// noRoute is a header of answers to requests without an operation.
 const noRoute = "X-No-Route"
 
-// Handler answers the operations of one API without the server around it.
+// Handler answers the operations of one API, without the server around it.
 func Handler(api route.API) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
@@ -99,7 +101,7 @@ func Handler(api route.API) http.Handler {
 	return router
 }
 
-// Do sends a request to a handler. header holds names and values in turn.
+// Do sends a request to a handler. header has names and values in turn.
 func Do(h http.Handler, method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
@@ -110,13 +112,14 @@ func Do(h http.Handler, method, path, body string, header ...string) *httptest.R
 	return w
 }
 
-// CheckGoldens holds the API by itself against those cases of a file that are
-// for one of its operations: what it answers, without the server's headers.
+// CheckGoldens compares the answers of one API, without the server around it, with
+// the cases of a file that are for its operations. It does not compare headers, which
+// are the server's.
 func CheckGoldens(t *testing.T, api route.API, file string) {
 	t.Helper()
 	checked := 0
 	for _, c := range ReadCases(t, file) {
-		if strings.Contains(c.Name, "panics") || strings.Contains(c.Name, "admin key") { // the server's affair
+		if strings.Contains(c.Name, "panics") || strings.Contains(c.Name, "admin key") { // the server does these
 			continue
 		}
 		header := []string{"X-Request-Id", "wire-golden"}

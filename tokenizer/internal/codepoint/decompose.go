@@ -24,9 +24,9 @@ func (t *Tables) AppendDecomposed(dst []ClassedRune, r rune, compatibly bool) []
 	p := t.Properties(r)
 	switch {
 	case compatibly && p&compatible != 0:
-		dst = append(dst, t.decompositions[t.nfkd.Of(r)]...)
+		dst = append(dst, t.decompositions[t.nfkd.of(r)]...)
 	case p&Decomposed == 0:
-		dst = append(dst, ClassedRune{r, t.classes.Of(r)})
+		dst = append(dst, ClassedRune{r, t.classes.of(r)})
 	case r >= hangulFirst && r <= hangulLast:
 		k := r - hangulFirst
 		dst = append(dst, ClassedRune{Rune: leadBase + k/(vowels*tails)}, ClassedRune{Rune: vowelBase + k/tails%vowels})
@@ -34,7 +34,7 @@ func (t *Tables) AppendDecomposed(dst []ClassedRune, r rune, compatibly bool) []
 			dst = append(dst, ClassedRune{Rune: tailBase + k%tails})
 		}
 	default:
-		dst = append(dst, t.decompositions[t.nfd.Of(r)]...)
+		dst = append(dst, t.decompositions[t.nfd.of(r)]...)
 	}
 	return dst
 }

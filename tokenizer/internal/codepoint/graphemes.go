@@ -46,7 +46,7 @@ func (t *Tables) graphemeOf(r rune) grapheme {
 		}
 		return graphemeLVT
 	}
-	return t.graphemes.Of(r)
+	return t.graphemes.of(r)
 }
 
 // ClusterLen returns the length in bytes of the grapheme cluster at the start of text, which is not

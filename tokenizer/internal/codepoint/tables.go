@@ -83,13 +83,13 @@ var Load = sync.OnceValue(func() *Tables {
 })
 
 // Properties returns the properties of r, which must be a valid code point.
-func (t *Tables) Properties(r rune) Property { return t.properties.Of(r) }
+func (t *Tables) Properties(r rune) Property { return t.properties.of(r) }
 
 // AppendLower appends the lower case of r, whose properties are p. Like the reference, it looks at one
 // code point at a time: a final Σ becomes σ, İ becomes i and a combining dot.
 func (t *Tables) AppendLower(dst []byte, r rune, p Property) []byte {
 	if p&HasLowercase != 0 {
-		return append(dst, t.lowercase[t.lower.Of(r)]...)
+		return append(dst, t.lowercase[t.lower.of(r)]...)
 	}
 	return utf8.AppendRune(dst, r)
 }
@@ -107,7 +107,7 @@ type twoStageTable[V comparable] struct {
 }
 
 // of returns the value of r, which must be a valid code point.
-func (t *twoStageTable[V]) Of(r rune) V {
+func (t *twoStageTable[V]) of(r rune) V {
 	k := uint32(r) / blockSize % uint32(len(t.block))
 	return t.values[t.block[k]][uint32(r)%blockSize]
 }

@@ -62,7 +62,7 @@ func FuzzGRPCInferRequest(f *testing.F) {
 		}
 		q, err := inferRequestOf(in, servertest.FuzzLimits)
 		if err != nil {
-			servertest.CheckRefused(t, err, encodeError)
+			servertest.CheckProblem(t, err, encodeError)
 			return
 		}
 		servertest.CheckInputs(t, q.inputs, servertest.FuzzLimits)

@@ -148,7 +148,7 @@ func FuzzInferRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body, length string) {
 		q, err := parseREST(body, length, servertest.FuzzLimits)
 		if err != nil {
-			servertest.CheckRefused(t, err, encodeError)
+			servertest.CheckProblem(t, err, encodeError)
 			return
 		}
 		elements := int64(1)

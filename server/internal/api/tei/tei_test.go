@@ -19,7 +19,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		q, err := parse(body, servertest.FuzzLimits)
 		if err != nil {
-			servertest.CheckRefused(t, err, encodeError)
+			servertest.CheckProblem(t, err, encodeError)
 			return
 		}
 		servertest.CheckInputs(t, q.inputs, servertest.FuzzLimits)

@@ -1,4 +1,4 @@
-// Upload a delta.
+// Uploads a delta.
 
 import {Failure, authorization, failure, keys} from "./api.js";
 import {$, complain, make} from "./format.js";
@@ -6,7 +6,7 @@ import {$, complain, make} from "./format.js";
 const form = $("add-form"), file = $("file"), name = $("name"), admin = $("admin"), sent = $("sent"), added = $("added");
 let onAdded = () => {}, onTry = () => {};
 
-/** wire sets what is called with a task that was added, and with one to try. */
+/** wire sets the functions for a task that was added, and for one to try. */
 export function wire(whenAdded, toTry) {
   onAdded = whenAdded;
   onTry = toTry;
@@ -31,7 +31,7 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 
-// XMLHttpRequest, since fetch does not tell how much of a body is sent.
+// XMLHttpRequest reports how much of the body is sent; fetch does not.
 const put = (path, body, progress) => new Promise((resolve, reject) => {
   const request = new XMLHttpRequest();
   request.open("PUT", path);
@@ -39,7 +39,7 @@ const put = (path, body, progress) => new Promise((resolve, reject) => {
   for (const [key, value] of Object.entries(authorization(true))) request.setRequestHeader(key, value);
   request.upload.onprogress = event => progress(event.loaded / event.total);
   request.onload = () => request.status < 300 ? resolve() : reject(failure(request.status, request.responseText));
-  request.onerror = () => reject(new Failure(0, "The connection broke while the delta was sent."));
+  request.onerror = () => reject(new Failure(0, "The connection failed while the delta was sent."));
   request.send(body);
 });
 
@@ -54,7 +54,7 @@ form.addEventListener("submit", async event => {
   try {
     await put(`tasks/${encodeURIComponent(task)}`, file.files[0], share => {
       sent.value = share;
-      if (share === 1) added.replaceChildren("Checking it against the base");
+      if (share === 1) added.replaceChildren("Checking the delta against the base");
     });
     added.replaceChildren(make("b", {textContent: task}), " is served. ", make("button", {type: "button", className: "quiet", textContent: "Try it", onclick: () => onTry(task)}));
     onAdded(task);

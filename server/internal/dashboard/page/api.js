@@ -1,10 +1,10 @@
-// Requests to the server that this page came from. Paths are relative, so that
-// the page works behind a proxy that serves it under a folder.
+// Requests to the server of this page. Paths are relative, so that the page works
+// behind a proxy that serves it under a folder.
 
-// The keys that the user typed live here and nowhere else.
+// The keys that the user typed. Nothing else stores them.
 export const keys = {use: "", admin: ""};
 
-/** An answer that is an error, or none at all (status 0). */
+/** An answer with an error, or no answer (status 0). */
 export class Failure extends Error {
   constructor(status, message) {
     super(message);
@@ -12,12 +12,13 @@ export class Failure extends Error {
   }
 }
 
+/** authorization returns the header with the user's key, or with the admin key. */
 export const authorization = admin => {
   const key = admin ? keys.admin : keys.use || keys.admin;
   return key ? {Authorization: `Bearer ${key}`} : {};
 };
 
-/** failure reads an error's message from its body. */
+/** failure makes a Failure from the status and the body of an answer. */
 export const failure = (status, text) => {
   let message;
   try {
@@ -28,7 +29,7 @@ export const failure = (status, text) => {
   return new Failure(status, message[0].toUpperCase() + message.slice(1));
 };
 
-/** ask sends a request, and gives the answer's JSON, headers and time in ms. */
+/** ask sends a request and returns the answer's JSON, its headers, and the time in ms. */
 export async function ask(path, {method = "GET", body, admin = false} = {}) {
   const began = performance.now();
   let answer, text;
@@ -42,9 +43,8 @@ export async function ask(path, {method = "GET", body, admin = false} = {}) {
   return {data: text ? JSON.parse(text) : null, headers: answer.headers, took: performance.now() - began};
 }
 
-/** repeat calls f again and again, pausing between its end and the next call as
- * long as f says, and not at all while nobody sees the page. The function that
- * it returns makes the next call come at once. */
+/** repeat calls f again and again while the page is visible. f returns the pause until
+ * the next call in ms. repeat returns a function that makes the next call at once. */
 export function repeat(f) {
   let timer = 0, running = false, again = false;
   const run = async () => {

@@ -1,4 +1,4 @@
-// Small charts of the last two minutes, one value a second, drawn as SVG.
+// Small SVG charts of the last two minutes, with one value for each second.
 
 const space = "http://www.w3.org/2000/svg";
 const height = 112, left = 44, bottom = 92, top = 8;
@@ -9,16 +9,16 @@ const svg = (name, attributes = {}) => {
   return e;
 };
 
-/** linear goes from 0 to the least of 1, 2, 5, 10, 20… that is no less than any
- * value. A scale is its ticks, and where a value lies, from 0 to 1. */
+/** linear is the scale from 0 to the smallest of 1, 2, 5, 10, 20… that is at least every
+ * value. A scale has ticks, and `at`, the position of a value from 0 to 1. */
 export function linear(values) {
   const v = Math.max(0, ...values);
   const power = v > 0 ? 10 ** Math.floor(Math.log10(v)) : 1;
-  const most = power * (v > 0 ? [1, 2, 5].find(m => m * power >= v) ?? 10 : 1);
-  return {ticks: [0, most / 2, most], at: x => x / most};
+  const limit = power * (v > 0 ? [1, 2, 5].find(m => m * power >= v) ?? 10 : 1);
+  return {ticks: [0, limit / 2, limit], at: x => x / limit};
 }
 
-/** logarithmic goes over at least two powers of ten. */
+/** logarithmic is a scale over at least two powers of ten. */
 export function logarithmic(values) {
   const positive = values.filter(v => v > 0);
   let low = Math.floor(Math.log10(Math.min(...positive, Infinity)));
@@ -30,8 +30,8 @@ export function logarithmic(values) {
   return {ticks, at: x => (Math.log10(Math.max(x, 10 ** low)) - low) / (high - low)};
 }
 
-/** Chart draws one or two series into a figure. A series is a list of numbers,
- * oldest first; null makes a gap. */
+/** Chart draws one or two series into a figure. A series is a list of numbers, oldest
+ * first; null is a gap. */
 export class Chart {
   constructor(figure, {format, scale}) {
     this.format = format;
@@ -43,7 +43,7 @@ export class Chart {
     new ResizeObserver(() => this.draw()).observe(figure);
   }
 
-  /** show draws new values; the description is for who cannot see them. */
+  /** show draws new values. The description is for screen readers. */
   show(series, description) {
     this.series = series;
     this.root.setAttribute("aria-label", description);
@@ -78,7 +78,7 @@ export class Chart {
         const at = [x(i, values.length).toFixed(1), y(v).toFixed(1)];
         const joined = values[i - 1] != null;
         line += `${joined ? "L" : "M"}${at.join(" ")}`;
-        // A value between two gaps is a dot.
+        // A value between two gaps is drawn as a dot.
         if (!joined && values[i + 1] == null) parts.push(svg("circle", {class: `lone ${name}`, cx: at[0], cy: at[1], r: 2}));
       });
       if (scale.ticks[0] === 0 && line) parts.push(svg("path", {class: "area", d: `${line}L${width} ${bottom}L${left} ${bottom}Z`}));

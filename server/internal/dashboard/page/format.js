@@ -1,4 +1,4 @@
-// How numbers are written, and elements made.
+// Formats numbers and makes elements.
 
 const plain = new Intl.NumberFormat("en", {maximumFractionDigits: 0});
 const short = new Intl.NumberFormat("en", {notation: "compact", maximumSignificantDigits: 3});
@@ -53,13 +53,13 @@ export function facts(list, pairs) {
   });
 }
 
-/** complain shows an error below a form, or hides it. */
+/** complain shows an error below a form, or hides the last one. */
 export function complain(element, error) {
   element.hidden = !error;
   element.textContent = error ? error.message : "";
 }
 
-/** tierIcon is a square, filled as far as the tier is near to computing. */
+/** tierIcon is the square of a tier: full if hot, half full if warm. */
 export function tierIcon(tier) {
   const template = document.querySelector(`.legend [data-tier=${tier}] svg`);
   return template.cloneNode(true);

@@ -1,27 +1,27 @@
-// The map of residency: one cell a task, filled as far as it is near to
-// computing. The legend's counts and the table say the same in words.
+// The map of residency: one cell for each task, full if it is hot, half full if it is
+// warm. The counts of the legend and the table have the same information as text.
 
 import {$, bytes, count} from "./format.js";
 
 const canvas = $("map"), tip = $("tip");
-const flash = 1500; // ms that a cell shows a request or a move
+const flash = 1500; // ms for which a cell shows a request or a change of its tier
 let tasks = [], cells = {columns: 1, step: 1, size: 1, named: false}, onPick = () => {};
 
-/** picked sets what is called with the task that was clicked. */
+/** picked sets the function for a task that is clicked. */
 export const picked = f => { onPick = f; };
 
-/** update shows the tasks. Those whose tier or requests changed since the last
- * time have `changed`, the time of it. */
+/** update shows the tasks. `changed` is the time when the tier or the number of requests
+ * of a task changed. */
 export function update(list) {
   tasks = list;
   const counts = {hot: 0, warm: 0, cold: 0};
   for (const t of tasks) counts[t.residency]++;
   for (const button of document.querySelectorAll(".legend button")) button.querySelector("b").textContent = count(counts[button.dataset.tier]);
-  canvas.setAttribute("aria-label", `Residency of ${count(tasks.length)} tasks, one cell each: ${count(counts.hot)} hot, ${count(counts.warm)} warm, ${count(counts.cold)} cold. The table below has them all.`);
+  canvas.setAttribute("aria-label", `Residency of ${count(tasks.length)} tasks, one cell each: ${count(counts.hot)} hot, ${count(counts.warm)} warm, ${count(counts.cold)} cold. The table below lists them.`);
   layout();
 }
 
-// A few tasks get cells with their names, more get squares as large as fit.
+// Up to 48 tasks have cells with names; more have squares, as large as there is space.
 function layout() {
   const width = canvas.clientWidth;
   if (!width) return;

@@ -1,4 +1,4 @@
-// What the server does at this moment: throughput, latency, memory.
+// Shows what the server does now: throughput, latency, memory.
 
 import {Chart, linear, logarithmic} from "./chart.js";
 import {$, bytes, count, facts, make, milliseconds, rate} from "./format.js";
@@ -17,20 +17,20 @@ const [p50, p99] = caption(latency);
 const strong = (value, unit) => [make("strong", {textContent: value}), ` ${unit}`];
 const key = (name, value) => [make("i", {className: name}), `${name === "second" ? "p99" : "p50"} `, make("strong", {textContent: value})];
 
-/** update shows an answer of GET /stats. */
+/** update shows the answer of GET /stats. */
 export function update(stats) {
   const end = Math.floor(Date.parse(stats.time) / 1000);
   const by = new Map(stats.recent.map(s => [s.second, s]));
   const seconds = Array.from({length: stats.span - 1}, (_, i) => by.get(end - stats.span + 1 + i));
   const requests = seconds.map(s => s?.requests ?? 0);
-  // Figures are means of the last five seconds, which the eye can follow.
+  // Numbers are means of the last five seconds: faster changes cannot be read.
   const last = seconds.slice(-5);
   const mean = member => last.reduce((sum, s) => sum + (s?.[member] ?? 0), 0) / last.length;
   const recent = seconds.findLast(s => s?.p50_ms != null);
 
   perSecond.replaceChildren(...strong(rate(mean("requests")), "requests/s"));
   tokensPerSecond.replaceChildren(`${rate(mean("tokens"))} tokens/s`);
-  throughput.show([requests], `Requests a second: ${rate(mean("requests"))} now, at most ${count(Math.max(...requests))} in the last two minutes.`);
+  throughput.show([requests], `Requests per second: ${rate(mean("requests"))} now, at most ${count(Math.max(...requests))} in the last two minutes.`);
 
   p50.replaceChildren(...key("first", milliseconds(recent?.p50_ms)));
   p99.replaceChildren(...key("second", milliseconds(recent?.p99_ms)));
@@ -50,9 +50,9 @@ export function update(stats) {
     ["Evictions", count(stats.evictions)],
   ]);
 
-  // What the tasks of each tier hold.
+  // Memory of the tasks of each tier.
   const used = stats.hot_bytes + stats.warm_bytes, all = Math.max(stats.budget_bytes, used, 1);
-  $("memory-text").textContent = `${bytes(used)} of ${bytes(stats.budget_bytes)}, beside the base's ${bytes(stats.base_bytes)}`;
+  $("memory-text").textContent = `${bytes(used)} of ${bytes(stats.budget_bytes)}; base: ${bytes(stats.base_bytes)}`;
   $("memory-hot").style.width = `${100 * stats.hot_bytes / all}%`;
   $("memory-warm").style.width = `${100 * stats.warm_bytes / all}%`;
 }

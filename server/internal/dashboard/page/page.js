@@ -1,4 +1,4 @@
-// The page's parts, and what they are fed with.
+// Connects the parts of the page with the server.
 
 import {ask, keys, repeat} from "./api.js";
 import {$, count} from "./format.js";
@@ -9,8 +9,8 @@ import * as table from "./table.js";
 import * as task from "./task.js";
 import * as trial from "./try.js";
 
-// State of the server, and the key that it may ask for.
-// The button is there once the server has asked.
+// The state of the server, and the key that it may need. The button appears when the
+// server has asked for a key.
 const state = (text, kind) => {
   if ($("state").textContent !== text) $("state").textContent = text;
   $("state").className = `state ${kind}`;
@@ -28,7 +28,7 @@ function problem(error) {
       if (!document.querySelector("dialog[open]")) $("key-dialog").showModal();
     }
   } else {
-    state(error.status ? error.message : "Cannot be reached", "down");
+    state(error.status ? error.message : "Not reachable", "down");
   }
 }
 
@@ -38,12 +38,12 @@ $("key-form").addEventListener("submit", () => {
   keys.use = $("key").value;
   locked = false;
   task.withKey(Boolean(keys.use));
-  lookStats();
-  lookTasks();
+  pollStats();
+  pollTasks();
 });
 
-// Statistics come once a second.
-const lookStats = repeat(async () => {
+// Statistics are polled once a second.
+const pollStats = repeat(async () => {
   try {
     const {data} = await ask("stats");
     locked = false;
@@ -52,14 +52,14 @@ const lookStats = repeat(async () => {
     now.update(data);
   } catch (error) {
     problem(error);
-    if (error.status === 401) return 3600e3; // until a key is typed
+    if (error.status === 401) return 3600e3; // until the user types a key
   }
   return 1000;
 });
 
-// So do the tasks, more rarely the more there are.
+// Tasks are polled too, less often the more tasks there are.
 let before = new Map(), then = 0;
-const lookTasks = repeat(async () => {
+const pollTasks = repeat(async () => {
   let tasks;
   try {
     tasks = (await ask("tasks?labels=false")).data.data;
@@ -85,6 +85,6 @@ const lookTasks = repeat(async () => {
 const attempt = name => trial.choose(name);
 map.picked(task.open);
 table.picked(task.open);
-task.wire(attempt, lookTasks);
-trial.answered(lookTasks);
-add.wire(lookTasks, attempt);
+task.wire(attempt, pollTasks);
+trial.answered(pollTasks);
+add.wire(pollTasks, attempt);

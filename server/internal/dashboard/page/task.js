@@ -1,4 +1,4 @@
-// One task: what is known of it, what can be done with it, and its KENviz.
+// The dialog of a task: its state, its operations, and its KENviz.
 
 import {ask, authorization, failure, keys} from "./api.js";
 import {$, ago, bytes, complain, count, facts, make} from "./format.js";
@@ -6,7 +6,7 @@ import {$, ago, bytes, complain, count, facts, make} from "./format.js";
 const dialog = $("task");
 let name = "", blob = "", onTry = () => {}, onChange = () => {};
 
-/** wire sets what is called with a task to try, and when one changed. */
+/** wire sets the functions for a task to try, and for a change of a task. */
 export function wire(toTry, changed) {
   onTry = toTry;
   onChange = changed;
@@ -14,7 +14,7 @@ export function wire(toTry, changed) {
 
 const path = () => `tasks/${encodeURIComponent(name)}`;
 
-/** open shows a task. */
+/** open shows the dialog of a task. */
 export async function open(which) {
   name = which;
   $("task-title").textContent = name;
@@ -25,11 +25,10 @@ export async function open(which) {
   $("viz").hidden = true;
   sure(false);
   for (const id of ["task-load", "task-unload", "task-remove"]) $(id).hidden = !keys.admin;
-  $("task-hint").textContent = keys.admin ? "" : "With the admin key, typed under “Add a task”, it can be loaded, unloaded and removed from here.";
+  $("task-hint").textContent = keys.admin ? "" : "To load, unload or remove the task, type the admin key under “Add a task”.";
   dialog.showModal();
   await refresh();
-  // Only a server that draws KENviz has the route; asking for its methods does
-  // not draw anything.
+  // OPTIONS tells whether the server has the route, without drawing anything.
   const own = name;
   const answer = await fetch(`${path()}/viz`, {method: "OPTIONS", headers: authorization()}).catch(() => null);
   if (own === name && answer?.ok) {
@@ -46,7 +45,7 @@ async function refresh() {
       ["Memory", bytes(t.bytes)],
       ["Requests", count(t.requests)],
       ["Last used", t.last_used ? ago(Date.parse(t.last_used), Date.now()) : "never"],
-      ["Labels", t.labels ? count(t.labels.length) : "known once loaded"],
+      ["Labels", t.labels ? count(t.labels.length) : "known after the first load"],
     ]);
     $("task-labels").textContent = t.labels?.join(", ") ?? "";
   } catch (error) {
@@ -80,7 +79,7 @@ async function act(method, suffix) {
 $("task-load").addEventListener("click", () => act("POST", "/load"));
 $("task-unload").addEventListener("click", () => act("POST", "/unload"));
 
-// Removing takes a second press.
+// Remove needs a second click.
 const remove = $("task-remove");
 const sure = asked => {
   remove.dataset.sure = asked;
@@ -109,11 +108,11 @@ $("viz-show").addEventListener("click", () => {
   $("viz-show").ariaExpanded = "true";
 });
 
-// Neither links nor frames carry a key. With one the page is fetched, and kept
-// as a file, which opens on its own.
+// Links and frames cannot send a key. If the server needs one, the link downloads
+// KENviz as a file instead.
 export function withKey(needed) {
   $("viz-show").hidden = needed;
-  $("viz-link").textContent = needed ? "Save it as a file" : "Open in a tab";
+  $("viz-link").textContent = needed ? "Save as a file" : "Open in a tab";
 }
 $("viz-link").addEventListener("click", async event => {
   if (!keys.use && !keys.admin) return;

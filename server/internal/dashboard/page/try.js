@@ -1,4 +1,4 @@
-// Try a text, or a pair, against one task or many.
+// Classifies a text or a pair under the chosen tasks.
 
 import {ask} from "./api.js";
 import {$, complain, count, make, milliseconds, percent} from "./format.js";
@@ -8,11 +8,10 @@ const form = $("try-form"), choices = $("choices"), find = $("choose");
 const chosen = new Set();
 let tasks = [], began = false, onAnswer = () => {};
 
-/** answered sets what is called after each answer. */
+/** answered sets the function that is called after each answer. */
 export const answered = f => { onAnswer = f; };
 
-/** update takes the tasks over that can be chosen. At first the most used ones
- * are. */
+/** update sets the tasks to choose from. At first the most used ones are chosen. */
 export function update(list) {
   const same = list.length === tasks.length && list.every((t, i) => t.name === tasks[i].name);
   tasks = list;
@@ -27,7 +26,7 @@ export function update(list) {
   }
 }
 
-/** choose makes a task the one that is tried. */
+/** choose chooses one task. */
 export function choose(name) {
   chosen.clear();
   chosen.add(name);
@@ -40,21 +39,21 @@ export function choose(name) {
 function draw() {
   const wanted = find.value.trim().toLowerCase();
   const found = tasks.filter(t => t.name.toLowerCase().includes(wanted));
-  // What is chosen stays in sight.
+  // Chosen tasks come first.
   found.sort((a, b) => chosen.has(b.name) - chosen.has(a.name));
   choices.replaceChildren(...found.slice(0, shownChoices).map(t => {
     const box = make("input", {type: "checkbox", checked: chosen.has(t.name), onchange: () => {
       chosen[box.checked ? "add" : "delete"](t.name);
-      tell();
+      showCount();
     }});
     return make("li", {}, make("label", {title: t.name}, box, make("span", {textContent: t.name})));
   }));
   const hidden = found.length - shownChoices;
-  $("choices-more").textContent = !tasks.length ? "There are no tasks yet." : !found.length ? "No task has that in its name." : hidden > 0 ? `and ${count(hidden)} more` : "";
-  tell();
+  $("choices-more").textContent = !tasks.length ? "There are no tasks yet." : !found.length ? "No name of a task contains this." : hidden > 0 ? `and ${count(hidden)} more` : "";
+  showCount();
 }
 
-function tell() {
+function showCount() {
   $("chosen-count").textContent = `${chosen.size} of ${count(tasks.length)}`;
   $("classify").disabled = !chosen.size;
 }
@@ -65,7 +64,7 @@ $("pair-button").addEventListener("click", event => {
   const part = $("pair-part");
   part.hidden = !part.hidden;
   event.target.setAttribute("aria-expanded", !part.hidden);
-  event.target.textContent = part.hidden ? "Add a second text" : "Without the second text";
+  event.target.textContent = part.hidden ? "Add a second text" : "Remove the second text";
   if (!part.hidden) $("pair").focus();
 });
 
@@ -75,7 +74,7 @@ form.addEventListener("keydown", event => {
     form.requestSubmit();
   }
 });
-// Enter in the search is not meant to classify.
+// Enter in the search field does not submit the form.
 find.addEventListener("keydown", event => {
   if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) event.preventDefault();
 });
@@ -95,7 +94,7 @@ form.addEventListener("submit", async event => {
     if (own !== asked) return;
     complain($("try-error"));
     show(model, data.data[0]);
-    $("cost").textContent = `${count(+headers.get("x-tokens"))} tokens, waited ${milliseconds(+headers.get("x-queue-time-ms"))}, computed ${milliseconds(+headers.get("x-inference-time-ms"))}, there and back ${milliseconds(took)}`;
+    $("cost").textContent = `${count(+headers.get("x-tokens"))} tokens, ${milliseconds(+headers.get("x-queue-time-ms"))} in the queue, ${milliseconds(+headers.get("x-inference-time-ms"))} of computation, ${milliseconds(took)} in total`;
   } catch (error) {
     if (own !== asked) return;
     complain($("try-error"), error);
@@ -111,7 +110,7 @@ function show(model, byTask) {
   $("spoken").textContent = model.map(name => `${name}: ${byTask[name][0].label}, ${value(byTask[name], byTask[name][0].score)}`).join("; ");
 }
 
-// Probabilities are between 0 and 1; the values of a regression may be anywhere.
+// Scores are probabilities, from 0 to 1, or the values of a regression, without bounds.
 const probable = scores => scores.every(s => s.score >= 0 && s.score <= 1);
 const value = (scores, score) => probable(scores) ? percent(score) : score.toPrecision(4);
 

@@ -9,8 +9,8 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// Bodies of requests under way count against one budget: what is beyond is
-// refused, and room comes back when they are done.
+// The bodies of all requests count against one budget. Requests beyond it are refused,
+// and a request that ends returns its bytes.
 func TestBodyMemory(t *testing.T) {
 	e := servertest.NewEngine()
 	entered, leave := make(chan struct{}), make(chan struct{})
@@ -51,6 +51,6 @@ func TestBodyMemory(t *testing.T) {
 		t.Errorf("afterwards: status %d: %s", w.Code, w.Body)
 	}
 	if used := s.core.Bodies.Used(); used != 0 {
-		t.Errorf("%d bytes are counted in the end", used)
+		t.Errorf("%d bytes still count", used)
 	}
 }
