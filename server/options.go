@@ -48,6 +48,9 @@ type Options struct {
 	// AdminKeys are the keys of operations that change tasks. If there are none, these
 	// operations are off. An admin key serves as an API key too.
 	AdminKeys []string
+	// CORSOrigins are the origins, scheme://host[:port], whose pages may call the
+	// server from a browser; "*" allows all. None: browsers refuse such calls.
+	CORSOrigins []string
 	// TracerProvider, if not nil, gets a span for each request.
 	TracerProvider trace.TracerProvider
 	// TLS, if not nil, encrypts connections; see [LoadTLS].
@@ -83,6 +86,9 @@ type About = core.About
 
 // withDefaults replaces zero fields by their defaults. The error is about a field.
 func (o Options) withDefaults() (Options, error) {
+	if err := checkOrigins(o.CORSOrigins); err != nil {
+		return o, err
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -38,6 +38,7 @@ func (c *serveCmd) serverOptions(log *slog.Logger) (server.Options, error) {
 		MaxTasks:       c.MaxTasks,
 		MaxUploadBytes: int(c.MaxUpload),
 		MaxHeaderBytes: int(c.MaxHeader),
+		CORSOrigins:    c.CORSOrigin,
 		MetricTasks:    c.MetricTasks,
 
 		ReadHeaderTimeout: c.HeaderTimeout,
