@@ -16,6 +16,8 @@ import (
 
 	"kenserve/delta"
 	"kenserve/viz"
+	"kenserve/viz/figure"
+	"kenserve/viz/page"
 )
 
 // KENviz of the tasks that are served: GET /tasks/{name}/viz is one page that
@@ -29,7 +31,7 @@ import (
 const (
 	maxDrawings   = 8        // under way and waiting
 	maxDrawn      = 32 << 20 // bytes in the cache
-	maxExactBytes = 2 << 20  // see viz.PageOptions.Exact
+	maxExactBytes = 2 << 20  // see page.Options.Exact
 )
 
 // drawings is the state of drawing.
@@ -45,16 +47,16 @@ func newDrawings() drawings {
 
 // getViz answers GET /tasks/{name}/viz.
 func (s *Server) getViz(c *gin.Context, x *exchange) error {
-	page, err := s.draw(c, x, "page", func(ctx context.Context, name string, m *viz.Model) ([]byte, error) {
+	body, err := s.draw(c, x, "page", func(ctx context.Context, name string, m *viz.Model) ([]byte, error) {
 		var b bytes.Buffer
-		err := viz.WritePage(ctx, &b, m, viz.PageOptions{Name: name, Exact: maxExactBytes, Workers: 1})
+		err := page.Write(ctx, &b, m, page.Options{Name: name, Exact: maxExactBytes, Workers: 1})
 		return b.Bytes(), err
 	})
 	if err != nil {
 		return err
 	}
-	c.Writer.Header()["Content-Security-Policy"] = vizPolicy(page)
-	write(c, http.StatusOK, htmlType, page)
+	c.Writer.Header()["Content-Security-Policy"] = vizPolicy(body)
+	write(c, http.StatusOK, htmlType, body)
 	return nil
 }
 
@@ -99,7 +101,7 @@ func (s *Server) getVizView(c *gin.Context, x *exchange) error {
 			return nil, err
 		}
 		var b bytes.Buffer
-		err = viz.Write(&b, view, ask.format, viz.Style{Dark: ask.dark})
+		err = figure.Write(&b, view, ask.format, figure.Style{Dark: ask.dark})
 		return b.Bytes(), err
 	})
 	if err != nil {
@@ -112,7 +114,7 @@ func (s *Server) getVizView(c *gin.Context, x *exchange) error {
 // vizAsk is what a picture is asked for with.
 type vizAsk struct {
 	view         string
-	format       viz.Format
+	format       figure.Format
 	tensor, kind string
 	of           viz.Aspect
 	row, column  int
@@ -128,7 +130,7 @@ func parseVizAsk(c *gin.Context) (a vizAsk, err error) {
 		return a, noRoute(nil, nil)
 	}
 	a = vizAsk{view: view, tensor: c.Query("tensor"), kind: c.Query("kind"), of: viz.Aspect(c.DefaultQuery("of", string(viz.OfKept))), dark: c.Query("dark") == "true"}
-	if a.format, err = viz.ParseFormat(format); err != nil {
+	if a.format, err = figure.ParseFormat(format); err != nil {
 		return a, noRoute(nil, nil)
 	}
 	if a.of != viz.OfKept && a.of != viz.OfNeighbours {

@@ -51,18 +51,18 @@ func cut(rows, columns, most int) Blocks {
 func ceil(a, b int) int { return (a + b - 1) / b }
 
 // size returns the number of values in block (i, j).
-func (b *Blocks) size(i, j int) int {
+func (b *Blocks) Size(i, j int) int {
 	return min(b.Height, b.rows-i*b.Height) * min(b.Width, b.columns-j*b.Width)
 }
 
 // share returns the share of block (i, j) that is kept.
-func (b *Blocks) share(i, j int) float64 { return share(b.Kept[i*b.Columns+j], b.size(i, j)) }
+func (b *Blocks) Share(i, j int) float64 { return Share(b.Kept[i*b.Columns+j], b.Size(i, j)) }
 
 // mean returns the mean number of neighbours of the kept values of block
 // (i, j), and whether there are any.
-func (b *Blocks) mean(i, j int) (float64, bool) {
+func (b *Blocks) Mean(i, j int) (float64, bool) {
 	n := b.Kept[i*b.Columns+j]
-	return share(b.Neighbours[i*b.Columns+j], n), n > 0
+	return Share(b.Neighbours[i*b.Columns+j], n), n > 0
 }
 
 // count adds up a pattern's blocks and counts its neighbours.

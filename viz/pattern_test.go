@@ -128,7 +128,7 @@ func TestCut(t *testing.T) {
 		values := 0
 		for i := range b.Rows {
 			for j := range b.Columns {
-				n := b.size(i, j)
+				n := b.Size(i, j)
 				if n <= 0 {
 					t.Fatalf("block %d, %d of %+v has %d values", i, j, b, n)
 				}
@@ -213,12 +213,14 @@ func TestExpectedNeighboursAddUp(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	f := fixture{shape: []int{4, 5}, lines: lines(`
-		xx..x
-		.xx..
-		.x..x
-		x...x`)}
-	p := f.pattern()
+	p := newPattern(4, 5)
+	for r, line := range []string{"xx..x", ".xx..", ".x..x", "x...x"} {
+		for c := range len(line) {
+			if line[c] == 'x' {
+				p.set(r, c)
+			}
+		}
+	}
 	for _, test := range []struct {
 		name string
 		d    Detail
@@ -245,7 +247,7 @@ func TestDetailIsBounded(t *testing.T) {
 	if got := (Detail{}).bounded(); got.Blocks != DefaultBlocks || got.Window != DefaultWindow {
 		t.Errorf("the zero value is %+v", got)
 	}
-	if got := (Detail{Blocks: 1 << 40, Window: 1 << 40}).bounded(); got.Blocks != MaxBlocks || got.Window != MaxWindow {
+	if got := (Detail{Blocks: 1 << 40, Window: 1 << 40}).bounded(); got.Blocks != maxBlocks || got.Window != maxWindow {
 		t.Errorf("more than there can be is %+v", got)
 	}
 }

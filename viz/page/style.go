@@ -1,4 +1,4 @@
-package viz
+package page
 
 import (
 	"fmt"
@@ -6,6 +6,10 @@ import (
 	"html/template"
 	"image/color"
 	"strings"
+
+	"kenserve/viz/figure"
+	"kenserve/viz/internal/canvas"
+	"kenserve/viz/internal/raster"
 
 	"gonum.org/v1/plot/vg"
 )
@@ -17,9 +21,9 @@ type filterTable struct{ Name, R, G, B string }
 // to the level's colour.
 func rampTable(name string, dark bool) filterTable {
 	channel := func(of func(color.RGBA) uint8) string {
-		values := make([]string, levels)
+		values := make([]string, raster.Levels)
 		for l := range values {
-			values[l] = fmt.Sprintf("%.3f", float64(of(rampColor(l, dark)))/255)
+			values[l] = fmt.Sprintf("%.3f", float64(of(canvas.RampColor(l, dark)))/255)
 		}
 		return strings.Join(values, " ")
 	}
@@ -37,13 +41,13 @@ func rampCSS() string {
 	var out strings.Builder
 	for _, dark := range []bool{false, true} {
 		out.WriteString(map[bool]string{false: "\n:root{", true: "\n@media (prefers-color-scheme:dark){:root{"}[dark])
-		t := newTheme(dark)
+		t := canvas.NewTheme(dark)
 		for _, v := range pageColors {
 			fmt.Fprintf(&out, "--%s:%s;", v.name, hex(v.of(t)))
 		}
-		for l := range levels {
-			c := rampColor(l, dark)
-			fmt.Fprintf(&out, "--r%d:%s;--t%d:%s;", l, hex(c), l, hex(textOn(c)))
+		for l := range raster.Levels {
+			c := canvas.RampColor(l, dark)
+			fmt.Fprintf(&out, "--r%d:%s;--t%d:%s;", l, hex(c), l, hex(canvas.TextOn(c)))
 		}
 		out.WriteString(map[bool]string{false: "}", true: "}}"}[dark])
 	}
@@ -60,45 +64,50 @@ func hex(c color.Color) string {
 func grays() string {
 	out := make([]string, 0, 7)
 	for i := range 5 {
-		out = append(out, fmt.Sprint(grayOf(int(neighbourLevel(i)))))
+		out = append(out, fmt.Sprint(raster.Gray(int(raster.NeighbourLevel(i)))))
 	}
-	return strings.Join(append(out, fmt.Sprint(grayOf(levels-1)), fmt.Sprint(grayOf(0))), ",")
+	return strings.Join(append(out, fmt.Sprint(raster.Gray(raster.Levels-1)), fmt.Sprint(raster.Gray(0))), ",")
 }
 
 // pageColors are the colours of charts that a page takes from its style sheet.
 // In a drawing each is stood for by a colour that nothing else has.
 var pageColors = []struct {
 	name string
-	of   func(*theme) color.Color
+	of   func(*canvas.Theme) color.Color
 	mark color.RGBA
 }{
-	{"paper", func(t *theme) color.Color { return t.paper }, color.RGBA{1, 2, 1, 255}},
-	{"ink", func(t *theme) color.Color { return t.ink }, color.RGBA{1, 2, 2, 255}},
-	{"soft", func(t *theme) color.Color { return t.soft }, color.RGBA{1, 2, 3, 255}},
-	{"line", func(t *theme) color.Color { return t.line }, color.RGBA{1, 2, 4, 255}},
-	{"main", func(t *theme) color.Color { return t.main }, color.RGBA{1, 2, 5, 255}},
-	{"other", func(t *theme) color.Color { return t.other }, color.RGBA{1, 2, 6, 255}},
-	{"rest", func(t *theme) color.Color { return t.rest }, color.RGBA{1, 2, 7, 255}},
+	{"paper", func(t *canvas.Theme) color.Color { return t.Paper }, color.RGBA{1, 2, 1, 255}},
+	{"ink", func(t *canvas.Theme) color.Color { return t.Ink }, color.RGBA{1, 2, 2, 255}},
+	{"soft", func(t *canvas.Theme) color.Color { return t.Soft }, color.RGBA{1, 2, 3, 255}},
+	{"line", func(t *canvas.Theme) color.Color { return t.Line }, color.RGBA{1, 2, 4, 255}},
+	{"main", func(t *canvas.Theme) color.Color { return t.Main }, color.RGBA{1, 2, 5, 255}},
+	{"other", func(t *canvas.Theme) color.Color { return t.Other }, color.RGBA{1, 2, 6, 255}},
+	{"rest", func(t *canvas.Theme) color.Color { return t.Rest }, color.RGBA{1, 2, 7, 255}},
 }
 
 var (
-	pageTheme = &theme{
-		paper: pageColors[0].mark, ink: pageColors[1].mark, soft: pageColors[2].mark, line: pageColors[3].mark,
-		main: pageColors[4].mark, other: pageColors[5].mark, rest: pageColors[6].mark,
-		ramp: func(l int) color.RGBA { return rampColor(l, false) },
+	pageTheme = &canvas.Theme{
+		Paper: pageColors[0].mark, Ink: pageColors[1].mark, Soft: pageColors[2].mark, Line: pageColors[3].mark,
+		Main: pageColors[4].mark, Other: pageColors[5].mark, Rest: pageColors[6].mark,
+		Ramp: func(l int) color.RGBA { return canvas.RampColor(l, false) },
 	}
 	pageReplacer = func() *strings.Replacer {
 		var pairs []string
 		for _, v := range pageColors {
 			pairs = append(pairs, strings.ToUpper(hex(v.mark)), "var(--"+v.name+")")
 		}
-		return strings.NewReplacer(append(pairs, fontFamilies+";", "")...)
+		return strings.NewReplacer(append(pairs, canvas.FontFamilies+";", "")...)
 	}()
 )
 
 // inlineSVG returns a chart as an element of the page, in the page's colours.
-func inlineSVG(width, height vg.Length, label string, drawing func(f frame)) template.HTML {
-	svg := string(drawSVG(width, height, pageTheme, false, drawing))
+// newChart draws a chart in the size of the page's charts.
+func newChart(label string, c figure.Chart) chart {
+	return chart{inlineSVG(chartWidth, chartHeight, label, c.Draw), c.Caption}
+}
+
+func inlineSVG(width, height vg.Length, label string, drawing func(f canvas.Frame)) template.HTML {
+	svg := string(canvas.SVG(width, height, pageTheme, false, drawing))
 	// What the document's head says, the page's element says in its own way.
 	_, inside, _ := strings.Cut(svg, "<svg")
 	_, inside, _ = strings.Cut(inside, ">")
