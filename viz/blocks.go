@@ -19,7 +19,7 @@ type Blocks struct {
 // cut chooses blocks for a matrix: as small as at most most of them allow, and
 // square unless the matrix is more than four times as long as wide or the other
 // way round; then they are as long as to make a grid that is twice as long.
-func cut(rows, columns, most int) Blocks {
+func cutBlocks(rows, columns, most int) Blocks {
 	b := Blocks{Height: 1, Width: 1, rows: rows, columns: columns}
 	if rows == 0 || columns == 0 {
 		return b
@@ -66,18 +66,18 @@ func (b *Blocks) Mean(i, j int) (float64, bool) {
 }
 
 // count adds up a pattern's blocks and counts its neighbours.
-func (p *pattern) count(most int) (b Blocks, neighbours [5]int) {
-	b = cut(p.rows, p.columns, most)
+func (p *pattern) countBlocks(most int) (b Blocks, neighbours [5]int) {
+	b = cutBlocks(p.rows, p.columns, most)
 	b.Kept = make([]int, b.Rows*b.Columns)
 	b.Neighbours = make([]int, b.Rows*b.Columns)
-	sums := newPlanes(p.words)
+	sums := newNeighbourCounts(p.words)
 	for r := range p.rows {
 		row := p.row(r)
 		if countRange(row, 0, p.columns) == 0 {
 			continue
 		}
-		p.neighbours(r, sums)
-		for i, n := range sums.count(row) {
+		p.countNeighbours(r, sums)
+		for i, n := range sums.histogram(row) {
 			neighbours[i] += n
 		}
 		at := r / b.Height * b.Columns

@@ -50,14 +50,14 @@ func (m *Model) Changes(ctx context.Context, tensor string) (*Changes, error) {
 
 // SumChanges adds up the changes of several tensors.
 func (m *Model) SumChanges(parts []*Changes) *Changes {
-	all := m.noChanges("")
+	all := m.emptyChanges("")
 	for _, c := range parts {
 		all.merge(c)
 	}
 	return all
 }
 
-func (m *Model) noChanges(tensor string) *Changes {
+func (m *Model) emptyChanges(tensor string) *Changes {
 	c := &Changes{Tensor: tensor, Stored: &Histogram{}}
 	if m.tuned != nil {
 		c.Kept, c.All = &Histogram{}, &Histogram{}
@@ -76,13 +76,13 @@ func (c *Changes) merge(other *Changes) {
 // Changes counts the changes of the matrix.
 func (x *Matrix) Changes(ctx context.Context) (*Changes, error) {
 	m, t, p := x.model, x.Tensor, x.kept
-	out := m.noChanges(t.Name)
+	out := m.emptyChanges(t.Name)
 	if t.Form == Head {
 		return out, nil // there is nothing that it could have changed from
 	}
 	most := 0.0
 	var bad error
-	err := m.scan(ctx, t, p, 0, t.Rows, func(r int, v values) {
+	err := m.scanRows(ctx, t, p, 0, t.Rows, func(r int, v rowValues) {
 		norm := 0.0
 		for c, b := range v.base {
 			kept := v.kept[c/64]>>(c%64)&1 == 1

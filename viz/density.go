@@ -114,7 +114,7 @@ func (x *Matrix) Density(ctx context.Context, row int) (*Density, error) {
 // readRow calls f with one row: the tuned checkpoint's if it is known.
 func (m *Model) readRow(ctx context.Context, t *Tensor, p *pattern, row int, f func(v []float32, tuned bool)) error {
 	done := false
-	if err := m.scan(ctx, t, p, row, row+1, func(_ int, v values) {
+	if err := m.scanRows(ctx, t, p, row, row+1, func(_ int, v rowValues) {
 		done = true
 		if v.tuned != nil {
 			f(v.tuned, true)

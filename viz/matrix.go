@@ -42,7 +42,7 @@ type Counts struct {
 func (x *Matrix) Count(d Detail) *Counts {
 	d = d.bounded()
 	c := &Counts{tensor: *x.Tensor, pattern: x.kept, rows: x.kept.rowCounts(), window: x.kept.window(d)}
-	c.blocks, c.neighbours = x.kept.count(d.Blocks)
+	c.blocks, c.neighbours = x.kept.countBlocks(d.Blocks)
 	return c
 }
 

@@ -81,7 +81,7 @@ func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 			continue // positions and the like, which no task changes
 		}
 		t := Tensor{Name: name, Form: Base}
-		t.Kind, t.Layer = kindOf(name)
+		t.Kind, t.Layer = splitName(name)
 		t.Rows, t.Columns = b.Rows()
 		if slices.Contains(d.Absent, name) {
 			t.Form = Absent
@@ -110,7 +110,7 @@ func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 			continue
 		}
 		t := Tensor{Name: entry.Name, Form: Head}
-		t.Kind, t.Layer = kindOf(entry.Name)
+		t.Kind, t.Layer = splitName(entry.Name)
 		t.Rows, t.Columns = entry.Dense.Rows()
 		t.Kept = t.Values()
 		m.tensors = append(m.tensors, t)

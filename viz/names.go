@@ -10,7 +10,7 @@ import (
 var layerNumber = regexp.MustCompile(`(?:^|\.)(?:layers?|blocks?|h)\.([0-9]{1,9})\.`)
 
 // kindOf splits a name into the type of tensor and the layer.
-func kindOf(name string) (kind string, layer int) {
+func splitName(name string) (kind string, layer int) {
 	at := layerNumber.FindStringSubmatchIndex(name)
 	if at == nil {
 		return name, -1

@@ -23,7 +23,7 @@ func TestKindOf(t *testing.T) {
 		"encoder.layer.4.":                           {"encoder.layer.*.", 4},
 		"encoder.layer.05.attention.self.key.weight": {"encoder.layer.*.attention.self.key.weight", 5},
 	} {
-		if kind, layer := kindOf(name); kind != want.kind || layer != want.layer {
+		if kind, layer := splitName(name); kind != want.kind || layer != want.layer {
 			t.Errorf("%q: %q, %d, want %q, %d", name, kind, layer, want.kind, want.layer)
 		}
 	}

@@ -48,16 +48,16 @@ func TestNeighboursAreThoseCountedOneByOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPattern(t, 12, 150)
 		most := rapid.IntRange(1, 400).Draw(t, "blocks")
-		b, counts := p.count(most)
+		b, counts := p.countBlocks(most)
 		if b.Rows*b.Columns > most {
 			t.Fatalf("%d × %d blocks, at most %d", b.Rows, b.Columns, most)
 		}
-		want := cut(p.rows, p.columns, most)
+		want := cutBlocks(p.rows, p.columns, most)
 		want.Kept, want.Neighbours = make([]int, want.Rows*want.Columns), make([]int, want.Rows*want.Columns)
 		var wantCounts [5]int
-		planes := newPlanes(p.words)
+		planes := newNeighbourCounts(p.words)
 		for r := range p.rows {
-			p.neighbours(r, planes)
+			p.countNeighbours(r, planes)
 			for c := range p.columns {
 				if !p.has(r, c) {
 					if n := planes.at(c); n != 0 {
@@ -115,7 +115,7 @@ func TestCut(t *testing.T) {
 		{5, 5, 1, 5, 5, 1, 1},
 		{100, 30, 36, 10, 10, 10, 3},
 	} {
-		b := cut(test.rows, test.columns, test.most)
+		b := cutBlocks(test.rows, test.columns, test.most)
 		got := []int{b.Height, b.Width, b.Rows, b.Columns}
 		if diff := cmp.Diff([]int{test.height, test.width, test.down, test.across}, got); diff != "" {
 			t.Errorf("%d × %d in %d: %s", test.rows, test.columns, test.most, diff)
@@ -124,7 +124,7 @@ func TestCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows, columns := rapid.IntRange(1, 40000).Draw(t, "rows"), rapid.IntRange(1, 4000).Draw(t, "columns")
 		most := rapid.IntRange(1, 10000).Draw(t, "most")
-		b := cut(rows, columns, most)
+		b := cutBlocks(rows, columns, most)
 		values := 0
 		for i := range b.Rows {
 			for j := range b.Columns {
@@ -165,7 +165,7 @@ func TestExpectedNeighbours(t *testing.T) {
 			choose = func(r int) {
 				if r == p.rows {
 					ways++
-					_, n := p.count(100)
+					_, n := p.countBlocks(100)
 					for i, v := range n {
 						want[i] += float64(v)
 					}

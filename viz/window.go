@@ -62,10 +62,10 @@ func (p *pattern) window(d Detail) Window {
 	w := Window{Rows: min(d.Window, p.rows), Columns: min(d.Window, p.columns)}
 	w.Row = min(max(d.Row-w.Rows/2, 0), p.rows-w.Rows)
 	w.Column = min(max(d.Column-w.Columns/2, 0), p.columns-w.Columns)
-	sums := newPlanes(p.words)
+	sums := newNeighbourCounts(p.words)
 	line := make([]byte, w.Columns)
 	for r := w.Row; r < w.Row+w.Rows; r++ {
-		p.neighbours(r, sums)
+		p.countNeighbours(r, sums)
 		for i := range line {
 			line[i] = NotKept
 			if c := w.Column + i; p.has(r, c) {

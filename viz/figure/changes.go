@@ -24,11 +24,11 @@ func (c *changesPicture) draw(f canvas.Frame) {
 	if c.Tensor != "" {
 		title += " of " + c.Tensor
 	}
-	f = f.Titled(title, c.line())
+	f = f.Titled(title, c.caption())
 	c.drawChart(f)
 }
 
-func (c *changesPicture) line() string {
+func (c *changesPicture) caption() string {
 	s := fmt.Sprintf("%s kept values, mean change %s, standard deviation %s", format.Count(c.Stored.N), format.Number(c.Stored.Mean()), format.Number(c.Stored.Deviation()))
 	if c.All != nil {
 		s += fmt.Sprintf("; %s of all %s values changed", format.Percent(viz.Share(c.All.N-c.All.Zero, c.All.N)), format.Count(c.All.N))
@@ -37,7 +37,7 @@ func (c *changesPicture) line() string {
 }
 
 // series is one histogram of the chart.
-type series struct {
+type bins struct {
 	of     *viz.Histogram
 	label  string
 	counts []int
@@ -49,12 +49,12 @@ type series struct {
 func (c *changesPicture) drawChart(f canvas.Frame) {
 	const mostBins = 120
 	// What lies behind is drawn first.
-	var all []series
+	var all []bins
 	if c.All != nil {
-		all = append(all, series{of: c.All, label: "all values"}, series{of: c.Kept, label: "kept, as tuned"})
+		all = append(all, bins{of: c.All, label: "all values"}, bins{of: c.Kept, label: "kept, as tuned"})
 	}
 	if c.All == nil || *c.Stored != *c.Kept {
-		all = append(all, series{of: c.Stored, label: "kept, as stored"})
+		all = append(all, bins{of: c.Stored, label: "kept, as stored"})
 	}
 	widest, most := 0.0, 0
 	for i := range all {
@@ -125,7 +125,7 @@ func (c *changesPicture) drawChart(f canvas.Frame) {
 }
 
 // outline returns the upper edge of the bars; empty bins are at floor.
-func (s *series) outline(floor float64) plotter.XYs {
+func (s *bins) outline(floor float64) plotter.XYs {
 	xys := plotter.XYs{{X: s.low, Y: floor}}
 	for i, n := range s.counts {
 		y := max(float64(n), floor)

@@ -18,7 +18,7 @@ type densityPicture viz.Density
 
 func (d *densityPicture) height() vg.Length { return 300 }
 
-func (d *densityPicture) line() string {
+func (d *densityPicture) caption() string {
 	of := "the tuned checkpoint's values"
 	if !d.Tuned {
 		of = "the task's values: the base's where none is kept"
@@ -27,7 +27,7 @@ func (d *densityPicture) line() string {
 }
 
 func (d *densityPicture) draw(f canvas.Frame) {
-	f = f.Titled(fmt.Sprintf("Density of row %d of %s", d.Row, d.Tensor.Name), d.line())
+	f = f.Titled(fmt.Sprintf("Density of row %d of %s", d.Row, d.Tensor.Name), d.caption())
 	d.drawChart(f)
 }
 

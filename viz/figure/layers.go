@@ -65,6 +65,6 @@ func (l *layersPicture) draw(f canvas.Frame) {
 	if l.Of == viz.OfKept {
 		scale.DrawScale(0, top, "share of the block kept", format.PercentTick)
 	} else {
-		scale.DrawScale(raster.Faintest, top, "mean neighbours of the block's kept values; blocks that keep nothing are left blank", format.PlainTick)
+		scale.DrawScale(raster.FirstCountLevel, top, "mean neighbours of the block's kept values; blocks that keep nothing are left blank", format.PlainTick)
 	}
 }

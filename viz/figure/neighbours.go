@@ -19,17 +19,17 @@ type neighboursPicture viz.Neighbours
 
 func (n *neighboursPicture) height() vg.Length { return 470 }
 
-func (n *neighboursPicture) line() string {
+func (n *neighboursPicture) caption() string {
 	return fmt.Sprintf("%s kept values have %.2f kept neighbours on average; at random columns they would have %.2f", format.Count(n.Tensor.Kept), n.Mean, n.ExpectedMean)
 }
 
 func (n *neighboursPicture) draw(f canvas.Frame) {
-	f = f.Titled("Kept neighbours of the kept values of "+n.Tensor.Name, n.line())
+	f = f.Titled("Kept neighbours of the kept values of "+n.Tensor.Name, n.caption())
 	top := raster.MeanEnd(&n.Blocks)
 	f.Write(canvas.TextSize, f.Ink, 0, 8, "The whole matrix: "+DescribeBlocks(&n.Blocks))
 	whole := f.Part(0, mapTop, mapSide, mapSide).DrawMap(raster.Neighbours(&n.Blocks, top), wholeRegion(&n.Tensor))
 	whole.Mark(wholeRegion(&n.Tensor), windowRegion(&n.Window))
-	f.Part(0, mapTop+mapSide+12, mapSide, 30).DrawScale(raster.Faintest, top, "mean neighbours of the block's kept", format.PlainTick)
+	f.Part(0, mapTop+mapSide+12, mapSide, 30).DrawScale(raster.FirstCountLevel, top, "mean neighbours of the block's kept", format.PlainTick)
 
 	f.Write(canvas.TextSize, f.Ink, windowX, 8, "The marked window: every value")
 	exact := f.Part(windowX, windowTop, f.Width()-windowX, 232)
@@ -37,7 +37,7 @@ func (n *neighboursPicture) draw(f canvas.Frame) {
 	below := f.Max.Y - inside.Min.Y + 40
 	keys := []canvas.Key{{Level: raster.Blank, Text: "not kept"}}
 	for i := range 5 {
-		keys = append(keys, canvas.Key{Level: int(raster.NeighbourLevel(i)), Text: strconv.Itoa(i)})
+		keys = append(keys, canvas.Key{Level: int(raster.CountLevel(i)), Text: strconv.Itoa(i)})
 	}
 	f.DrawKey(windowX, below, keys)
 	n.drawBars(f.Part(windowX, below+22, f.Width()-windowX, f.Height()-below-22))
@@ -60,7 +60,7 @@ func (n *neighboursPicture) drawBars(f canvas.Frame) {
 		top := vg.Length(16 + i*line)
 		f.Write(canvas.TickSize, f.Soft, 0, top+9, strconv.Itoa(i))
 		bar := f.Part(left, top, width*vg.Length(float64(v)/highest), line-4)
-		bar.FillPolygon(f.Ramp(int(raster.NeighbourLevel(i))), canvas.Corners(bar.Rectangle))
+		bar.FillPolygon(f.Ramp(int(raster.CountLevel(i))), canvas.Corners(bar.Rectangle))
 		canvas.Outline(bar)
 		at := f.Min.X + left + width*vg.Length(n.Expected[i]/highest)
 		f.StrokeLine2(draw.LineStyle{Color: f.Other, Width: 2}, at, f.Max.Y-top+1.5, at, f.Max.Y-top-line+2.5)

@@ -44,11 +44,11 @@ type Chart struct {
 // ChangesChart returns the histogram of changes.
 func ChangesChart(c *viz.Changes) Chart {
 	p := (*changesPicture)(c)
-	return Chart{p.line(), p.drawChart}
+	return Chart{p.caption(), p.drawChart}
 }
 
 // DensityChart returns the curve of a density with the values of the row.
 func DensityChart(d *viz.Density) Chart {
 	p := (*densityPicture)(d)
-	return Chart{p.line(), p.drawChart}
+	return Chart{p.caption(), p.drawChart}
 }

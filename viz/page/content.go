@@ -29,15 +29,15 @@ type content struct {
 	Scale    scale
 	Panels   map[string]string // by tensor, the panel's id
 	Changes  chart
-	Kinds    []pageKind
-	Vectors  []pageVector
-	Groups   []pageGroup
+	Kinds    []kindSection
+	Vectors  []vectorPicture
+	Groups   []panelGroup
 	Matrices []*panel
 	Movable  int // panels with a window that can be moved
 }
 
 // tensorWork is what the page needs of one tensor.
-type tensorWork struct {
+type tensorContent struct {
 	panel   *panel    // nil for what has none
 	layer   viz.Layer // of tensors in layers
 	changes *viz.Changes
@@ -49,12 +49,12 @@ func newContent(ctx context.Context, m *viz.Model, o Options) (*content, error) 
 		workers = runtime.GOMAXPROCS(0)
 	}
 	tensors := m.Tensors()
-	done := make([]tensorWork, len(tensors))
+	done := make([]tensorContent, len(tensors))
 	group, work := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	for i := range tensors {
 		group.Go(func() (err error) {
-			if done[i], err = newTensorWork(work, m, i, o); err == nil && o.Progress != nil {
+			if done[i], err = newTensorContent(work, m, i, o); err == nil && o.Progress != nil {
 				o.Progress()
 			}
 			return err
@@ -79,20 +79,20 @@ func newContent(ctx context.Context, m *viz.Model, o Options) (*content, error) 
 		}
 	}
 	p.Changes = newChart("Histogram of the changes from the base", figure.ChangesChart(m.SumChanges(changes)))
-	byName := map[string]*tensorWork{}
+	byName := map[string]*tensorContent{}
 	for i := range done {
 		byName[tensors[i].Name] = &done[i]
 	}
 	for _, kind := range m.Kinds() {
 		p.addKind(kind, m.OfKind(kind), byName)
 	}
-	p.group()
-	p.spendExact(o.Exact)
+	p.groupPanels()
+	p.embedPatterns(o.Exact)
 	return p, nil
 }
 
 // pageTensor does the work for tensor i.
-func newTensorWork(ctx context.Context, m *viz.Model, i int, o Options) (work tensorWork, err error) {
+func newTensorContent(ctx context.Context, m *viz.Model, i int, o Options) (work tensorContent, err error) {
 	x, err := m.Matrix(ctx, m.Tensors()[i].Name)
 	if err != nil {
 		return work, err

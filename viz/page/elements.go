@@ -51,13 +51,13 @@ const (
 
 // pageSize returns the size of a map on the page: all have about the area of a
 // square of that side, and none is wider than widest.
-func pageSize(b *viz.Blocks, side, widest float64) (width, height int) {
+func mapSize(b *viz.Blocks, side, widest float64) (width, height int) {
 	aspect := math.Sqrt(float64(b.Rows) / float64(b.Columns))
 	width = int(min(math.Round(side/aspect), widest))
 	return width, max(int(math.Round(float64(width)*float64(b.Rows)/float64(b.Columns))), 8)
 }
 
-func pagePicture(r raster.Raster, width, height int, alt string) picture {
+func newPicture(r raster.Raster, width, height int, alt string) picture {
 	return picture{template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(r.PNG())), alt, width, height}
 }
 

@@ -33,7 +33,7 @@ func pack(x *viz.Matrix) []byte {
 
 // spendExact gives panels their exact patterns, the shortest first, as far as
 // most bytes reach.
-func (p *content) spendExact(most int) {
+func (p *content) embedPatterns(most int) {
 	if most == 0 {
 		most = defaultExact
 	}
@@ -41,7 +41,7 @@ func (p *content) spendExact(most int) {
 	sort.SliceStable(order, func(i, j int) bool { return len(order[i].packed) < len(order[j].packed) })
 	for _, panel := range order {
 		if most -= base64.RawURLEncoding.EncodedLen(len(panel.packed)); most >= 0 {
-			panel.Bits = base64.RawURLEncoding.EncodeToString(panel.packed)
+			panel.Pattern = base64.RawURLEncoding.EncodeToString(panel.packed)
 			p.Movable++
 		}
 		panel.packed = nil

@@ -97,7 +97,7 @@ func writeFile(path string, write func(w io.Writer) error) (err error) {
 
 // set makes some views, which it hands to emit with their files' names, less
 // the format.
-type set func(ctx context.Context, o Options, emit func(name string, v viz.View) error) error
+type pictureSet func(ctx context.Context, o Options, emit func(name string, v viz.View) error) error
 
 // Steps returns how often [WriteFolder] calls PageOptions.Progress.
 func Steps(m *viz.Model, formats []figure.Format) int {
@@ -109,8 +109,8 @@ func Steps(m *viz.Model, formats []figure.Format) int {
 }
 
 // sets lists the sets of all views of a model.
-func pictureSets(m *viz.Model) []set {
-	all := []set{func(ctx context.Context, _ Options, emit func(string, viz.View) error) error {
+func pictureSets(m *viz.Model) []pictureSet {
+	all := []pictureSet{func(ctx context.Context, _ Options, emit func(string, viz.View) error) error {
 		changes, err := m.Changes(ctx, "")
 		if err != nil {
 			return err
@@ -133,7 +133,7 @@ func pictureSets(m *viz.Model) []set {
 }
 
 // layersSet makes the layer-wise views of a type of tensor.
-func layersSet(m *viz.Model, kind string, number int) set {
+func layersSet(m *viz.Model, kind string, number int) pictureSet {
 	return func(ctx context.Context, _ Options, emit func(string, viz.View) error) error {
 		for _, of := range []viz.Aspect{viz.OfKept, viz.OfNeighbours} {
 			v, err := m.Layers(ctx, kind, of, viz.Detail{})
@@ -150,7 +150,7 @@ func layersSet(m *viz.Model, kind string, number int) set {
 
 // tensorSet makes the views of one tensor, about the row that changed most
 // unless the options name another.
-func tensorSet(m *viz.Model, t *viz.Tensor, number int) set {
+func tensorSet(m *viz.Model, t *viz.Tensor, number int) pictureSet {
 	return func(ctx context.Context, o Options, emit func(string, viz.View) error) error {
 		x, err := m.Matrix(ctx, t.Name)
 		if err != nil {

@@ -28,7 +28,7 @@ type panel struct {
 	Bars                                          []bar
 	DensityChart, ChangesChart                    chart
 
-	Bits string // exact pattern for the script, base64url of raw deflate
+	Pattern string // exact pattern for the script, base64url of raw deflate
 
 	packed []byte
 }
@@ -58,16 +58,16 @@ func newPanel(ctx context.Context, x *viz.Matrix, changes *viz.Changes, row int)
 	b, w := &out.Kept.Blocks, &out.Kept.Window
 	top := raster.ShareEnd(b)
 	out.KeptScale = scale{0, "0", format.PercentTick(top / 2), format.PercentTick(top), "share kept"}
-	width, height := pageSize(b, mapPixels, mapPixels*4/3)
-	out.KeptMap = pagePicture(raster.Kept(b, top), width, height, fmt.Sprintf("Map of the kept values, %s; colours stand for 0 to %s kept.", figure.DescribeBlocks(b), format.PercentTick(top)))
-	out.ColumnStrip = pagePicture(raster.Columns(b, top), width, 8, "Share kept of each column.")
-	out.RowStrip = pagePicture(raster.Rows(b, top), 8, height, "Share kept of each row.")
-	out.KeptWindow = pagePicture(raster.KeptWindow(w), 7*w.Columns, 7*w.Rows, "Every value of the window: kept or not.")
+	width, height := mapSize(b, mapPixels, mapPixels*4/3)
+	out.KeptMap = newPicture(raster.Kept(b, top), width, height, fmt.Sprintf("Map of the kept values, %s; colours stand for 0 to %s kept.", figure.DescribeBlocks(b), format.PercentTick(top)))
+	out.ColumnStrip = newPicture(raster.Columns(b, top), width, 8, "Share kept of each column.")
+	out.RowStrip = newPicture(raster.Rows(b, top), 8, height, "Share kept of each row.")
+	out.KeptWindow = newPicture(raster.KeptWindow(w), 7*w.Columns, 7*w.Rows, "Every value of the window: kept or not.")
 
 	top = raster.MeanEnd(b)
-	out.NeighboursScale = scale{raster.Faintest, "0", format.PlainTick(top / 2), format.PlainTick(top), "mean neighbours"}
-	out.NeighboursMap = pagePicture(raster.Neighbours(b, top), width, height, fmt.Sprintf("Map of the mean number of kept neighbours, %s; colours stand for 0 to %s.", figure.DescribeBlocks(b), format.PlainTick(top)))
-	out.NeighboursWindow = pagePicture(raster.NeighboursWindow(w), 7*w.Columns, 7*w.Rows, "Every kept value of the window by its number of kept neighbours.")
+	out.NeighboursScale = scale{raster.FirstCountLevel, "0", format.PlainTick(top / 2), format.PlainTick(top), "mean neighbours"}
+	out.NeighboursMap = newPicture(raster.Neighbours(b, top), width, height, fmt.Sprintf("Map of the mean number of kept neighbours, %s; colours stand for 0 to %s.", figure.DescribeBlocks(b), format.PlainTick(top)))
+	out.NeighboursWindow = newPicture(raster.NeighboursWindow(w), 7*w.Columns, 7*w.Rows, "Every kept value of the window by its number of kept neighbours.")
 	out.Mark = [4]string{
 		cssPercent(w.Column, t.Columns), cssPercent(w.Row, t.Rows), cssPercent(w.Columns, t.Columns), cssPercent(w.Rows, t.Rows),
 	}
@@ -97,7 +97,7 @@ func bars(n *viz.Neighbours) []bar {
 	out := make([]bar, len(n.Counts))
 	for i, v := range n.Counts {
 		out[i] = bar{
-			Neighbours: i, Count: v, Level: int(raster.NeighbourLevel(i)),
+			Neighbours: i, Count: v, Level: int(raster.CountLevel(i)),
 			Share:          format.Percent(viz.Share(v, n.Tensor.Kept)),
 			ExpectedShare:  format.Percent(n.Expected[i] / float64(max(n.Tensor.Kept, 1))),
 			Width:          fmt.Sprintf("%.4g%%", 100*float64(v)/highest),

@@ -42,7 +42,7 @@ func rampCSS() string {
 	for _, dark := range []bool{false, true} {
 		out.WriteString(map[bool]string{false: "\n:root{", true: "\n@media (prefers-color-scheme:dark){:root{"}[dark])
 		t := canvas.NewTheme(dark)
-		for _, v := range pageColors {
+		for _, v := range styleColors {
 			fmt.Fprintf(&out, "--%s:%s;", v.name, hex(v.of(t)))
 		}
 		for l := range raster.Levels {
@@ -64,14 +64,14 @@ func hex(c color.Color) string {
 func grays() string {
 	out := make([]string, 0, 7)
 	for i := range 5 {
-		out = append(out, fmt.Sprint(raster.Gray(int(raster.NeighbourLevel(i)))))
+		out = append(out, fmt.Sprint(raster.Gray(int(raster.CountLevel(i)))))
 	}
 	return strings.Join(append(out, fmt.Sprint(raster.Gray(raster.Levels-1)), fmt.Sprint(raster.Gray(0))), ",")
 }
 
 // pageColors are the colours of charts that a page takes from its style sheet.
 // In a drawing each is stood for by a colour that nothing else has.
-var pageColors = []struct {
+var styleColors = []struct {
 	name string
 	of   func(*canvas.Theme) color.Color
 	mark color.RGBA
@@ -86,14 +86,14 @@ var pageColors = []struct {
 }
 
 var (
-	pageTheme = &canvas.Theme{
-		Paper: pageColors[0].mark, Ink: pageColors[1].mark, Soft: pageColors[2].mark, Line: pageColors[3].mark,
-		Main: pageColors[4].mark, Other: pageColors[5].mark, Rest: pageColors[6].mark,
+	styleTheme = &canvas.Theme{
+		Paper: styleColors[0].mark, Ink: styleColors[1].mark, Soft: styleColors[2].mark, Line: styleColors[3].mark,
+		Main: styleColors[4].mark, Other: styleColors[5].mark, Rest: styleColors[6].mark,
 		Ramp: func(l int) color.RGBA { return canvas.RampColor(l, false) },
 	}
-	pageReplacer = func() *strings.Replacer {
+	colorReplacer = func() *strings.Replacer {
 		var pairs []string
-		for _, v := range pageColors {
+		for _, v := range styleColors {
 			pairs = append(pairs, strings.ToUpper(hex(v.mark)), "var(--"+v.name+")")
 		}
 		return strings.NewReplacer(append(pairs, canvas.FontFamilies+";", "")...)
@@ -107,10 +107,10 @@ func newChart(label string, c figure.Chart) chart {
 }
 
 func inlineSVG(width, height vg.Length, label string, drawing func(f canvas.Frame)) template.HTML {
-	svg := string(canvas.SVG(width, height, pageTheme, false, drawing))
+	svg := string(canvas.SVG(width, height, styleTheme, false, drawing))
 	// What the document's head says, the page's element says in its own way.
 	_, inside, _ := strings.Cut(svg, "<svg")
 	_, inside, _ = strings.Cut(inside, ">")
 	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %g %g">`, html.EscapeString(label), width.Points(), height.Points())
-	return template.HTML(head + pageReplacer.Replace(strings.TrimSpace(inside)))
+	return template.HTML(head + colorReplacer.Replace(strings.TrimSpace(inside)))
 }

@@ -83,7 +83,7 @@ func TestNeighbourLevels(t *testing.T) {
 	for _, dark := range []bool{false, true} {
 		last := seen(color.RGBAModel.Convert(NewTheme(dark).Paper).(color.RGBA), vision["common"])
 		for n := range 5 {
-			is := seen(RampColor(int(raster.NeighbourLevel(n)), dark), vision["common"])
+			is := seen(RampColor(int(raster.CountLevel(n)), dark), vision["common"])
 			if d := math.Abs(is - last); d < 12 {
 				t.Errorf("dark %t: %d neighbours differ from the step before by %.1f", dark, n, d)
 			}

@@ -22,7 +22,7 @@ const Blank = Levels
 
 // faintest is the level of a kept value without kept neighbours: well apart
 // from the paper.
-const Faintest = (Levels - 1) / 5
+const FirstCountLevel = (Levels - 1) / 5
 
 func New(rows, columns int) Raster {
 	return Raster{rows, columns, make([]uint8, rows*columns)}

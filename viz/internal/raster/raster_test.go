@@ -17,7 +17,7 @@ func TestLevels(t *testing.T) {
 		want   uint8
 	}{
 		{0, 1, 0, 0}, {1e-9, 1, 0, 1}, {0.5, 1, 0, 32}, {1, 1, 0, 63}, {2, 1, 0, 63}, {-1, 1, 0, 0},
-		{0, 4, Faintest, Faintest}, {4, 4, Faintest, 63}, {1, 0, 0, 0},
+		{0, 4, FirstCountLevel, FirstCountLevel}, {4, 4, FirstCountLevel, 63}, {1, 0, 0, 0},
 	} {
 		if got := Level(test.v, test.top, test.bottom); got != test.want {
 			t.Errorf("%g of %g above %d is level %d, want %d", test.v, test.top, test.bottom, got, test.want)

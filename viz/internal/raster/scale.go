@@ -16,7 +16,7 @@ func Level(v, top float64, bottom int) uint8 {
 }
 
 // neighbourLevel returns the level for a number of neighbours, 0 to 4.
-func NeighbourLevel(n int) uint8 { return Level(float64(n), 4, Faintest) }
+func CountLevel(n int) uint8 { return Level(float64(n), 4, FirstCountLevel) }
 
 // top rounds the highest value of a colour scale up to a number that is easy
 // to read, but to no more than most.

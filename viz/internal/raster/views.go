@@ -21,7 +21,7 @@ func Neighbours(b *viz.Blocks, top float64) Raster {
 	for i := range out.Pix {
 		out.Pix[i] = Blank
 		if mean, ok := b.Mean(i/b.Columns, i%b.Columns); ok {
-			out.Pix[i] = Level(mean, top, Faintest)
+			out.Pix[i] = Level(mean, top, FirstCountLevel)
 		}
 	}
 	return out
@@ -43,7 +43,7 @@ func NeighboursWindow(w *viz.Window) Raster {
 		if c == viz.NotKept {
 			return Blank
 		}
-		return NeighbourLevel(int(c - '0'))
+		return CountLevel(int(c - '0'))
 	})
 }
 
