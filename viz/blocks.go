@@ -19,7 +19,7 @@ type Blocks struct {
 // cut chooses blocks for a matrix: as small as at most most of them allow, and
 // square unless the matrix is more than four times as long as wide or the other
 // way round; then they are as long as to make a grid that is twice as long.
-func cut(rows, columns, most int) Blocks {
+func cutBlocks(rows, columns, most int) Blocks {
 	b := Blocks{Height: 1, Width: 1, rows: rows, columns: columns}
 	if rows == 0 || columns == 0 {
 		return b
@@ -51,33 +51,33 @@ func cut(rows, columns, most int) Blocks {
 func ceil(a, b int) int { return (a + b - 1) / b }
 
 // size returns the number of values in block (i, j).
-func (b *Blocks) size(i, j int) int {
+func (b *Blocks) Size(i, j int) int {
 	return min(b.Height, b.rows-i*b.Height) * min(b.Width, b.columns-j*b.Width)
 }
 
 // share returns the share of block (i, j) that is kept.
-func (b *Blocks) share(i, j int) float64 { return share(b.Kept[i*b.Columns+j], b.size(i, j)) }
+func (b *Blocks) Share(i, j int) float64 { return Share(b.Kept[i*b.Columns+j], b.Size(i, j)) }
 
 // mean returns the mean number of neighbours of the kept values of block
 // (i, j), and whether there are any.
-func (b *Blocks) mean(i, j int) (float64, bool) {
+func (b *Blocks) Mean(i, j int) (float64, bool) {
 	n := b.Kept[i*b.Columns+j]
-	return share(b.Neighbours[i*b.Columns+j], n), n > 0
+	return Share(b.Neighbours[i*b.Columns+j], n), n > 0
 }
 
 // count adds up a pattern's blocks and counts its neighbours.
-func (p *pattern) count(most int) (b Blocks, neighbours [5]int) {
-	b = cut(p.rows, p.columns, most)
+func (p *pattern) countBlocks(most int) (b Blocks, neighbours [5]int) {
+	b = cutBlocks(p.rows, p.columns, most)
 	b.Kept = make([]int, b.Rows*b.Columns)
 	b.Neighbours = make([]int, b.Rows*b.Columns)
-	sums := newPlanes(p.words)
+	sums := newNeighbourCounts(p.words)
 	for r := range p.rows {
 		row := p.row(r)
 		if countRange(row, 0, p.columns) == 0 {
 			continue
 		}
-		p.neighbours(r, sums)
-		for i, n := range sums.count(row) {
+		p.countNeighbours(r, sums)
+		for i, n := range sums.histogram(row) {
 			neighbours[i] += n
 		}
 		at := r / b.Height * b.Columns

@@ -24,7 +24,7 @@ type Histogram struct {
 const histogramSide = 256
 
 // narrowest is the width of the narrowest bin.
-const narrowest = 0x1p-40
+const minBinWidth = 0x1p-40
 
 // add counts one change, the difference of two finite float32.
 func (h *Histogram) add(x float64) {
@@ -40,7 +40,7 @@ func (h *Histogram) add(x float64) {
 		return
 	}
 	if h.width == 0 {
-		h.width = narrowest
+		h.width = minBinWidth
 	}
 	for !(math.Abs(x) < histogramSide*h.width) {
 		h.widen()

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
@@ -38,7 +39,7 @@ func TestHistogramCountsEveryChangeInItsBin(t *testing.T) {
 			// Widths are powers of two: edges and quotients are exact.
 			want[int(math.Floor(x/width)-low/width)]++
 		}
-		if diff := cmp.Diff(want, counts, equateEmpty); diff != "" {
+		if diff := cmp.Diff(want, counts, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatal(diff)
 		}
 	})

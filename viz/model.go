@@ -3,10 +3,8 @@ package viz
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
-	"strconv"
 
 	"kenserve/delta"
 	"kenserve/safetensors"
@@ -53,7 +51,7 @@ type Tensor struct {
 func (t *Tensor) Values() int { return t.Rows * t.Columns }
 
 // Share returns the share of the values that is kept.
-func (t *Tensor) Share() float64 { return share(t.Kept, t.Values()) }
+func (t *Tensor) Share() float64 { return Share(t.Kept, t.Values()) }
 
 // IsMatrix tells matrices from biases and other tensors of one row.
 func (t *Tensor) IsMatrix() bool { return t.Rows > 1 }
@@ -61,7 +59,7 @@ func (t *Tensor) IsMatrix() bool { return t.Rows > 1 }
 // IsShown tells whether there is anything to see of the tensor.
 func (t *Tensor) IsShown() bool { return t.Kept > 0 }
 
-func share(part, whole int) float64 {
+func Share(part, whole int) float64 {
 	if whole == 0 {
 		return 0
 	}
@@ -83,7 +81,7 @@ func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 			continue // positions and the like, which no task changes
 		}
 		t := Tensor{Name: name, Form: Base}
-		t.Kind, t.Layer = kindOf(name)
+		t.Kind, t.Layer = splitName(name)
 		t.Rows, t.Columns = b.Rows()
 		if slices.Contains(d.Absent, name) {
 			t.Form = Absent
@@ -112,7 +110,7 @@ func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 			continue
 		}
 		t := Tensor{Name: entry.Name, Form: Head}
-		t.Kind, t.Layer = kindOf(entry.Name)
+		t.Kind, t.Layer = splitName(entry.Name)
 		t.Rows, t.Columns = entry.Dense.Rows()
 		t.Kept = t.Values()
 		m.tensors = append(m.tensors, t)
@@ -129,6 +127,9 @@ func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 	}
 	return m, nil
 }
+
+// Delta returns the delta of the model.
+func (m *Model) Delta() *delta.Delta { return m.delta }
 
 // Tensors lists the model's tensors of floats: the base's in the order of
 // their names, numbers in them by value, and then the head's. The slice must
@@ -151,54 +152,4 @@ func (m *Model) tunedTensor(name string) *safetensors.Tensor {
 	}
 	t, _ := m.tuned.Tensor(m.delta.TunedName(name))
 	return t
-}
-
-// layerNumber finds the number of the layer in a tensor's name, in any
-// architecture: encoder.layer.3.…, transformer.layer.3.…, h.3.…
-var layerNumber = regexp.MustCompile(`(?:^|\.)(?:layers?|blocks?|h)\.([0-9]{1,9})\.`)
-
-// kindOf splits a name into the type of tensor and the layer.
-func kindOf(name string) (kind string, layer int) {
-	at := layerNumber.FindStringSubmatchIndex(name)
-	if at == nil {
-		return name, -1
-	}
-	layer, err := strconv.Atoi(name[at[2]:at[3]])
-	if err != nil { // at most nine digits
-		return name, -1
-	}
-	return name[:at[2]] + "*" + name[at[3]:], layer
-}
-
-// naturalLess orders names so that layer 10 comes after layer 9.
-func naturalLess(a, b string) bool {
-	for a != "" && b != "" {
-		da, db := digits(a), digits(b)
-		if da > 0 && db > 0 {
-			na, errA := strconv.ParseUint(a[:da], 10, 64)
-			nb, errB := strconv.ParseUint(b[:db], 10, 64)
-			if errA == nil && errB == nil && na != nb {
-				return na < nb
-			}
-			if a[:da] != b[:db] {
-				return a[:da] < b[:db]
-			}
-			a, b = a[da:], b[db:]
-			continue
-		}
-		if a[0] != b[0] {
-			return a[0] < b[0]
-		}
-		a, b = a[1:], b[1:]
-	}
-	return len(a) < len(b)
-}
-
-// digits counts the digits that s begins with.
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
 }

@@ -48,16 +48,16 @@ func TestNeighboursAreThoseCountedOneByOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPattern(t, 12, 150)
 		most := rapid.IntRange(1, 400).Draw(t, "blocks")
-		b, counts := p.count(most)
+		b, counts := p.countBlocks(most)
 		if b.Rows*b.Columns > most {
 			t.Fatalf("%d × %d blocks, at most %d", b.Rows, b.Columns, most)
 		}
-		want := cut(p.rows, p.columns, most)
+		want := cutBlocks(p.rows, p.columns, most)
 		want.Kept, want.Neighbours = make([]int, want.Rows*want.Columns), make([]int, want.Rows*want.Columns)
 		var wantCounts [5]int
-		planes := newPlanes(p.words)
+		planes := newNeighbourCounts(p.words)
 		for r := range p.rows {
-			p.neighbours(r, planes)
+			p.countNeighbours(r, planes)
 			for c := range p.columns {
 				if !p.has(r, c) {
 					if n := planes.at(c); n != 0 {
@@ -115,7 +115,7 @@ func TestCut(t *testing.T) {
 		{5, 5, 1, 5, 5, 1, 1},
 		{100, 30, 36, 10, 10, 10, 3},
 	} {
-		b := cut(test.rows, test.columns, test.most)
+		b := cutBlocks(test.rows, test.columns, test.most)
 		got := []int{b.Height, b.Width, b.Rows, b.Columns}
 		if diff := cmp.Diff([]int{test.height, test.width, test.down, test.across}, got); diff != "" {
 			t.Errorf("%d × %d in %d: %s", test.rows, test.columns, test.most, diff)
@@ -124,11 +124,11 @@ func TestCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rows, columns := rapid.IntRange(1, 40000).Draw(t, "rows"), rapid.IntRange(1, 4000).Draw(t, "columns")
 		most := rapid.IntRange(1, 10000).Draw(t, "most")
-		b := cut(rows, columns, most)
+		b := cutBlocks(rows, columns, most)
 		values := 0
 		for i := range b.Rows {
 			for j := range b.Columns {
-				n := b.size(i, j)
+				n := b.Size(i, j)
 				if n <= 0 {
 					t.Fatalf("block %d, %d of %+v has %d values", i, j, b, n)
 				}
@@ -165,7 +165,7 @@ func TestExpectedNeighbours(t *testing.T) {
 			choose = func(r int) {
 				if r == p.rows {
 					ways++
-					_, n := p.count(100)
+					_, n := p.countBlocks(100)
 					for i, v := range n {
 						want[i] += float64(v)
 					}
@@ -213,12 +213,14 @@ func TestExpectedNeighboursAddUp(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	f := fixture{shape: []int{4, 5}, lines: lines(`
-		xx..x
-		.xx..
-		.x..x
-		x...x`)}
-	p := f.pattern()
+	p := newPattern(4, 5)
+	for r, line := range []string{"xx..x", ".xx..", ".x..x", "x...x"} {
+		for c := range len(line) {
+			if line[c] == 'x' {
+				p.set(r, c)
+			}
+		}
+	}
 	for _, test := range []struct {
 		name string
 		d    Detail
@@ -245,7 +247,7 @@ func TestDetailIsBounded(t *testing.T) {
 	if got := (Detail{}).bounded(); got.Blocks != DefaultBlocks || got.Window != DefaultWindow {
 		t.Errorf("the zero value is %+v", got)
 	}
-	if got := (Detail{Blocks: 1 << 40, Window: 1 << 40}).bounded(); got.Blocks != MaxBlocks || got.Window != MaxWindow {
+	if got := (Detail{Blocks: 1 << 40, Window: 1 << 40}).bounded(); got.Blocks != maxBlocks || got.Window != maxWindow {
 		t.Errorf("more than there can be is %+v", got)
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // values are a row of a tensor as its three models have it, [columns] each.
-type values struct {
+type rowValues struct {
 	kept  []uint64  // which of them are kept, as pattern.row has it
 	base  []float32 // nil for the head
 	task  []float32 // the base's with the delta applied
@@ -21,7 +21,7 @@ const scanBlock = 1 << 16
 // scan calls f for the rows of a tensor from first to last-1. Without a tuned
 // checkpoint, long runs of rows that keep nothing are left out. The slices are
 // reused.
-func (m *Model) scan(ctx context.Context, t *Tensor, p *pattern, first, last int, f func(r int, v values)) error {
+func (m *Model) scanRows(ctx context.Context, t *Tensor, p *pattern, first, last int, f func(r int, v rowValues)) error {
 	entry, _ := m.delta.Tensor(t.Name)
 	base, _ := m.base.Tensor(t.Name)
 	tuned := m.tunedTensor(t.Name)
@@ -82,7 +82,7 @@ func (m *Model) scan(ctx context.Context, t *Tensor, p *pattern, first, last int
 				}
 				return x[r*t.Columns : (r+1)*t.Columns]
 			}
-			f(from+r, values{kept: p.row(from + r), base: part(b), task: part(w), tuned: part(u)})
+			f(from+r, rowValues{kept: p.row(from + r), base: part(b), task: part(w), tuned: part(u)})
 		}
 		from = to
 	}

@@ -3,9 +3,9 @@ package viz
 // Bounds of what a picture or JSON shows.
 const (
 	DefaultBlocks = 96 * 96
-	MaxBlocks     = 1 << 16
+	maxBlocks     = 1 << 16
 	DefaultWindow = 48
-	MaxWindow     = 128
+	maxWindow     = 128
 )
 
 // Detail says how much of a matrix a view shows. The zero value is a sensible
@@ -27,7 +27,7 @@ func (d Detail) bounded() Detail {
 	if d.Window <= 0 {
 		d.Window = DefaultWindow
 	}
-	d.Blocks, d.Window = min(d.Blocks, MaxBlocks), min(d.Window, MaxWindow)
+	d.Blocks, d.Window = min(d.Blocks, maxBlocks), min(d.Window, maxWindow)
 	return d
 }
 
@@ -47,7 +47,7 @@ func (w *Window) Kept() int {
 	n := 0
 	for _, line := range w.Lines {
 		for i := range len(line) {
-			if line[i] != notKept {
+			if line[i] != NotKept {
 				n++
 			}
 		}
@@ -55,19 +55,19 @@ func (w *Window) Kept() int {
 	return n
 }
 
-const notKept = '.'
+const NotKept = '.'
 
 // window returns the part of the pattern that d asks for.
 func (p *pattern) window(d Detail) Window {
 	w := Window{Rows: min(d.Window, p.rows), Columns: min(d.Window, p.columns)}
 	w.Row = min(max(d.Row-w.Rows/2, 0), p.rows-w.Rows)
 	w.Column = min(max(d.Column-w.Columns/2, 0), p.columns-w.Columns)
-	sums := newPlanes(p.words)
+	sums := newNeighbourCounts(p.words)
 	line := make([]byte, w.Columns)
 	for r := w.Row; r < w.Row+w.Rows; r++ {
-		p.neighbours(r, sums)
+		p.countNeighbours(r, sums)
 		for i := range line {
-			line[i] = notKept
+			line[i] = NotKept
 			if c := w.Column + i; p.has(r, c) {
 				line[i] = byte('0' + sums.at(c))
 			}

@@ -1,9 +1,11 @@
-package viz
+package canvas
 
 import (
 	"fmt"
 	"image/color"
 	"math"
+
+	"kenserve/viz/internal/raster"
 
 	"gonum.org/v1/plot/palette"
 	"gonum.org/v1/plot/palette/moreland"
@@ -33,13 +35,10 @@ var rampMap = func() palette.ColorMap {
 	return m
 }()
 
-// levels is the number of steps in which pictures show a value.
-const levels = 64
-
 // rampColor returns the colour of a level. Level 0 is the tone of the paper:
 // light, or dark for a dark theme; the highest level contrasts most with it.
-func rampColor(level int, dark bool) color.RGBA {
-	v := float64(level) / (levels - 1)
+func RampColor(level int, dark bool) color.RGBA {
+	v := float64(level) / (raster.Levels - 1)
 	if !dark {
 		v = 1 - v
 	}
@@ -51,7 +50,7 @@ func rampColor(level int, dark bool) color.RGBA {
 }
 
 // textOn returns black or white, whichever is easier to read on a colour.
-func textOn(c color.RGBA) color.RGBA {
+func TextOn(c color.RGBA) color.RGBA {
 	linear := func(v uint8) float64 { return math.Pow(float64(v)/255, 2.2) }
 	luminance := 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
 	if luminance > 0.18 { // where the contrast with both is the same

@@ -1,4 +1,4 @@
-package viz
+package page
 
 import (
 	"bytes"
@@ -24,12 +24,33 @@ import (
 	"pgregory.net/rapid"
 
 	"kenserve/delta"
+	"kenserve/viz"
+	"kenserve/viz/figure"
+	"kenserve/viz/internal/viztest"
 )
 
-func writePage(t testing.TB, m *Model, o PageOptions) string {
+func newModel(t testing.TB, m viztest.Model) *viz.Model {
+	t.Helper()
+	model, err := viz.New(m.Delta, m.Base, m.Tuned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model
+}
+
+// example returns the model of viztest.Example.
+func example(t testing.TB, info delta.Info, withTuned bool) *viz.Model {
+	t.Helper()
+	return newModel(t, viztest.Example(t, info, withTuned))
+}
+
+// pictureData matches the data of an embedded picture, which can be any letters.
+var pictureData = regexp.MustCompile(`data:image/png;base64,[A-Za-z0-9+/=]*`)
+
+func writePage(t testing.TB, m *viz.Model, o Options) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := WritePage(t.Context(), &out, m, o); err != nil {
+	if err := Write(t.Context(), &out, m, o); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -91,19 +112,19 @@ func parsePage(t *testing.T, page string) []element {
 
 func TestPageIsWellFormedAndSelfContained(t *testing.T) {
 	const hostile = `x<script>alert("1")</script>&"'`
-	for name, m := range map[string]*Model{
+	for name, m := range map[string]*viz.Model{
 		"with tuned":    example(t, delta.Info{K: 3, Labels: []string{"a", "b"}, Scope: "all"}, true),
 		"without tuned": example(t, delta.Info{Keep: 0.5, Selection: "delta", Coding: delta.Int8}, false),
-		"hostile names": newModel(t, delta.Info{Notes: hostile, SourceName: hostile, Selection: hostile}, true,
-			fixture{name: "h.0." + hostile, shape: []int{3, 5}, lines: lines("x..x. .xx.. x...x")},
-			fixture{name: "h.1." + hostile, shape: []int{3, 5}, lines: lines("x..x. .xx.. x...x")},
-			fixture{name: "h.0.b" + hostile, shape: []int{5}, lines: lines("x..x.")},
-			fixture{name: hostile, shape: []int{3, 5}, dense: true}),
-		"nothing kept": newModel(t, delta.Info{}, false, fixture{name: "a", shape: []int{3, 5}}),
-		"no layers":    newModel(t, delta.Info{}, true, fixture{name: "a", shape: []int{3, 5}, lines: lines("x..x. .xx.. x...x")}),
+		"hostile names": newModel(t, viztest.New(t, delta.Info{Notes: hostile, SourceName: hostile, Selection: hostile}, true,
+			viztest.Fixture{Name: "h.0." + hostile, Shape: []int{3, 5}, Lines: viztest.Lines("x..x. .xx.. x...x")},
+			viztest.Fixture{Name: "h.1." + hostile, Shape: []int{3, 5}, Lines: viztest.Lines("x..x. .xx.. x...x")},
+			viztest.Fixture{Name: "h.0.b" + hostile, Shape: []int{5}, Lines: viztest.Lines("x..x.")},
+			viztest.Fixture{Name: hostile, Shape: []int{3, 5}, Dense: true})),
+		"nothing kept": newModel(t, viztest.New(t, delta.Info{}, false, viztest.Fixture{Name: "a", Shape: []int{3, 5}})),
+		"no layers":    newModel(t, viztest.New(t, delta.Info{}, true, viztest.Fixture{Name: "a", Shape: []int{3, 5}, Lines: viztest.Lines("x..x. .xx.. x...x")})),
 	} {
 		t.Run(name, func(t *testing.T) {
-			page := writePage(t, m, PageOptions{Name: hostile})
+			page := writePage(t, m, Options{Name: hostile})
 			elements := parsePage(t, page)
 			ids, scripts := map[string]bool{}, 0
 			for _, e := range elements {
@@ -176,7 +197,7 @@ func TestPageIsWellFormedAndSelfContained(t *testing.T) {
 // those of the delta.
 func TestPageSaysWhatItShows(t *testing.T) {
 	m := example(t, delta.Info{K: 3, Scope: "all"}, true)
-	page := writePage(t, m, PageOptions{Name: "example", Rows: map[string]int{"encoder.layer.1.query.weight": 1}})
+	page := writePage(t, m, Options{Name: "example", Rows: map[string]int{"encoder.layer.1.query.weight": 1}})
 	for _, want := range []string{
 		"<title>example: what the delta keeps</title>", "42 of 228 values (18.4%)", "ken, 3 of each row, scope all",
 		"4 × 6, masked: 10 of 24 values kept (41.7%)", "1.00 on average, 1.17 by chance",
@@ -194,14 +215,12 @@ func TestPageSaysWhatItShows(t *testing.T) {
 		rows, _ := strconv.Atoi(e.attr["data-rows"])
 		columns, _ := strconv.Atoi(e.attr["data-columns"])
 		number, _ := strconv.Atoi(e.attr["id"][1:])
-		tensor := &m.tensors[number]
-		want, err := m.pattern(t.Context(), tensor)
+		name := m.Tensors()[number].Name
+		x, err := m.Matrix(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := unpack(t, e.attr["data-bits"], rows, columns); !slices.Equal(got.bits, want.bits) {
-			t.Errorf("%s: another pattern", tensor.Name)
-		}
+		checkPattern(t, x, e.attr["data-bits"], rows, columns)
 		found++
 	}
 	if found != 5 { // all matrices but the one of which nothing is kept
@@ -212,41 +231,47 @@ func TestPageSaysWhatItShows(t *testing.T) {
 type failer interface {
 	Helper()
 	Fatal(...any)
+	Fatalf(string, ...any)
 }
 
-// unpack is what the page's script does.
-func unpack(t failer, text string, rows, columns int) *pattern {
+// checkPattern unpacks the bits of a matrix as the page's script does, and compares them
+// with the matrix.
+func checkPattern(t failer, x *viz.Matrix, text string, rows, columns int) {
 	t.Helper()
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bytes, err := io.ReadAll(flate.NewReader(bytes.NewReader(raw)))
+	bits, err := io.ReadAll(flate.NewReader(bytes.NewReader(raw)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPattern(rows, columns)
 	stride := (columns + 7) / 8
-	if len(bytes) != rows*stride {
-		t.Fatal(fmt.Sprintf("%d bytes for %d × %d", len(bytes), rows, columns))
+	if len(bits) != rows*stride {
+		t.Fatalf("%s: %d bytes for %d × %d", x.Tensor.Name, len(bits), rows, columns)
 	}
 	for r := range rows {
+		want := x.KeptRow(r)
 		for c := range columns {
-			if bytes[r*stride+c/8]>>(c%8)&1 == 1 {
-				p.set(r, c)
+			if got := bits[r*stride+c/8] >> (c % 8) & 1; uint64(got) != want[c/64]>>(c%64)&1 {
+				t.Fatalf("%s: row %d, column %d: bit is %d", x.Tensor.Name, r, c, got)
 			}
 		}
 	}
-	return p
 }
 
 func TestPack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p := drawPattern(t, 20, 150)
-		got := unpack(t, base64.RawURLEncoding.EncodeToString(p.pack()), p.rows, p.columns)
-		if !slices.Equal(got.bits, p.bits) {
-			t.Fatal("another pattern")
+	rapid.Check(t, func(rt *rapid.T) {
+		lines := viztest.DrawLines(rt, 20, 150)
+		fixture := viztest.Fixture{Name: "w", Shape: []int{len(lines), len(lines[0])}, Lines: lines}
+		if !strings.Contains(strings.Join(lines, ""), "x") {
+			fixture.Lines = nil
 		}
+		x, err := newModel(t, viztest.New(t, delta.Info{}, false, fixture)).Matrix(t.Context(), "w")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		checkPattern(rt, x, base64.RawURLEncoding.EncodeToString(pack(x)), len(lines), len(lines[0]))
 	})
 }
 
@@ -256,7 +281,7 @@ func TestPageIsBounded(t *testing.T) {
 	m := example(t, delta.Info{K: 3}, false)
 	for _, test := range []struct{ most, want int }{{1 << 20, 5}, {-1, 0}, {1, 0}, {30, 1}} {
 		spent, movable := 0, 0
-		for _, e := range parsePage(t, writePage(t, m, PageOptions{Exact: test.most})) {
+		for _, e := range parsePage(t, writePage(t, m, Options{Exact: test.most})) {
 			if bits := e.attr["data-bits"]; bits != "" {
 				spent, movable = spent+len(bits), movable+1
 			}
@@ -270,8 +295,8 @@ func TestPageIsBounded(t *testing.T) {
 func TestPageIsTheSameEveryTime(t *testing.T) {
 	m := example(t, delta.Info{K: 3}, true)
 	var steps atomic.Int64
-	one := writePage(t, m, PageOptions{Workers: 1})
-	four := writePage(t, m, PageOptions{Workers: 4, Progress: func() { steps.Add(1) }})
+	one := writePage(t, m, Options{Workers: 1})
+	four := writePage(t, m, Options{Workers: 4, Progress: func() { steps.Add(1) }})
 	if one != four {
 		t.Error("the page depends on the number of workers")
 	}
@@ -281,24 +306,24 @@ func TestPageIsTheSameEveryTime(t *testing.T) {
 }
 
 func TestFolder(t *testing.T) {
-	m := newModel(t, delta.Info{K: 2}, true,
-		fixture{name: "h.0.w", shape: []int{2, 4}, lines: lines("x..x .xx.")},
-		fixture{name: "h.1.w", shape: []int{2, 4}, lines: lines("x... ..x.")},
-		fixture{name: "h.0.b", shape: []int{4}, lines: lines("x...")},
-		fixture{name: "../../escape", shape: []int{2, 4}, lines: lines("x... ..x.")},
-		fixture{name: "head", shape: []int{2, 4}, head: true},
-	)
+	m := newModel(t, viztest.New(t, delta.Info{K: 2}, true,
+		viztest.Fixture{Name: "h.0.w", Shape: []int{2, 4}, Lines: viztest.Lines("x..x .xx.")},
+		viztest.Fixture{Name: "h.1.w", Shape: []int{2, 4}, Lines: viztest.Lines("x... ..x.")},
+		viztest.Fixture{Name: "h.0.b", Shape: []int{4}, Lines: viztest.Lines("x...")},
+		viztest.Fixture{Name: "../../escape", Shape: []int{2, 4}, Lines: viztest.Lines("x... ..x.")},
+		viztest.Fixture{Name: "head", Shape: []int{2, 4}, Head: true},
+	))
 	dir := filepath.Join(t.TempDir(), "out", "deep")
-	formats := []Format{SVG, JSON}
+	formats := []figure.Format{figure.SVG, figure.JSON}
 	var steps atomic.Int64
-	o := FolderOptions{Formats: formats, Page: PageOptions{Progress: func() { steps.Add(1) }}}
+	o := FolderOptions{Formats: formats, Page: Options{Progress: func() { steps.Add(1) }}}
 	for range 2 { // the second time everything is replaced
 		steps.Store(0)
 		if err := WriteFolder(t.Context(), dir, m, o); err != nil {
 			t.Fatal(err)
 		}
-		if n := steps.Load(); int(n) != m.Steps(formats) {
-			t.Errorf("%d steps, want %d", n, m.Steps(formats))
+		if n := steps.Load(); int(n) != Steps(m, formats) {
+			t.Errorf("%d steps, want %d", n, Steps(m, formats))
 		}
 	}
 	want := map[string]bool{"index.html": true}
@@ -328,8 +353,28 @@ func TestFolder(t *testing.T) {
 		t.Error(diff)
 	}
 	// Where nothing can be written the error names the file.
-	if err := WriteFolder(context.Background(), filepath.Join(dir, Page, "x"), m, o); err == nil {
+	if err := WriteFolder(context.Background(), filepath.Join(dir, FileName, "x"), m, o); err == nil {
 		t.Error("a folder within a file passes")
+	}
+}
+
+func TestErrors(t *testing.T) {
+	m := example(t, delta.Info{K: 3}, false)
+	if err := Write(t.Context(), io.Discard, m, Options{Rows: map[string]int{"x": 0}}); !errors.Is(err, viz.ErrTensor) {
+		t.Errorf("missing tensor: error is %v, want %v", err, viz.ErrTensor)
+	}
+	if err := Write(t.Context(), io.Discard, m, Options{Rows: map[string]int{"pooler.weight": 3}}); !errors.Is(err, viz.ErrRow) {
+		t.Errorf("missing row: error is %v, want %v", err, viz.ErrRow)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, err := range map[string]error{
+		"page":   Write(ctx, io.Discard, m, Options{}),
+		"folder": WriteFolder(ctx, t.TempDir(), m, FolderOptions{Formats: []figure.Format{figure.SVG}}),
+	} {
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s after cancellation: error is %v, want %v", name, err, context.Canceled)
+		}
 	}
 }
 

@@ -5,15 +5,15 @@ import "math/bits"
 // planes are the numbers of kept neighbours along a row, one bit of each
 // number a plane: neighbours = ones + 2·twos + 4·fours. Where nothing is kept
 // all three are 0.
-type planes struct{ ones, twos, fours []uint64 }
+type neighbourCounts struct{ ones, twos, fours []uint64 }
 
-func newPlanes(words int) planes {
-	return planes{make([]uint64, words), make([]uint64, words), make([]uint64, words)}
+func newNeighbourCounts(words int) neighbourCounts {
+	return neighbourCounts{make([]uint64, words), make([]uint64, words), make([]uint64, words)}
 }
 
 // neighbours sets the planes for row r: 64 columns at a time, the four
 // neighbours of each are added up by logic.
-func (p *pattern) neighbours(r int, out planes) {
+func (p *pattern) countNeighbours(r int, out neighbourCounts) {
 	row, above, below := p.row(r), p.row(r-1), p.row(r+1)
 	for w, kept := range row {
 		left, right := kept<<1, kept>>1
@@ -40,7 +40,7 @@ func (p *pattern) neighbours(r int, out planes) {
 
 // count returns how many kept values of the row have 0, 1, 2, 3 and 4
 // neighbours.
-func (s *planes) count(kept []uint64) (n [5]int) {
+func (s *neighbourCounts) histogram(kept []uint64) (n [5]int) {
 	for w, k := range kept {
 		ones, twos, fours := s.ones[w], s.twos[w], s.fours[w]
 		n[0] += bits.OnesCount64(k &^ (ones | twos | fours))
@@ -53,12 +53,12 @@ func (s *planes) count(kept []uint64) (n [5]int) {
 }
 
 // sum adds up the neighbours of columns from to to-1.
-func (s *planes) sum(from, to int) int {
+func (s *neighbourCounts) sum(from, to int) int {
 	return countRange(s.ones, from, to) + 2*countRange(s.twos, from, to) + 4*countRange(s.fours, from, to)
 }
 
 // at returns the neighbours of the kept value in column c.
-func (s *planes) at(c int) int {
+func (s *neighbourCounts) at(c int) int {
 	bit := func(plane []uint64) int { return int(plane[c/64] >> (c % 64) & 1) }
 	return bit(s.ones) + 2*bit(s.twos) + 4*bit(s.fours)
 }

@@ -1,4 +1,4 @@
-package viz
+package page
 
 import (
 	"context"
@@ -11,28 +11,31 @@ import (
 	"runtime"
 	"strings"
 
+	"kenserve/viz"
+	"kenserve/viz/figure"
+
 	"golang.org/x/sync/errgroup"
 )
 
 // FolderOptions say what WriteFolder writes.
 type FolderOptions struct {
-	Page    PageOptions
-	Formats []Format // of the pictures; none: only the page
-	Style   Style
+	Page    Options
+	Formats []figure.Format // of the pictures; none: only the page
+	Style   figure.Style
 }
 
 // Page is the name of the page in a folder.
-const Page = "index.html"
+const FileName = "index.html"
 
 // WriteFolder writes the page of a model, [Page], and all its views as files
 // in a folder for each format: FORMAT/TENSOR.VIEW.FORMAT. Files that are there
 // are replaced, each at once when it is complete. Progress is called for every
 // tensor of the page and for every set of pictures, [Model.Steps] times in all.
-func WriteFolder(ctx context.Context, dir string, m *Model, o FolderOptions) error {
+func WriteFolder(ctx context.Context, dir string, m *viz.Model, o FolderOptions) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("viz: %w", err)
 	}
-	if err := writeFile(filepath.Join(dir, Page), func(w io.Writer) error { return WritePage(ctx, w, m, o.Page) }); err != nil {
+	if err := writeFile(filepath.Join(dir, FileName), func(w io.Writer) error { return Write(ctx, w, m, o.Page) }); err != nil {
 		return err
 	}
 	if len(o.Formats) == 0 {
@@ -43,10 +46,10 @@ func WriteFolder(ctx context.Context, dir string, m *Model, o FolderOptions) err
 			return fmt.Errorf("viz: %w", err)
 		}
 	}
-	emit := func(name string, v View) error {
+	emit := func(name string, v viz.View) error {
 		for _, format := range o.Formats {
 			path := filepath.Join(dir, string(format), name+"."+string(format))
-			if err := writeFile(path, func(w io.Writer) error { return Write(w, v, format, o.Style) }); err != nil {
+			if err := writeFile(path, func(w io.Writer) error { return figure.Write(w, v, format, o.Style) }); err != nil {
 				return err
 			}
 		}
@@ -58,7 +61,7 @@ func WriteFolder(ctx context.Context, dir string, m *Model, o FolderOptions) err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
-	for _, set := range m.sets() {
+	for _, set := range pictureSets(m) {
 		group.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -94,20 +97,20 @@ func writeFile(path string, write func(w io.Writer) error) (err error) {
 
 // set makes some views, which it hands to emit with their files' names, less
 // the format.
-type set func(ctx context.Context, o PageOptions, emit func(name string, v View) error) error
+type pictureSet func(ctx context.Context, o Options, emit func(name string, v viz.View) error) error
 
 // Steps returns how often [WriteFolder] calls PageOptions.Progress.
-func (m *Model) Steps(formats []Format) int {
-	n := len(m.tensors)
+func Steps(m *viz.Model, formats []figure.Format) int {
+	n := len(m.Tensors())
 	if len(formats) > 0 {
-		n += len(m.sets())
+		n += len(pictureSets(m))
 	}
 	return n
 }
 
 // sets lists the sets of all views of a model.
-func (m *Model) sets() []set {
-	all := []set{func(ctx context.Context, _ PageOptions, emit func(string, View) error) error {
+func pictureSets(m *viz.Model) []pictureSet {
+	all := []pictureSet{func(ctx context.Context, _ Options, emit func(string, viz.View) error) error {
 		changes, err := m.Changes(ctx, "")
 		if err != nil {
 			return err
@@ -115,25 +118,25 @@ func (m *Model) sets() []set {
 		return errors.Join(emit("shares", m.Shares()), emit("changes", changes))
 	}}
 	seen := map[string]bool{}
-	for i := range m.tensors {
-		t := &m.tensors[i]
+	for i := range m.Tensors() {
+		t := &m.Tensors()[i]
 		if !t.IsMatrix() || !t.IsShown() {
 			continue
 		}
 		if t.Layer >= 0 && !seen[t.Kind] {
 			seen[t.Kind] = true
-			all = append(all, m.layersSet(t.Kind, i))
+			all = append(all, layersSet(m, t.Kind, i))
 		}
-		all = append(all, m.tensorSet(t, i))
+		all = append(all, tensorSet(m, t, i))
 	}
 	return all
 }
 
 // layersSet makes the layer-wise views of a type of tensor.
-func (m *Model) layersSet(kind string, number int) set {
-	return func(ctx context.Context, _ PageOptions, emit func(string, View) error) error {
-		for _, of := range []Aspect{OfKept, OfNeighbours} {
-			v, err := m.Layers(ctx, kind, of, Detail{})
+func layersSet(m *viz.Model, kind string, number int) pictureSet {
+	return func(ctx context.Context, _ Options, emit func(string, viz.View) error) error {
+		for _, of := range []viz.Aspect{viz.OfKept, viz.OfNeighbours} {
+			v, err := m.Layers(ctx, kind, of, viz.Detail{})
 			if err != nil {
 				return err
 			}
@@ -147,13 +150,13 @@ func (m *Model) layersSet(kind string, number int) set {
 
 // tensorSet makes the views of one tensor, about the row that changed most
 // unless the options name another.
-func (m *Model) tensorSet(t *Tensor, number int) set {
-	return func(ctx context.Context, o PageOptions, emit func(string, View) error) error {
-		p, err := m.pattern(ctx, t)
+func tensorSet(m *viz.Model, t *viz.Tensor, number int) pictureSet {
+	return func(ctx context.Context, o Options, emit func(string, viz.View) error) error {
+		x, err := m.Matrix(ctx, t.Name)
 		if err != nil {
 			return err
 		}
-		changes, err := m.changes(ctx, t, p)
+		changes, err := x.Changes(ctx)
 		if err != nil {
 			return err
 		}
@@ -162,19 +165,19 @@ func (m *Model) tensorSet(t *Tensor, number int) set {
 			row = changes.MostChanged
 		}
 		name := fileName(t.Name, number)
-		c := countPattern(*t, p, Detail{Row: row, Column: t.Columns / 2})
-		if err := errors.Join(emit(name+".kept", c.kept()), emit(name+".neighbours", c.neighbourView())); err != nil {
+		c := x.Count(viz.Detail{Row: row, Column: t.Columns / 2})
+		if err := errors.Join(emit(name+".kept", c.Kept()), emit(name+".neighbours", c.Neighbours())); err != nil {
 			return err
 		}
-		if t.Form != Head {
+		if t.Form != viz.Head {
 			if err := emit(name+".changes", changes); err != nil {
 				return err
 			}
 		}
-		if t.Columns > maxRow {
+		if t.Columns > viz.MaxRow {
 			return nil
 		}
-		density, err := m.density(ctx, t, p, row)
+		density, err := x.Density(ctx, row)
 		if err != nil {
 			return err
 		}

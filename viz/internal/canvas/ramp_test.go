@@ -1,9 +1,11 @@
-package viz
+package canvas
 
 import (
 	"image/color"
 	"math"
 	"testing"
+
+	"kenserve/viz/internal/raster"
 )
 
 // lightness returns the L* of CIELAB, 0 to 100, from linear sRGB.
@@ -49,13 +51,13 @@ func seen(c color.RGBA, m [3][3]float64) float64 {
 // one before; for the common one, by the same step.
 func TestRampIsEven(t *testing.T) {
 	for name, m := range vision {
-		first, last := seen(rampColor(0, true), m), seen(rampColor(levels-1, true), m)
-		even := (last - first) / (levels - 1)
+		first, last := seen(RampColor(0, true), m), seen(RampColor(raster.Levels-1, true), m)
+		even := (last - first) / (raster.Levels - 1)
 		if even < 1 {
 			t.Errorf("%s: %g steps of lightness a level", name, even)
 		}
-		for l := 1; l < levels; l++ {
-			step := seen(rampColor(l, true), m) - seen(rampColor(l-1, true), m)
+		for l := 1; l < raster.Levels; l++ {
+			step := seen(RampColor(l, true), m) - seen(RampColor(l-1, true), m)
 			least := even / 3
 			if name == "common" {
 				least = even * 0.7 // colours are rounded to 8 bits
@@ -68,8 +70,8 @@ func TestRampIsEven(t *testing.T) {
 }
 
 func TestRampTurnsWithTheTheme(t *testing.T) {
-	for l := range levels {
-		if a, b := rampColor(l, false), rampColor(levels-1-l, true); a != b {
+	for l := range raster.Levels {
+		if a, b := RampColor(l, false), RampColor(raster.Levels-1-l, true); a != b {
 			t.Errorf("level %d is %v on light and %v on dark", l, a, b)
 		}
 	}
@@ -79,9 +81,9 @@ func TestRampTurnsWithTheTheme(t *testing.T) {
 // paper and from level 0.
 func TestNeighbourLevels(t *testing.T) {
 	for _, dark := range []bool{false, true} {
-		last := seen(color.RGBAModel.Convert(newTheme(dark).paper).(color.RGBA), vision["common"])
+		last := seen(color.RGBAModel.Convert(NewTheme(dark).Paper).(color.RGBA), vision["common"])
 		for n := range 5 {
-			is := seen(rampColor(int(neighbourLevel(n)), dark), vision["common"])
+			is := seen(RampColor(int(raster.CountLevel(n)), dark), vision["common"])
 			if d := math.Abs(is - last); d < 12 {
 				t.Errorf("dark %t: %d neighbours differ from the step before by %.1f", dark, n, d)
 			}
@@ -102,15 +104,15 @@ func TestTextIsReadable(t *testing.T) {
 		return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 	}
 	for _, dark := range []bool{false, true} {
-		theme := newTheme(dark)
-		for name, c := range map[string]color.Color{"ink": theme.ink, "soft": theme.soft, "main": theme.main, "other": theme.other} {
-			if got := contrast(c, theme.paper); got < 4.5 {
+		theme := NewTheme(dark)
+		for name, c := range map[string]color.Color{"ink": theme.Ink, "soft": theme.Soft, "main": theme.Main, "other": theme.Other} {
+			if got := contrast(c, theme.Paper); got < 4.5 {
 				t.Errorf("dark %t: %s has a contrast of %.1f", dark, name, got)
 			}
 		}
-		for l := range levels {
-			if c := rampColor(l, dark); contrast(textOn(c), c) < 4.5 {
-				t.Errorf("dark %t: text on level %d has a contrast of %.1f", dark, l, contrast(textOn(c), c))
+		for l := range raster.Levels {
+			if c := RampColor(l, dark); contrast(TextOn(c), c) < 4.5 {
+				t.Errorf("dark %t: text on level %d has a contrast of %.1f", dark, l, contrast(TextOn(c), c))
 			}
 		}
 	}

@@ -1,0 +1,100 @@
+package raster
+
+import (
+	"kenserve/viz"
+)
+
+// keptRaster shows the share of each block that is kept; top is the share of
+// the highest level. A block that keeps anything differs from one that does not.
+func Kept(b *viz.Blocks, top float64) Raster {
+	out := New(b.Rows, b.Columns)
+	for i := range out.Pix {
+		out.Pix[i] = Level(b.Share(i/b.Columns, i%b.Columns), top, 0)
+	}
+	return out
+}
+
+// neighboursRaster shows the mean number of neighbours of each block's kept
+// values; a block without any is blank.
+func Neighbours(b *viz.Blocks, top float64) Raster {
+	out := New(b.Rows, b.Columns)
+	for i := range out.Pix {
+		out.Pix[i] = Blank
+		if mean, ok := b.Mean(i/b.Columns, i%b.Columns); ok {
+			out.Pix[i] = Level(mean, top, FirstCountLevel)
+		}
+	}
+	return out
+}
+
+// keptRaster shows kept values at the highest level and the others at 0.
+func KeptWindow(w *viz.Window) Raster {
+	return window(w, func(c byte) uint8 {
+		if c == viz.NotKept {
+			return 0
+		}
+		return Levels - 1
+	})
+}
+
+// neighboursRaster shows the kept neighbours of kept values in five steps.
+func NeighboursWindow(w *viz.Window) Raster {
+	return window(w, func(c byte) uint8 {
+		if c == viz.NotKept {
+			return Blank
+		}
+		return CountLevel(int(c - '0'))
+	})
+}
+
+func window(w *viz.Window, level func(byte) uint8) Raster {
+	out := New(w.Rows, w.Columns)
+	for r, line := range w.Lines {
+		for c := range len(line) {
+			out.Pix[r*w.Columns+c] = level(line[c])
+		}
+	}
+	return out
+}
+
+// columnsRaster and rowsRaster show the share of each column of blocks, and of
+// each row of them, that is kept.
+func Columns(b *viz.Blocks, top float64) Raster {
+	out := New(1, b.Columns)
+	for j := range out.Pix {
+		kept, values := 0, 0
+		for i := range b.Rows {
+			kept, values = kept+b.Kept[i*b.Columns+j], values+b.Size(i, j)
+		}
+		out.Pix[j] = Level(viz.Share(kept, values), top, 0)
+	}
+	return out
+}
+
+func Rows(b *viz.Blocks, top float64) Raster {
+	out := New(b.Rows, 1)
+	for i := range out.Pix {
+		kept, values := 0, 0
+		for j := range b.Columns {
+			kept, values = kept+b.Kept[i*b.Columns+j], values+b.Size(i, j)
+		}
+		out.Pix[i] = Level(viz.Share(kept, values), top, 0)
+	}
+	return out
+}
+
+// rasters draws all layers on one scale, whose end is top.
+func Layers(l *viz.Layers) (rasters []Raster, top float64) {
+	var blocks []*viz.Blocks
+	for i := range l.Layers {
+		blocks = append(blocks, &l.Layers[i].Blocks)
+	}
+	draw := Kept
+	if top = ShareEnd(blocks...); l.Of == viz.OfNeighbours {
+		draw, top = Neighbours, MeanEnd(blocks...)
+	}
+	for _, b := range blocks {
+		rasters = append(rasters, draw(b, top))
+	}
+	return rasters, top
+}
