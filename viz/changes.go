@@ -6,25 +6,25 @@ import (
 	"math"
 )
 
-// Changes is how the changes from the base are distributed. Which of the two
-// last parts are there depends on whether the tuned checkpoint is known.
+// Changes is the distribution of the changes from the base. Kept and All are nil unless the
+// model has the tuned checkpoint.
 type Changes struct {
-	Tensor string `json:"tensor"` // empty for all tensors of the base
+	Tensor string `json:"tensor"` // empty: all tensors of the base
 	// Stored are the changes of the kept values as the delta stores them.
 	Stored *Histogram `json:"stored"`
-	// Kept are the changes of the kept values in the tuned checkpoint; they
-	// differ from Stored by what the value coding loses.
+	// Kept are the changes of the kept values in the tuned checkpoint. They differ from
+	// Stored by the error of the value coding.
 	Kept *Histogram `json:"kept,omitempty"`
 	// All are the changes of all values in the tuned checkpoint.
 	All *Histogram `json:"all,omitempty"`
 
-	// MostChanged is the row with the greatest sum of squares of stored
-	// changes, the first of equal ones. It is 0 for all tensors.
+	// MostChanged is the row with the largest sum of squares of stored changes, the
+	// first of equal ones; 0 for all tensors.
 	MostChanged int `json:"most_changed"`
 }
 
-// Changes counts the changes of a tensor of the base, or of all of them if
-// tensor is empty.
+// Changes counts the changes of a tensor of the base, or of all its tensors if tensor is
+// empty. The error wraps [ErrTensor] if there is no such tensor.
 func (m *Model) Changes(ctx context.Context, tensor string) (*Changes, error) {
 	if tensor != "" {
 		x, err := m.Matrix(ctx, tensor)
@@ -48,7 +48,7 @@ func (m *Model) Changes(ctx context.Context, tensor string) (*Changes, error) {
 	return m.SumChanges(parts), nil
 }
 
-// SumChanges adds up the changes of several tensors.
+// SumChanges adds up the changes of several tensors of the model.
 func (m *Model) SumChanges(parts []*Changes) *Changes {
 	all := m.emptyChanges("")
 	for _, c := range parts {
@@ -57,6 +57,7 @@ func (m *Model) SumChanges(parts []*Changes) *Changes {
 	return all
 }
 
+// emptyChanges returns the changes of no value.
 func (m *Model) emptyChanges(tensor string) *Changes {
 	c := &Changes{Tensor: tensor, Stored: &Histogram{}}
 	if m.tuned != nil {
@@ -65,6 +66,7 @@ func (m *Model) emptyChanges(tensor string) *Changes {
 	return c
 }
 
+// merge adds the changes of other.
 func (c *Changes) merge(other *Changes) {
 	c.Stored.merge(other.Stored)
 	if c.All != nil {
@@ -73,14 +75,15 @@ func (c *Changes) merge(other *Changes) {
 	}
 }
 
-// Changes counts the changes of the matrix.
+// Changes counts the changes of the matrix. The head has none. It is an error if a change
+// is not finite.
 func (x *Matrix) Changes(ctx context.Context) (*Changes, error) {
 	m, t, p := x.model, x.Tensor, x.kept
 	out := m.emptyChanges(t.Name)
 	if t.Form == Head {
-		return out, nil // there is nothing that it could have changed from
+		return out, nil // the base has no such tensor
 	}
-	most := 0.0
+	largest := 0.0
 	var bad error
 	err := m.scanRows(ctx, t, p, 0, t.Rows, func(r int, v rowValues) {
 		norm := 0.0
@@ -89,7 +92,7 @@ func (x *Matrix) Changes(ctx context.Context) (*Changes, error) {
 			if kept {
 				change := float64(v.task[c]) - float64(b)
 				if !(math.Abs(change) <= math.MaxFloat32) {
-					bad = fmt.Errorf("viz: tensor %s: row %d, column %d changes by %g", t.Name, r, c, change)
+					bad = fmt.Errorf("viz: tensor %s: row %d, column %d: change is %g, want a finite number", t.Name, r, c, change)
 					return
 				}
 				out.Stored.add(change)
@@ -98,7 +101,7 @@ func (x *Matrix) Changes(ctx context.Context) (*Changes, error) {
 			if v.tuned != nil {
 				change := float64(v.tuned[c]) - float64(b)
 				if !(math.Abs(change) <= 2*math.MaxFloat32) {
-					bad = fmt.Errorf("viz: tensor %s: row %d, column %d changes by %g", t.Name, r, c, change)
+					bad = fmt.Errorf("viz: tensor %s: row %d, column %d: change is %g, want a finite number", t.Name, r, c, change)
 					return
 				}
 				out.All.add(change)
@@ -107,8 +110,8 @@ func (x *Matrix) Changes(ctx context.Context) (*Changes, error) {
 				}
 			}
 		}
-		if norm > most {
-			most, out.MostChanged = norm, r
+		if norm > largest {
+			largest, out.MostChanged = norm, r
 		}
 	})
 	if err == nil {

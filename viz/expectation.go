@@ -1,17 +1,17 @@
 package viz
 
-// expectedNeighbours returns how many kept values would have 0, 1, 2, 3 and 4
-// kept neighbours on average if row r kept kept[r] of its columns, all choices
-// of columns equally likely and the rows independent of each other.
+// expectedNeighbours returns the expected number of kept values with 0, 1, 2, 3 and 4 kept
+// neighbours, if row r keeps kept[r] of its columns, drawn uniformly and independently of
+// other rows.
 //
-// A column of row r is kept with probability kept[r]/n. Given that it is, k-1
-// of the n-1 others are: both its horizontal neighbours are kept with
-// probability (k-1)(k-2)/((n-1)(n-2)), and a column at either end has only one.
-// The values above and below are kept with the probabilities of their own rows.
+// With k = kept[r] and n columns, a column is kept with probability k/n. Given that it is,
+// k-1 of the n-1 other columns are kept: both horizontal neighbours with probability
+// (k-1)(k-2)/((n-1)(n-2)); the first and last column have only one. The values above and
+// below are kept with the probabilities of their own rows.
 func expectedNeighbours(kept []int, columns int) (expected [5]float64) {
 	n := float64(columns)
 	inner := max(columns-2, 0) // columns with two horizontal neighbours
-	outer := columns - inner   // the others
+	outer := columns - inner   // columns with one or none
 	for r, k := range kept {
 		if k == 0 {
 			continue

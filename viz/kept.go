@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// Kept is which values of a matrix are kept: the paper's single matrix view.
+// Kept shows which values of a matrix are kept: the paper's single matrix view.
 type Kept struct {
 	Tensor    Tensor  `json:"tensor"`
 	Share     float64 `json:"share"`
@@ -15,7 +15,8 @@ type Kept struct {
 	Window    Window  `json:"window"`
 }
 
-// Kept counts what is kept of a tensor, in blocks and within a window.
+// Kept counts the kept values of a tensor, in blocks and within a window. The error wraps
+// [ErrTensor] if there is no such tensor.
 func (m *Model) Kept(ctx context.Context, tensor string, d Detail) (*Kept, error) {
 	c, err := m.count(ctx, tensor, d)
 	if err != nil {
@@ -24,6 +25,7 @@ func (m *Model) Kept(ctx context.Context, tensor string, d Detail) (*Kept, error
 	return c.Kept(), nil
 }
 
+// Kept returns the view of the kept values.
 func (c *Counts) Kept() *Kept {
 	columns := make([]int, c.pattern.columns)
 	for r := range c.pattern.rows {

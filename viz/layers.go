@@ -6,36 +6,35 @@ import (
 	"sort"
 )
 
-// Layers is one type of tensor over all layers: the paper's layer-wise view of
-// the kept values, or of their neighbours.
+// Layers shows one type of tensor in all layers: the paper's layer-wise view, of the kept
+// values or of their neighbours.
 type Layers struct {
 	Kind   string  `json:"kind"`
 	Of     Aspect  `json:"of"`
-	Layers []Layer `json:"layers"` // in the order of their numbers
+	Layers []Layer `json:"layers"` // by number
 }
 
-// Aspect is what a layer-wise view shows of each layer.
+// Aspect says what a layer-wise view shows of each layer.
 type Aspect string
 
 // The aspects.
 const (
-	OfKept       Aspect = "kept"
-	OfNeighbours Aspect = "neighbours"
+	OfKept       Aspect = "kept"       // the kept values
+	OfNeighbours Aspect = "neighbours" // their kept neighbours
 )
 
-// Layer is one layer's tensor in a layer-wise view.
+// Layer is the tensor of one layer in a layer-wise view.
 type Layer struct {
 	Tensor       Tensor  `json:"tensor"`
-	Mean         float64 `json:"mean"` // neighbours of a kept value
-	ExpectedMean float64 `json:"expected_mean"`
+	Mean         float64 `json:"mean"`          // kept neighbours of a kept value
+	ExpectedMean float64 `json:"expected_mean"` // of columns drawn at random
 	Blocks       Blocks  `json:"blocks"`
 }
 
 // maxLayerBlocks bounds the blocks of all layers together.
 const maxLayerBlocks = 1 << 17
 
-// Kinds lists the types of tensors that layers have, in the order of
-// [Model.Tensors].
+// Kinds lists the types of tensors in layers, in the order of [Model.Tensors].
 func (m *Model) Kinds() []string {
 	var kinds []string
 	seen := map[string]bool{}
@@ -48,12 +47,12 @@ func (m *Model) Kinds() []string {
 	return kinds
 }
 
-// Layers shows one aspect of a type of tensor, one of [Model.Kinds], for all
-// layers. The detail's window is of no account; its blocks are those of one
-// layer, 0 for a quarter of DefaultBlocks.
+// Layers counts one aspect of a type of tensor, one of [Model.Kinds], in all layers.
+// d.Blocks bounds the blocks of one layer; 0: a quarter of [DefaultBlocks]. The window of d
+// is not used. The error wraps [ErrTensor] if there is no such type.
 func (m *Model) Layers(ctx context.Context, kind string, of Aspect, d Detail) (*Layers, error) {
 	if of != OfKept && of != OfNeighbours {
-		return nil, fmt.Errorf("viz: layers of %q: it is %q or %q", of, OfKept, OfNeighbours)
+		return nil, fmt.Errorf("viz: unknown aspect %q of layers, want %q or %q", of, OfKept, OfNeighbours)
 	}
 	tensors := m.OfKind(kind)
 	if len(tensors) == 0 {
@@ -74,12 +73,13 @@ func (m *Model) Layers(ctx context.Context, kind string, of Aspect, d Detail) (*
 	return view, nil
 }
 
+// Layer returns the counts as one layer of a layer-wise view.
 func (c *Counts) Layer() Layer {
 	n := c.Neighbours()
 	return Layer{Tensor: c.tensor, Mean: n.Mean, ExpectedMean: n.ExpectedMean, Blocks: c.blocks}
 }
 
-// ofKind lists the tensors of a type that belong to layers, in their order.
+// OfKind lists the tensors of a type, one of [Model.Kinds], by layer.
 func (m *Model) OfKind(kind string) []*Tensor {
 	var out []*Tensor
 	for i := range m.tensors {

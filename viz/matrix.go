@@ -28,7 +28,7 @@ func (m *Model) Matrix(ctx context.Context, tensor string) (*Matrix, error) {
 // column c. The slice must not be changed.
 func (x *Matrix) KeptRow(row int) []uint64 { return x.kept.row(row) }
 
-// Counts are the counts from which the views [Kept], [Neighbours] and [Layer] are made.
+// Counts are the counts from which [Kept], [Neighbours] and [Layer] are made.
 type Counts struct {
 	tensor     Tensor
 	pattern    *pattern

@@ -5,24 +5,24 @@ import (
 	"strconv"
 )
 
-// layerNumber finds the number of the layer in a tensor's name, in any
-// architecture: encoder.layer.3.…, transformer.layer.3.…, h.3.…
+// layerNumber finds the number of the layer in a tensor's name, in any architecture: encoder.layer.3.…, transformer.layer.3.…, h.3.…
 var layerNumber = regexp.MustCompile(`(?:^|\.)(?:layers?|blocks?|h)\.([0-9]{1,9})\.`)
 
-// kindOf splits a name into the type of tensor and the layer.
+// splitName returns the type of a tensor, its name with a * in place of the layer's number,
+// and that number; -1 if there is none.
 func splitName(name string) (kind string, layer int) {
 	at := layerNumber.FindStringSubmatchIndex(name)
 	if at == nil {
 		return name, -1
 	}
 	layer, err := strconv.Atoi(name[at[2]:at[3]])
-	if err != nil { // at most nine digits
+	if err != nil { // impossible: at most nine digits
 		return name, -1
 	}
 	return name[:at[2]] + "*" + name[at[3]:], layer
 }
 
-// naturalLess orders names so that layer 10 comes after layer 9.
+// naturalLess orders names with numbers by value, so that layer 10 comes after layer 9.
 func naturalLess(a, b string) bool {
 	for a != "" && b != "" {
 		da, db := digits(a), digits(b)
@@ -46,7 +46,7 @@ func naturalLess(a, b string) bool {
 	return len(a) < len(b)
 }
 
-// digits counts the digits that s begins with.
+// digits returns the number of digits at the beginning of s.
 func digits(s string) int {
 	n := 0
 	for n < len(s) && s[n] >= '0' && s[n] <= '9' {

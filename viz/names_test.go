@@ -34,10 +34,10 @@ func TestNaturalLess(t *testing.T) {
 	for i, a := range sorted {
 		for j, b := range sorted {
 			if got := naturalLess(a, b); got != (i < j) && a != "a.02.c" && b != "a.02.c" {
-				t.Errorf("%q before %q: %t", a, b, got)
+				t.Errorf("%q before %q is %t", a, b, got)
 			}
 			if naturalLess(a, b) && naturalLess(b, a) {
-				t.Errorf("%q and %q both come before each other", a, b)
+				t.Errorf("%q and %q each come before the other", a, b)
 			}
 		}
 	}

@@ -2,17 +2,17 @@ package viz
 
 import "math/bits"
 
-// planes are the numbers of kept neighbours along a row, one bit of each
-// number a plane: neighbours = ones + 2·twos + 4·fours. Where nothing is kept
-// all three are 0.
+// neighbourCounts are the numbers of kept neighbours of the kept values of a row, in bit
+// planes: the number for a column is ones + 2·twos + 4·fours. It is 0 for values that are
+// not kept. Each plane is [words], as in pattern.
 type neighbourCounts struct{ ones, twos, fours []uint64 }
 
 func newNeighbourCounts(words int) neighbourCounts {
 	return neighbourCounts{make([]uint64, words), make([]uint64, words), make([]uint64, words)}
 }
 
-// neighbours sets the planes for row r: 64 columns at a time, the four
-// neighbours of each are added up by logic.
+// countNeighbours sets out to the counts of row r. It adds up the four neighbours of 64
+// columns at a time with bitwise operations.
 func (p *pattern) countNeighbours(r int, out neighbourCounts) {
 	row, above, below := p.row(r), p.row(r-1), p.row(r+1)
 	for w, kept := range row {
@@ -31,15 +31,14 @@ func (p *pattern) countNeighbours(r int, out neighbourCounts) {
 			down = below[w]
 		}
 		horizontal, vertical := left^right, up^down
-		both, either := left&right, up&down // two neighbours side by side, one above the other
+		bothHorizontal, bothVertical := left&right, up&down
 		out.ones[w] = (horizontal ^ vertical) & kept
-		out.twos[w] = (both ^ either ^ (horizontal & vertical)) & kept
-		out.fours[w] = both & either & kept
+		out.twos[w] = (bothHorizontal ^ bothVertical ^ (horizontal & vertical)) & kept
+		out.fours[w] = bothHorizontal & bothVertical & kept
 	}
 }
 
-// count returns how many kept values of the row have 0, 1, 2, 3 and 4
-// neighbours.
+// histogram returns how many kept values of the row have 0, 1, 2, 3 and 4 kept neighbours.
 func (s *neighbourCounts) histogram(kept []uint64) (n [5]int) {
 	for w, k := range kept {
 		ones, twos, fours := s.ones[w], s.twos[w], s.fours[w]
@@ -52,12 +51,12 @@ func (s *neighbourCounts) histogram(kept []uint64) (n [5]int) {
 	return n
 }
 
-// sum adds up the neighbours of columns from to to-1.
+// sum adds up the numbers of the columns from … to-1.
 func (s *neighbourCounts) sum(from, to int) int {
 	return countRange(s.ones, from, to) + 2*countRange(s.twos, from, to) + 4*countRange(s.fours, from, to)
 }
 
-// at returns the neighbours of the kept value in column c.
+// at returns the number for column c.
 func (s *neighbourCounts) at(c int) int {
 	bit := func(plane []uint64) int { return int(plane[c/64] >> (c % 64) & 1) }
 	return bit(s.ones) + 2*bit(s.twos) + 4*bit(s.fours)

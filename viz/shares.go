@@ -4,30 +4,30 @@ import (
 	"sort"
 )
 
-// Shares is how much is kept by layer and by type of tensor.
+// Shares is the share of kept values, by layer and type of tensor.
 type Shares struct {
-	Layers []int       `json:"layers"`
+	Layers []int       `json:"layers"` // numbers, rising; columns of KindShare.Tensors
 	Kinds  []KindShare `json:"kinds"`
-	Others []Tensor    `json:"others"` // tensors outside the layers
-	Kept   int         `json:"kept"`   // of all tensors, the head's left out
-	Values int         `json:"values"`
-	Head   int         `json:"head"` // values of the head, all of them kept
+	Others []Tensor    `json:"others"` // tensors in no numbered layer
+	Kept   int         `json:"kept"`   // values kept of the base's tensors
+	Values int         `json:"values"` // of the base's tensors
+	Head   int         `json:"head"`   // values of the head, all of which are kept
 }
 
-// KindShare is what is kept of one type of tensor.
+// KindShare is the share of kept values of one type of tensor.
 type KindShare struct {
 	Kind string `json:"kind"`
-	// Tensors has one entry a layer; a layer without such a tensor has one
-	// without a name.
+	// Tensors has one entry for each of [Shares.Layers]; its name is empty if the layer
+	// has no such tensor.
 	Tensors []Tensor `json:"tensors"`
-	Kept    int      `json:"kept"` // of all layers
-	Values  int      `json:"values"`
+	Kept    int      `json:"kept"`   // values in all layers
+	Values  int      `json:"values"` // in all layers
 }
 
-// maxLayers bounds the layers that a table shows.
+// maxLayers bounds the number of layers in the table.
 const maxLayers = 256
 
-// Shares adds up what is kept.
+// Shares adds up the kept values.
 func (m *Model) Shares() *Shares {
 	s := &Shares{}
 	column := map[int]int{}
@@ -71,8 +71,8 @@ func (m *Model) Shares() *Shares {
 	return s
 }
 
-// Share returns the share of the type's values that is kept.
+// Share returns the share of the type's values that are kept.
 func (k *KindShare) Share() float64 { return Share(k.Kept, k.Values) }
 
-// Share returns the share of all values of the base that is kept.
+// Share returns the share of the base's values that are kept.
 func (s *Shares) Share() float64 { return Share(s.Kept, s.Values) }

@@ -9,9 +9,10 @@ type Summary struct {
 	Min    int     `json:"min"`
 	Median float64 `json:"median"`
 	Max    int     `json:"max"`
-	Zero   int     `json:"zero"` // how many of them are 0
+	Zero   int     `json:"zero"` // how many counts are 0
 }
 
+// summarize returns the summary of counts; all 0 if there are none.
 func summarize(counts []int) Summary {
 	if len(counts) == 0 {
 		return Summary{}

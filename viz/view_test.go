@@ -87,7 +87,7 @@ func TestNeighbours(t *testing.T) {
 	if math.Abs(mean-n.ExpectedMean) > 1e-12 || mean == 0 {
 		t.Errorf("expected mean %g, want %g", n.ExpectedMean, mean)
 	}
-	// A matrix that is kept whole has the neighbours of a grid, by chance too.
+	// In a matrix that is kept whole the observed and expected numbers are those of a grid.
 	n = must[*Neighbours](t)(m.Neighbours(t.Context(), "pooler.weight", Detail{}))
 	if want := [5]int{0, 0, 4, 10, 4}; n.Counts != want {
 		t.Errorf("whole matrix: counts %v, want %v", n.Counts, want)
@@ -95,7 +95,7 @@ func TestNeighbours(t *testing.T) {
 	if diff := cmp.Diff([5]float64{0, 0, 4, 10, 4}, n.Expected, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 		t.Errorf("whole matrix: %s", diff)
 	}
-	// Nothing kept.
+	// A matrix of which nothing is kept.
 	n = must[*Neighbours](t)(m.Neighbours(t.Context(), "unused.weight", Detail{}))
 	if n.Counts != [5]int{} || n.Mean != 0 || n.ExpectedMean != 0 {
 		t.Errorf("nothing kept: %+v", n)
@@ -115,10 +115,10 @@ func TestLayers(t *testing.T) {
 		t.Error(diff)
 	}
 	if _, err := m.Layers(t.Context(), "pooler.weight", OfKept, Detail{}); !errors.Is(err, ErrTensor) {
-		t.Errorf("a type outside of layers: %v", err)
+		t.Errorf("type of no layer: error is %v", err)
 	}
 	if _, err := m.Layers(t.Context(), "encoder.layer.*.query.weight", "colour", Detail{}); err == nil {
-		t.Error("an aspect that is not known passes")
+		t.Error("unknown aspect: no error")
 	}
 }
 
@@ -128,7 +128,7 @@ func TestShares(t *testing.T) {
 		t.Error(diff)
 	}
 	if s.Kept != 6+3+10+1+4+18 || s.Values != 120+12+48+18+30 || s.Head != 12 {
-		t.Errorf("%d of %d kept, and a head of %d", s.Kept, s.Values, s.Head)
+		t.Errorf("%d of %d values kept, head of %d", s.Kept, s.Values, s.Head)
 	}
 	got := ""
 	for _, k := range s.Kinds {
@@ -142,18 +142,18 @@ func TestShares(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if n := len(s.Others); n != 4 {
-		t.Errorf("%d other tensors", n)
+		t.Errorf("%d other tensors, want 4", n)
 	}
 }
 
 func TestChanges(t *testing.T) {
 	m := example(t, delta.Info{K: 3}, true)
 	c := must[*Changes](t)(m.Changes(t.Context(), "encoder.layer.1.query.weight"))
-	// Kept are values 8, 18, 20 and 22; changes go through 1/8, 2/8, …, 7/8.
+	// The kept values are 8, 18, 20 and 22; changes cycle through 1/8, 2/8, …, 7/8.
 	want := histogramOf([]float64{2.0 / 8, 5.0 / 8, 7.0 / 8, 2.0 / 8})
-	near := cmpopts.EquateApprox(0, 1e-6) // float32 rounds the changed values
+	approx := cmpopts.EquateApprox(0, 1e-6) // float32 rounds the changed values
 	for name, h := range map[string]*Histogram{"stored": c.Stored, "kept": c.Kept} {
-		if diff := cmp.Diff([]float64{float64(want.N), want.Min, want.Max, want.Mean(), want.Deviation()}, []float64{float64(h.N), h.Min, h.Max, h.Mean(), h.Deviation()}, near); diff != "" {
+		if diff := cmp.Diff([]float64{float64(want.N), want.Min, want.Max, want.Mean(), want.Deviation()}, []float64{float64(h.N), h.Min, h.Max, h.Mean(), h.Deviation()}, approx); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
@@ -161,7 +161,7 @@ func TestChanges(t *testing.T) {
 		t.Errorf("all: %+v", c.All)
 	}
 	if c.MostChanged != 3 {
-		t.Errorf("row %d changed most, want 3", c.MostChanged)
+		t.Errorf("row with the largest change is %d, want 3", c.MostChanged)
 	}
 
 	all := must[*Changes](t)(m.Changes(t.Context(), ""))
@@ -169,13 +169,13 @@ func TestChanges(t *testing.T) {
 		t.Errorf("all tensors: %d stored, %d kept, %d in all", all.Stored.N, all.Kept.N, all.All.N)
 	}
 
-	// Without the tuned checkpoint there is only what is stored.
+	// Without the tuned checkpoint only the stored changes are known.
 	m = example(t, delta.Info{K: 3, Coding: delta.Sign}, false)
 	c = must[*Changes](t)(m.Changes(t.Context(), "encoder.layer.1.query.weight"))
 	if c.Kept != nil || c.All != nil || c.Stored.N != 4 || c.MostChanged != 3 {
 		t.Errorf("%+v", c)
 	}
-	// The head has nothing to change from.
+	// The base has no head, so the head has no changes.
 	c = must[*Changes](t)(m.Changes(t.Context(), "classifier.weight"))
 	if c.Stored.N != 0 {
 		t.Errorf("head: %+v", c.Stored)
@@ -213,8 +213,8 @@ func TestDensity(t *testing.T) {
 		t.Errorf("points %v", d.Points)
 	}
 
-	// Without the tuned checkpoint it is the task's row, also where a run of
-	// rows keeps nothing; other selections have no points.
+	// Without the tuned checkpoint the values are the task's, also in a run of rows that
+	// keeps nothing. Other selections than ken have no points.
 	m = example(t, delta.Info{K: 3, Selection: "delta"}, false)
 	for name, r := range map[string]int{"embeddings.weight": 7, "unused.weight": 2, "classifier.weight": 1, "pooler.weight": 0, "encoder.layer.0.query.bias": 0} {
 		d := must[*Density](t)(m.Density(t.Context(), name, r))

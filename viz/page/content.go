@@ -2,7 +2,6 @@ package page
 
 import (
 	"context"
-	_ "embed" // the page's template, style and script
 	"fmt"
 	"html/template"
 	"runtime"

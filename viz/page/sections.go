@@ -1,7 +1,6 @@
 package page
 
 import (
-	_ "embed" // the page's template, style and script
 	"fmt"
 	"strings"
 

@@ -8,13 +8,13 @@ import (
 	"kenserve/viz/internal/raster"
 )
 
-// key explains a colour.
+// Key is an entry of a legend: a level and its meaning.
 type Key struct {
 	Level int
 	Text  string
 }
 
-// drawKey draws explained colours side by side.
+// DrawKey draws the entries of a legend side by side.
 func (f Frame) DrawKey(left, down vg.Length, keys []Key) {
 	const box = 9
 	for _, k := range keys {
@@ -28,8 +28,8 @@ func (f Frame) DrawKey(left, down vg.Length, keys []Key) {
 	}
 }
 
-// drawScale draws the colours from level first up, with the values that they
-// stand for, 0 to top.
+// DrawScale draws the legend of a colour scale: the colours from level first up, with the
+// values 0, top/2 and top that they stand for.
 func (f Frame) DrawScale(first int, top float64, label string, format func(float64) string) {
 	const barWidth, barHeight = 180, 8
 	bar := f.Part(0, 0, min(barWidth, f.Width()), barHeight)

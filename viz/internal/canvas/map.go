@@ -14,22 +14,22 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 )
 
-// region is what part of a matrix a raster shows.
+// Region is a part of a matrix that a raster shows.
 type Region struct {
 	Row, Column   int // of the first value
-	Rows, Columns int // values
+	Rows, Columns int // in values
 }
 
-// drawMap draws a raster of a region with its rows and columns numbered, as
-// large as the frame allows without changing the raster's proportions, in the
-// upper left corner. It returns the part that the raster covers.
+// DrawMap draws a raster of a region, with numbers of rows and columns beside it. The map is
+// in the upper left corner, as large as the frame and the raster's proportions allow. It
+// returns the part of the frame that the raster covers.
 func (f Frame) DrawMap(r raster.Raster, of Region) Frame {
 	const left, below = 40, 28 // for the numbers
 	width, height := f.Width()-left, f.Height()-below
 	scale := min(width/vg.Length(r.Columns), height/vg.Length(r.Rows))
-	// A matrix of few rows or columns is drawn larger than it is, to be seen.
-	const least = 12
-	inside := f.Part(left, 0, max(scale*vg.Length(r.Columns), least), max(scale*vg.Length(r.Rows), least))
+	// A raster of few rows or columns is stretched to be visible.
+	const minSide = 12
+	inside := f.Part(left, 0, max(scale*vg.Length(r.Columns), minSide), max(scale*vg.Length(r.Rows), minSide))
 	inside.DrawRaster(r)
 	Outline(inside)
 
@@ -54,7 +54,7 @@ func (f Frame) DrawMap(r raster.Raster, of Region) Frame {
 	return inside
 }
 
-// mark draws the outline of a window on the map of a region.
+// Mark draws the outline of a window on the map of a region.
 func (f Frame) Mark(of, window Region) {
 	x := func(c int) vg.Length {
 		return f.Min.X + f.Width()*vg.Length(c-of.Column)/vg.Length(of.Columns)
@@ -64,7 +64,7 @@ func (f Frame) Mark(of, window Region) {
 		Min: vg.Point{X: x(window.Column), Y: y(window.Row + window.Rows)},
 		Max: vg.Point{X: x(window.Column + window.Columns), Y: y(window.Row)},
 	}
-	// A window of a few pixels is still to be found.
+	// A window of a few pixels is enlarged to be visible.
 	if d := 3 - outline.Size().Y; d > 0 {
 		outline.Min.Y -= d / 2
 		outline.Max.Y += d / 2
@@ -75,14 +75,15 @@ func (f Frame) Mark(of, window Region) {
 	}
 }
 
-// drawRaster fills the frame with a raster.
+// DrawRaster fills the frame with a raster.
 func (f Frame) DrawRaster(r raster.Raster) {
 	canvas, ok := innermost(f.Canvas).(*vgimg.Canvas)
 	if !ok {
 		f.DrawImage(f.Rectangle, r.Image(f.Ramp))
 		return
 	}
-	// The canvas would smooth what it scales: pixels are set one by one.
+	// The canvas would smooth a scaled picture, so the raster is scaled here, by repeating
+	// pixels.
 	out := canvas.Image()
 	pixel := func(v vg.Length) int { return int(math.Round(v.Dots(canvas.DPI()))) }
 	left, right := pixel(f.Min.X), pixel(f.Max.X)
@@ -92,7 +93,7 @@ func (f Frame) DrawRaster(r raster.Raster) {
 	stddraw.Draw(out, img.Bounds().Add(image.Pt(left, top)), img, image.Point{}, stddraw.Over)
 }
 
-// innermost returns the canvas that others are parts of.
+// innermost returns the canvas of which c is a part.
 func innermost(c vg.Canvas) vg.Canvas {
 	for {
 		part, ok := c.(draw.Canvas)
@@ -103,8 +104,8 @@ func innermost(c vg.Canvas) vg.Canvas {
 	}
 }
 
-// indexTicks returns the numbers to write beside n rows or columns from first:
-// at most six, whole multiples of 1, 2 or 5 times a power of ten.
+// indexTicks returns the numbers to write beside n rows or columns from number first on: at
+// most six multiples of 1, 2 or 5 times a power of ten.
 func indexTicks(first, n int) []int {
 	step := 1
 	for i := 0; n/step > 5; i++ {

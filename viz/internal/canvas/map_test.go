@@ -15,7 +15,7 @@ func TestIndexTicks(t *testing.T) {
 		{0, 384, []int{0, 100, 200, 300}}, {0, 30522, []int{0, 10000, 20000, 30000}}, {7, 2, []int{7, 8}},
 	} {
 		if diff := cmp.Diff(test.want, indexTicks(test.first, test.n)); diff != "" {
-			t.Errorf("%d from %d: %s", test.n, test.first, diff)
+			t.Errorf("%d rows from %d: %s", test.n, test.first, diff)
 		}
 	}
 }

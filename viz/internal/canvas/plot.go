@@ -11,7 +11,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// axes returns an empty plot in the theme's colours.
+// Axes returns an empty plot in the theme's colours, with labels for both axes.
 func (f Frame) Axes(x, y string) *plot.Plot {
 	p := plot.New()
 	p.BackgroundColor = nil
@@ -32,13 +32,13 @@ func (f Frame) Axes(x, y string) *plot.Plot {
 	return p
 }
 
-// fill draws the inside of a line of points in data coordinates.
+// Area fills a polygon given in data coordinates.
 type Area struct {
 	XYs   plotter.XYs
 	Color color.Color
 }
 
-// Plot implements plot.Plotter.
+// Plot implements [plot.Plotter].
 func (p *Area) Plot(c draw.Canvas, plt *plot.Plot) {
 	x, y := plt.Transforms(&c)
 	points := make([]vg.Point, len(p.XYs))
@@ -48,11 +48,10 @@ func (p *Area) Plot(c draw.Canvas, plt *plot.Plot) {
 	c.FillPolygon(p.Color, points)
 }
 
-// valueTicks are the usual ticks, but none below a value, with labels as short
-// as they can be.
+// ValueTicks are the default ticks with short labels, without those below From.
 type ValueTicks struct{ From float64 }
 
-// Ticks implements plot.Ticker.
+// Ticks implements [plot.Ticker].
 func (t ValueTicks) Ticks(low, high float64) []plot.Tick {
 	ticks := plot.DefaultTicks{}.Ticks(max(low, t.From), high)
 	for i := range ticks {

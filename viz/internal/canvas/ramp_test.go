@@ -8,7 +8,7 @@ import (
 	"kenserve/viz/internal/raster"
 )
 
-// lightness returns the L* of CIELAB, 0 to 100, from linear sRGB.
+// lightness returns L* of CIELAB, 0 to 100, of a colour in linear sRGB.
 func lightness(r, g, b float64) float64 {
 	y := 0.2126*r + 0.7152*g + 0.0722*b
 	if y <= 216.0/24389 {
@@ -17,6 +17,7 @@ func lightness(r, g, b float64) float64 {
 	return 116*math.Cbrt(y) - 16
 }
 
+// linear converts a component from sRGB to linear sRGB.
 func linear(v uint8) float64 {
 	x := float64(v) / 255
 	if x <= 0.04045 {
@@ -25,8 +26,8 @@ func linear(v uint8) float64 {
 	return math.Pow((x+0.055)/1.055, 2.4)
 }
 
-// vision are the ways to see colours: matrices on linear sRGB for total loss of
-// one type of cone, from Machado, Oliveira and Fernandes, "A physiologically-based
+// vision simulates kinds of colour vision: matrices on linear sRGB for the total loss of one
+// type of cone, from Machado, Oliveira and Fernandes, "A physiologically-based
 // model for simulation of color vision deficiency" (2009), severity 1.
 var vision = map[string][3][3]float64{
 	"common":       {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}},
@@ -35,6 +36,7 @@ var vision = map[string][3][3]float64{
 	"tritanopia":   {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
 }
 
+// seen returns the lightness of a colour as a kind of vision sees it.
 func seen(c color.RGBA, m [3][3]float64) float64 {
 	in := [3]float64{linear(c.R), linear(c.G), linear(c.B)}
 	var out [3]float64
@@ -47,53 +49,53 @@ func seen(c color.RGBA, m [3][3]float64) float64 {
 	return lightness(out[0], out[1], out[2])
 }
 
-// TestRampIsEven: for every way to see colours, each level is lighter than the
-// one before; for the common one, by the same step.
+// TestRampIsEven checks for every kind of vision that each level is lighter than the one
+// before, and for common vision that the steps are even.
 func TestRampIsEven(t *testing.T) {
 	for name, m := range vision {
 		first, last := seen(RampColor(0, true), m), seen(RampColor(raster.Levels-1, true), m)
 		even := (last - first) / (raster.Levels - 1)
 		if even < 1 {
-			t.Errorf("%s: %g steps of lightness a level", name, even)
+			t.Errorf("%s: %g units of lightness for each level, want at least 1", name, even)
 		}
 		for l := 1; l < raster.Levels; l++ {
 			step := seen(RampColor(l, true), m) - seen(RampColor(l-1, true), m)
-			least := even / 3
+			minStep := even / 3
 			if name == "common" {
-				least = even * 0.7 // colours are rounded to 8 bits
+				minStep = even * 0.7 // colours are rounded to 8 bits
 			}
-			if step < least || step > 2*even {
-				t.Errorf("%s: level %d is %.2f lighter than the one before, even steps are %.2f", name, l, step, even)
+			if step < minStep || step > 2*even {
+				t.Errorf("%s: level %d is %.2f lighter than the one before, want about %.2f", name, l, step, even)
 			}
 		}
 	}
 }
 
-func TestRampTurnsWithTheTheme(t *testing.T) {
+func TestDarkRampIsReversed(t *testing.T) {
 	for l := range raster.Levels {
 		if a, b := RampColor(l, false), RampColor(raster.Levels-1-l, true); a != b {
-			t.Errorf("level %d is %v on light and %v on dark", l, a, b)
+			t.Errorf("level %d is %v in the light theme, the reversed level %v in the dark one", l, a, b)
 		}
 	}
 }
 
-// TestNeighbourLevels: five steps apart from each other, all apart from the
-// paper and from level 0.
-func TestNeighbourLevels(t *testing.T) {
+// TestCountLevels checks that the levels of 0 to 4 neighbours differ clearly from each other
+// and from the background.
+func TestCountLevels(t *testing.T) {
 	for _, dark := range []bool{false, true} {
 		last := seen(color.RGBAModel.Convert(NewTheme(dark).Paper).(color.RGBA), vision["common"])
 		for n := range 5 {
 			is := seen(RampColor(int(raster.CountLevel(n)), dark), vision["common"])
 			if d := math.Abs(is - last); d < 12 {
-				t.Errorf("dark %t: %d neighbours differ from the step before by %.1f", dark, n, d)
+				t.Errorf("dark %t: lightness of %d neighbours differs from the step before by %.1f, want at least 12", dark, n, d)
 			}
 			last = is
 		}
 	}
 }
 
-// TestTextIsReadable: ink and soft on paper have a contrast of at least 4.5, as
-// the accessibility guidelines ask for text.
+// TestTextIsReadable checks that text has a contrast of at least 4.5, as the accessibility
+// guidelines (WCAG) require.
 func TestTextIsReadable(t *testing.T) {
 	luminance := func(c color.Color) float64 {
 		v := color.RGBAModel.Convert(c).(color.RGBA)
@@ -107,12 +109,12 @@ func TestTextIsReadable(t *testing.T) {
 		theme := NewTheme(dark)
 		for name, c := range map[string]color.Color{"ink": theme.Ink, "soft": theme.Soft, "main": theme.Main, "other": theme.Other} {
 			if got := contrast(c, theme.Paper); got < 4.5 {
-				t.Errorf("dark %t: %s has a contrast of %.1f", dark, name, got)
+				t.Errorf("dark %t: contrast of %s is %.1f, want at least 4.5", dark, name, got)
 			}
 		}
 		for l := range raster.Levels {
 			if c := RampColor(l, dark); contrast(TextOn(c), c) < 4.5 {
-				t.Errorf("dark %t: text on level %d has a contrast of %.1f", dark, l, contrast(TextOn(c), c))
+				t.Errorf("dark %t: contrast of text on level %d is %.1f, want at least 4.5", dark, l, contrast(TextOn(c), c))
 			}
 		}
 	}

@@ -10,24 +10,25 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// fontFamilies follow the typeface of the layout: those with its metrics first.
+// FontFamilies is the SVG style for text: first the typeface of the layout and one with the
+// same metrics.
 const FontFamilies = "font-family:Liberation Sans,Arial,Helvetica,sans-serif"
 
-// drawSVG draws an SVG of a size in points.
+// SVG returns what drawing draws on a canvas of a size in points, as an SVG file.
 func SVG(width, height vg.Length, t *Theme, background bool, drawing func(f Frame)) []byte {
-	canvas := vgsvg.New(width, height)
-	f := Frame{draw.New(canvas), t}
+	svg := vgsvg.New(width, height)
+	f := Frame{draw.New(svg), t}
 	if background {
 		f.FillPolygon(t.Paper, Corners(f.Rectangle))
 	}
 	drawing(f)
 	var out bytes.Buffer
-	if _, err := canvas.WriteTo(&out); err != nil { // a buffer takes everything
-		panic(fmt.Sprintf("viz: draw: %v", err))
+	if _, err := svg.WriteTo(&out); err != nil { // impossible: a buffer does not fail
+		panic(fmt.Sprintf("canvas: write SVG: %v", err))
 	}
-	// The canvas names one typeface, calls every picture a JPEG, and leaves
-	// it to the viewer whether pixels are smoothed. Text is escaped, so these
-	// can only be the canvas's own attributes.
+	// vgsvg writes one typeface only, the type JPEG for every picture, and no instruction
+	// against smoothing. Text is escaped, so the replaced strings can only be attributes
+	// that vgsvg wrote.
 	return []byte(fixSVG.Replace(out.String()))
 }
 

@@ -6,21 +6,23 @@ import (
 	"gonum.org/v1/plot/font"
 )
 
-// theme is the colours of a picture. Beside the ramp a picture uses two that
-// all common kinds of colour blindness tell apart, blue and orange, and greys.
+// Theme is the colours of a picture. Beside the ramp there are greys, and blue and orange,
+// which people with all common kinds of colour blindness can tell apart.
 type Theme struct {
-	Paper color.Color
-	Ink   color.Color // text
-	Soft  color.Color // text and lines of less weight
-	Line  color.Color // axes and frames
-	Main  color.Color // what is kept
-	Other color.Color // what it is compared with
-	Rest  color.Color // everything else
-	Ramp  func(level int) color.RGBA
+	Paper color.Color                // background
+	Ink   color.Color                // text
+	Soft  color.Color                // secondary text and lines
+	Line  color.Color                // axes and frames
+	Main  color.Color                // kept values
+	Other color.Color                // values to compare with
+	Rest  color.Color                // everything else
+	Ramp  func(level int) color.RGBA // colour of a level, see package raster
 }
 
+// gray returns an opaque grey.
 func gray(v uint8) color.RGBA { return color.RGBA{v, v, v, 0xff} }
 
+// NewTheme returns the light or the dark theme.
 func NewTheme(dark bool) *Theme {
 	t := &Theme{
 		Paper: gray(0xff), Ink: gray(0x1c), Soft: gray(0x59), Line: gray(0x8a),
@@ -34,5 +36,5 @@ func NewTheme(dark bool) *Theme {
 	return t
 }
 
-// sans is the typeface of all text; its metrics are Arial's.
+// sans is the typeface of all text. It has the metrics of Arial.
 var sans = font.Font{Typeface: "Liberation", Variant: "Sans"}

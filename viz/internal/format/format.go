@@ -1,3 +1,4 @@
+// Package format writes numbers as the text of pictures and of the page.
 package format
 
 import (
@@ -6,7 +7,7 @@ import (
 	"strings"
 )
 
-// median writes a whole number or half of an odd one.
+// Median formats a median of counts: a whole number, or one that ends in .5.
 func Median(m float64) string {
 	if m != math.Trunc(m) {
 		return Count(int(m)) + ".5"
@@ -14,7 +15,7 @@ func Median(m float64) string {
 	return Count(int(m))
 }
 
-// count writes a whole number that is not negative with commas.
+// Count formats a count with commas, as in 1,234.
 func Count(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -23,7 +24,7 @@ func Count(n int) string {
 	return s
 }
 
-// plural writes a number of things.
+// Plural formats a count of things, as in 1 row or 2 rows.
 func Plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -31,7 +32,8 @@ func Plural(n int, thing string) string {
 	return Count(n) + " " + thing + "s"
 }
 
-// percent writes a share with as many digits as tell it from 0 and from 1.
+// Percent formats a share, 0 to 1, with three significant digits at most. Only 0 is 0% and
+// only 1 is 100%.
 func Percent(share float64) string {
 	switch p := 100 * share; {
 	case share == 0 || share == 1:
@@ -47,7 +49,7 @@ func Percent(share float64) string {
 	}
 }
 
-// number writes a number with three significant digits.
+// Number formats a number with three significant digits.
 func Number(x float64) string {
 	if x == 0 {
 		return "0"
@@ -59,15 +61,17 @@ func Number(x float64) string {
 	return minus.Replace(strconv.FormatFloat(x, 'f', digits, 64))
 }
 
-// minus writes numbers with a true minus sign and short exponents.
+// minus replaces hyphens by minus signs and shortens exponents.
 var minus = strings.NewReplacer("-", "−", "e-0", "e−", "e+0", "e", "e+", "e")
 
-// percentTick and plainTick write the numbers of a colour scale.
+// PercentTick formats a share for the scale of a legend or axis.
 func PercentTick(v float64) string { return strconv.FormatFloat(100*v, 'g', 4, 64) + "%" }
 
+// PlainTick formats a number for the scale of a legend or axis.
 func PlainTick(v float64) string { return minus.Replace(strconv.FormatFloat(v, 'g', 3, 64)) }
 
-// label shortens a type's name to what comes after the layer's number.
+// ShortKind returns the part of a type of tensor after the layer's number, as in
+// attention.self.query.weight for encoder.layer.*.attention.self.query.weight.
 func ShortKind(kind string) string {
 	if _, rest, ok := strings.Cut(kind, ".*."); ok {
 		return rest

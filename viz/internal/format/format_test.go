@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-func TestNumbersInWords(t *testing.T) {
+func TestFormats(t *testing.T) {
 	for got, want := range map[string]string{
 		Count(0): "0", Count(1234567): "1,234,567", Count(999): "999", Count(1000): "1,000",
 		Percent(0): "0%", Percent(1): "100%", Percent(0.0004): "<0.1%", Percent(0.9995): ">99.9%", Percent(0.0208): "2.08%", Percent(0.743): "74.3%",

@@ -1,3 +1,5 @@
+// Package raster makes pictures of levels from the blocks and windows of matrices. A level is
+// a step of a colour scale, one for each pixel; package canvas gives it a colour.
 package raster
 
 import (
@@ -9,26 +11,28 @@ import (
 	"math"
 )
 
-// levels is the number of steps in which pictures show a value.
+// Levels is the number of steps of a colour scale.
 const Levels = 64
 
-// raster is a picture of levels, one a pixel; blank shows the paper.
+// Raster is a picture of levels, 0 … Levels-1 or Blank, one for each pixel.
 type Raster struct {
 	Rows, Columns int
 	Pix           []uint8 // [rows, columns]
 }
 
+// Blank is the level of a pixel that shows the background.
 const Blank = Levels
 
-// faintest is the level of a kept value without kept neighbours: well apart
-// from the paper.
+// FirstCountLevel is the level of a kept value without kept neighbours. It is above 0 so that
+// the value is clearly visible on the background.
 const FirstCountLevel = (Levels - 1) / 5
 
+// New returns a raster of level 0.
 func New(rows, columns int) Raster {
 	return Raster{rows, columns, make([]uint8, rows*columns)}
 }
 
-// image returns the raster in the colours that ramp gives its levels.
+// Image returns the raster with the colours that ramp gives to levels. Blank is transparent.
 func (r *Raster) Image(ramp func(level int) color.RGBA) *image.Paletted {
 	colors := make(color.Palette, Levels+1)
 	for i := range Levels {
@@ -38,7 +42,7 @@ func (r *Raster) Image(ramp func(level int) color.RGBA) *image.Paletted {
 	return &image.Paletted{Pix: r.Pix, Stride: r.Columns, Rect: image.Rect(0, 0, r.Columns, r.Rows), Palette: colors}
 }
 
-// scaled returns the raster at another size, each pixel repeated as it is.
+// Scaled returns the raster at another size, by repeating pixels.
 func (r *Raster) Scaled(rows, columns int) Raster {
 	out := New(rows, columns)
 	for i := range rows {
@@ -50,8 +54,8 @@ func (r *Raster) Scaled(rows, columns int) Raster {
 	return out
 }
 
-// png returns the raster as a PNG whose palette has the levels that are used,
-// as greys from 0 for level 0 to 255 for the highest.
+// PNG returns the raster as a PNG. Its palette has only the levels that occur, as greys: see
+// [Gray].
 func (r *Raster) PNG() []byte {
 	var index [Levels + 1]int
 	for _, l := range r.Pix {
@@ -75,11 +79,12 @@ func (r *Raster) PNG() []byte {
 	}
 	var out bytes.Buffer
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := encoder.Encode(&out, img); err != nil { // a buffer takes everything, and the picture is not empty
-		panic(fmt.Sprintf("viz: encode picture: %v", err))
+	if err := encoder.Encode(&out, img); err != nil { // impossible: a buffer does not fail, and the picture is not empty
+		panic(fmt.Sprintf("raster: encode PNG: %v", err))
 	}
 	return out.Bytes()
 }
 
-// grayOf returns the grey that stands for a level in a page.
+// Gray returns the grey of a level in the pictures of a page, 0 for level 0 to 255 for the
+// highest. The page's style sheet replaces greys by colours.
 func Gray(level int) uint8 { return uint8(math.Round(255 * float64(level) / (Levels - 1))) }

@@ -20,12 +20,12 @@ func TestLevels(t *testing.T) {
 		{0, 4, FirstCountLevel, FirstCountLevel}, {4, 4, FirstCountLevel, 63}, {1, 0, 0, 0},
 	} {
 		if got := Level(test.v, test.top, test.bottom); got != test.want {
-			t.Errorf("%g of %g above %d is level %d, want %d", test.v, test.top, test.bottom, got, test.want)
+			t.Errorf("level of %g on a scale to %g from level %d is %d, want %d", test.v, test.top, test.bottom, got, test.want)
 		}
 	}
 	for _, test := range [][3]float64{{0, 1, 1}, {0.02, 1, 0.02}, {0.021, 1, 0.025}, {0.81, 1, 1}, {0.74, 1, 0.8}, {3.1, 4, 4}, {7, 4, 4}, {0.9, 4, 1}} {
 		if got := ScaleEnd(test[0], test[1]); math.Abs(got-test[2]) > 1e-12 {
-			t.Errorf("a scale for up to %g ends at %g, want %g", test[0], got, test[2])
+			t.Errorf("scale for values up to %g ends at %g, want %g", test[0], got, test[2])
 		}
 	}
 }
@@ -44,7 +44,7 @@ func TestScaledRasterRepeatsPixels(t *testing.T) {
 	}
 }
 
-// TestRasterPNG: a page's pictures have the greys of their levels.
+// TestRasterPNG checks that a PNG has the greys of the levels.
 func TestRasterPNG(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := New(rapid.IntRange(1, 9).Draw(t, "rows"), rapid.IntRange(1, 9).Draw(t, "columns"))

@@ -6,7 +6,8 @@ import (
 	"kenserve/viz"
 )
 
-// level returns the level of v in 0 … top, above bottom unless v is 0.
+// Level returns the level of v on a scale from 0 to top whose first level is bottom. A v
+// above 0 gets a level above bottom.
 func Level(v, top float64, bottom int) uint8 {
 	if v <= 0 || top <= 0 {
 		return uint8(bottom)
@@ -15,25 +16,25 @@ func Level(v, top float64, bottom int) uint8 {
 	return uint8(bottom) + uint8(min(max(math.Round(v/top*steps), 1), steps))
 }
 
-// neighbourLevel returns the level for a number of neighbours, 0 to 4.
+// CountLevel returns the level for a number of kept neighbours, 0 to 4.
 func CountLevel(n int) uint8 { return Level(float64(n), 4, FirstCountLevel) }
 
-// top rounds the highest value of a colour scale up to a number that is easy
-// to read, but to no more than most.
-func ScaleEnd(highest, most float64) float64 {
+// ScaleEnd returns the end of a colour scale for values up to highest: highest rounded up to
+// a number that is easy to read, but at most limit.
+func ScaleEnd(highest, limit float64) float64 {
 	if highest <= 0 {
-		return most
+		return limit
 	}
 	unit := math.Pow(10, math.Floor(math.Log10(highest)))
 	for _, step := range []float64{1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10} {
 		if v := step * unit; v >= highest*(1-1e-9) {
-			return min(v, most)
+			return min(v, limit)
 		}
 	}
-	return most
+	return limit
 }
 
-// topShare and topMean are the scales' ends for pictures of several matrices.
+// ShareEnd returns the end of the scale for the shares kept of blocks of several matrices.
 func ShareEnd(blocks ...*viz.Blocks) float64 {
 	highest := 0.0
 	for _, b := range blocks {
@@ -44,6 +45,8 @@ func ShareEnd(blocks ...*viz.Blocks) float64 {
 	return ScaleEnd(highest, 1)
 }
 
+// MeanEnd returns the end of the scale for the mean numbers of neighbours of blocks of
+// several matrices.
 func MeanEnd(blocks ...*viz.Blocks) float64 {
 	highest := 0.0
 	for _, b := range blocks {
@@ -55,8 +58,8 @@ func MeanEnd(blocks ...*viz.Blocks) float64 {
 	return ScaleEnd(highest, 4)
 }
 
-// top is the share that the table's last colour stands for. Heads are whole
-// whatever was kept, and do not count.
+// SharesEnd returns the end of the scale of a table of shares. Heads do not count, because
+// they are always whole.
 func SharesEnd(s *viz.Shares) float64 {
 	highest := 0.0
 	for i := range s.Kinds {
@@ -72,5 +75,5 @@ func SharesEnd(s *viz.Shares) float64 {
 	return ScaleEnd(highest, 1)
 }
 
-// tableLevel returns the colour of a table's cell.
+// TableLevel returns the level of a cell of such a table.
 func TableLevel(share, top float64) int { return int(Level(share, top, 0)) }

@@ -4,8 +4,8 @@ import (
 	"kenserve/viz"
 )
 
-// keptRaster shows the share of each block that is kept; top is the share of
-// the highest level. A block that keeps anything differs from one that does not.
+// Kept shows the share kept of each block on a scale from 0 to top. A block that keeps any
+// value differs from one that keeps none.
 func Kept(b *viz.Blocks, top float64) Raster {
 	out := New(b.Rows, b.Columns)
 	for i := range out.Pix {
@@ -14,8 +14,8 @@ func Kept(b *viz.Blocks, top float64) Raster {
 	return out
 }
 
-// neighboursRaster shows the mean number of neighbours of each block's kept
-// values; a block without any is blank.
+// Neighbours shows the mean number of kept neighbours of each block's kept values on a scale
+// from 0 to top. A block that keeps no value is blank.
 func Neighbours(b *viz.Blocks, top float64) Raster {
 	out := New(b.Rows, b.Columns)
 	for i := range out.Pix {
@@ -27,7 +27,7 @@ func Neighbours(b *viz.Blocks, top float64) Raster {
 	return out
 }
 
-// keptRaster shows kept values at the highest level and the others at 0.
+// KeptWindow shows kept values at the highest level and other values at level 0.
 func KeptWindow(w *viz.Window) Raster {
 	return window(w, func(c byte) uint8 {
 		if c == viz.NotKept {
@@ -37,7 +37,8 @@ func KeptWindow(w *viz.Window) Raster {
 	})
 }
 
-// neighboursRaster shows the kept neighbours of kept values in five steps.
+// NeighboursWindow shows kept values at the level of their number of kept neighbours. Other
+// values are blank.
 func NeighboursWindow(w *viz.Window) Raster {
 	return window(w, func(c byte) uint8 {
 		if c == viz.NotKept {
@@ -47,6 +48,7 @@ func NeighboursWindow(w *viz.Window) Raster {
 	})
 }
 
+// window shows each value at the level of its character in Window.Lines.
 func window(w *viz.Window, level func(byte) uint8) Raster {
 	out := New(w.Rows, w.Columns)
 	for r, line := range w.Lines {
@@ -57,8 +59,7 @@ func window(w *viz.Window, level func(byte) uint8) Raster {
 	return out
 }
 
-// columnsRaster and rowsRaster show the share of each column of blocks, and of
-// each row of them, that is kept.
+// Columns shows the share kept of each column of blocks.
 func Columns(b *viz.Blocks, top float64) Raster {
 	out := New(1, b.Columns)
 	for j := range out.Pix {
@@ -71,6 +72,7 @@ func Columns(b *viz.Blocks, top float64) Raster {
 	return out
 }
 
+// Rows shows the share kept of each row of blocks.
 func Rows(b *viz.Blocks, top float64) Raster {
 	out := New(b.Rows, 1)
 	for i := range out.Pix {
@@ -83,7 +85,7 @@ func Rows(b *viz.Blocks, top float64) Raster {
 	return out
 }
 
-// rasters draws all layers on one scale, whose end is top.
+// Layers shows all layers of a view on one scale from 0 to top.
 func Layers(l *viz.Layers) (rasters []Raster, top float64) {
 	var blocks []*viz.Blocks
 	for i := range l.Layers {
