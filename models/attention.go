@@ -27,7 +27,7 @@ type Heads struct {
 	// Step is the number of columns from a head to the next in queries, keys and
 	// values; 0 stands for Width. It is larger where one product gives all three
 	// and a head's lie next to each other.
-	Step int
+	Stride int
 	// Causal lets a query see the keys up to its own position only.
 	Causal bool
 	// Window, if not 0, lets a query see the keys at most that far from it only.
@@ -38,7 +38,7 @@ type Heads struct {
 }
 
 // seen returns the range of keys of length that the query at position i sees.
-func (h *Heads) seen(i, length int) (from, to int) {
+func (h *Heads) visible(i, length int) (from, to int) {
 	to = length
 	if h.Window > 0 {
 		from, to = max(0, i-h.Window), min(length, i+h.Window+1)
@@ -69,17 +69,17 @@ type attention struct {
 // outputs of each sequence's first positions are wanted. Out may be q itself if
 // the heads lie side by side in both.
 func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads Heads) {
-	if heads.Step == 0 {
-		heads.Step = heads.Width
+	if heads.Stride == 0 {
+		heads.Stride = heads.Width
 	}
-	w.step()
+	w.betweenSteps()
 	a := &w.attention
 	a.out, a.q, a.k, a.v, a.queries, a.keys, a.heads = out, q, k, v, queries, keys, heads
 	a.blocks.Reset(heads.Count)
 	scratch, work := 0, 0
 	for i := range queries {
-		rows, length := Span(queries, i), a.reach(Span(keys, i))
-		block := BlockRows(length)
+		rows, length := SequenceLen(queries, i), a.visibleKeys(SequenceLen(keys, i))
+		block := BlockQueries(length)
 		a.blocks.Add(rows, block)
 		scratch = max(scratch, min(rows, block)*gemm.Stride(length))
 		work += rows * length * heads.Count * heads.Width
@@ -95,7 +95,7 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 }
 
 // reach returns how many of a sequence's keys a block of queries can see.
-func (a *attention) reach(length int) int {
+func (a *attention) visibleKeys(length int) int {
 	if a.heads.Window > 0 {
 		return min(length, 2*a.heads.Window+attentionRows)
 	}
@@ -104,18 +104,18 @@ func (a *attention) reach(length int) int {
 
 // BlockRows returns how many queries a part takes with the given number of
 // keys: a multiple of 6, which suits the kernels.
-func BlockRows(keys int) int {
+func BlockQueries(keys int) int {
 	return max(6, min(attentionRows, attentionScores/gemm.Stride(keys)/6*6))
 }
 
 func (a *attention) Do(part, slot int) {
 	i, head, first, count := a.blocks.Find(part)
-	rows, length := Span(a.queries, i), Span(a.keys, i)
-	from, _ := a.heads.seen(first, length)
-	_, to := a.heads.seen(first+count-1, length)
+	rows, length := SequenceLen(a.queries, i), SequenceLen(a.keys, i)
+	from, _ := a.heads.visible(first, length)
+	_, to := a.heads.visible(first+count-1, length)
 
 	width := a.heads.Width
-	c0 := head * a.heads.Step
+	c0 := head * a.heads.Stride
 	q0 := a.queries[i] - rows + first
 	k0 := a.keys[i] - length
 	stride := gemm.Stride(to - from)
@@ -138,7 +138,7 @@ func (a *attention) Do(part, slot int) {
 // first column the key at position from.
 func (h *Heads) softmax(scores gemm.View, first, from, length int) {
 	for i := range scores.Rows {
-		a, b := h.seen(first+i, length)
+		a, b := h.visible(first+i, length)
 		row := scores.Row(i)
 		clear(row[:a-from])
 		clear(row[b-from:])

@@ -12,8 +12,8 @@ import (
 	"kenserve/internal/parallel"
 )
 
-// naiveAttention is the definition, in float64, of one sequence's head.
-func naiveAttention(q, k, v gemm.View, heads Heads, head int) [][]float64 {
+// plainAttention is the definition, in float64, of one sequence's head.
+func plainAttention(q, k, v gemm.View, heads Heads, head int) [][]float64 {
 	out := make([][]float64, q.Rows)
 	for i := range out {
 		scores := make([]float64, k.Rows)
@@ -45,7 +45,7 @@ func naiveAttention(q, k, v gemm.View, heads Heads, head int) [][]float64 {
 	return out
 }
 
-func TestAttentionAgainstNaive(t *testing.T) {
+func TestAttentionAgainstPlain(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	pool := parallel.NewPool(3)
 	defer pool.Close()
@@ -60,7 +60,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 		{"blocks of queries", []int{47, 48, 49, 130}, []int{47, 48, 49, 130}, Heads{Count: 2, Width: 32}},
 		{"long", []int{700}, []int{700}, Heads{Count: 2, Width: 16}},
 		{"first tokens", []int{1, 1, 1}, []int{5, 60, 2}, Heads{Count: 3, Width: 12}},
-		{"interleaved", []int{20, 9}, []int{20, 9}, Heads{Count: 3, Width: 8, Step: 24}},
+		{"interleaved", []int{20, 9}, []int{20, 9}, Heads{Count: 3, Width: 8, Stride: 24}},
 		{"causal", []int{1, 5, 60, 230}, []int{1, 5, 60, 230}, Heads{Count: 2, Width: 8, Causal: true}},
 		{"window", []int{1, 5, 60, 230, 500}, []int{1, 5, 60, 230, 500}, Heads{Count: 2, Width: 8, Window: 11}},
 		{"wide window", []int{130, 300}, []int{130, 300}, Heads{Count: 1, Width: 8, Window: 128}},
@@ -81,7 +81,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 					return ends
 				}
 				qEnds, kEnds := ends(c.queries), ends(c.keys)
-				step := max(c.heads.Step, c.heads.Width)
+				step := max(c.heads.Stride, c.heads.Width)
 				fill := func(rows int) gemm.View {
 					v := w.View(rows, c.heads.Count*step)
 					for i := range rows {
@@ -100,7 +100,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 							return x.Slice(from, to, h*step, h*step+c.heads.Width)
 						}
 						k0 := kEnds[i] - c.keys[i]
-						want = append(want, naiveAttention(head(q, qEnds[i]-c.queries[i], qEnds[i]), head(k, k0, kEnds[i]), head(v, k0, kEnds[i]), c.heads, h))
+						want = append(want, plainAttention(head(q, qEnds[i]-c.queries[i], qEnds[i]), head(k, k0, kEnds[i]), head(v, k0, kEnds[i]), c.heads, h))
 					}
 				}
 				check := func(out gemm.View) {

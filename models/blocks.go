@@ -7,11 +7,11 @@ import "slices"
 // values stay in cache.
 type Blocks struct {
 	heads     int
-	sequences []blocks
+	sequences []sequenceBlocks
 }
 
 // blocks are those of one sequence.
-type blocks struct {
+type sequenceBlocks struct {
 	rows, block int // queries, and how many a part has at most
 	end         int // number of the first part after this sequence
 }
@@ -23,7 +23,7 @@ func (b *Blocks) Reset(heads int) {
 
 // Add adds a sequence with the given number of queries, block of them a part.
 func (b *Blocks) Add(rows, block int) {
-	b.sequences = append(b.sequences, blocks{rows, block, b.Parts() + b.heads*((rows+block-1)/block)})
+	b.sequences = append(b.sequences, sequenceBlocks{rows, block, b.Parts() + b.heads*((rows+block-1)/block)})
 }
 
 // Parts returns the number of parts.
@@ -55,7 +55,7 @@ func (b *Blocks) Find(part int) (sequence, head, first, count int) {
 }
 
 // Span returns how many rows sequence i has, of those that end at ends.
-func Span(ends []int, i int) int {
+func SequenceLen(ends []int, i int) int {
 	if i == 0 {
 		return ends[0]
 	}
@@ -64,7 +64,7 @@ func Span(ends []int, i int) int {
 
 // Sequence returns the index of the sequence that a row belongs to, of those
 // that end at ends.
-func Sequence(ends []int, row int) int {
+func SequenceOf(ends []int, row int) int {
 	i, _ := slices.BinarySearch(ends, row+1)
 	return i
 }

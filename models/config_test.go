@@ -17,7 +17,7 @@ func TestParseConfig(t *testing.T) {
 		name, text string
 		labels     []string
 		problem    Problem
-		wrong      string // part of the error
+		message    string // part of the error
 	}{
 		{"defaults", `{"model_type":"bert"}`, []string{"LABEL_0", "LABEL_1"}, SingleLabel, ""},
 		{"labels in any order", `{"model_type":"bert","id2label":{"2":"c","0":"a","1":"b"}}`, []string{"a", "b", "c"}, SingleLabel, ""},
@@ -40,9 +40,9 @@ func TestParseConfig(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := ParseConfig([]byte(c.text))
-			if c.wrong != "" {
-				if err == nil || !strings.Contains(err.Error(), c.wrong) {
-					t.Fatalf("error %v, want %q", err, c.wrong)
+			if c.message != "" {
+				if err == nil || !strings.Contains(err.Error(), c.message) {
+					t.Fatalf("error %v, want %q", err, c.message)
 				}
 				return
 			}

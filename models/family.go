@@ -14,9 +14,9 @@ type Family struct {
 }
 
 // CheckSize returns an error unless a configuration's value is from 1 to most.
-func CheckSize(name string, value, most int) error {
-	if value < 1 || value > most {
-		return fmt.Errorf("%s is %d, want 1 to %d", name, value, most)
+func CheckSize(name string, value, maximum int) error {
+	if value < 1 || value > maximum {
+		return fmt.Errorf("%s is %d, want 1 to %d", name, value, maximum)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (w *Workspace) Bytes() int64 {
 // is true, which is worth it from a few microseconds of work: between the steps
 // of a forward pass they are awake.
 func (w *Workspace) Run(parts int, work parallel.Work, share bool) {
-	w.step()
+	w.betweenSteps()
 	if !share {
 		for i := range parts {
 			work.Do(i, 0)
@@ -57,7 +57,7 @@ func (w *Workspace) Run(parts int, work parallel.Work, share bool) {
 }
 
 // step begins a step of a forward pass.
-func (w *Workspace) step() {
+func (w *Workspace) betweenSteps() {
 	if w.Between != nil {
 		w.Between()
 	}
@@ -123,7 +123,7 @@ func (w *Workspace) Floats(n int) []float32 {
 // Dense computes c = activation(a·Weightᵀ + Bias) + residual; a zero residual
 // stands for none.
 func (w *Workspace) Dense(c, a gemm.View, d Dense, act nn.Activation, residual gemm.View) {
-	w.step()
+	w.betweenSteps()
 	e := gemm.Epilogue{Bias: d.Bias, Activation: act, Residual: residual}
 	if d.next != nil {
 		e.Next = *d.next
@@ -132,7 +132,7 @@ func (w *Workspace) Dense(c, a gemm.View, d Dense, act nn.Activation, residual g
 }
 
 // First returns the first row of every sequence of x.
-func (w *Workspace) First(x gemm.View, ends []int) gemm.View {
+func (w *Workspace) FirstRows(x gemm.View, ends []int) gemm.View {
 	f := w.View(len(ends), x.Cols)
 	start := 0
 	for i, end := range ends {
@@ -143,7 +143,7 @@ func (w *Workspace) First(x gemm.View, ends []int) gemm.View {
 }
 
 // Last returns the last row of every sequence of x.
-func (w *Workspace) Last(x gemm.View, ends []int) gemm.View {
+func (w *Workspace) LastRows(x gemm.View, ends []int) gemm.View {
 	l := w.View(len(ends), x.Cols)
 	for i, end := range ends {
 		copy(l.Row(i), x.Row(end-1))
@@ -152,7 +152,7 @@ func (w *Workspace) Last(x gemm.View, ends []int) gemm.View {
 }
 
 // Singles returns the ends of n sequences of one token: 1 to n.
-func (w *Workspace) Singles(n int) []int {
+func (w *Workspace) OneTokenEnds(n int) []int {
 	w.ends = w.ends[:0]
 	for i := range n {
 		w.ends = append(w.ends, i+1)

@@ -9,7 +9,7 @@ import (
 )
 
 func TestNewRefuses(t *testing.T) {
-	for _, c := range []struct{ field, wrong string }{
+	for _, c := range []struct{ field, message string }{
 		{`"hidden_act":"swish"`, `activation "swish"`},
 		{`"hidden_act":""`, `activation ""`},
 		{`"position_embedding_type":"relative_key"`, `"relative_key"`},
@@ -35,8 +35,8 @@ func TestNewRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := bert.Family.New(config); err == nil || !strings.Contains(err.Error(), c.wrong) {
-			t.Errorf("%s: error %v, want %q", c.field, err, c.wrong)
+		if _, err := bert.Family.New(config); err == nil || !strings.Contains(err.Error(), c.message) {
+			t.Errorf("%s: error %v, want %q", c.field, err, c.message)
 		}
 	}
 }

@@ -23,7 +23,7 @@ type layer struct {
 }
 
 // ends is where the sequences of a batch end without the padding behind them.
-type ends struct{ list []int }
+type tokenEnds struct{ ends []int }
 
 // Labels is the number of logits of a sequence.
 func (n *network) Labels() int { return n.score.Weight.N() }
@@ -33,9 +33,9 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	if err := w.Start(b, n.a.limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
 		return err
 	}
-	e := models.State[ends](w)
+	e := models.State[tokenEnds](w)
 	x := n.embed(w, b, e)
-	x = n.last(w, x, e.list)
+	x = n.lastOutputs(w, x, e.ends)
 	w.Norm(x, n.finalNorm)
 	w.Dense(models.Logits(logits, x.Rows), x, n.score, nn.Identity, gemm.View{})
 	return nil
@@ -45,8 +45,8 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 // not padding, and where the sequences then end. No token before it sees the
 // padding behind. Of a sequence of padding alone the first token remains, which
 // is the one that Hugging Face classifies.
-func (n *network) embed(w *models.Workspace, b *models.Batch, e *ends) gemm.View {
-	e.list = e.list[:0]
+func (n *network) embed(w *models.Workspace, b *models.Batch, e *tokenEnds) gemm.View {
+	e.ends = e.ends[:0]
 	x := w.View(len(b.IDs), n.a.hidden)
 	start, row := 0, 0
 	for _, end := range b.Ends {
@@ -58,7 +58,7 @@ func (n *network) embed(w *models.Workspace, b *models.Batch, e *ends) gemm.View
 			n.words.Row(int(id), x.Row(row))
 			row++
 		}
-		e.list = append(e.list, row)
+		e.ends = append(e.ends, row)
 		start = end
 	}
 	x = x.Slice(0, row, 0, x.Cols)
@@ -70,10 +70,10 @@ func (n *network) embed(w *models.Workspace, b *models.Batch, e *ends) gemm.View
 // that end at ends, and returns the output of each sequence's last token
 // [sequences, hidden]. It overwrites x. The last layer computes queries, keys
 // and values for all tokens, but everything else for the last ones alone.
-func (n *network) last(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+func (n *network) lastOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	h := n.a.hidden
 	heads := models.Heads{Count: n.a.heads, Width: h / n.a.heads, Causal: true, Slopes: n.a.slopes}
-	heads.Step = 3 * heads.Width
+	heads.Stride = 3 * heads.Width
 	none := gemm.View{}
 	normed, all := w.View(x.Rows, h), w.View(x.Rows, 3*h)
 	context, mid := w.View(x.Rows, h), w.View(x.Rows, 4*h)
@@ -87,8 +87,8 @@ func (n *network) last(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 		k := all.Slice(0, all.Rows, heads.Width, heads.Width+rest)
 		v := all.Slice(0, all.Rows, 2*heads.Width, 2*heads.Width+rest)
 		if i == len(n.layers)-1 {
-			x, q, normed = w.Last(x, ends), w.Last(q, ends), w.Last(normed, ends)
-			queries = w.Singles(len(ends))
+			x, q, normed = w.LastRows(x, ends), w.LastRows(q, ends), w.LastRows(normed, ends)
+			queries = w.OneTokenEnds(len(ends))
 			context, mid = context.Slice(0, x.Rows, 0, h), mid.Slice(0, x.Rows, 0, 4*h)
 			heads.Causal = false // the last token sees all
 		}

@@ -49,13 +49,13 @@ func build(c *models.Config) (models.Architecture, error) {
 		return nil, err
 	}
 	if s.PositionBuckets > 0 {
-		if s.PositionBuckets < 2 || s.PositionBuckets > encoder.MaxEntries/2 || m.Longest <= s.PositionBuckets/2+1 {
-			return nil, fmt.Errorf("position_buckets is %d for distances up to %d, want at least 2, and half of it below", s.PositionBuckets, m.Longest)
+		if s.PositionBuckets < 2 || s.PositionBuckets > encoder.MaxEntries/2 || m.MaxDistance <= s.PositionBuckets/2+1 {
+			return nil, fmt.Errorf("position_buckets is %d for distances up to %d, want at least 2, and half of it below", s.PositionBuckets, m.MaxDistance)
 		}
 		m.Buckets, m.Distances = s.PositionBuckets, 2*s.PositionBuckets
 	}
 	for name := range strings.SplitSeq(strings.ToLower(s.NormRelEbd), "|") {
-		m.NormTable = m.NormTable || strings.TrimSpace(name) == "layer_norm"
+		m.NormDistances = m.NormDistances || strings.TrimSpace(name) == "layer_norm"
 	}
 	if s.AttentionHeadSize != nil && *s.AttentionHeadSize*s.NumAttentionHeads != s.HiddenSize {
 		return nil, fmt.Errorf("attention_head_size is %d: heads must share hidden_size %d evenly", *s.AttentionHeadSize, s.HiddenSize)
@@ -67,7 +67,7 @@ func build(c *models.Config) (models.Architecture, error) {
 		if s.ConvGroups != 1 {
 			return nil, fmt.Errorf("conv_groups is %d, only one group is implemented", s.ConvGroups)
 		}
-		m.Kernel = s.ConvKernelSize
+		m.ConvolutionWidth = s.ConvKernelSize
 		if m.KernelAct, err = models.ParseActivation(s.ConvAct); err != nil {
 			return nil, fmt.Errorf("conv_act: %w", err)
 		}

@@ -73,15 +73,15 @@ func document(t *testing.T) []byte {
 		p("")
 		p("%s", comment(t, f.ModelType))
 		p("")
-		if parts[f.ModelType] == "" {
+		if optionalParts[f.ModelType] == "" {
 			p("Weights, with sizes by default:")
 		} else {
-			p("Weights, with sizes by default and `%s`:", parts[f.ModelType])
+			p("Weights, with sizes by default and `%s`:", optionalParts[f.ModelType])
 		}
 		p("")
 		p("| tensor | shape | role |")
 		p("|---|---|---|")
-		a := build(t, f.ModelType, parts[f.ModelType])
+		a := build(t, f.ModelType, optionalParts[f.ModelType])
 		for _, line := range weights(a.Parameters()) {
 			p("%s", line)
 		}
@@ -100,9 +100,9 @@ func document(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// parts are fields of configurations with the parts that a family's models may
+// optionalParts are fields of configurations with the optionalParts that a family's models may
 // have.
-var parts = map[string]string{
+var optionalParts = map[string]string{
 	"deberta":    `"type_vocab_size":2,"embedding_size":512`,
 	"deberta-v2": `"position_buckets":256,"norm_rel_ebd":"layer_norm","conv_kernel_size":3`,
 	"ernie":      `"use_task_id":true`,

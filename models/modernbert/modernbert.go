@@ -71,7 +71,7 @@ func build(c *models.Config) (models.Architecture, error) {
 		},
 		limits:   models.Limits{Vocabulary: s.VocabSize, Tokens: s.MaxPositionEmbeddings},
 		normBias: s.NormBias, attentionBias: s.AttentionBias, perceptronBias: s.MLPBias, headBias: s.ClassifierBias,
-		mean: s.ClassifierPooling == "mean", every: s.GlobalEvery, window: s.LocalAttention / 2,
+		mean: s.ClassifierPooling == "mean", globalEvery: s.GlobalEvery, window: s.LocalAttention / 2,
 	}
 	for _, check := range []error{
 		a.encoder.Check(),
@@ -134,7 +134,7 @@ type architecture struct {
 	normBias, attentionBias, perceptronBias, headBias bool
 	headActivation                                    nn.Activation
 	mean                                              bool // the classifier sees the mean of all tokens, not the first
-	every                                             int  // layers 0, every, 2·every, … attend to all tokens
+	globalEvery                                       int  // layers 0, every, 2·every, … attend to all tokens
 	window                                            int  // the others to those at most that far
 	global, local                                     *rotation
 }

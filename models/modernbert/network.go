@@ -114,7 +114,7 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 		l := &n.layers[i]
 		rotation := a.global
 		heads.Window = 0
-		if i%a.every != 0 {
+		if i%a.globalEvery != 0 {
 			rotation, heads.Window = a.local, a.window
 		}
 		in := x
@@ -126,8 +126,8 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 		rotation.apply(w, all.Slice(0, all.Rows, 0, 2*h), ends)
 		q, k, v := all.Slice(0, all.Rows, 0, h), all.Slice(0, all.Rows, h, 2*h), all.Slice(0, all.Rows, 2*h, 3*h)
 		if i == len(n.layers)-1 && !a.mean {
-			x, q = w.First(x, ends), w.First(q, ends)
-			queries = w.Singles(len(ends))
+			x, q = w.FirstRows(x, ends), w.FirstRows(q, ends)
+			queries = w.OneTokenEnds(len(ends))
 			normed, context, mid = normed.Slice(0, x.Rows, 0, h), context.Slice(0, x.Rows, 0, h), mid.Slice(0, x.Rows, 0, mid.Cols)
 		}
 		w.Attention(context, q, k, v, queries, ends, heads)
@@ -158,8 +158,8 @@ func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	return m
 }
 
-// gating is the work of gate. A part is gateRows rows.
-type gating struct {
+// gateWork is the work of gate. A part is gateRows rows.
+type gateWork struct {
 	x   gemm.View
 	act nn.Activation
 }
@@ -168,13 +168,13 @@ const gateRows = 8
 
 // gate replaces the first half of every row by its activation times the second.
 func gate(w *models.Workspace, x gemm.View, act nn.Activation) {
-	g := models.State[gating](w)
+	g := models.State[gateWork](w)
 	g.x, g.act = x, act
 	w.Run((x.Rows+gateRows-1)/gateRows, g, x.Rows*x.Cols >= models.SharedValues)
 }
 
 // Do implements parallel.Work.
-func (g *gating) Do(part, _ int) {
+func (g *gateWork) Do(part, _ int) {
 	for r := part * gateRows; r < min((part+1)*gateRows, g.x.Rows); r++ {
 		row := g.x.Row(r)
 		value, gate := row[:len(row)/2], row[len(row)/2:]

@@ -61,8 +61,8 @@ func newRotation(theta float64, width, positions int) *rotation {
 	return r
 }
 
-// rotating is the work of rotation.apply. A part is rotateRows rows.
-type rotating struct {
+// rotationWork is the work of rotation.apply. A part is rotateRows rows.
+type rotationWork struct {
 	*rotation
 	x    gemm.View
 	ends []int
@@ -73,17 +73,17 @@ const rotateRows = 8
 // apply turns all heads in the rows of x, sequences that end at ends, by their
 // positions.
 func (r *rotation) apply(w *models.Workspace, x gemm.View, ends []int) {
-	s := models.State[rotating](w)
-	*s = rotating{r, x, ends}
+	s := models.State[rotationWork](w)
+	*s = rotationWork{r, x, ends}
 	w.Run((x.Rows+rotateRows-1)/rotateRows, s, x.Rows*x.Cols >= models.SharedValues)
 }
 
 // Do implements parallel.Work.
-func (s *rotating) Do(part, _ int) {
+func (s *rotationWork) Do(part, _ int) {
 	row := part * rotateRows
 	stop := min(row+rotateRows, s.x.Rows)
-	i := models.Sequence(s.ends, row)
-	position := row - (s.ends[i] - models.Span(s.ends, i))
+	i := models.SequenceOf(s.ends, row)
+	position := row - (s.ends[i] - models.SequenceLen(s.ends, i))
 	for ; row < stop; row++ {
 		if row == s.ends[i] {
 			i++

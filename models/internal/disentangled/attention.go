@@ -15,19 +15,19 @@ const keyBlock = 48
 // attention computes, for every head of every sequence, the softmax over keys j
 // of
 //
-//	(q_i·k_j + q_i·K_r + k_j·Q_r) · scale,  r the place of the distance j-i
+//	(q_i·k_j + q_i·K_r + k_j·Q_r) · scale,  r the index of the distance j-i
 //
 // times the values (He et al., 2021, equation 4), where K and Q are the
 // projected embeddings of distances. See models.Blocks for its parts.
 type attention struct {
 	out, q, k, v gemm.View
-	posK, posQ   gemm.View // [places, heads·width]; without Data if the model lacks the term
+	posK, posQ   gemm.View // [rows, heads·width]; without Data if the model lacks the term
 	queries      []int     // ends of the sequences in out and q
 	keys         []int     // ends of the sequences in k and v
 	heads, width int
 	step         int     // columns from a head to the next in q, k and v
-	place        []int32 // place[origin+d] is the row of the distance d in posK and posQ, plus place[0]
-	origin       int
+	index        []int32 // index[zero+d] is the row of the distance d in posK and posQ, plus index[0]
+	zero         int
 	scale        float32
 
 	blocks  models.Blocks
@@ -44,14 +44,14 @@ func (a *attention) run(w *models.Workspace) {
 	var size struct{ scores, c2p, p2c int }
 	work := 0
 	for i := range a.queries {
-		rows, length := models.Span(a.queries, i), models.Span(a.keys, i)
-		block := models.BlockRows(length)
+		rows, length := models.SequenceLen(a.queries, i), models.SequenceLen(a.keys, i)
+		block := models.BlockQueries(length)
 		a.blocks.Add(rows, block)
 		work += rows * length * a.heads * a.width
 		block = min(block, rows)
 		size.scores = max(size.scores, block*gemm.Stride(length))
-		size.c2p = max(size.c2p, block*gemm.Stride(a.places(-(rows-1), length-1)))
-		size.p2c = max(size.p2c, min(keyBlock, length)*gemm.Stride(min(block+keyBlock, a.places(-(rows-1), length-1))))
+		size.c2p = max(size.c2p, block*gemm.Stride(a.distances(-(rows-1), length-1)))
+		size.p2c = max(size.p2c, min(keyBlock, length)*gemm.Stride(min(block+keyBlock, a.distances(-(rows-1), length-1))))
 	}
 	a.work = a.work[:0]
 	for range w.Width() {
@@ -63,15 +63,15 @@ func (a *attention) run(w *models.Workspace) {
 	w.Run(a.blocks.Parts(), a, work >= models.SharedScores)
 }
 
-// places returns how many places there are for the distances from to to.
-func (a *attention) places(from, to int) int {
-	return int(a.place[a.origin+to]-a.place[a.origin+from]) + 1
+// rows returns how many rows there are for the distances from to to.
+func (a *attention) distances(from, to int) int {
+	return int(a.index[a.zero+to]-a.index[a.zero+from]) + 1
 }
 
 // Do implements parallel.Work.
 func (a *attention) Do(part, slot int) {
 	i, head, first, count := a.blocks.Find(part)
-	rows, length := models.Span(a.queries, i), models.Span(a.keys, i)
+	rows, length := models.SequenceLen(a.queries, i), models.SequenceLen(a.keys, i)
 	q0, k0, c0 := a.queries[i]-rows+first, a.keys[i]-length, head*a.step
 	q := a.q.Slice(q0, q0+count, c0, c0+a.width)
 	k := a.k.Slice(k0, k0+length, c0, c0+a.width)
@@ -82,21 +82,21 @@ func (a *attention) Do(part, slot int) {
 	nn.ProductTransposed(scores, q, k, a.scale, buffer)
 	h0, h1 := head*a.width, (head+1)*a.width
 	if a.posK.Data != nil {
-		places, low := a.slice(a.posK, -(first + count - 1), length-1-first, h0, h1)
+		places, low := a.embeddings(a.posK, -(first + count - 1), length-1-first, h0, h1)
 		terms := view(work.c2p, count, places.Rows)
 		nn.ProductTransposed(terms, q, places, a.scale, buffer)
 		for r := range count {
-			addPlaced(scores.Row(r), terms.Row(r), a.place[a.origin-(first+r):], low)
+			addGathered(scores.Row(r), terms.Row(r), a.index[a.zero-(first+r):], low)
 		}
 	}
 	if a.posQ.Data != nil {
 		for j0 := 0; j0 < length; j0 += keyBlock {
 			j1 := min(j0+keyBlock, length)
-			places, low := a.slice(a.posQ, j0-(first+count-1), j1-1-first, h0, h1)
+			places, low := a.embeddings(a.posQ, j0-(first+count-1), j1-1-first, h0, h1)
 			terms := view(work.p2c, j1-j0, places.Rows)
 			nn.ProductTransposed(terms, k.Slice(j0, j1, 0, a.width), places, a.scale, buffer)
 			for r := range count {
-				addDiagonal(scores.Row(r)[j0:j1], terms, a.place[a.origin+j0-(first+r):], low)
+				addDiagonal(scores.Row(r)[j0:j1], terms, a.index[a.zero+j0-(first+r):], low)
 			}
 		}
 	}
@@ -105,25 +105,25 @@ func (a *attention) Do(part, slot int) {
 }
 
 // slice returns the rows of p for the distances from to to, and the first one's
-// place.
-func (a *attention) slice(p gemm.View, from, to, c0, c1 int) (gemm.View, int32) {
-	low, high := a.place[a.origin+from], a.place[a.origin+to]
-	return p.Slice(int(low-a.place[0]), int(high-a.place[0])+1, c0, c1), low
+// index.
+func (a *attention) embeddings(p gemm.View, from, to, c0, c1 int) (gemm.View, int32) {
+	low, high := a.index[a.zero+from], a.index[a.zero+to]
+	return p.Slice(int(low-a.index[0]), int(high-a.index[0])+1, c0, c1), low
 }
 
-// addPlaced adds terms[place[j]-low] to scores[j].
-func addPlaced(scores, terms []float32, place []int32, low int32) {
-	place = place[:len(scores)]
-	for j, p := range place {
+// addGathered adds terms[index[j]-low] to scores[j].
+func addGathered(scores, terms []float32, index []int32, low int32) {
+	index = index[:len(scores)]
+	for j, p := range index {
 		scores[j] += terms[p-low]
 	}
 }
 
-// addDiagonal adds element place[j]-low of row j of terms to scores[j].
-func addDiagonal(scores []float32, terms gemm.View, place []int32, low int32) {
-	place = place[:len(scores)]
+// addDiagonal adds element index[j]-low of row j of terms to scores[j].
+func addDiagonal(scores []float32, terms gemm.View, index []int32, low int32) {
+	index = index[:len(scores)]
 	start := -int(low)
-	for j, p := range place {
+	for j, p := range index {
 		scores[j] += terms.Data[start+int(p)]
 		start += terms.Stride
 	}
@@ -134,7 +134,7 @@ func view(data []float32, rows, cols int) gemm.View {
 	return gemm.View{Data: data[:rows*stride], Rows: rows, Cols: cols, Stride: stride}
 }
 
-// bucket returns the place of a distance under logarithmic buckets, of which
+// bucket returns the index of a distance under logarithmic buckets, of which
 // there are size on either side of zero: distances up to half of that have one
 // each, and those up to longest share the rest. The arithmetic is float32, as
 // PyTorch's is, because a ceiling is taken of it.
@@ -145,11 +145,11 @@ func bucket(distance, size, longest int) int {
 		return distance
 	}
 	x := log32(float32(abs)/float32(mid)) / log32(float32(float64(longest-1)/float64(mid)))
-	place := int(math.Ceil(float64(x*float32(mid-1)))) + mid
+	index := int(math.Ceil(float64(x*float32(mid-1)))) + mid
 	if distance < 0 {
-		return -place
+		return -index
 	}
-	return place
+	return index
 }
 
 func log32(x float32) float32 { return float32(math.Log(float64(x))) }

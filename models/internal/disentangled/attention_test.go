@@ -36,9 +36,9 @@ func TestBucketsAgainstHuggingFace(t *testing.T) {
 	}
 }
 
-// naive is the definition, in float64, of one head's output for one sequence.
+// plainAttention is the definition, in float64, of one head's output for one sequence.
 // row gives the row of posK and posQ for a distance query - key.
-func naive(q, k, v, posK, posQ gemm.View, row func(distance int) int, scale float64) [][]float64 {
+func plainAttention(q, k, v, posK, posQ gemm.View, row func(distance int) int, scale float64) [][]float64 {
 	dot := func(a, b []float32) (s float64) {
 		for i := range a {
 			s += float64(a[i]) * float64(b[i])
@@ -63,7 +63,7 @@ func naive(q, k, v, posK, posQ gemm.View, row func(distance int) int, scale floa
 	return out
 }
 
-func TestAttentionAgainstNaive(t *testing.T) {
+func TestAttentionAgainstPlain(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	pool := parallel.NewPool(3)
 	defer pool.Close()
@@ -82,7 +82,7 @@ func TestAttentionAgainstNaive(t *testing.T) {
 		{"first tokens", []int{1, 1, 1}, []int{5, 160, 2}, 12, 12, 16},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := Model{Distances: 2 * tokens, Buckets: c.buckets, Longest: tokens, Vocabulary: 1, Width: 8, Tokens: tokens}
+			m := Model{Distances: 2 * tokens, Buckets: c.buckets, MaxDistance: tokens, Vocabulary: 1, Width: 8, Tokens: tokens}
 			if c.buckets > 0 {
 				m.Distances = 2 * c.buckets
 			}
@@ -117,21 +117,21 @@ func TestAttentionAgainstNaive(t *testing.T) {
 				}
 				at := attention{
 					queries: ends(c.queries), keys: ends(c.keys), heads: heads, width: c.width, step: c.step,
-					place: a.place[tokens-longest : tokens+longest-1], origin: longest - 1, scale: 0.2,
+					index: a.index[tokens-longest : tokens+longest-1], zero: longest - 1, scale: 0.2,
 				}
 				cols := (heads-1)*c.step + c.width
 				nq, nk := at.queries[len(at.queries)-1], at.keys[len(at.keys)-1]
 				at.q, at.k, at.v, at.out = fill(nq, cols), fill(nk, cols), fill(nk, cols), fill(nq, heads*c.width)
-				places := at.places(-(longest - 1), longest-1)
-				at.posK, at.posQ = fill(places, heads*c.width), fill(places, heads*c.width)
+				rows := at.distances(-(longest - 1), longest-1)
+				at.posK, at.posQ = fill(rows, heads*c.width), fill(rows, heads*c.width)
 				at.run(w)
-				first := a.row(longest - 1) // of the table, which place 0 is
+				first := a.row(longest - 1) // of the table, which index 0 is
 				for i, end := range at.queries {
 					k0 := at.keys[i] - c.keys[i]
 					for h := range heads {
 						at0, at1, o0, o1 := h*c.step, h*c.step+c.width, h*c.width, (h+1)*c.width
-						want := naive(at.q.Slice(end-c.queries[i], end, at0, at1), at.k.Slice(k0, k0+c.keys[i], at0, at1),
-							at.v.Slice(k0, k0+c.keys[i], at0, at1), at.posK.Slice(0, places, o0, o1), at.posQ.Slice(0, places, o0, o1),
+						want := plainAttention(at.q.Slice(end-c.queries[i], end, at0, at1), at.k.Slice(k0, k0+c.keys[i], at0, at1),
+							at.v.Slice(k0, k0+c.keys[i], at0, at1), at.posK.Slice(0, rows, o0, o1), at.posQ.Slice(0, rows, o0, o1),
 							func(distance int) int { return first - a.row(distance) }, 0.2)
 						for j, row := range want {
 							for l, x := range row {

@@ -20,22 +20,22 @@ import (
 
 // Model is a DeBERTa classifier. A generation is what it fills in.
 type Model struct {
-	Vocabulary int
-	Positions  int // entries of the absolute position table; 0: there is none
-	Types      int // token types; 0: there is no such table
-	Width      int // columns of the tables
-	Tokens     int // longest sequence
-	Encoder    encoder.Config
-	Layout     Layout
-	Content    bool // scores have a content-to-position term
-	Position   bool // scores have a position-to-content term
-	Distances  int  // entries of the table of distances; distance d has row Distances/2 + bucket(d)
-	Buckets    int  // logarithmic buckets on either side of zero; 0: each distance has its own
-	Longest    int  // distance at which the buckets end
-	NormTable  bool // the table of distances goes through a layer norm
-	Kernel     int  // width of the convolution beside the first layer; 0: there is none
-	KernelAct  nn.Activation
-	Head       encoder.Head
+	Vocabulary        int
+	Positions         int // entries of the absolute position table; 0: there is none
+	Types             int // token types; 0: there is no such table
+	Width             int // columns of the tables
+	Tokens            int // longest sequence
+	Encoder           encoder.Config
+	Layout            Layout
+	ContentToPosition bool // scores have a content-to-position term
+	PositionToContent bool // scores have a position-to-content term
+	Distances         int  // entries of the table of distances; distance d has row Distances/2 + bucket(d)
+	Buckets           int  // logarithmic buckets on either side of zero; 0: each distance has its own
+	MaxDistance       int  // distance at which the buckets end
+	NormDistances     bool // the table of distances goes through a layer norm
+	ConvolutionWidth  int  // width of the convolution beside the first layer; 0: there is none
+	KernelAct         nn.Activation
+	Head              encoder.Head
 }
 
 // Layout is how a layer holds its projections.
@@ -49,15 +49,15 @@ const (
 
 // The tensors outside the layers, without the prefix.
 const (
-	words         = "embeddings.word_embeddings.weight"
-	positions     = "embeddings.position_embeddings.weight"
-	types         = "embeddings.token_type_embeddings.weight"
-	projection    = "embeddings.embed_proj.weight"
-	embeddingNorm = "embeddings.LayerNorm"
-	distances     = "encoder.rel_embeddings.weight"
-	distanceNorm  = "encoder.LayerNorm"
-	convolution   = "encoder.conv.conv"
-	kernelNorm    = "encoder.conv.LayerNorm"
+	words           = "embeddings.word_embeddings.weight"
+	positions       = "embeddings.position_embeddings.weight"
+	types           = "embeddings.token_type_embeddings.weight"
+	projection      = "embeddings.embed_proj.weight"
+	embeddingNorm   = "embeddings.LayerNorm"
+	distances       = "encoder.rel_embeddings.weight"
+	distanceNorm    = "encoder.LayerNorm"
+	convolution     = "encoder.conv.conv"
+	convolutionNorm = "encoder.conv.LayerNorm"
 )
 
 // The tensors of a layer's attention; the rest of it is called as BERT's.
@@ -79,9 +79,9 @@ func layerName(i int) string { return fmt.Sprint(encoder.BERT.Layer, i) }
 // architecture is a Model with what follows from it.
 type architecture struct {
 	Model
-	// place[d+Tokens-1] is the place of the distance d = key - query: the rows
+	// index[d+Tokens-1] is the index of the distance d = key - query: the rows
 	// of the table of distances in reverse, from top.
-	place []int32
+	index []int32
 	top   int
 }
 
@@ -97,21 +97,21 @@ func (m Model) Architecture() (models.Architecture, error) {
 			return nil, check
 		}
 	}
-	a := &architecture{Model: m, place: make([]int32, 2*m.Tokens-1)}
+	a := &architecture{Model: m, index: make([]int32, 2*m.Tokens-1)}
 	a.top = a.row(m.Tokens - 1)
-	for i := range a.place {
-		a.place[i] = int32(a.top - a.row(m.Tokens-1-i))
+	for i := range a.index {
+		a.index[i] = int32(a.top - a.row(m.Tokens-1-i))
 	}
 	return a, nil
 }
 
-// maxTokens bounds the table of places.
+// maxTokens bounds the table of rows.
 const maxTokens = 1 << 20
 
 // row returns the row of the table for a distance query - key.
 func (m *Model) row(distance int) int {
 	if m.Buckets > 0 {
-		distance = bucket(distance, m.Buckets, m.Longest)
+		distance = bucket(distance, m.Buckets, m.MaxDistance)
 	}
 	return min(max(distance+m.Distances/2, 0), m.Distances-1)
 }
@@ -132,14 +132,14 @@ func (a *architecture) Parameters() []models.Parameter {
 	}
 	list = append(list, models.NormParameters(embeddingNorm, h)...)
 	list = append(list, models.Parameter{Name: distances, Shape: []int{a.Distances, h}, Role: models.Embedding})
-	if a.NormTable {
+	if a.NormDistances {
 		list = append(list, models.NormParameters(distanceNorm, h)...)
 	}
-	if a.Kernel > 0 {
+	if a.ConvolutionWidth > 0 {
 		list = append(list,
-			models.Parameter{Name: convolution + ".weight", Shape: []int{h, h, a.Kernel}, Role: models.Matrix},
+			models.Parameter{Name: convolution + ".weight", Shape: []int{h, h, a.ConvolutionWidth}, Role: models.Matrix},
 			models.Parameter{Name: convolution + ".bias", Shape: []int{h}, Role: models.Vector})
-		list = append(list, models.NormParameters(kernelNorm, h)...)
+		list = append(list, models.NormParameters(convolutionNorm, h)...)
 	}
 	for i := range c.Layers {
 		l := layerName(i)
@@ -162,20 +162,20 @@ func (a *architecture) attentionParameters(l string) []models.Parameter {
 			{Name: l + fusedQueryBias, Shape: []int{h}, Role: models.Vector},
 			{Name: l + fusedValueBias, Shape: []int{h}, Role: models.Vector},
 		}
-		if a.Content {
+		if a.ContentToPosition {
 			list = append(list, models.Parameter{Name: l + fusedPosKey, Shape: []int{h, h}, Role: models.Matrix})
 		}
-		if a.Position {
+		if a.PositionToContent {
 			list = append(list, models.DenseParameters(l+fusedPosQuery, h, h)...)
 		}
 		return list
 	}
 	list := slices.Concat(models.DenseParameters(l+query, h, h), models.DenseParameters(l+key, h, h), models.DenseParameters(l+value, h, h))
 	if a.Layout == Separate {
-		if a.Content {
+		if a.ContentToPosition {
 			list = append(list, models.DenseParameters(l+positionalKey, h, h)...)
 		}
-		if a.Position {
+		if a.PositionToContent {
 			list = append(list, models.DenseParameters(l+positionalQuery, h, h)...)
 		}
 	}

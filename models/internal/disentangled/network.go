@@ -19,7 +19,7 @@ type network struct {
 	distances               models.Table
 	distanceNorm            models.Norm
 	convolution             models.Dense
-	kernelNorm              models.Norm
+	convolutionNorm         models.Norm
 	layers                  []layer
 	encoder.Classifier
 }
@@ -47,12 +47,12 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	if a.Width != h {
 		n.projection = b.Unbiased(projection, h, a.Width)
 	}
-	if a.NormTable {
+	if a.NormDistances {
 		n.distanceNorm = b.Norm(distanceNorm, h, a.Encoder.Eps)
 	}
-	if a.Kernel > 0 {
-		n.convolution = b.Dense(convolution, h, h*a.Kernel)
-		n.kernelNorm = b.Norm(kernelNorm, h, a.Encoder.Eps)
+	if a.ConvolutionWidth > 0 {
+		n.convolution = b.Dense(convolution, h, h*a.ConvolutionWidth)
+		n.convolutionNorm = b.Norm(convolutionNorm, h, a.Encoder.Eps)
 	}
 	for i := range a.Encoder.Layers {
 		n.layers = append(n.layers, a.bindLayer(b, layerName(i)))
@@ -83,10 +83,10 @@ func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
 	if a.Layout == Fused {
 		y.fused = b.Unbiased(l+fused, 3*h, h)
 		y.fused.Bias = interleave(b.Vector(l+fusedQueryBias, h), b.Vector(l+fusedValueBias, h), c.Heads)
-		if a.Content {
+		if a.ContentToPosition {
 			y.posKey = b.Unbiased(l+fusedPosKey, h, h)
 		}
-		if a.Position {
+		if a.PositionToContent {
 			y.posQuery = b.Dense(l+fusedPosQuery, h, h)
 		}
 		return
@@ -96,10 +96,10 @@ func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
 	if a.Layout == Shared {
 		posKey, posQuery = key, query
 	}
-	if a.Content {
+	if a.ContentToPosition {
 		y.posKey = b.Dense(l+posKey, h, h)
 	}
-	if a.Position {
+	if a.PositionToContent {
 		y.posQuery = b.Dense(l+posQuery, h, h)
 	}
 }
@@ -126,7 +126,7 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	if err := w.Start(b, limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
 		return err
 	}
-	n.Logits(w, n.first(w, n.embed(w, b), b.Ends), logits)
+	n.Logits(w, n.firstOutputs(w, n.embed(w, b), b.Ends), logits)
 	return nil
 }
 
@@ -164,23 +164,23 @@ func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 // that end at ends, and returns the output of each sequence's first token
 // [sequences, hidden]. It overwrites x. The last layer computes keys and values
 // for all tokens, but everything else for the first ones alone.
-func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	a, c := n.a, n.a.Encoder
 	none := gemm.View{}
 	longest := 0
 	for i := range ends {
-		longest = max(longest, models.Span(ends, i))
+		longest = max(longest, models.SequenceLen(ends, i))
 	}
 	table := n.table(w, longest)
 	at := models.State[attention](w)
 	at.keys, at.heads, at.width, at.step = ends, c.Heads, c.Hidden/c.Heads, c.Hidden/c.Heads
-	at.place, at.origin = a.place[a.Tokens-longest:a.Tokens+longest-1], longest-1
+	at.index, at.zero = a.index[a.Tokens-longest:a.Tokens+longest-1], longest-1
 	at.scale = a.scale()
 	at.posK, at.posQ = none, none
-	if a.Content {
+	if a.ContentToPosition {
 		at.posK = w.View(table.Rows, c.Hidden)
 	}
-	if a.Position {
+	if a.PositionToContent {
 		at.posQ = w.View(table.Rows, c.Hidden)
 	}
 	convolved := n.convolve(w, x, ends)
@@ -206,8 +206,8 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 			w.Dense(v, x, l.value, nn.Identity, none)
 		}
 		if last {
-			x = w.First(x, ends)
-			queries = w.Singles(len(ends))
+			x = w.FirstRows(x, ends)
+			queries = w.OneTokenEnds(len(ends))
 			mid, context = mid.Slice(0, x.Rows, 0, mid.Cols), context.Slice(0, x.Rows, 0, context.Cols)
 		}
 		switch {
@@ -215,12 +215,12 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 			q = q.Slice(0, x.Rows, 0, q.Cols)
 			w.Dense(q, x, l.query, nn.Identity, none)
 		case last:
-			q = w.First(q, ends)
+			q = w.FirstRows(q, ends)
 		}
-		if a.Content {
+		if a.ContentToPosition {
 			w.Dense(at.posK, table, l.posKey, nn.Identity, none)
 		}
-		if a.Position {
+		if a.PositionToContent {
 			w.Dense(at.posQ, table, l.posQuery, nn.Identity, none)
 		}
 		at.out, at.q, at.k, at.v, at.queries = context, q, k, v, queries
@@ -234,11 +234,11 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 			for r := range x.Rows {
 				models.Add(x.Row(r), convolved.Row(r))
 			}
-			w.Norm(x, n.kernelNorm)
+			w.Norm(x, n.convolutionNorm)
 		}
 	}
 	if x.Rows > len(ends) {
-		x = w.First(x, ends)
+		x = w.FirstRows(x, ends)
 	}
 	return x
 }
@@ -246,25 +246,25 @@ func (n *network) first(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 // scale is what scores are multiplied with: 1/√(width · the number of terms).
 func (m *Model) scale() float32 {
 	terms := 1
-	if m.Content {
+	if m.ContentToPosition {
 		terms++
 	}
-	if m.Position {
+	if m.PositionToContent {
 		terms++
 	}
 	return float32(1 / math.Sqrt(float64(m.Encoder.Hidden/m.Encoder.Heads*terms)))
 }
 
 // table returns the embeddings of the distances within sequences of the given
-// length, by place.
+// length, by index.
 func (n *network) table(w *models.Workspace, longest int) gemm.View {
 	a := n.a
-	low, high := int(a.place[a.Tokens-longest]), int(a.place[a.Tokens+longest-2])
+	low, high := int(a.index[a.Tokens-longest]), int(a.index[a.Tokens+longest-2])
 	t := w.View(high-low+1, a.Encoder.Hidden)
 	for i := range t.Rows {
 		n.distances.Row(a.top-low-i, t.Row(i))
 	}
-	if a.NormTable {
+	if a.NormDistances {
 		w.Norm(t, n.distanceNorm)
 	}
 	return t
@@ -274,7 +274,7 @@ func (n *network) table(w *models.Workspace, longest int) gemm.View {
 // without data if the model has no convolution. Beyond a sequence's ends there
 // are zeros.
 func (n *network) convolve(w *models.Workspace, x gemm.View, ends []int) gemm.View {
-	k := n.a.Kernel
+	k := n.a.ConvolutionWidth
 	if k == 0 {
 		return gemm.View{}
 	}

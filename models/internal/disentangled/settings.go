@@ -12,22 +12,22 @@ import (
 // Settings is what the configurations of both generations have in common, as
 // far as it changes what a classifier computes.
 type Settings struct {
-	VocabSize             int     `json:"vocab_size"`
-	EmbeddingSize         *int    `json:"embedding_size"`
-	HiddenSize            int     `json:"hidden_size"`
-	NumHiddenLayers       int     `json:"num_hidden_layers"`
-	NumAttentionHeads     int     `json:"num_attention_heads"`
-	IntermediateSize      int     `json:"intermediate_size"`
-	HiddenAct             string  `json:"hidden_act"`
-	MaxPositionEmbeddings int     `json:"max_position_embeddings"`
-	TypeVocabSize         int     `json:"type_vocab_size"`
-	LayerNormEps          float64 `json:"layer_norm_eps"`
-	RelativeAttention     bool    `json:"relative_attention"`
-	MaxRelativePositions  int     `json:"max_relative_positions"`
-	PositionBiasedInput   bool    `json:"position_biased_input"`
-	PosAttType            terms   `json:"pos_att_type"`
-	PoolerHiddenSize      *int    `json:"pooler_hidden_size"`
-	PoolerHiddenAct       string  `json:"pooler_hidden_act"`
+	VocabSize             int            `json:"vocab_size"`
+	EmbeddingSize         *int           `json:"embedding_size"`
+	HiddenSize            int            `json:"hidden_size"`
+	NumHiddenLayers       int            `json:"num_hidden_layers"`
+	NumAttentionHeads     int            `json:"num_attention_heads"`
+	IntermediateSize      int            `json:"intermediate_size"`
+	HiddenAct             string         `json:"hidden_act"`
+	MaxPositionEmbeddings int            `json:"max_position_embeddings"`
+	TypeVocabSize         int            `json:"type_vocab_size"`
+	LayerNormEps          float64        `json:"layer_norm_eps"`
+	RelativeAttention     bool           `json:"relative_attention"`
+	MaxRelativePositions  int            `json:"max_relative_positions"`
+	PositionBiasedInput   bool           `json:"position_biased_input"`
+	PosAttType            attentionTerms `json:"pos_att_type"`
+	PoolerHiddenSize      *int           `json:"pooler_hidden_size"`
+	PoolerHiddenAct       string         `json:"pooler_hidden_act"`
 }
 
 // DefaultSettings are what Hugging Face assumes for both where a configuration
@@ -40,9 +40,9 @@ func DefaultSettings() Settings {
 }
 
 // terms is pos_att_type: a list, or names separated by bars.
-type terms []string
+type attentionTerms []string
 
-func (t *terms) UnmarshalJSON(text []byte) error {
+func (t *attentionTerms) UnmarshalJSON(text []byte) error {
 	if string(text) == "null" {
 		return nil
 	}
@@ -77,11 +77,11 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 		return m, fmt.Errorf("relative_attention is false: only disentangled attention is implemented")
 	}
 	for _, term := range s.PosAttType {
-		seen := &m.Content
+		seen := &m.ContentToPosition
 		switch term {
 		case "c2p":
 		case "p2c":
-			seen = &m.Position
+			seen = &m.PositionToContent
 		default:
 			return m, fmt.Errorf("pos_att_type has %q, only c2p and p2c are implemented", term)
 		}
@@ -119,14 +119,14 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 		Intermediate: s.IntermediateSize, Activation: act, Eps: float32(s.LayerNormEps),
 	}
 	m.Layout = layout
-	m.Longest = s.MaxRelativePositions
-	if m.Longest < 1 {
-		m.Longest = s.MaxPositionEmbeddings
+	m.MaxDistance = s.MaxRelativePositions
+	if m.MaxDistance < 1 {
+		m.MaxDistance = s.MaxPositionEmbeddings
 	}
-	if m.Longest > encoder.MaxEntries/2 {
-		return m, fmt.Errorf("max_relative_positions is %d, want at most %d", m.Longest, encoder.MaxEntries/2)
+	if m.MaxDistance > encoder.MaxEntries/2 {
+		return m, fmt.Errorf("max_relative_positions is %d, want at most %d", m.MaxDistance, encoder.MaxEntries/2)
 	}
-	m.Distances = 2 * m.Longest
+	m.Distances = 2 * m.MaxDistance
 	// The pooler is not pre-trained: only classifiers have it.
 	m.Head = encoder.Head{First: "pooler.dense", Out: "classifier", Activation: pooler}
 	return m, nil

@@ -96,7 +96,7 @@ func (c Config) Bind(b *models.Binder, n Names) *Encoder {
 // [sequences, hidden]. It overwrites x. No other token's output is needed by
 // a classifier, so the last layer computes keys and values for all tokens but
 // everything else for the first ones alone.
-func (e *Encoder) First(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+func (e *Encoder) FirstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	c := e.config
 	q, k, v := w.View(x.Rows, c.Hidden), w.View(x.Rows, c.Hidden), w.View(x.Rows, c.Hidden)
 	mid := w.View(x.Rows, c.Intermediate)
@@ -108,8 +108,8 @@ func (e *Encoder) First(w *models.Workspace, x gemm.View, ends []int) gemm.View 
 		w.Dense(k, x, l.key, nn.Identity, none)
 		w.Dense(v, x, l.value, nn.Identity, none)
 		if i == len(e.layers)-1 {
-			x = w.First(x, ends)
-			queries = w.Singles(len(ends))
+			x = w.FirstRows(x, ends)
+			queries = w.OneTokenEnds(len(ends))
 			q, mid = q.Slice(0, x.Rows, 0, q.Cols), mid.Slice(0, x.Rows, 0, mid.Cols)
 		}
 		w.Dense(q, x, l.query, nn.Identity, none)

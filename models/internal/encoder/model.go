@@ -78,6 +78,6 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	if err := w.Start(b, n.embeddings.limits(), logits, n.Labels()); err != nil || len(b.Ends) == 0 {
 		return err
 	}
-	n.Logits(w, n.encoder.First(w, n.embeddings.embed(w, b), b.Ends), logits)
+	n.Logits(w, n.encoder.FirstOutputs(w, n.embeddings.embed(w, b), b.Ends), logits)
 	return nil
 }
