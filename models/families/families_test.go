@@ -34,6 +34,9 @@ func TestNew(t *testing.T) {
 // key matches a top-level field of a configuration.
 var key = regexp.MustCompile(`"([a-z_]+)":`)
 
+// nested matches an object without objects in it.
+var nested = regexp.MustCompile(`\{[^{}]*\}`)
+
 // Everything that a family says it refuses is refused, with the field's name in
 // the message.
 func TestNewRefuses(t *testing.T) {
@@ -44,7 +47,11 @@ func TestNewRefuses(t *testing.T) {
 				t.Errorf("%s: %s: no error", f.ModelType, fields)
 				continue
 			}
-			names := key.FindAllStringSubmatch(fields, -1) // the last one is at fault
+			top := fields
+			for nested.MatchString(top) {
+				top = nested.ReplaceAllString(top, "")
+			}
+			names := key.FindAllStringSubmatch(top, -1) // the last one is at fault
 			if !strings.Contains(err.Error(), names[len(names)-1][1]) {
 				t.Errorf("%s: %s: error %v does not name the field", f.ModelType, fields, err)
 			}

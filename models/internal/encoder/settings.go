@@ -2,26 +2,24 @@ package encoder
 
 import (
 	"fmt"
+	"slices"
 
+	"kenserve/internal/settings"
 	"kenserve/models"
 )
 
 // Settings is what the configurations of BERT and its relatives have in
 // common, as far as it changes what a classifier computes.
 type Settings struct {
-	VocabSize             int              `json:"vocab_size"`
-	HiddenSize            int              `json:"hidden_size"`
-	NumHiddenLayers       int              `json:"num_hidden_layers"`
-	NumAttentionHeads     int              `json:"num_attention_heads"`
-	IntermediateSize      int              `json:"intermediate_size"`
-	HiddenAct             string           `json:"hidden_act"`
-	MaxPositionEmbeddings int              `json:"max_position_embeddings"`
-	TypeVocabSize         int              `json:"type_vocab_size"`
-	LayerNormEps          float64          `json:"layer_norm_eps"`
-	PositionEmbeddingType string           `json:"position_embedding_type"`
-	IsDecoder             bool             `json:"is_decoder"`
-	AddCrossAttention     bool             `json:"add_cross_attention"`
-	PrunedHeads           map[string][]int `json:"pruned_heads"`
+	VocabSize             int     `json:"vocab_size"`
+	HiddenSize            int     `json:"hidden_size"`
+	NumHiddenLayers       int     `json:"num_hidden_layers"`
+	NumAttentionHeads     int     `json:"num_attention_heads"`
+	IntermediateSize      int     `json:"intermediate_size"`
+	HiddenAct             string  `json:"hidden_act"`
+	MaxPositionEmbeddings int     `json:"max_position_embeddings"`
+	TypeVocabSize         int     `json:"type_vocab_size"`
+	LayerNormEps          float64 `json:"layer_norm_eps"`
 }
 
 // DefaultSettings are what Hugging Face assumes where a configuration says
@@ -30,9 +28,20 @@ func DefaultSettings() Settings {
 	return Settings{
 		VocabSize: 30522, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072,
 		HiddenAct: "gelu", MaxPositionEmbeddings: 512, TypeVocabSize: 2, LayerNormEps: 1e-12,
-		PositionEmbeddingType: "absolute",
 	}
 }
+
+// PositionEmbeddingType is refused but for absolute positions: transformers 5 ignores
+// it, transformers 4 computes other scores.
+var PositionEmbeddingType = settings.Refused("position_embedding_type", "only absolute positions are implemented", `"absolute"`)
+
+// Table are the settings of BERT and its relatives that Settings do not decode.
+var Table = settings.Table(slices.Concat(
+	[]settings.Setting{PositionEmbeddingType},
+	settings.Harmless(models.TrainingOnly, "hidden_dropout_prob", "attention_probs_dropout_prob"),
+	// Converted from Google's checkpoints.
+	settings.Harmless(models.ReadByNothing, "directionality", "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type"),
+))
 
 // RefusedSettings are fields of a configuration that Settings refuse; see
 // models.Family.
@@ -51,16 +60,6 @@ var RefusedSettings = []string{
 // something else are refused.
 func (s *Settings) Model(prefix string, head Head) (Model, error) {
 	var m Model
-	switch {
-	case s.PositionEmbeddingType != "absolute":
-		return m, fmt.Errorf("position_embedding_type is %q, only absolute is implemented", s.PositionEmbeddingType)
-	case s.IsDecoder:
-		return m, fmt.Errorf("is_decoder is true: a decoder is not an encoder")
-	case s.AddCrossAttention:
-		return m, fmt.Errorf("add_cross_attention is true: there is nothing to attend to")
-	case len(s.PrunedHeads) > 0:
-		return m, fmt.Errorf("pruned_heads names heads of %d layers: their weights have other shapes", len(s.PrunedHeads))
-	}
 	if err := models.CheckSize("type_vocab_size", s.TypeVocabSize, MaxEntries); err != nil {
 		return m, err
 	}
