@@ -8,6 +8,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/gemm"
+	"kenserve/internal/settings"
 	"kenserve/internal/sparse"
 	"kenserve/models"
 	"kenserve/models/families"
@@ -140,6 +141,9 @@ func legacyName(parameter string) string {
 	}
 	return parameter
 }
+
+// Unknown lists, by file, the settings that nothing reads.
+func (b *Base) Unknown() []settings.Unknown { return []settings.Unknown{b.Config.Unknown} }
 
 // Bytes returns the memory that the base holds, its mapped tables included.
 func (b *Base) Bytes() int64 { return b.bytes }

@@ -34,5 +34,6 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer classifier.Close()
+	_ = reportUnknown("classify", false, s.warn("classify"), classifier.Engine.Base().Unknown()...)
 	return classifier.Lines(ctx, in, s.out, bulk.LineOptions{Format: dataset.Format(c.Format), TopK: c.TopK, Raw: c.RawScores})
 }

@@ -31,6 +31,7 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer classifier.Close()
+	_ = reportUnknown("eval", false, s.warn("eval"), classifier.Engine.Base().Unknown()...)
 	bar := newProgress(s.err, "texts", -1)
 	report, err := evaluate.Run(ctx, classifier, in, bar.add)
 	bar.finish()
