@@ -21,7 +21,6 @@ var Family = models.Family{
 	ModelType: "bloom", Class: "BloomForSequenceClassification", Build: build,
 	Table: slices.Concat(
 		settings.Harmless(models.TrainingOnly, "hidden_dropout", "attention_dropout", "masked_softmax_fusion", "bias_dropout_fusion"),
-		settings.Harmless("it only changes the order of sums", "pretraining_tp", "slow_but_exact"),
 		settings.Harmless(models.ReadByNothing, "n_inner", "offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "attention_softmax_in_fp32"),
 	),
 	Aliases: map[string]string{"num_hidden_layers": "n_layer", "num_attention_heads": "n_head", "n_embed": "hidden_size"},
@@ -30,6 +29,7 @@ var Family = models.Family{
 		`"n_layer":0`,
 		`"layer_norm_epsilon":0`,
 		`"seq_length":0`,
+		`"pretraining_tp":4,"slow_but_exact":true`,
 	},
 }
 
@@ -44,6 +44,8 @@ type sizes struct {
 	ResidualPostNorm bool    `json:"apply_residual_connection_post_layernorm"`
 	PadTokenID       *int    `json:"pad_token_id"`
 	SeqLength        int     `json:"seq_length"`
+	PretrainingTP    int     `json:"pretraining_tp"`
+	SlowButExact     bool    `json:"slow_but_exact"`
 }
 
 // tokens is the longest sequence where the configuration does not say: what the
@@ -73,6 +75,9 @@ func build(c *models.Config) (models.Architecture, error) {
 		if check != nil {
 			return nil, check
 		}
+	}
+	if s.SlowButExact && s.PretrainingTP > 1 {
+		return nil, fmt.Errorf("slow_but_exact is true and pretraining_tp is %d: transformers then leaves biases out; set slow_but_exact to false", s.PretrainingTP)
 	}
 	if a.hidden%a.heads != 0 {
 		return nil, fmt.Errorf("hidden_size %d is not a multiple of n_head %d", a.hidden, a.heads)
