@@ -2,16 +2,19 @@ package models
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"kenserve/nn"
 )
 
-// Activations are the functions that package nn computes, by the names that
-// configurations have for them.
+// Activations maps the names of activation functions in configurations to the
+// functions that package nn computes.
 var Activations = map[string]nn.Activation{
 	"gelu":        nn.GELU,
 	"gelu_python": nn.GELU,
-	// One function in five implementations.
+	// transformers has five implementations of this function.
 	"gelu_new":          nn.GELUTanh,
 	"gelu_fast":         nn.GELUTanh,
 	"gelu_accurate":     nn.GELUTanh,
@@ -23,13 +26,13 @@ var Activations = map[string]nn.Activation{
 	"linear": nn.Identity,
 }
 
-// ParseActivation returns the function that Hugging Face knows by the name
-// given, the value of a configuration's hidden_act. It refuses functions that
-// package nn does not compute.
+// ParseActivation returns the activation function with the given name, such as
+// the value of hidden_act. It returns an error for a function that package nn
+// does not compute.
 func ParseActivation(name string) (nn.Activation, error) {
 	a, ok := Activations[name]
 	if !ok {
-		return 0, fmt.Errorf("activation %q is not known", name)
+		return 0, fmt.Errorf("activation %q is not supported; supported are %s", name, strings.Join(slices.Sorted(maps.Keys(Activations)), ", "))
 	}
 	return a, nil
 }

@@ -8,36 +8,37 @@ import (
 )
 
 const (
-	// attentionRows is how many queries of one head a part takes at most.
+	// attentionRows is the maximum number of queries in a part.
 	attentionRows = 96
-	// attentionScores is how many scores (256 KiB) a part holds at most, so that
-	// they stay in the second-level cache between their three uses; a long
-	// sequence gets fewer queries a part.
+	// attentionScores is the maximum number of scores in a part: 256 KiB, so
+	// that they stay in the second-level cache between their three uses. Parts
+	// of a long sequence have fewer queries.
 	attentionScores = 1 << 16
-	// SharedScores is the number of multiplications below which sharing them
-	// costs more than it gains.
+	// SharedScores is the number of multiplications from which sharing an
+	// attention among cores is faster.
 	SharedScores = 1 << 15
 )
 
-// Heads says how the columns of queries, keys and values hold the heads, and
-// what a head's queries see.
+// Heads describes the position of the heads in the columns of queries, keys and
+// values, and the keys that a query sees.
 type Heads struct {
-	Count int // heads, in the output side by side
+	Count int // number of heads; in the output they are adjacent
 	Width int // columns of one head
-	// Step is the number of columns from a head to the next in queries, keys and
-	// values; 0 stands for Width. It is larger where one product gives all three
-	// and a head's lie next to each other.
+	// Stride is the number of columns from a head to the next in queries, keys
+	// and values; 0 means Width. It is larger if one product computes all three
+	// and the columns of a head's queries, keys and values are adjacent.
 	Stride int
-	// Causal lets a query see the keys up to its own position only.
+	// Causal: a query sees only keys up to its own position.
 	Causal bool
-	// Window, if not 0, lets a query see the keys at most that far from it only.
+	// Window, if not 0: a query sees only keys at a distance up to Window.
 	Window int
-	// Slopes, if not nil, adds Slopes[h]·j to head h's score of key j (ALiBi,
-	// Press et al., 2021).
+	// Slopes, if not nil: Slopes[h]·j is added to the score of key j in head h
+	// (ALiBi, Press et al., 2021).
 	Slopes []float32
 }
 
-// seen returns the range of keys of length that the query at position i sees.
+// visible returns the range of keys that the query at position i sees in a
+// sequence of the given length.
 func (h *Heads) visible(i, length int) (from, to int) {
 	to = length
 	if h.Window > 0 {
@@ -49,7 +50,7 @@ func (h *Heads) visible(i, length int) (from, to int) {
 	return from, to
 }
 
-// attention is the work of Workspace.Attention; see Blocks for its parts.
+// attention is the work of Workspace.Attention. Its parts are those of Blocks.
 type attention struct {
 	out, q, k, v gemm.View
 	queries      []int // ends of the sequences in out and q
@@ -64,10 +65,10 @@ type attention struct {
 //
 //	out_h = softmax(q_h·k_hᵀ / √width)·v_h
 //
-// over the keys that it sees. Sequence i has the rows up to queries[i] of q and
-// out, and those up to keys[i] of k and v. The two differ where only the
-// outputs of each sequence's first positions are wanted. Out may be q itself if
-// the heads lie side by side in both.
+// over the keys that a query sees. Sequence i ends at row queries[i] of q and
+// out, and at row keys[i] of k and v. It has fewer queries than keys if only the
+// outputs of its first positions are needed. out may be q itself if the heads
+// are adjacent in both.
 func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads Heads) {
 	if heads.Stride == 0 {
 		heads.Stride = heads.Width
@@ -94,7 +95,8 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 	w.Run(a.blocks.Parts(), a, work >= SharedScores)
 }
 
-// reach returns how many of a sequence's keys a block of queries can see.
+// visibleKeys returns the maximum number of keys that a block of queries sees in
+// a sequence of the given length.
 func (a *attention) visibleKeys(length int) int {
 	if a.heads.Window > 0 {
 		return min(length, 2*a.heads.Window+attentionRows)
@@ -102,12 +104,13 @@ func (a *attention) visibleKeys(length int) int {
 	return length
 }
 
-// BlockRows returns how many queries a part takes with the given number of
-// keys: a multiple of 6, which suits the kernels.
+// BlockQueries returns the number of queries in a part for the given number of
+// keys. It is a multiple of 6, the number of rows in a kernel's tile.
 func BlockQueries(keys int) int {
 	return max(6, min(attentionRows, attentionScores/gemm.Stride(keys)/6*6))
 }
 
+// Do implements gemm.Work.
 func (a *attention) Do(part, slot int) {
 	i, head, first, count := a.blocks.Find(part)
 	rows, length := SequenceLen(a.queries, i), SequenceLen(a.keys, i)
@@ -133,9 +136,9 @@ func (a *attention) Do(part, slot int) {
 	nn.Product(a.out.Slice(q0, q0+count, o0, o0+width), scores, a.v.Slice(k0+from, k0+to, c0, c0+width), &a.scratch[slot])
 }
 
-// softmax takes the softmax of each row over the keys that its query sees, and
-// gives the others no weight. The first row is the query at position first, the
-// first column the key at position from.
+// softmax computes the softmax of each row over the keys that its query sees,
+// and sets the other weights to 0. The first row is the query at position first;
+// the first column is the key at position from.
 func (h *Heads) softmax(scores gemm.View, first, from, length int) {
 	for i := range scores.Rows {
 		a, b := h.visible(first+i, length)
@@ -146,7 +149,7 @@ func (h *Heads) softmax(scores gemm.View, first, from, length int) {
 	}
 }
 
-// addSlope adds slope·j to the scores of key j; the first column is key from.
+// addSlope adds slope·j to the scores of key j. The first column is key from.
 func addSlope(scores gemm.View, slope float32, from int) {
 	for i := range scores.Rows {
 		for j, s := range scores.Row(i) {

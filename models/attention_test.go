@@ -12,7 +12,7 @@ import (
 	"kenserve/internal/parallel"
 )
 
-// plainAttention is the definition, in float64, of one sequence's head.
+// plainAttention computes one head of one sequence by the definition, in float64.
 func plainAttention(q, k, v gemm.View, heads Heads, head int) [][]float64 {
 	out := make([][]float64, q.Rows)
 	for i := range out {
@@ -51,7 +51,7 @@ func TestAttentionAgainstPlain(t *testing.T) {
 	defer pool.Close()
 	for _, c := range []struct {
 		name          string
-		queries, keys []int // lengths
+		queries, keys []int // lengths of the sequences
 		heads         Heads
 	}{
 		{"one token", []int{1}, []int{1}, Heads{Count: 1, Width: 8}},
@@ -59,8 +59,8 @@ func TestAttentionAgainstPlain(t *testing.T) {
 		{"odd width", []int{20, 9}, []int{20, 9}, Heads{Count: 5, Width: 7}},
 		{"blocks of queries", []int{47, 48, 49, 130}, []int{47, 48, 49, 130}, Heads{Count: 2, Width: 32}},
 		{"long", []int{700}, []int{700}, Heads{Count: 2, Width: 16}},
-		{"first tokens", []int{1, 1, 1}, []int{5, 60, 2}, Heads{Count: 3, Width: 12}},
-		{"interleaved", []int{20, 9}, []int{20, 9}, Heads{Count: 3, Width: 8, Stride: 24}},
+		{"queries of first tokens only", []int{1, 1, 1}, []int{5, 60, 2}, Heads{Count: 3, Width: 12}},
+		{"interleaved heads", []int{20, 9}, []int{20, 9}, Heads{Count: 3, Width: 8, Stride: 24}},
 		{"causal", []int{1, 5, 60, 230}, []int{1, 5, 60, 230}, Heads{Count: 2, Width: 8, Causal: true}},
 		{"window", []int{1, 5, 60, 230, 500}, []int{1, 5, 60, 230, 500}, Heads{Count: 2, Width: 8, Window: 11}},
 		{"wide window", []int{130, 300}, []int{130, 300}, Heads{Count: 1, Width: 8, Window: 128}},
@@ -128,7 +128,8 @@ func TestAttentionAgainstPlain(t *testing.T) {
 	}
 }
 
-// BenchmarkAttention reports the share of the kernels' peak on one core.
+// BenchmarkAttention reports the throughput on one core as a share of the kernels'
+// peak.
 func BenchmarkAttention(b *testing.B) {
 	r := rand.New(rand.NewPCG(3, 4))
 	limit := kernel.Peak(100 * time.Millisecond)

@@ -11,7 +11,7 @@ type Dense struct {
 	Weight *gemm.Matrix
 	Bias   []float32
 
-	next **gemm.Matrix // of the layer that was bound after it
+	next **gemm.Matrix // weight of the layer that was bound after this one
 }
 
 // Norm is a layer norm.
@@ -20,16 +20,16 @@ type Norm struct {
 	Eps         float32
 }
 
-// Binder resolves an architecture's names and checks the shapes of what it
-// gets. It keeps the first error, for Err, so that a family's Bind reads as the
-// list of its layers.
+// Binder looks up the weights of an architecture and checks their shapes. It
+// keeps the first error for Err, so that the Bind method of a family reads as
+// the list of its layers.
 //
-// Dense layers are bound in the order in which a forward pass comes to them, as
-// far as that is one: a product's last parts fetch the beginning of the weights
-// of the layer that was bound next.
+// A family should bind dense layers in the order of its forward pass: near the
+// end of a product, gemm prefetches the weights of the layer that was bound
+// next.
 type Binder struct {
 	params Params
-	next   **gemm.Matrix // of the last dense layer
+	next   **gemm.Matrix // next of the last dense layer
 	err    error
 }
 
@@ -41,12 +41,12 @@ func (b *Binder) Err() error { return b.err }
 
 func (b *Binder) fail(name string, err error) {
 	if b.err == nil {
-		b.err = fmt.Errorf("models: bind %s: %w", name, err)
+		b.err = fmt.Errorf("models: bind tensor %s: %w", name, err)
 	}
 }
 
-// Matrix returns the weight NAME, which must have n outputs, or any number if
-// n is 0, and k inputs.
+// Matrix returns the weight with the given name. It must be [n, k]: n outputs
+// and k inputs. If n is 0, any number of outputs is accepted.
 func (b *Binder) Matrix(name string, n, k int) *gemm.Matrix {
 	m, err := b.params.Matrix(name)
 	if err != nil {
@@ -62,7 +62,7 @@ func (b *Binder) Matrix(name string, n, k int) *gemm.Matrix {
 	return m
 }
 
-// Vector returns the vector NAME of n values.
+// Vector returns the vector with the given name. It must have n values.
 func (b *Binder) Vector(name string, n int) []float32 {
 	v, err := b.params.Vector(name)
 	if err != nil {
@@ -75,7 +75,7 @@ func (b *Binder) Vector(name string, n int) []float32 {
 	return v
 }
 
-// Table returns the embedding NAME.
+// Table returns the embedding with the given name.
 func (b *Binder) Table(name string) Table {
 	t, err := b.params.Table(name)
 	if err != nil {
@@ -84,8 +84,8 @@ func (b *Binder) Table(name string) Table {
 	return t
 }
 
-// Dense returns the layer of NAME.weight [n, k] and NAME.bias [n]. Any number
-// of outputs will do if n is 0.
+// Dense returns the layer with name.weight [n, k] and name.bias [n]. If n is 0,
+// any number of outputs is accepted.
 func (b *Binder) Dense(name string, n, k int) Dense {
 	d := b.Unbiased(name+".weight", n, k)
 	if d.Weight != nil {
@@ -94,7 +94,8 @@ func (b *Binder) Dense(name string, n, k int) Dense {
 	return d
 }
 
-// Unbiased returns the layer without a bias of the weight NAME [n, k].
+// Unbiased returns the layer without a bias whose weight has the given name and
+// is [n, k]. If n is 0, any number of outputs is accepted.
 func (b *Binder) Unbiased(name string, n, k int) Dense {
 	d := Dense{Weight: b.Matrix(name, n, k), next: new(*gemm.Matrix)}
 	if b.next != nil {
@@ -104,12 +105,12 @@ func (b *Binder) Unbiased(name string, n, k int) Dense {
 	return d
 }
 
-// Norm returns the layer norm of NAME.weight [n] and NAME.bias [n].
+// Norm returns the layer norm with name.weight [n] and name.bias [n].
 func (b *Binder) Norm(name string, n int, eps float32) Norm {
 	return Norm{Gamma: b.Vector(name+".weight", n), Beta: b.Vector(name+".bias", n), Eps: eps}
 }
 
-// DenseParameters lists what Binder.Dense asks for.
+// DenseParameters lists the parameters of a layer that Binder.Dense binds.
 func DenseParameters(name string, n, k int) []Parameter {
 	return []Parameter{
 		{Name: name + ".weight", Shape: []int{n, k}, Role: Matrix},
@@ -117,7 +118,7 @@ func DenseParameters(name string, n, k int) []Parameter {
 	}
 }
 
-// NormParameters lists what Binder.Norm asks for.
+// NormParameters lists the parameters of a layer norm that Binder.Norm binds.
 func NormParameters(name string, n int) []Parameter {
 	return []Parameter{
 		{Name: name + ".weight", Shape: []int{n}, Role: Vector},

@@ -2,26 +2,26 @@ package models
 
 import "slices"
 
-// Blocks numbers the parts of an attention: blocks of queries of one head of
-// one sequence. The blocks of a head follow each other, so that its keys and
-// values stay in cache.
+// Blocks divides attention into parts. A part is a block of queries of one head
+// of one sequence. The blocks of a head have consecutive numbers, so that its
+// keys and values stay in cache.
 type Blocks struct {
 	heads     int
 	sequences []sequenceBlocks
 }
 
-// blocks are those of one sequence.
+// sequenceBlocks are the blocks of one sequence.
 type sequenceBlocks struct {
-	rows, block int // queries, and how many a part has at most
+	rows, block int // number of queries, and the maximum per part
 	end         int // number of the first part after this sequence
 }
 
-// Reset begins anew, with the given number of heads.
+// Reset removes all sequences and sets the number of heads.
 func (b *Blocks) Reset(heads int) {
 	b.heads, b.sequences = heads, b.sequences[:0]
 }
 
-// Add adds a sequence with the given number of queries, block of them a part.
+// Add adds a sequence with the given number of queries, at most block per part.
 func (b *Blocks) Add(rows, block int) {
 	b.sequences = append(b.sequences, sequenceBlocks{rows, block, b.Parts() + b.heads*((rows+block-1)/block)})
 }
@@ -34,10 +34,10 @@ func (b *Blocks) Parts() int {
 	return b.sequences[len(b.sequences)-1].end
 }
 
-// Find returns what a part is: a sequence, one of its heads, and the rows first
-// to first+count-1 of its queries.
+// Find returns the sequence and the head of a part, and its queries: rows first
+// to first+count-1 of the sequence.
 func (b *Blocks) Find(part int) (sequence, head, first, count int) {
-	lo, hi := 0, len(b.sequences)-1 // the first sequence whose parts end beyond
+	lo, hi := 0, len(b.sequences)-1 // binary search for the first sequence with end > part
 	for lo < hi {
 		if mid := (lo + hi) / 2; b.sequences[mid].end > part {
 			hi = mid
@@ -54,7 +54,8 @@ func (b *Blocks) Find(part int) (sequence, head, first, count int) {
 	return lo, part / perHead, first, min(s.block, s.rows-first)
 }
 
-// Span returns how many rows sequence i has, of those that end at ends.
+// SequenceLen returns the number of rows of sequence i. ends are the ends of all
+// sequences.
 func SequenceLen(ends []int, i int) int {
 	if i == 0 {
 		return ends[0]
@@ -62,8 +63,8 @@ func SequenceLen(ends []int, i int) int {
 	return ends[i] - ends[i-1]
 }
 
-// Sequence returns the index of the sequence that a row belongs to, of those
-// that end at ends.
+// SequenceOf returns the index of the sequence that contains row. ends are the
+// ends of all sequences.
 func SequenceOf(ends []int, row int) int {
 	i, _ := slices.BinarySearch(ends, row+1)
 	return i

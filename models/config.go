@@ -12,18 +12,19 @@ import (
 	"kenserve/internal/settings"
 )
 
-// ConfigFile is the name of a Hugging Face folder's configuration.
+// ConfigFile is the name of the configuration file in a Hugging Face folder.
 const ConfigFile = "config.json"
 
-// maxConfig bounds a configuration, in bytes; labels are most of a large one.
+// maxConfig is the maximum size of a configuration in bytes. Large ones consist
+// mostly of labels.
 const maxConfig = 16 << 20
 
-// Config is what all families have in common in a Hugging Face configuration.
-// A family reads the rest with Decode.
+// Config is the part of a Hugging Face configuration that all families share. A
+// family reads the rest with Decode.
 type Config struct {
 	ModelType     string   // the family, such as "bert"
-	Architectures []string // the classes that the checkpoint was saved from
-	Labels        []string // by index; LABEL_0, LABEL_1 where the file has none
+	Architectures []string // the classes that the checkpoint was saved with
+	Labels        []string // by index; LABEL_0, LABEL_1 if the file has none
 	Problem       Problem
 	// Unknown are the settings that no table has, so that nothing reads them.
 	// Family.New fills it in.
@@ -33,7 +34,7 @@ type Config struct {
 	used    map[string]bool // names that Decode looked for
 }
 
-// ReadConfig reads config.json of a Hugging Face folder.
+// ReadConfig reads config.json in a Hugging Face folder.
 func ReadConfig(dir string) (*Config, error) {
 	path := filepath.Join(dir, ConfigFile)
 	f, err := os.Open(path)
@@ -57,7 +58,7 @@ func ReadConfig(dir string) (*Config, error) {
 // counts, as for Python. A byte order mark at the beginning is skipped.
 func ParseConfig(text []byte) (*Config, error) {
 	if len(text) > maxConfig {
-		return nil, fmt.Errorf("models: configuration longer than %d bytes", maxConfig)
+		return nil, fmt.Errorf("models: the configuration is longer than %d bytes", maxConfig)
 	}
 	members, err := jsonMembers(text)
 	if err != nil {
@@ -103,5 +104,5 @@ func (c *Config) CheckClassifier() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("models: a checkpoint of %s is not a sequence classifier", strings.Join(c.Architectures, ", "))
+	return fmt.Errorf("models: a checkpoint of %s is not a sequence classifier; want one of a class that ends in ForSequenceClassification", strings.Join(c.Architectures, ", "))
 }

@@ -51,16 +51,16 @@ func TestParseConfig(t *testing.T) {
 		{"broken", "{\n\"model_type\": bert}", nil, "", "not JSON, at line 2"},
 		{"text for a number", `{"model_type":"bert","num_labels":"3"}`, nil, "", `num_labels is "3", want a whole number`},
 		{"no labels", `{"model_type":"bert","id2label":{}}`, nil, "", "empty"},
-		{"wrong number", `{"model_type":"bert","num_labels":3,"id2label":{"0":"x"}}`, nil, "", "num_labels is 3"},
-		{"huge number", `{"model_type":"bert","num_labels":1000000000}`, nil, "", "num_labels is 1000000000"},
-		{"negative number", `{"model_type":"bert","num_labels":-1}`, nil, "", "num_labels is -1"},
+		{"num_labels differs from id2label", `{"model_type":"bert","num_labels":3,"id2label":{"0":"x"}}`, nil, "", "num_labels is 3"},
+		{"huge num_labels", `{"model_type":"bert","num_labels":1000000000}`, nil, "", "num_labels is 1000000000"},
+		{"negative num_labels", `{"model_type":"bert","num_labels":-1}`, nil, "", "num_labels is -1"},
 		{"unknown problem", `{"model_type":"bert","problem_type":"ranking"}`, nil, "", `problem_type "ranking"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := ParseConfig([]byte(c.text))
 			if c.message != "" {
 				if err == nil || !strings.Contains(err.Error(), c.message) {
-					t.Fatalf("error %v, want %q", err, c.message)
+					t.Fatalf("got error %v, want one with %q", err, c.message)
 				}
 				return
 			}
@@ -111,7 +111,7 @@ func TestCheckClassifier(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := c.CheckClassifier(); (err == nil) != ok {
-			t.Errorf("%s: error %v", architectures, err)
+			t.Errorf("%s: got error %v, want none: %v", architectures, err, ok)
 		}
 	}
 }

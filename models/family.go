@@ -8,7 +8,7 @@ import (
 	"kenserve/internal/settings"
 )
 
-// Family is one kind of architecture: an entry of package families.
+// Family is a kind of architecture: an entry of package families.
 type Family struct {
 	ModelType string // model_type of its configurations
 	Class     string // Hugging Face's class of its classifiers

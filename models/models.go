@@ -1,20 +1,23 @@
-// Package models turns token ids into logits.
+// Package models computes a classifier's logits from token ids.
 //
 // # Idea
 //
 // Each family of transformers (BERT and its relatives) is one package below
 // this one. It reads its part of a Hugging Face config.json into an
-// [Architecture], which lists the weights that the family has. Weights come
-// from outside, through [Params]: the base's own, or the base's with a task's
-// delta applied. Binding an architecture to them gives a [Network], which
-// holds only pointers, so that hundreds of tasks can be bound to one base.
+// [Architecture], which lists the weights of the family. The caller supplies
+// weights through [Params]: those of the base, or those of the base with a
+// task's delta applied. Binding an architecture to weights gives a [Network].
+// A network holds only pointers, so hundreds of tasks can share one base.
 //
-// A [Batch] is the concatenation of its sequences, without padding: all layers
-// work on [tokens, hidden] rows, and only attention knows where a sequence
-// ends. The buffers of a forward pass, and the cores it may use, belong to a
-// [Workspace] of the caller.
+// A [Batch] is the concatenation of its sequences, without padding. All layers
+// work on rows [tokens, hidden]; only attention knows where a sequence ends.
+// The caller owns a [Workspace] with the buffers of a forward pass and the
+// cores that it may use.
 //
-// No family multiplies matrices itself: package gemm does.
+// Families do not multiply matrices themselves; package gemm does.
+//
+// Package families lists all families. Packages internal/encoder and
+// internal/disentangled hold the code that several families share.
 package models
 
 import (
@@ -24,12 +27,12 @@ import (
 	"kenserve/gemm"
 )
 
-// Role says how a parameter is used, and so in which form it is kept.
+// Role is how the network uses a parameter. It decides the form in memory.
 type Role int
 
 const (
-	Matrix    Role = iota // weight of a dense layer or a convolution, multiplied; see Parameter.Matrix
-	Embedding             // table [entries, width] whose rows are looked up
+	Matrix    Role = iota // weight of a dense layer or a convolution; see Parameter.Matrix
+	Embedding             // table [entries, width] for row lookups
 	Vector                // bias, or a layer norm's gamma or beta
 )
 
@@ -49,19 +52,19 @@ func (r Role) String() string {
 // Parameter is one weight tensor of an architecture.
 type Parameter struct {
 	// Name is the tensor's name in a base checkpoint. In a fine-tuned
-	// checkpoint the architecture's prefix comes before it, except before the
-	// head's names.
+	// checkpoint, all names except those of the head have the architecture's
+	// prefix.
 	Name  string
 	Shape []int
 	Role  Role
-	// Head marks the layers that only a fine-tuned checkpoint has.
+	// Head is true for layers that only a fine-tuned checkpoint has.
 	Head bool
-	// Optional marks what a base checkpoint may lack. A task's delta must then
-	// bring it whole.
+	// Optional is true for a tensor that a base checkpoint may lack. In that
+	// case, a task's delta must contain the whole tensor.
 	Optional bool
 }
 
-// Matrix returns the outputs and inputs of a parameter whose role is Matrix: its
+// Matrix returns the outputs and inputs of a parameter with role Matrix: its
 // first dimension, and the product of the others.
 func (p *Parameter) Matrix() (outputs, inputs int) {
 	inputs = 1
@@ -71,54 +74,54 @@ func (p *Parameter) Matrix() (outputs, inputs int) {
 	return p.Shape[0], inputs
 }
 
-// Table looks up rows of an embedding. It must be safe for any number of
-// goroutines.
+// Table looks up rows of an embedding. It must be safe for concurrent use.
 type Table interface {
-	// Row copies row i to dst, which is as long as a row. The caller has
-	// checked that the row exists.
+	// Row copies row i to dst, which has the length of a row. The caller
+	// guarantees that the row exists.
 	Row(i int, dst []float32)
 }
 
-// Params gives an architecture its weights by name, without prefix. The
-// results are shared and read-only.
+// Params gives an architecture its weights by name, without the prefix.
+// Callers share the results and must not write to them.
 type Params interface {
 	Matrix(name string) (*gemm.Matrix, error)
 	Table(name string) (Table, error)
 	Vector(name string) ([]float32, error)
 }
 
-// Architecture is one model's structure: a family with its sizes.
+// Architecture is the structure of one model: a family with its sizes.
 type Architecture interface {
 	// Parameters lists the encoder's weights, in the order of use.
 	Parameters() []Parameter
 	// Head lists the weights of a classifier with the given number of labels.
 	Head(labels int) []Parameter
-	// Prefix is what precedes the encoder's names in a fine-tuned checkpoint,
+	// Prefix is the prefix of the encoder's names in a fine-tuned checkpoint,
 	// such as "bert.".
 	Prefix() string
-	// MaxTokens is the longest sequence, special tokens included.
+	// MaxTokens is the maximum number of tokens of a sequence, including
+	// special tokens.
 	MaxTokens() int
-	// Bind resolves all names and checks all shapes. The number of labels is
-	// that of the head's weights. It is cheap: no weight is copied.
+	// Bind looks up all weights and checks their shapes. The number of labels
+	// is the number of outputs of the head. Bind copies no weights.
 	Bind(p Params) (Network, error)
 }
 
-// Network is an architecture bound to weights. It is safe for any number of
-// goroutines, each with a workspace of its own.
+// Network is an architecture bound to weights. It is safe for concurrent use
+// if each goroutine has its own workspace.
 type Network interface {
-	// Labels is the number of logits of a sequence.
+	// Labels returns the number of logits of a sequence.
 	Labels() int
-	// Forward computes logits [sequences, labels]. An error wraps ErrBatch if
-	// the batch is at fault; then logits are left as they were. A sequence's
-	// logits do not depend on the others of its batch.
+	// Forward computes logits [sequences, labels], row-major. The error for an
+	// invalid batch wraps ErrBatch and leaves logits unchanged. The logits of
+	// a sequence do not depend on the other sequences of the batch.
 	Forward(w *Workspace, b *Batch, logits []float32) error
 }
 
 // Batch is the concatenation of sequences of token ids.
 type Batch struct {
 	IDs     []int32
-	TypeIDs []int32 // token types, as long as IDs; nil for all zero
-	Ends    []int   // Ends[i] is the end of sequence i in IDs
+	TypeIDs []int32 // token types, one per id; nil if all are zero
+	Ends    []int   // sequence i ends before IDs[Ends[i]]
 }
 
 // TypeID returns the type of token i.
@@ -129,19 +132,19 @@ func (b *Batch) TypeID(i int) int {
 	return int(b.TypeIDs[i])
 }
 
-// ErrBatch is wrapped by the errors of batches that a network cannot take: an
-// empty or too long sequence, an id outside the vocabulary.
+// ErrBatch is wrapped by the error for a batch that a network does not accept:
+// an empty or too long sequence, or an id outside the vocabulary.
 var ErrBatch = errors.New("invalid batch")
 
-// Limits is what a network accepts.
+// Limits are the limits of the batches that a network accepts.
 type Limits struct {
-	Vocabulary int // token ids are below
-	Types      int // token types are below; 0: the model has none and ignores them
-	Tokens     int // longest sequence
+	Vocabulary int // number of token ids
+	Types      int // number of token types; 0: the model ignores token types
+	Tokens     int // maximum tokens of a sequence
 }
 
-// Check returns an error that wraps ErrBatch unless every sequence has at
-// least one token and all of the batch is within the limits.
+// Check returns an error that wraps ErrBatch unless each sequence has at least
+// one token and the whole batch is within the limits.
 func (b *Batch) Check(l Limits) error {
 	start := 0
 	for i, end := range b.Ends {
@@ -149,18 +152,18 @@ func (b *Batch) Check(l Limits) error {
 		case end <= start:
 			return fmt.Errorf("models: %w: sequence %d is empty", ErrBatch, i)
 		case end > len(b.IDs):
-			return fmt.Errorf("models: %w: sequence %d ends at token %d of %d", ErrBatch, i, end, len(b.IDs))
+			return fmt.Errorf("models: %w: sequence %d ends at token %d, but there are %d tokens", ErrBatch, i, end, len(b.IDs))
 		case end-start > l.Tokens:
-			return fmt.Errorf("models: %w: sequence %d has %d tokens, the model takes at most %d", ErrBatch, i, end-start, l.Tokens)
+			return fmt.Errorf("models: %w: sequence %d has %d tokens; the model accepts at most %d", ErrBatch, i, end-start, l.Tokens)
 		}
 		start = end
 	}
 	if start != len(b.IDs) {
-		return fmt.Errorf("models: %w: sequences end at token %d of %d", ErrBatch, start, len(b.IDs))
+		return fmt.Errorf("models: %w: the last sequence ends at token %d, but there are %d tokens", ErrBatch, start, len(b.IDs))
 	}
 	for i, id := range b.IDs {
 		if id < 0 || int(id) >= l.Vocabulary {
-			return fmt.Errorf("models: %w: token %d has id %d, the vocabulary %d entries", ErrBatch, i, id, l.Vocabulary)
+			return fmt.Errorf("models: %w: token %d has id %d, but the vocabulary has %d entries", ErrBatch, i, id, l.Vocabulary)
 		}
 	}
 	if b.TypeIDs == nil || l.Types == 0 {
@@ -171,7 +174,7 @@ func (b *Batch) Check(l Limits) error {
 	}
 	for i, id := range b.TypeIDs {
 		if id < 0 || int(id) >= l.Types {
-			return fmt.Errorf("models: %w: token %d has type %d, the model knows %d", ErrBatch, i, id, l.Types)
+			return fmt.Errorf("models: %w: token %d has type %d, but the model has %d types", ErrBatch, i, id, l.Types)
 		}
 	}
 	return nil

@@ -5,21 +5,21 @@ import (
 	"math"
 )
 
-// Problem is what a classifier's logits mean, in the words of Hugging Face's
-// problem_type. It decides how they become scores.
+// Problem is the meaning of a classifier's logits, as in problem_type of a
+// Hugging Face config.json. It decides how scores are computed from logits.
 type Problem string
 
 const (
-	SingleLabel Problem = "single_label_classification" // one of the labels: softmax
-	MultiLabel  Problem = "multi_label_classification"  // any of the labels: sigmoid of each
-	Regression  Problem = "regression"                  // the value itself
+	SingleLabel Problem = "single_label_classification" // exactly one label applies: softmax
+	MultiLabel  Problem = "multi_label_classification"  // any number of labels applies: sigmoid of each
+	Regression  Problem = "regression"                  // scores are the logits
 )
 
-// ParseProblem interprets a problem_type, which is empty where the
-// configuration has none. The rule is that of Hugging Face's text
-// classification pipeline (transformers 4.57): a single label that is not a
-// regression is scored by sigmoid, as multi-label classification is; without a
-// problem_type, more than one label means single-label classification.
+// ParseProblem interprets a problem_type, which is empty if the configuration
+// has none. It follows the text classification pipeline of transformers 4.57.
+// A model with one label uses the sigmoid, like multi-label classification,
+// unless it is a regression. Without a problem_type, a model with several
+// labels is single-label classification.
 func ParseProblem(problemType string, labels int) (Problem, error) {
 	switch p := Problem(problemType); p {
 	case Regression, MultiLabel:
@@ -30,10 +30,10 @@ func ParseProblem(problemType string, labels int) (Problem, error) {
 		}
 		return SingleLabel, nil
 	}
-	return "", fmt.Errorf("models: problem_type %q, want %s, %s or %s", problemType, SingleLabel, MultiLabel, Regression)
+	return "", fmt.Errorf("models: unknown problem_type %q; supported are %s, %s and %s", problemType, SingleLabel, MultiLabel, Regression)
 }
 
-// Scores turns one sequence's logits into scores, in place.
+// Scores replaces the logits of one sequence by scores.
 func (p Problem) Scores(logits []float32) {
 	switch p {
 	case SingleLabel:

@@ -9,42 +9,42 @@ import (
 	"kenserve/nn"
 )
 
-// Workspace is what a forward pass needs beside weights and input: buffers,
-// which grow to the largest batch seen and are then reused, and the pool whose
-// cores it may use. It serves one forward pass at a time.
+// Workspace holds what a forward pass needs besides weights and input: buffers
+// and the pool whose cores it may use. The buffers grow to the largest batch and
+// are then reused. A workspace serves one forward pass at a time.
 type Workspace struct {
 	// Between, if not nil, is called between the steps of a forward pass, on
-	// its goroutine. It may take its time, and may run a forward pass on another
+	// its goroutine. It may take long, and may run a forward pass on another
 	// workspace.
 	Between func()
 
 	pool *parallel.Pool
 
-	// Views are cut from the arena in order. What does not fit is allocated
-	// apart, and the next Reset makes the arena large enough.
+	// Views are slices of the arena, in order. A view that does not fit is
+	// allocated separately, and the next Reset enlarges the arena.
 	arena []float32
-	used  int // values handed out since Reset, arena or not
+	used  int // values handed out since Reset, in the arena or not
 
 	attention attention
 	norm      layerNorm
 	ends      []int
-	states    []any // of State
+	states    []any // values of State, each a *T
 }
 
-// NewWorkspace returns a workspace without buffers. The pool may be nil, for a
-// forward pass on the calling goroutine alone.
+// NewWorkspace returns a workspace without buffers. If pool is nil, a forward
+// pass uses only the calling goroutine.
 func NewWorkspace(pool *parallel.Pool) *Workspace {
 	return &Workspace{pool: pool}
 }
 
-// Bytes returns the memory that the workspace holds.
+// Bytes returns the size of the workspace in bytes.
 func (w *Workspace) Bytes() int64 {
 	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(nn.Scratch{}))
 }
 
-// Run performs a step; see parallel.Pool.Run. The pool's workers take part if share
-// is true, which is worth it from a few microseconds of work: between the steps
-// of a forward pass they are awake.
+// Run performs a step; see parallel.Pool.Run. If share is true, the pool's workers
+// take part. Sharing pays off from a few microseconds of work, because the
+// workers are awake between the steps of a forward pass.
 func (w *Workspace) Run(parts int, work parallel.Work, share bool) {
 	w.betweenSteps()
 	if !share {
@@ -56,19 +56,19 @@ func (w *Workspace) Run(parts int, work parallel.Work, share bool) {
 	w.pool.Run(parts, work)
 }
 
-// step begins a step of a forward pass.
+// betweenSteps is called before each step of a forward pass.
 func (w *Workspace) betweenSteps() {
 	if w.Between != nil {
 		w.Between()
 	}
 }
 
-// Width returns the number of goroutines that may share the parts of a Run.
+// Width returns the number of goroutines that can share the parts of a Run.
 func (w *Workspace) Width() int { return w.pool.Width() }
 
-// State returns the workspace's one T, which is zero at first and keeps its
-// value between forward passes: what a family's own step needs to run without
-// allocating, such as the step itself.
+// State returns the workspace's only value of type T. It is zero at first and
+// keeps its value between forward passes. A family uses it to run its own steps
+// without allocation.
 func State[T any](w *Workspace) *T {
 	for _, s := range w.states {
 		if t, ok := s.(*T); ok {
@@ -80,20 +80,20 @@ func State[T any](w *Workspace) *T {
 	return t
 }
 
-// Start checks a batch and the room for its logits [sequences, labels], and
-// takes back all views. A network calls it first.
+// Start checks a batch and the length of logits [sequences, labels], and calls
+// Reset. A network calls it first.
 func (w *Workspace) Start(b *Batch, l Limits, logits []float32, labels int) error {
 	if err := b.Check(l); err != nil {
 		return err
 	}
 	if want := len(b.Ends) * labels; len(logits) != want {
-		return fmt.Errorf("models: room for %d logits, want %d for %d sequences of %d labels", len(logits), want, len(b.Ends), labels)
+		return fmt.Errorf("models: logits has length %d, want %d for %d sequences with %d labels", len(logits), want, len(b.Ends), labels)
 	}
 	w.Reset()
 	return nil
 }
 
-// Reset takes back all views.
+// Reset makes all views invalid, so that their memory can be reused.
 func (w *Workspace) Reset() {
 	if w.used > len(w.arena) {
 		w.arena = make([]float32, w.used)
@@ -102,14 +102,14 @@ func (w *Workspace) Reset() {
 }
 
 // View returns a buffer for activations, valid until the next Reset. Its
-// contents are undefined and its stride suits the kernels.
+// contents are undefined. Its stride suits the kernels.
 func (w *Workspace) View(rows, cols int) gemm.View {
 	stride := gemm.Stride(cols)
 	return gemm.View{Data: w.Floats(rows * stride), Rows: rows, Cols: cols, Stride: stride}
 }
 
-// Floats returns a buffer of n values, valid until the next Reset, with
-// undefined contents.
+// Floats returns a buffer of at least n values, valid until the next Reset. Its
+// contents are undefined.
 func (w *Workspace) Floats(n int) []float32 {
 	n = (n + 15) &^ 15 // whole cache lines
 	start := w.used
@@ -120,8 +120,8 @@ func (w *Workspace) Floats(n int) []float32 {
 	return w.arena[start:w.used:w.used]
 }
 
-// Dense computes c = activation(a·Weightᵀ + Bias) + residual; a zero residual
-// stands for none.
+// Dense computes c = activation(a·Weightᵀ + Bias) + residual. The zero View
+// means no residual.
 func (w *Workspace) Dense(c, a gemm.View, d Dense, act nn.Activation, residual gemm.View) {
 	w.betweenSteps()
 	e := gemm.Epilogue{Bias: d.Bias, Activation: act, Residual: residual}
@@ -131,7 +131,7 @@ func (w *Workspace) Dense(c, a gemm.View, d Dense, act nn.Activation, residual g
 	d.Weight.Mul(w.pool, c, a, e)
 }
 
-// First returns the first row of every sequence of x.
+// FirstRows returns a copy of the first row of each sequence in x.
 func (w *Workspace) FirstRows(x gemm.View, ends []int) gemm.View {
 	f := w.View(len(ends), x.Cols)
 	start := 0
@@ -142,7 +142,7 @@ func (w *Workspace) FirstRows(x gemm.View, ends []int) gemm.View {
 	return f
 }
 
-// Last returns the last row of every sequence of x.
+// LastRows returns a copy of the last row of each sequence in x.
 func (w *Workspace) LastRows(x gemm.View, ends []int) gemm.View {
 	l := w.View(len(ends), x.Cols)
 	for i, end := range ends {
@@ -151,7 +151,7 @@ func (w *Workspace) LastRows(x gemm.View, ends []int) gemm.View {
 	return l
 }
 
-// Singles returns the ends of n sequences of one token: 1 to n.
+// OneTokenEnds returns the ends of n sequences with one token each: 1 to n.
 func (w *Workspace) OneTokenEnds(n int) []int {
 	w.ends = w.ends[:0]
 	for i := range n {
@@ -160,11 +160,12 @@ func (w *Workspace) OneTokenEnds(n int) []int {
 	return w.ends
 }
 
-// SharedValues is the number of values below which sharing an element-wise step
-// costs more than it gains.
+// SharedValues is the number of values from which sharing an element-wise step
+// among cores is faster.
 const SharedValues = 1 << 12
 
-// layerNorm is the work of Workspace.Norm. A part is normRows rows.
+// layerNorm is the work of Workspace.Norm. A part has normRows rows. If dst is
+// the zero View, the result replaces x.
 type layerNorm struct {
 	dst, x gemm.View
 	n      Norm
@@ -172,6 +173,7 @@ type layerNorm struct {
 
 const normRows = 16
 
+// Do implements gemm.Work.
 func (l *layerNorm) Do(part, _ int) {
 	r0 := part * normRows
 	r1 := min(r0+normRows, l.x.Rows)
@@ -185,10 +187,10 @@ func (l *layerNorm) Do(part, _ int) {
 	nn.LayerNorm(l.x.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
 }
 
-// Norm applies a layer norm to every row of x.
+// Norm applies a layer norm to each row of x, in place.
 func (w *Workspace) Norm(x gemm.View, n Norm) { w.runNorm(layerNorm{x: x, n: n}) }
 
-// NormTo writes the layer norms of the rows of x to dst, which is as large.
+// NormTo writes the layer norm of each row of x to dst, which has the same size.
 func (w *Workspace) NormTo(dst, x gemm.View, n Norm) { w.runNorm(layerNorm{dst, x, n}) }
 
 func (w *Workspace) runNorm(l layerNorm) {

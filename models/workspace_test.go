@@ -17,15 +17,15 @@ func TestWorkspaceViewsDoNotOverlap(t *testing.T) {
 		for i, v := range []struct{ data []float32 }{{a.Data}, {b.Data}, {c.Data}} {
 			for _, x := range v.data {
 				if x != float32(i) {
-					t.Fatalf("round %d: view %d was overwritten by %v", round, i, x)
+					t.Fatalf("round %d: view %d contains the value %v of another view", round, i, x)
 				}
 			}
 		}
 		if b.Stride%1024 == 0 {
-			t.Errorf("stride %d lets rows compete for cache sets", b.Stride)
+			t.Errorf("with stride %d, rows use the same cache sets", b.Stride)
 		}
 	}
 	if w.Bytes() == 0 {
-		t.Error("the buffers were not kept")
+		t.Error("the workspace dropped its buffers")
 	}
 }

@@ -30,8 +30,8 @@
 //
 // # Speed
 //
-// A Tokenizer is immutable and may be used by any number of goroutines. Encoding takes linear time, with a
-// logarithmic factor where BPE merges. BERT's pipeline has a fast path that goes from text to ids word by
-// word (fastpath.go); the general stages are its reference in tests. AppendEncode allocates nothing once
-// its buffers have grown.
+// A Tokenizer is immutable and may be used by any number of goroutines. Encoding takes linear time, with
+// a logarithmic factor where BPE merges. BERT's pipeline has a fast path that goes from text to ids word
+// by word (fastpath.go); the general stages are its reference in tests. AppendEncode allocates nothing
+// once its buffers have grown.
 package tokenizer

@@ -199,9 +199,10 @@ func TestLargeScratchIsDropped(t *testing.T) {
 	}
 }
 
-// TestLinearTime encodes a text and one that is 16 times as long. A quadratic routine takes 256 times as long, a
-// linear one 16 times, or somewhat more where package regexp changes its method. On a busy machine a pair of
-// measurements can be wrong, so the test fails only if several attempts show the growth.
+// TestLinearTime encodes a text and one that is 16 times as long. A quadratic routine takes 256 times as
+// long, a linear one 16 times, or somewhat more where package regexp changes its method. On a busy
+// machine a pair of measurements can be wrong, so the test fails only if several attempts show the
+// growth.
 func TestLinearTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("measures time")

@@ -16,13 +16,13 @@ import (
 //
 // This works because the normal form of a text is the normal forms of its code points, one after another.
 // Each step of BertNormalizer maps single code points. Only decomposition (NFD) also reorders marks. Most
-// of those are nonspacing marks, which the same step drops. A mark that is reordered and kept is rare; the
-// section of text around it goes through the general stages. Marks are never reordered past a code point
-// that is not a mark. So such a section can start and end at white space, at punctuation and at an
+// of those are nonspacing marks, which the same step drops. A mark that is reordered and kept is rare;
+// the section of text around it goes through the general stages. Marks are never reordered past a code
+// point that is not a mark. So such a section can start and end at white space, at punctuation and at an
 // ideograph, where BertPreTokenizer splits anyway.
 //
-// ASCII is faster still: a table gives the kind of each byte, and the path walks down the vocabulary's trie
-// while it reads a word.
+// ASCII is faster still: a table gives the kind of each byte, and the path walks down the vocabulary's
+// trie while it reads a word.
 type fastPath struct {
 	kinds          [256]byteKind
 	normalized     [256]byte            // normal form of a wordByte, 0 for other bytes
@@ -43,8 +43,8 @@ const (
 	punctuationByte                 // a piece of its own
 )
 
-// newFastPath returns the fast path of t, or nil if the pipeline of t is not BERT's. All other fields of t
-// are set. The kinds of bytes come from running the stages on each byte.
+// newFastPath returns the fast path of t, or nil if the pipeline of t is not BERT's. All other fields of
+// t are set. The kinds of bytes come from running the stages on each byte.
 func newFastPath(t *Tokenizer) *fastPath {
 	m, ok := t.model.(*model.WordPiece)
 	if !ok || t.addedNormalized != nil || len(t.normalizer) != 1 || len(t.preTokenizer) != 1 {
@@ -185,9 +185,9 @@ func (f *fastPath) encodeUnicode(t *Tokenizer, s *scratch, text []byte) (int, er
 	return i, nil
 }
 
-// appendNormalForm appends the normal form of r, whose properties are p, to word. Where the form contains a
-// space or punctuation, the word ends and is encoded. It does nothing and returns false if a mark of the
-// form may be reordered, or if the form contains such a split and more than one code point.
+// appendNormalForm appends the normal form of r, whose properties are p, to word. Where the form contains
+// a space or punctuation, the word ends and is encoded. It does nothing and returns false if a mark of
+// the form may be reordered, or if the form contains such a split and more than one code point.
 func (f *fastPath) appendNormalForm(s *scratch, word []byte, r rune, p codepoint.Property) ([]byte, bool) {
 	n, u := f.normalizer, f.normalizer.Unicode
 	if !n.StripAccents {

@@ -55,8 +55,8 @@ func FuzzSentencePiece(f *testing.F) {
 	})
 }
 
-// checkEncode encodes and checks the properties of every encoding, and that the general stages give the same
-// encoding as the fast path. It returns the encoding, or an empty one after an error.
+// checkEncode encodes and checks the properties of every encoding, and that the general stages give the
+// same encoding as the fast path. It returns the encoding, or an empty one after an error.
 func checkEncode(t *testing.T, tk *Tokenizer, text string, pair *string, o Options) Encoding {
 	t.Helper()
 	e, err := tk.Encode(text, pair, o)

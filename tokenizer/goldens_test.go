@@ -229,9 +229,9 @@ type testComponent struct {
 
 // componentCache parses the components of testdata, each once.
 type componentCache struct {
-	charsmap    string // replaces CHARSMAP in testdata: the map of XLM-RoBERTa's normalizer
-	normalizers map[string][]normalizer.Normalizer
-	preTokenizers     map[string][]pretokenizer.PreTokenizer
+	charsmap      string // replaces CHARSMAP in testdata: the map of XLM-RoBERTa's normalizer
+	normalizers   map[string][]normalizer.Normalizer
+	preTokenizers map[string][]pretokenizer.PreTokenizer
 }
 
 func newComponentCache(t *testing.T) *componentCache {
@@ -337,7 +337,8 @@ func TestComponents(t *testing.T) {
 	}
 }
 
-// TestCodePoints checks every code point, in contexts that reveal its properties, by checksums of the results.
+// TestCodePoints checks every code point, in contexts that reveal its properties, by checksums of the
+// results.
 func TestCodePoints(t *testing.T) {
 	if testing.Short() {
 		t.Skip("checks every code point")

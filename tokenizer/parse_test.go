@@ -35,8 +35,8 @@ func small(parts map[string]string) string {
 const wordPieceModel = `{"type":"WordPiece","unk_token":"?","continuing_subword_prefix":"##","max_input_chars_per_word":10,` +
 	`"vocab":{"?":0,"a":1,"##b":2,"ab":3,"[CLS]":4,"[SEP]":5}}`
 
-// TestRefusedFiles: Parse returns an error for everything unknown that could change ids, and for files that the
-// reference refuses or reads differently from what they say.
+// TestRefusedFiles: Parse returns an error for everything unknown that could change ids, and for files
+// that the reference refuses or reads differently from what they say.
 func TestRefusedFiles(t *testing.T) {
 	added := func(change string) string {
 		token := `{"id":6,"content":"<x>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`
@@ -59,7 +59,7 @@ func TestRefusedFiles(t *testing.T) {
 	tests := []struct{ section, part, message string }{
 		{"version", `"2.0"`, `only 1.0`},
 		{"version", `1`, `"version" is not a string`},
-		{"novelty", `1`, `"novelty" is not known`},
+		{"novelty", `1`, `"novelty" is unknown`},
 
 		{"model", ``, `"model" is missing`},
 		{"model", `null`, `it is null`},
@@ -75,7 +75,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"model", bpeModel(`"continuing_subword_prefix":null→"continuing_subword_prefix":"##"`), `does not start with the prefix "##"`},
 		{"model", bpeModel(`"ab":3→"ab":5000000`), `token id 5000000`},
 		{"model", bpeModel(`"fuse_unk":false→"fuse_unk":1`), `"fuse_unk" is not true or false`},
-		{"model", bpeModel(`"fuse_unk":false→"more":1`), `"more" is not known`},
+		{"model", bpeModel(`"fuse_unk":false→"more":1`), `"more" is unknown`},
 		{"model", `{"type":"Unigram","unk_id":2,"vocab":[["a",-1],["b",-2]]}`, `the unknown token is 2, but there are only 2 tokens`},
 		{"model", `{"type":"Unigram","unk_id":null,"vocab":[["a",-1]]}`, `"unk_id" is not an integer`},
 		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a"]]}`, `element 0 that is not a token and a score`},
@@ -83,7 +83,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a",-1e999]]}`, `element 0 that is not a token and a score`},
 		{"model", `{"type":"Unigram","unk_id":0,"vocab":[]}`, `the unknown token is 0, but there are only 0 tokens`},
 		{"model", `{"vocab":{}}`, `neither "type" nor "merges"`},
-		{"model", model(`"##","max→"##","more":1,"max`), `"more" is not known`},
+		{"model", model(`"##","max→"##","more":1,"max`), `"more" is unknown`},
 		{"model", model(`"unk_token":"?",→`), `"unk_token" is missing`},
 		{"model", model(`"?","cont→null,"cont`), `"unk_token" is null`},
 		{"model", model(`"?","cont→"!","cont`), `"!" is not in the vocabulary`},
@@ -104,8 +104,8 @@ func TestRefusedFiles(t *testing.T) {
 		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAAA="}`, `its replacement starts at byte 256 of 0`},
 		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAQA="}`, `its leaf is unit 64 of 1`},
 		{"normalizer", `{"type":"nfc"}`, `type "nfc" is not supported`},
-		{"normalizer", `{"type":"NFC","lossy":true}`, `"lossy" is not known`},
-		{"normalizer", `{"type":"Lowercase","Type":""}`, `"Type" is not known`},
+		{"normalizer", `{"type":"NFC","lossy":true}`, `"lossy" is unknown`},
+		{"normalizer", `{"type":"Lowercase","Type":""}`, `"Type" is unknown`},
 		{"normalizer", `{"type":"Strip","strip_left":true}`, `"strip_right" is missing`},
 		{"normalizer", `{"type":"Strip","strip_left":true,"strip_right":null}`, `"strip_right" is null`},
 		{"normalizer", `{"type":"BertNormalizer","clean_text":1,"handle_chinese_chars":true,"lowercase":true}`, `"clean_text" is not true or false`},
@@ -114,13 +114,13 @@ func TestRefusedFiles(t *testing.T) {
 		{"normalizer", nested, `more than 16`},
 		{"normalizer", `{"type":"Replace","pattern":"a","content":"b"}`, `normalizer.pattern: not a JSON object`},
 		{"normalizer", `{"type":"Replace","pattern":{"String":""},"content":"b"}`, `matches everywhere`},
-		{"normalizer", `{"type":"Replace","pattern":{"String":"a","Regex":"b"},"content":"b"}`, `"String" is not known`},
+		{"normalizer", `{"type":"Replace","pattern":{"String":"a","Regex":"b"},"content":"b"}`, `"String" is unknown`},
 		{"normalizer", `{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}`, `matches the empty string`},
 		{"normalizer", `{"type":"Replace","pattern":{"Regex":"^a"},"content":"b"}`, `'^' is not supported`},
 		{"normalizer", `{"type":"Replace","pattern":{"Regex":"\\w"},"content":"b"}`, `\w is not supported`},
 
 		{"pre_tokenizer", `{"type":"ByteLevel"}`, `"add_prefix_space" is missing`},
-		{"pre_tokenizer", `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"x":1}`, `"x" is not known`},
+		{"pre_tokenizer", `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"x":1}`, `"x" is unknown`},
 		{"pre_tokenizer", `{"type":"UnicodeScripts"}`, `type "UnicodeScripts" is not supported`},
 		{"pre_tokenizer", `{"type":"Metaspace","replacement":"ab"}`, `"replacement" is not one character`},
 		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"first"}`, `"first", which is not supported`},
@@ -129,7 +129,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"a(?=b)"},"behavior":"Isolated","invert":false}`, `only (?: is supported`},
 		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolate","invert":false}`, `"Isolate", which is not supported`},
 		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolated"}`, `"invert" is missing`},
-		{"pre_tokenizer", `{"type":"Whitespace","x":0}`, `"x" is not known`},
+		{"pre_tokenizer", `{"type":"Whitespace","x":0}`, `"x" is unknown`},
 		{"pre_tokenizer", `{"type":"Digits"}`, `"individual_digits" is missing`},
 		{"pre_tokenizer", `{"type":"Punctuation","behavior":"isolated"}`, `"behavior" is "isolated", which is not supported`},
 		{"pre_tokenizer", `{"type":"Sequence","pretokenizers":{}}`, `"pretokenizers" is not a list`},
@@ -143,7 +143,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"post_processor", template(`[{"Sequence":{"id":"C","type_id":0}}]`, `{}`), `not A or B`},
 		{"post_processor", template(`[{"Sequence":{"id":"B","type_id":0}}]`, `{}`), `for one text uses B`},
 		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"A","type_id":0}}]`, `{}`), `uses a text twice`},
-		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0,"x":0}}]`, `{}`), `"x" is not known`},
+		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0,"x":0}}]`, `{}`), `"x" is unknown`},
 		{"post_processor", template(`[]`, `{"[CLS]":{"id":"[CLS]","ids":[4,5],"tokens":["[CLS]"]}}`), `has 1 tokens for 2 ids`},
 		{"post_processor", `{"type":"Sequence","processors":[{"type":"BertProcessing","sep":["s",5],"cls":["c",4]},` +
 			template(`[]`, `{}`) + `]}`, `adds 0 special tokens, but the reference reserves room for 2`},
@@ -154,7 +154,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"added_tokens", `{}`, `added_tokens`},
 		{"added_tokens", added(`6→7`), `has id 7, but its id in the vocabulary is 6`},
 		{"added_tokens", added(`"<x>"→"ab"`), `has id 6, but its id in the vocabulary is 3`},
-		{"added_tokens", added(`"special":false→"special":false,"x":1`), `"x" is not known`},
+		{"added_tokens", added(`"special":false→"special":false,"x":1`), `"x" is unknown`},
 		{"added_tokens", added(`"lstrip":false,→`), `"lstrip" is missing`},
 		{"added_tokens", added(`}→},{"id":6,"content":"<x>","single_word":true,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`), `listed twice`},
 	}
@@ -184,8 +184,8 @@ func TestRefusedFiles(t *testing.T) {
 // TestAcceptedFiles: Parse accepts these files, although one could expect an error.
 func TestAcceptedFiles(t *testing.T) {
 	tests := map[string]map[string]string{
-		"no change":               {},
-		"only the model":  {"version": "", "truncation": "", "padding": "", "added_tokens": "", "normalizer": "", "pre_tokenizer": "", "post_processor": "", "decoder": ""},
+		"no change":              {},
+		"only the model":         {"version": "", "truncation": "", "padding": "", "added_tokens": "", "normalizer": "", "pre_tokenizer": "", "post_processor": "", "decoder": ""},
 		"no model type":          {"model": strings.Replace(wordPieceModel, `"type":"WordPiece",`, "", 1)},
 		"any decoder":            {"decoder": `{"type":"None such"}`},
 		"truncation and padding": {"truncation": `{"max_length":1}`, "padding": `{"strategy":{"Fixed":3}}`},

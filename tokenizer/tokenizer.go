@@ -23,7 +23,7 @@ type Tokenizer struct {
 	preTokenizer    []pretokenizer.PreTokenizer
 	model           model.Model
 	assemblies      [2][2]postprocessor.Assembly // [is there a pair][are special tokens added], by boolIndex
-	size            int // see Size
+	size            int                          // see Size
 
 	fastPath *fastPath // nil if the pipeline is not BERT's
 	scratch  sync.Pool // of *scratch
@@ -46,8 +46,8 @@ type Encoding struct {
 	Dropped int     // number of tokens that truncation dropped
 }
 
-// Open reads the tokenizer of a Hugging Face folder. It reads tokenizer.json if there is one. Otherwise it
-// reads vocab.txt, vocab.json and merges.txt, or a SentencePiece model, with the settings of
+// Open reads the tokenizer of a Hugging Face folder. It reads tokenizer.json if there is one. Otherwise
+// it reads vocab.txt, vocab.json and merges.txt, or a SentencePiece model, with the settings of
 // tokenizer_config.json.
 func Open(dir string) (*Tokenizer, error) {
 	c, err := folder.Read(dir)
@@ -110,9 +110,9 @@ func newTokenizer(c folder.Components) (*Tokenizer, error) {
 // needs at least that many rows.
 func (t *Tokenizer) Size() int { return t.size }
 
-// Encode tokenizes text, or the pair of text and *pair if pair is not nil. It returns an error for invalid
-// options, for a text that cannot be truncated to o.MaxTokens, and for a text that a normalizer makes
-// many times longer.
+// Encode tokenizes text, or the pair of text and *pair if pair is not nil. It returns an error for
+// invalid options, for a text that cannot be truncated to o.MaxTokens, and for a text that a normalizer
+// makes many times longer.
 func (t *Tokenizer) Encode(text string, pair *string, o Options) (Encoding, error) {
 	var e Encoding
 	err := t.AppendEncode(&e, text, pair, o)
@@ -194,8 +194,8 @@ func (e *Encoding) assemble(a *postprocessor.Assembly, texts [2][]int32) {
 	}
 }
 
-// encodeText collects the ids of one text in out. budget is the number of ids that a truncation can keep, -1
-// without truncation.
+// encodeText collects the ids of one text in out. budget is the number of ids that a truncation can keep,
+// -1 without truncation.
 func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget int, d Direction) error {
 	out.Reset(budget, d == Left)
 	s.model.Out = out

@@ -4,8 +4,8 @@ import "unicode/utf8"
 
 // appendValidUTF8 appends text to dst and replaces invalid UTF-8 by U+FFFD: one U+FFFD for each maximal
 // prefix of an incomplete code point, and one for each other invalid byte. The lossy decoders of Python
-// and Rust do the same (Unicode, section 3.9, "U+FFFD Substitution of Maximal Subparts"). A range loop over
-// a Go string would give one U+FFFD for each byte.
+// and Rust do the same (Unicode, section 3.9, "U+FFFD Substitution of Maximal Subparts"). A range loop
+// over a Go string would give one U+FFFD for each byte.
 func appendValidUTF8(dst, text []byte) []byte {
 	for i := 0; i < len(text); {
 		if text[i] < utf8.RuneSelf {

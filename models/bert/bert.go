@@ -1,8 +1,8 @@
 // Package bert is BERT for sequence classification (Devlin et al., 2018), as
 // Hugging Face's BertForSequenceClassification computes it: the sum of word,
 // position and token type embeddings, a layer norm, the encoder, a dense layer
-// with tanh over the first token (the pooler), and a dense classifier. MiniLM
-// and other models of its shape call themselves bert too.
+// with tanh on the first token (the pooler), and a dense classifier. MiniLM and
+// other models with this network have the model type bert, too.
 package bert
 
 import (

@@ -35,17 +35,17 @@ func TestLogitsAgainstHuggingFace(t *testing.T) {
 			w := models.NewWorkspace(p)
 			for _, size := range []int{1, 2, 5, len(goldens)} {
 				worst := modeltest.Compare(t, network, w, goldens, size)
-				t.Logf("%s, %s, %d a batch: largest difference %.2e", name, poolName, size, worst)
+				t.Logf("%s, %s, batches of %d: largest difference %.2e", name, poolName, size, worst)
 				if worst > 1e-5 {
-					t.Errorf("%s, %s, %d a batch: logits differ by %v", name, poolName, size, worst)
+					t.Errorf("%s, %s, batches of %d: logits differ by %v", name, poolName, size, worst)
 				}
 			}
 		}
 	}
 }
 
-// A sequence's logits have the same bits in any company, on any number of
-// cores.
+// TestLogitsDoNotDependOnTheBatch: the logits of a sequence have the same bits in
+// any batch and on any number of cores.
 func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
 	pool := parallel.NewPool(2)
 	defer pool.Close()
@@ -62,20 +62,20 @@ func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
 		}
 		w := models.NewWorkspace(pool)
 		for range 20 {
-			var some []modeltest.Golden
+			var batch []modeltest.Golden
 			var which []int
 			for range 1 + r.IntN(60) {
 				i := r.IntN(len(goldens))
-				some, which = append(some, goldens[i]), append(which, i)
+				batch, which = append(batch, goldens[i]), append(which, i)
 			}
-			logits := make([]float32, len(some)*n)
-			if err := network.Forward(w, modeltest.Join(some...), logits); err != nil {
+			logits := make([]float32, len(batch)*n)
+			if err := network.Forward(w, modeltest.Join(batch...), logits); err != nil {
 				t.Fatal(err)
 			}
 			for k, i := range which {
 				for j := range n {
 					if got, want := logits[k*n+j], alone[i][j]; got != want {
-						t.Fatalf("%s: logit %d of sequence %d is %v among %d, %v alone", name, j, i, got, len(some), want)
+						t.Fatalf("%s: logit %d of sequence %d is %v in a batch of %d, %v alone", name, j, i, got, len(batch), want)
 					}
 				}
 			}
@@ -83,6 +83,7 @@ func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
 	}
 }
 
+// TestNoTypesAreZeroTypes: a batch without token types is a batch with types of 0.
 func TestNoTypesAreZeroTypes(t *testing.T) {
 	_, network, goldens := load(t, "plain")
 	b := modeltest.Join(goldens[0], goldens[2], goldens[4])
@@ -96,37 +97,37 @@ func TestNoTypesAreZeroTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("without types %v, with zeros %v", got, want)
+		t.Errorf("without types %v, with types of 0 %v", got, want)
 	}
 }
 
 func TestForwardRefusesBadBatches(t *testing.T) {
-	arch, network, _ := load(t, "plain") // 97 words, 2 types, 40 positions
+	arch, network, _ := load(t, "plain") // 97 token ids, 2 types, 40 positions
 	if arch.MaxTokens() != 40 {
 		t.Errorf("MaxTokens is %d", arch.MaxTokens())
 	}
 	long := make([]int32, 41)
 	for name, b := range map[string]*models.Batch{
-		"id beyond the vocabulary": {IDs: []int32{1, 97}, Ends: []int{2}},
-		"negative id":              {IDs: []int32{-1}, Ends: []int{1}},
-		"unknown type":             {IDs: []int32{1}, TypeIDs: []int32{2}, Ends: []int{1}},
-		"negative type":            {IDs: []int32{1}, TypeIDs: []int32{-1}, Ends: []int{1}},
-		"missing type":             {IDs: []int32{1, 2}, TypeIDs: []int32{0}, Ends: []int{2}},
-		"too long":                 {IDs: long, Ends: []int{41}},
-		"empty sequence":           {IDs: []int32{1}, Ends: []int{1, 1}},
-		"first sequence empty":     {IDs: []int32{1}, Ends: []int{0, 1}},
-		"ends falling":             {IDs: []int32{1, 2}, Ends: []int{2, 1}},
-		"end beyond the tokens":    {IDs: []int32{1}, Ends: []int{2}},
-		"tokens beyond the end":    {IDs: []int32{1, 2}, Ends: []int{1}},
+		"id beyond the vocabulary":  {IDs: []int32{1, 97}, Ends: []int{2}},
+		"negative id":               {IDs: []int32{-1}, Ends: []int{1}},
+		"unknown type":              {IDs: []int32{1}, TypeIDs: []int32{2}, Ends: []int{1}},
+		"negative type":             {IDs: []int32{1}, TypeIDs: []int32{-1}, Ends: []int{1}},
+		"missing type":              {IDs: []int32{1, 2}, TypeIDs: []int32{0}, Ends: []int{2}},
+		"too long":                  {IDs: long, Ends: []int{41}},
+		"empty sequence":            {IDs: []int32{1}, Ends: []int{1, 1}},
+		"first sequence empty":      {IDs: []int32{1}, Ends: []int{0, 1}},
+		"decreasing ends":           {IDs: []int32{1, 2}, Ends: []int{2, 1}},
+		"end after the last token":  {IDs: []int32{1}, Ends: []int{2}},
+		"tokens after the last end": {IDs: []int32{1, 2}, Ends: []int{1}},
 	} {
 		logits := make([]float32, 3*len(b.Ends))
 		if err := network.Forward(models.NewWorkspace(nil), b, logits); !errors.Is(err, models.ErrBatch) {
-			t.Errorf("%s: error %v", name, err)
+			t.Errorf("%s: got error %v, want models.ErrBatch", name, err)
 		}
 	}
 	err := network.Forward(models.NewWorkspace(nil), &models.Batch{IDs: []int32{1}, Ends: []int{1}}, make([]float32, 2))
 	if err == nil || errors.Is(err, models.ErrBatch) {
-		t.Errorf("too little room for logits: error %v", err)
+		t.Errorf("logits too short: error %v", err)
 	}
 	if err := network.Forward(models.NewWorkspace(nil), &models.Batch{}, nil); err != nil {
 		t.Errorf("no sequences: error %v", err)
@@ -135,24 +136,24 @@ func TestForwardRefusesBadBatches(t *testing.T) {
 
 func TestBindRefusesWrongWeights(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		spoil func(w modeltest.Weights)
+		name   string
+		change func(w modeltest.Weights)
 	}{
 		{"missing matrix", func(w modeltest.Weights) { delete(w, "encoder.layer.1.output.dense.weight") }},
 		{"missing table", func(w modeltest.Weights) { delete(w, "embeddings.position_embeddings.weight") }},
 		{"missing vector", func(w modeltest.Weights) { delete(w, "pooler.dense.bias") }},
-		{"wrong matrix", func(w modeltest.Weights) {
+		{"matrix of the wrong shape", func(w modeltest.Weights) {
 			w["encoder.layer.0.intermediate.dense.weight"] = modeltest.Tensor{Shape: []int{64, 31}, Data: make([]float32, 64*31)}
 		}},
-		{"wrong head", func(w modeltest.Weights) {
+		{"head of the wrong shape", func(w modeltest.Weights) {
 			w["classifier.weight"] = modeltest.Tensor{Shape: []int{3, 31}, Data: make([]float32, 3*31)}
 		}},
-		{"wrong vector", func(w modeltest.Weights) {
+		{"vector of the wrong length", func(w modeltest.Weights) {
 			w["embeddings.LayerNorm.bias"] = modeltest.Tensor{Shape: []int{31}, Data: make([]float32, 31)}
 		}},
 	} {
 		_, arch, weights := modeltest.Load(t, filepath.Join("testdata", "plain"))
-		c.spoil(weights)
+		c.change(weights)
 		if _, err := arch.Bind(weights); err == nil {
 			t.Errorf("%s: no error", c.name)
 		}
@@ -185,7 +186,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 	logits := make([]float32, len(b.Ends)*network.Labels())
 	for name, p := range map[string]*parallel.Pool{"alone": nil, "shared": pool} {
 		w := models.NewWorkspace(p)
-		for range 2 { // the buffers grow once
+		for range 2 { // the buffers grow in the first round
 			if err := network.Forward(w, b, logits); err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +196,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}); got != 0 {
-			t.Errorf("%s: %v allocations a forward pass", name, got)
+			t.Errorf("%s: %v allocations per forward pass", name, got)
 		}
 	}
 }

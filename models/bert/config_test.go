@@ -8,6 +8,7 @@ import (
 	"kenserve/models/bert"
 )
 
+// TestNewRefuses: New returns an error that names the member.
 func TestNewRefuses(t *testing.T) {
 	for _, c := range []struct{ field, message string }{
 		{`"hidden_act":"swish"`, `activation "swish"`},
@@ -40,12 +41,12 @@ func TestNewRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := bert.Family.New(config); err == nil || !strings.Contains(err.Error(), c.message) {
-			t.Errorf("%s: error %v, want %q", c.field, err, c.message)
+			t.Errorf("%s: got error %v, want one with %q", c.field, err, c.message)
 		}
 	}
 }
 
-// A configuration without sizes is that of BERT-base.
+// TestNewDefaults: a configuration without sizes is BERT-base.
 func TestNewDefaults(t *testing.T) {
 	config, err := models.ParseConfig([]byte(`{"model_type":"bert","position_embedding_type":"absolute","pruned_heads":{}}`))
 	if err != nil {
@@ -63,7 +64,7 @@ func TestNewDefaults(t *testing.T) {
 		}
 		count += n
 	}
-	if want := 109483778; count != want { // as transformers counts them
+	if want := 109483778; count != want { // number in transformers
 		t.Errorf("%d parameters, want %d", count, want)
 	}
 	if a.MaxTokens() != 512 || a.Prefix() != "bert." {

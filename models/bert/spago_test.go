@@ -1,6 +1,7 @@
 package bert_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -13,10 +14,10 @@ import (
 	"kenserve/models/internal/modeltest"
 )
 
-// oracle is BERT written a second time, from the paper, with the operators of
-// an automatic differentiation library in float64: one vector a token, one
-// head after the other. It shares the weights and the input with package bert,
-// and no code.
+// oracle is a second implementation of BERT, written from the paper with the
+// operators of an automatic differentiation library, in float64. It works on one
+// vector per token and one head after another. It shares weights and input with
+// package bert, but no code.
 type oracle struct {
 	weights    modeltest.Weights
 	layers     int
@@ -39,7 +40,7 @@ func (o *oracle) tensor(name string) mat.Tensor {
 
 func (o *oracle) row(name string, i int) mat.Tensor { return ag.T(ag.RowView(o.tensor(name), i)) }
 
-// linear applies a dense layer to every token.
+// linear applies a dense layer to each token.
 func (o *oracle) linear(name string, xs []mat.Tensor) []mat.Tensor {
 	w, b := o.tensor(name+".weight"), o.tensor(name+".bias")
 	return ag.Map(func(x mat.Tensor) mat.Tensor { return ag.Affine(b, w, x) }, xs)
@@ -101,7 +102,8 @@ func (o *oracle) logits(ids, types []int32) []float64 {
 	return o.linear("classifier", pooled)[0].Value().Data().F64()
 }
 
-// erfGELU is the one operator the library lacks; only its value is needed.
+// erfGELU is the exact GELU, which the library does not have. Only its value is
+// needed.
 type erfGELU struct{ x mat.Tensor }
 
 func (f erfGELU) Operands() []mat.Tensor { return []mat.Tensor{f.x} }
@@ -112,7 +114,7 @@ func (f erfGELU) Forward() (mat.Tensor, error) {
 	}), nil
 }
 
-func (f erfGELU) Backward(mat.Tensor) error { return fmt.Errorf("not differentiated") }
+func (f erfGELU) Backward(mat.Tensor) error { return errors.New("erfGELU has no derivative") }
 
 func TestLogitsAgainstAnIndependentForwardPass(t *testing.T) {
 	for name, o := range map[string]*oracle{
@@ -130,7 +132,7 @@ func TestLogitsAgainstAnIndependentForwardPass(t *testing.T) {
 		worst := 0.0
 		for _, g := range modeltest.ReadGoldens(t, filepath.Join("testdata", name, "goldens.json")) {
 			if len(g.IDs) > 21 {
-				continue // one operator a number makes long sequences slow
+				continue // one operator per number makes long sequences slow
 			}
 			got := make([]float32, network.Labels())
 			if err := network.Forward(models.NewWorkspace(nil), modeltest.Join(g), got); err != nil {

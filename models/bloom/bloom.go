@@ -1,9 +1,10 @@
 // Package bloom is BLOOM for sequence classification (BigScience, 2022), as
 // Hugging Face's BloomForSequenceClassification computes it: a decoder, in which
-// a token sees those before it; no position embeddings, but a score that falls
-// with the distance of the key (ALiBi); a fused projection of each head's
-// queries, keys and values; layer norms before the layers' steps; and a
-// classifier without bias over the last token that is not padding.
+// a token sees only itself and earlier tokens. Instead of position embeddings,
+// scores decrease with the distance of the key (ALiBi). One matrix projects each
+// head's queries, keys and values. Layer norms come before attention and
+// perceptron. The classifier has no bias and uses the last token that is not
+// padding.
 package bloom
 
 import (
@@ -48,8 +49,8 @@ type sizes struct {
 	SlowButExact     bool    `json:"slow_but_exact"`
 }
 
-// tokens is the longest sequence where the configuration does not say: what the
-// published models were trained with. ALiBi itself has no limit.
+// tokens is the default of seq_length: the length with which the published models
+// were trained. ALiBi itself has no limit.
 const tokens = 2048
 
 func build(c *models.Config) (models.Architecture, error) {
@@ -83,15 +84,16 @@ func build(c *models.Config) (models.Architecture, error) {
 		return nil, fmt.Errorf("hidden_size %d is not a multiple of n_head %d", a.hidden, a.heads)
 	}
 	if !(a.eps > 0 && a.eps < 1) {
-		return nil, fmt.Errorf("layer_norm_epsilon is %v, want a small positive number", a.eps)
+		return nil, fmt.Errorf("layer_norm_epsilon is %v, want a number between 0 and 1", a.eps)
 	}
 	a.slopes = slopes(a.heads)
 	return a, nil
 }
 
-// slopes returns ALiBi's slope of each head: for a power of two, 2^(-8/heads)
-// and its powers; else those of the next lower power of two, and then every
-// other one of twice as many.
+// slopes returns ALiBi's slope of each head. If the number of heads is a power of
+// two, they are 2^(-8/heads) and its powers. Otherwise they are the slopes for
+// the next lower power of two, and then every second slope for twice as many
+// heads.
 func slopes(heads int) []float32 {
 	lower := 1
 	for 2*lower <= heads {
@@ -111,17 +113,17 @@ func slopes(heads int) []float32 {
 	return list
 }
 
-// architecture is a BLOOM of given sizes.
+// architecture is a BLOOM with given sizes.
 type architecture struct {
 	layers, hidden, heads int
 	limits                models.Limits
 	eps                   float32
-	normResidual          bool // residuals are taken after the layer norms
-	pad                   int  // id of the padding token; -1: there is none
+	normResidual          bool // residuals start after the layer norms
+	pad                   int  // id of the padding token; -1: none
 	slopes                []float32
 }
 
-// The tensors, without the prefix; layer i's begin with "h.i".
+// Names of the tensors, without the prefix. Those of layer i start with "h.i".
 const (
 	words         = "word_embeddings.weight"
 	embeddingNorm = "word_embeddings_layernorm"
@@ -138,7 +140,7 @@ const (
 
 func layerName(i int) string { return fmt.Sprint("h.", i) }
 
-// Parameters lists the decoder's weights.
+// Parameters lists the weights of the decoder.
 func (a *architecture) Parameters() []models.Parameter {
 	h := a.hidden
 	list := []models.Parameter{{Name: words, Shape: []int{a.limits.Vocabulary, h}, Role: models.Embedding}}
@@ -157,18 +159,18 @@ func (a *architecture) Parameters() []models.Parameter {
 	return append(list, models.NormParameters(finalNorm, h)...)
 }
 
-// Head lists the classifier's weight.
+// Head lists the weight of the classifier.
 func (a *architecture) Head(labels int) []models.Parameter {
 	return []models.Parameter{{Name: score, Shape: []int{labels, a.hidden}, Role: models.Matrix, Head: true}}
 }
 
-// Prefix is "transformer.".
+// Prefix returns "transformer.".
 func (a *architecture) Prefix() string { return "transformer." }
 
-// MaxTokens is seq_length, which the published configurations have.
+// MaxTokens returns seq_length, a member of the published configurations.
 func (a *architecture) MaxTokens() int { return a.limits.Tokens }
 
-// Bind resolves the weights.
+// Bind looks up the weights.
 func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	b, h := models.NewBinder(p), a.hidden
 	n := &network{

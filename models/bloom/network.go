@@ -22,10 +22,10 @@ type layer struct {
 	up, down      models.Dense
 }
 
-// ends is where the sequences of a batch end without the padding behind them.
+// tokenEnds holds the ends of the sequences of a batch without trailing padding.
 type tokenEnds struct{ ends []int }
 
-// Labels is the number of logits of a sequence.
+// Labels returns the number of logits of a sequence.
 func (n *network) Labels() int { return n.score.Weight.N() }
 
 // Forward implements models.Network.
@@ -41,10 +41,10 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	return nil
 }
 
-// embed returns the embeddings of the tokens up to each sequence's last that is
-// not padding, and where the sequences then end. No token before it sees the
-// padding behind. Of a sequence of padding alone the first token remains, which
-// is the one that Hugging Face classifies.
+// embed returns the embeddings of each sequence without its trailing padding, and
+// sets e to the ends of these shorter sequences. No other token sees trailing
+// padding. If a sequence consists of padding only, its first token remains;
+// transformers classifies that token, too.
 func (n *network) embed(w *models.Workspace, b *models.Batch, e *tokenEnds) gemm.View {
 	e.ends = e.ends[:0]
 	x := w.View(len(b.IDs), n.a.hidden)
@@ -66,10 +66,10 @@ func (n *network) embed(w *models.Workspace, b *models.Batch, e *tokenEnds) gemm
 	return x
 }
 
-// last runs the layers over x [tokens, hidden], the embeddings of sequences
-// that end at ends, and returns the output of each sequence's last token
-// [sequences, hidden]. It overwrites x. The last layer computes queries, keys
-// and values for all tokens, but everything else for the last ones alone.
+// lastOutputs runs the layers on x [tokens, hidden], the embeddings of sequences
+// that end at ends. It returns the output of the last token of each sequence
+// [sequences, hidden] and overwrites x. The last layer computes queries, keys and
+// values for all tokens, but everything else for the last tokens only.
 func (n *network) lastOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	h := n.a.hidden
 	heads := models.Heads{Count: n.a.heads, Width: h / n.a.heads, Causal: true, Slopes: n.a.slopes}
@@ -82,7 +82,7 @@ func (n *network) lastOutputs(w *models.Workspace, x gemm.View, ends []int) gemm
 		l := &n.layers[i]
 		w.NormTo(normed, x, l.inputNorm)
 		w.Dense(all, normed, l.fused, nn.Identity, none)
-		rest := 3*h - 2*heads.Width // each head's queries, keys and values in turn
+		rest := 3*h - 2*heads.Width // the columns are each head's queries, keys and values in turn
 		q := all.Slice(0, all.Rows, 0, rest)
 		k := all.Slice(0, all.Rows, heads.Width, heads.Width+rest)
 		v := all.Slice(0, all.Rows, 2*heads.Width, 2*heads.Width+rest)
@@ -90,7 +90,7 @@ func (n *network) lastOutputs(w *models.Workspace, x gemm.View, ends []int) gemm
 			x, q, normed = w.LastRows(x, ends), w.LastRows(q, ends), w.LastRows(normed, ends)
 			queries = w.OneTokenEnds(len(ends))
 			context, mid = context.Slice(0, x.Rows, 0, h), mid.Slice(0, x.Rows, 0, 4*h)
-			heads.Causal = false // the last token sees all
+			heads.Causal = false // the last token sees all tokens
 		}
 		w.Attention(context, q, k, v, queries, ends, heads)
 		w.Dense(x, context, l.output, nn.Identity, n.residual(x, normed))
@@ -101,8 +101,8 @@ func (n *network) lastOutputs(w *models.Workspace, x gemm.View, ends []int) gemm
 	return x
 }
 
-// residual returns what is added to a step's result: its input before the layer
-// norm or after.
+// residual returns the term that is added to the result of attention or
+// perceptron: the input before the layer norm, or after it.
 func (n *network) residual(x, normed gemm.View) gemm.View {
 	if n.a.normResidual {
 		return normed

@@ -1,7 +1,8 @@
 // Package deberta is the first DeBERTa for sequence classification (He et al.,
-// 2021), as Hugging Face's DebertaForSequenceClassification computes it: one
-// fused projection of queries, keys and values, in which keys have no bias;
-// projections of positions of their own; each distance its own embedding.
+// 2021), as Hugging Face's DebertaForSequenceClassification computes it: a BERT
+// with disentangled attention. One matrix projects queries, keys and values;
+// keys have no bias. Positions have their own projections, and each distance has
+// its own embedding.
 package deberta
 
 import (

@@ -1,9 +1,9 @@
 // Package debertav2 is the second and third DeBERTa for sequence classification
 // (He et al., 2021 and 2023), as Hugging Face's
-// DebertaV2ForSequenceClassification computes it: distances in logarithmic
-// buckets, their embeddings through a layer norm, projections that content and
-// positions may share, and in the larger second ones a convolution beside the
-// first layer.
+// DebertaV2ForSequenceClassification computes it: a BERT with disentangled
+// attention. Distances are in logarithmic buckets, whose embeddings may go
+// through a layer norm. Content and positions may share projections. The larger
+// models of the second DeBERTa have a convolution parallel to the first layer.
 package debertav2
 
 import (
@@ -53,7 +53,7 @@ func build(c *models.Config) (models.Architecture, error) {
 	}
 	if s.PositionBuckets > 0 {
 		if s.PositionBuckets < 2 || s.PositionBuckets > encoder.MaxEntries/2 || m.MaxDistance <= s.PositionBuckets/2+1 {
-			return nil, fmt.Errorf("position_buckets is %d for distances up to %d, want at least 2, and half of it below", s.PositionBuckets, m.MaxDistance)
+			return nil, fmt.Errorf("position_buckets is %d, want 2 to %d, and half of it plus 1 below the maximum distance %d", s.PositionBuckets, encoder.MaxEntries/2, m.MaxDistance)
 		}
 		m.Buckets, m.Distances = s.PositionBuckets, 2*s.PositionBuckets
 	}
@@ -61,14 +61,14 @@ func build(c *models.Config) (models.Architecture, error) {
 		m.NormDistances = m.NormDistances || strings.TrimSpace(name) == "layer_norm"
 	}
 	if s.AttentionHeadSize != nil && *s.AttentionHeadSize*s.NumAttentionHeads != s.HiddenSize {
-		return nil, fmt.Errorf("attention_head_size is %d: heads must share hidden_size %d evenly", *s.AttentionHeadSize, s.HiddenSize)
+		return nil, fmt.Errorf("attention_head_size is %d, but hidden_size %d must be attention_head_size times num_attention_heads", *s.AttentionHeadSize, s.HiddenSize)
 	}
 	if s.ConvKernelSize > 0 {
 		if s.ConvKernelSize%2 == 0 || s.ConvKernelSize > 99 {
 			return nil, fmt.Errorf("conv_kernel_size is %d, want an odd number below 100", s.ConvKernelSize)
 		}
 		if s.ConvGroups != 1 {
-			return nil, fmt.Errorf("conv_groups is %d, only one group is implemented", s.ConvGroups)
+			return nil, fmt.Errorf("conv_groups is %d; only 1 is implemented", s.ConvGroups)
 		}
 		m.ConvolutionWidth = s.ConvKernelSize
 		if m.KernelAct, err = models.ParseActivation(s.ConvAct); err != nil {

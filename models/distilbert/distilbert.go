@@ -1,8 +1,8 @@
 // Package distilbert is DistilBERT for sequence classification (Sanh et al.,
 // 2019), as Hugging Face's DistilBertForSequenceClassification computes it: a
-// BERT without token types, whose head is a dense layer with ReLU over the
-// first token and a dense classifier, neither of them pre-trained. Its layer
-// norms have a fixed epsilon.
+// BERT without token types. Its head is a dense layer with ReLU on the first
+// token and a dense classifier; neither is pre-trained. The epsilon of its layer
+// norms is fixed.
 package distilbert
 
 import (
@@ -32,7 +32,7 @@ var Family = models.Family{
 	},
 }
 
-// names are those of a layer's tensors.
+// names are the names of a layer's tensors.
 var names = encoder.Names{
 	Layer:        "transformer.layer.",
 	Query:        ".attention.q_lin",

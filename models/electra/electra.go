@@ -1,8 +1,8 @@
 // Package electra is ELECTRA for sequence classification (Clark et al., 2020),
-// as Hugging Face's ElectraForSequenceClassification computes it: a BERT whose
-// embeddings may be narrower than its encoder, with a dense layer between, and
-// which has no pooler; its head is a dense layer with GELU over the first token
-// and a dense classifier.
+// as Hugging Face's ElectraForSequenceClassification computes it: a BERT without a
+// pooler. Its embeddings may be narrower than its encoder, with a dense layer
+// between. Its head is a dense layer with GELU on the first token and a dense
+// classifier.
 package electra
 
 import (
@@ -31,7 +31,7 @@ func build(c *models.Config) (models.Architecture, error) {
 	if err := c.Decode(&s); err != nil {
 		return nil, err
 	}
-	// The head's activation is GELU whatever hidden_act is.
+	// The head uses GELU for any hidden_act.
 	m, err := s.Model("electra.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: nn.GELU})
 	if err != nil {
 		return nil, err

@@ -1,7 +1,7 @@
 // Package ernie is ERNIE for sequence classification (Sun et al., 2020), as
 // Hugging Face's ErnieForSequenceClassification computes it: a BERT that may
-// add a task type embedding to every token, which for a classifier is always
-// that of task 0.
+// add a task type embedding to each token. For a classifier, it is always the
+// embedding of task 0.
 package ernie
 
 import (

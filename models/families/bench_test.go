@@ -12,10 +12,11 @@ import (
 	"kenserve/models/internal/modeltest"
 )
 
-// BenchmarkForward runs networks of published shapes, with a small vocabulary
-// and random weights, over 32 texts of about 25 tokens on one core. It reports
-// tokens a second, and the dense layers' share of the FMA peak measured in the
-// same run: a forward pass that did nothing else would reach the kernels'.
+// BenchmarkForward runs networks with published sizes on one core, with a small
+// vocabulary and random weights, on 32 texts of about 25 tokens. It reports tokens
+// per second, and the multiplications of the dense layers as a share of the FMA
+// peak measured in the same run. A forward pass without other work would reach
+// the share of the kernels.
 func BenchmarkForward(b *testing.B) {
 	for _, c := range []struct{ name, modelType, fields string }{
 		{"BERT-base", "bert", ``},

@@ -21,7 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/families.md")
 
-// TestDocs keeps docs/families.md what the families' tables say.
+// TestDocs checks that docs/families.md is up to date. With -update it writes the
+// file.
 func TestDocs(t *testing.T) {
 	want := document(t)
 	path := filepath.Join("..", "..", "docs", "families.md")
@@ -35,13 +36,14 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("%s is out of date: go test ./models/families -run Docs -update", path)
+		t.Errorf("%s is out of date; run go test ./models/families -run Docs -update", path)
 	}
 }
 
-// folders of the families that are not called as their model type.
+// packages maps model types to the names of their packages, where they differ.
 var packages = map[string]string{"deberta-v2": "debertav2", "xlm-roberta": "roberta"}
 
+// document returns the contents of docs/families.md.
 func document(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -50,24 +52,24 @@ func document(t *testing.T) []byte {
 	p("")
 	p("<!-- Generated: go test ./models/families -run Docs -update -->")
 	p("")
-	p("A base and the classifiers tuned from it are Hugging Face folders. `model_type` in `config.json` names the family; values that a file lacks are transformers' defaults. What a configuration asks for and is not implemented is refused when the folder is opened: a model either computes what transformers computes or does not load. Logits are within 2e-5 of transformers' for the tiny checkpoints in `models/*/testdata`, which are stored in float32, bfloat16 and shards.")
+	p("A base and its fine-tuned classifiers are Hugging Face folders. `model_type` in `config.json` names the family. Missing members have the defaults of transformers. If a configuration needs something that is not implemented, opening the folder fails: a model computes the same as in transformers, or it does not load. For the small checkpoints in `models/*/testdata`, which are stored in float32, in bfloat16 and in shards, logits differ from those of transformers by at most 2e-5.")
 	p("")
-	p("| model_type | class of a classifier | prefix of its weights | longest text by default |")
+	p("| model_type | classifier class | prefix of weights | maximum text length by default |")
 	p("|---|---|---|---|")
 	for _, f := range families.All {
 		a := build(t, f.ModelType, "")
 		p("| [`%s`](#%[1]s) | `%s` | `%s` | %d tokens |", f.ModelType, f.Class, a.Prefix(), a.MaxTokens())
 	}
 	p("")
-	p("Any other is refused: `%v`.", refusal(t, "gpt2", ""))
+	p("The error for another model_type is `%v`.", refusal(t, "gpt2", ""))
 	p("")
-	p("For all of them:")
+	p("For all families:")
 	p("")
-	p("- Weights are float32, float16 or bfloat16, in one file or in shards. Their names may have the family's prefix or not, in the base and in the classifier. Tensors beside those below, such as a language model's output embeddings, are left alone.")
-	p("- Labels are `id2label`, or as many as `num_labels` says. `problem_type` may be `%s`, `%s` or `%s`; without one, more than one label means the first, and one label is scored by sigmoid. Others are refused: `%v`.", models.SingleLabel, models.MultiLabel, models.Regression, parseError(t, `{"model_type":"bert","problem_type":"ranking"}`))
-	p("- Activations are %s.", "`"+strings.Join(slices.Sorted(maps.Keys(models.Activations)), "`, `")+"`")
-	p("- A checkpoint of another purpose is refused as a classifier: `%v`.", classifierError(t))
-	p("- A classifier is the model that its own configuration describes, not the base's: both must have the same weights, but heads, pooling and activations may differ.")
+	p("- Weights are float32, float16 or bfloat16, in one file or in shards. In the base and in the classifier, their names may have the family's prefix or not. Tensors that are not listed below, such as the output embeddings of a language model, are ignored.")
+	p("- Labels are `id2label`, or `num_labels` labels named `LABEL_0`, `LABEL_1` and so on. `problem_type` may be `%[1]s`, `%[2]s` or `%[3]s`. Without it, a model with several labels uses `%[1]s`. A model with one label uses the sigmoid, unless it is a `%[3]s`. The error for another value is `%[4]v`.", models.SingleLabel, models.MultiLabel, models.Regression, parseError(t, `{"model_type":"bert","problem_type":"ranking"}`))
+	p("- Supported activations are %s.", "`"+strings.Join(slices.Sorted(maps.Keys(models.Activations)), "`, `")+"`")
+	p("- A checkpoint for another purpose is not accepted as a classifier: `%v`.", classifierError(t))
+	p("- The classifier's own configuration describes the classifier, not the base's. Both must have the same weights; heads, pooling and activations may differ.")
 	p("")
 	p("## Settings")
 	p("")
@@ -83,9 +85,9 @@ func document(t *testing.T) []byte {
 		p("%s", comment(t, f.ModelType))
 		p("")
 		if optionalParts[f.ModelType] == "" {
-			p("Weights, with sizes by default:")
+			p("Weights, with default sizes:")
 		} else {
-			p("Weights, with sizes by default and `%s`:", optionalParts[f.ModelType])
+			p("Weights, with default sizes and `%s`:", optionalParts[f.ModelType])
 		}
 		p("")
 		p("| tensor | shape | role |")
@@ -116,7 +118,7 @@ func document(t *testing.T) []byte {
 		p("")
 		p("Refused, for example:")
 		p("")
-		p("| in config.json | message |")
+		p("| in config.json | error |")
 		p("|---|---|")
 		for _, fields := range f.Refuses {
 			p("| `%s` | %s |", fields, refusal(t, f.ModelType, fields))
@@ -176,9 +178,10 @@ var optionalParts = map[string]string{
 	"modernbert": `"norm_bias":true,"attention_bias":true,"mlp_bias":true,"classifier_bias":true`,
 }
 
+// build returns the architecture of a configuration with the members in more.
 func build(t *testing.T, modelType, more string) models.Architecture {
 	t.Helper()
-	fields := defaults[modelType]
+	fields := requiredMembers[modelType]
 	if fields != "" && more != "" {
 		fields += ","
 	}
@@ -189,8 +192,8 @@ func build(t *testing.T, modelType, more string) models.Architecture {
 	return a
 }
 
-// refusal returns the error for a configuration, without what precedes the
-// field's.
+// refusal returns the error for a configuration, without the prefix that is the
+// same for all members.
 func refusal(t *testing.T, modelType, fields string) string {
 	t.Helper()
 	_, err := families.New(parse(t, modelType, fields))
@@ -201,6 +204,7 @@ func refusal(t *testing.T, modelType, fields string) string {
 	return strings.TrimPrefix(text, modelType+" configuration: ")
 }
 
+// parseError returns the error for an invalid configuration.
 func parseError(t *testing.T, text string) error {
 	t.Helper()
 	_, err := models.ParseConfig([]byte(text))
@@ -210,6 +214,7 @@ func parseError(t *testing.T, text string) error {
 	return err
 }
 
+// classifierError returns the error for a checkpoint that is not a classifier.
 func classifierError(t *testing.T) error {
 	t.Helper()
 	c := parse(t, "bert", `"architectures":["BertForTokenClassification"]`)
@@ -220,7 +225,7 @@ func classifierError(t *testing.T) error {
 	return err
 }
 
-// comment returns a family's package comment.
+// comment returns the package comment of a family, without "Package X is".
 func comment(t *testing.T, modelType string) string {
 	t.Helper()
 	dir := modelType
@@ -238,8 +243,8 @@ func comment(t *testing.T, modelType string) string {
 
 var number = regexp.MustCompile(`\.[0-9]+\.`)
 
-// weights are the rows of a table of parameters; those that differ by the
-// layer's number alone are one row.
+// weights returns the rows of a table of parameters. Parameters that differ only
+// by the number of the layer share one row.
 func weights(params []models.Parameter) []string {
 	var lines []string
 	seen := map[string]bool{}
@@ -251,13 +256,14 @@ func weights(params []models.Parameter) []string {
 		seen[p.Name] = true
 		role := p.Role.String()
 		if p.Optional {
-			role += ", which a base may lack"
+			role += ", optional in a base"
 		}
 		lines = append(lines, fmt.Sprintf("| `%s` | %s | %s |", p.Name, shape(p), role))
 	}
 	return lines
 }
 
+// shape returns the shape of a parameter as text. The number of labels is 2.
 func shape(p models.Parameter) string {
 	sizes := make([]string, len(p.Shape))
 	for i, n := range p.Shape {

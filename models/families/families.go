@@ -1,5 +1,5 @@
-// Package families is the list of the architectures that can be served. Adding
-// one means adding a line here.
+// Package families lists the supported model families. A new family needs one
+// line in All.
 package families
 
 import (
@@ -19,11 +19,10 @@ import (
 	"kenserve/models/roberta"
 )
 
-// ErrUnknown is wrapped by the error for a configuration of a family that is
-// not in the list.
+// ErrUnknown is wrapped by the error for a model_type that no family has.
 var ErrUnknown = errors.New("unknown model_type")
 
-// All are the families, in alphabetical order of their model types.
+// All lists the families, in alphabetical order of their model types.
 var All = []models.Family{
 	bert.Family,
 	bloom.Family,
@@ -44,10 +43,10 @@ func New(c *models.Config) (models.Architecture, error) {
 			return f.New(c)
 		}
 	}
-	return nil, fmt.Errorf("models: %w %q, known are: %s", ErrUnknown, c.ModelType, strings.Join(Names(), ", "))
+	return nil, fmt.Errorf("models: %w %q; supported are %s", ErrUnknown, c.ModelType, strings.Join(Names(), ", "))
 }
 
-// Names returns the known model types in alphabetical order.
+// Names returns the supported model types in alphabetical order.
 func Names() []string {
 	names := make([]string, 0, len(All))
 	for _, f := range All {

@@ -11,19 +11,19 @@ import (
 	"kenserve/models/families"
 )
 
-// defaults are fields without which a family's configuration is refused.
-var defaults = map[string]string{
+// requiredMembers are configuration members that a family needs, as JSON.
+var requiredMembers = map[string]string{
 	"deberta":    `"relative_attention":true,"pos_att_type":["c2p","p2c"]`,
 	"deberta-v2": `"relative_attention":true,"pos_att_type":["c2p","p2c"]`,
 }
 
 func TestNew(t *testing.T) {
 	if names := families.Names(); !slices.IsSorted(names) {
-		t.Errorf("the families are not in order: %v", names)
+		t.Errorf("the families are not in alphabetical order: %v", names)
 	}
 	for _, name := range families.Names() {
-		if a, err := families.New(parse(t, name, defaults[name])); err != nil || a.MaxTokens() < 500 {
-			t.Errorf("%s: %v, error %v", name, a, err)
+		if a, err := families.New(parse(t, name, requiredMembers[name])); err != nil || a.MaxTokens() < 500 {
+			t.Errorf("%s: got %v, error %v", name, a, err)
 		}
 	}
 	if a, err := families.New(parse(t, "perceiver", "")); !errors.Is(err, families.ErrUnknown) || a != nil {
@@ -31,14 +31,14 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// key matches a top-level field of a configuration.
-var key = regexp.MustCompile(`"([a-z_]+)":`)
+// memberName matches the name of a configuration member.
+var memberName = regexp.MustCompile(`"([a-z_]+)":`)
 
 // nested matches an object without objects in it.
 var nested = regexp.MustCompile(`\{[^{}]*\}`)
 
-// Everything that a family says it refuses is refused, with the field's name in
-// the message.
+// TestNewRefuses: New returns an error for everything in Family.Refuses. The error
+// contains the name of the member.
 func TestNewRefuses(t *testing.T) {
 	for _, f := range families.All {
 		for _, fields := range f.Refuses {
@@ -51,22 +51,22 @@ func TestNewRefuses(t *testing.T) {
 			for nested.MatchString(top) {
 				top = nested.ReplaceAllString(top, "")
 			}
-			names := key.FindAllStringSubmatch(top, -1) // the last one is at fault
+			names := memberName.FindAllStringSubmatch(top, -1) // the last member is the unsupported one
 			if !strings.Contains(err.Error(), names[len(names)-1][1]) {
-				t.Errorf("%s: %s: error %v does not name the field", f.ModelType, fields, err)
+				t.Errorf("%s: %s: error %v does not name the member", f.ModelType, fields, err)
 			}
 		}
 	}
 }
 
-// No parameter is listed twice, and a configuration without sizes gives as many
-// as transformers counts.
+// TestDefaults: a configuration without sizes has as many parameters as in
+// transformers, and no parameter is listed twice.
 func TestDefaults(t *testing.T) {
 	for name, want := range map[string]int{
 		"bert": 109483778, "distilbert": 66955010, "electra": 13549314, "ernie": 109483778,
 		"deberta": 139587074, "deberta-v2": 994764290, "roberta": 124646402, "modernbert": 149606402, "bloom": 16156672, "xlm-roberta": 109483778,
 	} {
-		a, err := families.New(parse(t, name, defaults[name]))
+		a, err := families.New(parse(t, name, requiredMembers[name]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,11 +101,12 @@ func parse(t *testing.T, modelType, fields string) *models.Config {
 	return config
 }
 
-// FuzzNew: no configuration makes a family panic, or allocate out of proportion.
+// FuzzNew: for any configuration, New returns an error or an architecture with
+// valid shapes.
 func FuzzNew(f *testing.F) {
 	for _, family := range families.All {
 		f.Add(family.ModelType, "")
-		f.Add(family.ModelType, defaults[family.ModelType])
+		f.Add(family.ModelType, requiredMembers[family.ModelType])
 		for _, fields := range family.Refuses {
 			f.Add(family.ModelType, fields)
 		}
@@ -124,12 +125,12 @@ func FuzzNew(f *testing.F) {
 			return
 		}
 		if a.MaxTokens() < 1 {
-			t.Errorf("%s takes %d tokens", text, a.MaxTokens())
+			t.Errorf("%s accepts %d tokens, want at least 1", text, a.MaxTokens())
 		}
 		for _, p := range append(a.Parameters(), a.Head(len(config.Labels))...) {
 			for _, d := range p.Shape {
 				if d < 1 {
-					t.Errorf("%s: %s is %v", text, p.Name, p.Shape)
+					t.Errorf("%s: tensor %s has shape %v", text, p.Name, p.Shape)
 				}
 			}
 		}

@@ -11,14 +11,15 @@ import (
 	"kenserve/models/internal/modeltest"
 )
 
-// folders returns the tiny checkpoints that testdata/make_goldens.py made.
+// folders returns the small checkpoints in testdata. testdata/make_goldens.py
+// writes them.
 func folders(t testing.TB) []string {
 	t.Helper()
 	list, err := filepath.Glob("testdata/*-*")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := map[string]bool{"bert": true} // has goldens of its own
+	found := map[string]bool{"bert": true} // package bert has its own goldens
 	for _, dir := range list {
 		c, err := models.ReadConfig(dir)
 		if err != nil {
@@ -28,7 +29,7 @@ func folders(t testing.TB) []string {
 	}
 	for _, name := range families.Names() {
 		if !found[name] {
-			t.Errorf("no goldens of %s", name)
+			t.Errorf("there are no goldens for %s", name)
 		}
 	}
 	return list
@@ -58,8 +59,8 @@ func TestLogitsAgainstHuggingFace(t *testing.T) {
 				}
 			}
 			t.Logf("largest difference %.2e", worst)
-			// The reference's own kernels fuse products and sums; the portable level
-			// rounds in between, which alone comes to 1.2e-5 here.
+			// The kernels of the reference fuse products and sums. The portable
+			// kernels round between the two; that alone gives 1.2e-5 here.
 			if worst > 2e-5 {
 				t.Errorf("logits differ by %v", worst)
 			}
@@ -67,8 +68,8 @@ func TestLogitsAgainstHuggingFace(t *testing.T) {
 	}
 }
 
-// A sequence's logits have the same bits in any company, on any number of
-// cores.
+// TestLogitsDoNotDependOnTheBatch: the logits of a sequence have the same bits in
+// any batch and on any number of cores.
 func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
 	pool := parallel.NewPool(2)
 	defer pool.Close()
@@ -85,20 +86,20 @@ func TestLogitsDoNotDependOnTheBatch(t *testing.T) {
 		}
 		w := models.NewWorkspace(pool)
 		for range 5 {
-			var some []modeltest.Golden
+			var batch []modeltest.Golden
 			var which []int
 			for range 1 + r.IntN(60) {
 				i := r.IntN(len(goldens))
-				some, which = append(some, goldens[i]), append(which, i)
+				batch, which = append(batch, goldens[i]), append(which, i)
 			}
-			logits := make([]float32, len(some)*n)
-			if err := network.Forward(w, modeltest.Join(some...), logits); err != nil {
+			logits := make([]float32, len(batch)*n)
+			if err := network.Forward(w, modeltest.Join(batch...), logits); err != nil {
 				t.Fatal(err)
 			}
 			for k, i := range which {
 				for j := range n {
 					if got, want := logits[k*n+j], alone[i][j]; got != want {
-						t.Fatalf("%s: logit %d of sequence %d is %v among %d, %v alone", dir, j, i, got, len(some), want)
+						t.Fatalf("%s: logit %d of sequence %d is %v in a batch of %d, %v alone", dir, j, i, got, len(batch), want)
 					}
 				}
 			}
@@ -115,7 +116,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 		logits := make([]float32, len(b.Ends)*network.Labels())
 		for name, p := range map[string]*parallel.Pool{"alone": nil, "shared": pool} {
 			w := models.NewWorkspace(p)
-			for range 2 { // the buffers grow once
+			for range 2 { // the buffers grow in the first round
 				if err := network.Forward(w, b, logits); err != nil {
 					t.Fatal(err)
 				}
@@ -125,7 +126,7 @@ func TestForwardAllocatesNothing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}); got != 0 {
-				t.Errorf("%s, %s: %v allocations a forward pass", dir, name, got)
+				t.Errorf("%s, %s: %v allocations per forward pass", dir, name, got)
 			}
 		}
 	}

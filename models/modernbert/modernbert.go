@@ -1,10 +1,10 @@
 // Package modernbert is ModernBERT for sequence classification (Warner et al.,
 // 2024), as Hugging Face's ModernBertForSequenceClassification computes it:
-// rotary positions; attention to all tokens in every few layers and to near ones
-// in the others; gated perceptrons; layer norms before the layers' steps, by
-// default without bias, as most layers are; and a classifier over the first
-// token or the mean of all, whose dense layer and layer norm a base may have
-// from its pre-training.
+// rotary positions; attention to all tokens in every n-th layer and to nearby
+// tokens in the others; gated perceptrons. Layer norms come before attention and
+// perceptron. By default, most layers and all layer norms have no bias. The
+// classifier uses the first token or the mean of all tokens. A base may have the
+// classifier's dense layer and layer norm from its pre-training.
 package modernbert
 
 import (
@@ -108,7 +108,7 @@ func build(c *models.Config) (models.Architecture, error) {
 	}
 	width := s.HiddenSize / s.NumAttentionHeads
 	if width%2 != 0 {
-		return nil, fmt.Errorf("hidden_size %d gives num_attention_heads %d an odd width: rotary positions turn pairs", s.HiddenSize, s.NumAttentionHeads)
+		return nil, fmt.Errorf("hidden_size %d and num_attention_heads %d give heads with an odd number of columns, but rotary positions need pairs", s.HiddenSize, s.NumAttentionHeads)
 	}
 	if s.HeadDim != nil && *s.HeadDim != width {
 		return nil, fmt.Errorf("head_dim is %d, want hidden_size/num_attention_heads, %d", *s.HeadDim, width)
@@ -124,7 +124,7 @@ func build(c *models.Config) (models.Architecture, error) {
 		return nil, fmt.Errorf("classifier_activation: %w", err)
 	}
 	if width > maxAngles/s.MaxPositionEmbeddings {
-		return nil, fmt.Errorf("max_position_embeddings %d with heads of %d columns: want at most %d angles", s.MaxPositionEmbeddings, width, maxAngles)
+		return nil, fmt.Errorf("max_position_embeddings %d with heads of %d columns needs too many angles; at most %d are supported", s.MaxPositionEmbeddings, width, maxAngles)
 	}
 	global, local, err := s.ropeSettings.kinds(s.MaxPositionEmbeddings)
 	if err != nil {
@@ -134,14 +134,14 @@ func build(c *models.Config) (models.Architecture, error) {
 	return a, nil
 }
 
-// The longest sequence, and the size of a table of rotations: 16 times that of
-// the published models.
+// The maximum length of a sequence and the maximum size of a table of rotations.
+// Both are 16 times as large as those of the published models.
 const (
 	maxTokens = 1 << 17
 	maxAngles = 1 << 23
 )
 
-// architecture is a ModernBERT of given sizes.
+// architecture is a ModernBERT with given sizes.
 type architecture struct {
 	encoder                                           encoder.Config
 	limits                                            models.Limits
@@ -153,7 +153,8 @@ type architecture struct {
 	globalRotation, localRotation                     *rotation
 }
 
-// The tensors, without the prefix; layer i's begin with "layers.i".
+// Names of the tensors, without the prefix. Those of layer i start with
+// "layers.i".
 const (
 	words         = "embeddings.tok_embeddings.weight"
 	embeddingNorm = "embeddings.norm"
@@ -172,7 +173,7 @@ const (
 
 func layerName(i int) string { return fmt.Sprint("layers.", i) }
 
-// dense lists a layer's parameters, without its bias if it has none.
+// dense lists the parameters of a dense layer, with or without its bias.
 func dense(name string, n, k int, bias bool) []models.Parameter {
 	list := models.DenseParameters(name, n, k)
 	if !bias {
@@ -181,6 +182,7 @@ func dense(name string, n, k int, bias bool) []models.Parameter {
 	return list
 }
 
+// norm lists the parameters of a layer norm, with or without its bias.
 func (a *architecture) norm(name string) []models.Parameter {
 	list := models.NormParameters(name, a.encoder.Hidden)
 	if !a.normBias {
@@ -189,7 +191,7 @@ func (a *architecture) norm(name string) []models.Parameter {
 	return list
 }
 
-// Parameters lists the encoder's weights.
+// Parameters lists the weights of the encoder.
 func (a *architecture) Parameters() []models.Parameter {
 	h, c := a.encoder.Hidden, a.encoder
 	list := []models.Parameter{{Name: words, Shape: []int{a.limits.Vocabulary, h}, Role: models.Embedding}}
@@ -210,7 +212,7 @@ func (a *architecture) Parameters() []models.Parameter {
 	return append(list, a.norm(finalNorm)...)
 }
 
-// Head lists the classifier's weights.
+// Head lists the weights of the classifier.
 func (a *architecture) Head(labels int) []models.Parameter {
 	h := a.encoder.Hidden
 	list := slices.Concat(dense(headDense, h, h, a.headBias), a.norm(headNorm), dense(classifier, labels, h, true))
@@ -220,8 +222,8 @@ func (a *architecture) Head(labels int) []models.Parameter {
 	return list
 }
 
-// Prefix is "model.".
+// Prefix returns "model.".
 func (a *architecture) Prefix() string { return "model." }
 
-// MaxTokens is max_position_embeddings.
+// MaxTokens returns max_position_embeddings.
 func (a *architecture) MaxTokens() int { return a.limits.Tokens }

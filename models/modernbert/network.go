@@ -24,10 +24,10 @@ type layer struct {
 	gated, down    models.Dense
 }
 
-// Bind resolves the weights.
+// Bind looks up the weights.
 func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	b, h, c := models.NewBinder(p), a.encoder.Hidden, a.encoder
-	var zeros []float32 // for all layer norms without a bias
+	var zeros []float32 // the bias of all layer norms without one
 	if !a.normBias {
 		zeros = make([]float32, h)
 	}
@@ -72,7 +72,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	return n, nil
 }
 
-// Labels is the number of logits of a sequence.
+// Labels returns the number of logits of a sequence.
 func (n *network) Labels() int { return n.classifier.Weight.N() }
 
 // Forward implements models.Network.
@@ -97,11 +97,11 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	return nil
 }
 
-// encode runs the layers over x [tokens, hidden], the embeddings of sequences
-// that end at ends, and returns all outputs, or if the classifier sees the first
-// token only those of the first tokens [sequences, hidden]. It overwrites x. The
-// last layer then computes queries, keys and values for all tokens, but
-// everything else for the first ones alone.
+// encode runs the layers on x [tokens, hidden], the embeddings of sequences that
+// end at ends, and overwrites x. If the classifier uses the mean, it returns the
+// outputs of all tokens. Otherwise it returns those of the first tokens
+// [sequences, hidden]; the last layer then computes queries, keys and values for
+// all tokens, but everything else for the first tokens only.
 func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	a, c := n.a, n.a.encoder
 	h := c.Hidden
@@ -140,7 +140,7 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 	return x
 }
 
-// mean returns the mean of every sequence's rows.
+// mean returns the mean of the rows of each sequence [sequences, hidden].
 func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	m := w.View(len(ends), x.Cols)
 	start := 0
@@ -158,7 +158,7 @@ func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	return m
 }
 
-// gateWork is the work of gate. A part is gateRows rows.
+// gateWork is the work of gate. A part has gateRows rows.
 type gateWork struct {
 	x   gemm.View
 	act nn.Activation
@@ -166,7 +166,8 @@ type gateWork struct {
 
 const gateRows = 8
 
-// gate replaces the first half of every row by its activation times the second.
+// gate replaces the first half of each row by its activation times the second
+// half.
 func gate(w *models.Workspace, x gemm.View, act nn.Activation) {
 	g := models.State[gateWork](w)
 	g.x, g.act = x, act

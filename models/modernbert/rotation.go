@@ -14,11 +14,11 @@ import (
 // position (rotary positions, Su et al., 2021): columns c and c+half, by default
 // by position · theta^(-c/half).
 type rotation struct {
-	half     int       // half of a head's width
+	half     int       // half of a head's columns
 	cos, sin []float32 // [positions, half]
 }
 
-// rotations are those that a model has, so that hundreds of tasks of one base
+// rotations holds the rotations in use, so that hundreds of tasks of one base
 // share one.
 var rotations struct {
 	sync.Mutex
@@ -60,7 +60,7 @@ func newRotation(kind rotationKind, width, positions int) *rotation {
 	return r
 }
 
-// rotationWork is the work of rotation.apply. A part is rotateRows rows.
+// rotationWork is the work of rotation.apply. A part has rotateRows rows.
 type rotationWork struct {
 	*rotation
 	x    gemm.View
@@ -69,8 +69,8 @@ type rotationWork struct {
 
 const rotateRows = 8
 
-// apply turns all heads in the rows of x, sequences that end at ends, by their
-// positions.
+// apply rotates all heads in the rows of x by their positions. The sequences of x
+// end at ends.
 func (r *rotation) apply(w *models.Workspace, x gemm.View, ends []int) {
 	s := models.State[rotationWork](w)
 	*s = rotationWork{r, x, ends}

@@ -1,10 +1,10 @@
 // Package roberta is RoBERTa for sequence classification (Liu et al., 2019), as
 // Hugging Face's RobertaForSequenceClassification computes it, and XLM-RoBERTa
-// (Conneau et al., 2020), which is the same network over another vocabulary: a
-// BERT whose positions count from one beyond the padding token's id, where all
-// padding tokens stay, and whose head is a dense layer with tanh over the first
-// token and a dense classifier. A base may have a pooler, which classifiers do
-// not use.
+// (Conneau et al., 2020), which is the same network with another vocabulary. It
+// is a BERT with other positions and another head. Padding tokens have the
+// padding token's id as their position; the other positions count from the next
+// number. The head is a dense layer with tanh on the first token and a dense
+// classifier. A base may have a pooler, which classifiers do not use.
 package roberta
 
 import (
@@ -32,8 +32,7 @@ var refuses = append([]string{
 	`"pad_token_id":511`,
 }, encoder.RefusedSettings...)
 
-// build reads a configuration; vocabulary is what Hugging Face assumes where it
-// says nothing of it.
+// build reads a configuration. vocabulary is the default of vocab_size.
 func build(c *models.Config, vocabulary int) (models.Architecture, error) {
 	pad := 1
 	s := struct {
@@ -49,11 +48,11 @@ func build(c *models.Config, vocabulary int) (models.Architecture, error) {
 		return nil, err
 	}
 	if s.PadTokenID == nil {
-		return nil, fmt.Errorf("pad_token_id is null: positions count from it")
+		return nil, fmt.Errorf("pad_token_id is null, but positions count from it")
 	}
 	m.Embeddings.Pad, m.Embeddings.PadPositions = *s.PadTokenID, true
 	if pad := *s.PadTokenID; pad < 0 || pad > s.MaxPositionEmbeddings-2 {
-		return nil, fmt.Errorf("pad_token_id is %d: positions count from it, and there are %d", pad, s.MaxPositionEmbeddings)
+		return nil, fmt.Errorf("pad_token_id is %d, want 0 to %d: positions count from it up to max_position_embeddings", pad, s.MaxPositionEmbeddings-2)
 	}
 	return m.Architecture()
 }

@@ -1,13 +1,13 @@
-"""Makes the checkpoints of this folder and the logits that Hugging Face
-computes from them.
+"""Writes the checkpoints of this folder and the logits that transformers
+computes with them.
 
 Versions: Python 3.11, torch 2.8.0, transformers 4.57.6, safetensors 0.8.0.
 
-    python make_goldens.py                       the tiny checkpoints, beside this file
+    python make_goldens.py                       small checkpoints, beside this file
     python make_goldens.py DIR TEXTS.jsonl OUT   logits of a real checkpoint for texts
 
 The second form tokenizes the "text" (and "text_pair") of each line and writes
-the same kind of goldens for any fine-tuned folder.
+goldens in the same format for any fine-tuned folder.
 """
 import json
 import pathlib
@@ -18,7 +18,7 @@ import transformers
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# Odd sizes on purpose: nothing below is a multiple of what kernels like.
+# Most sizes are no multiples of the kernels' tile sizes, on purpose.
 TINY = {
     "plain": dict(hidden_size=32, num_attention_heads=4, num_hidden_layers=2, intermediate_size=64, num_labels=3),
     "odd": dict(hidden_size=35, num_attention_heads=5, num_hidden_layers=3, intermediate_size=51, num_labels=5,
@@ -39,8 +39,8 @@ def tiny(name, sizes, seed):
     model = transformers.BertForSequenceClassification(config).float().eval()
     with torch.no_grad():
         for key, p in model.named_parameters():
-            # Far larger than an initialisation, so that attention is sharp, and
-            # biases and layer norms matter.
+            # Much larger than usual initial values, so that attention is sharp
+            # and biases and layer norms have an effect.
             scale = 0.3 if p.dim() == 2 else 0.2
             p.copy_(torch.randn(p.shape) * scale + (1.0 if key.endswith("LayerNorm.weight") else 0.0))
     folder = HERE / name
@@ -50,7 +50,7 @@ def tiny(name, sizes, seed):
     for i, n in enumerate(lengths):
         ids = torch.randint(0, config.vocab_size, (n,)).tolist()
         types = [0] * n
-        if i % 2:  # a pair: the second text's tokens have the last type
+        if i % 2:  # a pair: the tokens of the second text have the last type
             cut = n // 2
             types = [0] * cut + [config.type_vocab_size - 1] * (n - cut)
         sequences.append((ids, types))
@@ -62,7 +62,7 @@ def write(folder, sequences, out):
     assert all(p.dtype == torch.float32 for p in model.parameters())
     lines = []
     with torch.no_grad():
-        for ids, types in sequences:  # one at a time: no padding
+        for ids, types in sequences:  # one at a time, without padding
             logits = model(input_ids=torch.tensor([ids]), token_type_ids=torch.tensor([types])).logits[0]
             lines.append(json.dumps({"ids": ids, "type_ids": types, "logits": logits.tolist()}))
     pathlib.Path(out).write_text("[\n" + ",\n".join(lines) + "\n]\n")

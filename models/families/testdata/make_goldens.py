@@ -1,14 +1,14 @@
-"""Makes the tiny checkpoints of this folder, a few of every family, and the
-logits that Hugging Face computes from them.
+"""Writes the small checkpoints of this folder, a few per family, and the logits
+that transformers computes with them.
 
 Versions: Python 3.11, torch 2.8.0, transformers 4.57.6, safetensors 0.8.0.
 
     python make_goldens.py [MODEL_TYPE...]     all families, or those named
 
-Sizes are odd on purpose: nothing below is a multiple of what kernels like. A
-checkpoint's seed is its place in its family's list. Besides the sizes an entry
-may have: "save", how it is stored; "lengths", more lengths of sequences; "pads",
-the number of padding tokens that some sequences end in.
+Most sizes are no multiples of the kernels' tile sizes, on purpose. The seed of a
+checkpoint is its index in its family's list. Besides sizes, an entry may have:
+"save", arguments for storing it; "lengths", more lengths of sequences; "pads",
+the number of padding tokens at the end of some sequences.
 """
 import json
 import pathlib
@@ -93,8 +93,8 @@ def make(model_type, name, sizes, seed):
     with torch.no_grad():
         for module in model.modules():
             for key, p in module.named_parameters(recurse=False):
-                # Far larger than an initialisation, so that attention is sharp,
-                # and biases and layer norms matter.
+                # Much larger than usual initial values, so that attention is
+                # sharp and biases and layer norms have an effect.
                 one = "LayerNorm" in type(module).__name__ and key == "weight"
                 p.copy_(torch.randn(p.shape) * (0.3 if p.dim() > 1 else 0.2) + (1.0 if one else 0.0))
     folder = HERE / f"{model_type}-{name}"
@@ -107,8 +107,8 @@ def make(model_type, name, sizes, seed):
         ids = torch.randint(0, config.vocab_size, (n,)).tolist()
         if pads and i % 3 == 1:
             ids += [config.pad_token_id] * pads
-        # Of every other sequence the second half has another type: a pair. A
-        # model without types is given them too, and ignores them.
+        # In every second sequence, the second half has another type: a pair. A
+        # model without types ignores them.
         cut = len(ids) // 2 if i % 2 else len(ids)
         sequences.append((ids, [0] * cut + [max(types - 1, 0 if types else 1)] * (len(ids) - cut)))
 
@@ -120,7 +120,7 @@ def make(model_type, name, sizes, seed):
     assert all(p.dtype == torch.float32 for p in model.parameters())
     lines = []
     with torch.no_grad():
-        for ids, type_ids in sequences:  # one at a time: no padding
+        for ids, type_ids in sequences:  # one at a time, without padding
             inputs = {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
             if types:
                 inputs["token_type_ids"] = torch.tensor([type_ids])

@@ -8,25 +8,25 @@ import (
 	"kenserve/nn"
 )
 
-// keyBlock is how many keys a part takes at a time for the position-to-content
-// term, whose products lie on diagonals: few keys keep them in cache.
+// keyBlock is the number of keys that a part processes at a time for the
+// position-to-content term. The products that it needs are on diagonals; with few
+// keys they stay in cache.
 const keyBlock = 48
 
-// attention computes, for every head of every sequence, the softmax over keys j
-// of
+// attention computes, for each head of each sequence, the softmax over keys j of
 //
 //	(q_i·k_j + q_i·K_r + k_j·Q_r) · scale,  r the index of the distance j-i
 //
-// times the values (He et al., 2021, equation 4), where K and Q are the
-// projected embeddings of distances. See models.Blocks for its parts.
+// times the values (He et al., 2021, equation 4). K and Q are the projected
+// embeddings of distances, posK and posQ. The parts are those of models.Blocks.
 type attention struct {
 	out, q, k, v gemm.View
-	posK, posQ   gemm.View // [rows, heads·width]; without Data if the model lacks the term
+	posK, posQ   gemm.View // [indices, heads·width]; the zero View if the model does not have the term
 	queries      []int     // ends of the sequences in out and q
 	keys         []int     // ends of the sequences in k and v
 	heads, width int
 	step         int     // columns from a head to the next in q, k and v
-	index        []int32 // index[zero+d] is the row of the distance d in posK and posQ, plus index[0]
+	index        []int32 // index[zero+d]-index[0] is the row of the distance d = key - query in posK and posQ
 	zero         int
 	scale        float32
 
@@ -35,10 +35,10 @@ type attention struct {
 	buffers []nn.Scratch
 }
 
-// scratch holds one part's products.
+// scratch holds the products of a part.
 type scratch struct{ scores, c2p, p2c []float32 }
 
-// run computes the attention that the fields up to scale describe.
+// run computes the attention. The fields from out to scale are set.
 func (a *attention) run(w *models.Workspace) {
 	a.blocks.Reset(a.heads)
 	var size struct{ scores, c2p, p2c int }
@@ -63,7 +63,8 @@ func (a *attention) run(w *models.Workspace) {
 	w.Run(a.blocks.Parts(), a, work >= models.SharedScores)
 }
 
-// rows returns how many rows there are for the distances from to to.
+// distances returns the number of rows in posK and posQ for the distances from
+// to to.
 func (a *attention) distances(from, to int) int {
 	return int(a.index[a.zero+to]-a.index[a.zero+from]) + 1
 }
@@ -104,8 +105,8 @@ func (a *attention) Do(part, slot int) {
 	nn.Product(a.out.Slice(q0, q0+count, h0, h1), scores, v, buffer)
 }
 
-// slice returns the rows of p for the distances from to to, and the first one's
-// index.
+// embeddings returns columns c0 to c1-1 of the rows of p for the distances from
+// to to, and the index of the first row.
 func (a *attention) embeddings(p gemm.View, from, to, c0, c1 int) (gemm.View, int32) {
 	low, high := a.index[a.zero+from], a.index[a.zero+to]
 	return p.Slice(int(low-a.index[0]), int(high-a.index[0])+1, c0, c1), low
@@ -129,15 +130,16 @@ func addDiagonal(scores []float32, terms gemm.View, index []int32, low int32) {
 	}
 }
 
+// view returns the start of data as a view with a stride that suits the kernels.
 func view(data []float32, rows, cols int) gemm.View {
 	stride := gemm.Stride(cols)
 	return gemm.View{Data: data[:rows*stride], Rows: rows, Cols: cols, Stride: stride}
 }
 
-// bucket returns the index of a distance under logarithmic buckets, of which
-// there are size on either side of zero: distances up to half of that have one
-// each, and those up to longest share the rest. The arithmetic is float32, as
-// PyTorch's is, because a ceiling is taken of it.
+// bucket returns the logarithmic bucket of a distance. There are size buckets on
+// either side of zero. Distances up to size/2 have one bucket each; those up to
+// longest share the rest. The arithmetic is in float32, as in PyTorch, because
+// the result depends on rounding before a ceiling.
 func bucket(distance, size, longest int) int {
 	mid := size / 2
 	abs := max(distance, -distance)

@@ -36,8 +36,8 @@ func TestBucketsAgainstHuggingFace(t *testing.T) {
 	}
 }
 
-// plainAttention is the definition, in float64, of one head's output for one sequence.
-// row gives the row of posK and posQ for a distance query - key.
+// plainAttention computes one head's output for one sequence by the definition, in
+// float64. row returns the row of posK and posQ for a distance query - key.
 func plainAttention(q, k, v, posK, posQ gemm.View, row func(distance int) int, scale float64) [][]float64 {
 	dot := func(a, b []float32) (s float64) {
 		for i := range a {
@@ -76,10 +76,10 @@ func TestAttentionAgainstPlain(t *testing.T) {
 	}{
 		{"one token", []int{1}, []int{1}, 8, 8, 8},
 		{"short", []int{3, 1, 7, 50}, []int{3, 1, 7, 50}, 7, 7, 32},
-		{"interleaved", []int{20, 9}, []int{20, 9}, 8, 24, 0},
+		{"interleaved heads", []int{20, 9}, []int{20, 9}, 8, 24, 0},
 		{"long", []int{420, 97}, []int{420, 97}, 8, 8, 64},
-		{"each its own", []int{420, 100}, []int{420, 100}, 8, 8, 0},
-		{"first tokens", []int{1, 1, 1}, []int{5, 160, 2}, 12, 12, 16},
+		{"no buckets", []int{420, 100}, []int{420, 100}, 8, 8, 0},
+		{"queries of first tokens only", []int{1, 1, 1}, []int{5, 160, 2}, 12, 12, 16},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := Model{Distances: 2 * tokens, Buckets: c.buckets, MaxDistance: tokens, Vocabulary: 1, Width: 8, Tokens: tokens}
@@ -125,7 +125,7 @@ func TestAttentionAgainstPlain(t *testing.T) {
 				rows := at.distances(-(longest - 1), longest-1)
 				at.posK, at.posQ = fill(rows, heads*c.width), fill(rows, heads*c.width)
 				at.run(w)
-				first := a.row(longest - 1) // of the table, which index 0 is
+				first := a.row(longest - 1) // row of the distance table for index 0
 				for i, end := range at.queries {
 					k0 := at.keys[i] - c.keys[i]
 					for h := range heads {

@@ -1,12 +1,12 @@
-// Package disentangled is what the two generations of DeBERTa share (He et al.,
-// 2021): an encoder of BERT's shape whose attention scores content and relative
-// positions apart, and the classifier over it, as Hugging Face computes them.
+// Package disentangled is the network that the generations of DeBERTa share (He et
+// al., 2021), as Hugging Face computes it: an encoder like BERT's, whose attention
+// has separate score terms for content and relative positions, and a classifier.
 //
-// The embeddings of distances belong to the model and are projected anew in
-// every layer, by its own or by the content's projections. A forward pass
-// projects only those of the distances that occur in its batch, in the order of
-// falling distance between query and key, so that the terms of a query's scores
-// lie in the order of its keys.
+// The model has one table of embeddings of distances. Each layer projects it, by
+// projections of its own or by those of the content. A forward pass projects only
+// the distances that occur in its batch. The projected rows are in the order of
+// decreasing distance query - key, so that the terms of a query's scores are in
+// the order of its keys.
 package disentangled
 
 import (
@@ -18,36 +18,41 @@ import (
 	"kenserve/nn"
 )
 
-// Model is a DeBERTa classifier. A generation is what it fills in.
+// Model describes a DeBERTa classifier. Each generation fills in its values.
 type Model struct {
-	Vocabulary        int
-	Positions         int // entries of the absolute position table; 0: there is none
-	Types             int // token types; 0: there is no such table
-	Width             int // columns of the tables
-	Tokens            int // longest sequence
-	Encoder           encoder.Config
-	Layout            Layout
-	ContentToPosition bool // scores have a content-to-position term
-	PositionToContent bool // scores have a position-to-content term
-	Distances         int  // entries of the table of distances; distance d has row Distances/2 + bucket(d)
-	Buckets           int  // logarithmic buckets on either side of zero; 0: each distance has its own
-	MaxDistance       int  // distance at which the buckets end
-	NormDistances     bool // the table of distances goes through a layer norm
-	ConvolutionWidth  int  // width of the convolution beside the first layer; 0: there is none
-	KernelAct         nn.Activation
-	Head              encoder.Head
+	Vocabulary int
+	Positions  int // entries of the absolute position table; 0: no such table
+	Types      int // number of token types; 0: no such table
+	Width      int // columns of the tables
+	Tokens     int // maximum tokens of a sequence
+	Encoder    encoder.Config
+	Layout     Layout
+
+	// Terms of the scores beside content-to-content.
+	ContentToPosition bool
+	PositionToContent bool
+
+	Distances     int  // entries of the distance table; distance d has row Distances/2 + bucket(d)
+	Buckets       int  // logarithmic buckets on either side of zero; 0: each distance has its own row
+	MaxDistance   int  // distance at which the buckets end
+	NormDistances bool // the distance table goes through a layer norm
+
+	ConvolutionWidth int           // tokens in the convolution parallel to the first layer; 0: no convolution
+	KernelAct        nn.Activation // of the convolution
+
+	Head encoder.Head
 }
 
-// Layout is how a layer holds its projections.
+// Layout describes the projection matrices of a layer.
 type Layout int
 
 const (
-	Fused    Layout = iota // one matrix of each head's queries, keys and values in turn; positions have their own
-	Separate               // one matrix each for queries, keys and values, and for those of positions
-	Shared                 // the same, with content and positions projected alike
+	Fused    Layout = iota // one matrix with each head's queries, keys and values in turn; positions have their own projections
+	Separate               // one matrix each for queries, keys and values of content, and for queries and keys of positions
+	Shared                 // one matrix each for queries, keys and values; positions use those of content
 )
 
-// The tensors outside the layers, without the prefix.
+// Names of the tensors outside the layers, without the prefix.
 const (
 	words           = "embeddings.word_embeddings.weight"
 	positions       = "embeddings.position_embeddings.weight"
@@ -60,7 +65,7 @@ const (
 	convolutionNorm = "encoder.conv.LayerNorm"
 )
 
-// The tensors of a layer's attention; the rest of it is called as BERT's.
+// Names of the tensors of a layer's attention. The other names are those of BERT.
 const (
 	fused           = ".attention.self.in_proj.weight"
 	fusedQueryBias  = ".attention.self.q_bias"
@@ -76,16 +81,17 @@ const (
 
 func layerName(i int) string { return fmt.Sprint(encoder.BERT.Layer, i) }
 
-// architecture is a Model with what follows from it.
+// architecture is a Model with its index of distances.
 type architecture struct {
 	Model
-	// index[d+Tokens-1] is the index of the distance d = key - query: the rows
-	// of the table of distances in reverse, from top.
+	// index[d+Tokens-1] is the index of the distance d = key - query in the
+	// projected rows. Index i is row top-i of the distance table, because the
+	// projected rows are in reverse order.
 	index []int32
 	top   int
 }
 
-// Architecture checks the sizes and returns the model.
+// Architecture checks the sizes and returns the architecture.
 func (m Model) Architecture() (models.Architecture, error) {
 	for _, check := range []error{
 		m.Encoder.Check(),
@@ -105,10 +111,10 @@ func (m Model) Architecture() (models.Architecture, error) {
 	return a, nil
 }
 
-// maxTokens bounds the table of rows.
+// maxTokens bounds the size of index.
 const maxTokens = 1 << 20
 
-// row returns the row of the table for a distance query - key.
+// row returns the row of the distance table for a distance query - key.
 func (m *Model) row(distance int) int {
 	if m.Buckets > 0 {
 		distance = bucket(distance, m.Buckets, m.MaxDistance)
@@ -116,7 +122,7 @@ func (m *Model) row(distance int) int {
 	return min(max(distance+m.Distances/2, 0), m.Distances-1)
 }
 
-// Parameters lists the encoder's weights.
+// Parameters lists the weights of the encoder.
 func (a *architecture) Parameters() []models.Parameter {
 	c := a.Encoder
 	h := c.Hidden
@@ -154,6 +160,8 @@ func (a *architecture) Parameters() []models.Parameter {
 	return list
 }
 
+// attentionParameters lists the weights of the attention in the layer with the
+// given name.
 func (a *architecture) attentionParameters(l string) []models.Parameter {
 	h := a.Encoder.Hidden
 	if a.Layout == Fused {
@@ -182,13 +190,13 @@ func (a *architecture) attentionParameters(l string) []models.Parameter {
 	return list
 }
 
-// Head lists the classifier's weights.
+// Head lists the weights of the classifier.
 func (a *architecture) Head(labels int) []models.Parameter {
 	return a.Model.Head.Parameters(labels, a.Encoder.Hidden)
 }
 
-// Prefix is "deberta.".
+// Prefix returns "deberta.".
 func (a *architecture) Prefix() string { return "deberta." }
 
-// MaxTokens is max_position_embeddings, even where no table limits it.
+// MaxTokens returns max_position_embeddings, even if no table has that limit.
 func (a *architecture) MaxTokens() int { return a.Tokens }

@@ -9,8 +9,8 @@ import (
 	"kenserve/nn"
 )
 
-// network is a model bound to weights. Layers and tables that the model lacks
-// are zero.
+// network is a model bound to weights. Layers and tables that do not exist are
+// zero.
 type network struct {
 	a                       *architecture
 	words, positions, types models.Table
@@ -25,7 +25,7 @@ type network struct {
 }
 
 type layer struct {
-	fused              models.Dense // or query, key and value
+	fused              models.Dense // with Layout Fused; otherwise query, key and value
 	query, key, value  models.Dense
 	posKey, posQuery   models.Dense
 	output             models.Dense
@@ -34,7 +34,7 @@ type layer struct {
 	downNorm           models.Norm
 }
 
-// Bind resolves the weights.
+// Bind looks up the weights.
 func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	b, h := models.NewBinder(p), a.Encoder.Hidden
 	n := &network{a: a, words: b.Table(words), norm: b.Norm(embeddingNorm, h, a.Encoder.Eps), distances: b.Table(distances)}
@@ -64,6 +64,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	return n, nil
 }
 
+// bindLayer looks up the weights of the layer with the given name.
 func (a *architecture) bindLayer(b *models.Binder, l string) layer {
 	c, n := a.Encoder, encoder.BERT
 	h := c.Hidden
@@ -77,6 +78,7 @@ func (a *architecture) bindLayer(b *models.Binder, l string) layer {
 	return y
 }
 
+// bindAttention looks up the weights of the attention in that layer.
 func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
 	c := a.Encoder
 	h := c.Hidden
@@ -104,9 +106,9 @@ func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
 	}
 }
 
-// interleave returns the biases of a fused projection, whose rows are each
-// head's queries, keys and values in turn; keys have none. It returns nil if a
-// vector is missing, which the binder knows of.
+// interleave returns the bias of a fused projection, whose rows are each head's
+// queries, keys and values in turn. The bias of keys is 0. It returns nil if a
+// vector is missing; the binder has recorded that error.
 func interleave(query, value []float32, heads int) []float32 {
 	if len(query) != len(value) || len(query)%heads != 0 {
 		return nil
@@ -130,8 +132,8 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	return nil
 }
 
-// embed returns the embeddings [tokens, hidden] of a batch that is within the
-// limits. The terms are added in Hugging Face's order: word, position, type.
+// embed returns the embeddings [tokens, hidden] of a batch within the limits. It
+// adds the terms in the order of transformers: word, position, type.
 func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 	x := w.View(len(b.IDs), n.a.Width)
 	term := w.Floats(n.a.Width)[:n.a.Width]
@@ -160,10 +162,10 @@ func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 	return x
 }
 
-// first runs the layers over x [tokens, hidden], the embeddings of sequences
-// that end at ends, and returns the output of each sequence's first token
-// [sequences, hidden]. It overwrites x. The last layer computes keys and values
-// for all tokens, but everything else for the first ones alone.
+// firstOutputs runs the layers on x [tokens, hidden], the embeddings of sequences
+// that end at ends. It returns the output of the first token of each sequence
+// [sequences, hidden] and overwrites x. The last layer computes keys and values
+// for all tokens, but everything else for the first tokens only.
 func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	a, c := n.a, n.a.Encoder
 	none := gemm.View{}
@@ -195,7 +197,8 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 	queries := ends
 	for i := range n.layers {
 		l := &n.layers[i]
-		// The convolution of a model of one layer mixes its outputs.
+		// In a model with one layer, the convolution needs all outputs of that
+		// layer.
 		last := i == len(n.layers)-1 && (i > 0 || convolved.Data == nil)
 		if a.Layout == Fused {
 			w.Dense(all, x, l.fused, nn.Identity, none)
@@ -243,7 +246,7 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 	return x
 }
 
-// scale is what scores are multiplied with: 1/√(width · the number of terms).
+// scale returns the factor of the scores: 1/√(width · number of terms).
 func (m *Model) scale() float32 {
 	terms := 1
 	if m.ContentToPosition {
@@ -255,8 +258,8 @@ func (m *Model) scale() float32 {
 	return float32(1 / math.Sqrt(float64(m.Encoder.Hidden/m.Encoder.Heads*terms)))
 }
 
-// table returns the embeddings of the distances within sequences of the given
-// length, by index.
+// table returns the embeddings of the distances in sequences up to the given
+// length, in the order of index.
 func (n *network) table(w *models.Workspace, longest int) gemm.View {
 	a := n.a
 	low, high := int(a.index[a.Tokens-longest]), int(a.index[a.Tokens+longest-2])
@@ -270,16 +273,15 @@ func (n *network) table(w *models.Workspace, longest int) gemm.View {
 	return t
 }
 
-// convolve returns activation(convolution(x)) [tokens, hidden], or a view
-// without data if the model has no convolution. Beyond a sequence's ends there
-// are zeros.
+// convolve returns activation(convolution(x)) [tokens, hidden], or the zero View
+// if the model has no convolution. Each sequence is padded with zeros.
 func (n *network) convolve(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	k := n.a.ConvolutionWidth
 	if k == 0 {
 		return gemm.View{}
 	}
-	// Column c·k+t of a row is column c of the token t-k/2 further on: the
-	// convolution is one product over these.
+	// Column c·k+t of a row of wide is column c of the token at offset t-k/2.
+	// So the convolution is one matrix product.
 	wide, out := w.View(x.Rows, x.Cols*k), w.View(x.Rows, x.Cols)
 	start := 0
 	for _, end := range ends {

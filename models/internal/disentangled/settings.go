@@ -11,8 +11,8 @@ import (
 	"kenserve/models/internal/encoder"
 )
 
-// Settings is what the configurations of both generations have in common, as
-// far as it changes what a classifier computes.
+// Settings are the members that the configurations of both generations share, if
+// they change the result of a classifier.
 type Settings struct {
 	VocabSize             int            `json:"vocab_size"`
 	EmbeddingSize         *int           `json:"embedding_size"`
@@ -32,8 +32,8 @@ type Settings struct {
 	PoolerHiddenAct       string         `json:"pooler_hidden_act"`
 }
 
-// DefaultSettings are what Hugging Face assumes for both where a configuration
-// says nothing.
+// DefaultSettings returns the defaults of transformers that both generations
+// share.
 func DefaultSettings() Settings {
 	return Settings{
 		HiddenAct: "gelu", MaxPositionEmbeddings: 512, LayerNormEps: 1e-7,
@@ -41,7 +41,8 @@ func DefaultSettings() Settings {
 	}
 }
 
-// terms is pos_att_type: a list, or names separated by bars.
+// attentionTerms is pos_att_type: a list, or one string of names separated by
+// bars.
 type attentionTerms []string
 
 func (t *attentionTerms) UnmarshalJSON(text []byte) error {
@@ -79,12 +80,12 @@ var RefusedSettings = []string{
 	`"relative_attention":true,"pos_att_type":["c2p"],"type_vocab_size":-1`,
 }
 
-// Model returns the classifier that the settings describe, with each distance
-// in its own row of the table.
+// Model returns the classifier that the settings describe. Each distance has its
+// own row of the distance table.
 func (s *Settings) Model(layout Layout) (Model, error) {
 	var m Model
 	if !s.RelativeAttention {
-		return m, fmt.Errorf("relative_attention is false: only disentangled attention is implemented")
+		return m, fmt.Errorf("relative_attention is false; only disentangled attention is implemented")
 	}
 	for _, term := range s.PosAttType {
 		seen := &m.ContentToPosition
@@ -93,7 +94,7 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 		case "p2c":
 			seen = &m.PositionToContent
 		default:
-			return m, fmt.Errorf("pos_att_type has %q, only c2p and p2c are implemented", term)
+			return m, fmt.Errorf("pos_att_type has %q; only c2p and p2c are implemented", term)
 		}
 		if *seen {
 			return m, fmt.Errorf("pos_att_type has %q twice", term)
@@ -101,10 +102,10 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 		*seen = true
 	}
 	if len(s.PosAttType) == 0 {
-		return m, fmt.Errorf("pos_att_type is empty: it must have c2p or p2c")
+		return m, fmt.Errorf("pos_att_type is empty, want c2p or p2c or both")
 	}
 	if s.PoolerHiddenSize != nil && *s.PoolerHiddenSize != s.HiddenSize {
-		return m, fmt.Errorf("pooler_hidden_size is %d, hidden_size is %d: they must be equal", *s.PoolerHiddenSize, s.HiddenSize)
+		return m, fmt.Errorf("pooler_hidden_size is %d, but hidden_size is %d; they must be equal", *s.PoolerHiddenSize, s.HiddenSize)
 	}
 	if s.TypeVocabSize < 0 || s.TypeVocabSize > encoder.MaxEntries {
 		return m, fmt.Errorf("type_vocab_size is %d, want 0 to %d", s.TypeVocabSize, encoder.MaxEntries)
@@ -137,7 +138,7 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 		return m, fmt.Errorf("max_relative_positions is %d, want at most %d", m.MaxDistance, encoder.MaxEntries/2)
 	}
 	m.Distances = 2 * m.MaxDistance
-	// The pooler is not pre-trained: only classifiers have it.
+	// The pooler is not pre-trained; only classifiers have it.
 	m.Head = encoder.Head{First: "pooler.dense", Out: "classifier", Activation: pooler}
 	return m, nil
 }

@@ -6,7 +6,7 @@ import (
 	"kenserve/nn"
 )
 
-// The tensors of the embeddings, which all relatives of BERT name alike.
+// Names of the embeddings' tensors. All relatives of BERT use them.
 const (
 	words         = "embeddings.word_embeddings.weight"
 	positions     = "embeddings.position_embeddings.weight"
@@ -16,22 +16,22 @@ const (
 	projection    = "embeddings_project"
 )
 
-// Embeddings describes what becomes of token ids before the first layer: the
-// sum of rows of up to four tables, a layer norm, and where the tables are
-// narrower than the encoder a dense layer.
+// Embeddings describes the input of the first layer: the sum of rows of up to
+// four tables, a layer norm, and, if the tables are narrower than the encoder, a
+// dense layer.
 type Embeddings struct {
-	Vocabulary int // token ids
+	Vocabulary int // number of token ids
 	Positions  int // entries of the position table
-	Types      int // token types; 0: there is no such table
-	Tasks      int // task types, of which all tokens have the first; 0: no table
+	Types      int // number of token types; 0: no such table
+	Tasks      int // number of task types, of which all tokens have the first; 0: no such table
 	Width      int // columns of the tables
-	// Pad, if PadPositions is set, is the token whose position is Pad itself,
-	// wherever it stands; the others count up from Pad+1.
+	// If PadPositions is true, a token with id Pad has position Pad, and the
+	// positions of the other tokens count from Pad+1.
 	Pad          int
 	PadPositions bool
 }
 
-// MaxTokens is the longest sequence for which there are positions.
+// MaxTokens returns the maximum number of tokens for which there are positions.
 func (e Embeddings) MaxTokens() int {
 	if e.PadPositions {
 		return e.Positions - e.Pad - 1
@@ -39,12 +39,12 @@ func (e Embeddings) MaxTokens() int {
 	return e.Positions
 }
 
-// limits is what the tables accept.
+// limits returns the limits that the tables impose on a batch.
 func (e Embeddings) limits() models.Limits {
 	return models.Limits{Vocabulary: e.Vocabulary, Types: e.Types, Tokens: e.MaxTokens()}
 }
 
-// parameters lists the weights, for an encoder of the given width.
+// parameters lists the weights for an encoder with the given number of columns.
 func (e Embeddings) parameters(hidden int) []models.Parameter {
 	list := []models.Parameter{
 		{Name: words, Shape: []int{e.Vocabulary, e.Width}, Role: models.Embedding},
@@ -63,8 +63,7 @@ func (e Embeddings) parameters(hidden int) []models.Parameter {
 	return list
 }
 
-// embeddings are Embeddings bound to weights. Tables that the family lacks are
-// nil.
+// embeddings are Embeddings bound to weights. Tables that do not exist are nil.
 type embeddings struct {
 	Embeddings
 	words, positions, types, tasks models.Table
@@ -73,6 +72,7 @@ type embeddings struct {
 	hidden                         int
 }
 
+// bind looks up the weights. The binder keeps errors.
 func (e Embeddings) bind(b *models.Binder, hidden int, eps float32) embeddings {
 	n := embeddings{Embeddings: e, words: b.Table(words), positions: b.Table(positions), hidden: hidden}
 	if e.Types > 0 {
@@ -88,8 +88,8 @@ func (e Embeddings) bind(b *models.Binder, hidden int, eps float32) embeddings {
 	return n
 }
 
-// embed returns the embeddings [tokens, hidden] of a batch that Limits allow.
-// The terms are added in Hugging Face's order: word, type, position, task.
+// embed returns the embeddings [tokens, hidden] of a batch within the limits. It
+// adds the terms in the order of transformers: word, type, position, task.
 func (n *embeddings) embed(w *models.Workspace, b *models.Batch) gemm.View {
 	x := w.View(len(b.IDs), n.Width)
 	term := w.Floats(n.Width)[:n.Width]

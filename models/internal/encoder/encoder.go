@@ -1,7 +1,8 @@
-// Package encoder is what BERT and its direct relatives share: embeddings that
-// are a sum of table rows; layers of self-attention and a two-layer perceptron,
-// each followed by the addition of its input and a layer norm; and a classifier
-// of two dense layers over the first token. A family fills in a [Model].
+// Package encoder is the network that BERT and its direct relatives share:
+// embeddings that are a sum of table rows; layers of self-attention and a
+// two-layer perceptron, each followed by a residual addition and a layer norm;
+// and a classifier of two dense layers over the first token. A family describes
+// its network as a [Model].
 package encoder
 
 import (
@@ -12,24 +13,24 @@ import (
 	"kenserve/nn"
 )
 
-// Config is the encoder's size.
+// Config holds the sizes of an encoder.
 type Config struct {
 	Layers       int
 	Hidden       int // columns of the activations, a multiple of Heads
 	Heads        int
-	Intermediate int // columns between the perceptron's two layers
+	Intermediate int // columns between the two layers of the perceptron
 	Activation   nn.Activation
 	Eps          float32 // of the layer norms
 }
 
-// Names are the names of one layer's tensors, without ".weight" and ".bias".
+// Names are the names of a layer's tensors, without ".weight" and ".bias".
 type Names struct {
-	Layer                                 string // of layer i: Layer + i + the names below
+	Layer                                 string // the name of a tensor of layer i is Layer + i + one of the names below
 	Query, Key, Value, Output, OutputNorm string
 	Intermediate, Down, DownNorm          string
 }
 
-// BERT is how BERT and most of its relatives name a layer.
+// BERT are the names that BERT and most of its relatives use.
 var BERT = Names{
 	Layer:        "encoder.layer.",
 	Query:        ".attention.self.query",
@@ -42,8 +43,8 @@ var BERT = Names{
 	DownNorm:     ".output.LayerNorm",
 }
 
-// Parameters lists the encoder's weights.
-func (c Config) Parameters(n Names) []models.Parameter {
+// parameters lists the weights of the encoder.
+func (c Config) parameters(n Names) []models.Parameter {
 	var list []models.Parameter
 	for i := range c.Layers {
 		l := fmt.Sprint(n.Layer, i)
@@ -59,10 +60,10 @@ func (c Config) Parameters(n Names) []models.Parameter {
 	return list
 }
 
-// Encoder is a stack of layers bound to weights.
-type Encoder struct {
+// layers are the layers of an encoder bound to weights.
+type layers struct {
 	config Config
-	layers []layer
+	list   []layer
 }
 
 type layer struct {
@@ -72,12 +73,12 @@ type layer struct {
 	downNorm                  models.Norm
 }
 
-// Bind resolves the encoder's weights. Errors are left in the binder.
-func (c Config) Bind(b *models.Binder, n Names) *Encoder {
-	e := &Encoder{config: c, layers: make([]layer, c.Layers)}
-	for i := range e.layers {
+// bind looks up the weights of the encoder. The binder keeps errors.
+func (c Config) bind(b *models.Binder, n Names) *layers {
+	e := &layers{config: c, list: make([]layer, c.Layers)}
+	for i := range e.list {
 		l := fmt.Sprint(n.Layer, i)
-		e.layers[i] = layer{
+		e.list[i] = layer{
 			key:          b.Dense(l+n.Key, c.Hidden, c.Hidden),
 			value:        b.Dense(l+n.Value, c.Hidden, c.Hidden),
 			query:        b.Dense(l+n.Query, c.Hidden, c.Hidden),
@@ -91,30 +92,31 @@ func (c Config) Bind(b *models.Binder, n Names) *Encoder {
 	return e
 }
 
-// First runs the layers over x [tokens, hidden], the embeddings of sequences
-// that end at ends, and returns the output of each sequence's first token
-// [sequences, hidden]. It overwrites x. No other token's output is needed by
-// a classifier, so the last layer computes keys and values for all tokens but
-// everything else for the first ones alone.
-func (e *Encoder) FirstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
+// firstOutputs runs the layers on x [tokens, hidden], the embeddings of
+// sequences that end at ends. It returns the output of the first token of each
+// sequence [sequences, hidden] and overwrites x. A classifier needs no other
+// outputs, so the last layer computes keys and values for all tokens but
+// everything else for the first tokens only.
+func (e *layers) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	c := e.config
 	q, k, v := w.View(x.Rows, c.Hidden), w.View(x.Rows, c.Hidden), w.View(x.Rows, c.Hidden)
 	mid := w.View(x.Rows, c.Intermediate)
 	none := gemm.View{}
 	queries := ends
 	heads := models.Heads{Count: c.Heads, Width: c.Hidden / c.Heads}
-	for i := range e.layers {
-		l := &e.layers[i]
+	for i := range e.list {
+		l := &e.list[i]
 		w.Dense(k, x, l.key, nn.Identity, none)
 		w.Dense(v, x, l.value, nn.Identity, none)
-		if i == len(e.layers)-1 {
+		if i == len(e.list)-1 {
 			x = w.FirstRows(x, ends)
 			queries = w.OneTokenEnds(len(ends))
 			q, mid = q.Slice(0, x.Rows, 0, q.Cols), mid.Slice(0, x.Rows, 0, mid.Cols)
 		}
 		w.Dense(q, x, l.query, nn.Identity, none)
-		// A part of attention has read its queries before it writes its
-		// context, and no other part reads them: the two share a buffer.
+		// A part of the attention reads its queries before it writes its
+		// outputs, and no other part reads these queries. So the two can share
+		// a buffer.
 		w.Attention(q, q, k, v, queries, ends, heads)
 		w.Dense(x, q, l.output, nn.Identity, x)
 		w.Norm(x, l.outputNorm)

@@ -6,17 +6,17 @@ import (
 	"kenserve/nn"
 )
 
-// Head describes a classifier of two dense layers over one row a sequence.
+// Head describes a classifier: two dense layers on one row per sequence.
 type Head struct {
 	First      string // name of the layer [hidden, hidden]
 	Out        string // name of the layer [labels, hidden]
 	Activation nn.Activation
-	// Pooler says that the first layer is a part of the pre-trained model,
-	// which a base may have kept or not.
+	// Pooler is true if the first layer belongs to the pre-trained model. A base
+	// may have it or not.
 	Pooler bool
 }
 
-// pooler lists the first layer's weights if they are the base's.
+// pooler lists the weights of the first layer if they belong to the base.
 func (h Head) pooler(hidden int) []models.Parameter {
 	if !h.Pooler {
 		return nil
@@ -47,12 +47,12 @@ type Classifier struct {
 	activation nn.Activation
 }
 
-// Bind resolves the head's weights. Errors are left in the binder.
+// Bind looks up the weights of the head. The binder keeps errors.
 func (h Head) Bind(b *models.Binder, hidden int) Classifier {
 	return Classifier{b.Dense(h.First, hidden, hidden), b.Dense(h.Out, 0, hidden), h.Activation}
 }
 
-// Labels is the number of logits of a sequence.
+// Labels returns the number of logits of a sequence.
 func (c *Classifier) Labels() int { return c.out.Weight.N() }
 
 // Logits computes logits [sequences, labels] from x [sequences, hidden].

@@ -6,21 +6,21 @@ import (
 	"kenserve/models"
 )
 
-// Model is a classifier of BERT's kind: embeddings, encoder, and a head over
-// the first token. It is a models.Architecture; a family is what it fills in.
+// Model describes a classifier of BERT's kind: embeddings, an encoder, and a head
+// on the first token. Each family fills in its values.
 type Model struct {
 	Embeddings Embeddings
 	Encoder    Config
 	Names      Names
 	Head       Head
-	Prefix     string // of the names of all but the head in a fine-tuned checkpoint
+	Prefix     string // prefix of all names except those of the head in a fine-tuned checkpoint
 }
 
-// architecture makes a Model a models.Architecture, whose methods have the
-// names of its fields.
+// architecture is the models.Architecture of a Model. It is a type of its own,
+// because the methods have the names of Model's fields.
 type architecture struct{ m Model }
 
-// Architecture checks the sizes and returns the model.
+// Architecture checks the sizes and returns the architecture.
 func (m Model) Architecture() (models.Architecture, error) {
 	for _, check := range []error{
 		m.Encoder.Check(),
@@ -35,29 +35,29 @@ func (m Model) Architecture() (models.Architecture, error) {
 	return architecture{m}, nil
 }
 
-// Parameters lists the encoder's weights. A base may lack the pooler.
+// Parameters lists the weights of the encoder. The pooler is optional.
 func (a architecture) Parameters() []models.Parameter {
 	m := a.m
-	return slices.Concat(m.Embeddings.parameters(m.Encoder.Hidden), m.Encoder.Parameters(m.Names), m.Head.pooler(m.Encoder.Hidden))
+	return slices.Concat(m.Embeddings.parameters(m.Encoder.Hidden), m.Encoder.parameters(m.Names), m.Head.pooler(m.Encoder.Hidden))
 }
 
-// Head lists the classifier's weights.
+// Head lists the weights of the classifier.
 func (a architecture) Head(labels int) []models.Parameter {
 	return a.m.Head.Parameters(labels, a.m.Encoder.Hidden)
 }
 
-// Prefix is the family's, such as "bert.".
+// Prefix returns the family's prefix, such as "bert.".
 func (a architecture) Prefix() string { return a.m.Prefix }
 
-// MaxTokens is the number of usable position embeddings.
+// MaxTokens returns the number of usable position embeddings.
 func (a architecture) MaxTokens() int { return a.m.Embeddings.MaxTokens() }
 
-// Bind resolves the weights.
+// Bind looks up the weights.
 func (a architecture) Bind(p models.Params) (models.Network, error) {
 	b, m := models.NewBinder(p), a.m
 	n := &network{
 		embeddings: m.Embeddings.bind(b, m.Encoder.Hidden, m.Encoder.Eps),
-		encoder:    m.Encoder.Bind(b, m.Names),
+		encoder:    m.Encoder.bind(b, m.Names),
 		Classifier: m.Head.Bind(b, m.Encoder.Hidden),
 	}
 	if err := b.Err(); err != nil {
@@ -69,7 +69,7 @@ func (a architecture) Bind(p models.Params) (models.Network, error) {
 // network is a Model bound to weights.
 type network struct {
 	embeddings embeddings
-	encoder    *Encoder
+	encoder    *layers
 	Classifier
 }
 
@@ -78,6 +78,6 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 	if err := w.Start(b, n.embeddings.limits(), logits, n.Labels()); err != nil || len(b.Ends) == 0 {
 		return err
 	}
-	n.Logits(w, n.encoder.FirstOutputs(w, n.embeddings.embed(w, b), b.Ends), logits)
+	n.Logits(w, n.encoder.firstOutputs(w, n.embeddings.embed(w, b), b.Ends), logits)
 	return nil
 }

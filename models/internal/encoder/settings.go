@@ -8,8 +8,8 @@ import (
 	"kenserve/models"
 )
 
-// Settings is what the configurations of BERT and its relatives have in
-// common, as far as it changes what a classifier computes.
+// Settings are the members that the configurations of BERT and its relatives
+// share, if they change the result of a classifier.
 type Settings struct {
 	VocabSize             int     `json:"vocab_size"`
 	HiddenSize            int     `json:"hidden_size"`
@@ -22,8 +22,7 @@ type Settings struct {
 	LayerNormEps          float64 `json:"layer_norm_eps"`
 }
 
-// DefaultSettings are what Hugging Face assumes where a configuration says
-// nothing: BERT-base's sizes.
+// DefaultSettings returns the defaults of transformers: the sizes of BERT-base.
 func DefaultSettings() Settings {
 	return Settings{
 		VocabSize: 30522, HiddenSize: 768, NumHiddenLayers: 12, NumAttentionHeads: 12, IntermediateSize: 3072,
@@ -55,9 +54,8 @@ var RefusedSettings = []string{
 	`"type_vocab_size":0`,
 }
 
-// Model returns the classifier that the settings describe, with the head and
-// the prefix that are the family's. Settings with which Hugging Face computes
-// something else are refused.
+// Model returns the classifier that the settings describe, with the family's head
+// and prefix. It returns an error for settings that are not implemented.
 func (s *Settings) Model(prefix string, head Head) (Model, error) {
 	var m Model
 	if err := models.CheckSize("type_vocab_size", s.TypeVocabSize, MaxEntries); err != nil {

@@ -9,14 +9,14 @@ import (
 	"kenserve/models"
 )
 
-// Golden is one sequence with the logits that Hugging Face computes for it.
+// Golden is a sequence and the logits that transformers computes for it.
 type Golden struct {
 	IDs     []int32   `json:"ids"`
 	TypeIDs []int32   `json:"type_ids"`
 	Logits  []float32 `json:"logits"`
 }
 
-// ReadGoldens reads a file that a make_goldens.py wrote.
+// ReadGoldens reads a goldens.json that a make_goldens.py wrote.
 func ReadGoldens(t testing.TB, path string) []Golden {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -33,7 +33,7 @@ func ReadGoldens(t testing.TB, path string) []Golden {
 	return goldens
 }
 
-// Join concatenates sequences to a batch.
+// Join returns the batch of the given sequences.
 func Join(goldens ...Golden) *models.Batch {
 	b := &models.Batch{}
 	for _, g := range goldens {
@@ -44,8 +44,8 @@ func Join(goldens ...Golden) *models.Batch {
 	return b
 }
 
-// Compare runs the goldens through the network in batches of the given number
-// of sequences and returns the largest difference between logits.
+// Compare runs the network on the goldens in batches of size sequences. It returns
+// the largest absolute difference between logits.
 func Compare(t testing.TB, n models.Network, w *models.Workspace, goldens []Golden, size int) float64 {
 	t.Helper()
 	worst := 0.0
@@ -58,7 +58,7 @@ func Compare(t testing.TB, n models.Network, w *models.Workspace, goldens []Gold
 		}
 		for i, g := range some {
 			if len(g.Logits) != n.Labels() {
-				t.Fatalf("%d logits in the goldens, the network has %d labels", len(g.Logits), n.Labels())
+				t.Fatalf("the goldens have %d logits, the network has %d labels", len(g.Logits), n.Labels())
 			}
 			for j, want := range g.Logits {
 				d := math.Abs(float64(logits[i*n.Labels()+j]) - float64(want))

@@ -11,18 +11,18 @@ import (
 	"kenserve/safetensors"
 )
 
-// Weights are all tensors of a fine-tuned checkpoint in float32, by the names
-// that an architecture knows, which lack its prefix. They are a models.Params.
+// Weights are all tensors of a fine-tuned checkpoint in float32, by their names
+// without the architecture's prefix. They implement models.Params.
 type Weights map[string]Tensor
 
-// Tensor is one of them, row-major.
+// Tensor is a row-major tensor.
 type Tensor struct {
 	Shape []int
 	Data  []float32
 }
 
-// Load reads a fine-tuned Hugging Face folder and checks that its tensors are
-// exactly the ones that the architecture lists.
+// Load reads a fine-tuned Hugging Face folder. The test fails unless the folder
+// has exactly the tensors that the architecture lists.
 func Load(t testing.TB, dir string) (*models.Config, models.Architecture, Weights) {
 	t.Helper()
 	config, err := models.ReadConfig(dir)
@@ -58,23 +58,24 @@ func Load(t testing.TB, dir string) (*models.Config, models.Architecture, Weight
 		weights[p.Name] = w
 	}
 	if got := len(checkpoint.Names()); got != len(weights) {
-		t.Fatalf("%s has %d tensors, the architecture %d", dir, got, len(weights))
+		t.Fatalf("%s has %d tensors, the architecture lists %d", dir, got, len(weights))
 	}
 	return config, arch, weights
 }
 
+// get returns a tensor with at least the given number of dimensions.
 func (w Weights) get(name string, dims int) (Tensor, error) {
 	t, ok := w[name]
 	if !ok {
 		return t, fmt.Errorf("no tensor %s", name)
 	}
 	if len(t.Shape) < dims {
-		return t, fmt.Errorf("tensor %s has shape %v", name, t.Shape)
+		return t, fmt.Errorf("tensor %s has shape %v, want at least %d dimensions", name, t.Shape, dims)
 	}
 	return t, nil
 }
 
-// Matrix packs a dense layer's weight.
+// Matrix packs the weight of a dense layer.
 func (w Weights) Matrix(name string) (*gemm.Matrix, error) {
 	t, err := w.get(name, 2)
 	if err != nil {
@@ -91,7 +92,7 @@ func (w Weights) Vector(name string) ([]float32, error) {
 	return t.Data, err
 }
 
-// Table returns an embedding.
+// Table returns an embedding table.
 func (w Weights) Table(name string) (models.Table, error) {
 	t, err := w.get(name, 2)
 	return table{t}, err

@@ -80,8 +80,8 @@ func Parse(path string, raw json.RawMessage, m model.Model) ([]Token, error) {
 	return SpecialFirst(numbered), nil
 }
 
-// Number sets the ids of tokens as the reference does: the id in the model, or for tokens that are not in the
-// model the next numbers from the model's size on.
+// Number sets the ids of tokens as the reference does: the id in the model, or for tokens that are not in
+// the model the next numbers from the model's size on.
 func Number(tokens []Token, m model.Model) ([]Token, error) {
 	next := int32(m.Size())
 	seen := make(map[string]bool)
@@ -102,8 +102,8 @@ func Number(tokens []Token, m model.Model) ([]Token, error) {
 	return tokens, nil
 }
 
-// SpecialFirst returns tokens with special tokens before the others. It leaves out empty tokens, which never
-// match.
+// SpecialFirst returns tokens with special tokens before the others. It leaves out empty tokens, which
+// never match.
 func SpecialFirst(tokens []Token) []Token {
 	var sorted []Token
 	for _, special := range []bool{true, false} {
@@ -116,8 +116,8 @@ func SpecialFirst(tokens []Token) []Token {
 	return sorted
 }
 
-// NewSet returns the set of those tokens whose flag Normalized is normalized. If it is true, the set searches
-// for their normal forms by steps. It returns nil if there are no such tokens.
+// NewSet returns the set of those tokens whose flag Normalized is normalized. If it is true, the set
+// searches for their normal forms by steps. It returns nil if there are no such tokens.
 func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Set, error) {
 	a := &Set{unicode: codepoint.Load()}
 	var s normalizer.Scratch
@@ -155,8 +155,9 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Se
 	return a, nil
 }
 
-// find returns the first token in text at or after from, as text[start:end] and its index. If several tokens
-// start at the same offset, it returns the longest. The index is -1 if there is none. find ignores flags.
+// find returns the first token in text at or after from, as text[start:end] and its index. If several
+// tokens start at the same offset, it returns the longest. The index is -1 if there is none. find ignores
+// flags.
 func (a *Set) find(text []byte, from int) (start, end, token int) {
 	for start = from; start < len(text); start++ {
 		if a.oneFirstByte {

@@ -23,11 +23,11 @@ type Scan struct {
 // Scan returns a scan of text, split at the tokens of a.
 func (a *Set) Scan(text []byte) Scan { return Scan{tokens: a, text: text} }
 
-// Next returns the next part of the text: the id of an added token, or a part without added tokens and -1. A
-// part is not empty. At the end, ok is false.
+// Next returns the next part of the text: the id of an added token, or a part without added tokens and
+// -1. A part is not empty. At the end, ok is false.
 //
-// Tokens do not overlap. But the white space of a match may contain another token, which Next returns, too:
-// the reference searches for tokens first and for white space after that.
+// Tokens do not overlap. But the white space of a match may contain another token, which Next returns,
+// too: the reference searches for tokens first and for white space after that.
 func (c *Scan) Next() (part []byte, id int32, ok bool) {
 	if c.pending {
 		c.pending, c.consumed = false, c.pendingEnd

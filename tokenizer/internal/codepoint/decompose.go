@@ -18,15 +18,15 @@ type ClassedRune struct {
 	Class uint8
 }
 
-// AppendDecomposed appends the full decomposition of r: the compatibility decomposition if compatibly is true,
-// otherwise the canonical one.
+// AppendDecomposed appends the full decomposition of r: the compatibility decomposition if compatibly is
+// true, otherwise the canonical one.
 func (t *Tables) AppendDecomposed(dst []ClassedRune, r rune, compatibly bool) []ClassedRune {
 	p := t.Properties(r)
 	switch {
 	case compatibly && p&compatible != 0:
-		dst = append(dst, t.decompositions[t.nfkd.Of(r)]...)
+		dst = append(dst, t.decompositions[t.nfkd.of(r)]...)
 	case p&Decomposed == 0:
-		dst = append(dst, ClassedRune{r, t.classes.Of(r)})
+		dst = append(dst, ClassedRune{r, t.classes.of(r)})
 	case r >= hangulFirst && r <= hangulLast:
 		k := r - hangulFirst
 		dst = append(dst, ClassedRune{Rune: leadBase + k/(vowels*tails)}, ClassedRune{Rune: vowelBase + k/tails%vowels})
@@ -34,14 +34,14 @@ func (t *Tables) AppendDecomposed(dst []ClassedRune, r rune, compatibly bool) []
 			dst = append(dst, ClassedRune{Rune: tailBase + k%tails})
 		}
 	default:
-		dst = append(dst, t.decompositions[t.nfd.Of(r)]...)
+		dst = append(dst, t.decompositions[t.nfd.of(r)]...)
 	}
 	return dst
 }
 
-// Compose applies canonical composition to chunk, in place (Unicode, section 3.11, D117). It composes each
-// code point with the last starter before it, unless a code point of the same or a higher class is between
-// them. chunk is decomposed and in canonical order.
+// Compose applies canonical composition to chunk, in place (Unicode, section 3.11, D117). It composes
+// each code point with the last starter before it, unless a code point of the same or a higher class is
+// between them. chunk is decomposed and in canonical order.
 func (t *Tables) Compose(chunk []ClassedRune) []ClassedRune {
 	out := chunk[:0]
 	starter := -1 // index of the last starter in out

@@ -22,8 +22,8 @@ func TestSortMarksAgainstStableSort(t *testing.T) {
 	})
 }
 
-// TestDecompositionAgainstPlain: the decomposition of a code point is the entry of the table, or for Hangul
-// the formula of Unicode, section 3.12, here with plain numbers.
+// TestDecompositionAgainstPlain: the decomposition of a code point is the entry of the table, or for
+// Hangul the formula of Unicode, section 3.12, here with plain numbers.
 func TestDecompositionAgainstPlain(t *testing.T) {
 	u := Load()
 	for r := range rune(utf8.MaxRune + 1) {
@@ -40,14 +40,14 @@ func TestDecompositionAgainstPlain(t *testing.T) {
 			}
 		case u.Properties(r)&Decomposed != 0:
 			want = nil
-			for _, c := range u.decompositions[u.nfd.Of(r)] {
+			for _, c := range u.decompositions[u.nfd.of(r)] {
 				want = append(want, c.Rune)
 			}
 		}
 		got := u.AppendDecomposed(nil, r, false)
 		equal := len(got) == len(want)
 		for i := 0; equal && i < len(got); i++ {
-			equal = got[i].Rune == want[i] && got[i].Class == u.classes.Of(want[i])
+			equal = got[i].Rune == want[i] && got[i].Class == u.classes.of(want[i])
 		}
 		if !equal {
 			t.Fatalf("%U: got %v, want %X", r, got, want)

@@ -2,8 +2,8 @@ package codepoint
 
 import "unicode/utf8"
 
-// A grapheme is the role of a code point in extended grapheme clusters (Unicode Standard Annex 29): a class
-// in the lower four bits, and flags.
+// A grapheme is the role of a code point in extended grapheme clusters (Unicode Standard Annex 29): a
+// class in the lower four bits, and flags.
 type grapheme uint8
 
 const (
@@ -46,11 +46,11 @@ func (t *Tables) graphemeOf(r rune) grapheme {
 		}
 		return graphemeLVT
 	}
-	return t.graphemes.Of(r)
+	return t.graphemes.of(r)
 }
 
-// ClusterLen returns the length in bytes of the grapheme cluster at the start of text, which is not empty.
-// GB3 to GB13 are the numbers of the rules in the annex.
+// ClusterLen returns the length in bytes of the grapheme cluster at the start of text, which is not
+// empty. GB3 to GB13 are the numbers of the rules in the annex.
 func (t *Tables) ClusterLen(text []byte) int {
 	r, n := utf8.DecodeRune(text)
 	left := t.graphemeOf(r)

@@ -1,11 +1,11 @@
-// Package codepoint knows the properties of Unicode code points as the reference uses them: character classes,
-// lower case, normal forms and grapheme clusters.
+// Package codepoint knows the properties of Unicode code points as the reference uses them: character
+// classes, lower case, normal forms and grapheme clusters.
 //
 // The reference is Hugging Face's tokenizers 0.22.2. It does not follow a single version of Unicode: its
 // categories are those of Unicode 8, its normal forms those of Unicode 9, and white space, case and \w
 // those of a recent version. The tables of Go's standard library change with the Go release, so ids would
-// change with the compiler. Therefore unicode.txt holds the properties; testdata/make_unicode.py reads them
-// from the reference itself.
+// change with the compiler. Therefore unicode.txt holds the properties; testdata/make_unicode.py reads
+// them from the reference itself.
 package codepoint
 
 import (
@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// unicodeText holds the properties of all code points. Each line is a name and code points in hexadecimal.
-// A line of a set lists ranges:
+// unicodeText holds the properties of all code points. Each line is a name and code points in
+// hexadecimal. A line of a set lists ranges:
 //
 //	space        white space
 //	control      removed by BertNormalizer's clean_text
@@ -72,8 +72,8 @@ type Tables struct {
 	composites     map[[2]rune]rune
 }
 
-// Load returns the tables. The first call reads them from unicodeText. It panics if that is invalid, because
-// the text is part of the program.
+// Load returns the tables. The first call reads them from unicodeText. It panics if that is invalid,
+// because the text is part of the program.
 var Load = sync.OnceValue(func() *Tables {
 	t, err := read(unicodeText)
 	if err != nil {
@@ -83,13 +83,13 @@ var Load = sync.OnceValue(func() *Tables {
 })
 
 // Properties returns the properties of r, which must be a valid code point.
-func (t *Tables) Properties(r rune) Property { return t.properties.Of(r) }
+func (t *Tables) Properties(r rune) Property { return t.properties.of(r) }
 
-// AppendLower appends the lower case of r, whose properties are p. Like the reference, it looks at one code
-// point at a time: a final Σ becomes σ, İ becomes i and a combining dot.
+// AppendLower appends the lower case of r, whose properties are p. Like the reference, it looks at one
+// code point at a time: a final Σ becomes σ, İ becomes i and a combining dot.
 func (t *Tables) AppendLower(dst []byte, r rune, p Property) []byte {
 	if p&HasLowercase != 0 {
-		return append(dst, t.lowercase[t.lower.Of(r)]...)
+		return append(dst, t.lowercase[t.lower.of(r)]...)
 	}
 	return utf8.AppendRune(dst, r)
 }
@@ -99,15 +99,15 @@ const (
 	codePoints = utf8.MaxRune + 1
 )
 
-// A twoStageTable maps code points to values. Many blocks of 256 code points are equal; the table stores each
-// distinct block once.
+// A twoStageTable maps code points to values. Many blocks of 256 code points are equal; the table stores
+// each distinct block once.
 type twoStageTable[V comparable] struct {
 	block  [codePoints / blockSize]uint16 // index in values of each block
 	values [][blockSize]V
 }
 
 // of returns the value of r, which must be a valid code point.
-func (t *twoStageTable[V]) Of(r rune) V {
+func (t *twoStageTable[V]) of(r rune) V {
 	k := uint32(r) / blockSize % uint32(len(t.block))
 	return t.values[t.block[k]][uint32(r)%blockSize]
 }

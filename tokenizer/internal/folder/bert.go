@@ -13,8 +13,8 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// bertClass is BertTokenizer: each line of vocab.txt is a token of WordPiece, and its id is the number of the
-// line, from 0.
+// bertClass is BertTokenizer: each line of vocab.txt is a token of WordPiece, and its id is the number of
+// the line, from 0.
 var bertClass = class{
 	names:      []string{"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"},
 	modelTypes: []string{"bert", "distilbert", "electra", "mobilebert"},
@@ -51,8 +51,8 @@ func buildBERT(f Files, settings *jsonobject.Object, special map[string]string) 
 	return p, nil
 }
 
-// readVocabulary reads a vocab.txt. As in a text file of Python, lines end with a line feed, a carriage return
-// or both. If a token is listed twice, the last line counts.
+// readVocabulary reads a vocab.txt. As in a text file of Python, lines end with a line feed, a carriage
+// return or both. If a token is listed twice, the last line counts.
 func readVocabulary(data []byte) (model.Vocabulary, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not valid UTF-8")

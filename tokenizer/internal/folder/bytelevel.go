@@ -71,8 +71,9 @@ func buildByteLevel(f Files, settings *jsonobject.Object) (classParts, error) {
 	return p, settings.Err()
 }
 
-// readMerges reads a merges.txt: a line with a version, then one pair of tokens per line. Like transformers, it
-// ignores a last line without a line ending. If a pair is listed twice, the first line counts.
+// readMerges reads a merges.txt: a line with a version, then one pair of tokens per line. Like
+// transformers, it ignores a last line without a line ending. If a pair is listed twice, the first line
+// counts.
 func readMerges(data []byte) ([][2]string, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("not valid UTF-8")

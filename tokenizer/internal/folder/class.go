@@ -12,7 +12,8 @@ import (
 	"kenserve/tokenizer/internal/postprocessor"
 )
 
-// A class is a tokenizer class of transformers: the rule that makes a tokenizer of a vocabulary and settings.
+// A class is a tokenizer class of transformers: the rule that makes a tokenizer of a vocabulary and
+// settings.
 type class struct {
 	names      []string // names in tokenizer_class, without the suffix "Fast"
 	modelTypes []string // values of model_type in config.json that have this class by default
@@ -30,11 +31,12 @@ type classParts struct {
 	post func(id func(token string) int32) postprocessor.PostProcessor
 }
 
-// classes are the supported classes. If a folder does not name its class, the first one whose vocabulary is
-// complete counts.
+// classes are the supported classes. If a folder does not name its class, the first one whose vocabulary
+// is complete counts.
 var classes = []*class{&bertClass, &robertaClass, &debertaClass, &xlmRobertaClass, &debertaV2Class}
 
-// tokensByRole returns special tokens without flags by role. The arguments alternate between role and content.
+// tokensByRole returns special tokens without flags by role. The arguments alternate between role and
+// content.
 func tokensByRole(list ...string) map[string]addedtoken.Token {
 	m := make(map[string]addedtoken.Token)
 	for i := 0; i < len(list); i += 2 {

@@ -1,6 +1,6 @@
-// Package folder reads the tokenizer of a Hugging Face folder: either tokenizer.json alone, which describes all
-// stages, or vocabulary files with tokenizer_config.json, special_tokens_map.json and added_tokens.json. The
-// result is the stages, as Components.
+// Package folder reads the tokenizer of a Hugging Face folder: either tokenizer.json alone, which
+// describes all stages, or vocabulary files with tokenizer_config.json, special_tokens_map.json and
+// added_tokens.json. The result is the stages, as Components.
 package folder
 
 import (
@@ -22,9 +22,9 @@ const (
 	modelConfig      = "config.json"             // its model_type gives the class if nothing else does
 )
 
-// Files maps the names of a folder's files to their contents. They describe a tokenizer without tokenizer.json:
-// the vocabulary files of a class, and the files above. A missing file has no entry. The tokenizer is the one
-// that transformers' fast class makes of these files.
+// Files maps the names of a folder's files to their contents. They describe a tokenizer without
+// tokenizer.json: the vocabulary files of a class, and the files above. A missing file has no entry. The
+// tokenizer is the one that transformers' fast class makes of these files.
 type Files map[string][]byte
 
 // maxFile is the maximum size of a file, in bytes.
@@ -46,7 +46,8 @@ func Read(dir string) (Components, error) {
 	return f.Components()
 }
 
-// readFiles reads the files of dir that describe a tokenizer. It is an error if there is no vocabulary file.
+// readFiles reads the files of dir that describe a tokenizer. It is an error if there is no vocabulary
+// file.
 func readFiles(dir string) (Files, error) {
 	f := make(Files)
 	read := func(name string) error {

@@ -24,7 +24,7 @@ func TestRefusedFolders(t *testing.T) {
 		{"split special tokens", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"split_special_tokens":true}`}, "split_special_tokens"},
 		{"flag of the wrong type", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"do_lower_case":"yes"}`}, "do_lower_case"},
 		{"null separator token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"sep_token":null}`}, `"sep_token" is null`},
-		{"unknown member of a token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"cls_token":{"content":"[CLS]","more":1}}`}, `"more" is not known`},
+		{"unknown member of a token", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"cls_token":{"content":"[CLS]","more":1}}`}, `"more" is unknown`},
 		{"id is not that of the vocabulary", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"9":{"content":"<x>"}}}`}, "has id 9"},
 		{"key of added_tokens_decoder is not an id", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"added_tokens_decoder":{"x":{"content":"<x>"}}}`}, "must be named by a token id"},
 		{"additional token is not a string", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": `{"additional_special_tokens":["a",1]}`}, "additional_special_tokens"},

@@ -12,8 +12,8 @@ import (
 	"kenserve/tokenizer/internal/pretokenizer"
 )
 
-// xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file, where four other tokens
-// replace the first three, and the mask token follows at the end.
+// xlmRobertaClass is XLMRobertaTokenizer. Its vocabulary is that of the model file, where four other
+// tokens replace the first three, and the mask token follows at the end.
 var xlmRobertaClass = class{
 	names:      []string{"XLMRobertaTokenizer"},
 	modelTypes: []string{"xlm-roberta", "xlm-roberta-xl"},

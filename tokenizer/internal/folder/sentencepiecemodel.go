@@ -38,8 +38,8 @@ const (
 	userPiece    = 4
 )
 
-// readSentencePiece reads a model file: the protocol buffer ModelProto of sentencepiece_model.proto. It skips
-// fields that do not matter here.
+// readSentencePiece reads a model file: the protocol buffer ModelProto of sentencepiece_model.proto. It
+// skips fields that do not matter here.
 func readSentencePiece(data []byte) (*sentencePiece, error) {
 	m := &sentencePiece{kind: unigramModel, unkPiece: "<unk>"}
 	err := eachField(data, func(number protowire.Number, f field) error {
@@ -161,8 +161,8 @@ func (m *sentencePiece) parts(list []model.ScoredToken, unknown int) (classParts
 	return p, err
 }
 
-// bpe makes a BPE of the vocabulary. The file has no merges. The merges are all splits of a token into two
-// tokens, in the order of transformers.
+// bpe makes a BPE of the vocabulary. The file has no merges. The merges are all splits of a token into
+// two tokens, in the order of transformers.
 func (m *sentencePiece) bpe(list []model.ScoredToken) (*model.BPE, error) {
 	v := make(model.Vocabulary, len(list))
 	for i, e := range list {

@@ -11,8 +11,8 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// readSettings starts to read a JSON file. A missing file (nil) has no members. The caller does not close the
-// result, because most members concern other programs.
+// readSettings starts to read a JSON file. A missing file (nil) has no members. The caller does not close
+// the result, because most members concern other programs.
 func readSettings(name string, data []byte) (*jsonobject.Object, error) {
 	if data == nil {
 		return jsonobject.Empty(name), nil
@@ -23,15 +23,16 @@ func readSettings(name string, data []byte) (*jsonobject.Object, error) {
 	return jsonobject.Read(name, data)
 }
 
-// roles are the settings that name a special token. Special tokens that the vocabulary lacks get their ids in
-// this order.
+// roles are the settings that name a special token. Special tokens that the vocabulary lacks get their
+// ids in this order.
 var roles = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
-// specialTokens returns the added tokens, in the order in which transformers adds them, and the special tokens
-// by role. The ID of an added token is the one that a file declares, or -1. defaults are the class's special
-// tokens by role.
+// specialTokens returns the added tokens, in the order in which transformers adds them, and the special
+// tokens by role. The ID of an added token is the one that a file declares, or -1. defaults are the
+// class's special tokens by role.
 func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]addedtoken.Token) (added []addedtoken.Token, byRole map[string]string, err error) {
-	// Newer folders list all added tokens in tokenizer_config.json. Older ones have two files of their own.
+	// Newer folders list all added tokens in tokenizer_config.json. Older ones have two files of their
+	// own.
 	sources := []*jsonobject.Object{settings}
 	newer := settings.Has("added_tokens_decoder")
 	var declared []addedtoken.Token
@@ -106,8 +107,8 @@ func readDecoder(settings *jsonobject.Object) []addedtoken.Token {
 	return tokens
 }
 
-// readSpecialTokens reads the special tokens of a file. It sets those with a role in byRole, or removes them
-// if they are null, and returns the additional ones. special is passed to readToken.
+// readSpecialTokens reads the special tokens of a file. It sets those with a role in byRole, or removes
+// them if they are null, and returns the additional ones. special is passed to readToken.
 func readSpecialTokens(source *jsonobject.Object, special bool, byRole map[string]addedtoken.Token) (additional []addedtoken.Token) {
 	for _, role := range roles {
 		switch {

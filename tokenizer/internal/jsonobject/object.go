@@ -50,8 +50,8 @@ func Read(path string, raw json.RawMessage) (*Object, error) {
 // Empty returns an object without members.
 func Empty(path string) *Object { return &Object{path: path} }
 
-// ReadTyped starts to read an object whose member "type" names its type. It returns nil for null and for a
-// missing object. depth is the number of typed objects around it; more than maxDepth is an error.
+// ReadTyped starts to read an object whose member "type" names its type. It returns nil for null and for
+// a missing object. depth is the number of typed objects around it; more than maxDepth is an error.
 func ReadTyped(path string, raw json.RawMessage, depth int) (*Object, error) {
 	if raw == nil || IsNull(raw) {
 		return nil, nil
@@ -110,7 +110,7 @@ func (o *Object) Adopt(inner *Object) {
 // Close ends the reading. It returns the first error, or an error that names a member that nobody read.
 func (o *Object) Close() error {
 	if names := o.Names(); len(names) > 0 {
-		o.Fail(names[0], "is not known", nil)
+		o.Fail(names[0], "is unknown", nil)
 	}
 	return o.err
 }

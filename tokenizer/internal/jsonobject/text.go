@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// CheckText returns an error unless data is valid JSON whose text is valid: UTF-8, and without half surrogate
-// pairs. Package json would replace invalid text by U+FFFD.
+// CheckText returns an error unless data is valid JSON whose text is valid: UTF-8, and without half
+// surrogate pairs. Package json would replace invalid text by U+FFFD.
 func CheckText(data []byte) error {
 	if !utf8.Valid(data) {
 		return errors.New("not UTF-8")

@@ -26,8 +26,8 @@ type BPE struct {
 	prefix       string      // prefix, in the vocabulary, of all characters of a piece but the first
 	suffix       string      // suffix, in the vocabulary, of the last character of a piece
 
-	// selfTokens has one bit for each token that is the encoding of its own text. Encode sets the bits as it
-	// meets pieces. Most pieces are such tokens, so they need no merging the next time.
+	// selfTokens has one bit for each token that is the encoding of its own text. Encode sets the bits as
+	// it meets pieces. Most pieces are such tokens, so they need no merging the next time.
 	selfTokens []atomic.Uint32
 }
 
@@ -66,8 +66,8 @@ func parseBPE(o *jsonobject.Object) (Model, error) {
 	return m, nil
 }
 
-// readMerges reads a member that is a list of token pairs. Each pair is a list of two strings, or in older
-// files one string with a space between the tokens.
+// readMerges reads a member that is a list of token pairs. Each pair is a list of two strings, or in
+// older files one string with a space between the tokens.
 func readMerges(o *jsonobject.Object, name string) [][2]string {
 	raw := o.Take(name)
 	if o.Err() != nil {
@@ -155,7 +155,8 @@ func NewBPE(v Vocabulary, merges [][2]string, s BPESettings) (*BPE, error) {
 	return m, nil
 }
 
-// byteTokens are the ids of the tokens "<0x00>" to "<0xFF>", -1 for tokens that are not in the vocabulary.
+// byteTokens are the ids of the tokens "<0x00>" to "<0xFF>", -1 for tokens that are not in the
+// vocabulary.
 type byteTokens [256]int32
 
 func newByteTokens(t *trie.Trie) *byteTokens {
@@ -166,8 +167,8 @@ func newByteTokens(t *trie.Trie) *byteTokens {
 	return &ids
 }
 
-// add calls add for the token of each byte of text. If a byte has no token, or ids is nil, it calls nothing
-// and returns false.
+// add calls add for the token of each byte of text. If a byte has no token, or ids is nil, it calls
+// nothing and returns false.
 func (ids *byteTokens) Add(text []byte, add func(id int32)) bool {
 	if ids == nil {
 		return false
@@ -253,8 +254,8 @@ func (m *BPE) startSymbols(s *Scratch, piece []byte) {
 	s.symbols = symbols
 }
 
-// characterID returns the id of a character with the prefix and suffix for its position, -1 if that is not in
-// the vocabulary. It leaves the character with prefix and suffix in s.word.
+// characterID returns the id of a character with the prefix and suffix for its position, -1 if that is
+// not in the vocabulary. It leaves the character with prefix and suffix in s.word.
 func (m *BPE) characterID(s *Scratch, character []byte, first, last bool) int32 {
 	s.word = s.word[:0]
 	if !first {
@@ -284,8 +285,8 @@ func (m *BPE) merge(s *Scratch) {
 			continue
 		}
 		right := &symbols[left.next]
-		// The symbols may have changed since. Like the reference, it is enough that they still merge to the
-		// same token.
+		// The symbols may have changed since. Like the reference, it is enough that they still merge to
+		// the same token.
 		if to, ok := m.merges[pair{left.id, right.id}]; !ok || to.id != top.id {
 			continue
 		}

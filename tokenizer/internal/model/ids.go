@@ -54,8 +54,8 @@ func (k *IDs) addLast(id int32) {
 	k.ids = append(k.ids, id)
 }
 
-// Cut returns the n ids that remain after a truncation to n, or all ids if there are fewer. n is at most the
-// limit.
+// Cut returns the n ids that remain after a truncation to n, or all ids if there are fewer. n is at most
+// the limit.
 func (k *IDs) Cut(n int) []int32 {
 	if n >= k.Total {
 		return k.ids

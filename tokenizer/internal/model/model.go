@@ -1,5 +1,5 @@
-// Package model holds the stage of a tokenizer that turns a piece of text into token ids: WordPiece, BPE or
-// Unigram.
+// Package model holds the stage of a tokenizer that turns a piece of text into token ids: WordPiece, BPE
+// or Unigram.
 package model
 
 import (

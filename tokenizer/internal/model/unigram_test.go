@@ -46,7 +46,8 @@ func TestUnigramAgainstPlain(t *testing.T) {
 		if want := plainPath(m, []rune(text)); math.Abs(got-want) > 1e-9 {
 			t.Fatalf("%q with %v: got sum %v, want %v", text, list, got, want)
 		}
-		// The concatenated tokens must be the text, where an unknown token stands for one or more characters.
+		// The concatenated tokens must be the text, where an unknown token stands for one or more
+		// characters.
 		pattern := "^"
 		for _, id := range ids.ids {
 			if id == 0 {

@@ -8,10 +8,10 @@ import (
 	"kenserve/tokenizer/internal/trie"
 )
 
-// WordPiece splits a word into tokens of a vocabulary: the longest token at the start of the word, then the
-// longest continuation token at the start of the rest, and so on. A word that is too long or cannot be
-// split becomes one unknown token. Continuation tokens have a prefix ("##") in the vocabulary, so all of
-// them are below one node of the trie.
+// WordPiece splits a word into tokens of a vocabulary: the longest token at the start of the word, then
+// the longest continuation token at the start of the rest, and so on. A word that is too long or cannot
+// be split becomes one unknown token. Continuation tokens have a prefix ("##") in the vocabulary, so all
+// of them are below one node of the trie.
 type WordPiece struct {
 	Tokens   *trie.Trie
 	count    int

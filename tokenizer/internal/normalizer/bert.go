@@ -20,8 +20,8 @@ type BertOptions struct {
 //  3. StripAccents decomposes (NFD) and drops nonspacing marks.
 //  4. Lowercase.
 //
-// Bert does all steps in one pass. Only the canonical reordering of marks looks at more than one code point;
-// for it, a list holds the marks that are neither dropped nor written yet.
+// Bert does all steps in one pass. Only the canonical reordering of marks looks at more than one code
+// point; for it, a list holds the marks that are neither dropped nor written yet.
 //
 // The exported fields and methods are for the fast path of package tokenizer.
 type Bert struct {

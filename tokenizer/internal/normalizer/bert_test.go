@@ -30,8 +30,8 @@ func TestBertNormalizerAgainstPlain(t *testing.T) {
 }
 
 // TestBertNormalizerReordersMarks: kept marks are reordered among each other, but not past a code point
-// between them. That holds even if the code point is dropped, unless it is dropped before the decomposition.
-// The results are those of the reference.
+// between them. That holds even if the code point is dropped, unless it is dropped before the
+// decomposition. The results are those of the reference.
 func TestBertNormalizerReordersMarks(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"\u302e\U0001d165", "\U0001d165\u302e"},

@@ -18,8 +18,9 @@ type normalForm struct {
 }
 
 func (f normalForm) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
-	// No code point is reordered past an ASCII code point, and none composes with an ASCII code point after it.
-	// So the text consists of independent chunks: an ASCII code point and all others up to the next.
+	// No code point is reordered past an ASCII code point, and none composes with an ASCII code point
+	// after it. So the text consists of independent chunks: an ASCII code point and all others up to the
+	// next.
 	chunk := s.runes[:0]
 	for i := 0; i < len(src); {
 		if src[i] < utf8.RuneSelf {

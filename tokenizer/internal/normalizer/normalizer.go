@@ -1,5 +1,5 @@
-// Package normalizer holds the stage of a tokenizer that rewrites text: case, accents, white space and Unicode
-// normal forms.
+// Package normalizer holds the stage of a tokenizer that rewrites text: case, accents, white space and
+// Unicode normal forms.
 package normalizer
 
 import (
@@ -13,11 +13,11 @@ import (
 	"kenserve/tokenizer/internal/pattern"
 )
 
-// A Normalizer rewrites text before it is split into pieces. A Sequence is a []Normalizer without a type of
-// its own.
+// A Normalizer rewrites text before it is split into pieces. A Sequence is a []Normalizer without a type
+// of its own.
 type Normalizer interface {
-	// Normalize appends the normal form of src, which is valid UTF-8, to dst and returns the result. It does
-	// not write to src. dst and src do not overlap.
+	// Normalize appends the normal form of src, which is valid UTF-8, to dst and returns the result. It
+	// does not write to src. dst and src do not overlap.
 	Normalize(s *Scratch, dst, src []byte) ([]byte, error)
 }
 
@@ -25,8 +25,8 @@ type Normalizer interface {
 // long content can do that.
 var ErrGrowth = errors.New("the text grows too much")
 
-// growthLimit is the maximum length, in bytes, of the normal form of a text of n bytes. Unicode's own normal
-// forms are at most eleven times as long as the text.
+// growthLimit is the maximum length, in bytes, of the normal form of a text of n bytes. Unicode's own
+// normal forms are at most eleven times as long as the text.
 func growthLimit(n int) int { return 1<<16 + 64*n }
 
 // Scratch holds the buffers of normalizers between texts.

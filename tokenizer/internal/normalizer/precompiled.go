@@ -12,13 +12,13 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// precompiled is the normalizer Precompiled: SentencePiece's map of strings to replacements, compiled to a
-// double array in the layout of Darts-clone.
+// precompiled is the normalizer Precompiled: SentencePiece's map of strings to replacements, compiled to
+// a double array in the layout of Darts-clone.
 //
 // The reference does not look for the longest match. For each grapheme cluster of less than six bytes, it
-// looks for the shortest string of the map that the cluster starts with, and replaces the whole cluster by
-// the replacement of that string. For other clusters, and if there is no such string, it does the same with
-// each code point.
+// looks for the shortest string of the map that the cluster starts with, and replaces the whole cluster
+// by the replacement of that string. For other clusters, and if there is no such string, it does the same
+// with each code point.
 type precompiled struct {
 	units        []uint32 // the double array
 	replacements []byte   // each ends with a zero byte

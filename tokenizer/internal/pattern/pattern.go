@@ -12,17 +12,17 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// A Finder returns the first match of a pattern in text: text[from:to], which is never empty. If there is no
-// match, from is -1.
+// A Finder returns the first match of a pattern in text: text[from:to], which is never empty. If there is
+// no match, from is -1.
 type Finder func(text []byte) (from, to int)
 
 // compile compiles a regular expression of the reference. Its engine is Oniguruma with Ruby's syntax.
 //
-// The accepted syntax is the part that has the same meaning in Oniguruma and Go: literals, escapes of white
-// space and of punctuation, character sets with ranges and nested sets, \s, \S, the dot, groups,
+// The accepted syntax is the part that has the same meaning in Oniguruma and Go: literals, escapes of
+// white space and of punctuation, character sets with ranges and nested sets, \s, \S, the dot, groups,
 // alternatives, and greedy or lazy repetition. Both engines take the leftmost match and, among those, the
-// first in the order of alternatives. All other syntax is an error. An expression that can match the empty
-// string is an error, too: Replace would insert its content between characters.
+// first in the order of alternatives. All other syntax is an error. An expression that can match the
+// empty string is an error, too: Replace would insert its content between characters.
 func compile(pattern string) (Finder, error) {
 	if pattern == " {2,}" { // used by SentencePiece models; package regexp would allocate for each text
 		return FindRun(' ', 2), nil
@@ -219,8 +219,8 @@ func (t *translator) characterSet() error {
 // maxNestedSets is how deeply character sets may be nested.
 const maxNestedSets = 8
 
-// members consumes the members of a character set and its closing bracket. The members of a nested set are
-// members of the outer set.
+// members consumes the members of a character set and its closing bracket. The members of a nested set
+// are members of the outer set.
 func (t *translator) members(depth int) error {
 	if depth > maxNestedSets {
 		return errors.New("too many nested character sets")
@@ -260,8 +260,8 @@ func (t *translator) members(depth int) error {
 	}
 }
 
-// setMember consumes one character inside brackets. It refuses an ampersand, which may start an intersection,
-// and a hyphen, whose meaning is clear only in a range or escaped.
+// setMember consumes one character inside brackets. It refuses an ampersand, which may start an
+// intersection, and a hyphen, whose meaning is clear only in a range or escaped.
 func (t *translator) setMember() (rune, error) {
 	if t.rest == "" {
 		return 0, errors.New("a character set has no closing bracket")

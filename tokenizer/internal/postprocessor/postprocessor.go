@@ -9,14 +9,15 @@ import (
 // A PostProcessor adds special tokens and sets type ids. The result does not depend on the tokens of the
 // texts. So a post-processor works on assemblies, once, when the tokenizer is loaded.
 type PostProcessor interface {
-	// process transforms the assemblies of the texts. The result may have any length; NewAssembly joins it.
+	// process transforms the assemblies of the texts. The result may have any length; NewAssembly joins
+	// it.
 	process(texts []Assembly, special bool) ([]Assembly, error)
 	// added returns the number of special tokens for which the reference reserves room in a truncation.
 	added(pair bool) int
 }
 
-// Parse reads a post-processor of a tokenizer.json. raw is null for none. path is its location, for errors,
-// and depth the number of Sequences around it.
+// Parse reads a post-processor of a tokenizer.json. raw is null for none. path is its location, for
+// errors, and depth the number of Sequences around it.
 func Parse(path string, raw []byte, depth int) (PostProcessor, error) {
 	o, err := jsonobject.ReadTyped(path, raw, depth)
 	if o == nil {

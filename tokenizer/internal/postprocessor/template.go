@@ -99,7 +99,8 @@ func NewBertTemplate(cls, sep int32) PostProcessor {
 	}
 }
 
-// NewXLMRobertaTemplate returns the template <s> A </s>, or <s> A </s></s> B </s>, with type 0 everywhere.
+// NewXLMRobertaTemplate returns the template <s> A </s>, or <s> A </s></s> B </s>, with type 0
+// everywhere.
 func NewXLMRobertaTemplate(cls, sep int32) PostProcessor {
 	first := piece{text: -1, ids: []int32{cls}}
 	last := piece{text: -1, ids: []int32{sep}}
@@ -120,7 +121,7 @@ func (t template) process(texts []Assembly, special bool) ([]Assembly, error) {
 	}
 	var out []Assembly
 	for _, piece := range pieces {
-		var parts []part
+		var parts []Part
 		switch {
 		case piece.text >= len(texts):
 			return nil, errors.New("TemplateProcessing: the template for one text uses B")
@@ -133,7 +134,7 @@ func (t template) process(texts []Assembly, special bool) ([]Assembly, error) {
 			continue
 		default:
 			for _, id := range piece.ids {
-				parts = append(parts, part{Text: -1, ID: id, TypeID: piece.typeID, Special: true})
+				parts = append(parts, Part{Text: -1, ID: id, TypeID: piece.typeID, Special: true})
 			}
 		}
 		out = append(out, Assembly{Parts: parts})

@@ -8,8 +8,8 @@ import (
 )
 
 // byteLevel is the pre-tokenizer ByteLevel. It puts a space before a piece that does not start with one,
-// splits pieces into words as GPT-2 does, and writes each byte as a visible character, so that a vocabulary
-// of strings covers all bytes.
+// splits pieces into words as GPT-2 does, and writes each byte as a visible character, so that a
+// vocabulary of strings covers all bytes.
 type byteLevel struct {
 	prefixSpace bool
 	splitWords  bool
@@ -27,8 +27,8 @@ func NewByteLevel(prefixSpace bool) PreTokenizer {
 	return byteLevel{prefixSpace: prefixSpace, splitWords: true, unicode: codepoint.Load()}
 }
 
-// byteCharacters holds the character for each byte, in UTF-8. A printable byte of Latin-1 stands for itself;
-// the others are U+0100 and the following code points, in order.
+// byteCharacters holds the character for each byte, in UTF-8. A printable byte of Latin-1 stands for
+// itself; the others are U+0100 and the following code points, in order.
 var byteCharacters = func() (table [256]string) {
 	next := rune(256)
 	for b := range rune(256) {
@@ -73,8 +73,8 @@ func appendByteCharacters(dst, text []byte) []byte {
 	return dst
 }
 
-// wordLen returns the length in bytes of the word at the start of text, which is not empty. It implements the
-// expression
+// wordLen returns the length in bytes of the word at the start of text, which is not empty. It implements
+// the expression
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
@@ -126,8 +126,8 @@ func (b byteLevel) spacesLen(text []byte) int {
 	return n
 }
 
-// contractionLen returns the length in bytes of the English contraction at the start of text, 0 if there is
-// none. text starts with an apostrophe.
+// contractionLen returns the length in bytes of the English contraction at the start of text, 0 if there
+// is none. text starts with an apostrophe.
 func contractionLen(text []byte) int {
 	if len(text) < 2 {
 		return 0

@@ -13,7 +13,8 @@ import (
 	"kenserve/tokenizer/internal/codepoint"
 )
 
-// plainWords splits text with GPT-2's expression. Package regexp has no look-ahead, so code does that part.
+// plainWords splits text with GPT-2's expression. Package regexp has no look-ahead, so code does that
+// part.
 func plainWords(text string) []string {
 	class := func(p codepoint.Property) string {
 		var b strings.Builder

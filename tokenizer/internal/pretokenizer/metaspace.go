@@ -8,8 +8,8 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// metaspace is the pre-tokenizer Metaspace: it replaces spaces by a visible mark and starts a piece at each
-// mark.
+// metaspace is the pre-tokenizer Metaspace: it replaces spaces by a visible mark and starts a piece at
+// each mark.
 type metaspace struct {
 	replacement string // the mark
 	prepend     bool   // put a mark before a piece that does not start with one

@@ -13,8 +13,8 @@ import (
 
 // Pieces are the parts of a text, in order. Pre-tokenizers split them further.
 type Pieces struct {
-	// text is the text of all pieces. A pre-tokenizer that rewrites a piece appends the new text and changes
-	// the span; existing text does not change.
+	// text is the text of all pieces. A pre-tokenizer that rewrites a piece appends the new text and
+	// changes the span; existing text does not change.
 	text  []byte
 	spans []span
 	next  []span // a pre-tokenizer writes the new spans here and then swaps the two
@@ -44,13 +44,14 @@ func (p *Pieces) Piece(i int) []byte { return p.text[p.spans[i].from:p.spans[i].
 // Bytes returns approximately how much memory p holds.
 func (p *Pieces) Bytes() int { return cap(p.text) + 16*(cap(p.spans)+cap(p.next)) }
 
-// A PreTokenizer splits pieces into smaller ones. A Sequence is a []PreTokenizer without a type of its own.
+// A PreTokenizer splits pieces into smaller ones. A Sequence is a []PreTokenizer without a type of its
+// own.
 type PreTokenizer interface {
 	preTokenize(p *Pieces)
 }
 
-// Parse reads a pre-tokenizer of a tokenizer.json and returns its steps. raw is null for none. path is its
-// location, for errors, and depth the number of Sequences around it.
+// Parse reads a pre-tokenizer of a tokenizer.json and returns its steps. raw is null for none. path is
+// its location, for errors, and depth the number of Sequences around it.
 func Parse(path string, raw []byte, depth int) ([]PreTokenizer, error) {
 	o, err := jsonobject.ReadTyped(path, raw, depth)
 	if o == nil {
@@ -125,8 +126,8 @@ type propertySplitter struct {
 	unicode     *codepoint.Tables
 }
 
-// setBehavior makes c treat characters with property p like the SplitDelimiterBehavior of the reference with
-// the given name.
+// setBehavior makes c treat characters with property p like the SplitDelimiterBehavior of the reference
+// with the given name.
 func (c *propertySplitter) setBehavior(path string, p codepoint.Property, behavior string) error {
 	switch behavior {
 	case "Removed":

@@ -9,8 +9,8 @@ import (
 	"kenserve/tokenizer/internal/pattern"
 )
 
-// split is the pre-tokenizer Split: it splits pieces at the matches of a pattern. The behavior decides where
-// the matches go.
+// split is the pre-tokenizer Split: it splits pieces at the matches of a pattern. The behavior decides
+// where the matches go.
 type split struct {
 	find     pattern.Finder
 	behavior string
@@ -65,8 +65,8 @@ func (c split) segments(dst []segment, text []byte, s span) []segment {
 // join appends the pieces that the segments form.
 func (c split) join(dst []span, segments []segment) []span {
 	for i, s := range segments {
-		// extends: the segment belongs to the piece before it. Of several consecutive matches, only the first
-		// merges with the text before, and only the last with the text after.
+		// extends: the segment belongs to the piece before it. Of several consecutive matches, only the
+		// first merges with the text before, and only the last with the text after.
 		extends := false
 		switch {
 		case c.behavior == "Removed" && s.match:

@@ -1,5 +1,5 @@
-// Package tokenizertest helps to test the packages of the tokenizer. It has plain versions of BERT's stages,
-// written step by step after their definitions, and a generator of difficult texts.
+// Package tokenizertest helps to test the packages of the tokenizer. It has plain versions of BERT's
+// stages, written step by step after their definitions, and a generator of difficult texts.
 package tokenizertest
 
 import (

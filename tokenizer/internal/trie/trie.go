@@ -1,5 +1,5 @@
-// Package trie maps strings to numbers. In one walk along a text it finds all strings that the text starts
-// with.
+// Package trie maps strings to numbers. In one walk along a text it finds all strings that the text
+// starts with.
 package trie
 
 import (
@@ -128,7 +128,8 @@ func New(entries []Entry) *Trie {
 	return &Trie{b.nodes, b.values}
 }
 
-// A builder keeps the unused nodes in a doubly linked list, so that the search for a base tries only those.
+// A builder keeps the unused nodes in a doubly linked list, so that the search for a base tries only
+// those.
 type builder struct {
 	children []byte // next bytes of the strings below the current node, ascending
 	nodes    []node
