@@ -23,6 +23,8 @@ var CommonSettings = settings.Table(slices.Concat(
 		settings.Refused("is_decoder", "only encoders are implemented: use a checkpoint with is_decoder false", "false"),
 		settings.Refused("is_encoder_decoder", "only encoders are implemented", "false"),
 		settings.Refused("add_cross_attention", "a classifier has no other sequence to attend to: use a checkpoint without cross-attention", "false"),
+		settings.Refused("is_causal", "encoders in which a token sees only those before it are not implemented", "false"),
+		settings.Refused("transformers_weights", "weights are read from model.safetensors or its shards: rename the file, and remove this setting"),
 		settings.Refused("pruned_heads", "weights of pruned heads have other shapes: use the checkpoint from before heads were pruned", "{}"),
 		settings.Refused("quantization_config", "quantised checkpoints are not read: save the model in float32, float16 or bfloat16"),
 		settings.Refused("per_layer_config", "layers with settings of their own are not implemented", "{}"),

@@ -22,6 +22,7 @@ var Family = models.Family{
 	ModelType: "bloom", Class: "BloomForSequenceClassification", Build: build,
 	Table: slices.Concat(
 		settings.Harmless(models.TrainingOnly, "hidden_dropout", "attention_dropout", "masked_softmax_fusion", "bias_dropout_fusion"),
+		[]settings.Setting{settings.Refused("is_causal", "decoders in which a token sees those after it are not implemented", "true")},
 		settings.Harmless(models.ReadByNothing, "n_inner", "offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "attention_softmax_in_fp32"),
 	),
 	Aliases: map[string]string{"num_hidden_layers": "n_layer", "num_attention_heads": "n_head", "n_embed": "hidden_size"},
