@@ -8,6 +8,7 @@
 package prune
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"strings"
 
 	"kenserve/delta"
+	"kenserve/internal/settings"
 	"kenserve/ken"
 	"kenserve/lora"
 	"kenserve/models"
@@ -96,6 +98,14 @@ func Open(c Config) (_ *Source, err error) {
 	return s, nil
 }
 
+// Unknown lists, by file of the tuned checkpoint, the settings that nothing reads.
+func (s *Source) Unknown() []settings.Unknown {
+	if s.config == nil {
+		return nil
+	}
+	return []settings.Unknown{s.config.Unknown}
+}
+
 // Close unmaps the checkpoints.
 func (s *Source) Close() {
 	if s.base != nil {
@@ -137,7 +147,7 @@ func readConfig(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prune: read configuration: %w", err)
 	}
-	return text, nil
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil
 }
 
 // Weights returns the number of weights of the tuned checkpoint.

@@ -8,6 +8,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/gemm"
+	"kenserve/internal/settings"
 	"kenserve/internal/sparse"
 	"kenserve/models"
 	"kenserve/models/families"
@@ -142,7 +143,10 @@ func legacyName(parameter string) string {
 	return parameter
 }
 
-// Bytes returns the memory of the base, mapped tables included.
+// Unknown lists, by file, the settings that nothing reads.
+func (b *Base) Unknown() []settings.Unknown { return []settings.Unknown{b.config.Unknown} }
+
+// Bytes returns the memory that the base holds, its mapped tables included.
 func (b *Base) Bytes() int64 { return b.bytes }
 
 // mappedBytes returns the bytes that are mapped from the checkpoint's files and

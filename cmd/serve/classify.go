@@ -61,6 +61,7 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer classifier.Close()
+	_ = reportUnknown("classify", false, s.warn("classify"), classifier.Engine.Base().Unknown()...)
 	lineOptions := bulk.LineOptions{TopK: c.TopK, Raw: c.RawScores, WithText: c.WithText}
 	if n := out.written.Lines; n > 0 {
 		if err := classifier.Resume(ctx, in, out.written, lineOptions); err != nil {

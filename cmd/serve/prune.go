@@ -37,6 +37,7 @@ type pruneCmd struct {
 	Seed         uint64             `default:"1" help:"Seed of --select random."`
 	Workers      int                `placeholder:"N" help:"Number of cores to use (default: all). The result does not depend on it."`
 	Report       string             `placeholder:"FILE" help:"JSON file for the number of values kept of each tensor and the digest of its mask."`
+	Strict       bool               `help:"Refuse settings of config.json that are unknown, instead of a warning."`
 	Notes        string             `placeholder:"TEXT" help:"Free text to store in the delta; inspect shows it."`
 	labelFlags                      // of --dev
 }
@@ -57,6 +58,9 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer source.Close()
+	if err := reportUnknown("prune", c.Strict, s.warn("prune"), source.Unknown()...); err != nil {
+		return err
+	}
 	if source.Unservable != "" {
 		fmt.Fprintf(s.err, "prune: %s\n", source.Unservable)
 	}

@@ -69,7 +69,8 @@ type serveCmd struct {
 	LogFormat string     `default:"text" enum:"text,json" help:"Format of the log: ${enum}."`
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Lowest level to log: debug, info, warn or error (default ${default})."`
 
-	Check bool `help:"Load the base and every task, print the tasks that cannot be served and why, and exit without serving."`
+	Strict bool `help:"Refuse settings of the base's config.json that are unknown, instead of a warning in the log."`
+	Check  bool `help:"Load the base and every task, print the tasks that cannot be served and why, and exit without serving."`
 }
 
 func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
@@ -94,6 +95,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	if err := reportUnknown("serve", c.Strict, func(line string) { log.Warn(line) }, e.Base().Unknown()...); err != nil {
+		return err
+	}
 	limitHeap(e)
 	options.About = c.about(e)
 	if c.Check {

@@ -24,6 +24,7 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer classifier.Close()
+	_ = reportUnknown("verify", false, s.warn("verify"), classifier.Engine.Base().Unknown()...)
 	e := classifier.Engine
 	d, err := cache.Open(c.File, e.Base().Checkpoint, e.Base().Fingerprint)
 	if err != nil {
