@@ -144,7 +144,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 	}
 	for module, ch := range changes {
 		name := module + ".weight"
-		t, err := ch.applyTo(c, out.tensors[name])
+		t, err := ch.applyTo(c, module, out.tensors[name])
 		if err != nil {
 			return nil, fmt.Errorf("module %s: %w", module, err)
 		}
@@ -185,7 +185,7 @@ func findPrefix(changes map[string]*loraPair, base *safetensors.Checkpoint) (str
 }
 
 // apply returns the weight with the change.
-func (ch *loraPair) applyTo(c *config, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
+func (ch *loraPair) applyTo(c *config, module string, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
 	switch {
 	case ch.a == nil || ch.b == nil:
 		return nil, fmt.Errorf("%w: one of lora_A and lora_B is missing", errUnsupported)
@@ -217,7 +217,10 @@ func (ch *loraPair) applyTo(c *config, weight *safetensors.Tensor) (*safetensors
 	if err != nil {
 		return nil, err
 	}
-	scale := c.scale(rank)
+	scale, err := c.scale(module, rank)
+	if err != nil {
+		return nil, err
+	}
 	sums := make([]float64, inputs)
 	for o := range outputs {
 		clear(sums)
