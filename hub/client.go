@@ -9,16 +9,18 @@ import (
 	"strings"
 )
 
-// Client is a hub and a cache. The zero value is not usable; see [FromEnvironment].
+// Client downloads from a hub into a cache. Make one with [FromEnvironment].
 type Client struct {
-	endpoint string // such as https://huggingface.co, without a slash at the end
-	cache    string // the cache's folder
-	token    string // sent to the endpoint's host only; may be empty
+	endpoint string // such as https://huggingface.co, without a trailing slash
+	cache    string // folder of the cache
+	token    string // sent only to the endpoint's host; may be empty
 	http     *http.Client
 }
 
-// FromEnvironment returns the client that the variables which Hugging Face's libraries read ask for:
-// HF_ENDPOINT, HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, HF_TOKEN, HF_TOKEN_PATH.
+// FromEnvironment returns a client configured by the environment variables that Hugging
+// Face's libraries read: HF_ENDPOINT, HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, HF_TOKEN,
+// HUGGING_FACE_HUB_TOKEN and HF_TOKEN_PATH. It fails if no variable names the cache and
+// the user has no home folder.
 func FromEnvironment() (*Client, error) {
 	home := os.Getenv("HF_HOME")
 	if home == "" {
@@ -26,7 +28,7 @@ func FromEnvironment() (*Client, error) {
 		if cache == "" {
 			user, err := os.UserHomeDir()
 			if err != nil {
-				return nil, fmt.Errorf("hub: neither HF_HOME nor a home folder: %w", err)
+				return nil, fmt.Errorf("hub: find the cache: set HF_HOME, or HOME: %w", err)
 			}
 			cache = filepath.Join(user, ".cache")
 		}
@@ -39,7 +41,7 @@ func FromEnvironment() (*Client, error) {
 		http:     http.DefaultClient,
 	}
 	if c.token == "" {
-		// No file is no token.
+		// A missing file means that there is no token.
 		if token, err := os.ReadFile(cmp.Or(os.Getenv("HF_TOKEN_PATH"), filepath.Join(home, "token"))); err == nil {
 			c.token = strings.TrimSpace(string(token))
 		}

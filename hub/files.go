@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// plain are the files beside the weights that kenserve reads, where they are.
+// plainFiles are the files beside the weights that kenserve reads. A model has some of
+// them.
 var plainFiles = []string{
 	"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 	"vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model",
@@ -20,10 +21,10 @@ const (
 
 var shardPattern = regexp.MustCompile(`^model-[0-9]{5}-of-[0-9]{5}\.safetensors$`)
 
-// wanted returns those of a model's files that are to be fetched.
+// filesToFetch returns the files to download out of all files of a model.
 func (c *Client) filesToFetch(names []string) ([]string, error) {
 	if !slices.Contains(names, "config.json") {
-		return nil, errors.New("it has no config.json")
+		return nil, errors.New("the model has no config.json")
 	}
 	var list []string
 	for _, name := range plainFiles {
@@ -43,7 +44,7 @@ func (c *Client) filesToFetch(names []string) ([]string, error) {
 		}
 		return list, nil
 	case slices.ContainsFunc(names, func(name string) bool { return path.Ext(name) == ".bin" }):
-		return nil, errors.New("it has its weights in pickled files (.bin) only; convert them to safetensors first, as transformers' save_pretrained does")
+		return nil, errors.New("the model has its weights only in pickled files (.bin): convert them to safetensors first, for example with save_pretrained of transformers")
 	}
-	return nil, errors.New("it has no weights in safetensors files")
+	return nil, errors.New("the model has no weights in safetensors files")
 }

@@ -30,19 +30,19 @@ const (
 	secondCommit = "fedcba9876543210fedcba9876543210fedcba98"
 )
 
-// A fakeHub answers as the hub does: large files lie on another host, to which it redirects.
+// A fakeHub answers as the hub does. It redirects requests for large files to another host.
 type fakeHub struct {
 	t      *testing.T
 	commit string
 	files  map[string][]byte
-	token  string // wanted, if not empty
+	token  string // required, if not empty
 
 	mu       sync.Mutex
 	requests []string
-	cut      map[string]int  // how many bytes of a file are sent before the connection breaks, once
-	spoil    map[string]bool // whether a file's content is another than its digest says
-	ranges   bool            // whether parts can be asked for
-	fail     int             // how many requests are answered 503 first
+	cut      map[string]int  // bytes of a file sent before the connection breaks, once
+	spoil    map[string]bool // files whose content differs from the digest
+	ranges   bool            // whether range requests are supported
+	fail     int             // number of requests to answer with 503 first
 
 	hub, store *httptest.Server
 }
@@ -208,21 +208,21 @@ func TestPull(t *testing.T) {
 		t.Errorf("another revision: %v", err)
 	}
 
-	// What is there is not fetched again.
+	// Files in the cache are not downloaded again.
 	h.requests = nil
 	if _, err := pull(t, c, "org/model@v1/x"); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range h.requests {
 		if !strings.HasPrefix(r, "HEAD") && !strings.Contains(r, "/api/") {
-			t.Errorf("again: %s", r)
+			t.Errorf("downloaded again: %s", r)
 		}
 	}
 	if found, err := c.Find(Model{"org/model", "v1/x"}); err != nil || found != dir {
 		t.Errorf("by the other revision: %s, %v", found, err)
 	}
 
-	// A new commit shares what has not changed.
+	// A new commit shares unchanged files.
 	h.commit, h.files["config.json"] = secondCommit, []byte(`{"model_type":"other"}`)
 	h.requests = nil
 	second, err := pull(t, c, "org/model")
@@ -231,7 +231,7 @@ func TestPull(t *testing.T) {
 	}
 	checkSnapshot(t, h, second, "config.json", "vocab.txt", "model.safetensors")
 	if strings.Contains(strings.Join(h.requests, "\n"), "store") {
-		t.Errorf("weights were fetched again: %q", h.requests)
+		t.Errorf("weights were downloaded again: %q", h.requests)
 	}
 	if found, _ := c.Find(m); found != second {
 		t.Errorf("main is at %s, want %s", found, second)
@@ -252,7 +252,8 @@ func TestShards(t *testing.T) {
 	checkSnapshot(t, h, dir, "config.json", "vocab.txt", "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 }
 
-// A connection that breaks is taken up where it broke, in the same pull or in a later one.
+// TestResume checks that a broken download resumes where it stopped, in the same pull or
+// in a later one.
 func TestResume(t *testing.T) {
 	for _, ranges := range []bool{true, false} {
 		h := newFakeHub(t)
@@ -270,7 +271,7 @@ func TestResume(t *testing.T) {
 			resumed = resumed || strings.Contains(r, "store") && strings.Contains(r, "bytes=")
 		}
 		if !resumed {
-			t.Errorf("nothing was taken up: %q", h.requests)
+			t.Errorf("no request resumed the download: %q", h.requests)
 		}
 	}
 
@@ -286,9 +287,9 @@ func TestResume(t *testing.T) {
 		t.Fatalf("cancelled: %v", err)
 	}
 	h.requests = nil
-	if err != nil { // else all of it arrived at once
+	if err != nil { // without an error the whole file arrived before the cancellation
 		if _, err := c.Find(Model{"org/model", "main"}); !errors.Is(err, ErrNotCached) {
-			t.Errorf("half a model: %v", err)
+			t.Errorf("an incomplete model: %v", err)
 		}
 	}
 	dir, err := pull(t, c, "org/model")
@@ -298,7 +299,7 @@ func TestResume(t *testing.T) {
 	checkSnapshot(t, h, dir, "config.json", "vocab.txt", "model.safetensors")
 	left, err := filepath.Glob(filepath.Join(c.cache, "models--org--model", "blobs", "*.incomplete"))
 	if len(left) > 0 || err != nil {
-		t.Errorf("left: %v, %v", left, err)
+		t.Errorf("incomplete blobs left: %v, %v", left, err)
 	}
 }
 
@@ -313,7 +314,7 @@ func TestWrongDigest(t *testing.T) {
 		if _, err := c.Find(Model{"org/model", "main"}); !errors.Is(err, ErrNotCached) {
 			t.Errorf("%s: found: %v", name, err)
 		}
-		// Nothing of it is left to go on with.
+		// The wrong content was removed, so that another pull starts from the beginning.
 		h.spoil[name] = false
 		dir, err := pull(t, c, "org/model")
 		if err != nil {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A Model names a model of the hub at a revision.
+// A Model is the name of a model on the hub and a revision of it.
 type Model struct {
-	id       string // ORG/NAME, or NAME of a few old ones
+	id       string // ORG/NAME; a few old models have only a NAME
 	revision string // branch, tag or commit
 }
 
@@ -20,20 +20,21 @@ var (
 	sha256Pattern   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// ParseModel reads ORG/NAME or ORG/NAME@REVISION; without a revision it is main.
+// ParseModel parses ORG/NAME or ORG/NAME@REVISION. Without a revision it is main.
 func ParseModel(s string) (Model, error) {
 	m := Model{id: s, revision: "main"}
 	if id, rev, ok := strings.Cut(s, "@"); ok {
 		m = Model{id, rev}
 	}
-	// These would mean something in a path or in the cache's folder names.
+	// ".." and "--" have a meaning in paths and in the names of the cache's folders.
 	if !modelPattern.MatchString(m.id) || strings.Contains(m.id, "..") || strings.Contains(m.id, "--") {
-		return Model{}, fmt.Errorf("hub: %q is no model's name, such as org/name or org/name@revision", s)
+		return Model{}, fmt.Errorf("hub: invalid model name %q, want org/name or org/name@revision", s)
 	}
 	if !revisionPattern.MatchString(m.revision) || len(m.revision) > 255 || strings.Contains(m.revision, "..") {
-		return Model{}, fmt.Errorf("hub: %s: %q is no revision", m.id, m.revision)
+		return Model{}, fmt.Errorf("hub: model %s: invalid revision %q", m.id, m.revision)
 	}
 	return m, nil
 }
 
+// String returns ORG/NAME@REVISION.
 func (m Model) String() string { return m.id + "@" + m.revision }

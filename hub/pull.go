@@ -10,12 +10,13 @@ import (
 	"path/filepath"
 )
 
-// Progress is told of a pull: name has done bytes of size.
+// Progress is called while [Client.Pull] downloads: done of the size bytes of the file
+// name are in the cache.
 type Progress func(name string, done, size int64)
 
-// Pull fetches what kenserve reads of a model, unless the cache has it: its configuration, its
-// tokenizer and its weights in safetensors files. It returns the snapshot's folder. A pull that was
-// interrupted goes on where it stopped.
+// Pull downloads the files of a model that kenserve reads, if they are not in the cache:
+// configuration, tokenizer, and weights in safetensors files. It returns the folder of
+// the snapshot. An interrupted pull resumes where it stopped. progress may be nil.
 func (c *Client) Pull(ctx context.Context, m Model, progress Progress) (string, error) {
 	if progress == nil {
 		progress = func(string, int64, int64) {}
@@ -41,17 +42,17 @@ func (c *Client) pull(ctx context.Context, m Model, progress Progress) (string, 
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	// Only now is the snapshot complete, and may be found.
+	// The snapshot is complete only now, so Find must not see the revision earlier.
 	if err := c.setRef(m, at); err != nil {
 		return "", err
 	}
 	return filepath.Join(c.modelFolder(m), "snapshots", at), nil
 }
 
-// maxAnswer bounds the hub's answers that are not files.
+// maxAnswer bounds the hub's answers other than files, in bytes.
 const maxAnswer = 16 << 20
 
-// list returns the commit that the model's revision is at and its files.
+// list returns the commit of the model's revision and the names of its files.
 func (c *Client) list(ctx context.Context, m Model) (string, []string, error) {
 	address := c.endpoint + "/api/models/" + m.id + "/revision/" + url.PathEscape(m.revision)
 	var answer struct {
@@ -71,10 +72,10 @@ func (c *Client) list(ctx context.Context, m Model) (string, []string, error) {
 			return temporaryError{err}
 		}
 		if len(body) > maxAnswer {
-			return fmt.Errorf("the list of files has more than %d bytes", maxAnswer)
+			return fmt.Errorf("the hub's list of files is longer than %d bytes", maxAnswer)
 		}
 		if err := json.Unmarshal(body, &answer); err != nil {
-			return fmt.Errorf("the list of files is not JSON: %w", err)
+			return fmt.Errorf("the hub's list of files is not valid JSON: %w", err)
 		}
 		return nil
 	})
@@ -82,7 +83,7 @@ func (c *Client) list(ctx context.Context, m Model) (string, []string, error) {
 		return "", nil, err
 	}
 	if !commitPattern.MatchString(answer.SHA) {
-		return "", nil, fmt.Errorf("the hub gives %.60q for its commit", answer.SHA)
+		return "", nil, fmt.Errorf("the hub gives %.60q for its commit, want 40 hexadecimal digits", answer.SHA)
 	}
 	names := make([]string, len(answer.Siblings))
 	for i, s := range answer.Siblings {

@@ -9,18 +9,20 @@ import (
 	"time"
 )
 
-// passing marks an error that may not be there on another try.
+// temporaryError wraps an error after which another attempt may succeed.
 type temporaryError struct{ error }
 
 func (p temporaryError) Unwrap() error { return p.error }
 
-// attempts is how often something is tried before its error counts, in a row without progress.
+// attempts is the number of failures in a row, without progress, after which the last
+// error is returned.
 const attempts = 5
 
-// firstPause is the time before the second try; it doubles from try to try.
+// firstPause is the pause before the second attempt; it doubles with each attempt.
 var firstPause = 500 * time.Millisecond
 
-// retry calls do until it succeeds, fails for good, or has been tried often enough.
+// retry calls do until it succeeds, fails with an error that is not temporary, or has
+// failed attempts times.
 func (c *Client) retry(ctx context.Context, do func() error) error {
 	pause := firstPause
 	for try := 1; ; try++ {
@@ -37,8 +39,8 @@ func (c *Client) retry(ctx context.Context, do func() error) error {
 	}
 }
 
-// do sends a request. An answer that is not 2xx, or a redirection of a HEAD to another host, is an
-// error. The token goes to the endpoint only.
+// do sends a request. It returns an error unless the status is 2xx, or the answer to a
+// HEAD request redirects to another host. The token is sent only to the endpoint.
 func (c *Client) do(ctx context.Context, method, address string, header http.Header) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
@@ -48,7 +50,7 @@ func (c *Client) do(ctx context.Context, method, address string, header http.Hea
 		request.Header[name] = values
 	}
 	request.Header.Set("User-Agent", "kenserve")
-	request.Header.Set("Accept-Encoding", "identity") // sizes and digests are those of the file itself
+	request.Header.Set("Accept-Encoding", "identity") // sizes and digests are those of the uncompressed file
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
@@ -60,10 +62,10 @@ func (c *Client) do(ctx context.Context, method, address string, header http.Hea
 		case next.URL.Host == request.URL.Host:
 			return nil
 		case method == http.MethodHead:
-			// The headers that matter are the hub's own, not those of where the file lies.
+			// Digest and size are in the hub's own headers, not in those of the storage host.
 			return http.ErrUseLastResponse
 		}
-		next.Header.Del("Authorization") // net/http would send it to another port of the same host
+		next.Header.Del("Authorization") // net/http would keep it for another port of the same host
 		return nil
 	}
 	response, err := client.Do(request)
@@ -77,6 +79,8 @@ func (c *Client) do(ctx context.Context, method, address string, header http.Hea
 	return nil, statusError(response, c.token != "")
 }
 
+// statusError returns the error for an answer's status; token says that a token was
+// sent.
 func statusError(r *http.Response, token bool) error {
 	hint := "set HF_TOKEN to a token that may read it"
 	if token {

@@ -11,25 +11,25 @@ import (
 	"kenserve/safetensors"
 )
 
-// Checkpoint is a base with an adapter merged into it: what fine-tuning the
-// whole model would have saved. Tensors that the adapter leaves alone are the
-// base's and alias it; the others are in memory, in float32.
+// Checkpoint is a base with an adapter merged into it, as if the whole model had been
+// fine-tuned. Tensors that the adapter does not change alias the base; the others are in
+// memory, in float32.
 type Checkpoint struct {
 	names   []string
 	tensors map[string]*safetensors.Tensor
 }
 
-// The names of an adapter's tensors. Those of a wrapped module have another
-// component before the last one.
+// Parts of the names of an adapter's tensors. Names in a wrapped module have baseLayer,
+// savedModule or originalModule before their last component.
 const (
 	namePrefix     = "base_model.model."
-	baseLayer      = ".base_layer."      // of what a change comes to
-	savedModule    = ".modules_to_save." // trained as a whole
-	originalModule = ".original_module." // what that was before; nothing of the result
+	baseLayer      = ".base_layer."      // a tensor of a module that also has A and B
+	savedModule    = ".modules_to_save." // a tensor trained as a whole
+	originalModule = ".original_module." // its value before training, which is not needed
 )
 
-// Open merges the adapter in a folder into its base, which must stay open as
-// long as the result is in use.
+// Open merges the adapter in the folder dir into its base. The base must stay open while
+// the result is in use.
 func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
 	defer func() {
 		if err != nil {
@@ -51,23 +51,24 @@ func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
 // Names lists the tensors, sorted.
 func (c *Checkpoint) Names() []string { return c.names }
 
-// Tensor returns the tensor of that name.
+// Tensor returns the tensor of that name, and whether there is one.
 func (c *Checkpoint) Tensor(name string) (*safetensors.Tensor, bool) {
 	t, ok := c.tensors[name]
 	return t, ok
 }
 
-// parts of one name in the adapter.
+// tensorName is the parsed name of an adapter's tensor.
 type tensorName struct {
-	module string // or the whole name of a tensor trained as a whole
-	side   byte   // 'A', 'B', or 0
-	table  bool   // of an embedding
+	module string // name of the module; of the whole tensor if side is 0
+	side   byte   // 'A' or 'B'; 0 for a tensor trained as a whole
+	table  bool   // the module is an embedding
 }
 
+// parseName parses the name of an adapter's tensor.
 func parseName(name string) (tensorName, error) {
 	rest, ok := strings.CutPrefix(name, namePrefix)
 	if !ok {
-		return tensorName{}, fmt.Errorf("%w: tensor %s does not begin with %s", errUnsupported, name, namePrefix)
+		return tensorName{}, fmt.Errorf("%w: tensor %s: its name does not begin with %s", errUnsupported, name, namePrefix)
 	}
 	for _, form := range []struct {
 		ending string
@@ -79,7 +80,7 @@ func parseName(name string) (tensorName, error) {
 		}
 	}
 	if strings.Contains(rest, "lora_") {
-		return tensorName{}, fmt.Errorf("%w: tensor %s", errUnsupported, name)
+		return tensorName{}, fmt.Errorf("%w: tensor %s is of an unknown kind", errUnsupported, name)
 	}
 	for _, wrapped := range []string{baseLayer, savedModule} {
 		rest = strings.Replace(rest, wrapped, ".", 1)
@@ -87,13 +88,13 @@ func parseName(name string) (tensorName, error) {
 	return tensorName{module: rest}, nil
 }
 
-// change is what an adapter says of one module's weight.
+// loraPair is A and B of one module.
 type loraPair struct {
 	a, b  *safetensors.Tensor
 	table bool
 }
 
-// merge applies an adapter's tensors to the base's.
+// merge returns the base with an adapter's tensors merged into it.
 func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (*Checkpoint, error) {
 	changes, whole := map[string]*loraPair{}, map[string]*safetensors.Tensor{}
 	for _, name := range adapter.Names() {
@@ -110,7 +111,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		}
 		if p.side == 0 {
 			if other := whole[p.module]; other != nil && !bytes.Equal(other.Data, t.Data) {
-				return nil, fmt.Errorf("%w: tensors %s and %s are the same one and differ", errUnsupported, other.Name, name)
+				return nil, fmt.Errorf("%w: tensors %s and %s are copies of one tensor but differ", errUnsupported, other.Name, name)
 			}
 			whole[p.module] = t
 			continue
@@ -120,7 +121,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		}
 		ch := changes[p.module]
 		if ch.table != p.table {
-			return nil, fmt.Errorf("%w: module %s is both a matrix and an embedding", errUnsupported, p.module)
+			return nil, fmt.Errorf("%w: module %s has tensors of a matrix and of an embedding", errUnsupported, p.module)
 		}
 		if p.side == 'A' {
 			ch.a = t
@@ -129,7 +130,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		}
 	}
 	if len(changes) == 0 {
-		return nil, fmt.Errorf("%w: it has no lora_A and lora_B", errUnsupported)
+		return nil, fmt.Errorf("%w: no module has lora_A and lora_B", errUnsupported)
 	}
 	prefix, err := findPrefix(changes, base)
 	if err != nil {
@@ -152,7 +153,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 	}
 	for name, t := range whole {
 		if b := out.tensors[name]; b != nil && !slices.Equal(b.Shape, t.Shape) {
-			return nil, fmt.Errorf("tensor %s: shape is %v, the base's %v", name, t.Shape, b.Shape)
+			return nil, fmt.Errorf("tensor %s: shape is %v in the adapter and %v in the base", name, t.Shape, b.Shape)
 		}
 		copied, err := float32s(t)
 		if err != nil {
@@ -164,7 +165,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 	return out, nil
 }
 
-// findPrefix returns what precedes the base's names in the adapter's: nothing,
+// findPrefix returns the prefix that the adapter's names have and the base's lack: none,
 // or the first component of the adapter's names, such as "bert.".
 func findPrefix(changes map[string]*loraPair, base *safetensors.Checkpoint) (string, error) {
 	module := slices.Min(slices.Collect(maps.Keys(changes)))
@@ -181,20 +182,25 @@ func findPrefix(changes map[string]*loraPair, base *safetensors.Checkpoint) (str
 			return prefix, nil
 		}
 	}
-	return "", fmt.Errorf("module %s and others are not the base's, with or without %q before its names: was this adapter trained on this base?", module, first+".")
+	return "", fmt.Errorf("module %s or another is not the base's, with or without the prefix %q: was this adapter trained on this base?", module, first+".")
 }
 
+<<<<<<< HEAD
 // apply returns the weight with the change.
 func (ch *loraPair) applyTo(c *config, module string, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
+=======
+// applyTo returns weight + s·B·A, transposed as the package comment says.
+func (ch *loraPair) applyTo(c *config, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
+>>>>>>> main
 	switch {
 	case ch.a == nil || ch.b == nil:
-		return nil, fmt.Errorf("%w: one of lora_A and lora_B is missing", errUnsupported)
+		return nil, fmt.Errorf("%w: lora_A or lora_B is missing", errUnsupported)
 	case len(ch.a.Shape) != 2 || len(ch.b.Shape) != 2 || ch.a.Shape[0] != ch.b.Shape[1] || ch.a.Shape[0] == 0:
-		return nil, fmt.Errorf("%w: lora_A is %v and lora_B %v, want [r, inputs] and [outputs, r]", errUnsupported, ch.a.Shape, ch.b.Shape)
+		return nil, fmt.Errorf("%w: lora_A has shape %v and lora_B %v, want [r, inputs] and [outputs, r]", errUnsupported, ch.a.Shape, ch.b.Shape)
 	case ch.a.Shape[0] != c.Rank && len(c.RankPattern) == 0:
-		return nil, fmt.Errorf("%w: lora_A is of rank %d, r is %d", errUnsupported, ch.a.Shape[0], c.Rank)
+		return nil, fmt.Errorf("%w: lora_A has rank %d, r is %d", errUnsupported, ch.a.Shape[0], c.Rank)
 	case !weight.DType.Float():
-		return nil, fmt.Errorf("%w: the base's weight is %s", errUnsupported, weight.DType)
+		return nil, fmt.Errorf("%w: the base's weight is %s, want F32, F16 or BF16", errUnsupported, weight.DType)
 	}
 	rank, inputs, outputs := ch.a.Shape[0], ch.a.Shape[1], ch.b.Shape[0]
 	transposed := c.Transposed || ch.table
@@ -203,7 +209,7 @@ func (ch *loraPair) applyTo(c *config, module string, weight *safetensors.Tensor
 		want = []int{inputs, outputs}
 	}
 	if !slices.Equal(weight.Shape, want) {
-		return nil, fmt.Errorf("lora_A %v and lora_B %v make a change of %v, the weight is %v", ch.a.Shape, ch.b.Shape, want, weight.Shape)
+		return nil, fmt.Errorf("lora_A of shape %v and lora_B of shape %v make a change of shape %v, the weight has shape %v", ch.a.Shape, ch.b.Shape, want, weight.Shape)
 	}
 	a, err := float32s(ch.a)
 	if err != nil {

@@ -110,7 +110,7 @@ func (p *patterns) find(module string) (float64, bool, error) {
 	return 0, false, nil
 }
 
-// maxConfig bounds the configuration's file.
+// maxConfig bounds the file of the configuration, in bytes.
 const maxConfig = 1 << 20
 
 // IsAdapter tells whether a folder holds an adapter and not a checkpoint.
@@ -119,6 +119,7 @@ func IsAdapter(dir string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
+// readConfig reads and checks the configuration in a folder.
 func readConfig(dir string) (*config, error) {
 	f, err := os.Open(filepath.Join(dir, configFile))
 	if err != nil {
@@ -150,13 +151,13 @@ func parseConfig(text []byte) (*config, error) {
 		return nil, fmt.Errorf("%w: %s cannot be read", errUnsupported, configFile)
 	}
 	if c.Type != "LORA" {
-		return nil, fmt.Errorf("%w: peft_type is %q, only LORA is read", errUnsupported, c.Type)
+		return nil, fmt.Errorf("%w: peft_type is %q, want LORA", errUnsupported, c.Type)
 	}
 	if c.Rank < 1 {
-		return nil, fmt.Errorf("%w: r is %d", errUnsupported, c.Rank)
+		return nil, fmt.Errorf("%w: r is %d, want at least 1", errUnsupported, c.Rank)
 	}
 	if math.IsNaN(c.Alpha) || math.IsInf(c.Alpha, 0) {
-		return nil, fmt.Errorf("%w: lora_alpha is %g", errUnsupported, c.Alpha)
+		return nil, fmt.Errorf("%w: lora_alpha is %g, want a finite number", errUnsupported, c.Alpha)
 	}
 	unknown, err := settings.Check(all, Settings)
 	if err != nil {

@@ -22,8 +22,8 @@ func open(t *testing.T, path string) *safetensors.Checkpoint {
 	return c
 }
 
-// TestPEFT: adapters that PEFT wrote come to what PEFT merges them to.
-// testdata/make_adapters.py has made them.
+// TestPEFT compares with PEFT's own merge of adapters that PEFT wrote.
+// testdata/make_adapters.py made them.
 func TestPEFT(t *testing.T) {
 	for _, name := range []string{"plain", "rich", "transposed"} {
 		t.Run(name, func(t *testing.T) {
@@ -31,7 +31,7 @@ func TestPEFT(t *testing.T) {
 			adapter := filepath.Join(dir, "adapter")
 			base := open(t, filepath.Join(dir, "base"))
 			if !IsAdapter(adapter) || IsAdapter(filepath.Join(dir, "base")) {
-				t.Fatal("adapter and base are not told apart")
+				t.Fatal("IsAdapter does not tell an adapter from a base")
 			}
 			got, err := Open(adapter, base)
 			if err != nil {
@@ -50,7 +50,7 @@ func TestPEFT(t *testing.T) {
 				w, _ := want.Tensor(name)
 				g, _ := got.Tensor(name)
 				if g.Name != name || !slices.Equal(g.Shape, w.Shape) {
-					t.Errorf("%s %v, want %s %v", g.Name, g.Shape, name, w.Shape)
+					t.Errorf("tensor %s has shape %v, want %s with %v", g.Name, g.Shape, name, w.Shape)
 					continue
 				}
 				a, _ := float32s(g)
@@ -66,13 +66,13 @@ func TestPEFT(t *testing.T) {
 				}
 			}
 			if changed < 2 {
-				t.Errorf("%d tensors of the base changed", changed)
+				t.Errorf("%d tensors differ from the base, want at least 2", changed)
 			}
 		})
 	}
 }
 
-// TestRefusals: what is not understood is named.
+// TestRefusals checks that the error names the unsupported feature.
 func TestRefusals(t *testing.T) {
 	text, err := os.ReadFile("testdata/plain/adapter/adapter_config.json")
 	if err != nil {
@@ -86,7 +86,7 @@ func TestRefusals(t *testing.T) {
 	replace := func(old, new string) func(string) string {
 		return func(s string) string {
 			if !strings.Contains(s, old) {
-				t.Fatalf("no %s in the configuration", old)
+				t.Fatalf("%s is not in the configuration", old)
 			}
 			return strings.Replace(s, old, new, 1)
 		}
@@ -99,20 +99,20 @@ func TestRefusals(t *testing.T) {
 		unsupported     bool
 	}{
 		{"DoRA", replace(`"use_dora": false`, `"use_dora": true`), same, "use_dora is true", true},
-		{"another kind", replace(`"LORA"`, `"IA3"`), same, "IA3", true},
-		{"patterns of alpha", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"query": 3}`), same, "alpha_pattern", true},
-		{"biases of the change", replace(`"lora_bias": false`, `"lora_bias": true`), same, "lora_bias", true},
-		{"a key of the future", replace(`{`, `{"use_more": 2,`), same, "use_more is 2", true},
-		{"no rank", replace(`"r": 2`, `"r": 0`), same, "r is 0", true},
+		{"another kind of adapter", replace(`"LORA"`, `"IA3"`), same, "IA3", true},
+		{"alpha pattern", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"query": 3}`), same, "alpha_pattern", true},
+		{"bias of the change", replace(`"lora_bias": false`, `"lora_bias": true`), same, "lora_bias", true},
+		{"unknown key", replace(`{`, `{"use_more": 2,`), same, "use_more is 2", true},
+		{"rank of 0", replace(`"r": 2`, `"r": 0`), same, "r is 0", true},
 		{"another rank", replace(`"r": 2`, `"r": 3`), same, "rank 2, r is 3", true},
 		{"alpha of a string", replace(`"lora_alpha": 6`, `"lora_alpha": "6"`), same, "lora_alpha", false},
-		{"no JSON", replace(`{`, `[`), same, configFile, false},
-		{"only half", same, func(s string) string {
+		{"not JSON", replace(`{`, `[`), same, configFile, false},
+		{"A without B", same, func(s string) string {
 			return strings.Replace(s, "0.attention.self.query.lora_A", "0.attention.self.other.lora_A", 1)
 		}, "not the base's", false},
-		{"a tensor of another kind", same, func(s string) string { return strings.Replace(s, "query.lora_A.weight", "query.lora_magnitud", 1) }, "lora_magnitud", true},
-		{"no adapter", same, func(s string) string { return strings.ReplaceAll(s, "base_model.model.", "base_model_model.") }, "does not begin", true},
-		{"no container", same, func(s string) string { return s[:100] }, "header", false},
+		{"unknown tensor", same, func(s string) string { return strings.Replace(s, "query.lora_A.weight", "query.lora_magnitud", 1) }, "lora_magnitud", true},
+		{"names without the prefix", same, func(s string) string { return strings.ReplaceAll(s, "base_model.model.", "base_model_model.") }, "does not begin", true},
+		{"truncated weights", same, func(s string) string { return s[:100] }, "header", false},
 	}
 	for _, test := range tests {
 		dir := t.TempDir()
@@ -145,7 +145,7 @@ func FuzzConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := parseConfig(text)
 		if err == nil && (c.Rank < 1 || math.IsNaN(c.scale(c.Rank))) {
-			t.Errorf("%+v was read", c)
+			t.Errorf("%+v was accepted", c)
 		}
 	})
 }

@@ -10,27 +10,26 @@ import (
 	"sort"
 )
 
-// The names that a Hugging Face folder gives its weights.
-const (
-	WeightsFile = "model.safetensors"
-	indexFile   = "model.safetensors.index.json"
-)
+// WeightsFile is the name of the weights in a Hugging Face folder that are not sharded.
+const WeightsFile = "model.safetensors"
 
-// maxIndex bounds the JSON index of a sharded checkpoint, in bytes.
+// indexFile is the name of the index of sharded weights.
+const indexFile = "model.safetensors.index.json"
+
+// maxIndex bounds the size of the index, in bytes.
 const maxIndex = 16 << 20
 
-// Checkpoint is the weights of a model: one file, or several that an index
-// names. It is read-only and may be used by any number of goroutines until
-// Close.
+// Checkpoint is the weights of a model, in one file or in shards listed by an index. It is
+// read-only and may be used by several goroutines at once, until Close.
 type Checkpoint struct {
 	files []*File
 	index map[string]*Tensor
 	names []string
 }
 
-// OpenCheckpoint opens the weights of a Hugging Face folder: model.safetensors,
-// or the shards that model.safetensors.index.json lists. A path that is a file
-// is opened as the whole checkpoint.
+// OpenCheckpoint opens the weights in a Hugging Face folder: model.safetensors, or the
+// shards that model.safetensors.index.json lists. If path is a file, that file is the
+// whole checkpoint. The error wraps fs.ErrNotExist if the folder has no such weights.
 func OpenCheckpoint(path string) (*Checkpoint, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -48,7 +47,7 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 	indexPath := filepath.Join(path, indexFile)
 	weights, err := readIndex(indexPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("safetensors: open checkpoint %s: neither %s nor %s is there (other weight files, such as pytorch_model.bin, have to be converted first): %w", path, WeightsFile, indexFile, fs.ErrNotExist)
+		return nil, fmt.Errorf("safetensors: open checkpoint %s: the folder has neither %s nor %s (convert other weights, such as pytorch_model.bin, to safetensors first): %w", path, WeightsFile, indexFile, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: open checkpoint: %w", err)
@@ -65,14 +64,14 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 	return openFiles(indexPath, shards, weights)
 }
 
-// readIndex returns the index's map from tensor to shard.
+// readIndex returns the map of the index from tensors to the names of their shards.
 func readIndex(path string) (map[string]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	if info.Size() > maxIndex {
-		return nil, fmt.Errorf("%s: %d bytes, at most %d", path, info.Size(), maxIndex)
+		return nil, fmt.Errorf("%s has %d bytes, at most %d are allowed", path, info.Size(), maxIndex)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -85,18 +84,18 @@ func readIndex(path string) (map[string]string, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if len(index.WeightMap) == 0 {
-		return nil, fmt.Errorf("%s: no weight_map", path)
+		return nil, fmt.Errorf("%s has no weight_map", path)
 	}
 	for name, shard := range index.WeightMap {
 		if shard == "" || shard != filepath.Base(shard) || !filepath.IsLocal(shard) {
-			return nil, fmt.Errorf("%s: tensor %s: shard %q is not a file name in this folder", path, name, shard)
+			return nil, fmt.Errorf("%s: tensor %s: shard %q is not the name of a file in the folder", path, name, shard)
 		}
 	}
 	return index.WeightMap, nil
 }
 
-// openFiles opens the shards beside path. With weights, each tensor must be in
-// the shard that weights names; without, the one file is everything.
+// openFiles opens the shards in the folder of path. If weights is not nil, it maps the
+// checkpoint's tensors to their shards, and other tensors are ignored.
 func openFiles(path string, shards []string, weights map[string]string) (_ *Checkpoint, err error) {
 	c := &Checkpoint{index: map[string]*Tensor{}}
 	defer func() {
@@ -112,7 +111,7 @@ func openFiles(path string, shards []string, weights map[string]string) (_ *Chec
 		c.files = append(c.files, f)
 		for _, name := range f.Names() {
 			if weights != nil && weights[name] != shard {
-				continue // the index is the authority; what it does not list is not used
+				continue // the index does not list this tensor in this shard
 			}
 			t, _ := f.Tensor(name)
 			c.index[name] = t
@@ -131,13 +130,13 @@ func openFiles(path string, shards []string, weights map[string]string) (_ *Chec
 // Names lists the tensors, sorted.
 func (c *Checkpoint) Names() []string { return c.names }
 
-// Tensor returns the tensor called name.
+// Tensor returns the tensor of that name, and whether there is one.
 func (c *Checkpoint) Tensor(name string) (*Tensor, bool) {
 	t, ok := c.index[name]
 	return t, ok
 }
 
-// Close unmaps all files. The tensors must not be used any more.
+// Close unmaps all files. The tensors must not be used afterwards.
 func (c *Checkpoint) Close() error {
 	var errs []error
 	for _, f := range c.files {

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// container builds a file from a header's text and the data's bytes.
+// container returns a file with the header and data bytes of zeros.
 func container(header string, data int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), make([]byte, data)...)
@@ -36,7 +36,7 @@ func TestRefusals(t *testing.T) {
 		want error
 	}{
 		{"empty", nil, errTruncated},
-		{"no room for the length", make([]byte, 7), errTruncated},
+		{"no header length", make([]byte, 7), errTruncated},
 		{"header longer than the file", container("{}", 0)[:9], errTruncated},
 		{"header over the limit", binary.LittleEndian.AppendUint64(nil, maxHeader+1), errHeaderSize},
 		{"header of 2^63 bytes", binary.LittleEndian.AppendUint64(nil, 1<<63), errHeaderSize},
@@ -93,11 +93,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesWhatIsNotAFile(t *testing.T) {
+func TestOpenRefusesIrregularFiles(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip("no named pipes here:", err)
+		t.Skip("cannot make a named pipe:", err)
 	}
 	for _, path := range []string{dir, pipe} {
 		if _, err := Open(path); !errors.Is(err, ErrNotRegular) {
@@ -138,14 +138,14 @@ func TestRoundTrip(t *testing.T) {
 	for _, name := range f.Names() {
 		tensor, ok := f.Tensor(name)
 		if !ok {
-			t.Fatalf("%s is listed and not there", name)
+			t.Fatalf("tensor %s is in Names but not found", name)
 		}
 		got = append(got, *tensor)
 	}
 	if diff := cmp.Diff(tensors, got); diff != "" {
 		t.Error(diff)
 	}
-	shorts, _ := f.Tensor("shorts") // lies at an odd offset: View has to copy
+	shorts, _ := f.Tensor("shorts") // at an odd offset, so that View must copy
 	if v, err := View[uint16](shorts); err != nil || v[0] != 1 || v[1] != 65535 {
 		t.Errorf("View of a misaligned tensor: %v, %v", v, err)
 	}
@@ -154,7 +154,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*"))
 	if err != nil || len(left) != 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+		t.Errorf("temporary files left: %v, %v", left, err)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestWriteRefusals(t *testing.T) {
 				t.Fatal("no error")
 			}
 			if kept, _ := os.ReadFile(path); string(kept) != "before" {
-				t.Errorf("the file there before is now %q", kept)
+				t.Errorf("the old file now holds %q", kept)
 			}
 			if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 1 {
 				t.Errorf("%d files left, want 1", len(files))
@@ -324,8 +324,8 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
-// FuzzParse: no input panics, and what is accepted is written back to a file
-// that parses to the same content.
+// FuzzParse checks that no input panics, and that the content of an accepted file survives
+// writing and parsing.
 func FuzzParse(f *testing.F) {
 	f.Add(container("{"+tensorJSON("a", "F32", "[2]", 0, 8)+"}", 8))
 	f.Add(container(`{"__metadata__":{"k":"v"},`+tensorJSON("a", "U8", "[]", 0, 1)+`}  `, 1))
@@ -334,7 +334,7 @@ func FuzzParse(f *testing.F) {
 		file, err := Parse(data)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
-				t.Fatalf("refused with %v, which is not ErrCorrupt", err)
+				t.Fatalf("error is %v, want one that wraps ErrCorrupt", err)
 			}
 			return
 		}
@@ -346,7 +346,7 @@ func FuzzParse(f *testing.F) {
 		var out bytes.Buffer
 		if err := Write(&out, file.Metadata(), entries); err != nil {
 			if errors.Is(err, errHeaderSize) {
-				return // escapes and padding can push a header over the limit
+				return // escapes and padding can make the header too long
 			}
 			t.Fatal(err)
 		}

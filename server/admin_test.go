@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"kenserve/server/internal/servertest"
 )
 
 func TestAdmin(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +58,7 @@ func TestAdmin(t *testing.T) {
 
 // Profiles are nowhere but on the admin listener.
 func TestNoProfilesElsewhere(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{AdminKeys: []string{"admin"}})
+	s := newServer(t, servertest.NewEngine(), Options{AdminKeys: []string{"admin"}})
 	for _, path := range []string{"/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars"} {
 		if w := do(s, http.MethodGet, path, "", asAdmin...); w.Code != http.StatusNotFound {
 			t.Errorf("%s: status %d", path, w.Code)

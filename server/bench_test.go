@@ -9,11 +9,12 @@ import (
 	"testing"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/servertest"
 )
 
 // instantEngine answers at no cost, so that what is measured is the server.
 type instantEngine struct {
-	*fakeEngine
+	*servertest.Engine
 	result *runtime.Result
 }
 
@@ -46,7 +47,7 @@ func BenchmarkClassify(b *testing.B) {
 		{"texts=32/labels=6", `["` + strings.Repeat(text+`","`, 31) + text + `"]`, 32, 6},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			e := &instantEngine{newFakeEngine(), &runtime.Result{Task: "trec", Tokens: 26 * c.texts}}
+			e := &instantEngine{servertest.NewEngine(), &runtime.Result{Task: "trec", Tokens: 26 * c.texts}}
 			for i := range c.labels {
 				e.result.Labels = append(e.result.Labels, strings.Repeat("label", 2)+string(rune('0'+i)))
 			}

@@ -6,28 +6,30 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"kenserve/server/internal/servertest"
 )
 
 // Tasks of one request run at the same time, over texts that are tokenised
 // once.
 func TestSeveralTasksTogether(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	var both sync.WaitGroup
 	both.Add(2)
-	e.before = func(context.Context, string) error {
+	e.Before = func(context.Context, string) error {
 		both.Done()
 		both.Wait() // for ever, if one waited for the other's end
 		return nil
 	}
 	w := post(newServer(t, e, Options{}), `{"model":["sst2","trec"],"input":["a","b c"]}`)
-	if w.Code != http.StatusOK || e.encoded.Load() != 1 {
-		t.Errorf("status %d, encoded %d times: %s", w.Code, e.encoded.Load(), w.Body)
+	if w.Code != http.StatusOK || e.Encoded.Load() != 1 {
+		t.Errorf("status %d, encoded %d times: %s", w.Code, e.Encoded.Load(), w.Body)
 	}
 }
 
 // Each task of a request gets the scores that it gives alone.
 func TestSeveralTasksAsAlone(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	scores := func(w string) string {
 		_, rest, _ := strings.Cut(w, `"data":`)
 		data, _, _ := strings.Cut(rest, `,"usage"`)
@@ -59,8 +61,8 @@ func TestSeveralTasksFail(t *testing.T) {
 		{"an input that one cannot take", `{"model":["sst2","untokenizable"],"input":["a"]}`, 422, []string{`"field":"input[0]"`}},
 	} {
 		var log strings.Builder
-		e := newFakeEngine()
-		e.before = func(ctx context.Context, task string) error {
+		e := servertest.NewEngine()
+		e.Before = func(ctx context.Context, task string) error {
 			if task == "sst2" || task == "trec" {
 				<-ctx.Done() // which the other task's error ends
 				return context.Cause(ctx)
@@ -74,7 +76,7 @@ func TestSeveralTasksFail(t *testing.T) {
 				t.Errorf("%s: status %d, no %s in %s", c.name, w.Code, want, w.Body)
 			}
 		}
-		if c.name == "panic" && !strings.Contains(log.String(), "engine_test.go") {
+		if c.name == "panic" && !strings.Contains(log.String(), "servertest/engine.go") {
 			t.Errorf("the log does not tell where the panic came from:\n%s", &log)
 		}
 	}
@@ -82,8 +84,8 @@ func TestSeveralTasksFail(t *testing.T) {
 
 // A request whose time is over says so, not that a task failed.
 func TestSeveralTasksTimeout(t *testing.T) {
-	e := newFakeEngine()
-	e.before = func(ctx context.Context, _ string) error {
+	e := servertest.NewEngine()
+	e.Before = func(ctx context.Context, _ string) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}

@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"encoding/binary"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -22,8 +22,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	"kenserve/runtime"
 	pb "kenserve/server/inferencepb"
+	"kenserve/server/internal/servertest"
 )
 
 // dialed is a server on a loopback port with a connection to it.
@@ -64,29 +64,28 @@ func (d *dialed) stop() error {
 	return <-d.done
 }
 
-func bytesInput(name string, texts ...string) *pb.ModelInferRequest_InferInputTensor {
-	contents := new(pb.InferTensorContents)
-	for _, s := range texts {
-		contents.BytesContents = append(contents.BytesContents, []byte(s))
+// rawBytes and rawFloats are the raw contents of a tensor.
+func rawBytes(elements []string) (b []byte) {
+	for _, e := range elements {
+		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(e))), e...)
 	}
-	return &pb.ModelInferRequest_InferInputTensor{Name: name, Datatype: "BYTES", Shape: []int64{int64(len(texts))}, Contents: contents}
+	return b
 }
 
-func boolParameter(b bool) *pb.InferParameter {
-	return &pb.InferParameter{ParameterChoice: &pb.InferParameter_BoolParam{BoolParam: b}}
-}
-
-func intParameter(n int64) *pb.InferParameter {
-	return &pb.InferParameter{ParameterChoice: &pb.InferParameter_Int64Param{Int64Param: n}}
+func rawFloats(values []float32) (b []byte) {
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
 }
 
 func TestGRPCInfer(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	d := dial(t, s)
 	texts := []string{"a b", "日本"}
 	scores := func(texts []string, raw bool) (best, all []float32) {
 		for _, text := range texts {
-			row := fakeScores(strings.Fields(text), 2, raw)
+			row := servertest.Scores(strings.Fields(text), 2, raw)
 			all = append(all, row...)
 			best = append(best, max(row[0], row[1]))
 		}
@@ -111,29 +110,29 @@ func TestGRPCInfer(t *testing.T) {
 		in   *pb.ModelInferRequest
 		want *pb.ModelInferResponse
 	}{
-		{"contents", &pb.ModelInferRequest{ModelName: "sst2", Id: "42", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", texts...)}},
+		{"contents", &pb.ModelInferRequest{ModelName: "sst2", Id: "42", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", texts...)}},
 			want(func(r *pb.ModelInferResponse) {
 				r.Id = "42"
 				r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{label, score, probabilities(all)}
 			})},
 		{"raw scores of one output", &pb.ModelInferRequest{
-			ModelName: "sst2", ModelVersion: "1", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("input", texts...)},
-			Parameters: map[string]*pb.InferParameter{"raw_scores": boolParameter(true), "priority": intParameter(1)},
+			ModelName: "sst2", ModelVersion: "1", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("input", texts...)},
+			Parameters: map[string]*pb.InferParameter{"raw_scores": servertest.BoolParameter(true), "priority": servertest.IntParameter(1)},
 			Outputs:    []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities"}},
 		}, want(func(r *pb.ModelInferResponse) {
 			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{probabilities(raw)}
 		})},
 		{"raw contents", &pb.ModelInferRequest{
 			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{2, 1}}},
-			RawInputContents: [][]byte{appendBytesTensor(nil, texts)},
+			RawInputContents: [][]byte{rawBytes(texts)},
 			Outputs:          []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "label"}, {Name: "score"}},
 		}, want(func(r *pb.ModelInferResponse) {
 			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{{Name: "label", Datatype: "BYTES", Shape: []int64{2, 1}}, {Name: "score", Datatype: "FP32", Shape: []int64{2, 1}}}
-			r.RawOutputContents = [][]byte{appendBytesTensor(nil, []string{"positive", "positive"}), (&inferAnswer{floats: best}).appendRaw(nil)}
+			r.RawOutputContents = [][]byte{rawBytes([]string{"positive", "positive"}), rawFloats(best)}
 		})},
 		{"classification", &pb.ModelInferRequest{
-			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a b")},
-			Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(1)}}},
+			ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a b")},
+			Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.IntParameter(1)}}},
 		}, want(func(r *pb.ModelInferResponse) {
 			r.Outputs = []*pb.ModelInferResponse_InferOutputTensor{{Name: "probabilities", Datatype: "BYTES", Shape: []int64{1, 1},
 				Contents: &pb.InferTensorContents{BytesContents: [][]byte{[]byte("0.531250:1:positive")}}}}
@@ -167,9 +166,9 @@ func TestGRPCInfer(t *testing.T) {
 }
 
 func TestGRPCErrors(t *testing.T) {
-	e := &loadingEngine{fakeEngine: newFakeEngine()}
+	e := servertest.NewEngine()
 	d := dial(t, newServer(t, e, Options{MaxTexts: 4, MaxTextBytes: 200, MaxBodyBytes: 4096, AdminKeys: []string{"admin"}}))
-	one := bytesInput("text", "a")
+	one := servertest.BytesInput("text", "a")
 	infer := func(q *pb.ModelInferRequest) func(ctx context.Context) error {
 		return func(ctx context.Context) error { _, err := d.infer.ModelInfer(ctx, q); return err }
 	}
@@ -180,9 +179,9 @@ func TestGRPCErrors(t *testing.T) {
 		return infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: list})
 	}
 	numbers := &pb.ModelInferRequest_InferInputTensor{Name: "text", Datatype: "FP32", Shape: []int64{1}, Contents: &pb.InferTensorContents{Fp32Contents: []float32{1}}}
-	shaped := bytesInput("text", "a")
+	shaped := servertest.BytesInput("text", "a")
 	shaped.Shape = []int64{-1}
-	deep := bytesInput("text", "a")
+	deep := servertest.BytesInput("text", "a")
 	deep.Shape = []int64{1, 1, 1, 1, 1, 1, 1, 1, 1}
 	for _, c := range []struct {
 		name string
@@ -201,22 +200,22 @@ func TestGRPCErrors(t *testing.T) {
 		{"no such version", infer(&pb.ModelInferRequest{ModelName: "sst2", ModelVersion: "2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}}), codes.NotFound, `no version "2"`},
 		{"no inputs", inputs(), codes.InvalidArgument, "inputs must hold the tensor text"},
 		{"an empty tensor", inputs(nil), codes.InvalidArgument, "inputs[0].datatype"},
-		{"too many", inputs(bytesInput("text", "a", "b", "c", "d", "e")), codes.InvalidArgument, "more than 4 texts"},
-		{"too long for the limit of bytes", inputs(bytesInput("text", strings.Repeat("x", 201))), codes.InvalidArgument, "at most 200 are allowed"},
-		{"not UTF-8", inputs(bytesInput("text", "\xff")), codes.InvalidArgument, "not valid UTF-8"},
+		{"too many", inputs(servertest.BytesInput("text", "a", "b", "c", "d", "e")), codes.InvalidArgument, "more than 4 texts"},
+		{"too long for the limit of bytes", inputs(servertest.BytesInput("text", strings.Repeat("x", 201))), codes.InvalidArgument, "at most 200 are allowed"},
+		{"not UTF-8", inputs(servertest.BytesInput("text", "\xff")), codes.InvalidArgument, "invalid UTF-8"},
 		{"not BYTES", inputs(numbers), codes.InvalidArgument, "must be BYTES"},
 		{"shape negative", inputs(shaped), codes.InvalidArgument, "inputs[0].shape"},
 		{"shape deep", inputs(deep), codes.InvalidArgument, "more than 8 dimensions"},
 		{"many tensors", inputs(make([]*pb.ModelInferRequest_InferInputTensor, 17)...), codes.InvalidArgument, "more than 16 tensors"},
 		{"many outputs", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: make([]*pb.ModelInferRequest_InferRequestedOutputTensor, 17)}), codes.InvalidArgument, "more than 16 tensors"},
-		{"raw and not", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}}}), codes.InvalidArgument, "beside raw_input_contents"},
-		{"raw of another number", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}, {}}}), codes.InvalidArgument, "raw_input_contents holds 2 tensors, inputs 1"},
+		{"raw and not", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}}}), codes.InvalidArgument, "must be empty if there is raw_input_contents"},
+		{"raw of another number", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, RawInputContents: [][]byte{{}, {}}}), codes.InvalidArgument, "raw_input_contents holds 2 tensors, inputs holds 1"},
 		{"raw cut off", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{1}}}, RawInputContents: [][]byte{{1, 0}}}), codes.InvalidArgument, "ends inside the length"},
-		{"parameter of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Parameters: map[string]*pb.InferParameter{"truncate": intParameter(1)}}), codes.InvalidArgument, "parameters.truncate"},
-		{"too long", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a", strings.Repeat("a ", 20))}, Parameters: map[string]*pb.InferParameter{"truncate": boolParameter(false)}}), codes.InvalidArgument, "text[1] has more tokens"},
-		{"classes of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": boolParameter(true)}}}}), codes.InvalidArgument, "classification"},
-		{"no classes", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(0)}}}}), codes.InvalidArgument, "classification"},
-		{"a message over the limit", inputs(bytesInput("text", strings.Repeat("x", 5000))), codes.ResourceExhausted, "larger than max"},
+		{"parameter of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Parameters: map[string]*pb.InferParameter{"truncate": servertest.IntParameter(1)}}), codes.InvalidArgument, "parameters.truncate"},
+		{"too long", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a", strings.Repeat("a ", 20))}, Parameters: map[string]*pb.InferParameter{"truncate": servertest.BoolParameter(false)}}), codes.InvalidArgument, "text[1] has more tokens"},
+		{"classes of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.BoolParameter(true)}}}}), codes.InvalidArgument, "classification"},
+		{"no classes", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.IntParameter(0)}}}}), codes.InvalidArgument, "classification"},
+		{"a message over the limit", inputs(servertest.BytesInput("text", strings.Repeat("x", 5000))), codes.ResourceExhausted, "larger than max"},
 		{"metadata of no task", func(ctx context.Context) error {
 			_, err := d.infer.ModelMetadata(ctx, &pb.ModelMetadataRequest{Name: "nothing"})
 			return err
@@ -244,8 +243,8 @@ func TestGRPCErrors(t *testing.T) {
 			t.Errorf("%s: tells of the machine: %v", c.name, err)
 		}
 	}
-	if len(e.did) != 0 {
-		t.Errorf("the engine did %q", e.did)
+	if len(e.Did) != 0 {
+		t.Errorf("the engine did %q", e.Did)
 	}
 	if err := task("sst2")(t.Context()); err != nil {
 		t.Errorf("afterwards: %v", err)
@@ -256,7 +255,7 @@ func TestGRPCErrors(t *testing.T) {
 }
 
 func TestGRPCAbout(t *testing.T) {
-	e := &loadingEngine{fakeEngine: newFakeEngine()}
+	e := servertest.NewEngine()
 	d := dial(t, newServer(t, e, Options{APIKeys: []string{"use"}, AdminKeys: []string{"admin"}, About: About{Version: "1.2.3"}}))
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer use")
 	admin := metadata.AppendToOutgoingContext(t.Context(), "x-api-key", "admin")
@@ -294,7 +293,7 @@ func TestGRPCAbout(t *testing.T) {
 	if _, err := d.infer.RepositoryModelUnload(admin, &pb.RepositoryModelUnloadRequest{ModelName: "sst2"}); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(e.did, ","); got != "load sst2,unload sst2" {
+	if got := strings.Join(e.Did, ","); got != "load sst2,unload sst2" {
 		t.Errorf("the engine did %q", got)
 	}
 
@@ -323,7 +322,7 @@ func TestGRPCAbout(t *testing.T) {
 
 // Health is readiness, for those who ask and those who watch.
 func TestGRPCHealth(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	s := newServer(t, e, Options{APIKeys: []string{"use"}})
 	d := dial(t, s)
 	client := grpc_health_v1.NewHealthClient(d)
@@ -340,7 +339,7 @@ func TestGRPCHealth(t *testing.T) {
 	if got, err := watch.Recv(); err != nil || got.Status != grpc_health_v1.HealthCheckResponse_SERVING {
 		t.Errorf("watch: %v, %v", got, err)
 	}
-	s.draining.Store(true)
+	s.core.Drain()
 	if got, err := watch.Recv(); err != nil || got.Status != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
 		t.Errorf("watch: %v, %v", got, err)
 	}
@@ -359,7 +358,7 @@ func TestGRPCHealth(t *testing.T) {
 // A client that leaves takes its work along; a shutdown waits for calls under
 // way, up to its time.
 func TestGRPCEnds(t *testing.T) {
-	q := &pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a")}}
+	q := &pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a")}}
 	for _, c := range []struct {
 		name  string
 		drain time.Duration
@@ -376,9 +375,9 @@ func TestGRPCEnds(t *testing.T) {
 		{"cut", 50 * time.Millisecond, func(d *dialed, _ context.CancelFunc, _ func()) { d.cancel() }, codes.Unavailable, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := newFakeEngine()
+			e := servertest.NewEngine()
 			entered, leave, left := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-			e.before = func(ctx context.Context, _ string) error {
+			e.Before = func(ctx context.Context, _ string) error {
 				close(entered)
 				select {
 				case <-leave:
@@ -405,7 +404,7 @@ func TestGRPCEnds(t *testing.T) {
 			}
 		})
 	}
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	d := dial(t, s)
 	if _, err := d.infer.ServerLive(t.Context(), new(pb.ServerLiveRequest)); err != nil {
 		t.Error(err)
@@ -420,9 +419,9 @@ func TestGRPCEnds(t *testing.T) {
 
 // Messages of calls under way count against the same budget as HTTP's bodies.
 func TestGRPCMemory(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	e.before = func(_ context.Context, task string) error {
+	e.Before = func(_ context.Context, task string) error {
 		if task == "trec" {
 			close(entered)
 			<-leave
@@ -432,7 +431,7 @@ func TestGRPCMemory(t *testing.T) {
 	s := newServer(t, e, Options{MaxBodyBytes: 1000, MaxBodyMemory: 1000})
 	d := dial(t, s)
 	ask := func(task string, bytes int) error {
-		_, err := d.infer.ModelInfer(t.Context(), &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", strings.Repeat("x", bytes))}})
+		_, err := d.infer.ModelInfer(t.Context(), &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", strings.Repeat("x", bytes))}})
 		return err
 	}
 	done := make(chan error)
@@ -454,17 +453,17 @@ func TestGRPCMemory(t *testing.T) {
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
-	if used := s.bodies.used.Load(); used != 0 {
+	if used := s.core.Bodies.Used(); used != 0 {
 		t.Errorf("%d bytes are counted in the end", used)
 	}
 }
 
 func TestGRPCLog(t *testing.T) {
 	var log strings.Builder
-	d := dial(t, newServer(t, newFakeEngine(), Options{Logger: logger(&log)}))
+	d := dial(t, newServer(t, servertest.NewEngine(), Options{Logger: logger(&log)}))
 	for _, task := range []string{"sst2", "panics", "damaged"} {
 		ctx := metadata.AppendToOutgoingContext(t.Context(), "x-request-id", "of-"+task)
-		_, _ = d.infer.ModelInfer(ctx, &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "SECRET word")}})
+		_, _ = d.infer.ModelInfer(ctx, &pb.ModelInferRequest{ModelName: task, Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "SECRET word")}})
 	}
 	if err := d.stop(); err != nil {
 		t.Error(err)
@@ -489,58 +488,11 @@ func TestGRPCOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := dial(t, newServer(t, newFakeEngine(), Options{TLS: config}), grpc.WithTransportCredentials(credentials.NewTLS(pair.client())))
+	d := dial(t, newServer(t, servertest.NewEngine(), Options{TLS: config}), grpc.WithTransportCredentials(credentials.NewTLS(pair.client())))
 	if _, err := d.infer.ServerLive(t.Context(), new(pb.ServerLiveRequest)); err != nil {
 		t.Error(err)
 	}
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
-}
-
-// Every kind of problem has a code that is not OK.
-func TestStatusOf(t *testing.T) {
-	for _, err := range []error{malformed("x"), invalid("a", "x"), noTask("a", "b"), internal(nil, "x"), unavailable(nil, "x"), runtime.ErrBusy, context.Canceled, errors.New("x"), fmt.Errorf("%w", runtime.ErrClosed)} {
-		if code := status.Code(statusOf(t.Context(), problemOf(t.Context(), err))); code == codes.OK || code == codes.Unknown {
-			t.Errorf("%v: %s", err, code)
-		}
-	}
-}
-
-// A client whose own time is up is told that, not that the server is not there.
-func TestStatusOfDeadline(t *testing.T) {
-	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-	defer cancel()
-	err := statusOf(ctx, problemOf(ctx, ctx.Err()))
-	if status.Code(err) != codes.DeadlineExceeded {
-		t.Error(err)
-	}
-}
-
-func FuzzGRPCInferRequest(f *testing.F) {
-	for _, q := range []*pb.ModelInferRequest{
-		{ModelName: "a", Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a", "b"), bytesInput("text_pair", "c", "")}},
-		{Inputs: []*pb.ModelInferRequest_InferInputTensor{{Name: "x", Datatype: "BYTES", Shape: []int64{1, 1}}}, RawInputContents: [][]byte{{0, 0, 0, 0}}},
-		{Inputs: []*pb.ModelInferRequest_InferInputTensor{bytesInput("text", "a")}, Parameters: map[string]*pb.InferParameter{"raw_scores": boolParameter(true)},
-			Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": intParameter(3)}}}},
-	} {
-		b, err := proto.Marshal(q)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
-	}
-	o := fuzzOptions(f)
-	f.Fuzz(func(t *testing.T, message []byte) {
-		in := new(pb.ModelInferRequest)
-		if proto.Unmarshal(message, in) != nil {
-			return
-		}
-		q, wrong := inferRequestOf(in, o)
-		if wrong != nil {
-			checkWrong(t, wrong)
-			return
-		}
-		checkInputs(t, q.inputs, o)
-	})
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	pb "kenserve/server/inferencepb"
+	"kenserve/server/internal/api/oip"
 )
 
 // What a gRPC connection may do beyond what Options say.
@@ -52,7 +53,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
 	}
 	srv := grpc.NewServer(options...)
-	pb.RegisterGRPCInferenceServiceServer(srv, inferenceService{s: s})
+	oip.RegisterGRPC(srv, s.core)
 	healthy := &healthService{health.NewServer(), s}
 	grpc_health_v1.RegisterHealthServer(srv, healthy)
 	reflection.Register(srv)
@@ -76,7 +77,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		}
 	}
 
-	s.draining.Store(true)
+	s.core.Drain()
 	healthy.Shutdown()
 	o.Logger.LogAttrs(ctx, slog.LevelInfo, "draining gRPC", slog.Duration("timeout", o.DrainTimeout))
 	deadline := time.NewTimer(o.DrainTimeout)
@@ -117,7 +118,7 @@ type healthService struct {
 // look makes health what readiness is.
 func (h *healthService) look() {
 	state := grpc_health_v1.HealthCheckResponse_SERVING
-	if h.s.serviceable() != nil {
+	if h.s.core.Ready() != nil {
 		state = grpc_health_v1.HealthCheckResponse_NOT_SERVING
 	}
 	h.SetServingStatus("", state)

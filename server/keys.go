@@ -7,6 +7,10 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
 
 // keys are the secrets that open the server. They are kept as digests, which
@@ -62,44 +66,30 @@ func (k *keys) of(authorization, plain string) access {
 }
 
 // refuse says why a caller may not do what needs the wanted access, or nil.
-func (k *keys) refuse(have, want access) *problem {
+func (k *keys) refuse(have, want access) *problem.Problem {
 	switch {
 	case have >= want:
 		return nil
 	case want == accessAdmin && len(k.admin) == 0:
-		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "changes are off: the server has no admin key"}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "changes are off: the server has no admin key"}
 	case have == accessUse && len(k.use) > 0:
-		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "this needs the admin key"}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "this needs the admin key"}
 	case want == accessAdmin:
-		return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "this needs the admin key, as Authorization: Bearer KEY"}
+		return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "this needs the admin key, as Authorization: Bearer KEY"}
 	}
-	return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "a key is needed, as Authorization: Bearer KEY"}
-}
-
-// openRoutes need no key: probes are asked by those who have none, the page is
-// where a key is typed, and what the server can do is no secret.
-var openRoutes = map[string]bool{
-	routeHealth:     true,
-	routeReady:      true,
-	routeTEIHealth:  true,
-	routeLive:       true,
-	routeInferReady: true,
-	routePage:       true,
-	routePageFile:   true,
-	routeOpenAPI:    true,
-	routeDocs:       true,
+	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed, as Authorization: Bearer KEY"}
 }
 
 // authorize is the middleware that lets no one in without a key. A path that
 // is no route needs one too, so that it does not tell which paths are.
 func (s *Server) authorize(c *gin.Context) {
-	if len(s.keys.use) == 0 || openRoutes[c.FullPath()] {
+	if len(s.keys.use) == 0 || s.operation(c).Open {
 		return
 	}
-	if wrong := s.keys.refuse(s.access(c), accessUse); wrong != nil {
-		x := c.MustGet(exchangeKey).(*exchange)
-		x.problem = wrong
-		writeProblem(c, x)
+	if denied := s.keys.refuse(s.access(c), accessUse); denied != nil {
+		state := stateOf(c)
+		state.Problem = denied
+		route.WriteProblem(c, state.Problem, s.table.Of(c.Request.URL.Path).EncodeError)
 		c.Abort()
 	}
 }
@@ -111,11 +101,11 @@ func (s *Server) access(c *gin.Context) access {
 }
 
 // admin lets a handler run only with the admin key.
-func (s *Server) admin(f func(c *gin.Context, x *exchange) error) func(c *gin.Context, x *exchange) error {
-	return func(c *gin.Context, x *exchange) error {
-		if wrong := s.keys.refuse(s.access(c), accessAdmin); wrong != nil {
-			return wrong
+func (s *Server) admin(f func(c *gin.Context, state *core.RequestState) error) func(c *gin.Context, state *core.RequestState) error {
+	return func(c *gin.Context, state *core.RequestState) error {
+		if denied := s.keys.refuse(s.access(c), accessAdmin); denied != nil {
+			return denied
 		}
-		return f(c, x)
+		return f(c, state)
 	}
 }

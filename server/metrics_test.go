@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"kenserve/server/internal/servertest"
 )
 
 func scrape(t *testing.T, s *Server) string {
@@ -19,7 +21,7 @@ func scrape(t *testing.T, s *Server) string {
 }
 
 func TestMetrics(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{MetricTasks: 3})
+	s := newServer(t, servertest.NewEngine(), Options{MetricTasks: 3})
 	for _, body := range []string{
 		`{"model":"trec","input":["a","b c"]}`,
 		`{"model":["trec","sst2"],"input":"a"}`,
@@ -88,9 +90,9 @@ func TestMetrics(t *testing.T) {
 
 // However many tasks and names there are, the number of series is bounded.
 func TestMetricsAreBounded(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	for i := range 500 {
-		e.labels[fmt.Sprint("task-", i)] = []string{"yes", "no"}
+		e.Labels[fmt.Sprint("task-", i)] = []string{"yes", "no"}
 	}
 	s := newServer(t, e, Options{MetricTasks: 10})
 	for i := range 1000 { // half of them exist

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
+
+	"kenserve/server/internal/route"
+	"kenserve/server/internal/servertest"
 )
 
 // openAPIFile is the document of a server with the default bounds.
@@ -63,15 +67,17 @@ func (d *document) schema(t testing.TB, path ...string) *jsonschema.Schema {
 	return schema
 }
 
-func (d *document) request(t testing.TB, op *operation) *jsonschema.Schema {
-	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.method), "requestBody", "content", "application/json", "schema")
+func (d *document) request(t testing.TB, op *route.Operation) *jsonschema.Schema {
+	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.Method), "requestBody", "content", "application/json", "schema")
 }
 
-func (d *document) answer(t testing.TB, op *operation, status int) *jsonschema.Schema {
-	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.method), "responses", strconv.Itoa(status), "content", "application/json", "schema")
+func (d *document) answer(t testing.TB, op *route.Operation, status int) *jsonschema.Schema {
+	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.Method), "responses", strconv.Itoa(status), "content", "application/json", "schema")
 }
 
-func templateOf(op *operation) string { return pathParameter.ReplaceAllString(op.path, "{$1}") }
+var pathParameter = regexp.MustCompile(`:([a-z]+)`)
+
+func templateOf(op *route.Operation) string { return pathParameter.ReplaceAllString(op.Path, "{$1}") }
 
 func parseJSON(t interface{ Fatalf(string, ...any) }, text string) any {
 	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
@@ -82,7 +88,7 @@ func parseJSON(t interface{ Fatalf(string, ...any) }, text string) any {
 }
 
 func TestOpenAPI(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	var got bytes.Buffer
 	if err := json.Indent(&got, do(s, http.MethodGet, "/openapi.json", "").Body.Bytes(), "", "  "); err != nil {
 		t.Fatal(err)
@@ -100,25 +106,25 @@ func TestOpenAPI(t *testing.T) {
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
 		t.Errorf("%s is not what the server says; rewrite it with -update: %s", openAPIFile, diff)
 	}
-	if strings.Contains(got.String(), limit) {
+	if strings.Contains(got.String(), "x-limit") {
 		t.Error("a bound was not put in")
 	}
 }
 
 // Routes and document are made of one table; nothing is routed beside it.
 func TestEveryRouteIsAnOperation(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	known := map[string]bool{}
 	names := map[string]bool{}
-	for _, op := range s.operations() {
-		known[op.method+" "+op.path] = true
-		if op.method == http.MethodGet {
-			known["HEAD "+op.path] = true
+	for _, op := range s.table.Operations() {
+		known[op.Method+" "+op.Path] = true
+		if op.Method == http.MethodGet {
+			known["HEAD "+op.Path] = true
 		}
-		if names[op.name] && !op.hidden {
-			t.Errorf("two operations are called %s", op.name)
+		if names[op.Name] && !op.Hidden {
+			t.Errorf("two operations are called %s", op.Name)
 		}
-		names[op.name] = true
+		names[op.Name] = true
 	}
 	for _, r := range s.router.Routes() {
 		if !known[r.Method+" "+r.Path] {
@@ -128,33 +134,33 @@ func TestEveryRouteIsAnOperation(t *testing.T) {
 }
 
 // pathOf fills in an operation's path.
-func pathOf(op *operation) string {
-	return strings.NewReplacer(":task", "trec", ":name", "trec", ":version", "1").Replace(op.path)
+func pathOf(op *route.Operation) string {
+	return strings.NewReplacer(":task", "trec", ":name", "trec", ":version", "1").Replace(op.Path)
 }
 
 // Examples are what their schemas say, and requests among them are taken.
 func TestOpenAPIExamples(t *testing.T) {
 	o := Options{AdminKeys: []string{"admin"}}
-	d := documentOf(t, newServer(t, newEditingEngine(), o))
-	for _, op := range newServer(t, newEditingEngine(), o).operations() {
-		if text := op.answer.example; text != "" {
-			status := max(op.status, http.StatusOK)
+	d := documentOf(t, newServer(t, servertest.NewEngine(), o))
+	for _, op := range newServer(t, servertest.NewEngine(), o).operations() {
+		if text := op.Answer.Example; text != "" {
+			status := max(op.Status, http.StatusOK)
 			if err := d.answer(t, &op, status).Validate(parseJSON(t, text)); err != nil {
-				t.Errorf("%s: answer: %v", op.name, err)
+				t.Errorf("%s: answer: %v", op.Name, err)
 			}
 		}
-		for _, c := range op.request {
-			if c.wire == nil {
+		for _, c := range op.Request {
+			if c.Wire == nil {
 				continue
 			}
-			if err := d.request(t, &op).Validate(parseJSON(t, c.example)); err != nil {
-				t.Errorf("%s: request: %v", op.name, err)
+			if err := d.request(t, &op).Validate(parseJSON(t, c.Example)); err != nil {
+				t.Errorf("%s: request: %v", op.Name, err)
 			}
-			e := newEditingEngine()
-			e.deltas["trec"] = "a,b"
-			w := do(newServer(t, e, o), op.method, pathOf(&op), c.example, append([]string{"Content-Type", "application/json"}, asAdmin...)...)
+			e := servertest.NewEngine()
+			e.Deltas["trec"] = "a,b"
+			w := do(newServer(t, e, o), op.Method, pathOf(&op), c.Example, append([]string{"Content-Type", "application/json"}, asAdmin...)...)
 			if w.Code != http.StatusOK {
-				t.Errorf("%s: status %d: %s", op.name, w.Code, w.Body)
+				t.Errorf("%s: status %d: %s", op.Name, w.Code, w.Body)
 			}
 		}
 	}
@@ -162,7 +168,7 @@ func TestOpenAPIExamples(t *testing.T) {
 
 // Every answer of the wire goldens is one that the document tells of.
 func TestOpenAPIAnswers(t *testing.T) {
-	s := newServer(t, newFakeEngine(), wireOptions)
+	s := newServer(t, servertest.NewEngine(), wireOptions)
 	d := documentOf(t, s)
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil {
@@ -174,7 +180,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var cases []wireCase
+		var cases []servertest.Case
 		if err := json.Unmarshal(data, &cases); err != nil {
 			t.Fatal(err)
 		}
@@ -200,11 +206,11 @@ func TestOpenAPIAnswers(t *testing.T) {
 }
 
 // operationOf finds the operation that a request is for.
-func operationOf(s *Server, q wireRequest) *operation {
+func operationOf(s *Server, q servertest.Request) *route.Operation {
 	path, _, _ := strings.Cut(q.Path, "?")
 	parts := strings.Split(path, "/")
-	for _, op := range s.operations() {
-		if pattern := strings.Split(op.path, "/"); op.method == q.Method && slices.EqualFunc(pattern, parts, func(p, part string) bool {
+	for _, op := range s.table.Operations() {
+		if pattern := strings.Split(op.Path, "/"); op.Method == q.Method && slices.EqualFunc(pattern, parts, func(p, part string) bool {
 			return p == part || strings.HasPrefix(p, ":")
 		}) {
 			return &op
@@ -221,14 +227,14 @@ var agreement = Options{
 // What the schema of a request refuses the handler does, and what it lets pass
 // the handler takes. The schema is checked by a validator that is not ours.
 func TestSchemasAndHandlersAgree(t *testing.T) {
-	s := newServer(t, newEditingEngine(), agreement)
+	s := newServer(t, servertest.NewEngine(), agreement)
 	d := documentOf(t, s)
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		schema := d.request(t, &op)
 		if schema == nil {
 			continue
 		}
-		t.Run(op.name, func(t *testing.T) {
+		t.Run(op.Name, func(t *testing.T) {
 			taken, refused := 0, 0
 			for range 8 { // checks of 100 each
 				rapid.Check(t, func(t *rapid.T) {
@@ -241,12 +247,12 @@ func TestSchemasAndHandlersAgree(t *testing.T) {
 						t.Fatal(err)
 					}
 					wrong := schema.Validate(parseJSON(t, string(body)))
-					w := do(s, op.method, pathOf(&op), string(body), append([]string{"Content-Type", "application/json"}, asAdmin...)...)
+					w := do(s, op.Method, pathOf(&op), string(body), append([]string{"Content-Type", "application/json"}, asAdmin...)...)
 					refuses := w.Code == http.StatusBadRequest || w.Code == http.StatusUnprocessableEntity
 					switch {
 					case wrong != nil && !refuses && w.Code != http.StatusNotFound: // the name of no task
 						t.Fatalf("%s: status %d, the schema refuses: %v", body, w.Code, wrong)
-					case wrong == nil && refuses && !strings.HasPrefix(op.name, "infer"):
+					case wrong == nil && refuses && !strings.HasPrefix(op.Name, "infer"):
 						// What the elements of tensors have to do with each other no
 						// schema says.
 						t.Fatalf("%s: status %d, the schema takes it: %s", body, w.Code, w.Body)
@@ -365,7 +371,7 @@ func sortedKeys[T any](m map[string]T) []string {
 // The page needs nothing but itself, shows every operation, and is well-formed
 // enough for its ids to be unique.
 func TestDocsPage(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	w := do(s, http.MethodGet, "/docs", "")
 	page := w.Body.String()
 	if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
@@ -379,12 +385,12 @@ func TestDocsPage(t *testing.T) {
 	if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "style-src 'sha256-") {
 		t.Errorf("policy %s", policy)
 	}
-	for _, op := range s.operations() {
-		if op.hidden {
+	for _, op := range s.table.Operations() {
+		if op.Hidden {
 			continue
 		}
-		if n := strings.Count(page, fmt.Sprintf(`<details id="%s">`, op.name)); n != 1 {
-			t.Errorf("%s is there %d times", op.name, n)
+		if n := strings.Count(page, fmt.Sprintf(`<details id="%s">`, op.Name)); n != 1 {
+			t.Errorf("%s is there %d times", op.Name, n)
 		}
 	}
 }

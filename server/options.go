@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"kenserve/server/internal/core"
 )
 
 // Options configure a [Server]. A zero field means its default.
@@ -79,23 +80,7 @@ type Options struct {
 }
 
 // About describes a server and the bounds of its engine. Zero: not told.
-type About struct {
-	Base        string // the base's name
-	Version     string
-	MaxTokens   int // of an input, special ones included
-	BatchTokens int // of a forward pass
-	MaxWaiting  int // requests
-	Workers     int // cores
-	Vocabulary  int // token ids are below
-}
-
-// largestID is the largest token id.
-func (a *About) largestID() int {
-	if a.Vocabulary == 0 {
-		return math.MaxInt32
-	}
-	return a.Vocabulary - 1
-}
+type About = core.About
 
 // withDefaults fills zero fields in, and refuses negative ones.
 func (o Options) withDefaults() (Options, error) {
@@ -157,4 +142,13 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("server: option Grace is %s, longer than DrainTimeout, %s", o.Grace, o.DrainTimeout)
 	}
 	return o, nil
+}
+
+// limits are the options that bound a request.
+func (o *Options) limits() core.Limits {
+	return core.Limits{
+		MaxBodyBytes: o.MaxBodyBytes, MaxUploadBytes: o.MaxUploadBytes,
+		MaxTexts: o.MaxTexts, MaxTextBytes: o.MaxTextBytes, MaxTasks: o.MaxTasks,
+		RequestTimeout: o.RequestTimeout, UploadTimeout: o.UploadTimeout, WriteTimeout: o.WriteTimeout,
+	}
 }

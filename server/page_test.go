@@ -3,16 +3,19 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"kenserve/server/internal/servertest"
 )
 
 // TestPage: the page comes without a key, with everything that it refers to,
 // and refers to nothing elsewhere.
 func TestPage(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	reference := regexp.MustCompile(`(?:src|href)="([^"#]+)"|from "\./([^"]+)"`)
 	inline := regexp.MustCompile(`(?i)<script(?:>| type="module">)[^<]|<style|\son[a-z]+=|\sstyle=`)
 	links := map[string]bool{"docs": true, "metrics": true, "stats": true} // to what is not the page
@@ -60,8 +63,9 @@ func TestPage(t *testing.T) {
 			t.Errorf("GET %s for what is not known answers %d", path, w.Code)
 		}
 	}
-	if len(seen) != len(s.page) {
-		t.Errorf("the page refers to %d of %d files: %v", len(seen), len(s.page), seen)
+	files, err := os.ReadDir("internal/dashboard/page")
+	if err != nil || len(seen) != len(files) {
+		t.Errorf("the page refers to %d of %d files (%v): %v", len(seen), len(files), err, seen)
 	}
 	for _, path := range []string{"/page/", "/page/none.js", "/page/..%2fpage.go", "/page/page"} {
 		if w := do(s, http.MethodGet, path, "", "Authorization", "Bearer use"); w.Code != http.StatusNotFound {
@@ -72,10 +76,10 @@ func TestPage(t *testing.T) {
 
 // TestStats: what GET /stats tells is what was answered, and needs the key.
 func TestStats(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	s := newServer(t, e, Options{APIKeys: []string{"use"}, About: About{Version: "1.2.3", Base: "minilm"}})
 	now := time.Unix(1764000000, 0)
-	s.now = func() time.Time { return now }
+	s.core.Now = func() time.Time { return now }
 	if w := do(s, http.MethodGet, "/stats", ""); w.Code != http.StatusUnauthorized {
 		t.Errorf("without a key /stats answers %d", w.Code)
 	}
@@ -85,32 +89,27 @@ func TestStats(t *testing.T) {
 	post(s, `{"model": `, key...)
 	now = now.Add(time.Second)
 
-	var got stats
+	var got struct {
+		Version     string
+		Base        string
+		Ready       bool
+		InFlight    int64 `json:"in_flight"`
+		BudgetBytes int64 `json:"budget_bytes"`
+		Evictions   uint64
+		Recent      []struct {
+			Second                          int64
+			Requests, Errors, Texts, Tokens int
+			P99                             *float64 `json:"p99_ms"`
+		}
+	}
 	w := do(s, http.MethodGet, "/stats", "", key...)
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatalf("%v: %s", err, w.Body)
 	}
-	if got.Version != "1.2.3" || got.Base != "minilm" || !got.Ready || got.InFlight != 1 || got.BudgetBytes != e.stats.BudgetBytes || got.Evictions != e.stats.Evictions {
+	if got.Version != "1.2.3" || got.Base != "minilm" || !got.Ready || got.InFlight != 1 || got.BudgetBytes != e.Counters.BudgetBytes || got.Evictions != e.Counters.Evictions {
 		t.Errorf("stats are %+v", got)
 	}
-	if len(got.Recent) != 1 || got.Recent[0].Unix != 1764000000 || got.Recent[0].Requests != 2 || got.Recent[0].Errors != 1 || got.Recent[0].Texts != 2 || got.Recent[0].Tokens != 7 || got.Recent[0].P99 == nil {
+	if len(got.Recent) != 1 || got.Recent[0].Second != 1764000000 || got.Recent[0].Requests != 2 || got.Recent[0].Errors != 1 || got.Recent[0].Texts != 2 || got.Recent[0].Tokens != 7 || got.Recent[0].P99 == nil {
 		t.Errorf("recent is %+v", got.Recent)
-	}
-}
-
-// TestTasksWithoutLabels: a list that is asked for every second can leave the
-// labels out.
-func TestTasksWithoutLabels(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
-	for path, want := range map[string]int{"/tasks": 6, "/tasks?labels=false": 0} {
-		var list taskList
-		if err := json.Unmarshal(do(s, http.MethodGet, path, "").Body.Bytes(), &list); err != nil {
-			t.Fatal(err)
-		}
-		for _, task := range list.Data {
-			if task.Name == "trec" && len(task.Labels) != want {
-				t.Errorf("GET %s tells %d labels of trec", path, len(task.Labels))
-			}
-		}
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/route"
 )
 
 // statusBody is a probe's answer on the wire.
@@ -12,16 +15,16 @@ type statusBody struct {
 }
 
 // health answers GET /healthz: the process runs and serves.
-func (s *Server) health(c *gin.Context, _ *exchange) error {
-	writeJSON(c, http.StatusOK, []byte(`{"status":"ok"}`+"\n"))
+func (s *Server) health(c *gin.Context, _ *core.RequestState) error {
+	route.WriteJSON(c, http.StatusOK, []byte(`{"status":"ok"}`+"\n"))
 	return nil
 }
 
 // ready answers GET /readyz: requests sent here can be answered.
-func (s *Server) ready(c *gin.Context, _ *exchange) error {
-	if err := s.serviceable(); err != nil {
+func (s *Server) ready(c *gin.Context, _ *core.RequestState) error {
+	if err := s.core.Ready(); err != nil {
 		return err
 	}
-	writeJSON(c, http.StatusOK, []byte(`{"status":"ready"}`+"\n"))
+	route.WriteJSON(c, http.StatusOK, []byte(`{"status":"ready"}`+"\n"))
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"kenserve/server/internal/core"
 )
 
 // lastWords is how long requests have to answer 503 once the drain deadline
@@ -30,14 +32,14 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	log := s.options.Logger
 	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(errShutdown)
+	defer cancel(core.ErrShutdown)
 	srv := &http.Server{
 		Handler:           s.router,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: s.options.ReadHeaderTimeout,
 		ReadTimeout:       s.options.ReadTimeout,
 		// This one runs from the end of the header.
-		WriteTimeout:   s.options.ReadTimeout + s.options.RequestTimeout + s.options.WriteTimeout,
+		WriteTimeout:   s.options.ReadTimeout + s.core.Limits.RequestTimeout + s.core.Limits.WriteTimeout,
 		IdleTimeout:    s.options.IdleTimeout,
 		MaxHeaderBytes: s.options.MaxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -59,7 +61,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 
-	s.draining.Store(true)
+	s.core.Drain()
 	log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Duration("grace", s.options.Grace), slog.Duration("timeout", s.options.DrainTimeout))
 	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), s.options.DrainTimeout)
 	defer stop()
@@ -71,7 +73,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	cut := srv.Shutdown(drain)
 	if cut != nil {
-		cancel(errShutdown)
+		cancel(core.ErrShutdown)
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 		defer stop()
 		_ = srv.Shutdown(last)

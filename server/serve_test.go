@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"kenserve/server/internal/servertest"
 )
 
 // running is a server on a loopback port.
@@ -69,7 +71,7 @@ func read(resp *http.Response, err error) (int, string, error) {
 }
 
 func TestServe(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	r := start(t, s)
 	status, body, err := r.classify(`{"model":"sst2","input":"a"}`)
 	if err != nil || status != 200 || !strings.Contains(body, `"data":[[{"label":"positive","score":0.28125}`) {
@@ -98,7 +100,7 @@ func TestServe(t *testing.T) {
 
 // Many clients at once get what each would get alone.
 func TestConcurrentRequests(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{MetricTasks: 2})
+	s := newServer(t, servertest.NewEngine(), Options{MetricTasks: 2})
 	var bodies, want []string
 	for i := range 40 {
 		task := []string{`"trec"`, `"sst2"`, `"odd"`, `["sst2","trec"]`, `"damaged"`, `"panics"`, `"nothing"`}[i%7]
@@ -147,8 +149,8 @@ func TestDrainUnderLoad(t *testing.T) {
 		{"grace", false, 100 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := newFakeEngine()
-			e.before = func(context.Context, string) error {
+			e := servertest.NewEngine()
+			e.Before = func(context.Context, string) error {
 				time.Sleep(3 * time.Millisecond)
 				return nil
 			}
@@ -186,7 +188,7 @@ func TestDrainUnderLoad(t *testing.T) {
 				t.Error(err)
 			}
 			wg.Wait()
-			started, finished := e.started.Load(), e.finished.Load()
+			started, finished := e.Started.Load(), e.Finished.Load()
 			if started != finished || finished != answered.Load() || finished < 16 {
 				t.Errorf("%d requests started, %d finished, %d answered", started, finished, answered.Load())
 			}
@@ -200,13 +202,13 @@ func TestDrainUnderLoad(t *testing.T) {
 // Readiness is off while the server drains; health is not, and requests are
 // answered.
 func TestReadinessWhileDraining(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
+	s := newServer(t, servertest.NewEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
 	r := start(t, s)
 	if status, _, err := get(r.client, r.url+"/readyz"); err != nil || status != 200 {
 		t.Fatalf("%d, %v", status, err)
 	}
 	r.cancel()
-	for !s.draining.Load() {
+	for !s.core.Draining() {
 		time.Sleep(time.Millisecond)
 	}
 	status, body, err := get(r.client, r.url+"/readyz")
@@ -227,9 +229,9 @@ func TestReadinessWhileDraining(t *testing.T) {
 
 // What outlasts the drain deadline is cancelled, and told so.
 func TestDrainDeadline(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	entered := make(chan struct{})
-	e.before = func(ctx context.Context, _ string) error {
+	e.Before = func(ctx context.Context, _ string) error {
 		close(entered)
 		<-ctx.Done()
 		return fmt.Errorf("runtime: waiting: %w", ctx.Err())
@@ -258,7 +260,7 @@ func TestServeEnded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := newServer(t, newFakeEngine(), Options{}).Serve(ctx, ln); err != nil {
+	if err := newServer(t, servertest.NewEngine(), Options{}).Serve(ctx, ln); err != nil {
 		t.Error(err)
 	}
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -267,7 +269,7 @@ func TestServeEnded(t *testing.T) {
 }
 
 func TestListenerFails(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
+	s := newServer(t, servertest.NewEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -280,7 +282,7 @@ func TestListenerFails(t *testing.T) {
 
 // Clients that are slow or send too much are let go.
 func TestConnectionLimits(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{
+	s := newServer(t, servertest.NewEngine(), Options{
 		ReadHeaderTimeout: 250 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
 		IdleTimeout: 250 * time.Millisecond, MaxHeaderBytes: 1000, MaxBodyBytes: 10000,
 	})

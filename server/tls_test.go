@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kenserve/server/internal/servertest"
 )
 
 // pair is a certificate for the loopback address that is its own authority.
@@ -74,7 +76,7 @@ func TestServeTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, newServer(t, newFakeEngine(), Options{TLS: config}))
+	r := start(t, newServer(t, servertest.NewEngine(), Options{TLS: config}))
 	url := "https" + strings.TrimPrefix(r.url, "http")
 	for _, http2 := range []bool{false, true} {
 		transport := &http.Transport{TLSClientConfig: p.client(), ForceAttemptHTTP2: http2}
@@ -156,7 +158,7 @@ func TestLoadTLSErrors(t *testing.T) {
 
 // Beyond the bound a connection waits until another one ends.
 func TestMaxConnections(t *testing.T) {
-	r := start(t, newServer(t, newFakeEngine(), Options{MaxConnections: 2}))
+	r := start(t, newServer(t, servertest.NewEngine(), Options{MaxConnections: 2}))
 	ask := func() net.Conn {
 		c, err := net.Dial("tcp", r.ln.Addr().String())
 		if err != nil {

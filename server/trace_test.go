@@ -11,6 +11,8 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+
+	"kenserve/server/internal/servertest"
 )
 
 func TestTraces(t *testing.T) {
@@ -37,8 +39,8 @@ func TestTraces(t *testing.T) {
 		recorder := tracetest.NewSpanRecorder()
 		provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder))
 		var inside trace.SpanContext
-		e := newFakeEngine()
-		e.before = func(ctx context.Context, _ string) error {
+		e := servertest.NewEngine()
+		e.Before = func(ctx context.Context, _ string) error {
 			inside = trace.SpanContextFromContext(ctx)
 			return nil
 		}
@@ -86,8 +88,8 @@ func TestTraces(t *testing.T) {
 
 // Without a provider there is no trace, whatever the caller sends.
 func TestNoTraces(t *testing.T) {
-	e := newFakeEngine()
-	e.before = func(ctx context.Context, _ string) error {
+	e := servertest.NewEngine()
+	e.Before = func(ctx context.Context, _ string) error {
 		if trace.SpanContextFromContext(ctx).IsValid() {
 			t.Error("the engine sees a span")
 		}

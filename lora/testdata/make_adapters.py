@@ -1,4 +1,4 @@
-"""Makes adapters with PEFT, their bases, and what PEFT makes of the two.
+"""Makes adapters with PEFT, their bases, and PEFT's merges of both.
 
     python make_adapters.py .
 
@@ -24,7 +24,7 @@ GPT2 = GPT2Config(vocab_size=11, n_embd=8, n_layer=1, n_head=2, n_positions=6, n
 
 CASES = {
     "plain": (BertForSequenceClassification, BERT, dict(r=2, lora_alpha=6, target_modules=["query", "value"])),
-    # Also biases, an embedding, modules of another rank, and a scale of alpha over the root of r.
+    # Biases, an embedding, modules of another rank, and a scale of alpha/sqrt(r).
     "rich": (BertForSequenceClassification, BERT, dict(
         r=4, lora_alpha=5, use_rslora=True, bias="all", rank_pattern={"key": 3},
         target_modules=["query", "key", "dense", "word_embeddings"], modules_to_save=["classifier"])),

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// A part of an encoding is a special token, or all tokens of one of the texts.
-type part struct {
+// A Part of an encoding is a special token, or all tokens of one of the texts.
+type Part struct {
 	Text    int   // 0: the first text; 1: the second text; -1: a special token
 	ID      int32 // id of the special token
 	TypeID  int32
@@ -16,16 +16,16 @@ type part struct {
 
 // An Assembly is the order of special tokens and texts in an encoding.
 type Assembly struct {
-	Parts []part
+	Parts []Part
 	Added int // number of special tokens
 }
 
 // NewAssembly returns the assembly of one text or a pair by p, with or without special tokens. p is nil
 // if there is no post-processor.
 func NewAssembly(p PostProcessor, pair, special bool) (Assembly, error) {
-	texts := []Assembly{{Parts: []part{{Text: 0}}}}
+	texts := []Assembly{{Parts: []Part{{Text: 0}}}}
 	if pair {
-		texts = append(texts, Assembly{Parts: []part{{Text: 1, TypeID: 1}}})
+		texts = append(texts, Assembly{Parts: []Part{{Text: 1, TypeID: 1}}})
 	}
 	var err error
 	if p != nil {

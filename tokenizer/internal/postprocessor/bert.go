@@ -18,15 +18,15 @@ func (p bertProcessing) process(texts []Assembly, special bool) ([]Assembly, err
 	}
 	var out []Assembly
 	for i, t := range texts {
-		var parts []part
+		var parts []Part
 		if i == 0 {
-			parts = append(parts, part{Text: -1, ID: p.cls, Special: true})
+			parts = append(parts, Part{Text: -1, ID: p.cls, Special: true})
 		}
 		for _, q := range t.Parts {
 			q.Special = false // the reference replaces the mask
 			parts = append(parts, q)
 		}
-		parts = append(parts, part{Text: -1, ID: p.sep, TypeID: int32(min(i, 1)), Special: true})
+		parts = append(parts, Part{Text: -1, ID: p.sep, TypeID: int32(min(i, 1)), Special: true})
 		out = append(out, Assembly{Parts: parts})
 	}
 	return out, nil
@@ -53,16 +53,16 @@ func (p robertaProcessing) process(texts []Assembly, special bool) ([]Assembly, 
 		if i > 0 {
 			first = p.sep
 		}
-		var parts []part
+		var parts []Part
 		if special {
-			parts = append(parts, part{Text: -1, ID: first, Special: true})
+			parts = append(parts, Part{Text: -1, ID: first, Special: true})
 		}
 		for _, q := range t.Parts {
 			q.TypeID, q.Special = 0, q.Special && !special
 			parts = append(parts, q)
 		}
 		if special {
-			parts = append(parts, part{Text: -1, ID: p.sep, Special: true})
+			parts = append(parts, Part{Text: -1, ID: p.sep, Special: true})
 		}
 		out = append(out, Assembly{Parts: parts})
 	}

@@ -121,7 +121,7 @@ func (t template) process(texts []Assembly, special bool) ([]Assembly, error) {
 	}
 	var out []Assembly
 	for _, piece := range pieces {
-		var parts []part
+		var parts []Part
 		switch {
 		case piece.text >= len(texts):
 			return nil, errors.New("TemplateProcessing: the template for one text uses B")
@@ -134,7 +134,7 @@ func (t template) process(texts []Assembly, special bool) ([]Assembly, error) {
 			continue
 		default:
 			for _, id := range piece.ids {
-				parts = append(parts, part{Text: -1, ID: id, TypeID: piece.typeID, Special: true})
+				parts = append(parts, Part{Text: -1, ID: id, TypeID: piece.typeID, Special: true})
 			}
 		}
 		out = append(out, Assembly{Parts: parts})
