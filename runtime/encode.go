@@ -10,10 +10,10 @@ import (
 	"kenserve/tokenizer"
 )
 
-// Encode tokenises inputs as Classify would with these options, into inputs
-// that hold ids. Whoever asks several tasks about the same texts encodes them
-// once; all tasks of an engine share the base's tokenizer. Its errors are those
-// that Classify has for inputs. It gives up between two inputs when ctx ends.
+// Encode tokenises inputs as Classify does with these options, and returns inputs
+// that hold ids. All tasks share the base's tokenizer, so a caller that sends the
+// same texts to several tasks can encode them once. An error about an input is
+// the one that Classify would return. It stops between two inputs when ctx ends.
 func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]Input, error) {
 	start := time.Now()
 	batch, err := e.encode(ctx, inputs, 0, opts, math.MaxInt)
@@ -30,10 +30,11 @@ func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]In
 	return out, nil
 }
 
-// encode tokenises inputs until they have maxTokens tokens or end: at least one,
-// end to end. index is that of the first in the call. Every text takes this path.
+// encode tokenises inputs, one after the other, until their tokens reach maxTokens
+// or there are no more inputs. index is the first input's index in the call. All
+// texts and ids pass through here.
 func (e *Engine) encode(ctx context.Context, inputs []Input, index int, opts Options, maxTokens int) (models.Batch, error) {
-	var tokens tokenizer.Encoding // of all inputs
+	var tokens tokenizer.Encoding // of all inputs, end to end
 	var ends []int
 	o := e.tokenizerOptions(opts)
 	for i, input := range inputs {
@@ -51,7 +52,7 @@ func (e *Engine) encode(ctx context.Context, inputs []Input, index int, opts Opt
 	return models.Batch{IDs: tokens.IDs, TypeIDs: tokens.TypeIDs, Ends: ends}, nil
 }
 
-// tokenizerOptions are what a request's options say to the tokenizer.
+// tokenizerOptions translates a request's options for the tokenizer.
 func (e *Engine) tokenizerOptions(opts Options) tokenizer.Options {
 	o := tokenizer.Options{AddSpecialTokens: true, MaxTokens: e.maxTokens}
 	if opts.MaxTokens > 0 {
@@ -63,7 +64,7 @@ func (e *Engine) tokenizerOptions(opts Options) tokenizer.Options {
 	return o
 }
 
-// appendInput appends the tokens of a request's i-th input. Its error is an
+// appendInput appends the tokens of the call's input i. Its error is an
 // *InputError.
 func (e *Engine) appendInput(tokens *tokenizer.Encoding, input Input, i int, o tokenizer.Options, truncate bool) error {
 	tokens.Dropped = 0
@@ -76,9 +77,10 @@ func (e *Engine) appendInput(tokens *tokenizer.Encoding, input Input, i int, o t
 	return nil
 }
 
-// appendTokens appends an input's tokens. They are checked here, so that they
-// cannot fail a batch that others share: ids that come from outside, and those
-// of a tokenizer that adds no special tokens or has more than the model.
+// appendTokens appends an input's tokens, which it has checked, so that they
+// cannot fail a batch that other requests share. Ids from outside need the check,
+// and so do texts: a tokenizer may add no special tokens, so that a text has no
+// token at all, or may know more tokens than the model.
 func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokenizer.Options) error {
 	if input.IDs == nil {
 		first := len(tokens.IDs)

@@ -15,7 +15,8 @@ import (
 	"kenserve/tokenizer"
 )
 
-// TestIDs: the ids of a text give what the text gives, mixed with texts or not.
+// TestIDs: the ids of a text give the scores of the text, also if a call has both
+// texts and ids.
 func TestIDs(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{BatchTokens: 20})
@@ -38,7 +39,8 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// TestTruncation: what is cut, at either end, is as if it had not been sent.
+// TestTruncation: an input that is truncated, at either end, gives the scores of
+// the remaining text.
 func TestTruncation(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})
@@ -53,7 +55,7 @@ func TestTruncation(t *testing.T) {
 		{"text, left", Input{Text: "what is the card"}, Input{Text: "the card"}, Options{MaxTokens: 4, Truncate: true, TruncateLeft: true}, 4},
 		{"ids, right", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{2, 5}}, Options{MaxTokens: 2, Truncate: true}, 2},
 		{"ids, left", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{7, 3}}, Options{MaxTokens: 2, Truncate: true, TruncateLeft: true}, 2},
-		{"no need", Input{Text: "what is"}, Input{Text: "what is"}, Options{MaxTokens: 1 << 30, TruncateLeft: true}, 4},
+		{"short enough", Input{Text: "what is"}, Input{Text: "what is"}, Options{MaxTokens: 1 << 30, TruncateLeft: true}, 4},
 	} {
 		got, err := e.Classify(context.Background(), "t0", []Input{c.long}, c.options)
 		if err != nil {
@@ -68,7 +70,7 @@ func TestTruncation(t *testing.T) {
 	}
 }
 
-// TestBadIDs: ids that no text has are refused by themselves.
+// TestBadIDs: ids that no text has are an error about their input.
 func TestBadIDs(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})
@@ -97,8 +99,8 @@ func TestBadIDs(t *testing.T) {
 	}
 }
 
-// TestBadTexts: a text without a token, where the tokenizer adds none, and a
-// word that the model lacks are refused by themselves.
+// TestBadTexts: a text without any token and a word that the model lacks are an
+// error about their input. The tokenizer of this test adds no special tokens.
 func TestBadTexts(t *testing.T) {
 	f := newFamilyFixture(t, "bloom", 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	tokenizer := `{"version":"1.0","pre_tokenizer":{"type":"BertPreTokenizer"},"model":{"type":"WordPiece","unk_token":"[UNK]",` +

@@ -24,8 +24,8 @@ import (
 // the batch. Virtual time is the tag of the batch that began last. A task that
 // was idle starts at virtual time, so idle time earns it nothing. As a result:
 //
-//   - Of two tasks that always have texts waiting, neither receives more than a
-//     batch more than the other, however many requests one of them sends.
+//   - If two tasks always have texts waiting, neither gets ahead of the other by
+//     more than a batch, however many requests it sends.
 //   - A task that sends a request now and then is served next.
 //
 // Within a task, and between tasks with equal tags, the earliest deadline is

@@ -165,14 +165,14 @@ func TestScheduleOrder(t *testing.T) {
 		}, []string{"a 10[0:4]"}},
 
 		{"requests whose context has ended are not computed", func(s *schedule) []*batch {
-			gone, cancel := context.WithCancel(context.Background())
+			cancelled, cancel := context.WithCancel(context.Background())
 			cancel()
 			s.add(ask("a", 30, 10), at(0))
 			r := ask("a", 10, 10, 10)
-			r.Context = gone
+			r.Context = cancelled
 			s.add(r, at(0))
 			r = ask("b", 5, 10)
-			r.Context = gone
+			r.Context = cancelled
 			s.add(r, at(0))
 			return s.takeAll(at(1), 1)
 		}, []string{"a 30[0:1]"}},

@@ -3,10 +3,17 @@ package runtime
 import (
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/safetensors"
 )
 
-// The weights of a full checkpoint, straight from the file: no delta and no
-// sharing, as the reference for both.
+// fullCheckpoint gives a network all weights of a tuned checkpoint, straight from
+// the file: without delta and without sharing, as the reference for both.
+type fullCheckpoint struct{ *Base }
+
+func (f fullCheckpoint) tensor(name string) *safetensors.Tensor {
+	_, t := f.findTensor(name)
+	return t
+}
 
 func (f fullCheckpoint) Matrix(name string) (*gemm.Matrix, error) {
 	t := f.tensor(name)
