@@ -185,13 +185,8 @@ func findPrefix(changes map[string]*loraPair, base *safetensors.Checkpoint) (str
 	return "", fmt.Errorf("module %s or another is not the base's, with or without the prefix %q: was this adapter trained on this base?", module, first+".")
 }
 
-<<<<<<< HEAD
 // apply returns the weight with the change.
 func (ch *loraPair) applyTo(c *config, module string, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
-=======
-// applyTo returns weight + s·B·A, transposed as the package comment says.
-func (ch *loraPair) applyTo(c *config, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
->>>>>>> main
 	switch {
 	case ch.a == nil || ch.b == nil:
 		return nil, fmt.Errorf("%w: lora_A or lora_B is missing", errUnsupported)
