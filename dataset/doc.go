@@ -9,15 +9,18 @@
 //	text   one text a line, without labels
 //
 // Each may be compressed with gzip, begin with a byte order mark of UTF-8 and
-// have the line ends of any system. The format is found by the file's name, or
-// else by its first bytes. Everything must be UTF-8.
+// have line ends of Unix or Windows. The format is found by the file's name, or
+// else by its first bytes. Everything must be UTF-8. An object without a text, and a
+// first line of names that are usual in data sets, are never plain text: the error
+// says how to name the column of the texts.
 //
 // # Columns
 //
 // A row has a text, and may have a second text of a pair, a label, an id and a
 // weight. They are found by the names of JSON members, or of the columns in a
 // CSV's first row: text, text_pair, label, id and weight, unless [Columns] gives
-// other names. For a CSV without a first row of names, columns are given by
+// other names. Labels and weights are read only if [Options] asks for them. An empty
+// second text in a CSV is none. For a CSV without a first row of names, columns are given by
 // number, from 1. [Reader.Ignored] lists the names that nobody asked for.
 //
 // # Labels

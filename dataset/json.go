@@ -99,7 +99,10 @@ func (r *Reader) parseObject(data []byte) (Row, error) {
 	if row.Pair, err = stringMember(members, c.Pair); err != nil {
 		return Row{}, err
 	}
-	if value := members[c.Label]; value != nil && value.Kind() != 'n' {
+	if r.named.Pair != "" && members[c.Pair] == nil {
+		return Row{}, fmt.Errorf("no %q, which --text-pair-column names; a text without a second one has null there", c.Pair)
+	}
+	if value := members[c.Label]; r.options.Labelled && value != nil && value.Kind() != 'n' {
 		if row.Label, err = labelFromJSON(value); err != nil {
 			return Row{}, fmt.Errorf("%q %w", c.Label, err)
 		}
@@ -107,13 +110,14 @@ func (r *Reader) parseObject(data []byte) (Row, error) {
 	if value := members[c.ID]; value != nil {
 		row.ID = string(value)
 	}
-	if value := members[c.Weight]; value != nil && value.Kind() != 'n' {
+	if value := members[c.Weight]; r.options.Weighted && value != nil && value.Kind() != 'n' {
 		if row.Weight, err = parseWeight(string(value)); err != nil {
 			return Row{}, fmt.Errorf("%q %w", c.Weight, err)
 		}
 	}
 	for name := range members {
-		if name != c.Text && name != c.Pair && name != c.Label && name != c.ID && name != c.Weight {
+		used := name == c.Text || name == c.Pair || name == c.ID || name == c.Label && r.options.Labelled || name == c.Weight && r.options.Weighted
+		if !used {
 			r.noteUnused(name)
 		}
 	}

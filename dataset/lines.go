@@ -18,7 +18,7 @@ type lines struct {
 
 func newScanner(in io.Reader) *bufio.Scanner {
 	s := bufio.NewScanner(in)
-	s.Buffer(make([]byte, 64<<10), maxRow)
+	s.Buffer(make([]byte, bufferSize), maxRow)
 	return s
 }
 

@@ -55,8 +55,11 @@ type Options struct {
 	Format  Format // empty: Auto
 	Columns Columns
 	// Labelled demands a label in every row, and takes a file whose format is
-	// not clear for JSON lines. Without it, such a file is plain text.
+	// not clear for JSON lines. Without it, such a file is plain text, and labels
+	// are not read.
 	Labelled bool
+	// Weighted reads weights. Without it every row has the weight 1.
+	Weighted bool
 }
 
 // Row is one row of a file.
@@ -70,6 +73,9 @@ type Row struct {
 	Weight float64 // 1 where the file has none
 }
 
+// bufferSize is small, so that Position is close to the rows that were read.
+const bufferSize = 4 << 10
+
 // maxRow bounds a row, in bytes.
 const maxRow = 16 << 20
 
@@ -80,6 +86,7 @@ type Reader struct {
 	columns Columns
 	options Options
 	source  rowSource
+	named   Columns         // the names that Options gave; empty for a default
 	about   string          // see Describe
 	unused  map[string]bool // names that were seen and are not used
 	number  int             // of the last row
@@ -119,9 +126,9 @@ func Open(path string, stdin io.Reader, o Options) (*Reader, error) {
 // NewReader reads in, which name describes in errors and whose ending tells the
 // format.
 func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
-	r := &Reader{name: name, format: o.Format, columns: o.Columns.withDefaults(), options: o, size: -1, unused: map[string]bool{}}
+	r := &Reader{name: name, format: o.Format, columns: o.Columns.withDefaults(), named: o.Columns, options: o, size: -1, unused: map[string]bool{}}
 	r.read = &countingReader{in: in}
-	b := bufio.NewReaderSize(r.read, 64<<10)
+	b := bufio.NewReaderSize(r.read, bufferSize)
 	base := strings.ToLower(filepath.Base(name))
 	if magic, _ := b.Peek(2); string(magic) == "\x1f\x8b" {
 		z, err := gzip.NewReader(b)
@@ -129,14 +136,20 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 			return nil, fmt.Errorf("read %s: not a valid gzip file: %w", name, err)
 		}
 		r.closers = append(r.closers, z)
-		b = bufio.NewReaderSize(z, 64<<10)
+		b = bufio.NewReaderSize(z, bufferSize)
 		base = strings.TrimSuffix(base, ".gz")
+	}
+	if err := refuseBinary(b); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if err := skipByteOrderMark(b); err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if r.format == Auto || r.format == "" {
 		r.format = r.detect(base, b)
+	}
+	if r.format == JSONArray && !beginsWithBracket(b) {
+		r.format = JSONLines // both are called json
 	}
 	var err error
 	switch r.format {
@@ -151,7 +164,7 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 		r.source, err = newArray(b, r.parseObject)
 	case CSV, TSV:
 		var t *table
-		if t, err = newTable(b, r.format, r.columns); err == nil {
+		if t, err = newTable(b, r.format, r.named, r.options); err == nil {
 			r.source, r.about = t, t.describe()
 			for _, name := range t.unused() {
 				r.unused[name] = true
@@ -179,32 +192,58 @@ func skipByteOrderMark(b *bufio.Reader) error {
 	return nil
 }
 
+// refuseBinary says what to do with common files that are no text.
+func refuseBinary(b *bufio.Reader) error {
+	start, _ := b.Peek(6)
+	for _, kind := range []struct{ magic, message string }{
+		{"PAR1", "the file is Parquet; write it as CSV or JSON lines, with pandas: read_parquet(FILE).to_json(OUT, orient=\"records\", lines=True)"},
+		{"ARROW1", "the file is Arrow; write it as CSV or JSON lines, with datasets: Dataset.from_file(FILE).to_json(OUT)"},
+		{"PK\x03\x04", "the file is a ZIP archive or a spreadsheet; extract it, or save it as CSV"},
+		{"\xd0\xcf\x11\xe0", "the file is an Excel workbook; save it as CSV"},
+		{"\x28\xb5\x2f\xfd", "the file is compressed with zstd; decompress it, or compress it with gzip"},
+		{"BZh", "the file is compressed with bzip2; decompress it, or compress it with gzip"},
+		{"\xfd7zXZ", "the file is compressed with xz; decompress it, or compress it with gzip"},
+	} {
+		if strings.HasPrefix(string(start), kind.magic) {
+			return errors.New(kind.message)
+		}
+	}
+	return nil
+}
+
+// beginsWithBracket tells whether the first character that is no space is [.
+func beginsWithBracket(b *bufio.Reader) bool {
+	start, _ := b.Peek(bufferSize)
+	return strings.HasPrefix(strings.TrimLeft(string(start), " \t\r\n"), "[")
+}
+
 // detect finds the format by the file's name, or else by how it begins.
 func (r *Reader) detect(base string, b *bufio.Reader) Format {
-	switch filepath.Ext(base) {
+	ending := filepath.Ext(base)
+	switch ending {
 	case ".csv":
 		return CSV
 	case ".tsv", ".tab":
 		return TSV
-	case ".jsonl", ".ndjson":
-		return JSONLines
+	case ".jsonl", ".ndjson", ".json":
+		return JSONArray // or JSON lines: what begins with [ is an array
 	}
-	start, _ := b.Peek(4096)
+	start, _ := b.Peek(bufferSize)
 	trimmed := strings.TrimLeft(string(start), " \t\r\n")
-	line, _, _ := strings.Cut(string(start), "\n")
 	switch {
 	case strings.HasPrefix(trimmed, "["):
 		rest := strings.TrimLeft(trimmed[1:], " \t\r\n")
-		if r.options.Labelled || strings.HasPrefix(rest, "{") || filepath.Ext(base) == ".json" {
+		if r.options.Labelled || strings.HasPrefix(rest, "{") || strings.HasPrefix(rest, `"`) {
 			return JSONArray
 		}
 	case strings.HasPrefix(trimmed, "{"):
-		// An object that does not end on its first line is an array's, or a
-		// mistake that the array's reader explains better.
-		if r.options.Labelled || r.looksLikeObject(line) {
+		// An object without a text is no text either: its reader says what is
+		// missing.
+		rest := strings.TrimLeft(trimmed[1:], " \t\r\n")
+		if r.options.Labelled || strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "}") {
 			return JSONLines
 		}
-	case r.isHeader(line):
+	case r.isHeader(string(start)):
 		return CSV
 	case r.options.Labelled:
 		return JSONLines
@@ -212,24 +251,53 @@ func (r *Reader) detect(base string, b *bufio.Reader) Format {
 	return Text
 }
 
-// looksLikeObject tells whether a line is an object with a text.
-func (r *Reader) looksLikeObject(line string) bool {
-	o, err := objectMembers([]byte(line))
-	return err == nil && o[r.columns.Text] != nil
+// usualNames are names of columns in common data sets, in lower case. A first line
+// with one of them names columns, even if none is the texts'.
+var usualNames = map[string]bool{
+	"text": true, "texts": true, "text_a": true, "text_b": true, "text_pair": true, "text1": true, "text2": true,
+	"sentence": true, "sentence1": true, "sentence2": true, "sentence_a": true, "sentence_b": true, "utterance": true, "query": true,
+	"question": true, "question1": true, "question2": true, "premise": true, "hypothesis": true, "content": true, "body": true,
+	"review": true, "tweet": true, "comment": true, "comment_text": true, "document": true, "input": true, "message": true, "title": true,
+	"label": true, "labels": true, "target": true, "class": true, "category": true, "sentiment": true, "intent": true, "emotion": true,
+	"score": true, "rating": true, "gold": true, "id": true, "idx": true, "index": true, "weight": true,
 }
 
-// isHeader tells whether a line names the column of texts, and another one.
-func (r *Reader) isHeader(line string) bool {
+// isHeader tells whether a file's first line names columns: that of the texts, or,
+// if all its values are names, one that is usual in data sets.
+func (r *Reader) isHeader(start string) bool {
+	line, rest, more := strings.Cut(start, "\n")
+	line = strings.TrimRight(line, "\r")
+	if !more && len(start) >= bufferSize {
+		return false // the line is longer than names are
+	}
+	if strings.EqualFold(strings.Trim(line, `" `), r.columns.Text) {
+		return rest != "" // one column
+	}
 	for _, delimiter := range delimiters {
-		names := strings.Split(strings.TrimRight(line, "\r"), string(delimiter))
+		names := strings.Split(line, string(delimiter))
+		if len(names) < 2 {
+			continue
+		}
+		usual, all := false, true
 		for i := range names {
 			names[i] = strings.Trim(names[i], `" `)
+			usual = usual || usualNames[strings.ToLower(names[i])]
+			all = all && isName(names[i])
 		}
-		if len(names) > 1 && columnIndex(names, r.columns.Text) >= 0 {
+		if columnIndex(names, r.columns.Text) >= 0 || usual && all {
 			return true
 		}
 	}
 	return false
+}
+
+// isName tells whether s is like a column's name: without spaces, and no number. An
+// empty one is the name of pandas' index.
+func isName(s string) bool {
+	if _, err := strconv.ParseFloat(s, 64); err == nil || strings.ContainsAny(s, " \t.?!") {
+		return false
+	}
+	return len(s) <= 40
 }
 
 // Read returns the next row, or io.EOF after the last.
@@ -241,12 +309,25 @@ func (r *Reader) Read() (Row, error) {
 	r.number++
 	row.Number = r.number
 	if err == nil && r.options.Labelled && row.Label.IsAbsent() {
-		err = fmt.Errorf("no %q", r.columns.Label)
+		err = r.noLabel(row)
 	}
 	if err != nil {
 		return Row{}, fmt.Errorf("read %s: %w", r.name, r.at(row, err))
 	}
 	return row, nil
+}
+
+// noLabel says that a row has no label, and how to name it.
+func (r *Reader) noLabel(row Row) error {
+	switch t, isTable := r.source.(*table); {
+	case r.format == Text:
+		return errors.New("plain text has no labels; use CSV, or JSON lines such as {\"text\": \"…\", \"label\": \"…\"}")
+	case isTable && t.label < 0:
+		return fmt.Errorf("no %q; there are columns %s: name the column of the labels with --label-column", r.columns.Label, listNames(t.names))
+	case !isTable && len(r.unused) > 0:
+		return fmt.Errorf("no %q; other members are %s: the member of the labels can be named with --label-column", r.columns.Label, listNames(r.Ignored()))
+	}
+	return fmt.Errorf("no %q", r.columns.Label)
 }
 
 // At gives an error about a row its place in the file.

@@ -75,12 +75,19 @@ func TestFormats(t *testing.T) {
 		{"texts", "f", "Who?\n\nWhere?", Options{}, Text, []content{{"Who?", "-", ""}, {"", "-", ""}, {"Where?", "-", ""}}},
 		{"texts with commas", "f", "Well, who?\n", Options{}, Text, []content{{"Well, who?", "-", ""}}},
 		{"texts that begin with a bracket", "f", "[1] Who?\n", Options{}, Text, []content{{"[1] Who?", "-", ""}}},
-		{"a CSV is no texts", "f", "text,label\nWho?,HUM\n", Options{}, CSV, one},
+		{"a CSV is no texts", "f", "text,label\nWho?,HUM\n", Options{}, CSV, []content{{"Who?", "-", ""}}},
 		{"JSON is no texts", "f", `{"text":"Who?"}`, Options{}, JSONLines, []content{{"Who?", "-", ""}}},
 		{"null is absent", "f", `{"text":"Who?","text_pair":null,"label":null}`, Options{}, JSONLines, []content{{"Who?", "-", ""}}},
 		{"nothing", "f", "", labelled, JSONLines, nil},
 		{"a CSV without rows", "f.csv", "text,label\n", labelled, CSV, nil},
 		{"an empty CSV", "f.csv", "", labelled, CSV, nil},
+		{"one column", "f", "text\n\"Well, who?\"\nWhere?\n", Options{}, CSV, []content{{"Well, who?", "-", ""}, {"Where?", "-", ""}}},
+		{"an empty second text in a CSV", "f.csv", "text,text_pair\na,b\na,\n", Options{}, CSV, []content{{"a", "b", ""}, {"a", "-", ""}}},
+		{"labels that nobody reads", "f.jsonl", `{"text":"Who?","label":{}}`, Options{}, JSONLines, []content{{"Who?", "-", ""}}},
+		{"JSON lines called json", "f.json", `{"text":"Who?"}`, Options{}, JSONLines, []content{{"Who?", "-", ""}}},
+		{"JSON lines as json", "f", `{"text":"Who?"}`, Options{Format: JSONArray}, JSONLines, []content{{"Who?", "-", ""}}},
+		{"an array called jsonl", "f.jsonl", `[{"text":"Who?"}]`, Options{}, JSONArray, []content{{"Who?", "-", ""}}},
+		{"a text that names something usual", "f", "Class, dismissed.\nThe score, please\n", Options{}, Text, []content{{"Class, dismissed.", "-", ""}, {"The score, please", "-", ""}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			rows, r, err := readAll(t, c.file, c.data, c.options)
@@ -98,7 +105,7 @@ func TestFormats(t *testing.T) {
 }
 
 func TestErrorsOfRows(t *testing.T) {
-	labelled := Options{Labelled: true}
+	labelled := Options{Labelled: true, Weighted: true}
 	for _, c := range []struct {
 		name, file, data, want string
 	}{
@@ -141,6 +148,38 @@ func TestErrorsOfRows(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRefusedFiles has files that are no texts, or not in the way that was asked for.
+func TestRefusedFiles(t *testing.T) {
+	for _, c := range []struct {
+		name, file, data string
+		options          Options
+		want             string
+	}{
+		{"JSON without a text", "f", `{"sentence":"a","label":1}`, Options{}, "there are members label, sentence: name the member"},
+		{"JSON on several lines", "f", "{\n \"text\": \"a\"\n}", Options{}, "an object must begin and end on the same line"},
+		{"an array of strings", "f", `["a", "b"]`, Options{}, "the row is a string, want an object"},
+		{"a CSV with other names", "f", "sentence,label\na,b\n", Options{}, "there are columns label, sentence: name the column of the texts with --text-column, or read the lines as texts with --format text"},
+		{"a TSV with other names", "f", "idx\tReview\n1\tb\n", Options{}, "there are columns Review, idx"},
+		{"a CSV of pandas", "f", ",content,class\n0,b,c\n", Options{}, "name the column of the texts"},
+		{"two columns of texts", "f.csv", "text,label,text\na,b,c\n", Options{}, `there are two columns "text"`},
+		{"no such second column", "f.csv", "text,label\na,b\n", Options{Columns: Columns{Pair: "other"}}, `no column "other", which --text-pair-column names; there are columns label, text`},
+		{"no such second member", "f", `{"text":"a"}`, Options{Columns: Columns{Pair: "other"}}, `no "other", which --text-pair-column names`},
+		{"no such label column", "f.csv", "text,label\na,b\n", Options{Labelled: true, Columns: Columns{Label: "gold"}}, `no column "gold", which --label-column names`},
+		{"no such number", "f.csv", "a,b\n", Options{Labelled: true, Columns: Columns{Text: "1", Label: "3"}}, "no column 3, which --label-column names; there are 2"},
+		{"labels elsewhere", "f.csv", "text,gold\na,b\n", Options{Labelled: true}, "there are columns gold, text: name the column of the labels with --label-column"},
+		{"labels elsewhere in JSON", "f", `{"text":"a","gold":"b"}`, Options{Labelled: true}, "other members are gold"},
+		{"labels in plain text", "f", "a\n", Options{Labelled: true, Format: Text}, "plain text has no labels"},
+		{"Parquet", "f", "PAR1\x15", Options{}, "the file is Parquet"},
+		{"a spreadsheet", "f.xlsx", "PK\x03\x04", Options{}, "save it as CSV"},
+		{"zstd", "f.zst", "\x28\xb5\x2f\xfd", Options{}, "zstd"},
+	} {
+		_, _, err := readAll(t, c.file, c.data, c.options)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
+		}
 	}
 }
 
@@ -200,7 +239,7 @@ func TestIDAndWeight(t *testing.T) {
 		{"f.csv", "text,id,weight\na,x7,2.5\n", `"x7"`},
 		{"f.jsonl", `{"text":"a","id":[7],"weight":2.5}`, "[7]"},
 	} {
-		r, err := NewReader(c.file, strings.NewReader(c.data), Options{})
+		r, err := NewReader(c.file, strings.NewReader(c.data), Options{Weighted: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,6 +23,7 @@ type table struct {
 	width   int
 	first   []string // the first row, if it is data
 	columns Columns
+	options Options
 	text    int // columns by number from 0; -1: not there
 	pair    int
 	label   int
@@ -30,8 +31,11 @@ type table struct {
 	weight  int
 }
 
-func newTable(b *bufio.Reader, format Format, columns Columns) (*table, error) {
-	t := &table{bound: &boundedReader{in: b}, columns: columns}
+// newTable reads the first row. named has the columns' names as they were given,
+// empty for a default.
+func newTable(b *bufio.Reader, format Format, named Columns, o Options) (*table, error) {
+	columns := named.withDefaults()
+	t := &table{bound: &boundedReader{in: b}, columns: columns, options: o, label: -1, weight: -1}
 	delimiter := '\t'
 	if format == CSV {
 		start, _ := b.Peek(4096)
@@ -45,7 +49,7 @@ func newTable(b *bufio.Reader, format Format, columns Columns) (*table, error) {
 	t.bound.reset()
 	first, err := t.csv.Read()
 	if err == io.EOF {
-		t.text, t.pair, t.label, t.id, t.weight = -1, -1, -1, -1, -1
+		t.text, t.pair, t.id = -1, -1, -1
 		return t, nil
 	}
 	if err != nil {
@@ -55,26 +59,64 @@ func newTable(b *bufio.Reader, format Format, columns Columns) (*table, error) {
 	t.width = len(first)
 	if t.findColumns(first) {
 		t.names = first
-		return t, nil
+		return t, t.checkNames(named)
 	}
 	// Columns by number need no names.
 	if t.findNumbered() {
 		t.first = first
-		return t, nil
+		return t, t.checkNamed(named)
 	}
-	return nil, fmt.Errorf("line 1: %w", missingColumn(columns.Text, "column", first))
+	return nil, fmt.Errorf("line 1: %w, or read the lines as texts with --format text", missingColumn(columns.Text, "column", first))
+}
+
+// checkNames refuses a column that is there twice, and what was asked for and is
+// not there.
+func (t *table) checkNames(named Columns) error {
+	for _, c := range t.parts() {
+		if *c.index < 0 {
+			continue
+		}
+		for i, name := range t.names {
+			if i != *c.index && name == t.names[*c.index] {
+				return fmt.Errorf("line 1: there are two columns %q; rename one", name)
+			}
+		}
+	}
+	return t.checkNamed(named)
+}
+
+// checkNamed refuses a column that was asked for and is not there.
+func (t *table) checkNamed(named Columns) error {
+	for _, c := range []struct {
+		name, flag string
+		index      int
+	}{{named.Pair, "--text-pair-column", t.pair}, {named.Label, "--label-column", t.label}, {named.ID, "--id-column", t.id}, {named.Weight, "--weight-column", t.weight}} {
+		if c.name == "" || c.index >= 0 {
+			continue
+		}
+		if t.names == nil {
+			return fmt.Errorf("line 1: no column %s, which %s names; there are %d, which count from 1", c.name, c.flag, t.width)
+		}
+		return fmt.Errorf("line 1: no column %q, which %s names; there are columns %s", c.name, c.flag, listNames(t.names))
+	}
+	return nil
+}
+
+// listNames lists names for a message, sorted.
+func listNames(names []string) string {
+	names = slices.Sorted(slices.Values(names))
+	if len(names) > 20 {
+		names = append(names[:20:20], "…")
+	}
+	return strings.Join(names, ", ")
 }
 
 // missingColumn says that no text was found, and how to name it.
 func missingColumn(want, what string, have []string) error {
-	slices.Sort(have)
-	if len(have) > 20 {
-		have = append(have[:20:20], "…")
-	}
 	if len(have) == 0 {
 		return fmt.Errorf("no %q", want)
 	}
-	return fmt.Errorf("no %q; there are %s %s: name the %s of the texts with --text-column", want, what+"s", strings.Join(have, ", "), what)
+	return fmt.Errorf("no %q; there are %s %s: name the %s of the texts with --text-column", want, what+"s", listNames(have), what)
 }
 
 // findDelimiter returns the delimiter with which a first line has the column of
@@ -131,10 +173,14 @@ type columnPart struct {
 }
 
 func (t *table) parts() []columnPart {
-	return []columnPart{
-		{"text", t.columns.Text, &t.text}, {"second text", t.columns.Pair, &t.pair}, {"label", t.columns.Label, &t.label},
-		{"id", t.columns.ID, &t.id}, {"weight", t.columns.Weight, &t.weight},
+	parts := []columnPart{{"text", t.columns.Text, &t.text}, {"second text", t.columns.Pair, &t.pair}, {"id", t.columns.ID, &t.id}}
+	if t.options.Labelled {
+		parts = append(parts, columnPart{"label", t.columns.Label, &t.label})
 	}
+	if t.options.Weighted {
+		parts = append(parts, columnPart{"weight", t.columns.Weight, &t.weight})
+	}
+	return parts
 }
 
 func (t *table) describe() string {
@@ -209,8 +255,9 @@ func (t *table) next() (Row, error) {
 	}
 	row.Text = strings.Clone(row.Text)
 	if t.pair >= 0 {
-		pair := strings.Clone(record[t.pair])
-		row.Pair = &pair
+		if pair := strings.Clone(record[t.pair]); pair != "" {
+			row.Pair = &pair
+		}
 	}
 	if t.label >= 0 {
 		row.Label = labelFromCell(strings.Clone(record[t.label]))
