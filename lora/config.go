@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 
+	"kenserve/internal/lfs"
 	"kenserve/internal/settings"
 )
 
@@ -48,9 +49,9 @@ var Settings = settings.Table(slices.Concat(
 	[]settings.Setting{
 		settings.Used("peft_type"), settings.Used("r"), settings.Used("lora_alpha"), settings.Used("use_rslora"),
 		settings.Used("fan_in_fan_out"), settings.Used("rank_pattern"), settings.Used("alpha_pattern"),
-		// PiSSA, CorDA, OLoRA, LoftQ and orthogonal initialisation replace weights of the
-		// base. EVA and Gaussian initialisation only set A; true and false leave the base alone.
-		settings.Refused("init_lora_weights", convert, "true", "false", `"gaussian"`, `"eva"`),
+		// PiSSA, CorDA, OLoRA, LoftQ and LoRA-GA replace weights of the base. The other
+		// initialisations only set A and B, which the adapter has.
+		settings.Refused("init_lora_weights", convert, "true", "false", `"gaussian"`, `"eva"`, `"orthogonal"`),
 		settings.Refused("use_dora", merged, "false"),
 		settings.Refused("lora_bias", merged, "false"),
 		settings.Refused("layer_replication", "the adapter repeats layers of its base; "+merged, "[]"),
@@ -63,6 +64,7 @@ var Settings = settings.Table(slices.Concat(
 		settings.Refused("monteclora_config", merged, "{}"),
 		settings.Refused("use_bdlora", merged, "null", "false", "{}"),
 		settings.Refused("velora_config", merged, "{}"),
+		settings.Refused("kasa_config", merged, "{}"),
 	},
 	settings.Harmless("the tensors themselves show where they belong", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
 	settings.Harmless("only training uses it", "lora_dropout", "task_type", "inference_mode", "runtime_config", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "megatron_config", "megatron_core", "qalora_group_size"),
@@ -101,7 +103,7 @@ func (p *patterns) find(module string) (float64, bool, error) {
 	for i, key := range p.keys {
 		expression, err := regexp.Compile(`^(?:.*\.)?(?:` + key + `)$`)
 		if err != nil {
-			return 0, false, fmt.Errorf("%w: alpha_pattern has the key %q, which is not a regular expression that Go can read: %s", errUnsupported, key, merged)
+			return 0, false, fmt.Errorf("%w: alpha_pattern has the key %q, which is not a regular expression that is understood here: %s", errUnsupported, key, merged)
 		}
 		if expression.MatchString(module) {
 			return p.values[i], true, nil
@@ -129,6 +131,9 @@ func readConfig(dir string) (*config, error) {
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err != nil {
 		return nil, err
+	}
+	if err := lfs.Check(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", configFile, err)
 	}
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("%s is longer than %d bytes", configFile, maxConfig)
