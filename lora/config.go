@@ -20,6 +20,8 @@ import (
 const (
 	configFile  = "adapter_config.json"
 	weightsFile = "adapter_model.safetensors"
+
+	oldWeightsFile = "adapter_model.bin" // of older versions of PEFT; not read
 )
 
 // errUnsupported is wrapped by errors about adapters that are not understood.
