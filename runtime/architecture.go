@@ -35,14 +35,3 @@ func (b *Base) taskArchitecture(config string) (models.Architecture, error) {
 	}
 	return arch, nil
 }
-
-// vocabularySize returns how many token ids the model has: the rows of its first
-// table, which holds the word embeddings in every family.
-func (b *Base) vocabularySize() int {
-	for _, p := range b.parameters {
-		if p.Role == models.Embedding {
-			return p.Shape[0]
-		}
-	}
-	return 0
-}

@@ -77,18 +77,22 @@ func (e *Engine) appendInput(tokens *tokenizer.Encoding, input Input, i int, o t
 	return nil
 }
 
-// appendTokens appends an input's tokens, which it has checked, so that they
-// cannot fail a batch that other requests share. Ids from outside need the check,
-// and so do texts: a tokenizer may add no special tokens, so that a text has no
-// token at all, or may know more tokens than the model.
+// appendTokens appends an input's tokens, which it has checked against all limits
+// of the model, so that they cannot fail a batch that other requests share. Ids
+// from outside need the check, and so do texts: a tokenizer may add no special
+// tokens, so that a text has no token at all, may know more tokens than the model,
+// or may give a pair token types that the model does not have. The limits of a
+// task are at least those of the base; see taskArchitecture.
 func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokenizer.Options) error {
+	limits := e.base.Arch.Limits()
+	limits.Tokens = o.MaxTokens
 	if input.IDs == nil {
 		first := len(tokens.IDs)
 		if err := e.base.Tokenizer.AppendEncode(tokens, input.Text, input.Pair, o); err != nil {
 			return fmt.Errorf("runtime: tokenize: %w", err)
 		}
-		batch := models.Batch{IDs: tokens.IDs[first:], Ends: []int{len(tokens.IDs) - first}}
-		if err := batch.Check(models.Limits{Vocabulary: e.base.vocabularySize(), Tokens: o.MaxTokens}); err != nil {
+		batch := models.Batch{IDs: tokens.IDs[first:], TypeIDs: tokens.TypeIDs[first:], Ends: []int{len(tokens.IDs) - first}}
+		if err := batch.Check(limits); err != nil {
 			return fmt.Errorf("runtime: %w", err)
 		}
 		return nil
@@ -105,8 +109,9 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 			ids, types = ids[:o.MaxTokens], types[:o.MaxTokens]
 		}
 	}
-	batch := models.Batch{IDs: ids, Ends: []int{len(ids)}}
-	if err := batch.Check(models.Limits{Vocabulary: min(e.base.Tokenizer.Size(), e.base.vocabularySize()), Tokens: o.MaxTokens}); err != nil {
+	limits.Vocabulary = min(limits.Vocabulary, e.base.Tokenizer.Size())
+	batch := models.Batch{IDs: ids, TypeIDs: types, Ends: []int{len(ids)}}
+	if err := batch.Check(limits); err != nil {
 		return fmt.Errorf("runtime: %w", err)
 	}
 	tokens.IDs = append(tokens.IDs, ids...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -171,6 +172,42 @@ func TestExecutor(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestExecutorRefusedText: a batch that a network refuses fails the request at fault
+// only; the others of the batch are computed.
+func TestExecutorRefusedText(t *testing.T) {
+	x := newTestExecutor(t, 1, Config{BatchWait: 50 * time.Millisecond, BatchTokens: 1000})
+	network := &fakeNetwork{before: func(_ *models.Workspace, b *models.Batch) error {
+		if slices.Contains(b.IDs, -1) {
+			return fmt.Errorf("a negative id: %w", models.ErrBatch)
+		}
+		return nil
+	}}
+	rng := rand.New(rand.NewPCG(1, 1))
+	var requests []*Request
+	for i := range 5 {
+		r := randomRequest(context.Background(), network, "task", rng, 3)
+		if i == 2 {
+			r.Texts.IDs[1] = -1
+		}
+		if err := x.Submit(r); err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, r)
+	}
+	for i, r := range requests {
+		err := x.Wait(r)
+		if (i == 2) != errors.Is(err, models.ErrBatch) {
+			t.Errorf("request %d: %v", i, err)
+		}
+		if i != 2 {
+			r.check(t)
+		}
+	}
+	if network.users.Load() != 0 {
+		t.Error("the network is still in use")
 	}
 }
 

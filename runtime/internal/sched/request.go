@@ -110,6 +110,7 @@ func (q *queue) Pop() any {
 type part struct {
 	request    *Request
 	first, end int
+	err        error // why its texts were refused, while those of other parts were computed
 }
 
 // batch is the texts of one task that are computed together.

@@ -241,7 +241,7 @@ func (s *schedule) takeBatch(q *queue, maxTokens int) *batch {
 			r.nextText++
 		}
 		if r.nextText > first {
-			b.parts = append(b.parts, part{r, first, r.nextText})
+			b.parts = append(b.parts, part{request: r, first: first, end: r.nextText})
 			r.runningBatches++
 		}
 		if r.waiting() {
@@ -276,7 +276,7 @@ func (s *schedule) takeBatch(q *queue, maxTokens int) *batch {
 
 // finish records a batch that took so much time of a core, and ends the requests
 // that have no other texts. An error fails every request with texts in the batch,
-// and drops their waiting texts.
+// the error of a part its own request, and their waiting texts are dropped.
 func (s *schedule) finish(b *batch, end time.Time, took time.Duration, err error) {
 	const weight = 1.0 / 8 // of one batch in the moving average
 	if sample := took.Seconds() / float64(b.tokens); s.secondsPerToken == 0 {
@@ -285,7 +285,10 @@ func (s *schedule) finish(b *batch, end time.Time, took time.Duration, err error
 		s.secondsPerToken += weight * (sample - s.secondsPerToken)
 	}
 	for _, p := range b.parts {
-		r := p.request
+		r, err := p.request, err
+		if err == nil {
+			err = p.err
+		}
 		r.Ended = end
 		r.runningBatches--
 		if err != nil {

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"errors"
 	"fmt"
 	goruntime "runtime"
 	"runtime/debug"
@@ -81,6 +82,10 @@ type scratch struct {
 
 // forward computes a batch. A panic is a fault of this program; it fails the
 // batch and not the process.
+//
+// A network that refuses a batch of several requests with models.ErrBatch gets
+// them one by one, so that only a request at fault fails. Requests are checked
+// before they are queued, so this does not happen unless that check has a gap.
 func (s *scratch) forward(pool *parallel.Pool, b *batch, now time.Time) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -101,7 +106,16 @@ func (s *scratch) forward(pool *parallel.Pool, b *batch, now time.Time) (err err
 	}
 	labels := network.Labels()
 	texts, logits := s.gather(b, labels)
-	if err := network.Forward(s.workspace, texts, logits); err != nil {
+	err = network.Forward(s.workspace, texts, logits)
+	if errors.Is(err, models.ErrBatch) && len(b.parts) > 1 {
+		for i := range b.parts {
+			alone := batch{parts: b.parts[i : i+1]}
+			texts, logits := s.gather(&alone, labels)
+			b.parts[i].err = network.Forward(s.workspace, texts, logits)
+		}
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if len(b.parts) > 1 {

@@ -68,6 +68,10 @@ func classifyProblem(ctx context.Context, err error, task string, at problem.Pat
 	switch {
 	case errors.Is(err, runtime.ErrTooLong):
 		return problem.Invalid(at, "has more tokens than the model takes, and truncation is off")
+	case ok && errors.Is(err, models.ErrTokenTypes):
+		return problem.Invalid(at, "is a pair of texts, and the model takes single texts only: it has no token type for a second text")
+	case ok && errors.Is(err, models.ErrEmpty):
+		return problem.Invalid(at, "has no tokens: the tokenizer drops all of it and adds no special tokens")
 	case ok && errors.Is(err, models.ErrBatch):
 		return problem.Invalid(at, "has token ids that the model does not know")
 	case ok:
