@@ -1,73 +1,72 @@
-// Package auto finds the smallest delta of a fine-tuned classifier that does as
-// well as the classifier itself, on labelled texts kept aside for that (the dev
-// set).
+// Package auto searches for the smallest delta of a fine-tuned classifier that does
+// as well as the classifier itself on labelled texts (the dev set).
 //
-// It knows nothing of models: a [Search] is given two functions, one that makes
-// the delta for some options and tells its size, one that gives that delta's
-// logits of the dev set.
+// The package does not run models. A [Search] is given two functions: one makes the
+// delta for some options and returns its size, the other returns what that delta
+// predicts for the dev set.
 //
 // # Scores
 //
-// A candidate is compared with the full fine-tuned model, the delta that keeps
-// everything exactly, by two numbers.
+// A candidate is compared with the full fine-tuned model, which is the delta that
+// keeps everything exactly, by two numbers:
 //
 //	accuracy  share of the texts whose largest logit is that of their label
 //	loss      mean of −log p(label), where p = softmax(β·logits) with the β
-//	          that is best for these logits
+//	          that minimises the loss of these logits
 //
-// Every [Point] has the 95% interval of its accuracy less the full model's, from
-// a paired bootstrap: texts are drawn with replacement, and both are counted on
-// the same ones (percentiles of 10,000 draws).
+// Every [Point] has a 95% confidence interval of its accuracy minus the full model's,
+// from a paired bootstrap: texts are drawn with replacement, and both models are
+// scored on the same draws (percentiles of 10,000 draws).
 //
-// A few hundred texts tell accuracy only to a point or two, and of many candidates
-// one is always lucky. The change is therefore estimated twice, and the mean of
-// the two believed: by the labels, and by the full model's probabilities. Where a
-// candidate decides otherwise than the full model, p says how much likelier the
-// one or the other is right; what the delta leaves out knows as little of the
-// label as the text alone does. The sum of these differences moves by chance about
-// half as much as the count of labels.
+// A few hundred texts give the accuracy only to a point or two, and one of many
+// candidates always has luck. The change of accuracy is therefore estimated twice,
+// and the mean of both estimates is used. The first estimate uses the labels. The
+// second uses the full model's probabilities: where a candidate decides differently
+// from the full model, p says how much more likely the one decision is right than the
+// other. The changes that a delta drops carry no information about the label beyond
+// the text, so these odds apply. The random error of this estimate is about half that
+// of the count of labels.
 //
-// A candidate is within the tolerance t if, with a confidence of c, its accuracy
-// is at most t below the full model's, and its loss at most [LossPerAccuracy]·t
-// above it. With that confidence means: on the dev set, and in a share c of the
-// draws of a bootstrap; with c = 1/2 the dev set is believed. With more confidence,
-// a candidate that decides otherwise than the full model on many texts has to do
-// better than that to be believed to be as good, and deltas become larger, the
-// more so the fewer the texts. The loss moves far less by chance. It is taken at
-// the best β because a factor on the kept changes makes logits larger or smaller
-// as a whole, which no decision depends on.
+// A candidate is within the tolerance t if, with confidence c, its accuracy is at
+// most t below the full model's and its loss at most 4·t nats above it. "With
+// confidence c" means: on the dev set, and in a share c of the draws of a bootstrap;
+// c = 1/2 takes the dev set at face value. With a higher c, a candidate that decides
+// differently on many texts must do better on the dev set to be accepted. Deltas
+// then become larger, the more so the fewer texts there are. The loss has a much
+// smaller random error. It is taken at the best β because a factor on the kept
+// changes scales all logits, which changes no decision.
 //
 // # The head
 //
-// A delta holds the whole head in any case, so that it costs nothing to fit that to
-// what the delta gives: by ridge regression, to the full model's logits of the dev
-// set, not to its labels. A candidate is judged by heads that were each fitted to
-// four fifths of the texts, on the other fifth.
+// A delta stores the whole head in any case, so fitting the head to the pruned
+// encoder costs no bytes. It is fitted by ridge regression to the full model's logits
+// of the dev set, not to the labels. A candidate is scored with cross-fitting: five
+// heads are fitted, each to four fifths of the texts, and each scores the other fifth.
 //
 // # The search
 //
-// Candidates lie on lines: everything but keep fraction and factor is the same
-// on a line. Keep fractions are the powers of 2^(−1/2) from 1/2 on. On the first
-// line one within the tolerance is found by bisection. From there on every line
-// is followed to smaller deltas, until two keep fractions in a row are beyond the
-// tolerance. Last, the best line is refined by steps of 2^(−1/8).
+// A configuration fixes everything of a candidate but its keep fraction and factor.
+// Keep fractions are the powers of 2^(−1/2) from 1/2 down. In the first configuration
+// a keep fraction within the tolerance is found by bisection. From there every
+// configuration is searched towards smaller deltas, until two keep fractions in a row
+// exceed the tolerance. Last, the best configuration is refined in steps of 2^(−1/8).
 //
-// The factor is fitted for every keep fraction: from a guess on, steps of a
-// quarter up or down as long as they make the loss smaller ([Search.Fit]). The
-// loss as a function of the factor has one minimum, where the factor makes up
-// for what is not kept. If none of them is within the tolerance, one more is
-// tried, where a parabola through the least loss and its neighbours is lowest.
+// The factor is fitted for every keep fraction ([Search.Fit]): from a first guess on,
+// it is multiplied or divided by 1.25 as long as the loss falls. The loss as a function
+// of the factor has one minimum, where the factor makes up for the changes that are not
+// kept. If no factor is within the tolerance, one more is tried, at the minimum of the
+// parabola through the smallest loss and its neighbours.
 //
-// Then matrices get factors by group, a group being the same matrix of every layer,
-// or all matrices of one: each group's is fitted in turn, twice, beside the factor
-// of the best delta. What is made smallest there is not the loss but the mean
-// Kullback-Leibler divergence of the candidate's probabilities from the full
-// model's, both at their best β ([Point.Apart]): it takes the full model for the
-// truth on every text, and moves less by chance than what the labels say. The delta with these factors, if
-// within the tolerance, is the better one of its size; its line is followed and
-// refined as those before.
+// Then matrices get factors by group. A group is the matching matrix of every layer, or
+// all matrices of one layer. Each group's factor is fitted in turn, in two rounds,
+// beside the factor of the best delta. This fit does not minimise the loss but the mean
+// Kullback-Leibler divergence of the candidate's probabilities from the full model's,
+// both at their best β ([Point.KLDivergence]): it takes the full model as the truth on
+// every text, and has a smaller random error than a loss on labels. If the delta with
+// these factors is within the tolerance, it is preferred to the one of the same size
+// without; its configuration is searched and refined like the others.
 //
-// The selection ken has lines of its own, at a factor of 1, with its own head and
-// a budget for each row as in the paper, so that what it takes for the same score
-// stands beside the rest.
+// The selection ken has its own configurations, with a factor of 1, its own head and a
+// budget for each row, as in the paper. Its smallest delta is reported beside the best
+// one for comparison.
 package auto

@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// groupRounds is how often the factors of all groups are gone through.
+// groupRounds is the number of times that each group's factor is fitted.
 const groupRounds = 2
 
-// byGroup gives the best delta a factor for each kind of tensors and each layer, and
-// looks for smaller ones on its line with these factors.
-func (s *Search) byGroup(ctx context.Context, best *Point) (*Point, error) {
+// searchGroups fits a factor for each group of tensors, beside the factor of the best
+// delta, and searches for smaller deltas with these factors.
+func (s *Search) searchGroups(ctx context.Context, best *Point) (*Point, error) {
 	if len(s.Groups) == 0 {
 		return best, nil
 	}
@@ -23,90 +23,90 @@ func (s *Search) byGroup(ctx context.Context, best *Point) (*Point, error) {
 		return nil, err
 	}
 	if closest == best {
-		return best, nil // its line was followed
+		return best, nil // no group wants a factor, and this configuration was searched
 	}
-	line := closest.Candidate
-	line.Factor = 0
-	const below = 0.5 // of a rung
-	found, _, err := s.follow(ctx, line, best, rungOf(line.Keep)+below)
+	config := closest.Candidate
+	config.Factor = 0
+	const halfStep = 0.5
+	found, _, err := s.descend(ctx, config, best, stepOf(config.Keep)+halfStep)
 	switch {
 	case err != nil:
 		return nil, err
 	case found != nil:
 		return s.refine(ctx, found)
 	case closest.Within:
-		return closest, nil // it keeps what best does: as large but for some bytes
+		return closest, nil // it keeps as many values as best: the size differs by a few bytes
 	}
 	return best, nil
 }
 
-// fitGroups fits the factors of groups beside that of a delta: one group after the
-// other by steps of a quarter, up or else down, as long as these bring the
-// decisions closer to the full model's. That needs no labels and moves less by
-// chance than the loss does, which many factors would be fitted to too well.
-func (s *Search) fitGroups(ctx context.Context, least *Point) (*Point, error) {
-	c := least.Candidate
+// fitGroups fits the factors of the groups one after the other: it multiplies a factor
+// by factorStep, or else divides it, as long as the divergence from the full model's
+// probabilities falls. The divergence needs no labels and has a smaller random error
+// than the loss, which so many factors would overfit.
+func (s *Search) fitGroups(ctx context.Context, closest *Point) (*Point, error) {
+	c := closest.Candidate
 	factors := map[string]float64{}
 	for range groupRounds {
-		before := least
+		before := closest
 		for _, group := range s.Groups {
 			for _, step := range [...]float64{factorStep, 1 / factorStep} {
 				moved := false
 				for {
 					tried := maps.Clone(factors)
-					tried[group] = of(factors, group) * step
+					tried[group] = factorOf(factors, group) * step
 					c.Factors = formatFactors(tried)
-					p, err := s.try(ctx, c)
+					p, err := s.evaluate(ctx, c)
 					if err != nil {
 						return nil, err
 					}
-					if p.Apart >= least.Apart {
+					if p.KLDivergence >= closest.KLDivergence {
 						break
 					}
-					least, factors, moved = p, tried, true
+					closest, factors, moved = p, tried, true
 				}
 				if moved {
 					break
 				}
 			}
 		}
-		if least == before {
+		if closest == before {
 			break
 		}
 	}
-	return least, nil
+	return closest, nil
 }
 
-// of returns a group's factor, 1 if it has none.
-func of(factors map[string]float64, group string) float64 {
+// factorOf returns the factor of a group, 1 if it has none.
+func factorOf(factors map[string]float64, group string) float64 {
 	if f, ok := factors[group]; ok {
 		return f
 	}
 	return 1
 }
 
-// formatFactors writes factors as [Candidate] has them, those of 1 left out, so
-// that equal candidates have equal texts.
+// formatFactors writes factors as [Candidate.Factors]. It leaves out factors of 1, so
+// that equal factors give equal text.
 func formatFactors(factors map[string]float64) string {
 	var parts []string
-	for _, kind := range slices.Sorted(maps.Keys(factors)) {
-		if f := fmt.Sprintf("%.4g", factors[kind]); f != "1" {
-			parts = append(parts, kind+"="+f)
+	for _, group := range slices.Sorted(maps.Keys(factors)) {
+		if f := fmt.Sprintf("%.4g", factors[group]); f != "1" {
+			parts = append(parts, group+"="+f)
 		}
 	}
 	return strings.Join(parts, ";")
 }
 
-// parseFactors reads what formatFactors wrote; nil if it is nothing.
+// parseFactors reads the text of formatFactors; nil if it is empty.
 func parseFactors(text string) map[string]float64 {
 	var factors map[string]float64
 	for part := range strings.SplitSeq(text, ";") {
-		kind, value, ok := strings.Cut(part, "=")
+		group, value, ok := strings.Cut(part, "=")
 		if f, err := strconv.ParseFloat(value, 64); ok && err == nil {
 			if factors == nil {
 				factors = map[string]float64{}
 			}
-			factors[kind] = f
+			factors[group] = f
 		}
 	}
 	return factors

@@ -9,26 +9,27 @@ import (
 	"kenserve/ken"
 )
 
-// TestByGroup: where kinds of tensors want factors of their own, these are found,
-// and with them a smaller delta; where they do not, nothing is lost.
-func TestByGroup(t *testing.T) {
+// TestGroupFactors checks that the search finds group factors where groups need
+// different ones, and with them a smaller delta, and that it loses nothing where one
+// factor fits all groups.
+func TestGroupFactors(t *testing.T) {
 	for name, want := range map[string]map[string]float64{
-		"apart": {"h.*.a": 3, "h.*.b": -2, "h.*.c": 0}, // powers of the step
-		"alike": {"h.*.a": 0, "h.*.b": 0, "h.*.c": 0},
+		"different": {"h.*.a": 3, "h.*.b": -2, "h.*.c": 0}, // exponents of factorStep
+		"equal":     {"h.*.a": 0, "h.*.b": 0, "h.*.c": 0},
 	} {
-		w := &world{texts: 4000, size: typicalSize, quality: func(o ken.Options) float64 {
+		w := &simulation{texts: 4000, size: typicalSize, quality: func(o ken.Options) float64 {
 			q := typical(o)
 			if o.Keep < 1 && o.Selection != ken.KEN {
-				for kind, exponent := range want {
-					q -= 0.002 * math.Abs(math.Log(of(o.Factors, kind))/math.Log(factorStep)-exponent)
+				for group, exponent := range want {
+					q -= 0.002 * math.Abs(math.Log(factorOf(o.Factors, group))/math.Log(factorStep)-exponent)
 				}
 			}
 			return q
 		}}
-		run := func(kinds []string) *Result {
+		run := func(groups []string) *Result {
 			w.tried = nil
 			s := w.search(0.015)
-			s.Groups = kinds
+			s.Groups = groups
 			r, err := s.Run(context.Background())
 			if err != nil {
 				t.Fatal(err)
@@ -36,22 +37,22 @@ func TestByGroup(t *testing.T) {
 			return r
 		}
 		plain, found := run(nil), run([]string{"h.*.a", "h.*.b", "h.*.c"})
-		if name == "alike" {
+		if name == "equal" {
 			if found.Best.Bytes != plain.Best.Bytes {
-				t.Errorf("alike: %v, without factors by kind %v", found.Best, plain.Best)
+				t.Errorf("equal factors: best is %v, without group factors %v", found.Best, plain.Best)
 			}
 			continue
 		}
 		if found.Best.Bytes >= plain.Best.Bytes || !found.Best.Within {
-			t.Errorf("%s: %+v, without factors by kind %+v", name, found.Best, plain.Best)
+			t.Errorf("%s: best is %+v, without group factors %+v", name, found.Best, plain.Best)
 		}
-		for kind, f := range parseFactors(found.Best.Factors) {
-			if exponent := math.Log(f) / math.Log(factorStep); math.Abs(exponent-want[kind]) > 0.1 {
-				t.Errorf("%s: %s has %g, the step to the power of %.2f", name, kind, f, exponent)
+		for group, f := range parseFactors(found.Best.Factors) {
+			if exponent := math.Log(f) / math.Log(factorStep); math.Abs(exponent-want[group]) > 0.1 {
+				t.Errorf("%s: factor of %s is %g, factorStep to the power of %.2f", name, group, f, exponent)
 			}
 		}
 		if o := found.Best.Apply(ken.Options{}); !maps.Equal(o.Factors, parseFactors(found.Best.Factors)) || len(o.Factors) == 0 {
-			t.Errorf("%s: the options have %v", name, o.Factors)
+			t.Errorf("%s: options have factors %v", name, o.Factors)
 		}
 	}
 }

@@ -6,24 +6,25 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Head is the last layer of a classifier: logits = Weight·features + Bias.
+// Head is the last linear layer of a classifier: logits = Weight·features + Bias.
 type Head struct {
 	Labels, Features int
 	Weight           []float32 // [Labels, Features]
 	Bias             []float32 // [Labels]; nil: none
 }
 
-// logits returns those [texts, Labels] of features [texts, Features].
+// logits returns the logits, [texts, Labels], of features, [texts, Features].
 func (h *Head) logits(features []float32) []float32 {
 	texts := len(features) / h.Features
 	out := make([]float32, texts*h.Labels)
 	for i := range texts {
-		h.of(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
+		h.logitsOf(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
 	}
 	return out
 }
 
-func (h *Head) of(features, logits []float32) {
+// logitsOf computes the logits, [Labels], of one text's features, [Features].
+func (h *Head) logitsOf(features, logits []float32) {
 	for l := range logits {
 		sum := 0.0
 		if h.Bias != nil {
@@ -36,67 +37,66 @@ func (h *Head) of(features, logits []float32) {
 	}
 }
 
-// stiffness is how much a head is held back from what it was, of the mean square
-// of its features.
-const stiffness = 0.1
+// ridge is the strength of the ridge penalty, relative to the mean square of the
+// features: it keeps the fitted head close to the original one.
+const ridge = 0.1
 
-// refit returns the head that gives of a pruned model's features [texts,
-// Features] the full model's logits [texts, Labels], as nearly as may be without
-// going far from h: with X the features, and a column of ones for the bias, and R
-// what is missing from the logits, it adds to the head
+// fit returns a head close to h that maps a pruned model's features, [texts, Features],
+// to the full model's logits, [texts, Labels], by ridge regression. With X the features
+// and a column of ones for the bias, and R the full model's logits minus those of h, it
+// adds to the head
 //
 //	(XᵀX + λ·m·I)⁻¹·XᵀR
 //
-// where m is the mean of the diagonal of XᵀX and λ the stiffness.
-func (h *Head) refit(features, target []float32) (*Head, error) {
-	s := h.sums(features, target)
-	return h.moved(s, newMoment(s.all.cross.Dims()))
+// where m is the mean of the diagonal of XᵀX and λ is ridge.
+func (h *Head) fit(features, target []float32) (*Head, error) {
+	s := h.moments(features, target)
+	return h.solve(s, newMoment(s.all.cross.Dims()))
 }
 
-// crossFolds is how many times a head is fitted to tell how it does on texts that
-// it was not fitted to.
+// crossFolds is the number of folds of cross-fitting.
 const crossFolds = 5
 
-// crossfit returns the logits of refitted heads, for each text those of one that
-// was fitted to others.
-func (h *Head) crossfit(features, target []float32) ([]float32, error) {
-	s := h.sums(features, target)
+// crossFit returns the logits, [texts, Labels], of heads fitted as by fit: each text's
+// logits come from a head that was fitted to the texts of the other folds.
+func (h *Head) crossFit(features, target []float32) ([]float32, error) {
+	s := h.moments(features, target)
 	out := make([]float32, len(target))
 	for fold := range s.folds {
-		moved, err := h.moved(s, s.folds[fold])
+		moved, err := h.solve(s, s.folds[fold])
 		if err != nil {
 			return nil, err
 		}
 		for i := fold; i < len(target)/h.Labels; i += crossFolds {
-			moved.of(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
+			moved.logitsOf(features[i*h.Features:][:h.Features], out[i*h.Labels:][:h.Labels])
 		}
 	}
 	return out, nil
 }
 
-// moment is XᵀX and XᵀR of some texts.
+// moment holds XᵀX and XᵀR of some texts, see Head.fit.
 type moment struct {
 	gram  *mat.SymDense // [columns, columns]
 	cross *mat.Dense    // [columns, Labels]
 }
 
-// newMoment returns that of no texts.
+// newMoment returns the moment of no texts.
 func newMoment(columns, labels int) moment {
 	return moment{mat.NewSymDense(columns, nil), mat.NewDense(columns, labels, nil)}
 }
 
-// sums are the moments of all texts and of each fold's.
-type sums struct {
+// moments are the moment of all texts and the moment of each fold.
+type moments struct {
 	all   moment
 	folds []moment
 }
 
-func (h *Head) sums(features, target []float32) sums {
+func (h *Head) moments(features, target []float32) moments {
 	columns := h.Features
 	if h.Bias != nil {
 		columns++
 	}
-	s := sums{all: newMoment(columns, h.Labels)}
+	s := moments{all: newMoment(columns, h.Labels)}
 	logits := h.logits(features)
 	for fold := range crossFolds {
 		var x, r []float64
@@ -126,15 +126,15 @@ func (h *Head) sums(features, target []float32) sums {
 	return s
 }
 
-// moved returns the head fitted to all texts but some.
-func (h *Head) moved(s sums, but moment) (*Head, error) {
+// solve returns the head fitted to all texts but those of the moment without.
+func (h *Head) solve(s moments, without moment) (*Head, error) {
 	columns, labels := s.all.cross.Dims()
 	gram, cross := mat.NewSymDense(columns, nil), mat.NewDense(columns, labels, nil)
-	cross.Sub(s.all.cross, but.cross)
+	cross.Sub(s.all.cross, without.cross)
 	trace := 0.0
 	for i := range columns {
 		for j := i; j < columns; j++ {
-			gram.SetSym(i, j, s.all.gram.At(i, j)-but.gram.At(i, j))
+			gram.SetSym(i, j, s.all.gram.At(i, j)-without.gram.At(i, j))
 		}
 		trace += gram.At(i, i)
 	}
@@ -142,19 +142,19 @@ func (h *Head) moved(s sums, but moment) (*Head, error) {
 	if h.Bias != nil {
 		out.Bias = append([]float32{}, h.Bias...)
 	}
-	if trace == 0 { // no texts, or features of nothing
+	if trace == 0 { // no texts, or all features are 0
 		return out, nil
 	}
 	for i := range columns {
-		gram.SetSym(i, i, gram.At(i, i)+stiffness*trace/float64(columns))
+		gram.SetSym(i, i, gram.At(i, i)+ridge*trace/float64(columns))
 	}
 	var factors mat.Cholesky
 	if !factors.Factorize(gram) {
-		return nil, fmt.Errorf("auto: fit a head: the squares of %d features have no Cholesky decomposition", h.Features)
+		return nil, fmt.Errorf("auto: fit the head: the Gram matrix of %d features has no Cholesky decomposition", h.Features)
 	}
 	var change mat.Dense
 	if err := factors.SolveTo(&change, cross); err != nil {
-		return nil, fmt.Errorf("auto: fit a head: %w", err)
+		return nil, fmt.Errorf("auto: fit the head: %w", err)
 	}
 	for l := range h.Labels {
 		for j := range h.Features {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// pruned is a head, the features that it was trained on, and those of a pruned
-// model: other ones by a linear map and noise.
+// pruned returns a head h, features x of a pruned model, and target, the logits of h for
+// the full model's features. x is a linear map of the full model's features plus noise.
 func pruned(seed uint64, texts, labels, features int, noise float64, bias bool) (h *Head, x, target []float32) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	normal := func(n int, scale float64) []float32 {
@@ -32,6 +32,7 @@ func pruned(seed uint64, texts, labels, features int, noise float64, bias bool) 
 	return h, x, target
 }
 
+// squares returns the mean squared difference.
 func squares(a, b []float32) (sum float64) {
 	for i := range a {
 		d := float64(a[i]) - float64(b[i])
@@ -40,11 +41,11 @@ func squares(a, b []float32) (sum float64) {
 	return sum / float64(len(a))
 }
 
-// TestRefit: the fitted head is where the gradient of its formula vanishes.
-func TestRefit(t *testing.T) {
+// TestFitHead checks that the gradient of the ridge regression is 0 at the fitted head.
+func TestFitHead(t *testing.T) {
 	for _, bias := range []bool{false, true} {
 		h, x, target := pruned(1, 40, 3, 5, 0.2, bias)
-		got, err := h.refit(x, target)
+		got, err := h.fit(x, target)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,48 +73,47 @@ func TestRefit(t *testing.T) {
 					}
 					gradient += f * (float64(logits[i*h.Labels+l]) - float64(target[i*h.Labels+l]))
 				}
-				if gradient += stiffness * trace / float64(columns) * change; math.Abs(gradient) > 1e-3 {
-					t.Errorf("bias %v: the gradient of (%d,%d) is %g", bias, l, j, gradient)
+				if gradient += ridge * trace / float64(columns) * change; math.Abs(gradient) > 1e-3 {
+					t.Errorf("bias %v: gradient of weight (%d,%d) is %g, want 0", bias, l, j, gradient)
 				}
 			}
 		}
 		if before, after := squares(h.logits(x), target), squares(logits, target); after > before/2 {
-			t.Errorf("bias %v: %g off, %g before", bias, after, before)
+			t.Errorf("bias %v: mean squared error %g after the fit, %g before", bias, after, before)
 		}
 	}
 }
 
-// TestCrossfit: it tells what a head fitted to some texts does on new ones, and
-// not how well it was fitted.
-func TestCrossfit(t *testing.T) {
+// TestCrossFit checks that cross-fitting measures the error of a fitted head on new texts,
+// not on those that it was fitted to.
+func TestCrossFit(t *testing.T) {
 	const fitted, all = 100, 2100
 	h, x, target := pruned(2, all, 4, 50, 0.5, true)
 	some, goal := x[:fitted*h.Features], target[:fitted*h.Labels]
-	head, err := h.refit(some, goal)
+	head, err := h.fit(some, goal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	crossed, err := h.crossfit(some, goal)
+	crossed, err := h.crossFit(some, goal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	flattered := squares(head.logits(some), goal)
-	told := squares(crossed, goal)
+	inSample := squares(head.logits(some), goal)
+	crossFitted := squares(crossed, goal)
 	truth := squares(head.logits(x[fitted*h.Features:]), target[fitted*h.Labels:])
-	if math.Abs(told-truth) > 0.25*truth || flattered > 0.6*truth {
-		t.Errorf("off by %g on new texts, by %g as told, by %g on its own", truth, told, flattered)
+	if math.Abs(crossFitted-truth) > 0.25*truth || inSample > 0.6*truth {
+		t.Errorf("mean squared error: %g on new texts, %g by cross-fitting, %g on the texts of the fit", truth, crossFitted, inSample)
 	}
 }
 
-// TestRefitOfLittle: with fewer texts than folds, or features of nothing, there
-// is a head all the same.
-func TestRefitOfLittle(t *testing.T) {
+// TestFitDegenerate checks fits to fewer texts than folds and to features of 0.
+func TestFitDegenerate(t *testing.T) {
 	for _, texts := range []int{1, 3} {
 		h, x, target := pruned(3, texts, 2, 4, 0, true)
 		for _, features := range [][]float32{x, make([]float32, len(x))} {
 			for name, f := range map[string]func() (int, error){
-				"refit":    func() (int, error) { g, err := h.refit(features, target); return len(g.Weight) / 4, err },
-				"crossfit": func() (int, error) { l, err := h.crossfit(features, target); return len(l) / texts, err },
+				"fit":      func() (int, error) { g, err := h.fit(features, target); return len(g.Weight) / 4, err },
+				"crossFit": func() (int, error) { l, err := h.crossFit(features, target); return len(l) / texts, err },
 			} {
 				if n, err := f(); err != nil || n != 2 {
 					t.Errorf("%s of %d texts: %d labels, %v", name, texts, n, err)

@@ -18,18 +18,18 @@ import (
 	"kenserve/safetensors"
 )
 
-// ParseFormat returns the format that a picture's path asks for by its ending:
-// "svg" or "png".
+// ParseFormat returns the format of a picture, "svg" or "png", by the extension of its
+// path.
 func ParseFormat(path string) (string, error) {
 	switch ending := filepath.Ext(path); ending {
 	case ".svg", ".png":
 		return ending[1:], nil
 	}
-	return "", fmt.Errorf("auto: %s: a picture is called NAME.svg or NAME.png", path)
+	return "", fmt.Errorf("auto: %s: unknown picture format, want a name that ends in .svg or .png", path)
 }
 
-// WritePlot draws a result to a file: the size of every point's delta, on a
-// logarithmic axis, against its accuracy, with the interval of the best.
+// WritePlot draws a result to an SVG or PNG file: the accuracy of every point over the
+// size of its delta, on a logarithmic axis, with the confidence interval of the best.
 func WritePlot(path string, r *Result) error {
 	format, err := ParseFormat(path)
 	if err != nil {
@@ -50,13 +50,13 @@ func WritePlot(path string, r *Result) error {
 	})
 }
 
-// Colours that all common kinds of colour blindness tell apart.
+// Colours that are distinct for all common kinds of colour blindness.
 var (
-	ink    = color.Gray{0x1c}
-	soft   = color.Gray{0x59}
-	pale   = color.Gray{0xc4}
-	blue   = color.RGBA{0x1f, 0x5f, 0xb4, 0xff}
-	orange = color.RGBA{0xb8, 0x56, 0x00, 0xff}
+	black     = color.Gray{0x1c}
+	darkGray  = color.Gray{0x59}
+	lightGray = color.Gray{0xc4}
+	blue      = color.RGBA{0x1f, 0x5f, 0xb4, 0xff}
+	orange    = color.RGBA{0xb8, 0x56, 0x00, 0xff}
 )
 
 func newPlot(r *Result) (*plot.Plot, error) {
@@ -71,13 +71,13 @@ func newPlot(r *Result) (*plot.Plot, error) {
 	p.X.Scale = plot.LogScale{}
 	p.X.Tick.Marker = plot.TickerFunc(sizeTicks)
 
-	// Far below the full model there is nothing to see.
+	// Points far below the full model are drawn at the floor, to keep the rest readable.
 	floor := r.Full.Accuracy - max(0.1, 4*r.Tolerance)
-	least, most := math.Inf(1), 0.0
+	smallest, largest := math.Inf(1), 0.0
 	var others, kens, within plotter.XYs
 	for _, point := range r.Points {
 		xy := plotter.XY{X: megabytes(point), Y: max(point.Accuracy, floor)}
-		least, most = min(least, xy.X), max(most, xy.X)
+		smallest, largest = min(smallest, xy.X), max(largest, xy.X)
 		switch {
 		case point.Selection == ken.KEN:
 			kens = append(kens, xy)
@@ -87,12 +87,12 @@ func newPlot(r *Result) (*plot.Plot, error) {
 			others = append(others, xy)
 		}
 	}
-	p.X.Min, p.X.Max = least/1.2, most*1.2
+	p.X.Min, p.X.Max = smallest/1.2, largest*1.2
 	for _, level := range []struct {
 		accuracy float64
 		c        color.Color
 		name     string
-	}{{r.Full.Accuracy, soft, "full model"}, {r.Full.Accuracy - r.Tolerance, pale, "tolerance"}} {
+	}{{r.Full.Accuracy, darkGray, "full model"}, {r.Full.Accuracy - r.Tolerance, lightGray, "tolerance"}} {
 		line, err := plotter.NewLine(plotter.XYs{{X: p.X.Min, Y: level.accuracy}, {X: p.X.Max, Y: level.accuracy}})
 		if err != nil {
 			return nil, err
@@ -107,7 +107,7 @@ func newPlot(r *Result) (*plot.Plot, error) {
 		shape draw.GlyphDrawer
 		name  string
 	}{
-		{others, soft, draw.RingGlyph{}, "delta, beyond the tolerance"},
+		{others, darkGray, draw.RingGlyph{}, "delta, beyond the tolerance"},
 		{within, blue, draw.CircleGlyph{}, "delta, within"},
 		{kens, orange, draw.PyramidGlyph{}, "ken"},
 	} {
@@ -128,7 +128,7 @@ func newPlot(r *Result) (*plot.Plot, error) {
 		if err != nil {
 			return nil, err
 		}
-		bar.LineStyle = draw.LineStyle{Color: ink, Width: 1.2}
+		bar.LineStyle = draw.LineStyle{Color: black, Width: 1.2}
 		p.Add(bar)
 		p.Legend.Add("the smallest: 95% interval", bar)
 	}
@@ -138,7 +138,7 @@ func newPlot(r *Result) (*plot.Plot, error) {
 
 func megabytes(p Point) float64 { return float64(p.Bytes) / 1e6 }
 
-// sizeTicks labels 1, 2 and 5 times the powers of ten.
+// sizeTicks puts ticks at 1, 2 and 5 times the powers of ten.
 func sizeTicks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	for decade := math.Pow(10, math.Floor(math.Log10(low))); decade <= high; decade *= 10 {

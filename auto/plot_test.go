@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestWritePlot: pictures are of the formats that their names say.
+// TestWritePlot checks that the extension of the path decides the format.
 func TestWritePlot(t *testing.T) {
-	w := &world{texts: 200, quality: typical, size: typicalSize}
+	w := &simulation{texts: 200, quality: typical, size: typicalSize}
 	r, err := w.search(0.02).Run(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestWritePlot(t *testing.T) {
 		}
 	}
 	if err := WritePlot("c.pdf", r); err == nil {
-		t.Error("a picture of another format")
+		t.Error("c.pdf: no error")
 	}
 	if err := WritePlot(filepath.Join(t.TempDir(), "d.svg"), &Result{Points: []Point{{Bytes: 10}}, Full: Point{Bytes: 10}}); err != nil {
 		t.Errorf("a single point: %v", err)

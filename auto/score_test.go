@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// someLogits makes logits [texts, labels] that are right more often than not.
+// someLogits returns random logits, [texts, labels], that favour the right label.
 func someLogits(seed uint64, texts, labels int) (logits []float32, gold []int) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	for range texts {
@@ -23,7 +23,7 @@ func someLogits(seed uint64, texts, labels int) (logits []float32, gold []int) {
 	return logits, gold
 }
 
-// naiveLoss is the mean of −log softmax at the label.
+// naiveLoss is the portable reference: the mean of −log softmax(β·logits) at the label.
 func naiveLoss(logits []float32, labels int, gold []int, beta float64) float64 {
 	sum := 0.0
 	for i, label := range gold {
@@ -36,41 +36,41 @@ func naiveLoss(logits []float32, labels int, gold []int, beta float64) float64 {
 	return sum / float64(len(gold))
 }
 
-// TestCalibratedLoss: it is the least over all β, and the same when all logits
-// are multiplied.
+// TestCalibratedLoss checks that the loss is the minimum over β, and that it does not
+// change when all logits are multiplied by a constant.
 func TestCalibratedLoss(t *testing.T) {
 	for seed := range uint64(5) {
 		labels := 2 + int(seed)
 		logits, gold := someLogits(seed, 300, labels)
 		got, _ := calibratedLoss(logits, labels, gold)
-		least := math.Inf(1)
+		smallest := math.Inf(1)
 		for log := -6.0; log <= 6; log += 0.01 {
-			least = min(least, naiveLoss(logits, labels, gold, math.Exp(log)))
+			smallest = min(smallest, naiveLoss(logits, labels, gold, math.Exp(log)))
 		}
-		if math.Abs(got-least) > 1e-5 {
-			t.Errorf("%d labels: loss %g, the least of many is %g", labels, got, least)
+		if math.Abs(got-smallest) > 1e-5 {
+			t.Errorf("%d labels: loss %g, want the minimum %g", labels, got, smallest)
 		}
 		scaled := make([]float32, len(logits))
 		for i, x := range logits {
 			scaled[i] = 8 * x
 		}
 		if again, _ := calibratedLoss(scaled, labels, gold); math.Abs(again-got) > 1e-5 {
-			t.Errorf("%d labels: loss %g, of eight times the logits %g", labels, got, again)
+			t.Errorf("%d labels: loss %g, of logits times eight %g, want the same", labels, got, again)
 		}
 	}
 }
 
-func TestJudge(t *testing.T) {
-	j := judge([]float32{3, 1, 2, 5, 5, 4}, 3, []int{0, 1})
-	if !j.right[0] || j.right[1] || j.top[1] != 0 || j.accuracy != 0.5 {
-		t.Errorf("%+v: of equal logits the first label's is the largest", j)
+func TestScoreOf(t *testing.T) {
+	j := scoreOf([]float32{3, 1, 2, 5, 5, 4}, 3, []int{0, 1})
+	if !j.right[0] || j.right[1] || j.decisions[1] != 0 || j.accuracy != 0.5 {
+		t.Errorf("%+v, want the first label for equal logits", j)
 	}
-	if j := judge([]float32{3, 1, 0, 2}, 2, []int{0, 1}); j.accuracy != 1 || j.loss > 1e-9 {
-		t.Errorf("%+v, want all right and hardly a loss", j)
+	if j := scoreOf([]float32{3, 1, 0, 2}, 2, []int{0, 1}); j.accuracy != 1 || j.loss > 1e-9 {
+		t.Errorf("%+v, want accuracy 1 and a loss of nearly 0", j)
 	}
 }
 
-// interval returns the middle 95% of the bootstrap.
+// interval returns the 95% interval of the bootstrap.
 func interval(a, b []bool) (low, high float64) {
 	var changes []float64
 	for i := range a {
@@ -82,11 +82,11 @@ func interval(a, b []bool) (low, high float64) {
 		}
 	}
 	means := bootstrap(changes, len(a))
-	return means[draws*25/1000], means[draws*975/1000-1]
+	return means[bootstrapDraws*25/1000], means[bootstrapDraws*975/1000-1]
 }
 
-// TestInterval: the bootstrap's interval is about that of the normal
-// distribution where there are many texts, and nothing where all are alike.
+// TestInterval checks that for many texts the interval is close to that of the normal
+// distribution, and that it is empty if all decisions are equal.
 func TestInterval(t *testing.T) {
 	const texts = 5000
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -113,9 +113,9 @@ func TestInterval(t *testing.T) {
 		t.Errorf("%g to %g, want about %g to %g", low, high, mean-half, mean+half)
 	}
 	if low, high := interval(a, a); low != 0 || high != 0 {
-		t.Errorf("%g to %g of the same decisions", low, high)
+		t.Errorf("%g to %g for equal decisions, want 0 to 0", low, high)
 	}
 	if low2, high2 := interval(b, a); math.Abs(low2+high) > 0.1*half || math.Abs(high2+low) > 0.1*half {
-		t.Errorf("%g to %g the other way round, want about %g to %g", low2, high2, -high, -low)
+		t.Errorf("%g to %g with the models swapped, want about %g to %g", low2, high2, -high, -low)
 	}
 }

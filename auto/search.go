@@ -9,42 +9,42 @@ import (
 	"kenserve/ken"
 )
 
-// A Search is what a search needs to know. Make and Judge are called in turns
-// from one goroutine.
+// A Search searches for the smallest delta. Make and Predict are called in turn, from
+// one goroutine.
 type Search struct {
-	// Make makes the delta for the options, in place of the one before, and
-	// returns its size in bytes.
+	// Make makes the delta for the options, replacing the last one, and returns its
+	// size in bytes.
 	Make func(ctx context.Context, o ken.Options) (int64, error)
-	// Judge returns what the delta made last gives of the dev set: with a Head what
-	// goes into it [texts, Head.Features], else the logits [texts, Labels].
-	Judge  func(ctx context.Context) ([]float32, error)
-	Labels int
-	// Head is the fine-tuned model's last layer. All deltas but those of the
-	// selection ken are judged with one that is fitted to them; nil: no delta is.
+	// Predict runs the delta made last on the dev set. With a Head it returns the
+	// inputs of the head, [texts, Head.Features], otherwise the logits, [texts,
+	// Labels]; both are row-major.
+	Predict func(ctx context.Context) ([]float32, error)
+	Labels  int
+	// Head is the fine-tuned model's last layer. Every delta but those of the
+	// selection ken is then scored with a head fitted to it. nil: no head is fitted.
 	Head *Head
-	Gold []int // the texts' labels
-	// Options are those that all candidates have in common: tables, the head,
-	// workers. What a candidate says of itself is set over them.
+	Gold []int // label of each text
+	// Options are the options that all candidates share: tables, head tensors,
+	// workers. A candidate's own options override them.
 	Options ken.Options
-	// Tolerance is how much accuracy may be lost against the full model, in
-	// [0, 1).
+	// Tolerance is the accepted loss of accuracy against the full model, in [0, 1).
 	Tolerance float64
-	// Groups are the kinds of tensors and the layers that may have a factor of
-	// their own; nil: all have the same.
+	// Groups are the groups of tensors that can have a factor of their own, see
+	// [ken.Pair.Groups]; nil: no group factors are fitted.
 	Groups []string
-	// Confidence is the share of the bootstrap's draws in which a delta has to be
-	// within the tolerance, from 0.5 to below 1.
+	// Confidence is the share of the bootstrap's draws in which a delta must be within
+	// the tolerance, in [0.5, 1).
 	Confidence float64
-	Tried      func(Point) // called for every point, if not nil
+	Progress   func(Point) // if not nil, called for every point
 
-	full   judgement
-	target []float32 // the full model's logits
+	full   score
+	target []float32 // logits of the full model, [texts, Labels]
 	points []Point
-	known  map[Candidate]int // index in points
+	tried  map[Candidate]int // indices in points
 }
 
-// Run searches. On an error, that of a canceled context included, the result
-// has the points tried before it; it is nil without any.
+// Run runs the search. On an error, also of a cancelled context, the result holds the
+// points tried so far; it is nil if there is none.
 func (s *Search) Run(ctx context.Context) (*Result, error) {
 	if err := s.begin(ctx); err != nil {
 		return nil, err
@@ -55,45 +55,45 @@ func (s *Search) Run(ctx context.Context) (*Result, error) {
 	return r, err
 }
 
-// begin judges the full model.
+// begin checks the search's fields and evaluates the full model.
 func (s *Search) begin(ctx context.Context) error {
 	if len(s.Gold) == 0 {
-		return errors.New("auto: there are no texts to judge deltas by")
+		return errors.New("auto: the dev set has no texts")
 	}
 	if !(s.Tolerance >= 0 && s.Tolerance < 1) {
-		return fmt.Errorf("auto: the tolerance is %g: it must be at least 0 and below 1", s.Tolerance)
+		return fmt.Errorf("auto: tolerance is %g, want at least 0 and below 1", s.Tolerance)
 	}
 	if !(s.Confidence >= 0.5 && s.Confidence < 1) {
-		return fmt.Errorf("auto: the confidence is %g: it must be at least 0.5 and below 1", s.Confidence)
+		return fmt.Errorf("auto: confidence is %g, want at least 0.5 and below 1", s.Confidence)
 	}
-	s.known, s.points = map[Candidate]int{}, nil
-	_, err := s.try(ctx, Candidate{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Float32, Keep: 1, Factor: 1})
+	s.tried, s.points = map[Candidate]int{}, nil
+	_, err := s.evaluate(ctx, Candidate{Selection: ken.KEN, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Coding: delta.Float32, Keep: 1, Factor: 1})
 	return err
 }
 
 func (s *Search) run(ctx context.Context, r *Result) error {
-	best, rung, err := s.bisect(ctx, lines[0])
+	best, step, err := s.bisect(ctx, configurations[0])
 	if err != nil {
 		return err
 	}
-	for i, line := range lines {
-		from := rung
+	for i, config := range configurations {
+		from := step
 		if i == 0 && best != nil {
 			from++
 		}
-		p, at, err := s.follow(ctx, line, best, from)
+		p, at, err := s.descend(ctx, config, best, from)
 		if err != nil {
 			return err
 		}
 		if p != nil {
-			best, rung = p, at
+			best, step = p, at
 		}
 	}
 	if best != nil {
 		if best, err = s.refine(ctx, best); err != nil {
 			return err
 		}
-		if best, err = s.byGroup(ctx, best); err != nil {
+		if best, err = s.searchGroups(ctx, best); err != nil {
 			return err
 		}
 		r.Best = *best
@@ -103,21 +103,21 @@ func (s *Search) run(ctx context.Context, r *Result) error {
 	}
 	switch {
 	case best == nil && r.KEN.Bytes == r.Full.Bytes:
-		return ErrNothing
+		return errNothing
 	case best == nil || r.KEN.Bytes < best.Bytes:
 		r.Best = r.KEN
 	}
 	return s.fitHead(ctx, r)
 }
 
-// bisect finds the smallest keep fraction of a line that is within the
-// tolerance, and its rung; nil and 0 if there is none.
-func (s *Search) bisect(ctx context.Context, line Candidate) (best *Point, rung float64, err error) {
-	good, bad := -1, rungs
+// bisect finds the smallest keep fraction of a configuration that is within the
+// tolerance, and its step; nil and 0 if there is none.
+func (s *Search) bisect(ctx context.Context, config Candidate) (best *Point, step float64, err error) {
+	good, bad := -1, keepSteps
 	for bad-good > 1 {
 		middle := (good + bad) / 2
-		line.Keep = keepAt(float64(middle))
-		p, err := s.fit(ctx, line)
+		config.Keep = keepAt(float64(middle))
+		p, err := s.fit(ctx, config)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -130,27 +130,29 @@ func (s *Search) bisect(ctx context.Context, line Candidate) (best *Point, rung 
 	return best, float64(max(good, 0)), nil
 }
 
-// patience is how many keep fractions in a row may be beyond the tolerance
-// before a line is given up: by chance a smaller delta can be within it.
-const patience = 2
+// maxMisses is the number of keep fractions in a row beyond the tolerance after which a
+// configuration is given up. It is above 1 because a smaller delta can be within the
+// tolerance by chance.
+const maxMisses = 2
 
-// follow walks down a line from a rung on. It returns the smallest delta that
-// is within the tolerance and smaller than best, if there is one, and its rung.
-func (s *Search) follow(ctx context.Context, line Candidate, best *Point, rung float64) (found *Point, at float64, err error) {
-	for misses := 0; rung < rungs && misses < patience; rung++ {
-		line.Keep = keepAt(rung)
+// descend tries the keep fractions of a configuration from a step on, towards smaller
+// deltas. It returns the smallest delta that is within the tolerance and smaller than
+// best, and its step; nil if there is none.
+func (s *Search) descend(ctx context.Context, config Candidate, best *Point, step float64) (found *Point, at float64, err error) {
+	for misses := 0; step < keepSteps && misses < maxMisses; step++ {
+		config.Keep = keepAt(step)
 		if best != nil {
-			unscaled := line
+			unscaled := config
 			unscaled.Factor = 1
 			size, err := s.Make(ctx, unscaled.Apply(s.Options))
 			if err != nil {
-				return nil, 0, fmt.Errorf("auto: %s: %w", line, err)
+				return nil, 0, fmt.Errorf("auto: %s: %w", config, err)
 			}
 			if size >= best.Bytes {
 				continue
 			}
 		}
-		p, err := s.fit(ctx, line)
+		p, err := s.fit(ctx, config)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -160,20 +162,20 @@ func (s *Search) follow(ctx context.Context, line Candidate, best *Point, rung f
 		}
 		misses = 0
 		if best == nil || p.Bytes < best.Bytes {
-			found, best, at = p, p, rung
+			found, best, at = p, p, step
 		}
 	}
 	return found, at, nil
 }
 
-// refine looks between the best keep fraction and the next one of its line, in
-// steps that halve.
+// refine tries keep fractions between the best one and the next smaller one of its
+// configuration, by bisection.
 func (s *Search) refine(ctx context.Context, best *Point) (*Point, error) {
-	line, good := best.Candidate, rungOf(best.Keep)
-	line.Factor = 0
+	config, good := best.Candidate, stepOf(best.Keep)
+	config.Factor = 0
 	for step := 0.5; step >= 0.25; step /= 2 {
-		line.Keep = keepAt(good + step)
-		p, err := s.fit(ctx, line)
+		config.Keep = keepAt(good + step)
+		p, err := s.fit(ctx, config)
 		if err != nil {
 			return nil, err
 		}
@@ -184,14 +186,14 @@ func (s *Search) refine(ctx context.Context, best *Point) (*Point, error) {
 	return best, nil
 }
 
-// searchKEN finds the smallest delta of the selection ken.
+// searchKEN finds the smallest delta of the selection ken by bisection.
 func (s *Search) searchKEN(ctx context.Context, r *Result) error {
-	for _, line := range kenLines {
-		good, bad := -1, len(kenKeeps)
+	for _, config := range kenConfigurations {
+		good, bad := -1, len(kenKeepFractions)
 		for bad-good > 1 {
 			middle := (good + bad) / 2
-			line.Keep = kenKeeps[middle]
-			p, err := s.try(ctx, line)
+			config.Keep = kenKeepFractions[middle]
+			p, err := s.evaluate(ctx, config)
 			if err != nil {
 				return err
 			}

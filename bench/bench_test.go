@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"kenserve/dataset"
 	"kenserve/delta"
 	"kenserve/delta/store"
 	"kenserve/internal/tiny"
@@ -173,7 +174,7 @@ func TestRandomSigns(t *testing.T) {
 		seen[d.SHA256] = true
 	}
 	if _, err := randomSigns([]byte("nonsense"), 1); err == nil {
-		t.Error("a file that is no delta is accepted")
+		t.Error("a file that is not a delta is accepted")
 	}
 }
 
@@ -233,7 +234,9 @@ func TestTexts(t *testing.T) {
 		}
 	}
 	for n, want := range map[int]int{1: 1, 3: 3, 9: 3} {
-		read, err := ReadTexts(strings.NewReader("a\nb\nc\n"), n)
+		in, err := dataset.NewReader("texts", strings.NewReader("a\nb\nc\n"), dataset.Options{})
+		check(t, err)
+		read, err := ReadTexts(in, n)
 		if err != nil || len(read) != want {
 			t.Errorf("first %d: %d texts, %v", n, len(read), err)
 		}

@@ -9,20 +9,22 @@ import (
 	"slices"
 	"strings"
 
-	"kenserve/bulk"
 	"kenserve/dataset"
 	"kenserve/runtime"
 )
 
-// ReadTexts reads texts, one a line, plain or JSON, and returns the first n.
-func ReadTexts(in io.Reader, n int) ([]runtime.Input, error) {
+// ReadTexts returns the first n texts of a file.
+func ReadTexts(in *dataset.Reader, n int) ([]runtime.Input, error) {
 	var texts []runtime.Input
-	err := dataset.EachBatch(in, dataset.Auto, bulk.BatchTexts, func(batch []dataset.Example) error {
-		texts = append(texts, bulk.Inputs(batch[:min(len(batch), n-len(texts))])...)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("bench: %w", err)
+	for len(texts) < n {
+		row, err := in.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("bench: %w", err)
+		}
+		texts = append(texts, runtime.Input{Text: row.Text, Pair: row.Pair})
 	}
 	return texts, nil
 }

@@ -1,15 +1,12 @@
 // Package bulk classifies many texts with one delta, without a server: it opens an
-// engine with this one task and sends the texts in batches.
+// engine with this one task and sends the texts in batches, several at a time.
 package bulk
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 
-	"kenserve/dataset"
 	"kenserve/delta"
 	"kenserve/delta/store"
 	"kenserve/gemm"
@@ -36,6 +33,7 @@ func Open(ctx context.Context, file, base string, cache *store.Cache, compute ge
 	}
 	config := runtime.Config{
 		BaseDir: base, Store: store.Single{Task: task, Path: file}, Cache: cache, Budget: math.MaxInt64, Pin: []string{task}, Compute: compute, Log: slog.New(slog.DiscardHandler),
+		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // so that no batch is refused
 	}
 	for _, f := range configure {
 		f(&config)
@@ -49,27 +47,3 @@ func Open(ctx context.Context, file, base string, cache *store.Cache, compute ge
 
 // Close closes the engine.
 func (c *Classifier) Close() error { return c.Engine.Close() }
-
-// Classify classifies examples. If the error is about one of them, it names its line.
-func (c *Classifier) Classify(ctx context.Context, batch []dataset.Example, o runtime.Options) (*runtime.Result, error) {
-	r, err := c.Engine.Classify(ctx, c.Task, Inputs(batch), o)
-	var input *runtime.InputError
-	if errors.As(err, &input) {
-		return nil, fmt.Errorf("classify line %d: %w", batch[input.Index].Line(), err)
-	}
-	if reason := errors.Unwrap(err); errors.Is(err, runtime.ErrTaskUnusable) && reason != nil {
-		// The engine's message hides the reason, because clients of a server may see
-		// it. The reason is an error of this user's own file.
-		return nil, reason
-	}
-	return r, err
-}
-
-// Inputs returns the texts of examples as inputs of an engine.
-func Inputs(batch []dataset.Example) []runtime.Input {
-	out := make([]runtime.Input, len(batch))
-	for i, e := range batch {
-		out[i] = runtime.Input{Text: e.Text, Pair: e.Pair}
-	}
-	return out
-}

@@ -42,6 +42,15 @@ func writeTask(t *testing.T) (base, file string) {
 	return base, file
 }
 
+func read(t *testing.T, text string) *dataset.Reader {
+	t.Helper()
+	r, err := dataset.NewReader("texts", strings.NewReader(text), dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func TestLines(t *testing.T) {
 	base, file := writeTask(t)
 	c, err := bulk.Open(context.Background(), file, base, nil, gemm.Float32)
@@ -61,15 +70,15 @@ func TestLines(t *testing.T) {
 		sum     bool
 		err     string
 	}{
-		{"all labels", "what\nwho is\n\n", bulk.LineOptions{Format: dataset.Auto}, 3, 3, true, ""},
-		{"best label", "what\nwho is\n", bulk.LineOptions{Format: dataset.Text, TopK: 1}, 2, 1, false, ""},
-		{"logits", `{"text": "what", "text_pair": "a card"}`, bulk.LineOptions{Format: dataset.JSON, Raw: true}, 1, 3, false, ""},
-		{"more than a batch", strings.Repeat("what\n", bulk.BatchTexts+1), bulk.LineOptions{Format: dataset.Auto}, bulk.BatchTexts + 1, 3, true, ""},
-		{"nothing", "", bulk.LineOptions{Format: dataset.Auto}, 0, 0, false, ""},
-		{"bad line", "{\"text\": \"what\"}\n{", bulk.LineOptions{Format: dataset.Auto}, 0, 0, false, "line 2"},
+		{"all labels", "what\nwho is\n\n", bulk.LineOptions{}, 3, 3, true, ""},
+		{"best label", "what\nwho is\n", bulk.LineOptions{TopK: 1}, 2, 1, false, ""},
+		{"logits", `{"text": "what", "text_pair": "a card"}`, bulk.LineOptions{Raw: true}, 1, 3, false, ""},
+		{"more than a batch", strings.Repeat("what\n", bulk.BatchTexts+1), bulk.LineOptions{}, bulk.BatchTexts + 1, 3, true, ""},
+		{"nothing", "", bulk.LineOptions{}, 0, 0, false, ""},
+		{"bad line", "{\"text\": \"what\"}\n{", bulk.LineOptions{}, 1, 3, true, "line 2"},
 	} {
 		var out bytes.Buffer
-		err := c.Lines(context.Background(), strings.NewReader(test.in), &out, test.options)
+		err := c.Lines(context.Background(), read(t, test.in), &out, test.options)
 		if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: error %v, want %q", test.name, err, test.err)
 		}
@@ -123,7 +132,7 @@ func TestDamagedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	err = c.Lines(context.Background(), strings.NewReader("what\n"), &bytes.Buffer{}, bulk.LineOptions{Format: dataset.Text})
+	err = c.Lines(context.Background(), read(t, "what\n"), &bytes.Buffer{}, bulk.LineOptions{})
 	if err == nil || !strings.Contains(err.Error(), damaged) {
 		t.Errorf("the error does not name the file: %v", err)
 	}

@@ -2,11 +2,13 @@ package bulk
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"kenserve/dataset"
 	"kenserve/runtime"
@@ -14,17 +16,21 @@ import (
 
 // LineOptions are the options of [Classifier.Lines].
 type LineOptions struct {
-	Format dataset.Format // of the input
-	TopK   int            // number of labels to write for each text; 0 means all
-	Raw    bool           // write logits instead of probabilities
+	TopK     int          // number of labels to write for each text; 0 means all
+	Raw      bool         // write logits instead of probabilities
+	WithText bool         // write the text, and the second one if there is one
+	Progress func(*Batch) // called after each batch was written; may be nil
 }
 
 // answer is a line of output. Label and Score are the first of Scores, which are
 // sorted, best first.
 type answer struct {
-	Label  string       `json:"label"`
-	Score  float32      `json:"score"`
-	Scores []labelScore `json:"scores"`
+	ID     json.RawMessage `json:"id,omitempty"`
+	Text   *string         `json:"text,omitempty"`
+	Pair   *string         `json:"text_pair,omitempty"`
+	Label  string          `json:"label"`
+	Score  float32         `json:"score"`
+	Scores []labelScore    `json:"scores"`
 }
 
 type labelScore struct {
@@ -32,29 +38,131 @@ type labelScore struct {
 	Score float32 `json:"score"`
 }
 
-// Lines classifies the texts of in and writes one JSON line to w for each, in order.
-// Texts that are too long for the model are truncated. On an error, the lines of the
+func newAnswer(row dataset.Row, scores []runtime.Score, o LineOptions) *answer {
+	a := &answer{ID: json.RawMessage(row.ID)}
+	if o.WithText {
+		a.Text, a.Pair = &row.Text, row.Pair
+	}
+	for _, score := range scores {
+		a.Scores = append(a.Scores, labelScore{score.Label, score.Value})
+	}
+	a.Label, a.Score = a.Scores[0].Label, a.Scores[0].Score
+	return a
+}
+
+// Lines classifies the rows that a reader has left and writes one JSON line to w for
+// each, in order, with the row's id if it has one. Texts that are too long for the model
+// are truncated. w gets the lines of a batch at once. On an error, the lines of the
 // batches before it have been written.
-func (c *Classifier) Lines(ctx context.Context, in io.Reader, w io.Writer, o LineOptions) error {
-	out := bufio.NewWriter(w)
-	encoder := json.NewEncoder(out)
+func (c *Classifier) Lines(ctx context.Context, in *dataset.Reader, w io.Writer, o LineOptions) error {
+	var lines bytes.Buffer
+	encoder := json.NewEncoder(&lines)
 	encoder.SetEscapeHTML(false)
-	err := dataset.EachBatch(in, o.Format, BatchTexts, func(batch []dataset.Example) error {
-		r, err := c.Classify(ctx, batch, runtime.Options{Truncate: true, Raw: o.Raw})
-		if err != nil {
-			return err
+	return c.Stream(ctx, in, runtime.Options{Truncate: true, Raw: o.Raw}, func(b *Batch) error {
+		lines.Reset()
+		for i, row := range b.Rows {
+			if err := encoder.Encode(newAnswer(row, b.Result.Top(i, o.TopK), o)); err != nil {
+				return fmt.Errorf("classify: %w", in.At(row, err))
+			}
 		}
-		for i := range batch {
-			line := answer{}
-			for _, score := range r.Top(i, o.TopK) {
-				line.Scores = append(line.Scores, labelScore{score.Label, score.Value})
-			}
-			line.Label, line.Score = line.Scores[0].Label, line.Scores[0].Score
-			if err := encoder.Encode(line); err != nil {
-				return fmt.Errorf("classify: write: %w", err)
-			}
+		if _, err := w.Write(lines.Bytes()); err != nil {
+			return fmt.Errorf("classify: write: %w", err)
+		}
+		if o.Progress != nil {
+			o.Progress(b)
 		}
 		return nil
 	})
-	return errors.Join(err, out.Flush())
+}
+
+// Written is what an earlier run has written to a file of [Classifier.Lines].
+type Written struct {
+	Lines int    // complete lines
+	Bytes int64  // of these lines
+	Last  string // the last one of them, without its line end
+}
+
+// ScanLines reads the lines that an earlier run has written. A last line without an end,
+// as a killed run leaves it, does not count.
+func ScanLines(in io.Reader) (Written, error) {
+	var w Written
+	b := bufio.NewReaderSize(in, 1<<20)
+	var line []byte // its parts so far
+	for {
+		part, err := b.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			w.Lines++
+			w.Bytes += int64(len(line))
+			w.Last = string(line[:len(line)-1])
+			line = line[:0]
+		case errors.Is(err, io.EOF):
+			return w, nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return w, err
+		}
+	}
+}
+
+// Resume moves a reader past the rows that an earlier run has written. It classifies the
+// last of them again: if its line is not like w.Last, the input, the delta or the options
+// are not those of the earlier run, which is an error.
+func (c *Classifier) Resume(ctx context.Context, in *dataset.Reader, w Written, o LineOptions) error {
+	for n := range w.Lines {
+		row, err := in.Read()
+		if err == io.EOF {
+			return fmt.Errorf("the output has answers to %d texts, and the input only %d: it is another input", w.Lines, n)
+		}
+		if err != nil {
+			return err
+		}
+		if n < w.Lines-1 {
+			continue
+		}
+		r, err := c.classify(ctx, in, []dataset.Row{row}, runtime.Options{Truncate: true, Raw: o.Raw})
+		if err != nil {
+			return err
+		}
+		if !newAnswer(row, r.Top(0, o.TopK), o).isLike(w.Last) {
+			return fmt.Errorf("line %d of the output is not the answer to the input's row %d: the input, the delta or the options are not those of the run that wrote it", w.Lines, w.Lines)
+		}
+	}
+	return nil
+}
+
+// scoreTolerance is how much two runs' scores may differ: processors with other
+// instructions round differently.
+const scoreTolerance = 1e-4
+
+// isLike reports whether a line is this answer.
+func (a *answer) isLike(line string) bool {
+	var written answer
+	decoder := json.NewDecoder(bytes.NewReader([]byte(line)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&written); err != nil || len(written.Scores) != len(a.Scores) {
+		return false
+	}
+	var id bytes.Buffer
+	if len(a.ID) > 0 && json.Compact(&id, a.ID) != nil {
+		return false
+	}
+	if !bytes.Equal(written.ID, id.Bytes()) || !equalText(written.Text, a.Text) || !equalText(written.Pair, a.Pair) {
+		return false
+	}
+	for i, score := range written.Scores {
+		// Labels with almost equal scores may have changed places.
+		difference := math.Abs(float64(score.Score) - float64(a.Scores[i].Score))
+		if difference > scoreTolerance*max(1, math.Abs(float64(score.Score))) {
+			return false
+		}
+	}
+	return true
+}
+
+func equalText(a, b *string) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
 }

@@ -274,8 +274,8 @@
 //	           2³². o maps floats to integers in the same order: it inverts all
 //	           bits if bit 31 is set, and else bit 31 alone. Zigzag maps d ≥ 0 to
 //	           2d and d < 0 to −2d − 1.
-//	           Of bf16, in planes: the bits rotated to the right by 3.
-//	           Of int8, int4 and, unless they are in steps, sign: a stream, the
+//	           bf16, in planes: the bits rotated to the right by 3.
+//	           int8, int4 and, unless they are in steps, sign: a stream, the
 //	           bytes of the part
 //	scales     the bits of the scales, in planes: of one, or of T·H
 //

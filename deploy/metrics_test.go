@@ -68,8 +68,8 @@ func queries(t *testing.T) map[string]string {
 	return out
 }
 
-// TestMetricsExist: what alerts and dashboard ask for is what the server exports,
-// with the labels and label values that they ask for.
+// TestMetricsExist checks that the server exports every metric that alerts and
+// dashboard use, with the labels and label values that they use.
 func TestMetricsExist(t *testing.T) {
 	exported := scrape(t)
 	metric := regexp.MustCompile(`\b((?:kenserve|process|go)_\w+)\s*(?:\{([^}]*)\})?`)

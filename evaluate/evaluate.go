@@ -1,5 +1,7 @@
-// Package evaluate scores a classifier on labelled texts: accuracy, macro F1, and
-// counts for each class.
+// Package evaluate scores a classifier on labelled texts. The task's problem_type decides
+// how: see [SingleLabel], [MultiLabel] and [Regression].
+//
+// # One label a text, and several
 //
 // For a class, let correct be the texts that have its label and are predicted as it.
 //
@@ -7,15 +9,35 @@
 //	recall    = correct / texts with the label
 //	F1        = 2·correct / (texts with the label + texts predicted as the class)
 //
-// which is the harmonic mean of precision and recall. Macro F1 is the mean of F1 over
-// the classes that occur among the labels or the predictions, as scikit-learn computes
-// it. A share with a denominator of 0 is 0.
+// F1 is the harmonic mean of precision and recall. A share with a denominator of 0 is 0.
+//
+// With one label a text, a text is predicted as the class of its highest score; of equal
+// ones the first counts. Accuracy is the share of texts that are predicted correctly.
+// Macro F1 is the mean of F1 over the classes that occur among the labels or the
+// predictions.
+//
+// With several labels a text, a text is predicted as every class whose probability, the
+// sigmoid of its logit, is above 0.5. Micro F1 is F1 of the sums over all classes of
+// correct, labels and predictions. Macro F1 is the mean of F1 over all classes. Subset
+// accuracy is the share of texts for which exactly the right labels are predicted.
+//
+// Both are as scikit-learn computes them (f1_score with zero_division=0, accuracy_score).
+//
+// # Regression
+//
+// For labels y and predictions p of n texts, with means Y and P:
+//
+//	MSE     = Σ (p − y)² / n
+//	Pearson = Σ (p − P)(y − Y) / √(Σ (p − P)² · Σ (y − Y)²)
+//
+// Spearman is Pearson of the ranks, where equal values share the mean of their ranks.
+// Pearson and Spearman are not defined for fewer than two texts, or if all labels or all
+// predictions are equal. This is as scipy.stats computes pearsonr and spearmanr.
 package evaluate
 
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"kenserve/bulk"
 	"kenserve/dataset"
@@ -23,102 +45,50 @@ import (
 	"kenserve/runtime"
 )
 
-// Report is the result of an evaluation.
-type Report struct {
-	Texts    int     `json:"texts"`
-	Accuracy float64 `json:"accuracy"`
-	MacroF1  float64 `json:"macro_f1"`
-	Classes  []Class `json:"classes"` // in the order of the task's labels
+// Report is the result of an evaluation: a *SingleLabel, a *MultiLabel or a *Regression.
+type Report interface {
+	add(scores []float32, label dataset.Label) error
+	finish()
 }
 
-// Class is the result for one label.
-type Class struct {
-	Label     string  `json:"label"`
-	Texts     int     `json:"texts"`     // with this label
-	Predicted int     `json:"predicted"` // texts predicted as this label
-	Correct   int     `json:"correct"`
-	Precision float64 `json:"precision"`
-	Recall    float64 `json:"recall"`
-	F1        float64 `json:"f1"`
-}
-
-// Run classifies labelled texts, one JSON object a line, and compares the best label of
-// each with its own. It calls progress after each batch with the batch's number of
-// texts. Without any text it returns a report with Texts 0. It is an error if the
-// task's problem_type is not single_label_classification, or if a text's label is not
-// one of the task's.
-func Run(ctx context.Context, c *bulk.Classifier, in io.Reader, progress func(texts int)) (*Report, error) {
-	report := &Report{}
-	err := dataset.EachBatch(in, dataset.JSON, bulk.BatchTexts, func(batch []dataset.Example) error {
-		r, err := c.Classify(ctx, batch, runtime.Options{Truncate: true, Raw: true})
-		if err != nil {
-			return err
-		}
-		progress(len(batch))
-		if r.Problem != models.SingleLabel {
-			return fmt.Errorf("the task's problem_type is %s; accuracy is only defined for %s", r.Problem, models.SingleLabel)
-		}
-		gold := make([]int, len(batch))
-		for i := range batch {
-			if gold[i], err = batch[i].LabelIndex(r.Labels); err != nil {
+// Run classifies labelled rows and compares the predictions with their labels. It calls
+// progress after each batch. It is an error if a label is not one of the task's. Without
+// any row the report is nil.
+func Run(ctx context.Context, c *bulk.Classifier, in *dataset.Reader, progress func(*bulk.Batch)) (Report, error) {
+	var report Report
+	err := c.Stream(ctx, in, runtime.Options{Truncate: true, Raw: true}, func(b *bulk.Batch) error {
+		if report == nil {
+			var err error
+			if report, err = newReport(b.Result.Problem, b.Result.Labels); err != nil {
 				return err
 			}
 		}
-		report.add(r.Labels, r.Scores, gold)
+		for i, row := range b.Rows {
+			if err := report.add(b.Result.Scores[i], row.Label); err != nil {
+				return in.At(row, err)
+			}
+		}
+		progress(b)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	report.finish()
+	if report != nil {
+		report.finish()
+	}
 	return report, nil
 }
 
-// add counts the predictions of a batch. scores is [texts, labels]; gold has the index
-// of each text's label. Of equal scores the first label wins.
-func (r *Report) add(labels []string, scores [][]float32, gold []int) {
-	if r.Classes == nil {
-		for _, label := range labels {
-			r.Classes = append(r.Classes, Class{Label: label})
+func newReport(problem models.Problem, labels []string) (Report, error) {
+	switch problem {
+	case models.MultiLabel:
+		return newMultiLabel(labels), nil
+	case models.Regression:
+		if len(labels) != 1 {
+			return nil, fmt.Errorf("the task is a regression with %d outputs; it can only be scored with one", len(labels))
 		}
+		return &Regression{Kind: string(models.Regression)}, nil
 	}
-	for i, want := range gold {
-		best := 0
-		for j, score := range scores[i] {
-			if score > scores[i][best] {
-				best = j
-			}
-		}
-		r.Texts++
-		r.Classes[want].Texts++
-		r.Classes[best].Predicted++
-		if best == want {
-			r.Classes[best].Correct++
-		}
-	}
-}
-
-// finish computes the shares from the counts.
-func (r *Report) finish() {
-	if r.Texts == 0 {
-		return
-	}
-	correct, occurring := 0, 0
-	for i := range r.Classes {
-		c := &r.Classes[i]
-		correct += c.Correct
-		if c.Predicted > 0 {
-			c.Precision = float64(c.Correct) / float64(c.Predicted)
-		}
-		if c.Texts > 0 {
-			c.Recall = float64(c.Correct) / float64(c.Texts)
-		}
-		if c.Texts+c.Predicted > 0 {
-			c.F1 = 2 * float64(c.Correct) / float64(c.Texts+c.Predicted)
-			r.MacroF1 += c.F1
-			occurring++
-		}
-	}
-	r.Accuracy = float64(correct) / float64(r.Texts)
-	r.MacroF1 /= float64(occurring)
+	return newSingleLabel(labels), nil
 }

@@ -19,7 +19,7 @@ type Matrix struct {
 	n, k    int
 	compute Compute
 	panels  []panelRow     // [ceil(n/32)*k]; nil if lowPrecision is set
-	patch   *sparse.Tensor // of an overlay: what Mul applies to the panels; else nil
+	patch   *sparse.Tensor // of an overlay: Mul applies it to the panels; else nil
 
 	// lowPrecision are the panels of a compute type other than Float32. An overlay
 	// has none: Mul rounds each panel after patching it.

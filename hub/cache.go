@@ -9,29 +9,30 @@ import (
 	"strings"
 )
 
-// folder returns the model's folder in the cache.
-func (c *Client) folder(m Model) string {
-	return filepath.Join(c.Cache, "models--"+strings.ReplaceAll(m.ID, "/", "--"))
+// modelFolder returns the folder of a model in the cache.
+func (c *Client) modelFolder(m Model) string {
+	return filepath.Join(c.cache, "models--"+strings.ReplaceAll(m.id, "/", "--"))
 }
 
-// Find returns the folder of a model in the cache: a snapshot at the commit that its revision was at
-// when it was last fetched. The error of one that is not there wraps ErrNotCached.
+// Find returns the folder of a model in the cache: the snapshot of the commit that its
+// revision had when it was last downloaded. The error wraps [ErrNotCached] if the model is
+// not in the cache. Find sends no request.
 func (c *Client) Find(m Model) (string, error) {
-	at := m.Revision
-	if !commit.MatchString(at) {
-		ref, err := os.ReadFile(filepath.Join(c.folder(m), "refs", filepath.FromSlash(m.Revision)))
+	at := m.revision
+	if !commitPattern.MatchString(at) {
+		ref, err := os.ReadFile(filepath.Join(c.modelFolder(m), "refs", filepath.FromSlash(m.revision)))
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("hub: %s: %w", m, ErrNotCached)
 		}
 		if err != nil {
 			return "", fmt.Errorf("hub: %s: %w", m, err)
 		}
-		if at = strings.TrimSpace(string(ref)); !commit.MatchString(at) {
-			return "", fmt.Errorf("hub: %s: the cache has %.60q for its commit", m, at)
+		if at = strings.TrimSpace(string(ref)); !commitPattern.MatchString(at) {
+			return "", fmt.Errorf("hub: %s: the cache has the commit %.60q, want 40 hexadecimal digits", m, at)
 		}
 	}
-	dir := filepath.Join(c.folder(m), "snapshots", at)
-	// A snapshot may hold what another program wanted of the model, and no more.
+	dir := filepath.Join(c.modelFolder(m), "snapshots", at)
+	// Another program may have downloaded only other files of the model.
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("hub: %s: %w", m, ErrNotCached)
 	} else if err != nil {
@@ -40,13 +41,14 @@ func (c *Client) Find(m Model) (string, error) {
 	return dir, nil
 }
 
-// link makes the snapshot's name for a blob. Where links cannot be made it is a copy.
-func (c *Client) link(m Model, at, name, etag string) error {
-	path := filepath.Join(c.folder(m), "snapshots", at, filepath.FromSlash(name))
+// linkBlob links a blob into the snapshot of the commit at, under the file's name. On
+// file systems without symbolic links it copies the blob.
+func (c *Client) linkBlob(m Model, at, name, etag string) error {
+	path := filepath.Join(c.modelFolder(m), "snapshots", at, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	blob := filepath.Join(c.folder(m), "blobs", etag)
+	blob := filepath.Join(c.modelFolder(m), "blobs", etag)
 	target, err := filepath.Rel(filepath.Dir(path), blob)
 	if err != nil {
 		return err
@@ -54,7 +56,8 @@ func (c *Client) link(m Model, at, name, etag string) error {
 	if have, err := os.Readlink(path); err == nil && have == target {
 		return nil
 	}
-	// Made under another name and renamed, it replaces what may be there in one step.
+	// The link is made under a temporary name and renamed, so that it replaces an existing
+	// file in one step.
 	temporary := fmt.Sprintf("%s.%d.tmp", path, os.Getpid())
 	defer os.Remove(temporary)
 	if err := os.Symlink(target, temporary); err != nil {
@@ -69,12 +72,12 @@ func (c *Client) link(m Model, at, name, etag string) error {
 	return os.Rename(temporary, path)
 }
 
-// setRef records the commit that a revision is at.
+// setRef records the commit of the model's revision.
 func (c *Client) setRef(m Model, at string) error {
-	if m.Revision == at {
+	if m.revision == at {
 		return nil
 	}
-	path := filepath.Join(c.folder(m), "refs", filepath.FromSlash(m.Revision))
+	path := filepath.Join(c.modelFolder(m), "refs", filepath.FromSlash(m.revision))
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}

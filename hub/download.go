@@ -22,21 +22,22 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// A blob is what the hub says of a file.
+// A blob is the digest and size that the hub gives for a file.
 type blob struct {
 	etag string
-	size int64
+	size int64 // in bytes
 }
 
-// file brings one file of a model into the cache, if it is not there, and links it.
-func (c *Client) file(ctx context.Context, m Model, at, name string, progress Progress) error {
-	address := c.Endpoint + "/" + m.ID + "/resolve/" + at + "/" + url.PathEscape(name)
+// fetchFile downloads one file of a model into the cache, unless it is there, and links
+// it into the snapshot of the commit at.
+func (c *Client) fetchFile(ctx context.Context, m Model, at, name string, progress Progress) error {
+	address := c.endpoint + "/" + m.id + "/resolve/" + at + "/" + url.PathEscape(name)
 	b, err := c.stat(ctx, address)
 	if err != nil {
 		return err
 	}
-	blobs := filepath.Join(c.folder(m), "blobs")
-	locks := filepath.Join(c.Cache, ".locks", filepath.Base(c.folder(m)))
+	blobs := filepath.Join(c.modelFolder(m), "blobs")
+	locks := filepath.Join(c.cache, ".locks", filepath.Base(c.modelFolder(m)))
 	for _, dir := range []string{blobs, locks} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
@@ -44,7 +45,7 @@ func (c *Client) file(ctx context.Context, m Model, at, name string, progress Pr
 	}
 	lock := flock.New(filepath.Join(locks, b.etag+".lock"))
 	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
-		return fmt.Errorf("wait for its lock: %w", err)
+		return fmt.Errorf("wait for the lock of the file: %w", err)
 	}
 	defer lock.Unlock()
 
@@ -60,10 +61,10 @@ func (c *Client) file(ctx context.Context, m Model, at, name string, progress Pr
 		return err
 	}
 	progress(name, b.size, b.size)
-	return c.link(m, at, name, b.etag)
+	return c.linkBlob(m, at, name, b.etag)
 }
 
-// stat asks for a file's ETag and size.
+// stat asks the hub for the ETag and size of the file at an address.
 func (c *Client) stat(ctx context.Context, address string) (blob, error) {
 	var b blob
 	err := c.retry(ctx, func() error {
@@ -75,20 +76,20 @@ func (c *Client) stat(ctx context.Context, address string) (blob, error) {
 		h := response.Header
 		etag := cmp.Or(h.Get("X-Linked-Etag"), h.Get("Etag"))
 		b.etag = strings.Trim(strings.TrimPrefix(etag, "W/"), `"`)
-		if !sha1Hex.MatchString(b.etag) && !sha256Hex.MatchString(b.etag) {
-			return fmt.Errorf("the hub gives %.80q for its ETag, which is no digest", etag)
+		if !sha1Pattern.MatchString(b.etag) && !sha256Pattern.MatchString(b.etag) {
+			return fmt.Errorf("the hub gives the ETag %.80q, want a SHA-1 or SHA-256", etag)
 		}
 		size := cmp.Or(h.Get("X-Linked-Size"), h.Get("Content-Length"))
 		if b.size, err = strconv.ParseInt(size, 10, 64); err != nil || b.size < 0 {
-			return fmt.Errorf("the hub gives %.40q for its size", size)
+			return fmt.Errorf("the hub gives the size %.40q, want a whole number", size)
 		}
 		return nil
 	})
 	return b, err
 }
 
-// digest returns a hash that names a blob when it has read all of it: that of git for an ETag of
-// SHA-1.
+// digest returns the hash whose sum over the content is the ETag: SHA-256, or the SHA-1
+// of git, which covers a header with the size.
 func (b blob) digest() hash.Hash {
 	if len(b.etag) == 2*sha256.Size {
 		return sha256.New()
@@ -98,42 +99,44 @@ func (b blob) digest() hash.Hash {
 	return h
 }
 
-// An arrival is a blob on its way: what is there of it, and that part's hash.
-type arrival struct {
+// A partialBlob is a blob being downloaded: the file with the bytes received so far and
+// their hash.
+type partialBlob struct {
 	blob
-	file *os.File
-	hash hash.Hash
-	done int64
+	file     *os.File
+	hash     hash.Hash
+	received int64
 }
 
-// download fetches a blob to path, by way of path.incomplete, whose content it keeps.
+// download downloads a blob to path. It appends to path.incomplete, continuing after the
+// bytes that are there, and renames it when it is complete and its digest is right.
 func (c *Client) download(ctx context.Context, address, name, path string, b blob, progress Progress) error {
 	file, err := os.OpenFile(path+".incomplete", os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	a := &arrival{blob: b, file: file, hash: b.digest()}
-	if a.done, err = io.Copy(a.hash, io.LimitReader(file, b.size+1)); err != nil {
+	p := &partialBlob{blob: b, file: file, hash: b.digest()}
+	if p.received, err = io.Copy(p.hash, io.LimitReader(file, b.size+1)); err != nil {
 		return err
 	}
-	if a.done > b.size {
-		if err := a.restart(); err != nil {
+	if p.received > b.size {
+		if err := p.restart(); err != nil {
 			return err
 		}
 	}
-	tell := func() { progress(name, a.done, a.size) }
-	for tries := 0; a.done < a.size; {
-		before := a.done
-		err := c.fetch(ctx, address, a, tell)
+	report := func() { progress(name, p.received, p.size) }
+	for tries := 0; p.received < p.size; {
+		before := p.received
+		err := c.fetchRest(ctx, address, p, report)
 		if err == nil {
 			break
 		}
-		if a.done > before {
+		if p.received > before {
 			tries = 0
 		}
-		if tries++; tries == attempts || !errors.As(err, new(passing)) || ctx.Err() != nil {
-			return fmt.Errorf("after %d of %d bytes, which are kept: %w", a.done, a.size, err)
+		if tries++; tries == attempts || !errors.As(err, new(temporaryError)) || ctx.Err() != nil {
+			return fmt.Errorf("stopped after %d of %d bytes, from which another attempt resumes: %w", p.received, p.size, err)
 		}
 		select {
 		case <-time.After(firstPause << (tries - 1)):
@@ -141,9 +144,9 @@ func (c *Client) download(ctx context.Context, address, name, path string, b blo
 			return ctx.Err()
 		}
 	}
-	if got := hex.EncodeToString(a.hash.Sum(nil)); got != b.etag {
-		// Nothing of it can be trusted.
-		return errors.Join(fmt.Errorf("%w: it has %s, the hub says %s", ErrDigest, got, b.etag), os.Remove(file.Name()))
+	if got := hex.EncodeToString(p.hash.Sum(nil)); got != b.etag {
+		// No part of the content can be trusted.
+		return errors.Join(fmt.Errorf("%w: the content has %s, the hub says %s", errDigest, got, b.etag), os.Remove(file.Name()))
 	}
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err
@@ -151,56 +154,57 @@ func (c *Client) download(ctx context.Context, address, name, path string, b blo
 	return os.Rename(file.Name(), path)
 }
 
-// restart forgets what has arrived.
-func (a *arrival) restart() error {
-	a.hash, a.done = a.digest(), 0
-	if err := a.file.Truncate(0); err != nil {
+// restart drops the bytes received so far.
+func (p *partialBlob) restart() error {
+	p.hash, p.received = p.digest(), 0
+	if err := p.file.Truncate(0); err != nil {
 		return err
 	}
-	_, err := a.file.Seek(0, io.SeekStart)
+	_, err := p.file.Seek(0, io.SeekStart)
 	return err
 }
 
-// fetch asks for what is missing and appends what comes, until nothing is missing.
-func (c *Client) fetch(ctx context.Context, address string, a *arrival, tell func()) error {
+// fetchRest requests the missing bytes and appends them to p until the blob is complete.
+// report is called after every append.
+func (c *Client) fetchRest(ctx context.Context, address string, p *partialBlob, report func()) error {
 	header := http.Header{}
-	if a.done > 0 {
-		header.Set("Range", fmt.Sprintf("bytes=%d-", a.done))
+	if p.received > 0 {
+		header.Set("Range", fmt.Sprintf("bytes=%d-", p.received))
 	}
 	response, err := c.do(ctx, http.MethodGet, address, header)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if a.done > 0 {
-		want, got := fmt.Sprintf("bytes %d-", a.done), response.Header.Get("Content-Range")
+	if p.received > 0 {
+		want, got := fmt.Sprintf("bytes %d-", p.received), response.Header.Get("Content-Range")
 		part := response.StatusCode == http.StatusPartialContent
 		if !part || !strings.HasPrefix(got, want) {
-			// All of it comes, or another part.
-			if err := a.restart(); err != nil {
+			// The answer has the whole file, or another part of it.
+			if err := p.restart(); err != nil {
 				return err
 			}
 			if part {
-				return passing{fmt.Errorf("the hub sends %q where %q was asked for", got, want)}
+				return temporaryError{fmt.Errorf("the hub sends the range %q, want %q", got, want)}
 			}
 		}
 	}
 	buffer := make([]byte, 1<<20)
-	for a.done < a.size {
-		n, err := response.Body.Read(buffer[:min(int64(len(buffer)), a.size-a.done)])
+	for p.received < p.size {
+		n, err := response.Body.Read(buffer[:min(int64(len(buffer)), p.size-p.received)])
 		if n > 0 {
-			if _, err := a.file.Write(buffer[:n]); err != nil {
+			if _, err := p.file.Write(buffer[:n]); err != nil {
 				return err
 			}
-			a.hash.Write(buffer[:n])
-			a.done += int64(n)
-			tell()
+			p.hash.Write(buffer[:n])
+			p.received += int64(n)
+			report()
 		}
-		if err == io.EOF && a.done < a.size {
+		if err == io.EOF && p.received < p.size {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil && err != io.EOF {
-			return passing{err}
+			return temporaryError{err}
 		}
 	}
 	return nil

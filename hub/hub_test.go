@@ -30,19 +30,19 @@ const (
 	secondCommit = "fedcba9876543210fedcba9876543210fedcba98"
 )
 
-// A fakeHub answers as the hub does: large files lie on another host, to which it redirects.
+// A fakeHub answers as the hub does. It redirects requests for large files to another host.
 type fakeHub struct {
 	t      *testing.T
 	commit string
 	files  map[string][]byte
-	token  string // wanted, if not empty
+	token  string // required, if not empty
 
 	mu       sync.Mutex
 	requests []string
-	cut      map[string]int  // how many bytes of a file are sent before the connection breaks, once
-	spoil    map[string]bool // whether a file's content is another than its digest says
-	ranges   bool            // whether parts can be asked for
-	fail     int             // how many requests are answered 503 first
+	cut      map[string]int  // bytes of a file sent before the connection breaks, once
+	spoil    map[string]bool // files whose content differs from the digest
+	ranges   bool            // whether range requests are supported
+	fail     int             // number of requests to answer with 503 first
 
 	hub, store *httptest.Server
 }
@@ -68,7 +68,7 @@ func newFakeHub(t *testing.T) *fakeHub {
 func (h *fakeHub) client(t *testing.T) *Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &Client{Endpoint: h.hub.URL, Cache: t.TempDir(), Token: h.token, HTTP: &http.Client{Transport: transport}}
+	return &Client{endpoint: h.hub.URL, cache: t.TempDir(), token: h.token, http: &http.Client{Transport: transport}}
 }
 
 func large(name string) bool { return strings.HasSuffix(name, ".safetensors") }
@@ -196,7 +196,7 @@ func TestPull(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkSnapshot(t, h, dir, "config.json", "vocab.txt", "model.safetensors")
-	if want := filepath.Join(c.Cache, "models--org--model", "snapshots", firstCommit); dir != want {
+	if want := filepath.Join(c.cache, "models--org--model", "snapshots", firstCommit); dir != want {
 		t.Errorf("pulled to %s, want %s", dir, want)
 	}
 	for _, m := range []Model{m, {"org/model", firstCommit}} {
@@ -208,21 +208,21 @@ func TestPull(t *testing.T) {
 		t.Errorf("another revision: %v", err)
 	}
 
-	// What is there is not fetched again.
+	// Files in the cache are not downloaded again.
 	h.requests = nil
 	if _, err := pull(t, c, "org/model@v1/x"); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range h.requests {
 		if !strings.HasPrefix(r, "HEAD") && !strings.Contains(r, "/api/") {
-			t.Errorf("again: %s", r)
+			t.Errorf("downloaded again: %s", r)
 		}
 	}
 	if found, err := c.Find(Model{"org/model", "v1/x"}); err != nil || found != dir {
 		t.Errorf("by the other revision: %s, %v", found, err)
 	}
 
-	// A new commit shares what has not changed.
+	// A new commit shares unchanged files.
 	h.commit, h.files["config.json"] = secondCommit, []byte(`{"model_type":"other"}`)
 	h.requests = nil
 	second, err := pull(t, c, "org/model")
@@ -231,7 +231,7 @@ func TestPull(t *testing.T) {
 	}
 	checkSnapshot(t, h, second, "config.json", "vocab.txt", "model.safetensors")
 	if strings.Contains(strings.Join(h.requests, "\n"), "store") {
-		t.Errorf("weights were fetched again: %q", h.requests)
+		t.Errorf("weights were downloaded again: %q", h.requests)
 	}
 	if found, _ := c.Find(m); found != second {
 		t.Errorf("main is at %s, want %s", found, second)
@@ -252,7 +252,8 @@ func TestShards(t *testing.T) {
 	checkSnapshot(t, h, dir, "config.json", "vocab.txt", "model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 }
 
-// A connection that breaks is taken up where it broke, in the same pull or in a later one.
+// TestResume checks that a broken download resumes where it stopped, in the same pull or
+// in a later one.
 func TestResume(t *testing.T) {
 	for _, ranges := range []bool{true, false} {
 		h := newFakeHub(t)
@@ -270,7 +271,7 @@ func TestResume(t *testing.T) {
 			resumed = resumed || strings.Contains(r, "store") && strings.Contains(r, "bytes=")
 		}
 		if !resumed {
-			t.Errorf("nothing was taken up: %q", h.requests)
+			t.Errorf("no request resumed the download: %q", h.requests)
 		}
 	}
 
@@ -286,9 +287,9 @@ func TestResume(t *testing.T) {
 		t.Fatalf("cancelled: %v", err)
 	}
 	h.requests = nil
-	if err != nil { // else all of it arrived at once
+	if err != nil { // without an error the whole file arrived before the cancellation
 		if _, err := c.Find(Model{"org/model", "main"}); !errors.Is(err, ErrNotCached) {
-			t.Errorf("half a model: %v", err)
+			t.Errorf("an incomplete model: %v", err)
 		}
 	}
 	dir, err := pull(t, c, "org/model")
@@ -296,9 +297,9 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkSnapshot(t, h, dir, "config.json", "vocab.txt", "model.safetensors")
-	left, err := filepath.Glob(filepath.Join(c.Cache, "models--org--model", "blobs", "*.incomplete"))
+	left, err := filepath.Glob(filepath.Join(c.cache, "models--org--model", "blobs", "*.incomplete"))
 	if len(left) > 0 || err != nil {
-		t.Errorf("left: %v, %v", left, err)
+		t.Errorf("incomplete blobs left: %v, %v", left, err)
 	}
 }
 
@@ -307,13 +308,13 @@ func TestWrongDigest(t *testing.T) {
 		h := newFakeHub(t)
 		h.spoil[name] = true
 		c := h.client(t)
-		if _, err := pull(t, c, "org/model"); !errors.Is(err, ErrDigest) || !strings.Contains(err.Error(), name) {
+		if _, err := pull(t, c, "org/model"); !errors.Is(err, errDigest) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := c.Find(Model{"org/model", "main"}); !errors.Is(err, ErrNotCached) {
 			t.Errorf("%s: found: %v", name, err)
 		}
-		// Nothing of it is left to go on with.
+		// The wrong content was removed, so that another pull starts from the beginning.
 		h.spoil[name] = false
 		dir, err := pull(t, c, "org/model")
 		if err != nil {
@@ -331,10 +332,10 @@ func TestRefusals(t *testing.T) {
 		wraps   error
 		message string
 	}{
-		{"no such model", "org/other", nil, ErrNotFound, "404"},
-		{"no such revision", "org/model@v9", nil, ErrNotFound, "404"},
-		{"no token", "org/model", func(h *fakeHub, c *Client) { h.token = "secret" }, ErrDenied, "is restricted"},
-		{"wrong token", "org/model", func(h *fakeHub, c *Client) { h.token, c.Token = "secret", "guess" }, ErrDenied, "the token may not read it"},
+		{"no such model", "org/other", nil, errNotFound, "404"},
+		{"no such revision", "org/model@v9", nil, errNotFound, "404"},
+		{"no token", "org/model", func(h *fakeHub, c *Client) { h.token = "secret" }, errDenied, "is restricted"},
+		{"wrong token", "org/model", func(h *fakeHub, c *Client) { h.token, c.token = "secret", "guess" }, errDenied, "the token may not read it"},
 		{"down", "org/model", func(h *fakeHub, c *Client) { h.fail = 100 }, nil, "503"},
 		{"no weights", "org/model", func(h *fakeHub, c *Client) { delete(h.files, "model.safetensors") }, nil, "pickled files"},
 		{"no weights at all", "org/model", func(h *fakeHub, c *Client) {
@@ -343,7 +344,7 @@ func TestRefusals(t *testing.T) {
 		}, nil, "no weights"},
 		{"no configuration", "org/model", func(h *fakeHub, c *Client) { delete(h.files, "config.json") }, nil, "no config.json"},
 		{"no commit", "org/model", func(h *fakeHub, c *Client) { h.commit = "../../x" }, nil, "for its commit"},
-		{"no hub", "org/model", func(h *fakeHub, c *Client) { c.Endpoint = "http://127.0.0.1:1" }, nil, "refused"},
+		{"no hub", "org/model", func(h *fakeHub, c *Client) { c.endpoint = "http://127.0.0.1:1" }, nil, "refused"},
 	}
 	for _, test := range tests {
 		h := newFakeHub(t)
@@ -394,7 +395,7 @@ func TestFromEnvironment(t *testing.T) {
 	check := func(cache, token string) {
 		t.Helper()
 		c, err := FromEnvironment()
-		if err != nil || c.Cache != cache || c.Token != token || strings.HasSuffix(c.Endpoint, "/") {
+		if err != nil || c.cache != cache || c.token != token || strings.HasSuffix(c.endpoint, "/") {
 			t.Errorf("got %+v, %v; want %s, %q", c, err, cache, token)
 		}
 	}

@@ -2,8 +2,11 @@ package lora
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,25 +14,25 @@ import (
 	"kenserve/safetensors"
 )
 
-// Checkpoint is a base with an adapter merged into it: what fine-tuning the
-// whole model would have saved. Tensors that the adapter leaves alone are the
-// base's and alias it; the others are in memory, in float32.
+// Checkpoint is a base with an adapter merged into it, as if the whole model had been
+// fine-tuned. Tensors that the adapter does not change alias the base; the others are in
+// memory, in float32.
 type Checkpoint struct {
 	names   []string
 	tensors map[string]*safetensors.Tensor
 }
 
-// The names of an adapter's tensors. Those of a wrapped module have another
-// component before the last one.
+// Parts of the names of an adapter's tensors. Names in a wrapped module have baseLayer,
+// savedModule or originalModule before their last component.
 const (
-	namePrefix = "base_model.model."
-	baseLayer  = ".base_layer."      // of what a change comes to
-	saved      = ".modules_to_save." // trained as a whole
-	original   = ".original_module." // what that was before; nothing of the result
+	namePrefix     = "base_model.model."
+	baseLayer      = ".base_layer."      // a tensor of a module that also has A and B
+	savedModule    = ".modules_to_save." // a tensor trained as a whole
+	originalModule = ".original_module." // its value before training, which is not needed
 )
 
-// Open merges the adapter in a folder into its base, which must stay open as
-// long as the result is in use.
+// Open merges the adapter in the folder dir into its base. The base must stay open while
+// the result is in use.
 func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
 	defer func() {
 		if err != nil {
@@ -41,6 +44,9 @@ func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
 		return nil, err
 	}
 	adapter, err := safetensors.Open(filepath.Join(dir, weightsFile))
+	if _, old := os.Stat(filepath.Join(dir, oldWeightsFile)); old == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the folder has no %s, but %s; convert it with: python -c 'import torch, safetensors.torch as s; d = %q; s.save_file(torch.load(d + \"/%s\", map_location=\"cpu\", weights_only=True), d + \"/%s\")'", weightsFile, oldWeightsFile, dir, oldWeightsFile, weightsFile)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -51,23 +57,24 @@ func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
 // Names lists the tensors, sorted.
 func (c *Checkpoint) Names() []string { return c.names }
 
-// Tensor returns the tensor of that name.
+// Tensor returns the tensor of that name, and whether there is one.
 func (c *Checkpoint) Tensor(name string) (*safetensors.Tensor, bool) {
 	t, ok := c.tensors[name]
 	return t, ok
 }
 
-// parts of one name in the adapter.
-type part struct {
-	module string // or the whole name of a tensor trained as a whole
-	side   byte   // 'A', 'B', or 0
-	table  bool   // of an embedding
+// tensorName is the parsed name of an adapter's tensor.
+type tensorName struct {
+	module string // name of the module; of the whole tensor if side is 0
+	side   byte   // 'A' or 'B'; 0 for a tensor trained as a whole
+	table  bool   // the module is an embedding
 }
 
-func parseName(name string) (part, error) {
+// parseName parses the name of an adapter's tensor.
+func parseName(name string) (tensorName, error) {
 	rest, ok := strings.CutPrefix(name, namePrefix)
 	if !ok {
-		return part{}, fmt.Errorf("%w: tensor %s does not begin with %s", ErrUnsupported, name, namePrefix)
+		return tensorName{}, fmt.Errorf("%w: tensor %s: its name does not begin with %s", errUnsupported, name, namePrefix)
 	}
 	for _, form := range []struct {
 		ending string
@@ -75,52 +82,54 @@ func parseName(name string) (part, error) {
 		table  bool
 	}{{".lora_A.weight", 'A', false}, {".lora_B.weight", 'B', false}, {".lora_embedding_A", 'A', true}, {".lora_embedding_B", 'B', true}} {
 		if module, ok := strings.CutSuffix(rest, form.ending); ok {
-			return part{module, form.side, form.table}, nil
+			return tensorName{module, form.side, form.table}, nil
 		}
 	}
 	if strings.Contains(rest, "lora_") {
-		return part{}, fmt.Errorf("%w: tensor %s", ErrUnsupported, name)
+		return tensorName{}, fmt.Errorf("%w: tensor %s is of an unknown kind", errUnsupported, name)
 	}
-	for _, wrapped := range []string{baseLayer, saved} {
+	for _, wrapped := range []string{baseLayer, savedModule} {
 		rest = strings.Replace(rest, wrapped, ".", 1)
 	}
-	return part{module: rest}, nil
+	return tensorName{module: rest}, nil
 }
 
-// change is what an adapter says of one module's weight.
-type change struct {
+// loraPair is A and B of one module.
+type loraPair struct {
 	a, b  *safetensors.Tensor
 	table bool
 }
 
-// merge applies an adapter's tensors to the base's.
+// merge returns the base with an adapter's tensors merged into it.
 func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (*Checkpoint, error) {
-	changes, whole := map[string]*change{}, map[string]*safetensors.Tensor{}
-	for _, name := range adapter.Names() {
-		if strings.Contains(name, original) {
+	changes, whole := map[string]*loraPair{}, map[string]*safetensors.Tensor{}
+	names := adapter.Names()
+	for i, unwrapped := range safetensors.ModelNames(names) {
+		name := names[i]
+		if strings.Contains(name, originalModule) {
 			continue
 		}
 		t, _ := adapter.Tensor(name)
-		p, err := parseName(name)
+		p, err := parseName(unwrapped)
 		if err != nil {
 			return nil, err
 		}
 		if !t.DType.Float() {
-			return nil, fmt.Errorf("%w: tensor %s is %s, not F32, F16 or BF16", ErrUnsupported, name, t.DType)
+			return nil, fmt.Errorf("%w: tensor %s is %s, not F32, F16 or BF16", errUnsupported, name, t.DType)
 		}
 		if p.side == 0 {
 			if other := whole[p.module]; other != nil && !bytes.Equal(other.Data, t.Data) {
-				return nil, fmt.Errorf("%w: tensors %s and %s are the same one and differ", ErrUnsupported, other.Name, name)
+				return nil, fmt.Errorf("%w: tensors %s and %s are copies of one tensor but differ", errUnsupported, other.Name, name)
 			}
 			whole[p.module] = t
 			continue
 		}
 		if changes[p.module] == nil {
-			changes[p.module] = &change{table: p.table}
+			changes[p.module] = &loraPair{table: p.table}
 		}
 		ch := changes[p.module]
 		if ch.table != p.table {
-			return nil, fmt.Errorf("%w: module %s is both a matrix and an embedding", ErrUnsupported, p.module)
+			return nil, fmt.Errorf("%w: module %s has tensors of a matrix and of an embedding", errUnsupported, p.module)
 		}
 		if p.side == 'A' {
 			ch.a = t
@@ -129,7 +138,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		}
 	}
 	if len(changes) == 0 {
-		return nil, fmt.Errorf("%w: it has no lora_A and lora_B", ErrUnsupported)
+		return nil, fmt.Errorf("%w: no module has lora_A and lora_B", errUnsupported)
 	}
 	prefix, err := findPrefix(changes, base)
 	if err != nil {
@@ -144,7 +153,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 	}
 	for module, ch := range changes {
 		name := module + ".weight"
-		t, err := ch.apply(c, out.tensors[name])
+		t, err := ch.applyTo(c, module, out.tensors[name])
 		if err != nil {
 			return nil, fmt.Errorf("module %s: %w", module, err)
 		}
@@ -152,7 +161,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 	}
 	for name, t := range whole {
 		if b := out.tensors[name]; b != nil && !slices.Equal(b.Shape, t.Shape) {
-			return nil, fmt.Errorf("tensor %s: shape is %v, the base's %v", name, t.Shape, b.Shape)
+			return nil, fmt.Errorf("tensor %s: shape is %v in the adapter and %v in the base", name, t.Shape, b.Shape)
 		}
 		copied, err := float32s(t)
 		if err != nil {
@@ -164,9 +173,9 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 	return out, nil
 }
 
-// findPrefix returns what precedes the base's names in the adapter's: nothing,
+// findPrefix returns the prefix that the adapter's names have and the base's lack: none,
 // or the first component of the adapter's names, such as "bert.".
-func findPrefix(changes map[string]*change, base *safetensors.Checkpoint) (string, error) {
+func findPrefix(changes map[string]*loraPair, base *safetensors.Checkpoint) (string, error) {
 	module := slices.Min(slices.Collect(maps.Keys(changes)))
 	first, _, _ := strings.Cut(module, ".")
 	for _, prefix := range []string{"", first + "."} {
@@ -181,20 +190,20 @@ func findPrefix(changes map[string]*change, base *safetensors.Checkpoint) (strin
 			return prefix, nil
 		}
 	}
-	return "", fmt.Errorf("module %s and others are not the base's, with or without %q before its names: was this adapter trained on this base?", module, first+".")
+	return "", fmt.Errorf("module %s or another is not the base's, with or without the prefix %q: was this adapter trained on this base?", module, first+".")
 }
 
 // apply returns the weight with the change.
-func (ch *change) apply(c *config, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
+func (ch *loraPair) applyTo(c *config, module string, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
 	switch {
 	case ch.a == nil || ch.b == nil:
-		return nil, fmt.Errorf("%w: one of lora_A and lora_B is missing", ErrUnsupported)
+		return nil, fmt.Errorf("%w: lora_A or lora_B is missing", errUnsupported)
 	case len(ch.a.Shape) != 2 || len(ch.b.Shape) != 2 || ch.a.Shape[0] != ch.b.Shape[1] || ch.a.Shape[0] == 0:
-		return nil, fmt.Errorf("%w: lora_A is %v and lora_B %v, want [r, inputs] and [outputs, r]", ErrUnsupported, ch.a.Shape, ch.b.Shape)
+		return nil, fmt.Errorf("%w: lora_A has shape %v and lora_B %v, want [r, inputs] and [outputs, r]", errUnsupported, ch.a.Shape, ch.b.Shape)
 	case ch.a.Shape[0] != c.Rank && len(c.RankPattern) == 0:
-		return nil, fmt.Errorf("%w: lora_A is of rank %d, r is %d", ErrUnsupported, ch.a.Shape[0], c.Rank)
+		return nil, fmt.Errorf("%w: lora_A has rank %d, r is %d", errUnsupported, ch.a.Shape[0], c.Rank)
 	case !weight.DType.Float():
-		return nil, fmt.Errorf("%w: the base's weight is %s", ErrUnsupported, weight.DType)
+		return nil, fmt.Errorf("%w: the base's weight is %s, want F32, F16 or BF16", errUnsupported, weight.DType)
 	}
 	rank, inputs, outputs := ch.a.Shape[0], ch.a.Shape[1], ch.b.Shape[0]
 	transposed := c.Transposed || ch.table
@@ -203,7 +212,7 @@ func (ch *change) apply(c *config, weight *safetensors.Tensor) (*safetensors.Ten
 		want = []int{inputs, outputs}
 	}
 	if !slices.Equal(weight.Shape, want) {
-		return nil, fmt.Errorf("lora_A %v and lora_B %v make a change of %v, the weight is %v", ch.a.Shape, ch.b.Shape, want, weight.Shape)
+		return nil, fmt.Errorf("lora_A of shape %v and lora_B of shape %v make a change of shape %v, the weight has shape %v", ch.a.Shape, ch.b.Shape, want, weight.Shape)
 	}
 	a, err := float32s(ch.a)
 	if err != nil {
@@ -217,7 +226,10 @@ func (ch *change) apply(c *config, weight *safetensors.Tensor) (*safetensors.Ten
 	if err != nil {
 		return nil, err
 	}
-	scale := c.scale(rank)
+	scale, err := c.scale(module, rank)
+	if err != nil {
+		return nil, err
+	}
 	sums := make([]float64, inputs)
 	for o := range outputs {
 		clear(sums)

@@ -1,24 +1,29 @@
-// Package lora reads a LoRA adapter (Hu et al., 2021), in the folder that Hugging
-// Face's PEFT writes, as the fine-tuned checkpoint that merging it into its base
-// gives.
+// Package lora reads a LoRA adapter (Hu et al., 2021) from the folder that Hugging Face's
+// PEFT writes. It presents the adapter as a fine-tuned checkpoint: the base with the
+// adapter merged into it.
 //
 // # The folder
 //
-// adapter_config.json tells the rank r, lora_alpha and how they are meant;
-// adapter_model.safetensors holds, under names that begin with
-// "base_model.model.",
+// adapter_config.json gives the rank r, lora_alpha and the options below.
+// adapter_model.safetensors has these tensors, with "base_model.model." before every
+// name:
 //
 //	MODULE.lora_A.weight [r, in], MODULE.lora_B.weight [out, r]
 //	MODULE.lora_embedding_A [r, entries], MODULE.lora_embedding_B [width, r]
-//	any other name: a tensor that was trained as a whole, such as a head in
-//	modules_to_save, or a bias
+//	any other name: a tensor trained as a whole, such as a bias or a head in
+//	modules_to_save
 //
-// The weight of a module becomes W + s·B·A, transposed for embeddings and where
-// fan_in_fan_out is set, with s = lora_alpha/r, or lora_alpha/√r with use_rslora.
-// A sum of products is accumulated in float64; the change and its sum with W are
-// rounded to float32.
+// # Merging
 //
-// What changes the meaning of these tensors and is not understood (DoRA, other
-// kinds of adapters, patterns of alpha, replicated layers) is refused by its
-// name, never left out.
+// The weight W of a module becomes W + s·B·A. The scale s is lora_alpha/r, or
+// lora_alpha/√r with use_rslora. alpha_pattern gives single modules another lora_alpha. B·A is transposed for embeddings and with
+// fan_in_fan_out. Products are accumulated in float64; the change s·B·A is rounded to
+// float32, and so is its sum with W.
+//
+// # Settings
+//
+// [Settings] lists every setting of adapter_config.json. An adapter with a feature that
+// this package does not implement (DoRA, other kinds of adapters, replicated layers), with
+// an initialisation that replaced weights of the base (PiSSA), or with a setting that is
+// not in the table, is refused with an error that names the setting and says what to do.
 package lora

@@ -2,6 +2,7 @@ package lora
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -22,16 +23,16 @@ func open(t *testing.T, path string) *safetensors.Checkpoint {
 	return c
 }
 
-// TestPEFT: adapters that PEFT wrote come to what PEFT merges them to.
-// testdata/make_adapters.py has made them.
+// TestPEFT compares with PEFT's own merge of adapters that PEFT wrote.
+// testdata/make_adapters.py made them.
 func TestPEFT(t *testing.T) {
-	for _, name := range []string{"plain", "rich", "transposed"} {
+	for _, name := range []string{"plain", "rich", "transposed", "patterns"} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name)
 			adapter := filepath.Join(dir, "adapter")
 			base := open(t, filepath.Join(dir, "base"))
-			if !Is(adapter) || Is(filepath.Join(dir, "base")) {
-				t.Fatal("adapter and base are not told apart")
+			if !IsAdapter(adapter) || IsAdapter(filepath.Join(dir, "base")) {
+				t.Fatal("IsAdapter does not tell an adapter from a base")
 			}
 			got, err := Open(adapter, base)
 			if err != nil {
@@ -50,7 +51,7 @@ func TestPEFT(t *testing.T) {
 				w, _ := want.Tensor(name)
 				g, _ := got.Tensor(name)
 				if g.Name != name || !slices.Equal(g.Shape, w.Shape) {
-					t.Errorf("%s %v, want %s %v", g.Name, g.Shape, name, w.Shape)
+					t.Errorf("tensor %s has shape %v, want %s with %v", g.Name, g.Shape, name, w.Shape)
 					continue
 				}
 				a, _ := float32s(g)
@@ -66,13 +67,13 @@ func TestPEFT(t *testing.T) {
 				}
 			}
 			if changed < 2 {
-				t.Errorf("%d tensors of the base changed", changed)
+				t.Errorf("%d tensors differ from the base, want at least 2", changed)
 			}
 		})
 	}
 }
 
-// TestRefusals: what is not understood is named.
+// TestRefusals checks that the error names the unsupported feature.
 func TestRefusals(t *testing.T) {
 	text, err := os.ReadFile("testdata/plain/adapter/adapter_config.json")
 	if err != nil {
@@ -86,7 +87,7 @@ func TestRefusals(t *testing.T) {
 	replace := func(old, new string) func(string) string {
 		return func(s string) string {
 			if !strings.Contains(s, old) {
-				t.Fatalf("no %s in the configuration", old)
+				t.Fatalf("%s is not in the configuration", old)
 			}
 			return strings.Replace(s, old, new, 1)
 		}
@@ -98,21 +99,23 @@ func TestRefusals(t *testing.T) {
 		says            string
 		unsupported     bool
 	}{
-		{"DoRA", replace(`"use_dora": false`, `"use_dora": true`), same, "use_dora is true", true},
-		{"another kind", replace(`"LORA"`, `"IA3"`), same, "IA3", true},
-		{"patterns of alpha", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"query": 3}`), same, "alpha_pattern", true},
-		{"biases of the change", replace(`"lora_bias": false`, `"lora_bias": true`), same, "lora_bias", true},
-		{"a key of the future", replace(`{`, `{"use_more": 2,`), same, "use_more is 2", true},
-		{"no rank", replace(`"r": 2`, `"r": 0`), same, "r is 0", true},
+		{"DoRA", replace(`"use_dora": false`, `"use_dora": true`), same, "use_dora true", true},
+		{"another kind of adapter", replace(`"LORA"`, `"IA3"`), same, "IA3", true},
+		{"alpha pattern that is no expression", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"que(ry": 3}`), same, "alpha_pattern", true},
+		{"alpha pattern of a string", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"query": "3"}`), same, "alpha_pattern", true},
+		{"bias of the change", replace(`"lora_bias": false`, `"lora_bias": true`), same, "lora_bias true", true},
+		{"unknown key", replace(`{`, `{"use_more": 2,`), same, `the setting "use_more" = 2`, true},
+		{"rank of 0", replace(`"r": 2`, `"r": 0`), same, "r is 0", true},
 		{"another rank", replace(`"r": 2`, `"r": 3`), same, "rank 2, r is 3", true},
-		{"alpha of a string", replace(`"lora_alpha": 6`, `"lora_alpha": "6"`), same, "lora_alpha", false},
-		{"no JSON", replace(`{`, `[`), same, configFile, false},
-		{"only half", same, func(s string) string {
+		{"alpha of a string", replace(`"lora_alpha": 6`, `"lora_alpha": "6"`), same, "lora_alpha is a JSON string", true},
+		{"not JSON", replace(`{`, `[`), same, "not a JSON object", true},
+		{"LFS pointer", func(string) string { return "version https://git-lfs.github.com/spec/v1\n" }, same, "git lfs pull", false},
+		{"A without B", same, func(s string) string {
 			return strings.Replace(s, "0.attention.self.query.lora_A", "0.attention.self.other.lora_A", 1)
 		}, "not the base's", false},
-		{"a tensor of another kind", same, func(s string) string { return strings.Replace(s, "query.lora_A.weight", "query.lora_magnitud", 1) }, "lora_magnitud", true},
-		{"no adapter", same, func(s string) string { return strings.ReplaceAll(s, "base_model.model.", "base_model_model.") }, "does not begin", true},
-		{"no container", same, func(s string) string { return s[:100] }, "header", false},
+		{"unknown tensor", same, func(s string) string { return strings.Replace(s, "query.lora_A.weight", "query.lora_magnitud", 1) }, "lora_magnitud", true},
+		{"names without the prefix", same, func(s string) string { return strings.ReplaceAll(s, "base_model.model.", "base_model_model.") }, "does not begin", true},
+		{"truncated weights", same, func(s string) string { return s[:100] }, "header", false},
 	}
 	for _, test := range tests {
 		dir := t.TempDir()
@@ -122,7 +125,7 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 		_, err := Open(dir, base)
-		if err == nil || !strings.Contains(err.Error(), test.says) || errors.Is(err, ErrUnsupported) != test.unsupported {
+		if err == nil || !strings.Contains(err.Error(), test.says) || errors.Is(err, errUnsupported) != test.unsupported {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
@@ -131,6 +134,84 @@ func TestRefusals(t *testing.T) {
 	}
 	if _, err := Open("testdata/plain/adapter", open(t, "testdata/transposed/base")); err == nil || !strings.Contains(err.Error(), "trained on this base") {
 		t.Errorf("another base: %v", err)
+	}
+}
+
+// TestInit has every initialisation that PEFT knows: those that leave the base's weights
+// alone are accepted, the others are refused with the remedy.
+func TestInit(t *testing.T) {
+	for _, c := range []struct {
+		value    string
+		accepted bool
+	}{
+		{"true", true},
+		{"false", true},
+		{"null", true},
+		{`"gaussian"`, true},
+		{`"eva"`, true},
+		{`"orthogonal"`, true},
+		{`"pissa"`, false},
+		{`"pissa_niter_16"`, false},
+		{`"olora"`, false},
+		{`"corda"`, false},
+		{`"loftq"`, false},
+		{`"lora_ga"`, false},
+		{`"another"`, false},
+		{"1", false},
+	} {
+		_, err := parseConfig([]byte(`{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "init_lora_weights": ` + c.value + `}`))
+		if (err == nil) != c.accepted {
+			t.Errorf("init_lora_weights %s: %v", c.value, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), "init_lora_weights "+c.value) || !strings.Contains(err.Error(), "path_initial_model_for_weight_conversion")) {
+			t.Errorf("init_lora_weights %s: the error has not the remedy: %v", c.value, err)
+		}
+	}
+}
+
+// TestSettings checks that every setting of PEFT's LoraConfig, which testdata/settings.txt
+// lists with its default, is in the table and that its default is accepted.
+func TestSettings(t *testing.T) {
+	text, err := os.ReadFile("testdata/settings.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if _, ok := Settings.Find(name); !ok {
+			t.Errorf("%s is not in the table", name)
+		}
+		config := `{"peft_type": "LORA", "r": 2, "lora_alpha": 4`
+		if name != "peft_type" && name != "r" && name != "lora_alpha" {
+			config += fmt.Sprintf(", %q: %s", name, value)
+		}
+		if _, err := parseConfig([]byte(config + "}")); err != nil {
+			t.Errorf("%s %s: %v", name, value, err)
+		}
+	}
+}
+
+// TestScale checks the scale of single modules.
+func TestScale(t *testing.T) {
+	c, err := parseConfig([]byte(`{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "alpha_pattern": {"layer.0.query": 10, "query": 6, "^bert.key": 8, "lay.*value": 12}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		module string
+		want   float64
+	}{
+		{"bert.layer.0.query", 5}, // the first that matches
+		{"bert.layer.1.query", 3},
+		{"bert.layer.0.myquery", 2}, // only after a dot
+		{"bert.key", 4},
+		{"a.bert.key", 2},
+		{"bert.layer.3.value", 6},
+		{"bert.layer.3.dense", 2},
+	} {
+		if got, err := c.scale(test.module, 2); err != nil || got != test.want {
+			t.Errorf("%s: %g, %v, want %g", test.module, got, err, test.want)
+		}
 	}
 }
 
@@ -144,8 +225,11 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := parseConfig(text)
-		if err == nil && (c.Rank < 1 || math.IsNaN(c.scale(c.Rank))) {
-			t.Errorf("%+v was read", c)
+		if err != nil {
+			return
+		}
+		if scale, err := c.scale("encoder.query", c.Rank); c.Rank < 1 || err == nil && math.IsNaN(scale) {
+			t.Errorf("%+v was accepted", c)
 		}
 	})
 }

@@ -99,8 +99,12 @@ type Architecture interface {
 	// such as "bert.".
 	Prefix() string
 	// MaxTokens is the maximum number of tokens of a sequence, including
-	// special tokens.
+	// special tokens: Limits().Tokens.
 	MaxTokens() int
+	// Limits are all limits of the batches that its networks accept. A caller
+	// that checks each input against them, with [Batch.Check], gets no ErrBatch
+	// from Forward.
+	Limits() Limits
 	// Bind looks up all weights and checks their shapes. The number of labels
 	// is the number of outputs of the head. Bind copies no weights.
 	Bind(p Params) (Network, error)
@@ -136,6 +140,13 @@ func (b *Batch) TypeID(i int) int {
 // an empty or too long sequence, or an id outside the vocabulary.
 var ErrBatch = errors.New("invalid batch")
 
+// ErrTokenTypes is wrapped, beside ErrBatch, by the error for a token type that
+// the model does not have: a pair of texts for a model with one token type.
+var ErrTokenTypes = fmt.Errorf("%w: token type", ErrBatch)
+
+// ErrEmpty is wrapped, beside ErrBatch, by the error for a sequence without tokens.
+var ErrEmpty = fmt.Errorf("%w: no tokens", ErrBatch)
+
 // Limits are the limits of the batches that a network accepts.
 type Limits struct {
 	Vocabulary int // number of token ids
@@ -150,7 +161,7 @@ func (b *Batch) Check(l Limits) error {
 	for i, end := range b.Ends {
 		switch {
 		case end <= start:
-			return fmt.Errorf("models: %w: sequence %d is empty", ErrBatch, i)
+			return fmt.Errorf("models: %w: sequence %d is empty", ErrEmpty, i)
 		case end > len(b.IDs):
 			return fmt.Errorf("models: %w: sequence %d ends at token %d, but there are %d tokens", ErrBatch, i, end, len(b.IDs))
 		case end-start > l.Tokens:
@@ -174,7 +185,7 @@ func (b *Batch) Check(l Limits) error {
 	}
 	for i, id := range b.TypeIDs {
 		if id < 0 || int(id) >= l.Types {
-			return fmt.Errorf("models: %w: token %d has type %d, but the model has %d types", ErrBatch, i, id, l.Types)
+			return fmt.Errorf("models: %w: token %d has type %d, but the model has %d types", ErrTokenTypes, i, id, l.Types)
 		}
 	}
 	return nil

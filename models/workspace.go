@@ -173,7 +173,7 @@ type layerNorm struct {
 
 const normRows = 16
 
-// Do implements gemm.Work.
+// Do implements parallel.Work.
 func (l *layerNorm) Do(part, _ int) {
 	r0 := part * normRows
 	r1 := min(r0+normRows, l.x.Rows)

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kenserve/auto"
+	"kenserve/dataset"
 	"kenserve/delta"
 	"kenserve/internal/tiny"
 	"kenserve/ken"
@@ -83,7 +84,7 @@ func TestUnservable(t *testing.T) {
 		if (s.Unservable == "") != (c.want == "") || !strings.Contains(s.Unservable, c.want) {
 			t.Errorf("%s: %q", c.name, s.Unservable)
 		}
-		if _, err := OpenTrial(context.Background(), "", "dev.jsonl", s); c.want != "" && (err == nil || !strings.Contains(err.Error(), "cannot be run")) {
+		if _, err := OpenTrial(context.Background(), "", nil, s); c.want != "" && (err == nil || !strings.Contains(err.Error(), "cannot be run")) {
 			t.Errorf("%s: trial: %v", c.name, err)
 		}
 	}
@@ -136,11 +137,11 @@ const devSet = `{"text": "where is the river", "label": "LOC"}
 {"text": "how", "label": 2}
 `
 
-func writeDev(t *testing.T, text string) string {
+func readDev(t *testing.T, text string) *dataset.Reader {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "dev.jsonl")
-	check(t, os.WriteFile(path, []byte(text), 0o644))
-	return path
+	r, err := dataset.NewReader("dev.jsonl", strings.NewReader(text), dataset.Options{Labelled: true})
+	check(t, err)
+	return r
 }
 
 func TestOpenTrialErrors(t *testing.T) {
@@ -157,7 +158,7 @@ func TestOpenTrialErrors(t *testing.T) {
 		s, err := Open(config)
 		check(t, err)
 		defer s.Close()
-		if _, err := OpenTrial(context.Background(), config.BaseDir, writeDev(t, c.dev), s); err == nil || !strings.Contains(err.Error(), c.err) {
+		if _, err := OpenTrial(context.Background(), config.BaseDir, readDev(t, c.dev), s); err == nil || !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.err)
 		}
 	}
@@ -170,7 +171,7 @@ func TestExposeFeatures(t *testing.T) {
 	s, err := Open(config)
 	check(t, err)
 	defer s.Close()
-	trial, err := OpenTrial(context.Background(), config.BaseDir, writeDev(t, devSet), s)
+	trial, err := OpenTrial(context.Background(), config.BaseDir, readDev(t, devSet), s)
 	check(t, err)
 	defer trial.Close()
 	if diff := cmp.Diff([]int{0, 1, 2}, trial.gold); diff != "" {
@@ -212,7 +213,7 @@ func TestFitFactor(t *testing.T) {
 	s, err := Open(config)
 	check(t, err)
 	defer s.Close()
-	trial, err := OpenTrial(context.Background(), config.BaseDir, writeDev(t, devSet), s)
+	trial, err := OpenTrial(context.Background(), config.BaseDir, readDev(t, devSet), s)
 	check(t, err)
 	var tried []auto.Point
 	o := ken.Options{Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Keep: 0.2, Factor: 1, Coding: delta.Sign}

@@ -119,7 +119,7 @@ func (s *Source) Close() {
 // openTuned opens the tuned checkpoint and returns the text of its config.json, nil if
 // it has none.
 func (s *Source) openTuned(c Config) ([]byte, error) {
-	if lora.Is(c.TunedDir) {
+	if lora.IsAdapter(c.TunedDir) {
 		adapter, err := lora.Open(c.TunedDir, s.base)
 		if err != nil {
 			return nil, fmt.Errorf("prune: %w", err)

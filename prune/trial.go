@@ -42,17 +42,16 @@ type Bounds struct {
 	Confidence float64 // bootstrap confidence required, in [0.5, 1)
 }
 
-// OpenTrial reads the labelled texts of the file dev, JSON lines, and opens an engine
-// over the base folder. The source's task must be servable and have one label for each
+// OpenTrial reads the labelled texts of dev and opens an engine over the base folder. The source's task must be servable and have one label for each
 // text. Call Close afterwards.
-func OpenTrial(ctx context.Context, base, dev string, s *Source) (_ *Trial, err error) {
+func OpenTrial(ctx context.Context, base string, dev *dataset.Reader, s *Source) (_ *Trial, err error) {
 	if s.arch == nil {
-		return nil, fmt.Errorf("prune: search on %s: deltas of this checkpoint cannot be run: %s", dev, s.Unservable)
+		return nil, fmt.Errorf("prune: search on the dev set: deltas of this checkpoint cannot be run: %s", s.Unservable)
 	}
 	if problem, err := models.ParseProblem(s.info.ProblemType, len(s.config.Labels)); err != nil {
 		return nil, err
 	} else if problem != models.SingleLabel {
-		return nil, fmt.Errorf("prune: search on %s: the task's problem_type is %s; deltas are compared by accuracy, which is only defined for %s", dev, problem, models.SingleLabel)
+		return nil, fmt.Errorf("prune: search on the dev set: the task's problem_type is %s; deltas are compared by accuracy, which is only defined for %s", problem, models.SingleLabel)
 	}
 	t := &Trial{source: s}
 	defer func() {
@@ -73,25 +72,20 @@ func OpenTrial(ctx context.Context, base, dev string, s *Source) (_ *Trial, err 
 	return t, err
 }
 
-func (t *Trial) readTexts(dev string) error {
-	in, err := os.Open(dev)
-	if err != nil {
-		return fmt.Errorf("prune: open dev set: %w", err)
-	}
-	defer in.Close()
-	err = dataset.EachBatch(in, dataset.JSON, bulk.BatchTexts, func(batch []dataset.Example) error {
-		for i := range batch {
-			label, err := batch[i].LabelIndex(t.source.config.Labels)
+func (t *Trial) readTexts(dev *dataset.Reader) error {
+	err := dev.Batches(bulk.BatchTexts, func(rows []dataset.Row) error {
+		for _, row := range rows {
+			label, err := row.Label.Index(t.source.config.Labels)
 			if err != nil {
-				return err
+				return dev.At(row, err)
 			}
 			t.gold = append(t.gold, label)
 		}
-		t.inputs = append(t.inputs, bulk.Inputs(batch)...)
+		t.inputs = append(t.inputs, bulk.Inputs(rows)...)
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("prune: dev set %s: %w", dev, err)
+		return fmt.Errorf("prune: dev set: %w", err)
 	}
 	return nil
 }
@@ -148,8 +142,8 @@ func (t *Trial) FitFactor(ctx context.Context, o ken.Options, b Bounds, tried fu
 
 func (t *Trial) search(o ken.Options, b Bounds, tried func(auto.Point)) *auto.Search {
 	return &auto.Search{
-		Make: t.make, Judge: t.judge, Labels: len(t.source.config.Labels), Gold: t.gold, Options: o,
-		Tolerance: b.Tolerance, Confidence: b.Confidence, Tried: tried,
+		Make: t.make, Predict: t.judge, Labels: len(t.source.config.Labels), Gold: t.gold, Options: o,
+		Tolerance: b.Tolerance, Confidence: b.Confidence, Progress: tried,
 	}
 }
 

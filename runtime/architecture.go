@@ -8,11 +8,11 @@ import (
 	"kenserve/models/families"
 )
 
-// architecture returns the model that a tuned checkpoint's configuration
-// describes: its weights are the base's, but what is not in them, such as how a
-// classifier pools, is its own. A delta without a configuration has the base's
-// model.
-func (b *Base) architecture(config string) (models.Architecture, error) {
+// taskArchitecture returns the model that a tuned checkpoint's configuration
+// describes. Its parameters must be the base's, but settings without weights, such
+// as how a classifier pools, are the task's own. A delta without a configuration
+// has the base's model.
+func (b *Base) taskArchitecture(config string) (models.Architecture, error) {
 	if config == "" {
 		return b.Arch, nil
 	}
@@ -29,20 +29,9 @@ func (b *Base) architecture(config string) (models.Architecture, error) {
 	}
 	switch {
 	case arch.Prefix() != b.Arch.Prefix() || !slices.EqualFunc(arch.Parameters(), b.parameters, same):
-		return nil, fmt.Errorf("the delta's configuration, of a %s, describes another model than the base's, a %s", c.ModelType, b.Config.ModelType)
+		return nil, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s)", c.ModelType, b.config.ModelType)
 	case arch.MaxTokens() < b.Arch.MaxTokens():
-		return nil, fmt.Errorf("by the delta's configuration the model takes %d tokens, by the base's %d", arch.MaxTokens(), b.Arch.MaxTokens())
+		return nil, fmt.Errorf("the model takes %d tokens by the delta's configuration, and %d by the base's", arch.MaxTokens(), b.Arch.MaxTokens())
 	}
 	return arch, nil
-}
-
-// vocabulary returns how many token ids the model has: the entries of its first
-// table, which is that of the words in every family.
-func (b *Base) vocabulary() int {
-	for _, p := range b.parameters {
-		if p.Role == models.Embedding {
-			return p.Shape[0]
-		}
-	}
-	return 0
 }

@@ -17,49 +17,50 @@ import (
 )
 
 // Base is a pre-trained encoder in memory: its checkpoint, mapped, and its
-// matrices packed for the kernels. It is read-only.
+// matrices, packed for the kernels. It is read-only.
 type Base struct {
-	Name        string // of its folder, for people
+	Name        string // of its folder, for logs and answers
 	Fingerprint string // see delta.Fingerprint
-	Config      *models.Config
+	config      *models.Config
 	Arch        models.Architecture
 	Tokenizer   *tokenizer.Tokenizer
 	Checkpoint  *safetensors.Checkpoint
 
-	parameters []models.Parameter      // of Arch
-	names      map[string]string       // tensor's name in the checkpoint by parameter
-	compute    gemm.Compute            // in which all networks over this base multiply
-	matrices   map[string]*gemm.Matrix // float32, to be patched
-	computed   map[string]*gemm.Matrix // the same of the compute type
-	vectors    map[string][]float32
-	bytes      int64
+	parameters      []models.Parameter      // of Arch
+	names           map[string]string       // by parameter: the tensor's name in the checkpoint
+	compute         gemm.Compute            // number type of all networks over this base
+	matrices        map[string]*gemm.Matrix // by parameter: float32, to which deltas are applied
+	computeMatrices map[string]*gemm.Matrix // by parameter: the same in the type compute
+	vectors         map[string][]float32    // by parameter
+	bytes           int64
 }
 
-// OpenBase loads a base from a Hugging Face folder, for networks that multiply
-// in the type given. A narrow type takes memory beside the float32 weights,
-// which tasks patch. The caller closes the base when no task uses it any more.
-func OpenBase(dir string, compute gemm.Compute) (_ *Base, err error) {
+// openBase loads a base from a Hugging Face folder, for networks that multiply in
+// the type compute. Another type than float32 takes memory beside the float32
+// weights, to which deltas are applied. The caller closes the base when no task
+// uses it any more.
+func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("runtime: open base %s: %w", dir, err)
 		}
 	}()
 	b := &Base{
-		names:    map[string]string{},
-		compute:  compute,
-		matrices: map[string]*gemm.Matrix{},
-		computed: map[string]*gemm.Matrix{},
-		vectors:  map[string][]float32{},
+		names:           map[string]string{},
+		compute:         compute,
+		matrices:        map[string]*gemm.Matrix{},
+		computeMatrices: map[string]*gemm.Matrix{},
+		vectors:         map[string][]float32{},
 	}
 	absolute, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
 	b.Name = filepath.Base(absolute)
-	if b.Config, err = models.ReadConfig(dir); err != nil {
+	if b.config, err = models.ReadConfig(dir); err != nil {
 		return nil, err
 	}
-	if b.Arch, err = families.New(b.Config); err != nil {
+	if b.Arch, err = families.New(b.config); err != nil {
 		return nil, err
 	}
 	b.parameters = b.Arch.Parameters()
@@ -80,18 +81,18 @@ func OpenBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 // load packs every parameter that the architecture lists.
 func (b *Base) load() error {
 	for _, p := range b.parameters {
-		name, t := b.find(p.Name)
+		name, t := b.findTensor(p.Name)
 		if t == nil {
 			if p.Optional {
 				continue
 			}
-			return fmt.Errorf("tensor %s is missing", p.Name)
+			return fmt.Errorf("tensor %s is missing from the checkpoint", p.Name)
 		}
 		if !slices.Equal(t.Shape, p.Shape) {
-			return fmt.Errorf("tensor %s: shape is %v, the configuration asks for %v", name, t.Shape, p.Shape)
+			return fmt.Errorf("tensor %s has shape %v, the configuration needs %v", name, t.Shape, p.Shape)
 		}
 		if !t.DType.Float() {
-			return fmt.Errorf("tensor %s: %s where F32, F16 or BF16 belongs", name, t.DType)
+			return fmt.Errorf("tensor %s has type %s: it must be F32, F16 or BF16", name, t.DType)
 		}
 		b.names[p.Name] = name
 		switch p.Role {
@@ -99,8 +100,8 @@ func (b *Base) load() error {
 			m := packRows(t, nil)
 			b.matrices[p.Name] = m
 			b.bytes += m.Bytes()
-			if b.computed[p.Name] = m.As(b.compute); b.computed[p.Name] != m {
-				b.bytes += b.computed[p.Name].Bytes()
+			if b.computeMatrices[p.Name] = m.As(b.compute); b.computeMatrices[p.Name] != m {
+				b.bytes += b.computeMatrices[p.Name].Bytes()
 			}
 		case models.Vector:
 			v := make([]float32, t.Len())
@@ -110,16 +111,16 @@ func (b *Base) load() error {
 			b.vectors[p.Name] = v
 			b.bytes += 4 * int64(len(v))
 		case models.Embedding:
-			b.bytes += int64(len(t.Data)) // looked up where it is mapped
+			b.bytes += int64(len(t.Data)) // not copied: rows are read from the mapped file
 		}
 	}
 	return nil
 }
 
-// find returns the checkpoint's tensor for a parameter: under its own name or
-// after the architecture's prefix, which a base saved from a task has, and in
-// both under the name that layer norms had in older checkpoints.
-func (b *Base) find(parameter string) (string, *safetensors.Tensor) {
+// findTensor returns the checkpoint's tensor for a parameter, and its name there.
+// The name may begin with the architecture's prefix, as in a base saved from a
+// task, and layer norms may have the names of older checkpoints.
+func (b *Base) findTensor(parameter string) (string, *safetensors.Tensor) {
 	for _, name := range []string{parameter, legacyName(parameter)} {
 		for _, name := range []string{name, b.Arch.Prefix() + name} {
 			if t, ok := b.Checkpoint.Tensor(name); ok {
@@ -130,7 +131,7 @@ func (b *Base) find(parameter string) (string, *safetensors.Tensor) {
 	return "", nil
 }
 
-// legacyName returns what a layer norm's parameter is called in checkpoints
+// legacyName returns the name of a layer norm's parameter in checkpoints that were
 // converted from TensorFlow, such as the first BERTs.
 func legacyName(parameter string) string {
 	if rest, ok := strings.CutSuffix(parameter, "LayerNorm.weight"); ok {
@@ -143,13 +144,13 @@ func legacyName(parameter string) string {
 }
 
 // Unknown lists, by file, the settings that nothing reads.
-func (b *Base) Unknown() []settings.Unknown { return []settings.Unknown{b.Config.Unknown} }
+func (b *Base) Unknown() []settings.Unknown { return []settings.Unknown{b.config.Unknown} }
 
 // Bytes returns the memory that the base holds, its mapped tables included.
 func (b *Base) Bytes() int64 { return b.bytes }
 
-// mappedBytes returns what is mapped from the checkpoint's files, all of which
-// was read once: the tables, which Bytes counts, and the rest.
+// mappedBytes returns the bytes that are mapped from the checkpoint's files and
+// resident because they were read: the tables, which Bytes counts, and the rest.
 func (b *Base) mappedBytes() (tables, rest int64) {
 	isTable := map[string]bool{}
 	for _, p := range b.Arch.Parameters() {
@@ -168,8 +169,8 @@ func (b *Base) mappedBytes() (tables, rest int64) {
 	return tables, rest
 }
 
-// weights returns the bytes that the base's weights take in float32.
-func (b *Base) weights() int64 {
+// float32Bytes returns the bytes of all weights in float32.
+func (b *Base) float32Bytes() int64 {
 	sum := int64(0)
 	for _, name := range b.Checkpoint.Names() {
 		t, _ := b.Checkpoint.Tensor(name)
@@ -178,8 +179,9 @@ func (b *Base) weights() int64 {
 	return sum
 }
 
-// TableNames returns a test for the names, with or without the architecture's
-// prefix, of the tensors whose rows are looked up one by one.
+// TableNames returns a function that tells whether a tensor is an embedding table,
+// whose rows are looked up one by one. The tensor's name may begin with the
+// architecture's prefix.
 func TableNames(arch models.Architecture) func(tensor string) bool {
 	names := map[string]bool{}
 	for _, p := range arch.Parameters() {
@@ -192,13 +194,13 @@ func TableNames(arch models.Architecture) func(tensor string) bool {
 	}
 }
 
-// Close unmaps the checkpoint.
-func (b *Base) Close() error { return b.Checkpoint.Close() }
+// close unmaps the checkpoint.
+func (b *Base) close() error { return b.Checkpoint.Close() }
 
-// packRows packs a matrix from a tensor's rows, patched by m if it is not nil.
-// They are patched a tile at a time: a single row can cost as much as its tile.
-// The weights of an output are one row, or several if the tensor has more than
-// two dimensions.
+// packRows packs a tensor as a matrix, with the delta m applied if it is not nil.
+// It applies the delta a tile of rows at a time, because one row can take as long
+// as its whole tile. The weights of an output are one row of the tensor, or
+// several rows if the tensor has more than two dimensions.
 func packRows(t *safetensors.Tensor, m *sparse.Tensor) *gemm.Matrix {
 	rows, columns := t.Rows()
 	outputs, inputs := (&models.Parameter{Shape: t.Shape}).Matrix()
@@ -227,15 +229,15 @@ func packRows(t *safetensors.Tensor, m *sparse.Tensor) *gemm.Matrix {
 // table looks rows up in a mapped tensor.
 type table struct{ *safetensors.Tensor }
 
-// Row implements models.Table. Tables are made of float tensors only, and the
-// network has checked the index, so reading cannot fail.
+// Row implements models.Table. It panics on an error, which cannot occur: tables
+// are float tensors, and the network has checked the index.
 func (t table) Row(i int, dst []float32) {
 	if err := t.Float32s(dst, i*len(dst)); err != nil {
 		panic(err)
 	}
 }
 
-// rows copies whole rows, the first of which is row i, to dst.
+// rows copies rows to dst, from row i on until dst is full.
 func (t table) rows(i int, dst []float32) {
 	_, columns := t.Rows()
 	if err := t.Float32s(dst, i*columns); err != nil {
@@ -243,12 +245,13 @@ func (t table) rows(i int, dst []float32) {
 	}
 }
 
-// patchedTable looks rows up in a table under a delta.
+// patchedTable looks rows up in a table and applies a delta to them.
 type patchedTable struct {
 	table
 	patch *sparse.Tensor
 }
 
+// Row implements models.Table.
 func (t patchedTable) Row(i int, dst []float32) {
 	t.table.Row(i, dst)
 	t.patch.PatchRow(i, dst)

@@ -12,8 +12,8 @@ import (
 	"kenserve/runtime/internal/failure"
 )
 
-// Load brings a task into memory, if it is not there, and returns when it is.
-// A failure that is remembered is tried again.
+// Load loads a task if it is not in memory, and returns when it is. A failure
+// that is remembered does not count.
 func (e *Engine) Load(ctx context.Context, name string) error {
 	if !delta.ValidTask(name) {
 		return fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
@@ -27,8 +27,8 @@ func (e *Engine) Load(ctx context.Context, name string) error {
 	return nil
 }
 
-// Unload drops a task from memory, with the last request that uses it. The next
-// request for it loads it again.
+// Unload takes a task out of memory when the last request that uses it is done.
+// The next request for it loads it again.
 func (e *Engine) Unload(ctx context.Context, name string) error {
 	if !delta.ValidTask(name) {
 		return fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
@@ -42,41 +42,41 @@ func (e *Engine) Unload(ctx context.Context, name string) error {
 	return nil
 }
 
-// Put makes what r reads the task's delta, in place of one that is there. It is
-// collected in a file beside the store, at most size bytes if size is not
-// negative, and checked whole against the base; only then does it replace the
-// old one, at once: requests that come after Put see it, those under way finish
-// on the old one. If it cannot be served, which is an ErrTaskUnusable, or r
-// fails, everything stays as it was. A store that cannot be written is an
-// ErrReadOnly.
+// Put makes the delta that r reads the task's delta, and replaces an older one. It
+// must have size bytes, unless size is negative. Put first collects it in a
+// temporary file and checks all of it against the base. Then it replaces the old
+// delta at once: requests that come after Put use the new one, and requests in
+// progress finish with the old one. If the new delta cannot be served, which is an
+// ErrTaskUnusable, or r fails, nothing changes. If the store cannot be changed,
+// the error is ErrReadOnly.
 func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) (TaskInfo, error) {
 	store, err := e.writable()
 	if err != nil {
 		return TaskInfo{}, err
 	}
 	if !delta.ValidTask(name) {
-		return TaskInfo{}, fmt.Errorf("runtime: put task %q: %w: not a task's name", name, ErrNoTask)
+		return TaskInfo{}, fmt.Errorf("runtime: put task %q: %w: the name is not valid", name, ErrNoTask)
 	}
 	spool, err := store.Spool()
 	if err != nil {
-		return TaskInfo{}, changing(name, err)
+		return TaskInfo{}, changeError(name, err)
 	}
-	defer os.Remove(spool.Name()) // not there any more once it was put
-	err = e.collect(ctx, spool, r, size)
+	defer os.Remove(spool.Name()) // fails after store.Put, which takes the file
+	err = e.spoolDelta(ctx, name, spool, r, size)
 	if err := errors.Join(err, spool.Close()); err != nil {
 		return TaskInfo{}, fmt.Errorf("runtime: put task %s: %w", name, err)
 	}
 	if err := e.loader.Verify(ctx, name, spool.Name()); err != nil {
 		return TaskInfo{}, err
 	}
-	// Two changes of one task at once would leave memory with one and the store
-	// with the other.
+	// One change at a time: with two of one task, memory might end with the one
+	// and the store with the other.
 	if err := e.changes.Acquire(ctx, 1); err != nil {
 		return TaskInfo{}, err
 	}
 	defer e.changes.Release(1)
 	if err := store.Put(ctx, name, spool.Name()); err != nil {
-		return TaskInfo{}, changing(name, err)
+		return TaskInfo{}, changeError(name, err)
 	}
 	if err := e.loader.Refresh(name); err != nil {
 		return TaskInfo{}, err
@@ -84,7 +84,7 @@ func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	return e.describe(name), nil
 }
 
-// Copy is Put of the delta of another task of the store.
+// Copy puts the delta of another task, source, of the store; see Put.
 func (e *Engine) Copy(ctx context.Context, name, source string) (TaskInfo, error) {
 	if _, err := e.writable(); err != nil {
 		return TaskInfo{}, err
@@ -105,8 +105,8 @@ func (e *Engine) Copy(ctx context.Context, name, source string) (TaskInfo, error
 	return e.Put(ctx, name, file, -1)
 }
 
-// Remove takes a task out of the store, and out of memory with the last request
-// that uses it.
+// Remove takes a task out of the store, and out of memory when the last request
+// that uses it is done.
 func (e *Engine) Remove(ctx context.Context, name string) error {
 	store, err := e.writable()
 	if err != nil {
@@ -117,7 +117,7 @@ func (e *Engine) Remove(ctx context.Context, name string) error {
 	}
 	defer e.changes.Release(1)
 	if err := store.Remove(ctx, name); err != nil {
-		return changing(name, err)
+		return changeError(name, err)
 	}
 	e.loader.Forget(name)
 	return nil
@@ -131,32 +131,30 @@ func (e *Engine) writable() (store.Writable, error) {
 	return store, nil
 }
 
-// maxDelta bounds a delta that is put: a base of n bytes cannot have a sensible
-// one larger than all its weights in float32, a head, and room to spare.
-func (e *Engine) maxDelta() int64 { return 2*e.base.weights() + 64<<20 }
+// maxDeltaBytes bounds a delta that is put. A useful one is not larger than all
+// weights of the base in float32 and a head; the bound leaves room to spare.
+func (e *Engine) maxDeltaBytes() int64 { return 2*e.base.float32Bytes() + 64<<20 }
 
-// collect copies r to a file, within the bound.
-func (e *Engine) collect(ctx context.Context, file *os.File, r io.Reader, size int64) error {
-	most := e.maxDelta()
-	if size > most {
-		return fmt.Errorf("%w: %d bytes, at most %d", errTooLarge, size, most)
+// spoolDelta copies a task's delta from r to a file; see Put.
+func (e *Engine) spoolDelta(ctx context.Context, name string, file *os.File, r io.Reader, size int64) error {
+	limit := e.maxDeltaBytes()
+	tooLarge := &failure.TaskError{Task: name, Class: fmt.Sprintf("its delta exceeds %d bytes, the limit for its base", limit)}
+	if size > limit {
+		return tooLarge
 	}
-	n, err := io.Copy(file, io.LimitReader(contextReader{ctx, r}, most+1))
+	n, err := io.Copy(file, io.LimitReader(contextReader{ctx, r}, limit+1))
 	switch {
 	case err != nil:
 		return err
-	case n > most:
-		return fmt.Errorf("%w: more than %d bytes", errTooLarge, most)
+	case n > limit:
+		return tooLarge
 	case size >= 0 && n != size:
-		return fmt.Errorf("%d bytes where %d were announced", n, size)
+		return fmt.Errorf("the delta has %d bytes, %d were announced", n, size)
 	}
 	return nil
 }
 
-// errTooLarge is an ErrTaskUnusable.
-var errTooLarge error = &failure.TaskError{Class: "it is larger than its base allows"}
-
-// contextReader ends with its context.
+// contextReader fails when its context has ended.
 type contextReader struct {
 	ctx context.Context
 	r   io.Reader
@@ -169,8 +167,8 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// changing gives an error of the store its place among the package's.
-func changing(name string, err error) error {
+// changeError wraps an error of a change of the store in the package's error for it.
+func changeError(name string, err error) error {
 	switch {
 	case errors.Is(err, store.ErrReadOnly):
 		return fmt.Errorf("runtime: change task %s: %w: %w", name, ErrReadOnly, err)

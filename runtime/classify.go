@@ -18,24 +18,25 @@ type Input struct {
 	Text string
 	Pair *string // nil: a single text
 	// IDs, if not nil, are the input instead of texts: token ids as the model
-	// takes them, special ones included, all of token type 0. None or one that
-	// the tokenizer cannot give is an [InputError] that wraps models.ErrBatch.
+	// takes them, special tokens included, all of token type 0. An empty list, or
+	// an id that the tokenizer does not have, is an [InputError] that wraps
+	// models.ErrBatch.
 	IDs []int32
 
-	types []int32 // the token types of IDs, if Encode made them
+	types []int32 // token types of IDs, if Encode made them
 }
 
 // Options say how a request is tokenised and scored.
 type Options struct {
-	// Truncate cuts what is longer than the model allows, longest side first.
-	// Without it such a text is an [ErrTooLong].
+	// Truncate shortens inputs with too many tokens, the longer text of a pair
+	// first. Without it such an input is an [ErrTooLong].
 	Truncate bool
-	// TruncateLeft cuts at the beginning instead of the end.
+	// TruncateLeft removes the beginning instead of the end.
 	TruncateLeft bool
-	// MaxTokens bounds an input's tokens, special ones included, below what the
-	// engine allows; 0: no further.
+	// MaxTokens bounds an input's tokens, special tokens included, below the
+	// engine's bound; 0: only the engine's bound holds.
 	MaxTokens int
-	// Raw gives logits instead of probabilities.
+	// Raw asks for logits instead of probabilities.
 	Raw bool
 }
 
@@ -44,10 +45,10 @@ type Result struct {
 	Task      string
 	Labels    []string
 	Problem   models.Problem
-	Scores    [][]float32 // [inputs, labels], in the order of the inputs and of Labels
-	Tokens    int         // tokens computed, special ones included
-	Queue     time.Duration
-	Inference time.Duration
+	Scores    [][]float32   // [inputs, labels], in the order of the inputs and of Labels
+	Tokens    int           // computed, special tokens included
+	Queue     time.Duration // from the arrival to the start of the first batch
+	Inference time.Duration // from the start of the first batch to the end of the last
 }
 
 // Score is a label with its score.
@@ -56,8 +57,8 @@ type Score struct {
 	Value float32
 }
 
-// Top returns the k best labels of input i, scores falling and equal ones in
-// label order; all of them for k ≤ 0.
+// Top returns the k labels with the highest scores of input i, or all labels if
+// k ≤ 0. The highest is first; equal scores are in the order of Labels.
 func (r *Result) Top(i, k int) []Score {
 	out := make([]Score, len(r.Labels))
 	for j, label := range r.Labels {
@@ -70,16 +71,16 @@ func (r *Result) Top(i, k int) []Score {
 	return out
 }
 
-// Classify scores the inputs with a task, loading it if need be. Errors that a
-// caller may have to tell apart are the package's Err variables; one about a
-// single input is an *InputError.
+// Classify scores inputs with a task, and loads the task if it is not in memory.
+// Errors wrap ctx's error or one of the package's Err variables where these apply.
+// An error about one input is an *InputError.
 func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts Options) (*Result, error) {
 	if !delta.ValidTask(name) {
 		return nil, fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
 	start := time.Now()
 	handle, err := e.loader.Acquire(ctx, name)
-	spanLoad(ctx, name, start)
+	traceLoad(ctx, name, start)
 	if err != nil {
 		return nil, err
 	}
@@ -91,11 +92,11 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	for i := range r.Scores {
 		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
 	}
-	if err := e.compute(ctx, handle, inputs, opts, r, logits); err != nil {
+	if err := e.computeLogits(ctx, handle, inputs, opts, r, logits); err != nil {
 		return nil, err
 	}
 	if i := firstNotFinite(logits); i >= 0 {
-		return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the weights give %g", name, i/len(t.labels), t.labels[i%len(t.labels)], logits[i])
+		return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the logit is %g: the weights overflow", name, i/len(t.labels), t.labels[i%len(t.labels)], logits[i])
 	}
 	for _, scores := range r.Scores {
 		if !opts.Raw {
@@ -105,8 +106,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	return r, nil
 }
 
-// firstNotFinite returns the index of the first NaN or infinity, or -1: what
-// weights that overflow end in.
+// firstNotFinite returns the index of the first NaN or infinity, or -1.
 func firstNotFinite(x []float32) int {
 	for i, v := range x {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
@@ -116,37 +116,38 @@ func firstNotFinite(x []float32) int {
 	return -1
 }
 
-// compute runs inputs through the executor and stores their logits. Texts are
-// encoded about a batch at a time, and the next ones while the first are
-// computed; so what waits is bounded by the batch and not by the call.
-func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
+// computeLogits encodes and computes inputs. It writes logits, [inputs, labels],
+// row-major, and the counts and times of r. Inputs are encoded a batch at a time,
+// the next batches while the first are computed, so that a call has only a few
+// batches waiting, however many inputs it has.
+func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(e.config.Deadline)
 	}
-	var under []*sched.Request // submitted and not waited for, in order
+	var submitted []*sched.Request // and not waited for yet, in order
 	defer func() {
-		for _, q := range under { // only after an error
+		for _, q := range submitted { // only after an error
 			e.executor.Abandon(q, err)
 		}
 	}()
-	// A request that would be refused is not worth encoding.
+	// Do not encode texts that would be refused.
 	if err := e.executor.CheckAdmission(); err != nil {
 		return err
 	}
-	ahead := 2 * e.config.Workers
+	maxSubmitted := 2 * e.config.Workers
 	labels := len(r.Labels)
 	var began, ended time.Time
-	for first := 0; first < len(inputs) || len(under) > 0; {
-		if first < len(inputs) && len(under) < ahead {
+	for first := 0; first < len(inputs) || len(submitted) > 0; {
+		if first < len(inputs) && len(submitted) < maxSubmitted {
 			start := time.Now()
 			batch, err := e.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
 			if err != nil {
 				return err
 			}
 			n := len(batch.Ends)
-			if inputs[first].types == nil { // Encode had its own
-				spanTokens(ctx, start, n, len(batch.IDs))
+			if inputs[first].types == nil { // Encode has traced its own
+				traceTokenize(ctx, start, n, len(batch.IDs))
 			}
 			q := &sched.Request{
 				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],
@@ -155,16 +156,16 @@ func (e *Engine) compute(ctx context.Context, handle storesync.Handle, inputs []
 			if err := e.executor.Submit(q); err != nil {
 				return err
 			}
-			under = append(under, q)
+			submitted = append(submitted, q)
 			first += n
 			continue
 		}
-		q := under[0]
-		under = under[1:]
+		q := submitted[0]
+		submitted = submitted[1:]
 		if err := e.executor.Wait(q); err != nil {
 			return err
 		}
-		spanBatch(ctx, q)
+		traceBatch(ctx, q)
 		if began.IsZero() {
 			began = q.Began
 			r.Queue = began.Sub(q.Arrived)

@@ -10,54 +10,52 @@ import (
 	"kenserve/gemm"
 )
 
-// Config says what an engine serves and with what means.
+// Config configures an engine. Negative numbers are errors.
 type Config struct {
 	BaseDir string      // Hugging Face folder of the base
-	Store   store.Store // where the tasks are
-	// Cache is where tasks in the small layout are unpacked; nil: such tasks
-	// are refused.
+	Store   store.Store // of the tasks
+	// Cache is where deltas in the small layout are unpacked; nil: such tasks
+	// cannot be loaded.
 	Cache *store.Cache
 	// Memory bounds the resident memory of the process: base, activations,
-	// tasks, the program itself and what the garbage collector works in; 0:
-	// three quarters of what the process may use. See Engine.HeapLimit.
+	// tasks, the program itself and the garbage collector's share; 0: three
+	// quarters of what the process may use. See Engine.HeapLimit.
 	Memory int64
-	// Budget bounds the bytes of tasks in memory; 0: what Memory leaves.
+	// Budget bounds the bytes of tasks in memory; 0: the rest of Memory.
 	Budget int64
-	// Compute is the type in which dense layers multiply: gemm.Float32 by
-	// default. The narrow ones take less time or memory and round weights and
+	// Compute is the number type in which dense layers multiply; the default is
+	// gemm.Float32. The others take less time or memory and round weights and
 	// activations; see gemm.Compute. Heads are always float32.
 	Compute gemm.Compute
-	// Pin names tasks that are brought into memory when the engine is opened,
-	// made hot, and never made to leave.
+	// Pin names tasks that are loaded and made hot when the engine is opened, and
+	// never evicted.
 	Pin []string
-	// Prefetch names tasks that are brought into memory when the engine is
-	// opened, as far as there is room; PrefetchAll means all.
+	// Prefetch names tasks that are loaded when the engine is opened, as far as
+	// there is room.
 	Prefetch    []string
-	PrefetchAll bool
-	// Watch is how often the store is looked through for tasks that are new,
-	// replaced or removed; 0: never. A large or slow store is looked through
-	// less often.
+	PrefetchAll bool // prefetch all tasks of the store
+	// Watch is how often the store is listed to find new, replaced and removed
+	// tasks; 0: never. A store that takes long to list is listed less often.
 	Watch time.Duration
-	// Loads is the number of tasks that are loaded at a time; 0: as many as
-	// Workers.
+	// Loads is the number of tasks that are loaded at a time; 0: Workers.
 	Loads int
-	// Workers is the number of cores to use; 0: all.
+	// Workers is the number of cores that compute; 0: all.
 	Workers int
-	// BatchTokens bounds a forward pass; 0: 1024. A longer text has one for
-	// itself.
+	// BatchTokens bounds a forward pass; 0: 1024. A longer text has a pass of its
+	// own.
 	BatchTokens int
-	// BatchWait is how long texts wait for others that fill their batch. 0: none
-	// waits while a core is idle.
+	// BatchWait is how long a batch that is not full waits for more texts; 0: no
+	// batch waits while a core is idle.
 	BatchWait time.Duration
-	// MaxTokens bounds a text, special tokens included; 0: what the model takes.
+	// MaxTokens bounds a text, special tokens included; 0: the model's bound.
 	MaxTokens int
 	// MaxWaiting bounds the requests that wait for execution; 0: 1024.
 	MaxWaiting int
 	// MaxWaitingTokens is how many tokens may wait when another request is
-	// admitted; 0: 262144. Of one request, a few batches wait at a time.
+	// admitted; 0: 262144. Only a few batches of one request wait at a time.
 	MaxWaitingTokens int
-	// Deadline is when a request whose context has none should be done, counted
-	// from its arrival. It counts for the order alone; 0: 10 seconds.
+	// Deadline is the time from arrival by which a request should be done if its
+	// context has no deadline. It only decides the order; 0: 10 seconds.
 	Deadline time.Duration
 	// RetryAfter is how long a failed load is remembered; 0: 5 seconds.
 	RetryAfter time.Duration
@@ -66,7 +64,7 @@ type Config struct {
 
 func (c *Config) setDefaults() {
 	if c.Memory == 0 {
-		c.Memory = MachineMemory() / 4 * 3
+		c.Memory = machineMemory() / 4 * 3
 	}
 	if c.Workers == 0 {
 		c.Workers = goruntime.GOMAXPROCS(0)

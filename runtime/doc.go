@@ -1,39 +1,54 @@
-// Package runtime is the engine: one base in memory, tasks that are deltas of
-// it, and their execution.
+// Package runtime serves many tasks over one base: it keeps the base in memory,
+// loads tasks that are deltas of it, and computes their scores. Callers use
+// [Engine].
+//
+// # Rooms
+//
+// The packages below do not import this one. Package storesync uses cache, and all
+// use failure; they use nothing else of each other.
+//
+//	internal/cache      decides which tasks are in memory, and in which tier
+//	internal/storesync  loads tasks, and takes up changes of the store
+//	internal/sched      decides which texts are computed next, and computes them
+//	internal/failure    errors that all of them share
+//
+// This package has the base, the weights of a task over it, and the path of a
+// request: encode its texts, acquire its task, submit batches of texts.
 //
 // # Tiers
 //
-// A task lives in a store as a delta file. It is cold until a request asks for
-// it, which loads the delta: the task is warm, and served at once from a network
-// that patches the base's panels as it multiplies, with the delta as it lies in
-// its file. One that is asked for often becomes hot, beside the requests: its
-// weights are written out into panels of its own. Everything that a delta leaves
-// alone is shared with the base, whose bytes never change.
+// A task lives in the store as a delta file, and is cold until a request asks for
+// it. The request loads the delta: the task is warm, and its network applies the
+// delta to the base's weights while it multiplies. A task with frequent requests
+// becomes hot, in the background: its changed weights are written out to
+// matrices of its own. All other weights are the base's, which never change.
 //
-// All of it is within one bound in bytes: base, activations, hot panels, warm
-// deltas. Where there is no room, the least recently used tasks make way, hot to
-// warm to cold; but hot networks and warm tasks each have half of the room before
-// the other, and a task becomes hot in another's place only if it is asked for
-// more often, so that a walk over all tasks does not flush the hot ones. However
-// many requests wait for a task it is loaded once; what cannot be loaded is
-// remembered for a while; and requests for tasks in memory wait neither for
-// loads nor for room. What a request uses stays valid until it is done, also if
-// the task is evicted, replaced or removed meanwhile.
+// Base, activations, warm deltas and hot weights share one bound in bytes. If
+// there is no room, the least recently used tasks move down, from hot to warm or
+// from warm to cold. Hot weights and warm deltas are each sure of half of the
+// room, and may borrow the rest. A task displaces a hot one only if its requests
+// are more frequent. So requests for all tasks in turn do not evict the hot ones.
+//
+// However many requests wait for a task, it is loaded once. A failed load is
+// remembered for a while. Requests for tasks in memory wait neither for loads nor
+// for room. A task that a request uses stays valid until the request is done,
+// even if the task is evicted, replaced or removed meanwhile.
 //
 // # Changes
 //
-// The store is looked through every few seconds. A new version of a task in
-// memory is loaded beside the old one, which serves until the new one is
-// complete and checked, and for good if it is not. Engine.Put, Copy and Remove
-// change the store and take effect at once.
+// The store is listed every few seconds. A new version of a task in memory is
+// loaded beside the old one, which stays in service until the new one is loaded
+// and checked, and permanently if that fails. Engine.Put, Copy and Remove change the
+// store and take effect at once.
 //
 // # Scheduling
 //
 // Texts wait in a queue for each task and are computed in batches of one task,
-// bounded by tokens. Tasks with work have equal shares; within that, and within a
-// task, the earliest deadline is first. Every core has a batch of its own when
-// there is work for all, and helps with another's when there is not; a small
-// batch is computed between the steps of a large one that it would otherwise
-// wait for. What waits is bounded in requests and tokens. No text's scores
-// depend, in any bit, on what shares its batch or on how many cores compute it.
+// bounded by tokens. Tasks with waiting texts have equal shares; within that, and
+// within a task, the earliest deadline is first. Every core has a batch of its
+// own if there are enough texts, and otherwise helps with another core's batch. A
+// small batch is computed between the steps of a large one that it would
+// otherwise wait for. The requests and tokens that wait are bounded. No text's
+// scores depend, in any bit, on the other texts of its batch or on how many cores
+// compute it.
 package runtime

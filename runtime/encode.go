@@ -10,17 +10,17 @@ import (
 	"kenserve/tokenizer"
 )
 
-// Encode tokenises inputs as Classify would with these options, into inputs
-// that hold ids. Whoever asks several tasks about the same texts encodes them
-// once; all tasks of an engine share the base's tokenizer. Its errors are those
-// that Classify has for inputs. It gives up between two inputs when ctx ends.
+// Encode tokenises inputs as Classify does with these options, and returns inputs
+// that hold ids. All tasks share the base's tokenizer, so a caller that sends the
+// same texts to several tasks can encode them once. An error about an input is
+// the one that Classify would return. It stops between two inputs when ctx ends.
 func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]Input, error) {
 	start := time.Now()
 	batch, err := e.encode(ctx, inputs, 0, opts, math.MaxInt)
 	if err != nil {
 		return nil, err
 	}
-	spanTokens(ctx, start, len(inputs), len(batch.IDs))
+	traceTokenize(ctx, start, len(inputs), len(batch.IDs))
 	out := make([]Input, len(inputs))
 	first := 0
 	for i, end := range batch.Ends {
@@ -30,10 +30,11 @@ func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]In
 	return out, nil
 }
 
-// encode tokenises inputs until they have maxTokens tokens or end: at least one,
-// end to end. index is that of the first in the call. Every text takes this path.
+// encode tokenises inputs, one after the other, until their tokens reach maxTokens
+// or there are no more inputs. index is the first input's index in the call. All
+// texts and ids pass through here.
 func (e *Engine) encode(ctx context.Context, inputs []Input, index int, opts Options, maxTokens int) (models.Batch, error) {
-	var tokens tokenizer.Encoding // of all inputs
+	var tokens tokenizer.Encoding // of all inputs, end to end
 	var ends []int
 	o := e.tokenizerOptions(opts)
 	for i, input := range inputs {
@@ -51,7 +52,7 @@ func (e *Engine) encode(ctx context.Context, inputs []Input, index int, opts Opt
 	return models.Batch{IDs: tokens.IDs, TypeIDs: tokens.TypeIDs, Ends: ends}, nil
 }
 
-// tokenizerOptions are what a request's options say to the tokenizer.
+// tokenizerOptions translates a request's options for the tokenizer.
 func (e *Engine) tokenizerOptions(opts Options) tokenizer.Options {
 	o := tokenizer.Options{AddSpecialTokens: true, MaxTokens: e.maxTokens}
 	if opts.MaxTokens > 0 {
@@ -63,7 +64,7 @@ func (e *Engine) tokenizerOptions(opts Options) tokenizer.Options {
 	return o
 }
 
-// appendInput appends the tokens of a request's i-th input. Its error is an
+// appendInput appends the tokens of the call's input i. Its error is an
 // *InputError.
 func (e *Engine) appendInput(tokens *tokenizer.Encoding, input Input, i int, o tokenizer.Options, truncate bool) error {
 	tokens.Dropped = 0
@@ -76,17 +77,22 @@ func (e *Engine) appendInput(tokens *tokenizer.Encoding, input Input, i int, o t
 	return nil
 }
 
-// appendTokens appends an input's tokens. They are checked here, so that they
-// cannot fail a batch that others share: ids that come from outside, and those
-// of a tokenizer that adds no special tokens or has more than the model.
+// appendTokens appends an input's tokens, which it has checked against all limits
+// of the model, so that they cannot fail a batch that other requests share. Ids
+// from outside need the check, and so do texts: a tokenizer may add no special
+// tokens, so that a text has no token at all, may know more tokens than the model,
+// or may give a pair token types that the model does not have. The limits of a
+// task are at least those of the base; see taskArchitecture.
 func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokenizer.Options) error {
+	limits := e.base.Arch.Limits()
+	limits.Tokens = o.MaxTokens
 	if input.IDs == nil {
 		first := len(tokens.IDs)
 		if err := e.base.Tokenizer.AppendEncode(tokens, input.Text, input.Pair, o); err != nil {
 			return fmt.Errorf("runtime: tokenize: %w", err)
 		}
-		batch := models.Batch{IDs: tokens.IDs[first:], Ends: []int{len(tokens.IDs) - first}}
-		if err := batch.Check(models.Limits{Vocabulary: e.base.vocabulary(), Tokens: o.MaxTokens}); err != nil {
+		batch := models.Batch{IDs: tokens.IDs[first:], TypeIDs: tokens.TypeIDs[first:], Ends: []int{len(tokens.IDs) - first}}
+		if err := batch.Check(limits); err != nil {
 			return fmt.Errorf("runtime: %w", err)
 		}
 		return nil
@@ -103,8 +109,9 @@ func (e *Engine) appendTokens(tokens *tokenizer.Encoding, input Input, o tokeniz
 			ids, types = ids[:o.MaxTokens], types[:o.MaxTokens]
 		}
 	}
-	batch := models.Batch{IDs: ids, Ends: []int{len(ids)}}
-	if err := batch.Check(models.Limits{Vocabulary: min(e.base.Tokenizer.Size(), e.base.vocabulary()), Tokens: o.MaxTokens}); err != nil {
+	limits.Vocabulary = min(limits.Vocabulary, e.base.Tokenizer.Size())
+	batch := models.Batch{IDs: ids, TypeIDs: types, Ends: []int{len(ids)}}
+	if err := batch.Check(limits); err != nil {
 		return fmt.Errorf("runtime: %w", err)
 	}
 	tokens.IDs = append(tokens.IDs, ids...)

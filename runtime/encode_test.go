@@ -11,8 +11,8 @@ import (
 	"kenserve/ken"
 )
 
-// TestEncode: inputs that were encoded once give every task what the texts
-// give, pairs and cut ones too.
+// TestEncode: inputs that were encoded once give the scores of their texts with
+// every task, also pairs and truncated texts.
 func TestEncode(t *testing.T) {
 	f := newFixture(t, 2, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{BatchTokens: 20})
@@ -34,7 +34,7 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// TestEncodeErrors: an input that Classify refuses is refused by its index.
+// TestEncodeErrors: Encode returns the error that Classify returns for an input.
 func TestEncodeErrors(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})

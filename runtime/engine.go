@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -24,13 +23,14 @@ type Engine struct {
 	changes   *semaphore.Weighted // one change of the store at a time
 }
 
-// Open loads the base. Tasks are loaded when they are asked for.
+// Open loads the base and lists the store. Tasks are loaded when a request asks
+// for them. The caller closes the engine.
 func Open(ctx context.Context, config Config) (*Engine, error) {
 	config.setDefaults()
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
-	base, err := OpenBase(config.BaseDir, config.Compute)
+	base, err := openBase(config.BaseDir, config.Compute)
 	if err != nil {
 		return nil, err
 	}
@@ -39,17 +39,18 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		_, mapped := base.mappedBytes()
 		fixed := base.Bytes() + mapped
 		if budget = taskBudget(config.Memory, fixed); budget <= 0 {
-			_ = base.Close()
-			return nil, fmt.Errorf("runtime: open engine: the base takes %d bytes: %d for everything are not enough", fixed, config.Memory)
+			_ = base.close()
+			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, fixed)
 		}
 	}
 	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), changes: semaphore.NewWeighted(1)}
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
 	}
-	e.executor = sched.New(config.Workers, sched.Config{
-		BatchTokens: config.BatchTokens, MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens, BatchWait: config.BatchWait,
-	}, time.Now)
+	e.executor = sched.New(sched.Config{
+		Cores: config.Workers, BatchTokens: config.BatchTokens, BatchWait: config.BatchWait,
+		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
+	})
 	l := storesync.Config{
 		Store: config.Store, Base: planner{base, config.Cache}, Budget: budget, Idle: e.executor.Idle,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
@@ -60,32 +61,33 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
-		_ = base.Close()
+		_ = base.close()
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
 	return e, nil
 }
 
-// HeapLimit returns what debug.SetMemoryLimit should be given so that the
-// process keeps within Config.Memory: the garbage collector then works harder
-// before it is exceeded. What is mapped from files is not Go's and taken off.
+// HeapLimit returns the limit to pass to debug.SetMemoryLimit so that the process
+// stays within Config.Memory: the garbage collector works harder near it. Files
+// that are mapped do not count for Go's limit, so they are subtracted here.
 func (e *Engine) HeapLimit() int64 {
 	tables, rest := e.base.mappedBytes()
 	return e.config.Memory - tables - rest - programBytes
 }
 
-// Close ends the engine: requests that come later fail with ErrClosed, those
-// under way are finished first.
+// Close waits for the requests in progress and releases everything. Later
+// requests fail with ErrClosed.
 func (e *Engine) Close() error {
 	e.loader.Close()
 	e.executor.Close()
-	return e.base.Close()
+	return e.base.close()
 }
 
-// Base returns the base that the engine serves.
+// Base returns the base, which is valid until Close.
 func (e *Engine) Base() *Base { return e.base }
 
-// Ready reports why the engine cannot serve, or nil.
+// Ready returns nil, or why the engine cannot serve all tasks: it is closed, or
+// its store cannot be listed.
 func (e *Engine) Ready() error {
 	return e.loader.Ready()
 }
@@ -118,8 +120,8 @@ func (e *Engine) Tasks() ([]TaskInfo, error) {
 	return out, nil
 }
 
-// Task describes one task of the store. What is in memory is known without
-// asking the store; a store that cannot be read has no others.
+// Task describes one task of the store. A task in memory is described without a
+// look at the store. If the store cannot be read, other tasks are not found.
 func (e *Engine) Task(name string) (TaskInfo, bool) {
 	if !delta.ValidTask(name) {
 		return TaskInfo{}, false
@@ -129,7 +131,7 @@ func (e *Engine) Task(name string) (TaskInfo, bool) {
 	}
 	if _, err := e.loader.Stat(name); err != nil {
 		if !errors.Is(err, store.ErrNotFound) {
-			e.config.Log.Error("look for a task", "task", name, "error", err)
+			e.config.Log.Error("task not looked up", "task", name, "error", err)
 		}
 		return TaskInfo{}, false
 	}

@@ -32,12 +32,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fixture is a base with tasks t0, t1, … and the checkpoints they were made
-// from, in tuned/.
+// fixture is a base and a store of tasks t0, t1, …, which were made from tuned
+// checkpoints. Task ti has 2+i labels.
 type fixture struct {
-	base, store string
-	tuned       []string
-	labels      [][]string
+	base, store string     // folders
+	tuned       []string   // by task: the folder of its checkpoint
+	labels      [][]string // by task
 }
 
 func newFixture(t *testing.T, tasks int, options ken.Options) *fixture {
@@ -65,7 +65,7 @@ func newFamilyFixture(t *testing.T, modelType string, tasks int, options ken.Opt
 	return f
 }
 
-// prune makes a task of the store from a tuned checkpoint.
+// prune makes a task of the store from the checkpoint with index tuned.
 func (f *fixture) prune(t testing.TB, task string, tuned int, options ken.Options) {
 	t.Helper()
 	base, err := safetensors.OpenCheckpoint(f.base)
@@ -101,7 +101,7 @@ func (f *fixture) open(t *testing.T, c Config) *Engine {
 	return e
 }
 
-// taskBytes returns what one loaded task takes.
+// taskBytes returns what one warm task takes.
 func (f *fixture) taskBytes(t *testing.T, name string) int64 {
 	t.Helper()
 	e := f.open(t, Config{})
@@ -120,7 +120,7 @@ func must(t testing.TB, err error) {
 
 func ptr(s string) *string { return &s }
 
-// texts returns n inputs of known words, every fourth a pair.
+// texts returns n random inputs of known words. Every fourth is a pair.
 func texts(n int, seed uint64) []Input {
 	rng := rand.New(rand.NewPCG(seed, 9))
 	phrase := func() string {
@@ -140,19 +140,19 @@ func texts(n int, seed uint64) []Input {
 	return out
 }
 
-// reference computes logits from a full checkpoint, without delta, cache or
-// batches: each text by itself through a network over the checkpoint's weights.
+// reference computes logits from a full checkpoint without delta, cache or
+// batches: each text alone, by a network over the checkpoint's own weights.
 func reference(t *testing.T, dir string, inputs []Input) [][]float32 {
 	t.Helper()
-	b, err := OpenBase(dir, gemm.Float32) // a tuned checkpoint is a base with the prefix and a head
+	b, err := openBase(dir, gemm.Float32) // a tuned checkpoint is a base with the prefix and a head
 	must(t, err)
-	defer b.Close()
-	network, err := b.Arch.Bind(full{b})
+	defer b.close()
+	network, err := b.Arch.Bind(fullCheckpoint{b})
 	must(t, err)
 	return forward(t, b, network, inputs)
 }
 
-// forward computes logits, each text by itself.
+// forward computes logits, each text alone.
 func forward(t *testing.T, b *Base, network models.Network, inputs []Input) [][]float32 {
 	t.Helper()
 	var out [][]float32
@@ -166,16 +166,8 @@ func forward(t *testing.T, b *Base, network models.Network, inputs []Input) [][]
 	return out
 }
 
-// full gives a network a tuned checkpoint's own weights, the head included.
-type full struct{ *Base }
-
-func (f full) tensor(name string) *safetensors.Tensor {
-	_, t := f.find(name)
-	return t
-}
-
-// TestKeepAll: with everything kept exactly, answers are the bits that the full
-// checkpoint gives.
+// TestKeepAll: if all weights are kept exactly, scores have the bits of the full
+// checkpoint's.
 func TestKeepAll(t *testing.T) {
 	f := newFixture(t, 2, ken.Options{Selection: ken.KEN, Keep: 1, Coding: delta.Float32})
 	e := f.open(t, Config{BatchTokens: 20})
@@ -192,12 +184,13 @@ func TestKeepAll(t *testing.T) {
 		}
 	}
 	if s := e.Stats(); s.Batches <= 2 || s.Loads != 2 || s.Resident != 2 {
-		t.Errorf("%d batches, %d loads, %d resident; want several batches for each request, 2 and 2", s.Batches, s.Loads, s.Resident)
+		t.Errorf("%d batches, %d loads, %d resident; want more than 2 batches, 2 loads and 2 resident", s.Batches, s.Loads, s.Resident)
 	}
 }
 
-// TestForms: matrices, tables and vectors in each coding, form of positions
-// (bitmaps, gaps, none) and order give what an export of the same delta gives.
+// TestForms: scores are those of an export of the same delta, for matrices, tables
+// and vectors in each coding, form of positions (bitmaps, gaps, none) and order of
+// values.
 func TestForms(t *testing.T) {
 	for _, coding := range []delta.Coding{delta.Float32, delta.BFloat16, delta.Int8, delta.Int4, delta.Sign} {
 		for _, keep := range []float64{0.04, 0.4, 1} {
@@ -220,7 +213,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// export writes a task as a full checkpoint, by the simplest means: PatchRow.
+// export writes a task as a full checkpoint, row by row with PatchRow.
 func (f *fixture) export(t *testing.T, task string) string {
 	t.Helper()
 	base, err := safetensors.OpenCheckpoint(f.base)
@@ -254,9 +247,9 @@ func (f *fixture) export(t *testing.T, task string) string {
 	return dir
 }
 
-// TestConcurrent: 200 requests at once over four tasks, with room for two:
-// every answer is the one that the request gets alone, memory stays within the
-// budget, and the base is what it was.
+// TestConcurrent: 200 requests at once for four tasks, with room for two. Every
+// request gets the scores that it gets alone, memory stays within the budget, and
+// the base does not change.
 func TestConcurrent(t *testing.T) {
 	f := newFixture(t, 4, ken.Options{Selection: ken.KEN, Keep: 0.5, Coding: delta.Float32})
 	budget := int64(0)
@@ -266,7 +259,7 @@ func TestConcurrent(t *testing.T) {
 	budget = 2*budget + budget/2
 	e := f.open(t, Config{Budget: budget, BatchTokens: 24})
 	defer e.Close()
-	panels := packedSum(e.base)
+	panels := packedWeights(e.base)
 	type request struct {
 		task   string
 		inputs []Input
@@ -308,18 +301,18 @@ func TestConcurrent(t *testing.T) {
 	stop()
 	<-watched
 	if after := e.Stats(); after.Evictions == before.Evictions {
-		t.Error("nothing was evicted: the test did not test that")
+		t.Error("no task was evicted: the budget of this test is too large")
 	}
 	if got := delta.Fingerprint(e.base.Checkpoint); got != e.base.Fingerprint {
-		t.Errorf("the base's fingerprint is now %s", got)
+		t.Errorf("the base's fingerprint has changed to %s", got)
 	}
-	if !bytes.Equal(panels, packedSum(e.base)) {
+	if !bytes.Equal(panels, packedWeights(e.base)) {
 		t.Error("the base's panels have changed")
 	}
 }
 
-// packedSum returns all packed weights of a base.
-func packedSum(b *Base) []byte {
+// packedWeights returns the bytes of all packed matrices and vectors of a base.
+func packedWeights(b *Base) []byte {
 	var out []byte
 	for _, p := range b.Arch.Parameters() {
 		if m := b.matrices[p.Name]; m != nil {
@@ -334,7 +327,7 @@ func packedSum(b *Base) []byte {
 	return out
 }
 
-// slowStore counts and delays openings.
+// slowStore counts fetches and delays them.
 type slowStore struct {
 	store.Store
 	mu    sync.Mutex
@@ -349,24 +342,24 @@ func (s *slowStore) Fetch(ctx context.Context, item store.Item) (store.File, err
 	return s.Store.Fetch(ctx, item)
 }
 
-// TestOneLoad: however many requests wait for a task, it is loaded once, and a
-// request that goes away does not take the load with it.
+// TestOneLoad: however many requests wait for a task, it is loaded once, and the
+// cancellation of a request does not cancel the load.
 func TestOneLoad(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.1, Coding: delta.Sign})
 	store := &slowStore{Store: store.Folder(f.store), opens: map[string]int{}}
 	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: store, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer e.Close()
-	gone, cancel := context.WithCancel(context.Background())
+	cancelled, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for i := range 40 {
 		ctx := context.Background()
 		if i%4 == 0 {
-			ctx = gone
+			ctx = cancelled
 		}
 		wg.Go(func() {
 			_, err := e.Classify(ctx, "t0", texts(1, 1), Options{})
-			if ctx == gone && err != nil && errors.Is(err, context.Canceled) {
+			if ctx == cancelled && err != nil && errors.Is(err, context.Canceled) {
 				return
 			}
 			if err != nil {
@@ -378,7 +371,7 @@ func TestOneLoad(t *testing.T) {
 	cancel()
 	wg.Wait()
 	if store.opens["t0"] != 1 {
-		t.Errorf("opened %d times, want once", store.opens["t0"])
+		t.Errorf("fetched %d times, want once", store.opens["t0"])
 	}
 }
 
@@ -408,21 +401,21 @@ func TestErrors(t *testing.T) {
 		task   string
 		inputs []Input
 		want   error
-		index  int // of the input, -1: not about one
+		index  int // of the input that the error is about; -1: of none
 	}{
 		{"no such task", "nothing", texts(1, 1), ErrNoTask, -1},
-		{"name leads out of the store", "../base", texts(1, 1), ErrNoTask, -1},
+		{"a name that leads out of the store", "../base", texts(1, 1), ErrNoTask, -1},
 		{"empty name", "", texts(1, 1), ErrNoTask, -1},
 		{"damaged", "damaged", texts(1, 1), ErrTaskUnusable, -1},
 		{"cut off", "short", texts(1, 1), ErrTaskUnusable, -1},
 		{"empty", "empty", texts(1, 1), ErrTaskUnusable, -1},
 		{"a folder", "folder", texts(1, 1), ErrTaskUnusable, -1},
-		{"of another base", "foreign", texts(1, 1), ErrTaskUnusable, -1},
+		{"a delta of another base", "foreign", texts(1, 1), ErrTaskUnusable, -1},
 		{"too long", "t0", []Input{{Text: "what"}, {Text: long}}, ErrTooLong, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			for range 2 { // the second time the failure is remembered
+			for range 2 { // the second error is the remembered one
 				_, err := e.Classify(context.Background(), test.task, test.inputs, Options{})
 				if !errors.Is(err, test.want) {
 					t.Fatalf("%v, want %v", err, test.want)
@@ -438,7 +431,7 @@ func TestErrors(t *testing.T) {
 		})
 	}
 	if s := e.Stats(); s.LoadErrors != 5 {
-		t.Errorf("%d loads failed, want 5: each once", s.LoadErrors)
+		t.Errorf("%d loads failed, want 5: one for each task that cannot be loaded", s.LoadErrors)
 	}
 	r, err := e.Classify(context.Background(), "t0", []Input{{Text: long}}, Options{Truncate: true})
 	must(t, err)
@@ -459,8 +452,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestFailureForgotten: a task that could not be loaded is tried again after a
-// while.
+// TestFailureForgotten: a task that could not be loaded is loaded again after
+// RetryAfter.
 func TestFailureForgotten(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	path := filepath.Join(f.store, "t0.ken")
@@ -500,8 +493,8 @@ func TestCancelledAndClosed(t *testing.T) {
 	}
 }
 
-// blocking is a network with one label that tells when it begins, and ends when
-// it is told.
+// blocking is a network with one label. It sends to begun when a pass begins, and
+// the pass ends when end is closed.
 type blocking struct{ begun, end chan struct{} }
 
 func (n blocking) Use() (models.Network, func()) { return n, func() {} }
@@ -512,7 +505,7 @@ func (n blocking) Forward(*models.Workspace, *models.Batch, []float32) error {
 	return nil
 }
 
-// TestBusy: beyond the bound on waiting requests there is an error, not a queue.
+// TestBusy: a request beyond the bound on waiting requests or tokens is ErrBusy.
 func TestBusy(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	for _, c := range []struct {
@@ -527,7 +520,7 @@ func TestBusy(t *testing.T) {
 			defer e.Close()
 			n := blocking{make(chan struct{}, 1), make(chan struct{})}
 			long := sched.Request{Context: context.Background(), Task: n, Name: "long", Texts: models.Batch{IDs: []int32{1}, Ends: []int{1}}, Logits: make([]float32, 1)}
-			must(t, e.executor.Submit(&long)) // computes for long
+			must(t, e.executor.Submit(&long)) // occupies the only worker
 			<-n.begun
 			waiting := make(chan error, 1)
 			go func() {
@@ -536,7 +529,7 @@ func TestBusy(t *testing.T) {
 			}()
 			for e.Stats().Waiting == 0 {
 				if len(waiting) > 0 {
-					t.Fatalf("the request that should wait: %v", <-waiting)
+					t.Fatalf("the request did not wait: %v", <-waiting)
 				}
 				time.Sleep(time.Millisecond)
 			}
@@ -550,7 +543,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// TestNotFinite: weights that overflow are an error, not a score.
+// TestNotFinite: if weights overflow, the request fails instead of returning NaN.
 func TestNotFinite(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Float32})
 	c, err := safetensors.OpenCheckpoint(f.tuned[0])

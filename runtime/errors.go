@@ -6,7 +6,7 @@ import (
 	"kenserve/runtime/internal/failure"
 )
 
-// What a caller may have to tell apart.
+// Errors that a caller may have to tell apart.
 var (
 	// ErrNoTask means that the store has no task of that name.
 	ErrNoTask = failure.ErrNoTask
@@ -14,10 +14,10 @@ var (
 	// damaged, belongs to another base, or is larger than the budget. The
 	// message names the class of the reason, never a path.
 	ErrTaskUnusable = failure.ErrTaskUnusable
-	// ErrReadOnly means that the store takes no changes.
+	// ErrReadOnly means that the store cannot be changed.
 	ErrReadOnly = errors.New("the store is read-only")
-	// ErrTooLong means a text with more tokens than the model takes, in a
-	// request that does not allow truncation.
+	// ErrTooLong means that a text has too many tokens and the request does not
+	// allow truncation.
 	ErrTooLong = errors.New("text too long")
 	// ErrBusy means that too much work is waiting already.
 	ErrBusy = failure.ErrBusy
@@ -25,7 +25,7 @@ var (
 	ErrClosed = failure.ErrClosed
 )
 
-// InputError says which input of a request an error is about.
+// InputError is an error about one input of a request.
 type InputError struct {
 	Index int // of the input in the request
 	Err   error

@@ -18,9 +18,9 @@ import (
 	"kenserve/models/families"
 )
 
-// TestFamilies: for every family, with everything kept exactly a task's answers
-// have the bits that the full checkpoint gives, warm and hot; with a part kept
-// in any coding, those of an export of the same delta.
+// TestFamilies: for every family, warm and hot, scores have the bits of the full
+// checkpoint's if all weights are kept exactly, and of an export of the same delta
+// if some are kept in any coding.
 func TestFamilies(t *testing.T) {
 	for _, modelType := range families.Names() {
 		for _, c := range []struct {
@@ -45,9 +45,9 @@ func TestFamilies(t *testing.T) {
 				inputs := texts(12, 3)
 				want := reference(t, full, inputs)
 
-				b, err := OpenBase(f.base, gemm.Float32)
+				b, err := openBase(f.base, gemm.Float32)
 				must(t, err)
-				defer b.Close()
+				defer b.close()
 				d, err := delta.Open(filepath.Join(f.store, "t0"+delta.Extension))
 				must(t, err)
 				defer d.Close()
@@ -75,8 +75,8 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
-// A task is the model that its own configuration describes, if the base's
-// weights are that model's.
+// TestTasksConfiguration: a task's own configuration counts, as long as its model
+// has the base's parameters.
 func TestTasksConfiguration(t *testing.T) {
 	f := newFamilyFixture(t, "modernbert", 1, ken.Options{Selection: ken.KEN, Keep: 1, Coding: delta.Float32})
 	inputs := texts(5, 4)
@@ -102,7 +102,7 @@ func TestTasksConfiguration(t *testing.T) {
 	edited(`{`, `{"classifier_pooling":"mean",`)
 	mean := reference(t, f.tuned[0], inputs)
 	if cmp.Equal(first, mean) {
-		t.Fatal("the pooling changes nothing")
+		t.Fatal("the pooling does not change the scores")
 	}
 	r, err := classify()
 	must(t, err)
@@ -121,8 +121,8 @@ func TestTasksConfiguration(t *testing.T) {
 	}
 }
 
-// TestFamilyPrefix: a base may have been saved from a model with a head, with
-// the family's prefix and a head of the classifier's names.
+// TestFamilyPrefix: a base may be saved from a model with a head: with the family's
+// prefix, and with tensors of the classifier's names.
 func TestFamilyPrefix(t *testing.T) {
 	for _, modelType := range families.Names() {
 		f := newFamilyFixture(t, modelType, 1, ken.Options{Selection: ken.KEN, Keep: 1, Coding: delta.Float32})

@@ -2,48 +2,47 @@ package runtime
 
 import "time"
 
-// Residency says where a task's weights are; see design: hot, warm or cold.
+// Residency is the tier of a task.
 type Residency string
 
 // The tiers.
 const (
-	Hot  Residency = "hot"  // patched weights materialised in the kernel's layout
-	Warm Residency = "warm" // the delta in memory, ready to be applied
-	Cold Residency = "cold" // only in the store
+	Hot  Residency = "hot"  // its changed weights are materialised in the kernels' layout
+	Warm Residency = "warm" // its delta is in memory, ready to be applied
+	Cold Residency = "cold" // it is only in the store
 )
 
 // TaskInfo describes a task of the store.
 type TaskInfo struct {
 	Name       string
-	Labels     []string // nil until the task was loaded once
+	Labels     []string // nil: the task was never loaded
 	Residency  Residency
 	Bytes      int64 // of memory the task holds now
-	Pinned     bool  // never made to leave memory
+	Pinned     bool  // hot from the start and never evicted
 	Requests   uint64
 	Hits       uint64        // requests that found it in memory
 	Loads      uint64        // from the store
 	LoadTime   time.Duration // of the last load
 	Promotions uint64        // from warm to hot
-	LastUsed   time.Time     // zero when never
-	// Problem is the class of the reason why what the store has of the task is
-	// not served, if it is not: then nothing is, or an older delta.
+	LastUsed   time.Time     // zero: never
+	// Problem is the class of the reason why the store's delta is not served;
+	// empty: it is served. With a problem, an older delta is served, or none.
 	Problem string
 }
 
-// Stats counts what the engine did since it was opened. Bytes and counts are
-// a snapshot; counters only grow.
+// Stats is a snapshot of an engine. Counters count from Open and only grow.
 type Stats struct {
 	BaseBytes   int64 // of the base's panels and tables
-	TaskBytes   int64 // of tasks in memory, and promised to loads under way
-	BudgetBytes int64 // what TaskBytes stays within
-	HotBytes    int64 // of TaskBytes, hot networks
-	WarmBytes   int64 // of TaskBytes, the rest
+	TaskBytes   int64 // of tasks in memory, and reserved for loads and promotions
+	BudgetBytes int64 // bound of TaskBytes
+	HotBytes    int64 // of TaskBytes: hot networks
+	WarmBytes   int64 // of TaskBytes: the rest
 
-	StoreTasks  int // tasks of the store, when it was last looked through
-	Resident    int // tasks in memory now: hot and warm ones
+	StoreTasks  int // tasks of the store, when it was last listed
+	Resident    int // tasks in memory now, hot and warm ones
 	HotTasks    int
 	WarmTasks   int
-	PinnedTasks int // that are to be pinned
+	PinnedTasks int // of Config.Pin, loaded or not
 
 	Hits       uint64 // requests that found their task in memory
 	Misses     uint64 // requests that began a load or waited for one
@@ -53,7 +52,7 @@ type Stats struct {
 	Promotions   uint64 // warm to hot
 	Demotions    uint64 // hot to warm
 	Evictions    uint64 // warm to cold, to make room
-	Replacements uint64 // of a delta in memory by a newer one of the store
+	Replacements uint64 // of a delta in memory by a newer one
 
 	LoadSeconds      float64 // spent loading, summed
 	LoadQueueSeconds float64 // that loads waited for their turn, summed
@@ -62,9 +61,9 @@ type Stats struct {
 	Batches uint64 // forward passes
 	Tokens  uint64 // tokens computed
 	Waiting int    // requests waiting for execution now
-	// WaitingTokens are those of their texts, as far as they are encoded.
+	// WaitingTokens counts the tokens of waiting texts that are encoded already.
 	WaitingTokens int
-	// WorkspaceBytes is the memory for activations. It grows to what the largest
-	// batch took, on every core.
+	// WorkspaceBytes is the memory for activations. On every core it grows to what
+	// the largest batch needed.
 	WorkspaceBytes int64
 }

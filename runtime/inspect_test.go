@@ -9,8 +9,8 @@ import (
 	"kenserve/ken"
 )
 
-// TestInspect: what a task's file holds can be seen as long as it is looked at,
-// even if the task is unloaded meanwhile.
+// TestInspect: a task's delta is valid while it is inspected, even if the task is
+// unloaded meanwhile.
 func TestInspect(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 	e := f.open(t, Config{})

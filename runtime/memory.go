@@ -10,16 +10,16 @@ import (
 	"strings"
 )
 
-// MachineMemory returns the bytes of memory that this process may use: the
-// machine's, or what a control group above the process leaves of it (version 1
-// or 2, as containers have). Where neither can be told it is 4 GiB.
-func MachineMemory() int64 { return availableMemory(os.DirFS("/")) }
+// machineMemory returns the bytes of memory that this process may use: the
+// machine's memory, or the lowest limit of the control groups (version 1 or 2)
+// that a container puts it in. If neither is known it returns 4 GiB.
+func machineMemory() int64 { return availableMemory(os.DirFS("/")) }
 
 const unknownMemory = 4 << 30
 
 func availableMemory(root fs.FS) int64 {
 	memory := int64(0)
-	take := func(n int64) {
+	lowerTo := func(n int64) {
 		if n > 0 && (memory == 0 || n < memory) {
 			memory = n
 		}
@@ -27,7 +27,7 @@ func availableMemory(root fs.FS) int64 {
 	if text, err := fs.ReadFile(root, "proc/meminfo"); err == nil {
 		if rest, ok := bytes.CutPrefix(text, []byte("MemTotal:")); ok {
 			if fields := bytes.Fields(rest); len(fields) > 1 {
-				take(parseBytes(string(fields[0])) << 10)
+				lowerTo(parseBytes(string(fields[0])) << 10)
 			}
 		}
 	}
@@ -45,11 +45,11 @@ func availableMemory(root fs.FS) int64 {
 			}
 			dir, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 		}
-		// In a container the path may be the host's: then the mount's root is
-		// the group. Limits of all groups above hold, too.
+		// In a container the path may be the host's; then the root of the mount
+		// is the group. The limits of all groups above hold, too.
 		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
 			if text, err := fs.ReadFile(root, path.Join(dir, group, file)); err == nil {
-				take(parseBytes(strings.TrimSpace(string(text))))
+				lowerTo(parseBytes(strings.TrimSpace(string(text))))
 			}
 			if group == "/" {
 				break
@@ -62,8 +62,8 @@ func availableMemory(root fs.FS) int64 {
 	return memory
 }
 
-// parseBytes returns 0 for what is no number, such as the "max" of a group
-// without a limit.
+// parseBytes returns 0 if text is not a number, such as "max", which means that
+// a group has no limit.
 func parseBytes(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -72,16 +72,20 @@ func parseBytes(text string) int64 {
 	return n
 }
 
-// What a process takes beside the base, activations and tasks: the program
-// itself, requests and connections; and the share, one in garbageShare, of the
-// rest that the garbage collector needs to work in.
 const (
+	// processBytes is what a process takes beside the base, activations and
+	// tasks: the program itself, requests and connections.
 	processBytes = 96 << 20
-	programBytes = 64 << 20 // of these, what is mapped from the program's file
+	// programBytes is the part of processBytes that is mapped from the program's
+	// file.
+	programBytes = 64 << 20
+	// garbageShare is the share, one in garbageShare, of the rest that the garbage
+	// collector needs.
 	garbageShare = 8
 )
 
-// taskBudget returns what is left of memory for tasks and activations.
+// taskBudget returns the part of memory that is left for tasks and activations if
+// the base takes so many bytes.
 func taskBudget(memory, base int64) int64 {
 	left := memory - base - processBytes
 	return left - left/garbageShare

@@ -6,10 +6,11 @@ import (
 	"kenserve/runtime/internal/storesync"
 )
 
-// planner makes tasks over a base for the loader. It implements storesync.Base.
+// planner makes tasks of delta files, for the loader. It implements
+// storesync.Base.
 type planner struct {
-	base  *Base
-	cache *store.Cache // where deltas in the small layout are unpacked; nil: they are refused
+	base     *Base
+	unpacked *store.Cache // where deltas in the small layout are unpacked; nil: they cannot be loaded
 }
 
 // Plan opens a delta in either layout and checks it against the base.
@@ -27,22 +28,22 @@ func (p planner) Plan(file store.File) (storesync.Plan, error) {
 }
 
 func (p planner) open(file store.File) (*delta.Delta, error) {
-	if p.cache == nil {
+	if p.unpacked == nil {
 		return file.Open()
 	}
-	return p.cache.OpenFile(file, p.base.Checkpoint, p.base.Fingerprint)
+	return p.unpacked.OpenFile(file, p.base.Checkpoint, p.base.Fingerprint)
 }
 
-// OverheadBytes returns what a task takes beside its file if all its matrices
-// are patched as they are multiplied.
+// OverheadBytes returns what a task takes beside its file if all its matrices are
+// overlays.
 func (p planner) OverheadBytes() int64 {
 	return int64(len(p.base.names)) * (tensorBytes + patchBytes)
 }
 
-// WarmBytes, Load and Close implement storesync.Plan.
-
+// WarmBytes returns what the loaded task takes.
 func (p *plan) WarmBytes() int64 { return p.warmBytes }
 
+// Load returns the task, which owns the delta from then on.
 func (p *plan) Load() (storesync.Task, error) {
 	t, err := p.load()
 	if err != nil {
@@ -51,12 +52,15 @@ func (p *plan) Load() (storesync.Task, error) {
 	return t, nil
 }
 
+// Close releases the delta.
 func (p *plan) Close() error { return p.delta.Close() }
 
-// Labels, HotBytes and Close implement storesync.Task, with Warm and Hot.
-
+// Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }
-func (t *task) HotBytes() int64  { return t.hotBytes }
 
-// taskOf returns the task of a handle; planner makes no other kind.
+// HotBytes returns what a hot network takes beside the warm task.
+func (t *task) HotBytes() int64 { return t.hotBytes }
+
+// taskOf returns the task of a handle. The assertion holds because planner makes
+// no other kind.
 func taskOf(h storesync.Handle) *task { return h.Task().(*task) }

@@ -19,10 +19,10 @@ import (
 	"kenserve/ken"
 )
 
-// sparseOptions are options of small deltas, whose hot networks are much larger.
+// sparseOptions make small deltas, whose hot networks are much larger.
 var sparseOptions = ken.Options{Selection: ken.LargestChange, Keep: 0.1, Coding: delta.Sign}
 
-// copies makes n tasks c0, c1, … of one task's delta.
+// copies makes n tasks c0, c1, … with the delta of t0.
 func (f *fixture) copies(t *testing.T, n int) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(f.store, "t0.ken"))
@@ -35,7 +35,8 @@ func (f *fixture) copies(t *testing.T, n int) []string {
 	return names
 }
 
-// sizes returns what a task takes, warm, and what it takes more when hot.
+// sizes returns the bytes of a task when it is warm, and its further bytes when it
+// is hot.
 func (f *fixture) sizes(t *testing.T, name string) (warm, hot int64) {
 	t.Helper()
 	e := f.open(t, Config{})
@@ -46,6 +47,7 @@ func (f *fixture) sizes(t *testing.T, name string) (warm, hot int64) {
 	return e.describe(name).Bytes, taskOf(h).hotBytes
 }
 
+// scoresOf returns a task's logits of three inputs.
 func scoresOf(t *testing.T, e *Engine, name string) [][]float32 {
 	t.Helper()
 	r, err := e.Classify(context.Background(), name, texts(3, 1), Options{Raw: true})
@@ -53,65 +55,65 @@ func scoresOf(t *testing.T, e *Engine, name string) [][]float32 {
 	return r.Scores
 }
 
-// until waits for what happens beside requests.
-func until(t *testing.T, what string, ok func() bool) {
+// until waits for an event in the background.
+func until(t *testing.T, event string, ok func() bool) {
 	t.Helper()
 	for start := time.Now(); !ok(); time.Sleep(time.Millisecond) {
 		if time.Since(start) > time.Minute {
-			t.Fatalf("waited in vain until %s", what)
+			t.Fatalf("timeout: waiting until %s", event)
 		}
 	}
 }
 
-// residencyOf tells where a task is.
-func residencyOf(e *Engine, name string) Residency { return e.describe(name).Residency }
+// tierOf returns the tier of a task.
+func tierOf(e *Engine, name string) Residency { return e.describe(name).Residency }
 
-// heat asks for a task until it is hot.
-func heat(t *testing.T, e *Engine, name string) {
+// makeHot sends requests for a task until it is hot.
+func makeHot(t *testing.T, e *Engine, name string) {
 	t.Helper()
 	until(t, name+" is hot", func() bool {
 		scoresOf(t, e, name)
-		return residencyOf(e, name) == Hot
+		return tierOf(e, name) == Hot
 	})
 }
 
-// TestTiers: a task is cold, warm with the first request, hot with some more,
-// and makes way in the order of last use, hot to warm to cold. Its answers stay
-// the same.
+// TestTiers: a task is cold at first, warm with the first request, and hot after
+// some more. The least recently used task moves down, hot to warm to cold. Scores
+// are the same in every tier.
 func TestTiers(t *testing.T) {
 	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 3)
 	warm, hot := f.sizes(t, "c0")
-	budget := 2*(warm+hot) + warm/2 // two hot ones, or one and many warm ones
+	budget := 2*(warm+hot) + warm/2 // for two hot tasks, or one hot and many warm ones
 	e := f.open(t, Config{Budget: budget})
 	defer e.Close()
-	if r := residencyOf(e, "c0"); r != Cold {
+	if r := tierOf(e, "c0"); r != Cold {
 		t.Errorf("before the first request: %s", r)
 	}
 	want := scoresOf(t, e, "c0")
-	if r := residencyOf(e, "c0"); r != Warm {
+	if r := tierOf(e, "c0"); r != Warm {
 		t.Errorf("after the first request: %s", r)
 	}
-	heat(t, e, "c0")
-	heat(t, e, "c1")
+	makeHot(t, e, "c0")
+	makeHot(t, e, "c1")
 	if diff := cmp.Diff(want, scoresOf(t, e, "c0")); diff != "" {
-		t.Errorf("hot answers: %s", diff)
+		t.Errorf("scores of the hot task: %s", diff)
 	}
 	s := e.Stats()
 	if s.HotTasks != 2 || s.WarmTasks != 0 || s.TaskBytes != 2*(warm+hot) || s.HotBytes != 2*hot || s.Promotions != 2 || s.Demotions != 0 {
 		t.Errorf("two hot tasks: %+v", s)
 	}
-	// A third one needs room: the hot one that was used less recently is demoted.
+	// A third task needs room: the less recently used hot task is demoted.
 	if diff := cmp.Diff(want, scoresOf(t, e, "c2")); diff != "" {
-		t.Errorf("the copy's answers: %s", diff)
+		t.Errorf("scores of the copy: %s", diff)
 	}
 	for name, want := range map[string]Residency{"c0": Hot, "c1": Warm, "c2": Warm} {
-		if got := residencyOf(e, name); got != want {
+		if got := tierOf(e, name); got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
 	if diff := cmp.Diff(want, scoresOf(t, e, "c1")); diff != "" {
-		t.Errorf("answers after demotion: %s", diff)
+		t.Errorf("scores after demotion: %s", diff)
 	}
 	must(t, e.Unload(context.Background(), names[0]))
 	if s := e.Stats(); s.Resident != 2 || s.TaskBytes != 2*warm || s.HotTasks != 0 || s.HotBytes != 0 {
@@ -119,13 +121,13 @@ func TestTiers(t *testing.T) {
 	}
 }
 
-// TestScan: requests for every task of a store, one after the other, leave the
-// hot ones hot, though memory has no room for all.
+// TestScan: requests for every task of a store, one after the other, leave hot
+// tasks hot, although memory has no room for all tasks.
 func TestScan(t *testing.T) {
 	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 60)
 	warm, hot := f.sizes(t, "c0")
-	e := f.open(t, Config{Budget: 2 * (3*(warm+hot) + warm)}) // for three hot ones, and as much again
+	e := f.open(t, Config{Budget: 2 * (3*(warm+hot) + warm)}) // twice the room of three hot tasks
 	defer e.Close()
 	popular := names[:3]
 	for range 20 {
@@ -134,13 +136,13 @@ func TestScan(t *testing.T) {
 		}
 	}
 	for _, name := range popular {
-		heat(t, e, name)
+		makeHot(t, e, name)
 	}
 	for _, name := range names {
 		scoresOf(t, e, name)
 	}
 	for _, name := range popular {
-		if r := residencyOf(e, name); r != Hot {
+		if r := tierOf(e, name); r != Hot {
 			t.Errorf("%s is %s after the scan", name, r)
 		}
 	}
@@ -149,7 +151,7 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// gatedStore blocks fetching of the tasks that have a gate.
+// gatedStore blocks fetches of a task that has a gate until the gate is closed.
 type gatedStore struct {
 	store.Store
 	gates map[string]chan struct{}
@@ -166,7 +168,7 @@ func (s *gatedStore) Fetch(ctx context.Context, item store.Item) (store.File, er
 	return s.Store.Fetch(ctx, item)
 }
 
-// TestLoadDelaysNobody: while one task is being fetched, another one is served.
+// TestLoadDelaysNobody: while one task is being fetched, another task is served.
 func TestLoadDelaysNobody(t *testing.T) {
 	f := newFixture(t, 2, sparseOptions)
 	gate := make(chan struct{})
@@ -185,43 +187,43 @@ func TestLoadDelaysNobody(t *testing.T) {
 	}
 	select {
 	case err := <-loaded:
-		t.Fatalf("the gate did not hold: %v", err)
+		t.Fatalf("the load ended although its fetch is blocked: %v", err)
 	default:
 	}
 	close(gate)
 	must(t, <-loaded)
 }
 
-// TestPinAndPrefetch: pinned tasks are hot from the start and stay, whatever
-// else is asked for; others are loaded as far as there is room.
+// TestPinAndPrefetch: pinned tasks are hot from the start and stay so, whatever the
+// requests; other tasks are loaded at the start as far as there is room.
 func TestPinAndPrefetch(t *testing.T) {
 	f := newFixture(t, 1, sparseOptions)
 	names := f.copies(t, 20)
 	warm, hot := f.sizes(t, "c0")
 	e := f.open(t, Config{Budget: hot + 6*warm, Pin: []string{"c5", "missing"}, PrefetchAll: true, Loads: 1})
 	defer e.Close()
-	until(t, "the pinned task is hot", func() bool { return residencyOf(e, "c5") == Hot })
+	until(t, "the pinned task is hot", func() bool { return tierOf(e, "c5") == Hot })
 	until(t, "others are in memory", func() bool { return e.Stats().Resident >= 2 })
 	for range 3 {
 		for _, name := range names {
 			scoresOf(t, e, name)
 		}
 	}
-	if r := residencyOf(e, "c5"); r != Hot {
+	if r := tierOf(e, "c5"); r != Hot {
 		t.Errorf("the pinned task is %s", r)
 	}
 	if info, _ := e.Task("c5"); !info.Pinned {
-		t.Error("it is not called pinned")
+		t.Error("TaskInfo.Pinned is false for the pinned task")
 	}
 	if s := e.Stats(); s.TaskBytes > s.BudgetBytes || s.Evictions == 0 {
 		t.Errorf("%+v", s)
 	}
 	if _, err := e.Classify(context.Background(), "c1", texts(1, 1), Options{}); err != nil {
-		t.Errorf("beside the pinned one: %v", err)
+		t.Errorf("another task beside the pinned one: %v", err)
 	}
 }
 
-// write replaces a task's file at once.
+// write replaces a task's file in one step.
 func (f *fixture) write(t *testing.T, task string, content []byte) {
 	t.Helper()
 	temporary := filepath.Join(t.TempDir(), "new")
@@ -229,6 +231,7 @@ func (f *fixture) write(t *testing.T, task string, content []byte) {
 	must(t, os.Rename(temporary, filepath.Join(f.store, task+delta.Extension)))
 }
 
+// read returns the content of a task's file.
 func (f *fixture) read(t *testing.T, task string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(f.store, task+delta.Extension))
@@ -236,38 +239,38 @@ func (f *fixture) read(t *testing.T, task string) []byte {
 	return content
 }
 
-// TestWatch: new, replaced and removed files take effect; a bad one leaves the
-// old one in service, and is reported.
+// TestWatch: new, replaced and removed files take effect. If the new file is
+// damaged, the old delta stays in service, and the problem is reported.
 func TestWatch(t *testing.T) {
 	f := newFixture(t, 2, sparseOptions)
 	first, second := f.read(t, "t0"), f.read(t, "t1")
 	e := f.open(t, Config{Watch: time.Millisecond, RetryAfter: time.Hour})
 	defer e.Close()
-	heat(t, e, "t0")
-	held, err := e.loader.Acquire(context.Background(), "t0") // a request under way
+	makeHot(t, e, "t0")
+	held, err := e.loader.Acquire(context.Background(), "t0") // a request in progress
 	must(t, err)
 
 	f.write(t, "t0", second)
 	until(t, "the new delta is served", func() bool { return len(scoresOf(t, e, "t0")[0]) == 3 })
 	network, done := held.Use()
 	if network.Labels() != 2 {
-		t.Errorf("a request under way has a network of %d labels now", network.Labels())
+		t.Errorf("a request in progress has a network of %d labels, want 2", network.Labels())
 	}
 	done()
 	held.Release()
 
 	f.write(t, "t0", second[:len(second)/2])
-	until(t, "the bad file is reported", func() bool {
+	until(t, "the damaged file is reported", func() bool {
 		info, ok := e.Task("t0")
 		return ok && info.Problem != ""
 	})
 	if n := len(scoresOf(t, e, "t0")[0]); n != 3 {
-		t.Errorf("%d labels beside a bad file, want those of the old one", n)
+		t.Errorf("%d labels beside a damaged file, want the 3 of the old delta", n)
 	}
 	f.write(t, "t0", first)
-	until(t, "the next good one is served", func() bool { return len(scoresOf(t, e, "t0")[0]) == 2 })
+	until(t, "the next good file is served", func() bool { return len(scoresOf(t, e, "t0")[0]) == 2 })
 	if info, _ := e.Task("t0"); info.Problem != "" {
-		t.Errorf("the problem stays: %s", info.Problem)
+		t.Errorf("the problem is still reported: %s", info.Problem)
 	}
 
 	if _, err := e.Classify(context.Background(), "late", texts(1, 1), Options{}); !errors.Is(err, ErrNoTask) {
@@ -279,7 +282,7 @@ func TestWatch(t *testing.T) {
 		return err == nil
 	})
 	must(t, os.Remove(filepath.Join(f.store, "late.ken")))
-	until(t, "the removed one is not", func() bool {
+	until(t, "the removed task is not served", func() bool {
 		_, err := e.Classify(context.Background(), "late", texts(1, 1), Options{})
 		return errors.Is(err, ErrNoTask)
 	})
@@ -288,14 +291,14 @@ func TestWatch(t *testing.T) {
 	until(t, "the engine is not ready without a store", func() bool { return e.Ready() != nil })
 	scoresOf(t, e, "t0")
 	must(t, os.Rename(f.store+".away", f.store))
-	until(t, "it is again", func() bool { return e.Ready() == nil })
+	until(t, "the engine is ready again", func() bool { return e.Ready() == nil })
 }
 
 // readOnly is a store that cannot be written.
 type readOnly struct{ store.Store }
 
-// TestChange: deltas that are put, copied and removed take effect at once and
-// whole; what cannot be served changes nothing.
+// TestChange: Put, Copy and Remove take effect at once; a delta that cannot be
+// served changes nothing.
 func TestChange(t *testing.T) {
 	f := newFixture(t, 2, sparseOptions)
 	first, second := f.read(t, "t0"), f.read(t, "t1")
@@ -311,7 +314,7 @@ func TestChange(t *testing.T) {
 	}
 
 	must(t, put("new", first, int64(len(first))))
-	heat(t, e, "new")
+	makeHot(t, e, "new")
 	must(t, put("new", second, -1))
 	if n := len(scoresOf(t, e, "new")[0]); n != 3 {
 		t.Errorf("%d labels after the change, want 3", n)
@@ -332,13 +335,13 @@ func TestChange(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, err, test.want)
 		}
 		if n := len(scoresOf(t, e, "new")[0]); n != 3 {
-			t.Errorf("%s: %d labels, want those from before", what, n)
+			t.Errorf("%s: %d labels, want the 3 of the old delta", what, n)
 		}
 	}
-	gone, cancel := context.WithCancel(ctx)
+	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := e.Put(gone, "new", bytes.NewReader(first), -1); !errors.Is(err, context.Canceled) {
-		t.Errorf("a client that has gone: %v", err)
+	if _, err := e.Put(cancelled, "new", bytes.NewReader(first), -1); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled context: %v", err)
 	}
 	if _, err := e.Copy(ctx, "copy", "t0"); err != nil {
 		t.Error(err)
@@ -347,7 +350,7 @@ func TestChange(t *testing.T) {
 		t.Error(diff)
 	}
 	if _, err := e.Copy(ctx, "copy", "none"); !errors.Is(err, ErrNoTask) {
-		t.Errorf("copy of nothing: %v", err)
+		t.Errorf("copy of a task that does not exist: %v", err)
 	}
 	must(t, e.Remove(ctx, "copy"))
 	if _, err := e.Classify(ctx, "copy", texts(1, 1), Options{}); !errors.Is(err, ErrNoTask) {
@@ -359,7 +362,7 @@ func TestChange(t *testing.T) {
 	must(t, e.Load(ctx, "t0"))
 	must(t, e.Unload(ctx, "t0"))
 	must(t, e.Unload(ctx, "t0"))
-	if r := residencyOf(e, "t0"); r != Cold {
+	if r := tierOf(e, "t0"); r != Cold {
 		t.Errorf("unloaded: %s", r)
 	}
 	for _, err := range []error{e.Load(ctx, "none"), e.Unload(ctx, "none")} {
@@ -370,7 +373,7 @@ func TestChange(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(f.store, ".*"))
 	must(t, err)
 	if len(files) > 0 {
-		t.Errorf("left in the store: %v", files)
+		t.Errorf("temporary files left in the store: %v", files)
 	}
 
 	fixed, err := Open(ctx, Config{BaseDir: f.base, Store: readOnly{store.Folder(f.store)}, Log: slog.New(slog.DiscardHandler)})
@@ -384,7 +387,8 @@ func TestChange(t *testing.T) {
 	}
 }
 
-// TestPutWhileAsked: every answer is the old delta's or the new one's.
+// TestPutWhileAsked: during Put, the scores of a request are all the old delta's or
+// all the new one's.
 func TestPutWhileAsked(t *testing.T) {
 	f := newFixture(t, 2, sparseOptions)
 	contents := [][]byte{f.read(t, "t0"), f.read(t, "t1")}
@@ -406,7 +410,7 @@ func TestPutWhileAsked(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				} else if !cmp.Equal(r.Scores, want[0]) && !cmp.Equal(r.Scores, want[1]) {
-					t.Error("an answer of neither delta")
+					t.Error("scores of neither delta")
 				}
 			}
 		})
@@ -416,7 +420,7 @@ func TestPutWhileAsked(t *testing.T) {
 		_, err := e.Put(context.Background(), "t0", bytes.NewReader(contents[i]), -1)
 		must(t, err)
 		if !cmp.Equal(scoresOf(t, e, "t0"), want[i]) {
-			t.Error("an answer after a change is not the new delta's")
+			t.Error("scores after Put are not the new delta's")
 		}
 	}
 	close(stop)

@@ -17,17 +17,18 @@ import (
 	"kenserve/delta"
 )
 
-// soakVariable makes TestSoak last that long instead of a second:
+// soakVariable names the environment variable that sets the duration of TestSoak,
+// which is a second without it:
 //
 //	KENSERVE_SOAK=10m go test -race -run TestSoak -timeout 20m ./runtime
 const soakVariable = "KENSERVE_SOAK"
 
-// TestSoak has clients ask, load, unload, put, copy, remove and go away at
-// random, and an operator replace, damage and remove files behind the engine's
-// back, with memory for a few of the tasks. Every answer is that of one of the
-// deltas, computed alone from a checkpoint without any of this; every error is
-// one that the situation allows; memory stays within its budget; and the base is
-// what it was. TestMain sees to it that no goroutine is left.
+// TestSoak has clients that classify, load, unload, put, copy, remove and cancel at
+// random, an operator who replaces, damages and removes files of the store, and
+// memory for a few of the tasks. The scores of every request are those of one of
+// the deltas, computed alone; every error is one that the situation allows; memory
+// stays within its budget; and the base does not change. TestMain checks that no
+// goroutine is left.
 func TestSoak(t *testing.T) {
 	duration := time.Second
 	if text := os.Getenv(soakVariable); text != "" {
@@ -43,7 +44,7 @@ func TestSoak(t *testing.T) {
 	for i := range kinds {
 		name := fmt.Sprintf("t%d", i)
 		contents = append(contents, f.read(t, name))
-		want[len(f.labels[i])] = f.alone(t, name, inputs)
+		want[len(f.labels[i])] = f.scoresAlone(t, name, inputs)
 		must(t, os.Remove(filepath.Join(f.store, name+delta.Extension)))
 	}
 	var names []string
@@ -59,18 +60,19 @@ func TestSoak(t *testing.T) {
 	budget := 2*hot + 6*warm
 	e := f.open(t, Config{Budget: budget, BatchTokens: 40, Watch: 5 * time.Millisecond, RetryAfter: 5 * time.Millisecond, Pin: []string{"s0"}})
 	defer e.Close()
-	panels := packedSum(e.base)
+	panels := packedWeights(e.base)
 
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()
 	var mu sync.Mutex
-	done := map[string]int{} // what was done, and how it ended
+	done := map[string]int{} // by operation and result
 	count := func(what string) {
 		mu.Lock()
 		defer mu.Unlock()
 		done[what]++
 	}
-	// allowed checks an error: a task may be missing or damaged at any time.
+	// allowed checks that an error is one of also, or that of a task that is missing
+	// or damaged, which may happen at any time.
 	allowed := func(what string, err error, also ...error) {
 		for _, ok := range append(also, ErrNoTask, ErrTaskUnusable) {
 			if errors.Is(err, ok) {
@@ -89,7 +91,7 @@ func TestSoak(t *testing.T) {
 		rng := rand.New(rand.NewPCG(uint64(worker), 77))
 		wg.Go(func() {
 			for ctx.Err() == nil && !t.Failed() {
-				// Some tasks are asked for more often than others.
+				// Some tasks have more requests than others.
 				name := names[min(rng.IntN(len(names)), rng.IntN(len(names)))]
 				switch n := rng.IntN(100); {
 				case n < 70:
@@ -97,12 +99,12 @@ func TestSoak(t *testing.T) {
 					last := first + 1 + rng.IntN(len(inputs)-first)
 					r, err := e.Classify(context.Background(), name, inputs[first:last], Options{Raw: true})
 					if err == nil && !cmp.Equal(r.Scores, want[len(r.Labels)][first:last]) {
-						t.Errorf("task %s: scores %v, alone %v", name, r.Scores, want[len(r.Labels)][first:last])
+						t.Errorf("task %s: scores are %v, alone %v", name, r.Scores, want[len(r.Labels)][first:last])
 					}
 					allowed("classify", err, ErrBusy)
 				case n < 80:
-					gone, stop := context.WithTimeout(context.Background(), time.Duration(rng.IntN(2000))*time.Microsecond)
-					_, err := e.Classify(gone, name, inputs, Options{})
+					cancelled, stop := context.WithTimeout(context.Background(), time.Duration(rng.IntN(2000))*time.Microsecond)
+					_, err := e.Classify(cancelled, name, inputs, Options{})
 					stop()
 					allowed("cancel", err, context.DeadlineExceeded, ErrBusy)
 				case n < 84:
@@ -136,7 +138,7 @@ func TestSoak(t *testing.T) {
 			path := filepath.Join(f.store, names[rng.IntN(len(names))]+delta.Extension)
 			content := contents[rng.IntN(kinds)]
 			switch rng.IntN(4) {
-			case 0: // over the old one, in place
+			case 0: // overwrite the old file in place
 				_ = os.WriteFile(path, content, 0o644)
 			case 1:
 				_ = os.WriteFile(path, damaged(content, rng), 0o644)
@@ -151,7 +153,7 @@ func TestSoak(t *testing.T) {
 			time.Sleep(time.Duration(rng.IntN(10)) * time.Millisecond)
 		}
 	})
-	wg.Go(func() { // the watchman
+	wg.Go(func() { // checks of the budget
 		for ctx.Err() == nil && !t.Failed() {
 			if s := e.Stats(); s.TaskBytes > s.BudgetBytes || s.TaskBytes < s.HotBytes || s.HotBytes < 0 {
 				t.Errorf("%d bytes of tasks, %d of them hot, the budget is %d", s.TaskBytes, s.HotBytes, s.BudgetBytes)
@@ -164,10 +166,10 @@ func TestSoak(t *testing.T) {
 	s := e.Stats()
 	t.Logf("%+v", s)
 	if done["classify"] == 0 || s.Loads == 0 {
-		t.Error("nothing was asked, or nothing loaded")
+		t.Error("no request succeeded, or no task was loaded")
 	}
-	// With everything unloaded nothing is counted.
-	until(t, "loads and replacements are through", func() bool {
+	// When all tasks are unloaded, no bytes are used.
+	until(t, "loads and replacements have ended", func() bool {
 		for _, name := range names {
 			e.loader.Unload(name)
 		}
@@ -175,16 +177,16 @@ func TestSoak(t *testing.T) {
 		return s.TaskBytes == 0 && s.HotBytes == 0 && s.LoadsWaiting == 0
 	})
 	if got := delta.Fingerprint(e.base.Checkpoint); got != e.base.Fingerprint {
-		t.Errorf("the base's fingerprint is now %s", got)
+		t.Errorf("the base's fingerprint has changed to %s", got)
 	}
-	if !bytes.Equal(panels, packedSum(e.base)) {
+	if !bytes.Equal(panels, packedWeights(e.base)) {
 		t.Error("the base's panels have changed")
 	}
 }
 
-// alone returns a task's logits, each text by itself on one goroutine, from an
-// engine that does nothing else.
-func (f *fixture) alone(t *testing.T, name string, inputs []Input) [][]float32 {
+// scoresAlone returns a task's logits, each text alone, from an engine with one
+// worker that does nothing else.
+func (f *fixture) scoresAlone(t *testing.T, name string, inputs []Input) [][]float32 {
 	t.Helper()
 	e := f.open(t, Config{Workers: 1, BatchTokens: 1})
 	defer e.Close()
@@ -197,7 +199,7 @@ func (f *fixture) alone(t *testing.T, name string, inputs []Input) [][]float32 {
 	return out
 }
 
-// damaged returns a delta with a byte changed, or cut off.
+// damaged returns a copy of a delta that is cut off or has one byte changed.
 func damaged(content []byte, rng *rand.Rand) []byte {
 	out := bytes.Clone(content)
 	if rng.IntN(2) == 0 {

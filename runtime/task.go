@@ -12,8 +12,9 @@ import (
 	"kenserve/models"
 )
 
-// plan is a delta that was checked against the base, and what its tiers will
-// take, so that room can be made before anything is allocated.
+// plan is a delta that was checked against the base, and the bytes that each tier
+// will take, so that room can be made before anything is allocated. It implements
+// storesync.Plan.
 type plan struct {
 	base    *Base
 	delta   *delta.Delta
@@ -21,11 +22,11 @@ type plan struct {
 	labels  []string
 	problem models.Problem
 
-	// warmBytes is what a task takes that is in memory: the delta as it lies in
-	// its file, what is needed to find its parts, and the few matrices that the
-	// kernels cannot patch on the fly.
+	// warmBytes is what a warm task takes: the bytes of its file, which are the
+	// values in memory, an index of them, and copies of the few matrices to which
+	// the kernels cannot apply a delta while they multiply.
 	warmBytes int64
-	// hotBytes is what a hot network takes beside it.
+	// hotBytes is what a hot network takes beside the warm task.
 	hotBytes int64
 }
 
@@ -41,7 +42,7 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	arch, err := b.architecture(d.Config)
+	arch, err := b.taskArchitecture(d.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +54,9 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 			continue
 		}
 		if inBase == "" {
-			// Nothing has compared it with anything yet.
+			// Check has compared only tensors that the base has.
 			if t.Dense == nil || !t.Dense.DType.Float() || !slices.Equal(t.Dense.Shape, param.Shape) {
-				return nil, fmt.Errorf("tensor %s is not a dense one of floats of shape %v, as the model needs", t.Name, param.Shape)
+				return nil, fmt.Errorf("tensor %s must be a dense float tensor of shape %v", t.Name, param.Shape)
 			}
 		}
 		switch param.Role {
@@ -66,7 +67,7 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 			}
 			bytes := compute.Bytes(param.Matrix())
 			switch {
-			case p.overlaid(param.Name):
+			case p.isOverlay(param.Name):
 				p.warmBytes += patchBytes
 				p.hotBytes += bytes
 			case !param.Head:
@@ -81,13 +82,13 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	return p, nil
 }
 
-// parameters lists what a network of this task needs.
+// parameters lists the parameters of a network of this task, head included.
 func (p *plan) parameters() []models.Parameter {
 	return append(p.arch.Parameters(), p.arch.Head(len(p.labels))...)
 }
 
-// find returns the delta's tensor for a parameter, and its name in the base if
-// the base has it.
+// find returns the delta's tensor for a parameter, nil if the delta has none, and
+// the tensor's name in the base, empty if the base has none.
 func (p *plan) find(parameter string) (*delta.Tensor, string) {
 	if name, ok := p.base.names[parameter]; ok {
 		t, _ := p.delta.Tensor(name)
@@ -101,10 +102,11 @@ func (p *plan) find(parameter string) (*delta.Tensor, string) {
 	return nil, ""
 }
 
-// overlaid tells whether a warm task's matrix is the base's with a patch over
-// it. One in the order of rows is not, nor one of more than two dimensions,
-// whose rows are parts of an output.
-func (p *plan) overlaid(parameter string) bool {
+// isOverlay tells whether a warm task's matrix is an overlay: the base's matrix
+// with a patch that the kernels apply while they multiply. They cannot apply a
+// tensor in row-major order, nor one of more than two dimensions, whose rows are
+// only parts of an output.
+func (p *plan) isOverlay(parameter string) bool {
 	t, inBase := p.find(parameter)
 	if t == nil || t.Masked == nil || t.Masked.RowMajor {
 		return false
@@ -113,23 +115,25 @@ func (p *plan) overlaid(parameter string) bool {
 	return len(b.Shape) == 2
 }
 
-// task is a delta in memory, warm: networks can be bound to it at any time.
+// task is a warm task, to which networks can be bound at any time. It implements
+// storesync.Task.
 type task struct {
 	plan
-	// matrices are those of the base that the delta changes, overlaid or, where
-	// the kernels cannot patch them, packed anew.
+	// matrices has, by parameter, the base's matrices that the delta changes: as
+	// overlays or, where the kernels cannot apply the delta, as copies.
 	matrices map[string]*gemm.Matrix
 
 	mu sync.Mutex
-	// bound is the warm network of the last use, as long as the garbage
-	// collector leaves it. Its vectors and its head would make a small task a
-	// third larger, and take tens of microseconds to make again.
-	bound weak.Pointer[boundNetwork]
+	// warmNetwork is the warm network of the last use. The garbage collector may
+	// take it: its vectors and its head would make a small task a third larger,
+	// and making it again takes tens of microseconds.
+	warmNetwork weak.Pointer[weakNetwork]
 }
 
-type boundNetwork struct{ models.Network }
+// weakNetwork gives a network an address for a weak pointer.
+type weakNetwork struct{ models.Network }
 
-// load brings a task into memory, warm. It owns the delta from then on.
+// load makes the warm task, which owns the delta from then on.
 func (p *plan) load() (*task, error) {
 	t := &task{plan: *p, matrices: map[string]*gemm.Matrix{}}
 	for _, param := range p.parameters() {
@@ -140,12 +144,12 @@ func (p *plan) load() (*task, error) {
 		var m *gemm.Matrix
 		var err error
 		switch {
-		case p.overlaid(param.Name):
+		case p.isOverlay(param.Name):
 			m, err = p.base.matrices[param.Name].Overlay(tensor.Masked)
 		case tensor == nil || param.Head:
 		case tensor.Dense != nil:
 			m = packRows(tensor.Dense, nil)
-		default: // in the order of rows
+		default: // a delta that is no overlay
 			b, _ := p.base.Checkpoint.Tensor(inBase)
 			m = packRows(b, tensor.Masked)
 		}
@@ -161,35 +165,36 @@ func (p *plan) load() (*task, error) {
 		return nil, err
 	}
 	if network.Labels() != len(p.labels) {
-		return nil, fmt.Errorf("the head has %d outputs, the delta %d labels", network.Labels(), len(p.labels))
+		return nil, fmt.Errorf("the head has %d outputs, the delta has %d labels", network.Labels(), len(p.labels))
 	}
 	return t, nil
 }
 
-// Warm returns a network that patches the base's panels as it multiplies. It
-// allocates nothing lasting.
+// Warm returns a network that applies the delta while it multiplies. It keeps no
+// memory beside warmBytes.
 func (t *task) Warm() (models.Network, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := t.bound.Value()
+	b := t.warmNetwork.Value()
 	if b == nil {
 		network, err := t.arch.Bind(params{t, false})
 		if err != nil {
 			return nil, err
 		}
-		b = &boundNetwork{network}
-		t.bound = weak.Make(b)
+		b = &weakNetwork{network}
+		t.warmNetwork = weak.Make(b)
 	}
 	return b, nil
 }
 
-// Hot returns a network over panels of its own, which takes hotBytes.
+// Hot returns a network over weights of its own, which takes hotBytes.
 func (t *task) Hot() (models.Network, error) { return t.arch.Bind(params{t, true}) }
 
-// params gives an architecture a task's weights.
+// params gives an architecture the weights of a task. It implements
+// models.Params.
 type params struct {
 	*task
-	hot bool
+	hot bool // materialise overlays
 }
 
 // Matrix implements models.Params.
@@ -197,15 +202,15 @@ func (p params) Matrix(name string) (*gemm.Matrix, error) {
 	t, _ := p.find(name)
 	switch {
 	case t == nil && p.base.matrices[name] != nil:
-		return p.base.computed[name], nil
+		return p.base.computeMatrices[name], nil
 	case t == nil:
 		return nil, errMissing
-	case p.hot && p.overlaid(name):
+	case p.hot && p.isOverlay(name):
 		return p.matrices[name].Materialised(nil), nil
 	case p.matrices[name] != nil:
 		return p.matrices[name], nil
 	}
-	return packRows(t.Dense, nil), nil // the head: small, so it stays float32, and is packed for each network
+	return packRows(t.Dense, nil), nil // the head: small, so it stays float32 and is packed for each network
 }
 
 // Table implements models.Params.
@@ -241,4 +246,4 @@ func (p params) Vector(name string) ([]float32, error) {
 	return v, nil
 }
 
-var errMissing = errors.New("neither the base nor the delta has it")
+var errMissing = errors.New("it is in neither the base nor the delta")

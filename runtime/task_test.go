@@ -15,24 +15,24 @@ import (
 	"kenserve/models"
 )
 
-// A task's warm network and its hot one give the same bits, whatever the coding,
-// the form of positions and the compute type.
+// TestWarmAndHotAgree: a task's warm network and its hot one give the same bits in
+// every coding, form of positions and number type.
 func TestWarmAndHotAgree(t *testing.T) {
 	for j, coding := range []delta.Coding{delta.Float32, delta.BFloat16, delta.Int8, delta.Int4, delta.Sign} {
 		for i, keep := range []float64{0.05, 0.3, 1} {
 			compute := []gemm.Compute{gemm.Int8, gemm.Float32, gemm.BFloat16}[(i+j)%3]
 			t.Run(fmt.Sprintf("%s/keep=%v/%s", coding, keep, compute), func(t *testing.T) {
 				f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Coding: coding, Keep: keep})
-				base, err := OpenBase(f.base, compute)
+				base, err := openBase(f.base, compute)
 				must(t, err)
-				defer base.Close()
+				defer base.close()
 				d, err := store.File{Path: filepath.Join(f.store, "t0.ken")}.Open()
 				must(t, err)
 				defer d.Close()
 				p, err := planTask(base, d)
 				must(t, err)
-				if keep < 1 && p.hotBytes < 10*gemmBytes(base) {
-					t.Errorf("a hot network of %d bytes", p.hotBytes)
+				if keep < 1 && p.hotBytes < 10*minMatrixBytes(base) {
+					t.Errorf("a hot network takes only %d bytes", p.hotBytes)
 				}
 				task, err := p.load()
 				must(t, err)
@@ -46,7 +46,7 @@ func TestWarmAndHotAgree(t *testing.T) {
 				again, err := task.Warm()
 				must(t, err)
 				if again != warm {
-					t.Error("a network in use was bound again")
+					t.Error("a second warm network was bound while the first is in use")
 				}
 				runtime.KeepAlive(warm)
 			})
@@ -54,16 +54,17 @@ func TestWarmAndHotAgree(t *testing.T) {
 	}
 }
 
-// What a warm task is counted to take is what it takes: about its file.
+// TestWarmBytes: the bytes that are counted for a warm task are the bytes that it
+// takes, and about those of its file.
 func TestWarmBytes(t *testing.T) {
 	const demo = "../examples/demo"
-	base, err := OpenBase(filepath.Join(demo, "base"), gemm.Float32)
+	base, err := openBase(filepath.Join(demo, "base"), gemm.Float32)
 	must(t, err)
-	defer base.Close()
+	defer base.close()
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
-		runtime.GC() // networks that are bound weakly go in the second one
+		runtime.GC() // the second run collects networks that only weak pointers refer to
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
@@ -83,23 +84,23 @@ func TestWarmBytes(t *testing.T) {
 	took := heap() - before
 	runtime.KeepAlive(tasks)
 	if d := took - counted; d < -counted/20 || d > counted/20 {
-		t.Errorf("warm tasks take %d bytes, counted were %d", took, counted)
+		t.Errorf("warm tasks take %d bytes, but %d were counted", took, counted)
 	}
 	if took > files*11/10 {
-		t.Errorf("warm tasks of %d bytes of files take %d", files, took)
+		t.Errorf("warm tasks take %d bytes, their files only %d", took, files)
 	}
 }
 
-// gemmBytes is the least that a matrix of the base takes.
-func gemmBytes(b *Base) int64 {
+// minMatrixBytes returns the bytes of the base's smallest matrix.
+func minMatrixBytes(b *Base) int64 {
 	least := int64(1 << 40)
-	for _, m := range b.computed {
+	for _, m := range b.computeMatrices {
 		least = min(least, m.Bytes())
 	}
 	return least
 }
 
-// logits are those of two sequences.
+// logits computes two sequences of tokens.
 func logits(t *testing.T, n models.Network) []float32 {
 	t.Helper()
 	out := make([]float32, 2*n.Labels())

@@ -2,10 +2,10 @@ package safetensors
 
 import "fmt"
 
-// DType names the type of a tensor's elements as the header spells it.
+// DType is the type of a tensor's elements, as written in the header.
 type DType string
 
-// The element types of the format that kenserve reads and writes.
+// The element types that kenserve reads and writes.
 const (
 	F64  DType = "F64"
 	F32  DType = "F32"
@@ -22,7 +22,7 @@ const (
 	Bool DType = "BOOL"
 )
 
-// Size returns the bytes of one element, and 0 for an unknown type.
+// Size returns the size of one element in bytes; 0 for an unknown type.
 func (d DType) Size() int {
 	switch d {
 	case F64, I64, U64:
@@ -37,31 +37,32 @@ func (d DType) Size() int {
 	return 0
 }
 
-// Float reports whether values of the type convert to float32 without loss.
+// Float reports whether the type is a float that converts to float32 without loss: F32,
+// F16 or BF16.
 func (d DType) Float() bool { return d == F32 || d == F16 || d == BF16 }
 
-// The most dimensions and the longest name a tensor may have.
-const (
-	MaxRank = 8
-	MaxName = 512
-)
+// MaxName is the length of the longest tensor name, in bytes.
+const MaxName = 512
 
-// elements returns the product of shape, refusing negative dimensions, too
-// many of them, and products beyond what an int holds in bytes.
+// maxRank is the largest number of dimensions of a tensor.
+const maxRank = 8
+
+// elements returns the number of elements of a shape. It refuses negative dimensions, more
+// than maxRank dimensions, and shapes whose size in bytes overflows an int.
 func elements(shape []int, size int) (int, error) {
-	if len(shape) > MaxRank {
-		return 0, fmt.Errorf("%w: %d dimensions, at most %d", ErrShape, len(shape), MaxRank)
+	if len(shape) > maxRank {
+		return 0, fmt.Errorf("%w: %d dimensions, at most %d", errShape, len(shape), maxRank)
 	}
-	const most = int(^uint(0) >> 1)
+	const maxInt = int(^uint(0) >> 1)
 	n, zero := 1, false
 	for _, d := range shape {
 		switch {
 		case d < 0:
-			return 0, fmt.Errorf("%w: negative dimension %d", ErrShape, d)
+			return 0, fmt.Errorf("%w: negative dimension %d", errShape, d)
 		case d == 0:
 			zero = true
-		case n > most/size/d:
-			return 0, fmt.Errorf("%w: %v overflows", ErrShape, shape)
+		case n > maxInt/size/d:
+			return 0, fmt.Errorf("%w: %v overflows", errShape, shape)
 		default:
 			n *= d
 		}

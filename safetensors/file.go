@@ -6,19 +6,22 @@ import (
 	"os"
 
 	"github.com/edsrzf/mmap-go"
+
+	"kenserve/internal/lfs"
 )
 
-// File is an open container. It is read-only and may be used by any number of
-// goroutines until Close.
+// File is an open file. It is read-only and may be used by several goroutines at once,
+// until Close.
 type File struct {
 	tensors  []Tensor
 	index    map[string]int
 	metadata map[string]string
 	data     []byte
-	mapped   mmap.MMap // nil when the bytes were the caller's
+	mapped   mmap.MMap // nil if the bytes are in memory
 }
 
-// Open maps the file at path and checks its header and offsets.
+// Open maps the file at path into memory and checks its header and offsets. The errors
+// wrap [ErrNotRegular], [ErrCorrupt] or those of the file system.
 func Open(path string) (*File, error) {
 	file, size, err := openRegular(path)
 	if err != nil {
@@ -38,8 +41,8 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Load reads the file at path into memory, for files that others may rewrite
-// in place while they are in use: under a map that would be a fault.
+// Load is [Open] for a file that may be rewritten in place while it is in use, which would
+// crash the process if the file were mapped. It reads the file into memory.
 func Load(path string) (*File, error) {
 	file, size, err := openRegular(path)
 	if err != nil {
@@ -57,10 +60,10 @@ func Load(path string) (*File, error) {
 	return f, nil
 }
 
-// openRegular opens a regular file of at least the 8 bytes that a header's
-// length takes; an empty file could not be mapped.
+// openRegular opens a regular file and returns its size. It refuses files of fewer than 8
+// bytes, which have no header; an empty file could not be mapped.
 func openRegular(path string) (*os.File, int, error) {
-	// The look before opening is for pipes: opening one would wait for a writer.
+	// Stat comes first because opening a named pipe would wait for a writer.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, fmt.Errorf("safetensors: %w", err)
@@ -82,12 +85,22 @@ func openRegular(path string) (*os.File, int, error) {
 	}
 	if info.Size() < 8 {
 		_ = file.Close()
-		return nil, 0, fmt.Errorf("safetensors: open %s: %w: %d bytes", path, ErrTruncated, info.Size())
+		return nil, 0, fmt.Errorf("safetensors: open %s: %w: %d bytes", path, errTruncated, info.Size())
+	}
+	beginning := make([]byte, 64)
+	n, err := file.ReadAt(beginning, 0)
+	if err != nil && err != io.EOF {
+		_ = file.Close()
+		return nil, 0, fmt.Errorf("safetensors: read %s: %w", path, err)
+	}
+	if err := lfs.Check(beginning[:n]); err != nil {
+		_ = file.Close()
+		return nil, 0, fmt.Errorf("safetensors: open %s: %w", path, err)
 	}
 	return file, int(info.Size()), nil
 }
 
-// Parse reads a container that is already in memory. The File aliases data.
+// Parse parses a file that is in memory. The File aliases data.
 func Parse(data []byte) (*File, error) {
 	tensors, metadata, err := parse(data)
 	if err != nil {
@@ -109,7 +122,7 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Tensor returns the tensor called name.
+// Tensor returns the tensor of that name, and whether there is one.
 func (f *File) Tensor(name string) (*Tensor, bool) {
 	i, ok := f.index[name]
 	if !ok {
@@ -118,19 +131,18 @@ func (f *File) Tensor(name string) (*Tensor, bool) {
 	return &f.tensors[i], true
 }
 
-// Metadata returns the header's strings. It must not be written.
+// Metadata returns the strings of the header. The map must not be changed.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
-// Forget lets go of the directory: the file then lists no tensors and no
-// metadata. Who has taken from it what is needed, and keeps many files open,
-// keeps tens of kilobytes less of each. Tensors that were taken stay valid until
-// Close.
+// Forget drops the directory: the file then lists no tensors and no metadata. It saves
+// tens of kilobytes for each file that a caller keeps open only for tensors it has
+// already. Those stay valid until Close.
 func (f *File) Forget() { f.tensors, f.index, f.metadata = nil, nil, nil }
 
 // Data returns all bytes of the file, header included.
 func (f *File) Data() []byte { return f.data }
 
-// Close unmaps the file. Its tensors must not be used any more.
+// Close unmaps the file. Its tensors must not be used afterwards.
 func (f *File) Close() error {
 	f.tensors, f.index, f.data = nil, nil, nil
 	if f.mapped == nil {

@@ -14,56 +14,49 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxHeader is the longest header read or written, in bytes.
-const MaxHeader = 1 << 20
+// maxHeader is the length of the longest header that is read or written, in bytes.
+const maxHeader = 1 << 20
 
 // metadataKey is the reserved name in the header.
 const metadataKey = "__metadata__"
 
-// What a reader refuses. Every one of them is an [ErrCorrupt].
-var (
-	// ErrCorrupt means that the bytes are not a valid file.
-	ErrCorrupt = errors.New("not a valid safetensors file")
-	// ErrTruncated means that the file ends before its header does.
-	ErrTruncated = fmt.Errorf("%w: shorter than its header", ErrCorrupt)
-	// ErrHeaderSize means a header beyond MaxHeader.
-	ErrHeaderSize = fmt.Errorf("%w: header too large", ErrCorrupt)
-	// ErrNotUTF8 means text in the header that is not UTF-8.
-	ErrNotUTF8 = fmt.Errorf("%w: header is not UTF-8", ErrCorrupt)
-	// ErrSyntax means a header that is not the JSON the format asks for.
-	ErrSyntax = fmt.Errorf("%w: header", ErrCorrupt)
-	// ErrDuplicateKey means a key that stands twice in one object.
-	ErrDuplicateKey = fmt.Errorf("%w: duplicate key", ErrCorrupt)
-	// ErrName means an empty or overlong tensor name.
-	ErrName = fmt.Errorf("%w: tensor name", ErrCorrupt)
-	// ErrDType means an unknown element type.
-	ErrDType = fmt.Errorf("%w: dtype", ErrCorrupt)
-	// ErrShape means a shape with too many dimensions, or whose product overflows.
-	ErrShape = fmt.Errorf("%w: shape", ErrCorrupt)
-	// ErrOffsets means offsets that run backwards, overlap, leave a hole, do
-	// not fit the shape, or do not end exactly at the end of the file.
-	ErrOffsets = fmt.Errorf("%w: data offsets", ErrCorrupt)
-)
+// ErrCorrupt is wrapped by every error about the content of a file that is read.
+var ErrCorrupt = errors.New("not a valid safetensors file")
 
-// ErrNotRegular means a path that is not a regular file (or a link to one).
+// ErrName means an empty or overlong tensor name. It wraps [ErrCorrupt].
+var ErrName = fmt.Errorf("%w: tensor name", ErrCorrupt)
+
+// ErrNotRegular means that a path is not a regular file or a link to one.
 var ErrNotRegular = errors.New("not a regular file")
 
-// parse reads the container in data and returns its tensors in the order of
-// their data, which they alias, and the metadata.
+// The other reasons to refuse a file.
+var (
+	errTruncated    = fmt.Errorf("%w: shorter than its header", ErrCorrupt)
+	errHeaderSize   = fmt.Errorf("%w: header too large", ErrCorrupt)
+	errNotUTF8      = fmt.Errorf("%w: header is not UTF-8", ErrCorrupt)
+	errSyntax       = fmt.Errorf("%w: header", ErrCorrupt) // not the JSON that the format defines
+	errDuplicateKey = fmt.Errorf("%w: duplicate key", ErrCorrupt)
+	errDType        = fmt.Errorf("%w: dtype", ErrCorrupt)        // unknown
+	errShape        = fmt.Errorf("%w: shape", ErrCorrupt)        // too many dimensions, or the size overflows
+	errOffsets      = fmt.Errorf("%w: data offsets", ErrCorrupt) // overlap, gap, or no match with shape or file
+)
+
+// parse parses the file in data. It returns the tensors, in the order of their data, which
+// they alias, and the metadata.
 func parse(data []byte) ([]Tensor, map[string]string, error) {
 	if len(data) < 8 {
-		return nil, nil, fmt.Errorf("%w: %d bytes", ErrTruncated, len(data))
+		return nil, nil, fmt.Errorf("%w: file of %d bytes", errTruncated, len(data))
 	}
 	n := binary.LittleEndian.Uint64(data)
-	if n > MaxHeader {
-		return nil, nil, fmt.Errorf("%w: %d bytes, at most %d", ErrHeaderSize, n, MaxHeader)
+	if n > maxHeader {
+		return nil, nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", errHeaderSize, n, maxHeader)
 	}
 	if n > uint64(len(data)-8) {
-		return nil, nil, fmt.Errorf("%w: header of %d bytes, file of %d", ErrTruncated, n, len(data))
+		return nil, nil, fmt.Errorf("%w: header of %d bytes in a file of %d", errTruncated, n, len(data))
 	}
 	header, body := data[8:8+n], data[8+n:]
 	if !utf8.Valid(header) {
-		return nil, nil, ErrNotUTF8
+		return nil, nil, errNotUTF8
 	}
 	d := newDecoder(header)
 
@@ -77,13 +70,13 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 		if key == metadataKey {
 			metadata = map[string]string{}
 			return d.object(metadataKey, func(key string) error {
-				s, err := d.str(key)
+				s, err := d.string(key)
 				metadata[key] = s
 				return err
 			})
 		}
 		if key == "" || len(key) > MaxName {
-			return fmt.Errorf("%w: %d bytes, 1 to %d", ErrName, len(key), MaxName)
+			return fmt.Errorf("%w of %d bytes, want 1 to %d", ErrName, len(key), MaxName)
 		}
 		e := entry{Tensor: Tensor{Name: key}}
 		seen := 0
@@ -91,18 +84,18 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 			seen++
 			switch field {
 			case "dtype":
-				s, err := d.str(key)
+				s, err := d.string(key)
 				e.DType = DType(s)
 				if err == nil && e.DType.Size() == 0 {
-					err = fmt.Errorf("%w %q: tensor %s", ErrDType, s, key)
+					err = fmt.Errorf("%w %q: tensor %s", errDType, s, key)
 				}
 				return err
 			case "shape":
-				dims, err := d.numbers(key, MaxRank)
+				dims, err := d.numbers(key, maxRank)
 				e.Shape = make([]int, len(dims))
 				for i, v := range dims {
 					if v > math.MaxInt {
-						return fmt.Errorf("%w: tensor %s: dimension %d", ErrShape, key, v)
+						return fmt.Errorf("%w: tensor %s: dimension %d", errShape, key, v)
 					}
 					e.Shape[i] = int(v)
 				}
@@ -110,30 +103,30 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 			case "data_offsets":
 				o, err := d.numbers(key, 2)
 				if err == nil && len(o) != 2 {
-					err = fmt.Errorf("%w: tensor %s: data_offsets of %d numbers", ErrSyntax, key, len(o))
+					err = fmt.Errorf("%w: tensor %s: data_offsets has %d numbers, want 2", errSyntax, key, len(o))
 				}
 				if err == nil {
 					e.begin, e.end = o[0], o[1]
 				}
 				return err
 			}
-			return fmt.Errorf("%w: tensor %s: unknown field %q", ErrSyntax, key, field)
+			return fmt.Errorf("%w: tensor %s: unknown field %q", errSyntax, key, field)
 		})
 		if err != nil {
 			return err
 		}
 		if seen != 3 {
-			return fmt.Errorf("%w: tensor %s: dtype, shape and data_offsets are needed", ErrSyntax, key)
+			return fmt.Errorf("%w: tensor %s: want the fields dtype, shape and data_offsets", errSyntax, key)
 		}
 		count, err := elements(e.Shape, e.DType.Size())
 		if err != nil {
 			return fmt.Errorf("tensor %s: %w", key, err)
 		}
 		if e.begin > e.end || e.end-e.begin != uint64(count)*uint64(e.DType.Size()) {
-			return fmt.Errorf("%w: tensor %s: %d to %d, %s %v needs %d bytes", ErrOffsets, key, e.begin, e.end, e.DType, e.Shape, count*e.DType.Size())
+			return fmt.Errorf("%w: tensor %s: offsets %d to %d, but %s %v takes %d bytes", errOffsets, key, e.begin, e.end, e.DType, e.Shape, count*e.DType.Size())
 		}
 		if e.end > uint64(len(body)) {
-			return fmt.Errorf("%w: tensor %s: ends at %d, data at %d", ErrOffsets, key, e.end, len(body))
+			return fmt.Errorf("%w: tensor %s ends at byte %d, the data at byte %d", errOffsets, key, e.end, len(body))
 		}
 		e.Data = body[e.begin:e.end:e.end]
 		entries = append(entries, e)
@@ -143,7 +136,7 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 		return nil, nil, err
 	}
 	if _, err := d.ReadToken(); err != io.EOF {
-		return nil, nil, fmt.Errorf("%w: text after the object", ErrSyntax)
+		return nil, nil, fmt.Errorf("%w: text after the JSON object", errSyntax)
 	}
 
 	sort.SliceStable(entries, func(i, j int) bool {
@@ -151,44 +144,44 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 		return a.begin < b.begin || a.begin == b.begin && a.end < b.end
 	})
 	tensors := make([]Tensor, len(entries))
-	at := uint64(0)
+	next := uint64(0)
 	for i, e := range entries {
-		if e.begin != at {
-			return nil, nil, fmt.Errorf("%w: tensor %s: begins at %d, the one before ends at %d", ErrOffsets, e.Name, e.begin, at)
+		if e.begin != next {
+			return nil, nil, fmt.Errorf("%w: tensor %s begins at byte %d, the previous one ends at byte %d", errOffsets, e.Name, e.begin, next)
 		}
-		at = e.end
+		next = e.end
 		tensors[i] = e.Tensor
 	}
-	if at != uint64(len(body)) {
-		return nil, nil, fmt.Errorf("%w: tensors end at %d, data at %d", ErrOffsets, at, len(body))
+	if next != uint64(len(body)) {
+		return nil, nil, fmt.Errorf("%w: the tensors end at byte %d, the data at byte %d", errOffsets, next, len(body))
 	}
 	return tensors, metadata, nil
 }
 
-// decoder walks JSON token by token: the errors then say which tensor it was.
+// decoder reads JSON token by token, so that errors can name the tensor.
 type decoder struct{ *jsontext.Decoder }
 
-// newDecoder refuses, as jsontext does, equal keys in one object and text that
-// is not UTF-8.
+// newDecoder returns a decoder. Like jsontext it refuses duplicate keys in an object and
+// text that is not UTF-8.
 func newDecoder(text []byte) decoder {
 	return decoder{jsontext.NewDecoder(bytes.NewBuffer(text))}
 }
 
-// failed classifies an error of the decoder.
-func failed(what string, err error) error {
+// decodeError wraps an error of jsontext as errDuplicateKey or errSyntax.
+func decodeError(context string, err error) error {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return fmt.Errorf("%w in %s: %v", ErrDuplicateKey, what, err)
+		return fmt.Errorf("%w in %s: %v", errDuplicateKey, context, err)
 	}
-	return fmt.Errorf("%w: %s: %v", ErrSyntax, what, err)
+	return fmt.Errorf("%w: %s: %v", errSyntax, context, err)
 }
 
-// object reads one object and calls field after each key, which must read the value.
-func (d decoder) object(what string, field func(key string) error) error {
-	if err := d.delim(what, '{'); err != nil {
+// object reads an object. It calls field for each key; field must read the value.
+func (d decoder) object(context string, field func(key string) error) error {
+	if err := d.delim(context, '{'); err != nil {
 		return err
 	}
 	for d.PeekKind() != '}' {
-		key, err := d.str(what)
+		key, err := d.string(context)
 		if err != nil {
 			return err
 		}
@@ -196,53 +189,55 @@ func (d decoder) object(what string, field func(key string) error) error {
 			return err
 		}
 	}
-	return d.delim(what, '}')
+	return d.delim(context, '}')
 }
 
-func (d decoder) delim(what string, want jsontext.Kind) error {
+// delim reads the delimiter want.
+func (d decoder) delim(context string, want jsontext.Kind) error {
 	t, err := d.ReadToken()
 	if err != nil {
-		return failed(what, err)
+		return decodeError(context, err)
 	}
 	if t.Kind() != want {
-		return fmt.Errorf("%w: %s: %v where %q belongs", ErrSyntax, what, t, byte(want))
+		return fmt.Errorf("%w: %s: %v, want %q", errSyntax, context, t, byte(want))
 	}
 	return nil
 }
 
-func (d decoder) str(what string) (string, error) {
+// string reads a string.
+func (d decoder) string(context string) (string, error) {
 	t, err := d.ReadToken()
 	if err != nil {
-		return "", failed(what, err)
+		return "", decodeError(context, err)
 	}
 	if t.Kind() != '"' {
-		return "", fmt.Errorf("%w: %s: %v where a string belongs", ErrSyntax, what, t)
+		return "", fmt.Errorf("%w: %s: %v, want a string", errSyntax, context, t)
 	}
 	return t.String(), nil
 }
 
-// numbers reads an array of at most most non-negative integers.
-func (d decoder) numbers(what string, most int) ([]uint64, error) {
-	if err := d.delim(what, '['); err != nil {
+// numbers reads an array of at most limit non-negative integers.
+func (d decoder) numbers(context string, limit int) ([]uint64, error) {
+	if err := d.delim(context, '['); err != nil {
 		return nil, err
 	}
 	var out []uint64
 	for d.PeekKind() != ']' {
 		number, err := d.ReadValue()
 		if err != nil {
-			return nil, failed(what, err)
+			return nil, decodeError(context, err)
 		}
 		if number.Kind() != '0' {
-			return nil, fmt.Errorf("%w: %s: %s where a number belongs", ErrSyntax, what, number)
+			return nil, fmt.Errorf("%w: %s: %s, want a number", errSyntax, context, number)
 		}
 		v, err := strconv.ParseUint(string(number), 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %s is not a size", ErrSyntax, what, number)
+			return nil, fmt.Errorf("%w: %s: %s, want a non-negative integer", errSyntax, context, number)
 		}
-		if len(out) == most {
-			return nil, fmt.Errorf("%w: %s: more than %d numbers", ErrShape, what, most)
+		if len(out) == limit {
+			return nil, fmt.Errorf("%w: %s: more than %d numbers", errShape, context, limit)
 		}
 		out = append(out, v)
 	}
-	return out, d.delim(what, ']')
+	return out, d.delim(context, ']')
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// container builds a file from a header's text and the data's bytes.
+// container returns a file with the header and data bytes of zeros.
 func container(header string, data int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), make([]byte, data)...)
@@ -35,43 +35,43 @@ func TestRefusals(t *testing.T) {
 		file []byte
 		want error
 	}{
-		{"empty", nil, ErrTruncated},
-		{"no room for the length", make([]byte, 7), ErrTruncated},
-		{"header longer than the file", container("{}", 0)[:9], ErrTruncated},
-		{"header over the limit", binary.LittleEndian.AppendUint64(nil, MaxHeader+1), ErrHeaderSize},
-		{"header of 2^63 bytes", binary.LittleEndian.AppendUint64(nil, 1<<63), ErrHeaderSize},
-		{"not UTF-8", container("{\"a\xff\":1}", 0), ErrNotUTF8},
-		{"not JSON", container("{", 0), ErrSyntax},
-		{"an array", container("[]", 0), ErrSyntax},
-		{"text after the object", container("{} {}", 0), ErrSyntax},
-		{"deep nesting", container(strings.Repeat("[", 1<<19), 0), ErrSyntax},
-		{"tensor is a number", container(`{"a":1}`, 0), ErrSyntax},
-		{"unknown field", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"flag":1}}`, 0), ErrSyntax},
-		{"missing field", container(`{"a":{"dtype":"F32","shape":[0]}}`, 0), ErrSyntax},
-		{"one offset", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0]}}`, 0), ErrSyntax},
-		{"negative offset", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[-1,0]}}`, 0), ErrSyntax},
-		{"fractional dimension", container(`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,6]}}`, 6), ErrSyntax},
-		{"metadata is not text", container(`{"__metadata__":{"k":1}}`, 0), ErrSyntax},
-		{"tensor twice", container("{"+a+","+a+"}", 8), ErrDuplicateKey},
-		{"tensor twice, escaped", container("{"+a+","+strings.Replace(a, `"a"`, `"\u0061"`, 1)+"}", 8), ErrDuplicateKey},
-		{"metadata key twice", container(`{"__metadata__":{"k":"1","k":"2"}}`, 0), ErrDuplicateKey},
-		{"metadata twice", container(`{"__metadata__":{},"__metadata__":{}}`, 0), ErrDuplicateKey},
-		{"field twice", container(`{"a":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0), ErrDuplicateKey},
+		{"empty", nil, errTruncated},
+		{"no header length", make([]byte, 7), errTruncated},
+		{"header longer than the file", container("{}", 0)[:9], errTruncated},
+		{"header over the limit", binary.LittleEndian.AppendUint64(nil, maxHeader+1), errHeaderSize},
+		{"header of 2^63 bytes", binary.LittleEndian.AppendUint64(nil, 1<<63), errHeaderSize},
+		{"not UTF-8", container("{\"a\xff\":1}", 0), errNotUTF8},
+		{"not JSON", container("{", 0), errSyntax},
+		{"an array", container("[]", 0), errSyntax},
+		{"text after the object", container("{} {}", 0), errSyntax},
+		{"deep nesting", container(strings.Repeat("[", 1<<19), 0), errSyntax},
+		{"tensor is a number", container(`{"a":1}`, 0), errSyntax},
+		{"unknown field", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0],"flag":1}}`, 0), errSyntax},
+		{"missing field", container(`{"a":{"dtype":"F32","shape":[0]}}`, 0), errSyntax},
+		{"one offset", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[0]}}`, 0), errSyntax},
+		{"negative offset", container(`{"a":{"dtype":"F32","shape":[0],"data_offsets":[-1,0]}}`, 0), errSyntax},
+		{"fractional dimension", container(`{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,6]}}`, 6), errSyntax},
+		{"metadata is not text", container(`{"__metadata__":{"k":1}}`, 0), errSyntax},
+		{"tensor twice", container("{"+a+","+a+"}", 8), errDuplicateKey},
+		{"tensor twice, escaped", container("{"+a+","+strings.Replace(a, `"a"`, `"\u0061"`, 1)+"}", 8), errDuplicateKey},
+		{"metadata key twice", container(`{"__metadata__":{"k":"1","k":"2"}}`, 0), errDuplicateKey},
+		{"metadata twice", container(`{"__metadata__":{},"__metadata__":{}}`, 0), errDuplicateKey},
+		{"field twice", container(`{"a":{"dtype":"F32","dtype":"F32","shape":[0],"data_offsets":[0,0]}}`, 0), errDuplicateKey},
 		{"empty name", container("{"+tensorJSON("", "F32", "[2]", 0, 8)+"}", 8), ErrName},
 		{"long name", container("{"+tensorJSON(long, "F32", "[2]", 0, 8)+"}", 8), ErrName},
-		{"unknown dtype", container("{"+tensorJSON("a", "F8", "[2]", 0, 2)+"}", 2), ErrDType},
-		{"too many dimensions", container("{"+tensorJSON("a", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4)+"}", 4), ErrShape},
-		{"product overflows", container("{"+tensorJSON("a", "F32", "[4294967296,4294967296]", 0, 0)+"}", 0), ErrShape},
-		{"dimension overflows", container("{"+tensorJSON("a", "U8", "[18446744073709551615]", 0, 0)+"}", 0), ErrShape},
-		{"offsets run backwards", container("{"+tensorJSON("a", "F32", "[2]", 8, 0)+"}", 8), ErrOffsets},
-		{"offsets do not fit the shape", container("{"+tensorJSON("a", "F32", "[3]", 0, 8)+"}", 8), ErrOffsets},
-		{"offsets beyond the file", container("{"+tensorJSON("a", "F32", "[3]", 0, 12)+"}", 8), ErrOffsets},
-		{"overlap", container("{"+a+","+tensorJSON("b", "F32", "[2]", 4, 12)+"}", 12), ErrOffsets},
-		{"same range", container("{"+a+","+tensorJSON("b", "F32", "[2]", 0, 8)+"}", 8), ErrOffsets},
-		{"hole", container("{"+a+","+tensorJSON("b", "F32", "[1]", 12, 16)+"}", 16), ErrOffsets},
-		{"hole at the start", container("{"+tensorJSON("a", "F32", "[2]", 4, 12)+"}", 12), ErrOffsets},
-		{"bytes left over", container("{"+a+"}", 9), ErrOffsets},
-		{"no tensors but bytes", container("{}", 1), ErrOffsets},
+		{"unknown dtype", container("{"+tensorJSON("a", "F8", "[2]", 0, 2)+"}", 2), errDType},
+		{"too many dimensions", container("{"+tensorJSON("a", "F32", "[1,1,1,1,1,1,1,1,1]", 0, 4)+"}", 4), errShape},
+		{"product overflows", container("{"+tensorJSON("a", "F32", "[4294967296,4294967296]", 0, 0)+"}", 0), errShape},
+		{"dimension overflows", container("{"+tensorJSON("a", "U8", "[18446744073709551615]", 0, 0)+"}", 0), errShape},
+		{"offsets run backwards", container("{"+tensorJSON("a", "F32", "[2]", 8, 0)+"}", 8), errOffsets},
+		{"offsets do not fit the shape", container("{"+tensorJSON("a", "F32", "[3]", 0, 8)+"}", 8), errOffsets},
+		{"offsets beyond the file", container("{"+tensorJSON("a", "F32", "[3]", 0, 12)+"}", 8), errOffsets},
+		{"overlap", container("{"+a+","+tensorJSON("b", "F32", "[2]", 4, 12)+"}", 12), errOffsets},
+		{"same range", container("{"+a+","+tensorJSON("b", "F32", "[2]", 0, 8)+"}", 8), errOffsets},
+		{"hole", container("{"+a+","+tensorJSON("b", "F32", "[1]", 12, 16)+"}", 16), errOffsets},
+		{"hole at the start", container("{"+tensorJSON("a", "F32", "[2]", 4, 12)+"}", 12), errOffsets},
+		{"bytes left over", container("{"+a+"}", 9), errOffsets},
+		{"no tensors but bytes", container("{}", 1), errOffsets},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -93,11 +93,11 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesWhatIsNotAFile(t *testing.T) {
+func TestOpenRefusesIrregularFiles(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip("no named pipes here:", err)
+		t.Skip("cannot make a named pipe:", err)
 	}
 	for _, path := range []string{dir, pipe} {
 		if _, err := Open(path); !errors.Is(err, ErrNotRegular) {
@@ -138,14 +138,14 @@ func TestRoundTrip(t *testing.T) {
 	for _, name := range f.Names() {
 		tensor, ok := f.Tensor(name)
 		if !ok {
-			t.Fatalf("%s is listed and not there", name)
+			t.Fatalf("tensor %s is in Names but not found", name)
 		}
 		got = append(got, *tensor)
 	}
 	if diff := cmp.Diff(tensors, got); diff != "" {
 		t.Error(diff)
 	}
-	shorts, _ := f.Tensor("shorts") // lies at an odd offset: View has to copy
+	shorts, _ := f.Tensor("shorts") // at an odd offset, so that View must copy
 	if v, err := View[uint16](shorts); err != nil || v[0] != 1 || v[1] != 65535 {
 		t.Errorf("View of a misaligned tensor: %v, %v", v, err)
 	}
@@ -154,7 +154,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*"))
 	if err != nil || len(left) != 0 {
-		t.Errorf("left behind: %v, %v", left, err)
+		t.Errorf("temporary files left: %v, %v", left, err)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestWriteRefusals(t *testing.T) {
 		{"no dtype", nil, []Entry{{"a", "", []int{1}, data(1)}}},
 		{"overflow", nil, []Entry{{"a", F64, []int{math.MaxInt, 2}, data(1)}}},
 		{"metadata not UTF-8", map[string]string{"k": "\xff"}, nil},
-		{"header too large", map[string]string{"k": strings.Repeat("x", MaxHeader)}, nil},
+		{"header too large", map[string]string{"k": strings.Repeat("x", maxHeader)}, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestWriteRefusals(t *testing.T) {
 				t.Fatal("no error")
 			}
 			if kept, _ := os.ReadFile(path); string(kept) != "before" {
-				t.Errorf("the file there before is now %q", kept)
+				t.Errorf("the old file now holds %q", kept)
 			}
 			if files, _ := os.ReadDir(filepath.Dir(path)); len(files) != 1 {
 				t.Errorf("%d files left, want 1", len(files))
@@ -269,7 +269,7 @@ func TestCheckpoint(t *testing.T) {
 	}
 	index := func(t *testing.T, dir, text string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, IndexFile), []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, indexFile), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -284,6 +284,7 @@ func TestCheckpoint(t *testing.T) {
 			write(t, dir, "2.safetensors", "b")
 			index(t, dir, `{"metadata":{"total_size":12},"weight_map":{"a":"1.safetensors","c":"1.safetensors","b":"2.safetensors"}}`)
 		}, []string{"a", "b", "c"}},
+		{"wrapped", func(t *testing.T, dir string) { write(t, dir, WeightsFile, "module.module.a", "module.a") }, []string{"a", "module.a"}},
 		{"nothing", func(*testing.T, string) {}, nil},
 		{"shard missing", func(t *testing.T, dir string) { index(t, dir, `{"weight_map":{"a":"1.safetensors"}}`) }, nil},
 		{"tensor missing", func(t *testing.T, dir string) {
@@ -316,7 +317,7 @@ func TestCheckpoint(t *testing.T) {
 				t.Error(diff)
 			}
 			for _, name := range c.Names() {
-				if tensor, ok := c.Tensor(name); !ok || tensor.Len() != 1 {
+				if tensor, ok := c.Tensor(name); !ok || tensor.Name != name || tensor.Len() != 1 {
 					t.Errorf("tensor %s: %v, %v", name, tensor, ok)
 				}
 			}
@@ -324,8 +325,68 @@ func TestCheckpoint(t *testing.T) {
 	}
 }
 
-// FuzzParse: no input panics, and what is accepted is written back to a file
-// that parses to the same content.
+// TestCheckpointErrors checks that errors about a folder say what to do.
+func TestCheckpointErrors(t *testing.T) {
+	const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+	for _, c := range []struct {
+		name     string
+		files    map[string]string
+		says     string
+		notExist bool
+	}{
+		{"empty folder", nil, "neither model.safetensors nor model.safetensors.index.json", true},
+		{"PyTorch", map[string]string{"pytorch_model.bin": "x"}, "pytorch_model.bin; convert it with: python -c '", true},
+		{"PyTorch in shards", map[string]string{"pytorch_model.bin.index.json": "{}"}, "safe_serialization=True", true},
+		{"TensorFlow", map[string]string{"tf_model.h5": "x"}, "from_tf=True", true},
+		{"Flax", map[string]string{"flax_model.msgpack": "x"}, "from_flax=True", true},
+		{"LFS pointer", map[string]string{WeightsFile: pointer}, "git lfs pull", false},
+		{"LFS pointer as index", map[string]string{indexFile: pointer}, "git lfs pull", false},
+		{"LFS pointer as shard", map[string]string{indexFile: `{"weight_map":{"a":"1.safetensors"}}`, "1.safetensors": pointer}, "git lfs pull", false},
+		{"missing shard", map[string]string{indexFile: `{"weight_map":{"a":"1.safetensors"}}`}, "shard 1.safetensors of 1 is missing", true},
+		{"missing shard, index with a byte order mark", map[string]string{indexFile: "\ufeff" + `{"weight_map":{"a":"1.safetensors"}}`}, "shard 1.safetensors of 1 is missing", true},
+		{"index of an array", map[string]string{indexFile: "[]"}, "is not a JSON object", false},
+		{"index of numbers", map[string]string{indexFile: `{"weight_map":{"a":1}}`}, "is not a JSON object", false},
+	} {
+		dir := t.TempDir()
+		for name, text := range c.files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := OpenCheckpoint(dir)
+		if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, fs.ErrNotExist) != c.notExist || strings.Contains(err.Error(), " json: ") {
+			t.Errorf("%s: %v, want %q", c.name, err, c.says)
+		}
+	}
+}
+
+func TestModelNames(t *testing.T) {
+	for _, c := range []struct{ name, names, want string }{
+		{"no wrapper", "bert.a classifier.b", "bert.a classifier.b"},
+		{"torch.compile", "_orig_mod.bert.a _orig_mod.classifier.b", "bert.a classifier.b"},
+		{"torch.compile of a part", "bert._orig_mod.a classifier.b", "bert.a classifier.b"},
+		{"data parallelism", "module.bert.a module.classifier.b", "bert.a classifier.b"},
+		{"both", "_orig_mod.module.bert.a _orig_mod.module.classifier.b", "bert.a classifier.b"},
+		{"both, the other way round", "module._orig_mod.bert.a module._orig_mod.classifier.b", "bert.a classifier.b"},
+		{"FSDP and activation checkpoints", "_fsdp_wrapped_module.bert.layer.0._fsdp_wrapped_module._checkpoint_wrapped_module.a classifier.b", "bert.layer.0.a classifier.b"},
+		{"Lightning Fabric", "_forward_module.bert.a _forward_module.classifier.b", "bert.a classifier.b"},
+		{"a member of another class", "model.bert.a model.classifier.b", "bert.a classifier.b"},
+		{"a member of a member", "model.model.bert.a model.model.classifier.b", "bert.a classifier.b"},
+		{"ModernBERT's own", "model.embeddings.a model.layers.0.b", "model.embeddings.a model.layers.0.b"},
+		{"ModernBERT as a member", "model.model.layers.0.b model.classifier.b", "model.layers.0.b classifier.b"},
+		{"some names only", "model.embeddings.a head.b", "model.embeddings.a head.b"},
+		{"names would collide", "bert.a bert._orig_mod.a", "bert.a bert._orig_mod.a"},
+		{"the prefix alone", "model. model.a", "model. model.a"},
+		{"no names", "", ""},
+	} {
+		if got := strings.Join(ModelNames(strings.Fields(c.names)), " "); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// FuzzParse checks that no input panics, and that the content of an accepted file survives
+// writing and parsing.
 func FuzzParse(f *testing.F) {
 	f.Add(container("{"+tensorJSON("a", "F32", "[2]", 0, 8)+"}", 8))
 	f.Add(container(`{"__metadata__":{"k":"v"},`+tensorJSON("a", "U8", "[]", 0, 1)+`}  `, 1))
@@ -334,7 +395,7 @@ func FuzzParse(f *testing.F) {
 		file, err := Parse(data)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
-				t.Fatalf("refused with %v, which is not ErrCorrupt", err)
+				t.Fatalf("error is %v, want one that wraps ErrCorrupt", err)
 			}
 			return
 		}
@@ -345,8 +406,8 @@ func FuzzParse(f *testing.F) {
 		}
 		var out bytes.Buffer
 		if err := Write(&out, file.Metadata(), entries); err != nil {
-			if errors.Is(err, ErrHeaderSize) {
-				return // escapes and padding can push a header over the limit
+			if errors.Is(err, errHeaderSize) {
+				return // escapes and padding can make the header too long
 			}
 			t.Fatal(err)
 		}

@@ -7,9 +7,8 @@ import (
 	"unsafe"
 )
 
-// Tensor is one array of a file. Data is little-endian and row-major; for a
-// tensor of an open [File] it aliases the memory map: it must not be written,
-// nor used after Close.
+// Tensor is one array of a file. Data is little-endian and row-major. For a tensor of an
+// open [File], Data aliases the memory map: it must not be written, nor used after Close.
 type Tensor struct {
 	Name  string
 	DType DType
@@ -17,7 +16,7 @@ type Tensor struct {
 	Data  []byte
 }
 
-// Len returns the number of elements.
+// Len returns the number of elements; 0 for an unknown type.
 func (t *Tensor) Len() int {
 	if size := t.DType.Size(); size > 0 {
 		return len(t.Data) / size
@@ -25,8 +24,9 @@ func (t *Tensor) Len() int {
 	return 0
 }
 
-// Rows returns the tensor as KEN sees it, a matrix of rows × columns: the last
-// dimension is the row, a tensor of one dimension (or none) is one row.
+// Rows returns the numbers of rows and columns of the tensor as a matrix. The last
+// dimension is the columns, the others together are the rows; a tensor of fewer than two
+// dimensions is one row.
 func (t *Tensor) Rows() (rows, columns int) {
 	if len(t.Shape) < 2 {
 		return 1, t.Len()
@@ -38,12 +38,12 @@ func (t *Tensor) Rows() (rows, columns int) {
 	return t.Len() / columns, columns
 }
 
-// Float32s converts the elements from, from+1, … into dst, as many as dst
-// holds. The conversion from F32, F16 and BF16 is exact; other types and
-// ranges outside the tensor are errors.
+// Float32s converts len(dst) elements, from number from on, to float32. The conversion
+// from F32, F16 and BF16 is exact. Other types, and elements outside the tensor, are
+// errors.
 func (t *Tensor) Float32s(dst []float32, from int) error {
 	if from < 0 || from > t.Len() || len(dst) > t.Len()-from {
-		return fmt.Errorf("safetensors: tensor %s: elements %d to %d of %d", t.Name, from, from+len(dst), t.Len())
+		return fmt.Errorf("safetensors: tensor %s: cannot read elements %d to %d of %d", t.Name, from, from+len(dst), t.Len())
 	}
 	switch t.DType {
 	case F32:
@@ -62,12 +62,12 @@ func (t *Tensor) Float32s(dst []float32, from int) error {
 			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b[2*i:])) << 16)
 		}
 	default:
-		return fmt.Errorf("safetensors: tensor %s: %s is not read as float32 (F32, F16 and BF16 are)", t.Name, t.DType)
+		return fmt.Errorf("safetensors: tensor %s: cannot read %s as float32, want F32, F16 or BF16", t.Name, t.DType)
 	}
 	return nil
 }
 
-// float16 widens an IEEE 754 binary16.
+// float16 converts an IEEE 754 binary16 to float32.
 func float16(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exponent := uint32(h>>10) & 0x1f
@@ -82,26 +82,26 @@ func float16(h uint16) float32 {
 	return math.Float32frombits(sign | (exponent+127-15)<<23 | mantissa<<13)
 }
 
-// Number is what a tensor can be viewed as.
+// Number is an element type for [View] and [Bytes].
 type Number interface {
 	~float32 | ~int8 | ~uint8 | ~uint16 | ~uint32
 }
 
-// littleEndian tells whether memory can be used as the format lays it out.
+// littleEndian reports whether the machine's byte order is that of the format.
 var littleEndian = func() bool {
 	x := uint16(1)
 	return *(*byte)(unsafe.Pointer(&x)) == 1
 }()
 
-// View returns the tensor's elements as a slice. It aliases Data where the
-// machine's byte order and the alignment allow, and is a copy elsewhere; in
-// both cases it must not be written. The tensor's dtype must be of the size of
-// T: the caller has checked which it is.
+// View returns the elements of a tensor as a slice. It aliases Data if the machine's byte
+// order and the alignment allow it, and is a copy otherwise; in both cases it must not be
+// written. An element of the tensor must have the size of T, and the caller must have
+// checked that the types match.
 func View[T Number](t *Tensor) ([]T, error) {
 	var zero T
 	size := int(unsafe.Sizeof(zero))
 	if t.DType.Size() != size || len(t.Data)%size != 0 {
-		return nil, fmt.Errorf("safetensors: tensor %s: %s is not read as elements of %d bytes", t.Name, t.DType, size)
+		return nil, fmt.Errorf("safetensors: tensor %s: cannot view %s as elements of %d bytes", t.Name, t.DType, size)
 	}
 	n := len(t.Data) / size
 	if n == 0 {
@@ -125,8 +125,8 @@ func View[T Number](t *Tensor) ([]T, error) {
 	return out, nil
 }
 
-// Bytes is the inverse of View: the elements as the format stores them. It
-// aliases x where the machine's byte order allows.
+// Bytes is the inverse of [View]: it returns the elements as the format stores them. The
+// result aliases x if the machine's byte order allows it.
 func Bytes[T Number](x []T) []byte {
 	if len(x) == 0 {
 		return nil

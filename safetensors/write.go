@@ -11,10 +11,9 @@ import (
 	"kenserve/internal/atomicfile"
 )
 
-// Entry is a tensor to be written. WriteTo writes its elements, little-endian
-// and row-major, in exactly the bytes that dtype and shape imply; it is called
-// once, in the order of the entries, so a large tensor can be made as it is
-// written.
+// Entry is a tensor to write. WriteTo writes its elements, little-endian and row-major, in
+// exactly as many bytes as type and shape take. It is called once, in the order of the
+// entries, so that a large tensor can be computed while it is written.
 type Entry struct {
 	Name    string
 	DType   DType
@@ -22,7 +21,7 @@ type Entry struct {
 	WriteTo func(w io.Writer) error
 }
 
-// Entry returns the tensor as something to be written.
+// Entry returns the tensor as an entry to write.
 func (t *Tensor) Entry() Entry {
 	return Entry{Name: t.Name, DType: t.DType, Shape: t.Shape, WriteTo: func(w io.Writer) error {
 		_, err := w.Write(t.Data)
@@ -30,12 +29,12 @@ func (t *Tensor) Entry() Entry {
 	}}
 }
 
-// dataAlignment is what the start of the data is aligned to, from the start of
-// the file, so that a mapped file's tensors lie as the entries' sizes imply.
+// dataAlignment is the alignment of the data from the start of the file, in bytes. In a
+// mapped file a tensor's alignment then depends only on the sizes of those before it.
 const dataAlignment = 64
 
-// Write writes a container with the entries in the order given. The header's
-// text depends on the arguments alone: the same tensors give the same bytes.
+// Write writes a file with the entries in the given order. The same arguments give the same
+// bytes.
 func Write(w io.Writer, metadata map[string]string, entries []Entry) error {
 	header, err := header(metadata, entries)
 	if err != nil {
@@ -52,13 +51,14 @@ func Write(w io.Writer, metadata map[string]string, entries []Entry) error {
 			return fmt.Errorf("safetensors: write tensor %s: %w", e.Name, err)
 		}
 		if counted.n != want {
-			return fmt.Errorf("safetensors: write tensor %s: %d bytes written, %s %v needs %d", e.Name, counted.n, e.DType, e.Shape, want)
+			return fmt.Errorf("safetensors: write tensor %s: %d bytes were written, %s %v takes %d", e.Name, counted.n, e.DType, e.Shape, want)
 		}
 	}
 	return nil
 }
 
-// header returns the length and the JSON, padded with spaces.
+// header returns the bytes before the data: the length of the header, the JSON, and
+// spaces up to dataAlignment.
 func header(metadata map[string]string, entries []Entry) ([]byte, error) {
 	out := make([]byte, 8, 4096)
 	out = append(out, '{')
@@ -67,7 +67,7 @@ func header(metadata map[string]string, entries []Entry) ([]byte, error) {
 		keys := make([]string, 0, len(metadata))
 		for k, v := range metadata {
 			if !utf8.ValidString(k) || !utf8.ValidString(v) {
-				return nil, fmt.Errorf("safetensors: write: metadata %q: %w", k, ErrNotUTF8)
+				return nil, fmt.Errorf("safetensors: write metadata %q: %w", k, errNotUTF8)
 			}
 			keys = append(keys, k)
 		}
@@ -85,15 +85,15 @@ func header(metadata map[string]string, entries []Entry) ([]byte, error) {
 	at := 0
 	for _, e := range entries {
 		if e.Name == "" || len(e.Name) > MaxName || e.Name == metadataKey || !utf8.ValidString(e.Name) {
-			return nil, fmt.Errorf("safetensors: write: %w %q", ErrName, e.Name)
+			return nil, fmt.Errorf("safetensors: write tensor %[2]q: %[1]w", ErrName, e.Name)
 		}
 		if seen[e.Name] {
-			return nil, fmt.Errorf("safetensors: write: %w %q", ErrDuplicateKey, e.Name)
+			return nil, fmt.Errorf("safetensors: write tensor %[2]q: %[1]w", errDuplicateKey, e.Name)
 		}
 		seen[e.Name] = true
 		size := e.DType.Size()
 		if size == 0 {
-			return nil, fmt.Errorf("safetensors: write tensor %s: %w %q", e.Name, ErrDType, e.DType)
+			return nil, fmt.Errorf("safetensors: write tensor %s: %w %q", e.Name, errDType, e.DType)
 		}
 		count, err := elements(e.Shape, size)
 		if err != nil {
@@ -116,13 +116,14 @@ func header(metadata map[string]string, entries []Entry) ([]byte, error) {
 	for len(out)%dataAlignment != 0 {
 		out = append(out, ' ')
 	}
-	if len(out)-8 > MaxHeader {
-		return nil, fmt.Errorf("safetensors: write: %w: %d bytes, at most %d", ErrHeaderSize, len(out)-8, MaxHeader)
+	if len(out)-8 > maxHeader {
+		return nil, fmt.Errorf("safetensors: write header: %w: %d bytes, at most %d are allowed", errHeaderSize, len(out)-8, maxHeader)
 	}
 	binary.LittleEndian.PutUint64(out, uint64(len(out)-8))
 	return out, nil
 }
 
+// appendString appends a JSON string.
 func appendString(out []byte, s string) []byte {
 	text, err := json.Marshal(s)
 	if err != nil { // a string cannot fail to marshal
@@ -131,6 +132,7 @@ func appendString(out []byte, s string) []byte {
 	return append(out, text...)
 }
 
+// countingWriter counts the bytes written to w.
 type countingWriter struct {
 	w io.Writer
 	n int64

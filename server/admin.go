@@ -10,9 +10,9 @@ import (
 	"net/http/pprof"
 )
 
-// ServeAdmin answers what is for operators alone on a listener of its own, until
-// ctx ends: Go's profiles under /debug/pprof, and /metrics. It asks for no key;
-// its address is what keeps others out. What is under way when ctx ends is cut.
+// ServeAdmin serves Go's profiles under /debug/pprof, and /metrics, on a listener for
+// operators until ctx ends. It needs no key: the address must keep others out. The
+// requests that run when ctx ends are aborted.
 func (s *Server) ServeAdmin(ctx context.Context, ln net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -21,7 +21,7 @@ func (s *Server) ServeAdmin(ctx context.Context, ln net.Listener) error {
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
-	mux.Handle("GET "+routeMetrics, s.metrics.handler(s.options.Logger))
+	mux.Handle("GET "+metricsPath, s.metrics.handler(s.options.Logger))
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			secure(w.Header())

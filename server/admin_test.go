@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"kenserve/server/internal/servertest"
 )
 
 func TestAdmin(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +39,7 @@ func TestAdmin(t *testing.T) {
 			t.Errorf("%s: status %d, %v", path, status, err)
 		}
 	}
-	// What is under way does not hold up the end.
+	// A running request does not delay the end.
 	slow := make(chan error)
 	go func() {
 		_, _, err := get(client, "http://"+ln.Addr().String()+"/debug/pprof/profile?seconds=60")
@@ -54,9 +56,9 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
-// Profiles are nowhere but on the admin listener.
+// Only the admin listener has profiles.
 func TestNoProfilesElsewhere(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{AdminKeys: []string{"admin"}})
+	s := newServer(t, servertest.NewEngine(), Options{AdminKeys: []string{"admin"}})
 	for _, path := range []string{"/debug/pprof", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars"} {
 		if w := do(s, http.MethodGet, path, "", asAdmin...); w.Code != http.StatusNotFound {
 			t.Errorf("%s: status %d", path, w.Code)

@@ -9,11 +9,12 @@ import (
 	"testing"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/servertest"
 )
 
-// instantEngine answers at no cost, so that what is measured is the server.
+// instantEngine answers at once, so that the benchmark measures the server.
 type instantEngine struct {
-	*fakeEngine
+	*servertest.Engine
 	result *runtime.Result
 }
 
@@ -21,18 +22,18 @@ func (e *instantEngine) Classify(context.Context, string, []runtime.Input, runti
 	return e.result, nil
 }
 
-// nowhere is a response writer that keeps nothing.
-type nowhere struct {
+// discard is a response writer that discards the body.
+type discard struct {
 	header http.Header
 	status int
 }
 
-func (w *nowhere) Header() http.Header         { return w.header }
-func (w *nowhere) WriteHeader(status int)      { w.status = status }
-func (w *nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (w *discard) Header() http.Header         { return w.header }
+func (w *discard) WriteHeader(status int)      { w.status = status }
+func (w *discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// BenchmarkClassify is one request and its answer, from the parsed header to
-// the last byte written.
+// BenchmarkClassify measures a request from the parsed header to the last byte of its
+// answer.
 func BenchmarkClassify(b *testing.B) {
 	text := "How far is it from Denver to Aspen , and how long does the drive take in the winter months when roads close ?"
 	for _, c := range []struct {
@@ -46,7 +47,7 @@ func BenchmarkClassify(b *testing.B) {
 		{"texts=32/labels=6", `["` + strings.Repeat(text+`","`, 31) + text + `"]`, 32, 6},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			e := &instantEngine{newFakeEngine(), &runtime.Result{Task: "trec", Tokens: 26 * c.texts}}
+			e := &instantEngine{servertest.NewEngine(), &runtime.Result{Task: "trec", Tokens: 26 * c.texts}}
 			for i := range c.labels {
 				e.result.Labels = append(e.result.Labels, strings.Repeat("label", 2)+string(rune('0'+i)))
 			}
@@ -64,7 +65,7 @@ func BenchmarkClassify(b *testing.B) {
 			body := strings.NewReader("")
 			r := httptest.NewRequest(http.MethodPost, "/classify", nil)
 			r.Body = io.NopCloser(body)
-			w := &nowhere{header: http.Header{}}
+			w := &discard{header: http.Header{}}
 			payload := `{"model":"trec","input":` + c.input + `}`
 			b.ReportAllocs()
 			b.SetBytes(int64(len(payload)))

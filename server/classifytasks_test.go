@@ -6,28 +6,29 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"kenserve/server/internal/servertest"
 )
 
-// Tasks of one request run at the same time, over texts that are tokenised
-// once.
+// The tasks of a request run at the same time, and the texts are tokenised once.
 func TestSeveralTasksTogether(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	var both sync.WaitGroup
 	both.Add(2)
-	e.before = func(context.Context, string) error {
+	e.Before = func(context.Context, string) error {
 		both.Done()
-		both.Wait() // for ever, if one waited for the other's end
+		both.Wait() // for ever, if the tasks run one after the other
 		return nil
 	}
 	w := post(newServer(t, e, Options{}), `{"model":["sst2","trec"],"input":["a","b c"]}`)
-	if w.Code != http.StatusOK || e.encoded.Load() != 1 {
-		t.Errorf("status %d, encoded %d times: %s", w.Code, e.encoded.Load(), w.Body)
+	if w.Code != http.StatusOK || e.Encoded.Load() != 1 {
+		t.Errorf("status %d, encoded %d times: %s", w.Code, e.Encoded.Load(), w.Body)
 	}
 }
 
-// Each task of a request gets the scores that it gives alone.
+// A task gives the same scores alone and among others.
 func TestSeveralTasksAsAlone(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	scores := func(w string) string {
 		_, rest, _ := strings.Cut(w, `"data":`)
 		data, _, _ := strings.Cut(rest, `,"usage"`)
@@ -42,7 +43,7 @@ func TestSeveralTasksAsAlone(t *testing.T) {
 	}
 }
 
-// The first task that fails is named, and the others are not waited for.
+// The error names the first task that fails. The others are cancelled.
 func TestSeveralTasksFail(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
@@ -55,14 +56,14 @@ func TestSeveralTasksFail(t *testing.T) {
 		{"not a number", `{"model":["sst2","nan"],"input":"a"}`, 500, []string{`task \"nan\"`, "not a finite number", `"field":"model[1]"`}},
 		{"fault", `{"model":["sst2","unknown"],"input":"a"}`, 500, []string{`task \"unknown\": internal error`}},
 		{"panic", `{"model":["sst2","panics"],"input":"a"}`, 500, []string{`"message":"internal error"`}},
-		{"too long for all", `{"model":["sst2","trec"],"input":["a","` + strings.Repeat("b ", 30) + `"],"truncate":false}`, 422, []string{`"field":"input[1]"`}},
-		{"an input that one cannot take", `{"model":["sst2","untokenizable"],"input":["a"]}`, 422, []string{`"field":"input[0]"`}},
+		{"too long for all tasks", `{"model":["sst2","trec"],"input":["a","` + strings.Repeat("b ", 30) + `"],"truncate":false}`, 422, []string{`"field":"input[1]"`}},
+		{"an input that one task rejects", `{"model":["sst2","untokenizable"],"input":["a"]}`, 422, []string{`"field":"input[0]"`}},
 	} {
 		var log strings.Builder
-		e := newFakeEngine()
-		e.before = func(ctx context.Context, task string) error {
+		e := servertest.NewEngine()
+		e.Before = func(ctx context.Context, task string) error {
 			if task == "sst2" || task == "trec" {
-				<-ctx.Done() // which the other task's error ends
+				<-ctx.Done() // cancelled by the error of the other task
 				return context.Cause(ctx)
 			}
 			return nil
@@ -74,16 +75,16 @@ func TestSeveralTasksFail(t *testing.T) {
 				t.Errorf("%s: status %d, no %s in %s", c.name, w.Code, want, w.Body)
 			}
 		}
-		if c.name == "panic" && !strings.Contains(log.String(), "engine_test.go") {
-			t.Errorf("the log does not tell where the panic came from:\n%s", &log)
+		if c.name == "panic" && !strings.Contains(log.String(), "servertest/engine.go") {
+			t.Errorf("the log has no stack of the panic:\n%s", &log)
 		}
 	}
 }
 
-// A request whose time is over says so, not that a task failed.
+// A request that times out says so. It does not blame a task.
 func TestSeveralTasksTimeout(t *testing.T) {
-	e := newFakeEngine()
-	e.before = func(ctx context.Context, _ string) error {
+	e := servertest.NewEngine()
+	e.Before = func(ctx context.Context, _ string) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}

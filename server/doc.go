@@ -1,25 +1,48 @@
-// Package server is the engine's surface: HTTP, and gRPC.
+// Package server serves an engine over HTTP and gRPC.
 //
-// A request is read whole under a limit, parsed strictly, handed to the engine,
-// and its answer written from one buffer. Nothing of a request outlives it, and
-// no input makes the server hold more memory than its limits allow.
+// A handler reads the whole body within limits, parses it strictly, calls the
+// engine, and writes the answer from one buffer. Nothing of a request stays in
+// memory after it, and no input makes the server use more memory than its limits
+// allow.
+//
+// # Packages
+//
+// This package has the life of the server, and what surrounds every request: keys,
+// TLS, limits, logs, metrics, traces. The rest is below internal, each package
+// above those that it imports:
+//
+//	api/native, api/tei, api/huggingface, api/vllm, api/oip
+//	            one API each: parse a request, ask the core, encode the answer
+//	dashboard   the web page, its statistics, KENviz
+//	openapi     the OpenAPI document of all operations
+//	route       the table of operations; writing answers
+//	wire        JSON that several APIs share: texts, pairs, names of tasks, scores
+//	core        find a task, classify, keep the state of a request
+//	jsonbody    strict JSON reader and writer
+//	httpbody    reading bodies within limits
+//	problem     errors that clients see
+//
+// Each API contributes its operations to one table, from which both the routes and
+// the OpenAPI document are made (operations.go). An error is a [problem.Problem]
+// until the API that owns the path encodes it.
 //
 // # Routes
 //
 //	POST /classify      scores of texts under one task or several
 //	GET  /tasks         the tasks of the store
-//	GET  /tasks/{name}  one of them
-//	PUT, DELETE /tasks/{name}              change it, with the admin key
-//	POST /tasks/{name}/load, .../unload    into memory and out of it, likewise
+//	GET  /tasks/{name}  one task
+//	PUT, DELETE /tasks/{name}              change it; needs the admin key
+//	POST /tasks/{name}/load, .../unload    move it into or out of memory; likewise
+//	GET  /tasks/{name}/viz, .../viz/{view} KENviz: draw its delta
 //	GET  /healthz       200 while the process runs
-//	GET  /readyz        200 while requests can be answered, 503 otherwise
+//	GET  /readyz        200 while the server can answer requests, 503 otherwise
 //	GET  /metrics       Prometheus text
-//	GET  /stats         the last two minutes, second by second
-//	GET  /              the web page, which asks the routes above
-//	GET  /openapi.json  what follows, for programs
-//	GET  /docs          and for people
+//	GET  /stats         statistics of the last two minutes
+//	GET  /              the web page
+//	GET  /openapi.json  the OpenAPI document
+//	GET  /docs          the OpenAPI document as a page
 //
-// Clients of other services find theirs:
+// Clients of other services find their API:
 //
 //	POST /tei/{task}/predict   Text Embeddings Inference; also info and health
 //	POST /models/{task}        Hugging Face's text classification
@@ -27,69 +50,63 @@
 //	GET  /v2, POST /v2/...     Open Inference Protocol (KServe, Triton), with
 //	                           binary tensor data, classification, repository
 //
-// and [Server.ServeGRPC] serves the Open Inference Protocol over gRPC. Each API
-// has a parser and a handler in a file of its own, and comes down to a call of
-// the same few functions (run.go). What bodies look like is said once, by wire
-// types (wire.go) that parsers and the OpenAPI document share; the routes and the
-// document are one table (operations.go). An error is a problem value that knows
-// nothing of the wire; the API whose path it is writes it in its own shape
-// (shape.go). docs/http.md describes all of them for who uses them.
+// [Server.ServeGRPC] serves the Open Inference Protocol over gRPC. docs/http.md
+// describes all APIs for their users.
 //
-// HEAD works where GET does; OPTIONS answers 204 with the Allow header.
+// HEAD works where GET does. OPTIONS answers 204 with the header Allow.
 //
 // # Classify
 //
-// The request is a JSON object:
+// A request for POST /classify is a JSON object:
 //
-//	model       a task's name, or a list of different names
-//	input       a text, an object {"text", "text_pair"} (text_pair may be left
-//	            out), or a list of those, mixed as the caller likes
-//	top_k       how many labels to return, best first; all when absent
-//	raw_scores  logits instead of probabilities; false when absent
-//	truncate    cut what is longer than the model takes; true when absent
+//	model       the name of a task, or a list of different names
+//	input       a text, an object {"text", "text_pair"} with an optional
+//	            text_pair, or a list of those
+//	top_k       number of labels to return, best first; default: all
+//	raw_scores  return logits instead of probabilities; default: false
+//	truncate    cut inputs that are longer than the model takes; default: true
 //
-// null stands for an absent field everywhere but in model and input, which are
-// required. An empty text is a text. Unknown members of the request itself are
-// ignored, since clients of similar services send extra ones ("user",
-// "encoding_format"); in an input object they are refused, since a misspelt
-// text_pair would silently classify half of the input.
+// null means absent, except in the required model and input. A text may be empty.
+// Unknown members of the request are ignored, since clients of similar services
+// send some ("user", "encoding_format"). In an input object they are errors, since
+// a misspelt text_pair would silently classify half of the input.
 //
-// The body must be valid JSON (RFC 8259) in valid UTF-8, whatever its
-// Content-Type says: no member named twice, no escape that is half a surrogate
-// pair, nesting of at most 32. A body may be packed by gzip or deflate; it is
-// bounded as sent and as unpacked.
+// The body must be valid JSON (RFC 8259) in valid UTF-8, whatever its Content-Type
+// says: no member twice in an object, no escape that is half a surrogate pair, no
+// nesting deeper than 32. It may have the Content-Encoding gzip or deflate. Limits
+// apply to the body as sent and as decoded.
 //
-// The answer follows the shape of infinity's /classify:
+// The answer has the format of infinity's /classify:
 //
 //	{"object": "classify", "model": "trec",
 //	 "data": [[{"label": "LOC", "score": 0.98}, ...], ...],
 //	 "usage": {"prompt_tokens": 12, "total_tokens": 12},
 //	 "id": "...", "created": 1764000000}
 //
-// data has one list a text, in the order of the input, and scores fall. When
-// model is a list, an entry of data is an object from task to that list. id is
-// the request's id, which the header x-request-id carries too; the caller may
-// choose it with the same header. x-queue-time-ms, x-inference-time-ms and
-// x-tokens tell what the answer cost.
+// data has one list for each text, in the order of the input, with scores in
+// descending order. If model is a list, an entry of data is an object that maps each
+// task to such a list. id is the id of the request, which is in the header
+// x-request-id too; the client may choose it with that header. The headers
+// x-queue-time-ms, x-inference-time-ms and x-tokens have the cost of the answer.
 //
 // # Errors
 //
-// Every error is {"error": {"message", "type", "field"}}. field is the JSON
-// path of what is wrong (`input[3].text_pair`) and null when the error is about
-// nothing in particular. Neither file paths nor internal names are shown.
+// Every error of the native API is {"error": {"message", "type", "field"}}. field is
+// the JSON path of the field at fault, such as input[3].text_pair, and null if no
+// single field is. Messages name no files and nothing internal.
 //
-//	400 malformed             the body is not what a JSON parser takes
-//	401 unauthorized          no key, or a wrong one
-//	403 forbidden             this needs the admin key
-//	404 not_found             no such task or route
-//	405 method_not_allowed    Allow tells which methods are
-//	408 timeout               the body came too slowly
-//	413 too_large             the body is over the limit
-//	415 unsupported_encoding  a Content-Encoding other than gzip and deflate
-//	422 validation            valid JSON that asks for something impossible
+//	400 malformed             the body is not JSON
+//	401 unauthorized          the key is missing or wrong
+//	403 forbidden             the operation needs the admin key
+//	404 not_found             there is no such task or route
+//	405 method_not_allowed    the header Allow has the methods of the route
+//	408 timeout               the body arrived too slowly
+//	413 too_large             the body exceeds the limit
+//	415 unsupported_encoding  the Content-Encoding is neither gzip nor deflate
+//	422 validation            the body is JSON with a value that is not allowed
 //	424 task_unusable         the task's delta cannot be loaded
 //	429 overloaded            too much work is waiting; see Retry-After
 //	499 client_closed         the client left before the answer (logs, metrics)
-//	500 internal              a fault of the server, contained to the request
-//	503 unavailable           not ready, shutting down, or no answer in time
+//	500 internal              a fault of the server; other requests go on
+//	503 unavailable           not ready, shutting down, or the request timed out
 package server

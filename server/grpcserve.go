@@ -18,23 +18,24 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	pb "kenserve/server/inferencepb"
+	"kenserve/server/internal/api/oip"
 )
 
-// What a gRPC connection may do beyond what Options say.
+// Limits of gRPC connections that Options do not have.
 const (
-	grpcStreams   = 128              // calls at a time
-	grpcPing      = time.Minute      // when a silent connection is asked whether it lives
-	grpcPong      = 20 * time.Second // and how long it has to say so
-	grpcPingLeast = 10 * time.Second // between a client's pings
-	grpcHealth    = time.Second      // between looks at the engine for those who watch health
+	grpcMaxStreams     = 128              // calls of a connection at the same time
+	grpcPingInterval   = time.Minute      // idle time after which the server pings a client
+	grpcPingTimeout    = 20 * time.Second // time for the client to answer
+	grpcMinPingTime    = 10 * time.Second // shortest time between pings of a client
+	grpcHealthInterval = time.Second      // between updates for clients that watch health
 )
 
-// ServeGRPC answers the gRPC calls that come in on ln until ctx ends, and closes
-// ln: the Open Inference Protocol, health and reflection. It ends as
-// [Server.Serve] does, which it may run beside. It serves once.
+// ServeGRPC answers the gRPC calls on ln until ctx ends, drains, and closes ln. The
+// services are the Open Inference Protocol, health and reflection. It drains as
+// [Server.Serve] does, and may run at the same time. Call it once.
 func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 	if !s.servingGRPC.CompareAndSwap(false, true) {
-		return errors.New("server: ServeGRPC was called before")
+		return errors.New("server: ServeGRPC may be called only once")
 	}
 	o := &s.options
 	options := []grpc.ServerOption{
@@ -42,17 +43,17 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		grpc.ChainStreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(o.MaxBodyBytes),
 		grpc.MaxHeaderListSize(uint32(o.MaxHeaderBytes)),
-		grpc.MaxConcurrentStreams(grpcStreams),
+		grpc.MaxConcurrentStreams(grpcMaxStreams),
 		grpc.ConnectionTimeout(o.ReadHeaderTimeout),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: o.IdleTimeout, Time: grpcPing, Timeout: grpcPong}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: grpcPingLeast, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: o.IdleTimeout, Time: grpcPingInterval, Timeout: grpcPingTimeout}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: grpcMinPingTime, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	}
 	if o.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
 	}
 	srv := grpc.NewServer(options...)
-	pb.RegisterGRPCInferenceServiceServer(srv, inferenceService{s: s})
+	oip.RegisterGRPC(srv, s.core)
 	healthy := &healthService{health.NewServer(), s}
 	grpc_health_v1.RegisterHealthServer(srv, healthy)
 	reflection.Register(srv)
@@ -63,12 +64,12 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		defer close(stopped)
 		accepting = srv.Serve(netutil.LimitListener(ln, o.MaxConnections))
 	}()
-	looks := time.NewTicker(grpcHealth)
-	defer looks.Stop()
+	updates := time.NewTicker(grpcHealthInterval)
+	defer updates.Stop()
 	for up := true; up; {
-		healthy.look()
+		healthy.update()
 		select {
-		case <-looks.C:
+		case <-updates.C:
 		case <-stopped: // ln failed
 			up = false
 		case <-ctx.Done():
@@ -76,7 +77,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		}
 	}
 
-	s.draining.Store(true)
+	s.core.Drain()
 	healthy.Shutdown()
 	o.Logger.LogAttrs(ctx, slog.LevelInfo, "draining gRPC", slog.Duration("timeout", o.DrainTimeout))
 	deadline := time.NewTimer(o.DrainTimeout)
@@ -92,40 +93,40 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		defer close(drained)
 		srv.GracefulStop()
 	}()
-	var cut error
+	var aborted error
 	select {
 	case <-drained:
 	case <-deadline.C:
 		srv.Stop() // cancels the calls, and GracefulStop returns
 		<-drained
-		cut = fmt.Errorf("server: gRPC calls were cut after draining for %s", o.DrainTimeout)
+		aborted = fmt.Errorf("server: gRPC calls were aborted after draining for %s", o.DrainTimeout)
 	}
 	<-stopped
 	if accepting == nil || errors.Is(accepting, grpc.ErrServerStopped) {
-		return cut
+		return aborted
 	}
-	return errors.Join(fmt.Errorf("server: accept on %s: %w", ln.Addr(), accepting), cut)
+	return errors.Join(fmt.Errorf("server: accept on %s: %w", ln.Addr(), accepting), aborted)
 }
 
-// healthService is grpc.health.v1 for the server as a whole, under its own and
-// the empty name.
+// healthService is grpc.health.v1. It has one state for the whole server, under the
+// name of the protocol and the empty name.
 type healthService struct {
 	*health.Server
 	s *Server
 }
 
-// look makes health what readiness is.
-func (h *healthService) look() {
+// update sets the state from the readiness of the server.
+func (h *healthService) update() {
 	state := grpc_health_v1.HealthCheckResponse_SERVING
-	if h.s.serviceable() != nil {
+	if h.s.core.Ready() != nil {
 		state = grpc_health_v1.HealthCheckResponse_NOT_SERVING
 	}
 	h.SetServingStatus("", state)
 	h.SetServingStatus(pb.GRPCInferenceService_ServiceDesc.ServiceName, state)
 }
 
-// Check answers with what is, not with what the last look saw.
+// Check answers with the present state, not with that of the last update.
 func (h *healthService) Check(ctx context.Context, q *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
-	h.look()
+	h.update()
 	return h.Server.Check(ctx, q)
 }

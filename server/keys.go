@@ -7,21 +7,25 @@ import (
 	"strings"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/problem"
+	"kenserve/server/internal/route"
 )
 
-// keys are the secrets that open the server. They are kept as digests, which
-// are compared in constant time whatever the lengths of the keys.
+// keys are the digests of the keys. Digests are compared in constant time, whatever
+// the lengths of the keys.
 type keys struct {
 	use, admin [][sha256.Size]byte
 }
 
-// access is what a caller may do.
+// access is a level of permission.
 type access int
 
 const (
 	accessNone  access = iota // the key is missing or wrong
-	accessUse                 // ask and look
-	accessAdmin               // change what is served
+	accessUse                 // classify and read
+	accessAdmin               // change tasks too
 )
 
 func newKeys(o *Options) keys {
@@ -35,9 +39,8 @@ func newKeys(o *Options) keys {
 	return keys{use: digests(o.APIKeys), admin: digests(o.AdminKeys)}
 }
 
-// of tells what a caller with these credentials may do. authorization is
-// "Bearer KEY"; plain is the key alone; either may be empty. Without API keys
-// everyone may use the server.
+// of returns the access of a request. authorization is "Bearer KEY"; plain is the key
+// alone; both may be empty. If the server has no API keys, every request may use it.
 func (k *keys) of(authorization, plain string) access {
 	key := plain
 	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
@@ -61,61 +64,45 @@ func (k *keys) of(authorization, plain string) access {
 	return accessNone
 }
 
-// refuse says why a caller may not do what needs the wanted access, or nil.
-func (k *keys) refuse(have, want access) *problem {
+// refuse returns the problem of a request that has less access than it needs, or nil.
+func (k *keys) refuse(have, want access) *problem.Problem {
 	switch {
 	case have >= want:
 		return nil
 	case want == accessAdmin && len(k.admin) == 0:
-		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "changes are off: the server has no admin key"}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "changes are off: the server has no admin key"}
 	case have == accessUse && len(k.use) > 0:
-		return &problem{status: http.StatusForbidden, kind: kindForbidden, message: "this needs the admin key"}
+		return &problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden, Message: "this operation needs the admin key"}
 	case want == accessAdmin:
-		return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "this needs the admin key, as Authorization: Bearer KEY"}
+		return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "this operation needs the admin key: send it as Authorization: Bearer KEY"}
 	}
-	return &problem{status: http.StatusUnauthorized, kind: kindUnauthorized, message: "a key is needed, as Authorization: Bearer KEY"}
+	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed: send it as Authorization: Bearer KEY"}
 }
 
-// openRoutes need no key: probes are asked by those who have none, the page is
-// where a key is typed, and what the server can do is no secret.
-var openRoutes = map[string]bool{
-	routeHealth:     true,
-	routeReady:      true,
-	routeTEIHealth:  true,
-	routeLive:       true,
-	routeInferReady: true,
-	routePage:       true,
-	routePageFile:   true,
-	routeOpenAPI:    true,
-	routeDocs:       true,
-}
-
-// authorize is the middleware that lets no one in without a key. A path that
-// is no route needs one too, so that it does not tell which paths are.
+// authorize is the middleware that demands a key. Paths without a route need one too,
+// so that answers do not show which routes exist.
 func (s *Server) authorize(c *gin.Context) {
-	if len(s.keys.use) == 0 || openRoutes[c.FullPath()] {
+	if len(s.keys.use) == 0 || s.operation(c).Open {
 		return
 	}
-	if wrong := s.keys.refuse(s.access(c), accessUse); wrong != nil {
-		x := c.MustGet(exchangeKey).(*exchange)
-		x.problem = wrong
-		writeProblem(c, x)
+	if denied := s.keys.refuse(s.access(c), accessUse); denied != nil {
+		s.writeProblem(c, stateOf(c), denied)
 		c.Abort()
 	}
 }
 
-// access tells what a request's key allows.
+// access returns the access of an HTTP request.
 func (s *Server) access(c *gin.Context) access {
 	h := c.Request.Header
 	return s.keys.of(h.Get("Authorization"), h.Get("X-Api-Key"))
 }
 
-// admin lets a handler run only with the admin key.
-func (s *Server) admin(f func(c *gin.Context, x *exchange) error) func(c *gin.Context, x *exchange) error {
-	return func(c *gin.Context, x *exchange) error {
-		if wrong := s.keys.refuse(s.access(c), accessAdmin); wrong != nil {
-			return wrong
+// admin wraps a handler that needs the admin key.
+func (s *Server) admin(f route.Handler) route.Handler {
+	return func(c *gin.Context, state *core.RequestState) error {
+		if denied := s.keys.refuse(s.access(c), accessAdmin); denied != nil {
+			return denied
 		}
-		return f(c, x)
+		return f(c, state)
 	}
 }

@@ -1,31 +1,14 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/servertest"
 )
-
-// loadingEngine is a fakeEngine that is told to load and unload.
-type loadingEngine struct {
-	*fakeEngine
-	did []string
-	err error
-}
-
-func (e *loadingEngine) Load(_ context.Context, task string) error {
-	e.did = append(e.did, "load "+task)
-	return e.err
-}
-
-func (e *loadingEngine) Unload(_ context.Context, task string) error {
-	e.did = append(e.did, "unload "+task)
-	return e.err
-}
 
 func TestKeys(t *testing.T) {
 	none, use, both := Options{}, Options{APIKeys: []string{"use", "spare"}}, Options{APIKeys: []string{"use"}, AdminKeys: []string{"admin"}}
@@ -62,7 +45,7 @@ func TestKeys(t *testing.T) {
 		{"change, only an admin key set", onlyAdmin, load, []string{"X-Api-Key", "admin"}, 200},
 		{"use, only an admin key set", onlyAdmin, ask, nil, 200},
 	} {
-		e := &loadingEngine{fakeEngine: newFakeEngine()}
+		e := servertest.NewEngine()
 		s := newServer(t, e, c.o)
 		method := http.MethodGet
 		if c.path == load {
@@ -75,23 +58,23 @@ func TestKeys(t *testing.T) {
 		if (w.Code == 401) != (w.Header().Get("Www-Authenticate") == "Bearer") {
 			t.Errorf("%s: WWW-Authenticate %q", c.name, w.Header().Get("Www-Authenticate"))
 		}
-		if loaded := len(e.did) > 0; loaded != (c.path == load && c.status == 200) {
-			t.Errorf("%s: the engine did %q", c.name, e.did)
+		if loaded := len(e.Did) > 0; loaded != (c.path == load && c.status == 200) {
+			t.Errorf("%s: the engine did %q", c.name, e.Did)
 		}
 	}
 }
 
-// Without the key nothing is open but the probes, and each API refuses in its
-// own words.
+// Without a key only probes and pages work. Each API encodes the problem in its own
+// format.
 func TestKeyIsNeeded(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/tei/:task/health": true, "/v2/health/live": true, "/v2/health/ready": true, "/": true, "/page/:file": true, "/openapi.json": true, "/docs": true}
 	shapes := map[string]string{
-		"/tei/":   `{"error":"a key is needed, as Authorization: Bearer KEY","error_type":"Validation"}`,
-		"/models": `{"error":"a key is needed, as Authorization: Bearer KEY"}`,
-		"/vllm":   `{"error":{"message":"a key is needed, as Authorization: Bearer KEY","type":"AuthenticationError","param":null,"code":401}}`,
-		"/v2":     `{"error":"a key is needed, as Authorization: Bearer KEY"}`,
-		"/":       `{"error":{"message":"a key is needed, as Authorization: Bearer KEY","type":"unauthorized","field":null}}`,
+		"/tei/":   `{"error":"a key is needed: send it as Authorization: Bearer KEY","error_type":"Validation"}`,
+		"/models": `{"error":"a key is needed: send it as Authorization: Bearer KEY"}`,
+		"/vllm":   `{"error":{"message":"a key is needed: send it as Authorization: Bearer KEY","type":"AuthenticationError","param":null,"code":401}}`,
+		"/v2":     `{"error":"a key is needed: send it as Authorization: Bearer KEY"}`,
+		"/":       `{"error":{"message":"a key is needed: send it as Authorization: Bearer KEY","type":"unauthorized","field":null}}`,
 	}
 	prefixes := []string{"/tei/", "/models", "/vllm", "/v2", "/"}
 	seen := 0
@@ -127,7 +110,7 @@ func TestKeyIsNeeded(t *testing.T) {
 
 func TestEmptyKeyIsRefused(t *testing.T) {
 	for _, o := range []Options{{APIKeys: []string{"a", ""}}, {AdminKeys: []string{""}}} {
-		if _, err := New(newFakeEngine(), o); err == nil || !strings.Contains(err.Error(), "empty") {
+		if _, err := New(servertest.NewEngine(), o); err == nil || !strings.Contains(err.Error(), "empty") {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
@@ -144,18 +127,19 @@ func TestLoadAndUnload(t *testing.T) {
 		{"load", "sst2/load", "", nil, 200, "load sst2", `{}`},
 		{"load with an object", "sst2/load", `{"parameters":{}}`, nil, 200, "load sst2", `{}`},
 		{"unload", "sst2/unload", `{"parameters":{"unload_dependents":false}}`, nil, 200, "unload sst2", `{}`},
-		{"load a model brought along", "sst2/load", `{"parameters":{"config":"{}"}}`, nil, 400, "", `{"error":"parameters must be empty: a task is loaded from the store, as it is"}`},
-		{"parameters a list", "sst2/load", `{"parameters":[]}`, nil, 400, "", `{"error":"parameters must be a JSON object"}`},
+		{"load with a configuration", "sst2/load", `{"parameters":{"config":"{}"}}`, nil, 400, "", `{"error":"parameters must be empty: a task is loaded from the store without changes"}`},
+		{"parameters a list", "sst2/load", `{"parameters":[]}`, nil, 400, "", `{"error":"parameters is a list, must be an object"}`},
 		{"not JSON", "sst2/load", `{`, nil, 400, "", `{"error":"the body cannot be read as JSON: at byte 1: expected a string"}`},
 		{"no such task", "nothing/load", "", nil, 404, "", `{"error":"there is no task \"nothing\""}`},
 		{"damaged", "sst2/load", "", runtime.ErrTaskUnusable, 424, "load sst2", `{"error":"task cannot be loaded"}`},
 		{"busy", "sst2/unload", "", runtime.ErrBusy, 429, "unload sst2", `{"error":"too many requests are waiting, try again later"}`},
 		{"fails", "sst2/load", "", errors.New("open /var/lib/x"), 500, "load sst2", `{"error":"internal error"}`},
 	} {
-		e := &loadingEngine{fakeEngine: newFakeEngine(), err: c.err}
+		e := servertest.NewEngine()
+		e.MoveErr = c.err
 		s := newServer(t, e, o)
 		w := do(s, http.MethodPost, "/v2/repository/models/"+c.path, c.body, "Authorization", "Bearer admin")
-		if got := strings.Join(e.did, ","); w.Code != c.status || got != c.did || strings.TrimSpace(w.Body.String()) != c.answer {
+		if got := strings.Join(e.Did, ","); w.Code != c.status || got != c.did || strings.TrimSpace(w.Body.String()) != c.answer {
 			t.Errorf("%s: status %d, the engine did %q: %s", c.name, w.Code, got, w.Body)
 		}
 	}

@@ -9,22 +9,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kenserve/server/internal/servertest"
 )
 
-// manyLabels gives the engine a task with n labels of so many bytes.
-func manyLabels(e *fakeEngine, n, length int) {
+// manyLabels adds a task with n labels of the given length.
+func manyLabels(e *servertest.Engine, n, length int) {
 	labels := make([]string, n)
 	for i := range labels {
 		labels[i] = fmt.Sprintf("%0*d", length, i)
 	}
-	e.labels["many"] = labels
+	e.Labels["many"] = labels
 }
 
-// A task may have thousands of labels, with names of kilobytes: an answer has
-// them all, or as many as were asked for.
+// A task may have thousands of labels with names of kilobytes. An answer has all of
+// them, or top_k.
 func TestManyLabels(t *testing.T) {
 	const labels, length = 5000, 4096
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	manyLabels(e, labels, length)
 	s := newServer(t, e, Options{})
 	for _, c := range []struct {
@@ -57,9 +59,9 @@ func TestManyLabels(t *testing.T) {
 	}
 }
 
-// A client that does not read its answer is let go of.
+// The server closes the connection of a client that does not read its answer.
 func TestWriteTimeout(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	manyLabels(e, 1000, 1000)
 	s := newServer(t, e, Options{ReadTimeout: 200 * time.Millisecond, RequestTimeout: 2 * time.Second, WriteTimeout: 100 * time.Millisecond})
 	r := start(t, s)

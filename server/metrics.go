@@ -14,17 +14,18 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 )
 
-// Values of the label task that are not tasks. No task's name begins with an
+// Values of the label task that are not names of tasks, which do not begin with an
 // underscore.
 const (
-	taskNone  = "_none"  // the request named no task that exists
-	taskOther = "_other" // one of those that got no label of their own
+	taskNone  = "_none"  // the request names no task of the store
+	taskOther = "_other" // a task without a label of its own
 )
 
-// metrics counts in a registry of its own, so that servers in one process, and
-// tests, do not share.
+// metrics has a registry of its own, so that several servers in one process do not
+// share it.
 type metrics struct {
 	engine   Engine
 	registry *prometheus.Registry
@@ -41,23 +42,24 @@ type metrics struct {
 	queue     prometheus.Histogram
 	inference prometheus.Histogram
 
-	mu     sync.RWMutex
-	labels map[string]*taskCounters // by task
-	other  *taskCounters
-	most   int
+	mu       sync.RWMutex
+	labels   map[string]*taskCounters // by task
+	other    *taskCounters
+	maxTasks int // with labels of their own
 }
 
-// taskCounters are a task's counters, looked up once.
+// taskCounters are the counters of a task. Prometheus would look them up each time.
 type taskCounters struct {
 	label                   string
 	requests, texts, tokens prometheus.Counter
 }
 
-// buckets, in seconds, cover a short text on a small model to a request that
-// waited for its time-out.
+// buckets, in seconds, range from a short text on a small model to the default request
+// timeout.
 var buckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
-func newMetrics(engine Engine, most int) *metrics {
+// newMetrics returns metrics that give maxTasks tasks a label of their own.
+func newMetrics(engine Engine, maxTasks int) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -68,17 +70,17 @@ func newMetrics(engine Engine, most int) *metrics {
 		engine:    engine,
 		registry:  prometheus.NewRegistry(),
 		http:      counter("kenserve_http_requests_total", "HTTP requests answered, by route and status code.", "route", "code"),
-		duration:  prometheus.NewHistogramVec(histogram("kenserve_http_request_duration_seconds", "Time from a request's header to its answer, by route."), []string{"route"}),
+		duration:  prometheus.NewHistogramVec(histogram("kenserve_http_request_duration_seconds", "Time from the header of a request to its answer, by route."), []string{"route"}),
 		calls:     counter("kenserve_grpc_calls_total", "gRPC calls answered, by method and status code.", "method", "code"),
-		callTime:  prometheus.NewHistogramVec(histogram("kenserve_grpc_call_duration_seconds", "Time from a gRPC call's message to its answer, by method."), []string{"method"}),
+		callTime:  prometheus.NewHistogramVec(histogram("kenserve_grpc_call_duration_seconds", "Time from the message of a gRPC call to its answer, by method."), []string{"method"}),
 		requests:  counter("kenserve_requests_total", "Classifications answered, by task; a request for several tasks counts for each.", "task"),
 		texts:     counter("kenserve_texts_total", "Texts classified, by task.", "task"),
-		tokens:    counter("kenserve_tokens_total", "Tokens computed for answers, special ones included, by task.", "task"),
+		tokens:    counter("kenserve_tokens_total", "Tokens computed for answers, special tokens included, by task.", "task"),
 		errors:    counter("kenserve_errors_total", "Requests that failed, by task and type of error.", "task", "type"),
-		queue:     prometheus.NewHistogram(histogram("kenserve_queue_seconds", "Time a classification waited before it was computed.")),
-		inference: prometheus.NewHistogram(histogram("kenserve_inference_seconds", "Time a classification was computed.")),
+		queue:     prometheus.NewHistogram(histogram("kenserve_queue_seconds", "Time of a classification in the queue.")),
+		inference: prometheus.NewHistogram(histogram("kenserve_inference_seconds", "Time of computing a classification.")),
 		labels:    make(map[string]*taskCounters),
-		most:      most,
+		maxTasks:  maxTasks,
 	}
 	m.other = m.counters(taskOther)
 	m.registry.MustRegister(
@@ -100,7 +102,7 @@ func (m *metrics) handler(log *slog.Logger) http.Handler {
 	})
 }
 
-// answered counts a request, whatever its route.
+// answered counts an HTTP request.
 func (m *metrics) answered(route string, status int, elapsed time.Duration) {
 	if route == "" {
 		route = "_none"
@@ -109,13 +111,13 @@ func (m *metrics) answered(route string, status int, elapsed time.Duration) {
 	m.duration.WithLabelValues(route).Observe(elapsed.Seconds())
 }
 
-// called counts a gRPC call. Only methods that there are get here.
+// called counts a gRPC call. gRPC passes known methods only, so that labels are bounded.
 func (m *metrics) called(method string, code codes.Code, elapsed time.Duration) {
 	m.calls.WithLabelValues(method, code.String()).Inc()
 	m.callTime.WithLabelValues(method).Observe(elapsed.Seconds())
 }
 
-// classified counts what was computed for a task.
+// classified counts a classification under a task.
 func (m *metrics) classified(task string, texts int, r *runtime.Result) {
 	c := m.task(task)
 	c.requests.Inc()
@@ -125,22 +127,20 @@ func (m *metrics) classified(task string, texts int, r *runtime.Result) {
 	m.inference.Observe(r.Inference.Seconds())
 }
 
-// failed counts an error. The task is what the request named, if it got that
-// far.
-func (m *metrics) failed(task string, k kind) {
+// failed counts an error. task is the one that the request names, or empty.
+func (m *metrics) failed(task string, k problem.Kind) {
 	label := taskNone
-	if task != "" && k != kindNotFound {
+	if task != "" && k != problem.KindNotFound {
 		label = m.task(task).label
 	}
 	m.errors.WithLabelValues(label, string(k)).Inc()
 }
 
-// task finds a task's counters. A name gets some of its own if it is the name
-// of a task and there is room; requests cannot fill the table with names that
-// they make up.
+// task returns the counters of a task. The first maxTasks tasks have their own. A name
+// must belong to a task of the store: clients cannot fill the table with made-up names.
 func (m *metrics) task(name string) *taskCounters {
 	m.mu.RLock()
-	c, full := m.labels[name], len(m.labels) >= m.most
+	c, full := m.labels[name], len(m.labels) >= m.maxTasks
 	m.mu.RUnlock()
 	if c != nil {
 		return c
@@ -156,7 +156,7 @@ func (m *metrics) task(name string) *taskCounters {
 	if c := m.labels[name]; c != nil {
 		return c
 	}
-	if len(m.labels) >= m.most {
+	if len(m.labels) >= m.maxTasks {
 		return m.other
 	}
 	c = m.counters(name)
@@ -164,91 +164,12 @@ func (m *metrics) task(name string) *taskCounters {
 	return c
 }
 
+// counters returns new counters with a value of the label task.
 func (m *metrics) counters(label string) *taskCounters {
 	return &taskCounters{
 		label:    label,
 		requests: m.requests.WithLabelValues(label),
 		texts:    m.texts.WithLabelValues(label),
 		tokens:   m.tokens.WithLabelValues(label),
-	}
-}
-
-// engineCollector turns one snapshot of the engine's counters into metrics.
-type engineCollector struct {
-	engine Engine
-}
-
-// engineMetrics says how each counter of [runtime.Stats] is shown.
-var engineMetrics = []struct {
-	desc  *prometheus.Desc
-	kind  prometheus.ValueType
-	value func(s *runtime.Stats) float64
-}{
-	{engineDesc("base_bytes", "Memory of the base's weights."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.BaseBytes) }},
-	{engineDesc("resident_task_bytes", "Memory of the tasks that are loaded."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.TaskBytes) }},
-	{engineDesc("resident_task_budget_bytes", "Memory that loaded tasks stay within."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.BudgetBytes) }},
-	{engineDesc("resident_tasks", "Tasks that are loaded."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.Resident) }},
-	{engineDesc("hot_tasks", "Tasks that are hot: in memory, ready to compute."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.HotTasks) }},
-	{engineDesc("warm_tasks", "Tasks that are warm: in memory, as their deltas."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.WarmTasks) }},
-	{engineDesc("store_tasks", "Tasks of the store when it was last looked through."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.StoreTasks) }},
-	{engineDesc("hot_task_bytes", "Of the memory of tasks, what is there to have them hot."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.HotBytes) }},
-	{engineDesc("task_hits_total", "Requests that found their task in memory."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Hits) }},
-	{engineDesc("task_misses_total", "Requests that waited for their task to be loaded."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Misses) }},
-	{engineDesc("task_promotions_total", "Tasks that were made hot."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Promotions) }},
-	{engineDesc("task_demotions_total", "Hot tasks that were made warm."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Demotions) }},
-	{engineDesc("task_replacements_total", "Tasks in memory that were replaced by a newer delta of the store."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Replacements) }},
-	{engineDesc("waiting_loads", "Loads of tasks that wait for their turn."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.LoadsWaiting) }},
-	{engineDesc("task_load_queue_seconds_total", "Time that loads of tasks waited for their turn."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return s.LoadQueueSeconds }},
-	{engineDesc("task_loads_total", "Tasks loaded from the store."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Loads) }},
-	{engineDesc("task_load_errors_total", "Loads of tasks that failed."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.LoadErrors) }},
-	{engineDesc("task_evictions_total", "Tasks evicted from memory to make room."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Evictions) }},
-	{engineDesc("task_load_seconds_total", "Time spent loading tasks."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return s.LoadSeconds }},
-	{engineDesc("batches_total", "Forward passes."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Batches) }},
-	{engineDesc("batch_tokens_total", "Tokens of all forward passes."), prometheus.CounterValue,
-		func(s *runtime.Stats) float64 { return float64(s.Tokens) }},
-	{engineDesc("waiting_requests", "Requests that wait to be computed."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.Waiting) }},
-	{engineDesc("waiting_tokens", "Tokens that wait to be computed."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.WaitingTokens) }},
-	{engineDesc("workspace_bytes", "Memory for the activations of forward passes."), prometheus.GaugeValue,
-		func(s *runtime.Stats) float64 { return float64(s.WorkspaceBytes) }},
-}
-
-func engineDesc(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc("kenserve_"+name, help, nil, nil)
-}
-
-// Describe implements [prometheus.Collector].
-func (c engineCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, m := range engineMetrics {
-		out <- m.desc
-	}
-}
-
-// Collect implements [prometheus.Collector].
-func (c engineCollector) Collect(out chan<- prometheus.Metric) {
-	stats := c.engine.Stats()
-	for _, m := range engineMetrics {
-		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats))
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"kenserve/server/internal/servertest"
 )
 
 func scrape(t *testing.T, s *Server) string {
@@ -19,7 +21,7 @@ func scrape(t *testing.T, s *Server) string {
 }
 
 func TestMetrics(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{MetricTasks: 3})
+	s := newServer(t, servertest.NewEngine(), Options{MetricTasks: 3})
 	for _, body := range []string{
 		`{"model":"trec","input":["a","b c"]}`,
 		`{"model":["trec","sst2"],"input":"a"}`,
@@ -78,7 +80,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	if strings.Contains(got, "nothing") || strings.Contains(got, "etc") {
-		t.Error("a name that is no task became a label")
+		t.Error("a name without a task is a label")
 	}
 	problems, err := promlint.New(strings.NewReader(got)).Lint()
 	if err != nil || len(problems) > 0 {
@@ -86,11 +88,11 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// However many tasks and names there are, the number of series is bounded.
+// The number of series is bounded, however many tasks and names there are.
 func TestMetricsAreBounded(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	for i := range 500 {
-		e.labels[fmt.Sprint("task-", i)] = []string{"yes", "no"}
+		e.Labels[fmt.Sprint("task-", i)] = []string{"yes", "no"}
 	}
 	s := newServer(t, e, Options{MetricTasks: 10})
 	for i := range 1000 { // half of them exist

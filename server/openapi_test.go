@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,12 +16,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"pgregory.net/rapid"
+
+	"kenserve/server/internal/route"
+	"kenserve/server/internal/servertest"
 )
 
-// openAPIFile is the document of a server with the default bounds.
+// openAPIFile is the document of a server with the default limits.
 const openAPIFile = "../docs/openapi.json"
 
-// document is a server's OpenAPI document as a client gets it.
+// document is the OpenAPI document of a server, as a client gets it.
 type document struct {
 	compiler *jsonschema.Compiler
 	value    map[string]any
@@ -44,7 +48,7 @@ func documentOf(t testing.TB, s *Server) *document {
 	return d
 }
 
-// schema compiles a part of the document, nil if there is none.
+// schema compiles a part of the document. It is nil if there is no such part.
 func (d *document) schema(t testing.TB, path ...string) *jsonschema.Schema {
 	t.Helper()
 	pointer := "openapi.json#"
@@ -63,15 +67,17 @@ func (d *document) schema(t testing.TB, path ...string) *jsonschema.Schema {
 	return schema
 }
 
-func (d *document) request(t testing.TB, op *operation) *jsonschema.Schema {
-	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.method), "requestBody", "content", "application/json", "schema")
+func (d *document) request(t testing.TB, op *route.Operation) *jsonschema.Schema {
+	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.Method), "requestBody", "content", "application/json", "schema")
 }
 
-func (d *document) answer(t testing.TB, op *operation, status int) *jsonschema.Schema {
-	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.method), "responses", strconv.Itoa(status), "content", "application/json", "schema")
+func (d *document) answer(t testing.TB, op *route.Operation, status int) *jsonschema.Schema {
+	return d.schema(t, "paths", templateOf(op), strings.ToLower(op.Method), "responses", strconv.Itoa(status), "content", "application/json", "schema")
 }
 
-func templateOf(op *operation) string { return pathParameter.ReplaceAllString(op.path, "{$1}") }
+var pathParameter = regexp.MustCompile(`:([a-z]+)`)
+
+func templateOf(op *route.Operation) string { return pathParameter.ReplaceAllString(op.Path, "{$1}") }
 
 func parseJSON(t interface{ Fatalf(string, ...any) }, text string) any {
 	v, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
@@ -82,7 +88,7 @@ func parseJSON(t interface{ Fatalf(string, ...any) }, text string) any {
 }
 
 func TestOpenAPI(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	var got bytes.Buffer
 	if err := json.Indent(&got, do(s, http.MethodGet, "/openapi.json", "").Body.Bytes(), "", "  "); err != nil {
 		t.Fatal(err)
@@ -98,71 +104,71 @@ func TestOpenAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("%s is not what the server says; rewrite it with -update: %s", openAPIFile, diff)
+		t.Errorf("%s differs from the server's document; rewrite it with -update: %s", openAPIFile, diff)
 	}
-	if strings.Contains(got.String(), limit) {
-		t.Error("a bound was not put in")
+	if strings.Contains(got.String(), "x-limit") {
+		t.Error("the document names a limit without its value")
 	}
 }
 
-// Routes and document are made of one table; nothing is routed beside it.
+// Every route is in the table from which the document is made.
 func TestEveryRouteIsAnOperation(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	known := map[string]bool{}
 	names := map[string]bool{}
-	for _, op := range s.operations() {
-		known[op.method+" "+op.path] = true
-		if op.method == http.MethodGet {
-			known["HEAD "+op.path] = true
+	for _, op := range s.table.Operations() {
+		known[op.Method+" "+op.Path] = true
+		if op.Method == http.MethodGet {
+			known["HEAD "+op.Path] = true
 		}
-		if names[op.name] && !op.hidden {
-			t.Errorf("two operations are called %s", op.name)
+		if names[op.Name] && !op.Hidden {
+			t.Errorf("two operations are named %s", op.Name)
 		}
-		names[op.name] = true
+		names[op.Name] = true
 	}
 	for _, r := range s.router.Routes() {
 		if !known[r.Method+" "+r.Path] {
-			t.Errorf("%s %s is no operation", r.Method, r.Path)
+			t.Errorf("%s %s is not an operation", r.Method, r.Path)
 		}
 	}
 }
 
-// pathOf fills in an operation's path.
-func pathOf(op *operation) string {
-	return strings.NewReplacer(":task", "trec", ":name", "trec", ":version", "1").Replace(op.path)
+// pathOf is the path of an operation with values for its parameters.
+func pathOf(op *route.Operation) string {
+	return strings.NewReplacer(":task", "trec", ":name", "trec", ":version", "1").Replace(op.Path)
 }
 
-// Examples are what their schemas say, and requests among them are taken.
+// Examples match their schemas, and the server accepts examples of requests.
 func TestOpenAPIExamples(t *testing.T) {
 	o := Options{AdminKeys: []string{"admin"}}
-	d := documentOf(t, newServer(t, newEditingEngine(), o))
-	for _, op := range newServer(t, newEditingEngine(), o).operations() {
-		if text := op.answer.example; text != "" {
-			status := max(op.status, http.StatusOK)
+	d := documentOf(t, newServer(t, servertest.NewEngine(), o))
+	for _, op := range newServer(t, servertest.NewEngine(), o).operations() {
+		if text := op.Answer.Example; text != "" {
+			status := max(op.Status, http.StatusOK)
 			if err := d.answer(t, &op, status).Validate(parseJSON(t, text)); err != nil {
-				t.Errorf("%s: answer: %v", op.name, err)
+				t.Errorf("%s: answer: %v", op.Name, err)
 			}
 		}
-		for _, c := range op.request {
-			if c.wire == nil {
+		for _, c := range op.Request {
+			if c.Wire == nil {
 				continue
 			}
-			if err := d.request(t, &op).Validate(parseJSON(t, c.example)); err != nil {
-				t.Errorf("%s: request: %v", op.name, err)
+			if err := d.request(t, &op).Validate(parseJSON(t, c.Example)); err != nil {
+				t.Errorf("%s: request: %v", op.Name, err)
 			}
-			e := newEditingEngine()
-			e.deltas["trec"] = "a,b"
-			w := do(newServer(t, e, o), op.method, pathOf(&op), c.example, append([]string{"Content-Type", "application/json"}, asAdmin...)...)
+			e := servertest.NewEngine()
+			e.Deltas["trec"] = "a,b"
+			w := do(newServer(t, e, o), op.Method, pathOf(&op), c.Example, append([]string{"Content-Type", "application/json"}, asAdmin...)...)
 			if w.Code != http.StatusOK {
-				t.Errorf("%s: status %d: %s", op.name, w.Code, w.Body)
+				t.Errorf("%s: status %d: %s", op.Name, w.Code, w.Body)
 			}
 		}
 	}
 }
 
-// Every answer of the wire goldens is one that the document tells of.
+// The document describes every answer of the wire goldens.
 func TestOpenAPIAnswers(t *testing.T) {
-	s := newServer(t, newFakeEngine(), wireOptions)
+	s := newServer(t, servertest.NewEngine(), wireOptions)
 	d := documentOf(t, s)
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil {
@@ -170,14 +176,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	}
 	checked := 0
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var cases []wireCase
-		if err := json.Unmarshal(data, &cases); err != nil {
-			t.Fatal(err)
-		}
+		cases := servertest.ReadCases(t, file)
 		for _, c := range cases {
 			op := operationOf(s, c.Request)
 			if op == nil || len(c.Response.Body) == 0 {
@@ -199,12 +198,12 @@ func TestOpenAPIAnswers(t *testing.T) {
 	}
 }
 
-// operationOf finds the operation that a request is for.
-func operationOf(s *Server, q wireRequest) *operation {
+// operationOf finds the operation of a request.
+func operationOf(s *Server, q servertest.Request) *route.Operation {
 	path, _, _ := strings.Cut(q.Path, "?")
 	parts := strings.Split(path, "/")
-	for _, op := range s.operations() {
-		if pattern := strings.Split(op.path, "/"); op.method == q.Method && slices.EqualFunc(pattern, parts, func(p, part string) bool {
+	for _, op := range s.table.Operations() {
+		if pattern := strings.Split(op.Path, "/"); op.Method == q.Method && slices.EqualFunc(pattern, parts, func(p, part string) bool {
 			return p == part || strings.HasPrefix(p, ":")
 		}) {
 			return &op
@@ -213,24 +212,24 @@ func operationOf(s *Server, q wireRequest) *operation {
 	return nil
 }
 
-// agreement bounds requests tightly, so that generated ones exceed them.
+// agreement has low limits, so that generated requests exceed them.
 var agreement = Options{
 	MaxTexts: 3, MaxTasks: 2, MaxTextBytes: 10, AdminKeys: []string{"admin"}, About: About{Vocabulary: 1001},
 }
 
-// What the schema of a request refuses the handler does, and what it lets pass
-// the handler takes. The schema is checked by a validator that is not ours.
+// The schema of a request and its handler accept the same requests. An independent
+// validator checks the schema.
 func TestSchemasAndHandlersAgree(t *testing.T) {
-	s := newServer(t, newEditingEngine(), agreement)
+	s := newServer(t, servertest.NewEngine(), agreement)
 	d := documentOf(t, s)
-	for _, op := range s.operations() {
+	for _, op := range s.table.Operations() {
 		schema := d.request(t, &op)
 		if schema == nil {
 			continue
 		}
-		t.Run(op.name, func(t *testing.T) {
-			taken, refused := 0, 0
-			for range 8 { // checks of 100 each
+		t.Run(op.Name, func(t *testing.T) {
+			accepted, rejected := 0, 0
+			for range 8 { // 100 checks each
 				rapid.Check(t, func(t *rapid.T) {
 					value := fromSchema(schema, 0).Draw(t, "value")
 					for range rapid.IntRange(0, 2).Draw(t, "changes") {
@@ -240,33 +239,33 @@ func TestSchemasAndHandlersAgree(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					wrong := schema.Validate(parseJSON(t, string(body)))
-					w := do(s, op.method, pathOf(&op), string(body), append([]string{"Content-Type", "application/json"}, asAdmin...)...)
-					refuses := w.Code == http.StatusBadRequest || w.Code == http.StatusUnprocessableEntity
+					invalid := schema.Validate(parseJSON(t, string(body)))
+					w := do(s, op.Method, pathOf(&op), string(body), append([]string{"Content-Type", "application/json"}, asAdmin...)...)
+					rejects := w.Code == http.StatusBadRequest || w.Code == http.StatusUnprocessableEntity
 					switch {
-					case wrong != nil && !refuses && w.Code != http.StatusNotFound: // the name of no task
-						t.Fatalf("%s: status %d, the schema refuses: %v", body, w.Code, wrong)
-					case wrong == nil && refuses && !strings.HasPrefix(op.name, "infer"):
-						// What the elements of tensors have to do with each other no
-						// schema says.
-						t.Fatalf("%s: status %d, the schema takes it: %s", body, w.Code, w.Body)
+					case invalid != nil && !rejects && w.Code != http.StatusNotFound: // an unknown task
+						t.Fatalf("%s: status %d, the schema rejects it: %v", body, w.Code, invalid)
+					case invalid == nil && rejects && !strings.HasPrefix(op.Name, "infer"):
+						// A schema cannot say how the tensors of a request depend on each
+						// other.
+						t.Fatalf("%s: status %d, the schema accepts it: %s", body, w.Code, w.Body)
 					}
-					if wrong == nil {
-						taken++
+					if invalid == nil {
+						accepted++
 					} else {
-						refused++
+						rejected++
 					}
 				})
 			}
-			if taken == 0 || refused == 0 {
-				t.Errorf("%d requests were fine, %d not: the generator is no good", taken, refused)
+			if accepted == 0 || rejected == 0 {
+				t.Errorf("%d valid and %d invalid requests: the generator must make both", accepted, rejected)
 			}
 		})
 	}
 }
 
-// fromSchema generates values that are mostly what a schema says, and exceed its
-// bounds now and then.
+// fromSchema generates values that mostly match a schema and sometimes exceed its
+// limits.
 func fromSchema(s *jsonschema.Schema, depth int) *rapid.Generator[any] {
 	return rapid.Custom(func(t *rapid.T) any {
 		for s.Ref != nil {
@@ -323,7 +322,7 @@ func scalar() *rapid.Generator[any] {
 	return rapid.SampledFrom([]any{nil, true, 0, 1, -3, 1.5, "", "trec", "a", []any{}, map[string]any{}, []any{"a"}, []any{1}, map[string]any{"text": "a"}})
 }
 
-// changed changes a value in one place.
+// changed changes one part of a value.
 func changed(t *rapid.T, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -362,10 +361,9 @@ func sortedKeys[T any](m map[string]T) []string {
 	return names
 }
 
-// The page needs nothing but itself, shows every operation, and is well-formed
-// enough for its ids to be unique.
+// The page refers to nothing outside itself and shows every operation once.
 func TestDocsPage(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"use"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
 	w := do(s, http.MethodGet, "/docs", "")
 	page := w.Body.String()
 	if w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
@@ -373,18 +371,18 @@ func TestDocsPage(t *testing.T) {
 	}
 	for _, forbidden := range []string{"http://", "https://", "<script", "src=", "url(", "@import"} {
 		if strings.Contains(page, forbidden) {
-			t.Errorf("the page has %s", forbidden)
+			t.Errorf("the page contains %s", forbidden)
 		}
 	}
 	if policy := w.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "style-src 'sha256-") {
 		t.Errorf("policy %s", policy)
 	}
-	for _, op := range s.operations() {
-		if op.hidden {
+	for _, op := range s.table.Operations() {
+		if op.Hidden {
 			continue
 		}
-		if n := strings.Count(page, fmt.Sprintf(`<details id="%s">`, op.name)); n != 1 {
-			t.Errorf("%s is there %d times", op.name, n)
+		if n := strings.Count(page, fmt.Sprintf(`<details id="%s">`, op.Name)); n != 1 {
+			t.Errorf("the page shows %s %d times", op.Name, n)
 		}
 	}
 }

@@ -5,99 +5,83 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"kenserve/server/internal/core"
 )
 
-// Options configure a [Server]. A zero field means its default.
+// Options configure a [Server]. A zero field has its default.
 type Options struct {
-	// Logger gets one line a request and what goes wrong; never the content of
-	// a text. Nil logs nothing.
+	// Logger gets one line for each request, and faults; never a text. Nil: no log.
 	Logger *slog.Logger
 
-	// MaxBodyBytes bounds a request's body. Default 4 MiB.
+	// MaxBodyBytes bounds the body of a request, as sent and as decoded. Default 4 MiB.
 	MaxBodyBytes int
-	// MaxBodyMemory bounds the bytes of all bodies that are in memory at a time;
-	// what comes beyond gets 429. Default 256 MiB.
+	// MaxBodyMemory bounds the bytes of all bodies in memory. Requests beyond it get
+	// 429. Default 256 MiB.
 	MaxBodyMemory int
 	// MaxUploadBytes bounds an uploaded delta. Default 1 GiB.
 	MaxUploadBytes int
-	// MaxConnections bounds the connections that each listener has at a time;
-	// more of them wait to be accepted. Default 4096.
+	// MaxConnections bounds the connections of each listener. Further connections wait.
+	// Default 4096.
 	MaxConnections int
 	// MaxTexts bounds the inputs of a request; a pair counts once. Default 1024.
 	MaxTexts int
-	// MaxTextBytes bounds each text, and each side of a pair, in UTF-8 bytes.
-	// Default 128 KiB, far above what fits in a model's window: the bound keeps
-	// the tokenizer from reading what truncation would throw away.
+	// MaxTextBytes bounds each text, and each text of a pair, in UTF-8 bytes. The
+	// default, 128 KiB, is far above the window of a model: the limit keeps the
+	// tokenizer from reading what truncation would cut off.
 	MaxTextBytes int
 	// MaxTasks bounds the tasks that one request may name. Default 32.
 	MaxTasks int
-	// MetricTasks bounds the tasks that metrics tell apart. Those seen first
-	// get a label of their own, all others share one. Default 512.
+	// MetricTasks bounds the tasks with labels of their own in metrics. The first ones
+	// get them; all others share one label. Default 512.
 	MetricTasks int
-	// MaxHeaderBytes bounds a request's header. Default 32 KiB.
+	// MaxHeaderBytes bounds the header of a request. Default 32 KiB.
 	MaxHeaderBytes int
 
-	// APIKeys are the keys of which every request but a probe must bring one;
-	// without any, requests need none.
+	// APIKeys are the keys that requests other than probes must have, one of them. If
+	// there are none, requests need no key.
 	APIKeys []string
-	// AdminKeys are the keys for what changes what is served; without any, that
-	// is off. An admin key does for an API key.
+	// AdminKeys are the keys of operations that change tasks. If there are none, these
+	// operations are off. An admin key serves as an API key too.
 	AdminKeys []string
-	// TracerProvider, if not nil, gets a span a request.
+	// TracerProvider, if not nil, gets a span for each request.
 	TracerProvider trace.TracerProvider
-	// TLS, if not nil, is what connections are encrypted with; see [LoadTLS].
+	// TLS, if not nil, encrypts connections; see [LoadTLS].
 	TLS *tls.Config
-	// About is what the server tells of itself where an API asks for it.
+	// About describes the server to clients whose API asks for it.
 	About About
 
-	// ReadHeaderTimeout is for a request's header. Default 10 s.
+	// ReadHeaderTimeout bounds reading the header of a request. Default 10 s.
 	ReadHeaderTimeout time.Duration
-	// ReadTimeout is for a whole request, body included. Default 30 s.
+	// ReadTimeout bounds reading a whole request. Default 30 s.
 	ReadTimeout time.Duration
-	// RequestTimeout is for waiting and computing; a request that exceeds it
-	// gets 503. Default 60 s.
+	// RequestTimeout bounds waiting and computing. A request that exceeds it gets 503.
+	// Default 60 s.
 	RequestTimeout time.Duration
-	// UploadTimeout is for an upload or a copy of a delta, in place of
-	// ReadTimeout and RequestTimeout. Default 10 min.
+	// UploadTimeout replaces ReadTimeout and RequestTimeout for uploading or copying a
+	// delta. Default 10 min.
 	UploadTimeout time.Duration
-	// WriteTimeout is for sending an answer. Default 30 s.
+	// WriteTimeout bounds sending an answer. Default 30 s.
 	WriteTimeout time.Duration
-	// IdleTimeout ends a connection without requests. Default 2 min.
+	// IdleTimeout closes a connection without requests. Default 2 min.
 	IdleTimeout time.Duration
 
-	// Grace is how long the server goes on accepting requests after readiness
-	// went off, so that load balancers look elsewhere first. Default 0.
+	// Grace is the time for which a server that drains still accepts requests, so that
+	// load balancers notice that it is not ready. Default 0.
 	Grace time.Duration
-	// DrainTimeout bounds a shutdown, Grace included. What runs then is
-	// cancelled and answered 503. Default 30 s.
+	// DrainTimeout bounds draining, Grace included. Requests that still run then are
+	// cancelled and get 503. Default 30 s.
 	DrainTimeout time.Duration
 }
 
-// About describes a server and the bounds of its engine. Zero: not told.
-type About struct {
-	Base        string // the base's name
-	Version     string
-	MaxTokens   int // of an input, special ones included
-	BatchTokens int // of a forward pass
-	MaxWaiting  int // requests
-	Workers     int // cores
-	Vocabulary  int // token ids are below
-}
+// About describes the server and its engine. A zero field is unknown.
+type About = core.About
 
-// largestID is the largest token id.
-func (a *About) largestID() int {
-	if a.Vocabulary == 0 {
-		return math.MaxInt32
-	}
-	return a.Vocabulary - 1
-}
-
-// withDefaults fills zero fields in, and refuses negative ones.
+// withDefaults replaces zero fields by their defaults. The error is about a field.
 func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -105,7 +89,7 @@ func (o Options) withDefaults() (Options, error) {
 	for _, n := range []struct {
 		name  string
 		value *int
-		byDef int
+		def   int
 	}{
 		{"MaxBodyBytes", &o.MaxBodyBytes, 4 << 20},
 		{"MaxBodyMemory", &o.MaxBodyMemory, 256 << 20},
@@ -121,13 +105,13 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("server: option %s is %d, must not be negative", n.name, *n.value)
 		}
 		if *n.value == 0 {
-			*n.value = n.byDef
+			*n.value = n.def
 		}
 	}
 	for _, d := range []struct {
 		name  string
 		value *time.Duration
-		byDef time.Duration
+		def   time.Duration
 	}{
 		{"ReadHeaderTimeout", &o.ReadHeaderTimeout, 10 * time.Second},
 		{"ReadTimeout", &o.ReadTimeout, 30 * time.Second},
@@ -142,19 +126,28 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("server: option %s is %s, must not be negative", d.name, *d.value)
 		}
 		if *d.value == 0 {
-			*d.value = d.byDef
+			*d.value = d.def
 		}
 	}
 	for _, key := range slices.Concat(o.APIKeys, o.AdminKeys) {
 		if key == "" {
-			return o, errors.New("server: a key is empty")
+			return o, errors.New("server: a key in APIKeys or AdminKeys is empty")
 		}
 	}
 	if o.MaxBodyMemory < o.MaxBodyBytes {
-		return o, fmt.Errorf("server: option MaxBodyMemory is %d, less than MaxBodyBytes, %d", o.MaxBodyMemory, o.MaxBodyBytes)
+		return o, fmt.Errorf("server: option MaxBodyMemory is %d, must be at least MaxBodyBytes, %d", o.MaxBodyMemory, o.MaxBodyBytes)
 	}
 	if o.Grace > o.DrainTimeout {
-		return o, fmt.Errorf("server: option Grace is %s, longer than DrainTimeout, %s", o.Grace, o.DrainTimeout)
+		return o, fmt.Errorf("server: option Grace is %s, must be at most DrainTimeout, %s", o.Grace, o.DrainTimeout)
 	}
 	return o, nil
+}
+
+// limits returns the options that bound a request.
+func (o *Options) limits() core.Limits {
+	return core.Limits{
+		MaxBodyBytes: o.MaxBodyBytes, MaxUploadBytes: o.MaxUploadBytes,
+		MaxTexts: o.MaxTexts, MaxTextBytes: o.MaxTextBytes, MaxTasks: o.MaxTasks,
+		RequestTimeout: o.RequestTimeout, UploadTimeout: o.UploadTimeout, WriteTimeout: o.WriteTimeout,
+	}
 }

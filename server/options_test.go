@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kenserve/server/internal/servertest"
 )
 
 func TestOptions(t *testing.T) {
@@ -21,11 +23,11 @@ func TestOptions(t *testing.T) {
 		"DrainTimeout is -1ns": {DrainTimeout: -1},
 		"Grace is 1m0s":        {Grace: time.Minute},
 	} {
-		if _, err := New(newFakeEngine(), o); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(servertest.NewEngine(), o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", o, err, want)
 		}
 	}
 	if _, err := New(nil, Options{}); err == nil {
-		t.Error("a server without an engine")
+		t.Error("New accepts a nil engine")
 	}
 }

@@ -2,9 +2,8 @@ package server
 
 import "net/http"
 
-// What every answer tells a browser: it is what its type says, nobody stores it,
-// shows it inside a page of theirs, or runs anything from it. A page brings a
-// policy of its own.
+// Security headers of every answer: a browser must not guess its type, store it, frame
+// it, or run anything in it. Pages replace the policy by their own.
 var (
 	noSniff    = []string{"nosniff"}
 	noStore    = []string{"no-store"}
@@ -12,6 +11,7 @@ var (
 	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
 
+// secure sets the security headers.
 func secure(h http.Header) {
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore

@@ -3,9 +3,11 @@ package server
 import (
 	"net/http"
 	"testing"
+
+	"kenserve/server/internal/servertest"
 )
 
-// securityHeaders are on every answer, whatever it is.
+// securityHeaders are the security headers of every answer but pages.
 var securityHeaders = map[string]string{
 	"X-Content-Type-Options":  "nosniff",
 	"Cache-Control":           "no-store",
@@ -14,7 +16,7 @@ var securityHeaders = map[string]string{
 }
 
 func TestSecurityHeaders(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{APIKeys: []string{"k"}})
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"k"}})
 	for _, c := range []struct {
 		method, path, body, key string
 		status                  int

@@ -10,34 +10,36 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"kenserve/server/internal/core"
 )
 
-// lastWords is how long requests have to answer 503 once the drain deadline
-// has cancelled them.
-const lastWords = time.Second
+// cancelTimeout is the time for requests to answer 503 after the drain timeout has
+// cancelled them.
+const cancelTimeout = time.Second
 
-// Serve answers the requests that come in on ln until ctx ends, and closes ln.
-// Then readiness goes off, requests go on being accepted for Options.Grace, and
-// those under way are waited for until Options.DrainTimeout has passed. What
-// still runs then is cancelled and gets a second to say so.
+// Serve answers the requests on ln until ctx ends, drains, and closes ln. Draining
+// begins with the server not ready; for Options.Grace it still accepts requests. Then
+// it waits for the requests under way until Options.DrainTimeout has passed since ctx
+// ended. It cancels those that still run, which have a second to answer 503.
 //
-// It returns nil if every request was answered in time, and an error if some
-// were cut or ln failed. No goroutine is left when it returns, provided that
-// the engine heeds its context. A server serves once.
+// Serve returns nil if every request was answered in time, and an error if some were
+// aborted or ln failed. It leaves no goroutine behind if the engine obeys its
+// contexts. Call it once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if !s.serving.CompareAndSwap(false, true) {
-		return errors.New("server: Serve was called before")
+		return errors.New("server: Serve may be called only once")
 	}
 	log := s.options.Logger
 	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(errShutdown)
+	defer cancel(core.ErrShutdown)
 	srv := &http.Server{
 		Handler:           s.router,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: s.options.ReadHeaderTimeout,
 		ReadTimeout:       s.options.ReadTimeout,
-		// This one runs from the end of the header.
-		WriteTimeout:   s.options.ReadTimeout + s.options.RequestTimeout + s.options.WriteTimeout,
+		// The write timeout runs from the end of the header.
+		WriteTimeout:   s.options.ReadTimeout + s.core.Limits.RequestTimeout + s.core.Limits.WriteTimeout,
 		IdleTimeout:    s.options.IdleTimeout,
 		MaxHeaderBytes: s.options.MaxHeaderBytes,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
@@ -59,7 +61,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 
-	s.draining.Store(true)
+	s.core.Drain()
 	log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Duration("grace", s.options.Grace), slog.Duration("timeout", s.options.DrainTimeout))
 	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), s.options.DrainTimeout)
 	defer stop()
@@ -69,18 +71,18 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		case <-time.After(s.options.Grace):
 		}
 	}
-	cut := srv.Shutdown(drain)
-	if cut != nil {
-		cancel(errShutdown)
-		last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+	aborted := srv.Shutdown(drain)
+	if aborted != nil {
+		cancel(core.ErrShutdown)
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 		defer stop()
 		_ = srv.Shutdown(last)
 		_ = srv.Close()
-		cut = fmt.Errorf("server: requests were cut after draining for %s: %w", s.options.DrainTimeout, cut)
+		aborted = fmt.Errorf("server: requests were aborted after draining for %s: %w", s.options.DrainTimeout, aborted)
 	}
 	<-stopped
 	if errors.Is(accepting, http.ErrServerClosed) {
-		return cut
+		return aborted
 	}
-	return errors.Join(fmt.Errorf("server: accept on %s: %w", ln.Addr(), accepting), cut)
+	return errors.Join(fmt.Errorf("server: accept on %s: %w", ln.Addr(), accepting), aborted)
 }

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"kenserve/server/internal/servertest"
 )
 
 // running is a server on a loopback port.
@@ -44,7 +46,7 @@ func start(t *testing.T, s *Server) *running {
 	return r
 }
 
-// stop ends the server and returns what Serve did.
+// stop ends the server and returns the error of Serve.
 func (r *running) stop() error {
 	r.cancel()
 	r.client.CloseIdleConnections()
@@ -69,7 +71,7 @@ func read(resp *http.Response, err error) (int, string, error) {
 }
 
 func TestServe(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	r := start(t, s)
 	status, body, err := r.classify(`{"model":"sst2","input":"a"}`)
 	if err != nil || status != 200 || !strings.Contains(body, `"data":[[{"label":"positive","score":0.28125}`) {
@@ -89,16 +91,16 @@ func TestServe(t *testing.T) {
 		t.Error(err)
 	}
 	if _, _, err := r.classify(`{"model":"sst2","input":"a"}`); err == nil {
-		t.Error("an answer behind the end")
+		t.Error("an answer after the end")
 	}
 	if err := s.Serve(t.Context(), nil); err == nil {
-		t.Error("served twice")
+		t.Error("Serve runs twice")
 	}
 }
 
-// Many clients at once get what each would get alone.
+// Concurrent clients get the same answers as a single one.
 func TestConcurrentRequests(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{MetricTasks: 2})
+	s := newServer(t, servertest.NewEngine(), Options{MetricTasks: 2})
 	var bodies, want []string
 	for i := range 40 {
 		task := []string{`"trec"`, `"sst2"`, `"odd"`, `["sst2","trec"]`, `"damaged"`, `"panics"`, `"nothing"`}[i%7]
@@ -131,24 +133,25 @@ func TestConcurrentRequests(t *testing.T) {
 		t.Error(err)
 	}
 	if got := scrape(t, s); !strings.Contains(got, "kenserve_http_requests_in_flight 1\n") {
-		t.Error("requests in flight are not back to the scrape alone")
+		t.Error("requests are in flight besides the scrape")
 	}
 }
 
-// A shutdown under load: whatever reached the engine is answered, whole.
+// In a shutdown under load every request that reached the engine gets its whole
+// answer.
 func TestDrainUnderLoad(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		keepAlive bool
 		grace     time.Duration
 	}{
-		{"connection a request", false, 0},
+		{"one connection for each request", false, 0},
 		{"kept connections", true, 0},
 		{"grace", false, 100 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := newFakeEngine()
-			e.before = func(context.Context, string) error {
+			e := servertest.NewEngine()
+			e.Before = func(context.Context, string) error {
 				time.Sleep(3 * time.Millisecond)
 				return nil
 			}
@@ -172,7 +175,7 @@ func TestDrainUnderLoad(t *testing.T) {
 						case err == nil:
 							t.Errorf("answer %d %s", status, body)
 						case cancelled.Load():
-							return // nobody listens any more
+							return // the listener is closed
 						default:
 							t.Errorf("before the shutdown: %v", err)
 							return
@@ -186,7 +189,7 @@ func TestDrainUnderLoad(t *testing.T) {
 				t.Error(err)
 			}
 			wg.Wait()
-			started, finished := e.started.Load(), e.finished.Load()
+			started, finished := e.Started.Load(), e.Finished.Load()
 			if started != finished || finished != answered.Load() || finished < 16 {
 				t.Errorf("%d requests started, %d finished, %d answered", started, finished, answered.Load())
 			}
@@ -197,16 +200,15 @@ func TestDrainUnderLoad(t *testing.T) {
 	}
 }
 
-// Readiness is off while the server drains; health is not, and requests are
-// answered.
+// A server that drains is not ready, but healthy, and answers requests.
 func TestReadinessWhileDraining(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
+	s := newServer(t, servertest.NewEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
 	r := start(t, s)
 	if status, _, err := get(r.client, r.url+"/readyz"); err != nil || status != 200 {
 		t.Fatalf("%d, %v", status, err)
 	}
 	r.cancel()
-	for !s.draining.Load() {
+	for !s.core.Draining() {
 		time.Sleep(time.Millisecond)
 	}
 	status, body, err := get(r.client, r.url+"/readyz")
@@ -225,11 +227,11 @@ func TestReadinessWhileDraining(t *testing.T) {
 	}
 }
 
-// What outlasts the drain deadline is cancelled, and told so.
+// Requests that run longer than the drain timeout are cancelled and get 503.
 func TestDrainDeadline(t *testing.T) {
-	e := newFakeEngine()
+	e := servertest.NewEngine()
 	entered := make(chan struct{})
-	e.before = func(ctx context.Context, _ string) error {
+	e.Before = func(ctx context.Context, _ string) error {
 		close(entered)
 		<-ctx.Done()
 		return fmt.Errorf("runtime: waiting: %w", ctx.Err())
@@ -250,7 +252,7 @@ func TestDrainDeadline(t *testing.T) {
 	}
 }
 
-// A server that is told to end before it began closes its listener all the same.
+// A server whose context has ended closes its listener.
 func TestServeEnded(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -258,7 +260,7 @@ func TestServeEnded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := newServer(t, newFakeEngine(), Options{}).Serve(ctx, ln); err != nil {
+	if err := newServer(t, servertest.NewEngine(), Options{}).Serve(ctx, ln); err != nil {
 		t.Error(err)
 	}
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -267,7 +269,7 @@ func TestServeEnded(t *testing.T) {
 }
 
 func TestListenerFails(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
+	s := newServer(t, servertest.NewEngine(), Options{Grace: time.Minute, DrainTimeout: time.Minute})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -278,9 +280,9 @@ func TestListenerFails(t *testing.T) {
 	}
 }
 
-// Clients that are slow or send too much are let go.
+// The server closes connections of clients that are slow or send too much.
 func TestConnectionLimits(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{
+	s := newServer(t, servertest.NewEngine(), Options{
 		ReadHeaderTimeout: 250 * time.Millisecond, ReadTimeout: 500 * time.Millisecond,
 		IdleTimeout: 250 * time.Millisecond, MaxHeaderBytes: 1000, MaxBodyBytes: 10000,
 	})
@@ -313,7 +315,7 @@ func TestConnectionLimits(t *testing.T) {
 			if strings.TrimSpace(line) != c.want {
 				t.Errorf("got %q (%v), want %q", line, err, c.want)
 			}
-			// The server ends the connection.
+			// The server closes the connection.
 			if _, err := io.Copy(io.Discard, in); isTimeout(err) {
 				t.Error("the connection stays open")
 			}

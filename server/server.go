@@ -9,126 +9,72 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"kenserve/server/internal/core"
+	"kenserve/server/internal/dashboard"
+	"kenserve/server/internal/httpbody"
+	"kenserve/server/internal/openapi"
+	"kenserve/server/internal/route"
 )
 
-// The routes that more than the router has to know.
-const (
-	routeHealth   = "/healthz"
-	routeReady    = "/readyz"
-	routeMetrics  = "/metrics"
-	routeTasks    = "/tasks"
-	routeStats    = "/stats"
-	routePage     = "/"
-	routePageFile = "/page/:file"
-	routeOpenAPI  = "/openapi.json"
-	routeDocs     = "/docs"
-
-	routeTEIHealth  = "/tei/:task/health"
-	routeLive       = "/v2/health/live"
-	routeInferReady = "/v2/health/ready"
-)
-
-// Server answers HTTP requests with an engine. Make one with [New].
+// Server answers requests with an engine. Make one with [New].
 type Server struct {
-	engine   Engine
-	options  Options // with defaults filled in
-	metrics  *metrics
-	keys     keys
-	bodies   budget // of request bodies in memory
-	uploads  chan struct{}
-	drawings drawings
-	recent   recent
-	page     map[string]*pageFile
-	router   *gin.Engine
-	serving  atomic.Bool // Serve was called
+	core      *core.Service
+	engine    Engine
+	options   Options // with defaults filled in
+	metrics   *metrics
+	keys      keys
+	dashboard *dashboard.Dashboard
+	router    *gin.Engine
+	table     route.Table
+	byPath    map[string]*route.Operation // by path in gin's notation; see operation
+	serving   atomic.Bool                 // Serve was called
 
 	openAPIJSON func() ([]byte, error) // generated once
 	docsPage    func() ([]byte, error)
 
 	servingGRPC atomic.Bool // ServeGRPC was called
-	draining    atomic.Bool // shutdown began, readiness is off
-	now         func() time.Time
 }
 
-// releaseMode keeps gin from printing its routes. The mode is the process's.
+// releaseMode keeps gin from printing the routes. The mode is global.
 var releaseMode = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
 
-// New makes a server over an engine, which it does not close. It fails on
-// options that make no sense.
+// New returns a server over an engine, which the server does not close. The error is
+// about options.
 func New(engine Engine, options Options) (*Server, error) {
 	if engine == nil {
-		return nil, errors.New("server: no engine")
+		return nil, errors.New("server: the engine is nil")
 	}
 	options, err := options.withDefaults()
 	if err != nil {
 		return nil, err
 	}
 	releaseMode()
+	metrics := newMetrics(engine, options.MetricTasks)
 	s := &Server{
-		engine:   engine,
-		options:  options,
-		metrics:  newMetrics(engine, options.MetricTasks),
-		keys:     newKeys(&options),
-		bodies:   budget{limit: int64(options.MaxBodyMemory)},
-		uploads:  make(chan struct{}, maxUploads),
-		drawings: newDrawings(),
-		router:   gin.New(),
-		now:      time.Now,
+		core: &core.Service{
+			Engine: engine, Limits: options.limits(), About: options.About,
+			Bodies: httpbody.NewBudget(options.MaxBodyMemory), Now: time.Now,
+			OnClassified: metrics.classified,
+		},
+		engine:  engine,
+		options: options,
+		metrics: metrics,
+		keys:    newKeys(&options),
+		router:  gin.New(),
 	}
-	if s.page, err = loadPage(); err != nil {
+	if s.dashboard, err = dashboard.New(s.core, engine, metrics.inFlight.Load); err != nil {
 		return nil, err
 	}
-	s.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(s.document()) })
-	s.docsPage = sync.OnceValues(s.makeDocs)
 	s.routes()
+	source := openapi.Source{Table: s.table, Limits: s.core.Limits, About: s.core.About, NeedsKey: len(s.keys.use) > 0}
+	s.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(source.Document()) })
+	s.docsPage = sync.OnceValues(source.Page)
 	return s, nil
 }
 
-// routes lays the operations out.
-func (s *Server) routes() {
-	r := s.router
-	// A path is what it is: no redirects to what the client might have meant,
-	// and no addresses taken from headers that anyone may send.
-	r.RedirectTrailingSlash = false
-	r.ForwardedByClientIP = false
-	r.HandleMethodNotAllowed = true
-	r.Use(s.observe, s.authorize)
-	r.NoRoute(s.handle(noRoute))
-	r.NoMethod(s.handle(noMethod))
-
-	for _, op := range s.operations() {
-		handler := op.raw
-		if f := op.handle; f != nil {
-			if op.admin {
-				f = s.admin(f)
-			}
-			handler = s.handle(f)
-		}
-		r.Handle(op.method, op.path, handler)
-		if op.method == http.MethodGet {
-			r.HEAD(op.path, handler)
-		}
-	}
-}
-
-func noRoute(*gin.Context, *exchange) error {
-	return &problem{status: http.StatusNotFound, kind: kindNotFound, message: "there is no such route"}
-}
-
-// noMethod answers for a path that has other methods; gin has set Allow.
-func noMethod(c *gin.Context, _ *exchange) error {
-	if c.Request.Method == http.MethodOptions {
-		c.Status(http.StatusNoContent)
-		return nil
-	}
-	return &problem{
-		status: http.StatusMethodNotAllowed, kind: kindMethod,
-		message: "this route does not have that method, see the header Allow",
-	}
-}
-
-// Handler returns the routes, for a server of the caller's. Limits of time and
-// on headers are set by [Server.Serve] alone.
+// Handler returns the handler of all routes, for an HTTP server of the caller. Only
+// [Server.Serve] limits headers, connections and the times of reading and writing.
 func (s *Server) Handler() http.Handler {
 	return s.router
 }

@@ -9,13 +9,12 @@ import (
 	"time"
 )
 
-// LoadTLS makes a configuration from PEM files of a certificate chain and its
-// key. When the files change, new connections get the new certificate; as long
-// as the new files do not fit together, as in the middle of their replacement,
-// they get the old one.
+// LoadTLS returns a configuration with the certificate chain and the key of PEM files.
+// When the files change, new connections get the new certificate. While the files do
+// not match, as in the middle of their replacement, connections get the old one.
 func LoadTLS(certFile, keyFile string) (*tls.Config, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile}
-	if err := c.load(); err != nil {
+	if err := c.loadLocked(); err != nil { // nobody else has c yet
 		return nil, fmt.Errorf("server: TLS: %w", err)
 	}
 	return &tls.Config{
@@ -24,36 +23,38 @@ func LoadTLS(certFile, keyFile string) (*tls.Config, error) {
 	}, nil
 }
 
-// certificateAge is for how long the files are not looked at again.
-const certificateAge = time.Second
+// certificateCheck is the shortest time between two checks of the files.
+const certificateCheck = time.Second
 
+// certificate is the content of two files that may change.
 type certificate struct {
 	certFile, keyFile string
 
 	mu      sync.Mutex
 	pair    *tls.Certificate
-	looked  time.Time
-	version [2]fileVersion // of the files that pair was read from
+	checked time.Time
+	version [2]fileVersion // of the files from which pair was read
 }
 
+// fileVersion changes when a file does.
 type fileVersion struct {
 	time time.Time
 	size int64
 }
 
-// current returns the certificate of the files as they are, or the last one
-// that could be read.
+// current returns the certificate of the files, or the last one that could be read.
 func (c *certificate) current() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.looked) >= certificateAge {
-		_ = c.load() // the old one goes on
+	if time.Since(c.checked) >= certificateCheck {
+		_ = c.loadLocked() // after an error the old one stays
 	}
 	return c.pair
 }
 
-func (c *certificate) load() error {
-	c.looked = time.Now()
+// loadLocked reads the files if they have changed. The caller holds c.mu.
+func (c *certificate) loadLocked() error {
+	c.checked = time.Now()
 	var version [2]fileVersion
 	var errs []error
 	for i, name := range []string{c.certFile, c.keyFile} {

@@ -16,9 +16,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"kenserve/server/internal/servertest"
 )
 
-// pair is a certificate for the loopback address that is its own authority.
+// pair is a self-signed certificate for the loopback address.
 type pair struct {
 	cert, key       string // files
 	certPEM, keyPEM []byte
@@ -61,7 +63,7 @@ func (p *pair) write(t *testing.T, file string, data []byte) {
 	}
 }
 
-// client trusts the pair.
+// client is a client's configuration that trusts the pair.
 func (p *pair) client() *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(p.certPEM)
@@ -74,7 +76,7 @@ func TestServeTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, newServer(t, newFakeEngine(), Options{TLS: config}))
+	r := start(t, newServer(t, servertest.NewEngine(), Options{TLS: config}))
 	url := "https" + strings.TrimPrefix(r.url, "http")
 	for _, http2 := range []bool{false, true} {
 		transport := &http.Transport{TLSClientConfig: p.client(), ForceAttemptHTTP2: http2}
@@ -92,7 +94,7 @@ func TestServeTLS(t *testing.T) {
 	old.MaxVersion = tls.VersionTLS11
 	if c, err := tls.Dial("tcp", r.ln.Addr().String(), old); err == nil {
 		c.Close()
-		t.Error("TLS 1.1 is spoken")
+		t.Error("TLS 1.1 is accepted")
 	}
 	if status, _, err := get(r.client, r.url+"/healthz"); err == nil && status == 200 {
 		t.Error("answered without TLS")
@@ -102,16 +104,15 @@ func TestServeTLS(t *testing.T) {
 	}
 }
 
-// Replaced files are taken up; files that do not fit together are not, and the
-// old certificate goes on.
+// New files are loaded. While they do not match, the old certificate stays.
 func TestLoadTLSAgain(t *testing.T) {
 	p, next := newPair(t, "first"), newPair(t, "second")
 	c := &certificate{certFile: p.cert, keyFile: p.key}
-	if err := c.load(); err != nil {
+	if err := c.loadLocked(); err != nil {
 		t.Fatal(err)
 	}
 	name := func() string {
-		c.looked = time.Time{}
+		c.checked = time.Time{}
 		return c.current().Leaf.Subject.CommonName
 	}
 	later := func(file string) {
@@ -125,12 +126,12 @@ func TestLoadTLSAgain(t *testing.T) {
 	p.write(t, p.cert, next.certPEM)
 	later(p.cert)
 	if got := name(); got != "first" {
-		t.Errorf("with half of the new: %s", got)
+		t.Errorf("with one new file: %s", got)
 	}
 	p.write(t, p.key, next.keyPEM)
 	later(p.key)
 	if got := name(); got != "second" {
-		t.Errorf("with the new: %s", got)
+		t.Errorf("with both new files: %s", got)
 	}
 	if err := os.Remove(p.key); err != nil {
 		t.Fatal(err)
@@ -143,10 +144,10 @@ func TestLoadTLSAgain(t *testing.T) {
 func TestLoadTLSErrors(t *testing.T) {
 	p, other := newPair(t, "first"), newPair(t, "second")
 	for name, files := range map[string][2]string{
-		"no certificate": {p.cert + "x", p.key},
-		"no key":         {p.cert, p.key + "x"},
-		"swapped":        {p.key, p.cert},
-		"of two pairs":   {p.cert, other.key},
+		"no certificate":     {p.cert + "x", p.key},
+		"no key":             {p.cert, p.key + "x"},
+		"swapped":            {p.key, p.cert},
+		"of different pairs": {p.cert, other.key},
 	} {
 		if _, err := LoadTLS(files[0], files[1]); err == nil || !strings.HasPrefix(err.Error(), "server: TLS: ") {
 			t.Errorf("%s: %v", name, err)
@@ -154,9 +155,9 @@ func TestLoadTLSErrors(t *testing.T) {
 	}
 }
 
-// Beyond the bound a connection waits until another one ends.
+// A connection beyond the limit waits until another one closes.
 func TestMaxConnections(t *testing.T) {
-	r := start(t, newServer(t, newFakeEngine(), Options{MaxConnections: 2}))
+	r := start(t, newServer(t, servertest.NewEngine(), Options{MaxConnections: 2}))
 	ask := func() net.Conn {
 		c, err := net.Dial("tcp", r.ln.Addr().String())
 		if err != nil {
@@ -181,11 +182,11 @@ func TestMaxConnections(t *testing.T) {
 	}
 	third := ask()
 	if answered(third, 100*time.Millisecond) {
-		t.Error("a third connection is served beside two")
+		t.Error("a third connection is served")
 	}
 	first.Close()
 	if !answered(third, 10*time.Second) {
-		t.Error("the third connection is not served when the first has ended")
+		t.Error("the third connection is not served after the first has closed")
 	}
 	second.Close()
 	third.Close()

@@ -11,6 +11,8 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
+
+	"kenserve/server/internal/servertest"
 )
 
 func TestTraces(t *testing.T) {
@@ -37,8 +39,8 @@ func TestTraces(t *testing.T) {
 		recorder := tracetest.NewSpanRecorder()
 		provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder))
 		var inside trace.SpanContext
-		e := newFakeEngine()
-		e.before = func(ctx context.Context, _ string) error {
+		e := servertest.NewEngine()
+		e.Before = func(ctx context.Context, _ string) error {
 			inside = trace.SpanContextFromContext(ctx)
 			return nil
 		}
@@ -76,7 +78,7 @@ func TestTraces(t *testing.T) {
 			t.Errorf("the parent is %v", span.Parent())
 		}
 		if inside.IsValid() && inside.SpanID() != span.SpanContext().SpanID() {
-			t.Error("the engine is not below the request")
+			t.Error("the engine is not in the request's span")
 		}
 		if !strings.Contains(log.String(), "trace_id="+span.SpanContext().TraceID().String()) {
 			t.Errorf("the log has no trace id: %s", &log)
@@ -84,10 +86,10 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// Without a provider there is no trace, whatever the caller sends.
+// Without a provider there is no span, whatever the client sends.
 func TestNoTraces(t *testing.T) {
-	e := newFakeEngine()
-	e.before = func(ctx context.Context, _ string) error {
+	e := servertest.NewEngine()
+	e.Before = func(ctx context.Context, _ string) error {
 		if trace.SpanContextFromContext(ctx).IsValid() {
 			t.Error("the engine sees a span")
 		}

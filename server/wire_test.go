@@ -12,32 +12,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"kenserve/server/internal/servertest"
 )
 
-var update = flag.Bool("update", false, "rewrite the responses in testdata from what the server answers")
+var update = flag.Bool("update", false, "rewrite the responses in testdata and the OpenAPI document")
 
-// wireCase is a request with the answer that clients rely on.
-type wireCase struct {
-	Name     string       `json:"name"`
-	Request  wireRequest  `json:"request"`
-	Response wireResponse `json:"response"`
-}
-
-type wireRequest struct {
-	Method string            `json:"method"`
-	Path   string            `json:"path"`
-	Header map[string]string `json:"header,omitempty"`
-	// Body is sent as it is; a string stands for its content.
-	Body json.RawMessage `json:"body,omitempty"`
-}
-
-type wireResponse struct {
-	Status int               `json:"status"`
-	Header map[string]string `json:"header,omitempty"`
-	Body   json.RawMessage   `json:"body,omitempty"`
-}
-
-// wireOptions are small enough for the cases to exceed them.
+// wireOptions have low limits, which some cases exceed.
 var wireOptions = Options{MaxBodyBytes: 2048, MaxTexts: 4, MaxTextBytes: 200, MaxTasks: 3}
 
 func TestWire(t *testing.T) {
@@ -46,14 +27,7 @@ func TestWire(t *testing.T) {
 		t.Fatalf("testdata has %d files (%v), want 7", len(files), err)
 	}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var cases []wireCase
-		if err := json.Unmarshal(data, &cases); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
+		cases := servertest.ReadCases(t, file)
 		for i := range cases {
 			c := &cases[i]
 			t.Run(filepath.Base(file)+"/"+c.Name, func(t *testing.T) {
@@ -61,7 +35,7 @@ func TestWire(t *testing.T) {
 				if *update {
 					c.Response = got
 				}
-				if diff := cmp.Diff(c.Response.text(t), got.text(t)); diff != "" {
+				if diff := cmp.Diff(string(indented(t, c.Response)), string(indented(t, got))); diff != "" {
 					t.Errorf("answer differs (-want +got):\n%s", diff)
 				}
 			})
@@ -74,19 +48,14 @@ func TestWire(t *testing.T) {
 	}
 }
 
-func wireAnswer(t *testing.T, q wireRequest) wireResponse {
-	body := string(q.Body)
-	if len(q.Body) > 0 && q.Body[0] == '"' {
-		if err := json.Unmarshal(q.Body, &body); err != nil {
-			t.Fatal(err)
-		}
-	}
+func wireAnswer(t *testing.T, q servertest.Request) servertest.Response {
+	body := q.Text(t)
 	header := []string{"X-Request-Id", "wire-golden"}
 	for name, value := range q.Header {
 		header = append(header, name, value)
 	}
-	w := do(newServer(t, newFakeEngine(), wireOptions), q.Method, q.Path, body, header...)
-	r := wireResponse{Status: w.Code, Header: map[string]string{}}
+	w := do(newServer(t, servertest.NewEngine(), wireOptions), q.Method, q.Path, body, header...)
+	r := servertest.Response{Status: w.Code, Header: map[string]string{}}
 	for _, name := range slices.Sorted(maps.Keys(w.Header())) {
 		if name == "Content-Length" || securityHeaders[name] != "" {
 			continue
@@ -102,9 +71,7 @@ func wireAnswer(t *testing.T, q wireRequest) wireResponse {
 	return r
 }
 
-func (r wireResponse) text(t *testing.T) string { return string(indented(t, r)) }
-
-// indented keeps the numbers of raw messages as they were written.
+// indented keeps numbers of raw messages as they are written.
 func indented(t *testing.T, v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -116,9 +83,9 @@ func indented(t *testing.T, v any) []byte {
 	return b.Bytes()
 }
 
-// A body that JSON cannot hold has no place in testdata.
+// These bodies are not valid UTF-8, so that testdata cannot have them.
 func TestWireInvalidUTF8(t *testing.T) {
-	s := newServer(t, newFakeEngine(), Options{})
+	s := newServer(t, servertest.NewEngine(), Options{})
 	for _, body := range []string{
 		"{\"model\":\"trec\",\"input\":\"\xff\"}",
 		"{\"model\":\"trec\",\"input\":\"\xed\xa0\x80\"}", // a surrogate in UTF-8

@@ -61,7 +61,7 @@ type name struct {
 	pos token.Position
 }
 
-// survey is what is known of all builds together.
+// survey collects the names and uses of all builds.
 type survey struct {
 	root     string          // of the repository
 	declared map[string]name // by key
@@ -441,9 +441,8 @@ func encoded(s *types.Struct) bool {
 	return false
 }
 
-// typesIn returns the keys of the module's types in an object's declaration. Of a
-// type it returns those it is made of by name, but not its fields: each of them
-// has a key of its own.
+// typesIn returns the keys of the module's types in an object's declaration. The
+// fields of a struct are not part of its declaration here: each has its own key.
 func (s *survey) typesIn(o types.Object) []string {
 	var keys []string
 	var visit func(t types.Type)

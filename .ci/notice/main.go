@@ -61,7 +61,7 @@ var (
 	licenceFolder = regexp.MustCompile(`(?i)licen[cs]es`)
 	copyrightLine = regexp.MustCompile(`^\W*Copyright\b.*(\d{4}|\(c\)|©)`)
 	apacheTitle   = regexp.MustCompile(`^\s*Apache License\s+Version 2.0`)
-	// The appendix tells how to apply the Apache licence; it is no part of it.
+	// The appendix explains how to apply the Apache licence and is not part of it.
 	apacheEnd = regexp.MustCompile(`(?s)END OF TERMS AND CONDITIONS(.*?APPENDIX: .*?limitations under the License\.)?`)
 )
 

@@ -1,15 +1,14 @@
-"""Throughput and memory of model families beside PyTorch, on the same weights.
+"""Compares throughput and memory of model families with PyTorch on the same weights.
 
-For each shape it makes a base and a classifier over it with random weights, in
-float32, and then, in one run:
+For each shape it makes a base and a classifier of it with random float32 weights.
+Then, in one run, it
 
-- prunes the classifier and classifies the texts with the delta, in processes
-  whose peak of resident memory, mapped files included, is reported;
+- prunes the classifier, classifies the texts with the delta, and reports the peak
+  resident memory of both processes, including mapped files;
 - compares the logits with PyTorch's, and fails if they differ by more than 1e-4;
-- measures, round by round, PyTorch and kenserve: batches of 32 texts in the
-  order of arrival, the same number of threads. PyTorch gets token ids, encoded
-  before the clock starts, and pads a batch to its longest text; kenserve gets
-  texts.
+- times PyTorch and kenserve, round by round, with the same number of threads and
+  batches of 32 texts in order of arrival. PyTorch gets token ids, encoded before
+  the clock starts, and pads each batch to its longest text; kenserve gets texts.
 
 Versions: requirements.txt, Python 3.11. See README.md for the command.
 """
@@ -47,7 +46,7 @@ BATCH = 32
 
 
 def make(name, folder):
-    """Writes the base and the classifier, if they are not there."""
+    """Writes the base and the classifier unless they exist."""
     base, tuned = folder / "base", folder / "tuned"
     if (tuned / "done").exists():
         return base, tuned
@@ -58,13 +57,13 @@ def make(name, folder):
     model = CLASSES[type(config)](config).float().eval()
     with torch.no_grad():
         for key, p in model.named_parameters():
-            # Wide enough that different texts get different logits.
+            # Large enough that different texts get different logits.
             if p.dim() > 1:
                 p.normal_(0, 0.05)
             elif key.endswith("bias"):
                 p.normal_(0, 0.02)
     model.base_model.save_pretrained(base)
-    with torch.no_grad():  # training moves everything a little
+    with torch.no_grad():  # as training changes every weight a little
         for p in model.parameters():
             p.add_(torch.randn(p.shape) * 1e-3)
     model.save_pretrained(tuned)
@@ -76,7 +75,7 @@ def make(name, folder):
 
 
 def texts(count):
-    """Texts whose lengths are log-normal around 25 tokens, and their ids."""
+    """Returns texts with log-normal lengths, 25 tokens on average, and their ids."""
     rng = random.Random(1)
     lines, ids = [], []
     for _ in range(count):
@@ -88,7 +87,7 @@ def texts(count):
 
 
 def run(command, **options):
-    """Runs a command; returns its output, seconds, and peak of resident bytes."""
+    """Runs a command; returns its output, seconds, and peak resident bytes."""
     start = time.monotonic()
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, **options) as p:
         out = p.stdout.read()
@@ -123,9 +122,9 @@ def check(name, options, base, source, tuned, count):
     delta = options.work / (name.lower() + ".ken")
     out, seconds, memory = run([options.kenserve, "prune", "--base", base, "--tuned", tuned, "--out", delta,
                                 "--select", "delta", "--keep", "1"], stderr=subprocess.DEVNULL)
-    print(f"{name}: prune with everything kept: {seconds:.0f} s, {memory / 2**30:.2f} GiB resident at most", flush=True)
+    print(f"{name}: prune with everything kept: {seconds:.0f} s, {memory / 2**30:.2f} GiB peak resident memory", flush=True)
     out, seconds, memory = run([options.kenserve, "classify", delta, "--base", base, "--input", source, "--raw-scores"])
-    print(f"{name}: classify {count} texts: {seconds:.0f} s, {memory / 2**30:.2f} GiB resident at most", flush=True)
+    print(f"{name}: classify {count} texts: {seconds:.0f} s, {memory / 2**30:.2f} GiB peak resident memory", flush=True)
     logits = numpy.array([[s["score"] for s in sorted(json.loads(line)["scores"], key=lambda s: s["label"])]
                         for line in out.splitlines()])
     delta.unlink()
@@ -140,7 +139,7 @@ def measure(name, options):
     ours = None if options.only_timing else check(name, options, base, source, tuned, len(lines))
     peer = Torch(tuned, options.threads)
     batches = [ids[i : i + BATCH] for i in range(0, len(ids), BATCH)]
-    theirs = numpy.concatenate([peer.logits(b) for b in batches])  # warms up, too
+    theirs = numpy.concatenate([peer.logits(b) for b in batches])  # also the warm-up
     if ours is not None:
         worst = float(numpy.abs(ours - theirs).max())
         print(f"{name}: logits from {theirs.min():.2f} to {theirs.max():.2f}, largest difference {worst:.1e}", flush=True)
@@ -161,12 +160,12 @@ def measure(name, options):
         ratios.append(our_rate / torch_rate)
         best = {"PyTorch": max(best["PyTorch"], torch_rate), "kenserve": max(best["kenserve"], our_rate)}
     real, padded = sum(map(len, ids)), sum(len(b) * max(map(len, b)) for b in batches)
-    print(f"{name}: {best['kenserve']:.1f} texts/s, PyTorch {best['PyTorch']:.1f}: best by best {best['kenserve'] / best['PyTorch']:.2f} x, "
-          f"rounds {', '.join(f'{r:.2f}' for r in ratios)}; {real} tokens, {padded} padded", flush=True)
+    print(f"{name}: {best['kenserve']:.1f} texts/s, PyTorch {best['PyTorch']:.1f}: ratio of the best rounds {best['kenserve'] / best['PyTorch']:.2f} x, "
+          f"of each round {', '.join(f'{r:.2f}' for r in ratios)}; {real} tokens, {padded} padded", flush=True)
 
 
 def processor_time(name, options):
-    """Compares seconds of processor time a pass, on one thread each: what a busy machine disturbs least."""
+    """Compares processor time per pass on one thread: a busy machine disturbs it least."""
     _, tuned = make(name, options.work / name)
     lines, ids = texts(options.texts)
     source = options.work / "texts.txt"
@@ -186,7 +185,7 @@ def processor_time(name, options):
         for i in range(0, len(ids), BATCH):
             peer.logits(ids[i : i + BATCH])
         theirs = min(theirs, time.process_time() - start)
-    print(f"{name}: {ours:.2f} s of processor time a pass, PyTorch {theirs:.2f} s: {theirs / ours:.2f} x", flush=True)
+    print(f"{name}: {ours:.2f} s of processor time per pass, PyTorch {theirs:.2f} s: {theirs / ours:.2f} x", flush=True)
 
 
 def main():
@@ -196,8 +195,8 @@ def main():
     parser.add_argument("--shapes", nargs="*", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--texts", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5, help="0: no timing")
-    parser.add_argument("--only-timing", action="store_true", help="no pruning, no comparison of logits")
+    parser.add_argument("--rounds", type=int, default=5, help="0 skips the timing")
+    parser.add_argument("--only-timing", action="store_true", help="skip pruning and the comparison of logits")
     parser.add_argument("--processor-time", action="store_true", help="compare processor time on one thread instead")
     options = parser.parse_args()
     options.kenserve = options.kenserve.resolve()

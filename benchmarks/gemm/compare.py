@@ -1,12 +1,12 @@
-"""Products of package gemm against OpenBLAS, on one core, in turns.
+"""Compares matrix products of package gemm with OpenBLAS on one core, in turns.
 
     python3 -m venv venv && venv/bin/pip install -r requirements.txt
     go build -o products ./products.go
     venv/bin/python compare.py ./products
 
-It writes its table into README.md, in the place of an earlier one of the same
-processor. Every figure is the best of many, in time of
-the thread, and all of a shape's are measured in turns.
+It writes its table into README.md and replaces an earlier one of the same
+processor. Every figure is the best of many, in the thread's processor time; all
+figures of a shape are measured in turns.
 """
 import os
 import pathlib
@@ -16,11 +16,11 @@ import sys
 import time
 
 for name in list(os.environ):
-    if name.startswith("OPENBLAS_"):  # such as a processor to pretend
+    if name.startswith("OPENBLAS_"):  # such as one that selects the kernels of another processor
         del os.environ[name]
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import numpy as np  # noqa: E402  after the environment
+import numpy as np  # noqa: E402  imported after the environment is set
 
 SHAPES = [(384, 384), (1536, 384), (384, 1536), (768, 768), (3072, 768), (768, 3072)]
 ROWS = [1, 8, 32, 128]

@@ -1,10 +1,10 @@
 //go:build linux
 
-// Command products times products of package gemm on one core, as
-// compare.py asks for them: a line "compute n k rows" on standard input is
-// answered with the seconds of one product, a line "peak" with the operations a
-// second of a loop of multiplications and additions. Time is the thread's own,
-// so that others may use the machine.
+// Command products times matrix products of package gemm on one core for
+// compare.py. It answers each line "compute n k rows" of standard input with the
+// seconds of one product, and a line "peak" with the operations per second of a loop
+// of multiplications and additions. It counts the thread's own processor time, so
+// that other programs may run at the same time.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"kenserve/gemm/kernel"
 )
 
-// threadTime is the processor time that the calling thread has had, in seconds.
+// threadTime returns the processor time of the calling thread in seconds.
 func threadTime() float64 {
 	const threadClock = 3 // CLOCK_THREAD_CPUTIME_ID
 	var t syscall.Timespec
@@ -84,7 +84,7 @@ func main() {
 			p = newProduct(s)
 			products[s] = p
 		}
-		p.m.Mul(nil, p.c, p.a, gemm.Epilogue{}) // weights are in cache, as far as they fit
+		p.m.Mul(nil, p.c, p.a, gemm.Epilogue{}) // brings the weights into cache, as far as they fit
 		start := threadTime()
 		p.m.Mul(nil, p.c, p.a, gemm.Epilogue{})
 		fmt.Println(threadTime() - start)

@@ -18,16 +18,16 @@ import (
 	"kenserve/runtime"
 )
 
-// bench holds what the parts share: an engine in process, and the program to
-// start with the same base and store.
+// bench holds the state that the parts share: an engine in process, and the program
+// that is started with the same base and store.
 type bench struct {
 	settings
 	folder   string
 	engine   *runtime.Engine
-	texts    []runtime.Input // of 24 tokens, special ones included
+	texts    []runtime.Input // of 24 tokens, including the special ones
 	encoded  []runtime.Input // the same as ids
 	requests [][]byte        // the same as HTTP requests
-	peak     float64         // texts a second over HTTP, once measured
+	peak     float64         // texts per second over HTTP; 0 until it is measured
 }
 
 const tokens = 24
@@ -78,7 +78,7 @@ var words = strings.Fields(`how do i know that my new card has been sent to the 
 	where can we see the most beautiful light in the north of the country who wrote the book about the old man and the sea
 	what is the name of the first woman who went into space is it far from here to the city by train or by bus`)
 
-// prepare makes texts of as many tokens as wanted.
+// prepare makes 64 texts of exactly tokens tokens, in all three forms.
 func (b *bench) prepare(ctx context.Context) error {
 	for i := range 64 {
 		picked := make([]string, tokens-2)
@@ -91,7 +91,7 @@ func (b *bench) prepare(ctx context.Context) error {
 			return err
 		}
 		if r.Tokens != tokens {
-			return fmt.Errorf("%q has %d tokens, not %d: the base has another vocabulary than this is made for", text, r.Tokens, tokens)
+			return fmt.Errorf("%q has %d tokens, not %d: the base does not have the vocabulary that the words are from", text, r.Tokens, tokens)
 		}
 		b.texts = append(b.texts, runtime.Input{Text: text})
 		body, err := json.Marshal(map[string]string{"model": b.task, "input": text})
@@ -112,19 +112,19 @@ type program struct {
 	log     string // file
 }
 
-// start starts the server, with the log that it has by default, and waits until
-// it answers for the task.
+// start starts the server with its default log, and waits until it answers for the
+// task.
 func (b *bench) start(ctx context.Context, flags ...string) (*program, error) {
 	log, err := os.CreateTemp(b.folder, "log")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the server has its own
+	defer func() { _ = log.Close() }() // the server has its own descriptor
 	p := &program{log: log.Name()}
 	p.command = exec.CommandContext(ctx, b.binary, append([]string{"serve",
 		"--base", b.base, "--store", b.store, "--listen", "127.0.0.1:0", "--log-format", "json"}, flags...)...)
 	p.command.Stderr = log
-	p.command.Dir = b.folder // where no config.yaml is found
+	p.command.Dir = b.folder // a folder without config.yaml
 	if err := p.command.Start(); err != nil {
 		return nil, err
 	}
@@ -148,19 +148,19 @@ func (b *bench) start(ctx context.Context, flags ...string) (*program, error) {
 	defer c.close()
 	for range 3 {
 		if status, err := c.do(ctx, b.requests[0]); err != nil || status != http.StatusOK {
-			return nil, errors.Join(fmt.Errorf("a request is answered %d: %w", status, err), p.stop())
+			return nil, errors.Join(fmt.Errorf("the first requests got status %d: %w", status, err), p.stop())
 		}
 	}
 	return p, nil
 }
 
-// line is what is read of a line of the log.
+// line has the fields that are read from a line of the log.
 type line struct {
 	Level, Msg, Address, ID string
 	Status                  int
 }
 
-// lines ranges over the log so far.
+// lines calls each for every complete line of the log.
 func (p *program) lines(each func(l line)) error {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
@@ -169,10 +169,10 @@ func (p *program) lines(each func(l line)) error {
 	for row := range strings.Lines(string(text)) {
 		var l line
 		if !strings.HasSuffix(row, "\n") {
-			break // not written to its end yet
+			break // the server is still writing it
 		}
 		if err := json.Unmarshal([]byte(row), &l); err != nil {
-			return fmt.Errorf("the server's log: %w: %s", err, row)
+			return fmt.Errorf("parse the server's log: %w: %s", err, row)
 		}
 		each(l)
 	}
@@ -191,7 +191,7 @@ func (p *program) stop() error {
 	return nil
 }
 
-// cpu is the processor time that the server has used.
+// cpu returns the processor time that the server has used.
 func (p *program) cpu() time.Duration {
 	fields := p.proc("stat")
 	if i := strings.LastIndexByte(fields, ')'); i >= 0 {
@@ -199,13 +199,13 @@ func (p *program) cpu() time.Duration {
 		if len(f) > 12 {
 			user, _ := strconv.Atoi(f[11])
 			system, _ := strconv.Atoi(f[12])
-			return time.Duration(user+system) * (time.Second / 100) // USER_HZ is 100 wherever Go runs
+			return time.Duration(user+system) * (time.Second / 100) // USER_HZ is 100 on all platforms of Go
 		}
 	}
 	return 0
 }
 
-// resident is the server's memory, in bytes.
+// resident returns the server's resident memory in bytes.
 func (p *program) resident() int64 {
 	for line := range strings.Lines(p.proc("status")) {
 		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {

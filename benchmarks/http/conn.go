@@ -11,22 +11,24 @@ import (
 	"time"
 )
 
-// conn is one HTTP/1.1 connection, as little of it as costs the least: requests
-// are bytes made in advance, of an answer the status is kept.
+// conn is one HTTP/1.1 connection that uses as little processor time as possible:
+// requests are bytes that were made in advance, and only the status of an answer is
+// kept.
 type conn struct {
 	address string
 	c       net.Conn
 	r       *bufio.Reader
-	engine  time.Duration // that the last answer says the engine took
+	engine  time.Duration // queue and forward pass, from the headers of the last answer
 }
 
-// errUnanswered is a connection that ended before the first byte of an answer.
+// errUnanswered means that the connection ended before the first byte of an answer.
 var errUnanswered = errors.New("no answer")
 
-// patience bounds one exchange; the server's own limits are shorter.
-const patience = 2 * time.Minute
+// timeout bounds one request and its answer; the server's own limits are shorter.
+const timeout = 2 * time.Minute
 
-// do sends a request and reads its answer to the end, dialling first if need be.
+// do sends a request and reads its whole answer. It dials first if there is no
+// connection.
 func (c *conn) do(ctx context.Context, request []byte) (status int, err error) {
 	if c.c == nil {
 		if c.c, err = (&net.Dialer{}).DialContext(ctx, "tcp", c.address); err != nil {
@@ -34,13 +36,13 @@ func (c *conn) do(ctx context.Context, request []byte) (status int, err error) {
 		}
 		c.r = bufio.NewReaderSize(c.c, 2048)
 	}
-	again := false
+	reusable := false
 	defer func() {
-		if err != nil || !again {
+		if err != nil || !reusable {
 			c.close()
 		}
 	}()
-	if err := c.c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return 0, err
 	}
 	if _, err := c.c.Write(request); err != nil {
@@ -54,12 +56,12 @@ func (c *conn) do(ctx context.Context, request []byte) (status int, err error) {
 		return 0, err
 	}
 	if len(row) < 12 || !bytes.HasPrefix(row, []byte("HTTP/1.1 ")) {
-		return 0, fmt.Errorf("not an answer: %q", row)
+		return 0, fmt.Errorf("answer begins with %q, not with HTTP/1.1 and a status", row)
 	}
 	if status, err = strconv.Atoi(string(row[9:12])); err != nil {
-		return 0, fmt.Errorf("not a status: %q", row)
+		return 0, fmt.Errorf("answer has no number as its status: %q", row)
 	}
-	again = true
+	reusable = true
 	length := -1
 	c.engine = 0
 	for {
@@ -73,20 +75,20 @@ func (c *conn) do(ctx context.Context, request []byte) (status int, err error) {
 		switch {
 		case bytes.EqualFold(name, []byte("Content-Length")):
 			if length, err = strconv.Atoi(string(value)); err != nil {
-				return 0, fmt.Errorf("not a length: %q", row)
+				return 0, fmt.Errorf("header has no number of bytes: %q", row)
 			}
 		case bytes.EqualFold(name, []byte("X-Queue-Time-Ms")), bytes.EqualFold(name, []byte("X-Inference-Time-Ms")):
 			ms, err := strconv.ParseFloat(string(value), 64)
 			if err != nil {
-				return 0, fmt.Errorf("not a time: %q", row)
+				return 0, fmt.Errorf("header has no number of milliseconds: %q", row)
 			}
 			c.engine += time.Duration(ms * float64(time.Millisecond))
 		case bytes.EqualFold(name, []byte("Connection")):
-			again = !bytes.EqualFold(value, []byte("close"))
+			reusable = !bytes.EqualFold(value, []byte("close"))
 		}
 	}
 	if length < 0 {
-		return 0, errors.New("an answer without a length")
+		return 0, errors.New("answer has no Content-Length")
 	}
 	_, err = c.r.Discard(length)
 	return status, err

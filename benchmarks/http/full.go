@@ -11,10 +11,10 @@ import (
 	"kenserve/runtime"
 )
 
-// full compares the throughput of three ways to the same engine, in turns:
-// token ids in requests of 32 texts, which is the bare engine with next to
-// nothing around; one text a request, in process, which adds tokenizing and
-// scheduling; and one text a request over HTTP.
+// full compares the throughput of three ways to use the same engine, in turns:
+// token ids in requests of 32 texts, which is almost only the engine; one text per
+// request in process, which adds tokenization and scheduling; and one text per
+// request over HTTP.
 func full(ctx context.Context, b *bench) (err error) {
 	p, err := b.start(ctx)
 	if err != nil {
@@ -24,16 +24,16 @@ func full(ctx context.Context, b *bench) (err error) {
 	const many = 32
 	ways := []struct {
 		name   string
-		texts  int // a request
+		texts  int // per request
 		caller func() (func(n int) error, func())
 		cpu    func() time.Duration
 	}{
-		{"engine, ids, 32 texts a request", many, b.inProcess(ctx, b.encoded, many), own},
-		{"engine, one text a request", 1, b.inProcess(ctx, b.texts, 1), own},
-		{"server, one text a request", 1, b.over(ctx, p), p.cpu},
+		{"engine, ids, 32 texts per request", many, b.inProcess(ctx, b.encoded, many), own},
+		{"engine, one text per request", 1, b.inProcess(ctx, b.texts, 1), own},
+		{"server, one text per request", 1, b.over(ctx, p), p.cpu},
 	}
-	best := make([]float64, len(ways))       // texts a second
-	cost := make([]time.Duration, len(ways)) // processor time a text, the least
+	best := make([]float64, len(ways))       // texts per second, of the best round
+	cost := make([]time.Duration, len(ways)) // processor time per text, of the best round
 	for i := range cost {
 		cost[i] = time.Hour
 	}
@@ -54,17 +54,17 @@ func full(ctx context.Context, b *bench) (err error) {
 		}
 	}
 	b.peak = best[2]
-	fmt.Printf("## Full load\n\n%d tokens a text, %d requests under way, best of %d rounds of %s in turns.\n\n", tokens, b.callers, b.rounds, b.round)
-	fmt.Println("| | texts/s | of the engine | processor time a text |\n|---|---|---|---|")
+	fmt.Printf("## Full load\n\n%d tokens per text, %d concurrent requests, best of %d rounds of %s in turns.\n\n", tokens, b.callers, b.rounds, b.round)
+	fmt.Println("| | texts/s | share of the engine | processor time per text |\n|---|---|---|---|")
 	for i, w := range ways {
 		fmt.Printf("| %s | %.0f | %.1f%% | %.0f µs |\n", w.name, best[i], 100*best[i]/best[0], float64(cost[i])/1e3)
 	}
-	fmt.Printf("\nHTTP, tokenizing and scheduling cost %.1f%% of the throughput, the driver's own work on the same cores included; %.1f%% of it is HTTP's.\n\n",
+	fmt.Printf("\nHTTP, tokenization and scheduling cost %.1f%% of the throughput, including the driver's own work on the same cores; HTTP alone costs %.1f%%.\n\n",
 		100*(1-best[2]/best[0]), 100*(1-best[2]/best[1]))
 	return nil
 }
 
-// inProcess asks the engine, with so many texts a request.
+// inProcess returns a caller that calls the engine with texts texts per request.
 func (b *bench) inProcess(ctx context.Context, inputs []runtime.Input, texts int) func() (func(n int) error, func()) {
 	return func() (func(n int) error, func()) {
 		return func(n int) error {
@@ -75,7 +75,7 @@ func (b *bench) inProcess(ctx context.Context, inputs []runtime.Input, texts int
 	}
 }
 
-// over asks the server.
+// over returns a caller that sends requests to the server.
 func (b *bench) over(ctx context.Context, p *program) func() (func(n int) error, func()) {
 	return func() (func(n int) error, func()) {
 		c := &conn{address: p.address}
@@ -89,7 +89,7 @@ func (b *bench) over(ctx context.Context, p *program) func() (func(n int) error,
 	}
 }
 
-// own is the processor time of this process.
+// own returns the processor time of this process.
 func own() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -10,12 +10,11 @@ import (
 	"kenserve/runtime"
 )
 
-// idle tells what a request costs beside the forward pass when there is no other:
-// of each request, its latency less the time that its answer says it waited for
-// and spent in the forward pass. The two are of the same request, so the
-// difference holds on a machine that does other things too, where latencies by
-// themselves do not. In process the rest is tokenizing and scheduling; over one
-// connection HTTP comes on top.
+// idle measures the time that a request spends outside queue and forward pass when
+// it is the only one: its latency minus the times of queue and forward pass that
+// its own answer reports. All times are of the same request, so the difference is
+// valid on a busy machine too, where latencies alone are not. In process, the
+// remaining time is tokenization and scheduling; over one connection, HTTP is added.
 func idle(ctx context.Context, b *bench) (err error) {
 	p, err := b.start(ctx)
 	if err != nil {
@@ -57,7 +56,7 @@ func idle(ctx context.Context, b *bench) (err error) {
 			}
 		}
 	}
-	fmt.Printf("## Idle\n\nOne text of %d tokens after the other, %d each way in turns, medians.\n\n| | latency | of it beside queue and forward pass |\n|---|---|---|\n", tokens, len(took[0]))
+	fmt.Printf("## Idle\n\nOne text of %d tokens at a time, %d texts in each way in turns, medians.\n\n| | latency | of which outside queue and forward pass |\n|---|---|---|\n", tokens, len(took[0]))
 	for i, w := range ways {
 		fmt.Printf("| %s | %.3f ms | %.3f ms |\n", w.name, milliseconds(quantile(took[i], .5)), milliseconds(quantile(rest[i], .5)))
 	}

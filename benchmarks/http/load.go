@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// peakOf is the throughput over HTTP, measured now if it was not before.
+// peakOf returns the throughput over HTTP in texts per second. The first call
+// measures it.
 func (b *bench) peakOf(ctx context.Context, p *program) (float64, error) {
 	if b.peak > 0 {
 		return b.peak, nil
@@ -24,7 +25,7 @@ func (b *bench) peakOf(ctx context.Context, p *program) (float64, error) {
 
 func (b *bench) request(n int) []byte { return b.requests[n%len(b.requests)] }
 
-// load tells the latencies at constant rates below the peak.
+// load measures latencies at constant rates below the peak.
 func load(ctx context.Context, b *bench) (err error) {
 	p, err := b.start(ctx)
 	if err != nil {

@@ -1,16 +1,16 @@
-// Command http measures what serving over HTTP costs, against the same engine in
-// process, and how the server behaves when too much is asked of it.
+// Command http measures the cost of serving over HTTP, against the same engine
+// called in process, and how the server behaves under overload and when it stops.
 //
 //	go run ./benchmarks/http [--only PARTS] [--task NAME] [--rounds N] [--overload TIME]
 //
-// It builds the program, starts it on a free port of 127.0.0.1, and drives it
-// there. The driver is its own, and small, for three reasons. It is an open loop:
-// requests are due at a constant rate whatever became of the ones before, and a
-// latency is counted from the moment when its request was due, so that a server
-// that stalls cannot make the stall disappear by not being asked meanwhile. It
-// shares the cores with the server, so what it costs itself has to be little.
-// And it has the engine in process as well, so that both are measured in turns
-// within one run, with the same texts. Linux only: it reads /proc.
+// It builds the program, starts it on a free port of 127.0.0.1 and sends requests
+// to it. It has its own small driver, for three reasons. The driver is an open
+// loop: requests are due at a constant rate, whether or not earlier ones have been
+// answered, and a latency is counted from the time at which its request was due, so
+// that a stall of the server shows in the latencies. It shares the cores with the
+// server, so it must use little processor time. And it runs the engine in process
+// too, so that both are measured in turns within one run, with the same texts. It
+// runs on Linux only, because it reads /proc.
 package main
 
 import (
@@ -47,7 +47,7 @@ func main() {
 	}
 }
 
-// parts are what can be measured, in order. Each is bounded in time.
+// parts are the measurements, in order. Each is bounded in time.
 var parts = []struct {
 	name    string
 	measure func(ctx context.Context, b *bench) error
@@ -64,13 +64,13 @@ func run(ctx context.Context) (err error) {
 	only := flag.String("only", "", "comma-separated `PARTS` of full, idle, load, overload, stop")
 	flag.StringVar(&s.base, "base", "examples/demo/base", "Hugging Face `FOLDER` of the base")
 	flag.StringVar(&s.store, "store", "examples/demo/tasks", "`FOLDER` of the deltas")
-	flag.StringVar(&s.task, "task", "trec", "task that is asked for")
-	flag.StringVar(&s.binary, "kenserve", "", "the `PROGRAM`; built from ./cmd/serve without it")
-	flag.IntVar(&s.rounds, "rounds", 5, "rounds of each measurement that is compared; the best counts")
+	flag.StringVar(&s.task, "task", "trec", "`TASK` that requests name")
+	flag.StringVar(&s.binary, "kenserve", "", "`PROGRAM` to measure; default: built from ./cmd/serve")
+	flag.IntVar(&s.rounds, "rounds", 5, "rounds of each measurement; the best one counts")
 	flag.DurationVar(&s.round, "round", 4*time.Second, "length of a round")
 	flag.DurationVar(&s.overload, "overload", time.Minute, "length of the overload")
-	flag.IntVar(&s.connections, "connections", 2048, "most connections at a time")
-	flag.IntVar(&s.callers, "callers", 64, "requests under way at full load")
+	flag.IntVar(&s.connections, "connections", 2048, "maximum number of open connections")
+	flag.IntVar(&s.callers, "callers", 64, "concurrent requests at full load")
 	flag.Parse()
 	wanted := strings.Split(*only, ",")
 	known := func(name string) bool {
@@ -84,7 +84,7 @@ func run(ctx context.Context) (err error) {
 	if *only != "" {
 		for _, name := range wanted {
 			if !known(name) {
-				return fmt.Errorf("there is no part %q", name)
+				return fmt.Errorf("--only: unknown part %q", name)
 			}
 		}
 	}

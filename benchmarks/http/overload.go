@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// excess is how many times its peak the server is asked for.
+// excess is the rate of requests under overload, as a multiple of the peak.
 const excess = 5
 
-// overload asks for five times what can be done. What is answered then is
-// compared with the same server at full load, without excess, before and after:
-// a mean of a minute against means, since the best of some short rounds is above
-// what any minute has on a machine whose speed varies.
+// overload sends five times as many requests as the server can answer. It compares
+// the rate of answers with the same server at full load, before and after. Both are
+// means over a longer time: on a machine whose speed varies, the best of a few
+// short rounds is higher than the mean of any minute.
 func overload(ctx context.Context, b *bench) (err error) {
 	p, err := b.start(ctx)
 	if err != nil {
@@ -32,7 +32,7 @@ func overload(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	// Memory is looked at from the moment when the queue has filled.
+	// Sample the server's memory once a second.
 	watched, enough := context.WithCancel(ctx)
 	defer enough()
 	memory := make(chan []int64, 1)
@@ -77,7 +77,7 @@ func overload(ctx context.Context, b *bench) (err error) {
 		for _, v := range third {
 			low, high = min(low, v), max(high, v)
 		}
-		fmt.Printf("| memory of the server | %d MiB after a third of the time, %d to %d MiB from then on, %d MiB at the end |\n", third[0]>>20, low>>20, high>>20, seen[n-1]>>20)
+		fmt.Printf("| memory of the server | %d MiB after a third of the time, %d to %d MiB after that, %d MiB at the end |\n", third[0]>>20, low>>20, high>>20, seen[n-1]>>20)
 	}
 	fmt.Printf("| processor time of the server | %.2f cores |\n\n", cpu.Seconds()/took.Seconds())
 	return nil

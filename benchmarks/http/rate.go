@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// outcome is what became of some requests.
+// outcome counts the results of requests.
 type outcome struct {
-	ok, busy   []time.Duration // latencies of 200 and 429, from when each was due
+	ok, busy   []time.Duration // latencies of answers 200 and 429, from the time at which each request was due
 	unanswered int             // the connection ended before an answer
 	other      map[int]int     // other statuses
 	errors     map[string]int
-	took       time.Duration // until the last was due
+	took       time.Duration // until the last request was due
 }
 
 func (o *outcome) add(since time.Time, status int, err error) {
@@ -64,9 +64,10 @@ type due struct {
 	n  int
 }
 
-// constant sends requests at a rate, and waits for what became of them. make
-// gives the n-th. At most so many connections are open; requests that are due
-// while all are busy wait, and their waiting counts.
+// constant sends requests at a constant rate, in requests per second, for a time,
+// and waits for their results. request returns the n-th one. At most connections
+// connections are open; a request that is due while all are busy waits, and the
+// wait counts as latency.
 func constant(ctx context.Context, address string, rate float64, length time.Duration, connections int, request func(n int) []byte) *outcome {
 	total := int(rate * length.Seconds())
 	queue := make(chan due, total)
@@ -92,7 +93,7 @@ func constant(ctx context.Context, address string, rate float64, length time.Dur
 		elapsed := time.Since(start).Seconds()
 		for ; n < total && float64(n) <= elapsed*rate; n++ {
 			queue <- due{start.Add(time.Duration(float64(n) / rate * float64(time.Second))), n}
-			// As many connections as are needed, and no more.
+			// Open a connection only if none is free.
 			if len(queue) > 0 && started < connections {
 				workers.Add(1)
 				started++
@@ -107,8 +108,8 @@ func constant(ctx context.Context, address string, rate float64, length time.Dur
 	return &all
 }
 
-// closed keeps callers busy for a time: each asks again as soon as it has an
-// answer. It returns how often they asked, and the time it took.
+// closed runs a closed loop for a time: each caller sends its next request as soon
+// as it has an answer. It returns the number of requests and the time they took.
 func closed(ctx context.Context, callers int, length time.Duration, caller func() (ask func(n int) error, done func())) (asked int, took time.Duration, err error) {
 	start := time.Now()
 	counts, errs := make([]int, callers), make([]error, callers)
@@ -132,7 +133,7 @@ func closed(ctx context.Context, callers int, length time.Duration, caller func(
 	return asked, time.Since(start), errors.Join(append(errs, ctx.Err())...)
 }
 
-// quantile sorts x. The q-th of nothing is 0.
+// quantile returns the q-th quantile of x, which it sorts; 0 if x is empty.
 func quantile(x []time.Duration, q float64) time.Duration {
 	if len(x) == 0 {
 		return 0

@@ -12,12 +12,11 @@ import (
 	"time"
 )
 
-// stop ends the server with SIGTERM while it has all the work that it can do,
-// and tells whether every request that it accepted was answered. Accepted is
-// what the server's log has: a line a request, with the id that the driver gave
-// it. A connection that ends without an answer, of a request that the log does
-// not know, is one that the server never read; a load balancer sends it
-// elsewhere.
+// stop ends the server with SIGTERM at full load and checks that it answered every
+// request that it accepted. A request is accepted if the server's log has a line
+// with the id that the driver gave it. If a connection ends without an answer and
+// the log does not have its request, the server never read that request; a load
+// balancer sends it to another server.
 func stop(ctx context.Context, b *bench) (err error) {
 	p, err := b.start(ctx)
 	if err != nil {
@@ -38,11 +37,8 @@ func stop(ctx context.Context, b *bench) (err error) {
 			defer c.close()
 			for n := w; time.Now().Before(end); n += b.callers {
 				status, err := c.do(ctx, identified(b.request(n), n))
-				if err != nil && !errors.Is(err, errUnanswered) {
-					var refused bool
-					if refused = errors.Is(err, syscall.ECONNREFUSED); refused {
-						return // it is gone
-					}
+				if err != nil && !errors.Is(err, errUnanswered) && errors.Is(err, syscall.ECONNREFUSED) {
+					return // the server has stopped
 				}
 				mu.Lock()
 				if err == nil {
@@ -59,11 +55,11 @@ func stop(ctx context.Context, b *bench) (err error) {
 	if err := p.command.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	wrong := p.command.Wait()
+	exit := p.command.Wait()
 	took := time.Since(asked)
 	workers.Wait()
-	if wrong != nil {
-		return fmt.Errorf("the server ended with %w", wrong)
+	if exit != nil {
+		return fmt.Errorf("the server ended with %w", exit)
 	}
 	accepted, lost, refused := 0, 0, 0
 	err = p.lines(func(l line) {
@@ -86,7 +82,7 @@ func stop(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("## SIGTERM\n\nAt full load, %d connections, about %.0f requests/s.\n\n| | |\n|---|---|\n| accepted, as the server's log has it | %d |\n| of those, not answered | %d |\n| of those, answered with an error | %d |\n| connections that ended before the server read the request | %d |\n| from the signal to the end of the process | %.0f ms |\n\n",
+	fmt.Printf("## SIGTERM\n\nAt full load, %d connections, about %.0f requests/s.\n\n| | |\n|---|---|\n| accepted, according to the server's log | %d |\n| of which not answered | %d |\n| of which answered with an error | %d |\n| connections that ended before the server read the request | %d |\n| from the signal to the end of the process | %.0f ms |\n\n",
 		b.callers, peak, accepted, lost, refused, over-lost, milliseconds(took))
 	if lost > 0 {
 		return fmt.Errorf("%d requests were accepted and not answered", lost)
@@ -94,7 +90,7 @@ func stop(ctx context.Context, b *bench) (err error) {
 	return nil
 }
 
-// identified is a request with an id of its own.
+// identified returns the request with its own id in a header.
 func identified(request []byte, n int) []byte {
 	const first = "POST /classify HTTP/1.1\r\n"
 	return append(fmt.Appendf([]byte(first), "X-Request-Id: request-%d\r\n", n), request[len(first):]...)

@@ -1,17 +1,16 @@
-"""Throughput of kenserve beside ONNX Runtime, OpenVINO and PyTorch.
+"""Compares the throughput of kenserve with ONNX Runtime, OpenVINO and PyTorch.
 
-One model, the same texts, the same number of threads, in one run: round by
-round each runtime classifies all texts, so that what else the machine does
-meets all of them alike. Three ways of asking: batches of 32 texts sorted by
-length, batches of 32 in the order of arrival, and one text at a time.
+All use one model, the same texts and the same number of threads, in one run. In
+each round every runtime classifies all texts, so that other load on the machine
+affects all of them alike. There are three modes: batches of 32 texts sorted by
+length, batches of 32 in order of arrival, and one text at a time.
 
-The peers get their texts as token ids, encoded before the clock starts; they
-pad each batch to its longest text. kenserve gets texts and encodes them while
-the clock runs. Every runtime is warmed up with all batches of a mode before
-that mode is measured. Each peer has a process of its own, which sleeps while
-others are measured.
+The peers get token ids, encoded before the clock starts, and pad each batch to its
+longest text. kenserve gets texts and encodes them while the clock runs. Every
+runtime is warmed up with all batches of a mode before that mode is measured. Each
+peer has its own process, which sleeps while others are measured.
 
-Logits are compared with those of PyTorch, for every text and every runtime; the
+The logits of every text and every runtime are compared with those of PyTorch; the
 run fails if they differ by more than the bound of the precision.
 
 Versions: requirements.txt. See README.md for the command.
@@ -32,7 +31,7 @@ import numpy
 
 MODES = ("sorted", "arrival", "single")
 TITLES = {"sorted": "batches of 32, sorted by length", "arrival": "batches of 32, as they arrive", "single": "one at a time"}
-BOUNDS = {"float32": 1e-4, "bfloat16": 0.5, "int8": 2.0}  # of a logit's difference from PyTorch's
+BOUNDS = {"float32": 1e-4, "bfloat16": 0.5, "int8": 2.0}  # of the difference of a logit from PyTorch's
 WORDS = """the of and to in a is that for it as was with be by on not he his but at are this have from or had an they
 which you were all one we there her she been their more if no when what will would who so my time out about some than
 them can only other new into its now two may then do first any like people over after also work year back where how
@@ -41,7 +40,7 @@ small large city film long money last week card account number river country mus
 
 
 def synthetic(count, tokens, longest):
-    """Texts of common words; lengths are log-normal around a mean in tokens."""
+    """Returns texts of common words with log-normal lengths around a mean in tokens."""
     rng = random.Random(1)
     texts = []
     for _ in range(count):
@@ -51,7 +50,7 @@ def synthetic(count, tokens, longest):
 
 
 def batches(mode, lengths):
-    """The texts' indices, batch by batch."""
+    """Returns the indices of the texts of each batch."""
     order = list(range(len(lengths)))
     if mode == "single":
         return [[i] for i in order]
@@ -61,7 +60,7 @@ def batches(mode, lengths):
 
 
 def export(model, path):
-    """Writes the model as ONNX, its graph optimised for transformers."""
+    """Writes the model as ONNX with the graph optimised for transformers."""
     import torch
     from onnxruntime.transformers import optimizer
 
@@ -121,7 +120,7 @@ def load(runtime, precision, folder, work, threads):
 
 
 def peer(pipe, runtime, precision, folder, work, threads, encoded):
-    """A peer's process: answers a mode with its time, or with logits."""
+    """Runs in a peer's process: answers each mode with its best time and the logits."""
     run = load(runtime, precision, folder, work, threads)
     padded = {}
     for mode in MODES:
@@ -139,7 +138,7 @@ def peer(pipe, runtime, precision, folder, work, threads, encoded):
         mode, passes = order
         logits = {}
         seconds = []
-        for _ in range(passes + 1):  # the first warms up
+        for _ in range(passes + 1):  # the first pass is the warm-up
             start = time.perf_counter()
             for batch, ids, mask, types in padded[mode]:
                 out = run(ids, mask, types)
@@ -196,20 +195,20 @@ class Kenserve:
 
 
 def prepare(arguments, work):
-    """Makes what is measured: the tuned model, its base, a delta that keeps all."""
+    """Makes the tuned model, its base, and a delta that keeps every changed weight."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
 
     base, tuned = arguments.base, arguments.tuned
     if arguments.shape != "given":
-        # Random weights of BERT-base's shape under the given base's tokenizer.
+        # Random weights in BERT-base's shape, with the tokenizer of the given base.
         torch.manual_seed(1)
         tokenizer = AutoTokenizer.from_pretrained(base)
         config = BertConfig(vocab_size=len(tokenizer), num_labels=6)
         tuned = work / "tuned"
         BertForSequenceClassification(config).eval().save_pretrained(tuned)
         tokenizer.save_pretrained(tuned)
-        # As its own base it differs from it in the head alone.
+        # The model is its own base: only the head differs.
         base = tuned
     model = AutoModelForSequenceClassification.from_pretrained(tuned, dtype=torch.float32).eval()
     export(model, work / "model.onnx")
@@ -227,15 +226,15 @@ def main():
     parser.add_argument("--base", required=True, help="Hugging Face folder of the base")
     parser.add_argument("--tuned", help="Hugging Face folder of a model tuned from it; not needed with --shape bert-base")
     parser.add_argument("--shape", choices=("given", "bert-base"), default="given", help="bert-base: random weights of that shape instead of --tuned")
-    parser.add_argument("--data", nargs="*", default=[], help="JSON lines with a text each; default: synthetic texts")
+    parser.add_argument("--data", nargs="*", default=[], help="JSON lines with one text each; default: synthetic texts")
     parser.add_argument("--texts", type=int, default=512)
-    parser.add_argument("--tokens", type=int, default=25, help="mean of synthetic texts; 512 and more: as long as the model takes")
+    parser.add_argument("--tokens", type=int, default=25, help="mean length of synthetic texts; 512 and more: the longest that the model takes")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
-    parser.add_argument("--name", required=True, help="of this measurement, for the table")
-    parser.add_argument("--work", required=True, type=Path, help="folder for models and texts made here")
+    parser.add_argument("--name", required=True, help="name of this measurement in the table")
+    parser.add_argument("--work", required=True, type=Path, help="folder for the models and texts that the program makes")
     parser.add_argument("--results", required=True, type=Path, help="JSON file to add the figures to")
     arguments = parser.parse_args()
     arguments.kenserve = os.path.abspath(arguments.kenserve)
@@ -278,7 +277,7 @@ def main():
                 differences[r.name] = max(differences[r.name], float(abs(logits - expected).max()))
                 agree[r.name] = min(agree[r.name], float((logits.argmax(1) == expected.argmax(1)).mean()))
                 print(f"{arguments.name}, round {turn + 1}, {mode:8} {r.name:13} {len(texts) / seconds:8.1f} texts/s", file=sys.stderr, flush=True)
-                time.sleep(0.5)  # for threads that spin after their work
+                time.sleep(0.5)  # until threads that spin after their work sleep
         save(arguments.results, {
             "name": arguments.name, "precision": arguments.precision, "threads": arguments.threads, "texts": len(texts),
             "tokens_per_text": sum(map(len, encoded)) / len(encoded), "rounds": turn + 1, "processor": processor(),
@@ -293,7 +292,7 @@ def main():
 
 
 def save(path, figures):
-    """Puts a measurement among the results, in the place of an earlier one of the same."""
+    """Adds a measurement to the results, or replaces an earlier one of the same kind."""
     results = json.loads(path.read_text()) if path.exists() else []
     same = lambda r: (r["name"], r["precision"], r["processor"])
     known = [same(r) for r in results]

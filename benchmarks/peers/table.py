@@ -1,4 +1,4 @@
-"""Writes the measurements of peers.py into README.md, with a plot.
+"""Writes the measurements of peers.py into README.md, and plots them.
 
     python table.py results.json README.md peers.svg
 """
@@ -19,7 +19,7 @@ COLOURS = {"kenserve": "#1b6ca8", "ONNX Runtime": "#8a8a8a", "OpenVINO": "#b5b5b
 
 
 def difference(r, name):
-    return f"{r['largest_difference'][name]:.1e}" if name in r["largest_difference"] else "not kept"
+    return f"{r['largest_difference'][name]:.1e}" if name in r["largest_difference"] else "not recorded"
 
 
 def table(results):
@@ -40,7 +40,7 @@ def table(results):
 
 
 def plot(results, path):
-    """A row of plots for each processor."""
+    """Writes a row of plots for each processor."""
     plt.rcParams.update({"svg.hashsalt": "peers", "font.size": 9})
     rows = [[r for r in results if r["processor"] == p] for p in dict.fromkeys(r["processor"] for r in results)]
     columns = max(map(len, rows))

@@ -1,12 +1,12 @@
-"""Writes a base of BERT-base's size, and a checkpoint tuned from it, of random weights.
+"""Writes a base of BERT-base's size and a checkpoint tuned from it, with random weights.
 
     python bertbase.py OUT
 
 OUT/base and OUT/tuned are Hugging Face folders without a tokenizer, float32,
-438 MB each: 12 layers of 768, a vocabulary of 30,522, as published. Weights are
-normal with a deviation of 0.04, those of the tuned checkpoint another 0.002 away;
-a classifier of two labels is added. Every row differs from the base's. Always
-the same bits.
+438 MB each, with the published 12 layers of 768 and vocabulary of 30,522. Weights
+are normal with a standard deviation of 0.04; the tuned ones differ from them by
+0.002 (standard deviation), in every row. The tuned checkpoint also has a classifier
+of two labels. Every run writes the same bits.
 
 Needs requirements.txt.
 """

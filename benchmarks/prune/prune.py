@@ -1,21 +1,20 @@
-"""Times kenserve's pruning against the reference procedure in the same run.
+"""Compares the time of kenserve's pruning with the reference, in the same run.
 
     python prune.py                                             rows only
     python prune.py --kenserve BIN --base DIR --tuned DIR       a whole checkpoint
 
-First the reference procedure (reference.py) is checked against the golden rows
-and timed on them, and `go test -bench GoldenRows ./ken` is timed on the same
-rows, one goroutine against one process.
+First it checks the reference (reference.py) against the golden rows and times it
+on them. `go test -bench GoldenRows ./ken` gives the time of the same rows: one
+goroutine against one process.
 
-With a kenserve binary and a checkpoint, the reference procedure is timed, in
-this one process, on a random sample of the checkpoint's rows and extrapolated
-to all rows by their widths; `kenserve prune --select ken --values f32` prunes
-the whole checkpoint on all cores. A row that does not differ from the base is
-left out of the extrapolation, because kenserve does not select from it; the
-reference does, and its time for those rows is reported beside. The reference's
-times are CPU time, which on an idle machine is the time it takes. The pruned
-checkpoint is exported, and every sampled row is compared bit for bit with the
-tuned weights where the reference's mask is set and the base's elsewhere.
+With a kenserve binary and a checkpoint, it times the reference, in this one process,
+on a random sample of the checkpoint's rows, and extrapolates to all rows by their
+widths. `kenserve prune --select ken --values f32` prunes the whole checkpoint on
+all cores. Rows that equal the base's are not in the extrapolation, because kenserve
+does not select from them; the reference does, and its time for them is reported
+separately. The reference's times are CPU time, which on an idle machine is its wall
+time. Then the pruned checkpoint is exported: every sampled row must have the bits
+of the tuned weights where the reference's mask is set, and of the base elsewhere.
 
 Needs Go and requirements.txt.
 """
@@ -48,14 +47,14 @@ def golden_rows():
         cwd=REPOSITORY, check=True, capture_output=True, text=True,
     ).stdout
     times = [float(t) for t in re.findall(r"([0-9.]+) ns/row", output)]
-    best = min(times) * 1e-9  # wall time, so that other work on the machine only adds to it
+    best = min(times) * 1e-9  # wall time: other load on the machine can only increase it
     print(f"kenserve:  the same rows, {1e6 * best:.1f} µs a row on one core (best of {len(times)})")
     print(f"ratio, one core to one process: {each / best:.0f}")
     return {"rows": count, "reference_s_per_row": each, "kenserve_s_per_row": best, "ratio": each / best}
 
 
 class Checkpoint:
-    """The tensors of a Hugging Face folder as matrices, without their architecture's prefix."""
+    """The tensors of a Hugging Face folder as matrices, named without the architecture's prefix."""
 
     def __init__(self, folder):
         self.tensors = {}
@@ -78,7 +77,7 @@ class Checkpoint:
 
 
 def watched(command):
-    """Runs a command and returns the most memory it held in bytes beyond files that it maps."""
+    """Runs a command and returns its peak memory in bytes, without mapped files."""
     most = 0
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while process.poll() is None:
@@ -86,7 +85,7 @@ def watched(command):
             with open(f"/proc/{process.pid}/status") as file:
                 anonymous = re.search(r"^RssAnon:\s+(\d+) kB$", file.read(), re.MULTILINE)
         except OSError:
-            anonymous = None  # no Linux, or it has just ended
+            anonymous = None  # not Linux, or the process has just ended
         if anonymous:
             most = max(most, 1024 * int(anonymous.group(1)))
         time.sleep(0.01)
@@ -98,7 +97,7 @@ def watched(command):
 def checkpoint(options):
     base, tuned = Checkpoint(options.base), Checkpoint(options.tuned)
     shared = [n for n in base.tensors if n in tuned.tensors and np.issubdtype(base.matrix(n).dtype, np.floating)]
-    rows = {}  # by width and whether they differ from the base
+    rows = {}  # keyed by width and by whether they differ from the base
     for name in shared:
         b, t = base.matrix(name).astype(np.float32), tuned.matrix(name).astype(np.float32)
         differs = (b.view(np.uint32) != t.view(np.uint32)).any(axis=1)
@@ -115,7 +114,7 @@ def checkpoint(options):
         for name, i in sample:
             row = tuned.row(name, i)
             if np.std(row) == 0:
-                continue  # the reference has no answer
+                continue  # the reference is undefined for a constant row
             start = time.process_time()
             mask = reference.select(row, k)
             seconds += time.process_time() - start
@@ -151,8 +150,8 @@ def checkpoint(options):
     wall, cpu, memory = sorted(wall)[len(wall) // 2], sorted(cpu)[len(cpu) // 2], max(memory)
     count = sum(len(where) for (_, differs), where in rows.items() if differs)
     print(f"kenserve:  all {sum(map(len, rows.values()))} rows, {count} of which differ from the base: {wall:.2f} s on "
-          f"{os.cpu_count()} cores, {cpu:.2f} s of CPU (medians of {options.runs}), reading and writing included")
-    print(f"memory beyond mapped files, at most: {memory / 1e6:.0f} MB")
+          f"{os.cpu_count()} cores, {cpu:.2f} s of CPU (medians of {options.runs}), including reading and writing")
+    print(f"peak memory without mapped files: {memory / 1e6:.0f} MB")
     print(f"the {len(sampled)} sampled rows are bit-identical")
     print(f"reference, extrapolated, one process: {estimate[True]:.0f} s of CPU for the rows that differ, "
           f"{estimate[False]:.0f} s for the others")

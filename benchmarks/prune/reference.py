@@ -1,9 +1,9 @@
-"""KEN's selection of one row as a plain numpy and scikit-learn procedure.
+"""KEN's selection of one row, written with numpy and scikit-learn.
 
-This is the peer that kenserve's pruning is compared with. It follows the steps
-in package ken's documentation, with numpy's and scikit-learn's own routines for
-the density, and makes the same masks as the implementation published with
-"Less is KEN" (arXiv 2402.03142); check() shows that it does.
+kenserve's pruning is compared with this reference. It follows the steps in package
+ken's documentation and uses the density routines of numpy and scikit-learn. It
+makes the same masks as the implementation published with "Less is KEN" (arXiv
+2402.03142); check() verifies that.
 
 Run it by itself to check it against the 1,600 golden rows:
 

@@ -1,8 +1,8 @@
-"""Accuracy of deltas by compute type, as the table of docs/compute.md.
+"""Measures the accuracy of deltas by compute type: the table of docs/compute.md.
 
     python3 compute.py --kenserve ./kenserve --base BASE --task NAME=FILE.ken=TEST.jsonl …
 
-One `kenserve eval` of the whole test file for each task and type.
+It runs `kenserve eval` on the whole test file for each task and type.
 """
 import argparse
 import json

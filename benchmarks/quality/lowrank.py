@@ -1,18 +1,17 @@
 #!/usr/bin/env python3
-"""Low-rank changes, the shape of LoRA, as a peer of deltas: size against accuracy.
+"""Measures size and accuracy of low-rank changes (as LoRA has) as a peer of deltas.
 
 usage: lowrank.py --kenserve BINARY --base DIR --task NAME=TUNED=TEST.jsonl … [--ranks 1 2 4 …] [--json FILE]
 
-The change of every matrix, tuned less base, is replaced by the product of two
-factors of the given rank that is nearest to it (truncated singular value
-decomposition, each factor with the root of the singular values), in float16.
-Biases, layer norms and the head are the tuned ones. `layers` leaves the
-embeddings and the pooler as they are in the base. Bytes are those of the factors
-and of what is whole, in float16, without a container. Each point is written as a
-checkpoint and scored by `kenserve eval` on the whole test file, of a delta that
-keeps all of it exactly.
+The change of every matrix, tuned minus base, is replaced by the closest product of
+two factors of the given rank (truncated singular value decomposition, each factor
+multiplied by the root of the singular values), in float16. Biases, layer norms and
+the head are the tuned ones. `layers` keeps the base's embeddings and pooler. Bytes
+count the factors and the whole tensors in float16, without a container. Each point
+is written as a checkpoint, pruned to a delta that keeps all of it exactly, and
+scored by `kenserve eval` on the whole test file.
 
-Needs what requirements.txt pins.
+Needs requirements.txt.
 """
 import argparse
 import json
@@ -58,7 +57,7 @@ class Task:
                 self.factors[name] = decompose(x.astype(numpy.float64) - below)
 
     def below(self, name):
-        """The base's tensor of that name, or None: the head has none."""
+        """Returns the base's tensor of that name, or None for the head."""
         return self.base.get(name, self.base.get(name.split(".", 1)[-1]))
 
     def point(self, scope, rank):

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Accuracy and size of deltas: tasks × selections × keep fractions × codings.
+"""Measures accuracy and size of deltas: tasks × selections × keep fractions × codings.
 
 usage: quality.py --kenserve BINARY --base DIR --task NAME=TUNED=TEST.jsonl[=DEV.jsonl] … [--json FILE] [--auto DIR | --budgets]
 
-Needs Python only. Each point is one `kenserve prune` and one `kenserve eval`
-of the whole test file; bytes are those of the delta file, compared with the
+Needs only Python. Each point is one run of `kenserve prune` and one of `kenserve
+eval` on the whole test file; the size is that of the delta file, compared with the
 full checkpoint in float32. Prints the table of docs/quality.md.
 
-With --auto nothing but the searches is run: `kenserve prune --auto` on the dev
-files for each tolerance, whose points and plots are written to the folder, and
-`kenserve eval` of what they find on the test files. With --budgets it is the
-table of budgets and factors, whose fitted factors need the dev files as well.
+With --auto it runs only the searches: `kenserve prune --auto` on the dev files for
+each tolerance, and `kenserve eval` of the deltas found on the test files. It writes
+the points and plots of the searches to the folder. With --budgets it measures the
+table of budgets and factors; fitted factors need the dev files as well.
 """
 import argparse
 import json

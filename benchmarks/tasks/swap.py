@@ -1,10 +1,10 @@
-"""What swapping a model costs in ONNX Runtime: a session is made anew from its
-file and asked once, against a request to a session that is there.
+"""Measures the cost of changing the model in ONNX Runtime: creating a session from
+its file and one request, against a request to an existing session.
 
     ../peers/venv/bin/python swap.py FOLDER [--threads N]
 
-FOLDER is a fine-tuned Hugging Face checkpoint of a BERT; requirements are those
-of ../peers.
+FOLDER is a fine-tuned Hugging Face checkpoint of a BERT. Needs the requirements of
+../peers.
 """
 
 import argparse

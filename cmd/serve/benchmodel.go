@@ -16,7 +16,7 @@ import (
 type benchModelCmd struct {
 	Model       string       `arg:"" placeholder:"FILE.ken|DIR" help:"Delta file, or Hugging Face folder of a whole model, which is measured as its own base with its own head or, if it has none, a random one."`
 	Base        string       `type:"model" placeholder:"DIR" help:"Hugging Face folder of the delta's base, or ORG/NAME of a model that \"kenserve pull\" downloaded. Only for a delta."`
-	Input       string       `placeholder:"FILE" help:"File with texts, one a line, or JSON lines {\"text\", \"text_pair\"}; - means standard input (default: synthetic texts)."`
+	Input       string       `placeholder:"FILE" help:"File with texts: one a line, JSON lines {\"text\", \"text_pair\"}, a JSON array, CSV or TSV; - means standard input (default: synthetic texts)."`
 	Texts       int          `default:"512" placeholder:"N" help:"Number of synthetic texts, or maximum number of texts to read from --input (default ${default})."`
 	Tokens      int          `default:"25" placeholder:"N" help:"Mean number of tokens in a synthetic text, special tokens included (default ${default})."`
 	Batch       int          `default:"1" placeholder:"N" help:"Number of texts in a request (default ${default})."`
@@ -27,6 +27,7 @@ type benchModelCmd struct {
 	BatchTokens int          `default:"1024" placeholder:"N" help:"Maximum number of tokens in one forward pass (default ${default})."`
 	Compute     gemm.Compute `default:"float32" placeholder:"TYPE" help:"Number type of products in dense layers: float32, bfloat16 or int8 (default ${default}). bfloat16 and int8 are less exact, and faster where the processor supports them."`
 	JSON        bool         `name:"json" help:"Print the result as JSON."`
+	dataFlags
 	cacheFlags
 }
 
@@ -93,12 +94,13 @@ func (c *benchModelCmd) unsortedTexts(ctx context.Context, s streams, e *runtime
 	if c.Input == "" {
 		return bench.SyntheticTexts(ctx, e, c.Texts, c.Tokens)
 	}
-	in, err := openInput(c.Input, s.in)
+	in, err := openData(c.Input, s, "bench", c.dataFlags.options())
 	if err != nil {
-		return nil, fmt.Errorf("bench: %w", err)
+		return nil, err
 	}
 	defer in.Close()
 	list, err := bench.ReadTexts(in, c.Texts)
+	reportIgnored(in, s, "bench")
 	if err == nil && len(list) == 0 {
 		err = fmt.Errorf("bench: %s has no texts", c.Input)
 	}

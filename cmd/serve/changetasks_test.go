@@ -101,7 +101,7 @@ func TestChangeTasks(t *testing.T) {
 		labels             int // of task one afterwards
 	}{
 		{"upload a damaged delta", "PUT", "/tasks/one", broken, nil, 422, "the delta cannot be served", 2},
-		{"upload a file that is no delta", "PUT", "/tasks/one", []byte("nonsense"), nil, 422, "not valid", 2},
+		{"upload a file that is not a delta", "PUT", "/tasks/one", []byte("nonsense"), nil, 422, "not valid", 2},
 		{"replace a task", "PUT", "/tasks/one", three, nil, 200, `"name":"one"`, 3},
 		{"add a task", "PUT", "/tasks/two", three, nil, 201, `"name":"two"`, 3},
 		{"unload", "POST", "/tasks/two/unload", nil, nil, 200, `"residency":"cold"`, 3},

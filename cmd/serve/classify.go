@@ -2,38 +2,125 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 
 	"kenserve/bulk"
-	"kenserve/dataset"
 	"kenserve/gemm"
 )
 
 type classifyCmd struct {
 	File      string       `arg:"" placeholder:"FILE.ken" help:"Delta file."`
 	Base      string       `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
-	Input     string       `default:"-" placeholder:"FILE" help:"File with texts, one a line, or JSON lines {\"text\", \"text_pair\"}; - means standard input (default)."`
-	Format    string       `default:"auto" enum:"auto,text,json" help:"Format of the input: ${enum}. auto takes json if the first line is a JSON object with \"text\"."`
+	Input     string       `default:"-" placeholder:"FILE" help:"File with texts: one a line, JSON lines {\"text\", \"text_pair\", \"id\"}, a JSON array, CSV or TSV; - means standard input (default)."`
+	Output    string       `placeholder:"FILE" help:"File to write to, a JSON line for each text in the order of the input (default: standard output)."`
+	Resume    bool         `xor:"existing" help:"Continue an --output that a run with the same input and flags has begun."`
+	Force     bool         `xor:"existing" help:"Replace an --output that exists."`
+	WithText  bool         `help:"Write the text too, and the second one of a pair."`
 	TopK      int          `placeholder:"N" help:"Number of labels to print for each text, best first (default: all)."`
 	RawScores bool         `help:"Print logits instead of probabilities."`
 	Compute   gemm.Compute `default:"float32" placeholder:"TYPE" help:"Number type of products in dense layers: float32, bfloat16 or int8 (default ${default}). bfloat16 and int8 are less exact, and faster where the processor supports them."`
+	dataFlags
+	IDColumn string `name:"id-column" placeholder:"NAME" help:"Member or column of an id, which is written with the text's labels (default: id, where it is there)."`
 	cacheFlags
 }
 
-func (c *classifyCmd) Run(ctx context.Context, s streams) error {
+func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.TopK < 0 {
 		return usageError{fmt.Errorf("classify: --top-k is %d; it must not be negative", c.TopK)}
 	}
-	in, err := openInput(c.Input, s.in)
+	if c.Output == "" && (c.Resume || c.Force) {
+		return usageError{errors.New("classify: --resume and --force are only valid with --output")}
+	}
+	if c.Output != "" && samePath(c.Output, c.Input) {
+		return usageError{fmt.Errorf("classify: --output and --input are the same file, %s", c.Output)}
+	}
+	options := c.dataFlags.options()
+	options.Columns.ID = c.IDColumn
+	in, err := openData(c.Input, s, "classify", options)
 	if err != nil {
-		return fmt.Errorf("classify: %w", err)
+		return err
 	}
 	defer in.Close()
+	out := struct {
+		io.Writer
+		written bulk.Written
+	}{Writer: s.out}
+	if c.Output != "" {
+		f, written, err := c.openOutput()
+		if err != nil {
+			return fmt.Errorf("classify: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		out.Writer, out.written = f, written
+	}
 	classifier, err := bulk.Open(ctx, c.File, c.Base, c.cacheFlags.open(), c.Compute)
 	if err != nil {
 		return err
 	}
 	defer classifier.Close()
 	_ = reportUnknown("classify", false, s.warn("classify"), classifier.Engine.Base().Unknown()...)
-	return classifier.Lines(ctx, in, s.out, bulk.LineOptions{Format: dataset.Format(c.Format), TopK: c.TopK, Raw: c.RawScores})
+	lineOptions := bulk.LineOptions{TopK: c.TopK, Raw: c.RawScores, WithText: c.WithText}
+	if n := out.written.Lines; n > 0 {
+		if err := classifier.Resume(ctx, in, out.written, lineOptions); err != nil {
+			return fmt.Errorf("classify: resume %s: %w; --force starts again", c.Output, err)
+		}
+		fmt.Fprintf(s.err, "classify: %s has the answers to the first %d texts; continues with the next\n", c.Output, n)
+	}
+	// Progress on the terminal to which the answers are written would be among them.
+	if c.Output != "" || !isTerminal(s.out) {
+		bar := newReadProgress(s.err, in.Size(), in.Position(), out.written.Lines)
+		lineOptions.Progress = bar.add
+		defer bar.finish()
+	}
+	err = classifier.Lines(ctx, in, out, lineOptions)
+	reportIgnored(in, s, "classify")
+	return err
+}
+
+// openOutput opens the output at the end of what an earlier run has written.
+func (c *classifyCmd) openOutput() (*os.File, bulk.Written, error) {
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	switch {
+	case c.Force:
+		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	case c.Resume:
+		flags = os.O_RDWR | os.O_CREATE
+	}
+	f, err := os.OpenFile(c.Output, flags, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return nil, bulk.Written{}, fmt.Errorf("--output %s exists; --resume continues it, --force replaces it", c.Output)
+	}
+	if err != nil {
+		return nil, bulk.Written{}, fmt.Errorf("open output: %w", err)
+	}
+	if !c.Resume {
+		return f, bulk.Written{}, nil
+	}
+	written, err := continueFile(f)
+	if err != nil {
+		return nil, bulk.Written{}, errors.Join(fmt.Errorf("resume %s: %w", c.Output, err), f.Close())
+	}
+	return f, written, nil
+}
+
+// continueFile reads what an earlier run has written, removes a line without an end, and
+// moves to the end of the file.
+func continueFile(f *os.File) (bulk.Written, error) {
+	if info, err := f.Stat(); err != nil {
+		return bulk.Written{}, err
+	} else if !info.Mode().IsRegular() {
+		return bulk.Written{}, errors.New("only a regular file can be continued")
+	}
+	written, err := bulk.ScanLines(f)
+	if err != nil {
+		return written, err
+	}
+	if err := f.Truncate(written.Bytes); err != nil {
+		return written, err
+	}
+	_, err = f.Seek(written.Bytes, io.SeekStart)
+	return written, err
 }

@@ -70,7 +70,7 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 }
 
 // resolvePath returns the value of a key in pathKeys, relative to the folder dir of the
-// configuration file. A base like ORG/NAME that is no folder there names a downloaded
+// configuration file. A base like ORG/NAME that is not a folder there names a downloaded
 // model.
 func resolvePath(dir, key, value string) string {
 	if filepath.IsAbs(value) || strings.Contains(value, "://") {

@@ -2,25 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 
 	"kenserve/safetensors"
 )
-
-// openInput opens the file at path, or returns standard input for "-".
-func openInput(path string, standardInput io.Reader) (io.ReadCloser, error) {
-	if path == "-" {
-		return io.NopCloser(standardInput), nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("open input: %w", err)
-	}
-	return f, nil
-}
 
 // samePath reports whether two paths name the same file or folder. Neither needs to
 // exist.

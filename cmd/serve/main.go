@@ -34,8 +34,8 @@ type commands struct {
 	Inspect  inspectCmd  `cmd:"" help:"Show a delta's metadata, tensors and sizes."`
 	Verify   verifyCmd   `cmd:"" help:"Check a delta completely against its base."`
 	Export   exportCmd   `cmd:"" help:"Write a base with a delta applied as a full Hugging Face checkpoint in float32."`
-	Eval     evalCmd     `cmd:"" help:"Score a delta on labelled texts: accuracy, macro F1 and a table of classes."`
-	Classify classifyCmd `cmd:"" help:"Classify texts, one a line, and write JSON lines."`
+	Eval     evalCmd     `cmd:"" help:"Score a delta on labelled texts: accuracy, F1 and a table of classes, or correlations of a regression."`
+	Classify classifyCmd `cmd:"" help:"Classify texts of a file and write JSON lines."`
 	Viz      vizCmd      `cmd:"" help:"Draw which weights a delta keeps: a web page and pictures."`
 	Diff     diffCmd     `cmd:"" help:"Compare the positions that two deltas keep."`
 	Pack     packCmd     `cmd:"" help:"Compress a delta into the small layout, for transport and storage."`
@@ -46,6 +46,8 @@ type commands struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	Completion completionCmd `cmd:"" help:"Print a script for command completion in a shell."`
+
+	PrintVersion versionFlag `name:"version" env:"-" help:"Print the version."`
 }
 
 // streams are the standard streams of a command.
@@ -96,6 +98,12 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 		panic(err)
 	}
 	command, err := parser.Parse(args)
+	if err == nil {
+		if err := refuseRepeated(command); err != nil {
+			fmt.Fprintf(s.err, "kenserve: %v\n", err)
+			return exitUsage
+		}
+	}
 	if err != nil {
 		path, err := describeParseError(args, err)
 		fmt.Fprintf(s.err, "kenserve: %v\nRun \"%s --help\" for usage.\n", err, strings.Join(append([]string{"kenserve"}, path...), " "))
@@ -137,6 +145,22 @@ func describeParseError(args []string, err error) (path []string, _ error) {
 		return nil, fmt.Errorf("unknown command %q", args[0])
 	}
 	return path, err
+}
+
+// refuseRepeated returns an error for a flag with a single value that is given twice.
+func refuseRepeated(command *kong.Context) error {
+	given := map[*kong.Flag]bool{}
+	for _, element := range command.Path {
+		f := element.Flag
+		if f == nil || element.Resolved || f.IsCumulative() || f.IsCounter() {
+			continue
+		}
+		if given[f] {
+			return fmt.Errorf("--%s is given more than once; it has a single value", f.Name)
+		}
+		given[f] = true
+	}
+	return nil
 }
 
 // usageError is an error of the command line, for exit status 2.

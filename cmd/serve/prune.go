@@ -28,7 +28,7 @@ type pruneCmd struct {
 	Factor       string             `placeholder:"F|auto" default:"1" help:"Multiplier of the kept changes from the base, except of whole vectors; above 1 it makes up for changes that are not kept. auto fits it on --dev."`
 	KindFactors  map[string]float64 `placeholder:"GROUP=F;..." help:"Per-group multiplier of --factor, for example encoder.layer.3.*=1.2. A group is a layer, or one tensor of all layers, such as encoder.layer.*.output.dense.weight. Inspect shows the ones that --auto fitted."`
 	Auto         bool               `help:"Search for the smallest delta within --tolerance on --dev. The search sets the flags from --select to --kind-factors."`
-	Dev          string             `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not used in training: JSON lines {\"text\", \"text_pair\", \"label\"}."`
+	Dev          string             `placeholder:"FILE" help:"Labelled texts for --auto and --factor auto, not used in training: JSON lines {\"text\", \"text_pair\", \"label\"}, a JSON array, CSV or TSV."`
 	Tolerance    float64            `placeholder:"F" default:"0.005" help:"Accuracy that --auto may lose against the full model, 0 to 1 (default ${default}, half a percentage point)."`
 	Confidence   float64            `placeholder:"F" default:"0.7" help:"Bootstrap confidence required that a delta is within --tolerance, 0.5 to 1 (default ${default}); higher gives larger deltas. With 0.5, being within it on the dev set is enough."`
 	Points       string             `placeholder:"FILE.json" help:"JSON file for all deltas that --auto tried, with their sizes and scores (default: NAME.auto.json beside --out)."`
@@ -39,6 +39,7 @@ type pruneCmd struct {
 	Report       string             `placeholder:"FILE" help:"JSON file for the number of values kept of each tensor and the digest of its mask."`
 	Strict       bool               `help:"Refuse settings of config.json that are unknown, instead of a warning."`
 	Notes        string             `placeholder:"TEXT" help:"Free text to store in the delta; inspect shows it."`
+	labelFlags                      // of --dev
 }
 
 // factorAuto is the value of --factor that asks for a fit.

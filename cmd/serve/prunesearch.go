@@ -60,10 +60,22 @@ func (c *pruneCmd) bounds() prune.Bounds {
 	return prune.Bounds{Tolerance: c.Tolerance, Confidence: c.Confidence}
 }
 
+// openTrial reads the dev set and opens an engine.
+func (c *pruneCmd) openTrial(ctx context.Context, s streams, source *prune.Source) (*prune.Trial, error) {
+	dev, err := openData(c.Dev, s, "prune: --dev", c.labelFlags.options())
+	if err != nil {
+		return nil, err
+	}
+	defer dev.Close()
+	trial, err := prune.OpenTrial(ctx, c.Base, dev, source)
+	reportIgnored(dev, s, "prune: --dev")
+	return trial, err
+}
+
 // search returns the options of the smallest delta within the tolerance. It writes what
 // it tried even if it finds none.
 func (c *pruneCmd) search(ctx context.Context, s streams, source *prune.Source, o ken.Options) (ken.Options, error) {
-	trial, err := prune.OpenTrial(ctx, c.Base, c.Dev, source)
+	trial, err := c.openTrial(ctx, s, source)
 	if err != nil {
 		return o, err
 	}
@@ -97,7 +109,7 @@ func (c *pruneCmd) fitFactor(ctx context.Context, s streams, source *prune.Sourc
 	if o.K != 0 {
 		return o, usageError{errors.New("prune: --factor auto needs --keep instead of --k")}
 	}
-	trial, err := prune.OpenTrial(ctx, c.Base, c.Dev, source)
+	trial, err := c.openTrial(ctx, s, source)
 	if err != nil {
 		return o, err
 	}

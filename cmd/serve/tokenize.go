@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"kenserve/bulk"
 	"kenserve/dataset"
 	"kenserve/tokenizer"
 )
@@ -16,7 +17,7 @@ type tokenizeCmd struct {
 }
 
 func (c *tokenizeCmd) Run(s streams) error {
-	in, err := openInput(c.Input, s.in)
+	in, err := dataset.Open(c.Input, s.in, dataset.Options{Format: dataset.Text})
 	if err != nil {
 		return fmt.Errorf("tokenize: %w", err)
 	}
@@ -27,14 +28,26 @@ func (c *tokenizeCmd) Run(s streams) error {
 	}
 	out := bufio.NewWriter(s.out)
 	encoder := json.NewEncoder(out)
-	err = dataset.EachLine(in, func(number int, line []byte) error {
-		encoding, err := t.Encode(string(line), nil, tokenizer.Options{AddSpecialTokens: true})
-		if err != nil {
-			return fmt.Errorf("tokenize: line %d: %w", number, err)
+	err = in.Batches(bulk.BatchTexts, func(rows []dataset.Row) error {
+		for _, row := range rows {
+			encoding, err := t.Encode(row.Text, nil, tokenizer.Options{AddSpecialTokens: true})
+			if err != nil {
+				return in.At(row, err)
+			}
+			line := struct {
+				IDs []int32 `json:"ids"`
+			}{encoding.IDs}
+			if line.IDs == nil {
+				line.IDs = []int32{} // [] in JSON, not null
+			}
+			if err := encoder.Encode(line); err != nil {
+				return err
+			}
 		}
-		return encoder.Encode(struct {
-			IDs []int32 `json:"ids"`
-		}{encoding.IDs})
+		return nil
 	})
+	if err != nil {
+		err = fmt.Errorf("tokenize: %w", err)
+	}
 	return errors.Join(err, out.Flush())
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"runtime/debug"
+
+	"github.com/alecthomas/kong"
 )
 
 // release is the version under development. A build of a tagged revision has its own.
@@ -35,4 +37,15 @@ type versionCmd struct{}
 func (versionCmd) Run(s streams) error {
 	_, err := fmt.Fprintln(s.out, "kenserve", version())
 	return err
+}
+
+// versionFlag is --version. It acts before the other flags are read, as --help does.
+type versionFlag bool
+
+func (versionFlag) BeforeReset(app *kong.Kong) error {
+	if err := (versionCmd{}).Run(streams{out: app.Stdout}); err != nil {
+		return err
+	}
+	app.Exit(0)
+	return nil
 }

@@ -1,7 +1,7 @@
-"""What the tests of clients have in common.
+"""Helpers that the tests of all clients share.
 
-Every score is compared with what POST /classify gives for the same text, and
-labels with what the demo's classifiers are known to say.
+Scores are compared with those of POST /classify for the same text, labels with the
+known answers of the demo's classifiers.
 """
 
 import json
@@ -13,7 +13,7 @@ URL, GRPC = sys.argv[1], sys.argv[2]
 KEY, ADMIN = {"Authorization": "Bearer use-key"}, {"Authorization": "Bearer admin-key"}
 GRPC_KEY, GRPC_ADMIN = {"authorization": "Bearer use-key"}, {"authorization": "Bearer admin-key"}
 
-# Task, text, and the label that the classifier is known to give.
+# Task, text, and the label that the classifier must give.
 KNOWN = [
     ("trec", "Where is the Eiffel Tower?", "LOC"),
     ("trec", "How many people live in Tokyo?", "NUM"),
@@ -26,7 +26,7 @@ LONG = "word " * 2000
 
 
 def native(task, texts, **more):
-    """The scores of POST /classify: for each text a dictionary from label to score."""
+    """Returns the scores of POST /classify: for each text a dictionary from label to score."""
     body = json.dumps({"model": task, "input": texts, **more}).encode()
     request = urllib.request.Request(URL + "/classify", body, KEY)
     with urllib.request.urlopen(request, timeout=30) as answer:
@@ -41,7 +41,7 @@ def same(got, want):
 
 
 def fails(kind, status, action):
-    """action must raise kind, whose text has every part of status."""
+    """Requires that action raises kind, with every part of status in its text."""
     try:
         result = action()
     except kind as e:

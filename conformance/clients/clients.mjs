@@ -1,4 +1,4 @@
-// Hugging Face's JavaScript client against a running kenserve; see run.
+// Runs Hugging Face's JavaScript client against kenserve; see run.
 import assert from "node:assert/strict";
 import { InferenceClient } from "@huggingface/inference";
 

@@ -1,5 +1,5 @@
-"""Hugging Face's, infinity's and Triton's clients against a running kenserve; see
-run. Each test is a function that raises if something is wrong."""
+"""Runs the clients of Hugging Face, infinity and Triton against kenserve; see run.
+Each test is a function that raises if it fails."""
 
 import grpc
 import numpy as np
@@ -94,7 +94,7 @@ class Triton:
     def __init__(self, module, client, key, admin):
         self.module, self.client, self._key, self._admin = module, client, key, admin
 
-    # Copies, since the client leaves headers of its own in what it is given.
+    # Copies, because the client adds headers to the dictionary that it receives.
     key = property(lambda self: dict(self._key))
     admin = property(lambda self: dict(self._admin))
 
@@ -218,7 +218,7 @@ def triton_http_async():
         check_outputs(HTTP, "trec", call.get_result())
 
 
-# gRPC without a client of a service's own
+# gRPC health and reflection, which have no client library
 
 def grpc_health():
     with grpc.insecure_channel(GRPC) as channel:

@@ -1,5 +1,5 @@
-"""The cache of models is one for kenserve and for huggingface_hub: what one has fetched the other
-finds, and does not fetch again. The hub is a server of this script.
+"""Checks that kenserve and huggingface_hub share one cache of models: each finds the files that the
+other has fetched and does not fetch them again. The script runs a hub server of its own.
 
     python hub_cache.py KENSERVE BASE
 """
@@ -72,7 +72,7 @@ os.environ |= {
     "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_TOKEN": "",
 }
-import huggingface_hub  # reads the environment when it is loaded
+import huggingface_hub  # reads the environment when it is imported
 
 WANTED = ["*.json", "*.safetensors", "vocab.txt"]
 

@@ -1,5 +1,5 @@
-"""KServe's client against a running kenserve; see run. It has a program of its own,
-since its messages and those of Triton's client have the same names."""
+"""Runs KServe's client against kenserve; see run. It is a separate program because
+its protobuf messages have the same names as those of Triton's client."""
 
 import asyncio
 

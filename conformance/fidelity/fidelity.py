@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Check on a checkpoint of one's own that kenserve computes what Hugging Face does.
+"""Checks that kenserve computes the same as Hugging Face's libraries on your own checkpoint.
 
 usage: fidelity.py --kenserve BINARY --base DIR --tuned DIR --data FILE.jsonl [--texts N] [--limit F]
 
-Prunes the tuned checkpoint with everything kept exactly, and then compares
-  export     every tensor of the exported checkpoint with the tuned one, to the bit;
-  half       the export of a delta at half: every weight is the tuned or the base one;
-  ids        token ids of all texts with those of `tokenizers`;
-  logits     raw scores of the first N texts with those of `transformers` (float32);
-  accuracy   of all labelled texts, by kenserve and by transformers.
-Prints one JSON object; exits 1 if something differs by more than it may.
+Prunes the tuned checkpoint, keeping everything exactly, and then checks
+  export     every tensor of the exported checkpoint has the bits of the tuned one;
+  half       with half of the weights kept, every exported weight is the tuned or the base one;
+  ids        token ids of all texts equal those of `tokenizers`;
+  logits     raw scores of the first N texts are close to those of `transformers` (float32);
+  accuracy   on all labelled texts is close to that of `transformers`.
+Prints one JSON object; exits 1 if a check fails.
 """
 import argparse
 import json
@@ -59,13 +59,13 @@ with tempfile.TemporaryDirectory() as work:
     kenserve("prune", "--base", a.base, "--tuned", a.tuned, "--out", half, "--keep", "0.5", "--values", "f32")
     kenserve("export", half, "--base", a.base, "--out", os.path.join(work, "half"))
     base, exported = load(a.base), load(os.path.join(work, "half"))
-    strangers = 0
+    neither = 0
     for name, x in exported.items():
         t = tuned[name].view(np.uint32)
         b = next((base[n] for n in (name, name.split(".", 1)[1]) if n in base), None)
         b = t if b is None else b.astype(np.float32).view(np.uint32)
-        strangers += int(((x.view(np.uint32) != t) & (x.view(np.uint32) != b)).sum())
-    report["half_weights_of_neither"] = strangers
+        neither += int(((x.view(np.uint32) != t) & (x.view(np.uint32) != b)).sum())
+    report["half_weights_of_neither"] = neither
 
     lines = "".join(t + "\n" for t in texts)
     tokenizer = AutoTokenizer.from_pretrained(a.tuned)

@@ -1,4 +1,4 @@
-// Drives the web page as its users do. See run, which starts the servers.
+// Uses the web page as a user does, and checks it. run starts the servers.
 
 import {readFileSync} from "node:fs";
 import {createRequire} from "node:module";
@@ -22,23 +22,23 @@ const browser = await chromium.launch({
   args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
 });
 
-/** visit opens a page, and notes what must not be: messages on the console but
- * for answers that are errors, and requests to elsewhere. */
+/** visit opens a page. It reports errors: messages on the console, other than those
+ * for HTTP errors, and requests to other servers. */
 async function visit(address, {scheme = "light", width = 1280, height = 900} = {}) {
   const context = await browser.newContext({colorScheme: scheme, viewport: {width, height}, deviceScaleFactor: 1});
   const page = await context.newPage();
   page.setDefaultTimeout(30000);
   page.on("console", m => m.text().startsWith("Failed to load resource") || check("console", false, m.text()));
   page.on("pageerror", e => check("script", false, e.message));
-  page.on("request", r => r.url().startsWith(address) || r.url().startsWith("blob:") || check("request to elsewhere", false, r.url()));
+  page.on("request", r => r.url().startsWith(address) || r.url().startsWith("blob:") || check("request to another server", false, r.url()));
   await page.goto(address);
   return page;
 }
 
-/** accessible runs axe, outside the page's policy. */
+/** accessible runs axe on the page. */
 async function accessible(page, what) {
   await page.evaluate(() => Promise.all(document.getAnimations().map(a => a.finished)));
-  // Evaluated, not injected: the page's policy allows no script but its own.
+  // Evaluated, not injected: the page's policy allows only its own scripts.
   await page.evaluate(axe);
   const {violations, passes} = await page.evaluate(() => axe.run(document, {
     runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
@@ -51,14 +51,14 @@ const narrow = page => page.evaluate(() => document.documentElement.scrollWidth 
 
 const api = async (body, headers = {}) => (await fetch(`${OPEN}/classify`, {method: "POST", body: JSON.stringify(body), headers})).json();
 
-/** only chooses these tasks to be tried. */
+/** only selects these tasks and no others. */
 async function only(page, ...names) {
   const checked = page.locator("#choices input:checked");
   while (await checked.count()) await checked.first().uncheck();
   for (const name of names) await page.getByRole("checkbox", {name, exact: true}).check();
 }
 
-/** scores reads what the page shows of a task. */
+/** scores returns the labels and scores that the page shows for a task. */
 const scores = (page, task) => page.evaluate(task => {
   const article = [...document.querySelectorAll(".scores")].find(a => a.querySelector("h3").textContent === task);
   return [...article.querySelectorAll("li")].map(li => [li.children[0].textContent, li.children[1].textContent]);
@@ -71,20 +71,20 @@ const percent = s => {
 
 const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${task}"]) .tier`).textContent();
 
-// A text, a pair, many tasks; the answers are those of the API.
+// One text, a pair, several tasks: the scores must be those of the API.
 {
   const page = await visit(OPEN);
   await page.locator("#choices input:checked").first().waitFor();
-  check("is ready", await page.locator("#state").textContent().then(async t => t === "Ready" || (await page.waitForFunction(() => document.getElementById("state").textContent === "Ready"), true)));
-  check("all tasks of a few are chosen", await page.locator("#choices input:checked").count() === 4);
+  check("the state is Ready", await page.locator("#state").textContent().then(async t => t === "Ready" || (await page.waitForFunction(() => document.getElementById("state").textContent === "Ready"), true)));
+  check("all of the four tasks are selected", await page.locator("#choices input:checked").count() === 4);
   await only(page, "trec");
   await page.locator("#text").fill("Who wrote Hamlet?");
   await page.getByRole("button", {name: "Classify"}).click();
   await page.locator(".scores").waitFor();
   let want = await api({model: "trec", input: "Who wrote Hamlet?"});
   check("scores of a text", JSON.stringify(await scores(page, "trec")) === JSON.stringify(want.data[0].map(s => [s.label, percent(s.score)])), JSON.stringify(await scores(page, "trec")));
-  check("the best is read out", await page.locator("#spoken").textContent() === `trec: HUM, ${percent(want.data[0][0].score)}`);
-  check("tokens are told", (await page.locator("#cost").textContent()).startsWith(`${want.usage.total_tokens} tokens`));
+  check("a screen reader gets the best label", await page.locator("#spoken").textContent() === `trec: HUM, ${percent(want.data[0][0].score)}`);
+  check("the number of tokens is shown", (await page.locator("#cost").textContent()).startsWith(`${want.usage.total_tokens} tokens`));
   const bar = await page.evaluate(() => document.querySelector(".scores .bar").style.width);
   check("the bar is as long as the score", Math.abs(parseFloat(bar) - 100 * want.data[0][0].score) < .01, bar);
 
@@ -96,7 +96,7 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   await page.waitForFunction(() => document.querySelectorAll(".scores").length === 2);
   want = await api({model: ["banking77", "trec"], input: {text: "How far is it?", text_pair: "From Denver to Aspen."}});
   check("scores of a pair", JSON.stringify(await scores(page, "trec")) === JSON.stringify(want.data[0].trec.map(s => [s.label, percent(s.score)])));
-  check("a few of many labels", (await scores(page, "banking77")).length === 5);
+  check("only the best five of many labels are shown", (await scores(page, "banking77")).length === 5);
   await page.getByRole("button", {name: "All 77 labels"}).click();
   check("all labels", JSON.stringify(await scores(page, "banking77")) === JSON.stringify(want.data[0].banking77.map(s => [s.label, percent(s.score)])));
 
@@ -106,19 +106,19 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   check("an error is shown", (await page.locator("#try-error").textContent()).includes("at most"), await page.locator("#try-error").textContent());
   await page.locator("#text").fill("Who wrote Hamlet?");
 
-  // Charts move with the requests.
+  // The charts show the requests.
   await page.waitForFunction(() => /Requests a second: .*at most [1-9]/.test(document.querySelector("#throughput svg").getAttribute("aria-label")));
   await page.waitForFunction(() => /median [0-9]/.test(document.querySelector("#latency svg").getAttribute("aria-label")));
-  check("charts move", true);
+  check("the charts show the requests", true);
 
   // A task's dialog.
   await page.locator("#table").getByRole("button", {name: "trec"}).click();
   await page.waitForFunction(() => document.getElementById("task-labels").textContent.includes("LOC"));
   check("a task's labels", await page.locator("#task-labels").textContent() === "ABBR, DESC, ENTY, HUM, LOC, NUM");
-  check("nothing to change without the admin key", !await page.getByRole("button", {name: "Remove"}).isVisible());
+  check("no button changes a task without the admin key", !await page.getByRole("button", {name: "Remove"}).isVisible());
   await accessible(page, "a task");
 
-  // What its delta keeps, framed.
+  // KENviz of the task, in a frame.
   await page.getByRole("button", {name: "Show here"}).click();
   const viz = page.frameLocator("#viz-frame iframe");
   await viz.locator("h1").waitFor();
@@ -137,7 +137,7 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   await page.context().close();
 }
 
-// A delta is uploaded, seen, tried, becomes hot, and is removed.
+// A delta is uploaded, tried until it is hot, unloaded and removed.
 {
   const page = await visit(OPEN);
   await page.locator("#choices input:checked").first().waitFor();
@@ -163,7 +163,7 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   const before = await tier(page, "mine");
   check("a new task is not hot", before !== "hot", before);
   await page.getByRole("button", {name: "Try it"}).click();
-  check("the new task is chosen", await page.locator("#choices input:checked").count() === 1 && await page.getByRole("checkbox", {name: "mine", exact: true}).isChecked());
+  check("the new task is selected", await page.locator("#choices input:checked").count() === 1 && await page.getByRole("checkbox", {name: "mine", exact: true}).isChecked());
   await page.locator("#text").fill("I have never been so happy");
   for (let i = 0; i < 20 && await tier(page, "mine") !== "hot"; i++) {
     await page.keyboard.press("Control+Enter");
@@ -199,7 +199,7 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   await page.locator(".scores").first().waitFor();
   check("it works with the key", await page.locator(".scores").count() === 4);
   const kept = await page.evaluate(() => localStorage.length + sessionStorage.length + document.cookie.length);
-  check("the key is kept nowhere", kept === 0);
+  check("the page does not store the key", kept === 0);
   await page.context().close();
 }
 
@@ -208,7 +208,7 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   const page = await visit(MANY);
   await page.locator("#choices input:checked").first().waitFor();
   check("counts", await page.locator(".legend b").allTextContents().then(t => t.join() === "0,0,1,000"), (await page.locator(".legend b").allTextContents()).join());
-  check("rows as one looks at", await page.locator("#table tbody tr").count() === 15);
+  check("the table begins with 15 rows", await page.locator("#table tbody tr").count() === 15);
   await page.getByRole("button", {name: "Show 50 more"}).click();
   check("more rows", await page.locator("#table tbody tr").count() === 65);
   await page.locator("#find").fill("trec-07");
@@ -216,10 +216,10 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   await page.locator("#choose").fill("sst2-123");
   await page.getByRole("checkbox", {name: "sst2-123"}).check();
   await page.locator("#choose").fill("");
-  check("what is chosen stays in sight", await page.getByRole("checkbox", {name: "sst2-123"}).isChecked());
+  check("a selected task stays visible", await page.getByRole("checkbox", {name: "sst2-123"}).isChecked());
   await page.getByRole("button", {name: "Classify"}).click();
   await page.locator(".scores").first().waitFor();
-  // Used once, a task is warm; hot comes with use.
+  // After one request a task is warm or hot.
   await page.waitForFunction(() => document.querySelector('.legend [data-tier="cold"] b').textContent !== "1,000");
   const tier = await page.locator('.legend [data-tier="hot"] b').textContent() === "0" ? "warm" : "hot";
   await page.locator("#find").fill("");
@@ -229,7 +229,7 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   await page.locator(`.legend [data-tier="${tier}"]`).click();
   await page.getByRole("button", {name: "Requests"}).click();
   check("sorted by requests", await page.locator("#table tbody td:nth-child(4)").first().textContent() === "1" && await page.locator("th[aria-sort=descending]").textContent() === "Requests");
-  // The map: the cell of a task opens it.
+  // A click on a cell of the map opens its task.
   const place = await page.locator("#map").boundingBox();
   await page.locator("#map").click({position: {x: 5, y: 5}});
   await page.locator("#task").waitFor();
@@ -244,10 +244,10 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   const page = await visit(OPEN);
   await page.locator("#choices input:checked").first().waitFor();
   await page.keyboard.press("Tab");
-  check("the first stop skips to the content", await page.evaluate(() => document.activeElement.className) === "skip");
+  check("the first tab stop skips to the content", await page.evaluate(() => document.activeElement.className) === "skip");
   await page.keyboard.press("Enter");
   await page.keyboard.press("Tab");
-  check("the next is the text", await page.evaluate(() => document.activeElement.id) === "text");
+  check("the next tab stop is the text", await page.evaluate(() => document.activeElement.id) === "text");
   await page.keyboard.press("Control+A");
   await page.keyboard.type("What does HTTP stand for?");
   await page.keyboard.press("Control+Enter");
@@ -260,25 +260,25 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
       const e = document.activeElement, style = getComputedStyle(e);
       return {id: e.id || e.dataset.tier || e.dataset.sort || e.title || e.tagName, seen: e === document.body || style.outlineStyle !== "none" || e.type === "checkbox" || e.type === "file"};
     });
-    check("focus is seen", at.seen, at.id);
+    check("the focus is visible", at.seen, at.id);
     stops.add(at.id);
   }
   for (const stop of ["pair-button", "choose", "classify", "hot", "find", "requests", "trec", "file", "name", "admin"]) check("reached by keyboard", stops.has(stop), stop);
   await page.context().close();
 }
 
-// Every theme and width: nothing hinders, nothing is wider than the screen.
+// In every theme and width the page is accessible and not wider than the screen.
 for (const [scheme, width, height] of [["light", 1280, 900], ["dark", 1280, 900], ["light", 390, 844], ["dark", 320, 640]]) {
   const page = await visit(OPEN, {scheme, width, height});
   await page.locator("#choices input:checked").first().waitFor();
   await page.getByRole("button", {name: "Classify"}).click();
   await page.locator(".scores").first().waitFor();
   await accessible(page, `${scheme} ${width}`);
-  check(`${width} wide is enough`, await narrow(page), `${await page.evaluate(() => document.documentElement.scrollWidth)}`);
+  check(`fits a width of ${width}`, await narrow(page), `${await page.evaluate(() => document.documentElement.scrollWidth)}`);
   await page.context().close();
 }
 
-// Pictures, of a server that has something to do.
+// Pictures, of a server under load.
 if (PICTURES) {
   const names = (await (await fetch(`${MANY}/tasks?labels=false`)).json()).data.map(t => t.name);
   const shuffled = names.map((name, i) => [(i * 7919) % names.length, name]).sort((a, b) => a[0] - b[0]).map(p => p[1]);
@@ -304,7 +304,7 @@ if (PICTURES) {
     await page.locator("#text").fill("Where can I see the most beautiful sunset in Scotland?");
     await page.keyboard.press("Control+Enter");
     await page.locator(".scores").first().waitFor();
-    if (name !== "phone") await page.getByRole("button", {name: "Requests"}).click(); // no column of a telephone
+    if (name !== "phone") await page.getByRole("button", {name: "Requests"}).click(); // a phone does not show this column
     await page.waitForTimeout(3000);
     if (name === "phone") {
       await page.locator("#now").scrollIntoViewIfNeeded();

@@ -55,7 +55,7 @@ func TestCoders(t *testing.T) {
 
 // coded is a stream of a file.
 type coded struct {
-	content string // what it holds
+	content string // kind of the data
 	raw     []byte
 	packed  []byte // as in the file
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make goldens.json.gz: what `transformers` computes with the demo's classifiers.
+"""Make goldens.json.gz: the results of `transformers` for the demo's classifiers.
 
 usage: make_goldens.py KENSERVE DATA     numpy 1.26.4, torch 2.8.0, transformers 4.57.6
 

@@ -30,7 +30,8 @@ func GELU(x []float32) {
 	if n := len(x) &^ 7; n > 0 {
 		geluAVX2(&x[0], n)
 	}
-	if padded, tail := lastVector(x); len(tail) > 0 {
+	if len(x)%8 > 0 {
+		padded, tail := lastVector(x)
 		geluAVX2(&padded[0], len(padded))
 		copy(tail, padded[:])
 	}
@@ -45,7 +46,8 @@ func GELUTanh(x []float32) {
 	if n := len(x) &^ 7; n > 0 {
 		geluTanhAVX2(&x[0], n)
 	}
-	if padded, tail := lastVector(x); len(tail) > 0 {
+	if len(x)%8 > 0 {
+		padded, tail := lastVector(x)
 		geluTanhAVX2(&padded[0], len(padded))
 		copy(tail, padded[:])
 	}
@@ -60,7 +62,8 @@ func Tanh(x []float32) {
 	if n := len(x) &^ 7; n > 0 {
 		tanhAVX2(&x[0], n)
 	}
-	if padded, tail := lastVector(x); len(tail) > 0 {
+	if len(x)%8 > 0 {
+		padded, tail := lastVector(x)
 		tanhAVX2(&padded[0], len(padded))
 		copy(tail, padded[:])
 	}

@@ -92,9 +92,11 @@ func sgemmBlockAVX2(dst View, src *float32, srcStride int, a []float32, aStride 
 		case few:
 			rows = min(rows, 3)
 			sgemmMx32AVX2PrefetchB(rows, d, ds, s, ss, ai, as, b, bs, k)
-		case rows < 3 || next == 0:
-			rows = min(rows, 3)
+		case rows < 3:
 			sgemmMx32AVX2(rows, d, ds, s, ss, ai, as, b, bs, k)
+		case next == 0:
+			rows = 3
+			sgemm3x32AVX2(d, ds, s, ss, ai, as, b, bs, k)
 		default:
 			rows = 3
 			sgemm3x32AVX2PrefetchNext(d, ds, s, ss, ai, as, b, bs, k, next, step)

@@ -98,7 +98,7 @@ func streamBothTiles(dst, base []PanelRow, tiles *[2]TileCursor, scratch []Panel
 		masks := free[:2*words]
 		clear(masks)
 		leftMasks, rightMasks = unsafe.Slice((*uint16)(unsafe.Pointer(&masks[0])), n), unsafe.Slice((*uint16)(unsafe.Pointer(&masks[words])), n)
-		next := uintptr(unsafe.Pointer(&base[0])) // what is fetched meanwhile
+		next := uintptr(unsafe.Pointer(&base[0])) // prefetched meanwhile
 		if tensor.SignsInGaps() {
 			next = signGapsToMasksAVX512(&leftMasks[0], &left.gaps[0], len(left.gaps), next)
 			signGapsToMasksAVX512(&rightMasks[0], &right.gaps[0], len(right.gaps), next)

@@ -171,6 +171,9 @@ func (a *architecture) Prefix() string { return "transformer." }
 // MaxTokens returns seq_length, a member of the published configurations.
 func (a *architecture) MaxTokens() int { return a.limits.Tokens }
 
+// Limits implements models.Architecture.
+func (a *architecture) Limits() models.Limits { return a.limits }
+
 // Bind looks up the weights.
 func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	b, h := models.NewBinder(p), a.hidden

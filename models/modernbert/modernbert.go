@@ -227,3 +227,6 @@ func (a *architecture) Prefix() string { return "model." }
 
 // MaxTokens returns max_position_embeddings.
 func (a *architecture) MaxTokens() int { return a.limits.Tokens }
+
+// Limits implements models.Architecture.
+func (a *architecture) Limits() models.Limits { return a.limits }

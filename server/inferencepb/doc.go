@@ -1,3 +1,3 @@
-// Package inferencepb is the Open Inference Protocol over gRPC, generated from
-// inference.proto by the script generate beside it.
+// Package inferencepb is the Open Inference Protocol over gRPC. The script generate in
+// this folder generates it from inference.proto.
 package inferencepb

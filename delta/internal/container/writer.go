@@ -89,8 +89,8 @@ func (w *Writer) Add(name string, dtype safetensors.DType, shape []int, data []b
 }
 
 // inOrder returns the added tensors in the order of the file: those with wide
-// elements first, which aligns each to its elements, then by name. The fast layout
-// ends in the padding.
+// elements first, which aligns each to its elements, then by name. The last
+// tensor of the fast layout is the padding.
 func (w *Writer) inOrder(layout string) ([]safetensors.Entry, error) {
 	if err := w.buffer.Flush(); err != nil {
 		return nil, fmt.Errorf("delta: write %s: %w", w.path, err)

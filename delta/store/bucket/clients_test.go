@@ -23,8 +23,8 @@ import (
 	"kenserve/delta/store"
 )
 
-// s3 is a server that speaks S3's protocol. It fails as many requests as it is
-// told to, and counts those for objects' contents.
+// s3 is a server with S3's protocol. It can fail requests, and counts the requests
+// for the contents of objects.
 type s3 struct {
 	handler http.Handler
 	fail    atomic.Int64 // requests to answer with 503

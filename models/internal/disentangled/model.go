@@ -200,3 +200,8 @@ func (a *architecture) Prefix() string { return "deberta." }
 
 // MaxTokens returns max_position_embeddings, even if no table has that limit.
 func (a *architecture) MaxTokens() int { return a.Tokens }
+
+// Limits implements models.Architecture.
+func (a *architecture) Limits() models.Limits {
+	return models.Limits{Vocabulary: a.Vocabulary, Types: a.Types, Tokens: a.Tokens}
+}

@@ -124,8 +124,7 @@ func interleave(query, value []float32, heads int) []float32 {
 
 // Forward implements models.Network.
 func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
-	limits := models.Limits{Vocabulary: n.a.Vocabulary, Types: n.a.Types, Tokens: n.a.Tokens}
-	if err := w.Start(b, limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
+	if err := w.Start(b, n.a.Limits(), logits, n.Labels()); err != nil || len(b.Ends) == 0 {
 		return err
 	}
 	n.Logits(w, n.firstOutputs(w, n.embed(w, b), b.Ends), logits)

@@ -52,6 +52,9 @@ func (a architecture) Prefix() string { return a.m.Prefix }
 // MaxTokens returns the number of usable position embeddings.
 func (a architecture) MaxTokens() int { return a.m.Embeddings.MaxTokens() }
 
+// Limits implements models.Architecture.
+func (a architecture) Limits() models.Limits { return a.m.Embeddings.limits() }
+
 // Bind looks up the weights.
 func (a architecture) Bind(p models.Params) (models.Network, error) {
 	b, m := models.NewBinder(p), a.m

@@ -25,8 +25,8 @@ func (c *Cache) Reserve(bytes int64) bool {
 // Unreserve gives back bytes that Reserve took.
 func (c *Cache) Unreserve(bytes int64) { c.usedBytes -= bytes }
 
-// MaxTaskBytes returns the bytes that a task could get if everything that may
-// be evicted were: the budget without the other pinned tasks.
+// MaxTaskBytes returns the bytes that a task could get if all others that may be
+// evicted were: the budget without the other pinned tasks.
 func (c *Cache) MaxTaskBytes(name string) int64 {
 	limit := c.budget()
 	for pinned := range c.pinned {
@@ -37,8 +37,8 @@ func (c *Cache) MaxTaskBytes(name string) int64 {
 	return limit
 }
 
-// NearlyFull tells whether one more task of the mean size than loads that may
-// be under way might not fit without an eviction.
+// NearlyFull tells whether loads tasks of the mean warm size, which may be loading
+// already, and one more might not fit without an eviction.
 func (c *Cache) NearlyFull(loads int) bool {
 	n := int64(max(1, c.entries.Len()))
 	return c.usedBytes+int64(loads+1)*((c.usedBytes-c.hotBytes)/n) > c.budget()

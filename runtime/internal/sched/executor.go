@@ -1,71 +1,69 @@
 package sched
 
 import (
-	"fmt"
-	goruntime "runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"kenserve/internal/parallel"
-	"kenserve/models"
 	"kenserve/runtime/internal/failure"
 )
 
-// Executor computes what the schedule says, on as many goroutines as there are
-// cores to use.
+// Executor computes requests on one worker, a goroutine, for each core.
 //
-// Such a lane takes a batch if there is one, and otherwise helps the others with
-// theirs until there is. So there is one batch a core when there is work for
-// all, one batch over all cores when there is not, and the change from one to
-// the other takes no longer than a part of a product.
+// A worker takes a batch if there is one. Otherwise it helps other workers with
+// theirs until there is. So if there are enough texts every core has a batch of
+// its own, if not all cores share one batch, and it takes no longer than a part
+// of a matrix product to change from one to the other.
 //
-// Between the steps of a large batch a lane computes small ones that should not
-// wait for its end; see schedule.interrupt.
+// Between the steps of a large batch a worker computes small ones that should
+// not wait for the end of the large one; see schedule.interruptingBatch.
 type Executor struct {
+	config  Config
 	pool    *parallel.Pool
 	workers sync.WaitGroup
-	now     func() time.Time
 
-	maxWaitingRequests int
-	maxWaitingTokens   int
-
-	// changes counts what may give a lane something to do.
+	// changeCount counts the events that may give a worker something to do.
 	changeCount atomic.Uint64
 
 	mu           sync.Mutex
 	schedule     schedule
-	freeWorkers  int         // lanes without a batch
-	fillTimer    *time.Timer // for batches that wait to be filled; nil: none was set yet
+	freeWorkers  int         // those without a batch
+	fillTimer    *time.Timer // for batches that wait to be filled; nil: not needed yet
 	closed       bool
-	batches      uint64
-	tokens       uint64  // tokens
-	scratchBytes []int64 // bytes of workspaces, by lane
+	batches      uint64  // computed
+	tokens       uint64  // computed
+	scratchBytes []int64 // by worker
 }
 
-// Limits are an executor's bounds.
+// Config sets the bounds of an executor.
 type Config struct {
-	BatchTokens        int           // tokens of a batch
-	MaxWaitingRequests int           // that wait
-	MaxWaitingTokens   int           // that wait when another request is admitted
-	BatchWait          time.Duration // for a batch that is not full
+	Cores              int
+	BatchTokens        int           // bounds a batch; a single text may have more
+	BatchWait          time.Duration // how long a batch that is not full waits for more texts
+	MaxWaitingRequests int           // while all workers are busy
+	// MaxWaitingTokens is how many tokens may wait when another request is
+	// admitted while all workers are busy.
+	MaxWaitingTokens int
 }
 
-func New(cores int, c Config, now func() time.Time) *Executor {
+// New starts an executor. The caller closes it.
+func New(c Config) *Executor {
 	x := &Executor{
-		pool: parallel.NewOpenPool(cores), now: now, maxWaitingRequests: c.MaxWaitingRequests, maxWaitingTokens: c.MaxWaitingTokens,
-		schedule: newSchedule(c.BatchTokens, cores, c.BatchWait), freeWorkers: cores, scratchBytes: make([]int64, cores),
+		config: c, pool: parallel.NewOpenPool(c.Cores),
+		schedule: newSchedule(c.BatchTokens, c.Cores, c.BatchWait), freeWorkers: c.Cores, scratchBytes: make([]int64, c.Cores),
 	}
-	for i := range cores {
-		c := &worker{x: x, index: i}
-		c.scratch.betweenSteps = c.interruptOrYield
-		x.workers.Go(c.run)
+	for i := range c.Cores {
+		w := &worker{executor: x, index: i}
+		w.scratch.betweenSteps = w.interruptOrYield
+		x.workers.Go(w.run)
 	}
 	return x
 }
 
-// Submit queues a request, or says why not.
+// Submit queues a request. If it does so, the caller must call Wait or Abandon.
+// Otherwise the error is that of the context, failure.ErrBusy or
+// failure.ErrClosed.
 func (x *Executor) Submit(r *Request) error {
 	if err := r.Context.Err(); err != nil {
 		return err
@@ -76,13 +74,14 @@ func (x *Executor) Submit(r *Request) error {
 		return err
 	}
 	r.done = make(chan struct{})
-	x.schedule.add(r, x.now())
+	x.schedule.add(r, time.Now())
 	x.mu.Unlock()
 	x.notify(1)
 	return nil
 }
 
-// Admit returns why a request that is submitted now would be refused.
+// CheckAdmission returns the error that Submit would return now for a new
+// request, so that a caller need not encode texts that would be refused.
 func (x *Executor) CheckAdmission() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -93,14 +92,15 @@ func (x *Executor) admissionErrorLocked() error {
 	switch s := &x.schedule; {
 	case x.closed:
 		return failure.ErrClosed
-	case x.freeWorkers == 0 && (s.waitingRequests >= x.maxWaitingRequests || s.waitingTokens >= x.maxWaitingTokens):
+	case x.freeWorkers == 0 && (s.waitingRequests >= x.config.MaxWaitingRequests || s.waitingTokens >= x.config.MaxWaitingTokens):
 		return failure.ErrBusy
 	}
 	return nil
 }
 
-// Wait returns when nothing of a request is waiting or computing any more. If
-// its context ends, what was not begun is not computed.
+// Wait returns when no text of a request is waiting or being computed. It
+// returns an error if some were not computed. If the context ends, the texts
+// that are not in a batch are not computed.
 func (x *Executor) Wait(r *Request) error {
 	select {
 	case <-r.done:
@@ -110,7 +110,8 @@ func (x *Executor) Wait(r *Request) error {
 	return r.err
 }
 
-// Abandon takes a request out of the queue and waits for what is under way.
+// Abandon gives up the texts of a request that are not in a batch, and waits for
+// the others.
 func (x *Executor) Abandon(r *Request, reason error) {
 	x.mu.Lock()
 	x.schedule.drop(r, reason)
@@ -118,50 +119,50 @@ func (x *Executor) Abandon(r *Request, reason error) {
 	<-r.done
 }
 
-// changed makes up to n lanes look for something to do.
+// notify makes up to n workers look for something to do.
 func (x *Executor) notify(n int) {
 	x.changeCount.Add(1)
 	x.pool.Wake(n)
 }
 
-// begin takes a batch for a lane that is free. It returns nil if there is none
-// now, and false if there will be none.
-func (x *Executor) beginBatch() (*batch, bool) {
+// beginBatch takes a batch for a free worker. It returns nil if there is none
+// now, and more = false if there will be none because the executor is closed.
+func (x *Executor) beginBatch() (b *batch, more bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	now := x.now()
-	b, next := x.schedule.nextBatch(now, x.freeWorkers)
+	now := time.Now()
+	b, nextReady := x.schedule.nextBatch(now, x.freeWorkers)
 	switch {
 	case b != nil:
 		x.freeWorkers--
 	case x.closed:
 		return nil, false
-	case !next.IsZero():
+	case !nextReady.IsZero():
 		if x.fillTimer == nil {
-			x.fillTimer = time.AfterFunc(next.Sub(now), func() { x.notify(1) })
+			x.fillTimer = time.AfterFunc(nextReady.Sub(now), func() { x.notify(1) })
 		} else {
-			x.fillTimer.Reset(next.Sub(now))
+			x.fillTimer.Reset(nextReady.Sub(now))
 		}
 	}
 	return b, true
 }
 
-// interrupt takes a batch that may be computed in the middle of another, unless
-// there is a lane that is free for it.
+// interrupt takes a batch that may be computed in the middle of another one,
+// unless a free worker can compute it.
 func (x *Executor) interrupt(running *batch) *batch {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.freeWorkers > 0 {
 		return nil
 	}
-	return x.schedule.interruptingBatch(x.now(), running)
+	return x.schedule.interruptingBatch(time.Now(), running)
 }
 
-// end records a batch that took a core's time. The lane holds bytes by now.
+// endBatch records a batch of worker w that took so much time of a core.
 func (x *Executor) endBatch(w *worker, b *batch, took time.Duration, err error, interrupting bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.schedule.finish(b, x.now(), took, err)
+	x.schedule.finish(b, time.Now(), took, err)
 	if !interrupting {
 		x.freeWorkers++
 	}
@@ -170,20 +171,20 @@ func (x *Executor) endBatch(w *worker, b *batch, took time.Duration, err error, 
 	x.scratchBytes[w.index] = w.scratch.bytes() + w.interruptScratch.bytes()
 }
 
-// Idle tells whether no text is computed or waits.
+// Idle tells whether no text is being computed or waits.
 func (x *Executor) Idle() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.freeWorkers == len(x.scratchBytes) && x.schedule.waitingRequests == 0
+	return x.freeWorkers == x.config.Cores && x.schedule.waitingRequests == 0
 }
 
-// Stats is a snapshot of what an executor did and holds.
+// Stats is a snapshot. Counters only grow.
 type Stats struct {
-	Batches        uint64 // forward passes
-	Tokens         uint64 // tokens computed
-	Waiting        int    // requests waiting now
-	WaitingTokens  int    // of their texts
-	WorkspaceBytes int64  // for activations
+	Batches        uint64 // computed
+	Tokens         uint64 // computed
+	Waiting        int    // requests that wait now
+	WaitingTokens  int    // of texts that wait now
+	WorkspaceBytes int64  // of memory for forward passes
 }
 
 // Stats returns a snapshot.
@@ -193,25 +194,26 @@ func (x *Executor) Stats() Stats {
 	return Stats{
 		Batches: x.batches, Tokens: x.tokens,
 		Waiting: x.schedule.waitingRequests, WaitingTokens: x.schedule.waitingTokens,
-		WorkspaceBytes: x.scratchBytesLocked(),
+		WorkspaceBytes: x.workspaceBytesLocked(),
 	}
 }
 
-// WorkspaceBytes returns what forward passes hold between them.
+// WorkspaceBytes returns the bytes that the workers keep for forward passes.
 func (x *Executor) WorkspaceBytes() int64 {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.scratchBytesLocked()
+	return x.workspaceBytesLocked()
 }
 
-func (x *Executor) scratchBytesLocked() (sum int64) {
+func (x *Executor) workspaceBytesLocked() (sum int64) {
 	for _, bytes := range x.scratchBytes {
 		sum += bytes
 	}
 	return sum
 }
 
-// Close computes what waits, and ends. Requests that come later get failure.ErrClosed.
+// Close computes all texts that wait, and then ends the workers. Later requests
+// get failure.ErrClosed.
 func (x *Executor) Close() {
 	x.mu.Lock()
 	x.closed = true
@@ -224,147 +226,4 @@ func (x *Executor) Close() {
 	x.notify(x.pool.Width())
 	x.workers.Wait()
 	x.pool.Close()
-}
-
-// lane is one core's goroutine.
-type worker struct {
-	x           *Executor
-	index       int
-	seenChanges uint64 // changes when it last found nothing to do
-
-	scratch          scratch
-	interruptScratch scratch
-
-	batch          *batch        // being computed
-	checkedChanges uint64        // changes when it last looked for an interruption
-	interruptTime  time.Duration // what those of the batch took
-	lastYield      time.Time
-}
-
-// space is the memory for computing a batch.
-type scratch struct {
-	workspace    *models.Workspace
-	betweenSteps func()
-	gathered     models.Batch // storage for a batch of several requests
-	logits       []float32
-}
-
-func (w *worker) run() {
-	x := w.x
-	for {
-		w.seenChanges = x.changeCount.Load()
-		b, ok := x.beginBatch()
-		switch {
-		case !ok:
-			return
-		case b == nil:
-			x.pool.Help(w.mayHaveBatch)
-			continue
-		}
-		w.batch, w.checkedChanges, w.interruptTime, w.lastYield = b, w.seenChanges, 0, time.Now()
-		start := x.now()
-		err := w.scratch.forward(x.pool, b, start)
-		x.endBatch(w, b, x.now().Sub(start)-w.interruptTime, err, false)
-		// Those who wait for the results need a core, too.
-		goruntime.Gosched()
-	}
-}
-
-// called tells whether there may be a batch for a lane that has none.
-func (w *worker) mayHaveBatch() bool { return w.x.changeCount.Load() != w.seenChanges }
-
-// yieldTime is how long a forward pass goes on before other goroutines, those
-// that read and write requests, get a core that they wait for.
-const yieldTime = time.Millisecond
-
-// between is called between the steps of a forward pass.
-func (w *worker) interruptOrYield() {
-	x := w.x
-	if changes := x.changeCount.Load(); changes != w.checkedChanges {
-		w.checkedChanges = changes
-		for b := x.interrupt(w.batch); b != nil; b = x.interrupt(w.batch) {
-			start := x.now()
-			err := w.interruptScratch.forward(x.pool, b, start)
-			took := x.now().Sub(start)
-			w.interruptTime += took
-			x.endBatch(w, b, took, err, true)
-		}
-	}
-	if now := time.Now(); now.Sub(w.lastYield) > yieldTime {
-		goruntime.Gosched()
-		w.lastYield = time.Now()
-	}
-}
-
-// forward computes a batch. A panic, a fault of this program, fails the batch
-// and nothing else.
-func (s *scratch) forward(pool *parallel.Pool, b *batch, now time.Time) (err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = fmt.Errorf("runtime: task %s: panic in a forward pass: %v\n%s", b.name, reason, debug.Stack())
-			s.workspace = nil // it may be in any state
-		}
-	}()
-	if s.workspace == nil {
-		s.workspace = models.NewWorkspace(pool)
-		s.workspace.Between = s.betweenSteps
-	}
-	network, done := b.task.Use()
-	defer done()
-	for _, p := range b.parts {
-		if p.first == 0 {
-			p.request.Began = now
-		}
-	}
-	labels := network.Labels()
-	texts, logits := s.gather(b, labels)
-	if err := network.Forward(s.workspace, texts, logits); err != nil {
-		return err
-	}
-	if len(b.parts) > 1 {
-		for _, p := range b.parts {
-			n := copy(p.request.Logits[p.first*labels:p.end*labels], logits)
-			logits = logits[n:]
-		}
-	}
-	return nil
-}
-
-// gather returns a batch's texts end to end and where its logits go: the
-// request's own memory, if it is one.
-func (s *scratch) gather(b *batch, labels int) (*models.Batch, []float32) {
-	texts := &s.gathered
-	texts.IDs, texts.TypeIDs, texts.Ends = texts.IDs[:0], texts.TypeIDs[:0], texts.Ends[:0]
-	for _, p := range b.parts {
-		r := p.request
-		if len(b.parts) == 1 && p.first == 0 && p.end == len(r.Texts.Ends) {
-			return &r.Texts, r.Logits
-		}
-		start, end := r.textStart(p.first), r.textStart(p.end)
-		shift := len(texts.IDs) - start
-		texts.IDs = append(texts.IDs, r.Texts.IDs[start:end]...)
-		texts.TypeIDs = append(texts.TypeIDs, r.Texts.TypeIDs[start:end]...)
-		for _, e := range r.Texts.Ends[p.first:p.end] {
-			texts.Ends = append(texts.Ends, e+shift)
-		}
-	}
-	if len(b.parts) == 1 {
-		p := b.parts[0]
-		return texts, p.request.Logits[p.first*labels : p.end*labels]
-	}
-	if n := b.texts * labels; cap(s.logits) < n {
-		s.logits = make([]float32, n)
-	} else {
-		s.logits = s.logits[:n]
-	}
-	return texts, s.logits
-}
-
-// bytes returns what the space holds.
-func (s *scratch) bytes() int64 {
-	n := 4 * int64(cap(s.gathered.IDs)+cap(s.gathered.TypeIDs)+2*cap(s.gathered.Ends)+cap(s.logits))
-	if s.workspace != nil {
-		n += s.workspace.Bytes()
-	}
-	return n
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,8 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// fakeNetwork computes two logits of a text: the sum of its ids, and how many
-// they are. It does what it is told before.
+// fakeNetwork computes two logits of a text: the sum of its ids and their number.
+// It calls before, if set, at the beginning of each pass.
 type fakeNetwork struct {
 	before func(w *models.Workspace, b *models.Batch) error
 	passes atomic.Int64
@@ -60,8 +61,8 @@ func sum(ids []int32) float32 {
 	return float32(s)
 }
 
-// blocking is a network with one label that tells when it begins, and ends when
-// it is told.
+// blocking is a network with one label. It sends its workspace to begun when a
+// pass begins, and the pass ends when end is closed.
 type blocking struct {
 	begun chan *models.Workspace
 	end   chan struct{}
@@ -78,7 +79,7 @@ func (n *blocking) Forward(w *models.Workspace, _ *models.Batch, _ []float32) er
 	return nil
 }
 
-// call makes a request of random texts with up to 20 tokens each.
+// randomRequest makes a request of random texts with up to 20 tokens each.
 func randomRequest(ctx context.Context, task TaskHandle, name string, rng *rand.Rand, texts int) *Request {
 	r := &Request{Context: ctx, Task: task, Name: name, Logits: make([]float32, 2*texts), Deadline: time.Now().Add(time.Minute)}
 	for range texts {
@@ -91,7 +92,7 @@ func randomRequest(ctx context.Context, task TaskHandle, name string, rng *rand.
 	return r
 }
 
-// check compares a computed request with what its texts give.
+// check compares the logits of a computed request with its texts.
 func (r *Request) check(t *testing.T) {
 	t.Helper()
 	for i, end := range r.Texts.Ends {
@@ -101,27 +102,30 @@ func (r *Request) check(t *testing.T) {
 		}
 	}
 	if r.Began.Before(r.Arrived) || r.Ended.Before(r.Began) {
-		t.Errorf("arrived %v, begun %v, ended %v", r.Arrived, r.Began, r.Ended)
+		t.Errorf("arrived %v, began %v, ended %v", r.Arrived, r.Began, r.Ended)
 	}
 }
 
-func newTestExecutor(t *testing.T, cores int, l Config) *Executor {
-	if l.BatchTokens == 0 {
-		l.BatchTokens = 100
+// newTestExecutor starts an executor with batches of 100 tokens, without bounds
+// on what waits unless c has them.
+func newTestExecutor(t *testing.T, cores int, c Config) *Executor {
+	if c.BatchTokens == 0 {
+		c.BatchTokens = 100
 	}
-	if l.MaxWaitingRequests == 0 {
-		l.MaxWaitingRequests = 1 << 20
+	if c.MaxWaitingRequests == 0 {
+		c.MaxWaitingRequests = 1 << 20
 	}
-	if l.MaxWaitingTokens == 0 {
-		l.MaxWaitingTokens = 1 << 30
+	if c.MaxWaitingTokens == 0 {
+		c.MaxWaitingTokens = 1 << 30
 	}
-	x := New(cores, l, time.Now)
+	c.Cores = cores
+	x := New(c)
 	t.Cleanup(x.Close)
 	return x
 }
 
-// TestExecutor: whatever shares a batch and whatever is cut, every text gets
-// its own logits, and no network is in use after.
+// TestExecutor: every text gets its own logits, whichever texts share its batch
+// and however requests are split, and no network is in use at the end.
 func TestExecutor(t *testing.T) {
 	for _, cores := range []int{1, 2, 5} {
 		for _, wait := range []time.Duration{0, time.Millisecond} {
@@ -171,8 +175,43 @@ func TestExecutor(t *testing.T) {
 	}
 }
 
-// TestExecutorFaults: an error and a panic, on whichever goroutine, fail their
-// batch; what follows is computed.
+// TestExecutorRefusedText: a batch that a network refuses fails the request at fault
+// only; the others of the batch are computed.
+func TestExecutorRefusedText(t *testing.T) {
+	x := newTestExecutor(t, 1, Config{BatchWait: 50 * time.Millisecond, BatchTokens: 1000})
+	network := &fakeNetwork{before: func(_ *models.Workspace, b *models.Batch) error {
+		if slices.Contains(b.IDs, -1) {
+			return fmt.Errorf("a negative id: %w", models.ErrBatch)
+		}
+		return nil
+	}}
+	rng := rand.New(rand.NewPCG(1, 1))
+	var requests []*Request
+	for i := range 5 {
+		r := randomRequest(context.Background(), network, "task", rng, 3)
+		if i == 2 {
+			r.Texts.IDs[1] = -1
+		}
+		if err := x.Submit(r); err != nil {
+			t.Fatal(err)
+		}
+		requests = append(requests, r)
+	}
+	for i, r := range requests {
+		err := x.Wait(r)
+		if (i == 2) != errors.Is(err, models.ErrBatch) {
+			t.Errorf("request %d: %v", i, err)
+		}
+		if i != 2 {
+			r.check(t)
+		}
+	}
+	if network.users.Load() != 0 {
+		t.Error("the network is still in use")
+	}
+}
+
+// TestExecutorFaults: an error or a panic, on any goroutine, fails its batch only.
 func TestExecutorFaults(t *testing.T) {
 	x := newTestExecutor(t, 2, Config{})
 	broken := errors.New("broken")
@@ -211,7 +250,7 @@ func TestExecutorFaults(t *testing.T) {
 	}
 }
 
-// faulty is work whose last part panics.
+// faulty is work of which part 63 panics.
 type faulty struct{}
 
 func (faulty) Do(part, _ int) {
@@ -220,8 +259,8 @@ func (faulty) Do(part, _ int) {
 	}
 }
 
-// TestExecutorCancel: a request that is cancelled while it waits is not
-// computed; one that is being computed is waited for.
+// TestExecutorCancel: a request that is cancelled while it waits is not computed.
+// Wait returns for one that is being computed when its batch has ended.
 func TestExecutorCancel(t *testing.T) {
 	x := newTestExecutor(t, 1, Config{})
 	n := newBlocking()
@@ -248,12 +287,12 @@ func TestExecutorCancel(t *testing.T) {
 	go func() { ended <- x.Wait(long) }()
 	select {
 	case err := <-ended:
-		t.Errorf("returned while its network computed: %v", err)
+		t.Errorf("Wait returned while the network computed: %v", err)
 	case <-time.After(5 * time.Millisecond):
 	}
 	close(n.end)
 	if err := <-ended; err != nil {
-		t.Errorf("what was computed in the end: %v", err)
+		t.Errorf("the request that was being computed: %v", err)
 	}
 	if err := x.Wait(staying); err != nil {
 		t.Error(err)
@@ -266,8 +305,8 @@ func TestExecutorCancel(t *testing.T) {
 	}
 }
 
-// TestExecutorInterrupts: a small batch is computed in the middle of a large
-// one where no other lane can take it.
+// TestExecutorInterrupts: a small batch is computed in the middle of a large one
+// if no other worker is free.
 func TestExecutorInterrupts(t *testing.T) {
 	x := newTestExecutor(t, 1, Config{BatchTokens: 1000})
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -276,7 +315,7 @@ func TestExecutorInterrupts(t *testing.T) {
 	if err := x.Submit(long); err != nil {
 		t.Fatal(err)
 	}
-	w := <-large.begun // the lane waits; its goroutine's part is played here
+	w := <-large.begun // the worker is blocked, so this goroutine calls its hook
 	for range 3 {
 		r := randomRequest(context.Background(), small, "small", rng, 2)
 		if err := x.Submit(r); err != nil {
@@ -286,7 +325,7 @@ func TestExecutorInterrupts(t *testing.T) {
 		select {
 		case <-r.done:
 		default:
-			t.Fatal("not computed between two steps")
+			t.Fatal("the small batch was not computed between two steps")
 		}
 		if err := x.Wait(r); err != nil {
 			t.Error(err)
@@ -299,7 +338,7 @@ func TestExecutorInterrupts(t *testing.T) {
 	}
 }
 
-// TestExecutorShares: a lane without a batch takes parts of another's.
+// TestExecutorShares: a worker without a batch takes parts of another one's.
 func TestExecutorShares(t *testing.T) {
 	x := newTestExecutor(t, 2, Config{})
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -320,7 +359,7 @@ func TestExecutorShares(t *testing.T) {
 	}
 }
 
-// pair is work of two parts that end when both have begun.
+// pair is work of two parts, each of which ends when both have begun.
 type pair struct{ begun sync.WaitGroup }
 
 func (w *pair) Do(int, int) {
@@ -328,10 +367,10 @@ func (w *pair) Do(int, int) {
 	w.begun.Wait()
 }
 
-// TestExecutorDrains: what was admitted is computed before close returns, also
-// what waits for its batch to be filled, and nothing is admitted after.
+// TestExecutorDrains: Close computes every admitted request before it returns,
+// also those whose batch waits for more texts, and no request is admitted later.
 func TestExecutorDrains(t *testing.T) {
-	x := New(2, Config{BatchTokens: 100, MaxWaitingRequests: 1000, MaxWaitingTokens: 1 << 20, BatchWait: time.Hour}, time.Now)
+	x := New(Config{Cores: 2, BatchTokens: 100, MaxWaitingRequests: 1000, MaxWaitingTokens: 1 << 20, BatchWait: time.Hour})
 	rng := rand.New(rand.NewPCG(1, 1))
 	n := &fakeNetwork{}
 	var requests []*Request
@@ -344,7 +383,7 @@ func TestExecutorDrains(t *testing.T) {
 		requests = append(requests, r)
 	}
 	if n.passes.Load() != 0 {
-		t.Error("computed a batch that should wait")
+		t.Error("a batch that is not full was computed before its wait")
 	}
 	x.Close()
 	for _, r := range requests {

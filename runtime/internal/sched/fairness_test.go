@@ -7,18 +7,19 @@ import (
 	"time"
 )
 
-// simulation runs a schedule on cores whose clock is the test's: a token takes
-// a core 100 µs, and a batch has steps between which it may be interrupted.
+// simulation runs a schedule on simulated cores and a simulated clock: a token
+// takes a core 100 µs, and a batch has 40 steps between which it may be
+// interrupted.
 type simulation struct {
 	s     schedule
 	now   time.Time
 	cores []simulatedCore
 }
 
-// simulated is a core: a batch, and perhaps one that interrupts it.
+// simulatedCore is a core: its batch, and the one that interrupts it, if any.
 type simulatedCore struct {
 	running, interrupting *batch
-	left                  int       // steps of running
+	stepsLeft             int       // of running
 	until                 time.Time // end of the step, or of the interruption
 }
 
@@ -27,7 +28,7 @@ const (
 	simulatedSteps = 40
 )
 
-// advance lets time pass until the given one.
+// advance lets time pass until to.
 func (m *simulation) advance(to time.Time) {
 	for {
 		m.fill()
@@ -56,23 +57,23 @@ func (m *simulation) fill() {
 		}
 		if c := &m.cores[i]; c.running == nil {
 			if c.running, _ = m.s.nextBatch(m.now, free); c.running != nil {
-				c.left = simulatedSteps
+				c.stepsLeft = simulatedSteps
 				c.until = m.now.Add(time.Duration(c.running.tokens) * simulatedToken / simulatedSteps)
 			}
 		}
 	}
 }
 
-// step ends what a core is at and begins what comes next.
+// step ends the step or the interruption of a core and begins the next.
 func (m *simulation) step(c *simulatedCore) {
 	m.now = c.until
 	if c.interrupting != nil {
 		m.s.finish(c.interrupting, m.now, time.Duration(c.interrupting.tokens)*simulatedToken, nil)
 		c.interrupting = nil
 	} else {
-		c.left--
+		c.stepsLeft--
 	}
-	if c.left == 0 {
+	if c.stepsLeft == 0 {
 		m.s.finish(c.running, m.now, time.Duration(c.running.tokens)*simulatedToken, nil)
 		c.running = nil
 		return
@@ -87,9 +88,9 @@ func (m *simulation) step(c *simulatedCore) {
 	c.until = m.now.Add(time.Duration(c.running.tokens) * simulatedToken / simulatedSteps)
 }
 
-// trickles returns the latencies of 4000 requests of one text to 99 tasks, which
-// together ask for about a third of two cores, beside a task that always has
-// flood requests of 32 texts waiting.
+// trickleLatencies returns the latencies of 4000 requests of one text to 99
+// tasks, sorted. Together they need about a third of two cores. Another task
+// always has flood requests of 32 texts waiting, with deadlines due after arrival.
 func trickleLatencies(flood int, due time.Duration) []time.Duration {
 	m := simulation{s: newSchedule(1024, 2, 0), now: epoch, cores: make([]simulatedCore, 2)}
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -130,16 +131,17 @@ func trickleLatencies(flood int, due time.Duration) []time.Duration {
 	return latency
 }
 
-// TestFlood: whatever one task asks for, and however soon, the 99th percentile
-// of 99 others is at most three times what they have alone.
+// TestFlood: however many texts one task sends, and with whatever deadlines, the
+// 99th percentile latency of 99 other tasks is at most three times what it is
+// without that task.
 func TestFlood(t *testing.T) {
 	alone := trickleLatencies(0, 0)
 	p99 := func(l []time.Duration) time.Duration { return l[len(l)*99/100] }
 	for _, due := range []time.Duration{10 * time.Second, 100 * time.Millisecond} {
 		beside := trickleLatencies(64, due)
-		t.Logf("due in %v: half %v, 99%% %v; alone %v and %v", due, beside[len(beside)/2], p99(beside), alone[len(alone)/2], p99(alone))
+		t.Logf("flood due in %v: p50 %v, p99 %v; without flood %v and %v", due, beside[len(beside)/2], p99(beside), alone[len(alone)/2], p99(alone))
 		if p99(beside) > 3*p99(alone) {
-			t.Errorf("due in %v: 99%% within %v, alone within %v", due, p99(beside), p99(alone))
+			t.Errorf("flood due in %v: p99 is %v, without flood %v", due, p99(beside), p99(alone))
 		}
 	}
 }

@@ -20,12 +20,12 @@ import (
 // epoch is when the clock of a test begins.
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// named is a task that nothing is known of but its name.
+// fakeTask is a task of that name, which cannot be computed.
 type fakeTask string
 
 func (fakeTask) Use() (models.Network, func()) { panic("not computed in this test") }
 
-// ask makes a request of texts with the given numbers of tokens, due so many
+// ask makes a request of texts with these numbers of tokens. Its deadline is due
 // milliseconds after epoch.
 func ask(task string, due int, tokens ...int) *Request {
 	r := &Request{Context: context.Background(), Task: fakeTask(task), Name: task, Deadline: epoch.Add(time.Duration(due) * time.Millisecond), done: make(chan struct{})}
@@ -36,16 +36,17 @@ func ask(task string, due int, tokens ...int) *Request {
 	return r
 }
 
-// String shows a batch as task: texts of each request, by its deadline.
-func (w *batch) String() string {
-	if w == nil {
-		return "nothing"
+// String writes a batch as "task due[first:end] …": for each request the deadline
+// in milliseconds after epoch, and its texts.
+func (b *batch) String() string {
+	if b == nil {
+		return "none"
 	}
 	var parts []string
-	for _, p := range w.parts {
+	for _, p := range b.parts {
 		parts = append(parts, fmt.Sprintf("%d[%d:%d]", p.request.Deadline.Sub(epoch).Milliseconds(), p.first, p.end))
 	}
-	return fmt.Sprintf("%s %s", w.name, strings.Join(parts, " "))
+	return fmt.Sprintf("%s %s", b.name, strings.Join(parts, " "))
 }
 
 func TestScheduleOrder(t *testing.T) {
@@ -69,7 +70,7 @@ func TestScheduleOrder(t *testing.T) {
 			return s.takeAll(at(1), 1)
 		}, []string{"a 10[0:2]", "a 10[2:3] 20[0:1]"}},
 
-		{"a text longer than a batch has one for itself", func(s *schedule) []*batch {
+		{"a text longer than the bound has a batch of its own", func(s *schedule) []*batch {
 			s.add(ask("a", 10, 300), at(0))
 			s.add(ask("a", 20, 1), at(0))
 			return s.takeAll(at(1), 1)
@@ -81,13 +82,13 @@ func TestScheduleOrder(t *testing.T) {
 			return s.takeAll(at(1), 1)
 		}, []string{"b 10[0:1]", "a 20[0:1]"}},
 
-		{"equal deadlines: who came first", func(s *schedule) []*batch {
+		{"equal deadlines: the earlier arrival goes first", func(s *schedule) []*batch {
 			s.add(ask("b", 10, 10), at(0))
 			s.add(ask("a", 10, 10), at(0))
 			return s.takeAll(at(1), 1)
 		}, []string{"b 10[0:1]", "a 10[0:1]"}},
 
-		{"two tasks with much work take turns, whatever their deadlines", func(s *schedule) []*batch {
+		{"two tasks with many texts take turns, whatever their deadlines", func(s *schedule) []*batch {
 			for range 3 {
 				s.add(ask("a", never, 100), at(0))
 				s.add(ask("b", never+1, 100), at(0))
@@ -95,7 +96,7 @@ func TestScheduleOrder(t *testing.T) {
 			return s.takeAll(at(1), 1)
 		}, []string{"a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]"}},
 
-		{"one that comes to a flood is next", func(s *schedule) []*batch {
+		{"a task that comes after a flood is next", func(s *schedule) []*batch {
 			for range 4 {
 				s.add(ask("flood", never, 100), at(0))
 			}
@@ -104,7 +105,7 @@ func TestScheduleOrder(t *testing.T) {
 			return append(out, s.takeAll(at(3), 1)...)
 		}, []string{"flood 1048576[0:1]", "flood 1048576[0:1]", "trickle 2097152[0:1]", "flood 1048576[0:1]", "flood 1048576[0:1]"}},
 
-		{"a task is owed nothing for its idle time", func(s *schedule) []*batch {
+		{"idle time earns a task nothing", func(s *schedule) []*batch {
 			for range 3 {
 				s.add(ask("a", never, 100), at(0))
 			}
@@ -115,7 +116,7 @@ func TestScheduleOrder(t *testing.T) {
 			return append(out, s.takeAll(at(3), 1)...) // not b, b, a
 		}, []string{"a 1048576[0:1]", "a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]", "b 1048577[0:1]"}},
 
-		{"a task that empties its queue keeps its tag", func(s *schedule) []*batch {
+		{"a task whose queue becomes empty keeps its tag", func(s *schedule) []*batch {
 			s.add(ask("a", never, 100), at(0))
 			s.add(ask("b", never+1, 50), at(0))
 			out := s.takeUpTo(1, at(1), 1)
@@ -123,7 +124,7 @@ func TestScheduleOrder(t *testing.T) {
 			return append(out, s.takeAll(at(3), 1)...)
 		}, []string{"a 1048576[0:1]", "b 1048577[0:1]", "a 1048576[0:1]"}},
 
-		{"who would be late overtakes, by less than a batch", func(s *schedule) []*batch {
+		{"an urgent request overtakes, by less than a batch", func(s *schedule) []*batch {
 			s.secondsPerToken = 0.001 // the 460 tokens below take 460 ms
 			s.add(ask("a", never, 60), at(0))
 			for range 4 {
@@ -133,7 +134,7 @@ func TestScheduleOrder(t *testing.T) {
 			return append(out, s.takeAll(at(100), 1)...)
 		}, []string{"late 200[0:1]", "a 1048576[0:1]", "late 200[0:1]", "late 200[0:1]", "late 200[0:1]"}},
 
-		{"who would be late overtakes one that is behind", func(s *schedule) []*batch {
+		{"an urgent request overtakes a task with a lower tag", func(s *schedule) []*batch {
 			s.secondsPerToken = 0.001
 			s.add(ask("b", never, 40), at(0))
 			out := s.takeUpTo(1, at(0), 1) // b has had 40
@@ -142,7 +143,7 @@ func TestScheduleOrder(t *testing.T) {
 			return append(out, s.takeAll(at(2), 1)...)
 		}, []string{"b 1048576[0:1]", "b 50[0:1]", "a 1048576[0:1]"}},
 
-		{"who is in time anyway does not", func(s *schedule) []*batch {
+		{"a request that is in time anyway does not overtake", func(s *schedule) []*batch {
 			s.secondsPerToken = 0.001
 			s.add(ask("b", never, 40), at(0))
 			out := s.takeUpTo(1, at(0), 1)
@@ -151,27 +152,27 @@ func TestScheduleOrder(t *testing.T) {
 			return append(out, s.takeAll(at(2), 1)...)
 		}, []string{"b 1048576[0:1]", "a 1048576[0:1]", "b 500[0:1]"}},
 
-		{"free cores share what there is", func(s *schedule) []*batch {
+		{"free cores share the texts that wait", func(s *schedule) []*batch {
 			s.minSplitTokens = 20
 			s.add(ask("a", 10, 20, 20, 20, 20), at(0))
 			return s.takeAll(at(1), 2)
 		}, []string{"a 10[0:2]", "a 10[2:3]", "a 10[3:4]"}},
 
-		{"but not what is little", func(s *schedule) []*batch {
+		{"few texts are not split between cores", func(s *schedule) []*batch {
 			s.minSplitTokens = 80
 			s.add(ask("a", 10, 20, 20, 20, 20), at(0))
 			return s.takeAll(at(1), 2)
 		}, []string{"a 10[0:4]"}},
 
-		{"those whose client has gone are not computed", func(s *schedule) []*batch {
-			gone, cancel := context.WithCancel(context.Background())
+		{"requests whose context has ended are not computed", func(s *schedule) []*batch {
+			cancelled, cancel := context.WithCancel(context.Background())
 			cancel()
 			s.add(ask("a", 30, 10), at(0))
 			r := ask("a", 10, 10, 10)
-			r.Context = gone
+			r.Context = cancelled
 			s.add(r, at(0))
 			r = ask("b", 5, 10)
-			r.Context = gone
+			r.Context = cancelled
 			s.add(r, at(0))
 			return s.takeAll(at(1), 1)
 		}, []string{"a 30[0:1]"}},
@@ -180,58 +181,59 @@ func TestScheduleOrder(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := newSchedule(100, 1, 0)
 			var got []string
-			for _, w := range test.do(&s) {
-				got = append(got, w.String())
+			for _, b := range test.do(&s) {
+				got = append(got, b.String())
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
 			if s.waitingTokens != 0 || s.waitingRequests != 0 || len(s.queues) != 0 || len(s.byTask) != 0 {
-				t.Errorf("left: %d tokens, %d requests, %d and %d queues", s.waitingTokens, s.waitingRequests, len(s.queues), len(s.byTask))
+				t.Errorf("at the end %d tokens and %d requests wait, in %d and %d queues", s.waitingTokens, s.waitingRequests, len(s.queues), len(s.byTask))
 			}
 		})
 	}
 }
 
-// all takes batches until there is none.
+// takeAll takes batches until there is none.
 func (s *schedule) takeAll(now time.Time, free int) []*batch {
 	return s.takeUpTo(math.MaxInt, now, free)
 }
 
+// takeUpTo takes up to n batches.
 func (s *schedule) takeUpTo(n int, now time.Time, free int) (out []*batch) {
 	for len(out) < n {
-		w, _ := s.nextBatch(now, free)
-		if w == nil {
+		b, _ := s.nextBatch(now, free)
+		if b == nil {
 			return out
 		}
-		out = append(out, w)
+		out = append(out, b)
 	}
 	return out
 }
 
-// TestScheduleWait: a batch that is not full waits for more, and no longer than
-// it should.
+// TestScheduleWait: a batch that is not full waits for more texts until its
+// oldest request has waited for batchWait.
 func TestScheduleWait(t *testing.T) {
 	at := func(ms int) time.Time { return epoch.Add(time.Duration(ms) * time.Millisecond) }
 	s := newSchedule(100, 1, 5*time.Millisecond)
 	check := func(now int, want string, next time.Time) {
 		t.Helper()
-		w, got := s.nextBatch(at(now), 1)
-		if w.String() != want || !got.Equal(next) {
-			t.Errorf("at %d: %v, then %v; want %s, then %v", now, w, got, want, next)
+		b, got := s.nextBatch(at(now), 1)
+		if b.String() != want || !got.Equal(next) {
+			t.Errorf("at %d: %v, then %v; want %s, then %v", now, b, got, want, next)
 		}
 	}
-	check(0, "nothing", time.Time{})
+	check(0, "none", time.Time{})
 	s.add(ask("a", 100, 10), at(0))
 	s.add(ask("b", 90, 10), at(2))
-	check(2, "nothing", at(5))
+	check(2, "none", at(5))
 	s.add(ask("a", 80, 10), at(3))
-	check(4, "nothing", at(5))
+	check(4, "none", at(5))
 	check(5, "a 80[0:1] 100[0:1]", time.Time{})
-	check(5, "nothing", at(7))
+	check(5, "none", at(7))
 	s.add(ask("a", 70, 60, 60), at(6)) // more than a batch: the first is full
 	check(6, "a 70[0:1]", time.Time{})
-	check(6, "nothing", at(7))
+	check(6, "none", at(7))
 	check(7, "b 90[0:1]", time.Time{})
 	check(11, "a 70[1:2]", time.Time{})
 }
@@ -243,13 +245,13 @@ func TestScheduleInterrupt(t *testing.T) {
 		waiting []*Request
 		want    string
 	}{
-		{"a trickle", []int{100}, []*Request{ask("b", 10, 10)}, "b 10[0:1]"},
-		{"two requests of it", []int{100}, []*Request{ask("b", 10, 10), ask("b", 20, 10)}, "b 10[0:1] 20[0:1]"},
-		{"too much at a time", []int{100}, []*Request{ask("b", 10, 10), ask("b", 20, 20)}, "nothing"},
-		{"of the same task", []int{100}, []*Request{ask("a", 10, 10)}, "nothing"},
-		{"the earlier one of two", []int{100}, []*Request{ask("b", 20, 10), ask("c", 10, 10)}, "c 10[0:1]"},
+		{"a small batch", []int{100}, []*Request{ask("b", 10, 10)}, "b 10[0:1]"},
+		{"two requests of a task", []int{100}, []*Request{ask("b", 10, 10), ask("b", 20, 10)}, "b 10[0:1] 20[0:1]"},
+		{"a task with too many tokens", []int{100}, []*Request{ask("b", 10, 10), ask("b", 20, 20)}, "none"},
+		{"the same task", []int{100}, []*Request{ask("a", 10, 10)}, "none"},
+		{"the earlier deadline of two tasks", []int{100}, []*Request{ask("b", 20, 10), ask("c", 10, 10)}, "c 10[0:1]"},
 		{"a large one does not hide a small one", []int{100}, []*Request{ask("b", 10, 90), ask("c", 20, 10)}, "c 20[0:1]"},
-		{"small batches are not interrupted", []int{30}, []*Request{ask("b", 10, 10)}, "nothing"},
+		{"small batches are not interrupted", []int{30}, []*Request{ask("b", 10, 10)}, "none"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSchedule(100, 1, 0)
@@ -263,7 +265,7 @@ func TestScheduleInterrupt(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a task ahead of the running one waits", func(t *testing.T) {
+	t.Run("a task with a higher tag than the running one waits", func(t *testing.T) {
 		s := newSchedule(100, 2, 0)
 		s.add(ask("b", 0, 80), epoch)
 		s.add(ask("a", 1, 40), epoch)
@@ -276,27 +278,27 @@ func TestScheduleInterrupt(t *testing.T) {
 	})
 }
 
-// TestScheduleProperties drives a schedule at random. Whatever comes: a batch
-// holds texts of one task within its bound, every text is computed once or its
-// Request is told why not, and what is counted is what waits.
+// TestScheduleProperties plays random events. Always, a batch holds texts of one
+// task within its bound; every text is computed once, or its request has an
+// error; and the counts are those of the waiting requests.
 func TestScheduleProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		most := rapid.IntRange(1, 60).Draw(t, "most")
-		s := newSchedule(most, 2, time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))*time.Millisecond)
-		s.minSplitTokens = rapid.IntRange(0, most).Draw(t, "least")
+		maxTokens := rapid.IntRange(1, 60).Draw(t, "max tokens")
+		s := newSchedule(maxTokens, 2, time.Duration(rapid.IntRange(0, 3).Draw(t, "wait"))*time.Millisecond)
+		s.minSplitTokens = rapid.IntRange(0, maxTokens).Draw(t, "min split tokens")
 		now := epoch
 		var requests []*Request
 		computed := map[*Request][]int{}
 		cancels := map[*Request]context.CancelFunc{}
-		var under []*batch
-		begin := func(w *batch, bound int) {
-			if w == nil {
+		var running []*batch
+		begin := func(b *batch, bound int) {
+			if b == nil {
 				return
 			}
 			tokens, texts := 0, 0
-			for _, p := range w.parts {
-				if p.request.Task != w.task {
-					t.Fatalf("a batch of %v has texts of %v", w.task, p.request.Task)
+			for _, p := range b.parts {
+				if p.request.Task != b.task {
+					t.Fatalf("a batch of task %v has texts of task %v", b.task, p.request.Task)
 				}
 				for i := p.first; i < p.end; i++ {
 					computed[p.request] = append(computed[p.request], i)
@@ -304,17 +306,17 @@ func TestScheduleProperties(t *testing.T) {
 				texts += p.end - p.first
 				tokens += p.request.textStart(p.end) - p.request.textStart(p.first)
 			}
-			if tokens != w.tokens || texts != w.texts || texts == 0 {
-				t.Fatalf("a batch of %d texts, %d tokens says %d and %d", texts, tokens, w.texts, w.tokens)
+			if tokens != b.tokens || texts != b.texts || texts == 0 {
+				t.Fatalf("a batch of %d texts and %d tokens counts %d and %d", texts, tokens, b.texts, b.tokens)
 			}
 			if tokens > bound && texts > 1 {
 				t.Fatalf("a batch of %d tokens, the bound is %d", tokens, bound)
 			}
-			under = append(under, w)
+			running = append(running, b)
 		}
 		finish := func(i int, err error) {
-			s.finish(under[i], now, time.Millisecond, err)
-			under = slices.Delete(under, i, i+1)
+			s.finish(running[i], now, time.Millisecond, err)
+			running = slices.Delete(running, i, i+1)
 		}
 		failed := errors.New("failed")
 		t.Repeat(map[string]func(*rapid.T){
@@ -322,29 +324,29 @@ func TestScheduleProperties(t *testing.T) {
 				r := ask(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "task"), rapid.IntRange(0, 50).Draw(t, "due"),
 					rapid.SliceOfN(rapid.IntRange(1, 30), 1, 6).Draw(t, "texts")...)
 				r.Context, cancels[r] = context.WithCancel(context.Background())
-				r.Continued = rapid.Bool().Draw(t, "more")
+				r.Continued = rapid.Bool().Draw(t, "continued")
 				requests = append(requests, r)
 				s.add(r, now)
 			},
 			"next": func(t *rapid.T) {
-				w, at := s.nextBatch(now, rapid.IntRange(1, 2).Draw(t, "free"))
-				if w != nil && !at.IsZero() || !at.IsZero() && !at.After(now) {
-					t.Fatalf("%v and %v at %v", w, at, now)
+				b, at := s.nextBatch(now, rapid.IntRange(1, 2).Draw(t, "free"))
+				if b != nil && !at.IsZero() || !at.IsZero() && !at.After(now) {
+					t.Fatalf("batch %v, next ready at %v, now %v", b, at, now)
 				}
-				if w == nil && at.IsZero() && s.waitingTokens > 0 {
-					t.Fatal("nothing, although something waits")
+				if b == nil && at.IsZero() && s.waitingTokens > 0 {
+					t.Fatal("no batch and no time for the next one, although texts wait")
 				}
-				begin(w, most)
+				begin(b, maxTokens)
 			},
 			"interrupt": func(t *rapid.T) {
-				if len(under) > 0 {
-					running := under[rapid.IntRange(0, len(under)-1).Draw(t, "running")]
-					begin(s.interruptingBatch(now, running), running.tokens/interruptShare)
+				if len(running) > 0 {
+					large := running[rapid.IntRange(0, len(running)-1).Draw(t, "running")]
+					begin(s.interruptingBatch(now, large), large.tokens/interruptShare)
 				}
 			},
 			"finish": func(t *rapid.T) {
-				if len(under) > 0 {
-					finish(rapid.IntRange(0, len(under)-1).Draw(t, "batch"), rapid.SampledFrom([]error{nil, nil, failed}).Draw(t, "error"))
+				if len(running) > 0 {
+					finish(rapid.IntRange(0, len(running)-1).Draw(t, "batch"), rapid.SampledFrom([]error{nil, nil, failed}).Draw(t, "error"))
 				}
 			},
 			"cancel": func(t *rapid.T) {
@@ -376,10 +378,10 @@ func TestScheduleProperties(t *testing.T) {
 			},
 		})
 		s.batchWait = 0
-		for w, _ := s.nextBatch(now, 1); w != nil; w, _ = s.nextBatch(now, 1) {
-			begin(w, most)
+		for b, _ := s.nextBatch(now, 1); b != nil; b, _ = s.nextBatch(now, 1) {
+			begin(b, maxTokens)
 		}
-		for len(under) > 0 {
+		for len(running) > 0 {
 			finish(0, nil)
 		}
 		for _, r := range requests {
@@ -402,31 +404,31 @@ func TestScheduleProperties(t *testing.T) {
 	})
 }
 
-// TestScheduleShares: of tasks that always have work, whatever its size, none
-// gets ahead of another by more than two batches.
+// TestScheduleShares: of tasks that always have texts waiting, of any size, none
+// receives more than another by more than two batches.
 func TestScheduleShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const most = 100
-		s := newSchedule(most, 1, 0)
+		const maxTokens = 100
+		s := newSchedule(maxTokens, 1, 0)
 		s.secondsPerToken = rapid.SampledFrom([]float64{0, 0.001, 1}).Draw(t, "per token")
 		served := map[string]int{"a": 0, "b": 0, "c": 0}
 		sizes := map[string][]int{}
 		for name := range served {
-			sizes[name] = rapid.SliceOfN(rapid.IntRange(1, most), 1, 5).Draw(t, "sizes of "+name)
+			sizes[name] = rapid.SliceOfN(rapid.IntRange(1, maxTokens), 1, 5).Draw(t, "sizes of "+name)
 		}
 		dues := rapid.SliceOfN(rapid.IntRange(0, 100), 3, 3).Draw(t, "due")
 		for range 200 {
 			for i, name := range []string{"a", "b", "c"} {
-				for s.byTask[fakeTask(name)] == nil || s.byTask[fakeTask(name)].waitingTokens < 2*most {
+				for s.byTask[fakeTask(name)] == nil || s.byTask[fakeTask(name)].waitingTokens < 2*maxTokens {
 					s.add(ask(name, dues[i], sizes[name]...), epoch)
 				}
 			}
-			w, _ := s.nextBatch(epoch, 1)
-			served[w.name] += w.tokens
+			b, _ := s.nextBatch(epoch, 1)
+			served[b.name] += b.tokens
 			for a, x := range served {
 				for b, y := range served {
-					if x-y > 2*most {
-						t.Fatalf("%s has %d tokens, %s %d", a, x, b, y)
+					if x-y > 2*maxTokens {
+						t.Fatalf("task %s has received %d tokens, task %s %d", a, x, b, y)
 					}
 				}
 			}

@@ -7,7 +7,7 @@
 // the store, and it lets requests wait. The mutex is never held while anything
 // is read, copied or waited for. So a request for a task in memory waits neither
 // for loads nor for room, and a load that waits for room gets it when the
-// requests that are under way have finished.
+// requests in progress have finished.
 //
 // It knows no weights: [Base] and [Task] are implemented by package runtime.
 package storesync
@@ -53,7 +53,7 @@ type Task interface {
 	Hot() (models.Network, error)
 }
 
-// Config says what a loader loads and with what means.
+// Config configures a loader.
 type Config struct {
 	Store store.Store
 	Base  Base
@@ -99,8 +99,8 @@ type Loader struct {
 // dropped, and a later request for the task asks again.
 const maxQueuedPromotions = 64
 
-// Open lists the store and starts what goes on beside requests. The caller
-// closes the loader.
+// Open lists the store and starts to watch, prefetch and promote in the background.
+// The caller closes the loader.
 func Open(ctx context.Context, config Config) (*Loader, error) {
 	l := &Loader{
 		config: config, log: config.Log,
@@ -165,7 +165,7 @@ type Handle struct {
 	entry  *cache.Entry
 }
 
-// Acquire returns a handle to a task. It waits for a load that is under way, or
+// Acquire returns a handle to a task. It waits for a load in progress, or
 // starts one.
 func (l *Loader) Acquire(ctx context.Context, name string) (Handle, error) {
 	for {

@@ -150,7 +150,7 @@ func labels(h Handle) int {
 	return network.Labels()
 }
 
-// until waits for what happens beside requests.
+// until waits for an event in the background.
 func until(t *testing.T, event string, ok func() bool) {
 	t.Helper()
 	for start := time.Now(); !ok(); time.Sleep(time.Millisecond) {
@@ -243,7 +243,7 @@ func TestSyncStore(t *testing.T) {
 	store := newFakeStore("t")
 	closed := make(chan string, 10)
 	l := open(t, Config{Store: store, Base: fakeBase{closed}})
-	under := acquire(t, l, "t") // a request under way, of version 1
+	inProgress := acquire(t, l, "t") // a request of version 1
 	for _, c := range []struct {
 		version string // empty: removed
 		labels  int    // of the version that is served; 0: none
@@ -276,10 +276,10 @@ func TestSyncStore(t *testing.T) {
 			h.Release()
 		}
 	}
-	if n := labels(under); n != 1 {
-		t.Errorf("the request under way has a network of %d labels now", n)
+	if n := labels(inProgress); n != 1 {
+		t.Errorf("the request in progress has a network of %d labels, want 1", n)
 	}
-	under.Release()
+	inProgress.Release()
 	var versions []string
 	for len(closed) > 0 {
 		versions = append(versions, <-closed)

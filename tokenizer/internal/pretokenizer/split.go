@@ -65,7 +65,7 @@ func (c split) segments(dst []segment, text []byte, s span) []segment {
 // join appends the pieces that the segments form.
 func (c split) join(dst []span, segments []segment) []span {
 	for i, s := range segments {
-		// extends: the segment belongs to the piece before it. Of several consecutive matches, only the
+		// extends: the segment belongs to the piece before it. If several matches are consecutive, only the
 		// first merges with the text before, and only the last with the text after.
 		extends := false
 		switch {

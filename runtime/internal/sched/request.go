@@ -1,0 +1,124 @@
+package sched
+
+import (
+	"context"
+	"time"
+
+	"kenserve/models"
+)
+
+// TaskHandle gives the executor a task's network. Requests with equal handles
+// may share a batch.
+type TaskHandle interface {
+	// Use returns the network for one batch. The executor calls done after it.
+	Use() (network models.Network, done func())
+}
+
+// Request is the encoded texts of a call, or some of them, on their way through
+// the executor.
+type Request struct {
+	// Context ends the wait: texts that are not in a batch by then are not
+	// computed.
+	Context  context.Context
+	Task     TaskHandle
+	Name     string       // of the task
+	Texts    models.Batch // at least one
+	Logits   []float32    // [texts, labels], row-major; the executor writes it until Wait returns
+	Deadline time.Time    // by which the request should be done; it only decides the order
+	// Continued tells that the request is a further part of a call that was
+	// admitted already. It is not refused for load.
+	Continued bool
+
+	// Set by the executor, to be read after Wait.
+	Arrived time.Time
+	Began   time.Time // when the batch with the first text began
+	Ended   time.Time
+
+	err  error         // why some texts were not computed
+	done chan struct{} // closed when no text is waiting or being computed
+
+	arrivalOrder   uint64
+	heapIndex      int // in its queue
+	nextText       int // the texts before it are in batches
+	runningBatches int // batches that hold texts of the request
+}
+
+// textStart returns where the tokens of text i begin.
+func (r *Request) textStart(i int) int {
+	if i == 0 {
+		return 0
+	}
+	return r.Texts.Ends[i-1]
+}
+
+// waitingTokens returns how many tokens are not in a batch yet.
+func (r *Request) waitingTokens() int { return len(r.Texts.IDs) - r.textStart(r.nextText) }
+
+// waiting tells whether some texts are not in a batch yet.
+func (r *Request) waiting() bool { return r.nextText < len(r.Texts.Ends) }
+
+// before tells whether r is computed before o: by deadline, then by arrival.
+func (r *Request) before(o *Request) bool {
+	if !r.Deadline.Equal(o.Deadline) {
+		return r.Deadline.Before(o.Deadline)
+	}
+	return r.arrivalOrder < o.arrivalOrder
+}
+
+// queue is a heap of one task's waiting requests. The one to compute first is at
+// the root. There is no empty queue.
+type queue struct {
+	task          TaskHandle
+	name          string
+	requests      []*Request
+	waitingTokens int
+	startTag      int64     // see schedule
+	oldestArrival time.Time // of the waiting requests, or earlier
+}
+
+// servedBefore tells whether q is served before p: by start tag, then by the
+// order of their first requests.
+func (q *queue) servedBefore(p *queue) bool {
+	if q.startTag != p.startTag {
+		return q.startTag < p.startTag
+	}
+	return q.requests[0].before(p.requests[0])
+}
+
+// The methods of heap.Interface.
+
+func (q *queue) Len() int           { return len(q.requests) }
+func (q *queue) Less(i, j int) bool { return q.requests[i].before(q.requests[j]) }
+func (q *queue) Swap(i, j int) {
+	q.requests[i], q.requests[j] = q.requests[j], q.requests[i]
+	q.requests[i].heapIndex, q.requests[j].heapIndex = i, j
+}
+func (q *queue) Push(x any) {
+	r := x.(*Request)
+	r.heapIndex = len(q.requests)
+	q.requests = append(q.requests, r)
+}
+func (q *queue) Pop() any {
+	last := len(q.requests) - 1
+	r := q.requests[last]
+	q.requests[last] = nil
+	q.requests = q.requests[:last]
+	return r
+}
+
+// part is a request's share of a batch: its texts [first, end).
+type part struct {
+	request    *Request
+	first, end int
+	err        error // why its texts were refused, while those of other parts were computed
+}
+
+// batch is the texts of one task that are computed together.
+type batch struct {
+	task   TaskHandle
+	name   string
+	parts  []part
+	tokens int
+	texts  int
+	queue  *queue // from which it was taken
+}

@@ -1,0 +1,69 @@
+// Requests to the server of this page. Paths are relative, so that the page works
+// behind a proxy that serves it under a folder.
+
+// The keys that the user typed. Nothing else stores them.
+export const keys = {use: "", admin: ""};
+
+/** An answer with an error, or no answer (status 0). */
+export class Failure extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** authorization returns the header with the user's key, or with the admin key. */
+export const authorization = admin => {
+  const key = admin ? keys.admin : keys.use || keys.admin;
+  return key ? {Authorization: `Bearer ${key}`} : {};
+};
+
+/** failure makes a Failure from the status and the body of an answer. */
+export const failure = (status, text) => {
+  let message;
+  try {
+    message = JSON.parse(text).error.message;
+  } catch {
+    message = `The server answered ${status}.`;
+  }
+  return new Failure(status, message[0].toUpperCase() + message.slice(1));
+};
+
+/** ask sends a request and returns the answer's JSON, its headers, and the time in ms. */
+export async function ask(path, {method = "GET", body, admin = false} = {}) {
+  const began = performance.now();
+  let answer, text;
+  try {
+    answer = await fetch(path, {method, body, headers: authorization(admin), signal: AbortSignal.timeout(90000)});
+    text = await answer.text();
+  } catch (error) {
+    throw new Failure(0, error.name === "TimeoutError" ? "No answer in time." : "The server cannot be reached.");
+  }
+  if (!answer.ok) throw failure(answer.status, text);
+  return {data: text ? JSON.parse(text) : null, headers: answer.headers, took: performance.now() - began};
+}
+
+/** repeat calls f again and again while the page is visible. f returns the pause until
+ * the next call in ms. repeat returns a function that makes the next call at once. */
+export function repeat(f) {
+  let timer = 0, running = false, again = false;
+  const run = async () => {
+    clearTimeout(timer);
+    if (running) {
+      again = true;
+      return;
+    }
+    running = true;
+    const pause = await f();
+    running = false;
+    if (again) {
+      again = false;
+      run();
+    } else if (!document.hidden) {
+      timer = setTimeout(run, pause);
+    }
+  };
+  document.addEventListener("visibilitychange", () => document.hidden ? clearTimeout(timer) : run());
+  run();
+  return run;
+}
