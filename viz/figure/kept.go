@@ -43,7 +43,7 @@ func (k *keptPicture) draw(f canvas.Frame) {
 		canvas.Outline(edge.at)
 	}
 	f.Part(0, mapTop+mapSide+12, mapSide, 30).DrawScale(0, top, "share kept of a block;", format.PercentTick)
-	f.Write(canvas.TickSize, f.Soft, 190, mapTop+mapSide+32, "at the edges: of a column or row")
+	f.Write(canvas.TickSize, f.Soft, 190, mapTop+mapSide+32, "strips: of whole columns and rows")
 
 	f.Write(canvas.TextSize, f.Ink, windowX, 8, "The marked window, value by value")
 	exact := f.Part(windowX, windowTop, f.Width()-windowX, mapSide)
