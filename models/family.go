@@ -53,8 +53,8 @@ func (f Family) New(c *Config) (Architecture, error) {
 	return a, nil
 }
 
-// Settings returns the whole table of the family, sorted by name: what Build
-// decodes, Table, and CommonSettings.
+// Settings returns the whole table of the family, sorted by name: those that
+// Build decodes, Table, and CommonSettings.
 func (f Family) Settings() settings.Table {
 	probe := &Config{ModelType: f.ModelType, used: map[string]bool{}}
 	_, _ = f.Build(probe) // whether the defaults are refused does not matter
