@@ -55,7 +55,7 @@ func ReadConfig(dir string) (*Config, error) {
 
 // ParseConfig reads the text of a config.json. Names of members are exact: encoding/json
 // alone would take "Hidden_Size" for "hidden_size". If a name is there twice, the last
-// value counts, as in Python. A byte order mark at the beginning is skipped.
+// counts, as for Python. A byte order mark at the beginning is skipped.
 func ParseConfig(text []byte) (*Config, error) {
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("models: the configuration is longer than %d bytes", maxConfig)

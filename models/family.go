@@ -53,7 +53,7 @@ func (f Family) New(c *Config) (Architecture, error) {
 	return a, nil
 }
 
-// Settings returns the whole table of the family, sorted by name: those that
+// Settings returns the whole table of the family, sorted by name: the settings that
 // Build decodes, Table, and CommonSettings.
 func (f Family) Settings() settings.Table {
 	probe := &Config{ModelType: f.ModelType, used: map[string]bool{}}

@@ -73,7 +73,7 @@ func document(t *testing.T) []byte {
 	p("")
 	p("## Settings")
 	p("")
-	p("Every member of `config.json` is in a table: it takes effect, or changes nothing, or is refused unless it has a value that changes nothing. The tables follow the configuration classes of transformers 4.57 and 5.24. A test goes through every parameter of these classes, away from its default: logits are equal within 2e-5, or the configuration is refused. Names are exact, and null where a value is needed is an error. `prune`, `serve`, `classify`, `eval`, `verify`, `bench` and `pull` warn once about names that are in no table; with `--strict`, `prune` and `serve` refuse them.")
+	p("Every member of `config.json` is in a table: it takes effect, or changes nothing, or is refused unless it has a value that changes nothing. The tables are made from the classes of transformers 4.57 and 5.24, which are compared with the logits in `models/families/testdata/settings`. Names are exact, and null where a value is needed is an error. A name that is in no table is reported once, with the file's name, by `prune`, `serve`, `classify`, `eval`, `bench` and `pull`; with `--strict`, `prune` and `serve` refuse it.")
 	p("")
 	p("For all families, unless a family's own list says otherwise:")
 	p("")

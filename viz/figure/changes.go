@@ -3,18 +3,18 @@ package figure
 import (
 	"fmt"
 
-	"kenserve/viz"
-	"kenserve/viz/internal/canvas"
-	"kenserve/viz/internal/format"
-
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"kenserve/viz"
+	"kenserve/viz/internal/canvas"
+	"kenserve/viz/internal/format"
 )
 
-// changesPicture is the picture of the changes from the base.
+// changesPicture is the histogram of the changes from the base.
 type changesPicture viz.Changes
 
 func (c *changesPicture) height() vg.Length { return 300 }
@@ -28,6 +28,7 @@ func (c *changesPicture) draw(f canvas.Frame) {
 	c.drawChart(f)
 }
 
+// caption gives the number, mean and deviation of the changes.
 func (c *changesPicture) caption() string {
 	s := fmt.Sprintf("%s kept values, mean change %s, standard deviation %s", format.Count(c.Stored.N), format.Number(c.Stored.Mean()), format.Number(c.Stored.Deviation()))
 	if c.All != nil {
@@ -36,44 +37,44 @@ func (c *changesPicture) caption() string {
 	return s
 }
 
-// series is one histogram of the chart.
+// bins is one histogram of the chart.
 type bins struct {
 	of     *viz.Histogram
 	label  string
 	counts []int
-	low    float64
-	width  float64
+	low    float64 // lower edge of the first bin
+	width  float64 // of a bin
 }
 
-// drawChart draws the counts, on a logarithmic scale: the tails matter.
+// drawChart draws the counts on a logarithmic scale, which shows the tails.
 func (c *changesPicture) drawChart(f canvas.Frame) {
-	const mostBins = 120
-	// What lies behind is drawn first.
+	const maxBins = 120
+	// In drawing order: the last one is in front.
 	var all []bins
 	if c.All != nil {
-		all = append(all, bins{of: c.All, label: "all values"}, bins{of: c.Kept, label: "kept, as tuned"})
+		all = append(all, bins{of: c.All, label: "all values"}, bins{of: c.Kept, label: "kept, in the tuned checkpoint"})
 	}
 	if c.All == nil || *c.Stored != *c.Kept {
-		all = append(all, bins{of: c.Stored, label: "kept, as stored"})
+		all = append(all, bins{of: c.Stored, label: "kept, in the delta"})
 	}
-	widest, most := 0.0, 0
+	widest, highest := 0.0, 0
 	for i := range all {
 		s := &all[i]
-		s.counts, s.low, s.width = s.of.Bins(mostBins)
+		s.counts, s.low, s.width = s.of.Bins(maxBins)
 		widest = max(widest, s.width)
 	}
 	low, high := 0.0, 0.0
 	for i := range all {
 		s := &all[i]
-		for n := mostBins; s.width != 0 && s.width < widest && n >= 2; n-- {
-			s.counts, s.low, s.width = s.of.Bins(n) // bins of one width for all
+		for n := maxBins; s.width != 0 && s.width < widest && n >= 2; n-- {
+			s.counts, s.low, s.width = s.of.Bins(n) // the same width for all histograms
 		}
 		for _, n := range s.counts {
-			most = max(most, n)
+			highest = max(highest, n)
 		}
 		low, high = min(low, s.low), max(high, s.low+float64(len(s.counts))*s.width)
 	}
-	if most == 0 {
+	if highest == 0 {
 		f.Write(canvas.TextSize, f.Soft, 0, 20, "no value changed")
 		return
 	}
@@ -81,17 +82,17 @@ func (c *changesPicture) drawChart(f canvas.Frame) {
 	plotted := f.Part(0, legend, f.Width(), f.Height()-legend)
 	p := f.Axes("change from the base", "values")
 	p.X.Min, p.X.Max = low, high
-	p.Y.Min, p.Y.Max = 0.7, float64(most)*1.2
+	p.Y.Min, p.Y.Max = 0.7, float64(highest)*1.2
 	p.X.Tick.Marker = canvas.ValueTicks{From: low}
 	p.Y.Scale = plot.LogScale{}
 	p.Y.Tick.Marker = decades{}
 	styles := map[string]draw.LineStyle{
-		"all values":      {},
-		"kept, as tuned":  {Color: f.Main, Width: 1.2},
-		"kept, as stored": {Color: f.Other, Width: 1.2, Dashes: []vg.Length{4, 2}},
+		"all values":                    {},
+		"kept, in the tuned checkpoint": {Color: f.Main, Width: 1.2},
+		"kept, in the delta":            {Color: f.Other, Width: 1.2, Dashes: []vg.Length{4, 2}},
 	}
 	if c.All == nil {
-		styles["kept, as stored"] = draw.LineStyle{Color: f.Main, Width: 1.2}
+		styles["kept, in the delta"] = draw.LineStyle{Color: f.Main, Width: 1.2}
 	}
 	for i := range all {
 		s := &all[i]
@@ -124,7 +125,7 @@ func (c *changesPicture) drawChart(f canvas.Frame) {
 	}
 }
 
-// outline returns the upper edge of the bars; empty bins are at floor.
+// outline returns the upper edge of the bars. Empty bins are at floor.
 func (s *bins) outline(floor float64) plotter.XYs {
 	xys := plotter.XYs{{X: s.low, Y: floor}}
 	for i, n := range s.counts {
@@ -135,10 +136,10 @@ func (s *bins) outline(floor float64) plotter.XYs {
 	return append(xys, plotter.XY{X: s.low + float64(len(s.counts))*s.width, Y: floor})
 }
 
-// decades marks the powers of ten.
+// decades puts ticks at the powers of ten.
 type decades struct{}
 
-// Ticks implements plot.Ticker.
+// Ticks implements [plot.Ticker].
 func (decades) Ticks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	for v := 1.0; v <= high; v *= 10 {

@@ -4,26 +4,27 @@ import (
 	"fmt"
 	"math"
 
-	"kenserve/viz"
-	"kenserve/viz/internal/canvas"
-	"kenserve/viz/internal/format"
-
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"kenserve/viz"
+	"kenserve/viz/internal/canvas"
+	"kenserve/viz/internal/format"
 )
 
-// densityPicture is the picture of the density of a row.
+// densityPicture is the density of a row with the values of the row.
 type densityPicture viz.Density
 
 func (d *densityPicture) height() vg.Length { return 300 }
 
+// caption says how many values are kept and whose values they are.
 func (d *densityPicture) caption() string {
-	of := "the tuned checkpoint's values"
+	source := "values of the tuned checkpoint"
 	if !d.Tuned {
-		of = "the task's values: the base's where none is kept"
+		source = "values of the task: the base's where none is kept"
 	}
-	return fmt.Sprintf("%s of %s values kept; %s", format.Count(len(d.Kept)), format.Count(len(d.Kept)+len(d.Rest)), of)
+	return fmt.Sprintf("%s of %s values kept; %s", format.Count(len(d.Kept)), format.Count(len(d.Kept)+len(d.Rest)), source)
 }
 
 func (d *densityPicture) draw(f canvas.Frame) {
@@ -31,8 +32,8 @@ func (d *densityPicture) draw(f canvas.Frame) {
 	d.drawChart(f)
 }
 
-// drawChart draws the curve, and below it a line for each point, kept and
-// other value.
+// drawChart draws the curve, and rugs below it: one line for each point of KEN, each kept
+// value and each other value.
 func (d *densityPicture) drawChart(f canvas.Frame) {
 	highest := 0.0
 	curve := make(plotter.XYs, len(d.Curve))
@@ -43,7 +44,7 @@ func (d *densityPicture) drawChart(f canvas.Frame) {
 	if highest == 0 {
 		highest = 1
 	}
-	const strip = 0.13 // height of a rug, of the curve's
+	const strip = 0.13 // height of a rug as a fraction of the curve's height
 	type rug struct {
 		label string
 		at    []float64
@@ -56,7 +57,7 @@ func (d *densityPicture) drawChart(f canvas.Frame) {
 	colors := []struct{ c draw.LineStyle }{
 		{draw.LineStyle{Color: f.Main, Width: 0.7}}, {draw.LineStyle{Color: f.Soft, Width: 0.7}}, {draw.LineStyle{Color: f.Other, Width: 0.7}},
 	}
-	const labels = 84 // points right of the plot for the rugs' names
+	const labels = 84 // space to the right of the plot for the labels of the rugs, in points
 	p := f.Axes("weight", "density")
 	p.X.Min, p.X.Max = d.bounds()
 	p.Y.Min, p.Y.Max = -strip*highest*float64(len(rugs)), highest*1.04
@@ -83,7 +84,7 @@ func (d *densityPicture) drawChart(f canvas.Frame) {
 	}
 }
 
-// bounds returns the range of the values, widened if they do not differ.
+// bounds returns the range of the values, widened if all are equal.
 func (d *densityPicture) bounds() (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, values := range [][]float32{d.Kept, d.Rest} {
@@ -98,21 +99,21 @@ func (d *densityPicture) bounds() (low, high float64) {
 	return low, high
 }
 
-// drawRug draws a line for each value, but no two that lie within a third of a
-// point.
+// drawRug draws a vertical line for each value. It skips lines closer than a third of a point
+// to one that is drawn.
 func drawRug(f canvas.Frame, values []float64, x func(float64) vg.Length, lower, upper vg.Length, sty draw.LineStyle) {
-	const apart = 1.0 / 3
-	const atOnce = 32 // a rasterizer slows down with the lines of a path
+	const spacing = 1.0 / 3
+	const pathLines = 32 // rasterizers are slow for paths of many lines
 	f.SetLineStyle(sty)
 	drawn := map[int]bool{}
 	var path vg.Path
 	for _, v := range values {
 		at := x(v)
-		if i := int(math.Round(float64(at) / apart)); !drawn[i] {
+		if i := int(math.Round(float64(at) / spacing)); !drawn[i] {
 			drawn[i] = true
 			path.Move(vg.Point{X: at, Y: lower})
 			path.Line(vg.Point{X: at, Y: upper})
-			if len(path) == 2*atOnce {
+			if len(path) == 2*pathLines {
 				f.Stroke(path)
 				path = path[:0]
 			}

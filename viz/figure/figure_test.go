@@ -95,7 +95,7 @@ func TestEveryViewInEveryFormat(t *testing.T) {
 	}
 }
 
-// checkPicture checks a picture's size and that its margins are the paper.
+// checkPicture checks the size of a PNG, and that its margin has the background's colour.
 func checkPicture(t *testing.T, name string, img image.Image, style Style, v viz.View) {
 	t.Helper()
 	size := img.Bounds().Size()
@@ -118,14 +118,14 @@ func checkPicture(t *testing.T, name string, img image.Image, style Style, v viz
 		}
 	}
 	if len(seen) < 4 {
-		t.Errorf("%s: a picture of %d colours", name, len(seen))
+		t.Errorf("%s: %d colours, want at least 4", name, len(seen))
 	}
 }
 
-// pictureData is what an SVG or a page has of a picture: any letters.
+// pictureData matches the data of an embedded picture, which can be any letters.
 var pictureData = regexp.MustCompile(`data:image/png;base64,[A-Za-z0-9+/=]*`)
 
-// checkSVG checks that an SVG is XML and refers to nothing outside of itself.
+// checkSVG checks that an SVG is well-formed XML and refers to nothing outside itself.
 func checkSVG(t interface {
 	Helper()
 	Errorf(string, ...any)
@@ -198,8 +198,7 @@ func TestConstantRowHasNoCurve(t *testing.T) {
 	checkSVG(t, "constant row", out.String())
 }
 
-// TestPicturesAreBounded: a model of thousands of tensors makes no picture of
-// gigabytes.
+// TestPicturesAreBounded checks the size of the picture of a model with thousands of tensors.
 func TestUnknownFormat(t *testing.T) {
 	if err := Write(io.Discard, &viz.Shares{}, "gif", Style{}); !errors.Is(err, errFormat) {
 		t.Errorf("Write: error is %v, want %v", err, errFormat)
@@ -220,6 +219,6 @@ func TestPicturesAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := config.Width * config.Height; n > maxPixels*21/20 || n < maxPixels/2 {
-		t.Errorf("%d × %d pixels, at most %d", config.Width, config.Height, maxPixels)
+		t.Errorf("%d × %d pixels, want at most %d", config.Width, config.Height, maxPixels)
 	}
 }

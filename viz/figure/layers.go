@@ -3,25 +3,25 @@ package figure
 import (
 	"fmt"
 
+	"gonum.org/v1/plot/vg"
+
 	"kenserve/viz"
 	"kenserve/viz/internal/canvas"
 	"kenserve/viz/internal/format"
 	"kenserve/viz/internal/raster"
-
-	"gonum.org/v1/plot/vg"
 )
 
-// How the layers stand in a picture.
+// Arrangement of the layers in a picture; gaps and labels are in points.
 const (
 	layersAcross = 6
 	layerGap     = 14
 	layerLabel   = 34
 )
 
-// layersPicture is the picture of one type of tensor in all layers.
+// layersPicture shows one type of tensor in all layers.
 type layersPicture viz.Layers
 
-// tile returns the size of each layer's map.
+// tile returns the number of maps in a row, and the width and largest height of a map.
 func (l *layersPicture) tile() (across int, width, height vg.Length) {
 	across = min(len(l.Layers), layersAcross)
 	width = (figureWidth - layerGap*vg.Length(layersAcross-1)) / layersAcross
@@ -39,12 +39,12 @@ func (l *layersPicture) height() vg.Length {
 }
 
 func (l *layersPicture) draw(f canvas.Frame) {
-	what := "Kept values"
+	title := "Kept values"
 	if l.Of == viz.OfNeighbours {
-		what = "Kept neighbours of the kept values"
+		title = "Kept neighbours of the kept values"
 	}
 	t := &l.Layers[0].Tensor
-	f = f.Titled(what+" of "+l.Kind, fmt.Sprintf("%d layers of %s × %s, %s", len(l.Layers), format.Count(t.Rows), format.Count(t.Columns), DescribeBlocks(&l.Layers[0].Blocks)))
+	f = f.Titled(title+" of "+l.Kind, fmt.Sprintf("%d layers of %s × %s, %s", len(l.Layers), format.Count(t.Rows), format.Count(t.Columns), DescribeBlocks(&l.Layers[0].Blocks)))
 	rasters, top := raster.Layers((*viz.Layers)(l))
 	across, width, height := l.tile()
 	for i := range l.Layers {
@@ -63,8 +63,8 @@ func (l *layersPicture) draw(f canvas.Frame) {
 	}
 	scale := f.Part(0, f.Height()-30, f.Width(), 30)
 	if l.Of == viz.OfKept {
-		scale.DrawScale(0, top, "share of the block kept", format.PercentTick)
+		scale.DrawScale(0, top, "share kept of a block", format.PercentTick)
 	} else {
-		scale.DrawScale(raster.FirstCountLevel, top, "mean neighbours of the block's kept values; blocks that keep nothing are left blank", format.PlainTick)
+		scale.DrawScale(raster.FirstCountLevel, top, "mean kept neighbours of a block's kept values; blocks that keep nothing are blank", format.PlainTick)
 	}
 }

@@ -4,23 +4,24 @@ import (
 	"fmt"
 	"strconv"
 
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
 	"kenserve/viz"
 	"kenserve/viz/internal/canvas"
 	"kenserve/viz/internal/format"
 	"kenserve/viz/internal/raster"
-
-	"gonum.org/v1/plot/text"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
 )
 
-// neighboursPicture is the picture of the kept neighbours of kept values.
+// neighboursPicture shows the kept neighbours of kept values, in the arrangement of keptPicture.
 type neighboursPicture viz.Neighbours
 
 func (n *neighboursPicture) height() vg.Length { return 470 }
 
+// caption compares the mean number of neighbours with chance.
 func (n *neighboursPicture) caption() string {
-	return fmt.Sprintf("%s kept values have %.2f kept neighbours on average; at random columns they would have %.2f", format.Count(n.Tensor.Kept), n.Mean, n.ExpectedMean)
+	return fmt.Sprintf("%s kept values have %.2f kept neighbours on average; with random columns they would have %.2f", format.Count(n.Tensor.Kept), n.Mean, n.ExpectedMean)
 }
 
 func (n *neighboursPicture) draw(f canvas.Frame) {
@@ -29,9 +30,9 @@ func (n *neighboursPicture) draw(f canvas.Frame) {
 	f.Write(canvas.TextSize, f.Ink, 0, 8, "The whole matrix: "+DescribeBlocks(&n.Blocks))
 	whole := f.Part(0, mapTop, mapSide, mapSide).DrawMap(raster.Neighbours(&n.Blocks, top), wholeRegion(&n.Tensor))
 	whole.Mark(wholeRegion(&n.Tensor), windowRegion(&n.Window))
-	f.Part(0, mapTop+mapSide+12, mapSide, 30).DrawScale(raster.FirstCountLevel, top, "mean neighbours of the block's kept", format.PlainTick)
+	f.Part(0, mapTop+mapSide+12, mapSide, 30).DrawScale(raster.FirstCountLevel, top, "mean kept neighbours in a block", format.PlainTick)
 
-	f.Write(canvas.TextSize, f.Ink, windowX, 8, "The marked window: every value")
+	f.Write(canvas.TextSize, f.Ink, windowX, 8, "The marked window, value by value")
 	exact := f.Part(windowX, windowTop, f.Width()-windowX, 232)
 	inside := exact.DrawMap(raster.NeighboursWindow(&n.Window), windowRegion(&n.Window))
 	below := f.Max.Y - inside.Min.Y + 40
@@ -43,10 +44,9 @@ func (n *neighboursPicture) draw(f canvas.Frame) {
 	n.drawBars(f.Part(windowX, below+22, f.Width()-windowX, f.Height()-below-22))
 }
 
-// drawBars draws the counts as bars, and what to expect at random as lines
-// across them.
+// drawBars draws the counts as bars, and the counts to expect by chance as lines across them.
 func (n *neighboursPicture) drawBars(f canvas.Frame) {
-	f.Write(canvas.TextSize, f.Ink, 0, 8, "All kept values by their neighbours")
+	f.Write(canvas.TextSize, f.Ink, 0, 8, "All kept values by number of neighbours")
 	const line, left, right = 15, 14, 46
 	highest := 0.0
 	for i := range n.Counts {
@@ -68,5 +68,5 @@ func (n *neighboursPicture) drawBars(f canvas.Frame) {
 	}
 	down := vg.Length(16 + 5*line + 10)
 	f.StrokeLine2(draw.LineStyle{Color: f.Other, Width: 2}, f.Min.X+left+3, f.Max.Y-down+6, f.Min.X+left+3, f.Max.Y-down-3)
-	f.Write(canvas.TickSize, f.Soft, left+10, down, "if each row's columns were random")
+	f.Write(canvas.TickSize, f.Soft, left+10, down, "expected with random columns")
 }

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"strconv"
 
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+
 	"kenserve/viz"
 	"kenserve/viz/internal/canvas"
 	"kenserve/viz/internal/format"
 	"kenserve/viz/internal/raster"
-
-	"gonum.org/v1/plot/text"
-	"gonum.org/v1/plot/vg"
 )
 
 // Sizes of the table, in points.
@@ -18,12 +18,14 @@ const (
 	tableLine   = 18
 	tableNames  = 210
 	tableAll    = 52
-	tableNumber = 30 // narrowest cell with a number in it
+	tableNumber = 30 // smallest width of a cell with a number in it
 )
 
-// sharesPicture is the table of the shares kept.
+// sharesPicture is a table of the shares kept, with a row for each type of tensor and a column
+// for each layer.
 type sharesPicture viz.Shares
 
+// lines returns the number of rows with shares.
 func (s *sharesPicture) lines() int { return len(s.Kinds) + len(s.Others) }
 
 func (s *sharesPicture) height() vg.Length {
@@ -31,12 +33,12 @@ func (s *sharesPicture) height() vg.Length {
 }
 
 func (s *sharesPicture) draw(f canvas.Frame) {
-	f = f.Titled("Share kept by layer and type of tensor", fmt.Sprintf("%s of %s values of the base's tensors kept (%s), and a head of %s", format.Count(s.Kept), format.Count(s.Values), format.Percent((*viz.Shares)(s).Share()), format.Count(s.Head)))
-	line, most := 0, raster.SharesEnd((*viz.Shares)(s))
+	f = f.Titled("Share kept by layer and type of tensor", fmt.Sprintf("%s of %s values of the base's tensors kept (%s), and a head of %s values", format.Count(s.Kept), format.Count(s.Values), format.Percent((*viz.Shares)(s).Share()), format.Count(s.Head)))
+	line, top := 0, raster.SharesEnd((*viz.Shares)(s))
 	at := func() vg.Length { return vg.Length(line) * tableLine }
 	cell := func(left, width vg.Length, value float64) {
 		c := f.Part(left+1, at()+1, width-2, tableLine-2)
-		l := raster.TableLevel(value, most)
+		l := raster.TableLevel(value, top)
 		c.FillPolygon(f.Ramp(l), canvas.Corners(c.Rectangle))
 		canvas.Outline(c)
 		if width >= tableNumber {
@@ -73,5 +75,5 @@ func (s *sharesPicture) draw(f canvas.Frame) {
 		f.Write(canvas.TickSize, f.Soft, tableNames+tableAll+6, at()+12, fmt.Sprintf("%s of %s, %s", format.Count(t.Kept), format.Count(t.Values()), t.Form))
 		line++
 	}
-	f.Part(0, at()+12, f.Width(), 30).DrawScale(0, most, "share kept; a head is always whole", format.PercentTick)
+	f.Part(0, at()+12, f.Width(), 30).DrawScale(0, top, "share kept; a head is always kept whole", format.PercentTick)
 }

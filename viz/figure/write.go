@@ -9,15 +9,15 @@ import (
 	"io"
 	"math"
 
-	"kenserve/viz"
-	"kenserve/viz/internal/canvas"
-
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"kenserve/viz"
+	"kenserve/viz/internal/canvas"
 )
 
-// Format is what a view can be written as.
+// Format is a file format for views.
 type Format string
 
 // The formats.
@@ -27,19 +27,19 @@ const (
 	JSON Format = "json"
 )
 
-// ErrFormat means a format that views are not written in.
+// errFormat means that views cannot be written in a format.
 var errFormat = errors.New("unknown format")
 
-// ParseFormat returns the format of that name.
+// ParseFormat returns the format of that name: png, svg or json.
 func ParseFormat(name string) (Format, error) {
 	switch f := Format(name); f {
 	case PNG, SVG, JSON:
 		return f, nil
 	}
-	return "", fmt.Errorf("viz: %w %q: it is %s, %s or %s", errFormat, name, PNG, SVG, JSON)
+	return "", fmt.Errorf("viz: %w %q, want %s, %s or %s", errFormat, name, PNG, SVG, JSON)
 }
 
-// ContentType returns the format's media type.
+// ContentType returns the media type of the format.
 func (f Format) ContentType() string {
 	switch f {
 	case PNG:
@@ -50,15 +50,15 @@ func (f Format) ContentType() string {
 	return "application/json"
 }
 
-// Style is how a picture looks.
+// Style says how a picture looks.
 type Style struct {
-	Dark bool // light on dark
-	// Width of a PNG in pixels, from MinWidth to MaxWidth; 0: 1280. A picture
-	// that would have more than MaxPixels is drawn smaller.
+	Dark bool // light colours on a dark background
+	// Width is the width of a PNG in pixels, from MinWidth to MaxWidth; 0: 1280. A picture
+	// of more than 2^25 pixels is drawn smaller.
 	Width int
 }
 
-// The bounds of a picture, in pixels.
+// Bounds of the size of a PNG, in pixels.
 const (
 	MinWidth     = 480
 	MaxWidth     = 4096
@@ -66,20 +66,20 @@ const (
 	defaultWidth = 1280
 )
 
-// figureWidth is the width in points in which every picture is laid out; a
-// picture of more pixels is the same one, finer.
+// figureWidth is the width of the layout of every picture, in points.
 const figureWidth vg.Length = 640
 
-// margin is left free on all sides of a picture, in points.
+// margin is the empty border of a picture, in points.
 const margin vg.Length = 16
 
-// Write draws a view as a PNG or SVG, or writes its numbers as one JSON object.
+// Write draws a view as a PNG or SVG, or writes its numbers as one JSON object. Only PNG uses
+// the width of the style; JSON ignores the style.
 func Write(w io.Writer, v viz.View, f Format, s Style) error {
 	switch f {
 	case JSON:
 		e := json.NewEncoder(w)
 		if err := e.Encode(v); err != nil {
-			return fmt.Errorf("viz: write numbers: %w", err)
+			return fmt.Errorf("viz: write numbers as JSON: %w", err)
 		}
 		return nil
 	case SVG:
@@ -97,13 +97,14 @@ func Write(w io.Writer, v viz.View, f Format, s Style) error {
 	return fmt.Errorf("viz: %w %q", errFormat, f)
 }
 
+// writePNG draws a picture as a PNG.
 func writePNG(w io.Writer, p picture, s Style) error {
 	pixels := s.Width
 	if pixels == 0 {
 		pixels = defaultWidth
 	}
 	pixels = min(max(pixels, MinWidth), MaxWidth)
-	// The canvas takes whole dots an inch: what is left over becomes margin.
+	// vgimg needs a whole number of dots per inch. The rest of the width is margin.
 	layout, height := figureWidth+2*margin, p.height()+2*margin
 	pixels = min(pixels, int(math.Sqrt(maxPixels*float64(layout/height))))
 	dpi := max(int(vg.Length(pixels)*vg.Inch/layout), 1)

@@ -6,42 +6,44 @@ import (
 	"html/template"
 	"runtime"
 
+	"golang.org/x/sync/errgroup"
+
 	"kenserve/viz"
 	"kenserve/viz/figure"
 	"kenserve/viz/internal/format"
 	"kenserve/viz/internal/raster"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// page is what the template shows.
+// content is the data of the template.
 type content struct {
 	Name     string
-	Facts    [][2]string
+	Facts    [][2]string // names and values
 	CSS      template.CSS
 	JS       template.JS
-	Ramps    [2]filterTable // light, dark
-	Grays    string         // for the script: no neighbours to four, and kept
-	Window   int
+	Ramps    [2]filterTable // of the light and the dark theme
+	Grays    string         // for the script, see grays
+	Window   int            // rows and columns of a window
 	Shares   *viz.Shares
-	Top      float64 // of the colours of Shares
-	Scale    scale
-	Panels   map[string]string // by tensor, the panel's id
-	Changes  chart
+	Top      float64           // end of the colour scale of Shares
+	Scale    scale             // of Shares
+	Panels   map[string]string // ids of the panels by tensor
+	Changes  chart             // of all tensors
 	Kinds    []kindSection
 	Vectors  []vectorPicture
 	Groups   []panelGroup
 	Matrices []*panel
-	Movable  int // panels with a window that can be moved
+	Movable  int // number of panels whose window can be moved
 }
 
-// tensorWork is what the page needs of one tensor.
+// tensorContent is the content that comes from one tensor. Tensors are independent of each
+// other and done in parallel.
 type tensorContent struct {
-	panel   *panel    // nil for what has none
-	layer   viz.Layer // of tensors in layers
+	panel   *panel    // nil for vectors and for tensors that keep nothing
+	layer   viz.Layer // only for tensors in layers
 	changes *viz.Changes
 }
 
+// newContent computes the content of the page.
 func newContent(ctx context.Context, m *viz.Model, o Options) (*content, error) {
 	workers := o.Workers
 	if workers < 1 {
@@ -49,11 +51,11 @@ func newContent(ctx context.Context, m *viz.Model, o Options) (*content, error) 
 	}
 	tensors := m.Tensors()
 	done := make([]tensorContent, len(tensors))
-	group, work := errgroup.WithContext(ctx)
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	for i := range tensors {
 		group.Go(func() (err error) {
-			if done[i], err = newTensorContent(work, m, i, o); err == nil && o.Progress != nil {
+			if done[i], err = newTensorContent(groupCtx, m, i, o); err == nil && o.Progress != nil {
 				o.Progress()
 			}
 			return err
@@ -68,7 +70,7 @@ func newContent(ctx context.Context, m *viz.Model, o Options) (*content, error) 
 		Window: viz.DefaultWindow, Shares: m.Shares(), Panels: map[string]string{},
 	}
 	p.Top = raster.SharesEnd(p.Shares)
-	p.Scale = scale{0, "0", format.PercentTick(p.Top / 2), format.PercentTick(p.Top), "share kept (a head is always whole)"}
+	p.Scale = scale{0, "0", format.PercentTick(p.Top / 2), format.PercentTick(p.Top), "share kept (a head is always kept whole)"}
 	var changes []*viz.Changes
 	for i := range done {
 		changes = append(changes, done[i].changes)
@@ -90,28 +92,28 @@ func newContent(ctx context.Context, m *viz.Model, o Options) (*content, error) 
 	return p, nil
 }
 
-// pageTensor does the work for tensor i.
-func newTensorContent(ctx context.Context, m *viz.Model, i int, o Options) (work tensorContent, err error) {
+// newTensorContent computes the content of tensor i.
+func newTensorContent(ctx context.Context, m *viz.Model, i int, o Options) (c tensorContent, err error) {
 	x, err := m.Matrix(ctx, m.Tensors()[i].Name)
 	if err != nil {
-		return work, err
+		return c, err
 	}
 	t := x.Tensor
-	if work.changes, err = x.Changes(ctx); err != nil {
-		return work, err
+	if c.changes, err = x.Changes(ctx); err != nil {
+		return c, err
 	}
 	if t.Layer >= 0 {
-		work.layer = x.Count(viz.Detail{Blocks: viz.DefaultBlocks / 4}).Layer()
+		c.layer = x.Count(viz.Detail{Blocks: viz.DefaultBlocks / 4}).Layer()
 	}
 	if t.IsMatrix() && t.IsShown() {
 		row, ok := o.Rows[t.Name]
 		if !ok {
-			row = work.changes.MostChanged
+			row = c.changes.MostChanged
 		}
-		work.panel, err = newPanel(ctx, x, work.changes, row)
+		c.panel, err = newPanel(ctx, x, c.changes, row)
 		if err == nil {
-			work.panel.ID = fmt.Sprintf("m%d", i)
+			c.panel.ID = fmt.Sprintf("m%d", i)
 		}
 	}
-	return work, err
+	return c, err
 }

@@ -11,13 +11,13 @@ import (
 	"kenserve/viz"
 )
 
-// pack compresses a pattern: rows of whole bytes, bit c%8 of byte c/8 for
-// column c, as raw deflate.
+// pack returns the positions of a matrix's kept values, compressed with raw deflate. Each row
+// has whole bytes: bit c%8 of byte c/8 stands for column c.
 func pack(x *viz.Matrix) []byte {
 	var out bytes.Buffer
 	z, err := flate.NewWriter(&out, flate.DefaultCompression)
-	if err != nil { // the level is one that there is
-		panic(fmt.Sprintf("viz: compress: %v", err))
+	if err != nil { // impossible: the level is valid
+		panic(fmt.Sprintf("page: compress pattern: %v", err))
 	}
 	words := (x.Tensor.Columns + 63) / 64
 	line := make([]byte, 8*words)
@@ -25,22 +25,22 @@ func pack(x *viz.Matrix) []byte {
 		for w, word := range x.KeptRow(r) {
 			binary.LittleEndian.PutUint64(line[8*w:], word)
 		}
-		_, _ = z.Write(line[:(x.Tensor.Columns+7)/8]) // a buffer takes everything
+		_, _ = z.Write(line[:(x.Tensor.Columns+7)/8]) // a buffer does not fail
 	}
 	_ = z.Close()
 	return out.Bytes()
 }
 
-// spendExact gives panels their exact patterns, the shortest first, as far as
-// most bytes reach.
-func (p *content) embedPatterns(most int) {
-	if most == 0 {
-		most = defaultExact
+// embedPatterns embeds the exact patterns of matrices, the shortest first, in at most limit
+// bytes; 0: defaultExact.
+func (p *content) embedPatterns(limit int) {
+	if limit == 0 {
+		limit = defaultExact
 	}
 	order := append([]*panel(nil), p.Matrices...)
 	sort.SliceStable(order, func(i, j int) bool { return len(order[i].packed) < len(order[j].packed) })
 	for _, panel := range order {
-		if most -= base64.RawURLEncoding.EncodedLen(len(panel.packed)); most >= 0 {
+		if limit -= base64.RawURLEncoding.EncodedLen(len(panel.packed)); limit >= 0 {
 			panel.Pattern = base64.RawURLEncoding.EncodeToString(panel.packed)
 			p.Movable++
 		}

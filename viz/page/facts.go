@@ -7,7 +7,7 @@ import (
 	"kenserve/viz/internal/format"
 )
 
-// facts are what the delta says of itself.
+// facts lists names and values of what the delta says about itself.
 func facts(m *viz.Model) [][2]string {
 	d := m.Delta()
 	var out [][2]string
@@ -18,7 +18,7 @@ func facts(m *viz.Model) [][2]string {
 	}
 	s := m.Shares()
 	add("Kept", fmt.Sprintf("%s of %s values (%s)", format.Count(s.Kept), format.Count(s.Values), format.Percent(s.Share())))
-	add("Head", fmt.Sprintf("%s values, whole", format.Count(s.Head)))
+	add("Head", fmt.Sprintf("%s values, kept whole", format.Count(s.Head)))
 	selection := d.Selection
 	switch {
 	case d.K > 0:

@@ -11,26 +11,25 @@ import (
 	"runtime"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"kenserve/viz"
 	"kenserve/viz/figure"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// FolderOptions say what WriteFolder writes.
+// FolderOptions say what [WriteFolder] writes.
 type FolderOptions struct {
 	Page    Options
-	Formats []figure.Format // of the pictures; none: only the page
+	Formats []figure.Format // of the pictures; empty: only the page
 	Style   figure.Style
 }
 
-// Page is the name of the page in a folder.
+// FileName is the name of the page in a folder.
 const FileName = "index.html"
 
-// WriteFolder writes the page of a model, [Page], and all its views as files
-// in a folder for each format: FORMAT/TENSOR.VIEW.FORMAT. Files that are there
-// are replaced, each at once when it is complete. Progress is called for every
-// tensor of the page and for every set of pictures, [Model.Steps] times in all.
+// WriteFolder writes the page of a model to [FileName] in dir, and all views as files, in a
+// folder for each format: FORMAT/TENSOR.VIEW.FORMAT. It replaces existing files, each when the
+// new one is complete. It calls o.Page.Progress [Steps] times.
 func WriteFolder(ctx context.Context, dir string, m *viz.Model, o FolderOptions) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("viz: %w", err)
@@ -76,8 +75,8 @@ func WriteFolder(ctx context.Context, dir string, m *viz.Model, o FolderOptions)
 	return group.Wait()
 }
 
-// writeFile writes a file that appears when it is complete. It is not synced:
-// pictures can be made again.
+// writeFile writes a file under a temporary name and renames it when it is complete. It does
+// not sync the file, because pictures can be made again.
 func writeFile(path string, write func(w io.Writer) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -88,18 +87,19 @@ func writeFile(path string, write func(w io.Writer) error) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // does nothing once it is renamed
+	defer os.Remove(f.Name()) // fails after the rename, which does not matter
 	if err := errors.Join(write(f), f.Chmod(0o644), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)
 }
 
-// set makes some views, which it hands to emit with their files' names, less
-// the format.
+// pictureSet makes some views and calls emit with each and the name of its file without the
+// format.
 type pictureSet func(ctx context.Context, o Options, emit func(name string, v viz.View) error) error
 
-// Steps returns how often [WriteFolder] calls PageOptions.Progress.
+// Steps returns how often [WriteFolder] calls [Options.Progress]: once for each tensor of the
+// page and once for each set of pictures.
 func Steps(m *viz.Model, formats []figure.Format) int {
 	n := len(m.Tensors())
 	if len(formats) > 0 {
@@ -108,7 +108,7 @@ func Steps(m *viz.Model, formats []figure.Format) int {
 	return n
 }
 
-// sets lists the sets of all views of a model.
+// pictureSets returns the sets of all views of a model.
 func pictureSets(m *viz.Model) []pictureSet {
 	all := []pictureSet{func(ctx context.Context, _ Options, emit func(string, viz.View) error) error {
 		changes, err := m.Changes(ctx, "")
@@ -132,7 +132,7 @@ func pictureSets(m *viz.Model) []pictureSet {
 	return all
 }
 
-// layersSet makes the layer-wise views of a type of tensor.
+// layersSet returns the set of the layer-wise views of a type of tensor.
 func layersSet(m *viz.Model, kind string, number int) pictureSet {
 	return func(ctx context.Context, _ Options, emit func(string, viz.View) error) error {
 		for _, of := range []viz.Aspect{viz.OfKept, viz.OfNeighbours} {
@@ -148,8 +148,8 @@ func layersSet(m *viz.Model, kind string, number int) pictureSet {
 	}
 }
 
-// tensorSet makes the views of one tensor, about the row that changed most
-// unless the options name another.
+// tensorSet returns the set of the views of one tensor. The density is that of the row in the
+// options, or of the row that changed most.
 func tensorSet(m *viz.Model, t *viz.Tensor, number int) pictureSet {
 	return func(ctx context.Context, o Options, emit func(string, viz.View) error) error {
 		x, err := m.Matrix(ctx, t.Name)
@@ -187,8 +187,8 @@ func tensorSet(m *viz.Model, t *viz.Tensor, number int) pictureSet {
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$`)
 
-// fileName returns a name for a tensor's files: its own where that is a file's
-// name on all systems, else its number.
+// fileName returns the name of a tensor's files: the tensor's own name if it is a valid file
+// name on all systems, otherwise one with its number.
 func fileName(tensor string, number int) string {
 	if plainName.MatchString(tensor) {
 		return tensor

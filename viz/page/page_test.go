@@ -62,8 +62,7 @@ type element struct {
 	attr map[string]string
 }
 
-// parsePage checks that all elements are closed where they should be, and
-// returns them.
+// parsePage checks that all elements are closed in the right order, and returns the start tags.
 func parsePage(t *testing.T, page string) []element {
 	t.Helper()
 	void := map[string]bool{"meta": true, "img": true, "input": true, "br": true, "link": true}
@@ -77,7 +76,7 @@ func parsePage(t *testing.T, page string) []element {
 				t.Fatal(z.Err())
 			}
 			if len(open) > 0 {
-				t.Fatalf("not closed: %v", open)
+				t.Fatalf("elements not closed: %v", open)
 			}
 			return elements
 		case html.StartTagToken:
@@ -85,7 +84,7 @@ func parsePage(t *testing.T, page string) []element {
 			e := element{token.Data, map[string]string{}}
 			for _, a := range token.Attr {
 				if _, twice := e.attr[a.Key]; twice {
-					t.Errorf("<%s>: %s twice", token.Data, a.Key)
+					t.Errorf("<%s> has the attribute %s twice", token.Data, a.Key)
 				}
 				e.attr[a.Key] = a.Val
 			}
@@ -103,7 +102,7 @@ func parsePage(t *testing.T, page string) []element {
 		case html.EndTagToken:
 			name := z.Token().Data
 			if len(open) == 0 || open[len(open)-1] != name {
-				t.Fatalf("</%s> within %v", name, open)
+				t.Fatalf("</%s> closes none of %v", name, open)
 			}
 			open = open[:len(open)-1]
 		}
@@ -139,19 +138,19 @@ func TestPageIsWellFormedAndSelfContained(t *testing.T) {
 				}
 			}
 			if scripts != 1 {
-				t.Errorf("%d scripts", scripts)
+				t.Errorf("%d scripts, want 1", scripts)
 			}
 			for _, e := range elements {
 				switch e.name {
 				case "link", "iframe", "object", "base", "form":
-					t.Errorf("<%s>", e.name)
+					t.Errorf("the page has <%s>", e.name)
 				case "img":
 					if e.attr["alt"] == "" {
-						t.Errorf("a picture without alternative text: %v", e.attr)
+						t.Errorf("picture without alternative text: %v", e.attr)
 					}
 					data, ok := strings.CutPrefix(e.attr["src"], "data:image/png;base64,")
 					if !ok {
-						t.Fatalf("a picture from %.40q", e.attr["src"])
+						t.Fatalf("picture from %.40q, want embedded data", e.attr["src"])
 					}
 					raw, err := base64.StdEncoding.DecodeString(data)
 					if err != nil {
@@ -162,20 +161,20 @@ func TestPageIsWellFormedAndSelfContained(t *testing.T) {
 					}
 				case "svg":
 					if e.attr["aria-label"] == "" && e.attr["aria-hidden"] == "" {
-						t.Errorf("a drawing without a label: %v", e.attr)
+						t.Errorf("drawing without a label: %v", e.attr)
 					}
 				}
 				if href, ok := e.attr["href"]; ok && (href == "#" || !strings.HasPrefix(href, "#") || !ids[href[1:]]) {
-					t.Errorf("a link to %q", href)
+					t.Errorf("link to %q, want an id of the page", href)
 				}
 				for _, to := range strings.Fields(e.attr["aria-labelledby"] + " " + e.attr["for"]) {
 					if !ids[to] {
-						t.Errorf("<%s> refers to %q", e.name, to)
+						t.Errorf("<%s> refers to the missing id %q", e.name, to)
 					}
 				}
 				for key := range e.attr {
 					if strings.HasPrefix(key, "on") {
-						t.Errorf("<%s %s>", e.name, key)
+						t.Errorf("<%s> has the event handler %s", e.name, key)
 					}
 				}
 			}
@@ -193,17 +192,17 @@ func TestPageIsWellFormedAndSelfContained(t *testing.T) {
 	}
 }
 
-// TestPageSaysWhatItShows: numbers stand as text, and the exact patterns are
+// TestPageNumbers checks that numbers are on the page as text, and that the exact patterns are
 // those of the delta.
-func TestPageSaysWhatItShows(t *testing.T) {
+func TestPageNumbers(t *testing.T) {
 	m := example(t, delta.Info{K: 3, Scope: "all"}, true)
 	page := writePage(t, m, Options{Name: "example", Rows: map[string]int{"encoder.layer.1.query.weight": 1}})
 	for _, want := range []string{
 		"<title>example: what the delta keeps</title>", "42 of 228 values (18.4%)", "ken, 3 of each row, scope all",
 		"4 × 6, masked: 10 of 24 values kept (41.7%)", "1.00 on average, 1.17 by chance",
-		"every value by itself", "Density of row 1.", "rows 0–3, columns 0–5: 10 kept",
+		"one block for each value", "Density of row 1.", "rows 0–3, columns 0–5: 10 kept",
 	} {
-		if !strings.Contains(page, want) && !strings.Contains(page, strings.Replace(want, "every value by itself", "every value by itself", 1)) {
+		if !strings.Contains(page, want) {
 			t.Errorf("%q is not in the page", want)
 		}
 	}
@@ -223,7 +222,7 @@ func TestPageSaysWhatItShows(t *testing.T) {
 		checkPattern(t, x, e.attr["data-bits"], rows, columns)
 		found++
 	}
-	if found != 5 { // all matrices but the one of which nothing is kept
+	if found != 5 { // all matrices except the one of which nothing is kept
 		t.Errorf("%d matrices, want 5", found)
 	}
 }
@@ -275,24 +274,24 @@ func TestPack(t *testing.T) {
 	})
 }
 
-// TestPageIsBounded: exact patterns are spent on the shortest first, and no
-// more than was asked for.
+// TestPageIsBounded checks that the shortest exact patterns are embedded first, within the
+// limit.
 func TestPageIsBounded(t *testing.T) {
 	m := example(t, delta.Info{K: 3}, false)
-	for _, test := range []struct{ most, want int }{{1 << 20, 5}, {-1, 0}, {1, 0}, {30, 1}} {
+	for _, test := range []struct{ limit, want int }{{1 << 20, 5}, {-1, 0}, {1, 0}, {30, 1}} {
 		spent, movable := 0, 0
-		for _, e := range parsePage(t, writePage(t, m, Options{Exact: test.most})) {
+		for _, e := range parsePage(t, writePage(t, m, Options{Exact: test.limit})) {
 			if bits := e.attr["data-bits"]; bits != "" {
 				spent, movable = spent+len(bits), movable+1
 			}
 		}
-		if spent > max(test.most, 0) || movable < test.want {
-			t.Errorf("at most %d: %d bytes for %d matrices, want %d of them", test.most, spent, movable, test.want)
+		if spent > max(test.limit, 0) || movable < test.want {
+			t.Errorf("limit %d: %d bytes for %d matrices, want patterns of at least %d", test.limit, spent, movable, test.want)
 		}
 	}
 }
 
-func TestPageIsTheSameEveryTime(t *testing.T) {
+func TestPageIsDeterministic(t *testing.T) {
 	m := example(t, delta.Info{K: 3}, true)
 	var steps atomic.Int64
 	one := writePage(t, m, Options{Workers: 1})
@@ -301,7 +300,7 @@ func TestPageIsTheSameEveryTime(t *testing.T) {
 		t.Error("the page depends on the number of workers")
 	}
 	if n := steps.Load(); n != int64(len(m.Tensors())) {
-		t.Errorf("%d steps of progress for %d tensors", n, len(m.Tensors()))
+		t.Errorf("%d calls of Progress for %d tensors", n, len(m.Tensors()))
 	}
 }
 
@@ -317,7 +316,7 @@ func TestFolder(t *testing.T) {
 	formats := []figure.Format{figure.SVG, figure.JSON}
 	var steps atomic.Int64
 	o := FolderOptions{Formats: formats, Page: Options{Progress: func() { steps.Add(1) }}}
-	for range 2 { // the second time everything is replaced
+	for range 2 { // the second time all files are replaced
 		steps.Store(0)
 		if err := WriteFolder(t.Context(), dir, m, o); err != nil {
 			t.Fatal(err)
@@ -352,9 +351,9 @@ func TestFolder(t *testing.T) {
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(got))); diff != "" {
 		t.Error(diff)
 	}
-	// Where nothing can be written the error names the file.
+	// A folder inside a file cannot be made.
 	if err := WriteFolder(context.Background(), filepath.Join(dir, FileName, "x"), m, o); err == nil {
-		t.Error("a folder within a file passes")
+		t.Error("folder inside a file: no error")
 	}
 }
 
@@ -384,7 +383,7 @@ func TestFileName(t *testing.T) {
 		"a\\b": "tensor-7", "é": "tensor-7", strings.Repeat("a", 300): "tensor-7",
 	} {
 		if got := fileName(name, 7); got != want {
-			t.Errorf("%q is called %q, want %q", name, got, want)
+			t.Errorf("fileName(%q) is %q, want %q", name, got, want)
 		}
 	}
 }

@@ -4,36 +4,36 @@ import (
 	"context"
 	"fmt"
 
+	"gonum.org/v1/plot/vg"
+
 	"kenserve/viz"
 	"kenserve/viz/figure"
 	"kenserve/viz/internal/format"
 	"kenserve/viz/internal/raster"
-
-	"gonum.org/v1/plot/vg"
 )
 
-// panel is all views of one matrix.
+// panel has all views of one matrix.
 type panel struct {
 	ID         string
 	Tensor     viz.Tensor
 	Kept       *viz.Kept
 	Neighbours *viz.Neighbours
 	Changes    *viz.Changes // nil for the head
-	Density    *viz.Density // nil if its rows are too long
+	Density    *viz.Density // nil if the rows are too long
 
 	KeptScale, NeighboursScale                    scale
 	KeptMap, ColumnStrip, RowStrip, NeighboursMap picture
 	KeptWindow, NeighboursWindow                  picture
-	Mark                                          [4]string // the window in the map: left, top, width, height in percent
+	Mark                                          [4]string // outline of the window in the map: left, top, width, height in percent
 	Bars                                          []bar
 	DensityChart, ChangesChart                    chart
 
-	Pattern string // exact pattern for the script, base64url of raw deflate
+	Pattern string // exact pattern for the script, base64url of pack; empty: the window is fixed
 
-	packed []byte
+	packed []byte // by pack, until embedPatterns
 }
 
-// bar is a line of the table of neighbours.
+// bar is a row of the table of neighbours.
 type bar struct {
 	Neighbours     int
 	Count          int
@@ -44,13 +44,14 @@ type bar struct {
 	ExpectedOffset string
 }
 
-// The size of a page's charts, in points: about that at which the page shows
-// them.
+// Size of the charts, in points. The page shows them at about this size.
 const (
 	chartWidth  vg.Length = 480
 	chartHeight vg.Length = 240
 )
 
+// newPanel makes the panel of a matrix. The density is that of row, and the window is around
+// it.
 func newPanel(ctx context.Context, x *viz.Matrix, changes *viz.Changes, row int) (*panel, error) {
 	t := x.Tensor
 	c := x.Count(viz.Detail{Row: row, Column: t.Columns / 2})
@@ -59,14 +60,14 @@ func newPanel(ctx context.Context, x *viz.Matrix, changes *viz.Changes, row int)
 	top := raster.ShareEnd(b)
 	out.KeptScale = scale{0, "0", format.PercentTick(top / 2), format.PercentTick(top), "share kept"}
 	width, height := mapSize(b, mapPixels, mapPixels*4/3)
-	out.KeptMap = newPicture(raster.Kept(b, top), width, height, fmt.Sprintf("Map of the kept values, %s; colours stand for 0 to %s kept.", figure.DescribeBlocks(b), format.PercentTick(top)))
+	out.KeptMap = newPicture(raster.Kept(b, top), width, height, fmt.Sprintf("Map of the kept values, %s; the colours stand for 0 to %s kept.", figure.DescribeBlocks(b), format.PercentTick(top)))
 	out.ColumnStrip = newPicture(raster.Columns(b, top), width, 8, "Share kept of each column.")
 	out.RowStrip = newPicture(raster.Rows(b, top), 8, height, "Share kept of each row.")
 	out.KeptWindow = newPicture(raster.KeptWindow(w), 7*w.Columns, 7*w.Rows, "Every value of the window: kept or not.")
 
 	top = raster.MeanEnd(b)
 	out.NeighboursScale = scale{raster.FirstCountLevel, "0", format.PlainTick(top / 2), format.PlainTick(top), "mean neighbours"}
-	out.NeighboursMap = newPicture(raster.Neighbours(b, top), width, height, fmt.Sprintf("Map of the mean number of kept neighbours, %s; colours stand for 0 to %s.", figure.DescribeBlocks(b), format.PlainTick(top)))
+	out.NeighboursMap = newPicture(raster.Neighbours(b, top), width, height, fmt.Sprintf("Map of the mean number of kept neighbours, %s; the colours stand for 0 to %s.", figure.DescribeBlocks(b), format.PlainTick(top)))
 	out.NeighboursWindow = newPicture(raster.NeighboursWindow(w), 7*w.Columns, 7*w.Rows, "Every kept value of the window by its number of kept neighbours.")
 	out.Mark = [4]string{
 		cssPercent(w.Column, t.Columns), cssPercent(w.Row, t.Rows), cssPercent(w.Columns, t.Columns), cssPercent(w.Rows, t.Rows),
@@ -89,6 +90,7 @@ func newPanel(ctx context.Context, x *viz.Matrix, changes *viz.Changes, row int)
 	return out, nil
 }
 
+// bars returns the rows of the table of neighbours.
 func bars(n *viz.Neighbours) []bar {
 	highest := 1.0
 	for i := range n.Counts {

@@ -10,48 +10,48 @@ import (
 	"kenserve/viz/internal/raster"
 )
 
-// pageKind is the layer-wise views of one type of matrix.
+// kindSection has the layer-wise views of one type of matrix.
 type kindSection struct {
 	Kind    string
 	Text    string
 	Aspects []aspectSection
 }
 
-// pageAspect is one of them.
+// aspectSection is one of these views.
 type aspectSection struct {
 	Title  string
 	Scale  scale
 	Layers []layerPicture
 }
 
-// pageLayer is one layer of it.
+// layerPicture is one layer of a view.
 type layerPicture struct {
 	Tensor viz.Tensor
-	Panel  string
-	Number string
+	Panel  string // id of the panel; may be empty
+	Number string // share kept, or mean number of neighbours
 	Image  picture
 }
 
-// pageVector is a type of vector, all layers in one picture.
+// vectorPicture shows one type of vector, all layers in one picture.
 type vectorPicture struct {
 	Kind  string
 	Share string
 	Image picture
 }
 
-// pageGroup is a group of the selector's choices.
+// panelGroup is a group of choices in the selector of matrices.
 type panelGroup struct {
 	Label  string
 	Panels []*panel
 }
 
-// addKind adds a type of tensor to the layer-wise views: maps of matrices, and
-// for vectors one picture with a line a layer.
-func (p *content) addKind(kind string, tensors []*viz.Tensor, done map[string]*tensorContent) {
+// addKind adds the layer-wise views of a type of tensor: maps of matrices, or for vectors one
+// picture with a line for each layer. contents has the content of tensors by name.
+func (p *content) addKind(kind string, tensors []*viz.Tensor, contents map[string]*tensorContent) {
 	var layers []viz.Layer
 	kept, values := 0, 0
 	for _, t := range tensors {
-		layers = append(layers, done[t.Name].layer)
+		layers = append(layers, contents[t.Name].layer)
 		kept, values = kept+t.Kept, values+t.Values()
 	}
 	if kept == 0 {
@@ -97,7 +97,7 @@ func (p *content) addKind(kind string, tensors []*viz.Tensor, done map[string]*t
 	p.Kinds = append(p.Kinds, k)
 }
 
-// group sorts the panels for the selector.
+// groupPanels groups the panels by layer, for the selector.
 func (p *content) groupPanels() {
 	const others = "Outside the layers"
 	for _, panel := range p.Matrices {

@@ -7,18 +7,18 @@ import (
 	"image/color"
 	"strings"
 
+	"gonum.org/v1/plot/vg"
+
 	"kenserve/viz/figure"
 	"kenserve/viz/internal/canvas"
 	"kenserve/viz/internal/raster"
-
-	"gonum.org/v1/plot/vg"
 )
 
-// filterTable is a ramp as an SVG filter's table: the three channels' values.
+// filterTable is a colour ramp as the tables of an SVG filter, one for each channel.
 type filterTable struct{ Name, R, G, B string }
 
-// rampTable returns the ramp as a filter's table: it maps the grey of a level
-// to the level's colour.
+// rampTable returns the filter that maps the grey of a level, see [raster.Gray], to the level's
+// colour.
 func rampTable(name string, dark bool) filterTable {
 	channel := func(of func(color.RGBA) uint8) string {
 		values := make([]string, raster.Levels)
@@ -35,8 +35,8 @@ func rampTable(name string, dark bool) filterTable {
 	}
 }
 
-// rampCSS defines the colours of all levels, of text on them, and of the
-// charts as variables.
+// rampCSS returns CSS that defines, for both themes, the variables of the charts' colours and,
+// for each level l, --rl, its colour, and --tl, the colour of text on it.
 func rampCSS() string {
 	var out strings.Builder
 	for _, dark := range []bool{false, true} {
@@ -54,13 +54,14 @@ func rampCSS() string {
 	return out.String() + "\n"
 }
 
+// hex returns a colour as #rrggbb.
 func hex(c color.Color) string {
 	v := color.RGBAModel.Convert(c).(color.RGBA)
 	return fmt.Sprintf("#%02x%02x%02x", v.R, v.G, v.B)
 }
 
-// grays are the greys that the script draws with: of 0 to 4 neighbours, of a
-// kept value, and of one that is not.
+// grays returns the greys with which the script draws, separated by commas: of 0 to 4
+// neighbours, of a kept value, and of a value that is not kept.
 func grays() string {
 	out := make([]string, 0, 7)
 	for i := range 5 {
@@ -69,8 +70,9 @@ func grays() string {
 	return strings.Join(append(out, fmt.Sprint(raster.Gray(raster.Levels-1)), fmt.Sprint(raster.Gray(0))), ",")
 }
 
-// pageColors are the colours of charts that a page takes from its style sheet.
-// In a drawing each is stood for by a colour that nothing else has.
+// styleColors are the colours of charts that the style sheet defines. A chart is drawn in
+// styleTheme, in which every colour is replaced by its mark, a colour that nothing else has;
+// then colorReplacer replaces the marks by CSS variables.
 var styleColors = []struct {
 	name string
 	of   func(*canvas.Theme) color.Color
@@ -100,15 +102,15 @@ var (
 	}()
 )
 
-// inlineSVG returns a chart as an element of the page, in the page's colours.
-// newChart draws a chart in the size of the page's charts.
+// newChart draws a chart in the size of the page's charts. label is its alternative text.
 func newChart(label string, c figure.Chart) chart {
 	return chart{inlineSVG(chartWidth, chartHeight, label, c.Draw), c.Caption}
 }
 
+// inlineSVG returns a drawing as an <svg> element of the page, in the page's colours.
 func inlineSVG(width, height vg.Length, label string, drawing func(f canvas.Frame)) template.HTML {
 	svg := string(canvas.SVG(width, height, styleTheme, false, drawing))
-	// What the document's head says, the page's element says in its own way.
+	// The header of the SVG document is replaced by attributes of the element.
 	_, inside, _ := strings.Cut(svg, "<svg")
 	_, inside, _ = strings.Cut(inside, ">")
 	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %g %g">`, html.EscapeString(label), width.Points(), height.Points())

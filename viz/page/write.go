@@ -13,24 +13,24 @@ import (
 	"kenserve/viz/internal/format"
 )
 
-// PageOptions say what a page shows.
+// Options say what a page shows.
 type Options struct {
-	Name string // the task's; it is the page's title
+	Name string // of the task; the title of the page
 
-	// Rows names, for some tensors, the row whose density is shown. For the
-	// others it is the one that changed most.
+	// Rows maps tensors to the row whose density is shown and that the window is around.
+	// For other tensors it is the row that changed most.
 	Rows map[string]int
 
-	// Exact bounds the bytes of the page that are spent on exact patterns,
-	// through which the page can move its windows; 0: 4 MB, negative: none.
-	// What does not fit keeps the one window that is drawn in any case.
+	// Exact bounds the bytes of the page for exact patterns: the positions of all kept
+	// values of a matrix, with which the reader can move the window. 0: 4 MiB, negative:
+	// none. A matrix whose pattern does not fit has a fixed window.
 	Exact int
 
 	Workers  int    // goroutines; 0: one for each processor
-	Progress func() // if not nil, called for each tensor, from several goroutines
+	Progress func() // if not nil, called once for each tensor, from several goroutines
 }
 
-// defaultExact is the default of [PageOptions.Exact].
+// defaultExact is the default of [Options.Exact].
 const defaultExact = 4 << 20
 
 //go:embed page.html
@@ -42,15 +42,16 @@ var pageCSS string
 //go:embed page.js
 var pageJS string
 
+// pageTemplate renders a content.
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"count": format.Count, "median": format.Median, "percent": format.Percent, "number": format.Number, "plural": format.Plural, "label": format.ShortKind,
 	"last": func(n int) string { return format.Count(n - 1) }, "cell": newCell, "blocks": figure.DescribeBlocks, "window": figure.DescribeWindow,
 }).Parse(pageHTML))
 
-// WritePage writes a page of all views: self-contained HTML without any
-// reference to another host, light or dark as the reader's system is. Its
-// length is a few megabytes for a small model, and grows with the number of
-// matrices, not with their size.
+// Write writes the page of a model: self-contained HTML that refers to no other host, light
+// or dark as the reader's system is. It is a few megabytes long for a small model; the length
+// depends on the number of matrices, not on their size. The error wraps [viz.ErrTensor] or
+// [viz.ErrRow] if the options name a tensor or row that the model does not have.
 func Write(ctx context.Context, w io.Writer, m *viz.Model, o Options) error {
 	for name, row := range o.Rows {
 		t, err := m.Tensor(name)

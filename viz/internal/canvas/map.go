@@ -6,12 +6,12 @@ import (
 	"math"
 	"strconv"
 
-	"kenserve/viz/internal/raster"
-
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
+
+	"kenserve/viz/internal/raster"
 )
 
 // Region is a part of a matrix that a raster shows.

@@ -3,12 +3,12 @@ package canvas
 import (
 	"image/color"
 
-	"kenserve/viz/internal/format"
-
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"kenserve/viz/internal/format"
 )
 
 // Axes returns an empty plot in the theme's colours, with labels for both axes.

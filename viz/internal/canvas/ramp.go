@@ -5,10 +5,10 @@ import (
 	"image/color"
 	"math"
 
-	"kenserve/viz/internal/raster"
-
 	"gonum.org/v1/plot/palette"
 	"gonum.org/v1/plot/palette/moreland"
+
+	"kenserve/viz/internal/raster"
 )
 
 // rampControls go from almost black over blue and green to almost white. The lightness

@@ -19,12 +19,12 @@ func TestLevels(t *testing.T) {
 		{0, 1, 0, 0}, {1e-9, 1, 0, 1}, {0.5, 1, 0, 32}, {1, 1, 0, 63}, {2, 1, 0, 63}, {-1, 1, 0, 0},
 		{0, 4, FirstCountLevel, FirstCountLevel}, {4, 4, FirstCountLevel, 63}, {1, 0, 0, 0},
 	} {
-		if got := Level(test.v, test.top, test.bottom); got != test.want {
+		if got := level(test.v, test.top, test.bottom); got != test.want {
 			t.Errorf("level of %g on a scale to %g from level %d is %d, want %d", test.v, test.top, test.bottom, got, test.want)
 		}
 	}
 	for _, test := range [][3]float64{{0, 1, 1}, {0.02, 1, 0.02}, {0.021, 1, 0.025}, {0.81, 1, 1}, {0.74, 1, 0.8}, {3.1, 4, 4}, {7, 4, 4}, {0.9, 4, 1}} {
-		if got := ScaleEnd(test[0], test[1]); math.Abs(got-test[2]) > 1e-12 {
+		if got := scaleEnd(test[0], test[1]); math.Abs(got-test[2]) > 1e-12 {
 			t.Errorf("scale for values up to %g ends at %g, want %g", test[0], got, test[2])
 		}
 	}

@@ -6,9 +6,9 @@ import (
 	"kenserve/viz"
 )
 
-// Level returns the level of v on a scale from 0 to top whose first level is bottom. A v
+// level returns the level of v on a scale from 0 to top whose first level is bottom. A v
 // above 0 gets a level above bottom.
-func Level(v, top float64, bottom int) uint8 {
+func level(v, top float64, bottom int) uint8 {
 	if v <= 0 || top <= 0 {
 		return uint8(bottom)
 	}
@@ -17,11 +17,11 @@ func Level(v, top float64, bottom int) uint8 {
 }
 
 // CountLevel returns the level for a number of kept neighbours, 0 to 4.
-func CountLevel(n int) uint8 { return Level(float64(n), 4, FirstCountLevel) }
+func CountLevel(n int) uint8 { return level(float64(n), 4, FirstCountLevel) }
 
-// ScaleEnd returns the end of a colour scale for values up to highest: highest rounded up to
+// scaleEnd returns the end of a colour scale for values up to highest: highest rounded up to
 // a number that is easy to read, but at most limit.
-func ScaleEnd(highest, limit float64) float64 {
+func scaleEnd(highest, limit float64) float64 {
 	if highest <= 0 {
 		return limit
 	}
@@ -42,7 +42,7 @@ func ShareEnd(blocks ...*viz.Blocks) float64 {
 			highest = max(highest, b.Share(i/b.Columns, i%b.Columns))
 		}
 	}
-	return ScaleEnd(highest, 1)
+	return scaleEnd(highest, 1)
 }
 
 // MeanEnd returns the end of the scale for the mean numbers of neighbours of blocks of
@@ -55,7 +55,7 @@ func MeanEnd(blocks ...*viz.Blocks) float64 {
 			highest = max(highest, mean)
 		}
 	}
-	return ScaleEnd(highest, 4)
+	return scaleEnd(highest, 4)
 }
 
 // SharesEnd returns the end of the scale of a table of shares. Heads do not count, because
@@ -72,8 +72,8 @@ func SharesEnd(s *viz.Shares) float64 {
 			highest = max(highest, s.Others[i].Share())
 		}
 	}
-	return ScaleEnd(highest, 1)
+	return scaleEnd(highest, 1)
 }
 
 // TableLevel returns the level of a cell of such a table.
-func TableLevel(share, top float64) int { return int(Level(share, top, 0)) }
+func TableLevel(share, top float64) int { return int(level(share, top, 0)) }

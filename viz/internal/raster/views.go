@@ -9,7 +9,7 @@ import (
 func Kept(b *viz.Blocks, top float64) Raster {
 	out := New(b.Rows, b.Columns)
 	for i := range out.Pix {
-		out.Pix[i] = Level(b.Share(i/b.Columns, i%b.Columns), top, 0)
+		out.Pix[i] = level(b.Share(i/b.Columns, i%b.Columns), top, 0)
 	}
 	return out
 }
@@ -21,7 +21,7 @@ func Neighbours(b *viz.Blocks, top float64) Raster {
 	for i := range out.Pix {
 		out.Pix[i] = Blank
 		if mean, ok := b.Mean(i/b.Columns, i%b.Columns); ok {
-			out.Pix[i] = Level(mean, top, FirstCountLevel)
+			out.Pix[i] = level(mean, top, FirstCountLevel)
 		}
 	}
 	return out
@@ -67,7 +67,7 @@ func Columns(b *viz.Blocks, top float64) Raster {
 		for i := range b.Rows {
 			kept, values = kept+b.Kept[i*b.Columns+j], values+b.Size(i, j)
 		}
-		out.Pix[j] = Level(viz.Share(kept, values), top, 0)
+		out.Pix[j] = level(viz.Share(kept, values), top, 0)
 	}
 	return out
 }
@@ -80,7 +80,7 @@ func Rows(b *viz.Blocks, top float64) Raster {
 		for j := range b.Columns {
 			kept, values = kept+b.Kept[i*b.Columns+j], values+b.Size(i, j)
 		}
-		out.Pix[i] = Level(viz.Share(kept, values), top, 0)
+		out.Pix[i] = level(viz.Share(kept, values), top, 0)
 	}
 	return out
 }
