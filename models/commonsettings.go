@@ -10,7 +10,7 @@ import (
 const (
 	TrainingOnly  = "only training uses it"
 	OtherTask     = "only heads of other tasks use it"
-	TokenID       = "the tokenizer gives the ids; the model does not look at them"
+	tokenID       = "the tokenizer gives the ids; the model does not look at them"
 	ReadByNothing = "transformers does not read it for this family"
 )
 
@@ -41,5 +41,5 @@ var CommonSettings = settings.Table(slices.Concat(
 		"exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "num_beam_groups", "diversity_penalty", "output_past"),
 	settings.Harmless(OtherTask, "tie_word_embeddings", "tie_encoder_decoder", "tie_weights_", "cross_attention_hidden_size", "tie_last_hidden_states"),
 	settings.Harmless(TrainingOnly, "initializer_range", "classifier_dropout", "gradient_checkpointing", "tf_legacy_loss"),
-	settings.Harmless(TokenID, "pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id", "unk_token_id", "decoder_start_token_id"),
+	settings.Harmless(tokenID, "pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id", "unk_token_id", "decoder_start_token_id"),
 ))
