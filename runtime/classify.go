@@ -33,6 +33,9 @@ type Options struct {
 	Truncate bool
 	// TruncateLeft removes the beginning instead of the end.
 	TruncateLeft bool
+	// NoSpecialTokens leaves out the special tokens that the tokenizer adds to
+	// texts, such as [CLS] and [SEP].
+	NoSpecialTokens bool
 	// MaxTokens bounds an input's tokens, special tokens included, below the
 	// engine's bound; 0: only the engine's bound holds.
 	MaxTokens int

@@ -54,7 +54,7 @@ func (e *Engine) encode(ctx context.Context, inputs []Input, index int, opts Opt
 
 // tokenizerOptions translates a request's options for the tokenizer.
 func (e *Engine) tokenizerOptions(opts Options) tokenizer.Options {
-	o := tokenizer.Options{AddSpecialTokens: true, MaxTokens: e.maxTokens}
+	o := tokenizer.Options{AddSpecialTokens: !opts.NoSpecialTokens, MaxTokens: e.maxTokens}
 	if opts.MaxTokens > 0 {
 		o.MaxTokens = min(o.MaxTokens, opts.MaxTokens)
 	}

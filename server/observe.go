@@ -33,7 +33,11 @@ func (s *Server) handle(f route.Handler) gin.HandlerFunc {
 // writeProblem answers with a problem, in the format of the API that owns the path.
 func (s *Server) writeProblem(c *gin.Context, state *core.RequestState, p *problem.Problem) {
 	state.Problem = p
-	route.WriteProblem(c, p, s.table.Owner(c.Request.URL.Path).EncodeError)
+	encode := s.operation(c).EncodeError
+	if encode == nil {
+		encode = s.table.Owner(c.Request.URL.Path).EncodeError
+	}
+	route.WriteProblem(c, p, encode)
 }
 
 // observe is the outermost middleware. It gives each request an id, recovers from

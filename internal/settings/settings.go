@@ -53,6 +53,16 @@ func Refused(name, remedy string, allowed ...string) Setting {
 	return Setting{Name: name, Refused: remedy, Allowed: allowed}
 }
 
+// RefusedAll returns settings that must be absent, null or one of the values, for
+// one reason.
+func RefusedAll(remedy string, allowed []string, names ...string) []Setting {
+	list := make([]Setting, len(names))
+	for i, name := range names {
+		list[i] = Refused(name, remedy, allowed...)
+	}
+	return list
+}
+
 // Table lists the settings of one kind of object.
 type Table []Setting
 
@@ -87,14 +97,16 @@ func Check(members map[string]json.RawMessage, tables ...Table) (unknown []strin
 		switch {
 		case !ok:
 			unknown = append(unknown, name)
-		case setting.Refused != "" && !setting.allows(members[name]) && err == nil:
+		case setting.Refused != "" && !setting.Allows(members[name]) && err == nil:
 			err = fmt.Errorf("%s %s %w: %s", name, short(members[name]), ErrRefused, setting.Refused)
 		}
 	}
 	return unknown, err
 }
 
-func (s Setting) allows(value json.RawMessage) bool {
+// Allows tells whether a setting that is refused may have a value, which is JSON: null,
+// or one that changes nothing.
+func (s Setting) Allows(value json.RawMessage) bool {
 	compact := compacted(value)
 	return compact == "null" || slices.Contains(s.Allowed, compact)
 }

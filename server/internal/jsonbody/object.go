@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"kenserve/internal/settings"
 	"kenserve/server/internal/problem"
 )
 
@@ -15,7 +16,8 @@ import (
 // the type or only the functions have is found when the program starts.
 type Object[P embedsParser] struct {
 	members []member[P]
-	open    bool   // unknown members are skipped
+	open    bool // unknown members are skipped
+	others  settings.Table
 	names   string // of the members, for errors
 }
 
@@ -35,9 +37,13 @@ type embedsParser interface{ base() *Parser }
 // A member is required unless its tag has omitempty. Unknown members are skipped
 // if W has the field `_ struct{}` with the tag additionalProperties:"true", which
 // the OpenAPI document is made from too, and rejected otherwise.
-func NewObject[W any, P embedsParser](read map[string]func(p P, at problem.Path)) *Object[P] {
+//
+// The tables have other members that clients may send: those that change no answer
+// are skipped, and those that are refused are rejected with their remedy unless
+// they have a value that changes nothing. No table has a member of W.
+func NewObject[W any, P embedsParser](read map[string]func(p P, at problem.Path), others ...settings.Table) *Object[P] {
 	wire := reflect.TypeFor[W]()
-	o := new(Object[P])
+	o := &Object[P]{others: slices.Concat(others...)}
 	var names []string
 	for _, f := range reflect.VisibleFields(wire) {
 		if f.Name == "_" {
@@ -49,6 +55,9 @@ func NewObject[W any, P embedsParser](read map[string]func(p P, at problem.Path)
 		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if read[name] == nil {
 			panic(fmt.Sprintf("jsonbody: member %q of %s has no function that reads it", name, wire))
+		}
+		if _, ok := o.others.Find(name); ok {
+			panic(fmt.Sprintf("jsonbody: member %q of %s is in a table of other members, too", name, wire))
 		}
 		o.members = append(o.members, member[P]{name, rest != "omitempty", read[name]})
 		names = append(names, name)
@@ -78,8 +87,13 @@ func (o *Object[P]) Read(p P, at problem.Path) {
 		i := slices.IndexFunc(o.members, func(m member[P]) bool { return m.name == name })
 		switch {
 		case i < 0:
+			r.Peek() // skips the space before the value
+			start := r.pos
 			r.Skip()
-			if !o.open {
+			switch other, ok := o.others.Find(name); {
+			case ok && other.Refused != "" && !other.Allows([]byte(r.text[start:r.pos])):
+				r.Reject(at.Member(other.Name), "is not supported here: %s", other.Refused)
+			case !ok && !o.open:
 				r.Reject(at, "has an unknown member %s; it may have %s", problem.Quote(name), o.names)
 			}
 		case seen&(1<<i) != 0:

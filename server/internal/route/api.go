@@ -13,6 +13,7 @@ type API struct {
 	EncodeError ErrorEncoder
 	ErrorBody   reflect.Type // wire type of an error
 	Operations  []Operation
+	Members     []Members // of the requests' objects
 }
 
 func (a *API) owns(path string) bool {

@@ -20,10 +20,11 @@ type Operation struct {
 	Raw          gin.HandlerFunc // instead of Handle
 	Admin        bool            // needs the admin key
 	Open         bool            // needs no key
+	EncodeError  ErrorEncoder    // nil: that of the API that owns the path
 	Polled       bool            // called all the time by monitors: not traced, logged at debug level
 
 	// For the OpenAPI document.
-	Hidden      bool   // a page for people: not in the document
+	Hidden      bool   // not in the document, such as a page for people
 	Name        string // operationId, a function's name in generated clients
 	Tag         string // the group; see [Tags]
 	Summary     string

@@ -96,6 +96,9 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 	for i, in := range inputs {
 		words := strings.Fields(in.Text)
 		tokens := 2 + len(words)
+		if opts.NoSpecialTokens {
+			tokens = len(words)
+		}
 		if in.IDs != nil {
 			tokens = len(in.IDs)
 			for _, id := range in.IDs {

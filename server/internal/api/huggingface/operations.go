@@ -5,6 +5,7 @@ package huggingface
 import (
 	"net/http"
 	"reflect"
+	"slices"
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/route"
@@ -21,12 +22,20 @@ func New(service *core.Service) route.API {
 	h := &handler{core: service}
 	return route.API{
 		Prefix: "/models/", EncodeError: route.PlainError, ErrorBody: reflect.TypeFor[route.PlainErrorBody](),
-		Operations: h.operations(),
+		Operations: slices.Concat(h.operations(), unanswered()),
+		Members: []route.Members{
+			{Operation: "hfClassify", Object: "", Wire: reflect.TypeFor[hfBody](), Others: otherMembers},
+			{Operation: "hfClassify", Object: "parameters", Wire: reflect.TypeFor[hfSettings](), Others: otherParameters},
+			{Operation: "hfClassify", Object: "options", Wire: reflect.TypeFor[hfOptions](), Others: otherOptions},
+		},
 	}
 }
 
 func (h *handler) operations() []route.Operation {
+	const pipeline = "/pipeline/text-classification" // of the older servers
 	return []route.Operation{
+		{Method: http.MethodPost, Path: "/models/:task" + pipeline, Handle: h.classify, Hidden: true},
+		{Method: http.MethodPost, Path: pipeline + "/:task", Handle: h.classify, Hidden: true},
 		{
 			Method: http.MethodPost, Path: "/models/:task", Name: "hfClassify", Tag: route.TagHuggingFace, Summary: "Classify",
 			Handle: h.classify, ReportsCost: true, MayFail: route.FailuresClassifying,

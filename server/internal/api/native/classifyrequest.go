@@ -22,6 +22,11 @@ type classifyBody struct {
 	Truncate  *bool       `json:"truncate,omitempty" nullable:"true" doc:"Cut inputs that are longer than the model takes. If false, such an input is an error. Default: true."`
 }
 
+// TransformSchema implements [huma.SchemaTransformer].
+func (classifyBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherMembers)
+}
+
 // modelNames is the name of a task, or a list of different names.
 type modelNames struct{}
 
@@ -77,7 +82,7 @@ var classifyObject = jsonbody.NewObject[classifyBody](map[string]func(p *classif
 	"top_k":      func(p *classifyParser, at problem.Path) { p.request.topK = p.PositiveInt(at) },
 	"raw_scores": func(p *classifyParser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
 	"truncate":   func(p *classifyParser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
-})
+}, otherMembers)
 
 // model reads the name of a task or a list of names.
 func (p *classifyParser) model() {

@@ -26,6 +26,9 @@ func New(service *core.Service, editor Editor) route.API {
 	return route.API{
 		EncodeError: encodeError, ErrorBody: reflect.TypeFor[nativeErrorBody](),
 		Operations: h.operations(),
+		Members: []route.Members{
+			{Operation: "classify", Object: "", Wire: reflect.TypeFor[classifyBody](), Others: otherMembers},
+		},
 	}
 }
 

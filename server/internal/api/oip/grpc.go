@@ -103,6 +103,9 @@ func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, err
 			*p.value = b.BoolParam
 		}
 	}
+	if err := checkParameters(problem.Field("parameters"), in.Parameters, otherParameters); err != nil {
+		return nil, err
+	}
 	raw := len(in.RawInputContents) > 0
 	switch {
 	case len(in.Inputs) > maxTensors:
@@ -115,6 +118,9 @@ func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, err
 	tensors := make([]tensor, len(in.Inputs))
 	for i, t := range in.Inputs {
 		at := inputPath(i)
+		if err := checkParameters(at.Member("parameters"), t.GetParameters(), otherInputParameters); err != nil {
+			return nil, err
+		}
 		tensors[i] = tensor{name: t.GetName(), datatype: t.GetDatatype(), shape: t.GetShape()}
 		contents := t.GetContents().GetBytesContents()
 		switch {
@@ -138,6 +144,9 @@ func inferRequestOf(in *pb.ModelInferRequest, limits core.Limits) (*request, err
 	}
 	for i, out := range in.Outputs {
 		at := problem.Field("outputs").Element(i)
+		if err := checkParameters(at.Member("parameters"), out.GetParameters(), otherOutputParameters); err != nil {
+			return nil, err
+		}
 		classes, err := classesOf(out, at)
 		if err != nil {
 			return nil, err

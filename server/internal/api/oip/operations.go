@@ -3,6 +3,7 @@ package oip
 import (
 	"net/http"
 	"reflect"
+	"slices"
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/route"
@@ -22,7 +23,15 @@ func New(service *core.Service) route.API {
 	h := &handler{core: service}
 	return route.API{
 		Prefix: "/v2", EncodeError: encodeError, ErrorBody: reflect.TypeFor[route.PlainErrorBody](),
-		Operations: h.operations(),
+		Operations: slices.Concat(h.operations(), unanswered()),
+		Members: []route.Members{
+			{Operation: "infer", Object: "", Wire: reflect.TypeFor[inferBody](), Others: otherMembers},
+			{Operation: "infer", Object: "parameters", Wire: reflect.TypeFor[inferSettings](), Others: otherParameters},
+			{Operation: "infer", Object: "inputs[0]", Wire: reflect.TypeFor[inferInput](), Others: otherInputMembers},
+			{Operation: "infer", Object: "inputs[0].parameters", Wire: reflect.TypeFor[inferInputSettings](), Others: otherInputParameters},
+			{Operation: "infer", Object: "outputs[0]", Wire: reflect.TypeFor[inferRequested](), Others: otherOutputMembers},
+			{Operation: "infer", Object: "outputs[0].parameters", Wire: reflect.TypeFor[inferOutputSettings](), Others: otherOutputParameters},
+		},
 	}
 }
 

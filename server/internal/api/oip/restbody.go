@@ -47,6 +47,36 @@ type (
 	}
 )
 
+// TransformSchema implements [huma.SchemaTransformer].
+func (inferBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherMembers)
+}
+
+// TransformSchema implements [huma.SchemaTransformer].
+func (inferSettings) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherParameters)
+}
+
+// TransformSchema implements [huma.SchemaTransformer].
+func (inferInput) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherInputMembers)
+}
+
+// TransformSchema implements [huma.SchemaTransformer].
+func (inferInputSettings) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherInputParameters)
+}
+
+// TransformSchema implements [huma.SchemaTransformer].
+func (inferRequested) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherOutputMembers)
+}
+
+// TransformSchema implements [huma.SchemaTransformer].
+func (inferOutputSettings) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherOutputParameters)
+}
+
 // inferData is a text or a list of inferData.
 type inferData struct{}
 

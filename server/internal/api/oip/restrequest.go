@@ -33,12 +33,12 @@ var (
 				p.list(at, p.output)
 			}
 		},
-	})
+	}, otherMembers)
 	settingsObject = jsonbody.NewObject[inferSettings](map[string]func(p *parser, at problem.Path){
 		"binary_data_output": func(p *parser, at problem.Path) { p.binary = p.Bool(at, false) },
 		"raw_scores":         func(p *parser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
 		"truncate":           func(p *parser, at problem.Path) { p.request.options.Truncate = p.Bool(at, true) },
-	})
+	}, otherParameters)
 	inputObject = jsonbody.NewObject[inferInput](map[string]func(p *tensorParser, at problem.Path){
 		"name":     func(p *tensorParser, at problem.Path) { p.input.name = p.String(at) },
 		"shape":    func(p *tensorParser, at problem.Path) { p.shape(at) },
@@ -48,21 +48,21 @@ var (
 			p.data(at)
 		},
 		"parameters": func(p *tensorParser, at problem.Path) { inputSettingsObject.ReadOrNull(p, at) },
-	})
+	}, otherInputMembers)
 	inputSettingsObject = jsonbody.NewObject[inferInputSettings](map[string]func(p *tensorParser, at problem.Path){
 		"binary_data_size": func(p *tensorParser, at problem.Path) { p.binarySize = p.size(at) },
-	})
+	}, otherInputParameters)
 	outputObject = jsonbody.NewObject[inferRequested](map[string]func(p *outputParser, at problem.Path){
 		"name":       func(p *outputParser, at problem.Path) { p.requested.name = p.String(at) },
 		"parameters": func(p *outputParser, at problem.Path) { outputSettingsObject.ReadOrNull(p, at) },
-	})
+	}, otherOutputMembers)
 	outputSettingsObject = jsonbody.NewObject[inferOutputSettings](map[string]func(p *outputParser, at problem.Path){
 		"binary_data": func(p *outputParser, at problem.Path) {
 			p.requested.hasBinary = true
 			p.requested.binary = p.Bool(at, false)
 		},
 		"classification": func(p *outputParser, at problem.Path) { p.requested.classes = p.size(at) },
-	})
+	}, otherOutputParameters)
 )
 
 // parser reads the JSON of a request.

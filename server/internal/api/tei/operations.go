@@ -5,6 +5,7 @@ package tei
 import (
 	"net/http"
 	"reflect"
+	"slices"
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/route"
@@ -21,7 +22,10 @@ func New(service *core.Service) route.API {
 	h := &handler{core: service}
 	return route.API{
 		Prefix: "/tei/", EncodeError: encodeError, ErrorBody: reflect.TypeFor[teiErrorBody](),
-		Operations: h.operations(),
+		Operations: slices.Concat(h.operations(), unanswered()),
+		Members: []route.Members{
+			{Operation: "teiPredict", Object: "", Wire: reflect.TypeFor[teiBody](), Others: otherMembers},
+		},
 	}
 }
 
@@ -34,6 +38,7 @@ func (h *handler) operations() []route.Operation {
 			Request: []route.Content{route.JSON[teiBody](`{"inputs":[["` + wire.ExampleText + `"],["How far is it?","From Denver to Aspen."]],"truncate":true}`)},
 			Answer:  route.JSON[teiAnswer](`[[{"score":0.9924,"label":"LOC"}],[{"score":0.9929,"label":"NUM"}]]`),
 		},
+		{Method: http.MethodPost, Path: "/tei/:task", Handle: h.predict, Hidden: true}, // the root of a server is its model's route
 		{
 			Method: http.MethodGet, Path: "/tei/:task/info", Name: "teiInfo", Tag: route.TagTEI, Summary: "Limits and labels; loads a task that was never loaded",
 			Handle: h.info, Answer: route.JSON[teiModel](""), MayFail: []*route.Failure{route.NoSuchTask, route.TaskUnusable, route.Overloaded, route.Unavailable},

@@ -19,6 +19,11 @@ type teiBody struct {
 	RawScores *bool        `json:"raw_scores,omitempty" nullable:"true" doc:"Return logits instead of probabilities."`
 }
 
+// TransformSchema implements [huma.SchemaTransformer].
+func (teiBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherMembers)
+}
+
 // teiInputs is a text, a list of one or two texts, or a list of such lists. At
 // least one text of a pair is not empty.
 type teiInputs struct{}
@@ -64,7 +69,7 @@ var bodyObject = jsonbody.NewObject[teiBody](map[string]func(p *parser, at probl
 		}
 	},
 	"raw_scores": func(p *parser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
-})
+}, otherMembers)
 
 // parse parses a body. inputs is "a" or ["a"], which is one text; ["a", "b"], which
 // is one pair; or a list of such lists, which is a batch. The error is a

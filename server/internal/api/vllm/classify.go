@@ -1,6 +1,7 @@
 package vllm
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 
@@ -54,7 +55,7 @@ func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
 	if err != nil {
 		return err
 	}
-	b := jsonbody.AppendString(append(mem.Out[:0], `{"id":`...), "classify-"+state.ID)
+	b := jsonbody.AppendString(append(mem.Out[:0], `{"id":`...), "classify-"+cmp.Or(q.id, state.ID))
 	b = append(b, `,"object":"list","created":`...)
 	b = strconv.AppendInt(b, h.core.Now().Unix(), 10)
 	b = jsonbody.AppendString(append(b, `,"model":`...), q.task)

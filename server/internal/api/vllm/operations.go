@@ -4,6 +4,7 @@ package vllm
 import (
 	"net/http"
 	"reflect"
+	"slices"
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/route"
@@ -20,7 +21,10 @@ func New(service *core.Service) route.API {
 	h := &handler{core: service}
 	return route.API{
 		Prefix: "/vllm/", EncodeError: encodeError, ErrorBody: reflect.TypeFor[vllmErrorBody](),
-		Operations: h.operations(),
+		Operations: slices.Concat(h.operations(), unanswered()),
+		Members: []route.Members{
+			{Operation: "vllmClassify", Object: "", Wire: reflect.TypeFor[vllmBody](), Others: otherMembers},
+		},
 	}
 }
 

@@ -1,6 +1,7 @@
 package vllm
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,8 +18,18 @@ type vllmBody struct {
 	_          struct{}     `additionalProperties:"true"`
 	Model      wire.Task    `json:"model"`
 	Input      vllmInput    `json:"input"`
-	Truncate   vllmTruncate `json:"truncate_prompt_tokens,omitempty" doc:"Number of tokens to keep; -1: as many as the model takes. By default an input with too many tokens is an error."`
+	Truncate   vllmTruncate `json:"truncate_prompt_tokens,omitempty" doc:"Number of tokens to keep, special tokens included; -1: as many as the model takes, which is also the bound of other numbers. By default an input with too many tokens is an error."`
+	Side       vllmSide     `json:"truncation_side,omitempty" doc:"The side on which truncate_prompt_tokens cuts. By default texts lose their last tokens, lists of token ids their first."`
+	Special    *bool        `json:"add_special_tokens,omitempty" nullable:"true" doc:"Add the model's special tokens to texts. Nothing is added to token ids. Default: true."`
 	Activation *bool        `json:"use_activation,omitempty" nullable:"true" doc:"Return probabilities if true, logits if false. Default: true."`
+	Softmax    *bool        `json:"softmax,omitempty" nullable:"true" doc:"An older name of use_activation, which comes first, and of activation."`
+	Older      *bool        `json:"activation,omitempty" nullable:"true" doc:"An older name of use_activation, which comes first."`
+	RequestID  *string      `json:"request_id,omitempty" maxLength:"128" nullable:"true" doc:"The answer's id is classify- and this. Default: the id of the header x-request-id."`
+}
+
+// TransformSchema implements [huma.SchemaTransformer].
+func (vllmBody) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	return wire.WithRefused(s, otherMembers)
 }
 
 // vllmInput is a text, a list of texts, a list of the token ids of one input, or a
@@ -45,17 +56,28 @@ func (vllmTruncate) Schema(huma.Registry) *huma.Schema {
 	}}
 }
 
+// vllmSide is the side on which inputs are cut.
+type vllmSide struct{}
+
+// Schema implements [huma.SchemaProvider].
+func (vllmSide) Schema(huma.Registry) *huma.Schema { return wire.OneOfOrNull(sides) }
+
+var sides = []string{"left", "right"}
+
 // request is a parsed request for POST /vllm/classify.
 type request struct {
 	task    string
 	inputs  []runtime.Input
 	listed  bool // input is a list of texts, or of lists of token ids
 	options runtime.Options
+	id      string // empty: the server's
 }
 
 type parser struct {
 	wire.Parser
-	request *request
+	request    *request
+	side       string   // empty: the default
+	activation [3]*bool // use_activation and its older names
 }
 
 var bodyObject = jsonbody.NewObject[vllmBody](map[string]func(p *parser, at problem.Path){
@@ -64,20 +86,52 @@ var bodyObject = jsonbody.NewObject[vllmBody](map[string]func(p *parser, at prob
 	"truncate_prompt_tokens": func(p *parser, at problem.Path) {
 		p.request.options.MaxTokens, p.request.options.Truncate = p.truncate(at)
 	},
-	"use_activation": func(p *parser, at problem.Path) { p.request.options.Raw = !p.Bool(at, true) },
-})
+	"truncation_side":    func(p *parser, at problem.Path) { p.side = p.OneOf(at, sides) },
+	"add_special_tokens": func(p *parser, at problem.Path) { p.request.options.NoSpecialTokens = !p.Bool(at, true) },
+	"use_activation":     func(p *parser, at problem.Path) { p.activation[0] = p.optionalBool(at) },
+	"activation":         func(p *parser, at problem.Path) { p.activation[1] = p.optionalBool(at) },
+	"softmax":            func(p *parser, at problem.Path) { p.activation[2] = p.optionalBool(at) },
+	"request_id":         func(p *parser, at problem.Path) { p.request.id = p.requestID(at) },
+}, otherMembers)
 
 // parse parses a body. The error is a *[problem.Problem].
 func parse(body string, limits core.Limits) (*request, error) {
 	q := new(request)
-	p := &parser{wire.NewParser(body, limits), q}
+	p := &parser{Parser: wire.NewParser(body, limits), request: q}
 	bodyObject.Read(p, problem.Path{})
 	if err := p.Finish(); err != nil {
 		return nil, err
 	}
-	// As in vLLM, texts lose their last tokens, lists of ids their first.
-	q.options.TruncateLeft = q.inputs[0].IDs != nil
+	if use := cmp.Or(p.activation[:]...); use != nil {
+		q.options.Raw = !*use
+	}
+	// As in vLLM, texts lose their last tokens, lists of ids their first, unless the
+	// request says otherwise.
+	q.options.TruncateLeft = p.side == "left" || p.side == "" && q.inputs[0].IDs != nil
 	return q, nil
+}
+
+// optionalBool reads true, false or null.
+func (p *parser) optionalBool(at problem.Path) *bool {
+	if p.Null() {
+		return nil
+	}
+	return new(p.Bool(at, true))
+}
+
+// maxRequestID is the number of bytes that a request_id may have.
+const maxRequestID = 128
+
+// requestID reads the end of the answer's id.
+func (p *parser) requestID(at problem.Path) string {
+	if p.Null() {
+		return ""
+	}
+	id := p.String(at)
+	if len(id) > maxRequestID {
+		p.Reject(at, "has %d bytes, at most %d are allowed", len(id), maxRequestID)
+	}
+	return id
 }
 
 // inputsAt is the path of the inputs in the request.
