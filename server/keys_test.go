@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"kenserve/runtime"
+	"kenserve/server/internal/problem"
 	"kenserve/server/internal/servertest"
 )
 
@@ -93,7 +94,12 @@ func TestKeyIsNeeded(t *testing.T) {
 		}
 		for _, prefix := range prefixes {
 			if strings.HasPrefix(path, prefix) {
-				if got := strings.TrimSpace(w.Body.String()); got != shapes[prefix] {
+				want := shapes[prefix]
+				if op := s.byPath[route.Path]; op.EncodeError != nil {
+					_, body := op.EncodeError(&problem.Problem{Status: 401, Kind: problem.KindUnauthorized, Message: "a key is needed: send it as Authorization: Bearer KEY"})
+					want = strings.TrimSpace(string(body))
+				}
+				if got := strings.TrimSpace(w.Body.String()); got != want {
 					t.Errorf("%s %s: %s", route.Method, path, got)
 				}
 				break
