@@ -34,7 +34,10 @@ type Config struct {
 	TunedDir string // Hugging Face folder of the tuned checkpoint, or folder of a LoRA adapter
 	// Labels are the labels of a LoRA adapter, in the order of its head's outputs. nil
 	// means those of its config.json or, if its folder has none, LABEL_0, LABEL_1, …
-	Labels   []string
+	Labels []string
+	// Problem is the problem type of a task whose config.json has none, as that of a LoRA
+	// adapter; empty: the one that models.ParseProblem assumes.
+	Problem  models.Problem
 	Producer string // name and version of the program, written to the delta
 	Notes    string // free text, written to the delta
 }
@@ -44,11 +47,18 @@ type LabelsError struct{ reason string }
 
 func (e *LabelsError) Error() string { return e.reason }
 
+// ProblemError means that [Config.Problem] does not fit the checkpoint.
+type ProblemError struct{ reason string }
+
+func (e *ProblemError) Error() string { return e.reason }
+
 // Source is a tuned checkpoint with its base, ready to be pruned.
 type Source struct {
 	// Unservable says why deltas of this source can be exported but not served. It is
 	// empty if they can be served.
 	Unservable string
+	// Warnings say what was assumed, and what of the tuned checkpoint is odd.
+	Warnings []string
 
 	base   *safetensors.Checkpoint
 	tuned  delta.Tensors
@@ -59,7 +69,7 @@ type Source struct {
 }
 
 // Open opens a base and a tuned checkpoint and matches their tensors. The error is a
-// [LabelsError] if Labels does not fit. Call Close afterwards.
+// [LabelsError] if Labels does not fit, and a [ProblemError] if Problem does not. Call Close afterwards.
 func Open(c Config) (_ *Source, err error) {
 	s := &Source{}
 	defer func() {
@@ -73,6 +83,10 @@ func Open(c Config) (_ *Source, err error) {
 	config, err := s.openTuned(c)
 	if err != nil {
 		return nil, err
+	}
+	s.noteWrappers("base", s.base)
+	if checkpoint, ok := s.tuned.(*safetensors.Checkpoint); ok {
+		s.noteWrappers("tuned checkpoint", checkpoint)
 	}
 	if s.pair, err = ken.Match(s.base, s.tuned); err != nil {
 		return nil, err
@@ -95,7 +109,17 @@ func Open(c Config) (_ *Source, err error) {
 	} else if err != nil {
 		return nil, err
 	}
-	return s, nil
+	if s.arch == nil {
+		return s, nil
+	}
+	return s, s.takeInventory(lora.IsAdapter(c.TunedDir))
+}
+
+// noteWrappers adds a warning if names of a checkpoint were read without wrappers.
+func (s *Source) noteWrappers(which string, c *safetensors.Checkpoint) {
+	if name, inFile := c.Renamed(); name != "" {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("the names of the %s have the prefixes of a wrapper, such as torch.compile's; they are read without, for example %s as %s", which, inFile, name))
+	}
 }
 
 // Unknown lists, by file of the tuned checkpoint, the settings that nothing reads.
@@ -125,7 +149,7 @@ func (s *Source) openTuned(c Config) ([]byte, error) {
 			return nil, fmt.Errorf("prune: %w", err)
 		}
 		s.tuned = adapter
-		return adapterConfig(c, adapter)
+		return s.adapterConfig(c, adapter)
 	}
 	if c.Labels != nil {
 		return nil, &LabelsError{fmt.Sprintf("labels are only for LoRA adapters; the labels of a checkpoint are in its %s", models.ConfigFile)}
@@ -135,7 +159,14 @@ func (s *Source) openTuned(c Config) ([]byte, error) {
 		return nil, fmt.Errorf("prune: open tuned checkpoint: %w", err)
 	}
 	s.tuned = checkpoint
-	return readConfig(c.TunedDir)
+	text, err := readConfig(c.TunedDir)
+	if err != nil {
+		return nil, err
+	}
+	if text == nil && c.Problem != "" {
+		return nil, &ProblemError{fmt.Sprintf("%s has no %s, where the rest of the task is described", c.TunedDir, models.ConfigFile)}
+	}
+	return setProblem(text, c.Problem)
 }
 
 // readConfig returns the text of a folder's config.json, nil if it has none.

@@ -28,6 +28,8 @@ type Checkpoint struct {
 	files []*File
 	index map[string]*Tensor
 	names []string
+
+	renamed map[string]string // names in the files by names of tensors, where they differ
 }
 
 // OpenCheckpoint opens the weights in a Hugging Face folder: model.safetensors, or the
@@ -166,10 +168,25 @@ func (c *Checkpoint) rename() {
 			renamed := *t
 			renamed.Name = name
 			t = &renamed
+			if c.renamed == nil {
+				c.renamed = map[string]string{}
+			}
+			c.renamed[name] = c.names[i]
 		}
 		index[name], c.names[i] = t, name
 	}
 	c.index = index
+}
+
+// Renamed returns a tensor whose name in the files has wrappers, and that name; two
+// empty strings if there is none. See [ModelNames].
+func (c *Checkpoint) Renamed() (name, inFile string) {
+	for _, name := range c.names {
+		if inFile, ok := c.renamed[name]; ok {
+			return name, inFile
+		}
+	}
+	return "", ""
 }
 
 // Names lists the tensors, sorted.

@@ -10,6 +10,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/ken"
+	"kenserve/models"
 	"kenserve/prune"
 )
 
@@ -34,6 +35,8 @@ type pruneCmd struct {
 	Points       string             `placeholder:"FILE.json" help:"JSON file for all deltas that --auto tried, with their sizes and scores (default: NAME.auto.json beside --out)."`
 	Plot         string             `placeholder:"FILE" help:"Picture for a plot of their sizes against their accuracies, .svg or .png (default: NAME.auto.svg beside --out)."`
 	Labels       []string           `placeholder:"LABEL,..." help:"Labels of a LoRA adapter, in the order of its head's outputs (default: those of its config.json, or LABEL_0, LABEL_1, ...)."`
+	ProblemType  string             `placeholder:"TYPE" enum:"single_label_classification,multi_label_classification,regression," default:"" help:"Problem type of a LoRA adapter, or of a checkpoint whose config.json has none: single_label_classification (softmax), multi_label_classification (sigmoid for each label) or regression (default: multi-label for one label, otherwise single-label)."`
+	Force        bool               `help:"Make the delta even if the tuned checkpoint seems to be tuned from another base."`
 	Seed         uint64             `default:"1" help:"Seed of --select random."`
 	Workers      int                `placeholder:"N" help:"Number of cores to use (default: all). The result does not depend on it."`
 	Report       string             `placeholder:"FILE" help:"JSON file for the number of values kept of each tensor and the digest of its mask."`
@@ -50,16 +53,27 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	source, err := prune.Open(prune.Config{BaseDir: c.Base, TunedDir: c.Tuned, Labels: c.Labels, Producer: "kenserve " + version(), Notes: c.Notes})
+	source, err := prune.Open(prune.Config{BaseDir: c.Base, TunedDir: c.Tuned, Labels: c.Labels, Problem: models.Problem(c.ProblemType), Producer: "kenserve " + version(), Notes: c.Notes})
 	if err != nil {
 		if errors.As(err, new(*prune.LabelsError)) {
 			return usageError{fmt.Errorf("prune: --labels: %w", err)}
+		}
+		if errors.As(err, new(*prune.ProblemError)) {
+			return usageError{fmt.Errorf("prune: --problem-type: %w", err)}
 		}
 		return err
 	}
 	defer source.Close()
 	if err := reportUnknown("prune", c.Strict, s.warn("prune"), source.Unknown()...); err != nil {
 		return err
+	}
+	if err := source.CheckDistance(ctx); errors.As(err, new(*prune.ForeignError)) && !c.Force {
+		return fmt.Errorf("%w; choose the base that it was tuned from, or use --force", err)
+	} else if err != nil && !errors.As(err, new(*prune.ForeignError)) {
+		return err
+	}
+	for _, line := range source.Warnings {
+		s.warn("prune")(line)
 	}
 	if source.Unservable != "" {
 		fmt.Fprintf(s.err, "prune: %s\n", source.Unservable)
@@ -81,6 +95,11 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	bar.finish()
 	if err != nil {
 		return err
+	}
+	if err := source.Try(ctx, c.Out, c.Base, options); errors.As(err, new(*prune.TryError)) {
+		return errors.Join(err, os.Remove(c.Out))
+	} else if err != nil {
+		s.warn("prune")(fmt.Sprintf("the delta was not tried on the base: %v", err))
 	}
 	if c.Report != "" {
 		if err := writeJSON(c.Report, report); err != nil {

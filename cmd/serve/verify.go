@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"kenserve/bulk"
 	"kenserve/gemm"
@@ -37,6 +38,12 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	if _, err := e.Classify(ctx, classifier.Task, []runtime.Input{{Text: "verify"}}, runtime.Options{Truncate: true}); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name)
+	var head []string
+	for _, t := range d.Tensors {
+		if _, ok := e.Base().Checkpoint.Tensor(t.Name); !ok {
+			head = append(head, t.Name)
+		}
+	}
+	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s, head %s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name, strings.Join(head, " "))
 	return err
 }
