@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -141,12 +142,18 @@ func setMembers(raw json.RawMessage, values map[string]any) (json.RawMessage, er
 			return raw, nil
 		}
 	}
+	changed := false
 	for name, value := range values {
 		text, err := json.Marshal(value)
 		if err != nil {
 			return nil, err
 		}
-		members[name] = text
+		if !bytes.Equal(bytes.TrimSpace(members[name]), text) {
+			members[name], changed = text, true
+		}
+	}
+	if !changed {
+		return raw, nil
 	}
 	return json.Marshal(members)
 }
