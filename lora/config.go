@@ -54,6 +54,7 @@ var Settings = settings.Table(slices.Concat(
 		// PiSSA, CorDA, OLoRA, LoftQ and LoRA-GA replace weights of the base. The other
 		// initialisations only set A and B, which the adapter has.
 		settings.Refused("init_lora_weights", convert, "true", "false", `"gaussian"`, `"eva"`, `"orthogonal"`),
+		settings.Refused("task_type", "only sequence classification is served, SEQ_CLS", `"SEQ_CLS"`, `"FEATURE_EXTRACTION"`),
 		settings.Refused("use_dora", merged, "false"),
 		settings.Refused("lora_bias", merged, "false"),
 		settings.Refused("layer_replication", "the adapter repeats layers of its base; "+merged, "[]"),
@@ -69,7 +70,7 @@ var Settings = settings.Table(slices.Concat(
 		settings.Refused("kasa_config", merged, "{}"),
 	},
 	settings.Harmless("the tensors themselves show where they belong", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
-	settings.Harmless("only training uses it", "lora_dropout", "task_type", "inference_mode", "runtime_config", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "megatron_config", "megatron_core", "qalora_group_size"),
+	settings.Harmless("only training uses it", "lora_dropout", "inference_mode", "runtime_config", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "megatron_config", "megatron_core", "qalora_group_size"),
 	settings.Harmless("it says where the adapter comes from", "base_model_name_or_path", "revision", "auto_mapping", "peft_version"),
 ))
 

@@ -104,6 +104,7 @@ func TestRefusals(t *testing.T) {
 		{"alpha pattern that is no expression", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"que(ry": 3}`), same, "alpha_pattern", true},
 		{"alpha pattern of a string", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"query": "3"}`), same, "alpha_pattern", true},
 		{"bias of the change", replace(`"lora_bias": false`, `"lora_bias": true`), same, "lora_bias true", true},
+		{"another task", replace(`"task_type": "SEQ_CLS"`, `"task_type": "TOKEN_CLS"`), same, `task_type "TOKEN_CLS"`, true},
 		{"unknown key", replace(`{`, `{"use_more": 2,`), same, `the setting "use_more" = 2`, true},
 		{"rank of 0", replace(`"r": 2`, `"r": 0`), same, "r is 0", true},
 		{"another rank", replace(`"r": 2`, `"r": 3`), same, "rank 2, r is 3", true},

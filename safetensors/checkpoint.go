@@ -28,6 +28,8 @@ type Checkpoint struct {
 	files []*File
 	index map[string]*Tensor
 	names []string
+	// renamed has a tensor's name in the file and without wrappers, if they differ.
+	renamed [2]string
 }
 
 // OpenCheckpoint opens the weights in a Hugging Face folder: model.safetensors, or the
@@ -165,12 +167,17 @@ func (c *Checkpoint) rename() {
 		if t.Name != name {
 			renamed := *t
 			renamed.Name = name
+			c.renamed = [2]string{t.Name, name}
 			t = &renamed
 		}
 		index[name], c.names[i] = t, name
 	}
 	c.index = index
 }
+
+// Renamed returns an example of a tensor whose name in the file has a wrapper, with its
+// name here, or "" if there is none.
+func (c *Checkpoint) Renamed() (file, name string) { return c.renamed[0], c.renamed[1] }
 
 // Names lists the tensors, sorted.
 func (c *Checkpoint) Names() []string { return c.names }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"kenserve/delta"
 	"kenserve/ken"
+	"kenserve/models"
 	"kenserve/prune"
 )
 
@@ -34,6 +36,8 @@ type pruneCmd struct {
 	Points       string             `placeholder:"FILE.json" help:"JSON file for all deltas that --auto tried, with their sizes and scores (default: NAME.auto.json beside --out)."`
 	Plot         string             `placeholder:"FILE" help:"Picture for a plot of their sizes against their accuracies, .svg or .png (default: NAME.auto.svg beside --out)."`
 	Labels       []string           `placeholder:"LABEL,..." help:"Labels of a LoRA adapter, in the order of its head's outputs (default: those of its config.json, or LABEL_0, LABEL_1, ...)."`
+	ProblemType  string             `placeholder:"TYPE" enum:"single_label_classification,multi_label_classification,regression," default:"" help:"How a LoRA adapter, or a checkpoint whose config.json has no problem_type, scores labels: single_label_classification (softmax), multi_label_classification (sigmoid) or regression (default: the base's problem_type, or single_label_classification)."`
+	Force        bool               `help:"Write the delta although the tuned checkpoint seems to belong to another base."`
 	Seed         uint64             `default:"1" help:"Seed of --select random."`
 	Workers      int                `placeholder:"N" help:"Number of cores to use (default: all). The result does not depend on it."`
 	Report       string             `placeholder:"FILE" help:"JSON file for the number of values kept of each tensor and the digest of its mask."`
@@ -50,10 +54,13 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
-	source, err := prune.Open(prune.Config{BaseDir: c.Base, TunedDir: c.Tuned, Labels: c.Labels, Producer: "kenserve " + version(), Notes: c.Notes})
+	source, err := prune.Open(prune.Config{BaseDir: c.Base, TunedDir: c.Tuned, Labels: c.Labels, Problem: models.Problem(c.ProblemType), Producer: "kenserve " + version(), Notes: c.Notes})
 	if err != nil {
 		if errors.As(err, new(*prune.LabelsError)) {
 			return usageError{fmt.Errorf("prune: --labels: %w", err)}
+		}
+		if errors.As(err, new(*prune.ProblemError)) {
+			return usageError{fmt.Errorf("prune: --problem-type: %w", err)}
 		}
 		return err
 	}
@@ -61,8 +68,15 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	if err := reportUnknown("prune", c.Strict, s.warn("prune"), source.Unknown()...); err != nil {
 		return err
 	}
+	warn := s.warn("prune")
+	for _, warning := range source.Warnings {
+		warn(warning)
+	}
 	if source.Unservable != "" {
 		fmt.Fprintf(s.err, "prune: %s\n", source.Unservable)
+	}
+	if err := c.compareWithBase(ctx, warn, source); err != nil {
+		return err
 	}
 	switch {
 	case c.Auto:
@@ -77,7 +91,7 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	bar := newProgress(s.err, "pruning rows", source.Rows(options))
 	options.Progress = bar.add
 	start := time.Now()
-	report, err := source.Write(ctx, c.Out, options)
+	report, err := source.WriteChecked(ctx, c.Out, c.Base, options)
 	bar.finish()
 	if err != nil {
 		return err
@@ -88,6 +102,23 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 		}
 	}
 	return c.printSummary(s, source.Weights(), report, time.Since(start))
+}
+
+// compareWithBase returns an error if the tuned checkpoint belongs to another base,
+// unless --force is set.
+func (c *pruneCmd) compareWithBase(ctx context.Context, warn func(string), source *prune.Source) error {
+	warning, err := source.CompareWithBase(ctx)
+	switch wrong := (*prune.WrongBaseError)(nil); {
+	case errors.As(err, &wrong) && !c.Force:
+		return fmt.Errorf("%w; choose its base, or add --force", err)
+	case wrong != nil:
+		warn(strings.TrimPrefix(err.Error(), "prune: "))
+	case err != nil:
+		return err
+	case warning != "":
+		warn(warning)
+	}
+	return nil
 }
 
 // options checks the flags and returns the options for pruning.
