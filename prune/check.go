@@ -97,7 +97,7 @@ func (s *Source) classifyProbes(ctx context.Context, c *bulk.Classifier, o ken.O
 
 // isExact tells whether a delta with these options has all weights of the tuned model.
 func isExact(o ken.Options) bool {
-	return o.Keep == 1 && o.Coding == delta.Float32 && (o.VectorCoding == "" || o.VectorCoding == delta.Float32) &&
+	return o.Keep == 1 && (o.Factor == 0 || o.Factor == 1) && len(o.Factors) == 0 && o.Coding == delta.Float32 && (o.VectorCoding == "" || o.VectorCoding == delta.Float32) &&
 		o.Scope == ken.ScopeAll && o.HeadTensor == nil
 }
 
