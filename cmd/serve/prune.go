@@ -184,7 +184,7 @@ func (c *pruneCmd) printSummary(s streams, weights int, o ken.Options, report *k
 	for _, t := range report.Tensors {
 		stored += t.Stored
 	}
-	_, err = fmt.Fprintf(s.out, "%s: kept %s; %s, %.1f%% of the full float32 checkpoint; %d of %d weights differ from the base (%.1f%%); selected in %.2f s\n",
+	_, err = fmt.Fprintf(s.out, "%s: kept %s; %s, %.1f%% of the full float32 checkpoint; %d of %d weights differ from the base (%.1f%%); made in %.2f s\n",
 		c.Out, describeKept(o), formatSize(file.Size()), 100*float64(file.Size())/float64(4*weights), stored, weights, 100*float64(stored)/float64(weights), took.Seconds())
 	return err
 }
