@@ -32,7 +32,8 @@ const maxLogitError = 1e-3
 // WriteChecked does what [Source.Write] does. Before the file appears at path it is opened
 // on the base in the folder baseDir, as a server does, and classifies a few texts. If the
 // options keep all weights exactly, logits are compared with those of the tuned model. If
-// the check fails, the path is left as it was. A source that is not servable is not checked.
+// the check fails, the path is left as it was. A source that is not servable is not checked;
+// if the base cannot be served, as without a tokenizer, a warning says so.
 func (s *Source) WriteChecked(ctx context.Context, path, baseDir string, o ken.Options) (*ken.Report, error) {
 	if s.Unservable != "" {
 		return s.Write(ctx, path, o)
@@ -47,17 +48,25 @@ func (s *Source) WriteChecked(ctx context.Context, path, baseDir string, o ken.O
 	if err != nil {
 		return nil, err
 	}
-	if err := s.check(ctx, file, baseDir, o); err != nil {
+	if err := s.check(ctx, file, baseDir, o); errors.As(err, new(*baseError)) {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("the delta was not tried on the base: %v", err))
+	} else if err != nil {
 		return nil, fmt.Errorf("prune: the new delta does not work, so %s was not written: %w", path, err)
 	}
 	return report, atomicfile.Move(file, path)
 }
 
+// baseError means that the base cannot be served, whatever the delta is.
+type baseError struct{ error }
+
 // check classifies the probes with the delta at path.
 func (s *Source) check(ctx context.Context, path, baseDir string, o ken.Options) error {
 	c, err := bulk.Open(ctx, path, baseDir, nil, gemm.Float32)
+	if errors.Is(err, runtime.ErrTaskUnusable) || ctx.Err() != nil {
+		return bulk.Reason(err)
+	}
 	if err != nil {
-		return err
+		return &baseError{err}
 	}
 	err = s.classifyProbes(ctx, c, o)
 	return errors.Join(err, c.Close())

@@ -213,6 +213,21 @@ func TestWriteChecked(t *testing.T) {
 	}
 }
 
+// TestBaseWithoutTokenizer: the delta is written, and a warning says that it was not tried.
+func TestBaseWithoutTokenizer(t *testing.T) {
+	config := writePair(t, []string{"a", "b"}, nil)
+	check(t, os.Remove(filepath.Join(config.BaseDir, "vocab.txt")))
+	s, err := Open(config)
+	check(t, err)
+	defer s.Close()
+	path := filepath.Join(t.TempDir(), "t.ken")
+	_, err = s.WriteChecked(context.Background(), path, config.BaseDir, exact)
+	check(t, err)
+	if _, err := os.Stat(path); err != nil || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "was not tried on the base") {
+		t.Errorf("%v, warnings %q", err, s.Warnings)
+	}
+}
+
 func writeDelta(t *testing.T, s *Source, dir string) string {
 	t.Helper()
 	path := filepath.Join(dir, "u.ken")

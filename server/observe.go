@@ -33,6 +33,7 @@ func (s *Server) handle(f route.Handler) gin.HandlerFunc {
 // writeProblem answers with a problem, in the format of the API that owns the path.
 func (s *Server) writeProblem(c *gin.Context, state *core.RequestState, p *problem.Problem) {
 	state.Problem = p
+	expectUnread(c)
 	encode := s.operation(c).EncodeError
 	if encode == nil {
 		encode = s.table.Owner(c.Request.URL.Path).EncodeError

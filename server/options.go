@@ -48,6 +48,9 @@ type Options struct {
 	// AdminKeys are the keys of operations that change tasks. If there are none, these
 	// operations are off. An admin key serves as an API key too.
 	AdminKeys []string
+	// CORSOrigins are the origins whose pages may read answers in a browser, such as
+	// https://app.example.com, or "*" for all. None: only pages of the server itself.
+	CORSOrigins []string
 	// TracerProvider, if not nil, gets a span for each request.
 	TracerProvider trace.TracerProvider
 	// TLS, if not nil, encrypts connections; see [LoadTLS].
@@ -128,6 +131,9 @@ func (o Options) withDefaults() (Options, error) {
 		if *d.value == 0 {
 			*d.value = d.def
 		}
+	}
+	if err := checkOrigins(o.CORSOrigins); err != nil {
+		return o, err
 	}
 	for _, key := range slices.Concat(o.APIKeys, o.AdminKeys) {
 		if key == "" {

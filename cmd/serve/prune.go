@@ -98,8 +98,12 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	bar := newProgress(s.err, "pruning rows", source.Rows(options))
 	options.Progress = bar.add
 	start := time.Now()
+	told := len(source.Warnings)
 	report, err := source.WriteChecked(ctx, c.Out, c.Base, options)
 	bar.finish()
+	for _, warning := range source.Warnings[told:] {
+		warn(warning)
+	}
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,8 @@ type serveCmd struct {
 	TLSCert      string  `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. It turns on TLS for --listen and --grpc-listen. A changed file is read again."`
 	TLSKey       string  `name:"tls-key" placeholder:"FILE" help:"Private key of --tls-cert in PEM. A changed file is read again."`
 
+	CORSOrigins []string `name:"cors-origin" placeholder:"ORIGIN,..." help:"Origins whose web pages may read answers in a browser, for example https://app.example.com; * allows all (default: none)."`
+
 	MetricTasks int `default:"512" placeholder:"N" help:"Maximum number of tasks with their own label in metrics (default ${default}); further tasks share the label _other."`
 
 	LogFormat string     `default:"text" enum:"text,json" help:"Format of the log: ${enum}."`

@@ -39,6 +39,7 @@ func (c *serveCmd) serverOptions(log *slog.Logger) (server.Options, error) {
 		MaxUploadBytes: int(c.MaxUpload),
 		MaxHeaderBytes: int(c.MaxHeader),
 		MetricTasks:    c.MetricTasks,
+		CORSOrigins:    c.CORSOrigins,
 
 		ReadHeaderTimeout: c.HeaderTimeout,
 		ReadTimeout:       c.ReadTimeout,
