@@ -138,6 +138,63 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestWrappedNames: names of tensors may have wrappers around the whole model or a part.
+func TestWrappedNames(t *testing.T) {
+	base := open(t, "testdata/plain/base")
+	want, err := Open("testdata/plain/adapter", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile("testdata/plain/adapter/adapter_config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := safetensors.Open("testdata/plain/adapter/adapter_model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer weights.Close()
+	for _, to := range []string{"_orig_mod.base_model.model.", "module.base_model.model.", "base_model.model._orig_mod."} {
+		dir := t.TempDir()
+		var entries []safetensors.Entry
+		for _, name := range weights.Names() {
+			tensor, _ := weights.Tensor(name)
+			renamed := *tensor
+			renamed.Name = strings.Replace(name, "base_model.model.", to, 1)
+			entries = append(entries, renamed.Entry())
+		}
+		err := errors.Join(os.WriteFile(filepath.Join(dir, configFile), config, 0o644), safetensors.WriteFile(filepath.Join(dir, weightsFile), nil, entries))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Open(dir, base)
+		if err != nil {
+			t.Errorf("%s: %v", to, err)
+			continue
+		}
+		for _, name := range want.Names() {
+			w, _ := want.Tensor(name)
+			if g, ok := got.Tensor(name); !ok || string(g.Data) != string(w.Data) {
+				t.Errorf("%s: tensor %s differs", to, name)
+			}
+		}
+	}
+}
+
+// TestOldWeights: weights in the format of older versions of PEFT are not read; the error
+// has the command that converts them.
+func TestOldWeights(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{configFile: `{"peft_type": "LORA", "r": 2, "lora_alpha": 4}`, oldWeightsFile: "x"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(dir, open(t, "testdata/plain/base")); err == nil || !strings.Contains(err.Error(), "convert it with: python -c '") {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestInit has every initialisation that PEFT knows: those that leave the base's weights
 // alone are accepted, the others are refused with the remedy.
 func TestInit(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"kenserve/internal/lfs"
 )
 
 // jsonMembers returns the members of a JSON object. Errors are in plain words, with the
@@ -16,8 +18,8 @@ func jsonMembers(text []byte) (map[string]json.RawMessage, error) {
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
 		return nil, errors.New("the text is UTF-16: save it as UTF-8")
 	}
-	if bytes.HasPrefix(text, []byte("version https://git-lfs")) {
-		return nil, errors.New("the file is a Git LFS pointer, not the file itself: run git lfs pull")
+	if err := lfs.Check(text); err != nil {
+		return nil, err
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, errors.New("the text is empty, want a JSON object")

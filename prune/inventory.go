@@ -43,8 +43,12 @@ func (s *Source) takeInventory(adapter bool) error {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("the tuned checkpoint lacks %s; the base's values are taken", list(fromBase)))
 	}
 	var unused []string
-	for _, name := range s.tuned.Names() {
-		if _, inBase := s.base.Tensor(name); !used[name] && !isBuffer(name) && !(adapter && inBase) {
+	candidates := s.tuned.Names()
+	if adapter { // the others are the base's
+		candidates = s.pair.Head
+	}
+	for _, name := range candidates {
+		if !used[name] && !isBuffer(name) {
 			unused = append(unused, name)
 		}
 	}

@@ -80,13 +80,10 @@ func Open(c Config) (_ *Source, err error) {
 	if s.base, err = safetensors.OpenCheckpoint(c.BaseDir); err != nil {
 		return nil, fmt.Errorf("prune: open base: %w", err)
 	}
+	s.noteWrapper("the base", s.base)
 	config, err := s.openTuned(c)
 	if err != nil {
 		return nil, err
-	}
-	s.noteWrappers("base", s.base)
-	if checkpoint, ok := s.tuned.(*safetensors.Checkpoint); ok {
-		s.noteWrappers("tuned checkpoint", checkpoint)
 	}
 	if s.pair, err = ken.Match(s.base, s.tuned); err != nil {
 		return nil, err
@@ -108,18 +105,10 @@ func Open(c Config) (_ *Source, err error) {
 		s.Unservable = fmt.Sprintf("%v: the delta can be exported but not served", err)
 	} else if err != nil {
 		return nil, err
+	} else if err := s.takeInventory(lora.IsAdapter(c.TunedDir)); err != nil {
+		return nil, err
 	}
-	if s.arch == nil {
-		return s, nil
-	}
-	return s, s.takeInventory(lora.IsAdapter(c.TunedDir))
-}
-
-// noteWrappers adds a warning if names of a checkpoint were read without wrappers.
-func (s *Source) noteWrappers(which string, c *safetensors.Checkpoint) {
-	if name, inFile := c.Renamed(); name != "" {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("the names of the %s have the prefixes of a wrapper, such as torch.compile's; they are read without, for example %s as %s", which, inFile, name))
-	}
+	return s, nil
 }
 
 // Unknown lists, by file of the tuned checkpoint, the settings that nothing reads.
@@ -159,6 +148,7 @@ func (s *Source) openTuned(c Config) ([]byte, error) {
 		return nil, fmt.Errorf("prune: open tuned checkpoint: %w", err)
 	}
 	s.tuned = checkpoint
+	s.noteWrapper("the tuned checkpoint", checkpoint)
 	text, err := readConfig(c.TunedDir)
 	if err != nil {
 		return nil, err
@@ -167,6 +157,13 @@ func (s *Source) openTuned(c Config) ([]byte, error) {
 		return nil, &ProblemError{fmt.Sprintf("%s has no %s, where the rest of the task is described", c.TunedDir, models.ConfigFile)}
 	}
 	return setProblem(text, c.Problem)
+}
+
+// noteWrapper adds a warning if names of a checkpoint are read without a wrapper.
+func (s *Source) noteWrapper(which string, c *safetensors.Checkpoint) {
+	if file, name := c.Renamed(); file != "" {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("names in %s have a wrapper, which is left out: %s is read as %s", which, file, name))
+	}
 }
 
 // readConfig returns the text of a folder's config.json, nil if it has none.

@@ -28,8 +28,8 @@ type Checkpoint struct {
 	files []*File
 	index map[string]*Tensor
 	names []string
-
-	renamed map[string]string // names in the files by names of tensors, where they differ
+	// renamed has a tensor's name in the file and without wrappers, if they differ.
+	renamed [2]string
 }
 
 // OpenCheckpoint opens the weights in a Hugging Face folder: model.safetensors, or the
@@ -167,27 +167,17 @@ func (c *Checkpoint) rename() {
 		if t.Name != name {
 			renamed := *t
 			renamed.Name = name
+			c.renamed = [2]string{t.Name, name}
 			t = &renamed
-			if c.renamed == nil {
-				c.renamed = map[string]string{}
-			}
-			c.renamed[name] = c.names[i]
 		}
 		index[name], c.names[i] = t, name
 	}
 	c.index = index
 }
 
-// Renamed returns a tensor whose name in the files has wrappers, and that name; two
-// empty strings if there is none. See [ModelNames].
-func (c *Checkpoint) Renamed() (name, inFile string) {
-	for _, name := range c.names {
-		if inFile, ok := c.renamed[name]; ok {
-			return name, inFile
-		}
-	}
-	return "", ""
-}
+// Renamed returns an example of a tensor whose name in the file has a wrapper, with its
+// name here, or "" if there is none.
+func (c *Checkpoint) Renamed() (file, name string) { return c.renamed[0], c.renamed[1] }
 
 // Names lists the tensors, sorted.
 func (c *Checkpoint) Names() []string { return c.names }

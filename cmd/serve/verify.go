@@ -8,6 +8,7 @@ import (
 	"kenserve/bulk"
 	"kenserve/gemm"
 	"kenserve/runtime"
+	"kenserve/safetensors"
 )
 
 type verifyCmd struct {
@@ -36,14 +37,23 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if _, err := e.Classify(ctx, classifier.Task, []runtime.Input{{Text: "verify"}}, runtime.Options{Truncate: true}); err != nil {
-		return err
+		return fmt.Errorf("verify: %s: %w", c.File, bulk.Reason(err))
 	}
 	var head []string
-	for _, t := range d.Tensors {
-		if _, ok := e.Base().Checkpoint.Tensor(t.Name); !ok {
-			head = append(head, t.Name)
+	for i := range d.Tensors {
+		if name := d.Tensors[i].Name; !hasTensor(e.Base().Checkpoint, name) {
+			head = append(head, name)
 		}
 	}
-	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s, head %s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name, strings.Join(head, " "))
+	beside := ""
+	if len(head) > 0 {
+		beside = ", with tensors beside the base's: " + strings.Join(head, ", ")
+	}
+	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name, beside)
 	return err
+}
+
+func hasTensor(c *safetensors.Checkpoint, name string) bool {
+	_, ok := c.Tensor(name)
+	return ok
 }

@@ -4,6 +4,7 @@
 package folder
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"kenserve/internal/lfs"
 )
 
 // The files that may describe a tokenizer, besides vocabulary files.
@@ -32,7 +35,7 @@ const maxFile = 1 << 28
 
 // Read reads the tokenizer of a folder.
 func Read(dir string) (Components, error) {
-	data, err := os.ReadFile(filepath.Join(dir, tokenizerJSON))
+	data, err := readFile(filepath.Join(dir, tokenizerJSON))
 	if err == nil {
 		f := make(Files)
 		for _, name := range []string{tokenizerConfig, modelConfig} {
@@ -69,11 +72,26 @@ func (f Files) read(dir, name string) error {
 	if info.Size() > maxFile {
 		return fmt.Errorf("%s has %d bytes; at most %d are supported", name, info.Size(), maxFile)
 	}
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	if err == nil {
 		f[name] = data
 	}
 	return err
+}
+
+// readFile reads a file, without a byte order mark at the beginning of JSON.
+func readFile(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := lfs.Check(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if filepath.Ext(path) == ".json" {
+		data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	}
+	return data, nil
 }
 
 // readFiles reads the files of dir that describe a tokenizer. It is an error if there is no vocabulary
