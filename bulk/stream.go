@@ -161,12 +161,7 @@ func (c *Classifier) classify(ctx context.Context, in *dataset.Reader, rows []da
 	if errors.As(err, &input) {
 		return nil, fmt.Errorf("classify %w", in.At(rows[input.Index], err))
 	}
-	if reason := errors.Unwrap(err); errors.Is(err, runtime.ErrTaskUnusable) && reason != nil {
-		// The engine's message hides the reason, because clients of a server may see
-		// it. The reason is an error of this user's own file.
-		return nil, reason
-	}
-	return r, err
+	return r, Reason(err)
 }
 
 // Inputs returns the texts of rows as inputs of an engine.

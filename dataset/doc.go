@@ -20,7 +20,7 @@
 // weight. They are found by the names of JSON members, or of the columns in a
 // CSV's first row: text, text_pair, label, id and weight, unless [Columns] gives
 // other names. Labels and weights are read only if [Options] asks for them. An empty
-// second text in a CSV is none. For a CSV without a first row of names, columns are given by
+// second text in a CSV means that there is no pair. For a CSV without a first row of names, columns are given by
 // number, from 1. [Reader.Ignored] lists the names that nobody asked for.
 //
 // # Labels

@@ -192,7 +192,7 @@ func skipByteOrderMark(b *bufio.Reader) error {
 	return nil
 }
 
-// refuseBinary says what to do with common files that are no text.
+// refuseBinary says what to do with common files that are not text.
 func refuseBinary(b *bufio.Reader) error {
 	start, _ := b.Peek(6)
 	for _, kind := range []struct{ magic, message string }{
@@ -226,7 +226,7 @@ func (r *Reader) detect(base string, b *bufio.Reader) Format {
 	case ".tsv", ".tab":
 		return TSV
 	case ".jsonl", ".ndjson", ".json":
-		return JSONArray // or JSON lines: what begins with [ is an array
+		return JSONArray // a file that begins with [ is an array
 	}
 	start, _ := b.Peek(bufferSize)
 	trimmed := strings.TrimLeft(string(start), " \t\r\n")
@@ -237,7 +237,7 @@ func (r *Reader) detect(base string, b *bufio.Reader) Format {
 			return JSONArray
 		}
 	case strings.HasPrefix(trimmed, "{"):
-		// An object without a text is no text either: its reader says what is
+		// An object without a text is not plain text either: its reader says what is
 		// missing.
 		rest := strings.TrimLeft(trimmed[1:], " \t\r\n")
 		if r.options.Labelled || strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "}") {

@@ -131,7 +131,7 @@ func TestErrorsOfRows(t *testing.T) {
 		{"a row that is too long", "f.csv", "text,label\na,b,c\n", "row 1 (line 2): 3 values, the first line has 2"},
 		{"a quote inside a value", "f.csv", "text,label\na \"b\" c,d\n", "a double quote inside a value"},
 		{"a quote that does not end", "f.csv", "text,label\n\"a,d\n", "no closing one"},
-		{"a weight that is none", "f.csv", "text,label,weight\na,b,-1\n", `"weight" is -1`},
+		{"a negative weight", "f.csv", "text,label,weight\na,b,-1\n", `"weight" is -1`},
 		{"not gzip", "f.gz", "\x1f\x8bnonsense", "not a valid gzip file"},
 		{"a line beyond the limit", "f", `{"text":"` + strings.Repeat("a", maxRow) + `","label":1}`, "longer than 16777216 bytes"},
 		{"a value beyond the limit", "f.csv", "text,label\n\"" + strings.Repeat("a", maxRow+2<<20) + "\",x\n", "longer than 16777216 bytes"},

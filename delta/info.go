@@ -61,6 +61,17 @@ func (i *Info) TunedName(base string) string {
 	return i.TunedPrefix + rest
 }
 
+// LegacyName returns the name that a layer norm's tensor of this name has in the
+// oldest checkpoints, which were converted from TensorFlow, and whether it has one.
+func LegacyName(name string) (string, bool) {
+	for old, new := range layerNormNames {
+		if stem, ok := strings.CutSuffix(name, new); ok {
+			return stem + old, true
+		}
+	}
+	return "", false
+}
+
 // layerNormNames maps the names of a layer norm's tensors in the oldest
 // checkpoints to the names in checkpoints that were tuned from them.
 var layerNormNames = map[string]string{

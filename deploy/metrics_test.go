@@ -1,4 +1,4 @@
-// Package deploy has no code, but configurations; its tests hold them against the
+// Package deploy has configurations but no code. Its tests compare the configurations with the
 // program.
 package deploy
 
@@ -21,7 +21,7 @@ import (
 	"kenserve/server"
 )
 
-// queries are PromQL expressions by where they stand.
+// queries returns the PromQL expressions of alerts and dashboard, by their place.
 func queries(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -68,60 +68,60 @@ func queries(t *testing.T) map[string]string {
 	return out
 }
 
-// TestMetricsExist checks that the server exports every metric that alerts and
-// dashboard use, with the labels and label values that they use.
+// TestMetricsExist checks that the server exports every metric, label and label value that
+// alerts and dashboard use.
 func TestMetricsExist(t *testing.T) {
 	exported := scrape(t)
 	metric := regexp.MustCompile(`\b((?:kenserve|process|go)_\w+)\s*(?:\{([^}]*)\})?`)
 	label := regexp.MustCompile(`(\w+)\s*(=~|=)\s*"([^"]*)"`)
-	given := []string{"job", "instance"} // by the scrape
-	asked := 0
+	scrapeLabels := []string{"job", "instance"} // added by Prometheus
+	used := 0
 	for where, query := range queries(t) {
 		for _, m := range metric.FindAllStringSubmatch(query, -1) {
-			asked++
+			used++
 			labels, ok := exported[m[1]]
 			if !ok {
-				t.Errorf("%s: no metric %s", where, m[1])
+				t.Errorf("%s: the server has no metric %s", where, m[1])
 				continue
 			}
 			for _, l := range label.FindAllStringSubmatch(m[2], -1) {
 				values, ok := labels[l[1]]
 				switch {
-				case slices.Contains(given, l[1]):
+				case slices.Contains(scrapeLabels, l[1]):
 				case !ok:
 					t.Errorf("%s: %s has no label %s", where, m[1], l[1])
 				case l[1] == "route":
 					matches := regexp.MustCompile("^(?:" + l[3] + ")$").MatchString
 					if !slices.ContainsFunc(values, matches) {
-						t.Errorf("%s: no route of %v matches %s", where, values, l[3])
+						t.Errorf("%s: none of the routes %v matches %s", where, values, l[3])
 					}
 				case l[2] == "=" && l[1] == "type" && !slices.Contains(kinds, l[3]):
-					t.Errorf("%s: there is no type of error %s", where, l[3])
+					t.Errorf("%s: unknown error type %s", where, l[3])
 				}
 			}
 		}
 		for _, by := range regexp.MustCompile(`\bby \(([^)]*)\)`).FindAllStringSubmatch(query, -1) {
 			for name := range strings.SplitSeq(by[1], ",") {
 				name = strings.TrimSpace(name)
-				if slices.Contains(given, name) {
+				if slices.Contains(scrapeLabels, name) {
 					continue
 				}
-				known := false
+				found := false
 				for _, m := range metric.FindAllStringSubmatch(query, -1) {
-					known = known || exported[m[1]][name] != nil
+					found = found || exported[m[1]][name] != nil
 				}
-				if !known {
+				if !found {
 					t.Errorf("%s: none of its metrics has the label %s", where, name)
 				}
 			}
 		}
 	}
-	if asked < 30 {
-		t.Errorf("only %d metrics are asked for", asked)
+	if used < 30 {
+		t.Errorf("alerts and dashboard use %d metrics, want at least 30", used)
 	}
 }
 
-// kinds are the types of errors that the documentation tells of.
+// kinds are the error types in the documentation.
 var kinds = func() []string {
 	text, err := os.ReadFile("../docs/http.md")
 	if err != nil {
@@ -136,8 +136,8 @@ var kinds = func() []string {
 	return out
 }()
 
-// scrape runs the demo for some requests, good and bad, and returns the label
-// values by label by metric.
+// scrape sends some valid and invalid requests to the demo and returns the exported metrics:
+// label values by label by metric.
 func scrape(t *testing.T) map[string]map[string][]string {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
@@ -184,7 +184,7 @@ func scrape(t *testing.T) map[string]map[string][]string {
 	return out
 }
 
-// TestYAML: the files without templates can be read.
+// TestYAML checks that the files without templates are valid YAML.
 func TestYAML(t *testing.T) {
 	for _, path := range []string{"compose/docker-compose.yaml", "kserve/servingruntime.yaml", "kserve/inferenceservice.yaml",
 		"prometheus/alerts.yaml", "prometheus/scrape.yaml", "helm/kenserve/values.yaml", "helm/kenserve/Chart.yaml", "helm/values-example.yaml"} {

@@ -1,7 +1,7 @@
 //go:build deploy
 
-// Package deploy tests the configurations in this folder with the real programs.
-// The script test runs it.
+// Package deploy tests the configurations in this folder with HAProxy and nginx. The script
+// deploy/test runs it.
 package deploy
 
 import (
@@ -26,19 +26,19 @@ import (
 )
 
 const (
-	tasks    = 24 // copies of the demo's
+	tasks    = 24 // copies of the demo's tasks
 	replicas = 3
 	callers  = 24
 )
 
-// proxies are the programs, and how a configuration is made one for the test: the
-// addresses are replaced, the rest is as it stands in the folder.
+// proxies are the programs to test. For the test only the addresses in their configurations
+// are replaced.
 var proxies = []struct {
 	program, file string
 	replicas      *regexp.Regexp // the address of a replica
 	listen        [2]string
 	run           func(config, folder string) *exec.Cmd
-	readsBody     bool // the task is found in the body of /classify
+	readsBody     bool // the proxy finds the task in the body of /classify
 }{
 	{
 		program: "haproxy", file: "haproxy/haproxy.cfg",
@@ -55,9 +55,9 @@ var proxies = []struct {
 	},
 }
 
-// TestRouting: each task has one replica; a replica that dies under load loses at
-// most the requests that were under way there, one that is stopped loses none, and
-// the tasks of the others stay where they are.
+// TestRouting checks that each task has one replica; that a replica killed under load loses
+// only requests that were active on it, and a stopped one loses none; and that the tasks of
+// other replicas stay there.
 func TestRouting(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "kenserve")
 	build := exec.Command("go", "build", "-o", binary, "../cmd/serve")
@@ -81,7 +81,7 @@ func TestRouting(t *testing.T) {
 	for _, proxy := range proxies {
 		t.Run(proxy.program, func(t *testing.T) {
 			if _, err := exec.LookPath(proxy.program); err != nil {
-				t.Fatalf("%v: the script test installs it", err)
+				t.Fatalf("%v: run deploy/test, which installs it", err)
 			}
 			var running []*replica
 			for range replicas {
@@ -108,20 +108,20 @@ func TestRouting(t *testing.T) {
 			}
 			startProxy(t, proxy.run(path, folder), front)
 
-			// Each task is on one replica, whichever route and client.
+			// Requests for a task go to one replica, by any route.
 			names := running[0].tasks(t)
 			for n, name := range slices.Sorted(maps.Keys(names)) {
-				ways := []way{byHeader, byModelsPath, byTEIPath, byInferPath}
+				routes := []route{byHeader, byModelsPath, byTEIPath, byInferPath}
 				if proxy.readsBody {
-					ways = append(ways, byBody)
+					routes = append(routes, byBody)
 				}
-				for i, w := range ways {
-					if status, err := w.ask(front, name, n+i); err != nil || status != http.StatusOK {
+				for i, w := range routes {
+					if status, err := w.send(front, name, n+i); err != nil || status != http.StatusOK {
 						t.Fatalf("%s for %s: %d, %v", w.name, name, status, err)
 					}
 				}
 			}
-			before := places(t, running)
+			before := replicasOf(t, running)
 			used := map[int]int{}
 			for name, where := range before {
 				if len(where) != 1 {
@@ -129,45 +129,45 @@ func TestRouting(t *testing.T) {
 				}
 				used[where[0]]++
 			}
-			t.Logf("tasks a replica: %v", used)
+			t.Logf("tasks per replica: %v", used)
 			if len(used) != replicas {
-				t.Errorf("the replicas have %v tasks", used)
+				t.Errorf("tasks per replica: %v, want some on every replica", used)
 			}
 
-			// One dies under load.
-			died := 0
+			// One replica is killed under load.
+			killed := 0
 			outcome := underLoad(t, front, slices.Sorted(maps.Keys(names)), func() {
-				running[died].kill(t, syscall.SIGKILL)
+				running[killed].stop(t, syscall.SIGKILL)
 			})
-			here := 0
+			expected := 0
 			for _, q := range outcome.failed {
-				if q.began.After(outcome.event) || !slices.Contains(before[q.task], died) {
-					t.Errorf("task %s, asked %s after the death, of a replica that did not die or afterwards: %v", q.task, q.began.Sub(outcome.event), q.err)
+				if q.began.After(outcome.event) || !slices.Contains(before[q.task], killed) {
+					t.Errorf("task %s, request %s after the kill: lost although the replica was not killed, or the request came later: %v", q.task, q.began.Sub(outcome.event), q.err)
 				} else {
-					here++
+					expected++
 				}
 			}
-			t.Logf("SIGKILL: %d answered, %d under way at that moment on the replica, %d of those not answered, %d others not answered",
-				outcome.answered, outcome.underWay(before, died), here, len(outcome.failed)-here)
+			t.Logf("SIGKILL: %d requests answered, %d active on the replica at that moment, of which %d were lost, %d others lost",
+				outcome.answered, outcome.active(before, killed), expected, len(outcome.failed)-expected)
 
-			// The tasks of the others are where they were.
-			moved := places(t, []*replica{nil, running[1], running[2]})
+			// The tasks of the other replicas did not move.
+			after := replicasOf(t, []*replica{nil, running[1], running[2]})
 			for name, where := range before {
-				if where[0] != died && !slices.Equal(moved[name], where) {
-					t.Errorf("task %s moved from %v to %v", name, where, moved[name])
+				if where[0] != killed && !slices.Equal(after[name], where) {
+					t.Errorf("task %s moved from %v to %v", name, where, after[name])
 				}
 			}
 
-			// It comes back, and another one is stopped under load.
-			running[died] = startReplica(t, binary, store, running[died].address)
+			// The replica is started again, and another one is stopped under load.
+			running[killed] = startReplica(t, binary, store, running[killed].address)
 			time.Sleep(3 * time.Second)
 			outcome = underLoad(t, front, slices.Sorted(maps.Keys(names)), func() {
-				running[1].kill(t, syscall.SIGTERM)
+				running[1].stop(t, syscall.SIGTERM)
 			})
 			for _, q := range outcome.failed {
-				t.Errorf("SIGTERM: task %s, asked %s after the signal: %v", q.task, q.began.Sub(outcome.event), q.err)
+				t.Errorf("SIGTERM: task %s, request %s after the signal: %v", q.task, q.began.Sub(outcome.event), q.err)
 			}
-			t.Logf("SIGTERM: %d answered, %d not", outcome.answered, len(outcome.failed))
+			t.Logf("SIGTERM: %d requests answered, %d lost", outcome.answered, len(outcome.failed))
 		})
 	}
 }
@@ -179,6 +179,7 @@ type replica struct {
 	ended   chan error
 }
 
+// startReplica starts kenserve at an address; empty: on a free port.
 func startReplica(t *testing.T, binary, store, address string) *replica {
 	t.Helper()
 	if address == "" {
@@ -194,14 +195,15 @@ func startReplica(t *testing.T, binary, store, address string) *replica {
 	go func() { r.ended <- r.command.Wait() }()
 	t.Cleanup(func() {
 		if r.command.ProcessState == nil {
-			r.kill(t, syscall.SIGTERM)
+			r.stop(t, syscall.SIGTERM)
 		}
 	})
 	waitFor(t, "http://"+r.address+"/readyz")
 	return r
 }
 
-func (r *replica) kill(t *testing.T, s syscall.Signal) {
+// stop sends a signal and waits for the end of the process.
+func (r *replica) stop(t *testing.T, s syscall.Signal) {
 	t.Helper()
 	if err := r.command.Process.Signal(s); err != nil {
 		t.Fatal(err)
@@ -209,14 +211,14 @@ func (r *replica) kill(t *testing.T, s syscall.Signal) {
 	select {
 	case err := <-r.ended:
 		if s == syscall.SIGTERM && err != nil {
-			t.Errorf("a replica that was stopped ended with %v", err)
+			t.Errorf("stopped replica ended with %v, want exit status 0", err)
 		}
 	case <-time.After(40 * time.Second):
-		t.Error("a replica does not end")
+		t.Error("replica did not end within 40 seconds")
 	}
 }
 
-// tasks are how often the replica answered for each task.
+// tasks returns the number of requests that the replica answered for each task.
 func (r *replica) tasks(t *testing.T) map[string]int {
 	t.Helper()
 	answer, err := http.Get("http://" + r.address + "/tasks?labels=false")
@@ -240,8 +242,8 @@ func (r *replica) tasks(t *testing.T) map[string]int {
 	return out
 }
 
-// places are the replicas that have answered for each task.
-func places(t *testing.T, running []*replica) map[string][]int {
+// replicasOf returns the replicas that have answered for each task.
+func replicasOf(t *testing.T, running []*replica) map[string][]int {
 	t.Helper()
 	out := map[string][]int{}
 	for i, r := range running {
@@ -257,6 +259,7 @@ func places(t *testing.T, running []*replica) map[string][]int {
 	return out
 }
 
+// startProxy starts a proxy and waits until it answers at front.
 func startProxy(t *testing.T, command *exec.Cmd, front string) {
 	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -279,6 +282,7 @@ func startProxy(t *testing.T, command *exec.Cmd, front string) {
 	waitFor(t, "http://"+front+"/readyz")
 }
 
+// waitFor waits until a URL answers with status 200.
 func waitFor(t *testing.T, url string) {
 	t.Helper()
 	for range 300 {
@@ -303,37 +307,37 @@ func freePort(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// way is one of the ways to ask for a task.
-type way struct {
-	name string
-	path func(task string) string
-	body func(task string) string
-	head bool // with the header
+// route is one of the routes on which a client can classify.
+type route struct {
+	name   string
+	path   func(task string) string
+	body   func(task string) string
+	header bool // send the task in the header too
 }
 
 var (
-	byHeader     = way{"header", at("/classify"), native, true}
-	byBody       = way{"body", at("/classify"), native, false}
-	byModelsPath = way{"/models", func(task string) string { return "/models/" + task }, fixed(`{"inputs": "Who wrote Hamlet?"}`), false}
-	byTEIPath    = way{"/tei", func(task string) string { return "/tei/" + task + "/predict" }, fixed(`{"inputs": "Who wrote Hamlet?"}`), false}
-	byInferPath  = way{"/v2", func(task string) string { return "/v2/models/" + task + "/infer" }, fixed(`{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["Who wrote Hamlet?"]}]}`), false}
+	byHeader     = route{"header", fixedPath("/classify"), nativeBody, true}
+	byBody       = route{"body", fixedPath("/classify"), nativeBody, false}
+	byModelsPath = route{"/models", func(task string) string { return "/models/" + task }, fixedBody(`{"inputs": "Who wrote Hamlet?"}`), false}
+	byTEIPath    = route{"/tei", func(task string) string { return "/tei/" + task + "/predict" }, fixedBody(`{"inputs": "Who wrote Hamlet?"}`), false}
+	byInferPath  = route{"/v2", func(task string) string { return "/v2/models/" + task + "/infer" }, fixedBody(`{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["Who wrote Hamlet?"]}]}`), false}
 )
 
-func at(path string) func(string) string    { return func(string) string { return path } }
-func fixed(body string) func(string) string { return func(string) string { return body } }
-func native(task string) string {
+func fixedPath(path string) func(string) string { return func(string) string { return path } }
+func fixedBody(body string) func(string) string { return func(string) string { return body } }
+func nativeBody(task string) string {
 	return fmt.Sprintf(`{"input": "Who wrote Hamlet?", "model": %q}`, task)
 }
 
 var client = &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: callers}}
 
-func (w way) ask(address, task string, n int) (int, error) {
+func (w route) send(address, task string, n int) (int, error) {
 	q, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+address+w.path(task), strings.NewReader(w.body(task)))
 	if err != nil {
 		return 0, err
 	}
 	q.Header.Set("Content-Type", "application/json")
-	if w.head {
+	if w.header {
 		q.Header.Set("X-Kenserve-Task", task)
 	}
 	answer, err := client.Do(q)
@@ -345,33 +349,33 @@ func (w way) ask(address, task string, n int) (int, error) {
 	return answer.StatusCode, err
 }
 
-// asked is a request of the load.
-type asked struct {
+// sentRequest is a request of the load.
+type sentRequest struct {
 	task         string
 	began, ended time.Time
 	err          error
 }
 
 type loadOutcome struct {
-	event    time.Time // just before it
+	event    time.Time // just before the event
 	answered int
-	failed   []asked
-	all      []asked
+	failed   []sentRequest
+	all      []sentRequest
 }
 
-// underWay counts the requests that a replica had when the event came.
-func (o *loadOutcome) underWay(places map[string][]int, replica int) int {
+// active counts the requests that a replica had when the event came.
+func (o *loadOutcome) active(owners map[string][]int, replica int) int {
 	n := 0
 	for _, q := range o.all {
-		if slices.Contains(places[q.task], replica) && q.began.Before(o.event) && q.ended.After(o.event) {
+		if slices.Contains(owners[q.task], replica) && q.began.Before(o.event) && q.ended.After(o.event) {
 			n++
 		}
 	}
 	return n
 }
 
-// underLoad has callers ask for tasks at random until some seconds after an event
-// that comes in between.
+// underLoad sends requests for random tasks, from several callers. After 3 seconds it calls
+// event, and 6 seconds later it stops.
 func underLoad(t *testing.T, front string, names []string, event func()) *loadOutcome {
 	t.Helper()
 	var out loadOutcome
@@ -387,8 +391,8 @@ func underLoad(t *testing.T, front string, names []string, event func()) *loadOu
 					return
 				default:
 				}
-				q := asked{task: names[random.IntN(len(names))], began: time.Now()}
-				status, err := byHeader.ask(front, q.task, n)
+				q := sentRequest{task: names[random.IntN(len(names))], began: time.Now()}
+				status, err := byHeader.send(front, q.task, n)
 				q.ended = time.Now()
 				if err == nil && status != http.StatusOK {
 					err = fmt.Errorf("status %d", status)

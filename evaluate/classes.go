@@ -66,7 +66,7 @@ func newSingleLabel(labels []string) *SingleLabel {
 	return &SingleLabel{Kind: string(models.SingleLabel), Classes: newClasses(labels), labels: labels}
 }
 
-// add counts the prediction of a text. Of equal scores the first label wins.
+// add counts the prediction of a text. If scores are equal, the first label wins.
 func (r *SingleLabel) add(scores []float32, label dataset.Label) error {
 	want, err := label.Index(r.labels)
 	if err != nil {

@@ -132,14 +132,19 @@ func firstComponents(c delta.Tensors) []string {
 
 // tunedTensor returns the tuned counterpart of a tensor of the base, or nil. It
 // looks for the name that delta.Info.TunedName gives, which also maps the older
-// names of layer norms, then for the name that differs by the prefixes alone.
+// names of layer norms, then for the name that differs by the prefixes alone, then
+// for the older name of a layer norm.
 func (p *Pair) tunedTensor(name string) *safetensors.Tensor {
 	rest, ok := strings.CutPrefix(name, p.BasePrefix)
 	if !ok {
 		return nil
 	}
 	info := delta.Info{BasePrefix: p.BasePrefix, TunedPrefix: p.TunedPrefix}
-	for _, other := range []string{info.TunedName(name), p.TunedPrefix + rest} {
+	candidates := []string{info.TunedName(name), p.TunedPrefix + rest}
+	if old, ok := delta.LegacyName(rest); ok {
+		candidates = append(candidates, p.TunedPrefix+old)
+	}
+	for _, other := range candidates {
 		if t, ok := p.Tuned.Tensor(other); ok {
 			return t
 		}

@@ -80,6 +80,15 @@ func TestMatch(t *testing.T) {
 			shared: []string{"x.LayerNorm.beta", "x.LayerNorm.gamma"}, tunedPrefix: "bert.",
 		},
 		{
+			name: "older names of layer norms in the tuned checkpoint", base: checkpoint(0, shape, "x.LayerNorm.weight", "x.LayerNorm.bias"),
+			tuned:  checkpoint(1, shape, "bert.x.LayerNorm.gamma", "bert.x.LayerNorm.beta", "c"),
+			shared: []string{"x.LayerNorm.bias", "x.LayerNorm.weight"}, head: []string{"c"}, tunedPrefix: "bert.",
+		},
+		{
+			name: "older names of layer norms in both", base: checkpoint(0, shape, "x.LayerNorm.gamma"),
+			tuned: checkpoint(1, shape, "bert.x.LayerNorm.gamma"), shared: []string{"x.LayerNorm.gamma"}, tunedPrefix: "bert.",
+		},
+		{
 			name: "integers that are equal", base: ints(checkpoint(0, shape, "a"), "ids", 1), tuned: ints(checkpoint(1, shape, "a"), "ids", 1),
 			shared: []string{"a"},
 		},

@@ -2,8 +2,11 @@ package lora
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,6 +44,9 @@ func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
 		return nil, err
 	}
 	adapter, err := safetensors.Open(filepath.Join(dir, weightsFile))
+	if _, old := os.Stat(filepath.Join(dir, oldWeightsFile)); old == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the folder has no %s, but %s; convert it with: python -c 'import torch, safetensors.torch as s; d = %q; s.save_file(torch.load(d + \"/%s\", map_location=\"cpu\", weights_only=True), d + \"/%s\")'", weightsFile, oldWeightsFile, dir, oldWeightsFile, weightsFile)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -97,12 +103,14 @@ type loraPair struct {
 // merge returns the base with an adapter's tensors merged into it.
 func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (*Checkpoint, error) {
 	changes, whole := map[string]*loraPair{}, map[string]*safetensors.Tensor{}
-	for _, name := range adapter.Names() {
+	names := adapter.Names()
+	for i, unwrapped := range safetensors.ModelNames(names) {
+		name := names[i]
 		if strings.Contains(name, originalModule) {
 			continue
 		}
 		t, _ := adapter.Tensor(name)
-		p, err := parseName(name)
+		p, err := parseName(unwrapped)
 		if err != nil {
 			return nil, err
 		}
@@ -145,7 +153,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 	}
 	for module, ch := range changes {
 		name := module + ".weight"
-		t, err := ch.applyTo(c, out.tensors[name])
+		t, err := ch.applyTo(c, module, out.tensors[name])
 		if err != nil {
 			return nil, fmt.Errorf("module %s: %w", module, err)
 		}
@@ -185,8 +193,8 @@ func findPrefix(changes map[string]*loraPair, base *safetensors.Checkpoint) (str
 	return "", fmt.Errorf("module %s or another is not the base's, with or without the prefix %q: was this adapter trained on this base?", module, first+".")
 }
 
-// applyTo returns weight + s·B·A, transposed as the package comment says.
-func (ch *loraPair) applyTo(c *config, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
+// apply returns the weight with the change.
+func (ch *loraPair) applyTo(c *config, module string, weight *safetensors.Tensor) (*safetensors.Tensor, error) {
 	switch {
 	case ch.a == nil || ch.b == nil:
 		return nil, fmt.Errorf("%w: lora_A or lora_B is missing", errUnsupported)
@@ -218,7 +226,10 @@ func (ch *loraPair) applyTo(c *config, weight *safetensors.Tensor) (*safetensors
 	if err != nil {
 		return nil, err
 	}
-	scale := c.scale(rank)
+	scale, err := c.scale(module, rank)
+	if err != nil {
+		return nil, err
+	}
 	sums := make([]float64, inputs)
 	for o := range outputs {
 		clear(sums)

@@ -9,42 +9,116 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+
+	"kenserve/internal/lfs"
+	"kenserve/internal/settings"
 )
 
 // The files of an adapter's folder.
 const (
 	configFile  = "adapter_config.json"
 	weightsFile = "adapter_model.safetensors"
+
+	oldWeightsFile = "adapter_model.bin" // of older versions of PEFT; not read
 )
 
-// errUnsupported means an adapter that this package does not implement.
+// errUnsupported is wrapped by errors about adapters that are not understood.
 var errUnsupported = errors.New("not a LoRA adapter of a supported kind")
 
-// config is the part of the configuration that changes the meaning of the tensors.
+// config has the settings that the meaning of the tensors depends on.
 type config struct {
-	Type        string             `json:"peft_type"`
-	Rank        int                `json:"r"`
-	Alpha       float64            `json:"lora_alpha"`
-	RSLoRA      bool               `json:"use_rslora"`
-	Transposed  bool               `json:"fan_in_fan_out"`
-	RankPattern map[string]float64 `json:"rank_pattern"`
+	Type         string             `json:"peft_type"`
+	Rank         int                `json:"r"`
+	Alpha        float64            `json:"lora_alpha"`
+	RSLoRA       bool               `json:"use_rslora"`
+	Transposed   bool               `json:"fan_in_fan_out"`
+	RankPattern  map[string]float64 `json:"rank_pattern"`
+	AlphaPattern patterns           `json:"alpha_pattern"`
 }
 
-// ignoredKeys are the keys that do not change the meaning of the tensors: how the adapter
-// was trained, where it belongs, or which tensors it has, which their names tell.
-var ignoredKeys = []string{
-	"peft_type", "r", "lora_alpha", "use_rslora", "fan_in_fan_out", "rank_pattern", // read above
-	"task_type", "inference_mode", "base_model_name_or_path", "revision", "auto_mapping", "peft_version",
-	"target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern",
-	"lora_dropout", "init_lora_weights", "bias", "runtime_config", "loftq_config", "eva_config", "corda_config",
-	"megatron_config", "megatron_core", "qalora_group_size",
+// convert is the remedy for an adapter whose training began with changed base weights.
+const convert = "the adapter was trained on base weights that its initialisation replaced; convert it first, with PEFT's " +
+	"save_pretrained(FOLDER, path_initial_model_for_weight_conversion=INITIAL_ADAPTER), or merge it with PEFT and prune the merged checkpoint"
+
+// merged is the remedy for a kind of adapter that is not computed here.
+const merged = "merge it with PEFT's merge_and_unload, and prune the merged checkpoint"
+
+// Settings are the settings of adapter_config.json, those of PEFT's LoraConfig. A
+// setting that is not listed may change the result, so it is refused.
+var Settings = settings.Table(slices.Concat(
+	[]settings.Setting{
+		settings.Used("peft_type"), settings.Used("r"), settings.Used("lora_alpha"), settings.Used("use_rslora"),
+		settings.Used("fan_in_fan_out"), settings.Used("rank_pattern"), settings.Used("alpha_pattern"),
+		// PiSSA, CorDA, OLoRA, LoftQ and LoRA-GA replace weights of the base. The other
+		// initialisations only set A and B, which the adapter has.
+		settings.Refused("init_lora_weights", convert, "true", "false", `"gaussian"`, `"eva"`, `"orthogonal"`),
+		settings.Refused("task_type", "only sequence classification is served, SEQ_CLS", `"SEQ_CLS"`, `"FEATURE_EXTRACTION"`),
+		settings.Refused("use_dora", merged, "false"),
+		settings.Refused("lora_bias", merged, "false"),
+		settings.Refused("layer_replication", "the adapter repeats layers of its base; "+merged, "[]"),
+		settings.Refused("use_qalora", merged, "false"),
+		settings.Refused("target_parameters", merged, "[]"),
+		settings.Refused("trainable_token_indices", merged, "[]", "{}"),
+		settings.Refused("alora_invocation_tokens", "it applies to a part of the text only, which no merged checkpoint can express", "[]"),
+		settings.Refused("arrow_config", "it chooses between adapters for each token, which no merged checkpoint can express", "{}"),
+		settings.Refused("ensure_weight_tying", merged, "false"),
+		settings.Refused("monteclora_config", merged, "{}"),
+		settings.Refused("use_bdlora", merged, "null", "false", "{}"),
+		settings.Refused("velora_config", merged, "{}"),
+		settings.Refused("kasa_config", merged, "{}"),
+	},
+	settings.Harmless("the tensors themselves show where they belong", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
+	settings.Harmless("only training uses it", "lora_dropout", "inference_mode", "runtime_config", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "megatron_config", "megatron_core", "qalora_group_size"),
+	settings.Harmless("it says where the adapter comes from", "base_model_name_or_path", "revision", "auto_mapping", "peft_version"),
+))
+
+// patterns are numbers by module, in the order of the file. A key is a module's name, or
+// the end of one after a dot; PEFT also takes it for a regular expression.
+type patterns struct {
+	keys   []string
+	values []float64
+}
+
+func (p *patterns) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if token, err := d.Token(); err != nil || token != json.Delim('{') {
+		return err // null
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var value float64
+		if err := d.Decode(&value); err != nil {
+			return err
+		}
+		p.keys, p.values = append(p.keys, key.(string)), append(p.values, value)
+	}
+	return nil
+}
+
+// find returns the value of the first key that matches a module, as PEFT's
+// get_pattern_key does: (.*\.)?(KEY)$ from the module's beginning.
+func (p *patterns) find(module string) (float64, bool, error) {
+	for i, key := range p.keys {
+		expression, err := regexp.Compile(`^(?:.*\.)?(?:` + key + `)$`)
+		if err != nil {
+			return 0, false, fmt.Errorf("%w: alpha_pattern has the key %q, which is not a regular expression that is understood here: %s", errUnsupported, key, merged)
+		}
+		if expression.MatchString(module) {
+			return p.values[i], true, nil
+		}
+	}
+	return 0, false, nil
 }
 
 // maxConfig bounds the file of the configuration, in bytes.
 const maxConfig = 1 << 20
 
-// IsAdapter reports whether a folder holds an adapter instead of a checkpoint.
+// IsAdapter tells whether a folder holds an adapter and not a checkpoint.
 func IsAdapter(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, configFile))
 	return err == nil && info.Mode().IsRegular()
@@ -61,6 +135,9 @@ func readConfig(dir string) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := lfs.Check(text); err != nil {
+		return nil, fmt.Errorf("%s: %w", configFile, err)
+	}
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("%s is longer than %d bytes", configFile, maxConfig)
 	}
@@ -68,13 +145,18 @@ func readConfig(dir string) (*config, error) {
 }
 
 func parseConfig(text []byte) (*config, error) {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	var all map[string]json.RawMessage
-	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, fmt.Errorf("%s: %w", configFile, err)
+	if err := json.Unmarshal(text, &all); err != nil || all == nil {
+		return nil, fmt.Errorf("%w: %s is not a JSON object", errUnsupported, configFile)
 	}
 	var c config
 	if err := json.Unmarshal(text, &c); err != nil {
-		return nil, fmt.Errorf("%s: %w", configFile, err)
+		var mistyped *json.UnmarshalTypeError
+		if errors.As(err, &mistyped) {
+			return nil, fmt.Errorf("%w: %s: %s is a JSON %s, which is not what PEFT writes", errUnsupported, configFile, mistyped.Field, mistyped.Value)
+		}
+		return nil, fmt.Errorf("%w: %s cannot be read", errUnsupported, configFile)
 	}
 	if c.Type != "LORA" {
 		return nil, fmt.Errorf("%w: peft_type is %q, want LORA", errUnsupported, c.Type)
@@ -85,15 +167,19 @@ func parseConfig(text []byte) (*config, error) {
 	if math.IsNaN(c.Alpha) || math.IsInf(c.Alpha, 0) {
 		return nil, fmt.Errorf("%w: lora_alpha is %g, want a finite number", errUnsupported, c.Alpha)
 	}
-	for key, value := range all {
-		if !slices.Contains(ignoredKeys, key) && !isUnset(value) {
-			return nil, fmt.Errorf("%w: %s is %s", errUnsupported, key, value)
+	unknown, err := settings.Check(all, Settings)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUnsupported, err)
+	}
+	for _, name := range unknown {
+		if !isUnset(all[name]) {
+			return nil, fmt.Errorf("%w: %s has the setting %q = %s, which is unknown and may change the result: %s", errUnsupported, configFile, name, all[name], merged)
 		}
 	}
 	return &c, nil
 }
 
-// isUnset reports whether a value of the configuration turns a feature off.
+// isUnset tells whether a value asks for nothing.
 func isUnset(value json.RawMessage) bool {
 	switch string(bytes.TrimSpace(value)) {
 	case "null", "false", "0", `""`, "{}", "[]":
@@ -102,10 +188,16 @@ func isUnset(value json.RawMessage) bool {
 	return false
 }
 
-// scale returns s, the factor of B·A of the given rank.
-func (c *config) scale(rank int) float64 {
-	if c.RSLoRA {
-		return c.Alpha / math.Sqrt(float64(rank))
+// scale returns the factor of B·A for a module, with the rank of its tensors.
+func (c *config) scale(module string, rank int) (float64, error) {
+	alpha := c.Alpha
+	if value, ok, err := c.AlphaPattern.find(module); err != nil {
+		return 0, err
+	} else if ok {
+		alpha = value
 	}
-	return c.Alpha / float64(rank)
+	if c.RSLoRA {
+		return alpha / math.Sqrt(float64(rank)), nil
+	}
+	return alpha / float64(rank), nil
 }

@@ -16,11 +16,14 @@
 // # Merging
 //
 // The weight W of a module becomes W + s·B·A. The scale s is lora_alpha/r, or
-// lora_alpha/√r with use_rslora. B·A is transposed for embeddings and with
+// lora_alpha/√r with use_rslora. alpha_pattern gives single modules another lora_alpha. B·A is transposed for embeddings and with
 // fan_in_fan_out. Products are accumulated in float64; the change s·B·A is rounded to
 // float32, and so is its sum with W.
 //
-// An adapter with a feature that changes the meaning of its tensors and that this
-// package does not implement (DoRA, other kinds of adapters, alpha patterns, replicated
-// layers) is refused with an error that names the feature.
+// # Settings
+//
+// [Settings] lists every setting of adapter_config.json. An adapter with a feature that
+// this package does not implement (DoRA, other kinds of adapters, replicated layers), with
+// an initialisation that replaced weights of the base (PiSSA), or with a setting that is
+// not in the table, is refused with an error that names the setting and says what to do.
 package lora

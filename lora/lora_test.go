@@ -2,6 +2,7 @@ package lora
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ func open(t *testing.T, path string) *safetensors.Checkpoint {
 // TestPEFT compares with PEFT's own merge of adapters that PEFT wrote.
 // testdata/make_adapters.py made them.
 func TestPEFT(t *testing.T) {
-	for _, name := range []string{"plain", "rich", "transposed"} {
+	for _, name := range []string{"plain", "rich", "transposed", "patterns"} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name)
 			adapter := filepath.Join(dir, "adapter")
@@ -98,15 +99,18 @@ func TestRefusals(t *testing.T) {
 		says            string
 		unsupported     bool
 	}{
-		{"DoRA", replace(`"use_dora": false`, `"use_dora": true`), same, "use_dora is true", true},
+		{"DoRA", replace(`"use_dora": false`, `"use_dora": true`), same, "use_dora true", true},
 		{"another kind of adapter", replace(`"LORA"`, `"IA3"`), same, "IA3", true},
-		{"alpha pattern", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"query": 3}`), same, "alpha_pattern", true},
-		{"bias of the change", replace(`"lora_bias": false`, `"lora_bias": true`), same, "lora_bias", true},
-		{"unknown key", replace(`{`, `{"use_more": 2,`), same, "use_more is 2", true},
+		{"alpha pattern that is no expression", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"que(ry": 3}`), same, "alpha_pattern", true},
+		{"alpha pattern of a string", replace(`"alpha_pattern": {}`, `"alpha_pattern": {"query": "3"}`), same, "alpha_pattern", true},
+		{"bias of the change", replace(`"lora_bias": false`, `"lora_bias": true`), same, "lora_bias true", true},
+		{"another task", replace(`"task_type": "SEQ_CLS"`, `"task_type": "TOKEN_CLS"`), same, `task_type "TOKEN_CLS"`, true},
+		{"unknown key", replace(`{`, `{"use_more": 2,`), same, `the setting "use_more" = 2`, true},
 		{"rank of 0", replace(`"r": 2`, `"r": 0`), same, "r is 0", true},
 		{"another rank", replace(`"r": 2`, `"r": 3`), same, "rank 2, r is 3", true},
-		{"alpha of a string", replace(`"lora_alpha": 6`, `"lora_alpha": "6"`), same, "lora_alpha", false},
-		{"not JSON", replace(`{`, `[`), same, configFile, false},
+		{"alpha of a string", replace(`"lora_alpha": 6`, `"lora_alpha": "6"`), same, "lora_alpha is a JSON string", true},
+		{"not JSON", replace(`{`, `[`), same, "not a JSON object", true},
+		{"LFS pointer", func(string) string { return "version https://git-lfs.github.com/spec/v1\n" }, same, "git lfs pull", false},
 		{"A without B", same, func(s string) string {
 			return strings.Replace(s, "0.attention.self.query.lora_A", "0.attention.self.other.lora_A", 1)
 		}, "not the base's", false},
@@ -134,6 +138,141 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestWrappedNames: names of tensors may have wrappers around the whole model or a part.
+func TestWrappedNames(t *testing.T) {
+	base := open(t, "testdata/plain/base")
+	want, err := Open("testdata/plain/adapter", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile("testdata/plain/adapter/adapter_config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights, err := safetensors.Open("testdata/plain/adapter/adapter_model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer weights.Close()
+	for _, to := range []string{"_orig_mod.base_model.model.", "module.base_model.model.", "base_model.model._orig_mod."} {
+		dir := t.TempDir()
+		var entries []safetensors.Entry
+		for _, name := range weights.Names() {
+			tensor, _ := weights.Tensor(name)
+			renamed := *tensor
+			renamed.Name = strings.Replace(name, "base_model.model.", to, 1)
+			entries = append(entries, renamed.Entry())
+		}
+		err := errors.Join(os.WriteFile(filepath.Join(dir, configFile), config, 0o644), safetensors.WriteFile(filepath.Join(dir, weightsFile), nil, entries))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Open(dir, base)
+		if err != nil {
+			t.Errorf("%s: %v", to, err)
+			continue
+		}
+		for _, name := range want.Names() {
+			w, _ := want.Tensor(name)
+			if g, ok := got.Tensor(name); !ok || string(g.Data) != string(w.Data) {
+				t.Errorf("%s: tensor %s differs", to, name)
+			}
+		}
+	}
+}
+
+// TestOldWeights: weights in the format of older versions of PEFT are not read; the error
+// has the command that converts them.
+func TestOldWeights(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{configFile: `{"peft_type": "LORA", "r": 2, "lora_alpha": 4}`, oldWeightsFile: "x"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Open(dir, open(t, "testdata/plain/base")); err == nil || !strings.Contains(err.Error(), "convert it with: python -c '") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestInit has every initialisation that PEFT knows: those that leave the base's weights
+// alone are accepted, the others are refused with the remedy.
+func TestInit(t *testing.T) {
+	for _, c := range []struct {
+		value    string
+		accepted bool
+	}{
+		{"true", true},
+		{"false", true},
+		{"null", true},
+		{`"gaussian"`, true},
+		{`"eva"`, true},
+		{`"orthogonal"`, true},
+		{`"pissa"`, false},
+		{`"pissa_niter_16"`, false},
+		{`"olora"`, false},
+		{`"corda"`, false},
+		{`"loftq"`, false},
+		{`"lora_ga"`, false},
+		{`"another"`, false},
+		{"1", false},
+	} {
+		_, err := parseConfig([]byte(`{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "init_lora_weights": ` + c.value + `}`))
+		if (err == nil) != c.accepted {
+			t.Errorf("init_lora_weights %s: %v", c.value, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), "init_lora_weights "+c.value) || !strings.Contains(err.Error(), "path_initial_model_for_weight_conversion")) {
+			t.Errorf("init_lora_weights %s: the error has not the remedy: %v", c.value, err)
+		}
+	}
+}
+
+// TestSettings checks that every setting of PEFT's LoraConfig, which testdata/settings.txt
+// lists with its default, is in the table and that its default is accepted.
+func TestSettings(t *testing.T) {
+	text, err := os.ReadFile("testdata/settings.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if _, ok := Settings.Find(name); !ok {
+			t.Errorf("%s is not in the table", name)
+		}
+		config := `{"peft_type": "LORA", "r": 2, "lora_alpha": 4`
+		if name != "peft_type" && name != "r" && name != "lora_alpha" {
+			config += fmt.Sprintf(", %q: %s", name, value)
+		}
+		if _, err := parseConfig([]byte(config + "}")); err != nil {
+			t.Errorf("%s %s: %v", name, value, err)
+		}
+	}
+}
+
+// TestScale checks the scale of single modules.
+func TestScale(t *testing.T) {
+	c, err := parseConfig([]byte(`{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "alpha_pattern": {"layer.0.query": 10, "query": 6, "^bert.key": 8, "lay.*value": 12}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		module string
+		want   float64
+	}{
+		{"bert.layer.0.query", 5}, // the first that matches
+		{"bert.layer.1.query", 3},
+		{"bert.layer.0.myquery", 2}, // only after a dot
+		{"bert.key", 4},
+		{"a.bert.key", 2},
+		{"bert.layer.3.value", 6},
+		{"bert.layer.3.dense", 2},
+	} {
+		if got, err := c.scale(test.module, 2); err != nil || got != test.want {
+			t.Errorf("%s: %g, %v, want %g", test.module, got, err, test.want)
+		}
+	}
+}
+
 func FuzzConfig(f *testing.F) {
 	for _, name := range []string{"plain", "rich", "transposed"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name, "adapter", configFile))
@@ -144,7 +283,10 @@ func FuzzConfig(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := parseConfig(text)
-		if err == nil && (c.Rank < 1 || math.IsNaN(c.scale(c.Rank))) {
+		if err != nil {
+			return
+		}
+		if scale, err := c.scale("encoder.query", c.Rank); c.Rank < 1 || err == nil && math.IsNaN(scale) {
 			t.Errorf("%+v was accepted", c)
 		}
 	})

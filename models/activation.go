@@ -10,7 +10,7 @@ import (
 )
 
 // Activations maps the names of activation functions in configurations to the
-// functions that package gemm computes.
+// functions that package nn computes.
 var Activations = map[string]nn.Activation{
 	"gelu":        nn.GELU,
 	"gelu_python": nn.GELU,
@@ -27,7 +27,7 @@ var Activations = map[string]nn.Activation{
 }
 
 // ParseActivation returns the activation function with the given name, such as
-// the value of hidden_act. It returns an error for a function that package gemm
+// the value of hidden_act. It returns an error for a function that package nn
 // does not compute.
 func ParseActivation(name string) (nn.Activation, error) {
 	a, ok := Activations[name]

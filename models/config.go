@@ -7,8 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+
+	"kenserve/internal/settings"
 )
 
 // ConfigFile is the name of the configuration file in a Hugging Face folder.
@@ -25,8 +26,12 @@ type Config struct {
 	Architectures []string // the classes that the checkpoint was saved with
 	Labels        []string // by index; LABEL_0, LABEL_1 if the file has none
 	Problem       Problem
+	// Unknown are the settings that no table has, so that nothing reads them.
+	// Family.New fills it in.
+	Unknown settings.Unknown
 
-	text []byte // the file
+	members map[string]json.RawMessage
+	used    map[string]bool // names that Decode looked for
 }
 
 // ReadConfig reads config.json in a Hugging Face folder.
@@ -48,26 +53,32 @@ func ReadConfig(dir string) (*Config, error) {
 	return c, nil
 }
 
-// ParseConfig reads the contents of a config.json.
+// ParseConfig reads the text of a config.json. Names of members are exact: encoding/json
+// alone would take "Hidden_Size" for "hidden_size". If a name is there twice, the last
+// counts, as for Python. A byte order mark at the beginning is skipped.
 func ParseConfig(text []byte) (*Config, error) {
 	if len(text) > maxConfig {
 		return nil, fmt.Errorf("models: the configuration is longer than %d bytes", maxConfig)
 	}
-	var file struct {
-		ModelType     string            `json:"model_type"`
-		Architectures []string          `json:"architectures"`
-		ID2Label      map[string]string `json:"id2label"`
-		NumLabels     *int              `json:"num_labels"`
-		ProblemType   *string           `json:"problem_type"`
-	}
-	if err := json.Unmarshal(text, &file); err != nil {
+	members, err := jsonMembers(text)
+	if err != nil {
 		return nil, fmt.Errorf("models: configuration: %w", err)
 	}
-	if file.ModelType == "" {
-		return nil, errors.New("models: configuration: member \"model_type\" is missing")
+	c := &Config{members: members, used: map[string]bool{}}
+	var file struct {
+		ModelType     *string                    `json:"model_type"`
+		Architectures []string                   `json:"architectures"`
+		ID2Label      map[string]json.RawMessage `json:"id2label"`
+		NumLabels     *int                       `json:"num_labels"`
+		ProblemType   *string                    `json:"problem_type"`
 	}
-	c := &Config{ModelType: file.ModelType, Architectures: file.Architectures, text: text}
-	var err error
+	if err := c.Decode(&file); err != nil {
+		return nil, fmt.Errorf("models: configuration: %w", err)
+	}
+	if file.ModelType == nil || *file.ModelType == "" {
+		return nil, errors.New("models: configuration without model_type: add the name of the model's family, such as \"model_type\": \"bert\", or save the model again with a newer version of transformers")
+	}
+	c.ModelType, c.Architectures = *file.ModelType, file.Architectures
 	if c.Labels, err = labels(file.ID2Label, file.NumLabels); err != nil {
 		return nil, fmt.Errorf("models: configuration: %w", err)
 	}
@@ -81,55 +92,9 @@ func ParseConfig(text []byte) (*Config, error) {
 	return c, nil
 }
 
-// labels returns the labels of id2label, ordered by index. transformers omits
-// id2label from the file if it is the default: LABEL_0 and LABEL_1. number is
-// num_labels, or nil.
-func labels(id2label map[string]string, number *int) ([]string, error) {
-	n := 2
-	if number != nil {
-		n = *number
-	}
-	if id2label == nil {
-		if n < 1 || n > 1<<16 {
-			return nil, fmt.Errorf("num_labels is %d, want 1 to %d", n, 1<<16)
-		}
-		names := make([]string, n)
-		for i := range names {
-			names[i] = "LABEL_" + strconv.Itoa(i)
-		}
-		return names, nil
-	}
-	if number != nil && n != len(id2label) {
-		return nil, fmt.Errorf("num_labels is %d, but id2label has %d labels", n, len(id2label))
-	}
-	if len(id2label) == 0 {
-		return nil, errors.New("id2label is empty: a classifier needs at least one label")
-	}
-	names := make([]string, len(id2label))
-	for i := range names {
-		name, ok := id2label[strconv.Itoa(i)]
-		if !ok {
-			return nil, fmt.Errorf("id2label has %d labels, but none for index %d; indices must be consecutive from 0", len(id2label), i)
-		}
-		names[i] = name
-	}
-	return names, nil
-}
-
-// Decode decodes the configuration into a family's own struct with JSON tags. A
-// member that is missing leaves its field unchanged, so the caller fills v with
-// the family's defaults first. NewFamily adds the context to the error.
-func (c *Config) Decode(v any) error {
-	if err := json.Unmarshal(c.text, v); err != nil {
-		return err
-	}
-	return nil
-}
-
-// CheckClassifier returns an error unless the configuration belongs to a
-// sequence classifier. A checkpoint for another purpose, such as token
-// classification or question answering, can have a head with the same names and
-// shapes.
+// CheckClassifier returns an error unless the configuration is that of a
+// sequence classifier: a checkpoint for another purpose (tags for tokens,
+// answers to questions) can have a head with the same names and shapes.
 func (c *Config) CheckClassifier() error {
 	if len(c.Architectures) == 0 {
 		return nil

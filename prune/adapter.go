@@ -1,6 +1,7 @@
 package prune
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,24 +14,49 @@ import (
 )
 
 // adapterConfig returns the text of the config.json of the classifier that an adapter
-// makes of its base: the file in the adapter's folder or, if there is none or labels are
-// given, the base's with the labels in it.
-func adapterConfig(c Config, adapter *lora.Checkpoint) ([]byte, error) {
-	if text, err := readConfig(c.TunedDir); err != nil || text != nil && c.Labels == nil {
-		return text, err
-	}
-	text, err := readConfig(c.BaseDir)
+// makes of its base: the file in the adapter's folder or, if there is none, the base's
+// with the labels in it. It adds to s.Warnings what it assumed.
+func (s *Source) adapterConfig(c Config, adapter *lora.Checkpoint) ([]byte, error) {
+	text, err := readConfig(c.TunedDir)
 	if err != nil {
 		return nil, err
+	}
+	own := text != nil
+	if !own {
+		if text, err = readConfig(c.BaseDir); err != nil {
+			return nil, err
+		}
 	}
 	if text == nil {
 		return nil, fmt.Errorf("prune: configuration of the adapter: neither %s nor %s has a %s", c.TunedDir, c.BaseDir, models.ConfigFile)
 	}
-	outputs := headOutputs(adapter)
+	if !own || c.Labels != nil {
+		labels, err := adapterLabels(c.Labels, headOutputs(adapter))
+		if err != nil {
+			return nil, err
+		}
+		if text, err = classifierConfig(text, labels); err != nil {
+			return nil, err
+		}
+	}
+	if own {
+		text, err = setProblem(text, c.Problem)
+	} else {
+		text, err = replaceProblem(text, c.Problem)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return text, s.assume(c, text, own)
+}
+
+// adapterLabels returns the labels of an adapter whose head has so many outputs. given
+// may be nil.
+func adapterLabels(given []string, outputs int) ([]string, error) {
 	if outputs == 0 {
 		return nil, errors.New("prune: the adapter has no head; train it with modules_to_save, or with task_type SEQ_CLS")
 	}
-	labels := c.Labels
+	labels := given
 	if labels == nil {
 		for i := range outputs {
 			labels = append(labels, "LABEL_"+strconv.Itoa(i))
@@ -39,17 +65,88 @@ func adapterConfig(c Config, adapter *lora.Checkpoint) ([]byte, error) {
 	if len(labels) != outputs {
 		return nil, &LabelsError{fmt.Sprintf("%d labels are given, but the adapter's head has %d outputs", len(labels), outputs)}
 	}
-	return classifierConfig(text, labels)
+	return labels, nil
+}
+
+// assume adds a warning with the labels and the problem type of an adapter that nobody
+// has given. text is its configuration, and own says that the adapter's folder has it.
+func (s *Source) assume(c Config, text []byte, own bool) error {
+	config, err := models.ParseConfig(text)
+	if err != nil {
+		return err
+	}
+	var stated struct {
+		Problem string `json:"problem_type"`
+	}
+	_ = json.Unmarshal(text, &stated) // ParseConfig has read it
+	var assumed []string
+	if labels := config.Labels; c.Labels == nil && !own {
+		if len(labels) == 1 {
+			assumed = append(assumed, fmt.Sprintf("the label %s (--labels gives another)", labels[0]))
+		} else {
+			assumed = append(assumed, fmt.Sprintf("the labels %s to %s (--labels gives others)", labels[0], labels[len(labels)-1]))
+		}
+	}
+	if c.Problem == "" && !(own && stated.Problem != "") {
+		scores := map[models.Problem]string{
+			models.SingleLabel: "scores by softmax over the labels",
+			models.MultiLabel:  "a score by sigmoid for each label",
+			models.Regression:  "the logits as scores",
+		}[config.Problem]
+		assumed = append(assumed, fmt.Sprintf("problem_type %s: %s (--problem-type gives another)", config.Problem, scores))
+	}
+	if assumed != nil {
+		lacks := "no " + models.ConfigFile
+		if own {
+			lacks = "no problem_type in its " + models.ConfigFile
+		}
+		s.Warnings = append(s.Warnings, fmt.Sprintf("the adapter has %s; assumed: %s", lacks, strings.Join(assumed, "; ")))
+	}
+	return nil
+}
+
+// setProblem sets the problem type in the text of a config.json that has none. The error
+// is a [ProblemError] if the text has another one.
+func setProblem(text []byte, problem models.Problem) ([]byte, error) {
+	if problem == "" {
+		return text, nil
+	}
+	var config struct {
+		Problem *string `json:"problem_type"`
+	}
+	if err := json.Unmarshal(text, &config); err == nil && config.Problem != nil && *config.Problem != string(problem) {
+		return nil, &ProblemError{fmt.Sprintf("%s is given, but problem_type is %s in %s", problem, *config.Problem, models.ConfigFile)}
+	}
+	return replaceProblem(text, problem)
+}
+
+// replaceProblem sets the problem type in the text of a config.json, if one is given.
+func replaceProblem(text []byte, problem models.Problem) ([]byte, error) {
+	if problem == "" {
+		return text, nil
+	}
+	var config map[string]json.RawMessage
+	if err := json.Unmarshal(text, &config); err != nil {
+		return text, nil // models.ParseConfig says what is wrong
+	}
+	config["problem_type"] = json.RawMessage(strconv.Quote(string(problem)))
+	return json.Marshal(config)
 }
 
 // classifierConfig turns the config.json of an encoder into that of a classifier with
 // these labels: it sets id2label and label2id, and changes the class in architectures to
 // the one for sequence classification.
 func classifierConfig(encoder []byte, labels []string) ([]byte, error) {
+	decoder := json.NewDecoder(bytes.NewReader(encoder))
+	decoder.UseNumber()
 	var config map[string]any
-	if err := json.Unmarshal(encoder, &config); err != nil {
-		return nil, fmt.Errorf("prune: read configuration: %w", err)
+	if err := decoder.Decode(&config); err != nil || config == nil {
+		if _, err := models.ParseConfig(encoder); err != nil { // says in plain words what is wrong
+			return nil, err
+		}
+		return nil, fmt.Errorf("prune: %s is not a JSON object", models.ConfigFile)
 	}
+	delete(config, "num_labels")
 	byID, byLabel := map[string]string{}, map[string]int{}
 	for i, label := range labels {
 		byID[strconv.Itoa(i)], byLabel[label] = label, i

@@ -8,6 +8,7 @@
 package prune
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"strings"
 
 	"kenserve/delta"
+	"kenserve/internal/settings"
 	"kenserve/ken"
 	"kenserve/lora"
 	"kenserve/models"
@@ -32,7 +34,10 @@ type Config struct {
 	TunedDir string // Hugging Face folder of the tuned checkpoint, or folder of a LoRA adapter
 	// Labels are the labels of a LoRA adapter, in the order of its head's outputs. nil
 	// means those of its config.json or, if its folder has none, LABEL_0, LABEL_1, …
-	Labels   []string
+	Labels []string
+	// Problem is the problem type of a task whose config.json has none, as that of a LoRA
+	// adapter; empty: the one that models.ParseProblem assumes.
+	Problem  models.Problem
 	Producer string // name and version of the program, written to the delta
 	Notes    string // free text, written to the delta
 }
@@ -42,11 +47,18 @@ type LabelsError struct{ reason string }
 
 func (e *LabelsError) Error() string { return e.reason }
 
+// ProblemError means that [Config.Problem] does not fit the checkpoint.
+type ProblemError struct{ reason string }
+
+func (e *ProblemError) Error() string { return e.reason }
+
 // Source is a tuned checkpoint with its base, ready to be pruned.
 type Source struct {
 	// Unservable says why deltas of this source can be exported but not served. It is
 	// empty if they can be served.
 	Unservable string
+	// Warnings say what was assumed, and what of the tuned checkpoint is odd.
+	Warnings []string
 
 	base   *safetensors.Checkpoint
 	tuned  delta.Tensors
@@ -57,7 +69,7 @@ type Source struct {
 }
 
 // Open opens a base and a tuned checkpoint and matches their tensors. The error is a
-// [LabelsError] if Labels does not fit. Call Close afterwards.
+// [LabelsError] if Labels does not fit, and a [ProblemError] if Problem does not. Call Close afterwards.
 func Open(c Config) (_ *Source, err error) {
 	s := &Source{}
 	defer func() {
@@ -68,6 +80,7 @@ func Open(c Config) (_ *Source, err error) {
 	if s.base, err = safetensors.OpenCheckpoint(c.BaseDir); err != nil {
 		return nil, fmt.Errorf("prune: open base: %w", err)
 	}
+	s.noteWrapper("the base", s.base)
 	config, err := s.openTuned(c)
 	if err != nil {
 		return nil, err
@@ -92,8 +105,18 @@ func Open(c Config) (_ *Source, err error) {
 		s.Unservable = fmt.Sprintf("%v: the delta can be exported but not served", err)
 	} else if err != nil {
 		return nil, err
+	} else if err := s.takeInventory(lora.IsAdapter(c.TunedDir)); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// Unknown lists, by file of the tuned checkpoint, the settings that nothing reads.
+func (s *Source) Unknown() []settings.Unknown {
+	if s.config == nil {
+		return nil
+	}
+	return []settings.Unknown{s.config.Unknown}
 }
 
 // Close unmaps the checkpoints.
@@ -115,7 +138,7 @@ func (s *Source) openTuned(c Config) ([]byte, error) {
 			return nil, fmt.Errorf("prune: %w", err)
 		}
 		s.tuned = adapter
-		return adapterConfig(c, adapter)
+		return s.adapterConfig(c, adapter)
 	}
 	if c.Labels != nil {
 		return nil, &LabelsError{fmt.Sprintf("labels are only for LoRA adapters; the labels of a checkpoint are in its %s", models.ConfigFile)}
@@ -125,7 +148,22 @@ func (s *Source) openTuned(c Config) ([]byte, error) {
 		return nil, fmt.Errorf("prune: open tuned checkpoint: %w", err)
 	}
 	s.tuned = checkpoint
-	return readConfig(c.TunedDir)
+	s.noteWrapper("the tuned checkpoint", checkpoint)
+	text, err := readConfig(c.TunedDir)
+	if err != nil {
+		return nil, err
+	}
+	if text == nil && c.Problem != "" {
+		return nil, &ProblemError{fmt.Sprintf("%s has no %s, where the rest of the task is described", c.TunedDir, models.ConfigFile)}
+	}
+	return setProblem(text, c.Problem)
+}
+
+// noteWrapper adds a warning if names of a checkpoint are read without a wrapper.
+func (s *Source) noteWrapper(which string, c *safetensors.Checkpoint) {
+	if file, name := c.Renamed(); file != "" {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("names in %s have a wrapper, which is left out: %s is read as %s", which, file, name))
+	}
 }
 
 // readConfig returns the text of a folder's config.json, nil if it has none.
@@ -137,7 +175,7 @@ func readConfig(dir string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prune: read configuration: %w", err)
 	}
-	return text, nil
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil
 }
 
 // Weights returns the number of weights of the tuned checkpoint.

@@ -2,10 +2,13 @@ package prune
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"kenserve/auto"
@@ -42,8 +45,8 @@ type Bounds struct {
 	Confidence float64 // bootstrap confidence required, in [0.5, 1)
 }
 
-// OpenTrial reads the labelled texts of dev and opens an engine over the base folder. The source's task must be servable and have one label for each
-// text. Call Close afterwards.
+// OpenTrial reads the labelled texts of dev and opens an engine over the base folder. The
+// source's task must be servable and have one label for each text. Call Close afterwards.
 func OpenTrial(ctx context.Context, base string, dev *dataset.Reader, s *Source) (_ *Trial, err error) {
 	if s.arch == nil {
 		return nil, fmt.Errorf("prune: search on the dev set: deltas of this checkpoint cannot be run: %s", s.Unservable)
@@ -51,7 +54,7 @@ func OpenTrial(ctx context.Context, base string, dev *dataset.Reader, s *Source)
 	if problem, err := models.ParseProblem(s.info.ProblemType, len(s.config.Labels)); err != nil {
 		return nil, err
 	} else if problem != models.SingleLabel {
-		return nil, fmt.Errorf("prune: search on the dev set: the task's problem_type is %s; deltas are compared by accuracy, which is only defined for %s", problem, models.SingleLabel)
+		return nil, fmt.Errorf("prune: search on the dev set: the task's problem_type is %s; deltas are compared by accuracy, which is only defined for %s (kenserve eval scores a finished delta of any kind)", problem, models.SingleLabel)
 	}
 	t := &Trial{source: s}
 	defer func() {
@@ -138,6 +141,64 @@ func (t *Trial) FitFactor(ctx context.Context, o ken.Options, b Bounds, tried fu
 	return t.search(o, b, tried).Fit(ctx, auto.Candidate{
 		Selection: o.Selection, Budget: o.Budget, Scope: o.Scope, Coding: o.Coding, Keep: o.Keep,
 	})
+}
+
+// Cost is the accuracy of a delta on the dev set, beside that of the full model.
+type Cost struct {
+	Texts       int
+	Full, Delta float64
+}
+
+// Cost classifies the dev set with the full model and with the delta file at path, which
+// was made of the source.
+func (t *Trial) Cost(ctx context.Context, path string) (Cost, error) {
+	t.output, t.adjust = nil, nil
+	full := ken.Options{Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Keep: 1, Factor: 1, Coding: delta.Float32}
+	if _, err := t.make(ctx, full); err != nil {
+		return Cost{}, err
+	}
+	c := Cost{Texts: len(t.gold)}
+	var err error
+	if c.Full, err = t.accuracy(ctx); err != nil {
+		return Cost{}, err
+	}
+	t.next()
+	if err := copyFile(t.path(), path); err != nil {
+		return Cost{}, fmt.Errorf("prune: %w", err)
+	}
+	c.Delta, err = t.accuracy(ctx)
+	return c, err
+}
+
+// accuracy is the share of the dev set's texts for which the current delta gives their
+// label the highest logit.
+func (t *Trial) accuracy(ctx context.Context) (float64, error) {
+	logits, err := t.judge(ctx)
+	if err != nil {
+		return 0, err
+	}
+	right, labels := 0, len(t.source.config.Labels)
+	for i, gold := range t.gold {
+		of := logits[i*labels:][:labels]
+		if slices.Index(of, slices.Max(of)) == gold {
+			right++
+		}
+	}
+	return float64(right) / float64(len(t.gold)), nil
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 func (t *Trial) search(o ken.Options, b Bounds, tried func(auto.Point)) *auto.Search {

@@ -8,6 +8,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/gemm"
+	"kenserve/internal/settings"
 	"kenserve/internal/sparse"
 	"kenserve/models"
 	"kenserve/models/families"
@@ -80,7 +81,7 @@ func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 // load packs every parameter that the architecture lists.
 func (b *Base) load() error {
 	for _, p := range b.parameters {
-		name, t := b.findTensor(p.Name)
+		name, t := FindTensor(b.Checkpoint, b.Arch, p.Name)
 		if t == nil {
 			if p.Optional {
 				continue
@@ -116,33 +117,10 @@ func (b *Base) load() error {
 	return nil
 }
 
-// findTensor returns the checkpoint's tensor for a parameter, and its name there.
-// The name may begin with the architecture's prefix, as in a base saved from a
-// task, and layer norms may have the names of older checkpoints.
-func (b *Base) findTensor(parameter string) (string, *safetensors.Tensor) {
-	for _, name := range []string{parameter, legacyName(parameter)} {
-		for _, name := range []string{name, b.Arch.Prefix() + name} {
-			if t, ok := b.Checkpoint.Tensor(name); ok {
-				return name, t
-			}
-		}
-	}
-	return "", nil
-}
+// Unknown lists, by file, the settings that nothing reads.
+func (b *Base) Unknown() []settings.Unknown { return []settings.Unknown{b.config.Unknown} }
 
-// legacyName returns the name of a layer norm's parameter in checkpoints that were
-// converted from TensorFlow, such as the first BERTs.
-func legacyName(parameter string) string {
-	if rest, ok := strings.CutSuffix(parameter, "LayerNorm.weight"); ok {
-		return rest + "LayerNorm.gamma"
-	}
-	if rest, ok := strings.CutSuffix(parameter, "LayerNorm.bias"); ok {
-		return rest + "LayerNorm.beta"
-	}
-	return parameter
-}
-
-// Bytes returns the memory of the base, mapped tables included.
+// Bytes returns the memory that the base holds, its mapped tables included.
 func (b *Base) Bytes() int64 { return b.bytes }
 
 // mappedBytes returns the bytes that are mapped from the checkpoint's files and

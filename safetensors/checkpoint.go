@@ -1,6 +1,7 @@
 package safetensors
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+
+	"kenserve/internal/lfs"
 )
 
 // WeightsFile is the name of the weights in a Hugging Face folder that are not sharded.
@@ -25,11 +28,14 @@ type Checkpoint struct {
 	files []*File
 	index map[string]*Tensor
 	names []string
+	// renamed has a tensor's name in the file and without wrappers, if they differ.
+	renamed [2]string
 }
 
 // OpenCheckpoint opens the weights in a Hugging Face folder: model.safetensors, or the
 // shards that model.safetensors.index.json lists. If path is a file, that file is the
-// whole checkpoint. The error wraps fs.ErrNotExist if the folder has no such weights.
+// whole checkpoint. Tensors have the names of [ModelNames]. The error wraps
+// fs.ErrNotExist if the folder has no such weights, and says how to convert others.
 func OpenCheckpoint(path string) (*Checkpoint, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -47,7 +53,7 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 	indexPath := filepath.Join(path, indexFile)
 	weights, err := readIndex(indexPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("safetensors: open checkpoint %s: the folder has neither %s nor %s (convert other weights, such as pytorch_model.bin, to safetensors first): %w", path, WeightsFile, indexFile, fs.ErrNotExist)
+		return nil, fmt.Errorf("safetensors: open checkpoint %s: the folder has neither %s nor %s%s: %w", path, WeightsFile, indexFile, conversion(path), fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: open checkpoint: %w", err)
@@ -62,6 +68,24 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 	}
 	sort.Strings(shards)
 	return openFiles(indexPath, shards, weights)
+}
+
+// conversion says how to make safetensors of the weights of another format that a folder
+// has; it is empty if the folder has none.
+func conversion(dir string) string {
+	for _, format := range []struct{ file, option string }{
+		{"pytorch_model.bin", ""}, {"pytorch_model.bin.index.json", ""}, {"tf_model.h5", "from_tf=True"}, {"flax_model.msgpack", "from_flax=True"},
+	} {
+		if _, err := os.Stat(filepath.Join(dir, format.file)); err != nil {
+			continue
+		}
+		option := format.option
+		if option != "" {
+			option = ", " + option
+		}
+		return fmt.Sprintf(`, but %s; convert it with: python -c 'import transformers as t; d = %q; getattr(t, t.AutoConfig.from_pretrained(d).architectures[0]).from_pretrained(d%s).save_pretrained(d, safe_serialization=True)'`, format.file, dir, option)
+	}
+	return ""
 }
 
 // readIndex returns the map of the index from tensors to the names of their shards.
@@ -80,8 +104,12 @@ func readIndex(path string) (map[string]string, error) {
 	var index struct {
 		WeightMap map[string]string `json:"weight_map"`
 	}
-	if err := json.Unmarshal(text, &index); err != nil {
+	if err := lfs.Check(text); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if err := json.Unmarshal(text, &index); err != nil {
+		return nil, fmt.Errorf("%s is not a JSON object whose weight_map has the name of a file for each tensor", path)
 	}
 	if len(index.WeightMap) == 0 {
 		return nil, fmt.Errorf("%s has no weight_map", path)
@@ -105,6 +133,9 @@ func openFiles(path string, shards []string, weights map[string]string) (_ *Chec
 	}()
 	for _, shard := range shards {
 		f, err := Open(filepath.Join(filepath.Dir(path), shard))
+		if weights != nil && errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("safetensors: open checkpoint %s: shard %s of %d is missing: copy or download it into the folder: %w", path, shard, len(shards), fs.ErrNotExist)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -123,9 +154,30 @@ func openFiles(path string, shards []string, weights map[string]string) (_ *Chec
 			return nil, fmt.Errorf("safetensors: open checkpoint %s: tensor %s is not in shard %s", path, name, shard)
 		}
 	}
+	c.rename()
 	sort.Strings(c.names)
 	return c, nil
 }
+
+// rename gives the tensors the names of [ModelNames].
+func (c *Checkpoint) rename() {
+	index := map[string]*Tensor{}
+	for i, name := range ModelNames(c.names) {
+		t := c.index[c.names[i]]
+		if t.Name != name {
+			renamed := *t
+			renamed.Name = name
+			c.renamed = [2]string{t.Name, name}
+			t = &renamed
+		}
+		index[name], c.names[i] = t, name
+	}
+	c.index = index
+}
+
+// Renamed returns an example of a tensor whose name in the file has a wrapper, with its
+// name here, or "" if there is none.
+func (c *Checkpoint) Renamed() (file, name string) { return c.renamed[0], c.renamed[1] }
 
 // Names lists the tensors, sorted.
 func (c *Checkpoint) Names() []string { return c.names }

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/edsrzf/mmap-go"
+
+	"kenserve/internal/lfs"
 )
 
 // File is an open file. It is read-only and may be used by several goroutines at once,
@@ -84,6 +86,16 @@ func openRegular(path string) (*os.File, int, error) {
 	if info.Size() < 8 {
 		_ = file.Close()
 		return nil, 0, fmt.Errorf("safetensors: open %s: %w: %d bytes", path, errTruncated, info.Size())
+	}
+	beginning := make([]byte, 64)
+	n, err := file.ReadAt(beginning, 0)
+	if err != nil && err != io.EOF {
+		_ = file.Close()
+		return nil, 0, fmt.Errorf("safetensors: read %s: %w", path, err)
+	}
+	if err := lfs.Check(beginning[:n]); err != nil {
+		_ = file.Close()
+		return nil, 0, fmt.Errorf("safetensors: open %s: %w", path, err)
 	}
 	return file, int(info.Size()), nil
 }

@@ -284,6 +284,7 @@ func TestCheckpoint(t *testing.T) {
 			write(t, dir, "2.safetensors", "b")
 			index(t, dir, `{"metadata":{"total_size":12},"weight_map":{"a":"1.safetensors","c":"1.safetensors","b":"2.safetensors"}}`)
 		}, []string{"a", "b", "c"}},
+		{"wrapped", func(t *testing.T, dir string) { write(t, dir, WeightsFile, "module.module.a", "module.a") }, []string{"a", "module.a"}},
 		{"nothing", func(*testing.T, string) {}, nil},
 		{"shard missing", func(t *testing.T, dir string) { index(t, dir, `{"weight_map":{"a":"1.safetensors"}}`) }, nil},
 		{"tensor missing", func(t *testing.T, dir string) {
@@ -316,11 +317,71 @@ func TestCheckpoint(t *testing.T) {
 				t.Error(diff)
 			}
 			for _, name := range c.Names() {
-				if tensor, ok := c.Tensor(name); !ok || tensor.Len() != 1 {
+				if tensor, ok := c.Tensor(name); !ok || tensor.Name != name || tensor.Len() != 1 {
 					t.Errorf("tensor %s: %v, %v", name, tensor, ok)
 				}
 			}
 		})
+	}
+}
+
+// TestCheckpointErrors checks that errors about a folder say what to do.
+func TestCheckpointErrors(t *testing.T) {
+	const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+	for _, c := range []struct {
+		name     string
+		files    map[string]string
+		says     string
+		notExist bool
+	}{
+		{"empty folder", nil, "neither model.safetensors nor model.safetensors.index.json", true},
+		{"PyTorch", map[string]string{"pytorch_model.bin": "x"}, "pytorch_model.bin; convert it with: python -c '", true},
+		{"PyTorch in shards", map[string]string{"pytorch_model.bin.index.json": "{}"}, "safe_serialization=True", true},
+		{"TensorFlow", map[string]string{"tf_model.h5": "x"}, "from_tf=True", true},
+		{"Flax", map[string]string{"flax_model.msgpack": "x"}, "from_flax=True", true},
+		{"LFS pointer", map[string]string{WeightsFile: pointer}, "git lfs pull", false},
+		{"LFS pointer as index", map[string]string{indexFile: pointer}, "git lfs pull", false},
+		{"LFS pointer as shard", map[string]string{indexFile: `{"weight_map":{"a":"1.safetensors"}}`, "1.safetensors": pointer}, "git lfs pull", false},
+		{"missing shard", map[string]string{indexFile: `{"weight_map":{"a":"1.safetensors"}}`}, "shard 1.safetensors of 1 is missing", true},
+		{"missing shard, index with a byte order mark", map[string]string{indexFile: "\ufeff" + `{"weight_map":{"a":"1.safetensors"}}`}, "shard 1.safetensors of 1 is missing", true},
+		{"index of an array", map[string]string{indexFile: "[]"}, "is not a JSON object", false},
+		{"index of numbers", map[string]string{indexFile: `{"weight_map":{"a":1}}`}, "is not a JSON object", false},
+	} {
+		dir := t.TempDir()
+		for name, text := range c.files {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := OpenCheckpoint(dir)
+		if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, fs.ErrNotExist) != c.notExist || strings.Contains(err.Error(), " json: ") {
+			t.Errorf("%s: %v, want %q", c.name, err, c.says)
+		}
+	}
+}
+
+func TestModelNames(t *testing.T) {
+	for _, c := range []struct{ name, names, want string }{
+		{"no wrapper", "bert.a classifier.b", "bert.a classifier.b"},
+		{"torch.compile", "_orig_mod.bert.a _orig_mod.classifier.b", "bert.a classifier.b"},
+		{"torch.compile of a part", "bert._orig_mod.a classifier.b", "bert.a classifier.b"},
+		{"data parallelism", "module.bert.a module.classifier.b", "bert.a classifier.b"},
+		{"both", "_orig_mod.module.bert.a _orig_mod.module.classifier.b", "bert.a classifier.b"},
+		{"both, the other way round", "module._orig_mod.bert.a module._orig_mod.classifier.b", "bert.a classifier.b"},
+		{"FSDP and activation checkpoints", "_fsdp_wrapped_module.bert.layer.0._fsdp_wrapped_module._checkpoint_wrapped_module.a classifier.b", "bert.layer.0.a classifier.b"},
+		{"Lightning Fabric", "_forward_module.bert.a _forward_module.classifier.b", "bert.a classifier.b"},
+		{"a member of another class", "model.bert.a model.classifier.b", "bert.a classifier.b"},
+		{"a member of a member", "model.model.bert.a model.model.classifier.b", "bert.a classifier.b"},
+		{"ModernBERT's own", "model.embeddings.a model.layers.0.b", "model.embeddings.a model.layers.0.b"},
+		{"ModernBERT as a member", "model.model.layers.0.b model.classifier.b", "model.layers.0.b classifier.b"},
+		{"some names only", "model.embeddings.a head.b", "model.embeddings.a head.b"},
+		{"names would collide", "bert.a bert._orig_mod.a", "bert.a bert._orig_mod.a"},
+		{"the prefix alone", "model. model.a", "model. model.a"},
+		{"no names", "", ""},
+	} {
+		if got := strings.Join(ModelNames(strings.Fields(c.names)), " "); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
 	}
 }
 

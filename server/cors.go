@@ -10,59 +10,58 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// cors lets pages of other origins call the server from a browser (the Fetch
-// standard, "CORS protocol"). Without origins it is off: browsers refuse such calls.
-type cors struct {
-	origins []string // as browsers send them; "*": all
-}
+// Cross-origin resource sharing (https://fetch.spec.whatwg.org/#http-cors-protocol): a
+// browser lets a page of another origin read answers only if they allow that origin.
+// Cookies are never used, so no answer allows credentials.
 
-// checkOrigins returns an error for an origin that no browser sends.
+const (
+	allowedMethods = "GET, HEAD, POST, PUT, DELETE"
+	allowedHeaders = "authorization, content-type, content-encoding, x-api-key, x-request-id, x-kenserve-task, inference-header-content-length"
+	exposedHeaders = "x-request-id, x-queue-time-ms, x-inference-time-ms, x-tokens, retry-after, inference-header-content-length"
+	preflightAge   = "600" // seconds for which a browser remembers the answer
+)
+
+// checkOrigins returns an error unless every origin is "*" or a scheme and a host, as
+// browsers send them.
 func checkOrigins(origins []string) error {
 	for _, origin := range origins {
-		if origin == "*" || origin == "null" {
+		if origin == "*" {
 			continue
 		}
 		u, err := url.Parse(origin)
-		if err != nil || u.Scheme == "" || u.Host == "" || strings.Contains(u.Host, "*") || strings.ToLower(origin) != u.Scheme+"://"+strings.ToLower(u.Host) {
-			return fmt.Errorf("server: CORS origin %q must be * or scheme://host[:port], without a path, such as https://example.org", origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil || strings.Contains(u.Host, "*") || u.Scheme+"://"+u.Host != origin {
+			return fmt.Errorf("server: CORS origin %q must be a scheme and a host, such as https://app.example.com, or *", origin)
 		}
 	}
 	return nil
 }
 
-// The headers that a page may send and read beyond those that every page may.
-const (
-	corsRequestHeaders = "Authorization, Content-Type, Content-Encoding, X-Api-Key, X-Request-Id, Inference-Header-Content-Length"
-	corsAnswerHeaders  = "X-Request-Id, X-Queue-Time-Ms, X-Inference-Time-Ms, X-Tokens, Retry-After, Inference-Header-Content-Length"
-	corsMaxAge         = "600" // seconds that a browser keeps the answer of a preflight request
-)
-
-// handle is a middleware. It adds the headers for pages of allowed origins and answers
-// preflight requests, which carry no key. Cookies are not used, so credentials are not
-// allowed: a page sends a key in a header.
-func (x cors) handle(c *gin.Context) {
+// cors is a middleware that allows the origins of the options. It answers preflight
+// requests, which never carry a key, before keys are checked.
+func (s *Server) cors(c *gin.Context) {
+	origins := s.options.CORSOrigins
+	if len(origins) == 0 {
+		return
+	}
 	h := c.Writer.Header()
 	h.Add("Vary", "Origin")
-	origin := c.Request.Header.Get("Origin")
-	if origin == "" || !x.allows(origin) {
+	origin := c.GetHeader("Origin")
+	switch {
+	case origin == "":
+		return
+	case slices.Contains(origins, origin):
+		h.Set("Access-Control-Allow-Origin", origin)
+	case slices.Contains(origins, "*"):
+		h.Set("Access-Control-Allow-Origin", "*")
+	default:
+		return // without the header the browser refuses
+	}
+	if c.Request.Method == http.MethodOptions && c.GetHeader("Access-Control-Request-Method") != "" {
+		h.Set("Access-Control-Allow-Methods", allowedMethods)
+		h.Set("Access-Control-Allow-Headers", allowedHeaders)
+		h.Set("Access-Control-Max-Age", preflightAge)
+		c.AbortWithStatus(http.StatusNoContent)
 		return
 	}
-	if slices.Contains(x.origins, "*") {
-		origin = "*"
-	}
-	h.Set("Access-Control-Allow-Origin", origin)
-	// The page of the other origin may read the answer in spite of its own policy.
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	if c.Request.Method != http.MethodOptions || c.Request.Header.Get("Access-Control-Request-Method") == "" {
-		h.Set("Access-Control-Expose-Headers", corsAnswerHeaders)
-		return
-	}
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, DELETE")
-	h.Set("Access-Control-Allow-Headers", corsRequestHeaders)
-	h.Set("Access-Control-Max-Age", corsMaxAge)
-	c.AbortWithStatus(http.StatusNoContent)
-}
-
-func (x cors) allows(origin string) bool {
-	return slices.ContainsFunc(x.origins, func(o string) bool { return o == "*" || strings.EqualFold(o, origin) })
+	h.Set("Access-Control-Expose-Headers", exposedHeaders)
 }

@@ -176,14 +176,7 @@ func TestOpenAPIAnswers(t *testing.T) {
 	}
 	checked := 0
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var cases []servertest.Case
-		if err := json.Unmarshal(data, &cases); err != nil {
-			t.Fatal(err)
-		}
+		cases := servertest.ReadCases(t, file)
 		for _, c := range cases {
 			op := operationOf(s, c.Request)
 			if op == nil || len(c.Response.Body) == 0 {

@@ -48,8 +48,8 @@ type Options struct {
 	// AdminKeys are the keys of operations that change tasks. If there are none, these
 	// operations are off. An admin key serves as an API key too.
 	AdminKeys []string
-	// CORSOrigins are the origins, scheme://host[:port], whose pages may call the
-	// server from a browser; "*" allows all. None: browsers refuse such calls.
+	// CORSOrigins are the origins whose pages may read answers in a browser, such as
+	// https://app.example.com, or "*" for all. None: only pages of the server itself.
 	CORSOrigins []string
 	// TracerProvider, if not nil, gets a span for each request.
 	TracerProvider trace.TracerProvider
@@ -86,9 +86,6 @@ type About = core.About
 
 // withDefaults replaces zero fields by their defaults. The error is about a field.
 func (o Options) withDefaults() (Options, error) {
-	if err := checkOrigins(o.CORSOrigins); err != nil {
-		return o, err
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -134,6 +131,9 @@ func (o Options) withDefaults() (Options, error) {
 		if *d.value == 0 {
 			*d.value = d.def
 		}
+	}
+	if err := checkOrigins(o.CORSOrigins); err != nil {
+		return o, err
 	}
 	for _, key := range slices.Concat(o.APIKeys, o.AdminKeys) {
 		if key == "" {

@@ -18,11 +18,7 @@ func (s *Server) routes() {
 	r.RedirectTrailingSlash = false
 	r.ForwardedByClientIP = false
 	r.HandleMethodNotAllowed = true
-	r.Use(drain, s.observe)
-	if len(s.options.CORSOrigins) > 0 {
-		r.Use(cors{s.options.CORSOrigins}.handle)
-	}
-	r.Use(s.authorize)
+	r.Use(drain, s.cors, s.observe, s.authorize)
 	r.NoRoute(s.handle(noRoute))
 	r.NoMethod(s.handle(noMethod))
 

@@ -27,14 +27,7 @@ func TestWire(t *testing.T) {
 		t.Fatalf("testdata has %d files (%v), want 7", len(files), err)
 	}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var cases []servertest.Case
-		if err := json.Unmarshal(data, &cases); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
+		cases := servertest.ReadCases(t, file)
 		for i := range cases {
 			c := &cases[i]
 			t.Run(filepath.Base(file)+"/"+c.Name, func(t *testing.T) {

@@ -6,70 +6,66 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-
 	"kenserve/kde"
 	"kenserve/ken"
 )
 
-// ErrRow means a row that the tensor does not have, or one too long to show.
+// ErrRow means that a tensor has no row of that number, or that its rows are too long for
+// a density.
 var ErrRow = errors.New("no such row")
 
-// maxRow bounds the values of a row whose density is shown.
-const maxRow = 1 << 16
+// MaxRow is the largest number of values in a row whose density can be shown.
+const MaxRow = 1 << 16
 
-// curvePoints is how many points a density is drawn with.
+// curvePoints is the number of points of a density's curve.
 const curvePoints = 241
 
-// Density is the Gaussian kernel density of one row, as KEN estimates it, with
-// what it keeps of it.
+// Density is the Gaussian kernel density of one row, as KEN estimates it, with the values
+// that are kept and those that are not.
 type Density struct {
 	Tensor Tensor `json:"tensor"`
 	Row    int    `json:"row"`
-	// Tuned says that the row is the tuned checkpoint's, which the selection
-	// looked at; otherwise it is the task's, which has the base's values where
-	// none is kept.
+	// Tuned means that the values are those of the tuned checkpoint, from which the
+	// selection chose. Otherwise they are the task's: the base's with the delta applied.
 	Tuned     bool    `json:"tuned"`
 	Mean      float64 `json:"mean"`
 	Deviation float64 `json:"deviation"`
-	Bandwidth float64 `json:"bandwidth"` // 0 if the values do not differ: there is no curve
+	Bandwidth float64 `json:"bandwidth"` // 0, without a curve, if all values are equal
 
 	Curve []Point `json:"curve"` // from the smallest to the largest value
-	// Points are those at which KEN takes the density, evenly spaced: each
-	// takes the value nearest to it, the densest first. Other selections have
-	// none.
+	// Points are the evenly spaced points at which KEN takes the density. In the order
+	// of falling density, each takes the nearest value that is still free. nil for other
+	// selections.
 	Points []float64 `json:"points"`
 	Kept   []float32 `json:"kept"`
 	Rest   []float32 `json:"rest"` // values that are not kept
 }
 
-// Point is one of a density's.
+// Point is a point of a density's curve.
 type Point struct {
 	X       float64 `json:"x"`
 	Density float64 `json:"density"`
 }
 
-// Density estimates the density of a row of a tensor.
+// Density estimates the density of a row of a tensor. The error wraps [ErrTensor] or
+// [ErrRow] if there is no such tensor or row.
 func (m *Model) Density(ctx context.Context, tensor string, row int) (*Density, error) {
-	t, err := m.Tensor(tensor)
+	x, err := m.Matrix(ctx, tensor)
 	if err != nil {
 		return nil, err
 	}
-	p, err := m.pattern(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	return m.density(ctx, t, p, row)
+	return x.Density(ctx, row)
 }
 
-func (m *Model) density(ctx context.Context, t *Tensor, p *pattern, row int) (*Density, error) {
+// Density estimates the density of a row of the matrix. The error wraps [ErrRow] if there
+// is no such row.
+func (x *Matrix) Density(ctx context.Context, row int) (*Density, error) {
+	m, t, p := x.model, x.Tensor, x.kept
 	if row < 0 || row >= t.Rows || t.Columns == 0 {
-		return nil, fmt.Errorf("viz: tensor %s: row %d of %d: %w", t.Name, row, t.Rows, ErrRow)
+		return nil, fmt.Errorf("viz: tensor %s: row %d of %d rows: %w", t.Name, row, t.Rows, ErrRow)
 	}
-	if t.Columns > maxRow {
-		return nil, fmt.Errorf("viz: tensor %s: rows of %d values, at most %d can be shown: %w", t.Name, t.Columns, maxRow, ErrRow)
+	if t.Columns > MaxRow {
+		return nil, fmt.Errorf("viz: tensor %s: a row has %d values, the density of at most %d can be shown: %w", t.Name, t.Columns, MaxRow, ErrRow)
 	}
 	d := &Density{Tensor: *t, Row: row}
 	var values []float32
@@ -81,7 +77,7 @@ func (m *Model) density(ctx context.Context, t *Tensor, p *pattern, row int) (*D
 	low, high := values[0], values[0]
 	for c, v := range values {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-			return nil, fmt.Errorf("viz: tensor %s: row %d, column %d is %g", t.Name, row, c, v)
+			return nil, fmt.Errorf("viz: tensor %s: row %d, column %d is %g, want a finite number", t.Name, row, c, v)
 		}
 		low, high = min(low, v), max(high, v)
 		if p.has(row, c) {
@@ -117,10 +113,11 @@ func (m *Model) density(ctx context.Context, t *Tensor, p *pattern, row int) (*D
 	return d, nil
 }
 
-// readRow calls f with one row: the tuned checkpoint's if it is known.
+// readRow calls f with a row of the tuned checkpoint, or of the task if the model has no
+// tuned checkpoint.
 func (m *Model) readRow(ctx context.Context, t *Tensor, p *pattern, row int, f func(v []float32, tuned bool)) error {
 	done := false
-	if err := m.scan(ctx, t, p, row, row+1, func(_ int, v values) {
+	if err := m.scanRows(ctx, t, p, row, row+1, func(_ int, v rowValues) {
 		done = true
 		if v.tuned != nil {
 			f(v.tuned, true)
@@ -130,7 +127,7 @@ func (m *Model) readRow(ctx context.Context, t *Tensor, p *pattern, row int, f f
 	}); err != nil || done {
 		return err
 	}
-	// A row that scan left out keeps nothing: it is the base's.
+	// scanRows skips rows that keep nothing: the task has the base's values.
 	base, _ := m.base.Tensor(t.Name)
 	v := make([]float32, t.Columns)
 	if err := base.Float32s(v, row*t.Columns); err != nil {
@@ -138,119 +135,4 @@ func (m *Model) readRow(ctx context.Context, t *Tensor, p *pattern, row int, f f
 	}
 	f(v, false)
 	return nil
-}
-
-func (d *Density) height() vg.Length { return 300 }
-
-func (d *Density) line() string {
-	of := "the tuned checkpoint's values"
-	if !d.Tuned {
-		of = "the task's values: the base's where none is kept"
-	}
-	return fmt.Sprintf("%s of %s values kept; %s", count(len(d.Kept)), count(len(d.Kept)+len(d.Rest)), of)
-}
-
-func (d *Density) draw(f frame) {
-	f = f.head(fmt.Sprintf("Density of row %d of %s", d.Row, d.Tensor.Name), d.line())
-	d.drawChart(f)
-}
-
-// drawChart draws the curve, and below it a line for each point, kept and
-// other value.
-func (d *Density) drawChart(f frame) {
-	highest := 0.0
-	curve := make(plotter.XYs, len(d.Curve))
-	for i, p := range d.Curve {
-		curve[i] = plotter.XY{X: p.X, Y: p.Density}
-		highest = max(highest, p.Density)
-	}
-	if highest == 0 {
-		highest = 1
-	}
-	const strip = 0.13 // height of a rug, of the curve's
-	type rug struct {
-		label string
-		at    []float64
-		color int
-	}
-	rugs := []rug{{"kept", float64s(d.Kept), 0}, {"not kept", float64s(d.Rest), 1}}
-	if d.Points != nil {
-		rugs = append([]rug{{"points of KEN", d.Points, 2}}, rugs...)
-	}
-	colors := []struct{ c draw.LineStyle }{
-		{draw.LineStyle{Color: f.main, Width: 0.7}}, {draw.LineStyle{Color: f.soft, Width: 0.7}}, {draw.LineStyle{Color: f.other, Width: 0.7}},
-	}
-	const labels = 84 // points right of the plot for the rugs' names
-	p := f.axes("weight", "density")
-	p.X.Min, p.X.Max = d.bounds()
-	p.Y.Min, p.Y.Max = -strip*highest*float64(len(rugs)), highest*1.04
-	p.Y.Tick.Marker = valueTicks{0}
-	p.X.Tick.Marker = valueTicks{math.Inf(-1)}
-	if len(curve) > 0 {
-		area := make(plotter.XYs, 0, len(curve)+2)
-		area = append(area, plotter.XY{X: curve[0].X})
-		area = append(append(area, curve...), plotter.XY{X: curve[len(curve)-1].X})
-		p.Add(&fill{area, f.rest}, &plotter.Line{XYs: curve, LineStyle: draw.LineStyle{Color: f.ink, Width: 1.2}})
-	}
-	left := f.part(0, 0, f.width()-labels, f.height())
-	p.Draw(left.Canvas)
-	inside := p.DataCanvas(left.Canvas)
-	_, y := p.Transforms(&inside)
-	x, _ := p.Transforms(&inside)
-	for i, r := range rugs {
-		upper := y(-strip * highest * (float64(i) + 0.16))
-		lower := y(-strip * highest * (float64(i) + 0.90))
-		f.drawRug(r.at, x, lower, upper, colors[r.color].c)
-		sty := style(tickSize, colors[r.color].c.Color)
-		sty.YAlign = draw.YCenter
-		f.FillText(sty, vg.Point{X: inside.Max.X + 6, Y: (lower+upper)/2 + sty.FontExtents().Descent}, fmt.Sprintf("%s %s", count(len(r.at)), r.label))
-	}
-}
-
-// bounds returns the range of the values, widened if they do not differ.
-func (d *Density) bounds() (low, high float64) {
-	low, high = math.Inf(1), math.Inf(-1)
-	for _, values := range [][]float32{d.Kept, d.Rest} {
-		for _, v := range values {
-			low, high = min(low, float64(v)), max(high, float64(v))
-		}
-	}
-	if low == high {
-		room := max(math.Abs(low)*0.01, 1e-6)
-		return low - room, high + room
-	}
-	return low, high
-}
-
-// drawRug draws a line for each value, but no two that lie within a third of a
-// point.
-func (f frame) drawRug(values []float64, x func(float64) vg.Length, lower, upper vg.Length, sty draw.LineStyle) {
-	const apart = 1.0 / 3
-	const atOnce = 32 // a rasterizer slows down with the lines of a path
-	f.SetLineStyle(sty)
-	drawn := map[int]bool{}
-	var path vg.Path
-	for _, v := range values {
-		at := x(v)
-		if i := int(math.Round(float64(at) / apart)); !drawn[i] {
-			drawn[i] = true
-			path.Move(vg.Point{X: at, Y: lower})
-			path.Line(vg.Point{X: at, Y: upper})
-			if len(path) == 2*atOnce {
-				f.Stroke(path)
-				path = path[:0]
-			}
-		}
-	}
-	if len(path) > 0 {
-		f.Stroke(path)
-	}
-}
-
-func float64s(x []float32) []float64 {
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = float64(v)
-	}
-	return out
 }

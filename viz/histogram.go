@@ -5,28 +5,27 @@ import (
 	"math"
 )
 
-// Histogram counts changes in bins of one width that meet at zero. The width
-// is a power of two; it doubles, and pairs of bins become one, when a change
-// would fall beyond the outermost bin. The result does not depend on the order
-// of the changes.
+// Histogram counts changes in bins of equal width, with an edge at zero. The width is a power
+// of two. When a change falls beyond the outermost bin, the width doubles and pairs of bins
+// are merged. The counts do not depend on the order of the changes.
 type Histogram struct {
-	N    int     // changes counted, those of exactly zero included
-	Zero int     // changes of exactly zero; they are in no bin
-	Min  float64 // 0 if there is none
+	N    int     // number of changes, including those of exactly zero
+	Zero int     // number of changes of exactly zero, which are in no bin
+	Min  float64 // 0 if there is no change
 	Max  float64
 
-	width      float64 // 0 before the first change that is not zero
+	width      float64 // of a bin; 0 before the first change that is not zero
 	bins       [2 * histogramSide]int
 	sum, sumSq float64
 }
 
-// histogramSide is how many bins lie on either side of zero.
+// histogramSide is the number of bins on either side of zero.
 const histogramSide = 256
 
-// narrowest is the width of the narrowest bin.
-const narrowest = 0x1p-40
+// minBinWidth is the smallest width of a bin.
+const minBinWidth = 0x1p-40
 
-// add counts one change, the difference of two finite float32.
+// add counts a change, the difference of two finite float32.
 func (h *Histogram) add(x float64) {
 	if h.N == 0 {
 		h.Min, h.Max = x, x
@@ -40,7 +39,7 @@ func (h *Histogram) add(x float64) {
 		return
 	}
 	if h.width == 0 {
-		h.width = narrowest
+		h.width = minBinWidth
 	}
 	for !(math.Abs(x) < histogramSide*h.width) {
 		h.widen()
@@ -48,12 +47,12 @@ func (h *Histogram) add(x float64) {
 	h.bins[histogramSide+int(math.Floor(x/h.width))]++
 }
 
-// widen doubles the width.
+// widen doubles the width of the bins.
 func (h *Histogram) widen() {
 	var wide [2 * histogramSide]int
 	for i, n := range h.bins {
-		// Bin i reaches from (i-side)·width; halving rounds towards minus
-		// infinity, so that pairs do not straddle zero.
+		// Bin i begins at (i-histogramSide)·width. Halving rounds towards minus
+		// infinity, so that no pair spans zero.
 		wide[histogramSide+(i-histogramSide)>>1] += n
 	}
 	h.bins = wide
@@ -92,7 +91,7 @@ func (h *Histogram) merge(other *Histogram) {
 	}
 }
 
-// Mean returns the mean change.
+// Mean returns the mean change; 0 without changes.
 func (h *Histogram) Mean() float64 {
 	if h.N == 0 {
 		return 0
@@ -100,7 +99,7 @@ func (h *Histogram) Mean() float64 {
 	return h.sum / float64(h.N)
 }
 
-// Deviation returns the population standard deviation of the changes.
+// Deviation returns the population standard deviation of the changes; 0 without changes.
 func (h *Histogram) Deviation() float64 {
 	if h.N == 0 {
 		return 0
@@ -109,10 +108,10 @@ func (h *Histogram) Deviation() float64 {
 	return math.Sqrt(max(h.sumSq/float64(h.N)-mean*mean, 0))
 }
 
-// Bins returns the counts of the bins from the first that holds anything to
-// the last, the lower edge of the first, and the width of each. They are
-// joined in pairs until there are at most most (which is at least 2).
-func (h *Histogram) Bins(most int) (counts []int, low, width float64) {
+// Bins returns the counts of the bins from the first to the last that is not empty, the lower
+// edge of the first bin and the width of a bin. It merges pairs of bins until there are at
+// most limit of them; limit is at least 2.
+func (h *Histogram) Bins(limit int) (counts []int, low, width float64) {
 	o := *h
 	if o.width == 0 {
 		return nil, 0, 0
@@ -125,14 +124,14 @@ func (h *Histogram) Bins(most int) (counts []int, low, width float64) {
 		for last > first && o.bins[last] == 0 {
 			last--
 		}
-		if last-first < max(most, 2) {
+		if last-first < max(limit, 2) {
 			return append(counts, o.bins[first:last+1]...), float64(first-histogramSide) * o.width, o.width
 		}
 		o.widen()
 	}
 }
 
-// MarshalJSON implements json.Marshaler.
+// MarshalJSON implements [json.Marshaler]: an object with the numbers and the bins.
 func (h *Histogram) MarshalJSON() ([]byte, error) {
 	counts, low, width := h.Bins(len(h.bins))
 	return json.Marshal(struct {

@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 )
 
-// change draws what the difference of two float32 can be.
+// change draws differences of two float32.
 var change = rapid.Map(rapid.OneOf(
 	rapid.Just[float32](0), rapid.Float32Range(-1, 1), rapid.Float32Range(-1e-9, 1e-9), rapid.Float32(),
 ), func(x float32) float64 { return float64(x) })
@@ -25,20 +26,20 @@ func histogramOf(changes []float64) *Histogram {
 func TestHistogramCountsEveryChangeInItsBin(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		changes := rapid.SliceOf(change).Draw(t, "changes")
-		most := rapid.IntRange(2, 600).Draw(t, "most")
-		counts, low, width := histogramOf(changes).Bins(most)
-		if len(counts) > most {
-			t.Fatalf("%d bins, at most %d", len(counts), most)
+		limit := rapid.IntRange(2, 600).Draw(t, "limit")
+		counts, low, width := histogramOf(changes).Bins(limit)
+		if len(counts) > limit {
+			t.Fatalf("%d bins, want at most %d", len(counts), limit)
 		}
 		want := make([]int, len(counts))
 		for _, x := range changes {
 			if x == 0 {
 				continue
 			}
-			// Widths are powers of two: edges and quotients are exact.
+			// Widths are powers of two, so edges and quotients are exact.
 			want[int(math.Floor(x/width)-low/width)]++
 		}
-		if diff := cmp.Diff(want, counts, equateEmpty); diff != "" {
+		if diff := cmp.Diff(want, counts, cmpopts.EquateEmpty()); diff != "" {
 			t.Fatal(diff)
 		}
 	})
@@ -49,7 +50,7 @@ func TestHistogramMerges(t *testing.T) {
 		a, b := rapid.SliceOf(change).Draw(t, "a"), rapid.SliceOf(change).Draw(t, "b")
 		got, want := histogramOf(a), histogramOf(append(append([]float64(nil), b...), a...))
 		got.merge(histogramOf(b))
-		// The sums depend on the order in the last bits.
+		// The last bits of the sums depend on the order.
 		got.sum, got.sumSq, want.sum, want.sumSq = 0, 0, 0, 0
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Histogram{})); diff != "" {
 			t.Fatal(diff)
@@ -69,7 +70,7 @@ func TestHistogramNumbers(t *testing.T) {
 	}
 	counts, low, width := h.Bins(8)
 	if diff := cmp.Diff([]int{1, 1, 0, 0, 1}, counts); diff != "" || low != -1 || width != 1 {
-		t.Errorf("from %g in steps of %g: %s", low, width, diff)
+		t.Errorf("bins from %g with width %g: %s", low, width, diff)
 	}
 	text, err := json.Marshal(h)
 	if err != nil {
@@ -91,6 +92,6 @@ func TestHistogramNumbers(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	if counts, _, _ := (&Histogram{}).Bins(10); counts != nil {
-		t.Errorf("nothing gives bins %v", counts)
+		t.Errorf("no changes: bins %v, want none", counts)
 	}
 }

@@ -3,87 +3,85 @@ package viz
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sort"
-	"strconv"
 
 	"kenserve/delta"
 	"kenserve/safetensors"
 )
 
-// ErrTensor means that neither base nor delta has a tensor of that name, or
-// none of that type.
+// ErrTensor means that neither base nor delta has a tensor of that name or type.
 var ErrTensor = errors.New("no such tensor")
 
-// A Model is a task's weights: a base, and the delta that is applied to it. It
-// is read-only and may be used by any number of goroutines.
+// A Model is the weights of a task: a base and the delta to apply to it. It is read-only and
+// may be used by several goroutines at once.
 type Model struct {
 	delta   *delta.Delta
 	base    delta.Tensors
-	tuned   delta.Tensors // nil if it is not known
+	tuned   delta.Tensors // nil: not known
 	tensors []Tensor
-	index   map[string]int // of tensors, by name
+	index   map[string]int // in tensors, by name
 }
 
-// Form is how a task has a tensor.
+// Form says where the values of a task's tensor come from.
 type Form string
 
 // The forms.
 const (
-	Masked Form = "masked" // some values of the base's tensor are the delta's
-	Dense  Form = "dense"  // all values of the base's tensor are the delta's
-	Base   Form = "base"   // the delta keeps nothing of it
-	Head   Form = "head"   // the delta's alone: the base has no such tensor
-	Absent Form = "absent" // the tuned checkpoint does not have it
+	Masked Form = "masked" // some values from the delta, the others from the base
+	Dense  Form = "dense"  // all values from the delta, in place of the base's
+	Base   Form = "base"   // all values from the base
+	Head   Form = "head"   // all values from the delta: the base has no such tensor
+	Absent Form = "absent" // all values from the base: the tuned checkpoint has no such tensor
 )
 
 // Tensor describes a tensor of a model.
 type Tensor struct {
 	Name    string `json:"name"`  // in the base; in the tuned checkpoint for the head
-	Kind    string `json:"kind"`  // the name with a * for the layer's number
-	Layer   int    `json:"layer"` // -1 outside the layers
+	Kind    string `json:"kind"`  // the name with a * in place of the layer's number
+	Layer   int    `json:"layer"` // -1: in no numbered layer
 	Rows    int    `json:"rows"`  // 1 for a tensor of one dimension
 	Columns int    `json:"columns"`
 	Form    Form   `json:"form"`
-	Kept    int    `json:"kept"`
+	Kept    int    `json:"kept"` // number of values
 }
 
-// Values returns the number of values, kept or not.
+// Values returns the number of all values.
 func (t *Tensor) Values() int { return t.Rows * t.Columns }
 
-// Share returns the share of the values that is kept.
-func (t *Tensor) Share() float64 { return share(t.Kept, t.Values()) }
+// Share returns the share of the values that are kept.
+func (t *Tensor) Share() float64 { return Share(t.Kept, t.Values()) }
 
-// IsMatrix tells matrices from biases and other tensors of one row.
+// IsMatrix reports whether the tensor has several rows, unlike a bias.
 func (t *Tensor) IsMatrix() bool { return t.Rows > 1 }
 
-// IsShown tells whether there is anything to see of the tensor.
+// IsShown reports whether any value is kept, so that the tensor has pictures.
 func (t *Tensor) IsShown() bool { return t.Kept > 0 }
 
-func share(part, whole int) float64 {
+// Share returns part/whole; 0 if whole is 0.
+func Share(part, whole int) float64 {
 	if whole == 0 {
 		return 0
 	}
 	return float64(part) / float64(whole)
 }
 
-// New returns the model of a delta that has been checked against its base
-// ([delta.Delta.Check]). tuned is the checkpoint that the delta was made from,
-// or nil: with it, views can compare what was kept with all that training
-// changed. Where it has a tensor of the base, the shapes must be equal.
+// New returns the model of a delta that was checked against its base with
+// [delta.Delta.Check]. tuned is the checkpoint that the delta was made from; with it, views
+// compare the kept values with all changes of training. It can be nil. It is an error if a
+// tensor of tuned has another shape than in the base.
 func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 	m := &Model{delta: d, base: base, tuned: tuned, index: map[string]int{}}
 	for _, name := range base.Names() {
 		b, ok := base.Tensor(name)
 		if !ok {
-			return nil, fmt.Errorf("viz: tensor %s: listed in the base and not there", name)
+			return nil, fmt.Errorf("viz: tensor %s: in the base's list of names but not in the base", name)
 		}
 		if !b.DType.Float() {
-			continue // positions and the like, which no task changes
+			continue // for example position indices, which no task changes
 		}
 		t := Tensor{Name: name, Form: Base}
-		t.Kind, t.Layer = kindOf(name)
+		t.Kind, t.Layer = splitName(name)
 		t.Rows, t.Columns = b.Rows()
 		if slices.Contains(d.Absent, name) {
 			t.Form = Absent
@@ -112,7 +110,7 @@ func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 			continue
 		}
 		t := Tensor{Name: entry.Name, Form: Head}
-		t.Kind, t.Layer = kindOf(entry.Name)
+		t.Kind, t.Layer = splitName(entry.Name)
 		t.Rows, t.Columns = entry.Dense.Rows()
 		t.Kept = t.Values()
 		m.tensors = append(m.tensors, t)
@@ -130,12 +128,14 @@ func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 	return m, nil
 }
 
-// Tensors lists the model's tensors of floats: the base's in the order of
-// their names, numbers in them by value, and then the head's. The slice must
-// not be written.
+// Delta returns the delta of the model.
+func (m *Model) Delta() *delta.Delta { return m.delta }
+
+// Tensors lists the model's tensors of floats: the base's, sorted by name with numbers by
+// value, then the head's. The slice must not be changed.
 func (m *Model) Tensors() []Tensor { return m.tensors }
 
-// Tensor returns the tensor called name, or ErrTensor.
+// Tensor returns the tensor of that name. The error wraps [ErrTensor] if there is none.
 func (m *Model) Tensor(name string) (*Tensor, error) {
 	i, ok := m.index[name]
 	if !ok {
@@ -144,61 +144,11 @@ func (m *Model) Tensor(name string) (*Tensor, error) {
 	return &m.tensors[i], nil
 }
 
-// tunedTensor returns the tuned checkpoint's counterpart of a tensor, or nil.
+// tunedTensor returns the tensor of the tuned checkpoint for a name in the base, or nil.
 func (m *Model) tunedTensor(name string) *safetensors.Tensor {
 	if m.tuned == nil {
 		return nil
 	}
 	t, _ := m.tuned.Tensor(m.delta.TunedName(name))
 	return t
-}
-
-// layerNumber finds the number of the layer in a tensor's name, in any
-// architecture: encoder.layer.3.…, transformer.layer.3.…, h.3.…
-var layerNumber = regexp.MustCompile(`(?:^|\.)(?:layers?|blocks?|h)\.([0-9]{1,9})\.`)
-
-// kindOf splits a name into the type of tensor and the layer.
-func kindOf(name string) (kind string, layer int) {
-	at := layerNumber.FindStringSubmatchIndex(name)
-	if at == nil {
-		return name, -1
-	}
-	layer, err := strconv.Atoi(name[at[2]:at[3]])
-	if err != nil { // at most nine digits
-		return name, -1
-	}
-	return name[:at[2]] + "*" + name[at[3]:], layer
-}
-
-// naturalLess orders names so that layer 10 comes after layer 9.
-func naturalLess(a, b string) bool {
-	for a != "" && b != "" {
-		da, db := digits(a), digits(b)
-		if da > 0 && db > 0 {
-			na, errA := strconv.ParseUint(a[:da], 10, 64)
-			nb, errB := strconv.ParseUint(b[:db], 10, 64)
-			if errA == nil && errB == nil && na != nb {
-				return na < nb
-			}
-			if a[:da] != b[:db] {
-				return a[:da] < b[:db]
-			}
-			a, b = a[da:], b[db:]
-			continue
-		}
-		if a[0] != b[0] {
-			return a[0] < b[0]
-		}
-		a, b = a[1:], b[1:]
-	}
-	return len(a) < len(b)
-}
-
-// digits counts the digits that s begins with.
-func digits(s string) int {
-	n := 0
-	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
-		n++
-	}
-	return n
 }

@@ -8,11 +8,11 @@ import (
 	"kenserve/delta"
 )
 
-// pattern is which values of a matrix are kept: one bit a value, each row in
-// whole words, bit c%64 of word c/64 for column c. Bits beyond the columns are 0.
+// pattern says which values of a matrix are kept. Each row has whole words, [rows, words]: bit
+// c%64 of word c/64 stands for column c. Bits beyond the last column are 0.
 type pattern struct {
 	rows, columns int
-	words         int // of a row
+	words         int // in a row
 	bits          []uint64
 }
 
@@ -21,8 +21,7 @@ func newPattern(rows, columns int) *pattern {
 	return &pattern{rows: rows, columns: columns, words: words, bits: make([]uint64, rows*words)}
 }
 
-// row returns the words of row r; nil, which stands for nothing kept, beyond
-// the matrix.
+// row returns the words of row r; nil above the first and below the last row.
 func (p *pattern) row(r int) []uint64 {
 	if r < 0 || r >= p.rows {
 		return nil
@@ -34,7 +33,7 @@ func (p *pattern) set(r, c int) { p.bits[r*p.words+c/64] |= 1 << (c % 64) }
 
 func (p *pattern) has(r, c int) bool { return p.bits[r*p.words+c/64]>>(c%64)&1 == 1 }
 
-// fill keeps everything.
+// fill sets all values to kept.
 func (p *pattern) fill() {
 	for r := range p.rows {
 		row := p.row(r)
@@ -47,7 +46,7 @@ func (p *pattern) fill() {
 	}
 }
 
-// countRange counts the bits from, from+1, …, to-1 of a row's words.
+// countRange returns how many of the bits from … to-1 of a row are set.
 func countRange(row []uint64, from, to int) int {
 	if from >= to {
 		return 0
@@ -65,7 +64,7 @@ func countRange(row []uint64, from, to int) int {
 	return n
 }
 
-// rowCounts returns how many values each row keeps.
+// rowCounts returns the number of kept values of each row.
 func (p *pattern) rowCounts() []int {
 	out := make([]int, p.rows)
 	for r := range out {
@@ -74,7 +73,7 @@ func (p *pattern) rowCounts() []int {
 	return out
 }
 
-// pattern returns which values of a tensor are kept.
+// pattern reads which values of a tensor are kept.
 func (m *Model) pattern(ctx context.Context, t *Tensor) (*pattern, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawPattern draws a pattern of any density, that of its rows varying.
+// drawPattern draws a pattern. A row keeps nothing, everything, or a random half.
 func drawPattern(t *rapid.T, maxRows, maxColumns int) *pattern {
 	p := newPattern(rapid.IntRange(1, maxRows).Draw(t, "rows"), rapid.IntRange(1, maxColumns).Draw(t, "columns"))
 	for r := range p.rows {
@@ -33,7 +33,7 @@ func drawPattern(t *rapid.T, maxRows, maxColumns int) *pattern {
 	return p
 }
 
-// naiveNeighbours is what planes compute, value by value.
+// naiveNeighbours is the reference of neighbourCounts for one value.
 func naiveNeighbours(p *pattern, r, c int) int {
 	n := 0
 	for _, at := range [][2]int{{r - 1, c}, {r + 1, c}, {r, c - 1}, {r, c + 1}} {
@@ -44,29 +44,29 @@ func naiveNeighbours(p *pattern, r, c int) int {
 	return n
 }
 
-func TestNeighboursAreThoseCountedOneByOne(t *testing.T) {
+func TestCountBlocks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPattern(t, 12, 150)
-		most := rapid.IntRange(1, 400).Draw(t, "blocks")
-		b, counts := p.count(most)
-		if b.Rows*b.Columns > most {
-			t.Fatalf("%d × %d blocks, at most %d", b.Rows, b.Columns, most)
+		limit := rapid.IntRange(1, 400).Draw(t, "blocks")
+		b, counts := p.countBlocks(limit)
+		if b.Rows*b.Columns > limit {
+			t.Fatalf("%d × %d blocks, want at most %d", b.Rows, b.Columns, limit)
 		}
-		want := cut(p.rows, p.columns, most)
+		want := cutBlocks(p.rows, p.columns, limit)
 		want.Kept, want.Neighbours = make([]int, want.Rows*want.Columns), make([]int, want.Rows*want.Columns)
 		var wantCounts [5]int
-		planes := newPlanes(p.words)
+		neighbours := newNeighbourCounts(p.words)
 		for r := range p.rows {
-			p.neighbours(r, planes)
+			p.countNeighbours(r, neighbours)
 			for c := range p.columns {
 				if !p.has(r, c) {
-					if n := planes.at(c); n != 0 {
-						t.Fatalf("row %d, column %d is not kept and has %d neighbours", r, c, n)
+					if n := neighbours.at(c); n != 0 {
+						t.Fatalf("row %d, column %d is not kept, but has %d neighbours, want 0", r, c, n)
 					}
 					continue
 				}
 				n := naiveNeighbours(p, r, c)
-				if got := planes.at(c); got != n {
+				if got := neighbours.at(c); got != n {
 					t.Fatalf("row %d, column %d: %d neighbours, want %d", r, c, got, n)
 				}
 				wantCounts[n]++
@@ -95,54 +95,54 @@ func TestCountRange(t *testing.T) {
 			}
 		}
 		if got := countRange(p.row(0), from, to); got != want {
-			t.Fatalf("%d from %d to %d, want %d", got, from, to, want)
+			t.Fatalf("columns %d to %d: %d kept, want %d", from, to, got, want)
 		}
 	})
 }
 
-func TestCut(t *testing.T) {
+func TestCutBlocks(t *testing.T) {
 	for _, test := range []struct {
-		rows, columns, most         int
+		rows, columns, limit        int
 		height, width, down, across int
 	}{
 		{384, 384, 9216, 4, 4, 96, 96},
 		{1536, 384, 9216, 8, 8, 192, 48},
 		{384, 1536, 9216, 8, 8, 48, 192},
-		{30522, 384, 9216, 212, 6, 144, 64}, // stretched: twice as long as wide
+		{30522, 384, 9216, 212, 6, 144, 64}, // stretched: the grid has sides of 2 : 1
 		{6, 384, 9216, 1, 1, 6, 384},
 		{1, 1, 9216, 1, 1, 1, 1},
 		{1, 768, 100, 1, 8, 1, 96},
 		{5, 5, 1, 5, 5, 1, 1},
 		{100, 30, 36, 10, 10, 10, 3},
 	} {
-		b := cut(test.rows, test.columns, test.most)
+		b := cutBlocks(test.rows, test.columns, test.limit)
 		got := []int{b.Height, b.Width, b.Rows, b.Columns}
 		if diff := cmp.Diff([]int{test.height, test.width, test.down, test.across}, got); diff != "" {
-			t.Errorf("%d × %d in %d: %s", test.rows, test.columns, test.most, diff)
+			t.Errorf("%d × %d in %d: %s", test.rows, test.columns, test.limit, diff)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		rows, columns := rapid.IntRange(1, 40000).Draw(t, "rows"), rapid.IntRange(1, 4000).Draw(t, "columns")
-		most := rapid.IntRange(1, 10000).Draw(t, "most")
-		b := cut(rows, columns, most)
+		limit := rapid.IntRange(1, 10000).Draw(t, "limit")
+		b := cutBlocks(rows, columns, limit)
 		values := 0
 		for i := range b.Rows {
 			for j := range b.Columns {
-				n := b.size(i, j)
+				n := b.Size(i, j)
 				if n <= 0 {
 					t.Fatalf("block %d, %d of %+v has %d values", i, j, b, n)
 				}
 				values += n
 			}
 		}
-		if values != rows*columns || b.Rows*b.Columns > most {
-			t.Fatalf("%d × %d in at most %d: %+v holds %d", rows, columns, most, b, values)
+		if values != rows*columns || b.Rows*b.Columns > limit {
+			t.Fatalf("%d × %d in at most %d blocks: %+v has %d values", rows, columns, limit, b, values)
 		}
 	})
 }
 
-// TestExpectedNeighbours compares the expectation with the mean over all ways
-// to draw the columns of the rows.
+// TestExpectedNeighbours compares the expectation with the mean over all possible choices of
+// columns.
 func TestExpectedNeighbours(t *testing.T) {
 	for _, test := range []struct {
 		columns int
@@ -165,7 +165,7 @@ func TestExpectedNeighbours(t *testing.T) {
 			choose = func(r int) {
 				if r == p.rows {
 					ways++
-					_, n := p.count(100)
+					_, n := p.countBlocks(100)
 					for i, v := range n {
 						want[i] += float64(v)
 					}
@@ -190,7 +190,8 @@ func TestExpectedNeighbours(t *testing.T) {
 	}
 }
 
-// TestExpectedNeighboursAddUp holds for any number of rows and columns.
+// TestExpectedNeighboursAddUp checks that the expectations add up to the number of kept
+// values, for any number of rows and columns.
 func TestExpectedNeighboursAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := drawPattern(t, 20, 200)
@@ -202,23 +203,25 @@ func TestExpectedNeighboursAddUp(t *testing.T) {
 		sum := 0.0
 		for i, v := range expectedNeighbours(kept, p.columns) {
 			if v < -1e-9 {
-				t.Fatalf("%g values with %d neighbours", v, i)
+				t.Fatalf("%g values with %d neighbours, want at least 0", v, i)
 			}
 			sum += v
 		}
 		if math.Abs(sum-float64(all)) > 1e-6 {
-			t.Fatalf("%g values expected, %d kept", sum, all)
+			t.Fatalf("expectations add up to %g, want %d", sum, all)
 		}
 	})
 }
 
 func TestWindow(t *testing.T) {
-	f := fixture{shape: []int{4, 5}, lines: lines(`
-		xx..x
-		.xx..
-		.x..x
-		x...x`)}
-	p := f.pattern()
+	p := newPattern(4, 5)
+	for r, line := range []string{"xx..x", ".xx..", ".x..x", "x...x"} {
+		for c := range len(line) {
+			if line[c] == 'x' {
+				p.set(r, c)
+			}
+		}
+	}
 	for _, test := range []struct {
 		name string
 		d    Detail
@@ -243,9 +246,9 @@ func TestWindow(t *testing.T) {
 
 func TestDetailIsBounded(t *testing.T) {
 	if got := (Detail{}).bounded(); got.Blocks != DefaultBlocks || got.Window != DefaultWindow {
-		t.Errorf("the zero value is %+v", got)
+		t.Errorf("zero value: %+v, want the defaults", got)
 	}
-	if got := (Detail{Blocks: 1 << 40, Window: 1 << 40}).bounded(); got.Blocks != MaxBlocks || got.Window != MaxWindow {
-		t.Errorf("more than there can be is %+v", got)
+	if got := (Detail{Blocks: 1 << 40, Window: 1 << 40}).bounded(); got.Blocks != maxBlocks || got.Window != maxWindow {
+		t.Errorf("huge values: %+v, want the bounds", got)
 	}
 }

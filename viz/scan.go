@@ -7,29 +7,28 @@ import (
 	"kenserve/safetensors"
 )
 
-// values are a row of a tensor as its three models have it, [columns] each.
-type values struct {
-	kept  []uint64  // which of them are kept, as pattern.row has it
+// rowValues is a row of a tensor, [columns], in base, task and tuned checkpoint.
+type rowValues struct {
+	kept  []uint64  // which values are kept, as in pattern.row
 	base  []float32 // nil for the head
 	task  []float32 // the base's with the delta applied
-	tuned []float32 // nil if the tuned checkpoint is not known
+	tuned []float32 // nil without a tuned checkpoint
 }
 
-// scanBlock is about how many values scan reads at a time.
+// scanBlock is about the number of values that scanRows reads at a time.
 const scanBlock = 1 << 16
 
-// scan calls f for the rows of a tensor from first to last-1. Without a tuned
-// checkpoint, long runs of rows that keep nothing are left out. The slices are
-// reused.
-func (m *Model) scan(ctx context.Context, t *Tensor, p *pattern, first, last int, f func(r int, v values)) error {
+// scanRows calls f for the rows first … last-1 of a tensor. Without a tuned checkpoint it
+// skips long runs of rows that keep nothing. It reuses the slices for the next rows.
+func (m *Model) scanRows(ctx context.Context, t *Tensor, p *pattern, first, last int, f func(r int, v rowValues)) error {
 	entry, _ := m.delta.Tensor(t.Name)
 	base, _ := m.base.Tensor(t.Name)
 	tuned := m.tunedTensor(t.Name)
 	if t.Form == Absent {
 		tuned = nil
 	}
-	// A delta is applied a tile of at most 16 rows at a time: whole tiles are
-	// not walked twice.
+	// A delta is applied tile by tile, with at most 16 rows in a tile. Blocks of whole
+	// tiles avoid that a tile is decoded twice.
 	const tile = 16
 	step := max(scanBlock/max(t.Columns, 1)/tile*tile, tile)
 	var buffers [3][]float32
@@ -82,7 +81,7 @@ func (m *Model) scan(ctx context.Context, t *Tensor, p *pattern, first, last int
 				}
 				return x[r*t.Columns : (r+1)*t.Columns]
 			}
-			f(from+r, values{kept: p.row(from + r), base: part(b), task: part(w), tuned: part(u)})
+			f(from+r, rowValues{kept: p.row(from + r), base: part(b), task: part(w), tuned: part(u)})
 		}
 		from = to
 	}

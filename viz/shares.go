@@ -1,43 +1,38 @@
 package viz
 
 import (
-	"fmt"
 	"sort"
-	"strconv"
-
-	"gonum.org/v1/plot/text"
-	"gonum.org/v1/plot/vg"
 )
 
-// Shares is how much is kept by layer and by type of tensor.
+// Shares is the share of kept values, by layer and type of tensor.
 type Shares struct {
-	Layers []int       `json:"layers"`
+	Layers []int       `json:"layers"` // numbers, rising; columns of KindShare.Tensors
 	Kinds  []KindShare `json:"kinds"`
-	Others []Tensor    `json:"others"` // tensors outside the layers
-	Kept   int         `json:"kept"`   // of all tensors, the head's left out
-	Values int         `json:"values"`
-	Head   int         `json:"head"` // values of the head, all of them kept
+	Others []Tensor    `json:"others"` // tensors in no numbered layer
+	Kept   int         `json:"kept"`   // values kept of the base's tensors
+	Values int         `json:"values"` // of the base's tensors
+	Head   int         `json:"head"`   // values of the head, all of which are kept
 }
 
-// KindShare is what is kept of one type of tensor.
+// KindShare is the share of kept values of one type of tensor.
 type KindShare struct {
 	Kind string `json:"kind"`
-	// Tensors has one entry a layer; a layer without such a tensor has one
-	// without a name.
+	// Tensors has one entry for each of [Shares.Layers]; its name is empty if the layer
+	// has no such tensor.
 	Tensors []Tensor `json:"tensors"`
-	Kept    int      `json:"kept"` // of all layers
-	Values  int      `json:"values"`
+	Kept    int      `json:"kept"`   // values in all layers
+	Values  int      `json:"values"` // in all layers
 }
 
-// maxLayers bounds the layers that a table shows.
+// maxLayers bounds the number of layers in the table.
 const maxLayers = 256
 
-// Shares adds up what is kept.
+// Shares adds up the kept values.
 func (m *Model) Shares() *Shares {
 	s := &Shares{}
 	column := map[int]int{}
 	for _, kind := range m.Kinds() {
-		for _, t := range m.ofKind(kind) {
+		for _, t := range m.OfKind(kind) {
 			column[t.Layer] = 0
 		}
 	}
@@ -52,7 +47,7 @@ func (m *Model) Shares() *Shares {
 	}
 	for _, kind := range m.Kinds() {
 		k := KindShare{Kind: kind, Tensors: make([]Tensor, len(s.Layers))}
-		for _, t := range m.ofKind(kind) {
+		for _, t := range m.OfKind(kind) {
 			if i, ok := column[t.Layer]; ok {
 				k.Tensors[i] = *t
 			}
@@ -76,88 +71,8 @@ func (m *Model) Shares() *Shares {
 	return s
 }
 
-// Share returns the share of the type's values that is kept.
-func (k *KindShare) Share() float64 { return share(k.Kept, k.Values) }
+// Share returns the share of the type's values that are kept.
+func (k *KindShare) Share() float64 { return Share(k.Kept, k.Values) }
 
-// Share returns the share of all values of the base that is kept.
-func (s *Shares) Share() float64 { return share(s.Kept, s.Values) }
-
-// top is the share that the table's last colour stands for. Heads are whole
-// whatever was kept, and do not count.
-func (s *Shares) top() float64 {
-	highest := 0.0
-	for i := range s.Kinds {
-		for j := range s.Kinds[i].Tensors {
-			highest = max(highest, s.Kinds[i].Tensors[j].Share())
-		}
-	}
-	for i := range s.Others {
-		if s.Others[i].Form != Head {
-			highest = max(highest, s.Others[i].Share())
-		}
-	}
-	return top(highest, 1)
-}
-
-// tableLevel returns the colour of a table's cell.
-func tableLevel(share, top float64) int { return int(level(share, top, 0)) }
-
-// Sizes of the table, in points.
-const (
-	tableLine   = 18
-	tableNames  = 210
-	tableAll    = 52
-	tableNumber = 30 // narrowest cell with a number in it
-)
-
-func (s *Shares) lines() int { return len(s.Kinds) + len(s.Others) }
-
-func (s *Shares) height() vg.Length {
-	return 44 + vg.Length(s.lines()+3)*tableLine + 40
-}
-
-func (s *Shares) draw(f frame) {
-	f = f.head("Share kept by layer and type of tensor", fmt.Sprintf("%s of %s values of the base's tensors kept (%s), and a head of %s", count(s.Kept), count(s.Values), percent(s.Share()), count(s.Head)))
-	line, most := 0, s.top()
-	at := func() vg.Length { return vg.Length(line) * tableLine }
-	cell := func(left, width vg.Length, value float64) {
-		c := f.part(left+1, at()+1, width-2, tableLine-2)
-		l := tableLevel(value, most)
-		c.FillPolygon(f.ramp(l), corners(c.Rectangle))
-		outline(c)
-		if width >= tableNumber {
-			c.writeAligned(tickSize, textOn(f.ramp(l)), text.XCenter, c.width()/2, 11, percent(value))
-		}
-	}
-	if len(s.Kinds) > 0 {
-		width := (f.width() - tableNames - tableAll) / vg.Length(len(s.Layers))
-		width = min(width, 60)
-		all := tableNames + width*vg.Length(len(s.Layers))
-		for i, layer := range s.Layers {
-			f.writeAligned(tickSize, f.soft, text.XCenter, tableNames+width*(vg.Length(i)+0.5), at()+12, strconv.Itoa(layer))
-		}
-		f.write(tickSize, f.soft, 0, at()+12, "layer")
-		f.writeAligned(tickSize, f.soft, text.XCenter, all+tableAll/2, at()+12, "all")
-		line++
-		for i := range s.Kinds {
-			k := &s.Kinds[i]
-			f.write(tickSize, f.ink, 0, at()+12, fit(label(k.Kind), tickSize, tableNames-6))
-			for j := range k.Tensors {
-				if t := &k.Tensors[j]; t.Name != "" {
-					cell(tableNames+width*vg.Length(j), width, t.Share())
-				}
-			}
-			cell(all, tableAll, k.Share())
-			line++
-		}
-		line++
-	}
-	for i := range s.Others {
-		t := &s.Others[i]
-		f.write(tickSize, f.ink, 0, at()+12, fit(t.Name, tickSize, tableNames-6))
-		cell(tableNames, tableAll, t.Share())
-		f.write(tickSize, f.soft, tableNames+tableAll+6, at()+12, fmt.Sprintf("%s of %s, %s", count(t.Kept), count(t.Values()), t.Form))
-		line++
-	}
-	f.part(0, at()+12, f.width(), 30).drawScale(0, most, "share kept; a head is always whole", percentTick)
-}
+// Share returns the share of the base's values that are kept.
+func (s *Shares) Share() float64 { return Share(s.Kept, s.Values) }

@@ -1,42 +1,26 @@
 package viz
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"image"
-	"image/png"
-	"io"
 	"math"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"pgregory.net/rapid"
 
 	"kenserve/delta"
 	"kenserve/kde"
+	"kenserve/viz/internal/viztest"
 )
 
-// example is a model with everything that models have: two layers with a
-// matrix and a bias, a table, a matrix that is stored whole, one of which
-// nothing is kept, and a head.
+// example returns the model of viztest.Example.
 func example(t testing.TB, info delta.Info, withTuned bool) *Model {
-	return newModel(t, info, withTuned,
-		fixture{name: "encoder.layer.0.query.weight", shape: []int{4, 6}, lines: lines("xx..x. .xx..x .x..x. x...x.")},
-		fixture{name: "encoder.layer.1.query.weight", shape: []int{4, 6}, lines: lines("...... ..x... ...... x.x.x.")},
-		fixture{name: "encoder.layer.0.query.bias", shape: []int{6}, lines: lines("x.xx..")},
-		fixture{name: "encoder.layer.1.query.bias", shape: []int{6}, lines: lines("..x...")},
-		fixture{name: "embeddings.weight", shape: []int{20, 6}, table: true, lines: append(lines("xxx... ...... x.x.x."), make([]string, 17)...)},
-		fixture{name: "pooler.weight", shape: []int{3, 6}, dense: true},
-		fixture{name: "unused.weight", shape: []int{5, 6}},
-		fixture{name: "classifier.weight", shape: []int{2, 6}, head: true},
-	)
+	t.Helper()
+	m := viztest.Example(t, info, withTuned)
+	return must[*Model](t)(New(m.Delta, m.Base, m.Tuned))
 }
 
 func must[T any](t testing.TB) func(v T, err error) T {
@@ -67,45 +51,6 @@ func TestTensors(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
-	}
-}
-
-func TestKindOf(t *testing.T) {
-	for name, want := range map[string]struct {
-		kind  string
-		layer int
-	}{
-		"encoder.layer.3.output.dense.weight":        {"encoder.layer.*.output.dense.weight", 3},
-		"transformer.layer.11.ffn.lin1.bias":         {"transformer.layer.*.ffn.lin1.bias", 11},
-		"h.0.self_attention.dense.weight":            {"h.*.self_attention.dense.weight", 0},
-		"blocks.7.mlp.weight":                        {"blocks.*.mlp.weight", 7},
-		"model.layers.2.x":                           {"model.layers.*.x", 2},
-		"embeddings.word_embeddings.weight":          {"embeddings.word_embeddings.weight", -1},
-		"encoder.layer.weight":                       {"encoder.layer.weight", -1},
-		"player.3.weight":                            {"player.3.weight", -1},
-		"layer.99999999999999999999.weight":          {"layer.99999999999999999999.weight", -1},
-		"encoder.layer.1.layer.2.weight":             {"encoder.layer.*.layer.2.weight", 1},
-		"":                                           {"", -1},
-		"encoder.layer.4.":                           {"encoder.layer.*.", 4},
-		"encoder.layer.05.attention.self.key.weight": {"encoder.layer.*.attention.self.key.weight", 5},
-	} {
-		if kind, layer := kindOf(name); kind != want.kind || layer != want.layer {
-			t.Errorf("%q: %q, %d, want %q, %d", name, kind, layer, want.kind, want.layer)
-		}
-	}
-}
-
-func TestNaturalLess(t *testing.T) {
-	sorted := []string{"", "a", "a.2", "a.2.b", "a.02.c", "a.10", "a.10.b", "a.b", "b1", "b18446744073709551616", "b18446744073709551617"}
-	for i, a := range sorted {
-		for j, b := range sorted {
-			if got := naturalLess(a, b); got != (i < j) && a != "a.02.c" && b != "a.02.c" {
-				t.Errorf("%q before %q: %t", a, b, got)
-			}
-			if naturalLess(a, b) && naturalLess(b, a) {
-				t.Errorf("%q and %q both come before each other", a, b)
-			}
-		}
 	}
 }
 
@@ -142,7 +87,7 @@ func TestNeighbours(t *testing.T) {
 	if math.Abs(mean-n.ExpectedMean) > 1e-12 || mean == 0 {
 		t.Errorf("expected mean %g, want %g", n.ExpectedMean, mean)
 	}
-	// A matrix that is kept whole has the neighbours of a grid, by chance too.
+	// In a matrix that is kept whole the observed and expected numbers are those of a grid.
 	n = must[*Neighbours](t)(m.Neighbours(t.Context(), "pooler.weight", Detail{}))
 	if want := [5]int{0, 0, 4, 10, 4}; n.Counts != want {
 		t.Errorf("whole matrix: counts %v, want %v", n.Counts, want)
@@ -150,7 +95,7 @@ func TestNeighbours(t *testing.T) {
 	if diff := cmp.Diff([5]float64{0, 0, 4, 10, 4}, n.Expected, cmpopts.EquateApprox(0, 1e-9)); diff != "" {
 		t.Errorf("whole matrix: %s", diff)
 	}
-	// Nothing kept.
+	// A matrix of which nothing is kept.
 	n = must[*Neighbours](t)(m.Neighbours(t.Context(), "unused.weight", Detail{}))
 	if n.Counts != [5]int{} || n.Mean != 0 || n.ExpectedMean != 0 {
 		t.Errorf("nothing kept: %+v", n)
@@ -170,10 +115,10 @@ func TestLayers(t *testing.T) {
 		t.Error(diff)
 	}
 	if _, err := m.Layers(t.Context(), "pooler.weight", OfKept, Detail{}); !errors.Is(err, ErrTensor) {
-		t.Errorf("a type outside of layers: %v", err)
+		t.Errorf("type of no layer: error is %v", err)
 	}
 	if _, err := m.Layers(t.Context(), "encoder.layer.*.query.weight", "colour", Detail{}); err == nil {
-		t.Error("an aspect that is not known passes")
+		t.Error("unknown aspect: no error")
 	}
 }
 
@@ -183,32 +128,32 @@ func TestShares(t *testing.T) {
 		t.Error(diff)
 	}
 	if s.Kept != 6+3+10+1+4+18 || s.Values != 120+12+48+18+30 || s.Head != 12 {
-		t.Errorf("%d of %d kept, and a head of %d", s.Kept, s.Values, s.Head)
+		t.Errorf("%d of %d values kept, head of %d", s.Kept, s.Values, s.Head)
 	}
 	got := ""
 	for _, k := range s.Kinds {
-		got += fmt.Sprintf("%s %d/%d:", label(k.Kind), k.Kept, k.Values)
+		got += fmt.Sprintf("%s %d/%d:", k.Kind, k.Kept, k.Values)
 		for _, x := range k.Tensors {
 			got += fmt.Sprintf(" %d", x.Kept)
 		}
 		got += "\n"
 	}
-	if want := "query.bias 4/12: 3 1\nquery.weight 14/48: 10 4\n"; got != want {
+	if want := "encoder.layer.*.query.bias 4/12: 3 1\nencoder.layer.*.query.weight 14/48: 10 4\n"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if n := len(s.Others); n != 4 {
-		t.Errorf("%d other tensors", n)
+		t.Errorf("%d other tensors, want 4", n)
 	}
 }
 
 func TestChanges(t *testing.T) {
 	m := example(t, delta.Info{K: 3}, true)
 	c := must[*Changes](t)(m.Changes(t.Context(), "encoder.layer.1.query.weight"))
-	// Kept are values 8, 18, 20 and 22; changes go through 1/8, 2/8, …, 7/8.
+	// The kept values are 8, 18, 20 and 22; changes cycle through 1/8, 2/8, …, 7/8.
 	want := histogramOf([]float64{2.0 / 8, 5.0 / 8, 7.0 / 8, 2.0 / 8})
-	near := cmpopts.EquateApprox(0, 1e-6) // float32 rounds the changed values
+	approx := cmpopts.EquateApprox(0, 1e-6) // float32 rounds the changed values
 	for name, h := range map[string]*Histogram{"stored": c.Stored, "kept": c.Kept} {
-		if diff := cmp.Diff([]float64{float64(want.N), want.Min, want.Max, want.Mean(), want.Deviation()}, []float64{float64(h.N), h.Min, h.Max, h.Mean(), h.Deviation()}, near); diff != "" {
+		if diff := cmp.Diff([]float64{float64(want.N), want.Min, want.Max, want.Mean(), want.Deviation()}, []float64{float64(h.N), h.Min, h.Max, h.Mean(), h.Deviation()}, approx); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
@@ -216,7 +161,7 @@ func TestChanges(t *testing.T) {
 		t.Errorf("all: %+v", c.All)
 	}
 	if c.MostChanged != 3 {
-		t.Errorf("row %d changed most, want 3", c.MostChanged)
+		t.Errorf("row with the largest change is %d, want 3", c.MostChanged)
 	}
 
 	all := must[*Changes](t)(m.Changes(t.Context(), ""))
@@ -224,13 +169,13 @@ func TestChanges(t *testing.T) {
 		t.Errorf("all tensors: %d stored, %d kept, %d in all", all.Stored.N, all.Kept.N, all.All.N)
 	}
 
-	// Without the tuned checkpoint there is only what is stored.
+	// Without the tuned checkpoint only the stored changes are known.
 	m = example(t, delta.Info{K: 3, Coding: delta.Sign}, false)
 	c = must[*Changes](t)(m.Changes(t.Context(), "encoder.layer.1.query.weight"))
 	if c.Kept != nil || c.All != nil || c.Stored.N != 4 || c.MostChanged != 3 {
 		t.Errorf("%+v", c)
 	}
-	// The head has nothing to change from.
+	// The base has no head, so the head has no changes.
 	c = must[*Changes](t)(m.Changes(t.Context(), "classifier.weight"))
 	if c.Stored.N != 0 {
 		t.Errorf("head: %+v", c.Stored)
@@ -243,7 +188,7 @@ func TestDensity(t *testing.T) {
 	// Row 1 are values 6 to 11 of the tuned tensor; columns 1, 2 and 5 are kept.
 	row := make([]float32, 6)
 	for i := range row {
-		row[i] = vectorOf(12)[6+i] + changeOf(6+i)
+		row[i] = viztest.Values(12)[6+i] + viztest.Change(6+i)
 	}
 	if !d.Tuned || d.Row != 1 {
 		t.Errorf("%+v", d)
@@ -268,8 +213,8 @@ func TestDensity(t *testing.T) {
 		t.Errorf("points %v", d.Points)
 	}
 
-	// Without the tuned checkpoint it is the task's row, also where a run of
-	// rows keeps nothing; other selections have no points.
+	// Without the tuned checkpoint the values are the task's, also in a run of rows that
+	// keeps nothing. Other selections than ken have no points.
 	m = example(t, delta.Info{K: 3, Selection: "delta"}, false)
 	for name, r := range map[string]int{"embeddings.weight": 7, "unused.weight": 2, "classifier.weight": 1, "pooler.weight": 0, "encoder.layer.0.query.bias": 0} {
 		d := must[*Density](t)(m.Density(t.Context(), name, r))
@@ -291,20 +236,10 @@ func TestErrors(t *testing.T) {
 		"neighbours": second(m.Neighbours(t.Context(), "x", Detail{})),
 		"changes":    second(m.Changes(t.Context(), "x")),
 		"density":    second(m.Density(t.Context(), "x", 0)),
-		"page":       WritePage(t.Context(), io.Discard, m, PageOptions{Rows: map[string]int{"x": 0}}),
 	} {
 		if !errors.Is(err, ErrTensor) {
-			t.Errorf("%s of no tensor: %v", name, err)
+			t.Errorf("%s of a missing tensor: error is %v, want %v", name, err, ErrTensor)
 		}
-	}
-	if err := WritePage(t.Context(), io.Discard, m, PageOptions{Rows: map[string]int{"pooler.weight": 3}}); !errors.Is(err, ErrRow) {
-		t.Errorf("page of no row: %v", err)
-	}
-	if err := Write(io.Discard, m.Shares(), "gif", Style{}); !errors.Is(err, ErrFormat) {
-		t.Errorf("gif: %v", err)
-	}
-	if _, err := ParseFormat("gif"); !errors.Is(err, ErrFormat) {
-		t.Errorf("gif: %v", err)
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -315,283 +250,27 @@ func TestErrors(t *testing.T) {
 		"layers":     second(m.Layers(ctx, "encoder.layer.*.query.weight", OfKept, Detail{})),
 		"changes":    second(m.Changes(ctx, "")),
 		"density":    second(m.Density(ctx, "pooler.weight", 0)),
-		"page":       WritePage(ctx, io.Discard, m, PageOptions{}),
-		"folder":     WriteFolder(ctx, t.TempDir(), m, FolderOptions{Formats: []Format{SVG}}),
 	} {
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("%s, cancelled: %v", name, err)
+			t.Errorf("%s after cancellation: error is %v, want %v", name, err, context.Canceled)
 		}
 	}
+}
 
-	// A checkpoint of other shapes is not what the delta was made from.
-	other := example(t, delta.Info{K: 3}, true)
-	wrong := newModel(t, delta.Info{}, true, fixture{name: "pooler.weight", shape: []int{6, 3}, dense: true})
-	if _, err := New(other.delta, other.base, wrong.tuned); err == nil || !strings.Contains(err.Error(), "pooler.weight") {
-		t.Errorf("a tuned checkpoint of other shapes: %v", err)
+func TestWrongCheckpoints(t *testing.T) {
+	m := viztest.Example(t, delta.Info{K: 3}, true)
+	other := viztest.New(t, delta.Info{}, true, viztest.Fixture{Name: "pooler.weight", Shape: []int{6, 3}, Dense: true})
+	if _, err := New(m.Delta, m.Base, other.Tuned); err == nil || !strings.Contains(err.Error(), "pooler.weight") {
+		t.Errorf("tuned checkpoint of other shapes: error is %v, want one that names pooler.weight", err)
 	}
-	// A delta that was not checked against its base.
-	small := newModel(t, delta.Info{}, false, fixture{name: "encoder.layer.0.query.weight", shape: []int{1, 2}, lines: lines("x.")})
-	unchecked, err := New(other.delta, small.base, nil)
+	small := viztest.New(t, delta.Info{}, false, viztest.Fixture{Name: "encoder.layer.0.query.weight", Shape: []int{1, 2}, Lines: viztest.Lines("x.")})
+	unchecked, err := New(m.Delta, small.Base, nil)
 	if err == nil {
 		_, err = unchecked.Kept(t.Context(), "encoder.layer.0.query.weight", Detail{})
 	}
 	if err == nil {
-		t.Error("a delta of another base passes")
+		t.Error("delta that was not checked against this base: no error")
 	}
 }
 
 func second[T any](_ T, err error) error { return err }
-
-// views makes all views of a model.
-func views(t testing.TB, m *Model) map[string]View {
-	out := map[string]View{"shares": m.Shares(), "changes": must[*Changes](t)(m.Changes(t.Context(), ""))}
-	for _, x := range m.Tensors() {
-		out["kept "+x.Name] = must[*Kept](t)(m.Kept(t.Context(), x.Name, Detail{Window: 3}))
-		out["neighbours "+x.Name] = must[*Neighbours](t)(m.Neighbours(t.Context(), x.Name, Detail{Window: 3}))
-		out["changes "+x.Name] = must[*Changes](t)(m.Changes(t.Context(), x.Name))
-		out["density "+x.Name] = must[*Density](t)(m.Density(t.Context(), x.Name, 0))
-	}
-	for _, kind := range m.Kinds() {
-		for _, of := range []Aspect{OfKept, OfNeighbours} {
-			out["layers "+kind+string(of)] = must[*Layers](t)(m.Layers(t.Context(), kind, of, Detail{}))
-		}
-	}
-	return out
-}
-
-func TestEveryViewInEveryFormat(t *testing.T) {
-	for _, m := range []*Model{
-		example(t, delta.Info{K: 3}, true),
-		example(t, delta.Info{Keep: 0.5, Selection: "delta", Coding: delta.Sign}, false),
-	} {
-		for name, v := range views(t, m) {
-			for _, style := range []Style{{Width: 480}, {Dark: true, Width: 641}} {
-				var out bytes.Buffer
-				if err := Write(&out, v, PNG, style); err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				img, err := png.Decode(&out)
-				if err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				checkPicture(t, name, img, style, v)
-				out.Reset()
-				if err := Write(&out, v, SVG, style); err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				checkSVG(t, name, out.String())
-			}
-			var out bytes.Buffer
-			if err := Write(&out, v, JSON, Style{}); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			var object map[string]any
-			if err := json.Unmarshal(out.Bytes(), &object); err != nil || len(object) == 0 {
-				t.Errorf("%s: %v: %s", name, err, out.String())
-			}
-		}
-	}
-}
-
-// checkPicture checks a picture's size and that its margins are the paper.
-func checkPicture(t *testing.T, name string, img image.Image, style Style, v View) {
-	t.Helper()
-	size := img.Bounds().Size()
-	dots := float64(style.Width) / float64(figureWidth+2*margin)
-	if want := dots * float64(v.height()+2*margin); size.X != style.Width || math.Abs(float64(size.Y)-want) > 0.05*want+1 {
-		t.Errorf("%s: %v, want %d × %.0f", name, size, style.Width, want)
-	}
-	paper := newTheme(style.Dark).paper
-	seen := map[any]bool{}
-	for y := range size.Y {
-		for x := range size.X {
-			c := img.At(x, y)
-			r, g, b, _ := c.RGBA()
-			seen[[3]uint32{r, g, b}] = true
-			if x < 3 || y < 3 || x >= size.X-3 || y >= size.Y-3 {
-				if pr, pg, pb, _ := paper.RGBA(); r != pr || g != pg || b != pb {
-					t.Fatalf("%s: %v at (%d, %d) on the margin", name, c, x, y)
-				}
-			}
-		}
-	}
-	if len(seen) < 4 {
-		t.Errorf("%s: a picture of %d colours", name, len(seen))
-	}
-}
-
-// pictureData is what an SVG or a page has of a picture: any letters.
-var pictureData = regexp.MustCompile(`data:image/png;base64,[A-Za-z0-9+/=]*`)
-
-// checkSVG checks that an SVG is XML and refers to nothing outside of itself.
-func checkSVG(t interface {
-	Helper()
-	Errorf(string, ...any)
-	Fatalf(string, ...any)
-}, name, svg string) {
-	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(svg))
-	for {
-		token, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		element, ok := token.(xml.StartElement)
-		if !ok {
-			continue
-		}
-		for _, a := range element.Attr {
-			isName := a.Name.Space == "xmlns" || a.Name.Local == "xmlns"
-			if !isName && strings.Contains(a.Value, "://") || a.Name.Local == "href" && !strings.HasPrefix(a.Value, "data:image/png;base64,") {
-				t.Errorf("%s: <%s %s=%q>", name, element.Name.Local, a.Name.Local, a.Value)
-			}
-		}
-	}
-	svg = pictureData.ReplaceAllString(svg, "")
-	for _, bad := range []string{"NaN", "Inf", "image/jpg", "%!"} {
-		if strings.Contains(svg, bad) {
-			t.Errorf("%s: %s in the drawing", name, bad)
-		}
-	}
-}
-
-// TestAnyMatrixCanBeDrawn: of any shape, whatever is kept.
-func TestAnyMatrixCanBeDrawn(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		p := drawPattern(t, 40, 70)
-		tensor := Tensor{Name: rapid.StringMatching(`[^NI%:]*`).Draw(t, "name"), Rows: p.rows, Columns: p.columns, Form: Masked}
-		for _, n := range p.rowCounts() {
-			tensor.Kept += n
-		}
-		d := Detail{Blocks: rapid.IntRange(0, 500).Draw(t, "blocks"), Window: rapid.IntRange(0, 60).Draw(t, "window"), Row: rapid.Int().Draw(t, "row"), Column: rapid.Int().Draw(t, "column")}
-		c := countPattern(tensor, p, d)
-		layers := &Layers{Kind: tensor.Name, Of: OfKept, Layers: []Layer{c.layer(), c.layer()}}
-		for name, v := range map[string]View{"kept": c.kept(), "neighbours": c.neighbourView(), "layers": layers} {
-			var out bytes.Buffer
-			if err := Write(&out, v, SVG, Style{}); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			checkSVG(t, name, out.String())
-		}
-	})
-}
-
-func TestConstantRowHasNoCurve(t *testing.T) {
-	d := &Density{Tensor: Tensor{Name: "x", Rows: 1, Columns: 3}, Kept: []float32{2, 2}, Rest: []float32{2}}
-	var out bytes.Buffer
-	if err := Write(&out, d, SVG, Style{}); err != nil {
-		t.Fatal(err)
-	}
-	checkSVG(t, "constant row", out.String())
-}
-
-func TestLevels(t *testing.T) {
-	for _, test := range []struct {
-		v, top float64
-		bottom int
-		want   uint8
-	}{
-		{0, 1, 0, 0}, {1e-9, 1, 0, 1}, {0.5, 1, 0, 32}, {1, 1, 0, 63}, {2, 1, 0, 63}, {-1, 1, 0, 0},
-		{0, 4, faintest, faintest}, {4, 4, faintest, 63}, {1, 0, 0, 0},
-	} {
-		if got := level(test.v, test.top, test.bottom); got != test.want {
-			t.Errorf("%g of %g above %d is level %d, want %d", test.v, test.top, test.bottom, got, test.want)
-		}
-	}
-	for _, test := range [][3]float64{{0, 1, 1}, {0.02, 1, 0.02}, {0.021, 1, 0.025}, {0.81, 1, 1}, {0.74, 1, 0.8}, {3.1, 4, 4}, {7, 4, 4}, {0.9, 4, 1}} {
-		if got := top(test[0], test[1]); math.Abs(got-test[2]) > 1e-12 {
-			t.Errorf("a scale for up to %g ends at %g, want %g", test[0], got, test[2])
-		}
-	}
-}
-
-func TestScaledRasterRepeatsPixels(t *testing.T) {
-	r := raster{2, 3, []uint8{1, 2, 3, 4, 5, 6}}
-	got := r.scaled(4, 7)
-	want := raster{4, 7, []uint8{
-		1, 1, 1, 2, 2, 3, 3,
-		1, 1, 1, 2, 2, 3, 3,
-		4, 4, 4, 5, 5, 6, 6,
-		4, 4, 4, 5, 5, 6, 6,
-	}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(raster{})); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// TestRasterPNG: a page's pictures have the greys of their levels.
-func TestRasterPNG(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		r := newRaster(rapid.IntRange(1, 9).Draw(t, "rows"), rapid.IntRange(1, 9).Draw(t, "columns"))
-		for i := range r.pix {
-			r.pix[i] = rapid.Uint8Range(0, blank).Draw(t, "level")
-		}
-		img, err := png.Decode(bytes.NewReader(r.png()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if size := img.Bounds().Size(); size.X != r.columns || size.Y != r.rows {
-			t.Fatalf("%v, want %d × %d", size, r.columns, r.rows)
-		}
-		for i, l := range r.pix {
-			red, green, blue, alpha := img.At(i%r.columns, i/r.columns).RGBA()
-			want := [4]uint32{}
-			if l != blank {
-				v := uint32(grayOf(int(l))) * 0x101
-				want = [4]uint32{v, v, v, 0xffff}
-			}
-			if got := [4]uint32{red, green, blue, alpha}; got != want {
-				t.Fatalf("level %d is %v, want %v", l, got, want)
-			}
-		}
-	})
-}
-
-func TestNumbersInWords(t *testing.T) {
-	for got, want := range map[string]string{
-		count(0): "0", count(1234567): "1,234,567", count(999): "999", count(1000): "1,000",
-		percent(0): "0%", percent(1): "100%", percent(0.0004): "<0.1%", percent(0.9995): ">99.9%", percent(0.0208): "2.08%", percent(0.743): "74.3%",
-		number(0): "0", number(-0.00201): "−0.00201", number(1.36e-6): "1.36e−6", number(-5.6e12): "−5.60e12", number(0.5): "0.500", number(123.4): "123", number(12345): "12345",
-		plural(1, "row"): "1 row", plural(1200, "row"): "1,200 rows",
-		median(1234): "1,234", median(0.5): "0.5", median(1001.5): "1,001.5",
-		plainTick(-0.01): "−0.01", plainTick(0): "0", percentTick(0.125): "12.5%",
-	} {
-		if got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-}
-
-// TestPicturesAreBounded: a model of thousands of tensors makes no picture of
-// gigabytes.
-func TestPicturesAreBounded(t *testing.T) {
-	s := &Shares{Others: make([]Tensor, 3000)}
-	var out bytes.Buffer
-	if err := Write(&out, s, PNG, Style{Width: MaxWidth}); err != nil {
-		t.Fatal(err)
-	}
-	config, err := png.DecodeConfig(&out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := config.Width * config.Height; n > MaxPixels*21/20 || n < MaxPixels/2 {
-		t.Errorf("%d × %d pixels, at most %d", config.Width, config.Height, MaxPixels)
-	}
-}
-
-func TestIndexTicks(t *testing.T) {
-	for _, test := range []struct {
-		first, n int
-		want     []int
-	}{
-		{0, 1, []int{0}}, {0, 5, []int{0, 1, 2, 3, 4}}, {227, 48, []int{230, 240, 250, 260, 270}},
-		{0, 384, []int{0, 100, 200, 300}}, {0, 30522, []int{0, 10000, 20000, 30000}}, {7, 2, []int{7, 8}},
-	} {
-		if diff := cmp.Diff(test.want, indexTicks(test.first, test.n)); diff != "" {
-			t.Errorf("%d from %d: %s", test.n, test.first, diff)
-		}
-	}
-}

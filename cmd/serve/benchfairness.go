@@ -49,6 +49,7 @@ func (c *benchFairnessCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	_ = reportUnknown("bench", false, s.warn("bench"), e.Base().Unknown()...)
 	f, err := bench.Fairness(ctx, e, bench.FairnessOptions{
 		Trickles: c.Trickles, Share: c.Share, Flood: c.Flood, Batch: c.Batch, Tokens: c.Tokens, Duration: c.Duration,
 	})

@@ -49,6 +49,7 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	_ = reportUnknown("bench", false, s.warn("bench"), e.Base().Unknown()...)
 	limitHeap(e)
 	options := bench.TasksOptions{
 		Counts: c.Counts, Zipf: c.Zipf, Tokens: c.Tokens, Concurrency: c.Concurrency, Duration: c.Duration, Rounds: c.Rounds,

@@ -44,33 +44,31 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer in.Close()
-	out := struct {
-		io.Writer
-		written bulk.Written
-	}{Writer: s.out}
-	if c.Output != "" {
-		f, written, err := c.openOutput()
-		if err != nil {
-			return fmt.Errorf("classify: %w", err)
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		out.Writer, out.written = f, written
-	}
 	classifier, err := bulk.Open(ctx, c.File, c.Base, c.cacheFlags.open(), c.Compute)
 	if err != nil {
 		return err
 	}
 	defer classifier.Close()
+	_ = reportUnknown("classify", false, s.warn("classify"), classifier.Engine.Base().Unknown()...)
+	out, written := s.out, bulk.Written{}
+	if c.Output != "" {
+		var f *os.File
+		if f, written, err = c.openOutput(); err != nil {
+			return fmt.Errorf("classify: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		out = f
+	}
 	lineOptions := bulk.LineOptions{TopK: c.TopK, Raw: c.RawScores, WithText: c.WithText}
-	if n := out.written.Lines; n > 0 {
-		if err := classifier.Resume(ctx, in, out.written, lineOptions); err != nil {
+	if n := written.Lines; n > 0 {
+		if err := classifier.Resume(ctx, in, written, lineOptions); err != nil {
 			return fmt.Errorf("classify: resume %s: %w; --force starts again", c.Output, err)
 		}
 		fmt.Fprintf(s.err, "classify: %s has the answers to the first %d texts; continues with the next\n", c.Output, n)
 	}
 	// Progress on the terminal to which the answers are written would be among them.
 	if c.Output != "" || !isTerminal(s.out) {
-		bar := newReadProgress(s.err, in.Size(), in.Position(), out.written.Lines)
+		bar := newReadProgress(s.err, in.Size(), in.Position(), written.Lines)
 		lineOptions.Progress = bar.add
 		defer bar.finish()
 	}

@@ -40,22 +40,31 @@ func openData(path string, s streams, command string, o dataset.Options) (*datas
 	if f := r.Format(); f != dataset.JSONLines && f != dataset.Text {
 		fmt.Fprintf(s.err, "%s: reads %s\n", command, r.Describe())
 	}
+	if namesColumns(r) { // of other formats, only the rows tell the names
+		printIgnored(r, s, command, "columns")
+	}
 	return r, nil
 }
 
-// reportIgnored writes to the standard error which members or columns a reader has seen and
-// not used.
+func namesColumns(r *dataset.Reader) bool {
+	return r.Format() == dataset.CSV || r.Format() == dataset.TSV
+}
+
+// reportIgnored writes to the standard error which members of JSON objects a reader has seen
+// and not used. openData does so for columns.
 func reportIgnored(r *dataset.Reader, s streams, command string) {
+	if !namesColumns(r) {
+		printIgnored(r, s, command, "members")
+	}
+}
+
+func printIgnored(r *dataset.Reader, s streams, command, what string) {
 	names := r.Ignored()
 	if len(names) == 0 {
 		return
 	}
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%q", name)
-	}
-	what := "members"
-	if f := r.Format(); f == dataset.CSV || f == dataset.TSV {
-		what = "columns"
 	}
 	fmt.Fprintf(s.err, "%s: ignores %s %s\n", command, what, strings.Join(names, ", "))
 }

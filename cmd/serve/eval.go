@@ -32,6 +32,7 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer classifier.Close()
+	_ = reportUnknown("eval", false, s.warn("eval"), classifier.Engine.Base().Unknown()...)
 	bar := newReadProgress(s.err, in.Size(), in.Position(), 0)
 	report, err := evaluate.Run(ctx, classifier, in, bar.add)
 	bar.finish()

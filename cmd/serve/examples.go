@@ -13,7 +13,7 @@ var examples = map[string][]string{
 	"": {
 		"kenserve",
 		"kenserve --base sentence-transformers/all-MiniLM-L6-v2 --store tasks --listen :8080",
-		"kenserve prune --base base --tuned tuned/trec --out tasks/trec.ken",
+		"kenserve prune --base base --tuned tuned/trec --out tasks/trec.ken --select delta --keep 0.5 --values sign",
 	},
 	"serve": {
 		"kenserve serve --config config.yaml --check",
@@ -22,14 +22,14 @@ var examples = map[string][]string{
 		"kenserve serve --grpc-listen :8081 --admin-listen 127.0.0.1:8082 --log-format json",
 	},
 	"prune": {
-		"kenserve prune --base base --tuned tuned/trec --out trec.ken",
-		"kenserve prune --base base --tuned tuned/trec --out trec.ken --select delta --keep 0.1 --values int8",
+		"kenserve prune --base base --tuned tuned/trec --out trec.ken --select delta --keep 0.5 --values sign",
+		"kenserve prune --base base --tuned tuned/trec --out trec.ken --select ken --keep 0.75 --values int8",
 	},
 	"inspect":  {"kenserve inspect trec.ken", "kenserve inspect trec.ken --json"},
 	"verify":   {"kenserve verify trec.ken --base base"},
 	"export":   {"kenserve export trec.ken --base base --out trec"},
-	"eval":     {"kenserve eval trec.ken --base base --data test.jsonl"},
-	"classify": {"kenserve classify trec.ken --base base --input texts.txt --top-k 1", "kenserve classify trec.ken --base base < texts.jsonl"},
+	"eval":     {"kenserve eval trec.ken --base base --data test.jsonl", "kenserve eval trec.ken --base base --data test.csv --text-column question --label-column class"},
+	"classify": {"kenserve classify trec.ken --base base --input texts.txt --top-k 1", "kenserve classify trec.ken --base base --input rows.csv --text-column body --output labels.jsonl --resume"},
 	"viz":      {"kenserve viz trec.ken --base base --out trec-viz"},
 	"diff":     {"kenserve diff trec.ken sst2.ken --base base"},
 	"pack":     {"kenserve pack trec.ken --base base --out small/trec.ken"},

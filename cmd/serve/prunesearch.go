@@ -37,8 +37,11 @@ func (c *pruneCmd) checkSearchFlags() error {
 			}
 		}
 	}
-	if needsDev := c.Auto || c.Factor == factorAuto; needsDev != (c.Dev != "") {
-		return errors.New("prune: --dev is required by --auto and --factor auto, and only valid with them")
+	if needsDev := c.Auto || c.Factor == factorAuto; needsDev && c.Dev == "" {
+		return errors.New("prune: --dev is required by --auto and --factor auto")
+	}
+	if c.Factor == factorAuto && c.K != nil {
+		return errors.New("prune: --factor auto needs --keep instead of --k")
 	}
 	return nil
 }
@@ -60,8 +63,11 @@ func (c *pruneCmd) bounds() prune.Bounds {
 	return prune.Bounds{Tolerance: c.Tolerance, Confidence: c.Confidence}
 }
 
-// openTrial reads the dev set and opens an engine.
+// openTrial reads the dev set and opens an engine, or returns nil without --dev.
 func (c *pruneCmd) openTrial(ctx context.Context, s streams, source *prune.Source) (*prune.Trial, error) {
+	if c.Dev == "" {
+		return nil, nil
+	}
 	dev, err := openData(c.Dev, s, "prune: --dev", c.labelFlags.options())
 	if err != nil {
 		return nil, err
@@ -74,12 +80,7 @@ func (c *pruneCmd) openTrial(ctx context.Context, s streams, source *prune.Sourc
 
 // search returns the options of the smallest delta within the tolerance. It writes what
 // it tried even if it finds none.
-func (c *pruneCmd) search(ctx context.Context, s streams, source *prune.Source, o ken.Options) (ken.Options, error) {
-	trial, err := c.openTrial(ctx, s, source)
-	if err != nil {
-		return o, err
-	}
-	defer trial.Close()
+func (c *pruneCmd) search(ctx context.Context, s streams, trial *prune.Trial, o ken.Options) (ken.Options, error) {
 	r, err := trial.Smallest(ctx, o, c.bounds(), printPoint(s))
 	if r != nil && !errors.Is(err, context.Canceled) {
 		if err := writeJSON(c.pointsPath(), r); err != nil {
@@ -105,15 +106,7 @@ func (c *pruneCmd) search(ctx context.Context, s streams, source *prune.Source, 
 }
 
 // fitFactor returns the options with the factor that fits the dev set best.
-func (c *pruneCmd) fitFactor(ctx context.Context, s streams, source *prune.Source, o ken.Options) (ken.Options, error) {
-	if o.K != 0 {
-		return o, usageError{errors.New("prune: --factor auto needs --keep instead of --k")}
-	}
-	trial, err := c.openTrial(ctx, s, source)
-	if err != nil {
-		return o, err
-	}
-	defer trial.Close()
+func (c *pruneCmd) fitFactor(ctx context.Context, s streams, trial *prune.Trial, o ken.Options) (ken.Options, error) {
 	point, err := trial.FitFactor(ctx, o, c.bounds(), printPoint(s))
 	if err != nil {
 		return o, err

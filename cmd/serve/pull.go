@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"kenserve/hub"
+	"kenserve/models"
+	"kenserve/models/families"
 )
 
 type pullCmd struct {
@@ -46,6 +48,21 @@ func (c *pullCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	describeModel(dir, s.warn("pull"))
 	_, err = fmt.Fprintln(s.out, dir)
 	return err
+}
+
+// describeModel warns about settings of a downloaded model that are unknown, and says if
+// the model cannot be used as a base.
+func describeModel(dir string, warn func(line string)) {
+	config, err := models.ReadConfig(dir)
+	if err == nil {
+		_, err = families.New(config)
+	}
+	if err != nil {
+		warn(fmt.Sprintf("the model cannot be served: %v", err))
+		return
+	}
+	_ = reportUnknown("pull", false, warn, config.Unknown)
 }

@@ -72,8 +72,8 @@ func TestPull(t *testing.T) {
 	if got != want || got == "" {
 		t.Errorf("tokens %q, want %q", got, want)
 	}
-	if _, message := kenserve(exitUsage, "", "pull", "../tiny"); !strings.Contains(message, "no model's name") {
-		t.Errorf("path instead of a name: %s", message)
+	if _, message := kenserve(exitUsage, "", "pull", "../tiny"); !strings.Contains(message, "invalid model name") {
+		t.Errorf("a path: %s", message)
 	}
 	if _, message := kenserve(exitFailed, "", "pull", "org/other"); !strings.Contains(message, "no such model") {
 		t.Errorf("unknown model: %s", message)

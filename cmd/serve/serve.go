@@ -58,19 +58,21 @@ type serveCmd struct {
 	Grace          time.Duration `default:"0s" placeholder:"TIME" help:"Time after SIGTERM or SIGINT during which requests are still accepted while /readyz already fails, so that load balancers choose other replicas (default ${default})."`
 	DrainTimeout   time.Duration `default:"30s" placeholder:"TIME" help:"Maximum time from SIGTERM or SIGINT to the end, --grace included (default ${default}); requests that still run then are answered with 503."`
 
-	APIKey       string   `name:"api-key" placeholder:"KEY" help:"Key that every request except health probes must have. Other users of the machine can read a command line: prefer the environment variable or --api-key-file."`
-	APIKeyFile   keyFile  `name:"api-key-file" placeholder:"FILE" help:"File with such keys, one a line; lines that begin with # are comments."`
-	AdminKeyFile keyFile  `placeholder:"FILE" help:"File with keys for requests that change tasks, one a line. Without it such requests are refused."`
-	CORSOrigin   []string `name:"cors-origin" placeholder:"ORIGIN" help:"Origins, such as https://app.example, whose web pages may call the server from a browser; * means all (default: none)."`
-	TLSCert      string   `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. It turns on TLS for --listen and --grpc-listen. A changed file is read again."`
-	TLSKey       string   `name:"tls-key" placeholder:"FILE" help:"Private key of --tls-cert in PEM. A changed file is read again."`
+	APIKey       string  `name:"api-key" placeholder:"KEY" help:"Key that every request except health probes must have. Other users of the machine can read a command line: prefer the environment variable or --api-key-file."`
+	APIKeyFile   keyFile `name:"api-key-file" placeholder:"FILE" help:"File with such keys, one a line; lines that begin with # are comments."`
+	AdminKeyFile keyFile `placeholder:"FILE" help:"File with keys for requests that change tasks, one a line. Without it such requests are refused."`
+	TLSCert      string  `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. It turns on TLS for --listen and --grpc-listen. A changed file is read again."`
+	TLSKey       string  `name:"tls-key" placeholder:"FILE" help:"Private key of --tls-cert in PEM. A changed file is read again."`
+
+	CORSOrigins []string `name:"cors-origin" placeholder:"ORIGIN,..." help:"Origins whose web pages may read answers in a browser, for example https://app.example.com; * allows all (default: none)."`
 
 	MetricTasks int `default:"512" placeholder:"N" help:"Maximum number of tasks with their own label in metrics (default ${default}); further tasks share the label _other."`
 
 	LogFormat string     `default:"text" enum:"text,json" help:"Format of the log: ${enum}."`
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Lowest level to log: debug, info, warn or error (default ${default})."`
 
-	Check bool `help:"Load the base and every task, print the tasks that cannot be served and why, and exit without serving."`
+	Strict bool `help:"Refuse settings of the base's config.json that are unknown, instead of a warning in the log."`
+	Check  bool `help:"Load the base and every task, print the tasks that cannot be served and why, and exit without serving."`
 }
 
 func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
@@ -95,6 +97,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	if err := reportUnknown("serve", c.Strict, func(line string) { log.Warn(line) }, e.Base().Unknown()...); err != nil {
+		return err
+	}
 	limitHeap(e)
 	options.About = c.about(e)
 	if c.Check {

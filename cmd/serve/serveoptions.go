@@ -38,8 +38,8 @@ func (c *serveCmd) serverOptions(log *slog.Logger) (server.Options, error) {
 		MaxTasks:       c.MaxTasks,
 		MaxUploadBytes: int(c.MaxUpload),
 		MaxHeaderBytes: int(c.MaxHeader),
-		CORSOrigins:    c.CORSOrigin,
 		MetricTasks:    c.MetricTasks,
+		CORSOrigins:    c.CORSOrigins,
 
 		ReadHeaderTimeout: c.HeaderTimeout,
 		ReadTimeout:       c.ReadTimeout,

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"kenserve/bulk"
 	"kenserve/gemm"
 	"kenserve/runtime"
+	"kenserve/safetensors"
 )
 
 type verifyCmd struct {
@@ -24,6 +26,7 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer classifier.Close()
+	_ = reportUnknown("verify", false, s.warn("verify"), classifier.Engine.Base().Unknown()...)
 	e := classifier.Engine
 	d, err := cache.Open(c.File, e.Base().Checkpoint, e.Base().Fingerprint)
 	if err != nil {
@@ -34,8 +37,23 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if _, err := e.Classify(ctx, classifier.Task, []runtime.Input{{Text: "verify"}}, runtime.Options{Truncate: true}); err != nil {
-		return err
+		return fmt.Errorf("verify: %s: %w", c.File, bulk.Reason(err))
 	}
-	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name)
+	var head []string
+	for i := range d.Tensors {
+		if name := d.Tensors[i].Name; !hasTensor(e.Base().Checkpoint, name) {
+			head = append(head, name)
+		}
+	}
+	beside := ""
+	if len(head) > 0 {
+		beside = ", with tensors beside the base's: " + strings.Join(head, ", ")
+	}
+	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name, beside)
 	return err
+}
+
+func hasTensor(c *safetensors.Checkpoint, name string) bool {
+	_, ok := c.Tensor(name)
+	return ok
 }

@@ -151,7 +151,7 @@ func (s *File) spool(path string, base delta.Tensors, metadata map[string]string
 		}
 		m, shape, err := d.tensor(t, base)
 		if err != nil {
-			return nil, fmt.Errorf("%w: tensor %s: %w", delta.ErrCorrupt, t.Name, err)
+			return nil, err
 		}
 		if m.Coding == sparse.Float32 && m.Whole() {
 			err = w.Add(t.Name, safetensors.F32, shape, safetensors.Bytes(m.Float32s))
@@ -173,7 +173,16 @@ func (s *File) spool(path string, base delta.Tensors, metadata map[string]string
 }
 
 // tensor unpacks a tensor and returns it with the shape that it has in the base.
+// Errors are [delta.ErrCorrupt] and name the tensor.
 func (u *unpacker) tensor(t *Tensor, base delta.Tensors) (*sparse.Tensor, []int, error) {
+	m, shape, err := u.unpackFor(t, base)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: tensor %s: %w", delta.ErrCorrupt, t.Name, err)
+	}
+	return m, shape, nil
+}
+
+func (u *unpacker) unpackFor(t *Tensor, base delta.Tensors) (*sparse.Tensor, []int, error) {
 	b, ok := base.Tensor(t.Name)
 	if !ok {
 		return nil, nil, errors.New("packed, but the base has no such tensor")

@@ -2,15 +2,12 @@ package pack
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
 
 	"pgregory.net/rapid"
-
-	"kenserve/delta"
 )
 
 // geometric returns a random gap byte, if each position is kept with probability p.
@@ -249,10 +246,7 @@ func FuzzStream(f *testing.F) {
 		d := unpacker{data: data}
 		dst := make([]byte, n)
 		if err := d.stream(dst); err != nil {
-			if !errors.Is(err, delta.ErrCorrupt) {
-				t.Fatal(err)
-			}
-			return
+			return // corrupt data; unpacker.tensor gives every such error its class
 		}
 		again := unpacker{data: new(packer).stream(nil, dst)}
 		got := make([]byte, n)

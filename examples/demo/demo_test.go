@@ -1,5 +1,5 @@
-// Package demo checks the demo as it is served: real weights, against what
-// transformers computes with the same ones (make_goldens.py).
+// Package demo compares the demo's tasks, served with real weights, with what transformers
+// computes from the same weights (make_goldens.py).
 package demo
 
 import (
@@ -19,7 +19,7 @@ import (
 	"kenserve/runtime"
 )
 
-// tolerance is the largest difference of a logit from transformers'.
+// tolerance is the largest accepted difference of a logit from that of transformers.
 const tolerance = 1e-4
 
 type golden struct {
@@ -46,6 +46,7 @@ func readGoldens(t *testing.T) map[string]golden {
 	return goldens
 }
 
+// input returns input i.
 func (g *golden) input(i int) runtime.Input {
 	in := runtime.Input{Text: g.Inputs[i][0]}
 	if len(g.Inputs[i]) > 1 {
@@ -54,11 +55,11 @@ func (g *golden) input(i int) runtime.Input {
 	return in
 }
 
-// check compares scores with the logits of input i.
+// check compares scores with the golden logits of input i.
 func (g *golden) check(i int, scores []float32) error {
 	for j, want := range g.Logits[i] {
 		if diff := math.Abs(float64(scores[j]) - want); !(diff <= tolerance) {
-			return fmt.Errorf("input %d, label %s: %g, transformers has %g", i, g.Labels[j], scores[j], want)
+			return fmt.Errorf("input %d, label %s: logit is %g, want %g", i, g.Labels[j], scores[j], want)
 		}
 	}
 	return nil
@@ -104,12 +105,12 @@ func TestLogits(t *testing.T) {
 	}
 }
 
-// TestConcurrent sends 200 requests at once over the four tasks, with room for
-// two: every answer is the one that transformers gives to the text alone, and
-// the base is what it was.
+// TestConcurrent sends 200 requests for the four tasks at once, with a budget for two tasks. It
+// checks that every answer is the one that transformers gives for the text alone, and that the
+// base is unchanged.
 func TestConcurrent(t *testing.T) {
-	const room = 17 << 20
-	e := open(t, room)
+	const budget = 17 << 20
+	e := open(t, budget)
 	goldens := readGoldens(t)
 	var tasks []string
 	for task := range goldens {
@@ -131,10 +132,10 @@ func TestConcurrent(t *testing.T) {
 	}
 	wg.Wait()
 	s := e.Stats()
-	if s.Evictions == 0 || s.TaskBytes > room {
-		t.Errorf("%d evictions, %d bytes of tasks within %d: there should be some", s.Evictions, s.TaskBytes, int64(room))
+	if s.Evictions == 0 || s.TaskBytes > budget {
+		t.Errorf("%d evictions, want some; tasks hold %d bytes, want at most %d", s.Evictions, s.TaskBytes, int64(budget))
 	}
 	if got := delta.Fingerprint(e.Base().Checkpoint); got != e.Base().Fingerprint {
-		t.Errorf("the base's fingerprint was %s and is %s", e.Base().Fingerprint, got)
+		t.Errorf("fingerprint of the base is %s, was %s", got, e.Base().Fingerprint)
 	}
 }

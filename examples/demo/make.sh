@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# Makes the demo's deltas: make.sh TUNED, a folder with the checkpoints trec,
-# sst2, banking77 and emotion (Hugging Face folders) tuned from base/.
+# Makes the demo's deltas.
+#
+#   make.sh TUNED
+#
+# The folder TUNED has the checkpoints trec, sst2, banking77 and emotion (Hugging Face
+# folders), tuned from base/.
 set -euo pipefail
 cd "$(dirname "$0")"
 tuned=$1

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Make goldens.json.gz: the results of `transformers` for the demo's classifiers.
+"""Makes goldens.json.gz: the logits that `transformers` computes with the demo's classifiers.
 
 usage: make_goldens.py KENSERVE DATA     numpy 1.26.4, torch 2.8.0, transformers 4.57.6
 
-Each delta in tasks/ is exported by kenserve to a full checkpoint, which
-transformers loads in float32 and runs on 200 texts, ten of them with a second
-text. DATA has trec, sst2 and banking77/test.jsonl. The classifier of tweets
-gets texts of the other three: tweets may not be passed on.
+kenserve exports each delta in tasks/ to a full checkpoint, which transformers loads
+in float32 and runs on 200 texts, ten of them with a second text. DATA has
+trec/test.jsonl, sst2/test.jsonl and banking77/test.jsonl. The classifier of tweets
+gets texts of the other three, because tweets may not be redistributed.
 """
 import gzip
 import json

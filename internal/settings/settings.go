@@ -2,7 +2,7 @@
 //
 // # Idea
 //
-// A checkpoint means what its files say. A setting that nobody reads may
+// A checkpoint means what its files say. A setting that the program does not read may
 // change results silently, so every file has a [Table] of the settings that its
 // format is known to have. A setting takes effect, or is known to change nothing,
 // or is refused unless it has a value that changes nothing. A name that is in no

@@ -1,6 +1,6 @@
 """Makes adapters with PEFT, their bases, and PEFT's merges of both.
 
-    python make_adapters.py .
+    python make_adapters.py . [CASE]
 
 For each case a folder with
 
@@ -8,9 +8,13 @@ For each case a folder with
     adapter/                    as save_pretrained writes it, without its README
     merged.safetensors          the classifier after merge_and_unload
 
-Made with Python 3.11, torch 2.8.0, transformers 4.57.6, peft 0.17.1.
+and settings.txt, the settings of LoraConfig with their defaults as JSON.
+
+Made with Python 3.11, torch 2.8.0, transformers 4.57.6, peft 0.17.1; "patterns" and
+settings.txt with peft 0.18.0.
 """
 
+import json
 import os
 import sys
 
@@ -28,13 +32,23 @@ CASES = {
     "rich": (BertForSequenceClassification, BERT, dict(
         r=4, lora_alpha=5, use_rslora=True, bias="all", rank_pattern={"key": 3},
         target_modules=["query", "key", "dense", "word_embeddings"], modules_to_save=["classifier"])),
+    # Modules of another scale, by names and by expressions.
+    "patterns": (BertForSequenceClassification, BERT, dict(
+        r=2, lora_alpha=6, rank_pattern={"key": 3}, alpha_pattern={"layer.0.attention.self.query": 10, "query": 4, "^bert.enc.*key": 12},
+        target_modules=["query", "key", "value"])),
     "transposed": (GPT2ForSequenceClassification, GPT2, dict(r=3, lora_alpha=8, fan_in_fan_out=True, target_modules=["c_attn", "c_fc"])),
 }
 
 
-def main(out):
+def main(out, only=None):
     torch.manual_seed(1)
+    with open(os.path.join(out, "settings.txt"), "w") as f:
+        for name, value in sorted(LoraConfig().to_dict().items()):
+            if name != "peft_type":
+                f.write(f"{name} {json.dumps(value)}\n")
     for name, (kind, config, options) in CASES.items():
+        if only and name != only:
+            continue
         folder = os.path.join(out, name)
         os.makedirs(os.path.join(folder, "base"), exist_ok=True)
         model = kind(config)
@@ -55,4 +69,4 @@ def main(out):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

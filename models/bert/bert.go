@@ -12,7 +12,10 @@ import (
 )
 
 // Family is BERT.
-var Family = models.NewFamily("bert", "BertForSequenceClassification", encoder.RefusedSettings, build)
+var Family = models.Family{
+	ModelType: "bert", Class: "BertForSequenceClassification", Build: build,
+	Table: encoder.Table, Refuses: encoder.RefusedSettings,
+}
 
 // head is the pooler, which is pre-trained, and the classifier.
 var head = encoder.Head{First: "pooler.dense", Out: "classifier", Activation: nn.Tanh, Pooler: true}

@@ -12,33 +12,42 @@ import (
 	"math"
 	"slices"
 
+	"kenserve/internal/settings"
 	"kenserve/models"
 	"kenserve/models/internal/encoder"
 )
 
 // Family is BLOOM.
-var Family = models.NewFamily("bloom", "BloomForSequenceClassification", []string{
-	`"hidden_size":60`,
-	`"n_layer":0`,
-	`"layer_norm_epsilon":0`,
-	`"seq_length":0`,
-}, build)
+var Family = models.Family{
+	ModelType: "bloom", Class: "BloomForSequenceClassification", Build: build,
+	Table: slices.Concat(
+		settings.Harmless(models.TrainingOnly, "hidden_dropout", "attention_dropout", "masked_softmax_fusion", "bias_dropout_fusion"),
+		[]settings.Setting{settings.Refused("is_causal", "decoders in which a token sees those after it are not implemented", "true")},
+		settings.Harmless(models.ReadByNothing, "n_inner", "offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "attention_softmax_in_fp32"),
+	),
+	Aliases: map[string]string{"num_hidden_layers": "n_layer", "num_attention_heads": "n_head", "n_embed": "hidden_size"},
+	Refuses: []string{
+		`"hidden_size":60`,
+		`"n_layer":0`,
+		`"layer_norm_epsilon":0`,
+		`"seq_length":0`,
+		`"pretraining_tp":4,"slow_but_exact":true`,
+	},
+}
 
-// settings are the members of a configuration that change the result of a
-// classifier. Tensor parallelism in training (pretraining_tp, slow_but_exact)
-// only changes the order of sums.
-type settings struct {
+// sizes is what a configuration says, as far as it changes what a classifier
+// computes.
+type sizes struct {
 	VocabSize        int     `json:"vocab_size"`
 	HiddenSize       int     `json:"hidden_size"`
-	NEmbed           *int    `json:"n_embed"` // an older name of hidden_size
 	NLayer           int     `json:"n_layer"`
 	NHead            int     `json:"n_head"`
-	Layers           *int    `json:"num_hidden_layers"` // other names of n_layer and n_head
-	Heads            *int    `json:"num_attention_heads"`
 	LayerNormEpsilon float64 `json:"layer_norm_epsilon"`
 	ResidualPostNorm bool    `json:"apply_residual_connection_post_layernorm"`
 	PadTokenID       *int    `json:"pad_token_id"`
 	SeqLength        int     `json:"seq_length"`
+	PretrainingTP    int     `json:"pretraining_tp"`
+	SlowButExact     bool    `json:"slow_but_exact"`
 }
 
 // tokens is the default of seq_length: the length with which the published models
@@ -46,14 +55,9 @@ type settings struct {
 const tokens = 2048
 
 func build(c *models.Config) (models.Architecture, error) {
-	s := settings{VocabSize: 250880, HiddenSize: 64, NLayer: 2, NHead: 8, LayerNormEpsilon: 1e-5, SeqLength: tokens}
+	s := sizes{VocabSize: 250880, HiddenSize: 64, NLayer: 2, NHead: 8, LayerNormEpsilon: 1e-5, SeqLength: tokens}
 	if err := c.Decode(&s); err != nil {
 		return nil, err
-	}
-	for _, alias := range []struct{ to, from *int }{{&s.HiddenSize, s.NEmbed}, {&s.NLayer, s.Layers}, {&s.NHead, s.Heads}} {
-		if alias.from != nil {
-			*alias.to = *alias.from
-		}
 	}
 	a := &architecture{
 		layers: s.NLayer, hidden: s.HiddenSize, heads: s.NHead,
@@ -73,6 +77,9 @@ func build(c *models.Config) (models.Architecture, error) {
 		if check != nil {
 			return nil, check
 		}
+	}
+	if s.SlowButExact && s.PretrainingTP > 1 {
+		return nil, fmt.Errorf("slow_but_exact is true and pretraining_tp is %d: transformers then leaves biases out; set slow_but_exact to false", s.PretrainingTP)
 	}
 	if a.hidden%a.heads != 0 {
 		return nil, fmt.Errorf("hidden_size %d is not a multiple of n_head %d", a.hidden, a.heads)

@@ -6,28 +6,27 @@
 package deberta
 
 import (
-	"fmt"
+	"slices"
 
+	"kenserve/internal/settings"
 	"kenserve/models"
 	"kenserve/models/internal/disentangled"
 )
 
 // Family is DeBERTa.
-var Family = models.NewFamily("deberta", "DebertaForSequenceClassification", append([]string{
-	`"relative_attention":true,"pos_att_type":["c2p"],"talking_head":true`,
-}, disentangled.RefusedSettings...), build)
+var Family = models.Family{
+	ModelType: "deberta", Class: "DebertaForSequenceClassification", Build: build,
+	Table: append(slices.Clone(disentangled.Table), settings.Refused("talking_head", "projections between heads are not implemented", "false")),
+	Refuses: append([]string{
+		`"relative_attention":true,"pos_att_type":["c2p"],"talking_head":true`,
+	}, disentangled.RefusedSettings...),
+}
 
 func build(c *models.Config) (models.Architecture, error) {
-	s := struct {
-		disentangled.Settings
-		TalkingHead bool `json:"talking_head"`
-	}{disentangled.DefaultSettings(), false}
+	s := disentangled.DefaultSettings()
 	s.VocabSize, s.HiddenSize, s.NumHiddenLayers, s.NumAttentionHeads, s.IntermediateSize = 50265, 768, 12, 12, 3072
 	if err := c.Decode(&s); err != nil {
 		return nil, err
-	}
-	if s.TalkingHead {
-		return nil, fmt.Errorf("talking_head is true; projections between heads are not implemented")
 	}
 	m, err := s.Model(disentangled.Fused)
 	if err != nil {

@@ -16,14 +16,17 @@ import (
 )
 
 // Family is DeBERTa-v2 and DeBERTa-v3.
-var Family = models.NewFamily("deberta-v2", "DebertaV2ForSequenceClassification", append([]string{
-	`"relative_attention":true,"pos_att_type":["c2p"],"conv_kernel_size":4`,
-	`"relative_attention":true,"pos_att_type":["c2p"],"conv_kernel_size":3,"conv_groups":2`,
-	`"relative_attention":true,"pos_att_type":["c2p"],"conv_kernel_size":3,"conv_act":"silu"`,
-	`"relative_attention":true,"pos_att_type":["c2p"],"attention_head_size":5`,
-	`"relative_attention":true,"pos_att_type":["c2p"],"position_buckets":9000000`,
-	`"relative_attention":true,"pos_att_type":["c2p"],"position_buckets":1`,
-}, disentangled.RefusedSettings...), build)
+var Family = models.Family{
+	ModelType: "deberta-v2", Class: "DebertaV2ForSequenceClassification", Build: build,
+	Table: disentangled.Table, Refuses: append([]string{
+		`"relative_attention":true,"pos_att_type":["c2p"],"conv_kernel_size":4`,
+		`"relative_attention":true,"pos_att_type":["c2p"],"conv_kernel_size":3,"conv_groups":2`,
+		`"relative_attention":true,"pos_att_type":["c2p"],"conv_kernel_size":3,"conv_act":"silu"`,
+		`"relative_attention":true,"pos_att_type":["c2p"],"attention_head_size":5`,
+		`"relative_attention":true,"pos_att_type":["c2p"],"position_buckets":9000000`,
+		`"relative_attention":true,"pos_att_type":["c2p"],"position_buckets":1`,
+	}, disentangled.RefusedSettings...),
+}
 
 func build(c *models.Config) (models.Architecture, error) {
 	s := struct {

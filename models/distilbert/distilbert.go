@@ -7,17 +7,30 @@ package distilbert
 
 import (
 	"fmt"
+	"slices"
 
+	"kenserve/internal/settings"
 	"kenserve/models"
 	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 
 // Family is DistilBERT.
-var Family = models.NewFamily("distilbert", "DistilBertForSequenceClassification", []string{
-	`"activation":"silu"`,
-	`"pruned_heads":{"0":[1]}`,
-}, build)
+var Family = models.Family{
+	ModelType: "distilbert", Class: "DistilBertForSequenceClassification", Build: build,
+	Table: slices.Concat(
+		settings.Harmless(models.TrainingOnly, "dropout", "attention_dropout", "qa_dropout", "seq_classif_dropout"),
+		settings.Harmless("the table of positions is in the checkpoint, however training began", "sinusoidal_pos_embds"),
+		// DistilBERT's configurations made from BERT's have these.
+		settings.Harmless(models.ReadByNothing, "type_vocab_size", "layer_norm_eps", "intermediate_size", "hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob"),
+		[]settings.Setting{encoder.PositionEmbeddingType},
+	),
+	Aliases: map[string]string{"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"},
+	Refuses: []string{
+		`"activation":"silu"`,
+		`"pruned_heads":{"0":[1]}`,
+	},
+}
 
 // names are the names of a layer's tensors.
 var names = encoder.Names{
@@ -32,33 +45,28 @@ var names = encoder.Names{
 	DownNorm:     ".output_layer_norm",
 }
 
-// settings are the members of a configuration that change the result of a
-// classifier. sinusoidal_pos_embds is not among them: it only changes how
-// training started, and the checkpoint contains the table in both cases.
-type settings struct {
-	VocabSize             int              `json:"vocab_size"`
-	MaxPositionEmbeddings int              `json:"max_position_embeddings"`
-	Layers                int              `json:"n_layers"`
-	Heads                 int              `json:"n_heads"`
-	Dim                   int              `json:"dim"`
-	HiddenDim             int              `json:"hidden_dim"`
-	Activation            string           `json:"activation"`
-	PrunedHeads           map[string][]int `json:"pruned_heads"`
+// sizes is what a configuration says. Sinusoidal positions only tell how
+// training began: the table is in the checkpoint like a learned one.
+type sizes struct {
+	VocabSize             int    `json:"vocab_size"`
+	MaxPositionEmbeddings int    `json:"max_position_embeddings"`
+	Layers                int    `json:"n_layers"`
+	Heads                 int    `json:"n_heads"`
+	Dim                   int    `json:"dim"`
+	HiddenDim             int    `json:"hidden_dim"`
+	Activation            string `json:"activation"`
 }
 
 func build(c *models.Config) (models.Architecture, error) {
-	s := settings{
+	s := sizes{
 		VocabSize: 30522, MaxPositionEmbeddings: 512, Layers: 6, Heads: 12, Dim: 768, HiddenDim: 3072, Activation: "gelu",
 	}
 	if err := c.Decode(&s); err != nil {
 		return nil, err
 	}
-	if len(s.PrunedHeads) > 0 {
-		return nil, fmt.Errorf("pruned_heads lists heads of %d layers; layers without some of their heads are not implemented", len(s.PrunedHeads))
-	}
 	act, err := models.ParseActivation(s.Activation)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("activation: %w", err)
 	}
 	return encoder.Model{
 		Embeddings: encoder.Embeddings{Vocabulary: s.VocabSize, Positions: s.MaxPositionEmbeddings, Width: s.Dim},

@@ -6,13 +6,21 @@
 package electra
 
 import (
+	"slices"
+
+	"kenserve/internal/settings"
 	"kenserve/models"
 	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 
 // Family is ELECTRA.
-var Family = models.NewFamily("electra", "ElectraForSequenceClassification", encoder.RefusedSettings, build)
+var Family = models.Family{
+	ModelType: "electra", Class: "ElectraForSequenceClassification", Build: build,
+	Table: slices.Concat(encoder.Table, settings.Harmless(models.OtherTask,
+		"summary_type", "summary_use_proj", "summary_activation", "summary_first_dropout", "summary_last_dropout", "summary_proj_to_labels")),
+	Refuses: encoder.RefusedSettings,
+}
 
 func build(c *models.Config) (models.Architecture, error) {
 	s := struct {

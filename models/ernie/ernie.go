@@ -11,9 +11,11 @@ import (
 )
 
 // Family is ERNIE.
-var Family = models.NewFamily("ernie", "ErnieForSequenceClassification", append([]string{
-	`"use_task_id":true,"task_type_vocab_size":0`,
-}, encoder.RefusedSettings...), build)
+var Family = models.Family{
+	ModelType: "ernie", Class: "ErnieForSequenceClassification", Build: build,
+	Table:   encoder.Table,
+	Refuses: append([]string{`"use_task_id":true,"task_type_vocab_size":0`}, encoder.RefusedSettings...),
+}
 
 func build(c *models.Config) (models.Architecture, error) {
 	s := struct {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"kenserve/internal/settings"
 	"kenserve/models"
 	"kenserve/models/families"
 )
@@ -69,6 +70,14 @@ func document(t *testing.T) []byte {
 	p("- Supported activations are %s.", "`"+strings.Join(slices.Sorted(maps.Keys(models.Activations)), "`, `")+"`")
 	p("- A checkpoint for another purpose is not accepted as a classifier: `%v`.", classifierError(t))
 	p("- The classifier's own configuration describes the classifier, not the base's. Both must have the same weights; heads, pooling and activations may differ.")
+	p("")
+	p("## Settings")
+	p("")
+	p("Every member of `config.json` is in a table: it takes effect, or changes nothing, or is refused unless it has a value that changes nothing. The tables are made from the classes of transformers 4.57 and 5.24, which are compared with the logits in `models/families/testdata/settings`. Names are exact, and null where a value is needed is an error. A name that is in no table is reported once, with the file's name, by `prune`, `serve`, `classify`, `eval`, `bench` and `pull`; with `--strict`, `prune` and `serve` refuse it.")
+	p("")
+	p("For all families, unless a family's own list says otherwise:")
+	p("")
+	table(p, models.CommonSettings)
 	for _, f := range families.All {
 		p("")
 		p("## %s", f.ModelType)
@@ -91,7 +100,23 @@ func document(t *testing.T) []byte {
 			p("| `%s` | %s | %s, only in classifiers |", param.Name, shape(param), param.Role)
 		}
 		p("")
-		p("Not supported:")
+		p("Settings that take effect: %s.", listNames(f.Settings(), func(s settings.Setting) bool { return s.Harmless == "" && s.Refused == "" }))
+		if len(f.Aliases) > 0 {
+			var list []string
+			for _, other := range slices.Sorted(maps.Keys(f.Aliases)) {
+				list = append(list, fmt.Sprintf("`%s` is another name of `%s`", other, f.Aliases[other]))
+			}
+			p("")
+			p("%s; it counts if both are there.", strings.Join(list, ", "))
+		}
+		if own := without(f.Table, models.CommonSettings); len(own) > 0 {
+			p("")
+			p("Settings of this family that change nothing, or are refused:")
+			p("")
+			table(p, own)
+		}
+		p("")
+		p("Refused, for example:")
 		p("")
 		p("| in config.json | error |")
 		p("|---|---|")
@@ -102,8 +127,50 @@ func document(t *testing.T) []byte {
 	return b.Bytes()
 }
 
-// optionalParts are configuration members, as JSON, that add all optional tensors
-// of a family.
+// table writes the settings that change nothing, by reason, and the refused ones.
+func table(p func(string, ...any), list settings.Table) {
+	p("| in config.json | effect |")
+	p("|---|---|")
+	for _, s := range list {
+		if s.Refused != "" {
+			values := ""
+			if len(s.Allowed) > 0 {
+				values = " but for `" + strings.Join(s.Allowed, "`, `") + "`"
+			}
+			p("| `%s` | refused%s: %s |", s.Name, values, s.Refused)
+		}
+	}
+	var reasons []string
+	for _, s := range list {
+		if s.Harmless != "" && !slices.Contains(reasons, s.Harmless) {
+			reasons = append(reasons, s.Harmless)
+		}
+	}
+	for _, reason := range reasons {
+		p("| %s | none: %s |", listNames(list, func(s settings.Setting) bool { return s.Harmless == reason }), reason)
+	}
+}
+
+func listNames(list settings.Table, take func(settings.Setting) bool) string {
+	var names []string
+	for _, s := range list {
+		if take(s) {
+			names = append(names, "`"+s.Name+"`")
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// without returns the settings that another table does not have.
+func without(list, other settings.Table) settings.Table {
+	return slices.DeleteFunc(slices.Clone(list), func(s settings.Setting) bool {
+		o, ok := other.Find(s.Name)
+		return ok && o.Harmless == s.Harmless && o.Refused == s.Refused
+	})
+}
+
+// optionalParts are fields of configurations with the optionalParts that a family's models may
+// have.
 var optionalParts = map[string]string{
 	"deberta":    `"type_vocab_size":2,"embedding_size":512`,
 	"deberta-v2": `"position_buckets":256,"norm_rel_ebd":"layer_norm","conv_kernel_size":3`,

@@ -34,6 +34,9 @@ func TestNew(t *testing.T) {
 // memberName matches the name of a configuration member.
 var memberName = regexp.MustCompile(`"([a-z_]+)":`)
 
+// nested matches an object without objects in it.
+var nested = regexp.MustCompile(`\{[^{}]*\}`)
+
 // TestNewRefuses: New returns an error for everything in Family.Refuses. The error
 // contains the name of the member.
 func TestNewRefuses(t *testing.T) {
@@ -44,7 +47,11 @@ func TestNewRefuses(t *testing.T) {
 				t.Errorf("%s: %s: no error", f.ModelType, fields)
 				continue
 			}
-			names := memberName.FindAllStringSubmatch(fields, -1) // the last member is the unsupported one
+			top := fields
+			for nested.MatchString(top) {
+				top = nested.ReplaceAllString(top, "")
+			}
+			names := memberName.FindAllStringSubmatch(top, -1) // the last member is the unsupported one
 			if !strings.Contains(err.Error(), names[len(names)-1][1]) {
 				t.Errorf("%s: %s: error %v does not name the member", f.ModelType, fields, err)
 			}

@@ -9,58 +9,79 @@ package modernbert
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
+	"kenserve/internal/settings"
 	"kenserve/models"
 	"kenserve/models/internal/encoder"
 	"kenserve/nn"
 )
 
 // Family is ModernBERT.
-var Family = models.NewFamily("modernbert", "ModernBertForSequenceClassification", []string{
-	`"classifier_pooling":"max"`,
-	`"rope_scaling":{"rope_type":"linear"}`,
-	`"hidden_activation":"silu"`,
-	`"classifier_activation":"silu"`,
-	`"num_attention_heads":768`,
-	`"global_attn_every_n_layers":0`,
-	`"local_attention":1`,
-	`"global_rope_theta":0`,
-	`"local_rope_theta":-1`,
-	`"hidden_size":1536,"max_position_embeddings":131072`,
-}, build)
+var Family = models.Family{
+	ModelType: "modernbert", Class: "ModernBertForSequenceClassification", Build: build,
+	Table: slices.Concat(
+		settings.Harmless(models.TrainingOnly, "attention_dropout", "embedding_dropout", "mlp_dropout", "initializer_cutoff_factor", "repad_logits_with_grad"),
+		settings.Harmless(models.OtherTask, "decoder_bias", "sparse_prediction", "sparse_pred_ignore_index"),
+		settings.Harmless("it says how transformers computes, not the result", "reference_compile", "deterministic_flash_attn"),
+		// The published models have the first two; the third is overwritten by global_rope_theta.
+		settings.Harmless(models.ReadByNothing, "position_embedding_type", "layer_norm_eps", "rope_theta"),
+		[]settings.Setting{
+			settings.Refused("partial_rotary_factor", "rotary positions turn all columns of a head", "1", "1.0"),
+		},
+	),
+	Refuses: []string{
+		`"classifier_pooling":"max"`,
+		`"hidden_activation":"silu"`,
+		`"classifier_activation":"silu"`,
+		`"num_attention_heads":768`,
+		`"head_dim":32`,
+		`"global_attn_every_n_layers":0`,
+		`"local_attention":1`,
+		`"sliding_window":32`,
+		`"layer_types":["full_attention","sliding_attention"]`,
+		`"num_hidden_layers":2,"layer_types":["full_attention","chunked_attention"]`,
+		`"global_rope_theta":0`,
+		`"local_rope_theta":-1`,
+		`"rope_scaling":{"type":"linear","factor":2}`,
+		`"rope_scaling":{"rope_type":"linear","factor":2,"rope_theta":5}`,
+		`"rope_scaling":{"rope_type":"longrope","factor":2,"short_factor":[1],"long_factor":[2]}`,
+		`"rope_parameters":{"rope_type":"default","rope_theta":5}`,
+		`"rope_parameters":{"full_attention":{"rope_type":"linear"}}`,
+		`"rope_parameters":{"full_attention":{"rope_type":"proportional","factor":2}}`,
+		`"rope_parameters":{"full_attention":{"rope_type":"linear","factor":2,"partial_rotary_factor":0.5}}`,
+		`"rope_parameters":{"full_attention":{"rope_type":"yarn","factor":2,"truncate":false}}`,
+		`"hidden_size":1536,"max_position_embeddings":131072`,
+	},
+}
 
-// settings are the members of a configuration that change the result of a
-// classifier.
-type settings struct {
-	VocabSize             int            `json:"vocab_size"`
-	HiddenSize            int            `json:"hidden_size"`
-	IntermediateSize      int            `json:"intermediate_size"`
-	NumHiddenLayers       int            `json:"num_hidden_layers"`
-	NumAttentionHeads     int            `json:"num_attention_heads"`
-	HiddenActivation      string         `json:"hidden_activation"`
-	MaxPositionEmbeddings int            `json:"max_position_embeddings"`
-	NormEps               float64        `json:"norm_eps"`
-	NormBias              bool           `json:"norm_bias"`
-	AttentionBias         bool           `json:"attention_bias"`
-	MLPBias               bool           `json:"mlp_bias"`
-	ClassifierBias        bool           `json:"classifier_bias"`
-	ClassifierActivation  string         `json:"classifier_activation"`
-	ClassifierPooling     string         `json:"classifier_pooling"`
-	GlobalEvery           int            `json:"global_attn_every_n_layers"`
-	LocalAttention        int            `json:"local_attention"`
-	GlobalTheta           float64        `json:"global_rope_theta"`
-	LocalTheta            *float64       `json:"local_rope_theta"`
-	RopeScaling           map[string]any `json:"rope_scaling"`
+// sizes is what a configuration says, as far as it changes what a classifier
+// computes.
+type sizes struct {
+	VocabSize             int     `json:"vocab_size"`
+	HiddenSize            int     `json:"hidden_size"`
+	IntermediateSize      int     `json:"intermediate_size"`
+	NumHiddenLayers       int     `json:"num_hidden_layers"`
+	NumAttentionHeads     int     `json:"num_attention_heads"`
+	HeadDim               *int    `json:"head_dim"`
+	HiddenActivation      string  `json:"hidden_activation"`
+	MaxPositionEmbeddings int     `json:"max_position_embeddings"`
+	NormEps               float64 `json:"norm_eps"`
+	NormBias              bool    `json:"norm_bias"`
+	AttentionBias         bool    `json:"attention_bias"`
+	MLPBias               bool    `json:"mlp_bias"`
+	ClassifierBias        bool    `json:"classifier_bias"`
+	ClassifierActivation  string  `json:"classifier_activation"`
+	ClassifierPooling     string  `json:"classifier_pooling"`
+	attentionKinds
+	ropeSettings
 }
 
 func build(c *models.Config) (models.Architecture, error) {
-	local := 10000.0
-	s := settings{
+	s := sizes{
 		VocabSize: 50368, HiddenSize: 768, IntermediateSize: 1152, NumHiddenLayers: 22, NumAttentionHeads: 12,
 		HiddenActivation: "gelu", MaxPositionEmbeddings: 8192, NormEps: 1e-5, ClassifierActivation: "gelu",
-		ClassifierPooling: "cls", GlobalEvery: 3, LocalAttention: 128, GlobalTheta: 160000, LocalTheta: &local,
+		ClassifierPooling: "cls", attentionKinds: attentionKinds{GlobalEvery: 3, LocalAttention: 128}, ropeSettings: defaultRope(),
 	}
 	if err := c.Decode(&s); err != nil {
 		return nil, err
@@ -71,20 +92,16 @@ func build(c *models.Config) (models.Architecture, error) {
 		},
 		limits:   models.Limits{Vocabulary: s.VocabSize, Tokens: s.MaxPositionEmbeddings},
 		normBias: s.NormBias, attentionBias: s.AttentionBias, perceptronBias: s.MLPBias, headBias: s.ClassifierBias,
-		mean: s.ClassifierPooling == "mean", globalEvery: s.GlobalEvery, window: s.LocalAttention / 2,
+		mean: s.ClassifierPooling == "mean", window: s.LocalAttention / 2,
 	}
 	for _, check := range []error{
 		a.encoder.Check(),
 		models.CheckSize("vocab_size", s.VocabSize, encoder.MaxEntries),
 		models.CheckSize("max_position_embeddings", s.MaxPositionEmbeddings, maxTokens),
-		models.CheckSize("global_attn_every_n_layers", s.GlobalEvery, encoder.MaxLayers),
 	} {
 		if check != nil {
 			return nil, check
 		}
-	}
-	if s.LocalAttention < 2 {
-		return nil, fmt.Errorf("local_attention is %d, want at least 2", s.LocalAttention)
 	}
 	if s.ClassifierPooling != "cls" && s.ClassifierPooling != "mean" {
 		return nil, fmt.Errorf("classifier_pooling is %q, want cls or mean", s.ClassifierPooling)
@@ -93,12 +110,13 @@ func build(c *models.Config) (models.Architecture, error) {
 	if width%2 != 0 {
 		return nil, fmt.Errorf("hidden_size %d and num_attention_heads %d give heads with an odd number of columns, but rotary positions need pairs", s.HiddenSize, s.NumAttentionHeads)
 	}
-	for _, key := range []string{"rope_type", "type"} {
-		if kind, ok := s.RopeScaling[key]; ok && kind != "default" {
-			return nil, fmt.Errorf("rope_scaling has %s %v; only default is implemented", key, kind)
-		}
+	if s.HeadDim != nil && *s.HeadDim != width {
+		return nil, fmt.Errorf("head_dim is %d, want hidden_size/num_attention_heads, %d", *s.HeadDim, width)
 	}
 	var err error
+	if a.local, err = s.attentionKinds.local(a.encoder.Layers); err != nil {
+		return nil, err
+	}
 	if a.encoder.Activation, err = models.ParseActivation(s.HiddenActivation); err != nil {
 		return nil, fmt.Errorf("hidden_activation: %w", err)
 	}
@@ -108,15 +126,11 @@ func build(c *models.Config) (models.Architecture, error) {
 	if width > maxAngles/s.MaxPositionEmbeddings {
 		return nil, fmt.Errorf("max_position_embeddings %d with heads of %d columns needs too many angles; at most %d are supported", s.MaxPositionEmbeddings, width, maxAngles)
 	}
-	if s.LocalTheta == nil {
-		s.LocalTheta = &s.GlobalTheta
+	global, local, err := s.ropeSettings.kinds(s.MaxPositionEmbeddings)
+	if err != nil {
+		return nil, err
 	}
-	for name, theta := range map[string]float64{"global_rope_theta": s.GlobalTheta, "local_rope_theta": *s.LocalTheta} {
-		if !(theta > 0 && theta <= math.MaxFloat32) {
-			return nil, fmt.Errorf("%s is %v, want a positive number", name, theta)
-		}
-	}
-	a.global, a.local = sharedRotation(s.GlobalTheta, width, s.MaxPositionEmbeddings), sharedRotation(*s.LocalTheta, width, s.MaxPositionEmbeddings)
+	a.globalRotation, a.localRotation = sharedRotation(global, width, s.MaxPositionEmbeddings), sharedRotation(local, width, s.MaxPositionEmbeddings)
 	return a, nil
 }
 
@@ -133,10 +147,10 @@ type architecture struct {
 	limits                                            models.Limits
 	normBias, attentionBias, perceptronBias, headBias bool
 	headActivation                                    nn.Activation
-	mean                                              bool // the classifier uses the mean of all tokens, not the first token
-	globalEvery                                       int  // layers 0, globalEvery, 2·globalEvery, … attend to all tokens
-	window                                            int  // the other layers attend to tokens at a distance up to window
-	global, local                                     *rotation
+	mean                                              bool   // the classifier sees the mean of all tokens, not the first
+	local                                             []bool // by layer: it attends to near tokens only, at most window away
+	window                                            int
+	globalRotation, localRotation                     *rotation
 }
 
 // Names of the tensors, without the prefix. Those of layer i start with

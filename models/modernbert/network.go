@@ -112,10 +112,10 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 	queries := ends
 	for i := range n.layers {
 		l := &n.layers[i]
-		rotation := a.global
+		rotation := a.globalRotation
 		heads.Window = 0
-		if i%a.globalEvery != 0 {
-			rotation, heads.Window = a.local, a.window
+		if a.local[i] {
+			rotation, heads.Window = a.localRotation, a.window
 		}
 		in := x
 		if i > 0 {

@@ -10,8 +10,9 @@ import (
 	"kenserve/models"
 )
 
-// rotation holds the angles of rotary positions (Su et al., 2021): columns c and
-// c+half of a head rotate by position · theta^(-c/half).
+// rotation turns pairs of a head's columns by angles that grow with the
+// position (rotary positions, Su et al., 2021): columns c and c+half, by default
+// by position · theta^(-c/half).
 type rotation struct {
 	half     int       // half of a head's columns
 	cos, sin []float32 // [positions, half]
@@ -25,16 +26,15 @@ var rotations struct {
 }
 
 type rotationKey struct {
-	theta            float64
+	kind             rotationKind
 	width, positions int
 }
 
-// sharedRotation returns the rotation for the given theta, columns of a head and
-// number of positions.
-func sharedRotation(theta float64, width, positions int) *rotation {
+// sharedRotation returns the rotation of the given kind.
+func sharedRotation(kind rotationKind, width, positions int) *rotation {
 	rotations.Lock()
 	defer rotations.Unlock()
-	key := rotationKey{theta, width, positions}
+	key := rotationKey{kind, width, positions}
 	if r := rotations.known[key].Value(); r != nil {
 		return r
 	}
@@ -42,20 +42,19 @@ func sharedRotation(theta float64, width, positions int) *rotation {
 		rotations.known = map[rotationKey]weak.Pointer[rotation]{}
 	}
 	maps.DeleteFunc(rotations.known, func(_ rotationKey, p weak.Pointer[rotation]) bool { return p.Value() == nil })
-	r := newRotation(theta, width, positions)
+	r := newRotation(kind, width, positions)
 	rotations.known[key] = weak.Make(r)
 	return r
 }
 
-// newRotation computes the angles in float32, as PyTorch does.
-func newRotation(theta float64, width, positions int) *rotation {
+// newRotation computes the angles as PyTorch does, in float32.
+func newRotation(kind rotationKind, width, positions int) *rotation {
 	r := &rotation{half: width / 2}
 	r.cos, r.sin = make([]float32, positions*r.half), make([]float32, positions*r.half)
-	for c := range r.half {
-		frequency := 1 / float32(math.Pow(theta, float64(float32(2*c)/float32(width))))
+	for c, frequency := range kind.frequencies(width) {
 		for p := range positions {
 			angle := float64(float32(frequency * float32(p)))
-			r.cos[p*r.half+c], r.sin[p*r.half+c] = float32(math.Cos(angle)), float32(math.Sin(angle))
+			r.cos[p*r.half+c], r.sin[p*r.half+c] = float32(math.Cos(angle))*float32(kind.scale), float32(math.Sin(angle))*float32(kind.scale)
 		}
 	}
 	return r

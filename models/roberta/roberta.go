@@ -16,10 +16,16 @@ import (
 )
 
 // Family is RoBERTa.
-var Family = models.NewFamily("roberta", "RobertaForSequenceClassification", refuses, func(c *models.Config) (models.Architecture, error) { return build(c, 50265) })
+var Family = models.Family{
+	ModelType: "roberta", Class: "RobertaForSequenceClassification", Table: encoder.Table, Refuses: refuses,
+	Build: func(c *models.Config) (models.Architecture, error) { return build(c, 50265) },
+}
 
 // XLM is XLM-RoBERTa.
-var XLM = models.NewFamily("xlm-roberta", "XLMRobertaForSequenceClassification", refuses, func(c *models.Config) (models.Architecture, error) { return build(c, 30522) })
+var XLM = models.Family{
+	ModelType: "xlm-roberta", Class: "XLMRobertaForSequenceClassification", Table: encoder.Table, Refuses: refuses,
+	Build: func(c *models.Config) (models.Architecture, error) { return build(c, 30522) },
+}
 
 var refuses = append([]string{
 	`"pad_token_id":null`,

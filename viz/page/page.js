@@ -6,11 +6,11 @@
 	document.documentElement.classList.add("js");
 	document.querySelector(".chooser").hidden = false;
 
-	// One matrix is shown at a time: the one in the address.
+	// Only one matrix is shown: the one in the address.
 	const show = (panel, focus) => {
 		for (const p of panels) p.classList.toggle("current", p === panel);
 		choice.value = panel.id;
-		ready(panel);
+		makeMovable(panel);
 		if (focus) {
 			panel.focus({preventScroll: true});
 			panel.scrollIntoView();
@@ -30,14 +30,14 @@
 	document.getElementById("next").addEventListener("click", () => step(1));
 	addEventListener("hashchange", fromAddress);
 
-	// Greys of 0 to 4 neighbours, of a kept value, and of one that is not; the
-	// style sheet's filter turns them into colours.
+	// Greys of 0 to 4 neighbours, of a kept value and of a value that is not kept. A filter of
+	// the style sheet turns them into colours.
 	const grays = document.body.dataset.grays.split(",").map(Number);
 	const size = Number(document.body.dataset.window);
 	const cell = 7;
 
-	// unpack returns the matrix's kept positions: rows of whole bytes, bit c%8
-	// of byte c/8 for column c.
+	// unpack returns which values of a matrix are kept. Each row has whole bytes: bit c%8 of
+	// byte c/8 stands for column c.
 	const unpack = async (text) => {
 		const raw = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
 		const bytes = Uint8Array.from(raw, c => c.charCodeAt(0));
@@ -56,9 +56,9 @@
 		return [label, input];
 	};
 
-	// ready makes the window of a panel movable, once, where the page has the
-	// exact pattern.
-	const ready = (panel) => {
+	// makeMovable makes the window of a panel movable if the page has the exact pattern. Later
+	// calls for the panel do nothing.
+	const makeMovable = (panel) => {
 		if (!panel.dataset.bits || panel.classList.contains("movable") || !("DecompressionStream" in window)) return;
 		const text = panel.dataset.bits;
 		delete panel.dataset.bits;

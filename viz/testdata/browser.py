@@ -3,19 +3,19 @@
 
     browser.py PAGE [PICTURES]
 
-What is checked, of the page as the browser has it:
-- its script runs, and writes nothing to the console;
-- for every matrix whose window can be moved: moved to some places, the window
-  says how many values it keeps and how many neighbours they have, as counted
-  here from the pattern in the page, one value at a time;
-- nothing is wider than the window, of a telephone too.
+It checks that
+- the script of the page runs and writes nothing to the console;
+- every window that can be moved, moved to some positions, shows the number of
+  kept values and of their neighbours that this script counts from the exact
+  pattern in the page, one value at a time;
+- nothing is wider than the browser's window, also on a telephone.
 
-With PICTURES, a folder, it takes pictures there: viz-shares.png and viz-layers.png
-in the light theme, viz-matrix.png in the dark one. pngquant, if there is one,
+With the folder PICTURES it takes screenshots: viz-shares.png and viz-layers.png
+in the light theme, viz-matrix.png in the dark one. pngquant, if it is installed,
 makes them smaller.
 
-Needs Python 3.9 and nothing else of it; and Chromium (`apt-get install
-chromium`), or another browser of its kind that the variable CHROMIUM names.
+Needs only Python 3.9 and Chromium (`apt-get install chromium`), or another browser
+of that kind named by the environment variable CHROMIUM.
 """
 import base64
 import html.parser
@@ -34,7 +34,7 @@ CHROMIUM = os.environ.get("CHROMIUM", "chromium")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--virtual-time-budget=60000"]
 
-# What the page is asked to do; the answers are left in an element.
+# Added to the page: it moves the windows and leaves the answers in an element.
 DRIVER = """
 <pre id="answers"></pre>
 <script>
@@ -63,7 +63,7 @@ DRIVER = """
 </script>
 """
 
-# Leaves only what a picture is of, from the top of the window.
+# Added to the page for a screenshot: it hides everything but some sections.
 SECTION = """
 <script>
 for (const s of document.querySelectorAll("header, main > section")) s.hidden = !s.matches(SELECTOR);
@@ -76,7 +76,7 @@ addEventListener("load", () => setTimeout(() => scrollTo(0, 0), 50));
 
 
 class Page(html.parser.HTMLParser):
-    """The matrices of a page and their patterns."""
+    """The matrices of a page and their exact patterns."""
 
     def __init__(self, text):
         super().__init__()
@@ -111,14 +111,14 @@ def counts(matrix, row, column, height, width):
 
 
 def browse(page, *args, size="1320,1400", dark=False):
-    """Runs the browser on a page and returns what it printed."""
+    """Runs the browser on a page and returns its standard output."""
     with tempfile.TemporaryDirectory() as profile:
         command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"--window-size={size}",
                    f"--blink-settings=preferredColorScheme={0 if dark else 1}", "--enable-logging=stderr", *args, page.as_uri()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     if console:
-        sys.exit("the console says:\n" + "\n".join(console))
+        sys.exit("the console is not empty:\n" + "\n".join(console))
     if done.returncode != 0:
         sys.exit(done.stderr)
     return done.stdout
@@ -141,7 +141,7 @@ def check(text, folder):
         dom = browse(copy, "--dump-dom", size=size)
         found = re.search(r'<pre id="answers">(.*?)</pre>', dom, re.S)
         if not found or not found.group(1):
-            sys.exit("the page's script did not run to its end")
+            sys.exit("the script of the page did not finish")
         answers = json.loads(found.group(1).replace("&amp;", "&"))
         if answers["width"] > answers["inner"]:
             sys.exit(f"the page is {answers['width']} pixels wide in a window of {answers['inner']}")

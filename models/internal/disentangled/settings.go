@@ -3,8 +3,10 @@ package disentangled
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
+	"kenserve/internal/settings"
 	"kenserve/models"
 	"kenserve/models/internal/encoder"
 )
@@ -57,7 +59,15 @@ func (t *attentionTerms) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// RefusedSettings are configuration members that Model refuses; see
+// Table are the settings of both generations that Settings do not decode.
+var Table = settings.Table(slices.Concat(
+	settings.Harmless(models.TrainingOnly, "hidden_dropout_prob", "attention_probs_dropout_prob", "pooler_dropout", "cls_dropout"),
+	settings.Harmless(models.OtherTask, "legacy"),
+	settings.Harmless(models.ReadByNothing, "padding_idx"),
+	[]settings.Setting{encoder.PositionEmbeddingType},
+))
+
+// RefusedSettings are fields of a configuration that Settings refuse; see
 // models.Family.
 var RefusedSettings = []string{
 	`"relative_attention":false`,

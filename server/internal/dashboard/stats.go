@@ -9,7 +9,7 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// stats is the wire type of the answer of GET /stats: what the server does now, for
+// stats is the wire type of the answer of GET /stats: the server's present work, for
 // the page. Monitoring uses /metrics.
 type stats struct {
 	Object   string    `json:"object"` // "stats"

@@ -19,6 +19,8 @@ import (
 	"kenserve/server/internal/problem"
 	"kenserve/server/internal/route"
 	"kenserve/viz"
+	"kenserve/viz/figure"
+	"kenserve/viz/page"
 )
 
 // KENviz of the tasks of the store: GET /tasks/{name}/viz is a page with everything,
@@ -32,7 +34,7 @@ import (
 const (
 	maxDrawings   = 8        // requests that draw or wait
 	maxDrawn      = 32 << 20 // bytes of the cache
-	maxExactBytes = 2 << 20  // see viz.PageOptions.Exact
+	maxExactBytes = 2 << 20  // see page.Options.Exact
 )
 
 // drawings limits the requests that draw and caches their results.
@@ -48,16 +50,16 @@ func newDrawings() drawings {
 
 // getViz answers GET /tasks/{name}/viz.
 func (d *Dashboard) getViz(c *gin.Context, state *core.RequestState) error {
-	page, err := d.draw(c, state, "page", func(ctx context.Context, name string, m *viz.Model) ([]byte, error) {
+	body, err := d.draw(c, state, "page", func(ctx context.Context, name string, m *viz.Model) ([]byte, error) {
 		var b bytes.Buffer
-		err := viz.WritePage(ctx, &b, m, viz.PageOptions{Name: name, Exact: maxExactBytes, Workers: 1})
+		err := page.Write(ctx, &b, m, page.Options{Name: name, Exact: maxExactBytes, Workers: 1})
 		return b.Bytes(), err
 	})
 	if err != nil {
 		return err
 	}
-	c.Writer.Header()["Content-Security-Policy"] = vizPolicy(page)
-	route.Write(c, http.StatusOK, []string{"text/html; charset=utf-8"}, page)
+	c.Writer.Header()["Content-Security-Policy"] = vizPolicy(body)
+	route.Write(c, http.StatusOK, []string{"text/html; charset=utf-8"}, body)
 	return nil
 }
 
@@ -103,7 +105,7 @@ func (d *Dashboard) getVizView(c *gin.Context, state *core.RequestState) error {
 			return nil, err
 		}
 		var b bytes.Buffer
-		err = viz.Write(&b, view, q.format, viz.Style{Dark: q.dark})
+		err = figure.Write(&b, view, q.format, figure.Style{Dark: q.dark})
 		return b.Bytes(), err
 	})
 	if err != nil {
@@ -116,7 +118,7 @@ func (d *Dashboard) getVizView(c *gin.Context, state *core.RequestState) error {
 // vizRequest is a request for a view.
 type vizRequest struct {
 	view         string
-	format       viz.Format
+	format       figure.Format
 	tensor, kind string
 	of           viz.Aspect
 	row, column  int
@@ -133,7 +135,7 @@ func parseVizRequest(c *gin.Context) (q vizRequest, err error) {
 		return q, problem.NoRoute()
 	}
 	q = vizRequest{view: view, tensor: c.Query("tensor"), kind: c.Query("kind"), of: viz.Aspect(c.DefaultQuery("of", string(viz.OfKept))), dark: c.Query("dark") == "true"}
-	if q.format, err = viz.ParseFormat(format); err != nil {
+	if q.format, err = figure.ParseFormat(format); err != nil {
 		return q, problem.NoRoute()
 	}
 	if q.of != viz.OfKept && q.of != viz.OfNeighbours {

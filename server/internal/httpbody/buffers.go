@@ -30,7 +30,7 @@ func NewBuffers(budget *Budget) *Buffers {
 }
 
 // maxPooledBytes bounds each buffer in the pool, so that one large request does
-// not hold its memory for good.
+// not hold its memory permanently.
 const maxPooledBytes = 256 << 10
 
 // Release returns the bytes of the body to the budget, and b to the pool.

@@ -16,11 +16,11 @@ type Failure struct {
 
 // The failures.
 var (
-	MalformedBody   = &Failure{problem.Problem{Status: http.StatusBadRequest, Kind: problem.KindMalformed}, "the body is not valid JSON, or does not match its Content-Encoding"}
+	malformedBody   = &Failure{problem.Problem{Status: http.StatusBadRequest, Kind: problem.KindMalformed}, "the body is not valid JSON, or does not match its Content-Encoding"}
 	EmptyText       = &Failure{problem.Problem{Status: http.StatusBadRequest, Kind: problem.KindEmpty}, "a text or the batch is empty"}
-	SlowBody        = &Failure{problem.Problem{Status: http.StatusRequestTimeout, Kind: problem.KindTimeout}, "the body arrived too slowly"}
-	LargeBody       = &Failure{problem.Problem{Status: http.StatusRequestEntityTooLarge, Kind: problem.KindTooLarge}, "the body exceeds the limit, as sent or as decoded"}
-	UnknownEncoding = &Failure{problem.Problem{Status: http.StatusUnsupportedMediaType, Kind: problem.KindEncoding}, "the Content-Encoding is neither gzip nor deflate"}
+	slowBody        = &Failure{problem.Problem{Status: http.StatusRequestTimeout, Kind: problem.KindTimeout}, "the body arrived too slowly"}
+	largeBody       = &Failure{problem.Problem{Status: http.StatusRequestEntityTooLarge, Kind: problem.KindTooLarge}, "the body exceeds the limit, as sent or as decoded"}
+	unknownEncoding = &Failure{problem.Problem{Status: http.StatusUnsupportedMediaType, Kind: problem.KindEncoding}, "the Content-Encoding is neither gzip nor deflate"}
 	InvalidValue    = &Failure{problem.Problem{Status: http.StatusUnprocessableEntity, Kind: problem.KindValidation}, "a value is not allowed"}
 	NoSuchTask      = &Failure{problem.Problem{Status: http.StatusNotFound, Kind: problem.KindNotFound}, "there is no such task"}
 	TaskUnusable    = &Failure{problem.Problem{Status: http.StatusFailedDependency, Kind: problem.KindTask}, "the task's delta cannot be loaded"}
@@ -33,7 +33,7 @@ var (
 
 // The failures of operations that read a JSON body, classify, or change tasks.
 var (
-	FailuresReading     = []*Failure{MalformedBody, SlowBody, LargeBody, UnknownEncoding, InvalidValue, Overloaded}
+	FailuresReading     = []*Failure{malformedBody, slowBody, largeBody, unknownEncoding, InvalidValue, Overloaded}
 	FailuresClassifying = slices.Concat(FailuresReading, []*Failure{NoSuchTask, TaskUnusable, Unavailable})
 	FailuresChanging    = slices.Concat(FailuresReading, []*Failure{NoSuchTask, Unavailable})
 )

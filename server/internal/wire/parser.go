@@ -55,7 +55,7 @@ func (p *Parser) Inputs(name string, inputs []runtime.Input) (_ []runtime.Input,
 	return inputs, true
 }
 
-// input reads a text or an [Input]. want describes the allowed values for an error.
+// input reads a text or an [input]. want describes the allowed values for an error.
 func (p *Parser) input(at problem.Path, want string) runtime.Input {
 	switch p.Peek() {
 	case '"':
@@ -71,7 +71,7 @@ func (p *Parser) input(at problem.Path, want string) runtime.Input {
 
 // inputObject rejects unknown members: a misspelt text_pair would make the server
 // classify half of the input without a word.
-var inputObject = jsonbody.NewObject[Input](map[string]func(p *Parser, at problem.Path){
+var inputObject = jsonbody.NewObject[input](map[string]func(p *Parser, at problem.Path){
 	"text": func(p *Parser, at problem.Path) { p.current.Text = p.Text(at) },
 	"text_pair": func(p *Parser, at problem.Path) {
 		if !p.Null() {

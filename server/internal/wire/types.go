@@ -50,8 +50,8 @@ func (Task) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Pattern: taskPattern, Examples: []any{"trec"}}
 }
 
-// Input is a text or a pair.
-type Input struct {
+// input is the wire type of a text or a pair.
+type input struct {
 	Text textValue           `json:"text"`
 	Pair Optional[textValue] `json:"text_pair,omitempty" doc:"The second text of a pair."`
 }
@@ -62,12 +62,12 @@ type textValue string
 // Schema implements [huma.SchemaProvider].
 func (textValue) Schema(huma.Registry) *huma.Schema { return TextSchema() }
 
-// Inputs is a text, an [Input], or a list of those.
+// Inputs is a text, an [input], or a list of those.
 type Inputs struct{}
 
 // Schema implements [huma.SchemaProvider].
 func (Inputs) Schema(r huma.Registry) *huma.Schema {
-	object := r.Schema(reflect.TypeFor[Input](), true, "")
+	object := r.Schema(reflect.TypeFor[input](), true, "")
 	return &huma.Schema{AnyOf: []*huma.Schema{
 		TextSchema(), object, ListSchema(&huma.Schema{AnyOf: []*huma.Schema{TextSchema(), object}}, LimitTexts),
 	}}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"kenserve/tokenizer/internal/addedtoken"
 	"kenserve/tokenizer/internal/jsonobject"
@@ -46,18 +45,18 @@ func tokensByRole(list ...string) map[string]addedtoken.Token {
 }
 
 // class finds the class of the tokenizer: by its name, by the type of the model, or by the files.
-func (f Files) class(settings *jsonobject.Object) (*class, error) {
-	if settings.Has("tokenizer_class") && !settings.IsNull("tokenizer_class") {
-		name := settings.String("tokenizer_class")
-		if settings.Err() != nil {
-			return nil, settings.Err()
-		}
+func (f Files) class() (*class, error) {
+	name, file, err := f.className()
+	if err != nil {
+		return nil, err
+	}
+	if name != "" {
 		for _, c := range classes {
-			if slices.Contains(c.names, strings.TrimSuffix(name, "Fast")) {
+			if slices.Contains(c.names, name) {
 				return c, f.check(c)
 			}
 		}
-		return nil, fmt.Errorf("%s: member \"tokenizer_class\" is %q, which is not supported without %s", tokenizerConfig, name, tokenizerJSON)
+		return nil, fmt.Errorf("%s: member \"tokenizer_class\" is %q, which is not supported without %s", file, name, tokenizerJSON)
 	}
 	if f[modelConfig] != nil {
 		var model struct {
@@ -96,7 +95,7 @@ func (f Files) Components() (Components, error) {
 	if err != nil {
 		return Components{}, err
 	}
-	c, err := f.class(settings)
+	c, err := f.class()
 	if err != nil {
 		return Components{}, err
 	}

@@ -4,6 +4,7 @@
 package folder
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"kenserve/internal/lfs"
 )
 
 // The files that may describe a tokenizer, besides vocabulary files.
@@ -32,9 +35,19 @@ const maxFile = 1 << 28
 
 // Read reads the tokenizer of a folder.
 func Read(dir string) (Components, error) {
-	data, err := os.ReadFile(filepath.Join(dir, tokenizerJSON))
+	data, err := readFile(filepath.Join(dir, tokenizerJSON))
 	if err == nil {
-		return Parse(data)
+		f := make(Files)
+		for _, name := range []string{tokenizerConfig, modelConfig} {
+			if err := f.read(dir, name); err != nil {
+				return Components{}, err
+			}
+		}
+		settings, err := f.overrides()
+		if err != nil {
+			return Components{}, err
+		}
+		return parse(data, settings)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return Components{}, err
@@ -46,30 +59,47 @@ func Read(dir string) (Components, error) {
 	return f.Components()
 }
 
+// read reads a file of dir, if it exists.
+func (f Files) read(dir, name string) error {
+	path := filepath.Join(dir, name)
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Size() > maxFile {
+		return fmt.Errorf("%s has %d bytes; at most %d are supported", name, info.Size(), maxFile)
+	}
+	data, err := readFile(path)
+	if err == nil {
+		f[name] = data
+	}
+	return err
+}
+
+// readFile reads a file, without a byte order mark at the beginning of JSON.
+func readFile(path string) ([]byte, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := lfs.Check(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if filepath.Ext(path) == ".json" {
+		data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	}
+	return data, nil
+}
+
 // readFiles reads the files of dir that describe a tokenizer. It is an error if there is no vocabulary
 // file.
 func readFiles(dir string) (Files, error) {
 	f := make(Files)
-	read := func(name string) error {
-		path := filepath.Join(dir, name)
-		info, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if info.Size() > maxFile {
-			return fmt.Errorf("%s has %d bytes; at most %d are supported", name, info.Size(), maxFile)
-		}
-		data, err := os.ReadFile(path)
-		if err == nil {
-			f[name] = data
-		}
-		return err
-	}
 	for _, name := range []string{tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {
-		if err := read(name); err != nil {
+		if err := f.read(dir, name); err != nil {
 			return nil, err
 		}
 	}
@@ -81,7 +111,7 @@ func readFiles(dir string) (Files, error) {
 				continue
 			}
 			names = append(names, name)
-			if err := read(name); err != nil {
+			if err := f.read(dir, name); err != nil {
 				return nil, err
 			}
 			found = found || f[name] != nil

@@ -41,6 +41,11 @@ func TestRefusedFolders(t *testing.T) {
 		{"truncated model file", map[string]string{"spm.model": "\x0a\x05\x0a\x09a"}, "spm.model: "},
 		{"unsupported type of model", map[string]string{"spm.model": "\x0a\x03\x0a\x01a\x12\x02\x18\x03"}, "the model has type 3"},
 		{"unsupported cls_token", map[string]string{"spm.model": "\x0a\x03\x0a\x01a", "tokenizer_config.json": `{"cls_token":"<s>"}`}, `only "[CLS]" and "[SEP]"`},
+		{"LFS pointer as tokenizer.json", map[string]string{"vocab.txt": vocab, "tokenizer.json": "version https://git-lfs.github.com/spec/v1\n"}, "git lfs pull"},
+		{"LFS pointer as vocabulary", map[string]string{"spm.model": "version https://git-lfs.github.com/spec/v1\n"}, "git lfs pull"},
+		{"byte order mark, then the error", map[string]string{"tokenizer.json": "\ufeff{}"}, `"model" is missing`},
+		{"not JSON", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": "{\n\"a\": }"}, "tokenizer_config.json: not valid JSON"},
+		{"truncated JSON", map[string]string{"vocab.txt": vocab, "tokenizer_config.json": "{\"a\": "}, "tokenizer_config.json: not valid JSON"},
 		{"tokenizer.json has priority over vocab.txt", map[string]string{"vocab.txt": vocab, "tokenizer.json": `{}`}, `"model" is missing`},
 	}
 	for _, test := range tests {

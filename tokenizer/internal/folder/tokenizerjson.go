@@ -21,7 +21,10 @@ type Components struct {
 }
 
 // Parse reads the contents of a tokenizer.json.
-func Parse(data []byte) (Components, error) {
+func Parse(data []byte) (Components, error) { return parse(data, overrides{}) }
+
+// parse reads the contents of a tokenizer.json, over whose stages the settings win.
+func parse(data []byte, settings overrides) (Components, error) {
 	var c Components
 	if err := jsonobject.CheckText(data); err != nil {
 		return c, fmt.Errorf("%s: %w", tokenizerJSON, err)
@@ -42,6 +45,12 @@ func Parse(data []byte) (Components, error) {
 		return c, err
 	}
 
+	if normalizerRaw, err = settings.normalizer(normalizerRaw); err != nil {
+		return c, err
+	}
+	if preRaw, err = settings.preTokenizer(preRaw); err != nil {
+		return c, err
+	}
 	if c.Model, err = model.Parse(tokenizerJSON+": model", modelRaw); err != nil {
 		return c, err
 	}

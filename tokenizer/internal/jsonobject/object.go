@@ -40,7 +40,7 @@ func Read(path string, raw json.RawMessage) (*Object, error) {
 	case len(raw) == 0:
 		return nil, fmt.Errorf("%s: not a JSON object: it is missing", path)
 	case err != nil:
-		return nil, fmt.Errorf("%s: not a JSON object: %w", path, err)
+		return nil, fmt.Errorf("%s: not a JSON object", path)
 	case o.members == nil:
 		return nil, fmt.Errorf("%s: not a JSON object: it is null", path)
 	}

@@ -30,7 +30,7 @@ export function update(stats) {
 
   perSecond.replaceChildren(...strong(rate(mean("requests")), "requests/s"));
   tokensPerSecond.replaceChildren(`${rate(mean("tokens"))} tokens/s`);
-  throughput.show([requests], `Requests per second: ${rate(mean("requests"))} now, at most ${count(Math.max(...requests))} in the last two minutes.`);
+  throughput.show([requests], `Requests a second: ${rate(mean("requests"))} now, at most ${count(Math.max(...requests))} in the last two minutes.`);
 
   p50.replaceChildren(...key("first", milliseconds(recent?.p50_ms)));
   p99.replaceChildren(...key("second", milliseconds(recent?.p99_ms)));

@@ -64,7 +64,7 @@ $("pair-button").addEventListener("click", event => {
   const part = $("pair-part");
   part.hidden = !part.hidden;
   event.target.setAttribute("aria-expanded", !part.hidden);
-  event.target.textContent = part.hidden ? "Add a second text" : "Remove the second text";
+  event.target.textContent = part.hidden ? "Add a second text" : "Hide the second text";
   if (!part.hidden) $("pair").focus();
 });
 

@@ -1,0 +1,171 @@
+package bulk_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"kenserve/bulk"
+	"kenserve/dataset"
+	"kenserve/gemm"
+	"kenserve/runtime"
+)
+
+func open(t *testing.T) *bulk.Classifier {
+	t.Helper()
+	base, file := writeTask(t)
+	c, err := bulk.Open(context.Background(), file, base, nil, gemm.Float32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// TestStreamKeepsOrder gives every row its own number of words, and finds its id and
+// scores at its place.
+func TestStreamKeepsOrder(t *testing.T) {
+	c := open(t)
+	var in strings.Builder
+	const rows = 10*bulk.BatchTexts + 7
+	for i := range rows {
+		fmt.Fprintf(&in, "{\"id\": %d, \"text\": \"%s\"}\n", i, strings.Repeat("what ", i%9))
+	}
+	var alone [9]float32 // the first score of each text
+	for i := range alone {
+		r, err := c.Engine.Classify(context.Background(), c.Task, []runtime.Input{{Text: strings.Repeat("what ", i)}}, runtime.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone[i] = r.Scores[0][0]
+	}
+	n, position := 0, int64(0)
+	err := c.Stream(context.Background(), read(t, in.String()), runtime.Options{}, func(b *bulk.Batch) error {
+		if b.Position < position {
+			t.Errorf("position %d after %d", b.Position, position)
+		}
+		position = b.Position
+		for i, row := range b.Rows {
+			if row.ID != fmt.Sprint(n) || row.Number != n+1 || b.Result.Scores[i][0] != alone[n%9] {
+				t.Fatalf("row %d is %+v with score %g, want %g", n, row, b.Result.Scores[i][0], alone[n%9])
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil || n != rows || position != int64(in.Len()) {
+		t.Errorf("%d rows of %d, position %d of %d, %v", n, rows, position, in.Len(), err)
+	}
+}
+
+// TestStreamStops ends a stream whose input never ends, in different ways.
+func TestStreamStops(t *testing.T) {
+	c := open(t)
+	stop := errors.New("stop")
+	long := strings.Repeat("what\n", bulk.BatchTexts)
+	for _, test := range []struct {
+		name string
+		f    func(cancel func()) error
+		want error
+	}{
+		{"error of f", func(func()) error { return stop }, stop},
+		{"cancelled", func(cancel func()) error { cancel(); return nil }, context.Canceled},
+	} {
+		pipe, w := io.Pipe()
+		go func() { _, _ = io.WriteString(w, long+"a text without an end") }()
+		in, err := dataset.NewReader("pipe", pipe, dataset.Options{Format: dataset.Text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		err = c.Stream(ctx, in, runtime.Options{}, func(*bulk.Batch) error { return test.f(cancel) })
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
+		cancel()
+		_ = w.Close()
+	}
+}
+
+// TestStreamBounds counts the bytes that are read while nothing is written.
+func TestStreamBounds(t *testing.T) {
+	c := open(t)
+	row := "{\"text\": \"" + strings.Repeat("what ", 200<<10) + "\"}\n" // 1 MB
+	in, err := dataset.NewReader("texts", strings.NewReader(strings.Repeat(row, 64)), dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := errors.New("stop")
+	err = c.Stream(context.Background(), in, runtime.Options{Truncate: true}, func(*bulk.Batch) error { return stop })
+	if !errors.Is(err, stop) || in.Position() > 32<<20 {
+		t.Errorf("%d bytes were read, %v", in.Position(), err)
+	}
+}
+
+func TestScanLines(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want bulk.Written
+	}{
+		{"", bulk.Written{}},
+		{"cut", bulk.Written{}},
+		{"a\n", bulk.Written{Lines: 1, Bytes: 2, Last: "a"}},
+		{"a\nbc\ncut", bulk.Written{Lines: 2, Bytes: 5, Last: "bc"}},
+		{strings.Repeat("x", 3<<20) + "\ncut", bulk.Written{Lines: 1, Bytes: 3<<20 + 1, Last: strings.Repeat("x", 3<<20)}},
+	} {
+		if got, err := bulk.ScanLines(strings.NewReader(c.in)); err != nil || got != c.want {
+			t.Errorf("%.20q: %d lines, %d bytes, %v", c.in, got.Lines, got.Bytes, err)
+		}
+	}
+}
+
+// TestResume compares what was written, changed in different ways, with an input.
+func TestResume(t *testing.T) {
+	c := open(t)
+	text := "{\"id\": {\"n\": 1}, \"text\": \"what\"}\n{\"id\": 2, \"text\": \"who is\"}\n{\"text\": \"where\"}\n"
+	o := bulk.LineOptions{WithText: true}
+	var out bytes.Buffer
+	if err := c.Lines(context.Background(), read(t, text), &out, o); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(out.String(), "\n")
+	for _, test := range []struct {
+		name, written, input string
+		options              bulk.LineOptions
+		want                 string
+	}{
+		{"nothing", "", text, o, ""},
+		{"one line", lines[0], text, o, ""},
+		{"all lines", out.String(), text, o, ""},
+		{"another input", out.String(), strings.Replace(text, "where", "when", 1), o, "is not the answer"},
+		{"another id", lines[0] + lines[1], strings.Replace(text, "2", "3", 1), o, "is not the answer"},
+		{"without texts", lines[0], text, bulk.LineOptions{}, "is not the answer"},
+		{"fewer labels", lines[0], text, bulk.LineOptions{WithText: true, TopK: 1}, "is not the answer"},
+		{"logits", lines[0], text, bulk.LineOptions{WithText: true, Raw: true}, "is not the answer"},
+		{"no answers", "{\"other\": 1}\n", text, o, "is not the answer"},
+		{"no JSON", "hello\n", text, o, "is not the answer"},
+		{"too many", out.String(), "{\"text\": \"what\"}\n", o, "answers to 3 texts, and the input only 1"},
+	} {
+		written, err := bulk.ScanLines(strings.NewReader(test.written))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := read(t, test.input)
+		err = c.Resume(context.Background(), in, written, test.options)
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: error %v, want %q", test.name, err, test.want)
+		}
+		if err != nil {
+			continue
+		}
+		var rest bytes.Buffer
+		if err := c.Lines(context.Background(), in, &rest, test.options); err != nil || test.written+rest.String() != out.String() {
+			t.Errorf("%s: continued differently: %v", test.name, err)
+		}
+	}
+}
