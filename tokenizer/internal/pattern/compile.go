@@ -3,7 +3,6 @@ package pattern
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"unicode/utf8"
 )
 
@@ -14,7 +13,6 @@ type program struct {
 	splits int       // number of split instructions
 	spans  int       // number of span instructions
 	starts [256]bool // the bytes that a match can start with
-	pool   sync.Pool // of *memory
 }
 
 type instruction struct {

@@ -1,6 +1,9 @@
 package pattern
 
-import "unicode/utf8"
+import (
+	"sync"
+	"unicode/utf8"
+)
 
 // A memory is what a search remembers about one text: the choices that were tried. Whether a choice
 // leads to a match depends only on its place in the text. So a choice that was tried before, in this
@@ -17,12 +20,15 @@ type span struct{ from, to int }
 // A state is an instruction and a place in the text.
 type state struct{ at, place int }
 
+// memories holds those of small texts. All programs share it.
+var memories sync.Pool
+
 // retainedWords is the size in words of tried from which a memory is not kept.
 const retainedWords = 1 << 13
 
 // each calls do for each match in text, see [Pattern.Each].
 func (p *program) each(text []byte, do func(from, to int) bool) {
-	m, ok := p.pool.Get().(*memory)
+	m, ok := memories.Get().(*memory)
 	if !ok {
 		m = &memory{}
 	}
@@ -49,7 +55,7 @@ func (p *program) each(text []byte, do func(from, to int) bool) {
 		from += size
 	}
 	if words <= retainedWords {
-		p.pool.Put(m)
+		memories.Put(m)
 	}
 }
 
