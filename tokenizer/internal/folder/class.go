@@ -91,6 +91,13 @@ func (f Files) check(c *class) error {
 
 // Components makes the stages of a tokenizer of the files.
 func (f Files) Components() (Components, error) {
+	if data := f[tokenizerJSON]; data != nil {
+		settings, err := f.overrides()
+		if err != nil {
+			return Components{}, err
+		}
+		return parse(data, settings)
+	}
 	settings, err := readSettings(tokenizerConfig, f[tokenizerConfig])
 	if err != nil {
 		return Components{}, err

@@ -19,6 +19,8 @@ type Model interface {
 	Size() int
 	// MaxID returns the largest id, -1 if there are no tokens.
 	MaxID() int32
+	// Bytes returns approximately how much memory the model holds.
+	Bytes() int64
 }
 
 // Parse reads the member "model" of a tokenizer.json. path is the location of the member, for errors.
