@@ -22,6 +22,7 @@ type Delta struct {
 	Size    int64    // the file's length in bytes
 	Tensors []Tensor // sorted by name
 
+	own      container.Own
 	file     *safetensors.File
 	metadata map[string]string // the header's
 }
@@ -128,6 +129,11 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 				return nil, fmt.Errorf("tensor %s: dimension %d, at most %d", name, n, maxDimension)
 			}
 		}
+		if taken, err := d.own.Take(t); err != nil {
+			return nil, err
+		} else if taken {
+			continue
+		}
 		tensor, part := name, ""
 		if i := strings.IndexByte(name, '#'); i >= 0 {
 			tensor, part = name[:i], name[i+1:]
@@ -162,7 +168,7 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		d.Tensors = append(d.Tensors, t)
 	}
 	d.SHA256 = f.Metadata()[container.DigestKey]
-	return d, nil
+	return d, d.own.Check(d.Rows, d.OwnTokenizer)
 }
 
 func checkPadding(f *safetensors.File, names []string) error {
