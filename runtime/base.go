@@ -219,6 +219,22 @@ func (t table) rows(i int, dst []float32) {
 	}
 }
 
+// extendedTable is a table with rows after the base's last.
+type extendedTable struct {
+	first models.Table
+	rows  int // of first
+	added table
+}
+
+// Row implements models.Table.
+func (t extendedTable) Row(i int, dst []float32) {
+	if i < t.rows {
+		t.first.Row(i, dst)
+	} else {
+		t.added.Row(i-t.rows, dst)
+	}
+}
+
 // patchedTable looks rows up in a table and applies a delta to them.
 type patchedTable struct {
 	table

@@ -23,7 +23,8 @@ type Input struct {
 	// models.ErrBatch.
 	IDs []int32
 
-	types []int32 // token types of IDs, if Encode made them
+	types  []int32       // token types of IDs, if Encode made them
+	shared *sharedTokens // the text's tokens, if several calls share it; see Share
 }
 
 // Options say how a request is tokenised and scored.
@@ -139,18 +140,19 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 		return err
 	}
 	maxSubmitted := 2 * e.config.Workers
+	texts := e.encoder(&taskOf(handle).plan)
 	labels := len(r.Labels)
 	var began, ended time.Time
 	for first := 0; first < len(inputs) || len(submitted) > 0; {
 		if first < len(inputs) && len(submitted) < maxSubmitted {
 			start := time.Now()
-			batch, err := e.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
+			batch, fresh, err := texts.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
 			if err != nil {
 				return err
 			}
 			n := len(batch.Ends)
-			if inputs[first].types == nil { // Encode has traced its own
-				traceTokenize(ctx, start, n, len(batch.IDs))
+			if fresh > 0 { // others were traced where they were tokenised
+				traceTokenize(ctx, start, fresh, len(batch.IDs))
 			}
 			q := &sched.Request{
 				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],
