@@ -93,12 +93,28 @@ func (w *Writer) Resize(table string, rows int, added *safetensors.Tensor) error
 	return w.file.Added(table, added)
 }
 
-// Tokenizer adds the files of the tuned checkpoint's tokenizer, by name. They must be small
-// enough together; the error says how large they may be.
-func (w *Writer) Tokenizer(files map[string][]byte) error {
-	w.tokenizer = true
-	return w.file.Tokenizer(files)
+// Tokenizer is the files of a tokenizer, compressed.
+type Tokenizer struct{ files []container.TokenizerFile }
+
+// CompressTokenizer compresses the files of a tokenizer, which are by name. The error says if
+// they are too large.
+func CompressTokenizer(files map[string][]byte) (*Tokenizer, error) {
+	compressed, err := container.CompressTokenizer(files)
+	if err != nil {
+		return nil, err
+	}
+	return &Tokenizer{compressed}, nil
 }
 
-// MaxTokenizer is the maximum size in bytes of all files of a tokenizer together.
-const MaxTokenizer = container.MaxTokenizer
+// Bytes returns the size of the files, compressed.
+func (t *Tokenizer) Bytes() int64 {
+	own := container.Own{Tokenizer: t.files}
+	return own.TokenizerBytes()
+}
+
+// Tokenizer adds the tuned checkpoint's tokenizer.
+func (w *Writer) Tokenizer(t *Tokenizer) error {
+	w.tokenizer = true
+	own := container.Own{Tokenizer: t.files}
+	return own.WriteTo(w.file)
+}

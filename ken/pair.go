@@ -98,6 +98,12 @@ func MatchTables(base, tuned delta.Tensors, table func(name string) bool) (*Pair
 	return p, nil
 }
 
+// TunedRows returns the number of rows of a shared tensor in the tuned checkpoint.
+func (p *Pair) TunedRows(name string) int {
+	rows, _ := p.tunedTensor(name).Rows()
+	return rows
+}
+
 // prefixCandidates lists the pairs of prefixes to try, the base's and the tuned
 // checkpoint's: no prefix, or the first component of any name.
 func prefixCandidates(base, tuned delta.Tensors) [][2]string {

@@ -72,6 +72,9 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	for _, warning := range source.Warnings {
 		warn(warning)
 	}
+	for _, note := range source.Notes {
+		fmt.Fprintf(s.err, "prune: %s\n", note)
+	}
 	if source.Unservable != "" {
 		fmt.Fprintf(s.err, "prune: %s\n", source.Unservable)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -144,33 +145,32 @@ func (w *Writer) Added(table string, t *safetensors.Tensor) error {
 	return w.Add(table+"#"+PartAdded, t.DType, t.Shape, t.Data)
 }
 
-// Tokenizer adds the files of a tokenizer, compressed. The same files always give the same
+// CompressTokenizer compresses the files of a tokenizer. The same files always give the same
 // bytes.
-func (w *Writer) Tokenizer(files map[string][]byte) error {
+func CompressTokenizer(files map[string][]byte) ([]TokenizerFile, error) {
+	var out []TokenizerFile
 	size := 0
-	for name, data := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := checkFileName(name); err != nil {
-			return fmt.Errorf("delta: %w", err)
+			return nil, fmt.Errorf("delta: %w", err)
 		}
-		if size += len(data); size > MaxTokenizer {
-			return fmt.Errorf("delta: %w", errTokenizerSize)
+		if size += len(files[name]); size > MaxTokenizer {
+			return nil, fmt.Errorf("delta: %w", errTokenizerSize)
 		}
-		var out bytes.Buffer
-		z, err := zlib.NewWriterLevel(&out, zlib.BestCompression)
+		var data bytes.Buffer
+		z, err := zlib.NewWriterLevel(&data, zlib.BestCompression)
 		if err == nil {
-			_, err = z.Write(data)
+			_, err = z.Write(files[name])
 		}
 		if err == nil {
 			err = z.Close()
 		}
 		if err != nil {
-			return fmt.Errorf("delta: compress %s: %w", name, err)
+			return nil, fmt.Errorf("delta: compress %s: %w", name, err)
 		}
-		if err := w.Add(tokenizerPath+name, safetensors.U8, []int{out.Len()}, out.Bytes()); err != nil {
-			return err
-		}
+		out = append(out, TokenizerFile{name, data.Bytes()})
 	}
-	return nil
+	return out, nil
 }
 
 // checkFileName refuses a name that is not the plain name of a file. On disk it must not
