@@ -76,6 +76,9 @@ func (f *File) Bytes(t testing.TB) []byte {
 	if f.Metadata[container.DigestKey] != "" {
 		f.Metadata[container.DigestKey] = container.NoDigest
 	}
+	if f.Metadata[container.VersionKey] != container.Version1 {
+		return f.version2(t, entries)
+	}
 	for range 2 {
 		var out bytes.Buffer
 		if err := safetensors.Write(&out, f.Metadata, entries); err != nil {
@@ -88,4 +91,31 @@ func (f *File) Bytes(t testing.TB) []byte {
 		f.Metadata[container.DigestKey] = hex.EncodeToString(sum[:])
 	}
 	panic("unreachable")
+}
+
+func (f *File) version2(t testing.TB, entries []safetensors.Entry) []byte {
+	var out bytes.Buffer
+	if f.Metadata[container.DataDigestKey] != "" {
+		f.Metadata[container.DataDigestKey] = container.DataDigest(f.data())
+	}
+	if f.Metadata[container.DigestKey] != "" {
+		header, err := safetensors.Header(f.Metadata, entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(header)
+		f.Metadata[container.DigestKey] = hex.EncodeToString(sum[:])
+	}
+	if err := safetensors.Write(&out, f.Metadata, entries); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func (f *File) data() []byte {
+	var out []byte
+	for i := range f.Tensors {
+		out = append(out, f.Tensors[i].Data...)
+	}
+	return out
 }
