@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kenserve/delta/internal/container"
+	"kenserve/internal/parallel"
 	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
@@ -161,8 +162,26 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		}
 		d.Tensors = append(d.Tensors, t)
 	}
+	if err := checkMasked(d.Tensors); err != nil {
+		return nil, err
+	}
 	d.SHA256 = f.Metadata()[container.DigestKey]
 	return d, nil
+}
+
+// checkMasked checks the parts of masked tensors against each other. All cores check
+// tensors, as this reads every byte of them.
+func checkMasked(tensors []Tensor) error {
+	return parallel.Each(len(tensors), func(i int) error {
+		t := &tensors[i]
+		if t.Masked == nil {
+			return nil
+		}
+		if err := t.Masked.CheckParts(); err != nil {
+			return fmt.Errorf("tensor %s: %w", t.Name, err)
+		}
+		return nil
+	})
 }
 
 func checkPadding(f *safetensors.File, names []string) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"kenserve/internal/sparse"
 	"kenserve/safetensors"
 )
 
@@ -14,6 +15,11 @@ func CheckFinite(t *safetensors.Tensor) error {
 	}
 	if !t.DType.Float() {
 		return nil
+	}
+	if t.DType == safetensors.F32 {
+		if values, err := safetensors.View[float32](t); err != nil || !sparse.HasNotFinite(values) {
+			return err
+		}
 	}
 	var block [1024]float32
 	for from := 0; from < t.Len(); from += len(block) {

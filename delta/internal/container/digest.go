@@ -6,12 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"lukechampine.com/blake3"
+
+	"kenserve/internal/parallel"
 )
 
 // ErrDigest means that the file's digest is not that of its bytes.
@@ -88,23 +87,11 @@ func headDigest(header, hashed []byte, digest string) (string, error) {
 func DataDigest(data []byte) string {
 	chunks := (len(data) + chunkBytes - 1) / chunkBytes
 	digests := make([]byte, 32*chunks)
-	var next atomic.Int64
-	work := func() {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= chunks {
-				return
-			}
-			sum := blake3.Sum256(data[i*chunkBytes : min((i+1)*chunkBytes, len(data))])
-			copy(digests[32*i:], sum[:])
-		}
-	}
-	var others sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), chunks) - 1 {
-		others.Go(work)
-	}
-	work()
-	others.Wait()
+	_ = parallel.Each(chunks, func(i int) error { // no call fails
+		sum := blake3.Sum256(data[i*chunkBytes : min((i+1)*chunkBytes, len(data))])
+		copy(digests[32*i:], sum[:])
+		return nil
+	})
 	sum := blake3.Sum256(digests)
 	return hex.EncodeToString(sum[:])
 }
