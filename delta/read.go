@@ -81,6 +81,19 @@ func parse(data []byte) (*Delta, error) {
 	return Read(f, "from memory")
 }
 
+// RenewDigests puts the digests of a delta file right, in place, after its bytes were
+// changed. The header must be valid. It is for tools that make variants of a delta.
+func RenewDigests(file []byte) error {
+	f, err := safetensors.Parse(file)
+	if err == nil {
+		err = container.Renew(file, f.Metadata())
+	}
+	if err != nil {
+		return fmt.Errorf("delta: renew digests: %w", err)
+	}
+	return nil
+}
+
 // Metadata returns the header's strings. The caller must not change them.
 func (d *Delta) Metadata() map[string]string { return d.metadata }
 

@@ -62,6 +62,28 @@ func CheckDigest(file []byte, metadata map[string]string) error {
 	return nil
 }
 
+// Renew puts the digests of a file right, in place, after its bytes were changed.
+// metadata are those of its header. Errors are as of [CheckDigest].
+func Renew(file []byte, metadata map[string]string) error {
+	header := file[:headerBytes(file)]
+	if metadata[VersionKey] != Version1 {
+		old := []byte(metadata[DataDigestKey])
+		at := bytes.Index(header, old)
+		if len(old) != len(NoDigest) || at < 0 {
+			return fmt.Errorf("metadata: %s is missing", DataDigestKey)
+		}
+		copy(header[at:], DataDigest(file[len(header):]))
+		file = header
+	}
+	old := metadata[DigestKey]
+	digest, err := headDigest(header, file, old)
+	if err != nil {
+		return err
+	}
+	copy(header[bytes.Index(header, []byte(old)):], digest)
+	return nil
+}
+
 // headerBytes returns the length of a container's header, with the 8 bytes that
 // hold the length of the rest.
 func headerBytes(file []byte) int {
