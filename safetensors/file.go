@@ -17,7 +17,7 @@ type File struct {
 	index    map[string]int
 	metadata map[string]string
 	data     []byte
-	mapped   mmap.MMap // what Close unmaps; nil if the caller owns the bytes
+	mapped   mmap.MMap // the memory that Close unmaps; nil if the caller owns the bytes
 }
 
 // Open maps the file at path into memory and checks its header and offsets. The errors

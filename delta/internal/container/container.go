@@ -13,7 +13,7 @@ const (
 	FastDigestKey = "fast_sha256" // in the small layout alone: digest of the file in the fast one
 
 	Version1 = "1"
-	Version2 = "2" // what this program writes
+	Version2 = "2" // the version that this program writes
 
 	LayoutFast  = "fast"
 	LayoutSmall = "small"
