@@ -8,7 +8,8 @@
 // for storage and transport (package delta/pack). Stores of files are in package
 // delta/store.
 //
-// The rest of this comment is the specification of both layouts, version 1.
+// The rest of this comment is the specification of both layouts, in the versions 1
+// and 2. They differ in the digest alone. A writer writes version 2.
 //
 // # Terms
 //
@@ -23,10 +24,12 @@
 // All values are strings. A reader refuses keys that are not in this list.
 //
 //	format         "kenserve-delta"
-//	version        "1"
+//	version        "1" or "2"
 //	layout         "fast" or "small"
-//	flags          optional; names of features that a reader must know, separated
-//	               by commas. Version 1 has none, so a reader refuses any flag.
+//	flags          optional; names of features that a reader must know, sorted and
+//	               separated by commas: "rows" if and only if the key rows is
+//	               there, "tokenizer" if and only if the file has a tokenizer. A
+//	               reader refuses any other flag.
 //	base_sha256    fingerprint of the base, see below
 //	base_name      optional; the base's name, for people
 //	architecture   optional; the classifier's class, "BertForSequenceClassification"
@@ -56,11 +59,14 @@
 //	tuned_prefix   optional; see Names
 //	absent         optional; JSON array with the names of tensors of the base that
 //	               the tuned checkpoint does not have
+//	rows           optional; JSON object, the numbers of rows of tables that the
+//	               tuned checkpoint has resized, by their names in the base
 //	producer       program and version that wrote the file
 //	source_name    optional; name of the tuned checkpoint, for people
 //	source_sha256  optional; fingerprint of the tuned checkpoint
 //	notes          optional; free text
 //	sha256         digest of the file, see below
+//	data_blake3    in version 2 only: digest of the tensors, see below
 //	fast_sha256    in the small layout only: digest of the same delta in the fast
 //	               layout
 //
@@ -74,8 +80,16 @@
 //
 // # Digest
 //
-// sha256 is the SHA-256 of the whole file in which the 64 digits of sha256 itself
-// are replaced by zeros ("0"). The digits must appear exactly once in the header.
+// sha256 is the name of the delta. In version 1 it is the SHA-256 of the whole file in
+// which the 64 digits of sha256 itself are replaced by zeros ("0"). In version 2 it
+// is the SHA-256 of the header alone, from the first byte of the file to the byte
+// before the tensors, with the same replacement. The digits must appear exactly once
+// in the header.
+//
+// The header of version 2 has the digest of the tensors, data_blake3, so that all cores
+// can hash a file at once. The bytes after the header are cut into chunks of 2¹⁸
+// bytes; the last one may be shorter. data_blake3 is the BLAKE3 digest of the BLAKE3
+// digests of the chunks, 32 bytes each, one after the other.
 //
 // # Names
 //
@@ -96,6 +110,33 @@
 //
 // A tensor that the base does not have belongs to the head. It is dense, of any
 // dtype except F64, under its name in the tuned checkpoint.
+//
+// # Resized tables
+//
+// The tuned checkpoint's table can have more or fewer rows than the base's, if its
+// vocabulary was resized. The base's is then a tensor of two dimensions, and
+// metadata key rows has its name and the number of rows R in the tuned checkpoint,
+// which is not the number B in the base. The table is stored in one of the three
+// ways above, as if it had B rows. With R above B, the part
+//
+//	added  F32, F16 or BF16 [R − B, C]
+//
+// of the table has the tuned checkpoint's values of the rows after the base's last,
+// whatever the coding of other values is. All are finite. With R below B there is no
+// such part, and the values of the rows from R on mean nothing.
+//
+// # The tokenizer
+//
+// A file has the tuned checkpoint's tokenizer if it gives other token ids than the
+// base's for any text. Each file of the tokenizer is one tensor
+//
+//	#tokenizer/NAME  U8 [n]
+//
+// NAME is the file's name in a Hugging Face folder: letters, digits, ".", "_" and
+// "-", at most 64 of them, no "." at the beginning. The n bytes are one zlib stream
+// (RFC 1950) of the file's content. All files together have at most 64 MiB before
+// compression. Of config.json there are only the members on which the choice of a
+// tokenizer depends, model_type and tokenizer_class.
 //
 // # Masked tensors
 //
@@ -235,10 +276,10 @@
 //
 // The small layout has the same content with less redundancy. With the base, it can
 // be converted back to the fast file, byte for byte. The metadata are those of the
-// fast file, except for layout, sha256 and fast_sha256. Tensors that the base does
-// not have are stored as in the fast layout. So are dense tensors of the base that
-// are empty or whose counterpart in the base is not of floats. Every other tensor
-// NAME has one part,
+// fast file, version included, except for layout, the digests and fast_sha256. Tensors
+// that the base does not have are stored as in the fast layout. So are the tokenizer,
+// the part added of resized tables, and dense tensors of the base that are empty or
+// whose counterpart in the base is not of floats. Every other tensor NAME has one part,
 //
 //	packed  U8 [n]
 //

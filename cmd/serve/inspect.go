@@ -106,6 +106,20 @@ func printInspection(s streams, i *inspect.Report) error {
 	line("made by", i.Producer)
 	line("from", i.SourceName+" "+i.SourceSHA256)
 	line("notes", i.Notes)
+	tokenizer := "the base's"
+	if i.TokenizerBytes > 0 {
+		tokenizer = "its own, " + formatSize(i.TokenizerBytes)
+	}
+	line("tokenizer", tokenizer)
+	for _, t := range i.Resized {
+		rows := fmt.Sprintf("%s has %d rows", t.Name, t.Rows)
+		if t.Added > 0 {
+			rows += fmt.Sprintf(", of which %d are not the base's and stored whole, %s", t.Added, formatSize(t.Bytes))
+		} else {
+			rows += ", fewer than the base's"
+		}
+		line("table", rows)
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"kenserve/bulk"
@@ -48,6 +50,12 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	beside := ""
 	if len(head) > 0 {
 		beside = ", with tensors beside the base's: " + strings.Join(head, ", ")
+	}
+	if d.OwnTokenizer {
+		beside += ", with a tokenizer of its own"
+	}
+	for _, table := range slices.Sorted(maps.Keys(d.Rows)) {
+		beside += fmt.Sprintf(", with %d rows in %s", d.Rows[table], table)
 	}
 	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name, beside)
 	return err

@@ -59,8 +59,8 @@ type Config struct {
 	Base  Base
 	// Budget bounds the bytes of tasks in memory, together with Activations.
 	Budget int64
-	// Activations returns the bytes that forward passes hold; nil: they are not
-	// part of Budget.
+	// Activations returns the bytes of the budget that are held beside tasks, such as
+	// by forward passes; nil: none are.
 	Activations func() int64
 	// Idle tells whether no text is computed or waits.
 	Idle       func() bool

@@ -15,9 +15,6 @@ type Engine interface {
 	// [runtime.ErrClosed]; a [runtime.InputError] tells which input is at fault.
 	// Without inputs the result has the task's labels alone.
 	Classify(ctx context.Context, task string, inputs []runtime.Input, opts runtime.Options) (*runtime.Result, error)
-	// Encode tokenises inputs once for several calls of Classify with the same
-	// options. Its errors are ctx's, and those of Classify about inputs.
-	Encode(ctx context.Context, inputs []runtime.Input, opts runtime.Options) ([]runtime.Input, error)
 	// Tasks lists the tasks of the store, sorted by name.
 	Tasks() ([]runtime.TaskInfo, error)
 	// Task finds one task of the store by name.

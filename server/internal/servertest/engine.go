@@ -29,7 +29,7 @@ type Engine struct {
 	// Before, if not nil, runs at the beginning of Classify.
 	Before func(ctx context.Context, task string) error
 
-	Started, Finished, Encoded atomic.Int64 // calls of Classify, and of Encode
+	Started, Finished atomic.Int64 // calls of Classify
 
 	Did     []string // loads and unloads
 	MoveErr error    // of Load and Unload
@@ -121,7 +121,7 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 			if !opts.Truncate {
 				return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, tokens, limit)}
 			}
-			if opts.TruncateLeft {
+			if opts.TruncateAt == runtime.Start {
 				words = words[tokens-limit:]
 			}
 			tokens = limit
@@ -147,17 +147,6 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 	}
 	e.Finished.Add(1)
 	return r, nil
-}
-
-// Encode returns the inputs unless one is too long.
-func (e *Engine) Encode(ctx context.Context, inputs []runtime.Input, opts runtime.Options) ([]runtime.Input, error) {
-	e.Encoded.Add(1)
-	for i, in := range inputs {
-		if n := 2 + len(strings.Fields(in.Text)); n > maxTokens && !opts.Truncate {
-			return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, n, maxTokens)}
-		}
-	}
-	return inputs, ctx.Err()
 }
 
 // Scores returns fractions with a power of two as denominator, so that their decimals

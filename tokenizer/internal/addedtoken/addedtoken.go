@@ -5,6 +5,7 @@ package addedtoken
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"kenserve/internal/settings"
@@ -29,7 +30,8 @@ type Token struct {
 // A Set holds the tokens that are searched in one form of the text, original or normalized.
 type Set struct {
 	tokens  []Token
-	trie    *trie.Trie // maps the searched strings to indices in tokens
+	forms   map[string]int // the searched strings, with their indices in tokens
+	trie    *trie.Trie     // maps the searched strings to indices in tokens
 	unicode *codepoint.Tables
 
 	firstBytes   [256]bool // the first bytes of the searched strings
@@ -124,10 +126,9 @@ func SpecialFirst(tokens []Token) []Token {
 // searches for their normal forms by steps. If skipSpecial is true, special tokens are ordinary text: like
 // the reference, the set finds them and goes on behind them. It returns nil if there are no tokens.
 func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer, skipSpecial bool) (*Set, error) {
-	a := &Set{unicode: codepoint.Load(), skipSpecial: skipSpecial}
+	a := &Set{unicode: codepoint.Load(), skipSpecial: skipSpecial, forms: make(map[string]int)}
 	var s normalizer.Scratch
 	var entries []trie.Entry
-	seen := make(map[string]bool)
 	for _, t := range tokens {
 		if t.Normalized != normalized {
 			continue
@@ -143,8 +144,8 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer, skip
 			}
 		}
 		a.tokens = append(a.tokens, t)
-		if !seen[form] { // of equal forms, the first counts
-			seen[form] = true
+		if _, ok := a.forms[form]; !ok { // of equal forms, the first counts
+			a.forms[form] = len(a.tokens) - 1
 			entries = append(entries, trie.Entry{Key: form, Value: int32(len(a.tokens) - 1)})
 		}
 	}
@@ -158,6 +159,32 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer, skip
 	}
 	a.trie = trie.New(entries)
 	return a, nil
+}
+
+// Equal tells whether two sets find the same tokens in every text. A nil set has no tokens.
+func (a *Set) Equal(b *Set) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return maps.EqualFunc(a.forms, b.forms, func(i, j int) bool {
+		x, y := a.tokens[i], b.tokens[j]
+		// Otherwise it only orders tokens of equal form.
+		x.Special, y.Special = x.Special && a.skipSpecial, y.Special && b.skipSpecial
+		x.Content, y.Content = "", "" // the form is what is searched for
+		return x == y
+	})
+}
+
+// Bytes returns approximately how much memory the set holds.
+func (a *Set) Bytes() int64 {
+	if a == nil {
+		return 0
+	}
+	bytes := a.trie.Bytes()
+	for form := range a.forms {
+		bytes += int64(2*len(form)) + 128
+	}
+	return bytes
 }
 
 // find returns the first token in text at or after from, as text[start:end] and its index. If several

@@ -82,6 +82,9 @@ func (f Files) check(c *class) error {
 
 // Components makes the stages of a tokenizer of the files.
 func (f Files) Components() (Components, error) {
+	if f[tokenizerJSON] != nil {
+		return f.parse()
+	}
 	c, err := f.class()
 	if err != nil {
 		return Components{}, err

@@ -25,9 +25,9 @@ const (
 	modelConfig      = "config.json"             // its model_type gives the class if nothing else does
 )
 
-// Files maps the names of a folder's files to their contents. They describe a tokenizer without
-// tokenizer.json: the vocabulary files of a class, and the files above. A missing file has no entry. The
-// tokenizer is the one that transformers' fast class makes of these files.
+// Files maps the names of a folder's files to their contents: tokenizer.json or the vocabulary files of a
+// class, and the other files above. A missing file has no entry. Without tokenizer.json, the tokenizer is
+// the one that transformers' fast class makes of these files.
 type Files map[string][]byte
 
 // maxFile is the maximum size of a file, in bytes.
@@ -35,16 +35,8 @@ const maxFile = 1 << 28
 
 // Read reads the tokenizer of a folder.
 func Read(dir string) (Components, error) {
-	f := make(Files)
-	for _, name := range []string{tokenizerJSON, tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {
-		if err := f.read(dir, name); err != nil {
-			return Components{}, err
-		}
-	}
-	if f[tokenizerJSON] != nil {
-		return f.parse()
-	}
-	if err := f.readVocabulary(dir); err != nil {
+	f, err := Collect(dir)
+	if err != nil {
 		return Components{}, err
 	}
 	return f.Components()

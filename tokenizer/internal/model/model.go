@@ -20,6 +20,8 @@ type Model interface {
 	Size() int
 	// MaxID returns the largest id, -1 if there are no tokens.
 	MaxID() int32
+	// Bytes returns approximately how much memory the model holds.
+	Bytes() int64
 }
 
 // Types are the models of the reference, with their settings.
