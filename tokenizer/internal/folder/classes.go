@@ -3,6 +3,7 @@ package folder
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -90,8 +91,13 @@ var (
 		"MBartTokenizer": "it adds the token of a language", "MBart50Tokenizer": "it adds the token of a language", "NllbTokenizer": "it adds the token of a language",
 		"SeamlessM4TTokenizer": "it adds the token of a language", "WhisperTokenizer": "it adds the token of a language",
 		"T5Tokenizer": "it adds 100 tokens of its own", "MT5Tokenizer": "it adds 100 tokens of its own", "PegasusTokenizer": "it adds 100 tokens of its own",
-		"GPTSanJapaneseTokenizer": "it splits texts by Python code",
 	}
+)
+
+// Reasons why the classes of classText with "python" and "other" are refused.
+const (
+	inPython  = "it splits texts by Python code"
+	otherCode = "it needs code that is not implemented"
 )
 
 // remedy is what to do about a class that is not supported.
@@ -102,9 +108,9 @@ func (t classTable) find(name, file string) (*knownClass, error) {
 	c, reason := t.known[name], refused[name]
 	switch {
 	case t.python[name]:
-		reason = "it splits texts by Python code"
+		reason = inPython
 	case t.other[name]:
-		reason = "it needs code that is not implemented"
+		reason = otherCode
 	case reason == "" && c != nil:
 		return c, nil
 	case reason == "":
@@ -115,3 +121,40 @@ func (t classTable) find(name, file string) (*knownClass, error) {
 
 // is tells whether the class has one of the names.
 func (c *knownClass) is(names []string) bool { return c != nil && slices.Contains(names, c.name) }
+
+// A ClassGroup are the classes with one treatment, for the documentation.
+type ClassGroup struct {
+	What  string
+	Names []string // sorted
+}
+
+// Classes lists all classes of transformers by what becomes of a folder that names them.
+func Classes() []ClassGroup {
+	t := loadClasses()
+	var groups []ClassGroup
+	add := func(what, name string) {
+		i := slices.IndexFunc(groups, func(g ClassGroup) bool { return g.What == what })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, ClassGroup{What: what})
+		}
+		groups[i].Names = append(groups[i].Names, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.known)) {
+		if refused[name] == "" {
+			add("read", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(refused)) {
+		if !t.python[name] {
+			add("refused: "+refused[name], name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.python)) {
+		add("refused: "+inPython, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.other)) {
+		add("refused: "+otherCode, name)
+	}
+	return groups
+}
