@@ -182,17 +182,17 @@ def folders():
         yield f"{cls} sections, side", cut, config(tokenizer_class=cls, model_max_length=7, truncation_side="right")
 
     # Components.
-    yield "UnicodeScripts", unigram(pre_tokenizers.UnicodeScripts()), {}
-    yield "CharDelimiterSplit", wordlevel(pre_tokenizers.CharDelimiterSplit("_")), {}
-    yield "CharDelimiterSplit 2", unigram(pre_tokenizers.Sequence([pre_tokenizers.CharDelimiterSplit("l"), pre_tokenizers.Metaspace(prepend_scheme="first")])), {}
-    yield "FixedLength", unigram(pre_tokenizers.FixedLength(3)), {}
-    yield "WordLevel", wordlevel(pre_tokenizers.Whitespace()), {}
-    yield "Nmt", unigram(normalizer=normalizers.Nmt()), {}
-    yield "byte-level normalizer", added(Tokenizer.from_str(bpe().to_str())), {}
+    general = config(tokenizer_class="PreTrainedTokenizerFast")
+    yield "UnicodeScripts", unigram(pre_tokenizers.UnicodeScripts()), general
+    yield "CharDelimiterSplit", wordlevel(pre_tokenizers.CharDelimiterSplit("_")), general
+    yield "CharDelimiterSplit 2", unigram(pre_tokenizers.Sequence([pre_tokenizers.CharDelimiterSplit("l"), pre_tokenizers.Metaspace(prepend_scheme="first")])), general
+    yield "FixedLength", unigram(pre_tokenizers.FixedLength(3)), general
+    yield "WordLevel", wordlevel(pre_tokenizers.Whitespace()), general
+    yield "Nmt", unigram(normalizer=normalizers.Nmt()), general
+    yield "byte-level normalizer", added(Tokenizer.from_str(bpe().to_str())), general
     t = bpe()
     t.normalizer, t.pre_tokenizer = normalizers.ByteLevel(), pre_tokenizers.Split("Ġ", "merged_with_next")
-    yield "byte-level normalizer 2", t, {}
-    charsmap = None
+    yield "byte-level normalizer 2", t, general
     norms = [
         None, normalizers.Strip(True, True), normalizers.Strip(False, True), normalizers.NFKC(), normalizers.NFD(), normalizers.Lowercase(), normalizers.Prepend("▁"), normalizers.Replace(" ", "▁"), normalizers.Replace(Regex(" {2,}"), "▁"),
         normalizers.Replace("h", ""), normalizers.Replace("a", "bc"), normalizers.Nmt(), normalizers.BertNormalizer(), normalizers.StripAccents(), normalizers.Replace(Regex("H?e"), "xx "),
@@ -203,7 +203,7 @@ def folders():
             if scheme != "first" and (i % 4 or name):
                 continue
             t = unigram(pre_tokenizers.Sequence(pre + [pre_tokenizers.Metaspace(prepend_scheme=scheme, split=split)]), norm)
-            yield f"Metaspace {scheme} {split} {i} {name}", added(t, special("<s>"), AddedToken("hello", normalized=True), special("½")), {}
+            yield f"Metaspace {scheme} {split} {i} {name}", added(t, special("<s>"), AddedToken("hello", normalized=True), special("½")), general
 
 
 OUT = """
@@ -296,7 +296,7 @@ EXPRESSIONS = [
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     r" ?[^(\s|[.,!?…。，、।۔،])]+", r"[一-龥぀-ゟ゠-ヿ]+", r"\p{N}{1,3}", r"\s+$", r"^\s+", r"[\r\n]", r"\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ҁҊ-ԯԱ-Ֆ]+",
     # single constructs
-    r"\d+", r"\D+", r"\w+", r"\W+", r"\h+", r"\H+", r"\S+", r"[\d\s]+", r"[^\W_]+", r"[\S]", r"[^\S\n]+", r"\bl", r"l\b", r"l\B", r"\Aa", r"a\z", r"^a", r"a$", r"a\n^b", r"a$\n", r"(?<=l)o", r"(?<!l)o", r"(?<=\s|^)\S", r"(?=he)h", r"(?!he|wo)[a-z]",
+    r"\d+", r"\D+", r"\w+", r"\W+", r"\h+", r"\H+", r"\S+", r"[\d\s]+", r"[^\W_]+", r"[\S]", r"[^\S\n]+", r"\bl", r"l\b", r"l\B", r"\Aa", r"a\z", r"^a", r"a$", r"a\n^b", r"a$\n", r"(?<=l)o", r"(?<!l)o", r"(?=he)h", r"(?!he|wo)[a-z]",
     r"a{,2}b", r"a{2}", r"a{2,}", r"a{1,2}?b", r"(?:ab|a)+?b", r"a+?", r"(a|ab)(c|bcd)", r"(?i)[h-k]+", r"(?i:k)+", r"(?i:[^s])+", r"(?i:I)", r"(?i:a(?-i:b)c)", r"\x61\x{62}|\u0063", r"[\x{4e00}-\x{9fff}]+", r"\p{^L}+", r"\P{L}+", r"[\p{^Lu}a]+", r"\p{Letter}\p{decimal_number}?", r"[a[^b]]+", r"[a[bc]d]+",
     r"[-a]+", r"[a-]+", r"[a&b]+", r"[a^]+", r"\.|\-|\/|\ ", r"[.\]\[-]+", r"\t|\f|\v|\a|\e", r"[^a]+", r".", r".+", r"(?:a|b)*c", r"\p{Zs}|\p{Cc}|\p{Cf}|\p{Co}", r"\p{Sc}|\p{Sm}|\p{Sk}|\p{So}", r"\p{Pc}|\p{Pd}|\p{Ps}|\p{Pe}|\p{Pi}|\p{Pf}|\p{Po}", r"\p{Mn}|\p{Mc}|\p{Me}", r"\p{C}",
 ]

@@ -57,7 +57,7 @@ func TestGoldens(t *testing.T) {
 			}
 		}
 	}
-	if expressions < 80 {
+	if expressions < 70 {
 		t.Errorf("only %d expressions", expressions)
 	}
 }

@@ -12,6 +12,7 @@ type memory struct {
 	tried []uint64 // one bit for each place and split
 	spans []span   // of each span instruction: the last run that it found
 	stack []state
+	steps int // instructions so far, for tests
 }
 
 // A span is a run of characters of a set, with no such character after it.
@@ -32,6 +33,14 @@ func (p *program) each(text []byte, do func(from, to int) bool) {
 	if !ok {
 		m = &memory{}
 	}
+	p.search(m, text, do)
+	if cap(m.tried) <= retainedWords {
+		memories.Put(m)
+	}
+}
+
+// search is each with a memory.
+func (p *program) search(m *memory, text []byte, do func(from, to int) bool) {
 	words := ((len(text)+1)*p.splits + 63) / 64
 	if cap(m.tried) < words {
 		m.tried = make([]uint64, words)
@@ -54,9 +63,6 @@ func (p *program) each(text []byte, do func(from, to int) bool) {
 		_, size := utf8.DecodeRune(text[from:])
 		from += size
 	}
-	if words <= retainedWords {
-		memories.Put(m)
-	}
 }
 
 // forget clears what was tried at a place: the choices there may have led to the match that ends there.
@@ -76,6 +82,7 @@ func (p *program) matchEnd(m *memory, text []byte, place int) int {
 		s := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		for at, place, ok := s.at, s.place, true; ok; {
+			m.steps++
 			switch i := &p.code[at]; i.op {
 			case opMatch:
 				end, ok = place, false

@@ -352,11 +352,15 @@ func (p *parser) repetition(of *node) (*node, error) {
 	switch {
 	case p.accept("?"):
 		n.mode = lazy
-	case !braces && p.accept("+"): // {n,m}+ is a repetition of a repetition
+	case !braces && p.accept("+"):
 		n.mode = possessive
 		if _, ok := of.oneCharacter(); !ok {
 			return nil, errors.New("a possessive repetition of more than one character is not supported")
 		}
+	}
+	if braces && n.mode == greedy && p.accept("+") { // it is no possessive repetition, but a repetition of one
+		n = &node{kind: repetition, children: []*node{n}, min: 1, max: -1}
+		of = n.children[0]
 	}
 	if p.rest != "" && strings.IndexByte("*+?{", p.rest[0]) >= 0 {
 		return nil, errors.New("a repetition of a repetition is not supported")
@@ -413,17 +417,17 @@ func (p *parser) escape() (*node, error) {
 	case p.accept("B"):
 		return &node{kind: wordBoundary, negated: true}, nil
 	}
-	s, err := p.setEscape()
+	s, err := p.setEscape(classEscape)
 	if err != nil {
 		return nil, err
 	}
 	return p.character(s)
 }
 
-// setEscape reads the rest of an escape for a set or one character.
-func (p *parser) setEscape() (*set, error) {
+// setEscape reads the rest of an escape for a set or one character. classes returns the set of a letter.
+func (p *parser) setEscape(classes func(letter rune) *set) (*set, error) {
 	r := p.next()
-	if s := classEscape(r); s != nil {
+	if s := classes(r); s != nil {
 		return s, nil
 	}
 	if (r == 'p' || r == 'P') && p.accept("{") {
@@ -535,7 +539,7 @@ func (p *parser) characterSet(depth int) (*set, error) {
 func (p *parser) setMember(first bool) (rune, *set, error) {
 	switch r := p.next(); r {
 	case '\\':
-		s, err := p.setEscape()
+		s, err := p.setEscape(inBrackets)
 		if err != nil {
 			return 0, nil, err
 		}

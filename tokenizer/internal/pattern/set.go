@@ -82,6 +82,17 @@ func classEscape(letter rune) *set {
 	return &s
 }
 
+// inBrackets returns the set of a class escape inside brackets. There Oniguruma does not count superscript
+// digits and fractions of Latin-1 as word characters.
+func inBrackets(letter rune) *set {
+	if letter|0x20 != 'w' {
+		return classEscape(letter)
+	}
+	not := &set{nested: []*set{classEscape('W')}, ranges: [][2]rune{{'²', '³'}, {'¹', '¹'}, {'¼', '¾'}}}
+	not.negated = letter == 'w'
+	return not
+}
+
 // longNames are the long names of general categories, without the characters that Oniguruma ignores.
 var longNames = map[string]string{
 	"letter": "L", "uppercaseletter": "Lu", "lowercaseletter": "Ll", "titlecaseletter": "Lt", "modifierletter": "Lm", "otherletter": "Lo",
