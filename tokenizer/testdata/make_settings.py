@@ -32,7 +32,7 @@ HERE = pathlib.Path(__file__).parent
 TEXTS = [
     "Hello World", " hello  <mask> world", "a[MASK]b <mask>c", "Ünïcode 中文 café", "<s>x</s> [SEP] [CLS]", "  ", "", "ab\tabc\nabcd",
     "the quick brown fox jumps over the lazy dog again and again", "<new> <NEW> new<new>er", "x <pad> [PAD] y", "<extra> <e2>.",
-    "½ cup", "ﬁne", "\u200bzero", "İstanbul", "日本語テキスト カタカナー", "абв abc ελ 12", "hello_world-foo", "'s It's I'LL 'ſ", "🙂 e\u0301a",
+    "½ cup", "ﬁne", "\u200bzero", "İstanbul", "日本語テキスト カタカナー", "абв abc ελ 12", "hello_world-foo", "'s It's I'LL 'ſ", "🙂 e\u0301a", "  xy zw 12", "\u0301xé", "hxy",
 ]
 
 

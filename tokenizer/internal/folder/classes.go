@@ -65,8 +65,9 @@ var loadClasses = sync.OnceValue(func() classTable {
 			t.other[name] = true
 		}
 	}
-	// transformers 5 writes the name of its base class, whose settings are those of the base class of 4.
-	t.known["TokenizersBackend"] = t.known["PreTrainedTokenizer"]
+	// transformers 5 writes the name of its base class. Unlike that of 4, it gives models no token type ids
+	// unless model_input_names asks for them.
+	t.known["TokenizersBackend"] = &knownClass{name: "TokenizersBackend"}
 	return t
 })
 
