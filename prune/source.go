@@ -63,15 +63,16 @@ type Source struct {
 	// Notes say what of the task is its own, or the base's, beside the weights.
 	Notes []string
 
-	base    *safetensors.Checkpoint
-	tuned   delta.Tensors
-	pair    *ken.Pair
-	config  *models.Config       // of the tuned model; nil if it has none
-	arch    models.Architecture  // nil if the configuration is missing or its family is unknown
-	info    delta.Info           // metadata of the delta, without what the options say
-	unknown []settings.Unknown   // of other files than config
-	own     *tokenizer.Tokenizer // the tuned checkpoint's tokenizer, if it is not the base's
-	files   *delta.Tokenizer     // the files of own
+	base             *safetensors.Checkpoint
+	tuned            delta.Tensors
+	pair             *ken.Pair
+	config           *models.Config       // of the tuned model; nil if it has none
+	arch             models.Architecture  // nil if the configuration is missing or its family is unknown
+	info             delta.Info           // metadata of the delta, without what the options say
+	tokenizerUnknown []settings.Unknown   // settings of the tuned checkpoint's tokenizer
+	baseUnknown      []settings.Unknown   // settings of the base
+	own              *tokenizer.Tokenizer // the tuned checkpoint's tokenizer, if it is not the base's
+	files            *delta.Tokenizer     // the files of own
 }
 
 // Open opens a base and a tuned checkpoint and matches their tensors. The error is a
@@ -146,7 +147,8 @@ func (s *Source) Unknown() []settings.Unknown {
 	if s.config != nil {
 		all = append(all, s.config.Unknown)
 	}
-	return append(all, s.unknown...)
+	all = append(all, s.tokenizerUnknown...)
+	return append(all, s.baseUnknown...)
 }
 
 // noteBase collects the unknown settings of the base's configuration. What is wrong with it
@@ -157,15 +159,15 @@ func (s *Source) noteBase(dir string) {
 		return
 	}
 	if _, err := families.New(config); err == nil {
-		s.noteUnknown("the base's ", config.Unknown)
+		s.noteBaseUnknown(config.Unknown)
 	}
 }
 
-// noteUnknown collects the unknown settings of files. whose is put before their names.
-func (s *Source) noteUnknown(whose string, files ...settings.Unknown) {
+// noteBaseUnknown collects the unknown settings of files of the base.
+func (s *Source) noteBaseUnknown(files ...settings.Unknown) {
 	for _, u := range files {
-		u.File = whose + u.File
-		s.unknown = append(s.unknown, u)
+		u.File = "the base's " + u.File
+		s.baseUnknown = append(s.baseUnknown, u)
 	}
 }
 

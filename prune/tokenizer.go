@@ -15,7 +15,7 @@ func (s *Source) takeTokenizer(c Config) error {
 	name := folderName(c.TunedDir)
 	base, baseFiles := openTokenizer(c.BaseDir)
 	if base != nil {
-		s.noteUnknown("the base's ", base.Unknown()...)
+		s.noteBaseUnknown(base.Unknown()...)
 	}
 	if !tokenizer.Exists(c.TunedDir) {
 		s.Notes = append(s.Notes, name+" has no tokenizer: the task uses the base's")
@@ -31,7 +31,7 @@ func (s *Source) takeTokenizer(c Config) error {
 		own, err = tokenizer.New(files)
 	}
 	if err == nil {
-		s.noteUnknown("", own.Unknown()...)
+		s.tokenizerUnknown = own.Unknown()
 	}
 	switch {
 	case err != nil && s.Unservable != "":
