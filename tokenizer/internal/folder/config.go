@@ -3,9 +3,11 @@ package folder
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math/big"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kenserve/internal/settings"
@@ -82,7 +84,7 @@ func usedAll(names []string) settings.Table {
 }
 
 // MapTable are the settings of special_tokens_map.json.
-var MapTable = append(usedAll(roles), settings.Used("additional_special_tokens"))
+var MapTable = append(usedAll(roles), settings.Used("additional_special_tokens"), settings.Used("extra_special_tokens"))
 
 // tokenTable are the members of a token in tokenizer_config.json and special_tokens_map.json.
 var tokenTable = append(slices.Clone(flagTable), settings.Harmless("the token's other members say what it is", "__type", "id")...)
@@ -221,9 +223,9 @@ func side(o *jsonobject.Object, name string, otherwise bool) bool {
 	return *s == "left"
 }
 
-// largeInteger is the number from which model_max_length means that there is no limit: transformers writes
+// largeInteger is the number above which model_max_length means that there is no limit: transformers writes
 // int(1e30) for that.
-var largeInteger = new(big.Int).Exp(big.NewInt(10), big.NewInt(20), nil)
+const largeInteger = 1e20
 
 // maxLength reads a number of tokens. It returns 0 if the member is missing, null or says that there is no
 // limit.
@@ -232,18 +234,14 @@ func maxLength(o *jsonobject.Object, name string) int {
 	if v.Absent() {
 		return 0
 	}
-	text := strings.TrimSpace(string(v.Raw()))
-	number, ok := new(big.Rat).SetString(text)
-	if len(text) > 100 || strings.ContainsAny(text, `"/_`) || !ok || !number.IsInt() || number.Sign() <= 0 {
-		o.Fail(name, fmt.Sprintf("is %.40s, not a number of tokens above 0", text), nil)
+	// A number that is too large for a float64 becomes infinite.
+	number, err := strconv.ParseFloat(strings.TrimSpace(string(v.Raw())), 64)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange), number < 1, number != math.Trunc(number):
+		o.Fail(name, fmt.Sprintf("is %.40s, not a number of tokens above 0", v.Raw()), nil)
+		return 0
+	case number > largeInteger:
 		return 0
 	}
-	switch n := number.Num(); {
-	case n.Cmp(largeInteger) > 0:
-		return 0
-	case !n.IsInt64() || n.Int64() > 1<<31-1:
-		return 1<<31 - 1
-	default:
-		return int(n.Int64())
-	}
+	return int(min(number, math.MaxInt32))
 }
