@@ -19,8 +19,8 @@ type SingleLabel struct {
 
 // MultiLabel is the result for a task with several labels a text.
 type MultiLabel struct {
-	Kind           string  `json:"kind"` // multi_label_classification
-	Texts          int     `json:"texts"`
+	Kind  string `json:"kind"` // multi_label_classification
+	Texts int    `json:"texts"`
 	Truncation
 	SubsetAccuracy float64 `json:"subset_accuracy"`
 	MicroF1        float64 `json:"micro_f1"`

@@ -10,8 +10,8 @@ import (
 
 // Regression is the result for a task whose single score is a value.
 type Regression struct {
-	Kind     string   `json:"kind"` // regression
-	Texts    int      `json:"texts"`
+	Kind  string `json:"kind"` // regression
+	Texts int    `json:"texts"`
 	Truncation
 	Pearson  *float64 `json:"pearson"`  // nil: not defined
 	Spearman *float64 `json:"spearman"` // nil: not defined
