@@ -91,6 +91,11 @@ func NewTokenizer(d *delta.Delta) (*tokenizer.Tokenizer, error) {
 	if files == nil || err != nil {
 		return nil, err
 	}
+	return newTokenizer(files)
+}
+
+// newTokenizer makes the tokenizer of the files of a delta.
+func newTokenizer(files map[string][]byte) (*tokenizer.Tokenizer, error) {
 	names := tokenizer.FileNames()
 	for name := range files {
 		if !slices.Contains(names, name) {
