@@ -99,7 +99,7 @@ func newTokenizer(files map[string][]byte) (*tokenizer.Tokenizer, error) {
 	names := tokenizer.FileNames()
 	for name := range files {
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("runtime: %w: %s is no file of a tokenizer", delta.ErrCorrupt, name)
+			return nil, fmt.Errorf("runtime: %w: %s is not a file of a tokenizer", delta.ErrCorrupt, name)
 		}
 	}
 	t, err := tokenizer.New(files)
