@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -94,8 +95,14 @@ func NewTokenizer(d *delta.Delta) (*tokenizer.Tokenizer, error) {
 	return newTokenizer(files)
 }
 
-// newTokenizer makes the tokenizer of the files of a delta.
-func newTokenizer(files map[string][]byte) (*tokenizer.Tokenizer, error) {
+// newTokenizer makes the tokenizer of the files of a delta. Anybody may have made them, so
+// a panic, which would be a fault of package tokenizer, must not end the process.
+func newTokenizer(files map[string][]byte) (_ *tokenizer.Tokenizer, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("runtime: %w: make the tokenizer: panic: %v\n%s", delta.ErrCorrupt, reason, debug.Stack())
+		}
+	}()
 	names := tokenizer.FileNames()
 	for name := range files {
 		if !slices.Contains(names, name) {
