@@ -135,7 +135,7 @@
 // NAME is the file's name in a Hugging Face folder: letters, digits, ".", "_" and
 // "-", at most 64 of them, no "." at the beginning. The n bytes are one zlib stream
 // (RFC 1950) of the file's content. All files together have at most 64 MiB before
-// compression. Of config.json there are only the members on which the choice of a
+// compression. The file config.json has only the members on which the choice of a
 // tokenizer depends, model_type and tokenizer_class.
 //
 // # Masked tensors

@@ -16,7 +16,7 @@ import (
 func (d *Delta) AddedRows(table string) *safetensors.Tensor { return d.own.Added[table] }
 
 // TokenizerFiles decompresses the files of the task's own tokenizer, by the names that they
-// have in a Hugging Face folder. Of config.json there are only the settings that tokenizers
+// have in a Hugging Face folder. The file config.json has only the settings that tokenizers
 // depend on. It returns nil if the task has the base's tokenizer. Errors are [ErrCorrupt].
 func (d *Delta) TokenizerFiles() (map[string][]byte, error) {
 	if !d.OwnTokenizer {

@@ -70,7 +70,7 @@ func MatchTables(base, tuned delta.Tensors, table func(name string) bool) (*Pair
 		if !slices.Equal(b.Shape, t.Shape) {
 			isTable := table(name) && b.DType.Float() && t.DType.Float()
 			if !isTable || len(b.Shape) != 2 || len(t.Shape) != 2 || b.Shape[1] != t.Shape[1] || t.Shape[0] == 0 {
-				return nil, fmt.Errorf("ken: match checkpoints: tensor %s: shape is %v in the base and %v in the tuned checkpoint", name, b.Shape, t.Shape)
+				return nil, fmt.Errorf("ken: match checkpoints: tensor %s: shape is %v in the base and %v in the tuned checkpoint; only the number of rows of a table may differ: was this checkpoint tuned from this base?", name, b.Shape, t.Shape)
 			}
 			p.Resized = append(p.Resized, name)
 		}

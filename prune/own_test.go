@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"kenserve/auto"
 	"kenserve/bulk"
 	"kenserve/delta"
 	"kenserve/delta/pack"
@@ -19,6 +20,7 @@ import (
 	"kenserve/export"
 	"kenserve/gemm"
 	"kenserve/ken"
+	"kenserve/lora"
 	"kenserve/models"
 	"kenserve/runtime"
 	"kenserve/safetensors"
@@ -69,7 +71,7 @@ func (c *ownCase) prune(t *testing.T, o ken.Options) (string, []string) {
 	path := filepath.Join(t.TempDir(), "task.ken")
 	_, err = s.WriteChecked(context.Background(), path, c.base, o)
 	check(t, err)
-	if len(s.Warnings) > 0 {
+	if len(s.Warnings) > 0 && !lora.IsAdapter(c.tuned) {
 		t.Errorf("warnings %q", s.Warnings)
 	}
 	return path, s.Notes
@@ -121,14 +123,16 @@ func TestOwn(t *testing.T) {
 
 			out := filepath.Join(t.TempDir(), "out")
 			check(t, export.Write(out, c.base, base, d))
-			got, err := safetensors.OpenCheckpoint(out)
-			check(t, err)
-			defer got.Close()
-			want, err := safetensors.OpenCheckpoint(c.tuned)
-			check(t, err)
-			defer want.Close()
-			if delta.Fingerprint(got) != delta.Fingerprint(want) {
-				t.Error("the exported weights are not the tuned checkpoint's")
+			if !lora.IsAdapter(c.tuned) {
+				got, err := safetensors.OpenCheckpoint(out)
+				check(t, err)
+				defer got.Close()
+				want, err := safetensors.OpenCheckpoint(c.tuned)
+				check(t, err)
+				defer want.Close()
+				if delta.Fingerprint(got) != delta.Fingerprint(want) {
+					t.Error("the exported weights are not the tuned checkpoint's")
+				}
 			}
 			ours, err := tokenizer.Open(out)
 			check(t, err)
@@ -260,5 +264,35 @@ func TestTokenizerRefusals(t *testing.T) {
 				t.Errorf("notes %q, want %q", notes, c.note)
 			}
 		})
+	}
+}
+
+// TestOwnTrial: the search makes and runs deltas with a tokenizer and tables of their own, also
+// where it looks at the features that enter the head.
+func TestOwnTrial(t *testing.T) {
+	c := ownCases(t)["bert/padded"]
+	s, err := Open(Config{BaseDir: c.base, TunedDir: c.tuned, Producer: "test"})
+	check(t, err)
+	defer s.Close()
+	const dev = `{"text": "my kontoauszug says <amount> late", "label": 0}
+{"text": "the bank", "label": 1}
+{"text": "the <amount> movie", "label": 2}
+`
+	trial, err := OpenTrial(context.Background(), c.base, readDev(t, dev), s)
+	check(t, err)
+	defer trial.Close()
+	o := exact
+	_, err = trial.make(context.Background(), o)
+	check(t, err)
+	logits, err := trial.judge(context.Background())
+	check(t, err)
+	for i, want := range c.Inputs[1].Logits {
+		if math.Abs(float64(logits[i])-want) > 2e-5 {
+			t.Errorf("logits %v, want %v", logits[:3], c.Inputs[1].Logits)
+			break
+		}
+	}
+	if _, err := trial.Smallest(context.Background(), o, Bounds{Tolerance: 0.9, Confidence: 0.5}, func(auto.Point) {}); err != nil {
+		t.Error(err)
 	}
 }

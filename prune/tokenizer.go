@@ -1,7 +1,9 @@
 package prune
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
 
 	"kenserve/delta"
 	"kenserve/models"
@@ -39,7 +41,7 @@ func (s *Source) takeTokenizer(c Config) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("prune: the tokenizer of %s cannot be served: %w", c.TunedDir, err)
-	case base != nil && own.Equal(base):
+	case base != nil && (maps.EqualFunc(files, baseFiles, bytes.Equal) || own.Equal(base)):
 		return nil
 	}
 	if s.arch != nil {

@@ -38,6 +38,8 @@ type fixture struct {
 	base, store string     // folders
 	tuned       []string   // by task: the folder of its checkpoint
 	labels      [][]string // by task
+	// tokenizers are the files of the tokenizers that prune puts into deltas, by task.
+	tokenizers map[string]map[string][]byte
 }
 
 func newFixture(t *testing.T, tasks int, options ken.Options) *fixture {
@@ -79,6 +81,11 @@ func (f *fixture) prune(t testing.TB, task string, tuned int, options ken.Option
 	w, err := delta.Create(filepath.Join(f.store, task+delta.Extension))
 	must(t, err)
 	defer w.Abort()
+	if files := f.tokenizers[task]; files != nil {
+		compressed, err := delta.CompressTokenizer(files)
+		must(t, err)
+		must(t, w.Tokenizer(compressed))
+	}
 	_, err = ken.Prune(context.Background(), pair, w, options)
 	must(t, err)
 	config, err := os.ReadFile(filepath.Join(f.tuned[tuned], models.ConfigFile))

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -91,10 +92,21 @@ func NewTokenizer(d *delta.Delta) (*tokenizer.Tokenizer, error) {
 	if files == nil || err != nil {
 		return nil, err
 	}
+	return newTokenizer(files)
+}
+
+// newTokenizer makes the tokenizer of the files of a delta. Anybody may have made them, so
+// a panic, which would be a fault of package tokenizer, must not end the process.
+func newTokenizer(files map[string][]byte) (_ *tokenizer.Tokenizer, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = fmt.Errorf("runtime: %w: make the tokenizer: panic: %v\n%s", delta.ErrCorrupt, reason, debug.Stack())
+		}
+	}()
 	names := tokenizer.FileNames()
 	for name := range files {
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("runtime: %w: %s is no file of a tokenizer", delta.ErrCorrupt, name)
+			return nil, fmt.Errorf("runtime: %w: %s is not a file of a tokenizer", delta.ErrCorrupt, name)
 		}
 	}
 	t, err := tokenizer.New(files)

@@ -8,8 +8,8 @@ import (
 	"kenserve/tokenizer/internal/model"
 )
 
-// Files are the files that a tokenizer is made of: the content by the name in a Hugging Face folder. Of
-// config.json they have only the settings that tokenizers depend on.
+// Files are the files that a tokenizer is made of: the content by the name in a Hugging Face folder. The
+// file config.json has only the settings that tokenizers depend on.
 type Files map[string][]byte
 
 // ReadFiles reads the files of a Hugging Face folder from which [Open] makes its tokenizer.

@@ -14,7 +14,10 @@ For each family a folder with
         ids           token ids of each input, special tokens included
         logits        of each input
 
-Made with Python 3.11, torch 2.8.0, transformers 4.57.6.
+The cases adapter and tokens are LoRA adapters of PEFT: with the whole resized table, and
+with its trained rows alone.
+
+Made with Python 3.11, torch 2.8.0, transformers 4.57.6, peft 0.18.1.
 """
 
 import json
@@ -23,6 +26,7 @@ import shutil
 import sys
 
 import torch
+from peft import LoraConfig, TaskType, get_peft_model
 from transformers import (
     AutoModel,
     AutoModelForSequenceClassification,
@@ -73,6 +77,15 @@ def spread(model, scale, seed):
     return model
 
 
+def spread_trained(model, scale, seed):
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.requires_grad:
+                p.add_(torch.randn(p.shape, generator=generator) * scale)
+    return model
+
+
 def tables(base, tuned):
     """Rows of the tables that were resized, by the name in the base."""
     prefix = tuned.base_model_prefix + "."
@@ -82,7 +95,13 @@ def tables(base, tuned):
 
 def write(family, case, base, model, t, own):
     folder = os.path.join(family, case)
-    model.eval().save_pretrained(os.path.join(folder, "tuned"))
+    if hasattr(model, "peft_config"):
+        model.save_pretrained(os.path.join(folder, "tuned"), save_embedding_layers=case == "adapter")
+        os.remove(os.path.join(folder, "tuned", "README.md"))
+        model = model.merge_and_unload()
+    else:
+        model.save_pretrained(os.path.join(folder, "tuned"))
+    model.eval()
     if os.path.exists(os.path.join(folder, "tuned", "vocab.txt")):
         os.remove(os.path.join(folder, "tuned", "vocab.txt"))  # tokenizer.json has it
     limit = model.config.max_position_embeddings if hasattr(model.config, "max_position_embeddings") else 512
@@ -136,6 +155,14 @@ def bert(base, folder):
     model = tuned(6)
     model.resize_token_embeddings(len(t), pad_to_multiple_of=64, mean_resizing=False)
     write("bert", "padded", base, spread(model, 0.3, 7), t, True)
+
+    for case, options in {"adapter": {}, "tokens": dict(trainable_token_indices={"word_embeddings": [70, len(t) - 1, len(t) - 2]})}.items():
+        t.save_pretrained(out(case))
+        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=3)
+        model.resize_token_embeddings(len(t), mean_resizing=False)
+        model = get_peft_model(model, LoraConfig(
+            task_type=TaskType.SEQ_CLS, r=2, lora_alpha=4, target_modules=["query", "value"], modules_to_save=["classifier"], base_model_name_or_path="base", **options))
+        write("bert", case, base, spread_trained(model, 0.3, 12), t, True)
 
     small = [w for w in VOCABULARY if w not in ("my", "says", "money", "card", "late")]
     t = tokenizer(out("shrunk"), small)

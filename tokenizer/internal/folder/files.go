@@ -21,7 +21,7 @@ func Names() []string {
 }
 
 // Collect reads the files of dir that its tokenizer is made of. With a tokenizer.json, vocabulary files
-// are not among them. Of config.json it keeps the settings that tokenizers depend on.
+// are not among them. It keeps only those settings of config.json that tokenizers depend on.
 func Collect(dir string) (Files, error) {
 	f := make(Files)
 	for _, name := range []string{tokenizerJSON, tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {

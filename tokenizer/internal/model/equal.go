@@ -10,7 +10,7 @@ func Equal(a, b Model) bool {
 	if !ok || !both {
 		return reflect.DeepEqual(a, b)
 	}
-	// What they have learned about their own tokens does not count.
+	// A cache, which depends on the pieces that were encoded.
 	p, q := *x, *y
 	p.selfTokens, q.selfTokens = nil, nil
 	return reflect.DeepEqual(p, q)

@@ -37,7 +37,7 @@ func (h *handler) operations() []route.Operation {
 		{
 			Method: http.MethodPost, Path: "/classify", Name: "classify", Tag: route.TagNative,
 			Summary:     "Classify texts with one task or several",
-			Description: "data has one entry for each input, with scores in descending order. If model is a list, the texts are tokenised once, the tasks run at the same time, and each entry maps tasks to their scores.",
+			Description: "data has one entry for each input, with scores in descending order. If model is a list, a text is tokenised once for all tasks with the same tokenizer, the tasks run at the same time, and each entry maps tasks to their scores.",
 			Handle:      h.classify, ReportsCost: true, MayFail: route.FailuresClassifying,
 			Request: []route.Content{route.JSON[classifyBody](`{"model":"trec","input":["` + wire.ExampleText + `",{"text":"How far is it?","text_pair":"From Denver to Aspen."}],"top_k":2}`)},
 			Answer:  route.JSON[classifyAnswer](`{"object":"classify","model":"trec","data":[[{"label":"LOC","score":0.9924}],[{"label":"NUM","score":0.9929}]],"usage":{"prompt_tokens":19,"total_tokens":19},"id":"bfd851f556713c31f8eb7ab5b8c7d212","created":1764000000}`),
