@@ -10,12 +10,12 @@ import (
 
 // Regression is the result for a task whose single score is a value.
 type Regression struct {
-	Kind  string `json:"kind"` // regression
-	Texts int    `json:"texts"`
-	Truncation
+	Kind     string   `json:"kind"` // regression
+	Texts    int      `json:"texts"`
 	Pearson  *float64 `json:"pearson"`  // nil: not defined
 	Spearman *float64 `json:"spearman"` // nil: not defined
 	MSE      float64  `json:"mse"`
+	Truncation
 
 	predictions, labels []float64
 }
