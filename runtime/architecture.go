@@ -19,7 +19,7 @@ func (b *Base) taskArchitecture(d *delta.Delta) (models.Architecture, error) {
 		if d.Rows != nil {
 			return nil, fmt.Errorf("the delta has resized tables but no configuration, which says what they are")
 		}
-		return b.Arch, nil
+		return b.arch, nil
 	}
 	c, err := models.ParseConfig([]byte(d.Config))
 	if err != nil {
@@ -30,7 +30,7 @@ func (b *Base) taskArchitecture(d *delta.Delta) (models.Architecture, error) {
 		return nil, err
 	}
 	parameters := arch.Parameters()
-	if arch.Prefix() != b.Arch.Prefix() || len(parameters) != len(b.parameters) {
+	if arch.Prefix() != b.arch.Prefix() || len(parameters) != len(b.parameters) {
 		return nil, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s)", c.ModelType, b.config.ModelType)
 	}
 	resized := 0

@@ -22,7 +22,7 @@ type Base struct {
 	Name        string // of its folder, for logs and answers
 	Fingerprint string // see delta.Fingerprint
 	config      *models.Config
-	Arch        models.Architecture
+	arch        models.Architecture
 	Tokenizer   *tokenizer.Tokenizer
 	Checkpoint  *safetensors.Checkpoint
 
@@ -60,10 +60,10 @@ func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 	if b.config, err = models.ReadConfig(dir); err != nil {
 		return nil, err
 	}
-	if b.Arch, err = families.New(b.config); err != nil {
+	if b.arch, err = families.New(b.config); err != nil {
 		return nil, err
 	}
-	b.parameters = b.Arch.Parameters()
+	b.parameters = b.arch.Parameters()
 	if b.Tokenizer, err = tokenizer.Open(dir); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 // load packs every parameter that the architecture lists.
 func (b *Base) load() error {
 	for _, p := range b.parameters {
-		name, t := FindTensor(b.Checkpoint, b.Arch, p.Name)
+		name, t := FindTensor(b.Checkpoint, b.arch, p.Name)
 		if t == nil {
 			if p.Optional {
 				continue
@@ -129,7 +129,7 @@ func (b *Base) Bytes() int64 { return b.bytes }
 // resident because they were read: the tables, which Bytes counts, and the rest.
 func (b *Base) mappedBytes() (tables, rest int64) {
 	isTable := map[string]bool{}
-	for _, p := range b.Arch.Parameters() {
+	for _, p := range b.arch.Parameters() {
 		if p.Role == models.Embedding {
 			isTable[b.names[p.Name]] = true
 		}

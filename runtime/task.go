@@ -101,7 +101,7 @@ func (p *plan) tokenizer() *tokenizer.Tokenizer {
 // and no tokenizer came with it, only the table tells.
 func (p *plan) vocabulary() int {
 	n := p.arch.Limits().Vocabulary
-	if p.own == nil && n != p.base.Arch.Limits().Vocabulary {
+	if p.own == nil && n != p.base.arch.Limits().Vocabulary {
 		return n
 	}
 	return min(n, p.tokenizer().Size())
