@@ -7,8 +7,9 @@ import (
 
 // SingleLabel is the result for a task with one label a text.
 type SingleLabel struct {
-	Kind     string  `json:"kind"` // single_label_classification
-	Texts    int     `json:"texts"`
+	Kind  string `json:"kind"` // single_label_classification
+	Texts int    `json:"texts"`
+	Truncation
 	Accuracy float64 `json:"accuracy"`
 	MacroF1  float64 `json:"macro_f1"`
 	Classes  []Class `json:"classes"` // in the order of the task's labels
@@ -20,6 +21,7 @@ type SingleLabel struct {
 type MultiLabel struct {
 	Kind           string  `json:"kind"` // multi_label_classification
 	Texts          int     `json:"texts"`
+	Truncation
 	SubsetAccuracy float64 `json:"subset_accuracy"`
 	MicroF1        float64 `json:"micro_f1"`
 	MacroF1        float64 `json:"macro_f1"`

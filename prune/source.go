@@ -63,14 +63,16 @@ type Source struct {
 	// Notes say what of the task is its own, or the base's, beside the weights.
 	Notes []string
 
-	base   *safetensors.Checkpoint
-	tuned  delta.Tensors
-	pair   *ken.Pair
-	config *models.Config       // of the tuned model; nil if it has none
-	arch   models.Architecture  // nil if the configuration is missing or its family is unknown
-	info   delta.Info           // metadata of the delta, without what the options say
-	own    *tokenizer.Tokenizer // the tuned checkpoint's tokenizer, if it is not the base's
-	files  *delta.Tokenizer     // the files of own
+	base             *safetensors.Checkpoint
+	tuned            delta.Tensors
+	pair             *ken.Pair
+	config           *models.Config       // of the tuned model; nil if it has none
+	arch             models.Architecture  // nil if the configuration is missing or its family is unknown
+	info             delta.Info           // metadata of the delta, without what the options say
+	tokenizerUnknown []settings.Unknown   // settings of the tuned checkpoint's tokenizer
+	baseUnknown      []settings.Unknown   // settings of the base
+	own              *tokenizer.Tokenizer // the tuned checkpoint's tokenizer, if it is not the base's
+	files            *delta.Tokenizer     // the files of own
 }
 
 // Open opens a base and a tuned checkpoint and matches their tensors. The error is a
@@ -102,7 +104,11 @@ func Open(c Config) (_ *Source, err error) {
 	if config == nil {
 		s.Unservable = fmt.Sprintf("%s has no %s: the delta has no labels; it can be exported but not served", c.TunedDir, models.ConfigFile)
 	}
-	return s, s.takeTokenizer(c)
+	if err := s.takeTokenizer(c); err != nil {
+		return nil, err
+	}
+	s.noteBase(c.BaseDir)
+	return s, nil
 }
 
 // describe reads the text of the tuned checkpoint's config.json, which is nil if there is
@@ -134,12 +140,35 @@ func (s *Source) describe(config []byte, adapter bool) (err error) {
 	return s.takeInventory(adapter)
 }
 
-// Unknown lists, by file of the tuned checkpoint, the settings that nothing reads.
+// Unknown lists, by file, the settings of the tuned checkpoint and of the base that nothing
+// reads.
 func (s *Source) Unknown() []settings.Unknown {
-	if s.config == nil {
-		return nil
+	var all []settings.Unknown
+	if s.config != nil {
+		all = append(all, s.config.Unknown)
 	}
-	return []settings.Unknown{s.config.Unknown}
+	all = append(all, s.tokenizerUnknown...)
+	return append(all, s.baseUnknown...)
+}
+
+// noteBase collects the unknown settings of the base's configuration. What is wrong with it
+// does not matter here: it is not read any further.
+func (s *Source) noteBase(dir string) {
+	config, err := models.ReadConfig(dir)
+	if err != nil {
+		return
+	}
+	if _, err := families.New(config); err == nil {
+		s.noteBaseUnknown(config.Unknown)
+	}
+}
+
+// noteBaseUnknown collects the unknown settings of files of the base.
+func (s *Source) noteBaseUnknown(files ...settings.Unknown) {
+	for _, u := range files {
+		u.File = "the base's " + u.File
+		s.baseUnknown = append(s.baseUnknown, u)
+	}
 }
 
 // Close unmaps the checkpoints.

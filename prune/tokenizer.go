@@ -15,11 +15,14 @@ import (
 // error, unless the delta cannot be served anyway.
 func (s *Source) takeTokenizer(c Config) error {
 	name := folderName(c.TunedDir)
+	base, baseFiles := openTokenizer(c.BaseDir)
+	if base != nil {
+		s.noteBaseUnknown(base.Unknown()...)
+	}
 	if !tokenizer.Exists(c.TunedDir) {
 		s.Notes = append(s.Notes, name+" has no tokenizer: the task uses the base's")
 		return nil
 	}
-	base, baseFiles := openTokenizer(c.BaseDir)
 	files, err := tokenizer.ReadFiles(c.TunedDir)
 	var own *tokenizer.Tokenizer
 	if err == nil {
@@ -28,6 +31,9 @@ func (s *Source) takeTokenizer(c Config) error {
 			files[models.ConfigFile] = baseFiles[models.ConfigFile]
 		}
 		own, err = tokenizer.New(files)
+	}
+	if err == nil {
+		s.tokenizerUnknown = own.Unknown()
 	}
 	switch {
 	case err != nil && s.Unservable != "":

@@ -118,7 +118,9 @@ func (b *Base) load() error {
 }
 
 // Unknown lists, by file, the settings that nothing reads.
-func (b *Base) Unknown() []settings.Unknown { return []settings.Unknown{b.config.Unknown} }
+func (b *Base) Unknown() []settings.Unknown {
+	return append([]settings.Unknown{b.config.Unknown}, b.Tokenizer.Unknown()...)
+}
 
 // Bytes returns the memory that the base holds, its mapped tables included.
 func (b *Base) Bytes() int64 { return b.bytes }

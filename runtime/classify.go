@@ -32,8 +32,8 @@ type Options struct {
 	// Truncate shortens inputs with too many tokens, the longer text of a pair
 	// first. Without it such an input is an [ErrTooLong].
 	Truncate bool
-	// TruncateLeft removes the beginning instead of the end.
-	TruncateLeft bool
+	// TruncateAt is the end of a text that loses tokens.
+	TruncateAt TruncateAt
 	// NoSpecialTokens leaves out the special tokens that the tokenizer adds to
 	// texts, such as [CLS] and [SEP].
 	NoSpecialTokens bool
@@ -44,6 +44,16 @@ type Options struct {
 	Raw bool
 }
 
+// TruncateAt is the end of a text that truncation removes.
+type TruncateAt uint8
+
+// The ends. The zero value is the end that the tokenizer's files say (truncation_side),
+// which is End if they say nothing.
+const (
+	Start TruncateAt = iota + 1
+	End
+)
+
 // Result holds the scores of one request.
 type Result struct {
 	Task      string
@@ -51,6 +61,8 @@ type Result struct {
 	Problem   models.Problem
 	Scores    [][]float32   // [inputs, labels], in the order of the inputs and of Labels
 	Tokens    int           // computed, special tokens included
+	Truncated int           // number of inputs that lost tokens
+	MaxTokens int           // to which inputs are truncated, special tokens included
 	Queue     time.Duration // from the arrival to the start of the first batch
 	Inference time.Duration // from the start of the first batch to the end of the last
 }
@@ -141,18 +153,20 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 	}
 	maxSubmitted := 2 * e.config.Workers
 	texts := e.encoder(&taskOf(handle).plan)
+	r.MaxTokens = texts.truncateTo
 	labels := len(r.Labels)
 	var began, ended time.Time
 	for first := 0; first < len(inputs) || len(submitted) > 0; {
 		if first < len(inputs) && len(submitted) < maxSubmitted {
 			start := time.Now()
-			batch, fresh, err := texts.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
+			batch, counts, err := texts.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
 			if err != nil {
 				return err
 			}
 			n := len(batch.Ends)
-			if fresh > 0 { // others were traced where they were tokenised
-				traceTokenize(ctx, start, fresh, len(batch.IDs))
+			r.Truncated += counts.truncated
+			if counts.fresh > 0 { // others were traced where they were tokenised
+				traceTokenize(ctx, start, counts.fresh, len(batch.IDs))
 			}
 			q := &sched.Request{
 				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],

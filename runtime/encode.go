@@ -15,16 +15,29 @@ import (
 type encoder struct {
 	tokenizer  *tokenizer.Tokenizer
 	limits     models.Limits // of the model, and of the configuration
+	truncateTo int           // number of tokens to which texts are truncated; at most limits.Tokens
 	vocabulary int           // number of token ids that a request may send
 }
 
 // encoder returns the encoder of a task's inputs.
 func (e *Engine) encoder(p *plan) encoder {
-	c := encoder{p.tokenizer(), p.arch.Limits(), p.vocabulary()}
+	c := encoder{tokenizer: p.tokenizer(), limits: p.arch.Limits(), vocabulary: p.vocabulary()}
 	if e.config.MaxTokens > 0 {
 		c.limits.Tokens = min(c.limits.Tokens, e.config.MaxTokens)
 	}
+	c.truncateTo = c.limits.Tokens
+	if n := c.tokenizer.MaxLength(); n > 0 {
+		c.truncateTo = min(c.truncateTo, n)
+	}
 	return c
+}
+
+// MaxTokens returns the number of tokens to which texts of tasks with the base's tokenizer are
+// truncated: the least of what the model takes, what the tokenizer's files say
+// (model_max_length), and Config.MaxTokens.
+func (e *Engine) MaxTokens() int {
+	base := plan{base: e.base, arch: e.base.Arch}
+	return e.encoder(&base).truncateTo
 }
 
 // Share returns the same inputs for several calls of Classify with the same options. Each
@@ -93,41 +106,55 @@ func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]In
 	return out, nil
 }
 
+// encoded counts inputs of a call of encode.
+type encoded struct {
+	fresh     int // tokenised by this call, not by another one that shares them
+	truncated int // lost tokens
+}
+
 // encode tokenises inputs, one after the other, until their tokens reach maxTokens
 // or there are no more inputs. index is the first input's index in the call. All
-// texts and ids pass through here. fresh is the number of inputs that it has tokenised,
-// and not another call that shares them.
-func (c encoder) encode(ctx context.Context, inputs []Input, index int, opts Options, maxTokens int) (_ models.Batch, fresh int, err error) {
+// texts and ids pass through here.
+func (c encoder) encode(ctx context.Context, inputs []Input, index int, opts Options, maxTokens int) (_ models.Batch, counts encoded, err error) {
 	var tokens tokenizer.Encoding // of all inputs, end to end
 	var ends []int
 	o := c.options(opts)
 	for i, input := range inputs {
 		if err := ctx.Err(); err != nil {
-			return models.Batch{}, 0, err
+			return models.Batch{}, encoded{}, err
 		}
 		first, err := c.appendInput(&tokens, input, index+i, o, opts.Truncate)
 		if err != nil {
-			return models.Batch{}, 0, err
+			return models.Batch{}, encoded{}, err
 		}
 		if first {
-			fresh++
+			counts.fresh++
+		}
+		if tokens.Dropped > 0 {
+			counts.truncated++
 		}
 		ends = append(ends, len(tokens.IDs))
 		if len(tokens.IDs) >= maxTokens {
 			break
 		}
 	}
-	return models.Batch{IDs: tokens.IDs, TypeIDs: tokens.TypeIDs, Ends: ends}, fresh, nil
+	return models.Batch{IDs: tokens.IDs, TypeIDs: tokens.TypeIDs, Ends: ends}, counts, nil
 }
 
 // options translates a request's options for the tokenizer.
 func (c encoder) options(opts Options) tokenizer.Options {
-	o := tokenizer.Options{AddSpecialTokens: !opts.NoSpecialTokens, MaxTokens: c.limits.Tokens}
+	o := tokenizer.Options{AddSpecialTokens: !opts.NoSpecialTokens, MaxTokens: c.limits.Tokens, Direction: c.tokenizer.Direction()}
+	if opts.Truncate {
+		o.MaxTokens = c.truncateTo
+	}
 	if opts.MaxTokens > 0 {
 		o.MaxTokens = min(o.MaxTokens, opts.MaxTokens)
 	}
-	if opts.TruncateLeft {
+	switch opts.TruncateAt {
+	case Start:
 		o.Direction = tokenizer.Left
+	case End:
+		o.Direction = tokenizer.Right
 	}
 	return o
 }

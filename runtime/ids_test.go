@@ -56,10 +56,10 @@ func TestTruncation(t *testing.T) {
 		tokens    int
 	}{
 		{"text, right", Input{Text: "what is the card"}, Input{Text: "what is"}, Options{MaxTokens: 4, Truncate: true}, 4},
-		{"text, left", Input{Text: "what is the card"}, Input{Text: "the card"}, Options{MaxTokens: 4, Truncate: true, TruncateLeft: true}, 4},
+		{"text, left", Input{Text: "what is the card"}, Input{Text: "the card"}, Options{MaxTokens: 4, Truncate: true, TruncateAt: Start}, 4},
 		{"ids, right", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{2, 5}}, Options{MaxTokens: 2, Truncate: true}, 2},
-		{"ids, left", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{7, 3}}, Options{MaxTokens: 2, Truncate: true, TruncateLeft: true}, 2},
-		{"short enough", Input{Text: "what is"}, Input{Text: "what is"}, Options{MaxTokens: 1 << 30, TruncateLeft: true}, 4},
+		{"ids, left", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{7, 3}}, Options{MaxTokens: 2, Truncate: true, TruncateAt: Start}, 2},
+		{"short enough", Input{Text: "what is"}, Input{Text: "what is"}, Options{MaxTokens: 1 << 30, TruncateAt: Start}, 4},
 	} {
 		got, err := e.Classify(context.Background(), "t0", []Input{c.long}, c.options)
 		if err != nil {

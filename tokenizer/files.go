@@ -40,10 +40,11 @@ func New(f Files) (*Tokenizer, error) {
 	return t, nil
 }
 
-// Equal tells whether two tokenizers give the same encodings for all texts and options. It compares their
+// Equal tells whether two tokenizers give the same encodings for all texts and options, and have the same
+// limit and end of truncation. It compares their
 // stages, so two that do the same by other stages count as different.
 func (t *Tokenizer) Equal(u *Tokenizer) bool {
-	return t.size == u.size && t.addedRaw.Equal(u.addedRaw) && t.addedNormalized.Equal(u.addedNormalized) &&
+	return t.size == u.size && t.MaxLength() == u.MaxLength() && t.Direction() == u.Direction() && t.addedRaw.Equal(u.addedRaw) && t.addedNormalized.Equal(u.addedNormalized) &&
 		reflect.DeepEqual(t.normalizer, u.normalizer) && reflect.DeepEqual(t.preTokenizer, u.preTokenizer) &&
 		reflect.DeepEqual(t.assemblies, u.assemblies) && model.Equal(t.model, u.model)
 }

@@ -71,7 +71,7 @@ type serveCmd struct {
 	LogFormat string     `default:"text" enum:"text,json" help:"Format of the log: ${enum}."`
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Lowest level to log: debug, info, warn or error (default ${default})."`
 
-	Strict bool `help:"Refuse settings of the base's config.json that are unknown, instead of a warning in the log."`
+	Strict bool `help:"Refuse settings of the base's files that are unknown, instead of a warning in the log: config.json and the tokenizer's files."`
 	Check  bool `help:"Load the base and every task, print the tasks that cannot be served and why, and exit without serving."`
 }
 

@@ -71,11 +71,7 @@ func (c *serveCmd) serverOptions(log *slog.Logger) (server.Options, error) {
 
 // about returns what the server tells its clients about the engine.
 func (c *serveCmd) about(e *runtime.Engine) server.About {
-	tokens := e.Base().Arch.MaxTokens()
-	if c.MaxTokens > 0 {
-		tokens = min(tokens, c.MaxTokens)
-	}
-	return server.About{Version: version(), Base: e.Base().Name, MaxTokens: tokens, BatchTokens: c.BatchTokens, MaxWaiting: c.MaxWaiting, Workers: c.Workers, Vocabulary: e.Base().Tokenizer.Size()}
+	return server.About{Version: version(), Base: e.Base().Name, MaxTokens: e.MaxTokens(), BatchTokens: c.BatchTokens, MaxWaiting: c.MaxWaiting, Workers: c.Workers, Vocabulary: e.Base().Tokenizer.Size()}
 }
 
 // openStore opens the store at an address, which is a folder or a URL. The caller calls

@@ -50,6 +50,7 @@ func (c *tokenizeCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
+	_ = reportUnknown("tokenize", false, s.warn("tokenize"), t.Unknown()...)
 	out := bufio.NewWriter(s.out)
 	encoder := json.NewEncoder(out)
 	err = in.Batches(bulk.BatchTexts, func(rows []dataset.Row) error {

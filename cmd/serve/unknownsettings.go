@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"kenserve/internal/settings"
 )
@@ -9,14 +10,17 @@ import (
 // reportUnknown tells the user about settings that no table has, one line a file, with
 // warn. If strict is true it returns them as an error instead.
 func reportUnknown(command string, strict bool, warn func(line string), files ...settings.Unknown) error {
+	var lines []string
 	for _, f := range files {
-		switch line := f.String(); {
-		case line == "":
-		case strict:
-			return fmt.Errorf("%s: %s; remove them if they change nothing, or leave out --strict", command, line)
-		default:
-			warn(line)
+		if line := f.String(); line != "" {
+			lines = append(lines, line)
 		}
+	}
+	if strict && len(lines) > 0 {
+		return fmt.Errorf("%s: %s; remove them if they change nothing, or leave out --strict", command, strings.Join(lines, "; "))
+	}
+	for _, line := range lines {
+		warn(line)
 	}
 	return nil
 }

@@ -121,7 +121,7 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 			if !opts.Truncate {
 				return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, tokens, limit)}
 			}
-			if opts.TruncateLeft {
+			if opts.TruncateAt == runtime.Start {
 				words = words[tokens-limit:]
 			}
 			tokens = limit

@@ -24,19 +24,14 @@ func Names() []string {
 // are not among them. It keeps only those settings of config.json that tokenizers depend on.
 func Collect(dir string) (Files, error) {
 	f := make(Files)
-	if err := f.read(dir, tokenizerJSON); err != nil {
-		return nil, err
-	}
-	if f[tokenizerJSON] == nil {
-		var err error
-		if f, err = readFiles(dir); err != nil {
+	for _, name := range []string{tokenizerJSON, tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {
+		if err := f.read(dir, name); err != nil {
 			return nil, err
 		}
-	} else {
-		for _, name := range []string{tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {
-			if err := f.read(dir, name); err != nil {
-				return nil, err
-			}
+	}
+	if f[tokenizerJSON] == nil {
+		if err := f.readVocabulary(dir); err != nil {
+			return nil, err
 		}
 	}
 	if err := f.reduceConfig(); err != nil {

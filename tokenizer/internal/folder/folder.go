@@ -77,15 +77,8 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// readFiles reads the files of dir that describe a tokenizer. It is an error if there is no vocabulary
-// file.
-func readFiles(dir string) (Files, error) {
-	f := make(Files)
-	for _, name := range []string{tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {
-		if err := f.read(dir, name); err != nil {
-			return nil, err
-		}
-	}
+// readVocabulary reads the vocabulary files of dir. It is an error if there is none.
+func (f Files) readVocabulary(dir string) error {
 	var names []string
 	found := false
 	for _, c := range classes {
@@ -95,13 +88,13 @@ func readFiles(dir string) (Files, error) {
 			}
 			names = append(names, name)
 			if err := f.read(dir, name); err != nil {
-				return nil, err
+				return err
 			}
 			found = found || f[name] != nil
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("there is neither %s nor any of %s: %w", tokenizerJSON, strings.Join(names, ", "), fs.ErrNotExist)
+		return fmt.Errorf("there is neither %s nor any of %s: %w", tokenizerJSON, strings.Join(names, ", "), fs.ErrNotExist)
 	}
-	return f, nil
+	return nil
 }

@@ -14,3 +14,6 @@ func (m *BPE) Bytes() int64 {
 
 // Bytes implements Model.
 func (m *Unigram) Bytes() int64 { return m.tokens.Bytes() + 8*int64(len(m.scores)) }
+
+// Bytes implements Model.
+func (m *wordLevel) Bytes() int64 { return m.tokens.Bytes() }
