@@ -39,7 +39,7 @@ func checkOrigins(origins []string) error {
 // cors is a middleware that allows the origins of the options. It answers preflight
 // requests, which never carry a key, before keys are checked.
 func (s *Server) cors(c *gin.Context) {
-	origins := s.options.CORSOrigins
+	origins := s.rules.Load().origins
 	if len(origins) == 0 {
 		return
 	}
