@@ -146,6 +146,16 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// Check returns the error of [New] about the options.
+func (o Options) Check() error {
+	o, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
+	_, err = o.rules()
+	return err
+}
+
 // limits returns the options that bound a request.
 func (o *Options) limits() core.Limits {
 	return core.Limits{

@@ -24,8 +24,20 @@ type rules struct {
 	docsPage    func() ([]byte, error)
 }
 
-// newRules checks the options that can be replaced.
+// newRules returns the rules of the options, which it checks.
 func (s *Server) newRules(o Options) (*rules, error) {
+	r, err := o.rules()
+	if err != nil {
+		return nil, err
+	}
+	source := openapi.Source{Table: s.table, Limits: s.core.Limits, About: s.core.About, NeedsKey: len(r.keys.use) > 0}
+	r.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(source.Document()) })
+	r.docsPage = sync.OnceValues(source.Page)
+	return r, nil
+}
+
+// rules returns the rules of the options, without the documents.
+func (o *Options) rules() (*rules, error) {
 	r := &rules{origins: o.CORSOrigins, tls: o.TLS}
 	var err error
 	if r.keys, err = newKeys(o.APIKeys, o.AdminKeys); err != nil {
@@ -40,9 +52,6 @@ func (s *Server) newRules(o Options) (*rules, error) {
 	if r.pages, err = newProtection(o.CORSOrigins); err != nil {
 		return nil, err
 	}
-	source := openapi.Source{Table: s.table, Limits: s.core.Limits, About: s.core.About, NeedsKey: len(r.keys.use) > 0}
-	r.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(source.Document()) })
-	r.docsPage = sync.OnceValues(source.Page)
 	return r, nil
 }
 
