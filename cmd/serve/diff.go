@@ -7,6 +7,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/delta/diff"
+	"kenserve/internal/printable"
 )
 
 type diffCmd struct {
@@ -54,14 +55,14 @@ func (c *diffCmd) Run(s streams) error {
 
 // printDiff prints a table.
 func printDiff(s streams, c comparison) error {
-	fmt.Fprintf(s.out, "A  %s\nB  %s\n\n", c.A, c.B)
+	fmt.Fprintf(s.out, "A  %s\nB  %s\n\n", printable.Line(c.A), printable.Line(c.B))
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "both\tby chance\tonly A\tonly B\tJaccard\tsame sign\tequal\t tensor\n")
 	line := func(o *diff.Overlap, name string) {
 		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%.3f\t%.3f\t%d\t %s\n", o.Both, o.ByChance, o.OnlyA, o.OnlyB, o.Jaccard, o.Agreement, o.Equal, name)
 	}
 	for _, o := range c.Tensors {
-		line(o, o.Name)
+		line(o, printable.Line(o.Name))
 	}
 	line(&c.Total, "all")
 	return w.Flush()

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"kenserve/internal/printable"
 	"kenserve/internal/settings"
 )
 
@@ -23,5 +24,5 @@ func reportUnknown(command string, strict bool, warn func(line string), files ..
 
 // warn returns a function that writes warnings of a command.
 func (s streams) warn(command string) func(line string) {
-	return func(line string) { fmt.Fprintf(s.err, "%s: warning: %s\n", command, line) }
+	return func(line string) { fmt.Fprintf(s.err, "%s: warning: %s\n", command, printable.Line(line)) }
 }

@@ -7,6 +7,7 @@ import (
 
 	"kenserve/bulk"
 	"kenserve/gemm"
+	"kenserve/internal/printable"
 	"kenserve/runtime"
 	"kenserve/safetensors"
 )
@@ -47,9 +48,9 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	}
 	beside := ""
 	if len(head) > 0 {
-		beside = ", with tensors beside the base's: " + strings.Join(head, ", ")
+		beside = ", with tensors beside the base's: " + strings.Join(printable.Lines(head), ", ")
 	}
-	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name, beside)
+	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", printable.Line(c.File), formatSize(d.Size), len(d.Labels), printable.Line(e.Base().Name), beside)
 	return err
 }
 

@@ -11,7 +11,6 @@
 package printable
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -73,13 +72,22 @@ func clean(s, keep string) bool {
 
 func appendEscaped(b []byte, s, keep string) []byte {
 	for _, r := range s {
-		if obeyed(r) && strings.IndexRune(keep, r) < 0 {
-			b = fmt.Appendf(b, `\u%04x`, r)
-		} else {
+		if strings.ContainsRune(keep, r) {
 			b = utf8.AppendRune(b, r)
+		} else {
+			b = AppendRune(b, r)
 		}
 	}
 	return b
+}
+
+// AppendRune appends a character or its escape.
+func AppendRune(b []byte, r rune) []byte {
+	if !obeyed(r) {
+		return utf8.AppendRune(b, r)
+	}
+	const digits = "0123456789abcdef" // obeyed characters have 16 bits
+	return append(b, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
 }
 
 // AppendJSON appends encoded JSON. In JSON an obeyed character that is not white

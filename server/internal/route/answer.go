@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"kenserve/internal/printable"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 )
@@ -40,7 +41,7 @@ func MarshalStatus(c *gin.Context, status int, v any) error {
 	if err != nil {
 		return problem.Internal(fmt.Errorf("encode %T: %w", v, err), "internal error")
 	}
-	WriteJSON(c, status, append(b, '\n'))
+	WriteJSON(c, status, append(printable.AppendJSON(nil, string(b)), '\n'))
 	return nil
 }
 
