@@ -441,8 +441,8 @@ func TestErrors(t *testing.T) {
 	if tasks, err := e.Tasks(); err != nil || len(tasks) != 5 {
 		t.Errorf("tasks: %v", tasks)
 	}
-	if info, ok := e.Task("t0"); !ok || info.Residency == Cold || len(info.Labels) != 2 || info.Requests == 0 || info.LastUsed.IsZero() {
-		t.Errorf("task t0: %+v, %v", info, ok)
+	if info, err := e.Task("t0"); err != nil || info.Residency == Cold || len(info.Labels) != 2 || info.Requests == 0 || info.LastUsed.IsZero() {
+		t.Errorf("task t0: %+v, %v", info, err)
 	}
 
 	small := f.open(t, Config{Budget: 100})

@@ -17,7 +17,7 @@ import (
 const (
 	allowedMethods = "GET, HEAD, POST, PUT, DELETE"
 	allowedHeaders = "authorization, content-type, content-encoding, x-api-key, x-request-id, x-kenserve-task, inference-header-content-length"
-	exposedHeaders = "x-request-id, x-queue-time-ms, x-inference-time-ms, x-tokens, retry-after, inference-header-content-length"
+	exposedHeaders = "x-request-id, x-queue-time-ms, x-inference-time-ms, x-tokens, x-kenserve-delta, retry-after, inference-header-content-length"
 	preflightAge   = "600" // seconds for which a browser remembers the answer
 )
 

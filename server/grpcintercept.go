@@ -107,6 +107,7 @@ func (s *Server) endCall(ctx context.Context, state *core.RequestState, method s
 		header.Append("x-queue-time-ms", route.Milliseconds(state.Queue))
 		header.Append("x-inference-time-ms", route.Milliseconds(state.Inference))
 		header.Append("x-tokens", strconv.Itoa(state.Tokens))
+		header.Append("x-kenserve-delta", state.Deltas())
 	}
 	_ = grpc.SetHeader(ctx, header) // fails only if the call has ended
 	if err != nil {

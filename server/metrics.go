@@ -98,7 +98,7 @@ func newMetrics(engine Engine, maxTasks int, logLost func() uint64) *metrics {
 		m.http, m.duration, m.calls, m.callTime, m.requests, m.texts, m.tokens, m.errors, m.reloads, m.queue, m.inference,
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "kenserve_log_lines_lost_total", Help: "Lines of the log that were lost because its reader stalled or is gone."},
 			func() float64 { return float64(logLost()) }),
-		engineCollector{engine},
+		engineCollector{engine, maxTasks},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -159,7 +159,7 @@ func (m *metrics) task(name string) *taskCounters {
 	if full {
 		return m.other
 	}
-	if _, ok := m.engine.Task(name); !ok {
+	if _, err := m.engine.Task(name); err != nil {
 		return m.other
 	}
 	m.mu.Lock()

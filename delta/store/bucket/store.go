@@ -2,11 +2,11 @@ package bucket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -23,6 +23,7 @@ type Store struct {
 	address string // identifies the bucket in the cache
 	cache   *store.Cache
 	retry   retry
+	folder  string // of a file:// bucket, which reads as empty when its folder is gone
 }
 
 var _ store.Writable = (*Store)(nil)
@@ -62,7 +63,22 @@ func Open(ctx context.Context, address string, cache *store.Cache) (*Store, erro
 	if prefix != "" {
 		bucket = blob.PrefixedBucket(bucket, prefix)
 	}
-	return newStore(bucket, plain.String()+"?"+u.Query().Get("endpoint"), cache), nil
+	s := newStore(bucket, plain.String()+"?"+u.Query().Get("endpoint"), cache)
+	if u.Scheme == "file" {
+		s.folder = filepath.FromSlash(u.Path)
+		if u.Host == "." { // a relative path, as gocloud.dev/blob/fileblob has it
+			s.folder = strings.TrimPrefix(s.folder, string(filepath.Separator))
+		}
+	}
+	return s, nil
+}
+
+// checkFolder returns an error if the folder of a file:// bucket is gone.
+func (s *Store) checkFolder() error {
+	if s.folder == "" {
+		return nil
+	}
+	return store.CheckFolder(s.folder)
 }
 
 // newStore returns the store in an open bucket, which it owns. address identifies
@@ -94,6 +110,9 @@ func (s *Store) List(ctx context.Context) ([]store.Item, error) {
 		}
 	})
 	if err != nil {
+		return nil, fmt.Errorf("bucket: list: %w: %w", store.ErrAway, err)
+	}
+	if err := s.checkFolder(); err != nil {
 		return nil, fmt.Errorf("bucket: list: %w", err)
 	}
 	sort.Slice(items, func(i, j int) bool { return items[i].Task < items[j].Task })
@@ -111,6 +130,9 @@ func (s *Store) Stat(ctx context.Context, task string) (store.Item, error) {
 		return err
 	})
 	if err != nil {
+		if gone := s.checkFolder(); gone != nil {
+			return store.Item{}, fmt.Errorf("bucket: find task %s: %w", task, gone)
+		}
 		return store.Item{}, failed("find", task, err)
 	}
 	return store.Item{Task: task, Version: version(a), Size: a.Size}, nil
@@ -240,8 +262,5 @@ func failed(action, task string, err error) error {
 			return fmt.Errorf("bucket: %s task %s: %w: %w", action, task, store.ErrReadOnly, err)
 		}
 	}
-	return fmt.Errorf("bucket: %s task %s: %w: %w", action, task, errUnavailable, err)
+	return fmt.Errorf("bucket: %s task %s: %w: %w", action, task, store.ErrAway, err)
 }
-
-// errUnavailable means that the bucket did not answer a request in any attempt.
-var errUnavailable = errors.New("the object store did not answer")

@@ -9,7 +9,6 @@ package jsonbody
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"

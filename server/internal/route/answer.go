@@ -67,12 +67,15 @@ func WriteProblem(c *gin.Context, p *problem.Problem, encode ErrorEncoder) {
 	WriteJSON(c, status, body)
 }
 
-// WriteCost sets the headers with the cost of an answer.
+// WriteCost sets the headers with the cost of an answer, and the deltas that made it.
 func WriteCost(c *gin.Context, state *core.RequestState) {
 	h := c.Writer.Header()
 	h["X-Queue-Time-Ms"] = []string{Milliseconds(state.Queue)}
 	h["X-Inference-Time-Ms"] = []string{Milliseconds(state.Inference)}
 	h["X-Tokens"] = []string{strconv.Itoa(state.Tokens)}
+	if len(state.Digests) > 0 {
+		h["X-Kenserve-Delta"] = []string{state.Deltas()}
+	}
 }
 
 // Milliseconds formats d in milliseconds with three decimals.
