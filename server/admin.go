@@ -28,13 +28,21 @@ func (s *Server) ServeAdmin(ctx context.Context, ln net.Listener) error {
 	srv := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			secure(w.Header())
+			if fault := framingOf(w.Header(), r); fault != "" {
+				http.Error(w, "the request "+fault, http.StatusBadRequest)
+				return
+			}
 			if refused := s.rules.Load().refuse(r); refused != nil {
 				http.Error(w, refused.Message, refused.Status)
 				return
 			}
 			mux.ServeHTTP(w, r)
 		}),
-		BaseContext:       func(net.Listener) context.Context { return onListener(ctx, ln) },
+		BaseContext: func(net.Listener) context.Context { return onListener(ctx, ln) },
+		ConnContext: withFraming,
+		// See framing.go.
+		DisableGeneralOptionsHandler: true,
+
 		ReadHeaderTimeout: s.options.ReadHeaderTimeout,
 		ReadTimeout:       s.options.ReadTimeout,
 		IdleTimeout:       s.options.IdleTimeout,
@@ -43,7 +51,7 @@ func (s *Server) ServeAdmin(ctx context.Context, ln net.Listener) error {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
-	serve := func() error { return srv.Serve(ln) }
+	serve := func() error { return srv.Serve(framedListener{ln}) }
 	if s.options.TLS != nil {
 		srv.TLSConfig = s.tlsConfig("h2", "http/1.1")
 		serve = func() error { return srv.ServeTLS(ln, "", "") }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"strconv"
 	"sync"
 
@@ -78,24 +79,26 @@ func withFraming(ctx context.Context, c net.Conn) context.Context {
 // framingFault is the key of what is wrong with a request in its gin context.
 const framingFault = "kenserve.framing"
 
-// follow is the first middleware: it must see every request of a connection.
+// follow is the first middleware.
 func follow(c *gin.Context) {
-	r := c.Request
+	c.Set(framingFault, framingOf(c.Writer.Header(), c.Request))
+}
+
+// framingOf returns what is wrong with the framing of a request, "" if nothing is.
+// It must be called once for every request of a connection, in their order. If
+// nothing may follow the request on its connection, the header of the answer says so.
+func framingOf(answer http.Header, r *http.Request) (fault string) {
 	if r.ProtoMajor != 1 {
-		return
+		return ""
 	}
-	conn, followed := r.Context().Value(framedKey{}).(*framedConn)
-	if !followed {
-		if len(r.TransferEncoding) > 0 {
-			c.Header("Connection", "close")
-		}
-		return
+	safe := len(r.TransferEncoding) == 0
+	if conn, ok := r.Context().Value(framedKey{}).(*framedConn); ok {
+		fault, safe = conn.next()
 	}
-	fault, known := conn.next()
-	if !known || fault != "" {
-		c.Header("Connection", "close")
+	if !safe || fault != "" {
+		answer.Set("Connection", "close")
 	}
-	c.Set(framingFault, fault)
+	return fault
 }
 
 // framing is the middleware that refuses requests whose end is ambiguous.

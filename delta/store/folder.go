@@ -102,13 +102,13 @@ func (f Folder) Remove(_ context.Context, task string) error {
 		return notFound(task)
 	}
 	err := away(string(f), os.Remove(f.path(task)))
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrAway):
 		return notFound(task)
 	}
-	if err != nil {
-		return writing(err)
-	}
-	return nil
+	return writing(err)
 }
 
 // writing gives an error of writing to the folder its context, and makes it

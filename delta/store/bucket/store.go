@@ -130,10 +130,7 @@ func (s *Store) Stat(ctx context.Context, task string) (store.Item, error) {
 		return err
 	})
 	if err != nil {
-		if gone := s.checkFolder(); gone != nil {
-			return store.Item{}, fmt.Errorf("bucket: find task %s: %w", task, gone)
-		}
-		return store.Item{}, failed("find", task, err)
+		return store.Item{}, s.failed("find", task, err)
 	}
 	return store.Item{Task: task, Version: version(a), Size: a.Size}, nil
 }
@@ -188,7 +185,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 		return err
 	})
 	if err != nil {
-		return store.File{}, item, failed("fetch", item.Task, err)
+		return store.File{}, item, s.failed("fetch", item.Task, err)
 	}
 	// The content belongs to the version if the object still has it now.
 	now, err := s.Stat(ctx, item.Task)
@@ -228,7 +225,7 @@ func (s *Store) Put(ctx context.Context, task, path string) error {
 		return s.bucket.Upload(ctx, key(task), f, &blob.WriterOptions{ContentType: "application/octet-stream"})
 	})
 	if err != nil {
-		return failed("put", task, err)
+		return s.failed("put", task, err)
 	}
 	return nil
 }
@@ -240,7 +237,7 @@ func (s *Store) Remove(ctx context.Context, task string) error {
 		return err
 	}
 	if err := s.retry.do(ctx, func() error { return s.bucket.Delete(ctx, key(task)) }); err != nil {
-		return failed("remove", task, err)
+		return s.failed("remove", task, err)
 	}
 	return nil
 }
@@ -253,7 +250,10 @@ func notFound(task string) error {
 
 // failed gives an error of the bucket its context, and makes it one of package
 // store's errors where there is one for it. action is what failed.
-func failed(action, task string, err error) error {
+func (s *Store) failed(action, task string, err error) error {
+	if gone := s.checkFolder(); gone != nil {
+		return fmt.Errorf("bucket: %s task %s: %w", action, task, gone)
+	}
 	switch gcerrors.Code(err) {
 	case gcerrors.NotFound:
 		return notFound(task)
