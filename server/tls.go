@@ -12,7 +12,7 @@ import (
 // LoadTLS returns a configuration with the certificate chain and the key of PEM files.
 // When the files change, new connections get the new certificate. While the files do
 // not match, as in the middle of their replacement, connections get the old one. If
-// that lasts, failed is called, once for each reason; nil: nobody is told.
+// that lasts, failed is called, once for each reason; it may be nil.
 func LoadTLS(certFile, keyFile string, failed func(error)) (*tls.Config, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, failed: failed}
 	if err := c.loadLocked(); err != nil { // nobody else has c yet

@@ -84,7 +84,7 @@ func (r *reloader) reload() {
 	}
 }
 
-// certificateFailed is told that a changed certificate cannot be read.
+// certificateFailed logs and counts that a changed certificate cannot be read.
 func (r *reloader) certificateFailed(err error) { r.server.ReloadFailed("certificate", err) }
 
 // catchHangups returns a channel with the process's SIGHUPs, which do not end it from

@@ -26,7 +26,7 @@ func (c *serveCmd) engineConfig(store store.Store, cache *store.Cache, log *slog
 }
 
 // serverOptions returns the server's options, and reads the files with keys and
-// certificates. certificateFailed is told when a changed certificate cannot be read.
+// certificates. certificateFailed is called when a changed certificate cannot be read.
 func (c *serveCmd) serverOptions(log *slog.Logger, certificateFailed func(error)) (server.Options, error) {
 	o := server.Options{
 		Logger:         log,

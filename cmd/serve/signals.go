@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// interruptible returns a context that ends with the first SIGINT or SIGTERM. What
-// runs then has time to end well. The second signal ends the process at once. stop
+// interruptible returns a context that ends with the first SIGINT or SIGTERM. The
+// command then has time to end well. The second signal ends the process at once. stop
 // gives the signals back to the system.
 func interruptible(parent context.Context) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(parent)
