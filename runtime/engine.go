@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"kenserve/delta"
-	"kenserve/delta/store"
+	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
 )
@@ -49,7 +49,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
 	})
 	l := storesync.Config{
-		Store: config.Store, Base: planner{base, e.own, config.Cache}, Budget: budget, Idle: e.executor.Idle,
+		Store: config.Store, Base: planner{base, e.own, config.Cache}, Budget: budget, Idle: e.executor.Idle, Probe: e.probe,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
@@ -119,22 +119,29 @@ func (e *Engine) Tasks() ([]TaskInfo, error) {
 }
 
 // Task describes one task of the store. A task in memory is described without a
-// look at the store. If the store cannot be read, other tasks are not found.
-func (e *Engine) Task(name string) (TaskInfo, bool) {
+// look at the store. The error of another one is an ErrNoTask, or an ErrStoreAway or
+// ErrTaskUnusable if the store cannot say whether it has the task.
+func (e *Engine) Task(name string) (TaskInfo, error) {
 	if !delta.ValidTask(name) {
-		return TaskInfo{}, false
+		return TaskInfo{}, fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
 	if t := e.describe(name); t.Residency != Cold {
-		return t, true
+		return t, nil
 	}
-	if _, err := e.loader.Stat(name); err != nil {
-		if !errors.Is(err, store.ErrNotFound) {
-			e.config.Log.Error("task not looked up", "task", name, "error", err)
-		}
-		return TaskInfo{}, false
+	if _, err := e.loader.Stat(name); errors.Is(err, context.Canceled) {
+		return TaskInfo{}, ErrClosed
+	} else if err != nil {
+		return TaskInfo{}, failure.Unusable(name, err)
 	}
-	return e.describe(name), true
+	return e.describe(name), nil
 }
+
+// Problems returns why the store's present deltas of tasks are not served, by task. It
+// has tasks only that somebody has asked for.
+func (e *Engine) Problems() map[string]string { return e.loader.Problems() }
+
+// Digests returns the SHA-256 of the deltas in memory, by task.
+func (e *Engine) Digests() map[string]string { return e.loader.Digests() }
 
 // describe returns what is known of a task without asking the store.
 func (e *Engine) describe(name string) TaskInfo {
@@ -149,6 +156,6 @@ func (e *Engine) describe(name string) TaskInfo {
 	return TaskInfo{
 		Name: name, Labels: info.Labels, Residency: residency, Bytes: info.Bytes, Pinned: info.Pinned,
 		Requests: info.Requests, Hits: info.Hits, Loads: info.Loads, LoadTime: info.LoadTime,
-		Promotions: info.Promotions, LastUsed: info.LastUsed, Problem: info.Problem,
+		Promotions: info.Promotions, LastUsed: info.LastUsed, Problem: info.Problem, Digest: info.Digest,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"kenserve/internal/printable"
 	"kenserve/runtime"
 )
 
@@ -24,10 +25,10 @@ func (c *serveCmd) check(ctx context.Context, e *runtime.Engine, s streams) erro
 			return ctx.Err()
 		case errors.Is(err, runtime.ErrTaskUnusable) && reason != nil:
 			failed++
-			fmt.Fprintf(s.out, "%s: %v\n", task.Name, reason)
+			fmt.Fprintf(s.out, "%s: %s\n", task.Name, printable.Error(reason))
 		case err != nil:
 			failed++
-			fmt.Fprintf(s.out, "%s: %v\n", task.Name, err)
+			fmt.Fprintf(s.out, "%s: %s\n", task.Name, printable.Error(err))
 		}
 		bar.add(1)
 	}
@@ -35,6 +36,6 @@ func (c *serveCmd) check(ctx context.Context, e *runtime.Engine, s streams) erro
 	if failed > 0 {
 		return fmt.Errorf("serve: check: %d of %d tasks cannot be served", failed, len(tasks))
 	}
-	_, err = fmt.Fprintf(s.out, "base %s and %d tasks can be served\n", e.Base().Name, len(tasks))
+	_, err = fmt.Fprintf(s.out, "base %s and %d tasks can be served\n", printable.Line(e.Base().Name), len(tasks))
 	return err
 }

@@ -25,7 +25,7 @@ var _ Writable = Folder("")
 func (f Folder) List(context.Context) ([]Item, error) {
 	files, err := os.ReadDir(string(f))
 	if err != nil {
-		return nil, fmt.Errorf("store: list folder: %w", err)
+		return nil, fmt.Errorf("store: list folder: %w: %w", ErrAway, err)
 	}
 	var items []Item
 	for _, file := range files {
@@ -47,7 +47,8 @@ func (f Folder) Stat(_ context.Context, task string) (Item, error) {
 	if !delta.ValidTask(task) {
 		return Item{}, notFound(task)
 	}
-	return statFile(task, f.path(task))
+	i, err := statFile(task, f.path(task))
+	return i, away(string(f), err)
 }
 
 // Fetch implements Store.
@@ -76,7 +77,7 @@ func (f Folder) Spool() (*os.File, error) {
 	}
 	file, err := os.CreateTemp(string(f), spoolPrefix+"*"+spoolSuffix)
 	if err != nil {
-		return nil, writing(err)
+		return nil, writing(away(string(f), err))
 	}
 	return file, nil
 }
@@ -90,7 +91,7 @@ func (f Folder) Put(_ context.Context, task, path string) error {
 		return writing(err)
 	}
 	if err := atomicfile.Move(path, f.path(task)); err != nil {
-		return writing(err)
+		return writing(away(string(f), err))
 	}
 	return nil
 }
@@ -100,20 +101,20 @@ func (f Folder) Remove(_ context.Context, task string) error {
 	if !delta.ValidTask(task) {
 		return notFound(task)
 	}
-	err := os.Remove(f.path(task))
-	if errors.Is(err, fs.ErrNotExist) {
+	err := away(string(f), os.Remove(f.path(task)))
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrAway):
 		return notFound(task)
 	}
-	if err != nil {
-		return writing(err)
-	}
-	return nil
+	return writing(err)
 }
 
 // writing gives an error of writing to the folder its context, and makes it
 // ErrReadOnly where it is one.
 func writing(err error) error {
-	if errors.Is(err, fs.ErrPermission) || readOnlyFileSystem(err) {
+	if !errors.Is(err, ErrAway) && errors.Is(err, fs.ErrPermission) || readOnlyFileSystem(err) {
 		return fmt.Errorf("store: %w: %w", ErrReadOnly, err)
 	}
 	return fmt.Errorf("store: write to folder: %w", err)

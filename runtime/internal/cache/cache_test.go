@@ -26,6 +26,7 @@ type fakeTask struct{ closed int }
 
 func (t *fakeTask) Labels() []string { return []string{"no", "yes"} }
 func (t *fakeTask) HotBytes() int64  { return hotBytes }
+func (t *fakeTask) Digest() string   { return "digest" }
 func (t *fakeTask) Close() error     { t.closed++; return nil }
 
 type fakeNetwork struct{ models.Network }

@@ -1,6 +1,10 @@
 package cache
 
-import "kenserve/runtime/internal/failure"
+import (
+	"errors"
+
+	"kenserve/runtime/internal/failure"
+)
 
 // Listed is a task as a listing of the store shows it.
 type Listed struct {
@@ -24,7 +28,8 @@ func (c *Cache) Sync(listing map[string]Listed) Changes {
 	var changes Changes
 	for _, name := range c.failures.Keys() {
 		f, _ := c.failures.Peek(name)
-		if item, ok := listing[name]; ok && item.Version != f.version {
+		item, ok := listing[name]
+		if ok && item.Version != f.version || errors.Is(f.err, failure.ErrStoreAway) { // it is back
 			c.failures.Remove(name)
 		}
 	}
@@ -40,15 +45,20 @@ func (c *Cache) Sync(listing map[string]Listed) Changes {
 			changes.Removed = append(changes.Removed, name)
 		case item.Version == e.version:
 			if e.refusedVersion != "" { // the refused delta was taken back
-				e.refusedVersion, c.usage[name].problem = "", ""
+				e.refusedVersion = ""
+				c.usage[name].setProblem("", "")
 			}
 		case item.Version != e.refusedVersion && item.Stable:
 			changes.Replace = append(changes.Replace, e)
 		}
 	}
-	for name := range c.usage {
-		if _, ok := listing[name]; !ok && !c.entries.Contains(name) {
+	for name, u := range c.usage {
+		item, listed := listing[name]
+		switch inMemory := c.entries.Contains(name); {
+		case !listed && !inMemory:
 			delete(c.usage, name)
+		case listed && !inMemory && item.Version != u.version: // the delta with the problem was replaced
+			u.setProblem("", "")
 		}
 	}
 	for name := range c.pinned {
@@ -103,9 +113,11 @@ func (c *Cache) ReplacementFailed(old, e *Entry, err error, version string, abor
 	old.refusedVersion = version
 	c.stats.LoadErrors++
 	if u := c.usage[e.name]; u != nil {
-		if u.problem = failure.Class(err); u.problem == "" {
-			u.problem = err.Error()
+		problem := failure.Class(err)
+		if problem == "" {
+			problem = err.Error()
 		}
+		u.setProblem(problem, version)
 	}
 }
 
