@@ -146,7 +146,6 @@ func reference(t *testing.T, dir string, inputs []Input) [][]float32 {
 	t.Helper()
 	b, err := openBase(dir, gemm.Float32) // a tuned checkpoint is a base with the prefix and a head
 	must(t, err)
-	defer b.close()
 	network, err := BindCheckpoint(b.Arch, b.Checkpoint)
 	must(t, err)
 	return forward(t, b, network, inputs)

@@ -61,6 +61,9 @@ func Open(dir string) (*Tokenizer, error) {
 	return t, nil
 }
 
+// Files lists the names of all files of a folder that [Open] may read. A name may be there twice.
+func Files() []string { return folder.Names() }
+
 // Parse reads the contents of a tokenizer.json.
 func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
 	c, err := folder.Parse(tokenizerJSON)
