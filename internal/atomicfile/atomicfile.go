@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -45,11 +46,29 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 
 // Move syncs the closed file at from and renames it to to, in the same file
 // system.
-func Move(from, to string) error {
+func Move(from, to string) error { return move(from, to, os.Rename) }
+
+// MoveNew does what [Move] does, but fails with fs.ErrExist if there is something at to.
+func MoveNew(from, to string) error {
+	return move(from, to, func(from, to string) error {
+		// A second name is made only if the name is free. Not every file system has
+		// links; there the check and the rename are two steps.
+		err := os.Link(from, to)
+		if err == nil {
+			return os.Remove(from)
+		}
+		if _, there := os.Lstat(to); errors.Is(err, fs.ErrExist) || !errors.Is(there, fs.ErrNotExist) {
+			return &os.LinkError{Op: "link", Old: from, New: to, Err: fs.ErrExist}
+		}
+		return os.Rename(from, to)
+	})
+}
+
+func move(from, to string, rename func(from, to string) error) error {
 	if err := syncPath(from); err != nil {
 		return fmt.Errorf("write %s: %w", to, err)
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err := rename(from, to); err != nil {
 		return fmt.Errorf("write %s: %w", to, err)
 	}
 	// Without this the rename itself may be lost in a crash, which leaves the old

@@ -53,7 +53,9 @@ func NewFolder(dir string) (_ *Folder, err error) {
 	if err := os.Rename(made, path); err != nil {
 		return nil, err
 	}
-	return &Folder{path, lock}, nil
+	f := &Folder{path, lock}
+	remember(f)
+	return f, nil
 }
 
 var errLocked = errors.New("another process holds it")
@@ -63,6 +65,7 @@ func (f *Folder) Path(name string) string { return filepath.Join(f.path, name) }
 
 // Remove removes the folder with all that is in it. It may be called again.
 func (f *Folder) Remove() error {
+	defer forget(f)
 	return errors.Join(os.RemoveAll(f.path), f.lock.Unlock())
 }
 
