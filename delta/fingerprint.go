@@ -30,7 +30,7 @@ func Fingerprint(c Tensors) string {
 		if !ok { // a programming error in c
 			panic(fmt.Sprintf("delta: fingerprint: tensor %s is among the names but cannot be found", name))
 		}
-		f.Add(t)
+		f.Add(name, t)
 	}
 	return f.Sum()
 }
@@ -41,13 +41,14 @@ type Fingerprinter struct{ hash hash.Hash }
 // NewFingerprinter returns a fingerprinter that knows no tensor yet.
 func NewFingerprinter() Fingerprinter { return Fingerprinter{sha256.New()} }
 
-// Add adds a tensor with its elements. All tensors must be added, sorted by name.
-func (f Fingerprinter) Add(t *safetensors.Tensor) {
+// Add adds the tensor of that name with its elements. All tensors must be added, sorted
+// by name.
+func (f Fingerprinter) Add(name string, t *safetensors.Tensor) {
 	dims := make([]string, len(t.Shape))
 	for i, d := range t.Shape {
 		dims[i] = strconv.Itoa(d)
 	}
-	fmt.Fprintf(f.hash, "%s\x00%s\x00%s\x00", t.Name, t.DType, strings.Join(dims, ","))
+	fmt.Fprintf(f.hash, "%s\x00%s\x00%s\x00", name, t.DType, strings.Join(dims, ","))
 	if err := t.Write(f.hash); err != nil { // a hash takes everything, so t has no elements
 		panic(fmt.Sprintf("delta: fingerprint: %v", err))
 	}

@@ -23,6 +23,11 @@ var tokenizerFiles = []string{
 	"vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model",
 }
 
+// FileNames lists the names of all files that [Write] may write.
+func FileNames() []string {
+	return append([]string{safetensors.WeightsFile, models.ConfigFile}, tokenizerFiles...)
+}
+
 // Write writes the checkpoint to the folder dir and creates the folder if it does not
 // exist. base holds the weights of the folder baseDir, and d must have been checked
 // against them. Every file is replaced as a whole.

@@ -119,7 +119,7 @@ func (b *Base) load(stream *safetensors.Stream) error {
 			return err
 		}
 		var hashing sync.WaitGroup
-		hashing.Go(func() { fingerprint.Add(t) })
+		hashing.Go(func() { fingerprint.Add(name, t) })
 		if kept {
 			b.bytes += int64(len(t.Data))
 		} else {

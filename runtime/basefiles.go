@@ -165,7 +165,7 @@ func fingerprintOf(dir string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fingerprint.Add(t)
+		fingerprint.Add(name, t)
 		if len(t.Data) > len(buffer) {
 			buffer = t.Data
 		}

@@ -25,7 +25,7 @@ type baseWatch struct {
 }
 
 // watchShare bounds the share of time spent comparing files, one in watchShare.
-const watchShare = 50
+const watchShare = 10
 
 // watchBase starts to watch. The caller closes the watch.
 func watchBase(files *baseFiles, every time.Duration, log *slog.Logger) *baseWatch {

@@ -43,8 +43,9 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Load is [Open] for a file that may be rewritten in place while it is in use, which would
-// crash the process if the file were mapped. It reads the file into memory.
+// Load does what [Open] does, but reads the file into memory. A mapped file that is cut
+// meanwhile is a fault of the process, see package fault, and one that is rewritten in place
+// changes under its reader.
 func Load(path string) (*File, error) {
 	file, size, err := openRegular(path)
 	if err != nil {

@@ -87,7 +87,7 @@ func (c *Cache) unpacked(s *pack.File, base delta.Tensors, fingerprint string) (
 	unlock := c.lock(s.FastSHA256)
 	defer unlock()
 	path := c.path(s.FastSHA256)
-	if d, err := delta.Load(path); err == nil {
+	if d, err := delta.Open(path); err == nil {
 		if d.SHA256 == s.FastSHA256 {
 			c.used(path)
 			return d, nil
@@ -106,7 +106,7 @@ func (c *Cache) unpacked(s *pack.File, base delta.Tensors, fingerprint string) (
 	if err := s.Unpack(unpacked, base, fingerprint); err != nil {
 		return nil, err
 	}
-	d, err := delta.Load(unpacked)
+	d, err := delta.Open(unpacked)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,23 @@ func open(path string, stat func(string) (fs.FileInfo, error), flags int) (_ *os
 	return f, info, nil
 }
 
+// OpenWrite opens the regular file at path for writing, with flags as os.OpenFile has them.
+// It never waits, and never follows a link. The error wraps [ErrNotRegular] or one of the
+// file system.
+func OpenWrite(path string, flags int) (*os.File, error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open %s: %w", path, ErrNotRegular)
+	}
+	f, err := os.OpenFile(path, flags|nonblock|noFollow, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, ErrNotRegular), err, f.Close())
+	}
+	return f, nil
+}
+
 // Read returns the content of the regular file at path, of at most limit bytes.
 func Read(path string, limit int64) ([]byte, error) {
 	f, info, err := Open(path)

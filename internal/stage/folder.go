@@ -58,9 +58,15 @@ func NewFolder(dir string) (_ *Folder, err error) {
 	return f, nil
 }
 
+// NewTemporary makes a folder for files that nobody wants to keep. The caller removes it.
+func NewTemporary() (*Folder, error) {
+	Clean(os.TempDir())
+	return NewFolder(os.TempDir())
+}
+
 var errLocked = errors.New("another process holds it")
 
-// Path returns the path of a file of the folder.
+// Path returns the path of a file of the folder; that of the folder itself for "".
 func (f *Folder) Path(name string) string { return filepath.Join(f.path, name) }
 
 // Remove removes the folder with all that is in it. It may be called again.

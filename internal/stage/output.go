@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"kenserve/internal/atomicfile"
+	"kenserve/internal/regular"
 )
 
 // Options say what an output may do.
@@ -69,6 +70,39 @@ func Create(path string, options Options) (*Output, error) {
 		}
 	}
 	return o, nil
+}
+
+// OpenInPlace opens a file that is written under its own name from the beginning, because
+// what is there after an interruption is of use. It makes the checks of [Create]. The file
+// keeps its content, which is the caller's to read or to remove.
+func OpenInPlace(path string, options Options) (*os.File, error) {
+	o := &Output{path: filepath.Clean(path), options: options}
+	if err := o.findInputs(); err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	flags := os.O_RDWR | os.O_CREATE
+	if !options.Replace {
+		flags |= os.O_EXCL
+	}
+	f, err := regular.OpenWrite(o.path, flags)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, exists(o.path, "it exists")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", path, err)
+	}
+	// The file that was opened may have come after the check.
+	info, err := f.Stat()
+	if err == nil && o.inputOf(info) != "" {
+		err = refuse(o.path, "it is the input "+o.inputOf(info))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // Path returns where to write: a path with the last element of the output's own. For a
