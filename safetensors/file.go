@@ -7,6 +7,7 @@ import (
 
 	"github.com/edsrzf/mmap-go"
 
+	"kenserve/internal/inject"
 	"kenserve/internal/lfs"
 	"kenserve/internal/regular"
 )
@@ -52,6 +53,9 @@ func Load(path string) (*File, error) {
 		return nil, err
 	}
 	defer file.Close()
+	if err := inject.Fail(inject.Read); err != nil {
+		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
+	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(file, data); err != nil {
 		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)

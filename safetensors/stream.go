@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"kenserve/internal/inject"
 )
 
 // Stream reads the tensors of a checkpoint one by one into memory. Nothing is mapped: a
@@ -91,6 +93,9 @@ func (s *Stream) Read(name string, buffer []byte) (*Tensor, error) {
 	p := t.place
 	if cap(buffer) < p.size {
 		buffer = make([]byte, p.size)
+	}
+	if err := inject.Fail(inject.Read); err != nil {
+		return nil, fmt.Errorf("safetensors: read tensor %s: %w", name, err)
 	}
 	data := buffer[:p.size:p.size]
 	if _, err := p.file.ReadAt(data, p.at); err != nil && (p.size > 0 || err != io.EOF) {

@@ -15,6 +15,7 @@ import (
 	"os"
 
 	"kenserve/delta"
+	"kenserve/internal/inject"
 	"kenserve/internal/regular"
 	"kenserve/internal/stage"
 	"kenserve/safetensors"
@@ -113,6 +114,14 @@ func spoolIn(dir string) (*Spool, error) {
 		return nil, errors.Join(err, folder.Remove())
 	}
 	return &Spool{file, folder}, nil
+}
+
+// Write implements io.Writer.
+func (s *Spool) Write(b []byte) (int, error) {
+	if err := inject.Fail(inject.Write); err != nil {
+		return 0, err
+	}
+	return s.File.Write(b)
 }
 
 // Remove closes and removes the file.

@@ -12,6 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"kenserve/internal/inject"
 )
 
 // Write makes what write writes the content of the file at path, with permissions
@@ -28,7 +30,7 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	buffered := bufio.NewWriterSize(f, 1<<20)
+	buffered := bufio.NewWriterSize(failingWriter{f}, 1<<20)
 	if err := write(buffered); err != nil {
 		return err
 	}
@@ -68,6 +70,9 @@ func move(from, to string, rename func(from, to string) error) error {
 	if err := syncPath(from); err != nil {
 		return fmt.Errorf("write %s: %w", to, err)
 	}
+	if err := inject.Fail(inject.Rename); err != nil {
+		return fmt.Errorf("write %s: %w", to, err)
+	}
 	if err := rename(from, to); err != nil {
 		return fmt.Errorf("write %s: %w", to, err)
 	}
@@ -77,8 +82,21 @@ func move(from, to string, rename func(from, to string) error) error {
 	return nil
 }
 
+// failingWriter is a file to which writing can be made to fail.
+type failingWriter struct{ *os.File }
+
+func (w failingWriter) Write(b []byte) (int, error) {
+	if err := inject.Fail(inject.Write); err != nil {
+		return 0, err
+	}
+	return w.File.Write(b)
+}
+
 // syncPath makes what was written to a file or folder durable.
 func syncPath(path string) error {
+	if err := inject.Fail(inject.Sync); err != nil {
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"kenserve/internal/inject"
 )
 
 // ErrNotRegular means that a path is not a regular file or a link to one.
@@ -32,6 +34,9 @@ func open(path string, stat func(string) (fs.FileInfo, error), flags int) (_ *os
 	}
 	if !info.Mode().IsRegular() {
 		return nil, nil, fmt.Errorf("open %s: %w", path, ErrNotRegular)
+	}
+	if err := inject.Fail(inject.Open); err != nil {
+		return nil, nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|flags, 0)
 	if err != nil {
@@ -74,6 +79,9 @@ func Read(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%s has %d bytes; at most %d are allowed", path, info.Size(), limit)
+	}
+	if err := inject.Fail(inject.Read); err != nil {
+		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"kenserve/internal/inject"
 )
 
 // The names of folders: being made, and in use. They begin with a dot, so that they are
@@ -33,6 +35,9 @@ type Folder struct {
 
 // NewFolder makes a folder in dir, which must exist. The caller removes it.
 func NewFolder(dir string) (_ *Folder, err error) {
+	if err := inject.Fail(inject.Create); err != nil {
+		return nil, err
+	}
 	made, err := os.MkdirTemp(dir, newPrefix)
 	if err != nil {
 		return nil, err
