@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"kenserve/delta"
+	"kenserve/internal/regular"
 	"kenserve/models"
 	"kenserve/safetensors"
 )
@@ -128,7 +129,7 @@ func writeConfig(dir, baseDir string, d *delta.Delta) error {
 }
 
 func copyFile(to, from string) error {
-	in, err := os.Open(from)
+	in, _, err := regular.Open(from)
 	if err != nil {
 		return err
 	}

@@ -175,7 +175,7 @@ func changeError(name string, err error) error {
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("runtime: change task %s: %w", name, ErrNoTask)
 	case errors.Is(err, regular.ErrNotRegular):
-		return &failure.TaskError{Task: name, Class: "the store has something that is no file under its name; remove that first", Err: err}
+		return &failure.TaskError{Task: name, Class: "its name in the store belongs to a folder, pipe or device; remove that first", Err: err}
 	}
 	return fmt.Errorf("runtime: change task %s: %w", name, err)
 }

@@ -156,7 +156,7 @@ func TestSoak(t *testing.T) {
 		return code
 	}
 
-	// Without faults: what each version answers.
+	// The answers of each version, without faults.
 	answers := make([]string, len(versions))
 	for v := range versions {
 		if code := put("t", v); code/100 != 2 {

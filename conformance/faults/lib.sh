@@ -1,4 +1,4 @@
-# What the cases share. A case begins with:
+# Functions that the cases share. A case begins with:
 #
 #   . "$(dirname "$0")/../lib.sh"
 #

@@ -19,8 +19,8 @@ import (
 // Cache is a folder of this machine with deltas that were unpacked from the small
 // layout, and with copies of the objects of a distant store. Each file has its
 // digest as its name, DIGEST.ken. A file appears complete and is never written
-// again. But the folder is open to others: what is read from it is checked in memory,
-// and what is there in place of a file is moved out of the way. If the files exceed a
+// again. But the folder is open to others: each file is read into memory and checked there,
+// and a folder, pipe or link in the place of a file is moved out of the way. If the files exceed a
 // limit, those that are being written included, the least recently used are removed.
 //
 // Many goroutines may use a Cache, and many processes may use its folder.

@@ -169,7 +169,7 @@ func (s Single) Fetch(_ context.Context, i Item) (File, error) {
 func notFound(task string) error { return fmt.Errorf("store: task %q: %w", task, ErrNotFound) }
 
 // statFile returns the item of the regular file at path, or of the one that a link there
-// leads to. Anything else is no task.
+// leads to. Nothing else is a task.
 func statFile(task, path string) (Item, error) {
 	info, err := os.Stat(path)
 	switch {

@@ -216,8 +216,8 @@ func TestCacheCountsUnfinished(t *testing.T) {
 	}
 }
 
-// TestFolderForeign: what is no file is no task of a folder, and no operation waits for
-// it, reads it or removes it.
+// TestFolderForeign: only files are tasks of a folder; no operation waits for anything
+// else, reads it or removes it.
 func TestFolderForeign(t *testing.T) {
 	ctx := context.Background()
 	for name, put := range foreign {
@@ -273,7 +273,7 @@ func TestFolderForeign(t *testing.T) {
 	}
 }
 
-// TestFolderLeftovers: what a killed process spooled is removed, and a spool in use stays.
+// TestFolderLeftovers: the spool of a killed process is removed, and one in use stays.
 func TestFolderLeftovers(t *testing.T) {
 	f := Folder(t.TempDir())
 	dead, err := stage.NewFolder(string(f))

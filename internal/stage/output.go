@@ -267,8 +267,8 @@ func (o *Output) inputOf(info fs.FileInfo) string {
 	return ""
 }
 
-// sameContent tells whether a file seems to have the content that it had. What is in a
-// folder may change.
+// sameContent tells whether a file seems to have the content that it had. The entries of
+// a folder may change.
 func sameContent(now, before fs.FileInfo) bool {
 	if before.IsDir() || !before.Mode().IsRegular() {
 		return true

@@ -13,7 +13,7 @@ import (
 	"kenserve/internal/regular"
 )
 
-// at makes what a test finds at a path.
+// at makes the thing that a test finds at a path.
 var at = map[string]func(path string) error{
 	"nothing":         func(string) error { return nil },
 	"file":            func(path string) error { return os.WriteFile(path, []byte("old"), 0o644) },
