@@ -19,7 +19,7 @@ type File struct {
 	index    map[string]int
 	metadata map[string]string
 	data     []byte
-	mapped   mmap.MMap // nil if the bytes are in memory
+	mapped   mmap.MMap // the memory that Close unmaps; nil if the caller owns the bytes
 	source   *os.File  // of a Stream, which reads the tensors from it
 }
 
@@ -56,14 +56,16 @@ func Load(path string) (*File, error) {
 	if err := inject.Fail(inject.Read); err != nil {
 		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
 	}
-	data := make([]byte, size)
-	if _, err := io.ReadFull(file, data); err != nil {
+	region, err := readRegion(file, size)
+	if err != nil {
 		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
 	}
-	f, err := Parse(data)
+	f, err := Parse(region)
 	if err != nil {
+		_ = region.Unmap()
 		return nil, fmt.Errorf("safetensors: open %s: %w", path, err)
 	}
+	f.mapped = region
 	return f, nil
 }
 
@@ -139,7 +141,8 @@ func (f *File) Forget() { f.tensors, f.index, f.metadata = nil, nil, nil }
 // Data returns all bytes of the file, header included.
 func (f *File) Data() []byte { return f.data }
 
-// Close unmaps the file. Its tensors must not be used afterwards.
+// Close unmaps the file, or gives its memory back. Its tensors must not be used
+// afterwards.
 func (f *File) Close() error {
 	f.tensors, f.index, f.data = nil, nil, nil
 	switch {

@@ -32,8 +32,8 @@ var at = map[string]func(path string) error{
 	},
 }
 
-// TestOutput: what may be written, by what is at the path before the work, or appears
-// there during it. Whatever was there and is not replaced stays as it was.
+// TestOutput puts things at the path before the work, or during it, and tells which outputs
+// are written then. A thing that is not replaced stays as it was.
 func TestOutput(t *testing.T) {
 	const refused, exists, written = "refused", "exists", "written"
 	for _, c := range []struct {
