@@ -21,6 +21,7 @@ type Engine struct {
 	loader   *storesync.Loader
 	executor *sched.Executor
 	changes  *semaphore.Weighted // one change of the store at a time
+	watch    *baseWatch
 }
 
 // Open loads the base and lists the store. Tasks are loaded when a request asks
@@ -36,11 +37,8 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	budget := config.Budget
 	if budget == 0 {
-		_, mapped := base.mappedBytes()
-		fixed := base.Bytes() + mapped
-		if budget = taskBudget(config.Memory, fixed); budget <= 0 {
-			_ = base.close()
-			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, fixed)
+		if budget = taskBudget(config.Memory, base.Bytes()); budget <= 0 {
+			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, base.Bytes())
 		}
 	}
 	e := &Engine{config: config, base: base, own: &tokenizers{}, changes: semaphore.NewWeighted(1)}
@@ -59,42 +57,44 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
-		_ = base.close()
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
+	e.watch = watchBase(base.files, config.Watch, config.Log)
 	return e, nil
 }
 
 // HeapLimit returns the limit to pass to debug.SetMemoryLimit so that the process
-// stays within Config.Memory: the garbage collector works harder near it. Files
-// that are mapped do not count for Go's limit, so they are subtracted here.
-func (e *Engine) HeapLimit() int64 {
-	tables, rest := e.base.mappedBytes()
-	return e.config.Memory - tables - rest - programBytes
-}
+// stays within Config.Memory: the garbage collector works harder near it. The
+// program's own file is mapped, which does not count for Go's limit, so it is
+// subtracted here.
+func (e *Engine) HeapLimit() int64 { return e.config.Memory - programBytes }
 
 // Close waits for the requests in progress and releases everything. Later
 // requests fail with ErrClosed.
 func (e *Engine) Close() error {
+	e.watch.close()
 	e.loader.Close()
 	e.executor.Close()
-	return e.base.close()
+	return nil
 }
 
 // Base returns the base, which is valid until Close.
 func (e *Engine) Base() *Base { return e.base }
 
-// Ready returns nil, or why the engine cannot serve all tasks: it is closed, or
-// its store cannot be listed.
+// Ready returns nil, or why the engine cannot serve all tasks or should not be relied
+// on: it is closed, its store cannot be listed, or it is an ErrBaseChanged.
 func (e *Engine) Ready() error {
-	return e.loader.Ready()
+	if err := e.loader.Ready(); err != nil {
+		return err
+	}
+	return e.watch.ready()
 }
 
 // Stats returns a snapshot of the engine's counters.
 func (e *Engine) Stats() Stats {
 	tasks, batches := e.loader.Stats(), e.executor.Stats()
 	return Stats{
-		BaseBytes: e.base.Bytes(),
+		BaseBytes: e.base.Bytes(), BaseChanged: e.watch.ready() != nil,
 		TaskBytes: tasks.TaskBytes, BudgetBytes: tasks.BudgetBytes, HotBytes: tasks.HotBytes, WarmBytes: tasks.WarmBytes,
 		StoreTasks: tasks.StoreTasks, Resident: tasks.Resident, HotTasks: tasks.HotTasks, WarmTasks: tasks.WarmTasks, PinnedTasks: tasks.PinnedTasks,
 		Hits: tasks.Hits, Misses: tasks.Misses, Loads: tasks.Loads, LoadErrors: tasks.LoadErrors,

@@ -26,6 +26,10 @@ var (
 	ErrTooLong = errors.New("text too long")
 	// ErrBusy means that too much work is waiting already.
 	ErrBusy = failure.ErrBusy
+	// ErrBaseChanged means that the files of the base are not those that were loaded.
+	// Requests are answered with the base that was loaded, and are right. A restart
+	// would load other weights, so the engine is not ready. The message names no path.
+	ErrBaseChanged = errors.New("the base's files have changed since they were loaded")
 	// ErrClosed means that the engine is shutting down.
 	ErrClosed = failure.ErrClosed
 )

@@ -175,14 +175,17 @@ func TestStoreAway(t *testing.T) {
 // fullStore is a store whose disk is full.
 type fullStore struct{ store.Folder }
 
-// Spool returns a file that cannot be written. Its name is that of a link, since the
-// engine removes the file.
-func (s fullStore) Spool() (*os.File, error) {
-	link := filepath.Join(string(s.Folder), ".full")
-	if err := os.Symlink("/dev/full", link); err != nil {
+// Spool returns a file that cannot be written.
+func (s fullStore) Spool() (*store.Spool, error) {
+	spool, err := s.Folder.Spool()
+	if err != nil {
 		return nil, err
 	}
-	return os.OpenFile(link, os.O_RDWR, 0)
+	if err := spool.Close(); err != nil {
+		return nil, err
+	}
+	spool.File, err = os.OpenFile("/dev/full", os.O_RDWR, 0)
+	return spool, err
 }
 
 // TestFullDisk: an upload to a full disk says so, and changes nothing.

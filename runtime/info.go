@@ -35,7 +35,8 @@ type TaskInfo struct {
 
 // Stats is a snapshot of an engine. Counters count from Open and only grow.
 type Stats struct {
-	BaseBytes   int64 // of the base's panels and tables
+	BaseBytes   int64 // of the base's weights
+	BaseChanged bool  // see ErrBaseChanged
 	TaskBytes   int64 // of tasks in memory, and reserved for loads and promotions
 	BudgetBytes int64 // bound of TaskBytes
 	HotBytes    int64 // of TaskBytes: hot networks

@@ -22,7 +22,7 @@ func (e *Engine) probe(ctx context.Context, name string, t storesync.Task) error
 	if err != nil {
 		return failure.Unusable(name, err)
 	}
-	batch, err := e.encode(ctx, probeTexts, 0, Options{Truncate: true}, e.config.BatchTokens)
+	batch, _, err := e.encoder(&t.(*task).plan).encode(ctx, probeTexts, 0, Options{Truncate: true}, e.config.BatchTokens)
 	if err != nil {
 		return fmt.Errorf("runtime: try task %s: %w", name, err)
 	}

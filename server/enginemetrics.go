@@ -29,6 +29,13 @@ var engineMetrics = []struct {
 }{
 	{engineDesc("base_bytes", "Memory of the base's weights."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.BaseBytes) }},
+	{engineDesc("base_changed", "1 if the base's files are not those that were loaded, else 0."), prometheus.GaugeValue,
+		func(s *runtime.Stats) float64 {
+			if s.BaseChanged {
+				return 1
+			}
+			return 0
+		}},
 	{engineDesc("resident_task_bytes", "Memory of the tasks that are loaded."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.TaskBytes) }},
 	{engineDesc("resident_task_budget_bytes", "Bound on the memory of loaded tasks."), prometheus.GaugeValue,

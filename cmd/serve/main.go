@@ -17,7 +17,9 @@ import (
 	"github.com/alecthomas/kong"
 
 	"kenserve/gemm/kernel"
+	"kenserve/internal/fault"
 	"kenserve/internal/printable"
+	"kenserve/internal/stage"
 )
 
 // Exit statuses.
@@ -117,7 +119,7 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	command.Bind(func() (*serveSettings, error) { return readSettings(args, s) })
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.Bind(s)
-	switch err := command.Run(); {
+	switch err := runCommand(ctx, command); {
 	case err == nil:
 		return exitDone
 	case errors.As(err, new(usageError)):
@@ -146,6 +148,38 @@ func (s streams) fail(err error) {
 	select {
 	case <-printed:
 	case <-time.After(failTimeout):
+	}
+}
+
+// interruptTime is the time that a command has to end by itself after an interrupt. Some
+// steps, as the digest of a large base, cannot be interrupted.
+const interruptTime = 100 * time.Millisecond
+
+// runCommand runs a command. If it is interrupted and does not end soon, runCommand
+// returns while it still runs: the process must end then. Nothing unfinished is left.
+// The server ends by itself, since it answers what it has accepted.
+func runCommand(ctx context.Context, command *kong.Context) error {
+	if strings.HasPrefix(command.Command(), "serve") {
+		return command.Run()
+	}
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() { done <- err }()
+		defer fault.Contain(&err)()
+		err = command.Run()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(interruptTime):
+		stage.Abandon()
+		return ctx.Err()
 	}
 }
 

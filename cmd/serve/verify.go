@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"kenserve/bulk"
+	"kenserve/delta"
 	"kenserve/gemm"
 	"kenserve/internal/printable"
 	"kenserve/runtime"
-	"kenserve/safetensors"
 )
 
 type verifyCmd struct {
@@ -62,7 +62,7 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-func hasTensor(c *safetensors.Checkpoint, name string) bool {
+func hasTensor(c delta.Tensors, name string) bool {
 	_, ok := c.Tensor(name)
 	return ok
 }

@@ -163,8 +163,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 	if err != nil {
 		return store.File{}, item, err
 	}
-	defer os.Remove(spool.Name())
-	defer spool.Close()
+	defer spool.Remove()
 	err = s.retry.do(ctx, func() error {
 		if _, err := spool.Seek(0, io.SeekStart); err != nil {
 			return err
@@ -195,7 +194,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 	if err := spool.Close(); err != nil {
 		return store.File{}, item, fmt.Errorf("bucket: fetch task %s: %w", item.Task, err)
 	}
-	f, err := s.cache.Keep(spool.Name(), s.reference(item))
+	f, err := s.cache.Keep(spool, s.reference(item))
 	return f, item, err
 }
 
@@ -205,15 +204,15 @@ func (s *Store) reference(item store.Item) string {
 }
 
 // Spool implements store.Writable.
-func (s *Store) Spool() (*os.File, error) { return s.cache.Spool() }
+func (s *Store) Spool() (*store.Spool, error) { return s.cache.Spool() }
 
 // Put implements store.Writable.
-func (s *Store) Put(ctx context.Context, task, path string) error {
+func (s *Store) Put(ctx context.Context, task string, spool *store.Spool) error {
 	if !delta.ValidTask(task) {
 		return fmt.Errorf("bucket: put task %q: not a valid name of a task", task)
 	}
 	err := s.retry.do(ctx, func() error {
-		f, err := os.Open(path)
+		f, err := os.Open(spool.Name())
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/delta/store"
+	"kenserve/internal/regular"
 	"kenserve/safetensors"
 )
 
@@ -87,7 +88,7 @@ func class(err error) string {
 		return "its delta belongs to another base"
 	case errors.Is(err, delta.ErrDigest):
 		return "its delta is damaged"
-	case errors.Is(err, delta.ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt), errors.Is(err, safetensors.ErrNotRegular):
+	case errors.Is(err, delta.ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt), errors.Is(err, regular.ErrNotRegular):
 		return "its delta is not valid"
 	case errors.As(err, new(*fs.PathError)):
 		return "its delta cannot be read"
