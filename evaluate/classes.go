@@ -7,12 +7,12 @@ import (
 
 // SingleLabel is the result for a task with one label a text.
 type SingleLabel struct {
-	Kind  string `json:"kind"` // single_label_classification
-	Texts int    `json:"texts"`
-	Truncation
+	Kind     string  `json:"kind"` // single_label_classification
+	Texts    int     `json:"texts"`
 	Accuracy float64 `json:"accuracy"`
 	MacroF1  float64 `json:"macro_f1"`
 	Classes  []Class `json:"classes"` // in the order of the task's labels
+	Truncation
 
 	labels []string
 }
@@ -21,12 +21,12 @@ type SingleLabel struct {
 type MultiLabel struct {
 	Kind           string  `json:"kind"` // multi_label_classification
 	Texts          int     `json:"texts"`
-	Truncation
 	SubsetAccuracy float64 `json:"subset_accuracy"`
 	MicroF1        float64 `json:"micro_f1"`
 	MacroF1        float64 `json:"macro_f1"`
 	Threshold      float64 `json:"threshold"` // above which a probability predicts its label
 	Classes        []Class `json:"classes"`   // in the order of the task's labels
+	Truncation
 
 	labels []string
 	exact  int // texts for which exactly the right labels are predicted

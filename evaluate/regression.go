@@ -12,10 +12,10 @@ import (
 type Regression struct {
 	Kind     string   `json:"kind"` // regression
 	Texts    int      `json:"texts"`
-	Truncation
 	Pearson  *float64 `json:"pearson"`  // nil: not defined
 	Spearman *float64 `json:"spearman"` // nil: not defined
 	MSE      float64  `json:"mse"`
+	Truncation
 
 	predictions, labels []float64
 }

@@ -151,8 +151,8 @@ func (s *Source) Unknown() []settings.Unknown {
 	return append(all, s.baseUnknown...)
 }
 
-// noteBase collects the unknown settings of the base's configuration. What is wrong with it
-// does not matter here: it is not read any further.
+// noteBase collects the unknown settings of the base's configuration. A fault of it
+// does not matter here, because it is not read any further.
 func (s *Source) noteBase(dir string) {
 	config, err := models.ReadConfig(dir)
 	if err != nil {

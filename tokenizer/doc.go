@@ -23,7 +23,7 @@
 // A component or a value that the package does not know is an error when the file is read. Every object of
 // the files has a table of its settings (internal/settings): those that take effect, those that are known to
 // change nothing, and those that are refused. Other names are collected ([Tokenizer.Unknown]), and commands
-// tell them. docs/tokenizers.md is made from the tables.
+// report them. docs/tokenizers.md is made from the tables.
 //
 // # Exactness
 //

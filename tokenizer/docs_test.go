@@ -57,7 +57,7 @@ func document() []byte {
 	p("")
 	p("## Truncation")
 	p("")
-	p("A text is truncated to the least of what the model takes, `model_max_length`, and `serve --max-tokens`, special tokens included. A `model_max_length` above 10²⁰ means that there is no limit, as in transformers, which writes 10³⁰ for that. It does not count for requests that forbid truncation: such a text may be as long as the model takes. Text Embeddings Inference's `GET /info` has the number as `max_input_length`. A text loses its last tokens, or its first if `truncation_side` is left; requests of Text Embeddings Inference and vLLM have defaults of their own ([http.md](http.md)). Of a pair the longer text loses tokens first. `classify` and `eval` say how many texts were truncated, and to which number.")
+	p("A text is truncated to the least of what the model takes, `model_max_length`, and `serve --max-tokens`, special tokens included. A `model_max_length` above 10²⁰ means that there is no limit, as in transformers, which writes 10³⁰ for that. It does not count for requests that forbid truncation: such a text may be as long as the model takes. Text Embeddings Inference's `GET /info` has the number as `max_input_length`. A text loses its last tokens, or its first if `truncation_side` is left; requests of Text Embeddings Inference and vLLM have defaults of their own ([http.md](http.md)). In a pair, the longer text loses tokens first. `classify` and `eval` say how many texts were truncated, and to which number.")
 	p("")
 	p("## tokenizer.json")
 	p("")

@@ -1,6 +1,6 @@
 // Package jsonobject reads the JSON files of a tokenizer. Every object has tables of the members that its
 // format is known to have (package settings). A member takes effect, or is known to change nothing, or is
-// refused. A name that no table has is collected, so that the user is told about it. A missing member or
+// refused. A name that no table has is collected, so that a command can report it. A missing member or
 // one of the wrong type is an error.
 package jsonobject
 

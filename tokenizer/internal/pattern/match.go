@@ -73,8 +73,8 @@ func (p *program) forget(m *memory, place int) {
 	}
 }
 
-// matchEnd returns the end of the match at a place, -1 if there is none. Of several, it is the first in
-// the order of choices.
+// matchEnd returns the end of the match at a place, -1 if there is none. If there are several, it is the
+// first in the order of choices.
 func (p *program) matchEnd(m *memory, text []byte, place int) int {
 	stack := append(m.stack[:0], state{p.start, place})
 	end := -1
