@@ -526,7 +526,7 @@ func TestReplacement(t *testing.T) {
 	if p.c.usedBytes != 0 {
 		t.Errorf("%d bytes are used", p.c.usedBytes)
 	}
-	if s := p.c.Stats(); s.Replacements != 1 || s.LoadErrors != 1 || s.LoadsWaiting != 0 {
+	if s := p.c.Stats(); s.Replacements != 1 || s.LoadErrors != 3 || s.LoadsWaiting != 0 {
 		t.Errorf("%+v", s)
 	}
 }
