@@ -9,7 +9,7 @@ import (
 	"kenserve/runtime"
 )
 
-// check loads every task of the store, one after the other, and prints the tasks that
+// check loads every task of the store, one after the other, computes with it, and prints the tasks that
 // cannot be served with the reason.
 func (c *serveCmd) check(ctx context.Context, e *runtime.Engine, s streams) error {
 	tasks, err := e.Tasks()
@@ -19,7 +19,7 @@ func (c *serveCmd) check(ctx context.Context, e *runtime.Engine, s streams) erro
 	failed := 0
 	bar := newProgress(s.err, "check", len(tasks))
 	for _, task := range tasks {
-		_, err := e.Classify(ctx, task.Name, nil, runtime.Options{})
+		_, err := e.Classify(ctx, task.Name, []runtime.Input{{Text: "check"}}, runtime.Options{Truncate: true})
 		switch reason := errors.Unwrap(err); {
 		case ctx.Err() != nil:
 			return ctx.Err()

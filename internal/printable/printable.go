@@ -43,13 +43,13 @@ func Lines(list []string) []string {
 	return out
 }
 
-// Text returns s with its line ends and tabs, for text that has several lines.
-func Text(s string) string { return escape(s, "\n\t") }
+// lines returns s with its line ends and tabs, for text that has several lines.
+func lines(s string) string { return escape(s, "\n\t") }
 
 // Error returns the text of an error. Lines after the first are indented, so that a
 // name with a line end in it cannot pass for a message of its own.
 func Error(err error) string {
-	return strings.ReplaceAll(Text(err.Error()), "\n", "\n  ")
+	return strings.ReplaceAll(lines(err.Error()), "\n", "\n  ")
 }
 
 // escape escapes all obeyed characters but those of keep.

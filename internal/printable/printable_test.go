@@ -26,8 +26,8 @@ func TestEscape(t *testing.T) {
 		if got := Line(c.in); got != c.line {
 			t.Errorf("Line(%q) = %q, want %q", c.in, got, c.line)
 		}
-		if got := Text(c.in); got != c.text {
-			t.Errorf("Text(%q) = %q, want %q", c.in, got, c.text)
+		if got := lines(c.in); got != c.text {
+			t.Errorf("lines(%q) = %q, want %q", c.in, got, c.text)
 		}
 	}
 	if got := Error(errors.New("tensor a\nkenserve: forged")); got != "tensor a\n  kenserve: forged" {

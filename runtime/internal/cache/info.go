@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"time"
 
 	"kenserve/runtime/internal/failure"
@@ -63,8 +64,8 @@ func (c *Cache) Describe(name string, now time.Time) Info {
 		info.Problem = u.problem
 	}
 	if f, ok := c.failures.Peek(name); ok && now.Before(f.until) {
-		if class := failure.Class(f.err); class != "" {
-			info.Problem = class
+		if errors.Is(f.err, failure.ErrTaskUnusable) {
+			info.Problem = failure.Class(f.err)
 		}
 	}
 	return info

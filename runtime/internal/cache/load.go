@@ -77,8 +77,8 @@ func (c *Cache) LoadFailed(e *Entry, err error, version string, now time.Time) (
 		return false
 	}
 	c.stats.LoadErrors++
-	if class := failure.Class(err); class != "" { // so the store has the task
-		c.usageOf(e.name).setProblem(class, version)
+	if errors.Is(err, failure.ErrTaskUnusable) { // so the store has the task: clients cannot invent it
+		c.usageOf(e.name).setProblem(failure.Class(err), version)
 	}
 	return true
 }

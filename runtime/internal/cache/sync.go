@@ -44,9 +44,9 @@ func (c *Cache) Sync(listing map[string]Listed) Changes {
 			c.detach(e)
 			changes.Removed = append(changes.Removed, name)
 		case item.Version == e.version:
-			if e.refusedVersion != "" { // the refused delta was taken back
-				e.refusedVersion = ""
-				c.usage[name].setProblem("", "")
+			e.refusedVersion = ""
+			if u := c.usageOf(name); u.version != e.version { // the refused delta was taken back
+				u.setProblem("", "")
 			}
 		case item.Version != e.refusedVersion && item.Stable:
 			changes.Replace = append(changes.Replace, e)
@@ -101,8 +101,8 @@ func (c *Cache) Replaced(old, e *Entry, task Task, version string, bytes int64) 
 }
 
 // ReplacementFailed ends a replacement whose load failed: old stays in service,
-// and version is not tried again. An abort is the end of the engine, and no
-// fault of the version.
+// and version is not tried again unless the store or a disk was at fault. An abort is
+// the end of the engine, and no fault of the version.
 func (c *Cache) ReplacementFailed(old, e *Entry, err error, version string, abort bool) {
 	old.replacing = false
 	e.err, e.detached = err, true
@@ -110,14 +110,12 @@ func (c *Cache) ReplacementFailed(old, e *Entry, err error, version string, abor
 	if abort {
 		return
 	}
-	old.refusedVersion = version
+	if !errors.Is(err, failure.ErrStoreAway) && !errors.Is(err, failure.ErrNoSpace) {
+		old.refusedVersion = version
+	}
 	c.stats.LoadErrors++
 	if u := c.usage[e.name]; u != nil {
-		problem := failure.Class(err)
-		if problem == "" {
-			problem = err.Error()
-		}
-		u.setProblem(problem, version)
+		u.setProblem(failure.Class(err), version)
 	}
 }
 

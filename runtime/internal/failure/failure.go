@@ -104,10 +104,16 @@ func Cause(err error) error {
 	return err
 }
 
-// Class returns the class of a TaskError's reason, or "" for any other error.
+// Class returns the class of the reason why a delta is not served, in words that name
+// nothing of the machine.
 func Class(err error) string {
 	if t, ok := errors.AsType[*TaskError](err); ok {
 		return t.Class
 	}
-	return ""
+	for _, reason := range []error{ErrStoreAway, ErrNoSpace, ErrNoTask} {
+		if errors.Is(err, reason) {
+			return reason.Error()
+		}
+	}
+	return "it could not be loaded; the log has the reason"
 }
