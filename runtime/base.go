@@ -122,7 +122,7 @@ func (b *Base) load(stream *safetensors.Stream) error {
 		hashing.Go(func() { fingerprint.Add(name, t) })
 		if kept {
 			b.bytes += int64(len(t.Data))
-		} else {
+		} else if cap(t.Data) > cap(buffer) {
 			buffer = t.Data
 		}
 		packed := t
