@@ -4,7 +4,7 @@
 // One file, NAME.ken, holds one task. It is a valid safetensors file, whose
 // container package safetensors describes, so any safetensors reader can list it.
 // Agreed metadata keys and tensor names make it a delta. A file has one of two
-// layouts: the fast one is mapped into memory and used in place; the small one is
+// layouts: the fast one is read into memory and used in place; the small one is
 // for storage and transport (package delta/pack). Stores of files are in package
 // delta/store.
 //

@@ -13,10 +13,16 @@ import (
 	"slices"
 
 	"kenserve/delta"
+	"kenserve/internal/regular"
 	"kenserve/models"
 	"kenserve/safetensors"
 	"kenserve/tokenizer"
 )
+
+// FileNames lists the names of all files that [Write] may write.
+func FileNames() []string {
+	return append([]string{safetensors.WeightsFile, models.ConfigFile}, tokenizer.FileNames()...)
+}
 
 // Write writes the checkpoint to the folder dir and creates the folder if it does not
 // exist. base holds the weights of the folder baseDir, and d must have been checked
@@ -169,7 +175,7 @@ func writeConfig(dir, baseDir string, d *delta.Delta) error {
 }
 
 func copyFile(to, from string) error {
-	in, err := os.Open(from)
+	in, _, err := regular.Open(from)
 	if err != nil {
 		return err
 	}

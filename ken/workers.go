@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kenserve/delta"
+	"kenserve/internal/fault"
 	"kenserve/safetensors"
 )
 
@@ -72,7 +73,10 @@ func (ws workers) pass(ctx context.Context, j *tensorJob, o Options, f func(w *w
 	j.next.Store(0)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, worker := range ws {
-		group.Go(func() error { return worker.run(ctx, j, o, f) })
+		group.Go(func() (err error) {
+			defer fault.Contain(&err)()
+			return worker.run(ctx, j, o, f)
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("ken: prune tensor %s: %w", j.name, err)

@@ -9,6 +9,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/models"
+	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
 )
@@ -57,6 +58,7 @@ const (
 // Result holds the scores of one request.
 type Result struct {
 	Task      string
+	Digest    string // SHA-256 of the delta, in the fast layout, in hexadecimal
 	Labels    []string
 	Problem   models.Problem
 	Scores    [][]float32   // [inputs, labels], in the order of the inputs and of Labels
@@ -103,7 +105,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	defer handle.Release()
 	t := taskOf(handle)
 
-	r := &Result{Task: name, Labels: t.labels, Problem: t.problem, Scores: make([][]float32, len(inputs))}
+	r := &Result{Task: name, Digest: t.delta.SHA256, Labels: t.labels, Problem: t.problem, Scores: make([][]float32, len(inputs))}
 	logits := make([]float32, len(inputs)*len(t.labels))
 	for i := range r.Scores {
 		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
@@ -112,7 +114,8 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 		return nil, err
 	}
 	if i := firstNotFinite(logits); i >= 0 {
-		return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the logit is %g: the weights overflow", name, i/len(t.labels), t.labels[i%len(t.labels)], logits[i])
+		e.loader.ReportProblem(handle, failure.NotFinite)
+		return nil, &failure.TaskError{Task: name, Class: failure.NotFinite, Err: fmt.Errorf("input %d, label %s: the logit is %g", i/len(t.labels), t.labels[i%len(t.labels)], logits[i])}
 	}
 	for _, scores := range r.Scores {
 		if !opts.Raw {

@@ -49,7 +49,6 @@ func TestFamilies(t *testing.T) {
 
 				b, err := openBase(f.base, gemm.Float32)
 				must(t, err)
-				defer b.close()
 				d, err := delta.Open(filepath.Join(f.store, "t0"+delta.Extension))
 				must(t, err)
 				defer d.Close()

@@ -170,7 +170,6 @@ func TestLimits(t *testing.T) {
 		f := newFamilyFixture(t, modelType, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 		b, err := openBase(f.base, gemm.Float32)
 		must(t, err)
-		defer b.close()
 		d, err := delta.Open(filepath.Join(f.store, "t0"+delta.Extension))
 		must(t, err)
 		defer d.Close()

@@ -179,7 +179,6 @@ func TestResizedTables(t *testing.T) {
 	f := newFixture(t, 1, ownOptions)
 	b, err := openBase(f.base, gemm.Float32)
 	must(t, err)
-	defer b.close()
 	text, err := os.ReadFile(filepath.Join(f.tuned[0], models.ConfigFile))
 	must(t, err)
 	vocabulary := fmt.Sprintf(`"vocab_size":%d`, b.arch.Limits().Vocabulary)

@@ -62,6 +62,9 @@ func (p *plan) Close() error {
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }
 
+// Digest returns the SHA-256 of the delta, in hexadecimal.
+func (t *task) Digest() string { return t.delta.SHA256 }
+
 // HotBytes returns what a hot network takes beside the warm task.
 func (t *task) HotBytes() int64 { return t.hotBytes }
 

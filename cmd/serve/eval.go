@@ -9,6 +9,7 @@ import (
 	"kenserve/bulk"
 	"kenserve/evaluate"
 	"kenserve/gemm"
+	"kenserve/internal/printable"
 )
 
 type evalCmd struct {
@@ -67,7 +68,7 @@ func printEvaluation(s streams, report evaluate.Report) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "texts\tprecision\trecall\tF1\t label\n")
 	for _, c := range classes {
-		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%.4f\t %s\n", c.Texts, c.Precision, c.Recall, c.F1, c.Label)
+		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%.4f\t %s\n", c.Texts, c.Precision, c.Recall, c.F1, printable.Line(c.Label))
 	}
 	return w.Flush()
 }

@@ -11,6 +11,7 @@ import (
 	"kenserve/delta"
 	"kenserve/delta/inspect"
 	"kenserve/delta/pack"
+	"kenserve/internal/printable"
 )
 
 type inspectCmd struct {
@@ -69,7 +70,7 @@ func printInspection(s streams, i *inspect.Report) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	line := func(key, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", key, value)
+			fmt.Fprintf(w, "%s\t%s\n", key, printable.Line(value))
 		}
 	}
 	line("file", i.File)
@@ -128,7 +129,7 @@ func printInspection(s streams, i *inspect.Report) error {
 	fmt.Fprint(w, "rows\tkept\tsize\tform\tcoding\t tensor\n")
 	kept, bytes := 0, int64(0)
 	for _, t := range i.Tensors {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t %s\n", count(t.Rows), count(t.Kept), formatSize(t.Bytes), t.Form, t.Coding, t.Name)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t %s\n", count(t.Rows), count(t.Kept), formatSize(t.Bytes), t.Form, t.Coding, printable.Line(t.Name))
 		kept += t.Kept
 		bytes += t.Bytes
 	}

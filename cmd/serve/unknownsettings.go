@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kenserve/internal/printable"
 	"kenserve/internal/settings"
 )
 
@@ -27,5 +28,5 @@ func reportUnknown(command string, strict bool, warn func(line string), files ..
 
 // warn returns a function that writes warnings of a command.
 func (s streams) warn(command string) func(line string) {
-	return func(line string) { fmt.Fprintf(s.err, "%s: warning: %s\n", command, line) }
+	return func(line string) { fmt.Fprintf(s.err, "%s: warning: %s\n", command, printable.Line(line)) }
 }

@@ -41,12 +41,11 @@ type Tensor struct {
 // partPacked is the name of the part of a packed tensor, its only one.
 const partPacked = "packed"
 
-// Open maps the delta file at path, which must be in the small layout, into memory
-// and checks its metadata and digest. Nobody may write to the file while it is
-// open. Errors are as of delta.Open: a file in the fast layout is
-// [delta.ErrLayout].
+// Open reads the delta file at path, which must be in the small layout, into memory
+// and checks its metadata and digest. Errors are as of delta.Open: a file in the fast
+// layout is [delta.ErrLayout].
 func Open(path string) (*File, error) {
-	f, err := safetensors.Open(path)
+	f, err := safetensors.Load(path)
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
 	}
@@ -69,7 +68,7 @@ func IsSmall(f *safetensors.File) bool {
 	return f.Metadata()[container.LayoutKey] == container.LayoutSmall
 }
 
-// Close unmaps the file. No tensor may be used afterwards.
+// Close drops the file. No tensor may be used afterwards.
 func (s *File) Close() error { return s.file.Close() }
 
 func read(f *safetensors.File) (*File, error) {

@@ -16,7 +16,7 @@ import (
 // Tensors that both layouts store alike: the rows of a table beyond the base's, TABLE#added,
 // and the files of a tokenizer, #tokenizer/NAME.
 const (
-	PartAdded     = "added"
+	partAdded     = "added"
 	tokenizerPath = "#tokenizer/"
 )
 
@@ -54,7 +54,7 @@ func (o *Own) Take(t *safetensors.Tensor) (bool, error) {
 		o.Tokenizer = slices.Insert(o.Tokenizer, i, TokenizerFile{strings.Clone(name), data})
 		return true, nil
 	}
-	table, ok := strings.CutSuffix(t.Name, "#"+PartAdded)
+	table, ok := strings.CutSuffix(t.Name, "#"+partAdded)
 	if !ok {
 		return false, nil
 	}
@@ -142,7 +142,7 @@ func (w *Writer) Added(table string, t *safetensors.Tensor) error {
 	if err := CheckFinite(t); err != nil {
 		return fmt.Errorf("delta: tensor %s: row beyond the base's: %w", table, err)
 	}
-	return w.Add(table+"#"+PartAdded, t.DType, t.Shape, t.Data)
+	return w.Add(table+"#"+partAdded, t.DType, t.Shape, t.Data)
 }
 
 // CompressTokenizer compresses the files of a tokenizer. The same files always give the same
@@ -200,7 +200,7 @@ var (
 func (o *Own) Check(rows map[string]int, tokenizer bool) error {
 	for table := range o.Added {
 		if rows[table] == 0 {
-			return fmt.Errorf("tensor %s#%s: the metadata does not say how many rows %s has", table, PartAdded, table)
+			return fmt.Errorf("tensor %s#%s: the metadata does not say how many rows %s has", table, partAdded, table)
 		}
 	}
 	switch {

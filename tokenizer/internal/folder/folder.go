@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"kenserve/internal/lfs"
+	"kenserve/internal/regular"
 )
 
 // The files that may describe a tokenizer, besides vocabulary files.
@@ -35,18 +35,10 @@ const maxFile = 1 << 28
 
 // read reads a file of dir, if it exists.
 func (f Files) read(dir, name string) error {
-	path := filepath.Join(dir, name)
-	info, err := os.Stat(path)
+	data, err := readFile(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if info.Size() > maxFile {
-		return fmt.Errorf("%s has %d bytes; at most %d are supported", name, info.Size(), maxFile)
-	}
-	data, err := readFile(path)
 	if err == nil {
 		f[name] = data
 	}
@@ -55,7 +47,7 @@ func (f Files) read(dir, name string) error {
 
 // readFile reads a file, without a byte order mark at the beginning of JSON.
 func readFile(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (h *handler) operations() []route.Operation {
 		},
 		{
 			Method: http.MethodGet, Path: "/tasks/:name", Name: "getTask", Tag: route.TagTasks, Summary: "Describe a task",
-			Handle: h.getTask, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask},
+			Handle: h.getTask, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask, route.Unavailable},
 		},
 		{
 			Method: http.MethodPut, Path: "/tasks/:name", Name: "putTask", Tag: route.TagTasks,
@@ -65,7 +65,7 @@ func (h *handler) operations() []route.Operation {
 		},
 		{
 			Method: http.MethodPost, Path: "/tasks/:name/load", Name: "loadTask", Tag: route.TagTasks, Summary: "Load a task into memory",
-			Handle: h.loadTask, Admin: true, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask, route.TaskUnusable, route.Unavailable, route.Overloaded},
+			Handle: h.loadTask, Admin: true, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask, route.TaskUnusable, route.Unavailable, route.Overloaded, route.NoSpace},
 		},
 		{
 			Method: http.MethodPost, Path: "/tasks/:name/unload", Name: "unloadTask", Tag: route.TagTasks, Summary: "Unload a task from memory; the store keeps it",
