@@ -23,6 +23,7 @@ type Delta struct {
 	Size    int64    // the file's length in bytes
 	Tensors []Tensor // sorted by name
 
+	own      container.Own
 	file     *safetensors.File
 	metadata map[string]string // the header's
 }
@@ -131,6 +132,11 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 				return nil, fmt.Errorf("tensor %s: dimension %d, at most %d", name, n, maxDimension)
 			}
 		}
+		if taken, err := d.own.Take(t); err != nil {
+			return nil, err
+		} else if taken {
+			continue
+		}
 		tensor, part := name, ""
 		if i := strings.IndexByte(name, '#'); i >= 0 {
 			tensor, part = name[:i], name[i+1:]
@@ -168,7 +174,7 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		return nil, err
 	}
 	d.SHA256 = f.Metadata()[container.DigestKey]
-	return d, nil
+	return d, d.own.Check(d.Rows, d.OwnTokenizer)
 }
 
 // checkMasked checks the parts of masked tensors against each other. All cores check

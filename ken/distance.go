@@ -35,7 +35,7 @@ func (p *Pair) Distance(ctx context.Context) (Distance, error) {
 			defer fault.Contain(&err)()
 			b, _ := p.Base.Tensor(name)
 			t := p.tunedTensor(name)
-			s := sums{weights: b.Len(), relative: math.NaN()}
+			s := sums{weights: min(b.Len(), t.Len()), relative: math.NaN()} // a resized table: of the rows of both
 			const chunk = 1 << 14
 			var x, y [chunk]float32
 			var difference, norm float64

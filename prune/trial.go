@@ -263,7 +263,7 @@ func (t *Trial) judge(ctx context.Context) ([]float32, error) {
 // a label for each feature, so that the engine's logits are the features.
 func (t *Trial) exposeFeatures(ctx context.Context) error {
 	s := *t.source
-	s.info.Config, s.info.Architecture, s.info.ProblemType, s.info.Labels = "", "", "", nil
+	s.info.Architecture, s.info.ProblemType, s.info.Labels = "", "", nil
 	for i := range t.output.Features {
 		s.info.Labels = append(s.info.Labels, strconv.Itoa(i))
 	}

@@ -178,7 +178,9 @@ func (b *Base) pack(p *models.Parameter, t *safetensors.Tensor) (*safetensors.Te
 }
 
 // Unknown lists, by file, the settings that nothing reads.
-func (b *Base) Unknown() []settings.Unknown { return []settings.Unknown{b.config.Unknown} }
+func (b *Base) Unknown() []settings.Unknown {
+	return append([]settings.Unknown{b.config.Unknown}, b.Tokenizer.Unknown()...)
+}
 
 // Bytes returns the memory that the base holds.
 func (b *Base) Bytes() int64 { return b.bytes }
@@ -253,6 +255,22 @@ func (t table) rows(i int, dst []float32) {
 	_, columns := t.Rows()
 	if err := t.Float32s(dst, i*columns); err != nil {
 		panic(err)
+	}
+}
+
+// extendedTable is a table with rows after the base's last.
+type extendedTable struct {
+	first models.Table
+	rows  int // of first
+	added table
+}
+
+// Row implements models.Table.
+func (t extendedTable) Row(i int, dst []float32) {
+	if i < t.rows {
+		t.first.Row(i, dst)
+	} else {
+		t.added.Row(i-t.rows, dst)
 	}
 }
 

@@ -43,7 +43,7 @@ type fileState struct {
 // are read.
 func describeFiles(dir string) (*baseFiles, error) {
 	f := &baseFiles{dir: dir, digests: map[string]string{}, sizes: map[string]int64{}, seen: map[string]fileState{}, different: map[string]string{}}
-	names := append([]string{models.ConfigFile, safetensors.IndexFile}, tokenizer.Files()...)
+	names := append([]string{models.ConfigFile, safetensors.IndexFile}, tokenizer.FileNames()...)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		path := filepath.Join(dir, name)

@@ -48,7 +48,7 @@ func (e *Engine) Unload(ctx context.Context, name string) error {
 // delta at once: requests that come after Put use the new one, and requests in
 // progress finish with the old one. If the new delta cannot be served, which is an
 // ErrTaskUnusable, or r fails, nothing changes. If the store cannot be changed,
-// the error is ErrReadOnly.
+// the error is ErrReadOnly; if a disk is full, it is ErrNoSpace.
 func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) (TaskInfo, error) {
 	store, err := e.writable()
 	if err != nil {
@@ -64,7 +64,7 @@ func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	defer spool.Remove()
 	err = e.spoolDelta(ctx, name, spool, r, size)
 	if err := errors.Join(err, spool.Close()); err != nil {
-		return TaskInfo{}, fmt.Errorf("runtime: put task %s: %w", name, err)
+		return TaskInfo{}, fmt.Errorf("runtime: put task %s: %w", name, failure.OfDisk(err))
 	}
 	if err := e.loader.Verify(ctx, name, spool.Name()); err != nil {
 		return TaskInfo{}, err
@@ -174,8 +174,10 @@ func changeError(name string, err error) error {
 		return fmt.Errorf("runtime: change task %s: %w: %w", name, ErrReadOnly, err)
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("runtime: change task %s: %w", name, ErrNoTask)
+	case errors.Is(err, store.ErrAway):
+		return fmt.Errorf("runtime: change task %s: %w: %w", name, ErrStoreAway, err)
 	case errors.Is(err, regular.ErrNotRegular):
 		return &failure.TaskError{Task: name, Class: "its name in the store belongs to a folder, pipe or device; remove that first", Err: err}
 	}
-	return fmt.Errorf("runtime: change task %s: %w", name, err)
+	return fmt.Errorf("runtime: change task %s: %w", name, failure.OfDisk(err))
 }

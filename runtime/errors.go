@@ -11,9 +11,14 @@ var (
 	// ErrNoTask means that the store has no task of that name.
 	ErrNoTask = failure.ErrNoTask
 	// ErrTaskUnusable means that the task's delta cannot be loaded: it is
-	// damaged, belongs to another base, or is larger than the budget. The
-	// message names the class of the reason, never a path.
+	// damaged, belongs to another base, or is larger than the budget; or that its
+	// logits are not finite. The message names the class of the reason, never a path.
 	ErrTaskUnusable = failure.ErrTaskUnusable
+	// ErrStoreAway means that the store cannot be reached now. Tasks in memory are
+	// served meanwhile.
+	ErrStoreAway = failure.ErrStoreAway
+	// ErrNoSpace means that the disk of the store or of the cache is full.
+	ErrNoSpace = failure.ErrNoSpace
 	// ErrReadOnly means that the store cannot be changed.
 	ErrReadOnly = errors.New("the store is read-only")
 	// ErrTooLong means that a text has too many tokens and the request does not

@@ -91,7 +91,7 @@ func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*ta
 		d, err := store.File{Path: filepath.Join(folder, name+delta.Extension)}.Open()
 		must(tb, err)
 		tb.Cleanup(func() { _ = d.Close() })
-		p, err := planTask(base, d)
+		p, err := planTask(base, &tokenizers{}, d)
 		must(tb, err)
 		t, err := p.load()
 		must(tb, err)

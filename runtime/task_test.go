@@ -28,7 +28,7 @@ func TestWarmAndHotAgree(t *testing.T) {
 				d, err := store.File{Path: filepath.Join(f.store, "t0.ken")}.Open()
 				must(t, err)
 				defer d.Close()
-				p, err := planTask(base, d)
+				p, err := planTask(base, &tokenizers{}, d)
 				must(t, err)
 				if keep < 1 && p.hotBytes < 10*minMatrixBytes(base) {
 					t.Errorf("a hot network takes only %d bytes", p.hotBytes)
@@ -72,7 +72,7 @@ func TestWarmBytes(t *testing.T) {
 	for range 10 {
 		d, err := store.File{Path: filepath.Join(demo, "tasks", "emotion.ken")}.Open()
 		must(t, err)
-		p, err := planTask(base, d)
+		p, err := planTask(base, &tokenizers{}, d)
 		must(t, err)
 		counted, files = counted+p.warmBytes, files+d.Size
 		task, err := p.load()

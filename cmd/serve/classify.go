@@ -64,11 +64,22 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 		}
 		fmt.Fprintf(s.err, "classify: %s has the answers to the first %d texts; continues with the next\n", c.Output, n)
 	}
+	truncated, maxTokens := 0, 0
+	defer func() { // after the progress
+		if truncated > 0 {
+			fmt.Fprintf(s.err, "classify: %d texts have more than %d tokens and were truncated\n", truncated, maxTokens)
+		}
+	}()
+	show := func(*bulk.Batch) {}
 	// Progress on the terminal to which the answers are written would be among them.
 	if c.Output != "" || !isTerminal(s.out) {
 		bar := newReadProgress(s.err, in.Size(), in.Position(), written.Lines)
-		lineOptions.Progress = bar.add
+		show = bar.add
 		defer bar.finish()
+	}
+	lineOptions.Progress = func(b *bulk.Batch) {
+		truncated, maxTokens = truncated+b.Result.Truncated, b.Result.MaxTokens
+		show(b)
 	}
 	err = classifier.Lines(ctx, in, out, lineOptions)
 	reportIgnored(in, s, "classify")

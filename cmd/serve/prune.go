@@ -42,7 +42,7 @@ type pruneCmd struct {
 	Seed         uint64             `default:"1" help:"Seed of --select random."`
 	Workers      int                `placeholder:"N" help:"Number of cores to use (default: all). The result does not depend on it."`
 	Report       string             `placeholder:"FILE" help:"JSON file for the number of values kept of each tensor and the digest of its mask."`
-	Strict       bool               `help:"Refuse settings of config.json that are unknown, instead of a warning."`
+	Strict       bool               `help:"Refuse settings of the models' files that are unknown, instead of a warning: config.json and the tokenizer's files, of the tuned checkpoint and of the base."`
 	Notes        string             `placeholder:"TEXT" help:"Free text to store in the delta; inspect shows it."`
 	labelFlags                      // of --dev
 }
@@ -77,6 +77,9 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	warn := s.warn("prune")
 	for _, warning := range source.Warnings {
 		warn(warning)
+	}
+	for _, note := range source.Notes {
+		fmt.Fprintf(s.err, "prune: %s\n", note)
 	}
 	if source.Unservable != "" {
 		fmt.Fprintf(s.err, "prune: %s\n", source.Unservable)

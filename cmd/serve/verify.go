@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"kenserve/bulk"
 	"kenserve/delta"
 	"kenserve/gemm"
+	"kenserve/internal/printable"
 	"kenserve/runtime"
 )
 
@@ -47,9 +50,15 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	}
 	beside := ""
 	if len(head) > 0 {
-		beside = ", with tensors beside the base's: " + strings.Join(head, ", ")
+		beside = ", with tensors beside the base's: " + strings.Join(printable.Lines(head), ", ")
 	}
-	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name, beside)
+	if d.OwnTokenizer {
+		beside += ", with a tokenizer of its own"
+	}
+	for _, table := range slices.Sorted(maps.Keys(d.Rows)) {
+		beside += fmt.Sprintf(", with %d rows in %s", d.Rows[table], printable.Line(table))
+	}
+	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", printable.Line(c.File), formatSize(d.Size), len(d.Labels), printable.Line(e.Base().Name), beside)
 	return err
 }
 

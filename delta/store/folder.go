@@ -26,7 +26,7 @@ var _ Writable = Folder("")
 func (f Folder) List(context.Context) ([]Item, error) {
 	files, err := os.ReadDir(string(f))
 	if err != nil {
-		return nil, fmt.Errorf("store: list folder: %w", err)
+		return nil, fmt.Errorf("store: list folder: %w: %w", ErrAway, err)
 	}
 	var items []Item
 	for _, file := range files {
@@ -51,7 +51,8 @@ func (f Folder) Stat(_ context.Context, task string) (Item, error) {
 	if !delta.ValidTask(task) {
 		return Item{}, notFound(task)
 	}
-	return statFile(task, f.path(task))
+	i, err := statFile(task, f.path(task))
+	return i, away(string(f), err)
 }
 
 // Fetch implements Store.
@@ -68,7 +69,7 @@ func (f Folder) path(task string) string { return filepath.Join(string(f), task+
 func (f Folder) Spool() (*Spool, error) {
 	s, err := spoolIn(string(f))
 	if err != nil {
-		return nil, writing(err)
+		return nil, writing(away(string(f), err))
 	}
 	return s, nil
 }
@@ -85,7 +86,7 @@ func (f Folder) Put(_ context.Context, task string, spool *Spool) error {
 		return writing(err)
 	}
 	if err := atomicfile.Move(spool.Name(), f.path(task)); err != nil {
-		return writing(err)
+		return writing(away(string(f), err))
 	}
 	return nil
 }
@@ -100,14 +101,14 @@ func (f Folder) Remove(_ context.Context, task string) error {
 	} else if err != nil {
 		return err
 	}
-	err := os.Remove(f.path(task))
-	if errors.Is(err, fs.ErrNotExist) {
+	err := away(string(f), os.Remove(f.path(task)))
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrAway):
 		return notFound(task)
 	}
-	if err != nil {
-		return writing(err)
-	}
-	return nil
+	return writing(err)
 }
 
 // checkEntry returns nil if a task's entry of the folder is a file, or a link, which is
@@ -115,8 +116,9 @@ func (f Folder) Remove(_ context.Context, task string) error {
 // store's to change.
 func (f Folder) checkEntry(task string) error {
 	info, err := os.Lstat(f.path(task))
+	err = away(string(f), err)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrAway):
 		return notFound(task)
 	case err != nil:
 		return writing(err)
@@ -129,7 +131,7 @@ func (f Folder) checkEntry(task string) error {
 // writing gives an error of writing to the folder its context, and makes it
 // ErrReadOnly where it is one.
 func writing(err error) error {
-	if errors.Is(err, fs.ErrPermission) || readOnlyFileSystem(err) {
+	if !errors.Is(err, ErrAway) && errors.Is(err, fs.ErrPermission) || readOnlyFileSystem(err) {
 		return fmt.Errorf("store: %w: %w", ErrReadOnly, err)
 	}
 	return fmt.Errorf("store: write to folder: %w", err)

@@ -26,6 +26,9 @@ var (
 	ErrNotFound = errors.New("no such delta")
 	// ErrReadOnly means that the store cannot be written.
 	ErrReadOnly = errors.New("the store is read-only")
+	// ErrAway means that the store itself cannot be reached now. It says nothing
+	// about its tasks.
+	ErrAway = errors.New("the store cannot be reached")
 )
 
 // Store is a place with delta files. Any number of goroutines may call its methods.

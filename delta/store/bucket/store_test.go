@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -153,5 +154,41 @@ func TestRetryAttempts(t *testing.T) {
 				t.Errorf("%d attempts, want %d", n, test.want)
 			}
 		})
+	}
+}
+
+// A file:// bucket whose folder is gone is away; it does not count as empty.
+func TestFolderGone(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "store")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, "file://"+filepath.ToSlash(folder), filepath.Join(dir, "cache"))
+	put(t, s, "a", []byte("content"))
+	ctx := context.Background()
+	item, err := s.Stat(ctx, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Stat(ctx, "b"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("no such task: %v", err)
+	}
+	if err := os.Rename(folder, folder+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	_, errList := s.List(ctx)
+	_, errStat := s.Stat(ctx, "a")
+	_, errFetch := s.Fetch(ctx, item)
+	for what, err := range map[string]error{"list": errList, "stat": errStat, "fetch": errFetch, "remove": s.Remove(ctx, "a")} {
+		if !errors.Is(err, store.ErrAway) || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := os.Rename(folder+".gone", folder); err != nil {
+		t.Fatal(err)
+	}
+	if items, err := s.List(ctx); err != nil || len(items) != 1 {
+		t.Errorf("back again: %v, %v", items, err)
 	}
 }

@@ -25,9 +25,9 @@ const (
 	modelConfig      = "config.json"             // its model_type gives the class if nothing else does
 )
 
-// Files maps the names of a folder's files to their contents. They describe a tokenizer without
-// tokenizer.json: the vocabulary files of a class, and the files above. A missing file has no entry. The
-// tokenizer is the one that transformers' fast class makes of these files.
+// Files maps the names of a folder's files to their contents: tokenizer.json or the vocabulary files of a
+// class, and the other files above. A missing file has no entry. Without tokenizer.json, the tokenizer is
+// the one that transformers' fast class makes of these files.
 type Files map[string][]byte
 
 // maxFile is the maximum size of a file, in bytes.
@@ -35,37 +35,11 @@ const maxFile = 1 << 28
 
 // Read reads the tokenizer of a folder.
 func Read(dir string) (Components, error) {
-	data, err := readFile(filepath.Join(dir, tokenizerJSON))
-	if err == nil {
-		f := make(Files)
-		for _, name := range []string{tokenizerConfig, modelConfig} {
-			if err := f.read(dir, name); err != nil {
-				return Components{}, err
-			}
-		}
-		settings, err := f.overrides()
-		if err != nil {
-			return Components{}, err
-		}
-		return parse(data, settings)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return Components{}, err
-	}
-	f, err := readFiles(dir)
+	f, err := Collect(dir)
 	if err != nil {
 		return Components{}, err
 	}
 	return f.Components()
-}
-
-// Names lists the names of all files that [Read] may look for. A name may be there twice.
-func Names() []string {
-	names := []string{tokenizerJSON, tokenizerConfig, specialTokensMap, addedTokens, modelConfig}
-	for _, c := range classes {
-		names = append(names, c.vocabulary...)
-	}
-	return names
 }
 
 // read reads a file of dir, if it exists.
@@ -95,15 +69,8 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// readFiles reads the files of dir that describe a tokenizer. It is an error if there is no vocabulary
-// file.
-func readFiles(dir string) (Files, error) {
-	f := make(Files)
-	for _, name := range []string{tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {
-		if err := f.read(dir, name); err != nil {
-			return nil, err
-		}
-	}
+// readVocabulary reads the vocabulary files of dir. It is an error if there is none.
+func (f Files) readVocabulary(dir string) error {
 	var names []string
 	found := false
 	for _, c := range classes {
@@ -113,13 +80,13 @@ func readFiles(dir string) (Files, error) {
 			}
 			names = append(names, name)
 			if err := f.read(dir, name); err != nil {
-				return nil, err
+				return err
 			}
 			found = found || f[name] != nil
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("there is neither %s nor any of %s: %w", tokenizerJSON, strings.Join(names, ", "), fs.ErrNotExist)
+		return fmt.Errorf("there is neither %s nor any of %s: %w", tokenizerJSON, strings.Join(names, ", "), fs.ErrNotExist)
 	}
-	return f, nil
+	return nil
 }
