@@ -78,6 +78,16 @@ func StreamRows(dst, base []PanelRow, tiles *[2]TileCursor, _ []PanelRow) {
 
 func PrefetchTile(*sparse.Tensor, int) {}
 
+func StripLanes(int) int { return 8 }
+
+func LoadStrip(s Strip, a View) { loadStripPortable(s, a, 0) }
+
+func AddQuads(sums []float32, s Strip, q *Quads) { addQuadsPortable(sums, s, q) }
+
+func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow) {
+	storeSumsPortable(dst, sums, lanes, scales, bias)
+}
+
 func Softmax(x []float32) { softmaxPortable(x) }
 
 func LayerNorm(x, gamma, beta []float32, eps float32) { layerNormPortable(x, gamma, beta, eps) }
