@@ -50,6 +50,10 @@ func (m *Matrix) Changed(patch *sparse.Tensor, weights *Matrix) (*Matrix, error)
 	return &out, nil
 }
 
+// IsChanged reports whether m was made by [Matrix.Changed], so that its products need
+// scratch memory.
+func (m *Matrix) IsChanged() bool { return m.change != nil }
+
 // MaxChangedShare is the largest share of a matrix that a patch of [Matrix.Changed]
 // should keep. With more, panels of the task's own are faster.
 const MaxChangedShare = 1.0 / 8
