@@ -126,7 +126,7 @@ type Network interface {
 	// a sequence do not depend on the other sequences of the batch. In a batch of
 	// several networks, each sequence has as many logits as its network has labels.
 	Forward(w *Workspace, b *Batch, logits []float32) error
-	// Weights returns what the network is bound to.
+	// Weights returns what the network is bound to; nil: it cannot share a batch.
 	Weights() *TaskWeights
 }
 
@@ -137,7 +137,7 @@ type Batch struct {
 	Ends    []int   // sequence i ends before IDs[Ends[i]]
 	// Segments divides the sequences among the networks of several tasks, which the
 	// same architecture was bound to. The first one is the network whose Forward is
-	// called. nil: all sequences are of that network.
+	// called. Empty: all sequences are of that network.
 	Segments []Segment
 }
 

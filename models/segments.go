@@ -25,7 +25,7 @@ type segment struct {
 // start sets the segments of a batch for the network n. It returns the number of logits.
 func (s *segments) start(n Network, b *Batch) (logits int, err error) {
 	s.list = append(s.list[:0], segment{weights: n.Weights(), labels: n.Labels(), sequences: len(b.Ends)})
-	if b.Segments == nil {
+	if len(b.Segments) == 0 {
 		return len(b.Ends) * n.Labels(), nil
 	}
 	s.list = s.list[:0]
@@ -35,6 +35,8 @@ func (s *segments) start(n Network, b *Batch) (logits int, err error) {
 		switch {
 		case part.End <= first:
 			return 0, fmt.Errorf("models: %w: segment %d has no sequences", ErrBatch, i)
+		case t == nil || own == nil:
+			return 0, fmt.Errorf("models: segment %d has a network without weights", i)
 		case i == 0 && t != own:
 			return 0, fmt.Errorf("models: %w: the first segment is of another network", ErrBatch)
 		case len(t.dense) != len(own.dense) || len(t.norms) != len(own.norms) || len(t.tables) != len(own.tables):
