@@ -103,104 +103,144 @@ var (
 )
 
 // changeWork computes what the sums of a product begin with: bias and changes. A part is
-// a strip of rows of one segment, or its product with some of the panels.
+// some rows of one segment, or their product with some of the panels.
 type changeWork struct {
 	init, a View
-	strips  []strip
-	splits  int // parts of a strip
+	units   []changeUnit
+	splits  int // parts of a unit
 	panels  int
 }
 
-// strip is up to 16 rows of one segment.
-type strip struct {
+// changeUnit is rows of one segment: a strip of them, or several if the quads of a panel
+// must be read from the patch first, which then serve all strips.
+type changeUnit struct {
 	first, rows int
 	segment     Segment
 }
 
 // stripScratch is the memory of one part.
 type stripScratch struct {
-	lines []panelRow
-	sums  [kernel.PanelWidth / 2]panelRow // [PanelWidth][lanes]
-	quads kernel.Quads
+	lines  []panelRow
+	strips []kernel.Strip
+	sums   [kernel.PanelWidth / 2]panelRow // [PanelWidth][lanes]
+	quads  kernel.Quads
+}
+
+// maxUnitBytes bounds the strips of a unit: they must stay in the second-level cache
+// while they are multiplied with one panel after the other.
+const maxUnitBytes = 512 << 10
+
+// unitRows returns how many of the rows that are left in a segment are one unit.
+func (w *changeWork) unitRows(s *Segment, rows int) int {
+	lanes := kernel.StripLanes(rows)
+	if c := s.Weight.change; c == nil || c.ends != nil {
+		return min(rows, lanes)
+	}
+	strips := max(1, maxUnitBytes/(4*lanes*kernel.StripLines(w.a.Cols)))
+	return min(rows, strips*lanes)
 }
 
 func (w *changeWork) run(p *parallel.Pool, init, a View, segments []Segment, start int) {
 	w.init, w.a, w.panels = init, a, init.Cols/panelWidth
-	w.strips = w.strips[:0]
+	w.units = w.units[:0]
 	work, first := 0, start
-	for _, s := range segments {
-		for first < s.End {
-			rows := s.End - first
-			rows = min(rows, kernel.StripLanes(rows))
-			w.strips = append(w.strips, strip{first - start, rows, s})
-			first += rows
-		}
+	for i := range segments {
+		s := &segments[i]
 		work += (s.End - first) * init.Cols
 		if c := s.Weight.change; c != nil {
-			work += len(w.strips) * (c.patch.Kept() + a.Cols) * 8
+			work += (s.End - first) * c.patch.Kept()
+		}
+		for first < s.End {
+			rows := w.unitRows(s, s.End-first)
+			w.units = append(w.units, changeUnit{first - start, rows, *s})
+			first += rows
 		}
 	}
 	w.splits = 1
 	const partsPerWorker = 2
-	if want := partsPerWorker * p.Width(); p.Width() > 1 && len(w.strips) < want {
-		w.splits = min(w.panels, (want+len(w.strips)-1)/len(w.strips))
+	if want := partsPerWorker * p.Width(); p.Width() > 1 && len(w.units) < want {
+		w.splits = min(w.panels, (want+len(w.units)-1)/len(w.units))
 	}
-	if parts := w.splits * len(w.strips); p.Width() > 1 && parts > 1 && work >= sharedProducts {
+	if parts := w.splits * len(w.units); p.Width() > 1 && parts > 1 && work >= sharedProducts/4 {
 		p.Run(parts, w)
 	} else {
 		w.splits = 1
-		for i := range w.strips {
+		for i := range w.units {
 			w.Do(i, 0)
 		}
 	}
-	clear(w.strips) // the free list must not keep weights
+	clear(w.units) // the free list must not keep weights
 	w.init, w.a = View{}, View{}
 }
 
 // Do performs one part.
 func (w *changeWork) Do(part, _ int) {
-	s := &w.strips[part/w.splits]
+	u := &w.units[part/w.splits]
 	first, end := w.panels*(part%w.splits)/w.splits, w.panels*(part%w.splits+1)/w.splits
-	c := s.segment.Weight.change
+	c := u.segment.Weight.change
 	if c == nil {
 		for panel := first; panel < end; panel++ {
-			w.begin(s, panel)
+			w.begin(u, panel)
 		}
 		return
 	}
 	scratch := stripScratches.take()
 	defer stripScratches.release(scratch)
-	lanes := kernel.StripLanes(s.rows)
-	if n := (kernel.StripLines(w.a.Cols)*lanes + panelWidth - 1) / panelWidth; len(scratch.lines) < n {
-		scratch.lines = makePanels(n)
-	}
-	x := kernel.Strip{Lanes: lanes, Lines: floats(scratch.lines)}
-	kernel.LoadStrip(x, w.a.Slice(s.first, s.first+s.rows, 0, w.a.Cols))
-	sums := floats(scratch.sums[:])[:panelWidth*lanes]
+	scratch.load(w.a.Slice(u.first, u.first+u.rows, 0, w.a.Cols))
 	for panel := first; panel < end; panel++ {
 		quads := c.panel(panel, &scratch.quads)
 		if len(quads.Places) == 0 {
-			w.begin(s, panel)
+			w.begin(u, panel)
 			continue
 		}
 		var scales, bias panelRow
 		kernel.ReadScales(c.patch, panel, &scales)
-		if s.segment.Bias != nil {
-			copy(bias[:], s.segment.Bias[panel*panelWidth:])
+		if u.segment.Bias != nil {
+			copy(bias[:], u.segment.Bias[panel*panelWidth:])
 		}
-		clear(sums)
-		kernel.AddQuads(sums, x, &quads)
-		kernel.StoreSums(w.init.Slice(s.first, s.first+s.rows, panel*panelWidth, (panel+1)*panelWidth), sums, lanes, &scales, &bias)
+		row := u.first
+		for _, s := range scratch.strips {
+			sums := floats(scratch.sums[:])[:panelWidth*s.Lanes]
+			clear(sums)
+			kernel.AddQuads(sums, s, &quads)
+			last := min(row+s.Lanes, u.first+u.rows)
+			kernel.StoreSums(w.init.Slice(row, last, panel*panelWidth, (panel+1)*panelWidth), sums, s.Lanes, &scales, &bias)
+			row = last
+		}
 	}
 }
 
-// begin stores the biases of a panel in the rows of a strip.
-func (w *changeWork) begin(s *strip, panel int) {
-	for r := s.first; r < s.first+s.rows; r++ {
+// load fills strips with rows of activations.
+func (s *stripScratch) load(a View) {
+	s.strips = s.strips[:0]
+	length := 0 // in values, of all strips
+	for rows := a.Rows; rows > 0; {
+		lanes := kernel.StripLanes(rows)
+		length += lanes * kernel.StripLines(a.Cols)
+		rows -= lanes
+	}
+	if n := (length + panelWidth - 1) / panelWidth; len(s.lines) < n {
+		s.lines = makePanels(n)
+	}
+	lines := floats(s.lines)
+	for row := 0; row < a.Rows; {
+		x := kernel.Strip{Lanes: kernel.StripLanes(a.Rows - row)}
+		n := x.Lanes * kernel.StripLines(a.Cols)
+		x.Lines, lines = lines[:n:n], lines[n:]
+		end := min(row+x.Lanes, a.Rows)
+		kernel.LoadStrip(x, a.Slice(row, end, 0, a.Cols))
+		s.strips = append(s.strips, x)
+		row = end
+	}
+}
+
+// begin stores the biases of a panel in the rows of a unit.
+func (w *changeWork) begin(u *changeUnit, panel int) {
+	for r := u.first; r < u.first+u.rows; r++ {
 		row := w.init.Row(r)[panel*panelWidth:][:panelWidth]
 		n := 0
-		if s.segment.Bias != nil {
-			n = copy(row, s.segment.Bias[panel*panelWidth:])
+		if u.segment.Bias != nil {
+			n = copy(row, u.segment.Bias[panel*panelWidth:])
 		}
 		clear(row[n:])
 	}

@@ -16,6 +16,18 @@ func addSignQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs
 //go:noescape
 func addQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, n int)
 
+// gapsToQuadsAVX2 puts the places of a tile with n > 0 gaps into quads, for values, whose slots it stores.
+// It returns the first free quad. The reference is quadFiller.gapsPortable.
+//
+//go:noescape
+func gapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32, slots *uint32) uint32
+
+// signGapsToQuadsAVX2 puts the places of a tile with n > 0 gaps into quads, for signs.
+// It returns the first free quad. The reference is quadFiller.gapsPortable.
+//
+//go:noescape
+func signGapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32) uint32
+
 // loadStrip8AVX2 fills eight lanes of a strip: n inputs, a multiple of 8 above 0, of
 // eight rows. lines is the line of the first input. The reference is
 // loadStripPortable.

@@ -84,6 +84,105 @@ loop:
 	VZEROUPPER
 	RET
 
+// func gapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32, slots *uint32) uint32
+// Requires: CMOV
+TEXT ·gapsToQuadsAVX2(SB), NOSPLIT, $0-76
+	MOVQ gaps+0(FP), AX
+	MOVQ n+8(FP), CX
+	ADDQ AX, CX
+	MOVL position+16(FP), DX
+	MOVQ places+24(FP), BX
+	MOVQ outputs+32(FP), SI
+	MOVQ open+48(FP), DI
+	MOVL next+56(FP), R8
+	MOVQ slots+64(FP), R9
+
+loop:
+	MOVBLZX (AX), R10
+	XORL    R11, R11
+	ADDL    R10, DX
+	CMPL    R10, $0x000000ff
+	SETNE   R11
+	MOVL    DX, R12
+	ANDL    $0x0f, R12
+	MOVL    DX, R10
+	SHRL    $0x04, R10
+	ADDL    R10, R10
+	IMULL   R11, R10
+	MOVL    (DI)(R12*4), R13
+	MOVW    R10, (BX)(R13*2)
+	MOVL    R13, (R9)
+	LEAQ    (R9)(R11*4), R9
+	ADDL    R11, DX
+	MOVL    R12, R10
+	ORL     column+40(FP), R10
+	MOVB    R10, (SI)(R8*1)
+	MOVL    R13, R10
+	ANDL    $0x03, R10
+	ADDL    R11, R10
+	ADDL    R11, R13
+	MOVL    R8, R11
+	SHLL    $0x02, R11
+	SHRL    $0x02, R10
+	CMOVLNE R11, R13
+	ADDL    R10, R8
+	MOVL    R13, (DI)(R12*4)
+	INCQ    AX
+	CMPQ    AX, CX
+	JLT     loop
+	MOVL    R8, ret+72(FP)
+	RET
+
+// func signGapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32) uint32
+// Requires: CMOV
+TEXT ·signGapsToQuadsAVX2(SB), NOSPLIT, $0-68
+	MOVQ gaps+0(FP), AX
+	MOVQ n+8(FP), CX
+	ADDQ AX, CX
+	MOVL position+16(FP), DX
+	MOVQ places+24(FP), BX
+	MOVQ outputs+32(FP), SI
+	MOVQ open+48(FP), DI
+	MOVL next+56(FP), R8
+
+loop:
+	MOVBLZX (AX), R9
+	XORL    R10, R10
+	MOVL    R9, R11
+	ANDL    $0x7f, R9
+	SHRL    $0x07, R11
+	XORL    $0x01, R11
+	ADDL    R9, DX
+	CMPL    R9, $0x0000007f
+	SETNE   R10
+	MOVL    DX, R9
+	ANDL    $0x0f, R9
+	MOVL    DX, R12
+	SHRL    $0x04, R12
+	LEAL    (R11)(R12*2), R11
+	IMULL   R10, R11
+	MOVL    (DI)(R9*4), R12
+	MOVW    R11, (BX)(R12*2)
+	ADDL    R10, DX
+	MOVL    R9, R11
+	ORL     column+40(FP), R11
+	MOVB    R11, (SI)(R8*1)
+	MOVL    R12, R11
+	ANDL    $0x03, R11
+	ADDL    R10, R11
+	ADDL    R10, R12
+	MOVL    R8, R10
+	SHLL    $0x02, R10
+	SHRL    $0x02, R11
+	CMOVLNE R10, R12
+	ADDL    R11, R8
+	MOVL    R12, (DI)(R9*4)
+	INCQ    AX
+	CMPQ    AX, CX
+	JLT     loop
+	MOVL    R8, ret+64(FP)
+	RET
+
 // func loadStrip8AVX2(lines *float32, lineBytes uintptr, rows *[8]*float32, n int)
 // Requires: AVX
 TEXT ·loadStrip8AVX2(SB), NOSPLIT, $0-32

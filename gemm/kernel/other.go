@@ -82,6 +82,10 @@ func StripLanes(int) int { return 8 }
 
 func LoadStrip(s Strip, a View) { loadStripPortable(s, a, 0) }
 
+func (f *quadFiller) gaps(gaps []byte, code sparse.GapCode, slots []uint32) {
+	f.gapsPortable(gaps, code, slots)
+}
+
 func AddQuads(sums []float32, s Strip, q *Quads) { addQuadsPortable(sums, s, q) }
 
 func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow) {

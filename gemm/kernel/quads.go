@@ -1,8 +1,8 @@
 package kernel
 
 import (
+	"math/bits"
 	"slices"
-	"unsafe"
 
 	"kenserve/internal/sparse"
 )
@@ -53,6 +53,8 @@ type Quads struct {
 	Places  [][quadValues]uint16  // lines of a strip
 	Outputs []uint8               // of each quad, below PanelWidth
 	Values  [][quadValues]float32 // that multiply the lines; nil with signs
+
+	slots []uint32 // memory of Read
 }
 
 // MaxQuads returns the largest number of quads for a panel that keeps so many values.
@@ -106,7 +108,10 @@ func (q *Quads) Read(t *sparse.Tensor, panel int, base []PanelRow) {
 	for i := first; i < end; i++ {
 		next = q.readTile(t, i, base, next)
 	}
-	*q = q.Slice(0, next)
+	q.Places, q.Outputs = q.Places[:next], q.Outputs[:next]
+	if q.Values != nil {
+		q.Values = q.Values[:next]
+	}
 }
 
 // reserve makes room for n quads, all empty.
@@ -117,7 +122,7 @@ func (q *Quads) reserve(n int, values bool) {
 	q.Places, q.Outputs = q.Places[:n], q.Outputs[:n]
 	clear(q.Places)
 	if !values {
-		q.Values = nil
+		q.Values = nil // a task of signs after one of values: rare, so the memory need not be kept
 		return
 	}
 	if cap(q.Values) < n {
@@ -130,129 +135,123 @@ func (q *Quads) reserve(n int, values bool) {
 // readTile adds the quads of stored tile i from quad next on. It returns the number of
 // quads.
 func (q *Quads) readTile(t *sparse.Tensor, i int, base []PanelRow, next int) int {
-	f := quadFiller{
-		places:  unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(q.Places))), quadValues*len(q.Places)),
-		outputs: q.Outputs, column: int(t.Tiles[i]) % 2 * tileRows, next: next,
-	}
+	f := quadFiller{quads: q, column: int(t.Tiles[i]) % 2 * tileRows, next: uint32(next)}
 	f.begin()
-	switch {
-	case t.SignsInGaps():
-		f.signGaps(t.TileGaps(i))
-	case t.Gaps != nil:
-		f.eachGap(t, i, base, q.Values)
-	default:
-		f.eachMask(t, i, base, q.Values)
+	if t.SignsInGaps() {
+		f.gaps(t.TileGaps(i), sparse.SignGaps, nil)
+		return int(f.next)
 	}
-	return f.next
+	first := t.ValueStart(i)
+	n := int(t.Ends[i]) - first
+	if cap(q.slots) < n {
+		q.slots = make([]uint32, n)
+	}
+	slots := q.slots[:n]
+	if t.Gaps != nil {
+		f.gaps(t.TileGaps(i), sparse.PlainGaps, slots)
+	} else {
+		f.masks(t.Mask16[i*t.Columns:(i+1)*t.Columns], slots)
+	}
+	q.fill(t, first, slots, base)
+	return int(f.next)
 }
 
 // quadFiller puts the kept values of one tile into quads. Each output has one quad that
 // is not full, and gets the next free one when it is.
 type quadFiller struct {
-	places  []uint16 // of all quads
-	outputs []uint8
-	column  int              // of the panel at which the tile begins
-	slots   [tileRows]uint32 // of each output: where its next place goes
-	next    int              // the first free quad
+	quads  *Quads
+	column int              // of the panel at which the tile begins
+	open   [tileRows]uint32 // of each output: the slot, 4·quad + place, of its next value
+	next   uint32           // the first free quad
 }
 
 // begin gives each output of the tile its first quad.
 func (f *quadFiller) begin() {
-	for r := range f.slots {
-		f.slots[r] = uint32(quadValues * f.next)
-		f.outputs[f.next] = uint8(f.column + r)
+	for r := range f.open {
+		f.open[r] = quadValues * f.next
+		f.quads.Outputs[f.next] = uint8(f.column + r)
 		f.next++
 	}
 }
 
-// add adds a place for an output of the tile and returns its slot.
-func (f *quadFiller) add(r int, line uint16) int {
-	r &= tileRows - 1
-	slot := f.slots[r]
-	f.places[slot] = line
-	if f.slots[r]++; f.slots[r]%quadValues == 0 {
-		f.slots[r] = uint32(quadValues * f.next)
-		f.outputs[f.next] = uint8(f.column + r)
-		f.next++
-	}
-	return int(slot)
-}
-
-// signGaps is add for all signs of a tile. A quad is full every fourth time, which
-// processors cannot predict, so there is no branch.
-func (f *quadFiller) signGaps(gaps []byte) {
-	places, outputs, column := f.places, f.outputs, uint32(f.column)
-	slots := f.slots
-	next := uint32(f.next)
-	position := uint32(StripZeros / 2 * tileRows) // line·tileRows/2 + output
+// gapsPortable adds the places of the values of a tile with gaps, and stores the slot of
+// each value. With code SignGaps, signs are in the gaps, and slots is nil.
+func (f *quadFiller) gapsPortable(gaps []byte, code sparse.GapCode, slots []uint32) {
+	position := uint32(StripZeros / 2 * tileRows) // tileRows·line/2 + output
+	value := 0
 	for _, b := range gaps {
-		gap := uint32(b & sparse.SignGaps.Low)
-		position += gap
-		if gap == uint32(sparse.SignGaps.Skip) {
+		gap := b & code.Low
+		position += uint32(gap)
+		if gap == code.Skip {
 			continue
 		}
-		r := position % tileRows
-		slot := slots[r]
-		places[slot] = uint16(position/tileRows*2 + 1 - uint32(b>>7))
-		position++
-		slot++
-		outputs[next] = uint8(column + r)
-		full := (slot%quadValues - 1) >> 31 // 1 if the quad is full
-		slot += (quadValues*next - slot) & -full
-		next += full
-		slots[r] = slot
-	}
-	f.slots, f.next = slots, int(next)
-}
-
-// eachGap adds the values of a tile with gaps beside values.
-func (f *quadFiller) eachGap(t *sparse.Tensor, i int, base []PanelRow, values [][quadValues]float32) {
-	value := t.ValueStart(i)
-	position := -1
-	for _, b := range t.TileGaps(i) {
-		position += int(b)
-		if b == sparse.PlainGaps.Skip {
-			continue
+		line := uint16(position / tileRows * 2)
+		if code == sparse.SignGaps {
+			line += 1 - uint16(b>>7)
 		}
+		slot := f.add(position%tileRows, line)
 		position++
-		f.addValue(t, value, position%tileRows, position/tileRows, base, values)
-		value++
-	}
-}
-
-// eachMask adds the values of a tile with masks.
-func (f *quadFiller) eachMask(t *sparse.Tensor, i int, base []PanelRow, values [][quadValues]float32) {
-	value := t.ValueStart(i)
-	for k, mask := range t.Mask16[i*t.Columns : (i+1)*t.Columns] {
-		for r := 0; mask != 0; mask >>= 1 {
-			if mask&1 != 0 {
-				f.addValue(t, value, r, k, base, values)
-				value++
-			}
-			r++
+		if slots != nil {
+			slots[value] = slot
+			value++
 		}
 	}
 }
 
-// addValue adds kept value i of the tensor, which is of output r of the tile and input
-// k.
-func (f *quadFiller) addValue(t *sparse.Tensor, i, r, k int, base []PanelRow, values [][quadValues]float32) {
-	line := uint16(StripZeros + 2*k)
-	if t.Coding == sparse.Sign {
-		f.add(r, line+1-uint16(t.Signs[i>>3]>>(i&7)&1))
-		return
+// masks adds the places of the values of a tile with masks, and stores the slot of each
+// value.
+func (f *quadFiller) masks(masks []uint16, slots []uint32) {
+	value := 0
+	for k, mask := range masks {
+		line := uint16(StripZeros + 2*k)
+		for ; mask != 0; mask &= mask - 1 {
+			slots[value] = f.add(uint32(bits.TrailingZeros16(mask)), line)
+			value++
+		}
 	}
-	slot := f.add(r, line)
-	v := &values[slot/quadValues][slot%quadValues]
+}
+
+// add adds a place for an output of the tile and returns its slot. A quad is full every
+// fourth time, which processors cannot predict, so there is no branch.
+func (f *quadFiller) add(r uint32, line uint16) uint32 {
+	r %= tileRows
+	slot := f.open[r]
+	f.quads.Places[slot/quadValues][slot%quadValues] = line
+	f.quads.Outputs[f.next] = uint8(uint32(f.column) + r)
+	full := ((slot+1)%quadValues - 1) >> 31 // 1 if the quad is full now
+	f.open[r] = slot + 1 + (quadValues*f.next-(slot+1))&-full
+	f.next += full
+	return slot
+}
+
+// fill stores the values from the first on in slots of quads.
+func (q *Quads) fill(t *sparse.Tensor, first int, slots []uint32, base []PanelRow) {
+	values := q.Values
 	switch t.Coding {
 	case sparse.Float32:
-		*v = t.Float32s[i] - base[k][f.column+r]
+		for i, v := range t.Float32s[first:][:len(slots)] {
+			s := slots[i]
+			quad, place := s/quadValues, s%quadValues
+			input := (q.Places[quad][place] - StripZeros) / 2
+			values[quad][place] = v - base[input][q.Outputs[quad]]
+		}
 	case sparse.BFloat16:
-		*v = sparse.BFloat16Value(0, t.BFloat16s[i])
+		for i, v := range t.BFloat16s[first:][:len(slots)] {
+			values[slots[i]/quadValues][slots[i]%quadValues] = sparse.BFloat16Value(0, v)
+		}
 	case sparse.Int8:
-		*v = float32(t.Int8s[i])
+		for i, v := range t.Int8s[first:][:len(slots)] {
+			values[slots[i]/quadValues][slots[i]%quadValues] = float32(v)
+		}
 	case sparse.Int4:
-		*v = float32(sparse.Nibble(t.Int4s, i))
+		for i, s := range slots {
+			values[s/quadValues][s%quadValues] = float32(sparse.Nibble(t.Int4s, first+i))
+		}
+	case sparse.Sign:
+		for i, s := range slots {
+			at := first + i
+			q.Places[s/quadValues][s%quadValues] += 1 - uint16(t.Signs[at>>3]>>(at&7)&1)
+		}
 	}
 }
 

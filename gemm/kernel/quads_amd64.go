@@ -2,7 +2,11 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"kenserve/internal/sparse"
+)
 
 // StripLanes returns how many rows a strip for so many rows of A has.
 func StripLanes(rows int) int {
@@ -30,6 +34,19 @@ func LoadStrip(s Strip, a View) {
 		}
 	}
 	loadStripPortable(s, a, vectors)
+}
+
+// gaps adds the places of the values of a tile with gaps; see gapsPortable.
+func (f *quadFiller) gaps(gaps []byte, code sparse.GapCode, slots []uint32) {
+	q := f.quads
+	switch position := uint32(StripZeros / 2 * tileRows); {
+	case current < AVX2 || len(gaps) == 0:
+		f.gapsPortable(gaps, code, slots)
+	case code == sparse.SignGaps:
+		f.next = signGapsToQuadsAVX2(&gaps[0], len(gaps), position, &q.Places[0][0], &q.Outputs[0], uint32(f.column), &f.open, f.next)
+	default:
+		f.next = gapsToQuadsAVX2(&gaps[0], len(gaps), position, &q.Places[0][0], &q.Outputs[0], uint32(f.column), &f.open, f.next, unsafe.SliceData(slots))
+	}
 }
 
 // AddQuads adds the products of a strip with the kept values of a panel, without their

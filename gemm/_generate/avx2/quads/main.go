@@ -27,9 +27,99 @@ func main() {
 	Pragma("noescape")
 	Doc("addQuads8AVX2 adds n > 0 quads to the sums of 8 lanes. The reference is", "addQuadsPortable.")
 	asm.AddQuads(vector, 5, true)
+	gaps("gapsToQuadsAVX2", 0xff, false)
+	gaps("signGapsToQuadsAVX2", 0x7f, true)
 	loadStrip()
 	storeSums()
 	Generate()
+}
+
+// gaps generates the kernel that puts the places of a tile's values into quads. low is
+// the bits of a byte that hold the gap, and the gap that is a skip.
+//
+// Neither skips nor full quads can be predicted, so there are no branches for them. A
+// skip writes 0 to a slot that stays unused.
+func gaps(name string, low uint64, signs bool) {
+	params, doc := "func(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32", "signs"
+	if !signs {
+		params += ", slots *uint32"
+		doc = "values, whose slots it stores"
+	}
+	TEXT(name, NOSPLIT, params+") uint32")
+	Pragma("noescape")
+	Doc(name+" puts the places of a tile with n > 0 gaps into quads, for "+doc+".", "It returns the first free quad. The reference is quadFiller.gapsPortable.")
+	from, end := Load(Param("gaps"), GP64()), Load(Param("n"), GP64())
+	ADDQ(from, end)
+	position := Load(Param("position"), GP32())
+	places, outputs := Load(Param("places"), GP64()), Load(Param("outputs"), GP64())
+	open, next := Load(Param("open"), GP64()), GP64()
+	Load(Param("next"), next.As32())
+	column, err := Param("column").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	var slots Register
+	if !signs {
+		slots = Load(Param("slots"), GP64())
+	}
+	Label("loop")
+	gap, kept := GP32(), GP64()
+	MOVBLZX(Mem{Base: from}, gap)
+	XORL(kept.As32(), kept.As32())
+	line := GP32()
+	if signs {
+		MOVL(gap, line)
+		ANDL(Imm(low), gap)
+		SHRL(Imm(7), line)
+		XORL(Imm(1), line)
+	}
+	ADDL(gap, position)
+	CMPL(gap, U32(low))
+	SETNE(kept.As8())
+	row := GP64()
+	MOVL(position, row.As32())
+	ANDL(Imm(15), row.As32())
+	if signs {
+		whole := GP32()
+		MOVL(position, whole)
+		SHRL(Imm(4), whole)
+		LEAL(Mem{Base: line, Index: whole, Scale: 2}, line)
+	} else {
+		MOVL(position, line)
+		SHRL(Imm(4), line)
+		ADDL(line, line)
+	}
+	// line, or 0 for a skip.
+	IMULL(kept.As32(), line)
+	slot := GP64()
+	MOVL(Mem{Base: open, Index: row, Scale: 4}, slot.As32())
+	MOVW(line.As16(), Mem{Base: places, Index: slot, Scale: 2})
+	if !signs {
+		MOVL(slot.As32(), Mem{Base: slots})
+		LEAQ(Mem{Base: slots, Index: kept, Scale: 4}, slots)
+	}
+	ADDL(kept.As32(), position)
+	output := GP32()
+	MOVL(row.As32(), output)
+	ORL(column.Addr, output)
+	MOVB(output.As8(), Mem{Base: outputs, Index: next, Scale: 1})
+	// full is 1 if the value was the last of its quad.
+	full, free := GP64(), GP64()
+	MOVL(slot.As32(), full.As32())
+	ANDL(Imm(3), full.As32())
+	ADDL(kept.As32(), full.As32())
+	ADDL(kept.As32(), slot.As32())
+	MOVL(next.As32(), free.As32())
+	SHLL(Imm(2), free.As32())
+	SHRL(Imm(2), full.As32())
+	CMOVLNE(free.As32(), slot.As32())
+	ADDL(full.As32(), next.As32())
+	MOVL(slot.As32(), Mem{Base: open, Index: row, Scale: 4})
+	INCQ(from)
+	CMPQ(from, end)
+	JLT(LabelRef("loop"))
+	Store(next.As32(), ReturnIndex(0))
+	RET()
 }
 
 // transpose returns the columns of a block of 8×8 values. half(i, h) is the operand of
