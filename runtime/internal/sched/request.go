@@ -80,11 +80,13 @@ type queue struct {
 	startTag      int64     // see schedule
 	oldestArrival time.Time // of the waiting requests, or earlier
 
-	// While a batch is taken: that batch, the number of queues in it before this one,
-	// and the part of it that holds texts of the first request; −1: none does.
-	batch *batch
-	order int
-	part  int
+	// While a batch is taken: that batch, the queue's tokens in it, the number of queues
+	// in it before this one, and the part of it that holds texts of the first request;
+	// −1: none does.
+	batch       *batch
+	batchTokens int
+	order       int
+	part        int
 }
 
 // servedBefore tells whether q is served before p: by start tag, then by the

@@ -6,23 +6,53 @@ import (
 	"time"
 )
 
+// evenShare is the ratio of minSplitTokens to the number of tokens by which a task may
+// exceed all others of its batch.
+const evenShare = 2
+
 // takeBatch takes a batch of up to maxTokens tokens, but at least one text, out of the
 // queues, beginning with q. It drops requests whose context has ended; if none is left
 // it may return nil.
+//
+// If several tasks share it, no task has many more tokens in it than all others
+// together, because their texts must not wait for those of one task. A task of which no
+// more texts can be taken is the first one of the next batch.
 func (s *schedule) takeBatch(q *queue, maxTokens int, now time.Time) *batch {
 	if !q.shares {
 		return s.takeFrom(q, maxTokens)
 	}
 	t := taking{s: s, b: &batch{}, maxTokens: maxTokens}
 	order := s.sharingOrder(q, now)
-	for len(order.queues) > 0 && t.text(order.queues[0]) {
-		if len(order.queues[0].requests) == 0 {
+	for len(order.queues) > 0 {
+		q := order.queues[0]
+		if t.uneven(q) {
+			heap.Pop(order)
+			continue
+		}
+		if !t.text(q) {
+			break
+		}
+		if len(q.requests) == 0 {
 			heap.Pop(order)
 		} else {
 			heap.Fix(order, 0)
 		}
 	}
 	return t.end()
+}
+
+// uneven tells whether, with the next text of a queue, one task had too large a part of
+// a batch that several tasks share.
+func (t *taking) uneven(q *queue) bool {
+	r := q.requests[0]
+	tokens := r.Texts.Ends[r.nextText] - r.textStart(r.nextText)
+	largest, tasks := max(t.largest, tokens), len(t.queues)
+	if q.batch == t.b {
+		largest = max(largest, q.batchTokens+tokens)
+	} else {
+		tasks++
+	}
+	return tasks > 1 && largest > t.b.tokens+tokens-largest+t.s.minSplitTokens/evenShare
 }
 
 // takeFrom is takeBatch with texts of one queue only.
@@ -39,6 +69,7 @@ type taking struct {
 	b         *batch
 	maxTokens int
 	queues    []*queue // of the batch's texts
+	largest   int      // tokens of the task that has most of them
 	firstTag  int64    // of the queue from which the first text was taken
 }
 
@@ -59,7 +90,7 @@ func (t *taking) text(q *queue) bool {
 		t.firstTag = q.startTag
 	}
 	if q.batch != b {
-		q.batch, q.part, q.order = b, -1, len(t.queues)
+		q.batch, q.batchTokens, q.part, q.order = b, 0, -1, len(t.queues)
 		t.queues = append(t.queues, q)
 	}
 	if q.part < 0 {
@@ -73,6 +104,8 @@ func (t *taking) text(q *queue) bool {
 	b.texts++
 	t.s.countTokens(q, -tokens)
 	q.startTag += int64(tokens)
+	q.batchTokens += tokens
+	t.largest = max(t.largest, q.batchTokens)
 	if !r.waiting() {
 		heap.Pop(q)
 		t.s.endWait(r)
@@ -128,9 +161,9 @@ func (s *schedule) sharingOrder(q *queue, now time.Time) *queueOrder {
 	lowest := q.startTag
 	o := &queueOrder{queues: s.order[:0], first: q, tag: q.startTag}
 	for _, q := range s.queues {
+		lowest = min(lowest, q.startTag)
 		if q.shares {
 			o.queues = append(o.queues, q)
-			lowest = min(lowest, q.startTag)
 		}
 	}
 	s.order = o.queues
