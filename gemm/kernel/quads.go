@@ -103,7 +103,7 @@ func (q *Quads) Read(t *sparse.Tensor, panel int, base []PanelRow) {
 	for i := first; i < end; i++ {
 		kept += int(t.Ends[i]) - t.ValueStart(i)
 	}
-	q.reserve(MaxQuads(kept), t.Coding != sparse.Sign)
+	q.reserve(MaxQuads(kept)+1, t.Coding != sparse.Sign) // one more, to which add writes before it is used
 	next := 0
 	for i := first; i < end; i++ {
 		next = q.readTile(t, i, base, next)
@@ -262,11 +262,16 @@ func ReadScales(t *sparse.Tensor, panel int, scales *PanelRow) {
 	*scales = PanelRow{}
 	for i := first; i < end; i++ {
 		tile := scales[t.Tiles[i]%2*tileRows:][:tileRows]
+		if len(t.Scales) > 1 {
+			copy(tile, t.Scales[i*tileRows:])
+			continue
+		}
+		scale := float32(1)
+		if len(t.Scales) == 1 {
+			scale = t.Scales[0]
+		}
 		for r := range tile {
-			tile[r] = 1
-			if t.Coding.Scaled() {
-				tile[r] = t.Scale(i, r)
-			}
+			tile[r] = scale
 		}
 	}
 }
