@@ -115,25 +115,18 @@ func (w *mulWork) Do(i, slot int) {
 	if w.m.patch != nil {
 		if cursor, changes := w.m.patchCursor(panel); changes {
 			size := len(weights.rows)
-			corrected := cursor.correctable(r1 - r0)
-			if corrected {
-				size = kernel.CorrectionScratch(size)
-			} else if r1-r0 <= kernel.ChunkRows { // one chunk: no other one needs the whole panel
+			if r1-r0 <= kernel.ChunkRows { // one chunk: no other one needs the whole panel
 				size = min(size, patchBlock(r1-r0))
 			}
 			scratch := takeScratch(size)
 			defer scratchPanels.release(scratch)
-			if corrected {
-				weights.corrections = cursor.correct(scratch.rows[:size])
-			} else {
-				weights.rows = scratch.rows[:size]
-				weights.next, weights.cursor = next, &cursor
-				// The first chunk multiplies each block of the panel just after
-				// it was patched.
-				end := min(r0+kernel.ChunkRows, r1)
-				w.chunk(panel, &weights, r0, end)
-				r0, next, weights.cursor = end, nil, nil
-			}
+			weights.rows = scratch.rows[:size]
+			weights.next, weights.cursor = next, &cursor
+			// The first chunk multiplies each block of the panel just after it was
+			// patched.
+			end := min(r0+kernel.ChunkRows, r1)
+			w.chunk(panel, &weights, r0, end)
+			r0, next, weights.cursor = end, nil, nil
 		}
 	}
 	for ; r0 < r1; r0 += kernel.ChunkRows {
@@ -147,10 +140,9 @@ func (w *mulWork) Do(i, slot int) {
 
 // weights is a panel as it is multiplied with a chunk of rows.
 type weights struct {
-	rows        []panelRow          // with a cursor: memory for the whole panel or for one block of it
-	cursor      *patchCursor        // which patches the rows first; or nil
-	corrections *kernel.Corrections // which are subtracted from the rows; or nil
-	next        []panelRow          // to be prefetched
+	rows   []panelRow   // with a cursor: memory for the whole panel or for one block of it
+	cursor *patchCursor // which patches the rows first; or nil
+	next   []panelRow   // to be prefetched
 }
 
 // prefetchTarget returns the panel with which this goroutine will multiply after part i,
@@ -248,11 +240,7 @@ func patchBlock(rows int) int {
 // sum computes dst = init + A·panel.
 func (w *mulWork) sum(dst, init View, a []float32, panel int, weights *weights) {
 	rows, next := weights.rows, weights.next
-	switch {
-	case weights.corrections != nil:
-		kernel.SGEMMCorrected(dst, init, a, w.a.Stride, rows, weights.corrections, next)
-		return
-	case weights.cursor == nil:
+	if weights.cursor == nil {
 		kernel.SGEMM(dst, init, a, w.a.Stride, rows, false, next)
 		return
 	}

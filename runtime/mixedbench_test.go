@@ -46,6 +46,101 @@ func BenchmarkMixed(b *testing.B) {
 	}
 }
 
+// BenchmarkCrossing finds the density up to which a sparse change is better computed
+// beside the base's product than in panels of the task's own. It reports the ratio of
+// the time of texts of different tasks that have their own panels, and so a batch each,
+// to the time of the same texts in one batch, all hot, on one core. Above 1 the batch is
+// faster. gemm.MaxChangedShare says what follows from it.
+func BenchmarkCrossing(b *testing.B) {
+	sizes := map[string]any{"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+	const texts = 8
+	for _, coding := range []delta.Coding{delta.Sign, delta.Int8} {
+		for _, compute := range []gemm.Compute{gemm.Float32, gemm.Int8} {
+			for _, keep := range []float64{0.05, 0.1, 0.15, 0.2, 0.3} {
+				b.Run(fmt.Sprintf("%s/%s/keep=%g", coding, compute, keep), func(b *testing.B) {
+					t := switchTasks(b, sizes, ken.Options{Selection: ken.Random, Keep: keep, Coding: coding}, compute)[0]
+					w := models.NewWorkspace(nil)
+					for _, tokens := range []int{8, 25} {
+						var own, changed []models.Segment
+						for i := range texts {
+							for list, change := range map[*[]models.Segment]bool{&own: false, &changed: true} {
+								n, err := t.arch.Bind(formParams{params{t, true}, change})
+								must(b, err)
+								*list = append(*list, models.Segment{Network: n, End: i + 1})
+							}
+						}
+						alone := textsOf(1, tokens)
+						together := textsOf(texts, tokens)
+						together.Segments = changed
+						logits := make([]float32, texts*own[0].Network.Labels())
+						b.Run(fmt.Sprintf("tokens=%d", tokens), func(b *testing.B) {
+							goruntime.LockOSThread()
+							defer goruntime.UnlockOSThread()
+							var apart, batch time.Duration
+							for b.Loop() {
+								for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+									start := threadTime()
+									for _, s := range own {
+										must(b, s.Network.Forward(w, alone, logits[:s.Network.Labels()]))
+									}
+									between := threadTime()
+									must(b, changed[0].Network.Forward(w, together, logits))
+									if took := between - start; apart == 0 || took < apart {
+										apart = took
+									}
+									if took := threadTime() - between; batch == 0 || took < batch {
+										batch = took
+									}
+								}
+							}
+							b.ReportMetric(apart.Seconds()/batch.Seconds(), "apart-to-batch")
+							b.ReportMetric(0, "ns/op")
+						})
+					}
+				})
+			}
+		}
+	}
+}
+
+// formParams are a task's weights, all sparse ones in the same form, whatever their
+// density.
+type formParams struct {
+	params
+	change bool // beside the base's product, or else in panels of their own
+}
+
+// Matrix implements models.Params.
+func (p formParams) Matrix(name string) (*gemm.Matrix, error) {
+	t, _ := p.find(name)
+	if p.base.matrices[name] == nil || t == nil || t.Masked == nil {
+		return p.params.Matrix(name)
+	}
+	var m *gemm.Matrix
+	var err error
+	if p.change {
+		m, err = p.base.computeMatrices[name].Changed(t.Masked, p.base.matrices[name])
+	} else if m, err = p.base.matrices[name].Overlay(t.Masked); err == nil {
+		m = m.As(p.base.compute)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m.Materialised(nil), nil
+}
+
+// textsOf returns a batch of texts of so many tokens.
+func textsOf(texts, tokens int) *models.Batch {
+	batch := &models.Batch{}
+	for range texts {
+		for i := range tokens {
+			batch.IDs = append(batch.IDs, int32(5+i%10))
+		}
+		batch.Ends = append(batch.Ends, len(batch.IDs))
+	}
+	return batch
+}
+
 // unchangedParams are the weights of a task with the base's encoder.
 type unchangedParams struct{ params }
 
@@ -72,13 +167,7 @@ func benchmarkMixed(b *testing.B, t *task, texts, tokens int) {
 	goruntime.LockOSThread()
 	defer goruntime.UnlockOSThread()
 	w := models.NewWorkspace(nil)
-	var batch models.Batch
-	for range texts {
-		for i := range tokens {
-			batch.IDs = append(batch.IDs, int32(5+i%10))
-		}
-		batch.Ends = append(batch.Ends, len(batch.IDs))
-	}
+	batch := textsOf(texts, tokens)
 	// Every network has a delta of its own in memory, as other tasks would.
 	networks := func(hot bool) (segments []models.Segment) {
 		for i := range texts {
@@ -99,7 +188,7 @@ func benchmarkMixed(b *testing.B, t *task, texts, tokens int) {
 			for name, segments := range map[string][]models.Segment{"base": {{Network: base, End: texts}}, "one": one, "hot": hot, "warm": warm} {
 				batch.Segments = segments
 				start := threadTime()
-				must(b, segments[0].Network.Forward(w, &batch, logits))
+				must(b, segments[0].Network.Forward(w, batch, logits))
 				if took := threadTime() - start; best[name] == 0 || took < best[name] {
 					best[name] = took
 				}

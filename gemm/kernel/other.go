@@ -22,14 +22,6 @@ func SGEMMStrided(dst, init View, a []float32, aStride int, b []float32, bStride
 	sgemmStridedPortable(dst, init, a, aStride, b, bStride, k)
 }
 
-func HasSGEMMCorrected() bool { return false }
-
-func SGEMMCorrected(dst, init View, a []float32, aStride int, panel []PanelRow, c *Corrections, _ []PanelRow) {
-	sgemmCorrectedBlocks(dst, init, a, aStride, panel, c)
-}
-
-func (t *TileCursor) correctGaps(c *Corrections) { t.correctGapsPortable(c) }
-
 func Add(dst, x, y []float32) { addPortable(dst, x, y) }
 
 func Transpose(panel []PanelRow, b View, scale float32) { transposePortable(panel, b, 0, scale) }

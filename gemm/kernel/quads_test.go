@@ -12,6 +12,40 @@ import (
 	"kenserve/internal/sparse"
 )
 
+// randomSigns returns a checked tensor of one panel, [2·tileRows, k], with its signs in
+// gaps. Each weight changes with the given probability, and all of panel row full, unless
+// it is negative. There is one scale for each output, or one for all.
+func randomSigns(t testing.TB, r *rand.Rand, k int, density float64, full int) *sparse.Tensor {
+	p := &sparse.Tensor{Coding: sparse.Sign, Height: tileRows, Columns: k, Tiles: []uint32{}, Gaps: []byte{}}
+	kept := uint32(0)
+	for tile := range uint32(2) {
+		before, last := kept, -1
+		for at := range tileRows * k {
+			if r.Float64() >= density && at/tileRows != full {
+				continue
+			}
+			p.Gaps = sparse.SignGaps.Append(p.Gaps, at-last)
+			p.Gaps[len(p.Gaps)-1] |= byte(r.IntN(2)) << 7
+			last = at
+			kept++
+		}
+		if kept == before {
+			continue
+		}
+		p.Tiles, p.Ends, p.GapEnds = append(p.Tiles, tile), append(p.Ends, kept), append(p.GapEnds, uint32(len(p.Gaps)))
+		for range tileRows {
+			p.Scales = append(p.Scales, max(0, float32(r.NormFloat64())))
+		}
+	}
+	if len(p.Scales) == 0 || r.IntN(2) == 0 {
+		p.Scales = []float32{0.1}
+	}
+	if err := p.Check(2*tileRows, k); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // TestReadQuads: quads hold every kept value once, at its output, by rising input, in no
 // more quads than MaxQuads, whatever lengths gaps have, and are the same at every level.
 func TestReadQuads(t *testing.T) {
