@@ -21,7 +21,7 @@ type Matrix struct {
 	panels  []panelRow     // [ceil(n/32)*k]; nil if lowPrecision is set
 	patch   *sparse.Tensor // of an overlay: Mul applies it to the panels; else nil
 
-	// Of a matrix of Changed: the matrix whose panels it shares, and what is added to
+	// Set by Changed: the matrix whose panels this one shares, and what is added to
 	// its products. Else nil.
 	root   *Matrix
 	change *sparseChange
