@@ -20,6 +20,7 @@ type sparseChange struct {
 	// quads ends[i]. Otherwise ends is nil, and every product reads the patch.
 	quads kernel.Quads
 	ends  []uint32
+	begun []uint8 // [panels] kernel.Quads.Begun
 }
 
 // Changed returns m with a patch applied beside it: the result shares m's panels, and
@@ -76,15 +77,16 @@ func ExpandedBytes(patch *sparse.Tensor, n int) int64 {
 	if patch.Coding != sparse.Sign {
 		perQuad += int64(unsafe.Sizeof([1][4]float32{}))
 	}
-	quads := kernel.MaxQuads(patch.Kept()) + (panels-1)*kernel.PanelWidth
-	return ChangedBytes + int64(quads)*perQuad + 4*int64(panels)
+	signs := patch.Coding == sparse.Sign
+	quads := kernel.MaxQuads(patch.Kept(), signs) + (panels-1)*kernel.MaxQuads(0, signs)
+	return ChangedBytes + int64(quads)*perQuad + 5*int64(panels)
 }
 
 // expanded returns the matrix with its change's quads in memory.
 func (m *Matrix) expanded() *Matrix {
 	c := *m.change
 	panels := panelCount(m.n)
-	c.ends = make([]uint32, panels)
+	c.ends, c.begun = make([]uint32, panels), make([]uint8, panels)
 	scratch := stripScratches.take()
 	defer stripScratches.release(scratch)
 	for i := range panels {
@@ -92,7 +94,7 @@ func (m *Matrix) expanded() *Matrix {
 		c.quads.Places = append(c.quads.Places, q.Places...)
 		c.quads.Outputs = append(c.quads.Outputs, q.Outputs...)
 		c.quads.Values = append(c.quads.Values, q.Values...)
-		c.ends[i] = uint32(len(c.quads.Places))
+		c.ends[i], c.begun[i] = uint32(len(c.quads.Places)), uint8(q.Begun)
 	}
 	c.quads.Clip()
 	out := *m
@@ -111,7 +113,7 @@ func (c *sparseChange) panel(i int, scratch *kernel.Quads) kernel.Quads {
 	if i > 0 {
 		first = c.ends[i-1]
 	}
-	return c.quads.Slice(int(first), int(c.ends[i]))
+	return c.quads.Slice(int(first), int(c.ends[i]), int(c.begun[i]))
 }
 
 // addTo adds the change of one output to its weights: K long, of the base.

@@ -5,6 +5,7 @@ import (
 
 	"kenserve/gemm/kernel"
 	"kenserve/internal/parallel"
+	"kenserve/internal/sparse"
 )
 
 // Segment is some consecutive rows of activations with weights of their own: the rows of
@@ -122,7 +123,7 @@ type changeUnit struct {
 type stripScratch struct {
 	lines  []panelRow
 	strips []kernel.Strip
-	sums   [kernel.PanelWidth / 2]panelRow // [PanelWidth][lanes]
+	sums   [kernel.Sums / 2]panelRow // [kernel.Sums][lanes]
 	quads  kernel.Quads
 }
 
@@ -200,11 +201,10 @@ func (w *changeWork) Do(part, _ int) {
 		}
 		row := u.first
 		for _, s := range scratch.strips {
-			sums := floats(scratch.sums[:])[:panelWidth*s.Lanes]
-			clear(sums)
-			kernel.AddQuads(sums, s, &quads)
+			sums := floats(scratch.sums[:])[:kernel.Sums*s.Lanes]
+			kernel.SumQuads(sums, s, &quads)
 			last := min(row+s.Lanes, u.first+u.rows)
-			kernel.StoreSums(w.init.Slice(row, last, panel*panelWidth, (panel+1)*panelWidth), sums, s.Lanes, &scales, &bias)
+			kernel.StoreSums(w.init.Slice(row, last, panel*panelWidth, (panel+1)*panelWidth), sums, s.Lanes, &scales, &bias, c.patch.Coding == sparse.Sign)
 			row = last
 		}
 	}

@@ -4,29 +4,29 @@
 
 package kernel
 
-// addSignQuads8AVX2 adds n > 0 quads without values to the sums of 8 lanes. The
-// reference is addQuadsPortable.
+// sumSignQuads8AVX2 computes the products of quads without values for 8 lanes: begun
+// > 0 that begin sums, and the rest. The reference is sumQuadsPortable.
 //
 //go:noescape
-func addSignQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, n int)
+func sumSignQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, begun int, rest int)
 
-// addQuads8AVX2 adds n > 0 quads to the sums of 8 lanes. The reference is
-// addQuadsPortable.
+// sumQuads8AVX2 computes the products of quads for 8 lanes: begun > 0 that
+// begin sums, and the rest. The reference is sumQuadsPortable.
 //
 //go:noescape
-func addQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, n int)
+func sumQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, begun int, rest int)
 
 // gapsToQuadsAVX2 puts the places of a tile with n > 0 gaps into quads, for values, whose slots it stores.
 // It returns the first free quad. The reference is quadFiller.gapsPortable.
 //
 //go:noescape
-func gapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32, slots *uint32) uint32
+func gapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[32]uint32, next uint32, slots *uint32) uint32
 
 // signGapsToQuadsAVX2 puts the places of a tile with n > 0 gaps into quads, for signs.
 // It returns the first free quad. The reference is quadFiller.gapsPortable.
 //
 //go:noescape
-func signGapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32) uint32
+func signGapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[32]uint32, next uint32) uint32
 
 // loadStrip8AVX2 fills eight lanes of a strip: n inputs, a multiple of 8 above 0, of
 // eight rows. lines is the line of the first input. The reference is
@@ -35,8 +35,17 @@ func signGapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, out
 //go:noescape
 func loadStrip8AVX2(lines *float32, lineBytes uintptr, rows *[8]*float32, n int)
 
-// storeSums8AVX2 stores bias + sums·scales of eight lanes in eight rows of 32 outputs.
-// The sums of the outputs are laneBytes apart. The reference is storeSumsPortable.
+// storeSums8AVX2 stores bias + sum·scale of eight lanes in eight rows of 32 outputs.
+// The sums of the outputs are laneBytes apart.
+// The reference is storeSumsPortable.
 //
 //go:noescape
 func storeSums8AVX2(rows *[8]*float32, sums *float32, laneBytes uintptr, scales *float32, bias *float32)
+
+// storeSignSums8AVX2 stores bias + sum·scale of eight lanes in eight rows of 32 outputs.
+// The sums of the outputs are laneBytes apart.
+// It subtracts the sums of negative values.
+// The reference is storeSumsPortable.
+//
+//go:noescape
+func storeSignSums8AVX2(rows *[8]*float32, sums *float32, laneBytes uintptr, scales *float32, bias *float32)

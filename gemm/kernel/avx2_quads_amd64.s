@@ -4,72 +4,133 @@
 
 #include "textflag.h"
 
-// func addSignQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, n int)
+// func sumSignQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, begun int, rest int)
 // Requires: AVX, BMI2
-TEXT ·addSignQuads8AVX2(SB), NOSPLIT, $0-40
+TEXT ·sumSignQuads8AVX2(SB), NOSPLIT, $0-48
 	MOVQ sums+0(FP), AX
 	MOVQ lines+8(FP), CX
 	MOVQ places+16(FP), DX
 	MOVQ outputs+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ $0x00000000001fffe0, DI
+	MOVQ $0x00000000001fffe0, SI
+	MOVQ begun+32(FP), DI
+
+begin:
+	MOVQ    (DX), R8
+	MOVBQZX (BX), R9
+	SHLQ    $0x05, R9
+	RORXQ   $0x3b, R8, R10
+	ANDQ    SI, R10
+	VMOVUPS (CX)(R10*1), Y0
+	RORXQ   $0x0b, R8, R10
+	ANDQ    SI, R10
+	VADDPS  (CX)(R10*1), Y0, Y0
+	RORXQ   $0x1b, R8, R10
+	ANDQ    SI, R10
+	VMOVUPS (CX)(R10*1), Y1
+	RORXQ   $0x2b, R8, R8
+	ANDQ    SI, R8
+	VADDPS  (CX)(R8*1), Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(R9*1)
+	ADDQ    $0x08, DX
+	INCQ    BX
+	DECQ    DI
+	JNZ     begin
+	MOVQ    rest+40(FP), DI
+	TESTQ   DI, DI
+	JZ      done
 
 loop:
 	MOVQ    (DX), R8
 	MOVBQZX (BX), R9
 	SHLQ    $0x05, R9
 	RORXQ   $0x3b, R8, R10
-	ANDQ    DI, R10
+	ANDQ    SI, R10
 	VMOVUPS (CX)(R10*1), Y0
 	RORXQ   $0x0b, R8, R10
-	ANDQ    DI, R10
+	ANDQ    SI, R10
 	VADDPS  (CX)(R10*1), Y0, Y0
 	RORXQ   $0x1b, R8, R10
-	ANDQ    DI, R10
+	ANDQ    SI, R10
 	VMOVUPS (CX)(R10*1), Y1
 	RORXQ   $0x2b, R8, R8
-	ANDQ    DI, R8
+	ANDQ    SI, R8
 	VADDPS  (CX)(R8*1), Y1, Y1
 	VADDPS  Y1, Y0, Y0
 	VADDPS  (AX)(R9*1), Y0, Y0
 	VMOVUPS Y0, (AX)(R9*1)
 	ADDQ    $0x08, DX
 	INCQ    BX
-	DECQ    SI
+	DECQ    DI
 	JNZ     loop
+
+done:
 	VZEROUPPER
 	RET
 
-// func addQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, n int)
+// func sumQuads8AVX2(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, begun int, rest int)
 // Requires: AVX, BMI2
-TEXT ·addQuads8AVX2(SB), NOSPLIT, $0-48
+TEXT ·sumQuads8AVX2(SB), NOSPLIT, $0-56
 	MOVQ sums+0(FP), AX
 	MOVQ lines+8(FP), CX
 	MOVQ places+16(FP), DX
 	MOVQ outputs+24(FP), BX
 	MOVQ values+32(FP), SI
-	MOVQ n+40(FP), DI
-	MOVQ $0x00000000001fffe0, R8
+	MOVQ $0x00000000001fffe0, DI
+	MOVQ begun+40(FP), R8
+
+begin:
+	MOVQ         (DX), R9
+	MOVBQZX      (BX), R10
+	SHLQ         $0x05, R10
+	RORXQ        $0x3b, R9, R11
+	ANDQ         DI, R11
+	VBROADCASTSS (SI), Y0
+	VMULPS       (CX)(R11*1), Y0, Y0
+	RORXQ        $0x0b, R9, R11
+	ANDQ         DI, R11
+	VBROADCASTSS 4(SI), Y1
+	VMULPS       (CX)(R11*1), Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	RORXQ        $0x1b, R9, R11
+	ANDQ         DI, R11
+	VBROADCASTSS 8(SI), Y1
+	VMULPS       (CX)(R11*1), Y1, Y1
+	RORXQ        $0x2b, R9, R9
+	ANDQ         DI, R9
+	VBROADCASTSS 12(SI), Y2
+	VMULPS       (CX)(R9*1), Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(R10*1)
+	ADDQ         $0x08, DX
+	INCQ         BX
+	ADDQ         $0x10, SI
+	DECQ         R8
+	JNZ          begin
+	MOVQ         rest+48(FP), R8
+	TESTQ        R8, R8
+	JZ           done
 
 loop:
 	MOVQ         (DX), R9
 	MOVBQZX      (BX), R10
 	SHLQ         $0x05, R10
 	RORXQ        $0x3b, R9, R11
-	ANDQ         R8, R11
+	ANDQ         DI, R11
 	VBROADCASTSS (SI), Y0
 	VMULPS       (CX)(R11*1), Y0, Y0
 	RORXQ        $0x0b, R9, R11
-	ANDQ         R8, R11
+	ANDQ         DI, R11
 	VBROADCASTSS 4(SI), Y1
 	VMULPS       (CX)(R11*1), Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	RORXQ        $0x1b, R9, R11
-	ANDQ         R8, R11
+	ANDQ         DI, R11
 	VBROADCASTSS 8(SI), Y1
 	VMULPS       (CX)(R11*1), Y1, Y1
 	RORXQ        $0x2b, R9, R9
-	ANDQ         R8, R9
+	ANDQ         DI, R9
 	VBROADCASTSS 12(SI), Y2
 	VMULPS       (CX)(R9*1), Y2, Y2
 	VADDPS       Y2, Y1, Y1
@@ -79,12 +140,14 @@ loop:
 	ADDQ         $0x08, DX
 	INCQ         BX
 	ADDQ         $0x10, SI
-	DECQ         DI
+	DECQ         R8
 	JNZ          loop
+
+done:
 	VZEROUPPER
 	RET
 
-// func gapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32, slots *uint32) uint32
+// func gapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[32]uint32, next uint32, slots *uint32) uint32
 // Requires: CMOV
 TEXT ·gapsToQuadsAVX2(SB), NOSPLIT, $0-76
 	MOVQ gaps+0(FP), AX
@@ -103,37 +166,36 @@ loop:
 	ADDL    R10, DX
 	CMPL    R10, $0x000000ff
 	SETNE   R11
-	MOVL    DX, R12
-	ANDL    $0x0f, R12
 	MOVL    DX, R10
-	SHRL    $0x04, R10
-	ADDL    R10, R10
-	IMULL   R11, R10
-	MOVL    (DI)(R12*4), R13
-	MOVW    R10, (BX)(R13*2)
-	MOVL    R13, (R9)
+	ANDL    $0x0f, R10
+	MOVL    DX, R12
+	SHRL    $0x04, R12
+	MOVL    R10, R13
+	ORL     column+40(FP), R13
+	IMULL   R11, R12
+	MOVL    (DI)(R10*4), R14
+	MOVW    R12, (BX)(R14*2)
+	MOVL    R14, (R9)
 	LEAQ    (R9)(R11*4), R9
 	ADDL    R11, DX
-	MOVL    R12, R10
-	ORL     column+40(FP), R10
-	MOVB    R10, (SI)(R8*1)
-	MOVL    R13, R10
-	ANDL    $0x03, R10
-	ADDL    R11, R10
-	ADDL    R11, R13
+	MOVB    R13, (SI)(R8*1)
+	MOVL    R14, R12
+	ANDL    $0x03, R12
+	ADDL    R11, R12
+	ADDL    R11, R14
 	MOVL    R8, R11
 	SHLL    $0x02, R11
-	SHRL    $0x02, R10
-	CMOVLNE R11, R13
-	ADDL    R10, R8
-	MOVL    R13, (DI)(R12*4)
+	SHRL    $0x02, R12
+	CMOVLNE R11, R14
+	ADDL    R12, R8
+	MOVL    R14, (DI)(R10*4)
 	INCQ    AX
 	CMPQ    AX, CX
 	JLT     loop
 	MOVL    R8, ret+72(FP)
 	RET
 
-// func signGapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32) uint32
+// func signGapsToQuadsAVX2(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[32]uint32, next uint32) uint32
 // Requires: CMOV
 TEXT ·signGapsToQuadsAVX2(SB), NOSPLIT, $0-68
 	MOVQ gaps+0(FP), AX
@@ -149,9 +211,10 @@ loop:
 	MOVBLZX (AX), R9
 	XORL    R10, R10
 	MOVL    R9, R11
+	NOTL    R11
 	ANDL    $0x7f, R9
-	SHRL    $0x07, R11
-	XORL    $0x01, R11
+	SHRL    $0x03, R11
+	ANDL    $0x10, R11
 	ADDL    R9, DX
 	CMPL    R9, $0x0000007f
 	SETNE   R10
@@ -159,24 +222,26 @@ loop:
 	ANDL    $0x0f, R9
 	MOVL    DX, R12
 	SHRL    $0x04, R12
-	LEAL    (R11)(R12*2), R11
-	IMULL   R10, R11
-	MOVL    (DI)(R9*4), R12
-	MOVW    R11, (BX)(R12*2)
+	MOVL    R9, R13
+	ORL     column+40(FP), R13
+	ADDL    R11, R9
+	ADDL    R11, R13
+	ADDL    R11, R13
+	IMULL   R10, R12
+	MOVL    (DI)(R9*4), R11
+	MOVW    R12, (BX)(R11*2)
 	ADDL    R10, DX
-	MOVL    R9, R11
-	ORL     column+40(FP), R11
-	MOVB    R11, (SI)(R8*1)
-	MOVL    R12, R11
-	ANDL    $0x03, R11
-	ADDL    R10, R11
+	MOVB    R13, (SI)(R8*1)
+	MOVL    R11, R12
+	ANDL    $0x03, R12
 	ADDL    R10, R12
+	ADDL    R10, R11
 	MOVL    R8, R10
 	SHLL    $0x02, R10
-	SHRL    $0x02, R11
-	CMOVLNE R10, R12
-	ADDL    R11, R8
-	MOVL    R12, (DI)(R9*4)
+	SHRL    $0x02, R12
+	CMOVLNE R10, R11
+	ADDL    R12, R8
+	MOVL    R11, (DI)(R9*4)
 	INCQ    AX
 	CMPQ    AX, CX
 	JLT     loop
@@ -186,101 +251,74 @@ loop:
 // func loadStrip8AVX2(lines *float32, lineBytes uintptr, rows *[8]*float32, n int)
 // Requires: AVX
 TEXT ·loadStrip8AVX2(SB), NOSPLIT, $0-32
-	MOVQ    lines+0(FP), AX
-	MOVQ    lineBytes+8(FP), CX
-	MOVQ    rows+16(FP), DX
-	MOVQ    n+24(FP), BX
-	MOVQ    (DX), SI
-	MOVQ    8(DX), DI
-	MOVQ    16(DX), R8
-	MOVQ    24(DX), R9
-	MOVQ    32(DX), R10
-	MOVQ    40(DX), R11
-	MOVQ    48(DX), R12
-	MOVQ    56(DX), DX
-	VMOVUPS lanes_80000000<>+0(SB), Y0
-	XORQ    R13, R13
+	MOVQ lines+0(FP), AX
+	MOVQ lineBytes+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ (DX), SI
+	MOVQ 8(DX), DI
+	MOVQ 16(DX), R8
+	MOVQ 24(DX), R9
+	MOVQ 32(DX), R10
+	MOVQ 40(DX), R11
+	MOVQ 48(DX), R12
+	MOVQ 56(DX), DX
+	XORQ R13, R13
 
 loop:
-	VMOVUPS     (SI)(R13*4), X1
-	VINSERTF128 $0x01, (R10)(R13*4), Y1, Y1
-	VMOVUPS     (DI)(R13*4), X2
-	VINSERTF128 $0x01, (R11)(R13*4), Y2, Y2
-	VMOVUPS     (R8)(R13*4), X3
-	VINSERTF128 $0x01, (R12)(R13*4), Y3, Y3
-	VMOVUPS     (R9)(R13*4), X4
-	VINSERTF128 $0x01, (DX)(R13*4), Y4, Y4
-	VUNPCKLPS   Y2, Y1, Y5
-	VUNPCKHPS   Y2, Y1, Y6
-	VUNPCKLPS   Y4, Y3, Y7
-	VUNPCKHPS   Y4, Y3, Y8
-	VUNPCKLPD   Y7, Y5, Y9
+	VMOVUPS     (SI)(R13*4), X0
+	VINSERTF128 $0x01, (R10)(R13*4), Y0, Y0
+	VMOVUPS     (DI)(R13*4), X1
+	VINSERTF128 $0x01, (R11)(R13*4), Y1, Y1
+	VMOVUPS     (R8)(R13*4), X2
+	VINSERTF128 $0x01, (R12)(R13*4), Y2, Y2
+	VMOVUPS     (R9)(R13*4), X3
+	VINSERTF128 $0x01, (DX)(R13*4), Y3, Y3
+	VUNPCKLPS   Y1, Y0, Y4
+	VUNPCKHPS   Y1, Y0, Y5
+	VUNPCKLPS   Y3, Y2, Y6
+	VUNPCKHPS   Y3, Y2, Y7
+	VUNPCKLPD   Y6, Y4, Y8
+	VUNPCKHPD   Y6, Y4, Y4
+	VUNPCKLPD   Y7, Y5, Y6
 	VUNPCKHPD   Y7, Y5, Y5
-	VUNPCKLPD   Y8, Y6, Y7
-	VUNPCKHPD   Y8, Y6, Y6
-	VMOVUPS     16(SI)(R13*4), X10
-	VINSERTF128 $0x01, 16(R10)(R13*4), Y10, Y10
-	VMOVUPS     16(DI)(R13*4), X11
-	VINSERTF128 $0x01, 16(R11)(R13*4), Y11, Y11
-	VMOVUPS     16(R8)(R13*4), X12
-	VINSERTF128 $0x01, 16(R12)(R13*4), Y12, Y12
-	VMOVUPS     16(R9)(R13*4), X13
-	VINSERTF128 $0x01, 16(DX)(R13*4), Y13, Y13
-	VUNPCKLPS   Y11, Y10, Y8
-	VUNPCKHPS   Y11, Y10, Y14
-	VUNPCKLPS   Y13, Y12, Y15
-	VUNPCKHPS   Y13, Y12, Y16
-	VUNPCKLPD   Y15, Y8, Y17
-	VUNPCKHPD   Y15, Y8, Y8
-	VUNPCKLPD   Y16, Y14, Y15
-	VUNPCKHPD   Y16, Y14, Y14
-	VMOVUPS     Y9, (AX)
-	VXORPS      Y0, Y9, Y9
-	VMOVUPS     Y9, (AX)(CX*1)
-	LEAQ        (AX)(CX*2), AX
-	VMOVUPS     Y5, (AX)
-	VXORPS      Y0, Y5, Y5
-	VMOVUPS     Y5, (AX)(CX*1)
-	LEAQ        (AX)(CX*2), AX
-	VMOVUPS     Y7, (AX)
-	VXORPS      Y0, Y7, Y7
-	VMOVUPS     Y7, (AX)(CX*1)
-	LEAQ        (AX)(CX*2), AX
-	VMOVUPS     Y6, (AX)
-	VXORPS      Y0, Y6, Y6
-	VMOVUPS     Y6, (AX)(CX*1)
-	LEAQ        (AX)(CX*2), AX
-	VMOVUPS     Y17, (AX)
-	VXORPS      Y0, Y17, Y17
-	VMOVUPS     Y17, (AX)(CX*1)
-	LEAQ        (AX)(CX*2), AX
+	VMOVUPS     16(SI)(R13*4), X9
+	VINSERTF128 $0x01, 16(R10)(R13*4), Y9, Y9
+	VMOVUPS     16(DI)(R13*4), X10
+	VINSERTF128 $0x01, 16(R11)(R13*4), Y10, Y10
+	VMOVUPS     16(R8)(R13*4), X11
+	VINSERTF128 $0x01, 16(R12)(R13*4), Y11, Y11
+	VMOVUPS     16(R9)(R13*4), X12
+	VINSERTF128 $0x01, 16(DX)(R13*4), Y12, Y12
+	VUNPCKLPS   Y10, Y9, Y7
+	VUNPCKHPS   Y10, Y9, Y13
+	VUNPCKLPS   Y12, Y11, Y14
+	VUNPCKHPS   Y12, Y11, Y15
+	VUNPCKLPD   Y14, Y7, Y16
+	VUNPCKHPD   Y14, Y7, Y7
+	VUNPCKLPD   Y15, Y13, Y14
+	VUNPCKHPD   Y15, Y13, Y13
 	VMOVUPS     Y8, (AX)
-	VXORPS      Y0, Y8, Y8
-	VMOVUPS     Y8, (AX)(CX*1)
-	LEAQ        (AX)(CX*2), AX
-	VMOVUPS     Y15, (AX)
-	VXORPS      Y0, Y15, Y15
-	VMOVUPS     Y15, (AX)(CX*1)
-	LEAQ        (AX)(CX*2), AX
+	ADDQ        CX, AX
+	VMOVUPS     Y4, (AX)
+	ADDQ        CX, AX
+	VMOVUPS     Y6, (AX)
+	ADDQ        CX, AX
+	VMOVUPS     Y5, (AX)
+	ADDQ        CX, AX
+	VMOVUPS     Y16, (AX)
+	ADDQ        CX, AX
+	VMOVUPS     Y7, (AX)
+	ADDQ        CX, AX
 	VMOVUPS     Y14, (AX)
-	VXORPS      Y0, Y14, Y14
-	VMOVUPS     Y14, (AX)(CX*1)
-	LEAQ        (AX)(CX*2), AX
+	ADDQ        CX, AX
+	VMOVUPS     Y13, (AX)
+	ADDQ        CX, AX
 	ADDQ        $0x08, R13
 	CMPQ        R13, BX
 	JL          loop
 	VZEROUPPER
 	RET
-
-DATA lanes_80000000<>+0(SB)/4, $0x80000000
-DATA lanes_80000000<>+4(SB)/4, $0x80000000
-DATA lanes_80000000<>+8(SB)/4, $0x80000000
-DATA lanes_80000000<>+12(SB)/4, $0x80000000
-DATA lanes_80000000<>+16(SB)/4, $0x80000000
-DATA lanes_80000000<>+20(SB)/4, $0x80000000
-DATA lanes_80000000<>+24(SB)/4, $0x80000000
-DATA lanes_80000000<>+28(SB)/4, $0x80000000
-GLOBL lanes_80000000<>(SB), RODATA|NOPTR, $32
 
 // func storeSums8AVX2(rows *[8]*float32, sums *float32, laneBytes uintptr, scales *float32, bias *float32)
 // Requires: AVX
@@ -290,78 +328,191 @@ TEXT ·storeSums8AVX2(SB), NOSPLIT, $0-40
 	MOVQ laneBytes+16(FP), DX
 	MOVQ scales+24(FP), BX
 	MOVQ bias+32(FP), SI
-	LEAQ (DX)(DX*2), DI
-	XORQ R8, R8
+	XORQ DI, DI
 
 loop:
-	LEAQ        (CX)(DX*4), R9
-	VMOVUPS     (CX), X0
-	VINSERTF128 $0x01, (R9), Y0, Y0
-	VMOVUPS     (CX)(DX*1), X1
-	VINSERTF128 $0x01, (R9)(DX*1), Y1, Y1
-	VMOVUPS     (CX)(DX*2), X2
-	VINSERTF128 $0x01, (R9)(DX*2), Y2, Y2
-	VMOVUPS     (CX)(DI*1), X3
-	VINSERTF128 $0x01, (R9)(DI*1), Y3, Y3
-	VUNPCKLPS   Y1, Y0, Y4
-	VUNPCKHPS   Y1, Y0, Y5
-	VUNPCKLPS   Y3, Y2, Y6
-	VUNPCKHPS   Y3, Y2, Y7
-	VUNPCKLPD   Y6, Y4, Y8
-	VUNPCKHPD   Y6, Y4, Y4
-	VUNPCKLPD   Y7, Y5, Y6
-	VUNPCKHPD   Y7, Y5, Y5
-	VMOVUPS     16(CX), X9
-	VINSERTF128 $0x01, 16(R9), Y9, Y9
-	VMOVUPS     16(CX)(DX*1), X10
-	VINSERTF128 $0x01, 16(R9)(DX*1), Y10, Y10
-	VMOVUPS     16(CX)(DX*2), X11
-	VINSERTF128 $0x01, 16(R9)(DX*2), Y11, Y11
-	VMOVUPS     16(CX)(DI*1), X12
-	VINSERTF128 $0x01, 16(R9)(DI*1), Y12, Y12
-	VUNPCKLPS   Y10, Y9, Y7
-	VUNPCKHPS   Y10, Y9, Y13
-	VUNPCKLPS   Y12, Y11, Y14
-	VUNPCKHPS   Y12, Y11, Y15
-	VUNPCKLPD   Y14, Y7, Y16
-	VUNPCKHPD   Y14, Y7, Y7
-	VUNPCKLPD   Y15, Y13, Y14
-	VUNPCKHPD   Y15, Y13, Y13
-	MOVQ        (AX), CX
-	VMULPS      (BX)(R8*4), Y8, Y8
-	VADDPS      (SI)(R8*4), Y8, Y8
-	VMOVUPS     Y8, (CX)(R8*4)
-	MOVQ        8(AX), CX
-	VMULPS      (BX)(R8*4), Y4, Y4
-	VADDPS      (SI)(R8*4), Y4, Y4
-	VMOVUPS     Y4, (CX)(R8*4)
-	MOVQ        16(AX), CX
-	VMULPS      (BX)(R8*4), Y6, Y6
-	VADDPS      (SI)(R8*4), Y6, Y6
-	VMOVUPS     Y6, (CX)(R8*4)
-	MOVQ        24(AX), CX
-	VMULPS      (BX)(R8*4), Y5, Y5
-	VADDPS      (SI)(R8*4), Y5, Y5
-	VMOVUPS     Y5, (CX)(R8*4)
-	MOVQ        32(AX), CX
-	VMULPS      (BX)(R8*4), Y16, Y16
-	VADDPS      (SI)(R8*4), Y16, Y16
-	VMOVUPS     Y16, (CX)(R8*4)
-	MOVQ        40(AX), CX
-	VMULPS      (BX)(R8*4), Y7, Y7
-	VADDPS      (SI)(R8*4), Y7, Y7
-	VMOVUPS     Y7, (CX)(R8*4)
-	MOVQ        48(AX), CX
-	VMULPS      (BX)(R8*4), Y14, Y14
-	VADDPS      (SI)(R8*4), Y14, Y14
-	VMOVUPS     Y14, (CX)(R8*4)
-	MOVQ        56(AX), CX
-	VMULPS      (BX)(R8*4), Y13, Y13
-	VADDPS      (SI)(R8*4), Y13, Y13
-	VMOVUPS     Y13, (CX)(R8*4)
-	LEAQ        (R9)(DX*4), CX
-	ADDQ        $0x08, R8
-	CMPQ        R8, $0x20
-	JL          loop
+	VMOVUPS    (CX), Y0
+	ADDQ       DX, CX
+	VMOVUPS    (CX), Y1
+	ADDQ       DX, CX
+	VMOVUPS    (CX), Y2
+	ADDQ       DX, CX
+	VMOVUPS    (CX), Y3
+	ADDQ       DX, CX
+	VMOVUPS    (CX), Y4
+	ADDQ       DX, CX
+	VMOVUPS    (CX), Y5
+	ADDQ       DX, CX
+	VMOVUPS    (CX), Y6
+	ADDQ       DX, CX
+	VMOVUPS    (CX), Y7
+	ADDQ       DX, CX
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPD  Y1, Y8, Y3
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y5, Y2, Y7
+	VUNPCKHPD  Y5, Y2, Y2
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VPERM2F128 $0x31, Y7, Y3, Y3
+	VPERM2F128 $0x20, Y2, Y1, Y7
+	VPERM2F128 $0x31, Y2, Y1, Y1
+	VPERM2F128 $0x20, Y5, Y8, Y2
+	VPERM2F128 $0x31, Y5, Y8, Y5
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	MOVQ       (AX), R8
+	VMULPS     (BX)(DI*4), Y6, Y6
+	VADDPS     (SI)(DI*4), Y6, Y6
+	VMOVUPS    Y6, (R8)(DI*4)
+	MOVQ       8(AX), R8
+	VMULPS     (BX)(DI*4), Y7, Y7
+	VADDPS     (SI)(DI*4), Y7, Y7
+	VMOVUPS    Y7, (R8)(DI*4)
+	MOVQ       16(AX), R8
+	VMULPS     (BX)(DI*4), Y2, Y2
+	VADDPS     (SI)(DI*4), Y2, Y2
+	VMOVUPS    Y2, (R8)(DI*4)
+	MOVQ       24(AX), R8
+	VMULPS     (BX)(DI*4), Y8, Y8
+	VADDPS     (SI)(DI*4), Y8, Y8
+	VMOVUPS    Y8, (R8)(DI*4)
+	MOVQ       32(AX), R8
+	VMULPS     (BX)(DI*4), Y3, Y3
+	VADDPS     (SI)(DI*4), Y3, Y3
+	VMOVUPS    Y3, (R8)(DI*4)
+	MOVQ       40(AX), R8
+	VMULPS     (BX)(DI*4), Y1, Y1
+	VADDPS     (SI)(DI*4), Y1, Y1
+	VMOVUPS    Y1, (R8)(DI*4)
+	MOVQ       48(AX), R8
+	VMULPS     (BX)(DI*4), Y5, Y5
+	VADDPS     (SI)(DI*4), Y5, Y5
+	VMOVUPS    Y5, (R8)(DI*4)
+	MOVQ       56(AX), R8
+	VMULPS     (BX)(DI*4), Y0, Y0
+	VADDPS     (SI)(DI*4), Y0, Y0
+	VMOVUPS    Y0, (R8)(DI*4)
+	ADDQ       $0x08, DI
+	CMPQ       DI, $0x20
+	JL         loop
+	VZEROUPPER
+	RET
+
+// func storeSignSums8AVX2(rows *[8]*float32, sums *float32, laneBytes uintptr, scales *float32, bias *float32)
+// Requires: AVX
+TEXT ·storeSignSums8AVX2(SB), NOSPLIT, $0-40
+	MOVQ rows+0(FP), AX
+	MOVQ sums+8(FP), CX
+	MOVQ laneBytes+16(FP), DX
+	MOVQ scales+24(FP), BX
+	MOVQ bias+32(FP), SI
+	MOVQ DX, R8
+	SHLQ $0x05, R8
+	ADDQ CX, R8
+	XORQ DI, DI
+
+loop:
+	VMOVUPS    (CX), Y0
+	ADDQ       DX, CX
+	VSUBPS     (R8), Y0, Y0
+	ADDQ       DX, R8
+	VMOVUPS    (CX), Y1
+	ADDQ       DX, CX
+	VSUBPS     (R8), Y1, Y1
+	ADDQ       DX, R8
+	VMOVUPS    (CX), Y2
+	ADDQ       DX, CX
+	VSUBPS     (R8), Y2, Y2
+	ADDQ       DX, R8
+	VMOVUPS    (CX), Y3
+	ADDQ       DX, CX
+	VSUBPS     (R8), Y3, Y3
+	ADDQ       DX, R8
+	VMOVUPS    (CX), Y4
+	ADDQ       DX, CX
+	VSUBPS     (R8), Y4, Y4
+	ADDQ       DX, R8
+	VMOVUPS    (CX), Y5
+	ADDQ       DX, CX
+	VSUBPS     (R8), Y5, Y5
+	ADDQ       DX, R8
+	VMOVUPS    (CX), Y6
+	ADDQ       DX, CX
+	VSUBPS     (R8), Y6, Y6
+	ADDQ       DX, R8
+	VMOVUPS    (CX), Y7
+	ADDQ       DX, CX
+	VSUBPS     (R8), Y7, Y7
+	ADDQ       DX, R8
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPD  Y1, Y8, Y3
+	VUNPCKHPD  Y1, Y8, Y1
+	VUNPCKLPD  Y2, Y0, Y8
+	VUNPCKHPD  Y2, Y0, Y0
+	VUNPCKLPS  Y5, Y4, Y2
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VUNPCKLPD  Y5, Y2, Y7
+	VUNPCKHPD  Y5, Y2, Y2
+	VUNPCKLPD  Y6, Y4, Y5
+	VUNPCKHPD  Y6, Y4, Y4
+	VPERM2F128 $0x20, Y7, Y3, Y6
+	VPERM2F128 $0x31, Y7, Y3, Y3
+	VPERM2F128 $0x20, Y2, Y1, Y7
+	VPERM2F128 $0x31, Y2, Y1, Y1
+	VPERM2F128 $0x20, Y5, Y8, Y2
+	VPERM2F128 $0x31, Y5, Y8, Y5
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	MOVQ       (AX), R9
+	VMULPS     (BX)(DI*4), Y6, Y6
+	VADDPS     (SI)(DI*4), Y6, Y6
+	VMOVUPS    Y6, (R9)(DI*4)
+	MOVQ       8(AX), R9
+	VMULPS     (BX)(DI*4), Y7, Y7
+	VADDPS     (SI)(DI*4), Y7, Y7
+	VMOVUPS    Y7, (R9)(DI*4)
+	MOVQ       16(AX), R9
+	VMULPS     (BX)(DI*4), Y2, Y2
+	VADDPS     (SI)(DI*4), Y2, Y2
+	VMOVUPS    Y2, (R9)(DI*4)
+	MOVQ       24(AX), R9
+	VMULPS     (BX)(DI*4), Y8, Y8
+	VADDPS     (SI)(DI*4), Y8, Y8
+	VMOVUPS    Y8, (R9)(DI*4)
+	MOVQ       32(AX), R9
+	VMULPS     (BX)(DI*4), Y3, Y3
+	VADDPS     (SI)(DI*4), Y3, Y3
+	VMOVUPS    Y3, (R9)(DI*4)
+	MOVQ       40(AX), R9
+	VMULPS     (BX)(DI*4), Y1, Y1
+	VADDPS     (SI)(DI*4), Y1, Y1
+	VMOVUPS    Y1, (R9)(DI*4)
+	MOVQ       48(AX), R9
+	VMULPS     (BX)(DI*4), Y5, Y5
+	VADDPS     (SI)(DI*4), Y5, Y5
+	VMOVUPS    Y5, (R9)(DI*4)
+	MOVQ       56(AX), R9
+	VMULPS     (BX)(DI*4), Y0, Y0
+	VADDPS     (SI)(DI*4), Y0, Y0
+	VMOVUPS    Y0, (R9)(DI*4)
+	ADDQ       $0x08, DI
+	CMPQ       DI, $0x20
+	JL         loop
 	VZEROUPPER
 	RET

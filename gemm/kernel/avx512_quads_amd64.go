@@ -4,14 +4,14 @@
 
 package kernel
 
-// addSignQuads16AVX512 adds n > 0 quads without values to the sums of 16 lanes. The
-// reference is addQuadsPortable.
+// sumSignQuads16AVX512 computes the products of quads without values for 16 lanes: begun
+// > 0 that begin sums, and the rest. The reference is sumQuadsPortable.
 //
 //go:noescape
-func addSignQuads16AVX512(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, n int)
+func sumSignQuads16AVX512(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, begun int, rest int)
 
-// addQuads16AVX512 adds n > 0 quads to the sums of 16 lanes. The reference is
-// addQuadsPortable.
+// sumQuads16AVX512 computes the products of quads for 16 lanes: begun > 0 that
+// begin sums, and the rest. The reference is sumQuadsPortable.
 //
 //go:noescape
-func addQuads16AVX512(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, n int)
+func sumQuads16AVX512(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, begun int, rest int)

@@ -4,72 +4,133 @@
 
 #include "textflag.h"
 
-// func addSignQuads16AVX512(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, n int)
+// func sumSignQuads16AVX512(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, begun int, rest int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·addSignQuads16AVX512(SB), NOSPLIT, $0-40
+TEXT ·sumSignQuads16AVX512(SB), NOSPLIT, $0-48
 	MOVQ sums+0(FP), AX
 	MOVQ lines+8(FP), CX
 	MOVQ places+16(FP), DX
 	MOVQ outputs+24(FP), BX
-	MOVQ n+32(FP), SI
-	MOVQ $0x00000000003fffc0, DI
+	MOVQ $0x00000000003fffc0, SI
+	MOVQ begun+32(FP), DI
+
+begin:
+	MOVQ    (DX), R8
+	MOVBQZX (BX), R9
+	SHLQ    $0x06, R9
+	RORXQ   $0x3a, R8, R10
+	ANDQ    SI, R10
+	VMOVUPS (CX)(R10*1), Z0
+	RORXQ   $0x0a, R8, R10
+	ANDQ    SI, R10
+	VADDPS  (CX)(R10*1), Z0, Z0
+	RORXQ   $0x1a, R8, R10
+	ANDQ    SI, R10
+	VMOVUPS (CX)(R10*1), Z1
+	RORXQ   $0x2a, R8, R8
+	ANDQ    SI, R8
+	VADDPS  (CX)(R8*1), Z1, Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)(R9*1)
+	ADDQ    $0x08, DX
+	INCQ    BX
+	DECQ    DI
+	JNZ     begin
+	MOVQ    rest+40(FP), DI
+	TESTQ   DI, DI
+	JZ      done
 
 loop:
 	MOVQ    (DX), R8
 	MOVBQZX (BX), R9
 	SHLQ    $0x06, R9
 	RORXQ   $0x3a, R8, R10
-	ANDQ    DI, R10
+	ANDQ    SI, R10
 	VMOVUPS (CX)(R10*1), Z0
 	RORXQ   $0x0a, R8, R10
-	ANDQ    DI, R10
+	ANDQ    SI, R10
 	VADDPS  (CX)(R10*1), Z0, Z0
 	RORXQ   $0x1a, R8, R10
-	ANDQ    DI, R10
+	ANDQ    SI, R10
 	VMOVUPS (CX)(R10*1), Z1
 	RORXQ   $0x2a, R8, R8
-	ANDQ    DI, R8
+	ANDQ    SI, R8
 	VADDPS  (CX)(R8*1), Z1, Z1
 	VADDPS  Z1, Z0, Z0
 	VADDPS  (AX)(R9*1), Z0, Z0
 	VMOVUPS Z0, (AX)(R9*1)
 	ADDQ    $0x08, DX
 	INCQ    BX
-	DECQ    SI
+	DECQ    DI
 	JNZ     loop
+
+done:
 	VZEROUPPER
 	RET
 
-// func addQuads16AVX512(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, n int)
+// func sumQuads16AVX512(sums *float32, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, begun int, rest int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·addQuads16AVX512(SB), NOSPLIT, $0-48
+TEXT ·sumQuads16AVX512(SB), NOSPLIT, $0-56
 	MOVQ sums+0(FP), AX
 	MOVQ lines+8(FP), CX
 	MOVQ places+16(FP), DX
 	MOVQ outputs+24(FP), BX
 	MOVQ values+32(FP), SI
-	MOVQ n+40(FP), DI
-	MOVQ $0x00000000003fffc0, R8
+	MOVQ $0x00000000003fffc0, DI
+	MOVQ begun+40(FP), R8
+
+begin:
+	MOVQ         (DX), R9
+	MOVBQZX      (BX), R10
+	SHLQ         $0x06, R10
+	RORXQ        $0x3a, R9, R11
+	ANDQ         DI, R11
+	VBROADCASTSS (SI), Z0
+	VMULPS       (CX)(R11*1), Z0, Z0
+	RORXQ        $0x0a, R9, R11
+	ANDQ         DI, R11
+	VBROADCASTSS 4(SI), Z1
+	VMULPS       (CX)(R11*1), Z1, Z1
+	VADDPS       Z1, Z0, Z0
+	RORXQ        $0x1a, R9, R11
+	ANDQ         DI, R11
+	VBROADCASTSS 8(SI), Z1
+	VMULPS       (CX)(R11*1), Z1, Z1
+	RORXQ        $0x2a, R9, R9
+	ANDQ         DI, R9
+	VBROADCASTSS 12(SI), Z2
+	VMULPS       (CX)(R9*1), Z2, Z2
+	VADDPS       Z2, Z1, Z1
+	VADDPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)(R10*1)
+	ADDQ         $0x08, DX
+	INCQ         BX
+	ADDQ         $0x10, SI
+	DECQ         R8
+	JNZ          begin
+	MOVQ         rest+48(FP), R8
+	TESTQ        R8, R8
+	JZ           done
 
 loop:
 	MOVQ         (DX), R9
 	MOVBQZX      (BX), R10
 	SHLQ         $0x06, R10
 	RORXQ        $0x3a, R9, R11
-	ANDQ         R8, R11
+	ANDQ         DI, R11
 	VBROADCASTSS (SI), Z0
 	VMULPS       (CX)(R11*1), Z0, Z0
 	RORXQ        $0x0a, R9, R11
-	ANDQ         R8, R11
+	ANDQ         DI, R11
 	VBROADCASTSS 4(SI), Z1
 	VMULPS       (CX)(R11*1), Z1, Z1
 	VADDPS       Z1, Z0, Z0
 	RORXQ        $0x1a, R9, R11
-	ANDQ         R8, R11
+	ANDQ         DI, R11
 	VBROADCASTSS 8(SI), Z1
 	VMULPS       (CX)(R11*1), Z1, Z1
 	RORXQ        $0x2a, R9, R9
-	ANDQ         R8, R9
+	ANDQ         DI, R9
 	VBROADCASTSS 12(SI), Z2
 	VMULPS       (CX)(R9*1), Z2, Z2
 	VADDPS       Z2, Z1, Z1
@@ -79,7 +140,9 @@ loop:
 	ADDQ         $0x08, DX
 	INCQ         BX
 	ADDQ         $0x10, SI
-	DECQ         DI
+	DECQ         R8
 	JNZ          loop
+
+done:
 	VZEROUPPER
 	RET

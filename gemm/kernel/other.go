@@ -78,10 +78,10 @@ func (f *quadFiller) gaps(gaps []byte, code sparse.GapCode, slots []uint32) {
 	f.gapsPortable(gaps, code, slots)
 }
 
-func AddQuads(sums []float32, s Strip, q *Quads) { addQuadsPortable(sums, s, q) }
+func sumQuads(sums []float32, s Strip, q *Quads) { sumQuadsPortable(sums, s, q) }
 
-func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow) {
-	storeSumsPortable(dst, sums, lanes, scales, bias)
+func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow, signs bool) {
+	storeSumsPortable(dst, sums, lanes, scales, bias, signs)
 }
 
 func Softmax(x []float32) { softmaxPortable(x) }

@@ -11,17 +11,16 @@ import (
 //
 // Activations come in strips: up to 16 rows, transposed, so that the values of all rows
 // for one input are a vector, a line. A kept value of the change is then one load and
-// one addition for all rows of the strip. Signs need no multiplication, because a strip
-// also has the negative of each line: the place of a kept value names the line of its
-// input, or the line after it if the value is negative.
+// one addition for all rows of the strip. Signs need no multiplication: the positive and
+// the negative values of an output have a sum each, and the second is subtracted from
+// the first at the end.
 //
-// The kept values of a panel are grouped in quads, four values of one output. A kernel
-// sums the lines of a quad in registers and adds them to the sums of the output, which
-// are in memory. Rows of a sparse matrix keep few values, so a loop for each output
-// would end where the processor cannot predict it; there is one loop over all quads of
-// a panel instead.
+// The kept values of a panel are grouped in quads, four values of one sum. A kernel adds
+// the lines of a quad in registers and then adds them to the sum, which is in memory. An
+// output of a sparse matrix keeps few values, so a loop for each output would end where
+// the processor cannot predict it; there is one loop over all quads of a panel instead.
 //
-// The sum of an output takes its values by rising input, four at a time:
+// A sum takes its values by rising input, four at a time:
 //
 //	sum += (v0·x0 + v1·x1) + (v2·x2 + v3·x3)
 //
@@ -30,17 +29,19 @@ import (
 const (
 	// maxLanes is the largest number of rows of a strip.
 	maxLanes = 16
-	// StripZeros is the number of lines of zeros with which a strip begins. Unused
+	// stripZeros is the number of lines of zeros with which a strip begins: unused
 	// places of a quad are 0.
-	StripZeros = 2
+	stripZeros = 1
 	// MaxStripInputs is the largest number of inputs whose lines a place can name.
-	MaxStripInputs = (1<<16 - StripZeros) / 2
-	quadValues     = 4
+	MaxStripInputs = 1<<16 - stripZeros
+	// Sums is the number of sums of a panel: of each output, and then of the negative
+	// values of each output. Values that are no signs use the first half.
+	Sums       = 2 * PanelWidth
+	quadValues = 4
 )
 
-// StripLines returns the number of lines of a strip of k inputs: zeros, and then each
-// input's values and their negatives.
-func StripLines(k int) int { return StripZeros + 2*k }
+// StripLines returns the number of lines of a strip of k inputs.
+func StripLines(k int) int { return stripZeros + k }
 
 // Strip holds transposed rows of activations: [StripLines(k)][Lanes], row-major.
 type Strip struct {
@@ -48,21 +49,34 @@ type Strip struct {
 	Lines []float32
 }
 
-// Quads are the kept values of a panel, four of one output at a time.
+// Quads are the kept values of a panel, four of one sum at a time.
 type Quads struct {
 	Places  [][quadValues]uint16  // lines of a strip
-	Outputs []uint8               // of each quad, below PanelWidth
+	Outputs []uint8               // of each quad: the number of its sum, below Sums
 	Values  [][quadValues]float32 // that multiply the lines; nil with signs
+	// Begun is the number of quads that are the first ones of their sums; the others
+	// come after them.
+	Begun int
 
 	slots []uint32 // memory of Read
 }
 
-// MaxQuads returns the largest number of quads for a panel that keeps so many values.
-func MaxQuads(kept int) int { return kept/quadValues + PanelWidth }
+// tileSums returns the number of sums of a tile.
+func tileSums(signs bool) int {
+	if signs {
+		return 2 * tileRows
+	}
+	return tileRows
+}
 
-// Slice returns the quads from first up to, but not including, end.
-func (q *Quads) Slice(first, end int) Quads {
-	s := Quads{Places: q.Places[first:end], Outputs: q.Outputs[first:end]}
+// MaxQuads returns the largest number of quads for a panel that keeps so many values,
+// which are signs or not.
+func MaxQuads(kept int, signs bool) int { return kept/quadValues + 2*tileSums(signs) }
+
+// Slice returns the quads from first up to, but not including, end, of which so many
+// are the first ones of their sums.
+func (q *Quads) Slice(first, end, begun int) Quads {
+	s := Quads{Places: q.Places[first:end], Outputs: q.Outputs[first:end], Begun: begun}
 	if q.Values != nil {
 		s.Values = q.Values[first:end]
 	}
@@ -74,21 +88,23 @@ func (q *Quads) Clip() {
 	q.Places, q.Outputs, q.Values = slices.Clip(q.Places), slices.Clip(q.Outputs), slices.Clip(q.Values)
 }
 
-// Each calls f for each kept value of an output, 1 or -1 for signs, in the order in which
-// they are summed.
+// Each calls f for each kept value of an output, 1 or -1 for signs: the positive ones by
+// rising input, and then the negative ones.
 func (q *Quads) Each(output int, f func(input int, value float32)) {
-	for i, p := range q.Places {
-		for j, line := range p {
-			if int(q.Outputs[i]) != output || line < StripZeros {
-				continue
+	for _, sum := range []int{output, output + PanelWidth} {
+		for i, p := range q.Places {
+			for j, line := range p {
+				if int(q.Outputs[i]) != sum || line < stripZeros {
+					continue
+				}
+				value := float32(1)
+				if q.Values != nil {
+					value = q.Values[i][j]
+				} else if sum >= PanelWidth {
+					value = -1
+				}
+				f(int(line)-stripZeros, value)
 			}
-			value := float32(1)
-			if q.Values != nil {
-				value = q.Values[i][j]
-			} else if line%2 == 1 {
-				value = -1
-			}
-			f((int(line)-StripZeros)/2, value)
 		}
 	}
 }
@@ -99,14 +115,24 @@ func (q *Quads) Each(output int, f func(input int, value float32)) {
 // in steps of the scale; see ReadScales.
 func (q *Quads) Read(t *sparse.Tensor, panel int, base []PanelRow) {
 	first, end := t.PanelTiles(panel)
-	kept := 0
+	kept, signs := 0, t.Coding == sparse.Sign
 	for i := first; i < end; i++ {
 		kept += int(t.Ends[i]) - t.ValueStart(i)
 	}
-	q.reserve(MaxQuads(kept)+1, t.Coding != sparse.Sign) // one more, to which add writes before it is used
-	next := 0
+	q.reserve(MaxQuads(kept, signs)+1, !signs) // one more, to which add writes before it is used
+	var fillers [2]quadFiller
+	next := uint32(0)
 	for i := first; i < end; i++ {
-		next = q.readTile(t, i, base, next)
+		f := &fillers[i-first]
+		f.begin(q, int(t.Tiles[i])%2*tileRows, next, signs)
+		next = f.next
+	}
+	q.Begun = int(next)
+	for i := first; i < end; i++ {
+		f := &fillers[i-first]
+		f.next = next
+		f.read(t, i, base)
+		next = f.next
 	}
 	q.Places, q.Outputs = q.Places[:next], q.Outputs[:next]
 	if q.Values != nil {
@@ -132,52 +158,53 @@ func (q *Quads) reserve(n int, values bool) {
 	clear(q.Values)
 }
 
-// readTile adds the quads of stored tile i from quad next on. It returns the number of
-// quads.
-func (q *Quads) readTile(t *sparse.Tensor, i int, base []PanelRow, next int) int {
-	f := quadFiller{quads: q, column: int(t.Tiles[i]) % 2 * tileRows, next: uint32(next)}
-	f.begin()
+// quadFiller puts the kept values of one tile into quads. Each sum has one quad that is
+// not full, and gets the next free one when it is.
+type quadFiller struct {
+	quads  *Quads
+	column int                  // of the panel at which the tile begins
+	open   [2 * tileRows]uint32 // of each output, and of its negative values: the slot, 4·quad + place, of the next value
+	next   uint32               // the first free quad
+}
+
+// begin gives each sum of a tile its first quad, from quad next on.
+func (f *quadFiller) begin(q *Quads, column int, next uint32, signs bool) {
+	f.quads, f.column, f.next = q, column, next
+	for r := range tileSums(signs) {
+		f.open[r] = quadValues * f.next
+		q.Outputs[f.next] = uint8(r/tileRows*PanelWidth + column + r%tileRows)
+		f.next++
+	}
+}
+
+// read adds the values of stored tile i.
+func (f *quadFiller) read(t *sparse.Tensor, i int, base []PanelRow) {
 	if t.SignsInGaps() {
 		f.gaps(t.TileGaps(i), sparse.SignGaps, nil)
-		return int(f.next)
+		return
 	}
-	first := t.ValueStart(i)
+	first, q := t.ValueStart(i), f.quads
 	n := int(t.Ends[i]) - first
 	if cap(q.slots) < n {
 		q.slots = make([]uint32, n)
 	}
 	slots := q.slots[:n]
-	if t.Gaps != nil {
+	switch {
+	case t.Gaps != nil:
 		f.gaps(t.TileGaps(i), sparse.PlainGaps, slots)
-	} else {
+	case t.Coding == sparse.Sign:
+		f.signMasks(t.Mask16[i*t.Columns:(i+1)*t.Columns], t.Signs, first)
+		return
+	default:
 		f.masks(t.Mask16[i*t.Columns:(i+1)*t.Columns], slots)
 	}
 	q.fill(t, first, slots, base)
-	return int(f.next)
-}
-
-// quadFiller puts the kept values of one tile into quads. Each output has one quad that
-// is not full, and gets the next free one when it is.
-type quadFiller struct {
-	quads  *Quads
-	column int              // of the panel at which the tile begins
-	open   [tileRows]uint32 // of each output: the slot, 4·quad + place, of its next value
-	next   uint32           // the first free quad
-}
-
-// begin gives each output of the tile its first quad.
-func (f *quadFiller) begin() {
-	for r := range f.open {
-		f.open[r] = quadValues * f.next
-		f.quads.Outputs[f.next] = uint8(f.column + r)
-		f.next++
-	}
 }
 
 // gapsPortable adds the places of the values of a tile with gaps, and stores the slot of
 // each value. With code SignGaps, signs are in the gaps, and slots is nil.
 func (f *quadFiller) gapsPortable(gaps []byte, code sparse.GapCode, slots []uint32) {
-	position := uint32(StripZeros / 2 * tileRows) // tileRows·line/2 + output
+	position := uint32(stripZeros * tileRows) // tileRows·line + output
 	value := 0
 	for _, b := range gaps {
 		gap := b & code.Low
@@ -185,11 +212,11 @@ func (f *quadFiller) gapsPortable(gaps []byte, code sparse.GapCode, slots []uint
 		if gap == code.Skip {
 			continue
 		}
-		line := uint16(position / tileRows * 2)
+		negative := uint32(0)
 		if code == sparse.SignGaps {
-			line += 1 - uint16(b>>7)
+			negative = 1 - uint32(b>>7)
 		}
-		slot := f.add(position%tileRows, line)
+		slot := f.add(position%tileRows, negative, uint16(position/tileRows))
 		position++
 		if slots != nil {
 			slots[value] = slot
@@ -203,23 +230,35 @@ func (f *quadFiller) gapsPortable(gaps []byte, code sparse.GapCode, slots []uint
 func (f *quadFiller) masks(masks []uint16, slots []uint32) {
 	value := 0
 	for k, mask := range masks {
-		line := uint16(StripZeros + 2*k)
 		for ; mask != 0; mask &= mask - 1 {
-			slots[value] = f.add(uint32(bits.TrailingZeros16(mask)), line)
+			slots[value] = f.add(uint32(bits.TrailingZeros16(mask)), 0, uint16(stripZeros+k))
 			value++
 		}
 	}
 }
 
-// add adds a place for an output of the tile and returns its slot. A quad is full every
-// fourth time, which processors cannot predict, so there is no branch.
-func (f *quadFiller) add(r uint32, line uint16) uint32 {
-	r %= tileRows
-	slot := f.open[r]
+// signMasks adds the places of the signs of a tile with masks. value is the index of the
+// first sign.
+func (f *quadFiller) signMasks(masks []uint16, signs []byte, value int) {
+	for k, mask := range masks {
+		for ; mask != 0; mask &= mask - 1 {
+			negative := 1 - uint32(signs[value>>3]>>(value&7)&1)
+			f.add(uint32(bits.TrailingZeros16(mask)), negative, uint16(stripZeros+k))
+			value++
+		}
+	}
+}
+
+// add adds a place for an output of the tile, or for its negative values, and returns
+// its slot. A quad is full every fourth time, which processors cannot predict, so there
+// is no branch.
+func (f *quadFiller) add(output, negative uint32, line uint16) uint32 {
+	sum := (output + tileRows*negative) % (2 * tileRows)
+	slot := f.open[sum]
 	f.quads.Places[slot/quadValues][slot%quadValues] = line
-	f.quads.Outputs[f.next] = uint8(uint32(f.column) + r)
+	f.quads.Outputs[f.next] = uint8(output + uint32(f.column) + PanelWidth*negative)
 	full := ((slot+1)%quadValues - 1) >> 31 // 1 if the quad is full now
-	f.open[r] = slot + 1 + (quadValues*f.next-(slot+1))&-full
+	f.open[sum] = slot + 1 + (quadValues*f.next-(slot+1))&-full
 	f.next += full
 	return slot
 }
@@ -232,8 +271,7 @@ func (q *Quads) fill(t *sparse.Tensor, first int, slots []uint32, base []PanelRo
 		for i, v := range t.Float32s[first:][:len(slots)] {
 			s := slots[i]
 			quad, place := s/quadValues, s%quadValues
-			input := (q.Places[quad][place] - StripZeros) / 2
-			values[quad][place] = v - base[input][q.Outputs[quad]]
+			values[quad][place] = v - base[q.Places[quad][place]-stripZeros][q.Outputs[quad]]
 		}
 	case sparse.BFloat16:
 		for i, v := range t.BFloat16s[first:][:len(slots)] {
@@ -246,11 +284,6 @@ func (q *Quads) fill(t *sparse.Tensor, first int, slots []uint32, base []PanelRo
 	case sparse.Int4:
 		for i, s := range slots {
 			values[s/quadValues][s%quadValues] = float32(sparse.Nibble(t.Int4s, first+i))
-		}
-	case sparse.Sign:
-		for i, s := range slots {
-			at := first + i
-			q.Places[s/quadValues][s%quadValues] += 1 - uint16(t.Signs[at>>3]>>(at&7)&1)
 		}
 	}
 }
@@ -276,44 +309,65 @@ func ReadScales(t *sparse.Tensor, panel int, scales *PanelRow) {
 	}
 }
 
+// SumQuads computes the products of a strip with the kept values of a panel, without
+// their scales, in sums: [Sums][s.Lanes].
+func SumQuads(sums []float32, s Strip, q *Quads) {
+	if q.Begun < 2*tileSums(q.Values == nil) { // the panel has no or one tile
+		clear(sums[:Sums*s.Lanes])
+	}
+	sumQuads(sums, s, q)
+}
+
 // loadStripPortable is the reference of LoadStrip, from the given input on.
 func loadStripPortable(s Strip, a View, from int) {
-	clear(s.Lines[:StripZeros*s.Lanes])
+	clear(s.Lines[:stripZeros*s.Lanes])
 	for k := from; k < a.Cols; k++ {
-		plus := s.Lines[(StripZeros+2*k)*s.Lanes:][:s.Lanes]
-		minus := s.Lines[(StripZeros+2*k+1)*s.Lanes:][:s.Lanes]
-		for l := range plus {
-			x := a.Data[min(l, a.Rows-1)*a.Stride+k]
-			plus[l], minus[l] = x, -x
+		line := s.Lines[(stripZeros+k)*s.Lanes:][:s.Lanes]
+		for l := range line {
+			line[l] = a.Data[min(l, a.Rows-1)*a.Stride+k]
 		}
 	}
 }
 
-// addQuadsPortable is the reference of AddQuads.
-func addQuadsPortable(sums []float32, s Strip, q *Quads) {
+// sumQuadsPortable computes the products of a strip with quads: the first ones begin
+// their sums, and the others are added to them.
+func sumQuadsPortable(sums []float32, s Strip, q *Quads) {
+	var quad [maxLanes]float32
 	for i, p := range q.Places {
 		sum := sums[int(q.Outputs[i])*s.Lanes:][:s.Lanes]
+		quad := quad[:len(sum)]
 		x0, x1 := s.Lines[int(p[0])*s.Lanes:][:len(sum)], s.Lines[int(p[1])*s.Lanes:][:len(sum)]
 		x2, x3 := s.Lines[int(p[2])*s.Lanes:][:len(sum)], s.Lines[int(p[3])*s.Lanes:][:len(sum)]
 		if q.Values == nil {
-			for l := range sum {
-				sum[l] += (x0[l] + x1[l]) + (x2[l] + x3[l])
+			for l := range quad {
+				quad[l] = (x0[l] + x1[l]) + (x2[l] + x3[l])
 			}
+		} else {
+			v := &q.Values[i]
+			for l := range quad {
+				quad[l] = (float32(x0[l]*v[0]) + float32(x1[l]*v[1])) + (float32(x2[l]*v[2]) + float32(x3[l]*v[3]))
+			}
+		}
+		if i < q.Begun {
+			copy(sum, quad)
 			continue
 		}
-		v := &q.Values[i]
-		for l := range sum {
-			sum[l] += (float32(x0[l]*v[0]) + float32(x1[l]*v[1])) + (float32(x2[l]*v[2]) + float32(x3[l]*v[3]))
+		for l, v := range quad {
+			sum[l] += v
 		}
 	}
 }
 
 // storeSumsPortable is the reference of StoreSums.
-func storeSumsPortable(dst View, sums []float32, lanes int, scales, bias *PanelRow) {
+func storeSumsPortable(dst View, sums []float32, lanes int, scales, bias *PanelRow, signs bool) {
 	for r := range dst.Rows {
 		row := (*PanelRow)(dst.Row(r))
 		for n := range row {
-			row[n] = bias[n] + float32(sums[n*lanes+r]*scales[n])
+			sum := sums[n*lanes+r]
+			if signs {
+				sum -= sums[(PanelWidth+n)*lanes+r]
+			}
+			row[n] = bias[n] + float32(sum*scales[n])
 		}
 	}
 }

@@ -30,7 +30,7 @@ func LoadStrip(s Strip, a View) {
 			for i := range rows {
 				rows[i] = &a.Row(min(lane+i, a.Rows-1))[0]
 			}
-			loadStrip8AVX2(&s.Lines[StripZeros*s.Lanes+lane], uintptr(4*s.Lanes), &rows, vectors)
+			loadStrip8AVX2(&s.Lines[stripZeros*s.Lanes+lane], uintptr(4*s.Lanes), &rows, vectors)
 		}
 	}
 	loadStripPortable(s, a, vectors)
@@ -39,7 +39,7 @@ func LoadStrip(s Strip, a View) {
 // gaps adds the places of the values of a tile with gaps; see gapsPortable.
 func (f *quadFiller) gaps(gaps []byte, code sparse.GapCode, slots []uint32) {
 	q := f.quads
-	switch position := uint32(StripZeros / 2 * tileRows); {
+	switch position := uint32(stripZeros * tileRows); {
 	case current < AVX2 || len(gaps) == 0:
 		f.gapsPortable(gaps, code, slots)
 	case code == sparse.SignGaps:
@@ -49,29 +49,29 @@ func (f *quadFiller) gaps(gaps []byte, code sparse.GapCode, slots []uint32) {
 	}
 }
 
-// AddQuads adds the products of a strip with the kept values of a panel, without their
-// scales, to sums: [PanelWidth][s.Lanes].
-func AddQuads(sums []float32, s Strip, q *Quads) {
-	n := len(q.Places)
+// sumQuads is SumQuads, after sums without a quad were cleared.
+func sumQuads(sums []float32, s Strip, q *Quads) {
+	n, rest := q.Begun, len(q.Places)-q.Begun
 	switch {
 	case current < AVX2 || n == 0:
-		addQuadsPortable(sums, s, q)
+		sumQuadsPortable(sums, s, q)
 	case s.Lanes == maxLanes && q.Values == nil:
-		addSignQuads16AVX512(&sums[0], &s.Lines[0], &q.Places[0], &q.Outputs[0], n)
+		sumSignQuads16AVX512(&sums[0], &s.Lines[0], &q.Places[0], &q.Outputs[0], n, rest)
 	case s.Lanes == maxLanes:
-		addQuads16AVX512(&sums[0], &s.Lines[0], &q.Places[0], &q.Outputs[0], &q.Values[0], n)
+		sumQuads16AVX512(&sums[0], &s.Lines[0], &q.Places[0], &q.Outputs[0], &q.Values[0], n, rest)
 	case q.Values == nil:
-		addSignQuads8AVX2(&sums[0], &s.Lines[0], &q.Places[0], &q.Outputs[0], n)
+		sumSignQuads8AVX2(&sums[0], &s.Lines[0], &q.Places[0], &q.Outputs[0], n, rest)
 	default:
-		addQuads8AVX2(&sums[0], &s.Lines[0], &q.Places[0], &q.Outputs[0], &q.Values[0], n)
+		sumQuads8AVX2(&sums[0], &s.Lines[0], &q.Places[0], &q.Outputs[0], &q.Values[0], n, rest)
 	}
 }
 
-// StoreSums stores bias + sums·scales, transposed, in the rows of dst, which has
-// PanelWidth columns and at most lanes rows. sums is [PanelWidth][lanes].
-func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow) {
+// StoreSums stores bias + sum·scale, transposed, in the rows of dst, which has PanelWidth
+// columns and at most lanes rows. sums is [Sums][lanes]. With signs, the sums of the
+// negative values are subtracted.
+func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow, signs bool) {
 	if current < AVX2 {
-		storeSumsPortable(dst, sums, lanes, scales, bias)
+		storeSumsPortable(dst, sums, lanes, scales, bias, signs)
 		return
 	}
 	var unused PanelRow
@@ -83,6 +83,10 @@ func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow) {
 				rows[i] = (*float32)(unsafe.Pointer((*PanelRow)(dst.Row(lane + i))))
 			}
 		}
-		storeSums8AVX2(&rows, &sums[lane], uintptr(4*lanes), &scales[0], &bias[0])
+		if signs {
+			storeSignSums8AVX2(&rows, &sums[lane], uintptr(4*lanes), &scales[0], &bias[0])
+		} else {
+			storeSums8AVX2(&rows, &sums[lane], uintptr(4*lanes), &scales[0], &bias[0])
+		}
 	}
 }

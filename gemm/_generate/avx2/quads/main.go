@@ -19,18 +19,19 @@ const lanes = 8
 func main() {
 	ConstraintExpr("!noasm")
 	vector := func() VecVirtual { return YMM() }
-	TEXT("addSignQuads8AVX2", NOSPLIT, "func(sums, lines *float32, places *[4]uint16, outputs *uint8, n int)")
+	TEXT("sumSignQuads8AVX2", NOSPLIT, "func(sums, lines *float32, places *[4]uint16, outputs *uint8, begun, rest int)")
 	Pragma("noescape")
-	Doc("addSignQuads8AVX2 adds n > 0 quads without values to the sums of 8 lanes. The", "reference is addQuadsPortable.")
-	asm.AddQuads(vector, 5, false)
-	TEXT("addQuads8AVX2", NOSPLIT, "func(sums, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, n int)")
+	Doc("sumSignQuads8AVX2 computes the products of quads without values for 8 lanes: begun", "> 0 that begin sums, and the rest. The reference is sumQuadsPortable.")
+	asm.SumQuads(vector, 5, false)
+	TEXT("sumQuads8AVX2", NOSPLIT, "func(sums, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, begun, rest int)")
 	Pragma("noescape")
-	Doc("addQuads8AVX2 adds n > 0 quads to the sums of 8 lanes. The reference is", "addQuadsPortable.")
-	asm.AddQuads(vector, 5, true)
+	Doc("sumQuads8AVX2 computes the products of quads for 8 lanes: begun > 0 that", "begin sums, and the rest. The reference is sumQuadsPortable.")
+	asm.SumQuads(vector, 5, true)
 	gaps("gapsToQuadsAVX2", 0xff, false)
 	gaps("signGapsToQuadsAVX2", 0x7f, true)
 	loadStrip()
-	storeSums()
+	storeSums("storeSums8AVX2", false)
+	storeSums("storeSignSums8AVX2", true)
 	Generate()
 }
 
@@ -40,7 +41,7 @@ func main() {
 // Neither skips nor full quads can be predicted, so there are no branches for them. A
 // skip writes 0 to a slot that stays unused.
 func gaps(name string, low uint64, signs bool) {
-	params, doc := "func(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[16]uint32, next uint32", "signs"
+	params, doc := "func(gaps *byte, n int, position uint32, places *uint16, outputs *uint8, column uint32, open *[32]uint32, next uint32", "signs"
 	if !signs {
 		params += ", slots *uint32"
 		doc = "values, whose slots it stores"
@@ -66,12 +67,13 @@ func gaps(name string, low uint64, signs bool) {
 	gap, kept := GP32(), GP64()
 	MOVBLZX(Mem{Base: from}, gap)
 	XORL(kept.As32(), kept.As32())
-	line := GP32()
+	negative := GP32() // 16 if the sign is negative
 	if signs {
-		MOVL(gap, line)
+		MOVL(gap, negative)
+		NOTL(negative)
 		ANDL(Imm(low), gap)
-		SHRL(Imm(7), line)
-		XORL(Imm(1), line)
+		SHRL(Imm(3), negative)
+		ANDL(Imm(16), negative)
 	}
 	ADDL(gap, position)
 	CMPL(gap, U32(low))
@@ -79,15 +81,15 @@ func gaps(name string, low uint64, signs bool) {
 	row := GP64()
 	MOVL(position, row.As32())
 	ANDL(Imm(15), row.As32())
+	line, output := GP32(), GP32()
+	MOVL(position, line)
+	SHRL(Imm(4), line)
+	MOVL(row.As32(), output)
+	ORL(column.Addr, output)
 	if signs {
-		whole := GP32()
-		MOVL(position, whole)
-		SHRL(Imm(4), whole)
-		LEAL(Mem{Base: line, Index: whole, Scale: 2}, line)
-	} else {
-		MOVL(position, line)
-		SHRL(Imm(4), line)
-		ADDL(line, line)
+		ADDL(negative, row.As32())
+		ADDL(negative, output)
+		ADDL(negative, output)
 	}
 	// line, or 0 for a skip.
 	IMULL(kept.As32(), line)
@@ -99,9 +101,6 @@ func gaps(name string, low uint64, signs bool) {
 		LEAQ(Mem{Base: slots, Index: kept, Scale: 4}, slots)
 	}
 	ADDL(kept.As32(), position)
-	output := GP32()
-	MOVL(row.As32(), output)
-	ORL(column.Addr, output)
 	MOVB(output.As8(), Mem{Base: outputs, Index: next, Scale: 1})
 	// full is 1 if the value was the last of its quad.
 	full, free := GP64(), GP64()
@@ -162,16 +161,12 @@ func loadStrip() {
 		rows[i] = GP64()
 		MOVQ(Mem{Base: pointers, Disp: 8 * i}, rows[i])
 	}
-	sign := YMM()
-	VMOVUPS(asm.Lanes(1<<31), sign)
 	offset := GP64()
 	XORQ(offset, offset)
 	Label("loop")
 	for _, column := range transpose(func(i, h int) Mem { return Mem{Base: rows[i], Index: offset, Scale: 4, Disp: 16 * h} }) {
 		VMOVUPS(column, Mem{Base: lines})
-		VXORPS(sign, column, column)
-		VMOVUPS(column, Mem{Base: lines, Index: lineBytes, Scale: 1})
-		LEAQ(Mem{Base: lines, Index: lineBytes, Scale: 2}, lines)
+		ADDQ(lineBytes, lines)
 	}
 	ADDQ(Imm(lanes), offset)
 	CMPQ(offset, n)
@@ -180,43 +175,69 @@ func loadStrip() {
 	RET()
 }
 
-// storeSums generates the kernel that transposes sums.
-func storeSums() {
-	TEXT("storeSums8AVX2", NOSPLIT, "func(rows *[8]*float32, sums *float32, laneBytes uintptr, scales, bias *float32)")
+// storeSums generates the kernel that transposes sums. With signs, it subtracts those of
+// the negative values first, which are 32 sums further on.
+func storeSums(name string, signs bool) {
+	TEXT(name, NOSPLIT, "func(rows *[8]*float32, sums *float32, laneBytes uintptr, scales, bias *float32)")
 	Pragma("noescape")
-	Doc("storeSums8AVX2 stores bias + sums·scales of eight lanes in eight rows of 32 outputs.", "The sums of the outputs are laneBytes apart. The reference is storeSumsPortable.")
+	doc := []string{name + " stores bias + sum·scale of eight lanes in eight rows of 32 outputs.", "The sums of the outputs are laneBytes apart."}
+	if signs {
+		doc = append(doc, "It subtracts the sums of negative values.")
+	}
+	Doc(append(doc, "The reference is storeSumsPortable.")...)
 	pointers, sums, stride := Load(Param("rows"), GP64()), Load(Param("sums"), GP64()), Load(Param("laneBytes"), GP64())
 	scales, bias := Load(Param("scales"), GP64()), Load(Param("bias"), GP64())
-	triple, offset := GP64(), GP64()
-	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, triple)
+	offset, negative := GP64(), GP64()
+	if signs {
+		MOVQ(stride, negative)
+		SHLQ(Imm(5), negative)
+		ADDQ(sums, negative)
+	}
 	XORQ(offset, offset)
 	Label("loop")
-	four := GP64() // the sums four outputs on
-	LEAQ(Mem{Base: sums, Index: stride, Scale: 4}, four)
-	columns := transpose(func(i, h int) Mem {
-		m := Mem{Base: sums, Disp: 16 * h}
-		if i >= 4 {
-			m.Base = four
+	var outputs [lanes]VecVirtual
+	for i := range outputs {
+		outputs[i] = YMM()
+		VMOVUPS(Mem{Base: sums}, outputs[i])
+		ADDQ(stride, sums)
+		if signs {
+			VSUBPS(Mem{Base: negative}, outputs[i], outputs[i])
+			ADDQ(stride, negative)
 		}
-		switch i % 4 {
-		case 1, 2:
-			m.Index, m.Scale = stride, uint8(i%4)
-		case 3:
-			m.Index, m.Scale = triple, 1
-		}
-		return m
-	})
-	for i, column := range columns {
+	}
+	for i, column := range transposed(outputs) {
 		row := GP64()
 		MOVQ(Mem{Base: pointers, Disp: 8 * i}, row)
 		VMULPS(Mem{Base: scales, Index: offset, Scale: 4}, column, column)
 		VADDPS(Mem{Base: bias, Index: offset, Scale: 4}, column, column)
 		VMOVUPS(column, Mem{Base: row, Index: offset, Scale: 4})
 	}
-	LEAQ(Mem{Base: four, Index: stride, Scale: 4}, sums)
 	ADDQ(Imm(lanes), offset)
 	CMPQ(offset, Imm(32))
 	JL(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
+}
+
+// transposed returns the columns of a block of 8×8 values whose rows are in registers.
+func transposed(rows [lanes]VecVirtual) [lanes]VecVirtual {
+	var halves, columns [lanes]VecVirtual
+	for i := 0; i < lanes; i += 4 { // columns 0 to 3 and, in the upper half, 4 to 7 of four rows
+		low01, high01, low23, high23 := YMM(), YMM(), YMM(), YMM()
+		VUNPCKLPS(rows[i+1], rows[i], low01)
+		VUNPCKHPS(rows[i+1], rows[i], high01)
+		VUNPCKLPS(rows[i+3], rows[i+2], low23)
+		VUNPCKHPS(rows[i+3], rows[i+2], high23)
+		for j, from := range [][2]VecVirtual{{low01, low23}, {high01, high23}} {
+			halves[i+2*j], halves[i+2*j+1] = YMM(), YMM()
+			VUNPCKLPD(from[1], from[0], halves[i+2*j])
+			VUNPCKHPD(from[1], from[0], halves[i+2*j+1])
+		}
+	}
+	for c := range 4 {
+		columns[c], columns[c+4] = YMM(), YMM()
+		VPERM2F128(Imm(0x20), halves[c+4], halves[c], columns[c])
+		VPERM2F128(Imm(0x31), halves[c+4], halves[c], columns[c+4])
+	}
+	return columns
 }

@@ -16,13 +16,13 @@ import (
 func main() {
 	ConstraintExpr("!noasm")
 	vector := func() VecVirtual { return ZMM() }
-	TEXT("addSignQuads16AVX512", NOSPLIT, "func(sums, lines *float32, places *[4]uint16, outputs *uint8, n int)")
+	TEXT("sumSignQuads16AVX512", NOSPLIT, "func(sums, lines *float32, places *[4]uint16, outputs *uint8, begun, rest int)")
 	Pragma("noescape")
-	Doc("addSignQuads16AVX512 adds n > 0 quads without values to the sums of 16 lanes. The", "reference is addQuadsPortable.")
-	asm.AddQuads(vector, 6, false)
-	TEXT("addQuads16AVX512", NOSPLIT, "func(sums, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, n int)")
+	Doc("sumSignQuads16AVX512 computes the products of quads without values for 16 lanes: begun", "> 0 that begin sums, and the rest. The reference is sumQuadsPortable.")
+	asm.SumQuads(vector, 6, false)
+	TEXT("sumQuads16AVX512", NOSPLIT, "func(sums, lines *float32, places *[4]uint16, outputs *uint8, values *[4]float32, begun, rest int)")
 	Pragma("noescape")
-	Doc("addQuads16AVX512 adds n > 0 quads to the sums of 16 lanes. The reference is", "addQuadsPortable.")
-	asm.AddQuads(vector, 6, true)
+	Doc("sumQuads16AVX512 computes the products of quads for 16 lanes: begun > 0 that", "begin sums, and the rest. The reference is sumQuadsPortable.")
+	asm.SumQuads(vector, 6, true)
 	Generate()
 }
