@@ -32,8 +32,8 @@ type sparseChange struct {
 // of the base can serve rows with different patches; see [MulSegments].
 //
 // patch must have been checked for [N, K] and have its values in the order of panels.
-// weights is m in float32. m must not be patched or changed. See [MaxChangedShare] for the
-// density up to which Changed is faster than [Matrix.Overlay].
+// weights is m in float32. m must not be patched or changed. See [Changeable] for the
+// density up to which Changed is better than [Matrix.Overlay].
 func (m *Matrix) Changed(patch *sparse.Tensor, weights *Matrix) (*Matrix, error) {
 	err := m.patchError(patch)
 	switch {
@@ -55,14 +55,16 @@ func (m *Matrix) Changed(patch *sparse.Tensor, weights *Matrix) (*Matrix, error)
 // scratch memory.
 func (m *Matrix) IsChanged() bool { return m.change != nil }
 
-// MaxChangedShare is the largest share of a matrix that a patch of [Matrix.Changed]
-// should keep. With more, panels of the task's own are faster.
-const MaxChangedShare = 1.0 / 8
+// maxChangedShare is, by compute type, the largest share of a matrix that a patch of
+// [Matrix.Changed] should keep. With more, panels of the task's own are faster, by more
+// than the memory that they take is worth. An int8 product takes a quarter of the time,
+// and the change as long as ever. BenchmarkCrossing of package runtime measures it.
+var maxChangedShare = []float64{Float32: 1.0 / 8, BFloat16: 1.0 / 8, Int8: 1.0 / 16}
 
-// Changeable reports whether [Matrix.Changed] is possible and faster than an overlay for
-// a patch of a matrix of n outputs by k inputs.
-func Changeable(patch *sparse.Tensor, n, k int) bool {
-	return !patch.Whole() && !patch.RowMajor && k <= kernel.MaxStripInputs && float64(patch.Kept()) <= MaxChangedShare*float64(n)*float64(k)
+// Changeable reports whether [Matrix.Changed] is possible and better than an overlay for
+// a patch of a matrix of n outputs by k inputs of the type c.
+func Changeable(patch *sparse.Tensor, n, k int, c Compute) bool {
+	return !patch.Whole() && !patch.RowMajor && k <= kernel.MaxStripInputs && float64(patch.Kept()) <= maxChangedShare[c]*float64(n)*float64(k)
 }
 
 // ChangedBytes is the memory of a matrix of [Matrix.Changed] beside the base's panels

@@ -23,10 +23,8 @@ type Norm struct {
 	slot int // index in TaskWeights.norms
 }
 
-// Lookup is an embedding table that was bound. The zero Lookup has no Table: the model
-// has none.
+// Lookup is an embedding table that was bound; see Workspace.Table.
 type Lookup struct {
-	Table
 	slot int // index in TaskWeights.tables
 }
 
@@ -108,7 +106,7 @@ func (b *Binder) Table(name string) Lookup {
 		b.fail(name, err)
 	}
 	b.bound.tables = append(b.bound.tables, t)
-	return Lookup{t, len(b.bound.tables) - 1}
+	return Lookup{len(b.bound.tables) - 1}
 }
 
 // Dense returns the layer with name.weight [n, k] and name.bias [n]. If n is 0,

@@ -87,18 +87,15 @@ func (w *Workspace) Divide(ends []int) {
 }
 
 // DivideTasks says to which rows of the following steps the tasks of the batch
-// correspond: task i ends before row ends[i]. See Tasks.
+// correspond: task i ends before row ends[i]; see TaskOf.
 func (w *Workspace) DivideTasks(ends []int) {
 	for i := range w.segments.list {
 		w.segments.list[i].end = ends[i]
 	}
 }
 
-// Tasks returns the number of tasks in the batch, or more: a task counts once for each
-// of its segments.
-func (w *Workspace) Tasks() int { return len(w.segments.list) }
-
-// TaskOf returns the index of the task of a sequence, below Tasks.
+// TaskOf returns the index of the task of a sequence, in the order of the batch. A task
+// with several segments has several.
 func (w *Workspace) TaskOf(sequence int) int {
 	i, _ := slices.BinarySearchFunc(w.segments.list, sequence, func(x segment, sequence int) int { return x.sequences - sequence - 1 })
 	return i

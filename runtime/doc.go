@@ -21,7 +21,7 @@
 // it. The request loads the delta: the task is warm, and its network reads the
 // delta while it multiplies. A task with frequent requests becomes hot, in the
 // background. The form of each of its matrices follows from the density of the
-// delta (gemm.MaxChangedShare), whatever its tier, so its scores do not depend on
+// delta (gemm.Changeable), whatever its tier, so its scores do not depend on
 // the tier:
 //
 //	few kept values   added to the base's product; hot: expanded for the kernels

@@ -207,7 +207,7 @@ func TestForms(t *testing.T) {
 					r, err := e.Classify(context.Background(), "t0", inputs, Options{Raw: true})
 					must(t, err)
 					tolerance := 0.0
-					if keep < gemm.MaxChangedShare && tables != "all" {
+					if keep < 0.1 && tables != "all" {
 						tolerance = 5e-6
 					}
 					if diff := cmp.Diff(reference(t, f.export(t, "t0"), inputs), r.Scores, cmpopts.EquateApprox(0, tolerance)); diff != "" {

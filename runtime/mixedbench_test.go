@@ -50,7 +50,7 @@ func BenchmarkMixed(b *testing.B) {
 // beside the base's product than in panels of the task's own. It reports the ratio of
 // the time of texts of different tasks that have their own panels, and so a batch each,
 // to the time of the same texts in one batch, all hot, on one core. Above 1 the batch is
-// faster. gemm.MaxChangedShare says what follows from it.
+// faster. gemm.Changeable says what follows from it.
 func BenchmarkCrossing(b *testing.B) {
 	sizes := map[string]any{"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
 	const texts = 8

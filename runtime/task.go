@@ -150,7 +150,7 @@ func (p *plan) form(parameter string) form {
 	switch {
 	case len(b.Shape) != 2:
 		return copied
-	case gemm.Changeable(t.Masked, b.Shape[0], b.Shape[1]):
+	case gemm.Changeable(t.Masked, b.Shape[0], b.Shape[1], p.base.compute):
 		return changed
 	}
 	return overlaid
