@@ -83,7 +83,6 @@ func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options, compu
 	must(tb, os.Mkdir(folder, 0o755))
 	base, err := openBase(baseDir, compute)
 	must(tb, err)
-	tb.Cleanup(func() { _ = base.close() })
 	f := &fixture{base: baseDir, store: folder, tuned: []string{tuned}, labels: [][]string{{"no", "yes"}}}
 	var tasks []*task
 	for i := range 2 {
@@ -93,7 +92,7 @@ func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options, compu
 		d, err := store.File{Path: filepath.Join(folder, name+delta.Extension)}.Open()
 		must(tb, err)
 		tb.Cleanup(func() { _ = d.Close() })
-		p, err := planTask(base, d)
+		p, err := planTask(base, &tokenizers{}, d)
 		must(tb, err)
 		t, err := p.load()
 		must(tb, err)

@@ -10,6 +10,7 @@ import (
 	"kenserve/delta"
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/tokenizer"
 )
 
 // plan is a delta that was checked against the base, and the bytes that each tier
@@ -21,6 +22,7 @@ type plan struct {
 	arch    models.Architecture
 	labels  []string
 	problem models.Problem
+	own     *ownTokenizer // the task's own; nil: it uses the base's
 
 	// warmBytes is what a warm task takes: the bytes of its file, which are the
 	// values in memory, an index of them, and copies of the few matrices to which
@@ -34,8 +36,9 @@ type plan struct {
 	sharesBatches bool
 }
 
-// planTask checks a delta against the base.
-func planTask(b *Base, d *delta.Delta) (*plan, error) {
+// planTask checks a delta against the base. own holds the tokenizers of tasks. The plan,
+// or the task that is loaded from it, must be closed.
+func planTask(b *Base, own *tokenizers, d *delta.Delta) (*plan, error) {
 	if err := d.Check(b.Checkpoint, b.Fingerprint); err != nil {
 		return nil, err
 	}
@@ -46,13 +49,13 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	arch, shared, err := b.taskArchitecture(d.Config)
+	arch, shared, err := b.taskArchitecture(d)
 	if err != nil {
 		return nil, err
 	}
 	p := &plan{base: b, delta: d, arch: arch, labels: d.Labels, problem: problem}
 	p.warmBytes = d.Size + int64(len(d.Tensors))*tensorBytes
-	weights, own := 0, 0 // of the encoder's matrices: all, and those that are the task's own
+	weights, ownWeights := 0, 0 // of the encoder's matrices: all, and those that are the task's own
 	for _, param := range p.parameters() {
 		t, inBase := p.find(param.Name)
 		form := p.form(param.Name)
@@ -60,7 +63,7 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 			outputs, inputs := param.Matrix()
 			weights += outputs * inputs
 			if form == overlaid || form == copied {
-				own += outputs * inputs
+				ownWeights += outputs * inputs
 			}
 		}
 		if t == nil {
@@ -95,7 +98,10 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 			p.hotBytes += 4 * int64(param.Shape[0])
 		}
 	}
-	p.sharesBatches = shared && float64(own) <= maxOwnShare*float64(weights)
+	if p.own, err = own.acquire(d); err != nil {
+		return nil, err
+	}
+	p.sharesBatches = shared && float64(ownWeights) <= maxOwnShare*float64(weights)
 	return p, nil
 }
 
@@ -103,6 +109,25 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 // task's own if its texts share batches with others. Each such matrix is read for a few
 // rows alone. A pooler that the base does not have is a small part of an encoder.
 const maxOwnShare = 0.1
+
+// tokenizer returns the tokenizer of the task's texts.
+func (p *plan) tokenizer() *tokenizer.Tokenizer {
+	if p.own != nil {
+		return p.own.Tokenizer
+	}
+	return p.base.Tokenizer
+}
+
+// vocabulary returns the number of token ids that a request may send. A tokenizer may
+// have fewer than the model: then the rest are filler. But if the table was resized
+// and no tokenizer came with it, only the table tells.
+func (p *plan) vocabulary() int {
+	n := p.arch.Limits().Vocabulary
+	if p.own == nil && n != p.base.Arch.Limits().Vocabulary {
+		return n
+	}
+	return min(n, p.tokenizer().Size())
+}
 
 // parameters lists the parameters of a network of this task, head included.
 func (p *plan) parameters() []models.Parameter {
@@ -262,6 +287,18 @@ func (p params) Matrix(name string) (*gemm.Matrix, error) {
 
 // Table implements models.Params.
 func (p params) Table(name string) (models.Table, error) {
+	t, err := p.sharedRows(name)
+	if inBase := p.base.names[name]; err == nil && inBase != "" {
+		if added := p.delta.AddedRows(inBase); added != nil {
+			b, _ := p.base.Checkpoint.Tensor(inBase)
+			return extendedTable{t, b.Shape[0], table{added}}, nil
+		}
+	}
+	return t, err
+}
+
+// sharedRows returns the table with the rows that the base's has.
+func (p params) sharedRows(name string) (models.Table, error) {
 	t, inBase := p.find(name)
 	switch {
 	case t == nil && p.base.names[name] != "":

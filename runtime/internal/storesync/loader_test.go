@@ -102,6 +102,7 @@ func (t *fakeTask) Load() (Task, error)  { return t, nil }
 func (t *fakeTask) Labels() []string     { return []string{t.version} }
 func (t *fakeTask) HotBytes() int64      { return hotBytes }
 func (t *fakeTask) QuickToPromote() bool { return false }
+func (t *fakeTask) Digest() string       { return t.version }
 func (t *fakeTask) Close() error {
 	if t.base.closed != nil {
 		t.base.closed <- t.version
