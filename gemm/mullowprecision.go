@@ -103,14 +103,18 @@ func (w *lowPrecisionWork) chunk(panel int, p *lowPrecisionPanel, s *lowPrecisio
 		sums = View{Data: unsafe.Slice(&s.sums[0][0], len(s.sums)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
 	}
 	a := w.act.words[r0*w.act.stride:]
+	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // stride 0: the same row for all
+	if w.e.init.Data != nil {
+		init = w.e.init.Slice(r0, r1, c0, c0+panelWidth)
+	}
 	if w.m.compute == BFloat16 {
-		kernel.BF16GEMM(sums, View{Data: bias[:], Rows: c.Rows, Cols: panelWidth}, a, w.act.stride, p.rows, uncached)
+		kernel.BF16GEMM(sums, init, a, w.act.stride, p.rows, uncached)
 	} else {
 		ints := s.ints[:c.Rows]
 		clear(ints)
 		kernel.IGEMMU8S8(ints, a, w.act.stride, p.rows, uncached)
 		for i := range ints {
-			kernel.Dequantise(sums.Row(i), &ints[i], p.totals, p.steps, bias, w.act.zeros[r0+i], w.act.scales[r0+i])
+			kernel.Dequantise(sums.Row(i), &ints[i], p.totals, p.steps, (*panelRow)(init.Row(i)), w.act.zeros[r0+i], w.act.scales[r0+i])
 		}
 	}
 	for i := range c.Rows {

@@ -196,7 +196,7 @@ func TestResizedTables(t *testing.T) {
 		{"the table alone", delta.Info{Config: string(text), Rows: map[string]int{words: 100}}, words + " has shape"},
 		{"a matrix", delta.Info{Config: string(text), Rows: map[string]int{"encoder.layer.0.output.dense.weight": 100}}, "1 resized tensors, of which 0 are tables"},
 	} {
-		arch, err := b.taskArchitecture(&delta.Delta{Info: c.info})
+		arch, _, err := b.taskArchitecture(&delta.Delta{Info: c.info})
 		if c.want != "" {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: error %v, want %q", c.name, err, c.want)

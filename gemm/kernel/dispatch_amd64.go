@@ -212,38 +212,6 @@ func sgemmMx32AVX512Prefetch(rows int, dst *float32, dstStride uintptr, src *flo
 	}
 }
 
-// sgemmMx32AVX512Corrected calls the kernel for a number of rows: sgemm1x32AVX512Corrected to sgemm12x32AVX512Corrected.
-func sgemmMx32AVX512Corrected(rows int, dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr) {
-	switch rows {
-	case 1:
-		sgemm1x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 2:
-		sgemm2x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 3:
-		sgemm3x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 4:
-		sgemm4x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 5:
-		sgemm5x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 6:
-		sgemm6x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 7:
-		sgemm7x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 8:
-		sgemm8x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 9:
-		sgemm9x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 10:
-		sgemm10x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 11:
-		sgemm11x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 12:
-		sgemm12x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	default:
-		panic("gemm/kernel: no kernel of sgemmMx32AVX512Corrected for this argument")
-	}
-}
-
 // igemmMx32U8S8AVX512 calls the kernel for a number of rows: igemm1x32U8S8AVX512 to igemm12x32U8S8AVX512.
 func igemmMx32U8S8AVX512(rows int, dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int) {
 	switch rows {

@@ -22,14 +22,6 @@ func SGEMMStrided(dst, init View, a []float32, aStride int, b []float32, bStride
 	sgemmStridedPortable(dst, init, a, aStride, b, bStride, k)
 }
 
-func HasSGEMMCorrected() bool { return false }
-
-func SGEMMCorrected(dst, init View, a []float32, aStride int, panel []PanelRow, c *Corrections, _ []PanelRow) {
-	sgemmCorrectedBlocks(dst, init, a, aStride, panel, c)
-}
-
-func (t *TileCursor) correctGaps(c *Corrections) { t.correctGapsPortable(c) }
-
 func Add(dst, x, y []float32) { addPortable(dst, x, y) }
 
 func Transpose(panel []PanelRow, b View, scale float32) { transposePortable(panel, b, 0, scale) }
@@ -77,6 +69,20 @@ func StreamRows(dst, base []PanelRow, tiles *[2]TileCursor, _ []PanelRow) {
 }
 
 func PrefetchTile(*sparse.Tensor, int) {}
+
+func StripLanes(int) int { return 8 }
+
+func LoadStrip(s Strip, a View) { loadStripPortable(s, a, 0) }
+
+func (f *quadFiller) gaps(gaps []byte, code sparse.GapCode, slots []uint32) {
+	f.gapsPortable(gaps, code, slots)
+}
+
+func sumQuads(sums []float32, s Strip, q *Quads) { sumQuadsPortable(sums, s, q) }
+
+func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow, signs bool) {
+	storeSumsPortable(dst, sums, lanes, scales, bias, signs)
+}
 
 func Softmax(x []float32) { softmaxPortable(x) }
 

@@ -23,8 +23,7 @@ const (
 	vector = asm.ZMMBytes
 	// maxRows is the largest number of rows of a kernel: their sums fill 24 of the
 	// 32 registers.
-	maxRows   = 12
-	indexSize = 8 // bytes of a correctionIndex of package kernel
+	maxRows = 12
 )
 
 func main() {
@@ -32,7 +31,6 @@ func main() {
 	for rows := 1; rows <= maxRows; rows++ {
 		sgemm(rows, plain)
 		sgemm(rows, prefetch)
-		sgemm(rows, corrected)
 	}
 	for rows := 1; rows <= maxRows; rows++ {
 		igemmU8S8(rows, plain)
@@ -103,9 +101,6 @@ const (
 	// prefetch fetches memory into the second-level cache: rows of B that the
 	// kernel itself will reach later, or what is multiplied after it.
 	prefetch variant = "Prefetch"
-	// corrected fetches as prefetch does, and subtracts corrections from the rows
-	// of B.
-	corrected variant = "Corrected"
 )
 
 // sgemm generates the kernel of float32 products for n rows and 32 outputs. Each sum
@@ -127,26 +122,14 @@ func sgemm(n int, variant variant) {
 			"for each four k, and then moves next forward by step bytes. The reference is",
 			"sgemmPortable.",
 		)
-	case corrected:
-		TEXT(name+"Corrected", NOSPLIT, "func("+signature+"indices *uint32, corrections *float32, k int, next, step uintptr)")
-		Doc(
-			fmt.Sprintf("%sCorrected is %sPrefetch for a contiguous B", name, name),
-			"whose rows are corrected on their way to the product. The reference is",
-			"Corrections.applyPortable, then sgemmPortable.",
-		)
 	}
 	Pragma("noescape")
-	var next, step, indices, corrections Register
+	var next, step Register
 	if variant != plain {
 		next, step = Load(Param("next"), GP64()), Load(Param("step"), GP64())
 	}
-	var bs, bs3 Register
-	if variant == corrected {
-		indices, corrections = Load(Param("indices"), GP64()), Load(Param("corrections"), GP64())
-	} else {
-		bs, bs3 = Load(Param("bStride"), GP64()), GP64()
-		LEAQ(Mem{Base: bs, Index: bs, Scale: 2}, bs3)
-	}
+	bs, bs3 := Load(Param("bStride"), GP64()), GP64()
+	LEAQ(Mem{Base: bs, Index: bs, Scale: 2}, bs3)
 	a := asm.LoadRows(n)
 	b := Load(Param("b"), GP64())
 	k := Load(Param("k"), GP64())
@@ -156,8 +139,6 @@ func sgemm(n int, variant variant) {
 		for v := range 2 {
 			m := Mem{Base: b, Disp: v * vector}
 			switch {
-			case variant == corrected:
-				m.Disp += u * asm.RowBytes
 			case u == 3:
 				m.Index, m.Scale = bs3, 1
 			case u > 0:
@@ -166,11 +147,6 @@ func sgemm(n int, variant variant) {
 			VMOVUPS(m, rowOfB[v])
 			if variant != plain {
 				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
-			}
-			if variant == corrected {
-				at := GP64()
-				MOVL(Mem{Base: indices, Disp: u*indexSize + v*4}, at.As32())
-				VSUBPS(Mem{Base: corrections, Index: at, Scale: 1}, rowOfB[v], rowOfB[v])
 			}
 		}
 		for r := range n {
@@ -182,13 +158,9 @@ func sgemm(n int, variant variant) {
 		}
 	}, func(n int) {
 		a.Advance(4 * n)
-		switch {
-		case variant == corrected:
-			ADDQ(U32(uint32(n*asm.RowBytes)), b)
-			ADDQ(Imm(uint64(n*indexSize)), indices)
-		case n == 1:
+		if n == 1 {
 			ADDQ(bs, b)
-		default:
+		} else {
 			LEAQ(Mem{Base: b, Index: bs, Scale: 4}, b)
 		}
 		if variant != plain && n > 1 {
