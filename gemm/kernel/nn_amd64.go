@@ -2,29 +2,56 @@
 
 package kernel
 
-// Softmax replaces x by exp(x - max) / Σ exp(x - max).
-func Softmax(x []float32) {
-	if current < AVX2 || len(x) == 0 {
-		softmaxPortable(x)
-		return
+// ExpSum replaces x by exp(x - max) and returns the sum of the results, which is the
+// denominator of softmax; 0 if x is empty.
+func ExpSum(x []float32) float32 {
+	switch {
+	case current < AVX2 || len(x) == 0:
+		return expSumPortable(x)
+	case current < AVX512:
+		return expSumAVX2(&x[0], len(x))
 	}
-	softmaxAVX2(&x[0], len(x))
+	return expSumAVX512(&x[0], len(x))
+}
+
+// Scale multiplies all values of x by factor.
+func Scale(x []float32, factor float32) {
+	switch {
+	case current < AVX2 || len(x) == 0:
+		scalePortable(x, factor)
+	case current < AVX512:
+		if n := len(x) &^ 7; n > 0 {
+			scaleAVX2(&x[0], n, factor)
+		}
+		scalePortable(x[len(x)&^7:], factor)
+	default:
+		scaleAVX512(&x[0], len(x), factor)
+	}
 }
 
 // LayerNorm replaces x by (x - mean) / √(variance + eps) · gamma + beta. All are
 // equally long.
 func LayerNorm(x, gamma, beta []float32, eps float32) {
-	if current < AVX2 || len(x)%8 != 0 || len(x) == 0 {
+	switch {
+	case current < AVX2 || len(x) == 0 || current < AVX512 && len(x)%8 != 0:
 		layerNormPortable(x, gamma, beta, eps)
-		return
+	case current < AVX512:
+		layerNormAVX2(&x[0], &gamma[0], &beta[0], len(x), eps)
+	default:
+		layerNormAVX512(&x[0], &gamma[0], &beta[0], len(x), eps)
 	}
-	layerNormAVX2(&x[0], &gamma[0], &beta[0], len(x), eps)
 }
 
 // GELU replaces x by x/2 · (1 + erf(x/√2)).
 func GELU(x []float32) {
 	if current < AVX2 {
 		geluPortable(x)
+		return
+	}
+	if current >= AVX512 {
+		if len(x) > 0 {
+			geluAVX512(&x[0], len(x))
+		}
 		return
 	}
 	if n := len(x) &^ 7; n > 0 {
@@ -43,6 +70,12 @@ func GELUTanh(x []float32) {
 		geluTanhPortable(x)
 		return
 	}
+	if current >= AVX512 {
+		if len(x) > 0 {
+			geluTanhAVX512(&x[0], len(x))
+		}
+		return
+	}
 	if n := len(x) &^ 7; n > 0 {
 		geluTanhAVX2(&x[0], n)
 	}
@@ -57,6 +90,12 @@ func GELUTanh(x []float32) {
 func Tanh(x []float32) {
 	if current < AVX2 {
 		tanhPortable(x)
+		return
+	}
+	if current >= AVX512 {
+		if len(x) > 0 {
+			tanhAVX512(&x[0], len(x))
+		}
 		return
 	}
 	if n := len(x) &^ 7; n > 0 {

@@ -78,7 +78,9 @@ func StreamRows(dst, base []PanelRow, tiles *[2]TileCursor, _ []PanelRow) {
 
 func PrefetchTile(*sparse.Tensor, int) {}
 
-func Softmax(x []float32) { softmaxPortable(x) }
+func ExpSum(x []float32) float32 { return expSumPortable(x) }
+
+func Scale(x []float32, factor float32) { scalePortable(x, factor) }
 
 func LayerNorm(x, gamma, beta []float32, eps float32) { layerNormPortable(x, gamma, beta, eps) }
 
