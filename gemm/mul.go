@@ -18,6 +18,12 @@ type Epilogue struct {
 	// Next is the matrix of the next product, or nil. The last parts of this product
 	// prefetch the panels with which the next one begins.
 	Next *Matrix
+
+	// Scratch is memory for products of changed matrices, ScratchLen long; nil: package
+	// gemm uses its own.
+	Scratch []float32
+
+	init View // [M, panels·32] with which the sums begin in place of Bias; or the zero View
 }
 
 // sharedProducts is the number of multiplications below which waking workers costs more
@@ -27,6 +33,17 @@ const sharedProducts = 1 << 18
 // Mul computes C[M,N] = activation(A[M,K]·Wᵀ + bias) + residual on the pool. C must not
 // overlap A. Sizes that do not match are errors of the program and panic.
 func (m *Matrix) Mul(p *parallel.Pool, c, a View, e Epilogue) {
+	if m.change != nil {
+		bias := e.Bias
+		e.Bias = nil
+		MulSegments(p, c, a, []Segment{{End: a.Rows, Weight: m, Bias: bias}}, e)
+		return
+	}
+	m.mul(p, c, a, e)
+}
+
+// mul is Mul of a matrix that is not changed.
+func (m *Matrix) mul(p *parallel.Pool, c, a View, e Epilogue) {
 	c.Check("product")
 	a.Check("left factor")
 	if a.Cols != m.k || c.Cols != m.n || c.Rows != a.Rows {
@@ -183,17 +200,16 @@ func (w *mulWork) chunk(panel int, weights *weights, r0, r1 int) {
 		bias = &padded
 	}
 	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // stride 0: the same row for all
+	if w.e.init.Data != nil {
+		init = w.e.init.Slice(r0, r1, c0, c0+panelWidth)
+	}
 	a := w.a.Data[r0*w.a.Stride:]
 	if c.Cols < panelWidth || w.e.Residual.Data != nil {
 		w.chunkInScratch(c, init, a, panel, weights, r0)
 		return
 	}
 	w.sum(c, init, a, panel, weights)
-	if w.e.Activation != nn.Identity {
-		for i := range c.Rows {
-			w.e.Activation.Apply(c.Row(i))
-		}
-	}
+	w.e.Activation.Apply(c)
 }
 
 // chunkInScratch multiplies a chunk whose sums cannot be in C itself, because the panel
@@ -202,10 +218,10 @@ func (w *mulWork) chunkInScratch(c, init View, a []float32, panel int, weights *
 	var scratch [kernel.ChunkRows]panelRow
 	sums := View{Data: unsafe.Slice(&scratch[0][0], len(scratch)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
 	w.sum(sums, init, a, panel, weights)
+	w.e.Activation.Apply(sums.Slice(0, sums.Rows, 0, c.Cols))
 	for i := range c.Rows {
 		dst := c.Row(i)
 		sum := sums.Row(i)[:len(dst)]
-		w.e.Activation.Apply(sum)
 		if w.e.Residual.Data == nil {
 			copy(dst, sum)
 		} else {

@@ -4,23 +4,23 @@
 
 package kernel
 
-// geluAVX512 replaces n values by their GELU.
-// The reference is geluPortable.
+// geluAVX512 replaces n values of each row, which are stride bytes apart, by
+// their GELU. There is at least one row. The reference is geluPortable.
 //
 //go:noescape
-func geluAVX512(x *float32, n int)
+func geluAVX512(x *float32, n int, rows int, stride uintptr)
 
-// geluTanhAVX512 replaces n values by the tanh approximation of their GELU.
-// The reference is geluTanhPortable.
+// geluTanhAVX512 replaces n values of each row, which are stride bytes apart, by
+// the tanh approximation of their GELU. There is at least one row. The reference is geluTanhPortable.
 //
 //go:noescape
-func geluTanhAVX512(x *float32, n int)
+func geluTanhAVX512(x *float32, n int, rows int, stride uintptr)
 
-// tanhAVX512 replaces n values by their tanh.
-// The reference is tanhPortable.
+// tanhAVX512 replaces n values of each row, which are stride bytes apart, by
+// their tanh. There is at least one row. The reference is tanhPortable.
 //
 //go:noescape
-func tanhAVX512(x *float32, n int)
+func tanhAVX512(x *float32, n int, rows int, stride uintptr)
 
 // expSumAVX512 replaces n > 0 values by exp(x - max) and returns their sum.
 // The reference is expSumPortable.
@@ -37,3 +37,10 @@ func scaleAVX512(x *float32, n int, factor float32)
 //
 //go:noescape
 func layerNormAVX512(x *float32, gamma *float32, beta *float32, n int, eps float32)
+
+// dequantiseAVX512 stores (sums - zero·totals)·scale·steps + init in dst, 32 values of
+// each row. Strides are in bytes; zeros and scales have one value a row, of which there
+// is at least one. The reference is dequantisePortable.
+//
+//go:noescape
+func dequantiseAVX512(dst *float32, dstStride uintptr, init *float32, initStride uintptr, sums *int32, totals *int32, steps *float32, zeros *int32, scales *float32, rows int)

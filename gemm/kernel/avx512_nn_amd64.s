@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func geluAVX512(x *float32, n int)
+// func geluAVX512(x *float32, n int, rows int, stride uintptr)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·geluAVX512(SB), NOSPLIT, $0-16
+TEXT ·geluAVX512(SB), NOSPLIT, $0-32
 	MOVQ  x+0(FP), AX
 	MOVQ  n+8(FP), CX
 	MOVQ  CX, DX
@@ -16,12 +16,17 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-16
 	SHLXQ CX, BX, BX
 	DECQ  BX
 	KMOVW BX, K1
-	MOVQ  DX, CX
-	SUBQ  $0x01, CX
-	JL    vectors_few
+	MOVQ  rows+16(FP), SI
+	MOVQ  stride+24(FP), DI
+
+row:
+	MOVQ AX, CX
+	MOVQ DX, BX
+	SUBQ $0x01, BX
+	JL   vectors_few
 
 vectors:
-	VMOVUPS          (AX), Z0
+	VMOVUPS          (CX), Z0
 	VMULPS.BCST      one_3f3504f3<>+0(SB), Z0, Z1
 	VBROADCASTSS     one_40800000<>+0(SB), Z2
 	VMINPS           Z1, Z2, Z1
@@ -48,17 +53,17 @@ vectors:
 	VMAXPS           Z3, Z1, Z3
 	VMULPS.BCST      one_3f000000<>+0(SB), Z0, Z0
 	VFMADD213PS      Z0, Z0, Z3
-	VMOVUPS          Z3, (AX)
-	ADDQ             $0x00000040, AX
-	SUBQ             $0x01, CX
+	VMOVUPS          Z3, (CX)
+	ADDQ             $0x00000040, CX
+	SUBQ             $0x01, BX
 	JGE              vectors
 
 vectors_few:
-	ADDQ $0x01, CX
+	ADDQ $0x01, BX
 	JZ   vectors_rest
 
 vectors_one:
-	VMOVUPS          (AX), Z0
+	VMOVUPS          (CX), Z0
 	VMULPS.BCST      one_3f3504f3<>+0(SB), Z0, Z1
 	VBROADCASTSS     one_40800000<>+0(SB), Z2
 	VMINPS           Z1, Z2, Z1
@@ -85,15 +90,15 @@ vectors_one:
 	VMAXPS           Z3, Z1, Z3
 	VMULPS.BCST      one_3f000000<>+0(SB), Z0, Z0
 	VFMADD213PS      Z0, Z0, Z3
-	VMOVUPS          Z3, (AX)
-	ADDQ             $0x00000040, AX
-	DECQ             CX
+	VMOVUPS          Z3, (CX)
+	ADDQ             $0x00000040, CX
+	DECQ             BX
 	JNZ              vectors_one
 
 vectors_rest:
 	KTESTW           K1, K1
 	JZ               vectors_done
-	VMOVUPS.Z        (AX), K1, Z0
+	VMOVUPS.Z        (CX), K1, Z0
 	VMULPS.BCST      one_3f3504f3<>+0(SB), Z0, Z1
 	VBROADCASTSS     one_40800000<>+0(SB), Z2
 	VMINPS           Z1, Z2, Z1
@@ -120,9 +125,12 @@ vectors_rest:
 	VMAXPS           Z3, Z1, Z3
 	VMULPS.BCST      one_3f000000<>+0(SB), Z0, Z0
 	VFMADD213PS      Z0, Z0, Z3
-	VMOVUPS          Z3, K1, (AX)
+	VMOVUPS          Z3, K1, (CX)
 
 vectors_done:
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -177,9 +185,9 @@ GLOBL one_bf800000<>(SB), RODATA|NOPTR, $4
 DATA one_3f000000<>+0(SB)/4, $0x3f000000
 GLOBL one_3f000000<>(SB), RODATA|NOPTR, $4
 
-// func geluTanhAVX512(x *float32, n int)
+// func geluTanhAVX512(x *float32, n int, rows int, stride uintptr)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-16
+TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-32
 	MOVQ  x+0(FP), AX
 	MOVQ  n+8(FP), CX
 	MOVQ  CX, DX
@@ -189,12 +197,17 @@ TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-16
 	SHLXQ CX, BX, BX
 	DECQ  BX
 	KMOVW BX, K1
-	MOVQ  DX, CX
-	SUBQ  $0x01, CX
-	JL    vectors_few
+	MOVQ  rows+16(FP), SI
+	MOVQ  stride+24(FP), DI
+
+row:
+	MOVQ AX, CX
+	MOVQ DX, BX
+	SUBQ $0x01, BX
+	JL   vectors_few
 
 vectors:
-	VMOVUPS          (AX), Z0
+	VMOVUPS          (CX), Z0
 	VMULPS           Z0, Z0, Z1
 	VMULPS           Z0, Z1, Z1
 	VBROADCASTSS     one_3d372713<>+0(SB), Z2
@@ -223,17 +236,17 @@ vectors:
 	VMAXPS           Z3, Z1, Z3
 	VMULPS.BCST      one_3f000000<>+0(SB), Z0, Z0
 	VFMADD213PS      Z0, Z0, Z3
-	VMOVUPS          Z3, (AX)
-	ADDQ             $0x00000040, AX
-	SUBQ             $0x01, CX
+	VMOVUPS          Z3, (CX)
+	ADDQ             $0x00000040, CX
+	SUBQ             $0x01, BX
 	JGE              vectors
 
 vectors_few:
-	ADDQ $0x01, CX
+	ADDQ $0x01, BX
 	JZ   vectors_rest
 
 vectors_one:
-	VMOVUPS          (AX), Z0
+	VMOVUPS          (CX), Z0
 	VMULPS           Z0, Z0, Z1
 	VMULPS           Z0, Z1, Z1
 	VBROADCASTSS     one_3d372713<>+0(SB), Z2
@@ -262,15 +275,15 @@ vectors_one:
 	VMAXPS           Z3, Z1, Z3
 	VMULPS.BCST      one_3f000000<>+0(SB), Z0, Z0
 	VFMADD213PS      Z0, Z0, Z3
-	VMOVUPS          Z3, (AX)
-	ADDQ             $0x00000040, AX
-	DECQ             CX
+	VMOVUPS          Z3, (CX)
+	ADDQ             $0x00000040, CX
+	DECQ             BX
 	JNZ              vectors_one
 
 vectors_rest:
 	KTESTW           K1, K1
 	JZ               vectors_done
-	VMOVUPS.Z        (AX), K1, Z0
+	VMOVUPS.Z        (CX), K1, Z0
 	VMULPS           Z0, Z0, Z1
 	VMULPS           Z0, Z1, Z1
 	VBROADCASTSS     one_3d372713<>+0(SB), Z2
@@ -299,9 +312,12 @@ vectors_rest:
 	VMAXPS           Z3, Z1, Z3
 	VMULPS.BCST      one_3f000000<>+0(SB), Z0, Z0
 	VFMADD213PS      Z0, Z0, Z3
-	VMOVUPS          Z3, K1, (AX)
+	VMOVUPS          Z3, K1, (CX)
 
 vectors_done:
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -341,9 +357,9 @@ GLOBL one_3cd3fbfb<>(SB), RODATA|NOPTR, $4
 DATA one_3eef2d6c<>+0(SB)/4, $0x3eef2d6c
 GLOBL one_3eef2d6c<>(SB), RODATA|NOPTR, $4
 
-// func tanhAVX512(x *float32, n int)
+// func tanhAVX512(x *float32, n int, rows int, stride uintptr)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·tanhAVX512(SB), NOSPLIT, $0-16
+TEXT ·tanhAVX512(SB), NOSPLIT, $0-32
 	MOVQ  x+0(FP), AX
 	MOVQ  n+8(FP), CX
 	MOVQ  CX, DX
@@ -353,12 +369,17 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-16
 	SHLXQ CX, BX, BX
 	DECQ  BX
 	KMOVW BX, K1
-	MOVQ  DX, CX
-	SUBQ  $0x01, CX
-	JL    vectors_few
+	MOVQ  rows+16(FP), SI
+	MOVQ  stride+24(FP), DI
+
+row:
+	MOVQ AX, CX
+	MOVQ DX, BX
+	SUBQ $0x01, BX
+	JL   vectors_few
 
 vectors:
-	VMOVUPS          (AX), Z0
+	VMOVUPS          (CX), Z0
 	VBROADCASTSS     one_41100000<>+0(SB), Z1
 	VMINPS           Z0, Z1, Z0
 	VBROADCASTSS     one_c1100000<>+0(SB), Z1
@@ -380,17 +401,17 @@ vectors:
 	VMINPS           Z2, Z0, Z2
 	VBROADCASTSS     one_bf800000<>+0(SB), Z0
 	VMAXPS           Z2, Z0, Z2
-	VMOVUPS          Z2, (AX)
-	ADDQ             $0x00000040, AX
-	SUBQ             $0x01, CX
+	VMOVUPS          Z2, (CX)
+	ADDQ             $0x00000040, CX
+	SUBQ             $0x01, BX
 	JGE              vectors
 
 vectors_few:
-	ADDQ $0x01, CX
+	ADDQ $0x01, BX
 	JZ   vectors_rest
 
 vectors_one:
-	VMOVUPS          (AX), Z0
+	VMOVUPS          (CX), Z0
 	VBROADCASTSS     one_41100000<>+0(SB), Z1
 	VMINPS           Z0, Z1, Z0
 	VBROADCASTSS     one_c1100000<>+0(SB), Z1
@@ -412,15 +433,15 @@ vectors_one:
 	VMINPS           Z2, Z0, Z2
 	VBROADCASTSS     one_bf800000<>+0(SB), Z0
 	VMAXPS           Z2, Z0, Z2
-	VMOVUPS          Z2, (AX)
-	ADDQ             $0x00000040, AX
-	DECQ             CX
+	VMOVUPS          Z2, (CX)
+	ADDQ             $0x00000040, CX
+	DECQ             BX
 	JNZ              vectors_one
 
 vectors_rest:
 	KTESTW           K1, K1
 	JZ               vectors_done
-	VMOVUPS.Z        (AX), K1, Z0
+	VMOVUPS.Z        (CX), K1, Z0
 	VBROADCASTSS     one_41100000<>+0(SB), Z1
 	VMINPS           Z0, Z1, Z0
 	VBROADCASTSS     one_c1100000<>+0(SB), Z1
@@ -442,9 +463,12 @@ vectors_rest:
 	VMINPS           Z2, Z0, Z2
 	VBROADCASTSS     one_bf800000<>+0(SB), Z0
 	VMAXPS           Z2, Z0, Z2
-	VMOVUPS          Z2, K1, (AX)
+	VMOVUPS          Z2, K1, (CX)
 
 vectors_done:
+	ADDQ DI, AX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -889,5 +913,52 @@ scale_rest:
 	VMOVUPS     Z0, K1, (CX)
 
 scale_done:
+	VZEROUPPER
+	RET
+
+// func dequantiseAVX512(dst *float32, dstStride uintptr, init *float32, initStride uintptr, sums *int32, totals *int32, steps *float32, zeros *int32, scales *float32, rows int)
+// Requires: AVX, AVX512F
+TEXT ·dequantiseAVX512(SB), NOSPLIT, $0-80
+	MOVQ      dst+0(FP), AX
+	MOVQ      dstStride+8(FP), CX
+	MOVQ      init+16(FP), DX
+	MOVQ      initStride+24(FP), BX
+	MOVQ      sums+32(FP), SI
+	MOVQ      rows+72(FP), DI
+	MOVQ      zeros+56(FP), R8
+	MOVQ      scales+64(FP), R9
+	MOVQ      totals+40(FP), R10
+	MOVQ      steps+48(FP), R11
+	VMOVDQU32 (R10), Z0
+	VMOVUPS   (R11), Z2
+	VMOVDQU32 64(R10), Z1
+	VMOVUPS   64(R11), Z3
+
+row:
+	VPBROADCASTD (R8), Z4
+	VBROADCASTSS (R9), Z5
+	VPMULLD      Z0, Z4, Z7
+	VMOVDQU32    (SI), Z6
+	VPSUBD       Z7, Z6, Z6
+	VCVTDQ2PS    Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMULPS       Z2, Z6, Z6
+	VADDPS       (DX), Z6, Z6
+	VMOVUPS      Z6, (AX)
+	VPMULLD      Z1, Z4, Z6
+	VMOVDQU32    64(SI), Z4
+	VPSUBD       Z6, Z4, Z4
+	VCVTDQ2PS    Z4, Z4
+	VMULPS       Z5, Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VADDPS       64(DX), Z4, Z4
+	VMOVUPS      Z4, 64(AX)
+	ADDQ         CX, AX
+	ADDQ         BX, DX
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x04, R8
+	ADDQ         $0x04, R9
+	DECQ         DI
+	JNZ          row
 	VZEROUPPER
 	RET

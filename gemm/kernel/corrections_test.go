@@ -11,7 +11,7 @@ import (
 // randomSigns returns a checked tensor of one panel, [2·tileRows, k], with its signs in
 // gaps. Each weight changes with the given probability, and all of panel row full, unless
 // it is negative. There is one scale for each output, or one for all.
-func randomSigns(t *testing.T, r *rand.Rand, k int, density float64, full int) *sparse.Tensor {
+func randomSigns(t testing.TB, r *rand.Rand, k int, density float64, full int) *sparse.Tensor {
 	p := &sparse.Tensor{Coding: sparse.Sign, Height: tileRows, Columns: k, Tiles: []uint32{}, Gaps: []byte{}}
 	kept := uint32(0)
 	for tile := range uint32(2) {

@@ -114,14 +114,22 @@ func QuantiseActivations(dst []uint32, x []float32, inverse float32, zero int32)
 	quantiseActivationsPortable(dst[whole/4:], x[whole:], inverse, zero)
 }
 
-// Dequantise stores (sums - zero·totals)·scale·steps + bias in dst, for up to 32
-// outputs.
-func Dequantise(dst []float32, sums, totals *[PanelWidth]int32, steps, bias *PanelRow, zero int32, scale float32) {
-	if current < AVX2 || len(dst) != PanelWidth {
-		dequantisePortable(dst, sums, totals, steps, bias, zero, scale)
+// Dequantise stores (sums - zero·totals)·scale·steps + init in dst, which has at most 32
+// columns, and one row for each of sums. zeros and scales have a value for each row. With
+// init.Stride 0 all rows have the same row of init.
+func Dequantise(dst, init View, sums [][PanelWidth]int32, totals *[PanelWidth]int32, steps *PanelRow, zeros []int32, scales []float32) {
+	if current < AVX2 || dst.Cols != PanelWidth || dst.Rows == 0 {
+		dequantiseRowsPortable(dst, init, sums, totals, steps, zeros, scales)
 		return
 	}
-	dequantiseAVX2(&dst[0], &sums[0], &totals[0], &steps[0], &bias[0], zero, scale)
+	sums, zeros, scales = sums[:dst.Rows], zeros[:dst.Rows], scales[:dst.Rows]
+	if current >= AVX512 {
+		dequantiseAVX512(&dst.Data[0], uintptr(dst.Stride)*4, &init.Data[0], uintptr(init.Stride)*4, &sums[0][0], &totals[0], &steps[0], &zeros[0], &scales[0], dst.Rows)
+		return
+	}
+	for i := range sums {
+		dequantiseAVX2(&dst.Data[i*dst.Stride], &sums[i][0], &totals[0], &steps[0], &init.Data[i*init.Stride], zeros[i], scales[i])
+	}
 }
 
 // RoundActivations stores x in dst as float32 rounded to bfloat16.

@@ -43,68 +43,80 @@ func LayerNorm(x, gamma, beta []float32, eps float32) {
 }
 
 // GELU replaces x by x/2 · (1 + erf(x/√2)).
-func GELU(x []float32) {
-	if current < AVX2 {
-		geluPortable(x)
+func GELU(x View) {
+	if x.Rows == 0 || x.Cols == 0 {
 		return
 	}
 	if current >= AVX512 {
-		if len(x) > 0 {
-			geluAVX512(&x[0], len(x))
-		}
+		geluAVX512(&x.Data[0], x.Cols, x.Rows, uintptr(x.Stride)*4)
 		return
 	}
-	if n := len(x) &^ 7; n > 0 {
-		geluAVX2(&x[0], n)
-	}
-	if len(x)%8 > 0 {
-		padded, tail := lastVector(x)
-		geluAVX2(&padded[0], len(padded))
-		copy(tail, padded[:])
+	for i := range x.Rows {
+		row := x.Row(i)
+		if current < AVX2 {
+			geluPortable(row)
+			continue
+		}
+		if whole := len(row) &^ 7; whole > 0 {
+			geluAVX2(&row[0], whole)
+		}
+		if len(row)%8 > 0 {
+			padded, tail := lastVector(row)
+			geluAVX2(&padded[0], len(padded))
+			copy(tail, padded[:])
+		}
 	}
 }
 
 // GELUTanh replaces x by x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³))).
-func GELUTanh(x []float32) {
-	if current < AVX2 {
-		geluTanhPortable(x)
+func GELUTanh(x View) {
+	if x.Rows == 0 || x.Cols == 0 {
 		return
 	}
 	if current >= AVX512 {
-		if len(x) > 0 {
-			geluTanhAVX512(&x[0], len(x))
-		}
+		geluTanhAVX512(&x.Data[0], x.Cols, x.Rows, uintptr(x.Stride)*4)
 		return
 	}
-	if n := len(x) &^ 7; n > 0 {
-		geluTanhAVX2(&x[0], n)
-	}
-	if len(x)%8 > 0 {
-		padded, tail := lastVector(x)
-		geluTanhAVX2(&padded[0], len(padded))
-		copy(tail, padded[:])
+	for i := range x.Rows {
+		row := x.Row(i)
+		if current < AVX2 {
+			geluTanhPortable(row)
+			continue
+		}
+		if whole := len(row) &^ 7; whole > 0 {
+			geluTanhAVX2(&row[0], whole)
+		}
+		if len(row)%8 > 0 {
+			padded, tail := lastVector(row)
+			geluTanhAVX2(&padded[0], len(padded))
+			copy(tail, padded[:])
+		}
 	}
 }
 
 // Tanh replaces x by tanh(x).
-func Tanh(x []float32) {
-	if current < AVX2 {
-		tanhPortable(x)
+func Tanh(x View) {
+	if x.Rows == 0 || x.Cols == 0 {
 		return
 	}
 	if current >= AVX512 {
-		if len(x) > 0 {
-			tanhAVX512(&x[0], len(x))
-		}
+		tanhAVX512(&x.Data[0], x.Cols, x.Rows, uintptr(x.Stride)*4)
 		return
 	}
-	if n := len(x) &^ 7; n > 0 {
-		tanhAVX2(&x[0], n)
-	}
-	if len(x)%8 > 0 {
-		padded, tail := lastVector(x)
-		tanhAVX2(&padded[0], len(padded))
-		copy(tail, padded[:])
+	for i := range x.Rows {
+		row := x.Row(i)
+		if current < AVX2 {
+			tanhPortable(row)
+			continue
+		}
+		if whole := len(row) &^ 7; whole > 0 {
+			tanhAVX2(&row[0], whole)
+		}
+		if len(row)%8 > 0 {
+			padded, tail := lastVector(row)
+			tanhAVX2(&padded[0], len(padded))
+			copy(tail, padded[:])
+		}
 	}
 }
 

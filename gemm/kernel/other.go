@@ -52,8 +52,8 @@ func QuantiseActivations(dst []uint32, x []float32, inverse float32, zero int32)
 	quantiseActivationsPortable(dst, x, inverse, zero)
 }
 
-func Dequantise(dst []float32, sums, totals *[PanelWidth]int32, steps, bias *PanelRow, zero int32, scale float32) {
-	dequantisePortable(dst, sums, totals, steps, bias, zero, scale)
+func Dequantise(dst, init View, sums [][PanelWidth]int32, totals *[PanelWidth]int32, steps *PanelRow, zeros []int32, scales []float32) {
+	dequantiseRowsPortable(dst, init, sums, totals, steps, zeros, scales)
 }
 
 func RoundActivations(dst []uint32, x []float32) { roundActivationsPortable(dst, x) }
@@ -81,11 +81,30 @@ func PrefetchTile(*sparse.Tensor, int) {}
 func ExpSum(x []float32) float32 { return expSumPortable(x) }
 
 func Scale(x []float32, factor float32) { scalePortable(x, factor) }
+func StripLanes(int) int                { return 8 }
+
+func LoadStrip(s Strip, a View) { loadStripPortable(s, a, 0) }
+
+func (f *quadFiller) gaps(gaps []byte, code sparse.GapCode, slots []uint32) {
+	f.gapsPortable(gaps, code, slots)
+}
+
+func AddQuads(sums []float32, s Strip, q *Quads) { addQuadsPortable(sums, s, q) }
+
+func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow) {
+	storeSumsPortable(dst, sums, lanes, scales, bias)
+}
 
 func LayerNorm(x, gamma, beta []float32, eps float32) { layerNormPortable(x, gamma, beta, eps) }
 
-func GELU(x []float32) { geluPortable(x) }
+func GELU(x View) { eachRow(x, geluPortable) }
 
-func GELUTanh(x []float32) { geluTanhPortable(x) }
+func GELUTanh(x View) { eachRow(x, geluTanhPortable) }
 
-func Tanh(x []float32) { tanhPortable(x) }
+func Tanh(x View) { eachRow(x, tanhPortable) }
+
+func eachRow(x View, f func([]float32)) {
+	for i := range x.Rows {
+		f(x.Row(i))
+	}
+}

@@ -21,12 +21,14 @@ const keyBlock = 48
 // embeddings of distances, posK and posQ. The parts are those of models.Blocks.
 type attention struct {
 	out, q, k, v gemm.View
-	posK, posQ   gemm.View // [indices, heads·width]; the zero View if the model does not have the term
+	posK, posQ   gemm.View // [indices of all tasks, heads·width]; the zero View if the model does not have the term
+	tableEnds    []int     // by task: where its rows in posK and posQ end
+	places       []int     // by sequence: the row in posK and posQ of index 0 in its task, maybe before the first row
 	queries      []int     // ends of the sequences in out and q
 	keys         []int     // ends of the sequences in k and v
 	heads, width int
 	step         int     // columns from a head to the next in q, k and v
-	index        []int32 // index[zero+d]-index[0] is the row of the distance d = key - query in posK and posQ
+	index        []int32 // index[zero+d] is the index of the distance d = key - query
 	zero         int
 	scale        float32
 
@@ -83,7 +85,7 @@ func (a *attention) Do(part, slot int) {
 	nn.ProductTransposed(scores, q, k, a.scale, buffer)
 	h0, h1 := head*a.width, (head+1)*a.width
 	if a.posK.Data != nil {
-		places, low := a.embeddings(a.posK, -(first + count - 1), length-1-first, h0, h1)
+		places, low := a.embeddings(a.posK, a.places[i], -(first + count - 1), length-1-first, h0, h1)
 		terms := view(work.c2p, count, places.Rows)
 		nn.ProductTransposed(terms, q, places, a.scale, buffer)
 		for r := range count {
@@ -93,7 +95,7 @@ func (a *attention) Do(part, slot int) {
 	if a.posQ.Data != nil {
 		for j0 := 0; j0 < length; j0 += keyBlock {
 			j1 := min(j0+keyBlock, length)
-			places, low := a.embeddings(a.posQ, j0-(first+count-1), j1-1-first, h0, h1)
+			places, low := a.embeddings(a.posQ, a.places[i], j0-(first+count-1), j1-1-first, h0, h1)
 			terms := view(work.p2c, j1-j0, places.Rows)
 			nn.ProductTransposed(terms, k.Slice(j0, j1, 0, a.width), places, a.scale, buffer)
 			for r := range count {
@@ -106,10 +108,10 @@ func (a *attention) Do(part, slot int) {
 }
 
 // embeddings returns columns c0 to c1-1 of the rows of p for the distances from
-// to to, and the index of the first row.
-func (a *attention) embeddings(p gemm.View, from, to, c0, c1 int) (gemm.View, int32) {
+// to to, and the index of the first row. place is that of the sequence.
+func (a *attention) embeddings(p gemm.View, place, from, to, c0, c1 int) (gemm.View, int32) {
 	low, high := a.index[a.zero+from], a.index[a.zero+to]
-	return p.Slice(int(low-a.index[0]), int(high-a.index[0])+1, c0, c1), low
+	return p.Slice(place+int(low), place+int(high)+1, c0, c1), low
 }
 
 // addGathered adds terms[index[j]-low] to scores[j].

@@ -33,7 +33,8 @@ func (n *fakeNetwork) Use() (models.Network, func()) {
 	return n, func() { n.users.Add(-1) }
 }
 
-func (n *fakeNetwork) Labels() int { return 2 }
+func (n *fakeNetwork) Labels() int                  { return 2 }
+func (n *fakeNetwork) Weights() *models.TaskWeights { return nil }
 
 func (n *fakeNetwork) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
 	n.passes.Add(1)
@@ -73,6 +74,7 @@ func newBlocking() *blocking {
 }
 func (n *blocking) Use() (models.Network, func()) { return n, func() {} }
 func (n *blocking) Labels() int                   { return 1 }
+func (n *blocking) Weights() *models.TaskWeights  { return nil }
 func (n *blocking) Forward(w *models.Workspace, _ *models.Batch, _ []float32) error {
 	n.begun <- w
 	<-n.end

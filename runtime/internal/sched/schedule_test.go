@@ -36,17 +36,20 @@ func ask(task string, due int, tokens ...int) *Request {
 	return r
 }
 
-// String writes a batch as "task due[first:end] …": for each request the deadline
-// in milliseconds after epoch, and its texts.
+// String writes a batch as "task due[first:end] …": for each task and each of its
+// requests the deadline in milliseconds after epoch, and its texts.
 func (b *batch) String() string {
 	if b == nil {
 		return "none"
 	}
 	var parts []string
-	for _, p := range b.parts {
+	for i, p := range b.parts {
+		if i == 0 || p.request.Task != b.parts[i-1].request.Task {
+			parts = append(parts, p.request.Name)
+		}
 		parts = append(parts, fmt.Sprintf("%d[%d:%d]", p.request.Deadline.Sub(epoch).Milliseconds(), p.first, p.end))
 	}
-	return fmt.Sprintf("%s %s", b.name, strings.Join(parts, " "))
+	return strings.Join(parts, " ")
 }
 
 func TestScheduleOrder(t *testing.T) {
@@ -297,8 +300,8 @@ func TestScheduleProperties(t *testing.T) {
 			}
 			tokens, texts := 0, 0
 			for _, p := range b.parts {
-				if p.request.Task != b.task {
-					t.Fatalf("a batch of task %v has texts of task %v", b.task, p.request.Task)
+				if p.request.Task != b.queue.task {
+					t.Fatalf("a batch of task %v has texts of task %v", b.queue.task, p.request.Task)
 				}
 				for i := p.first; i < p.end; i++ {
 					computed[p.request] = append(computed[p.request], i)
@@ -424,7 +427,7 @@ func TestScheduleShares(t *testing.T) {
 				}
 			}
 			b, _ := s.nextBatch(epoch, 1)
-			served[b.name] += b.tokens
+			served[b.queue.name] += b.tokens
 			for a, x := range served {
 				for b, y := range served {
 					if x-y > 2*maxTokens {

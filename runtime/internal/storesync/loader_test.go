@@ -113,6 +113,7 @@ func (t *fakeTask) Hot() (models.Network, error)  { return fakeNetwork{len(t.ver
 type fakeNetwork struct{ labels int }
 
 func (n fakeNetwork) Labels() int                                               { return n.labels }
+func (n fakeNetwork) Weights() *models.TaskWeights                              { return nil }
 func (n fakeNetwork) Forward(*models.Workspace, *models.Batch, []float32) error { return nil }
 
 func open(t *testing.T, c Config) *Loader {

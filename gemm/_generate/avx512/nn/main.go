@@ -1,5 +1,5 @@
-// Command nn generates the AVX-512 kernels of element-wise functions:
-// avx512_nn_amd64.s and its stubs in package kernel. Run it by
+// Command nn generates the AVX-512 kernels of element-wise functions, and of what is
+// element-wise in int8 products: avx512_nn_amd64.s and its stubs in package kernel. Run it by
 //
 //	go generate ./gemm/...
 //
@@ -33,6 +33,7 @@ func main() {
 	expSum()
 	scale()
 	layerNorm()
+	dequantise()
 	Generate()
 }
 
@@ -207,12 +208,17 @@ func geluTanh(x VecVirtual) VecVirtual {
 	return halfTimesOnePlus(x, tanh(z))
 }
 
-// activation generates the kernel that applies f to every value of a slice.
+// activation generates the kernel that applies f to every value of some rows.
 func activation(name, result string, f func(x VecVirtual) VecVirtual) {
-	TEXT(name+"AVX512", NOSPLIT, "func(x *float32, n int)")
+	TEXT(name+"AVX512", NOSPLIT, "func(x *float32, n int, rows int, stride uintptr)")
 	Pragma("noescape")
-	Doc(name+"AVX512 replaces n values by "+result+".", "The reference is "+name+"Portable.")
+	Doc(
+		name+"AVX512 replaces n values of each row, which are stride bytes apart, by",
+		result+". There is at least one row. The reference is "+name+"Portable.",
+	)
 	s := newSlice("x")
+	rows, stride := Load(Param("rows"), GP64()), Load(Param("stride"), GP64())
+	Label("row")
 	s.each("vectors", 1, func(int) {
 		x := ZMM()
 		VMOVUPS(s.at(0), x)
@@ -222,6 +228,9 @@ func activation(name, result string, f func(x VecVirtual) VecVirtual) {
 		VMOVUPS_Z(s.at(0), s.tail, x)
 		VMOVUPS(f(x), s.tail, s.at(0))
 	}, nil)
+	ADDQ(stride, s.start)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
 	VZEROUPPER()
 	RET()
 }
@@ -416,6 +425,51 @@ func layerNorm() {
 		ADDQ(U32(n*vector), gamma)
 		ADDQ(U32(n*vector), beta)
 	})
+	VZEROUPPER()
+	RET()
+}
+
+// dequantise generates the kernel that turns integer sums into results.
+func dequantise() {
+	TEXT("dequantiseAVX512", NOSPLIT, "func(dst *float32, dstStride uintptr, init *float32, initStride uintptr, sums *int32, totals *int32, steps *float32, zeros *int32, scales *float32, rows int)")
+	Pragma("noescape")
+	Doc(
+		"dequantiseAVX512 stores (sums - zero·totals)·scale·steps + init in dst, 32 values of",
+		"each row. Strides are in bytes; zeros and scales have one value a row, of which there",
+		"is at least one. The reference is dequantisePortable.",
+	)
+	dst, dstStride := Load(Param("dst"), GP64()), Load(Param("dstStride"), GP64())
+	init, initStride := Load(Param("init"), GP64()), Load(Param("initStride"), GP64())
+	sums, rows := Load(Param("sums"), GP64()), Load(Param("rows"), GP64())
+	zeros, scales := Load(Param("zeros"), GP64()), Load(Param("scales"), GP64())
+	totals, steps := Load(Param("totals"), GP64()), Load(Param("steps"), GP64())
+	total, step := vectors(2), vectors(2)
+	for j := range 2 {
+		VMOVDQU32(Mem{Base: totals, Disp: j * vector}, total[j])
+		VMOVUPS(Mem{Base: steps, Disp: j * vector}, step[j])
+	}
+	Label("row")
+	zero, scale := ZMM(), ZMM()
+	VPBROADCASTD(Mem{Base: zeros}, zero)
+	VBROADCASTSS(Mem{Base: scales}, scale)
+	for j := range 2 {
+		s, t := ZMM(), ZMM()
+		VPMULLD(total[j], zero, t)
+		VMOVDQU32(Mem{Base: sums, Disp: j * vector}, s)
+		VPSUBD(t, s, s)
+		VCVTDQ2PS(s, s)
+		VMULPS(scale, s, s)
+		VMULPS(step[j], s, s)
+		VADDPS(Mem{Base: init, Disp: j * vector}, s, s)
+		VMOVUPS(s, Mem{Base: dst, Disp: j * vector})
+	}
+	ADDQ(dstStride, dst)
+	ADDQ(initStride, init)
+	ADDQ(U32(asm.RowBytes), sums)
+	ADDQ(Imm(4), zeros)
+	ADDQ(Imm(4), scales)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
 	VZEROUPPER()
 	RET()
 }
