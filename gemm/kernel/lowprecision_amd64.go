@@ -11,7 +11,7 @@ const lowPrecisionBlock = 256
 
 // BFloat16Pairs reports whether BF16GEMM wants activations packed in pairs, by
 // PackActivations, and not one in a word, by RoundActivations.
-func BFloat16Pairs() bool { return current >= AVX512 && hasBF16 }
+func BFloat16Pairs() bool { return current >= AVX512 && hasFastBF16 }
 
 // BF16GEMM computes dst = init + A·panel, where dst has 32 columns and row i of A is
 // a[i*aStride:], as PackActivations or RoundActivations made it; see BFloat16Pairs.
@@ -24,7 +24,10 @@ func BF16GEMM(dst, init View, a []uint32, aStride int, panel []WordRow, uncached
 	}
 	pairs, s, wordsPerRow := BFloat16Pairs(), shapeAVX2, 2
 	if pairs {
-		s, wordsPerRow = shapeAVX512, 1
+		wordsPerRow = 1
+	}
+	if current >= AVX512 {
+		s = shapeAVX512
 	}
 	_ = a[(dst.Rows-1)*aStride+wordsPerRow*len(panel)-1]
 	ds, as := uintptr(dst.Stride)*4, uintptr(aStride)*4
@@ -37,12 +40,20 @@ func BF16GEMM(dst, init View, a []uint32, aStride int, panel []WordRow, uncached
 			for i, rows := 0, 0; i < dst.Rows; i += rows {
 				rows = s.rows(dst.Rows - i)
 				d, from, x := &dst.Data[i*dst.Stride+col], &init.Data[i*init.Stride+col], &a[i*aStride+wordsPerRow*k]
-				if !pairs {
+				if current < AVX512 {
 					bf16gemmMx16AVX2(rows, d, ds, from, is, x, as, b, n)
-				} else if next, step := plan.next(n); next == 0 {
+					continue
+				}
+				next, step := plan.next(n)
+				switch {
+				case pairs && next == 0:
 					bf16gemmMx32AVX512(rows, d, ds, from, is, x, as, b, n)
-				} else {
+				case pairs:
 					bf16gemmMx32AVX512Prefetch(rows, d, ds, from, is, x, as, b, n, next, step)
+				case next == 0:
+					bf16gemmMx32WideAVX512(rows, d, ds, from, is, x, as, b, n)
+				default:
+					bf16gemmMx32WideAVX512Prefetch(rows, d, ds, from, is, x, as, b, n, next, step)
 				}
 			}
 		}
