@@ -201,11 +201,7 @@ func (w *mulWork) chunk(panel int, weights *weights, r0, r1 int) {
 		return
 	}
 	w.sum(c, init, a, panel, weights)
-	if w.e.Activation != nn.Identity {
-		for i := range c.Rows {
-			w.e.Activation.Apply(c.Row(i))
-		}
-	}
+	w.e.Activation.Apply(c)
 }
 
 // chunkInScratch multiplies a chunk whose sums cannot be in C itself, because the panel
@@ -214,10 +210,10 @@ func (w *mulWork) chunkInScratch(c, init View, a []float32, panel int, weights *
 	var scratch [kernel.ChunkRows]panelRow
 	sums := View{Data: unsafe.Slice(&scratch[0][0], len(scratch)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
 	w.sum(sums, init, a, panel, weights)
+	w.e.Activation.Apply(sums.Slice(0, sums.Rows, 0, c.Cols))
 	for i := range c.Rows {
 		dst := c.Row(i)
 		sum := sums.Row(i)[:len(dst)]
-		w.e.Activation.Apply(sum)
 		if w.e.Residual.Data == nil {
 			copy(dst, sum)
 		} else {

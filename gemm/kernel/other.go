@@ -44,8 +44,8 @@ func QuantiseActivations(dst []uint32, x []float32, inverse float32, zero int32)
 	quantiseActivationsPortable(dst, x, inverse, zero)
 }
 
-func Dequantise(dst []float32, sums, totals *[PanelWidth]int32, steps, bias *PanelRow, zero int32, scale float32) {
-	dequantisePortable(dst, sums, totals, steps, bias, zero, scale)
+func Dequantise(dst, init View, sums [][PanelWidth]int32, totals *[PanelWidth]int32, steps *PanelRow, zeros []int32, scales []float32) {
+	dequantiseRowsPortable(dst, init, sums, totals, steps, zeros, scales)
 }
 
 func RoundActivations(dst []uint32, x []float32) { roundActivationsPortable(dst, x) }
@@ -70,7 +70,10 @@ func StreamRows(dst, base []PanelRow, tiles *[2]TileCursor, _ []PanelRow) {
 
 func PrefetchTile(*sparse.Tensor, int) {}
 
-func StripLanes(int) int { return 8 }
+func ExpSum(x []float32) float32 { return expSumPortable(x) }
+
+func Scale(x []float32, factor float32) { scalePortable(x, factor) }
+func StripLanes(int) int                { return 8 }
 
 func LoadStrip(s Strip, a View) { loadStripPortable(s, a, 0) }
 
@@ -84,12 +87,16 @@ func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow, sign
 	storeSumsPortable(dst, sums, lanes, scales, bias, signs)
 }
 
-func Softmax(x []float32) { softmaxPortable(x) }
-
 func LayerNorm(x, gamma, beta []float32, eps float32) { layerNormPortable(x, gamma, beta, eps) }
 
-func GELU(x []float32) { geluPortable(x) }
+func GELU(x View) { eachRow(x, geluPortable) }
 
-func GELUTanh(x []float32) { geluTanhPortable(x) }
+func GELUTanh(x View) { eachRow(x, geluTanhPortable) }
 
-func Tanh(x []float32) { tanhPortable(x) }
+func Tanh(x View) { eachRow(x, tanhPortable) }
+
+func eachRow(x View, f func([]float32)) {
+	for i := range x.Rows {
+		f(x.Row(i))
+	}
+}

@@ -185,10 +185,11 @@ func gate(w *models.Workspace, x gemm.View, act nn.Activation) {
 
 // Do implements parallel.Work.
 func (g *gateWork) Do(part, _ int) {
-	for r := part * gateRows; r < min((part+1)*gateRows, g.x.Rows); r++ {
-		row := g.x.Row(r)
+	x := g.x.Slice(part*gateRows, min((part+1)*gateRows, g.x.Rows), 0, g.x.Cols)
+	g.act.Apply(x.Slice(0, x.Rows, 0, x.Cols/2))
+	for r := range x.Rows {
+		row := x.Row(r)
 		value, gate := row[:len(row)/2], row[len(row)/2:]
-		g.act.Apply(value)
 		gate = gate[:len(value)]
 		for c := range value {
 			value[c] *= gate[c]
