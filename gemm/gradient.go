@@ -5,6 +5,7 @@ import (
 
 	"kenserve/gemm/kernel"
 	"kenserve/internal/parallel"
+	"kenserve/nn"
 )
 
 // Transposed is the transpose of activations X[M,K], in memory that is used again. Weight
@@ -14,17 +15,23 @@ type Transposed struct {
 	View View
 	data []float32
 	x    View
+	act  nn.Activation
 }
 
 // transposedRows is the number of rows of X that one part transposes.
 const transposedRows = panelWidth
 
 // Reset makes t the transpose of x.
-func (t *Transposed) Reset(p *parallel.Pool, x View) {
+func (t *Transposed) Reset(p *parallel.Pool, x View) { t.ResetActivated(p, x, nn.Identity) }
+
+// ResetActivated makes t the transpose of the activations of x, which then need no memory of
+// their own.
+func (t *Transposed) ResetActivated(p *parallel.Pool, x View, act nn.Activation) {
 	x.Check("transposed")
 	stride := Stride(x.Rows)
 	t.data = resize(t.data, x.Cols*stride)
 	t.View, t.x = View{Data: t.data, Rows: x.Cols, Cols: x.Rows, Stride: stride}, x
+	t.act = act
 	if x.Rows*x.Cols < sharedProducts/16 {
 		p = nil
 	}
@@ -40,6 +47,11 @@ func (t *Transposed) Do(i, _ int) {
 	for k := 0; k < t.x.Cols && r1 > r0; k += block {
 		k1 := min(k+block, t.x.Cols)
 		kernel.TransposeTo(t.View.Slice(k, k1, r0, r1), t.x.Slice(r0, r1, k, k1))
+		if t.act != nn.Identity {
+			for j := k; j < k1; j++ {
+				t.act.Apply(t.View.Row(j)[r0:r1])
+			}
+		}
 	}
 	for k := 0; k < t.x.Cols && r1 < end; k++ {
 		clear(t.data[k*t.View.Stride:][r1:end])

@@ -91,10 +91,24 @@ func (w *transposedWork) Do(i, _ int) {
 
 	c0 := panel * panelWidth
 	c1 := min(c0+panelWidth, w.c.Cols)
-	for ; r0 < r1; r0 += kernel.ChunkRows {
+	fetch := 0 // panels of W whose part of the next panel of Wᵀ is fetched already
+	for chunks := (r1 - r0 + kernel.ChunkRows - 1) / kernel.ChunkRows; r0 < r1; r0 += kernel.ChunkRows {
+		fetch += w.m.prefetchTransposed(panel+1, fetch, (panelCount(w.m.n)+chunks-1)/chunks)
 		end := min(r0+kernel.ChunkRows, r1)
 		addProduct(w.c.Slice(r0, end, c0, c1), w.a.Data[r0*w.a.Stride:], w.a.Stride, rows, w.add)
 	}
+}
+
+// prefetchTransposed fetches what some panels of W, from first on, have for panel i of Wᵀ,
+// and returns the number of panels of W.
+func (m *Matrix) prefetchTransposed(i, first, count int) int {
+	if i >= panelCount(m.k) {
+		return count
+	}
+	for p := first; p < min(first+count, panelCount(m.n)); p++ {
+		kernel.Prefetch(m.panel(p)[i*panelWidth : min((i+1)*panelWidth, m.k)])
+	}
+	return count
 }
 
 // transposePanel writes panel i of Wᵀ, whose outputs are inputs 32·i and up of W, to dst,

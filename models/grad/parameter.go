@@ -40,6 +40,7 @@ type Parameter struct {
 	vector    []float32    // of a vector: what the forward pass reads; Values, if trained in full
 	positions []int        // of a kept parameter
 	kept      []gemm.Position
+	next      *Parameter    // whose products follow those of this one
 	table     models.Table  // of an embedding
 	rows      []int32       // of an embedding trained in full: the rows in Values
 	slot      map[int32]int // row of an embedding → its index in rows, or its first index in positions
