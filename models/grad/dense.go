@@ -91,7 +91,7 @@ func (d *dense) Forward(t *Tape) {
 		m = d.weight.rounded
 	}
 	if next := d.weight.next; next != nil {
-		e.Next = next.matrix
+		e.Next = next.matrix // ignored unless it is float32
 	}
 	x, out := t.Need(d.x), d.out.View
 	if d.residual != nil {
@@ -114,7 +114,7 @@ func (d *dense) Backward(t *Tape) {
 		return
 	}
 	dx, add := t.Into(d.x)
-	d.weight.matrix.MulTransposed(t.pool, dx, dy, add)
+	d.weight.matrix.MulTransposed(t.pool, dx, dy, add, t.options.Compute)
 }
 
 // parameters adds the gradients of weight and bias.
@@ -126,7 +126,7 @@ func (d *dense) parameters(t *Tape, dy gemm.View) {
 	}
 	switch w.mode {
 	case full:
-		w.matrix.AddGradient(t.pool, w.Grad, bias, dy, t.transposedInput(d.x), w.fresh)
+		w.matrix.AddGradient(t.pool, w.Grad, bias, dy, t.transposedInput(d.x), w.fresh, t.options.Compute)
 		w.fresh = false
 		if bias != nil {
 			d.bias.fresh = false
