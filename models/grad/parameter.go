@@ -38,7 +38,7 @@ type Parameter struct {
 
 	matrix    *gemm.Matrix // of a matrix
 	rounded   *gemm.Matrix // of a matrix, if products are rounded
-	vector    []float32    // of a vector: what the forward pass reads; Values, if trained in full
+	vector    []float32    // of a vector: the values that the forward pass reads; Values, if trained in full
 	positions []int        // of a kept parameter
 	kept      []gemm.Position
 	next      *Parameter    // whose products follow those of this one
