@@ -300,6 +300,12 @@ func TestShown(t *testing.T) {
 			t.Errorf("keep %v: the loss is %v, with shown values %v, without them %v, with changed values %v", keep, before, shown, again, changed)
 		}
 		for _, p := range e.Parameters() {
+			p.Freeze()
+		}
+		if frozen := loss(t, e, goldens, mode); frozen != shown {
+			t.Errorf("keep %v: the loss is %v after Freeze, want %v", keep, frozen, shown)
+		}
+		for _, p := range e.Parameters() {
 			if err := p.Reset(); err != nil {
 				t.Fatal(err)
 			}
