@@ -115,6 +115,7 @@ func (w *lowPrecisionWork) chunk(panel int, p *lowPrecisionPanel, s *lowPrecisio
 		kernel.IGEMMU8S8(ints, a, w.act.stride, p.rows, uncached)
 		kernel.Dequantise(sums, init, ints, p.totals, p.steps, w.act.zeros[r0:], w.act.scales[r0:])
 	}
+	w.e.keep(View{Data: sums.Data, Rows: c.Rows, Cols: c.Cols, Stride: sums.Stride}, r0, c0)
 	w.e.Activation.Apply(sums.Slice(0, sums.Rows, 0, c.Cols))
 	for i := range c.Rows {
 		switch dst := c.Row(i); {

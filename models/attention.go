@@ -37,9 +37,9 @@ type Heads struct {
 	Slopes []float32
 }
 
-// visible returns the range of keys that the query at position i sees in a
+// Visible returns the range of keys that the query at position i sees in a
 // sequence of the given length.
-func (h *Heads) visible(i, length int) (from, to int) {
+func (h *Heads) Visible(i, length int) (from, to int) {
 	to = length
 	if h.Window > 0 {
 		from, to = max(0, i-h.Window), min(length, i+h.Window+1)
@@ -136,8 +136,8 @@ func BlockQueries(keys int) int {
 func (a *attention) Do(part, slotNumber int) {
 	i, head, first, count := a.blocks.Find(part)
 	rows, length := SequenceLen(a.queries, i), SequenceLen(a.keys, i)
-	from, _ := a.heads.visible(first, length)
-	_, to := a.heads.visible(first+count-1, length)
+	from, _ := a.heads.Visible(first, length)
+	_, to := a.heads.Visible(first+count-1, length)
 
 	width := a.heads.Width
 	c0 := head * a.heads.Stride
@@ -179,11 +179,28 @@ func (a *attention) Do(part, slotNumber int) {
 // key at position from.
 func (h *Heads) weigh(scores gemm.View, factors []float32, first, from, length int) {
 	for r := range factors {
-		a, b := h.visible(first+r, length)
+		a, b := h.Visible(first+r, length)
 		row := scores.Row(r)
 		clear(row[:a-from])
 		clear(row[b-from:])
 		factors[r] = 1 / nn.ExpSum(row[a-from:b-from])
+	}
+}
+
+// Softmax adds the head's slope to the scores, computes the softmax of each row
+// over the keys that its query sees, and sets the other weights to 0. The first
+// row is the query at position first of a sequence of the given length; the first
+// column is the key at position from.
+func (h *Heads) Softmax(scores gemm.View, head, first, from, length int) {
+	if h.Slopes != nil {
+		addSlope(scores, h.Slopes[head], from)
+	}
+	for i := range scores.Rows {
+		a, b := h.Visible(first+i, length)
+		row := scores.Row(i)
+		clear(row[:a-from])
+		clear(row[b-from:])
+		nn.Softmax(scores.Slice(i, i+1, a-from, b-from))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 
 	"kenserve/gemm/_generate/asm"
+	"kenserve/gemm/_generate/avx2/elementary"
 )
 
 const vector = asm.YMMBytes
@@ -22,61 +23,11 @@ func main() {
 	ConstraintExpr("!noasm")
 	activation("gelu", "their GELU", gelu)
 	activation("geluTanh", "the tanh approximation of their GELU", geluTanh)
-	activation("tanh", "their tanh", tanh)
+	activation("tanh", "their tanh", elementary.Tanh)
 	expSum()
 	scale()
 	layerNorm()
 	Generate()
-}
-
-// constant returns eight lanes of the value, in memory.
-func constant(value float64) Mem { return asm.Lanes(math.Float32bits(float32(value))) }
-
-// horner returns the polynomial c[0] + c[1]·t + c[2]·t² + …
-func horner(t VecVirtual, c ...float64) VecVirtual {
-	p := YMM()
-	VMOVUPS(constant(c[len(c)-1]), p)
-	for i := len(c) - 2; i >= 0; i-- {
-		VFMADD213PS(constant(c[i]), t, p)
-	}
-	return p
-}
-
-// clamp limits x to [-limit, limit] and keeps NaN: MINPS and MAXPS return their
-// second source if either is NaN.
-func clamp(x VecVirtual, limit float64) {
-	l := YMM()
-	VMOVUPS(constant(limit), l)
-	VMINPS(x, l, x)
-	VMOVUPS(constant(-limit), l)
-	VMAXPS(x, l, x)
-}
-
-// rational clamps x to [-limit, limit] and returns x·P(x²)/Q(x²) clamped to
-// [-1, 1]. It overwrites x.
-func rational(x VecVirtual, limit float64, p, q []float64) VecVirtual {
-	clamp(x, limit)
-	t := YMM()
-	VMULPS(x, x, t)
-	num, den := horner(t, p...), horner(t, q...)
-	VMULPS(x, num, num)
-	VDIVPS(den, num, num)
-	clamp(num, 1)
-	return num
-}
-
-// The coefficients are those of elementary.go in package kernel.
-
-func erf(x VecVirtual) VecVirtual {
-	return rational(x, 4,
-		[]float64{1.1283791065216064, 0.19354543089866638, 0.0531018003821373, 0.0038833622820675373, 0.00028456668951548636, 1.986784127439023e-06},
-		[]float64{1, 0.5048577189445496, 0.1153501570224762, 0.015207286924123764, 0.0011855763150379062, 3.742023545783013e-05})
-}
-
-func tanh(x VecVirtual) VecVirtual {
-	return rational(x, 9,
-		[]float64{1, 0.13381026685237885, 0.0034955900628119707, 2.060911174339708e-05, 1.3354699568424167e-08},
-		[]float64{1, 0.4671434164047241, 0.02587698958814144, 0.00032856379402801394, 7.776574761919619e-07})
 }
 
 // exp returns exp(x - max), where offset is max·log₂e, as 2 to the power of t = x·log₂e -
@@ -85,23 +36,23 @@ func tanh(x VecVirtual) VecVirtual {
 // interleaves several vectors because one alone is a long chain of instructions, each of
 // which waits for the one before.
 func exp(offset VecVirtual, x ...VecVirtual) []VecVirtual {
-	keep, n, p := vectors(len(x)), vectors(len(x)), vectors(len(x))
+	keep, n, p := elementary.Vectors(len(x)), elementary.Vectors(len(x)), elementary.Vectors(len(x))
 	each := func(f func(i int)) {
 		for i := range x {
 			f(i)
 		}
 	}
 	log2E := YMM()
-	VMOVUPS(constant(math.Log2E), log2E)
+	VMOVUPS(elementary.Lanes(math.Log2E), log2E)
 	each(func(i int) { VFMSUB213PS(offset, log2E, x[i]) })
 	// Predicate 5 is "not less than", so that NaN is kept.
-	each(func(i int) { VCMPPS(Imm(5), constant(-126), x[i], keep[i]) })
+	each(func(i int) { VCMPPS(Imm(5), elementary.Lanes(-126), x[i], keep[i]) })
 	each(func(i int) { VROUNDPS(Imm(0), x[i], n[i]) })
 	each(func(i int) { VSUBPS(n[i], x[i], x[i]) })
 	c := []float64{1, 0.6931470036506653, 0.24022240936756134, 0.0555073507130146, 0.009671619161963463, 0.0013264591107144952}
-	each(func(i int) { VMOVUPS(constant(c[5]), p[i]) })
+	each(func(i int) { VMOVUPS(elementary.Lanes(c[5]), p[i]) })
 	for j := 4; j >= 0; j-- {
-		each(func(i int) { VFMADD213PS(constant(c[j]), x[i], p[i]) })
+		each(func(i int) { VFMADD213PS(elementary.Lanes(c[j]), x[i], p[i]) })
 	}
 	// n is added to the exponent of the polynomial, which is about 1.
 	each(func(i int) { VCVTPS2DQ(n[i], n[i]) })
@@ -111,35 +62,27 @@ func exp(offset VecVirtual, x ...VecVirtual) []VecVirtual {
 	return p
 }
 
-func vectors(n int) []VecVirtual {
-	v := make([]VecVirtual, n)
-	for i := range v {
-		v[i] = YMM()
-	}
-	return v
-}
-
 // halfTimesOnePlus returns x/2 · (1 + y). It overwrites both.
 func halfTimesOnePlus(x, y VecVirtual) VecVirtual {
-	VMULPS(constant(0.5), x, x)
+	VMULPS(elementary.Lanes(0.5), x, x)
 	VFMADD213PS(x, x, y)
 	return y
 }
 
 func gelu(x VecVirtual) VecVirtual {
 	z := YMM()
-	VMULPS(constant(0.70710678118654752440), x, z)
-	return halfTimesOnePlus(x, erf(z))
+	VMULPS(elementary.Lanes(0.70710678118654752440), x, z)
+	return halfTimesOnePlus(x, elementary.Erf(z))
 }
 
 func geluTanh(x VecVirtual) VecVirtual {
 	z, c := YMM(), YMM()
 	VMULPS(x, x, z)
 	VMULPS(x, z, z)
-	VMOVUPS(constant(0.044715), c)
+	VMOVUPS(elementary.Lanes(0.044715), c)
 	VFMADD213PS(x, c, z)
-	VMULPS(constant(0.79788456080286535588), z, z)
-	return halfTimesOnePlus(x, tanh(z))
+	VMULPS(elementary.Lanes(0.79788456080286535588), z, z)
+	return halfTimesOnePlus(x, elementary.Tanh(z))
 }
 
 // activation generates the kernel that applies f to every value of a slice.
@@ -224,7 +167,7 @@ func expSum() {
 
 	// The largest value.
 	maximum := YMM()
-	VMOVUPS(constant(math.Inf(-1)), maximum)
+	VMOVUPS(elementary.Lanes(math.Inf(-1)), maximum)
 	each("max", func(n int) {
 		for j := range n {
 			VMAXPS(Mem{Base: p, Disp: j * vector}, maximum, maximum)
@@ -232,17 +175,17 @@ func expSum() {
 	}, func() {
 		v, none := YMM(), YMM()
 		VMASKMOVPS(Mem{Base: p}, mask, v)
-		VMOVUPS(constant(math.Inf(-1)), none)
+		VMOVUPS(elementary.Lanes(math.Inf(-1)), none)
 		VBLENDVPS(mask, v, none, v)
 		VMAXPS(v, maximum, maximum)
 	})
 	asm.Fold(maximum, func(a, b, c Op) { VMAXPS(a, b, c) })
 
-	VMULPS(constant(math.Log2E), maximum, maximum)
+	VMULPS(elementary.Lanes(math.Log2E), maximum, maximum)
 	sum := YMM()
 	VXORPS(sum, sum, sum)
 	each("exp", func(n int) {
-		v := vectors(n)
+		v := elementary.Vectors(n)
 		for j := range v {
 			VMOVUPS(Mem{Base: p, Disp: j * vector}, v[j])
 		}
@@ -330,7 +273,7 @@ func layerNorm() {
 	VADDPS(e, scale, scale)
 	VSQRTPS(scale, scale)
 	one := YMM()
-	VMOVUPS(constant(1), one)
+	VMOVUPS(elementary.Lanes(1), one)
 	VDIVPS(scale, one, scale)
 
 	each("scale", func() {
