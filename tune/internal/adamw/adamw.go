@@ -13,8 +13,8 @@
 // as torch.optim.AdamW of PyTorch 2 computes it: averages are float32, factors that are the
 // same for all weights are computed in float64.
 //
-// A tensor may be updated at some of its positions only. Its averages then have a value for
-// each of these positions, so that they take no more memory than what is trained.
+// A tensor may grow at its end between steps, as an embedding does when a token is seen for
+// the first time. The averages of new weights begin at 0.
 package adamw
 
 import (
@@ -29,15 +29,12 @@ const (
 	epsilon = 1e-8
 )
 
-// Tensor is a set of weights that are trained with the same rate and decay.
+// Tensor is a set of weights that are trained with the same rate and decay. Weights and
+// gradients stay the caller's, who may replace the slices between steps by longer ones.
 type Tensor struct {
-	Name string
-	// Weights are all weights of the tensor.
-	Weights []float32
-	// Positions are the indices in Weights that are trained; nil: all of them.
-	Positions []int32
-	// Gradient has one value for each trained weight, in the order of Positions.
-	Gradient []float32
+	Name     string
+	Weights  *[]float32
+	Gradient *[]float32 // one for each weight
 	// Rate multiplies the learning rate of the step.
 	Rate float64
 	// Decay is the weight decay: the share of a weight by which it shrinks in a step with a
@@ -45,50 +42,43 @@ type Tensor struct {
 	Decay float64
 }
 
-// trained returns the number of weights that are trained.
-func (t *Tensor) trained() int {
-	if t.Positions != nil {
-		return len(t.Positions)
-	}
-	return len(t.Weights)
-}
-
-// State holds the averages of one tensor, with a value for each trained weight.
+// State holds the averages of one tensor, one for each weight.
 type State struct {
 	Mean   []float32 // m
 	Square []float32 // v
 }
 
-// Optimizer updates tensors. Its zero value is not ready; see New.
+// Optimizer updates tensors.
 type Optimizer struct {
 	tensors []*Tensor
 	states  []State
 	step    int
 }
 
-// New returns an optimizer of these tensors, at step 0. Gradients and weights are read and
-// written by Step; the tensors stay the caller's.
-func New(tensors []*Tensor) (*Optimizer, error) {
-	o := &Optimizer{tensors: tensors, states: make([]State, len(tensors))}
-	for i, t := range tensors {
-		n := t.trained()
-		if len(t.Gradient) != n {
-			return nil, fmt.Errorf("adamw: tensor %s has %d gradients, want %d", t.Name, len(t.Gradient), n)
-		}
-		o.states[i] = State{Mean: make([]float32, n), Square: make([]float32, n)}
-	}
-	return o, nil
+// New returns an optimizer of these tensors, at step 0.
+func New(tensors []*Tensor) *Optimizer {
+	return &Optimizer{tensors: tensors, states: make([]State, len(tensors))}
 }
 
 // Steps returns the number of updates so far.
 func (o *Optimizer) Steps() int { return o.step }
 
-// States returns the averages of all tensors, in their order. A caller that restores a run
-// writes into them, and calls SetSteps.
+// States returns the averages of all tensors, in their order, to be saved.
 func (o *Optimizer) States() []State { return o.states }
 
-// SetSteps sets the number of updates so far.
-func (o *Optimizer) SetSteps(n int) { o.step = n }
+// Restore sets the averages and the number of updates so far, as they were saved.
+func (o *Optimizer) Restore(states []State, steps int) error {
+	if len(states) != len(o.tensors) {
+		return fmt.Errorf("adamw: restore: %d tensors, want %d", len(states), len(o.tensors))
+	}
+	for i, s := range states {
+		if len(s.Mean) != len(s.Square) || len(s.Mean) > len(*o.tensors[i].Weights) {
+			return fmt.Errorf("adamw: restore: tensor %s has %d and %d averages for %d weights", o.tensors[i].Name, len(s.Mean), len(s.Square), len(*o.tensors[i].Weights))
+		}
+	}
+	o.states, o.step = states, steps
+	return nil
+}
 
 // Step updates all weights with this learning rate. Gradients stay as they are.
 func (o *Optimizer) Step(rate float64) {
@@ -98,7 +88,11 @@ func (o *Optimizer) Step(rate float64) {
 	for i, t := range o.tensors {
 		lr := rate * t.Rate
 		u := update{shrink: float32(1 - lr*t.Decay), root2: float32(root2), stepSize: float32(lr / bias1)}
-		u.run(t, o.states[i])
+		s := &o.states[i]
+		if n := len(*t.Weights) - len(s.Mean); n > 0 {
+			s.Mean, s.Square = append(s.Mean, make([]float32, n)...), append(s.Square, make([]float32, n)...)
+		}
+		u.run(*t.Weights, *t.Gradient, s.Mean, s.Square)
 	}
 }
 
@@ -109,15 +103,11 @@ type update struct {
 	stepSize float32 // lr/(1 − β1ᵗ)
 }
 
-func (u update) run(t *Tensor, s State) {
-	if t.Positions == nil {
-		for i, g := range t.Gradient {
-			t.Weights[i] = u.next(t.Weights[i], g, &s.Mean[i], &s.Square[i])
-		}
-		return
-	}
-	for i, at := range t.Positions {
-		t.Weights[at] = u.next(t.Weights[at], t.Gradient[i], &s.Mean[i], &s.Square[i])
+// run updates weights with their gradients and averages, which are equally long.
+func (u update) run(weights, gradient, mean, square []float32) {
+	gradient, mean, square = gradient[:len(weights)], mean[:len(weights)], square[:len(weights)]
+	for i, g := range gradient {
+		weights[i] = u.next(weights[i], g, &mean[i], &square[i])
 	}
 }
 
@@ -138,7 +128,7 @@ func (u update) next(p, g float32, mean, square *float32) float32 {
 func Norm(tensors []*Tensor) float64 {
 	sum := 0.0
 	for _, t := range tensors {
-		for _, g := range t.Gradient {
+		for _, g := range *t.Gradient {
 			sum += float64(g) * float64(g)
 		}
 	}
@@ -154,8 +144,8 @@ func Clip(tensors []*Tensor, limit float64) float64 {
 	}
 	scale := float32(limit / (norm + 1e-6))
 	for _, t := range tensors {
-		for i := range t.Gradient {
-			t.Gradient[i] *= scale
+		for i := range *t.Gradient {
+			(*t.Gradient)[i] *= scale
 		}
 	}
 	return norm

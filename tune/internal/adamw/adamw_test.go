@@ -29,29 +29,16 @@ func TestPyTorch(t *testing.T) {
 		}
 		return x
 	}
-	// every position of a tensor twice as long, to test sparse updates
-	spread := func(x []float32) (weights []float32, positions []int32) {
-		weights = make([]float32, 2*n)
-		for i, v := range x {
-			weights[2*i+1] = v
-			positions = append(positions, int32(2*i+1))
-		}
-		return weights, positions
-	}
 	for decay, want := range goldens {
-		a := &Tensor{Name: "a", Weights: start(1), Gradient: make([]float32, n), Rate: 1, Decay: 0.1}
-		b := &Tensor{Name: "b", Gradient: make([]float32, n), Rate: 10}
-		b.Weights, b.Positions = spread(start(2))
-		o, err := New([]*Tensor{a, b})
-		if err != nil {
-			t.Fatal(err)
-		}
+		a, b := start(1), start(2)
+		da, db := make([]float32, n), make([]float32, n)
+		o := New([]*Tensor{{Name: "a", Weights: &a, Gradient: &da, Rate: 1, Decay: 0.1}, {Name: "b", Weights: &b, Gradient: &db, Rate: 10}})
 		schedule := Schedule{Peak: 1e-2, Warmup: 10, Total: 100, Decay: decay}
 		for step := 1; step <= 100; step++ {
 			for i := range n {
 				phase := float64((step*7+i*5)%19) / 19
-				a.Gradient[i] = float32(12 * math.Cos(3*float64(a.Weights[i])+phase))
-				b.Gradient[i] = float32(2 * phase * phase * float64(b.Weights[2*i+1]))
+				da[i] = float32(12 * math.Cos(3*float64(a[i])+phase))
+				db[i] = float32(2 * phase * phase * float64(b[i]))
 			}
 			norm := Clip(o.tensors, 5)
 			o.Step(schedule.Rate(step - 1))
@@ -62,14 +49,11 @@ func TestPyTorch(t *testing.T) {
 				t.Errorf("%s, step %d: norm %g, PyTorch has %g", decay, step, norm, want[0].Norm)
 			}
 			for i := range n {
-				if d := math.Abs(float64(a.Weights[i] - want[0].A[i])); d > 1e-6 {
-					t.Errorf("%s, step %d: a[%d] is %g, PyTorch has %g", decay, step, i, a.Weights[i], want[0].A[i])
+				if d := math.Abs(float64(a[i] - want[0].A[i])); d > 1e-6 {
+					t.Errorf("%s, step %d: a[%d] is %g, PyTorch has %g", decay, step, i, a[i], want[0].A[i])
 				}
-				if d := math.Abs(float64(b.Weights[2*i+1] - want[0].B[i])); d > 1e-6 {
-					t.Errorf("%s, step %d: b[%d] is %g, PyTorch has %g", decay, step, i, b.Weights[2*i+1], want[0].B[i])
-				}
-				if b.Weights[2*i] != 0 {
-					t.Errorf("%s, step %d: a weight that is not trained is %g", decay, step, b.Weights[2*i])
+				if d := math.Abs(float64(b[i] - want[0].B[i])); d > 1e-6 {
+					t.Errorf("%s, step %d: b[%d] is %g, PyTorch has %g", decay, step, i, b[i], want[0].B[i])
 				}
 			}
 			want = want[1:]
@@ -104,8 +88,29 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-func TestGradientLength(t *testing.T) {
-	if _, err := New([]*Tensor{{Name: "a", Weights: make([]float32, 3), Gradient: make([]float32, 2)}}); err == nil {
-		t.Error("a gradient of the wrong length is accepted")
+// TestGrow compares a tensor that grows with one that had all its weights from the start,
+// with gradients of 0 before.
+func TestGrow(t *testing.T) {
+	grown, whole := []float32{1}, []float32{1, 2}
+	dGrown, dWhole := []float32{0.5}, []float32{0.5, 0}
+	a := New([]*Tensor{{Weights: &grown, Gradient: &dGrown, Rate: 1}})
+	b := New([]*Tensor{{Weights: &whole, Gradient: &dWhole, Rate: 1}})
+	a.Step(0.1)
+	b.Step(0.1)
+	grown, dGrown, dWhole = append(grown, 2), []float32{0.5, 0.25}, []float32{0.5, 0.25}
+	a.Step(0.1)
+	b.Step(0.1)
+	if grown[0] != whole[0] || grown[1] != whole[1] {
+		t.Errorf("weights that were added later are %v, want %v", grown, whole)
+	}
+}
+
+func TestRestore(t *testing.T) {
+	w, g := []float32{1, 2}, []float32{3, 4}
+	o := New([]*Tensor{{Weights: &w, Gradient: &g, Rate: 1}})
+	for _, states := range [][]State{nil, {{Mean: make([]float32, 3), Square: make([]float32, 3)}}, {{Mean: make([]float32, 2), Square: make([]float32, 1)}}} {
+		if o.Restore(states, 1) == nil {
+			t.Errorf("%d averages are accepted for 2 weights", len(states))
+		}
 	}
 }
