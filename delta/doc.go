@@ -60,6 +60,12 @@
 //	source_name    optional; name of the tuned checkpoint, for people
 //	source_sha256  optional; fingerprint of the tuned checkpoint
 //	notes          optional; free text
+//	temperature    optional; positive number by which logits are divided before
+//	               they become probabilities; absent means 1
+//	thresholds     optional; JSON array of numbers between 0 and 1, one for each
+//	               label: with several labels a text, a label is predicted if its
+//	               probability is at least its threshold; absent means above 0.5
+//	recipe         optional; JSON object, how the task was tuned, for information
 //	sha256         digest of the file, see below
 //	fast_sha256    in the small layout only: digest of the same delta in the fast
 //	               layout

@@ -1,6 +1,8 @@
 package evaluate
 
 import (
+	"math"
+
 	"kenserve/dataset"
 	"kenserve/models"
 )
@@ -23,10 +25,14 @@ type MultiLabel struct {
 	SubsetAccuracy float64 `json:"subset_accuracy"`
 	MicroF1        float64 `json:"micro_f1"`
 	MacroF1        float64 `json:"macro_f1"`
-	Threshold      float64 `json:"threshold"` // above which a probability predicts its label
-	Classes        []Class `json:"classes"`   // in the order of the task's labels
+	Threshold      float64 `json:"threshold"` // above which a probability predicts its label; see Thresholds
+	// Thresholds are those of the task, from which a probability predicts its label, in the
+	// order of the labels; nil: all are Threshold.
+	Thresholds []float64 `json:"thresholds,omitempty"`
+	Classes    []Class   `json:"classes"` // in the order of the task's labels
 
 	labels []string
+	cuts   []float64 // logits from which a label is predicted, if there are thresholds
 	exact  int // texts for which exactly the right labels are predicted
 }
 
@@ -102,8 +108,14 @@ func (r *SingleLabel) finish() {
 	r.MacroF1 /= float64(occurring)
 }
 
-func newMultiLabel(labels []string) *MultiLabel {
-	return &MultiLabel{Kind: string(models.MultiLabel), Threshold: 0.5, Classes: newClasses(labels), labels: labels}
+// newMultiLabel returns an empty report. thresholds may be nil; they are of probabilities
+// that are sigmoids of logits divided by the temperature.
+func newMultiLabel(labels []string, thresholds []float64, temperature float64) *MultiLabel {
+	r := &MultiLabel{Kind: string(models.MultiLabel), Threshold: 0.5, Thresholds: thresholds, Classes: newClasses(labels), labels: labels}
+	for _, p := range thresholds {
+		r.cuts = append(r.cuts, temperature*(math.Log(p)-math.Log1p(-p)))
+	}
+	return r
 }
 
 // add counts the predictions of a text. A logit above 0 is a probability above 0.5.
@@ -120,6 +132,9 @@ func (r *MultiLabel) add(scores []float32, label dataset.Label) error {
 	exact := true
 	for i, score := range scores {
 		predicted := score > 0
+		if r.cuts != nil {
+			predicted = float64(score) >= r.cuts[i]
+		}
 		c := &r.Classes[i]
 		if want[i] {
 			c.Texts++

@@ -21,6 +21,8 @@ type plan struct {
 	arch    models.Architecture
 	labels  []string
 	problem models.Problem
+	// temperature divides logits before they become probabilities.
+	temperature float64
 
 	// warmBytes is what a warm task takes: the bytes of its file, which are the
 	// values in memory, an index of them, and copies of the few matrices to which
@@ -46,7 +48,10 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{base: b, delta: d, arch: arch, labels: d.Labels, problem: problem}
+	p := &plan{base: b, delta: d, arch: arch, labels: d.Labels, problem: problem, temperature: 1}
+	if d.Temperature != 0 {
+		p.temperature = d.Temperature
+	}
 	p.warmBytes = d.Size + int64(len(d.Tensors))*tensorBytes
 	for _, param := range p.parameters() {
 		t, inBase := p.find(param.Name)

@@ -3,6 +3,8 @@
 package inspect
 
 import (
+	"encoding/json"
+
 	"kenserve/delta"
 	"kenserve/delta/pack"
 )
@@ -33,6 +35,9 @@ type Report struct {
 	SourceName   string             `json:"source_name,omitempty"`
 	SourceSHA256 string             `json:"source_sha256,omitempty"`
 	Notes        string             `json:"notes,omitempty"`
+	Temperature  float64            `json:"temperature,omitempty"`
+	Thresholds   []float64          `json:"thresholds,omitempty"`
+	Recipe       json.RawMessage    `json:"recipe,omitempty"` // how the task was tuned
 	Tensors      []Tensor           `json:"tensors"`
 }
 
@@ -60,6 +65,7 @@ func newReport(file, layout string, d *delta.Info) *Report {
 		Selection: d.Selection, K: d.K, Keep: d.Keep, Budget: d.Budget, Factor: d.Factor, Factors: d.Factors, HeadFitted: d.HeadFitted, Scope: d.Scope,
 		Coding: string(d.Coding), VectorCoding: string(d.VectorCoding),
 		Producer: d.Producer, SourceName: d.SourceName, SourceSHA256: d.SourceSHA256, Notes: d.Notes,
+		Temperature: d.Temperature, Thresholds: d.Thresholds, Recipe: json.RawMessage(d.Recipe),
 	}
 }
 
