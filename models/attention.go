@@ -37,9 +37,9 @@ type Heads struct {
 	Slopes []float32
 }
 
-// visible returns the range of keys that the query at position i sees in a
+// Visible returns the range of keys that the query at position i sees in a
 // sequence of the given length.
-func (h *Heads) visible(i, length int) (from, to int) {
+func (h *Heads) Visible(i, length int) (from, to int) {
 	to = length
 	if h.Window > 0 {
 		from, to = max(0, i-h.Window), min(length, i+h.Window+1)
@@ -114,8 +114,8 @@ func BlockQueries(keys int) int {
 func (a *attention) Do(part, slot int) {
 	i, head, first, count := a.blocks.Find(part)
 	rows, length := SequenceLen(a.queries, i), SequenceLen(a.keys, i)
-	from, _ := a.heads.visible(first, length)
-	_, to := a.heads.visible(first+count-1, length)
+	from, _ := a.heads.Visible(first, length)
+	_, to := a.heads.Visible(first+count-1, length)
 
 	width := a.heads.Width
 	c0 := head * a.heads.Stride
@@ -124,24 +124,25 @@ func (a *attention) Do(part, slot int) {
 	stride := gemm.Stride(to - from)
 	scores := gemm.View{Data: a.scores[slot][:count*stride], Rows: count, Cols: to - from, Stride: stride}
 	nn.ProductTransposed(scores, a.q.Slice(q0, q0+count, c0, c0+width), a.k.Slice(k0+from, k0+to, c0, c0+width), float32(1/math.Sqrt(float64(width))), &a.scratch[slot])
-	if a.heads.Slopes != nil {
-		addSlope(scores, a.heads.Slopes[head], from)
-	}
-	if a.heads.Causal || a.heads.Window > 0 {
-		a.heads.softmax(scores, first, from, length)
-	} else {
-		nn.Softmax(scores)
-	}
+	a.heads.Softmax(scores, head, first, from, length)
 	o0 := head * width
 	nn.Product(a.out.Slice(q0, q0+count, o0, o0+width), scores, a.v.Slice(k0+from, k0+to, c0, c0+width), &a.scratch[slot])
 }
 
-// softmax computes the softmax of each row over the keys that its query sees,
-// and sets the other weights to 0. The first row is the query at position first;
-// the first column is the key at position from.
-func (h *Heads) softmax(scores gemm.View, first, from, length int) {
+// Softmax adds the head's slope to the scores, computes the softmax of each row
+// over the keys that its query sees, and sets the other weights to 0. The first
+// row is the query at position first of a sequence of the given length; the first
+// column is the key at position from.
+func (h *Heads) Softmax(scores gemm.View, head, first, from, length int) {
+	if h.Slopes != nil {
+		addSlope(scores, h.Slopes[head], from)
+	}
+	if !h.Causal && h.Window == 0 {
+		nn.Softmax(scores)
+		return
+	}
 	for i := range scores.Rows {
-		a, b := h.visible(first+i, length)
+		a, b := h.Visible(first+i, length)
 		row := scores.Row(i)
 		clear(row[:a-from])
 		clear(row[b-from:])

@@ -1,0 +1,184 @@
+package gemm
+
+import (
+	"fmt"
+
+	"kenserve/gemm/kernel"
+	"kenserve/internal/parallel"
+)
+
+// Transposed is the transpose of activations X[M,K], in memory that is used again. Weight
+// gradients need it: their sums are over the rows of X.
+type Transposed struct {
+	// View is Xᵀ[K,M]. Between its columns and the next multiple of 16 there are zeros.
+	View View
+	data []float32
+	x    View
+}
+
+// transposedRows is the number of rows of X that one part transposes.
+const transposedRows = panelWidth
+
+// Reset makes t the transpose of x.
+func (t *Transposed) Reset(p *parallel.Pool, x View) {
+	x.Check("transposed")
+	stride := Stride(x.Rows)
+	t.data = resize(t.data, x.Cols*stride)
+	t.View, t.x = View{Data: t.data, Rows: x.Cols, Cols: x.Rows, Stride: stride}, x
+	if x.Rows*x.Cols < sharedProducts/16 {
+		p = nil
+	}
+	p.Run((stride+transposedRows-1)/transposedRows, t)
+}
+
+// Do implements parallel.Work: it transposes 32 rows of X.
+func (t *Transposed) Do(i, _ int) {
+	r0 := i * transposedRows
+	end := min(r0+transposedRows, t.View.Stride)
+	r1 := max(min(end, t.x.Rows), r0)
+	var block [64]panelRow
+	for k := 0; k < t.x.Cols; k += len(block) {
+		part := block[:min(len(block), t.x.Cols-k)]
+		if r1 > r0 {
+			kernel.Transpose(part, t.x.Slice(r0, r1, k, k+len(part)), 1)
+		}
+		for j := range part {
+			row := t.data[(k+j)*t.View.Stride:][r0:end]
+			clear(row[copy(row, part[j][:r1-r0]):])
+		}
+	}
+}
+
+// AddGradient adds the gradient of a loss with respect to a matrix's weights, and to the
+// biases of its outputs, if bias is not nil:
+//
+//	grad[N,K] += DYᵀ·X,  bias[N] += Σ rows of DY
+//
+// X[M,K] are the inputs of the dense layer, given transposed; DY[M,N] is the gradient of its
+// outputs. grad has the order of [Matrix.Values]. If fresh is true, grad and bias are
+// overwritten. An element is one sum over M in rising order: the bits depend neither on the
+// pool nor on how the rows are divided into calls.
+func (m *Matrix) AddGradient(p *parallel.Pool, grad, bias []float32, dy View, x *Transposed, fresh bool) {
+	m.checkGradient(dy, x)
+	if want := panelCount(m.n) * m.k * panelWidth; len(grad) != want || bias != nil && len(bias) != m.n {
+		panic(fmt.Sprintf("gemm: gradient of a %d×%d matrix with %d values and %d biases, want %d values", m.n, m.k, len(grad), len(bias), want))
+	}
+	w := gradientWork{m: m, grad: grad, bias: bias, dy: dy, x: x.View, fresh: fresh}
+	panels := panelCount(m.n)
+	w.groupRows, w.groups = rowGroups(p, m.k, panels)
+	if dy.Rows*m.n*m.k < sharedProducts {
+		p = nil
+	}
+	shared := gradientWorks.take()
+	*shared = w
+	p.Run(panels*w.groups, shared)
+	*shared = gradientWork{}
+	gradientWorks.release(shared)
+}
+
+// checkGradient panics unless the gradient of the outputs and the inputs fit the matrix.
+func (m *Matrix) checkGradient(dy View, x *Transposed) {
+	dy.Check("gradient of outputs")
+	if dy.Cols != m.n || x.View.Rows != m.k || x.View.Cols != dy.Rows {
+		panic(fmt.Sprintf("gemm: gradient of wrong sizes: [%d,%d] = [%d,%d]ᵀ·[%d,%d]", m.n, m.k, dy.Rows, dy.Cols, x.View.Cols, x.View.Rows))
+	}
+}
+
+// gradientWork is one call of AddGradient. A part is a panel of 32 outputs by a group of
+// inputs.
+type gradientWork struct {
+	m          *Matrix
+	grad, bias []float32
+	dy, x      View // x is [K,M]
+	fresh      bool
+	groupRows  int // inputs of a group, a multiple of kernel.ChunkRows
+	groups     int
+}
+
+var gradientWorks freeList[gradientWork]
+
+// Do performs one part.
+func (w *gradientWork) Do(i, _ int) {
+	panel, k0 := i/w.groups, i%w.groups*w.groupRows
+	k1 := min(k0+w.groupRows, w.m.k)
+	n0 := panel * panelWidth
+	n1 := min(n0+panelWidth, w.m.n)
+	scratch := takeScratch(w.dy.Rows)
+	defer scratchPanels.release(scratch)
+	rows := scratch.rows[:w.dy.Rows]
+	for r := range rows {
+		n := copy(rows[r][:], w.dy.Data[r*w.dy.Stride+n0:][:n1-n0])
+		clear(rows[r][n:])
+	}
+	if w.bias != nil && k0 == 0 {
+		addRows(w.bias[n0:n1], rows, w.fresh)
+	}
+	out := View{Data: w.grad[panel*w.m.k*panelWidth:], Rows: w.m.k, Cols: panelWidth, Stride: panelWidth}
+	if len(rows) == 0 {
+		if w.fresh {
+			clear(out.Slice(k0, k1, 0, panelWidth).Data)
+		}
+		return
+	}
+	for ; k0 < k1; k0 += kernel.ChunkRows {
+		end := min(k0+kernel.ChunkRows, k1)
+		addProduct(out.Slice(k0, end, 0, panelWidth), w.x.Data[k0*w.x.Stride:], w.x.Stride, rows, !w.fresh)
+	}
+}
+
+// addRows adds the rows to sums, in order, or to zero if fresh is true.
+func addRows(sums []float32, rows []panelRow, fresh bool) {
+	var total panelRow
+	if !fresh {
+		copy(total[:], sums)
+	}
+	for r := range rows {
+		kernel.Add(total[:], total[:], rows[r][:])
+	}
+	copy(sums, total[:])
+}
+
+// Position is a weight that sparse training keeps: weight (Output, Input) of a matrix.
+type Position struct{ Output, Input int32 }
+
+// AddSparseGradient adds to grad[i] the gradient of the weight at positions[i], the scalar
+// product of a column of DY and a column of X. Both are given transposed. If fresh is true,
+// grad is overwritten. Positions in the order of outputs are fastest.
+func (m *Matrix) AddSparseGradient(p *parallel.Pool, grad []float32, positions []Position, dy, x *Transposed, fresh bool) {
+	if dy.View.Rows != m.n || x.View.Rows != m.k || x.View.Cols != dy.View.Cols || len(grad) != len(positions) {
+		panic(fmt.Sprintf("gemm: sparse gradient of wrong sizes: %d values and positions %d, [%d,%d] = [%d,%d]ᵀ·[%d,%d]",
+			len(grad), len(positions), m.n, m.k, dy.View.Cols, dy.View.Rows, x.View.Cols, x.View.Rows))
+	}
+	w := &sparseGradientWork{grad: grad, positions: positions, dy: dy.View, x: x.View, fresh: fresh}
+	if len(positions)*x.View.Cols < sharedProducts {
+		p = nil
+	}
+	p.Run((len(positions)+sparsePart-1)/sparsePart, w)
+}
+
+// sparsePart is the number of positions of a part.
+const sparsePart = 1 << 10
+
+// sparseGradientWork is one call of AddSparseGradient.
+type sparseGradientWork struct {
+	grad      []float32
+	positions []Position
+	dy, x     View // [N,M] and [K,M]
+	fresh     bool
+}
+
+// Do performs one part.
+func (w *sparseGradientWork) Do(part, _ int) {
+	first := part * sparsePart
+	grad := w.grad[first:min(first+sparsePart, len(w.grad))]
+	positions := w.positions[first:][:len(grad)]
+	length := (w.x.Cols + 15) &^ 15
+	for i, p := range positions {
+		s := kernel.Dot(w.dy.Data[int(p.Output)*w.dy.Stride:][:length], w.x.Data[int(p.Input)*w.x.Stride:][:length])
+		if w.fresh {
+			grad[i] = s
+		} else {
+			grad[i] += s
+		}
+	}
+}

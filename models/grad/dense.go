@@ -1,0 +1,149 @@
+package grad
+
+import (
+	"kenserve/gemm"
+	"kenserve/models"
+)
+
+// dense is out = x·Wᵀ + bias.
+type dense struct {
+	x, out       *Value
+	weight, bias *Parameter // bias is nil if there is none
+}
+
+// Dense returns x·Wᵀ + bias for the parameters with the given names. bias is "" for none.
+func (t *Tape) Dense(x *Value, weight, bias string) *Value {
+	d := &dense{x: x, weight: t.Parameter(weight)}
+	constant := x.constant && d.weight.mode == frozen
+	if bias != "" {
+		d.bias = t.Parameter(bias)
+		constant = constant && d.bias.mode == frozen
+	}
+	d.out = t.New(d, x.Rows, d.weight.matrix.N())
+	d.out.constant = constant
+	t.Record(d, d.out)
+	return d.out
+}
+
+// Layer returns the dense layer with name.weight and name.bias.
+func (t *Tape) Layer(x *Value, name string) *Value { return t.Dense(x, name+".weight", name+".bias") }
+
+// Forward implements Op.
+func (d *dense) Forward(t *Tape) {
+	e := gemm.Epilogue{}
+	if d.bias != nil {
+		e.Bias = d.bias.vector
+	}
+	m := d.weight.matrix
+	if d.weight.rounded != nil {
+		m = d.weight.rounded
+	}
+	m.Mul(t.pool, d.out.View, t.Need(d.x), e)
+}
+
+// Backward implements Op.
+func (d *dense) Backward(t *Tape) {
+	dy := t.Grad(d.out)
+	d.parameters(t, dy)
+	if d.x.constant {
+		return
+	}
+	dx, add := t.Into(d.x)
+	d.weight.matrix.MulTransposed(t.pool, dx, dy, add)
+}
+
+// parameters adds the gradients of weight and bias.
+func (d *dense) parameters(t *Tape, dy gemm.View) {
+	w := d.weight
+	var bias []float32 // summed by AddGradient
+	if d.bias != nil && d.bias.mode == full && w.mode == full && d.bias.fresh == w.fresh {
+		bias = d.bias.Grad
+	}
+	switch w.mode {
+	case full:
+		w.matrix.AddGradient(t.pool, w.Grad, bias, dy, t.transposedInput(d.x), w.fresh)
+		w.fresh = false
+		if bias != nil {
+			d.bias.fresh = false
+		}
+	case sparse:
+		if len(w.kept) > 0 {
+			x := t.transposedInput(d.x)
+			t.transposed[1].Reset(t.pool, dy)
+			w.matrix.AddSparseGradient(t.pool, w.Grad, w.kept, &t.transposed[1], x, w.fresh)
+		}
+		w.fresh = false
+	}
+	if d.bias != nil && bias == nil {
+		t.AddVector(d.bias.Name, func(dst []float32) { t.ColumnSums(dst, dy) })
+	}
+}
+
+// transposedInput returns the transpose of x. Layers with the same input share it.
+func (t *Tape) transposedInput(x *Value) *gemm.Transposed {
+	if t.transposedOf != x {
+		t.transposed[0].Reset(t.pool, t.Need(x))
+		t.transposedOf = x
+	}
+	return &t.transposed[0]
+}
+
+// Lookup is a term of an embedding: the rows of a table, one per token.
+type Lookup struct {
+	Table string
+	Rows  []int32
+}
+
+// embedding is the sum of lookups.
+type embedding struct {
+	terms  []Lookup
+	tables []*Parameter
+	out    *Value
+}
+
+// Embed returns the sum of the rows that the terms look up. It adds them in the given order.
+func (t *Tape) Embed(terms ...Lookup) *Value {
+	e := &embedding{terms: terms}
+	constant := true
+	for _, l := range terms {
+		p := t.Parameter(l.Table)
+		if t.mode.Train {
+			p.AddRows(l.Rows)
+		}
+		constant = constant && p.mode == frozen
+		e.tables = append(e.tables, p)
+	}
+	e.out = t.New(e, len(terms[0].Rows), e.tables[0].width())
+	e.out.constant = constant
+	t.Record(e, e.out)
+	return e.out
+}
+
+// Forward implements Op.
+func (e *embedding) Forward(t *Tape) {
+	x := e.out.View
+	t.rows(x.Rows, 8, x.Cols, func(r0, r1, _ int) {
+		term := make([]float32, x.Cols)
+		for r := r0; r < r1; r++ {
+			e.tables[0].row(e.terms[0].Rows[r], x.Row(r))
+			for i, p := range e.tables[1:] {
+				p.row(e.terms[i+1].Rows[r], term)
+				models.Add(x.Row(r), term)
+			}
+		}
+	})
+}
+
+// Backward implements Op.
+func (e *embedding) Backward(t *Tape) {
+	dy := t.Grad(e.out)
+	for i, p := range e.tables {
+		if p.mode == frozen {
+			continue
+		}
+		p.begin()
+		for r, row := range e.terms[i].Rows {
+			p.addRow(row, dy.Row(r))
+		}
+	}
+}
