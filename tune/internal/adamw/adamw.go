@@ -150,3 +150,6 @@ func Clip(tensors []*Tensor, limit float64) float64 {
 	}
 	return norm
 }
+
+// Tensors returns the tensors of the optimizer.
+func (o *Optimizer) Tensors() []*Tensor { return o.tensors }

@@ -338,3 +338,38 @@ func (w *weighted) Backward(gy mat.Tensor) error {
 	w.x.AccGrad(Constant(dx, shape[0], shape[1]))
 	return nil
 }
+
+// Unit returns every row divided by its Euclidean length.
+func Unit(x mat.Tensor) mat.Tensor {
+	const floor = 1e-12 // of the square of the length
+	inverse := func(row []float32) float64 {
+		sum := 0.0
+		for _, v := range row {
+			sum += float64(v) * float64(v)
+		}
+		return 1 / math.Sqrt(max(sum, floor))
+	}
+	return ag.NewOperator(&pointwise{
+		x: x,
+		forward: func(y, x gemm.View) {
+			for i := range x.Rows {
+				s := inverse(x.Row(i))
+				for j, v := range x.Row(i) {
+					y.Data[i*y.Stride+j] = float32(float64(v) * s)
+				}
+			}
+		},
+		backward: func(dx, dy, x, y gemm.View) {
+			// dx = (dy − y·(y·dy)) / |x|
+			for i := range x.Rows {
+				s, projection := inverse(x.Row(i)), 0.0
+				for j, v := range y.Row(i) {
+					projection += float64(v) * float64(dy.Row(i)[j])
+				}
+				for j, v := range y.Row(i) {
+					dx.Data[i*dx.Stride+j] = float32((float64(dy.Row(i)[j]) - float64(v)*projection) * s)
+				}
+			}
+		},
+	}).Run()
+}

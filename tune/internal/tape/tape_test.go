@@ -55,6 +55,8 @@ func TestGradients(t *testing.T) {
 				}
 				return ag.Stack(out...)
 			}},
+		{"unit", [][2]int{{rows, columns}}, func(x []mat.Tensor) mat.Tensor { return Unit(x[0]) }, nil},
+		{"a product with itself", [][2]int{{rows, columns}}, func(x []mat.Tensor) mat.Tensor { return Linear(x[0], x[0], nil) }, nil},
 		{"normalise", [][2]int{{rows, columns}, {1, columns}, {1, columns}}, func(x []mat.Tensor) mat.Tensor { return Normalise(x[0], x[1], x[2], 1e-5) }, nil},
 		{"normalise without beta", [][2]int{{rows, columns}, {1, columns}}, func(x []mat.Tensor) mat.Tensor { return Normalise(x[0], x[1], nil, 1e-5) }, nil},
 	} {

@@ -1,0 +1,485 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/nlpodyssey/spago/mat"
+
+	"kenserve/gemm"
+	"kenserve/models"
+	"kenserve/models/grad"
+	"kenserve/tune/internal/adamw"
+	"kenserve/tune/internal/objective"
+)
+
+// Config says how to train.
+type Config struct {
+	Objective  objective.Objective
+	Batch      int     // samples of a step
+	PassTokens int     // tokens of a forward pass; a step of more takes several
+	Epochs     int     // of the stage train
+	Rate       float64 // learning rate after the warm-up
+	HeadRate   float64 // multiplies Rate for layers that the base does not have
+	VectorRate float64 // multiplies Rate for biases and layer norms
+	Decay      float64 // weight decay of matrices
+	Warmup     float64 // share of the steps in which the rate rises
+	Schedule   adamw.Decay
+	Clip       float64 // largest norm of a step's gradients; 0: none
+
+	// HeadEpochs train the new layers on features of the base, before anything else.
+	HeadEpochs int
+	// HeadOnly ends the training there.
+	HeadOnly bool
+	// Contrastive are the epochs of the stage contrastive.
+	Contrastive int
+
+	// Sparse is the share of the encoder's weights that is trained, beside vectors and new
+	// layers; 0: all are.
+	Sparse         float64
+	VectorsOnly    bool // with Sparse 0: vectors and new layers alone
+	Mask           Mask
+	MeasureBatches int // of the mask Gradient
+	MaskEpochs     int // of the mask Change
+
+	Codings Codings
+	// CodedShare is the share of the last steps in which values are shown as the codings
+	// store them, in (0, 1], unless all codings are exact.
+	CodedShare float64
+
+	Evaluations int // on the dev set in an epoch
+	Patience    int // evaluations without a better one after which training ends; 0: none
+	Seed        uint64
+
+	Checkpoint      string         // file of the checkpoint; empty: none is written
+	CheckpointSteps int            // steps between two checkpoints; 0: as often as takes little time
+	Fingerprint     string         // of the settings and the data; a checkpoint of others is refused
+	Deadline        time.Time      // training ends with the best values so far; zero: none
+	Between         func() error   // if not nil, called between forward passes; an error ends the run
+	Progress        func(Progress) // if not nil, called after every step
+}
+
+// Progress is the state of a run.
+type Progress struct {
+	Stage       string
+	Step, Steps int // of the stage
+	Tokens      int // of the last step
+	Texts       int // of the last step
+	Loss        float64
+	Last        *Point // the last evaluation, if this step had one
+	Best        *Point // nil: none yet
+}
+
+// Point is an evaluation on the dev set.
+type Point struct {
+	Step    int     `json:"step"`
+	Epoch   float64 `json:"epoch"`
+	Loss    float64 `json:"loss"` // mean of the training loss since the last evaluation
+	DevLoss float64 `json:"dev_loss"`
+	Score   float64 `json:"score"` // accuracy, micro F1 or R²
+	Coded   bool    `json:"coded,omitempty"`
+}
+
+// better reports whether a is better than b: by score, and by loss if the scores are equal.
+func (a *Point) better(b *Point) bool {
+	if b == nil || a.Coded != b.Coded {
+		return b == nil || a.Coded
+	}
+	if a.Score != b.Score {
+		return a.Score > b.Score
+	}
+	return a.DevLoss < b.DevLoss
+}
+
+// Run is the training of one model with one configuration.
+type Run struct {
+	Config
+	model      *Model
+	train, dev []Sample
+	plan       []stage
+
+	state     state
+	positions map[int][]int // of a sparse run, by weight
+	optimizer *adamw.Optimizer
+	schedule  adamw.Schedule
+	best      [][]float32 // values of the trained weights at the best point
+	squares   [][]float32 // of the stage measure, by weight
+	features  map[*Sample][]float32
+	saved     checkpointClock
+}
+
+// stage is one part of a run.
+type stage struct {
+	name  string
+	steps int
+}
+
+// Names of stages.
+const (
+	stageHead        = "head"
+	stageMeasure     = "measure"
+	stageFull        = "full"
+	stageContrastive = "contrastive"
+	stageTrain       = "train"
+)
+
+// ErrDiverged means that the loss became infinite or no number.
+var ErrDiverged = errors.New("the loss is not a number any more: use a smaller learning rate")
+
+// NewRun prepares a run. The model must be new, or Reset by an earlier run.
+func NewRun(m *Model, train, dev []Sample, c Config) *Run {
+	r := &Run{Config: c, model: m, train: train, dev: dev, features: map[*Sample][]float32{}}
+	perEpoch := steps(len(train), c.Batch)
+	add := func(name string, n int) {
+		if n > 0 {
+			r.plan = append(r.plan, stage{name, n})
+		}
+	}
+	add(stageHead, c.HeadEpochs*perEpoch)
+	if !c.HeadOnly {
+		if c.Sparse > 0 {
+			switch c.Mask {
+			case Gradient:
+				add(stageMeasure, min(c.MeasureBatches, perEpoch))
+			case Change:
+				add(stageFull, c.MaskEpochs*perEpoch)
+			}
+		}
+		add(stageContrastive, c.Contrastive*perEpoch)
+		add(stageTrain, c.Epochs*perEpoch)
+	}
+	return r
+}
+
+// Result is what a run gives.
+type Result struct {
+	Best    *Point
+	History []Point // of the last stage
+	Steps   int     // that the last stage took
+	Planned int     // that it would have taken without an early end
+	Why     string  // why it ended early; empty: it did not
+	// DevLogits are those of the best values, [dev samples, labels].
+	DevLogits []float32
+}
+
+// Train runs all stages and leaves the best values in the model. With resume it goes on from
+// the checkpoint, if there is one.
+func (r *Run) Train(ctx context.Context, resume bool) (*Result, error) {
+	if len(r.plan) == 0 {
+		return nil, errors.New("train: nothing to train: all numbers of epochs are 0")
+	}
+	restored := false
+	if resume && r.Checkpoint != "" {
+		var err error
+		if restored, err = r.restore(); err != nil {
+			return nil, err
+		}
+	}
+	if !restored {
+		if err := r.begin(); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		if err := r.runStage(ctx); err != nil {
+			return nil, err
+		}
+		if r.state.Stage == len(r.plan)-1 {
+			break
+		}
+		if err := r.endStage(); err != nil {
+			return nil, err
+		}
+		r.state = state{Stage: r.state.Stage + 1}
+		if err := r.begin(); err != nil {
+			return nil, err
+		}
+	}
+	return r.finish(ctx)
+}
+
+// evaluates reports whether a stage is scored on the dev set: the last.
+func (r *Run) evaluates() bool { return r.state.Stage == len(r.plan)-1 }
+
+// begin prepares the first step of the stage.
+func (r *Run) begin() error {
+	s := r.plan[r.state.Stage]
+	r.best, r.squares = nil, nil
+	switch s.name {
+	case stageHead:
+		if err := r.model.reset(); err != nil {
+			return err
+		}
+		for _, w := range r.model.weights {
+			if !w.OfHead {
+				if err := w.keep([]int{}); err != nil {
+					return err
+				}
+			}
+		}
+	case stageMeasure, stageFull:
+		if err := r.model.reset(); err != nil {
+			return err
+		}
+		for _, w := range r.model.weights { // tables are not chosen from
+			if w.Role == models.Embedding {
+				if err := w.keep([]int{}); err != nil {
+					return err
+				}
+			}
+		}
+		if s.name == stageMeasure {
+			for _, w := range r.model.weights {
+				r.squares = append(r.squares, nil)
+				if w.mayKeep() {
+					r.squares[len(r.squares)-1] = make([]float32, len(*w.values))
+				}
+			}
+		}
+	case stageContrastive:
+		if err := r.prepare(); err != nil {
+			return err
+		}
+	case stageTrain:
+		// After the contrastive stage, training goes on from its values.
+		if r.state.Stage == 0 || r.plan[r.state.Stage-1].name != stageContrastive || r.optimizer == nil {
+			if err := r.prepare(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, w := range r.model.trained() {
+		if w.start == nil || s.name != stageTrain {
+			w.begin()
+		}
+	}
+	r.newOptimizer()
+	return nil
+}
+
+// prepare sets up what the last stages train.
+func (r *Run) prepare() error {
+	switch {
+	case r.Sparse > 0:
+		if r.Mask == Base && r.positions == nil {
+			if err := r.model.reset(); err != nil {
+				return err
+			}
+			r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 {
+				return 1 / (float32(math.Abs(float64((*w.values)[i]))) + 1e-12)
+			})
+		}
+		return r.model.apply(r.positions)
+	case r.VectorsOnly:
+		return r.model.apply(nil)
+	}
+	return r.model.reset()
+}
+
+func (r *Run) newOptimizer() {
+	s := r.plan[r.state.Stage]
+	rate := r.Rate
+	headRate := r.HeadRate
+	if s.name == stageHead {
+		rate, headRate = headStageRate, 1
+	}
+	r.optimizer = adamw.New(r.model.tensors(headRate, r.VectorRate, r.Decay))
+	r.schedule = adamw.Schedule{Peak: rate, Warmup: int(math.Round(r.Warmup * float64(s.steps))), Total: s.steps, Decay: r.Schedule}
+}
+
+// headStageRate is the learning rate of the stage head, in which only new layers learn.
+const headStageRate = 3e-3
+
+// endStage takes from a stage what the next ones need.
+func (r *Run) endStage() error {
+	switch r.plan[r.state.Stage].name {
+	case stageHead:
+		for _, w := range r.model.head.Weights() {
+			w.Settle()
+		}
+	case stageMeasure:
+		index := map[*Weight]int{}
+		for i, w := range r.model.weights {
+			index[w] = i
+		}
+		r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 { return r.squares[index[w]][i] })
+	case stageFull:
+		r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 {
+			return float32(math.Abs(float64((*w.values)[i] - w.start[i])))
+		})
+	}
+	return nil
+}
+
+// runStage runs the steps of the stage from the present one on.
+func (r *Run) runStage(ctx context.Context) error {
+	s := r.plan[r.state.Stage]
+	codedFrom := s.steps
+	if s.name == stageTrain && !r.Codings.exact() {
+		codedFrom = int(math.Floor((1 - r.CodedShare) * float64(s.steps)))
+	}
+	if r.state.Stopped != "" {
+		return nil
+	}
+	perEpoch := steps(len(r.train), r.Batch)
+	every := max(1, perEpoch/max(1, r.Evaluations))
+	for r.state.Step < s.steps {
+		if err := r.between(ctx); err != nil {
+			return err
+		}
+		coded := r.state.Step >= codedFrom
+		if coded {
+			r.model.show(r.Codings)
+			r.model.updated()
+		}
+		p := Progress{Stage: s.name, Steps: s.steps}
+		if err := r.step(ctx, s, &p); err != nil {
+			return err
+		}
+		r.state.Step++
+		p.Step = r.state.Step
+		r.state.LossSum += p.Loss
+		r.state.LossSteps++
+		last := r.state.Step == s.steps
+		if r.evaluates() && (r.state.Step%every == 0 || last) {
+			if coded {
+				r.model.show(r.Codings)
+				r.model.updated()
+			}
+			point, err := r.evaluate(ctx, float64(r.state.Step)/float64(perEpoch), coded || r.Codings.exact() || s.name == stageHead)
+			if err != nil {
+				return err
+			}
+			p.Last = point
+			if r.Patience > 0 && r.state.Bad >= r.Patience && point.Coded {
+				r.state.Stopped = fmt.Sprintf("%d evaluations without a better one", r.state.Bad)
+			}
+		}
+		p.Best = r.state.Best
+		if r.Progress != nil {
+			r.Progress(p)
+		}
+		if r.state.Stopped != "" {
+			return nil
+		}
+		if !r.Deadline.IsZero() && r.state.Best != nil && time.Now().After(r.Deadline) {
+			r.state.Stopped = "the time is over"
+			return nil
+		}
+		if err := r.saveIfDue(last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) between(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if r.Between != nil {
+		return r.Between()
+	}
+	return nil
+}
+
+// step computes the gradients of one step and updates the weights.
+func (r *Run) step(ctx context.Context, s stage, p *Progress) error {
+	list := members(r.train, r.Batch, r.Seed, r.state.Stage, r.state.Step)
+	r.model.zeroGrad()
+	targets := make([]objective.Target, len(list))
+	for i, sample := range list {
+		targets[i] = sample.Target
+		p.Tokens += len(sample.IDs)
+	}
+	p.Texts = len(list)
+	total := r.Objective.Total(targets)
+	first := 0
+	groups := parts(list, r.PassTokens)
+	for _, part := range groups {
+		if err := r.between(ctx); err != nil {
+			return err
+		}
+		mode := grad.Mode{Train: true, Step: uint64(r.state.Stage)<<32 | uint64(r.state.Step), First: first}
+		loss, err := r.gradients(s, part, targets[first:first+len(part)], total, mode)
+		if err != nil {
+			return err
+		}
+		if s.name == stageContrastive {
+			loss /= float64(len(groups))
+		}
+		p.Loss += loss
+		first += len(part)
+	}
+	if math.IsNaN(p.Loss) || math.IsInf(p.Loss, 0) {
+		return fmt.Errorf("train: step %d: %w", r.state.Step+1, ErrDiverged)
+	}
+	if s.name == stageMeasure {
+		for i, squares := range r.squares {
+			for j := range squares {
+				g := (*r.model.weights[i].grad)[j]
+				squares[j] += float32(g * g)
+			}
+		}
+		return nil
+	}
+	adamw.Clip(r.optimizer.Tensors(), r.Clip)
+	r.optimizer.Step(r.schedule.Rate(r.state.Step))
+	r.model.updated()
+	return nil
+}
+
+// gradients adds the gradients of a part of a step, and returns its share of the loss.
+func (r *Run) gradients(s stage, part []*Sample, targets []objective.Target, total objective.Total, mode grad.Mode) (float64, error) {
+	if s.name == stageHead {
+		features, err := r.cachedFeatures(part)
+		if err != nil {
+			return 0, err
+		}
+		loss, _, err := r.model.head.Gradients(features, mode, func(logits mat.Tensor) mat.Tensor { return r.Objective.Loss(logits, targets, total) })
+		return loss, err
+	}
+	features, err := r.model.encoder.Features(batch(part), mode)
+	if err != nil {
+		return 0, fmt.Errorf("train: %w", err)
+	}
+	var loss float64
+	var d gemm.View
+	if s.name == stageContrastive {
+		loss, d, err = r.model.head.GradientsBefore(features, mode, func(x mat.Tensor) mat.Tensor { return objective.Contrast(x, targets) })
+	} else {
+		loss, d, err = r.model.head.Gradients(features, mode, func(logits mat.Tensor) mat.Tensor { return r.Objective.Loss(logits, targets, total) })
+	}
+	if err != nil || d.Rows == 0 { // a loss that is not finite
+		return loss, err
+	}
+	return loss, r.model.encoder.Backward(d)
+}
+
+// cachedFeatures returns the features of the base, which are computed once for each sample.
+func (r *Run) cachedFeatures(part []*Sample) (gemm.View, error) {
+	var missing []*Sample
+	for _, s := range part {
+		if r.features[s] == nil {
+			missing = append(missing, s)
+		}
+	}
+	if len(missing) > 0 {
+		v, err := r.model.encoder.Features(batch(missing), grad.Mode{})
+		if err != nil {
+			return gemm.View{}, fmt.Errorf("train: %w", err)
+		}
+		for i, s := range missing {
+			r.features[s] = append([]float32(nil), v.Row(i)...)
+		}
+	}
+	width := len(r.features[part[0]])
+	out := gemm.View{Rows: len(part), Cols: width, Stride: width}
+	for _, s := range part {
+		out.Data = append(out.Data, r.features[s]...)
+	}
+	return out, nil
+}
