@@ -14,7 +14,7 @@ type attention struct {
 	q, k, v, out  *Value
 	queries, keys []int // ends of the sequences in q and out, and in k and v
 	heads         models.Heads
-	drop          dropout
+	drop          AttentionDropout
 }
 
 // scratch is the memory of a worker for the scores of a block of queries.
@@ -39,7 +39,7 @@ func (t *Tape) Attention(q, k, v *Value, queries, keys []int, heads models.Heads
 	if heads.Stride == 0 {
 		heads.Stride = heads.Width
 	}
-	a := &attention{q: q, k: k, v: v, queries: queries, keys: keys, heads: heads, drop: t.dropout(t.options.Dropout.Attention)}
+	a := &attention{q: q, k: k, v: v, queries: queries, keys: keys, heads: heads, drop: t.AttentionDropout()}
 	a.out = t.New(a, q.Rows, heads.Count*heads.Width)
 	a.out.constant = q.constant && k.constant && v.constant
 	t.Record(a, a.out)
@@ -49,20 +49,20 @@ func (t *Tape) Attention(q, k, v *Value, queries, keys []int, heads models.Heads
 // Forward implements Op.
 func (a *attention) Forward(t *Tape) {
 	q, k, v := t.Need(a.q), t.Need(a.k), t.Need(a.v)
-	t.HeadParts(a.queries, a.keys, a.heads, func(b Block, slot int) {
+	t.headParts(a.queries, a.keys, a.heads, func(b block, slot int) {
 		s := &t.scratch[slot]
-		p := view(&s.scores, b.Count, b.To-b.From)
+		p := view(&s.scores, b.count, b.to-b.from)
 		a.probabilities(p, q, k, b, s)
-		a.drop.attention(p, b)
-		nn.Product(a.out.Slice(b.Q0, b.Q0+b.Count, b.Out, b.Out+a.heads.Width), p, v.Slice(b.K0, b.K1, b.Column, b.Column+a.heads.Width), &s.products)
+		a.drop.Apply(p, b.sequence, b.head, b.first, b.from)
+		nn.Product(a.out.Slice(b.q0, b.q0+b.count, b.out, b.out+a.heads.Width), p, v.Slice(b.k0, b.k1, b.column, b.column+a.heads.Width), &s.products)
 	})
 }
 
 // probabilities computes the softmax of the scores of a block.
-func (a *attention) probabilities(p, q, k gemm.View, b Block, s *scratch) {
-	c0, c1 := b.Column, b.Column+a.heads.Width
-	nn.ProductTransposed(p, q.Slice(b.Q0, b.Q0+b.Count, c0, c1), k.Slice(b.K0, b.K1, c0, c1), a.scale(), &s.products)
-	a.heads.Softmax(p, b.Head, b.First, b.From, b.Length)
+func (a *attention) probabilities(p, q, k gemm.View, b block, s *scratch) {
+	c0, c1 := b.column, b.column+a.heads.Width
+	nn.ProductTransposed(p, q.Slice(b.q0, b.q0+b.count, c0, c1), k.Slice(b.k0, b.k1, c0, c1), a.scale(), &s.products)
+	a.heads.Softmax(p, b.head, b.first, b.from, b.length)
 }
 
 func (a *attention) scale() float32 { return float32(1 / math.Sqrt(float64(a.heads.Width))) }
@@ -75,23 +75,23 @@ func (a *attention) Backward(t *Tape) {
 	q, k, v, dOut := t.Need(a.q), t.Need(a.k), t.Need(a.v), t.Grad(a.out)
 	dq, dk, dv := t.Grad(a.q), t.Grad(a.k), t.Grad(a.v)
 	width := a.heads.Width
-	t.HeadParts(a.queries, a.keys, a.heads, func(b Block, slot int) {
+	t.headParts(a.queries, a.keys, a.heads, func(b block, slot int) {
 		s := &t.scratch[slot]
-		columns := func(x gemm.View, r0, r1 int) gemm.View { return x.Slice(r0, r1, b.Column, b.Column+width) }
-		p, dp := view(&s.scores, b.Count, b.To-b.From), view(&s.gradient, b.Count, b.To-b.From)
+		columns := func(x gemm.View, r0, r1 int) gemm.View { return x.Slice(r0, r1, b.column, b.column+width) }
+		p, dp := view(&s.scores, b.count, b.to-b.from), view(&s.gradient, b.count, b.to-b.from)
 		a.probabilities(p, q, k, b, s)
-		do := dOut.Slice(b.Q0, b.Q0+b.Count, b.Out, b.Out+width)
-		nn.ProductTransposed(dp, do, columns(v, b.K0, b.K1), 1, &s.products)
+		do := dOut.Slice(b.q0, b.q0+b.count, b.out, b.out+width)
+		nn.ProductTransposed(dp, do, columns(v, b.k0, b.k1), 1, &s.products)
 		weights := p
-		if a.drop.threshold > 0 { // the values were weighted with the dropped probabilities
+		if a.drop.Active() { // the values were weighted with the dropped probabilities
 			weights = view(&s.dropped, p.Rows, p.Cols)
 			for r := range p.Rows {
 				copy(weights.Row(r), p.Row(r))
 			}
-			a.drop.attention(weights, b)
-			a.drop.attention(dp, b)
+			a.drop.Apply(weights, b.sequence, b.head, b.first, b.from)
+			a.drop.Apply(dp, b.sequence, b.head, b.first, b.from)
 		}
-		nn.AddProductOfTranspose(columns(dv, b.K0, b.K1), weights, do, &s.sums)
+		nn.AddProductOfTranspose(columns(dv, b.k0, b.k1), weights, do, &s.sums)
 		nn.SoftmaxBackward(dp, p)
 		scale := a.scale()
 		for r := range dp.Rows {
@@ -100,26 +100,26 @@ func (a *attention) Backward(t *Tape) {
 				row[j] *= scale
 			}
 		}
-		nn.AddProduct(columns(dq, b.Q0, b.Q0+b.Count), dp, columns(k, b.K0, b.K1), &s.sums)
-		nn.AddProductOfTranspose(columns(dk, b.K0, b.K1), dp, columns(q, b.Q0, b.Q0+b.Count), &s.sums)
+		nn.AddProduct(columns(dq, b.q0, b.q0+b.count), dp, columns(k, b.k0, b.k1), &s.sums)
+		nn.AddProductOfTranspose(columns(dk, b.k0, b.k1), dp, columns(q, b.q0, b.q0+b.count), &s.sums)
 	})
 }
 
-// Block is a block of queries of one head of one sequence, and the keys that they see.
-type Block struct {
-	Sequence, Head int
-	First, Count   int // queries of the sequence
-	Length         int // keys of the sequence
-	From, To       int // keys that one of the queries sees
-	Q0             int // row of the first query
-	K0, K1         int // rows of the keys From to To
-	Column         int // first column of the head in queries, keys and values
-	Out            int // first column of the head in the output
+// block is a block of queries of one head of one sequence, and the keys that they see.
+type block struct {
+	sequence, head int
+	first, count   int // queries of the sequence
+	length         int // keys of the sequence
+	from, to       int // keys that one of the queries sees
+	q0             int // row of the first query
+	k0, k1         int // rows of the keys from to to
+	column         int // first column of the head in queries, keys and values
+	out            int // first column of the head in the output
 }
 
-// HeadParts runs f on all blocks. A part is a head of a sequence: its blocks run one after
+// headParts runs f on all blocks. A part is a head of a sequence: its blocks run one after
 // the other, so that they can add to the gradients of the same keys.
-func (t *Tape) HeadParts(queries, keys []int, heads models.Heads, f func(b Block, slot int)) {
+func (t *Tape) headParts(queries, keys []int, heads models.Heads, f func(b block, slot int)) {
 	work := 0
 	for i := range queries {
 		work += models.SequenceLen(queries, i) * models.SequenceLen(keys, i) * heads.Count * heads.Width
@@ -132,11 +132,11 @@ func (t *Tape) HeadParts(queries, keys []int, heads models.Heads, f func(b Block
 	p.Run(len(queries)*heads.Count, &w)
 }
 
-// headWork is the work of Tape.HeadParts.
+// headWork is the work of Tape.headParts.
 type headWork struct {
 	queries, keys []int
 	heads         models.Heads
-	f             func(b Block, slot int)
+	f             func(b block, slot int)
 }
 
 // Do implements parallel.Work.
@@ -150,11 +150,11 @@ func (w *headWork) Do(part, slot int) {
 	}
 	size := models.BlockQueries(span)
 	for first := 0; first < rows; first += size {
-		b := Block{Sequence: i, Head: head, First: first, Count: min(size, rows-first), Length: length, Q0: q0 + first}
-		b.From, _ = w.heads.Visible(first, length)
-		_, b.To = w.heads.Visible(first+b.Count-1, length)
-		b.K0, b.K1 = k0+b.From, k0+b.To
-		b.Column, b.Out = head*w.heads.Stride, head*w.heads.Width
+		b := block{sequence: i, head: head, first: first, count: min(size, rows-first), length: length, q0: q0 + first}
+		b.from, _ = w.heads.Visible(first, length)
+		_, b.to = w.heads.Visible(first+b.count-1, length)
+		b.k0, b.k1 = k0+b.from, k0+b.to
+		b.column, b.out = head*w.heads.Stride, head*w.heads.Width
 		w.f(b, slot)
 	}
 }

@@ -58,13 +58,26 @@ func (d *dropout) row(x []float32, sequence, line, firstColumn int) {
 	}
 }
 
-// attention drops probabilities, or their gradients, of a block.
-func (d *dropout) attention(p gemm.View, b Block) {
-	if d.threshold == 0 {
+// AttentionDropout drops attention weights.
+type AttentionDropout struct{ d dropout }
+
+// AttentionDropout returns the next dropout of attention weights in the pass, by
+// Dropout.Attention.
+func (t *Tape) AttentionDropout() AttentionDropout {
+	return AttentionDropout{t.dropout(t.options.Dropout.Attention)}
+}
+
+// Active reports whether anything is dropped.
+func (a *AttentionDropout) Active() bool { return a.d.threshold > 0 }
+
+// Apply drops weights of a head of a sequence, or their gradients. The first row is the
+// query first of the sequence, the first column the key from.
+func (a *AttentionDropout) Apply(p gemm.View, sequence, head, first, from int) {
+	if a.d.threshold == 0 {
 		return
 	}
 	for r := range p.Rows {
-		d.row(p.Row(r), b.Sequence, b.Head<<32|(b.First+r), b.From)
+		a.d.row(p.Row(r), sequence, head<<32|(first+r), from)
 	}
 }
 
@@ -83,11 +96,14 @@ func (t *Tape) Dropout(x *Value, ends []int) *Value {
 }
 
 // DropoutRows drops elements of rows that belong to no sequence. labels are their numbers,
-// which do not depend on the batch.
+// which do not depend on the batch. It does not change x.
 func (t *Tape) DropoutRows(x *Value, labels []int) *Value {
 	m := &masking{in: x, labels: labels, d: t.dropout(t.options.Dropout.Hidden)}
 	m.d.first = -1
-	return t.mask(m)
+	if m.d.threshold == 0 {
+		return x
+	}
+	return t.maskCopy(m)
 }
 
 func (t *Tape) mask(m *masking) *Value {
@@ -95,14 +111,19 @@ func (t *Tape) mask(m *masking) *Value {
 		return m.in
 	}
 	if m.in.forgetting {
-		m.out = t.New(m, m.in.Rows, m.in.Cols)
-		m.out.constant = m.in.constant
-		t.Record(m, m.out)
-		t.MayForget(m.out)
-		return m.out
+		return t.maskCopy(m)
 	}
 	m.out = m.in
 	t.Record(m, nil)
+	return m.out
+}
+
+// maskCopy is mask with a result of its own.
+func (t *Tape) maskCopy(m *masking) *Value {
+	m.out = t.New(m, m.in.Rows, m.in.Cols)
+	m.out.constant = m.in.constant
+	t.Record(m, m.out)
+	t.MayForget(m.out)
 	return m.out
 }
 

@@ -83,6 +83,15 @@ func (t *Tape) Activate(x *Value, f nn.Activation) *Value {
 	return a.out
 }
 
+// ActivateKept is Activate with a result that an in-place operation may change.
+func (t *Tape) ActivateKept(x *Value, f nn.Activation) *Value {
+	a := &activation{x: x, f: f}
+	a.out = t.New(a, x.Rows, x.Cols)
+	a.out.constant = x.constant
+	t.Record(a, a.out)
+	return a.out
+}
+
 // Forward implements Op.
 func (a *activation) Forward(t *Tape) {
 	x, y := t.Need(a.x), a.out.View

@@ -201,6 +201,25 @@ func (t *Tape) rows(rows, step, cost int, f func(r0, r1, slot int)) {
 	p.Run((rows+step-1)/step, &rowWork{rows, step, f})
 }
 
+// Width returns the number of goroutines that can share a step.
+func (t *Tape) Width() int { return t.pool.Width() }
+
+// Parts runs f on all parts. work is the number of multiplications of all of them. slot is
+// below Width, and differs among parts that run at the same time.
+func (t *Tape) Parts(parts, work int, f func(part, slot int)) {
+	p := t.pool
+	if work < models.SharedScores {
+		p = nil
+	}
+	p.Run(parts, partWork(f))
+}
+
+// partWork is the work of Tape.Parts.
+type partWork func(part, slot int)
+
+// Do implements parallel.Work.
+func (f partWork) Do(part, slot int) { f(part, slot) }
+
 // Rows runs f on blocks of eight rows.
 func (t *Tape) Rows(v gemm.View, f func(r0, r1 int)) {
 	t.rows(v.Rows, 8, v.Cols, func(r0, r1, _ int) { f(r0, r1) })

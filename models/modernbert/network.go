@@ -143,6 +143,12 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 // mean returns the mean of the rows of each sequence [sequences, hidden].
 func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	m := w.View(len(ends), x.Cols)
+	meanTo(m, x, ends)
+	return m
+}
+
+// meanTo writes the means of the rows of each sequence to m.
+func meanTo(m, x gemm.View, ends []int) {
 	start := 0
 	for i, end := range ends {
 		sum := m.Row(i)
@@ -155,7 +161,6 @@ func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 		}
 		start = end
 	}
-	return m
 }
 
 // gateWork is the work of gate. A part has gateRows rows.
