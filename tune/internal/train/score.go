@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"kenserve/models"
-	"kenserve/tune/internal/objective"
 )
 
 // evaluate scores the present values on the dev set, and notes them if they are the best.
