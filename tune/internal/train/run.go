@@ -197,6 +197,11 @@ func (r *Run) Train(ctx context.Context, resume bool) (*Result, error) {
 		if err := r.begin(); err != nil {
 			return nil, err
 		}
+		if r.Checkpoint != "" { // so that the stage before is not repeated
+			if err := r.save(); err != nil {
+				return nil, fmt.Errorf("train: write checkpoint: %w", err)
+			}
+		}
 	}
 	return r.finish(ctx)
 }
