@@ -103,6 +103,14 @@
 // A tensor that the base does not have belongs to the head. It is dense, of any
 // dtype except F64, under its name in the tuned checkpoint.
 //
+// Or it has parts NAME#… like a masked tensor without positions, whose values are changes
+// from 0, and one part more:
+//
+//	shape  U32 [d]  the d dimensions of the tensor; all are above 0
+//
+// The values are in bf16, int8, int4 or sign, whatever the metadata's codings are. A
+// reader decodes them to F32.
+//
 // # Masked tensors
 //
 // The parts of a masked tensor tell which values are kept (the positions) and what
@@ -242,7 +250,7 @@
 // The small layout has the same content with less redundancy. With the base, it can
 // be converted back to the fast file, byte for byte. The metadata are those of the
 // fast file, except for layout, sha256 and fast_sha256. Tensors that the base does
-// not have are stored as in the fast layout. So are dense tensors of the base that
+// not have are stored as in the fast layout, with all their parts. So are dense tensors of the base that
 // are empty or whose counterpart in the base is not of floats. Every other tensor
 // NAME has one part,
 //

@@ -47,6 +47,7 @@ type Report struct {
 //	gaps    the distances between kept positions
 //	whole   every position is kept
 //	dense   the tensor itself, such as a head; it has no positions
+//	coded   a layer of the head whose values are stored in a coding
 //	packed  in the small layout, which does not tell positions without the base
 type Tensor struct {
 	Name   string `json:"name"`
@@ -75,7 +76,10 @@ func Small(file string, d *pack.File) *Report {
 	r := newReport(file, "small", &d.Info)
 	r.Bytes, r.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {
-		out := Tensor{Name: t.Name, Form: "packed", Bytes: int64(len(t.Packed))}
+		out := Tensor{Name: t.Name, Form: "packed", Bytes: t.Bytes()}
+		if t.Coded() {
+			out.Form = "coded"
+		}
 		if t.Dense != nil {
 			out.Form, out.Kept, out.Bytes = "dense", t.Dense.Len(), int64(len(t.Dense.Data))
 			out.Rows, _ = t.Dense.Rows()
@@ -93,7 +97,10 @@ func Fast(file string, d *delta.Delta, checked bool) *Report {
 	for _, t := range d.Tensors {
 		out := Tensor{Name: t.Name, Form: "bitmap", Bytes: t.Bytes}
 		if t.Dense != nil {
-			out.Form = "dense"
+			out.Form, out.Coding = "dense", string(t.Coding)
+			if t.Coding != "" {
+				out.Form = "coded"
+			}
 			out.Rows, _ = t.Dense.Rows()
 			out.Kept = t.Dense.Len()
 		} else {
