@@ -33,7 +33,7 @@ type MultiLabel struct {
 
 	labels []string
 	cuts   []float64 // logits from which a label is predicted, if there are thresholds
-	exact  int // texts for which exactly the right labels are predicted
+	exact  int       // texts for which exactly the right labels are predicted
 }
 
 // Class is the result for one label.
@@ -75,10 +75,14 @@ func newSingleLabel(labels []string) *SingleLabel {
 // add counts the prediction of a text. If scores are equal, the first label wins.
 func (r *SingleLabel) add(scores []float32, label dataset.Label) error {
 	want, err := label.Index(r.labels)
-	if err != nil {
-		return err
+	if err == nil {
+		r.addGold(scores, Gold{Class: want})
 	}
-	best := 0
+	return err
+}
+
+func (r *SingleLabel) addGold(scores []float32, gold Gold) {
+	want, best := gold.Class, 0
 	for i, score := range scores {
 		if score > scores[best] {
 			best = i
@@ -90,7 +94,6 @@ func (r *SingleLabel) add(scores []float32, label dataset.Label) error {
 	if best == want {
 		r.Classes[best].Correct++
 	}
-	return nil
 }
 
 func (r *SingleLabel) finish() {
@@ -121,11 +124,15 @@ func newMultiLabel(labels []string, thresholds []float64, temperature float64) *
 // add counts the predictions of a text. A logit above 0 is a probability above 0.5.
 func (r *MultiLabel) add(scores []float32, label dataset.Label) error {
 	indices, err := label.Indices(r.labels)
-	if err != nil {
-		return err
+	if err == nil {
+		r.addGold(scores, Gold{Classes: indices})
 	}
+	return err
+}
+
+func (r *MultiLabel) addGold(scores []float32, gold Gold) {
 	want := make([]bool, len(scores))
-	for _, i := range indices {
+	for _, i := range gold.Classes {
 		want[i] = true
 	}
 	r.Texts++
@@ -150,7 +157,6 @@ func (r *MultiLabel) add(scores []float32, label dataset.Label) error {
 	if exact {
 		r.exact++
 	}
-	return nil
 }
 
 func (r *MultiLabel) finish() {

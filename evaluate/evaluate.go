@@ -48,6 +48,7 @@ import (
 // Report is the result of an evaluation: a *SingleLabel, a *MultiLabel or a *Regression.
 type Report interface {
 	add(scores []float32, label dataset.Label) error
+	addGold(scores []float32, gold Gold)
 	finish()
 }
 
@@ -77,6 +78,27 @@ func Run(ctx context.Context, c *bulk.Classifier, in *dataset.Reader, progress f
 	if report != nil {
 		report.finish()
 	}
+	return report, nil
+}
+
+// Gold is what a text's labels are, by their numbers: Class for one label a text, Classes for
+// several, Value for a regression.
+type Gold struct {
+	Class   int
+	Classes []int
+	Value   float64
+}
+
+// Logits scores logits that are there already: r.Scores, one row for each of gold.
+func Logits(r *runtime.Result, gold []Gold) (Report, error) {
+	report, err := newReport(r)
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range gold {
+		report.addGold(r.Scores[i], g)
+	}
+	report.finish()
 	return report, nil
 }
 
