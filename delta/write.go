@@ -71,3 +71,38 @@ func (w *Writer) Finish(info Info) error {
 	}
 	return w.file.Write(metadata, digest)
 }
+
+// Rewrite changes the metadata of the delta file at path, which must be in the fast layout.
+func Rewrite(path string, change func(*Info)) error {
+	d, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	w, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	for i := range d.Tensors {
+		t := &d.Tensors[i]
+		switch {
+		case t.parts != nil:
+			for _, p := range t.parts {
+				if err := w.file.Add(t.Name+"#"+p.Name, p.DType, p.Shape, p.Data); err != nil {
+					return err
+				}
+			}
+		case t.Dense != nil:
+			err = w.Dense(t.Dense)
+		default:
+			err = w.file.Sparse(t.Name, t.Masked)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	info := d.Info
+	change(&info)
+	return w.Finish(info)
+}

@@ -8,21 +8,16 @@ import (
 	"math"
 	"slices"
 
+	"kenserve/evaluate"
 	"kenserve/models"
 )
-
-// Gold is what a text's labels are: Class for one label a text, Classes, rising, for several.
-type Gold struct {
-	Class   int
-	Classes []int
-}
 
 // Temperature returns the positive number by which logits are divided (Guo et al., 2017,
 // "On Calibration of Modern Neural Networks"). It minimises the mean negative logarithm of
 // the probability of the labels, plus (log T)²/(2n) for n texts: on few texts it stays near
 // 1, even if all are classified correctly. It is 1 for a regression. logits are
 // [len(gold), labels].
-func Temperature(logits []float32, labels int, gold []Gold, problem models.Problem) float64 {
+func Temperature(logits []float32, labels int, gold []evaluate.Gold, problem models.Problem) float64 {
 	if problem == models.Regression || len(gold) == 0 {
 		return 1
 	}
@@ -37,7 +32,7 @@ func Temperature(logits []float32, labels int, gold []Gold, problem models.Probl
 }
 
 // negativeLog returns −log of the probability of a text's labels.
-func negativeLog(row []float32, temperature float64, gold *Gold, problem models.Problem) float64 {
+func negativeLog(row []float32, temperature float64, gold *evaluate.Gold, problem models.Problem) float64 {
 	if problem == models.SingleLabel {
 		top, sum := math.Inf(-1), 0.0
 		for _, x := range row {
@@ -89,7 +84,7 @@ const (
 // Thresholds returns, for each label, the probability from which predicting it gives the best
 // F1. It is 0.5 for a label that fewer than 5 texts have, or if no other is better.
 // probabilities are [len(gold), labels].
-func Thresholds(probabilities []float32, labels int, gold []Gold) []float64 {
+func Thresholds(probabilities []float32, labels int, gold []evaluate.Gold) []float64 {
 	out := make([]float64, labels)
 	for j := range out {
 		out[j] = threshold(probabilities, labels, gold, j)
@@ -103,7 +98,7 @@ type scored struct {
 	has bool
 }
 
-func threshold(probabilities []float32, labels int, gold []Gold, label int) float64 {
+func threshold(probabilities []float32, labels int, gold []evaluate.Gold, label int) float64 {
 	texts := make([]scored, len(gold))
 	positives, right, predicted := 0, 0, 0 // the last two at 0.5
 	for i := range gold {
@@ -145,7 +140,7 @@ func threshold(probabilities []float32, labels int, gold []Gold, label int) floa
 // Error returns the expected calibration error of one label a text: the mean, over texts, of
 // the distance between the confidence and the accuracy of the texts with similar confidence,
 // in 10 bins of equal width. probabilities are [len(gold), labels].
-func Error(probabilities []float32, labels int, gold []Gold) float64 {
+func Error(probabilities []float32, labels int, gold []evaluate.Gold) float64 {
 	var confidence, right [10]float64
 	for i := range gold {
 		row := probabilities[i*labels:][:labels]

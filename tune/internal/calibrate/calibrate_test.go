@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"kenserve/evaluate"
 	"kenserve/models"
 )
 
@@ -15,7 +16,7 @@ func TestTemperature(t *testing.T) {
 	for _, problem := range []models.Problem{models.SingleLabel, models.MultiLabel} {
 		for _, factor := range []float64{0.5, 1, 3} {
 			rng := rand.New(rand.NewPCG(1, 2))
-			logits, gold := make([]float32, 0, texts*labels), make([]Gold, texts)
+			logits, gold := make([]float32, 0, texts*labels), make([]evaluate.Gold, texts)
 			for i := range gold {
 				row := make([]float32, labels)
 				for j := range row {
@@ -47,21 +48,21 @@ func TestTemperature(t *testing.T) {
 
 func TestTemperatureOfFew(t *testing.T) {
 	// All right: without its bound, the temperature would be 0.
-	got := Temperature([]float32{4, 0, 0, 4, 3, 0}, 2, []Gold{{Class: 0}, {Class: 1}, {Class: 0}}, models.SingleLabel)
+	got := Temperature([]float32{4, 0, 0, 4, 3, 0}, 2, []evaluate.Gold{{Class: 0}, {Class: 1}, {Class: 0}}, models.SingleLabel)
 	if !(got > 0.5 && got < 1) {
 		t.Errorf("temperature of three texts is %g, want between 0.5 and 1", got)
 	}
-	if got := Temperature([]float32{1}, 1, []Gold{{}}, models.Regression); got != 1 {
+	if got := Temperature([]float32{1}, 1, []evaluate.Gold{{}}, models.Regression); got != 1 {
 		t.Errorf("temperature of a regression is %g", got)
 	}
 }
 
 func TestThresholds(t *testing.T) {
 	var probabilities []float32
-	var gold []Gold
+	var gold []evaluate.Gold
 	add := func(p float32, has bool) {
 		probabilities = append(probabilities, p, 0.9)
-		g := Gold{}
+		g := evaluate.Gold{}
 		if has {
 			g.Classes = []int{0}
 		}
@@ -81,7 +82,7 @@ func TestThresholds(t *testing.T) {
 
 func TestError(t *testing.T) {
 	// Confidence 0.8, three of four right: the error is 0.05.
-	got := Error([]float32{.8, .2, .8, .2, .8, .2, .8, .2}, 2, []Gold{{Class: 0}, {Class: 0}, {Class: 0}, {Class: 1}})
+	got := Error([]float32{.8, .2, .8, .2, .8, .2, .8, .2}, 2, []evaluate.Gold{{Class: 0}, {Class: 0}, {Class: 0}, {Class: 1}})
 	if math.Abs(got-0.05) > 1e-6 {
 		t.Errorf("error %g, want 0.05", got)
 	}

@@ -53,7 +53,7 @@ func (m *Model) show(c Codings) {
 			w.rows = make([]int32, len(w.start))
 			columns := w.Shape[len(w.Shape)-1]
 			if len(w.Shape) == 1 {
-				columns = w.elements()
+				columns = w.Elements()
 			}
 			for i := range w.rows {
 				w.rows[i] = int32(max(0, w.tensor.Position(i)) / columns)

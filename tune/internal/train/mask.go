@@ -93,7 +93,7 @@ func (m *Model) budget(share float64) int {
 	total := 0
 	for _, w := range m.weights {
 		if !w.OfHead {
-			total += w.elements()
+			total += w.Elements()
 		}
 	}
 	return int(math.Round(share * float64(total)))

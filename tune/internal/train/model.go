@@ -127,8 +127,8 @@ func (w *Weight) Coding() delta.Coding { return w.coding }
 // Read fills dst with all values of the tensor, row-major.
 func (w *Weight) Read(dst []float32) { w.tensor.Read(dst) }
 
-// elements returns the number of values of the tensor.
-func (w *Weight) elements() int {
+// Elements returns the number of values of the tensor.
+func (w *Weight) Elements() int {
 	n := 1
 	for _, d := range w.Shape {
 		n *= d

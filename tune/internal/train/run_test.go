@@ -175,7 +175,7 @@ func TestLearns(t *testing.T) {
 func bits(m *Model) map[string][]float32 {
 	out := map[string][]float32{}
 	for _, w := range m.Weights() {
-		values := make([]float32, w.elements())
+		values := make([]float32, w.Elements())
 		w.Read(values)
 		out[w.Name] = values
 	}
@@ -196,9 +196,13 @@ func sameBits(t *testing.T, what string, got, want map[string][]float32) {
 
 // kinds are configurations whose runs go through all stages.
 var kinds = map[string]func(c *Config){
-	"full":   func(c *Config) {},
-	"sparse": func(c *Config) { c.Sparse, c.HeadEpochs, c.Codings = 0.1, 1, Codings{delta.Int8, delta.Int8, delta.Int8} },
-	"change": func(c *Config) { c.Sparse, c.Mask, c.Contrastive, c.Codings = 0.1, Change, 1, Codings{delta.Sign, delta.Int8, delta.Int4} },
+	"full": func(c *Config) {},
+	"sparse": func(c *Config) {
+		c.Sparse, c.HeadEpochs, c.Codings = 0.1, 1, Codings{delta.Int8, delta.Int8, delta.Int8}
+	},
+	"change": func(c *Config) {
+		c.Sparse, c.Mask, c.Contrastive, c.Codings = 0.1, Change, 1, Codings{delta.Sign, delta.Int8, delta.Int4}
+	},
 }
 
 // TestWorkers checks that the number of workers changes no bit.
