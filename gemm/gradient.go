@@ -36,16 +36,13 @@ func (t *Transposed) Do(i, _ int) {
 	r0 := i * transposedRows
 	end := min(r0+transposedRows, t.View.Stride)
 	r1 := max(min(end, t.x.Rows), r0)
-	var block [64]panelRow
-	for k := 0; k < t.x.Cols; k += len(block) {
-		part := block[:min(len(block), t.x.Cols-k)]
-		if r1 > r0 {
-			kernel.Transpose(part, t.x.Slice(r0, r1, k, k+len(part)), 1)
-		}
-		for j := range part {
-			row := t.data[(k+j)*t.View.Stride:][r0:end]
-			clear(row[copy(row, part[j][:r1-r0]):])
-		}
+	const block = 64 // columns of X whose rows of Xᵀ stay in the first-level cache
+	for k := 0; k < t.x.Cols && r1 > r0; k += block {
+		k1 := min(k+block, t.x.Cols)
+		kernel.TransposeTo(t.View.Slice(k, k1, r0, r1), t.x.Slice(r0, r1, k, k1))
+	}
+	for k := 0; k < t.x.Cols && r1 < end; k++ {
+		clear(t.data[k*t.View.Stride:][r1:end])
 	}
 }
 
@@ -132,9 +129,7 @@ func addRows(sums []float32, rows []panelRow, fresh bool) {
 	if !fresh {
 		copy(total[:], sums)
 	}
-	for r := range rows {
-		kernel.Add(total[:], total[:], rows[r][:])
-	}
+	kernel.ColumnSums(total[:], View{Data: panelValues(rows), Rows: len(rows), Cols: panelWidth, Stride: panelWidth})
 	copy(sums, total[:])
 }
 
@@ -173,12 +168,19 @@ func (w *sparseGradientWork) Do(part, _ int) {
 	grad := w.grad[first:min(first+sparsePart, len(w.grad))]
 	positions := w.positions[first:][:len(grad)]
 	length := (w.x.Cols + 15) &^ 15
-	for i, p := range positions {
-		s := kernel.Dot(w.dy.Data[int(p.Output)*w.dy.Stride:][:length], w.x.Data[int(p.Input)*w.x.Stride:][:length])
-		if w.fresh {
-			grad[i] = s
-		} else {
-			grad[i] += s
+	var inputs [64]int32
+	var sums [64]float32
+	for i := 0; i < len(positions); {
+		output, n := positions[i].Output, 0
+		for ; n < len(inputs) && i+n < len(positions) && positions[i+n].Output == output; n++ {
+			inputs[n] = positions[i+n].Input
 		}
+		kernel.Dots(sums[:n], w.dy.Data[int(output)*w.dy.Stride:][:length], w.x, inputs[:n])
+		if w.fresh {
+			copy(grad[i:], sums[:n])
+		} else {
+			kernel.Add(grad[i:i+n], grad[i:i+n], sums[:n])
+		}
+		i += n
 	}
 }

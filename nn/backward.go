@@ -44,7 +44,7 @@ func (a Activation) Backward(dy, x []float32) {
 }
 
 // RowStats are the mean of a row and the inverse of its deviation, as layer norm uses them.
-type RowStats struct{ Mean, Inverse float32 }
+type RowStats = [2]float32
 
 // Stats returns the mean of x and 1/√(variance + eps), in float64.
 func Stats(x []float32, eps float32) RowStats {
@@ -77,24 +77,43 @@ func LayerNormBackward(dx, dy, x kernel.View, gamma []float32, eps float32, stat
 			x.Rows, x.Cols, dy.Rows, dy.Cols, dx.Rows, dx.Cols, len(gamma), len(stats)))
 	}
 	for i := range x.Rows {
-		stats[i].Mean, stats[i].Inverse = kernel.LayerNormBackward(dx.Row(i), dy.Row(i), x.Row(i), gamma, eps, add)
+		stats[i][0], stats[i][1] = kernel.LayerNormBackward(dx.Row(i), dy.Row(i), x.Row(i), gamma, eps, add)
 	}
 }
 
-// LayerNormParameters adds the gradients of a layer norm's gamma and beta for the columns
-// from first on, as many as gamma has:
+// LayerNormParameters adds the gradients of a layer norm's gamma:
 //
-//	gamma += Σ dy ∘ x̂,  beta += Σ dy
+//	gamma += Σ dy ∘ x̂
 //
-// over the rows in rising order. beta may be nil.
-func LayerNormParameters(gamma, beta []float32, dy, x kernel.View, stats []RowStats, first int) {
-	for i, s := range stats {
-		g, v := dy.Row(i)[first:][:len(gamma)], x.Row(i)[first:][:len(gamma)]
-		for j, d := range g {
-			gamma[j] += float32(float32(d*(v[j]-s.Mean)) * s.Inverse)
-		}
-		if beta != nil {
-			kernel.Add(beta, beta, g)
-		}
+// over the rows in rising order, with the statistics that LayerNormBackward gave.
+func LayerNormParameters(gamma []float32, dy, x kernel.View, stats []RowStats) {
+	if dy.Rows != len(stats) || x.Rows != len(stats) || dy.Cols != len(gamma) || x.Cols != len(gamma) {
+		panic(fmt.Sprintf("nn: gradients of %d gammas from [%d,%d], [%d,%d] and %d statistics", len(gamma), dy.Rows, dy.Cols, x.Rows, x.Cols, len(stats)))
 	}
+	kernel.LayerNormParameters(gamma, dy, x, stats)
+}
+
+// ColumnSums adds the rows of x to sums, in rising order.
+func ColumnSums(sums []float32, x kernel.View) {
+	if len(sums) != x.Cols {
+		panic(fmt.Sprintf("nn: sums of %d columns in %d values", x.Cols, len(sums)))
+	}
+	kernel.ColumnSums(sums, x)
+}
+
+// AdamWStep are the numbers of an update by AdamW.
+type AdamWStep = kernel.AdamWStep
+
+// AdamW updates values x, with gradients g and the moments m and v, as PyTorch's AdamW does:
+//
+//	g = Scale·g,  m += First·(g - m),  v = Beta2·v + Second·g²,
+//	x = Keep·x - Step·m / (√v/Correction + Eps)
+//
+// All are equally long; other lengths panic. Each operation is rounded to float32, except
+// that products and sums may be fused. The result of a value does not depend on its place.
+func AdamW(x, m, v, g []float32, s *AdamWStep) {
+	if len(m) != len(x) || len(v) != len(x) || len(g) != len(x) {
+		panic(fmt.Sprintf("nn: update of %d values with %d, %d and %d moments and gradients", len(x), len(m), len(v), len(g)))
+	}
+	kernel.AdamW(x, m, v, g, s)
 }

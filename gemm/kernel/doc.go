@@ -34,6 +34,7 @@ package kernel
 
 //go:generate sh -c "cd ../_generate && go run ./avx2/sgemm -out ../kernel/avx2_sgemm_amd64.s -stubs ../kernel/avx2_sgemm_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./avx2/nn -out ../kernel/avx2_nn_amd64.s -stubs ../kernel/avx2_nn_amd64.go -pkg kernel"
+//go:generate sh -c "cd ../_generate && go run ./avx2/backward -out ../kernel/avx2_backward_amd64.s -stubs ../kernel/avx2_backward_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./avx2/lowprecision -out ../kernel/avx2_lowprecision_amd64.s -stubs ../kernel/avx2_lowprecision_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./avx2/patch -out ../kernel/avx2_patch_amd64.s -stubs ../kernel/avx2_patch_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./avx512/gemm -out ../kernel/avx512_gemm_amd64.s -stubs ../kernel/avx512_gemm_amd64.go -pkg kernel"

@@ -87,3 +87,27 @@ func GELU(x []float32) { geluPortable(x) }
 func GELUTanh(x []float32) { geluTanhPortable(x) }
 
 func Tanh(x []float32) { tanhPortable(x) }
+
+func SoftmaxBackward(dp, p []float32) { softmaxBackwardPortable(dp, p) }
+
+func GELUBackward(dy, x []float32) { geluBackwardPortable(dy, x) }
+
+func GELUTanhBackward(dy, x []float32) { geluTanhBackwardPortable(dy, x) }
+
+func TanhBackward(dy, x []float32) { tanhBackwardPortable(dy, x) }
+
+func LayerNormBackward(dx, dy, x, gamma []float32, eps float32, add bool) (mean, inverse float32) {
+	return layerNormBackwardPortable(dx, dy, x, gamma, eps, add)
+}
+
+func LayerNormParameters(gamma []float32, dy, x View, stats [][2]float32) {
+	layerNormParametersPortable(gamma, dy, x, stats)
+}
+
+func ColumnSums(sums []float32, x View) { columnSumsPortable(sums, x) }
+
+func Dots(dst, x []float32, y View, rows []int32) { dotsPortable(dst, x, y, rows) }
+
+func TransposeTo(dst, src View) { transposeToPortable(dst, src) }
+
+func AdamW(x, m, v, g []float32, s *AdamWStep) { adamWPortable(x, m, v, g, s) }

@@ -2,25 +2,84 @@ package kernel
 
 import "math"
 
-// The backward kernels compute gradients of the functions in portable_nn.go. dy is the
+// The functions in this file are the references of the kernels for training. dy is the
 // gradient of a function's result, x its argument.
 
-// SoftmaxBackward replaces dp by p ∘ (dp - Σ p·dp). Both are equally long.
-func SoftmaxBackward(dp, p []float32) { softmaxBackwardPortable(dp, p) }
+// AdamWStep are the numbers of an update by AdamW (Loshchilov and Hutter, 2019), in the order
+// in which kernels read them.
+type AdamWStep struct {
+	Scale      float32 // of the gradient: 1, or less to clip it
+	Keep       float32 // 1 - rate·decay
+	First      float32 // 1 - β₁
+	Beta2      float32
+	Second     float32 // 1 - β₂
+	Correction float32 // √(1 - β₂ᵗ) at step t
+	Eps        float32
+	Step       float32 // rate / (1 - β₁ᵗ)
+}
 
-// GELUBackward multiplies dy by the derivatives of GELU at x.
-func GELUBackward(dy, x []float32) { geluBackwardPortable(dy, x) }
+// adamWPortable computes, element by element and in this order,
+//
+//	g = Scale·g,  m += First·(g - m),  v = Beta2·v + Second·g²,
+//	x = Keep·x - Step·m / (√v/Correction + Eps)
+func adamWPortable(x, m, v, g []float32, s *AdamWStep) {
+	m, v, g = m[:len(x)], v[:len(x)], g[:len(x)]
+	for i := range x {
+		d := s.Scale * g[i]
+		mean := m[i] + float32(s.First*(d-m[i]))
+		square := float32(s.Beta2*v[i]) + float32(s.Second*float32(d*d))
+		m[i], v[i] = mean, square
+		root := float32(math.Sqrt(float64(square)))
+		x[i] = float32(s.Keep*x[i]) - float32(s.Step*(mean/(root/s.Correction+s.Eps)))
+	}
+}
 
-// GELUTanhBackward multiplies dy by the derivatives of GELUTanh at x.
-func GELUTanhBackward(dy, x []float32) { geluTanhBackwardPortable(dy, x) }
+// dotPortable returns the scalar product of x and y, which are equally long. The length is
+// a multiple of 16.
+func dotPortable(x, y []float32) float32 {
+	var s0, s1, s2, s3 float32
+	for i := 0; i+4 <= len(x); i += 4 {
+		a, b := x[i:i+4:i+4], y[i:i+4:i+4]
+		s0 += float32(a[0] * b[0])
+		s1 += float32(a[1] * b[1])
+		s2 += float32(a[2] * b[2])
+		s3 += float32(a[3] * b[3])
+	}
+	return (s0 + s1) + (s2 + s3)
+}
 
-// TanhBackward multiplies dy by the derivatives of Tanh at x.
-func TanhBackward(dy, x []float32) { tanhBackwardPortable(dy, x) }
+// dotsPortable stores the scalar products of x with rows of y in dst.
+func dotsPortable(dst, x []float32, y View, rows []int32) {
+	for i, r := range rows {
+		dst[i] = dotPortable(x, y.Data[int(r)*y.Stride:][:len(x)])
+	}
+}
 
-// LayerNormBackward computes the gradient of a layer norm's input; see nn.LayerNormBackward.
-// It returns the mean of x and 1/√(variance + eps). All slices are equally long.
-func LayerNormBackward(dx, dy, x, gamma []float32, eps float32, add bool) (mean, inverse float32) {
-	return layerNormBackwardPortable(dx, dy, x, gamma, eps, add)
+// transposeToPortable writes the rows of src as columns of dst.
+func transposeToPortable(dst, src View) {
+	for r := range src.Rows {
+		for k, x := range src.Row(r) {
+			dst.Data[k*dst.Stride+r] = x
+		}
+	}
+}
+
+// columnSumsPortable adds the rows of x to sums, in order.
+func columnSumsPortable(sums []float32, x View) {
+	for r := range x.Rows {
+		addPortable(sums, sums, x.Row(r))
+	}
+}
+
+// layerNormParametersPortable adds Σ dy·(x - mean)·inverse over the rows to gamma, in order.
+// stats has a mean and an inverse for each row.
+func layerNormParametersPortable(gamma []float32, dy, x View, stats [][2]float32) {
+	for r, s := range stats {
+		d, v := dy.Row(r), x.Row(r)
+		for j := range gamma {
+			gamma[j] += float32(d[j] * float32((v[j]-s[0])*s[1]))
+		}
+	}
 }
 
 func softmaxBackwardPortable(dp, p []float32) {

@@ -61,7 +61,7 @@ func (n *norm) Backward(t *Tape) {
 	}
 	t.AddVector(n.gamma, func(gamma []float32) {
 		t.rows(x.Cols, columnBlock, x.Rows, func(c0, c1, _ int) {
-			nn.LayerNormParameters(gamma[c0:c1], nil, dy, x, stats, c0)
+			nn.LayerNormParameters(gamma[c0:c1], dy.Slice(0, dy.Rows, c0, c1), x.Slice(0, x.Rows, c0, c1), stats)
 		})
 	})
 	t.AddVector(n.beta, func(beta []float32) { t.ColumnSums(beta, dy) })

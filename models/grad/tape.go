@@ -4,6 +4,7 @@ import (
 	"kenserve/gemm"
 	"kenserve/internal/parallel"
 	"kenserve/models"
+	"kenserve/nn"
 )
 
 // Value is a matrix of activations, of which rows are tokens or sequences, and its gradient.
@@ -242,9 +243,7 @@ const columnBlock = 32
 // ColumnSums adds the rows of x, in order, to sums.
 func (t *Tape) ColumnSums(sums []float32, x gemm.View) {
 	t.rows(x.Cols, columnBlock, x.Rows, func(c0, c1, _ int) {
-		for r := range x.Rows {
-			models.Add(sums[c0:c1], x.Data[r*x.Stride+c0:][:c1-c0])
-		}
+		nn.ColumnSums(sums[c0:c1], x.Slice(0, x.Rows, c0, c1))
 	})
 }
 
