@@ -1,6 +1,8 @@
 package tune
 
 import (
+	"fmt"
+
 	"kenserve/delta"
 	"kenserve/models"
 	"kenserve/tune/internal/adamw"
@@ -77,6 +79,29 @@ func (r Recipe) withDefaults(s situation) Recipe {
 		}
 	}
 	return r
+}
+
+// String says in one line how a classifier is trained.
+func (r Recipe) String() string {
+	var how string
+	switch r.Method {
+	case Sparse:
+		how = fmt.Sprintf("%.3g%% of the weights (by %s), biases, layer norms and head", 100*r.Share, r.Mask)
+	case Vectors:
+		how = "biases, layer norms and head"
+	case Head:
+		return fmt.Sprintf("the head on the base's features, %d epochs of batches of %d texts, seed %d", r.HeadEpochs, r.Batch, r.Seed)
+	default:
+		how = "all weights"
+	}
+	before := ""
+	if r.HeadEpochs > 0 {
+		before += fmt.Sprintf("%d epochs of the head alone, ", r.HeadEpochs)
+	}
+	if r.Contrastive > 0 {
+		before += fmt.Sprintf("%d contrastive epochs, ", r.Contrastive)
+	}
+	return fmt.Sprintf("%s; %s%d epochs of batches of %d texts, rate %.3g (head %.3g), %s, warm-up %.3g, dropout %.3g, seed %d", how, before, r.Epochs, r.Batch, r.Rate, r.Rate*r.HeadRate, r.Schedule, r.Warmup, r.Dropout, r.Seed)
 }
 
 // batch is the number of texts of a step: smaller for few texts, so that an epoch has enough

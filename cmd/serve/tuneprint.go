@@ -23,30 +23,7 @@ func printData(s streams, d *tune.DataReport) {
 		fmt.Fprintf(s.err, "tune: %s: %s\n", kind, f)
 	}
 	fmt.Fprintf(s.err, "tune: %s\n", d.Verdict)
-	fmt.Fprintf(s.err, "tune: recipe: %s\n", describeRecipe(d.Recipe))
-}
-
-// describeRecipe says in one line how a classifier is trained.
-func describeRecipe(r tune.Recipe) string {
-	var how string
-	switch r.Method {
-	case tune.Sparse:
-		how = fmt.Sprintf("%.3g%% of the weights (by %s), biases, layer norms and head", 100*r.Share, r.Mask)
-	case tune.Vectors:
-		how = "biases, layer norms and head"
-	case tune.Head:
-		return fmt.Sprintf("the head on the base's features, %d epochs of batches of %d texts, seed %d", r.HeadEpochs, r.Batch, r.Seed)
-	default:
-		how = "all weights"
-	}
-	before := ""
-	if r.HeadEpochs > 0 {
-		before += fmt.Sprintf("%d epochs of the head alone, ", r.HeadEpochs)
-	}
-	if r.Contrastive > 0 {
-		before += fmt.Sprintf("%d contrastive epochs, ", r.Contrastive)
-	}
-	return fmt.Sprintf("%s; %s%d epochs of batches of %d texts, rate %.3g (head %.3g), %s, warm-up %.3g, dropout %.3g, seed %d", how, before, r.Epochs, r.Batch, r.Rate, r.Rate*r.HeadRate, r.Schedule, r.Warmup, r.Dropout, r.Seed)
+	fmt.Fprintf(s.err, "tune: recipe: %s\n", d.Recipe)
 }
 
 // printTuning prints the result of a run.
