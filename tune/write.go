@@ -111,7 +111,7 @@ func (b *base) describe(r Recipe, o *Options, d *DataReport, best Point) (delta.
 	if r.Vectors != r.Values {
 		info.VectorCoding = r.Vectors
 	}
-	text, err := json.Marshal(recorded{Recipe: r, Train: d.Train, Dev: d.Dev, Split: d.Split, Epoch: best.Epoch, Score: best.Score, Teacher: teacherName(o.Teacher)})
+	text, err := json.Marshal(Recorded{Recipe: r, Train: d.Train, Dev: d.Dev, Split: d.Split, Epoch: best.Epoch, Score: best.Score, Teacher: teacherName(o.Teacher)})
 	if err != nil {
 		return info, fmt.Errorf("tune: %w", err)
 	}
@@ -119,9 +119,9 @@ func (b *base) describe(r Recipe, o *Options, d *DataReport, best Point) (delta.
 	return info, nil
 }
 
-// recorded is the recipe in the metadata of a delta. It has no times: the same data and
+// Recorded is the recipe in the metadata of a delta. It has no times: the same data and
 // recipe give the same file.
-type recorded struct {
+type Recorded struct {
 	Recipe
 	Train   int     `json:"train_texts"`
 	Dev     int     `json:"dev_texts"`
@@ -129,6 +129,15 @@ type recorded struct {
 	Epoch   float64 `json:"best_epoch"`
 	Score   float64 `json:"dev_score"`
 	Teacher string  `json:"teacher,omitempty"`
+}
+
+// String says in two sentences how a delta was tuned.
+func (r Recorded) String() string {
+	out := fmt.Sprintf("%s; score %.4f on %d dev texts at epoch %.3g, after training on %d texts", r.Recipe, r.Score, r.Dev, r.Epoch, r.Train)
+	if r.Teacher != "" {
+		out += fmt.Sprintf(" with the teacher %s", r.Teacher)
+	}
+	return out
 }
 
 func teacherName(path string) string {

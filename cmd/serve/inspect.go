@@ -11,6 +11,7 @@ import (
 	"kenserve/delta"
 	"kenserve/delta/inspect"
 	"kenserve/delta/pack"
+	"kenserve/tune"
 )
 
 type inspectCmd struct {
@@ -84,7 +85,10 @@ func printInspection(s streams, i *inspect.Report) error {
 	if i.Budget == "tensor" || i.Budget == "model" {
 		unit = "the " + i.Budget
 	}
-	share := fmt.Sprintf("%g of %s", i.Keep, unit)
+	share := "all of what is trained"
+	if i.Keep > 0 {
+		share = fmt.Sprintf("%g of %s", i.Keep, unit)
+	}
 	if i.K > 0 {
 		share = fmt.Sprintf("%d of %s", i.K, unit)
 	}
@@ -106,6 +110,20 @@ func printInspection(s streams, i *inspect.Report) error {
 	line("made by", i.Producer)
 	line("from", i.SourceName+" "+i.SourceSHA256)
 	line("notes", i.Notes)
+	if i.Temperature != 0 {
+		line("temperature", fmt.Sprintf("%.4g", i.Temperature))
+	}
+	for j, p := range i.Thresholds {
+		line("threshold", fmt.Sprintf("%.3g for %s", p, i.Labels[j]))
+	}
+	if i.Recipe != nil {
+		var recipe tune.Recorded
+		if err := json.Unmarshal(i.Recipe, &recipe); err == nil && recipe.Method != "" {
+			line("tuned", recipe.String())
+		} else {
+			line("recipe", string(i.Recipe))
+		}
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

@@ -60,14 +60,18 @@ type Tensor struct {
 
 // newReport returns a report with the metadata.
 func newReport(file, layout string, d *delta.Info) *Report {
-	return &Report{
+	r := &Report{
 		File: file, Layout: layout, BaseName: d.BaseName, BaseSHA256: d.BaseSHA256,
 		Architecture: d.Architecture, ProblemType: d.ProblemType, Labels: d.Labels,
 		Selection: d.Selection, K: d.K, Keep: d.Keep, Budget: d.Budget, Factor: d.Factor, Factors: d.Factors, HeadFitted: d.HeadFitted, Scope: d.Scope,
 		Coding: string(d.Coding), VectorCoding: string(d.VectorCoding),
 		Producer: d.Producer, SourceName: d.SourceName, SourceSHA256: d.SourceSHA256, Notes: d.Notes,
-		Temperature: d.Temperature, Thresholds: d.Thresholds, Recipe: json.RawMessage(d.Recipe),
+		Temperature: d.Temperature, Thresholds: d.Thresholds,
 	}
+	if d.Recipe != "" {
+		r.Recipe = json.RawMessage(d.Recipe)
+	}
+	return r
 }
 
 // Small describes a file in the small layout, as far as that is possible without its
