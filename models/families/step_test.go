@@ -14,6 +14,7 @@ import (
 	"kenserve/models/families"
 	"kenserve/models/grad"
 	"kenserve/models/internal/modeltest"
+	"kenserve/nn"
 )
 
 // BenchmarkStep compares training steps (forward pass, backward pass, AdamW) with the
@@ -160,10 +161,5 @@ func (a *adamW) update(e *grad.Encoder) {
 
 func (a *adamW) Do(i, _ int) {
 	p := a.e.Parameters()[i]
-	m, v, g, x := a.m[i], a.v[i][:len(a.m[i])], p.Grad[:len(a.m[i])], p.Values[:len(a.m[i])]
-	for j := range m {
-		m[j] += (g[j] - m[j]) * 0.1
-		v[j] += (g[j]*g[j] - v[j]) * 0.001
-		x[j] -= 1e-9 * m[j] / (float32(math.Sqrt(float64(v[j]))) + 1e-8)
-	}
+	nn.AdamW(p.Values, a.m[i], a.v[i], p.Grad, &nn.AdamWStep{Scale: 1, Keep: 1, First: 0.1, Beta2: 0.999, Second: 0.001, Correction: 1, Eps: 1e-8, Step: 1e-9})
 }
