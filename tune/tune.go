@@ -221,7 +221,7 @@ func (t *tuning) config(r Recipe, number, of int) train.Config {
 		HeadEpochs: r.HeadEpochs, HeadOnly: r.Method == Head, Contrastive: r.Contrastive,
 		Sparse: r.Share, VectorsOnly: r.Method == Vectors, Mask: train.Mask(r.Mask), MeasureBatches: measureBatches, MaskEpochs: r.MaskEpochs,
 		Codings:    train.Codings{Matrices: r.Values, Vectors: r.Vectors, Head: r.HeadValues},
-		CodedShare: codedShare, Evaluations: evaluationsOf(len(t.train)), Patience: r.Patience, Seed: r.Seed,
+		CodedShare: codedShare, Every: evaluateEvery(len(t.train), len(t.dev), r.Batch), Patience: r.Patience, Seed: r.Seed,
 		Checkpoint: t.options.Checkpoint, CheckpointSteps: t.options.CheckpointSteps,
 	}
 	if t.data.Problem != models.SingleLabel {
@@ -234,8 +234,13 @@ func (t *tuning) config(r Recipe, number, of int) train.Config {
 // measureBatches is the number of steps whose gradients choose the positions of a sparse run.
 const measureBatches = 32
 
-// evaluationsOf returns the number of evaluations in an epoch.
-func evaluationsOf(texts int) int { return max(1, min(4, texts/2000)) }
+// evaluateEvery returns the number of steps between two evaluations on the dev set: up to four
+// in an epoch, but not so many that they take more than about a third of the time. A text of
+// the dev set takes about a third of a text of training.
+func evaluateEvery(texts, dev, batch int) int {
+	perEpoch := (texts + batch - 1) / batch
+	return max(1, perEpoch/max(1, min(4, texts/2000)), 2*dev/(3*batch))
+}
 
 // progress returns a function that hands the progress of a trial on.
 func (t *tuning) progress(number, of int) func(train.Progress) {

@@ -50,9 +50,9 @@ type Config struct {
 	// store them, in (0, 1], unless all codings are exact.
 	CodedShare float64
 
-	Evaluations int // on the dev set in an epoch
-	Patience    int // evaluations without a better one after which training ends; 0: none
-	Seed        uint64
+	Every    int // steps between two evaluations on the dev set; the last step has one too
+	Patience int // evaluations without a better one after which training ends; 0: none
+	Seed     uint64
 
 	Checkpoint      string         // file of the checkpoint; empty: none is written
 	CheckpointSteps int            // steps between two checkpoints; 0: as often as takes little time
@@ -330,7 +330,7 @@ func (r *Run) runStage(ctx context.Context) error {
 		return nil
 	}
 	perEpoch := steps(len(r.train), r.Batch)
-	every := max(1, perEpoch/max(1, r.Evaluations))
+	every := max(1, r.Every)
 	for r.state.Step < s.steps {
 		if err := r.between(ctx); err != nil {
 			return err

@@ -121,7 +121,7 @@ func testConfig(problem models.Problem, labels int) Config {
 	return Config{
 		Objective: objective.Objective{Problem: problem, Labels: labels}, Batch: 8, PassTokens: 40, Epochs: 6, Rate: 5e-3, HeadRate: 3, VectorRate: 1,
 		Warmup: 0.1, Schedule: adamw.Linear, Clip: 1, Mask: Gradient, MeasureBatches: 8, MaskEpochs: 1, CodedShare: 0.4,
-		Codings: Codings{delta.Float32, delta.Float32, delta.Float32}, Evaluations: 1, Seed: 7,
+		Codings: Codings{delta.Float32, delta.Float32, delta.Float32}, Every: 10, Seed: 7,
 	}
 }
 
