@@ -112,8 +112,8 @@ func (t *tuning) read(ctx context.Context) error {
 	if d.Split {
 		devSet = "training"
 	}
-	for _, f := range []Finding{examples.NewFinding("truncated", "training", "training texts are longer than the model reads; their ends are left out", truncated),
-		examples.NewFinding("truncated", devSet, "dev texts are longer than the model reads; their ends are left out", truncatedDev)} {
+	for _, f := range []Finding{examples.NewFinding("truncated", "training", "training texts that are longer than the model reads, and were cut", truncated),
+		examples.NewFinding("truncated", devSet, "dev texts that are longer than the model reads, and were cut", truncatedDev)} {
 		if f.Count > 0 {
 			d.Findings = append(d.Findings, f)
 		}

@@ -40,19 +40,19 @@ type tuneCmd struct {
 	HeadVal   string   `name:"head-values" placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of the head's matrices (default: int8)."`
 	Tolerance float64  `placeholder:"F" default:"0.005" help:"Accuracy that the search after --full may lose, 0 to 1 (default ${default}). 0 keeps everything, exactly."`
 
-	Epochs      int     `placeholder:"N" help:"Passes over the training texts (default: by the number of texts). The learning rate falls to 0 over all of them, so 2 of 4 epochs are not a run of 2."`
-	Batch       int     `placeholder:"N" help:"Texts of one step (default: 8 to 32, by the number of texts)."`
-	Rate        float64 `placeholder:"F" help:"Learning rate after the warm-up (default: by method and model)."`
-	HeadRate    float64 `placeholder:"F" help:"Multiplier of --rate for the head (default: by method)."`
-	Decay       float64 `placeholder:"F" help:"Weight decay of matrices (default: 0)."`
-	Warmup      float64 `placeholder:"F" help:"Share of the steps in which the learning rate rises (default: 0.1); below 0 means none."`
-	Schedule    string  `placeholder:"NAME" enum:"linear,cosine,constant," default:"" help:"Fall of the learning rate: linear, cosine or constant (default: linear)."`
-	Clip        float64 `placeholder:"F" help:"Largest norm of a step's gradients (default: 1); below 0 means no bound."`
-	Dropout     float64 `placeholder:"F" help:"Share of activations and attention weights to drop in training (default: 0.1); below 0 means none."`
-	Smoothing   float64 `placeholder:"F" help:"Label smoothing, 0 to 1 (default: 0)."`
-	Contrastive int     `placeholder:"N" help:"Epochs before the training that bring texts of the same label together (default: by the number of texts); below 0 means none."`
-	HeadEpochs  int     `placeholder:"N" help:"Epochs before the training in which only the head learns (default: by the number of texts); below 0 means none."`
-	Patience    int     `placeholder:"N" help:"Evaluations on the dev set without a better one that end the training (default: 8); below 0 means none. The best step counts, not the last."`
+	Epochs      int      `placeholder:"N" help:"Passes over the training texts (default: by the number of texts). The learning rate falls to 0 over all of them, so 2 of 4 epochs are not a run of 2."`
+	Batch       int      `placeholder:"N" help:"Texts of one step (default: 8 to 32, by the number of texts)."`
+	Rate        float64  `placeholder:"F" help:"Learning rate after the warm-up (default: by method and model)."`
+	HeadRate    float64  `placeholder:"F" help:"Multiplier of --rate for the head (default: by method)."`
+	Decay       float64  `placeholder:"F" help:"Weight decay of matrices (default: 0)."`
+	Warmup      *float64 `placeholder:"F" help:"Share of the steps in which the learning rate rises (default: 0.1); 0 means none."`
+	Schedule    string   `placeholder:"NAME" enum:"linear,cosine,constant," default:"" help:"Fall of the learning rate: linear, cosine or constant (default: linear)."`
+	Clip        *float64 `placeholder:"F" help:"Largest norm of a step's gradients (default: 1); 0 means no bound."`
+	Dropout     *float64 `placeholder:"F" help:"Share of activations and attention weights to drop in training (default: 0.1); 0 means none."`
+	Smoothing   float64  `placeholder:"F" help:"Label smoothing, 0 to 1 (default: 0)."`
+	Contrastive *int     `placeholder:"N" help:"Epochs before the training that bring texts of the same label together (default: by the number of texts); 0 means none."`
+	HeadEpochs  *int     `placeholder:"N" help:"Epochs before the training in which only the head learns (default: by the number of texts); 0 means none."`
+	Patience    *int     `placeholder:"N" help:"Evaluations on the dev set without a better one that end the training (default: 8); 0 means none. The best step counts, not the last."`
 
 	Teacher      string        `placeholder:"PATH" help:"Delta file, or folder of a tuned checkpoint, with the same labels, whose scores the training also follows."`
 	TeacherShare float64       `placeholder:"F" help:"Share of the teacher in the loss, 0 to 1 (default: 0.5 with --teacher)."`
@@ -133,11 +133,23 @@ func (c *tuneCmd) Run(ctx context.Context, s streams) error {
 	return printTuning(s, report)
 }
 
+// given returns the value of a flag for a recipe, in which 0 stands for the default and a
+// number below 0 for 0.
+func given[T int | float64](flag *T) T {
+	switch {
+	case flag == nil:
+		return 0
+	case *flag == 0:
+		return -1
+	}
+	return *flag
+}
+
 // options checks the flags and returns the options of the run.
 func (c *tuneCmd) options() (tune.Options, error) {
 	r := tune.Recipe{
-		Mask: c.Mask, Contrastive: c.Contrastive, HeadEpochs: c.HeadEpochs, Epochs: c.Epochs, Batch: c.Batch, Rate: c.Rate, HeadRate: c.HeadRate, Decay: c.Decay,
-		Warmup: c.Warmup, Schedule: c.Schedule, Clip: c.Clip, Dropout: c.Dropout, Smoothing: c.Smoothing, TeacherShare: c.TeacherShare, Patience: c.Patience,
+		Mask: c.Mask, Contrastive: given(c.Contrastive), HeadEpochs: given(c.HeadEpochs), Epochs: c.Epochs, Batch: c.Batch, Rate: c.Rate, HeadRate: c.HeadRate, Decay: c.Decay,
+		Warmup: given(c.Warmup), Schedule: c.Schedule, Clip: given(c.Clip), Dropout: given(c.Dropout), Smoothing: c.Smoothing, TeacherShare: c.TeacherShare, Patience: given(c.Patience),
 		Values: delta.Coding(c.Values), Vectors: delta.Coding(c.VectorVal), HeadValues: delta.Coding(c.HeadVal), Seed: c.Seed,
 	}
 	switch {

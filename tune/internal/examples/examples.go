@@ -130,9 +130,9 @@ func readRows(r *dataset.Reader, which string, f *findings) ([]dataset.Row, erro
 			rows = append(rows, row)
 		}
 	}
-	f.add(Finding{Kind: "empty", Set: which, Rows: empty, Message: "texts are empty and were left out"})
-	f.add(Finding{Kind: "unlabelled", Set: which, Rows: unlabelled, Message: "texts have no label and were left out"})
-	f.add(Finding{Kind: "weight 0", Set: which, Rows: weightless, Message: "texts have the weight 0 and were left out"})
+	f.add(Finding{Kind: "empty", Set: which, Rows: empty, Message: "empty texts, left out"})
+	f.add(Finding{Kind: "unlabelled", Set: which, Rows: unlabelled, Message: "texts without a label, left out"})
+	f.add(Finding{Kind: "weight 0", Set: which, Rows: weightless, Message: "texts with the weight 0, left out"})
 	return rows, nil
 }
 

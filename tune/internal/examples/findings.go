@@ -14,7 +14,7 @@ type Finding struct {
 	Set     string `json:"set"`  // the file that Rows count in: training or dev
 	Count   int    `json:"count"`
 	Rows    []int  `json:"rows,omitempty"` // the first of them, from 1
-	Message string `json:"message"`        // continues the count: "3 texts are empty …"
+	Message string `json:"message"`        // names what is counted: "empty texts, left out"
 	Warning bool   `json:"warning"`        // it probably makes the classifier or its scores worse
 }
 
@@ -23,7 +23,7 @@ const maxRows = 20
 
 // String returns the finding as a sentence.
 func (f Finding) String() string {
-	out := fmt.Sprintf("%d %s", f.Count, f.Message)
+	out := fmt.Sprintf("%s: %d", f.Message, f.Count)
 	if len(f.Rows) == 0 {
 		return out
 	}
@@ -91,9 +91,9 @@ func (f *findings) inspect(d *Data) {
 			shared = append(shared, d.Dev[i].Row)
 		}
 	}
-	f.add(Finding{Kind: "duplicates", Set: "training", Rows: duplicates, Message: "texts occur before with the same label"})
-	f.add(Finding{Kind: "contradictions", Set: "training", Rows: contradictions, Message: "texts occur before with another label: correct one of them", Warning: true})
-	f.add(Finding{Kind: "leaks", Set: "dev", Rows: shared, Message: "dev texts are training texts too, so the dev score is too good: remove them from one file", Warning: true})
+	f.add(Finding{Kind: "duplicates", Set: "training", Rows: duplicates, Message: "texts that occur before with the same label"})
+	f.add(Finding{Kind: "contradictions", Set: "training", Rows: contradictions, Message: "texts that occur before with another label (correct one of them)", Warning: true})
+	f.add(Finding{Kind: "leaks", Set: "dev", Rows: shared, Message: "dev texts that are training texts too, so that the dev score is too good (remove them from one file)", Warning: true})
 	f.inspectClasses(d)
 }
 
@@ -125,10 +125,10 @@ func (f *findings) inspectClasses(d *Data) {
 			largest = i
 		}
 	}
-	f.add(Finding{Kind: "absent classes", Count: len(absent), Message: "labels have no training text: " + list(absent), Warning: true})
-	f.add(Finding{Kind: "tiny classes", Count: len(tiny), Message: fmt.Sprintf("labels have fewer than %d training texts: %s", tinyClass, list(tiny)), Warning: true})
+	f.add(Finding{Kind: "absent classes", Count: len(absent), Message: "labels without a training text (" + list(absent) + ")", Warning: true})
+	f.add(Finding{Kind: "tiny classes", Count: len(tiny), Message: fmt.Sprintf("labels with fewer than %d training texts (%s)", tinyClass, list(tiny)), Warning: true})
 	if s, l := counts[smallest], counts[largest]; s > 0 && l >= imbalance*s {
-		f.add(Finding{Kind: "imbalance", Count: l, Message: fmt.Sprintf("texts have the label %s, only %d the label %s: if the rare labels matter as much, use class weights (--class-weights auto)", d.Labels[largest], s, d.Labels[smallest])})
+		f.add(Finding{Kind: "imbalance", Count: l, Message: fmt.Sprintf("only %d texts have the label %s (if rare labels matter as much, use --class-weights auto); texts with the label %s", s, d.Labels[smallest], d.Labels[largest])})
 	}
 	f.inspectNames(d.Labels, counts)
 }
@@ -146,7 +146,7 @@ func (f *findings) inspectNames(labels []string, counts []int) {
 	}
 	for _, plain := range order {
 		if names := alike[plain]; len(names) > 1 {
-			f.add(Finding{Kind: "similar labels", Count: len(names), Message: "labels differ in case, spaces or hyphens only: " + strings.Join(names, ", "), Warning: true})
+			f.add(Finding{Kind: "similar labels", Count: len(names), Message: "labels that differ in case, spaces or hyphens only (" + strings.Join(names, ", ") + ")", Warning: true})
 		}
 	}
 }
@@ -162,7 +162,7 @@ func (f *findings) inspectSplit(d *Data) {
 			absent = append(absent, d.Labels[i])
 		}
 	}
-	f.add(Finding{Kind: "classes without dev texts", Count: len(absent), Message: fmt.Sprintf("labels have fewer than %d different texts, so that none is in the dev set: %s", minSplit, list(absent)), Warning: true})
+	f.add(Finding{Kind: "classes without dev texts", Count: len(absent), Message: fmt.Sprintf("labels with fewer than %d different texts, so that none is in the dev set (%s)", minSplit, list(absent)), Warning: true})
 }
 
 // list lists names, at most eight of them.
