@@ -21,7 +21,7 @@ func (l Label) List() bool {
 }
 
 // Names returns the names of a label as the file has them, for a classifier whose labels
-// are not known yet: what a text is labelled with, without the spaces around it. With
+// are not known yet, without the spaces around them. With
 // several a value of a CSV may be a list as for [Label.Indices]; it must not be empty
 // otherwise. A JSON number is a name too.
 func (l Label) Names(several bool) ([]string, error) {

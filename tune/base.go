@@ -18,7 +18,7 @@ type base struct {
 	tokenizer  *tokenizer.Tokenizer
 	checkpoint *safetensors.Checkpoint
 
-	// What follows describes the classifier over it; see classifier.
+	// These describe the classifier over it; see classifier.
 	arch models.Architecture
 	info delta.Info // metadata of the delta, as far as the classifier decides them
 }

@@ -1,4 +1,4 @@
-"""Writes intents.csv: what customers write to a bicycle shop, and what they want.
+"""Writes intents.csv: messages of customers to a bicycle shop, with their intents.
 
 The texts were written for this project and are under its licence. The lists below are the
 source; the file has them in a mixed order: python make.py > intents.csv
@@ -155,7 +155,7 @@ looking for a saddle bag, do you sell them
 Is the folding bike available in your store or only online?
 do you sell second hand bikes
 Can I see the cargo bike at your place?
-Is the blue frame sold out for good?
+Is the blue frame sold out permanently?
 any e-bikes with a low step in store
 Do you stock parts for older Peugeot bikes?
 will you get more of the wool jerseys

@@ -12,7 +12,7 @@ type series struct {
 	x, y []float64
 }
 
-// add adds a point, unless it is no number.
+// add adds a point, unless it is NaN or infinite.
 func (s *series) add(x, y float64) {
 	if !math.IsNaN(y) && !math.IsInf(y, 0) {
 		s.x, s.y = append(s.x, x), append(s.y, y)

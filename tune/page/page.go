@@ -1,6 +1,6 @@
-// Package page writes the result of a tuning as one web page that needs no other file: what
-// the data are like, the curves of the training, the scores of every label, confusions, and
-// texts whose label may be wrong.
+// Package page writes the result of a tuning as one web page that needs no other file: a
+// description of the data, the curves of the training, the scores of every label, confusions,
+// and texts whose label may be wrong.
 package page
 
 import (
@@ -34,7 +34,7 @@ type content struct {
 	Values *evaluate.Regression
 	Loss   *chart // of training and dev set
 	Score  *chart // on the dev set
-	// ScoreName is what the score of the curves is.
+	// ScoreName names the score of the curves.
 	ScoreName    string
 	SharePercent float64
 	RecipeText   string
