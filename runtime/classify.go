@@ -45,19 +45,19 @@ type Options struct {
 
 // Result holds the scores of one request.
 type Result struct {
-	Task      string
-	Labels    []string
-	Problem   models.Problem
+	Task    string
+	Labels  []string
+	Problem models.Problem
 	// Temperature divides logits before they become probabilities. It is 1 unless the
 	// delta has one.
 	Temperature float64
 	// Thresholds are the probabilities from which each label is predicted, in the order of
 	// Labels; nil: the delta has none.
 	Thresholds []float64
-	Scores    [][]float32   // [inputs, labels], in the order of the inputs and of Labels
-	Tokens    int           // computed, special tokens included
-	Queue     time.Duration // from the arrival to the start of the first batch
-	Inference time.Duration // from the start of the first batch to the end of the last
+	Scores     [][]float32   // [inputs, labels], in the order of the inputs and of Labels
+	Tokens     int           // computed, special tokens included
+	Queue      time.Duration // from the arrival to the start of the first batch
+	Inference  time.Duration // from the start of the first batch to the end of the last
 }
 
 // Score is a label with its score.

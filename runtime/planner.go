@@ -58,6 +58,9 @@ func (p *plan) Close() error { return p.delta.Close() }
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }
 
+// Thresholds returns the probabilities from which each label is predicted; nil: none.
+func (t *task) Thresholds() []float64 { return t.delta.Thresholds }
+
 // HotBytes returns what a hot network takes beside the warm task.
 func (t *task) HotBytes() int64 { return t.hotBytes }
 

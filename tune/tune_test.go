@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +152,7 @@ func TestProblems(t *testing.T) {
 			if m := r.Dev.(*evaluate.MultiLabel); m.MicroF1 < 0.8 || len(r.Thresholds) != 3 {
 				t.Errorf("micro F1 %g, thresholds %v", m.MicroF1, r.Thresholds)
 			}
+			served(t, base, r)
 		}},
 		{"regression", func(w int) string { return []string{"1", "-1", "0"}[w] }, models.Regression, func(t *testing.T, r *Report) {
 			if m := r.Dev.(*evaluate.Regression); *m.Pearson < 0.7 || r.Temperature != 0 {
@@ -162,6 +165,35 @@ func TestProblems(t *testing.T) {
 			o.Train, o.Dev, o.Problem = reader(t, texts(150, 1, test.label)), reader(t, texts(60, 2, test.label)), test.problem
 			test.check(t, tuneOnce(t, o))
 		})
+	}
+}
+
+// served checks that an engine applies the temperature and tells the thresholds.
+func served(t *testing.T, base string, r *Report) {
+	t.Helper()
+	ctx := context.Background()
+	c, err := bulk.Open(ctx, r.File, base, nil, gemm.Float32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	input := []runtime.Input{{Text: "the good the is"}}
+	raw, err := c.Engine.Classify(ctx, c.Task, input, runtime.Options{Raw: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores, err := c.Engine.Classify(ctx, c.Task, input, runtime.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range raw.Scores[0] {
+		want := 1 / (1 + math.Exp(-float64(x)/r.Temperature))
+		if got := float64(scores.Scores[0][i]); math.Abs(got-want) > 1e-6 {
+			t.Errorf("probability %g of a logit of %g, want %g at temperature %g", got, x, want, r.Temperature)
+		}
+	}
+	if info, _ := c.Engine.Task(c.Task); !slices.Equal(info.Thresholds, r.Thresholds) {
+		t.Errorf("the engine has thresholds %v, want %v", info.Thresholds, r.Thresholds)
 	}
 }
 

@@ -25,8 +25,10 @@ const (
 type fakeTask struct{ closed int }
 
 func (t *fakeTask) Labels() []string { return []string{"no", "yes"} }
-func (t *fakeTask) HotBytes() int64  { return hotBytes }
-func (t *fakeTask) Close() error     { t.closed++; return nil }
+
+func (t *fakeTask) Thresholds() []float64 { return nil }
+func (t *fakeTask) HotBytes() int64       { return hotBytes }
+func (t *fakeTask) Close() error          { t.closed++; return nil }
 
 type fakeNetwork struct{ models.Network }
 

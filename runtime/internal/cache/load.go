@@ -48,7 +48,7 @@ func (c *Cache) Loaded(e *Entry, task Task, version string, bytes int64) (promot
 func (c *Cache) setLoaded(e *Entry, task Task, version string, bytes int64) {
 	e.task, e.version, e.bytes = task, version, bytes
 	u := c.usageOf(e.name)
-	u.labels, u.problem = task.Labels(), ""
+	u.labels, u.thresholds, u.problem = task.Labels(), task.Thresholds(), ""
 	if e.detached { // while it was being loaded
 		if e.references > 0 {
 			c.detachedBytes += bytes
