@@ -5,6 +5,7 @@ import (
 
 	"kenserve/gemm/kernel"
 	"kenserve/internal/parallel"
+	"kenserve/nn"
 )
 
 // Transposed is the transpose of activations X[M,K], in memory that is used again. Weight
@@ -14,21 +15,39 @@ type Transposed struct {
 	View View
 	data []float32
 	x    View
+	act  nn.Activation
+
+	words   lowPrecisionActivations // Xᵀ rounded to bfloat16
+	rounded bool                    // words is current
 }
 
 // transposedRows is the number of rows of X that one part transposes.
 const transposedRows = panelWidth
 
 // Reset makes t the transpose of x.
-func (t *Transposed) Reset(p *parallel.Pool, x View) {
+func (t *Transposed) Reset(p *parallel.Pool, x View) { t.ResetActivated(p, x, nn.Identity) }
+
+// ResetActivated makes t the transpose of the activations of x, which then need no memory of
+// their own.
+func (t *Transposed) ResetActivated(p *parallel.Pool, x View, act nn.Activation) {
 	x.Check("transposed")
 	stride := Stride(x.Rows)
 	t.data = resize(t.data, x.Cols*stride)
 	t.View, t.x = View{Data: t.data, Rows: x.Cols, Cols: x.Rows, Stride: stride}, x
+	t.act, t.rounded = act, false
 	if x.Rows*x.Cols < sharedProducts/16 {
 		p = nil
 	}
 	p.Run((stride+transposedRows-1)/transposedRows, t)
+}
+
+// roundedFactor returns Xᵀ rounded to bfloat16.
+func (t *Transposed) roundedFactor(p *parallel.Pool) factor {
+	if !t.rounded {
+		roundedFactor(p, &t.words, t.View)
+		t.rounded = true
+	}
+	return factor{words: &t.words}
 }
 
 // Do implements parallel.Work: it transposes 32 rows of X.
@@ -40,6 +59,11 @@ func (t *Transposed) Do(i, _ int) {
 	for k := 0; k < t.x.Cols && r1 > r0; k += block {
 		k1 := min(k+block, t.x.Cols)
 		kernel.TransposeTo(t.View.Slice(k, k1, r0, r1), t.x.Slice(r0, r1, k, k1))
+		if t.act != nn.Identity {
+			for j := k; j < k1; j++ {
+				t.act.Apply(t.View.Row(j)[r0:r1])
+			}
+		}
 	}
 	for k := 0; k < t.x.Cols && r1 < end; k++ {
 		clear(t.data[k*t.View.Stride:][r1:end])
@@ -54,13 +78,17 @@ func (t *Transposed) Do(i, _ int) {
 // X[M,K] are the inputs of the dense layer, given transposed; DY[M,N] is the gradient of its
 // outputs. grad has the order of [Matrix.Values]. If fresh is true, grad and bias are
 // overwritten. An element is one sum over M in rising order: the bits depend neither on the
-// pool nor on how the rows are divided into calls.
-func (m *Matrix) AddGradient(p *parallel.Pool, grad, bias []float32, dy View, x *Transposed, fresh bool) {
+// pool nor on how the rows are divided into calls. If compute is BFloat16, the factors of the
+// products are rounded, and an odd number of rows in a call can change the last bits.
+func (m *Matrix) AddGradient(p *parallel.Pool, grad, bias []float32, dy View, x *Transposed, fresh bool, compute Compute) {
 	m.checkGradient(dy, x)
 	if want := panelCount(m.n) * m.k * panelWidth; len(grad) != want || bias != nil && len(bias) != m.n {
 		panic(fmt.Sprintf("gemm: gradient of a %d×%d matrix with %d values and %d biases, want %d values", m.n, m.k, len(grad), len(bias), want))
 	}
-	w := gradientWork{m: m, grad: grad, bias: bias, dy: dy, x: x.View, fresh: fresh}
+	w := gradientWork{m: m, grad: grad, bias: bias, dy: dy, x: floatFactor(x.View), fresh: fresh}
+	if compute == BFloat16 {
+		w.x = x.roundedFactor(p)
+	}
 	panels := panelCount(m.n)
 	w.groupRows, w.groups = rowGroups(p, m.k, panels)
 	if dy.Rows*m.n*m.k < sharedProducts {
@@ -86,7 +114,8 @@ func (m *Matrix) checkGradient(dy View, x *Transposed) {
 type gradientWork struct {
 	m          *Matrix
 	grad, bias []float32
-	dy, x      View // x is [K,M]
+	dy         View
+	x          factor // [K,M]
 	fresh      bool
 	groupRows  int // inputs of a group, a multiple of kernel.ChunkRows
 	groups     int
@@ -117,9 +146,11 @@ func (w *gradientWork) Do(i, _ int) {
 		}
 		return
 	}
+	b, words := w.x.panel(rows)
+	defer scratchPanels.release(words)
 	for ; k0 < k1; k0 += kernel.ChunkRows {
 		end := min(k0+kernel.ChunkRows, k1)
-		addProduct(out.Slice(k0, end, 0, panelWidth), w.x.Data[k0*w.x.Stride:], w.x.Stride, rows, !w.fresh)
+		w.x.addProduct(out.Slice(k0, end, 0, panelWidth), k0, b, !w.fresh)
 	}
 }
 

@@ -45,7 +45,7 @@ func TestMulTransposedAgainstNaive(t *testing.T) {
 				c := kerneltest.RandomView(r, s.m, s.k, Stride(s.k))
 				before := slices.Clone(c.Data)
 				again := View{Data: slices.Clone(c.Data), Rows: c.Rows, Cols: c.Cols, Stride: c.Stride}
-				matrix.MulTransposed(pool, c, a, add)
+				matrix.MulTransposed(pool, c, a, add, Float32)
 				want, size := kerneltest.Product(a, transposed(w))
 				for i := range c.Rows {
 					for j, got := range c.Row(i) {
@@ -59,7 +59,7 @@ func TestMulTransposedAgainstNaive(t *testing.T) {
 						}
 					}
 				}
-				matrix.MulTransposed(nil, again, a, add)
+				matrix.MulTransposed(nil, again, a, add, Float32)
 				sameBits(t, fmt.Sprint(s, add), again.Data, c.Data)
 			}
 		}
@@ -113,7 +113,7 @@ func TestAddGradientAgainstNaive(t *testing.T) {
 			for i := range grad {
 				grad[i] = float32(math.NaN())
 			}
-			matrix.AddGradient(pool, grad, bias, dy, &xt, true)
+			matrix.AddGradient(pool, grad, bias, dy, &xt, true, Float32)
 			want, size := kerneltest.Product(transposed(dy), transposed(x))
 			for i, got := range grad {
 				n, k := matrix.ValuePosition(i)
@@ -148,7 +148,7 @@ func TestAddGradientAgainstNaive(t *testing.T) {
 					continue
 				}
 				part.Reset(nil, x.Slice(rows[0], rows[1], 0, s.k))
-				matrix.AddGradient(nil, again, againBias, dy.Slice(rows[0], rows[1], 0, s.n), &part, rows[0] == 0)
+				matrix.AddGradient(nil, again, againBias, dy.Slice(rows[0], rows[1], 0, s.n), &part, rows[0] == 0, Float32)
 			}
 			sameBits(t, fmt.Sprint(s, " in two calls"), again, grad)
 			sameBits(t, fmt.Sprint(s, " biases in two calls"), againBias, bias)
@@ -203,8 +203,8 @@ func BenchmarkGradient(b *testing.B) {
 				for b.Loop() {
 					for i, f := range []func(){
 						func() { matrix.Mul(nil, dy, x, Epilogue{}) },
-						func() { matrix.MulTransposed(nil, dx, dy, false) },
-						func() { xt.Reset(nil, x); matrix.AddGradient(nil, grad, nil, dy, &xt, true) },
+						func() { matrix.MulTransposed(nil, dx, dy, false, Float32) },
+						func() { xt.Reset(nil, x); matrix.AddGradient(nil, grad, nil, dy, &xt, true, Float32) },
 						func() { dyt.Reset(nil, dy); matrix.AddSparseGradient(nil, sparse, kept, &dyt, &xt, true) },
 					} {
 						start := time.Now()

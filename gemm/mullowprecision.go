@@ -113,6 +113,7 @@ func (w *lowPrecisionWork) chunk(panel int, p *lowPrecisionPanel, s *lowPrecisio
 			kernel.Dequantise(sums.Row(i), &ints[i], p.totals, p.steps, bias, w.act.zeros[r0+i], w.act.scales[r0+i])
 		}
 	}
+	w.e.keep(View{Data: sums.Data, Rows: c.Rows, Cols: c.Cols, Stride: sums.Stride}, r0, c0)
 	for i := range c.Rows {
 		dst := c.Row(i)
 		sum := sums.Row(i)[:len(dst)]

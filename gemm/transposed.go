@@ -42,8 +42,8 @@ func panelValues(rows []panelRow) []float32 {
 //
 // Each panel of Wᵀ is made from those of W just before it is used for all rows of A. So
 // there is no second copy of the weights. An element of C is one sum over N in rising order,
-// which begins with zero or with C.
-func (m *Matrix) MulTransposed(p *parallel.Pool, c, a View, add bool) {
+// which begins with zero or with C. If compute is BFloat16, both factors are rounded.
+func (m *Matrix) MulTransposed(p *parallel.Pool, c, a View, add bool, compute Compute) {
 	c.Check("product")
 	a.Check("left factor")
 	if a.Cols != m.n || c.Cols != m.k || c.Rows != a.Rows {
@@ -56,7 +56,12 @@ func (m *Matrix) MulTransposed(p *parallel.Pool, c, a View, add bool) {
 		return
 	}
 	panels := panelCount(m.k)
-	w := transposedWork{m: m, c: c, a: a, add: add}
+	w := transposedWork{m: m, c: c, add: add, a: floatFactor(a)}
+	if compute == BFloat16 {
+		act := lowPrecisionActs.take()
+		defer lowPrecisionActs.release(act)
+		w.a = roundedFactor(p, act, a)
+	}
 	w.groupRows, w.groups = rowGroups(p, a.Rows, panels)
 	if a.Rows*m.n*m.k < sharedProducts {
 		p = nil
@@ -72,7 +77,8 @@ func (m *Matrix) MulTransposed(p *parallel.Pool, c, a View, add bool) {
 // rows.
 type transposedWork struct {
 	m         *Matrix
-	c, a      View
+	c         View
+	a         factor
 	add       bool
 	groupRows int // rows of a group, a multiple of kernel.ChunkRows
 	groups    int
@@ -83,18 +89,34 @@ var transposedWorks freeList[transposedWork]
 // Do performs one part.
 func (w *transposedWork) Do(i, _ int) {
 	panel, r0 := i/w.groups, i%w.groups*w.groupRows
-	r1 := min(r0+w.groupRows, w.a.Rows)
+	r1 := min(r0+w.groupRows, w.c.Rows)
 	scratch := takeScratch(w.m.n)
 	defer scratchPanels.release(scratch)
 	rows := scratch.rows[:w.m.n]
 	w.m.transposePanel(rows, panel)
+	b, words := w.a.panel(rows)
+	defer scratchPanels.release(words)
 
 	c0 := panel * panelWidth
 	c1 := min(c0+panelWidth, w.c.Cols)
-	for ; r0 < r1; r0 += kernel.ChunkRows {
+	fetch := 0 // panels of W whose part of the next panel of Wᵀ is fetched already
+	for chunks := (r1 - r0 + kernel.ChunkRows - 1) / kernel.ChunkRows; r0 < r1; r0 += kernel.ChunkRows {
+		fetch += w.m.prefetchTransposed(panel+1, fetch, (panelCount(w.m.n)+chunks-1)/chunks)
 		end := min(r0+kernel.ChunkRows, r1)
-		addProduct(w.c.Slice(r0, end, c0, c1), w.a.Data[r0*w.a.Stride:], w.a.Stride, rows, w.add)
+		w.a.addProduct(w.c.Slice(r0, end, c0, c1), r0, b, w.add)
 	}
+}
+
+// prefetchTransposed fetches what some panels of W, from first on, have for panel i of Wᵀ,
+// and returns the number of panels of W.
+func (m *Matrix) prefetchTransposed(i, first, count int) int {
+	if i >= panelCount(m.k) {
+		return count
+	}
+	for p := first; p < min(first+count, panelCount(m.n)); p++ {
+		kernel.Prefetch(m.panel(p)[i*panelWidth : min((i+1)*panelWidth, m.k)])
+	}
+	return count
 }
 
 // transposePanel writes panel i of Wᵀ, whose outputs are inputs 32·i and up of W, to dst,
@@ -106,30 +128,5 @@ func (m *Matrix) transposePanel(dst []panelRow, i int) {
 		source := m.panel(p)[first:][:columns]
 		rows := dst[p*panelWidth : min((p+1)*panelWidth, m.n)]
 		kernel.Transpose(rows, View{Data: panelValues(source), Rows: columns, Cols: len(rows), Stride: panelWidth}, 1)
-	}
-}
-
-// addProduct computes c = A·panel, or c += A·panel if add is true, for up to 32 columns
-// and up to kernel.ChunkRows rows.
-func addProduct(c View, a []float32, aStride int, panel []panelRow, add bool) {
-	init := View{Data: zeros[:], Rows: c.Rows, Cols: panelWidth} // stride 0: the same row for all
-	if c.Cols == panelWidth {
-		if add {
-			init = c
-		}
-		kernel.SGEMM(c, init, a, aStride, panel, true, nil)
-		return
-	}
-	var scratch [kernel.ChunkRows]panelRow
-	sums := View{Data: panelValues(scratch[:]), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
-	if add {
-		for i := range c.Rows {
-			copy(sums.Row(i), c.Row(i))
-		}
-		init = sums
-	}
-	kernel.SGEMM(sums, init, a, aStride, panel, true, nil)
-	for i := range c.Rows {
-		copy(c.Row(i), sums.Row(i))
 	}
 }

@@ -117,6 +117,13 @@ func TransposeTo(dst, src View) {
 	}
 }
 
+// Prefetch fetches rows of a panel into the second-level cache.
+func Prefetch(rows []PanelRow) {
+	if current >= AVX2 && len(rows) > 0 {
+		prefetchAVX2((*byte)(unsafe.Pointer(&rows[0])), len(rows)*panelRowBytes)
+	}
+}
+
 // AdamW updates x with the gradients g and the moments m and v; see AdamWStep. All are
 // equally long.
 func AdamW(x, m, v, g []float32, s *AdamWStep) {

@@ -110,4 +110,6 @@ func Dots(dst, x []float32, y View, rows []int32) { dotsPortable(dst, x, y, rows
 
 func TransposeTo(dst, src View) { transposeToPortable(dst, src) }
 
+func Prefetch([]PanelRow) {}
+
 func AdamW(x, m, v, g []float32, s *AdamWStep) { adamWPortable(x, m, v, g, s) }

@@ -26,11 +26,10 @@ func (a *architecture) Trace(t *grad.Tape, b *models.Batch) *grad.Value {
 				x, q, normed = t.LastRows(x, ends), t.LastRows(q, ends), t.LastRows(normed, ends)
 				queries, heads.Causal = encoder.OneTokenEnds(len(ends)), false
 			}
-			y := t.Dropout(t.Layer(t.Attention(q, k, v, queries, ends, heads), l+output), queries)
-			y = t.AddTo(y, a.traceResidual(x, normed))
+			y := t.LayerAdd(t.Attention(q, k, v, queries, ends, heads), l+output, a.traceResidual(x, normed), queries)
 			normed = t.LayerNorm(y, l+midNorm, a.eps)
-			mid := t.Activate(t.Layer(normed, l+up), nn.GELUTanh)
-			return t.AddTo(t.Dropout(t.Layer(mid, l+down), queries), a.traceResidual(y, normed))
+			mid := t.LayerActivated(normed, l+up, nn.GELUTanh)
+			return t.LayerAdd(mid, l+down, a.traceResidual(y, normed), queries)
 		})
 	}
 	return t.LayerNorm(x, finalNorm, a.eps)

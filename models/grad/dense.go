@@ -3,17 +3,34 @@ package grad
 import (
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/nn"
 )
 
-// dense is out = x·Wᵀ + bias.
+// dense is out = x·Wᵀ + bias + residual.
 type dense struct {
 	x, out       *Value
 	weight, bias *Parameter // bias is nil if there is none
+	residual     *Value     // or nil
+
+	// activated, if not nil, gets f of the result in the same pass.
+	activated *Value
+	f         nn.Activation
 }
 
 // Dense returns x·Wᵀ + bias for the parameters with the given names. bias is "" for none.
 func (t *Tape) Dense(x *Value, weight, bias string) *Value {
+	d := t.dense(x, weight, bias)
+	t.Record(d, d.out)
+	return d.out
+}
+
+// dense returns the operation of a dense layer, before it is recorded.
+func (t *Tape) dense(x *Value, weight, bias string) *dense {
 	d := &dense{x: x, weight: t.Parameter(weight)}
+	if t.lastWeight != nil {
+		t.lastWeight.next = d.weight
+	}
+	t.lastWeight = d.weight
 	constant := x.constant && d.weight.mode == frozen
 	if bias != "" {
 		d.bias = t.Parameter(bias)
@@ -21,6 +38,41 @@ func (t *Tape) Dense(x *Value, weight, bias string) *Value {
 	}
 	d.out = t.New(d, x.Rows, d.weight.matrix.N())
 	d.out.constant = constant
+	return d
+}
+
+// LayerActivated returns f of the dense layer with name.weight and name.bias.
+func (t *Tape) LayerActivated(x *Value, name string, f nn.Activation) *Value {
+	d := t.dense(x, name+".weight", name+".bias")
+	a := &activation{x: d.out, f: f}
+	a.out = t.New(a, d.out.Rows, d.out.Cols)
+	a.out.constant = d.out.constant
+	d.activated, d.f = a.out, f
+	t.Record(d, d.out)
+	d.activated = nil
+	t.steps = append(t.steps, step{a, a.out})
+	t.MayForget(a.out)
+	return a.out
+}
+
+// LayerAdd returns the sum of residual and the dense layer with name.weight and name.bias. If
+// ends is not nil, elements of the layer's result are dropped first; see Dropout.
+func (t *Tape) LayerAdd(x *Value, name string, residual *Value, ends []int) *Value {
+	return t.DenseAdd(x, name+".weight", name+".bias", residual, ends)
+}
+
+// DenseAdd is LayerAdd for parameters with the given names. bias is "" for none.
+func (t *Tape) DenseAdd(x *Value, weight, bias string, residual *Value, ends []int) *Value {
+	drops := ends != nil && t.mode.Train && t.options.Dropout.Hidden > 0
+	if drops {
+		return t.AddTo(t.Dropout(t.Dense(x, weight, bias), ends), residual)
+	}
+	if ends != nil {
+		t.site++ // places have the same numbers whether or not they drop
+	}
+	d := t.dense(x, weight, bias)
+	d.residual = residual
+	d.out.constant = d.out.constant && residual.constant
 	t.Record(d, d.out)
 	return d.out
 }
@@ -38,18 +90,31 @@ func (d *dense) Forward(t *Tape) {
 	if d.weight.rounded != nil {
 		m = d.weight.rounded
 	}
-	m.Mul(t.pool, d.out.View, t.Need(d.x), e)
+	if next := d.weight.next; next != nil {
+		e.Next = next.matrix // ignored unless it is float32
+	}
+	x, out := t.Need(d.x), d.out.View
+	if d.residual != nil {
+		e.Residual = t.Need(d.residual)
+	}
+	if d.activated != nil {
+		e.Activation, e.Before, out = d.f, out, d.activated.View
+	}
+	m.Mul(t.pool, out, x, e)
 }
 
 // Backward implements Op.
 func (d *dense) Backward(t *Tape) {
 	dy := t.Grad(d.out)
+	if d.residual != nil {
+		t.passOn(d.residual, dy)
+	}
 	d.parameters(t, dy)
 	if d.x.constant {
 		return
 	}
 	dx, add := t.Into(d.x)
-	d.weight.matrix.MulTransposed(t.pool, dx, dy, add)
+	d.weight.matrix.MulTransposed(t.pool, dx, dy, add, t.options.Compute)
 }
 
 // parameters adds the gradients of weight and bias.
@@ -61,7 +126,7 @@ func (d *dense) parameters(t *Tape, dy gemm.View) {
 	}
 	switch w.mode {
 	case full:
-		w.matrix.AddGradient(t.pool, w.Grad, bias, dy, t.transposedInput(d.x), w.fresh)
+		w.matrix.AddGradient(t.pool, w.Grad, bias, dy, t.transposedInput(d.x), w.fresh, t.options.Compute)
 		w.fresh = false
 		if bias != nil {
 			d.bias.fresh = false
@@ -81,10 +146,15 @@ func (d *dense) parameters(t *Tape, dy gemm.View) {
 
 // transposedInput returns the transpose of x. Layers with the same input share it.
 func (t *Tape) transposedInput(x *Value) *gemm.Transposed {
-	if t.transposedOf != x {
-		t.transposed[0].Reset(t.pool, t.Need(x))
-		t.transposedOf = x
+	if t.transposedOf == x {
+		return &t.transposed[0]
 	}
+	if a, ok := x.producer.(*activation); ok && x.Data == nil {
+		t.transposed[0].ResetActivated(t.pool, t.Need(a.x), a.f)
+	} else {
+		t.transposed[0].Reset(t.pool, t.Need(x))
+	}
+	t.transposedOf = x
 	return &t.transposed[0]
 }
 

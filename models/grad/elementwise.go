@@ -153,11 +153,15 @@ func (a *addition) Forward(t *Tape) {
 
 // Backward implements Op.
 func (a *addition) Backward(t *Tape) {
-	if a.x.constant {
+	t.passOn(a.x, t.Grad(a.y))
+}
+
+// passOn adds dy to the gradient of x.
+func (t *Tape) passOn(x *Value, dy gemm.View) {
+	if x.constant {
 		return
 	}
-	dy := t.Grad(a.y)
-	dx, add := t.Into(a.x)
+	dx, add := t.Into(x)
 	t.Rows(dy, func(r0, r1 int) {
 		for r := r0; r < r1; r++ {
 			if add {

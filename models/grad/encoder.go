@@ -173,6 +173,6 @@ func (e *Encoder) ZeroGrad() {
 // Updated must be called after Values or Shown of a parameter changed.
 func (e *Encoder) Updated() {
 	for _, p := range e.parameters {
-		p.update(e.tape.options.Compute)
+		p.update(e.tape.pool, e.tape.options.Compute)
 	}
 }

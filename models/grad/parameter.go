@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"kenserve/gemm"
+	"kenserve/internal/parallel"
 	"kenserve/models"
 )
 
@@ -40,6 +41,7 @@ type Parameter struct {
 	vector    []float32    // of a vector: what the forward pass reads; Values, if trained in full
 	positions []int        // of a kept parameter
 	kept      []gemm.Position
+	next      *Parameter    // whose products follow those of this one
 	table     models.Table  // of an embedding
 	rows      []int32       // of an embedding trained in full: the rows in Values
 	slot      map[int32]int // row of an embedding → its index in rows, or its first index in positions
@@ -240,7 +242,7 @@ func (p *Parameter) addRow(r int32, d []float32) {
 }
 
 // update gives the forward pass the values that it shall use.
-func (p *Parameter) update(compute gemm.Compute) {
+func (p *Parameter) update(pool *parallel.Pool, compute gemm.Compute) {
 	switch p.Role {
 	case models.Vector:
 		if p.mode == sparse {
@@ -251,11 +253,11 @@ func (p *Parameter) update(compute gemm.Compute) {
 			p.vector = p.shown()
 		}
 	case models.Matrix:
-		p.updateMatrix(compute)
+		p.updateMatrix(pool, compute)
 	}
 }
 
-func (p *Parameter) updateMatrix(compute gemm.Compute) {
+func (p *Parameter) updateMatrix(pool *parallel.Pool, compute gemm.Compute) {
 	switch {
 	case p.mode == sparse:
 		for i, x := range p.kept {
@@ -269,8 +271,12 @@ func (p *Parameter) updateMatrix(compute gemm.Compute) {
 	case p.mode == full && !shares(p.Values, p.matrix.Values()):
 		copy(p.matrix.Values(), p.Values)
 	}
-	if compute != gemm.Float32 {
+	switch {
+	case compute == gemm.Float32:
+	case p.rounded == nil:
 		p.rounded = p.matrix.As(compute)
+	case p.mode != frozen:
+		p.rounded.Round(pool, p.matrix)
 	}
 }
 
@@ -318,6 +324,9 @@ func (p *Parameter) bytes() int64 {
 	n := 4*(cap(p.Values)+cap(p.Grad)+len(p.vector)) + 16*len(p.positions)
 	if p.matrix != nil {
 		n += int(p.matrix.Bytes())
+		if p.rounded != nil {
+			n += int(p.rounded.Bytes())
+		}
 		if shares(p.Values, p.matrix.Values()) {
 			n -= 4 * cap(p.Values)
 		}

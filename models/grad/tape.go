@@ -41,6 +41,8 @@ type Tape struct {
 	site       uint64   // number of dropouts so far
 	ends       []int    // ends of the batch's sequences
 
+	lastWeight *Parameter // of the last product
+
 	transposed   [2]gemm.Transposed // of inputs and of output gradients
 	transposedOf *Value             // whose inputs transposed[0] holds
 	scratch      []scratch          // by slot

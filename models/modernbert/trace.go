@@ -31,11 +31,10 @@ func (a *architecture) Trace(t *grad.Tape, b *models.Batch) *grad.Value {
 				x, q = t.FirstRows(x, ends), t.FirstRows(q, ends)
 				queries = encoder.OneTokenEnds(len(ends))
 			}
-			y := traceDense(t, t.Attention(q, k, v, queries, ends, heads), l+output, a.attentionBias)
-			y = t.AddTo(y, x)
+			y := t.DenseAdd(t.Attention(q, k, v, queries, ends, heads), l+output+".weight", biasName(l+output, a.attentionBias), x, nil)
 			mid := traceDense(t, a.traceNorm(t, y, l+perceptronNorm), l+gated, a.perceptronBias)
 			product := t.Dropout(traceGate(t, mid, a.encoder.Activation), queries)
-			return t.AddTo(traceDense(t, product, l+down, a.perceptronBias), y)
+			return t.DenseAdd(product, l+down+".weight", biasName(l+down, a.perceptronBias), y, nil)
 		})
 	}
 	x = a.traceNorm(t, x, finalNorm)
@@ -77,10 +76,15 @@ func (a *architecture) traceNorm(t *grad.Tape, x *grad.Value, name string) *grad
 
 // traceDense returns the dense layer with the given name, with or without its bias.
 func traceDense(t *grad.Tape, x *grad.Value, name string, bias bool) *grad.Value {
+	return t.Dense(x, name+".weight", biasName(name, bias))
+}
+
+// biasName returns the name of a layer's bias, or "" if it has none.
+func biasName(name string, bias bool) string {
 	if bias {
-		return t.Layer(x, name)
+		return name + ".bias"
 	}
-	return t.Dense(x, name+".weight", "")
+	return ""
 }
 
 // tracedRotation turns the columns of x in place.

@@ -30,8 +30,8 @@ func (a *architecture) Trace(t *grad.Tape, b *models.Batch) *grad.Value {
 			}}
 			x = a.traceProjections(t, at, l, x, i == c.Layers-1 && convolved == nil)
 			a.tracePositions(t, at, l, t.DropoutRows(table, labels))
-			y := t.Dropout(t.Layer(at.record(t), l+n.Output), at.queries)
-			x = c.Perceptron(t, n, l, t.LayerNorm(t.AddTo(y, x), l+n.OutputNorm, c.Eps), at.queries)
+			x = t.LayerNorm(t.LayerAdd(at.record(t), l+n.Output, x, at.queries), l+n.OutputNorm, c.Eps)
+			x = c.Perceptron(t, n, l, x, at.queries)
 			if convolved != nil {
 				x = t.LayerNorm(t.AddTo(convolved, x), convolutionNorm, c.Eps)
 				if c.Layers == 1 {

@@ -76,11 +76,11 @@ func (c Config) trace(t *grad.Tape, n Names, x *grad.Value, ends []int) *grad.Va
 				queries = OneTokenEnds(len(ends))
 			}
 			context := t.Attention(t.Layer(x, l+n.Query), k, v, queries, ends, heads)
-			y := t.Layer(context, l+n.Output)
-			if !n.PlainAttention {
-				y = t.Dropout(y, queries)
+			dropped := queries
+			if n.PlainAttention {
+				dropped = nil
 			}
-			x = t.LayerNorm(t.AddTo(y, x), l+n.OutputNorm, c.Eps)
+			x = t.LayerNorm(t.LayerAdd(context, l+n.Output, x, dropped), l+n.OutputNorm, c.Eps)
 			return c.Perceptron(t, n, l, x, queries)
 		})
 	}
@@ -90,9 +90,8 @@ func (c Config) trace(t *grad.Tape, n Names, x *grad.Value, ends []int) *grad.Va
 // Perceptron traces the second half of a layer: two dense layers, the residual, and a layer
 // norm. l is the layer's name.
 func (c Config) Perceptron(t *grad.Tape, n Names, l string, x *grad.Value, ends []int) *grad.Value {
-	mid := t.Activate(t.Layer(x, l+n.Intermediate), c.Activation)
-	y := t.Dropout(t.Layer(mid, l+n.Down), ends)
-	return t.LayerNorm(t.AddTo(y, x), l+n.DownNorm, c.Eps)
+	mid := t.LayerActivated(x, l+n.Intermediate, c.Activation)
+	return t.LayerNorm(t.LayerAdd(mid, l+n.Down, x, ends), l+n.DownNorm, c.Eps)
 }
 
 // OneTokenEnds returns the ends of n sequences with one token each: 1 to n.
