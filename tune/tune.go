@@ -188,7 +188,7 @@ func (t *tuning) trial(ctx context.Context, r Recipe, number, of int, deadline t
 	}
 	m := train.NewModel(e, h, t.base.has)
 	c := t.config(r, number, of)
-	c.Deadline = deadline
+	c.Deadline, c.Pool = deadline, pool
 	if c.Fingerprint, err = t.fingerprint(r); err != nil {
 		return nil, nil, err
 	}
@@ -207,7 +207,7 @@ func (t *tuning) trial(ctx context.Context, r Recipe, number, of int, deadline t
 
 // passTokens is the number of tokens of a forward pass in training. More would take more
 // memory and hardly less time.
-const passTokens = 1024
+const passTokens = 512
 
 // codedShare is the share of the last steps that see values as they are stored.
 const codedShare = 0.4

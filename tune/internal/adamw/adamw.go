@@ -20,6 +20,9 @@ package adamw
 import (
 	"fmt"
 	"math"
+
+	"kenserve/internal/parallel"
+	"kenserve/nn"
 )
 
 // The constants of PyTorch's defaults.
@@ -80,76 +83,96 @@ func (o *Optimizer) Restore(states []State, steps int) error {
 	return nil
 }
 
-// Step updates all weights with this learning rate. Gradients stay as they are.
-func (o *Optimizer) Step(rate float64) {
+// Step updates all weights with this learning rate. Gradients are multiplied by scale first,
+// see [ClipFactor]; they stay as they are.
+func (o *Optimizer) Step(pool *parallel.Pool, rate float64, scale float32) {
 	o.step++
 	bias1 := 1 - math.Pow(beta1, float64(o.step))
 	root2 := math.Sqrt(1 - math.Pow(beta2, float64(o.step)))
+	var list []*block
 	for i, t := range o.tensors {
 		lr := rate * t.Rate
-		u := update{shrink: float32(1 - lr*t.Decay), root2: float32(root2), stepSize: float32(lr / bias1)}
+		u := &nn.AdamWStep{
+			Scale: scale, Keep: float32(1 - lr*t.Decay), First: float32(1 - beta1), Beta2: beta2, Second: float32(1 - beta2),
+			Correction: float32(root2), Eps: epsilon, Step: float32(lr / bias1),
+		}
 		s := &o.states[i]
 		if n := len(*t.Weights) - len(s.Mean); n > 0 {
 			s.Mean, s.Square = append(s.Mean, make([]float32, n)...), append(s.Square, make([]float32, n)...)
 		}
-		u.run(*t.Weights, *t.Gradient, s.Mean, s.Square)
+		list = appendBlocks(list, t, func(b *block) { b.mean, b.square, b.step = s.Mean[b.first:b.end], s.Square[b.first:b.end], u })
 	}
-}
-
-// update holds the factors of a step that all weights of a tensor share.
-type update struct {
-	shrink   float32 // 1 − lr·decay
-	root2    float32 // √(1 − β2ᵗ)
-	stepSize float32 // lr/(1 − β1ᵗ)
-}
-
-// run updates weights with their gradients and averages, which are equally long.
-func (u update) run(weights, gradient, mean, square []float32) {
-	gradient, mean, square = gradient[:len(weights)], mean[:len(weights)], square[:len(weights)]
-	for i, g := range gradient {
-		weights[i] = u.next(weights[i], g, &mean[i], &square[i])
-	}
-}
-
-// next returns the weight p after a step with gradient g. The conversions keep the compiler
-// from fusing operations, so that every machine gets the same bits.
-func (u update) next(p, g float32, mean, square *float32) float32 {
-	const one1, one2 = float32(1 - beta1), float32(1 - beta2)
-	p = float32(p * u.shrink)
-	m := *mean + float32(one1*(g-*mean))
-	v := float32(beta2**square) + float32(float32(one2*g)*g)
-	*mean, *square = m, v
-	root := float32(math.Sqrt(float64(v)))
-	return p - float32(u.stepSize*float32(m/(float32(root/u.root2)+epsilon)))
-}
-
-// Norm returns the Euclidean norm of all gradients together. It is computed in float64 in
-// the order of the tensors, so that it does not depend on the machine.
-func Norm(tensors []*Tensor) float64 {
-	sum := 0.0
-	for _, t := range tensors {
-		for _, g := range *t.Gradient {
-			sum += float64(g) * float64(g)
-		}
-	}
-	return math.Sqrt(sum)
-}
-
-// Clip scales all gradients so that their norm is at most limit, as PyTorch's
-// clip_grad_norm_ does. It returns the norm before. A limit of 0 clips nothing.
-func Clip(tensors []*Tensor, limit float64) float64 {
-	norm := Norm(tensors)
-	if limit <= 0 || norm+1e-6 <= limit {
-		return norm
-	}
-	scale := float32(limit / (norm + 1e-6))
-	for _, t := range tensors {
-		for i := range *t.Gradient {
-			(*t.Gradient)[i] *= scale
-		}
-	}
-	return norm
+	pool.Run(len(list), updates(list))
 }
 
 // Tensors returns the tensors of the optimizer.
 func (o *Optimizer) Tensors() []*Tensor { return o.tensors }
+
+// blockValues is the number of values of a block, the part of the work of one worker.
+const blockValues = 1 << 15
+
+// block is a part of a tensor.
+type block struct {
+	first, end        int
+	weights, gradient []float32
+	mean, square      []float32
+	step              *nn.AdamWStep
+	sum               float64 // of the squares of the gradients
+}
+
+// appendBlocks divides a tensor into blocks, each of which fill completes.
+func appendBlocks(list []*block, t *Tensor, fill func(*block)) []*block {
+	n := len(*t.Weights)
+	for first := 0; first < n; first += blockValues {
+		b := &block{first: first, end: min(n, first+blockValues)}
+		b.weights, b.gradient = (*t.Weights)[first:b.end], (*t.Gradient)[first:b.end]
+		fill(b)
+		list = append(list, b)
+	}
+	return list
+}
+
+// updates is the work of Step.
+type updates []*block
+
+// Do implements parallel.Work.
+func (u updates) Do(part, _ int) {
+	b := u[part]
+	nn.AdamW(b.weights, b.mean, b.square, b.gradient, b.step)
+}
+
+// squares is the work of Norm.
+type squares []*block
+
+// Do implements parallel.Work.
+func (s squares) Do(part, _ int) {
+	sum := 0.0
+	for _, g := range s[part].gradient {
+		sum += float64(g) * float64(g)
+	}
+	s[part].sum = sum
+}
+
+// Norm returns the Euclidean norm of all gradients together. It is summed in float64 and in
+// a fixed order, so that it does not depend on the number of workers.
+func Norm(pool *parallel.Pool, tensors []*Tensor) float64 {
+	var list []*block
+	for _, t := range tensors {
+		list = appendBlocks(list, t, func(*block) {})
+	}
+	pool.Run(len(list), squares(list))
+	sum := 0.0
+	for _, b := range list {
+		sum += b.sum
+	}
+	return math.Sqrt(sum)
+}
+
+// ClipFactor returns the factor with which gradients of this norm have at most the norm limit,
+// as PyTorch's clip_grad_norm_ computes it. A limit of 0 clips nothing.
+func ClipFactor(norm, limit float64) float32 {
+	if limit <= 0 {
+		return 1
+	}
+	return float32(min(1, limit/(norm+1e-6)))
+}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"os"
 	"testing"
+
+	"kenserve/internal/parallel"
 )
 
 // TestPyTorch follows testdata/adamw.py for 100 steps.
@@ -40,8 +42,8 @@ func TestPyTorch(t *testing.T) {
 				da[i] = float32(12 * math.Cos(3*float64(a[i])+phase))
 				db[i] = float32(2 * phase * phase * float64(b[i]))
 			}
-			norm := Clip(o.tensors, 5)
-			o.Step(schedule.Rate(step - 1))
+			norm := Norm(nil, o.tensors)
+			o.Step(nil, schedule.Rate(step-1), ClipFactor(norm, 5))
 			if step != want[0].Step {
 				continue
 			}
@@ -95,11 +97,11 @@ func TestGrow(t *testing.T) {
 	dGrown, dWhole := []float32{0.5}, []float32{0.5, 0}
 	a := New([]*Tensor{{Weights: &grown, Gradient: &dGrown, Rate: 1}})
 	b := New([]*Tensor{{Weights: &whole, Gradient: &dWhole, Rate: 1}})
-	a.Step(0.1)
-	b.Step(0.1)
+	a.Step(nil, 0.1, 1)
+	b.Step(nil, 0.1, 1)
 	grown, dGrown, dWhole = append(grown, 2), []float32{0.5, 0.25}, []float32{0.5, 0.25}
-	a.Step(0.1)
-	b.Step(0.1)
+	a.Step(nil, 0.1, 1)
+	b.Step(nil, 0.1, 1)
 	if grown[0] != whole[0] || grown[1] != whole[1] {
 		t.Errorf("weights that were added later are %v, want %v", grown, whole)
 	}
@@ -111,6 +113,44 @@ func TestRestore(t *testing.T) {
 	for _, states := range [][]State{nil, {{Mean: make([]float32, 3), Square: make([]float32, 3)}}, {{Mean: make([]float32, 2), Square: make([]float32, 1)}}} {
 		if o.Restore(states, 1) == nil {
 			t.Errorf("%d averages are accepted for 2 weights", len(states))
+		}
+	}
+}
+
+// TestReference compares tensors of many blocks, on several workers, with the formula.
+func TestReference(t *testing.T) {
+	const n = 2*blockValues + 77
+	pool := parallel.NewPool(3)
+	defer pool.Close()
+	w, g := make([]float32, n), make([]float32, n)
+	want, mean, square := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i := range w {
+		w[i] = float32(i%1000)/500 - 1
+		want[i] = float64(w[i])
+	}
+	o := New([]*Tensor{{Weights: &w, Gradient: &g, Rate: 2, Decay: 0.5}})
+	for step := 1; step <= 3; step++ {
+		sum := 0.0
+		for i := range g {
+			g[i] = float32((i*step)%17)/16 - 0.5
+			sum += float64(g[i]) * float64(g[i])
+		}
+		norm := Norm(pool, o.Tensors())
+		if math.Abs(norm-math.Sqrt(sum)) > 1e-9*norm {
+			t.Errorf("norm %g, want %g", norm, math.Sqrt(sum))
+		}
+		o.Step(pool, 0.01, ClipFactor(norm, norm/2))
+		for i := range want {
+			d := float64(g[i]) / 2
+			want[i] *= 1 - 0.02*0.5
+			mean[i] += 0.1 * (d - mean[i])
+			square[i] = 0.999*square[i] + 0.001*d*d
+			want[i] -= 0.02 / (1 - math.Pow(0.9, float64(step))) * mean[i] / (math.Sqrt(square[i]/(1-math.Pow(0.999, float64(step)))) + 1e-8)
+		}
+	}
+	for i := range want {
+		if math.Abs(float64(w[i])-want[i]) > 1e-6 {
+			t.Fatalf("weight %d is %g, want %g", i, w[i], want[i])
 		}
 	}
 }

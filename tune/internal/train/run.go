@@ -10,6 +10,7 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 
 	"kenserve/gemm"
+	"kenserve/internal/parallel"
 	"kenserve/models"
 	"kenserve/models/grad"
 	"kenserve/tune/internal/adamw"
@@ -50,8 +51,9 @@ type Config struct {
 	// store them, in (0, 1], unless all codings are exact.
 	CodedShare float64
 
-	Every    int // steps between two evaluations on the dev set; the last step has one too
-	Patience int // evaluations without a better one after which training ends; 0: none
+	Pool     *parallel.Pool // workers; nil: the calling goroutine
+	Every    int            // steps between two evaluations on the dev set; the last step has one too
+	Patience int            // evaluations without a better one after which training ends; 0: none
 	Seed     uint64
 
 	Checkpoint      string         // file of the checkpoint; empty: none is written
@@ -431,8 +433,11 @@ func (r *Run) step(ctx context.Context, s stage, p *Progress) error {
 		}
 		return nil
 	}
-	adamw.Clip(r.optimizer.Tensors(), r.Clip)
-	r.optimizer.Step(r.schedule.Rate(r.state.Step))
+	norm := 0.0
+	if r.Clip > 0 {
+		norm = adamw.Norm(r.Pool, r.optimizer.Tensors())
+	}
+	r.optimizer.Step(r.Pool, r.schedule.Rate(r.state.Step), adamw.ClipFactor(norm, r.Clip))
 	r.model.updated()
 	return nil
 }

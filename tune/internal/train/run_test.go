@@ -216,6 +216,8 @@ func TestWorkers(t *testing.T) {
 		var want map[string][]float32
 		for _, workers := range []int{1, 2, 4} {
 			m := b.model(t, 3, workers, 0.1)
+			c.Pool = parallel.NewPool(workers)
+			t.Cleanup(c.Pool.Close)
 			run(t, m, c, train, dev, false)
 			if want == nil {
 				want = bits(m)
