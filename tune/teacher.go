@@ -7,13 +7,13 @@ import (
 	"path/filepath"
 
 	"kenserve/delta"
+	"kenserve/models"
 	"kenserve/prune"
-	"kenserve/tune/internal/examples"
-	"kenserve/tune/internal/train"
 )
 
-// teach gives samples the teacher's logits.
-func teach(ctx context.Context, o *Options, d *examples.Data, samples []train.Sample) error {
+// teach gives the training samples the teacher's logits.
+func (t *tuning) teach(ctx context.Context) error {
+	o, d := t.options, t.data
 	path := o.Teacher
 	info, err := os.Stat(path)
 	if err != nil {
@@ -42,8 +42,11 @@ func teach(ctx context.Context, o *Options, d *examples.Data, samples []train.Sa
 	if r.Problem != d.Problem {
 		return fmt.Errorf("tune: teacher %s: its problem_type is %s, want %s", o.Teacher, r.Problem, d.Problem)
 	}
-	for i := range samples {
-		samples[i].Teacher = r.Scores[i]
+	for i, logits := range r.Scores {
+		if d.Problem == models.Regression {
+			logits[0] = float32((float64(logits[0]) - t.scale.mean) / t.scale.deviation)
+		}
+		t.train[i].Teacher = logits
 	}
 	return nil
 }

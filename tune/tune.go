@@ -46,7 +46,7 @@ func Run(ctx context.Context, o Options, events Events) (*Report, error) {
 		}
 	}
 	if o.Teacher != "" {
-		if err := teach(ctx, &o, t.data, t.train); err != nil {
+		if err := t.teach(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -73,6 +73,7 @@ type tuning struct {
 	data       *examples.Data
 	weightsOf  []float64 // class weights
 	train, dev []train.Sample
+	scale      scale // of a regression
 	report     DataReport
 	clock      clock
 }
@@ -107,6 +108,13 @@ func (t *tuning) read(ctx context.Context) error {
 	}
 	if t.dev, truncatedDev, err = t.base.tokenise(ctx, d.Dev, o.MaxTokens); err != nil {
 		return err
+	}
+	if d.Problem == models.Regression {
+		if t.scale, err = t.fitScale(); err != nil {
+			return fmt.Errorf("tune: %w", err)
+		}
+		t.scale.apply(t.train)
+		t.scale.apply(t.dev)
 	}
 	devSet := "dev"
 	if d.Split {
@@ -305,6 +313,9 @@ func (t *tuning) fingerprint(r Recipe) (string, error) {
 func (t *tuning) write(ctx context.Context, m *train.Model, r Recipe, result *train.Result, report *Report) error {
 	report.Recipe, report.History, report.Steps, report.Planned, report.Ended = r, result.History, result.Steps, result.Planned, result.Why
 	report.Best = *result.Best
+	if err := t.restore(m); err != nil {
+		return fmt.Errorf("tune: %w", err)
+	}
 	info, err := t.base.describe(r, t.options, &t.report, report.Best)
 	if err != nil {
 		return err

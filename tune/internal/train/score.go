@@ -125,6 +125,18 @@ func (m *Model) set(values [][]float32) error {
 	return nil
 }
 
+// Rescale replaces every value x of a layer of the head by x·factor + shift.
+func (m *Model) Rescale(name string, factor, shift float32) {
+	for _, w := range m.weights {
+		if w.Name == name && w.OfHead {
+			for i, x := range *w.values {
+				(*w.values)[i] = x*factor + shift
+			}
+		}
+	}
+	m.updated()
+}
+
 // assign sets the values. Rows of a table that were seen later than the values were noted get
 // the base's values again.
 func (w *Weight) assign(values []float32) error {
