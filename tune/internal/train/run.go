@@ -7,12 +7,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/nlpodyssey/spago/mat"
-
-	"kenserve/gemm"
 	"kenserve/internal/parallel"
-	"kenserve/models"
-	"kenserve/models/grad"
 	"kenserve/tune/internal/adamw"
 	"kenserve/tune/internal/objective"
 )
@@ -113,12 +108,6 @@ type Run struct {
 	saved     checkpointClock
 }
 
-// stage is one part of a run.
-type stage struct {
-	name  string
-	steps int
-}
-
 // Names of stages.
 const (
 	stageHead        = "head"
@@ -211,116 +200,6 @@ func (r *Run) Train(ctx context.Context, resume bool) (*Result, error) {
 // evaluates reports whether a stage is scored on the dev set: the last.
 func (r *Run) evaluates() bool { return r.state.Stage == len(r.plan)-1 }
 
-// begin prepares the first step of the stage.
-func (r *Run) begin() error {
-	s := r.plan[r.state.Stage]
-	r.best, r.squares = nil, nil
-	switch s.name {
-	case stageHead:
-		if err := r.model.reset(); err != nil {
-			return err
-		}
-		for _, w := range r.model.weights {
-			if !w.OfHead {
-				if err := w.keep([]int{}); err != nil {
-					return err
-				}
-			}
-		}
-	case stageMeasure, stageFull:
-		if err := r.model.reset(); err != nil {
-			return err
-		}
-		for _, w := range r.model.weights { // tables are not chosen from
-			if w.Role == models.Embedding {
-				if err := w.keep([]int{}); err != nil {
-					return err
-				}
-			}
-		}
-		if s.name == stageMeasure {
-			for _, w := range r.model.weights {
-				r.squares = append(r.squares, nil)
-				if w.mayKeep() {
-					r.squares[len(r.squares)-1] = make([]float32, len(*w.values))
-				}
-			}
-		}
-	case stageContrastive:
-		if err := r.prepare(); err != nil {
-			return err
-		}
-	case stageTrain:
-		// After the contrastive stage, training goes on from its values.
-		if r.state.Stage == 0 || r.plan[r.state.Stage-1].name != stageContrastive || r.optimizer == nil {
-			if err := r.prepare(); err != nil {
-				return err
-			}
-		}
-	}
-	for _, w := range r.model.trained() {
-		if w.start == nil || s.name != stageTrain {
-			w.begin()
-		}
-	}
-	r.newOptimizer()
-	return nil
-}
-
-// prepare sets up what the last stages train.
-func (r *Run) prepare() error {
-	switch {
-	case r.Sparse > 0:
-		if r.Mask == Base && r.positions == nil {
-			if err := r.model.reset(); err != nil {
-				return err
-			}
-			r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 {
-				return 1 / (float32(math.Abs(float64((*w.values)[i]))) + 1e-12)
-			})
-		}
-		return r.model.apply(r.positions)
-	case r.VectorsOnly:
-		return r.model.apply(nil)
-	}
-	return r.model.reset()
-}
-
-func (r *Run) newOptimizer() {
-	s := r.plan[r.state.Stage]
-	rate := r.Rate
-	headRate := r.HeadRate
-	if s.name == stageHead {
-		rate, headRate = headStageRate, 1
-	}
-	r.optimizer = adamw.New(r.model.tensors(headRate, r.VectorRate, r.Decay))
-	r.schedule = adamw.Schedule{Peak: rate, Warmup: int(math.Round(r.Warmup * float64(s.steps))), Total: s.steps, Decay: r.Schedule}
-}
-
-// headStageRate is the learning rate of the stage head, in which only new layers learn.
-const headStageRate = 3e-3
-
-// endStage takes from a stage what the next ones need.
-func (r *Run) endStage() error {
-	switch r.plan[r.state.Stage].name {
-	case stageHead:
-		for _, w := range r.model.head.Weights() {
-			w.Settle()
-		}
-	case stageMeasure:
-		index := map[*Weight]int{}
-		for i, w := range r.model.weights {
-			index[w] = i
-		}
-		r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 { return r.squares[index[w]][i] })
-	case stageFull:
-		r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 {
-			return float32(math.Abs(float64((*w.values)[i] - w.start[i])))
-		})
-	}
-	return nil
-}
-
 // runStage runs the steps of the stage from the present one on.
 func (r *Run) runStage(ctx context.Context) error {
 	s := r.plan[r.state.Stage]
@@ -391,105 +270,4 @@ func (r *Run) between(ctx context.Context) error {
 		return r.Between()
 	}
 	return nil
-}
-
-// step computes the gradients of one step and updates the weights.
-func (r *Run) step(ctx context.Context, s stage, p *Progress) error {
-	list := members(r.train, r.Batch, r.Seed, r.state.Stage, r.state.Step)
-	r.model.zeroGrad()
-	targets := make([]objective.Target, len(list))
-	for i, sample := range list {
-		targets[i] = sample.Target
-		p.Tokens += len(sample.IDs)
-	}
-	p.Texts = len(list)
-	total := r.Objective.Total(targets)
-	first := 0
-	groups := parts(list, r.PassTokens)
-	for _, part := range groups {
-		if err := r.between(ctx); err != nil {
-			return err
-		}
-		mode := grad.Mode{Train: true, Step: uint64(r.state.Stage)<<32 | uint64(r.state.Step), First: first}
-		loss, err := r.gradients(s, part, targets[first:first+len(part)], total, mode)
-		if err != nil {
-			return err
-		}
-		if s.name == stageContrastive {
-			loss /= float64(len(groups))
-		}
-		p.Loss += loss
-		first += len(part)
-	}
-	if math.IsNaN(p.Loss) || math.IsInf(p.Loss, 0) {
-		return fmt.Errorf("train: step %d: %w", r.state.Step+1, ErrDiverged)
-	}
-	if s.name == stageMeasure {
-		for i, squares := range r.squares {
-			for j := range squares {
-				g := (*r.model.weights[i].grad)[j]
-				squares[j] += float32(g * g)
-			}
-		}
-		return nil
-	}
-	norm := 0.0
-	if r.Clip > 0 {
-		norm = adamw.Norm(r.Pool, r.optimizer.Tensors())
-	}
-	r.optimizer.Step(r.Pool, r.schedule.Rate(r.state.Step), adamw.ClipFactor(norm, r.Clip))
-	r.model.updated()
-	return nil
-}
-
-// gradients adds the gradients of a part of a step, and returns its share of the loss.
-func (r *Run) gradients(s stage, part []*Sample, targets []objective.Target, total objective.Total, mode grad.Mode) (float64, error) {
-	if s.name == stageHead {
-		features, err := r.cachedFeatures(part)
-		if err != nil {
-			return 0, err
-		}
-		loss, _, err := r.model.head.Gradients(features, mode, func(logits mat.Tensor) mat.Tensor { return r.Objective.Loss(logits, targets, total) })
-		return loss, err
-	}
-	features, err := r.model.encoder.Features(batch(part), mode)
-	if err != nil {
-		return 0, fmt.Errorf("train: %w", err)
-	}
-	var loss float64
-	var d gemm.View
-	if s.name == stageContrastive {
-		loss, d, err = r.model.head.GradientsBefore(features, mode, func(x mat.Tensor) mat.Tensor { return objective.Contrast(x, targets) })
-	} else {
-		loss, d, err = r.model.head.Gradients(features, mode, func(logits mat.Tensor) mat.Tensor { return r.Objective.Loss(logits, targets, total) })
-	}
-	if err != nil || d.Rows == 0 { // a loss that is not finite
-		return loss, err
-	}
-	return loss, r.model.encoder.Backward(d)
-}
-
-// cachedFeatures returns the features of the base, which are computed once for each sample.
-func (r *Run) cachedFeatures(part []*Sample) (gemm.View, error) {
-	var missing []*Sample
-	for _, s := range part {
-		if r.features[s] == nil {
-			missing = append(missing, s)
-		}
-	}
-	if len(missing) > 0 {
-		v, err := r.model.encoder.Features(batch(missing), grad.Mode{})
-		if err != nil {
-			return gemm.View{}, fmt.Errorf("train: %w", err)
-		}
-		for i, s := range missing {
-			r.features[s] = append([]float32(nil), v.Row(i)...)
-		}
-	}
-	width := len(r.features[part[0]])
-	out := gemm.View{Rows: len(part), Cols: width, Stride: width}
-	for _, s := range part {
-		out.Data = append(out.Data, r.features[s]...)
-	}
-	return out, nil
 }
