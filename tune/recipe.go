@@ -37,12 +37,12 @@ func (r Recipe) withDefaults(s situation) Recipe {
 	setNumber(&r.Warmup, 0.1)
 	setNumber(&r.Clip, 1)
 	setNumber(&r.Dropout, 0.1)
-	setNumber(&r.Patience, 8)
+	setNumber(&r.Patience, s.patience())
 	setNumber(&r.Decay, 0)
 	setNumber(&r.Smoothing, 0)
 	setString(&r.Schedule, string(adamw.Linear))
 	setNumber(&r.HeadEpochs, 0)
-	setNumber(&r.Contrastive, 0)
+	setNumber(&r.Contrastive, s.contrastive(r.Batch))
 	setNumber(&r.MaskEpochs, 0)
 	setNumber(&r.Share, 0)
 	if s.teacher {
@@ -108,6 +108,8 @@ func (r Recipe) String() string {
 // steps.
 func (s situation) batch() int {
 	switch {
+	case s.few(): // the contrastive loss needs several texts of a class
+		return 16
 	case s.texts < 500:
 		return 8
 	case s.texts < 2000:
@@ -116,14 +118,41 @@ func (s situation) batch() int {
 	return 32
 }
 
-// epochs is a number of epochs with between 600 and 2,000 steps, but at least 3.
+// epochs is a number of epochs with about 1,000 steps, but at least 3.
 func (s situation) epochs(batch int) int {
 	perEpoch := (s.texts + batch - 1) / batch
+	if s.few() {
+		return (fewSteps + perEpoch - 1) / perEpoch
+	}
 	n := min(30, max(3, (1000+perEpoch-1)/perEpoch))
 	if s.labels >= 30 { // many labels take longer
 		n = min(30, n*3/2)
 	}
 	return n
+}
+
+// Steps of a task with few examples: all of the training, and before it contrastive ones.
+const (
+	fewSteps         = 250
+	contrastiveSteps = 150
+)
+
+// contrastive is the number of contrastive epochs.
+func (s situation) contrastive(batch int) int {
+	if !s.few() {
+		return 0
+	}
+	perEpoch := (s.texts + batch - 1) / batch
+	return (contrastiveSteps + perEpoch - 1) / perEpoch
+}
+
+// patience is the number of evaluations without a better one that end the training. The dev
+// set of a few examples is too small to tell.
+func (s situation) patience() int {
+	if s.few() {
+		return 0
+	}
+	return 8
 }
 
 // rate is the learning rate: smaller for wide models, and larger if few weights are trained.
@@ -135,9 +164,11 @@ func (s situation) rate(method string) float64 {
 	if s.labels >= 30 {
 		rate *= 2
 	}
-	switch method {
-	case Sparse, Vectors:
+	if method == Sparse || method == Vectors {
 		rate *= 10
+	}
+	if s.few() {
+		rate *= 2
 	}
 	return rate
 }
