@@ -53,6 +53,11 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 		p.temperature = d.Temperature
 	}
 	p.warmBytes = d.Size + int64(len(d.Tensors))*tensorBytes
+	for i := range d.Tensors {
+		if t := &d.Tensors[i]; t.Coding != "" { // decoded beside the file
+			p.warmBytes += int64(len(t.Dense.Data))
+		}
+	}
 	for _, param := range p.parameters() {
 		t, inBase := p.find(param.Name)
 		if t == nil {
