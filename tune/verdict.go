@@ -22,7 +22,7 @@ func verdict(s situation, d *examples.Data) string {
 	case d.Problem == models.Regression:
 		text = fmt.Sprintf("%d texts with numbers", s.texts)
 	case s.few():
-		text = fmt.Sprintf("%d texts for %d labels are few, %d a label: expect more errors than with %d a label, and add texts where confusions are", s.texts, s.labels, s.texts/s.labels, fewTexts)
+		text = fmt.Sprintf("%d texts for %d labels are few, %d a label: expect more errors than with %d a label, and add texts where confusions are; the training first brings texts of a label together", s.texts, s.labels, s.texts/s.labels, fewTexts)
 	default:
 		counts := examples.Count(d.Train, d.Problem, s.labels)
 		text = fmt.Sprintf("%d texts for %d labels, %d to %d a label", s.texts, s.labels, slices.Min(counts), slices.Max(counts))
