@@ -11,7 +11,11 @@ import (
 // Writer writes a delta file in the fast layout. Tensors are added one by one and
 // spooled to a temporary file beside the result, so that memory holds one tensor
 // at a time. The file appears, complete, when Finish has succeeded.
-type Writer struct{ file *container.Writer }
+type Writer struct {
+	file      *container.Writer
+	rows      map[string]int // of tables that were resized
+	tokenizer bool           // the file has a tokenizer
+}
 
 // Create begins the delta file at path. Finish or Abort must be called.
 func Create(path string) (*Writer, error) {
@@ -19,7 +23,7 @@ func Create(path string) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{file}, nil
+	return &Writer{file: file}, nil
 }
 
 // Abort drops the added tensors. It does nothing after Finish.
@@ -57,10 +61,11 @@ func (w *Writer) Masked(name string, coding Coding, height, columns int, tiles [
 	return w.file.Sparse(name, m)
 }
 
-// Finish writes the file with this metadata. It replaces a file at its path in one
-// step.
+// Finish writes the file with this metadata, of which it sets Rows and OwnTokenizer
+// itself. It replaces a file at its path in one step.
 func (w *Writer) Finish(info Info) error {
 	defer w.Abort()
+	info.Rows, info.OwnTokenizer = w.rows, w.tokenizer
 	metadata, err := info.metadata()
 	if err != nil {
 		return err
@@ -73,36 +78,31 @@ func (w *Writer) Finish(info Info) error {
 }
 
 // Rewrite changes the metadata of the delta file at path, which must be in the fast layout.
+// Its tensors stay as they are.
 func Rewrite(path string, change func(*Info)) error {
-	d, err := Open(path)
+	f, err := safetensors.Open(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("delta: %w", err)
 	}
-	defer d.Close()
+	defer f.Close()
+	info, err := ParseInfo(f.Metadata(), container.LayoutFast)
+	if err != nil {
+		return fmt.Errorf("delta: rewrite %s: %w", path, err)
+	}
 	w, err := Create(path)
 	if err != nil {
 		return err
 	}
 	defer w.Abort()
-	for i := range d.Tensors {
-		t := &d.Tensors[i]
-		switch {
-		case t.parts != nil:
-			for _, p := range t.parts {
-				if err := w.file.Add(t.Name+"#"+p.Name, p.DType, p.Shape, p.Data); err != nil {
-					return err
-				}
-			}
-		case t.Dense != nil:
-			err = w.Dense(t.Dense)
-		default:
-			err = w.file.Sparse(t.Name, t.Masked)
+	for _, name := range f.Names() {
+		if name == container.PadName {
+			continue
 		}
-		if err != nil {
+		t, _ := f.Tensor(name)
+		if err := w.file.Add(name, t.DType, t.Shape, t.Data); err != nil {
 			return err
 		}
 	}
-	info := d.Info
 	change(&info)
 	return w.Finish(info)
 }

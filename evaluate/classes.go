@@ -14,6 +14,7 @@ type SingleLabel struct {
 	Accuracy float64 `json:"accuracy"`
 	MacroF1  float64 `json:"macro_f1"`
 	Classes  []Class `json:"classes"` // in the order of the task's labels
+	Truncation
 
 	labels []string
 }
@@ -30,6 +31,7 @@ type MultiLabel struct {
 	// order of the labels; nil: all are Threshold.
 	Thresholds []float64 `json:"thresholds,omitempty"`
 	Classes    []Class   `json:"classes"` // in the order of the task's labels
+	Truncation
 
 	labels []string
 	cuts   []float64 // logits from which a label is predicted, if there are thresholds

@@ -49,7 +49,19 @@ import (
 type Report interface {
 	add(scores []float32, label dataset.Label) error
 	addGold(scores []float32, gold Gold)
+	count(*runtime.Result)
 	finish()
+}
+
+// Truncation says how many texts lost tokens. It is part of every report.
+type Truncation struct {
+	Truncated int `json:"truncated"`  // number of texts
+	MaxTokens int `json:"max_tokens"` // to which they were truncated
+}
+
+func (t *Truncation) count(r *runtime.Result) {
+	t.Truncated += r.Truncated
+	t.MaxTokens = r.MaxTokens
 }
 
 // Run classifies labelled rows and compares the predictions with their labels. It calls
@@ -69,6 +81,7 @@ func Run(ctx context.Context, c *bulk.Classifier, in *dataset.Reader, progress f
 				return in.At(row, err)
 			}
 		}
+		report.count(b.Result)
 		progress(b)
 		return nil
 	})
@@ -98,6 +111,7 @@ func Logits(r *runtime.Result, gold []Gold) (Report, error) {
 	for i, g := range gold {
 		report.addGold(r.Scores[i], g)
 	}
+	report.count(r)
 	report.finish()
 	return report, nil
 }

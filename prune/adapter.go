@@ -10,6 +10,8 @@ import (
 
 	"kenserve/lora"
 	"kenserve/models"
+	"kenserve/models/families"
+	"kenserve/runtime"
 )
 
 // adapterConfig returns the text of the config.json of the classifier that an adapter
@@ -35,6 +37,11 @@ func (s *Source) adapterConfig(c Config, adapter *lora.Checkpoint) ([]byte, erro
 			return nil, err
 		}
 		if text, err = classifierConfig(text, labels); err != nil {
+			return nil, err
+		}
+	}
+	if !own {
+		if text, err = resizedConfig(text, adapter); err != nil {
 			return nil, err
 		}
 	}
@@ -102,6 +109,25 @@ func (s *Source) assume(c Config, text []byte, own bool) error {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("the adapter has %s; assumed: %s", lacks, strings.Join(assumed, "; ")))
 	}
 	return nil
+}
+
+// resizedConfig sets vocab_size in the text of a config.json, if the adapter has another
+// number of word embeddings.
+func resizedConfig(text []byte, adapter *lora.Checkpoint) ([]byte, error) {
+	config, err := models.ParseConfig(text)
+	if err != nil {
+		return nil, err
+	}
+	arch, err := families.New(config)
+	if err != nil {
+		return text, nil // describe reports it
+	}
+	words := arch.Parameters()[0] // in every family
+	_, t := runtime.FindTensor(adapter, arch, words.Name)
+	if t == nil || len(t.Shape) != 2 || slices.Equal(t.Shape, words.Shape) {
+		return text, nil
+	}
+	return setMember(text, "vocab_size", t.Shape[0])
 }
 
 // headOutputs returns the number of outputs of the head's last layer, 0 if there is

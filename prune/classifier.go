@@ -52,11 +52,20 @@ func replaceProblem(text []byte, problem models.Problem) ([]byte, error) {
 	if problem == "" {
 		return text, nil
 	}
+	return setMember(text, "problem_type", problem)
+}
+
+// setMember sets a member of a JSON object.
+func setMember(text []byte, name string, value any) ([]byte, error) {
 	var config map[string]json.RawMessage
 	if err := json.Unmarshal(text, &config); err != nil {
 		return text, nil // models.ParseConfig says what is wrong
 	}
-	config["problem_type"] = json.RawMessage(strconv.Quote(string(problem)))
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	config[name] = encoded
 	return json.Marshal(config)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/models"
+	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
 )
@@ -23,7 +24,8 @@ type Input struct {
 	// models.ErrBatch.
 	IDs []int32
 
-	types []int32 // token types of IDs, if Encode made them
+	types  []int32       // token types of IDs, if Encode made them
+	shared *sharedTokens // the text's tokens, if several calls share it; see Share
 }
 
 // Options say how a request is tokenised and scored.
@@ -31,8 +33,8 @@ type Options struct {
 	// Truncate shortens inputs with too many tokens, the longer text of a pair
 	// first. Without it such an input is an [ErrTooLong].
 	Truncate bool
-	// TruncateLeft removes the beginning instead of the end.
-	TruncateLeft bool
+	// TruncateAt is the end of a text that loses tokens.
+	TruncateAt TruncateAt
 	// NoSpecialTokens leaves out the special tokens that the tokenizer adds to
 	// texts, such as [CLS] and [SEP].
 	NoSpecialTokens bool
@@ -43,9 +45,20 @@ type Options struct {
 	Raw bool
 }
 
+// TruncateAt is the end of a text that truncation removes.
+type TruncateAt uint8
+
+// The ends. The zero value is the end that the tokenizer's files say (truncation_side),
+// which is End if they say nothing.
+const (
+	Start TruncateAt = iota + 1
+	End
+)
+
 // Result holds the scores of one request.
 type Result struct {
 	Task    string
+	Digest  string // SHA-256 of the delta, in the fast layout, in hexadecimal
 	Labels  []string
 	Problem models.Problem
 	// Temperature divides logits before they become probabilities. It is 1 unless the
@@ -56,6 +69,8 @@ type Result struct {
 	Thresholds []float64
 	Scores     [][]float32   // [inputs, labels], in the order of the inputs and of Labels
 	Tokens     int           // computed, special tokens included
+	Truncated  int           // number of inputs that lost tokens
+	MaxTokens  int           // to which inputs are truncated, special tokens included
 	Queue      time.Duration // from the arrival to the start of the first batch
 	Inference  time.Duration // from the start of the first batch to the end of the last
 }
@@ -107,7 +122,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	defer handle.Release()
 	t := taskOf(handle)
 
-	r := &Result{Task: name, Labels: t.labels, Problem: t.problem, Temperature: t.temperature, Thresholds: t.delta.Thresholds, Scores: make([][]float32, len(inputs))}
+	r := &Result{Task: name, Digest: t.delta.SHA256, Labels: t.labels, Problem: t.problem, Temperature: t.temperature, Thresholds: t.delta.Thresholds, Scores: make([][]float32, len(inputs))}
 	logits := make([]float32, len(inputs)*len(t.labels))
 	for i := range r.Scores {
 		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
@@ -116,7 +131,8 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 		return nil, err
 	}
 	if i := firstNotFinite(logits); i >= 0 {
-		return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the logit is %g: the weights overflow", name, i/len(t.labels), t.labels[i%len(t.labels)], logits[i])
+		e.loader.ReportProblem(handle, failure.NotFinite)
+		return nil, &failure.TaskError{Task: name, Class: failure.NotFinite, Err: fmt.Errorf("input %d, label %s: the logit is %g", i/len(t.labels), t.labels[i%len(t.labels)], logits[i])}
 	}
 	for _, scores := range r.Scores {
 		if !opts.Raw {
@@ -156,18 +172,21 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 		return err
 	}
 	maxSubmitted := 2 * e.config.Workers
+	texts := e.encoder(&taskOf(handle).plan)
+	r.MaxTokens = texts.truncateTo
 	labels := len(r.Labels)
 	var began, ended time.Time
 	for first := 0; first < len(inputs) || len(submitted) > 0; {
 		if first < len(inputs) && len(submitted) < maxSubmitted {
 			start := time.Now()
-			batch, err := e.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
+			batch, counts, err := texts.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
 			if err != nil {
 				return err
 			}
 			n := len(batch.Ends)
-			if inputs[first].types == nil { // Encode has traced its own
-				traceTokenize(ctx, start, n, len(batch.IDs))
+			r.Truncated += counts.truncated
+			if counts.fresh > 0 { // others were traced where they were tokenised
+				traceTokenize(ctx, start, counts.fresh, len(batch.IDs))
 			}
 			q := &sched.Request{
 				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],

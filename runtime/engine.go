@@ -8,19 +8,20 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"kenserve/delta"
-	"kenserve/delta/store"
+	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
 )
 
 // Engine serves the tasks of a store over one base.
 type Engine struct {
-	config    Config
-	base      *Base
-	loader    *storesync.Loader
-	executor  *sched.Executor
-	maxTokens int
-	changes   *semaphore.Weighted // one change of the store at a time
+	config   Config
+	base     *Base
+	own      *tokenizers // of tasks that do not have the base's
+	loader   *storesync.Loader
+	executor *sched.Executor
+	changes  *semaphore.Weighted // one change of the store at a time
+	watch    *baseWatch
 }
 
 // Open loads the base and lists the store. Tasks are loaded when a request asks
@@ -36,67 +37,64 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	budget := config.Budget
 	if budget == 0 {
-		_, mapped := base.mappedBytes()
-		fixed := base.Bytes() + mapped
-		if budget = taskBudget(config.Memory, fixed); budget <= 0 {
-			_ = base.close()
-			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, fixed)
+		if budget = taskBudget(config.Memory, base.Bytes()); budget <= 0 {
+			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, base.Bytes())
 		}
 	}
-	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), changes: semaphore.NewWeighted(1)}
-	if config.MaxTokens > 0 {
-		e.maxTokens = min(e.maxTokens, config.MaxTokens)
-	}
+	e := &Engine{config: config, base: base, own: &tokenizers{}, changes: semaphore.NewWeighted(1)}
 	e.executor = sched.New(sched.Config{
 		Cores: config.Workers, BatchTokens: config.BatchTokens, BatchWait: config.BatchWait,
 		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
 	})
 	l := storesync.Config{
-		Store: config.Store, Base: planner{base, config.Cache}, Budget: budget, Idle: e.executor.Idle,
+		Store: config.Store, Base: planner{base, e.own, config.Cache}, Budget: budget, Idle: e.executor.Idle, Probe: e.probe,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
+	l.Activations = e.own.memory
 	if config.Budget == 0 {
-		l.Activations = e.executor.WorkspaceBytes
+		l.Activations = func() int64 { return e.executor.WorkspaceBytes() + e.own.memory() }
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
-		_ = base.close()
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
+	e.watch = watchBase(base.files, config.Watch, config.Log)
 	return e, nil
 }
 
 // HeapLimit returns the limit to pass to debug.SetMemoryLimit so that the process
-// stays within Config.Memory: the garbage collector works harder near it. Files
-// that are mapped do not count for Go's limit, so they are subtracted here.
-func (e *Engine) HeapLimit() int64 {
-	tables, rest := e.base.mappedBytes()
-	return e.config.Memory - tables - rest - programBytes
-}
+// stays within Config.Memory: the garbage collector works harder near it. The
+// program's own file is mapped, which does not count for Go's limit, so it is
+// subtracted here.
+func (e *Engine) HeapLimit() int64 { return e.config.Memory - programBytes }
 
 // Close waits for the requests in progress and releases everything. Later
 // requests fail with ErrClosed.
 func (e *Engine) Close() error {
+	e.watch.close()
 	e.loader.Close()
 	e.executor.Close()
-	return e.base.close()
+	return nil
 }
 
 // Base returns the base, which is valid until Close.
 func (e *Engine) Base() *Base { return e.base }
 
-// Ready returns nil, or why the engine cannot serve all tasks: it is closed, or
-// its store cannot be listed.
+// Ready returns nil, or why the engine cannot serve all tasks or should not be relied
+// on: it is closed, its store cannot be listed, or it is an ErrBaseChanged.
 func (e *Engine) Ready() error {
-	return e.loader.Ready()
+	if err := e.loader.Ready(); err != nil {
+		return err
+	}
+	return e.watch.ready()
 }
 
 // Stats returns a snapshot of the engine's counters.
 func (e *Engine) Stats() Stats {
 	tasks, batches := e.loader.Stats(), e.executor.Stats()
 	return Stats{
-		BaseBytes: e.base.Bytes(),
+		BaseBytes: e.base.Bytes(), BaseChanged: e.watch.ready() != nil,
 		TaskBytes: tasks.TaskBytes, BudgetBytes: tasks.BudgetBytes, HotBytes: tasks.HotBytes, WarmBytes: tasks.WarmBytes,
 		StoreTasks: tasks.StoreTasks, Resident: tasks.Resident, HotTasks: tasks.HotTasks, WarmTasks: tasks.WarmTasks, PinnedTasks: tasks.PinnedTasks,
 		Hits: tasks.Hits, Misses: tasks.Misses, Loads: tasks.Loads, LoadErrors: tasks.LoadErrors,
@@ -121,22 +119,29 @@ func (e *Engine) Tasks() ([]TaskInfo, error) {
 }
 
 // Task describes one task of the store. A task in memory is described without a
-// look at the store. If the store cannot be read, other tasks are not found.
-func (e *Engine) Task(name string) (TaskInfo, bool) {
+// look at the store. The error of another one is an ErrNoTask, or an ErrStoreAway or
+// ErrTaskUnusable if the store cannot say whether it has the task.
+func (e *Engine) Task(name string) (TaskInfo, error) {
 	if !delta.ValidTask(name) {
-		return TaskInfo{}, false
+		return TaskInfo{}, fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
 	if t := e.describe(name); t.Residency != Cold {
-		return t, true
+		return t, nil
 	}
-	if _, err := e.loader.Stat(name); err != nil {
-		if !errors.Is(err, store.ErrNotFound) {
-			e.config.Log.Error("task not looked up", "task", name, "error", err)
-		}
-		return TaskInfo{}, false
+	if _, err := e.loader.Stat(name); errors.Is(err, context.Canceled) {
+		return TaskInfo{}, ErrClosed
+	} else if err != nil {
+		return TaskInfo{}, failure.Unusable(name, err)
 	}
-	return e.describe(name), true
+	return e.describe(name), nil
 }
+
+// Problems returns why the store's present deltas of tasks are not served, by task. It
+// has tasks only that somebody has asked for.
+func (e *Engine) Problems() map[string]string { return e.loader.Problems() }
+
+// Digests returns the SHA-256 of the deltas in memory, by task.
+func (e *Engine) Digests() map[string]string { return e.loader.Digests() }
 
 // describe returns what is known of a task without asking the store.
 func (e *Engine) describe(name string) TaskInfo {
@@ -151,6 +156,6 @@ func (e *Engine) describe(name string) TaskInfo {
 	return TaskInfo{
 		Name: name, Labels: info.Labels, Thresholds: info.Thresholds, Residency: residency, Bytes: info.Bytes, Pinned: info.Pinned,
 		Requests: info.Requests, Hits: info.Hits, Loads: info.Loads, LoadTime: info.LoadTime,
-		Promotions: info.Promotions, LastUsed: info.LastUsed, Problem: info.Problem,
+		Promotions: info.Promotions, LastUsed: info.LastUsed, Problem: info.Problem, Digest: info.Digest,
 	}
 }

@@ -10,6 +10,7 @@ import (
 // storesync.Base.
 type planner struct {
 	base     *Base
+	own      *tokenizers
 	unpacked *store.Cache // where deltas in the small layout are unpacked; nil: they cannot be loaded
 }
 
@@ -19,7 +20,7 @@ func (p planner) Plan(file store.File) (storesync.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := planTask(p.base, d)
+	plan, err := planTask(p.base, p.own, d)
 	if err != nil {
 		_ = d.Close()
 		return nil, err
@@ -52,14 +53,20 @@ func (p *plan) Load() (storesync.Task, error) {
 	return t, nil
 }
 
-// Close releases the delta.
-func (p *plan) Close() error { return p.delta.Close() }
+// Close releases the delta and the task's own tokenizer.
+func (p *plan) Close() error {
+	p.own.release()
+	return p.delta.Close()
+}
 
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }
 
 // Thresholds returns the probabilities from which each label is predicted; nil: none.
 func (t *task) Thresholds() []float64 { return t.delta.Thresholds }
+
+// Digest returns the SHA-256 of the delta, in hexadecimal.
+func (t *task) Digest() string { return t.delta.SHA256 }
 
 // HotBytes returns what a hot network takes beside the warm task.
 func (t *task) HotBytes() int64 { return t.hotBytes }

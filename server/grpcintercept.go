@@ -34,11 +34,15 @@ func (s *Server) authorizeCall(ctx context.Context, method string) error {
 	want := accessUse
 	switch {
 	case slices.Contains(openCalls, method):
-		return nil
+		want = accessNone
 	case slices.Contains(oip.AdminCalls, method):
 		want = accessAdmin
 	}
-	if denied := s.keys.refuse(s.keys.of(received(ctx, "authorization"), received(ctx, "x-api-key")), want); denied != nil {
+	rules := s.rules.Load()
+	if refused := rules.refuseHost(received(ctx, ":authority"), s.grpcLoopback.Load()); refused != nil {
+		return refused
+	}
+	if denied := rules.keys.refuse(rules.keys.of(received(ctx, "authorization"), received(ctx, "x-api-key")), want); denied != nil {
 		return denied
 	}
 	return nil
@@ -103,6 +107,7 @@ func (s *Server) endCall(ctx context.Context, state *core.RequestState, method s
 		header.Append("x-queue-time-ms", route.Milliseconds(state.Queue))
 		header.Append("x-inference-time-ms", route.Milliseconds(state.Inference))
 		header.Append("x-tokens", strconv.Itoa(state.Tokens))
+		header.Append("x-kenserve-delta", state.Deltas())
 	}
 	_ = grpc.SetHeader(ctx, header) // fails only if the call has ended
 	if err != nil {

@@ -37,6 +37,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 	if !s.servingGRPC.CompareAndSwap(false, true) {
 		return errors.New("server: ServeGRPC may be called only once")
 	}
+	s.grpcLoopback.Store(isLoopback(ln))
 	o := &s.options
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(s.intercept),
@@ -50,7 +51,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		grpc.WaitForHandlers(true),
 	}
 	if o.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(o.TLS)))
+		options = append(options, grpc.Creds(credentials.NewTLS(s.tlsConfig("h2"))))
 	}
 	srv := grpc.NewServer(options...)
 	oip.RegisterGRPC(srv, s.core)

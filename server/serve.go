@@ -34,8 +34,12 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(core.ErrShutdown)
 	srv := &http.Server{
-		Handler:           s.router,
-		BaseContext:       func(net.Listener) context.Context { return requests },
+		Handler:     s.router,
+		BaseContext: func(net.Listener) context.Context { return onListener(requests, ln) },
+		ConnContext: withFraming,
+		// The middleware that follows connections must see every request.
+		DisableGeneralOptionsHandler: true,
+
 		ReadHeaderTimeout: s.options.ReadHeaderTimeout,
 		ReadTimeout:       s.options.ReadTimeout,
 		// The write timeout runs from the end of the header.
@@ -50,10 +54,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		defer close(stopped)
 		limited := netutil.LimitListener(ln, s.options.MaxConnections)
 		if s.options.TLS != nil {
-			srv.TLSConfig = s.options.TLS.Clone()
+			srv.TLSConfig = s.tlsConfig("h2", "http/1.1")
 			accepting = srv.ServeTLS(limited, "", "")
 		} else {
-			accepting = srv.Serve(limited)
+			accepting = srv.Serve(framedListener{limited})
 		}
 	}()
 	select {

@@ -1,8 +1,8 @@
 package server
 
 import (
-	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -13,7 +13,6 @@ import (
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/dashboard"
 	"kenserve/server/internal/httpbody"
-	"kenserve/server/internal/openapi"
 	"kenserve/server/internal/route"
 )
 
@@ -23,21 +22,23 @@ type Server struct {
 	engine    Engine
 	options   Options // with defaults filled in
 	metrics   *metrics
-	keys      keys
+	rules     atomic.Pointer[rules] // see Reload
 	dashboard *dashboard.Dashboard
 	router    *gin.Engine
 	table     route.Table
 	byPath    map[string]*route.Operation // by path in gin's notation; see operation
 	serving   atomic.Bool                 // Serve was called
 
-	openAPIJSON func() ([]byte, error) // generated once
-	docsPage    func() ([]byte, error)
-
-	servingGRPC atomic.Bool // ServeGRPC was called
+	servingGRPC  atomic.Bool // ServeGRPC was called
+	grpcLoopback atomic.Bool // its listener has a loopback address
 }
 
-// releaseMode keeps gin from printing the routes. The mode is global.
-var releaseMode = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
+// releaseMode keeps gin from printing: nothing but the logger writes to the log. The
+// mode is global.
+var releaseMode = sync.OnceFunc(func() {
+	gin.SetMode(gin.ReleaseMode)
+	gin.DefaultWriter, gin.DefaultErrorWriter = io.Discard, io.Discard
+})
 
 // New returns a server over an engine, which the server does not close. The error is
 // about options.
@@ -50,7 +51,7 @@ func New(engine Engine, options Options) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
-	metrics := newMetrics(engine, options.MetricTasks)
+	metrics := newMetrics(engine, options.MetricTasks, options.LogLinesLost)
 	s := &Server{
 		core: &core.Service{
 			Engine: engine, Limits: options.limits(), About: options.About,
@@ -60,16 +61,18 @@ func New(engine Engine, options Options) (*Server, error) {
 		engine:  engine,
 		options: options,
 		metrics: metrics,
-		keys:    newKeys(&options),
 		router:  gin.New(),
 	}
 	if s.dashboard, err = dashboard.New(s.core, engine, metrics.inFlight.Load); err != nil {
 		return nil, err
 	}
 	s.routes()
-	source := openapi.Source{Table: s.table, Limits: s.core.Limits, About: s.core.About, NeedsKey: len(s.keys.use) > 0}
-	s.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(source.Document()) })
-	s.docsPage = sync.OnceValues(source.Page)
+	rules, err := s.newRules(options)
+	if err != nil {
+		return nil, err
+	}
+	s.rules.Store(rules)
+	s.options.APIKeys, s.options.AdminKeys = nil, nil // the rules have their digests
 	return s, nil
 }
 

@@ -48,6 +48,7 @@ func classify(ctx context.Context, path, baseDir string, list []examples.Example
 		}
 		all.Problem, all.Labels, all.Temperature, all.Thresholds = r.Problem, labels, r.Temperature, r.Thresholds
 		all.Scores = append(all.Scores, r.Scores...)
+		all.Truncated, all.MaxTokens = all.Truncated+r.Truncated, r.MaxTokens
 	}
 	return all, nil
 }

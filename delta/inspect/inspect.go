@@ -4,9 +4,12 @@ package inspect
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"kenserve/delta"
 	"kenserve/delta/pack"
+	"kenserve/safetensors"
 )
 
 // Report describes a delta file. All but File, Layout, Bytes and Tensors is the file's
@@ -38,7 +41,20 @@ type Report struct {
 	Temperature  float64            `json:"temperature,omitempty"`
 	Thresholds   []float64          `json:"thresholds,omitempty"`
 	Recipe       json.RawMessage    `json:"recipe,omitempty"` // how the task was tuned
-	Tensors      []Tensor           `json:"tensors"`
+	// TokenizerBytes is the size in the file of the task's own tokenizer; 0: the task
+	// has the base's.
+	TokenizerBytes int64 `json:"tokenizer_bytes,omitempty"`
+	// Resized are the tables with another number of rows than the base's, sorted by name.
+	Resized []Table  `json:"resized,omitempty"`
+	Tensors []Tensor `json:"tensors"`
+}
+
+// Table describes a table of the base that the tuned checkpoint has resized.
+type Table struct {
+	Name  string `json:"name"`
+	Rows  int    `json:"rows"`            // in the tuned checkpoint
+	Added int    `json:"added,omitempty"` // of them, those after the base's last, which are stored whole
+	Bytes int64  `json:"bytes,omitempty"` // of the added rows in the file
 }
 
 // Tensor describes one tensor of a delta file. Its form tells how positions are stored:
@@ -58,8 +74,15 @@ type Tensor struct {
 	Bytes  int64  `json:"bytes"`            // in the file
 }
 
-// newReport returns a report with the metadata.
-func newReport(file, layout string, d *delta.Info) *Report {
+// ownParts is a delta file in one of the layouts.
+type ownParts interface {
+	TokenizerBytes() int64
+	AddedRows(table string) *safetensors.Tensor
+}
+
+// newReport returns a report with the metadata, and what the file has beside values of
+// the base's tensors.
+func newReport(file, layout string, d *delta.Info, own ownParts) *Report {
 	r := &Report{
 		File: file, Layout: layout, BaseName: d.BaseName, BaseSHA256: d.BaseSHA256,
 		Architecture: d.Architecture, ProblemType: d.ProblemType, Labels: d.Labels,
@@ -67,9 +90,18 @@ func newReport(file, layout string, d *delta.Info) *Report {
 		Coding: string(d.Coding), VectorCoding: string(d.VectorCoding),
 		Producer: d.Producer, SourceName: d.SourceName, SourceSHA256: d.SourceSHA256, Notes: d.Notes,
 		Temperature: d.Temperature, Thresholds: d.Thresholds,
+		TokenizerBytes: own.TokenizerBytes(),
 	}
 	if d.Recipe != "" {
 		r.Recipe = json.RawMessage(d.Recipe)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.Rows)) {
+		t := Table{Name: name, Rows: d.Rows[name]}
+		if added := own.AddedRows(name); added != nil {
+			t.Added, _ = added.Rows()
+			t.Bytes = int64(len(added.Data))
+		}
+		r.Resized = append(r.Resized, t)
 	}
 	return r
 }
@@ -77,7 +109,7 @@ func newReport(file, layout string, d *delta.Info) *Report {
 // Small describes a file in the small layout, as far as that is possible without its
 // base: rows and kept values of packed tensors are not known.
 func Small(file string, d *pack.File) *Report {
-	r := newReport(file, "small", &d.Info)
+	r := newReport(file, "small", &d.Info, d)
 	r.Bytes, r.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {
 		out := Tensor{Name: t.Name, Form: "packed", Bytes: t.Bytes()}
@@ -96,7 +128,7 @@ func Small(file string, d *pack.File) *Report {
 // Fast describes a delta in the fast layout. It counts rows only if the delta has been
 // checked against its base, because shapes come from there.
 func Fast(file string, d *delta.Delta, checked bool) *Report {
-	r := newReport(file, "fast", &d.Info)
+	r := newReport(file, "fast", &d.Info, d)
 	r.Bytes, r.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {
 		out := Tensor{Name: t.Name, Form: "bitmap", Bytes: t.Bytes}
