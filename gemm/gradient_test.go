@@ -11,6 +11,7 @@ import (
 	"kenserve/gemm/kernel"
 	"kenserve/gemm/kernel/kerneltest"
 	"kenserve/internal/parallel"
+	"kenserve/nn"
 )
 
 // gradientSizes are the numbers of rows, outputs and inputs in tests.
@@ -104,7 +105,7 @@ func TestAddGradientAgainstNaive(t *testing.T) {
 	defer pool.Close()
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 3))
-		var xt, part, dyt Transposed
+		var xt, part Transposed
 		for _, s := range gradientSizes {
 			matrix, _ := packRandom(r, s.n, s.k)
 			x, dy := kerneltest.RandomView(r, s.m, s.k, Stride(s.k)), kerneltest.RandomView(r, s.m, s.n, Stride(s.n))
@@ -162,10 +163,9 @@ func TestAddGradientAgainstNaive(t *testing.T) {
 					}
 				}
 			}
-			dyt.Reset(nil, dy)
 			sparse := make([]float32, len(kept))
-			matrix.AddSparseGradient(pool, sparse, kept, &dyt, &xt, true)
-			matrix.AddSparseGradient(nil, sparse, kept, &dyt, &xt, false)
+			matrix.AddSparseGradient(pool, sparse, kept, dy, x, nn.Identity, true)
+			matrix.AddSparseGradient(nil, sparse, kept, dy, x, nn.Identity, false)
 			for i, p := range kept {
 				at := int(p.Output)*s.k + int(p.Input)
 				if e := math.Abs(float64(sparse[i])/2 - want[at]); !(e <= kerneltest.SumBound(s.m+2, size[at])) {
@@ -197,7 +197,6 @@ func BenchmarkGradient(b *testing.B) {
 						}
 					}
 				}
-				var dyt Transposed
 				sparse := make([]float32, len(kept))
 				var best [4]time.Duration
 				for b.Loop() {
@@ -205,7 +204,7 @@ func BenchmarkGradient(b *testing.B) {
 						func() { matrix.Mul(nil, dy, x, Epilogue{}) },
 						func() { matrix.MulTransposed(nil, dx, dy, false, Float32) },
 						func() { xt.Reset(nil, x); matrix.AddGradient(nil, grad, nil, dy, &xt, true, Float32) },
-						func() { dyt.Reset(nil, dy); matrix.AddSparseGradient(nil, sparse, kept, &dyt, &xt, true) },
+						func() { matrix.AddSparseGradient(nil, sparse, kept, dy, x, nn.Identity, true) },
 					} {
 						start := time.Now()
 						f()

@@ -93,6 +93,9 @@ func LayerNormParameters(gamma []float32, dy, x kernel.View, stats []RowStats) {
 	kernel.LayerNormParameters(gamma, dy, x, stats)
 }
 
+// Add adds x to dst. Both are equally long.
+func Add(dst, x []float32) { kernel.Add(dst, dst, x[:len(dst)]) }
+
 // ColumnSums adds the rows of x to sums, in rising order.
 func ColumnSums(sums []float32, x kernel.View) {
 	if len(sums) != x.Cols {

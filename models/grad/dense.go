@@ -133,9 +133,8 @@ func (d *dense) parameters(t *Tape, dy gemm.View) {
 		}
 	case sparse:
 		if len(w.kept) > 0 {
-			x := t.transposedInput(d.x)
-			t.transposed[1].Reset(t.pool, dy)
-			w.matrix.AddSparseGradient(t.pool, w.Grad, w.kept, &t.transposed[1], x, w.fresh)
+			x, f := t.input(d.x)
+			w.matrix.AddSparseGradient(t.pool, w.Grad, w.kept, dy, x, f, w.fresh)
 		}
 		w.fresh = false
 	}
@@ -146,16 +145,21 @@ func (d *dense) parameters(t *Tape, dy gemm.View) {
 
 // transposedInput returns the transpose of x. Layers with the same input share it.
 func (t *Tape) transposedInput(x *Value) *gemm.Transposed {
-	if t.transposedOf == x {
-		return &t.transposed[0]
+	if t.transposedOf != x {
+		v, f := t.input(x)
+		t.transposed.ResetActivated(t.pool, v, f)
+		t.transposedOf = x
 	}
+	return &t.transposed
+}
+
+// input returns x as a function of values that are there: of itself, or, if it was forgotten,
+// of what it is an activation of.
+func (t *Tape) input(x *Value) (gemm.View, nn.Activation) {
 	if a, ok := x.producer.(*activation); ok && x.Data == nil {
-		t.transposed[0].ResetActivated(t.pool, t.Need(a.x), a.f)
-	} else {
-		t.transposed[0].Reset(t.pool, t.Need(x))
+		return t.Need(a.x), a.f
 	}
-	t.transposedOf = x
-	return &t.transposed[0]
+	return t.Need(x), nn.Identity
 }
 
 // Lookup is a term of an embedding: the rows of a table, one per token.

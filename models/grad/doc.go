@@ -17,8 +17,8 @@
 // Training changes a parameter in full, at kept positions alone, or not at all; see
 // [Parameter]. Values and gradients are flat slices of equal length in all three cases. The
 // values of a matrix are the panels that the products read, so that nothing is packed again
-// after an update. Of an embedding table only the rows that were seen have values; the
-// others are the base's.
+// after an update. An embedding table has values for the rows that were seen
+// alone; the others are the base's.
 //
 // # Memory
 //

@@ -2,7 +2,6 @@ package grad
 
 import (
 	"kenserve/gemm"
-	"kenserve/gemm/kernel"
 	"kenserve/nn"
 )
 
@@ -119,7 +118,7 @@ func (a *activation) Backward(t *Tape) {
 		for r := r0; r < r1; r++ {
 			a.f.Backward(dy.Row(r), x.Row(r))
 			if !steal {
-				kernel.Add(dx.Row(r), dx.Row(r), dy.Row(r))
+				nn.Add(dx.Row(r), dy.Row(r))
 			}
 		}
 	})
@@ -146,7 +145,7 @@ func (a *addition) Forward(t *Tape) {
 	x, y := t.Need(a.x), a.y.View
 	t.Rows(x, func(r0, r1 int) {
 		for r := r0; r < r1; r++ {
-			kernel.Add(y.Row(r), y.Row(r), x.Row(r))
+			nn.Add(y.Row(r), x.Row(r))
 		}
 	})
 }
@@ -165,7 +164,7 @@ func (t *Tape) passOn(x *Value, dy gemm.View) {
 	t.Rows(dy, func(r0, r1 int) {
 		for r := r0; r < r1; r++ {
 			if add {
-				kernel.Add(dx.Row(r), dx.Row(r), dy.Row(r))
+				nn.Add(dx.Row(r), dy.Row(r))
 			} else {
 				copy(dx.Row(r), dy.Row(r))
 			}
@@ -221,6 +220,6 @@ func (s *selection) Backward(t *Tape) {
 	}
 	dx, dy := t.Grad(s.x), t.Grad(s.out)
 	for i, r := range s.rows {
-		kernel.Add(dx.Row(r), dx.Row(r), dy.Row(i))
+		nn.Add(dx.Row(r), dy.Row(i))
 	}
 }

@@ -34,11 +34,12 @@ type Parameter struct {
 
 	loader Loader
 	mode   mode
+	form   mode // of Values: full or sparse, also after Freeze
 	fresh  bool // Grad holds nothing: the next gradient overwrites it
 
 	matrix    *gemm.Matrix // of a matrix
 	rounded   *gemm.Matrix // of a matrix, if products are rounded
-	vector    []float32    // of a vector: what the forward pass reads; Values, if trained in full
+	vector    []float32    // of a vector: the values that the forward pass reads; Values, if trained in full
 	positions []int        // of a kept parameter
 	kept      []gemm.Position
 	next      *Parameter    // whose products follow those of this one
@@ -63,7 +64,7 @@ func newParameter(p models.Parameter, l Loader) (*Parameter, error) {
 
 // Reset gives the parameter the base's values again and makes all of them trained.
 func (p *Parameter) Reset() error {
-	p.mode, p.fresh, p.Shown, p.positions, p.kept = full, true, nil, nil, nil
+	p.mode, p.form, p.fresh, p.Shown, p.positions, p.kept = full, full, true, nil, nil, nil
 	if p.Role == models.Embedding {
 		var err error
 		if p.table, err = p.loader.Table(p.Parameter); err != nil {
@@ -105,12 +106,12 @@ func (p *Parameter) elements() int {
 // width returns the number of values of a row of an embedding table.
 func (p *Parameter) width() int { return p.Shape[len(p.Shape)-1] }
 
-// Freeze ends the training of the parameter. It keeps its present values.
+// Freeze ends the training of the parameter. It keeps the values that the forward pass used
+// last.
 func (p *Parameter) Freeze() {
-	p.mode = frozen
-	p.Grad, p.Shown = nil, nil
-	if p.Role != models.Embedding || len(p.rows) == 0 {
-		p.Values = nil
+	p.mode, p.Grad = frozen, nil
+	if p.Role != models.Embedding || len(p.Values) == 0 { // lookups read trained rows in Values
+		p.Values, p.Shown = nil, nil
 	}
 }
 
@@ -128,7 +129,7 @@ func (p *Parameter) Keep(positions []int) error {
 		}
 		last = x
 	}
-	p.mode, p.positions = sparse, slices.Clone(positions)
+	p.mode, p.form, p.positions = sparse, sparse, slices.Clone(positions)
 	p.Values, p.Grad = make([]float32, len(positions)), make([]float32, len(positions))
 	switch p.Role {
 	case models.Matrix:
@@ -162,7 +163,7 @@ func (p *Parameter) Keep(positions []int) error {
 // fills a panel; then it must stay 0.
 func (p *Parameter) Position(i int) int {
 	switch {
-	case p.mode == sparse:
+	case p.form == sparse:
 		return p.positions[i]
 	case p.Role == models.Embedding:
 		return int(p.rows[i/p.width()])*p.width() + i%p.width()
@@ -214,7 +215,7 @@ func (p *Parameter) row(r int32, dst []float32) {
 	switch {
 	case !ok:
 		p.table.Row(int(r), dst)
-	case p.mode == sparse:
+	case p.form == sparse:
 		p.table.Row(int(r), dst)
 		for ; i < len(p.positions) && p.positions[i]/len(dst) == int(r); i++ {
 			dst[p.positions[i]%len(dst)] = p.shown()[i]

@@ -43,9 +43,9 @@ type Tape struct {
 
 	lastWeight *Parameter // of the last product
 
-	transposed   [2]gemm.Transposed // of inputs and of output gradients
-	transposedOf *Value             // whose inputs transposed[0] holds
-	scratch      []scratch          // by slot
+	transposed   gemm.Transposed // of the inputs of a dense layer
+	transposedOf *Value          // the inputs that transposed holds
+	scratch      []scratch       // by slot
 }
 
 // step is an operation and the value that it made. In-place operations made none.
