@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -22,6 +24,7 @@ type Engine struct {
 	executor *sched.Executor
 	changes  *semaphore.Weighted // one change of the store at a time
 	watch    *baseWatch
+	reserved atomic.Int64 // see Reserve
 }
 
 // Open loads the base and lists the store. Tasks are loaded when a request asks
@@ -51,9 +54,9 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
-	l.Activations = e.own.memory
+	l.Activations = func() int64 { return e.own.memory() + e.reserved.Load() }
 	if config.Budget == 0 {
-		l.Activations = func() int64 { return e.executor.WorkspaceBytes() + e.own.memory() }
+		l.Activations = func() int64 { return e.executor.WorkspaceBytes() + e.own.memory() + e.reserved.Load() }
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
@@ -68,6 +71,31 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 // program's own file is mapped, which does not count for Go's limit, so it is
 // subtracted here.
 func (e *Engine) HeapLimit() int64 { return e.config.Memory - programBytes }
+
+// reserveShare is the share, one in reserveShare, of the tasks' memory that Reserve leaves.
+const reserveShare = 4
+
+// Reserve takes bytes from the memory of the tasks, for work beside the requests, until
+// release is called. Tasks are evicted when the next one is loaded. The error is an
+// ErrNoMemory if less than a quarter of the memory would be left.
+func (e *Engine) Reserve(bytes int64) (release func(), err error) {
+	budget := e.loader.Stats().BudgetBytes
+	for {
+		before := e.reserved.Load()
+		if free := budget - budget/reserveShare - before; bytes > free {
+			return nil, fmt.Errorf("runtime: %w: %d bytes are needed, and %d can be taken from the tasks", ErrNoMemory, bytes, max(0, free))
+		}
+		if e.reserved.CompareAndSwap(before, before+bytes) {
+			return sync.OnceFunc(func() { e.reserved.Add(-bytes) }), nil
+		}
+	}
+}
+
+// Idle tells whether nothing is computed and no request waits.
+func (e *Engine) Idle() bool { return e.executor.Idle() }
+
+// BaseFloat32Bytes returns the size of the base's weights in float32.
+func (e *Engine) BaseFloat32Bytes() int64 { return e.base.float32Bytes() }
 
 // Close waits for the requests in progress and releases everything. Later
 // requests fail with ErrClosed.

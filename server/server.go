@@ -52,6 +52,9 @@ func New(engine Engine, options Options) (*Server, error) {
 	}
 	releaseMode()
 	metrics := newMetrics(engine, options.MetricTasks, options.LogLinesLost)
+	if options.Tuner != nil {
+		metrics.registry.MustRegister(tuningCollector{options.Tuner})
+	}
 	s := &Server{
 		core: &core.Service{
 			Engine: engine, Limits: options.limits(), About: options.About,
