@@ -338,7 +338,7 @@ func (j *Jobs) Cancel(ctx context.Context, task string) error {
 
 // endLocked ends a job, and removes the oldest ones beyond the bound.
 func (j *Jobs) endLocked(x *job, state State, reason string) {
-	now := time.Now().UTC()
+	now := time.Now().UTC().Truncate(time.Millisecond)
 	x.State, x.Finished, x.cancel = state, &now, nil
 	attrs := []any{"task", x.Task}
 	if reason != "" {

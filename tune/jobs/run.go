@@ -15,6 +15,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/tune"
 )
 
 // Run runs the queued jobs, one after the other, until ctx ends. A job that runs then goes
@@ -52,7 +53,7 @@ func (j *Jobs) next(ctx context.Context) (*job, context.Context) {
 	running, first.cancel = context.WithCancel(ctx)
 	first.State = Running
 	if first.Started == nil {
-		now := time.Now().UTC()
+		now := time.Now().UTC().Truncate(time.Millisecond)
 		first.Started = &now
 	}
 	first.Progress = &Progress{Stage: "reading"}
@@ -149,7 +150,7 @@ func (j *Jobs) apply(x *job, e event) {
 	case e.Report != nil:
 		x.Report = e.Report
 	case e.Data != nil:
-		x.Reads, x.Ignored, x.Data = e.Reads, e.Ignored, e.Data
+		x.read(e)
 	case e.Progress != nil:
 		if old := x.Progress; old.Stage == e.Progress.Stage && e.Progress.Step > old.Step {
 			j.counts.Steps += uint64(e.Progress.Step - old.Step)
@@ -161,6 +162,17 @@ func (j *Jobs) apply(x *job, e event) {
 	}
 	if e.Point != nil || e.Report != nil {
 		j.write(x)
+	}
+}
+
+// read takes over what the process has found out about the texts.
+func (r *record) read(e event) {
+	r.Reads, r.Ignored, r.Data = e.Reads, e.Ignored, e.Data
+	if r.Ignored == nil {
+		r.Ignored = []string{}
+	}
+	if r.Data.Findings == nil {
+		r.Data.Findings = []tune.Finding{}
 	}
 }
 
@@ -249,17 +261,17 @@ func (j *Jobs) process(ctx context.Context, r *record, dir string, check bool, f
 			_ = c.Process.Kill()
 		}
 	})
+	var broken error
 	lines := bufio.NewScanner(events)
 	lines.Buffer(nil, maxEvent)
 	for lines.Scan() {
 		var e event
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			_ = c.Process.Kill()
+		if broken = json.Unmarshal(lines.Bytes(), &e); broken != nil {
 			break
 		}
 		f(e)
 	}
-	if lines.Err() != nil {
+	if broken = errors.Join(broken, lines.Err()); broken != nil {
 		_ = c.Process.Kill()
 	}
 	err = c.Wait()
@@ -268,8 +280,10 @@ func (j *Jobs) process(ctx context.Context, r *record, dir string, check bool, f
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case broken != nil:
+		return fmt.Errorf("read what the process of the job writes: %w", broken)
 	case err != nil:
-		return fmt.Errorf("the process of the job: %w: %s", err, messages)
+		return fmt.Errorf("the process of the job: %w %s", err, messages)
 	}
 	return nil
 }

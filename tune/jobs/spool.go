@@ -12,6 +12,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/runtime"
+	"kenserve/tune"
 )
 
 // spooled is a job whose texts are on disk and which is not queued yet.
@@ -40,7 +41,7 @@ func (j *Jobs) spool(ctx context.Context, task string, o Options, r io.Reader) (
 	if err := o.Check(); err != nil {
 		return nil, &InvalidError{strings.ReplaceAll(err.Error(), "tune: ", "")}
 	}
-	s := &spooled{record: record{Job: Job{Object: "tuning", Task: task, Created: time.Now().UTC().Truncate(time.Millisecond)}, Options: o}}
+	s := &spooled{record: record{Job: Job{Object: "tuning", Task: task, Created: time.Now().UTC().Truncate(time.Millisecond), Ignored: []string{}, Curve: []tune.Point{}}, Options: o}}
 	if s.dir, err = os.MkdirTemp(j.config.Dir, spoolPrefix); err != nil {
 		return nil, diskError("make a folder for the job", err)
 	}
@@ -113,7 +114,7 @@ func (j *Jobs) check(ctx context.Context, s *spooled) error {
 		case e.Error != "":
 			failed = &e
 		case e.Data != nil:
-			s.Reads, s.Ignored, s.Data = e.Reads, e.Ignored, e.Data
+			s.read(e)
 		}
 	})
 	switch {

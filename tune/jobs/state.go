@@ -44,9 +44,9 @@ type Job struct {
 	Ignored []string         `json:"ignored" doc:"Columns or members that are not used."`
 	Data    *tune.DataReport `json:"data" nullable:"true" doc:"The sizes of the data, what is wrong with them, and the recipe."`
 
-	Progress *Progress    `json:"progress" nullable:"true" doc:"Null: no step was made yet."`
-	Curve    []tune.Point `json:"curve" doc:"Evaluations on the dev set, oldest first."`
-	Report   *tune.Report `json:"report" nullable:"true" doc:"The result. Null: there is none yet."`
+	Progress *Progress       `json:"progress" nullable:"true" doc:"Null: no step was made yet."`
+	Curve    []tune.Point    `json:"curve" doc:"Evaluations on the dev set, oldest first."`
+	Report   json.RawMessage `json:"report" nullable:"true" doc:"The result, as kenserve tune --json prints it. Null: there is none yet."`
 }
 
 // Progress is how far a job is.

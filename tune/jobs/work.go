@@ -45,7 +45,7 @@ type event struct {
 	Data     *tune.DataReport `json:",omitempty"`
 	Progress *Progress        `json:",omitempty"`
 	Point    *tune.Point      `json:",omitempty"`
-	Report   *tune.Report     `json:",omitempty"`
+	Report   json.RawMessage  `json:",omitempty"` // a tune.Report
 	Error    string           `json:",omitempty"`
 	Invalid  bool             `json:",omitempty"` // the texts or the options are at fault
 }
@@ -107,7 +107,11 @@ func obey(ctx context.Context, in io.Reader, out io.Writer) error {
 	case err != nil:
 		return send(event{Error: w.clear(err.Error()), Invalid: invalid})
 	}
-	return send(event{Report: report})
+	text, err := json.Marshal(report)
+	if err != nil {
+		return fmt.Errorf("tune: encode the report: %w", err)
+	}
+	return send(event{Report: text})
 }
 
 // clear removes what a client must not see from an error: where files are.

@@ -70,7 +70,6 @@ var tuningParameters = []route.Parameter{
 }
 
 func (h *handler) tuningOperations() []route.Operation {
-	exampleJob := ""
 	return []route.Operation{
 		{
 			Method: http.MethodPost, Path: "/tasks/:name/tune", Name: "tuneTask", Tag: route.TagTasks,
@@ -78,13 +77,13 @@ func (h *handler) tuningOperations() []route.Operation {
 			Description: "The body has the texts: CSV or TSV with the columns text and label, JSON lines or a JSON array of objects with these members. They are checked first; a row that cannot be read is an error with its number. Then a job is queued, which trains a classifier over the base at low priority. One job runs at a time. The delta that it makes gets the checks of an upload, and takes the place of the task in the store.",
 			Handle:      h.tuneTask, Admin: true, Params: tuningParameters,
 			Request: []route.Content{{Media: "text/csv"}, {Media: "text/tab-separated-values"}, {Media: "application/jsonl"}},
-			Answer:  route.JSON[jobs.Job](exampleJob), Status: http.StatusAccepted, AlsoStatus: http.StatusOK,
+			Answer:  route.JSON[jobs.Job](""), Status: http.StatusAccepted, AlsoStatus: http.StatusOK,
 			MayFail: append([]*route.Failure{route.Conflict}, route.FailuresChanging...),
 		},
 		{
 			Method: http.MethodGet, Path: "/tasks/:name/tune", Name: "getTuning", Tag: route.TagTasks, Summary: "Describe the job that tunes a task",
 			Description: "The state, the progress, the scores on the dev set so far, what is wrong with the texts, and the result.",
-			Handle:      h.getTuning, Admin: true, Answer: route.JSON[jobs.Job](exampleJob), MayFail: []*route.Failure{route.NoSuchTask},
+			Handle:      h.getTuning, Admin: true, Answer: route.JSON[jobs.Job](""), MayFail: []*route.Failure{route.NoSuchTask},
 		},
 		{
 			Method: http.MethodDelete, Path: "/tasks/:name/tune", Name: "cancelTuning", Tag: route.TagTasks, Summary: "Cancel the job that tunes a task",
