@@ -42,11 +42,11 @@ type Job struct {
 
 	Reads   string           `json:"reads" doc:"How the texts are read: the format, and which column is used for what."`
 	Ignored []string         `json:"ignored" doc:"Columns or members that are not used."`
-	Data    *tune.DataReport `json:"data" nullable:"true" doc:"The sizes of the data, what is wrong with them, and the recipe."`
+	Data    *tune.DataReport `json:"data,omitempty" doc:"The sizes of the data, what is wrong with them, and the recipe."`
 
-	Progress *Progress       `json:"progress" nullable:"true" doc:"Null: no step was made yet."`
+	Progress *Progress       `json:"progress,omitempty" doc:"Absent: the job has not started."`
 	Curve    []tune.Point    `json:"curve" doc:"Evaluations on the dev set, oldest first."`
-	Report   json.RawMessage `json:"report" nullable:"true" doc:"The result, as kenserve tune --json prints it. Null: there is none yet."`
+	Report   json.RawMessage `json:"report,omitempty" doc:"The result, as kenserve tune --json prints it. Absent: there is none yet."`
 }
 
 // Progress is how far a job is.
