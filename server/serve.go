@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"kenserve/server/internal/core"
 )
 
@@ -33,12 +31,22 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	log := s.options.Logger
 	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(core.ErrShutdown)
+	bytes := int64(plainConnectionBytes)
+	if s.options.TLS != nil {
+		bytes = secureConnectionBytes
+	}
+	limited := newConnections(ln, s.memory, s.options.MaxConnections, bytes)
+	s.metrics.connections.Store("http", limited)
 	srv := &http.Server{
 		Handler:           s.router,
+		ConnState:         limited.changed,
+		ConnContext:       withConnection,
+		HTTP2:             s.http2Config(),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ReadHeaderTimeout: s.options.ReadHeaderTimeout,
 		ReadTimeout:       s.options.ReadTimeout,
-		// The write timeout runs from the end of the header.
+		// It runs from the end of the header. An answer gets the write timeout alone when
+		// it is written; see route.Write.
 		WriteTimeout:   s.options.ReadTimeout + s.core.Limits.RequestTimeout + s.core.Limits.WriteTimeout,
 		IdleTimeout:    s.options.IdleTimeout,
 		MaxHeaderBytes: s.options.MaxHeaderBytes,
@@ -48,7 +56,6 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		limited := netutil.LimitListener(ln, s.options.MaxConnections)
 		if s.options.TLS != nil {
 			srv.TLSConfig = s.options.TLS.Clone()
 			accepting = srv.ServeTLS(limited, "", "")

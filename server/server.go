@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -10,9 +11,9 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"kenserve/internal/memory"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/dashboard"
-	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/openapi"
 	"kenserve/server/internal/route"
 )
@@ -22,6 +23,7 @@ type Server struct {
 	core      *core.Service
 	engine    Engine
 	options   Options // with defaults filled in
+	memory    *memory.Account
 	metrics   *metrics
 	keys      keys
 	dashboard *dashboard.Dashboard
@@ -34,6 +36,9 @@ type Server struct {
 	docsPage    func() ([]byte, error)
 
 	servingGRPC atomic.Bool // ServeGRPC was called
+	// The contexts end when the streams, and the unary calls, of gRPC have to.
+	grpcStreams, grpcCalls       context.Context
+	endGRPCStreams, endGRPCCalls context.CancelFunc
 }
 
 // releaseMode keeps gin from printing the routes. The mode is global.
@@ -50,19 +55,26 @@ func New(engine Engine, options Options) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
-	metrics := newMetrics(engine, options.MetricTasks)
+	account := options.Memory
+	if account == nil {
+		account = memory.New(defaultMemory)
+	}
+	account.Bound(memory.Bodies, int64(options.MaxBodyMemory))
+	metrics := newMetrics(engine, account, options.MetricTasks)
 	s := &Server{
 		core: &core.Service{
 			Engine: engine, Limits: options.limits(), About: options.About,
-			Bodies: httpbody.NewBudget(options.MaxBodyMemory), Now: time.Now,
-			OnClassified: metrics.classified,
+			Now: time.Now, OnClassified: metrics.classified,
 		},
 		engine:  engine,
 		options: options,
+		memory:  account,
 		metrics: metrics,
 		keys:    newKeys(&options),
 		router:  gin.New(),
 	}
+	s.grpcStreams, s.endGRPCStreams = context.WithCancel(context.Background())
+	s.grpcCalls, s.endGRPCCalls = context.WithCancel(context.Background())
 	if s.dashboard, err = dashboard.New(s.core, engine, metrics.inFlight.Load); err != nil {
 		return nil, err
 	}

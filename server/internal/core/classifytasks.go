@@ -17,6 +17,7 @@ type TasksCall struct {
 	Inputs   []runtime.Input
 	InputsAt problem.Values // of the inputs in the request
 	Options  runtime.Options
+	TopK     int // labels of an input and task that the answer has; 0: all
 }
 
 // ClassifyTasks runs a call within the request timeout and adds its cost to state.
@@ -64,6 +65,9 @@ func (s *Service) ClassifyTasks(ctx context.Context, state *RequestState, c *Tas
 		return nil, c.failure(ctx, first.task, first.err)
 	}
 	for _, r := range results {
+		if err := reserveAnswer(ctx, r, len(c.Inputs), c.TopK); err != nil {
+			return nil, err
+		}
 		state.add(r)
 	}
 	return results, nil

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"kenserve/internal/memory"
 	"kenserve/server/internal/problem"
 )
 
@@ -119,16 +120,18 @@ func TestCompressedBody(t *testing.T) {
 		{"twice", encoded(t, "gzip", encoded(t, "gzip", request)), []string{"gzip", "gzip"}, 415},
 		{"twice in one header", encoded(t, "gzip", request), []string{"gzip, gzip"}, 415},
 	} {
-		budget := NewBudget(1 << 20)
-		b := NewBuffers(budget)
+		account := memory.New(1 << 20)
+		loan := account.Open()
+		b := NewBuffers()
 		r := httptest.NewRequest(http.MethodPost, "/classify", strings.NewReader(c.body))
 		r.Header["Content-Encoding"] = c.encoding
-		got, err := b.Read(r, limit)
+		got, err := b.Read(r.WithContext(memory.WithLoan(r.Context(), loan)), limit)
 		if status := statusOf(err); status != c.status || c.status == 0 && got != request {
 			t.Errorf("%s: read %q, status %d, want %d: %v", c.name, got, status, c.status, err)
 		}
 		b.Release()
-		if used := budget.Used(); used != 0 {
+		loan.Close()
+		if used := account.Used(); used != 0 {
 			t.Fatalf("%s: %d bytes count after the request", c.name, used)
 		}
 	}
