@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"kenserve/internal/memory"
 	"kenserve/models"
 	"kenserve/tokenizer"
 )
@@ -16,6 +17,10 @@ import (
 // the one that Classify would return. It stops between two inputs when ctx ends.
 func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]Input, error) {
 	start := time.Now()
+	expected := e.expectTokens(inputs, opts)
+	if err := memory.LoanOf(ctx).Take(memory.Tokens, e.tokenBytes(expected.most, expected)); err != nil {
+		return nil, fmt.Errorf("runtime: tokenize: %w", err)
+	}
 	batch, err := e.encode(ctx, inputs, 0, opts, math.MaxInt)
 	if err != nil {
 		return nil, err
@@ -68,8 +73,12 @@ func (e *Engine) tokenizerOptions(opts Options) tokenizer.Options {
 // *InputError.
 func (e *Engine) appendInput(tokens *tokenizer.Encoding, input Input, i int, o tokenizer.Options, truncate bool) error {
 	tokens.Dropped = 0
+	before := len(tokens.IDs)
 	if err := e.appendTokens(tokens, input, o); err != nil {
 		return &InputError{i, err}
+	}
+	if tokens.Dropped == 0 && input.IDs == nil {
+		e.density.add(input.textBytes(), len(tokens.IDs)-before)
 	}
 	if tokens.Dropped > 0 && !truncate {
 		return &InputError{i, fmt.Errorf("%w: it has more than %d tokens", ErrTooLong, o.MaxTokens)}

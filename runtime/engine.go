@@ -9,6 +9,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/delta/store"
+	"kenserve/internal/memory"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
 )
@@ -20,6 +21,8 @@ type Engine struct {
 	loader    *storesync.Loader
 	executor  *sched.Executor
 	maxTokens int
+	density   tokenDensity
+	account   *memory.Account
 	changes   *semaphore.Weighted // one change of the store at a time
 }
 
@@ -34,16 +37,19 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	tables, rest := base.mappedBytes()
+	fixed := base.Bytes() + rest
+	parts := divide(config.Memory, fixed)
 	budget := config.Budget
 	if budget == 0 {
-		_, mapped := base.mappedBytes()
-		fixed := base.Bytes() + mapped
-		if budget = taskBudget(config.Memory, fixed); budget <= 0 {
+		if budget = parts.tasks; budget <= 0 {
 			_ = base.close()
 			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, fixed)
 		}
 	}
-	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), changes: semaphore.NewWeighted(1)}
+	resident := &footprint{memory: config.Memory, fixed: tables + rest + programBytes, limit: config.LimitHeap}
+	resident.mapFile(0)
+	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), account: memory.New(max(parts.requests, minRequestBytes)), changes: semaphore.NewWeighted(1)}
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
 	}
@@ -52,12 +58,13 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
 	})
 	l := storesync.Config{
-		Store: config.Store, Base: planner{base, config.Cache}, Budget: budget, Idle: e.executor.Idle,
+		Store: config.Store, Base: planner{base, config.Cache, resident}, Budget: budget, Idle: e.executor.Idle,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
 	if config.Budget == 0 {
-		l.Activations = e.executor.WorkspaceBytes
+		reserved := int64(config.Workers) * activationBytes(base.parameters, max(config.BatchTokens, e.maxTokens))
+		l.Activations = func() int64 { return max(reserved, e.executor.WorkspaceBytes()) }
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
@@ -67,13 +74,10 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	return e, nil
 }
 
-// HeapLimit returns the limit to pass to debug.SetMemoryLimit so that the process
-// stays within Config.Memory: the garbage collector works harder near it. Files
-// that are mapped do not count for Go's limit, so they are subtracted here.
-func (e *Engine) HeapLimit() int64 {
-	tables, rest := e.base.mappedBytes()
-	return e.config.Memory - tables - rest - programBytes
-}
+// Requests returns the account of the memory that requests take, the engine's own part
+// of them included. A caller that serves requests takes what it needs for them from it,
+// and gives each request's context a loan.
+func (e *Engine) Requests() *memory.Account { return e.account }
 
 // Close waits for the requests in progress and releases everything. Later
 // requests fail with ErrClosed.

@@ -1,92 +1,76 @@
 package runtime
 
 import (
-	"bufio"
-	"bytes"
-	"io/fs"
-	"os"
-	"path"
-	"strconv"
-	"strings"
+	"sync"
 )
 
-// machineMemory returns the bytes of memory that this process may use: the
-// machine's memory, or the lowest limit of the control groups (version 1 or 2)
-// that a container puts it in. If neither is known it returns 4 GiB.
-func machineMemory() int64 { return availableMemory(os.DirFS("/")) }
-
-const unknownMemory = 4 << 30
-
-func availableMemory(root fs.FS) int64 {
-	memory := int64(0)
-	lowerTo := func(n int64) {
-		if n > 0 && (memory == 0 || n < memory) {
-			memory = n
-		}
-	}
-	if text, err := fs.ReadFile(root, "proc/meminfo"); err == nil {
-		if rest, ok := bytes.CutPrefix(text, []byte("MemTotal:")); ok {
-			if fields := bytes.Fields(rest); len(fields) > 1 {
-				lowerTo(parseBytes(string(fields[0])) << 10)
-			}
-		}
-	}
-	groups, _ := fs.ReadFile(root, "proc/self/cgroup")
-	for lines := bufio.NewScanner(bytes.NewReader(groups)); lines.Scan(); {
-		// HIERARCHY:CONTROLLERS:PATH
-		parts := strings.SplitN(lines.Text(), ":", 3)
-		if len(parts) < 3 {
-			continue
-		}
-		dir, file := "sys/fs/cgroup", "memory.max"
-		if parts[0] != "0" {
-			if !strings.Contains(","+parts[1]+",", ",memory,") {
-				continue
-			}
-			dir, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
-		}
-		// In a container the path may be the host's; then the root of the mount
-		// is the group. The limits of all groups above hold, too.
-		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
-			if text, err := fs.ReadFile(root, path.Join(dir, group, file)); err == nil {
-				lowerTo(parseBytes(strings.TrimSpace(string(text))))
-			}
-			if group == "/" {
-				break
-			}
-		}
-	}
-	if memory == 0 {
-		return unknownMemory
-	}
-	return memory
-}
-
-// parseBytes returns 0 if text is not a number, such as "max", which means that
-// a group has no limit.
-func parseBytes(text string) int64 {
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
+// The memory of the process, Config.Memory, is divided when the engine is opened:
+//
+//	fixed     the base: its panels, and its mapped files; the program
+//	requests  connections, bodies, tokens, answers: see package memory
+//	garbage   what the garbage collector has not freed yet
+//	tasks     deltas, hot networks, and the activations of forward passes
+//
+// Each part but garbage has a bound that is kept before memory is allocated. Go's own
+// limit keeps the garbage within its part: the collector runs before the heap exceeds
+// it. Mapped files are resident too but not part of Go's heap, so the limit falls when a
+// delta is mapped and rises when it is unmapped; see footprint.
 const (
-	// processBytes is what a process takes beside the base, activations and
-	// tasks: the program itself, requests and connections.
-	processBytes = 96 << 20
-	// programBytes is the part of processBytes that is mapped from the program's
-	// file.
-	programBytes = 64 << 20
-	// garbageShare is the share, one in garbageShare, of the rest that the garbage
-	// collector needs.
-	garbageShare = 8
+	// programBytes is what the program itself takes: its code and data, as far as they
+	// were read, and what the garbage collector does not count.
+	programBytes = 40 << 20
+	// heapBytes is what the heap holds beside the base, tasks and requests: the
+	// tokenizer, metrics, the index of the store.
+	heapBytes = 32 << 20
+
+	requestShare    = 8         // requests get one in requestShare of what the base leaves
+	minRequestBytes = 32 << 20  // unless that is less than this,
+	maxRequestBytes = 512 << 20 // or more than this
+	minGarbageBytes = 12 << 20
 )
 
-// taskBudget returns the part of memory that is left for tasks and activations if
-// the base takes so many bytes.
-func taskBudget(memory, base int64) int64 {
-	left := memory - base - processBytes
-	return left - left/garbageShare
+// shares is how memory is divided, in bytes.
+type shares struct {
+	requests, tasks int64
 }
+
+// divide divides the memory that is left if the base takes so many bytes. Without
+// enough memory, tasks is not positive.
+func divide(memory, base int64) shares {
+	left := memory - base - programBytes - heapBytes
+	requests := min(max(left/requestShare, minRequestBytes), maxRequestBytes, left/4)
+	// Bodies and answers become garbage as fast as they are read and written.
+	garbage := min(minGarbageBytes, left/8) + requests/2
+	return shares{requests: requests, tasks: left - requests - garbage}
+}
+
+// footprint keeps the limit of Go's heap in step with what is resident beside it. Its
+// methods may be called from any goroutine.
+type footprint struct {
+	memory int64             // of the process
+	fixed  int64             // resident beside the heap: the base's mapped files, the program
+	limit  func(bytes int64) // tells the heap its limit; nil: nobody does
+
+	mu     sync.Mutex
+	mapped int64 // bytes of deltas that are mapped
+}
+
+// mapFile counts a delta of so many bytes, which is about to be read.
+func (f *footprint) mapFile(bytes int64) { f.change(bytes) }
+
+// unmapFile counts a delta of so many bytes that is not mapped any more.
+func (f *footprint) unmapFile(bytes int64) { f.change(-bytes) }
+
+func (f *footprint) change(bytes int64) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.mapped += bytes
+	if f.limit != nil {
+		f.limit(f.heapLimitLocked())
+	}
+}
+
+func (f *footprint) heapLimitLocked() int64 { return f.memory - f.fixed - f.mapped }

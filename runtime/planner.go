@@ -11,6 +11,7 @@ import (
 type planner struct {
 	base     *Base
 	unpacked *store.Cache // where deltas in the small layout are unpacked; nil: they cannot be loaded
+	resident *footprint
 }
 
 // Plan opens a delta in either layout and checks it against the base.
@@ -19,11 +20,15 @@ func (p planner) Plan(file store.File) (storesync.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The file is mapped, and checking it makes it resident.
+	p.resident.mapFile(d.Size)
 	plan, err := planTask(p.base, d)
 	if err != nil {
 		_ = d.Close()
+		p.resident.unmapFile(d.Size)
 		return nil, err
 	}
+	plan.resident = p.resident
 	return plan, nil
 }
 
@@ -53,7 +58,11 @@ func (p *plan) Load() (storesync.Task, error) {
 }
 
 // Close releases the delta.
-func (p *plan) Close() error { return p.delta.Close() }
+func (p *plan) Close() error {
+	err := p.delta.Close()
+	p.resident.unmapFile(p.delta.Size)
+	return err
+}
 
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }

@@ -22,6 +22,8 @@ type plan struct {
 	labels  []string
 	problem models.Problem
 
+	resident *footprint // counts the mapped file; nil: nobody does
+
 	// warmBytes is what a warm task takes: the bytes of its file, which are the
 	// values in memory, an index of them, and copies of the few matrices to which
 	// the kernels cannot apply a delta while they multiply.

@@ -95,7 +95,7 @@ func (f *grpcFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // receive reads the message of a unary call and puts it in place of the body. A read
 // timeout is set already, by the HTTP server.
 func (f *grpcFront) receive(r *http.Request, control *http.ResponseController, input protoreflect.MessageDescriptor) *problem.Problem {
-	_ = control.SetReadDeadline(f.s.core.Now().Add(f.s.options.ReadTimeout))
+	_ = control.SetReadDeadline(time.Now().Add(f.s.options.ReadTimeout))
 	message, err := callbody.Read(r, input, f.s.options.MaxBodyBytes)
 	if err != nil {
 		return core.ProblemOf(r.Context(), err)

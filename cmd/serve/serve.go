@@ -100,8 +100,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	if err := reportUnknown("serve", c.Strict, func(line string) { log.Warn(line) }, e.Base().Unknown()...); err != nil {
 		return err
 	}
-	limitHeap(e)
 	options.About = c.about(e)
+	options.Memory = e.Requests()
 	if c.Check {
 		return c.check(ctx, e, s)
 	}

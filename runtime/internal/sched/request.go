@@ -25,6 +25,9 @@ type Request struct {
 	Texts    models.Batch // at least one
 	Logits   []float32    // [texts, labels], row-major; the executor writes it until Wait returns
 	Deadline time.Time    // by which the request should be done; it only decides the order
+	// Call is the admitted call that the request is a part of; nil: it was not
+	// announced.
+	Call *Call
 	// Continued tells that the request is a further part of a call that was
 	// admitted already. It is not refused for load.
 	Continued bool
@@ -38,9 +41,10 @@ type Request struct {
 	done chan struct{} // closed when no text is waiting or being computed
 
 	arrivalOrder   uint64
-	heapIndex      int // in its queue
-	nextText       int // the texts before it are in batches
-	runningBatches int // batches that hold texts of the request
+	rank           int64 // see schedule.rank
+	heapIndex      int   // in its queue
+	nextText       int   // the texts before it are in batches
+	runningBatches int   // batches that hold texts of the request
 }
 
 // textStart returns where the tokens of text i begin.
@@ -57,8 +61,17 @@ func (r *Request) waitingTokens() int { return len(r.Texts.IDs) - r.textStart(r.
 // waiting tells whether some texts are not in a batch yet.
 func (r *Request) waiting() bool { return r.nextText < len(r.Texts.Ends) }
 
-// before tells whether r is computed before o: by deadline, then by arrival.
+// before tells whether r is computed before o, a request of the same task: by rank, by
+// deadline, then by arrival.
 func (r *Request) before(o *Request) bool {
+	if r.rank != o.rank {
+		return r.rank < o.rank
+	}
+	return r.dueBefore(o)
+}
+
+// dueBefore is before without the rank, which only compares calls of one task.
+func (r *Request) dueBefore(o *Request) bool {
 	if !r.Deadline.Equal(o.Deadline) {
 		return r.Deadline.Before(o.Deadline)
 	}
@@ -82,7 +95,7 @@ func (q *queue) servedBefore(p *queue) bool {
 	if q.startTag != p.startTag {
 		return q.startTag < p.startTag
 	}
-	return q.requests[0].before(p.requests[0])
+	return q.requests[0].dueBefore(p.requests[0])
 }
 
 // The methods of heap.Interface.
@@ -121,4 +134,6 @@ type batch struct {
 	tokens int
 	texts  int
 	queue  *queue // from which it was taken
+
+	helpers int // cores without a batch when it began, which help
 }

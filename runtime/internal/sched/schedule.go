@@ -31,7 +31,10 @@ import (
 // Within a task, and between tasks with equal tags, the earliest deadline is
 // first. Deadlines alone would be unfair between tasks: if all have the same
 // time limit, they are the order of arrival, and a flood of requests that came
-// first would be computed first.
+// first would be computed first. They would be unfair within a task, too: the
+// later parts of a long call would come before a short call that arrives
+// meanwhile. So within a task the rank of a call comes first, which rises with
+// the tokens that the call has had; see schedule.rank.
 //
 // There is one exception. A request is urgent if its deadline falls before the
 // backlog would drain, by the measured speed. Urgent requests go first, earliest
@@ -54,7 +57,11 @@ type schedule struct {
 	waitingRequests int // without those that are Continued
 	waitingTokens   int
 	secondsPerToken float64 // of one core, a moving average; 0: not measured yet
+	measuredTokens  int     // the weight of that average: tokens, up to averageBatches batches
 	submitted       uint64  // requests so far
+	served          int64   // tokens put into batches so far
+
+	backlogs map[string]*backlog // by task; see admission.go
 }
 
 // defaultMinSplitTokens is the batch size up to which two cores are faster if
@@ -67,7 +74,7 @@ const defaultMinSplitTokens = 256
 func newSchedule(maxBatchTokens, cores int, batchWait time.Duration) schedule {
 	return schedule{
 		maxBatchTokens: maxBatchTokens, minSplitTokens: min(defaultMinSplitTokens, maxBatchTokens), batchWait: batchWait, cores: cores,
-		byTask: map[TaskHandle]*queue{}, idleTags: map[string]int64{},
+		byTask: map[TaskHandle]*queue{}, idleTags: map[string]int64{}, backlogs: map[string]*backlog{},
 	}
 }
 
@@ -75,7 +82,10 @@ func newSchedule(maxBatchTokens, cores int, batchWait time.Duration) schedule {
 func (s *schedule) add(r *Request, now time.Time) {
 	r.Arrived = now
 	s.submitted++
-	r.arrivalOrder = s.submitted
+	r.arrivalOrder, r.rank = s.submitted, s.rank(r.Call)
+	if r.Call != nil {
+		r.Call.submitted += len(r.Texts.IDs)
+	}
 	q := s.byTask[r.Task]
 	if q == nil {
 		q = &queue{task: r.Task, name: r.Name, startTag: max(s.virtualTime, s.idleTags[r.Name]), oldestArrival: now}
@@ -255,6 +265,7 @@ func (s *schedule) takeBatch(q *queue, maxTokens int) *batch {
 	}
 	q.waitingTokens -= b.tokens
 	s.waitingTokens -= b.tokens
+	s.served += int64(b.tokens)
 	s.virtualTime = max(s.virtualTime, q.startTag)
 	q.startTag += int64(b.tokens)
 	if len(q.requests) > 0 && s.batchWait > 0 {
@@ -278,13 +289,13 @@ func (s *schedule) takeBatch(q *queue, maxTokens int) *batch {
 // that have no other texts. An error fails every request with texts in the batch,
 // the error of a part its own request, and their waiting texts are dropped.
 func (s *schedule) finish(b *batch, end time.Time, took time.Duration, err error) {
-	const weight = 1.0 / 8 // of one batch in the moving average
-	if sample := took.Seconds() / float64(b.tokens); s.secondsPerToken == 0 {
-		s.secondsPerToken = sample
-	} else {
-		s.secondsPerToken += weight * (sample - s.secondsPerToken)
-	}
+	// Batches count by their tokens: a small one takes longer for each.
+	const averageBatches = 8
+	sample := took.Seconds() * float64(1+b.helpers) / float64(b.tokens)
+	s.secondsPerToken += (sample - s.secondsPerToken) * float64(b.tokens) / float64(s.measuredTokens+b.tokens)
+	s.measuredTokens = min(s.measuredTokens+b.tokens, averageBatches*s.maxBatchTokens)
 	for _, p := range b.parts {
+		s.progress(p.request.Call, p.request.textStart(p.end)-p.request.textStart(p.first))
 		r, err := p.request, err
 		if err == nil {
 			err = p.err

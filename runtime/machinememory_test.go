@@ -32,6 +32,26 @@ func TestAvailableMemory(t *testing.T) {
 			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n"}, 16384000 << 10},
 		{"a limit above the machine's memory", map[string]string{
 			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "99999999999999\n"}, 16384000 << 10},
+		{"version 1, below a limit that the container cannot see", map[string]string{
+			"proc/meminfo": meminfo, "proc/self/cgroup": "5:memory:/docker/abc\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+			"sys/fs/cgroup/memory/memory.stat":           "cache 1\nhierarchical_memory_limit 268435456\n"}, 256 << 20},
+		{"version 1, mounted elsewhere", map[string]string{
+			"proc/meminfo": meminfo, "proc/self/cgroup": "5:cpu,memory:/a\n",
+			"proc/self/mountinfo":                "30 25 0:26 / /groups/mem rw,relatime - cgroup cgroup rw,cpu,memory\n",
+			"groups/mem/a/memory.limit_in_bytes": "1073741824\n"}, 1 << 30},
+		{"version 2, the lower of the hard limit and the one that slows down", map[string]string{
+			"proc/meminfo": meminfo, "proc/self/cgroup": "0::/\n",
+			"sys/fs/cgroup/memory.max": "2147483648\n", "sys/fs/cgroup/memory.high": "1073741824\n"}, 1 << 30},
+		{"both versions, the limit of version 1", map[string]string{
+			"proc/meminfo": meminfo, "proc/self/cgroup": "4:memory:/a\n0::/\n",
+			"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "1073741824\n", "sys/fs/cgroup/unified/memory.max": "max\n"}, 1 << 30},
+		{"no limit, written as -1", map[string]string{
+			"proc/meminfo": meminfo, "proc/self/cgroup": "5:memory:/\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "-1\n"}, 16384000 << 10},
+		{"a limit of all pages of 64 KiB", map[string]string{
+			"proc/meminfo": meminfo, "proc/self/cgroup": "5:memory:/\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854710272\n"}, 16384000 << 10},
 		{"malformed files", map[string]string{"proc/meminfo": "MemTotal:", "proc/self/cgroup": "0\n::\nx:memory"}, unknownMemory},
 	}
 	for _, test := range tests {
@@ -40,9 +60,22 @@ func TestAvailableMemory(t *testing.T) {
 			for name, text := range test.files {
 				root[name] = &fstest.MapFile{Data: []byte(text)}
 			}
-			if got := availableMemory(root); got != test.want {
+			if got := availableMemory(root, 0); got != test.want {
 				t.Errorf("%d bytes, want %d", got, test.want)
 			}
 		})
+	}
+}
+
+// Where /proc/meminfo is hidden, the operating system's answer counts.
+func TestSystemMemory(t *testing.T) {
+	root := fstest.MapFS{}
+	if got := availableMemory(root, 3<<30); got != 3<<30 {
+		t.Errorf("%d bytes, want those of the system", got)
+	}
+	root["proc/self/cgroup"] = &fstest.MapFile{Data: []byte("0::/\n")}
+	root["sys/fs/cgroup/memory.max"] = &fstest.MapFile{Data: []byte("1073741824\n")}
+	if got := availableMemory(root, 3<<30); got != 1<<30 {
+		t.Errorf("%d bytes, want those of the control group", got)
 	}
 }

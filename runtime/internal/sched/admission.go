@@ -1,0 +1,151 @@
+package sched
+
+import (
+	"time"
+
+	"kenserve/runtime/internal/failure"
+)
+
+// # Admission
+//
+// A call tells at the door how many tokens it expects to need. The backlog is what the
+// admitted calls still need, by task. A call is refused if, by the measured speed, it
+// would not be done by its deadline:
+//
+//   - Calls of its task share the task's part of the cores, small ones first (see
+//     schedule). So a call of up to a batch waits for as much of each other call as it
+//     needs itself, and a larger one for all of them.
+//   - Each other task gets as much as this one, if it has as much work.
+//
+// So a task that is overloaded refuses long calls, goes on with short ones, and leaves
+// other tasks alone. A call that finds no backlog is always admitted. The estimate may
+// turn out too low. Then a call is given up when its next part is submitted, so that
+// those that can still be in time get its share.
+
+// Call is a call on its way through the executor: one or more requests, one after the
+// other. Its fields are under the executor's mutex.
+type Call struct {
+	task      string
+	deadline  time.Time
+	left      int   // tokens that it still needs, as expected
+	submitted int   // tokens of its requests so far
+	arrived   int64 // schedule.served when it was admitted
+}
+
+// backlog is what admitted calls still need.
+type backlog struct {
+	calls  int
+	tokens int
+}
+
+// lateShare is the share, one in lateShare, of the time left by which a call that was
+// admitted may be late before it is given up.
+const lateShare = 8
+
+// Admit admits a call that is expected to need so many tokens, or returns why it is
+// refused: failure.ErrBusy, a failure.SlowError or failure.ErrClosed. The caller calls
+// End when it has ended.
+func (x *Executor) Admit(task string, tokens int, deadline time.Time) (*Call, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if err := x.admissionErrorLocked(); err != nil {
+		return nil, err
+	}
+	s := &x.schedule
+	if err := s.late(task, tokens, 0, deadline.Sub(time.Now())); err != nil {
+		return nil, err
+	}
+	c := &Call{task: task, deadline: deadline, left: tokens, arrived: s.served}
+	b := s.backlogs[task]
+	if b == nil {
+		b = new(backlog)
+		s.backlogs[task] = b
+	}
+	b.calls++
+	b.tokens += tokens
+	return c, nil
+}
+
+// End takes what a call still needs out of the backlog.
+func (x *Executor) End(c *Call) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := &x.schedule
+	b := s.backlogs[c.task]
+	b.tokens -= c.left
+	c.left = 0
+	if b.calls--; b.calls == 0 {
+		delete(s.backlogs, c.task)
+	}
+}
+
+// late returns an error if a call that needs tokens, of which the backlog has own
+// already, takes longer than left.
+func (s *schedule) late(task string, tokens, own int, left time.Duration) error {
+	if s.secondsPerToken == 0 {
+		return nil
+	}
+	demand := tokens
+	if b := s.backlogs[task]; b != nil {
+		others := b.tokens - own
+		if tokens <= s.maxBatchTokens {
+			others = min(others, b.calls*tokens)
+		}
+		demand += others
+	}
+	total := demand
+	for name, b := range s.backlogs {
+		if name != task {
+			total += min(b.tokens, demand)
+		}
+	}
+	if total == tokens {
+		return nil // nothing else waits
+	}
+	need := time.Duration(float64(total) * s.secondsPerToken / float64(s.cores) * float64(time.Second))
+	if need <= left {
+		return nil
+	}
+	return &failure.SlowError{Need: need, RetryAfter: need - max(left, 0)}
+}
+
+// progress records that tokens of a call were computed.
+func (s *schedule) progress(c *Call, tokens int) {
+	if c == nil {
+		return
+	}
+	tokens = min(tokens, c.left)
+	c.left -= tokens
+	if b := s.backlogs[c.task]; b != nil {
+		b.tokens -= tokens
+	}
+}
+
+// lateAgain returns an error if an admitted call, about to submit its next part, will
+// be too late.
+func (s *schedule) lateAgain(c *Call, now time.Time) error {
+	if c == nil || c.left == 0 {
+		return nil
+	}
+	left := c.deadline.Sub(now)
+	return s.late(c.task, c.left, c.left, left+left/lateShare)
+}
+
+const (
+	// submittedWeight is how many tokens of others a call lets pass for each token that
+	// it has submitted already. So it gets at least one in submittedWeight of its task's
+	// tokens, and short calls do not wait for the end of long ones.
+	submittedWeight = 16
+	// rankBatches is how many batches of tokens have the same rank. Among requests of
+	// equal rank the earliest deadline is first.
+	rankBatches = 4
+)
+
+// rank returns the place of a call's next part among the requests of its task; the
+// lowest is first.
+func (s *schedule) rank(c *Call) int64 {
+	if c == nil {
+		return 0
+	}
+	return (c.arrived + submittedWeight*int64(c.submitted)) / int64(rankBatches*s.maxBatchTokens)
+}
