@@ -21,10 +21,10 @@ type Config struct {
 	// tasks, requests, the program itself and the garbage collector's share; 0:
 	// three quarters of what the process may use.
 	Memory int64
-	// LimitHeap, if not nil, is called with the limit of Go's heap with which the
-	// process stays within Memory, whenever it changes; see debug.SetMemoryLimit.
-	// If the heap is larger, LimitHeap returns its free memory to the system before
-	// it returns: the difference is about to be used. One call at a time.
+	// LimitHeap, if not nil, is called once with the limit of Go's heap with which the
+	// process stays within Memory; see debug.SetMemoryLimit. The engine then frees
+	// garbage before it allocates much at once. Nil: the engine is one of several things
+	// in the process, and Memory only decides how much it takes itself.
 	LimitHeap func(bytes int64)
 	// Budget bounds the bytes of tasks in memory; 0: the rest of Memory.
 	Budget int64

@@ -47,8 +47,12 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, fixed)
 		}
 	}
-	resident := &footprint{memory: config.Memory, fixed: tables + rest + programBytes, limit: config.LimitHeap}
-	resident.mapFile(0)
+	heap := config.Memory - tables - rest - programBytes
+	var room *heapRoom
+	if config.LimitHeap != nil {
+		config.LimitHeap(heap)
+		room = newHeapRoom(heap)
+	}
 	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), account: memory.New(max(parts.requests, minRequestBytes)), changes: semaphore.NewWeighted(1)}
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
@@ -58,7 +62,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
 	})
 	l := storesync.Config{
-		Store: config.Store, Base: planner{base, config.Cache, resident}, Budget: budget, Idle: e.executor.Idle,
+		Store: config.Store, Base: planner{base, config.Cache, room}, Budget: budget, Idle: e.executor.Idle,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}

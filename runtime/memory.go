@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"runtime/debug"
+	"runtime/metrics"
 	"sync"
 )
 
@@ -12,9 +14,8 @@ import (
 //	tasks     deltas, hot networks, and the activations of forward passes
 //
 // Each part but garbage has a bound that is kept before memory is allocated. Go's own
-// limit keeps the garbage within its part: the collector runs before the heap exceeds
-// it. Mapped files are resident too but not part of Go's heap, so the limit falls when a
-// delta is mapped and rises when it is unmapped; see footprint.
+// limit keeps the garbage within its part: the collector runs when the heap nears it. It
+// runs too late for a large task that takes the place of another one; see heapRoom.
 const (
 	// programBytes is what the program itself takes: its code and data, as far as they
 	// were read, and what the garbage collector does not count.
@@ -44,33 +45,48 @@ func divide(memory, base int64) shares {
 	return shares{requests: requests, tasks: left - requests - garbage}
 }
 
-// footprint keeps the limit of Go's heap in step with what is resident beside it. Its
+// heapRoom sees to it that there is room in the process before much memory is allocated
+// at once. Go's collector runs beside the program: while it looks for the memory of an
+// evicted task, the next one may be allocated already, and both are resident. Its
 // methods may be called from any goroutine.
-type footprint struct {
-	memory int64             // of the process
-	fixed  int64             // resident beside the heap: the base's mapped files, the program
-	limit  func(bytes int64) // tells the heap its limit; nil: nobody does
+type heapRoom struct {
+	limit   int64        // of Go's heap
+	held    func() int64 // what the heap holds of the system's memory now
+	collect func()       // frees all garbage and gives it back to the system
 
-	mu     sync.Mutex
-	mapped int64 // bytes of deltas that are mapped
+	mu      sync.Mutex
+	pending int64 // about to be allocated
 }
 
-// mapFile counts a delta of so many bytes, which is about to be read.
-func (f *footprint) mapFile(bytes int64) { f.change(bytes) }
+// largeBytes is from where on an allocation waits for the garbage to be collected if
+// there is no room. Smaller ones are within the garbage's part of the memory.
+const largeBytes = 4 << 20
 
-// unmapFile counts a delta of so many bytes that is not mapped any more.
-func (f *footprint) unmapFile(bytes int64) { f.change(-bytes) }
-
-func (f *footprint) change(bytes int64) {
-	if f == nil {
-		return
+// newHeapRoom returns the room of the process's heap.
+func newHeapRoom(limit int64) *heapRoom {
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	held := func() int64 {
+		metrics.Read(samples)
+		return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.mapped += bytes
-	if f.limit != nil {
-		f.limit(f.heapLimitLocked())
-	}
+	return &heapRoom{limit: limit, held: held, collect: debug.FreeOSMemory}
 }
 
-func (f *footprint) heapLimitLocked() int64 { return f.memory - f.fixed - f.mapped }
+// begin makes room for bytes that are about to be allocated. The caller calls end when
+// they are. A nil heapRoom does nothing.
+func (h *heapRoom) begin(bytes int64) (end func()) {
+	if h == nil || bytes < largeBytes {
+		return func() {}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pending += bytes
+	if h.held()+h.pending > h.limit {
+		h.collect()
+	}
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.pending -= bytes
+	}
+}

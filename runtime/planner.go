@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"os"
+
 	"kenserve/delta"
 	"kenserve/delta/store"
 	"kenserve/runtime/internal/storesync"
@@ -11,24 +13,24 @@ import (
 type planner struct {
 	base     *Base
 	unpacked *store.Cache // where deltas in the small layout are unpacked; nil: they cannot be loaded
-	resident *footprint
+	room     *heapRoom
 }
 
 // Plan opens a delta in either layout and checks it against the base.
 func (p planner) Plan(file store.File) (storesync.Plan, error) {
+	if info, err := os.Stat(file.Path); err == nil {
+		defer p.room.begin(info.Size())()
+	}
 	d, err := p.open(file)
 	if err != nil {
 		return nil, err
 	}
-	// The file is mapped, and checking it makes it resident.
-	p.resident.mapFile(d.Size)
 	plan, err := planTask(p.base, d)
 	if err != nil {
 		_ = d.Close()
-		p.resident.unmapFile(d.Size)
 		return nil, err
 	}
-	plan.resident = p.resident
+	plan.room = p.room
 	return plan, nil
 }
 
@@ -50,6 +52,7 @@ func (p *plan) WarmBytes() int64 { return p.warmBytes }
 
 // Load returns the task, which owns the delta from then on.
 func (p *plan) Load() (storesync.Task, error) {
+	defer p.room.begin(p.warmBytes - p.delta.Size)()
 	t, err := p.load()
 	if err != nil {
 		return nil, err
@@ -58,11 +61,7 @@ func (p *plan) Load() (storesync.Task, error) {
 }
 
 // Close releases the delta.
-func (p *plan) Close() error {
-	err := p.delta.Close()
-	p.resident.unmapFile(p.delta.Size)
-	return err
-}
+func (p *plan) Close() error { return p.delta.Close() }
 
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }

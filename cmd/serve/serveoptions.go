@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	goruntime "runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"slices"
 
 	"kenserve/delta/store"
@@ -22,7 +21,7 @@ func (c *serveCmd) engineConfig(store store.Store, cache *store.Cache, log *slog
 		BaseDir: c.Base, Store: store, Cache: cache, Watch: c.Watch, Memory: int64(c.Memory),
 		Pin: c.Pin, Prefetch: c.Prefetch, PrefetchAll: slices.Contains(c.Prefetch, "*"), Loads: c.Loads, Compute: c.Compute, Workers: c.Workers,
 		BatchTokens: c.BatchTokens, BatchWait: c.BatchWait, MaxTokens: c.MaxTokens,
-		MaxWaiting: c.MaxWaiting, MaxWaitingTokens: c.MaxWaitingTokens, RetryAfter: c.RetryAfter, Log: log, LimitHeap: newHeapLimiter(),
+		MaxWaiting: c.MaxWaiting, MaxWaitingTokens: c.MaxWaitingTokens, RetryAfter: c.RetryAfter, Log: log, LimitHeap: limitHeap,
 	}
 }
 
@@ -106,22 +105,10 @@ func (c *serveCmd) reserveThread() (restore func()) {
 	return func() { goruntime.GOMAXPROCS(before) }
 }
 
-// newHeapLimiter returns a function that tells the garbage collector to keep the heap
-// within a limit, unless the environment variable GOMEMLIMIT sets a lower one.
-func newHeapLimiter() func(limit int64) {
-	lowest := debug.SetMemoryLimit(-1)
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	return func(limit int64) {
-		limit = max(min(limit, lowest), 0)
-		before := debug.SetMemoryLimit(limit)
-		if limit >= before {
-			return
-		}
-		// Go returns what the heap does not need in the course of time. But the memory is
-		// about to be used for something else.
-		metrics.Read(samples)
-		if held := samples[0].Value.Uint64() - samples[1].Value.Uint64(); held > uint64(limit) {
-			debug.FreeOSMemory()
-		}
+// limitHeap tells the garbage collector to keep the heap within a limit, unless the
+// environment variable GOMEMLIMIT sets a lower one.
+func limitHeap(limit int64) {
+	if limit < debug.SetMemoryLimit(-1) {
+		debug.SetMemoryLimit(limit)
 	}
 }
