@@ -1,0 +1,57 @@
+package runtime
+
+import "testing"
+
+// Whatever the memory and the base, the parts together are what the base leaves.
+func TestDivide(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		memory, base          int64 // MiB
+		minRequests, minTasks int64 // MiB
+	}{
+		{400, 90, 32, 130},
+		{1024, 90, 90, 600},
+		{4096, 90, 400, 3000},
+		{5325, 150, 512, 4000}, // 10,000 tasks of 0.4 MiB
+		{65536, 500, 512, 60000},
+		{200, 90, 1, 1},
+	} {
+		s := divide(c.memory*mib, c.base*mib)
+		left := c.memory*mib - c.base*mib - programBytes - heapBytes
+		garbage := left - s.requests - s.tasks
+		if s.requests < c.minRequests*mib || s.tasks < c.minTasks*mib || garbage < s.requests/2 {
+			t.Errorf("%d MiB, base %d MiB: requests %d, tasks %d, garbage %d MiB", c.memory, c.base, s.requests/mib, s.tasks/mib, garbage/mib)
+		}
+	}
+	if s := divide(100*mib, 90*mib); s.tasks > 0 {
+		t.Errorf("too little memory leaves %d bytes for tasks", s.tasks)
+	}
+}
+
+// Before a large allocation without room, the garbage is collected, once.
+func TestHeapRoom(t *testing.T) {
+	held, collected := int64(0), 0
+	h := &heapRoom{limit: 100 << 20, held: func() int64 { return held }, collect: func() { collected++; held /= 2 }}
+	check := func(what string, want int) {
+		t.Helper()
+		if collected != want {
+			t.Errorf("%s: collected %d times, want %d", what, collected, want)
+		}
+	}
+	held = 50 << 20
+	end := h.begin(40 << 20)
+	check("with room", 0)
+	h.begin(largeBytes - 1)()
+	check("little", 0)
+	end2 := h.begin(20 << 20)
+	check("beside one that is not finished", 1)
+	end()
+	end2()
+	held = 50 << 20
+	h.begin(50 << 20)()
+	check("after both have finished", 1)
+	held = 99 << 20
+	h.begin(50 << 20)()
+	check("without room", 2)
+	(*heapRoom)(nil).begin(1 << 30)()
+}
