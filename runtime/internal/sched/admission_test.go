@@ -125,6 +125,40 @@ func TestRank(t *testing.T) {
 	}
 }
 
+// TestShortInterrupts: short calls are computed in the middle of a large batch of their
+// own task, for as many tokens as it has itself, and parts of long calls are not.
+func TestShortInterrupts(t *testing.T) {
+	s := newSchedule(100, 1, 0)
+	long := &Call{task: "a", left: 300}
+	add := func(c *Call, tokens ...int) {
+		r := ask("a", 10, tokens...)
+		r.Call = c
+		s.add(r, epoch)
+	}
+	add(long, 100)
+	running, _ := s.nextBatch(epoch, 1)
+	add(long, 20)
+	if b := s.interruptingBatch(epoch, running); b != nil {
+		t.Errorf("a part of a long call interrupts: %s", b)
+	}
+	s.nextBatch(epoch, 1)
+	add(&Call{task: "a", left: 100}, 20)
+	if b := s.interruptingBatch(epoch, running); b != nil {
+		t.Errorf("the first part of a long call interrupts: %s", b)
+	}
+	s.nextBatch(epoch, 1)
+	tokens := 0
+	for range 20 {
+		add(&Call{task: "a", left: 10}, 6, 4)
+		if b := s.interruptingBatch(epoch, running); b != nil {
+			tokens += b.tokens
+		}
+	}
+	if tokens == 0 || tokens > running.tokens {
+		t.Errorf("a batch of %d tokens is interrupted for %d", running.tokens, tokens)
+	}
+}
+
 // kinds writes a batch of TestRank as L if it has the long call, S if it has not.
 func kinds(b *batch) string {
 	for _, p := range b.parts {

@@ -61,6 +61,11 @@ func (r *Request) waitingTokens() int { return len(r.Texts.IDs) - r.textStart(r.
 // waiting tells whether some texts are not in a batch yet.
 func (r *Request) waiting() bool { return r.nextText < len(r.Texts.Ends) }
 
+// short tells whether r is all of a call, and has up to maxTokens.
+func (r *Request) short(maxTokens int) bool {
+	return r.Call != nil && len(r.Texts.IDs) <= maxTokens && r.Call.submitted == len(r.Texts.IDs) && r.Call.left <= maxTokens
+}
+
 // before tells whether r is computed before o, a request of the same task: by rank, by
 // deadline, then by arrival.
 func (r *Request) before(o *Request) bool {
@@ -135,5 +140,6 @@ type batch struct {
 	texts  int
 	queue  *queue // from which it was taken
 
+	delayed int // tokens of short calls for its task that have interrupted it
 	helpers int // cores without a batch when it began, which help
 }

@@ -171,20 +171,36 @@ const interruptShare = 4
 
 // interruptingBatch takes a small batch out of the queues that is computed in
 // the middle of a large one, or returns nil. It holds all texts that wait for a
-// task with a lower tag than the large one's. The large batch is delayed by a
-// fraction of its time; the small one would have waited for many times its own.
+// task with a lower tag than the large one's, or a short call for the same task.
+// The large batch is delayed by a fraction of its time, and by all short calls of its
+// task together by at most its own; the small one would have waited for many times its
+// own.
 func (s *schedule) interruptingBatch(now time.Time, running *batch) *batch {
 	maxTokens := running.tokens / interruptShare
 	var best *queue
 	for _, q := range s.queues {
-		if q.task != running.task && q.startTag < running.queue.startTag && q.waitingTokens <= maxTokens && (s.batchWait == 0 || !s.readyAt(q).After(now)) && (best == nil || q.servedBefore(best)) {
+		if s.batchWait > 0 && s.readyAt(q).After(now) {
+			continue
+		}
+		may := q.startTag < running.queue.startTag && q.waitingTokens <= maxTokens
+		if q.task == running.task {
+			may = q.requests[0].short(maxTokens) && running.delayed+maxTokens <= running.tokens
+		}
+		if may && (best == nil || q.servedBefore(best)) {
 			best = q
 		}
 	}
 	if best == nil {
 		return nil
 	}
-	return s.takeBatch(best, maxTokens) // nil if the contexts of all its requests have ended
+	if best.task == running.task {
+		maxTokens = best.requests[0].waitingTokens()
+	}
+	b := s.takeBatch(best, maxTokens) // nil if the contexts of all its requests have ended
+	if b != nil && b.task == running.task {
+		running.delayed += b.tokens
+	}
+	return b
 }
 
 // readyAt returns when a queue's texts may be computed: at once if they fill a
