@@ -38,10 +38,6 @@ type backlog struct {
 	tokens int
 }
 
-// lateShare is the share, one in lateShare, of the time left by which a call that was
-// admitted may be late before it is given up.
-const lateShare = 8
-
 // Admit admits a call that is expected to need so many tokens, or returns why it is
 // refused: failure.ErrBusy, a failure.SlowError or failure.ErrClosed. The caller calls
 // End when it has ended.
@@ -102,7 +98,11 @@ func (s *schedule) late(task string, tokens, own int, left time.Duration) error 
 	if total == tokens {
 		return nil // nothing else waits
 	}
-	need := time.Duration(float64(total) * s.secondsPerToken / float64(s.cores) * float64(time.Second))
+	// As long as only small batches were measured, large ones may be faster. Then more
+	// is admitted than may be in time, and given up later if need be.
+	const largestGain = 4
+	trust := max(1.0/largestGain, min(1, float64(s.measuredTokens)/float64(s.maxBatchTokens)))
+	need := time.Duration(float64(total) * s.secondsPerToken * trust / float64(s.cores) * float64(time.Second))
 	if need <= left {
 		return nil
 	}
@@ -127,8 +127,7 @@ func (s *schedule) lateAgain(c *Call, now time.Time) error {
 	if c == nil || c.left == 0 {
 		return nil
 	}
-	left := c.deadline.Sub(now)
-	return s.late(c.task, c.left, c.left, left+left/lateShare)
+	return s.late(c.task, c.left, c.left, c.deadline.Sub(now))
 }
 
 const (

@@ -18,7 +18,7 @@ func newIdle(maxBatchTokens, cores int, secondsPerToken float64) *Executor {
 		config:   Config{Cores: cores, MaxWaitingRequests: 100, MaxWaitingTokens: 1 << 20},
 		schedule: newSchedule(maxBatchTokens, cores, 0),
 	}
-	x.schedule.secondsPerToken = secondsPerToken
+	x.schedule.secondsPerToken, x.schedule.measuredTokens = secondsPerToken, maxBatchTokens
 	return x
 }
 
@@ -64,6 +64,17 @@ func TestAdmit(t *testing.T) {
 		}
 		if len(x.schedule.backlogs) != 0 {
 			t.Errorf("%s: at the end %v", c.name, x.schedule.backlogs)
+		}
+	}
+}
+
+// A small batch says little about large ones, so that more is admitted.
+func TestAdmitEarly(t *testing.T) {
+	x := newIdle(100, 2, .01)
+	x.schedule.measuredTokens = 5
+	for i, refused := range []bool{false, false, false, false, true} {
+		if _, err := x.Admit("a", 1900, time.Now().Add(10*time.Second)); (err != nil) != refused {
+			t.Errorf("call %d: %v", i, err)
 		}
 	}
 }
