@@ -2,8 +2,6 @@ package bench
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -88,14 +86,8 @@ func randomSigns(template []byte, seed uint64) ([]byte, error) {
 			}
 		}
 	}
-	// The digest is that of the file with zeros in its place.
-	digest := []byte(f.Metadata()["sha256"])
-	at := bytes.Index(data, digest)
-	if len(digest) != 2*sha256.Size || at < 0 {
-		return nil, errors.New("the header has no sha256")
+	if err := delta.RenewDigests(data); err != nil {
+		return nil, err
 	}
-	copy(data[at:], strings.Repeat("0", len(digest)))
-	sum := sha256.Sum256(data)
-	hex.Encode(data[at:], sum[:])
 	return data, nil
 }

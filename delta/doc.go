@@ -8,7 +8,8 @@
 // for storage and transport (package delta/pack). Stores of files are in package
 // delta/store.
 //
-// The rest of this comment is the specification of both layouts, version 1.
+// The rest of this comment is the specification of both layouts, in the versions 1
+// and 2. They differ in the digest alone. A writer writes version 2.
 //
 // # Terms
 //
@@ -23,10 +24,10 @@
 // All values are strings. A reader refuses keys that are not in this list.
 //
 //	format         "kenserve-delta"
-//	version        "1"
+//	version        "1" or "2"
 //	layout         "fast" or "small"
 //	flags          optional; names of features that a reader must know, separated
-//	               by commas. Version 1 has none, so a reader refuses any flag.
+//	               by commas. There are none so far, so a reader refuses any flag.
 //	base_sha256    fingerprint of the base, see below
 //	base_name      optional; the base's name, for people
 //	architecture   optional; the classifier's class, "BertForSequenceClassification"
@@ -61,6 +62,7 @@
 //	source_sha256  optional; fingerprint of the tuned checkpoint
 //	notes          optional; free text
 //	sha256         digest of the file, see below
+//	data_blake3    in version 2 only: digest of the tensors, see below
 //	fast_sha256    in the small layout only: digest of the same delta in the fast
 //	               layout
 //
@@ -74,8 +76,16 @@
 //
 // # Digest
 //
-// sha256 is the SHA-256 of the whole file in which the 64 digits of sha256 itself
-// are replaced by zeros ("0"). The digits must appear exactly once in the header.
+// sha256 is the name of the delta. In version 1 it is the SHA-256 of the whole file in
+// which the 64 digits of sha256 itself are replaced by zeros ("0"). In version 2 it
+// is the SHA-256 of the header alone, from the first byte of the file to the byte
+// before the tensors, with the same replacement. The digits must appear exactly once
+// in the header.
+//
+// The header of version 2 has the digest of the tensors, data_blake3, so that all cores
+// can hash a file at once. The bytes after the header are cut into chunks of 2¹⁸
+// bytes; the last one may be shorter. data_blake3 is the BLAKE3 digest of the BLAKE3
+// digests of the chunks, 32 bytes each, one after the other.
 //
 // # Names
 //
@@ -235,7 +245,7 @@
 //
 // The small layout has the same content with less redundancy. With the base, it can
 // be converted back to the fast file, byte for byte. The metadata are those of the
-// fast file, except for layout, sha256 and fast_sha256. Tensors that the base does
+// fast file, version included, except for layout, the digests and fast_sha256. Tensors that the base does
 // not have are stored as in the fast layout. So are dense tensors of the base that
 // are empty or whose counterpart in the base is not of floats. Every other tensor
 // NAME has one part,

@@ -42,7 +42,6 @@ type Info struct {
 // The values of metadata keys that are the same in every file.
 const (
 	formatName = "kenserve-delta"
-	version    = "1"
 	headFitted = "fitted"
 )
 
@@ -82,9 +81,9 @@ var layerNormNames = map[string]string{
 // metadata returns the header's strings in the fast layout, with a digest of zeros.
 func (i *Info) metadata() (map[string]string, error) {
 	m := map[string]string{
-		"format": formatName, "version": version, container.LayoutKey: container.LayoutFast,
+		"format": formatName, container.VersionKey: container.Version2, container.LayoutKey: container.LayoutFast,
 		"base_sha256": i.BaseSHA256, "selection": i.Selection, "coding": string(i.Coding),
-		"producer": i.Producer, container.DigestKey: container.NoDigest,
+		"producer": i.Producer, container.DigestKey: container.NoDigest, container.DataDigestKey: container.NoDigest,
 	}
 	optional := map[string]string{
 		"base_name": i.BaseName, "architecture": i.Architecture, "problem_type": i.ProblemType,
@@ -138,8 +137,9 @@ func ParseInfo(m map[string]string, layout string) (Info, error) {
 	if m["format"] != formatName {
 		return Info{}, fmt.Errorf("metadata: format %q, want %q", m["format"], formatName)
 	}
-	if m["version"] != version {
-		return Info{}, fmt.Errorf("metadata: version %q, this program reads %q", m["version"], version)
+	version := m[container.VersionKey]
+	if version != container.Version1 && version != container.Version2 {
+		return Info{}, fmt.Errorf("metadata: version %q, this program reads %q and %q", version, container.Version1, container.Version2)
 	}
 	if m[container.LayoutKey] != layout {
 		return Info{}, fmt.Errorf("%w: %q, want %q", ErrLayout, m[container.LayoutKey], layout)
@@ -151,7 +151,11 @@ func ParseInfo(m map[string]string, layout string) (Info, error) {
 	for key, value := range m {
 		var err error
 		switch key {
-		case "format", "version", container.LayoutKey, "flags", container.DigestKey:
+		case "format", container.VersionKey, container.LayoutKey, "flags", container.DigestKey:
+		case container.DataDigestKey:
+			if _, err = container.HexDigest(value); err == nil && version == container.Version1 {
+				err = errors.New("version 1 does not have this key")
+			}
 		case container.FastDigestKey:
 			if _, err = container.HexDigest(value); err == nil && layout != container.LayoutSmall {
 				err = errors.New("the key belongs to the small layout alone")
@@ -235,6 +239,9 @@ func ParseInfo(m map[string]string, layout string) (Info, error) {
 	required := []string{"base_sha256", "selection", "coding", "producer", container.DigestKey}
 	if layout == container.LayoutSmall {
 		required = append(required, container.FastDigestKey)
+	}
+	if version != container.Version1 {
+		required = append(required, container.DataDigestKey)
 	}
 	for _, key := range required {
 		if m[key] == "" {

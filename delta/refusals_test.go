@@ -34,7 +34,7 @@ func TestRefusals(t *testing.T) {
 		want   string // part of the error
 	}{
 		{"another format", 0.5, Sign, meta("format", "pt"), `metadata: format "pt", want "kenserve-delta"`},
-		{"unknown version", 0.5, Sign, meta("version", "2"), `metadata: version "2", this program reads "1"`},
+		{"unknown version", 0.5, Sign, meta("version", "3"), `metadata: version "3", this program reads "1" and "2"`},
 		{"no version", 0.5, Sign, func(f *deltatest.File) { delete(f.Metadata, "version") }, `metadata: version "", this program reads "1"`},
 		{"unknown layout", 0.5, Sign, meta("layout", "small"), `another layout: "small", want "fast"`},
 		{"unknown flag", 0.5, Sign, meta("flags", "zstd"), `metadata: flags "zstd", this program knows none`},
@@ -59,7 +59,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown scope", 0.5, Sign, meta("scope", "some"), `metadata: scope: "some" is neither all nor attention`},
 		{"unknown task kind", 0.5, Sign, meta("problem_type", "translation"), `metadata: problem_type: unknown problem_type "translation"`},
 		{"config is no object", 0.5, Sign, meta("config", "[]"), "metadata: config: not a JSON object"},
-		{"fingerprint too short", 0.5, Sign, meta("base_sha256", "abc"), `metadata: base_sha256: "abc" is not a SHA-256 in lower-case hexadecimal`},
+		{"fingerprint too short", 0.5, Sign, meta("base_sha256", "abc"), `metadata: base_sha256: "abc" is not a digest of 32 bytes in lower-case hexadecimal`},
 		{"fingerprint missing", 0.5, Sign, func(f *deltatest.File) { delete(f.Metadata, "base_sha256") }, "metadata: base_sha256 is missing"},
 		{"digest missing", 0.5, Sign, func(f *deltatest.File) { delete(f.Metadata, "sha256") }, "metadata: sha256 is missing"},
 		{"padding missing", 0.5, Sign, func(f *deltatest.File) { f.Remove("#pad") }, "padding: the last tensor must be #pad"},

@@ -17,7 +17,7 @@ type File struct {
 	index    map[string]int
 	metadata map[string]string
 	data     []byte
-	mapped   mmap.MMap // nil if the bytes are in memory
+	mapped   mmap.MMap // the memory that Close unmaps; nil if the caller owns the bytes
 }
 
 // Open maps the file at path into memory and checks its header and offsets. The errors
@@ -49,14 +49,16 @@ func Load(path string) (*File, error) {
 		return nil, err
 	}
 	defer file.Close()
-	data := make([]byte, size)
-	if _, err := io.ReadFull(file, data); err != nil {
+	region, err := readRegion(file, size)
+	if err != nil {
 		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
 	}
-	f, err := Parse(data)
+	f, err := Parse(region)
 	if err != nil {
+		_ = region.Unmap()
 		return nil, fmt.Errorf("safetensors: open %s: %w", path, err)
 	}
+	f.mapped = region
 	return f, nil
 }
 
@@ -142,7 +144,8 @@ func (f *File) Forget() { f.tensors, f.index, f.metadata = nil, nil, nil }
 // Data returns all bytes of the file, header included.
 func (f *File) Data() []byte { return f.data }
 
-// Close unmaps the file. Its tensors must not be used afterwards.
+// Close unmaps the file, or gives its memory back. Its tensors must not be used
+// afterwards.
 func (f *File) Close() error {
 	f.tensors, f.index, f.data = nil, nil, nil
 	if f.mapped == nil {

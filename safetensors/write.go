@@ -36,7 +36,7 @@ const dataAlignment = 64
 // Write writes a file with the entries in the given order. The same arguments give the same
 // bytes.
 func Write(w io.Writer, metadata map[string]string, entries []Entry) error {
-	header, err := header(metadata, entries)
+	header, err := Header(metadata, entries)
 	if err != nil {
 		return err
 	}
@@ -57,9 +57,9 @@ func Write(w io.Writer, metadata map[string]string, entries []Entry) error {
 	return nil
 }
 
-// header returns the bytes before the data: the length of the header, the JSON, and
-// spaces up to dataAlignment.
-func header(metadata map[string]string, entries []Entry) ([]byte, error) {
+// Header returns the bytes before the data of a file that [Write] would write: the
+// length of the header, the JSON, and spaces up to an alignment of 64 bytes.
+func Header(metadata map[string]string, entries []Entry) ([]byte, error) {
 	out := make([]byte, 8, 4096)
 	out = append(out, '{')
 	comma := ""

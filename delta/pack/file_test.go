@@ -297,10 +297,10 @@ func TestSmallRefusals(t *testing.T) {
 		want   string // part of the error
 	}{
 		{"another format", "sign0.02", meta("format", "pt"), `metadata: format "pt", want "kenserve-delta"`},
-		{"unknown version", "sign0.02", meta("version", "2"), `metadata: version "2", this program reads "1"`},
+		{"unknown version", "sign0.02", meta("version", "3"), `metadata: version "3", this program reads "1" and "2"`},
 		{"fast layout", "sign0.02", meta("layout", "fast"), `another layout: "fast", want "small"`},
 		{"digest of the fast file missing", "sign0.02", func(f *deltatest.File) { delete(f.Metadata, container.FastDigestKey) }, "metadata: fast_sha256 is missing"},
-		{"digest of the fast file is not a digest", "sign0.02", meta(container.FastDigestKey, "x"), `metadata: fast_sha256: "x" is not a SHA-256 in lower-case hexadecimal`},
+		{"digest of the fast file is not a digest", "sign0.02", meta(container.FastDigestKey, "x"), `metadata: fast_sha256: "x" is not a digest of 32 bytes in lower-case hexadecimal`},
 		{"unknown part", "sign0.02", func(f *deltatest.File) { f.Tensor("wide#packed").Name = "wide#mask" }, `unknown part "mask"`},
 		{"dense and packed", "sign0.02", func(f *deltatest.File) { f.Tensor("classifier.weight").Name = "wide" }, "both dense and packed"},
 		{"packed of another type", "sign0.02", func(f *deltatest.File) { f.Tensor("wide#packed").DType = safetensors.I8 }, "wide#packed: I8, want U8"},

@@ -165,24 +165,36 @@ func (t *Tensor) checkValues() error {
 	}
 	switch t.Coding {
 	case Float32:
+		if !HasNotFinite(t.Float32s) {
+			break
+		}
 		for i, v := range t.Float32s {
 			if math.Float32bits(v)&0x7f800000 == 0x7f800000 {
 				return fmt.Errorf("value %d is %g", i, v)
 			}
 		}
 	case BFloat16:
+		if !hasNotFinite16(t.BFloat16s) {
+			break
+		}
 		for i, v := range t.BFloat16s {
 			if v&0x7f80 == 0x7f80 {
 				return fmt.Errorf("value %d is %g", i, BFloat16Value(0, v))
 			}
 		}
 	case Int8:
+		if !hasMinimum8(t.Int8s) {
+			break
+		}
 		for i, q := range t.Int8s {
 			if q == -MaxInt8-1 {
 				return fmt.Errorf("value %d is %d, want at least %d", i, q, -MaxInt8)
 			}
 		}
 	case Int4:
+		if !hasMinimum4(t.Int4s) {
+			break
+		}
 		for i, b := range t.Int4s {
 			if b&15 == 8 || b>>4 == 8 {
 				return fmt.Errorf("value %d or %d is %d, want at least %d", 2*i, 2*i+1, -MaxInt4-1, -MaxInt4)

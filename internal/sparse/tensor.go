@@ -17,7 +17,6 @@
 package sparse
 
 import (
-	"math/bits"
 	"slices"
 )
 
@@ -158,18 +157,11 @@ func (t *Tensor) TileGaps(i int) []byte { return t.Gaps[t.GapStart(i):t.GapEnds[
 
 // MaskCount returns the number of values that the mask of stored tile i keeps.
 func (t *Tensor) MaskCount(i int) int {
-	n := 0
 	if t.Mask16 != nil {
-		for _, mask := range t.Mask16[i*t.Columns : (i+1)*t.Columns] {
-			n += bits.OnesCount16(mask)
-		}
-		return n
+		return onesCount(bytesOf(t.Mask16[i*t.Columns : (i+1)*t.Columns]))
 	}
 	stride := (t.Columns + 7) / 8
-	for _, mask := range t.Mask8[i*stride : (i+1)*stride] {
-		n += bits.OnesCount8(mask)
-	}
-	return n
+	return onesCount(t.Mask8[i*stride : (i+1)*stride])
 }
 
 // Scale returns the scale of a row of stored tile i.

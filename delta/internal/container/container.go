@@ -4,11 +4,16 @@
 // package comment of delta specifies all of it.
 package container
 
-// The metadata keys that depend on the layout, and their values.
+// The metadata keys that depend on the layout or the version, and their values.
 const (
+	VersionKey    = "version"
 	LayoutKey     = "layout"
 	DigestKey     = "sha256"
+	DataDigestKey = "data_blake3" // from version 2 on
 	FastDigestKey = "fast_sha256" // in the small layout alone: digest of the file in the fast one
+
+	Version1 = "1"
+	Version2 = "2" // the version that this program writes
 
 	LayoutFast  = "fast"
 	LayoutSmall = "small"

@@ -110,17 +110,40 @@ func (w *Writer) inOrder(layout string) ([]safetensors.Entry, error) {
 }
 
 // Digest returns the digest of the file with this metadata, in which the digest
-// must be [NoDigest].
+// must be [NoDigest]. From version 2 on it first puts the digest of the data into
+// the metadata.
 func (w *Writer) Digest(metadata map[string]string) (string, error) {
 	entries, err := w.inOrder(metadata[LayoutKey])
 	if err != nil {
 		return "", err
 	}
 	h := sha256.New()
-	if err := safetensors.Write(h, metadata, entries); err != nil {
+	if metadata[VersionKey] == Version1 {
+		err = safetensors.Write(h, metadata, entries)
+	} else {
+		err = w.headerDigest(h, metadata, entries)
+	}
+	if err != nil {
 		return "", fmt.Errorf("delta: write %s: %w", w.path, err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// headerDigest writes the header to h, with the digest of the entries' data.
+func (w *Writer) headerDigest(h io.Writer, metadata map[string]string, entries []safetensors.Entry) error {
+	data := newDataHash()
+	for _, e := range entries {
+		if err := e.WriteTo(data); err != nil {
+			return err
+		}
+	}
+	metadata[DataDigestKey] = data.digest()
+	header, err := safetensors.Header(metadata, entries)
+	if err != nil {
+		return err
+	}
+	_, err = h.Write(header)
+	return err
 }
 
 // Write writes the file, with the digest put into metadata, and replaces a file
