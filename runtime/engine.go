@@ -50,8 +50,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	heap := config.Memory - tables - rest - programBytes
 	var room *heapRoom
 	if config.LimitHeap != nil {
-		config.LimitHeap(heap)
-		room = newHeapRoom(heap)
+		room = newHeapRoom(heap, config.LimitHeap)
 	}
 	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), account: memory.New(max(parts.requests, minRequestBytes)), changes: semaphore.NewWeighted(1)}
 	if config.MaxTokens > 0 {

@@ -45,16 +45,19 @@ func divide(memory, base int64) shares {
 	return shares{requests: requests, tasks: left - requests - garbage}
 }
 
-// heapRoom sees to it that there is room in the process before much memory is allocated
-// at once. Go's collector runs beside the program: while it looks for the memory of an
-// evicted task, the next one may be allocated already, and both are resident. Its
-// methods may be called from any goroutine.
+// heapRoom sees to it that the process has room before much memory is allocated at once.
+// Deltas lie outside of Go's heap, so the heap's limit falls when one is loaded and rises
+// when it is gone. And Go's collector runs beside the program: while it looks for the
+// memory of an evicted hot network, the next one may be allocated already, and both are
+// resident. Its methods may be called from any goroutine. A nil heapRoom does nothing.
 type heapRoom struct {
-	limit   int64        // of Go's heap
-	held    func() int64 // what the heap holds of the system's memory now
-	collect func()       // frees all garbage and gives it back to the system
+	total   int64             // for the heap and what is outside
+	limit   func(bytes int64) // tells the heap its limit
+	held    func() int64      // what the heap holds of the system's memory now
+	collect func()            // frees all garbage and gives it back to the system
 
 	mu      sync.Mutex
+	outside int64 // bytes outside of the heap
 	pending int64 // about to be allocated
 }
 
@@ -62,18 +65,20 @@ type heapRoom struct {
 // there is no room. Smaller ones are within the garbage's part of the memory.
 const largeBytes = 4 << 20
 
-// newHeapRoom returns the room of the process's heap.
-func newHeapRoom(limit int64) *heapRoom {
+// newHeapRoom returns the room of the process's heap, and tells it its limit.
+func newHeapRoom(total int64, limit func(bytes int64)) *heapRoom {
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	held := func() int64 {
 		metrics.Read(samples)
 		return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
 	}
-	return &heapRoom{limit: limit, held: held, collect: debug.FreeOSMemory}
+	h := &heapRoom{total: total, limit: limit, held: held, collect: debug.FreeOSMemory}
+	limit(total)
+	return h
 }
 
-// begin makes room for bytes that are about to be allocated. The caller calls end when
-// they are. A nil heapRoom does nothing.
+// begin makes room for bytes that are about to be allocated, in the heap or outside. The
+// caller calls end when they are.
 func (h *heapRoom) begin(bytes int64) (end func()) {
 	if h == nil || bytes < largeBytes {
 		return func() {}
@@ -81,12 +86,42 @@ func (h *heapRoom) begin(bytes int64) (end func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.pending += bytes
-	if h.held()+h.pending > h.limit {
-		h.collect()
-	}
+	h.makeLocked()
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.pending -= bytes
+	}
+}
+
+// take counts bytes that were allocated outside of the heap, and give counts them when
+// they are free again.
+func (h *heapRoom) take(bytes int64) {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.outside += bytes
+	h.limit(h.total - h.outside)
+	if bytes >= largeBytes {
+		h.makeLocked()
+	}
+}
+
+func (h *heapRoom) give(bytes int64) {
+	if h == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.outside -= bytes
+	h.limit(h.total - h.outside)
+}
+
+// makeLocked collects the garbage if there is too little room for what is pending.
+func (h *heapRoom) makeLocked() {
+	if h.held()+h.outside+h.pending > h.total {
+		h.collect()
 	}
 }

@@ -31,7 +31,8 @@ func TestDivide(t *testing.T) {
 // Before a large allocation without room, the garbage is collected, once.
 func TestHeapRoom(t *testing.T) {
 	held, collected := int64(0), 0
-	h := &heapRoom{limit: 100 << 20, held: func() int64 { return held }, collect: func() { collected++; held /= 2 }}
+	limit := int64(0)
+	h := &heapRoom{total: 100 << 20, limit: func(n int64) { limit = n }, held: func() int64 { return held }, collect: func() { collected++; held /= 2 }}
 	check := func(what string, want int) {
 		t.Helper()
 		if collected != want {
@@ -53,5 +54,24 @@ func TestHeapRoom(t *testing.T) {
 	held = 99 << 20
 	h.begin(50 << 20)()
 	check("without room", 2)
-	(*heapRoom)(nil).begin(1 << 30)()
+	// Memory outside of the heap lowers its limit.
+	held = 40 << 20
+	h.take(50 << 20)
+	check("outside, with room", 2)
+	h.begin(20 << 20)()
+	check("beside what is outside", 3)
+	held = 60 << 20
+	h.take(10 << 20)
+	check("outside, without room", 4)
+	if limit != 40<<20 {
+		t.Errorf("the heap's limit is %d MiB", limit>>20)
+	}
+	h.give(60 << 20)
+	if limit != 100<<20 {
+		t.Errorf("at the end the heap's limit is %d MiB", limit>>20)
+	}
+	none := (*heapRoom)(nil)
+	none.begin(1 << 30)()
+	none.take(1)
+	none.give(1)
 }

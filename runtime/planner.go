@@ -25,9 +25,11 @@ func (p planner) Plan(file store.File) (storesync.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.room.take(d.Size)
 	plan, err := planTask(p.base, d)
 	if err != nil {
 		_ = d.Close()
+		p.room.give(d.Size)
 		return nil, err
 	}
 	plan.room = p.room
@@ -61,7 +63,11 @@ func (p *plan) Load() (storesync.Task, error) {
 }
 
 // Close releases the delta.
-func (p *plan) Close() error { return p.delta.Close() }
+func (p *plan) Close() error {
+	err := p.delta.Close()
+	p.room.give(p.delta.Size)
+	return err
+}
 
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }
