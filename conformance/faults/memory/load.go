@@ -55,6 +55,38 @@ func (m *mix) draw(r *rand.Rand) int {
 	return len(m.weights) - 1
 }
 
+// bodies keeps what is sent, a few of each kind: the campaign's own work must not slow
+// the server down.
+type bodies struct {
+	mu   sync.Mutex
+	kept map[string][][]byte
+}
+
+// variants is how many bodies of a kind are made.
+const variants = 4
+
+// get returns a body of a kind, and makes it if there are too few.
+func (b *bodies) get(c *client, kind string, makeOne func() []byte) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.kept[kind]) < variants {
+		b.kept[kind] = append(b.kept[kind], makeOne())
+	}
+	return b.kept[kind][c.random.IntN(len(b.kept[kind]))]
+}
+
+// made has the bodies of all clients.
+var made = bodies{kept: map[string][][]byte{}}
+
+// asJSON returns the body of a request for the tasks that v names.
+func asJSON(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // v is a map of strings and numbers
+	}
+	return body
+}
+
 // client sends requests of all kinds.
 type client struct {
 	s      *server
@@ -129,13 +161,9 @@ func (c *client) texts(n, words int) []string {
 	return out
 }
 
-// post posts JSON and reads the answer.
-func (c *client) post(path string, v any, header ...string) string {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return c.send(http.MethodPost, path, bytes.NewReader(body), header...)
+// post posts a body of a kind and reads the answer.
+func (c *client) post(kind, path string, makeOne func() []byte, header ...string) string {
+	return c.send(http.MethodPost, path, bytes.NewReader(made.get(c, kind, makeOne)), header...)
 }
 
 func (c *client) send(method, path string, body io.Reader, header ...string) string {
@@ -158,41 +186,49 @@ func (c *client) send(method, path string, body io.Reader, header ...string) str
 }
 
 func (c *client) largeBody() string {
-	return c.post("/classify", map[string]any{"model": c.task(), "input": c.texts(1000, 800), "top_k": 1})
+	return c.post("large", "/classify", func() []byte {
+		return asJSON(map[string]any{"model": c.task(), "input": c.texts(1000, 550), "top_k": 1})
+	})
 }
 
 func (c *client) manyTexts() string {
-	return c.post("/classify", map[string]any{"model": c.task(), "input": c.texts(1024, 3)})
+	return c.post("texts", "/classify", func() []byte { return asJSON(map[string]any{"model": c.task(), "input": c.texts(1024, 3)}) })
 }
 
 func (c *client) manyTasks() string {
-	return c.post("/classify", map[string]any{"model": c.s.tasks, "input": c.texts(40, 20)})
+	return c.post("tasks", "/classify", func() []byte { return asJSON(map[string]any{"model": c.s.tasks, "input": c.texts(40, 20)}) })
 }
 
 func (c *client) ids() string {
-	lists := make([][]int, 1+c.random.IntN(1000))
-	for i := range lists {
-		lists[i] = make([]int, 1500_000/len(lists))
-	}
-	return c.post("/vllm/classify", map[string]any{"model": c.task(), "input": lists, "truncate_prompt_tokens": -1})
+	return c.post("ids", "/vllm/classify", func() []byte {
+		lists := make([][]int, 1+c.random.IntN(1000))
+		for i := range lists {
+			lists[i] = make([]int, 1500_000/len(lists))
+		}
+		return asJSON(map[string]any{"model": c.task(), "input": lists, "truncate_prompt_tokens": -1})
+	})
 }
 
 func (c *client) escapes() string {
-	text := `"` + strings.Repeat(`\u0041\n`, 15_000) + `"`
-	return c.send(http.MethodPost, "/classify", strings.NewReader(`{"model":"`+c.task()+`","input":[`+strings.Repeat(text+",", 30)+text+`]}`))
+	return c.post("escapes", "/classify", func() []byte {
+		text := `"` + strings.Repeat(`\u0041\n`, 15_000) + `"`
+		return []byte(`{"model":"` + c.task() + `","input":[` + strings.Repeat(text+",", 30) + text + `]}`)
+	})
 }
 
 func (c *client) compressed() string {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	fmt.Fprintf(z, `{"model":%q,"input":"a"}%s`, c.task(), strings.Repeat(" ", 4<<20-200))
-	_ = z.Close()
-	return c.send(http.MethodPost, "/classify", &b, "Content-Encoding", "gzip")
+	return c.post("compressed", "/classify", func() []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		fmt.Fprintf(z, `{"model":%q,"input":"a"}%s`, c.task(), strings.Repeat(" ", 4<<20-200))
+		_ = z.Close()
+		return b.Bytes()
+	}, "Content-Encoding", "gzip")
 }
 
 // slowBody sends most of a large body, and the rest after a pause.
 func (c *client) slowBody() string {
-	body, _ := json.Marshal(map[string]any{"model": c.task(), "input": c.texts(500, 1600)})
+	body := made.get(c, "slow", func() []byte { return asJSON(map[string]any{"model": c.task(), "input": c.texts(500, 1100)}) })
 	return c.send(http.MethodPost, "/classify", &paused{c.ctx, body, len(body) - 10})
 }
 
@@ -227,7 +263,7 @@ func (c *client) slowReader() string {
 		return "closed"
 	}
 	defer conn.Close()
-	body, _ := json.Marshal(map[string]any{"model": c.task(), "input": c.texts(1024, 1)})
+	body := made.get(c, "slow reader", func() []byte { return asJSON(map[string]any{"model": c.task(), "input": c.texts(1024, 1)}) })
 	if _, err := fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 		return "closed"
 	}
@@ -269,9 +305,11 @@ func framed(wire []byte) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(wire))), wire...)
 }
 
-func (c *client) inferMessage() []byte {
+func (c *client) inferMessage() []byte { return made.get(c, "message", c.makeMessage) }
+
+func (c *client) makeMessage() []byte {
 	contents := new(pb.InferTensorContents)
-	for _, text := range c.texts(900, 800) {
+	for _, text := range c.texts(900, 550) {
 		contents.BytesContents = append(contents.BytesContents, []byte(text))
 	}
 	wire, _ := proto.Marshal(&pb.ModelInferRequest{ModelName: c.task(), Inputs: []*pb.ModelInferRequest_InferInputTensor{{
@@ -284,7 +322,7 @@ func (c *client) message() string { return c.call(bytes.NewReader(c.inferMessage
 
 // emptyInputs sends a message of two million inputs of two bytes.
 func (c *client) emptyInputs() string {
-	return c.call(bytes.NewReader(framed(bytes.Repeat([]byte{0x2a, 0}, 2<<20-8))))
+	return c.call(bytes.NewReader(made.get(c, "empty inputs", func() []byte { return framed(bytes.Repeat([]byte{0x2a, 0}, 2<<20-8)) })))
 }
 
 func (c *client) slowMessage() string {
