@@ -50,11 +50,14 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	heap := config.Memory - tables - rest - programBytes
 	var room *heapRoom
 	if config.LimitHeap != nil {
-		room = newHeapRoom(heap, config.LimitHeap)
+		room = newHeapRoom(heap, slackBytes(config.Memory), config.LimitHeap)
 	}
 	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), account: memory.New(max(parts.requests, minRequestBytes)), changes: semaphore.NewWeighted(1)}
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
+	}
+	if room != nil {
+		e.account.RefuseLargeWhile(room.behind)
 	}
 	e.executor = sched.New(sched.Config{
 		Cores: config.Workers, BatchTokens: config.BatchTokens, BatchWait: config.BatchWait,

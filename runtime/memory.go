@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"time"
 )
 
 // The memory of the process, Config.Memory, is divided when the engine is opened:
@@ -28,7 +29,19 @@ const (
 	minRequestBytes = 32 << 20  // unless that is less than this,
 	maxRequestBytes = 512 << 20 // or more than this
 	minGarbageBytes = 12 << 20
+
+	// The heap may exceed its limit for a moment, when the collector gets too little of
+	// the cores. So the limit is lower than the heap's part by one in slackShare of the
+	// memory.
+	slackShare    = 20
+	minSlackBytes = 16 << 20
+	maxSlackBytes = 128 << 20
 )
+
+// slackBytes returns by how much the limit of the heap is lower than its part.
+func slackBytes(memory int64) int64 {
+	return min(max(memory/slackShare, minSlackBytes), maxSlackBytes, memory/8)
+}
 
 // shares is how memory is divided, in bytes.
 type shares struct {
@@ -38,7 +51,7 @@ type shares struct {
 // divide divides the memory that is left if the base takes so many bytes. Without
 // enough memory, tasks is not positive.
 func divide(memory, base int64) shares {
-	left := memory - base - programBytes - heapBytes
+	left := memory - base - programBytes - heapBytes - slackBytes(memory)
 	requests := min(max(left/requestShare, minRequestBytes), maxRequestBytes, left/4)
 	// Bodies and answers become garbage as fast as they are read and written.
 	garbage := min(minGarbageBytes, left/8) + requests/2
@@ -52,6 +65,7 @@ func divide(memory, base int64) shares {
 // resident. Its methods may be called from any goroutine. A nil heapRoom does nothing.
 type heapRoom struct {
 	total   int64             // for the heap and what is outside
+	slack   int64             // see slackBytes
 	limit   func(bytes int64) // tells the heap its limit
 	held    func() int64      // what the heap holds of the system's memory now
 	collect func()            // frees all garbage and gives it back to the system
@@ -59,6 +73,9 @@ type heapRoom struct {
 	mu      sync.Mutex
 	outside int64 // bytes outside of the heap
 	pending int64 // about to be allocated
+
+	checked time.Time // when behind looked last
+	isSo    bool      // what it saw
 }
 
 // largeBytes is from where on an allocation waits for the garbage to be collected if
@@ -66,14 +83,14 @@ type heapRoom struct {
 const largeBytes = 4 << 20
 
 // newHeapRoom returns the room of the process's heap, and tells it its limit.
-func newHeapRoom(total int64, limit func(bytes int64)) *heapRoom {
+func newHeapRoom(total, slack int64, limit func(bytes int64)) *heapRoom {
 	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	held := func() int64 {
 		metrics.Read(samples)
 		return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
 	}
-	h := &heapRoom{total: total, limit: limit, held: held, collect: debug.FreeOSMemory}
-	limit(total)
+	h := &heapRoom{total: total, slack: slack, limit: limit, held: held, collect: debug.FreeOSMemory}
+	h.changeLocked(0) // nobody else has it yet
 	return h
 }
 
@@ -102,8 +119,7 @@ func (h *heapRoom) take(bytes int64) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.outside += bytes
-	h.limit(h.total - h.outside)
+	h.changeLocked(bytes)
 	if bytes >= largeBytes {
 		h.makeLocked()
 	}
@@ -115,8 +131,28 @@ func (h *heapRoom) give(bytes int64) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.outside -= bytes
-	h.limit(h.total - h.outside)
+	h.changeLocked(-bytes)
+}
+
+// changeLocked changes the bytes outside of the heap, and its limit with them.
+func (h *heapRoom) changeLocked(bytes int64) {
+	h.outside += bytes
+	h.limit(h.total - h.outside - h.slack)
+}
+
+// behindInterval is how long an answer of behind holds.
+const behindInterval = time.Millisecond
+
+// behind tells whether the heap is above its limit by half of its slack: the collector
+// does not keep up, and what would become garbage soon should wait.
+func (h *heapRoom) behind() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now := time.Now(); now.Sub(h.checked) > behindInterval {
+		h.isSo = h.held()+h.outside > h.total-h.slack/2
+		h.checked = time.Now()
+	}
+	return h.isSo
 }
 
 // makeLocked collects the garbage if there is too little room for what is pending.

@@ -1,6 +1,9 @@
 package runtime
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // Whatever the memory and the base, the parts together are what the base leaves.
 func TestDivide(t *testing.T) {
@@ -9,12 +12,12 @@ func TestDivide(t *testing.T) {
 		memory, base          int64 // MiB
 		minRequests, minTasks int64 // MiB
 	}{
-		{400, 90, 32, 130},
+		{400, 90, 32, 110},
 		{1024, 90, 90, 600},
 		{4096, 90, 400, 3000},
 		{5325, 150, 512, 4000}, // 10,000 tasks of 0.4 MiB
 		{65536, 500, 512, 60000},
-		{200, 90, 1, 1},
+		{240, 90, 1, 1},
 	} {
 		s := divide(c.memory*mib, c.base*mib)
 		left := c.memory*mib - c.base*mib - programBytes - heapBytes
@@ -74,4 +77,22 @@ func TestHeapRoom(t *testing.T) {
 	none.begin(1 << 30)()
 	none.take(1)
 	none.give(1)
+}
+
+// The collector is behind when the heap, with what is outside, is above its limit by half
+// of the slack.
+func TestBehind(t *testing.T) {
+	held := int64(0)
+	h := &heapRoom{total: 100, slack: 20, limit: func(int64) {}, held: func() int64 { return held }}
+	h.take(10)
+	for _, c := range []struct {
+		held int64
+		want bool
+	}{{70, false}, {80, false}, {81, true}, {10, false}} {
+		held = c.held
+		h.checked = time.Time{}
+		if got := h.behind(); got != c.want {
+			t.Errorf("with %d bytes: %t", c.held, got)
+		}
+	}
 }

@@ -46,7 +46,8 @@ const (
 // Account is a number of bytes that requests share. Its methods may be called from any
 // goroutine.
 type Account struct {
-	limit int64
+	limit  int64
+	behind func() bool // see RefuseLargeWhile; nil: never
 
 	mu    sync.Mutex
 	used  int64
@@ -72,6 +73,11 @@ func (a *Account) Bound(kind Kind, limit int64) {
 	defer a.mu.Unlock()
 	a.kinds[kind].limit = limit
 }
+
+// RefuseLargeWhile makes the account refuse bytes to large requests while behind returns
+// true: what was given back is still in memory, because the garbage collector has not
+// kept up. Call it before the account is used.
+func (a *Account) RefuseLargeWhile(behind func() bool) { a.behind = behind }
 
 // Used returns the bytes that are taken now.
 func (a *Account) Used() int64 {
@@ -136,6 +142,10 @@ func (a *Account) takeLocked(kind Kind, bytes, total int64) error {
 	limit := a.limit
 	if total > smallBytes {
 		limit -= a.limit / reservedShare
+		if a.behind != nil && a.behind() {
+			k.refused++
+			return &FullError{Kind: kind, Bytes: total, Never: total > limit}
+		}
 	}
 	if a.used+bytes > limit || k.limit > 0 && k.used+bytes > k.limit {
 		k.refused++

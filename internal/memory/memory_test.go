@@ -113,3 +113,22 @@ func TestLoanOf(t *testing.T) {
 		t.Error("the context has another loan")
 	}
 }
+
+// While the garbage collector is behind, large requests get nothing more.
+func TestRefuseLargeWhile(t *testing.T) {
+	a := New(8 << 20)
+	behind := false
+	a.RefuseLargeWhile(func() bool { return behind })
+	large, small := a.Open(), a.Open()
+	if err := large.Take(Bodies, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	behind = true
+	full, ok := errors.AsType[*FullError](large.Take(Bodies, 1))
+	if !ok || full.Never {
+		t.Errorf("a large request: %v", full)
+	}
+	if err := small.Take(Bodies, 1000); err != nil {
+		t.Errorf("a small request: %v", err)
+	}
+}
