@@ -161,7 +161,16 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 	for first := 0; first < len(inputs) || len(submitted) > 0; {
 		if first < len(inputs) && len(submitted) < maxSubmitted {
 			start := time.Now()
+			large := expected.likely > e.config.BatchTokens
+			if large {
+				if err := e.encoding.Acquire(ctx, 1); err != nil {
+					return err
+				}
+			}
 			batch, err := e.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
+			if large {
+				e.encoding.Release(1)
+			}
 			if err != nil {
 				return err
 			}

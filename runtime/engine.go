@@ -23,7 +23,11 @@ type Engine struct {
 	maxTokens int
 	density   tokenDensity
 	account   *memory.Account
-	changes   *semaphore.Weighted // one change of the store at a time
+	// encoding bounds the large calls that are tokenised at a time. Without it the
+	// goroutines of many large calls, all ready to run, would each get their turn before
+	// the one of a small call.
+	encoding *semaphore.Weighted
+	changes  *semaphore.Weighted // one change of the store at a time
 }
 
 // Open loads the base and lists the store. Tasks are loaded when a request asks
@@ -52,7 +56,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if config.LimitHeap != nil {
 		room = newHeapRoom(heap, slackBytes(config.Memory), config.LimitHeap)
 	}
-	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), account: memory.New(max(parts.requests, minRequestBytes)), changes: semaphore.NewWeighted(1)}
+	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), account: memory.New(max(parts.requests, minRequestBytes)), changes: semaphore.NewWeighted(1), encoding: semaphore.NewWeighted(int64(config.Workers))}
 	if config.MaxTokens > 0 {
 		e.maxTokens = min(e.maxTokens, config.MaxTokens)
 	}

@@ -58,7 +58,7 @@ func divide(memory, base int64) shares {
 	return shares{requests: requests, tasks: left - requests - garbage}
 }
 
-// heapRoom sees to it that the process has room before much memory is allocated at once.
+// heapRoom makes room in the process before much memory is allocated at once.
 // Deltas lie outside of Go's heap, so the heap's limit falls when one is loaded and rises
 // when it is gone. And Go's collector runs beside the program: while it looks for the
 // memory of an evicted hot network, the next one may be allocated already, and both are

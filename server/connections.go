@@ -12,7 +12,7 @@ import (
 	"kenserve/internal/memory"
 )
 
-// What a connection takes: its goroutines, the buffers of net/http, and with TLS or
+// The bytes of a connection: its goroutines, the buffers of net/http, and with TLS or
 // HTTP/2 those of the protocol.
 const (
 	plainConnectionBytes  = 20 << 10

@@ -1,7 +1,7 @@
 // Package memory keeps the account of the memory that requests take.
 //
-// A process has one [Account] with a fixed number of bytes. Whoever is about to
-// allocate memory for a request takes the bytes from the account first: the body
+// A process has one [Account] with a fixed number of bytes. Code that is about
+// to allocate memory for a request takes the bytes from the account first: the body
 // before it is read, its parsed copy before it is parsed, the answer before it is
 // written. So however many requests there are, together they hold no more than the
 // account has. A request takes its bytes through a [Loan], which its context carries,
@@ -75,8 +75,8 @@ func (a *Account) Bound(kind Kind, limit int64) {
 }
 
 // RefuseLargeWhile makes the account refuse bytes to large requests while behind returns
-// true: what was given back is still in memory, because the garbage collector has not
-// kept up. Call it before the account is used.
+// true: bytes that were given back are still in memory, because the garbage collector
+// has not kept up. Call it before the account is used.
 func (a *Account) RefuseLargeWhile(behind func() bool) { a.behind = behind }
 
 // Used returns the bytes that are taken now.

@@ -5,7 +5,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// What the parts of a decoded message take in memory, at most. A list grows by
+// The most bytes that the parts of a decoded message take in memory. A list grows by
 // copying, so that its elements count twice.
 const (
 	messageBytes = 256 // a struct of generated code, and the pointer to it
