@@ -3,6 +3,7 @@ package httpbody
 import (
 	"io"
 	"net/http"
+	"runtime"
 	"sync"
 
 	"kenserve/internal/memory"
@@ -16,6 +17,7 @@ type Buffers struct {
 	Order []int32 // for ranking labels
 
 	body []byte // as received, decoded
+	turn bool   // see EndTurn
 }
 
 var pool = sync.Pool{New: func() any { return new(Buffers) }}
@@ -28,8 +30,23 @@ func NewBuffers() *Buffers { return pool.Get().(*Buffers) }
 // not hold its memory permanently.
 const maxPooledBytes = 64 << 10
 
+// turns bounds the large bodies that are parsed at a time. Without it the goroutines of
+// many large requests, all ready to run, would each get their turn before the one of a
+// small request.
+var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
+
+// EndTurn lets the next large body be parsed. Call it when the body that Read returned
+// is parsed.
+func (b *Buffers) EndTurn() {
+	if b.turn {
+		b.turn = false
+		<-turns
+	}
+}
+
 // Release returns b to the pool.
 func (b *Buffers) Release() {
+	b.EndTurn()
 	if cap(b.body) > maxPooledBytes {
 		b.body = nil
 	}
@@ -49,7 +66,8 @@ const (
 )
 
 // Read reads a body of at most limit bytes, as sent and as decoded. The texts of
-// the request are parts of the string that it returns. Memory grows with the bytes
+// the request are parts of the string that it returns, which the caller parses at once
+// and then calls EndTurn. Memory grows with the bytes
 // that have arrived, not with the announced length: a slow client cannot reserve
 // memory for bytes that it does not send. It is charged to the loan of the request's
 // context before it is allocated.
@@ -92,6 +110,14 @@ func (b *Buffers) Read(r *http.Request, limit int) (string, error) {
 		}
 		switch {
 		case err == io.EOF:
+			if len(body) > maxPooledBytes {
+				select {
+				case turns <- struct{}{}:
+					b.turn = true
+				case <-r.Context().Done():
+					return "", transferProblem(r, r.Context().Err())
+				}
+			}
 			return string(body), nil
 		case err != nil:
 			return "", stream.Problem()

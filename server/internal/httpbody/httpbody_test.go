@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -156,6 +157,47 @@ func TestCompressedBodyTakesLittle(t *testing.T) {
 	}
 	if cap(s.body) > 1<<20+1 {
 		t.Errorf("took %d bytes", cap(s.body))
+	}
+}
+
+// Large bodies are parsed a few at a time. A request whose client leaves does not wait for
+// its turn, and small ones need none.
+func TestTurns(t *testing.T) {
+	read := func(ctx context.Context, size int) (*Buffers, error) {
+		b := NewBuffers()
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", size)))
+		_, err := b.Read(r.WithContext(ctx), 1<<20)
+		return b, err
+	}
+	var busy []*Buffers
+	for range cap(turns) {
+		b, err := read(t.Context(), maxPooledBytes+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		busy = append(busy, b)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	b, err := read(gone, maxPooledBytes+1)
+	if statusOf(err) != problem.StatusClientClosed {
+		t.Errorf("without a turn: %v", err)
+	}
+	b.Release()
+	if b, err = read(t.Context(), maxPooledBytes); err != nil {
+		t.Errorf("a small body: %v", err)
+	}
+	b.Release()
+	busy[0].EndTurn()
+	if b, err = read(t.Context(), maxPooledBytes+1); err != nil {
+		t.Errorf("after a turn ended: %v", err)
+	}
+	b.Release()
+	for _, b := range busy {
+		b.Release()
+	}
+	if len(turns) != 0 {
+		t.Errorf("%d turns have not ended", len(turns))
 	}
 }
 

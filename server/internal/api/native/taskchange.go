@@ -83,6 +83,7 @@ func (h *handler) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, 
 		return info, err
 	}
 	source, err := parseSource(body, h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return info, err
 	}

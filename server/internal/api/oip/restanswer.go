@@ -55,6 +55,7 @@ func (h *handler) infer(c *gin.Context, state *core.RequestState) error {
 		return err
 	}
 	q, err := parseREST(body, c.Request.Header.Get(headerLength), h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return err
 	}

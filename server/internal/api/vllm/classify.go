@@ -48,6 +48,7 @@ func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
 		return err
 	}
 	q, err := parse(body, h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return err
 	}
