@@ -18,8 +18,8 @@ import (
 //   - Each other task gets as much as this one, if it has as much work.
 //
 // So a task that is overloaded refuses long calls, goes on with short ones, and leaves
-// other tasks alone. A call that finds no backlog is always admitted. The estimate may
-// turn out too low. Then a call is given up when its next part is submitted, so that
+// other tasks alone. A call that finds no backlog is always admitted, because the speed may
+// have changed since it was measured. The estimate may turn out too low. Then a call is given up when its next part is submitted, so that
 // those that can still be in time get its share.
 
 // Call is a call on its way through the executor: one or more requests, one after the
@@ -95,8 +95,8 @@ func (s *schedule) late(task string, tokens, own int, left time.Duration) error 
 			total += min(b.tokens, demand)
 		}
 	}
-	if total == tokens {
-		return nil // nothing else waits
+	if total == tokens && own == 0 {
+		return nil // nothing else waits: the call itself shows how fast it is
 	}
 	// As long as only small batches were measured, large ones may be faster. Then more
 	// is admitted than may be in time, and given up later if need be.

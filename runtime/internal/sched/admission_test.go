@@ -99,8 +99,12 @@ func TestGivenUp(t *testing.T) {
 		t.Errorf("a late call goes on: %v", err)
 	}
 	x.End(second)
+	if err := x.schedule.lateAgain(first, time.Now()); !errors.Is(err, failure.ErrBusy) {
+		t.Errorf("a late call that is alone goes on: %v", err) // for 25 s
+	}
+	x.schedule.secondsPerToken = .003
 	if err := x.schedule.lateAgain(first, time.Now()); err != nil {
-		t.Errorf("a call that is alone is given up: %v", err)
+		t.Errorf("a call in time is given up: %v", err)
 	}
 	x.End(first)
 }
