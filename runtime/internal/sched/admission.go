@@ -30,11 +30,12 @@ type Call struct {
 	left      int   // tokens that it still needs, as expected
 	submitted int   // tokens of its requests so far
 	arrived   int64 // schedule.served when it was admitted
+	order     uint64
 }
 
 // backlog is what admitted calls still need.
 type backlog struct {
-	calls  int
+	calls  map[*Call]bool
 	tokens int
 }
 
@@ -48,16 +49,26 @@ func (x *Executor) Admit(task string, tokens int, deadline time.Time) (*Call, er
 		return nil, err
 	}
 	s := &x.schedule
-	if err := s.late(task, tokens, 0, deadline.Sub(time.Now())); err != nil {
-		return nil, err
-	}
-	c := &Call{task: task, deadline: deadline, left: tokens, arrived: s.served}
 	b := s.backlogs[task]
+	before := 0
+	if b != nil {
+		if before = b.tokens; tokens <= s.maxBatchTokens {
+			before = min(before, len(b.calls)*tokens)
+		}
+	}
+	// A call that finds nothing else shows itself how fast it is.
+	if before > 0 || len(s.backlogs) > 0 {
+		if err := s.late(task, tokens, before, deadline.Sub(time.Now())); err != nil {
+			return nil, err
+		}
+	}
+	s.admitted++
+	c := &Call{task: task, deadline: deadline, left: tokens, arrived: s.served, order: s.admitted}
 	if b == nil {
-		b = new(backlog)
+		b = &backlog{calls: map[*Call]bool{}}
 		s.backlogs[task] = b
 	}
-	b.calls++
+	b.calls[c] = true
 	b.tokens += tokens
 	return c, nil
 }
@@ -70,33 +81,23 @@ func (x *Executor) End(c *Call) {
 	b := s.backlogs[c.task]
 	b.tokens -= c.left
 	c.left = 0
-	if b.calls--; b.calls == 0 {
+	if delete(b.calls, c); len(b.calls) == 0 {
 		delete(s.backlogs, c.task)
 	}
 }
 
-// late returns an error if a call that needs tokens, of which the backlog has own
-// already, takes longer than left.
-func (s *schedule) late(task string, tokens, own int, left time.Duration) error {
+// late returns an error if a call that needs tokens takes longer than left, when before
+// tokens of its task are computed first.
+func (s *schedule) late(task string, tokens, before int, left time.Duration) error {
 	if s.secondsPerToken == 0 {
 		return nil
 	}
-	demand := tokens
-	if b := s.backlogs[task]; b != nil {
-		others := b.tokens - own
-		if tokens <= s.maxBatchTokens {
-			others = min(others, b.calls*tokens)
-		}
-		demand += others
-	}
+	demand := tokens + before
 	total := demand
 	for name, b := range s.backlogs {
 		if name != task {
 			total += min(b.tokens, demand)
 		}
-	}
-	if total == tokens && own == 0 {
-		return nil // nothing else waits: the call itself shows how fast it is
 	}
 	// As long as only small batches were measured, large ones may be faster. Then more
 	// is admitted than may be in time, and given up later if need be.
@@ -122,12 +123,19 @@ func (s *schedule) progress(c *Call, tokens int) {
 }
 
 // lateAgain returns an error if an admitted call, about to submit its next part, will
-// be too late.
+// be too late. Only calls that were admitted before it count: if all cannot be in time,
+// the latest are given up, and the others get their share.
 func (s *schedule) lateAgain(c *Call, now time.Time) error {
 	if c == nil || c.left == 0 {
 		return nil
 	}
-	return s.late(c.task, c.left, c.left, c.deadline.Sub(now))
+	before := 0
+	for other := range s.backlogs[c.task].calls {
+		if other.order < c.order {
+			before += min(other.left, max(c.left, s.maxBatchTokens))
+		}
+	}
+	return s.late(c.task, c.left, before, c.deadline.Sub(now))
 }
 
 const (

@@ -94,11 +94,15 @@ func TestGivenUp(t *testing.T) {
 	if err := x.schedule.lateAgain(second, time.Now()); err != nil {
 		t.Error(err)
 	}
-	x.schedule.secondsPerToken = .01 // all together now take 50 s
+	x.schedule.secondsPerToken = .003 // both together now take 15 s
+	if err := x.schedule.lateAgain(first, time.Now()); err != nil {
+		t.Errorf("the earlier call is given up: %v", err)
+	}
 	if err := x.schedule.lateAgain(second, time.Now()); !errors.Is(err, failure.ErrBusy) {
 		t.Errorf("a late call goes on: %v", err)
 	}
 	x.End(second)
+	x.schedule.secondsPerToken = .01
 	if err := x.schedule.lateAgain(first, time.Now()); !errors.Is(err, failure.ErrBusy) {
 		t.Errorf("a late call that is alone goes on: %v", err) // for 25 s
 	}

@@ -62,6 +62,7 @@ type schedule struct {
 	served          int64   // tokens put into batches so far
 
 	backlogs map[string]*backlog // by task; see admission.go
+	admitted uint64              // calls so far
 }
 
 // defaultMinSplitTokens is the batch size up to which two cores are faster if
