@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 
 	"kenserve/delta"
+	"kenserve/internal/stage"
 	"kenserve/models"
 	"kenserve/models/families"
 	"kenserve/safetensors"
@@ -16,41 +16,37 @@ import (
 // headDelta writes a temporary delta of the model in the folder dir from itself, which is
 // its head and nothing else. If the model has no head, as a base has none, the head is
 // random, with the labels of the configuration; it takes the same time to compute. The
-// caller removes the file.
-func headDelta(dir string) (path string, err error) {
+// caller removes the folder.
+func headDelta(dir string) (path string, temporary *stage.Folder, err error) {
 	config, err := models.ReadConfig(dir)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	arch, err := families.New(config)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	c, err := safetensors.OpenCheckpoint(dir)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer c.Close()
 	folder, err := filepath.Abs(dir)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	f, err := os.CreateTemp("", filepath.Base(folder)+"-*"+delta.Extension)
-	if err != nil {
-		return "", err
+	if temporary, err = stage.NewTemporary(); err != nil {
+		return "", nil, err
 	}
-	path = f.Name()
 	defer func() {
 		if err != nil {
-			_ = os.Remove(path)
+			_ = temporary.Remove()
 		}
 	}()
-	if err := f.Close(); err != nil {
-		return "", err
-	}
+	path = temporary.Path(filepath.Base(folder) + delta.Extension)
 	w, err := delta.Create(path)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer w.Abort()
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -65,16 +61,16 @@ func headDelta(dir string) (path string, err error) {
 				values[i] = float32(rng.NormFloat64() / math.Sqrt(float64(p.Shape[len(p.Shape)-1])))
 			}
 		} else if t.Len() != n {
-			return "", fmt.Errorf("head of %s: tensor %s has shape %v, by the configuration it must be %v", dir, p.Name, t.Shape, p.Shape)
+			return "", nil, fmt.Errorf("head of %s: tensor %s has shape %v, by the configuration it must be %v", dir, p.Name, t.Shape, p.Shape)
 		} else if err := t.Float32s(values, 0); err != nil {
-			return "", err
+			return "", nil, err
 		}
 		if err := w.Dense(&safetensors.Tensor{Name: p.Name, DType: safetensors.F32, Shape: p.Shape, Data: safetensors.Bytes(values)}); err != nil {
-			return "", err
+			return "", nil, err
 		}
 	}
 	err = w.Finish(delta.Info{
 		BaseSHA256: delta.Fingerprint(c), Labels: config.Labels, Selection: "head", Coding: delta.Float32, Producer: "kenserve bench",
 	})
-	return path, err
+	return path, temporary, err
 }

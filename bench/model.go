@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	goruntime "runtime"
 	"slices"
 	"time"
@@ -39,11 +38,11 @@ type ModelReport struct {
 // OpenModel opens an engine for the whole model in the folder dir: the model is its own
 // base, and the task is its head alone. configure changes the engine's configuration.
 func OpenModel(ctx context.Context, dir string, cache *store.Cache, compute gemm.Compute, configure func(*runtime.Config)) (*bulk.Classifier, error) {
-	file, err := headDelta(dir)
+	file, folder, err := headDelta(dir)
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
-	defer os.Remove(file)
+	defer folder.Remove()
 	c, err := bulk.Open(ctx, file, dir, cache, compute, configure)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,15 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
+// The names of the files that Write writes.
+const (
+	reportFile = "tasks.json"
+	plotFile   = "tasks.png"
+)
+
+// FileNames lists the names of the files that [TasksReport.Write] writes.
+func FileNames() []string { return []string{reportFile, plotFile} }
+
 // Write writes tasks.json, the report, and tasks.png, a plot of throughput and tail
 // latency against the number of tasks, both relative to the first row. It creates the
 // folder if it does not exist.
@@ -30,7 +39,7 @@ func (m *TasksReport) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "tasks.json"), append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, reportFile), append(text, '\n'), 0o644); err != nil {
 		return err
 	}
 	var throughput, latency plotter.XYs
@@ -63,5 +72,5 @@ func (m *TasksReport) write(dir string) error {
 	}
 	p.X.Max *= 1.2 // space to the right of the last points
 	p.Y.Max *= 1.1
-	return p.Save(6*vg.Inch, 4*vg.Inch, filepath.Join(dir, "tasks.png"))
+	return p.Save(6*vg.Inch, 4*vg.Inch, filepath.Join(dir, plotFile))
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"kenserve/delta"
+	"kenserve/internal/stage"
 	"kenserve/safetensors"
 )
 
@@ -18,10 +19,10 @@ func taskName(i int) string { return fmt.Sprintf("task-%05d", i) }
 
 // LinkTasks makes a temporary folder with n tasks that are all the delta in file. The
 // caller removes the folder.
-func LinkTasks(file string, n int) (dir string, err error) {
+func LinkTasks(file string, n int) (*stage.Folder, error) {
 	path, err := filepath.Abs(file)
 	if err != nil {
-		return "", fmt.Errorf("bench: %w", err)
+		return nil, fmt.Errorf("bench: %w", err)
 	}
 	return temporaryStore(n, func(task string) error { return os.Symlink(path, task) })
 }
@@ -29,10 +30,10 @@ func LinkTasks(file string, n int) (dir string, err error) {
 // WriteVariants makes a temporary folder with n tasks, each a copy of the delta in file
 // with other random signs, so that no two tasks share pages. It returns the size of one
 // file and calls progress with 1 after each. The caller removes the folder.
-func WriteVariants(file string, n int, progress func(tasks int)) (dir string, size int64, err error) {
+func WriteVariants(file string, n int, progress func(tasks int)) (dir *stage.Folder, size int64, err error) {
 	template, err := os.ReadFile(file)
 	if err != nil {
-		return "", 0, fmt.Errorf("bench: %w", err)
+		return nil, 0, fmt.Errorf("bench: %w", err)
 	}
 	seed := uint64(0)
 	dir, err = temporaryStore(n, func(task string) error {
@@ -49,14 +50,14 @@ func WriteVariants(file string, n int, progress func(tasks int)) (dir string, si
 
 // temporaryStore makes a folder and calls write with the path of each of n tasks' files
 // in it. After an error the folder is removed.
-func temporaryStore(n int, write func(task string) error) (string, error) {
-	dir, err := os.MkdirTemp("", "kenserve-bench-")
+func temporaryStore(n int, write func(task string) error) (*stage.Folder, error) {
+	dir, err := stage.NewTemporary()
 	if err != nil {
-		return "", fmt.Errorf("bench: %w", err)
+		return nil, fmt.Errorf("bench: %w", err)
 	}
 	for i := range n {
-		if err := write(filepath.Join(dir, taskName(i)+delta.Extension)); err != nil {
-			return "", errors.Join(fmt.Errorf("bench: %w", err), os.RemoveAll(dir))
+		if err := write(dir.Path(taskName(i) + delta.Extension)); err != nil {
+			return nil, errors.Join(fmt.Errorf("bench: %w", err), dir.Remove())
 		}
 	}
 	return dir, nil

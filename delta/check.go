@@ -18,6 +18,9 @@ func (d *Delta) Check(base Tensors, fingerprint string) error {
 	if err := d.CheckBase(fingerprint); err != nil {
 		return fmt.Errorf("delta: %w", err)
 	}
+	if err := d.checkRows(base); err != nil {
+		return fmt.Errorf("delta: %w: %w", ErrCorrupt, err)
+	}
 	for i := range d.Tensors {
 		t := &d.Tensors[i]
 		if err := t.check(base); err != nil {

@@ -326,6 +326,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(data)
 		}
 	}
+	f.Add(ownExample(f))
 	base := deltatest.Base()
 	fingerprint := Fingerprint(base)
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -341,6 +342,12 @@ func FuzzParse(f *testing.F) {
 		}
 		if err := d.Check(base, fingerprint); err != nil {
 			return
+		}
+		_, _ = d.TokenizerFiles()
+		for table := range d.Rows {
+			if added := d.AddedRows(table); added != nil {
+				deltatest.Floats(added)
+			}
 		}
 		for _, tensor := range d.Tensors {
 			if tensor.Masked != nil {

@@ -4,7 +4,7 @@
 // One file, NAME.ken, holds one task. It is a valid safetensors file, whose
 // container package safetensors describes, so any safetensors reader can list it.
 // Agreed metadata keys and tensor names make it a delta. A file has one of two
-// layouts: the fast one is mapped into memory and used in place; the small one is
+// layouts: the fast one is read into memory and used in place; the small one is
 // for storage and transport (package delta/pack). Stores of files are in package
 // delta/store.
 //
@@ -26,8 +26,10 @@
 //	format         "kenserve-delta"
 //	version        "1" or "2"
 //	layout         "fast" or "small"
-//	flags          optional; names of features that a reader must know, separated
-//	               by commas. There are none so far, so a reader refuses any flag.
+//	flags          optional; names of features that a reader must know, sorted and
+//	               separated by commas: "rows" if and only if the key rows is
+//	               there, "tokenizer" if and only if the file has a tokenizer. A
+//	               reader refuses any other flag.
 //	base_sha256    fingerprint of the base, see below
 //	base_name      optional; the base's name, for people
 //	architecture   optional; the classifier's class, "BertForSequenceClassification"
@@ -57,6 +59,8 @@
 //	tuned_prefix   optional; see Names
 //	absent         optional; JSON array with the names of tensors of the base that
 //	               the tuned checkpoint does not have
+//	rows           optional; JSON object, the numbers of rows of tables that the
+//	               tuned checkpoint has resized, by their names in the base
 //	producer       program and version that wrote the file
 //	source_name    optional; name of the tuned checkpoint, for people
 //	source_sha256  optional; fingerprint of the tuned checkpoint
@@ -106,6 +110,33 @@
 //
 // A tensor that the base does not have belongs to the head. It is dense, of any
 // dtype except F64, under its name in the tuned checkpoint.
+//
+// # Resized tables
+//
+// The tuned checkpoint's table can have more or fewer rows than the base's, if its
+// vocabulary was resized. The base's is then a tensor of two dimensions, and
+// metadata key rows has its name and the number of rows R in the tuned checkpoint,
+// which is not the number B in the base. The table is stored in one of the three
+// ways above, as if it had B rows. With R above B, the part
+//
+//	added  F32, F16 or BF16 [R − B, C]
+//
+// of the table has the tuned checkpoint's values of the rows after the base's last,
+// whatever the coding of other values is. All are finite. With R below B there is no
+// such part, and the values of the rows from R on mean nothing.
+//
+// # The tokenizer
+//
+// A file has the tuned checkpoint's tokenizer if it gives other token ids than the
+// base's for any text. Each file of the tokenizer is one tensor
+//
+//	#tokenizer/NAME  U8 [n]
+//
+// NAME is the file's name in a Hugging Face folder: letters, digits, ".", "_" and
+// "-", at most 64 of them, no "." at the beginning. The n bytes are one zlib stream
+// (RFC 1950) of the file's content. All files together have at most 64 MiB before
+// compression. The file config.json has only the members on which the choice of a
+// tokenizer depends, model_type and tokenizer_class.
 //
 // # Masked tensors
 //
@@ -245,10 +276,10 @@
 //
 // The small layout has the same content with less redundancy. With the base, it can
 // be converted back to the fast file, byte for byte. The metadata are those of the
-// fast file, version included, except for layout, the digests and fast_sha256. Tensors that the base does
-// not have are stored as in the fast layout. So are dense tensors of the base that
-// are empty or whose counterpart in the base is not of floats. Every other tensor
-// NAME has one part,
+// fast file, version included, except for layout, the digests and fast_sha256. Tensors
+// that the base does not have are stored as in the fast layout. So are the tokenizer,
+// the part added of resized tables, and dense tensors of the base that are empty or
+// whose counterpart in the base is not of floats. Every other tensor NAME has one part,
 //
 //	packed  U8 [n]
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,6 +38,12 @@ type Info struct {
 	SourceName   string
 	SourceSHA256 string
 	Notes        string
+	// Rows has the tables whose number of rows is not the base's, by their names in the
+	// base: how many the tuned checkpoint's table has.
+	Rows map[string]int
+	// OwnTokenizer means that the file has the tuned checkpoint's tokenizer, because it
+	// is not the base's.
+	OwnTokenizer bool
 }
 
 // The values of metadata keys that are the same in every file.
@@ -44,6 +51,24 @@ const (
 	formatName = "kenserve-delta"
 	headFitted = "fitted"
 )
+
+// The flags: features that a reader must know.
+const (
+	flagRows      = "rows"
+	flagTokenizer = "tokenizer"
+)
+
+// flags returns the value of the key "flags".
+func (i *Info) flags() string {
+	var flags []string
+	if i.Rows != nil {
+		flags = append(flags, flagRows)
+	}
+	if i.OwnTokenizer {
+		flags = append(flags, flagTokenizer)
+	}
+	return strings.Join(flags, ",")
+}
 
 // TunedName returns the name in the tuned checkpoint of the base's tensor with
 // the given name.
@@ -90,6 +115,7 @@ func (i *Info) metadata() (map[string]string, error) {
 		"config": i.Config, "budget": i.Budget, "scope": i.Scope, "vector_coding": string(i.VectorCoding),
 		"base_prefix": i.BasePrefix, "tuned_prefix": i.TunedPrefix,
 		"source_name": i.SourceName, "source_sha256": i.SourceSHA256, "notes": i.Notes,
+		"flags": i.flags(),
 	}
 	if i.K != 0 {
 		optional["k"] = strconv.Itoa(i.K)
@@ -109,6 +135,13 @@ func (i *Info) metadata() (map[string]string, error) {
 			return nil, fmt.Errorf("delta: write metadata factors: %w", err)
 		}
 		optional["factors"] = string(text)
+	}
+	if i.Rows != nil {
+		text, err := json.Marshal(i.Rows)
+		if err != nil {
+			return nil, fmt.Errorf("delta: write metadata rows: %w", err)
+		}
+		optional["rows"] = string(text)
 	}
 	for key, list := range map[string][]string{"labels": i.Labels, "absent": i.Absent} {
 		if list != nil {
@@ -144,14 +177,16 @@ func ParseInfo(m map[string]string, layout string) (Info, error) {
 	if m[container.LayoutKey] != layout {
 		return Info{}, fmt.Errorf("%w: %q, want %q", ErrLayout, m[container.LayoutKey], layout)
 	}
-	if flags := m["flags"]; flags != "" {
-		return Info{}, fmt.Errorf("metadata: flags %q, this program knows none", flags)
-	}
 	var i Info
 	for key, value := range m {
 		var err error
 		switch key {
-		case "format", container.VersionKey, container.LayoutKey, "flags", container.DigestKey:
+		case "format", container.VersionKey, container.LayoutKey, container.DigestKey:
+		case "flags":
+			// Compared below with what the other keys say.
+			i.OwnTokenizer = slices.Contains(strings.Split(value, ","), flagTokenizer)
+		case "rows":
+			i.Rows, err = rowsByTable(value)
 		case container.DataDigestKey:
 			if _, err = container.HexDigest(value); err == nil && version == container.Version1 {
 				err = errors.New("version 1 does not have this key")
@@ -236,6 +271,9 @@ func ParseInfo(m map[string]string, layout string) (Info, error) {
 			return Info{}, fmt.Errorf("metadata: %s: %w", key, err)
 		}
 	}
+	if flags := m["flags"]; flags != i.flags() {
+		return Info{}, fmt.Errorf("metadata: flags are %q, and %q by the other keys: this program knows the flags %s and %s", flags, i.flags(), flagRows, flagTokenizer)
+	}
 	required := []string{"base_sha256", "selection", "coding", "producer", container.DigestKey}
 	if layout == container.LayoutSmall {
 		required = append(required, container.FastDigestKey)
@@ -263,6 +301,20 @@ func factorsByKind(text string) (map[string]float64, error) {
 		}
 	}
 	return factors, nil
+}
+
+// rowsByTable reads a JSON object from names of tables to their numbers of rows.
+func rowsByTable(text string) (map[string]int, error) {
+	var rows map[string]int
+	if err := json.Unmarshal([]byte(text), &rows); err != nil || len(rows) == 0 {
+		return nil, errors.New("not a JSON object of integers with at least one member")
+	}
+	for name, n := range rows {
+		if n < 1 || n > maxDimension {
+			return nil, fmt.Errorf("%d rows of %q, want 1 to %d", n, name, maxDimension)
+		}
+	}
+	return rows, nil
 }
 
 // stringList reads a JSON array of strings. It refuses null among them.

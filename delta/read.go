@@ -23,6 +23,7 @@ type Delta struct {
 	Size    int64    // the file's length in bytes
 	Tensors []Tensor // sorted by name
 
+	own      container.Own
 	file     *safetensors.File
 	metadata map[string]string // the header's
 }
@@ -38,22 +39,11 @@ type Tensor struct {
 // maxDimension is the largest dimension that a tensor may have.
 const maxDimension = math.MaxUint32
 
-// Open maps the delta file at path, which must be in the fast layout, into memory.
-// It checks everything that can be checked without the base, including the digest;
-// [Delta.Check] does the rest. Nobody may write to the file while it is open: see
-// [Load]. Errors are [ErrCorrupt], among them [ErrDigest] and [ErrLayout], those
-// of package safetensors, and those of the file system.
+// Open reads the delta file at path, which must be in the fast layout, into memory. It
+// checks everything that can be checked without the base, including the digest;
+// [Delta.Check] does the rest. Errors are [ErrCorrupt], among them [ErrDigest] and
+// [ErrLayout], those of package safetensors, and those of the file system.
 func Open(path string) (*Delta, error) {
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("delta: %w", err)
-	}
-	return Read(f, path)
-}
-
-// Load does what [Open] does, for a file that somebody may write to: it reads the
-// file instead of mapping it.
-func Load(path string) (*Delta, error) {
 	f, err := safetensors.Load(path)
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
@@ -97,7 +87,7 @@ func RenewDigests(file []byte) error {
 // Metadata returns the header's strings. The caller must not change them.
 func (d *Delta) Metadata() map[string]string { return d.metadata }
 
-// Close unmaps the file. No tensor may be used afterwards.
+// Close drops the file. No tensor may be used afterwards.
 func (d *Delta) Close() error { return d.file.Close() }
 
 // Tensor returns the tensor with the given name.
@@ -142,6 +132,11 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 				return nil, fmt.Errorf("tensor %s: dimension %d, at most %d", name, n, maxDimension)
 			}
 		}
+		if taken, err := d.own.Take(t); err != nil {
+			return nil, err
+		} else if taken {
+			continue
+		}
 		tensor, part := name, ""
 		if i := strings.IndexByte(name, '#'); i >= 0 {
 			tensor, part = name[:i], name[i+1:]
@@ -179,7 +174,7 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 		return nil, err
 	}
 	d.SHA256 = f.Metadata()[container.DigestKey]
-	return d, nil
+	return d, d.own.Check(d.Rows, d.OwnTokenizer)
 }
 
 // checkMasked checks the parts of masked tensors against each other. All cores check

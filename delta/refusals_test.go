@@ -37,7 +37,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown version", 0.5, Sign, meta("version", "3"), `metadata: version "3", this program reads "1" and "2"`},
 		{"no version", 0.5, Sign, func(f *deltatest.File) { delete(f.Metadata, "version") }, `metadata: version "", this program reads "1"`},
 		{"unknown layout", 0.5, Sign, meta("layout", "small"), `another layout: "small", want "fast"`},
-		{"unknown flag", 0.5, Sign, meta("flags", "zstd"), `metadata: flags "zstd", this program knows none`},
+		{"unknown flag", 0.5, Sign, meta("flags", "zstd"), `metadata: flags are "zstd"`},
 		{"unknown coding", 0.5, Sign, meta("coding", "f64"), `metadata: coding: unknown value coding "f64", want one of [f32 bf16 int8 int4 sign]`},
 		{"unknown key", 0.5, Sign, meta("colour", "red"), "metadata: colour: unknown key"},
 		{"labels are no array", 0.5, Sign, meta("labels", `{"0":"a"}`), "metadata: labels: not a JSON array of strings"},

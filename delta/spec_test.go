@@ -39,7 +39,7 @@ func TestTileByteByByte(t *testing.T) {
 	if err := w.Finish(Info{BaseSHA256: Fingerprint(set), Selection: "delta", Coding: Sign, Producer: "kenserve test"}); err != nil {
 		t.Fatal(err)
 	}
-	d, err := Load(path)
+	d, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

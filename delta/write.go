@@ -11,7 +11,11 @@ import (
 // Writer writes a delta file in the fast layout. Tensors are added one by one and
 // spooled to a temporary file beside the result, so that memory holds one tensor
 // at a time. The file appears, complete, when Finish has succeeded.
-type Writer struct{ file *container.Writer }
+type Writer struct {
+	file      *container.Writer
+	rows      map[string]int // of tables that were resized
+	tokenizer bool           // the file has a tokenizer
+}
 
 // Create begins the delta file at path. Finish or Abort must be called.
 func Create(path string) (*Writer, error) {
@@ -19,7 +23,7 @@ func Create(path string) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{file}, nil
+	return &Writer{file: file}, nil
 }
 
 // Abort drops the added tensors. It does nothing after Finish.
@@ -57,10 +61,11 @@ func (w *Writer) Masked(name string, coding Coding, height, columns int, tiles [
 	return w.file.Sparse(name, m)
 }
 
-// Finish writes the file with this metadata. It replaces a file at its path in one
-// step.
+// Finish writes the file with this metadata, of which it sets Rows and OwnTokenizer
+// itself. It replaces a file at its path in one step.
 func (w *Writer) Finish(info Info) error {
 	defer w.Abort()
+	info.Rows, info.OwnTokenizer = w.rows, w.tokenizer
 	metadata, err := info.metadata()
 	if err != nil {
 		return err

@@ -5,10 +5,12 @@ package deploy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -141,8 +143,18 @@ var kinds = func() []string {
 func scrape(t *testing.T) map[string]map[string][]string {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
+	folder := t.TempDir()
+	delta, err := os.ReadFile("../examples/demo/tasks/sst2.ken")
+	if err == nil {
+		err = errors.Join(
+			os.WriteFile(filepath.Join(folder, "sst2.ken"), delta, 0o600),
+			os.WriteFile(filepath.Join(folder, "damaged.ken"), delta[:len(delta)/2], 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	engine, err := runtime.Open(context.Background(), runtime.Config{
-		BaseDir: "../examples/demo/base", Store: store.Folder("../examples/demo/tasks"), Log: quiet,
+		BaseDir: "../examples/demo/base", Store: store.Folder(folder), Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -163,6 +175,8 @@ func scrape(t *testing.T) map[string]map[string][]string {
 	}
 	get(http.MethodPost, "/classify", `{"model": "sst2", "input": "a gorgeous, witty, seductive movie"}`)
 	get(http.MethodPost, "/classify", `{"model": "none", "input": "a"}`)
+	get(http.MethodPost, "/classify", `{"model": "damaged", "input": "a"}`)
+	get(http.MethodGet, "/readyz", "")
 	get(http.MethodPost, "/models/sst2", `{"inputs": "a"}`)
 	sample := regexp.MustCompile(`^(\w+)(?:\{(.*)\})? `)
 	label := regexp.MustCompile(`(\w+)="([^"]*)"`)

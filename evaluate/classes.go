@@ -12,6 +12,7 @@ type SingleLabel struct {
 	Accuracy float64 `json:"accuracy"`
 	MacroF1  float64 `json:"macro_f1"`
 	Classes  []Class `json:"classes"` // in the order of the task's labels
+	Truncation
 
 	labels []string
 }
@@ -25,6 +26,7 @@ type MultiLabel struct {
 	MacroF1        float64 `json:"macro_f1"`
 	Threshold      float64 `json:"threshold"` // above which a probability predicts its label
 	Classes        []Class `json:"classes"`   // in the order of the task's labels
+	Truncation
 
 	labels []string
 	exact  int // texts for which exactly the right labels are predicted

@@ -48,7 +48,19 @@ import (
 // Report is the result of an evaluation: a *SingleLabel, a *MultiLabel or a *Regression.
 type Report interface {
 	add(scores []float32, label dataset.Label) error
+	count(*runtime.Result)
 	finish()
+}
+
+// Truncation says how many texts lost tokens. It is part of every report.
+type Truncation struct {
+	Truncated int `json:"truncated"`  // number of texts
+	MaxTokens int `json:"max_tokens"` // to which they were truncated
+}
+
+func (t *Truncation) count(r *runtime.Result) {
+	t.Truncated += r.Truncated
+	t.MaxTokens = r.MaxTokens
 }
 
 // Run classifies labelled rows and compares the predictions with their labels. It calls
@@ -68,6 +80,7 @@ func Run(ctx context.Context, c *bulk.Classifier, in *dataset.Reader, progress f
 				return in.At(row, err)
 			}
 		}
+		report.count(b.Result)
 		progress(b)
 		return nil
 	})

@@ -15,6 +15,7 @@ type Regression struct {
 	Pearson  *float64 `json:"pearson"`  // nil: not defined
 	Spearman *float64 `json:"spearman"` // nil: not defined
 	MSE      float64  `json:"mse"`
+	Truncation
 
 	predictions, labels []float64
 }

@@ -1,6 +1,6 @@
 // Package export writes a base with a delta applied to it as a full Hugging Face
-// checkpoint: weights in float32, the tuned model's configuration and the base's
-// tokenizer.
+// checkpoint: weights in float32, the tuned model's configuration, and the task's own
+// tokenizer or the base's.
 package export
 
 import (
@@ -13,14 +13,15 @@ import (
 	"slices"
 
 	"kenserve/delta"
+	"kenserve/internal/regular"
 	"kenserve/models"
 	"kenserve/safetensors"
+	"kenserve/tokenizer"
 )
 
-// tokenizerFiles are the files that are copied from the base, if it has them.
-var tokenizerFiles = []string{
-	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-	"vocab.txt", "vocab.json", "merges.txt", "spm.model", "sentencepiece.bpe.model",
+// FileNames lists the names of all files that [Write] may write.
+func FileNames() []string {
+	return append([]string{safetensors.WeightsFile, models.ConfigFile}, tokenizer.FileNames()...)
 }
 
 // Write writes the checkpoint to the folder dir and creates the folder if it does not
@@ -37,6 +38,10 @@ func write(dir, baseDir string, base *safetensors.Checkpoint, d *delta.Delta) er
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	files, err := tokenizerFiles(dir, baseDir, d)
+	if err != nil {
+		return err
+	}
 	weights := filepath.Join(dir, safetensors.WeightsFile)
 	if err := safetensors.WriteFile(weights, map[string]string{"format": "pt"}, tunedTensors(base, d)); err != nil {
 		return err
@@ -44,12 +49,46 @@ func write(dir, baseDir string, base *safetensors.Checkpoint, d *delta.Delta) er
 	if err := writeConfig(dir, baseDir, d); err != nil {
 		return err
 	}
-	for _, name := range tokenizerFiles {
-		if err := copyFile(filepath.Join(dir, name), filepath.Join(baseDir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for name, data := range files {
+		err := safetensors.Replace(filepath.Join(dir, name), func(w io.Writer) error { _, err := w.Write(data); return err })
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tokenizerFiles returns the files of the task's own tokenizer, or of the base's. It is an
+// error if the folder dir has other files of a tokenizer: they could win over these.
+func tokenizerFiles(dir, baseDir string, d *delta.Delta) (map[string][]byte, error) {
+	files, err := d.TokenizerFiles()
+	if err != nil {
+		return nil, err
+	}
+	own := files != nil
+	if !own {
+		files = map[string][]byte{}
+	}
+	for _, name := range tokenizer.FileNames() {
+		if name == models.ConfigFile { // the model's, which writeConfig writes
+			delete(files, name)
+			continue
+		}
+		if !own {
+			data, err := os.ReadFile(filepath.Join(baseDir, name))
+			if err == nil {
+				files[name] = data
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+		if _, ok := files[name]; !ok {
+			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+				return nil, fmt.Errorf("%s is not of this task's tokenizer, but would be read with it: remove it, or choose another folder", filepath.Join(dir, name))
+			}
+		}
+	}
+	return files, nil
 }
 
 // tunedTensors lists the tensors of the tuned checkpoint under its own names: those of
@@ -64,8 +103,20 @@ func tunedTensors(base *safetensors.Checkpoint, d *delta.Delta) []safetensors.En
 		t, _ := d.Tensor(name)
 		e := safetensors.Entry{Name: d.TunedName(name), DType: b.DType, Shape: b.Shape, WriteTo: b.Entry().WriteTo}
 		if b.DType.Float() {
+			rows, _ := b.Rows()
+			added := d.AddedRows(name)
+			if resized, ok := d.Rows[name]; ok {
+				e.Shape = []int{resized, b.Shape[1]}
+				rows = min(rows, resized)
+			}
 			e.DType = safetensors.F32
-			e.WriteTo = func(w io.Writer) error { return writePatched(w, b, t) }
+			e.WriteTo = func(w io.Writer) error {
+				if err := writePatched(w, b, t, rows); err != nil || added == nil {
+					return err
+				}
+				more, _ := added.Rows()
+				return writePatched(w, added, nil, more)
+			}
 		}
 		entries = append(entries, e)
 	}
@@ -76,22 +127,23 @@ func tunedTensors(base *safetensors.Checkpoint, d *delta.Delta) []safetensors.En
 		}
 		e := t.Dense.Entry()
 		if t.Dense.DType.Float() {
+			rows, _ := t.Dense.Rows()
 			e.DType = safetensors.F32
-			e.WriteTo = func(w io.Writer) error { return writePatched(w, t.Dense, nil) }
+			e.WriteTo = func(w io.Writer) error { return writePatched(w, t.Dense, nil, rows) }
 		}
 		entries = append(entries, e)
 	}
 	return entries
 }
 
-// writePatched writes the base's tensor b in float32 with the delta's tensor t applied.
-// t may be nil, which means no change. It writes a block of rows at a time, so that
-// memory stays small.
-func writePatched(w io.Writer, b *safetensors.Tensor, t *delta.Tensor) error {
+// writePatched writes the first rows of the base's tensor b in float32 with the delta's
+// tensor t applied. t may be nil, which means no change. It writes a block of rows at a
+// time, so that memory stays small.
+func writePatched(w io.Writer, b *safetensors.Tensor, t *delta.Tensor, rows int) error {
 	if t != nil && t.Dense != nil {
 		b, t = t.Dense, nil
 	}
-	rows, columns := b.Rows()
+	_, columns := b.Rows()
 	const blockRows = 64
 	block := make([]float32, min(blockRows, rows)*columns)
 	for first := 0; first < rows; first += blockRows {
@@ -123,7 +175,7 @@ func writeConfig(dir, baseDir string, d *delta.Delta) error {
 }
 
 func copyFile(to, from string) error {
-	in, err := os.Open(from)
+	in, _, err := regular.Open(from)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"kenserve/internal/regular"
 )
 
 // A blob is the digest and size that the hub gives for a file.
@@ -111,7 +113,7 @@ type partialBlob struct {
 // download downloads a blob to path. It appends to path.incomplete, continuing after the
 // bytes that are there, and renames it when it is complete and its digest is right.
 func (c *Client) download(ctx context.Context, address, name, path string, b blob, progress Progress) error {
-	file, err := os.OpenFile(path+".incomplete", os.O_RDWR|os.O_CREATE, 0o644)
+	file, err := regular.OpenWrite(path+".incomplete", os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return err
 	}

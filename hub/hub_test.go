@@ -68,7 +68,7 @@ func newFakeHub(t *testing.T) *fakeHub {
 func (h *fakeHub) client(t *testing.T) *Client {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &Client{endpoint: h.hub.URL, cache: t.TempDir(), token: h.token, http: &http.Client{Transport: transport}}
+	return &Client{endpoint: h.hub.URL, cache: t.TempDir(), token: h.token, silence: 5 * time.Second, http: &http.Client{Transport: transport}}
 }
 
 func large(name string) bool { return strings.HasSuffix(name, ".safetensors") }
@@ -409,4 +409,18 @@ func TestFromEnvironment(t *testing.T) {
 	t.Setenv("HF_TOKEN", "def")
 	t.Setenv("HF_ENDPOINT", "http://localhost:1/")
 	check(home, "def")
+	// A token is not sent in clear text, but to this machine.
+	for endpoint, token := range map[string]string{
+		"https://hub.example": "def", "http://hub.example": "", "http://127.0.0.1:8080": "def", "http://[::1]:80": "def",
+		"http://localhost.example": "", "http://127.0.0.1.example": "", "http://10.0.0.1": "",
+	} {
+		t.Setenv("HF_ENDPOINT", endpoint)
+		check(home, token)
+	}
+	for _, endpoint := range []string{"hub.example", "ftp://hub.example", "https://", "http://%zz"} {
+		t.Setenv("HF_ENDPOINT", endpoint)
+		if _, err := FromEnvironment(); err == nil || !strings.Contains(err.Error(), "HF_ENDPOINT") {
+			t.Errorf("%s: %v", endpoint, err)
+		}
+	}
 }

@@ -42,6 +42,27 @@ func (c *Client) retry(ctx context.Context, do func() error) error {
 // do sends a request. It returns an error unless the status is 2xx, or the answer to a
 // HEAD request redirects to another host. The token is sent only to the endpoint.
 func (c *Client) do(ctx context.Context, method, address string, header http.Header) (*http.Response, error) {
+	ctx, watchdog := watch(ctx, c.silence)
+	response, err := c.send(ctx, method, address, header)
+	if err != nil {
+		err = because(ctx, err)
+		watchdog.end()
+		if errors.Is(err, errDowngrade) || errors.Is(err, context.Canceled) {
+			return nil, err
+		}
+		return nil, temporaryError{err}
+	}
+	if response.StatusCode/100 == 2 || method == http.MethodHead && response.StatusCode/100 == 3 {
+		response.Body = watchedBody{response.Body, ctx, watchdog}
+		return response, nil
+	}
+	response.Body.Close()
+	watchdog.end()
+	return nil, c.statusError(response)
+}
+
+// send sends a request, and follows redirections.
+func (c *Client) send(ctx context.Context, method, address string, header http.Header) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return nil, err
@@ -55,35 +76,17 @@ func (c *Client) do(ctx context.Context, method, address string, header http.Hea
 		request.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	client := *c.http
-	client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
-		switch {
-		case len(via) >= 10:
-			return errors.New("too many redirections")
-		case next.URL.Host == request.URL.Host:
-			return nil
-		case method == http.MethodHead:
-			// Digest and size are in the hub's own headers, not in those of the storage host.
-			return http.ErrUseLastResponse
-		}
-		next.Header.Del("Authorization") // net/http would keep it for another port of the same host
-		return nil
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, temporaryError{err}
-	}
-	if response.StatusCode/100 == 2 || method == http.MethodHead && response.StatusCode/100 == 3 {
-		return response, nil
-	}
-	response.Body.Close()
-	return nil, statusError(response, c.token != "")
+	client.CheckRedirect = redirect
+	return client.Do(request)
 }
 
-// statusError returns the error for an answer's status; token says that a token was
-// sent.
-func statusError(r *http.Response, token bool) error {
+// statusError returns the error for an answer's status.
+func (c *Client) statusError(r *http.Response) error {
 	hint := "set HF_TOKEN to a token that may read it"
-	if token {
+	switch {
+	case c.plain:
+		hint = "the token was not sent, because HF_ENDPOINT is not https"
+	case c.token != "":
 		hint = "the token may not read it"
 	}
 	switch {

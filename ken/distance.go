@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"kenserve/internal/fault"
 )
 
 // Distance says how far a tuned checkpoint is from its base.
@@ -29,10 +31,11 @@ func (p *Pair) Distance(ctx context.Context) (Distance, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, name := range p.Shared {
-		g.Go(func() error {
+		g.Go(func() (err error) {
+			defer fault.Contain(&err)()
 			b, _ := p.Base.Tensor(name)
 			t := p.tunedTensor(name)
-			s := sums{weights: b.Len(), relative: math.NaN()}
+			s := sums{weights: min(b.Len(), t.Len()), relative: math.NaN()} // a resized table: of the rows of both
 			const chunk = 1 << 14
 			var x, y [chunk]float32
 			var difference, norm float64

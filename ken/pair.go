@@ -21,6 +21,10 @@ type Pair struct {
 	// only. See delta.Info.TunedName.
 	BasePrefix, TunedPrefix string
 
+	// Resized are those of Shared that are tables with another number of rows in the
+	// tuned checkpoint, by their names in the base, sorted.
+	Resized []string
+
 	Shared []string // tensors of both, by their names in the base, sorted
 	Head   []string // tensors that the base lacks, by their names in the tuned checkpoint, sorted
 	Absent []string // tensors that the tuned checkpoint lacks, by their names in the base, sorted
@@ -31,6 +35,12 @@ type Pair struct {
 // in common, if a shared tensor has two shapes, if a tensor that is not of floats
 // differs, or if a tensor of the head has the name of another tensor of the base.
 func Match(base, tuned delta.Tensors) (*Pair, error) {
+	return MatchTables(base, tuned, func(string) bool { return false })
+}
+
+// MatchTables does what Match does, but a table may have another number of rows in the
+// tuned checkpoint. table tells by a tensor's name in the base whether it is one.
+func MatchTables(base, tuned delta.Tensors, table func(name string) bool) (*Pair, error) {
 	p := &Pair{Base: base, Tuned: tuned}
 	mostMatches, best := 0, [2]string{}
 	for _, prefixes := range prefixCandidates(base, tuned) {
@@ -58,7 +68,11 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 		}
 		matched[t.Name] = true
 		if !slices.Equal(b.Shape, t.Shape) {
-			return nil, fmt.Errorf("ken: match checkpoints: tensor %s: shape is %v in the base and %v in the tuned checkpoint", name, b.Shape, t.Shape)
+			isTable := table(name) && b.DType.Float() && t.DType.Float()
+			if !isTable || len(b.Shape) != 2 || len(t.Shape) != 2 || b.Shape[1] != t.Shape[1] || t.Shape[0] == 0 {
+				return nil, fmt.Errorf("ken: match checkpoints: tensor %s: shape is %v in the base and %v in the tuned checkpoint; only the number of rows of a table may differ: was this checkpoint tuned from this base?", name, b.Shape, t.Shape)
+			}
+			p.Resized = append(p.Resized, name)
 		}
 		if b.DType.Float() && t.DType.Float() {
 			p.Shared = append(p.Shared, name)
@@ -77,10 +91,17 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 		}
 		p.Head = append(p.Head, name)
 	}
+	sort.Strings(p.Resized)
 	sort.Strings(p.Shared)
 	sort.Strings(p.Head)
 	sort.Strings(p.Absent)
 	return p, nil
+}
+
+// TunedRows returns the number of rows of a shared tensor in the tuned checkpoint.
+func (p *Pair) TunedRows(name string) int {
+	rows, _ := p.tunedTensor(name).Rows()
+	return rows
 }
 
 // prefixCandidates lists the pairs of prefixes to try, the base's and the tuned

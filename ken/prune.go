@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"kenserve/delta"
+	"kenserve/safetensors"
 )
 
 // Rows returns the total of the rows that [Prune] reports as progress. A row counts
@@ -56,6 +57,11 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 			return nil, err
 		}
 	}
+	for _, name := range p.Resized {
+		if err := p.writeAdded(w, name); err != nil {
+			return nil, fmt.Errorf("ken: prune: %w", err)
+		}
+	}
 	report := &Report{}
 	for _, name := range p.Shared {
 		if o.isHead(name) {
@@ -80,6 +86,19 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		}
 	}
 	return report, nil
+}
+
+// writeAdded writes how many rows a resized table has, and those that the base's does not
+// have, whatever the options are: nothing could take their place.
+func (p *Pair) writeAdded(w *delta.Writer, name string) error {
+	base, _ := p.Base.Tensor(name)
+	tuned := p.tunedTensor(name)
+	rows, columns := tuned.Rows()
+	if rows <= base.Shape[0] {
+		return w.Resize(name, rows, nil)
+	}
+	from := base.Shape[0] * columns * tuned.DType.Size()
+	return w.Resize(name, rows, &safetensors.Tensor{Name: name, DType: tuned.DType, Shape: []int{rows - base.Shape[0], columns}, Data: tuned.Data[from:]})
 }
 
 // pooledJobs lists the tensors that share the model's budget.

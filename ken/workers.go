@@ -2,7 +2,6 @@ package ken
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync/atomic"
@@ -10,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kenserve/delta"
+	"kenserve/internal/fault"
 	"kenserve/safetensors"
 )
 
@@ -22,7 +22,8 @@ const blockRows = 16
 type tensorJob struct {
 	name        string // in the base
 	base, tuned *safetensors.Tensor
-	rows        int
+	rows        int // of the base
+	tunedRows   int // of the tuned checkpoint, at most rows: the rows after them are the base's
 	columns     int
 	height      int // rows of a tile of the delta
 	coding      delta.Coding
@@ -37,6 +38,8 @@ func newTensorJob(p *Pair, name string, o Options) *tensorJob {
 	base, _ := p.Base.Tensor(name)
 	j := &tensorJob{name: name, base: base, tuned: p.tunedTensor(name), coding: o.codingFor(base.Shape)}
 	j.rows, j.columns = base.Rows()
+	j.tunedRows, _ = j.tuned.Rows()
+	j.tunedRows = min(j.tunedRows, j.rows)
 	j.height = delta.TileHeight(base.Shape, o.Table != nil && o.Table(name))
 	return j
 }
@@ -70,7 +73,10 @@ func (ws workers) pass(ctx context.Context, j *tensorJob, o Options, f func(w *w
 	j.next.Store(0)
 	group, ctx := errgroup.WithContext(ctx)
 	for _, worker := range ws {
-		group.Go(func() error { return worker.run(ctx, j, o, f) })
+		group.Go(func() (err error) {
+			defer fault.Contain(&err)()
+			return worker.run(ctx, j, o, f)
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("ken: prune tensor %s: %w", j.name, err)
@@ -120,7 +126,7 @@ func (w *worker) run(ctx context.Context, j *tensorJob, o Options, f func(w *wor
 		b.base = resized(b.base, b.rows*j.columns)
 		b.tuned = resized(b.tuned, b.rows*j.columns)
 		b.keep = resized(b.keep, b.rows*maskWords(j.columns))
-		if err := errors.Join(j.base.Float32s(b.base, b.firstRow*j.columns), j.tuned.Float32s(b.tuned, b.firstRow*j.columns)); err != nil {
+		if err := b.read(); err != nil {
 			return err
 		}
 		if err := f(w, b); err != nil {
@@ -130,6 +136,19 @@ func (w *worker) run(ctx context.Context, j *tensorJob, o Options, f func(w *wor
 			o.Progress(b.rows)
 		}
 	}
+}
+
+// read reads the block's rows of both tensors.
+func (b *block) read() error {
+	tuned := max(0, min(b.rows, b.tunedRows-b.firstRow)) * b.columns
+	if err := b.tensorJob.base.Float32s(b.base, b.firstRow*b.columns); err != nil {
+		return err
+	}
+	copy(b.tuned[tuned:], b.base[tuned:])
+	if tuned == 0 {
+		return nil
+	}
+	return b.tensorJob.tuned.Float32s(b.tuned[:tuned], b.firstRow*b.columns)
 }
 
 // resized returns x with length n, in its memory if that is large enough. The

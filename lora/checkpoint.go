@@ -68,6 +68,7 @@ type tensorName struct {
 	module string // name of the module; of the whole tensor if side is 0
 	side   byte   // 'A' or 'B'; 0 for a tensor trained as a whole
 	table  bool   // the module is an embedding
+	tokens bool   // the tensor has some rows of the module, which is an embedding
 }
 
 // parseName parses the name of an adapter's tensor.
@@ -82,13 +83,16 @@ func parseName(name string) (tensorName, error) {
 		table  bool
 	}{{".lora_A.weight", 'A', false}, {".lora_B.weight", 'B', false}, {".lora_embedding_A", 'A', true}, {".lora_embedding_B", 'B', true}} {
 		if module, ok := strings.CutSuffix(rest, form.ending); ok {
-			return tensorName{module, form.side, form.table}, nil
+			return tensorName{module: module, side: form.side, table: form.table}, nil
 		}
+	}
+	if module, ok := strings.CutSuffix(rest, tokenRows); ok {
+		return tensorName{module: module, tokens: true}, nil
 	}
 	if strings.Contains(rest, "lora_") {
 		return tensorName{}, fmt.Errorf("%w: tensor %s is of an unknown kind", errUnsupported, name)
 	}
-	for _, wrapped := range []string{baseLayer, savedModule} {
+	for _, wrapped := range []string{tokenBaseLayer, baseLayer, savedModule} {
 		rest = strings.Replace(rest, wrapped, ".", 1)
 	}
 	return tensorName{module: rest}, nil
@@ -102,7 +106,7 @@ type loraPair struct {
 
 // merge returns the base with an adapter's tensors merged into it.
 func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (*Checkpoint, error) {
-	changes, whole := map[string]*loraPair{}, map[string]*safetensors.Tensor{}
+	changes, whole, tokens := map[string]*loraPair{}, map[string]*safetensors.Tensor{}, map[string]*safetensors.Tensor{}
 	names := adapter.Names()
 	for i, unwrapped := range safetensors.ModelNames(names) {
 		name := names[i]
@@ -116,6 +120,10 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		}
 		if !t.DType.Float() {
 			return nil, fmt.Errorf("%w: tensor %s is %s, not F32, F16 or BF16", errUnsupported, name, t.DType)
+		}
+		if p.tokens {
+			tokens[p.module] = t
+			continue
 		}
 		if p.side == 0 {
 			if other := whole[p.module]; other != nil && !bytes.Equal(other.Data, t.Data) {
@@ -151,16 +159,10 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		renamed.Name = prefix + name
 		out.tensors[renamed.Name] = &renamed
 	}
-	for module, ch := range changes {
-		name := module + ".weight"
-		t, err := ch.applyTo(c, module, out.tensors[name])
-		if err != nil {
-			return nil, fmt.Errorf("module %s: %w", module, err)
-		}
-		out.tensors[name] = t
-	}
+	// Whole tensors come first: an adapter of a resized table has the table and its change.
 	for name, t := range whole {
-		if b := out.tensors[name]; b != nil && !slices.Equal(b.Shape, t.Shape) {
+		// A table may be resized; the caller knows which tensors are tables.
+		if b := out.tensors[name]; b != nil && !slices.Equal(b.Shape, t.Shape) && !(len(b.Shape) == 2 && len(t.Shape) == 2 && b.Shape[1] == t.Shape[1]) {
 			return nil, fmt.Errorf("tensor %s: shape is %v in the adapter and %v in the base", name, t.Shape, b.Shape)
 		}
 		copied, err := float32s(t)
@@ -168,6 +170,22 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 			return nil, err
 		}
 		out.tensors[name] = newTensor(name, t.Shape, copied)
+	}
+	for module, t := range tokens {
+		name := module + ".weight"
+		t, err := c.Tokens.withTokens(module, out.tensors[name], t)
+		if err != nil {
+			return nil, fmt.Errorf("module %s: %w", module, err)
+		}
+		out.tensors[name] = t
+	}
+	for module, ch := range changes {
+		name := module + ".weight"
+		t, err := ch.applyTo(c, module, out.tensors[name])
+		if err != nil {
+			return nil, fmt.Errorf("module %s: %w", module, err)
+		}
+		out.tensors[name] = t
 	}
 	out.names = slices.Sorted(maps.Keys(out.tensors))
 	return out, nil

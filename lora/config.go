@@ -36,6 +36,7 @@ type config struct {
 	Transposed   bool               `json:"fan_in_fan_out"`
 	RankPattern  map[string]float64 `json:"rank_pattern"`
 	AlphaPattern patterns           `json:"alpha_pattern"`
+	Tokens       tokenIndices       `json:"trainable_token_indices"`
 }
 
 // convert is the remedy for an adapter whose training began with changed base weights.
@@ -50,7 +51,7 @@ const merged = "merge it with PEFT's merge_and_unload, and prune the merged chec
 var Settings = settings.Table(slices.Concat(
 	[]settings.Setting{
 		settings.Used("peft_type"), settings.Used("r"), settings.Used("lora_alpha"), settings.Used("use_rslora"),
-		settings.Used("fan_in_fan_out"), settings.Used("rank_pattern"), settings.Used("alpha_pattern"),
+		settings.Used("fan_in_fan_out"), settings.Used("rank_pattern"), settings.Used("alpha_pattern"), settings.Used("trainable_token_indices"),
 		// PiSSA, CorDA, OLoRA, LoftQ and LoRA-GA replace weights of the base. The other
 		// initialisations only set A and B, which the adapter has.
 		settings.Refused("init_lora_weights", convert, "true", "false", `"gaussian"`, `"eva"`, `"orthogonal"`),
@@ -60,7 +61,6 @@ var Settings = settings.Table(slices.Concat(
 		settings.Refused("layer_replication", "the adapter repeats layers of its base; "+merged, "[]"),
 		settings.Refused("use_qalora", merged, "false"),
 		settings.Refused("target_parameters", merged, "[]"),
-		settings.Refused("trainable_token_indices", merged, "[]", "{}"),
 		settings.Refused("alora_invocation_tokens", "it applies to a part of the text only, which no merged checkpoint can express", "[]"),
 		settings.Refused("arrow_config", "it chooses between adapters for each token, which no merged checkpoint can express", "{}"),
 		settings.Refused("ensure_weight_tying", merged, "false"),

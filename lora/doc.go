@@ -10,12 +10,16 @@
 //
 //	MODULE.lora_A.weight [r, in], MODULE.lora_B.weight [out, r]
 //	MODULE.lora_embedding_A [r, entries], MODULE.lora_embedding_B [width, r]
+//	MODULE.token_adapter.trainable_tokens_delta [n, width]: the rows of a table
+//	that trainable_token_indices lists
 //	any other name: a tensor trained as a whole, such as a bias or a head in
 //	modules_to_save
 //
 // # Merging
 //
-// The weight W of a module becomes W + s·B·A. The scale s is lora_alpha/r, or
+// Whole tensors and rows take the place of the base's. A table may have more rows than
+// the base's; whether the tensor is a table is for the caller to know. Then the weight W
+// of a module becomes W + s·B·A. The scale s is lora_alpha/r, or
 // lora_alpha/√r with use_rslora. alpha_pattern gives single modules another lora_alpha. B·A is transposed for embeddings and with
 // fan_in_fan_out. Products are accumulated in float64; the change s·B·A is rounded to
 // float32, and so is its sum with W.

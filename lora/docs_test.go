@@ -43,6 +43,8 @@ func document() []byte {
 	p("")
 	p("`kenserve prune --tuned FOLDER` takes an adapter's folder, as PEFT's `save_pretrained` writes it (`adapter_config.json` and `adapter_model.safetensors`), in place of a checkpoint. It merges the adapter into the base as `merge_and_unload` does, and prunes the result.")
 	p("")
+	p("Its tables may be resized, its folder may have a tokenizer, and it may have rows of `trainable_token_indices`: see [own.md](own.md).")
+	p("")
 	p("An adapter's folder seldom has a `config.json`. Then the base's is taken, the labels are those of `--labels` or `LABEL_0`, `LABEL_1` and so on, and scores are computed as `--problem-type`, the base's `problem_type`, or `single_label_classification` says. `prune` prints what it assumed.")
 	p("")
 	p("PEFT saves the layers in `modules_to_save`, which for `SEQ_CLS` are those named `classifier` and `score`. DeBERTa-v2's `pooler` and ModernBERT's `head` are part of the classifier, too: if the base does not have them, they were random in training and have to be in `modules_to_save`. `prune` refuses an adapter without them.")

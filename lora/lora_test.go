@@ -1,6 +1,7 @@
 package lora
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -26,7 +27,7 @@ func open(t *testing.T, path string) *safetensors.Checkpoint {
 // TestPEFT compares with PEFT's own merge of adapters that PEFT wrote.
 // testdata/make_adapters.py made them.
 func TestPEFT(t *testing.T) {
-	for _, name := range []string{"plain", "rich", "transposed", "patterns"} {
+	for _, name := range []string{"plain", "rich", "transposed", "patterns", "tokens", "resized", "added"} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name)
 			adapter := filepath.Join(dir, "adapter")
@@ -70,6 +71,46 @@ func TestPEFT(t *testing.T) {
 				t.Errorf("%d tensors differ from the base, want at least 2", changed)
 			}
 		})
+	}
+}
+
+// TestTokenRows: rows of a table that an adapter has trained, by their indices.
+func TestTokenRows(t *testing.T) {
+	table := newTensor("x.weight", []int{3, 2}, []float32{0, 1, 2, 3, 4, 5})
+	trained := newTensor("", []int{2, 2}, []float32{10, 11, 12, 13})
+	for _, c := range []struct {
+		name, indices string // JSON
+		want          []float32
+		says          string
+	}{
+		{"a list", `[2, 0]`, []float32{12, 13, 2, 3, 10, 11}, ""},
+		{"by the table's name", `{"y": [1, 1], "x": [1, 0]}`, []float32{12, 13, 10, 11, 4, 5}, ""},
+		{"added rows", `[4, 3]`, []float32{0, 1, 2, 3, 4, 5, 12, 13, 10, 11}, ""},
+		{"an added row is missing", `[4, 0]`, nil, "row 4, and the adapter does not have row 3"},
+		{"a huge index", `[1000000000000, 3]`, nil, "save_embedding_layers=True"},
+		{"a negative index", `[-1, 0]`, nil, "-1"},
+		{"too few indices", `[1]`, nil, "shape [2 2], want [1, 2]"},
+		{"of another table", `{"y": [1, 0]}`, nil, "want [0, 2]"},
+		{"none", `null`, nil, "want [0, 2]"},
+	} {
+		var indices tokenIndices
+		if err := json.Unmarshal([]byte(c.indices), &indices); err != nil {
+			t.Fatal(err)
+		}
+		got, err := indices.withTokens("a.x", table, trained)
+		if c.says != "" {
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%s: error %v, want %q", c.name, err, c.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if values, _ := float32s(got); !slices.Equal(values, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, values, c.want)
+		}
 	}
 }
 

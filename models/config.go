@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"kenserve/internal/regular"
 	"kenserve/internal/settings"
 )
 
@@ -37,12 +36,7 @@ type Config struct {
 // ReadConfig reads config.json in a Hugging Face folder.
 func ReadConfig(dir string) (*Config, error) {
 	path := filepath.Join(dir, ConfigFile)
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("models: read configuration: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	text, err := regular.Read(path, maxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("models: read configuration: %w", err)
 	}

@@ -11,6 +11,8 @@ import (
 
 	"kenserve/lora"
 	"kenserve/models"
+	"kenserve/models/families"
+	"kenserve/runtime"
 )
 
 // adapterConfig returns the text of the config.json of the classifier that an adapter
@@ -36,6 +38,11 @@ func (s *Source) adapterConfig(c Config, adapter *lora.Checkpoint) ([]byte, erro
 			return nil, err
 		}
 		if text, err = classifierConfig(text, labels); err != nil {
+			return nil, err
+		}
+	}
+	if !own {
+		if text, err = resizedConfig(text, adapter); err != nil {
 			return nil, err
 		}
 	}
@@ -125,11 +132,39 @@ func replaceProblem(text []byte, problem models.Problem) ([]byte, error) {
 	if problem == "" {
 		return text, nil
 	}
+	return setMember(text, "problem_type", problem)
+}
+
+// resizedConfig sets vocab_size in the text of a config.json, if the adapter has another
+// number of word embeddings.
+func resizedConfig(text []byte, adapter *lora.Checkpoint) ([]byte, error) {
+	config, err := models.ParseConfig(text)
+	if err != nil {
+		return nil, err
+	}
+	arch, err := families.New(config)
+	if err != nil {
+		return text, nil // describe reports it
+	}
+	words := arch.Parameters()[0] // in every family
+	_, t := runtime.FindTensor(adapter, arch, words.Name)
+	if t == nil || len(t.Shape) != 2 || slices.Equal(t.Shape, words.Shape) {
+		return text, nil
+	}
+	return setMember(text, "vocab_size", t.Shape[0])
+}
+
+// setMember sets a member of a JSON object.
+func setMember(text []byte, name string, value any) ([]byte, error) {
 	var config map[string]json.RawMessage
 	if err := json.Unmarshal(text, &config); err != nil {
 		return text, nil // models.ParseConfig says what is wrong
 	}
-	config["problem_type"] = json.RawMessage(strconv.Quote(string(problem)))
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	config[name] = encoded
 	return json.Marshal(config)
 }
 

@@ -15,6 +15,7 @@ import (
 	"kenserve/ken"
 	"kenserve/models"
 	"kenserve/runtime"
+	"kenserve/tokenizer"
 )
 
 // probes are the texts that a new delta classifies.
@@ -79,7 +80,7 @@ func (s *Source) classifyProbes(ctx context.Context, c *bulk.Classifier, o ken.O
 	if !isExact(o) {
 		return nil
 	}
-	inputs := s.tokenProbes(c.Engine.Base().Tokenizer.Size())
+	inputs := s.tokenProbes(c.Engine.Base().Tokenizer)
 	got, err := c.Engine.Classify(ctx, c.Task, inputs, runtime.Options{Truncate: true, Raw: true})
 	if err != nil {
 		return bulk.Reason(err)
@@ -110,12 +111,15 @@ func isExact(o ken.Options) bool {
 		o.Scope == ken.ScopeAll && o.HeadTensor == nil
 }
 
-// tokenProbes returns inputs of token ids below vocabulary, spread over all of them.
-func (s *Source) tokenProbes(vocabulary int) []runtime.Input {
-	if embedding := s.arch.Parameters()[0]; embedding.Role == models.Embedding {
-		vocabulary = min(vocabulary, embedding.Shape[0])
+// tokenProbes returns inputs of token ids, spread over all that the task admits, the last
+// one among them: in a resized table it is one of the added rows.
+func (s *Source) tokenProbes(base *tokenizer.Tokenizer) []runtime.Input {
+	t := base
+	if s.own != nil {
+		t = s.own
 	}
-	var inputs []runtime.Input
+	vocabulary := min(t.Size(), s.arch.Limits().Vocabulary)
+	inputs := []runtime.Input{{IDs: []int32{int32(vocabulary - 1)}}}
 	next := uint32(1)
 	for _, tokens := range []int{1, 7, 16} {
 		ids := make([]int32, min(tokens, s.arch.MaxTokens()))

@@ -206,8 +206,8 @@ func TestExposeFeatures(t *testing.T) {
 			}
 		}
 	}
-	if files, err := os.ReadDir(trial.dir); err != nil || len(files) != 1 {
-		t.Errorf("%d files in the temporary folder, %v", len(files), err)
+	if files, err := filepath.Glob(trial.folder.Path("*.ken")); err != nil || len(files) != 1 {
+		t.Errorf("%d deltas in the temporary folder, %v", len(files), err)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestFitFactor(t *testing.T) {
 		t.Errorf("%d points, the best is %+v", len(tried), point)
 	}
 	trial.Close()
-	if _, err := os.Stat(trial.dir); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(trial.folder.Path("")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the temporary folder is left: %v", err)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"kenserve/models/families"
 	"kenserve/runtime"
 	"kenserve/safetensors"
+	"kenserve/tokenizer"
 )
 
 // Config names the checkpoints to open.
@@ -59,13 +60,19 @@ type Source struct {
 	Unservable string
 	// Warnings say what was assumed, and what of the tuned checkpoint is odd.
 	Warnings []string
+	// Notes say what of the task is its own, or the base's, beside the weights.
+	Notes []string
 
-	base   *safetensors.Checkpoint
-	tuned  delta.Tensors
-	pair   *ken.Pair
-	config *models.Config      // of the tuned model; nil if it has none
-	arch   models.Architecture // nil if the configuration is missing or its family is unknown
-	info   delta.Info          // metadata of the delta, without what the options say
+	base             *safetensors.Checkpoint
+	tuned            delta.Tensors
+	pair             *ken.Pair
+	config           *models.Config       // of the tuned model; nil if it has none
+	arch             models.Architecture  // nil if the configuration is missing or its family is unknown
+	info             delta.Info           // metadata of the delta, without what the options say
+	tokenizerUnknown []settings.Unknown   // settings of the tuned checkpoint's tokenizer
+	baseUnknown      []settings.Unknown   // settings of the base
+	own              *tokenizer.Tokenizer // the tuned checkpoint's tokenizer, if it is not the base's
+	files            *delta.Tokenizer     // the files of own
 }
 
 // Open opens a base and a tuned checkpoint and matches their tensors. The error is a
@@ -85,38 +92,83 @@ func Open(c Config) (_ *Source, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.pair, err = ken.Match(s.base, s.tuned); err != nil {
-		return nil, err
-	}
 	s.info = delta.Info{
 		BaseSHA256: delta.Fingerprint(s.base), BaseName: folderName(c.BaseDir),
-		BasePrefix: s.pair.BasePrefix, TunedPrefix: s.pair.TunedPrefix, Absent: s.pair.Absent,
 		Producer: c.Producer, SourceName: folderName(c.TunedDir), SourceSHA256: delta.Fingerprint(s.tuned),
 		Notes: c.Notes,
 	}
+	if err := s.describe(config, lora.IsAdapter(c.TunedDir)); err != nil {
+		return nil, err
+	}
+	s.info.BasePrefix, s.info.TunedPrefix, s.info.Absent = s.pair.BasePrefix, s.pair.TunedPrefix, s.pair.Absent
 	if config == nil {
 		s.Unservable = fmt.Sprintf("%s has no %s: the delta has no labels; it can be exported but not served", c.TunedDir, models.ConfigFile)
-		return s, nil
 	}
-	if s.config, err = describeTask(config, &s.info); err != nil {
+	if err := s.takeTokenizer(c); err != nil {
 		return nil, err
 	}
-	if s.arch, err = families.New(s.config); errors.Is(err, families.ErrUnknown) {
-		s.Unservable = fmt.Sprintf("%v: the delta can be exported but not served", err)
-	} else if err != nil {
-		return nil, err
-	} else if err := s.takeInventory(lora.IsAdapter(c.TunedDir)); err != nil {
-		return nil, err
-	}
+	s.noteBase(c.BaseDir)
 	return s, nil
 }
 
-// Unknown lists, by file of the tuned checkpoint, the settings that nothing reads.
-func (s *Source) Unknown() []settings.Unknown {
-	if s.config == nil {
+// describe reads the text of the tuned checkpoint's config.json, which is nil if there is
+// none, and matches the checkpoint with the base and with the model that it describes.
+func (s *Source) describe(config []byte, adapter bool) (err error) {
+	table := func(string) bool { return false }
+	if config != nil {
+		if s.config, err = describeTask(config, &s.info); err != nil {
+			return err
+		}
+		if s.arch, err = families.New(s.config); errors.Is(err, families.ErrUnknown) {
+			s.Unservable = fmt.Sprintf("%v: the delta can be exported but not served", err)
+		} else if err != nil {
+			return err
+		} else {
+			table = runtime.TableNames(s.arch)
+		}
+	}
+	if s.pair, err = ken.MatchTables(s.base, s.tuned, table); err != nil {
+		return err
+	}
+	if s.arch == nil {
 		return nil
 	}
-	return []settings.Unknown{s.config.Unknown}
+	for _, name := range s.pair.Resized {
+		b, _ := s.base.Tensor(name)
+		s.Notes = append(s.Notes, resizedNote(name, b.Shape[0], s.pair.TunedRows(name)))
+	}
+	return s.takeInventory(adapter)
+}
+
+// Unknown lists, by file, the settings of the tuned checkpoint and of the base that nothing
+// reads.
+func (s *Source) Unknown() []settings.Unknown {
+	var all []settings.Unknown
+	if s.config != nil {
+		all = append(all, s.config.Unknown)
+	}
+	all = append(all, s.tokenizerUnknown...)
+	return append(all, s.baseUnknown...)
+}
+
+// noteBase collects the unknown settings of the base's configuration. A fault of it
+// does not matter here, because it is not read any further.
+func (s *Source) noteBase(dir string) {
+	config, err := models.ReadConfig(dir)
+	if err != nil {
+		return
+	}
+	if _, err := families.New(config); err == nil {
+		s.noteBaseUnknown(config.Unknown)
+	}
+}
+
+// noteBaseUnknown collects the unknown settings of files of the base.
+func (s *Source) noteBaseUnknown(files ...settings.Unknown) {
+	for _, u := range files {
+		u.File = "the base's " + u.File
+		s.baseUnknown = append(s.baseUnknown, u)
+	}
 }
 
 // Close unmaps the checkpoints.
@@ -200,6 +252,11 @@ func (s *Source) Write(ctx context.Context, path string, o ken.Options) (*ken.Re
 		return nil, err
 	}
 	defer w.Abort()
+	if s.files != nil {
+		if err := w.Tokenizer(s.files); err != nil {
+			return nil, err
+		}
+	}
 	report, err := ken.Prune(ctx, s.pair, w, o)
 	if err != nil {
 		return nil, err

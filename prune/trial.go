@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
@@ -16,6 +15,7 @@ import (
 	"kenserve/dataset"
 	"kenserve/delta"
 	"kenserve/delta/store"
+	"kenserve/internal/stage"
 	"kenserve/ken"
 	"kenserve/models"
 	"kenserve/runtime"
@@ -25,8 +25,8 @@ import (
 // them on labelled texts (the dev set).
 type Trial struct {
 	source *Source
-	dir    string          // holds the current delta and nothing else
-	engine *runtime.Engine // serves dir
+	folder *stage.Folder   // holds the current delta
+	engine *runtime.Engine // serves folder
 	inputs []runtime.Input // the dev set
 	gold   []int           // index of each text's label
 
@@ -65,13 +65,13 @@ func OpenTrial(ctx context.Context, base string, dev *dataset.Reader, s *Source)
 	if err := t.readTexts(dev); err != nil {
 		return nil, err
 	}
-	if t.dir, err = os.MkdirTemp("", "kenserve-prune-"); err != nil {
+	if t.folder, err = stage.NewTemporary(); err != nil {
 		return nil, fmt.Errorf("prune: %w", err)
 	}
 	// Room for one task with all weights materialised, and for the tasks before it
 	// that have not been evicted yet.
 	weights := 4 * int64(s.Weights())
-	t.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: base, Store: store.Folder(t.dir), Budget: 3*weights + 64<<20, Log: slog.New(slog.DiscardHandler)})
+	t.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: base, Store: store.Folder(t.folder.Path("")), Budget: 3*weights + 64<<20, Log: slog.New(slog.DiscardHandler)})
 	return t, err
 }
 
@@ -98,8 +98,8 @@ func (t *Trial) Close() {
 	if t.engine != nil {
 		_ = t.engine.Close()
 	}
-	if t.dir != "" {
-		_ = os.RemoveAll(t.dir)
+	if t.folder != nil {
+		_ = t.folder.Remove()
 	}
 }
 
@@ -210,7 +210,7 @@ func (t *Trial) search(o ken.Options, b Bounds, tried func(auto.Point)) *auto.Se
 
 func (t *Trial) name() string { return "t" + strconv.Itoa(t.serial) }
 
-func (t *Trial) path() string { return filepath.Join(t.dir, t.name()+delta.Extension) }
+func (t *Trial) path() string { return t.folder.Path(t.name() + delta.Extension) }
 
 // make makes a delta in place of the current one and returns its size in bytes.
 func (t *Trial) make(ctx context.Context, o ken.Options) (int64, error) {
@@ -263,7 +263,7 @@ func (t *Trial) judge(ctx context.Context) ([]float32, error) {
 // a label for each feature, so that the engine's logits are the features.
 func (t *Trial) exposeFeatures(ctx context.Context) error {
 	s := *t.source
-	s.info.Config, s.info.Architecture, s.info.ProblemType, s.info.Labels = "", "", "", nil
+	s.info.Architecture, s.info.ProblemType, s.info.Labels = "", "", nil
 	for i := range t.output.Features {
 		s.info.Labels = append(s.info.Labels, strconv.Itoa(i))
 	}

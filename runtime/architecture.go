@@ -4,19 +4,24 @@ import (
 	"fmt"
 	"slices"
 
+	"kenserve/delta"
 	"kenserve/models"
 	"kenserve/models/families"
 )
 
 // taskArchitecture returns the model that a tuned checkpoint's configuration
-// describes. Its parameters must be the base's, but settings without weights, such
-// as how a classifier pools, are the task's own. A delta without a configuration
-// has the base's model.
-func (b *Base) taskArchitecture(config string) (models.Architecture, error) {
-	if config == "" {
+// describes. Its parameters must be the base's, except that tables have the rows that
+// the delta says. Settings without weights, such as how a classifier pools, are the
+// task's own, and so are the limits. A delta without a configuration has the base's
+// model.
+func (b *Base) taskArchitecture(d *delta.Delta) (models.Architecture, error) {
+	if d.Config == "" {
+		if d.Rows != nil {
+			return nil, fmt.Errorf("the delta has resized tables but no configuration, which says what they are")
+		}
 		return b.Arch, nil
 	}
-	c, err := models.ParseConfig([]byte(config))
+	c, err := models.ParseConfig([]byte(d.Config))
 	if err != nil {
 		return nil, err
 	}
@@ -24,14 +29,27 @@ func (b *Base) taskArchitecture(config string) (models.Architecture, error) {
 	if err != nil {
 		return nil, err
 	}
-	same := func(p, q models.Parameter) bool {
-		return p.Name == q.Name && p.Role == q.Role && slices.Equal(p.Shape, q.Shape)
-	}
-	switch {
-	case arch.Prefix() != b.Arch.Prefix() || !slices.EqualFunc(arch.Parameters(), b.parameters, same):
+	parameters := arch.Parameters()
+	if arch.Prefix() != b.Arch.Prefix() || len(parameters) != len(b.parameters) {
 		return nil, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s)", c.ModelType, b.config.ModelType)
-	case arch.MaxTokens() < b.Arch.MaxTokens():
-		return nil, fmt.Errorf("the model takes %d tokens by the delta's configuration, and %d by the base's", arch.MaxTokens(), b.Arch.MaxTokens())
+	}
+	resized := 0
+	for i, p := range parameters {
+		q := b.parameters[i]
+		want := q.Shape
+		if rows, ok := d.Rows[b.names[q.Name]]; ok && q.Role == models.Embedding {
+			resized++
+			want = []int{rows, q.Shape[1]}
+		}
+		if p.Name != q.Name || p.Role != q.Role {
+			return nil, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s): parameter %s where the base has %s", c.ModelType, b.config.ModelType, p.Name, q.Name)
+		}
+		if !slices.Equal(p.Shape, want) {
+			return nil, fmt.Errorf("tensor %s has shape %v by the delta's configuration, and %v by the base and the delta", p.Name, p.Shape, want)
+		}
+	}
+	if resized != len(d.Rows) {
+		return nil, fmt.Errorf("the delta has %d resized tensors, of which %d are tables of the model", len(d.Rows), resized)
 	}
 	return arch, nil
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"kenserve/delta"
 	"kenserve/gemm"
@@ -16,15 +17,15 @@ import (
 	"kenserve/tokenizer"
 )
 
-// Base is a pre-trained encoder in memory: its checkpoint, mapped, and its
-// matrices, packed for the kernels. It is read-only.
+// Base is a pre-trained encoder in memory. It is read-only. Nothing of it is mapped
+// from its files: they may be cut, rewritten or removed while it is used.
 type Base struct {
 	Name        string // of its folder, for logs and answers
 	Fingerprint string // see delta.Fingerprint
 	config      *models.Config
 	Arch        models.Architecture
 	Tokenizer   *tokenizer.Tokenizer
-	Checkpoint  *safetensors.Checkpoint
+	Checkpoint  delta.Tensors // all tensors of its files; the elements of matrices and vectors are in the two maps below
 
 	parameters      []models.Parameter      // of Arch
 	names           map[string]string       // by parameter: the tensor's name in the checkpoint
@@ -33,12 +34,12 @@ type Base struct {
 	computeMatrices map[string]*gemm.Matrix // by parameter: the same in the type compute
 	vectors         map[string][]float32    // by parameter
 	bytes           int64
+	files           *baseFiles // that it was read from
 }
 
 // openBase loads a base from a Hugging Face folder, for networks that multiply in
 // the type compute. Another type than float32 takes memory beside the float32
-// weights, to which deltas are applied. The caller closes the base when no task
-// uses it any more.
+// weights, to which deltas are applied.
 func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 	defer func() {
 		if err != nil {
@@ -57,6 +58,9 @@ func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 		return nil, err
 	}
 	b.Name = filepath.Base(absolute)
+	if b.files, err = describeFiles(dir); err != nil {
+		return nil, err
+	}
 	if b.config, err = models.ReadConfig(dir); err != nil {
 		return nil, err
 	}
@@ -67,81 +71,119 @@ func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 	if b.Tokenizer, err = tokenizer.Open(dir); err != nil {
 		return nil, err
 	}
-	if b.Checkpoint, err = safetensors.OpenCheckpoint(dir); err != nil {
+	stream, err := safetensors.OpenStream(dir)
+	if err != nil {
 		return nil, err
 	}
-	if err := b.load(); err != nil {
-		_ = b.Checkpoint.Close()
+	defer stream.Close()
+	if err := b.files.addWeights(stream.Files()); err != nil {
 		return nil, err
 	}
-	b.Fingerprint = delta.Fingerprint(b.Checkpoint)
+	if err := b.load(stream); err != nil {
+		return nil, err
+	}
+	b.files.fingerprint = b.Fingerprint
+	if changed := b.files.touched(); changed != "" {
+		return nil, fmt.Errorf("%s changed while the base was loaded: start again when it is complete", changed)
+	}
 	return b, nil
 }
 
-// load packs every parameter that the architecture lists.
-func (b *Base) load() error {
-	for _, p := range b.parameters {
-		name, t := FindTensor(b.Checkpoint, b.Arch, p.Name)
-		if t == nil {
-			if p.Optional {
-				continue
-			}
-			return fmt.Errorf("tensor %s is missing from the checkpoint", p.Name)
+// load reads all tensors once, in the order of the fingerprint, which is made of the
+// same bytes that are packed. It packs every parameter that the architecture lists.
+func (b *Base) load(stream *safetensors.Stream) error {
+	parameters := map[string]*models.Parameter{} // by tensor
+	for i := range b.parameters {
+		p := &b.parameters[i]
+		name, err := b.findParameter(stream, p)
+		if err != nil {
+			return err
 		}
-		if !slices.Equal(t.Shape, p.Shape) {
-			return fmt.Errorf("tensor %s has shape %v, the configuration needs %v", name, t.Shape, p.Shape)
-		}
-		if !t.DType.Float() {
-			return fmt.Errorf("tensor %s has type %s: it must be F32, F16 or BF16", name, t.DType)
-		}
-		b.names[p.Name] = name
-		switch p.Role {
-		case models.Matrix:
-			m := packRows(t, nil)
-			b.matrices[p.Name] = m
-			b.bytes += m.Bytes()
-			if b.computeMatrices[p.Name] = m.As(b.compute); b.computeMatrices[p.Name] != m {
-				b.bytes += b.computeMatrices[p.Name].Bytes()
-			}
-		case models.Vector:
-			v := make([]float32, t.Len())
-			if err := t.Float32s(v, 0); err != nil {
-				return err
-			}
-			b.vectors[p.Name] = v
-			b.bytes += 4 * int64(len(v))
-		case models.Embedding:
-			b.bytes += int64(len(t.Data)) // not copied: rows are read from the mapped file
+		if name != "" {
+			b.names[p.Name], parameters[name] = name, p
 		}
 	}
+	tensors := memoryTensors{byName: map[string]*safetensors.Tensor{}}
+	b.Checkpoint = &tensors
+	fingerprint := delta.NewFingerprinter()
+	var buffer []byte // for the tensors that are packed
+	for _, name := range slices.Sorted(slices.Values(stream.Names())) {
+		p := parameters[name]
+		kept := p == nil || p.Role == models.Embedding // as the file has it
+		memory := buffer
+		if kept {
+			memory = nil
+		}
+		t, err := stream.Read(name, memory)
+		if err != nil {
+			return err
+		}
+		var hashing sync.WaitGroup
+		hashing.Go(func() { fingerprint.Add(name, t) })
+		if kept {
+			b.bytes += int64(len(t.Data))
+		} else if cap(t.Data) > cap(buffer) {
+			buffer = t.Data
+		}
+		packed := t
+		if !kept {
+			packed, err = b.pack(p, t)
+		}
+		hashing.Wait()
+		if err != nil {
+			return err
+		}
+		tensors.add(packed)
+	}
+	b.Fingerprint = fingerprint.Sum()
 	return nil
 }
 
-// Unknown lists, by file, the settings that nothing reads.
-func (b *Base) Unknown() []settings.Unknown { return []settings.Unknown{b.config.Unknown} }
-
-// Bytes returns the memory that the base holds, its mapped tables included.
-func (b *Base) Bytes() int64 { return b.bytes }
-
-// mappedBytes returns the bytes that are mapped from the checkpoint's files and
-// resident because they were read: the tables, which Bytes counts, and the rest.
-func (b *Base) mappedBytes() (tables, rest int64) {
-	isTable := map[string]bool{}
-	for _, p := range b.Arch.Parameters() {
-		if p.Role == models.Embedding {
-			isTable[b.names[p.Name]] = true
-		}
+// findParameter returns the name of a parameter's tensor; "" if there is none and the
+// parameter is optional. It checks the tensor's shape and type.
+func (b *Base) findParameter(c delta.Tensors, p *models.Parameter) (string, error) {
+	name, t := FindTensor(c, b.Arch, p.Name)
+	switch {
+	case t == nil && p.Optional:
+		return "", nil
+	case t == nil:
+		return "", fmt.Errorf("tensor %s is missing from the checkpoint", p.Name)
+	case !slices.Equal(t.Shape, p.Shape):
+		return "", fmt.Errorf("tensor %s has shape %v, the configuration needs %v", name, t.Shape, p.Shape)
+	case !t.DType.Float():
+		return "", fmt.Errorf("tensor %s has type %s: it must be F32, F16 or BF16", name, t.DType)
 	}
-	for _, name := range b.Checkpoint.Names() {
-		t, _ := b.Checkpoint.Tensor(name)
-		if isTable[name] {
-			tables += int64(len(t.Data))
-		} else {
-			rest += int64(len(t.Data))
-		}
-	}
-	return tables, rest
+	return name, nil
 }
+
+// pack brings a matrix or vector into the form that networks use, and returns a tensor
+// with the same elements that reads them from there.
+func (b *Base) pack(p *models.Parameter, t *safetensors.Tensor) (*safetensors.Tensor, error) {
+	if p.Role == models.Vector {
+		v := make([]float32, t.Len())
+		if err := t.Float32s(v, 0); err != nil {
+			return nil, err
+		}
+		b.vectors[p.Name] = v
+		b.bytes += 4 * int64(len(v))
+		return safetensors.FromValues(t.Name, t.DType, t.Shape, vectorValues(v)), nil
+	}
+	m := packRows(t, nil)
+	b.matrices[p.Name] = m
+	b.bytes += m.Bytes()
+	if b.computeMatrices[p.Name] = m.As(b.compute); b.computeMatrices[p.Name] != m {
+		b.bytes += b.computeMatrices[p.Name].Bytes()
+	}
+	return safetensors.FromValues(t.Name, t.DType, t.Shape, matrixValues{m}), nil
+}
+
+// Unknown lists, by file, the settings that nothing reads.
+func (b *Base) Unknown() []settings.Unknown {
+	return append([]settings.Unknown{b.config.Unknown}, b.Tokenizer.Unknown()...)
+}
+
+// Bytes returns the memory that the base holds.
+func (b *Base) Bytes() int64 { return b.bytes }
 
 // float32Bytes returns the bytes of all weights in float32.
 func (b *Base) float32Bytes() int64 {
@@ -167,9 +209,6 @@ func TableNames(arch models.Architecture) func(tensor string) bool {
 		return names[tensor] || names[strings.TrimPrefix(tensor, arch.Prefix())]
 	}
 }
-
-// close unmaps the checkpoint.
-func (b *Base) close() error { return b.Checkpoint.Close() }
 
 // packRows packs a tensor as a matrix, with the delta m applied if it is not nil.
 // It applies the delta a tile of rows at a time, because one row can take as long
@@ -200,7 +239,7 @@ func packRows(t *safetensors.Tensor, m *sparse.Tensor) *gemm.Matrix {
 	})
 }
 
-// table looks rows up in a mapped tensor.
+// table looks rows up in a tensor.
 type table struct{ *safetensors.Tensor }
 
 // Row implements models.Table. It panics on an error, which cannot occur: tables
@@ -216,6 +255,22 @@ func (t table) rows(i int, dst []float32) {
 	_, columns := t.Rows()
 	if err := t.Float32s(dst, i*columns); err != nil {
 		panic(err)
+	}
+}
+
+// extendedTable is a table with rows after the base's last.
+type extendedTable struct {
+	first models.Table
+	rows  int // of first
+	added table
+}
+
+// Row implements models.Table.
+func (t extendedTable) Row(i int, dst []float32) {
+	if i < t.rows {
+		t.first.Row(i, dst)
+	} else {
+		t.added.Row(i-t.rows, dst)
 	}
 }
 

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"kenserve/delta"
 	"kenserve/delta/store"
+	"kenserve/internal/regular"
 	"kenserve/runtime/internal/failure"
 )
 
@@ -48,7 +48,7 @@ func (e *Engine) Unload(ctx context.Context, name string) error {
 // delta at once: requests that come after Put use the new one, and requests in
 // progress finish with the old one. If the new delta cannot be served, which is an
 // ErrTaskUnusable, or r fails, nothing changes. If the store cannot be changed,
-// the error is ErrReadOnly.
+// the error is ErrReadOnly; if a disk is full, it is ErrNoSpace.
 func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) (TaskInfo, error) {
 	store, err := e.writable()
 	if err != nil {
@@ -61,10 +61,10 @@ func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) 
 	if err != nil {
 		return TaskInfo{}, changeError(name, err)
 	}
-	defer os.Remove(spool.Name()) // fails after store.Put, which takes the file
+	defer spool.Remove()
 	err = e.spoolDelta(ctx, name, spool, r, size)
 	if err := errors.Join(err, spool.Close()); err != nil {
-		return TaskInfo{}, fmt.Errorf("runtime: put task %s: %w", name, err)
+		return TaskInfo{}, fmt.Errorf("runtime: put task %s: %w", name, failure.OfDisk(err))
 	}
 	if err := e.loader.Verify(ctx, name, spool.Name()); err != nil {
 		return TaskInfo{}, err
@@ -75,7 +75,7 @@ func (e *Engine) Put(ctx context.Context, name string, r io.Reader, size int64) 
 		return TaskInfo{}, err
 	}
 	defer e.changes.Release(1)
-	if err := store.Put(ctx, name, spool.Name()); err != nil {
+	if err := store.Put(ctx, name, spool); err != nil {
 		return TaskInfo{}, changeError(name, err)
 	}
 	if err := e.loader.Refresh(name); err != nil {
@@ -97,7 +97,7 @@ func (e *Engine) Copy(ctx context.Context, name, source string) (TaskInfo, error
 	if err != nil {
 		return TaskInfo{}, failure.Unusable(source, err)
 	}
-	file, err := os.Open(f.Path)
+	file, err := f.Reader()
 	if err != nil {
 		return TaskInfo{}, failure.Unusable(source, err)
 	}
@@ -136,7 +136,7 @@ func (e *Engine) writable() (store.Writable, error) {
 func (e *Engine) maxDeltaBytes() int64 { return 2*e.base.float32Bytes() + 64<<20 }
 
 // spoolDelta copies a task's delta from r to a file; see Put.
-func (e *Engine) spoolDelta(ctx context.Context, name string, file *os.File, r io.Reader, size int64) error {
+func (e *Engine) spoolDelta(ctx context.Context, name string, file io.Writer, r io.Reader, size int64) error {
 	limit := e.maxDeltaBytes()
 	tooLarge := &failure.TaskError{Task: name, Class: fmt.Sprintf("its delta exceeds %d bytes, the limit for its base", limit)}
 	if size > limit {
@@ -174,6 +174,10 @@ func changeError(name string, err error) error {
 		return fmt.Errorf("runtime: change task %s: %w: %w", name, ErrReadOnly, err)
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("runtime: change task %s: %w", name, ErrNoTask)
+	case errors.Is(err, store.ErrAway):
+		return fmt.Errorf("runtime: change task %s: %w: %w", name, ErrStoreAway, err)
+	case errors.Is(err, regular.ErrNotRegular):
+		return &failure.TaskError{Task: name, Class: "its name in the store belongs to a folder, pipe or device; remove that first", Err: err}
 	}
-	return fmt.Errorf("runtime: change task %s: %w", name, err)
+	return fmt.Errorf("runtime: change task %s: %w", name, failure.OfDisk(err))
 }

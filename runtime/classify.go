@@ -10,6 +10,7 @@ import (
 	"kenserve/delta"
 	"kenserve/internal/memory"
 	"kenserve/models"
+	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
 )
@@ -24,7 +25,8 @@ type Input struct {
 	// models.ErrBatch.
 	IDs []int32
 
-	types []int32 // token types of IDs, if Encode made them
+	types  []int32       // token types of IDs, if Encode made them
+	shared *sharedTokens // the text's tokens, if several calls share it; see Share
 }
 
 // Options say how a request is tokenised and scored.
@@ -32,8 +34,8 @@ type Options struct {
 	// Truncate shortens inputs with too many tokens, the longer text of a pair
 	// first. Without it such an input is an [ErrTooLong].
 	Truncate bool
-	// TruncateLeft removes the beginning instead of the end.
-	TruncateLeft bool
+	// TruncateAt is the end of a text that loses tokens.
+	TruncateAt TruncateAt
 	// NoSpecialTokens leaves out the special tokens that the tokenizer adds to
 	// texts, such as [CLS] and [SEP].
 	NoSpecialTokens bool
@@ -44,13 +46,26 @@ type Options struct {
 	Raw bool
 }
 
+// TruncateAt is the end of a text that truncation removes.
+type TruncateAt uint8
+
+// The ends. The zero value is the end that the tokenizer's files say (truncation_side),
+// which is End if they say nothing.
+const (
+	Start TruncateAt = iota + 1
+	End
+)
+
 // Result holds the scores of one request.
 type Result struct {
 	Task      string
+	Digest    string // SHA-256 of the delta, in the fast layout, in hexadecimal
 	Labels    []string
 	Problem   models.Problem
 	Scores    [][]float32   // [inputs, labels], in the order of the inputs and of Labels
 	Tokens    int           // computed, special tokens included
+	Truncated int           // number of inputs that lost tokens
+	MaxTokens int           // to which inputs are truncated, special tokens included
 	Queue     time.Duration // from the arrival to the start of the first batch
 	Inference time.Duration // from the start of the first batch to the end of the last
 }
@@ -95,7 +110,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	if err := loan.Take(memory.Scores, int64(len(inputs))*int64(scoreRowBytes+4*len(t.labels))); err != nil {
 		return nil, fmt.Errorf("runtime: task %s: %w", name, err)
 	}
-	r := &Result{Task: name, Labels: t.labels, Problem: t.problem, Scores: make([][]float32, len(inputs))}
+	r := &Result{Task: name, Digest: t.delta.SHA256, Labels: t.labels, Problem: t.problem, Scores: make([][]float32, len(inputs))}
 	logits := make([]float32, len(inputs)*len(t.labels))
 	for i := range r.Scores {
 		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
@@ -104,7 +119,8 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 		return nil, err
 	}
 	if i := firstNotFinite(logits); i >= 0 {
-		return nil, fmt.Errorf("runtime: task %s: input %d, label %s: the logit is %g: the weights overflow", name, i/len(t.labels), t.labels[i%len(t.labels)], logits[i])
+		e.loader.ReportProblem(handle, failure.NotFinite)
+		return nil, &failure.TaskError{Task: name, Class: failure.NotFinite, Err: fmt.Errorf("input %d, label %s: the logit is %g", i/len(t.labels), t.labels[i%len(t.labels)], logits[i])}
 	}
 	for _, scores := range r.Scores {
 		if !opts.Raw {
@@ -136,9 +152,11 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 	if !ok {
 		deadline = time.Now().Add(e.config.Deadline)
 	}
-	expected := e.expectTokens(inputs, opts)
+	texts := e.encoder(&taskOf(handle).plan)
+	r.MaxTokens = texts.truncateTo
+	expected := texts.expect(inputs, opts)
 	loan := memory.LoanOf(ctx)
-	bytes := e.tokenBytes(min(expected.most, 2*e.config.Workers*(e.config.BatchTokens+e.maxTokens)), expected)
+	bytes := expected.bytes(min(expected.most, 2*e.config.Workers*(e.config.BatchTokens+texts.limits.Tokens)))
 	if err := loan.Take(memory.Tokens, bytes); err != nil {
 		return fmt.Errorf("runtime: task %s: %w", r.Task, err)
 	}
@@ -167,7 +185,7 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 					return err
 				}
 			}
-			batch, err := e.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
+			batch, counts, err := texts.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
 			if large {
 				e.encoding.Release(1)
 			}
@@ -175,8 +193,9 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 				return err
 			}
 			n := len(batch.Ends)
-			if inputs[first].types == nil { // Encode has traced its own
-				traceTokenize(ctx, start, n, len(batch.IDs))
+			r.Truncated += counts.truncated
+			if counts.fresh > 0 { // others were traced where they were tokenised
+				traceTokenize(ctx, start, counts.fresh, len(batch.IDs))
 			}
 			q := &sched.Request{
 				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],

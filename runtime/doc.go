@@ -34,6 +34,13 @@
 // for room. A task that a request uses stays valid until the request is done,
 // even if the task is evicted, replaced or removed meanwhile.
 //
+// # What tasks bring
+//
+// A delta can have more than weights: a tokenizer, tables with more rows than the
+// base's, and a configuration with other limits. Texts are tokenised and checked with
+// what the task has ([Engine.Classify]). Tasks with the same tokenizer share it, and it
+// goes with the last of them.
+//
 // # Changes
 //
 // The store is listed every few seconds. A new version of a task in memory is

@@ -19,7 +19,7 @@ func TestEncode(t *testing.T) {
 	defer e.Close()
 	ctx := context.Background()
 	inputs := append(texts(12, 7), Input{Text: "what is", Pair: ptr("the card")}, Input{IDs: []int32{2, 5, 6, 3}})
-	for _, o := range []Options{{}, {Truncate: true, MaxTokens: 5}, {Truncate: true, MaxTokens: 6, TruncateLeft: true}, {Raw: true}} {
+	for _, o := range []Options{{}, {Truncate: true, MaxTokens: 5}, {Truncate: true, MaxTokens: 6, TruncateAt: Start}, {Raw: true}} {
 		encoded, err := e.Encode(ctx, inputs, o)
 		must(t, err)
 		for _, task := range []string{"t0", "t1"} {

@@ -8,26 +8,27 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"kenserve/delta"
-	"kenserve/delta/store"
 	"kenserve/internal/memory"
+	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
 )
 
 // Engine serves the tasks of a store over one base.
 type Engine struct {
-	config    Config
-	base      *Base
-	loader    *storesync.Loader
-	executor  *sched.Executor
-	maxTokens int
-	density   tokenDensity
-	account   *memory.Account
+	config   Config
+	base     *Base
+	own      *tokenizers // of tasks that do not have the base's
+	loader   *storesync.Loader
+	executor *sched.Executor
+	density  tokenDensity
+	account  *memory.Account
 	// encoding bounds the large calls that are tokenised at a time. Without it the
 	// goroutines of many large calls, all ready to run, would each get their turn before
 	// the one of a small call.
 	encoding *semaphore.Weighted
 	changes  *semaphore.Weighted // one change of the store at a time
+	watch    *baseWatch
 }
 
 // Open loads the base and lists the store. Tasks are loaded when a request asks
@@ -41,24 +42,20 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	tables, rest := base.mappedBytes()
-	fixed := base.Bytes() + rest
-	parts := divide(config.Memory, fixed)
+	parts := divide(config.Memory, base.Bytes())
 	budget := config.Budget
 	if budget == 0 {
 		if budget = parts.tasks; budget <= 0 {
-			_ = base.close()
-			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, fixed)
+			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, base.Bytes())
 		}
 	}
-	heap := config.Memory - tables - rest - programBytes
 	var room *heapRoom
 	if config.LimitHeap != nil {
-		room = newHeapRoom(heap, slackBytes(config.Memory), config.LimitHeap)
+		room = newHeapRoom(config.Memory-programBytes, slackBytes(config.Memory), config.LimitHeap)
 	}
-	e := &Engine{config: config, base: base, maxTokens: base.Arch.MaxTokens(), account: memory.New(max(parts.requests, minRequestBytes)), changes: semaphore.NewWeighted(1), encoding: semaphore.NewWeighted(int64(config.Workers))}
-	if config.MaxTokens > 0 {
-		e.maxTokens = min(e.maxTokens, config.MaxTokens)
+	e := &Engine{
+		config: config, base: base, own: &tokenizers{}, account: memory.New(max(parts.requests, minRequestBytes)),
+		changes: semaphore.NewWeighted(1), encoding: semaphore.NewWeighted(int64(config.Workers)),
 	}
 	if room != nil {
 		e.account.RefuseLargeWhile(room.behind)
@@ -68,19 +65,20 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
 	})
 	l := storesync.Config{
-		Store: config.Store, Base: planner{base, config.Cache, room}, Budget: budget, Idle: e.executor.Idle,
+		Store: config.Store, Base: planner{base, e.own, config.Cache, room}, Budget: budget, Idle: e.executor.Idle, Probe: e.probe,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
+	l.Activations = e.own.memory
 	if config.Budget == 0 {
-		reserved := int64(config.Workers) * activationBytes(base.parameters, max(config.BatchTokens, e.maxTokens))
-		l.Activations = func() int64 { return max(reserved, e.executor.WorkspaceBytes()) }
+		reserved := int64(config.Workers) * activationBytes(base.parameters, max(config.BatchTokens, e.MaxTokens()))
+		l.Activations = func() int64 { return max(reserved, e.executor.WorkspaceBytes()) + e.own.memory() }
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
-		_ = base.close()
 		return nil, fmt.Errorf("runtime: open engine: %w", err)
 	}
+	e.watch = watchBase(base.files, config.Watch, config.Log)
 	return e, nil
 }
 
@@ -92,25 +90,29 @@ func (e *Engine) Requests() *memory.Account { return e.account }
 // Close waits for the requests in progress and releases everything. Later
 // requests fail with ErrClosed.
 func (e *Engine) Close() error {
+	e.watch.close()
 	e.loader.Close()
 	e.executor.Close()
-	return e.base.close()
+	return nil
 }
 
 // Base returns the base, which is valid until Close.
 func (e *Engine) Base() *Base { return e.base }
 
-// Ready returns nil, or why the engine cannot serve all tasks: it is closed, or
-// its store cannot be listed.
+// Ready returns nil, or why the engine cannot serve all tasks or should not be relied
+// on: it is closed, its store cannot be listed, or it is an ErrBaseChanged.
 func (e *Engine) Ready() error {
-	return e.loader.Ready()
+	if err := e.loader.Ready(); err != nil {
+		return err
+	}
+	return e.watch.ready()
 }
 
 // Stats returns a snapshot of the engine's counters.
 func (e *Engine) Stats() Stats {
 	tasks, batches := e.loader.Stats(), e.executor.Stats()
 	return Stats{
-		BaseBytes: e.base.Bytes(),
+		BaseBytes: e.base.Bytes(), BaseChanged: e.watch.ready() != nil,
 		TaskBytes: tasks.TaskBytes, BudgetBytes: tasks.BudgetBytes, HotBytes: tasks.HotBytes, WarmBytes: tasks.WarmBytes,
 		StoreTasks: tasks.StoreTasks, Resident: tasks.Resident, HotTasks: tasks.HotTasks, WarmTasks: tasks.WarmTasks, PinnedTasks: tasks.PinnedTasks,
 		Hits: tasks.Hits, Misses: tasks.Misses, Loads: tasks.Loads, LoadErrors: tasks.LoadErrors,
@@ -135,22 +137,29 @@ func (e *Engine) Tasks() ([]TaskInfo, error) {
 }
 
 // Task describes one task of the store. A task in memory is described without a
-// look at the store. If the store cannot be read, other tasks are not found.
-func (e *Engine) Task(name string) (TaskInfo, bool) {
+// look at the store. The error of another one is an ErrNoTask, or an ErrStoreAway or
+// ErrTaskUnusable if the store cannot say whether it has the task.
+func (e *Engine) Task(name string) (TaskInfo, error) {
 	if !delta.ValidTask(name) {
-		return TaskInfo{}, false
+		return TaskInfo{}, fmt.Errorf("runtime: task %q: %w", name, ErrNoTask)
 	}
 	if t := e.describe(name); t.Residency != Cold {
-		return t, true
+		return t, nil
 	}
-	if _, err := e.loader.Stat(name); err != nil {
-		if !errors.Is(err, store.ErrNotFound) {
-			e.config.Log.Error("task not looked up", "task", name, "error", err)
-		}
-		return TaskInfo{}, false
+	if _, err := e.loader.Stat(name); errors.Is(err, context.Canceled) {
+		return TaskInfo{}, ErrClosed
+	} else if err != nil {
+		return TaskInfo{}, failure.Unusable(name, err)
 	}
-	return e.describe(name), true
+	return e.describe(name), nil
 }
+
+// Problems returns why the store's present deltas of tasks are not served, by task. It
+// has tasks only that somebody has asked for.
+func (e *Engine) Problems() map[string]string { return e.loader.Problems() }
+
+// Digests returns the SHA-256 of the deltas in memory, by task.
+func (e *Engine) Digests() map[string]string { return e.loader.Digests() }
 
 // describe returns what is known of a task without asking the store.
 func (e *Engine) describe(name string) TaskInfo {
@@ -165,6 +174,6 @@ func (e *Engine) describe(name string) TaskInfo {
 	return TaskInfo{
 		Name: name, Labels: info.Labels, Residency: residency, Bytes: info.Bytes, Pinned: info.Pinned,
 		Requests: info.Requests, Hits: info.Hits, Loads: info.Loads, LoadTime: info.LoadTime,
-		Promotions: info.Promotions, LastUsed: info.LastUsed, Problem: info.Problem,
+		Promotions: info.Promotions, LastUsed: info.LastUsed, Problem: info.Problem, Digest: info.Digest,
 	}
 }

@@ -11,9 +11,14 @@ var (
 	// ErrNoTask means that the store has no task of that name.
 	ErrNoTask = failure.ErrNoTask
 	// ErrTaskUnusable means that the task's delta cannot be loaded: it is
-	// damaged, belongs to another base, or is larger than the budget. The
-	// message names the class of the reason, never a path.
+	// damaged, belongs to another base, or is larger than the budget; or that its
+	// logits are not finite. The message names the class of the reason, never a path.
 	ErrTaskUnusable = failure.ErrTaskUnusable
+	// ErrStoreAway means that the store cannot be reached now. Tasks in memory are
+	// served meanwhile.
+	ErrStoreAway = failure.ErrStoreAway
+	// ErrNoSpace means that the disk of the store or of the cache is full.
+	ErrNoSpace = failure.ErrNoSpace
 	// ErrReadOnly means that the store cannot be changed.
 	ErrReadOnly = errors.New("the store is read-only")
 	// ErrTooLong means that a text has too many tokens and the request does not
@@ -21,6 +26,10 @@ var (
 	ErrTooLong = errors.New("text too long")
 	// ErrBusy means that too much work is waiting already.
 	ErrBusy = failure.ErrBusy
+	// ErrBaseChanged means that the files of the base are not those that were loaded.
+	// Requests are answered with the base that was loaded, and are right. A restart
+	// would load other weights, so the engine is not ready. The message names no path.
+	ErrBaseChanged = errors.New("the base's files have changed since they were loaded")
 	// ErrClosed means that the engine is shutting down.
 	ErrClosed = failure.ErrClosed
 )

@@ -7,7 +7,7 @@ import (
 const (
 	// scoreRowBytes is what a row of scores takes beside its values.
 	scoreRowBytes = 24
-	// tokenBytes is what an encoded token takes: id, type, whether it is special, and
+	// encodedTokenBytes is what an encoded token takes: id, type, whether it is special, and
 	// the unused part of the slices, which double as they grow.
 	encodedTokenBytes = 24
 	// specialTokens is how many tokens a tokenizer adds to an input, about.
@@ -21,10 +21,10 @@ type expectation struct {
 	longest int // bytes of the longest input
 }
 
-// expectTokens estimates the tokens of inputs.
-func (e *Engine) expectTokens(inputs []Input, opts Options) (out expectation) {
-	limit := e.tokenizerOptions(opts).MaxTokens
-	density := e.density.value()
+// expect estimates the tokens of inputs.
+func (c encoder) expect(inputs []Input, opts Options) (out expectation) {
+	limit := c.options(opts).MaxTokens
+	density := c.density.value()
 	for i := range inputs {
 		if ids := inputs[i].IDs; ids != nil {
 			n := min(len(ids), limit)
@@ -40,10 +40,24 @@ func (e *Engine) expectTokens(inputs []Input, opts Options) (out expectation) {
 	return out
 }
 
-// tokenBytes returns the memory of so many encoded tokens, and of what the tokenizer
+// bytes returns the memory of so many of the encoded tokens, and of what the tokenizer
 // makes of a text while it reads it.
-func (e *Engine) tokenBytes(tokens int, of expectation) int64 {
-	return encodedTokenBytes*int64(tokens) + 2*int64(of.longest)
+func (x expectation) bytes(tokens int) int64 {
+	return encodedTokenBytes*int64(tokens) + 2*int64(x.longest)
+}
+
+// SharedBytes bounds the memory of the tokens that inputs share; see Share. maxTokens is
+// the number of tokens to which texts are truncated; 0: it is not known.
+func SharedBytes(inputs []Input, maxTokens int) int64 {
+	tokens := 0
+	for i := range inputs {
+		n := inputs[i].textBytes() + specialTokens
+		if maxTokens > 0 {
+			n = min(n, maxTokens)
+		}
+		tokens += n
+	}
+	return encodedTokenBytes * int64(tokens)
 }
 
 // textBytes returns the bytes of an input's texts.

@@ -3,8 +3,10 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,11 +49,10 @@ func TestFamilies(t *testing.T) {
 
 				b, err := openBase(f.base, gemm.Float32)
 				must(t, err)
-				defer b.close()
 				d, err := delta.Open(filepath.Join(f.store, "t0"+delta.Extension))
 				must(t, err)
 				defer d.Close()
-				p, err := planTask(b, d)
+				p, err := planTask(b, &tokenizers{}, d)
 				must(t, err)
 				task, err := p.load()
 				must(t, err)
@@ -111,12 +112,22 @@ func TestTasksConfiguration(t *testing.T) {
 	}
 	for _, c := range []struct{ from, to, wrong string }{
 		{`"num_hidden_layers":3`, `"num_hidden_layers":2`, "another model"},
-		{`"max_position_embeddings":32`, `"max_position_embeddings":16`, "takes 16 tokens"},
 		{`{`, `{"classifier_pooling":"max",`, "classifier_pooling"},
 	} {
 		edited(c.from, c.to)
 		if _, err := classify(); err == nil || !strings.Contains(errors.Unwrap(err).Error(), c.wrong) {
 			t.Errorf("%s: error %v, want %q", c.to, err, c.wrong)
+		}
+	}
+
+	// The limit of tokens is the task's own, above the base's or below.
+	for _, limit := range []int{16, 48} {
+		edited(`"max_position_embeddings":32`, fmt.Sprintf(`"max_position_embeddings":%d`, limit))
+		for _, tokens := range []int{limit, limit + 1} {
+			inputs = []Input{{IDs: slices.Repeat([]int32{5}, tokens)}}
+			if _, err := classify(); errors.Is(err, ErrTooLong) != (tokens > limit) || err != nil && tokens <= limit {
+				t.Errorf("%d tokens for a model of %d: %v", tokens, limit, err)
+			}
 		}
 	}
 }

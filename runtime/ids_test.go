@@ -56,10 +56,10 @@ func TestTruncation(t *testing.T) {
 		tokens    int
 	}{
 		{"text, right", Input{Text: "what is the card"}, Input{Text: "what is"}, Options{MaxTokens: 4, Truncate: true}, 4},
-		{"text, left", Input{Text: "what is the card"}, Input{Text: "the card"}, Options{MaxTokens: 4, Truncate: true, TruncateLeft: true}, 4},
+		{"text, left", Input{Text: "what is the card"}, Input{Text: "the card"}, Options{MaxTokens: 4, Truncate: true, TruncateAt: Start}, 4},
 		{"ids, right", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{2, 5}}, Options{MaxTokens: 2, Truncate: true}, 2},
-		{"ids, left", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{7, 3}}, Options{MaxTokens: 2, Truncate: true, TruncateLeft: true}, 2},
-		{"short enough", Input{Text: "what is"}, Input{Text: "what is"}, Options{MaxTokens: 1 << 30, TruncateLeft: true}, 4},
+		{"ids, left", Input{IDs: []int32{2, 5, 6, 7, 3}}, Input{IDs: []int32{7, 3}}, Options{MaxTokens: 2, Truncate: true, TruncateAt: Start}, 2},
+		{"short enough", Input{Text: "what is"}, Input{Text: "what is"}, Options{MaxTokens: 1 << 30, TruncateAt: Start}, 4},
 	} {
 		got, err := e.Classify(context.Background(), "t0", []Input{c.long}, c.options)
 		if err != nil {
@@ -89,7 +89,7 @@ func TestBadIDs(t *testing.T) {
 		{"none", []int32{}, Options{}, models.ErrBatch},
 		{"negative", []int32{2, -1, 3}, Options{}, models.ErrBatch},
 		{"beyond the vocabulary", []int32{2, size, 3}, Options{}, models.ErrBatch},
-		{"too many", make([]int32, e.maxTokens+1), Options{}, ErrTooLong},
+		{"too many", make([]int32, e.base.Arch.MaxTokens()+1), Options{}, ErrTooLong},
 		{"too many for the request", make([]int32, 4), Options{MaxTokens: 3}, ErrTooLong},
 	} {
 		_, err := e.Classify(context.Background(), "t0", []Input{{Text: "what"}, {IDs: c.ids}}, c.options)
@@ -170,11 +170,10 @@ func TestLimits(t *testing.T) {
 		f := newFamilyFixture(t, modelType, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.5, Coding: delta.Sign})
 		b, err := openBase(f.base, gemm.Float32)
 		must(t, err)
-		defer b.close()
 		d, err := delta.Open(filepath.Join(f.store, "t0"+delta.Extension))
 		must(t, err)
 		defer d.Close()
-		p, err := planTask(b, d)
+		p, err := planTask(b, &tokenizers{}, d)
 		must(t, err)
 		task, err := p.load()
 		must(t, err)

@@ -28,11 +28,15 @@ type TaskInfo struct {
 	// Problem is the class of the reason why the store's delta is not served;
 	// empty: it is served. With a problem, an older delta is served, or none.
 	Problem string
+	// Digest is the SHA-256 of the delta in memory, in the fast layout, in
+	// hexadecimal; empty: none is in memory.
+	Digest string
 }
 
 // Stats is a snapshot of an engine. Counters count from Open and only grow.
 type Stats struct {
-	BaseBytes   int64 // of the base's panels and tables
+	BaseBytes   int64 // of the base's weights
+	BaseChanged bool  // see ErrBaseChanged
 	TaskBytes   int64 // of tasks in memory, and reserved for loads and promotions
 	BudgetBytes int64 // bound of TaskBytes
 	HotBytes    int64 // of TaskBytes: hot networks

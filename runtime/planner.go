@@ -12,6 +12,7 @@ import (
 // storesync.Base.
 type planner struct {
 	base     *Base
+	own      *tokenizers
 	unpacked *store.Cache // where deltas in the small layout are unpacked; nil: they cannot be loaded
 	room     *heapRoom
 }
@@ -26,7 +27,7 @@ func (p planner) Plan(file store.File) (storesync.Plan, error) {
 		return nil, err
 	}
 	p.room.take(d.Size)
-	plan, err := planTask(p.base, d)
+	plan, err := planTask(p.base, p.own, d)
 	if err != nil {
 		_ = d.Close()
 		p.room.give(d.Size)
@@ -62,8 +63,9 @@ func (p *plan) Load() (storesync.Task, error) {
 	return t, nil
 }
 
-// Close releases the delta.
+// Close releases the delta and the task's own tokenizer.
 func (p *plan) Close() error {
+	p.own.release()
 	err := p.delta.Close()
 	p.room.give(p.delta.Size)
 	return err
@@ -71,6 +73,9 @@ func (p *plan) Close() error {
 
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }
+
+// Digest returns the SHA-256 of the delta, in hexadecimal.
+func (t *task) Digest() string { return t.delta.SHA256 }
 
 // HotBytes returns what a hot network takes beside the warm task.
 func (t *task) HotBytes() int64 { return t.hotBytes }

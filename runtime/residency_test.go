@@ -261,8 +261,8 @@ func TestWatch(t *testing.T) {
 
 	f.write(t, "t0", second[:len(second)/2])
 	until(t, "the damaged file is reported", func() bool {
-		info, ok := e.Task("t0")
-		return ok && info.Problem != ""
+		info, err := e.Task("t0")
+		return err == nil && info.Problem != ""
 	})
 	if n := len(scoresOf(t, e, "t0")[0]); n != 3 {
 		t.Errorf("%d labels beside a damaged file, want the 3 of the old delta", n)

@@ -82,7 +82,6 @@ func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*ta
 	must(tb, os.Mkdir(folder, 0o755))
 	base, err := openBase(baseDir, gemm.Float32)
 	must(tb, err)
-	tb.Cleanup(func() { _ = base.close() })
 	f := &fixture{base: baseDir, store: folder, tuned: []string{tuned}, labels: [][]string{{"no", "yes"}}}
 	var tasks []*task
 	for i := range 2 {
@@ -92,7 +91,7 @@ func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*ta
 		d, err := store.File{Path: filepath.Join(folder, name+delta.Extension)}.Open()
 		must(tb, err)
 		tb.Cleanup(func() { _ = d.Close() })
-		p, err := planTask(base, d)
+		p, err := planTask(base, &tokenizers{}, d)
 		must(tb, err)
 		t, err := p.load()
 		must(tb, err)

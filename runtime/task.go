@@ -10,6 +10,7 @@ import (
 	"kenserve/delta"
 	"kenserve/gemm"
 	"kenserve/models"
+	"kenserve/tokenizer"
 )
 
 // plan is a delta that was checked against the base, and the bytes that each tier
@@ -21,6 +22,7 @@ type plan struct {
 	arch    models.Architecture
 	labels  []string
 	problem models.Problem
+	own     *ownTokenizer // the task's own; nil: it uses the base's
 
 	room *heapRoom // for what is made of the delta
 
@@ -32,8 +34,9 @@ type plan struct {
 	hotBytes int64
 }
 
-// planTask checks a delta against the base.
-func planTask(b *Base, d *delta.Delta) (*plan, error) {
+// planTask checks a delta against the base. own holds the tokenizers of tasks. The plan,
+// or the task that is loaded from it, must be closed.
+func planTask(b *Base, own *tokenizers, d *delta.Delta) (*plan, error) {
 	if err := d.Check(b.Checkpoint, b.Fingerprint); err != nil {
 		return nil, err
 	}
@@ -44,7 +47,7 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	arch, err := b.taskArchitecture(d.Config)
+	arch, err := b.taskArchitecture(d)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +84,29 @@ func planTask(b *Base, d *delta.Delta) (*plan, error) {
 			p.hotBytes += 4 * int64(param.Shape[0])
 		}
 	}
+	if p.own, err = own.acquire(d); err != nil {
+		return nil, err
+	}
 	return p, nil
+}
+
+// tokenizer returns the tokenizer of the task's texts.
+func (p *plan) tokenizer() *tokenizer.Tokenizer {
+	if p.own != nil {
+		return p.own.Tokenizer
+	}
+	return p.base.Tokenizer
+}
+
+// vocabulary returns the number of token ids that a request may send. A tokenizer may
+// have fewer than the model: then the rest are filler. But if the table was resized
+// and no tokenizer came with it, only the table tells.
+func (p *plan) vocabulary() int {
+	n := p.arch.Limits().Vocabulary
+	if p.own == nil && n != p.base.Arch.Limits().Vocabulary {
+		return n
+	}
+	return min(n, p.tokenizer().Size())
 }
 
 // parameters lists the parameters of a network of this task, head included.
@@ -220,6 +245,18 @@ func (p params) Matrix(name string) (*gemm.Matrix, error) {
 
 // Table implements models.Params.
 func (p params) Table(name string) (models.Table, error) {
+	t, err := p.sharedRows(name)
+	if inBase := p.base.names[name]; err == nil && inBase != "" {
+		if added := p.delta.AddedRows(inBase); added != nil {
+			b, _ := p.base.Checkpoint.Tensor(inBase)
+			return extendedTable{t, b.Shape[0], table{added}}, nil
+		}
+	}
+	return t, err
+}
+
+// sharedRows returns the table with the rows that the base's has.
+func (p params) sharedRows(name string) (models.Table, error) {
 	t, inBase := p.find(name)
 	switch {
 	case t == nil && p.base.names[name] != "":

@@ -25,11 +25,10 @@ func TestWarmAndHotAgree(t *testing.T) {
 				f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Coding: coding, Keep: keep})
 				base, err := openBase(f.base, compute)
 				must(t, err)
-				defer base.close()
 				d, err := store.File{Path: filepath.Join(f.store, "t0.ken")}.Open()
 				must(t, err)
 				defer d.Close()
-				p, err := planTask(base, d)
+				p, err := planTask(base, &tokenizers{}, d)
 				must(t, err)
 				if keep < 1 && p.hotBytes < 10*minMatrixBytes(base) {
 					t.Errorf("a hot network takes only %d bytes", p.hotBytes)
@@ -60,7 +59,6 @@ func TestWarmBytes(t *testing.T) {
 	const demo = "../examples/demo"
 	base, err := openBase(filepath.Join(demo, "base"), gemm.Float32)
 	must(t, err)
-	defer base.close()
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -74,14 +72,14 @@ func TestWarmBytes(t *testing.T) {
 	for range 10 {
 		d, err := store.File{Path: filepath.Join(demo, "tasks", "emotion.ken")}.Open()
 		must(t, err)
-		p, err := planTask(base, d)
+		p, err := planTask(base, &tokenizers{}, d)
 		must(t, err)
 		counted, files = counted+p.warmBytes, files+d.Size
 		task, err := p.load()
 		must(t, err)
 		tasks = append(tasks, task)
 	}
-	took := heap() - before + files // which lie outside of the heap
+	took := heap() - before + files // files are in memory outside of Go's heap
 	runtime.KeepAlive(tasks)
 	if d := took - counted; d < -counted/20 || d > counted/20 {
 		t.Errorf("warm tasks take %d bytes, but %d were counted", took, counted)

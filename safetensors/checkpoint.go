@@ -16,8 +16,8 @@ import (
 // WeightsFile is the name of the weights in a Hugging Face folder that are not sharded.
 const WeightsFile = "model.safetensors"
 
-// indexFile is the name of the index of sharded weights.
-const indexFile = "model.safetensors.index.json"
+// IndexFile is the name of the index of sharded weights in a Hugging Face folder.
+const IndexFile = "model.safetensors.index.json"
 
 // maxIndex bounds the size of the index, in bytes.
 const maxIndex = 16 << 20
@@ -36,24 +36,27 @@ type Checkpoint struct {
 // shards that model.safetensors.index.json lists. If path is a file, that file is the
 // whole checkpoint. Tensors have the names of [ModelNames]. The error wraps
 // fs.ErrNotExist if the folder has no such weights, and says how to convert others.
-func OpenCheckpoint(path string) (*Checkpoint, error) {
+func OpenCheckpoint(path string) (*Checkpoint, error) { return openCheckpoint(path, Open) }
+
+// openCheckpoint opens each file of a checkpoint with open.
+func openCheckpoint(path string, open func(path string) (*File, error)) (*Checkpoint, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: open checkpoint: %w", err)
 	}
 	if !info.IsDir() {
-		return openFiles(path, []string{filepath.Base(path)}, nil)
+		return openFiles(path, []string{filepath.Base(path)}, nil, open)
 	}
 	single := filepath.Join(path, WeightsFile)
 	if _, err := os.Stat(single); err == nil {
-		return openFiles(single, []string{WeightsFile}, nil)
+		return openFiles(single, []string{WeightsFile}, nil, open)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("safetensors: open checkpoint: %w", err)
 	}
-	indexPath := filepath.Join(path, indexFile)
+	indexPath := filepath.Join(path, IndexFile)
 	weights, err := readIndex(indexPath)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("safetensors: open checkpoint %s: the folder has neither %s nor %s%s: %w", path, WeightsFile, indexFile, conversion(path), fs.ErrNotExist)
+		return nil, fmt.Errorf("safetensors: open checkpoint %s: the folder has neither %s nor %s%s: %w", path, WeightsFile, IndexFile, conversion(path), fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: open checkpoint: %w", err)
@@ -67,7 +70,7 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 		}
 	}
 	sort.Strings(shards)
-	return openFiles(indexPath, shards, weights)
+	return openFiles(indexPath, shards, weights, open)
 }
 
 // conversion says how to make safetensors of the weights of another format that a folder
@@ -122,9 +125,9 @@ func readIndex(path string) (map[string]string, error) {
 	return index.WeightMap, nil
 }
 
-// openFiles opens the shards in the folder of path. If weights is not nil, it maps the
+// openFiles opens the shards in the folder of path with open. If weights is not nil, it maps the
 // checkpoint's tensors to their shards, and other tensors are ignored.
-func openFiles(path string, shards []string, weights map[string]string) (_ *Checkpoint, err error) {
+func openFiles(path string, shards []string, weights map[string]string, open func(path string) (*File, error)) (_ *Checkpoint, err error) {
 	c := &Checkpoint{index: map[string]*Tensor{}}
 	defer func() {
 		if err != nil {
@@ -132,7 +135,7 @@ func openFiles(path string, shards []string, weights map[string]string) (_ *Chec
 		}
 	}()
 	for _, shard := range shards {
-		f, err := Open(filepath.Join(filepath.Dir(path), shard))
+		f, err := open(filepath.Join(filepath.Dir(path), shard))
 		if weights != nil && errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("safetensors: open checkpoint %s: shard %s of %d is missing: copy or download it into the folder: %w", path, shard, len(shards), fs.ErrNotExist)
 		}

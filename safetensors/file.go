@@ -7,7 +7,9 @@ import (
 
 	"github.com/edsrzf/mmap-go"
 
+	"kenserve/internal/inject"
 	"kenserve/internal/lfs"
+	"kenserve/internal/regular"
 )
 
 // File is an open file. It is read-only and may be used by several goroutines at once,
@@ -18,10 +20,11 @@ type File struct {
 	metadata map[string]string
 	data     []byte
 	mapped   mmap.MMap // the memory that Close unmaps; nil if the caller owns the bytes
+	source   *os.File  // of a Stream, which reads the tensors from it
 }
 
 // Open maps the file at path into memory and checks its header and offsets. The errors
-// wrap [ErrNotRegular], [ErrCorrupt] or those of the file system.
+// wrap regular.ErrNotRegular, [ErrCorrupt] or those of the file system.
 func Open(path string) (*File, error) {
 	file, size, err := openRegular(path)
 	if err != nil {
@@ -41,14 +44,18 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-// Load is [Open] for a file that may be rewritten in place while it is in use, which would
-// crash the process if the file were mapped. It reads the file into memory.
+// Load does what [Open] does, but reads the file into memory. A mapped file that is cut
+// meanwhile is a fault of the process, see package fault, and one that is rewritten in place
+// changes under its reader.
 func Load(path string) (*File, error) {
 	file, size, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
+	if err := inject.Fail(inject.Read); err != nil {
+		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
+	}
 	region, err := readRegion(file, size)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
@@ -65,25 +72,9 @@ func Load(path string) (*File, error) {
 // openRegular opens a regular file and returns its size. It refuses files of fewer than 8
 // bytes, which have no header; an empty file could not be mapped.
 func openRegular(path string) (*os.File, int, error) {
-	// Stat comes first because opening a named pipe would wait for a writer.
-	info, err := os.Stat(path)
+	file, info, err := regular.Open(path)
 	if err != nil {
 		return nil, 0, fmt.Errorf("safetensors: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("safetensors: open %s: %w", path, ErrNotRegular)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, 0, fmt.Errorf("safetensors: %w", err)
-	}
-	if info, err = file.Stat(); err != nil {
-		_ = file.Close()
-		return nil, 0, fmt.Errorf("safetensors: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		_ = file.Close()
-		return nil, 0, fmt.Errorf("safetensors: open %s: %w", path, ErrNotRegular)
 	}
 	if info.Size() < 8 {
 		_ = file.Close()
@@ -108,11 +99,17 @@ func Parse(data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{tensors: tensors, metadata: metadata, data: data, index: make(map[string]int, len(tensors))}
+	f := newFile(tensors, metadata)
+	f.data = data
+	return f, nil
+}
+
+func newFile(tensors []Tensor, metadata map[string]string) *File {
+	f := &File{tensors: tensors, metadata: metadata, index: make(map[string]int, len(tensors))}
 	for i := range tensors {
 		f.index[tensors[i].Name] = i
 	}
-	return f, nil
+	return f
 }
 
 // Names lists the tensors in the order of their data.
@@ -148,8 +145,11 @@ func (f *File) Data() []byte { return f.data }
 // afterwards.
 func (f *File) Close() error {
 	f.tensors, f.index, f.data = nil, nil, nil
-	if f.mapped == nil {
-		return nil
+	switch {
+	case f.source != nil:
+		return f.source.Close()
+	case f.mapped != nil:
+		return f.mapped.Unmap()
 	}
-	return f.mapped.Unmap()
+	return nil
 }

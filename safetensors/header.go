@@ -26,9 +26,6 @@ var ErrCorrupt = errors.New("not a valid safetensors file")
 // ErrName means an empty or overlong tensor name. It wraps [ErrCorrupt].
 var ErrName = fmt.Errorf("%w: tensor name", ErrCorrupt)
 
-// ErrNotRegular means that a path is not a regular file or a link to one.
-var ErrNotRegular = errors.New("not a regular file")
-
 // The other reasons to refuse a file.
 var (
 	errTruncated    = fmt.Errorf("%w: shorter than its header", ErrCorrupt)
@@ -44,26 +41,52 @@ var (
 // parse parses the file in data. It returns the tensors, in the order of their data, which
 // they alias, and the metadata.
 func parse(data []byte) ([]Tensor, map[string]string, error) {
-	if len(data) < 8 {
-		return nil, nil, fmt.Errorf("%w: file of %d bytes", errTruncated, len(data))
+	n, err := headerBytes(data, uint64(len(data)))
+	if err != nil {
+		return nil, nil, err
 	}
-	n := binary.LittleEndian.Uint64(data)
+	body := data[8+n:]
+	entries, metadata, err := parseHeader(data[8:8+n], uint64(len(body)))
+	if err != nil {
+		return nil, nil, err
+	}
+	tensors := make([]Tensor, len(entries))
+	for i, e := range entries {
+		tensors[i] = e.Tensor
+		tensors[i].Data = body[e.begin:e.end:e.end]
+	}
+	return tensors, metadata, nil
+}
+
+// headerBytes returns the length of the header's JSON, which the first 8 bytes of a file of
+// size bytes tell. beginning has as many of the file's bytes as there are, at least 8 of them.
+func headerBytes(beginning []byte, size uint64) (uint64, error) {
+	if len(beginning) < 8 {
+		return 0, fmt.Errorf("%w: file of %d bytes", errTruncated, size)
+	}
+	n := binary.LittleEndian.Uint64(beginning)
 	if n > maxHeader {
-		return nil, nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", errHeaderSize, n, maxHeader)
+		return 0, fmt.Errorf("%w: %d bytes, at most %d are allowed", errHeaderSize, n, maxHeader)
 	}
-	if n > uint64(len(data)-8) {
-		return nil, nil, fmt.Errorf("%w: header of %d bytes in a file of %d", errTruncated, n, len(data))
+	if n > size-8 {
+		return 0, fmt.Errorf("%w: header of %d bytes in a file of %d", errTruncated, n, size)
 	}
-	header, body := data[8:8+n], data[8+n:]
+	return n, nil
+}
+
+// entry is a tensor of a header, without its data, and the place of its data in the body.
+type entry struct {
+	Tensor
+	begin, end uint64
+}
+
+// parseHeader parses the header's JSON. It returns the tensors in the order of their data,
+// which must fill the body, of so many bytes, and the metadata.
+func parseHeader(header []byte, body uint64) ([]entry, map[string]string, error) {
 	if !utf8.Valid(header) {
 		return nil, nil, errNotUTF8
 	}
 	d := newDecoder(header)
-
-	type entry struct {
-		Tensor
-		begin, end uint64
-	}
 	var entries []entry
 	var metadata map[string]string
 	err := d.object("header", func(key string) error {
@@ -125,10 +148,9 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 		if e.begin > e.end || e.end-e.begin != uint64(count)*uint64(e.DType.Size()) {
 			return fmt.Errorf("%w: tensor %s: offsets %d to %d, but %s %v takes %d bytes", errOffsets, key, e.begin, e.end, e.DType, e.Shape, count*e.DType.Size())
 		}
-		if e.end > uint64(len(body)) {
-			return fmt.Errorf("%w: tensor %s ends at byte %d, the data at byte %d", errOffsets, key, e.end, len(body))
+		if e.end > body {
+			return fmt.Errorf("%w: tensor %s ends at byte %d, the data at byte %d", errOffsets, key, e.end, body)
 		}
-		e.Data = body[e.begin:e.end:e.end]
 		entries = append(entries, e)
 		return nil
 	})
@@ -143,19 +165,17 @@ func parse(data []byte) ([]Tensor, map[string]string, error) {
 		a, b := &entries[i], &entries[j]
 		return a.begin < b.begin || a.begin == b.begin && a.end < b.end
 	})
-	tensors := make([]Tensor, len(entries))
 	next := uint64(0)
-	for i, e := range entries {
+	for _, e := range entries {
 		if e.begin != next {
 			return nil, nil, fmt.Errorf("%w: tensor %s begins at byte %d, the previous one ends at byte %d", errOffsets, e.Name, e.begin, next)
 		}
 		next = e.end
-		tensors[i] = e.Tensor
 	}
-	if next != uint64(len(body)) {
-		return nil, nil, fmt.Errorf("%w: the tensors end at byte %d, the data at byte %d", errOffsets, next, len(body))
+	if next != body {
+		return nil, nil, fmt.Errorf("%w: the tensors end at byte %d, the data at byte %d", errOffsets, next, body)
 	}
-	return tensors, metadata, nil
+	return entries, metadata, nil
 }
 
 // decoder reads JSON token by token, so that errors can name the tensor.

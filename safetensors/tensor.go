@@ -3,6 +3,7 @@ package safetensors
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"unsafe"
 )
@@ -13,11 +14,31 @@ type Tensor struct {
 	Name  string
 	DType DType
 	Shape []int
-	Data  []byte
+	Data  []byte // nil for a tensor of [FromValues] or of a [Stream]
+
+	values Values // of FromValues
+	place  *place // in the file of a Stream
+}
+
+// Values has the elements of a float tensor in another form than that of a file.
+type Values interface {
+	// Float32s writes the elements from number from on until dst is full. They are
+	// within the tensor.
+	Float32s(dst []float32, from int)
+}
+
+// FromValues returns a tensor of a float type without Data, whose elements are those of
+// values. [Tensor.Float32s] and [Tensor.Write] give them as if Data were there.
+func FromValues(name string, dtype DType, shape []int, values Values) *Tensor {
+	return &Tensor{Name: name, DType: dtype, Shape: shape, values: values}
 }
 
 // Len returns the number of elements; 0 for an unknown type.
 func (t *Tensor) Len() int {
+	if t.values != nil || t.place != nil {
+		n, _ := elements(t.Shape, t.DType.Size())
+		return n
+	}
 	if size := t.DType.Size(); size > 0 {
 		return len(t.Data) / size
 	}
@@ -45,6 +66,13 @@ func (t *Tensor) Float32s(dst []float32, from int) error {
 	if from < 0 || from > t.Len() || len(dst) > t.Len()-from {
 		return fmt.Errorf("safetensors: tensor %s: cannot read elements %d to %d of %d", t.Name, from, from+len(dst), t.Len())
 	}
+	switch {
+	case t.values != nil:
+		t.values.Float32s(dst, from)
+		return nil
+	case t.place != nil:
+		return fmt.Errorf("safetensors: tensor %s: its bytes were not read", t.Name)
+	}
 	switch t.DType {
 	case F32:
 		b := t.Data[4*from:]
@@ -65,6 +93,50 @@ func (t *Tensor) Float32s(dst []float32, from int) error {
 		return fmt.Errorf("safetensors: tensor %s: cannot read %s as float32, want F32, F16 or BF16", t.Name, t.DType)
 	}
 	return nil
+}
+
+// Write writes the bytes that a file has for the tensor.
+func (t *Tensor) Write(w io.Writer) error {
+	if t.place != nil {
+		return fmt.Errorf("safetensors: tensor %s: its bytes were not read", t.Name)
+	}
+	if t.values == nil {
+		_, err := w.Write(t.Data)
+		return err
+	}
+	var block [4096]float32
+	bytes := make([]byte, 0, 4*len(block))
+	for from, n := 0, t.Len(); from < n; from += len(block) {
+		part := block[:min(len(block), n-from)]
+		t.values.Float32s(part, from)
+		bytes = bytes[:0]
+		for _, v := range part {
+			switch b := math.Float32bits(v); t.DType {
+			case F16:
+				bytes = binary.LittleEndian.AppendUint16(bytes, toFloat16(b))
+			case BF16:
+				bytes = binary.LittleEndian.AppendUint16(bytes, uint16(b>>16))
+			default:
+				bytes = binary.LittleEndian.AppendUint32(bytes, b)
+			}
+		}
+		if _, err := w.Write(bytes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toFloat16 is the inverse of float16: it takes the bits of a float32 that float16 gave.
+func toFloat16(b uint32) uint16 {
+	sign, exponent := uint16(b>>16)&0x8000, b>>23&0xff
+	switch {
+	case exponent == 0xff: // infinity or NaN
+		return sign | 0x7c00 | uint16(b>>13)&0x3ff
+	case exponent > 127-15: // normal
+		return sign | uint16(b>>13-(127-15)<<10)&0x7fff
+	}
+	return sign | uint16(math.Abs(float64(math.Float32frombits(b)))*(1<<24)) // zero or subnormal
 }
 
 // float16 converts an IEEE 754 binary16 to float32.
@@ -100,6 +172,9 @@ var littleEndian = func() bool {
 func View[T Number](t *Tensor) ([]T, error) {
 	var zero T
 	size := int(unsafe.Sizeof(zero))
+	if t.values != nil || t.place != nil {
+		return nil, fmt.Errorf("safetensors: tensor %s: cannot view elements that are not in memory as a file has them", t.Name)
+	}
 	if t.DType.Size() != size || len(t.Data)%size != 0 {
 		return nil, fmt.Errorf("safetensors: tensor %s: cannot view %s as elements of %d bytes", t.Name, t.DType, size)
 	}

@@ -23,10 +23,7 @@ type Entry struct {
 
 // Entry returns the tensor as an entry to write.
 func (t *Tensor) Entry() Entry {
-	return Entry{Name: t.Name, DType: t.DType, Shape: t.Shape, WriteTo: func(w io.Writer) error {
-		_, err := w.Write(t.Data)
-		return err
-	}}
+	return Entry{Name: t.Name, DType: t.DType, Shape: t.Shape, WriteTo: t.Write}
 }
 
 // dataAlignment is the alignment of the data from the start of the file, in bytes. In a

@@ -174,8 +174,11 @@ func (c *connection) Close() error {
 
 // connectionOf returns the connection that net/http calls conn.
 func connectionOf(conn net.Conn) *connection {
-	if secure, ok := conn.(*tls.Conn); ok {
-		conn = secure.NetConn()
+	switch outer := conn.(type) {
+	case *tls.Conn:
+		conn = outer.NetConn()
+	case *framedConn:
+		conn = outer.Conn
 	}
 	c, _ := conn.(*connection)
 	return c

@@ -139,11 +139,11 @@ func TestMaxConnections(t *testing.T) {
 		_, _ = fmt.Fscanf(c, "HTTP/1.1 %d", &code)
 		return code
 	}
-	const begun = "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
-	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n" }
+	const begun = "POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+	get := func(path string) string { return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\n\r\n" }
 	ask(begun)
 	second := ask(begun)
-	for s.memory.Used() < 2*(plainConnectionBytes+requestBytes) {
+	for deadline := time.Now().Add(10 * time.Second); s.memory.Used() < 2*(plainConnectionBytes+requestBytes) && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 200, "/tasks": 429} {

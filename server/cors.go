@@ -17,7 +17,7 @@ import (
 const (
 	allowedMethods = "GET, HEAD, POST, PUT, DELETE"
 	allowedHeaders = "authorization, content-type, content-encoding, x-api-key, x-request-id, x-kenserve-task, inference-header-content-length"
-	exposedHeaders = "x-request-id, x-queue-time-ms, x-inference-time-ms, x-tokens, retry-after, inference-header-content-length"
+	exposedHeaders = "x-request-id, x-queue-time-ms, x-inference-time-ms, x-tokens, x-kenserve-delta, retry-after, inference-header-content-length"
 	preflightAge   = "600" // seconds for which a browser remembers the answer
 )
 
@@ -39,7 +39,7 @@ func checkOrigins(origins []string) error {
 // cors is a middleware that allows the origins of the options. It answers preflight
 // requests, which never carry a key, before keys are checked.
 func (s *Server) cors(c *gin.Context) {
-	origins := s.options.CORSOrigins
+	origins := s.rules.Load().origins
 	if len(origins) == 0 {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 
 // openAPI answers GET /openapi.json.
 func (s *Server) openAPI(c *gin.Context, _ *core.RequestState) error {
-	body, err := s.openAPIJSON()
+	body, err := s.rules.Load().openAPIJSON()
 	if err != nil {
 		return problem.Internal(err, "internal error")
 	}
@@ -25,7 +25,7 @@ var htmlType = []string{"text/html; charset=utf-8"}
 
 // docs answers GET /docs.
 func (s *Server) docs(c *gin.Context, _ *core.RequestState) error {
-	page, err := s.docsPage()
+	page, err := s.rules.Load().docsPage()
 	if err != nil {
 		return problem.Internal(err, "internal error")
 	}

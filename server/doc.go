@@ -104,9 +104,10 @@
 //	413 too_large             the body exceeds the limit
 //	415 unsupported_encoding  the Content-Encoding is neither gzip nor deflate
 //	422 validation            the body is JSON with a value that is not allowed
-//	424 task_unusable         the task's delta cannot be loaded
+//	424 task_unusable         the task's delta cannot be loaded or computed with
 //	429 overloaded            too much work is waiting; see Retry-After
 //	499 client_closed         the client left before the answer (logs, metrics)
 //	500 internal              a fault of the server; other requests go on
-//	503 unavailable           not ready, shutting down, or the request timed out
+//	503 unavailable           not ready, store away, shutting down, or timed out
+//	507 no_space              the disk of the store or of the cache is full
 package server

@@ -52,7 +52,7 @@ func TestEarlyRefusalIsSeen(t *testing.T) {
 				if chunked {
 					length = "Transfer-Encoding: chunked"
 				}
-				fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: x\r\n%s\r\n%s\r\n\r\n", c.line, c.header, length)
+				fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s\r\n\r\n", c.line, c.header, length)
 				first := chunk
 				if strings.Contains(c.header, "gzip") {
 					first = []byte(servertest.Packed(t, strings.Repeat("y", 1<<20)))
@@ -108,7 +108,7 @@ func TestExpectContinue(t *testing.T) {
 		if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", c.length)
+		fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", c.length)
 		in := bufio.NewReader(conn)
 		line, err := in.ReadString('\n')
 		if strings.TrimSpace(line) != c.want {
@@ -139,7 +139,7 @@ func TestDrainEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprint(conn, "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n")
+	fmt.Fprint(conn, "POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000000\r\n\r\n")
 	began := time.Now()
 	for time.Since(began) < 2*drainTimeout+5*time.Second {
 		if _, err := io.WriteString(conn, "x"); err != nil {

@@ -13,6 +13,12 @@ type Engine interface {
 	core.Engine      // classify; find, load and unload tasks
 	native.Editor    // change the store
 	dashboard.Engine // inspect deltas; counters
+
+	// Problems returns why the store's present deltas of tasks are not served, by
+	// task.
+	Problems() map[string]string
+	// Digests returns the SHA-256 of the deltas in memory, in hexadecimal, by task.
+	Digests() map[string]string
 }
 
 var _ Engine = (*runtime.Engine)(nil)

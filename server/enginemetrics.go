@@ -1,15 +1,25 @@
 package server
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
+	"kenserve/internal/printable"
 	"kenserve/runtime"
 )
 
 // engineCollector collects metrics from a snapshot of the engine's counters.
 type engineCollector struct {
-	engine Engine
+	engine   Engine
+	maxTasks int // with series of their own
 }
+
+var (
+	problemDesc = prometheus.NewDesc("kenserve_task_problem", "1 for each task whose present delta of the store is not served, with the reason; an older delta may still be.", []string{"task", "reason"}, nil)
+	deltaDesc   = prometheus.NewDesc("kenserve_task_delta_info", "1 for each task in memory, with the SHA-256 of its delta.", []string{"task", "sha256"}, nil)
+)
 
 // engineMetrics has the metric of each counter of [runtime.Stats].
 var engineMetrics = []struct {
@@ -19,6 +29,13 @@ var engineMetrics = []struct {
 }{
 	{engineDesc("base_bytes", "Memory of the base's weights."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.BaseBytes) }},
+	{engineDesc("base_changed", "1 if the base's files are not those that were loaded, else 0."), prometheus.GaugeValue,
+		func(s *runtime.Stats) float64 {
+			if s.BaseChanged {
+				return 1
+			}
+			return 0
+		}},
 	{engineDesc("resident_task_bytes", "Memory of the tasks that are loaded."), prometheus.GaugeValue,
 		func(s *runtime.Stats) float64 { return float64(s.TaskBytes) }},
 	{engineDesc("resident_task_budget_bytes", "Bound on the memory of loaded tasks."), prometheus.GaugeValue,
@@ -76,6 +93,8 @@ func (c engineCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, m := range engineMetrics {
 		out <- m.desc
 	}
+	out <- problemDesc
+	out <- deltaDesc
 }
 
 // Collect implements [prometheus.Collector].
@@ -83,5 +102,15 @@ func (c engineCollector) Collect(out chan<- prometheus.Metric) {
 	stats := c.engine.Stats()
 	for _, m := range engineMetrics {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(&stats))
+	}
+	c.collectTasks(out, problemDesc, c.engine.Problems())
+	c.collectTasks(out, deltaDesc, c.engine.Digests())
+}
+
+// collectTasks collects one series for each of the first tasks by name.
+func (c engineCollector) collectTasks(out chan<- prometheus.Metric, desc *prometheus.Desc, byTask map[string]string) {
+	names := slices.Sorted(maps.Keys(byTask))
+	for _, name := range names[:min(len(names), c.maxTasks)] {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, 1, name, printable.Line(byTask[name]))
 	}
 }

@@ -65,7 +65,7 @@ func (f *grpcFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	method := r.URL.Path
 	input, known := f.methods[method]
-	refused := s.authorizeCall(r.Header, method)
+	refused := s.authorizeCall(r, method)
 	switch {
 	case refused != nil:
 	case !known: // gRPC answers that there is no such method

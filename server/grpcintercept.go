@@ -33,21 +33,25 @@ func isOpenCall(method string) bool { return slices.Contains(openCalls, method) 
 
 // authorizeCall returns the problem of a call without the key that it needs, from its
 // metadata.
-func (s *Server) authorizeCall(h http.Header, method string) *problem.Problem {
+func (s *Server) authorizeCall(r *http.Request, method string) *problem.Problem {
 	want := accessUse
 	switch {
 	case isOpenCall(method):
-		return nil
+		want = accessNone
 	case slices.Contains(oip.AdminCalls, method):
 		want = accessAdmin
 	}
+	rules := s.rules.Load()
+	if refused := rules.refuseHost(r.Host, s.grpcLoopback.Load()); refused != nil {
+		return refused
+	}
 	only := func(name string) string {
-		if v := h[name]; len(v) == 1 {
+		if v := r.Header[name]; len(v) == 1 {
 			return v[0]
 		}
 		return ""
 	}
-	return s.keys.refuse(s.keys.of(only("Authorization"), only("X-Api-Key")), want)
+	return rules.keys.refuse(rules.keys.of(only("Authorization"), only("X-Api-Key")), want)
 }
 
 // received returns the value of a name in the metadata of a call, "" unless there is
@@ -116,6 +120,7 @@ func (s *Server) endCall(ctx context.Context, state *core.RequestState, method s
 		header.Append("x-queue-time-ms", route.Milliseconds(state.Queue))
 		header.Append("x-inference-time-ms", route.Milliseconds(state.Inference))
 		header.Append("x-tokens", strconv.Itoa(state.Tokens))
+		header.Append("x-kenserve-delta", state.Deltas())
 	}
 	_ = grpc.SetHeader(ctx, header) // fails only if the call has ended
 	if err != nil {

@@ -46,6 +46,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 	if !s.servingGRPC.CompareAndSwap(false, true) {
 		return errors.New("server: ServeGRPC may be called only once")
 	}
+	s.grpcLoopback.Store(isLoopback(ln))
 	o := &s.options
 	calls := grpc.NewServer(
 		grpc.ChainUnaryInterceptor(s.intercept),
@@ -78,7 +79,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 		defer close(stopped)
 		if o.TLS != nil {
 			srv.Protocols.SetHTTP2(true)
-			srv.TLSConfig = o.TLS.Clone()
+			srv.TLSConfig = s.tlsConfig("h2")
 			accepting = srv.ServeTLS(limited, "", "")
 		} else {
 			srv.Protocols.SetUnencryptedHTTP2(true)

@@ -156,7 +156,7 @@ func TestGRPCMemory(t *testing.T) {
 
 func TestGRPCOverTLS(t *testing.T) {
 	pair := newPair(t, "first")
-	config, err := LoadTLS(pair.cert, pair.key)
+	config, err := LoadTLS(pair.cert, pair.key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,12 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"unicode"
 
 	"github.com/gin-gonic/gin"
 
@@ -13,8 +17,8 @@ import (
 	"kenserve/server/internal/route"
 )
 
-// keys are the digests of the keys. Digests are compared in constant time, whatever
-// the lengths of the keys.
+// keys are the digests of the keys; the keys themselves are not kept. Digests are
+// compared in constant time, whatever the lengths of the keys.
 type keys struct {
 	use, admin [][sha256.Size]byte
 }
@@ -28,15 +32,46 @@ const (
 	accessAdmin               // change tasks too
 )
 
-func newKeys(o *Options) keys {
-	digests := func(secrets []string) [][sha256.Size]byte {
+// digestPrefix begins a key that is given as its SHA-256, in hexadecimal.
+const digestPrefix = "sha256:"
+
+// newKeys returns the digests of keys, each of which is a key or its digest.
+func newKeys(use, admin []string) (keys, error) {
+	digests := func(secrets []string) ([][sha256.Size]byte, error) {
 		var out [][sha256.Size]byte
 		for _, s := range secrets {
-			out = append(out, sha256.Sum256([]byte(s)))
+			d, err := digestOf(s)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, d)
 		}
-		return out
+		return out, nil
 	}
-	return keys{use: digests(o.APIKeys), admin: digests(o.AdminKeys)}
+	var k keys
+	var err, errAdmin error
+	k.use, err = digests(use)
+	k.admin, errAdmin = digests(admin)
+	return k, errors.Join(err, errAdmin)
+}
+
+// digestOf returns the digest of a key. The error does not show the key.
+func digestOf(key string) ([sha256.Size]byte, error) {
+	if hexDigest, ok := strings.CutPrefix(key, digestPrefix); ok {
+		b, err := hex.DecodeString(hexDigest)
+		if err != nil || len(b) != sha256.Size {
+			return [sha256.Size]byte{}, fmt.Errorf("server: a key begins with %s, but 64 hexadecimal digits do not follow", digestPrefix)
+		}
+		return [sha256.Size]byte(b), nil
+	}
+	visible := func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }
+	switch {
+	case !strings.ContainsFunc(key, visible):
+		return [sha256.Size]byte{}, errors.New("server: a key is empty; set it, or remove the setting")
+	case strings.ContainsFunc(key, func(r rune) bool { return !unicode.IsPrint(r) }), strings.TrimSpace(key) != key:
+		return [sha256.Size]byte{}, errors.New("server: a key has white space around it, or a character that is not printable, so that no client can send it")
+	}
+	return sha256.Sum256([]byte(key)), nil
 }
 
 // of returns the access of a request. authorization is "Bearer KEY"; plain is the key
@@ -79,28 +114,29 @@ func (k *keys) refuse(have, want access) *problem.Problem {
 	return &problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized, Message: "a key is needed: send it as Authorization: Bearer KEY"}
 }
 
+// refuseHTTP returns the problem of an HTTP request that has less access than it
+// needs, or nil.
+func (k *keys) refuseHTTP(r *http.Request, want access) *problem.Problem {
+	return k.refuse(k.of(r.Header.Get("Authorization"), r.Header.Get("X-Api-Key")), want)
+}
+
 // authorize is the middleware that demands a key. Paths without a route need one too,
 // so that answers do not show which routes exist.
 func (s *Server) authorize(c *gin.Context) {
-	if len(s.keys.use) == 0 || s.operation(c).Open {
+	keys := &s.rules.Load().keys
+	if len(keys.use) == 0 || s.operation(c).Open {
 		return
 	}
-	if denied := s.keys.refuse(s.access(c), accessUse); denied != nil {
+	if denied := keys.refuseHTTP(c.Request, accessUse); denied != nil {
 		s.writeProblem(c, stateOf(c), denied)
 		c.Abort()
 	}
 }
 
-// access returns the access of an HTTP request.
-func (s *Server) access(c *gin.Context) access {
-	h := c.Request.Header
-	return s.keys.of(h.Get("Authorization"), h.Get("X-Api-Key"))
-}
-
 // admin wraps a handler that needs the admin key.
 func (s *Server) admin(f route.Handler) route.Handler {
 	return func(c *gin.Context, state *core.RequestState) error {
-		if denied := s.keys.refuse(s.access(c), accessAdmin); denied != nil {
+		if denied := s.rules.Load().keys.refuseHTTP(c.Request, accessAdmin); denied != nil {
 			return denied
 		}
 		return f(c, state)

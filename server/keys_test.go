@@ -137,7 +137,7 @@ func TestLoadAndUnload(t *testing.T) {
 		{"parameters a list", "sst2/load", `{"parameters":[]}`, nil, 400, "", `{"error":"parameters is a list, must be an object"}`},
 		{"not JSON", "sst2/load", `{`, nil, 400, "", `{"error":"the body cannot be read as JSON: at byte 1: expected a string"}`},
 		{"no such task", "nothing/load", "", nil, 404, "", `{"error":"there is no task \"nothing\""}`},
-		{"damaged", "sst2/load", "", runtime.ErrTaskUnusable, 424, "load sst2", `{"error":"task cannot be loaded"}`},
+		{"damaged", "sst2/load", "", runtime.ErrTaskUnusable, 424, "load sst2", `{"error":"task cannot be served"}`},
 		{"busy", "sst2/unload", "", runtime.ErrBusy, 429, "unload sst2", `{"error":"too many requests are waiting, try again later"}`},
 		{"fails", "sst2/load", "", errors.New("open /var/lib/x"), 500, "load sst2", `{"error":"internal error"}`},
 	} {

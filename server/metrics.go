@@ -44,6 +44,7 @@ type metrics struct {
 	texts     *prometheus.CounterVec   // task
 	tokens    *prometheus.CounterVec   // task
 	errors    *prometheus.CounterVec   // task, type
+	reloads   *prometheus.CounterVec   // result
 	queue     prometheus.Histogram
 	inference prometheus.Histogram
 
@@ -63,8 +64,9 @@ type taskCounters struct {
 // timeout.
 var buckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
-// newMetrics returns metrics that give maxTasks tasks a label of their own.
-func newMetrics(engine Engine, account *memory.Account, maxTasks int) *metrics {
+// newMetrics returns metrics that give maxTasks tasks a label of their own. logLost,
+// if not nil, returns how many lines of the log were lost.
+func newMetrics(engine Engine, account *memory.Account, maxTasks int, logLost func() uint64) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -82,17 +84,26 @@ func newMetrics(engine Engine, account *memory.Account, maxTasks int) *metrics {
 		texts:     counter("kenserve_texts_total", "Texts classified, by task.", "task"),
 		tokens:    counter("kenserve_tokens_total", "Tokens computed for answers, special tokens included, by task.", "task"),
 		errors:    counter("kenserve_errors_total", "Requests that failed, by task and type of error.", "task", "type"),
+		reloads:   counter("kenserve_reloads_total", "Times that keys, certificate or configuration were read again, by result: done, or failed, after which the old ones stay.", "result"),
 		queue:     prometheus.NewHistogram(histogram("kenserve_queue_seconds", "Time of a classification in the queue.")),
 		inference: prometheus.NewHistogram(histogram("kenserve_inference_seconds", "Time of computing a classification.")),
 		labels:    make(map[string]*taskCounters),
 		maxTasks:  maxTasks,
 	}
 	m.other = m.counters(taskOther)
+	for _, result := range []string{"done", "failed"} {
+		m.reloads.WithLabelValues(result)
+	}
+	if logLost == nil {
+		logLost = func() uint64 { return 0 }
+	}
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kenserve_http_requests_in_flight", Help: "HTTP requests being answered."},
 			func() float64 { return float64(m.inFlight.Load()) }),
-		m.http, m.duration, m.calls, m.callTime, m.requests, m.texts, m.tokens, m.errors, m.queue, m.inference,
-		engineCollector{engine},
+		m.http, m.duration, m.calls, m.callTime, m.requests, m.texts, m.tokens, m.errors, m.reloads, m.queue, m.inference,
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "kenserve_log_lines_lost_total", Help: "Lines of the log that were lost because its reader stalled or is gone."},
+			func() float64 { return float64(logLost()) }),
+		engineCollector{engine, maxTasks},
 		memoryCollector{account, &m.connections},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -184,7 +195,7 @@ func (m *metrics) task(name string) *taskCounters {
 	if full {
 		return m.other
 	}
-	if _, ok := m.engine.Task(name); !ok {
+	if _, err := m.engine.Task(name); err != nil {
 		return m.other
 	}
 	m.mu.Lock()

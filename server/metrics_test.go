@@ -60,6 +60,7 @@ func TestMetrics(t *testing.T) {
 		`kenserve_queue_seconds_bucket{le="0.00025"} 4`,
 		`kenserve_inference_seconds_sum 0.006`,
 		`kenserve_base_bytes 1000`,
+		`kenserve_base_changed 0`,
 		`kenserve_resident_task_bytes 200`,
 		`kenserve_resident_task_budget_bytes 5000`,
 		`kenserve_resident_tasks 2`,

@@ -2,10 +2,8 @@ package server
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -49,7 +47,8 @@ type Options struct {
 	MaxHeaderBytes int
 
 	// APIKeys are the keys that requests other than probes must have, one of them. If
-	// there are none, requests need no key.
+	// there are none, requests need no key. A key may be given as "sha256:" and its
+	// SHA-256 in hexadecimal. Only digests are kept.
 	APIKeys []string
 	// AdminKeys are the keys of operations that change tasks. If there are none, these
 	// operations are off. An admin key serves as an API key too.
@@ -57,6 +56,12 @@ type Options struct {
 	// CORSOrigins are the origins whose pages may read answers in a browser, such as
 	// https://app.example.com, or "*" for all. None: only pages of the server itself.
 	CORSOrigins []string
+	// AllowedHosts are the host names, without port, that requests may be addressed
+	// to, or "*" for any. A listener on a loopback address also accepts its own names
+	// and no others; see hosts.go. Other listeners accept any name if there are none.
+	AllowedHosts []string
+	// LogLinesLost, if not nil, returns how many lines of the log were lost.
+	LogLinesLost func() uint64
 	// TracerProvider, if not nil, gets a span for each request.
 	TracerProvider trace.TracerProvider
 	// TLS, if not nil, encrypts connections; see [LoadTLS].
@@ -142,14 +147,6 @@ func (o Options) withDefaults() (Options, error) {
 			*d.value = d.def
 		}
 	}
-	if err := checkOrigins(o.CORSOrigins); err != nil {
-		return o, err
-	}
-	for _, key := range slices.Concat(o.APIKeys, o.AdminKeys) {
-		if key == "" {
-			return o, errors.New("server: a key in APIKeys or AdminKeys is empty")
-		}
-	}
 	if o.MaxBodyMemory < o.MaxBodyBytes {
 		return o, fmt.Errorf("server: option MaxBodyMemory is %d, must be at least MaxBodyBytes, %d", o.MaxBodyMemory, o.MaxBodyBytes)
 	}
@@ -157,6 +154,16 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("server: option Grace is %s, must be at most DrainTimeout, %s", o.Grace, o.DrainTimeout)
 	}
 	return o, nil
+}
+
+// Check returns the error of [New] about the options.
+func (o Options) Check() error {
+	o, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
+	_, err = o.rules()
+	return err
 }
 
 // limits returns the options that bound a request.

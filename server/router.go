@@ -18,7 +18,7 @@ func (s *Server) routes() {
 	r.RedirectTrailingSlash = false
 	r.ForwardedByClientIP = false
 	r.HandleMethodNotAllowed = true
-	r.Use(drain, s.cors, s.observe, s.authorize, s.admit)
+	r.Use(follow, drain, s.cors, s.observe, s.framing, s.guard, s.authorize, s.admit)
 	r.NoRoute(s.handle(noRoute))
 	r.NoMethod(s.handle(noMethod))
 

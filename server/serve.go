@@ -38,11 +38,14 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	limited := newConnections(ln, s.memory, s.options.MaxConnections, bytes)
 	s.metrics.connections.Store("http", limited)
 	srv := &http.Server{
-		Handler:           s.router,
-		ConnState:         limited.changed,
-		ConnContext:       withConnection,
-		HTTP2:             s.http2Config(),
-		BaseContext:       func(net.Listener) context.Context { return requests },
+		Handler:     s.router,
+		ConnState:   limited.changed,
+		BaseContext: func(net.Listener) context.Context { return onListener(requests, ln) },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return withFraming(withConnection(ctx, c), c) },
+		HTTP2:       s.http2Config(),
+		// The middleware that follows connections must see every request.
+		DisableGeneralOptionsHandler: true,
+
 		ReadHeaderTimeout: s.options.ReadHeaderTimeout,
 		ReadTimeout:       s.options.ReadTimeout,
 		// It runs from the end of the header. An answer gets the write timeout alone when
@@ -57,10 +60,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	go func() {
 		defer close(stopped)
 		if s.options.TLS != nil {
-			srv.TLSConfig = s.options.TLS.Clone()
+			srv.TLSConfig = s.tlsConfig("h2", "http/1.1")
 			accepting = srv.ServeTLS(limited, "", "")
 		} else {
-			accepting = srv.Serve(limited)
+			accepting = srv.Serve(framedListener{limited})
 		}
 	}()
 	select {

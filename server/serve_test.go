@@ -287,7 +287,7 @@ func TestConnectionLimits(t *testing.T) {
 		IdleTimeout: 250 * time.Millisecond, MaxHeaderBytes: 1000, MaxBodyBytes: 10000,
 	})
 	r := start(t, s)
-	head := "POST /classify HTTP/1.1\r\nHost: x\r\n"
+	head := "POST /classify HTTP/1.1\r\nHost: localhost\r\n"
 	for _, c := range []struct{ name, send, want string }{
 		{"slow header", head, ""},
 		{"slow body", head + "Content-Length: 100\r\n\r\n{", "HTTP/1.1 408 Request Timeout"},

@@ -2,8 +2,8 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -14,7 +14,6 @@ import (
 	"kenserve/internal/memory"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/dashboard"
-	"kenserve/server/internal/openapi"
 	"kenserve/server/internal/route"
 )
 
@@ -25,24 +24,26 @@ type Server struct {
 	options   Options // with defaults filled in
 	memory    *memory.Account
 	metrics   *metrics
-	keys      keys
+	rules     atomic.Pointer[rules] // see Reload
 	dashboard *dashboard.Dashboard
 	router    *gin.Engine
 	table     route.Table
 	byPath    map[string]*route.Operation // by path in gin's notation; see operation
 	serving   atomic.Bool                 // Serve was called
 
-	openAPIJSON func() ([]byte, error) // generated once
-	docsPage    func() ([]byte, error)
-
-	servingGRPC atomic.Bool // ServeGRPC was called
+	servingGRPC  atomic.Bool // ServeGRPC was called
+	grpcLoopback atomic.Bool // its listener has a loopback address
 	// The contexts end when the streams, and the unary calls, of gRPC have to.
 	grpcStreams, grpcCalls       context.Context
 	endGRPCStreams, endGRPCCalls context.CancelFunc
 }
 
-// releaseMode keeps gin from printing the routes. The mode is global.
-var releaseMode = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
+// releaseMode keeps gin from printing: nothing but the logger writes to the log. The
+// mode is global.
+var releaseMode = sync.OnceFunc(func() {
+	gin.SetMode(gin.ReleaseMode)
+	gin.DefaultWriter, gin.DefaultErrorWriter = io.Discard, io.Discard
+})
 
 // New returns a server over an engine, which the server does not close. The error is
 // about options.
@@ -60,7 +61,7 @@ func New(engine Engine, options Options) (*Server, error) {
 		account = memory.New(defaultMemory)
 	}
 	account.Bound(memory.Bodies, int64(options.MaxBodyMemory))
-	metrics := newMetrics(engine, account, options.MetricTasks)
+	metrics := newMetrics(engine, account, options.MetricTasks, options.LogLinesLost)
 	s := &Server{
 		core: &core.Service{
 			Engine: engine, Limits: options.limits(), About: options.About,
@@ -70,7 +71,6 @@ func New(engine Engine, options Options) (*Server, error) {
 		options: options,
 		memory:  account,
 		metrics: metrics,
-		keys:    newKeys(&options),
 		router:  gin.New(),
 	}
 	s.grpcStreams, s.endGRPCStreams = context.WithCancel(context.Background())
@@ -79,9 +79,12 @@ func New(engine Engine, options Options) (*Server, error) {
 		return nil, err
 	}
 	s.routes()
-	source := openapi.Source{Table: s.table, Limits: s.core.Limits, About: s.core.About, NeedsKey: len(s.keys.use) > 0}
-	s.openAPIJSON = sync.OnceValues(func() ([]byte, error) { return json.Marshal(source.Document()) })
-	s.docsPage = sync.OnceValues(source.Page)
+	rules, err := s.newRules(options)
+	if err != nil {
+		return nil, err
+	}
+	s.rules.Store(rules)
+	s.options.APIKeys, s.options.AdminKeys = nil, nil // the rules have their digests
 	return s, nil
 }
 

@@ -115,7 +115,7 @@ func TestUploadTime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "PUT /tasks/mine HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin\r\nContent-Length: 6\r\n\r\nyes")
+		fmt.Fprintf(conn, "PUT /tasks/mine HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer admin\r\nContent-Length: 6\r\n\r\nyes")
 		time.Sleep(150 * time.Millisecond)
 		fmt.Fprint(conn, c.rest)
 		line, err := bufio.NewReader(conn).ReadString('\n')

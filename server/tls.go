@@ -11,9 +11,10 @@ import (
 
 // LoadTLS returns a configuration with the certificate chain and the key of PEM files.
 // When the files change, new connections get the new certificate. While the files do
-// not match, as in the middle of their replacement, connections get the old one.
-func LoadTLS(certFile, keyFile string) (*tls.Config, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile}
+// not match, as in the middle of their replacement, connections get the old one. If
+// that lasts, failed is called, once for each reason; it may be nil.
+func LoadTLS(certFile, keyFile string, failed func(error)) (*tls.Config, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile, failed: failed}
 	if err := c.loadLocked(); err != nil { // nobody else has c yet
 		return nil, fmt.Errorf("server: TLS: %w", err)
 	}
@@ -29,11 +30,14 @@ const certificateCheck = time.Second
 // certificate is the content of two files that may change.
 type certificate struct {
 	certFile, keyFile string
+	failed            func(error) // may be nil
 
 	mu      sync.Mutex
 	pair    *tls.Certificate
 	checked time.Time
 	version [2]fileVersion // of the files from which pair was read
+	reason  string         // why the files cannot be read; empty: they can, or it is not known
+	told    bool           // failed was called with reason
 }
 
 // fileVersion changes when a file does.
@@ -47,9 +51,26 @@ func (c *certificate) current() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Since(c.checked) >= certificateCheck {
-		_ = c.loadLocked() // after an error the old one stays
+		c.noteLocked(c.loadLocked()) // after an error the old one stays
 	}
 	return c.pair
+}
+
+// noteLocked reports an error that the check before had too: the first one may be the
+// middle of a replacement.
+func (c *certificate) noteLocked(err error) {
+	if err == nil {
+		c.reason, c.told = "", false
+		return
+	}
+	if err.Error() != c.reason {
+		c.reason, c.told = err.Error(), false
+		return
+	}
+	if !c.told && c.failed != nil {
+		c.told = true
+		c.failed(fmt.Errorf("server: TLS: %w", err))
+	}
 }
 
 // loadLocked reads the files if they have changed. The caller holds c.mu.

@@ -72,7 +72,7 @@ func (p *pair) client() *tls.Config {
 
 func TestServeTLS(t *testing.T) {
 	p := newPair(t, "first")
-	config, err := LoadTLS(p.cert, p.key)
+	config, err := LoadTLS(p.cert, p.key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestLoadTLSErrors(t *testing.T) {
 		"swapped":            {p.key, p.cert},
 		"of different pairs": {p.cert, other.key},
 	} {
-		if _, err := LoadTLS(files[0], files[1]); err == nil || !strings.HasPrefix(err.Error(), "server: TLS: ") {
+		if _, err := LoadTLS(files[0], files[1], nil); err == nil || !strings.HasPrefix(err.Error(), "server: TLS: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -45,6 +45,7 @@ func BenchmarkEncode(b *testing.B) {
 		{"chinese", tk, other("人人生而自由，在尊严和权利上一律平等。")},
 		{"korean", tk, other("모든 인간은 태어날 때부터 자유로우며 동등하다. ")},
 		{"letter", tk, other("a")},
+		{"bloom", pipelines(b)["bloom"], texts}, // a regular expression
 	}
 	for _, bench := range benchmarks {
 		b.Run(bench.name, func(b *testing.B) {

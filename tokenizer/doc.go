@@ -10,17 +10,20 @@
 //	normalizer      rewrites the text: case, accents, white space, Unicode normal forms
 //	addedtoken      finds added tokens in the normalized text
 //	pretokenizer    splits the text into pieces, mostly words and punctuation
-//	model           turns each piece into ids: WordPiece, BPE or Unigram
+//	model           turns each piece into ids: WordPiece, BPE, Unigram or WordLevel
 //	truncation      drops ids as the caller asks
 //	postprocessor   adds special tokens such as [CLS] and [SEP], and type ids
 //
 // Package internal/folder reads the stages from the files of a Hugging Face folder. A folder without
 // tokenizer.json has vocab.txt, vocab.json and merges.txt, or a SentencePiece model; folder then builds
-// the tokenizer that transformers builds from them. Below these packages are jsonobject, which reads JSON
-// strictly, pattern (regular expressions), codepoint (Unicode tables) and trie.
+// the tokenizer that transformers builds from them. Settings of the other files win over tokenizer.json as
+// transformers 4.57 lets them win (internal/folder/override.go). Below these packages are jsonobject, which reads JSON
+// by tables, pattern (regular expressions), codepoint (Unicode tables) and trie.
 //
-// A component, a member or a value that the package does not know is an error when the file is read. A
-// tokenizer that ignores a setting gives ids that look right and are wrong.
+// A component or a value that the package does not know is an error when the file is read. Every object of
+// the files has a table of its settings (internal/settings): those that take effect, those that are known to
+// change nothing, and those that are refused. Other names are collected ([Tokenizer.Unknown]), and commands
+// report them. docs/tokenizers.md is made from the tables.
 //
 // # Exactness
 //

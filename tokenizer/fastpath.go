@@ -172,7 +172,7 @@ func (f *fastPath) encodeUnicode(t *Tokenizer, s *scratch, text []byte) (int, er
 					i++
 				}
 				s.word = word
-				return i, t.encodeStages(s, text[from:i])
+				return i, t.encodeStages(s, text[from:i], false)
 			}
 			if isIdeograph {
 				word = f.encodeWord(s, word)

@@ -25,6 +25,11 @@ func FuzzParse(f *testing.F) {
 		map[string]string{"pre_tokenizer": `{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":" ?[^(\\s|[.,])]+"},"behavior":"MergedWithPrevious","invert":true},{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}]}`},
 		map[string]string{"post_processor": `{"type":"RobertaProcessing","sep":["[SEP]",5],"cls":["[CLS]",4],"trim_offsets":true,"add_prefix_space":true}`},
 	)
+	parts = append(parts,
+		map[string]string{"model": `{"type":"WordLevel","unk_token":"?","vocab":{"?":0,"ab":1}}`, "pre_tokenizer": `{"type":"CharDelimiterSplit","delimiter":" "}`},
+		map[string]string{"pre_tokenizer": `{"type":"Sequence","pretokenizers":[{"type":"UnicodeScripts"},{"type":"FixedLength","length":2},{"type":"Metaspace","replacement":"_","prepend_scheme":"first","split":false}]}`, "normalizer": `{"type":"Sequence","normalizers":[{"type":"Nmt"},{"type":"ByteLevel"},{"type":"Strip","strip_left":true,"strip_right":false}]}`},
+		map[string]string{"pre_tokenizer": `{"type":"Split","pattern":{"Regex":"(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}|(?<=a)b|\\s+(?!\\S)|\\s+"},"behavior":"Isolated","invert":false}`, "truncation": `{"direction":"Left","max_length":3}`, "padding": `{"pad_token":"<x>"}`},
+	)
 	for _, part := range parts {
 		f.Add([]byte(small(part)))
 	}

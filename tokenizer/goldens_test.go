@@ -19,6 +19,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/pretokenizer"
 )
@@ -122,7 +123,7 @@ func pipelines(tb testing.TB) map[string]*Tokenizer {
 func withoutFastPath(tk *Tokenizer) *Tokenizer {
 	return &Tokenizer{
 		addedRaw: tk.addedRaw, addedNormalized: tk.addedNormalized, normalizer: tk.normalizer, preTokenizer: tk.preTokenizer,
-		model: tk.model, assemblies: tk.assemblies, size: tk.size,
+		model: tk.model, assemblies: tk.assemblies, size: tk.size, settings: tk.settings, needsHead: tk.needsHead,
 		scratch: sync.Pool{New: func() any { return new(scratch) }},
 	}
 }
@@ -221,6 +222,18 @@ func TestGoldens(t *testing.T) {
 	}
 }
 
+// value returns JSON as a value of a file; nil is a missing value. It panics for invalid JSON.
+func value(raw []byte) jsonobject.Value {
+	if raw == nil {
+		return value([]byte("null"))
+	}
+	v, err := jsonobject.NewFile("test.json").Parse(raw)
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
 // testComponent is a single normalizer or pre-tokenizer in testdata.
 type testComponent struct {
 	Normalizer   json.RawMessage
@@ -257,14 +270,14 @@ func (p *componentCache) of(c testComponent) ([]normalizer.Normalizer, []pretoke
 		steps, ok := p.normalizers[key]
 		if !ok {
 			raw := bytes.ReplaceAll(c.Normalizer, []byte("CHARSMAP"), []byte(p.charsmap))
-			steps, err = normalizer.Parse("normalizer", raw, 0)
+			steps, err = normalizer.Parse(value(raw))
 			p.normalizers[key] = steps
 		}
 		return steps, nil, err
 	}
 	steps, ok := p.preTokenizers[key]
 	if !ok {
-		steps, err = pretokenizer.Parse("pre_tokenizer", c.PreTokenizer, 0)
+		steps, err = pretokenizer.Parse(value(c.PreTokenizer))
 		p.preTokenizers[key] = steps
 	}
 	return nil, steps, err
@@ -289,7 +302,7 @@ func (p *componentCache) apply(s *normalizer.Scratch, c testComponent, text stri
 // splitWith returns the pieces of text.
 func splitWith(steps []pretokenizer.PreTokenizer, text string) []string {
 	var p pretokenizer.Pieces
-	p.Cut(steps, []byte(text))
+	p.Cut(steps, []byte(text), 0)
 	var out []string
 	for i := range p.Len() {
 		out = append(out, string(p.Piece(i)))
@@ -396,7 +409,7 @@ func TestCodePoints(t *testing.T) {
 				}
 				out = append(append(out, b...), '\n')
 			default:
-				p.Cut(preTokenizers, in("a~1~.~", c))
+				p.Cut(preTokenizers, in("a~1~.~", c), 0)
 				for i := range p.Len() {
 					if i > 0 {
 						out = append(out, '\n')

@@ -59,14 +59,15 @@ func TestRefusedFiles(t *testing.T) {
 	tests := []struct{ section, part, message string }{
 		{"version", `"2.0"`, `only 1.0`},
 		{"version", `1`, `"version" is not a string`},
-		{"novelty", `1`, `"novelty" is unknown`},
 
 		{"model", ``, `"model" is missing`},
 		{"model", `null`, `it is null`},
 		{"model", `[]`, `not a JSON object`},
-		{"model", `{"type":"WordLevel"}`, `type "WordLevel" is not supported`},
+		{"model", `{"type":"WordLevel"}`, `"unk_token" is missing`},
+		{"model", `{"type":"WordLevel","unk_token":"?","vocab":{"a":0}}`, `unknown token "?" is not in the vocabulary`},
+		{"model", `{"type":"Wordlevel"}`, `type "Wordlevel" is not supported; supported are WordPiece, BPE, Unigram and WordLevel`},
 		{"model", `{"merges":[]}`, `"vocab" is missing`},
-		{"model", bpeModel(`"dropout":null→"dropout":0.1`), `"dropout" must be null`},
+		{"model", bpeModel(`"dropout":null→"dropout":0.1`), `dropout 0.1 is not implemented`},
 		{"model", bpeModel(`"unk_token":"?"→"unk_token":"!"`), `unknown token "!" is not in the vocabulary`},
 		{"model", bpeModel(`"a b"→"a b c"`), `"a b c" is not two tokens`},
 		{"model", bpeModel(`["a b"]→[["a","b"],["a"]]`), `has 1 tokens in element 1`},
@@ -75,7 +76,6 @@ func TestRefusedFiles(t *testing.T) {
 		{"model", bpeModel(`"continuing_subword_prefix":null→"continuing_subword_prefix":"##"`), `does not start with the prefix "##"`},
 		{"model", bpeModel(`"ab":3→"ab":5000000`), `token id 5000000`},
 		{"model", bpeModel(`"fuse_unk":false→"fuse_unk":1`), `"fuse_unk" is not true or false`},
-		{"model", bpeModel(`"fuse_unk":false→"more":1`), `"more" is unknown`},
 		{"model", `{"type":"Unigram","unk_id":2,"vocab":[["a",-1],["b",-2]]}`, `the unknown token is 2, but there are only 2 tokens`},
 		{"model", `{"type":"Unigram","unk_id":null,"vocab":[["a",-1]]}`, `"unk_id" is not an integer`},
 		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a"]]}`, `element 0 that is not a token and a score`},
@@ -83,7 +83,6 @@ func TestRefusedFiles(t *testing.T) {
 		{"model", `{"type":"Unigram","unk_id":0,"vocab":[["a",-1e999]]}`, `element 0 that is not a token and a score`},
 		{"model", `{"type":"Unigram","unk_id":0,"vocab":[]}`, `the unknown token is 0, but there are only 0 tokens`},
 		{"model", `{"vocab":{}}`, `neither "type" nor "merges"`},
-		{"model", model(`"##","max→"##","more":1,"max`), `"more" is unknown`},
 		{"model", model(`"unk_token":"?",→`), `"unk_token" is missing`},
 		{"model", model(`"?","cont→null,"cont`), `"unk_token" is null`},
 		{"model", model(`"?","cont→"!","cont`), `"!" is not in the vocabulary`},
@@ -104,8 +103,6 @@ func TestRefusedFiles(t *testing.T) {
 		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAAA="}`, `its replacement starts at byte 256 of 0`},
 		{"normalizer", `{"type":"Precompiled","precompiled_charsmap":"BAAAAAABAQA="}`, `its leaf is unit 64 of 1`},
 		{"normalizer", `{"type":"nfc"}`, `type "nfc" is not supported`},
-		{"normalizer", `{"type":"NFC","lossy":true}`, `"lossy" is unknown`},
-		{"normalizer", `{"type":"Lowercase","Type":""}`, `"Type" is unknown`},
 		{"normalizer", `{"type":"Strip","strip_left":true}`, `"strip_right" is missing`},
 		{"normalizer", `{"type":"Strip","strip_left":true,"strip_right":null}`, `"strip_right" is null`},
 		{"normalizer", `{"type":"BertNormalizer","clean_text":1,"handle_chinese_chars":true,"lowercase":true}`, `"clean_text" is not true or false`},
@@ -114,28 +111,27 @@ func TestRefusedFiles(t *testing.T) {
 		{"normalizer", nested, `more than 16`},
 		{"normalizer", `{"type":"Replace","pattern":"a","content":"b"}`, `normalizer.pattern: not a JSON object`},
 		{"normalizer", `{"type":"Replace","pattern":{"String":""},"content":"b"}`, `matches everywhere`},
-		{"normalizer", `{"type":"Replace","pattern":{"String":"a","Regex":"b"},"content":"b"}`, `"String" is unknown`},
+		{"normalizer", `{"type":"Replace","pattern":{"String":"a","Regex":"b"},"content":"b"}`, `"String" contradicts "Regex"`},
 		{"normalizer", `{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"}`, `matches the empty string`},
-		{"normalizer", `{"type":"Replace","pattern":{"Regex":"^a"},"content":"b"}`, `'^' is not supported`},
-		{"normalizer", `{"type":"Replace","pattern":{"Regex":"\\w"},"content":"b"}`, `\w is not supported`},
 
 		{"pre_tokenizer", `{"type":"ByteLevel"}`, `"add_prefix_space" is missing`},
-		{"pre_tokenizer", `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"x":1}`, `"x" is unknown`},
-		{"pre_tokenizer", `{"type":"UnicodeScripts"}`, `type "UnicodeScripts" is not supported`},
 		{"pre_tokenizer", `{"type":"Metaspace","replacement":"ab"}`, `"replacement" is not one character`},
-		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"first"}`, `"first", which is not supported`},
-		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"never","add_prefix_space":true}`, `contradicts`},
+		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"second"}`, `"second", not always, first or never`},
+		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","prepend_scheme":"always","add_prefix_space":false}`, `contradicts`},
+		{"pre_tokenizer", `{"type":"Delimiter","delimiter":"_"}`, `type "Delimiter" is not supported`},
+		{"pre_tokenizer", `{"type":"CharDelimiterSplit","delimiter":"__"}`, `"delimiter" is not one character`},
+		{"pre_tokenizer", `{"type":"FixedLength","length":0}`, `"length" is 0`},
+		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"a(?>b)"},"behavior":"Isolated","invert":false}`, `the group (?>b is not supported`},
+		{"truncation", `{"direction":"left"}`, `"direction" is "left", not Left or Right`},
+		{"padding", `[]`, `padding: not a JSON object`},
 		{"pre_tokenizer", `{"type":"Metaspace","replacement":"_","str_rep":"-"}`, `"str_rep" differs from replacement`},
-		{"pre_tokenizer", `{"type":"Split","pattern":{"Regex":"a(?=b)"},"behavior":"Isolated","invert":false}`, `only (?: is supported`},
 		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolate","invert":false}`, `"Isolate", which is not supported`},
 		{"pre_tokenizer", `{"type":"Split","pattern":{"String":"a"},"behavior":"Isolated"}`, `"invert" is missing`},
-		{"pre_tokenizer", `{"type":"Whitespace","x":0}`, `"x" is unknown`},
 		{"pre_tokenizer", `{"type":"Digits"}`, `"individual_digits" is missing`},
 		{"pre_tokenizer", `{"type":"Punctuation","behavior":"isolated"}`, `"behavior" is "isolated", which is not supported`},
 		{"pre_tokenizer", `{"type":"Sequence","pretokenizers":{}}`, `"pretokenizers" is not a list`},
 
 		{"post_processor", `{"type":"RobertaProcessing"}`, `"sep" is missing`},
-		{"post_processor", `{"type":"RobertaProcessing","sep":["s",5],"cls":["c",4],"trim_offsets":1,"add_prefix_space":true}`, `"trim_offsets" is not true or false`},
 		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]"]}`, `"cls" is not a list of a token and its id`},
 		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5],"cls":["[CLS]",-1]}`, `"cls" does not end with a token id`},
 		{"post_processor", `{"type":"BertProcessing","sep":["[SEP]",5]}`, `"cls" is missing`},
@@ -143,7 +139,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"post_processor", template(`[{"Sequence":{"id":"C","type_id":0}}]`, `{}`), `not A or B`},
 		{"post_processor", template(`[{"Sequence":{"id":"B","type_id":0}}]`, `{}`), `for one text uses B`},
 		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"A","type_id":0}}]`, `{}`), `uses a text twice`},
-		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0,"x":0}}]`, `{}`), `"x" is unknown`},
+		{"post_processor", template(`[{"Sequence":{"id":"A","type_id":0},"SpecialToken":{"id":"s","type_id":0}}]`, `{}`), `"SpecialToken" contradicts "Sequence"`},
 		{"post_processor", template(`[]`, `{"[CLS]":{"id":"[CLS]","ids":[4,5],"tokens":["[CLS]"]}}`), `has 1 tokens for 2 ids`},
 		{"post_processor", `{"type":"Sequence","processors":[{"type":"BertProcessing","sep":["s",5],"cls":["c",4]},` +
 			template(`[]`, `{}`) + `]}`, `adds 0 special tokens, but the reference reserves room for 2`},
@@ -154,7 +150,6 @@ func TestRefusedFiles(t *testing.T) {
 		{"added_tokens", `{}`, `added_tokens`},
 		{"added_tokens", added(`6→7`), `has id 7, but its id in the vocabulary is 6`},
 		{"added_tokens", added(`"<x>"→"ab"`), `has id 6, but its id in the vocabulary is 3`},
-		{"added_tokens", added(`"special":false→"special":false,"x":1`), `"x" is unknown`},
 		{"added_tokens", added(`"lstrip":false,→`), `"lstrip" is missing`},
 		{"added_tokens", added(`}→},{"id":6,"content":"<x>","single_word":true,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`), `listed twice`},
 	}
@@ -177,6 +172,42 @@ func TestRefusedFiles(t *testing.T) {
 	for _, text := range []string{"", "{", `[]`, `null`, "{\"model\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":"\ud800A"}`, `{"a":"\udc00\ud800"}`} {
 		if _, err := Parse([]byte(text)); err == nil {
 			t.Errorf("%q: no error", text)
+		}
+	}
+}
+
+// TestUnknownNames: members that no table has are collected, wherever they are, once.
+func TestUnknownNames(t *testing.T) {
+	token := `{"id":6,"content":"<x>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false,"x":1}`
+	for _, test := range []struct {
+		section, part string
+		want          []string
+	}{
+		{"novelty", `1`, []string{"novelty"}},
+		{"model", strings.Replace(wordPieceModel, `"unk_token"`, `"more":1,"unk_token"`, 1), []string{"model.more"}},
+		{"normalizer", `{"type":"NFC","lossy":true}`, []string{"normalizer.lossy"}},
+		{"normalizer", `{"type":"Lowercase","Type":""}`, []string{"normalizer.Type"}},
+		{"normalizer", `{"type":"Sequence","normalizers":[{"type":"NFC","a":1},{"type":"NFD","a":2,"b":3}],"c":4}`, []string{"normalizer.c", "normalizer.normalizers[].a", "normalizer.normalizers[].b"}},
+		{"normalizer", `{"type":"Replace","pattern":{"String":"a","flags":"i"},"content":"b"}`, []string{"normalizer.pattern.flags"}},
+		{"pre_tokenizer", `{"type":"Whitespace","x":0}`, []string{"pre_tokenizer.x"}},
+		{"pre_tokenizer", `{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"x":1}`, []string{"pre_tokenizer.x"}},
+		{"post_processor", `{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A","type_id":0,"x":0}}],"pair":[],"special_tokens":{"s":{"id":"s","ids":[],"tokens":[],"y":0}}}`, []string{"post_processor.single[].Sequence.x", "post_processor.special_tokens.s.y"}},
+		{"added_tokens", "[" + token + "," + strings.NewReplacer(`6`, `7`, `<x>`, `<y>`).Replace(token) + "]", []string{"added_tokens[].x"}},
+		{"truncation", `{"direction":"Right","max_length":3,"strategy":"OnlyFirst","stride":0,"what":1}`, []string{"truncation.what"}},
+		{"padding", `{"strategy":"BatchLongest","direction":"Left","pad_to_multiple_of":8,"pad_id":0,"pad_type_id":0,"pad_token":"a","where":1}`, []string{"padding.where"}},
+		{"decoder", `{"type":"WordPiece","more":1}`, nil},
+	} {
+		tk, err := Parse([]byte(small(map[string]string{test.section: test.part})))
+		if err != nil {
+			t.Errorf("%s: %s: %v", test.section, test.part, err)
+			continue
+		}
+		var got []string
+		for _, u := range tk.Unknown() {
+			got = append(got, u.Names...)
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %s: unknown %q, want %q", test.section, test.part, got, test.want)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/folder"
-	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
 	"kenserve/tokenizer/internal/normalizer"
 	"kenserve/tokenizer/internal/tokenizertest"
@@ -41,11 +40,7 @@ func TestBertPipelineAgainstPlain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := jsonobject.Read("tokenizer.json", data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := model.ParseVocabulary(o.Object("model").Take("vocab"))
+	v, err := model.ParseVocabulary(value(data).Map().Map("model").Required("vocab").Raw())
 	if err != nil {
 		t.Fatal(err)
 	}

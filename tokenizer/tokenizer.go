@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"kenserve/internal/settings"
 	"kenserve/tokenizer/internal/addedtoken"
 	"kenserve/tokenizer/internal/folder"
 	"kenserve/tokenizer/internal/model"
@@ -24,6 +25,8 @@ type Tokenizer struct {
 	model           model.Model
 	assemblies      [2][2]postprocessor.Assembly // [is there a pair][are special tokens added], by boolIndex
 	size            int                          // see Size
+	settings        folder.Settings
+	needsHead       bool // the pre-tokenizer looks at where a piece starts in the text
 
 	fastPath *fastPath // nil if the pipeline is not BERT's
 	scratch  sync.Pool // of *scratch
@@ -50,13 +53,13 @@ type Encoding struct {
 // it reads vocab.txt, vocab.json and merges.txt, or a SentencePiece model, with the settings of
 // tokenizer_config.json.
 func Open(dir string) (*Tokenizer, error) {
-	c, err := folder.Read(dir)
+	f, err := ReadFiles(dir)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
+		return nil, err
 	}
-	t, err := newTokenizer(c)
+	t, err := New(f)
 	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	return t, nil
 }
@@ -76,13 +79,16 @@ func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
 
 // newTokenizer returns the tokenizer of the given stages.
 func newTokenizer(c folder.Components) (*Tokenizer, error) {
-	t := &Tokenizer{normalizer: c.Normalizer, preTokenizer: c.PreTokenizer, model: c.Model}
+	t := &Tokenizer{
+		normalizer: c.Normalizer, preTokenizer: c.PreTokenizer, model: c.Model, settings: c.Settings,
+		needsHead: pretokenizer.NeedsHead(c.PreTokenizer),
+	}
 	t.scratch.New = func() any { return new(scratch) }
 	var err error
-	if t.addedRaw, err = addedtoken.NewSet(c.AddedTokens, false, nil); err != nil {
+	if t.addedRaw, err = addedtoken.NewSet(c.AddedTokens, false, nil, c.Settings.SplitSpecial); err != nil {
 		return nil, err
 	}
-	if t.addedNormalized, err = addedtoken.NewSet(c.AddedTokens, true, c.Normalizer); err != nil {
+	if t.addedNormalized, err = addedtoken.NewSet(c.AddedTokens, true, c.Normalizer, c.Settings.SplitSpecial); err != nil {
 		return nil, err
 	}
 	largest := c.Model.MaxID()
@@ -95,8 +101,11 @@ func newTokenizer(c folder.Components) (*Tokenizer, error) {
 			if err != nil {
 				return nil, fmt.Errorf("post-processor: %w", err)
 			}
-			for _, p := range a.Parts {
+			for i, p := range a.Parts {
 				largest = max(largest, p.ID)
+				if c.Settings.NoTypeIDs {
+					a.Parts[i].TypeID = 0
+				}
 			}
 			t.assemblies[pair][special] = a
 		}
@@ -105,6 +114,21 @@ func newTokenizer(c folder.Components) (*Tokenizer, error) {
 	t.fastPath = newFastPath(t)
 	return t, nil
 }
+
+// MaxLength returns the number of tokens, special tokens included, to which the files say that texts are
+// truncated (model_max_length); 0 if they do not say it.
+func (t *Tokenizer) MaxLength() int { return t.settings.MaxLength }
+
+// Direction returns the end of a text that loses tokens if a caller does not choose one (truncation_side).
+func (t *Tokenizer) Direction() Direction {
+	if t.settings.TruncateLeft {
+		return Left
+	}
+	return Right
+}
+
+// Unknown lists, by file, the settings that nothing reads.
+func (t *Tokenizer) Unknown() []settings.Unknown { return t.settings.Unknown }
 
 // Size returns one more than the largest id that an encoding can contain. The embedding table of a model
 // needs at least that many rows.
@@ -206,10 +230,10 @@ func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget i
 		b = s.text
 	}
 	if t.addedRaw == nil {
-		return t.encodeRaw(s, b)
+		return t.encodeRaw(s, b, true)
 	}
 	scan := t.addedRaw.Scan(b)
-	for {
+	for first := true; ; first = false {
 		part, id, ok := scan.Next()
 		switch {
 		case !ok:
@@ -217,30 +241,38 @@ func (t *Tokenizer) encodeText(s *scratch, out *model.IDs, text string, budget i
 		case id >= 0:
 			out.Add(id)
 		default:
-			if err := t.encodeRaw(s, part); err != nil {
+			if err := t.encodeRaw(s, part, first); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// encodeRaw collects the ids of a part of the original text that contains no token of addedRaw.
-func (t *Tokenizer) encodeRaw(s *scratch, text []byte) error {
+// encodeRaw collects the ids of a part of the original text that contains no token of addedRaw. first
+// tells whether the part is the start of the text.
+func (t *Tokenizer) encodeRaw(s *scratch, text []byte, first bool) error {
 	if t.fastPath != nil {
 		return t.fastPath.encode(t, s, text)
 	}
-	return t.encodeStages(s, text)
+	return t.encodeStages(s, text, first)
 }
 
 // encodeStages collects the ids of text with one stage after another: normalizers, added tokens,
-// pre-tokenizers, model.
-func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
+// pre-tokenizers, model. first tells whether text is the start of the whole text.
+func (t *Tokenizer) encodeStages(s *scratch, text []byte, first bool) error {
+	head := 0
+	var err error
+	if first && t.needsHead {
+		if head, err = s.normal.Head(t.normalizer, text); err != nil {
+			return fmt.Errorf("tokenizer: %w", err)
+		}
+	}
 	normal, err := s.normal.Normalize(t.normalizer, text)
 	if err != nil {
 		return fmt.Errorf("tokenizer: %w", err)
 	}
 	if t.addedNormalized == nil {
-		t.encodeNormalized(s, normal)
+		t.encodeNormalized(s, normal, head)
 		return nil
 	}
 	scan := t.addedNormalized.Scan(normal)
@@ -252,17 +284,19 @@ func (t *Tokenizer) encodeStages(s *scratch, text []byte) error {
 		case id >= 0:
 			s.model.Out.Add(id)
 		default:
-			t.encodeNormalized(s, part)
+			offset := cap(normal) - cap(part) // of part in normal
+			t.encodeNormalized(s, part, max(head-offset, 0))
 		}
 	}
 }
 
-// encodeNormalized collects the ids of normalized text that contains no added token.
-func (t *Tokenizer) encodeNormalized(s *scratch, text []byte) {
+// encodeNormalized collects the ids of normalized text that contains no added token. The first head bytes
+// come from the first character of the whole text.
+func (t *Tokenizer) encodeNormalized(s *scratch, text []byte, head int) {
 	if len(text) == 0 {
 		return
 	}
-	s.pieces.Cut(t.preTokenizer, text)
+	s.pieces.Cut(t.preTokenizer, text, head)
 	for i := range s.pieces.Len() {
 		t.model.Encode(&s.model, s.pieces.Piece(i))
 	}

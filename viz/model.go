@@ -18,7 +18,8 @@ var ErrTensor = errors.New("no such tensor")
 type Model struct {
 	delta   *delta.Delta
 	base    delta.Tensors
-	tuned   delta.Tensors // nil: not known
+	tuned   delta.Tensors                  // nil: not known
+	resized map[string]*safetensors.Tensor // tables of tuned with the base's number of rows
 	tensors []Tensor
 	index   map[string]int // in tensors, by name
 }
@@ -69,9 +70,10 @@ func Share(part, whole int) float64 {
 // New returns the model of a delta that was checked against its base with
 // [delta.Delta.Check]. tuned is the checkpoint that the delta was made from; with it, views
 // compare the kept values with all changes of training. It can be nil. It is an error if a
-// tensor of tuned has another shape than in the base.
+// tensor of tuned has another shape than in the base, unless it is a table that the delta says
+// is resized; then the rows of both are compared.
 func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
-	m := &Model{delta: d, base: base, tuned: tuned, index: map[string]int{}}
+	m := &Model{delta: d, base: base, tuned: tuned, index: map[string]int{}, resized: map[string]*safetensors.Tensor{}}
 	for _, name := range base.Names() {
 		b, ok := base.Tensor(name)
 		if !ok {
@@ -92,6 +94,13 @@ func New(d *delta.Delta, base, tuned delta.Tensors) (*Model, error) {
 			} else {
 				t.Form, t.Kept = Masked, entry.Masked.Kept()
 			}
+		}
+		if rows := d.Rows[name]; rows != 0 && m.tunedTensor(name) != nil {
+			resized, err := asBase(m.tunedTensor(name), b, rows)
+			if err != nil {
+				return nil, fmt.Errorf("viz: tensor %s: %w", name, err)
+			}
+			m.resized[name] = resized
 		}
 		if other := m.tunedTensor(name); other != nil && (!slices.Equal(other.Shape, b.Shape) || !other.DType.Float()) {
 			return nil, fmt.Errorf("viz: tensor %s: %s %v in the base, %s %v in the tuned checkpoint", name, b.DType, b.Shape, other.DType, other.Shape)
@@ -144,10 +153,14 @@ func (m *Model) Tensor(name string) (*Tensor, error) {
 	return &m.tensors[i], nil
 }
 
-// tunedTensor returns the tensor of the tuned checkpoint for a name in the base, or nil.
+// tunedTensor returns the tensor of the tuned checkpoint for a name in the base, or nil. A
+// resized table has the base's number of rows.
 func (m *Model) tunedTensor(name string) *safetensors.Tensor {
 	if m.tuned == nil {
 		return nil
+	}
+	if t := m.resized[name]; t != nil {
+		return t
 	}
 	t, _ := m.tuned.Tensor(m.delta.TunedName(name))
 	return t

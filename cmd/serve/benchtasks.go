@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"kenserve/bench"
 	"kenserve/delta/store"
+	"kenserve/internal/stage"
 	"kenserve/runtime"
 )
 
@@ -25,7 +25,8 @@ type benchTasksCmd struct {
 	Rounds      int           `default:"3" placeholder:"N" help:"Number of times that all --counts are measured in turn (default ${default}). The best round counts."`
 	Threads     int           `placeholder:"N" help:"Number of cores to use (default: all)."`
 	Memory      byteSize      `placeholder:"BYTES" help:"Maximum memory of the process in bytes (default: three quarters of the memory of the machine or container)."`
-	Out         string        `placeholder:"DIR" help:"Folder to write tasks.json and tasks.png to (default: they are not written)."`
+	Out         string        `placeholder:"DIR" help:"Folder to write tasks.json and tasks.png to (default: they are not written). It must be empty or not exist, unless --force is set."`
+	Force       bool          `help:"Write to --out even if it is not empty; files of the same name are replaced."`
 	JSON        bool          `name:"json" help:"Print the result as JSON."`
 }
 
@@ -34,15 +35,22 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	if len(c.Counts) == 0 || slices.Min(c.Counts) < 1 || c.Tokens < 1 || c.Concurrency < 1 || c.Rounds < 1 || c.Duration <= 0 || c.Threads < 0 || !(c.Zipf >= 0) {
 		return usageError{errors.New("bench: --counts, --tokens, --concurrency, --rounds and --duration must be positive; --threads and --zipf must not be negative")}
 	}
+	var out *stage.Output
+	if c.Out != "" {
+		if out, err = createOutput("bench", "out", c.Out, "force", stage.Options{Folder: true, Names: bench.FileNames(), Replace: c.Force, Inputs: []string{c.File, c.Base}}); err != nil {
+			return err
+		}
+		defer out.Abort()
+	}
 	bar := newProgress(s.err, "tasks", slices.Max(c.Counts))
 	folder, deltaBytes, err := bench.WriteVariants(c.File, slices.Max(c.Counts), bar.add)
 	bar.finish()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	defer func() { err = errors.Join(err, folder.Remove()) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: store.Folder(folder), Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(), LimitHeap: newHeapLimiter(),
+		BaseDir: c.Base, Store: store.Folder(folder.Path("")), Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(), LimitHeap: newHeapLimiter(),
 		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // so that no request is refused
 	})
 	if err != nil {
@@ -60,9 +68,12 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	m.Threads, m.DeltaBytes, m.Memory = c.Threads, deltaBytes, int64(c.Memory)
-	if c.Out != "" {
-		if err := m.Write(c.Out); err != nil {
+	if out != nil {
+		if err := m.Write(out.Path()); err != nil {
 			return err
+		}
+		if err := out.Commit(ctx); err != nil {
+			return outputError("bench", "out", "force", err)
 		}
 	}
 	if c.JSON {

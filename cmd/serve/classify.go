@@ -9,6 +9,7 @@ import (
 
 	"kenserve/bulk"
 	"kenserve/gemm"
+	"kenserve/internal/stage"
 )
 
 type classifyCmd struct {
@@ -34,9 +35,6 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Output == "" && (c.Resume || c.Force) {
 		return usageError{errors.New("classify: --resume and --force are only valid with --output")}
 	}
-	if c.Output != "" && samePath(c.Output, c.Input) {
-		return usageError{fmt.Errorf("classify: --output and --input are the same file, %s", c.Output)}
-	}
 	options := c.dataFlags.options()
 	options.Columns.ID = c.IDColumn
 	in, err := openData(c.Input, s, "classify", options)
@@ -44,21 +42,21 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer in.Close()
+	out, written := s.out, bulk.Written{}
+	if c.Output != "" {
+		var f *os.File
+		if f, written, err = c.openOutput(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		out = f
+	}
 	classifier, err := bulk.Open(ctx, c.File, c.Base, c.cacheFlags.open(), c.Compute)
 	if err != nil {
 		return err
 	}
 	defer classifier.Close()
 	_ = reportUnknown("classify", false, s.warn("classify"), classifier.Engine.Base().Unknown()...)
-	out, written := s.out, bulk.Written{}
-	if c.Output != "" {
-		var f *os.File
-		if f, written, err = c.openOutput(); err != nil {
-			return fmt.Errorf("classify: %w", err)
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		out = f
-	}
 	lineOptions := bulk.LineOptions{TopK: c.TopK, Raw: c.RawScores, WithText: c.WithText}
 	if n := written.Lines; n > 0 {
 		if err := classifier.Resume(ctx, in, written, lineOptions); err != nil {
@@ -66,11 +64,22 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 		}
 		fmt.Fprintf(s.err, "classify: %s has the answers to the first %d texts; continues with the next\n", c.Output, n)
 	}
+	truncated, maxTokens := 0, 0
+	defer func() { // after the progress
+		if truncated > 0 {
+			fmt.Fprintf(s.err, "classify: %d texts have more than %d tokens and were truncated\n", truncated, maxTokens)
+		}
+	}()
+	show := func(*bulk.Batch) {}
 	// Progress on the terminal to which the answers are written would be among them.
 	if c.Output != "" || !isTerminal(s.out) {
 		bar := newReadProgress(s.err, in.Size(), in.Position(), written.Lines)
-		lineOptions.Progress = bar.add
+		show = bar.add
 		defer bar.finish()
+	}
+	lineOptions.Progress = func(b *bulk.Batch) {
+		truncated, maxTokens = truncated+b.Result.Truncated, b.Result.MaxTokens
+		show(b)
 	}
 	err = classifier.Lines(ctx, in, out, lineOptions)
 	reportIgnored(in, s, "classify")
@@ -79,26 +88,19 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 
 // openOutput opens the output at the end of what an earlier run has written.
 func (c *classifyCmd) openOutput() (*os.File, bulk.Written, error) {
-	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	switch {
-	case c.Force:
-		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
-	case c.Resume:
-		flags = os.O_RDWR | os.O_CREATE
-	}
-	f, err := os.OpenFile(c.Output, flags, 0o644)
-	if errors.Is(err, os.ErrExist) {
-		return nil, bulk.Written{}, fmt.Errorf("--output %s exists; --resume continues it, --force replaces it", c.Output)
-	}
+	f, err := stage.OpenInPlace(c.Output, stage.Options{Replace: c.Force || c.Resume, Inputs: []string{c.File, c.Base, c.Input}})
 	if err != nil {
-		return nil, bulk.Written{}, fmt.Errorf("open output: %w", err)
+		return nil, bulk.Written{}, outputError("classify", "output", "resume to continue it or --force to replace it", err)
 	}
 	if !c.Resume {
+		if err := f.Truncate(0); err != nil {
+			return nil, bulk.Written{}, errors.Join(fmt.Errorf("classify: --output: %w", err), f.Close())
+		}
 		return f, bulk.Written{}, nil
 	}
 	written, err := continueFile(f)
 	if err != nil {
-		return nil, bulk.Written{}, errors.Join(fmt.Errorf("resume %s: %w", c.Output, err), f.Close())
+		return nil, bulk.Written{}, errors.Join(fmt.Errorf("classify: resume %s: %w", c.Output, err), f.Close())
 	}
 	return f, written, nil
 }
@@ -106,11 +108,6 @@ func (c *classifyCmd) openOutput() (*os.File, bulk.Written, error) {
 // continueFile reads what an earlier run has written, removes a line without an end, and
 // moves to the end of the file.
 func continueFile(f *os.File) (bulk.Written, error) {
-	if info, err := f.Stat(); err != nil {
-		return bulk.Written{}, err
-	} else if !info.Mode().IsRegular() {
-		return bulk.Written{}, errors.New("only a regular file can be continued")
-	}
 	written, err := bulk.ScanLines(f)
 	if err != nil {
 		return written, err

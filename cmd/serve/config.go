@@ -48,6 +48,10 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 		switch value.(type) {
 		case map[string]any, []any:
 			return fmt.Errorf("read configuration %s: key %q must have a single value, not a list or a mapping", path, key)
+		case nil:
+			if slices.Contains(needsValue, key) {
+				return fmt.Errorf("read configuration %s: key %q %w", path, key, errNoValue)
+			}
 		}
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
@@ -62,6 +66,9 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 		}
 		text := fmt.Sprint(value)
 		if slices.Contains(pathKeys, flag.Name) {
+			if strings.TrimSpace(text) == "" {
+				return nil, fmt.Errorf("read configuration %s: key %q %w", path, flag.Name, errNoValue)
+			}
 			text = resolvePath(filepath.Dir(path), flag.Name, text)
 		}
 		return text, nil

@@ -7,6 +7,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/delta/diff"
+	"kenserve/internal/printable"
 )
 
 type diffCmd struct {
@@ -54,14 +55,24 @@ func (c *diffCmd) Run(s streams) error {
 
 // printDiff prints a table.
 func printDiff(s streams, c comparison) error {
-	fmt.Fprintf(s.out, "A  %s\nB  %s\n\n", c.A, c.B)
+	fmt.Fprintf(s.out, "A  %s\nB  %s\n", printable.Line(c.A), printable.Line(c.B))
+	switch {
+	case c.TokenizerA == c.TokenizerB && c.TokenizerA != "":
+		fmt.Fprintln(s.out, "A and B have the same tokenizer, which is not the base's")
+	case c.TokenizerA != c.TokenizerB:
+		fmt.Fprintln(s.out, "A and B have different tokenizers")
+	}
+	for _, r := range c.Resized {
+		fmt.Fprintf(s.out, "table %s has %d rows in A, %d in B and %d in the base\n", printable.Line(r.Name), r.A, r.B, r.Base)
+	}
+	fmt.Fprintln(s.out)
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "both\tby chance\tonly A\tonly B\tJaccard\tsame sign\tequal\t tensor\n")
 	line := func(o *diff.Overlap, name string) {
 		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%.3f\t%.3f\t%d\t %s\n", o.Both, o.ByChance, o.OnlyA, o.OnlyB, o.Jaccard, o.Agreement, o.Equal, name)
 	}
 	for _, o := range c.Tensors {
-		line(o, o.Name)
+		line(o, printable.Line(o.Name))
 	}
 	line(&c.Total, "all")
 	return w.Flush()

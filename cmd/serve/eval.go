@@ -9,6 +9,7 @@ import (
 	"kenserve/bulk"
 	"kenserve/evaluate"
 	"kenserve/gemm"
+	"kenserve/internal/printable"
 )
 
 type evalCmd struct {
@@ -54,22 +55,30 @@ func printEvaluation(s streams, report evaluate.Report) error {
 	var classes []evaluate.Class
 	switch r := report.(type) {
 	case *evaluate.SingleLabel:
-		fmt.Fprintf(s.out, "texts     %d\naccuracy  %.4f\nmacro F1  %.4f\n\n", r.Texts, r.Accuracy, r.MacroF1)
+		fmt.Fprintf(s.out, "texts     %d%s\naccuracy  %.4f\nmacro F1  %.4f\n\n", r.Texts, truncation(r.Truncation), r.Accuracy, r.MacroF1)
 		classes = r.Classes
 	case *evaluate.MultiLabel:
-		fmt.Fprintf(s.out, "texts            %d, each with any number of labels; predicted above %g\nsubset accuracy  %.4f\nmicro F1         %.4f\nmacro F1         %.4f\n\n",
-			r.Texts, r.Threshold, r.SubsetAccuracy, r.MicroF1, r.MacroF1)
+		fmt.Fprintf(s.out, "texts            %d%s, each with any number of labels; predicted above %g\nsubset accuracy  %.4f\nmicro F1         %.4f\nmacro F1         %.4f\n\n",
+			r.Texts, truncation(r.Truncation), r.Threshold, r.SubsetAccuracy, r.MicroF1, r.MacroF1)
 		classes = r.Classes
 	case *evaluate.Regression:
-		_, err := fmt.Fprintf(s.out, "texts     %d\nPearson   %s\nSpearman  %s\nMSE       %.6g\n", r.Texts, formatCorrelation(r.Pearson), formatCorrelation(r.Spearman), r.MSE)
+		_, err := fmt.Fprintf(s.out, "texts     %d%s\nPearson   %s\nSpearman  %s\nMSE       %.6g\n", r.Texts, truncation(r.Truncation), formatCorrelation(r.Pearson), formatCorrelation(r.Spearman), r.MSE)
 		return err
 	}
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(w, "texts\tprecision\trecall\tF1\t label\n")
 	for _, c := range classes {
-		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%.4f\t %s\n", c.Texts, c.Precision, c.Recall, c.F1, c.Label)
+		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%.4f\t %s\n", c.Texts, c.Precision, c.Recall, c.F1, printable.Line(c.Label))
 	}
 	return w.Flush()
+}
+
+// truncation says how many texts lost tokens, if any did.
+func truncation(t evaluate.Truncation) string {
+	if t.Truncated == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of them truncated to %d tokens", t.Truncated, t.MaxTokens)
 }
 
 func formatCorrelation(r *float64) string {

@@ -35,7 +35,7 @@ var examples = map[string][]string{
 	"pack":     {"kenserve pack trec.ken --base base --out small/trec.ken"},
 	"unpack":   {"kenserve unpack small/trec.ken --base base --out trec.ken"},
 	"pull":     {"kenserve pull sentence-transformers/all-MiniLM-L6-v2"},
-	"tokenize": {"kenserve tokenize --base base < texts.txt"},
+	"tokenize": {"kenserve tokenize --base base < texts.txt", "kenserve tokenize trec.ken --base base < texts.txt"},
 	"completion": {
 		"kenserve completion bash > /etc/bash_completion.d/kenserve",
 		"kenserve completion zsh > ~/.zfunc/_kenserve",

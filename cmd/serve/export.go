@@ -1,10 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"os"
 
 	"kenserve/export"
+	"kenserve/internal/stage"
 )
 
 type exportCmd struct {
@@ -15,7 +16,14 @@ type exportCmd struct {
 	cacheFlags
 }
 
-func (c *exportCmd) Run(s streams) error {
+func (c *exportCmd) Run(ctx context.Context, s streams) error {
+	out, err := createOutput("export", "out", c.Out, "force", stage.Options{
+		Folder: true, Names: export.FileNames(), Replace: c.Force, Inputs: []string{c.File, c.Base},
+	})
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
 	base, err := openBase("export", c.Base)
 	if err != nil {
 		return err
@@ -26,14 +34,11 @@ func (c *exportCmd) Run(s streams) error {
 		return err
 	}
 	defer d.Close()
-	if samePath(c.Out, c.Base) {
-		return usageError{fmt.Errorf("export: --out is the folder of the base, %s; choose another folder", c.Base)}
-	}
-	if files, err := os.ReadDir(c.Out); err == nil && len(files) > 0 && !c.Force {
-		return usageError{fmt.Errorf("export: %s is not empty; choose another folder or add --force", c.Out)}
-	}
-	if err := export.Write(c.Out, c.Base, base.Checkpoint, d); err != nil {
+	if err := export.Write(out.Path(), c.Base, base.Checkpoint, d); err != nil {
 		return err
+	}
+	if err := out.Commit(ctx); err != nil {
+		return outputError("export", "out", "force", err)
 	}
 	_, err = fmt.Fprintf(s.out, "%s: written\n", c.Out)
 	return err

@@ -11,6 +11,7 @@ import (
 	"kenserve/delta"
 	"kenserve/delta/inspect"
 	"kenserve/delta/pack"
+	"kenserve/internal/printable"
 )
 
 type inspectCmd struct {
@@ -69,7 +70,7 @@ func printInspection(s streams, i *inspect.Report) error {
 	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	line := func(key, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%s\t%s\n", key, value)
+			fmt.Fprintf(w, "%s\t%s\n", key, printable.Line(value))
 		}
 	}
 	line("file", i.File)
@@ -106,6 +107,20 @@ func printInspection(s streams, i *inspect.Report) error {
 	line("made by", i.Producer)
 	line("from", i.SourceName+" "+i.SourceSHA256)
 	line("notes", i.Notes)
+	tokenizer := "the base's"
+	if i.TokenizerBytes > 0 {
+		tokenizer = "its own, " + formatSize(i.TokenizerBytes)
+	}
+	line("tokenizer", tokenizer)
+	for _, t := range i.Resized {
+		rows := fmt.Sprintf("%s has %d rows", t.Name, t.Rows)
+		if t.Added > 0 {
+			rows += fmt.Sprintf(", of which %d are not the base's and stored whole, %s", t.Added, formatSize(t.Bytes))
+		} else {
+			rows += ", fewer than the base's"
+		}
+		line("table", rows)
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -114,7 +129,7 @@ func printInspection(s streams, i *inspect.Report) error {
 	fmt.Fprint(w, "rows\tkept\tsize\tform\tcoding\t tensor\n")
 	kept, bytes := 0, int64(0)
 	for _, t := range i.Tensors {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t %s\n", count(t.Rows), count(t.Kept), formatSize(t.Bytes), t.Form, t.Coding, t.Name)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t %s\n", count(t.Rows), count(t.Kept), formatSize(t.Bytes), t.Form, t.Coding, printable.Line(t.Name))
 		kept += t.Kept
 		bytes += t.Bytes
 	}

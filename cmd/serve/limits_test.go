@@ -124,9 +124,9 @@ var limitCases = []struct {
 	{"max-upload", func(r *running) int {
 		return send(r, http.MethodPut, "/tasks/mine", strings.NewReader(strings.Repeat("x", 501)), "Authorization", "Bearer secret")
 	}, 413},
-	{"header-timeout", rawStatus("GET /healthz HTTP/1.1\r\nHost: x\r\n"), 0},
-	{"read-timeout", rawStatus("POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"), 408},
-	{"upload-timeout", rawStatus("PUT /tasks/mine HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\nContent-Length: 100\r\n\r\nx"), 408},
+	{"header-timeout", rawStatus("GET /healthz HTTP/1.1\r\nHost: localhost\r\n"), 0},
+	{"read-timeout", rawStatus("POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"), 408},
+	{"upload-timeout", rawStatus("PUT /tasks/mine HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer secret\r\nContent-Length: 100\r\n\r\nx"), 408},
 	{"idle-timeout", rawStatus(""), 0},
 }
 
@@ -213,7 +213,7 @@ func exceedBodyMemory(t *testing.T, r *running) {
 	}
 	defer conn.Close()
 	for range 20 { // the first request ends after read-timeout
-		fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 2900\r\n\r\n%s", strings.Repeat(" ", 2500))
+		fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2900\r\n\r\n%s", strings.Repeat(" ", 2500))
 		if send(r, http.MethodPost, "/classify", strings.NewReader(`{"model":"one","input":"a"}`+strings.Repeat(" ", 1000))) == 429 {
 			return
 		}
@@ -257,7 +257,7 @@ func exceedConnections(t *testing.T, r *running) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+		fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
 		busy = append(busy, conn)
 	}
 	status := func(path string, want int) bool {

@@ -11,13 +11,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
 	"kenserve/gemm/kernel"
+	"kenserve/internal/fault"
+	"kenserve/internal/printable"
+	"kenserve/internal/stage"
 )
 
 // Exit statuses.
@@ -57,7 +59,7 @@ type streams struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interruptible(context.Background())
 	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(status)
@@ -83,6 +85,7 @@ func newParser(c *commands, s streams) (*kong.Kong, error) {
 
 // run executes one command line and returns its exit status.
 func run(ctx context.Context, args []string, s streams) (status int) {
+	s.out, s.err = newScreen(s.out), newScreen(s.err)
 	defer func() {
 		if r := recover(); r != nil {
 			code, ok := r.(exitCode)
@@ -100,33 +103,83 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	command, err := parser.Parse(args)
 	if err == nil {
 		if err := refuseRepeated(command); err != nil {
-			fmt.Fprintf(s.err, "kenserve: %v\n", err)
+			s.fail(err)
 			return exitUsage
 		}
 	}
 	if err != nil {
 		path, err := describeParseError(args, err)
-		fmt.Fprintf(s.err, "kenserve: %v\nRun \"%s --help\" for usage.\n", err, strings.Join(append([]string{"kenserve"}, path...), " "))
+		s.fail(fmt.Errorf("%w\nRun \"%s --help\" for usage.", err, strings.Join(append([]string{"kenserve"}, path...), " ")))
 		return exitUsage
 	}
 	if _, err := kernel.CurrentLevel(); err != nil {
-		fmt.Fprintf(s.err, "kenserve: %v\n", err)
+		s.fail(err)
 		return exitUsage
 	}
+	command.Bind(func() (*serveSettings, error) { return readSettings(args, s) })
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.Bind(s)
-	switch err := command.Run(); {
+	switch err := runCommand(ctx, command); {
 	case err == nil:
 		return exitDone
 	case errors.As(err, new(usageError)):
-		fmt.Fprintf(s.err, "kenserve: %v\n", err)
+		s.fail(err)
 		return exitUsage
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		fmt.Fprintln(s.err, "kenserve: interrupted")
+		s.fail(errors.New("interrupted"))
 		return exitFailed
 	default:
-		fmt.Fprintf(s.err, "kenserve: %v\n", err)
+		s.fail(err)
 		return exitFailed
+	}
+}
+
+// failTimeout bounds the time that the last message of a command may take: a reader of
+// the standard error that has stalled must not keep the process alive.
+const failTimeout = time.Second
+
+// fail prints why a command failed.
+func (s streams) fail(err error) {
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		fmt.Fprintf(s.err, "kenserve: %s\n", printable.Error(err))
+	}()
+	select {
+	case <-printed:
+	case <-time.After(failTimeout):
+	}
+}
+
+// interruptTime is the time that a command has to end by itself after an interrupt. Some
+// steps, as the digest of a large base, cannot be interrupted.
+const interruptTime = 100 * time.Millisecond
+
+// runCommand runs a command. If it is interrupted and does not end soon, runCommand
+// returns while it still runs: the process must end then. Nothing unfinished is left.
+// The server ends by itself, since it answers what it has accepted.
+func runCommand(ctx context.Context, command *kong.Context) error {
+	if strings.HasPrefix(command.Command(), "serve") {
+		return command.Run()
+	}
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() { done <- err }()
+		defer fault.Contain(&err)()
+		err = command.Run()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(interruptTime):
+		stage.Abandon()
+		return ctx.Err()
 	}
 }
 

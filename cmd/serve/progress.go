@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
+
+	"kenserve/internal/printable"
 )
 
 // progress shows the progress of long work: a bar on a terminal, and elsewhere a line every
@@ -29,10 +29,11 @@ type progress struct {
 const lineInterval = 5 * time.Second
 
 func newProgress(out io.Writer, unit string, total int) *progress {
+	unit = printable.Line(unit) // it may have the name of a file in it
 	p := &progress{out: out, unit: unit, total: total, nextLine: time.Now().Add(lineInterval)}
 	if isTerminal(out) {
 		p.bar = progressbar.NewOptions(total,
-			progressbar.OptionSetWriter(out),
+			progressbar.OptionSetWriter(bare(out)),
 			progressbar.OptionSetDescription(unit),
 			progressbar.OptionShowCount(),
 			progressbar.OptionShowIts(),
@@ -63,9 +64,4 @@ func (p *progress) finish() {
 	if p.bar != nil {
 		_ = p.bar.Finish()
 	}
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -37,11 +37,12 @@ type pruneCmd struct {
 	Plot         string             `placeholder:"FILE" help:"Picture for a plot of their sizes against their accuracies, .svg or .png (default: NAME.auto.svg beside --out)."`
 	Labels       []string           `placeholder:"LABEL,..." help:"Labels of a LoRA adapter, in the order of its head's outputs (default: those of its config.json, or LABEL_0, LABEL_1, ...)."`
 	ProblemType  string             `placeholder:"TYPE" enum:"single_label_classification,multi_label_classification,regression," default:"" help:"How a LoRA adapter, or a checkpoint whose config.json has no problem_type, scores labels: single_label_classification (softmax), multi_label_classification (sigmoid) or regression (default: the base's problem_type, or single_label_classification)."`
-	Force        bool               `help:"Write the delta although the tuned checkpoint seems to belong to another base."`
+	Force        bool               `help:"Write the delta although the tuned checkpoint seems to belong to another base. Implies --replace."`
+	Replace      bool               `help:"Replace --out, --report, --points and --plot if they exist."`
 	Seed         uint64             `default:"1" help:"Seed of --select random."`
 	Workers      int                `placeholder:"N" help:"Number of cores to use (default: all). The result does not depend on it."`
 	Report       string             `placeholder:"FILE" help:"JSON file for the number of values kept of each tensor and the digest of its mask."`
-	Strict       bool               `help:"Refuse settings of config.json that are unknown, instead of a warning."`
+	Strict       bool               `help:"Refuse settings of the models' files that are unknown, instead of a warning: config.json and the tokenizer's files, of the tuned checkpoint and of the base."`
 	Notes        string             `placeholder:"TEXT" help:"Free text to store in the delta; inspect shows it."`
 	labelFlags                      // of --dev
 }
@@ -54,6 +55,11 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return usageError{err}
 	}
+	outputs, err := c.createOutputs()
+	if err != nil {
+		return err
+	}
+	defer outputs.abort()
 	source, err := prune.Open(prune.Config{BaseDir: c.Base, TunedDir: c.Tuned, Labels: c.Labels, Problem: models.Problem(c.ProblemType), Producer: "kenserve " + version(), Notes: c.Notes})
 	if err != nil {
 		if errors.As(err, new(*prune.LabelsError)) {
@@ -72,6 +78,9 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	for _, warning := range source.Warnings {
 		warn(warning)
 	}
+	for _, note := range source.Notes {
+		fmt.Fprintf(s.err, "prune: %s\n", note)
+	}
 	if source.Unservable != "" {
 		fmt.Fprintf(s.err, "prune: %s\n", source.Unservable)
 	}
@@ -87,7 +96,7 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	switch {
 	case c.Auto:
-		options, err = c.search(ctx, s, trial, options)
+		options, err = c.search(ctx, s, trial, options, outputs)
 	case c.Factor == factorAuto:
 		options, err = c.fitFactor(ctx, s, trial, options)
 	}
@@ -99,7 +108,7 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	options.Progress = bar.add
 	start := time.Now()
 	told := len(source.Warnings)
-	report, err := source.WriteChecked(ctx, c.Out, c.Base, options)
+	report, err := source.WriteChecked(ctx, outputs.delta.Path(), c.Base, options)
 	bar.finish()
 	for _, warning := range source.Warnings[told:] {
 		warn(warning)
@@ -107,9 +116,12 @@ func (c *pruneCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.Report != "" {
-		if err := writeJSON(c.Report, report); err != nil {
-			return fmt.Errorf("prune: write report: %w", err)
+	if err := outputError("prune", "out", "replace", outputs.delta.Commit(ctx)); err != nil {
+		return err
+	}
+	if outputs.report != nil {
+		if err := commitJSON(ctx, outputs.report, "report", report); err != nil {
+			return err
 		}
 	}
 	if err := c.printSummary(s, source.Weights(), options, report, time.Since(start)); err != nil || trial == nil {
@@ -170,9 +182,6 @@ func (c *pruneCmd) options() (ken.Options, error) {
 	}
 	if _, ok := delta.TaskName(c.Out); !ok {
 		return o, fmt.Errorf("prune: --out is %s; the file's name must be NAME%s, with letters, digits, dots, underscores and hyphens in NAME", c.Out, delta.Extension)
-	}
-	if c.Report != "" && samePath(c.Report, c.Out) {
-		return o, fmt.Errorf("prune: --report and --out are the same file, %s", c.Out)
 	}
 	return o, c.checkSearchFlags()
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"kenserve/auto"
@@ -29,12 +27,6 @@ func (c *pruneCmd) checkSearchFlags() error {
 		}
 		if _, err := auto.ParseFormat(c.plotPath()); err != nil {
 			return fmt.Errorf("prune: --plot: %w", err)
-		}
-		// A search takes minutes: check now that its results can be written.
-		for _, path := range []string{c.Out, c.pointsPath(), c.plotPath()} {
-			if _, err := os.Stat(filepath.Dir(path)); err != nil {
-				return fmt.Errorf("prune: --auto cannot write %s: %w", path, err)
-			}
 		}
 	}
 	if needsDev := c.Auto || c.Factor == factorAuto; needsDev && c.Dev == "" {
@@ -80,14 +72,17 @@ func (c *pruneCmd) openTrial(ctx context.Context, s streams, source *prune.Sourc
 
 // search returns the options of the smallest delta within the tolerance. It writes what
 // it tried even if it finds none.
-func (c *pruneCmd) search(ctx context.Context, s streams, trial *prune.Trial, o ken.Options) (ken.Options, error) {
+func (c *pruneCmd) search(ctx context.Context, s streams, trial *prune.Trial, o ken.Options, outputs *pruneOutputs) (ken.Options, error) {
 	r, err := trial.Smallest(ctx, o, c.bounds(), printPoint(s))
 	if r != nil && !errors.Is(err, context.Canceled) {
-		if err := writeJSON(c.pointsPath(), r); err != nil {
-			return o, fmt.Errorf("prune: write points: %w", err)
-		}
-		if err := auto.WritePlot(c.plotPath(), r); err != nil {
+		if err := commitJSON(ctx, outputs.points, "points", r); err != nil {
 			return o, err
+		}
+		if err := auto.WritePlot(outputs.plot.Path(), r); err != nil {
+			return o, err
+		}
+		if err := outputs.plot.Commit(ctx); err != nil {
+			return o, outputError("prune", "plot", "replace", err)
 		}
 	}
 	if err != nil {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 
 	"kenserve/hub"
+	"kenserve/internal/settings"
 	"kenserve/models"
 	"kenserve/models/families"
+	"kenserve/tokenizer"
 )
 
 type pullCmd struct {
@@ -64,5 +66,12 @@ func describeModel(dir string, warn func(line string)) {
 		warn(fmt.Sprintf("the model cannot be served: %v", err))
 		return
 	}
-	_ = reportUnknown("pull", false, warn, config.Unknown)
+	unknown := []settings.Unknown{config.Unknown}
+	t, err := tokenizer.Open(dir)
+	if err != nil {
+		warn(fmt.Sprintf("the model cannot be served: %v", err))
+	} else {
+		unknown = append(unknown, t.Unknown()...)
+	}
+	_ = reportUnknown("pull", false, warn, unknown...)
 }

@@ -48,7 +48,7 @@ func (p *readProgress) add(b *bulk.Batch) {
 	p.nextLine = now.Add(p.interval())
 	line := p.line(b.Position, now.Sub(p.began))
 	if p.terminal {
-		fmt.Fprintf(p.out, "\r\x1b[K%s", line)
+		fmt.Fprintf(bare(p.out), "\r\x1b[K%s", line)
 	} else {
 		fmt.Fprintln(p.out, line)
 	}
@@ -71,6 +71,6 @@ func (p *readProgress) line(position int64, elapsed time.Duration) string {
 // finish removes the line from a terminal.
 func (p *readProgress) finish() {
 	if p.terminal {
-		fmt.Fprint(p.out, "\r\x1b[K")
+		fmt.Fprint(bare(p.out), "\r\x1b[K")
 	}
 }

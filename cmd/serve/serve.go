@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,7 +21,7 @@ type serveCmd struct {
 
 	Listen      string        `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address to listen on for HTTP, HOST:PORT (default ${default}). :PORT listens on all interfaces."`
 	GRPCListen  string        `name:"grpc-listen" placeholder:"ADDR" help:"Address to listen on for the Open Inference Protocol over gRPC (default: gRPC is off)."`
-	AdminListen string        `placeholder:"ADDR" help:"Address to listen on for Go's profiles and metrics, without key and TLS; only operators should reach it (default: off)."`
+	AdminListen string        `placeholder:"ADDR" help:"Address to listen on for Go's profiles and metrics, without key; only operators should reach it (default: off)."`
 	Base        string        `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded. Required."`
 	Store       string        `placeholder:"DIR|URL" help:"Store of delta files: a folder, or the URL of a bucket (s3://, gs://, azblob:// or file://). File NAME.ken is served as task NAME. Required."`
 	Watch       time.Duration `default:"2s" placeholder:"TIME" help:"Time between scans of the store for new, replaced and removed tasks (default ${default}); 0 turns scans off. A large store is scanned less often."`
@@ -58,32 +59,43 @@ type serveCmd struct {
 	Grace          time.Duration `default:"0s" placeholder:"TIME" help:"Time after SIGTERM or SIGINT during which requests are still accepted while /readyz already fails, so that load balancers choose other replicas (default ${default})."`
 	DrainTimeout   time.Duration `default:"30s" placeholder:"TIME" help:"Maximum time from SIGTERM or SIGINT to the end, --grace included (default ${default}); requests that still run then are answered with 503."`
 
-	APIKey       string  `name:"api-key" placeholder:"KEY" help:"Key that every request except health probes must have. Other users of the machine can read a command line: prefer the environment variable or --api-key-file."`
-	APIKeyFile   keyFile `name:"api-key-file" placeholder:"FILE" help:"File with such keys, one a line; lines that begin with # are comments."`
-	AdminKeyFile keyFile `placeholder:"FILE" help:"File with keys for requests that change tasks, one a line. Without it such requests are refused."`
-	TLSCert      string  `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. It turns on TLS for --listen and --grpc-listen. A changed file is read again."`
-	TLSKey       string  `name:"tls-key" placeholder:"FILE" help:"Private key of --tls-cert in PEM. A changed file is read again."`
+	APIKey       secret       `name:"api-key" placeholder:"KEY" help:"Key that every request except health probes must have, or sha256: and its SHA-256 in hexadecimal. Other users of the machine can read a command line: prefer the environment variable or --api-key-file."`
+	APIKeyFile   keyFile      `name:"api-key-file" placeholder:"FILE" help:"File with such keys, one a line; lines that begin with # are comments. SIGHUP reads it again."`
+	AdminKeyFile keyFile      `placeholder:"FILE" help:"File with keys for requests that change tasks, one a line. Without it such requests are refused. SIGHUP reads it again."`
+	TLSCert      securityFile `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM. It turns on TLS for --listen, --grpc-listen and --admin-listen. A changed file is read again."`
+	TLSKey       securityFile `name:"tls-key" placeholder:"FILE" help:"Private key of --tls-cert in PEM. A changed file is read again."`
 
-	CORSOrigins []string `name:"cors-origin" placeholder:"ORIGIN,..." help:"Origins whose web pages may read answers in a browser, for example https://app.example.com; * allows all (default: none)."`
+	AllowedHosts []string `name:"allowed-host" placeholder:"HOST,..." help:"Host names that requests may be addressed to, for example kenserve.example.com; * allows any. An address on the loopback interface answers to localhost and loopback addresses only, unless names are allowed here; other addresses answer to any name, unless names are given."`
+	CORSOrigins  []string `name:"cors-origin" placeholder:"ORIGIN,..." help:"Origins whose web pages may send requests and read answers in a browser, for example https://app.example.com; * allows all (default: none)."`
 
 	MetricTasks int `default:"512" placeholder:"N" help:"Maximum number of tasks with their own label in metrics (default ${default}); further tasks share the label _other."`
 
 	LogFormat string     `default:"text" enum:"text,json" help:"Format of the log: ${enum}."`
 	LogLevel  slog.Level `default:"info" placeholder:"LEVEL" help:"Lowest level to log: debug, info, warn or error (default ${default})."`
 
-	Strict bool `help:"Refuse settings of the base's config.json that are unknown, instead of a warning in the log."`
+	Strict bool `help:"Refuse settings of the base's files that are unknown, instead of a warning in the log: config.json and the tokenizer's files."`
 	Check  bool `help:"Load the base and every task, print the tasks that cannot be served and why, and exit without serving."`
 }
 
-func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
+func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSettings, error)) (err error) {
+	hangups, stopHangups := catchHangups()
+	defer stopHangups()
 	if c.Base == "" || c.Store == "" {
 		return usageError{errors.New("serve: --base and --store are required, as flags, environment variables or keys of the configuration file")}
 	}
-	log := newLog(s.err, c.LogFormat, c.LogLevel)
-	options, err := c.serverOptions(log)
+	level := new(slog.LevelVar)
+	level.Set(c.LogLevel)
+	log, lines := newServerLog(s.err, c.LogFormat, level)
+	defer lines.Close(logFlushTimeout)
+	again := &reloader{read: settings, level: level, log: log}
+	if again.first, err = settings(); err != nil {
+		return usageError{err}
+	}
+	options, err := c.serverOptions(log, again.certificateFailed)
 	if err != nil {
 		return err
 	}
+	options.LogLinesLost = lines.Lost
 	start := time.Now()
 	defer c.reserveThread()()
 	cache := c.cacheFlags.open()
@@ -123,6 +135,7 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
+	again.server = h
 	tasks, err := e.Tasks()
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -138,6 +151,11 @@ func (c *serveCmd) Run(ctx context.Context, s streams) (err error) {
 	log.Info("serving", attrs...)
 	// If one listener fails, the others stop too.
 	g, serving := errgroup.WithContext(ctx)
+	var reloads sync.WaitGroup
+	reloading, stopReloading := context.WithCancel(ctx)
+	reloads.Go(func() { again.run(reloading, hangups) })
+	defer reloads.Wait()
+	defer stopReloading()
 	for _, l := range listeners {
 		g.Go(func() error { return l.serve(serving, l.open) })
 	}
@@ -165,7 +183,7 @@ func (c *serveCmd) listen(ctx context.Context, h *server.Server, tls bool) ([]li
 	}{
 		{"--listen", c.Listen, listener{"address", scheme, h.Serve, nil}},
 		{"--grpc-listen", c.GRPCListen, listener{"grpc", "", h.ServeGRPC, nil}},
-		{"--admin-listen", c.AdminListen, listener{"admin", "http://", h.ServeAdmin, nil}},
+		{"--admin-listen", c.AdminListen, listener{"admin", scheme, h.ServeAdmin, nil}},
 	} {
 		if l.address == "" {
 			continue

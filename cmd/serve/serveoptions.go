@@ -26,8 +26,8 @@ func (c *serveCmd) engineConfig(store store.Store, cache *store.Cache, log *slog
 }
 
 // serverOptions returns the server's options, and reads the files with keys and
-// certificates.
-func (c *serveCmd) serverOptions(log *slog.Logger) (server.Options, error) {
+// certificates. certificateFailed is called when a changed certificate cannot be read.
+func (c *serveCmd) serverOptions(log *slog.Logger, certificateFailed func(error)) (server.Options, error) {
 	o := server.Options{
 		Logger:         log,
 		MaxBodyBytes:   int(c.MaxBody),
@@ -39,6 +39,7 @@ func (c *serveCmd) serverOptions(log *slog.Logger) (server.Options, error) {
 		MaxUploadBytes: int(c.MaxUpload),
 		MaxHeaderBytes: int(c.MaxHeader),
 		MetricTasks:    c.MetricTasks,
+		AllowedHosts:   c.AllowedHosts,
 		CORSOrigins:    c.CORSOrigins,
 
 		ReadHeaderTimeout: c.HeaderTimeout,
@@ -55,7 +56,7 @@ func (c *serveCmd) serverOptions(log *slog.Logger) (server.Options, error) {
 		return o, err
 	}
 	if c.APIKey != "" {
-		o.APIKeys = append(o.APIKeys, c.APIKey)
+		o.APIKeys = append(o.APIKeys, string(c.APIKey))
 	}
 	if o.AdminKeys, err = c.AdminKeyFile.keys(); err != nil {
 		return o, err
@@ -64,18 +65,16 @@ func (c *serveCmd) serverOptions(log *slog.Logger) (server.Options, error) {
 		return o, usageError{errors.New("serve: --tls-cert and --tls-key must be set together")}
 	}
 	if c.TLSCert != "" {
-		o.TLS, err = server.LoadTLS(c.TLSCert, c.TLSKey)
+		if o.TLS, err = server.LoadTLS(string(c.TLSCert), string(c.TLSKey), certificateFailed); err != nil {
+			return o, err
+		}
 	}
-	return o, err
+	return o, o.Check()
 }
 
 // about returns what the server tells its clients about the engine.
 func (c *serveCmd) about(e *runtime.Engine) server.About {
-	tokens := e.Base().Arch.MaxTokens()
-	if c.MaxTokens > 0 {
-		tokens = min(tokens, c.MaxTokens)
-	}
-	return server.About{Version: version(), Base: e.Base().Name, MaxTokens: tokens, BatchTokens: c.BatchTokens, MaxWaiting: c.MaxWaiting, Workers: c.Workers, Vocabulary: e.Base().Tokenizer.Size()}
+	return server.About{Version: version(), Base: e.Base().Name, MaxTokens: e.MaxTokens(), BatchTokens: c.BatchTokens, MaxWaiting: c.MaxWaiting, Workers: c.Workers, Vocabulary: e.Base().Tokenizer.Size()}
 }
 
 // openStore opens the store at an address, which is a folder or a URL. The caller calls

@@ -8,12 +8,36 @@ import (
 
 	"kenserve/bulk"
 	"kenserve/dataset"
+	"kenserve/runtime"
 	"kenserve/tokenizer"
 )
 
 type tokenizeCmd struct {
+	File  string `arg:"" optional:"" placeholder:"FILE.ken" help:"Delta file of the task whose tokenizer to use (default: the base's tokenizer)."`
 	Base  string `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder with the tokenizer, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
 	Input string `default:"-" placeholder:"FILE" help:"File with texts, one a line; - means standard input (default)."`
+	cacheFlags
+}
+
+// tokenizer returns the tokenizer of the delta, which may be the base's.
+func (c *tokenizeCmd) tokenizer() (*tokenizer.Tokenizer, error) {
+	if c.File == "" {
+		return tokenizer.Open(c.Base)
+	}
+	base, err := openBase("tokenize", c.Base)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	d, err := base.delta(c.File, c.cacheFlags.open())
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	if !d.OwnTokenizer {
+		return tokenizer.Open(c.Base)
+	}
+	return runtime.NewTokenizer(d)
 }
 
 func (c *tokenizeCmd) Run(s streams) error {
@@ -22,10 +46,11 @@ func (c *tokenizeCmd) Run(s streams) error {
 		return fmt.Errorf("tokenize: %w", err)
 	}
 	defer in.Close()
-	t, err := tokenizer.Open(c.Base)
+	t, err := c.tokenizer()
 	if err != nil {
 		return err
 	}
+	_ = reportUnknown("tokenize", false, s.warn("tokenize"), t.Unknown()...)
 	out := bufio.NewWriter(s.out)
 	encoder := json.NewEncoder(out)
 	err = in.Batches(bulk.BatchTexts, func(rows []dataset.Row) error {

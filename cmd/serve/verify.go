@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"kenserve/bulk"
+	"kenserve/delta"
 	"kenserve/gemm"
+	"kenserve/internal/printable"
 	"kenserve/runtime"
-	"kenserve/safetensors"
 )
 
 type verifyCmd struct {
@@ -47,13 +50,19 @@ func (c *verifyCmd) Run(ctx context.Context, s streams) error {
 	}
 	beside := ""
 	if len(head) > 0 {
-		beside = ", with tensors beside the base's: " + strings.Join(head, ", ")
+		beside = ", with tensors beside the base's: " + strings.Join(printable.Lines(head), ", ")
 	}
-	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", c.File, formatSize(d.Size), len(d.Labels), e.Base().Name, beside)
+	if d.OwnTokenizer {
+		beside += ", with a tokenizer of its own"
+	}
+	for _, table := range slices.Sorted(maps.Keys(d.Rows)) {
+		beside += fmt.Sprintf(", with %d rows in %s", d.Rows[table], printable.Line(table))
+	}
+	_, err = fmt.Fprintf(s.out, "%s: good: %s, %d labels, base %s%s\n", printable.Line(c.File), formatSize(d.Size), len(d.Labels), printable.Line(e.Base().Name), beside)
 	return err
 }
 
-func hasTensor(c *safetensors.Checkpoint, name string) bool {
+func hasTensor(c delta.Tensors, name string) bool {
 	_, ok := c.Tensor(name)
 	return ok
 }

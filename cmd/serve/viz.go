@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kenserve/delta"
+	"kenserve/internal/stage"
 	"kenserve/safetensors"
 	"kenserve/viz"
 	"kenserve/viz/figure"
@@ -17,7 +18,7 @@ import (
 type vizCmd struct {
 	File    string          `arg:"" placeholder:"FILE.ken" help:"Delta file."`
 	Base    string          `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
-	Out     string          `required:"" placeholder:"DIR" help:"Folder to write index.html and the pictures to. It is created if it does not exist."`
+	Out     string          `required:"" placeholder:"DIR" help:"Folder to write index.html and the pictures to. It must be empty or not exist, unless --force is set."`
 	Tuned   string          `type:"model" placeholder:"DIR" help:"Hugging Face folder of the checkpoint that the delta was made from. With it, kept changes are compared with all changes of the training."`
 	Formats []figure.Format `placeholder:"png,svg,json" default:"png,svg" help:"Formats of the pictures to write beside the page: png, svg, json (the numbers), or none (default ${default})."`
 	Row     map[string]int  `placeholder:"TENSOR=N" help:"Row of a tensor to show in detail: its density and the window around it (default: the row that changed most). Repeatable."`
@@ -25,6 +26,7 @@ type vizCmd struct {
 	Width   int             `placeholder:"PIXELS" default:"1280" help:"Width of PNG pictures in pixels (default ${default})."`
 	Dark    bool            `help:"Draw PNG and SVG pictures on a dark background."`
 	Workers int             `placeholder:"N" help:"Number of cores to use (default: all)."`
+	Force   bool            `help:"Write to --out even if it is not empty; files of the same name are replaced."`
 	cacheFlags
 }
 
@@ -36,6 +38,13 @@ func (c *vizCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return usageError{err}
 	}
+	out, err := createOutput("viz", "out", c.Out, "force", stage.Options{
+		Folder: true, Names: []string{page.FileName}, Replace: c.Force, Inputs: []string{c.File, c.Base, c.Tuned},
+	})
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
 	base, err := openBase("viz", c.Base)
 	if err != nil {
 		return err
@@ -62,10 +71,13 @@ func (c *vizCmd) Run(ctx context.Context, s streams) error {
 	start := time.Now()
 	bar := newProgress(s.err, "drawing", page.Steps(m, options.Formats))
 	options.Page.Progress = func() { bar.add(1) }
-	err = page.WriteFolder(ctx, c.Out, m, options)
+	err = page.WriteFolder(ctx, out.Path(), m, options)
 	bar.finish()
 	if err != nil {
 		return err
+	}
+	if err := out.Commit(ctx); err != nil {
+		return outputError("viz", "out", "force", err)
 	}
 	_, err = fmt.Fprintf(s.out, "%s: written in %.1f s\n", filepath.Join(c.Out, page.FileName), time.Since(start).Seconds())
 	return err

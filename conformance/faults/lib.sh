@@ -1,4 +1,4 @@
-# What the cases share. A case begins with:
+# Functions that the cases share. A case begins with:
 #
 #   . "$(dirname "$0")/../lib.sh"
 #
@@ -53,7 +53,7 @@ classify() {
 }
 
 # scores TASK [TEXT]: prints the part of an answer that is the same at each request.
-scores() { classify "$@" | sed 's/"usage".* / /'; }
+scores() { classify "$@" | tr -d '\n' | sed 's/"usage".* / /'; }
 
 # status PATH [CURL_FLAGS]: prints the status of a request.
 status() { curl -s -o answer -m 10 -w '%{http_code}' "${@:2}" "$address$1"; }

@@ -16,6 +16,21 @@ import (
 type Report struct {
 	Total   Overlap    `json:"total"`   // sums over Tensors
 	Tensors []*Overlap `json:"tensors"` // those of the base of which A or B keeps something, in the base's order
+
+	// The digests of the tokenizers' files; empty: the base's tokenizer.
+	TokenizerA string `json:"tokenizer_a,omitempty"`
+	TokenizerB string `json:"tokenizer_b,omitempty"`
+	// Resized are the tables with another number of rows than the base's in A or B, in the
+	// base's order. The rows after the base's last are not compared.
+	Resized []Resized `json:"resized,omitempty"`
+}
+
+// Resized is a table with another number of rows than the base's.
+type Resized struct {
+	Name string `json:"name"`
+	Base int    `json:"base"` // rows in the base
+	A    int    `json:"a"`    // rows in A
+	B    int    `json:"b"`    // rows in B
 }
 
 // Overlap is the comparison for one tensor, or for all. Counts are positions.
@@ -42,8 +57,18 @@ type Overlap struct {
 
 // Compare compares two deltas that have been checked against the base.
 func Compare(base delta.Tensors, a, b *delta.Delta) (*Report, error) {
-	report := &Report{}
+	report := &Report{TokenizerA: a.TokenizerDigest(), TokenizerB: b.TokenizerDigest()}
 	for _, name := range base.Names() {
+		if rowsA, rowsB := a.Rows[name], b.Rows[name]; rowsA != rowsB || rowsA != 0 {
+			t, _ := base.Tensor(name)
+			r := Resized{Name: name, Base: t.Shape[0], A: rowsA, B: rowsB}
+			for _, rows := range []*int{&r.A, &r.B} {
+				if *rows == 0 {
+					*rows = r.Base
+				}
+			}
+			report.Resized = append(report.Resized, r)
+		}
 		inA, _ := a.Tensor(name)
 		inB, _ := b.Tensor(name)
 		if inA == nil && inB == nil {

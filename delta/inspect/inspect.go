@@ -3,8 +3,12 @@
 package inspect
 
 import (
+	"maps"
+	"slices"
+
 	"kenserve/delta"
 	"kenserve/delta/pack"
+	"kenserve/safetensors"
 )
 
 // Report describes a delta file. All but File, Layout, Bytes and Tensors is the file's
@@ -33,7 +37,20 @@ type Report struct {
 	SourceName   string             `json:"source_name,omitempty"`
 	SourceSHA256 string             `json:"source_sha256,omitempty"`
 	Notes        string             `json:"notes,omitempty"`
-	Tensors      []Tensor           `json:"tensors"`
+	// TokenizerBytes is the size in the file of the task's own tokenizer; 0: the task
+	// has the base's.
+	TokenizerBytes int64 `json:"tokenizer_bytes,omitempty"`
+	// Resized are the tables with another number of rows than the base's, sorted by name.
+	Resized []Table  `json:"resized,omitempty"`
+	Tensors []Tensor `json:"tensors"`
+}
+
+// Table describes a table of the base that the tuned checkpoint has resized.
+type Table struct {
+	Name  string `json:"name"`
+	Rows  int    `json:"rows"`            // in the tuned checkpoint
+	Added int    `json:"added,omitempty"` // of them, those after the base's last, which are stored whole
+	Bytes int64  `json:"bytes,omitempty"` // of the added rows in the file
 }
 
 // Tensor describes one tensor of a delta file. Its form tells how positions are stored:
@@ -52,21 +69,38 @@ type Tensor struct {
 	Bytes  int64  `json:"bytes"`            // in the file
 }
 
-// newReport returns a report with the metadata.
-func newReport(file, layout string, d *delta.Info) *Report {
-	return &Report{
+// ownParts is a delta file in one of the layouts.
+type ownParts interface {
+	TokenizerBytes() int64
+	AddedRows(table string) *safetensors.Tensor
+}
+
+// newReport returns a report with the metadata, and what the file has beside values of
+// the base's tensors.
+func newReport(file, layout string, d *delta.Info, own ownParts) *Report {
+	r := &Report{
 		File: file, Layout: layout, BaseName: d.BaseName, BaseSHA256: d.BaseSHA256,
 		Architecture: d.Architecture, ProblemType: d.ProblemType, Labels: d.Labels,
 		Selection: d.Selection, K: d.K, Keep: d.Keep, Budget: d.Budget, Factor: d.Factor, Factors: d.Factors, HeadFitted: d.HeadFitted, Scope: d.Scope,
 		Coding: string(d.Coding), VectorCoding: string(d.VectorCoding),
 		Producer: d.Producer, SourceName: d.SourceName, SourceSHA256: d.SourceSHA256, Notes: d.Notes,
+		TokenizerBytes: own.TokenizerBytes(),
 	}
+	for _, name := range slices.Sorted(maps.Keys(d.Rows)) {
+		t := Table{Name: name, Rows: d.Rows[name]}
+		if added := own.AddedRows(name); added != nil {
+			t.Added, _ = added.Rows()
+			t.Bytes = int64(len(added.Data))
+		}
+		r.Resized = append(r.Resized, t)
+	}
+	return r
 }
 
 // Small describes a file in the small layout, as far as that is possible without its
 // base: rows and kept values of packed tensors are not known.
 func Small(file string, d *pack.File) *Report {
-	r := newReport(file, "small", &d.Info)
+	r := newReport(file, "small", &d.Info, d)
 	r.Bytes, r.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {
 		out := Tensor{Name: t.Name, Form: "packed", Bytes: int64(len(t.Packed))}
@@ -82,7 +116,7 @@ func Small(file string, d *pack.File) *Report {
 // Fast describes a delta in the fast layout. It counts rows only if the delta has been
 // checked against its base, because shapes come from there.
 func Fast(file string, d *delta.Delta, checked bool) *Report {
-	r := newReport(file, "fast", &d.Info)
+	r := newReport(file, "fast", &d.Info, d)
 	r.Bytes, r.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {
 		out := Tensor{Name: t.Name, Form: "bitmap", Bytes: t.Bytes}

@@ -38,7 +38,7 @@ func TestDump(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := delta.Load(filepath.Join(dir, "fast.ken"))
+	d, err := delta.Open(filepath.Join(dir, "fast.ken"))
 	if err != nil {
 		t.Fatal(err)
 	}

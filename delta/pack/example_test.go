@@ -84,7 +84,7 @@ func encode(t testing.TB, coding delta.Coding, height, columns int, keep []uint6
 	if err := w.Finish(info(coding, set)); err != nil {
 		t.Fatal(err)
 	}
-	d, err := delta.Load(path)
+	d, err := delta.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

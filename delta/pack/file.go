@@ -21,8 +21,15 @@ type File struct {
 	Size       int64    // the file's length in bytes
 	Tensors    []Tensor // sorted by name
 
+	own  container.Own
 	file *safetensors.File
 }
+
+// TokenizerBytes returns the size of the files of the task's own tokenizer in the file.
+func (s *File) TokenizerBytes() int64 { return s.own.TokenizerBytes() }
+
+// AddedRows does what the method of [delta.Delta] does.
+func (s *File) AddedRows(table string) *safetensors.Tensor { return s.own.Added[table] }
 
 // Tensor is one tensor of a small file. Either Dense or Packed is set.
 type Tensor struct {
@@ -34,12 +41,11 @@ type Tensor struct {
 // partPacked is the name of the part of a packed tensor, its only one.
 const partPacked = "packed"
 
-// Open maps the delta file at path, which must be in the small layout, into memory
-// and checks its metadata and digest. Nobody may write to the file while it is
-// open. Errors are as of delta.Open: a file in the fast layout is
-// [delta.ErrLayout].
+// Open reads the delta file at path, which must be in the small layout, into memory
+// and checks its metadata and digest. Errors are as of delta.Open: a file in the fast
+// layout is [delta.ErrLayout].
 func Open(path string) (*File, error) {
-	f, err := safetensors.Open(path)
+	f, err := safetensors.Load(path)
 	if err != nil {
 		return nil, fmt.Errorf("delta: %w", err)
 	}
@@ -62,7 +68,7 @@ func IsSmall(f *safetensors.File) bool {
 	return f.Metadata()[container.LayoutKey] == container.LayoutSmall
 }
 
-// Close unmaps the file. No tensor may be used afterwards.
+// Close drops the file. No tensor may be used afterwards.
 func (s *File) Close() error { return s.file.Close() }
 
 func read(f *safetensors.File) (*File, error) {
@@ -84,6 +90,11 @@ func readTensors(f *safetensors.File) (*File, error) {
 	s := &File{Info: info, SHA256: f.Metadata()[container.DigestKey], FastSHA256: f.Metadata()[container.FastDigestKey], Size: int64(len(f.Data())), file: f}
 	for _, name := range f.Names() {
 		t, _ := f.Tensor(name)
+		if taken, err := s.own.Take(t); err != nil {
+			return nil, err
+		} else if taken {
+			continue
+		}
 		tensor, part, packed := strings.Cut(name, "#")
 		switch {
 		case !packed:
@@ -107,7 +118,7 @@ func readTensors(f *safetensors.File) (*File, error) {
 			return nil, fmt.Errorf("tensor %s: both dense and packed", s.Tensors[i].Name)
 		}
 	}
-	return s, nil
+	return s, s.own.Check(s.Rows, s.OwnTokenizer)
 }
 
 // Unpack writes the delta to path in the fast layout: the bytes that were packed.
@@ -140,6 +151,9 @@ func (s *File) spool(path string, base delta.Tensors, metadata map[string]string
 			w.Abort()
 		}
 	}()
+	if err := s.own.WriteTo(w); err != nil {
+		return nil, err
+	}
 	var d unpacker
 	for i := range s.Tensors {
 		t := &s.Tensors[i]

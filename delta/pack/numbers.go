@@ -2,6 +2,7 @@ package pack
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"kenserve/safetensors"
@@ -33,9 +34,28 @@ func widened(h uint16) uint32 {
 	return sign | math.Float32bits(float32(x)*0x1p-24)
 }
 
-// orderedAt sets dst[j] to the integer, as of ordered, of the base's value at
-// offset first + positions[j], widened to float32.
-func orderedAt(dst []uint32, base *safetensors.Tensor, first int, positions []uint32) {
+// baseValues looks values of the base up, widened to float32. It reuses its memory.
+type baseValues struct{ rows []float32 }
+
+// orderedAt sets dst[j] to the integer, as of ordered, of the base's value at offset
+// first + positions[j]. Positions are below n. The base is a float tensor.
+func (v *baseValues) orderedAt(dst []uint32, base *safetensors.Tensor, first, n int, positions []uint32) {
+	if base.Data != nil {
+		orderedData(dst, base, first, positions)
+		return
+	}
+	v.rows = resize(v.rows, min(n, base.Len()-first))
+	if err := base.Float32s(v.rows, first); err != nil { // the elements exist, so base was never read
+		panic(fmt.Sprintf("pack: %v", err))
+	}
+	dst = dst[:len(positions)]
+	for j, p := range positions {
+		dst[j] = ordered(math.Float32bits(v.rows[p]))
+	}
+}
+
+// orderedData does the same for a base whose bytes are in memory as its file has them.
+func orderedData(dst []uint32, base *safetensors.Tensor, first int, positions []uint32) {
 	dst = dst[:len(positions)]
 	switch base.DType {
 	case safetensors.F16:

@@ -106,10 +106,11 @@ func (p *packer) tiles(out []byte, m *sparse.Tensor) []byte {
 func (p *packer) float32s(out []byte, m *sparse.Tensor, base *safetensors.Tensor) []byte {
 	differences := make([]uint32, 0, len(m.Float32s))
 	var kept, bases []uint32
+	var values baseValues
 	for t := range m.StoredTiles() {
 		kept = keptPositions(m, t, kept)
 		bases = resize(bases, len(kept))
-		orderedAt(bases, base, m.TileIndex(t)*m.Height*m.Columns, kept)
+		values.orderedAt(bases, base, m.TileIndex(t)*m.Height*m.Columns, m.Height*m.Columns, kept)
 		for _, b := range bases {
 			value := ordered(math.Float32bits(m.Float32s[len(differences)]))
 			differences = append(differences, zigzag(value-b))

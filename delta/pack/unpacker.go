@@ -23,9 +23,10 @@ type unpacker struct {
 	buffer    []byte   // planes, or signs
 	positions []uint32 // kept positions of a tile
 	bases     []uint32 // the base's values at these positions, as of ordered
-	sink      byte     // keeps the compiler from dropping prefetch loads
-	unitGaps  []byte   // gaps through all units
-	usedUnits []byte   // bit u%8 of byte u/8: unit u keeps something
+	baseValues
+	sink      byte   // keeps the compiler from dropping prefetch loads
+	unitGaps  []byte // gaps through all units
+	usedUnits []byte // bit u%8 of byte u/8: unit u keeps something
 	spans     []span
 
 	// The slices of the last unpacked tensor.
@@ -274,10 +275,11 @@ func (u *unpacker) exact(m *sparse.Tensor, kept int, base *safetensors.Tensor) e
 		u.bases = resize(u.bases, len(u.positions))
 		// In column order the positions jump from row to row, and with one in 128
 		// kept they touch most cache lines of the tile.
-		if all := m.Height * m.Columns; m.Height > 1 && 128*len(u.positions) > all {
+		all := m.Height * m.Columns
+		if m.Height > 1 && 128*len(u.positions) > all && base.Data != nil {
 			u.sink += prefetch(base.Data, base.Len(), first, all)
 		}
-		orderedAt(u.bases, base, first, u.positions)
+		u.baseValues.orderedAt(u.bases, base, first, all, u.positions)
 		bases := u.bases
 		b0, b1, b2, b3 := planes[0][i:][:len(bases)], planes[1][i:][:len(bases)], planes[2][i:][:len(bases)], planes[3][i:][:len(bases)]
 		out := m.Float32s[i:][:len(bases)]

@@ -27,7 +27,10 @@ func Write(d *delta.Delta, path string, base delta.Tensors, fingerprint string) 
 		return err
 	}
 	defer w.Abort()
-	s := &File{Info: d.Info, FastSHA256: d.SHA256}
+	s := &File{Info: d.Info, FastSHA256: d.SHA256, own: *d.Own()}
+	if err := s.own.WriteTo(w); err != nil {
+		return err
+	}
 	var p packer
 	for i := range d.Tensors {
 		t := &d.Tensors[i]

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
@@ -14,14 +12,16 @@ import (
 	"kenserve/delta"
 	"kenserve/delta/internal/container"
 	"kenserve/delta/pack"
-	"kenserve/safetensors"
+	"kenserve/internal/atomicfile"
+	"kenserve/internal/stage"
 )
 
 // Cache is a folder of this machine with deltas that were unpacked from the small
 // layout, and with copies of the objects of a distant store. Each file has its
 // digest as its name, DIGEST.ken. A file appears complete and is never written
-// again, so that it may be mapped. If the files exceed a limit, the least recently
-// used are removed.
+// again. But the folder is open to others: each file is read into memory and checked there,
+// and a folder, pipe or link in the place of a file is moved out of the way. If the files exceed a
+// limit, those that are being written included, the least recently used are removed.
 //
 // Many goroutines may use a Cache, and many processes may use its folder.
 type Cache struct {
@@ -44,20 +44,20 @@ type cacheLock struct {
 }
 
 // NewCache returns the cache in the folder dir, which is created when it is needed,
-// with at most limit bytes of files.
+// with at most limit bytes of files. It removes what killed processes left there.
 func NewCache(dir string, limit int64) *Cache {
+	stage.Clean(dir)
 	return &Cache{dir: dir, limit: limit, locks: map[string]*cacheLock{}}
 }
 
 // Open opens the delta file at path, in either layout. A file in the small layout
-// is unpacked into the cache, unless it is there, and opened from there. A file in
-// the fast layout is read into memory. fingerprint must be that of base, the base
+// is unpacked into the cache, unless it is there. fingerprint must be that of base, the base
 // of the delta. Errors are as of delta.Open and [pack.File.Unpack].
 func (c *Cache) Open(path string, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
 	return c.OpenFile(File{Path: path}, base, fingerprint)
 }
 
-// OpenFile does what Open does, and maps a file in the fast layout if it is fixed.
+// OpenFile does what Open does for a file of a store.
 func (c *Cache) OpenFile(file File, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
 	f, err := file.container()
 	if err != nil {
@@ -79,46 +79,66 @@ func (c *Cache) OpenFile(file File, base delta.Tensors, fingerprint string) (*de
 }
 
 // unpacked opens the fast file of s in the cache, and unpacks s if it is not there
-// or damaged.
+// or damaged. Only a folder that cannot be written is an error.
 func (c *Cache) unpacked(s *pack.File, base delta.Tensors, fingerprint string) (*delta.Delta, error) {
 	if err := s.CheckBase(fingerprint); err != nil {
 		return nil, err
 	}
 	unlock := c.lock(s.FastSHA256)
 	defer unlock()
-	path := filepath.Join(c.dir, s.FastSHA256+delta.Extension)
-	d, err := delta.Open(path)
-	if err == nil && d.SHA256 == s.FastSHA256 {
-		// The time of change is the time of the last use. If it cannot be set, the
-		// file may be removed too early, and is unpacked again.
-		now := time.Now()
-		_ = os.Chtimes(path, now, now)
-		return d, nil
-	}
-	if err == nil { // another delta under this name, so damaged
-		_ = d.Close()
-		err = delta.ErrCorrupt
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case errors.Is(err, delta.ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt):
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+	path := c.path(s.FastSHA256)
+	if d, err := delta.Open(path); err == nil {
+		if d.SHA256 == s.FastSHA256 {
+			c.used(path)
+			return d, nil
 		}
-	default:
-		return nil, err
+		_ = d.Close() // another delta under this name
 	}
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, err
 	}
-	if err := s.Unpack(path, base, fingerprint); err != nil {
+	folder, err := stage.NewFolder(c.dir)
+	if err != nil {
 		return nil, err
 	}
-	if d, err = delta.Open(path); err != nil {
+	defer func() { _ = folder.Remove() }()
+	unpacked := folder.Path(filepath.Base(path))
+	if err := s.Unpack(unpacked, base, fingerprint); err != nil {
 		return nil, err
 	}
-	c.added(path, d.Size)
+	d, err := delta.Open(unpacked)
+	if err != nil {
+		return nil, err
+	}
+	if c.take(unpacked, path) {
+		c.added(path, d.Size)
+	}
 	return d, nil
+}
+
+// path returns the path of the file with this digest.
+func (c *Cache) path(digest string) string {
+	return filepath.Join(c.dir, digest+delta.Extension)
+}
+
+// used notes that a file is used now. If the time cannot be set, the file may be
+// removed too early, and is made again.
+func (c *Cache) used(path string) {
+	now := time.Now()
+	_ = os.Chtimes(path, now, now)
+}
+
+// take moves a finished file to its place, and moves whatever else is there out of the
+// way: it may be damaged, or no file at all. It tells whether it could. If not, the
+// caller has the content in memory, and it is made again next time.
+func (c *Cache) take(from, to string) bool {
+	if info, err := os.Lstat(to); err == nil && info.IsDir() && os.Remove(to) != nil {
+		// A folder that is not empty was not made by this cache.
+		if os.Rename(to, fmt.Sprintf("%s.aside-%d", to, time.Now().UnixNano())) != nil {
+			return false
+		}
+	}
+	return atomicfile.Move(from, to) == nil
 }
 
 // lock waits until nobody else in this process unpacks the file with this digest.
@@ -142,8 +162,8 @@ func (c *Cache) lock(digest string) (unlock func()) {
 	}
 }
 
-// leftoverAge is the age above which a temporary file counts as left by a killed
-// process.
+// leftoverAge is the age above which a reference to a file that is not there counts as
+// left by a killed process.
 const leftoverAge = time.Hour
 
 // scanInterval is the time after which the folder is scanned again for files of
@@ -175,7 +195,7 @@ func (c *Cache) shrinkLocked(newest string) {
 		used time.Time
 	}
 	var files []file
-	total := int64(0)
+	total := stage.Bytes(c.dir) // of files that are being written, here or by other processes
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || !info.Mode().IsRegular() {
@@ -183,9 +203,6 @@ func (c *Cache) shrinkLocked(newest string) {
 		}
 		name, isDelta := strings.CutSuffix(e.Name(), delta.Extension)
 		if _, err := container.HexDigest(name); err != nil || !isDelta {
-			if temporary(e.Name()) && time.Since(info.ModTime()) > leftoverAge {
-				_ = os.Remove(filepath.Join(c.dir, e.Name()))
-			}
 			continue // not a file of the cache
 		}
 		files = append(files, file{filepath.Join(c.dir, e.Name()), info.Size(), info.ModTime()})
@@ -207,17 +224,4 @@ func (c *Cache) shrinkLocked(newest string) {
 		}
 	}
 	c.removeStaleRefs()
-}
-
-// temporary reports whether a file has the name of an unfinished delta of the
-// cache.
-func temporary(name string) bool {
-	rest, ok := strings.CutPrefix(name, ".")
-	if !ok || len(rest) < len(container.NoDigest) {
-		return false
-	}
-	if _, err := container.HexDigest(rest[:len(container.NoDigest)]); err != nil {
-		return false
-	}
-	return strings.HasSuffix(rest, ".spool") || strings.HasSuffix(rest, ".tmp")
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"kenserve/delta"
-	"kenserve/delta/internal/container"
 	"kenserve/delta/internal/deltatest"
 	"kenserve/delta/pack"
 )
@@ -187,12 +186,11 @@ func TestCacheLimit(t *testing.T) {
 	for _, f := range files {
 		size = max(size, int64(len(f)))
 	}
-	leftover := filepath.Join(dir, "."+container.NoDigest+".ken.123.spool")
-	for _, name := range []string{leftover, filepath.Join(dir, "notes.txt"), filepath.Join(dir, "x.ken")} {
+	for _, name := range []string{filepath.Join(dir, "notes.txt"), filepath.Join(dir, "x.ken")} {
 		if err := os.WriteFile(name, make([]byte, size), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		old := time.Now().Add(-2 * leftoverAge)
+		old := time.Now().Add(-2 * time.Hour)
 		if err := os.Chtimes(name, old, old); err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +230,7 @@ func TestCacheLimit(t *testing.T) {
 	if there("task1") || !there("task3") || !there("task4") {
 		t.Errorf("the cache holds %v", cacheFiles(t, dir))
 	}
-	for name, want := range map[string]bool{leftover: false, filepath.Join(dir, "notes.txt"): true, filepath.Join(dir, "x.ken"): true} {
+	for name, want := range map[string]bool{filepath.Join(dir, "notes.txt"): true, filepath.Join(dir, "x.ken"): true} {
 		if _, err := os.Stat(name); (err == nil) != want {
 			t.Errorf("%s exists: %t, want %t", name, err == nil, want)
 		}

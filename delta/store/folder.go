@@ -8,10 +8,11 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
-	"time"
 
 	"kenserve/delta"
 	"kenserve/internal/atomicfile"
+	"kenserve/internal/regular"
+	"kenserve/internal/stage"
 )
 
 // Folder is the store in the folder at this path. Each file NAME.ken in it is a
@@ -25,17 +26,20 @@ var _ Writable = Folder("")
 func (f Folder) List(context.Context) ([]Item, error) {
 	files, err := os.ReadDir(string(f))
 	if err != nil {
-		return nil, fmt.Errorf("store: list folder: %w", err)
+		return nil, fmt.Errorf("store: list folder: %w: %w", ErrAway, err)
 	}
 	var items []Item
 	for _, file := range files {
+		if stage.IsFolder(file.Name()) {
+			stage.Clean(string(f)) // of processes that were killed
+			continue
+		}
 		name, ok := delta.TaskName(file.Name())
 		if !ok {
 			continue
 		}
-		// Stat follows links. A link that leads nowhere is not a task.
-		if info, err := os.Stat(f.path(name)); err == nil && info.Mode().IsRegular() {
-			items = append(items, item(name, info))
+		if i, err := statFile(name, f.path(name)); err == nil {
+			items = append(items, i)
 		}
 	}
 	sort.Slice(items, func(i, j int) bool { return items[i].Task < items[j].Task })
@@ -47,7 +51,8 @@ func (f Folder) Stat(_ context.Context, task string) (Item, error) {
 	if !delta.ValidTask(task) {
 		return Item{}, notFound(task)
 	}
-	return statFile(task, f.path(task))
+	i, err := statFile(task, f.path(task))
+	return i, away(string(f), err)
 }
 
 // Fetch implements Store.
@@ -60,37 +65,28 @@ func (f Folder) Fetch(_ context.Context, i Item) (File, error) {
 
 func (f Folder) path(task string) string { return filepath.Join(string(f), task+delta.Extension) }
 
-// The names of spooled files are no names of tasks, because they begin with a dot.
-const (
-	spoolPrefix = ".put."
-	spoolSuffix = ".tmp"
-)
-
-// Spool implements Writable. It also removes files that a killed process left.
-func (f Folder) Spool() (*os.File, error) {
-	old, _ := filepath.Glob(filepath.Join(string(f), spoolPrefix+"*"+spoolSuffix))
-	for _, path := range old {
-		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > leftoverAge {
-			_ = os.Remove(path)
-		}
-	}
-	file, err := os.CreateTemp(string(f), spoolPrefix+"*"+spoolSuffix)
+// Spool implements Writable.
+func (f Folder) Spool() (*Spool, error) {
+	s, err := spoolIn(string(f))
 	if err != nil {
-		return nil, writing(err)
+		return nil, writing(away(string(f), err))
 	}
-	return file, nil
+	return s, nil
 }
 
 // Put implements Writable.
-func (f Folder) Put(_ context.Context, task, path string) error {
+func (f Folder) Put(_ context.Context, task string, spool *Spool) error {
 	if !delta.ValidTask(task) {
 		return fmt.Errorf("store: put task %q: not a valid name of a task", task)
 	}
-	if err := os.Chmod(path, 0o644); err != nil {
+	if err := f.checkEntry(task); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err := os.Chmod(spool.Name(), 0o644); err != nil {
 		return writing(err)
 	}
-	if err := atomicfile.Move(path, f.path(task)); err != nil {
-		return writing(err)
+	if err := atomicfile.Move(spool.Name(), f.path(task)); err != nil {
+		return writing(away(string(f), err))
 	}
 	return nil
 }
@@ -100,12 +96,34 @@ func (f Folder) Remove(_ context.Context, task string) error {
 	if !delta.ValidTask(task) {
 		return notFound(task)
 	}
-	err := os.Remove(f.path(task))
-	if errors.Is(err, fs.ErrNotExist) {
+	if err := f.checkEntry(task); errors.Is(err, regular.ErrNotRegular) {
+		return notFound(task) // as in List
+	} else if err != nil {
+		return err
+	}
+	err := away(string(f), os.Remove(f.path(task)))
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrAway):
 		return notFound(task)
 	}
-	if err != nil {
+	return writing(err)
+}
+
+// checkEntry returns nil if a task's entry of the folder is a file, or a link, which is
+// replaced or removed itself and not what it leads to. Anything else there is not the
+// store's to change.
+func (f Folder) checkEntry(task string) error {
+	info, err := os.Lstat(f.path(task))
+	err = away(string(f), err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrAway):
+		return notFound(task)
+	case err != nil:
 		return writing(err)
+	case !info.Mode().IsRegular() && info.Mode()&fs.ModeSymlink == 0:
+		return fmt.Errorf("store: task %s: %s: %w", task, f.path(task), regular.ErrNotRegular)
 	}
 	return nil
 }
@@ -113,7 +131,7 @@ func (f Folder) Remove(_ context.Context, task string) error {
 // writing gives an error of writing to the folder its context, and makes it
 // ErrReadOnly where it is one.
 func writing(err error) error {
-	if errors.Is(err, fs.ErrPermission) || readOnlyFileSystem(err) {
+	if !errors.Is(err, ErrAway) && errors.Is(err, fs.ErrPermission) || readOnlyFileSystem(err) {
 		return fmt.Errorf("store: %w: %w", ErrReadOnly, err)
 	}
 	return fmt.Errorf("store: write to folder: %w", err)
@@ -152,6 +170,8 @@ func (s Single) Fetch(_ context.Context, i Item) (File, error) {
 
 func notFound(task string) error { return fmt.Errorf("store: task %q: %w", task, ErrNotFound) }
 
+// statFile returns the item of the regular file at path, or of the one that a link there
+// leads to. Nothing else is a task.
 func statFile(task, path string) (Item, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -159,6 +179,8 @@ func statFile(task, path string) (Item, error) {
 		return Item{}, notFound(task)
 	case err != nil:
 		return Item{}, fmt.Errorf("store: task %s: %w", task, err)
+	case !info.Mode().IsRegular():
+		return Item{}, notFound(task)
 	}
 	return item(task, info), nil
 }

@@ -5,15 +5,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
 
 	"kenserve/delta"
 	"kenserve/delta/internal/container"
-	"kenserve/internal/atomicfile"
+	"kenserve/internal/regular"
 )
 
 // refsFolder is the name of the folder in the cache with references: for each known
@@ -22,70 +22,65 @@ import (
 const refsFolder = "refs"
 
 // Object returns the cache's copy of an object of a distant store. reference is a
-// string that identifies the object and its version. Object removes a damaged copy.
+// string that identifies the object and its version. The copy is read into memory and
+// checked there. Object removes a damaged copy.
 func (c *Cache) Object(reference string) (File, bool) {
-	digest, err := os.ReadFile(c.ref(reference))
+	ref, err := regular.Read(c.ref(reference), int64(len(container.NoDigest)))
 	if err != nil {
 		return File{}, false
 	}
-	if _, err := container.HexDigest(string(digest)); err != nil {
-		return File{}, false
-	}
-	path := filepath.Join(c.dir, string(digest)+delta.Extension)
-	got, err := fileDigest(path)
+	digest, err := container.HexDigest(string(ref))
 	if err != nil {
 		return File{}, false
 	}
-	if got != string(digest) {
+	path := c.path(digest)
+	content, err := regular.Read(path, math.MaxInt64-1)
+	if err != nil {
+		return File{}, false
+	}
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != digest {
 		_ = os.Remove(path)
 		return File{}, false
 	}
-	now := time.Now()
-	_ = os.Chtimes(path, now, now) // the time of the last use, see unpacked
-	return File{Path: path, Fixed: true}, true
+	c.used(path)
+	return File{path, content}, true
 }
 
-// Spool creates a temporary file of the cache for [Cache.Keep]. The caller closes
-// it, and removes it unless Keep has succeeded with it.
-func (c *Cache) Spool() (*os.File, error) {
+// Spool creates a temporary file of the cache for [Cache.Keep]. The caller calls its
+// Remove in the end.
+func (c *Cache) Spool() (*Spool, error) {
 	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("store: cache: %w", err)
 	}
-	f, err := os.CreateTemp(c.dir, "."+container.NoDigest+".*.tmp")
+	s, err := spoolIn(c.dir)
 	if err != nil {
 		return nil, fmt.Errorf("store: cache: %w", err)
 	}
-	return f, nil
+	return s, nil
 }
 
-// Keep makes the spooled file at path the cache's copy of the object that reference
-// identifies.
-func (c *Cache) Keep(path, reference string) (File, error) {
-	digest, err := fileDigest(path)
+// Keep makes the spooled file, which the caller has closed, the cache's copy of the
+// object that reference identifies.
+func (c *Cache) Keep(spool *Spool, reference string) (File, error) {
+	content, err := regular.Read(spool.Name(), math.MaxInt64-1)
 	if err != nil {
 		return File{}, fmt.Errorf("store: cache: %w", err)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return File{}, fmt.Errorf("store: cache: %w", err)
-	}
+	sum := sha256.Sum256(content)
+	digest := hex.EncodeToString(sum[:])
 	unlock := c.lock(digest)
 	defer unlock()
-	kept := filepath.Join(c.dir, digest+delta.Extension)
-	if err := atomicfile.Move(path, kept); err != nil {
-		return File{}, fmt.Errorf("store: cache: %w", err)
+	kept := c.path(digest)
+	if !c.take(spool.Name(), kept) {
+		return File{spool.Name(), content}, nil
 	}
-	if err := os.MkdirAll(filepath.Join(c.dir, refsFolder), 0o755); err != nil {
-		return File{}, fmt.Errorf("store: cache: %w", err)
+	c.added(kept, int64(len(content)))
+	// Without the reference the object is only fetched again.
+	ref := spool.folder.Path("ref")
+	if os.WriteFile(ref, []byte(digest), 0o644) == nil && os.MkdirAll(filepath.Join(c.dir, refsFolder), 0o755) == nil {
+		c.take(ref, c.ref(reference))
 	}
-	if err := atomicfile.Write(c.ref(reference), func(w io.Writer) error {
-		_, err := io.WriteString(w, digest)
-		return err
-	}); err != nil {
-		return File{}, fmt.Errorf("store: cache: %w", err)
-	}
-	c.added(kept, info.Size())
-	return File{Path: kept, Fixed: true}, nil
+	return File{kept, content}, nil
 }
 
 // ref returns the path of the file with the digest of the object.
@@ -107,7 +102,7 @@ func (c *Cache) removeStaleRefs() {
 		if info, err := ref.Info(); err != nil || time.Since(info.ModTime()) < leftoverAge {
 			continue
 		}
-		digest, err := os.ReadFile(path)
+		digest, err := regular.Read(path, int64(len(container.NoDigest)))
 		if err != nil {
 			continue
 		}
@@ -115,18 +110,4 @@ func (c *Cache) removeStaleRefs() {
 			_ = os.Remove(path)
 		}
 	}
-}
-
-// fileDigest returns the SHA-256 of a file, in hexadecimal.
-func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

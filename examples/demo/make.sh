@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 tuned=$1
 make() { # task, options
-  go run ../../cmd/serve prune --base base --tuned "$tuned/$1" --out "tasks/$1.ken" "${@:2}"
+  go run ../../cmd/serve prune --replace --base base --tuned "$tuned/$1" --out "tasks/$1.ken" "${@:2}"
 }
 make trec      --select ken   --keep 0.75 --values int8
 make sst2      --select delta --keep 0.5  --values sign

@@ -9,8 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+
+	"kenserve/internal/inject"
 )
 
 // Write makes what write writes the content of the file at path, with permissions
@@ -27,7 +30,7 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	buffered := bufio.NewWriterSize(f, 1<<20)
+	buffered := bufio.NewWriterSize(failingWriter{f}, 1<<20)
 	if err := write(buffered); err != nil {
 		return err
 	}
@@ -45,11 +48,32 @@ func Write(path string, write func(w io.Writer) error) (err error) {
 
 // Move syncs the closed file at from and renames it to to, in the same file
 // system.
-func Move(from, to string) error {
+func Move(from, to string) error { return move(from, to, os.Rename) }
+
+// MoveNew does what [Move] does, but fails with fs.ErrExist if there is something at to.
+func MoveNew(from, to string) error {
+	return move(from, to, func(from, to string) error {
+		// A second name is made only if the name is free. Not every file system has
+		// links; there the check and the rename are two steps.
+		err := os.Link(from, to)
+		if err == nil {
+			return os.Remove(from)
+		}
+		if _, there := os.Lstat(to); errors.Is(err, fs.ErrExist) || !errors.Is(there, fs.ErrNotExist) {
+			return &os.LinkError{Op: "link", Old: from, New: to, Err: fs.ErrExist}
+		}
+		return os.Rename(from, to)
+	})
+}
+
+func move(from, to string, rename func(from, to string) error) error {
 	if err := syncPath(from); err != nil {
 		return fmt.Errorf("write %s: %w", to, err)
 	}
-	if err := os.Rename(from, to); err != nil {
+	if err := inject.Fail(inject.Rename); err != nil {
+		return fmt.Errorf("write %s: %w", to, err)
+	}
+	if err := rename(from, to); err != nil {
 		return fmt.Errorf("write %s: %w", to, err)
 	}
 	// Without this the rename itself may be lost in a crash, which leaves the old
@@ -58,8 +82,21 @@ func Move(from, to string) error {
 	return nil
 }
 
+// failingWriter is a file to which writing can be made to fail.
+type failingWriter struct{ *os.File }
+
+func (w failingWriter) Write(b []byte) (int, error) {
+	if err := inject.Fail(inject.Write); err != nil {
+		return 0, err
+	}
+	return w.File.Write(b)
+}
+
 // syncPath makes what was written to a file or folder durable.
 func syncPath(path string) error {
+	if err := inject.Fail(inject.Sync); err != nil {
+		return err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err

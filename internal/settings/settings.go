@@ -97,11 +97,20 @@ func Check(members map[string]json.RawMessage, tables ...Table) (unknown []strin
 		switch {
 		case !ok:
 			unknown = append(unknown, name)
-		case setting.Refused != "" && !setting.Allows(members[name]) && err == nil:
-			err = fmt.Errorf("%s %s %w: %s", name, short(members[name]), ErrRefused, setting.Refused)
+		case err == nil:
+			err = setting.Check(members[name])
 		}
 	}
 	return unknown, err
+}
+
+// Check returns an error that wraps [ErrRefused] if the setting is refused and may not
+// have the value, which is JSON.
+func (s Setting) Check(value json.RawMessage) error {
+	if s.Refused == "" || s.Allows(value) {
+		return nil
+	}
+	return fmt.Errorf("%s %s %w: %s", s.Name, short(value), ErrRefused, s.Refused)
 }
 
 // Allows tells whether a setting that is refused may have a value, which is JSON: null,
@@ -121,7 +130,11 @@ func compacted(value json.RawMessage) string {
 
 // short is a value as an error shows it.
 func short(value json.RawMessage) string {
-	s := compacted(value)
+	return shortText(compacted(value))
+}
+
+// shortText is a text of the file as a message shows it.
+func shortText(s string) string {
 	if len(s) > 60 {
 		s = strings.ToValidUTF8(s[:57], "") + "..."
 	}
@@ -151,7 +164,7 @@ func (u Unknown) String() string {
 	}
 	quoted := make([]string, len(names))
 	for i, name := range names {
-		quoted[i] = fmt.Sprintf("%q", name)
+		quoted[i] = fmt.Sprintf("%q", shortText(name))
 	}
 	return fmt.Sprintf("%s: %d %s unknown and ignored: %s%s", u.File, len(u.Names), is, strings.Join(quoted, ", "), more)
 }

@@ -10,8 +10,8 @@ For each case a folder with
 
 and settings.txt, the settings of LoraConfig with their defaults as JSON.
 
-Made with Python 3.11, torch 2.8.0, transformers 4.57.6, peft 0.17.1; "patterns" and
-settings.txt with peft 0.18.0.
+Made with Python 3.11, torch 2.8.0, transformers 4.57.6, peft 0.17.1; "patterns",
+"tokens", "resized", "added" and settings.txt with peft 0.18.0.
 """
 
 import json
@@ -36,6 +36,14 @@ CASES = {
     "patterns": (BertForSequenceClassification, BERT, dict(
         r=2, lora_alpha=6, rank_pattern={"key": 3}, alpha_pattern={"layer.0.attention.self.query": 10, "query": 4, "^bert.enc.*key": 12},
         target_modules=["query", "key", "value"])),
+    # Some rows of a table; a table with more rows, saved whole, with a change on top of it; and
+    # one of which only the added rows are saved.
+    "tokens": (BertForSequenceClassification, BERT, dict(
+        r=2, lora_alpha=6, target_modules=["query"], modules_to_save=["classifier"], trainable_token_indices={"word_embeddings": [3, 0, 10]})),
+    "resized": (BertForSequenceClassification, BERT, dict(
+        r=2, lora_alpha=6, target_modules=["query", "word_embeddings"], modules_to_save=["classifier"])),
+    "added": (BertForSequenceClassification, BERT, dict(
+        r=2, lora_alpha=6, target_modules=["query"], modules_to_save=["classifier"], trainable_token_indices={"word_embeddings": [12, 2, 11]})),
     "transposed": (GPT2ForSequenceClassification, GPT2, dict(r=3, lora_alpha=8, fan_in_fan_out=True, target_modules=["c_attn", "c_fc"])),
 }
 
@@ -57,12 +65,14 @@ def main(out, only=None):
                 p.copy_(torch.randn_like(p) * 0.1)
         encoder = {k: v.clone() for k, v in model.base_model.state_dict().items()}
         save_file(encoder, os.path.join(folder, "base", "model.safetensors"))
+        if name in ("resized", "added"):
+            model.resize_token_embeddings(13)
         tuned = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, **options))
         with torch.no_grad():
             for p in tuned.parameters():
                 if p.requires_grad:
                     p.copy_(torch.randn_like(p) * 0.1)
-        tuned.save_pretrained(os.path.join(folder, "adapter"))
+        tuned.save_pretrained(os.path.join(folder, "adapter"), save_embedding_layers=name in ("rich", "resized"))
         os.remove(os.path.join(folder, "adapter", "README.md"))
         merged = tuned.merge_and_unload()
         save_file({k: v.clone().contiguous() for k, v in merged.state_dict().items()}, os.path.join(folder, "merged.safetensors"))

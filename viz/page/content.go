@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kenserve/internal/fault"
 	"kenserve/viz"
 	"kenserve/viz/figure"
 	"kenserve/viz/internal/format"
@@ -55,6 +56,7 @@ func newContent(ctx context.Context, m *viz.Model, o Options) (*content, error) 
 	group.SetLimit(workers)
 	for i := range tensors {
 		group.Go(func() (err error) {
+			defer fault.Contain(&err)()
 			if done[i], err = newTensorContent(groupCtx, m, i, o); err == nil && o.Progress != nil {
 				o.Progress()
 			}

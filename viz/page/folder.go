@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"kenserve/internal/fault"
 	"kenserve/viz"
 	"kenserve/viz/figure"
 )
@@ -61,11 +62,12 @@ func WriteFolder(ctx context.Context, dir string, m *viz.Model, o FolderOptions)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(workers)
 	for _, set := range pictureSets(m) {
-		group.Go(func() error {
+		group.Go(func() (err error) {
+			defer fault.Contain(&err)()
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			err := set(ctx, o.Page, emit)
+			err = set(ctx, o.Page, emit)
 			if err == nil && o.Page.Progress != nil {
 				o.Page.Progress()
 			}

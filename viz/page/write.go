@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 
+	"kenserve/internal/printable"
 	"kenserve/viz"
 	"kenserve/viz/figure"
 	"kenserve/viz/internal/format"
@@ -66,7 +67,7 @@ func Write(ctx context.Context, w io.Writer, m *viz.Model, o Options) error {
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(w, 1<<16)
+	out := bufio.NewWriterSize(printable.Writer(w), 1<<16) // labels may have characters that change how others are shown
 	if err := pageTemplate.Execute(out, p); err != nil {
 		return fmt.Errorf("viz: write page: %w", err)
 	}

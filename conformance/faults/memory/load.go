@@ -264,7 +264,7 @@ func (c *client) slowReader() string {
 	}
 	defer conn.Close()
 	body := made.get(c, "slow reader", func() []byte { return asJSON(map[string]any{"model": c.task(), "input": c.texts(1024, 1)}) })
-	if _, err := fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+	if _, err := fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
 		return "closed"
 	}
 	select {

@@ -2,11 +2,11 @@ package bucket
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -23,6 +23,7 @@ type Store struct {
 	address string // identifies the bucket in the cache
 	cache   *store.Cache
 	retry   retry
+	folder  string // of a file:// bucket, which reads as empty when its folder is gone
 }
 
 var _ store.Writable = (*Store)(nil)
@@ -62,7 +63,22 @@ func Open(ctx context.Context, address string, cache *store.Cache) (*Store, erro
 	if prefix != "" {
 		bucket = blob.PrefixedBucket(bucket, prefix)
 	}
-	return newStore(bucket, plain.String()+"?"+u.Query().Get("endpoint"), cache), nil
+	s := newStore(bucket, plain.String()+"?"+u.Query().Get("endpoint"), cache)
+	if u.Scheme == "file" {
+		s.folder = filepath.FromSlash(u.Path)
+		if u.Host == "." { // a relative path, as gocloud.dev/blob/fileblob has it
+			s.folder = strings.TrimPrefix(s.folder, string(filepath.Separator))
+		}
+	}
+	return s, nil
+}
+
+// checkFolder returns an error if the folder of a file:// bucket is gone.
+func (s *Store) checkFolder() error {
+	if s.folder == "" {
+		return nil
+	}
+	return store.CheckFolder(s.folder)
 }
 
 // newStore returns the store in an open bucket, which it owns. address identifies
@@ -94,6 +110,9 @@ func (s *Store) List(ctx context.Context) ([]store.Item, error) {
 		}
 	})
 	if err != nil {
+		return nil, fmt.Errorf("bucket: list: %w: %w", store.ErrAway, err)
+	}
+	if err := s.checkFolder(); err != nil {
 		return nil, fmt.Errorf("bucket: list: %w", err)
 	}
 	sort.Slice(items, func(i, j int) bool { return items[i].Task < items[j].Task })
@@ -111,7 +130,7 @@ func (s *Store) Stat(ctx context.Context, task string) (store.Item, error) {
 		return err
 	})
 	if err != nil {
-		return store.Item{}, failed("find", task, err)
+		return store.Item{}, s.failed("find", task, err)
 	}
 	return store.Item{Task: task, Version: version(a), Size: a.Size}, nil
 }
@@ -144,8 +163,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 	if err != nil {
 		return store.File{}, item, err
 	}
-	defer os.Remove(spool.Name())
-	defer spool.Close()
+	defer spool.Remove()
 	err = s.retry.do(ctx, func() error {
 		if _, err := spool.Seek(0, io.SeekStart); err != nil {
 			return err
@@ -166,7 +184,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 		return err
 	})
 	if err != nil {
-		return store.File{}, item, failed("fetch", item.Task, err)
+		return store.File{}, item, s.failed("fetch", item.Task, err)
 	}
 	// The content belongs to the version if the object still has it now.
 	now, err := s.Stat(ctx, item.Task)
@@ -176,7 +194,7 @@ func (s *Store) download(ctx context.Context, item store.Item) (store.File, stor
 	if err := spool.Close(); err != nil {
 		return store.File{}, item, fmt.Errorf("bucket: fetch task %s: %w", item.Task, err)
 	}
-	f, err := s.cache.Keep(spool.Name(), s.reference(item))
+	f, err := s.cache.Keep(spool, s.reference(item))
 	return f, item, err
 }
 
@@ -186,15 +204,15 @@ func (s *Store) reference(item store.Item) string {
 }
 
 // Spool implements store.Writable.
-func (s *Store) Spool() (*os.File, error) { return s.cache.Spool() }
+func (s *Store) Spool() (*store.Spool, error) { return s.cache.Spool() }
 
 // Put implements store.Writable.
-func (s *Store) Put(ctx context.Context, task, path string) error {
+func (s *Store) Put(ctx context.Context, task string, spool *store.Spool) error {
 	if !delta.ValidTask(task) {
 		return fmt.Errorf("bucket: put task %q: not a valid name of a task", task)
 	}
 	err := s.retry.do(ctx, func() error {
-		f, err := os.Open(path)
+		f, err := os.Open(spool.Name())
 		if err != nil {
 			return err
 		}
@@ -206,7 +224,7 @@ func (s *Store) Put(ctx context.Context, task, path string) error {
 		return s.bucket.Upload(ctx, key(task), f, &blob.WriterOptions{ContentType: "application/octet-stream"})
 	})
 	if err != nil {
-		return failed("put", task, err)
+		return s.failed("put", task, err)
 	}
 	return nil
 }
@@ -218,7 +236,7 @@ func (s *Store) Remove(ctx context.Context, task string) error {
 		return err
 	}
 	if err := s.retry.do(ctx, func() error { return s.bucket.Delete(ctx, key(task)) }); err != nil {
-		return failed("remove", task, err)
+		return s.failed("remove", task, err)
 	}
 	return nil
 }
@@ -231,7 +249,10 @@ func notFound(task string) error {
 
 // failed gives an error of the bucket its context, and makes it one of package
 // store's errors where there is one for it. action is what failed.
-func failed(action, task string, err error) error {
+func (s *Store) failed(action, task string, err error) error {
+	if gone := s.checkFolder(); gone != nil {
+		return fmt.Errorf("bucket: %s task %s: %w", action, task, gone)
+	}
 	switch gcerrors.Code(err) {
 	case gcerrors.NotFound:
 		return notFound(task)
@@ -240,8 +261,5 @@ func failed(action, task string, err error) error {
 			return fmt.Errorf("bucket: %s task %s: %w: %w", action, task, store.ErrReadOnly, err)
 		}
 	}
-	return fmt.Errorf("bucket: %s task %s: %w: %w", action, task, errUnavailable, err)
+	return fmt.Errorf("bucket: %s task %s: %w: %w", action, task, store.ErrAway, err)
 }
-
-// errUnavailable means that the bucket did not answer a request in any attempt.
-var errUnavailable = errors.New("the object store did not answer")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -32,11 +33,11 @@ func put(t *testing.T, s *Store, task string, content []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.Remove(spool.Name())
+	defer spool.Remove()
 	if _, err := spool.Write(content); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(spool.Close(), s.Put(context.Background(), task, spool.Name())); err != nil {
+	if err := errors.Join(spool.Close(), s.Put(context.Background(), task, spool)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -51,11 +52,21 @@ func fetch(t *testing.T, s *Store, task string) (store.Item, store.File, []byte)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := os.ReadFile(f.Path)
+	return item, f, read(t, f)
+}
+
+func read(t *testing.T, f store.File) []byte {
+	t.Helper()
+	r, err := f.Reader()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return item, f, content
+	defer r.Close()
+	content, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }
 
 // addresses returns the address of a store of each kind that a test can have,
@@ -80,7 +91,7 @@ func TestStore(t *testing.T) {
 			put(t, s, "b", first)
 			put(t, s, "a", second)
 			a, file, content := fetch(t, s, "a")
-			if !file.Fixed || !bytes.Equal(content, second) || a.Size != int64(len(second)) {
+			if !bytes.Equal(content, second) || a.Size != int64(len(second)) {
 				t.Errorf("%+v, %+v, %q", a, file, content)
 			}
 			b, _, content := fetch(t, s, "b")
@@ -101,7 +112,7 @@ func TestStore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if content, _ := os.ReadFile(f.Path); !bytes.Equal(content, second) && !bytes.Equal(content, first) {
+			if content := read(t, f); !bytes.Equal(content, second) && !bytes.Equal(content, first) {
 				t.Errorf("an old item: %q", content)
 			}
 			if err := s.Remove(ctx, "b"); err != nil {
@@ -143,5 +154,41 @@ func TestRetryAttempts(t *testing.T) {
 				t.Errorf("%d attempts, want %d", n, test.want)
 			}
 		})
+	}
+}
+
+// A file:// bucket whose folder is gone is away; it does not count as empty.
+func TestFolderGone(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "store")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, "file://"+filepath.ToSlash(folder), filepath.Join(dir, "cache"))
+	put(t, s, "a", []byte("content"))
+	ctx := context.Background()
+	item, err := s.Stat(ctx, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Stat(ctx, "b"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("no such task: %v", err)
+	}
+	if err := os.Rename(folder, folder+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	_, errList := s.List(ctx)
+	_, errStat := s.Stat(ctx, "a")
+	_, errFetch := s.Fetch(ctx, item)
+	for what, err := range map[string]error{"list": errList, "stat": errStat, "fetch": errFetch, "remove": s.Remove(ctx, "a")} {
+		if !errors.Is(err, store.ErrAway) || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := os.Rename(folder+".gone", folder); err != nil {
+		t.Fatal(err)
+	}
+	if items, err := s.List(ctx); err != nil || len(items) != 1 {
+		t.Errorf("back again: %v, %v", items, err)
 	}
 }

@@ -26,6 +26,7 @@ type fakeTask struct{ closed int }
 
 func (t *fakeTask) Labels() []string { return []string{"no", "yes"} }
 func (t *fakeTask) HotBytes() int64  { return hotBytes }
+func (t *fakeTask) Digest() string   { return "digest" }
 func (t *fakeTask) Close() error     { t.closed++; return nil }
 
 type fakeNetwork struct{ models.Network }
@@ -478,6 +479,24 @@ func TestReplacement(t *testing.T) {
 		t.Errorf("after the refused version was taken back: %+v", info)
 	}
 
+	// A version that could not be read for another reason than its own is tried again.
+	for _, reason := range []error{failure.ErrStoreAway, failure.ErrNoSpace} {
+		e := p.c.BeginReplacement(old)
+		p.c.LoadBegins(0)
+		p.c.ReplacementFailed(old, e, fmt.Errorf("runtime: task a: %w", reason), "2", false)
+		p.c.Release(e)
+		if problems := p.c.Problems(); !strings.Contains(problems["a"], reason.Error()) {
+			t.Errorf("%v: problems %v", reason, problems)
+		}
+		if again := p.c.Sync(listing("2")).Replace; len(again) != 1 {
+			t.Errorf("%v: the version is not tried again", reason)
+		}
+		p.c.Sync(listing(""))
+		if problems := p.c.Problems(); len(problems) != 0 {
+			t.Errorf("%v: the problem stays: %v", reason, problems)
+		}
+	}
+
 	e = p.c.BeginReplacement(old)
 	p.c.LoadBegins(0)
 	p.c.Reserve(warmBytes)
@@ -507,7 +526,7 @@ func TestReplacement(t *testing.T) {
 	if p.c.usedBytes != 0 {
 		t.Errorf("%d bytes are used", p.c.usedBytes)
 	}
-	if s := p.c.Stats(); s.Replacements != 1 || s.LoadErrors != 1 || s.LoadsWaiting != 0 {
+	if s := p.c.Stats(); s.Replacements != 1 || s.LoadErrors != 3 || s.LoadsWaiting != 0 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"time"
 
 	"kenserve/runtime/internal/failure"
@@ -16,8 +17,13 @@ type usage struct {
 	loadTime   time.Duration // of the last load
 	lastUsed   time.Time
 	problem    string // why the store's present delta is not served; empty: it is
+	version    string // of the delta that has the problem
 	popularity popularity
 }
+
+// setProblem records why a version of the task's delta is not served; an empty
+// problem: it is.
+func (u *usage) setProblem(problem, version string) { u.problem, u.version = problem, version }
 
 // usageOf returns the usage of a task that was loaded.
 func (c *Cache) usageOf(name string) *usage {
@@ -43,13 +49,14 @@ type Info struct {
 	LoadTime   time.Duration // of the last load
 	LastUsed   time.Time     // zero: never
 	Problem    string        // why the store's present delta is not served; empty: it is
+	Digest     string        // SHA-256 of the delta in memory; empty: none is
 }
 
 // Describe returns what is known of a task.
 func (c *Cache) Describe(name string, now time.Time) Info {
 	info := Info{Pinned: c.pinned[name]}
 	if e, ok := c.entries.Peek(name); ok && e.task != nil {
-		info.Loaded, info.Hot, info.Bytes = true, e.network != nil, e.heldBytes()
+		info.Loaded, info.Hot, info.Bytes, info.Digest = true, e.network != nil, e.heldBytes(), e.task.Digest()
 	}
 	if u := c.usage[name]; u != nil {
 		info.Labels, info.Requests, info.LastUsed = u.labels, u.requests, u.lastUsed
@@ -57,11 +64,45 @@ func (c *Cache) Describe(name string, now time.Time) Info {
 		info.Problem = u.problem
 	}
 	if f, ok := c.failures.Peek(name); ok && now.Before(f.until) {
-		if class := failure.Class(f.err); class != "" {
-			info.Problem = class
+		if errors.Is(f.err, failure.ErrTaskUnusable) {
+			info.Problem = failure.Class(f.err)
 		}
 	}
 	return info
+}
+
+// Problems returns why the tasks that the store's present delta is not served for are
+// not, by task.
+func (c *Cache) Problems() map[string]string {
+	problems := map[string]string{}
+	for name, u := range c.usage {
+		if u.problem != "" {
+			problems[name] = u.problem
+		}
+	}
+	return problems
+}
+
+// Digests returns the SHA-256 of the deltas in memory, by task.
+func (c *Cache) Digests() map[string]string {
+	digests := map[string]string{}
+	for _, name := range c.entries.Keys() {
+		if e, _ := c.entries.Peek(name); e.task != nil {
+			digests[name] = e.task.Digest()
+		}
+	}
+	return digests
+}
+
+// ReportProblem records that the loaded delta of an entry cannot be computed with. It
+// tells whether that was not known.
+func (c *Cache) ReportProblem(e *Entry, problem string) (news bool) {
+	u := c.usage[e.name]
+	if u == nil || e.detached || u.problem == problem {
+		return false
+	}
+	u.setProblem(problem, e.version)
+	return true
 }
 
 // Stats is a snapshot. Counters only grow.

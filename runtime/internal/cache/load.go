@@ -48,7 +48,8 @@ func (c *Cache) Loaded(e *Entry, task Task, version string, bytes int64) (promot
 func (c *Cache) setLoaded(e *Entry, task Task, version string, bytes int64) {
 	e.task, e.version, e.bytes = task, version, bytes
 	u := c.usageOf(e.name)
-	u.labels, u.problem = task.Labels(), ""
+	u.labels = task.Labels()
+	u.setProblem("", "")
 	if e.detached { // while it was being loaded
 		if e.references > 0 {
 			c.detachedBytes += bytes
@@ -76,6 +77,9 @@ func (c *Cache) LoadFailed(e *Entry, err error, version string, now time.Time) (
 		return false
 	}
 	c.stats.LoadErrors++
+	if errors.Is(err, failure.ErrTaskUnusable) { // so the store has the task: clients cannot invent it
+		c.usageOf(e.name).setProblem(failure.Class(err), version)
+	}
 	return true
 }
 

@@ -1,6 +1,10 @@
 package cache
 
-import "kenserve/runtime/internal/failure"
+import (
+	"errors"
+
+	"kenserve/runtime/internal/failure"
+)
 
 // Listed is a task as a listing of the store shows it.
 type Listed struct {
@@ -24,7 +28,8 @@ func (c *Cache) Sync(listing map[string]Listed) Changes {
 	var changes Changes
 	for _, name := range c.failures.Keys() {
 		f, _ := c.failures.Peek(name)
-		if item, ok := listing[name]; ok && item.Version != f.version {
+		item, ok := listing[name]
+		if ok && item.Version != f.version || errors.Is(f.err, failure.ErrStoreAway) { // it is back
 			c.failures.Remove(name)
 		}
 	}
@@ -39,16 +44,21 @@ func (c *Cache) Sync(listing map[string]Listed) Changes {
 			c.detach(e)
 			changes.Removed = append(changes.Removed, name)
 		case item.Version == e.version:
-			if e.refusedVersion != "" { // the refused delta was taken back
-				e.refusedVersion, c.usage[name].problem = "", ""
+			e.refusedVersion = ""
+			if u := c.usageOf(name); u.version != e.version { // the refused delta was taken back
+				u.setProblem("", "")
 			}
 		case item.Version != e.refusedVersion && item.Stable:
 			changes.Replace = append(changes.Replace, e)
 		}
 	}
-	for name := range c.usage {
-		if _, ok := listing[name]; !ok && !c.entries.Contains(name) {
+	for name, u := range c.usage {
+		item, listed := listing[name]
+		switch inMemory := c.entries.Contains(name); {
+		case !listed && !inMemory:
 			delete(c.usage, name)
+		case listed && !inMemory && item.Version != u.version: // the delta with the problem was replaced
+			u.setProblem("", "")
 		}
 	}
 	for name := range c.pinned {
@@ -91,8 +101,8 @@ func (c *Cache) Replaced(old, e *Entry, task Task, version string, bytes int64) 
 }
 
 // ReplacementFailed ends a replacement whose load failed: old stays in service,
-// and version is not tried again. An abort is the end of the engine, and no
-// fault of the version.
+// and version is not tried again unless the store or a disk was at fault. An abort is
+// the end of the engine, and no fault of the version.
 func (c *Cache) ReplacementFailed(old, e *Entry, err error, version string, abort bool) {
 	old.replacing = false
 	e.err, e.detached = err, true
@@ -100,12 +110,12 @@ func (c *Cache) ReplacementFailed(old, e *Entry, err error, version string, abor
 	if abort {
 		return
 	}
-	old.refusedVersion = version
+	if !errors.Is(err, failure.ErrStoreAway) && !errors.Is(err, failure.ErrNoSpace) {
+		old.refusedVersion = version
+	}
 	c.stats.LoadErrors++
 	if u := c.usage[e.name]; u != nil {
-		if u.problem = failure.Class(err); u.problem == "" {
-			u.problem = err.Error()
-		}
+		u.setProblem(failure.Class(err), version)
 	}
 }
 

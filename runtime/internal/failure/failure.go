@@ -11,18 +11,25 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 	"time"
 
 	"kenserve/delta"
 	"kenserve/delta/store"
+	"kenserve/internal/regular"
 	"kenserve/safetensors"
 )
 
 var (
 	// ErrNoTask means that the store has no task of that name.
 	ErrNoTask = errors.New("no such task")
-	// ErrTaskUnusable means that the task's delta cannot be loaded.
-	ErrTaskUnusable = errors.New("task cannot be loaded")
+	// ErrTaskUnusable means that the task's delta cannot be loaded, or not be computed
+	// with.
+	ErrTaskUnusable = errors.New("task cannot be served")
+	// ErrStoreAway means that the store cannot be reached now.
+	ErrStoreAway = errors.New("the store cannot be reached")
+	// ErrNoSpace means that a disk is full.
+	ErrNoSpace = errors.New("no space left on the disk")
 	// ErrBusy means that too much work is waiting already.
 	ErrBusy = errors.New("too many requests waiting")
 	// ErrClosed means that the engine is shutting down.
@@ -59,10 +66,28 @@ func (e *TaskError) Is(target error) bool { return target == ErrTaskUnusable }
 // Unwrap returns the reason.
 func (e *TaskError) Unwrap() error { return e.Err }
 
+// NotFinite is the class of a delta with which a text has a logit that is not a finite
+// number.
+const NotFinite = "its weights overflow: a logit is not a finite number"
+
+// OfDisk returns err, as an ErrNoSpace if a disk is full.
+func OfDisk(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return err
+}
+
 // Unusable turns an error of the store or the delta into the error that a
-// request for the task gets: an ErrNoTask if the store has no such task, else a
-// TaskError.
+// request for the task gets: an ErrNoSpace, an ErrStoreAway, an ErrNoTask if the store
+// has no such task, else a TaskError.
 func Unusable(task string, err error) error {
+	if full := OfDisk(err); errors.Is(full, ErrNoSpace) {
+		return fmt.Errorf("runtime: task %s: %w", task, full)
+	}
+	if errors.Is(err, store.ErrAway) {
+		return fmt.Errorf("runtime: task %s: %w: %w", task, ErrStoreAway, err)
+	}
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("runtime: task %s: %w", task, ErrNoTask)
 	}
@@ -77,7 +102,7 @@ func class(err error) string {
 		return "its delta belongs to another base"
 	case errors.Is(err, delta.ErrDigest):
 		return "its delta is damaged"
-	case errors.Is(err, delta.ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt), errors.Is(err, safetensors.ErrNotRegular):
+	case errors.Is(err, delta.ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt), errors.Is(err, regular.ErrNotRegular):
 		return "its delta is not valid"
 	case errors.As(err, new(*fs.PathError)):
 		return "its delta cannot be read"
@@ -93,10 +118,16 @@ func Cause(err error) error {
 	return err
 }
 
-// Class returns the class of a TaskError's reason, or "" for any other error.
+// Class returns the class of the reason why a delta is not served, in words that name
+// nothing of the machine.
 func Class(err error) string {
 	if t, ok := errors.AsType[*TaskError](err); ok {
 		return t.Class
 	}
-	return ""
+	for _, reason := range []error{ErrStoreAway, ErrNoSpace, ErrNoTask} {
+		if errors.Is(err, reason) {
+			return reason.Error()
+		}
+	}
+	return "it could not be loaded; the log has the reason"
 }

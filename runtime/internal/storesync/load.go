@@ -54,7 +54,7 @@ func (l *Loader) read(e *cache.Entry) (_ Task, _ store.Item, bytes int64, err er
 	l.mu.Lock()
 	l.cache.LoadTook(e.Name(), took)
 	l.mu.Unlock()
-	l.log.Debug("task loaded", "task", e.Name(), "bytes", bytes, "took", took)
+	l.log.Debug("task loaded", "task", e.Name(), "bytes", bytes, "sha256", task.Digest(), "took", took)
 	return task, item, bytes, nil
 }
 
@@ -157,7 +157,7 @@ func (l *Loader) wakeLocked() {
 }
 
 // Verify does with the file at path all that a load of the task does, within the
-// same bounds, and drops the result. Nobody may write to the file.
+// same bounds, computes with it, and drops the result.
 func (l *Loader) Verify(ctx context.Context, name, path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -167,7 +167,7 @@ func (l *Loader) Verify(ctx context.Context, name, path string) error {
 		return err
 	}
 	defer l.loads.Release(1)
-	fetch := func(context.Context, store.Item) (store.File, error) { return store.File{Path: path, Fixed: true}, nil }
+	fetch := func(context.Context, store.Item) (store.File, error) { return store.File{Path: path}, nil }
 	e := cache.NewReservation(name)
 	stop := context.AfterFunc(ctx, func() { l.release(e) })
 	task, bytes, err := l.readItem(e, store.Item{Task: name, Size: info.Size()}, fetch)
@@ -176,6 +176,9 @@ func (l *Loader) Verify(ctx context.Context, name, path string) error {
 		err = ctx.Err()
 	}
 	if task != nil {
+		if err == nil {
+			err = l.probe(ctx, name, task)
+		}
 		_ = task.Close()
 		l.unreserve(bytes)
 	}

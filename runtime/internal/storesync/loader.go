@@ -59,11 +59,14 @@ type Config struct {
 	Base  Base
 	// Budget bounds the bytes of tasks in memory, together with Activations.
 	Budget int64
-	// Activations returns the bytes that forward passes hold; nil: they are not
-	// part of Budget.
+	// Activations returns the bytes of the budget that are held beside tasks, such as
+	// by forward passes; nil: none are.
 	Activations func() int64
 	// Idle tells whether no text is computed or waits.
-	Idle       func() bool
+	Idle func() bool
+	// Probe computes with a task that is not served yet, and returns an error if it
+	// cannot be; nil: nothing is computed.
+	Probe      func(ctx context.Context, name string, task Task) error
 	RetryAfter time.Duration // how long a failed load is remembered
 	Loads      int           // tasks loaded at a time
 	MaxWaiting int           // loads that wait for their turn
@@ -283,6 +286,39 @@ func (l *Loader) Describe(name string) cache.Info {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.cache.Describe(name, time.Now())
+}
+
+// Problems returns why the store's present deltas of tasks are not served, by task.
+func (l *Loader) Problems() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cache.Problems()
+}
+
+// Digests returns the SHA-256 of the deltas in memory, by task.
+func (l *Loader) Digests() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cache.Digests()
+}
+
+// ReportProblem records, and logs once, that the task of a handle cannot be computed
+// with.
+func (l *Loader) ReportProblem(h Handle, problem string) {
+	l.mu.Lock()
+	news := l.cache.ReportProblem(h.entry, problem)
+	l.mu.Unlock()
+	if news {
+		l.log.Error("task cannot be computed with", "task", h.entry.Name(), "sha256", h.Task().Digest(), "problem", problem)
+	}
+}
+
+// probe computes with a task that is not served yet.
+func (l *Loader) probe(ctx context.Context, name string, task Task) error {
+	if l.config.Probe == nil {
+		return nil
+	}
+	return l.config.Probe(ctx, name, task)
 }
 
 // Ready reports why tasks cannot be loaded, or nil: the loader is closed, or the

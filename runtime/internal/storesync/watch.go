@@ -95,6 +95,12 @@ func (l *Loader) replace(old *cache.Entry) error {
 	}
 	task, item, bytes, err := l.read(e)
 	defer l.release(e)
+	if err == nil {
+		if err = l.probe(l.ctx, e.Name(), task); err != nil {
+			_ = task.Close()
+			l.unreserve(bytes)
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
@@ -107,7 +113,7 @@ func (l *Loader) replace(old *cache.Entry) error {
 	}
 	attached, promote := l.cache.Replaced(old, e, task, item.Version, bytes)
 	if attached {
-		l.log.Info("task replaced", "task", e.Name(), "bytes", bytes)
+		l.log.Info("task replaced", "task", e.Name(), "bytes", bytes, "sha256", task.Digest(), "before", taskOf(old).Digest())
 	}
 	if promote {
 		l.queuePromotionLocked(e)

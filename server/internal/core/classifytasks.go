@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"kenserve/internal/memory"
 	"kenserve/runtime"
 	"kenserve/server/internal/problem"
 )
@@ -21,8 +22,8 @@ type TasksCall struct {
 }
 
 // ClassifyTasks runs a call within the request timeout and adds its cost to state.
-// It tokenises the inputs once and runs all tasks at the same time; the engine
-// executes their batches side by side. The parser bounds the number of tasks. The
+// It runs all tasks at the same time; the engine executes their batches side by side,
+// and tokenises an input once for all tasks with the same tokenizer. The parser bounds the number of tasks. The
 // first task that fails cancels the others, and the problem names it.
 //
 // The error is a *[problem.Problem]. If the engine panics, ClassifyTasks panics
@@ -31,10 +32,11 @@ func (s *Service) ClassifyTasks(ctx context.Context, state *RequestState, c *Tas
 	ctx, cancelTimeout := context.WithTimeout(ctx, s.Limits.RequestTimeout)
 	defer cancelTimeout()
 	state.Task, state.Texts = strings.Join(c.Tasks, ","), len(c.Inputs)
-	inputs, err := s.Engine.Encode(ctx, c.Inputs, c.Options)
-	if err != nil {
-		return nil, classifyProblem(ctx, err, "", problem.Path{}, c.InputsAt)
+	// The tokens of all inputs stay until the last task has them.
+	if err := memory.LoanOf(ctx).Take(memory.Tokens, runtime.SharedBytes(c.Inputs, s.About.MaxTokens)); err != nil {
+		return nil, problem.Memory(err)
 	}
+	inputs := runtime.Share(c.Inputs)
 	together, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	results := make([]*runtime.Result, len(c.Tasks))

@@ -11,17 +11,15 @@ import (
 type Engine interface {
 	// Classify returns one row of scores for each input. It returns ctx's error
 	// when ctx ends. Other errors wrap [runtime.ErrNoTask],
-	// [runtime.ErrTaskUnusable], [runtime.ErrTooLong], [runtime.ErrBusy] or
-	// [runtime.ErrClosed]; a [runtime.InputError] tells which input is at fault.
+	// [runtime.ErrTaskUnusable], [runtime.ErrStoreAway], [runtime.ErrNoSpace],
+	// [runtime.ErrTooLong], [runtime.ErrBusy] or [runtime.ErrClosed]; a [runtime.InputError] tells which input is at fault.
 	// Without inputs the result has the task's labels alone.
 	Classify(ctx context.Context, task string, inputs []runtime.Input, opts runtime.Options) (*runtime.Result, error)
-	// Encode tokenises inputs once for several calls of Classify with the same
-	// options. Its errors are ctx's, and those of Classify about inputs.
-	Encode(ctx context.Context, inputs []runtime.Input, opts runtime.Options) ([]runtime.Input, error)
 	// Tasks lists the tasks of the store, sorted by name.
 	Tasks() ([]runtime.TaskInfo, error)
-	// Task finds one task of the store by name.
-	Task(name string) (runtime.TaskInfo, bool)
+	// Task finds one task of the store by name. Its errors wrap [runtime.ErrNoTask],
+	// [runtime.ErrTaskUnusable] or [runtime.ErrStoreAway].
+	Task(name string) (runtime.TaskInfo, error)
 
 	// Load returns when the task is in memory. Its errors are those of Classify.
 	Load(ctx context.Context, task string) error

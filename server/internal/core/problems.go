@@ -27,6 +27,13 @@ func ProblemOf(ctx context.Context, err error) *problem.Problem {
 		return problem.Memory(full)
 	}
 	switch {
+	case errors.Is(err, runtime.ErrStoreAway):
+		return problem.Unavailable(err, "the store cannot be reached, and the task is not in memory; try again later")
+	case errors.Is(err, runtime.ErrNoSpace):
+		return &problem.Problem{
+			Status: http.StatusInsufficientStorage, Kind: problem.KindNoSpace,
+			Message: "the disk of the server is full; its operator must make room", Cause: err,
+		}
 	case errors.Is(err, runtime.ErrClosed):
 		return problem.Unavailable(err, "the server is shutting down")
 	case errors.Is(err, runtime.ErrBusy):

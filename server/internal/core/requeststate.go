@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"kenserve/runtime"
@@ -19,12 +20,20 @@ type RequestState struct {
 	Texts            int
 	Tokens           int // computed, special tokens included
 	Queue, Inference time.Duration
+	Digests          []string         // of the deltas that answered, in the order of the request's tasks
 	Problem          *problem.Problem // nil: answered
 }
 
-// add adds the cost of a result. The tasks of a request wait at the same time, so
+// Deltas is the value of a header that names the deltas of an answer: the SHA-256 of
+// each, in the order of the request's tasks.
+func (state *RequestState) Deltas() string {
+	return "sha256:" + strings.Join(state.Digests, ", sha256:")
+}
+
+// add adds the delta and the cost of a result. The tasks of a request wait at the same time, so
 // the longest wait counts; computation adds up.
 func (state *RequestState) add(r *runtime.Result) {
+	state.Digests = append(state.Digests, r.Digest)
 	state.Tokens += r.Tokens
 	state.Queue = max(state.Queue, r.Queue)
 	state.Inference += r.Inference

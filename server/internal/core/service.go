@@ -4,6 +4,8 @@
 package core
 
 import (
+	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,12 +36,15 @@ func (s *Service) Draining() bool { return s.draining.Load() }
 
 // Ready returns nil while the server can answer requests, and a
 // *[problem.Problem] otherwise. The engine's reason is only the problem's cause,
-// since it may name files.
+// since it may name files; a changed base says so to the caller.
 func (s *Service) Ready() error {
 	if s.draining.Load() {
 		return problem.Unavailable(ErrShutdown, "the server is shutting down")
 	}
 	if err := s.Engine.Ready(); err != nil {
+		if errors.Is(err, runtime.ErrBaseChanged) {
+			return problem.Unavailable(err, strings.TrimPrefix(err.Error(), "runtime: "))
+		}
 		return problem.Unavailable(err, "the engine is not ready")
 	}
 	return nil

@@ -11,12 +11,14 @@ import (
 // FindTask describes the task that a request names at a path. The error is a
 // *[problem.Problem].
 func (s *Service) FindTask(at problem.Path, task string) (runtime.TaskInfo, error) {
-	if delta.ValidTask(task) {
-		if info, ok := s.Engine.Task(task); ok {
-			return info, nil
-		}
+	if !delta.ValidTask(task) {
+		return runtime.TaskInfo{}, problem.NoTask(at, task)
 	}
-	return runtime.TaskInfo{}, problem.NoTask(at, task)
+	info, err := s.Engine.Task(task)
+	if err != nil {
+		return info, TaskProblem(context.Background(), err, task, at) // the engine bounds the look-up, not the request
+	}
+	return info, nil
 }
 
 // CheckTask returns a *[problem.Problem] unless the store has the task that a

@@ -96,8 +96,6 @@ func (o *Object[P]) Read(p P, at problem.Path) {
 			case !ok && !o.open:
 				r.Reject(at, "has an unknown member %s; it may have %s", problem.Quote(name), o.names)
 			}
-		case seen&(1<<i) != 0:
-			r.fail("member %q appears twice", name)
 		default:
 			seen |= 1 << i
 			o.members[i].read(p, at.Member(o.members[i].name))

@@ -1,10 +1,10 @@
 // Package jsonbody reads and writes the JSON of requests and answers.
 //
-// The reader is strict: valid UTF-8, no member twice in an object that is looked
-// into, no escape that is half a surrogate pair, no nesting deeper than 32. It
-// names the field of the first value that is not allowed, and finds members by
-// name; see [Object]. It takes no memory beyond the body but for strings with
-// escapes.
+// The reader is strict: valid UTF-8, no member twice in an object at any depth, no
+// escape that is half a surrogate pair, no nesting deeper than 32, at most 4096
+// members in an object. It names the field of the first value that is not allowed,
+// and finds members by name; see [Object]. It takes no memory beyond the body but for
+// strings with escapes and the names of the members of open objects.
 package jsonbody
 
 import (
@@ -19,6 +19,9 @@ import (
 
 // maxDepth is the deepest nesting of arrays and objects that a body may have.
 const maxDepth = 32
+
+// maxMembers is the largest number of members of an object.
+const maxMembers = 4096
 
 // reader reads a JSON text once, from left to right. Peek returns the kind of the
 // next value; one of Members, Elements, ReadString, number, literal and Skip
@@ -97,7 +100,9 @@ func (r *reader) more(end byte) bool {
 }
 
 // Members ranges over the members of an object. The loop's body must consume the
-// member's value and must not break.
+// member's value and must not break. A name that appears twice is an error: readers
+// differ in which of the values counts, so a proxy that checks the one would let the
+// other pass.
 func (r *reader) Members(yield func(name string) bool) {
 	if !r.open('{') {
 		return
@@ -106,16 +111,28 @@ func (r *reader) Members(yield func(name string) bool) {
 		r.depth--
 		return
 	}
+	var seen memberNames
 	for {
 		name := r.ReadString()
 		if !r.accept(':') {
 			r.fail("expected ':'")
 		}
+		if r.syntax == nil && !seen.add(name) {
+			r.failTwice(name)
+		}
+		if r.syntax == nil && seen.count > maxMembers {
+			r.fail("an object has more than %d members", maxMembers)
+		}
 		if r.syntax != nil || !yield(name) || !r.more('}') {
-			return
+			break
 		}
 	}
+	if name, twice := seen.repeated(); twice {
+		r.failTwice(name)
+	}
 }
+
+func (r *reader) failTwice(name string) { r.fail("member %s appears twice", problem.Quote(name)) }
 
 // Elements ranges over the elements of an array, by index. The loop's body must
 // consume the element and must not break.

@@ -2,6 +2,7 @@ package jsonbody
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -77,7 +78,7 @@ func checkReader(t *testing.T, text string) {
 			t.Fatalf("%q: depth %d at the end", text, r.depth)
 		}
 	case r.syntax != nil && valid:
-		if m := r.syntax.Message; !strings.Contains(m, "surrogate") && !strings.Contains(m, "deeper") {
+		if m := r.syntax.Message; !strings.Contains(m, "surrogate") && !strings.Contains(m, "deeper") && !strings.Contains(m, "twice") && !strings.Contains(m, "members") {
 			t.Fatalf("%q is JSON and was rejected: %s", text, m)
 		}
 	}
@@ -107,6 +108,36 @@ func FuzzJSONReader(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(checkReader)
+}
+
+// No object may have a member twice, at any depth, whether it is looked into or not.
+func TestMembersAppearOnce(t *testing.T) {
+	many := func(n int, more string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `"m%d":0,`, i)
+		}
+		return "{" + b.String() + more + "}"
+	}
+	for text, want := range map[string]string{
+		`{"a":1,"b":{"a":1}}`:                 "",
+		`{"a":1,"a":1}`:                       "twice",
+		`{"a":1,"\u0061":1}`:                  "twice",
+		`[{"x":[{"y":{"z":1,"q":2,"z":3}}]}]`: "twice",
+		many(8, `"m7":1`):                     "twice",
+		many(9, `"m0":1`):                     "twice",
+		many(100, `"m50":1`):                  "twice",
+		many(100, `"n":1`):                    "",
+		many(maxMembers-1, `"n":1`):           "",
+		many(maxMembers, `"n":1`):             "more than 4096 members",
+	} {
+		r := reader{text: text}
+		r.Skip()
+		r.end()
+		if (r.syntax == nil) != (want == "") || r.syntax != nil && !strings.Contains(r.syntax.Message, want) {
+			t.Errorf("%.40s: %v, want %q", text, r.syntax, want)
+		}
+	}
 }
 
 // Strings without escapes are parts of the body, not copies.

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"strconv"
 	"unicode/utf8"
+
+	"kenserve/internal/printable"
 )
 
 // AppendString appends s as a JSON string. Each byte that is not valid UTF-8
-// becomes U+FFFD.
+// becomes U+FFFD. Characters that a terminal obeys are escaped, since answers end up
+// in terminals and logs.
 func AppendString(b []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	b = append(b, '"')
@@ -19,12 +22,12 @@ func AppendString(b []byte, s string) []byte {
 		case c < ' ':
 			b = append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 			i++
-		case c < utf8.RuneSelf:
+		case c < 0x7f:
 			b = append(b, c)
 			i++
 		default:
 			r, n := utf8.DecodeRuneInString(s[i:])
-			b = utf8.AppendRune(b, r)
+			b = printable.AppendRune(b, r)
 			i += n
 		}
 	}

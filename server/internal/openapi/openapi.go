@@ -109,6 +109,7 @@ func (s *Source) describeOperation(op *route.Operation, r huma.Registry) *huma.O
 		ok.Headers["X-Queue-Time-Ms"] = header("Time in the queue in milliseconds.", huma.TypeNumber)
 		ok.Headers["X-Inference-Time-Ms"] = header("Time of computation in milliseconds.", huma.TypeNumber)
 		ok.Headers["X-Tokens"] = header("Number of tokens computed, special tokens included.", huma.TypeInteger)
+		ok.Headers["X-Kenserve-Delta"] = header("sha256: and the SHA-256 of the delta that made the answer, in the fast layout; for several tasks a list of them, in the order of the request.", huma.TypeString)
 	}
 	if op.Answer != (route.Content{}) {
 		ok.Content = map[string]*huma.MediaType{}
@@ -173,7 +174,7 @@ func (s *Source) addContent(to map[string]*huma.MediaType, c route.Content, r hu
 // addFailures adds the errors with which an operation may answer, with the statuses
 // of its API.
 func (s *Source) addFailures(o *huma.Operation, op *route.Operation, r huma.Registry) {
-	list := append([]*route.Failure{route.InternalFault}, op.MayFail...)
+	list := append([]*route.Failure{route.InternalFault, route.Foreign}, op.MayFail...)
 	if !op.Open && (op.Admin || s.NeedsKey) {
 		list = append(list, route.Unauthorized)
 	}

@@ -33,6 +33,7 @@ const (
 	KindClient       Kind = "client_closed"
 	KindInternal     Kind = "internal"
 	KindUnavailable  Kind = "unavailable"
+	KindNoSpace      Kind = "no_space"
 )
 
 // StatusClientClosed is the status that proxies log for a client that closed the

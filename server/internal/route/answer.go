@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"kenserve/internal/memory"
+	"kenserve/internal/printable"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 )
@@ -62,7 +63,7 @@ func MarshalStatus(c *gin.Context, status int, v any) error {
 	if err != nil {
 		return problem.Internal(fmt.Errorf("encode %T: %w", v, err), "internal error")
 	}
-	WriteJSON(c, status, append(b, '\n'))
+	WriteJSON(c, status, append(printable.AppendJSON(nil, string(b)), '\n'))
 	return nil
 }
 
@@ -90,12 +91,15 @@ func WriteProblem(c *gin.Context, p *problem.Problem, encode ErrorEncoder) {
 	WriteJSON(c, status, body)
 }
 
-// WriteCost sets the headers with the cost of an answer.
+// WriteCost sets the headers with the cost of an answer, and the deltas that made it.
 func WriteCost(c *gin.Context, state *core.RequestState) {
 	h := c.Writer.Header()
 	h["X-Queue-Time-Ms"] = []string{Milliseconds(state.Queue)}
 	h["X-Inference-Time-Ms"] = []string{Milliseconds(state.Inference)}
 	h["X-Tokens"] = []string{strconv.Itoa(state.Tokens)}
+	if len(state.Digests) > 0 {
+		h["X-Kenserve-Delta"] = []string{state.Deltas()}
+	}
 }
 
 // Milliseconds formats d in milliseconds with three decimals.

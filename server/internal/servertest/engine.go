@@ -5,6 +5,7 @@ package servertest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
@@ -22,14 +23,16 @@ import (
 // Engine is a fake engine. It computes scores from the words of a text; some of its
 // tasks always fail, each in one way.
 type Engine struct {
-	Labels   map[string][]string // of each task; nil: never loaded
-	Fail     map[string]error    // errors of Classify, by task
-	Unready  error               // error of Ready and Tasks
-	Counters runtime.Stats
+	Labels  map[string][]string // of each task; nil: never loaded
+	Fail    map[string]error    // errors of Classify, by task
+	Unready error               // error of Ready and Tasks
+
+	TaskProblems map[string]string // of Problems
+	Counters     runtime.Stats
 	// Before, if not nil, runs at the beginning of Classify.
 	Before func(ctx context.Context, task string) error
 
-	Started, Finished, Encoded atomic.Int64 // calls of Classify, and of Encode
+	Started, Finished atomic.Int64 // calls of Classify
 
 	Did     []string // loads and unloads
 	MoveErr error    // of Load and Unload
@@ -92,7 +95,7 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 	if err := e.Fail[task]; err != nil {
 		return nil, err
 	}
-	r := &runtime.Result{Task: task, Labels: labels, Queue: 250 * time.Microsecond, Inference: 1500 * time.Microsecond}
+	r := &runtime.Result{Task: task, Digest: Digest(task), Labels: labels, Queue: 250 * time.Microsecond, Inference: 1500 * time.Microsecond}
 	for i, in := range inputs {
 		words := strings.Fields(in.Text)
 		tokens := 2 + len(words)
@@ -121,7 +124,7 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 			if !opts.Truncate {
 				return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, tokens, limit)}
 			}
-			if opts.TruncateLeft {
+			if opts.TruncateAt == runtime.Start {
 				words = words[tokens-limit:]
 			}
 			tokens = limit
@@ -149,17 +152,6 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 	return r, nil
 }
 
-// Encode returns the inputs unless one is too long.
-func (e *Engine) Encode(ctx context.Context, inputs []runtime.Input, opts runtime.Options) ([]runtime.Input, error) {
-	e.Encoded.Add(1)
-	for i, in := range inputs {
-		if n := 2 + len(strings.Fields(in.Text)); n > maxTokens && !opts.Truncate {
-			return nil, &runtime.InputError{Index: i, Err: fmt.Errorf("%w: %d tokens, model takes %d", runtime.ErrTooLong, n, maxTokens)}
-		}
-	}
-	return inputs, ctx.Err()
-}
-
 // Scores returns fractions with a power of two as denominator, so that their decimals
 // are exact on every machine.
 func Scores(words []string, labels int, raw bool) []float32 {
@@ -183,6 +175,7 @@ func (e *Engine) info(name string) runtime.TaskInfo {
 		info.Labels = e.Labels[name]
 		info.Residency = runtime.Hot
 		info.Bytes = 4096
+		info.Digest = Digest(name)
 		info.Requests = 12
 		info.LastUsed = time.Date(2025, 11, 24, 17, 0, 0, 123456789, time.FixedZone("", 3600))
 	}
@@ -207,11 +200,22 @@ func (e *Engine) Tasks() ([]runtime.TaskInfo, error) {
 }
 
 // Task implements [core.Engine].
-func (e *Engine) Task(name string) (runtime.TaskInfo, bool) {
+func (e *Engine) Task(name string) (runtime.TaskInfo, error) {
 	if _, ok := e.Labels[name]; !ok {
-		return runtime.TaskInfo{}, false
+		return runtime.TaskInfo{}, fmt.Errorf("runtime: task %s: %w", name, runtime.ErrNoTask)
 	}
-	return e.info(name), true
+	return e.info(name), nil
+}
+
+// Problems implements the engine of package server.
+func (e *Engine) Problems() map[string]string { return e.TaskProblems }
+
+// Digests implements the engine of package server.
+func (e *Engine) Digests() map[string]string { return map[string]string{"trec": Digest("trec")} }
+
+// Digest returns the digest of the delta of a task.
+func Digest(task string) string {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(task)))
 }
 
 // Stats returns the counters.

@@ -4,10 +4,11 @@ package addedtoken
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
+	"kenserve/internal/settings"
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
@@ -29,31 +30,36 @@ type Token struct {
 // A Set holds the tokens that are searched in one form of the text, original or normalized.
 type Set struct {
 	tokens  []Token
-	trie    *trie.Trie // maps the searched strings to indices in tokens
+	forms   map[string]int // the searched strings, with their indices in tokens
+	trie    *trie.Trie     // maps the searched strings to indices in tokens
 	unicode *codepoint.Tables
 
 	firstBytes   [256]bool // the first bytes of the searched strings
 	firstByte    byte      // the first byte of all searched strings, if oneFirstByte
 	oneFirstByte bool
+
+	skipSpecial bool // special tokens are not found: they are ordinary text
 }
 
-// Parse reads the member "added_tokens" of a tokenizer.json. raw is nil or null for none, and path is its
-// location, for errors. It checks that the ids are those that Number gives. The result has special tokens
-// first; of tokens with the same normal form, the first one counts.
-func Parse(path string, raw json.RawMessage, m model.Model) ([]Token, error) {
-	if raw == nil || jsonobject.IsNull(raw) {
-		return nil, nil
-	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("%s: not a list: %w", path, err)
+// Table are the members of a token in tokenizer.json.
+var Table = append(settings.Table{settings.Used("id")}, Flags...)
+
+// Flags are the members of a token in other files.
+var Flags = settings.Table{
+	settings.Used("content"), settings.Used("single_word"), settings.Used("lstrip"), settings.Used("rstrip"),
+	settings.Used("normalized"), settings.Used("special"),
+}
+
+// Parse reads the member "added_tokens" of a tokenizer.json, which is null or missing for none. It checks
+// that the ids are those that Number gives.
+func Parse(v jsonobject.Value, m model.Model) ([]Token, error) {
+	elements, err := v.Elements()
+	if err != nil {
+		return nil, err
 	}
 	var tokens []Token
-	for i, raw := range list {
-		o, err := jsonobject.Read(fmt.Sprintf("%s[%d]", path, i), raw)
-		if err != nil {
-			return nil, err
-		}
+	for _, element := range elements {
+		o := element.Object(Table)
 		tokens = append(tokens, Token{
 			ID:         int32(o.Count("id")),
 			Content:    o.String("content"),
@@ -73,11 +79,11 @@ func Parse(path string, raw json.RawMessage, m model.Model) ([]Token, error) {
 	}
 	for i, t := range numbered {
 		if t.Content != "" && t.ID != tokens[i].ID {
-			return nil, fmt.Errorf("%s[%d]: token %q has id %d, but its id in the vocabulary is %d",
-				path, i, t.Content, tokens[i].ID, t.ID)
+			return nil, fmt.Errorf("%s: token %q has id %d, but its id in the vocabulary is %d",
+				elements[i].Path(), t.Content, tokens[i].ID, t.ID)
 		}
 	}
-	return SpecialFirst(numbered), nil
+	return numbered, nil
 }
 
 // Number sets the ids of tokens as the reference does: the id in the model, or for tokens that are not in
@@ -117,12 +123,12 @@ func SpecialFirst(tokens []Token) []Token {
 }
 
 // NewSet returns the set of those tokens whose flag Normalized is normalized. If it is true, the set
-// searches for their normal forms by steps. It returns nil if there are no such tokens.
-func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Set, error) {
-	a := &Set{unicode: codepoint.Load()}
+// searches for their normal forms by steps. If skipSpecial is true, special tokens are ordinary text: like
+// the reference, the set finds them and goes on behind them. It returns nil if there are no tokens.
+func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer, skipSpecial bool) (*Set, error) {
+	a := &Set{unicode: codepoint.Load(), skipSpecial: skipSpecial, forms: make(map[string]int)}
 	var s normalizer.Scratch
 	var entries []trie.Entry
-	seen := make(map[string]bool)
 	for _, t := range tokens {
 		if t.Normalized != normalized {
 			continue
@@ -138,8 +144,8 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Se
 			}
 		}
 		a.tokens = append(a.tokens, t)
-		if !seen[form] { // of equal forms, the first counts
-			seen[form] = true
+		if _, ok := a.forms[form]; !ok { // of equal forms, the first counts
+			a.forms[form] = len(a.tokens) - 1
 			entries = append(entries, trie.Entry{Key: form, Value: int32(len(a.tokens) - 1)})
 		}
 	}
@@ -153,6 +159,32 @@ func NewSet(tokens []Token, normalized bool, steps []normalizer.Normalizer) (*Se
 	}
 	a.trie = trie.New(entries)
 	return a, nil
+}
+
+// Equal tells whether two sets find the same tokens in every text. A nil set has no tokens.
+func (a *Set) Equal(b *Set) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return maps.EqualFunc(a.forms, b.forms, func(i, j int) bool {
+		x, y := a.tokens[i], b.tokens[j]
+		// Otherwise it only orders tokens of equal form.
+		x.Special, y.Special = x.Special && a.skipSpecial, y.Special && b.skipSpecial
+		x.Content, y.Content = "", "" // the form is what is searched for
+		return x == y
+	})
+}
+
+// Bytes returns approximately how much memory the set holds.
+func (a *Set) Bytes() int64 {
+	if a == nil {
+		return 0
+	}
+	bytes := a.trie.Bytes()
+	for form := range a.forms {
+		bytes += int64(2*len(form)) + 128
+	}
+	return bytes
 }
 
 // find returns the first token in text at or after from, as text[start:end] and its index. If several

@@ -40,7 +40,7 @@ func (c *Scan) Next() (part []byte, id int32, ok bool) {
 		}
 		c.searchFrom = end
 		t := &c.tokens.tokens[k]
-		if t.SingleWord && (c.wordBefore(start) || c.wordAfter(end)) {
+		if t.Special && c.tokens.skipSpecial || t.SingleWord && (c.wordBefore(start) || c.wordAfter(end)) {
 			continue
 		}
 		if t.LStrip {

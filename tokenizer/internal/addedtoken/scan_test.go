@@ -31,7 +31,7 @@ func TestAddedTokensAgainstPlain(t *testing.T) {
 		for i, form := range forms {
 			tokens = append(tokens, Token{Content: form, ID: int32(i)})
 		}
-		a, err := NewSet(tokens, false, nil)
+		a, err := NewSet(tokens, false, nil, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,8 @@ type reader struct {
 	properties       []Property
 	classes          []uint8
 	graphemes        []grapheme
+	categories       []uint8
+	scripts          []uint8
 	nfd, nfkd, lower []uint16
 }
 
@@ -40,6 +42,8 @@ func read(text string) (*Tables, error) {
 		properties: make([]Property, codePoints),
 		classes:    make([]uint8, codePoints),
 		graphemes:  make([]grapheme, codePoints),
+		categories: make([]uint8, codePoints),
+		scripts:    make([]uint8, codePoints),
 		nfd:        make([]uint16, codePoints),
 		nfkd:       make([]uint16, codePoints),
 		lower:      make([]uint16, codePoints),
@@ -66,6 +70,8 @@ func read(text string) (*Tables, error) {
 	t.properties.fill(u.properties)
 	t.classes.fill(u.classes)
 	t.graphemes.fill(u.graphemes)
+	t.categories.fill(u.categories)
+	t.scripts.fill(u.scripts)
 	t.nfd.fill(u.nfd)
 	t.nfkd.fill(u.nfkd)
 	t.lower.fill(u.lower)
@@ -77,7 +83,7 @@ func (u *reader) readLine(name string, fields []string) error {
 	sets := map[string]Property{
 		"space": Space, "control": Control, "cjk": CJK, "punctuation": Punctuation,
 		"nonspacing": Nonspacing, "mark": Mark, "word": Word, "numeric": Numeric,
-		"letter": Letter, "number": Number,
+		"letter": Letter, "number": Number, "onigword": RegexpWord,
 	}
 	if p, ok := sets[name]; ok {
 		return eachRange(fields, func(r rune) { u.properties[r] |= p })
@@ -94,6 +100,22 @@ func (u *reader) readLine(name string, fields []string) error {
 			u.properties[r] |= Reordered
 			u.classes[r] = uint8(class)
 		})
+	}
+	if name == "category" {
+		if len(fields) == 0 || categoryIndex(fields[0]) < 0 {
+			return errors.New("unknown category")
+		}
+		return eachRange(fields[1:], func(r rune) { u.categories[r] = uint8(categoryIndex(fields[0])) })
+	}
+	if name == "script" {
+		if len(fields) == 0 {
+			return errors.New("a script needs a number")
+		}
+		script, err := strconv.ParseUint(fields[0], 10, 8)
+		if err != nil {
+			return err
+		}
+		return eachRange(fields[1:], func(r rune) { u.scripts[r] = uint8(script) })
 	}
 	if name == "grapheme" {
 		if len(fields) == 0 || graphemeNames[fields[0]] == 0 {

@@ -28,6 +28,9 @@ import (
 //	letter       \p{L} of regular expressions
 //	number       \p{N} of regular expressions
 //	class N      canonical combining class N; the class of all others is 0
+//	onigword     \w of regular expressions
+//	category X   general category X of regular expressions; all others are unassigned, Cn
+//	script N     a script of the pre-tokenizer UnicodeScripts; all others have no script
 //	grapheme X   class X in grapheme clusters (graphemes.go)
 //
 // A line of a map lists a code point and its result:
@@ -39,7 +42,8 @@ import (
 //go:embed unicode.txt
 var unicodeText string
 
-// A Property is a set of properties of a code point, one bit each. See unicodeText for the first ten.
+// A Property is a set of properties of a code point, one bit each. See unicodeText for the first ten and
+// for RegexpWord.
 type Property uint16
 
 const (
@@ -57,6 +61,7 @@ const (
 	Decomposed   // NFD changes it
 	compatible   // NFKD changes it differently from NFD
 	HasLowercase // its lower case differs from it
+	RegexpWord   // onigword
 )
 
 // Tables hold the properties of all code points. They are immutable.
@@ -64,6 +69,8 @@ type Tables struct {
 	properties twoStageTable[Property]
 	classes    twoStageTable[uint8]
 	graphemes  twoStageTable[grapheme]
+	categories twoStageTable[uint8] // indices in categoryNames
+	scripts    twoStageTable[uint8]
 
 	nfd, nfkd      twoStageTable[uint16] // indices in decompositions
 	decompositions [][]ClassedRune

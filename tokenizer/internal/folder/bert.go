@@ -17,7 +17,6 @@ import (
 // the line, from 0.
 var bertClass = class{
 	names:      []string{"BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"},
-	modelTypes: []string{"bert", "distilbert", "electra", "mobilebert"},
 	vocabulary: []string{"vocab.txt"},
 	tokens: tokensByRole("unk_token", "[UNK]", "sep_token", "[SEP]", "pad_token", "[PAD]",
 		"cls_token", "[CLS]", "mask_token", "[MASK]"),

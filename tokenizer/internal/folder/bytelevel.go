@@ -16,7 +16,6 @@ import (
 // robertaClass is RobertaTokenizer: byte-level BPE with vocab.json and merges.txt.
 var robertaClass = class{
 	names:      []string{"RobertaTokenizer", "LongformerTokenizer"},
-	modelTypes: []string{"roberta", "longformer"},
 	vocabulary: []string{"vocab.json", "merges.txt"},
 	tokens: withMask(tokensByRole("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
 		"pad_token", "<pad>", "cls_token", "<s>"), addedtoken.Token{ID: -1, Content: "<mask>", LStrip: true}),
@@ -32,7 +31,6 @@ var robertaClass = class{
 // debertaClass is DebertaTokenizer, the tokenizer of the first DeBERTa.
 var debertaClass = class{
 	names:      []string{"DebertaTokenizer"},
-	modelTypes: []string{"deberta"},
 	vocabulary: []string{"vocab.json", "merges.txt"},
 	tokens: withMask(tokensByRole("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
 		"pad_token", "[PAD]", "cls_token", "[CLS]"), addedtoken.Token{ID: -1, Content: "[MASK]", LStrip: true}),

@@ -1,7 +1,6 @@
 package folder
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -15,7 +14,6 @@ import (
 // settings.
 type class struct {
 	names      []string // names in tokenizer_class, without the suffix "Fast"
-	modelTypes []string // values of model_type in config.json that have this class by default
 	vocabulary []string // the files that the class needs
 	// tokens are the default special tokens by role.
 	tokens map[string]addedtoken.Token
@@ -50,26 +48,19 @@ func (f Files) class() (*class, error) {
 	if err != nil {
 		return nil, err
 	}
+	if name == "" {
+		name, file = loadClasses().models[f.modelType()], modelConfig
+	}
 	if name != "" {
+		if _, err := loadClasses().find(name, file); err != nil {
+			return nil, err
+		}
 		for _, c := range classes {
 			if slices.Contains(c.names, name) {
 				return c, f.check(c)
 			}
 		}
-		return nil, fmt.Errorf("%s: member \"tokenizer_class\" is %q, which is not supported without %s", file, name, tokenizerJSON)
-	}
-	if f[modelConfig] != nil {
-		var model struct {
-			Type string `json:"model_type"`
-		}
-		// Another package reads config.json and reports its errors.
-		if json.Unmarshal(f[modelConfig], &model) == nil {
-			for _, c := range classes {
-				if slices.Contains(c.modelTypes, model.Type) {
-					return c, f.check(c)
-				}
-			}
-		}
+		return nil, fmt.Errorf("%s: the tokenizer's class is %q, which is not supported without %s", file, name, tokenizerJSON)
 	}
 	for _, c := range classes {
 		if f.check(c) == nil {
@@ -91,18 +82,21 @@ func (f Files) check(c *class) error {
 
 // Components makes the stages of a tokenizer of the files.
 func (f Files) Components() (Components, error) {
-	settings, err := readSettings(tokenizerConfig, f[tokenizerConfig])
-	if err != nil {
-		return Components{}, err
+	if f[tokenizerJSON] != nil {
+		return f.parse()
 	}
 	c, err := f.class()
 	if err != nil {
 		return Components{}, err
 	}
-	if split := settings.OptionalBool("split_special_tokens"); split != nil && *split {
-		settings.Fail("split_special_tokens", "is true, which is not supported", nil)
+	var files []*jsonobject.File
+	config, err := f.openConfig(c.names[0], &files)
+	if err != nil {
+		return Components{}, err
 	}
-	tokens, special, err := f.specialTokens(settings, c.tokens)
+	settings := config.object
+	own := config.settings()
+	tokens, special, err := f.specialTokens(config, c.tokens, &files)
 	if err != nil {
 		return Components{}, err
 	}
@@ -135,6 +129,7 @@ func (f Files) Components() (Components, error) {
 		}
 		ids[t.Content] = t.ID
 	}
+	p.Settings = own
 	p.Components.AddedTokens = addedtoken.SpecialFirst(tokens)
 	p.Components.PostProcessor = p.post(func(token string) int32 {
 		if id, ok := ids[token]; ok {
@@ -142,7 +137,7 @@ func (f Files) Components() (Components, error) {
 		}
 		return p.Model.ID(token)
 	})
-	return p.Components, nil
+	return p.Components, p.Components.finish(config, files)
 }
 
 // withMask adds the token with role mask_token to tokens and returns them.

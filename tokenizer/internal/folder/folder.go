@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"kenserve/internal/lfs"
+	"kenserve/internal/regular"
 )
 
 // The files that may describe a tokenizer, besides vocabulary files.
@@ -25,9 +25,9 @@ const (
 	modelConfig      = "config.json"             // its model_type gives the class if nothing else does
 )
 
-// Files maps the names of a folder's files to their contents. They describe a tokenizer without
-// tokenizer.json: the vocabulary files of a class, and the files above. A missing file has no entry. The
-// tokenizer is the one that transformers' fast class makes of these files.
+// Files maps the names of a folder's files to their contents: tokenizer.json or the vocabulary files of a
+// class, and the other files above. A missing file has no entry. Without tokenizer.json, the tokenizer is
+// the one that transformers' fast class makes of these files.
 type Files map[string][]byte
 
 // maxFile is the maximum size of a file, in bytes.
@@ -35,24 +35,7 @@ const maxFile = 1 << 28
 
 // Read reads the tokenizer of a folder.
 func Read(dir string) (Components, error) {
-	data, err := readFile(filepath.Join(dir, tokenizerJSON))
-	if err == nil {
-		f := make(Files)
-		for _, name := range []string{tokenizerConfig, modelConfig} {
-			if err := f.read(dir, name); err != nil {
-				return Components{}, err
-			}
-		}
-		settings, err := f.overrides()
-		if err != nil {
-			return Components{}, err
-		}
-		return parse(data, settings)
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return Components{}, err
-	}
-	f, err := readFiles(dir)
+	f, err := Collect(dir)
 	if err != nil {
 		return Components{}, err
 	}
@@ -61,18 +44,10 @@ func Read(dir string) (Components, error) {
 
 // read reads a file of dir, if it exists.
 func (f Files) read(dir, name string) error {
-	path := filepath.Join(dir, name)
-	info, err := os.Stat(path)
+	data, err := readFile(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	if info.Size() > maxFile {
-		return fmt.Errorf("%s has %d bytes; at most %d are supported", name, info.Size(), maxFile)
-	}
-	data, err := readFile(path)
 	if err == nil {
 		f[name] = data
 	}
@@ -81,7 +56,7 @@ func (f Files) read(dir, name string) error {
 
 // readFile reads a file, without a byte order mark at the beginning of JSON.
 func readFile(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.Read(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -94,15 +69,8 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// readFiles reads the files of dir that describe a tokenizer. It is an error if there is no vocabulary
-// file.
-func readFiles(dir string) (Files, error) {
-	f := make(Files)
-	for _, name := range []string{tokenizerConfig, specialTokensMap, addedTokens, modelConfig} {
-		if err := f.read(dir, name); err != nil {
-			return nil, err
-		}
-	}
+// readVocabulary reads the vocabulary files of dir. It is an error if there is none.
+func (f Files) readVocabulary(dir string) error {
 	var names []string
 	found := false
 	for _, c := range classes {
@@ -112,13 +80,13 @@ func readFiles(dir string) (Files, error) {
 			}
 			names = append(names, name)
 			if err := f.read(dir, name); err != nil {
-				return nil, err
+				return err
 			}
 			found = found || f[name] != nil
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("there is neither %s nor any of %s: %w", tokenizerJSON, strings.Join(names, ", "), fs.ErrNotExist)
+		return fmt.Errorf("there is neither %s nor any of %s: %w", tokenizerJSON, strings.Join(names, ", "), fs.ErrNotExist)
 	}
-	return f, nil
+	return nil
 }

@@ -5,130 +5,104 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
+
+	"kenserve/tokenizer/internal/addedtoken"
+	"kenserve/tokenizer/internal/jsonobject"
+	"kenserve/tokenizer/internal/postprocessor"
 )
 
-// bertLike are the classes of transformers whose fast tokenizers give the normalizer of tokenizer.json
-// the settings of tokenizer_config.json (BertTokenizerFast.__init__ and its copies), without "Fast".
-var bertLike = []string{
-	"BertTokenizer", "ConvBertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "FunnelTokenizer",
-	"LayoutLMTokenizer", "LxmertTokenizer", "MobileBertTokenizer", "SqueezeBertTokenizer",
-}
-
-// bertLikeModels are the types of models that have such a class by default.
-var bertLikeModels = []string{
-	"bert", "convbert", "distilbert", "electra", "ernie", "layoutlm", "lxmert", "megatron-bert", "mobilebert",
-	"nezha", "qdqbert", "squeezebert",
-}
-
-// slowOnly are the classes of transformers 4.57 that have no fast tokenizer: they split texts in Python,
-// and a tokenizer.json beside them is not what they compute.
-var slowOnly = []string{
-	"BartphoTokenizer", "BertJapaneseTokenizer", "BertweetTokenizer", "BioGptTokenizer", "BlenderbotSmallTokenizer",
-	"ByT5Tokenizer", "CTRLTokenizer", "CanineTokenizer", "CpmAntTokenizer", "EsmTokenizer", "FSMTTokenizer",
-	"FlaubertTokenizer", "GPTNeoXJapaneseTokenizer", "GPTSanJapaneseTokenizer", "LukeTokenizer", "MLukeTokenizer",
-	"MyT5Tokenizer", "PerceiverTokenizer", "PhobertTokenizer", "ProphetNetTokenizer", "RoCBertTokenizer",
-	"TapasTokenizer", "TransfoXLTokenizer", "XLMProphetNetTokenizer", "XLMTokenizer",
-}
-
-// className returns the name of the tokenizer's class without "Fast", as AutoTokenizer finds it: the
-// tokenizer_class of tokenizer_config.json, or else of config.json; empty if neither has one. The file
-// is the one that has it.
-func (f Files) className() (name, file string, err error) {
-	for _, file := range []string{tokenizerConfig, modelConfig} {
-		settings, err := readSettings(file, f[file])
-		if err != nil {
-			if file == modelConfig {
-				continue // another package reads config.json and reports its errors
-			}
-			return "", "", err
-		}
-		if settings.Has("tokenizer_class") && !settings.IsNull("tokenizer_class") {
-			name := settings.String("tokenizer_class")
-			return strings.TrimSuffix(name, "Fast"), file, settings.Err()
-		}
-	}
-	return "", "", nil
-}
-
-// modelType returns the model_type of config.json, empty if there is none.
-func (f Files) modelType() string {
-	var model struct {
-		Type string `json:"model_type"`
-	}
-	if json.Unmarshal(f[modelConfig], &model) != nil {
-		return "" // another package reads config.json and reports its errors
-	}
-	return model.Type
-}
-
-// overrides are the settings of tokenizer_config.json that win over tokenizer.json.
+// overrides are the settings of tokenizer_config.json that win over the stages of tokenizer.json, as
+// transformers 4.57 lets them win (PreTrainedTokenizerFast.__init__ and those of its subclasses).
 type overrides struct {
-	bert         bool // the normalizer gets the three settings below
-	lowercase    bool
-	stripAccents *bool
-	chinese      bool
-	prefixSpace  *bool // add_prefix_space of a byte-level pre-tokenizer; nil: as in tokenizer.json
+	normalizer  map[string]any // members of a BertNormalizer
+	prefixSpace *bool          // add_prefix_space of a byte-level pre-tokenizer; nil: as in tokenizer.json
+	everywhere  bool           // it is switched on at any depth
+	template    bool           // the post-processor adds the tokens below
+	bos, eos    bool
 }
 
 // overrides reads them. Files that are absent leave tokenizer.json as it is.
-func (f Files) overrides() (overrides, error) {
-	var o overrides
-	name, file, err := f.className()
-	if err != nil {
-		return o, err
-	}
-	if slices.Contains(slowOnly, name) {
-		return o, fmt.Errorf("%s: member \"tokenizer_class\" is %q, which splits texts by Python code and is not supported", file, name)
-	}
-	if f[tokenizerConfig] == nil && f[modelConfig] == nil {
-		return o, nil
-	}
-	settings, err := readSettings(tokenizerConfig, f[tokenizerConfig])
-	if err != nil {
-		return o, err
-	}
-	if split := settings.OptionalBool("split_special_tokens"); split != nil && *split {
-		settings.Fail("split_special_tokens", "is true, which is not supported", nil)
-	}
-	o.bert = slices.Contains(bertLike, name) || name == "" && slices.Contains(bertLikeModels, f.modelType())
-	o.lowercase, o.chinese = true, true // the classes' defaults
-	if v := settings.OptionalBool("do_lower_case"); v != nil {
-		o.lowercase = *v
-	}
-	if v := settings.OptionalBool("tokenize_chinese_chars"); v != nil {
-		o.chinese = *v
-	}
-	o.stripAccents = settings.OptionalBool("strip_accents")
-	if f[tokenizerConfig] != nil {
-		prefix := false
-		if v := settings.OptionalBool("add_prefix_space"); v != nil {
-			prefix = *v
+func (c config) overrides(present bool) overrides {
+	var v overrides
+	o := c.object
+	flag := func(name string, otherwise bool) bool {
+		if b := o.OptionalBool(name); b != nil {
+			return *b
 		}
-		o.prefixSpace = &prefix
+		return otherwise
 	}
-	return o, settings.Err()
+	if c.class.is(bertLike) || c.class.is(caseOnly) {
+		v.normalizer = map[string]any{"lowercase": flag("do_lower_case", true), "strip_accents": o.OptionalBool("strip_accents")}
+		if c.class.is(bertLike) {
+			v.normalizer["handle_chinese_chars"] = flag("tokenize_chinese_chars", true)
+		}
+	}
+	prefix := flag("add_prefix_space", false)
+	if present {
+		v.prefixSpace = &prefix
+		v.everywhere = prefix && c.class.is(prefixEverywhere)
+	}
+	if c.class != nil {
+		if bos, ok := ownTemplate[c.class.name]; ok {
+			v.template, v.bos, v.eos = true, flag("add_bos_token", bos), flag("add_eos_token", false)
+		}
+	}
+	return v
 }
 
-// normalizer returns the normalizer of tokenizer.json with the settings of the class. A normalizer
-// without such a member, a Sequence among them, stays as it is.
-func (o overrides) normalizer(raw json.RawMessage) (json.RawMessage, error) {
-	if !o.bert {
+// normalize returns the normalizer of tokenizer.json with the settings of the class. A normalizer without
+// such a member, a Sequence among them, stays as it is.
+func (v overrides) normalize(raw json.RawMessage) (json.RawMessage, error) {
+	if v.normalizer == nil {
 		return raw, nil
 	}
-	return setMembers(raw, map[string]any{"lowercase": o.lowercase, "strip_accents": o.stripAccents, "handle_chinese_chars": o.chinese})
+	return setMembers(raw, v.normalizer)
 }
 
-// preTokenizer returns the pre-tokenizer of tokenizer.json with add_prefix_space of the settings. A
-// Sequence stays as it is, and a Metaspace has other members.
-func (o overrides) preTokenizer(raw json.RawMessage) (json.RawMessage, error) {
+// preTokenize returns the pre-tokenizer of tokenizer.json with add_prefix_space of the settings. A Sequence
+// stays as it is unless the class changes it everywhere, and a Metaspace has other members.
+func (v overrides) preTokenize(raw json.RawMessage) (json.RawMessage, error) {
 	var head struct {
-		Type string `json:"type"`
+		Type  string            `json:"type"`
+		Inner []json.RawMessage `json:"pretokenizers"`
 	}
-	if o.prefixSpace == nil || raw == nil || json.Unmarshal(raw, &head) != nil || head.Type != "ByteLevel" {
+	if v.prefixSpace == nil || raw == nil || json.Unmarshal(raw, &head) != nil {
 		return raw, nil
 	}
-	return setMembers(raw, map[string]any{"add_prefix_space": *o.prefixSpace})
+	switch {
+	case head.Type == "ByteLevel":
+		return setMembers(raw, map[string]any{"add_prefix_space": *v.prefixSpace})
+	case head.Type == "Sequence" && v.everywhere:
+		for i, inner := range head.Inner {
+			var err error
+			if head.Inner[i], err = v.preTokenize(inner); err != nil {
+				return nil, err
+			}
+		}
+		return setMembers(raw, map[string]any{"pretokenizers": head.Inner})
+	}
+	return raw, nil
+}
+
+// postProcessor returns the post-processor of a class that makes its own, or p. byRole are the special
+// tokens.
+func (v overrides) postProcessor(p postprocessor.PostProcessor, byRole map[string]addedtoken.Token, id func(string) int32) (postprocessor.PostProcessor, error) {
+	if !v.template {
+		return p, nil
+	}
+	ids := map[string]*int32{}
+	for role, wanted := range map[string]bool{"bos_token": v.bos, "eos_token": v.eos} {
+		if !wanted {
+			continue
+		}
+		t, ok := byRole[role]
+		n := id(t.Content)
+		if !ok || n < 0 {
+			return nil, fmt.Errorf("%s: add_%s is true, but there is no such token", tokenizerConfig, role)
+		}
+		ids[role] = &n
+	}
+	return postprocessor.NewBeginEndTemplate(ids["bos_token"], ids["eos_token"]), nil
 }
 
 // setMembers sets members of an object that has them all. Anything else it returns as it is.
@@ -156,4 +130,105 @@ func setMembers(raw json.RawMessage, values map[string]any) (json.RawMessage, er
 		return raw, nil
 	}
 	return json.Marshal(members)
+}
+
+// addTokens adds the tokens of the settings to those of tokenizer.json, as transformers 4.57 does
+// (PreTrainedTokenizerBase._from_pretrained and PreTrainedTokenizerFast.__init__): all that files declare,
+// and special tokens that are new or whose flags the class sets. It returns the special tokens by role.
+func (f Files) addTokens(v *addedtoken.Vocabulary, own []addedtoken.Token, c config, padToken *string, files *[]*jsonobject.File) (map[string]addedtoken.Token, error) {
+	r := tokenReader{byRole: map[string]*special{}}
+	var declared []addedtoken.Token
+	newer := c.object.Has("added_tokens_decoder")
+	r.read(c.object, false)
+	if newer {
+		declared = readDecoder(c.object)
+	} else {
+		c.object.Member("added_tokens_decoder")
+		old, err := f.open(specialTokensMap, files, MapTable)
+		if err != nil {
+			return nil, err
+		}
+		r.read(old, true)
+		if err := old.Close(); err != nil {
+			return nil, err
+		}
+		if declared, err = f.oldAddedTokens(r.contents(), files); err != nil {
+			return nil, err
+		}
+		declared = append(declared, own...)
+	}
+	if err := c.object.Err(); err != nil {
+		return nil, err
+	}
+	byContent := make(map[string]addedtoken.Token)
+	for _, t := range declared {
+		byContent[t.Content] = t
+	}
+	slices.SortStableFunc(declared, func(a, b addedtoken.Token) int { return int(a.ID) - int(b.ID) })
+
+	byRole := make(map[string]addedtoken.Token)
+	listed := make(map[string]bool) // contents of the special tokens
+	var wanted []special
+	want := func(s special) {
+		if t, ok := byContent[s.token.Content]; ok && s.named {
+			s = special{token: t, flags: true}
+		}
+		if !listed[s.token.Content] {
+			listed[s.token.Content] = true
+			wanted = append(wanted, s)
+		}
+	}
+	for _, role := range roles {
+		s, ok := r.byRole[role]
+		switch {
+		case ok && s == nil:
+			continue
+		case ok:
+			if c.class != nil && c.class.flagged[role] && !s.flags {
+				if _, isDeclared := byContent[s.token.Content]; !isDeclared {
+					t := c.class.tokens[role]
+					t.Content = s.token.Content
+					s = &special{token: t, flags: true}
+				}
+			}
+		case c.class != nil && c.class.tokens[role].Content != "":
+			s = &special{token: c.class.tokens[role], flags: c.class.flagged[role]}
+		case role == "pad_token" && padToken != nil:
+			s = &special{token: addedtoken.Token{ID: -1, Content: *padToken}}
+		default:
+			continue
+		}
+		byRole[role] = s.token
+		want(*s)
+	}
+	for _, s := range r.additional {
+		want(s)
+	}
+	var add []addedtoken.Token
+	known := make(map[string]bool) // contents
+	for _, t := range v.Tokens() {
+		known[t.Content] = true
+	}
+	same := make(map[addedtoken.Token]bool)
+	for _, t := range declared {
+		t.Special = t.Special || listed[t.Content]
+		t.ID = 0
+		known[t.Content], same[t] = true, true
+		add = append(add, t)
+	}
+	for _, s := range wanted {
+		t := s.token
+		t.Special, t.ID = true, 0
+		if s.flags && same[t] || !s.flags && known[t.Content] {
+			continue
+		}
+		add = append(add, t)
+	}
+	v.Add(add)
+	for _, t := range declared {
+		if id := v.ID(t.Content); id != t.ID && t.Content != "" {
+			return nil, fmt.Errorf("added token %q has id %d, but its id in the vocabulary is %d", t.Content, t.ID, id)
+		}
+	}
+	return byRole, nil
 }

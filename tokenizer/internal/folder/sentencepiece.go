@@ -16,7 +16,6 @@ import (
 // tokens replace the first three, and the mask token follows at the end.
 var xlmRobertaClass = class{
 	names:      []string{"XLMRobertaTokenizer"},
-	modelTypes: []string{"xlm-roberta", "xlm-roberta-xl"},
 	vocabulary: []string{"sentencepiece.bpe.model"},
 	tokens: withMask(tokensByRole("bos_token", "<s>", "eos_token", "</s>", "unk_token", "<unk>", "sep_token", "</s>",
 		"pad_token", "<pad>", "cls_token", "<s>"), addedtoken.Token{ID: -1, Content: "<mask>", LStrip: true}),
@@ -51,7 +50,6 @@ var xlmRobertaClass = class{
 // debertaV2Class is DebertaV2Tokenizer, the tokenizer of the second and third DeBERTa.
 var debertaV2Class = class{
 	names:      []string{"DebertaV2Tokenizer"},
-	modelTypes: []string{"deberta-v2"},
 	vocabulary: []string{"spm.model"},
 	tokens: tokensByRole("bos_token", "[CLS]", "eos_token", "[SEP]", "unk_token", "[UNK]", "sep_token", "[SEP]",
 		"pad_token", "[PAD]", "cls_token", "[CLS]", "mask_token", "[MASK]"),

@@ -2,8 +2,6 @@ package folder
 
 import (
 	"cmp"
-	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -11,65 +9,129 @@ import (
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
-// readSettings starts to read a JSON file. A missing file (nil) has no members. The caller does not close
-// the result, because most members concern other programs.
-func readSettings(name string, data []byte) (*jsonobject.Object, error) {
-	if data == nil {
-		return jsonobject.Empty(name), nil
-	}
-	if err := jsonobject.CheckText(data); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return jsonobject.Read(name, data)
-}
-
 // roles are the settings that name a special token. Special tokens that the vocabulary lacks get their
 // ids in this order.
 var roles = []string{"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}
 
-// specialTokens returns the added tokens, in the order in which transformers adds them, and the special
-// tokens by role. The ID of an added token is the one that a file declares, or -1. defaults are the
-// class's special tokens by role.
-func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]addedtoken.Token) (added []addedtoken.Token, byRole map[string]string, err error) {
+// A special is a special token of the settings.
+type special struct {
+	token addedtoken.Token // its ID is -1
+	flags bool             // it is an object with flags, or its class gives it flags; otherwise a string
+	named bool             // a file names it
+}
+
+// A tokenReader collects the special tokens of files. Later files win.
+type tokenReader struct {
+	byRole     map[string]*special // nil: a file says that there is none
+	additional []special
+}
+
+// read reads the special tokens of a file. isSpecial makes the token of an object special.
+func (r *tokenReader) read(source *jsonobject.Object, isSpecial bool) {
+	for _, role := range roles {
+		switch {
+		case !source.Has(role):
+		case source.IsNull(role):
+			source.Member(role)
+			r.byRole[role] = nil
+		default:
+			s := readToken(source, role, isSpecial)
+			s.named = true
+			r.byRole[role] = &s
+		}
+	}
+	r.readList(source, "additional_special_tokens", isSpecial)
+	if source.IsObject("extra_special_tokens") { // by name
+		extra := source.Map("extra_special_tokens")
+		for _, name := range extra.Names() {
+			r.additional = append(r.additional, readToken(extra, name, isSpecial))
+		}
+		source.Adopt(extra)
+	} else if source.Has("extra_special_tokens") {
+		r.readList(source, "extra_special_tokens", isSpecial)
+	}
+}
+
+func (r *tokenReader) readList(source *jsonobject.Object, name string, isSpecial bool) {
+	if !source.Has(name) || source.IsNull(name) {
+		if source.Has(name) {
+			source.Member(name)
+		}
+		return
+	}
+	list := source.Values(name)
+	for _, v := range list {
+		if t, err := tokenOf(v, isSpecial); err != nil {
+			source.FailWith(err)
+		} else if !slices.ContainsFunc(r.additional, func(have special) bool { return have.token.Content == t.token.Content }) {
+			r.additional = append(r.additional, t)
+		}
+	}
+}
+
+// contents returns the contents of all special tokens.
+func (r *tokenReader) contents() map[string]bool {
+	all := make(map[string]bool)
+	for _, s := range r.byRole {
+		if s != nil {
+			all[s.token.Content] = true
+		}
+	}
+	for _, s := range r.additional {
+		all[s.token.Content] = true
+	}
+	return all
+}
+
+// specialTokens returns the added tokens of a folder without tokenizer.json, in the order in which
+// transformers adds them, and the special tokens by role. The ID of an added token is the one that a file
+// declares, or -1. defaults are the class's special tokens by role.
+func (f Files) specialTokens(c config, defaults map[string]addedtoken.Token, files *[]*jsonobject.File) (added []addedtoken.Token, byRole map[string]string, err error) {
 	// Newer folders list all added tokens in tokenizer_config.json. Older ones have two files of their
 	// own.
-	sources := []*jsonobject.Object{settings}
-	newer := settings.Has("added_tokens_decoder")
+	r := tokenReader{byRole: map[string]*special{}}
+	for role, t := range defaults {
+		r.byRole[role] = &special{token: t, flags: true}
+	}
 	var declared []addedtoken.Token
+	newer := c.object.Has("added_tokens_decoder")
+	r.read(c.object, false)
 	if newer {
-		declared = readDecoder(settings)
+		declared = readDecoder(c.object)
 	} else {
-		old, err := readSettings(specialTokensMap, f[specialTokensMap])
+		old, err := f.open(specialTokensMap, files, MapTable)
 		if err != nil {
 			return nil, nil, err
 		}
-		sources = append(sources, old)
-	}
-
-	special := maps.Clone(defaults)
-	var additional []addedtoken.Token
-	for i, source := range sources {
-		additional = append(additional, readSpecialTokens(source, i == 1, special)...)
-		if err := source.Err(); err != nil {
+		r.read(old, true)
+		if err := old.Close(); err != nil {
 			return nil, nil, err
 		}
+	}
+	if err := c.object.Err(); err != nil {
+		return nil, nil, err
 	}
 	byRole = make(map[string]string)
 	var wanted []addedtoken.Token
 	for _, role := range roles {
-		if t, ok := special[role]; ok {
-			byRole[role] = t.Content
-			wanted = append(wanted, t)
+		if s := r.byRole[role]; s != nil {
+			if d := defaults[role]; !s.flags && d.LStrip { // the class gives a plain string its flags
+				s.token.LStrip = true
+			}
+			byRole[role] = s.token.Content
+			wanted = append(wanted, s.token)
 		}
 	}
-	wanted = append(wanted, additional...)
+	for _, s := range r.additional {
+		wanted = append(wanted, s.token)
+	}
 	isSpecial := make(map[string]bool)
 	for _, t := range wanted {
 		isSpecial[t.Content] = true
 	}
 
 	if !newer {
-		if declared, err = f.oldAddedTokens(isSpecial); err != nil {
+		if declared, err = f.oldAddedTokens(isSpecial, files); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -91,48 +153,25 @@ func (f Files) specialTokens(settings *jsonobject.Object, defaults map[string]ad
 }
 
 // readDecoder reads the member "added_tokens_decoder", which maps ids to added tokens.
-func readDecoder(settings *jsonobject.Object) []addedtoken.Token {
+func readDecoder(o *jsonobject.Object) []addedtoken.Token {
 	var tokens []addedtoken.Token
-	list := settings.Object("added_tokens_decoder")
+	list := o.Map("added_tokens_decoder")
 	for _, name := range list.Names() {
 		id, err := strconv.ParseUint(name, 10, 31)
 		if err != nil {
 			list.Fail(name, "must be named by a token id", nil)
 		}
-		t := readToken(list, name, false)
+		t := readToken(list, name, false).token
 		t.ID = int32(id)
 		tokens = append(tokens, t)
 	}
-	settings.Adopt(list)
+	o.Adopt(list)
 	return tokens
 }
 
-// readSpecialTokens reads the special tokens of a file. It sets those with a role in byRole, or removes
-// them if they are null, and returns the additional ones. special is passed to readToken.
-func readSpecialTokens(source *jsonobject.Object, special bool, byRole map[string]addedtoken.Token) (additional []addedtoken.Token) {
-	for _, role := range roles {
-		switch {
-		case !source.Has(role):
-		case source.IsNull(role):
-			delete(byRole, role)
-		default:
-			byRole[role] = readToken(source, role, special)
-		}
-	}
-	const name = "additional_special_tokens"
-	if source.Has(name) && !source.IsNull(name) {
-		list, n := source.Elements(name)
-		for i := range n {
-			additional = append(additional, readToken(list, strconv.Itoa(i), special))
-		}
-		source.Adopt(list)
-	}
-	return additional
-}
-
 // oldAddedTokens reads added_tokens.json, which maps tokens to ids.
-func (f Files) oldAddedTokens(isSpecial map[string]bool) ([]addedtoken.Token, error) {
-	old, err := readSettings(addedTokens, f[addedTokens])
+func (f Files) oldAddedTokens(isSpecial map[string]bool, files *[]*jsonobject.File) ([]addedtoken.Token, error) {
+	old, err := f.open(addedTokens, files)
 	if err != nil {
 		return nil, err
 	}
@@ -144,23 +183,32 @@ func (f Files) oldAddedTokens(isSpecial map[string]bool) ([]addedtoken.Token, er
 	return tokens, old.Err()
 }
 
-// readToken reads a member that is a token: a string, or an object with the token's flags. The ID of the
-// result is -1. If the flag "normalized" is missing, it is false for a special token and true for others.
-// special makes the token of an object special; a string has no flags.
-func readToken(o *jsonobject.Object, name string, special bool) addedtoken.Token {
-	t := addedtoken.Token{ID: -1}
+// readToken reads a member that is a token: a string, or an object with the token's flags. If the flag
+// "normalized" is missing, it is false for a special token and true for others. isSpecial makes the token
+// of an object special; a string has no flags.
+func readToken(o *jsonobject.Object, name string, isSpecial bool) special {
 	if !o.IsObject(name) {
-		t.Content = o.String(name)
-		return t
+		return special{token: addedtoken.Token{ID: -1, Content: o.String(name)}}
 	}
-	f := o.Object(name)
-	f.Ignore("__type")
+	s, err := tokenOf(o.Required(name), isSpecial)
+	if err != nil {
+		o.FailWith(err)
+	}
+	return s
+}
+
+// tokenOf is readToken for a value.
+func tokenOf(v jsonobject.Value, isSpecial bool) (special, error) {
+	if content, ok := v.Text(); ok {
+		return special{token: addedtoken.Token{ID: -1, Content: content}}, nil
+	}
+	t := addedtoken.Token{ID: -1}
+	f := v.Object(tokenTable)
 	t.Content = f.String("content")
 	t.SingleWord = f.BoolOr("single_word", false)
 	t.LStrip = f.BoolOr("lstrip", false)
 	t.RStrip = f.BoolOr("rstrip", false)
-	t.Special = f.BoolOr("special", false) || special
+	t.Special = f.BoolOr("special", false) || isSpecial
 	t.Normalized = f.BoolOr("normalized", !t.Special)
-	o.Adopt(f)
-	return t
+	return special{token: t, flags: true}, f.Close()
 }

@@ -2,7 +2,9 @@ package folder
 
 import (
 	"fmt"
+	"slices"
 
+	"kenserve/internal/settings"
 	"kenserve/tokenizer/internal/addedtoken"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/model"
@@ -18,51 +20,127 @@ type Components struct {
 	PreTokenizer  []pretokenizer.PreTokenizer
 	Model         model.Model
 	PostProcessor postprocessor.PostProcessor // nil: none
+	Settings      Settings
 }
 
-// Parse reads the contents of a tokenizer.json.
-func Parse(data []byte) (Components, error) { return parse(data, overrides{}) }
+// Tables of tokenizer.json.
+var (
+	// Table are its members.
+	Table = settings.Table(slices.Concat(
+		usedAll([]string{"version", "added_tokens", "normalizer", "pre_tokenizer", "model", "post_processor", "truncation", "padding"}),
+		settings.Harmless(decodingOnly, "decoder"),
+	))
+	// TruncationTable and PaddingTable are those of its members truncation and padding.
+	TruncationTable = settings.Table(slices.Concat(
+		usedAll([]string{"direction"}), settings.Harmless(callDecides, "max_length", "strategy", "stride"),
+	))
+	PaddingTable = settings.Table(slices.Concat(
+		usedAll([]string{"pad_token"}), settings.Harmless(neverPadded, "strategy", "direction", "pad_to_multiple_of", "pad_id", "pad_type_id"),
+	))
+	flagTable = addedtoken.Flags
+)
 
-// parse reads the contents of a tokenizer.json, over whose stages the settings win.
-func parse(data []byte, settings overrides) (Components, error) {
+// Parse reads the contents of a tokenizer.json.
+func Parse(data []byte) (Components, error) { return Files{tokenizerJSON: data}.parse() }
+
+// parse reads a tokenizer.json, over which settings of the other files win.
+func (f Files) parse() (Components, error) {
 	var c Components
-	if err := jsonobject.CheckText(data); err != nil {
-		return c, fmt.Errorf("%s: %w", tokenizerJSON, err)
-	}
-	o, err := jsonobject.Read(tokenizerJSON, data)
+	file := jsonobject.NewFile(tokenizerJSON)
+	files := []*jsonobject.File{file}
+	whole, err := file.Parse(f[tokenizerJSON])
 	if err != nil {
 		return c, err
 	}
+	o := whole.Object(Table)
 	if version := o.StringOr("version", "1.0"); version != "1.0" {
 		o.Fail("version", fmt.Sprintf("is %q; only 1.0 is supported", version), nil)
 	}
-	// These do not change ids: the caller truncates and pads, and nothing is decoded.
-	o.Ignore("truncation", "padding", "decoder")
-	added := o.Optional("added_tokens")
-	normalizerRaw, preRaw, postRaw := o.Optional("normalizer"), o.Optional("pre_tokenizer"), o.Optional("post_processor")
-	modelRaw := o.Take("model")
+	added, normal, pre, post := o.Member("added_tokens"), o.Member("normalizer"), o.Member("pre_tokenizer"), o.Member("post_processor")
+	truncation, padding := o.Member("truncation"), o.Member("padding")
+	modelValue := o.Required("model")
 	if err := o.Close(); err != nil {
 		return c, err
 	}
+	config, err := f.openConfig("", &files)
+	if err != nil {
+		return c, err
+	}
+	c.Settings = config.settings()
+	wins := config.overrides(f[tokenizerConfig] != nil || f[modelConfig] != nil)
+	var padToken *string
+	if padToken, err = c.Settings.readSections(truncation, padding, config); err != nil {
+		return c, err
+	}
 
-	if normalizerRaw, err = settings.normalizer(normalizerRaw); err != nil {
+	raw, err := wins.normalize(normal.Raw())
+	if err != nil {
 		return c, err
 	}
-	if preRaw, err = settings.preTokenizer(preRaw); err != nil {
+	if c.Normalizer, err = normalizer.Parse(normal.WithRaw(raw)); err != nil {
 		return c, err
 	}
-	if c.Model, err = model.Parse(tokenizerJSON+": model", modelRaw); err != nil {
+	if raw, err = wins.preTokenize(pre.Raw()); err != nil {
 		return c, err
 	}
-	if c.AddedTokens, err = addedtoken.Parse(tokenizerJSON+": added_tokens", added, c.Model); err != nil {
+	if c.PreTokenizer, err = pretokenizer.Parse(pre.WithRaw(raw)); err != nil {
 		return c, err
 	}
-	if c.Normalizer, err = normalizer.Parse(tokenizerJSON+": normalizer", normalizerRaw, 0); err != nil {
+	if c.Model, err = model.Parse(modelValue); err != nil {
 		return c, err
 	}
-	if c.PreTokenizer, err = pretokenizer.Parse(tokenizerJSON+": pre_tokenizer", preRaw, 0); err != nil {
+	own, err := addedtoken.Parse(added, c.Model)
+	if err != nil {
 		return c, err
 	}
-	c.PostProcessor, err = postprocessor.Parse(tokenizerJSON+": post_processor", postRaw, 0)
-	return c, err
+	vocabulary := addedtoken.NewVocabulary(own, c.Model)
+	byRole, err := f.addTokens(vocabulary, own, config, padToken, &files)
+	if err != nil {
+		return c, err
+	}
+	c.AddedTokens = vocabulary.Tokens()
+	if c.PostProcessor, err = postprocessor.Parse(post); err != nil {
+		return c, err
+	}
+	if c.PostProcessor, err = wins.postProcessor(c.PostProcessor, byRole, vocabulary.ID); err != nil {
+		return c, err
+	}
+	return c, c.finish(config, files)
+}
+
+// readSections reads the members truncation and padding of a tokenizer.json. It returns the padding token.
+func (s *Settings) readSections(truncation, padding jsonobject.Value, c config) (padToken *string, err error) {
+	if !truncation.Absent() {
+		o := truncation.Object(TruncationTable)
+		direction := o.OptionalString("direction")
+		// Unlike tokenizer_config.json, it writes capital letters.
+		if direction != nil && *direction != "Left" && *direction != "Right" {
+			o.Fail("direction", fmt.Sprintf("is %q, not Left or Right", *direction), nil)
+		}
+		if err := o.Close(); err != nil {
+			return nil, err
+		}
+		if !c.hasSide && direction != nil {
+			s.TruncateLeft = *direction == "Left"
+		}
+	}
+	if padding.Absent() {
+		return nil, nil
+	}
+	o := padding.Object(PaddingTable)
+	padToken = o.OptionalString("pad_token")
+	return padToken, o.Close()
+}
+
+// finish ends the reading of all files.
+func (c *Components) finish(config config, files []*jsonobject.File) error {
+	if err := config.object.Close(); err != nil {
+		return err
+	}
+	for _, file := range files {
+		if u := file.Unknown(); len(u.Names) > 0 {
+			c.Settings.Unknown = append(c.Settings.Unknown, u)
+		}
+	}
+	return nil
 }

@@ -1,5 +1,3 @@
-// Package jsonobject reads JSON objects strictly: a member that nobody reads is an error, as is a missing
-// member or one of the wrong type. A setting that is ignored could change ids without notice.
 package jsonobject
 
 import (
@@ -11,74 +9,32 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"kenserve/internal/settings"
 )
 
 // An Object is a JSON object that is read member by member. Each read removes the member. A member that
-// is missing, has the wrong type or is left over makes an error that names it. The object keeps the
-// first error, so that a reader can read all members and check for an error once.
+// is missing or has the wrong type makes an error that names it. The object keeps the first error, so
+// that a reader can read all members and check for an error once.
 type Object struct {
-	path     string // where the object is: "FILE: MEMBER.MEMBER[INDEX]"
-	typeName string // its member "type", if ReadTyped read it
+	value    Value
+	tables   []settings.Table // nil: every name counts
+	typeName string           // its member "type", if Typed read it
 	members  map[string]json.RawMessage
 	err      error
 }
 
-// maxDepth is how many typed objects, such as Sequences, may be nested.
-const maxDepth = 16
-
 // maxCount is the largest number that Count accepts.
 const maxCount = math.MaxInt32
 
-// IsNull reports whether raw is null.
-func IsNull(raw []byte) bool { return string(bytes.TrimSpace(raw)) == "null" }
-
-// Read starts to read an object. path is its location, for errors: the name of a file, or
-// "FILE: MEMBER.MEMBER[INDEX]" for an object inside it.
-func Read(path string, raw json.RawMessage) (*Object, error) {
-	o := &Object{path: path}
-	switch err := json.Unmarshal(raw, &o.members); {
-	case len(raw) == 0:
-		return nil, fmt.Errorf("%s: not a JSON object: it is missing", path)
-	case err != nil:
-		return nil, fmt.Errorf("%s: not a JSON object", path)
-	case o.members == nil:
-		return nil, fmt.Errorf("%s: not a JSON object: it is null", path)
-	}
-	return o, nil
-}
-
-// Empty returns an object without members.
-func Empty(path string) *Object { return &Object{path: path} }
-
-// ReadTyped starts to read an object whose member "type" names its type. It returns nil for null and for
-// a missing object. depth is the number of typed objects around it; more than maxDepth is an error.
-func ReadTyped(path string, raw json.RawMessage, depth int) (*Object, error) {
-	if raw == nil || IsNull(raw) {
-		return nil, nil
-	}
-	if depth > maxDepth {
-		return nil, fmt.Errorf("%s: more than %d components are nested", path, maxDepth)
-	}
-	o, err := Read(path, raw)
-	if err != nil {
-		return nil, err
-	}
-	if o.typeName = o.String("type"); o.err != nil {
-		return nil, o.err
-	}
-	return o, nil
-}
+// Empty returns an object without members, for a file that does not exist.
+func Empty(name string) *Object { return &Object{value: Value{file: NewFile(name), path: name}} }
 
 // Path returns where the object is: "FILE: MEMBER.MEMBER[INDEX]".
-func (o *Object) Path() string { return o.path }
+func (o *Object) Path() string { return o.value.path }
 
-// Type returns the member "type", if the object comes from ReadTyped.
+// Type returns the type of an object that [Value.Typed] returned.
 func (o *Object) Type() string { return o.typeName }
-
-// UnknownType returns the error for a type that is not one of those supported.
-func (o *Object) UnknownType(supported string) error {
-	return fmt.Errorf("%s: type %q is not supported; supported are %s", o.path, o.typeName, supported)
-}
 
 // Err returns the first error.
 func (o *Object) Err() error { return o.err }
@@ -87,9 +43,9 @@ func (o *Object) Err() error { return o.err }
 // nil.
 func (o *Object) Fail(name, problem string, err error) {
 	if err != nil {
-		o.FailWith(fmt.Errorf("%s: member %q %s: %w", o.path, name, problem, err))
+		o.FailWith(fmt.Errorf("%s: member %q %s: %w", o.value.path, name, problem, err))
 	} else {
-		o.FailWith(fmt.Errorf("%s: member %q %s", o.path, name, problem))
+		o.FailWith(fmt.Errorf("%s: member %q %s", o.value.path, name, problem))
 	}
 }
 
@@ -107,12 +63,33 @@ func (o *Object) Adopt(inner *Object) {
 	}
 }
 
-// Close ends the reading. It returns the first error, or an error that names a member that nobody read.
+// Close ends the reading. It tells the file the names that no table has, and returns the first error. A
+// member that was not read must be one that changes nothing.
 func (o *Object) Close() error {
-	if names := o.Names(); len(names) > 0 {
-		o.Fail(names[0], "is unknown", nil)
+	for _, name := range o.Names() {
+		setting, ok := o.find(name)
+		switch {
+		case !ok:
+			if file := o.value.file; len(file.unknown) < maxUnknown {
+				file.unknown[strings.TrimPrefix(o.value.name+"."+name, ".")] = true
+			}
+		default:
+			if err := setting.Check(o.members[name]); err != nil {
+				o.FailWith(fmt.Errorf("%s: %w", o.value.path, err))
+			}
+		}
 	}
 	return o.err
+}
+
+// find returns the setting of that name, from the first table that has it.
+func (o *Object) find(name string) (settings.Setting, bool) {
+	for _, t := range o.tables {
+		if s, ok := t.Find(name); ok {
+			return s, true
+		}
+	}
+	return settings.Setting{}, false
 }
 
 // Names returns the names of the members that were not read yet, sorted.
@@ -124,42 +101,72 @@ func (o *Object) Names() []string {
 func (o *Object) Has(name string) bool { _, ok := o.members[name]; return ok }
 
 // IsNull reports whether a member exists and is null. It does not read it.
-func (o *Object) IsNull(name string) bool { return o.Has(name) && IsNull(o.members[name]) }
+func (o *Object) IsNull(name string) bool { return o.Has(name) && isNull(o.members[name]) }
 
 // IsObject reports whether a member exists and is an object. It does not read it.
 func (o *Object) IsObject(name string) bool {
 	return bytes.HasPrefix(bytes.TrimSpace(o.members[name]), []byte("{"))
 }
 
-// Ignore removes members, if they exist, whose values do not matter.
-func (o *Object) Ignore(names ...string) {
-	for _, name := range names {
-		delete(o.members, name)
-	}
-}
-
-// Take reads a required member and returns its JSON.
-func (o *Object) Take(name string) json.RawMessage {
+// take reads a required member and returns its JSON.
+func (o *Object) take(name string) json.RawMessage {
 	if !o.Has(name) {
 		o.Fail(name, "is missing", nil)
 	}
-	return o.Optional(name)
+	return o.optional(name)
 }
 
-// Optional reads a member and returns its JSON, nil if the member is missing.
-func (o *Object) Optional(name string) json.RawMessage {
+// optional reads a member and returns its JSON, nil if the member is missing. A member that the tables do
+// not have is an error of the program: the tables are what is documented.
+func (o *Object) optional(name string) json.RawMessage {
+	if setting, ok := o.find(name); o.tables != nil && (!ok || setting.Harmless != "" || setting.Refused != "") {
+		o.Fail(name, "is read, but the table does not say that it takes effect", nil)
+	}
 	raw := o.members[name]
 	delete(o.members, name)
 	return raw
 }
 
+// Member reads a member, which may be missing.
+func (o *Object) Member(name string) Value { return o.child(name, o.optional(name)) }
+
+// Required reads a member that must not be missing.
+func (o *Object) Required(name string) Value { return o.child(name, o.take(name)) }
+
+// child returns the value of a member.
+func (o *Object) child(name string, raw json.RawMessage) Value {
+	v := Value{file: o.value.file, name: name, raw: raw, depth: o.value.depth}
+	if o.value.name != "" {
+		v.name = o.value.name + "." + name
+	}
+	separator := ": "
+	if strings.Contains(o.value.path, ": ") {
+		separator = "."
+	}
+	v.path = o.value.path + separator + name
+	return v
+}
+
+// Values reads a required member that is a list. Typed objects in the list are one level deeper than o.
+func (o *Object) Values(name string) []Value {
+	v := o.Required(name)
+	if o.err == nil && isNull(v.raw) {
+		o.Fail(name, "is null, not a list", nil)
+	}
+	elements, err := v.Elements()
+	if err != nil {
+		o.Fail(name, "is not a list", nil)
+	}
+	return elements
+}
+
 // read decodes a required member to v. The member must not be null. want names its type, for errors.
 func (o *Object) read(name, want string, v any) {
-	raw := o.Take(name)
+	raw := o.take(name)
 	if o.err != nil {
 		return
 	}
-	if IsNull(raw) {
+	if isNull(raw) {
 		o.Fail(name, "is null, not "+want, nil)
 	} else if err := json.Unmarshal(raw, v); err != nil {
 		o.Fail(name, "is not "+want, err)
@@ -183,7 +190,7 @@ func (o *Object) BoolOr(name string, otherwise bool) bool {
 // OptionalBool is like Bool but returns nil for a member that is missing or null.
 func (o *Object) OptionalBool(name string) *bool {
 	if !o.Has(name) || o.IsNull(name) {
-		o.Ignore(name)
+		o.optional(name)
 		return nil
 	}
 	v := o.Bool(name)
@@ -207,7 +214,7 @@ func (o *Object) StringOr(name, otherwise string) string {
 // OptionalString is like String but returns nil for a member that is missing or null.
 func (o *Object) OptionalString(name string) *string {
 	if !o.Has(name) || o.IsNull(name) {
-		o.Ignore(name)
+		o.optional(name)
 		return nil
 	}
 	v := o.String(name)
@@ -216,7 +223,7 @@ func (o *Object) OptionalString(name string) *string {
 
 // Count reads a required member that is an integer from 0 to maxCount.
 func (o *Object) Count(name string) int {
-	raw := o.Take(name)
+	raw := o.take(name)
 	if o.err != nil {
 		return 0
 	}
@@ -238,7 +245,7 @@ func (o *Object) Strings(name string) []string {
 	list := o.List(name)
 	v := make([]string, len(list))
 	for i, raw := range list {
-		if err := json.Unmarshal(raw, &v[i]); err != nil || IsNull(raw) {
+		if err := json.Unmarshal(raw, &v[i]); err != nil || isNull(raw) {
 			o.Fail(name, "is not a list of strings", err)
 		}
 	}
@@ -261,39 +268,21 @@ func (o *Object) IDs(name string) []int32 {
 
 // Object reads a required member that is an object. The caller reads the result and then passes it to
 // Adopt.
-func (o *Object) Object(name string) *Object {
-	inner, err := Read(o.child(name), o.Take(name))
-	if err != nil {
-		o.FailWith(err)
-		return Empty(o.child(name))
-	}
-	return inner
+func (o *Object) Object(name string, tables ...settings.Table) *Object {
+	return o.Required(name).Object(tables...)
 }
 
-// Elements reads a required member that is a list of n elements, as an object whose members are named
-// "0", "1" and so on. The caller reads the result and then passes it to Adopt.
-func (o *Object) Elements(name string) (inner *Object, n int) {
-	list := o.List(name)
-	inner = &Object{path: o.child(name), members: make(map[string]json.RawMessage)}
-	for i, raw := range list {
-		inner.members[strconv.Itoa(i)] = raw
-	}
-	return inner, len(list)
-}
+// Map reads a required member that is an object whose names are data.
+func (o *Object) Map(name string) *Object { return o.Required(name).Map() }
 
-// child returns the path of a member.
-func (o *Object) child(name string) string {
-	if strings.Contains(o.path, ": ") {
-		return o.path + "." + name
-	}
-	return o.path + ": " + name
-}
-
-// Choice reads a required member that is a string and is named first or second. It reports whether it is
-// second.
+// Choice reads a required member that is a string and is named first or second, not both. It reports
+// whether it is second.
 func (o *Object) Choice(first, second string) (v string, isSecond bool) {
-	if o.Has(second) {
-		return o.String(second), true
+	if !o.Has(second) {
+		return o.String(first), false
 	}
-	return o.String(first), false
+	if o.Has(first) {
+		o.Fail(first, fmt.Sprintf("contradicts %q", second), nil)
+	}
+	return o.String(second), true
 }

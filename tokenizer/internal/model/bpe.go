@@ -38,12 +38,6 @@ type merge struct{ rank, id int32 }
 
 // parseBPE reads a model of type BPE.
 func parseBPE(o *jsonobject.Object) (Model, error) {
-	if raw := o.Optional("dropout"); raw != nil {
-		var p *float64
-		if err := json.Unmarshal(raw, &p); err != nil || p != nil && *p != 0 {
-			o.Fail("dropout", "must be null or 0, because with dropout ids are random", err)
-		}
-	}
 	flag := func(name string) bool { v := o.OptionalBool(name); return v != nil && *v }
 	var s BPESettings
 	s.Unknown = o.OptionalString("unk_token")
@@ -69,7 +63,7 @@ func parseBPE(o *jsonobject.Object) (Model, error) {
 // readMerges reads a member that is a list of token pairs. Each pair is a list of two strings, or in
 // older files one string with a space between the tokens.
 func readMerges(o *jsonobject.Object, name string) [][2]string {
-	raw := o.Take(name)
+	raw := o.Required(name).Raw()
 	if o.Err() != nil {
 		return nil
 	}

@@ -1,10 +1,11 @@
 // Package model holds the stage of a tokenizer that turns a piece of text into token ids: WordPiece, BPE
-// or Unigram.
+// Unigram or WordLevel.
 package model
 
 import (
 	"fmt"
 
+	"kenserve/internal/settings"
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
@@ -19,17 +20,30 @@ type Model interface {
 	Size() int
 	// MaxID returns the largest id, -1 if there are no tokens.
 	MaxID() int32
+	// Bytes returns approximately how much memory the model holds.
+	Bytes() int64
 }
 
-// Parse reads the member "model" of a tokenizer.json. path is the location of the member, for errors.
-func Parse(path string, raw []byte) (Model, error) {
-	o, err := jsonobject.Read(path, raw)
-	if err != nil {
-		return nil, err
-	}
+// Types are the models of the reference, with their settings.
+var Types = []jsonobject.Type{
+	{Name: "WordPiece", Settings: settings.Table{settings.Used("vocab"), settings.Used("unk_token"), settings.Used("continuing_subword_prefix"), settings.Used("max_input_chars_per_word")}},
+	{Name: "BPE", Settings: settings.Table{
+		settings.Used("vocab"), settings.Used("merges"), settings.Used("unk_token"), settings.Used("continuing_subword_prefix"), settings.Used("end_of_word_suffix"),
+		settings.Used("fuse_unk"), settings.Used("byte_fallback"), settings.Used("ignore_merges"),
+		settings.Refused("dropout", "with dropout ids are random: set it to null", "0", "0.0"),
+	}},
+	{Name: "Unigram", Settings: settings.Table{settings.Used("vocab"), settings.Used("unk_id"), settings.Used("byte_fallback")}},
+	{Name: "WordLevel", Settings: settings.Table{settings.Used("vocab"), settings.Used("unk_token")}},
+}
+
+// Parse reads the member "model" of a tokenizer.json.
+func Parse(v jsonobject.Value) (Model, error) {
+	o := v.Map()
 	// Old files do not name the type of the model, but each type has a member that the others lack.
 	kind := "WordPiece"
 	switch {
+	case o.Err() != nil:
+		return nil, o.Err()
 	case o.Has("type"):
 		kind = o.String("type")
 	case o.Has("merges"):
@@ -37,18 +51,21 @@ func Parse(path string, raw []byte) (Model, error) {
 	case o.Has("unk_id"):
 		kind = "Unigram"
 	case !o.Has("max_input_chars_per_word"):
-		return nil, fmt.Errorf("%s: the type of the model is unknown: there is neither \"type\" nor \"merges\", \"unk_id\" or \"max_input_chars_per_word\"", path)
+		return nil, fmt.Errorf("%s: the type of the model is unknown: there is neither \"type\" nor \"merges\", \"unk_id\" or \"max_input_chars_per_word\"", v.Path())
+	}
+	if o.Err() != nil {
+		return nil, o.Err()
+	}
+	if err := o.SetType(Types, kind); err != nil {
+		return nil, err
 	}
 	switch kind {
 	case "WordPiece":
 		return parseWordPiece(o)
 	case "BPE":
 		return parseBPE(o)
-	case "Unigram":
-		return parseUnigram(o)
+	case "WordLevel":
+		return parseWordLevel(o)
 	}
-	if err := o.Err(); err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("%s: type %q is not supported; supported are WordPiece, BPE and Unigram", path, kind)
+	return parseUnigram(o)
 }

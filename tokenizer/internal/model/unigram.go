@@ -37,19 +37,20 @@ func parseUnigram(o *jsonobject.Object) (Model, error) {
 	list := o.List("vocab")
 	entries := make([]ScoredToken, len(list))
 	for i, raw := range list {
-		entry := []any{&entries[i].Token, &entries[i].Score}
-		var n int
+		var token *string
+		var score *float64
+		entry := []any{&token, &score}
 		var fields []json.RawMessage
 		err := json.Unmarshal(raw, &fields)
-		for n = 0; err == nil && n < len(fields) && n < len(entry); n++ {
-			if err = json.Unmarshal(fields[n], entry[n]); err == nil && jsonobject.IsNull(fields[n]) {
-				err = fmt.Errorf("null")
-			}
+		for n := 0; err == nil && n < min(len(fields), len(entry)); n++ {
+			err = json.Unmarshal(fields[n], entry[n])
 		}
-		if err != nil || len(fields) != len(entry) {
-			o.Fail("vocab", fmt.Sprintf("has an element %d that is not a token and a score", i), err)
-			break
+		if err == nil && token != nil && score != nil && len(fields) == len(entry) {
+			entries[i] = ScoredToken{*token, *score}
+			continue
 		}
+		o.Fail("vocab", fmt.Sprintf("has an element %d that is not a token and a score", i), err)
+		break
 	}
 	if err := o.Close(); err != nil {
 		return nil, err

@@ -66,7 +66,7 @@ func (v Vocabulary) maxID() int32 {
 
 // readVocabulary reads a member that maps tokens to ids.
 func readVocabulary(o *jsonobject.Object, name string) Vocabulary {
-	raw := o.Take(name)
+	raw := o.Required(name).Raw()
 	if o.Err() != nil {
 		return nil
 	}

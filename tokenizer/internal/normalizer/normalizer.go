@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"kenserve/internal/settings"
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
 	"kenserve/tokenizer/internal/pattern"
@@ -59,11 +60,25 @@ func (s *Scratch) Normalize(steps []Normalizer, text []byte) ([]byte, error) {
 	return text, nil
 }
 
-// Parse reads a normalizer of a tokenizer.json and returns its steps. raw is null for none. path is its
-// location, for errors, and depth the number of Sequences around it.
-func Parse(path string, raw []byte, depth int) ([]Normalizer, error) {
-	o, err := jsonobject.ReadTyped(path, raw, depth)
-	if o == nil {
+// Types are the normalizers of the reference, with their settings.
+var Types = []jsonobject.Type{
+	{Name: "Sequence", Settings: settings.Table{settings.Used("normalizers")}},
+	{Name: "BertNormalizer", Settings: settings.Table{settings.Used("clean_text"), settings.Used("handle_chinese_chars"), settings.Used("strip_accents"), settings.Used("lowercase")}},
+	{Name: "NFC"}, {Name: "NFD"}, {Name: "NFKC"}, {Name: "NFKD"},
+	{Name: "Lowercase"},
+	{Name: "StripAccents"},
+	{Name: "Strip", Settings: settings.Table{settings.Used("strip_left"), settings.Used("strip_right")}},
+	{Name: "Prepend", Settings: settings.Table{settings.Used("prepend")}},
+	{Name: "Replace", Settings: settings.Table{settings.Used("pattern"), settings.Used("content")}},
+	{Name: "Precompiled", Settings: settings.Table{settings.Used("precompiled_charsmap")}},
+	{Name: "Nmt"},
+	{Name: "ByteLevel"},
+}
+
+// Parse reads a normalizer of a tokenizer.json and returns its steps. v is null or missing for none.
+func Parse(v jsonobject.Value) ([]Normalizer, error) {
+	o, err := v.Typed(Types)
+	if o == nil || err != nil {
 		return nil, err
 	}
 	unicode := codepoint.Load()
@@ -71,8 +86,8 @@ func Parse(path string, raw []byte, depth int) ([]Normalizer, error) {
 	switch o.Type() {
 	case "Sequence":
 		var steps []Normalizer
-		for i, raw := range o.List("normalizers") {
-			inner, err := Parse(fmt.Sprintf("%s.normalizers[%d]", path, i), raw, depth+1)
+		for _, element := range o.Values("normalizers") {
+			inner, err := Parse(element)
 			if err != nil {
 				return nil, err
 			}
@@ -80,12 +95,12 @@ func Parse(path string, raw []byte, depth int) ([]Normalizer, error) {
 		}
 		return steps, o.Close()
 	case "BertNormalizer":
-		n, err = NewBert(BertOptions{
+		n = NewBert(BertOptions{
 			CleanText:    o.Bool("clean_text"),
 			ChineseChars: o.Bool("handle_chinese_chars"),
 			StripAccents: o.OptionalBool("strip_accents"),
 			Lowercase:    o.Bool("lowercase"),
-		}), nil
+		})
 	case "NFC", "NFD", "NFKC", "NFKD":
 		n = normalForm{compatible: o.Type()[2] == 'K', compose: strings.HasSuffix(o.Type(), "C"), unicode: unicode}
 	case "Lowercase":
@@ -100,8 +115,10 @@ func Parse(path string, raw []byte, depth int) ([]Normalizer, error) {
 		n, err = parseReplace(o)
 	case "Precompiled":
 		n, err = parsePrecompiled(o)
-	default:
-		return nil, o.UnknownType("Sequence, BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend, Replace and Precompiled")
+	case "Nmt":
+		n = nmt{}
+	case "ByteLevel":
+		n = byteLevel{}
 	}
 	if err == nil {
 		err = o.Close()
@@ -172,12 +189,12 @@ func (n prepend) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 
 // replace is the normalizer Replace: it replaces each match of a pattern by content, from left to right.
 type replace struct {
-	find    pattern.Finder
+	find    *pattern.Pattern
 	content string
 }
 
 // NewReplace returns Replace.
-func NewReplace(find pattern.Finder, content string) Normalizer { return replace{find, content} }
+func NewReplace(find *pattern.Pattern, content string) Normalizer { return replace{find, content} }
 
 func parseReplace(o *jsonobject.Object) (Normalizer, error) {
 	find, err := pattern.Parse(o)
@@ -188,14 +205,15 @@ func parseReplace(o *jsonobject.Object) (Normalizer, error) {
 }
 
 func (n replace) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
-	length, limit := len(src), len(dst)+growthLimit(len(src))
-	for len(dst) <= limit {
-		from, to := n.find(src)
-		if from < 0 {
-			return append(dst, src...), nil
-		}
-		dst = append(append(dst, src[:from]...), n.content...)
-		src = src[to:]
+	limit := len(dst) + growthLimit(len(src))
+	done := 0 // the text before it is in dst
+	n.find.Each(src, func(from, to int) bool {
+		dst = append(append(dst, src[done:from]...), n.content...)
+		done = to
+		return len(dst) <= limit
+	})
+	if len(dst) > limit {
+		return nil, fmt.Errorf("normalize: Replace: %w: %d bytes become more than %d", ErrGrowth, len(src), growthLimit(len(src)))
 	}
-	return nil, fmt.Errorf("normalize: Replace: %w: %d bytes become more than %d", ErrGrowth, length, limit)
+	return append(dst, src[done:]...), nil
 }

@@ -78,17 +78,16 @@ func (p robertaProcessing) added(pair bool) int {
 
 // tokenWithID reads a member such as ["[SEP]", 102] and returns the id.
 func tokenWithID(o *jsonobject.Object, name string) int32 {
-	raw := o.Take(name)
+	list := o.List(name)
 	if o.Err() != nil {
 		return 0
 	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil || len(list) != 2 {
-		o.Fail(name, "is not a list of a token and its id", err)
+	if len(list) != 2 {
+		o.Fail(name, "is not a list of a token and its id", nil)
 		return 0
 	}
-	var token string
-	if err := json.Unmarshal(list[0], &token); err != nil || jsonobject.IsNull(list[0]) {
+	var token *string
+	if err := json.Unmarshal(list[0], &token); err != nil || token == nil {
 		o.Fail(name, "does not start with a token", err)
 	}
 	id, err := strconv.ParseUint(string(bytes.TrimSpace(list[1])), 10, 31)

@@ -1,8 +1,7 @@
 package postprocessor
 
 import (
-	"fmt"
-
+	"kenserve/internal/settings"
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
@@ -16,19 +15,30 @@ type PostProcessor interface {
 	added(pair bool) int
 }
 
-// Parse reads a post-processor of a tokenizer.json. raw is null for none. path is its location, for
-// errors, and depth the number of Sequences around it.
-func Parse(path string, raw []byte, depth int) (PostProcessor, error) {
-	o, err := jsonobject.ReadTyped(path, raw, depth)
-	if o == nil {
+// Types are the post-processors of the reference, with their settings.
+var Types = []jsonobject.Type{
+	{Name: "Sequence", Settings: settings.Table{settings.Used("processors")}},
+	{Name: "TemplateProcessing", Settings: settings.Table{settings.Used("single"), settings.Used("pair"), settings.Used("special_tokens")}},
+	{Name: "BertProcessing", Settings: settings.Table{settings.Used("sep"), settings.Used("cls")}},
+	{Name: "RobertaProcessing", Settings: append(settings.Table{settings.Used("sep"), settings.Used("cls")},
+		settings.Harmless(offsetsOnly, "trim_offsets", "add_prefix_space")...)},
+	{Name: "ByteLevel", Settings: settings.Harmless(offsetsOnly, "trim_offsets", "add_prefix_space", "use_regex")},
+}
+
+const offsetsOnly = "it changes offsets of tokens, not ids"
+
+// Parse reads a post-processor of a tokenizer.json. v is null or missing for none.
+func Parse(v jsonobject.Value) (PostProcessor, error) {
+	o, err := v.Typed(Types)
+	if o == nil || err != nil {
 		return nil, err
 	}
 	var p PostProcessor
 	switch o.Type() {
 	case "Sequence":
 		var steps processorSequence
-		for i, raw := range o.List("processors") {
-			inner, err := Parse(fmt.Sprintf("%s.processors[%d]", path, i), raw, depth+1)
+		for _, element := range o.Values("processors") {
+			inner, err := Parse(element)
 			if err != nil {
 				return nil, err
 			}
@@ -43,16 +53,8 @@ func Parse(path string, raw []byte, depth int) (PostProcessor, error) {
 		p = bertProcessing{sep: tokenWithID(o, "sep"), cls: tokenWithID(o, "cls")}
 	case "RobertaProcessing":
 		p = robertaProcessing{sep: tokenWithID(o, "sep"), cls: tokenWithID(o, "cls")}
-		// These change offsets of tokens, not ids.
-		o.Bool("trim_offsets")
-		o.Bool("add_prefix_space")
 	case "ByteLevel":
 		p = processorSequence{}
-		o.Bool("trim_offsets")
-		o.Bool("add_prefix_space")
-		o.BoolOr("use_regex", true)
-	default:
-		return nil, o.UnknownType("Sequence, TemplateProcessing, BertProcessing, RobertaProcessing and ByteLevel")
 	}
 	if err == nil {
 		err = o.Close()

@@ -1,10 +1,11 @@
 package postprocessor
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
+	"kenserve/internal/settings"
 	"kenserve/tokenizer/internal/jsonobject"
 )
 
@@ -21,12 +22,19 @@ type piece struct {
 	typeID int32
 }
 
+// Tables of the objects in a TemplateProcessing.
+var (
+	specialTable = settings.Table{settings.Used("id"), settings.Used("ids"), settings.Used("tokens")}
+	pieceTable   = settings.Table{settings.Used("SpecialToken"), settings.Used("Sequence")}
+	bodyTable    = settings.Table{settings.Used("id"), settings.Used("type_id")}
+)
+
 // parseTemplate reads a TemplateProcessing.
 func parseTemplate(o *jsonobject.Object) (PostProcessor, error) {
 	special := make(map[string][]int32)
-	tokens := o.Object("special_tokens")
+	tokens := o.Map("special_tokens")
 	for _, name := range tokens.Names() {
-		t := tokens.Object(name)
+		t := tokens.Object(name, specialTable)
 		if id := t.String("id"); id != name {
 			t.Fail("id", fmt.Sprintf("is %q, not the name of the token", id), nil)
 		}
@@ -48,8 +56,8 @@ func parseTemplate(o *jsonobject.Object) (PostProcessor, error) {
 // readTemplate reads a member that is a list of pieces. special are the ids of special tokens by name.
 func readTemplate(o *jsonobject.Object, name string, special map[string][]int32) []piece {
 	var pieces []piece
-	for i, raw := range o.List(name) {
-		p, err := readPiece(fmt.Sprintf("%s.%s[%d]", o.Path(), name, i), raw, special)
+	for _, v := range o.Values(name) {
+		p, err := readPiece(v, special)
 		if err != nil {
 			o.FailWith(err)
 			return nil
@@ -60,17 +68,17 @@ func readTemplate(o *jsonobject.Object, name string, special map[string][]int32)
 }
 
 // readPiece reads a piece of a template.
-func readPiece(path string, raw json.RawMessage, special map[string][]int32) (piece, error) {
-	o, err := jsonobject.Read(path, raw)
-	if err != nil {
-		return piece{}, err
-	}
+func readPiece(v jsonobject.Value, special map[string][]int32) (piece, error) {
+	o := v.Object(pieceTable)
 	var p piece
 	kind := "SpecialToken"
 	if o.Has("Sequence") {
 		kind = "Sequence"
+		if o.Has("SpecialToken") {
+			o.Fail("SpecialToken", "contradicts \"Sequence\"", nil)
+		}
 	}
-	body := o.Object(kind)
+	body := o.Object(kind, bodyTable)
 	id := body.String("id")
 	p.typeID = int32(body.Count("type_id"))
 	if kind == "SpecialToken" {
@@ -97,6 +105,25 @@ func NewBertTemplate(cls, sep int32) PostProcessor {
 		single: []piece{first, {text: 0}, last},
 		pair:   []piece{first, {text: 0}, last, {text: 1, typeID: 1}, lastOfPair},
 	}
+}
+
+// NewBeginEndTemplate returns the template <s> A </s>, or <s> A </s> <s> B </s> with type 1 from B on.
+// begin and end are the ids of the special tokens; nil leaves the token out.
+func NewBeginEndTemplate(begin, end *int32) PostProcessor {
+	var t template
+	for text := range 2 {
+		if begin != nil {
+			t.pair = append(t.pair, piece{text: -1, ids: []int32{*begin}, typeID: int32(text)})
+		}
+		t.pair = append(t.pair, piece{text: text, typeID: int32(text)})
+		if end != nil {
+			t.pair = append(t.pair, piece{text: -1, ids: []int32{*end}, typeID: int32(text)})
+		}
+		if text == 0 {
+			t.single = slices.Clone(t.pair)
+		}
+	}
+	return t
 }
 
 // NewXLMRobertaTemplate returns the template <s> A </s>, or <s> A </s></s> B </s>, with type 0

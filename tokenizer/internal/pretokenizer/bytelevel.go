@@ -18,7 +18,6 @@ type byteLevel struct {
 
 func parseByteLevel(o *jsonobject.Object) PreTokenizer {
 	b := byteLevel{prefixSpace: o.Bool("add_prefix_space"), splitWords: o.BoolOr("use_regex", true), unicode: codepoint.Load()}
-	o.Bool("trim_offsets") // changes offsets of tokens, not ids
 	return b
 }
 
@@ -27,21 +26,6 @@ func NewByteLevel(prefixSpace bool) PreTokenizer {
 	return byteLevel{prefixSpace: prefixSpace, splitWords: true, unicode: codepoint.Load()}
 }
 
-// byteCharacters holds the character for each byte, in UTF-8. A printable byte of Latin-1 stands for
-// itself; the others are U+0100 and the following code points, in order.
-var byteCharacters = func() (table [256]string) {
-	next := rune(256)
-	for b := range rune(256) {
-		if b >= '!' && b <= '~' || b >= 0xA1 && b <= 0xAC || b >= 0xAE {
-			table[b] = string(b)
-		} else {
-			table[b] = string(next)
-			next++
-		}
-	}
-	return table
-}()
-
 func (b byteLevel) preTokenize(p *Pieces) {
 	next := p.next[:0]
 	for _, s := range p.spans {
@@ -49,28 +33,23 @@ func (b byteLevel) preTokenize(p *Pieces) {
 			from := len(p.text)
 			p.text = append(p.text, ' ')
 			p.text = append(p.text, p.text[s.from:s.to]...)
-			s = span{from, len(p.text)}
+			s = span{from, len(p.text), prepended(s.head, 1)}
 		}
+		head := s.head // of the rest
 		for piece := p.text[s.from:s.to]; len(piece) > 0; {
 			size := len(piece)
 			if b.splitWords {
 				size = b.wordLen(piece)
 			}
 			from := len(p.text)
-			p.text = appendByteCharacters(p.text, piece[:size])
-			next = append(next, span{from, len(p.text)})
-			piece = piece[size:]
+			p.text = codepoint.AppendByteCharacters(p.text, piece[:min(head, size)])
+			written := len(p.text) - from
+			p.text = codepoint.AppendByteCharacters(p.text, piece[min(head, size):size])
+			next = append(next, span{from, len(p.text), written})
+			piece, head = piece[size:], max(head-size, 0)
 		}
 	}
 	p.spans, p.next = next, p.spans
-}
-
-// appendByteCharacters appends the character of each byte of text.
-func appendByteCharacters(dst, text []byte) []byte {
-	for _, b := range text {
-		dst = append(dst, byteCharacters[b]...)
-	}
-	return dst
 }
 
 // wordLen returns the length in bytes of the word at the start of text, which is not empty. It implements

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"kenserve/internal/settings"
 	"kenserve/tokenizer/internal/codepoint"
 	"kenserve/tokenizer/internal/jsonobject"
 )
@@ -21,14 +22,26 @@ type Pieces struct {
 }
 
 // A span is the piece text[from:to]. It is never empty.
-type span struct{ from, to int }
+type span struct {
+	from, to int
+	// head is the number of bytes at its start that come from the first character of the whole text, before
+	// normalization. Only Metaspace looks at it, see [NeedsHead].
+	head int
+}
 
-// Cut copies text and splits it into pieces by steps, one after another.
-func (p *Pieces) Cut(steps []PreTokenizer, text []byte) {
+// part returns the piece that is the bytes from:to of s.
+func (s span) part(from, to int) span {
+	return span{s.from + from, s.from + to, max(s.head-from, 0)}
+}
+
+// Cut copies text and splits it into pieces by steps, one after another. head is the number of bytes at the
+// start of text that come from the first character of the whole text, before normalization and before added
+// tokens were taken out. It does not matter unless [NeedsHead].
+func (p *Pieces) Cut(steps []PreTokenizer, text []byte, head int) {
 	p.text = append(p.text[:0], text...)
 	p.spans = p.spans[:0]
 	if len(text) > 0 {
-		p.spans = append(p.spans, span{0, len(text)})
+		p.spans = append(p.spans, span{0, len(text), head})
 	}
 	for _, step := range steps {
 		step.preTokenize(p)
@@ -42,7 +55,7 @@ func (p *Pieces) Len() int { return len(p.spans) }
 func (p *Pieces) Piece(i int) []byte { return p.text[p.spans[i].from:p.spans[i].to] }
 
 // Bytes returns approximately how much memory p holds.
-func (p *Pieces) Bytes() int { return cap(p.text) + 16*(cap(p.spans)+cap(p.next)) }
+func (p *Pieces) Bytes() int { return cap(p.text) + 24*(cap(p.spans)+cap(p.next)) }
 
 // A PreTokenizer splits pieces into smaller ones. A Sequence is a []PreTokenizer without a type of its
 // own.
@@ -50,11 +63,29 @@ type PreTokenizer interface {
 	preTokenize(p *Pieces)
 }
 
-// Parse reads a pre-tokenizer of a tokenizer.json and returns its steps. raw is null for none. path is
-// its location, for errors, and depth the number of Sequences around it.
-func Parse(path string, raw []byte, depth int) ([]PreTokenizer, error) {
-	o, err := jsonobject.ReadTyped(path, raw, depth)
-	if o == nil {
+var behaviorSetting = settings.Used("behavior")
+
+// Types are the pre-tokenizers of the reference, with their settings.
+var Types = []jsonobject.Type{
+	{Name: "Sequence", Settings: settings.Table{settings.Used("pretokenizers")}},
+	{Name: "BertPreTokenizer"},
+	{Name: "Whitespace"},
+	{Name: "WhitespaceSplit"},
+	{Name: "Punctuation", Settings: settings.Table{behaviorSetting}},
+	{Name: "Digits", Settings: settings.Table{settings.Used("individual_digits")}},
+	{Name: "ByteLevel", Settings: append(settings.Table{settings.Used("add_prefix_space"), settings.Used("use_regex")},
+		settings.Harmless("it changes offsets of tokens, not ids", "trim_offsets")...)},
+	{Name: "Metaspace", Settings: settings.Table{settings.Used("replacement"), settings.Used("prepend_scheme"), settings.Used("add_prefix_space"), settings.Used("str_rep"), settings.Used("split")}},
+	{Name: "Split", Settings: settings.Table{settings.Used("pattern"), behaviorSetting, settings.Used("invert")}},
+	{Name: "CharDelimiterSplit", Settings: settings.Table{settings.Used("delimiter")}},
+	{Name: "UnicodeScripts"},
+	{Name: "FixedLength", Settings: settings.Table{settings.Used("length")}},
+}
+
+// Parse reads a pre-tokenizer of a tokenizer.json and returns its steps. v is null or missing for none.
+func Parse(v jsonobject.Value) ([]PreTokenizer, error) {
+	o, err := v.Typed(Types)
+	if o == nil || err != nil {
 		return nil, err
 	}
 	c := propertySplitter{unicode: codepoint.Load()}
@@ -62,8 +93,8 @@ func Parse(path string, raw []byte, depth int) ([]PreTokenizer, error) {
 	switch o.Type() {
 	case "Sequence":
 		var steps []PreTokenizer
-		for i, raw := range o.List("pretokenizers") {
-			inner, err := Parse(fmt.Sprintf("%s.pretokenizers[%d]", path, i), raw, depth+1)
+		for _, element := range o.Values("pretokenizers") {
+			inner, err := Parse(element)
 			if err != nil {
 				return nil, err
 			}
@@ -77,12 +108,12 @@ func Parse(path string, raw []byte, depth int) ([]PreTokenizer, error) {
 	case "WhitespaceSplit":
 		c.drop = codepoint.Space
 	case "Punctuation":
-		err = c.setBehavior(path, codepoint.Punctuation, o.StringOr("behavior", "Isolated"))
+		err = c.setBehavior(o.Path(), codepoint.Punctuation, o.StringOr("behavior", "Isolated"))
 	case "Digits":
 		if o.Bool("individual_digits") {
-			err = c.setBehavior(path, codepoint.Numeric, "Isolated")
+			err = c.setBehavior(o.Path(), codepoint.Numeric, "Isolated")
 		} else {
-			err = c.setBehavior(path, codepoint.Numeric, "Contiguous")
+			err = c.setBehavior(o.Path(), codepoint.Numeric, "Contiguous")
 		}
 	case "ByteLevel":
 		other = parseByteLevel(o)
@@ -90,8 +121,12 @@ func Parse(path string, raw []byte, depth int) ([]PreTokenizer, error) {
 		other, err = parseMetaspace(o)
 	case "Split":
 		other, err = parseSplit(o)
-	default:
-		return nil, o.UnknownType("Sequence, BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, ByteLevel, Metaspace and Split")
+	case "CharDelimiterSplit":
+		other = delimiter(character(o, "delimiter"))
+	case "UnicodeScripts":
+		other = scripts{c.unicode}
+	case "FixedLength":
+		other, err = parseFixedLength(o)
 	}
 	if err == nil {
 		err = o.Close()
@@ -103,6 +138,15 @@ func Parse(path string, raw []byte, depth int) ([]PreTokenizer, error) {
 		return []PreTokenizer{other}, nil
 	}
 	return []PreTokenizer{c}, nil
+}
+
+// character reads a member that is a string of one character.
+func character(o *jsonobject.Object, name string) string {
+	s := o.String(name)
+	if utf8.RuneCountInString(s) != 1 {
+		o.Fail(name, "is not one character", nil)
+	}
+	return s
 }
 
 // NewBert returns BertPreTokenizer: it splits at white space, which it drops, and makes each punctuation
@@ -162,7 +206,7 @@ func (c propertySplitter) preTokenize(p *Pieces) {
 			q := c.unicode.Properties(r)
 			if i > start && (q&c.splitBefore|last&c.splitAfter|(q^last)&differ) != 0 {
 				if last&c.drop == 0 {
-					next = append(next, span{start, i})
+					next = append(next, s.part(start-s.from, i-s.from))
 				}
 				start = i
 			}
@@ -170,7 +214,7 @@ func (c propertySplitter) preTokenize(p *Pieces) {
 			i += size
 		}
 		if last&c.drop == 0 {
-			next = append(next, span{start, s.to})
+			next = append(next, s.part(start-s.from, s.to-s.from))
 		}
 	}
 	p.spans, p.next = next, p.spans

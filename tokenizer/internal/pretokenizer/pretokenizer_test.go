@@ -22,7 +22,7 @@ func TestPropertySplitterKeepsAllText(t *testing.T) {
 		}
 		text := strings.ToValidUTF8(tokenizertest.Text().Draw(t, "text"), "")
 		var p Pieces
-		p.Cut([]PreTokenizer{c}, []byte(text))
+		p.Cut([]PreTokenizer{c}, []byte(text), 0)
 		var pieces []string
 		for i := range p.Len() {
 			pieces = append(pieces, string(p.Piece(i)))

@@ -12,7 +12,7 @@ import (
 // split is the pre-tokenizer Split: it splits pieces at the matches of a pattern. The behavior decides
 // where the matches go.
 type split struct {
-	find     pattern.Finder
+	find     *pattern.Pattern
 	behavior string
 	invert   bool // treat the text between matches as matches, and the other way round
 }
@@ -47,17 +47,17 @@ func (c split) preTokenize(p *Pieces) {
 
 // segments appends the segments of text[s.from:s.to] to dst. None is empty.
 func (c split) segments(dst []segment, text []byte, s span) []segment {
-	for s.from < s.to {
-		from, to := c.find(text[s.from:s.to])
-		if from < 0 {
-			return append(dst, segment{s, c.invert})
+	done := 0
+	c.find.Each(text[s.from:s.to], func(from, to int) bool {
+		if from > done {
+			dst = append(dst, segment{s.part(done, from), c.invert})
 		}
-		from, to = from+s.from, to+s.from
-		if from > s.from {
-			dst = append(dst, segment{span{s.from, from}, c.invert})
-		}
-		dst = append(dst, segment{span{from, to}, !c.invert})
-		s.from = to
+		dst = append(dst, segment{s.part(from, to), !c.invert})
+		done = to
+		return true
+	})
+	if done < s.to-s.from {
+		dst = append(dst, segment{s.part(done, s.to-s.from), c.invert})
 	}
 	return dst
 }

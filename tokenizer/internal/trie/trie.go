@@ -72,6 +72,9 @@ func (t *Trie) GetBytes(key []byte) int32 {
 	return t.values[n]
 }
 
+// Bytes returns how much memory the trie holds.
+func (t *Trie) Bytes() int64 { return 8*int64(cap(t.nodes)) + 4*int64(cap(t.values)) }
+
 // An Entry maps the string Key to the number Value, which is not negative.
 type Entry struct {
 	Key   string

@@ -36,7 +36,7 @@ type hfSettings struct {
 	Function   hfFunction `json:"function_to_apply,omitempty" doc:"The function from logits to scores. Default: that of the task's checkpoint."`
 	All        *bool      `json:"return_all_scores,omitempty" nullable:"true" doc:"An older setting: true returns all labels, false the best one. top_k comes first."`
 	Truncation hfTruncate `json:"truncation,omitempty" doc:"Cut inputs that are longer than max_length or the model takes, a pair's longer text first. If false, an input that is longer than the model takes is an error, and max_length has no effect. Default: true."`
-	Side       hfSide     `json:"truncation_side,omitempty" doc:"The side on which inputs are cut. Default: right."`
+	Side       hfSide     `json:"truncation_side,omitempty" doc:"The side on which inputs are cut. Default: the one that the tokenizer's files say, or right."`
 	MaxLength  *int32     `json:"max_length,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"Number of tokens to which inputs are cut, special tokens included, if it is less than the model takes."`
 	Special    *bool      `json:"add_special_tokens,omitempty" nullable:"true" doc:"Add the model's special tokens. Default: true."`
 }
@@ -73,6 +73,9 @@ type hfSide struct{}
 func (hfSide) Schema(huma.Registry) *huma.Schema { return wire.OneOfOrNull(sides) }
 
 var sides = []string{"left", "right"}
+
+// cutAt has the end that each side means; null leaves it to the tokenizer's files.
+var cutAt = map[string]runtime.TruncateAt{"left": runtime.Start, "right": runtime.End}
 
 // request is a parsed request for POST /models/{task}.
 type request struct {
@@ -119,7 +122,7 @@ var parametersObject = jsonbody.NewObject[hfSettings](map[string]func(p *parser,
 	},
 	"return_all_scores":  func(p *parser, at problem.Path) { p.bestOne = !p.Bool(at, true) },
 	"truncation":         func(p *parser, at problem.Path) { p.request.options.Truncate = p.truncation(at) },
-	"truncation_side":    func(p *parser, at problem.Path) { p.request.options.TruncateLeft = p.OneOf(at, sides) == "left" },
+	"truncation_side":    func(p *parser, at problem.Path) { p.request.options.TruncateAt = cutAt[p.OneOf(at, sides)] },
 	"max_length":         func(p *parser, at problem.Path) { p.request.options.MaxTokens = p.PositiveInt(at) },
 	"add_special_tokens": func(p *parser, at problem.Path) { p.request.options.NoSpecialTokens = !p.Bool(at, true) },
 }, otherParameters)

@@ -18,7 +18,7 @@ func TestOptions(t *testing.T) {
 		{`"truncation":false`, runtime.Options{}, 0},
 		{`"truncation":"do_not_truncate"`, runtime.Options{}, 0},
 		{`"truncation":"longest_first"`, runtime.Options{Truncate: true}, 0},
-		{`"truncation_side":"left"`, runtime.Options{Truncate: true, TruncateLeft: true}, 0},
+		{`"truncation_side":"left"`, runtime.Options{Truncate: true, TruncateAt: runtime.Start}, 0},
 		{`"max_length":8`, runtime.Options{Truncate: true, MaxTokens: 8}, 0},
 		{`"max_length":8,"truncation":false`, runtime.Options{}, 0},
 		{`"add_special_tokens":false`, runtime.Options{Truncate: true, NoSpecialTokens: true}, 0},

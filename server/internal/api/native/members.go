@@ -20,7 +20,7 @@ var otherMembers = settings.Table(slices.Concat(
 	settings.RefusedAll("use \"raw_scores\": true for logits; POST /models/{task} has function_to_apply", nil, "function_to_apply"),
 	settings.RefusedAll("use \"raw_scores\": true for logits", nil, "use_activation", "activation", "softmax"),
 	settings.RefusedAll("use \"truncate\"; POST /models/{task} has max_length, and POST /vllm/classify truncate_prompt_tokens", nil, "truncation", "truncate_prompt_tokens", "max_length", "max_tokens"),
-	settings.RefusedAll("inputs are cut at the end; POST /vllm/classify has truncation_side", []string{`"right"`, `"Right"`}, "truncation_side", "truncation_direction"),
+	settings.RefusedAll("inputs are cut at the side that the tokenizer's files say, by default the end; POST /vllm/classify has truncation_side", nil, "truncation_side", "truncation_direction"),
 	settings.RefusedAll("special tokens are always added; POST /vllm/classify has add_special_tokens", []string{"true"}, "add_special_tokens"),
 	settings.RefusedAll("a classifier returns its labels, not a vector", nil, "normalize", "dimensions"),
 	settings.Harmless("it is about vectors, which a classifier does not return", "encoding_format"),

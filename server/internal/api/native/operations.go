@@ -37,7 +37,7 @@ func (h *handler) operations() []route.Operation {
 		{
 			Method: http.MethodPost, Path: "/classify", Name: "classify", Tag: route.TagNative,
 			Summary:     "Classify texts with one task or several",
-			Description: "data has one entry for each input, with scores in descending order. If model is a list, the texts are tokenised once, the tasks run at the same time, and each entry maps tasks to their scores.",
+			Description: "data has one entry for each input, with scores in descending order. If model is a list, a text is tokenised once for all tasks with the same tokenizer, the tasks run at the same time, and each entry maps tasks to their scores.",
 			Handle:      h.classify, ReportsCost: true, MayFail: route.FailuresClassifying,
 			Request: []route.Content{route.JSON[classifyBody](`{"model":"trec","input":["` + wire.ExampleText + `",{"text":"How far is it?","text_pair":"From Denver to Aspen."}],"top_k":2}`)},
 			Answer:  route.JSON[classifyAnswer](`{"object":"classify","model":"trec","data":[[{"label":"LOC","score":0.9924}],[{"label":"NUM","score":0.9929}]],"usage":{"prompt_tokens":19,"total_tokens":19},"id":"bfd851f556713c31f8eb7ab5b8c7d212","created":1764000000}`),
@@ -49,7 +49,7 @@ func (h *handler) operations() []route.Operation {
 		},
 		{
 			Method: http.MethodGet, Path: "/tasks/:name", Name: "getTask", Tag: route.TagTasks, Summary: "Describe a task",
-			Handle: h.getTask, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask},
+			Handle: h.getTask, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask, route.Unavailable},
 		},
 		{
 			Method: http.MethodPut, Path: "/tasks/:name", Name: "putTask", Tag: route.TagTasks,
@@ -65,7 +65,7 @@ func (h *handler) operations() []route.Operation {
 		},
 		{
 			Method: http.MethodPost, Path: "/tasks/:name/load", Name: "loadTask", Tag: route.TagTasks, Summary: "Load a task into memory",
-			Handle: h.loadTask, Admin: true, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask, route.TaskUnusable, route.Unavailable, route.Overloaded},
+			Handle: h.loadTask, Admin: true, Answer: route.JSON[task](""), MayFail: []*route.Failure{route.NoSuchTask, route.TaskUnusable, route.Unavailable, route.Overloaded, route.NoSpace},
 		},
 		{
 			Method: http.MethodPost, Path: "/tasks/:name/unload", Name: "unloadTask", Tag: route.TagTasks, Summary: "Unload a task from memory; the store keeps it",

@@ -56,9 +56,9 @@ func (h *handler) putTask(c *gin.Context, state *core.RequestState) error {
 		return problem.Invalid(problem.Field("name"), "is %s, must be a task name: 1 to 128 letters, digits, dots, underscores and hyphens, beginning with a letter or digit", problem.Quote(name))
 	}
 	state.Task = name
-	_, replaced := h.core.Engine.Task(name)
+	_, err := h.core.Engine.Task(name)
+	replaced := !errors.Is(err, runtime.ErrNoTask)
 	var info runtime.TaskInfo
-	var err error
 	if media, _, _ := mime.ParseMediaType(c.GetHeader("Content-Type")); media == "application/json" {
 		info, err = h.copyTask(c, name)
 	} else {

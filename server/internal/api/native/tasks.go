@@ -26,6 +26,7 @@ type task struct {
 	Hot       uint64            `json:"promotions" doc:"Number of changes from warm to hot."`
 	Pinned    bool              `json:"pinned" doc:"The task is never evicted."`
 	Problem   *string           `json:"problem" nullable:"true" doc:"The reason for which the delta in the store is not served; an older delta may still be. Null: no problem."`
+	Digest    *string           `json:"sha256" nullable:"true" doc:"SHA-256 of the delta in memory, in the fast layout. Null: the task is cold."`
 	LastUsed  *time.Time        `json:"last_used" doc:"Null: never used."`
 }
 
@@ -51,6 +52,9 @@ func taskOf(info runtime.TaskInfo) task {
 	}
 	if info.Problem != "" {
 		t.Problem = &info.Problem
+	}
+	if info.Digest != "" {
+		t.Digest = &info.Digest
 	}
 	if !info.LastUsed.IsZero() {
 		used := info.LastUsed.UTC().Truncate(time.Millisecond)

@@ -32,7 +32,7 @@ func GRPCError(ctx context.Context, p *problem.Problem) error {
 		code = codes.NotFound
 	case problem.KindTask:
 		code = codes.FailedPrecondition
-	case problem.KindOverloaded, problem.KindTooLarge:
+	case problem.KindOverloaded, problem.KindTooLarge, problem.KindNoSpace:
 		code = codes.ResourceExhausted
 	case problem.KindUnauthorized:
 		code = codes.Unauthenticated

@@ -34,7 +34,7 @@ var (
 		settings.RefusedAll("a task has labels of its own", nil, "labels", "candidate_labels", "hypothesis_template", "multi_label"),
 		settings.RefusedAll("use \"raw_scores\": true for logits", nil, "function_to_apply", "use_activation", "activation", "softmax"),
 		settings.RefusedAll("use \"truncate\"; inputs are cut at the model's limit only", nil, "truncation", "truncate_prompt_tokens", "max_length"),
-		settings.RefusedAll("inputs are cut at the end", []string{`"right"`, `"Right"`}, "truncation_side", "truncation_direction"),
+		settings.RefusedAll("inputs are cut at the side that the tokenizer's files say, by default the end", nil, "truncation_side", "truncation_direction"),
 		settings.RefusedAll("special tokens are always added", []string{"true"}, "add_special_tokens"),
 	))
 

@@ -23,6 +23,8 @@ func encodeError(p *problem.Problem) (int, []byte) {
 		status, class = http.StatusBadRequest, "Empty"
 	case problem.KindTask, problem.KindInternal:
 		status, class = http.StatusFailedDependency, "Backend"
+	case problem.KindNoSpace:
+		class = "Backend"
 	case problem.KindOverloaded:
 		class = "Overloaded"
 	case problem.KindUnavailable:

@@ -65,7 +65,7 @@ var bodyObject = jsonbody.NewObject[teiBody](map[string]func(p *parser, at probl
 	"truncation_direction": func(p *parser, at problem.Path) {
 		switch p.OneOf(at, directions) {
 		case "Left", "left":
-			p.request.options.TruncateLeft = true
+			p.request.options.TruncateAt = runtime.Start
 		}
 	},
 	"raw_scores": func(p *parser, at problem.Path) { p.request.options.Raw = p.Bool(at, false) },
@@ -75,7 +75,7 @@ var bodyObject = jsonbody.NewObject[teiBody](map[string]func(p *parser, at probl
 // is one pair; or a list of such lists, which is a batch. The error is a
 // *[problem.Problem].
 func parse(body string, limits core.Limits) (*request, error) {
-	q := new(request)
+	q := &request{options: runtime.Options{TruncateAt: runtime.End}}
 	p := &parser{wire.NewParser(body, limits), q}
 	bodyObject.Read(p, problem.Path{})
 	if err := p.Finish(); err != nil {

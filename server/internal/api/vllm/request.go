@@ -107,7 +107,9 @@ func parse(body string, limits core.Limits) (*request, error) {
 	}
 	// As in vLLM, texts lose their last tokens, lists of ids their first, unless the
 	// request says otherwise.
-	q.options.TruncateLeft = p.side == "left" || p.side == "" && q.inputs[0].IDs != nil
+	if q.options.TruncateAt = runtime.End; p.side == "left" || p.side == "" && q.inputs[0].IDs != nil {
+		q.options.TruncateAt = runtime.Start
+	}
 	return q, nil
 }
 

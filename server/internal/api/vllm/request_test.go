@@ -13,19 +13,19 @@ func TestOptions(t *testing.T) {
 		input, members string
 		want           runtime.Options
 	}{
-		{`"a"`, ``, runtime.Options{}},
-		{`"a"`, `"add_special_tokens":false`, runtime.Options{NoSpecialTokens: true}},
-		{`"a"`, `"add_special_tokens":null`, runtime.Options{}},
-		{`"a"`, `"use_activation":false`, runtime.Options{Raw: true}},
-		{`"a"`, `"activation":false`, runtime.Options{Raw: true}},
-		{`"a"`, `"softmax":false`, runtime.Options{Raw: true}},
-		{`"a"`, `"softmax":false,"use_activation":true`, runtime.Options{}},
-		{`"a"`, `"use_activation":null,"activation":false`, runtime.Options{Raw: true}},
-		{`"a"`, `"truncate_prompt_tokens":4`, runtime.Options{Truncate: true, MaxTokens: 4}},
-		{`"a"`, `"truncate_prompt_tokens":-1`, runtime.Options{Truncate: true}},
-		{`"a"`, `"truncate_prompt_tokens":4,"truncation_side":"left"`, runtime.Options{Truncate: true, MaxTokens: 4, TruncateLeft: true}},
-		{`[1,2]`, `"truncate_prompt_tokens":4`, runtime.Options{Truncate: true, MaxTokens: 4, TruncateLeft: true}},
-		{`[1,2]`, `"truncate_prompt_tokens":4,"truncation_side":"right"`, runtime.Options{Truncate: true, MaxTokens: 4}},
+		{`"a"`, ``, runtime.Options{TruncateAt: runtime.End}},
+		{`"a"`, `"add_special_tokens":false`, runtime.Options{NoSpecialTokens: true, TruncateAt: runtime.End}},
+		{`"a"`, `"add_special_tokens":null`, runtime.Options{TruncateAt: runtime.End}},
+		{`"a"`, `"use_activation":false`, runtime.Options{Raw: true, TruncateAt: runtime.End}},
+		{`"a"`, `"activation":false`, runtime.Options{Raw: true, TruncateAt: runtime.End}},
+		{`"a"`, `"softmax":false`, runtime.Options{Raw: true, TruncateAt: runtime.End}},
+		{`"a"`, `"softmax":false,"use_activation":true`, runtime.Options{TruncateAt: runtime.End}},
+		{`"a"`, `"use_activation":null,"activation":false`, runtime.Options{Raw: true, TruncateAt: runtime.End}},
+		{`"a"`, `"truncate_prompt_tokens":4`, runtime.Options{Truncate: true, MaxTokens: 4, TruncateAt: runtime.End}},
+		{`"a"`, `"truncate_prompt_tokens":-1`, runtime.Options{Truncate: true, TruncateAt: runtime.End}},
+		{`"a"`, `"truncate_prompt_tokens":4,"truncation_side":"left"`, runtime.Options{Truncate: true, MaxTokens: 4, TruncateAt: runtime.Start}},
+		{`[1,2]`, `"truncate_prompt_tokens":4`, runtime.Options{Truncate: true, MaxTokens: 4, TruncateAt: runtime.Start}},
+		{`[1,2]`, `"truncate_prompt_tokens":4,"truncation_side":"right"`, runtime.Options{Truncate: true, MaxTokens: 4, TruncateAt: runtime.End}},
 	} {
 		members := c.members
 		if members != "" {

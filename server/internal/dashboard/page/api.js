@@ -18,11 +18,19 @@ export const authorization = admin => {
   return key ? {Authorization: `Bearer ${key}`} : {};
 };
 
+// Characters that change how the text around them is shown: controls, and marks of
+// direction. Labels come from files of others.
+const obeyed = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const escaped = c => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0");
+
+/** parse reads JSON and makes its texts safe to show. */
+const parse = text => JSON.parse(text, (_, value) => typeof value === "string" ? value.replace(obeyed, escaped) : value);
+
 /** failure makes a Failure from the status and the body of an answer. */
 export const failure = (status, text) => {
   let message;
   try {
-    message = JSON.parse(text).error.message;
+    message = parse(text).error.message;
   } catch {
     message = `The server answered ${status}.`;
   }
@@ -40,7 +48,7 @@ export async function ask(path, {method = "GET", body, admin = false} = {}) {
     throw new Failure(0, error.name === "TimeoutError" ? "No answer in time." : "The server cannot be reached.");
   }
   if (!answer.ok) throw failure(answer.status, text);
-  return {data: text ? JSON.parse(text) : null, headers: answer.headers, took: performance.now() - began};
+  return {data: text ? parse(text) : null, headers: answer.headers, took: performance.now() - began};
 }
 
 /** repeat calls f again and again while the page is visible. f returns the pause until

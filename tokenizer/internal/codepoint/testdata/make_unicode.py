@@ -149,6 +149,42 @@ if joined != expected:
     sys.exit(f"clusters: {[hex(ord(c)) for c in joined ^ expected]}")
 
 
+# General categories of Oniguruma, the engine of regular expressions. What Split removes from a run of code
+# points has the property.
+CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co".split()
+BLOCKS = ["".join(ALL[i : i + 4096]) for i in range(0, len(ALL), 4096)]
+
+
+def property_set(pattern):
+    split = pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str
+    found = []
+    for block in BLOCKS:
+        rest = {c for piece, _ in split(block) for c in piece}
+        found += [c for c in block if c not in rest]
+    return found
+
+
+categories = {name: property_set(r"\p{%s}+" % name) for name in CATEGORIES}
+assert set(categories["Lu"] + categories["Ll"] + categories["Lt"] + categories["Lm"] + categories["Lo"]) == set(sets["letter"])
+assert set(categories["Nd"] + categories["Nl"] + categories["No"]) == set(sets["number"])
+assert property_set(r"\d+") == categories["Nd"] and property_set(r"\s+") == sets["space"]
+# \w of Oniguruma; the set "word" is that of Rust's regular expressions.
+sets["onigword"] = property_set(r"\w+")
+
+# Scripts of the pre-tokenizer UnicodeScripts. A text of code points without a script has no piece.
+script_pieces = pre_tokenizers.UnicodeScripts().pre_tokenize_str
+scripts = []
+for c in ALL:
+    if script_pieces(c):
+        for same in scripts:
+            if len(script_pieces(same[-1] + c)) == 1:
+                same.append(c)
+                break
+        else:
+            scripts.append([c])
+        scripts.sort(key=lambda s: -(s[-1] == c))  # neighbours mostly have the same script
+
+
 def ranges(chars):
     out, codes = [], [ord(c) for c in chars]
     for _, run in itertools.groupby(enumerate(codes), lambda p: p[1] - p[0]):
@@ -168,6 +204,10 @@ with open("../unicode.txt", "w") as out:
         print(name, ranges(chars), file=out)
     for name, chars in graphemes.items():
         print("grapheme", name, ranges(chars), file=out)
+    for name, chars in categories.items():
+        print("category", name, ranges(chars), file=out)
+    for number, chars in enumerate(sorted(scripts), 1):
+        print("script", number, ranges(sorted(chars)), file=out)
     for k in sorted(classes):
         print("class", k, ranges(classes[k]), file=out)
     for name, entries in maps.items():

@@ -1,0 +1,75 @@
+//go:build unix
+
+package regular
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// TestOpen: only regular files are opened, and nothing waits.
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := errors.Join(
+		os.WriteFile(at("file"), []byte("content"), 0o644),
+		os.Symlink("file", at("link")),
+		os.Symlink("nothing", at("broken")),
+		os.Symlink("pipe", at("link to a pipe")),
+		os.Mkdir(at("folder"), 0o755),
+		syscall.Mkfifo(at("pipe"), 0o644),
+	); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.Listen("unix", at("socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	for _, c := range []struct {
+		path             string
+		follow, noFollow error // nil: opened
+	}{
+		{at("file"), nil, nil},
+		{at("link"), nil, ErrNotRegular},
+		{at("broken"), fs.ErrNotExist, ErrNotRegular},
+		{at("link to a pipe"), ErrNotRegular, ErrNotRegular},
+		{at("folder"), ErrNotRegular, ErrNotRegular},
+		{at("pipe"), ErrNotRegular, ErrNotRegular},
+		{at("socket"), ErrNotRegular, ErrNotRegular},
+		{at("missing"), fs.ErrNotExist, fs.ErrNotExist},
+		{"/dev/null", ErrNotRegular, ErrNotRegular},
+	} {
+		for _, open := range []struct {
+			name string
+			call func(string) (*os.File, fs.FileInfo, error)
+			want error
+		}{{"Open", Open, c.follow}, {"OpenNoFollow", OpenNoFollow, c.noFollow}} {
+			f, _, err := open.call(c.path)
+			if !errors.Is(err, open.want) || (err == nil) != (open.want == nil) {
+				t.Errorf("%s %s: %v, want %v", open.name, c.path, err, open.want)
+			}
+			if err == nil {
+				_ = f.Close()
+			}
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Read(path, 7); err != nil || string(got) != "content" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := Read(path, 6); err == nil {
+		t.Error("read a file above the limit")
+	}
+}
