@@ -59,11 +59,7 @@ func (t *Transposed) Do(i, _ int) {
 	for k := 0; k < t.x.Cols && r1 > r0; k += block {
 		k1 := min(k+block, t.x.Cols)
 		kernel.TransposeTo(t.View.Slice(k, k1, r0, r1), t.x.Slice(r0, r1, k, k1))
-		if t.act != nn.Identity {
-			for j := k; j < k1; j++ {
-				t.act.Apply(t.View.Row(j)[r0:r1])
-			}
-		}
+		t.act.Apply(t.View.Slice(k, k1, r0, r1))
 	}
 	for k := 0; k < t.x.Cols && r1 < end; k++ {
 		clear(t.data[k*t.View.Stride:][r1:end])

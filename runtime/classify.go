@@ -189,7 +189,7 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 				traceTokenize(ctx, start, counts.fresh, len(batch.IDs))
 			}
 			q := &sched.Request{
-				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],
+				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Shares: taskOf(handle).sharesBatches, Logits: logits[first*labels : (first+n)*labels],
 				Deadline: deadline, Continued: first > 0,
 			}
 			if err := e.executor.Submit(q); err != nil {

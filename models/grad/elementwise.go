@@ -97,8 +97,8 @@ func (a *activation) Forward(t *Tape) {
 	t.Rows(x, func(r0, r1 int) {
 		for r := r0; r < r1; r++ {
 			copy(y.Row(r), x.Row(r))
-			a.f.Apply(y.Row(r))
 		}
+		a.f.Apply(y.Slice(r0, r1, 0, y.Cols))
 	})
 }
 

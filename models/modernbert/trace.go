@@ -130,10 +130,12 @@ func (g *tracedGate) Forward(t *grad.Tape) {
 	x, y := t.Need(g.x), g.out.View
 	t.Rows(x, func(r0, r1 int) {
 		for r := r0; r < r1; r++ {
-			row, out := x.Row(r), y.Row(r)
-			gate := row[len(out):][:len(out)]
-			copy(out, row)
-			g.act.Apply(out)
+			copy(y.Row(r), x.Row(r))
+		}
+		g.act.Apply(y.Slice(r0, r1, 0, y.Cols))
+		for r := r0; r < r1; r++ {
+			out := y.Row(r)
+			gate := x.Row(r)[len(out):][:len(out)]
 			for c := range out {
 				out[c] *= gate[c]
 			}
@@ -151,7 +153,7 @@ func (g *tracedGate) Backward(t *grad.Tape) {
 			value, gate := x.Row(r)[:len(d)], x.Row(r)[len(d):][:len(d)]
 			dValue, dGate := dx.Row(r)[:len(d)], dx.Row(r)[len(d):][:len(d)]
 			copy(active, value)
-			g.act.Apply(active)
+			g.act.Apply(gemm.View{Data: active, Rows: 1, Cols: len(active), Stride: len(active)})
 			for c := range d {
 				dGate[c] += d[c] * active[c]
 				active[c] = d[c] * gate[c]

@@ -21,12 +21,14 @@ const keyBlock = 48
 // embeddings of distances, posK and posQ. The parts are those of models.Blocks.
 type attention struct {
 	out, q, k, v gemm.View
-	posK, posQ   gemm.View // [indices, heads·width]; the zero View if the model does not have the term
+	posK, posQ   gemm.View // [indices of all tasks, heads·width]; the zero View if the model does not have the term
+	tableEnds    []int     // by task: where its rows in posK and posQ end
+	places       []int     // by sequence, nil for a single task: the row in posK and posQ of index 0 in its task, maybe before the first row
 	queries      []int     // ends of the sequences in out and q
 	keys         []int     // ends of the sequences in k and v
 	heads, width int
 	step         int     // columns from a head to the next in q, k and v
-	index        []int32 // index[zero+d]-index[0] is the row of the distance d = key - query in posK and posQ
+	index        []int32 // index[zero+d] is the index of the distance d = key - query
 	zero         int
 	scale        float32
 
@@ -89,15 +91,20 @@ type block struct {
 	first, count, length int // queries of the sequence, and its length
 	q0, k0               int // first row of the queries, and of the sequence's keys
 	c0, c1, h0, h1       int // columns of the head in q, k and v, and elsewhere
+	place                int // the row in posK and posQ of index 0, maybe before the first row
 }
 
 // block returns a block of queries: rows first to first+count-1 of a sequence.
 func (a *attention) block(sequence, head, first, count int) block {
 	rows, length := models.SequenceLen(a.queries, sequence), models.SequenceLen(a.keys, sequence)
+	place := -int(a.index[0]) // of a single task
+	if a.places != nil {
+		place = a.places[sequence]
+	}
 	return block{
 		first: first, count: count, length: length,
 		q0: a.queries[sequence] - rows + first, k0: a.keys[sequence] - length,
-		c0: head * a.step, c1: head*a.step + a.width, h0: head * a.width, h1: (head + 1) * a.width,
+		c0: head * a.step, c1: head*a.step + a.width, h0: head * a.width, h1: (head + 1) * a.width, place: place,
 	}
 }
 
@@ -114,7 +121,7 @@ func (a *attention) probabilities(b *block, work *scratch, buffer *nn.Scratch) g
 	scores := view(work.scores, count, length)
 	nn.ProductTransposed(scores, q, k, a.scale, buffer)
 	if a.posK.Data != nil {
-		places, low := a.embeddings(a.posK, -(first + count - 1), length-1-first, b.h0, b.h1)
+		places, low := a.embeddings(a.posK, b.place, -(first + count - 1), length-1-first, b.h0, b.h1)
 		terms := view(work.c2p, count, places.Rows)
 		nn.ProductTransposed(terms, q, places, a.scale, buffer)
 		for r := range count {
@@ -124,7 +131,7 @@ func (a *attention) probabilities(b *block, work *scratch, buffer *nn.Scratch) g
 	if a.posQ.Data != nil {
 		for j0 := 0; j0 < length; j0 += keyBlock {
 			j1 := min(j0+keyBlock, length)
-			places, low := a.embeddings(a.posQ, j0-(first+count-1), j1-1-first, b.h0, b.h1)
+			places, low := a.embeddings(a.posQ, b.place, j0-(first+count-1), j1-1-first, b.h0, b.h1)
 			terms := view(work.p2c, j1-j0, places.Rows)
 			nn.ProductTransposed(terms, k.Slice(j0, j1, 0, a.width), places, a.scale, buffer)
 			for r := range count {
@@ -137,10 +144,10 @@ func (a *attention) probabilities(b *block, work *scratch, buffer *nn.Scratch) g
 }
 
 // embeddings returns columns c0 to c1-1 of the rows of p for the distances from
-// to to, and the index of the first row.
-func (a *attention) embeddings(p gemm.View, from, to, c0, c1 int) (gemm.View, int32) {
+// to to, and the index of the first row. place is that of the sequence.
+func (a *attention) embeddings(p gemm.View, place, from, to, c0, c1 int) (gemm.View, int32) {
 	low, high := a.index[a.zero+from], a.index[a.zero+to]
-	return p.Slice(int(low-a.index[0]), int(high-a.index[0])+1, c0, c1), low
+	return p.Slice(place+int(low), place+int(high)+1, c0, c1), low
 }
 
 // addGathered adds terms[index[j]-low] to scores[j].

@@ -339,7 +339,7 @@ func (at *tracedAttention) Backward(t *grad.Tape) {
 // contentToPosition adds the gradients of q_i·K_r.
 func (at *tracedAttention) contentToPosition(b *block, ds, dq, dPosK gemm.View, r *room) {
 	from, to := -(b.first + b.count - 1), b.length-1-b.first
-	places, low := at.embeddings(at.posK, from, to, b.h0, b.h1)
+	places, low := at.embeddings(at.posK, b.place, from, to, b.h0, b.h1)
 	terms := view(r.terms, b.count, places.Rows)
 	clear(terms.Data)
 	for i := range b.count {
@@ -348,7 +348,7 @@ func (at *tracedAttention) contentToPosition(b *block, ds, dq, dPosK gemm.View, 
 			row[p-low] += ds.Data[i*ds.Stride+j]
 		}
 	}
-	d, _ := at.embeddings(dPosK, from, to, b.h0, b.h1)
+	d, _ := at.embeddings(dPosK, b.place, from, to, b.h0, b.h1)
 	nn.AddProduct(b.queries(dq), terms, places, &r.sums)
 	nn.AddProductOfTranspose(d, terms, b.queries(at.q), &r.sums)
 }
@@ -358,7 +358,7 @@ func (at *tracedAttention) positionToContent(b *block, ds, dk, dPosQ gemm.View, 
 	for j0 := 0; j0 < b.length; j0 += keyBlock {
 		j1 := min(j0+keyBlock, b.length)
 		from, to := j0-(b.first+b.count-1), j1-1-b.first
-		places, low := at.embeddings(at.posQ, from, to, b.h0, b.h1)
+		places, low := at.embeddings(at.posQ, b.place, from, to, b.h0, b.h1)
 		terms := view(r.terms, j1-j0, places.Rows)
 		clear(terms.Data)
 		for i := range b.count {
@@ -367,7 +367,7 @@ func (at *tracedAttention) positionToContent(b *block, ds, dk, dPosQ gemm.View, 
 				terms.Data[j*terms.Stride+int(p-low)] += row[j0+j]
 			}
 		}
-		d, _ := at.embeddings(dPosQ, from, to, b.h0, b.h1)
+		d, _ := at.embeddings(dPosQ, b.place, from, to, b.h0, b.h1)
 		nn.AddProduct(b.keys(dk).Slice(j0, j1, 0, at.width), terms, places, &r.sums)
 		nn.AddProductOfTranspose(d, terms, b.keys(at.k).Slice(j0, j1, 0, at.width), &r.sums)
 	}

@@ -113,6 +113,7 @@ func (e *layers) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm
 		if i == len(e.list)-1 {
 			x = w.FirstRows(x, ends)
 			queries = w.OneTokenEnds(len(ends))
+			w.Divide(queries)
 			q, mid = q.Slice(0, x.Rows, 0, q.Cols), mid.Slice(0, x.Rows, 0, mid.Cols)
 		}
 		w.Dense(q, x, l.query, nn.Identity, none)

@@ -61,5 +61,5 @@ func (c *Classifier) Labels() int { return c.out.Weight.N() }
 func (c *Classifier) Logits(w *models.Workspace, x gemm.View, logits []float32) {
 	pooled := w.View(x.Rows, x.Cols)
 	w.Dense(pooled, x, c.first, c.activation, gemm.View{})
-	w.Dense(models.Logits(logits, x.Rows), pooled, c.out, nn.Identity, gemm.View{})
+	w.Logits(logits, pooled, c.out)
 }

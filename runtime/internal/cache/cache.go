@@ -74,6 +74,9 @@ type Task interface {
 	// HotBytes returns what a hot network takes beside the warm task; 0: the
 	// task cannot become hot.
 	HotBytes() int64
+	// QuickToPromote tells that making the hot network takes no longer than a text or
+	// two.
+	QuickToPromote() bool
 	// Close releases the delta. The cache calls it once, when neither a request
 	// nor a promotion holds a reference.
 	Close() error

@@ -8,7 +8,7 @@ import (
 )
 
 // TaskHandle gives the executor a task's network. Requests with equal handles
-// may share a batch.
+// may share a batch; see also Request.Shares.
 type TaskHandle interface {
 	// Use returns the network for one batch. The executor calls done after it.
 	Use() (network models.Network, done func())
@@ -25,6 +25,10 @@ type Request struct {
 	Texts    models.Batch // at least one
 	Logits   []float32    // [texts, labels], row-major; the executor writes it until Wait returns
 	Deadline time.Time    // by which the request should be done; it only decides the order
+	// Shares tells that the texts may share a batch with those of other tasks whose
+	// requests have it, too: the networks of all of them were bound by one
+	// architecture. It is the same for all requests of a task.
+	Shares bool
 	// Continued tells that the request is a further part of a call that was
 	// admitted already. It is not refused for load.
 	Continued bool
@@ -72,8 +76,17 @@ type queue struct {
 	name          string
 	requests      []*Request
 	waitingTokens int
+	shares        bool
 	startTag      int64     // see schedule
 	oldestArrival time.Time // of the waiting requests, or earlier
+
+	// While a batch is taken: that batch, the queue's tokens in it, the number of queues
+	// in it before this one, and the part of it that holds texts of the first request;
+	// −1: none does.
+	batch       *batch
+	batchTokens int
+	order       int
+	part        int
 }
 
 // servedBefore tells whether q is served before p: by start tag, then by the
@@ -110,15 +123,14 @@ func (q *queue) Pop() any {
 type part struct {
 	request    *Request
 	first, end int
+	order      int   // of its queue in the batch
 	err        error // why its texts were refused, while those of other parts were computed
 }
 
-// batch is the texts of one task that are computed together.
+// batch is the texts that are computed together. Those of a task lie together.
 type batch struct {
-	task   TaskHandle
-	name   string
 	parts  []part
 	tokens int
 	texts  int
-	queue  *queue // from which it was taken
+	queue  *queue // of those from which it was taken, the one with the highest tag
 }

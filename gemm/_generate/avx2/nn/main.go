@@ -24,9 +24,42 @@ func main() {
 	activation("gelu", "their GELU", gelu)
 	activation("geluTanh", "the tanh approximation of their GELU", geluTanh)
 	activation("tanh", "their tanh", elementary.Tanh)
-	softmax()
+	expSum()
+	scale()
 	layerNorm()
 	Generate()
+}
+
+// exp returns exp(x - max), where offset is max·log₂e, as 2 to the power of t = x·log₂e -
+// offset; and 0 where t is below -126. It overwrites its arguments. The rounding of
+// offset is the same factor in all values, so that softmax has not got it. exp
+// interleaves several vectors because one alone is a long chain of instructions, each of
+// which waits for the one before.
+func exp(offset VecVirtual, x ...VecVirtual) []VecVirtual {
+	keep, n, p := elementary.Vectors(len(x)), elementary.Vectors(len(x)), elementary.Vectors(len(x))
+	each := func(f func(i int)) {
+		for i := range x {
+			f(i)
+		}
+	}
+	log2E := YMM()
+	VMOVUPS(elementary.Lanes(math.Log2E), log2E)
+	each(func(i int) { VFMSUB213PS(offset, log2E, x[i]) })
+	// Predicate 5 is "not less than", so that NaN is kept.
+	each(func(i int) { VCMPPS(Imm(5), elementary.Lanes(-126), x[i], keep[i]) })
+	each(func(i int) { VROUNDPS(Imm(0), x[i], n[i]) })
+	each(func(i int) { VSUBPS(n[i], x[i], x[i]) })
+	c := []float64{1, 0.6931470036506653, 0.24022240936756134, 0.0555073507130146, 0.009671619161963463, 0.0013264591107144952}
+	each(func(i int) { VMOVUPS(elementary.Lanes(c[5]), p[i]) })
+	for j := 4; j >= 0; j-- {
+		each(func(i int) { VFMADD213PS(elementary.Lanes(c[j]), x[i], p[i]) })
+	}
+	// n is added to the exponent of the polynomial, which is about 1.
+	each(func(i int) { VCVTPS2DQ(n[i], n[i]) })
+	each(func(i int) { VPSLLD(Imm(23), n[i], n[i]) })
+	each(func(i int) { VPADDD(n[i], p[i], p[i]) })
+	each(func(i int) { VANDPS(keep[i], p[i], p[i]) })
+	return p
 }
 
 // halfTimesOnePlus returns x/2 · (1 + y). It overwrites both.
@@ -87,11 +120,14 @@ func tailMask(n Register) VecVirtual {
 	return mask
 }
 
-// softmax generates the kernel of softmax, in three passes over the values.
-func softmax() {
-	TEXT("softmaxAVX2", NOSPLIT, "func(x *float32, n int)")
+// expSum generates the kernel for the numerators of softmax, in two passes.
+func expSum() {
+	TEXT("expSumAVX2", NOSPLIT, "func(x *float32, n int) (sum float32)")
 	Pragma("noescape")
-	Doc("softmaxAVX2 replaces n > 0 values by their softmax. The reference is softmaxPortable.")
+	Doc(
+		"expSumAVX2 replaces n > 0 values by exp(x - max) and returns their sum.",
+		"The reference is expSumPortable.",
+	)
 	x := Load(Param("x"), GP64())
 	n := Load(Param("n"), GP64())
 	full, rest, p, i := GP64(), GP64(), GP64(), GP64()
@@ -145,43 +181,48 @@ func softmax() {
 	})
 	asm.Fold(maximum, func(a, b, c Op) { VMAXPS(a, b, c) })
 
+	VMULPS(elementary.Lanes(math.Log2E), maximum, maximum)
 	sum := YMM()
 	VXORPS(sum, sum, sum)
 	each("exp", func(n int) {
 		v := elementary.Vectors(n)
 		for j := range v {
 			VMOVUPS(Mem{Base: p, Disp: j * vector}, v[j])
-			VSUBPS(maximum, v[j], v[j])
 		}
-		for j, e := range elementary.Exp(v...) {
+		for j, e := range exp(maximum, v...) {
 			VADDPS(e, sum, sum)
 			VMOVUPS(e, Mem{Base: p, Disp: j * vector})
 		}
 	}, func() {
 		v := YMM()
 		VMASKMOVPS(Mem{Base: p}, mask, v)
-		VSUBPS(maximum, v, v)
-		e := elementary.Exp(v)[0]
+		e := exp(maximum, v)[0]
 		VANDPS(mask, e, e)
 		VADDPS(e, sum, sum)
 		VMASKMOVPS(e, mask, Mem{Base: p})
 	})
 	asm.Fold(sum, func(a, b, c Op) { VADDPS(a, b, c) })
 
-	inv := YMM()
-	VMOVUPS(elementary.Lanes(1), inv)
-	VDIVPS(sum, inv, inv)
-	each("scale", func(n int) {
-		for j, v := range elementary.Vectors(n) {
-			VMULPS(Mem{Base: p, Disp: j * vector}, inv, v)
-			VMOVUPS(v, Mem{Base: p, Disp: j * vector})
-		}
-	}, func() {
-		v := YMM()
-		VMASKMOVPS(Mem{Base: p}, mask, v)
-		VMULPS(inv, v, v)
-		VMASKMOVPS(v, mask, Mem{Base: p})
-	})
+	Store(sum.AsX(), ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// scale generates the kernel that multiplies values by a factor.
+func scale() {
+	TEXT("scaleAVX2", NOSPLIT, "func(x *float32, n int, factor float32)")
+	Pragma("noescape")
+	Doc("scaleAVX2 multiplies n values, a multiple of 8 above 0, by factor. The reference is", "scalePortable.")
+	p := Load(Param("x"), GP64())
+	n := Load(Param("n"), GP64())
+	factor := asm.Broadcast("factor")
+	Label("loop")
+	v := YMM()
+	VMULPS(Mem{Base: p}, factor, v)
+	VMOVUPS(v, Mem{Base: p})
+	ADDQ(Imm(vector), p)
+	SUBQ(Imm(8), n)
+	JNZ(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
 }
