@@ -97,9 +97,9 @@ const reserveShare = 4
 // release is called. Tasks are evicted when the next one is loaded. The error is an
 // ErrNoMemory if less than a quarter of the memory would be left.
 func (e *Engine) Reserve(bytes int64) (release func(), err error) {
-	budget := e.loader.Stats().BudgetBytes
 	for {
 		before := e.reserved.Load()
+		budget := e.loader.Stats().BudgetBytes + before
 		if free := budget - budget/reserveShare - before; bytes > free {
 			return nil, fmt.Errorf("runtime: %w: %d bytes are needed, and %d can be taken from the tasks", ErrNoMemory, bytes, max(0, free))
 		}

@@ -102,8 +102,12 @@ func (j *Jobs) check(ctx context.Context, s *spooled) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	// A job that does not fit into the memory is refused now, not when its turn comes.
-	release, err := j.config.Engine.Reserve(s.Options.memory(j.config.BaseBytes, s.Bytes))
+	need := s.Options.memory(0, s.Bytes)
+	if j.Counts().Running == 0 {
+		// A job that does not fit into the memory is refused now, not when its turn comes.
+		need = s.Options.memory(j.config.BaseBytes, s.Bytes)
+	}
+	release, err := j.config.Engine.Reserve(need)
 	if err != nil {
 		return err
 	}
