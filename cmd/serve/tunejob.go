@@ -27,14 +27,24 @@ func (f *tuneFlags) open(e *runtime.Engine, base string, log *slog.Logger) (*job
 	if f.TuneWorkers < 1 || f.MaxTuneData < 1 {
 		return nil, usageError{errors.New("serve: --tune-workers and --max-tune-data must be at least 1")}
 	}
-	program, err := os.Executable()
+	program, err := ownProgram()
 	if err != nil {
 		return nil, fmt.Errorf("serve: find the program for the process of jobs: %w", err)
 	}
 	return jobs.Open(jobs.Config{
 		Dir: f.TuneDir, BaseDir: base, BaseBytes: e.BaseFloat32Bytes(), Engine: e, Workers: f.TuneWorkers, MaxBytes: int64(f.MaxTuneData), Log: log,
-		Producer: "kenserve " + version(), Command: func() *exec.Cmd { return exec.Command(program, tuneJobName) },
+		Producer: "kenserve " + version(), Command: func() *exec.Cmd { return &exec.Cmd{Path: program, Args: []string{os.Args[0], tuneJobName}} },
 	})
+}
+
+// ownProgram returns the path of the program that runs. Linux has one that stays valid when
+// the file is replaced by a newer version.
+func ownProgram() (string, error) {
+	const link = "/proc/self/exe"
+	if _, err := os.Stat(link); err == nil {
+		return link, nil
+	}
+	return os.Executable()
 }
 
 // tuneJobName is the hidden command of the process of a job.

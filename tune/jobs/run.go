@@ -136,7 +136,7 @@ func (j *Jobs) tune(ctx context.Context, x *job) error {
 		case err == nil && x.Report != nil:
 			return nil
 		case killed == maxKilled:
-			return fmt.Errorf("the process of the job was ended %d times, perhaps for want of memory: %w", killed+1, err)
+			return fmt.Errorf("the process of the job was ended %d times, perhaps because there was too little memory: %w", killed+1, err)
 		}
 		j.config.Log.Warn("tuning: the process of a job was ended; it goes on from its checkpoint", "task", x.Task, "error", err)
 	}
