@@ -86,7 +86,7 @@ form.addEventListener("submit", async event => {
   for (const button of [$("new-start"), $("new-check")]) button.disabled = false;
 });
 
-const scores = new Chart($("job-score"), {format: v => percent(v), scale: linear});
+const scores = new Chart($("job-score"), {format: v => `${+(100 * v).toFixed(1)}%`, scale: linear});
 const losses = new Chart($("job-loss"), {format: v => v.toFixed(v < 1 ? 2 : 1), scale: linear});
 
 const stages = {
