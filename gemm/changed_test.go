@@ -183,7 +183,7 @@ func TestSegmentsSameBits(t *testing.T) {
 					mixed, shared, alone := kerneltest.RandomView(r, rows, n, n), kerneltest.RandomView(r, rows, n, n), kerneltest.RandomView(r, rows, n, n)
 					e := Epilogue{Activation: nn.GELU, Residual: residual}
 					MulSegments(nil, mixed, a, segments, e)
-					e.Scratch = make([]float32, ScratchLen(rows, n))
+					e.Scratch = make([]float32, ScratchLen(rows, n, true))
 					MulSegments(pool, shared, a, segments, e)
 					for i := range rows {
 						at, _ := slices.BinarySearchFunc(segments, i, func(s Segment, row int) int {
