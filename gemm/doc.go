@@ -95,9 +95,18 @@
 // is rounded after every operation, so that it has the same bits everywhere. Rows or
 // weights that are not finite give NaN.
 //
+// # Gradients
+//
+// Training changes the panels of a matrix of its own ([Matrix.Values]). The gradient of a
+// layer's input is a product with the transpose, [Matrix.MulTransposed]: each panel of Wᵀ is
+// made when it is needed, so that there is no second copy of the weights. That of the weights,
+// [Matrix.AddGradient], is a product of the transposed inputs with panels of the output's
+// gradients, and so comes out in the order of panels. Both run the kernels of Mul.
+// [Matrix.AddSparseGradient] computes scalar products for some weights alone.
+//
 // # Concurrency
 //
-// Matrices are immutable, and any number of goroutines may use them. A call shares its
+// Matrices are immutable but for Values and [Matrix.Round], and any number of goroutines may use them. A call shares its
 // parts on a [parallel.Pool]; with a nil pool the calling goroutine performs all of them.
 // Buffers that calls use again are in free lists of the package.
 package gemm

@@ -12,6 +12,7 @@ import (
 // Epilogue is what Mul does with a sum before it stores the result, in this order.
 type Epilogue struct {
 	Bias       []float32     // [N], with which the sum begins; nil for zero
+	Before     View          // [M,N], gets the biased sum; the zero View for none
 	Activation nn.Activation // applied to the biased sum
 	Residual   View          // [M,N], added last; the zero View for none. It may be C itself.
 
@@ -51,6 +52,12 @@ func (m *Matrix) mul(p *parallel.Pool, c, a View, e Epilogue) {
 	}
 	if e.Bias != nil && len(e.Bias) != m.n {
 		panic(fmt.Sprintf("gemm: %d biases for %d outputs", len(e.Bias), m.n))
+	}
+	if e.Before.Data != nil {
+		e.Before.Check("sums before the activation")
+		if e.Before.Rows != c.Rows || e.Before.Cols != c.Cols {
+			panic(fmt.Sprintf("gemm: sums [%d,%d] before the activation of a product [%d,%d]", e.Before.Rows, e.Before.Cols, c.Rows, c.Cols))
+		}
 	}
 	if e.Residual.Data != nil {
 		e.Residual.Check("residual")
@@ -201,11 +208,8 @@ func (w *mulWork) chunk(panel int, weights *weights, r0, r1 int) {
 		return
 	}
 	w.sum(c, init, a, panel, weights)
-	if w.e.Activation != nn.Identity {
-		for i := range c.Rows {
-			w.e.Activation.Apply(c.Row(i))
-		}
-	}
+	w.e.keep(c, r0, c0)
+	w.e.Activation.Apply(c)
 }
 
 // chunkInScratch multiplies a chunk whose sums cannot be in C itself, because the panel
@@ -214,15 +218,27 @@ func (w *mulWork) chunkInScratch(c, init View, a []float32, panel int, weights *
 	var scratch [kernel.ChunkRows]panelRow
 	sums := View{Data: unsafe.Slice(&scratch[0][0], len(scratch)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
 	w.sum(sums, init, a, panel, weights)
+	w.e.keep(View{Data: sums.Data, Rows: c.Rows, Cols: c.Cols, Stride: sums.Stride}, r0, panel*panelWidth)
+	w.e.Activation.Apply(sums.Slice(0, sums.Rows, 0, c.Cols))
 	for i := range c.Rows {
 		dst := c.Row(i)
 		sum := sums.Row(i)[:len(dst)]
-		w.e.Activation.Apply(sum)
 		if w.e.Residual.Data == nil {
 			copy(dst, sum)
 		} else {
 			kernel.Add(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+panel*panelWidth:][:len(dst)])
 		}
+	}
+}
+
+// keep copies sums before the activation to where the caller wants them. Their first
+// element is (r0, c0) of C.
+func (e *Epilogue) keep(sums View, r0, c0 int) {
+	if e.Before.Data == nil {
+		return
+	}
+	for i := range sums.Rows {
+		copy(e.Before.Data[(r0+i)*e.Before.Stride+c0:][:sums.Cols], sums.Row(i))
 	}
 }
 

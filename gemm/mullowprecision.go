@@ -113,19 +113,16 @@ func (w *lowPrecisionWork) chunk(panel int, p *lowPrecisionPanel, s *lowPrecisio
 		ints := s.ints[:c.Rows]
 		clear(ints)
 		kernel.IGEMMU8S8(ints, a, w.act.stride, p.rows, uncached)
-		for i := range ints {
-			kernel.Dequantise(sums.Row(i), &ints[i], p.totals, p.steps, (*panelRow)(init.Row(i)), w.act.zeros[r0+i], w.act.scales[r0+i])
-		}
+		kernel.Dequantise(sums, init, ints, p.totals, p.steps, w.act.zeros[r0:], w.act.scales[r0:])
 	}
+	w.e.keep(View{Data: sums.Data, Rows: c.Rows, Cols: c.Cols, Stride: sums.Stride}, r0, c0)
+	w.e.Activation.Apply(sums.Slice(0, sums.Rows, 0, c.Cols))
 	for i := range c.Rows {
-		dst := c.Row(i)
-		sum := sums.Row(i)[:len(dst)]
-		w.e.Activation.Apply(sum)
-		switch {
+		switch dst := c.Row(i); {
 		case w.e.Residual.Data != nil:
-			kernel.Add(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+c0:][:len(dst)])
+			kernel.Add(dst, sums.Row(i)[:len(dst)], w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+c0:][:len(dst)])
 		case !inPlace:
-			copy(dst, sum)
+			copy(dst, sums.Row(i))
 		}
 	}
 }

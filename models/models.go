@@ -22,7 +22,8 @@
 //
 // Families do not multiply matrices themselves; package gemm does.
 //
-// Package families lists all families. Packages internal/encoder and
+// Package grad computes gradients for training, and has the backward pass of each family's
+// operations. Package families lists all families. Packages internal/encoder and
 // internal/disentangled hold the code that several families share.
 package models
 

@@ -41,7 +41,7 @@ func NewWorkspace(pool *parallel.Pool) *Workspace {
 
 // Bytes returns the size of the workspace in bytes.
 func (w *Workspace) Bytes() int64 {
-	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(nn.Scratch{}))
+	return 4*int64(len(w.arena)) + int64(len(w.attention.slots))*int64(unsafe.Sizeof(attentionSlot{}))
 }
 
 // Run performs a step; see parallel.Pool.Run. If share is true, the pool's workers

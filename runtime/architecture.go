@@ -11,7 +11,7 @@ import (
 )
 
 // taskArchitecture returns the model that a tuned checkpoint's configuration
-// describes: b.Arch itself if it computes the same, and then shared is true. Its
+// describes: b.arch itself if it computes the same, and then shared is true. Its
 // parameters must be the base's, except that tables have the rows that the delta says.
 // Settings without weights, such as how a classifier pools, are the task's own, and so
 // are the limits. A delta without a configuration has the base's model.
@@ -20,7 +20,7 @@ func (b *Base) taskArchitecture(d *delta.Delta) (arch models.Architecture, share
 		if d.Rows != nil {
 			return nil, false, fmt.Errorf("the delta has resized tables but no configuration, which says what they are")
 		}
-		return b.Arch, true, nil
+		return b.arch, true, nil
 	}
 	c, err := models.ParseConfig([]byte(d.Config))
 	if err != nil {
@@ -30,7 +30,7 @@ func (b *Base) taskArchitecture(d *delta.Delta) (arch models.Architecture, share
 		return nil, false, err
 	}
 	parameters := arch.Parameters()
-	if arch.Prefix() != b.Arch.Prefix() || len(parameters) != len(b.parameters) {
+	if arch.Prefix() != b.arch.Prefix() || len(parameters) != len(b.parameters) {
 		return nil, false, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s)", c.ModelType, b.config.ModelType)
 	}
 	resized := 0
@@ -51,8 +51,8 @@ func (b *Base) taskArchitecture(d *delta.Delta) (arch models.Architecture, share
 	if resized != len(d.Rows) {
 		return nil, false, fmt.Errorf("the delta has %d resized tensors, of which %d are tables of the model", len(d.Rows), resized)
 	}
-	if reflect.DeepEqual(arch, b.Arch) {
-		return b.Arch, true, nil
+	if reflect.DeepEqual(arch, b.arch) {
+		return b.arch, true, nil
 	}
 	return arch, false, nil
 }

@@ -153,7 +153,7 @@ func reference(t *testing.T, dir string, inputs []Input) [][]float32 {
 	t.Helper()
 	b, err := openBase(dir, gemm.Float32) // a tuned checkpoint is a base with the prefix and a head
 	must(t, err)
-	network, err := BindCheckpoint(b.Arch, b.Checkpoint)
+	network, err := BindCheckpoint(b.arch, b.Checkpoint)
 	must(t, err)
 	return forward(t, b, network, inputs)
 }
@@ -325,7 +325,7 @@ func TestConcurrent(t *testing.T) {
 // packedWeights returns the bytes of all packed matrices and vectors of a base.
 func packedWeights(b *Base) []byte {
 	var out []byte
-	for _, p := range b.Arch.Parameters() {
+	for _, p := range b.arch.Parameters() {
 		if m := b.matrices[p.Name]; m != nil {
 			row := make([]float32, m.K())
 			for i := range m.N() {

@@ -181,7 +181,7 @@ func TestResizedTables(t *testing.T) {
 	must(t, err)
 	text, err := os.ReadFile(filepath.Join(f.tuned[0], models.ConfigFile))
 	must(t, err)
-	vocabulary := fmt.Sprintf(`"vocab_size":%d`, b.Arch.Limits().Vocabulary)
+	vocabulary := fmt.Sprintf(`"vocab_size":%d`, b.arch.Limits().Vocabulary)
 	larger := strings.Replace(string(text), vocabulary, `"vocab_size":100`, 1)
 	const words = "embeddings.word_embeddings.weight"
 	for _, c := range []struct {

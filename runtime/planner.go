@@ -62,6 +62,9 @@ func (p *plan) Close() error {
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }
 
+// Thresholds returns the probabilities from which each label is predicted; nil: none.
+func (t *task) Thresholds() []float64 { return t.delta.Thresholds }
+
 // Digest returns the SHA-256 of the delta, in hexadecimal.
 func (t *task) Digest() string { return t.delta.SHA256 }
 

@@ -22,7 +22,9 @@ type plan struct {
 	arch    models.Architecture
 	labels  []string
 	problem models.Problem
-	own     *ownTokenizer // the task's own; nil: it uses the base's
+	// temperature divides logits before they become probabilities.
+	temperature float64
+	own         *ownTokenizer // the task's own; nil: it uses the base's
 
 	// warmBytes is what a warm task takes: the bytes of its file, which are the
 	// values in memory, an index of them, and copies of the few matrices to which
@@ -53,8 +55,16 @@ func planTask(b *Base, own *tokenizers, d *delta.Delta) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{base: b, delta: d, arch: arch, labels: d.Labels, problem: problem}
+	p := &plan{base: b, delta: d, arch: arch, labels: d.Labels, problem: problem, temperature: 1}
+	if d.Temperature != 0 {
+		p.temperature = d.Temperature
+	}
 	p.warmBytes = d.Size + int64(len(d.Tensors))*tensorBytes
+	for i := range d.Tensors {
+		if t := &d.Tensors[i]; t.Coding != "" { // decoded beside the file
+			p.warmBytes += int64(len(t.Dense.Data))
+		}
+	}
 	weights, ownWeights := 0, 0 // of the encoder's matrices: all, and those that are the task's own
 	for _, param := range p.parameters() {
 		t, inBase := p.find(param.Name)
@@ -123,7 +133,7 @@ func (p *plan) tokenizer() *tokenizer.Tokenizer {
 // and no tokenizer came with it, only the table tells.
 func (p *plan) vocabulary() int {
 	n := p.arch.Limits().Vocabulary
-	if p.own == nil && n != p.base.Arch.Limits().Vocabulary {
+	if p.own == nil && n != p.base.arch.Limits().Vocabulary {
 		return n
 	}
 	return min(n, p.tokenizer().Size())

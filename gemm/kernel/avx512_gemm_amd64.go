@@ -496,5 +496,173 @@ func bf16gemm12x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStrid
 //go:noescape
 func bf16gemm12x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
+// bf16gemm1x32WideAVX512 computes dst = src + A·B for 1 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm1x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm1x32WideAVX512Prefetch is bf16gemm1x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm1x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm2x32WideAVX512 computes dst = src + A·B for 2 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm2x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm2x32WideAVX512Prefetch is bf16gemm2x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm2x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm3x32WideAVX512 computes dst = src + A·B for 3 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm3x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm3x32WideAVX512Prefetch is bf16gemm3x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm3x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm4x32WideAVX512 computes dst = src + A·B for 4 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm4x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm4x32WideAVX512Prefetch is bf16gemm4x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm4x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm5x32WideAVX512 computes dst = src + A·B for 5 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm5x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm5x32WideAVX512Prefetch is bf16gemm5x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm5x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm6x32WideAVX512 computes dst = src + A·B for 6 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm6x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm6x32WideAVX512Prefetch is bf16gemm6x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm6x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm7x32WideAVX512 computes dst = src + A·B for 7 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm7x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm7x32WideAVX512Prefetch is bf16gemm7x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm7x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm8x32WideAVX512 computes dst = src + A·B for 8 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm8x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm8x32WideAVX512Prefetch is bf16gemm8x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm8x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm9x32WideAVX512 computes dst = src + A·B for 9 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm9x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm9x32WideAVX512Prefetch is bf16gemm9x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm9x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm10x32WideAVX512 computes dst = src + A·B for 10 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm10x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm10x32WideAVX512Prefetch is bf16gemm10x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm10x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm11x32WideAVX512 computes dst = src + A·B for 11 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm11x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm11x32WideAVX512Prefetch is bf16gemm11x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm11x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm12x32WideAVX512 computes dst = src + A·B for 12 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm12x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm12x32WideAVX512Prefetch is bf16gemm12x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm12x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
 // peakAVX512 executes 24 independent fused multiply-adds of 16 values, n > 0 times.
 func peakAVX512(n int)

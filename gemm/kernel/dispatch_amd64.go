@@ -340,6 +340,70 @@ func bf16gemmMx32AVX512Prefetch(rows int, dst *float32, dstStride uintptr, src *
 	}
 }
 
+// bf16gemmMx32WideAVX512 calls the kernel for a number of rows: bf16gemm1x32WideAVX512 to bf16gemm12x32WideAVX512.
+func bf16gemmMx32WideAVX512(rows int, dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int) {
+	switch rows {
+	case 1:
+		bf16gemm1x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 2:
+		bf16gemm2x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 3:
+		bf16gemm3x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 4:
+		bf16gemm4x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 5:
+		bf16gemm5x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 6:
+		bf16gemm6x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 7:
+		bf16gemm7x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 8:
+		bf16gemm8x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 9:
+		bf16gemm9x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 10:
+		bf16gemm10x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 11:
+		bf16gemm11x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 12:
+		bf16gemm12x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	default:
+		panic("gemm/kernel: no kernel of bf16gemmMx32WideAVX512 for this argument")
+	}
+}
+
+// bf16gemmMx32WideAVX512Prefetch calls the kernel for a number of rows: bf16gemm1x32WideAVX512Prefetch to bf16gemm12x32WideAVX512Prefetch.
+func bf16gemmMx32WideAVX512Prefetch(rows int, dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr) {
+	switch rows {
+	case 1:
+		bf16gemm1x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 2:
+		bf16gemm2x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 3:
+		bf16gemm3x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 4:
+		bf16gemm4x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 5:
+		bf16gemm5x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 6:
+		bf16gemm6x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 7:
+		bf16gemm7x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 8:
+		bf16gemm8x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 9:
+		bf16gemm9x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 10:
+		bf16gemm10x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 11:
+		bf16gemm11x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 12:
+		bf16gemm12x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	default:
+		panic("gemm/kernel: no kernel of bf16gemmMx32WideAVX512Prefetch for this argument")
+	}
+}
+
 // patchMasksAVX512 calls the kernel for a value coding: patchMasksFloat32AVX512 to patchMasksSignAVX512.
 func patchMasksAVX512(coding sparse.Coding, dst *float32, src *float32, masks *uint16, n int, values *byte, from int, remaining int, scales *[16]float32) (rows int, next int) {
 	switch coding {

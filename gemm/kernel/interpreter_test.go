@@ -3,6 +3,7 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -170,6 +171,19 @@ func (m *machine) step(in instruction, code []instruction) (target string, err e
 		r, _ := vectorRegister(last())
 		for i := range 16 {
 			copy(m.vectors[r][4*i:], word[:])
+		}
+	case "VPSLLD", "VPSRLD":
+		by, _ := m.value(in.args[0])
+		x, _ := vectorRegister(in.args[1])
+		dst, _ := vectorRegister(last())
+		for i := 0; i < 64; i += 4 {
+			lane := binary.LittleEndian.Uint32(m.vectors[x][i:])
+			if in.op == "VPSLLD" {
+				lane <<= by
+			} else {
+				lane >>= by
+			}
+			binary.LittleEndian.PutUint32(m.vectors[dst][i:], lane)
 		}
 	case "VFMADD231PS", "VPDPBUSD":
 		var r [3]int
@@ -423,6 +437,20 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				if !slices.Equal(dst.Data, got) {
 					t.Error("the kernel that prefetches gives other sums")
 				}
+
+				clear(dst.Data)
+				m.frame[4], m.frame[5] = address(&single[0]), uint64(2*stride*4)
+				m.memory = append(m.memory, memory(single, false))
+				if err := m.run(functions[fmt.Sprintf("bf16gemm%dx32WideAVX512", rows)]); err != nil {
+					t.Fatal(err)
+				}
+				sameWithin(t, dst, want, 1e-6*float64(k+2)*20)
+				got = slices.Clone(dst.Data)
+				clear(dst.Data)
+				m.runPrefetching(t, functions[fmt.Sprintf("bf16gemm%dx32WideAVX512Prefetch", rows)], k)
+				if !slices.Equal(dst.Data, got) {
+					t.Error("the wide kernel that prefetches gives other sums")
+				}
 			})
 
 			t.Run(fmt.Sprintf("int8/rows=%d/k=%d", rows, k), func(t *testing.T) {
@@ -464,7 +492,7 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				}
 			})
 		}
-		for _, name := range []string{"sgemm%dx32AVX512", "sgemm%dx32AVX512Prefetch", "bf16gemm%dx32AVX512", "bf16gemm%dx32AVX512Prefetch", "igemm%dx32U8S8AVX512", "igemm%dx32U8S8AVX512Prefetch"} {
+		for _, name := range []string{"sgemm%dx32AVX512", "sgemm%dx32AVX512Prefetch", "bf16gemm%dx32AVX512", "bf16gemm%dx32AVX512Prefetch", "bf16gemm%dx32WideAVX512", "bf16gemm%dx32WideAVX512Prefetch", "igemm%dx32U8S8AVX512", "igemm%dx32U8S8AVX512Prefetch"} {
 			if functions[fmt.Sprintf(name, rows)] != nil {
 				tested++
 			}

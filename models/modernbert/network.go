@@ -152,6 +152,12 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 // mean returns the mean of the rows of each sequence [sequences, hidden].
 func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	m := w.View(len(ends), x.Cols)
+	meanTo(m, x, ends)
+	return m
+}
+
+// meanTo writes the means of the rows of each sequence to m.
+func meanTo(m, x gemm.View, ends []int) {
 	start := 0
 	for i, end := range ends {
 		sum := m.Row(i)
@@ -164,7 +170,6 @@ func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 		}
 		start = end
 	}
-	return m
 }
 
 // gateWork is the work of gate. A part has gateRows rows.
@@ -185,10 +190,11 @@ func gate(w *models.Workspace, x gemm.View, act nn.Activation) {
 
 // Do implements parallel.Work.
 func (g *gateWork) Do(part, _ int) {
-	for r := part * gateRows; r < min((part+1)*gateRows, g.x.Rows); r++ {
-		row := g.x.Row(r)
+	x := g.x.Slice(part*gateRows, min((part+1)*gateRows, g.x.Rows), 0, g.x.Cols)
+	g.act.Apply(x.Slice(0, x.Rows, 0, x.Cols/2))
+	for r := range x.Rows {
+		row := x.Row(r)
 		value, gate := row[:len(row)/2], row[len(row)/2:]
-		g.act.Apply(value)
 		gate = gate[:len(value)]
 		for c := range value {
 			value[c] *= gate[c]

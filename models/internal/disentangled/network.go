@@ -314,9 +314,16 @@ func (n *network) convolve(w *models.Workspace, x gemm.View, ends []int) gemm.Vi
 	if k == 0 {
 		return gemm.View{}
 	}
-	// Column c·k+t of a row of wide is column c of the token at offset t-k/2.
-	// So the convolution is one matrix product.
+	// The convolution is one matrix product with the neighbours of each token.
 	wide, out := w.View(x.Rows, x.Cols*k), w.View(x.Rows, x.Cols)
+	unfold(wide, x, k, ends)
+	w.Dense(out, wide, n.convolution, n.a.KernelAct, gemm.View{})
+	return out
+}
+
+// unfold writes column c of the token at offset t-k/2 to column c·k+t of wide, or zero
+// if the sequence has no such token.
+func unfold(wide, x gemm.View, k int, ends []int) {
 	start := 0
 	for _, end := range ends {
 		for i := start; i < end; i++ {
@@ -335,6 +342,4 @@ func (n *network) convolve(w *models.Workspace, x gemm.View, ends []int) gemm.Vi
 		}
 		start = end
 	}
-	w.Dense(out, wide, n.convolution, n.a.KernelAct, gemm.View{})
-	return out
 }

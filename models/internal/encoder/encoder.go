@@ -28,6 +28,8 @@ type Names struct {
 	Layer                                 string // the name of a tensor of layer i is Layer + i + one of the names below
 	Query, Key, Value, Output, OutputNorm string
 	Intermediate, Down, DownNorm          string
+	// PlainAttention is true if training drops no elements of the attention's output.
+	PlainAttention bool
 }
 
 // BERT are the names that BERT and most of its relatives use.

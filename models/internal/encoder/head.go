@@ -14,6 +14,8 @@ type Head struct {
 	// Pooler is true if the first layer belongs to the pre-trained model. A base
 	// may have it or not.
 	Pooler bool
+	// DropInput is true if training drops elements before the first layer, too.
+	DropInput bool
 }
 
 // pooler lists the weights of the first layer if they belong to the base.

@@ -67,6 +67,8 @@ type Cache struct {
 // Task is the part of a loaded task that the cache needs.
 type Task interface {
 	Labels() []string
+	// Thresholds are the probabilities from which each label is predicted; nil: none.
+	Thresholds() []float64
 	// Digest returns the SHA-256 of the delta, in hexadecimal.
 	Digest() string
 	// HotBytes returns what a hot network takes beside the warm task; 0: the

@@ -34,6 +34,8 @@ func (t *fakeTask) QuickToPromote() bool { return strings.HasPrefix(t.name, "qui
 func (t *fakeTask) Digest() string       { return "digest" }
 func (t *fakeTask) Close() error         { t.closed++; return nil }
 
+func (t *fakeTask) Thresholds() []float64 { return nil }
+
 type fakeNetwork struct{ models.Network }
 
 // player plays events on a cache like an owner that loads, promotes and computes

@@ -97,12 +97,13 @@ type fakeTask struct {
 	version string
 }
 
-func (t *fakeTask) WarmBytes() int64     { return warmBytes }
-func (t *fakeTask) Load() (Task, error)  { return t, nil }
-func (t *fakeTask) Labels() []string     { return []string{t.version} }
-func (t *fakeTask) HotBytes() int64      { return hotBytes }
-func (t *fakeTask) QuickToPromote() bool { return false }
-func (t *fakeTask) Digest() string       { return t.version }
+func (t *fakeTask) WarmBytes() int64      { return warmBytes }
+func (t *fakeTask) Load() (Task, error)   { return t, nil }
+func (t *fakeTask) Labels() []string      { return []string{t.version} }
+func (t *fakeTask) HotBytes() int64       { return hotBytes }
+func (t *fakeTask) QuickToPromote() bool  { return false }
+func (t *fakeTask) Digest() string        { return t.version }
+func (t *fakeTask) Thresholds() []float64 { return nil }
 func (t *fakeTask) Close() error {
 	if t.base.closed != nil {
 		t.base.closed <- t.version

@@ -40,6 +40,10 @@ func main() {
 		bf16gemm(rows, plain)
 		bf16gemm(rows, prefetch)
 	}
+	for rows := 1; rows <= maxRows; rows++ {
+		bf16gemmWide(rows, plain)
+		bf16gemmWide(rows, prefetch)
+	}
 	peak()
 	Generate()
 }
@@ -178,7 +182,9 @@ func igemmU8S8(n int, variant variant) {
 		"Strides are in bytes. B has k > 0 rows; each word of a row holds four weights, int8.",
 		"A holds four activations, uint8, in each of its k words. The reference is",
 		"igemmU8S8Portable.",
-	}, func(r, v int) { VPDPBUSD(rowOfB[v], inputs[r%2], sums(n).at(r, v)) })
+	}, 1, func(a asm.Rows, u int) {
+		eachInput(a, n, u, func(r, v int) { VPDPBUSD(rowOfB[v], inputs[r%2], sums(n).at(r, v)) })
+	})
 }
 
 // bf16gemm generates the kernel of bfloat16 products: VDPBF16PS adds two products
@@ -189,13 +195,53 @@ func bf16gemm(n int, variant variant) {
 		"are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A",
 		"holds two activations, bfloat16, in each of its k words. The reference is",
 		"bf16gemmPortable.",
-	}, func(r, v int) { dotProductBFloat16(24+v, 26+r%2, 2*r+v) })
+	}, 1, func(a asm.Rows, u int) {
+		eachInput(a, n, u, func(r, v int) { dotProductBFloat16(24+v, 26+r%2, 2*r+v) })
+	})
 }
 
-// lowPrecision generates a kernel that multiplies several inputs at once: multiply
-// emits the instruction that adds the products of one word of row r of A with
-// vector v of a row of B.
-func lowPrecision(name, sum string, n int, variant variant, doc []string, multiply func(r, v int)) {
+// eachInput loads word u of each of n rows of A, and calls multiply with the row, and
+// each vector of the row of B.
+func eachInput(a asm.Rows, n, u int, multiply func(r, v int)) {
+	for r := range n {
+		VPBROADCASTD(a.At(r, 4*u), inputs[r%2])
+		for v := range 2 {
+			multiply(r, v)
+		}
+	}
+}
+
+// bf16gemmWide generates the kernel of bfloat16 products for processors on which
+// VDPBF16PS takes longer than two float32 products. It widens the weights to float32.
+func bf16gemmWide(n int, variant variant) {
+	name := fmt.Sprintf("bf16gemm%dx32WideAVX512", n)
+	odd := [2]VecPhysical{Z28, Z29}
+	lowPrecision(name, "float32", n, variant, []string{
+		fmt.Sprintf("%s computes dst = src + A·B for %d rows and 32 columns. Strides", name, n),
+		"are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A",
+		"holds two activations, float32 that bfloat16 can represent, for each of them. The",
+		"reference is bf16gemmPortable.",
+	}, 2, func(a asm.Rows, u int) {
+		for v := range 2 {
+			VPSRLD(Imm(16), rowOfB[v], odd[v])
+			VPSLLD(Imm(16), odd[v], odd[v])
+			VPSLLD(Imm(16), rowOfB[v], rowOfB[v])
+		}
+		for word, weights := range [][2]VecPhysical{rowOfB, odd} {
+			for r := range n {
+				VBROADCASTSS(a.At(r, 8*u+4*word), inputs[r%2])
+				for v := range 2 {
+					VFMADD231PS(weights[v], inputs[r%2], sums(n).at(r, v))
+				}
+			}
+		}
+	})
+}
+
+// lowPrecision generates a kernel that multiplies several inputs at once. multiply adds
+// the products of row u of B, which is in rowOfB, with the words of A that belong to it,
+// of which each row has the given number.
+func lowPrecision(name, sum string, n int, variant variant, doc []string, words int, multiply func(a asm.Rows, u int)) {
 	signature := fmt.Sprintf("dst *%s, dstStride uintptr, src *%s, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int", sum, sum)
 	if variant == prefetch {
 		TEXT(name+"Prefetch", NOSPLIT, "func("+signature+", next, step uintptr)")
@@ -224,14 +270,9 @@ func lowPrecision(name, sum string, n int, variant variant, doc []string, multip
 				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
 			}
 		}
-		for r := range n {
-			VPBROADCASTD(a.At(r, 4*u), inputs[r%2])
-			for v := range 2 {
-				multiply(r, v)
-			}
-		}
+		multiply(a, u)
 	}, func(n int) {
-		a.Advance(4 * n)
+		a.Advance(4 * words * n)
 		ADDQ(U32(uint32(n*asm.RowBytes)), b)
 		if variant == prefetch && n > 1 {
 			ADDQ(step, next)
