@@ -38,7 +38,7 @@ func (e *Engine) encoder(p *plan) encoder {
 // truncated: the least of what the model takes, what the tokenizer's files say
 // (model_max_length), and Config.MaxTokens.
 func (e *Engine) MaxTokens() int {
-	base := plan{base: e.base, arch: e.base.Arch}
+	base := plan{base: e.base, arch: e.base.arch}
 	return e.encoder(&base).truncateTo
 }
 
@@ -93,7 +93,7 @@ func (s *sharedTokens) get(t *tokenizer.Tokenizer, input Input, o tokenizer.Opti
 // that Classify would return. It stops between two inputs when ctx ends.
 func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]Input, error) {
 	start := time.Now()
-	base := plan{base: e.base, arch: e.base.Arch}
+	base := plan{base: e.base, arch: e.base.arch}
 	texts := e.encoder(&base)
 	expected := texts.expect(inputs, opts)
 	if err := memory.LoanOf(ctx).Take(memory.Tokens, expected.bytes(expected.most)); err != nil {

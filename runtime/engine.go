@@ -172,7 +172,7 @@ func (e *Engine) describe(name string) TaskInfo {
 		residency = Warm
 	}
 	return TaskInfo{
-		Name: name, Labels: info.Labels, Residency: residency, Bytes: info.Bytes, Pinned: info.Pinned,
+		Name: name, Labels: info.Labels, Thresholds: info.Thresholds, Residency: residency, Bytes: info.Bytes, Pinned: info.Pinned,
 		Requests: info.Requests, Hits: info.Hits, Loads: info.Loads, LoadTime: info.LoadTime,
 		Promotions: info.Promotions, LastUsed: info.LastUsed, Problem: info.Problem, Digest: info.Digest,
 	}

@@ -74,11 +74,19 @@ func (p *plan) Close() error {
 // Labels returns the task's labels, in the order of its logits.
 func (t *task) Labels() []string { return t.labels }
 
+// Thresholds returns the probabilities from which each label is predicted; nil: none.
+func (t *task) Thresholds() []float64 { return t.delta.Thresholds }
+
 // Digest returns the SHA-256 of the delta, in hexadecimal.
 func (t *task) Digest() string { return t.delta.SHA256 }
 
 // HotBytes returns what a hot network takes beside the warm task.
 func (t *task) HotBytes() int64 { return t.hotBytes }
+
+// QuickToPromote tells that a hot network has few weights of its own: expanding a
+// sparse change takes about as long as a forward pass that reads it, and so does copying
+// panels of some megabytes.
+func (t *task) QuickToPromote() bool { return t.hotBytes <= 4<<20 }
 
 // taskOf returns the task of a handle. The assertion holds because planner makes
 // no other kind.

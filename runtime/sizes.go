@@ -12,8 +12,8 @@ import (
 const (
 	// tensorBytes is what a delta's tensor takes in memory beside its file.
 	tensorBytes = int64(unsafe.Sizeof(delta.Tensor{}) + unsafe.Sizeof(sparse.Tensor{}))
-	// patchBytes is what an overlay and its place in a map take.
-	patchBytes = gemm.OverlayBytes + 64
+	// patchBytes is what a patched or changed matrix and its place in a map take.
+	patchBytes = max(gemm.OverlayBytes, gemm.ChangedBytes) + 64
 )
 
 // activationBytes bounds what a forward pass of so many tokens keeps for activations.

@@ -8,7 +8,7 @@ import (
 )
 
 // TaskHandle gives the executor a task's network. Requests with equal handles
-// may share a batch.
+// may share a batch; see also Request.Shares.
 type TaskHandle interface {
 	// Use returns the network for one batch. The executor calls done after it.
 	Use() (network models.Network, done func())
@@ -28,6 +28,10 @@ type Request struct {
 	// Call is the admitted call that the request is a part of; nil: it was not
 	// announced.
 	Call *Call
+	// Shares tells that the texts may share a batch with those of other tasks whose
+	// requests have it, too: the networks of all of them were bound by one
+	// architecture. It is the same for all requests of a task.
+	Shares bool
 	// Continued tells that the request is a further part of a call that was
 	// admitted already. It is not refused for load.
 	Continued bool
@@ -66,6 +70,16 @@ func (r *Request) short(maxTokens int) bool {
 	return r.Call != nil && len(r.Texts.IDs) <= maxTokens && r.Call.submitted == len(r.Texts.IDs) && r.Call.left <= maxTokens
 }
 
+// ofLongCall tells whether a single request has most of a batch.
+func (b *batch) ofLongCall() bool {
+	for _, p := range b.parts {
+		if n := p.request.textStart(p.end) - p.request.textStart(p.first); 2*n > b.tokens {
+			return true
+		}
+	}
+	return false
+}
+
 // before tells whether r is computed before o, a request of the same task: by rank, by
 // deadline, then by arrival.
 func (r *Request) before(o *Request) bool {
@@ -90,8 +104,17 @@ type queue struct {
 	name          string
 	requests      []*Request
 	waitingTokens int
+	shares        bool
 	startTag      int64     // see schedule
 	oldestArrival time.Time // of the waiting requests, or earlier
+
+	// While a batch is taken: that batch, the queue's tokens in it, the number of queues
+	// in it before this one, and the part of it that holds texts of the first request;
+	// −1: none does.
+	batch       *batch
+	batchTokens int
+	order       int
+	part        int
 }
 
 // servedBefore tells whether q is served before p: by start tag, then by the
@@ -128,17 +151,16 @@ func (q *queue) Pop() any {
 type part struct {
 	request    *Request
 	first, end int
+	order      int   // of its queue in the batch
 	err        error // why its texts were refused, while those of other parts were computed
 }
 
-// batch is the texts of one task that are computed together.
+// batch is the texts that are computed together. Those of a task lie together.
 type batch struct {
-	task   TaskHandle
-	name   string
 	parts  []part
 	tokens int
 	texts  int
-	queue  *queue // from which it was taken
+	queue  *queue // of those from which it was taken, the one with the highest tag
 
 	delayed int // tokens of short calls for its task that have interrupted it
 	helpers int // cores without a batch when it began, which help

@@ -33,7 +33,7 @@ func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
 	}
 	if q.apply != "" {
 		for _, row := range result.Scores {
-			q.apply.Scores(row)
+			result.Probabilities(q.apply, row)
 		}
 	}
 	b := append(mem.Out[:0], '[')
