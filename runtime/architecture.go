@@ -31,7 +31,7 @@ func (b *Base) taskArchitecture(d *delta.Delta) (models.Architecture, error) {
 	}
 	parameters := arch.Parameters()
 	if arch.Prefix() != b.Arch.Prefix() || len(parameters) != len(b.parameters) {
-		return nil, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s)", c.ModelType, b.config.ModelType)
+		return nil, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s): %s", c.ModelType, b.config.ModelType, firstDifference(arch, b.Arch))
 	}
 	resized := 0
 	for i, p := range parameters {
@@ -52,4 +52,24 @@ func (b *Base) taskArchitecture(d *delta.Delta) (models.Architecture, error) {
 		return nil, fmt.Errorf("the delta has %d resized tensors, of which %d are tables of the model", len(d.Rows), resized)
 	}
 	return arch, nil
+}
+
+// firstDifference says in which parameter two models of other layouts differ first.
+func firstDifference(own, base models.Architecture) string {
+	names := map[string]bool{}
+	for _, p := range base.Parameters() {
+		names[p.Name] = true
+	}
+	for _, p := range own.Parameters() {
+		if !names[p.Name] {
+			return "it has " + p.Name + ", which the base does not have"
+		}
+		delete(names, p.Name)
+	}
+	for _, p := range base.Parameters() {
+		if names[p.Name] {
+			return "the base has " + p.Name + ", which it does not have"
+		}
+	}
+	return "names of tensors begin with " + own.Prefix() + " instead of " + base.Prefix()
 }
