@@ -228,10 +228,13 @@ func (ch *loraPair) applyTo(c *config, module string, weight *safetensors.Tensor
 		return nil, fmt.Errorf("%w: lora_A or lora_B is missing", errUnsupported)
 	case len(ch.a.Shape) != 2 || len(ch.b.Shape) != 2 || ch.a.Shape[0] != ch.b.Shape[1] || ch.a.Shape[0] == 0:
 		return nil, fmt.Errorf("%w: lora_A has shape %v and lora_B %v, want [r, inputs] and [outputs, r]", errUnsupported, ch.a.Shape, ch.b.Shape)
-	case ch.a.Shape[0] != c.Rank && len(c.RankPattern) == 0:
-		return nil, fmt.Errorf("%w: lora_A has rank %d, r is %d", errUnsupported, ch.a.Shape[0], c.Rank)
 	case !weight.DType.Float():
 		return nil, fmt.Errorf("%w: the base's weight is %s, want F32, F16 or BF16", errUnsupported, weight.DType)
+	}
+	if r, err := c.rank(module); err != nil {
+		return nil, err
+	} else if r != float64(ch.a.Shape[0]) {
+		return nil, fmt.Errorf("%w: lora_A has rank %d, and %g by r and rank_pattern: are both files of one adapter?", errUnsupported, ch.a.Shape[0], r)
 	}
 	rank, inputs, outputs := ch.a.Shape[0], ch.a.Shape[1], ch.b.Shape[0]
 	transposed := c.Transposed || ch.table

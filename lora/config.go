@@ -30,15 +30,15 @@ var errUnsupported = errors.New("not a LoRA adapter of a supported kind")
 
 // config has the settings that the meaning of the tensors depends on.
 type config struct {
-	Type         string             `json:"peft_type"`
-	Rank         int                `json:"r"`
-	Alpha        float64            `json:"lora_alpha"`
-	RSLoRA       bool               `json:"use_rslora"`
-	Transposed   bool               `json:"fan_in_fan_out"`
-	RankPattern  map[string]float64 `json:"rank_pattern"`
-	AlphaPattern patterns           `json:"alpha_pattern"`
-	Tokens       tokenIndices       `json:"trainable_token_indices"`
-	Base         any                `json:"base_model_name_or_path"`
+	Type         string       `json:"peft_type"`
+	Rank         int          `json:"r"`
+	Alpha        float64      `json:"lora_alpha"`
+	RSLoRA       bool         `json:"use_rslora"`
+	Transposed   bool         `json:"fan_in_fan_out"`
+	RankPattern  patterns     `json:"rank_pattern"`
+	AlphaPattern patterns     `json:"alpha_pattern"`
+	Tokens       tokenIndices `json:"trainable_token_indices"`
+	Base         any          `json:"base_model_name_or_path"`
 	promises
 }
 
@@ -105,11 +105,11 @@ func (p *patterns) UnmarshalJSON(text []byte) error {
 
 // find returns the value of the first key that matches a module, as PEFT's
 // get_pattern_key does: (.*\.)?(KEY)$ from the module's beginning.
-func (p *patterns) find(module string) (float64, bool, error) {
+func (p *patterns) find(setting, module string) (float64, bool, error) {
 	for i, key := range p.keys {
 		expression, err := regexp.Compile(`^(?:.*\.)?(?:` + key + `)$`)
 		if err != nil {
-			return 0, false, fmt.Errorf("%w: alpha_pattern has the key %q, which is not a regular expression that is understood here: %s", errUnsupported, key, merged)
+			return 0, false, fmt.Errorf("%w: %s has the key %q, which is not a regular expression that is understood here: %s", errUnsupported, setting, key, merged)
 		}
 		if expression.MatchString(module) {
 			return p.values[i], true, nil
@@ -199,10 +199,18 @@ func isUnset(value json.RawMessage) bool {
 	return false
 }
 
+// rank returns the rank that the settings give a module.
+func (c *config) rank(module string) (float64, error) {
+	if value, ok, err := c.RankPattern.find("rank_pattern", module); ok || err != nil {
+		return value, err
+	}
+	return float64(c.Rank), nil
+}
+
 // scale returns the factor of B·A for a module, with the rank of its tensors.
 func (c *config) scale(module string, rank int) (float64, error) {
 	alpha := c.Alpha
-	if value, ok, err := c.AlphaPattern.find(module); err != nil {
+	if value, ok, err := c.AlphaPattern.find("alpha_pattern", module); err != nil {
 		return 0, err
 	} else if ok {
 		alpha = value

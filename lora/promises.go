@@ -24,7 +24,7 @@ type promises struct {
 // broken returns a warning that lists what is promised and absent; empty: nothing. names
 // are those of the merged model, of which the adapter changes some modules, has whole
 // tensors, and has rows of tables.
-func (p *promises) broken(names []string, changes map[string]*loraPair, whole, tokens map[string]*safetensors.Tensor) string {
+func (c *config) broken(names []string, changes map[string]*loraPair, whole, tokens map[string]*safetensors.Tensor) string {
 	has := func(module string) bool {
 		return changes[module] != nil || whole[module+".weight"] != nil || whole[module+".bias"] != nil || tokens[module] != nil
 	}
@@ -38,8 +38,8 @@ func (p *promises) broken(names []string, changes map[string]*loraPair, whole, t
 		biases = biases || strings.HasSuffix(name, ".bias")
 	}
 	var absent []string
-	some := !isUnset(p.Exclude) || !isUnset(p.Layers)
-	for _, target := range listOf(p.Targets) {
+	some := !isUnset(c.Exclude) || !isUnset(c.Layers)
+	for _, target := range listOf(c.Targets) {
 		found := slices.DeleteFunc(slices.Clone(modules), func(m string) bool { return !isNamed(m, target) })
 		lacking := slices.DeleteFunc(slices.Clone(found), has)
 		if some && len(lacking) < len(found) {
@@ -47,18 +47,21 @@ func (p *promises) broken(names []string, changes map[string]*loraPair, whole, t
 		}
 		absent = append(absent, lacking...)
 	}
-	for _, saved := range listOf(p.Saved) {
+	for _, saved := range listOf(c.Saved) {
 		for _, m := range modules {
 			if (isNamed(m, saved) || strings.Contains("."+m+".", "."+saved+".")) && whole[m+".weight"] == nil {
 				absent = append(absent, m)
 			}
 		}
 	}
-	if p.Bias == "all" || p.Bias == "lora_only" {
+	if c.Bias == "all" || c.Bias == "lora_only" {
 		inAdapter := func(name string) bool { return strings.HasSuffix(name, ".bias") && parts[firstPart(name)] }
 		if biases && !slices.ContainsFunc(slices.Collect(maps.Keys(whole)), inAdapter) {
 			absent = append(absent, "biases")
 		}
+	}
+	if len(c.Tokens.list)+len(c.Tokens.byTable) > 0 && len(tokens) == 0 {
+		absent = append(absent, "rows of trainable_token_indices")
 	}
 	slices.Sort(absent)
 	absent = slices.Compact(absent)

@@ -50,6 +50,7 @@ func TestPromises(t *testing.T) {
 		{"a target that the base does not have", with(`"target_modules": ["query", "qkv"],`, "target_modules"), ""},
 		{"excluded modules", with(`"exclude_modules": ["layer.1.attention.self.query"], "target_modules": ["query"],`, "exclude_modules", "target_modules"), ""},
 		{"a saved module without tensors", with(`"modules_to_save": ["classifier", "score", "word_embeddings"],`, "modules_to_save"), "embeddings.word_embeddings"},
+		{"rows of a table", with(`"trainable_token_indices": [1, 2],`, "trainable_token_indices"), "rows of trainable_token_indices"},
 		{"biases", with(`"bias": "all",`, "bias"), "biases"},
 	} {
 		adapter, err := Open(rewrite(t, "plain", c.config), open(t, "testdata/plain/base"), false)
