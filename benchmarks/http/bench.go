@@ -105,9 +105,9 @@ func (b *bench) prepare(ctx context.Context) error {
 	return err
 }
 
-// post returns an HTTP request with a JSON body.
-func post(path string, body []byte) []byte {
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+// post returns an HTTP request with a JSON body. headers are complete lines.
+func post(path string, body []byte, headers ...string) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", path, len(body), strings.Join(headers, ""), body)
 }
 
 // program is the server under test.

@@ -51,7 +51,12 @@ func (b *bench) coldFile(ctx context.Context, file string) (err error) {
 		return err
 	}
 	b.requests = [][]byte{b.coldRequest(warm)}
-	p, err := b.start(ctx, "--watch", "1h")
+	const key = "cold-benchmark"
+	keys := filepath.Join(b.folder, "keys")
+	if err := os.WriteFile(keys, []byte(key+"\n"), 0o600); err != nil {
+		return err
+	}
+	p, err := b.start(ctx, "--watch", "1h", "--admin-key-file", keys)
 	if err != nil {
 		return err
 	}
@@ -84,7 +89,7 @@ func (b *bench) coldFile(ctx context.Context, file string) (err error) {
 			took   *[]time.Duration
 		}{{warm, false, &ignored}, {warm, false, &hot}, {task, false, &first}, {task, true, &again}, {warm, true, &hot}} {
 			if step.unload {
-				status, err := c.do(ctx, post("/tasks/"+task+"/unload", nil))
+				status, err := c.do(ctx, post("/tasks/"+task+"/unload", nil, "Authorization: Bearer "+key+"\r\n"))
 				if err != nil || status/100 != 2 {
 					return fmt.Errorf("unload %s: status %d: %w", task, status, err)
 				}
