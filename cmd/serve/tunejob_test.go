@@ -31,7 +31,7 @@ func TestTuneOnServer(t *testing.T) {
 		fmt.Fprintf(&texts, "%s %s %s,%s\n", words[i%8], words[i/8%8], words[i/64%8], []string{"no", "yes"}[i/3%2])
 	}
 	start := func() *running {
-		return w.start(t, nil, "serve", "--base", w.base, "--store", w.store, "--listen", "127.0.0.1:0", "--admin-key-file", keys, "--tune-dir", tunings, "--config", os.DevNull)
+		return w.start(t, nil, "serve", "--base", w.base, "--store", w.store, "--listen", "127.0.0.1:0", "--admin-key-file", keys, "--tune-dir", tunings)
 	}
 	call := func(r *running, method, path, body string) (status int, answer string) {
 		t.Helper()
