@@ -16,6 +16,9 @@ import (
 // TasksReport compares an engine with different numbers of tasks.
 type TasksReport struct {
 	Threads    int         `json:"threads"`
+	Compute    string      `json:"compute"`
+	Tokens     int         `json:"tokens"`      // mean of a text
+	Requests   int         `json:"concurrency"` // at a time, when throughput was measured
 	DeltaBytes int64       `json:"delta_bytes"` // size of a delta file
 	Memory     int64       `json:"memory_bytes"`
 	Zipf       float64     `json:"zipf"`
@@ -57,13 +60,13 @@ func (o *TasksOptions) Measurements() int { return o.Rounds * len(o.Counts) }
 
 // Tasks measures an engine over the tasks of [WriteVariants], which must be as many as the
 // largest of Counts. It calls progress with 1 after each measurement. It leaves Threads,
-// DeltaBytes and Memory of the report to the caller.
+// Compute, DeltaBytes and Memory of the report to the caller.
 func Tasks(ctx context.Context, e *runtime.Engine, o TasksOptions, progress func(measurements int)) (*TasksReport, error) {
 	texts, err := SyntheticTexts(ctx, e, 512, o.Tokens)
 	if err != nil {
 		return nil, err
 	}
-	m := &TasksReport{Zipf: o.Zipf}
+	m := &TasksReport{Zipf: o.Zipf, Tokens: o.Tokens, Requests: o.Concurrency}
 	for _, n := range o.Counts {
 		m.Rows = append(m.Rows, &TasksRow{Tasks: n})
 	}

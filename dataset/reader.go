@@ -58,6 +58,9 @@ type Options struct {
 	// not clear for JSON lines. Without it, such a file is plain text, and labels
 	// are not read.
 	Labelled bool
+	// Unlabelled, beside Labelled, returns rows without a label instead of an error,
+	// if the file has a place for labels.
+	Unlabelled bool
 	// Weighted reads weights. Without it every row has the weight 1.
 	Weighted bool
 }
@@ -273,13 +276,19 @@ func (r *Reader) Read() (Row, error) {
 	}
 	r.number++
 	row.Number = r.number
-	if err == nil && r.options.Labelled && row.Label.IsAbsent() {
+	if err == nil && r.options.Labelled && row.Label.IsAbsent() && !(r.options.Unlabelled && r.hasLabels()) {
 		err = r.noLabel(row)
 	}
 	if err != nil {
 		return Row{}, fmt.Errorf("read %s: %w", r.name, r.at(row, err))
 	}
 	return row, nil
+}
+
+// hasLabels tells whether rows of the file can have labels.
+func (r *Reader) hasLabels() bool {
+	t, isTable := r.source.(*table)
+	return r.format != Text && (!isTable || t.label >= 0)
 }
 
 // noLabel says that a row has no label, and how to name it.

@@ -47,6 +47,9 @@ func (t *Tensor) check(base Tensors) error {
 		}
 		return nil // the head
 	}
+	if t.parts != nil {
+		return errors.New("it has a shape of its own, but it is a tensor of the base")
+	}
 	t.Name = b.Name // the same string, so that thousands of deltas share one copy
 	if t.Dense != nil {
 		if t.Dense.DType != "F32" {

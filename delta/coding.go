@@ -91,3 +91,61 @@ func toBFloat16(x float32) uint16 {
 	b := math.Float32bits(x)
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
+
+// Round replaces changes from the base by what a reader gets of them if they are written in
+// the coding, with scales for rows as [Writer.Masked] chooses them. rows has the row of each
+// change; they must not fall. A change of zero stays zero.
+func Round(c Coding, rows []int32, changes []float32) {
+	switch c {
+	case Float32:
+		return
+	case BFloat16:
+		for i, x := range changes {
+			changes[i] = math.Float32frombits(uint32(toBFloat16(x)) << 16)
+		}
+		return
+	}
+	kept, keptRows, last := 0, 0, int32(-1)
+	for i, x := range changes {
+		if x == 0 {
+			continue
+		}
+		kept++
+		if rows[i] != last {
+			last = rows[i]
+			keptRows++
+		}
+	}
+	if kept < valuesPerScale*keptRows {
+		roundGroup(c, changes)
+		return
+	}
+	for from := 0; from < len(changes); {
+		to := from + 1
+		for to < len(changes) && rows[to] == rows[from] {
+			to++
+		}
+		roundGroup(c, changes[from:to])
+		from = to
+	}
+}
+
+// roundGroup rounds changes that share a scale.
+func roundGroup(c Coding, changes []float32) {
+	kept := make([]float32, 0, len(changes))
+	for _, x := range changes {
+		if x != 0 {
+			kept = append(kept, x)
+		}
+	}
+	scale := fitScale(c, kept)
+	for i, x := range changes {
+		switch {
+		case x == 0:
+		case c == Sign:
+			changes[i] = sparse.SignValue(0, scale, x > 0)
+		default:
+			changes[i] = sparse.StepsValue(0, scale, quantize(c, x, scale))
+		}
+	}
+}

@@ -65,6 +65,12 @@
 //	source_name    optional; name of the tuned checkpoint, for people
 //	source_sha256  optional; fingerprint of the tuned checkpoint
 //	notes          optional; free text
+//	temperature    optional; positive number by which logits are divided before
+//	               they become probabilities; absent means 1
+//	thresholds     optional; JSON array of numbers between 0 and 1, one for each
+//	               label: with several labels a text, a label is predicted if its
+//	               probability is at least its threshold; absent means above 0.5
+//	recipe         optional; JSON object, how the task was tuned, for information
 //	sha256         digest of the file, see below
 //	data_blake3    in version 2 only: digest of the tensors, see below
 //	fast_sha256    in the small layout only: digest of the same delta in the fast
@@ -110,6 +116,14 @@
 //
 // A tensor that the base does not have belongs to the head. It is dense, of any
 // dtype except F64, under its name in the tuned checkpoint.
+//
+// Or it has parts NAME#… like a masked tensor without positions, whose values are changes
+// from 0, and one part more:
+//
+//	shape  U32 [d]  the d dimensions of the tensor; all are above 0
+//
+// The values are in bf16, int8, int4 or sign, whatever the metadata's codings are. A
+// reader decodes them to F32.
 //
 // # Resized tables
 //
@@ -277,7 +291,7 @@
 // The small layout has the same content with less redundancy. With the base, it can
 // be converted back to the fast file, byte for byte. The metadata are those of the
 // fast file, version included, except for layout, the digests and fast_sha256. Tensors
-// that the base does not have are stored as in the fast layout. So are the tokenizer,
+// that the base does not have are stored as in the fast layout, with all their parts. So are the tokenizer,
 // the part added of resized tables, and dense tensors of the base that are empty or
 // whose counterpart in the base is not of floats. Every other tensor NAME has one part,
 //

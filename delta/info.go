@@ -38,6 +38,12 @@ type Info struct {
 	SourceName   string
 	SourceSHA256 string
 	Notes        string
+	// Temperature divides logits before they become probabilities.
+	Temperature float64
+	// Thresholds are the probabilities from which each label is predicted, in the order
+	// of Labels.
+	Thresholds []float64
+	Recipe     string // a JSON object: how the task was tuned
 	// Rows has the tables whose number of rows is not the base's, by their names in the
 	// base: how many the tuned checkpoint's table has.
 	Rows map[string]int
@@ -114,8 +120,18 @@ func (i *Info) metadata() (map[string]string, error) {
 		"base_name": i.BaseName, "architecture": i.Architecture, "problem_type": i.ProblemType,
 		"config": i.Config, "budget": i.Budget, "scope": i.Scope, "vector_coding": string(i.VectorCoding),
 		"base_prefix": i.BasePrefix, "tuned_prefix": i.TunedPrefix,
-		"source_name": i.SourceName, "source_sha256": i.SourceSHA256, "notes": i.Notes,
+		"source_name": i.SourceName, "source_sha256": i.SourceSHA256, "notes": i.Notes, "recipe": i.Recipe,
 		"flags": i.flags(),
+	}
+	if i.Temperature != 0 {
+		optional["temperature"] = strconv.FormatFloat(i.Temperature, 'g', -1, 64)
+	}
+	if i.Thresholds != nil {
+		text, err := json.Marshal(i.Thresholds)
+		if err != nil {
+			return nil, fmt.Errorf("delta: write metadata thresholds: %w", err)
+		}
+		optional["thresholds"] = string(text)
 	}
 	if i.K != 0 {
 		optional["k"] = strconv.Itoa(i.K)
@@ -216,10 +232,16 @@ func ParseInfo(m map[string]string, layout string) (Info, error) {
 			i.Absent, err = stringList(value)
 		case "config":
 			i.Config = value
-			var object map[string]json.RawMessage
-			if json.Unmarshal([]byte(value), &object) != nil || object == nil {
-				err = errors.New("not a JSON object")
+			err = checkObject(value)
+		case "recipe":
+			i.Recipe = value
+			err = checkObject(value)
+		case "temperature":
+			if i.Temperature, err = strconv.ParseFloat(value, 64); err == nil && !(i.Temperature > 0 && i.Temperature <= math.MaxFloat32) {
+				err = fmt.Errorf("%s is not positive and finite", value)
 			}
+		case "thresholds":
+			i.Thresholds, err = thresholds(value)
 		case "selection":
 			i.Selection = value
 		case "k":
@@ -286,7 +308,35 @@ func ParseInfo(m map[string]string, layout string) (Info, error) {
 			return Info{}, fmt.Errorf("metadata: %s is missing", key)
 		}
 	}
+	if i.Thresholds != nil && len(i.Thresholds) != len(i.Labels) {
+		return Info{}, fmt.Errorf("metadata: thresholds: %d numbers for %d labels", len(i.Thresholds), len(i.Labels))
+	}
 	return i, nil
+}
+
+// checkObject refuses text that is not a JSON object.
+func checkObject(text string) error {
+	var object map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &object) != nil || object == nil {
+		return errors.New("not a JSON object")
+	}
+	return nil
+}
+
+// thresholds reads a JSON array of numbers between 0 and 1.
+func thresholds(text string) ([]float64, error) {
+	var list []*float64
+	if err := json.Unmarshal([]byte(text), &list); err != nil || list == nil {
+		return nil, errors.New("not a JSON array of numbers")
+	}
+	out := make([]float64, len(list))
+	for i, f := range list {
+		if f == nil || !(*f > 0 && *f < 1) {
+			return nil, fmt.Errorf("entry %d is not a number between 0 and 1", i)
+		}
+		out[i] = *f
+	}
+	return out, nil
 }
 
 // factorsByKind reads a JSON object from kinds of tensors to factors.

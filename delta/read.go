@@ -34,6 +34,11 @@ type Tensor struct {
 	Dense  *safetensors.Tensor
 	Masked *sparse.Tensor
 	Bytes  int64 // size of its parts in the file
+	// Coding is the coding of a tensor of the head that is not stored as it is. Dense then
+	// has the decoded values, in float32; see Parts.
+	Coding Coding
+
+	parts []container.Part
 }
 
 // maxDimension is the largest dimension that a tensor may have.
@@ -165,6 +170,11 @@ func readTensors(f *safetensors.File) (*Delta, error) {
 			}
 			own := *dense // a copy, so that the container's directory can be freed
 			t.Dense = &own
+		} else if parts[container.PartShape] != nil {
+			if t.Dense, t.Coding, err = readCoded(t.Name, parts); err != nil {
+				return nil, fmt.Errorf("tensor %s: %w", name, err)
+			}
+			t.parts = partsOf(parts)
 		} else if t.Masked, err = readMasked(parts, &info); err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", name, err)
 		}

@@ -76,3 +76,33 @@ func (w *Writer) Finish(info Info) error {
 	}
 	return w.file.Write(metadata, digest)
 }
+
+// Rewrite changes the metadata of the delta file at path, which must be in the fast layout.
+// Its tensors stay as they are.
+func Rewrite(path string, change func(*Info)) error {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return fmt.Errorf("delta: %w", err)
+	}
+	defer f.Close()
+	info, err := ParseInfo(f.Metadata(), container.LayoutFast)
+	if err != nil {
+		return fmt.Errorf("delta: rewrite %s: %w", path, err)
+	}
+	w, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	for _, name := range f.Names() {
+		if name == container.PadName {
+			continue
+		}
+		t, _ := f.Tensor(name)
+		if err := w.file.Add(name, t.DType, t.Shape, t.Data); err != nil {
+			return err
+		}
+	}
+	change(&info)
+	return w.Finish(info)
+}

@@ -1,6 +1,8 @@
 package evaluate
 
 import (
+	"math"
+
 	"kenserve/dataset"
 	"kenserve/models"
 )
@@ -24,12 +26,16 @@ type MultiLabel struct {
 	SubsetAccuracy float64 `json:"subset_accuracy"`
 	MicroF1        float64 `json:"micro_f1"`
 	MacroF1        float64 `json:"macro_f1"`
-	Threshold      float64 `json:"threshold"` // above which a probability predicts its label
-	Classes        []Class `json:"classes"`   // in the order of the task's labels
+	Threshold      float64 `json:"threshold"` // above which a probability predicts its label; see Thresholds
+	// Thresholds are those of the task, from which a probability predicts its label, in the
+	// order of the labels; nil: all are Threshold.
+	Thresholds []float64 `json:"thresholds,omitempty"`
+	Classes    []Class   `json:"classes"` // in the order of the task's labels
 	Truncation
 
 	labels []string
-	exact  int // texts for which exactly the right labels are predicted
+	cuts   []float64 // logits from which a label is predicted, if there are thresholds
+	exact  int       // texts for which exactly the right labels are predicted
 }
 
 // Class is the result for one label.
@@ -71,10 +77,14 @@ func newSingleLabel(labels []string) *SingleLabel {
 // add counts the prediction of a text. If scores are equal, the first label wins.
 func (r *SingleLabel) add(scores []float32, label dataset.Label) error {
 	want, err := label.Index(r.labels)
-	if err != nil {
-		return err
+	if err == nil {
+		r.addGold(scores, Gold{Class: want})
 	}
-	best := 0
+	return err
+}
+
+func (r *SingleLabel) addGold(scores []float32, gold Gold) {
+	want, best := gold.Class, 0
 	for i, score := range scores {
 		if score > scores[best] {
 			best = i
@@ -86,7 +96,6 @@ func (r *SingleLabel) add(scores []float32, label dataset.Label) error {
 	if best == want {
 		r.Classes[best].Correct++
 	}
-	return nil
 }
 
 func (r *SingleLabel) finish() {
@@ -104,24 +113,37 @@ func (r *SingleLabel) finish() {
 	r.MacroF1 /= float64(occurring)
 }
 
-func newMultiLabel(labels []string) *MultiLabel {
-	return &MultiLabel{Kind: string(models.MultiLabel), Threshold: 0.5, Classes: newClasses(labels), labels: labels}
+// newMultiLabel returns an empty report. thresholds may be nil; they are of probabilities
+// that are sigmoids of logits divided by the temperature.
+func newMultiLabel(labels []string, thresholds []float64, temperature float64) *MultiLabel {
+	r := &MultiLabel{Kind: string(models.MultiLabel), Threshold: 0.5, Thresholds: thresholds, Classes: newClasses(labels), labels: labels}
+	for _, p := range thresholds {
+		r.cuts = append(r.cuts, temperature*(math.Log(p)-math.Log1p(-p)))
+	}
+	return r
 }
 
 // add counts the predictions of a text. A logit above 0 is a probability above 0.5.
 func (r *MultiLabel) add(scores []float32, label dataset.Label) error {
 	indices, err := label.Indices(r.labels)
-	if err != nil {
-		return err
+	if err == nil {
+		r.addGold(scores, Gold{Classes: indices})
 	}
+	return err
+}
+
+func (r *MultiLabel) addGold(scores []float32, gold Gold) {
 	want := make([]bool, len(scores))
-	for _, i := range indices {
+	for _, i := range gold.Classes {
 		want[i] = true
 	}
 	r.Texts++
 	exact := true
 	for i, score := range scores {
 		predicted := score > 0
+		if r.cuts != nil {
+			predicted = float64(score) >= r.cuts[i]
+		}
 		c := &r.Classes[i]
 		if want[i] {
 			c.Texts++
@@ -137,7 +159,6 @@ func (r *MultiLabel) add(scores []float32, label dataset.Label) error {
 	if exact {
 		r.exact++
 	}
-	return nil
 }
 
 func (r *MultiLabel) finish() {

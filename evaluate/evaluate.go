@@ -17,7 +17,7 @@
 // predictions.
 //
 // With several labels a text, a text is predicted as every class whose probability, the
-// sigmoid of its logit, is above 0.5. Micro F1 is F1 of the sums over all classes of
+// sigmoid of its logit, is above 0.5, or at least its threshold if the task has thresholds. Micro F1 is F1 of the sums over all classes of
 // correct, labels and predictions. Macro F1 is the mean of F1 over all classes. Subset
 // accuracy is the share of texts for which exactly the right labels are predicted.
 //
@@ -48,6 +48,7 @@ import (
 // Report is the result of an evaluation: a *SingleLabel, a *MultiLabel or a *Regression.
 type Report interface {
 	add(scores []float32, label dataset.Label) error
+	addGold(scores []float32, gold Gold)
 	count(*runtime.Result)
 	finish()
 }
@@ -71,7 +72,7 @@ func Run(ctx context.Context, c *bulk.Classifier, in *dataset.Reader, progress f
 	err := c.Stream(ctx, in, runtime.Options{Truncate: true, Raw: true}, func(b *bulk.Batch) error {
 		if report == nil {
 			var err error
-			if report, err = newReport(b.Result.Problem, b.Result.Labels); err != nil {
+			if report, err = newReport(b.Result); err != nil {
 				return err
 			}
 		}
@@ -93,10 +94,33 @@ func Run(ctx context.Context, c *bulk.Classifier, in *dataset.Reader, progress f
 	return report, nil
 }
 
-func newReport(problem models.Problem, labels []string) (Report, error) {
-	switch problem {
+// Gold is what a text's labels are, by their numbers: Class for one label a text, Classes for
+// several, Value for a regression.
+type Gold struct {
+	Class   int
+	Classes []int
+	Value   float64
+}
+
+// Logits scores logits that are there already: r.Scores, one row for each of gold.
+func Logits(r *runtime.Result, gold []Gold) (Report, error) {
+	report, err := newReport(r)
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range gold {
+		report.addGold(r.Scores[i], g)
+	}
+	report.count(r)
+	report.finish()
+	return report, nil
+}
+
+func newReport(r *runtime.Result) (Report, error) {
+	labels := r.Labels
+	switch r.Problem {
 	case models.MultiLabel:
-		return newMultiLabel(labels), nil
+		return newMultiLabel(labels, r.Thresholds, r.Temperature), nil
 	case models.Regression:
 		if len(labels) != 1 {
 			return nil, fmt.Errorf("the task is a regression with %d outputs; it can only be scored with one", len(labels))

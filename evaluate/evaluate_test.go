@@ -12,6 +12,7 @@ import (
 
 	"kenserve/dataset"
 	"kenserve/models"
+	"kenserve/runtime"
 )
 
 // readLabels returns the labels of JSON values.
@@ -102,7 +103,7 @@ func TestGoldens(t *testing.T) {
 		for i := range scores[0] {
 			labels = append(labels, fmt.Sprintf("label %c", 'a'+i))
 		}
-		report, err := newReport(models.Problem(kind), labels)
+		report, err := newReport(&runtime.Result{Problem: models.Problem(kind), Labels: labels})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +170,7 @@ func TestErrors(t *testing.T) {
 		{models.MultiLabel, `["a", "a"]`, "occurs twice"},
 		{models.MultiLabel, `["x"]`, "not one of the task's"},
 	} {
-		r, err := newReport(c.problem, []string{"a", "b", "c"})
+		r, err := newReport(&runtime.Result{Problem: c.problem, Labels: []string{"a", "b", "c"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,11 +178,35 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s, %s: error %v, want %q", c.problem, c.label, err, c.want)
 		}
 	}
-	if _, err := newReport(models.Regression, []string{"a", "b"}); err == nil {
+	if _, err := newReport(&runtime.Result{Problem: models.Regression, Labels: []string{"a", "b"}}); err == nil {
 		t.Error("a regression with two outputs is scored")
 	}
 	r := &Regression{}
 	if err := r.add([]float32{0}, readLabels(t, `"high"`)[0]); err == nil || !strings.Contains(err.Error(), "not a number") {
 		t.Errorf("a name as a value: %v", err)
+	}
+}
+
+// TestThresholds predicts labels from their own thresholds on, after the temperature.
+func TestThresholds(t *testing.T) {
+	row, err := dataset.NewReader("f.jsonl", strings.NewReader(`{"text":"x","label":["b"]}`), dataset.Options{Labelled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := row.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := newReport(&runtime.Result{Problem: models.MultiLabel, Labels: []string{"a", "b"}, Thresholds: []float64{0.9, 0.25}, Temperature: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Probabilities: the sigmoids of 1 and −0.5, 0.73 and 0.38.
+	if err := report.add([]float32{2, -1}, r.Label); err != nil {
+		t.Fatal(err)
+	}
+	report.finish()
+	if m := report.(*MultiLabel); m.SubsetAccuracy != 1 {
+		t.Errorf("subset accuracy is %g, want 1", m.SubsetAccuracy)
 	}
 }

@@ -22,12 +22,15 @@ type Regression struct {
 
 func (r *Regression) add(scores []float32, label dataset.Label) error {
 	want, err := label.Number()
-	if err != nil {
-		return err
+	if err == nil {
+		r.addGold(scores, Gold{Value: want})
 	}
+	return err
+}
+
+func (r *Regression) addGold(scores []float32, gold Gold) {
 	r.Texts++
-	r.predictions, r.labels = append(r.predictions, float64(scores[0])), append(r.labels, want)
-	return nil
+	r.predictions, r.labels = append(r.predictions, float64(scores[0])), append(r.labels, gold.Value)
 }
 
 func (r *Regression) finish() {

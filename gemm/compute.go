@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kenserve/internal/parallel"
 )
 
 // Compute is the type in which a [Matrix] holds its weights and multiplies them.
@@ -96,9 +98,25 @@ func (m *Matrix) As(c Compute) *Matrix {
 		return &Matrix{n: m.n, k: m.k, panels: m.panels, patch: m.patch, compute: c}
 	}
 	out := &Matrix{n: m.n, k: m.k, compute: c, lowPrecision: makeLowPrecision(c, m.n, m.k)}
-	for i := range panelCount(m.n) {
-		p := out.lowPrecision.panel(i)
-		p.round(c, m.panel(i))
-	}
+	out.Round(nil, m)
 	return out
+}
+
+// Round gives m, which has another compute type than Float32 and is no overlay, the rounded
+// weights of a Float32 matrix of the same size. Training, which changes weights, so keeps a
+// rounded copy. Nobody may multiply with m at the same time.
+func (m *Matrix) Round(p *parallel.Pool, from *Matrix) {
+	if m.lowPrecision == nil || from.compute != Float32 || from.patch != nil || from.n != m.n || from.k != m.k {
+		panic(fmt.Sprintf("gemm: round a %d×%d %s matrix to a %d×%d %s matrix", from.n, from.k, from.compute, m.n, m.k, m.compute))
+	}
+	p.Run(panelCount(m.n), &roundWork{m, from})
+}
+
+// roundWork is one call of Round. A part is a panel.
+type roundWork struct{ to, from *Matrix }
+
+// Do performs one part.
+func (w *roundWork) Do(i, _ int) {
+	p := w.to.lowPrecision.panel(i)
+	p.round(w.to.compute, w.from.panel(i))
 }

@@ -8,8 +8,6 @@ import "kenserve/gemm/kernel"
 type patchCursor struct {
 	base  []panelRow // the remaining rows of the base's panel
 	tiles [2]kernel.TileCursor
-
-	corrections kernel.Corrections // of the whole panel, once they are made
 }
 
 // patchCursor returns a cursor at the first row of a panel, and whether the patch
@@ -33,22 +31,4 @@ func (c *patchCursor) read(dst []panelRow) {
 // kernel.StreamScratch rows.
 func (c *patchCursor) stream(dst, scratch []panelRow) {
 	kernel.StreamRows(dst, c.base, &c.tiles, scratch)
-}
-
-// maxCorrectedRows is the largest number of rows of A for which corrections are used:
-// with more rows, subtracting corrections from the panel for each of them takes longer
-// than patching it once.
-const maxCorrectedRows = 2 * kernel.ChunkRows
-
-// correctable reports whether a product of the given number of rows uses corrections
-// in place of a patched panel; see kernel.Corrections.
-func (c *patchCursor) correctable(rows int) bool {
-	return kernel.HasSGEMMCorrected() && rows <= maxCorrectedRows && kernel.Correctable(&c.tiles, len(c.base))
-}
-
-// correct makes the corrections of the whole panel in scratch memory, which has
-// kernel.CorrectionScratch rows.
-func (c *patchCursor) correct(scratch []panelRow) *kernel.Corrections {
-	c.corrections.Make(&c.tiles, len(c.base), scratch)
-	return &c.corrections
 }

@@ -12,10 +12,12 @@
 // It reads the activations A without rearranging them. The inner loops are in package
 // kernel.
 //
-// A task differs from the base in a few weights, given as a [sparse.Tensor]. It can
-// share the base's panels: [Matrix.Overlay] makes a matrix whose Mul applies the kept values
-// while it multiplies. Or it can have panels of its own, by [Matrix.Materialised]: a copy
-// of the base's panels with the kept values applied. The two give the same bits.
+// A task differs from the base in some weights, given as a [sparse.Tensor]. If they are
+// few, [Matrix.Changed] makes a matrix whose products are those of the base plus those of
+// the change. Rows of many tasks then share one product of the base ([MulSegments]). If
+// they are many, [Matrix.Overlay] makes a matrix whose Mul patches the base's panels while
+// it multiplies, and [Matrix.Materialised] copies and patches the panels once; the two
+// give the same bits.
 //
 // # Panels
 //
@@ -38,9 +40,7 @@
 //
 // An overlay's Mul goes through each panel once for a group of rows. It copies and patches
 // a block into scratch memory just before the first rows are multiplied with it; the other
-// rows find the block there. With AVX-512, few rows and a sparse patch whose signs are in
-// its gaps there is no copy: for each half row an index says what the kernel subtracts
-// from it on the way to the product (kernel.Corrections).
+// rows find the block there.
 //
 // Materialising does the same with stores that bypass the caches, into memory that was not
 // cleared. Memory limits its speed, so the kernels keep memory busy: with AVX-512 gaps
@@ -48,10 +48,23 @@
 // whole rows of both tiles. With AVX2 a block is copied to the first-level cache, patched
 // and written from there, and each copy fetches some of the base that comes later.
 //
+// # Changes
+//
+// The product of a change comes first, in float32 whatever the type of the base. It takes
+// up to 16 rows of A at a time, transposed (a strip of package kernel), so that a kept
+// value is one load and one addition for all of them, and one multiplication unless it is
+// a sign. A scale multiplies the sum of an output once. The result, with the bias, is what
+// the sums of the base's product begin with.
+//
+// The kernel reads kept values in groups of four (kernel.Quads). A warm change makes them
+// of the patch in every product, panel by panel, and one reading serves several strips. A
+// hot one, by [Matrix.Materialised], has them in memory: about half as much again as the
+// patch, instead of panels. Both compute the same sums in the same order.
+//
 // # Results
 //
 // At every level of kernels (see package kernel) an element of C is one sum over k in
-// rising order that begins with the bias, whatever the number of rows, the blocks and the
+// rising order that begins with the bias, plus the change's part, whatever the number of rows, the blocks and the
 // number of workers. So no bit of a row's result depends on the other rows of its batch.
 // The distance from the exact result is at most
 //
@@ -59,7 +72,10 @@
 //
 // and two levels differ by at most twice that. The portable kernels round after every
 // product and every sum, so that they give the same bits on every architecture; the
-// others use fused multiply-adds.
+// others use fused multiply-adds. The part of a change has the same bits at every level.
+//
+// With a change, the bound has 2K+4 in place of K+2 and |base's weight| + |change| in
+// place of |w|.
 //
 // # Compute types
 //
@@ -79,9 +95,18 @@
 // is rounded after every operation, so that it has the same bits everywhere. Rows or
 // weights that are not finite give NaN.
 //
+// # Gradients
+//
+// Training changes the panels of a matrix of its own ([Matrix.Values]). The gradient of a
+// layer's input is a product with the transpose, [Matrix.MulTransposed]: each panel of Wᵀ is
+// made when it is needed, so that there is no second copy of the weights. That of the weights,
+// [Matrix.AddGradient], is a product of the transposed inputs with panels of the output's
+// gradients, and so comes out in the order of panels. Both run the kernels of Mul.
+// [Matrix.AddSparseGradient] computes scalar products for some weights alone.
+//
 // # Concurrency
 //
-// Matrices are immutable, and any number of goroutines may use them. A call shares its
+// Matrices are immutable but for Values and [Matrix.Round], and any number of goroutines may use them. A call shares its
 // parts on a [parallel.Pool]; with a nil pool the calling goroutine performs all of them.
 // Buffers that calls use again are in free lists of the package.
 package gemm

@@ -21,7 +21,11 @@ func (l *freeList[T]) take() *T {
 	return new(T)
 }
 
+// release takes a value back. nil is ignored.
 func (l *freeList[T]) release(b *T) {
+	if b == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.free = append(l.free, b)

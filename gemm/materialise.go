@@ -6,9 +6,13 @@ import (
 )
 
 // Materialised returns a matrix with the weights and the compute type of an overlay, in
-// panels of its own. The pool shares the work. A matrix that is no overlay is returned
-// itself.
+// panels of its own. The pool shares the work. For a matrix of [Matrix.Changed], it
+// returns one that has the patch's values in the order in which products read them, and
+// shares the panels. Any other matrix is returned itself.
 func (m *Matrix) Materialised(p *parallel.Pool) *Matrix {
+	if m.change != nil && m.change.ends == nil {
+		return m.expanded()
+	}
 	if m.patch == nil {
 		return m
 	}

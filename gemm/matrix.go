@@ -21,6 +21,11 @@ type Matrix struct {
 	panels  []panelRow     // [ceil(n/32)*k]; nil if lowPrecision is set
 	patch   *sparse.Tensor // of an overlay: Mul applies it to the panels; else nil
 
+	// Set by Changed: the matrix whose panels this one shares, and what is added to
+	// its products. Else nil.
+	root   *Matrix
+	change *sparseChange
+
 	// lowPrecision are the panels of a compute type other than Float32. An overlay
 	// has none: Mul rounds each panel after patching it.
 	lowPrecision *lowPrecisionPanels
@@ -50,11 +55,17 @@ func (m *Matrix) N() int { return m.n }
 // K returns the number of inputs, the columns of W.
 func (m *Matrix) K() int { return m.k }
 
-// Bytes returns the memory of the matrix. For an overlay (see [Matrix.Overlay]) it does
-// not include the base's panels and the patch.
+// Bytes returns the memory of the matrix. For an overlay and a changed matrix (see
+// [Matrix.Overlay] and [Matrix.Changed]) it does not include the base's panels and the
+// patch.
 func (m *Matrix) Bytes() int64 {
-	if m.patch != nil {
+	switch {
+	case m.patch != nil:
 		return OverlayBytes
+	case m.change != nil && m.change.ends == nil:
+		return ChangedBytes
+	case m.change != nil:
+		return ExpandedBytes(m.change.patch, m.n)
 	}
 	return m.compute.Bytes(m.n, m.k)
 }
@@ -70,6 +81,11 @@ func packedBytes(n, k int) int64 {
 func (m *Matrix) Row(i int, dst []float32) {
 	if i < 0 || i >= m.n || len(dst) != m.k {
 		panic(fmt.Sprintf("gemm: row %d of a %d×%d matrix, copied to %d values", i, m.n, m.k, len(dst)))
+	}
+	if m.change != nil {
+		m.root.Row(i, dst)
+		m.change.addTo(i, dst)
+		return
 	}
 	column := i % panelWidth
 	if m.lowPrecision != nil {

@@ -12,12 +12,19 @@ import (
 // Epilogue is what Mul does with a sum before it stores the result, in this order.
 type Epilogue struct {
 	Bias       []float32     // [N], with which the sum begins; nil for zero
+	Before     View          // [M,N], gets the biased sum; the zero View for none
 	Activation nn.Activation // applied to the biased sum
 	Residual   View          // [M,N], added last; the zero View for none. It may be C itself.
 
 	// Next is the matrix of the next product, or nil. The last parts of this product
 	// prefetch the panels with which the next one begins.
 	Next *Matrix
+
+	// Scratch is memory for products of changed matrices, ScratchLen long; nil: package
+	// gemm uses its own.
+	Scratch []float32
+
+	init View // [M, panels·32] with which the sums begin in place of Bias; or the zero View
 }
 
 // sharedProducts is the number of multiplications below which waking workers costs more
@@ -27,6 +34,17 @@ const sharedProducts = 1 << 18
 // Mul computes C[M,N] = activation(A[M,K]·Wᵀ + bias) + residual on the pool. C must not
 // overlap A. Sizes that do not match are errors of the program and panic.
 func (m *Matrix) Mul(p *parallel.Pool, c, a View, e Epilogue) {
+	if m.change != nil {
+		bias := e.Bias
+		e.Bias = nil
+		MulSegments(p, c, a, []Segment{{End: a.Rows, Weight: m, Bias: bias}}, e)
+		return
+	}
+	m.mul(p, c, a, e)
+}
+
+// mul is Mul of a matrix that is not changed.
+func (m *Matrix) mul(p *parallel.Pool, c, a View, e Epilogue) {
 	c.Check("product")
 	a.Check("left factor")
 	if a.Cols != m.k || c.Cols != m.n || c.Rows != a.Rows {
@@ -34,6 +52,12 @@ func (m *Matrix) Mul(p *parallel.Pool, c, a View, e Epilogue) {
 	}
 	if e.Bias != nil && len(e.Bias) != m.n {
 		panic(fmt.Sprintf("gemm: %d biases for %d outputs", len(e.Bias), m.n))
+	}
+	if e.Before.Data != nil {
+		e.Before.Check("sums before the activation")
+		if e.Before.Rows != c.Rows || e.Before.Cols != c.Cols {
+			panic(fmt.Sprintf("gemm: sums [%d,%d] before the activation of a product [%d,%d]", e.Before.Rows, e.Before.Cols, c.Rows, c.Cols))
+		}
 	}
 	if e.Residual.Data != nil {
 		e.Residual.Check("residual")
@@ -98,25 +122,18 @@ func (w *mulWork) Do(i, slot int) {
 	if w.m.patch != nil {
 		if cursor, changes := w.m.patchCursor(panel); changes {
 			size := len(weights.rows)
-			corrected := cursor.correctable(r1 - r0)
-			if corrected {
-				size = kernel.CorrectionScratch(size)
-			} else if r1-r0 <= kernel.ChunkRows { // one chunk: no other one needs the whole panel
+			if r1-r0 <= kernel.ChunkRows { // one chunk: no other one needs the whole panel
 				size = min(size, patchBlock(r1-r0))
 			}
 			scratch := takeScratch(size)
 			defer scratchPanels.release(scratch)
-			if corrected {
-				weights.corrections = cursor.correct(scratch.rows[:size])
-			} else {
-				weights.rows = scratch.rows[:size]
-				weights.next, weights.cursor = next, &cursor
-				// The first chunk multiplies each block of the panel just after
-				// it was patched.
-				end := min(r0+kernel.ChunkRows, r1)
-				w.chunk(panel, &weights, r0, end)
-				r0, next, weights.cursor = end, nil, nil
-			}
+			weights.rows = scratch.rows[:size]
+			weights.next, weights.cursor = next, &cursor
+			// The first chunk multiplies each block of the panel just after it was
+			// patched.
+			end := min(r0+kernel.ChunkRows, r1)
+			w.chunk(panel, &weights, r0, end)
+			r0, next, weights.cursor = end, nil, nil
 		}
 	}
 	for ; r0 < r1; r0 += kernel.ChunkRows {
@@ -130,10 +147,9 @@ func (w *mulWork) Do(i, slot int) {
 
 // weights is a panel as it is multiplied with a chunk of rows.
 type weights struct {
-	rows        []panelRow          // with a cursor: memory for the whole panel or for one block of it
-	cursor      *patchCursor        // which patches the rows first; or nil
-	corrections *kernel.Corrections // which are subtracted from the rows; or nil
-	next        []panelRow          // to be prefetched
+	rows   []panelRow   // with a cursor: memory for the whole panel or for one block of it
+	cursor *patchCursor // which patches the rows first; or nil
+	next   []panelRow   // to be prefetched
 }
 
 // prefetchTarget returns the panel with which this goroutine will multiply after part i,
@@ -183,17 +199,17 @@ func (w *mulWork) chunk(panel int, weights *weights, r0, r1 int) {
 		bias = &padded
 	}
 	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // stride 0: the same row for all
+	if w.e.init.Data != nil {
+		init = w.e.init.Slice(r0, r1, c0, c0+panelWidth)
+	}
 	a := w.a.Data[r0*w.a.Stride:]
 	if c.Cols < panelWidth || w.e.Residual.Data != nil {
 		w.chunkInScratch(c, init, a, panel, weights, r0)
 		return
 	}
 	w.sum(c, init, a, panel, weights)
-	if w.e.Activation != nn.Identity {
-		for i := range c.Rows {
-			w.e.Activation.Apply(c.Row(i))
-		}
-	}
+	w.e.keep(c, r0, c0)
+	w.e.Activation.Apply(c)
 }
 
 // chunkInScratch multiplies a chunk whose sums cannot be in C itself, because the panel
@@ -202,15 +218,27 @@ func (w *mulWork) chunkInScratch(c, init View, a []float32, panel int, weights *
 	var scratch [kernel.ChunkRows]panelRow
 	sums := View{Data: unsafe.Slice(&scratch[0][0], len(scratch)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
 	w.sum(sums, init, a, panel, weights)
+	w.e.keep(View{Data: sums.Data, Rows: c.Rows, Cols: c.Cols, Stride: sums.Stride}, r0, panel*panelWidth)
+	w.e.Activation.Apply(sums.Slice(0, sums.Rows, 0, c.Cols))
 	for i := range c.Rows {
 		dst := c.Row(i)
 		sum := sums.Row(i)[:len(dst)]
-		w.e.Activation.Apply(sum)
 		if w.e.Residual.Data == nil {
 			copy(dst, sum)
 		} else {
 			kernel.Add(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+panel*panelWidth:][:len(dst)])
 		}
+	}
+}
+
+// keep copies sums before the activation to where the caller wants them. Their first
+// element is (r0, c0) of C.
+func (e *Epilogue) keep(sums View, r0, c0 int) {
+	if e.Before.Data == nil {
+		return
+	}
+	for i := range sums.Rows {
+		copy(e.Before.Data[(r0+i)*e.Before.Stride+c0:][:sums.Cols], sums.Row(i))
 	}
 }
 
@@ -228,11 +256,7 @@ func patchBlock(rows int) int {
 // sum computes dst = init + A·panel.
 func (w *mulWork) sum(dst, init View, a []float32, panel int, weights *weights) {
 	rows, next := weights.rows, weights.next
-	switch {
-	case weights.corrections != nil:
-		kernel.SGEMMCorrected(dst, init, a, w.a.Stride, rows, weights.corrections, next)
-		return
-	case weights.cursor == nil:
+	if weights.cursor == nil {
 		kernel.SGEMM(dst, init, a, w.a.Stride, rows, false, next)
 		return
 	}

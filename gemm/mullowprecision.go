@@ -103,25 +103,26 @@ func (w *lowPrecisionWork) chunk(panel int, p *lowPrecisionPanel, s *lowPrecisio
 		sums = View{Data: unsafe.Slice(&s.sums[0][0], len(s.sums)*panelWidth), Rows: c.Rows, Cols: panelWidth, Stride: panelWidth}
 	}
 	a := w.act.words[r0*w.act.stride:]
+	init := View{Data: bias[:], Rows: c.Rows, Cols: panelWidth} // stride 0: the same row for all
+	if w.e.init.Data != nil {
+		init = w.e.init.Slice(r0, r1, c0, c0+panelWidth)
+	}
 	if w.m.compute == BFloat16 {
-		kernel.BF16GEMM(sums, View{Data: bias[:], Rows: c.Rows, Cols: panelWidth}, a, w.act.stride, p.rows, uncached)
+		kernel.BF16GEMM(sums, init, a, w.act.stride, p.rows, uncached)
 	} else {
 		ints := s.ints[:c.Rows]
 		clear(ints)
 		kernel.IGEMMU8S8(ints, a, w.act.stride, p.rows, uncached)
-		for i := range ints {
-			kernel.Dequantise(sums.Row(i), &ints[i], p.totals, p.steps, bias, w.act.zeros[r0+i], w.act.scales[r0+i])
-		}
+		kernel.Dequantise(sums, init, ints, p.totals, p.steps, w.act.zeros[r0:], w.act.scales[r0:])
 	}
+	w.e.keep(View{Data: sums.Data, Rows: c.Rows, Cols: c.Cols, Stride: sums.Stride}, r0, c0)
+	w.e.Activation.Apply(sums.Slice(0, sums.Rows, 0, c.Cols))
 	for i := range c.Rows {
-		dst := c.Row(i)
-		sum := sums.Row(i)[:len(dst)]
-		w.e.Activation.Apply(sum)
-		switch {
+		switch dst := c.Row(i); {
 		case w.e.Residual.Data != nil:
-			kernel.Add(dst, sum, w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+c0:][:len(dst)])
+			kernel.Add(dst, sums.Row(i)[:len(dst)], w.e.Residual.Data[(r0+i)*w.e.Residual.Stride+c0:][:len(dst)])
 		case !inPlace:
-			copy(dst, sum)
+			copy(dst, sums.Row(i))
 		}
 	}
 }

@@ -15,21 +15,27 @@ import (
 // patch must have been checked for [N, K] and have its values in the order of panels:
 // masks of 16 rows, or gaps that are not row-major. m must be Float32 and no overlay.
 func (m *Matrix) Overlay(patch *sparse.Tensor) (*Matrix, error) {
-	var err error
-	switch {
-	case m.compute != Float32:
+	err := m.patchError(patch)
+	if err == nil && m.compute != Float32 {
 		err = fmt.Errorf("the matrix is %s, only float32 can be patched", m.compute)
-	case m.patch != nil:
-		err = errors.New("the matrix is patched already")
-	case !patch.CheckedFor(m.n, m.k):
-		err = errors.New("the patch was not checked for this shape")
-	case patch.Whole() || patch.RowMajor:
-		err = errors.New("the patch does not have the order of panels")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("gemm: patch a %d×%d matrix: %w", m.n, m.k, err)
 	}
 	return &Matrix{n: m.n, k: m.k, panels: m.panels, patch: patch}, nil
+}
+
+// patchError returns why a patch cannot be applied to m, or nil.
+func (m *Matrix) patchError(patch *sparse.Tensor) error {
+	switch {
+	case m.patch != nil || m.change != nil:
+		return errors.New("the matrix is patched already")
+	case !patch.CheckedFor(m.n, m.k):
+		return errors.New("the patch was not checked for this shape")
+	case patch.Whole() || patch.RowMajor:
+		return errors.New("the patch does not have the order of panels")
+	}
+	return nil
 }
 
 // OverlayBytes is the memory of an overlay beside the base's panels and the patch.

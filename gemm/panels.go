@@ -43,3 +43,8 @@ func alignedPanels(p unsafe.Pointer, n int) []panelRow {
 	}
 	return unsafe.Slice((*panelRow)(p), n)
 }
+
+// floats returns the values of rows as one slice. It shares memory with them.
+func floats(rows []panelRow) []float32 {
+	return unsafe.Slice(&rows[0][0], len(rows)*panelWidth)
+}

@@ -37,9 +37,9 @@ type Heads struct {
 	Slopes []float32
 }
 
-// visible returns the range of keys that the query at position i sees in a
+// Visible returns the range of keys that the query at position i sees in a
 // sequence of the given length.
-func (h *Heads) visible(i, length int) (from, to int) {
+func (h *Heads) Visible(i, length int) (from, to int) {
 	to = length
 	if h.Window > 0 {
 		from, to = max(0, i-h.Window), min(length, i+h.Window+1)
@@ -57,8 +57,17 @@ type attention struct {
 	keys         []int // ends of the sequences in k and v
 	heads        Heads
 	blocks       Blocks
-	scores       [][]float32 // by slot
-	scratch      []nn.Scratch
+	slots        []attentionSlot
+}
+
+// attentionSlot is the memory of one slot.
+type attentionSlot struct {
+	scores  []float32
+	memory  []float32 // of panels
+	panels  nn.Panels // keys of the head below
+	head    int       // sequence·heads.Count + head; −1: none yet
+	factors [attentionRows]float32
+	scratch nn.Scratch
 }
 
 // Attention computes, for every head h of every sequence,
@@ -77,20 +86,22 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 	a := &w.attention
 	a.out, a.q, a.k, a.v, a.queries, a.keys, a.heads = out, q, k, v, queries, keys, heads
 	a.blocks.Reset(heads.Count)
-	scratch, work := 0, 0
+	scores, panels, work := 0, 0, 0
 	for i := range queries {
-		rows, length := SequenceLen(queries, i), a.visibleKeys(SequenceLen(keys, i))
-		block := BlockQueries(length)
+		rows, keyRows := SequenceLen(queries, i), SequenceLen(keys, i)
+		length := a.visibleKeys(keyRows)
+		block := blockQueries(length)
 		a.blocks.Add(rows, block)
-		scratch = max(scratch, min(rows, block)*gemm.Stride(length))
+		scores = max(scores, min(rows, block)*gemm.Stride(length))
+		panels = max(panels, nn.PanelValues(keyRows, heads.Width))
 		work += rows * length * heads.Count * heads.Width
 	}
-	a.scores = a.scores[:0]
-	for range w.Width() {
-		a.scores = append(a.scores, w.Floats(scratch))
+	if len(a.slots) < w.Width() {
+		a.slots = make([]attentionSlot, w.Width())
 	}
-	if len(a.scratch) < w.Width() {
-		a.scratch = make([]nn.Scratch, w.Width())
+	for i := range a.slots {
+		s := &a.slots[i]
+		s.scores, s.memory, s.head = w.Floats(scores), w.Floats(panels), -1
 	}
 	w.Run(a.blocks.Parts(), a, work >= SharedScores)
 }
@@ -99,10 +110,21 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 // a sequence of the given length.
 func (a *attention) visibleKeys(length int) int {
 	if a.heads.Window > 0 {
-		return min(length, 2*a.heads.Window+attentionRows)
+		return min(length, 2*a.heads.Window+attentionRows+panelAlignment)
 	}
 	return length
 }
+
+// panelAlignment is the multiple at which a range of keys begins.
+const panelAlignment = 32
+
+// blockQueries returns the number of queries in a part for the given number of keys,
+// a multiple of 12 or 6.
+func blockQueries(keys int) int {
+	return max(12, min(attentionRows, blockScores/gemm.Stride(keys)/12*12))
+}
+
+const blockScores = 1 << 16
 
 // BlockQueries returns the number of queries in a part for the given number of
 // keys. It is a multiple of 6, the number of rows in a kernel's tile.
@@ -111,37 +133,70 @@ func BlockQueries(keys int) int {
 }
 
 // Do implements gemm.Work.
-func (a *attention) Do(part, slot int) {
+func (a *attention) Do(part, slotNumber int) {
 	i, head, first, count := a.blocks.Find(part)
 	rows, length := SequenceLen(a.queries, i), SequenceLen(a.keys, i)
-	from, _ := a.heads.visible(first, length)
-	_, to := a.heads.visible(first+count-1, length)
+	from, _ := a.heads.Visible(first, length)
+	_, to := a.heads.Visible(first+count-1, length)
 
 	width := a.heads.Width
 	c0 := head * a.heads.Stride
 	q0 := a.queries[i] - rows + first
 	k0 := a.keys[i] - length
+	from &^= panelAlignment - 1
 	stride := gemm.Stride(to - from)
-	scores := gemm.View{Data: a.scores[slot][:count*stride], Rows: count, Cols: to - from, Stride: stride}
-	nn.ProductTransposed(scores, a.q.Slice(q0, q0+count, c0, c0+width), a.k.Slice(k0+from, k0+to, c0, c0+width), float32(1/math.Sqrt(float64(width))), &a.scratch[slot])
+	slot := &a.slots[slotNumber]
+	if h := i*a.heads.Count + head; slot.head != h {
+		slot.head = h
+		slot.panels.Set(slot.memory, a.k.Slice(k0, k0+length, c0, c0+width), float32(1/math.Sqrt(float64(width))))
+	}
+	scores := gemm.View{Data: slot.scores[:count*stride], Rows: count, Cols: to - from, Stride: stride}
+	slot.panels.Product(scores, a.q.Slice(q0, q0+count, c0, c0+width), from, &slot.scratch)
 	if a.heads.Slopes != nil {
 		addSlope(scores, a.heads.Slopes[head], from)
 	}
-	if a.heads.Causal || a.heads.Window > 0 {
-		a.heads.softmax(scores, first, from, length)
-	} else {
-		nn.Softmax(scores)
-	}
 	o0 := head * width
-	nn.Product(a.out.Slice(q0, q0+count, o0, o0+width), scores, a.v.Slice(k0+from, k0+to, c0, c0+width), &a.scratch[slot])
+	out := a.out.Slice(q0, q0+count, o0, o0+width)
+	// Softmax divides each weight by their sum. Outputs are fewer than weights, so the
+	// outputs are divided.
+	factors := slot.factors[:count]
+	if a.heads.Causal || a.heads.Window > 0 {
+		a.heads.weigh(scores, factors, first, from, length)
+	} else {
+		for r := range factors {
+			factors[r] = 1 / nn.ExpSum(scores.Row(r))
+		}
+	}
+	nn.Product(out, scores, a.v.Slice(k0+from, k0+to, c0, c0+width), &slot.scratch)
+	for r, f := range factors {
+		nn.Scale(out.Row(r), f)
+	}
 }
 
-// softmax computes the softmax of each row over the keys that its query sees,
-// and sets the other weights to 0. The first row is the query at position first;
-// the first column is the key at position from.
-func (h *Heads) softmax(scores gemm.View, first, from, length int) {
+// weigh replaces each row of scores by its softmax, over the keys that its query sees,
+// times the row's sum, and sets the other weights to 0. It puts the inverses of the sums
+// into factors. The first row is the query at position first; the first column is the
+// key at position from.
+func (h *Heads) weigh(scores gemm.View, factors []float32, first, from, length int) {
+	for r := range factors {
+		a, b := h.Visible(first+r, length)
+		row := scores.Row(r)
+		clear(row[:a-from])
+		clear(row[b-from:])
+		factors[r] = 1 / nn.ExpSum(row[a-from:b-from])
+	}
+}
+
+// Softmax adds the head's slope to the scores, computes the softmax of each row
+// over the keys that its query sees, and sets the other weights to 0. The first
+// row is the query at position first of a sequence of the given length; the first
+// column is the key at position from.
+func (h *Heads) Softmax(scores gemm.View, head, first, from, length int) {
+	if h.Slopes != nil {
+		addSlope(scores, h.Slopes[head], from)
+	}
 	for i := range scores.Rows {
-		a, b := h.visible(first+i, length)
+		a, b := h.Visible(first+i, length)
 		row := scores.Row(i)
 		clear(row[:a-from])
 		clear(row[b-from:])

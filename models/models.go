@@ -14,9 +14,16 @@
 // The caller owns a [Workspace] with the buffers of a forward pass and the
 // cores that it may use.
 //
+// The sequences of a batch may be of several tasks, each with a network of its own
+// ([Batch].Segments). There is one forward pass nevertheless, that of the first
+// network. Binding numbers the parameters ([TaskWeights]), and every step of the
+// workspace looks up its parameter for each task's rows by that number. Where the
+// tasks share the base's matrix, there is one product of it for all rows.
+//
 // Families do not multiply matrices themselves; package gemm does.
 //
-// Package families lists all families. Packages internal/encoder and
+// Package grad computes gradients for training, and has the backward pass of each family's
+// operations. Package families lists all families. Packages internal/encoder and
 // internal/disentangled hold the code that several families share.
 package models
 
@@ -117,8 +124,11 @@ type Network interface {
 	Labels() int
 	// Forward computes logits [sequences, labels], row-major. The error for an
 	// invalid batch wraps ErrBatch and leaves logits unchanged. The logits of
-	// a sequence do not depend on the other sequences of the batch.
+	// a sequence do not depend on the other sequences of the batch. In a batch of
+	// several networks, each sequence has as many logits as its network has labels.
 	Forward(w *Workspace, b *Batch, logits []float32) error
+	// Weights returns what the network is bound to; nil: it cannot share a batch.
+	Weights() *TaskWeights
 }
 
 // Batch is the concatenation of sequences of token ids.
@@ -126,6 +136,16 @@ type Batch struct {
 	IDs     []int32
 	TypeIDs []int32 // token types, one per id; nil if all are zero
 	Ends    []int   // sequence i ends before IDs[Ends[i]]
+	// Segments divides the sequences among the networks of several tasks, which the
+	// same architecture was bound to. The first one is the network whose Forward is
+	// called. Empty: all sequences are of that network.
+	Segments []Segment
+}
+
+// Segment is the consecutive sequences of a batch that are of one network.
+type Segment struct {
+	Network Network
+	End     int // the segment's sequences end before Ends[End]
 }
 
 // TypeID returns the type of token i.

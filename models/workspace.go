@@ -24,7 +24,9 @@ type Workspace struct {
 	// allocated separately, and the next Reset enlarges the arena.
 	arena []float32
 	used  int // values handed out since Reset, in the arena or not
+	most  int // the largest value of used since Reset
 
+	segments  segments
 	attention attention
 	norm      layerNorm
 	ends      []int
@@ -39,7 +41,7 @@ func NewWorkspace(pool *parallel.Pool) *Workspace {
 
 // Bytes returns the size of the workspace in bytes.
 func (w *Workspace) Bytes() int64 {
-	return 4*int64(len(w.arena)) + int64(len(w.attention.scratch))*int64(unsafe.Sizeof(nn.Scratch{}))
+	return 4*int64(len(w.arena)) + int64(len(w.attention.slots))*int64(unsafe.Sizeof(attentionSlot{}))
 }
 
 // Run performs a step; see parallel.Pool.Run. If share is true, the pool's workers
@@ -80,25 +82,30 @@ func State[T any](w *Workspace) *T {
 	return t
 }
 
-// Start checks a batch and the length of logits [sequences, labels], and calls
-// Reset. A network calls it first.
-func (w *Workspace) Start(b *Batch, l Limits, logits []float32, labels int) error {
+// Start checks a batch and the length of logits, and calls Reset and Divide. A network
+// calls it first.
+func (w *Workspace) Start(n Network, b *Batch, l Limits, logits []float32) error {
 	if err := b.Check(l); err != nil {
 		return err
 	}
-	if want := len(b.Ends) * labels; len(logits) != want {
-		return fmt.Errorf("models: logits has length %d, want %d for %d sequences with %d labels", len(logits), want, len(b.Ends), labels)
+	want, err := w.segments.start(n, b)
+	if err != nil {
+		return err
+	}
+	if len(logits) != want {
+		return fmt.Errorf("models: logits has length %d, want %d for %d sequences", len(logits), want, len(b.Ends))
 	}
 	w.Reset()
+	w.Divide(b.Ends)
 	return nil
 }
 
 // Reset makes all views invalid, so that their memory can be reused.
 func (w *Workspace) Reset() {
-	if w.used > len(w.arena) {
-		w.arena = make([]float32, w.used)
+	if w.most > len(w.arena) {
+		w.arena = make([]float32, w.most)
 	}
-	w.used = 0
+	w.used, w.most = 0, 0
 }
 
 // View returns a buffer for activations, valid until the next Reset. Its
@@ -114,21 +121,25 @@ func (w *Workspace) Floats(n int) []float32 {
 	n = (n + 15) &^ 15 // whole cache lines
 	start := w.used
 	w.used += n
+	w.most = max(w.most, w.used)
 	if w.used > len(w.arena) {
 		return make([]float32, n)
 	}
 	return w.arena[start:w.used:w.used]
 }
 
-// Dense computes c = activation(a·Weightᵀ + Bias) + residual. The zero View
-// means no residual.
+// Dense computes c = activation(a·Weightᵀ + Bias) + residual, with the weight and bias
+// of each row's task. The zero View means no residual.
 func (w *Workspace) Dense(c, a gemm.View, d Dense, act nn.Activation, residual gemm.View) {
 	w.betweenSteps()
-	e := gemm.Epilogue{Bias: d.Bias, Activation: act, Residual: residual}
-	if d.next != nil {
-		e.Next = *d.next
+	segments, changed := w.segments.dense(d)
+	e := gemm.Epilogue{Activation: act, Residual: residual, Next: *d.next}
+	used := w.used
+	if changed {
+		e.Scratch = w.Floats(gemm.ScratchLen(c.Rows, c.Cols))
 	}
-	d.Weight.Mul(w.pool, c, a, e)
+	gemm.MulSegments(w.pool, c, a, segments, e)
+	w.used = used
 }
 
 // FirstRows returns a copy of the first row of each sequence in x.
@@ -167,8 +178,9 @@ const SharedValues = 1 << 12
 // layerNorm is the work of Workspace.Norm. A part has normRows rows. If dst is
 // the zero View, the result replaces x.
 type layerNorm struct {
-	dst, x gemm.View
-	n      Norm
+	dst, x   gemm.View
+	n        Norm
+	segments *segments
 }
 
 const normRows = 16
@@ -177,23 +189,28 @@ const normRows = 16
 func (l *layerNorm) Do(part, _ int) {
 	r0 := part * normRows
 	r1 := min(r0+normRows, l.x.Rows)
+	x := l.x
 	if l.dst.Data != nil {
+		x = l.dst
 		for i := r0; i < r1; i++ {
-			copy(l.dst.Row(i), l.x.Row(i))
+			copy(x.Row(i), l.x.Row(i))
 		}
-		nn.LayerNorm(l.dst.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
-		return
 	}
-	nn.LayerNorm(l.x.Slice(r0, r1, 0, l.x.Cols), l.n.Gamma, l.n.Beta, l.n.Eps)
+	for s := l.segments.of(r0); r0 < r1; s++ {
+		n, end := &l.segments.list[s].weights.norms[l.n.slot], min(r1, l.segments.list[s].end)
+		nn.LayerNorm(x.Slice(r0, end, 0, x.Cols), n.Gamma, n.Beta, n.Eps)
+		r0 = end
+	}
 }
 
 // Norm applies a layer norm to each row of x, in place.
 func (w *Workspace) Norm(x gemm.View, n Norm) { w.runNorm(layerNorm{x: x, n: n}) }
 
 // NormTo writes the layer norm of each row of x to dst, which has the same size.
-func (w *Workspace) NormTo(dst, x gemm.View, n Norm) { w.runNorm(layerNorm{dst, x, n}) }
+func (w *Workspace) NormTo(dst, x gemm.View, n Norm) { w.runNorm(layerNorm{dst: dst, x: x, n: n}) }
 
 func (w *Workspace) runNorm(l layerNorm) {
+	l.segments = &w.segments
 	w.norm = l
 	w.Run((l.x.Rows+normRows-1)/normRows, &w.norm, l.x.Rows*l.x.Cols >= SharedValues)
 }

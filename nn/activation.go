@@ -15,17 +15,14 @@ const (
 
 // Apply replaces every element of x by its activation. The absolute error is below
 // 5e-7 for Tanh, and below 5e-7·max(1, |x|) for GELU and GELUTanh.
-func (a Activation) Apply(x []float32) {
-	if a != Identity { // apart, so that the compiler can inline it
-		a.apply(x)
-	}
-}
-
-func (a Activation) apply(x []float32) {
+func (a Activation) Apply(x kernel.View) {
 	switch a {
 	case ReLU:
-		for i, v := range x {
-			x[i] = max(v, 0)
+		for i := range x.Rows {
+			row := x.Row(i)
+			for j, v := range row {
+				row[j] = max(v, 0)
+			}
 		}
 	case GELU:
 		kernel.GELU(x)

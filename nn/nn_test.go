@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"kenserve/gemm/kernel"
 	"kenserve/gemm/kernel/kerneltest"
 )
 
@@ -23,6 +24,34 @@ func exact(a Activation, x float64) float64 {
 	return x
 }
 
+func oneRow(x []float32) kernel.View {
+	return kernel.View{Data: x, Rows: 1, Cols: len(x), Stride: len(x)}
+}
+
+// TestActivationsOfRows: what lies between rows stays as it is.
+func TestActivationsOfRows(t *testing.T) {
+	kerneltest.EachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 6))
+		for a := Identity; a <= Tanh; a++ {
+			for _, n := range []int{0, 1, 7, 16, 31, 32, 50} {
+				for rows := range 4 {
+					x := kerneltest.RandomView(r, rows, n, n+3)
+					want := append([]float32(nil), x.Data...)
+					for i := range rows {
+						a.Apply(oneRow(want[i*x.Stride : i*x.Stride+n]))
+					}
+					a.Apply(x)
+					for i := range want {
+						if math.Float32bits(x.Data[i]) != math.Float32bits(want[i]) {
+							t.Fatalf("activation %d of %d rows of %d: value %d is %v, want %v", a, rows, n, i, x.Data[i], want[i])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestActivations(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		for a := Identity; a <= Tanh; a++ {
@@ -31,7 +60,7 @@ func TestActivations(t *testing.T) {
 				x = append(x, v)
 			}
 			y := append([]float32(nil), x...)
-			a.Apply(y)
+			a.Apply(oneRow(y))
 			for i, v := range x {
 				allowed := 5e-7 * math.Max(1, math.Abs(float64(v)))
 				if want := exact(a, float64(v)); !(math.Abs(float64(y[i])-want) <= allowed) {
@@ -42,7 +71,7 @@ func TestActivations(t *testing.T) {
 			for n := range 20 {
 				for start := range 9 {
 					z := append([]float32(nil), x[start:start+n]...)
-					a.Apply(z)
+					a.Apply(oneRow(z))
 					for i := range z {
 						if z[i] != y[start+i] {
 							t.Fatalf("activation %d of %v is %v at %d of %d, %v elsewhere", a, x[start+i], z[i], i, n, y[start+i])
@@ -52,7 +81,7 @@ func TestActivations(t *testing.T) {
 			}
 			inf := float32(math.Inf(1))
 			edge := []float32{float32(math.NaN()), inf, math.MaxFloat32, 0}
-			a.Apply(edge)
+			a.Apply(oneRow(edge))
 			top := edge[2]
 			if a == Tanh {
 				top = 1

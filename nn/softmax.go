@@ -9,6 +9,14 @@ import "kenserve/gemm/kernel"
 func Softmax(x kernel.View) {
 	x.Check("softmax")
 	for i := range x.Rows {
-		kernel.Softmax(x.Row(i))
+		row := x.Row(i)
+		kernel.Scale(row, 1/kernel.ExpSum(row))
 	}
 }
+
+// ExpSum replaces x by exp(x - max), the numerators of its softmax, and returns their
+// sum, the denominator. Bounds are as of [Softmax].
+func ExpSum(x []float32) float32 { return kernel.ExpSum(x) }
+
+// Scale multiplies all values of x by factor.
+func Scale(x []float32, factor float32) { kernel.Scale(x, factor) }

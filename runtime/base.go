@@ -23,7 +23,7 @@ type Base struct {
 	Name        string // of its folder, for logs and answers
 	Fingerprint string // see delta.Fingerprint
 	config      *models.Config
-	Arch        models.Architecture
+	arch        models.Architecture
 	Tokenizer   *tokenizer.Tokenizer
 	Checkpoint  delta.Tensors // all tensors of its files; the elements of matrices and vectors are in the two maps below
 
@@ -64,10 +64,10 @@ func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 	if b.config, err = models.ReadConfig(dir); err != nil {
 		return nil, err
 	}
-	if b.Arch, err = families.New(b.config); err != nil {
+	if b.arch, err = families.New(b.config); err != nil {
 		return nil, err
 	}
-	b.parameters = b.Arch.Parameters()
+	b.parameters = b.arch.Parameters()
 	if b.Tokenizer, err = tokenizer.Open(dir); err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (b *Base) load(stream *safetensors.Stream) error {
 // findParameter returns the name of a parameter's tensor; "" if there is none and the
 // parameter is optional. It checks the tensor's shape and type.
 func (b *Base) findParameter(c delta.Tensors, p *models.Parameter) (string, error) {
-	name, t := FindTensor(c, b.Arch, p.Name)
+	name, t := FindTensor(c, b.arch, p.Name)
 	switch {
 	case t == nil && p.Optional:
 		return "", nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kenserve/delta"
+	"kenserve/internal/memory"
 	"kenserve/models"
 	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
@@ -57,16 +58,22 @@ const (
 
 // Result holds the scores of one request.
 type Result struct {
-	Task      string
-	Digest    string // SHA-256 of the delta, in the fast layout, in hexadecimal
-	Labels    []string
-	Problem   models.Problem
-	Scores    [][]float32   // [inputs, labels], in the order of the inputs and of Labels
-	Tokens    int           // computed, special tokens included
-	Truncated int           // number of inputs that lost tokens
-	MaxTokens int           // to which inputs are truncated, special tokens included
-	Queue     time.Duration // from the arrival to the start of the first batch
-	Inference time.Duration // from the start of the first batch to the end of the last
+	Task    string
+	Digest  string // SHA-256 of the delta, in the fast layout, in hexadecimal
+	Labels  []string
+	Problem models.Problem
+	// Temperature divides logits before they become probabilities. It is 1 unless the
+	// delta has one.
+	Temperature float64
+	// Thresholds are the probabilities from which each label is predicted, in the order of
+	// Labels; nil: the delta has none.
+	Thresholds []float64
+	Scores     [][]float32   // [inputs, labels], in the order of the inputs and of Labels
+	Tokens     int           // computed, special tokens included
+	Truncated  int           // number of inputs that lost tokens
+	MaxTokens  int           // to which inputs are truncated, special tokens included
+	Queue      time.Duration // from the arrival to the start of the first batch
+	Inference  time.Duration // from the start of the first batch to the end of the last
 }
 
 // Score is a label with its score.
@@ -89,6 +96,17 @@ func (r *Result) Top(i, k int) []Score {
 	return out
 }
 
+// Probabilities replaces the logits of one input by its scores as a task of this problem,
+// which may differ from the task's own.
+func (r *Result) Probabilities(problem models.Problem, logits []float32) {
+	if r.Temperature != 1 && problem != models.Regression {
+		for i, x := range logits {
+			logits[i] = float32(float64(x) / r.Temperature)
+		}
+	}
+	problem.Scores(logits)
+}
+
 // Classify scores inputs with a task, and loads the task if it is not in memory.
 // Errors wrap ctx's error or one of the package's Err variables where these apply.
 // An error about one input is an *InputError.
@@ -105,7 +123,11 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	defer handle.Release()
 	t := taskOf(handle)
 
-	r := &Result{Task: name, Digest: t.delta.SHA256, Labels: t.labels, Problem: t.problem, Scores: make([][]float32, len(inputs))}
+	loan := memory.LoanOf(ctx)
+	if err := loan.Take(memory.Scores, int64(len(inputs))*int64(scoreRowBytes+4*len(t.labels))); err != nil {
+		return nil, fmt.Errorf("runtime: task %s: %w", name, err)
+	}
+	r := &Result{Task: name, Digest: t.delta.SHA256, Labels: t.labels, Problem: t.problem, Temperature: t.temperature, Thresholds: t.delta.Thresholds, Scores: make([][]float32, len(inputs))}
 	logits := make([]float32, len(inputs)*len(t.labels))
 	for i := range r.Scores {
 		r.Scores[i] = logits[i*len(t.labels):][:len(t.labels):len(t.labels)]
@@ -119,7 +141,7 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	}
 	for _, scores := range r.Scores {
 		if !opts.Raw {
-			t.problem.Scores(scores)
+			r.Probabilities(t.problem, scores)
 		}
 	}
 	return r, nil
@@ -140,10 +162,22 @@ func firstNotFinite(x []float32) int {
 // the next batches while the first are computed, so that a call has only a few
 // batches waiting, however many inputs it has.
 func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
+	if len(inputs) == 0 {
+		return nil
+	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(e.config.Deadline)
 	}
+	texts := e.encoder(&taskOf(handle).plan)
+	r.MaxTokens = texts.truncateTo
+	expected := texts.expect(inputs, opts)
+	loan := memory.LoanOf(ctx)
+	bytes := expected.bytes(min(expected.most, 2*e.config.Workers*(e.config.BatchTokens+texts.limits.Tokens)))
+	if err := loan.Take(memory.Tokens, bytes); err != nil {
+		return fmt.Errorf("runtime: task %s: %w", r.Task, err)
+	}
+	defer loan.Give(memory.Tokens, bytes)
 	var submitted []*sched.Request // and not waited for yet, in order
 	defer func() {
 		for _, q := range submitted { // only after an error
@@ -151,18 +185,27 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 		}
 	}()
 	// Do not encode texts that would be refused.
-	if err := e.executor.CheckAdmission(); err != nil {
+	call, err := e.executor.Admit(r.Task, expected.likely, deadline)
+	if err != nil {
 		return err
 	}
+	defer e.executor.End(call) // after the requests of the call are abandoned
 	maxSubmitted := 2 * e.config.Workers
-	texts := e.encoder(&taskOf(handle).plan)
-	r.MaxTokens = texts.truncateTo
 	labels := len(r.Labels)
 	var began, ended time.Time
 	for first := 0; first < len(inputs) || len(submitted) > 0; {
 		if first < len(inputs) && len(submitted) < maxSubmitted {
 			start := time.Now()
+			large := expected.likely > e.config.BatchTokens
+			if large {
+				if err := e.encoding.Acquire(ctx, 1); err != nil {
+					return err
+				}
+			}
 			batch, counts, err := texts.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
+			if large {
+				e.encoding.Release(1)
+			}
 			if err != nil {
 				return err
 			}
@@ -172,8 +215,8 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 				traceTokenize(ctx, start, counts.fresh, len(batch.IDs))
 			}
 			q := &sched.Request{
-				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Logits: logits[first*labels : (first+n)*labels],
-				Deadline: deadline, Continued: first > 0,
+				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Shares: taskOf(handle).sharesBatches, Logits: logits[first*labels : (first+n)*labels],
+				Deadline: deadline, Call: call, Continued: first > 0,
 			}
 			if err := e.executor.Submit(q); err != nil {
 				return err

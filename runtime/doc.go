@@ -18,10 +18,16 @@
 // # Tiers
 //
 // A task lives in the store as a delta file, and is cold until a request asks for
-// it. The request loads the delta: the task is warm, and its network applies the
-// delta to the base's weights while it multiplies. A task with frequent requests
-// becomes hot, in the background: its changed weights are written out to
-// matrices of its own. All other weights are the base's, which never change.
+// it. The request loads the delta: the task is warm, and its network reads the
+// delta while it multiplies. A task with frequent requests becomes hot, in the
+// background. The form of each of its matrices follows from the density of the
+// delta (gemm.Changeable), whatever its tier, so its scores do not depend on
+// the tier:
+//
+//	few kept values   added to the base's product; hot: expanded for the kernels
+//	many              patched into the base's panels; hot: panels of its own
+//
+// All other weights are the base's, which never change.
 //
 // Base, activations, warm deltas and hot weights share one bound in bytes. If
 // there is no room, the least recently used tasks move down, from hot to warm or
@@ -50,8 +56,9 @@
 //
 // # Scheduling
 //
-// Texts wait in a queue for each task and are computed in batches of one task,
-// bounded by tokens. Tasks with waiting texts have equal shares; within that, and
+// Texts wait in a queue for each task and are computed in batches, bounded by
+// tokens. A batch holds texts of any number of tasks with few kept values, if their
+// configurations compute the same as the base's; or texts of one task. Tasks with waiting texts have equal shares; within that, and
 // within a task, the earliest deadline is first. Every core has a batch of its
 // own if there are enough texts, and otherwise helps with another core's batch. A
 // small batch is computed between the steps of a large one that it would

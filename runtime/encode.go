@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"kenserve/internal/memory"
 	"kenserve/models"
 	"kenserve/tokenizer"
 )
@@ -17,11 +18,12 @@ type encoder struct {
 	limits     models.Limits // of the model, and of the configuration
 	truncateTo int           // number of tokens to which texts are truncated; at most limits.Tokens
 	vocabulary int           // number of token ids that a request may send
+	density    *tokenDensity // of texts
 }
 
 // encoder returns the encoder of a task's inputs.
 func (e *Engine) encoder(p *plan) encoder {
-	c := encoder{tokenizer: p.tokenizer(), limits: p.arch.Limits(), vocabulary: p.vocabulary()}
+	c := encoder{tokenizer: p.tokenizer(), limits: p.arch.Limits(), vocabulary: p.vocabulary(), density: &e.density}
 	if e.config.MaxTokens > 0 {
 		c.limits.Tokens = min(c.limits.Tokens, e.config.MaxTokens)
 	}
@@ -36,7 +38,7 @@ func (e *Engine) encoder(p *plan) encoder {
 // truncated: the least of what the model takes, what the tokenizer's files say
 // (model_max_length), and Config.MaxTokens.
 func (e *Engine) MaxTokens() int {
-	base := plan{base: e.base, arch: e.base.Arch}
+	base := plan{base: e.base, arch: e.base.arch}
 	return e.encoder(&base).truncateTo
 }
 
@@ -91,8 +93,13 @@ func (s *sharedTokens) get(t *tokenizer.Tokenizer, input Input, o tokenizer.Opti
 // that Classify would return. It stops between two inputs when ctx ends.
 func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]Input, error) {
 	start := time.Now()
-	base := plan{base: e.base, arch: e.base.Arch}
-	batch, _, err := e.encoder(&base).encode(ctx, inputs, 0, opts, math.MaxInt)
+	base := plan{base: e.base, arch: e.base.arch}
+	texts := e.encoder(&base)
+	expected := texts.expect(inputs, opts)
+	if err := memory.LoanOf(ctx).Take(memory.Tokens, expected.bytes(expected.most)); err != nil {
+		return nil, fmt.Errorf("runtime: tokenize: %w", err)
+	}
+	batch, _, err := texts.encode(ctx, inputs, 0, opts, math.MaxInt)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +170,12 @@ func (c encoder) options(opts Options) tokenizer.Options {
 // them. Its error is an *InputError.
 func (c encoder) appendInput(tokens *tokenizer.Encoding, input Input, i int, o tokenizer.Options, truncate bool) (fresh bool, err error) {
 	tokens.Dropped = 0
+	before := len(tokens.IDs)
 	if fresh, err = c.appendTokens(tokens, input, o); err != nil {
 		return false, &InputError{i, err}
+	}
+	if tokens.Dropped == 0 && input.IDs == nil {
+		c.density.add(input.textBytes(), len(tokens.IDs)-before)
 	}
 	if tokens.Dropped > 0 && !truncate {
 		return false, &InputError{i, fmt.Errorf("%w: it has more than %d tokens", ErrTooLong, o.MaxTokens)}

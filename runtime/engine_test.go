@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.uber.org/goleak"
 
 	"kenserve/delta"
@@ -152,7 +153,7 @@ func reference(t *testing.T, dir string, inputs []Input) [][]float32 {
 	t.Helper()
 	b, err := openBase(dir, gemm.Float32) // a tuned checkpoint is a base with the prefix and a head
 	must(t, err)
-	network, err := BindCheckpoint(b.Arch, b.Checkpoint)
+	network, err := BindCheckpoint(b.arch, b.Checkpoint)
 	must(t, err)
 	return forward(t, b, network, inputs)
 }
@@ -195,7 +196,8 @@ func TestKeepAll(t *testing.T) {
 
 // TestForms: scores are those of an export of the same delta, for matrices, tables
 // and vectors in each coding, form of positions (bitmaps, gaps, none) and order of
-// values.
+// values. They have the same bits, except for matrices with few kept values: a product
+// sums these apart, so that only the order of float32 sums differs.
 func TestForms(t *testing.T) {
 	for _, coding := range []delta.Coding{delta.Float32, delta.BFloat16, delta.Int8, delta.Int4, delta.Sign} {
 		for _, keep := range []float64{0.04, 0.4, 1} {
@@ -209,7 +211,11 @@ func TestForms(t *testing.T) {
 					inputs := texts(8, 2)
 					r, err := e.Classify(context.Background(), "t0", inputs, Options{Raw: true})
 					must(t, err)
-					if diff := cmp.Diff(reference(t, f.export(t, "t0"), inputs), r.Scores); diff != "" {
+					tolerance := 0.0
+					if keep < 0.1 && tables != "all" {
+						tolerance = 5e-6
+					}
+					if diff := cmp.Diff(reference(t, f.export(t, "t0"), inputs), r.Scores, cmpopts.EquateApprox(0, tolerance)); diff != "" {
 						t.Error(diff)
 					}
 				})
@@ -319,7 +325,7 @@ func TestConcurrent(t *testing.T) {
 // packedWeights returns the bytes of all packed matrices and vectors of a base.
 func packedWeights(b *Base) []byte {
 	var out []byte
-	for _, p := range b.Arch.Parameters() {
+	for _, p := range b.arch.Parameters() {
 		if m := b.matrices[p.Name]; m != nil {
 			row := make([]float32, m.K())
 			for i := range m.N() {
@@ -504,6 +510,7 @@ type blocking struct{ begun, end chan struct{} }
 
 func (n blocking) Use() (models.Network, func()) { return n, func() {} }
 func (n blocking) Labels() int                   { return 1 }
+func (n blocking) Weights() *models.TaskWeights  { return nil }
 func (n blocking) Forward(*models.Workspace, *models.Batch, []float32) error {
 	n.begun <- struct{}{}
 	<-n.end

@@ -89,7 +89,7 @@ func TestBadIDs(t *testing.T) {
 		{"none", []int32{}, Options{}, models.ErrBatch},
 		{"negative", []int32{2, -1, 3}, Options{}, models.ErrBatch},
 		{"beyond the vocabulary", []int32{2, size, 3}, Options{}, models.ErrBatch},
-		{"too many", make([]int32, e.base.Arch.MaxTokens()+1), Options{}, ErrTooLong},
+		{"too many", make([]int32, e.base.arch.MaxTokens()+1), Options{}, ErrTooLong},
 		{"too many for the request", make([]int32, 4), Options{MaxTokens: 3}, ErrTooLong},
 	} {
 		_, err := e.Classify(context.Background(), "t0", []Input{{Text: "what"}, {IDs: c.ids}}, c.options)
@@ -179,7 +179,7 @@ func TestLimits(t *testing.T) {
 		must(t, err)
 		network, err := task.Warm()
 		must(t, err)
-		limits := b.Arch.Limits()
+		limits := b.arch.Limits()
 		batch := func(tokens, id, tokenType int) *models.Batch {
 			x := &models.Batch{Ends: []int{tokens}}
 			for range tokens {

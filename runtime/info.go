@@ -15,7 +15,8 @@ const (
 // TaskInfo describes a task of the store.
 type TaskInfo struct {
 	Name       string
-	Labels     []string // nil: the task was never loaded
+	Labels     []string  // nil: the task was never loaded
+	Thresholds []float64 // probabilities from which each label is predicted; nil: none, or never loaded
 	Residency  Residency
 	Bytes      int64 // of memory the task holds now
 	Pinned     bool  // hot from the start and never evicted

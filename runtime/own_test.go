@@ -181,7 +181,7 @@ func TestResizedTables(t *testing.T) {
 	must(t, err)
 	text, err := os.ReadFile(filepath.Join(f.tuned[0], models.ConfigFile))
 	must(t, err)
-	vocabulary := fmt.Sprintf(`"vocab_size":%d`, b.Arch.Limits().Vocabulary)
+	vocabulary := fmt.Sprintf(`"vocab_size":%d`, b.arch.Limits().Vocabulary)
 	larger := strings.Replace(string(text), vocabulary, `"vocab_size":100`, 1)
 	const words = "embeddings.word_embeddings.weight"
 	for _, c := range []struct {
@@ -196,7 +196,7 @@ func TestResizedTables(t *testing.T) {
 		{"the table alone", delta.Info{Config: string(text), Rows: map[string]int{words: 100}}, words + " has shape"},
 		{"a matrix", delta.Info{Config: string(text), Rows: map[string]int{"encoder.layer.0.output.dense.weight": 100}}, "1 resized tensors, of which 0 are tables"},
 	} {
-		arch, err := b.taskArchitecture(&delta.Delta{Info: c.info})
+		arch, _, err := b.taskArchitecture(&delta.Delta{Info: c.info})
 		if c.want != "" {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: error %v, want %q", c.name, err, c.want)

@@ -19,8 +19,13 @@ import (
 	"kenserve/ken"
 )
 
-// sparseOptions make small deltas, whose hot networks are much larger.
-var sparseOptions = ken.Options{Selection: ken.LargestChange, Keep: 0.1, Coding: delta.Sign}
+var (
+	// sparseOptions make deltas whose tasks share batches.
+	sparseOptions = ken.Options{Selection: ken.LargestChange, Keep: 0.1, Coding: delta.Sign}
+	// overlayOptions make deltas that are patched into panels: their hot networks are
+	// much larger than the deltas.
+	overlayOptions = ken.Options{Selection: ken.LargestChange, Keep: 0.2, Coding: delta.Sign}
+)
 
 // copies makes n tasks c0, c1, … with the delta of t0.
 func (f *fixture) copies(t *testing.T, n int) []string {
@@ -81,7 +86,7 @@ func makeHot(t *testing.T, e *Engine, name string) {
 // some more. The least recently used task moves down, hot to warm to cold. Scores
 // are the same in every tier.
 func TestTiers(t *testing.T) {
-	f := newFixture(t, 1, sparseOptions)
+	f := newFixture(t, 1, overlayOptions)
 	names := f.copies(t, 3)
 	warm, hot := f.sizes(t, "c0")
 	budget := 2*(warm+hot) + warm/2 // for two hot tasks, or one hot and many warm ones

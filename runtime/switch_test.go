@@ -29,7 +29,7 @@ func BenchmarkSwitch(b *testing.B) {
 		{"BERT-base", map[string]any{"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}},
 	} {
 		b.Run(e.name, func(b *testing.B) {
-			tasks := switchTasks(b, e.sizes, ken.Options{Selection: ken.Random, Keep: 0.02, Coding: delta.Sign})
+			tasks := switchTasks(b, e.sizes, ken.Options{Selection: ken.Random, Keep: 0.02, Coding: delta.Sign}, gemm.Float32)
 			hot, err := tasks[0].Hot()
 			must(b, err)
 			batch := models.Batch{IDs: make([]int32, 24), Ends: []int{24}}
@@ -72,15 +72,16 @@ func BenchmarkSwitch(b *testing.B) {
 	}
 }
 
-// switchTasks returns two tasks of a BERT with random weights.
-func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options) []*task {
+// switchTasks returns two tasks of a BERT with random weights, over a base of the type
+// compute.
+func switchTasks(tb testing.TB, sizes map[string]any, options ken.Options, compute gemm.Compute) []*task {
 	tb.Helper()
 	dir := tb.TempDir()
 	baseDir, tuned, folder := filepath.Join(dir, "base"), filepath.Join(dir, "tuned"), filepath.Join(dir, "store")
 	must(tb, tiny.WriteSized(baseDir, sizes, 1))
 	must(tb, tiny.WriteTuned(tuned, baseDir, []string{"no", "yes"}, 2))
 	must(tb, os.Mkdir(folder, 0o755))
-	base, err := openBase(baseDir, gemm.Float32)
+	base, err := openBase(baseDir, compute)
 	must(tb, err)
 	f := &fixture{base: baseDir, store: folder, tuned: []string{tuned}, labels: [][]string{{"no", "yes"}}}
 	var tasks []*task

@@ -22,7 +22,11 @@ type plan struct {
 	arch    models.Architecture
 	labels  []string
 	problem models.Problem
-	own     *ownTokenizer // the task's own; nil: it uses the base's
+	// temperature divides logits before they become probabilities.
+	temperature float64
+	own         *ownTokenizer // the task's own; nil: it uses the base's
+
+	room *heapRoom // for what is made of the delta
 
 	// warmBytes is what a warm task takes: the bytes of its file, which are the
 	// values in memory, an index of them, and copies of the few matrices to which
@@ -30,6 +34,10 @@ type plan struct {
 	warmBytes int64
 	// hotBytes is what a hot network takes beside the warm task.
 	hotBytes int64
+	// sharesBatches tells that texts of the task may share a batch with those of
+	// others: it has the base's architecture, and most of its matrices are the
+	// base's or changed beside it.
+	sharesBatches bool
 }
 
 // planTask checks a delta against the base. own holds the tokenizers of tasks. The plan,
@@ -45,14 +53,31 @@ func planTask(b *Base, own *tokenizers, d *delta.Delta) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	arch, err := b.taskArchitecture(d)
+	arch, shared, err := b.taskArchitecture(d)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{base: b, delta: d, arch: arch, labels: d.Labels, problem: problem}
+	p := &plan{base: b, delta: d, arch: arch, labels: d.Labels, problem: problem, temperature: 1}
+	if d.Temperature != 0 {
+		p.temperature = d.Temperature
+	}
 	p.warmBytes = d.Size + int64(len(d.Tensors))*tensorBytes
+	for i := range d.Tensors {
+		if t := &d.Tensors[i]; t.Coding != "" { // decoded beside the file
+			p.warmBytes += int64(len(t.Dense.Data))
+		}
+	}
+	weights, ownWeights := 0, 0 // of the encoder's matrices: all, and those that are the task's own
 	for _, param := range p.parameters() {
 		t, inBase := p.find(param.Name)
+		form := p.form(param.Name)
+		if param.Role == models.Matrix && !param.Head {
+			outputs, inputs := param.Matrix()
+			weights += outputs * inputs
+			if form == overlaid || form == copied {
+				ownWeights += outputs * inputs
+			}
+		}
 		if t == nil {
 			continue
 		}
@@ -70,7 +95,10 @@ func planTask(b *Base, own *tokenizers, d *delta.Delta) (*plan, error) {
 			}
 			bytes := compute.Bytes(param.Matrix())
 			switch {
-			case p.isOverlay(param.Name):
+			case form == changed:
+				p.warmBytes += patchBytes
+				p.hotBytes += gemm.ExpandedBytes(t.Masked, param.Shape[0])
+			case form == overlaid:
 				p.warmBytes += patchBytes
 				p.hotBytes += bytes
 			case !param.Head:
@@ -85,8 +113,14 @@ func planTask(b *Base, own *tokenizers, d *delta.Delta) (*plan, error) {
 	if p.own, err = own.acquire(d); err != nil {
 		return nil, err
 	}
+	p.sharesBatches = shared && float64(ownWeights) <= maxOwnShare*float64(weights)
 	return p, nil
 }
+
+// maxOwnShare is the largest share of the encoder's weights that are in matrices of a
+// task's own if its texts share batches with others. Each such matrix is read for a few
+// rows alone. A pooler that the base does not have is a small part of an encoder.
+const maxOwnShare = 0.1
 
 // tokenizer returns the tokenizer of the task's texts.
 func (p *plan) tokenizer() *tokenizer.Tokenizer {
@@ -101,7 +135,7 @@ func (p *plan) tokenizer() *tokenizer.Tokenizer {
 // and no tokenizer came with it, only the table tells.
 func (p *plan) vocabulary() int {
 	n := p.arch.Limits().Vocabulary
-	if p.own == nil && n != p.base.Arch.Limits().Vocabulary {
+	if p.own == nil && n != p.base.arch.Limits().Vocabulary {
 		return n
 	}
 	return min(n, p.tokenizer().Size())
@@ -127,25 +161,44 @@ func (p *plan) find(parameter string) (*delta.Tensor, string) {
 	return nil, ""
 }
 
-// isOverlay tells whether a warm task's matrix is an overlay: the base's matrix
-// with a patch that the kernels apply while they multiply. They cannot apply a
-// tensor in row-major order, nor one of more than two dimensions, whose rows are
-// only parts of an output.
-func (p *plan) isOverlay(parameter string) bool {
+// form is how a task has a matrix.
+type form int
+
+const (
+	unchanged form = iota // the base's
+	changed               // the base's, with a sparse change beside it; see gemm.Matrix.Changed
+	overlaid              // the base's, patched while the kernels multiply
+	copied                // in memory of its own
+)
+
+// form returns how a warm task has a matrix. Kernels cannot apply a tensor in
+// row-major order, nor one of more than two dimensions, whose rows are only parts of
+// an output. The form follows from the delta alone, so that a task's scores do not
+// depend on its tier or on other tasks.
+func (p *plan) form(parameter string) form {
 	t, inBase := p.find(parameter)
-	if t == nil || t.Masked == nil || t.Masked.RowMajor {
-		return false
+	switch {
+	case t == nil:
+		return unchanged
+	case t.Masked == nil || t.Masked.RowMajor || inBase == "":
+		return copied
 	}
 	b, _ := p.base.Checkpoint.Tensor(inBase)
-	return len(b.Shape) == 2
+	switch {
+	case len(b.Shape) != 2:
+		return copied
+	case gemm.Changeable(t.Masked, b.Shape[0], b.Shape[1], p.base.compute):
+		return changed
+	}
+	return overlaid
 }
 
 // task is a warm task, to which networks can be bound at any time. It implements
 // storesync.Task.
 type task struct {
 	plan
-	// matrices has, by parameter, the base's matrices that the delta changes: as
-	// overlays or, where the kernels cannot apply the delta, as copies.
+	// matrices has, by parameter, the base's matrices that the delta changes, in
+	// their form.
 	matrices map[string]*gemm.Matrix
 
 	mu sync.Mutex
@@ -166,24 +219,30 @@ func (p *plan) load() (*task, error) {
 			continue
 		}
 		tensor, inBase := p.find(param.Name)
+		form := p.form(param.Name)
+		if form == unchanged || param.Head {
+			continue
+		}
+		weights := p.base.matrices[param.Name]
 		var m *gemm.Matrix
 		var err error
 		switch {
-		case p.isOverlay(param.Name):
-			m, err = p.base.matrices[param.Name].Overlay(tensor.Masked)
-		case tensor == nil || param.Head:
+		case form == changed:
+			m, err = p.base.computeMatrices[param.Name].Changed(tensor.Masked, weights)
+		case form == overlaid:
+			if m, err = weights.Overlay(tensor.Masked); err == nil {
+				m = m.As(p.base.compute)
+			}
 		case tensor.Dense != nil:
-			m = packRows(tensor.Dense, nil)
-		default: // a delta that is no overlay
+			m = packRows(tensor.Dense, nil).As(p.base.compute)
+		default:
 			b, _ := p.base.Checkpoint.Tensor(inBase)
-			m = packRows(b, tensor.Masked)
+			m = packRows(b, tensor.Masked).As(p.base.compute)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", tensor.Name, err)
 		}
-		if m != nil {
-			t.matrices[param.Name] = m.As(p.base.compute)
-		}
+		t.matrices[param.Name] = m
 	}
 	network, err := t.Warm()
 	if err != nil {
@@ -213,13 +272,16 @@ func (t *task) Warm() (models.Network, error) {
 }
 
 // Hot returns a network over weights of its own, which takes hotBytes.
-func (t *task) Hot() (models.Network, error) { return t.arch.Bind(params{t, true}) }
+func (t *task) Hot() (models.Network, error) {
+	defer t.room.begin(t.hotBytes)()
+	return t.arch.Bind(params{t, true})
+}
 
 // params gives an architecture the weights of a task. It implements
 // models.Params.
 type params struct {
 	*task
-	hot bool // materialise overlays
+	hot bool // materialise overlays and changes
 }
 
 // Matrix implements models.Params.
@@ -230,7 +292,7 @@ func (p params) Matrix(name string) (*gemm.Matrix, error) {
 		return p.base.computeMatrices[name], nil
 	case t == nil:
 		return nil, errMissing
-	case p.hot && p.isOverlay(name):
+	case p.matrices[name] != nil && p.hot:
 		return p.matrices[name].Materialised(nil), nil
 	case p.matrices[name] != nil:
 		return p.matrices[name], nil

@@ -30,8 +30,11 @@ func TestWarmAndHotAgree(t *testing.T) {
 				defer d.Close()
 				p, err := planTask(base, &tokenizers{}, d)
 				must(t, err)
-				if keep < 1 && p.hotBytes < 10*minMatrixBytes(base) {
+				if keep == 0.3 && p.hotBytes < 10*minMatrixBytes(base) {
 					t.Errorf("a hot network takes only %d bytes", p.hotBytes)
+				}
+				if shares := keep == 0.05; p.sharesBatches != shares {
+					t.Errorf("the task shares batches: %v, want %v", p.sharesBatches, shares)
 				}
 				task, err := p.load()
 				must(t, err)

@@ -10,6 +10,7 @@ import (
 
 	"kenserve/bench"
 	"kenserve/delta/store"
+	"kenserve/gemm"
 	"kenserve/internal/stage"
 	"kenserve/runtime"
 )
@@ -17,12 +18,13 @@ import (
 type benchTasksCmd struct {
 	File        string        `arg:"" placeholder:"FILE.ken" help:"Delta file in the fast layout. Every task is a copy of it with other signs."`
 	Base        string        `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
-	Counts      []int         `default:"10,100,1000" placeholder:"N,..." help:"Numbers of tasks to measure (default ${default}). Ratios compare with the first."`
+	Counts      []int         `default:"1,100,1000" placeholder:"N,..." help:"Numbers of tasks to measure (default ${default}). Ratios compare with the first."`
 	Zipf        float64       `default:"1" placeholder:"S" help:"Exponent of the Zipf distribution of requests over tasks: the task of rank r gets a share proportional to r to the power of -S (default ${default}); 0 means equal shares."`
 	Tokens      int           `default:"25" placeholder:"N" help:"Mean number of tokens in a text, special tokens included (default ${default})."`
-	Concurrency int           `default:"8" placeholder:"N" help:"Number of requests at a time when throughput is measured (default ${default})."`
+	Concurrency int           `default:"64" placeholder:"N" help:"Number of requests at a time when throughput is measured (default ${default})."`
 	Duration    time.Duration `default:"5s" placeholder:"TIME" help:"Duration of each measurement, and of the warm-up before it (default ${default})."`
 	Rounds      int           `default:"3" placeholder:"N" help:"Number of times that all --counts are measured in turn (default ${default}). The best round counts."`
+	Compute     gemm.Compute  `default:"float32" placeholder:"TYPE" help:"Number type in which dense layers multiply (default ${default}): float32,bfloat16,int8."`
 	Threads     int           `placeholder:"N" help:"Number of cores to use (default: all)."`
 	Memory      byteSize      `placeholder:"BYTES" help:"Maximum memory of the process in bytes (default: three quarters of the memory of the machine or container)."`
 	Out         string        `placeholder:"DIR" help:"Folder to write tasks.json and tasks.png to (default: they are not written). It must be empty or not exist, unless --force is set."`
@@ -50,7 +52,7 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, folder.Remove()) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: store.Folder(folder.Path("")), Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(),
+		BaseDir: c.Base, Store: store.Folder(folder.Path("")), Compute: c.Compute, Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(), LimitHeap: newHeapLimiter(),
 		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // so that no request is refused
 	})
 	if err != nil {
@@ -58,7 +60,6 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	_ = reportUnknown("bench", false, s.warn("bench"), e.Base().Unknown()...)
-	limitHeap(e)
 	options := bench.TasksOptions{
 		Counts: c.Counts, Zipf: c.Zipf, Tokens: c.Tokens, Concurrency: c.Concurrency, Duration: c.Duration, Rounds: c.Rounds,
 	}
@@ -68,7 +69,7 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	m.Threads, m.DeltaBytes, m.Memory = c.Threads, deltaBytes, int64(c.Memory)
+	m.Threads, m.Compute, m.DeltaBytes, m.Memory = c.Threads, c.Compute.String(), deltaBytes, int64(c.Memory)
 	if out != nil {
 		if err := m.Write(out.Path()); err != nil {
 			return err
@@ -84,7 +85,7 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 }
 
 func printTasks(s streams, m *bench.TasksReport) error {
-	fmt.Fprintf(s.out, "delta %s, popularity Zipf(%g)\n", formatSize(m.DeltaBytes), m.Zipf)
+	fmt.Fprintf(s.out, "%s, texts of %d tokens, %d requests at a time, delta %s, popularity Zipf(%g)\n", m.Compute, m.Tokens, m.Requests, formatSize(m.DeltaBytes), m.Zipf)
 	fmt.Fprintf(s.out, "%8s %10s %7s %9s %9s %7s %7s %6s %6s %10s\n", "tasks", "texts/s", "ratio", "p50 ms", "p99 ms", "ratio", "hits", "hot", "warm", "resident")
 	for _, r := range m.Rows {
 		fmt.Fprintf(s.out, "%8d %10.1f %7.3f %9.2f %9.2f %7.2f %6.1f%% %6d %6d %10s\n",

@@ -21,6 +21,12 @@ var examples = map[string][]string{
 		"kenserve serve --listen :8443 --tls-cert cert.pem --tls-key key.pem --api-key-file api.keys",
 		"kenserve serve --grpc-listen :8081 --admin-listen 127.0.0.1:8082 --log-format json",
 	},
+	"tune": {
+		"kenserve tune intents.csv --base base --out tasks/intents.ken",
+		"kenserve tune train.jsonl --dev dev.jsonl --base base --out tasks/trec.ken --sparse 0.001 --report trec.html",
+		"kenserve tune tickets.csv --text-column body --label-column queue --class-weights auto --base base --out tasks/tickets.ken",
+		"kenserve tune train.csv --base base --out tasks/large.ken --full --tolerance 0.01",
+	},
 	"prune": {
 		"kenserve prune --base base --tuned tuned/trec --out trec.ken --select delta --keep 0.5 --values sign",
 		"kenserve prune --base base --tuned tuned/trec --out trec.ken --select ken --keep 0.75 --values int8",

@@ -12,6 +12,7 @@ import (
 	"kenserve/delta/inspect"
 	"kenserve/delta/pack"
 	"kenserve/internal/printable"
+	"kenserve/tune"
 )
 
 type inspectCmd struct {
@@ -85,7 +86,10 @@ func printInspection(s streams, i *inspect.Report) error {
 	if i.Budget == "tensor" || i.Budget == "model" {
 		unit = "the " + i.Budget
 	}
-	share := fmt.Sprintf("%g of %s", i.Keep, unit)
+	share := "all of what is trained"
+	if i.Keep > 0 {
+		share = fmt.Sprintf("%g of %s", i.Keep, unit)
+	}
 	if i.K > 0 {
 		share = fmt.Sprintf("%d of %s", i.K, unit)
 	}
@@ -107,6 +111,20 @@ func printInspection(s streams, i *inspect.Report) error {
 	line("made by", i.Producer)
 	line("from", i.SourceName+" "+i.SourceSHA256)
 	line("notes", i.Notes)
+	if i.Temperature != 0 {
+		line("temperature", fmt.Sprintf("%.4g", i.Temperature))
+	}
+	for j, p := range i.Thresholds {
+		line("threshold", fmt.Sprintf("%.3g for %s", p, i.Labels[j]))
+	}
+	if i.Recipe != nil {
+		var recipe tune.Recorded
+		if err := json.Unmarshal(i.Recipe, &recipe); err == nil && recipe.Method != "" {
+			line("tuned", recipe.String())
+		} else {
+			line("recipe", string(i.Recipe))
+		}
+	}
 	tokenizer := "the base's"
 	if i.TokenizerBytes > 0 {
 		tokenizer = "its own, " + formatSize(i.TokenizerBytes)

@@ -32,6 +32,7 @@ const (
 // commands is the command line.
 type commands struct {
 	Serve    serveCmd    `cmd:"" default:"withargs" help:"Serve the tasks of a store over HTTP (the default command)."`
+	Tune     tuneCmd     `cmd:"" help:"Train a classifier from labelled texts and write its delta."`
 	Prune    pruneCmd    `cmd:"" help:"Make a delta from a base and a checkpoint tuned from it."`
 	Inspect  inspectCmd  `cmd:"" help:"Show a delta's metadata, tensors and sizes."`
 	Verify   verifyCmd   `cmd:"" help:"Check a delta completely against its base."`

@@ -3,6 +3,7 @@
 package inspect
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 
@@ -37,6 +38,9 @@ type Report struct {
 	SourceName   string             `json:"source_name,omitempty"`
 	SourceSHA256 string             `json:"source_sha256,omitempty"`
 	Notes        string             `json:"notes,omitempty"`
+	Temperature  float64            `json:"temperature,omitempty"`
+	Thresholds   []float64          `json:"thresholds,omitempty"`
+	Recipe       json.RawMessage    `json:"recipe,omitempty"` // how the task was tuned
 	// TokenizerBytes is the size in the file of the task's own tokenizer; 0: the task
 	// has the base's.
 	TokenizerBytes int64 `json:"tokenizer_bytes,omitempty"`
@@ -59,6 +63,7 @@ type Table struct {
 //	gaps    the distances between kept positions
 //	whole   every position is kept
 //	dense   the tensor itself, such as a head; it has no positions
+//	coded   a layer of the head whose values are stored in a coding
 //	packed  in the small layout, which does not tell positions without the base
 type Tensor struct {
 	Name   string `json:"name"`
@@ -84,7 +89,11 @@ func newReport(file, layout string, d *delta.Info, own ownParts) *Report {
 		Selection: d.Selection, K: d.K, Keep: d.Keep, Budget: d.Budget, Factor: d.Factor, Factors: d.Factors, HeadFitted: d.HeadFitted, Scope: d.Scope,
 		Coding: string(d.Coding), VectorCoding: string(d.VectorCoding),
 		Producer: d.Producer, SourceName: d.SourceName, SourceSHA256: d.SourceSHA256, Notes: d.Notes,
+		Temperature: d.Temperature, Thresholds: d.Thresholds,
 		TokenizerBytes: own.TokenizerBytes(),
+	}
+	if d.Recipe != "" {
+		r.Recipe = json.RawMessage(d.Recipe)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Rows)) {
 		t := Table{Name: name, Rows: d.Rows[name]}
@@ -103,7 +112,10 @@ func Small(file string, d *pack.File) *Report {
 	r := newReport(file, "small", &d.Info, d)
 	r.Bytes, r.SHA256 = d.Size, d.SHA256
 	for _, t := range d.Tensors {
-		out := Tensor{Name: t.Name, Form: "packed", Bytes: int64(len(t.Packed))}
+		out := Tensor{Name: t.Name, Form: "packed", Bytes: t.Bytes()}
+		if t.Coded() {
+			out.Form = "coded"
+		}
 		if t.Dense != nil {
 			out.Form, out.Kept, out.Bytes = "dense", t.Dense.Len(), int64(len(t.Dense.Data))
 			out.Rows, _ = t.Dense.Rows()
@@ -121,7 +133,10 @@ func Fast(file string, d *delta.Delta, checked bool) *Report {
 	for _, t := range d.Tensors {
 		out := Tensor{Name: t.Name, Form: "bitmap", Bytes: t.Bytes}
 		if t.Dense != nil {
-			out.Form = "dense"
+			out.Form, out.Coding = "dense", string(t.Coding)
+			if t.Coding != "" {
+				out.Form = "coded"
+			}
 			out.Rows, _ = t.Dense.Rows()
 			out.Kept = t.Dense.Len()
 		} else {

@@ -3,6 +3,7 @@ package pack
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -36,6 +37,34 @@ type Tensor struct {
 	Name   string // the base's name; for the head, the tuned checkpoint's name
 	Dense  *safetensors.Tensor
 	Packed []byte
+
+	parts []container.Part // of a tensor of the head that is stored in a coding; see delta.Tensor
+}
+
+// Coded reports whether it is a tensor of the head that is stored in a coding. Its values
+// are not decoded.
+func (t *Tensor) Coded() bool { return t.parts != nil }
+
+// Bytes returns the size of the tensor in the file.
+func (t *Tensor) Bytes() int64 {
+	n := int64(len(t.Packed))
+	for _, p := range t.parts {
+		n += int64(len(p.Data))
+	}
+	if t.Dense != nil && t.parts == nil {
+		n += int64(len(t.Dense.Data))
+	}
+	return n
+}
+
+// addParts adds the parts of a coded tensor.
+func addParts(w *container.Writer, name string, parts []container.Part) error {
+	for _, p := range parts {
+		if err := w.Add(name+"#"+p.Name, p.DType, p.Shape, p.Data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // partPacked is the name of the part of a packed tensor, its only one.
@@ -88,6 +117,7 @@ func readTensors(f *safetensors.File) (*File, error) {
 		return nil, err
 	}
 	s := &File{Info: info, SHA256: f.Metadata()[container.DigestKey], FastSHA256: f.Metadata()[container.FastDigestKey], Size: int64(len(f.Data())), file: f}
+	parts := map[string][]container.Part{}
 	for _, name := range f.Names() {
 		t, _ := f.Tensor(name)
 		if taken, err := s.own.Take(t); err != nil {
@@ -102,6 +132,8 @@ func readTensors(f *safetensors.File) (*File, error) {
 				return nil, fmt.Errorf("tensor %s: %w", name, err)
 			}
 			s.Tensors = append(s.Tensors, Tensor{Name: name, Dense: t})
+		case part != partPacked && slices.Contains(container.PartNames, part):
+			parts[tensor] = append(parts[tensor], container.Part{Name: part, DType: t.DType, Shape: t.Shape, Data: t.Data})
 		case part != partPacked:
 			return nil, fmt.Errorf("tensor %s: unknown part %q", tensor, part)
 		default:
@@ -112,10 +144,16 @@ func readTensors(f *safetensors.File) (*File, error) {
 			s.Tensors = append(s.Tensors, Tensor{Name: tensor, Packed: data})
 		}
 	}
+	for name, list := range parts {
+		if !slices.ContainsFunc(list, func(p container.Part) bool { return p.Name == container.PartShape }) {
+			return nil, fmt.Errorf("tensor %s: unknown part %q: without a part %q it must be packed", name, list[0].Name, container.PartShape)
+		}
+		s.Tensors = append(s.Tensors, Tensor{Name: name, parts: list})
+	}
 	sort.Slice(s.Tensors, func(i, j int) bool { return s.Tensors[i].Name < s.Tensors[j].Name })
 	for i := range s.Tensors {
 		if i > 0 && s.Tensors[i].Name == s.Tensors[i-1].Name {
-			return nil, fmt.Errorf("tensor %s: both dense and packed", s.Tensors[i].Name)
+			return nil, fmt.Errorf("tensor %s: two of dense, coded and packed", s.Tensors[i].Name)
 		}
 	}
 	return s, s.own.Check(s.Rows, s.OwnTokenizer)
@@ -157,6 +195,12 @@ func (s *File) spool(path string, base delta.Tensors, metadata map[string]string
 	var d unpacker
 	for i := range s.Tensors {
 		t := &s.Tensors[i]
+		if t.parts != nil {
+			if err := addParts(w, t.Name, t.parts); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if t.Dense != nil {
 			if err := w.Dense(t.Dense); err != nil {
 				return nil, err

@@ -302,7 +302,7 @@ func TestSmallRefusals(t *testing.T) {
 		{"digest of the fast file missing", "sign0.02", func(f *deltatest.File) { delete(f.Metadata, container.FastDigestKey) }, "metadata: fast_sha256 is missing"},
 		{"digest of the fast file is not a digest", "sign0.02", meta(container.FastDigestKey, "x"), `metadata: fast_sha256: "x" is not a digest of 32 bytes in lower-case hexadecimal`},
 		{"unknown part", "sign0.02", func(f *deltatest.File) { f.Tensor("wide#packed").Name = "wide#mask" }, `unknown part "mask"`},
-		{"dense and packed", "sign0.02", func(f *deltatest.File) { f.Tensor("classifier.weight").Name = "wide" }, "both dense and packed"},
+		{"dense and packed", "sign0.02", func(f *deltatest.File) { f.Tensor("classifier.weight").Name = "wide" }, "two of dense, coded and packed"},
 		{"packed of another type", "sign0.02", func(f *deltatest.File) { f.Tensor("wide#packed").DType = safetensors.I8 }, "wide#packed: I8, want U8"},
 		{"packed of two dimensions", "sign0.02", func(f *deltatest.File) {
 			x := f.Tensor("wide#packed")

@@ -36,7 +36,13 @@ func Write(d *delta.Delta, path string, base delta.Tensors, fingerprint string) 
 		t := &d.Tensors[i]
 		b, ok := base.Tensor(t.Name)
 		if !ok || t.Dense != nil && (t.Dense.Len() == 0 || !b.DType.Float()) {
-			s.Tensors = append(s.Tensors, Tensor{Name: t.Name, Dense: t.Dense})
+			s.Tensors = append(s.Tensors, Tensor{Name: t.Name, Dense: t.Dense, parts: t.Parts()})
+			if t.Parts() != nil {
+				if err := addParts(w, t.Name, t.Parts()); err != nil {
+					return err
+				}
+				continue
+			}
 			if err := w.Dense(t.Dense); err != nil {
 				return err
 			}

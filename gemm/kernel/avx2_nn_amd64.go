@@ -22,10 +22,17 @@ func geluTanhAVX2(x *float32, n int)
 //go:noescape
 func tanhAVX2(x *float32, n int)
 
-// softmaxAVX2 replaces n > 0 values by their softmax. The reference is softmaxPortable.
+// expSumAVX2 replaces n > 0 values by exp(x - max) and returns their sum.
+// The reference is expSumPortable.
 //
 //go:noescape
-func softmaxAVX2(x *float32, n int)
+func expSumAVX2(x *float32, n int) (sum float32)
+
+// scaleAVX2 multiplies n values, a multiple of 8 above 0, by factor. The reference is
+// scalePortable.
+//
+//go:noescape
+func scaleAVX2(x *float32, n int, factor float32)
 
 // layerNormAVX2 normalises n values, a multiple of 8 above 0. The reference is
 // layerNormPortable.

@@ -414,9 +414,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func softmaxAVX2(x *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·softmaxAVX2(SB), NOSPLIT, $0-16
+// func expSumAVX2(x *float32, n int) (sum float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·expSumAVX2(SB), NOSPLIT, $0-20
 	MOVQ    x+0(FP), AX
 	MOVQ    n+8(FP), CX
 	MOVQ    CX, DX
@@ -464,6 +464,7 @@ max_done:
 	VMAXPS     Y2, Y1, Y1
 	VSHUFPS    $0xb1, Y1, Y1, Y2
 	VMAXPS     Y2, Y1, Y1
+	VMULPS     lanes_3fb8aa3b<>+0(SB), Y1, Y1
 	VXORPS     Y2, Y2, Y2
 	MOVQ       AX, BX
 	MOVQ       DX, SI
@@ -471,154 +472,103 @@ max_done:
 	JL         exp_few
 
 exp:
-	VMOVUPS      (BX), Y3
-	VSUBPS       Y1, Y3, Y3
-	VMOVUPS      32(BX), Y4
-	VSUBPS       Y1, Y4, Y4
-	VCMPPS       $0x05, lanes_c2ae0000<>+0(SB), Y3, Y5
-	VCMPPS       $0x05, lanes_c2ae0000<>+0(SB), Y4, Y6
-	VMULPS       lanes_3fb8aa3b<>+0(SB), Y3, Y7
-	VMULPS       lanes_3fb8aa3b<>+0(SB), Y4, Y8
-	VROUNDPS     $0x00, Y7, Y7
-	VROUNDPS     $0x00, Y8, Y8
-	VFNMADD231PS lanes_3f318000<>+0(SB), Y7, Y3
-	VFNMADD231PS lanes_3f318000<>+0(SB), Y8, Y4
-	VFNMADD231PS lanes_b95e8083<>+0(SB), Y7, Y3
-	VFNMADD231PS lanes_b95e8083<>+0(SB), Y8, Y4
-	VMOVUPS      lanes_3ab511a9<>+0(SB), Y9
-	VMOVUPS      lanes_3ab511a9<>+0(SB), Y10
-	VFMADD213PS  lanes_3c091d36<>+0(SB), Y3, Y9
-	VFMADD213PS  lanes_3c091d36<>+0(SB), Y4, Y10
-	VFMADD213PS  lanes_3d2aac7a<>+0(SB), Y3, Y9
-	VFMADD213PS  lanes_3d2aac7a<>+0(SB), Y4, Y10
-	VFMADD213PS  lanes_3e2aaa48<>+0(SB), Y3, Y9
-	VFMADD213PS  lanes_3e2aaa48<>+0(SB), Y4, Y10
-	VFMADD213PS  lanes_3efffffe<>+0(SB), Y3, Y9
-	VFMADD213PS  lanes_3efffffe<>+0(SB), Y4, Y10
-	VMULPS       Y3, Y3, Y11
-	VMULPS       Y4, Y4, Y12
-	VFMADD213PS  Y3, Y11, Y9
-	VFMADD213PS  Y4, Y12, Y10
-	VADDPS       lanes_3f800000<>+0(SB), Y9, Y9
-	VADDPS       lanes_3f800000<>+0(SB), Y10, Y10
-	VCVTPS2DQ    Y7, Y7
-	VCVTPS2DQ    Y8, Y8
-	VPADDD       lanes_0000007f<>+0(SB), Y7, Y7
-	VPADDD       lanes_0000007f<>+0(SB), Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y8, Y10, Y10
-	VANDPS       Y5, Y9, Y9
-	VANDPS       Y6, Y10, Y10
-	VADDPS       Y9, Y2, Y2
-	VMOVUPS      Y9, (BX)
-	VADDPS       Y10, Y2, Y2
-	VMOVUPS      Y10, 32(BX)
-	ADDQ         $0x40, BX
-	SUBQ         $0x02, SI
-	JGE          exp
+	VMOVUPS     (BX), Y3
+	VMOVUPS     32(BX), Y4
+	VMOVUPS     lanes_3fb8aa3b<>+0(SB), Y5
+	VFMSUB213PS Y1, Y5, Y3
+	VFMSUB213PS Y1, Y5, Y4
+	VCMPPS      $0x05, lanes_c2fc0000<>+0(SB), Y3, Y5
+	VCMPPS      $0x05, lanes_c2fc0000<>+0(SB), Y4, Y6
+	VROUNDPS    $0x00, Y3, Y7
+	VROUNDPS    $0x00, Y4, Y8
+	VSUBPS      Y7, Y3, Y3
+	VSUBPS      Y8, Y4, Y4
+	VMOVUPS     lanes_3aaddc95<>+0(SB), Y9
+	VMOVUPS     lanes_3aaddc95<>+0(SB), Y10
+	VFMADD213PS lanes_3c1e75b6<>+0(SB), Y3, Y9
+	VFMADD213PS lanes_3c1e75b6<>+0(SB), Y4, Y10
+	VFMADD213PS lanes_3d635bad<>+0(SB), Y3, Y9
+	VFMADD213PS lanes_3d635bad<>+0(SB), Y4, Y10
+	VFMADD213PS lanes_3e75fcdd<>+0(SB), Y3, Y9
+	VFMADD213PS lanes_3e75fcdd<>+0(SB), Y4, Y10
+	VFMADD213PS lanes_3f317215<>+0(SB), Y3, Y9
+	VFMADD213PS lanes_3f317215<>+0(SB), Y4, Y10
+	VFMADD213PS lanes_3f800000<>+0(SB), Y3, Y9
+	VFMADD213PS lanes_3f800000<>+0(SB), Y4, Y10
+	VCVTPS2DQ   Y7, Y7
+	VCVTPS2DQ   Y8, Y8
+	VPSLLD      $0x17, Y7, Y7
+	VPSLLD      $0x17, Y8, Y8
+	VPADDD      Y7, Y9, Y9
+	VPADDD      Y8, Y10, Y10
+	VANDPS      Y5, Y9, Y9
+	VANDPS      Y6, Y10, Y10
+	VADDPS      Y9, Y2, Y2
+	VMOVUPS     Y9, (BX)
+	VADDPS      Y10, Y2, Y2
+	VMOVUPS     Y10, 32(BX)
+	ADDQ        $0x40, BX
+	SUBQ        $0x02, SI
+	JGE         exp
 
 exp_few:
 	ADDQ $0x02, SI
 	JZ   exp_rest
 
 exp_one:
-	VMOVUPS      (BX), Y3
-	VSUBPS       Y1, Y3, Y3
-	VCMPPS       $0x05, lanes_c2ae0000<>+0(SB), Y3, Y4
-	VMULPS       lanes_3fb8aa3b<>+0(SB), Y3, Y5
-	VROUNDPS     $0x00, Y5, Y5
-	VFNMADD231PS lanes_3f318000<>+0(SB), Y5, Y3
-	VFNMADD231PS lanes_b95e8083<>+0(SB), Y5, Y3
-	VMOVUPS      lanes_3ab511a9<>+0(SB), Y6
-	VFMADD213PS  lanes_3c091d36<>+0(SB), Y3, Y6
-	VFMADD213PS  lanes_3d2aac7a<>+0(SB), Y3, Y6
-	VFMADD213PS  lanes_3e2aaa48<>+0(SB), Y3, Y6
-	VFMADD213PS  lanes_3efffffe<>+0(SB), Y3, Y6
-	VMULPS       Y3, Y3, Y7
-	VFMADD213PS  Y3, Y7, Y6
-	VADDPS       lanes_3f800000<>+0(SB), Y6, Y6
-	VCVTPS2DQ    Y5, Y5
-	VPADDD       lanes_0000007f<>+0(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y6, Y6
-	VANDPS       Y4, Y6, Y6
-	VADDPS       Y6, Y2, Y2
-	VMOVUPS      Y6, (BX)
-	ADDQ         $0x20, BX
-	DECQ         SI
-	JNZ          exp_one
+	VMOVUPS     (BX), Y3
+	VMOVUPS     lanes_3fb8aa3b<>+0(SB), Y4
+	VFMSUB213PS Y1, Y4, Y3
+	VCMPPS      $0x05, lanes_c2fc0000<>+0(SB), Y3, Y4
+	VROUNDPS    $0x00, Y3, Y5
+	VSUBPS      Y5, Y3, Y3
+	VMOVUPS     lanes_3aaddc95<>+0(SB), Y6
+	VFMADD213PS lanes_3c1e75b6<>+0(SB), Y3, Y6
+	VFMADD213PS lanes_3d635bad<>+0(SB), Y3, Y6
+	VFMADD213PS lanes_3e75fcdd<>+0(SB), Y3, Y6
+	VFMADD213PS lanes_3f317215<>+0(SB), Y3, Y6
+	VFMADD213PS lanes_3f800000<>+0(SB), Y3, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VPADDD      Y5, Y6, Y6
+	VANDPS      Y4, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VMOVUPS     Y6, (BX)
+	ADDQ        $0x20, BX
+	DECQ        SI
+	JNZ         exp_one
 
 exp_rest:
-	TESTQ        CX, CX
-	JZ           exp_done
-	VMASKMOVPS   (BX), Y0, Y3
-	VSUBPS       Y1, Y3, Y3
-	VCMPPS       $0x05, lanes_c2ae0000<>+0(SB), Y3, Y1
-	VMULPS       lanes_3fb8aa3b<>+0(SB), Y3, Y4
-	VROUNDPS     $0x00, Y4, Y4
-	VFNMADD231PS lanes_3f318000<>+0(SB), Y4, Y3
-	VFNMADD231PS lanes_b95e8083<>+0(SB), Y4, Y3
-	VMOVUPS      lanes_3ab511a9<>+0(SB), Y5
-	VFMADD213PS  lanes_3c091d36<>+0(SB), Y3, Y5
-	VFMADD213PS  lanes_3d2aac7a<>+0(SB), Y3, Y5
-	VFMADD213PS  lanes_3e2aaa48<>+0(SB), Y3, Y5
-	VFMADD213PS  lanes_3efffffe<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       lanes_3f800000<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPADDD       lanes_0000007f<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VANDPS       Y0, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VMASKMOVPS   Y5, Y0, (BX)
+	TESTQ       CX, CX
+	JZ          exp_done
+	VMASKMOVPS  (BX), Y0, Y3
+	VMOVUPS     lanes_3fb8aa3b<>+0(SB), Y4
+	VFMSUB213PS Y1, Y4, Y3
+	VCMPPS      $0x05, lanes_c2fc0000<>+0(SB), Y3, Y1
+	VROUNDPS    $0x00, Y3, Y4
+	VSUBPS      Y4, Y3, Y3
+	VMOVUPS     lanes_3aaddc95<>+0(SB), Y5
+	VFMADD213PS lanes_3c1e75b6<>+0(SB), Y3, Y5
+	VFMADD213PS lanes_3d635bad<>+0(SB), Y3, Y5
+	VFMADD213PS lanes_3e75fcdd<>+0(SB), Y3, Y5
+	VFMADD213PS lanes_3f317215<>+0(SB), Y3, Y5
+	VFMADD213PS lanes_3f800000<>+0(SB), Y3, Y5
+	VCVTPS2DQ   Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VPADDD      Y4, Y5, Y5
+	VANDPS      Y1, Y5, Y5
+	VANDPS      Y0, Y5, Y5
+	VADDPS      Y5, Y2, Y2
+	VMASKMOVPS  Y5, Y0, (BX)
 
 exp_done:
-	VPERM2F128 $0x01, Y2, Y2, Y1
-	VADDPS     Y1, Y2, Y2
-	VSHUFPS    $0x4e, Y2, Y2, Y1
-	VADDPS     Y1, Y2, Y2
-	VSHUFPS    $0xb1, Y2, Y2, Y1
-	VADDPS     Y1, Y2, Y2
-	VMOVUPS    lanes_3f800000<>+0(SB), Y1
-	VDIVPS     Y2, Y1, Y1
-	MOVQ       AX, BX
-	MOVQ       DX, SI
-	SUBQ       $0x02, SI
-	JL         scale_few
-
-scale:
-	VMULPS  (BX), Y1, Y2
-	VMOVUPS Y2, (BX)
-	VMULPS  32(BX), Y1, Y2
-	VMOVUPS Y2, 32(BX)
-	ADDQ    $0x40, BX
-	SUBQ    $0x02, SI
-	JGE     scale
-
-scale_few:
-	ADDQ $0x02, SI
-	JZ   scale_rest
-
-scale_one:
-	VMULPS  (BX), Y1, Y2
-	VMOVUPS Y2, (BX)
-	ADDQ    $0x20, BX
-	DECQ    SI
-	JNZ     scale_one
-
-scale_rest:
-	TESTQ      CX, CX
-	JZ         scale_done
-	VMASKMOVPS (BX), Y0, Y2
-	VMULPS     Y1, Y2, Y2
-	VMASKMOVPS Y2, Y0, (BX)
-
-scale_done:
+	VPERM2F128 $0x01, Y2, Y2, Y0
+	VADDPS     Y0, Y2, Y2
+	VSHUFPS    $0x4e, Y2, Y2, Y0
+	VADDPS     Y0, Y2, Y2
+	VSHUFPS    $0xb1, Y2, Y2, Y0
+	VADDPS     Y0, Y2, Y2
+	MOVSS      X2, sum+16(FP)
 	VZEROUPPER
 	RET
 
@@ -650,16 +600,6 @@ DATA lanes_ff800000<>+24(SB)/4, $0xff800000
 DATA lanes_ff800000<>+28(SB)/4, $0xff800000
 GLOBL lanes_ff800000<>(SB), RODATA|NOPTR, $32
 
-DATA lanes_c2ae0000<>+0(SB)/4, $0xc2ae0000
-DATA lanes_c2ae0000<>+4(SB)/4, $0xc2ae0000
-DATA lanes_c2ae0000<>+8(SB)/4, $0xc2ae0000
-DATA lanes_c2ae0000<>+12(SB)/4, $0xc2ae0000
-DATA lanes_c2ae0000<>+16(SB)/4, $0xc2ae0000
-DATA lanes_c2ae0000<>+20(SB)/4, $0xc2ae0000
-DATA lanes_c2ae0000<>+24(SB)/4, $0xc2ae0000
-DATA lanes_c2ae0000<>+28(SB)/4, $0xc2ae0000
-GLOBL lanes_c2ae0000<>(SB), RODATA|NOPTR, $32
-
 DATA lanes_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA lanes_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
 DATA lanes_3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
@@ -670,85 +610,81 @@ DATA lanes_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
 DATA lanes_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
 GLOBL lanes_3fb8aa3b<>(SB), RODATA|NOPTR, $32
 
-DATA lanes_3f318000<>+0(SB)/4, $0x3f318000
-DATA lanes_3f318000<>+4(SB)/4, $0x3f318000
-DATA lanes_3f318000<>+8(SB)/4, $0x3f318000
-DATA lanes_3f318000<>+12(SB)/4, $0x3f318000
-DATA lanes_3f318000<>+16(SB)/4, $0x3f318000
-DATA lanes_3f318000<>+20(SB)/4, $0x3f318000
-DATA lanes_3f318000<>+24(SB)/4, $0x3f318000
-DATA lanes_3f318000<>+28(SB)/4, $0x3f318000
-GLOBL lanes_3f318000<>(SB), RODATA|NOPTR, $32
+DATA lanes_c2fc0000<>+0(SB)/4, $0xc2fc0000
+DATA lanes_c2fc0000<>+4(SB)/4, $0xc2fc0000
+DATA lanes_c2fc0000<>+8(SB)/4, $0xc2fc0000
+DATA lanes_c2fc0000<>+12(SB)/4, $0xc2fc0000
+DATA lanes_c2fc0000<>+16(SB)/4, $0xc2fc0000
+DATA lanes_c2fc0000<>+20(SB)/4, $0xc2fc0000
+DATA lanes_c2fc0000<>+24(SB)/4, $0xc2fc0000
+DATA lanes_c2fc0000<>+28(SB)/4, $0xc2fc0000
+GLOBL lanes_c2fc0000<>(SB), RODATA|NOPTR, $32
 
-DATA lanes_b95e8083<>+0(SB)/4, $0xb95e8083
-DATA lanes_b95e8083<>+4(SB)/4, $0xb95e8083
-DATA lanes_b95e8083<>+8(SB)/4, $0xb95e8083
-DATA lanes_b95e8083<>+12(SB)/4, $0xb95e8083
-DATA lanes_b95e8083<>+16(SB)/4, $0xb95e8083
-DATA lanes_b95e8083<>+20(SB)/4, $0xb95e8083
-DATA lanes_b95e8083<>+24(SB)/4, $0xb95e8083
-DATA lanes_b95e8083<>+28(SB)/4, $0xb95e8083
-GLOBL lanes_b95e8083<>(SB), RODATA|NOPTR, $32
+DATA lanes_3aaddc95<>+0(SB)/4, $0x3aaddc95
+DATA lanes_3aaddc95<>+4(SB)/4, $0x3aaddc95
+DATA lanes_3aaddc95<>+8(SB)/4, $0x3aaddc95
+DATA lanes_3aaddc95<>+12(SB)/4, $0x3aaddc95
+DATA lanes_3aaddc95<>+16(SB)/4, $0x3aaddc95
+DATA lanes_3aaddc95<>+20(SB)/4, $0x3aaddc95
+DATA lanes_3aaddc95<>+24(SB)/4, $0x3aaddc95
+DATA lanes_3aaddc95<>+28(SB)/4, $0x3aaddc95
+GLOBL lanes_3aaddc95<>(SB), RODATA|NOPTR, $32
 
-DATA lanes_3ab511a9<>+0(SB)/4, $0x3ab511a9
-DATA lanes_3ab511a9<>+4(SB)/4, $0x3ab511a9
-DATA lanes_3ab511a9<>+8(SB)/4, $0x3ab511a9
-DATA lanes_3ab511a9<>+12(SB)/4, $0x3ab511a9
-DATA lanes_3ab511a9<>+16(SB)/4, $0x3ab511a9
-DATA lanes_3ab511a9<>+20(SB)/4, $0x3ab511a9
-DATA lanes_3ab511a9<>+24(SB)/4, $0x3ab511a9
-DATA lanes_3ab511a9<>+28(SB)/4, $0x3ab511a9
-GLOBL lanes_3ab511a9<>(SB), RODATA|NOPTR, $32
+DATA lanes_3c1e75b6<>+0(SB)/4, $0x3c1e75b6
+DATA lanes_3c1e75b6<>+4(SB)/4, $0x3c1e75b6
+DATA lanes_3c1e75b6<>+8(SB)/4, $0x3c1e75b6
+DATA lanes_3c1e75b6<>+12(SB)/4, $0x3c1e75b6
+DATA lanes_3c1e75b6<>+16(SB)/4, $0x3c1e75b6
+DATA lanes_3c1e75b6<>+20(SB)/4, $0x3c1e75b6
+DATA lanes_3c1e75b6<>+24(SB)/4, $0x3c1e75b6
+DATA lanes_3c1e75b6<>+28(SB)/4, $0x3c1e75b6
+GLOBL lanes_3c1e75b6<>(SB), RODATA|NOPTR, $32
 
-DATA lanes_3c091d36<>+0(SB)/4, $0x3c091d36
-DATA lanes_3c091d36<>+4(SB)/4, $0x3c091d36
-DATA lanes_3c091d36<>+8(SB)/4, $0x3c091d36
-DATA lanes_3c091d36<>+12(SB)/4, $0x3c091d36
-DATA lanes_3c091d36<>+16(SB)/4, $0x3c091d36
-DATA lanes_3c091d36<>+20(SB)/4, $0x3c091d36
-DATA lanes_3c091d36<>+24(SB)/4, $0x3c091d36
-DATA lanes_3c091d36<>+28(SB)/4, $0x3c091d36
-GLOBL lanes_3c091d36<>(SB), RODATA|NOPTR, $32
+DATA lanes_3d635bad<>+0(SB)/4, $0x3d635bad
+DATA lanes_3d635bad<>+4(SB)/4, $0x3d635bad
+DATA lanes_3d635bad<>+8(SB)/4, $0x3d635bad
+DATA lanes_3d635bad<>+12(SB)/4, $0x3d635bad
+DATA lanes_3d635bad<>+16(SB)/4, $0x3d635bad
+DATA lanes_3d635bad<>+20(SB)/4, $0x3d635bad
+DATA lanes_3d635bad<>+24(SB)/4, $0x3d635bad
+DATA lanes_3d635bad<>+28(SB)/4, $0x3d635bad
+GLOBL lanes_3d635bad<>(SB), RODATA|NOPTR, $32
 
-DATA lanes_3d2aac7a<>+0(SB)/4, $0x3d2aac7a
-DATA lanes_3d2aac7a<>+4(SB)/4, $0x3d2aac7a
-DATA lanes_3d2aac7a<>+8(SB)/4, $0x3d2aac7a
-DATA lanes_3d2aac7a<>+12(SB)/4, $0x3d2aac7a
-DATA lanes_3d2aac7a<>+16(SB)/4, $0x3d2aac7a
-DATA lanes_3d2aac7a<>+20(SB)/4, $0x3d2aac7a
-DATA lanes_3d2aac7a<>+24(SB)/4, $0x3d2aac7a
-DATA lanes_3d2aac7a<>+28(SB)/4, $0x3d2aac7a
-GLOBL lanes_3d2aac7a<>(SB), RODATA|NOPTR, $32
+DATA lanes_3e75fcdd<>+0(SB)/4, $0x3e75fcdd
+DATA lanes_3e75fcdd<>+4(SB)/4, $0x3e75fcdd
+DATA lanes_3e75fcdd<>+8(SB)/4, $0x3e75fcdd
+DATA lanes_3e75fcdd<>+12(SB)/4, $0x3e75fcdd
+DATA lanes_3e75fcdd<>+16(SB)/4, $0x3e75fcdd
+DATA lanes_3e75fcdd<>+20(SB)/4, $0x3e75fcdd
+DATA lanes_3e75fcdd<>+24(SB)/4, $0x3e75fcdd
+DATA lanes_3e75fcdd<>+28(SB)/4, $0x3e75fcdd
+GLOBL lanes_3e75fcdd<>(SB), RODATA|NOPTR, $32
 
-DATA lanes_3e2aaa48<>+0(SB)/4, $0x3e2aaa48
-DATA lanes_3e2aaa48<>+4(SB)/4, $0x3e2aaa48
-DATA lanes_3e2aaa48<>+8(SB)/4, $0x3e2aaa48
-DATA lanes_3e2aaa48<>+12(SB)/4, $0x3e2aaa48
-DATA lanes_3e2aaa48<>+16(SB)/4, $0x3e2aaa48
-DATA lanes_3e2aaa48<>+20(SB)/4, $0x3e2aaa48
-DATA lanes_3e2aaa48<>+24(SB)/4, $0x3e2aaa48
-DATA lanes_3e2aaa48<>+28(SB)/4, $0x3e2aaa48
-GLOBL lanes_3e2aaa48<>(SB), RODATA|NOPTR, $32
+DATA lanes_3f317215<>+0(SB)/4, $0x3f317215
+DATA lanes_3f317215<>+4(SB)/4, $0x3f317215
+DATA lanes_3f317215<>+8(SB)/4, $0x3f317215
+DATA lanes_3f317215<>+12(SB)/4, $0x3f317215
+DATA lanes_3f317215<>+16(SB)/4, $0x3f317215
+DATA lanes_3f317215<>+20(SB)/4, $0x3f317215
+DATA lanes_3f317215<>+24(SB)/4, $0x3f317215
+DATA lanes_3f317215<>+28(SB)/4, $0x3f317215
+GLOBL lanes_3f317215<>(SB), RODATA|NOPTR, $32
 
-DATA lanes_3efffffe<>+0(SB)/4, $0x3efffffe
-DATA lanes_3efffffe<>+4(SB)/4, $0x3efffffe
-DATA lanes_3efffffe<>+8(SB)/4, $0x3efffffe
-DATA lanes_3efffffe<>+12(SB)/4, $0x3efffffe
-DATA lanes_3efffffe<>+16(SB)/4, $0x3efffffe
-DATA lanes_3efffffe<>+20(SB)/4, $0x3efffffe
-DATA lanes_3efffffe<>+24(SB)/4, $0x3efffffe
-DATA lanes_3efffffe<>+28(SB)/4, $0x3efffffe
-GLOBL lanes_3efffffe<>(SB), RODATA|NOPTR, $32
+// func scaleAVX2(x *float32, n int, factor float32)
+// Requires: AVX
+TEXT ·scaleAVX2(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS factor+16(FP), Y0
 
-DATA lanes_0000007f<>+0(SB)/4, $0x0000007f
-DATA lanes_0000007f<>+4(SB)/4, $0x0000007f
-DATA lanes_0000007f<>+8(SB)/4, $0x0000007f
-DATA lanes_0000007f<>+12(SB)/4, $0x0000007f
-DATA lanes_0000007f<>+16(SB)/4, $0x0000007f
-DATA lanes_0000007f<>+20(SB)/4, $0x0000007f
-DATA lanes_0000007f<>+24(SB)/4, $0x0000007f
-DATA lanes_0000007f<>+28(SB)/4, $0x0000007f
-GLOBL lanes_0000007f<>(SB), RODATA|NOPTR, $32
+loop:
+	VMULPS  (AX), Y0, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, AX
+	SUBQ    $0x08, CX
+	JNZ     loop
+	VZEROUPPER
+	RET
 
 // func layerNormAVX2(x *float32, gamma *float32, beta *float32, n int, eps float32)
 // Requires: AVX, AVX2, FMA3, SSE

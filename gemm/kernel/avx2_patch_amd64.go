@@ -135,15 +135,6 @@ func streamMasksSignAVX2(dst *float32, src *float32, masks *uint16, n int, ranks
 //go:noescape
 func patchGapsSignAVX2(rows *float32, gaps *byte, n int, last int, end int, values *byte, from int, scales *[16]float32) (used int, position int, next int)
 
-// correctGapsAVX2 adds the corrections of one tile's n > 0 gaps. indices points to the
-// tile's half of the first row's index; first is the offset in bytes of the tile's
-// first correction of a single weight. used is the number of corrections in use; it
-// returns the new number. deferred needs room for n words. The reference is
-// TileCursor.correctGapsPortable.
-//
-//go:noescape
-func correctGapsAVX2(indices *uint32, gaps *byte, n int, corrections *float32, first uint32, used int, deferred *uint64) int
-
 // copyRowsAVX2 copies n > 0 panel rows.
 //
 //go:noescape

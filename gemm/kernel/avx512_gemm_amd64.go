@@ -17,13 +17,6 @@ func sgemm1x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func sgemm1x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
-// sgemm1x32AVX512Corrected is sgemm1x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm1x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
-
 // sgemm2x32AVX512 computes dst = src + A·B for 2 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
 //
@@ -36,13 +29,6 @@ func sgemm2x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //
 //go:noescape
 func sgemm2x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
-
-// sgemm2x32AVX512Corrected is sgemm2x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm2x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
 
 // sgemm3x32AVX512 computes dst = src + A·B for 3 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
@@ -57,13 +43,6 @@ func sgemm3x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func sgemm3x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
-// sgemm3x32AVX512Corrected is sgemm3x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm3x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
-
 // sgemm4x32AVX512 computes dst = src + A·B for 4 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
 //
@@ -76,13 +55,6 @@ func sgemm4x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //
 //go:noescape
 func sgemm4x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
-
-// sgemm4x32AVX512Corrected is sgemm4x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm4x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
 
 // sgemm5x32AVX512 computes dst = src + A·B for 5 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
@@ -97,13 +69,6 @@ func sgemm5x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func sgemm5x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
-// sgemm5x32AVX512Corrected is sgemm5x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm5x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
-
 // sgemm6x32AVX512 computes dst = src + A·B for 6 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
 //
@@ -116,13 +81,6 @@ func sgemm6x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //
 //go:noescape
 func sgemm6x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
-
-// sgemm6x32AVX512Corrected is sgemm6x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm6x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
 
 // sgemm7x32AVX512 computes dst = src + A·B for 7 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
@@ -137,13 +95,6 @@ func sgemm7x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func sgemm7x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
-// sgemm7x32AVX512Corrected is sgemm7x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm7x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
-
 // sgemm8x32AVX512 computes dst = src + A·B for 8 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
 //
@@ -156,13 +107,6 @@ func sgemm8x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //
 //go:noescape
 func sgemm8x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
-
-// sgemm8x32AVX512Corrected is sgemm8x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm8x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
 
 // sgemm9x32AVX512 computes dst = src + A·B for 9 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
@@ -177,13 +121,6 @@ func sgemm9x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride ui
 //go:noescape
 func sgemm9x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
-// sgemm9x32AVX512Corrected is sgemm9x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm9x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
-
 // sgemm10x32AVX512 computes dst = src + A·B for 10 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
 //
@@ -196,13 +133,6 @@ func sgemm10x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride u
 //
 //go:noescape
 func sgemm10x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
-
-// sgemm10x32AVX512Corrected is sgemm10x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm10x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
 
 // sgemm11x32AVX512 computes dst = src + A·B for 11 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
@@ -217,13 +147,6 @@ func sgemm11x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride u
 //go:noescape
 func sgemm11x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
 
-// sgemm11x32AVX512Corrected is sgemm11x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm11x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
-
 // sgemm12x32AVX512 computes dst = src + A·B for 12 rows and 32 columns, k > 0.
 // Strides are in bytes. The reference is sgemmPortable.
 //
@@ -236,13 +159,6 @@ func sgemm12x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStride u
 //
 //go:noescape
 func sgemm12x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, bStride uintptr, k int, next uintptr, step uintptr)
-
-// sgemm12x32AVX512Corrected is sgemm12x32AVX512Prefetch for a contiguous B
-// whose rows are corrected on their way to the product. The reference is
-// Corrections.applyPortable, then sgemmPortable.
-//
-//go:noescape
-func sgemm12x32AVX512Corrected(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr)
 
 // igemm1x32U8S8AVX512 computes dst = src + A·B for 1 rows and 32 columns, in int32.
 // Strides are in bytes. B has k > 0 rows; each word of a row holds four weights, int8.
@@ -579,6 +495,174 @@ func bf16gemm12x32AVX512(dst *float32, dstStride uintptr, src *float32, srcStrid
 //
 //go:noescape
 func bf16gemm12x32AVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm1x32WideAVX512 computes dst = src + A·B for 1 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm1x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm1x32WideAVX512Prefetch is bf16gemm1x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm1x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm2x32WideAVX512 computes dst = src + A·B for 2 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm2x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm2x32WideAVX512Prefetch is bf16gemm2x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm2x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm3x32WideAVX512 computes dst = src + A·B for 3 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm3x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm3x32WideAVX512Prefetch is bf16gemm3x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm3x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm4x32WideAVX512 computes dst = src + A·B for 4 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm4x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm4x32WideAVX512Prefetch is bf16gemm4x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm4x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm5x32WideAVX512 computes dst = src + A·B for 5 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm5x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm5x32WideAVX512Prefetch is bf16gemm5x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm5x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm6x32WideAVX512 computes dst = src + A·B for 6 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm6x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm6x32WideAVX512Prefetch is bf16gemm6x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm6x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm7x32WideAVX512 computes dst = src + A·B for 7 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm7x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm7x32WideAVX512Prefetch is bf16gemm7x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm7x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm8x32WideAVX512 computes dst = src + A·B for 8 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm8x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm8x32WideAVX512Prefetch is bf16gemm8x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm8x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm9x32WideAVX512 computes dst = src + A·B for 9 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm9x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm9x32WideAVX512Prefetch is bf16gemm9x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm9x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm10x32WideAVX512 computes dst = src + A·B for 10 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm10x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm10x32WideAVX512Prefetch is bf16gemm10x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm10x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm11x32WideAVX512 computes dst = src + A·B for 11 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm11x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm11x32WideAVX512Prefetch is bf16gemm11x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm11x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
+
+// bf16gemm12x32WideAVX512 computes dst = src + A·B for 12 rows and 32 columns. Strides
+// are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A
+// holds two activations, float32 that bfloat16 can represent, for each of them. The
+// reference is bf16gemmPortable.
+//
+//go:noescape
+func bf16gemm12x32WideAVX512(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int)
+
+// bf16gemm12x32WideAVX512Prefetch is bf16gemm12x32WideAVX512 that also fetches 512 bytes at
+// next for each four k, and then moves next forward by step bytes.
+//
+//go:noescape
+func bf16gemm12x32WideAVX512Prefetch(dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr)
 
 // peakAVX512 executes 24 independent fused multiply-adds of 16 values, n > 0 times.
 func peakAVX512(n int)

@@ -212,38 +212,6 @@ func sgemmMx32AVX512Prefetch(rows int, dst *float32, dstStride uintptr, src *flo
 	}
 }
 
-// sgemmMx32AVX512Corrected calls the kernel for a number of rows: sgemm1x32AVX512Corrected to sgemm12x32AVX512Corrected.
-func sgemmMx32AVX512Corrected(rows int, dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *float32, aStride uintptr, b *float32, indices *uint32, corrections *float32, k int, next uintptr, step uintptr) {
-	switch rows {
-	case 1:
-		sgemm1x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 2:
-		sgemm2x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 3:
-		sgemm3x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 4:
-		sgemm4x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 5:
-		sgemm5x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 6:
-		sgemm6x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 7:
-		sgemm7x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 8:
-		sgemm8x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 9:
-		sgemm9x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 10:
-		sgemm10x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 11:
-		sgemm11x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	case 12:
-		sgemm12x32AVX512Corrected(dst, dstStride, src, srcStride, a, aStride, b, indices, corrections, k, next, step)
-	default:
-		panic("gemm/kernel: no kernel of sgemmMx32AVX512Corrected for this argument")
-	}
-}
-
 // igemmMx32U8S8AVX512 calls the kernel for a number of rows: igemm1x32U8S8AVX512 to igemm12x32U8S8AVX512.
 func igemmMx32U8S8AVX512(rows int, dst *int32, dstStride uintptr, src *int32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int) {
 	switch rows {
@@ -369,6 +337,70 @@ func bf16gemmMx32AVX512Prefetch(rows int, dst *float32, dstStride uintptr, src *
 		bf16gemm12x32AVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
 	default:
 		panic("gemm/kernel: no kernel of bf16gemmMx32AVX512Prefetch for this argument")
+	}
+}
+
+// bf16gemmMx32WideAVX512 calls the kernel for a number of rows: bf16gemm1x32WideAVX512 to bf16gemm12x32WideAVX512.
+func bf16gemmMx32WideAVX512(rows int, dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int) {
+	switch rows {
+	case 1:
+		bf16gemm1x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 2:
+		bf16gemm2x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 3:
+		bf16gemm3x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 4:
+		bf16gemm4x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 5:
+		bf16gemm5x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 6:
+		bf16gemm6x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 7:
+		bf16gemm7x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 8:
+		bf16gemm8x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 9:
+		bf16gemm9x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 10:
+		bf16gemm10x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 11:
+		bf16gemm11x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	case 12:
+		bf16gemm12x32WideAVX512(dst, dstStride, src, srcStride, a, aStride, b, k)
+	default:
+		panic("gemm/kernel: no kernel of bf16gemmMx32WideAVX512 for this argument")
+	}
+}
+
+// bf16gemmMx32WideAVX512Prefetch calls the kernel for a number of rows: bf16gemm1x32WideAVX512Prefetch to bf16gemm12x32WideAVX512Prefetch.
+func bf16gemmMx32WideAVX512Prefetch(rows int, dst *float32, dstStride uintptr, src *float32, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int, next uintptr, step uintptr) {
+	switch rows {
+	case 1:
+		bf16gemm1x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 2:
+		bf16gemm2x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 3:
+		bf16gemm3x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 4:
+		bf16gemm4x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 5:
+		bf16gemm5x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 6:
+		bf16gemm6x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 7:
+		bf16gemm7x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 8:
+		bf16gemm8x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 9:
+		bf16gemm9x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 10:
+		bf16gemm10x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 11:
+		bf16gemm11x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	case 12:
+		bf16gemm12x32WideAVX512Prefetch(dst, dstStride, src, srcStride, a, aStride, b, k, next, step)
+	default:
+		panic("gemm/kernel: no kernel of bf16gemmMx32WideAVX512Prefetch for this argument")
 	}
 }
 

@@ -127,20 +127,6 @@ func (m *machine) step(in instruction, code []instruction) (target string, err e
 	switch in.op {
 	case "MOVQ":
 		m.general[last()], err = m.value(in.args[0])
-	case "MOVL":
-		var b []byte
-		if b, err = m.bytes(in.args[0], 4, false); err == nil {
-			m.general[last()] = uint64(binary.LittleEndian.Uint32(b))
-		}
-	case "VSUBPS":
-		var subtrahend [64]byte
-		err = m.load(subtrahend[:], in.args[0])
-		x, _ := vectorRegister(in.args[1])
-		dst, _ := vectorRegister(last())
-		for i := 0; i < 64; i += 4 {
-			lane := func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b[i:])) }
-			binary.LittleEndian.PutUint32(m.vectors[dst][i:], math.Float32bits(lane(m.vectors[x][:])-lane(subtrahend[:])))
-		}
 	case "LEAQ":
 		m.general[last()], err = m.address(in.args[0])
 	case "ADDQ", "SUBQ", "DECQ":
@@ -185,6 +171,19 @@ func (m *machine) step(in instruction, code []instruction) (target string, err e
 		r, _ := vectorRegister(last())
 		for i := range 16 {
 			copy(m.vectors[r][4*i:], word[:])
+		}
+	case "VPSLLD", "VPSRLD":
+		by, _ := m.value(in.args[0])
+		x, _ := vectorRegister(in.args[1])
+		dst, _ := vectorRegister(last())
+		for i := 0; i < 64; i += 4 {
+			lane := binary.LittleEndian.Uint32(m.vectors[x][i:])
+			if in.op == "VPSLLD" {
+				lane <<= by
+			} else {
+				lane >>= by
+			}
+			binary.LittleEndian.PutUint32(m.vectors[dst][i:], lane)
 		}
 	case "VFMADD231PS", "VPDPBUSD":
 		var r [3]int
@@ -411,24 +410,6 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				if !slices.Equal(dst.Data, got) {
 					t.Error("the kernel that prefetches gives other sums")
 				}
-
-				c := Corrections{indices: make([]correctionIndex, k), values: make([]correction, 3)}
-				for i := 1; i < len(c.values); i++ {
-					copy(c.values[i][:], random(r, tileRows))
-				}
-				for i := range c.indices {
-					c.indices[i] = correctionIndex{r.Uint32N(3) * correctionBytes, r.Uint32N(3) * correctionBytes}
-				}
-				clear(dst.Data)
-				m.frame = slices.Concat(m.frame[:7], []uint64{address(&c.indices[0]), address(&c.values[0]), uint64(k), fetchedAt, 4 * panelRowBytes})
-				m.memory = append(m.memory, memory(c.indices, false), memory(c.values, false))
-				if err := m.run(functions[fmt.Sprintf("sgemm%dx32AVX512Corrected", rows)]); err != nil {
-					t.Fatal(err)
-				}
-				correctedPanel := make([]PanelRow, k)
-				c.applyPortable(correctedPanel, panel, 0)
-				sgemmPortable(want, init, a, stride, correctedPanel)
-				sameWithin(t, dst, want, 1e-6*float64(k+2)*20)
 			})
 
 			words := make([]WordRow, k)
@@ -455,6 +436,20 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				m.runPrefetching(t, functions[fmt.Sprintf("bf16gemm%dx32AVX512Prefetch", rows)], k)
 				if !slices.Equal(dst.Data, got) {
 					t.Error("the kernel that prefetches gives other sums")
+				}
+
+				clear(dst.Data)
+				m.frame[4], m.frame[5] = address(&single[0]), uint64(2*stride*4)
+				m.memory = append(m.memory, memory(single, false))
+				if err := m.run(functions[fmt.Sprintf("bf16gemm%dx32WideAVX512", rows)]); err != nil {
+					t.Fatal(err)
+				}
+				sameWithin(t, dst, want, 1e-6*float64(k+2)*20)
+				got = slices.Clone(dst.Data)
+				clear(dst.Data)
+				m.runPrefetching(t, functions[fmt.Sprintf("bf16gemm%dx32WideAVX512Prefetch", rows)], k)
+				if !slices.Equal(dst.Data, got) {
+					t.Error("the wide kernel that prefetches gives other sums")
 				}
 			})
 
@@ -497,7 +492,7 @@ func TestAVX512KernelsInterpreted(t *testing.T) {
 				}
 			})
 		}
-		for _, name := range []string{"sgemm%dx32AVX512", "sgemm%dx32AVX512Prefetch", "sgemm%dx32AVX512Corrected", "bf16gemm%dx32AVX512", "bf16gemm%dx32AVX512Prefetch", "igemm%dx32U8S8AVX512", "igemm%dx32U8S8AVX512Prefetch"} {
+		for _, name := range []string{"sgemm%dx32AVX512", "sgemm%dx32AVX512Prefetch", "bf16gemm%dx32AVX512", "bf16gemm%dx32AVX512Prefetch", "bf16gemm%dx32WideAVX512", "bf16gemm%dx32WideAVX512Prefetch", "igemm%dx32U8S8AVX512", "igemm%dx32U8S8AVX512Prefetch"} {
 			if functions[fmt.Sprintf(name, rows)] != nil {
 				tested++
 			}

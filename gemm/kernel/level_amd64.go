@@ -16,9 +16,11 @@ func SupportedLevels() []Level {
 	return []Level{Portable, AVX2, AVX512}
 }
 
-// A processor of level AVX512 may lack these. Then the products of the type use the
-// kernels of level AVX2.
+// A processor of level AVX512 may lack these. Without VNNI int8 products use the kernels
+// of level AVX2; without fast bfloat16 instructions, bfloat16 products widen the weights.
+// AMD's processors take as long for VDPBF16PS as for a fused multiply-add. Intel's take
+// four times as long, which would make bfloat16 half as fast as float32.
 var (
-	hasVNNI = cpuid.CPU.Supports(cpuid.AVX512VNNI)
-	hasBF16 = cpuid.CPU.Supports(cpuid.AVX512BF16)
+	hasVNNI     = cpuid.CPU.Supports(cpuid.AVX512VNNI)
+	hasFastBF16 = cpuid.CPU.Supports(cpuid.AVX512BF16) && cpuid.CPU.VendorID != cpuid.Intel
 )

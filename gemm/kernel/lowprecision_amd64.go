@@ -11,7 +11,7 @@ const lowPrecisionBlock = 256
 
 // BFloat16Pairs reports whether BF16GEMM wants activations packed in pairs, by
 // PackActivations, and not one in a word, by RoundActivations.
-func BFloat16Pairs() bool { return current >= AVX512 && hasBF16 }
+func BFloat16Pairs() bool { return current >= AVX512 && hasFastBF16 }
 
 // BF16GEMM computes dst = init + A·panel, where dst has 32 columns and row i of A is
 // a[i*aStride:], as PackActivations or RoundActivations made it; see BFloat16Pairs.
@@ -24,7 +24,10 @@ func BF16GEMM(dst, init View, a []uint32, aStride int, panel []WordRow, uncached
 	}
 	pairs, s, wordsPerRow := BFloat16Pairs(), shapeAVX2, 2
 	if pairs {
-		s, wordsPerRow = shapeAVX512, 1
+		wordsPerRow = 1
+	}
+	if current >= AVX512 {
+		s = shapeAVX512
 	}
 	_ = a[(dst.Rows-1)*aStride+wordsPerRow*len(panel)-1]
 	ds, as := uintptr(dst.Stride)*4, uintptr(aStride)*4
@@ -37,12 +40,20 @@ func BF16GEMM(dst, init View, a []uint32, aStride int, panel []WordRow, uncached
 			for i, rows := 0, 0; i < dst.Rows; i += rows {
 				rows = s.rows(dst.Rows - i)
 				d, from, x := &dst.Data[i*dst.Stride+col], &init.Data[i*init.Stride+col], &a[i*aStride+wordsPerRow*k]
-				if !pairs {
+				if current < AVX512 {
 					bf16gemmMx16AVX2(rows, d, ds, from, is, x, as, b, n)
-				} else if next, step := plan.next(n); next == 0 {
+					continue
+				}
+				next, step := plan.next(n)
+				switch {
+				case pairs && next == 0:
 					bf16gemmMx32AVX512(rows, d, ds, from, is, x, as, b, n)
-				} else {
+				case pairs:
 					bf16gemmMx32AVX512Prefetch(rows, d, ds, from, is, x, as, b, n, next, step)
+				case next == 0:
+					bf16gemmMx32WideAVX512(rows, d, ds, from, is, x, as, b, n)
+				default:
+					bf16gemmMx32WideAVX512Prefetch(rows, d, ds, from, is, x, as, b, n, next, step)
 				}
 			}
 		}
@@ -114,14 +125,22 @@ func QuantiseActivations(dst []uint32, x []float32, inverse float32, zero int32)
 	quantiseActivationsPortable(dst[whole/4:], x[whole:], inverse, zero)
 }
 
-// Dequantise stores (sums - zero·totals)·scale·steps + bias in dst, for up to 32
-// outputs.
-func Dequantise(dst []float32, sums, totals *[PanelWidth]int32, steps, bias *PanelRow, zero int32, scale float32) {
-	if current < AVX2 || len(dst) != PanelWidth {
-		dequantisePortable(dst, sums, totals, steps, bias, zero, scale)
+// Dequantise stores (sums - zero·totals)·scale·steps + init in dst, which has at most 32
+// columns, and one row for each of sums. zeros and scales have a value for each row. With
+// init.Stride 0 all rows have the same row of init.
+func Dequantise(dst, init View, sums [][PanelWidth]int32, totals *[PanelWidth]int32, steps *PanelRow, zeros []int32, scales []float32) {
+	if current < AVX2 || dst.Cols != PanelWidth || dst.Rows == 0 {
+		dequantiseRowsPortable(dst, init, sums, totals, steps, zeros, scales)
 		return
 	}
-	dequantiseAVX2(&dst[0], &sums[0], &totals[0], &steps[0], &bias[0], zero, scale)
+	sums, zeros, scales = sums[:dst.Rows], zeros[:dst.Rows], scales[:dst.Rows]
+	if current >= AVX512 {
+		dequantiseAVX512(&dst.Data[0], uintptr(dst.Stride)*4, &init.Data[0], uintptr(init.Stride)*4, &sums[0][0], &totals[0], &steps[0], &zeros[0], &scales[0], dst.Rows)
+		return
+	}
+	for i := range sums {
+		dequantiseAVX2(&dst.Data[i*dst.Stride], &sums[i][0], &totals[0], &steps[0], &init.Data[i*init.Stride], zeros[i], scales[i])
+	}
 }
 
 // RoundActivations stores x in dst as float32 rounded to bfloat16.

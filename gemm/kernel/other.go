@@ -22,14 +22,6 @@ func SGEMMStrided(dst, init View, a []float32, aStride int, b []float32, bStride
 	sgemmStridedPortable(dst, init, a, aStride, b, bStride, k)
 }
 
-func HasSGEMMCorrected() bool { return false }
-
-func SGEMMCorrected(dst, init View, a []float32, aStride int, panel []PanelRow, c *Corrections, _ []PanelRow) {
-	sgemmCorrectedBlocks(dst, init, a, aStride, panel, c)
-}
-
-func (t *TileCursor) correctGaps(c *Corrections) { t.correctGapsPortable(c) }
-
 func Add(dst, x, y []float32) { addPortable(dst, x, y) }
 
 func Transpose(panel []PanelRow, b View, scale float32) { transposePortable(panel, b, 0, scale) }
@@ -52,8 +44,8 @@ func QuantiseActivations(dst []uint32, x []float32, inverse float32, zero int32)
 	quantiseActivationsPortable(dst, x, inverse, zero)
 }
 
-func Dequantise(dst []float32, sums, totals *[PanelWidth]int32, steps, bias *PanelRow, zero int32, scale float32) {
-	dequantisePortable(dst, sums, totals, steps, bias, zero, scale)
+func Dequantise(dst, init View, sums [][PanelWidth]int32, totals *[PanelWidth]int32, steps *PanelRow, zeros []int32, scales []float32) {
+	dequantiseRowsPortable(dst, init, sums, totals, steps, zeros, scales)
 }
 
 func RoundActivations(dst []uint32, x []float32) { roundActivationsPortable(dst, x) }
@@ -78,12 +70,59 @@ func StreamRows(dst, base []PanelRow, tiles *[2]TileCursor, _ []PanelRow) {
 
 func PrefetchTile(*sparse.Tensor, int) {}
 
-func Softmax(x []float32) { softmaxPortable(x) }
+func ExpSum(x []float32) float32 { return expSumPortable(x) }
+
+func Scale(x []float32, factor float32) { scalePortable(x, factor) }
+func StripLanes(int) int                { return 8 }
+
+func LoadStrip(s Strip, a View) { loadStripPortable(s, a, 0) }
+
+func (f *quadFiller) gaps(gaps []byte, code sparse.GapCode, slots []uint32) {
+	f.gapsPortable(gaps, code, slots)
+}
+
+func sumQuads(sums []float32, s Strip, q *Quads) { sumQuadsPortable(sums, s, q) }
+
+func StoreSums(dst View, sums []float32, lanes int, scales, bias *PanelRow, signs bool) {
+	storeSumsPortable(dst, sums, lanes, scales, bias, signs)
+}
 
 func LayerNorm(x, gamma, beta []float32, eps float32) { layerNormPortable(x, gamma, beta, eps) }
 
-func GELU(x []float32) { geluPortable(x) }
+func GELU(x View) { eachRow(x, geluPortable) }
 
-func GELUTanh(x []float32) { geluTanhPortable(x) }
+func GELUTanh(x View) { eachRow(x, geluTanhPortable) }
 
-func Tanh(x []float32) { tanhPortable(x) }
+func Tanh(x View) { eachRow(x, tanhPortable) }
+
+func eachRow(x View, f func([]float32)) {
+	for i := range x.Rows {
+		f(x.Row(i))
+	}
+}
+
+func SoftmaxBackward(dp, p []float32) { softmaxBackwardPortable(dp, p) }
+
+func GELUBackward(dy, x []float32) { geluBackwardPortable(dy, x) }
+
+func GELUTanhBackward(dy, x []float32) { geluTanhBackwardPortable(dy, x) }
+
+func TanhBackward(dy, x []float32) { tanhBackwardPortable(dy, x) }
+
+func LayerNormBackward(dx, dy, x, gamma []float32, eps float32, add bool) (mean, inverse float32) {
+	return layerNormBackwardPortable(dx, dy, x, gamma, eps, add)
+}
+
+func LayerNormParameters(gamma []float32, dy, x View, stats [][2]float32) {
+	layerNormParametersPortable(gamma, dy, x, stats)
+}
+
+func ColumnSums(sums []float32, x View) { columnSumsPortable(sums, x) }
+
+func Dots(dst, x []float32, y View, rows []int32) { dotsPortable(dst, x, y, rows) }
+
+func TransposeTo(dst, src View) { transposeToPortable(dst, src) }
+
+func Prefetch([]PanelRow) {}
+
+func AdamW(x, m, v, g []float32, s *AdamWStep) { adamWPortable(x, m, v, g, s) }

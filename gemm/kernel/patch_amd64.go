@@ -156,13 +156,3 @@ func PrefetchTile(t *sparse.Tensor, i int) {
 		prefetchAVX2((*byte)(unsafe.Pointer(scales)), int(unsafe.Sizeof(*scales)))
 	}
 }
-
-// correctGaps adds the corrections of a tile whose signs are in its gaps.
-func (t *TileCursor) correctGaps(c *Corrections) {
-	switch {
-	case current < AVX2:
-		t.correctGapsPortable(c)
-	case len(t.gaps) > 0:
-		c.used = correctGapsAVX2(&c.indices[0][t.column/tileRows], &t.gaps[0], len(t.gaps), &c.values[0][0], singleOffset(t.column, 0), c.used, c.deferred)
-	}
-}

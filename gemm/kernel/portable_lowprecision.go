@@ -102,10 +102,18 @@ func igemmU8S8Portable(dst [][PanelWidth]int32, a []uint32, aStride int, panel [
 	}
 }
 
-// dequantisePortable stores (sums - zero·totals)·scale·steps + bias in dst.
-func dequantisePortable(dst []float32, sums, totals *[PanelWidth]int32, steps, bias *PanelRow, zero int32, scale float32) {
+// dequantiseRowsPortable stores (sums - zero·totals)·scale·steps + init in the rows of
+// dst.
+func dequantiseRowsPortable(dst, init View, sums [][PanelWidth]int32, totals *[PanelWidth]int32, steps *PanelRow, zeros []int32, scales []float32) {
+	for i := range dst.Rows {
+		dequantisePortable(dst.Row(i), init.Row(i), &sums[i], totals, steps, zeros[i], scales[i])
+	}
+}
+
+// dequantisePortable stores (sums - zero·totals)·scale·steps + init in dst.
+func dequantisePortable(dst, init []float32, sums, totals *[PanelWidth]int32, steps *PanelRow, zero int32, scale float32) {
 	for j := range dst {
-		dst[j] = float32(float32(float32(sums[j]-zero*totals[j])*scale)*steps[j]) + bias[j]
+		dst[j] = float32(float32(float32(sums[j]-zero*totals[j])*scale)*steps[j]) + init[j]
 	}
 }
 

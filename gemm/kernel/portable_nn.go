@@ -2,10 +2,10 @@ package kernel
 
 import "math"
 
-// softmaxPortable replaces x by exp(x - max) / Σ exp(x - max).
-func softmaxPortable(x []float32) {
+// expSumPortable replaces x by exp(x - max) and returns the sum.
+func expSumPortable(x []float32) float32 {
 	if len(x) == 0 {
-		return
+		return 0
 	}
 	largest := x[0]
 	for _, v := range x[1:] {
@@ -17,9 +17,13 @@ func softmaxPortable(x []float32) {
 		x[i] = e
 		sum += e
 	}
-	inverse := 1 / sum
+	return sum
+}
+
+// scalePortable multiplies all values of x by factor.
+func scalePortable(x []float32, factor float32) {
 	for i := range x {
-		x[i] *= inverse
+		x[i] *= factor
 	}
 }
 

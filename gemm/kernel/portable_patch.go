@@ -39,19 +39,11 @@ func (t *TileCursor) patchGapsPortable(rows []PanelRow) {
 	p.apply()
 }
 
-// correctGapsPortable adds the corrections of a tile whose signs are in its gaps.
-func (t *TileCursor) correctGapsPortable(c *Corrections) {
-	p := placements{tile: t, corrections: c}
-	p.addGaps(len(c.indices))
-	p.apply()
-}
-
 // placements collects places of kept values and applies them in batches, so that it
 // branches on the coding once for many values.
 type placements struct {
-	tile        *TileCursor
-	rows        []PanelRow   // to which the values are applied, or
-	corrections *Corrections // to which they are added as corrections
+	tile *TileCursor
+	rows []PanelRow // to which the values are applied
 
 	n  int
 	at [64]placement
@@ -119,10 +111,6 @@ func (p *placements) apply() {
 	t.next += len(at)
 	p.n = 0
 	switch {
-	case p.corrections != nil:
-		for _, a := range at {
-			p.corrections.add(int(a&^placementSign/PanelWidth), int(a%PanelWidth), uint32(a>>31))
-		}
 	case tensor.SignsInGaps():
 		for _, a := range at {
 			w, row := p.weight(a)

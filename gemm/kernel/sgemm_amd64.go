@@ -128,38 +128,6 @@ func sgemmBlockAVX512(dst View, src *float32, srcStride int, a []float32, aStrid
 	}
 }
 
-// HasSGEMMCorrected reports whether SGEMMCorrected has a fast kernel at the level in
-// use. Without one it is faster to patch the panel.
-func HasSGEMMCorrected() bool { return current >= AVX512 }
-
-// SGEMMCorrected is SGEMM with a panel whose rows are corrected on their way to the
-// product: it computes dst = init + A·(panel − corrections). The panel has at least one
-// row.
-func SGEMMCorrected(dst, init View, a []float32, aStride int, panel []PanelRow, c *Corrections, next []PanelRow) {
-	if current < AVX512 || dst.Rows == 0 {
-		sgemmCorrectedBlocks(dst, init, a, aStride, panel, c)
-		return
-	}
-	ds, as := uintptr(dst.Stride)*4, uintptr(aStride)*4
-	_ = a[(dst.Rows-1)*aStride+len(panel)-1]
-	for k := 0; k < len(panel); k += panelBlock {
-		b := panel[k:min(k+panelBlock, len(panel))]
-		src, ss := &init.Data[0], uintptr(init.Stride)*4
-		f := prefetch{panel: true, next: addressAfter(panel[k+len(b):], next)}
-		plan := f.plan(dst.Rows, unsafe.Pointer(&b[0][0]), len(b))
-		for i, rows := 0, 0; i < dst.Rows; i += rows {
-			rows = shapeAVX512.rows(dst.Rows - i)
-			s := (*float32)(unsafe.Add(unsafe.Pointer(src), uintptr(i)*ss))
-			next, step := plan.next(len(b))
-			if next == 0 { // this kernel always fetches
-				next = uintptr(unsafe.Pointer(&b[0][0]))
-			}
-			sgemmMx32AVX512Corrected(rows, &dst.Data[i*dst.Stride], ds, s, ss, &a[i*aStride+k], as, &b[0][0], &c.indices[k][0], &c.values[0][0], len(b), next, step)
-		}
-		init = dst
-	}
-}
-
 // Add stores x + y in dst. All are equally long.
 func Add(dst, x, y []float32) {
 	whole := 0

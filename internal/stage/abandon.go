@@ -16,8 +16,8 @@ var (
 	}{folders: map[*Folder]bool{}}
 )
 
-// Abandon removes all folders of this process. It waits for a Commit that has begun, and
-// none begins afterwards. It is for a process that ends now, although goroutines still
+// Abandon removes all folders of this process. It waits for a Commit that has begun. After
+// it no Commit begins and no folder is made. It is for a process that ends now, although goroutines still
 // work.
 func Abandon() {
 	committing.Lock()
@@ -46,10 +46,15 @@ func beginCommit() (end func(), err error) {
 	return committing.RUnlock, nil
 }
 
-func remember(f *Folder) {
+// remember returns an error after Abandon.
+func remember(f *Folder) error {
 	live.Lock()
 	defer live.Unlock()
+	if live.abandoned {
+		return context.Canceled
+	}
 	live.folders[f] = true
+	return nil
 }
 
 func forget(f *Folder) {

@@ -59,7 +59,9 @@ func NewFolder(dir string) (_ *Folder, err error) {
 		return nil, err
 	}
 	f := &Folder{path, lock}
-	remember(f)
+	if err := remember(f); err != nil {
+		return nil, errors.Join(err, f.Remove())
+	}
 	return f, nil
 }
 
@@ -74,10 +76,16 @@ var errLocked = errors.New("another process holds it")
 // Path returns the path of a file of the folder; that of the folder itself for "".
 func (f *Folder) Path(name string) string { return filepath.Join(f.path, name) }
 
-// Remove removes the folder with all that is in it. It may be called again.
+// Remove removes the folder with all that is in it. It may be called again, and while
+// other goroutines still make files in the folder, which fails from then on.
 func (f *Folder) Remove() error {
 	defer forget(f)
-	return errors.Join(os.RemoveAll(f.path), f.lock.Unlock())
+	// Under another name nobody makes a file in it while it is being emptied.
+	removed := f.path + "-removed"
+	if os.Rename(f.path, removed) != nil {
+		removed = f.path
+	}
+	return errors.Join(os.RemoveAll(removed), f.lock.Unlock())
 }
 
 // Clean removes the folders in dir whose processes have ended. It ignores errors: a

@@ -5,6 +5,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -164,10 +165,22 @@ func TestAbandon(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.Abort()
-	if err := os.WriteFile(o.Path(), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	made, over := make(chan struct{}), make(chan struct{})
+	go func() { // a goroutine that still works
+		defer close(over)
+		for i := 0; os.WriteFile(o.folder.Path(fmt.Sprint(i)), nil, 0o644) == nil; i++ {
+			if i == 100 {
+				close(made)
+			}
+		}
+	}()
+	<-made
 	Abandon()
+	<-over
+	if f, err := NewFolder(dir); err == nil {
+		t.Error("a folder was made afterwards")
+		_ = f.Remove()
+	}
 	if err := o.Commit(context.Background()); !errors.Is(err, context.Canceled) {
 		t.Errorf("Commit: %v", err)
 	}

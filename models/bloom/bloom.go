@@ -179,6 +179,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	b, h := models.NewBinder(p), a.hidden
 	n := &network{
 		a:             a,
+		TaskWeights:   b.Weights(),
 		words:         b.Table(words),
 		embeddingNorm: b.Norm(embeddingNorm, h, a.eps),
 		finalNorm:     b.Norm(finalNorm, h, a.eps),

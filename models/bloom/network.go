@@ -9,10 +9,11 @@ import (
 // network is a BLOOM bound to weights.
 type network struct {
 	a                        *architecture
-	words                    models.Table
+	words                    models.Lookup
 	embeddingNorm, finalNorm models.Norm
 	layers                   []layer
 	score                    models.Dense
+	*models.TaskWeights
 }
 
 type layer struct {
@@ -30,14 +31,14 @@ func (n *network) Labels() int { return n.score.Weight.N() }
 
 // Forward implements models.Network.
 func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
-	if err := w.Start(b, n.a.limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
+	if err := w.Start(n, b, n.a.limits, logits); err != nil || len(b.Ends) == 0 {
 		return err
 	}
 	e := models.State[tokenEnds](w)
 	x := n.embed(w, b, e)
 	x = n.lastOutputs(w, x, e.ends)
 	w.Norm(x, n.finalNorm)
-	w.Dense(models.Logits(logits, x.Rows), x, n.score, nn.Identity, gemm.View{})
+	w.Logits(logits, x, n.score)
 	return nil
 }
 
@@ -49,19 +50,21 @@ func (n *network) embed(w *models.Workspace, b *models.Batch, e *tokenEnds) gemm
 	e.ends = e.ends[:0]
 	x := w.View(len(b.IDs), n.a.hidden)
 	start, row := 0, 0
-	for _, end := range b.Ends {
+	for sequence, end := range b.Ends {
+		words := w.Table(n.words, w.TaskOf(sequence))
 		stop := end
 		for stop > start+1 && int(b.IDs[stop-1]) == n.a.pad {
 			stop--
 		}
 		for _, id := range b.IDs[start:stop] {
-			n.words.Row(int(id), x.Row(row))
+			words.Row(int(id), x.Row(row))
 			row++
 		}
 		e.ends = append(e.ends, row)
 		start = end
 	}
 	x = x.Slice(0, row, 0, x.Cols)
+	w.Divide(e.ends)
 	w.Norm(x, n.embeddingNorm)
 	return x
 }
@@ -89,6 +92,7 @@ func (n *network) lastOutputs(w *models.Workspace, x gemm.View, ends []int) gemm
 		if i == len(n.layers)-1 {
 			x, q, normed = w.LastRows(x, ends), w.LastRows(q, ends), w.LastRows(normed, ends)
 			queries = w.OneTokenEnds(len(ends))
+			w.Divide(queries)
 			context, mid = context.Slice(0, x.Rows, 0, h), mid.Slice(0, x.Rows, 0, 4*h)
 			heads.Causal = false // the last token sees all tokens
 		}

@@ -43,6 +43,8 @@ var names = encoder.Names{
 	Intermediate: ".ffn.lin1",
 	Down:         ".ffn.lin2",
 	DownNorm:     ".output_layer_norm",
+
+	PlainAttention: true,
 }
 
 // sizes is what a configuration says. Sinusoidal positions only tell how

@@ -32,7 +32,7 @@ func build(c *models.Config) (models.Architecture, error) {
 		return nil, err
 	}
 	// The head uses GELU for any hidden_act.
-	m, err := s.Model("electra.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: nn.GELU})
+	m, err := s.Model("electra.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: nn.GELU, DropInput: true})
 	if err != nil {
 		return nil, err
 	}

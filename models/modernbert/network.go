@@ -9,12 +9,13 @@ import (
 // network is a ModernBERT bound to weights.
 type network struct {
 	a                        *architecture
-	words                    models.Table
+	words                    models.Lookup
 	embeddingNorm, finalNorm models.Norm
 	layers                   []layer
 	headDense                models.Dense
 	headNorm                 models.Norm
 	classifier               models.Dense
+	*models.TaskWeights
 }
 
 type layer struct {
@@ -35,7 +36,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 		if zeros == nil {
 			return b.Norm(name, h, c.Eps)
 		}
-		return models.Norm{Gamma: b.Vector(name+".weight", h), Beta: zeros, Eps: c.Eps}
+		return b.Unshifted(name, zeros, c.Eps)
 	}
 	dense := func(name string, n, k int, bias bool) models.Dense {
 		if bias {
@@ -45,6 +46,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	}
 	n := &network{
 		a:             a,
+		TaskWeights:   b.Weights(),
 		words:         b.Table(words),
 		embeddingNorm: norm(embeddingNorm),
 		finalNorm:     norm(finalNorm),
@@ -77,23 +79,29 @@ func (n *network) Labels() int { return n.classifier.Weight.N() }
 
 // Forward implements models.Network.
 func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
-	if err := w.Start(b, n.a.limits, logits, n.Labels()); err != nil || len(b.Ends) == 0 {
+	if err := w.Start(n, b, n.a.limits, logits); err != nil || len(b.Ends) == 0 {
 		return err
 	}
 	x := w.View(len(b.IDs), n.a.encoder.Hidden)
-	for i, id := range b.IDs {
-		n.words.Row(int(id), x.Row(i))
+	start := 0
+	for sequence, end := range b.Ends {
+		words := w.Table(n.words, w.TaskOf(sequence))
+		for i := start; i < end; i++ {
+			words.Row(int(b.IDs[i]), x.Row(i))
+		}
+		start = end
 	}
 	w.Norm(x, n.embeddingNorm)
 	x = n.encode(w, x, b.Ends)
 	w.Norm(x, n.finalNorm)
 	if n.a.mean {
 		x = mean(w, x, b.Ends)
+		w.Divide(w.OneTokenEnds(x.Rows))
 	}
 	pooled := w.View(x.Rows, x.Cols)
 	w.Dense(pooled, x, n.headDense, n.a.headActivation, gemm.View{})
 	w.Norm(pooled, n.headNorm)
-	w.Dense(models.Logits(logits, x.Rows), pooled, n.classifier, nn.Identity, gemm.View{})
+	w.Logits(logits, pooled, n.classifier)
 	return nil
 }
 
@@ -128,6 +136,7 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 		if i == len(n.layers)-1 && !a.mean {
 			x, q = w.FirstRows(x, ends), w.FirstRows(q, ends)
 			queries = w.OneTokenEnds(len(ends))
+			w.Divide(queries)
 			normed, context, mid = normed.Slice(0, x.Rows, 0, h), context.Slice(0, x.Rows, 0, h), mid.Slice(0, x.Rows, 0, mid.Cols)
 		}
 		w.Attention(context, q, k, v, queries, ends, heads)
@@ -143,6 +152,12 @@ func (n *network) encode(w *models.Workspace, x gemm.View, ends []int) gemm.View
 // mean returns the mean of the rows of each sequence [sequences, hidden].
 func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 	m := w.View(len(ends), x.Cols)
+	meanTo(m, x, ends)
+	return m
+}
+
+// meanTo writes the means of the rows of each sequence to m.
+func meanTo(m, x gemm.View, ends []int) {
 	start := 0
 	for i, end := range ends {
 		sum := m.Row(i)
@@ -155,7 +170,6 @@ func mean(w *models.Workspace, x gemm.View, ends []int) gemm.View {
 		}
 		start = end
 	}
-	return m
 }
 
 // gateWork is the work of gate. A part has gateRows rows.
@@ -176,10 +190,11 @@ func gate(w *models.Workspace, x gemm.View, act nn.Activation) {
 
 // Do implements parallel.Work.
 func (g *gateWork) Do(part, _ int) {
-	for r := part * gateRows; r < min((part+1)*gateRows, g.x.Rows); r++ {
-		row := g.x.Row(r)
+	x := g.x.Slice(part*gateRows, min((part+1)*gateRows, g.x.Rows), 0, g.x.Cols)
+	g.act.Apply(x.Slice(0, x.Rows, 0, x.Cols/2))
+	for r := range x.Rows {
+		row := x.Row(r)
 		value, gate := row[:len(row)/2], row[len(row)/2:]
-		g.act.Apply(value)
 		gate = gate[:len(value)]
 		for c := range value {
 			value[c] *= gate[c]

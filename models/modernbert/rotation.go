@@ -88,13 +88,19 @@ func (s *rotationWork) Do(part, _ int) {
 			i++
 			position = 0
 		}
-		cos, sin := s.cos[position*s.half:][:s.half], s.sin[position*s.half:][:s.half]
-		for x := s.x.Row(row); len(x) > 0; x = x[2*s.half:] {
-			a, b := x[:s.half], x[s.half:][:s.half]
-			for c := range a {
-				a[c], b[c] = float32(a[c]*cos[c])-float32(b[c]*sin[c]), float32(b[c]*cos[c])+float32(a[c]*sin[c])
-			}
-		}
+		s.row(s.x.Row(row), position, 1)
 		position++
+	}
+}
+
+// row rotates all heads in a row by the angles of its position times sign, 1 or -1.
+func (r *rotation) row(x []float32, position int, sign float32) {
+	cos, sin := r.cos[position*r.half:][:r.half], r.sin[position*r.half:][:r.half]
+	for ; len(x) > 0; x = x[2*r.half:] {
+		a, b := x[:r.half], x[r.half:][:r.half]
+		for c := range a {
+			s := sign * sin[c]
+			a[c], b[c] = float32(a[c]*cos[c])-float32(b[c]*s), float32(b[c]*cos[c])+float32(a[c]*s)
+		}
 	}
 }

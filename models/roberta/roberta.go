@@ -43,7 +43,7 @@ func build(c *models.Config, vocabulary int) (models.Architecture, error) {
 	if err := c.Decode(&s); err != nil {
 		return nil, err
 	}
-	m, err := s.Model("roberta.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: nn.Tanh})
+	m, err := s.Model("roberta.", encoder.Head{First: "classifier.dense", Out: "classifier.out_proj", Activation: nn.Tanh, DropInput: true})
 	if err != nil {
 		return nil, err
 	}

@@ -14,11 +14,12 @@ const (
 	PartGaps   = "gaps"
 	PartSteps  = "steps"
 	PartScales = "scales"
+	PartShape  = "shape" // of a tensor of the head that is stored in a coding
 )
 
 // PartNames lists the names of all parts.
 var PartNames = func() []string {
-	names := []string{PartTiles, PartRows, PartMask, PartGaps, PartSteps, PartScales}
+	names := []string{PartTiles, PartRows, PartMask, PartGaps, PartSteps, PartScales, PartShape}
 	for _, c := range sparse.Codings {
 		names = append(names, string(c))
 	}

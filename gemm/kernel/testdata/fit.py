@@ -4,7 +4,7 @@ Versions: Python 3.11, numpy 1.26.4, scipy 1.17.1.
 
 erf and tanh are odd, so x·P(x²)/Q(x²) is fitted on [0, limit], where the limit
 is the point from which the function rounds to 1 in float32. exp is fitted on
-half an octave as 1 + r + r²·P(r). Each fit minimises the largest relative error
+half an octave as 1 + r + r²·P(r), and exp2 as 1 + r·P(r). Each fit minimises the largest relative error
 by iteratively reweighted least squares (Lawson), in float64; the errors of the
 float32 evaluation are what the Go tests bound.
 """
@@ -49,6 +49,13 @@ def exponential(degree):
     return lawson(cols, np.exp(r) - 1 - r, np.exp(r))
 
 
+def power_of_two(degree):
+    n = 2000
+    r = 0.5 * 1.001 * np.cos(np.pi * (np.arange(n) + 0.5) / n)
+    cols = np.stack([r ** (i + 1) for i in range(degree)], 1)
+    return lawson(cols, 2**r - 1, 2**r)
+
+
 def show(name, values):
     print(f"{name}: " + ", ".join(repr(float(np.float32(v))) for v in values))
 
@@ -60,4 +67,7 @@ for name, f, limit, dp, dq in (("erf", erf, 4.0, 5, 5), ("tanh", np.tanh, 9.0, 4
     show("  denominator", q)
 err, p = exponential(4)
 print(f"exp: largest relative error {err:.2e}")
+show("  polynomial", p)
+err, p = power_of_two(5)
+print(f"exp2, 1 + r·P(r): largest relative error {err:.2e}")
 show("  polynomial", p)

@@ -119,6 +119,9 @@ func TestAttentionAgainstPlain(t *testing.T) {
 					queries: ends(c.queries), keys: ends(c.keys), heads: heads, width: c.width, step: c.step,
 					index: a.index[tokens-longest : tokens+longest-1], zero: longest - 1, scale: 0.2,
 				}
+				for range c.keys {
+					at.places = append(at.places, -int(at.index[0]))
+				}
 				cols := (heads-1)*c.step + c.width
 				nq, nk := at.queries[len(at.queries)-1], at.keys[len(at.keys)-1]
 				at.q, at.k, at.v, at.out = fill(nq, cols), fill(nk, cols), fill(nk, cols), fill(nq, heads*c.width)

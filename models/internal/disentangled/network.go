@@ -13,15 +13,16 @@ import (
 // zero.
 type network struct {
 	a                       *architecture
-	words, positions, types models.Table
+	words, positions, types models.Lookup
 	projection              models.Dense
 	norm                    models.Norm
-	distances               models.Table
+	distances               models.Lookup
 	distanceNorm            models.Norm
 	convolution             models.Dense
 	convolutionNorm         models.Norm
 	layers                  []layer
 	encoder.Classifier
+	*models.TaskWeights
 }
 
 type layer struct {
@@ -37,7 +38,7 @@ type layer struct {
 // Bind looks up the weights.
 func (a *architecture) Bind(p models.Params) (models.Network, error) {
 	b, h := models.NewBinder(p), a.Encoder.Hidden
-	n := &network{a: a, words: b.Table(words), norm: b.Norm(embeddingNorm, h, a.Encoder.Eps), distances: b.Table(distances)}
+	n := &network{a: a, words: b.Table(words), norm: b.Norm(embeddingNorm, h, a.Encoder.Eps), distances: b.Table(distances), TaskWeights: b.Weights()}
 	if a.Positions > 0 {
 		n.positions = b.Table(positions)
 	}
@@ -83,8 +84,7 @@ func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
 	c := a.Encoder
 	h := c.Hidden
 	if a.Layout == Fused {
-		y.fused = b.Unbiased(l+fused, 3*h, h)
-		y.fused.Bias = interleave(b.Vector(l+fusedQueryBias, h), b.Vector(l+fusedValueBias, h), c.Heads)
+		y.fused = b.Biased(l+fused, 3*h, h, interleave(b.Vector(l+fusedQueryBias, h), b.Vector(l+fusedValueBias, h), c.Heads))
 		if a.ContentToPosition {
 			y.posKey = b.Unbiased(l+fusedPosKey, h, h)
 		}
@@ -124,7 +124,7 @@ func interleave(query, value []float32, heads int) []float32 {
 
 // Forward implements models.Network.
 func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
-	if err := w.Start(b, n.a.Limits(), logits, n.Labels()); err != nil || len(b.Ends) == 0 {
+	if err := w.Start(n, b, n.a.Limits(), logits); err != nil || len(b.Ends) == 0 {
 		return err
 	}
 	n.Logits(w, n.firstOutputs(w, n.embed(w, b), b.Ends), logits)
@@ -137,16 +137,25 @@ func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 	x := w.View(len(b.IDs), n.a.Width)
 	term := w.Floats(n.a.Width)[:n.a.Width]
 	start := 0
-	for _, end := range b.Ends {
+	for sequence, end := range b.Ends {
+		task := w.TaskOf(sequence)
+		words := w.Table(n.words, task)
+		var positions, types models.Table
+		if n.a.Positions > 0 {
+			positions = w.Table(n.positions, task)
+		}
+		if n.a.Types > 0 {
+			types = w.Table(n.types, task)
+		}
 		for i := start; i < end; i++ {
 			row := x.Row(i)
-			n.words.Row(int(b.IDs[i]), row)
-			if n.positions != nil {
-				n.positions.Row(i-start, term)
+			words.Row(int(b.IDs[i]), row)
+			if positions != nil {
+				positions.Row(i-start, term)
 				models.Add(row, term)
 			}
-			if n.types != nil {
-				n.types.Row(b.TypeID(i), term)
+			if types != nil {
+				types.Row(b.TypeID(i), term)
 				models.Add(row, term)
 			}
 		}
@@ -172,8 +181,8 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 	for i := range ends {
 		longest = max(longest, models.SequenceLen(ends, i))
 	}
-	table := n.table(w, longest)
 	at := models.State[attention](w)
+	table := n.table(w, at, ends)
 	at.keys, at.heads, at.width, at.step = ends, c.Heads, c.Hidden/c.Heads, c.Hidden/c.Heads
 	at.index, at.zero = a.index[a.Tokens-longest:a.Tokens+longest-1], longest-1
 	at.scale = a.scale()
@@ -210,6 +219,7 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 		if last {
 			x = w.FirstRows(x, ends)
 			queries = w.OneTokenEnds(len(ends))
+			w.Divide(queries)
 			mid, context = mid.Slice(0, x.Rows, 0, mid.Cols), context.Slice(0, x.Rows, 0, context.Cols)
 		}
 		switch {
@@ -219,12 +229,14 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 		case last:
 			q = w.FirstRows(q, ends)
 		}
+		w.DivideTasks(at.tableEnds)
 		if a.ContentToPosition {
 			w.Dense(at.posK, table, l.posKey, nn.Identity, none)
 		}
 		if a.PositionToContent {
 			w.Dense(at.posQ, table, l.posQuery, nn.Identity, none)
 		}
+		w.Divide(queries)
 		at.out, at.q, at.k, at.v, at.queries = context, q, k, v, queries
 		at.run(w)
 		w.Dense(x, context, l.output, nn.Identity, x)
@@ -241,6 +253,7 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 	}
 	if x.Rows > len(ends) {
 		x = w.FirstRows(x, ends)
+		w.Divide(w.OneTokenEnds(len(ends)))
 	}
 	return x
 }
@@ -257,17 +270,39 @@ func (m *Model) scale() float32 {
 	return float32(1 / math.Sqrt(float64(m.Encoder.Hidden/m.Encoder.Heads*terms)))
 }
 
-// table returns the embeddings of the distances in sequences up to the given
-// length, in the order of index.
-func (n *network) table(w *models.Workspace, longest int) gemm.View {
+// table returns the embeddings of distances, for one task after the other: those in
+// the task's sequences, in the order of index. It sets where they are in at.
+func (n *network) table(w *models.Workspace, at *attention, ends []int) gemm.View {
 	a := n.a
-	low, high := int(a.index[a.Tokens-longest]), int(a.index[a.Tokens+longest-2])
-	t := w.View(high-low+1, a.Encoder.Hidden)
-	for i := range t.Rows {
-		n.distances.Row(a.top-low-i, t.Row(i))
+	at.places, at.tableEnds = at.places[:0], at.tableEnds[:0]
+	rows := 0
+	for i := 0; i < len(ends); {
+		task, first, longest := w.TaskOf(i), i, 0
+		for ; i < len(ends) && w.TaskOf(i) == task; i++ {
+			longest = max(longest, models.SequenceLen(ends, i))
+		}
+		low, high := int(a.index[a.Tokens-longest]), int(a.index[a.Tokens+longest-2])
+		for range i - first {
+			at.places = append(at.places, rows-low)
+		}
+		rows += high - low + 1
+		at.tableEnds = append(at.tableEnds, rows)
+	}
+	t := w.View(rows, a.Encoder.Hidden)
+	row, sequence := 0, 0
+	for task, end := range at.tableEnds {
+		for w.TaskOf(sequence) < task {
+			sequence++
+		}
+		distances, place := w.Table(n.distances, task), at.places[sequence]
+		for ; row < end; row++ {
+			distances.Row(a.top-(row-place), t.Row(row))
+		}
 	}
 	if a.NormDistances {
+		w.DivideTasks(at.tableEnds)
 		w.Norm(t, n.distanceNorm)
+		w.Divide(ends)
 	}
 	return t
 }
@@ -279,9 +314,16 @@ func (n *network) convolve(w *models.Workspace, x gemm.View, ends []int) gemm.Vi
 	if k == 0 {
 		return gemm.View{}
 	}
-	// Column c·k+t of a row of wide is column c of the token at offset t-k/2.
-	// So the convolution is one matrix product.
+	// The convolution is one matrix product with the neighbours of each token.
 	wide, out := w.View(x.Rows, x.Cols*k), w.View(x.Rows, x.Cols)
+	unfold(wide, x, k, ends)
+	w.Dense(out, wide, n.convolution, n.a.KernelAct, gemm.View{})
+	return out
+}
+
+// unfold writes column c of the token at offset t-k/2 to column c·k+t of wide, or zero
+// if the sequence has no such token.
+func unfold(wide, x gemm.View, k int, ends []int) {
 	start := 0
 	for _, end := range ends {
 		for i := start; i < end; i++ {
@@ -300,6 +342,4 @@ func (n *network) convolve(w *models.Workspace, x gemm.View, ends []int) gemm.Vi
 		}
 		start = end
 	}
-	w.Dense(out, wide, n.convolution, n.a.KernelAct, gemm.View{})
-	return out
 }

@@ -63,10 +63,10 @@ func (e Embeddings) parameters(hidden int) []models.Parameter {
 	return list
 }
 
-// embeddings are Embeddings bound to weights. Tables that do not exist are nil.
+// embeddings are Embeddings bound to weights. Tables that do not exist are zero.
 type embeddings struct {
 	Embeddings
-	words, positions, types, tasks models.Table
+	words, positions, types, tasks models.Lookup
 	norm                           models.Norm
 	projection                     models.Dense
 	hidden                         int
@@ -94,27 +94,36 @@ func (n *embeddings) embed(w *models.Workspace, b *models.Batch) gemm.View {
 	x := w.View(len(b.IDs), n.Width)
 	term := w.Floats(n.Width)[:n.Width]
 	start := 0
-	for _, end := range b.Ends {
+	for sequence, end := range b.Ends {
+		task := w.TaskOf(sequence)
+		words, positions := w.Table(n.words, task), w.Table(n.positions, task)
+		var types, tasks models.Table
+		if n.Types > 0 {
+			types = w.Table(n.types, task)
+		}
+		if n.Tasks > 0 {
+			tasks = w.Table(n.tasks, task)
+		}
 		position := 0
 		if n.PadPositions {
 			position = n.Pad + 1
 		}
 		for i := start; i < end; i++ {
 			row, id := x.Row(i), int(b.IDs[i])
-			n.words.Row(id, row)
-			if n.types != nil {
-				n.types.Row(b.TypeID(i), term)
+			words.Row(id, row)
+			if types != nil {
+				types.Row(b.TypeID(i), term)
 				models.Add(row, term)
 			}
 			if n.PadPositions && id == n.Pad {
-				n.positions.Row(n.Pad, term)
+				positions.Row(n.Pad, term)
 			} else {
-				n.positions.Row(position, term)
+				positions.Row(position, term)
 				position++
 			}
 			models.Add(row, term)
-			if n.tasks != nil {
-				n.tasks.Row(0, term)
+			if tasks != nil {
+				tasks.Row(0, term)
 				models.Add(row, term)
 			}
 		}

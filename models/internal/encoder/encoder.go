@@ -28,6 +28,8 @@ type Names struct {
 	Layer                                 string // the name of a tensor of layer i is Layer + i + one of the names below
 	Query, Key, Value, Output, OutputNorm string
 	Intermediate, Down, DownNorm          string
+	// PlainAttention is true if training drops no elements of the attention's output.
+	PlainAttention bool
 }
 
 // BERT are the names that BERT and most of its relatives use.
@@ -111,6 +113,7 @@ func (e *layers) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm
 		if i == len(e.list)-1 {
 			x = w.FirstRows(x, ends)
 			queries = w.OneTokenEnds(len(ends))
+			w.Divide(queries)
 			q, mid = q.Slice(0, x.Rows, 0, q.Cols), mid.Slice(0, x.Rows, 0, mid.Cols)
 		}
 		w.Dense(q, x, l.query, nn.Identity, none)

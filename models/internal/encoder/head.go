@@ -14,6 +14,8 @@ type Head struct {
 	// Pooler is true if the first layer belongs to the pre-trained model. A base
 	// may have it or not.
 	Pooler bool
+	// DropInput is true if training drops elements before the first layer, too.
+	DropInput bool
 }
 
 // pooler lists the weights of the first layer if they belong to the base.
@@ -59,5 +61,5 @@ func (c *Classifier) Labels() int { return c.out.Weight.N() }
 func (c *Classifier) Logits(w *models.Workspace, x gemm.View, logits []float32) {
 	pooled := w.View(x.Rows, x.Cols)
 	w.Dense(pooled, x, c.first, c.activation, gemm.View{})
-	w.Dense(models.Logits(logits, x.Rows), pooled, c.out, nn.Identity, gemm.View{})
+	w.Logits(logits, pooled, c.out)
 }

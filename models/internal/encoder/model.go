@@ -62,6 +62,8 @@ func (a architecture) Bind(p models.Params) (models.Network, error) {
 		embeddings: m.Embeddings.bind(b, m.Encoder.Hidden, m.Encoder.Eps),
 		encoder:    m.Encoder.bind(b, m.Names),
 		Classifier: m.Head.Bind(b, m.Encoder.Hidden),
+
+		TaskWeights: b.Weights(),
 	}
 	if err := b.Err(); err != nil {
 		return nil, err
@@ -74,11 +76,12 @@ type network struct {
 	embeddings embeddings
 	encoder    *layers
 	Classifier
+	*models.TaskWeights
 }
 
 // Forward implements models.Network.
 func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
-	if err := w.Start(b, n.embeddings.limits(), logits, n.Labels()); err != nil || len(b.Ends) == 0 {
+	if err := w.Start(n, b, n.embeddings.limits(), logits); err != nil || len(b.Ends) == 0 {
 		return err
 	}
 	n.Logits(w, n.encoder.firstOutputs(w, n.embeddings.embed(w, b), b.Ends), logits)

@@ -67,11 +67,16 @@ type Cache struct {
 // Task is the part of a loaded task that the cache needs.
 type Task interface {
 	Labels() []string
+	// Thresholds are the probabilities from which each label is predicted; nil: none.
+	Thresholds() []float64
 	// Digest returns the SHA-256 of the delta, in hexadecimal.
 	Digest() string
 	// HotBytes returns what a hot network takes beside the warm task; 0: the
 	// task cannot become hot.
 	HotBytes() int64
+	// QuickToPromote tells that making the hot network takes no longer than a text or
+	// two.
+	QuickToPromote() bool
 	// Close releases the delta. The cache calls it once, when neither a request
 	// nor a promotion holds a reference.
 	Close() error

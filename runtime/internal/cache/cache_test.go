@@ -21,13 +21,20 @@ const (
 	hotBytes  = 30 // what its hot network takes beside
 )
 
-// fakeTask counts how often it is closed.
-type fakeTask struct{ closed int }
+// fakeTask counts how often it is closed. It is quick to promote if its name begins with
+// "quick".
+type fakeTask struct {
+	name   string
+	closed int
+}
 
-func (t *fakeTask) Labels() []string { return []string{"no", "yes"} }
-func (t *fakeTask) HotBytes() int64  { return hotBytes }
-func (t *fakeTask) Digest() string   { return "digest" }
-func (t *fakeTask) Close() error     { t.closed++; return nil }
+func (t *fakeTask) Labels() []string     { return []string{"no", "yes"} }
+func (t *fakeTask) HotBytes() int64      { return hotBytes }
+func (t *fakeTask) QuickToPromote() bool { return strings.HasPrefix(t.name, "quick") }
+func (t *fakeTask) Digest() string       { return "digest" }
+func (t *fakeTask) Close() error         { t.closed++; return nil }
+
+func (t *fakeTask) Thresholds() []float64 { return nil }
 
 type fakeNetwork struct{ models.Network }
 
@@ -171,14 +178,14 @@ func (p *player) finish(e *Entry, version string) bool {
 		return false
 	}
 	p.c.LoadTook(e.Name(), time.Second)
-	if p.c.Loaded(e, p.newTask(), version, warmBytes) {
+	if p.c.Loaded(e, p.newTask(e.Name()), version, warmBytes) {
 		p.promote(e)
 	}
 	return true
 }
 
-func (p *player) newTask() *fakeTask {
-	task := &fakeTask{}
+func (p *player) newTask(name string) *fakeTask {
+	task := &fakeTask{name: name}
 	p.tasks = append(p.tasks, task)
 	return task
 }
@@ -295,6 +302,11 @@ func TestPolicy(t *testing.T) {
 			{"ask a 4", "a warm"}, // the first of the four counts a little less than one by now
 			{"ask a", "a hot"},
 			{"ask a", ""},
+		}},
+		{"a task that is quick to promote becomes hot with its second request", 2 * (warmBytes + hotBytes), nil, []step{
+			{"ask quick", "quick warm"},
+			{"ask a 2", "a warm"},
+			{"ask quick", "quick hot"},
 		}},
 		{"a hot task becomes warm before a warm one becomes cold, while hot ones have more than half", 2*(warmBytes+hotBytes) + 5, nil, []step{
 			{"ask a 5", "a hot"},
@@ -500,7 +512,7 @@ func TestReplacement(t *testing.T) {
 	e = p.c.BeginReplacement(old)
 	p.c.LoadBegins(0)
 	p.c.Reserve(warmBytes)
-	attached, promote := p.c.Replaced(old, e, p.newTask(), "3", warmBytes)
+	attached, promote := p.c.Replaced(old, e, p.newTask(e.Name()), "3", warmBytes)
 	if !attached || promote {
 		t.Errorf("attached %v, promote %v", attached, promote)
 	}
@@ -519,7 +531,7 @@ func TestReplacement(t *testing.T) {
 	p.c.LoadBegins(0)
 	p.play("unload a")
 	p.c.Reserve(warmBytes)
-	if attached, _ := p.c.Replaced(e, next, p.newTask(), "4", warmBytes); attached {
+	if attached, _ := p.c.Replaced(e, next, p.newTask(e.Name()), "4", warmBytes); attached {
 		t.Error("a replacement of an unloaded task was attached")
 	}
 	p.c.Release(next)

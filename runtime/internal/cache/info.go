@@ -10,6 +10,7 @@ import (
 // usage is what the cache knows of a task beside its residency.
 type usage struct {
 	labels     []string
+	thresholds []float64
 	requests   uint64
 	hits       uint64
 	loads      uint64
@@ -37,8 +38,9 @@ func (c *Cache) usageOf(name string) *usage {
 
 // Info describes a task.
 type Info struct {
-	Labels     []string // nil: the task was never loaded
-	Loaded     bool     // it is warm or hot
+	Labels     []string  // nil: the task was never loaded
+	Thresholds []float64 // by label; nil: the task has none, or was never loaded
+	Loaded     bool      // it is warm or hot
 	Hot        bool
 	Pinned     bool
 	Bytes      int64 // of memory that it holds now
@@ -59,7 +61,7 @@ func (c *Cache) Describe(name string, now time.Time) Info {
 		info.Loaded, info.Hot, info.Bytes, info.Digest = true, e.network != nil, e.heldBytes(), e.task.Digest()
 	}
 	if u := c.usage[name]; u != nil {
-		info.Labels, info.Requests, info.LastUsed = u.labels, u.requests, u.lastUsed
+		info.Labels, info.Thresholds, info.Requests, info.LastUsed = u.labels, u.thresholds, u.requests, u.lastUsed
 		info.Hits, info.Loads, info.Promotions, info.LoadTime = u.hits, u.loads, u.promotions, u.loadTime
 		info.Problem = u.problem
 	}

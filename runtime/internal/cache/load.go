@@ -48,7 +48,7 @@ func (c *Cache) Loaded(e *Entry, task Task, version string, bytes int64) (promot
 func (c *Cache) setLoaded(e *Entry, task Task, version string, bytes int64) {
 	e.task, e.version, e.bytes = task, version, bytes
 	u := c.usageOf(e.name)
-	u.labels = task.Labels()
+	u.labels, u.thresholds = task.Labels(), task.Thresholds()
 	u.setProblem("", "")
 	if e.detached { // while it was being loaded
 		if e.references > 0 {

@@ -27,6 +27,9 @@ func (p *popularity) value(now uint64) float64 {
 const (
 	// minHotPopularity is the popularity from which a copy of all weights pays.
 	minHotPopularity = 4
+	// minQuickPopularity is that of a network that is quick to make: the second request
+	// within half a halfLife has it.
+	minQuickPopularity = 1.5
 	// hotMargin is the factor by which a task must be more popular than the hot
 	// one that it displaces, so that two tasks do not change places by chance.
 	hotMargin = 1.5
@@ -41,7 +44,11 @@ func (c *Cache) shouldPromote(e *Entry) bool {
 		return true
 	}
 	u := c.usage[e.name]
-	if u == nil || u.popularity.value(c.requests) < minHotPopularity {
+	least := float64(minHotPopularity)
+	if e.task.QuickToPromote() {
+		least = minQuickPopularity
+	}
+	if u == nil || u.popularity.value(c.requests) < least {
 		return false
 	}
 	need, budget := e.task.HotBytes(), c.budget()

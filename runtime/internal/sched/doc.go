@@ -5,6 +5,7 @@
 // decides, so it is tested as a table of events. An [Executor] computes the
 // batches on one worker for each core.
 //
-// A batch has texts of one task only. On a CPU a dense layer is bound by
-// computation from about a dozen tokens on, so tasks need not share a product.
+// A batch has texts of one task, or of any number of tasks whose requests have
+// Shares. Under load each task has few texts waiting, and a batch of few rows
+// waits for the base's weights to come from memory, so tasks share the product.
 package sched

@@ -33,13 +33,22 @@ func (n *fakeNetwork) Use() (models.Network, func()) {
 	return n, func() { n.users.Add(-1) }
 }
 
-func (n *fakeNetwork) Labels() int { return 2 }
+func (n *fakeNetwork) Labels() int                  { return 2 }
+func (n *fakeNetwork) Weights() *models.TaskWeights { return nil }
 
 func (n *fakeNetwork) Forward(w *models.Workspace, b *models.Batch, logits []float32) error {
 	n.passes.Add(1)
-	if n.before != nil {
-		if err := n.before(w, b); err != nil {
-			return err
+	networks := []*fakeNetwork{n}
+	for _, s := range b.Segments {
+		if other := s.Network.(*fakeNetwork); other != n {
+			networks = append(networks, other)
+		}
+	}
+	for _, n := range networks {
+		if n.before != nil {
+			if err := n.before(w, b); err != nil {
+				return err
+			}
 		}
 	}
 	if len(logits) != 2*len(b.Ends) || len(b.IDs) != b.Ends[len(b.Ends)-1] {
@@ -73,6 +82,7 @@ func newBlocking() *blocking {
 }
 func (n *blocking) Use() (models.Network, func()) { return n, func() {} }
 func (n *blocking) Labels() int                   { return 1 }
+func (n *blocking) Weights() *models.TaskWeights  { return nil }
 func (n *blocking) Forward(w *models.Workspace, _ *models.Batch, _ []float32) error {
 	n.begun <- w
 	<-n.end
@@ -147,6 +157,7 @@ func TestExecutor(t *testing.T) {
 						for range 30 {
 							i := rng.IntN(len(networks))
 							r := randomRequest(context.Background(), networks[i], fmt.Sprint(i), rng, 1+rng.IntN(12))
+							r.Shares = i > 0
 							if err := x.Submit(r); err != nil {
 								t.Error(err)
 								continue
@@ -208,6 +219,46 @@ func TestExecutorRefusedText(t *testing.T) {
 	}
 	if network.users.Load() != 0 {
 		t.Error("the network is still in use")
+	}
+}
+
+// TestExecutorSharedFault: in a batch of several tasks, an error or a panic of one task
+// fails the requests of that task only.
+func TestExecutorSharedFault(t *testing.T) {
+	for name, fault := range map[string]func(*models.Workspace, *models.Batch) error{
+		"error": func(*models.Workspace, *models.Batch) error { return errors.New("broken") },
+		"panic": func(*models.Workspace, *models.Batch) error { panic("fault") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newTestExecutor(t, 1, Config{BatchWait: 50 * time.Millisecond, BatchTokens: 1000})
+			networks := []*fakeNetwork{{}, {before: fault}, {}}
+			rng := rand.New(rand.NewPCG(1, 1))
+			var requests []*Request
+			for i, n := range networks {
+				r := randomRequest(context.Background(), n, fmt.Sprint(i), rng, 3)
+				r.Shares = true
+				if err := x.Submit(r); err != nil {
+					t.Fatal(err)
+				}
+				requests = append(requests, r)
+			}
+			for i, r := range requests {
+				if err := x.Wait(r); (err != nil) != (i == 1) {
+					t.Errorf("request %d: %v", i, err)
+				}
+				if i != 1 {
+					r.check(t)
+				}
+			}
+			if s := x.Stats(); s.Batches != 1 {
+				t.Errorf("%d batches, want 1", s.Batches)
+			}
+			for _, n := range networks {
+				if n.users.Load() != 0 {
+					t.Error("a network is still in use")
+				}
+			}
+		})
 	}
 }
 

@@ -91,7 +91,8 @@ func (m *simulation) step(c *simulatedCore) {
 // trickleLatencies returns the latencies of 4000 requests of one text to 99
 // tasks, sorted. Together they need about a third of two cores. Another task
 // always has flood requests of 32 texts waiting, with deadlines due after arrival.
-func trickleLatencies(flood int, due time.Duration) []time.Duration {
+// The tasks share batches or do not.
+func trickleLatencies(flood int, due time.Duration, shares bool) []time.Duration {
 	m := simulation{s: newSchedule(1024, 2, 0), now: epoch, cores: make([]simulatedCore, 2)}
 	rng := rand.New(rand.NewPCG(1, 2))
 	var requests, floods []*Request
@@ -103,6 +104,7 @@ func trickleLatencies(flood int, due time.Duration) []time.Duration {
 			floods = slices.DeleteFunc(floods, func(r *Request) bool { return !r.Ended.IsZero() && r.runningBatches == 0 })
 			for len(floods) < flood {
 				r := ask("flood", 0)
+				r.Shares = shares
 				r.Deadline = m.now.Add(due)
 				for range 32 {
 					r.Texts.IDs = append(r.Texts.IDs, make([]int32, length())...)
@@ -118,6 +120,7 @@ func trickleLatencies(flood int, due time.Duration) []time.Duration {
 			m.advance(to)
 		}
 		r := ask(string('a'+rune(rng.IntN(99))), 0, length())
+		r.Shares = shares
 		r.Deadline = m.now.Add(10 * time.Second)
 		m.s.add(r, m.now)
 		requests = append(requests, r)
@@ -135,13 +138,15 @@ func trickleLatencies(flood int, due time.Duration) []time.Duration {
 // 99th percentile latency of 99 other tasks is at most three times what it is
 // without that task.
 func TestFlood(t *testing.T) {
-	alone := trickleLatencies(0, 0)
-	p99 := func(l []time.Duration) time.Duration { return l[len(l)*99/100] }
-	for _, due := range []time.Duration{10 * time.Second, 100 * time.Millisecond} {
-		beside := trickleLatencies(64, due)
-		t.Logf("flood due in %v: p50 %v, p99 %v; without flood %v and %v", due, beside[len(beside)/2], p99(beside), alone[len(alone)/2], p99(alone))
-		if p99(beside) > 3*p99(alone) {
-			t.Errorf("flood due in %v: p99 is %v, without flood %v", due, p99(beside), p99(alone))
+	for _, shares := range []bool{false, true} {
+		alone := trickleLatencies(0, 0, shares)
+		p99 := func(l []time.Duration) time.Duration { return l[len(l)*99/100] }
+		for _, due := range []time.Duration{10 * time.Second, 100 * time.Millisecond} {
+			beside := trickleLatencies(64, due, shares)
+			t.Logf("tasks share batches: %v, flood due in %v: p50 %v, p99 %v; without flood %v and %v", shares, due, beside[len(beside)/2], p99(beside), alone[len(alone)/2], p99(alone))
+			if p99(beside) > 3*p99(alone) {
+				t.Errorf("tasks share batches: %v, flood due in %v: p99 is %v, without flood %v", shares, due, p99(beside), p99(alone))
+			}
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // TaskHandle gives the executor a task's network. Requests with equal handles
-// may share a batch.
+// may share a batch; see also Request.Shares.
 type TaskHandle interface {
 	// Use returns the network for one batch. The executor calls done after it.
 	Use() (network models.Network, done func())
@@ -25,6 +25,13 @@ type Request struct {
 	Texts    models.Batch // at least one
 	Logits   []float32    // [texts, labels], row-major; the executor writes it until Wait returns
 	Deadline time.Time    // by which the request should be done; it only decides the order
+	// Shares tells that the texts may share a batch with those of other tasks whose
+	// requests have it, too: the networks of all of them were bound by one
+	// architecture. It is the same for all requests of a task.
+	Shares bool
+	// Call is the admitted call that the request is a part of; nil: it was not
+	// announced.
+	Call *Call
 	// Continued tells that the request is a further part of a call that was
 	// admitted already. It is not refused for load.
 	Continued bool
@@ -38,9 +45,10 @@ type Request struct {
 	done chan struct{} // closed when no text is waiting or being computed
 
 	arrivalOrder   uint64
-	heapIndex      int // in its queue
-	nextText       int // the texts before it are in batches
-	runningBatches int // batches that hold texts of the request
+	rank           int64 // see schedule.rank
+	heapIndex      int   // in its queue
+	nextText       int   // the texts before it are in batches
+	runningBatches int   // batches that hold texts of the request
 }
 
 // textStart returns where the tokens of text i begin.
@@ -57,8 +65,22 @@ func (r *Request) waitingTokens() int { return len(r.Texts.IDs) - r.textStart(r.
 // waiting tells whether some texts are not in a batch yet.
 func (r *Request) waiting() bool { return r.nextText < len(r.Texts.Ends) }
 
-// before tells whether r is computed before o: by deadline, then by arrival.
+// short tells whether r is all of a call, and has up to maxTokens.
+func (r *Request) short(maxTokens int) bool {
+	return r.Call != nil && len(r.Texts.IDs) <= maxTokens && r.Call.submitted == len(r.Texts.IDs) && r.Call.left <= maxTokens
+}
+
+// before tells whether r is computed before o, a request of the same task: by rank, by
+// deadline, then by arrival.
 func (r *Request) before(o *Request) bool {
+	if r.rank != o.rank {
+		return r.rank < o.rank
+	}
+	return r.dueBefore(o)
+}
+
+// dueBefore is before without the rank, which only compares calls of one task.
+func (r *Request) dueBefore(o *Request) bool {
 	if !r.Deadline.Equal(o.Deadline) {
 		return r.Deadline.Before(o.Deadline)
 	}
@@ -72,8 +94,17 @@ type queue struct {
 	name          string
 	requests      []*Request
 	waitingTokens int
+	shares        bool
 	startTag      int64     // see schedule
 	oldestArrival time.Time // of the waiting requests, or earlier
+
+	// While a batch is taken: that batch, the queue's tokens in it, the number of queues
+	// in it before this one, and the part of it that holds texts of the first request;
+	// −1: none does.
+	batch       *batch
+	batchTokens int
+	order       int
+	part        int
 }
 
 // servedBefore tells whether q is served before p: by start tag, then by the
@@ -82,7 +113,7 @@ func (q *queue) servedBefore(p *queue) bool {
 	if q.startTag != p.startTag {
 		return q.startTag < p.startTag
 	}
-	return q.requests[0].before(p.requests[0])
+	return q.requests[0].dueBefore(p.requests[0])
 }
 
 // The methods of heap.Interface.
@@ -110,15 +141,17 @@ func (q *queue) Pop() any {
 type part struct {
 	request    *Request
 	first, end int
+	order      int   // of its queue in the batch
 	err        error // why its texts were refused, while those of other parts were computed
 }
 
-// batch is the texts of one task that are computed together.
+// batch is the texts that are computed together. Those of a task lie together.
 type batch struct {
-	task   TaskHandle
-	name   string
 	parts  []part
 	tokens int
 	texts  int
-	queue  *queue // from which it was taken
+	queue  *queue // of those from which it was taken, the one with the highest tag
+
+	delayed int // tokens of short calls for its task that have interrupted it
+	helpers int // cores without a batch when it began, which help
 }

@@ -11,17 +11,18 @@ import (
 //
 // # Queues and batches
 //
-// Every task with waiting requests has a queue of them. A batch holds texts of
-// one task: of as many requests as fit the bound in tokens, or a part of one
-// request. If several cores are free, a batch is made smaller so that each of
-// them gets a share of what waits.
+// Every task with waiting requests has a queue of them. A batch holds as many
+// texts as fit the bound in tokens: of one task or, if requests have Shares, of
+// any number of them. If several cores are free, a batch is made smaller so that
+// each of them gets a share of what waits.
 //
 // # Order
 //
 // Between tasks the order is start-time fair queueing (Goyal, Vin and Cheng,
 // 1996). A task's start tag is the service that it has received, in tokens. The
-// task with the lowest tag is served next, and its tag rises by the tokens of
-// the batch. Virtual time is the tag of the batch that began last. A task that
+// task with the lowest tag is served next, and its tag rises by the tokens that
+// it gets. Tasks that share a batch are served text by text, so that all of them
+// have the same tag at its end, as far as they have texts. Virtual time is the tag of the batch that began last. A task that
 // was idle starts at virtual time, so idle time earns it nothing. As a result:
 //
 //   - If two tasks always have texts waiting, neither gets ahead of the other by
@@ -31,7 +32,10 @@ import (
 // Within a task, and between tasks with equal tags, the earliest deadline is
 // first. Deadlines alone would be unfair between tasks: if all have the same
 // time limit, they are the order of arrival, and a flood of requests that came
-// first would be computed first.
+// first would be computed first. They would be unfair within a task, too: the
+// later parts of a long call would come before a short call that arrives
+// meanwhile. So within a task the rank of a call comes first, which rises with
+// the tokens that the call has had; see schedule.rank.
 //
 // There is one exception. A request is urgent if its deadline falls before the
 // backlog would drain, by the measured speed. Urgent requests go first, earliest
@@ -45,6 +49,7 @@ type schedule struct {
 	cores          int
 
 	queues []*queue // in no order
+	order  []*queue // memory of sharingOrder
 	byTask map[TaskHandle]*queue
 	// idleTags has the start tags of tasks without requests, by name, if they
 	// are above virtual time.
@@ -53,8 +58,14 @@ type schedule struct {
 
 	waitingRequests int // without those that are Continued
 	waitingTokens   int
+	sharingTokens   int     // of waitingTokens: those of requests with Shares
 	secondsPerToken float64 // of one core, a moving average; 0: not measured yet
+	measuredTokens  int     // the weight of that average: tokens, up to averageBatches batches
 	submitted       uint64  // requests so far
+	served          int64   // tokens put into batches so far
+
+	backlogs map[string]*backlog // by task; see admission.go
+	admitted uint64              // calls so far
 }
 
 // defaultMinSplitTokens is the batch size up to which two cores are faster if
@@ -67,7 +78,7 @@ const defaultMinSplitTokens = 256
 func newSchedule(maxBatchTokens, cores int, batchWait time.Duration) schedule {
 	return schedule{
 		maxBatchTokens: maxBatchTokens, minSplitTokens: min(defaultMinSplitTokens, maxBatchTokens), batchWait: batchWait, cores: cores,
-		byTask: map[TaskHandle]*queue{}, idleTags: map[string]int64{},
+		byTask: map[TaskHandle]*queue{}, idleTags: map[string]int64{}, backlogs: map[string]*backlog{},
 	}
 }
 
@@ -75,17 +86,19 @@ func newSchedule(maxBatchTokens, cores int, batchWait time.Duration) schedule {
 func (s *schedule) add(r *Request, now time.Time) {
 	r.Arrived = now
 	s.submitted++
-	r.arrivalOrder = s.submitted
+	r.arrivalOrder, r.rank = s.submitted, s.rank(r.Call)
+	if r.Call != nil {
+		r.Call.submitted += len(r.Texts.IDs)
+	}
 	q := s.byTask[r.Task]
 	if q == nil {
-		q = &queue{task: r.Task, name: r.Name, startTag: max(s.virtualTime, s.idleTags[r.Name]), oldestArrival: now}
+		q = &queue{task: r.Task, name: r.Name, shares: r.Shares, startTag: max(s.virtualTime, s.idleTags[r.Name]), oldestArrival: now}
 		delete(s.idleTags, r.Name)
 		s.byTask[r.Task] = q
 		s.queues = append(s.queues, q)
 	}
 	heap.Push(q, r)
-	q.waitingTokens += len(r.Texts.IDs)
-	s.waitingTokens += len(r.Texts.IDs)
+	s.countTokens(q, len(r.Texts.IDs))
 	if !r.Continued {
 		s.waitingRequests++
 	}
@@ -99,8 +112,7 @@ func (s *schedule) drop(r *Request, reason error) {
 	}
 	q := s.byTask[r.Task]
 	heap.Remove(q, r.heapIndex)
-	q.waitingTokens -= r.waitingTokens()
-	s.waitingTokens -= r.waitingTokens()
+	s.countTokens(q, -r.waitingTokens())
 	r.nextText = len(r.Texts.Ends)
 	s.endWait(r)
 	if r.err == nil {
@@ -110,6 +122,15 @@ func (s *schedule) drop(r *Request, reason error) {
 		close(r.done)
 	}
 	s.removeIfEmpty(q)
+}
+
+// countTokens counts n more tokens that wait in a queue.
+func (s *schedule) countTokens(q *queue, n int) {
+	q.waitingTokens += n
+	s.waitingTokens += n
+	if q.shares {
+		s.sharingTokens += n
+	}
 }
 
 // endWait counts a request that is not waiting any more.
@@ -149,7 +170,7 @@ func (s *schedule) nextBatch(now time.Time, freeCores int) (*batch, time.Time) {
 			return nil, nextReady
 		}
 		share := (s.waitingTokens + freeCores - 1) / max(freeCores, 1)
-		if b := s.takeBatch(q, min(max(share, s.minSplitTokens), s.maxBatchTokens)); b != nil {
+		if b := s.takeBatch(q, min(max(share, s.minSplitTokens), s.maxBatchTokens), now); b != nil {
 			return b, time.Time{}
 		}
 	}
@@ -161,26 +182,52 @@ const interruptShare = 4
 
 // interruptingBatch takes a small batch out of the queues that is computed in
 // the middle of a large one, or returns nil. It holds all texts that wait for a
-// task with a lower tag than the large one's. The large batch is delayed by a
-// fraction of its time; the small one would have waited for many times its own.
+// task with a lower tag than the large one's, or a short call for the same task.
+// The large batch is delayed by a fraction of its time, and by all short calls of its
+// task together by at most its own; the small one would have waited for many times its
+// own.
+//
+// Texts of tasks that share batches do not interrupt each other, unless one task
+// has most of the large batch: they would be computed one by one, while the texts
+// that come meanwhile could share the next batch.
 func (s *schedule) interruptingBatch(now time.Time, running *batch) *batch {
 	maxTokens := running.tokens / interruptShare
 	var best *queue
 	for _, q := range s.queues {
-		if q.task != running.task && q.startTag < running.queue.startTag && q.waitingTokens <= maxTokens && (s.batchWait == 0 || !s.readyAt(q).After(now)) && (best == nil || q.servedBefore(best)) {
+		if s.batchWait > 0 && s.readyAt(q).After(now) {
+			continue
+		}
+		lead := int64(0)
+		if q.shares && running.queue.shares {
+			lead = int64(running.tokens / 2)
+		}
+		may := q.startTag+lead < running.queue.startTag && q.waitingTokens <= maxTokens
+		if q.task == running.queue.task {
+			may = q.requests[0].short(maxTokens) && running.delayed+maxTokens <= running.tokens
+		}
+		if may && (best == nil || q.servedBefore(best)) {
 			best = q
 		}
 	}
 	if best == nil {
 		return nil
 	}
-	return s.takeBatch(best, maxTokens) // nil if the contexts of all its requests have ended
+	same := best.task == running.queue.task
+	if same {
+		maxTokens = best.requests[0].waitingTokens()
+	}
+	b := s.takeFrom(best, maxTokens) // nil if the contexts of all its requests have ended
+	if b != nil && same {
+		running.delayed += b.tokens
+	}
+	return b
 }
 
 // readyAt returns when a queue's texts may be computed: at once if they fill a
-// batch, else when the oldest request has waited for batchWait.
+// batch, together with those that may share it; else when the oldest request has
+// waited for batchWait.
 func (s *schedule) readyAt(q *queue) time.Time {
-	if s.batchWait == 0 || q.waitingTokens >= s.maxBatchTokens {
+	if s.batchWait == 0 || q.waitingTokens >= s.maxBatchTokens || q.shares && s.sharingTokens >= s.maxBatchTokens {
 		return time.Time{}
 	}
 	return q.oldestArrival.Add(s.batchWait)
@@ -204,12 +251,10 @@ func (s *schedule) chooseQueue(now time.Time) (best *queue, nextReady time.Time)
 	if best == nil {
 		return nil, nextReady
 	}
-	// Urgent: the deadline falls before the backlog would drain.
-	backlogEnd := now.Add(time.Duration(float64(s.waitingTokens) * s.secondsPerToken / float64(s.cores) * float64(time.Second)))
+	isUrgent := s.urgency(now, best.startTag)
 	var urgent *queue
 	for _, q := range s.queues {
-		if deadline := q.requests[0].Deadline; deadline.Before(backlogEnd) && q.startTag-best.startTag < int64(s.maxBatchTokens) && !s.readyAt(q).After(now) &&
-			(urgent == nil || deadline.Before(urgent.requests[0].Deadline)) {
+		if isUrgent(q) && !s.readyAt(q).After(now) && (urgent == nil || q.requests[0].Deadline.Before(urgent.requests[0].Deadline)) {
 			urgent = q
 		}
 	}
@@ -219,72 +264,27 @@ func (s *schedule) chooseQueue(now time.Time) (best *queue, nextReady time.Time)
 	return best, time.Time{}
 }
 
-// takeBatch takes a batch of up to maxTokens tokens, but at least one text, out
-// of a queue. It drops requests whose context has ended; if none is left it
-// returns nil.
-func (s *schedule) takeBatch(q *queue, maxTokens int) *batch {
-	b := &batch{task: q.task, name: q.name, queue: q}
-	for len(q.requests) > 0 {
-		r := q.requests[0]
-		if err := r.Context.Err(); err != nil {
-			s.drop(r, err)
-			continue
-		}
-		first := r.nextText
-		for r.waiting() {
-			tokens := r.Texts.Ends[r.nextText] - r.textStart(r.nextText)
-			if b.texts > 0 && b.tokens+tokens > maxTokens {
-				break
-			}
-			b.tokens += tokens
-			b.texts++
-			r.nextText++
-		}
-		if r.nextText > first {
-			b.parts = append(b.parts, part{request: r, first: first, end: r.nextText})
-			r.runningBatches++
-		}
-		if r.waiting() {
-			break // the batch is full
-		}
-		heap.Pop(q)
-		s.endWait(r)
+// urgency returns a function that tells whether a queue's first request is urgent: its
+// deadline falls before the backlog would drain, and the queue's tag is less than a
+// batch above the lowest.
+func (s *schedule) urgency(now time.Time, lowestTag int64) func(q *queue) bool {
+	backlogEnd := now.Add(time.Duration(float64(s.waitingTokens) * s.secondsPerToken / float64(s.cores) * float64(time.Second)))
+	return func(q *queue) bool {
+		return q.requests[0].Deadline.Before(backlogEnd) && q.startTag-lowestTag < int64(s.maxBatchTokens)
 	}
-	if b.texts == 0 {
-		return nil // drop has removed the queue
-	}
-	q.waitingTokens -= b.tokens
-	s.waitingTokens -= b.tokens
-	s.virtualTime = max(s.virtualTime, q.startTag)
-	q.startTag += int64(b.tokens)
-	if len(q.requests) > 0 && s.batchWait > 0 {
-		q.oldestArrival = q.requests[0].Arrived
-		for _, r := range q.requests {
-			if r.Arrived.Before(q.oldestArrival) {
-				q.oldestArrival = r.Arrived
-			}
-		}
-	}
-	s.removeIfEmpty(q)
-	for name, tag := range s.idleTags {
-		if tag <= s.virtualTime {
-			delete(s.idleTags, name)
-		}
-	}
-	return b
 }
 
 // finish records a batch that took so much time of a core, and ends the requests
 // that have no other texts. An error fails every request with texts in the batch,
 // the error of a part its own request, and their waiting texts are dropped.
 func (s *schedule) finish(b *batch, end time.Time, took time.Duration, err error) {
-	const weight = 1.0 / 8 // of one batch in the moving average
-	if sample := took.Seconds() / float64(b.tokens); s.secondsPerToken == 0 {
-		s.secondsPerToken = sample
-	} else {
-		s.secondsPerToken += weight * (sample - s.secondsPerToken)
-	}
+	// Batches count by their tokens: a small one takes longer for each.
+	const averageBatches = 8
+	sample := took.Seconds() * float64(1+b.helpers) / float64(b.tokens)
+	s.secondsPerToken += (sample - s.secondsPerToken) * float64(b.tokens) / float64(s.measuredTokens+b.tokens)
+	s.measuredTokens = min(s.measuredTokens+b.tokens, averageBatches*s.maxBatchTokens)
 	for _, p := range b.parts {
+		s.progress(p.request.Call, p.request.textStart(p.end)-p.request.textStart(p.first))
 		r, err := p.request, err
 		if err == nil {
 			err = p.err

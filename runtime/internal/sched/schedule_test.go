@@ -36,17 +36,27 @@ func ask(task string, due int, tokens ...int) *Request {
 	return r
 }
 
-// String writes a batch as "task due[first:end] …": for each request the deadline
-// in milliseconds after epoch, and its texts.
+// share is ask for a task that shares batches.
+func share(task string, due int, tokens ...int) *Request {
+	r := ask(task, due, tokens...)
+	r.Shares = true
+	return r
+}
+
+// String writes a batch as "task due[first:end] …": for each task and each of its
+// requests the deadline in milliseconds after epoch, and its texts.
 func (b *batch) String() string {
 	if b == nil {
 		return "none"
 	}
 	var parts []string
-	for _, p := range b.parts {
+	for i, p := range b.parts {
+		if i == 0 || p.request.Task != b.parts[i-1].request.Task {
+			parts = append(parts, p.request.Name)
+		}
 		parts = append(parts, fmt.Sprintf("%d[%d:%d]", p.request.Deadline.Sub(epoch).Milliseconds(), p.first, p.end))
 	}
-	return fmt.Sprintf("%s %s", b.name, strings.Join(parts, " "))
+	return strings.Join(parts, " ")
 }
 
 func TestScheduleOrder(t *testing.T) {
@@ -176,6 +186,62 @@ func TestScheduleOrder(t *testing.T) {
 			s.add(r, at(0))
 			return s.takeAll(at(1), 1)
 		}, []string{"a 30[0:1]"}},
+
+		{"tasks share a batch, earliest deadline first", func(s *schedule) []*batch {
+			s.add(share("a", 20, 10, 10), at(0))
+			s.add(share("b", 10, 10), at(0))
+			s.add(share("c", 30, 10), at(0))
+			return s.takeAll(at(1), 1)
+		}, []string{"b 10[0:1] a 20[0:2] c 30[0:1]"}},
+
+		{"a batch that tasks share is bounded by tokens, and taken text by text", func(s *schedule) []*batch {
+			s.add(share("a", 10, 40, 40, 40), at(0))
+			s.add(share("b", 20, 30, 30, 30), at(0))
+			return s.takeAll(at(1), 1)
+		}, []string{"a 10[0:1] b 20[0:2]", "a 10[1:2] b 20[2:3]", "a 10[2:3]"}},
+
+		{"the requests of a task lie together in a batch that tasks share", func(s *schedule) []*batch {
+			s.add(share("a", 10, 10), at(0))
+			s.add(share("b", 20, 10, 10), at(0))
+			s.add(share("a", 30, 10), at(0))
+			return s.takeAll(at(1), 1)
+		}, []string{"a 10[0:1] 30[0:1] b 20[0:2]"}},
+
+		{"a task that does not share has batches of its own", func(s *schedule) []*batch {
+			s.add(share("a", 20, 10), at(0))
+			s.add(ask("own", 10, 10), at(0))
+			s.add(share("b", 30, 10), at(0))
+			return s.takeAll(at(1), 1)
+		}, []string{"own 10[0:1]", "a 20[0:1] b 30[0:1]"}},
+
+		{"a flood shares a batch with all others", func(s *schedule) []*batch {
+			s.add(share("flood", never, 20, 20, 20, 20, 20, 20, 20, 20), at(0))
+			out := s.takeUpTo(1, at(1), 1)
+			s.add(share("a", 2*never, 10), at(2))
+			s.add(share("b", 2*never, 60), at(2))
+			return append(out, s.takeAll(at(3), 1)...)
+		}, []string{"flood 1048576[0:5]", "a 2097152[0:1] b 2097152[0:1] flood 1048576[5:6]", "flood 1048576[6:8]"}},
+
+		{"urgent texts are first in a batch that tasks share", func(s *schedule) []*batch {
+			s.secondsPerToken = 0.001
+			s.add(share("b", never, 40), at(0))
+			out := s.takeUpTo(1, at(0), 1) // b has had 40
+			s.add(share("a", never, 60, 60), at(1))
+			s.add(share("b", 50, 50), at(1))
+			return append(out, s.takeAll(at(2), 1)...)
+		}, []string{"b 1048576[0:1]", "b 50[0:1]", "a 1048576[0:1]", "a 1048576[1:2]"}},
+
+		{"requests whose context has ended leave room for other tasks", func(s *schedule) []*batch {
+			cancelled, cancel := context.WithCancel(context.Background())
+			cancel()
+			for _, task := range []string{"a", "b", "c"} {
+				r := share(task, 10, 50)
+				r.Context = cancelled
+				s.add(r, at(0))
+				s.add(share(task, 20, 30), at(0))
+			}
+			return s.takeAll(at(1), 1)
+		}, []string{"a 20[0:1] b 20[0:1] c 20[0:1]"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -236,6 +302,16 @@ func TestScheduleWait(t *testing.T) {
 	check(6, "none", at(7))
 	check(7, "b 90[0:1]", time.Time{})
 	check(11, "a 70[1:2]", time.Time{})
+	// Tasks that share fill a batch together, and those that are not ready yet go with
+	// one that is.
+	s.add(share("c", 100, 40), at(20))
+	check(20, "none", at(25))
+	s.add(share("d", 90, 40), at(21))
+	check(21, "none", at(25))
+	s.add(share("e", 80, 40), at(22))
+	check(22, "e 80[0:1] d 90[0:1]", time.Time{})
+	s.add(share("f", 110, 10), at(23))
+	check(25, "c 100[0:1] f 110[0:1]", time.Time{})
 }
 
 func TestScheduleInterrupt(t *testing.T) {
@@ -252,10 +328,13 @@ func TestScheduleInterrupt(t *testing.T) {
 		{"the earlier deadline of two tasks", []int{100}, []*Request{ask("b", 20, 10), ask("c", 10, 10)}, "c 10[0:1]"},
 		{"a large one does not hide a small one", []int{100}, []*Request{ask("b", 10, 90), ask("c", 20, 10)}, "c 20[0:1]"},
 		{"small batches are not interrupted", []int{30}, []*Request{ask("b", 10, 10)}, "none"},
+		{"a flood is interrupted by a task that could share its batch", []int{100}, []*Request{share("b", 10, 10)}, "b 10[0:1]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSchedule(100, 1, 0)
-			s.add(ask("a", 0, c.running...), epoch)
+			r := ask("a", 0, c.running...)
+			r.Shares = c.waiting[0].Shares
+			s.add(r, epoch)
 			running, _ := s.nextBatch(epoch, 1)
 			for _, r := range c.waiting {
 				s.add(r, epoch)
@@ -265,6 +344,17 @@ func TestScheduleInterrupt(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a batch of many tasks is not interrupted by one more", func(t *testing.T) {
+		s := newSchedule(100, 1, 0)
+		for i := range 5 {
+			s.add(share(fmt.Sprint(i), 0, 20), epoch)
+		}
+		running, _ := s.nextBatch(epoch, 1)
+		s.add(share("b", 2, 5), epoch)
+		if got := s.interruptingBatch(epoch, running); got != nil {
+			t.Errorf("%v interrupts %v", got, running)
+		}
+	})
 	t.Run("a task with a higher tag than the running one waits", func(t *testing.T) {
 		s := newSchedule(100, 2, 0)
 		s.add(ask("b", 0, 80), epoch)
@@ -279,7 +369,7 @@ func TestScheduleInterrupt(t *testing.T) {
 }
 
 // TestScheduleProperties plays random events. Always, a batch holds texts of one
-// task within its bound; every text is computed once, or its request has an
+// task, or of tasks that share, within its bound; every text is computed once, or its request has an
 // error; and the counts are those of the waiting requests.
 func TestScheduleProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -296,9 +386,14 @@ func TestScheduleProperties(t *testing.T) {
 				return
 			}
 			tokens, texts := 0, 0
-			for _, p := range b.parts {
-				if p.request.Task != b.task {
-					t.Fatalf("a batch of task %v has texts of task %v", b.task, p.request.Task)
+			tasks := map[TaskHandle]bool{}
+			for i, p := range b.parts {
+				if before := tasks[p.request.Task]; before != (i > 0 && p.request.Task == b.parts[i-1].request.Task) {
+					t.Fatalf("the texts of task %v do not lie together in %v", p.request.Task, b)
+				}
+				tasks[p.request.Task] = true
+				if p.request.Shares != b.parts[0].request.Shares || len(tasks) > 1 && !p.request.Shares {
+					t.Fatalf("tasks that do not share have texts in one batch: %v", b)
 				}
 				for i := p.first; i < p.end; i++ {
 					computed[p.request] = append(computed[p.request], i)
@@ -321,9 +416,11 @@ func TestScheduleProperties(t *testing.T) {
 		failed := errors.New("failed")
 		t.Repeat(map[string]func(*rapid.T){
 			"add": func(t *rapid.T) {
-				r := ask(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "task"), rapid.IntRange(0, 50).Draw(t, "due"),
+				name := rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "task")
+				r := ask(name, rapid.IntRange(0, 50).Draw(t, "due"),
 					rapid.SliceOfN(rapid.IntRange(1, 30), 1, 6).Draw(t, "texts")...)
 				r.Context, cancels[r] = context.WithCancel(context.Background())
+				r.Shares = name > "b"
 				r.Continued = rapid.Bool().Draw(t, "continued")
 				requests = append(requests, r)
 				s.add(r, now)
@@ -361,16 +458,22 @@ func TestScheduleProperties(t *testing.T) {
 			},
 			"clock": func(t *rapid.T) { now = now.Add(time.Millisecond) },
 			"": func(t *rapid.T) {
-				tokens, calls := 0, 0
+				tokens, sharing, calls := 0, 0, 0
 				queues := map[TaskHandle]bool{}
 				for _, r := range requests {
 					if r.nextText < len(r.Texts.Ends) {
 						tokens += r.waitingTokens()
+						if r.Shares {
+							sharing += r.waitingTokens()
+						}
 						queues[r.Task] = true
 						if !r.Continued {
 							calls++
 						}
 					}
+				}
+				if s.sharingTokens != sharing {
+					t.Fatalf("%d tokens of tasks that share; counted %d", s.sharingTokens, sharing)
 				}
 				if s.waitingTokens != tokens || s.waitingRequests != calls || len(s.queues) != len(queues) || len(s.byTask) != len(queues) {
 					t.Fatalf("%d tokens, %d calls, %d and %d queues; counted %d, %d, %d", s.waitingTokens, s.waitingRequests, len(s.queues), len(s.byTask), tokens, calls, len(queues))
@@ -416,15 +519,20 @@ func TestScheduleShares(t *testing.T) {
 		for name := range served {
 			sizes[name] = rapid.SliceOfN(rapid.IntRange(1, maxTokens), 1, 5).Draw(t, "sizes of "+name)
 		}
+		shares := rapid.IntRange(0, 3).Draw(t, "tasks that share")
 		dues := rapid.SliceOfN(rapid.IntRange(0, 100), 3, 3).Draw(t, "due")
 		for range 200 {
 			for i, name := range []string{"a", "b", "c"} {
 				for s.byTask[fakeTask(name)] == nil || s.byTask[fakeTask(name)].waitingTokens < 2*maxTokens {
-					s.add(ask(name, dues[i], sizes[name]...), epoch)
+					r := ask(name, dues[i], sizes[name]...)
+					r.Shares = i < shares
+					s.add(r, epoch)
 				}
 			}
 			b, _ := s.nextBatch(epoch, 1)
-			served[b.name] += b.tokens
+			for _, p := range b.parts {
+				served[p.request.Name] += p.request.textStart(p.end) - p.request.textStart(p.first)
+			}
 			for a, x := range served {
 				for b, y := range served {
 					if x-y > 2*maxTokens {

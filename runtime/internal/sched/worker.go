@@ -41,6 +41,7 @@ func (w *worker) run() {
 		w.running, w.checkedChanges, w.interruptTime, w.lastYield = b, w.seenChanges, 0, time.Now()
 		start := time.Now()
 		err := w.scratch.forward(x.pool, b, start)
+		w.running = nil // it refers to the task, which may be evicted
 		x.endBatch(w, b, time.Since(start)-w.interruptTime, err, false)
 		goruntime.Gosched() // the goroutines that wait for the results need a core, too
 	}
@@ -77,19 +78,38 @@ type scratch struct {
 	workspace    *models.Workspace
 	betweenSteps func()
 	gathered     models.Batch // texts of several requests, end to end
-	logits       []float32    // [texts, labels], row-major
+	logits       []float32    // of the gathered texts
+	done         []func()     // to be called after the pass
 }
 
-// forward computes a batch. A panic is a fault of this program; it fails the
-// batch and not the process.
+// forward computes a batch.
 //
-// A network that refuses a batch of several requests with models.ErrBatch gets
-// them one by one, so that only a request at fault fails. Requests are checked
-// before they are queued, so this does not happen unless that check has a gap.
-func (s *scratch) forward(pool *parallel.Pool, b *batch, now time.Time) (err error) {
+// If a network refuses a batch of several requests with models.ErrBatch, or a batch of
+// several tasks fails, the requests are computed one by one, so that only a request at
+// fault fails. Requests are checked before they are queued, so this does not happen
+// unless that check has a gap or a task is broken.
+func (s *scratch) forward(pool *parallel.Pool, b *batch, now time.Time) error {
+	for _, p := range b.parts {
+		if p.first == 0 {
+			p.request.Began = now
+		}
+	}
+	err := s.compute(pool, b.parts)
+	if err == nil || len(b.parts) == 1 || !errors.Is(err, models.ErrBatch) && b.parts[0].request.Task == b.parts[len(b.parts)-1].request.Task {
+		return err
+	}
+	for i := range b.parts {
+		b.parts[i].err = s.compute(pool, b.parts[i:i+1])
+	}
+	return nil
+}
+
+// compute computes parts of a batch in one forward pass. A panic is a fault of this
+// program; it fails the pass and not the process.
+func (s *scratch) compute(pool *parallel.Pool, parts []part) (err error) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			err = fmt.Errorf("runtime: task %s: panic in a forward pass: %v\n%s", b.name, reason, debug.Stack())
+			err = fmt.Errorf("runtime: task %s: panic in a forward pass: %v\n%s", parts[0].request.Name, reason, debug.Stack())
 			s.workspace = nil // its state is unknown
 		}
 	}()
@@ -97,45 +117,70 @@ func (s *scratch) forward(pool *parallel.Pool, b *batch, now time.Time) (err err
 		s.workspace = models.NewWorkspace(pool)
 		s.workspace.Between = s.betweenSteps
 	}
-	network, done := b.task.Use()
-	defer done()
-	for _, p := range b.parts {
-		if p.first == 0 {
-			p.request.Began = now
-		}
+	defer s.release()
+	network, logits := s.use(parts)
+	texts, direct := s.gather(parts)
+	if direct {
+		p := parts[0]
+		labels := network.Labels()
+		return network.Forward(s.workspace, texts, p.request.Logits[p.first*labels:p.end*labels])
 	}
-	labels := network.Labels()
-	texts, logits := s.gather(b, labels)
-	err = network.Forward(s.workspace, texts, logits)
-	if errors.Is(err, models.ErrBatch) && len(b.parts) > 1 {
-		for i := range b.parts {
-			alone := batch{parts: b.parts[i : i+1]}
-			texts, logits := s.gather(&alone, labels)
-			b.parts[i].err = network.Forward(s.workspace, texts, logits)
-		}
-		return nil
+	if cap(s.logits) < logits {
+		s.logits = make([]float32, logits)
 	}
-	if err != nil {
+	s.logits = s.logits[:logits]
+	if err := network.Forward(s.workspace, texts, s.logits); err != nil {
 		return err
 	}
-	if len(b.parts) > 1 {
-		for _, p := range b.parts {
-			n := copy(p.request.Logits[p.first*labels:p.end*labels], logits)
-			logits = logits[n:]
-		}
+	from := s.logits
+	for _, p := range parts {
+		labels := len(p.request.Logits) / len(p.request.Texts.Ends)
+		from = from[copy(p.request.Logits[p.first*labels:p.end*labels], from):]
 	}
 	return nil
 }
 
-// gather returns the texts of a batch end to end, and where their logits go:
-// into the request's own memory if the batch has only one request.
-func (s *scratch) gather(b *batch, labels int) (*models.Batch, []float32) {
-	texts := &s.gathered
+// use takes the networks of the parts' tasks until release, and sets the segments of
+// the gathered texts. It returns the network of the first part and the number of
+// logits.
+func (s *scratch) use(parts []part) (first models.Network, logits int) {
+	segments := s.gathered.Segments[:0]
+	texts := 0
+	for i, p := range parts {
+		if i == 0 || p.request.Task != parts[i-1].request.Task {
+			network, done := p.request.Task.Use()
+			s.done = append(s.done, done)
+			segments = append(segments, models.Segment{Network: network})
+		}
+		last := &segments[len(segments)-1]
+		texts += p.end - p.first
+		last.End = texts
+		logits += (p.end - p.first) * last.Network.Labels()
+	}
+	s.gathered.Segments = segments
+	return segments[0].Network, logits
+}
+
+// release gives the networks of use back.
+func (s *scratch) release() {
+	for i, done := range s.done {
+		done()
+		s.done[i] = nil
+	}
+	s.done = s.done[:0]
+	segments := s.gathered.Segments
+	clear(segments[:cap(segments)]) // an idle worker must not keep networks
+}
+
+// gather returns the texts of parts end to end. If they are of one part, its logits
+// can go directly into the request's own memory.
+func (s *scratch) gather(parts []part) (texts *models.Batch, direct bool) {
+	texts = &s.gathered
 	texts.IDs, texts.TypeIDs, texts.Ends = texts.IDs[:0], texts.TypeIDs[:0], texts.Ends[:0]
-	for _, p := range b.parts {
+	for _, p := range parts {
 		r := p.request
-		if len(b.parts) == 1 && p.first == 0 && p.end == len(r.Texts.Ends) {
-			return &r.Texts, r.Logits
+		if len(parts) == 1 && p.first == 0 && p.end == len(r.Texts.Ends) {
+			return &r.Texts, true
 		}
 		start, end := r.textStart(p.first), r.textStart(p.end)
 		shift := len(texts.IDs) - start
@@ -145,16 +190,10 @@ func (s *scratch) gather(b *batch, labels int) (*models.Batch, []float32) {
 			texts.Ends = append(texts.Ends, e+shift)
 		}
 	}
-	if len(b.parts) == 1 {
-		p := b.parts[0]
-		return texts, p.request.Logits[p.first*labels : p.end*labels]
+	if len(texts.Segments) == 1 {
+		texts.Segments = texts.Segments[:0:cap(texts.Segments)]
 	}
-	if n := b.texts * labels; cap(s.logits) < n {
-		s.logits = make([]float32, n)
-	} else {
-		s.logits = s.logits[:n]
-	}
-	return texts, s.logits
+	return texts, len(parts) == 1
 }
 
 // bytes returns the memory that the scratch holds.

@@ -266,6 +266,8 @@ type brokenNetwork struct {
 
 func (n brokenNetwork) Labels() int { return n.labels }
 
+func (n brokenNetwork) Weights() *models.TaskWeights { return nil }
+
 func (n brokenNetwork) Forward(*models.Workspace, *models.Batch, []float32) error { return n.err }
 
 // Stats is a snapshot of the cache and the store.

@@ -97,11 +97,13 @@ type fakeTask struct {
 	version string
 }
 
-func (t *fakeTask) WarmBytes() int64    { return warmBytes }
-func (t *fakeTask) Load() (Task, error) { return t, nil }
-func (t *fakeTask) Labels() []string    { return []string{t.version} }
-func (t *fakeTask) HotBytes() int64     { return hotBytes }
-func (t *fakeTask) Digest() string      { return t.version }
+func (t *fakeTask) WarmBytes() int64      { return warmBytes }
+func (t *fakeTask) Load() (Task, error)   { return t, nil }
+func (t *fakeTask) Labels() []string      { return []string{t.version} }
+func (t *fakeTask) HotBytes() int64       { return hotBytes }
+func (t *fakeTask) QuickToPromote() bool  { return false }
+func (t *fakeTask) Digest() string        { return t.version }
+func (t *fakeTask) Thresholds() []float64 { return nil }
 func (t *fakeTask) Close() error {
 	if t.base.closed != nil {
 		t.base.closed <- t.version
@@ -114,6 +116,7 @@ func (t *fakeTask) Hot() (models.Network, error)  { return fakeNetwork{len(t.ver
 type fakeNetwork struct{ labels int }
 
 func (n fakeNetwork) Labels() int                                               { return n.labels }
+func (n fakeNetwork) Weights() *models.TaskWeights                              { return nil }
 func (n fakeNetwork) Forward(*models.Workspace, *models.Batch, []float32) error { return nil }
 
 func open(t *testing.T, c Config) *Loader {

@@ -22,7 +22,9 @@ func (l *Loader) promoteQueued() {
 	for {
 		select {
 		case e := <-l.promotions:
-			l.waitUntilIdle()
+			if !e.Task().QuickToPromote() {
+				l.waitUntilIdle()
+			}
 			l.promote(e)
 		case <-l.ctx.Done():
 			return

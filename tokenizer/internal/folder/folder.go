@@ -33,15 +33,6 @@ type Files map[string][]byte
 // maxFile is the maximum size of a file, in bytes.
 const maxFile = 1 << 28
 
-// Read reads the tokenizer of a folder.
-func Read(dir string) (Components, error) {
-	f, err := Collect(dir)
-	if err != nil {
-		return Components{}, err
-	}
-	return f.Components()
-}
-
 // read reads a file of dir, if it exists.
 func (f Files) read(dir, name string) error {
 	data, err := readFile(filepath.Join(dir, name))

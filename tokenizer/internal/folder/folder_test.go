@@ -53,11 +53,20 @@ func TestRefusedFolders(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), test.message) {
+		if _, err := readFolder(dir); err == nil || !strings.Contains(err.Error(), test.message) {
 			t.Errorf("%s: got error %v, want one with %q", test.name, err, test.message)
 		}
 	}
-	if _, err := Read(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := readFolder(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("empty folder: got error %v, want fs.ErrNotExist", err)
 	}
+}
+
+// readFolder reads the tokenizer of a folder.
+func readFolder(dir string) (Components, error) {
+	f, err := Collect(dir)
+	if err != nil {
+		return Components{}, err
+	}
+	return f.Components()
 }

@@ -14,6 +14,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 
 	"kenserve/gemm/_generate/asm"
+	"kenserve/gemm/_generate/avx2/elementary"
 )
 
 const vector = asm.YMMBytes
@@ -22,123 +23,66 @@ func main() {
 	ConstraintExpr("!noasm")
 	activation("gelu", "their GELU", gelu)
 	activation("geluTanh", "the tanh approximation of their GELU", geluTanh)
-	activation("tanh", "their tanh", tanh)
-	softmax()
+	activation("tanh", "their tanh", elementary.Tanh)
+	expSum()
+	scale()
 	layerNorm()
 	Generate()
 }
 
-// constant returns eight lanes of the value, in memory.
-func constant(value float64) Mem { return asm.Lanes(math.Float32bits(float32(value))) }
-
-// horner returns the polynomial c[0] + c[1]·t + c[2]·t² + …
-func horner(t VecVirtual, c ...float64) VecVirtual {
-	p := YMM()
-	VMOVUPS(constant(c[len(c)-1]), p)
-	for i := len(c) - 2; i >= 0; i-- {
-		VFMADD213PS(constant(c[i]), t, p)
-	}
-	return p
-}
-
-// clamp limits x to [-limit, limit] and keeps NaN: MINPS and MAXPS return their
-// second source if either is NaN.
-func clamp(x VecVirtual, limit float64) {
-	l := YMM()
-	VMOVUPS(constant(limit), l)
-	VMINPS(x, l, x)
-	VMOVUPS(constant(-limit), l)
-	VMAXPS(x, l, x)
-}
-
-// rational clamps x to [-limit, limit] and returns x·P(x²)/Q(x²) clamped to
-// [-1, 1]. It overwrites x.
-func rational(x VecVirtual, limit float64, p, q []float64) VecVirtual {
-	clamp(x, limit)
-	t := YMM()
-	VMULPS(x, x, t)
-	num, den := horner(t, p...), horner(t, q...)
-	VMULPS(x, num, num)
-	VDIVPS(den, num, num)
-	clamp(num, 1)
-	return num
-}
-
-// The coefficients are those of elementary.go in package kernel.
-
-func erf(x VecVirtual) VecVirtual {
-	return rational(x, 4,
-		[]float64{1.1283791065216064, 0.19354543089866638, 0.0531018003821373, 0.0038833622820675373, 0.00028456668951548636, 1.986784127439023e-06},
-		[]float64{1, 0.5048577189445496, 0.1153501570224762, 0.015207286924123764, 0.0011855763150379062, 3.742023545783013e-05})
-}
-
-func tanh(x VecVirtual) VecVirtual {
-	return rational(x, 9,
-		[]float64{1, 0.13381026685237885, 0.0034955900628119707, 2.060911174339708e-05, 1.3354699568424167e-08},
-		[]float64{1, 0.4671434164047241, 0.02587698958814144, 0.00032856379402801394, 7.776574761919619e-07})
-}
-
-// exp returns e to the power of each x, and 0 where x is below -87. It
-// overwrites its arguments. It interleaves several vectors because one alone is a
-// long chain of instructions, each of which waits for the one before.
-func exp(x ...VecVirtual) []VecVirtual {
-	keep, n, p, r2 := vectors(len(x)), vectors(len(x)), vectors(len(x)), vectors(len(x))
+// exp returns exp(x - max), where offset is max·log₂e, as 2 to the power of t = x·log₂e -
+// offset; and 0 where t is below -126. It overwrites its arguments. The rounding of
+// offset is the same factor in all values, so that softmax has not got it. exp
+// interleaves several vectors because one alone is a long chain of instructions, each of
+// which waits for the one before.
+func exp(offset VecVirtual, x ...VecVirtual) []VecVirtual {
+	keep, n, p := elementary.Vectors(len(x)), elementary.Vectors(len(x)), elementary.Vectors(len(x))
 	each := func(f func(i int)) {
 		for i := range x {
 			f(i)
 		}
 	}
+	log2E := YMM()
+	VMOVUPS(elementary.Lanes(math.Log2E), log2E)
+	each(func(i int) { VFMSUB213PS(offset, log2E, x[i]) })
 	// Predicate 5 is "not less than", so that NaN is kept.
-	each(func(i int) { VCMPPS(Imm(5), constant(-87), x[i], keep[i]) })
-	each(func(i int) { VMULPS(constant(math.Log2E), x[i], n[i]) })
-	each(func(i int) { VROUNDPS(Imm(0), n[i], n[i]) })
-	each(func(i int) { VFNMADD231PS(constant(0.693359375), n[i], x[i]) })
-	each(func(i int) { VFNMADD231PS(constant(-2.12194440e-4), n[i], x[i]) })
-	c := []float64{0.4999999403953552, 0.1666651964187622, 0.04166839271783829, 0.008368780836462975, 0.0013814467238262296}
-	each(func(i int) { VMOVUPS(constant(c[4]), p[i]) })
-	for j := 3; j >= 0; j-- {
-		each(func(i int) { VFMADD213PS(constant(c[j]), x[i], p[i]) })
+	each(func(i int) { VCMPPS(Imm(5), elementary.Lanes(-126), x[i], keep[i]) })
+	each(func(i int) { VROUNDPS(Imm(0), x[i], n[i]) })
+	each(func(i int) { VSUBPS(n[i], x[i], x[i]) })
+	c := []float64{1, 0.6931470036506653, 0.24022240936756134, 0.0555073507130146, 0.009671619161963463, 0.0013264591107144952}
+	each(func(i int) { VMOVUPS(elementary.Lanes(c[5]), p[i]) })
+	for j := 4; j >= 0; j-- {
+		each(func(i int) { VFMADD213PS(elementary.Lanes(c[j]), x[i], p[i]) })
 	}
-	each(func(i int) { VMULPS(x[i], x[i], r2[i]) })
-	each(func(i int) { VFMADD213PS(x[i], r2[i], p[i]) }) // r + r²·P
-	each(func(i int) { VADDPS(constant(1), p[i], p[i]) })
+	// n is added to the exponent of the polynomial, which is about 1.
 	each(func(i int) { VCVTPS2DQ(n[i], n[i]) })
-	each(func(i int) { VPADDD(asm.Lanes(127), n[i], n[i]) })
 	each(func(i int) { VPSLLD(Imm(23), n[i], n[i]) })
-	each(func(i int) { VMULPS(n[i], p[i], p[i]) })
+	each(func(i int) { VPADDD(n[i], p[i], p[i]) })
 	each(func(i int) { VANDPS(keep[i], p[i], p[i]) })
 	return p
 }
 
-func vectors(n int) []VecVirtual {
-	v := make([]VecVirtual, n)
-	for i := range v {
-		v[i] = YMM()
-	}
-	return v
-}
-
 // halfTimesOnePlus returns x/2 · (1 + y). It overwrites both.
 func halfTimesOnePlus(x, y VecVirtual) VecVirtual {
-	VMULPS(constant(0.5), x, x)
+	VMULPS(elementary.Lanes(0.5), x, x)
 	VFMADD213PS(x, x, y)
 	return y
 }
 
 func gelu(x VecVirtual) VecVirtual {
 	z := YMM()
-	VMULPS(constant(0.70710678118654752440), x, z)
-	return halfTimesOnePlus(x, erf(z))
+	VMULPS(elementary.Lanes(0.70710678118654752440), x, z)
+	return halfTimesOnePlus(x, elementary.Erf(z))
 }
 
 func geluTanh(x VecVirtual) VecVirtual {
 	z, c := YMM(), YMM()
 	VMULPS(x, x, z)
 	VMULPS(x, z, z)
-	VMOVUPS(constant(0.044715), c)
+	VMOVUPS(elementary.Lanes(0.044715), c)
 	VFMADD213PS(x, c, z)
-	VMULPS(constant(0.79788456080286535588), z, z)
-	return halfTimesOnePlus(x, tanh(z))
+	VMULPS(elementary.Lanes(0.79788456080286535588), z, z)
+	return halfTimesOnePlus(x, elementary.Tanh(z))
 }
 
 // activation generates the kernel that applies f to every value of a slice.
@@ -176,11 +120,14 @@ func tailMask(n Register) VecVirtual {
 	return mask
 }
 
-// softmax generates the kernel of softmax, in three passes over the values.
-func softmax() {
-	TEXT("softmaxAVX2", NOSPLIT, "func(x *float32, n int)")
+// expSum generates the kernel for the numerators of softmax, in two passes.
+func expSum() {
+	TEXT("expSumAVX2", NOSPLIT, "func(x *float32, n int) (sum float32)")
 	Pragma("noescape")
-	Doc("softmaxAVX2 replaces n > 0 values by their softmax. The reference is softmaxPortable.")
+	Doc(
+		"expSumAVX2 replaces n > 0 values by exp(x - max) and returns their sum.",
+		"The reference is expSumPortable.",
+	)
 	x := Load(Param("x"), GP64())
 	n := Load(Param("n"), GP64())
 	full, rest, p, i := GP64(), GP64(), GP64(), GP64()
@@ -220,7 +167,7 @@ func softmax() {
 
 	// The largest value.
 	maximum := YMM()
-	VMOVUPS(constant(math.Inf(-1)), maximum)
+	VMOVUPS(elementary.Lanes(math.Inf(-1)), maximum)
 	each("max", func(n int) {
 		for j := range n {
 			VMAXPS(Mem{Base: p, Disp: j * vector}, maximum, maximum)
@@ -228,49 +175,54 @@ func softmax() {
 	}, func() {
 		v, none := YMM(), YMM()
 		VMASKMOVPS(Mem{Base: p}, mask, v)
-		VMOVUPS(constant(math.Inf(-1)), none)
+		VMOVUPS(elementary.Lanes(math.Inf(-1)), none)
 		VBLENDVPS(mask, v, none, v)
 		VMAXPS(v, maximum, maximum)
 	})
 	asm.Fold(maximum, func(a, b, c Op) { VMAXPS(a, b, c) })
 
+	VMULPS(elementary.Lanes(math.Log2E), maximum, maximum)
 	sum := YMM()
 	VXORPS(sum, sum, sum)
 	each("exp", func(n int) {
-		v := vectors(n)
+		v := elementary.Vectors(n)
 		for j := range v {
 			VMOVUPS(Mem{Base: p, Disp: j * vector}, v[j])
-			VSUBPS(maximum, v[j], v[j])
 		}
-		for j, e := range exp(v...) {
+		for j, e := range exp(maximum, v...) {
 			VADDPS(e, sum, sum)
 			VMOVUPS(e, Mem{Base: p, Disp: j * vector})
 		}
 	}, func() {
 		v := YMM()
 		VMASKMOVPS(Mem{Base: p}, mask, v)
-		VSUBPS(maximum, v, v)
-		e := exp(v)[0]
+		e := exp(maximum, v)[0]
 		VANDPS(mask, e, e)
 		VADDPS(e, sum, sum)
 		VMASKMOVPS(e, mask, Mem{Base: p})
 	})
 	asm.Fold(sum, func(a, b, c Op) { VADDPS(a, b, c) })
 
-	inv := YMM()
-	VMOVUPS(constant(1), inv)
-	VDIVPS(sum, inv, inv)
-	each("scale", func(n int) {
-		for j, v := range vectors(n) {
-			VMULPS(Mem{Base: p, Disp: j * vector}, inv, v)
-			VMOVUPS(v, Mem{Base: p, Disp: j * vector})
-		}
-	}, func() {
-		v := YMM()
-		VMASKMOVPS(Mem{Base: p}, mask, v)
-		VMULPS(inv, v, v)
-		VMASKMOVPS(v, mask, Mem{Base: p})
-	})
+	Store(sum.AsX(), ReturnIndex(0))
+	VZEROUPPER()
+	RET()
+}
+
+// scale generates the kernel that multiplies values by a factor.
+func scale() {
+	TEXT("scaleAVX2", NOSPLIT, "func(x *float32, n int, factor float32)")
+	Pragma("noescape")
+	Doc("scaleAVX2 multiplies n values, a multiple of 8 above 0, by factor. The reference is", "scalePortable.")
+	p := Load(Param("x"), GP64())
+	n := Load(Param("n"), GP64())
+	factor := asm.Broadcast("factor")
+	Label("loop")
+	v := YMM()
+	VMULPS(Mem{Base: p}, factor, v)
+	VMOVUPS(v, Mem{Base: p})
+	ADDQ(Imm(vector), p)
+	SUBQ(Imm(8), n)
+	JNZ(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
 }
@@ -321,7 +273,7 @@ func layerNorm() {
 	VADDPS(e, scale, scale)
 	VSQRTPS(scale, scale)
 	one := YMM()
-	VMOVUPS(constant(1), one)
+	VMOVUPS(elementary.Lanes(1), one)
 	VDIVPS(scale, one, scale)
 
 	each("scale", func() {

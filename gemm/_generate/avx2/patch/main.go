@@ -33,7 +33,6 @@ func main() {
 		masks(coding, true)
 		gaps(coding)
 	}
-	correctGaps()
 	copyRows()
 	copyAndFetch("copyFetchAVX2", func(v, m Op) { VMOVUPS(v, m) })
 	copyAndFetch("streamFetchAVX2", func(v, m Op) { VMOVNTPS(v, m) })
@@ -355,112 +354,6 @@ func steps() Register {
 		return U8(b&127 + 1)
 	}), r)
 	return r
-}
-
-const (
-	indexSize      = 8  // bytes of a correctionIndex of package kernel
-	correctionSize = 64 // bytes of a correction
-	// singles is the number of corrections that change at most one weight.
-	singles = 1 + 2*32
-)
-
-// correctGaps generates the kernel that makes corrections of gaps with signs.
-func correctGaps() {
-	TEXT("correctGapsAVX2", NOSPLIT, "func(indices *uint32, gaps *byte, n int, corrections *float32, first uint32, used int, deferred *uint64) int")
-	Pragma("noescape")
-	Doc(
-		"correctGapsAVX2 adds the corrections of one tile's n > 0 gaps. indices points to the",
-		"tile's half of the first row's index; first is the offset in bytes of the tile's",
-		"first correction of a single weight. used is the number of corrections in use; it",
-		"returns the new number. deferred needs room for n words. The reference is",
-		"TileCursor.correctGapsPortable.",
-	)
-	indices := Load(Param("indices"), GP64())
-	gap := Load(Param("gaps"), GP64())
-	n := Load(Param("n"), GP64())
-	corrections := Load(Param("corrections"), GP64())
-	first := Load(Param("first"), GP32())
-	deferred := Load(Param("deferred"), GP64())
-	steps := steps()
-	ADDQ(n, gap)
-	NEGQ(n)
-	position, zero, count := GP64(), GP64(), GP64()
-	MOVQ(I32(-1), position)
-	XORL(zero.As32(), zero.As32())
-	XORL(count.As32(), count.As32())
-
-	// Neither whether a gap is a skip nor whether its half row has a change already
-	// can be predicted, and both are too frequent for branches. So a skip stores
-	// the old index again. So does the second change of a half row, which is
-	// deferred to the second loop.
-	Label("loop")
-	b, step, single, row := GP64(), GP64(), GP64(), GP64()
-	MOVBQZX(Mem{Base: gap, Index: n, Scale: 1}, b)
-	MOVBQZX(Mem{Base: steps, Index: b, Scale: 1}, step)
-	ADDQ(step, position)
-	up, output := GP64(), GP64()
-	MOVL(b.As32(), up.As32())
-	SHRL(Imm(7), up.As32())
-	MOVL(position.As32(), output.As32())
-	ANDL(Imm(15), output.As32())
-	LEAL(Mem{Base: up, Index: output, Scale: 2}, single.As32())
-	SHLL(Imm(6), single.As32())
-	ADDL(first, single.As32())
-	MOVQ(position, row)
-	SHRQ(Imm(4), row)
-	old, other := GP64(), GP64()
-	index := Mem{Base: indices, Index: row, Scale: indexSize}
-	MOVL(index, old.As32())
-	MOVL(old.As32(), other.As32())
-	MOVL(row.As32(), Mem{Base: deferred, Index: count, Scale: 8})
-	MOVL(single.As32(), Mem{Base: deferred, Index: count, Scale: 8, Disp: 4})
-	CMPL(b.As32(), U32(127))
-	CMOVLEQ(old.As32(), single.As32())
-	CMOVLEQ(zero.As32(), other.As32())
-	NEGL(other.As32()) // sets carry if there is a change already
-	CMOVLCS(old.As32(), single.As32())
-	ADCQ(zero, count)
-	MOVL(single.As32(), index)
-	INCQ(n)
-	JNZ(LabelRef("loop"))
-
-	// The deferred changes belong to half rows with several changes.
-	used := Load(Param("used"), GP64())
-	SHLQ(Imm(6), used)
-	LEAQ(Mem{Base: deferred, Index: count, Scale: 8}, deferred)
-	NEGQ(count)
-	JZ(LabelRef("end"))
-	Label("several")
-	MOVL(Mem{Base: deferred, Index: count, Scale: 8}, row.As32())
-	MOVL(Mem{Base: deferred, Index: count, Scale: 8, Disp: 4}, single.As32())
-	MOVL(index, old.As32())
-	CMPL(old.As32(), U32(singles*correctionSize))
-	JAE(LabelRef("set"))
-	for i := range 2 { // the half row gets a correction of its own
-		v := YMM()
-		VMOVUPS(Mem{Base: corrections, Index: old, Scale: 1, Disp: i * vector}, v)
-		VMOVUPS(v, Mem{Base: corrections, Index: used, Scale: 1, Disp: i * vector})
-	}
-	MOVL(used.(GPVirtual).As32(), index)
-	MOVL(used.(GPVirtual).As32(), old.As32())
-	ADDQ(Imm(correctionSize), used)
-	Label("set")
-	// Each output has two corrections of a single weight, 64 bytes each.
-	MOVL(single.As32(), output.As32())
-	SUBL(first, output.As32())
-	SHRL(Imm(7), output.As32())
-	value := GP32()
-	LEAQ(Mem{Base: single, Index: output, Scale: 4}, single)
-	MOVL(Mem{Base: corrections, Index: single, Scale: 1}, value)
-	LEAQ(Mem{Base: old, Index: output, Scale: 4}, old)
-	MOVL(value, Mem{Base: corrections, Index: old, Scale: 1})
-	INCQ(count)
-	JNZ(LabelRef("several"))
-	Label("end")
-	SHRQ(Imm(6), used)
-	Store(used, ReturnIndex(0))
-	VZEROUPPER()
-	RET()
 }
 
 // copyRows generates the kernel that copies panel rows.

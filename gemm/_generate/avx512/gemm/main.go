@@ -23,8 +23,7 @@ const (
 	vector = asm.ZMMBytes
 	// maxRows is the largest number of rows of a kernel: their sums fill 24 of the
 	// 32 registers.
-	maxRows   = 12
-	indexSize = 8 // bytes of a correctionIndex of package kernel
+	maxRows = 12
 )
 
 func main() {
@@ -32,7 +31,6 @@ func main() {
 	for rows := 1; rows <= maxRows; rows++ {
 		sgemm(rows, plain)
 		sgemm(rows, prefetch)
-		sgemm(rows, corrected)
 	}
 	for rows := 1; rows <= maxRows; rows++ {
 		igemmU8S8(rows, plain)
@@ -41,6 +39,10 @@ func main() {
 	for rows := 1; rows <= maxRows; rows++ {
 		bf16gemm(rows, plain)
 		bf16gemm(rows, prefetch)
+	}
+	for rows := 1; rows <= maxRows; rows++ {
+		bf16gemmWide(rows, plain)
+		bf16gemmWide(rows, prefetch)
 	}
 	peak()
 	Generate()
@@ -103,9 +105,6 @@ const (
 	// prefetch fetches memory into the second-level cache: rows of B that the
 	// kernel itself will reach later, or what is multiplied after it.
 	prefetch variant = "Prefetch"
-	// corrected fetches as prefetch does, and subtracts corrections from the rows
-	// of B.
-	corrected variant = "Corrected"
 )
 
 // sgemm generates the kernel of float32 products for n rows and 32 outputs. Each sum
@@ -127,26 +126,14 @@ func sgemm(n int, variant variant) {
 			"for each four k, and then moves next forward by step bytes. The reference is",
 			"sgemmPortable.",
 		)
-	case corrected:
-		TEXT(name+"Corrected", NOSPLIT, "func("+signature+"indices *uint32, corrections *float32, k int, next, step uintptr)")
-		Doc(
-			fmt.Sprintf("%sCorrected is %sPrefetch for a contiguous B", name, name),
-			"whose rows are corrected on their way to the product. The reference is",
-			"Corrections.applyPortable, then sgemmPortable.",
-		)
 	}
 	Pragma("noescape")
-	var next, step, indices, corrections Register
+	var next, step Register
 	if variant != plain {
 		next, step = Load(Param("next"), GP64()), Load(Param("step"), GP64())
 	}
-	var bs, bs3 Register
-	if variant == corrected {
-		indices, corrections = Load(Param("indices"), GP64()), Load(Param("corrections"), GP64())
-	} else {
-		bs, bs3 = Load(Param("bStride"), GP64()), GP64()
-		LEAQ(Mem{Base: bs, Index: bs, Scale: 2}, bs3)
-	}
+	bs, bs3 := Load(Param("bStride"), GP64()), GP64()
+	LEAQ(Mem{Base: bs, Index: bs, Scale: 2}, bs3)
 	a := asm.LoadRows(n)
 	b := Load(Param("b"), GP64())
 	k := Load(Param("k"), GP64())
@@ -156,8 +143,6 @@ func sgemm(n int, variant variant) {
 		for v := range 2 {
 			m := Mem{Base: b, Disp: v * vector}
 			switch {
-			case variant == corrected:
-				m.Disp += u * asm.RowBytes
 			case u == 3:
 				m.Index, m.Scale = bs3, 1
 			case u > 0:
@@ -166,11 +151,6 @@ func sgemm(n int, variant variant) {
 			VMOVUPS(m, rowOfB[v])
 			if variant != plain {
 				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
-			}
-			if variant == corrected {
-				at := GP64()
-				MOVL(Mem{Base: indices, Disp: u*indexSize + v*4}, at.As32())
-				VSUBPS(Mem{Base: corrections, Index: at, Scale: 1}, rowOfB[v], rowOfB[v])
 			}
 		}
 		for r := range n {
@@ -182,13 +162,9 @@ func sgemm(n int, variant variant) {
 		}
 	}, func(n int) {
 		a.Advance(4 * n)
-		switch {
-		case variant == corrected:
-			ADDQ(U32(uint32(n*asm.RowBytes)), b)
-			ADDQ(Imm(uint64(n*indexSize)), indices)
-		case n == 1:
+		if n == 1 {
 			ADDQ(bs, b)
-		default:
+		} else {
 			LEAQ(Mem{Base: b, Index: bs, Scale: 4}, b)
 		}
 		if variant != plain && n > 1 {
@@ -206,7 +182,9 @@ func igemmU8S8(n int, variant variant) {
 		"Strides are in bytes. B has k > 0 rows; each word of a row holds four weights, int8.",
 		"A holds four activations, uint8, in each of its k words. The reference is",
 		"igemmU8S8Portable.",
-	}, func(r, v int) { VPDPBUSD(rowOfB[v], inputs[r%2], sums(n).at(r, v)) })
+	}, 1, func(a asm.Rows, u int) {
+		eachInput(a, n, u, func(r, v int) { VPDPBUSD(rowOfB[v], inputs[r%2], sums(n).at(r, v)) })
+	})
 }
 
 // bf16gemm generates the kernel of bfloat16 products: VDPBF16PS adds two products
@@ -217,13 +195,53 @@ func bf16gemm(n int, variant variant) {
 		"are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A",
 		"holds two activations, bfloat16, in each of its k words. The reference is",
 		"bf16gemmPortable.",
-	}, func(r, v int) { dotProductBFloat16(24+v, 26+r%2, 2*r+v) })
+	}, 1, func(a asm.Rows, u int) {
+		eachInput(a, n, u, func(r, v int) { dotProductBFloat16(24+v, 26+r%2, 2*r+v) })
+	})
 }
 
-// lowPrecision generates a kernel that multiplies several inputs at once: multiply
-// emits the instruction that adds the products of one word of row r of A with
-// vector v of a row of B.
-func lowPrecision(name, sum string, n int, variant variant, doc []string, multiply func(r, v int)) {
+// eachInput loads word u of each of n rows of A, and calls multiply with the row, and
+// each vector of the row of B.
+func eachInput(a asm.Rows, n, u int, multiply func(r, v int)) {
+	for r := range n {
+		VPBROADCASTD(a.At(r, 4*u), inputs[r%2])
+		for v := range 2 {
+			multiply(r, v)
+		}
+	}
+}
+
+// bf16gemmWide generates the kernel of bfloat16 products for processors on which
+// VDPBF16PS takes longer than two float32 products. It widens the weights to float32.
+func bf16gemmWide(n int, variant variant) {
+	name := fmt.Sprintf("bf16gemm%dx32WideAVX512", n)
+	odd := [2]VecPhysical{Z28, Z29}
+	lowPrecision(name, "float32", n, variant, []string{
+		fmt.Sprintf("%s computes dst = src + A·B for %d rows and 32 columns. Strides", name, n),
+		"are in bytes. B has k > 0 rows; each word of a row holds two weights, bfloat16. A",
+		"holds two activations, float32 that bfloat16 can represent, for each of them. The",
+		"reference is bf16gemmPortable.",
+	}, 2, func(a asm.Rows, u int) {
+		for v := range 2 {
+			VPSRLD(Imm(16), rowOfB[v], odd[v])
+			VPSLLD(Imm(16), odd[v], odd[v])
+			VPSLLD(Imm(16), rowOfB[v], rowOfB[v])
+		}
+		for word, weights := range [][2]VecPhysical{rowOfB, odd} {
+			for r := range n {
+				VBROADCASTSS(a.At(r, 8*u+4*word), inputs[r%2])
+				for v := range 2 {
+					VFMADD231PS(weights[v], inputs[r%2], sums(n).at(r, v))
+				}
+			}
+		}
+	})
+}
+
+// lowPrecision generates a kernel that multiplies several inputs at once. multiply adds
+// the products of row u of B, which is in rowOfB, with the words of A that belong to it,
+// of which each row has the given number.
+func lowPrecision(name, sum string, n int, variant variant, doc []string, words int, multiply func(a asm.Rows, u int)) {
 	signature := fmt.Sprintf("dst *%s, dstStride uintptr, src *%s, srcStride uintptr, a *uint32, aStride uintptr, b *uint32, k int", sum, sum)
 	if variant == prefetch {
 		TEXT(name+"Prefetch", NOSPLIT, "func("+signature+", next, step uintptr)")
@@ -252,14 +270,9 @@ func lowPrecision(name, sum string, n int, variant variant, doc []string, multip
 				PREFETCHT1(Mem{Base: next, Disp: (2*u + v) * vector})
 			}
 		}
-		for r := range n {
-			VPBROADCASTD(a.At(r, 4*u), inputs[r%2])
-			for v := range 2 {
-				multiply(r, v)
-			}
-		}
+		multiply(a, u)
 	}, func(n int) {
-		a.Advance(4 * n)
+		a.Advance(4 * words * n)
 		ADDQ(U32(uint32(n*asm.RowBytes)), b)
 		if variant == prefetch && n > 1 {
 			ADDQ(step, next)

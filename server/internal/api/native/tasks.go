@@ -14,20 +14,21 @@ import (
 
 // task is the wire type of a task.
 type task struct {
-	Object    string            `json:"object" enum:"task"`
-	Name      wire.Task         `json:"name"`
-	Labels    []string          `json:"labels" nullable:"true" doc:"Null until the task is loaded for the first time."`
-	Residency runtime.Residency `json:"residency" enum:"hot,warm,cold" doc:"hot: in memory, ready to compute; warm: in memory as a delta; cold: in the store only."`
-	Bytes     int64             `json:"bytes" doc:"Memory that the task takes now."`
-	Requests  uint64            `json:"requests"`
-	Hits      uint64            `json:"hits" doc:"Requests that found the task in memory."`
-	Loads     uint64            `json:"loads" doc:"Number of loads from the store."`
-	LoadTime  float64           `json:"load_seconds" doc:"Duration of the last load."`
-	Hot       uint64            `json:"promotions" doc:"Number of changes from warm to hot."`
-	Pinned    bool              `json:"pinned" doc:"The task is never evicted."`
-	Problem   *string           `json:"problem" nullable:"true" doc:"The reason for which the delta in the store is not served; an older delta may still be. Null: no problem."`
-	Digest    *string           `json:"sha256" nullable:"true" doc:"SHA-256 of the delta in memory, in the fast layout. Null: the task is cold."`
-	LastUsed  *time.Time        `json:"last_used" doc:"Null: never used."`
+	Object     string            `json:"object" enum:"task"`
+	Name       wire.Task         `json:"name"`
+	Labels     []string          `json:"labels" nullable:"true" doc:"Null until the task is loaded for the first time."`
+	Thresholds []float64         `json:"thresholds" nullable:"true" doc:"Probabilities from which each label is predicted, in the order of the labels, for a task with several labels a text. Null: none are known; take 0.5."`
+	Residency  runtime.Residency `json:"residency" enum:"hot,warm,cold" doc:"hot: in memory, ready to compute; warm: in memory as a delta; cold: in the store only."`
+	Bytes      int64             `json:"bytes" doc:"Memory that the task takes now."`
+	Requests   uint64            `json:"requests"`
+	Hits       uint64            `json:"hits" doc:"Requests that found the task in memory."`
+	Loads      uint64            `json:"loads" doc:"Number of loads from the store."`
+	LoadTime   float64           `json:"load_seconds" doc:"Duration of the last load."`
+	Hot        uint64            `json:"promotions" doc:"Number of changes from warm to hot."`
+	Pinned     bool              `json:"pinned" doc:"The task is never evicted."`
+	Problem    *string           `json:"problem" nullable:"true" doc:"The reason for which the delta in the store is not served; an older delta may still be. Null: no problem."`
+	Digest     *string           `json:"sha256" nullable:"true" doc:"SHA-256 of the delta in memory, in the fast layout. Null: the task is cold."`
+	LastUsed   *time.Time        `json:"last_used" doc:"Null: never used."`
 }
 
 // taskList is the wire type of the answer of GET /tasks.
@@ -38,17 +39,18 @@ type taskList struct {
 
 func taskOf(info runtime.TaskInfo) task {
 	t := task{
-		Object:    "task",
-		Name:      wire.Task(info.Name),
-		Labels:    info.Labels,
-		Residency: info.Residency,
-		Bytes:     info.Bytes,
-		Requests:  info.Requests,
-		Hits:      info.Hits,
-		Loads:     info.Loads,
-		LoadTime:  info.LoadTime.Seconds(),
-		Hot:       info.Promotions,
-		Pinned:    info.Pinned,
+		Object:     "task",
+		Name:       wire.Task(info.Name),
+		Labels:     info.Labels,
+		Thresholds: info.Thresholds,
+		Residency:  info.Residency,
+		Bytes:      info.Bytes,
+		Requests:   info.Requests,
+		Hits:       info.Hits,
+		Loads:      info.Loads,
+		LoadTime:   info.LoadTime.Seconds(),
+		Hot:        info.Promotions,
+		Pinned:     info.Pinned,
 	}
 	if info.Problem != "" {
 		t.Problem = &info.Problem
@@ -75,7 +77,7 @@ func (h *handler) listTasks(c *gin.Context, _ *core.RequestState) error {
 	withoutLabels := c.Query("labels") == "false"
 	for i, info := range infos {
 		if withoutLabels {
-			info.Labels = nil
+			info.Labels, info.Thresholds = nil, nil
 		}
 		list.Data[i] = taskOf(info)
 	}
