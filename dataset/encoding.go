@@ -31,7 +31,7 @@ func plainUTF8(b *bufio.Reader) (*bufio.Reader, error) {
 }
 
 // errNUL is about a NUL byte, which no text has as it is.
-var errNUL = errors.New("there is a NUL byte, as in UTF-16 and UTF-32 texts and in files that are no text; save the file as UTF-8, or convert UTF-16 with iconv -f UTF-16LE -t UTF-8")
+var errNUL = errors.New("there is a NUL byte, as in UTF-16 and UTF-32; save the file as UTF-8, or convert UTF-16 with iconv -f UTF-16LE -t UTF-8")
 
 // returnsToFeeds replaces carriage returns with line feeds. One before a line feed is
 // left out.

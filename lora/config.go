@@ -72,7 +72,7 @@ var Settings = settings.Table(slices.Concat(
 		settings.Refused("velora_config", merged, "{}"),
 		settings.Refused("kasa_config", merged, "{}"),
 	},
-	settings.Harmless("the tensors themselves show where they belong; those that are named here and absent are told", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
+	settings.Harmless("the tensors themselves show where they belong; prune warns of those that are named here and absent", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
 	settings.Harmless("only training uses it", "lora_dropout", "inference_mode", "runtime_config", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "megatron_config", "megatron_core", "qalora_group_size"),
 	settings.Harmless("it says where the adapter comes from", "base_model_name_or_path", "revision", "auto_mapping", "peft_version"),
 ))
