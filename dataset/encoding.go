@@ -20,7 +20,7 @@ func plainUTF8(b *bufio.Reader) (*bufio.Reader, error) {
 	if err := skipByteOrderMark(b); err != nil {
 		return nil, err
 	}
-	start, _ := b.Peek(bufferSize)
+	start := beginning(b, bufferSize)
 	if bytes.IndexByte(start, 0) >= 0 {
 		return nil, errNUL
 	}
@@ -28,6 +28,14 @@ func plainUTF8(b *bufio.Reader) (*bufio.Reader, error) {
 		return bufio.NewReaderSize(&returnsToFeeds{in: b}, bufferSize), nil
 	}
 	return b, nil
+}
+
+// beginning returns the next bytes, at most n, as far as they can be read without waiting
+// for more than the first: a writer into a pipe may wait for answers.
+func beginning(b *bufio.Reader, n int) []byte {
+	_, _ = b.Peek(1)
+	start, _ := b.Peek(min(n, b.Buffered()))
+	return start
 }
 
 // errNUL is about a NUL byte, which no text has as it is.
@@ -65,7 +73,7 @@ func isGzip(b *bufio.Reader) bool {
 
 // skipByteOrderMark drops UTF-8's mark, and refuses those of UTF-16.
 func skipByteOrderMark(b *bufio.Reader) error {
-	mark, _ := b.Peek(4)
+	mark := beginning(b, 4)
 	switch {
 	case string(mark) == "\xff\xfe\x00\x00" || string(mark) == "\x00\x00\xfe\xff":
 		return errors.New("the file is UTF-32, want UTF-8; save it as UTF-8, or convert it with iconv -f UTF-32 -t UTF-8")
@@ -80,7 +88,7 @@ func skipByteOrderMark(b *bufio.Reader) error {
 
 // refuseBinary says what to do with common files that are not text.
 func refuseBinary(b *bufio.Reader) error {
-	start, _ := b.Peek(64)
+	start := beginning(b, 64)
 	if err := lfs.Check(start); err != nil {
 		return err
 	}
