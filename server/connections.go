@@ -205,15 +205,31 @@ func (l *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-type extraKey struct{}
+// closeWrite tells the client that no more answers come. The connection may be nil.
+func (c *connection) closeWrite() {
+	if c == nil {
+		return
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
+
+type connectionKey struct{}
 
 // withConnection is a hook for [http.Server.ConnContext].
 func withConnection(ctx context.Context, conn net.Conn) context.Context {
-	if c := connectionOf(conn); c != nil && c.extra {
-		return context.WithValue(ctx, extraKey{}, true)
-	}
-	return ctx
+	return context.WithValue(ctx, connectionKey{}, connectionOf(conn))
+}
+
+// connectionIn returns the connection on which a request came, nil if it is not known.
+func connectionIn(ctx context.Context) *connection {
+	c, _ := ctx.Value(connectionKey{}).(*connection)
+	return c
 }
 
 // onExtraConnection tells whether a request came on a connection beyond the limit.
-func onExtraConnection(ctx context.Context) bool { return ctx.Value(extraKey{}) != nil }
+func onExtraConnection(ctx context.Context) bool {
+	c := connectionIn(ctx)
+	return c != nil && c.extra
+}

@@ -138,8 +138,8 @@ const (
 	stopped
 )
 
-// maxLine bounds the part of a line that is looked at; no header that matters is
-// longer.
+// maxLine bounds the part of a line that is looked at. A length or encoding in a longer
+// line counts as unknown.
 const maxLine = 256
 
 // follow reads the bytes that come next.
@@ -220,6 +220,9 @@ func (f *framing) header(line []byte) {
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	name, value = bytes.TrimSpace(name), bytes.TrimSpace(value)
+	if len(line) == maxLine { // the rest is not known, as of a length after many zeros
+		value = nil
+	}
 	switch {
 	case bytes.EqualFold(name, []byte("Content-Length")):
 		f.lengths++
