@@ -21,7 +21,7 @@ const (
 	// closeDelay is the time for a client to read the answer before the connection is
 	// closed for both sides. It is that of net/http.
 	closeDelay = 500 * time.Millisecond
-	unreadKey    = "kenserve.unread"
+	unreadKey  = "kenserve.unread"
 )
 
 // expectUnread prepares a request for an answer before its body was read. It must be
