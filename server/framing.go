@@ -138,8 +138,8 @@ const (
 	stopped
 )
 
-// maxLine bounds the part of a line that is looked at. A length or encoding in a longer
-// line counts as unknown.
+// maxLine bounds the part of a line that is looked at. A length in a longer line is
+// refused; net/http refuses such an encoding.
 const maxLine = 256
 
 // follow reads the bytes that come next.
@@ -220,11 +220,11 @@ func (f *framing) header(line []byte) {
 	}
 	name, value, _ := bytes.Cut(line, []byte(":"))
 	name, value = bytes.TrimSpace(name), bytes.TrimSpace(value)
-	if len(line) == maxLine { // the rest is not known, as of a length after many zeros
-		value = nil
-	}
 	switch {
 	case bytes.EqualFold(name, []byte("Content-Length")):
+		if len(line) >= maxLine { // net/http takes a length after any number of zeros
+			f.fault = "has a Content-Length that is too long"
+		}
 		f.lengths++
 		n, err := strconv.ParseInt(string(value), 10, 63)
 		if f.length = n; err != nil || n < 0 {
