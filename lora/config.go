@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"kenserve/internal/lfs"
+	"kenserve/internal/regular"
 	"kenserve/internal/settings"
 )
 
@@ -129,20 +129,12 @@ func IsAdapter(dir string) bool {
 
 // readConfig reads and checks the configuration in a folder.
 func readConfig(dir string) (*config, error) {
-	f, err := os.Open(filepath.Join(dir, configFile))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	text, err := regular.Read(filepath.Join(dir, configFile), maxConfig)
 	if err != nil {
 		return nil, err
 	}
 	if err := lfs.Check(text); err != nil {
 		return nil, fmt.Errorf("%s: %w", configFile, err)
-	}
-	if len(text) > maxConfig {
-		return nil, fmt.Errorf("%s is longer than %d bytes", configFile, maxConfig)
 	}
 	return parseConfig(text)
 }
