@@ -12,6 +12,7 @@ import (
 	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
+	"kenserve/safetensors"
 )
 
 // Engine serves the tasks of a store over one base.
@@ -51,7 +52,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	var room *heapRoom
 	if config.LimitHeap != nil {
-		room = newHeapRoom(config.Memory-programBytes, slackBytes(config.Memory), config.LimitHeap)
+		room = newHeapRoom(config.Memory-programBytes-safetensors.SpareBytes, slackBytes(config.Memory), config.LimitHeap)
 	}
 	e := &Engine{
 		config: config, base: base, own: &tokenizers{}, account: memory.New(max(parts.requests, minRequestBytes)),
