@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -30,6 +32,7 @@ type Engine struct {
 	encoding *semaphore.Weighted
 	changes  *semaphore.Weighted // one change of the store at a time
 	watch    *baseWatch
+	reserved atomic.Int64 // see Reserve
 }
 
 // Open loads the base and lists the store. Tasks are loaded when a request asks
@@ -70,10 +73,10 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
-	l.Activations = e.own.memory
+	l.Activations = func() int64 { return e.own.memory() + e.reserved.Load() }
 	if config.Budget == 0 {
-		reserved := int64(config.Workers) * activationBytes(base.parameters, max(config.BatchTokens, e.MaxTokens()))
-		l.Activations = func() int64 { return max(reserved, e.executor.WorkspaceBytes()) + e.own.memory() }
+		workspaces := int64(config.Workers) * activationBytes(base.parameters, max(config.BatchTokens, e.MaxTokens()))
+		l.Activations = func() int64 { return max(workspaces, e.executor.WorkspaceBytes()) + e.own.memory() + e.reserved.Load() }
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
@@ -87,6 +90,31 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 // of them included. A caller that serves requests takes what it needs for them from it,
 // and gives each request's context a loan.
 func (e *Engine) Requests() *memory.Account { return e.account }
+
+// reserveShare is the share, one in reserveShare, of the tasks' memory that Reserve leaves.
+const reserveShare = 4
+
+// Reserve takes bytes from the memory of the tasks, for work beside the requests, until
+// release is called. Tasks are evicted when the next one is loaded. The error is an
+// ErrNoMemory if less than a quarter of the memory would be left.
+func (e *Engine) Reserve(bytes int64) (release func(), err error) {
+	for {
+		before := e.reserved.Load()
+		budget := e.loader.Stats().BudgetBytes + before
+		if free := budget - budget/reserveShare - before; bytes > free {
+			return nil, fmt.Errorf("runtime: %w: %d bytes are needed, and %d can be taken from the tasks", ErrNoMemory, bytes, max(0, free))
+		}
+		if e.reserved.CompareAndSwap(before, before+bytes) {
+			return sync.OnceFunc(func() { e.reserved.Add(-bytes) }), nil
+		}
+	}
+}
+
+// Idle tells whether nothing is computed and no request waits.
+func (e *Engine) Idle() bool { return e.executor.Idle() }
+
+// BaseFloat32Bytes returns the size of the base's weights in float32.
+func (e *Engine) BaseFloat32Bytes() int64 { return e.base.float32Bytes() }
 
 // Close waits for the requests in progress and releases everything. Later
 // requests fail with ErrClosed.

@@ -51,6 +51,8 @@ type commands struct {
 
 	Completion completionCmd `cmd:"" help:"Print a script for command completion in a shell."`
 
+	TuneJob tuneJobCmd `cmd:"" hidden:"" help:"Run a job of serve; the server starts it."`
+
 	PrintVersion versionFlag `name:"version" env:"-" help:"Print the version."`
 }
 

@@ -42,6 +42,7 @@ type serveCmd struct {
 	RetryAfter time.Duration `default:"5s" placeholder:"TIME" help:"Time after a failed load of a task before it is tried again (default ${default})."`
 
 	cacheFlags
+	tuneFlags
 
 	MaxBody        byteSize      `default:"4MiB" placeholder:"BYTES" help:"Maximum size of a request body in bytes (default ${default}); larger bodies are refused with 413."`
 	MaxUpload      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Maximum size of an uploaded delta in bytes (default ${default}); larger ones are refused with 413."`
@@ -132,6 +133,14 @@ func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSe
 			}
 		}()
 	}
+	tunings, err := c.tuneFlags.open(e, c.Base, log)
+	if err != nil {
+		return err
+	}
+	if tunings != nil {
+		options.Tuner = tunings
+		defer func() { err = errors.Join(err, tunings.Close()) }()
+	}
 	h, err := server.New(e, options)
 	if err != nil {
 		return err
@@ -161,6 +170,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSe
 	reloads.Go(func() { again.run(reloading, hangups) })
 	defer reloads.Wait()
 	defer stopReloading()
+	if tunings != nil {
+		g.Go(func() error { return tunings.Run(serving) })
+	}
 	for _, l := range listeners {
 		g.Go(func() error { return l.serve(serving, l.open) })
 	}
