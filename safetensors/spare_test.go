@@ -32,10 +32,15 @@ func TestSpareRegions(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		kept := func() (bytes, regions int) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.bytes, len(s.regions)
+		}
 		give(minSpare - 1)
 		give(SpareBytes + 1)
-		if s.bytes != 0 || len(s.regions) != 0 {
-			t.Errorf("%d bytes kept of regions that are too small and too large", s.bytes)
+		if bytes, _ := kept(); bytes != 0 {
+			t.Errorf("%d bytes kept of regions that are too small and too large", bytes)
 		}
 		give(16 << 20)
 		for _, c := range []struct {
@@ -55,18 +60,18 @@ func TestSpareRegions(t *testing.T) {
 		for range 5 {
 			give(10 << 20)
 		}
-		if s.bytes != 30<<20 || len(s.regions) != 3 {
-			t.Errorf("%d bytes in %d regions, want 3 of 10 MiB", s.bytes, len(s.regions))
+		if bytes, regions := kept(); bytes != 30<<20 || regions != 3 {
+			t.Errorf("%d bytes in %d regions, want 3 of 10 MiB", bytes, regions)
 		}
 		time.Sleep(spareTime - 1)
 		synctest.Wait()
-		if len(s.regions) != 3 {
-			t.Errorf("%d regions before their time, want 3", len(s.regions))
+		if _, regions := kept(); regions != 3 {
+			t.Errorf("%d regions before their time, want 3", regions)
 		}
 		time.Sleep(1)
 		synctest.Wait()
-		if s.bytes != 0 || len(s.regions) != 0 {
-			t.Errorf("%d bytes in %d regions after their time", s.bytes, len(s.regions))
+		if bytes, regions := kept(); bytes != 0 || regions != 0 {
+			t.Errorf("%d bytes in %d regions after their time", bytes, regions)
 		}
 	})
 }
