@@ -22,17 +22,18 @@ func newVerified() *lru.Cache[safetensors.Version, struct{}] {
 	return c
 }
 
-// Verify does what [CheckDigest] does for an open file. It hashes a file once, until the
-// file system tells that it has changed.
+// Verify checks the digests in a file's metadata against the file's bytes. It hashes a file
+// once, until the file system tells that it has changed. Errors are [ErrDigest], or tell that
+// a key is missing or malformed.
 func Verify(f *safetensors.File) error {
 	version := f.Version()
 	if version == (safetensors.Version{}) {
-		return CheckDigest(f.Data(), f.Metadata())
+		return checkDigest(f.Data(), f.Metadata())
 	}
 	if _, ok := verified.Get(version); ok {
 		return nil
 	}
-	err := CheckDigest(f.Data(), f.Metadata())
+	err := checkDigest(f.Data(), f.Metadata())
 	if err == nil {
 		verified.Add(version, struct{}{})
 	}
