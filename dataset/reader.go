@@ -28,8 +28,8 @@ const (
 	Text      Format = "text"
 )
 
-// Formats lists the formats.
-var Formats = []Format{Auto, JSONLines, JSONArray, CSV, TSV, Text}
+// formats lists the formats.
+var formats = []Format{Auto, JSONLines, JSONArray, CSV, TSV, Text}
 
 // Columns are the names of a row's parts: of JSON members, or of columns of a
 // CSV. There a number from 1 is the column at that place. An empty name stands
@@ -174,7 +174,7 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 			}
 		}
 	default:
-		return nil, fmt.Errorf("read %s: unknown format %q, want one of %v", name, r.format, Formats)
+		return nil, fmt.Errorf("read %s: unknown format %q, want one of %v", name, r.format, formats)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)

@@ -159,7 +159,7 @@ func firstNotFinite(x []float32) int {
 func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		deadline = time.Now().Add(e.config.Deadline)
+		deadline = time.Now().Add(defaultDeadline)
 	}
 	var submitted []*sched.Request // and not waited for yet, in order
 	defer func() {
