@@ -58,8 +58,17 @@ func write(dir, baseDir string, base *safetensors.Checkpoint, d *delta.Delta) er
 	return nil
 }
 
+// CheckFolder returns an error if the folder dir, into which the checkpoint of d will be
+// put, has other files of a tokenizer: they could win over those of the checkpoint.
+func CheckFolder(dir, baseDir string, d *delta.Delta) error {
+	if _, err := tokenizerFiles(dir, baseDir, d); err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	return nil
+}
+
 // tokenizerFiles returns the files of the task's own tokenizer, or of the base's. It is an
-// error if the folder dir has other files of a tokenizer: they could win over these.
+// error if the folder dir has other files of a tokenizer.
 func tokenizerFiles(dir, baseDir string, d *delta.Delta) (map[string][]byte, error) {
 	files, err := d.TokenizerFiles()
 	if err != nil {

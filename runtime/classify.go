@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kenserve/delta"
+	"kenserve/internal/memory"
 	"kenserve/models"
 	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
@@ -122,6 +123,10 @@ func (e *Engine) Classify(ctx context.Context, name string, inputs []Input, opts
 	defer handle.Release()
 	t := taskOf(handle)
 
+	loan := memory.LoanOf(ctx)
+	if err := loan.Take(memory.Scores, int64(len(inputs))*int64(scoreRowBytes+4*len(t.labels))); err != nil {
+		return nil, fmt.Errorf("runtime: task %s: %w", name, err)
+	}
 	r := &Result{Task: name, Digest: t.delta.SHA256, Labels: t.labels, Problem: t.problem, Temperature: t.temperature, Thresholds: t.delta.Thresholds, Scores: make([][]float32, len(inputs))}
 	logits := make([]float32, len(inputs)*len(t.labels))
 	for i := range r.Scores {
@@ -157,10 +162,22 @@ func firstNotFinite(x []float32) int {
 // the next batches while the first are computed, so that a call has only a few
 // batches waiting, however many inputs it has.
 func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inputs []Input, opts Options, r *Result, logits []float32) (err error) {
+	if len(inputs) == 0 {
+		return nil
+	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(defaultDeadline)
 	}
+	texts := e.encoder(&taskOf(handle).plan)
+	r.MaxTokens = texts.truncateTo
+	expected := texts.expect(inputs, opts)
+	loan := memory.LoanOf(ctx)
+	bytes := expected.bytes(min(expected.most, 2*e.config.Workers*(e.config.BatchTokens+texts.limits.Tokens)))
+	if err := loan.Take(memory.Tokens, bytes); err != nil {
+		return fmt.Errorf("runtime: task %s: %w", r.Task, err)
+	}
+	defer loan.Give(memory.Tokens, bytes)
 	var submitted []*sched.Request // and not waited for yet, in order
 	defer func() {
 		for _, q := range submitted { // only after an error
@@ -168,18 +185,27 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 		}
 	}()
 	// Do not encode texts that would be refused.
-	if err := e.executor.CheckAdmission(); err != nil {
+	call, err := e.executor.Admit(r.Task, expected.likely, deadline)
+	if err != nil {
 		return err
 	}
+	defer e.executor.End(call) // after the requests of the call are abandoned
 	maxSubmitted := 2 * e.config.Workers
-	texts := e.encoder(&taskOf(handle).plan)
-	r.MaxTokens = texts.truncateTo
 	labels := len(r.Labels)
 	var began, ended time.Time
 	for first := 0; first < len(inputs) || len(submitted) > 0; {
 		if first < len(inputs) && len(submitted) < maxSubmitted {
 			start := time.Now()
+			large := expected.likely > e.config.BatchTokens
+			if large {
+				if err := e.encoding.Acquire(ctx, 1); err != nil {
+					return err
+				}
+			}
 			batch, counts, err := texts.encode(ctx, inputs[first:], first, opts, e.config.BatchTokens)
+			if large {
+				e.encoding.Release(1)
+			}
 			if err != nil {
 				return err
 			}
@@ -190,7 +216,7 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 			}
 			q := &sched.Request{
 				Context: ctx, Task: handle, Name: r.Task, Texts: batch, Shares: taskOf(handle).sharesBatches, Logits: logits[first*labels : (first+n)*labels],
-				Deadline: deadline, Continued: first > 0,
+				Deadline: deadline, Call: call, Continued: first > 0,
 			}
 			if err := e.executor.Submit(q); err != nil {
 				return err

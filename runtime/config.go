@@ -18,9 +18,15 @@ type Config struct {
 	// cannot be loaded.
 	Cache *store.Cache
 	// Memory bounds the resident memory of the process: base, activations,
-	// tasks, the program itself and the garbage collector's share; 0: three
-	// quarters of what the process may use. See Engine.HeapLimit.
+	// tasks, requests, the program itself and the garbage collector's share; 0:
+	// three quarters of what the process may use.
 	Memory int64
+	// LimitHeap, if not nil, is called with the limit of Go's heap with which the
+	// process stays within Memory, whenever it changes; see debug.SetMemoryLimit. The
+	// engine then frees garbage before it allocates much at once. Nil: the engine is one
+	// of several things in the process, and Memory only decides how much it takes
+	// itself. Calls come from any goroutine, one at a time.
+	LimitHeap func(bytes int64)
 	// Budget bounds the bytes of tasks in memory; 0: the rest of Memory.
 	Budget int64
 	// Compute is the number type in which dense layers multiply; the default is

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"kenserve/internal/memory"
 	"kenserve/models"
 	"kenserve/tokenizer"
 )
@@ -17,11 +18,12 @@ type encoder struct {
 	limits     models.Limits // of the model, and of the configuration
 	truncateTo int           // number of tokens to which texts are truncated; at most limits.Tokens
 	vocabulary int           // number of token ids that a request may send
+	density    *tokenDensity // of texts
 }
 
 // encoder returns the encoder of a task's inputs.
 func (e *Engine) encoder(p *plan) encoder {
-	c := encoder{tokenizer: p.tokenizer(), limits: p.arch.Limits(), vocabulary: p.vocabulary()}
+	c := encoder{tokenizer: p.tokenizer(), limits: p.arch.Limits(), vocabulary: p.vocabulary(), density: &e.density}
 	if e.config.MaxTokens > 0 {
 		c.limits.Tokens = min(c.limits.Tokens, e.config.MaxTokens)
 	}
@@ -92,7 +94,12 @@ func (s *sharedTokens) get(t *tokenizer.Tokenizer, input Input, o tokenizer.Opti
 func (e *Engine) Encode(ctx context.Context, inputs []Input, opts Options) ([]Input, error) {
 	start := time.Now()
 	base := plan{base: e.base, arch: e.base.arch}
-	batch, _, err := e.encoder(&base).encode(ctx, inputs, 0, opts, math.MaxInt)
+	texts := e.encoder(&base)
+	expected := texts.expect(inputs, opts)
+	if err := memory.LoanOf(ctx).Take(memory.Tokens, expected.bytes(expected.most)); err != nil {
+		return nil, fmt.Errorf("runtime: tokenize: %w", err)
+	}
+	batch, _, err := texts.encode(ctx, inputs, 0, opts, math.MaxInt)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +170,12 @@ func (c encoder) options(opts Options) tokenizer.Options {
 // them. Its error is an *InputError.
 func (c encoder) appendInput(tokens *tokenizer.Encoding, input Input, i int, o tokenizer.Options, truncate bool) (fresh bool, err error) {
 	tokens.Dropped = 0
+	before := len(tokens.IDs)
 	if fresh, err = c.appendTokens(tokens, input, o); err != nil {
 		return false, &InputError{i, err}
+	}
+	if tokens.Dropped == 0 && input.IDs == nil {
+		c.density.add(input.textBytes(), len(tokens.IDs)-before)
 	}
 	if tokens.Dropped > 0 && !truncate {
 		return false, &InputError{i, fmt.Errorf("%w: it has more than %d tokens", ErrTooLong, o.MaxTokens)}

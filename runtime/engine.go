@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"kenserve/delta"
+	"kenserve/internal/memory"
 	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
@@ -20,6 +21,12 @@ type Engine struct {
 	own      *tokenizers // of tasks that do not have the base's
 	loader   *storesync.Loader
 	executor *sched.Executor
+	density  tokenDensity
+	account  *memory.Account
+	// encoding bounds the large calls that are tokenised at a time. Without it the
+	// goroutines of many large calls, all ready to run, would each get their turn before
+	// the one of a small call.
+	encoding *semaphore.Weighted
 	changes  *semaphore.Weighted // one change of the store at a time
 	watch    *baseWatch
 }
@@ -35,25 +42,37 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	parts := divide(config.Memory, base.Bytes())
 	budget := config.Budget
 	if budget == 0 {
-		if budget = taskBudget(config.Memory, base.Bytes()); budget <= 0 {
+		if budget = parts.tasks; budget <= 0 {
 			return nil, fmt.Errorf("runtime: open engine: Config.Memory is %d bytes: too few for the base, which takes %d, and tasks", config.Memory, base.Bytes())
 		}
 	}
-	e := &Engine{config: config, base: base, own: &tokenizers{}, changes: semaphore.NewWeighted(1)}
+	var room *heapRoom
+	if config.LimitHeap != nil {
+		room = newHeapRoom(config.Memory-programBytes, slackBytes(config.Memory), config.LimitHeap)
+	}
+	e := &Engine{
+		config: config, base: base, own: &tokenizers{}, account: memory.New(max(parts.requests, minRequestBytes)),
+		changes: semaphore.NewWeighted(1), encoding: semaphore.NewWeighted(int64(config.Workers)),
+	}
+	if room != nil {
+		e.account.RefuseLargeWhile(room.behind)
+	}
 	e.executor = sched.New(sched.Config{
 		Cores: config.Workers, BatchTokens: config.BatchTokens, BatchWait: config.BatchWait,
 		MaxWaitingRequests: config.MaxWaiting, MaxWaitingTokens: config.MaxWaitingTokens,
 	})
 	l := storesync.Config{
-		Store: config.Store, Base: planner{base, e.own, config.Cache}, Budget: budget, Idle: e.executor.Idle, Probe: e.probe,
+		Store: config.Store, Base: planner{base, e.own, config.Cache, room}, Budget: budget, Idle: e.executor.Idle, Probe: e.probe,
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
 	l.Activations = e.own.memory
 	if config.Budget == 0 {
-		l.Activations = func() int64 { return e.executor.WorkspaceBytes() + e.own.memory() }
+		reserved := int64(config.Workers) * activationBytes(base.parameters, max(config.BatchTokens, e.MaxTokens()))
+		l.Activations = func() int64 { return max(reserved, e.executor.WorkspaceBytes()) + e.own.memory() }
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
@@ -63,11 +82,10 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	return e, nil
 }
 
-// HeapLimit returns the limit to pass to debug.SetMemoryLimit so that the process
-// stays within Config.Memory: the garbage collector works harder near it. The
-// program's own file is mapped, which does not count for Go's limit, so it is
-// subtracted here.
-func (e *Engine) HeapLimit() int64 { return e.config.Memory - programBytes }
+// Requests returns the account of the memory that requests take, the engine's own part
+// of them included. A caller that serves requests takes what it needs for them from it,
+// and gives each request's context a loan.
+func (e *Engine) Requests() *memory.Account { return e.account }
 
 // Close waits for the requests in progress and releases everything. Later
 // requests fail with ErrClosed.

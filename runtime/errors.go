@@ -34,6 +34,10 @@ var (
 	ErrClosed = failure.ErrClosed
 )
 
+// SlowError is an [ErrBusy]: the request would not be answered by its deadline, by the
+// measured speed and the work that waits.
+type SlowError = failure.SlowError
+
 // InputError is an error about one input of a request.
 type InputError struct {
 	Index int // of the input in the request

@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"os"
+
 	"kenserve/delta"
 	"kenserve/delta/store"
 	"kenserve/runtime/internal/storesync"
@@ -12,19 +14,26 @@ type planner struct {
 	base     *Base
 	own      *tokenizers
 	unpacked *store.Cache // where deltas in the small layout are unpacked; nil: they cannot be loaded
+	room     *heapRoom
 }
 
 // Plan opens a delta in either layout and checks it against the base.
 func (p planner) Plan(file store.File) (storesync.Plan, error) {
+	if info, err := os.Stat(file.Path); err == nil {
+		defer p.room.begin(info.Size())()
+	}
 	d, err := p.open(file)
 	if err != nil {
 		return nil, err
 	}
+	p.room.take(d.Size)
 	plan, err := planTask(p.base, p.own, d)
 	if err != nil {
 		_ = d.Close()
+		p.room.give(d.Size)
 		return nil, err
 	}
+	plan.room = p.room
 	return plan, nil
 }
 
@@ -46,6 +55,7 @@ func (p *plan) WarmBytes() int64 { return p.warmBytes }
 
 // Load returns the task, which owns the delta from then on.
 func (p *plan) Load() (storesync.Task, error) {
+	defer p.room.begin(p.warmBytes - p.delta.Size)()
 	t, err := p.load()
 	if err != nil {
 		return nil, err
@@ -56,7 +66,9 @@ func (p *plan) Load() (storesync.Task, error) {
 // Close releases the delta and the task's own tokenizer.
 func (p *plan) Close() error {
 	p.own.release()
-	return p.delta.Close()
+	err := p.delta.Close()
+	p.room.give(p.delta.Size)
+	return err
 }
 
 // Labels returns the task's labels, in the order of its logits.

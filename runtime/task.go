@@ -26,6 +26,8 @@ type plan struct {
 	temperature float64
 	own         *ownTokenizer // the task's own; nil: it uses the base's
 
+	room *heapRoom // for what is made of the delta
+
 	// warmBytes is what a warm task takes: the bytes of its file, which are the
 	// values in memory, an index of them, and copies of the few matrices to which
 	// the kernels cannot apply a delta while they multiply.
@@ -270,7 +272,10 @@ func (t *task) Warm() (models.Network, error) {
 }
 
 // Hot returns a network over weights of its own, which takes hotBytes.
-func (t *task) Hot() (models.Network, error) { return t.arch.Bind(params{t, true}) }
+func (t *task) Hot() (models.Network, error) {
+	defer t.room.begin(t.hotBytes)()
+	return t.arch.Bind(params{t, true})
+}
 
 // params gives an architecture the weights of a task. It implements
 // models.Params.

@@ -84,8 +84,8 @@ var engineMetrics = []struct {
 		func(s *runtime.Stats) float64 { return float64(s.WorkspaceBytes) }},
 }
 
-func engineDesc(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc("kenserve_"+name, help, nil, nil)
+func engineDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("kenserve_"+name, help, labels, nil)
 }
 
 // Describe implements [prometheus.Collector].

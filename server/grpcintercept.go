@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"kenserve/server/internal/api/oip"
 	"kenserve/server/internal/core"
@@ -29,23 +28,30 @@ var openCalls = append([]string{
 	"/grpc.health.v1.Health/Watch",
 }, oip.OpenCalls...)
 
-// authorizeCall returns the problem of a call without the key that it needs.
-func (s *Server) authorizeCall(ctx context.Context, method string) error {
+// isOpenCall tells whether a method needs no key.
+func isOpenCall(method string) bool { return slices.Contains(openCalls, method) }
+
+// authorizeCall returns the problem of a call without the key that it needs, from its
+// metadata.
+func (s *Server) authorizeCall(r *http.Request, method string) *problem.Problem {
 	want := accessUse
 	switch {
-	case slices.Contains(openCalls, method):
+	case isOpenCall(method):
 		want = accessNone
 	case slices.Contains(oip.AdminCalls, method):
 		want = accessAdmin
 	}
 	rules := s.rules.Load()
-	if refused := rules.refuseHost(received(ctx, ":authority"), s.grpcLoopback.Load()); refused != nil {
+	if refused := rules.refuseHost(r.Host, s.grpcLoopback.Load()); refused != nil {
 		return refused
 	}
-	if denied := rules.keys.refuse(rules.keys.of(received(ctx, "authorization"), received(ctx, "x-api-key")), want); denied != nil {
-		return denied
+	only := func(name string) string {
+		if v := r.Header[name]; len(v) == 1 {
+			return v[0]
+		}
+		return ""
 	}
-	return nil
+	return rules.keys.refuse(rules.keys.of(only("Authorization"), only("X-Api-Key")), want)
 }
 
 // received returns the value of a name in the metadata of a call, "" unless there is
@@ -75,27 +81,34 @@ func (s *Server) intercept(ctx context.Context, in any, info *grpc.UnaryServerIn
 			out, err = nil, problem.Internal(fmt.Errorf("panic: %v", value), "internal error")
 		}
 		err = s.endCall(ctx, state, info.FullMethod, err)
-		endSpan(span, state, attribute.Int("rpc.grpc.status_code", int(status.Code(err))))
+		endSpan(span, state, grpcStatus(status.Code(err)))
 	}()
-	if err := s.authorizeCall(ctx, info.FullMethod); err != nil {
-		return nil, err
-	}
-	size := proto.Size(in.(proto.Message))
-	if !s.core.Bodies.Take(size) {
-		return nil, problem.Overloaded("too many bytes of requests are in memory, try again later")
-	}
-	defer s.core.Bodies.Give(size)
+	ctx, cancel := endWith(ctx, s.grpcCalls)
+	defer cancel()
 	return handler(core.WithState(ctx, state), in)
 }
 
-// interceptStream surrounds the streams, which are those of health and reflection.
-func (s *Server) interceptStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	ctx := stream.Context()
-	if err := s.authorizeCall(ctx, info.FullMethod); err != nil {
-		return oip.GRPCError(ctx, core.ProblemOf(ctx, err))
-	}
-	return handler(srv, stream)
+// grpcStatus is the attribute of a span with the status of its call.
+func grpcStatus(code codes.Code) attribute.KeyValue {
+	return attribute.Int("rpc.grpc.status_code", int(code))
 }
+
+// interceptStream surrounds the streams, which are those of health and reflection. They
+// end when the server drains.
+func (s *Server) interceptStream(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	ctx, cancel := endWith(stream.Context(), s.grpcStreams)
+	defer cancel()
+	return handler(srv, endingStream{stream, ctx})
+}
+
+// endingStream is a stream with another context.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context implements [grpc.ServerStream].
+func (s endingStream) Context() context.Context { return s.ctx }
 
 // endCall turns the error of a unary call into a gRPC status, and records the call in
 // metrics and log.
@@ -132,7 +145,7 @@ func (s *Server) endCall(ctx context.Context, state *core.RequestState, method s
 		level = slog.LevelError
 	case code == codes.Unavailable, code == codes.FailedPrecondition:
 		level = slog.LevelWarn
-	case slices.Contains(openCalls, method):
+	case isOpenCall(method):
 		level = slog.LevelDebug
 	}
 	if s.options.Logger.Enabled(ctx, level) {

@@ -213,7 +213,7 @@ func TestGRPCErrors(t *testing.T) {
 		{"too long", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{servertest.BytesInput("text", "a", strings.Repeat("a ", 20))}, Parameters: map[string]*pb.InferParameter{"truncate": servertest.BoolParameter(false)}}), codes.InvalidArgument, "text[1] has more tokens"},
 		{"classes of another type", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.BoolParameter(true)}}}}), codes.InvalidArgument, "classification"},
 		{"no classes", infer(&pb.ModelInferRequest{ModelName: "sst2", Inputs: []*pb.ModelInferRequest_InferInputTensor{one}, Outputs: []*pb.ModelInferRequest_InferRequestedOutputTensor{{Name: "probabilities", Parameters: map[string]*pb.InferParameter{"classification": servertest.IntParameter(0)}}}}), codes.InvalidArgument, "classification"},
-		{"a message over the limit", inputs(servertest.BytesInput("text", strings.Repeat("x", 5000))), codes.ResourceExhausted, "larger than max"},
+		{"a message over the limit", inputs(servertest.BytesInput("text", strings.Repeat("x", 5000))), codes.ResourceExhausted, "larger than 4096 bytes"},
 		{"metadata of an unknown task", func(ctx context.Context) error {
 			_, err := d.infer.ModelMetadata(ctx, &pb.ModelMetadataRequest{Name: "nothing"})
 			return err

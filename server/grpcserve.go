@@ -6,15 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	_ "google.golang.org/grpc/encoding/gzip" // clients may compress; the limit is on what comes out
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	pb "kenserve/server/inferencepb"
@@ -26,9 +23,21 @@ const (
 	grpcMaxStreams     = 128              // calls of a connection at the same time
 	grpcPingInterval   = time.Minute      // idle time after which the server pings a client
 	grpcPingTimeout    = 20 * time.Second // time for the client to answer
-	grpcMinPingTime    = 10 * time.Second // shortest time between pings of a client
 	grpcHealthInterval = time.Second      // between updates for clients that watch health
 )
+
+// http2Config bounds what an HTTP/2 connection takes: bytes that have arrived and were
+// not read, and calls at the same time.
+func (s *Server) http2Config() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		MaxConcurrentStreams:          grpcMaxStreams,
+		MaxReceiveBufferPerConnection: 128 << 10,
+		MaxReceiveBufferPerStream:     64 << 10,
+		SendPingTimeout:               grpcPingInterval,
+		PingTimeout:                   grpcPingTimeout,
+		WriteByteTimeout:              s.options.WriteTimeout,
+	}
+}
 
 // ServeGRPC answers the gRPC calls on ln until ctx ends, drains, and closes ln. The
 // services are the Open Inference Protocol, health and reflection. It drains as
@@ -39,31 +48,43 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 	}
 	s.grpcLoopback.Store(isLoopback(ln))
 	o := &s.options
-	options := []grpc.ServerOption{
+	calls := grpc.NewServer(
 		grpc.ChainUnaryInterceptor(s.intercept),
 		grpc.ChainStreamInterceptor(s.interceptStream),
 		grpc.MaxRecvMsgSize(o.MaxBodyBytes),
-		grpc.MaxHeaderListSize(uint32(o.MaxHeaderBytes)),
-		grpc.MaxConcurrentStreams(grpcMaxStreams),
-		grpc.ConnectionTimeout(o.ReadHeaderTimeout),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: o.IdleTimeout, Time: grpcPingInterval, Timeout: grpcPingTimeout}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: grpcMinPingTime, PermitWithoutStream: true}),
-		grpc.WaitForHandlers(true),
-	}
-	if o.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(s.tlsConfig("h2"))))
-	}
-	srv := grpc.NewServer(options...)
-	oip.RegisterGRPC(srv, s.core)
+	)
+	oip.RegisterGRPC(calls, s.core)
 	healthy := &healthService{health.NewServer(), s}
-	grpc_health_v1.RegisterHealthServer(srv, healthy)
-	reflection.Register(srv)
-
+	grpc_health_v1.RegisterHealthServer(calls, healthy)
+	reflection.Register(calls)
+	front, err := newGRPCFront(s, calls)
+	if err != nil {
+		return err
+	}
+	limited := newConnections(ln, s.memory, o.MaxConnections, secureConnectionBytes)
+	s.metrics.connections.Store("grpc", limited)
+	srv := &http.Server{
+		Handler: front, ConnState: limited.changed, ConnContext: withConnection,
+		Protocols: new(http.Protocols), HTTP2: s.http2Config(),
+		ReadHeaderTimeout: o.ReadHeaderTimeout,
+		ReadTimeout:       o.ReadTimeout,
+		WriteTimeout:      o.ReadTimeout + o.RequestTimeout + o.WriteTimeout,
+		IdleTimeout:       o.IdleTimeout,
+		MaxHeaderBytes:    o.MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+	}
 	var accepting error
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		accepting = srv.Serve(netutil.LimitListener(ln, o.MaxConnections))
+		if o.TLS != nil {
+			srv.Protocols.SetHTTP2(true)
+			srv.TLSConfig = s.tlsConfig("h2")
+			accepting = srv.ServeTLS(limited, "", "")
+		} else {
+			srv.Protocols.SetUnencryptedHTTP2(true)
+			accepting = srv.Serve(limited)
+		}
 	}()
 	updates := time.NewTicker(grpcHealthInterval)
 	defer updates.Stop()
@@ -81,29 +102,27 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 	s.core.Drain()
 	healthy.Shutdown()
 	o.Logger.LogAttrs(ctx, slog.LevelInfo, "draining gRPC", slog.Duration("timeout", o.DrainTimeout))
-	deadline := time.NewTimer(o.DrainTimeout)
-	defer deadline.Stop()
+	drain, stop := context.WithTimeout(context.WithoutCancel(ctx), o.DrainTimeout)
+	defer stop()
 	if o.Grace > 0 {
 		select {
 		case <-stopped:
 		case <-time.After(o.Grace):
 		}
 	}
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		srv.GracefulStop()
-	}()
-	var aborted error
-	select {
-	case <-drained:
-	case <-deadline.C:
-		srv.Stop() // cancels the calls, and GracefulStop returns
-		<-drained
-		aborted = fmt.Errorf("server: gRPC calls were aborted after draining for %s", o.DrainTimeout)
+	s.endGRPCStreams()
+	aborted := srv.Shutdown(drain)
+	if aborted != nil {
+		s.endGRPCCalls()
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
+		defer stop()
+		_ = srv.Shutdown(last)
+		_ = srv.Close()
+		aborted = fmt.Errorf("server: gRPC calls were aborted after draining for %s: %w", o.DrainTimeout, aborted)
 	}
 	<-stopped
-	if accepting == nil || errors.Is(accepting, grpc.ErrServerStopped) {
+	calls.Stop() // its calls have ended, or their connections are closed
+	if errors.Is(accepting, http.ErrServerClosed) {
 		return aborted
 	}
 	return errors.Join(fmt.Errorf("server: accept on %s: %w", ln.Addr(), accepting), aborted)

@@ -149,7 +149,7 @@ func TestGRPCMemory(t *testing.T) {
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
-	if used := s.core.Bodies.Used(); used != 0 {
+	if used := usedBytes(s); used != 0 {
 		t.Errorf("%d bytes still count", used)
 	}
 }

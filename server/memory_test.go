@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"kenserve/internal/memory"
 	"kenserve/server/internal/servertest"
 )
 
@@ -50,7 +52,69 @@ func TestBodyMemory(t *testing.T) {
 	if w := post(s, body("sst2")); w.Code != http.StatusOK {
 		t.Errorf("afterwards: status %d: %s", w.Code, w.Body)
 	}
-	if used := s.core.Bodies.Used(); used != 0 {
+	if used := usedBytes(s); used != 0 {
 		t.Errorf("%d bytes still count", used)
+	}
+}
+
+// usedBytes returns what the server's requests hold. A request may give its bytes back
+// a moment after its client has the answer.
+func usedBytes(s *Server) int64 {
+	for range 100 {
+		if s.memory.Used() == 0 {
+			return 0
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return s.memory.Used()
+}
+
+// An answer is charged before it is written. One that never fits is 413, and one that
+// does not fit beside others 429.
+func TestAnswerMemory(t *testing.T) {
+	e := servertest.NewEngine()
+	manyLabels(e, 1000, 1000)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	e.Before = func(_ context.Context, task string) error {
+		if task == "trec" {
+			entered <- struct{}{}
+			<-leave
+		}
+		return nil
+	}
+	s := newServer(t, e, Options{Memory: memory.New(8 << 20)})
+	for _, c := range []struct {
+		body string
+		want int
+	}{
+		{`{"model":"many","input":"a"}`, http.StatusOK},                                               // 2 MB
+		{`{"model":"many","input":["a","a","a","a","a"]}`, http.StatusRequestEntityTooLarge},          // 10 MB
+		{`{"model":"many","input":["a","a","a","a","a"],"top_k":3}`, http.StatusOK},                   // little
+		{`{"model":["many","sst2"],"input":["a","a","a","a","a"]}`, http.StatusRequestEntityTooLarge}, // likewise
+		{`{"model":["many","sst2"],"input":["a","a","a","a","a"],"top_k":10}`, http.StatusOK},         // likewise
+		{`{"model":"sst2","input":["` + strings.Repeat(`a","`, 500) + `a"]}`, http.StatusOK},          // of 501 texts
+	} {
+		if w := post(s, c.body); w.Code != c.want {
+			t.Errorf("%.80s: status %d, want %d: %.200s", c.body, w.Code, c.want, w.Body)
+		}
+	}
+	if used := usedBytes(s); used != 0 {
+		t.Errorf("%d bytes still count", used)
+	}
+	// A request that waits holds most of the account.
+	done := make(chan int)
+	go func() {
+		done <- post(s, `{"model":"trec","input":"`+strings.Repeat("x ", 40<<10)+`"}`+strings.Repeat(" ", 1900<<10)).Code
+	}()
+	<-entered
+	if w := post(s, `{"model":"many","input":"a"}`); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
+		t.Errorf("beside another request: status %d: %.200s", w.Code, w.Body)
+	}
+	if w := post(s, `{"model":"sst2","input":"a"}`); w.Code != http.StatusOK {
+		t.Errorf("a small one: status %d: %.200s", w.Code, w.Body)
+	}
+	close(leave)
+	if code := <-done; code != http.StatusOK {
+		t.Errorf("the first one: status %d", code)
 	}
 }

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"cmp"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -13,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc/codes"
 
+	"kenserve/internal/memory"
 	"kenserve/runtime"
 	"kenserve/server/internal/problem"
 )
@@ -29,6 +32,8 @@ const (
 type metrics struct {
 	engine   Engine
 	registry *prometheus.Registry
+
+	connections sync.Map // by name of the listener: *connections
 
 	inFlight  atomic.Int64
 	http      *prometheus.CounterVec   // route, code
@@ -61,7 +66,7 @@ var buckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05,
 
 // newMetrics returns metrics that give maxTasks tasks a label of their own. logLost,
 // if not nil, returns how many lines of the log were lost.
-func newMetrics(engine Engine, maxTasks int, logLost func() uint64) *metrics {
+func newMetrics(engine Engine, account *memory.Account, maxTasks int, logLost func() uint64) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
@@ -99,18 +104,49 @@ func newMetrics(engine Engine, maxTasks int, logLost func() uint64) *metrics {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "kenserve_log_lines_lost_total", Help: "Lines of the log that were lost because its reader stalled or is gone."},
 			func() float64 { return float64(logLost()) }),
 		engineCollector{engine, maxTasks},
+		memoryCollector{account, &m.connections},
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
 
-// handler serves the registry.
+// handler serves the registry to one client at a time: the text is made in memory, so
+// that a client that reads slowly keeps no other out.
 func (m *metrics) handler(log *slog.Logger) http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelError),
-		MaxRequestsInFlight: 4,
+	next := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError),
 	})
+	var turn sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := page{header: w.Header()}
+		turn.Lock()
+		next.ServeHTTP(&page, r)
+		turn.Unlock()
+		page.writeTo(w)
+	})
+}
+
+// page is a [http.ResponseWriter] that keeps the answer.
+type page struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header implements [http.ResponseWriter].
+func (p *page) Header() http.Header { return p.header }
+
+// Write implements [http.ResponseWriter].
+func (p *page) Write(b []byte) (int, error) { return p.body.Write(b) }
+
+// WriteHeader implements [http.ResponseWriter].
+func (p *page) WriteHeader(status int) { p.status = status }
+
+func (p *page) writeTo(w http.ResponseWriter) {
+	p.header.Set("Content-Length", strconv.Itoa(p.body.Len()))
+	w.WriteHeader(cmp.Or(p.status, http.StatusOK))
+	_, _ = w.Write(p.body.Bytes()) // an error means that the client has gone
 }
 
 // answered counts an HTTP request.

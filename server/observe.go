@@ -9,6 +9,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/otel/attribute"
 
+	"kenserve/internal/memory"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 	"kenserve/server/internal/route"
@@ -54,9 +55,12 @@ func (s *Server) observe(c *gin.Context) {
 		h["Connection"] = []string{"close"}
 	}
 	s.metrics.inFlight.Add(1)
+	loan := s.memory.Open()
+	defer loan.Close()
+	c.Set(route.WriteTimeoutKey, s.options.WriteTimeout)
 	ctx, span := s.startSpan(c.Request, s.operation(c))
+	c.Request = c.Request.WithContext(memory.WithLoan(ctx, loan))
 	if span.IsRecording() {
-		c.Request = c.Request.WithContext(ctx)
 		state.TraceID = span.SpanContext().TraceID().String()
 	}
 	defer func() {

@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"kenserve/internal/memory"
 	"kenserve/server/internal/core"
 )
 
@@ -18,13 +19,18 @@ type Options struct {
 
 	// MaxBodyBytes bounds the body of a request, as sent and as decoded. Default 4 MiB.
 	MaxBodyBytes int
-	// MaxBodyMemory bounds the bytes of all bodies in memory. Requests beyond it get
-	// 429. Default 256 MiB.
+	// Memory is the account of the memory that requests take: connections, bodies and
+	// what is made of them, tokens, answers. Requests beyond it get 429, or 413 if they
+	// could never be answered. Nil: 1 GiB.
+	Memory *memory.Account
+	// MaxBodyMemory bounds the bytes of all bodies in memory, beside Memory. Requests
+	// beyond it get 429. Default 256 MiB.
 	MaxBodyMemory int
 	// MaxUploadBytes bounds an uploaded delta. Default 1 GiB.
 	MaxUploadBytes int
-	// MaxConnections bounds the connections of each listener. Further connections wait.
-	// Default 4096.
+	// MaxConnections bounds the connections of each listener; half of Memory bounds them
+	// too. An idle connection yields to a new one. If none is idle, probes are answered
+	// on the new one, and other requests get 429. Default 4096.
 	MaxConnections int
 	// MaxTexts bounds the inputs of a request; a pair counts once. Default 1024.
 	MaxTexts int
@@ -73,7 +79,8 @@ type Options struct {
 	// UploadTimeout replaces ReadTimeout and RequestTimeout for uploading or copying a
 	// delta. Default 10 min.
 	UploadTimeout time.Duration
-	// WriteTimeout bounds sending an answer. Default 30 s.
+	// WriteTimeout bounds sending an answer, or a message of a gRPC stream. Then the
+	// connection, or the call, is closed. Default 30 s.
 	WriteTimeout time.Duration
 	// IdleTimeout closes a connection without requests. Default 2 min.
 	IdleTimeout time.Duration
@@ -85,6 +92,9 @@ type Options struct {
 	// cancelled and get 503. Default 30 s.
 	DrainTimeout time.Duration
 }
+
+// defaultMemory is the account of a server that is given none.
+const defaultMemory = 1 << 30
 
 // About describes the server and its engine. A zero field is unknown.
 type About = core.About

@@ -18,7 +18,7 @@ func (s *Server) routes() {
 	r.RedirectTrailingSlash = false
 	r.ForwardedByClientIP = false
 	r.HandleMethodNotAllowed = true
-	r.Use(follow, drain, s.cors, s.observe, s.framing, s.guard, s.authorize)
+	r.Use(follow, drain, s.cors, s.observe, s.framing, s.guard, s.authorize, s.admit)
 	r.NoRoute(s.handle(noRoute))
 	r.NoMethod(s.handle(noMethod))
 

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"kenserve/server/internal/core"
 )
 
@@ -33,16 +31,25 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	log := s.options.Logger
 	requests, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(core.ErrShutdown)
+	bytes := int64(plainConnectionBytes)
+	if s.options.TLS != nil {
+		bytes = secureConnectionBytes
+	}
+	limited := newConnections(ln, s.memory, s.options.MaxConnections, bytes)
+	s.metrics.connections.Store("http", limited)
 	srv := &http.Server{
 		Handler:     s.router,
+		ConnState:   limited.changed,
 		BaseContext: func(net.Listener) context.Context { return onListener(requests, ln) },
-		ConnContext: withFraming,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return withFraming(withConnection(ctx, c), c) },
+		HTTP2:       s.http2Config(),
 		// The middleware that follows connections must see every request.
 		DisableGeneralOptionsHandler: true,
 
 		ReadHeaderTimeout: s.options.ReadHeaderTimeout,
 		ReadTimeout:       s.options.ReadTimeout,
-		// The write timeout runs from the end of the header.
+		// It runs from the end of the header. An answer gets the write timeout alone when
+		// it is written; see route.Write.
 		WriteTimeout:   s.options.ReadTimeout + s.core.Limits.RequestTimeout + s.core.Limits.WriteTimeout,
 		IdleTimeout:    s.options.IdleTimeout,
 		MaxHeaderBytes: s.options.MaxHeaderBytes,
@@ -52,7 +59,6 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		limited := netutil.LimitListener(ln, s.options.MaxConnections)
 		if s.options.TLS != nil {
 			srv.TLSConfig = s.tlsConfig("h2", "http/1.1")
 			accepting = srv.ServeTLS(limited, "", "")

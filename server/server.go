@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -10,9 +11,9 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"kenserve/internal/memory"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/dashboard"
-	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/route"
 )
 
@@ -21,6 +22,7 @@ type Server struct {
 	core      *core.Service
 	engine    Engine
 	options   Options // with defaults filled in
+	memory    *memory.Account
 	metrics   *metrics
 	rules     atomic.Pointer[rules] // see Reload
 	dashboard *dashboard.Dashboard
@@ -31,6 +33,9 @@ type Server struct {
 
 	servingGRPC  atomic.Bool // ServeGRPC was called
 	grpcLoopback atomic.Bool // its listener has a loopback address
+	// The contexts end when the streams, and the unary calls, of gRPC have to.
+	grpcStreams, grpcCalls       context.Context
+	endGRPCStreams, endGRPCCalls context.CancelFunc
 }
 
 // releaseMode keeps gin from printing: nothing but the logger writes to the log. The
@@ -51,18 +56,25 @@ func New(engine Engine, options Options) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
-	metrics := newMetrics(engine, options.MetricTasks, options.LogLinesLost)
+	account := options.Memory
+	if account == nil {
+		account = memory.New(defaultMemory)
+	}
+	account.Bound(memory.Bodies, int64(options.MaxBodyMemory))
+	metrics := newMetrics(engine, account, options.MetricTasks, options.LogLinesLost)
 	s := &Server{
 		core: &core.Service{
 			Engine: engine, Limits: options.limits(), About: options.About,
-			Bodies: httpbody.NewBudget(options.MaxBodyMemory), Now: time.Now,
-			OnClassified: metrics.classified,
+			Now: time.Now, OnClassified: metrics.classified,
 		},
 		engine:  engine,
 		options: options,
+		memory:  account,
 		metrics: metrics,
 		router:  gin.New(),
 	}
+	s.grpcStreams, s.endGRPCStreams = context.WithCancel(context.Background())
+	s.grpcCalls, s.endGRPCCalls = context.WithCancel(context.Background())
 	if s.dashboard, err = dashboard.New(s.core, engine, metrics.inFlight.Load); err != nil {
 		return nil, err
 	}

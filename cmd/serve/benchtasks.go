@@ -52,7 +52,7 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, folder.Remove()) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: store.Folder(folder.Path("")), Compute: c.Compute, Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(),
+		BaseDir: c.Base, Store: store.Folder(folder.Path("")), Compute: c.Compute, Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(), LimitHeap: newHeapLimiter(),
 		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // so that no request is refused
 	})
 	if err != nil {
@@ -60,7 +60,6 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	_ = reportUnknown("bench", false, s.warn("bench"), e.Base().Unknown()...)
-	limitHeap(e)
 	options := bench.TasksOptions{
 		Counts: c.Counts, Zipf: c.Zipf, Tokens: c.Tokens, Concurrency: c.Concurrency, Duration: c.Duration, Rounds: c.Rounds,
 	}

@@ -34,6 +34,9 @@ func (c *exportCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer d.Close()
+	if err := export.CheckFolder(c.Out, c.Base, d); err != nil {
+		return err
+	}
 	if err := export.Write(out.Path(), c.Base, base.Checkpoint, d); err != nil {
 		return err
 	}

@@ -247,28 +247,36 @@ func exceedMetricTasks(t *testing.T, r *running) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// exceedConnections opens as many connections as allowed. One more must not be answered
-// until another is closed.
+// exceedConnections keeps as many connections busy as allowed. On one more, probes are
+// answered and other requests are refused, until one is free.
 func exceedConnections(t *testing.T, r *running) {
-	var open []net.Conn
+	var busy []net.Conn
 	for range 2 {
 		conn, err := net.Dial("tcp", r.host())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		open = append(open, conn)
+		fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+		busy = append(busy, conn)
 	}
-	answered := make(chan int)
-	go func() { answered <- send(r, http.MethodGet, "/healthz", nil) }()
-	select {
-	case status := <-answered:
-		t.Errorf("max-connections: status %d on one connection more", status)
-		return
-	case <-time.After(200 * time.Millisecond):
+	status := func(path string, want int) bool {
+		for range 100 { // until the server has read the requests, or seen that one was closed
+			if send(r, http.MethodGet, path, nil) == want {
+				return true
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return false
 	}
-	open[0].Close()
-	if status := <-answered; status != 200 {
-		t.Errorf("max-connections: status %d after another was closed", status)
+	if !status("/tasks", 429) {
+		t.Error("max-connections: a request on one connection more is not refused")
+	}
+	if !status("/healthz", 200) {
+		t.Error("max-connections: a probe on one connection more is not answered")
+	}
+	busy[0].Close()
+	if !status("/tasks", 200) {
+		t.Error("max-connections: a request is refused after a connection was closed")
 	}
 }

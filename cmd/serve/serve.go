@@ -25,7 +25,7 @@ type serveCmd struct {
 	Base        string        `type:"model" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded. Required."`
 	Store       string        `placeholder:"DIR|URL" help:"Store of delta files: a folder, or the URL of a bucket (s3://, gs://, azblob:// or file://). File NAME.ken is served as task NAME. Required."`
 	Watch       time.Duration `default:"2s" placeholder:"TIME" help:"Time between scans of the store for new, replaced and removed tasks (default ${default}); 0 turns scans off. A large store is scanned less often."`
-	Memory      byteSize      `placeholder:"BYTES" help:"Maximum memory of the process in bytes, base and tasks included (default: three quarters of the memory of the machine or container). Tasks beyond it are evicted and loaded again on demand."`
+	Memory      byteSize      `placeholder:"BYTES" help:"Maximum memory of the process in bytes, base, tasks, requests and connections included (default: three quarters of the memory of the machine or container). Tasks beyond it are evicted and loaded again on demand; requests beyond their part of it are refused with 429."`
 	Compute     gemm.Compute  `default:"float32" placeholder:"TYPE" help:"Number type of products in dense layers: float32, bfloat16 or int8 (default ${default}). bfloat16 and int8 are less exact, and faster where the processor supports them."`
 	Pin         []string      `placeholder:"TASK,..." help:"Tasks to load at the start, make hot and never evict."`
 	Prefetch    []string      `placeholder:"TASK,..." help:"Tasks to load at the start while there is memory; * means all."`
@@ -44,18 +44,18 @@ type serveCmd struct {
 
 	MaxBody        byteSize      `default:"4MiB" placeholder:"BYTES" help:"Maximum size of a request body in bytes (default ${default}); larger bodies are refused with 413."`
 	MaxUpload      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Maximum size of an uploaded delta in bytes (default ${default}); larger ones are refused with 413."`
-	MaxBodyMemory  byteSize      `default:"256MiB" placeholder:"BYTES" help:"Maximum size of all request bodies in memory, in bytes (default ${default}); further requests are refused with 429."`
-	MaxConnections int           `default:"4096" placeholder:"N" help:"Maximum number of connections to each address (default ${default}); further ones wait until another is closed."`
+	MaxBodyMemory  byteSize      `default:"256MiB" placeholder:"BYTES" help:"Maximum size of all request bodies in memory, in bytes (default ${default}); further requests are refused with 429. The part of --memory for requests bounds them too."`
+	MaxConnections int           `default:"4096" placeholder:"N" help:"Maximum number of connections to each address (default ${default}; with little --memory fewer). A further one takes the place of one that is idle; if all are busy, it gets answers to probes only, and 429 to other requests."`
 	MaxTexts       int           `default:"1024" placeholder:"N" help:"Maximum number of texts in a request (default ${default}); larger requests are refused with 422."`
 	MaxText        byteSize      `default:"128KiB" placeholder:"BYTES" help:"Maximum size of one text in bytes (default ${default}); larger texts are refused with 422."`
 	MaxTasks       int           `default:"32" placeholder:"N" help:"Maximum number of tasks in a request (default ${default}); larger requests are refused with 422."`
 	MaxHeader      byteSize      `default:"32KiB" placeholder:"BYTES" help:"Maximum size of a request's header in bytes (default ${default}); larger headers are refused with 431."`
 	HeaderTimeout  time.Duration `default:"10s" placeholder:"TIME" help:"Maximum time to receive a request's header (default ${default}); then the connection is closed."`
-	ReadTimeout    time.Duration `default:"30s" placeholder:"TIME" help:"Maximum time to receive a whole request (default ${default}); then it is refused with 408."`
+	ReadTimeout    time.Duration `default:"30s" placeholder:"TIME" help:"Maximum time to receive a whole request, or the message of a gRPC call (default ${default}); then it is refused with 408, or DEADLINE_EXCEEDED."`
 	UploadTimeout  time.Duration `default:"10m" placeholder:"TIME" help:"Maximum time to receive an upload, or to copy a task (default ${default}); then it is refused with 408."`
-	WriteTimeout   time.Duration `default:"30s" placeholder:"TIME" help:"Maximum time to send a response (default ${default}); then the connection is closed."`
+	WriteTimeout   time.Duration `default:"30s" placeholder:"TIME" help:"Maximum time in which a client must read a response, or a message of a gRPC stream (default ${default}); then the connection or call is closed."`
 	IdleTimeout    time.Duration `default:"2m" placeholder:"TIME" help:"Maximum time that a connection stays open without a request (default ${default})."`
-	RequestTimeout time.Duration `default:"60s" placeholder:"TIME" help:"Maximum time that a request waits and computes (default ${default}); then the answer is 503."`
+	RequestTimeout time.Duration `default:"60s" placeholder:"TIME" help:"Maximum time that a request waits and computes (default ${default}); then the answer is 503. A request that would take longer, by the measured speed and the work that waits, is refused at once with 429."`
 	Grace          time.Duration `default:"0s" placeholder:"TIME" help:"Time after SIGTERM or SIGINT during which requests are still accepted while /readyz already fails, so that load balancers choose other replicas (default ${default})."`
 	DrainTimeout   time.Duration `default:"30s" placeholder:"TIME" help:"Maximum time from SIGTERM or SIGINT to the end, --grace included (default ${default}); requests that still run then are answered with 503."`
 
@@ -112,8 +112,8 @@ func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSe
 	if err := reportUnknown("serve", c.Strict, func(line string) { log.Warn(line) }, e.Base().Unknown()...); err != nil {
 		return err
 	}
-	limitHeap(e)
 	options.About = c.about(e)
+	options.Memory = e.Requests()
 	if c.Check {
 		return c.check(ctx, e, s)
 	}

@@ -21,7 +21,7 @@ func (c *serveCmd) engineConfig(store store.Store, cache *store.Cache, log *slog
 		BaseDir: c.Base, Store: store, Cache: cache, Watch: c.Watch, Memory: int64(c.Memory),
 		Pin: c.Pin, Prefetch: c.Prefetch, PrefetchAll: slices.Contains(c.Prefetch, "*"), Loads: c.Loads, Compute: c.Compute, Workers: c.Workers,
 		BatchTokens: c.BatchTokens, BatchWait: c.BatchWait, MaxTokens: c.MaxTokens,
-		MaxWaiting: c.MaxWaiting, MaxWaitingTokens: c.MaxWaitingTokens, RetryAfter: c.RetryAfter, Log: log,
+		MaxWaiting: c.MaxWaiting, MaxWaitingTokens: c.MaxWaitingTokens, RetryAfter: c.RetryAfter, Log: log, LimitHeap: newHeapLimiter(),
 	}
 }
 
@@ -104,10 +104,9 @@ func (c *serveCmd) reserveThread() (restore func()) {
 	return func() { goruntime.GOMAXPROCS(before) }
 }
 
-// limitHeap tells the garbage collector to keep the process within the engine's memory,
-// unless the environment variable GOMEMLIMIT sets a lower limit.
-func limitHeap(e *runtime.Engine) {
-	if limit := e.HeapLimit(); limit < debug.SetMemoryLimit(-1) {
-		debug.SetMemoryLimit(limit)
-	}
+// newHeapLimiter returns a function that tells the garbage collector to keep the heap
+// within a limit, unless the environment variable GOMEMLIMIT sets a lower one.
+func newHeapLimiter() func(limit int64) {
+	lowest := debug.SetMemoryLimit(-1)
+	return func(limit int64) { debug.SetMemoryLimit(max(min(limit, lowest), 0)) }
 }

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+	"time"
 
 	"kenserve/delta"
 	"kenserve/delta/store"
@@ -34,6 +35,19 @@ var (
 	// ErrClosed means that the engine is shutting down.
 	ErrClosed = errors.New("engine closed")
 )
+
+// SlowError is an [ErrBusy]: the work would not be done by its deadline.
+type SlowError struct {
+	Need       time.Duration // to do it, by the measured speed
+	RetryAfter time.Duration // when enough of the work that waits may be done
+}
+
+func (e *SlowError) Error() string {
+	return fmt.Sprintf("%v: the work would take %s", ErrBusy, e.Need.Round(10*time.Millisecond))
+}
+
+// Is makes every SlowError an ErrBusy.
+func (e *SlowError) Is(target error) bool { return target == ErrBusy }
 
 // TaskError is an [ErrTaskUnusable] with its reason.
 type TaskError struct {

@@ -62,8 +62,8 @@ func New(c Config) *Executor {
 }
 
 // Submit queues a request. If it does so, the caller must call Wait or Abandon.
-// Otherwise the error is that of the context, failure.ErrBusy or
-// failure.ErrClosed.
+// Otherwise the error is that of the context, failure.ErrBusy, a failure.SlowError if
+// the request is a further part of a call that will be too late, or failure.ErrClosed.
 func (x *Executor) Submit(r *Request) error {
 	if err := r.Context.Err(); err != nil {
 		return err
@@ -73,21 +73,21 @@ func (x *Executor) Submit(r *Request) error {
 		x.mu.Unlock()
 		return err
 	}
+	now := time.Now()
+	if r.Continued {
+		if err := x.schedule.lateAgain(r.Call, now); err != nil {
+			x.mu.Unlock()
+			return err
+		}
+	}
 	r.done = make(chan struct{})
-	x.schedule.add(r, time.Now())
+	x.schedule.add(r, now)
 	x.mu.Unlock()
 	x.notify(1)
 	return nil
 }
 
-// CheckAdmission returns the error that Submit would return now for a new
-// request, so that a caller need not encode texts that would be refused.
-func (x *Executor) CheckAdmission() error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.admissionErrorLocked()
-}
-
+// admissionErrorLocked returns why no new request is admitted, whatever it needs.
 func (x *Executor) admissionErrorLocked() error {
 	switch s := &x.schedule; {
 	case x.closed:
@@ -135,6 +135,7 @@ func (x *Executor) beginBatch() (b *batch, more bool) {
 	switch {
 	case b != nil:
 		x.freeWorkers--
+		b.helpers = x.freeWorkers
 	case x.closed:
 		return nil, false
 	case !nextReady.IsZero():

@@ -29,6 +29,9 @@ type Request struct {
 	// requests have it, too: the networks of all of them were bound by one
 	// architecture. It is the same for all requests of a task.
 	Shares bool
+	// Call is the admitted call that the request is a part of; nil: it was not
+	// announced.
+	Call *Call
 	// Continued tells that the request is a further part of a call that was
 	// admitted already. It is not refused for load.
 	Continued bool
@@ -42,9 +45,10 @@ type Request struct {
 	done chan struct{} // closed when no text is waiting or being computed
 
 	arrivalOrder   uint64
-	heapIndex      int // in its queue
-	nextText       int // the texts before it are in batches
-	runningBatches int // batches that hold texts of the request
+	rank           int64 // see schedule.rank
+	heapIndex      int   // in its queue
+	nextText       int   // the texts before it are in batches
+	runningBatches int   // batches that hold texts of the request
 }
 
 // textStart returns where the tokens of text i begin.
@@ -61,8 +65,22 @@ func (r *Request) waitingTokens() int { return len(r.Texts.IDs) - r.textStart(r.
 // waiting tells whether some texts are not in a batch yet.
 func (r *Request) waiting() bool { return r.nextText < len(r.Texts.Ends) }
 
-// before tells whether r is computed before o: by deadline, then by arrival.
+// short tells whether r is all of a call, and has up to maxTokens.
+func (r *Request) short(maxTokens int) bool {
+	return r.Call != nil && len(r.Texts.IDs) <= maxTokens && r.Call.submitted == len(r.Texts.IDs) && r.Call.left <= maxTokens
+}
+
+// before tells whether r is computed before o, a request of the same task: by rank, by
+// deadline, then by arrival.
 func (r *Request) before(o *Request) bool {
+	if r.rank != o.rank {
+		return r.rank < o.rank
+	}
+	return r.dueBefore(o)
+}
+
+// dueBefore is before without the rank, which only compares calls of one task.
+func (r *Request) dueBefore(o *Request) bool {
 	if !r.Deadline.Equal(o.Deadline) {
 		return r.Deadline.Before(o.Deadline)
 	}
@@ -95,7 +113,7 @@ func (q *queue) servedBefore(p *queue) bool {
 	if q.startTag != p.startTag {
 		return q.startTag < p.startTag
 	}
-	return q.requests[0].before(p.requests[0])
+	return q.requests[0].dueBefore(p.requests[0])
 }
 
 // The methods of heap.Interface.
@@ -133,4 +151,7 @@ type batch struct {
 	tokens int
 	texts  int
 	queue  *queue // of those from which it was taken, the one with the highest tag
+
+	delayed int // tokens of short calls for its task that have interrupted it
+	helpers int // cores without a batch when it began, which help
 }

@@ -32,7 +32,10 @@ import (
 // Within a task, and between tasks with equal tags, the earliest deadline is
 // first. Deadlines alone would be unfair between tasks: if all have the same
 // time limit, they are the order of arrival, and a flood of requests that came
-// first would be computed first.
+// first would be computed first. They would be unfair within a task, too: the
+// later parts of a long call would come before a short call that arrives
+// meanwhile. So within a task the rank of a call comes first, which rises with
+// the tokens that the call has had; see schedule.rank.
 //
 // There is one exception. A request is urgent if its deadline falls before the
 // backlog would drain, by the measured speed. Urgent requests go first, earliest
@@ -57,7 +60,12 @@ type schedule struct {
 	waitingTokens   int
 	sharingTokens   int     // of waitingTokens: those of requests with Shares
 	secondsPerToken float64 // of one core, a moving average; 0: not measured yet
+	measuredTokens  int     // the weight of that average: tokens, up to averageBatches batches
 	submitted       uint64  // requests so far
+	served          int64   // tokens put into batches so far
+
+	backlogs map[string]*backlog // by task; see admission.go
+	admitted uint64              // calls so far
 }
 
 // defaultMinSplitTokens is the batch size up to which two cores are faster if
@@ -70,7 +78,7 @@ const defaultMinSplitTokens = 256
 func newSchedule(maxBatchTokens, cores int, batchWait time.Duration) schedule {
 	return schedule{
 		maxBatchTokens: maxBatchTokens, minSplitTokens: min(defaultMinSplitTokens, maxBatchTokens), batchWait: batchWait, cores: cores,
-		byTask: map[TaskHandle]*queue{}, idleTags: map[string]int64{},
+		byTask: map[TaskHandle]*queue{}, idleTags: map[string]int64{}, backlogs: map[string]*backlog{},
 	}
 }
 
@@ -78,7 +86,10 @@ func newSchedule(maxBatchTokens, cores int, batchWait time.Duration) schedule {
 func (s *schedule) add(r *Request, now time.Time) {
 	r.Arrived = now
 	s.submitted++
-	r.arrivalOrder = s.submitted
+	r.arrivalOrder, r.rank = s.submitted, s.rank(r.Call)
+	if r.Call != nil {
+		r.Call.submitted += len(r.Texts.IDs)
+	}
 	q := s.byTask[r.Task]
 	if q == nil {
 		q = &queue{task: r.Task, name: r.Name, shares: r.Shares, startTag: max(s.virtualTime, s.idleTags[r.Name]), oldestArrival: now}
@@ -171,8 +182,10 @@ const interruptShare = 4
 
 // interruptingBatch takes a small batch out of the queues that is computed in
 // the middle of a large one, or returns nil. It holds all texts that wait for a
-// task with a lower tag than the large one's. The large batch is delayed by a
-// fraction of its time; the small one would have waited for many times its own.
+// task with a lower tag than the large one's, or a short call for the same task.
+// The large batch is delayed by a fraction of its time, and by all short calls of its
+// task together by at most its own; the small one would have waited for many times its
+// own.
 //
 // Texts of tasks that share batches do not interrupt each other, unless one task
 // has most of the large batch: they would be computed one by one, while the texts
@@ -181,18 +194,33 @@ func (s *schedule) interruptingBatch(now time.Time, running *batch) *batch {
 	maxTokens := running.tokens / interruptShare
 	var best *queue
 	for _, q := range s.queues {
+		if s.batchWait > 0 && s.readyAt(q).After(now) {
+			continue
+		}
 		lead := int64(0)
 		if q.shares && running.queue.shares {
 			lead = int64(running.tokens / 2)
 		}
-		if q != running.queue && q.task != running.queue.task && q.startTag+lead < running.queue.startTag && q.waitingTokens <= maxTokens && (s.batchWait == 0 || !s.readyAt(q).After(now)) && (best == nil || q.servedBefore(best)) {
+		may := q.startTag+lead < running.queue.startTag && q.waitingTokens <= maxTokens
+		if q.task == running.queue.task {
+			may = q.requests[0].short(maxTokens) && running.delayed+maxTokens <= running.tokens
+		}
+		if may && (best == nil || q.servedBefore(best)) {
 			best = q
 		}
 	}
 	if best == nil {
 		return nil
 	}
-	return s.takeFrom(best, maxTokens) // nil if the contexts of all its requests have ended
+	same := best.task == running.queue.task
+	if same {
+		maxTokens = best.requests[0].waitingTokens()
+	}
+	b := s.takeFrom(best, maxTokens) // nil if the contexts of all its requests have ended
+	if b != nil && same {
+		running.delayed += b.tokens
+	}
+	return b
 }
 
 // readyAt returns when a queue's texts may be computed: at once if they fill a
@@ -250,13 +278,13 @@ func (s *schedule) urgency(now time.Time, lowestTag int64) func(q *queue) bool {
 // that have no other texts. An error fails every request with texts in the batch,
 // the error of a part its own request, and their waiting texts are dropped.
 func (s *schedule) finish(b *batch, end time.Time, took time.Duration, err error) {
-	const weight = 1.0 / 8 // of one batch in the moving average
-	if sample := took.Seconds() / float64(b.tokens); s.secondsPerToken == 0 {
-		s.secondsPerToken = sample
-	} else {
-		s.secondsPerToken += weight * (sample - s.secondsPerToken)
-	}
+	// Batches count by their tokens: a small one takes longer for each.
+	const averageBatches = 8
+	sample := took.Seconds() * float64(1+b.helpers) / float64(b.tokens)
+	s.secondsPerToken += (sample - s.secondsPerToken) * float64(b.tokens) / float64(s.measuredTokens+b.tokens)
+	s.measuredTokens = min(s.measuredTokens+b.tokens, averageBatches*s.maxBatchTokens)
 	for _, p := range b.parts {
+		s.progress(p.request.Call, p.request.textStart(p.end)-p.request.textStart(p.first))
 		r, err := p.request, err
 		if err == nil {
 			err = p.err

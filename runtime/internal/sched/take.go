@@ -103,6 +103,7 @@ func (t *taking) text(q *queue) bool {
 	b.tokens += tokens
 	b.texts++
 	t.s.countTokens(q, -tokens)
+	t.s.served += int64(tokens)
 	q.startTag += int64(tokens)
 	q.batchTokens += tokens
 	t.largest = max(t.largest, q.batchTokens)

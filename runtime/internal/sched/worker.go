@@ -41,6 +41,7 @@ func (w *worker) run() {
 		w.running, w.checkedChanges, w.interruptTime, w.lastYield = b, w.seenChanges, 0, time.Now()
 		start := time.Now()
 		err := w.scratch.forward(x.pool, b, start)
+		w.running = nil // it refers to the task, which may be evicted
 		x.endBatch(w, b, time.Since(start)-w.interruptTime, err, false)
 		goruntime.Gosched() // the goroutines that wait for the results need a core, too
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"kenserve/delta"
+	"kenserve/internal/memory"
 	"kenserve/runtime"
 	"kenserve/server/internal/problem"
 )
@@ -17,6 +18,7 @@ type Call struct {
 	Inputs   []runtime.Input
 	InputsAt problem.Values // of the inputs in the request
 	Options  runtime.Options
+	TopK     int // labels of an input that the answer has; 0: all
 }
 
 // Classify runs a call within the request timeout and adds its cost to state. The
@@ -31,6 +33,9 @@ func (s *Service) Classify(ctx context.Context, state *RequestState, c *Call) (*
 	result, err := s.classify(ctx, c.Task, c.Inputs, c.Options)
 	if err != nil {
 		return nil, classifyProblem(ctx, err, c.Task, c.TaskAt, c.InputsAt)
+	}
+	if err := reserveAnswer(ctx, result, len(c.Inputs), c.TopK); err != nil {
+		return nil, err
 	}
 	state.add(result)
 	return result, nil
@@ -54,6 +59,47 @@ func (s *Service) classify(ctx context.Context, task string, inputs []runtime.In
 		s.OnClassified(task, len(inputs), result)
 	}
 	return result, nil
+}
+
+const (
+	// scoreBytes is what a label takes in an answer beside its name: braces, the names
+	// of members, the number, and in gRPC the fields of a message.
+	scoreBytes = 48
+	// answerCopies is how often an answer is in memory while it is written: its buffer
+	// grows by copying, and the protocol has buffers of its own.
+	answerCopies = 2
+)
+
+// reserveAnswer takes the memory of the answer for inputs with topK labels each, all
+// for 0, before it is written. A task may have thousands of labels with names of
+// kilobytes, so that a small request has a large answer. The error is a
+// *[problem.Problem].
+func reserveAnswer(ctx context.Context, r *runtime.Result, inputs, topK int) error {
+	longest, sum := 0, 0
+	for _, label := range r.Labels {
+		n := encodedLabelBytes(label) + scoreBytes
+		longest = max(longest, n)
+		sum += n
+	}
+	if topK > 0 {
+		sum = min(sum, topK*longest)
+	}
+	if err := memory.LoanOf(ctx).Take(memory.Answers, answerCopies*int64(inputs)*int64(sum)); err != nil {
+		return problem.Memory(err)
+	}
+	return nil
+}
+
+// encodedLabelBytes bounds the bytes of a label in JSON, where a control character,
+// or one that browsers could mistake, becomes \u and four digits.
+func encodedLabelBytes(label string) int {
+	n := len(label)
+	for i := range len(label) {
+		if c := label[i]; c < ' ' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' || c >= 0x7f {
+			n += 5
+		}
+	}
+	return n
 }
 
 var errNotFinite = errors.New("the task returned a score that is not a finite number")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"kenserve/internal/memory"
 	"kenserve/runtime"
 	"kenserve/server/internal/problem"
 )
@@ -17,6 +18,7 @@ type TasksCall struct {
 	Inputs   []runtime.Input
 	InputsAt problem.Values // of the inputs in the request
 	Options  runtime.Options
+	TopK     int // labels of an input and task that the answer has; 0: all
 }
 
 // ClassifyTasks runs a call within the request timeout and adds its cost to state.
@@ -30,6 +32,10 @@ func (s *Service) ClassifyTasks(ctx context.Context, state *RequestState, c *Tas
 	ctx, cancelTimeout := context.WithTimeout(ctx, s.Limits.RequestTimeout)
 	defer cancelTimeout()
 	state.Task, state.Texts = strings.Join(c.Tasks, ","), len(c.Inputs)
+	// The tokens of all inputs stay until the last task has them.
+	if err := memory.LoanOf(ctx).Take(memory.Tokens, runtime.SharedBytes(c.Inputs, s.About.MaxTokens)); err != nil {
+		return nil, problem.Memory(err)
+	}
 	inputs := runtime.Share(c.Inputs)
 	together, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -61,6 +67,9 @@ func (s *Service) ClassifyTasks(ctx context.Context, state *RequestState, c *Tas
 		return nil, c.failure(ctx, first.task, first.err)
 	}
 	for _, r := range results {
+		if err := reserveAnswer(ctx, r, len(c.Inputs), c.TopK); err != nil {
+			return nil, err
+		}
 		state.add(r)
 	}
 	return results, nil

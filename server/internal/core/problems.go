@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"kenserve/internal/memory"
 	"kenserve/models"
 	"kenserve/runtime"
 	"kenserve/server/internal/problem"
@@ -22,6 +23,9 @@ func ProblemOf(ctx context.Context, err error) *problem.Problem {
 	if p := problem.Of(err); p != nil {
 		return p
 	}
+	if full, ok := errors.AsType[*memory.FullError](err); ok {
+		return problem.Memory(full)
+	}
 	switch {
 	case errors.Is(err, runtime.ErrStoreAway):
 		return problem.Unavailable(err, "the store cannot be reached, and the task is not in memory; try again later")
@@ -35,6 +39,10 @@ func ProblemOf(ctx context.Context, err error) *problem.Problem {
 	case errors.Is(err, runtime.ErrBusy):
 		p := problem.Overloaded("too many requests are waiting, try again later")
 		p.Cause = err
+		if slow, ok := errors.AsType[*runtime.SlowError](err); ok {
+			p.Message = "the texts cannot be computed within the request timeout beside the work that waits; try again later, or send fewer texts"
+			p.RetryAfter = slow.RetryAfter
+		}
 		return p
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		switch cause := context.Cause(ctx); {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"kenserve/runtime"
-	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/problem"
 )
 
@@ -21,7 +20,6 @@ type Service struct {
 	Engine Engine
 	Limits Limits
 	About  About
-	Bodies *httpbody.Budget // bounds the bytes of all request bodies in memory
 	Now    func() time.Time
 
 	// OnClassified, if not nil, is called for each result of the engine.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"kenserve/internal/memory"
 	"kenserve/server/internal/problem"
 )
 
@@ -119,16 +121,18 @@ func TestCompressedBody(t *testing.T) {
 		{"twice", encoded(t, "gzip", encoded(t, "gzip", request)), []string{"gzip", "gzip"}, 415},
 		{"twice in one header", encoded(t, "gzip", request), []string{"gzip, gzip"}, 415},
 	} {
-		budget := NewBudget(1 << 20)
-		b := NewBuffers(budget)
+		account := memory.New(1 << 20)
+		loan := account.Open()
+		b := NewBuffers()
 		r := httptest.NewRequest(http.MethodPost, "/classify", strings.NewReader(c.body))
 		r.Header["Content-Encoding"] = c.encoding
-		got, err := b.Read(r, limit)
+		got, err := b.Read(r.WithContext(memory.WithLoan(r.Context(), loan)), limit)
 		if status := statusOf(err); status != c.status || c.status == 0 && got != request {
 			t.Errorf("%s: read %q, status %d, want %d: %v", c.name, got, status, c.status, err)
 		}
 		b.Release()
-		if used := budget.Used(); used != 0 {
+		loan.Close()
+		if used := account.Used(); used != 0 {
 			t.Fatalf("%s: %d bytes count after the request", c.name, used)
 		}
 	}
@@ -153,6 +157,47 @@ func TestCompressedBodyTakesLittle(t *testing.T) {
 	}
 	if cap(s.body) > 1<<20+1 {
 		t.Errorf("took %d bytes", cap(s.body))
+	}
+}
+
+// Large bodies are parsed a few at a time. A request whose client leaves does not wait for
+// its turn, and small ones need none.
+func TestTurns(t *testing.T) {
+	read := func(ctx context.Context, size int) (*Buffers, error) {
+		b := NewBuffers()
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", size)))
+		_, err := b.Read(r.WithContext(ctx), 1<<20)
+		return b, err
+	}
+	var busy []*Buffers
+	for range cap(turns) {
+		b, err := read(t.Context(), maxPooledBytes+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		busy = append(busy, b)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	b, err := read(gone, maxPooledBytes+1)
+	if statusOf(err) != problem.StatusClientClosed {
+		t.Errorf("without a turn: %v", err)
+	}
+	b.Release()
+	if b, err = read(t.Context(), maxPooledBytes); err != nil {
+		t.Errorf("a small body: %v", err)
+	}
+	b.Release()
+	busy[0].EndTurn()
+	if b, err = read(t.Context(), maxPooledBytes+1); err != nil {
+		t.Errorf("after a turn ended: %v", err)
+	}
+	b.Release()
+	for _, b := range busy {
+		b.Release()
+	}
+	if len(turns) != 0 {
+		t.Errorf("%d turns have not ended", len(turns))
 	}
 }
 

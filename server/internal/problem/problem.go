@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
+
+	"kenserve/internal/memory"
 )
 
 // Kind is the class of an error in answers, logs and metrics.
@@ -44,6 +47,8 @@ type Problem struct {
 	Field   string // JSON path of the field at fault; empty: no single field
 	Message string
 	Cause   error // for the log only: it may name files
+	// RetryAfter is when a request that was refused for load may succeed; 0: soon.
+	RetryAfter time.Duration
 }
 
 func (p *Problem) Error() string { return p.Message }
@@ -91,6 +96,20 @@ func NoRoute() *Problem {
 // it.
 func Overloaded(message string) *Problem {
 	return &Problem{Status: http.StatusTooManyRequests, Kind: KindOverloaded, Message: message}
+}
+
+// Memory is a request for which the memory of requests does not suffice: now, so that
+// clients may retry it, or ever. err is a *[memory.FullError].
+func Memory(err error) *Problem {
+	if full, ok := errors.AsType[*memory.FullError](err); ok && full.Never {
+		return &Problem{
+			Status: http.StatusRequestEntityTooLarge, Kind: KindTooLarge, Cause: err,
+			Message: "the request and its answer need more memory than the server has for one request; send fewer or shorter texts, or ask for fewer labels",
+		}
+	}
+	p := Overloaded("too many bytes of requests are in memory, try again later")
+	p.Cause = err
+	return p
 }
 
 // Internal is a fault of the server.

@@ -3,27 +3,49 @@ package route
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"kenserve/internal/memory"
 	"kenserve/internal/printable"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/problem"
 )
 
+// WriteTimeoutKey is the key, in a gin context, of the time in which a client has to
+// read the answer. Then the connection is closed.
+const WriteTimeoutKey = "kenserve.write-timeout"
+
 // Write sends a whole answer. contentType is the value of the header; a slice, so
-// that it is not allocated for each answer.
+// that it is not allocated for each answer. The body is charged until the client has
+// it; if there is no memory for it, the answer is 429.
 func Write(c *gin.Context, status int, contentType []string, body []byte) {
 	h := c.Writer.Header()
+	loan := memory.LoanOf(c.Request.Context())
+	if missing := int64(len(body)) - loan.Taken(memory.Answers); missing > 0 && status < http.StatusBadRequest {
+		if loan.Take(memory.Answers, missing) != nil {
+			status, contentType, body = http.StatusTooManyRequests, jsonType, memoryAnswer
+			h["Retry-After"] = []string{"1"}
+			delete(h, "Etag")
+		}
+	}
+	if timeout := c.GetDuration(WriteTimeoutKey); timeout > 0 {
+		// An error means that there is no connection, as in tests.
+		_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(timeout))
+	}
 	h["Content-Type"] = contentType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	c.Writer.WriteHeader(status)
 	// An error means that the connection is broken: nobody is left to tell.
 	_, _ = c.Writer.Write(body)
 }
+
+// memoryAnswer is the answer instead of one for which there is no memory.
+var memoryAnswer = []byte(`{"error":{"message":"too many bytes of answers are in memory, try again later","type":"overloaded","field":null}}` + "\n")
 
 var jsonType = []string{"application/json"}
 
@@ -45,9 +67,11 @@ func MarshalStatus(c *gin.Context, status int, v any) error {
 	return nil
 }
 
-// retryAfter is the value of Retry-After, in seconds. The engine works off a full
-// queue in about that time.
-const retryAfter = "1"
+// retryAfter is the value of Retry-After, in whole seconds. The engine works off a
+// full queue in about one, unless it has said that it needs longer.
+func retryAfter(p *problem.Problem) string {
+	return strconv.Itoa(max(1, int(math.Ceil(p.RetryAfter.Seconds()))))
+}
 
 // WriteProblem sends a problem in the format of an API.
 func WriteProblem(c *gin.Context, p *problem.Problem, encode ErrorEncoder) {
@@ -56,7 +80,7 @@ func WriteProblem(c *gin.Context, p *problem.Problem, encode ErrorEncoder) {
 	case http.StatusUnauthorized:
 		h["Www-Authenticate"] = []string{"Bearer"}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		h["Retry-After"] = []string{retryAfter}
+		h["Retry-After"] = []string{retryAfter(p)}
 	case http.StatusUnsupportedMediaType:
 		h["Accept-Encoding"] = []string{"gzip, deflate"}
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:

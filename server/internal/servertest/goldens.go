@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"kenserve/server/internal/core"
-	"kenserve/server/internal/httpbody"
 	"kenserve/server/internal/route"
 )
 
@@ -74,7 +73,7 @@ var GoldenLimits = core.Limits{
 // NewService returns a core over an engine with a fixed clock.
 func NewService(engine core.Engine, limits core.Limits) *core.Service {
 	return &core.Service{
-		Engine: engine, Limits: limits, Bodies: httpbody.NewBudget(1 << 30),
+		Engine: engine, Limits: limits,
 		Now: func() time.Time { return time.Unix(1764000000, 0) },
 	}
 }

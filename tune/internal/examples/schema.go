@@ -11,8 +11,8 @@ import (
 	"kenserve/models"
 )
 
-// MaxLabels bounds the labels of a classifier, as models.ParseConfig does.
-const MaxLabels = 1 << 16
+// maxLabels bounds the labels of a classifier, as models.ParseConfig does.
+const maxLabels = 1 << 16
 
 // resolver turns rows into examples. Its errors name the row.
 type resolver func([]dataset.Row, *dataset.Reader) ([]Example, error)
@@ -61,8 +61,8 @@ func (d *Data) settle(s Schema, rows []dataset.Row, in *dataset.Reader) (resolve
 
 // checkLabels checks labels that were given.
 func checkLabels(labels []string) error {
-	if len(labels) > MaxLabels {
-		return fmt.Errorf("%d labels are given; at most %d are supported", len(labels), MaxLabels)
+	if len(labels) > maxLabels {
+		return fmt.Errorf("%d labels are given; at most %d are supported", len(labels), maxLabels)
 	}
 	seen := map[string]bool{}
 	for _, l := range labels {
@@ -100,8 +100,8 @@ func (d *Data) findLabels(rows []dataset.Row, in *dataset.Reader) error {
 		for _, name := range names {
 			seen[name] = true
 		}
-		if len(seen) > MaxLabels {
-			return in.At(r, fmt.Errorf("more than %d labels: is it the right column? For numbers use --problem-type regression", MaxLabels))
+		if len(seen) > maxLabels {
+			return in.At(r, fmt.Errorf("more than %d labels: is it the right column? For numbers use --problem-type regression", maxLabels))
 		}
 	}
 	d.Labels = slices.SortedFunc(maps.Keys(seen), compareNames)

@@ -16,17 +16,18 @@ import (
 // text: of a flat list the Python client returns only the first label, and the
 // JavaScript client rejects it.
 func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(h.core.Bodies)
+	mem := httpbody.NewBuffers()
 	defer mem.Release()
 	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
 	q, err := parse(body, h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return err
 	}
-	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), TaskAt: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options})
+	result, err := h.core.Classify(c.Request.Context(), state, &core.Call{Task: c.Param("task"), TaskAt: problem.Field("task"), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options, TopK: q.topK})
 	if err != nil {
 		return err
 	}

@@ -20,13 +20,14 @@ import (
 
 // classify answers POST /classify.
 func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(h.core.Bodies)
+	mem := httpbody.NewBuffers()
 	defer mem.Release()
 	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
 	q, err := parseClassify(body, h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return err
 	}
@@ -45,11 +46,11 @@ func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
 func (h *handler) run(ctx context.Context, state *core.RequestState, q *classifyRequest) ([]*runtime.Result, error) {
 	if len(q.tasks) > 1 {
 		return h.core.ClassifyTasks(ctx, state, &core.TasksCall{
-			Tasks: q.tasks, TasksAt: q.tasksAt(), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options,
+			Tasks: q.tasks, TasksAt: q.tasksAt(), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options, TopK: q.topK,
 		})
 	}
 	result, err := h.core.Classify(ctx, state, &core.Call{
-		Task: q.tasks[0], TaskAt: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options,
+		Task: q.tasks[0], TaskAt: q.tasksAt().At(0), Inputs: q.inputs, InputsAt: q.inputsAt(), Options: q.options, TopK: q.topK,
 	})
 	return []*runtime.Result{result}, err
 }

@@ -76,13 +76,14 @@ func (h *handler) putTask(c *gin.Context, state *core.RequestState) error {
 
 // copyTask makes the delta of another task the one of the named task.
 func (h *handler) copyTask(c *gin.Context, name string) (info runtime.TaskInfo, err error) {
-	mem := httpbody.NewBuffers(h.core.Bodies)
+	mem := httpbody.NewBuffers()
 	defer mem.Release()
 	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return info, err
 	}
 	source, err := parseSource(body, h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return info, err
 	}

@@ -43,6 +43,8 @@ func GRPCError(ctx context.Context, p *problem.Problem) error {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) { // of the client
 			code = codes.DeadlineExceeded
 		}
+	case problem.KindTimeout:
+		code = codes.DeadlineExceeded
 	case problem.KindClient:
 		code = codes.Canceled
 	}

@@ -107,7 +107,7 @@ func (h *handler) repositoryIndex(c *gin.Context, _ *core.RequestState) error {
 
 // readControl reads a body that is empty or an object.
 func (h *handler) readControl(c *gin.Context, object *jsonbody.Object[*controlParser]) (*controlParser, error) {
-	mem := httpbody.NewBuffers(h.core.Bodies)
+	mem := httpbody.NewBuffers()
 	defer mem.Release()
 	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {

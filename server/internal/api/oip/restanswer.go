@@ -48,13 +48,14 @@ func (h *handler) infer(c *gin.Context, state *core.RequestState) error {
 	if err := h.checkModel(task, c.Param("version")); err != nil {
 		return err
 	}
-	mem := httpbody.NewBuffers(h.core.Bodies)
+	mem := httpbody.NewBuffers()
 	defer mem.Release()
 	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
 	q, err := parseREST(body, c.Request.Header.Get(headerLength), h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return err
 	}

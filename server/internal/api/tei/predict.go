@@ -27,13 +27,14 @@ func (teiAnswer) Schema(r huma.Registry) *huma.Schema {
 
 // predict answers POST /tei/{task}/predict.
 func (h *handler) predict(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(h.core.Bodies)
+	mem := httpbody.NewBuffers()
 	defer mem.Release()
 	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
 	q, err := parse(body, h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return err
 	}

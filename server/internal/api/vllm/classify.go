@@ -41,13 +41,14 @@ type vllmUsage struct {
 
 // classify answers POST /vllm/classify.
 func (h *handler) classify(c *gin.Context, state *core.RequestState) error {
-	mem := httpbody.NewBuffers(h.core.Bodies)
+	mem := httpbody.NewBuffers()
 	defer mem.Release()
 	body, err := mem.Read(c.Request, h.core.Limits.MaxBodyBytes)
 	if err != nil {
 		return err
 	}
 	q, err := parse(body, h.core.Limits)
+	mem.EndTurn()
 	if err != nil {
 		return err
 	}

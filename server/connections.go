@@ -1,0 +1,219 @@
+package server
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"kenserve/internal/memory"
+)
+
+// The bytes of a connection: its goroutines, the buffers of net/http, and with TLS or
+// HTTP/2 those of the protocol.
+const (
+	plainConnectionBytes  = 20 << 10
+	secureConnectionBytes = 64 << 10
+)
+
+const (
+	// reservedConnections are accepted beyond the limit. Probes are answered there, so
+	// that a server whose connections are all in use is not taken for dead; other
+	// requests get 429.
+	reservedConnections = 64
+	// newConnectionPatience is how long a new connection may take to send its first
+	// request before it counts as idle.
+	newConnectionPatience = time.Second
+)
+
+// connections is a listener that bounds the open connections. When there is no room for
+// one more, an idle one yields: the one that has been idle longest, of the client
+// address that has the most connections. So neither many idle connections nor a single
+// client shut others out.
+type connections struct {
+	net.Listener
+	account *memory.Account
+	bytes   int64 // of one connection
+	limit   int
+	now     func() time.Time
+
+	mu      sync.Mutex
+	open    int
+	yielded uint64 // closed to make room
+	refused uint64 // closed at once
+	clients map[string]*client
+}
+
+// client is the connections from one address.
+type client struct {
+	open  int
+	idle  list.List // of *connection, between two requests; longest first
+	fresh list.List // of *connection, without a request so far; longest first
+}
+
+// connection is an open connection.
+type connection struct {
+	net.Conn
+	owner    *connections
+	host     string
+	extra    bool // accepted beyond the limit
+	accepted time.Time
+
+	// Under the owner's mutex.
+	list    *list.List // of its client that it is in, or nil: it has a request
+	element *list.Element
+	closed  bool
+}
+
+// newConnections wraps a listener for up to limit connections, which may take half of
+// the account.
+func newConnections(ln net.Listener, account *memory.Account, limit int, bytes int64) *connections {
+	return &connections{
+		Listener: ln, account: account, bytes: bytes, now: time.Now,
+		limit: min(limit, max(1, int(account.Limit()/2/bytes))), clients: map[string]*client{},
+	}
+}
+
+// Accept implements [net.Listener].
+func (l *connections) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c, victim := l.admit(conn)
+		if victim != nil {
+			_ = victim.Close()
+		}
+		if c != nil {
+			return c, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+// admit registers a connection. It returns nil if there is no room for it. The caller
+// closes the victim, if there is one, that yields to it.
+func (l *connections) admit(conn net.Conn) (c, victim *connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open >= l.limit {
+		victim = l.longestIdleLocked()
+		if victim != nil {
+			l.yielded++
+			l.removeLocked(victim)
+		}
+	}
+	c = &connection{Conn: conn, owner: l, accepted: l.now(), extra: l.open >= l.limit}
+	if c.extra && l.open >= l.limit+reservedConnections || l.account.Take(memory.Connections, l.bytes) != nil {
+		l.refused++
+		return nil, victim
+	}
+	c.host, _, _ = net.SplitHostPort(conn.RemoteAddr().String())
+	l.open++
+	own := l.clients[c.host]
+	if own == nil {
+		own = new(client)
+		l.clients[c.host] = own
+	}
+	own.open++
+	c.list, c.element = &own.fresh, own.fresh.PushBack(c)
+	return c, victim
+}
+
+// longestIdleLocked returns the connection that yields to a new one, or nil.
+func (l *connections) longestIdleLocked() *connection {
+	var idle, fresh *client
+	for _, c := range l.clients {
+		if c.idle.Len() > 0 && (idle == nil || c.open > idle.open) {
+			idle = c
+		}
+		if c.fresh.Len() > 0 && (fresh == nil || c.open > fresh.open) {
+			fresh = c
+		}
+	}
+	if idle != nil {
+		return idle.idle.Front().Value.(*connection)
+	}
+	if fresh != nil {
+		if c := fresh.fresh.Front().Value.(*connection); l.now().Sub(c.accepted) > newConnectionPatience {
+			return c
+		}
+	}
+	return nil
+}
+
+// removeLocked forgets a connection that is closed.
+func (l *connections) removeLocked(c *connection) {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	if c.list != nil {
+		c.list.Remove(c.element)
+		c.list, c.element = nil, nil
+	}
+	l.open--
+	own := l.clients[c.host]
+	if own.open--; own.open == 0 {
+		delete(l.clients, c.host)
+	}
+	l.account.Give(memory.Connections, l.bytes)
+}
+
+// Close closes the connection, and makes room for another one.
+func (c *connection) Close() error {
+	c.owner.mu.Lock()
+	c.owner.removeLocked(c)
+	c.owner.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// connectionOf returns the connection that net/http calls conn.
+func connectionOf(conn net.Conn) *connection {
+	switch outer := conn.(type) {
+	case *tls.Conn:
+		conn = outer.NetConn()
+	case *framedConn:
+		conn = outer.Conn
+	}
+	c, _ := conn.(*connection)
+	return c
+}
+
+// changed is a hook for [http.Server.ConnState].
+func (l *connections) changed(conn net.Conn, state http.ConnState) {
+	c := connectionOf(conn)
+	if c == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.closed {
+		return
+	}
+	if c.list != nil && state != http.StateNew {
+		c.list.Remove(c.element)
+		c.list, c.element = nil, nil
+	}
+	if state == http.StateIdle {
+		c.list = &l.clients[c.host].idle
+		c.element = c.list.PushBack(c)
+	}
+}
+
+type extraKey struct{}
+
+// withConnection is a hook for [http.Server.ConnContext].
+func withConnection(ctx context.Context, conn net.Conn) context.Context {
+	if c := connectionOf(conn); c != nil && c.extra {
+		return context.WithValue(ctx, extraKey{}, true)
+	}
+	return ctx
+}
+
+// onExtraConnection tells whether a request came on a connection beyond the limit.
+func onExtraConnection(ctx context.Context) bool { return ctx.Value(extraKey{}) != nil }
