@@ -117,7 +117,7 @@ func TestMatch(t *testing.T) {
 			}
 			want := &Pair{BasePrefix: test.basePrefix, TunedPrefix: test.tunedPrefix, shared: test.shared, Head: test.head, Absent: test.absent}
 			p.base, p.tuned = nil, nil
-			if diff := cmp.Diff(want, p); diff != "" {
+			if diff := cmp.Diff(want, p, cmp.AllowUnexported(Pair{})); diff != "" {
 				t.Error(diff)
 			}
 		})
