@@ -270,7 +270,7 @@ func FuzzReader(f *testing.F) {
 		f.Add(seed, uint8(0), true)
 	}
 	f.Fuzz(func(t *testing.T, data string, format uint8, labelled bool) {
-		o := Options{Format: Formats[int(format)%len(Formats)], Labelled: labelled}
+		o := Options{Format: formats[int(format)%len(formats)], Labelled: labelled}
 		r, err := NewReader("f", strings.NewReader(data), o)
 		if err != nil {
 			return

@@ -49,9 +49,9 @@ const convert = "the adapter was trained on base weights that its initialisation
 // merged is the remedy for a kind of adapter that is not computed here.
 const merged = "merge it with PEFT's merge_and_unload, and prune the merged checkpoint"
 
-// Settings are the settings of adapter_config.json, those of PEFT's LoraConfig. A
+// knownSettings are the settings of adapter_config.json, those of PEFT's LoraConfig. A
 // setting that is not listed may change the result, so it is refused.
-var Settings = settings.Table(slices.Concat(
+var knownSettings = settings.Table(slices.Concat(
 	[]settings.Setting{
 		settings.Used("peft_type"), settings.Used("r"), settings.Used("lora_alpha"), settings.Used("use_rslora"),
 		settings.Used("fan_in_fan_out"), settings.Used("rank_pattern"), settings.Used("alpha_pattern"), settings.Used("trainable_token_indices"),
@@ -170,7 +170,7 @@ func parseConfig(text []byte) (*config, error) {
 	if math.IsNaN(c.Alpha) || math.IsInf(c.Alpha, 0) {
 		return nil, fmt.Errorf("%w: lora_alpha is %g, want a finite number", errUnsupported, c.Alpha)
 	}
-	unknown, err := settings.Check(all, Settings)
+	unknown, err := settings.Check(all, knownSettings)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnsupported, err)
 	}

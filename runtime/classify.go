@@ -168,7 +168,7 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 	limit, ok := ctx.Deadline() // zero: the caller waits as long as it takes
 	deadline := limit
 	if !ok {
-		deadline = time.Now().Add(e.config.Deadline)
+		deadline = time.Now().Add(defaultDeadline)
 	}
 	texts := e.encoder(&taskOf(handle).plan)
 	r.MaxTokens = texts.truncateTo
