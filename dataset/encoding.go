@@ -10,17 +10,23 @@ import (
 	"kenserve/internal/lfs"
 )
 
-// plainUTF8 looks at the first bytes of a file. It refuses what is no UTF-8 text, and
-// drops a byte order mark. A file whose lines end with a carriage return alone, as old
-// programs for the Macintosh and some spreadsheets write them, gets line feeds.
-func plainUTF8(b *bufio.Reader) (*bufio.Reader, error) {
-	if err := refuseBinary(b); err != nil {
+// plainUTF8 looks at the first bytes of a file: at those that have come, unless wait says
+// that more may be waited for, as the search for the format does. It refuses a file that
+// is not UTF-8 text, and drops a byte order mark. A file whose lines end with a carriage
+// return alone, as old programs for the Macintosh write them, gets line feeds.
+func plainUTF8(b *bufio.Reader, wait bool) (*bufio.Reader, error) {
+	_, _ = b.Peek(4) // a byte order mark
+	if wait {
+		_, _ = b.Peek(bufferSize)
+	}
+	start, _ := b.Peek(b.Buffered())
+	if err := refuseBinary(start); err != nil {
 		return nil, err
 	}
 	if err := skipByteOrderMark(b); err != nil {
 		return nil, err
 	}
-	start := beginning(b, bufferSize)
+	start, _ = b.Peek(b.Buffered())
 	if bytes.IndexByte(start, 0) >= 0 {
 		return nil, errNUL
 	}
@@ -28,14 +34,6 @@ func plainUTF8(b *bufio.Reader) (*bufio.Reader, error) {
 		return bufio.NewReaderSize(&returnsToFeeds{in: b}, bufferSize), nil
 	}
 	return b, nil
-}
-
-// beginning returns the next bytes, at most n, as far as they can be read without waiting
-// for more than the first: a writer into a pipe may wait for answers.
-func beginning(b *bufio.Reader, n int) []byte {
-	_, _ = b.Peek(1)
-	start, _ := b.Peek(min(n, b.Buffered()))
-	return start
 }
 
 // errNUL is about a NUL byte, which no text has as it is.
@@ -73,7 +71,7 @@ func isGzip(b *bufio.Reader) bool {
 
 // skipByteOrderMark drops UTF-8's mark, and refuses those of UTF-16.
 func skipByteOrderMark(b *bufio.Reader) error {
-	mark := beginning(b, 4)
+	mark, _ := b.Peek(4)
 	switch {
 	case string(mark) == "\xff\xfe\x00\x00" || string(mark) == "\x00\x00\xfe\xff":
 		return errors.New("the file is UTF-32, want UTF-8; save it as UTF-8, or convert it with iconv -f UTF-32 -t UTF-8")
@@ -87,8 +85,7 @@ func skipByteOrderMark(b *bufio.Reader) error {
 }
 
 // refuseBinary says what to do with common files that are not text.
-func refuseBinary(b *bufio.Reader) error {
-	start := beginning(b, 64)
+func refuseBinary(start []byte) error {
 	if err := lfs.Check(start); err != nil {
 		return err
 	}
@@ -102,7 +99,7 @@ func refuseBinary(b *bufio.Reader) error {
 		{"BZh", "the file is compressed with bzip2; decompress it, or compress it with gzip"},
 		{"\xfd7zXZ", "the file is compressed with xz; decompress it, or compress it with gzip"},
 	} {
-		if strings.HasPrefix(string(start), kind.magic) {
+		if bytes.HasPrefix(start, []byte(kind.magic)) {
 			return errors.New(kind.message)
 		}
 	}

@@ -142,7 +142,7 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 		b = bufio.NewReaderSize(z, bufferSize)
 		base = strings.TrimSuffix(base, ".gz")
 	}
-	b, err := plainUTF8(b)
+	b, err := plainUTF8(b, r.format == Auto || r.format == "")
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -294,4 +295,30 @@ func FuzzReader(f *testing.F) {
 		}
 		_ = r.Close()
 	})
+}
+
+// A pipe that has sent a line and stays open, as a terminal does, is read at once if its
+// format is given.
+func TestReadsWhatHasCome(t *testing.T) {
+	for _, format := range []Format{Text, JSONLines} {
+		pipe, w := io.Pipe()
+		go func() { _, _ = io.WriteString(w, "{\"text\":\"a text\"}\n") }()
+		done := make(chan error, 1)
+		go func() {
+			r, err := NewReader("pipe", pipe, Options{Format: format})
+			if err == nil {
+				_, err = r.Read()
+			}
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("%s: %v", format, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: waits for more", format)
+		}
+		_ = w.Close()
+	}
 }
