@@ -133,7 +133,7 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 	r.read = &countingReader{in: in}
 	b := bufio.NewReaderSize(r.read, bufferSize)
 	base := strings.ToLower(filepath.Base(name))
-	if magic, _ := b.Peek(2); string(magic) == "\x1f\x8b" {
+	if isGzip(b) {
 		z, err := gzip.NewReader(b)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: not a valid gzip file: %w", name, err)
@@ -142,10 +142,8 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 		b = bufio.NewReaderSize(z, bufferSize)
 		base = strings.TrimSuffix(base, ".gz")
 	}
-	if err := refuseBinary(b); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if err := skipByteOrderMark(b); err != nil {
+	b, err := plainUTF8(b)
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if r.format == Auto || r.format == "" {
@@ -154,7 +152,6 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 	if r.format == JSONArray && !beginsWithBracket(b) {
 		r.format = JSONLines // both are called json
 	}
-	var err error
 	switch r.format {
 	case JSONLines:
 		r.about = "JSON lines, the text in " + strconv.Quote(r.columns.Text)
