@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"kenserve/dataset"
 	"kenserve/runtime"
@@ -124,7 +125,7 @@ func (c *Classifier) Resume(ctx context.Context, in *dataset.Reader, w Written, 
 		if err != nil {
 			return err
 		}
-		if !newAnswer(row, r.Top(0, o.TopK), o).isLike(w.Last) {
+		if !newAnswer(row, r.Top(0, o.TopK), o).isLike(w.Last, r.Top(0, 0)) {
 			return fmt.Errorf("line %d of the output is not the answer to the input's row %d: the input, the delta or the options are not those of the run that wrote it", w.Lines, w.Lines)
 		}
 	}
@@ -135,12 +136,12 @@ func (c *Classifier) Resume(ctx context.Context, in *dataset.Reader, w Written, 
 // instructions round differently.
 const scoreTolerance = 1e-4
 
-// isLike reports whether a line is this answer.
-func (a *answer) isLike(line string) bool {
+// isLike reports whether a line is this answer. all has the scores of all labels.
+func (a *answer) isLike(line string, all []runtime.Score) bool {
 	var written answer
 	decoder := json.NewDecoder(bytes.NewReader([]byte(line)))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&written); err != nil || len(written.Scores) != len(a.Scores) {
+	if err := decoder.Decode(&written); err != nil || len(written.Scores) != len(a.Scores) || len(a.Scores) == 0 {
 		return false
 	}
 	var id bytes.Buffer
@@ -150,14 +151,23 @@ func (a *answer) isLike(line string) bool {
 	if !bytes.Equal(written.ID, id.Bytes()) || !equalText(written.Text, a.Text) || !equalText(written.Pair, a.Pair) {
 		return false
 	}
+	// Labels with almost equal scores may have changed places, so that the scores are
+	// compared place by place, and label by label.
+	if written.Label != written.Scores[0].Label || written.Score != written.Scores[0].Score {
+		return false
+	}
 	for i, score := range written.Scores {
-		// Labels with almost equal scores may have changed places.
-		difference := math.Abs(float64(score.Score) - float64(a.Scores[i].Score))
-		if difference > scoreTolerance*max(1, math.Abs(float64(score.Score))) {
+		ofLabel := func(s runtime.Score) bool { return s.Label == score.Label && isClose(score.Score, s.Value) }
+		if !isClose(score.Score, a.Scores[i].Score) || !slices.ContainsFunc(all, ofLabel) {
 			return false
 		}
 	}
 	return true
+}
+
+func isClose(written, now float32) bool {
+	difference := math.Abs(float64(written) - float64(now))
+	return difference <= scoreTolerance*max(1, math.Abs(float64(written)))
 }
 
 func equalText(a, b *string) bool {

@@ -124,6 +124,12 @@ func TestScanLines(t *testing.T) {
 	}
 }
 
+// swapLabels exchanges the names of two labels, as a task has them whose config.json
+// was mended.
+func swapLabels(line string) string {
+	return strings.NewReplacer("LOC", "HUM", "HUM", "LOC").Replace(line)
+}
+
 // TestResume compares what was written, changed in different ways, with an input.
 func TestResume(t *testing.T) {
 	c := open(t)
@@ -147,6 +153,8 @@ func TestResume(t *testing.T) {
 		{"without texts", lines[0], text, bulk.LineOptions{}, "is not the answer"},
 		{"fewer labels", lines[0], text, bulk.LineOptions{WithText: true, TopK: 1}, "is not the answer"},
 		{"logits", lines[0], text, bulk.LineOptions{WithText: true, Raw: true}, "is not the answer"},
+		{"other labels", strings.Replace(lines[0], "LOC", "PLACE", -1), text, o, "is not the answer"},
+		{"labels changed places", swapLabels(lines[0]), text, o, "is not the answer"},
 		{"no answers", "{\"other\": 1}\n", text, o, "is not the answer"},
 		{"no JSON", "hello\n", text, o, "is not the answer"},
 		{"too many", out.String(), "{\"text\": \"what\"}\n", o, "answers to 3 texts, and the input only 1"},

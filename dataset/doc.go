@@ -9,7 +9,7 @@
 //	text   one text a line, without labels
 //
 // Each may be compressed with gzip, begin with a byte order mark of UTF-8 and
-// have line ends of Unix or Windows. The format is found by the file's name, or
+// have line ends of Unix, Windows or the old Macintosh. The format is found by the file's name, or
 // else by its first bytes. Everything must be UTF-8. An object without a text, and a
 // first line of names that are usual in data sets, are never plain text: the error
 // says how to name the column of the texts.

@@ -135,6 +135,9 @@ func (r *Reader) noteUnused(name string) {
 
 // noText says which members there are instead.
 func (r *Reader) noText(members map[string]jsontext.Value) error {
+	if members[r.columns.Text] != nil {
+		return fmt.Errorf("%q is null, want a string; leave the row out, or write \"\"", r.columns.Text)
+	}
 	names := make([]string, 0, len(members))
 	for name := range members {
 		names = append(names, name)

@@ -23,7 +23,8 @@ type Label struct {
 // labelPart is one name or number.
 type labelPart struct {
 	text   string
-	number bool // a JSON number, which is never a name
+	number bool   // a JSON number, or true or false as 1 or 0
+	truth  string // "true" or "false", if it was that
 }
 
 // IsAbsent tells whether the row has no label. A list without entries is one.
@@ -94,15 +95,17 @@ func partFromJSON(value jsontext.Value) (labelPart, error) {
 	case '0':
 		return labelPart{text: string(value), number: true}, nil
 	case 't':
-		return labelPart{text: "1", number: true}, nil
+		return labelPart{text: "1", number: true, truth: "true"}, nil
 	case 'f':
-		return labelPart{text: "0", number: true}, nil
+		return labelPart{text: "0", number: true, truth: "false"}, nil
 	}
 	return labelPart{}, fmt.Errorf("is %s, want a label's name or number, or a list of them", kindName(value.Kind()))
 }
 
-// Index returns which of a classifier's labels it is, for one with a single
-// label a text. A name counts before a number; 3, 3.0 and "3" are the number 3.
+// Index returns which of a classifier's labels it is, for one with a single label a
+// text. A name counts before a number; 3, 3.0 and "3" are the number 3. Where labels
+// have numbers as names that are not their own, such as the stars 1 to 5, a number in
+// quotes or in a CSV is always a name, and one without quotes must not be both.
 func (l Label) Index(labels []string) (int, error) {
 	switch {
 	case !l.present:
@@ -114,6 +117,11 @@ func (l Label) Index(labels []string) (int, error) {
 }
 
 func (p labelPart) index(labels []string) (int, error) {
+	if p.truth != "" {
+		if i := slices.IndexFunc(labels, func(name string) bool { return strings.EqualFold(name, p.truth) }); i >= 0 {
+			return i, nil
+		}
+	}
 	n, isNumber := wholeNumber(p.text)
 	if p.number {
 		if !isNumber || n >= int64(len(labels)) {
@@ -121,7 +129,7 @@ func (p labelPart) index(labels []string) (int, error) {
 		}
 		// A name that looks like another label's number would make the number
 		// mean two things.
-		if named := slices.Index(labels, strconv.FormatInt(n, 10)); named >= 0 && named != int(n) {
+		if named := numberNamed(labels, p.text); named >= 0 && named != int(n) {
 			return 0, fmt.Errorf("label %s is the number of %q and the name of label number %d; write the name in quotes", p.text, labels[n], named)
 		}
 		return int(n), nil
@@ -131,10 +139,38 @@ func (p labelPart) index(labels []string) (int, error) {
 			return i, nil
 		}
 	}
+	if i := numberNamed(labels, p.text); i >= 0 { // 1.0 for the name 1
+		return i, nil
+	}
 	if isNumber && n < int64(len(labels)) {
+		if other := misnumbered(labels); other >= 0 {
+			return 0, fmt.Errorf("label %s is not one of the task's, and it is hardly a number either: label number %d is called %q; write the labels' names", p, other, labels[other])
+		}
 		return int(n), nil
 	}
 	return 0, unknownLabel(p, labels)
+}
+
+// numberNamed returns which label's name is this number, in any notation; -1: none.
+func numberNamed(labels []string, number string) int {
+	want, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil {
+		return -1
+	}
+	return slices.IndexFunc(labels, func(name string) bool {
+		f, err := strconv.ParseFloat(name, 64)
+		return err == nil && f == want
+	})
+}
+
+// misnumbered returns the first label whose name is a number, but not its own; -1: none.
+func misnumbered(labels []string) int {
+	for i, name := range labels {
+		if f, err := strconv.ParseFloat(name, 64); err == nil && f != float64(i) {
+			return i
+		}
+	}
+	return -1
 }
 
 // unknownLabel says which label was perhaps meant.
@@ -245,10 +281,26 @@ func splitCell(value string, labels []string) (parts []labelPart, several bool, 
 					parts = append(parts, labelPart{text: part})
 				}
 			}
-			return parts, true, nil
+			return flagCell(parts, labels), true, nil
 		}
 	}
 	return []labelPart{{text: value}}, false, nil
+}
+
+// flagCell returns the parts of a CSV's value as numbers if they are a 0 or 1 for each
+// label, and no label has a number for a name.
+func flagCell(parts []labelPart, labels []string) []labelPart {
+	if len(parts) != len(labels) {
+		return parts
+	}
+	numbers := slices.Clone(parts)
+	for i, p := range parts {
+		if n, ok := wholeNumber(p.text); !ok || n > 1 || numberNamed(labels, p.text) >= 0 {
+			return parts
+		}
+		numbers[i].number = true
+	}
+	return numbers
 }
 
 // Number returns the value of a regression's label.

@@ -43,6 +43,9 @@ func (l *lines) next() (Row, error) {
 		if !utf8.Valid(line) {
 			return at, errors.New("not UTF-8; save the file as UTF-8")
 		}
+		if bytes.IndexByte(line, 0) >= 0 {
+			return at, errNUL
+		}
 		row, err := l.parse(line)
 		if err == errBlank {
 			continue

@@ -133,7 +133,7 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 	r.read = &countingReader{in: in}
 	b := bufio.NewReaderSize(r.read, bufferSize)
 	base := strings.ToLower(filepath.Base(name))
-	if magic, _ := b.Peek(2); string(magic) == "\x1f\x8b" {
+	if isGzip(b) {
 		z, err := gzip.NewReader(b)
 		if err != nil {
 			return nil, fmt.Errorf("read %s: not a valid gzip file: %w", name, err)
@@ -142,10 +142,8 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 		b = bufio.NewReaderSize(z, bufferSize)
 		base = strings.TrimSuffix(base, ".gz")
 	}
-	if err := refuseBinary(b); err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if err := skipByteOrderMark(b); err != nil {
+	b, err := plainUTF8(b)
+	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if r.format == Auto || r.format == "" {
@@ -154,7 +152,6 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 	if r.format == JSONArray && !beginsWithBracket(b) {
 		r.format = JSONLines // both are called json
 	}
-	var err error
 	switch r.format {
 	case JSONLines:
 		r.about = "JSON lines, the text in " + strconv.Quote(r.columns.Text)
@@ -180,38 +177,6 @@ func NewReader(name string, in io.Reader, o Options) (*Reader, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	return r, nil
-}
-
-// skipByteOrderMark drops UTF-8's mark, and refuses those of UTF-16.
-func skipByteOrderMark(b *bufio.Reader) error {
-	mark, _ := b.Peek(3)
-	switch {
-	case string(mark) == "\ufeff":
-		_, err := b.Discard(3)
-		return err
-	case len(mark) >= 2 && (string(mark[:2]) == "\xff\xfe" || string(mark[:2]) == "\xfe\xff"):
-		return errors.New("the file is UTF-16, want UTF-8; save it as UTF-8, or convert it with iconv -f UTF-16 -t UTF-8")
-	}
-	return nil
-}
-
-// refuseBinary says what to do with common files that are not text.
-func refuseBinary(b *bufio.Reader) error {
-	start, _ := b.Peek(6)
-	for _, kind := range []struct{ magic, message string }{
-		{"PAR1", "the file is Parquet; write it as CSV or JSON lines, with pandas: read_parquet(FILE).to_json(OUT, orient=\"records\", lines=True)"},
-		{"ARROW1", "the file is Arrow; write it as CSV or JSON lines, with datasets: Dataset.from_file(FILE).to_json(OUT)"},
-		{"PK\x03\x04", "the file is a ZIP archive or a spreadsheet; extract it, or save it as CSV"},
-		{"\xd0\xcf\x11\xe0", "the file is an Excel workbook; save it as CSV"},
-		{"\x28\xb5\x2f\xfd", "the file is compressed with zstd; decompress it, or compress it with gzip"},
-		{"BZh", "the file is compressed with bzip2; decompress it, or compress it with gzip"},
-		{"\xfd7zXZ", "the file is compressed with xz; decompress it, or compress it with gzip"},
-	} {
-		if strings.HasPrefix(string(start), kind.magic) {
-			return errors.New(kind.message)
-		}
-	}
-	return nil
 }
 
 // beginsWithBracket tells whether the first character that is no space is [.

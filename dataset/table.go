@@ -57,6 +57,11 @@ func newTable(b *bufio.Reader, format Format, named Columns, o Options) (*table,
 	}
 	first = slices.Clone(first)
 	t.width = len(first)
+	for _, name := range first {
+		if strings.ContainsAny(name, "\r\x00") {
+			return nil, fmt.Errorf("line 1: the value %q has a carriage return or NUL byte; save the file as UTF-8 with the line ends of Unix or Windows", name)
+		}
+	}
 	if t.findColumns(first) {
 		t.names = first
 		return t, t.checkNames(named)
@@ -184,6 +189,9 @@ func (t *table) parts() []columnPart {
 }
 
 func (t *table) describe() string {
+	if t.width == 0 {
+		return "an empty file"
+	}
 	var uses []string
 	for _, c := range t.parts() {
 		if *c.index < 0 {
@@ -252,6 +260,12 @@ func (t *table) next() (Row, error) {
 		if !utf8.ValidString(value) {
 			return at, errors.New("not UTF-8; save the file as UTF-8")
 		}
+		if strings.IndexByte(value, 0) >= 0 {
+			return at, errNUL
+		}
+		if rows := t.swallowed(value); rows > 0 {
+			return at, fmt.Errorf("a double quote begins a value that ends %d lines below, and these lines look like rows; if they are, write each double quote as two within a value in quotes; if not, write JSON lines", rows)
+		}
 	}
 	row.Text = strings.Clone(row.Text)
 	if t.pair >= 0 {
@@ -272,6 +286,18 @@ func (t *table) next() (Row, error) {
 		}
 	}
 	return row, nil
+}
+
+// swallowed returns the number of line ends in a value if the lines between its double
+// quotes look like rows. Many programs write TSV without quoting: there a quote at the
+// beginning of a value means itself, and would otherwise hide the rows up to the next one.
+// Commas are too common in texts for such a guess.
+func (t *table) swallowed(value string) int {
+	ends := strings.Count(value, "\n")
+	if t.csv.Comma != '\t' || ends == 0 || t.width < 2 || strings.Count(value, "\t") < ends*(t.width-1) {
+		return 0
+	}
+	return ends
 }
 
 // explain puts package csv's errors in plain words.

@@ -58,8 +58,8 @@
 //
 // The kernel reads kept values in groups of four (kernel.Quads). A warm change makes them
 // of the patch in every product, panel by panel, and one reading serves several strips. A
-// hot one, by [Matrix.Materialised], has them in memory: about half as much again as the
-// patch, instead of panels. Both compute the same sums in the same order.
+// hot one, by [Matrix.Materialised], has them in memory: two to three times the patch,
+// instead of panels. Both compute the same sums in the same order.
 //
 // # Results
 //

@@ -74,23 +74,33 @@ func (m *Matrix) base() *Matrix {
 	return m
 }
 
-// ScratchLen returns the length of Epilogue.Scratch for a product of the given size.
-func ScratchLen(rows, outputs int) int { return rows * panelCount(outputs) * panelWidth }
+// ScratchLen returns the length of Epilogue.Scratch for a product of the given size, with
+// a residual or without: 0 if C has room for whole panels and no residual may be in it.
+// Then the sums begin in C itself.
+func ScratchLen(rows, outputs int, residual bool) int {
+	if !residual && outputs%panelWidth == 0 {
+		return 0
+	}
+	return rows * panelCount(outputs) * panelWidth
+}
 
 // mulChanged multiplies rows from start on of the segments' rows, which begin with their
 // biases and changes.
 func (m *Matrix) mulChanged(p *parallel.Pool, c, a View, segments []Segment, start int, e Epilogue) {
-	stride := panelCount(m.n) * panelWidth
-	scratch := e.Scratch
-	if n := ScratchLen(a.Rows, m.n); len(scratch) < n {
-		shared := floatScratches.take()
-		defer floatScratches.release(shared)
-		if cap(*shared) < n {
-			*shared = make([]float32, n)
+	e.Bias, e.init = nil, c
+	if n := ScratchLen(a.Rows, m.n, e.Residual.Data != nil); n > 0 {
+		stride := panelCount(m.n) * panelWidth
+		scratch := e.Scratch
+		if len(scratch) < n {
+			shared := floatScratches.take()
+			defer floatScratches.release(shared)
+			if cap(*shared) < n {
+				*shared = make([]float32, n)
+			}
+			scratch = (*shared)[:n]
 		}
-		scratch = (*shared)[:n]
+		e.init = View{Data: scratch, Rows: a.Rows, Cols: stride, Stride: stride}
 	}
-	e.Bias, e.init = nil, View{Data: scratch, Rows: a.Rows, Cols: stride, Stride: stride}
 	w := changeWorks.take()
 	w.run(p, e.init, a, segments, start)
 	changeWorks.release(w)

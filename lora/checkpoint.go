@@ -18,6 +18,12 @@ import (
 // fine-tuned. Tensors that the adapter does not change alias the base; the others are in
 // memory, in float32.
 type Checkpoint struct {
+	// Base is the base that the adapter says it was trained on, a name or a folder; empty
+	// if it does not say.
+	Base string
+	// Warning says what the adapter lacks of what it should have; empty: nothing.
+	Warning string
+
 	names   []string
 	tensors map[string]*safetensors.Tensor
 }
@@ -32,8 +38,9 @@ const (
 )
 
 // Open merges the adapter in the folder dir into its base. The base must stay open while
-// the result is in use.
-func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
+// the result is in use. linear says that all matrices of the base are torch.nn.Linear:
+// then fan_in_fan_out is false whatever the adapter says, as for PEFT.
+func Open(dir string, base *safetensors.Checkpoint, linear bool) (_ *Checkpoint, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("lora: open %s: %w", dir, err)
@@ -43,6 +50,7 @@ func Open(dir string, base *safetensors.Checkpoint) (_ *Checkpoint, err error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Transposed = c.Transposed && !linear
 	adapter, err := safetensors.Open(filepath.Join(dir, weightsFile))
 	if _, old := os.Stat(filepath.Join(dir, oldWeightsFile)); old == nil && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the folder has no %s, but %s; convert it with: python -c 'import torch, safetensors.torch as s; d = %q; s.save_file(torch.load(d + \"/%s\", map_location=\"cpu\", weights_only=True), d + \"/%s\")'", weightsFile, oldWeightsFile, dir, oldWeightsFile, weightsFile)
@@ -153,6 +161,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		return nil, err
 	}
 	out := &Checkpoint{tensors: map[string]*safetensors.Tensor{}}
+	out.Base, _ = c.Base.(string)
 	for _, name := range base.Names() {
 		t, _ := base.Tensor(name)
 		renamed := *t
@@ -188,6 +197,7 @@ func merge(c *config, adapter *safetensors.File, base *safetensors.Checkpoint) (
 		out.tensors[name] = t
 	}
 	out.names = slices.Sorted(maps.Keys(out.tensors))
+	out.Warning = c.broken(out.names, changes, whole, tokens)
 	return out, nil
 }
 
@@ -218,10 +228,13 @@ func (ch *loraPair) applyTo(c *config, module string, weight *safetensors.Tensor
 		return nil, fmt.Errorf("%w: lora_A or lora_B is missing", errUnsupported)
 	case len(ch.a.Shape) != 2 || len(ch.b.Shape) != 2 || ch.a.Shape[0] != ch.b.Shape[1] || ch.a.Shape[0] == 0:
 		return nil, fmt.Errorf("%w: lora_A has shape %v and lora_B %v, want [r, inputs] and [outputs, r]", errUnsupported, ch.a.Shape, ch.b.Shape)
-	case ch.a.Shape[0] != c.Rank && len(c.RankPattern) == 0:
-		return nil, fmt.Errorf("%w: lora_A has rank %d, r is %d", errUnsupported, ch.a.Shape[0], c.Rank)
 	case !weight.DType.Float():
 		return nil, fmt.Errorf("%w: the base's weight is %s, want F32, F16 or BF16", errUnsupported, weight.DType)
+	}
+	if r, err := c.rank(module); err != nil {
+		return nil, err
+	} else if r != float64(ch.a.Shape[0]) {
+		return nil, fmt.Errorf("%w: lora_A has rank %d, and %g by r and rank_pattern: are both files of one adapter?", errUnsupported, ch.a.Shape[0], r)
 	}
 	rank, inputs, outputs := ch.a.Shape[0], ch.a.Shape[1], ch.b.Shape[0]
 	transposed := c.Transposed || ch.table

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"kenserve/internal/lfs"
 	"kenserve/internal/settings"
@@ -29,14 +30,16 @@ var errUnsupported = errors.New("not a LoRA adapter of a supported kind")
 
 // config has the settings that the meaning of the tensors depends on.
 type config struct {
-	Type         string             `json:"peft_type"`
-	Rank         int                `json:"r"`
-	Alpha        float64            `json:"lora_alpha"`
-	RSLoRA       bool               `json:"use_rslora"`
-	Transposed   bool               `json:"fan_in_fan_out"`
-	RankPattern  map[string]float64 `json:"rank_pattern"`
-	AlphaPattern patterns           `json:"alpha_pattern"`
-	Tokens       tokenIndices       `json:"trainable_token_indices"`
+	Type         string       `json:"peft_type"`
+	Rank         int          `json:"r"`
+	Alpha        float64      `json:"lora_alpha"`
+	RSLoRA       bool         `json:"use_rslora"`
+	Transposed   bool         `json:"fan_in_fan_out"`
+	RankPattern  patterns     `json:"rank_pattern"`
+	AlphaPattern patterns     `json:"alpha_pattern"`
+	Tokens       tokenIndices `json:"trainable_token_indices"`
+	Base         any          `json:"base_model_name_or_path"`
+	promises
 }
 
 // convert is the remedy for an adapter whose training began with changed base weights.
@@ -69,7 +72,7 @@ var Settings = settings.Table(slices.Concat(
 		settings.Refused("velora_config", merged, "{}"),
 		settings.Refused("kasa_config", merged, "{}"),
 	},
-	settings.Harmless("the tensors themselves show where they belong", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
+	settings.Harmless("the tensors themselves show where they belong; those that are named here and absent are told", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
 	settings.Harmless("only training uses it", "lora_dropout", "inference_mode", "runtime_config", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "megatron_config", "megatron_core", "qalora_group_size"),
 	settings.Harmless("it says where the adapter comes from", "base_model_name_or_path", "revision", "auto_mapping", "peft_version"),
 ))
@@ -102,11 +105,11 @@ func (p *patterns) UnmarshalJSON(text []byte) error {
 
 // find returns the value of the first key that matches a module, as PEFT's
 // get_pattern_key does: (.*\.)?(KEY)$ from the module's beginning.
-func (p *patterns) find(module string) (float64, bool, error) {
+func (p *patterns) find(setting, module string) (float64, bool, error) {
 	for i, key := range p.keys {
 		expression, err := regexp.Compile(`^(?:.*\.)?(?:` + key + `)$`)
 		if err != nil {
-			return 0, false, fmt.Errorf("%w: alpha_pattern has the key %q, which is not a regular expression that is understood here: %s", errUnsupported, key, merged)
+			return 0, false, fmt.Errorf("%w: %s has the key %q, which is not a regular expression that is understood here: %s", errUnsupported, setting, key, merged)
 		}
 		if expression.MatchString(module) {
 			return p.values[i], true, nil
@@ -150,7 +153,15 @@ func parseConfig(text []byte) (*config, error) {
 	if err := json.Unmarshal(text, &all); err != nil || all == nil {
 		return nil, fmt.Errorf("%w: %s is not a JSON object", errUnsupported, configFile)
 	}
-	var c config
+	c := config{Rank: 8, Alpha: 8} // PEFT's defaults
+	for _, name := range []string{"r", "lora_alpha"} {
+		if value, ok := all[name]; ok && string(bytes.TrimSpace(value)) == "null" {
+			return nil, fmt.Errorf("%w: %s is null, want a number", errUnsupported, name)
+		}
+	}
+	if value, ok := all["init_lora_weights"]; ok && strings.EqualFold(string(value), `"gaussian"`) {
+		all["init_lora_weights"] = json.RawMessage(`"gaussian"`) // PEFT takes any case
+	}
 	if err := json.Unmarshal(text, &c); err != nil {
 		var mistyped *json.UnmarshalTypeError
 		if errors.As(err, &mistyped) {
@@ -182,16 +193,24 @@ func parseConfig(text []byte) (*config, error) {
 // isUnset tells whether a value asks for nothing.
 func isUnset(value json.RawMessage) bool {
 	switch string(bytes.TrimSpace(value)) {
-	case "null", "false", "0", `""`, "{}", "[]":
+	case "", "null", "false", "0", `""`, "{}", "[]":
 		return true
 	}
 	return false
 }
 
+// rank returns the rank that the settings give a module.
+func (c *config) rank(module string) (float64, error) {
+	if value, ok, err := c.RankPattern.find("rank_pattern", module); ok || err != nil {
+		return value, err
+	}
+	return float64(c.Rank), nil
+}
+
 // scale returns the factor of B·A for a module, with the rank of its tensors.
 func (c *config) scale(module string, rank int) (float64, error) {
 	alpha := c.Alpha
-	if value, ok, err := c.AlphaPattern.find(module); err != nil {
+	if value, ok, err := c.AlphaPattern.find("alpha_pattern", module); err != nil {
 		return 0, err
 	} else if ok {
 		alpha = value

@@ -49,6 +49,8 @@ func document() []byte {
 	p("")
 	p("PEFT saves the layers in `modules_to_save`, which for `SEQ_CLS` are those named `classifier` and `score`. DeBERTa-v2's `pooler` and ModernBERT's `head` are part of the classifier, too: if the base does not have them, they were random in training and have to be in `modules_to_save`. `prune` refuses an adapter without them.")
 	p("")
+	p("`prune` tells the base that the adapter names (`base_model_name_or_path`) unless the folder of `--base` has that name: an adapter fits any base of the same sizes. It lists modules that `target_modules`, `modules_to_save` and `bias` say were trained and that the adapter has no tensors of; the base's values are taken, as in PEFT. `fan_in_fan_out` is for GPT-2's `Conv1D`; in the families that kenserve serves it does not count, as in PEFT.")
+	p("")
 	p("## Settings of adapter_config.json")
 	p("")
 	p("A setting that is in neither table, with a value that is not empty, is refused: it may change the result.")

@@ -35,7 +35,7 @@ func TestPEFT(t *testing.T) {
 			if !IsAdapter(adapter) || IsAdapter(filepath.Join(dir, "base")) {
 				t.Fatal("IsAdapter does not tell an adapter from a base")
 			}
-			got, err := Open(adapter, base)
+			got, err := Open(adapter, base, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,8 +148,11 @@ func TestRefusals(t *testing.T) {
 		{"another task", replace(`"task_type": "SEQ_CLS"`, `"task_type": "TOKEN_CLS"`), same, `task_type "TOKEN_CLS"`, true},
 		{"unknown key", replace(`{`, `{"use_more": 2,`), same, `the setting "use_more" = 2`, true},
 		{"rank of 0", replace(`"r": 2`, `"r": 0`), same, "r is 0", true},
-		{"another rank", replace(`"r": 2`, `"r": 3`), same, "rank 2, r is 3", true},
+		{"another rank", replace(`"r": 2`, `"r": 3`), same, "rank 2, and 3 by r and rank_pattern", true},
+		{"another rank of a module", replace(`"rank_pattern": {}`, `"rank_pattern": {"layer.0.attention.self.query": 4}`), same, "rank 2, and 4 by r and rank_pattern", true},
+		{"rank pattern that is no expression", replace(`"rank_pattern": {}`, `"rank_pattern": {"que(ry": 3}`), same, "rank_pattern has the key", true},
 		{"alpha of a string", replace(`"lora_alpha": 6`, `"lora_alpha": "6"`), same, "lora_alpha is a JSON string", true},
+		{"a null alpha", replace(`"lora_alpha": 6`, `"lora_alpha": null`), same, "lora_alpha is null", true},
 		{"not JSON", replace(`{`, `[`), same, "not a JSON object", true},
 		{"LFS pointer", func(string) string { return "version https://git-lfs.github.com/spec/v1\n" }, same, "git lfs pull", false},
 		{"A without B", same, func(s string) string {
@@ -166,15 +169,15 @@ func TestRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := Open(dir, base)
+		_, err := Open(dir, base, false)
 		if err == nil || !strings.Contains(err.Error(), test.says) || errors.Is(err, errUnsupported) != test.unsupported {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	if _, err := Open(t.TempDir(), base); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Open(t.TempDir(), base, false); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("an empty folder: %v", err)
 	}
-	if _, err := Open("testdata/plain/adapter", open(t, "testdata/transposed/base")); err == nil || !strings.Contains(err.Error(), "trained on this base") {
+	if _, err := Open("testdata/plain/adapter", open(t, "testdata/transposed/base"), false); err == nil || !strings.Contains(err.Error(), "trained on this base") {
 		t.Errorf("another base: %v", err)
 	}
 }
@@ -182,7 +185,7 @@ func TestRefusals(t *testing.T) {
 // TestWrappedNames: names of tensors may have wrappers around the whole model or a part.
 func TestWrappedNames(t *testing.T) {
 	base := open(t, "testdata/plain/base")
-	want, err := Open("testdata/plain/adapter", base)
+	want, err := Open("testdata/plain/adapter", base, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +211,7 @@ func TestWrappedNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := Open(dir, base)
+		got, err := Open(dir, base, false)
 		if err != nil {
 			t.Errorf("%s: %v", to, err)
 			continue
@@ -231,7 +234,7 @@ func TestOldWeights(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(dir, open(t, "testdata/plain/base")); err == nil || !strings.Contains(err.Error(), "convert it with: python -c '") {
+	if _, err := Open(dir, open(t, "testdata/plain/base"), false); err == nil || !strings.Contains(err.Error(), "convert it with: python -c '") {
 		t.Errorf("%v", err)
 	}
 }
@@ -247,6 +250,7 @@ func TestInit(t *testing.T) {
 		{"false", true},
 		{"null", true},
 		{`"gaussian"`, true},
+		{`"Gaussian"`, true},
 		{`"eva"`, true},
 		{`"orthogonal"`, true},
 		{`"pissa"`, false},

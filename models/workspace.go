@@ -136,7 +136,7 @@ func (w *Workspace) Dense(c, a gemm.View, d Dense, act nn.Activation, residual g
 	e := gemm.Epilogue{Activation: act, Residual: residual, Next: *d.next}
 	used := w.used
 	if changed {
-		e.Scratch = w.Floats(gemm.ScratchLen(c.Rows, c.Cols))
+		e.Scratch = w.Floats(gemm.ScratchLen(c.Rows, c.Cols, residual.Data != nil))
 	}
 	gemm.MulSegments(w.pool, c, a, segments, e)
 	w.used = used

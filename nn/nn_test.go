@@ -28,7 +28,7 @@ func oneRow(x []float32) kernel.View {
 	return kernel.View{Data: x, Rows: 1, Cols: len(x), Stride: len(x)}
 }
 
-// TestActivationsOfRows: what lies between rows stays as it is.
+// TestActivationsOfRows: the padding between rows stays as it is.
 func TestActivationsOfRows(t *testing.T) {
 	kerneltest.EachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 6))

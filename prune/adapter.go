@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +56,29 @@ func (s *Source) adapterConfig(c Config, adapter *lora.Checkpoint) ([]byte, erro
 		return nil, err
 	}
 	return text, s.assume(c, text, own)
+}
+
+// isLinear tells whether the base's family is one that is served: all their matrices are
+// torch.nn.Linear in transformers.
+func isLinear(dir string) bool {
+	config, err := models.ReadConfig(dir)
+	return err == nil && slices.Contains(families.Names(), config.ModelType)
+}
+
+// isFolderOf tells whether a folder looks like that of a model, by its last name. In the
+// cache of the Hugging Face Hub that is models--ORG--NAME/snapshots/REVISION.
+func isFolderOf(dir, model string) bool {
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	want := path.Base(filepath.ToSlash(model))
+	for name := range strings.SplitSeq(filepath.ToSlash(dir), "/") {
+		parts := strings.Split(name, "--")
+		if parts[0] == "models" && strings.EqualFold(parts[len(parts)-1], want) {
+			return true
+		}
+	}
+	return strings.EqualFold(filepath.Base(dir), want)
 }
 
 // adapterLabels returns the labels of an adapter whose head has so many outputs. given

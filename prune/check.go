@@ -52,7 +52,7 @@ func (s *Source) WriteChecked(ctx context.Context, path, baseDir string, o ken.O
 	if err := s.check(ctx, file, baseDir, o); errors.As(err, new(*baseError)) {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("the delta was not tried on the base: %v", err))
 	} else if err != nil {
-		return nil, fmt.Errorf("prune: the new delta does not work, so %s was not written: %w", path, err)
+		return nil, fmt.Errorf("prune: the new delta does not work, so it was not written: %w", err)
 	}
 	return report, atomicfile.Move(file, path)
 }

@@ -119,6 +119,7 @@ func (s *Source) describe(config []byte, adapter bool) (err error) {
 		if s.config, err = describeTask(config, &s.info); err != nil {
 			return err
 		}
+		s.noteLabels(config)
 		if s.arch, err = families.New(s.config); errors.Is(err, families.ErrUnknown) {
 			s.Unservable = fmt.Sprintf("%v: the delta can be exported but not served", err)
 		} else if err != nil {
@@ -185,11 +186,17 @@ func (s *Source) Close() {
 // it has none.
 func (s *Source) openTuned(c Config) ([]byte, error) {
 	if lora.IsAdapter(c.TunedDir) {
-		adapter, err := lora.Open(c.TunedDir, s.base)
+		adapter, err := lora.Open(c.TunedDir, s.base, isLinear(c.BaseDir))
 		if err != nil {
 			return nil, fmt.Errorf("prune: %w", err)
 		}
 		s.tuned = adapter
+		if adapter.Warning != "" {
+			s.Warnings = append(s.Warnings, adapter.Warning)
+		}
+		if adapter.Base != "" && !isFolderOf(c.BaseDir, adapter.Base) {
+			s.Notes = append(s.Notes, fmt.Sprintf("the adapter says that it was trained on %q: make sure that %s is that model, because an adapter fits any base of the same sizes", adapter.Base, c.BaseDir))
+		}
 		return s.adapterConfig(c, adapter)
 	}
 	if c.Labels != nil {

@@ -31,7 +31,7 @@ func (b *Base) taskArchitecture(d *delta.Delta) (arch models.Architecture, share
 	}
 	parameters := arch.Parameters()
 	if arch.Prefix() != b.arch.Prefix() || len(parameters) != len(b.parameters) {
-		return nil, false, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s)", c.ModelType, b.config.ModelType)
+		return nil, false, fmt.Errorf("the delta's configuration (%s) describes another model than the base's (%s): %s", c.ModelType, b.config.ModelType, firstDifference(arch, b.arch))
 	}
 	resized := 0
 	for i, p := range parameters {
@@ -55,4 +55,24 @@ func (b *Base) taskArchitecture(d *delta.Delta) (arch models.Architecture, share
 		return b.arch, true, nil
 	}
 	return arch, false, nil
+}
+
+// firstDifference says in which parameter two models of other layouts differ first.
+func firstDifference(own, base models.Architecture) string {
+	names := map[string]bool{}
+	for _, p := range base.Parameters() {
+		names[p.Name] = true
+	}
+	for _, p := range own.Parameters() {
+		if !names[p.Name] {
+			return "it has " + p.Name + ", which the base does not have"
+		}
+		delete(names, p.Name)
+	}
+	for _, p := range base.Parameters() {
+		if names[p.Name] {
+			return "the base has " + p.Name + ", which it does not have"
+		}
+	}
+	return "names of tensors begin with " + own.Prefix() + " instead of " + base.Prefix()
 }

@@ -62,7 +62,7 @@ type Result struct {
 	Digest  string // SHA-256 of the delta, in the fast layout, in hexadecimal
 	Labels  []string
 	Problem models.Problem
-	// Temperature divides logits before they become probabilities. It is 1 unless the
+	// Temperature divides logits before they become probabilities. It is 1, or 0, unless the
 	// delta has one.
 	Temperature float64
 	// Thresholds are the probabilities from which each label is predicted, in the order of
@@ -99,7 +99,7 @@ func (r *Result) Top(i, k int) []Score {
 // Probabilities replaces the logits of one input by its scores as a task of this problem,
 // which may differ from the task's own.
 func (r *Result) Probabilities(problem models.Problem, logits []float32) {
-	if r.Temperature != 1 && problem != models.Regression {
+	if r.Temperature != 0 && r.Temperature != 1 && problem != models.Regression {
 		for i, x := range logits {
 			logits[i] = float32(float64(x) / r.Temperature)
 		}

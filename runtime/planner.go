@@ -86,7 +86,7 @@ func (t *task) HotBytes() int64 { return t.hotBytes }
 // QuickToPromote tells that a hot network has few weights of its own: expanding a
 // sparse change takes about as long as a forward pass that reads it, and so does copying
 // panels of some megabytes.
-func (t *task) QuickToPromote() bool { return t.hotBytes <= 4<<20 }
+func (t *task) QuickToPromote() bool { return t.sharesBatches || t.hotBytes <= 4<<20 }
 
 // taskOf returns the task of a handle. The assertion holds because planner makes
 // no other kind.

@@ -67,9 +67,9 @@
 //	truncate    cut inputs that are longer than the model takes; default: true
 //
 // null means absent, except in the required model and input. A text may be empty.
-// Unknown members of the request are ignored, since clients of similar services
-// send some ("user", "encoding_format"). In an input object they are errors, since
-// a misspelt text_pair would silently classify half of the input.
+// Members that clients of similar services send without need ("user",
+// "encoding_format") change nothing. Others are errors that name them, since a
+// misspelt text_pair would silently classify half of the input.
 //
 // The body must be valid JSON (RFC 8259) in valid UTF-8, whatever its Content-Type
 // says: no member twice in an object, no escape that is half a surrogate pair, no

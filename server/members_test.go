@@ -206,3 +206,31 @@ func sameReason(a, b settings.Setting) bool {
 	a.Name, b.Name = "", ""
 	return reflect.DeepEqual(a, b)
 }
+
+// Members that no table has: /classify, which is this server's own, refuses them, and
+// the others do what the services do that they follow. A known name in another spelling
+// is an error everywhere.
+func TestUnknownMembers(t *testing.T) {
+	s := newServer(t, servertest.NewEngine(), Options{})
+	for _, c := range []struct {
+		path, body string
+		want       string // in the error; empty: 200
+	}{
+		{"/classify", `{"model":"trec","input":"a","sampling":2}`, `unknown member \"sampling\"`},
+		{"/classify", `{"model":"trec","input":"a","topK":1}`, `unknown member \"topK\"; did you mean \"top_k\"?`},
+		{"/classify", `{"model":"trec","input":"a","Threshold":1}`, `did you mean \"threshold\"?`},
+		{"/classify", `{"model":"trec","input":"a","user":"me","batch_size":4}`, ""},
+		{"/vllm/classify", `{"model":"trec","input":"a","sampling":2}`, ""},
+		{"/vllm/classify", `{"model":"trec","input":"a","useActivation":false}`, `did you mean \"use_activation\"?`},
+		{"/tei/trec/predict", `{"inputs":"a","sampling":2}`, ""},
+		{"/tei/trec/predict", `{"inputs":"a","rawScores":true}`, `did you mean \"raw_scores\"?`},
+		{"/models/trec", `{"inputs":"a","parameters":{"sampling":2}}`, ""},
+		{"/models/trec", `{"inputs":"a","parameters":{"topk":1}}`, `did you mean \"top_k\"?`},
+		{"/v2/models/trec/infer", `{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["a"]}],"Outputs":[{"name":"score"}]}`, `did you mean \"outputs\"?`},
+	} {
+		w := do(s, http.MethodPost, c.path, c.body)
+		if ok := w.Code == http.StatusOK; ok != (c.want == "") || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s %s: status %d, %s, want %q", c.path, c.body, w.Code, w.Body, c.want)
+		}
+	}
+}

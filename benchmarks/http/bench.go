@@ -98,11 +98,16 @@ func (b *bench) prepare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		b.requests = append(b.requests, fmt.Appendf(nil, "POST /classify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		b.requests = append(b.requests, post("/classify", body))
 	}
 	var err error
 	b.encoded, err = b.engine.Encode(ctx, b.texts, runtime.Options{})
 	return err
+}
+
+// post returns an HTTP request with a JSON body. headers are complete lines.
+func post(path string, body []byte, headers ...string) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s", path, len(body), strings.Join(headers, ""), body)
 }
 
 // program is the server under test.

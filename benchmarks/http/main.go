@@ -35,6 +35,9 @@ type settings struct {
 	overload          time.Duration
 	connections       int
 	callers           int
+	deltas            []string // files that the part "cold" measures
+	coldRounds        int
+	coldPause         time.Duration
 }
 
 func main() {
@@ -54,6 +57,7 @@ var parts = []struct {
 }{
 	{"full", full},
 	{"idle", idle},
+	{"cold", cold},
 	{"load", load},
 	{"overload", overload},
 	{"stop", stop},
@@ -61,7 +65,7 @@ var parts = []struct {
 
 func run(ctx context.Context) (err error) {
 	var s settings
-	only := flag.String("only", "", "comma-separated `PARTS` of full, idle, load, overload, stop")
+	only := flag.String("only", "", "comma-separated `PARTS` of full, idle, cold, load, overload, stop")
 	flag.StringVar(&s.base, "base", "examples/demo/base", "Hugging Face `FOLDER` of the base")
 	flag.StringVar(&s.store, "store", "examples/demo/tasks", "`FOLDER` of the deltas")
 	flag.StringVar(&s.task, "task", "trec", "`TASK` that requests name")
@@ -71,6 +75,12 @@ func run(ctx context.Context) (err error) {
 	flag.DurationVar(&s.overload, "overload", time.Minute, "length of the overload")
 	flag.IntVar(&s.connections, "connections", 2048, "maximum number of open connections")
 	flag.IntVar(&s.callers, "callers", 64, "concurrent requests at full load")
+	flag.Func("deltas", "comma-separated delta `FILES` whose first requests the part cold measures; default: that of --task", func(list string) error {
+		s.deltas = strings.Split(list, ",")
+		return nil
+	})
+	flag.IntVar(&s.coldRounds, "cold-rounds", 31, "times that the part cold loads each delta")
+	flag.DurationVar(&s.coldPause, "cold-pause", 0, "`TIME` between the writing of a file and its first request")
 	flag.Parse()
 	wanted := strings.Split(*only, ",")
 	known := func(name string) bool {

@@ -10,8 +10,13 @@ longest text. kenserve gets texts and encodes them while the clock runs. Every
 runtime is warmed up with all batches of a mode before that mode is measured. Each
 peer has its own process, which sleeps while others are measured.
 
-The logits of every text and every runtime are compared with those of PyTorch; the
-run fails if they differ by more than the bound of the precision.
+The logits of every text and every runtime are compared with those of PyTorch in
+float32; the run fails if they differ by more than the bound of the precision. A peer's
+int8 has no bound: the difference is recorded, and with --test the accuracy.
+
+int8 is what each peer's users would pick: ONNX Runtime's dynamic quantisation of the
+optimised graph, with a scale for each output, and OpenVINO's model after NNCF's
+quantisation for transformers, calibrated with --calibration.
 
 Versions: requirements.txt. See README.md for the command.
 """
@@ -79,6 +84,23 @@ def export(model, path):
     return plain
 
 
+def quantise(work, encoded):
+    """Writes the int8 models of ONNX Runtime and OpenVINO. encoded are the calibration texts."""
+    import nncf
+    import openvino
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(work / "model.onnx", work / "model.int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
+    items = []
+    for e in encoded:
+        ids = numpy.array([e], numpy.int64)
+        items.append({"input_ids": ids, "attention_mask": numpy.ones_like(ids), "token_type_ids": numpy.zeros_like(ids)})
+    model = nncf.quantize(
+        openvino.Core().read_model(work / "model.plain.onnx"), nncf.Dataset(items), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(items),
+    )
+    openvino.save_model(model, work / "model.int8.xml", compress_to_fp16=False)
+
+
 def load(runtime, precision, folder, work, threads):
     """Returns a function from padded arrays to logits."""
     if runtime == "PyTorch":
@@ -101,13 +123,13 @@ def load(runtime, precision, folder, work, threads):
         o.intra_op_num_threads = threads
         o.inter_op_num_threads = 1
         o.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        session = onnxruntime.InferenceSession(str(work / "model.onnx"), o, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(work / ("model.int8.onnx" if precision == "int8" else "model.onnx")), o, providers=["CPUExecutionProvider"])
         return lambda ids, mask, types: session.run(["logits"], {"input_ids": ids, "attention_mask": mask, "token_type_ids": types})[0]
     import openvino
 
-    hints = {"float32": "f32", "bfloat16": "bf16"}
+    hints = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # of what is not quantised
     compiled = openvino.Core().compile_model(
-        str(work / "model.plain.onnx"), "CPU",
+        str(work / ("model.int8.xml" if precision == "int8" else "model.plain.onnx")), "CPU",
         {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hints[precision]},
     )
     request = compiled.create_infer_request()
@@ -119,20 +141,24 @@ def load(runtime, precision, folder, work, threads):
     return run
 
 
-def peer(pipe, runtime, precision, folder, work, threads, encoded):
-    """Runs in a peer's process: answers each mode with its best time and the logits."""
+def pad(mode, encoded):
+    """Returns the batches of a mode: indices of the texts, and arrays padded to the longest."""
+    padded = []
+    for batch in batches(mode, [len(e) for e in encoded]):
+        width = max(len(encoded[i]) for i in batch)
+        ids = numpy.zeros((len(batch), width), numpy.int64)
+        mask = numpy.zeros_like(ids)
+        for row, i in enumerate(batch):
+            ids[row, : len(encoded[i])] = encoded[i]
+            mask[row, : len(encoded[i])] = 1
+        padded.append((batch, ids, mask, numpy.zeros_like(ids)))
+    return padded
+
+
+def peer(pipe, runtime, precision, folder, work, threads, encoded, tests):
+    """Runs in a peer's process: answers each mode with its best time and the logits. The mode "test" is one pass over the test set."""
     run = load(runtime, precision, folder, work, threads)
-    padded = {}
-    for mode in MODES:
-        padded[mode] = []
-        for batch in batches(mode, [len(e) for e in encoded]):
-            width = max(len(encoded[i]) for i in batch)
-            ids = numpy.zeros((len(batch), width), numpy.int64)
-            mask = numpy.zeros_like(ids)
-            for row, i in enumerate(batch):
-                ids[row, : len(encoded[i])] = encoded[i]
-                mask[row, : len(encoded[i])] = 1
-            padded[mode].append((batch, ids, mask, numpy.zeros_like(ids)))
+    padded = {mode: pad(mode, encoded) for mode in MODES} | {"test": pad("sorted", tests)}
     pipe.send("ready")
     while (order := pipe.recv()) is not None:
         mode, passes = order
@@ -145,7 +171,7 @@ def peer(pipe, runtime, precision, folder, work, threads, encoded):
                 for row, i in enumerate(batch):
                     logits[i] = out[row]
             seconds.append(time.perf_counter() - start)
-        pipe.send((min(seconds[1:]), numpy.stack([logits[i] for i in range(len(encoded))])))
+        pipe.send((min(seconds[1:], default=0), numpy.stack([logits[i] for i in range(len(logits))])))
 
 
 class Peer:
@@ -162,6 +188,9 @@ class Peer:
         self.pipe.send((mode, passes))
         return self.pipe.recv()
 
+    def classify(self, file):
+        return self.measure("test", 0)[1]
+
     def close(self):
         self.pipe.send(None)
         self.process.join()
@@ -175,15 +204,17 @@ class Kenserve:
         self.command = [program, "bench", str(delta), "--base", str(base), "--input", str(texts), "--texts", "1000000", "--threads", str(threads), "--json"]
         extra = [] if compute == "float32" else ["--compute", compute]
         self.command += extra
-        out = subprocess.run(
-            [program, "classify", str(delta), "--base", str(base), "--input", str(texts), "--raw-scores", *extra], check=True, capture_output=True, text=True,
-        ).stdout
         self.labels = json.loads(subprocess.run([program, "inspect", str(delta), "--json"], check=True, capture_output=True, text=True).stdout)["labels"]
+        self.classifying = [program, "classify", str(delta), "--base", str(base), "--raw-scores", *extra, "--input"]
+        self.logits = self.classify(texts)
+
+    def classify(self, file):
+        out = subprocess.run([*self.classifying, str(file)], check=True, capture_output=True, text=True).stdout
         rows = []
         for line in out.splitlines():
             scores = {s["label"]: s["score"] for s in json.loads(line)["scores"]}
             rows.append([scores[label] for label in self.labels])
-        self.logits = numpy.array(rows, numpy.float32)
+        return numpy.array(rows, numpy.float32)
 
     def measure(self, mode, passes):
         flags = ["--passes", str(passes), "--batch", "1" if mode == "single" else "32"] + (["--sort"] if mode == "sorted" else [])
@@ -231,7 +262,9 @@ def main():
     parser.add_argument("--tokens", type=int, default=25, help="mean length of synthetic texts; 512 and more: the longest that the model takes")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--precision", choices=("float32", "bfloat16", "int8"), default="float32")
+    parser.add_argument("--calibration", type=Path, help="JSON lines with one text each, of which the first 300 calibrate OpenVINO's int8; required for it")
+    parser.add_argument("--test", type=Path, help="JSON lines with a text and a label each, to measure the accuracy of every runtime with")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--name", required=True, help="name of this measurement in the table")
     parser.add_argument("--work", required=True, type=Path, help="folder for the models and texts that the program makes")
@@ -241,6 +274,8 @@ def main():
     arguments.work.mkdir(parents=True, exist_ok=True)
     if (arguments.shape == "given") != (arguments.tuned is not None):
         parser.error("give --tuned, or --shape bert-base")
+    if (arguments.precision == "int8") != (arguments.calibration is not None):
+        parser.error("give --calibration with --precision int8, and only then")
 
     base, tuned, delta, longest = prepare(arguments, arguments.work)
     if arguments.data:
@@ -256,14 +291,32 @@ def main():
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tuned)
-    encoded = [e.ids for e in tokenizer._tokenizer.encode_batch(texts)] if longest is None else tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
 
-    rest = (str(tuned), arguments.work, arguments.threads, encoded)
+    def encode(texts):
+        return tokenizer(texts, truncation=longest is not None, max_length=longest)["input_ids"]
+
+    encoded = encode(texts)
+    tests = [json.loads(line) for line in arguments.test.read_text().splitlines()] if arguments.test else []
+    if arguments.precision == "int8":
+        lines = arguments.calibration.read_text().splitlines()[:300]
+        quantise(arguments.work, encode([json.loads(line)["text"] for line in lines]))
+    rest = (str(tuned), arguments.work, arguments.threads, encoded, encode([t["text"] for t in tests]) if tests else [])
     runtimes = [Kenserve(arguments.kenserve, delta, base, file, arguments.threads, arguments.precision)]
-    names = {"float32": ("ONNX Runtime", "OpenVINO", "PyTorch"), "bfloat16": ("OpenVINO", "PyTorch")}[arguments.precision]
+    names = {"float32": ("ONNX Runtime", "OpenVINO", "PyTorch"), "bfloat16": ("OpenVINO", "PyTorch"), "int8": ("ONNX Runtime", "OpenVINO")}[arguments.precision]
     runtimes += [Peer(name, arguments.precision, *rest) for name in names]
-    reference = runtimes[-1] if arguments.precision == "float32" else None
-    expected = (reference or Peer("PyTorch", "float32", *rest)).measure("sorted", 1)[1]
+    reference = runtimes[-1] if arguments.precision == "float32" else Peer("PyTorch", "float32", *rest)
+    expected = reference.measure("sorted", 1)[1]
+    accuracy = {}
+    if tests:
+        labels = [runtimes[0].labels.index(t["label"]) for t in tests]
+        right = reference.classify(arguments.test).argmax(1)
+        for r in runtimes + ([reference] if reference not in runtimes else []):
+            given = r.classify(arguments.test).argmax(1)
+            name = r.name if r in runtimes else f"{r.name}, float32"
+            accuracy[name] = {"texts": len(tests), "accuracy": float((given == labels).mean()), "same_label": float((given == right).mean())}
+            print(f"{name:13} {accuracy[name]}", file=sys.stderr, flush=True)
+    if reference not in runtimes:
+        reference.close()
 
     best = {r.name: {m: math.inf for m in arguments.modes} for r in runtimes}
     differences = {r.name: 0.0 for r in runtimes}
@@ -282,11 +335,11 @@ def main():
             "name": arguments.name, "precision": arguments.precision, "threads": arguments.threads, "texts": len(texts),
             "tokens_per_text": sum(map(len, encoded)) / len(encoded), "rounds": turn + 1, "processor": processor(),
             "texts_per_second": {n: {m: len(texts) / s for m, s in modes.items()} for n, modes in best.items()},
-            "largest_difference": differences, "same_label": agree,
+            "largest_difference": differences, "same_label": agree, "test": accuracy,
         })
     for r in runtimes:
         r.close()
-    bad = [f"{n}: {d:.2g}" for n, d in differences.items() if not d <= BOUNDS[arguments.precision]]
+    bad = [f"{n}: {d:.2g}" for n, d in differences.items() if not d <= BOUNDS[arguments.precision] and (n == "kenserve" or arguments.precision != "int8")]
     if bad:
         sys.exit("logits differ from PyTorch's by more than the bound: " + ", ".join(bad))
 

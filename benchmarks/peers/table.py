@@ -18,6 +18,11 @@ BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 COLOURS = {"kenserve": "#1b6ca8", "ONNX Runtime": "#8a8a8a", "OpenVINO": "#b5b5b5", "PyTorch": "#d9d9d9"}
 
 
+def accuracy(r, name):
+    t = r["test"][name]
+    return f"{100 * t['accuracy']:.2f} | {100 * t['same_label']:.2f}"
+
+
 def difference(r, name):
     return f"{r['largest_difference'][name]:.1e}" if name in r["largest_difference"] else "not recorded"
 
@@ -30,12 +35,17 @@ def table(results):
             lines.append(f"\n### {processor}")
         lines.append(f"\n**{r['name']}**, {r['precision']}: {r['texts']} texts of {r['tokens_per_text']:.1f} tokens on average, {r['threads']} threads, best of {r['rounds']} rounds, texts a second\n")
         modes = [m for m in MODES if m in r["texts_per_second"]["kenserve"]]
-        lines.append("| | " + " | ".join(TITLES[m] for m in modes) + " | largest difference of a logit |")
-        lines.append("|---|" + "---|" * (len(modes) + 1))
+        test = r.get("test") or {}
+        more = " accuracy in percent | same label as PyTorch in float32, percent |" if test else ""
+        lines.append("| | " + " | ".join(TITLES[m] for m in modes) + " | largest difference of a logit |" + more)
+        lines.append("|---|" + "---|" * (len(modes) + (3 if test else 1)))
         for name, rates in r["texts_per_second"].items():
-            lines.append(f"| {name} | " + " | ".join(f"{rates[m]:.1f}" for m in modes) + f" | {difference(r, name)} |")
+            lines.append(f"| {name} | " + " | ".join(f"{rates[m]:.1f}" for m in modes) + f" | {difference(r, name)} |" + (f" {accuracy(r, name)} |" if test else ""))
+        for name in test:
+            if name not in r["texts_per_second"]:
+                lines.append(f"| {name} |" + " |" * (len(modes) + 1) + f" {accuracy(r, name)} |")
         best = {m: max(v[m] for n, v in r["texts_per_second"].items() if n != "kenserve") for m in modes}
-        lines.append("| **kenserve to the best of the others** | " + " | ".join(f"**{r['texts_per_second']['kenserve'][m] / best[m]:.2f}**" for m in modes) + " | |")
+        lines.append("| **kenserve to the best of the others** | " + " | ".join(f"**{r['texts_per_second']['kenserve'][m] / best[m]:.2f}**" for m in modes) + " | |" + (" | |" if test else ""))
     return "\n".join(lines) + "\n\n"
 
 

@@ -237,7 +237,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// TestControlCharacters: what a delta holds cannot write to the terminal or forge a
+// TestControlCharacters: the strings in a delta cannot write to the terminal or forge a
 // line, whichever command prints it.
 func TestControlCharacters(t *testing.T) {
 	w := newFixture(t)

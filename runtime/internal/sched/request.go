@@ -25,13 +25,13 @@ type Request struct {
 	Texts    models.Batch // at least one
 	Logits   []float32    // [texts, labels], row-major; the executor writes it until Wait returns
 	Deadline time.Time    // by which the request should be done; it only decides the order
+	// Call is the admitted call that the request is a part of; nil: it was not
+	// announced.
+	Call *Call
 	// Shares tells that the texts may share a batch with those of other tasks whose
 	// requests have it, too: the networks of all of them were bound by one
 	// architecture. It is the same for all requests of a task.
 	Shares bool
-	// Call is the admitted call that the request is a part of; nil: it was not
-	// announced.
-	Call *Call
 	// Continued tells that the request is a further part of a call that was
 	// admitted already. It is not refused for load.
 	Continued bool
@@ -68,6 +68,16 @@ func (r *Request) waiting() bool { return r.nextText < len(r.Texts.Ends) }
 // short tells whether r is all of a call, and has up to maxTokens.
 func (r *Request) short(maxTokens int) bool {
 	return r.Call != nil && len(r.Texts.IDs) <= maxTokens && r.Call.submitted == len(r.Texts.IDs) && r.Call.left <= maxTokens
+}
+
+// ofLongCall tells whether a single request has most of a batch.
+func (b *batch) ofLongCall() bool {
+	for _, p := range b.parts {
+		if n := p.request.textStart(p.end) - p.request.textStart(p.first); 2*n > b.tokens {
+			return true
+		}
+	}
+	return false
 }
 
 // before tells whether r is computed before o, a request of the same task: by rank, by

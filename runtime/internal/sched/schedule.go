@@ -182,10 +182,10 @@ const interruptShare = 4
 
 // interruptingBatch takes a small batch out of the queues that is computed in
 // the middle of a large one, or returns nil. It holds all texts that wait for a
-// task with a lower tag than the large one's, or a short call for the same task.
-// The large batch is delayed by a fraction of its time, and by all short calls of its
-// task together by at most its own; the small one would have waited for many times its
-// own.
+// task with a lower tag than the large one's, or, if a long call has most of the large
+// batch, a short call for the same task. The large batch is delayed by a fraction of its
+// time, and by all short calls of its task together by at most its own; the small one
+// would have waited for many times its own.
 //
 // Texts of tasks that share batches do not interrupt each other, unless one task
 // has most of the large batch: they would be computed one by one, while the texts
@@ -197,13 +197,15 @@ func (s *schedule) interruptingBatch(now time.Time, running *batch) *batch {
 		if s.batchWait > 0 && s.readyAt(q).After(now) {
 			continue
 		}
-		lead := int64(0)
-		if q.shares && running.queue.shares {
-			lead = int64(running.tokens / 2)
-		}
-		may := q.startTag+lead < running.queue.startTag && q.waitingTokens <= maxTokens
-		if q.task == running.queue.task {
-			may = q.requests[0].short(maxTokens) && running.delayed+maxTokens <= running.tokens
+		var may bool
+		if q == running.queue || q.task == running.queue.task {
+			may = running.ofLongCall() && q.requests[0].short(maxTokens) && running.delayed+maxTokens <= running.tokens
+		} else {
+			lead := int64(0)
+			if q.shares && running.queue.shares {
+				lead = int64(running.tokens / 2)
+			}
+			may = q.startTag+lead < running.queue.startTag && q.waitingTokens <= maxTokens
 		}
 		if may && (best == nil || q.servedBefore(best)) {
 			best = q
@@ -212,12 +214,11 @@ func (s *schedule) interruptingBatch(now time.Time, running *batch) *batch {
 	if best == nil {
 		return nil
 	}
-	same := best.task == running.queue.task
-	if same {
-		maxTokens = best.requests[0].waitingTokens()
+	if best.task != running.queue.task {
+		return s.takeFrom(best, maxTokens) // nil if the contexts of all its requests have ended
 	}
-	b := s.takeFrom(best, maxTokens) // nil if the contexts of all its requests have ended
-	if b != nil && same {
+	b := s.takeFrom(best, best.requests[0].waitingTokens())
+	if b != nil {
 		running.delayed += b.tokens
 	}
 	return b

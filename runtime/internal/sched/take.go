@@ -102,8 +102,8 @@ func (t *taking) text(q *queue) bool {
 	b.parts[q.part].end = r.nextText
 	b.tokens += tokens
 	b.texts++
-	t.s.countTokens(q, -tokens)
 	t.s.served += int64(tokens)
+	t.s.countTokens(q, -tokens)
 	q.startTag += int64(tokens)
 	q.batchTokens += tokens
 	t.largest = max(t.largest, q.batchTokens)

@@ -34,7 +34,8 @@ type embedsParser interface{ base() *Parser }
 // value. It panics if a member has no function, if a function has no member, or if
 // W has more than 64 members.
 //
-// A member is required unless its tag has omitempty. Unknown members are skipped
+// A member is required unless its tag has omitempty. Unknown members whose name is a
+// known one in another spelling are rejected. Others are skipped
 // if W has the field `_ struct{}` with the tag additionalProperties:"true", which
 // the OpenAPI document is made from too, and rejected otherwise.
 //
@@ -71,7 +72,34 @@ func NewObject[W any, P embedsParser](read map[string]func(p P, at problem.Path)
 		panic(fmt.Sprintf("jsonbody: %s has %d members, at most 64 are supported", wire, len(names)))
 	}
 	o.names = strings.Join(names, " and ")
+	if n := len(names); n > 2 {
+		o.names = strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
 	return o
+}
+
+// similar returns the member or the name in a table that an unknown name differs from
+// in case, hyphens and underscores only, as topK from top_k; empty: none.
+func (o *Object[P]) similar(name string) string {
+	if len(name) > 100 {
+		return ""
+	}
+	plain := plainName(name)
+	for _, m := range o.members {
+		if plainName(m.name) == plain {
+			return m.name
+		}
+	}
+	for _, other := range o.others {
+		if other.Refused != "" && plainName(other.Name) == plain {
+			return other.Name
+		}
+	}
+	return ""
+}
+
+func plainName(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
 }
 
 // Read reads the object at a path with the functions of its members. A member
@@ -93,7 +121,10 @@ func (o *Object[P]) Read(p P, at problem.Path) {
 			switch other, ok := o.others.Find(name); {
 			case ok && other.Refused != "" && !other.Allows([]byte(r.text[start:r.pos])):
 				r.Reject(at.Member(other.Name), "is not supported here: %s", other.Refused)
-			case !ok && !o.open:
+			case ok:
+			case o.similar(name) != "":
+				r.Reject(at, "has an unknown member %s; did you mean %s?", problem.Quote(name), problem.Quote(o.similar(name)))
+			case !o.open:
 				r.Reject(at, "has an unknown member %s; it may have %s", problem.Quote(name), o.names)
 			}
 		default:

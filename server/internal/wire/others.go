@@ -11,10 +11,14 @@ import (
 
 // WithRefused adds the members that a table refuses to the schema of an object: each
 // may only be null or a value that changes nothing. A setting that may
-// be an empty object has no other such value.
+// be an empty object has no other such value. An object without unknown members gets the
+// members that change nothing, too.
 func WithRefused(s *huma.Schema, others settings.Table) *huma.Schema {
 	for _, other := range others {
 		if other.Refused == "" {
+			if closed, ok := s.AdditionalProperties.(bool); ok && !closed {
+				s.Properties[other.Name] = &huma.Schema{Description: "Changes nothing: " + other.Harmless + "."}
+			}
 			continue
 		}
 		member := &huma.Schema{Description: "Not supported: " + other.Refused + ".", Enum: []any{nil}}

@@ -14,7 +14,7 @@ import (
 
 // classifyBody is the wire type of a request for POST /classify.
 type classifyBody struct {
-	_         struct{}    `additionalProperties:"true"`
+	_         struct{}    `additionalProperties:"false"`
 	Model     modelNames  `json:"model"`
 	Input     wire.Inputs `json:"input"`
 	TopK      *int32      `json:"top_k,omitempty" minimum:"1" maximum:"2147483647" nullable:"true" doc:"Number of labels to return, best first. Default: all."`

@@ -29,7 +29,7 @@ const maxUploads = 4
 
 // sourceBody is the wire type of the JSON body of PUT /tasks/{name}.
 type sourceBody struct {
-	_      struct{}  `additionalProperties:"true"`
+	_      struct{}  `additionalProperties:"false"`
 	Source wire.Task `json:"source" doc:"The task whose delta is copied."`
 }
 
