@@ -318,13 +318,7 @@ func (at *tracedAttention) Backward(t *grad.Tape) {
 			at.drop.Apply(ds, sequence, head, b.first, 0)
 		}
 		nn.AddProductOfTranspose(b.keys(dv), weights, do, &r.sums)
-		nn.SoftmaxBackward(ds, p)
-		for i := range ds.Rows {
-			row := ds.Row(i)
-			for j := range row {
-				row[j] *= at.scale
-			}
-		}
+		nn.SoftmaxBackward(ds, p, at.scale)
 		nn.AddProduct(b.queries(dq), ds, b.keys(at.k), &r.sums)
 		nn.AddProductOfTranspose(b.keys(dk), ds, b.queries(at.q), &r.sums)
 		if at.pk != nil {
