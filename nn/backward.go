@@ -7,18 +7,18 @@ import (
 	"kenserve/gemm/kernel"
 )
 
-// SoftmaxBackward replaces dp, the gradient of the probabilities p = softmax(x), by that of
-// x, row by row:
+// SoftmaxBackward replaces dp, the gradient of the probabilities p = softmax(scale·x), by that
+// of x, row by row:
 //
-//	dx = p ∘ (dp - Σ p·dp)
-func SoftmaxBackward(dp, p kernel.View) {
+//	dx = scale · p ∘ (dp - Σ p·dp)
+func SoftmaxBackward(dp, p kernel.View, scale float32) {
 	dp.Check("gradient of softmax")
 	p.Check("softmax")
 	if dp.Rows != p.Rows || dp.Cols != p.Cols {
 		panic(fmt.Sprintf("nn: softmax [%d,%d] with a gradient [%d,%d]", p.Rows, p.Cols, dp.Rows, dp.Cols))
 	}
 	for i := range dp.Rows {
-		kernel.SoftmaxBackward(dp.Row(i), p.Row(i))
+		kernel.SoftmaxBackward(dp.Row(i), p.Row(i), scale)
 	}
 }
 

@@ -101,7 +101,7 @@ func TestSoftmaxGradientAgainstOracle(t *testing.T) {
 			backward(t, y, kerneltest.RowMajor(dy.Row(0), n, 1))
 			p := copyOf(x)
 			Softmax(p)
-			SoftmaxBackward(dy, p)
+			SoftmaxBackward(dy, p, 1)
 			compareGradient(t, fmt.Sprint(n, " columns"), dy, v, 5e-6)
 		}
 	})
@@ -179,12 +179,7 @@ func TestAttentionGradientsAgainstOracle(t *testing.T) {
 			Softmax(p)
 			AddProductOfTranspose(dv, p, do, &sums)
 			ProductTransposed(dp, do, v, 1, &scratch)
-			SoftmaxBackward(dp, p)
-			for i := range dp.Rows {
-				for j := range dp.Row(i) {
-					dp.Row(i)[j] *= float32(scale)
-				}
-			}
+			SoftmaxBackward(dp, p, float32(scale))
 			AddProduct(dq, dp, k, &sums)
 			AddProductOfTranspose(dk, dp, q, &sums)
 			for name, c := range map[string]struct {

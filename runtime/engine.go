@@ -14,6 +14,7 @@ import (
 	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
+	"kenserve/safetensors"
 )
 
 // Engine serves the tasks of a store over one base.
@@ -54,7 +55,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	var room *heapRoom
 	if config.LimitHeap != nil {
-		room = newHeapRoom(config.Memory-programBytes, slackBytes(config.Memory), config.LimitHeap)
+		room = newHeapRoom(config.Memory-programBytes-safetensors.SpareBytes, slackBytes(config.Memory), config.LimitHeap)
 	}
 	e := &Engine{
 		config: config, base: base, own: &tokenizers{}, account: memory.New(max(parts.requests, minRequestBytes)),
@@ -142,7 +143,7 @@ func (e *Engine) Stats() Stats {
 	return Stats{
 		BaseBytes: e.base.Bytes(), BaseChanged: e.watch.ready() != nil,
 		TaskBytes: tasks.TaskBytes, BudgetBytes: tasks.BudgetBytes, HotBytes: tasks.HotBytes, WarmBytes: tasks.WarmBytes,
-		StoreTasks: tasks.StoreTasks, Resident: tasks.Resident, HotTasks: tasks.HotTasks, WarmTasks: tasks.WarmTasks, PinnedTasks: tasks.PinnedTasks,
+		StoreTasks: tasks.StoreTasks, Resident: tasks.Resident, HotTasks: tasks.HotTasks, WarmTasks: tasks.WarmTasks,
 		Hits: tasks.Hits, Misses: tasks.Misses, Loads: tasks.Loads, LoadErrors: tasks.LoadErrors,
 		Promotions: tasks.Promotions, Demotions: tasks.Demotions, Evictions: tasks.Evictions, Replacements: tasks.Replacements,
 		LoadSeconds: tasks.LoadSeconds, LoadQueueSeconds: tasks.LoadQueueSeconds, LoadsWaiting: tasks.LoadsWaiting,

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -78,7 +79,7 @@ type serveCmd struct {
 	Check  bool `help:"Load the base and every task, print the tasks that cannot be served and why, and exit without serving."`
 }
 
-func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSettings, error)) (err error) {
+func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSettings, error), drains *atomic.Bool) (err error) {
 	hangups, stopHangups := catchHangups()
 	defer stopHangups()
 	if c.Base == "" || c.Store == "" {
@@ -148,6 +149,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSe
 	tasks, err := e.Tasks()
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
+	}
+	// From here on callers may be answered.
+	if drains.Store(true); ctx.Err() != nil {
+		return ctx.Err()
 	}
 	listeners, err := c.listen(ctx, h, options.TLS != nil)
 	if err != nil {

@@ -4,35 +4,51 @@ package kernel
 
 import "unsafe"
 
-// SoftmaxBackward replaces dp, the gradient of probabilities p, by p ∘ (dp - Σ p·dp). Both
-// are equally long.
-func SoftmaxBackward(dp, p []float32) { softmaxBackwardPortable(dp, p) }
+// SoftmaxBackward replaces dp, the gradient of probabilities p, by scale·p ∘ (dp - Σ p·dp).
+// Both are equally long.
+func SoftmaxBackward(dp, p []float32, scale float32) {
+	if current < AVX512 || len(dp) == 0 {
+		softmaxBackwardPortable(dp, p, scale)
+		return
+	}
+	p = p[:len(dp)]
+	softmaxBackwardAVX512(&dp[0], &p[0], len(dp), scale)
+}
 
 // GELUBackward multiplies dy by the derivatives of GELU at x.
-func GELUBackward(dy, x []float32) { backward(dy, x, geluBackwardAVX2, geluBackwardPortable) }
+func GELUBackward(dy, x []float32) {
+	backward(dy, x, geluBackwardAVX512, geluBackwardAVX2, geluBackwardPortable)
+}
 
 // GELUTanhBackward multiplies dy by the derivatives of GELUTanh at x.
 func GELUTanhBackward(dy, x []float32) {
-	backward(dy, x, geluTanhBackwardAVX2, geluTanhBackwardPortable)
+	backward(dy, x, geluTanhBackwardAVX512, geluTanhBackwardAVX2, geluTanhBackwardPortable)
 }
 
 // TanhBackward multiplies dy by the derivatives of Tanh at x.
-func TanhBackward(dy, x []float32) { backward(dy, x, tanhBackwardAVX2, tanhBackwardPortable) }
+func TanhBackward(dy, x []float32) {
+	backward(dy, x, tanhBackwardAVX512, tanhBackwardAVX2, tanhBackwardPortable)
+}
 
-// backward runs the kernel of an activation's gradient. The values that do not fill a vector
-// are padded to one: a result must not depend on the place of the value.
-func backward(dy, x []float32, kernel func(dy, x *float32, n int), portable func(dy, x []float32)) {
-	if current < AVX2 {
+// backward runs the kernel of an activation's gradient. For AVX2, the values that do not fill
+// a vector are padded to one: a result must not depend on the place of the value.
+func backward(dy, x []float32, avx512, avx2 func(dy, x *float32, n int), portable func(dy, x []float32)) {
+	switch {
+	case current < AVX2 || len(x) == 0:
 		portable(dy, x)
+		return
+	case current >= AVX512:
+		dy = dy[:len(x)]
+		avx512(&dy[0], &x[0], len(x))
 		return
 	}
 	if n := len(x) &^ 7; n > 0 {
-		kernel(&dy[0], &x[0], n)
+		avx2(&dy[0], &x[0], n)
 	}
 	if len(x)%8 > 0 {
 		padded, _ := lastVector(x)
 		gradients, tail := lastVector(dy[:len(x)])
-		kernel(&gradients[0], &padded[0], len(padded))
+		avx2(&gradients[0], &padded[0], len(padded))
 		copy(tail, gradients[:])
 	}
 }
@@ -40,7 +56,7 @@ func backward(dy, x []float32, kernel func(dy, x *float32, n int), portable func
 // LayerNormBackward computes the gradient of a layer norm's input; see nn.LayerNormBackward.
 // It returns the mean of x and 1/√(variance + eps). All slices are equally long.
 func LayerNormBackward(dx, dy, x, gamma []float32, eps float32, add bool) (mean, inverse float32) {
-	if current < AVX2 || len(x)%8 != 0 || len(x) == 0 {
+	if current < AVX2 || len(x) == 0 || current < AVX512 && len(x)%8 != 0 {
 		return layerNormBackwardPortable(dx, dy, x, gamma, eps, add)
 	}
 	var stats [2]float32
@@ -48,7 +64,12 @@ func LayerNormBackward(dx, dy, x, gamma []float32, eps float32, add bool) (mean,
 	if add {
 		mask = 1<<32 - 1
 	}
-	layerNormBackwardAVX2(&dx[0], &dy[0], &x[0], &gamma[0], &stats[0], len(x), eps, mask)
+	dx, dy, gamma = dx[:len(x)], dy[:len(x)], gamma[:len(x)]
+	if current >= AVX512 {
+		layerNormBackwardAVX512(&dx[0], &dy[0], &x[0], &gamma[0], &stats[0], len(x), eps, mask)
+	} else {
+		layerNormBackwardAVX2(&dx[0], &dy[0], &x[0], &gamma[0], &stats[0], len(x), eps, mask)
+	}
 	return stats[0], stats[1]
 }
 

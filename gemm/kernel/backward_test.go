@@ -40,6 +40,12 @@ func TestBackwardKernelsAgainstPortable(t *testing.T) {
 				}
 			}
 
+			p, dp := random(r, n), random(r, n)
+			want := slices.Clone(dp)
+			SoftmaxBackward(dp, p, 0.25)
+			softmaxBackwardPortable(want, p, 0.25)
+			near(t, fmt.Sprint("softmax of ", n), dp, want, 1e-5)
+
 			x, dy, gamma := random(r, n), random(r, n), random(r, n)
 			for _, add := range []bool{false, true} {
 				got := random(r, n)

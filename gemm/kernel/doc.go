@@ -40,6 +40,7 @@ package kernel
 //go:generate sh -c "cd ../_generate && go run ./avx2/quads -out ../kernel/avx2_quads_amd64.s -stubs ../kernel/avx2_quads_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./avx512/gemm -out ../kernel/avx512_gemm_amd64.s -stubs ../kernel/avx512_gemm_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./avx512/nn -out ../kernel/avx512_nn_amd64.s -stubs ../kernel/avx512_nn_amd64.go -pkg kernel"
+//go:generate sh -c "cd ../_generate && go run ./avx512/backward -out ../kernel/avx512_backward_amd64.s -stubs ../kernel/avx512_backward_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./avx512/patch -out ../kernel/avx512_patch_amd64.s -stubs ../kernel/avx512_patch_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./avx512/quads -out ../kernel/avx512_quads_amd64.s -stubs ../kernel/avx512_quads_amd64.go -pkg kernel"
 //go:generate sh -c "cd ../_generate && go run ./dispatch -out ../kernel/dispatch_amd64.go -stubs ../kernel"

@@ -101,7 +101,7 @@ func eachRow(x View, f func([]float32)) {
 	}
 }
 
-func SoftmaxBackward(dp, p []float32) { softmaxBackwardPortable(dp, p) }
+func SoftmaxBackward(dp, p []float32, scale float32) { softmaxBackwardPortable(dp, p, scale) }
 
 func GELUBackward(dy, x []float32) { geluBackwardPortable(dy, x) }
 

@@ -82,14 +82,15 @@ func layerNormParametersPortable(gamma []float32, dy, x View, stats [][2]float32
 	}
 }
 
-func softmaxBackwardPortable(dp, p []float32) {
+// softmaxBackwardPortable replaces dp by scale·p ∘ (dp - Σ p·dp).
+func softmaxBackwardPortable(dp, p []float32, scale float32) {
 	p = p[:len(dp)]
 	var sum float32
 	for i, d := range dp {
 		sum += float32(d * p[i])
 	}
 	for i, d := range dp {
-		dp[i] = p[i] * (d - sum)
+		dp[i] = float32(p[i]*(d-sum)) * scale
 	}
 }
 

@@ -92,14 +92,7 @@ func (a *attention) Backward(t *Tape) {
 			a.drop.Apply(dp, b.sequence, b.head, b.first, b.from)
 		}
 		nn.AddProductOfTranspose(columns(dv, b.k0, b.k1), weights, do, &s.sums)
-		nn.SoftmaxBackward(dp, p)
-		scale := a.scale()
-		for r := range dp.Rows {
-			row := dp.Row(r)
-			for j := range row {
-				row[j] *= scale
-			}
-		}
+		nn.SoftmaxBackward(dp, p, a.scale())
 		nn.AddProduct(columns(dq, b.q0, b.q0+b.count), dp, columns(k, b.k0, b.k1), &s.sums)
 		nn.AddProductOfTranspose(columns(dk, b.k0, b.k1), dp, columns(q, b.q0, b.q0+b.count), &s.sums)
 	})

@@ -43,19 +43,21 @@ func mix(x uint64) uint64 {
 // the head in attention.
 func (d *dropout) row(x []float32, sequence, line, firstColumn int) {
 	key := mix(mix(d.key+uint64(d.first+sequence)) + uint64(line))
-	var bits uint64 // of four columns
-	for j := range x {
-		c := firstColumn + j
-		if j == 0 || c%4 == 0 {
-			bits = mix(key+uint64(c/4)) >> (16 * (c % 4))
+	for c := firstColumn; len(x) > 0; {
+		bits := mix(key+uint64(c/4)) >> (16 * (c % 4)) // of the columns up to the next multiple of 4
+		n := min(4-c%4, len(x))
+		for j := range x[:n] {
+			x[j] = d.element(x[j], bits>>(16*j))
 		}
-		if bits&0xffff < d.threshold {
-			x[j] = 0
-		} else {
-			x[j] *= d.scale
-		}
-		bits >>= 16
+		x, c = x[n:], c+n
 	}
+}
+
+// element returns x scaled, or zero if the low 16 bits are below the threshold. It has no
+// branch, because no processor foresees a random one.
+func (d *dropout) element(x float32, bits uint64) float32 {
+	keep := uint32(int64(d.threshold-1-bits&0xffff) >> 63) // all ones or zero
+	return math.Float32frombits(math.Float32bits(x*d.scale) & keep)
 }
 
 // AttentionDropout drops attention weights.

@@ -122,6 +122,26 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	}
 }
 
+// TestDropoutElement compares the choice without a branch with the plain one.
+func TestDropoutElement(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for _, threshold := range []uint64{1, 6554, 0xffff} {
+		d := dropout{threshold: threshold, scale: 1.5}
+		for _, low := range []uint64{0, threshold - 1, threshold, 0xffff} {
+			for _, x := range []float32{0, 2, -3, inf, nan} {
+				want := x * d.scale
+				if low < threshold {
+					want = 0
+				}
+				got := d.element(x, 0xabcd<<16|low)
+				if math.Float32bits(got) != math.Float32bits(want) {
+					t.Errorf("threshold %d, bits %d: %v becomes %v, want %v", threshold, low, x, got, want)
+				}
+			}
+		}
+	}
+}
+
 // TestDropoutShare: the share of dropped elements and the mean are right, and elements are
 // dropped independently of each other.
 func TestDropoutShare(t *testing.T) {
