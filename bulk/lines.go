@@ -80,7 +80,7 @@ func (c *Classifier) Lines(ctx context.Context, in *dataset.Reader, w io.Writer,
 type Written struct {
 	Lines int    // complete lines
 	Bytes int64  // of these lines
-	Last  string // the last one of them, without its line end
+	last  string // the last one of them, without its line end
 }
 
 // ScanLines reads the lines that an earlier run has written. A last line without an end,
@@ -96,7 +96,7 @@ func ScanLines(in io.Reader) (Written, error) {
 		case err == nil:
 			w.Lines++
 			w.Bytes += int64(len(line))
-			w.Last = string(line[:len(line)-1])
+			w.last = string(line[:len(line)-1])
 			line = line[:0]
 		case errors.Is(err, io.EOF):
 			return w, nil
@@ -107,7 +107,7 @@ func ScanLines(in io.Reader) (Written, error) {
 }
 
 // Resume moves a reader past the rows that an earlier run has written. It classifies the
-// last of them again: if its line is not like w.Last, the input, the delta or the options
+// last of them again: if its line is not like w.last, the input, the delta or the options
 // are not those of the earlier run, which is an error.
 func (c *Classifier) Resume(ctx context.Context, in *dataset.Reader, w Written, o LineOptions) error {
 	for n := range w.Lines {
@@ -125,7 +125,7 @@ func (c *Classifier) Resume(ctx context.Context, in *dataset.Reader, w Written, 
 		if err != nil {
 			return err
 		}
-		if !newAnswer(row, r.Top(0, o.TopK), o).isLike(w.Last, r.Top(0, 0)) {
+		if !newAnswer(row, r.Top(0, o.TopK), o).isLike(w.last, r.Top(0, 0)) {
 			return fmt.Errorf("line %d of the output is not the answer to the input's row %d: the input, the delta or the options are not those of the run that wrote it", w.Lines, w.Lines)
 		}
 	}

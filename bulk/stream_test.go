@@ -107,23 +107,6 @@ func TestStreamBounds(t *testing.T) {
 	}
 }
 
-func TestScanLines(t *testing.T) {
-	for _, c := range []struct {
-		in   string
-		want bulk.Written
-	}{
-		{"", bulk.Written{}},
-		{"cut", bulk.Written{}},
-		{"a\n", bulk.Written{Lines: 1, Bytes: 2, Last: "a"}},
-		{"a\nbc\ncut", bulk.Written{Lines: 2, Bytes: 5, Last: "bc"}},
-		{strings.Repeat("x", 3<<20) + "\ncut", bulk.Written{Lines: 1, Bytes: 3<<20 + 1, Last: strings.Repeat("x", 3<<20)}},
-	} {
-		if got, err := bulk.ScanLines(strings.NewReader(c.in)); err != nil || got != c.want {
-			t.Errorf("%.20q: %d lines, %d bytes, %v", c.in, got.Lines, got.Bytes, err)
-		}
-	}
-}
-
 // swapLabels exchanges the names of two labels, as a task has them whose config.json
 // was mended.
 func swapLabels(line string) string {

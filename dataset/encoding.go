@@ -10,17 +10,23 @@ import (
 	"kenserve/internal/lfs"
 )
 
-// plainUTF8 looks at the first bytes of a file. It refuses what is no UTF-8 text, and
-// drops a byte order mark. A file whose lines end with a carriage return alone, as old
-// programs for the Macintosh and some spreadsheets write them, gets line feeds.
-func plainUTF8(b *bufio.Reader) (*bufio.Reader, error) {
-	if err := refuseBinary(b); err != nil {
+// plainUTF8 looks at the first bytes of a file: at those that have come, unless wait says
+// that more may be waited for, as the search for the format does. It refuses a file that
+// is not UTF-8 text, and drops a byte order mark. A file whose lines end with a carriage
+// return alone, as old programs for the Macintosh write them, gets line feeds.
+func plainUTF8(b *bufio.Reader, wait bool) (*bufio.Reader, error) {
+	_, _ = b.Peek(4) // a byte order mark
+	if wait {
+		_, _ = b.Peek(bufferSize)
+	}
+	start, _ := b.Peek(b.Buffered())
+	if err := refuseBinary(start); err != nil {
 		return nil, err
 	}
 	if err := skipByteOrderMark(b); err != nil {
 		return nil, err
 	}
-	start, _ := b.Peek(bufferSize)
+	start, _ = b.Peek(b.Buffered())
 	if bytes.IndexByte(start, 0) >= 0 {
 		return nil, errNUL
 	}
@@ -31,7 +37,7 @@ func plainUTF8(b *bufio.Reader) (*bufio.Reader, error) {
 }
 
 // errNUL is about a NUL byte, which no text has as it is.
-var errNUL = errors.New("there is a NUL byte, as in UTF-16 and UTF-32 texts and in files that are no text; save the file as UTF-8, or convert UTF-16 with iconv -f UTF-16LE -t UTF-8")
+var errNUL = errors.New("there is a NUL byte, as in UTF-16 and UTF-32; save the file as UTF-8, or convert UTF-16 with iconv -f UTF-16LE -t UTF-8")
 
 // returnsToFeeds replaces carriage returns with line feeds. One before a line feed is
 // left out.
@@ -79,8 +85,7 @@ func skipByteOrderMark(b *bufio.Reader) error {
 }
 
 // refuseBinary says what to do with common files that are not text.
-func refuseBinary(b *bufio.Reader) error {
-	start, _ := b.Peek(64)
+func refuseBinary(start []byte) error {
 	if err := lfs.Check(start); err != nil {
 		return err
 	}
@@ -94,7 +99,7 @@ func refuseBinary(b *bufio.Reader) error {
 		{"BZh", "the file is compressed with bzip2; decompress it, or compress it with gzip"},
 		{"\xfd7zXZ", "the file is compressed with xz; decompress it, or compress it with gzip"},
 	} {
-		if strings.HasPrefix(string(start), kind.magic) {
+		if bytes.HasPrefix(start, []byte(kind.magic)) {
 			return errors.New(kind.message)
 		}
 	}

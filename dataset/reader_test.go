@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -270,7 +271,7 @@ func FuzzReader(f *testing.F) {
 		f.Add(seed, uint8(0), true)
 	}
 	f.Fuzz(func(t *testing.T, data string, format uint8, labelled bool) {
-		o := Options{Format: Formats[int(format)%len(Formats)], Labelled: labelled}
+		o := Options{Format: formats[int(format)%len(formats)], Labelled: labelled}
 		r, err := NewReader("f", strings.NewReader(data), o)
 		if err != nil {
 			return
@@ -294,4 +295,30 @@ func FuzzReader(f *testing.F) {
 		}
 		_ = r.Close()
 	})
+}
+
+// A pipe that has sent a line and stays open, as a terminal does, is read at once if its
+// format is given.
+func TestReadsWhatHasCome(t *testing.T) {
+	for _, format := range []Format{Text, JSONLines} {
+		pipe, w := io.Pipe()
+		go func() { _, _ = io.WriteString(w, "{\"text\":\"a text\"}\n") }()
+		done := make(chan error, 1)
+		go func() {
+			r, err := NewReader("pipe", pipe, Options{Format: format})
+			if err == nil {
+				_, err = r.Read()
+			}
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("%s: %v", format, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: waits for more", format)
+		}
+		_ = w.Close()
+	}
 }

@@ -107,7 +107,7 @@ func (d *Delta) Tensor(name string) (*Tensor, bool) {
 // read checks the digests on goroutines of their own, while it reads the tensors.
 func read(f *safetensors.File) (*Delta, error) {
 	digest := make(chan error, 1)
-	go func() { digest <- container.CheckDigest(f.Data(), f.Metadata()) }()
+	go func() { digest <- container.Verify(f) }()
 	d, err := readTensors(f)
 	if digestErr := <-digest; err == nil {
 		err = digestErr

@@ -67,6 +67,9 @@ func CheckFolder(dir, baseDir string, d *delta.Delta) error {
 	return nil
 }
 
+// maxTokenizerFile bounds a file of a tokenizer, in bytes.
+const maxTokenizerFile = 256 << 20
+
 // tokenizerFiles returns the files of the task's own tokenizer, or of the base's. It is an
 // error if the folder dir has other files of a tokenizer.
 func tokenizerFiles(dir, baseDir string, d *delta.Delta) (map[string][]byte, error) {
@@ -84,7 +87,7 @@ func tokenizerFiles(dir, baseDir string, d *delta.Delta) (map[string][]byte, err
 			continue
 		}
 		if !own {
-			data, err := os.ReadFile(filepath.Join(baseDir, name))
+			data, err := regular.Read(filepath.Join(baseDir, name), maxTokenizerFile)
 			if err == nil {
 				files[name] = data
 			} else if !errors.Is(err, fs.ErrNotExist) {

@@ -7,7 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"kenserve/internal/regular"
 )
+
+// maxRef bounds a file with the commit of a revision, in bytes.
+const maxRef = 1 << 10
 
 // modelFolder returns the folder of a model in the cache.
 func (c *Client) modelFolder(m Model) string {
@@ -20,7 +25,7 @@ func (c *Client) modelFolder(m Model) string {
 func (c *Client) Find(m Model) (string, error) {
 	at := m.revision
 	if !commitPattern.MatchString(at) {
-		ref, err := os.ReadFile(filepath.Join(c.modelFolder(m), "refs", filepath.FromSlash(m.revision)))
+		ref, err := regular.Read(filepath.Join(c.modelFolder(m), "refs", filepath.FromSlash(m.revision)), maxRef)
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("hub: %s: %w", m, ErrNotCached)
 		}

@@ -27,13 +27,13 @@ func (p *Pair) Distance(ctx context.Context) (Distance, error) {
 		weights, changed int
 		relative         float64 // NaN: not a matrix, or a base of zeros
 	}
-	all := make([]sums, len(p.Shared))
+	all := make([]sums, len(p.shared))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, name := range p.Shared {
+	for i, name := range p.shared {
 		g.Go(func() (err error) {
 			defer fault.Contain(&err)()
-			b, _ := p.Base.Tensor(name)
+			b, _ := p.base.Tensor(name)
 			t := p.tunedTensor(name)
 			s := sums{weights: min(b.Len(), t.Len()), relative: math.NaN()} // a resized table: of the rows of both
 			const chunk = 1 << 14

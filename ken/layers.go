@@ -37,8 +37,8 @@ func (s Scope) includes(name string) bool { return s != ScopeAttention || layerN
 // encoder.layer.3.*; each list is sorted.
 func (p *Pair) Groups() []string {
 	var kinds, layers []string
-	for _, name := range p.Shared {
-		if t, _ := p.Base.Tensor(name); len(t.Shape) > 1 {
+	for _, name := range p.shared {
+		if t, _ := p.base.Tensor(name); len(t.Shape) > 1 {
 			if kind, layered := kindOf(name); layered {
 				kinds, layers = append(kinds, kind), append(layers, layerOf(name))
 			}

@@ -14,18 +14,18 @@ import (
 // Pair is a base and a checkpoint tuned from it. Their tensors are matched by name
 // and shape alone, for any architecture.
 type Pair struct {
-	Base, Tuned delta.Tensors
+	base, tuned delta.Tensors
 
 	// The tuned checkpoint calls a tensor TunedPrefix + the base's name without
 	// BasePrefix. Most Hugging Face models have "bert." or the like on one side
 	// only. See delta.Info.TunedName.
 	BasePrefix, TunedPrefix string
 
-	// Resized are those of Shared that are tables with another number of rows in the
+	// Resized are those of shared that are tables with another number of rows in the
 	// tuned checkpoint, by their names in the base, sorted.
 	Resized []string
 
-	Shared []string // tensors of both, by their names in the base, sorted
+	shared []string // tensors of both, by their names in the base, sorted
 	Head   []string // tensors that the base lacks, by their names in the tuned checkpoint, sorted
 	Absent []string // tensors that the tuned checkpoint lacks, by their names in the base, sorted
 }
@@ -41,7 +41,7 @@ func Match(base, tuned delta.Tensors) (*Pair, error) {
 // MatchTables does what Match does, but a table may have another number of rows in the
 // tuned checkpoint. table tells by a tensor's name in the base whether it is one.
 func MatchTables(base, tuned delta.Tensors, table func(name string) bool) (*Pair, error) {
-	p := &Pair{Base: base, Tuned: tuned}
+	p := &Pair{base: base, tuned: tuned}
 	mostMatches, best := 0, [2]string{}
 	for _, prefixes := range prefixCandidates(base, tuned) {
 		matches := 0
@@ -75,7 +75,7 @@ func MatchTables(base, tuned delta.Tensors, table func(name string) bool) (*Pair
 			p.Resized = append(p.Resized, name)
 		}
 		if b.DType.Float() && t.DType.Float() {
-			p.Shared = append(p.Shared, name)
+			p.shared = append(p.shared, name)
 			continue
 		}
 		if b.DType != t.DType || !bytes.Equal(b.Data, t.Data) {
@@ -92,7 +92,7 @@ func MatchTables(base, tuned delta.Tensors, table func(name string) bool) (*Pair
 		p.Head = append(p.Head, name)
 	}
 	sort.Strings(p.Resized)
-	sort.Strings(p.Shared)
+	sort.Strings(p.shared)
 	sort.Strings(p.Head)
 	sort.Strings(p.Absent)
 	return p, nil
@@ -166,7 +166,7 @@ func (p *Pair) tunedTensor(name string) *safetensors.Tensor {
 		candidates = append(candidates, p.TunedPrefix+old)
 	}
 	for _, other := range candidates {
-		if t, ok := p.Tuned.Tensor(other); ok {
+		if t, ok := p.tuned.Tensor(other); ok {
 			return t
 		}
 	}

@@ -115,9 +115,9 @@ func TestMatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := &Pair{BasePrefix: test.basePrefix, TunedPrefix: test.tunedPrefix, Shared: test.shared, Head: test.head, Absent: test.absent}
-			p.Base, p.Tuned = nil, nil
-			if diff := cmp.Diff(want, p); diff != "" {
+			want := &Pair{BasePrefix: test.basePrefix, TunedPrefix: test.tunedPrefix, shared: test.shared, Head: test.head, Absent: test.absent}
+			p.base, p.tuned = nil, nil
+			if diff := cmp.Diff(want, p, cmp.AllowUnexported(Pair{})); diff != "" {
 				t.Error(diff)
 			}
 		})

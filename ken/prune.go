@@ -19,9 +19,9 @@ func (p *Pair) Rows(o Options) int {
 		passes += thresholdPasses
 	}
 	total := 0
-	for _, name := range p.Shared {
+	for _, name := range p.shared {
 		if o.Scope.includes(name) && !o.isHead(name) {
-			t, _ := p.Base.Tensor(name)
+			t, _ := p.base.Tensor(name)
 			rows, _ := t.Rows()
 			if o.keepsWhole(t.Shape) {
 				total += rows
@@ -43,7 +43,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		return nil, err
 	}
 	for group := range o.Factors {
-		if !slices.ContainsFunc(p.Shared, func(name string) bool { k, _ := kindOf(name); return k == group || layerOf(name) == group }) {
+		if !slices.ContainsFunc(p.shared, func(name string) bool { k, _ := kindOf(name); return k == group || layerOf(name) == group }) {
 			return nil, fmt.Errorf("ken: factor for %s: there is no tensor of that kind or layer", group)
 		}
 	}
@@ -63,7 +63,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		}
 	}
 	report := &Report{}
-	for _, name := range p.Shared {
+	for _, name := range p.shared {
 		if o.isHead(name) {
 			if err := w.Dense(o.headTensor(widenToFloat32(name, p.tunedTensor(name)))); err != nil {
 				return nil, fmt.Errorf("ken: prune: write the head: %w", err)
@@ -80,7 +80,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 		report.Tensors = append(report.Tensors, r)
 	}
 	for _, name := range p.Head {
-		t, _ := p.Tuned.Tensor(name)
+		t, _ := p.tuned.Tensor(name)
 		if err := w.Dense(o.headTensor(t)); err != nil {
 			return nil, fmt.Errorf("ken: prune: write the head: %w", err)
 		}
@@ -91,7 +91,7 @@ func Prune(ctx context.Context, p *Pair, w *delta.Writer, o Options) (*Report, e
 // writeAdded writes how many rows a resized table has, and those that the base's does not
 // have, whatever the options are: nothing could take their place.
 func (p *Pair) writeAdded(w *delta.Writer, name string) error {
-	base, _ := p.Base.Tensor(name)
+	base, _ := p.base.Tensor(name)
 	tuned := p.tunedTensor(name)
 	rows, columns := tuned.Rows()
 	if rows <= base.Shape[0] {
@@ -104,7 +104,7 @@ func (p *Pair) writeAdded(w *delta.Writer, name string) error {
 // pooledJobs lists the tensors that share the model's budget.
 func (p *Pair) pooledJobs(o Options) []*tensorJob {
 	var jobs []*tensorJob
-	for _, name := range p.Shared {
+	for _, name := range p.shared {
 		if j := newTensorJob(p, name, o); o.Scope.includes(name) && !o.isHead(name) && !o.keepsWhole(j.base.Shape) {
 			jobs = append(jobs, j)
 		}

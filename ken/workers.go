@@ -35,7 +35,7 @@ type tensorJob struct {
 }
 
 func newTensorJob(p *Pair, name string, o Options) *tensorJob {
-	base, _ := p.Base.Tensor(name)
+	base, _ := p.base.Tensor(name)
 	j := &tensorJob{name: name, base: base, tuned: p.tunedTensor(name), coding: o.codingFor(base.Shape)}
 	j.rows, j.columns = base.Rows()
 	j.tunedRows, _ = j.tuned.Rows()

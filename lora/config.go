@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"kenserve/internal/lfs"
+	"kenserve/internal/regular"
 	"kenserve/internal/settings"
 )
 
@@ -49,9 +49,9 @@ const convert = "the adapter was trained on base weights that its initialisation
 // merged is the remedy for a kind of adapter that is not computed here.
 const merged = "merge it with PEFT's merge_and_unload, and prune the merged checkpoint"
 
-// Settings are the settings of adapter_config.json, those of PEFT's LoraConfig. A
+// knownSettings are the settings of adapter_config.json, those of PEFT's LoraConfig. A
 // setting that is not listed may change the result, so it is refused.
-var Settings = settings.Table(slices.Concat(
+var knownSettings = settings.Table(slices.Concat(
 	[]settings.Setting{
 		settings.Used("peft_type"), settings.Used("r"), settings.Used("lora_alpha"), settings.Used("use_rslora"),
 		settings.Used("fan_in_fan_out"), settings.Used("rank_pattern"), settings.Used("alpha_pattern"), settings.Used("trainable_token_indices"),
@@ -72,7 +72,7 @@ var Settings = settings.Table(slices.Concat(
 		settings.Refused("velora_config", merged, "{}"),
 		settings.Refused("kasa_config", merged, "{}"),
 	},
-	settings.Harmless("the tensors themselves show where they belong; those that are named here and absent are told", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
+	settings.Harmless("the tensors themselves show where they belong; prune warns of those that are named here and absent", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern", "bias"),
 	settings.Harmless("only training uses it", "lora_dropout", "inference_mode", "runtime_config", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "megatron_config", "megatron_core", "qalora_group_size"),
 	settings.Harmless("it says where the adapter comes from", "base_model_name_or_path", "revision", "auto_mapping", "peft_version"),
 ))
@@ -129,20 +129,12 @@ func IsAdapter(dir string) bool {
 
 // readConfig reads and checks the configuration in a folder.
 func readConfig(dir string) (*config, error) {
-	f, err := os.Open(filepath.Join(dir, configFile))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	text, err := regular.Read(filepath.Join(dir, configFile), maxConfig)
 	if err != nil {
 		return nil, err
 	}
 	if err := lfs.Check(text); err != nil {
 		return nil, fmt.Errorf("%s: %w", configFile, err)
-	}
-	if len(text) > maxConfig {
-		return nil, fmt.Errorf("%s is longer than %d bytes", configFile, maxConfig)
 	}
 	return parseConfig(text)
 }
@@ -178,7 +170,7 @@ func parseConfig(text []byte) (*config, error) {
 	if math.IsNaN(c.Alpha) || math.IsInf(c.Alpha, 0) {
 		return nil, fmt.Errorf("%w: lora_alpha is %g, want a finite number", errUnsupported, c.Alpha)
 	}
-	unknown, err := settings.Check(all, Settings)
+	unknown, err := settings.Check(all, knownSettings)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnsupported, err)
 	}

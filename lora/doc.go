@@ -26,7 +26,7 @@
 //
 // # Settings
 //
-// [Settings] lists every setting of adapter_config.json. An adapter with a feature that
+// docs/adapters.md lists every setting of adapter_config.json. An adapter with a feature that
 // this package does not implement (DoRA, other kinds of adapters, replicated layers), with
 // an initialisation that replaced weights of the base (PiSSA), or with a setting that is
 // not in the table, is refused with an error that names the setting and says what to do.

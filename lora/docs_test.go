@@ -56,7 +56,7 @@ func document() []byte {
 	p("A setting that is in neither table, with a value that is not empty, is refused: it may change the result.")
 	p("")
 	var used []string
-	for _, s := range Settings {
+	for _, s := range knownSettings {
 		if s.Harmless == "" && s.Refused == "" {
 			used = append(used, "`"+s.Name+"`")
 		}
@@ -65,7 +65,7 @@ func document() []byte {
 	p("")
 	p("| setting | values that are accepted | with another value |")
 	p("|---|---|---|")
-	for _, s := range Settings {
+	for _, s := range knownSettings {
 		if s.Refused != "" {
 			p("| `%s` | absent, `%s` | %s |", s.Name, strings.Join(append([]string{"null"}, slices.DeleteFunc(slices.Clone(s.Allowed), func(v string) bool { return v == "null" })...), "`, `"), s.Refused)
 		}
@@ -73,9 +73,9 @@ func document() []byte {
 	p("")
 	p("| settings that change nothing | why |")
 	p("|---|---|")
-	for _, reason := range reasons(Settings) {
+	for _, reason := range reasons(knownSettings) {
 		var names []string
-		for _, s := range Settings {
+		for _, s := range knownSettings {
 			if s.Harmless == reason {
 				names = append(names, "`"+s.Name+"`")
 			}

@@ -6,10 +6,10 @@ import (
 	"kenserve/gemm"
 )
 
-// Dense is a dense layer: x·Weightᵀ + Bias.
+// Dense is a dense layer: x·Weightᵀ + bias.
 type Dense struct {
 	Weight *gemm.Matrix
-	Bias   []float32
+	bias   []float32
 
 	slot int           // index in TaskWeights.dense
 	next **gemm.Matrix // weight of the layer that was bound after this one
@@ -17,8 +17,8 @@ type Dense struct {
 
 // Norm is a layer norm.
 type Norm struct {
-	Gamma, Beta []float32
-	Eps         float32
+	gamma, beta []float32
+	eps         float32
 
 	slot int // index in TaskWeights.norms
 }
@@ -69,9 +69,9 @@ func (b *Binder) fail(name string, err error) {
 	}
 }
 
-// Matrix returns the weight with the given name. It must be [n, k]: n outputs
+// matrix returns the weight with the given name. It must be [n, k]: n outputs
 // and k inputs. If n is 0, any number of outputs is accepted.
-func (b *Binder) Matrix(name string, n, k int) *gemm.Matrix {
+func (b *Binder) matrix(name string, n, k int) *gemm.Matrix {
 	m, err := b.params.Matrix(name)
 	if err != nil {
 		b.fail(name, err)
@@ -112,7 +112,7 @@ func (b *Binder) Table(name string) Lookup {
 // Dense returns the layer with name.weight [n, k] and name.bias [n]. If n is 0,
 // any number of outputs is accepted.
 func (b *Binder) Dense(name string, n, k int) Dense {
-	weight := b.Matrix(name+".weight", n, k)
+	weight := b.matrix(name+".weight", n, k)
 	var bias []float32
 	if weight != nil {
 		bias = b.Vector(name+".bias", weight.N())
@@ -123,17 +123,17 @@ func (b *Binder) Dense(name string, n, k int) Dense {
 // Biased returns the layer whose weight has the given name and is [n, k], with a bias
 // [n] that the caller has made.
 func (b *Binder) Biased(name string, n, k int, bias []float32) Dense {
-	return b.layer(b.Matrix(name, n, k), bias)
+	return b.layer(b.matrix(name, n, k), bias)
 }
 
 // Unbiased returns the layer without a bias whose weight has the given name and
 // is [n, k]. If n is 0, any number of outputs is accepted.
 func (b *Binder) Unbiased(name string, n, k int) Dense {
-	return b.layer(b.Matrix(name, n, k), nil)
+	return b.layer(b.matrix(name, n, k), nil)
 }
 
 func (b *Binder) layer(weight *gemm.Matrix, bias []float32) Dense {
-	d := Dense{Weight: weight, Bias: bias, slot: len(b.bound.dense), next: new(*gemm.Matrix)}
+	d := Dense{Weight: weight, bias: bias, slot: len(b.bound.dense), next: new(*gemm.Matrix)}
 	if b.next != nil {
 		*b.next = d.Weight
 	}
@@ -154,7 +154,7 @@ func (b *Binder) Unshifted(name string, beta []float32, eps float32) Norm {
 }
 
 func (b *Binder) norm(gamma, beta []float32, eps float32) Norm {
-	n := Norm{Gamma: gamma, Beta: beta, Eps: eps, slot: len(b.bound.norms)}
+	n := Norm{gamma: gamma, beta: beta, eps: eps, slot: len(b.bound.norms)}
 	b.bound.norms = append(b.bound.norms, n)
 	return n
 }

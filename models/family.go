@@ -29,8 +29,7 @@ type Family struct {
 
 // New returns the architecture that a configuration describes, and sets the
 // configuration's Unknown. It refuses settings with which Hugging Face computes
-// something that is not implemented; then the error wraps settings.ErrRefused
-// or comes from Build.
+// something that is not implemented: its tables refuse a setting, or Build fails.
 func (f Family) New(c *Config) (Architecture, error) {
 	own := *c
 	own.members, own.used = maps.Clone(c.members), maps.Clone(c.used)

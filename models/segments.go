@@ -67,7 +67,7 @@ func (s *segments) dense(d Dense) (list []gemm.Segment, changed bool) {
 	for i := range s.list {
 		t := &s.list[i].weights.dense[d.slot]
 		changed = changed || t.Weight.IsChanged()
-		s.gemm = append(s.gemm, gemm.Segment{End: s.list[i].end, Weight: t.Weight, Bias: t.Bias})
+		s.gemm = append(s.gemm, gemm.Segment{End: s.list[i].end, Weight: t.Weight, Bias: t.bias})
 	}
 	return s.gemm, changed
 }
@@ -107,7 +107,7 @@ func (w *Workspace) Table(l Lookup, task int) Table {
 }
 
 // Logits computes logits, the output of the network, from x, which has a row for each
-// sequence: x·Weightᵀ + Bias, with the weight and bias of each sequence's task.
+// sequence: x·Weightᵀ + bias, with the weight and bias of each sequence's task.
 func (w *Workspace) Logits(logits []float32, x gemm.View, d Dense) {
 	w.betweenSteps()
 	first := 0
@@ -116,7 +116,7 @@ func (w *Workspace) Logits(logits []float32, x gemm.View, d Dense) {
 		t := &s.weights.dense[d.slot]
 		rows := s.sequences - first
 		out := gemm.View{Data: logits[:rows*s.labels], Rows: rows, Cols: s.labels, Stride: s.labels}
-		t.Weight.Mul(w.pool, out, x.Slice(first, s.sequences, 0, x.Cols), gemm.Epilogue{Bias: t.Bias, Activation: nn.Identity})
+		t.Weight.Mul(w.pool, out, x.Slice(first, s.sequences, 0, x.Cols), gemm.Epilogue{Bias: t.bias, Activation: nn.Identity})
 		logits = logits[rows*s.labels:]
 		first = s.sequences
 	}

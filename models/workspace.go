@@ -128,7 +128,7 @@ func (w *Workspace) Floats(n int) []float32 {
 	return w.arena[start:w.used:w.used]
 }
 
-// Dense computes c = activation(a·Weightᵀ + Bias) + residual, with the weight and bias
+// Dense computes c = activation(a·Weightᵀ + bias) + residual, with the weight and bias
 // of each row's task. The zero View means no residual.
 func (w *Workspace) Dense(c, a gemm.View, d Dense, act nn.Activation, residual gemm.View) {
 	w.betweenSteps()
@@ -198,7 +198,7 @@ func (l *layerNorm) Do(part, _ int) {
 	}
 	for s := l.segments.of(r0); r0 < r1; s++ {
 		n, end := &l.segments.list[s].weights.norms[l.n.slot], min(r1, l.segments.list[s].end)
-		nn.LayerNorm(x.Slice(r0, end, 0, x.Cols), n.Gamma, n.Beta, n.Eps)
+		nn.LayerNorm(x.Slice(r0, end, 0, x.Cols), n.gamma, n.beta, n.eps)
 		r0 = end
 	}
 }

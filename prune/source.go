@@ -14,11 +14,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"kenserve/delta"
+	"kenserve/internal/regular"
 	"kenserve/internal/settings"
 	"kenserve/ken"
 	"kenserve/lora"
@@ -225,9 +225,12 @@ func (s *Source) noteWrapper(which string, c *safetensors.Checkpoint) {
 	}
 }
 
+// maxConfig bounds the file of a configuration, in bytes. Large ones have many labels.
+const maxConfig = 16 << 20
+
 // readConfig returns the text of a folder's config.json, nil if it has none.
 func readConfig(dir string) ([]byte, error) {
-	text, err := os.ReadFile(filepath.Join(dir, models.ConfigFile))
+	text, err := regular.Read(filepath.Join(dir, models.ConfigFile), maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

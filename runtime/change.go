@@ -131,6 +131,21 @@ func (e *Engine) writable() (store.Writable, error) {
 	return store, nil
 }
 
+// Writable returns nil, or the error of every Put: an ErrReadOnly, or an ErrNoSpace.
+func (e *Engine) Writable() error {
+	store, err := e.writable()
+	if err != nil {
+		return err
+	}
+	spool, err := store.Spool()
+	if err != nil {
+		return changeError("", err)
+	}
+	err = spool.Close()
+	spool.Remove()
+	return err
+}
+
 // maxDeltaBytes bounds a delta that is put. A useful one is not larger than all
 // weights of the base in float32 and a head; the bound leaves room to spare.
 func (e *Engine) maxDeltaBytes() int64 { return 2*e.base.float32Bytes() + 64<<20 }

@@ -165,9 +165,10 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 	if len(inputs) == 0 {
 		return nil
 	}
-	deadline, ok := ctx.Deadline()
+	limit, ok := ctx.Deadline() // zero: the caller waits as long as it takes
+	deadline := limit
 	if !ok {
-		deadline = time.Now().Add(e.config.Deadline)
+		deadline = time.Now().Add(defaultDeadline)
 	}
 	texts := e.encoder(&taskOf(handle).plan)
 	r.MaxTokens = texts.truncateTo
@@ -185,7 +186,7 @@ func (e *Engine) computeLogits(ctx context.Context, handle storesync.Handle, inp
 		}
 	}()
 	// Do not encode texts that would be refused.
-	call, err := e.executor.Admit(r.Task, expected.likely, deadline)
+	call, err := e.executor.Admit(r.Task, expected.likely, limit)
 	if err != nil {
 		return err
 	}

@@ -60,9 +60,6 @@ type Config struct {
 	// MaxWaitingTokens is how many tokens may wait when another request is
 	// admitted; 0: 262144. Only a few batches of one request wait at a time.
 	MaxWaitingTokens int
-	// Deadline is the time from arrival by which a request should be done if its
-	// context has no deadline. It only decides the order; 0: 10 seconds.
-	Deadline time.Duration
 	// RetryAfter is how long a failed load is remembered; 0: 5 seconds.
 	RetryAfter time.Duration
 	Log        *slog.Logger // nil: slog.Default()
@@ -87,9 +84,6 @@ func (c *Config) setDefaults() {
 	if c.MaxWaitingTokens == 0 {
 		c.MaxWaitingTokens = 1 << 18
 	}
-	if c.Deadline == 0 {
-		c.Deadline = 10 * time.Second
-	}
 	if c.RetryAfter == 0 {
 		c.RetryAfter = 5 * time.Second
 	}
@@ -97,6 +91,10 @@ func (c *Config) setDefaults() {
 		c.Log = slog.Default()
 	}
 }
+
+// defaultDeadline is the time from arrival by which a request should be done if its
+// context has no deadline. It only decides the order of requests.
+const defaultDeadline = 10 * time.Second
 
 func (c *Config) check() error {
 	for _, bound := range []struct {
@@ -106,7 +104,7 @@ func (c *Config) check() error {
 		{"Memory", c.Memory}, {"Budget", c.Budget}, {"Watch", int64(c.Watch)}, {"Loads", int64(c.Loads)}, {"Workers", int64(c.Workers)},
 		{"BatchTokens", int64(c.BatchTokens)}, {"BatchWait", int64(c.BatchWait)}, {"MaxTokens", int64(c.MaxTokens)},
 		{"MaxWaiting", int64(c.MaxWaiting)}, {"MaxWaitingTokens", int64(c.MaxWaitingTokens)},
-		{"Deadline", int64(c.Deadline)}, {"RetryAfter", int64(c.RetryAfter)},
+		{"RetryAfter", int64(c.RetryAfter)},
 	} {
 		if bound.value < 0 {
 			return fmt.Errorf("Config.%s is %d: it must not be negative", bound.name, bound.value)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -12,6 +14,7 @@ import (
 	"kenserve/runtime/internal/failure"
 	"kenserve/runtime/internal/sched"
 	"kenserve/runtime/internal/storesync"
+	"kenserve/safetensors"
 )
 
 // Engine serves the tasks of a store over one base.
@@ -29,6 +32,7 @@ type Engine struct {
 	encoding *semaphore.Weighted
 	changes  *semaphore.Weighted // one change of the store at a time
 	watch    *baseWatch
+	reserved atomic.Int64 // see Reserve
 }
 
 // Open loads the base and lists the store. Tasks are loaded when a request asks
@@ -51,7 +55,7 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 	}
 	var room *heapRoom
 	if config.LimitHeap != nil {
-		room = newHeapRoom(config.Memory-programBytes, slackBytes(config.Memory), config.LimitHeap)
+		room = newHeapRoom(config.Memory-programBytes-safetensors.SpareBytes, slackBytes(config.Memory), config.LimitHeap)
 	}
 	e := &Engine{
 		config: config, base: base, own: &tokenizers{}, account: memory.New(max(parts.requests, minRequestBytes)),
@@ -69,10 +73,10 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 		RetryAfter: config.RetryAfter, Loads: config.Loads, MaxWaiting: config.MaxWaiting,
 		Pin: config.Pin, Prefetch: config.Prefetch, PrefetchAll: config.PrefetchAll, Watch: config.Watch, Log: config.Log,
 	}
-	l.Activations = e.own.memory
+	l.Activations = func() int64 { return e.own.memory() + e.reserved.Load() }
 	if config.Budget == 0 {
-		reserved := int64(config.Workers) * activationBytes(base.parameters, max(config.BatchTokens, e.MaxTokens()))
-		l.Activations = func() int64 { return max(reserved, e.executor.WorkspaceBytes()) + e.own.memory() }
+		workspaces := int64(config.Workers) * activationBytes(base.parameters, max(config.BatchTokens, e.MaxTokens()))
+		l.Activations = func() int64 { return max(workspaces, e.executor.WorkspaceBytes()) + e.own.memory() + e.reserved.Load() }
 	}
 	if e.loader, err = storesync.Open(ctx, l); err != nil {
 		e.executor.Close()
@@ -86,6 +90,31 @@ func Open(ctx context.Context, config Config) (*Engine, error) {
 // of them included. A caller that serves requests takes what it needs for them from it,
 // and gives each request's context a loan.
 func (e *Engine) Requests() *memory.Account { return e.account }
+
+// reserveShare is the share, one in reserveShare, of the tasks' memory that Reserve leaves.
+const reserveShare = 4
+
+// Reserve takes bytes from the memory of the tasks, for work beside the requests, until
+// release is called. Tasks are evicted when the next one is loaded. The error is an
+// ErrNoMemory if less than a quarter of the memory would be left.
+func (e *Engine) Reserve(bytes int64) (release func(), err error) {
+	for {
+		before := e.reserved.Load()
+		budget := e.loader.Stats().BudgetBytes + before
+		if free := budget - budget/reserveShare - before; bytes > free {
+			return nil, fmt.Errorf("runtime: %w: %d bytes are needed, and %d can be taken from the tasks", ErrNoMemory, bytes, max(0, free))
+		}
+		if e.reserved.CompareAndSwap(before, before+bytes) {
+			return sync.OnceFunc(func() { e.reserved.Add(-bytes) }), nil
+		}
+	}
+}
+
+// Idle tells whether nothing is computed and no request waits.
+func (e *Engine) Idle() bool { return e.executor.Idle() }
+
+// BaseFloat32Bytes returns the size of the base's weights in float32.
+func (e *Engine) BaseFloat32Bytes() int64 { return e.base.float32Bytes() }
 
 // Close waits for the requests in progress and releases everything. Later
 // requests fail with ErrClosed.
@@ -114,7 +143,7 @@ func (e *Engine) Stats() Stats {
 	return Stats{
 		BaseBytes: e.base.Bytes(), BaseChanged: e.watch.ready() != nil,
 		TaskBytes: tasks.TaskBytes, BudgetBytes: tasks.BudgetBytes, HotBytes: tasks.HotBytes, WarmBytes: tasks.WarmBytes,
-		StoreTasks: tasks.StoreTasks, Resident: tasks.Resident, HotTasks: tasks.HotTasks, WarmTasks: tasks.WarmTasks, PinnedTasks: tasks.PinnedTasks,
+		StoreTasks: tasks.StoreTasks, Resident: tasks.Resident, HotTasks: tasks.HotTasks, WarmTasks: tasks.WarmTasks,
 		Hits: tasks.Hits, Misses: tasks.Misses, Loads: tasks.Loads, LoadErrors: tasks.LoadErrors,
 		Promotions: tasks.Promotions, Demotions: tasks.Demotions, Evictions: tasks.Evictions, Replacements: tasks.Replacements,
 		LoadSeconds: tasks.LoadSeconds, LoadQueueSeconds: tasks.LoadQueueSeconds, LoadsWaiting: tasks.LoadsWaiting,

@@ -19,6 +19,8 @@ var (
 	ErrStoreAway = failure.ErrStoreAway
 	// ErrNoSpace means that the disk of the store or of the cache is full.
 	ErrNoSpace = failure.ErrNoSpace
+	// ErrNoMemory means that Config.Memory is too small for what was asked.
+	ErrNoMemory = errors.New("too little memory")
 	// ErrReadOnly means that the store cannot be changed.
 	ErrReadOnly = errors.New("the store is read-only")
 	// ErrTooLong means that a text has too many tokens and the request does not

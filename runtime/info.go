@@ -43,11 +43,10 @@ type Stats struct {
 	HotBytes    int64 // of TaskBytes: hot networks
 	WarmBytes   int64 // of TaskBytes: the rest
 
-	StoreTasks  int // tasks of the store, when it was last listed
-	Resident    int // tasks in memory now, hot and warm ones
-	HotTasks    int
-	WarmTasks   int
-	PinnedTasks int // of Config.Pin, loaded or not
+	StoreTasks int // tasks of the store, when it was last listed
+	Resident   int // tasks in memory now, hot and warm ones
+	HotTasks   int
+	WarmTasks  int
 
 	Hits       uint64 // requests that found their task in memory
 	Misses     uint64 // requests that began a load or waited for one

@@ -5,11 +5,13 @@ import (
 	"runtime/metrics"
 	"sync"
 	"time"
+
+	"kenserve/safetensors"
 )
 
 // The memory of the process, Config.Memory, is divided when the engine is opened:
 //
-//	fixed     the base: its panels, and its mapped files; the program
+//	fixed     the base's panels, the program, and memory of closed deltas
 //	requests  connections, bodies, tokens, answers: see package memory
 //	garbage   what the garbage collector has not freed yet
 //	tasks     deltas, hot networks, and the activations of forward passes
@@ -51,7 +53,7 @@ type shares struct {
 // divide divides the memory that is left if the base takes so many bytes. Without
 // enough memory, tasks is not positive.
 func divide(memory, base int64) shares {
-	left := memory - base - programBytes - heapBytes - slackBytes(memory)
+	left := memory - base - programBytes - heapBytes - safetensors.SpareBytes - slackBytes(memory)
 	requests := min(max(left/requestShare, minRequestBytes), maxRequestBytes, left/4)
 	// Bodies and answers become garbage as fast as they are read and written.
 	garbage := min(minGarbageBytes, left/8) + requests/2

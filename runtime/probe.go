@@ -29,7 +29,7 @@ func (e *Engine) probe(ctx context.Context, name string, t storesync.Task) error
 	logits := make([]float32, len(batch.Ends)*len(t.Labels()))
 	q := &sched.Request{
 		Context: ctx, Task: probed{network}, Texts: batch, Logits: logits,
-		Deadline: time.Now().Add(e.config.Deadline),
+		Deadline: time.Now().Add(defaultDeadline),
 		// The upload was admitted already.
 		Continued: true,
 	}

@@ -11,6 +11,7 @@ import (
 	"sort"
 
 	"kenserve/internal/lfs"
+	"kenserve/internal/regular"
 )
 
 // WeightsFile is the name of the weights in a Hugging Face folder that are not sharded.
@@ -93,14 +94,7 @@ func conversion(dir string) string {
 
 // readIndex returns the map of the index from tensors to the names of their shards.
 func readIndex(path string) (map[string]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxIndex {
-		return nil, fmt.Errorf("%s has %d bytes, at most %d are allowed", path, info.Size(), maxIndex)
-	}
-	text, err := os.ReadFile(path)
+	text, err := regular.Read(path, maxIndex)
 	if err != nil {
 		return nil, err
 	}

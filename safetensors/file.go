@@ -19,8 +19,19 @@ type File struct {
 	index    map[string]int
 	metadata map[string]string
 	data     []byte
-	mapped   mmap.MMap // the memory that Close unmaps; nil if the caller owns the bytes
+	mapped   mmap.MMap // the file, which Close unmaps; nil if it is not mapped
+	region   mmap.MMap // the memory that Load has read the file into; nil if it has not
 	source   *os.File  // of a Stream, which reads the tensors from it
+	version  Version   // of a file that Load has read
+}
+
+// Version is what the file system tells about the content of a file. Two files with the
+// same one have the same bytes, unless someone has set the clock back or written to the
+// disk itself. The zero value is no version.
+type Version struct {
+	device, inode     uint64
+	size              int64
+	modified, changed int64 // in nanoseconds since 1970
 }
 
 // Open maps the file at path into memory and checks its header and offsets. The errors
@@ -46,7 +57,8 @@ func Open(path string) (*File, error) {
 
 // Load does what [Open] does, but reads the file into memory. A mapped file that is cut
 // meanwhile is a fault of the process, see package fault, and one that is rewritten in place
-// changes under its reader.
+// changes under its reader. Close may keep the memory for the next file, for some seconds
+// and at most [SpareBytes] in all.
 func Load(path string) (*File, error) {
 	file, size, err := openRegular(path)
 	if err != nil {
@@ -56,16 +68,20 @@ func Load(path string) (*File, error) {
 	if err := inject.Fail(inject.Read); err != nil {
 		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
 	}
+	version := versionOf(file)
 	region, err := readRegion(file, size)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: read %s: %w", path, err)
 	}
-	f, err := Parse(region)
+	f, err := Parse(region[:size])
 	if err != nil {
-		_ = region.Unmap()
+		_ = spares.give(region)
 		return nil, fmt.Errorf("safetensors: open %s: %w", path, err)
 	}
-	f.mapped = region
+	f.region = region
+	if versionOf(file) == version { // it did not change meanwhile
+		f.version = version
+	}
 	return f, nil
 }
 
@@ -138,6 +154,11 @@ func (f *File) Metadata() map[string]string { return f.metadata }
 // already. Those stay valid until Close.
 func (f *File) Forget() { f.tensors, f.index, f.metadata = nil, nil, nil }
 
+// Version returns the version of the file whose bytes [Load] has read. It is the zero
+// value if there is no file, if it has changed within the last two seconds, in which a
+// change might leave no trace, or on systems other than Linux.
+func (f *File) Version() Version { return f.version }
+
 // Data returns all bytes of the file, header included.
 func (f *File) Data() []byte { return f.data }
 
@@ -150,6 +171,10 @@ func (f *File) Close() error {
 		return f.source.Close()
 	case f.mapped != nil:
 		return f.mapped.Unmap()
+	case f.region != nil:
+		region := f.region
+		f.region = nil // a second Close must not give it away twice
+		return spares.give(region)
 	}
 	return nil
 }

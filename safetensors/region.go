@@ -4,29 +4,36 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"unsafe"
 
 	"github.com/edsrzf/mmap-go"
 
 	"kenserve/internal/parallel"
 )
 
-// readPart is the number of bytes that a goroutine reads at a time.
-const readPart = 1 << 20
+// hugePage is the size of a huge page on the processors that this program is tuned for.
+// Where pages are larger or there are none, only speed is lost.
+const hugePage = 2 << 20
 
 // readRegion reads a file of the given size into memory of its own, outside of Go's
 // heap: the garbage collector need not know of it, it is given back at once, and the
 // system fills it with huge pages, which takes a fraction of the time of small ones.
 // All cores read, as copying from the page cache takes as long as all checks of a
-// delta together.
+// delta together. Each reads whole huge pages, because two that write to the same
+// new one both clear it. The region may be longer than the file.
 func readRegion(file *os.File, size int) (mmap.MMap, error) {
-	region, err := mmap.MapRegion(nil, size, mmap.RDWR, mmap.ANON, 0)
-	if err != nil {
-		return nil, fmt.Errorf("allocate %d bytes: %w", size, err)
+	region := spares.take(size)
+	if region == nil {
+		var err error
+		if region, err = newRegion(size); err != nil {
+			return nil, fmt.Errorf("allocate %d bytes: %w", size, err)
+		}
 	}
-	adviseHuge(region)
-	err = parallel.Each((size+readPart-1)/readPart, func(i int) error {
-		part := region[i*readPart : min((i+1)*readPart, size)]
-		n, err := file.ReadAt(part, int64(i*readPart))
+	first := -int(uintptr(unsafe.Pointer(unsafe.SliceData(region))) % hugePage) // where the huge page begins that holds the first byte
+	err := parallel.Each((size-first+hugePage-1)/hugePage, func(i int) error {
+		from := max(0, first+i*hugePage)
+		part := region[from:min(first+(i+1)*hugePage, size)]
+		n, err := file.ReadAt(part, int64(from))
 		if n < len(part) && err == io.EOF {
 			return io.ErrUnexpectedEOF // the file has become shorter
 		}
@@ -36,7 +43,7 @@ func readRegion(file *os.File, size int) (mmap.MMap, error) {
 		return err
 	})
 	if err != nil {
-		_ = region.Unmap()
+		_ = spares.give(region)
 		return nil, err
 	}
 	return region, nil

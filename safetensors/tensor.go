@@ -64,7 +64,7 @@ func (t *Tensor) Rows() (rows, columns int) {
 // errors.
 func (t *Tensor) Float32s(dst []float32, from int) error {
 	if from < 0 || from > t.Len() || len(dst) > t.Len()-from {
-		return fmt.Errorf("safetensors: tensor %s: cannot read elements %d to %d of %d", t.Name, from, from+len(dst), t.Len())
+		return fmt.Errorf("safetensors: tensor %s: read elements %d to %d: it has only %d", t.Name, from, from+len(dst), t.Len())
 	}
 	switch {
 	case t.values != nil:

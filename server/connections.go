@@ -100,19 +100,25 @@ func (l *connections) Accept() (net.Conn, error) {
 func (l *connections) admit(conn net.Conn) (c, victim *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
 	if l.open >= l.limit {
-		victim = l.longestIdleLocked()
-		if victim != nil {
-			l.yielded++
-			l.removeLocked(victim)
-		}
+		victim = l.yieldLocked(host)
 	}
-	c = &connection{Conn: conn, owner: l, accepted: l.now(), extra: l.open >= l.limit}
-	if c.extra && l.open >= l.limit+reservedConnections || l.account.Take(memory.Connections, l.bytes) != nil {
+	c = &connection{Conn: conn, owner: l, host: host, accepted: l.now(), extra: l.open >= l.limit}
+	if c.extra && l.open >= l.limit+reservedConnections {
 		l.refused++
 		return nil, victim
 	}
-	c.host, _, _ = net.SplitHostPort(conn.RemoteAddr().String())
+	full := l.account.Take(memory.Connections, l.bytes)
+	if full != nil && victim == nil {
+		if victim = l.yieldLocked(host); victim != nil {
+			full = l.account.Take(memory.Connections, l.bytes)
+		}
+	}
+	if full != nil {
+		l.refused++
+		return nil, victim
+	}
 	l.open++
 	own := l.clients[c.host]
 	if own == nil {
@@ -124,8 +130,19 @@ func (l *connections) admit(conn net.Conn) (c, victim *connection) {
 	return c, victim
 }
 
-// longestIdleLocked returns the connection that yields to a new one, or nil.
-func (l *connections) longestIdleLocked() *connection {
+// yieldLocked makes room for a connection from host. It returns the one that yields, which
+// the caller closes, or nil.
+func (l *connections) yieldLocked(host string) *connection {
+	victim := l.longestIdleLocked(host)
+	if victim != nil {
+		l.yielded++
+		l.removeLocked(victim)
+	}
+	return victim
+}
+
+// longestIdleLocked returns the connection that yields to a new one from host, or nil.
+func (l *connections) longestIdleLocked(host string) *connection {
 	var idle, fresh *client
 	for _, c := range l.clients {
 		if c.idle.Len() > 0 && (idle == nil || c.open > idle.open) {
@@ -139,7 +156,14 @@ func (l *connections) longestIdleLocked() *connection {
 		return idle.idle.Front().Value.(*connection)
 	}
 	if fresh != nil {
-		if c := fresh.fresh.Front().Value.(*connection); l.now().Sub(c.accepted) > newConnectionPatience {
+		c := fresh.fresh.Front().Value.(*connection)
+		// A client that keeps opening connections has only young ones. They yield to a
+		// client with fewer.
+		open := 1 // of the client with the new one
+		if own := l.clients[host]; own != nil {
+			open += own.open
+		}
+		if greedy := open < fresh.open; greedy || l.now().Sub(c.accepted) > newConnectionPatience {
 			return c
 		}
 	}
@@ -205,15 +229,31 @@ func (l *connections) changed(conn net.Conn, state http.ConnState) {
 	}
 }
 
-type extraKey struct{}
+// closeWrite tells the client that no more answers come. The connection may be nil.
+func (c *connection) closeWrite() {
+	if c == nil {
+		return
+	}
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+}
+
+type connectionKey struct{}
 
 // withConnection is a hook for [http.Server.ConnContext].
 func withConnection(ctx context.Context, conn net.Conn) context.Context {
-	if c := connectionOf(conn); c != nil && c.extra {
-		return context.WithValue(ctx, extraKey{}, true)
-	}
-	return ctx
+	return context.WithValue(ctx, connectionKey{}, connectionOf(conn))
+}
+
+// connectionIn returns the connection on which a request came, nil if it is not known.
+func connectionIn(ctx context.Context) *connection {
+	c, _ := ctx.Value(connectionKey{}).(*connection)
+	return c
 }
 
 // onExtraConnection tells whether a request came on a connection beyond the limit.
-func onExtraConnection(ctx context.Context) bool { return ctx.Value(extraKey{}) != nil }
+func onExtraConnection(ctx context.Context) bool {
+	c := connectionIn(ctx)
+	return c != nil && c.extra
+}

@@ -37,7 +37,9 @@ func TestConnectionsYield(t *testing.T) {
 		{"a busy one does not yield", "a@1.1.1.1, busy a, b@1.1.1.1, busy b, c@1.1.1.1, idle c, d@1.1.1.2", "c", ""},
 		{"all are busy", "a@1.1.1.1, busy a, b@1.1.1.1, busy b, c@1.1.1.1, busy c, d@1.1.1.2", "", "d"},
 		{"one that was busy is idle again", "a@1.1.1.1, busy a, idle a, busy a, idle a, b@1.1.1.1, busy b, c@1.1.1.1, busy c, d@1.1.1.2", "a", ""},
-		{"a new one has a moment for its first request", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, d@1.1.1.2", "", "d"},
+		{"a new one has a moment for its first request", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, d@1.1.1.1", "", "d"},
+		{"but yields to an address with fewer", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, d@1.1.1.2", "a", ""},
+		{"not to one with as many", "a@1.1.1.1, b@1.1.1.2, c@1.1.1.3, d@1.1.1.4", "", "d"},
 		{"then it yields", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, wait, d@1.1.1.2", "a", ""},
 		{"after an idle one", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, idle c, wait, d@1.1.1.2", "c", ""},
 		{"a closed one makes room", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, close a, d@1.1.1.2", "a", ""},
@@ -172,4 +174,23 @@ func TestMaxConnections(t *testing.T) {
 		t.Errorf("in place of an idle one: status %d", got)
 	}
 	_ = r.stop() // aborts the first
+}
+
+// Many small requests that fill the account leave room for connections, so that probes are
+// answered. When that is used up too, idle connections yield.
+func TestConnectionsWhileMemoryIsFull(t *testing.T) {
+	account := memory.New(64 << 10)
+	l := newConnections(nil, account, 100, 1000)
+	for account.Take(memory.Requests, 100) == nil {
+	}
+	var open []*connection
+	for i := range 3 {
+		c, victim := l.admit(&fakeConn{from: "1.1.1.1"})
+		if i == 2 && victim != open[0] || i < 2 && victim != nil || c == nil {
+			t.Fatalf("connection %d: %v, victim %v", i, c, victim)
+		}
+		l.changed(c, http.StateActive)
+		l.changed(c, http.StateIdle)
+		open = append(open, c)
+	}
 }

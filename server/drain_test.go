@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -152,5 +153,39 @@ func TestDrainEnds(t *testing.T) {
 	}
 	if err := r.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The rest of a body that comes after the answer and a pause is not another request.
+func TestLateBodyIsNoRequest(t *testing.T) {
+	s := newServer(t, servertest.NewEngine(), Options{APIKeys: []string{"use"}})
+	s.core.Now = time.Now // deadlines are real
+	r := start(t, s)
+	const next = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+	for _, c := range []struct{ name, begin, rest string }{
+		{"length", "Content-Length: " + strconv.Itoa(len(next)) + "\r\n\r\n", next},
+		{"chunks", "Transfer-Encoding: chunked\r\n\r\n", next},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", r.ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			fmt.Fprintf(conn, "POST /classify HTTP/1.1\r\nHost: localhost\r\n%s", c.begin)
+			in := bufio.NewReader(conn)
+			w, err := http.ReadResponse(in, nil)
+			if err != nil || w.StatusCode != http.StatusUnauthorized {
+				t.Fatalf("%v, %v, want status 401", w, err)
+			}
+			_, _ = io.Copy(io.Discard, w.Body)
+			time.Sleep(drainPause + 500*time.Millisecond)
+			_, _ = io.WriteString(conn, c.rest)
+			if w, err := http.ReadResponse(in, nil); err == nil {
+				t.Errorf("another answer: %s", w.Status)
+			}
+		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"kenserve/server/internal/api/native"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/dashboard"
+	"kenserve/tune/jobs"
 )
 
 // Engine is the part of the runtime that the server calls. All methods may be
@@ -20,5 +21,15 @@ type Engine interface {
 	// Digests returns the SHA-256 of the deltas in memory, in hexadecimal, by task.
 	Digests() map[string]string
 }
+
+// Tuner runs jobs that tune tasks.
+type Tuner interface {
+	native.Tuner
+	// Counts returns the numbers for metrics.
+	Counts() jobs.Counts
+}
+
+var _ Tuner = (*jobs.Jobs)(nil)
+var _ jobs.Engine = (*runtime.Engine)(nil)
 
 var _ Engine = (*runtime.Engine)(nil)

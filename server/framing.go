@@ -138,8 +138,8 @@ const (
 	stopped
 )
 
-// maxLine bounds the part of a line that is looked at; no header that matters is
-// longer.
+// maxLine bounds the part of a line that is looked at. A length in a longer line is
+// refused; net/http refuses such an encoding.
 const maxLine = 256
 
 // follow reads the bytes that come next.
@@ -222,6 +222,9 @@ func (f *framing) header(line []byte) {
 	name, value = bytes.TrimSpace(name), bytes.TrimSpace(value)
 	switch {
 	case bytes.EqualFold(name, []byte("Content-Length")):
+		if len(line) >= maxLine { // net/http takes a length after any number of zeros
+			f.fault = "has a Content-Length that is too long"
+		}
 		f.lengths++
 		n, err := strconv.ParseInt(string(value), 10, 63)
 		if f.length = n; err != nil || n < 0 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,11 @@ func TestFraming(t *testing.T) {
 		{"a folded header", framingRequest + "X: a\r\n b\r\nContent-Length: 28\r\n\r\n" + framingBody + framingNext, "400"},
 		{"a folded encoding", framingRequest + "Content-Length: 28\r\nTransfer-Encoding:\r\n chunked\r\n\r\n" + framingChunks + framingNext, "400"},
 		{"another encoding", framingRequest + "Transfer-Encoding: gzip, chunked\r\n\r\n" + framingChunks + framingNext, "501"},
+		{"a length after many zeros", framingRequest + "Content-Length: " + strings.Repeat("0", 300) + "28\r\n\r\n" + framingBody + framingNext, "400"},
+		{"both, hidden by a length after many zeros", framingRequest + "Content-Length: " + strings.Repeat("0", 300) + strconv.Itoa(len(framingNext)) + "\r\n\r\n" + framingNext +
+			framingRequest + "Content-Length: 28\r\nTransfer-Encoding: chunked\r\n\r\n" + framingChunks + framingNext, "400"},
+		{"a chunk without a size", framingRequest + "Transfer-Encoding: chunked\r\n\r\n-1\r\n" + framingNext, "400"},
+		{"a chunk longer than its size", framingRequest + "Transfer-Encoding: chunked\r\n\r\n1c\r\n" + framingBody + "x\r\n" + framingNext, "400"},
 		{"encoding in HTTP/1.0", "POST /classify HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n" + framingChunks + framingNext, "400"},
 	} {
 		for _, size := range []int{1, 7, 1 << 20} {

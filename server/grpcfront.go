@@ -31,11 +31,23 @@ type grpcFront struct {
 	next *grpc.Server
 	// methods has the message of each unary method, nil for streams.
 	methods map[string]protoreflect.MessageDescriptor
+	// probes has the unary calls without a key under way that have memory of their own,
+	// so that they are answered while requests hold all other.
+	probes chan struct{}
 }
+
+const (
+	// probeBytes is the largest message of a unary call without a key.
+	probeBytes = 4 << 10
+	// probeMemory is what such a call has of its own: more than reading its message takes.
+	probeMemory = 64 << 10
+	// maxProbes bounds the calls that have it.
+	maxProbes = 16
+)
 
 // newGRPCFront returns a front for the services that are registered.
 func newGRPCFront(s *Server, next *grpc.Server) (*grpcFront, error) {
-	f := &grpcFront{s: s, next: next, methods: map[string]protoreflect.MessageDescriptor{}}
+	f := &grpcFront{s: s, next: next, methods: map[string]protoreflect.MessageDescriptor{}, probes: make(chan struct{}, maxProbes)}
 	for service, info := range next.GetServiceInfo() {
 		found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
 		if err != nil {
@@ -59,25 +71,35 @@ func (f *grpcFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := f.s
-	loan := s.memory.Open()
+	method := r.URL.Path
+	input, known := f.methods[method]
+	open := isOpenCall(method) && input != nil
+	account := s.memory
+	if open {
+		select {
+		case f.probes <- struct{}{}:
+			defer func() { <-f.probes }()
+			account = memory.New(probeMemory)
+		default:
+		}
+	}
+	loan := account.Open()
 	defer loan.Close()
 	r = r.WithContext(memory.WithLoan(r.Context(), loan))
 	control := http.NewResponseController(w)
-	method := r.URL.Path
-	input, known := f.methods[method]
 	refused := s.authorizeCall(r, method)
 	switch {
 	case refused != nil:
 	case !known: // gRPC answers that there is no such method
 		r.Body = http.NoBody
-	case isOpenCall(method) && input != nil:
-		refused = f.receive(r, control, input)
+	case open:
+		refused = f.receive(r, control, input, probeBytes)
 	default:
 		if refused = s.refuseBusy(r); refused != nil {
 			break
 		}
 		if input != nil {
-			refused = f.receive(r, control, input)
+			refused = f.receive(r, control, input, s.options.MaxBodyBytes)
 			break
 		}
 		// A stream lasts as long as its client likes, if the client reads and writes.
@@ -92,11 +114,11 @@ func (f *grpcFront) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.next.ServeHTTP(&callWriter{ResponseWriter: w, control: control, timeout: s.options.WriteTimeout}, r)
 }
 
-// receive reads the message of a unary call and puts it in place of the body. A read
+// receive reads the message of a unary call, of at most limit bytes, and puts it in place of the body. A read
 // timeout is set already, by the HTTP server.
-func (f *grpcFront) receive(r *http.Request, control *http.ResponseController, input protoreflect.MessageDescriptor) *problem.Problem {
+func (f *grpcFront) receive(r *http.Request, control *http.ResponseController, input protoreflect.MessageDescriptor, limit int) *problem.Problem {
 	_ = control.SetReadDeadline(time.Now().Add(f.s.options.ReadTimeout))
-	message, err := callbody.Read(r, input, f.s.options.MaxBodyBytes)
+	message, err := callbody.Read(r, input, limit)
 	if err != nil {
 		return core.ProblemOf(r.Context(), err)
 	}

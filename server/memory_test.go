@@ -7,7 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
 	"kenserve/internal/memory"
+	pb "kenserve/server/inferencepb"
 	"kenserve/server/internal/servertest"
 )
 
@@ -116,5 +121,38 @@ func TestAnswerMemory(t *testing.T) {
 	close(leave)
 	if code := <-done; code != http.StatusOK {
 		t.Errorf("the first one: status %d", code)
+	}
+}
+
+// Probes are answered while requests hold all memory.
+func TestProbesWhileMemoryIsFull(t *testing.T) {
+	s := newServer(t, servertest.NewEngine(), Options{})
+	for bytes := int64(1 << 40); bytes > 0; bytes /= 2 {
+		for s.memory.Take(memory.Requests, bytes) == nil {
+		}
+	}
+	for _, path := range []string{"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/tei/sst2/health"} {
+		if w := do(s, http.MethodGet, path, ""); w.Code != http.StatusOK {
+			t.Errorf("%s: status %d: %s", path, w.Code, w.Body)
+		}
+	}
+	if w := do(s, http.MethodPost, "/classify", `{"model":"sst2","input":"a"}`); w.Code != http.StatusTooManyRequests {
+		t.Errorf("another request: status %d", w.Code)
+	}
+	s.memory.Give(memory.Requests, 2*secureConnectionBytes)
+	d := dial(t, s)
+	if _, err := d.infer.ServerReady(t.Context(), &pb.ServerReadyRequest{}); err != nil {
+		t.Errorf("over gRPC: %v", err)
+	}
+	for s.memory.Take(memory.Requests, 1) == nil {
+	}
+	if _, err := d.infer.ServerReady(t.Context(), &pb.ServerReadyRequest{}); err != nil {
+		t.Errorf("over gRPC, without memory for requests: %v", err)
+	}
+	if _, err := grpc_health_v1.NewHealthClient(d).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
+		t.Errorf("health over gRPC: %v", err)
+	}
+	if _, err := d.infer.ServerMetadata(t.Context(), &pb.ServerMetadataRequest{}); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("another call: %v", err)
 	}
 }

@@ -27,7 +27,11 @@ const (
 // apis returns the table of the APIs with their operations. Those of the dashboard and
 // of the server itself have the errors of the native API.
 func (s *Server) apis() route.Table {
-	own := native.New(s.core, s.engine)
+	var tuner native.Tuner
+	if s.options.Tuner != nil {
+		tuner = s.options.Tuner
+	}
+	own := native.New(s.core, s.engine, tuner)
 	own.Operations = slices.Concat(own.Operations, s.dashboard.Operations(), s.operations())
 	return route.Table{own, tei.New(s.core), huggingface.New(s.core), vllm.New(s.core), oip.New(s.core)}
 }

@@ -64,6 +64,8 @@ type Options struct {
 	LogLinesLost func() uint64
 	// TracerProvider, if not nil, gets a span for each request.
 	TracerProvider trace.TracerProvider
+	// Tuner, if not nil, runs jobs that tune tasks. Without it their operations are off.
+	Tuner Tuner
 	// TLS, if not nil, encrypts connections; see [LoadTLS].
 	TLS *tls.Config
 	// About describes the server to clients whose API asks for it.

@@ -62,6 +62,9 @@ func New(engine Engine, options Options) (*Server, error) {
 	}
 	account.Bound(memory.Bodies, int64(options.MaxBodyMemory))
 	metrics := newMetrics(engine, account, options.MetricTasks, options.LogLinesLost)
+	if options.Tuner != nil {
+		metrics.registry.MustRegister(tuningCollector{options.Tuner})
+	}
 	s := &Server{
 		core: &core.Service{
 			Engine: engine, Limits: options.limits(), About: options.About,

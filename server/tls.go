@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"kenserve/internal/regular"
 )
 
 // LoadTLS returns a configuration with the certificate chain and the key of PEM files.
@@ -26,6 +28,9 @@ func LoadTLS(certFile, keyFile string, failed func(error)) (*tls.Config, error) 
 
 // certificateCheck is the shortest time between two checks of the files.
 const certificateCheck = time.Second
+
+// maxPEM bounds a file with a certificate chain or a key, in bytes.
+const maxPEM = 1 << 20
 
 // certificate is the content of two files that may change.
 type certificate struct {
@@ -92,7 +97,16 @@ func (c *certificate) loadLocked() error {
 	if c.pair != nil && version == c.version {
 		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	// A handshake waits for this: it must not wait for a pipe.
+	chain, err := regular.Read(c.certFile, maxPEM)
+	if err != nil {
+		return err
+	}
+	key, err := regular.Read(c.keyFile, maxPEM)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(chain, key)
 	if err != nil {
 		return err
 	}

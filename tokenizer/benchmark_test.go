@@ -78,7 +78,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Parse(data); err != nil {
+		if _, err := parse(data); err != nil {
 			b.Fatal(err)
 		}
 	}

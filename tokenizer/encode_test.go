@@ -86,12 +86,9 @@ func TestEncodeErrors(t *testing.T) {
 	}{
 		{"fewer tokens than special ones", tk, "a", nil, Options{AddSpecialTokens: true, MaxTokens: 1}, errTruncation},
 		{"fewer tokens than special ones of a pair", tk, "a", &pair, Options{AddSpecialTokens: true, MaxTokens: 2}, errTruncation},
-		{"no second text", tk, "a b c", nil, Options{MaxTokens: 2, Truncation: OnlySecond}, errTruncation},
-		{"second text too long", tk, "a b c", &pair, Options{MaxTokens: 2, Truncation: OnlyFirst}, errTruncation},
 		{"Replace with a long content", growing, strings.Repeat("a", 100), nil, Options{}, normalizer.ErrGrowth},
 		{"many steps that triple the text", tripled, "a", nil, Options{}, normalizer.ErrGrowth},
 		{"negative MaxTokens", tk, "a", nil, Options{MaxTokens: -1}, nil},
-		{"invalid Truncation", tk, "a", nil, Options{Truncation: 3}, nil},
 		{"invalid Direction", tk, "a", nil, Options{Direction: 2}, nil},
 	}
 	for _, test := range tests {
@@ -242,7 +239,7 @@ func TestLinearTime(t *testing.T) {
 }
 
 func Example() {
-	tk, err := Parse([]byte(`{
+	tk, err := parse([]byte(`{
 		"added_tokens": [],
 		"normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true},
 		"pre_tokenizer": {"type": "BertPreTokenizer"},

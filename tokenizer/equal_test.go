@@ -58,11 +58,11 @@ func TestEqual(t *testing.T) {
 		if c.old != "" && changed == c.file {
 			t.Fatalf("%s: there is no %s", c.name, c.old)
 		}
-		a, err := Parse([]byte(c.file))
+		a, err := parse([]byte(c.file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := Parse([]byte(changed))
+		b, err := parse([]byte(changed))
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}

@@ -92,7 +92,7 @@ func miniLM(tb testing.TB) *Tokenizer {
 
 func mustParse(tb testing.TB, tokenizerJSON string) *Tokenizer {
 	tb.Helper()
-	tk, err := Parse([]byte(tokenizerJSON))
+	tk, err := parse([]byte(tokenizerJSON))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func pipelines(tb testing.TB) map[string]*Tokenizer {
 		}
 	}
 	for name, source := range sources {
-		tk, err := Parse(source)
+		tk, err := parse(source)
 		if err != nil {
 			tb.Fatalf("%s: %v", name, err)
 		}
@@ -133,12 +133,11 @@ type golden struct {
 	Text, Pair     *string
 	Text64, Pair64 []byte
 	Max            int
-	Strategy, Side string
+	Side           string
 	Plain          bool
 	IDs            []int32
 	Types, Special string
 	Dropped        int
-	Error          bool
 }
 
 func (g golden) text() string {
@@ -159,7 +158,6 @@ func (g golden) pair() *string {
 func (g golden) options() Options {
 	return Options{
 		MaxTokens:        g.Max,
-		Truncation:       map[string]Truncation{"only_first": OnlyFirst, "only_second": OnlySecond}[g.Strategy],
 		Direction:        map[string]Direction{"left": Left}[g.Side],
 		AddSpecialTokens: !g.Plain,
 	}
@@ -188,13 +186,7 @@ func TestGoldens(t *testing.T) {
 		for path, tk := range paths {
 			e, err := tk.Encode(g.text(), g.pair(), g.options())
 			if err != nil {
-				if !g.Error {
-					t.Errorf("line %d, %s, %s: %v", number, g.Pipeline, path, err)
-				}
-				continue
-			}
-			if g.Error {
-				t.Errorf("line %d, %s, %s: no error", number, g.Pipeline, path)
+				t.Errorf("line %d, %s, %s: %v", number, g.Pipeline, path, err)
 				continue
 			}
 			var types, special strings.Builder
@@ -211,7 +203,7 @@ func TestGoldens(t *testing.T) {
 	eachLine(t, "goldens.jsonl", compare)
 	eachLine(t, "subwordgoldens.jsonl", compare)
 	for _, name := range []string{"minilm", "roberta", "deberta", "bloom", "modernbert", "xlm-roberta", "deberta-v3"} {
-		if counts[name] < 5000 {
+		if counts[name] < 4700 {
 			t.Errorf("only %d lines for %s", counts[name], name)
 		}
 	}

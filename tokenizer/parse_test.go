@@ -154,7 +154,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"added_tokens", added(`}→},{"id":6,"content":"<x>","single_word":true,"lstrip":false,"rstrip":false,"normalized":false,"special":false}`), `listed twice`},
 	}
 	for _, test := range tests {
-		_, err := Parse([]byte(small(map[string]string{test.section: test.part})))
+		_, err := parse([]byte(small(map[string]string{test.section: test.part})))
 		if err == nil {
 			t.Errorf("%s: %s: no error", test.section, test.part)
 		} else if !strings.Contains(err.Error(), test.message) || !strings.HasPrefix(err.Error(), "tokenizer: ") {
@@ -162,7 +162,7 @@ func TestRefusedFiles(t *testing.T) {
 		}
 	}
 
-	_, err := Parse([]byte(small(map[string]string{
+	_, err := parse([]byte(small(map[string]string{
 		"normalizer":   `{"type":"Replace","pattern":{"String":"<x>"},"content":""}`,
 		"added_tokens": strings.Replace(added("→"), `"normalized":false`, `"normalized":true`, 1),
 	})))
@@ -170,7 +170,7 @@ func TestRefusedFiles(t *testing.T) {
 		t.Errorf("token with an empty normal form: got error %v", err)
 	}
 	for _, text := range []string{"", "{", `[]`, `null`, "{\"model\":\"\xff\"}", `{"a":"\ud800"}`, `{"a":"\ud800A"}`, `{"a":"\udc00\ud800"}`} {
-		if _, err := Parse([]byte(text)); err == nil {
+		if _, err := parse([]byte(text)); err == nil {
 			t.Errorf("%q: no error", text)
 		}
 	}
@@ -197,7 +197,7 @@ func TestUnknownNames(t *testing.T) {
 		{"padding", `{"strategy":"BatchLongest","direction":"Left","pad_to_multiple_of":8,"pad_id":0,"pad_type_id":0,"pad_token":"a","where":1}`, []string{"padding.where"}},
 		{"decoder", `{"type":"WordPiece","more":1}`, nil},
 	} {
-		tk, err := Parse([]byte(small(map[string]string{test.section: test.part})))
+		tk, err := parse([]byte(small(map[string]string{test.section: test.part})))
 		if err != nil {
 			t.Errorf("%s: %s: %v", test.section, test.part, err)
 			continue
@@ -226,7 +226,7 @@ func TestAcceptedFiles(t *testing.T) {
 		"escaped backslash":      {"model": strings.Replace(wordPieceModel, `"a":1`, `"\\ud800":1,"a":6`, 1)},
 	}
 	for name, parts := range tests {
-		tk, err := Parse([]byte(small(parts)))
+		tk, err := parse([]byte(small(parts)))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

@@ -35,10 +35,9 @@ type Tokenizer struct {
 // Options control Encode. The zero value adds no special tokens and does not truncate. The truncation and
 // padding settings of a tokenizer.json are ignored; the caller chooses.
 type Options struct {
-	MaxTokens        int        // maximum tokens of an encoding, including special tokens; 0: no limit
-	Truncation       Truncation // which text of a pair to truncate
-	Direction        Direction  // which end of a text to truncate
-	AddSpecialTokens bool       // add the special tokens of the post-processor
+	MaxTokens        int       // maximum tokens of an encoding, including special tokens; 0: no limit
+	Direction        Direction // which end of a text to truncate
+	AddSpecialTokens bool      // add the special tokens of the post-processor
 }
 
 // An Encoding is a tokenized text or pair of texts. IDs, TypeIDs and Special have the same length.
@@ -64,8 +63,8 @@ func Open(dir string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// Parse reads the contents of a tokenizer.json.
-func Parse(tokenizerJSON []byte) (*Tokenizer, error) {
+// parse reads the contents of a tokenizer.json.
+func parse(tokenizerJSON []byte) (*Tokenizer, error) {
 	c, err := folder.Parse(tokenizerJSON)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
@@ -146,8 +145,8 @@ func (t *Tokenizer) Encode(text string, pair *string, o Options) (Encoding, erro
 // AppendEncode is like Encode but appends to e, which may contain earlier encodings, and adds to
 // e.Dropped. It reuses the memory of e. On an error it leaves e unchanged.
 func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Options) error {
-	if o.MaxTokens < 0 || o.Truncation > OnlySecond || o.Direction > Left {
-		return fmt.Errorf("tokenizer: invalid options %+v: MaxTokens must not be negative, Truncation and Direction must be one of their constants", o)
+	if o.MaxTokens < 0 || o.Direction > Left {
+		return fmt.Errorf("tokenizer: invalid options %+v: MaxTokens must not be negative, and Direction must be one of its constants", o)
 	}
 	a := &t.assemblies[boolIndex(pair != nil)][boolIndex(o.AddSpecialTokens)]
 	budget := -1
@@ -175,10 +174,7 @@ func (t *Tokenizer) AppendEncode(e *Encoding, text string, pair *string, o Optio
 	}
 	total := first + max(second, 0)
 	if budget >= 0 {
-		var err error
-		if first, second, err = o.Truncation.lengths(first, second, budget); err != nil {
-			return fmt.Errorf("tokenizer: truncate to %d tokens: %w", o.MaxTokens, err)
-		}
+		first, second = truncated(first, second, budget)
 	}
 	e.Dropped += total - first - max(second, 0)
 	texts := [2][]int32{s.first.Cut(first)}

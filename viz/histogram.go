@@ -11,8 +11,8 @@ import (
 type Histogram struct {
 	N    int     // number of changes, including those of exactly zero
 	Zero int     // number of changes of exactly zero, which are in no bin
-	Min  float64 // 0 if there is no change
-	Max  float64
+	min  float64 // 0 if there is no change
+	max  float64
 
 	width      float64 // of a bin; 0 before the first change that is not zero
 	bins       [2 * histogramSide]int
@@ -28,10 +28,10 @@ const minBinWidth = 0x1p-40
 // add counts a change, the difference of two finite float32.
 func (h *Histogram) add(x float64) {
 	if h.N == 0 {
-		h.Min, h.Max = x, x
+		h.min, h.max = x, x
 	}
 	h.N++
-	h.Min, h.Max = min(h.Min, x), max(h.Max, x)
+	h.min, h.max = min(h.min, x), max(h.max, x)
 	h.sum += x
 	h.sumSq += x * x
 	if x == 0 {
@@ -71,7 +71,7 @@ func (h *Histogram) merge(other *Histogram) {
 	}
 	h.N += o.N
 	h.Zero += o.Zero
-	h.Min, h.Max = min(h.Min, o.Min), max(h.Max, o.Max)
+	h.min, h.max = min(h.min, o.min), max(h.max, o.max)
 	h.sum += o.sum
 	h.sumSq += o.sumSq
 	if o.width == 0 {
@@ -144,5 +144,5 @@ func (h *Histogram) MarshalJSON() ([]byte, error) {
 		Low       float64 `json:"low"`
 		Width     float64 `json:"width"`
 		Counts    []int   `json:"counts"`
-	}{h.N, h.Zero, h.Min, h.Max, h.Mean(), h.Deviation(), low, width, counts})
+	}{h.N, h.Zero, h.min, h.max, h.Mean(), h.Deviation(), low, width, counts})
 }

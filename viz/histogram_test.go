@@ -61,7 +61,7 @@ func TestHistogramMerges(t *testing.T) {
 func TestHistogramNumbers(t *testing.T) {
 	h := histogramOf([]float64{-1, 0, 0, 0.5, 3.5})
 	for name, x := range map[string][2]float64{
-		"n": {float64(h.N), 5}, "zero": {float64(h.Zero), 2}, "min": {h.Min, -1}, "max": {h.Max, 3.5},
+		"n": {float64(h.N), 5}, "zero": {float64(h.Zero), 2}, "min": {h.min, -1}, "max": {h.max, 3.5},
 		"mean": {h.Mean(), 0.6}, "deviation": {h.Deviation(), 1.529705854077835},
 	} {
 		if math.Abs(x[0]-x[1]) > 1e-12 {

@@ -153,11 +153,11 @@ func TestChanges(t *testing.T) {
 	want := histogramOf([]float64{2.0 / 8, 5.0 / 8, 7.0 / 8, 2.0 / 8})
 	approx := cmpopts.EquateApprox(0, 1e-6) // float32 rounds the changed values
 	for name, h := range map[string]*Histogram{"stored": c.Stored, "kept": c.Kept} {
-		if diff := cmp.Diff([]float64{float64(want.N), want.Min, want.Max, want.Mean(), want.Deviation()}, []float64{float64(h.N), h.Min, h.Max, h.Mean(), h.Deviation()}, approx); diff != "" {
+		if diff := cmp.Diff([]float64{float64(want.N), want.min, want.max, want.Mean(), want.Deviation()}, []float64{float64(h.N), h.min, h.max, h.Mean(), h.Deviation()}, approx); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	if c.All.N != 24 || c.All.Zero != 0 || c.All.Min != 1.0/8 {
+	if c.All.N != 24 || c.All.Zero != 0 || c.All.min != 1.0/8 {
 		t.Errorf("all: %+v", c.All)
 	}
 	if c.MostChanged != 3 {

@@ -10,13 +10,15 @@
 //
 //   - a type that stands in the declaration of a name in use, such as the result
 //     of a function: callers hold values of it without naming it;
-//   - a method that an interface needs which its type implements, and a method of
-//     an interface that a type of another package implements;
+//   - a method that an interface needs which its type implements, or a type that
+//     embeds it, and a method of an interface that a type of another package
+//     implements;
 //   - a constant of an enumeration (a type of its own) of which others are in use;
 //   - fields of structs with tags for JSON or another encoding, which reads them
 //     by reflection;
-//   - names in generated files and in package main;
-//   - names in allow.txt.
+//   - names in generated files and in package main.
+//
+// No name is exempt by a list.
 package main
 
 import (
@@ -37,10 +39,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-const (
-	module    = "kenserve"
-	allowPath = "exports/allow.txt"
-)
+const module = "kenserve"
 
 // builds are the settings under which packages are loaded: a name may be used in
 // files of one of them only.
@@ -86,21 +85,7 @@ func main() {
 			log.Fatal(err)
 		}
 	}
-	allowed, err := readAllowed()
-	if err != nil {
-		log.Fatal(err)
-	}
 	unused := s.unused()
-	failed := false
-	for _, key := range slices.Sorted(maps.Keys(allowed)) {
-		i := slices.IndexFunc(unused, func(n name) bool { return n.key == key })
-		if i < 0 {
-			fmt.Printf("%s lists %s, which is used or gone\n", allowPath, key)
-			failed = true
-			continue
-		}
-		unused = slices.Delete(unused, i, i+1)
-	}
 	counts := map[string]int{}
 	for _, n := range unused {
 		counts[packageOf(n.key)]++
@@ -114,27 +99,8 @@ func main() {
 		}
 	}
 	if len(unused) > 0 {
-		log.Fatalf("%d exported names that no other package uses: unexport them, or name them in %s with a reason", len(unused), allowPath)
+		log.Fatalf("%d exported names that no other package uses: unexport them, or delete them", len(unused))
 	}
-	if failed {
-		os.Exit(1)
-	}
-}
-
-// readAllowed reads the keys of allow.txt.
-func readAllowed() (map[string]bool, error) {
-	text, err := os.ReadFile(allowPath)
-	if err != nil {
-		return nil, err
-	}
-	allowed := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
-		line, _, _ = strings.Cut(line, "#")
-		if line = strings.TrimSpace(line); line != "" {
-			allowed[line] = true
-		}
-	}
-	return allowed, nil
 }
 
 // packageOf returns the folder of a key's package.
@@ -180,6 +146,9 @@ func (s *survey) load(goos, goarch, tags string) error {
 				}
 			}
 		}
+	}
+	for _, t := range concrete {
+		s.addPromoted(t, interfaces)
 	}
 	for _, p := range roots {
 		s.addUses(p)
@@ -314,8 +283,19 @@ func (s *survey) addUses(p *packages.Package) {
 			t = st.Field(i).Type()
 		}
 	}
-	// A literal without field names uses all fields.
 	for expr, t := range p.TypesInfo.Types {
+		// A conversion from a struct to another uses all fields of both.
+		if call, ok := expr.(*ast.CallExpr); ok && p.TypesInfo.Types[call.Fun].IsType() {
+			for _, converted := range []types.Type{t.Type, p.TypesInfo.Types[call.Args[0]].Type} {
+				if st, ok := converted.Underlying().(*types.Struct); ok {
+					for f := range st.Fields() {
+						use(f)
+					}
+				}
+			}
+			continue
+		}
+		// A literal without field names uses all fields.
 		literal, ok := expr.(*ast.CompositeLit)
 		if !ok || len(literal.Elts) == 0 {
 			continue
@@ -402,6 +382,34 @@ func (s *survey) addDeclarations(fset *token.FileSet, p *packages.Package, inter
 	}
 }
 
+// addPromoted adds the methods of embedded fields by which a type implements an
+// interface.
+func (s *survey) addPromoted(t *types.Named, interfaces []*types.Interface) {
+	st, ok := t.Underlying().(*types.Struct)
+	if !ok {
+		return
+	}
+	embeds := false
+	for f := range st.Fields() {
+		embeds = embeds || f.Embedded()
+	}
+	if !embeds {
+		return
+	}
+	for _, i := range interfaces {
+		if !implements(t, i) {
+			continue
+		}
+		for im := range i.Methods() {
+			if m, path, _ := types.LookupFieldOrMethod(t, true, im.Pkg(), im.Name()); len(path) > 1 {
+				if key := s.key(m); key != "" {
+					s.needed[key] = true
+				}
+			}
+		}
+	}
+}
+
 // without returns the interfaces but one and those identical to it.
 func without(interfaces []*types.Interface, i *types.Interface) []*types.Interface {
 	var rest []*types.Interface
@@ -418,13 +426,15 @@ func needs(t *types.Named, m *types.Func, interfaces []*types.Interface) bool {
 	if reflected[m.Name()] {
 		return true
 	}
-	if t.TypeParams().Len() > 0 {
-		return false
+	var of types.Type = t
+	if n := t.TypeParams().Len(); n > 0 {
+		// A generic type implements what its instance does.
+		of, _ = types.Instantiate(nil, t, slices.Repeat([]types.Type{types.Typ[types.Int]}, n), false)
 	}
 	return slices.ContainsFunc(interfaces, func(i *types.Interface) bool {
 		for im := range i.Methods() {
 			if im.Name() == m.Name() {
-				return implements(t, i)
+				return implements(of, i)
 			}
 		}
 		return false

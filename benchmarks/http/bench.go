@@ -210,6 +210,21 @@ func (p *program) cpu() time.Duration {
 	return 0
 }
 
+// cpuExact does what cpu does, to the nanosecond. It misses threads that have ended,
+// of which Go has few.
+func (p *program) cpuExact() time.Duration {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.command.Process.Pid)) // the pattern is valid
+	sum := time.Duration(0)
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		if fields := strings.Fields(string(text)); len(fields) > 0 {
+			ns, _ := strconv.ParseInt(fields[0], 10, 64)
+			sum += time.Duration(ns)
+		}
+	}
+	return sum
+}
+
 // resident returns the server's resident memory in bytes.
 func (p *program) resident() int64 {
 	for line := range strings.Lines(p.proc("status")) {

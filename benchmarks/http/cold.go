@@ -15,6 +15,10 @@ import (
 	"kenserve/delta"
 )
 
+// settled is the age of a file from which on the server trusts that its times tell
+// every change, so that it need not hash it again.
+const settled = 2100 * time.Millisecond
+
 // cold measures the first request for a task that is not in memory, against one for
 // the same delta when it is hot. The file of a cold task is a fresh copy, so it is in
 // the page cache and no digest of it was ever computed. After its first answer the task is
@@ -29,7 +33,7 @@ func cold(ctx context.Context, b *bench) (err error) {
 	if own.store, err = os.MkdirTemp(b.folder, "store"); err != nil {
 		return err
 	}
-	fmt.Printf("## Cold\n\nOne text of %d tokens at a time, %d requests in each way in turns, medians; in brackets the fastest.\n\n| delta | MB | hot | first request | of hot | loaded again | of hot |\n|---|---|---|---|---|---|---|\n", tokens, b.coldRounds)
+	fmt.Printf("## Cold\n\nOne text of %d tokens at a time, %d requests in each way in turns, medians; in brackets their processor time on all cores.\n\n| delta | MB | hot | first request | of hot | loaded again | of hot |\n|---|---|---|---|---|---|---|\n", tokens, b.coldRounds)
 	for _, file := range files {
 		if err := own.coldFile(ctx, file); err != nil {
 			return fmt.Errorf("%s: %w", file, err)
@@ -66,27 +70,32 @@ func (b *bench) coldFile(ctx context.Context, file string) (err error) {
 	if err := b.untilHot(ctx, p, c, warm); err != nil {
 		return err
 	}
-	ask := func(task string, took *[]time.Duration) error {
+	ask := func(task string, took *coldTimes) error {
 		request := b.coldRequest(task)
-		start := time.Now()
+		cpu, start := p.cpuExact(), time.Now()
 		status, err := c.do(ctx, request)
-		*took = append(*took, time.Since(start))
+		took.latency = append(took.latency, time.Since(start))
+		took.cpu = append(took.cpu, p.cpuExact()-cpu)
 		if err == nil && status != http.StatusOK {
 			err = fmt.Errorf("task %s: status %d", task, status)
 		}
 		return err
 	}
-	var hot, first, again, ignored []time.Duration
+	name := func(n int) string { return fmt.Sprintf("cold-%d", n) }
 	for n := range b.coldRounds {
-		task := fmt.Sprintf("cold-%d", n)
-		if err := os.WriteFile(path(task), content, 0o600); err != nil {
+		if err := os.WriteFile(path(name(n)), content, 0o600); err != nil {
 			return err
 		}
-		time.Sleep(b.coldPause) // until the server may trust the file's times
+		defer func() { _ = os.Remove(path(name(n))) }() // after an error; else it is gone
+	}
+	time.Sleep(settled)
+	var hot, first, again, ignored coldTimes
+	for n := range b.coldRounds {
+		task := name(n)
 		for _, step := range []struct {
 			task   string
 			unload bool
-			took   *[]time.Duration
+			took   *coldTimes
 		}{{warm, false, &ignored}, {warm, false, &hot}, {task, false, &first}, {task, true, &again}, {warm, true, &hot}} {
 			if step.unload {
 				status, err := c.do(ctx, post("/tasks/"+task+"/unload", nil, "Authorization: Bearer "+key+"\r\n"))
@@ -102,18 +111,25 @@ func (b *bench) coldFile(ctx context.Context, file string) (err error) {
 			return err
 		}
 	}
-	// The second request of a hot task in a row finds its weights in the caches; the one
-	// after a load does not. Both are requests of a hot task, and count alike.
-	h, f, a := quantile(hot, .5), quantile(first, .5), quantile(again, .5)
-	row := func(took []time.Duration, q time.Duration) string {
-		return fmt.Sprintf("%.2f ms (%.2f)", milliseconds(q), milliseconds(took[0]))
-	}
-	fmt.Printf("| %s | %.2f | %s | %s | %.2f (%.2f) | %s | %.2f (%.2f) |\n", strings.TrimSuffix(filepath.Base(file), delta.Extension), float64(len(content))/1e6,
-		row(hot, h), row(first, f), ratio(f, h), ratio(first[0], hot[0]), row(again, a), ratio(a, h), ratio(again[0], hot[0]))
+	fmt.Printf("| %s | %.2f | %s | %s | %s | %s | %s |\n", strings.TrimSuffix(filepath.Base(file), delta.Extension), float64(len(content))/1e6,
+		hot.text(), first.text(), first.ratio(hot), again.text(), again.ratio(hot))
 	return nil
 }
 
-func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+// coldTimes are the times of requests of one kind.
+type coldTimes struct {
+	latency []time.Duration
+	cpu     []time.Duration // of the server, on all cores
+}
+
+func (t *coldTimes) text() string {
+	return fmt.Sprintf("%.2f ms (%.2f)", milliseconds(quantile(t.latency, .5)), milliseconds(quantile(t.cpu, .5)))
+}
+
+// ratio compares medians. The one of processor times depends little on other load.
+func (t *coldTimes) ratio(to coldTimes) string {
+	return fmt.Sprintf("%.2f (%.2f)", float64(quantile(t.latency, .5))/float64(quantile(to.latency, .5)), float64(quantile(t.cpu, .5))/float64(quantile(to.cpu, .5)))
+}
 
 // coldRequest returns the request for a task with the first of the texts.
 func (b *bench) coldRequest(task string) []byte {

@@ -37,7 +37,6 @@ type settings struct {
 	callers           int
 	deltas            []string // files that the part "cold" measures
 	coldRounds        int
-	coldPause         time.Duration
 }
 
 func main() {
@@ -79,8 +78,7 @@ func run(ctx context.Context) (err error) {
 		s.deltas = strings.Split(list, ",")
 		return nil
 	})
-	flag.IntVar(&s.coldRounds, "cold-rounds", 31, "times that the part cold loads each delta")
-	flag.DurationVar(&s.coldPause, "cold-pause", 0, "`TIME` between the writing of a file and its first request")
+	flag.IntVar(&s.coldRounds, "cold-rounds", 21, "times that the part cold loads each delta")
 	flag.Parse()
 	wanted := strings.Split(*only, ",")
 	known := func(name string) bool {

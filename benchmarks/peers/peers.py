@@ -87,10 +87,14 @@ def export(model, path):
 def quantise(work, encoded):
     """Writes the int8 models of ONNX Runtime and OpenVINO. encoded are the calibration texts."""
     import nncf
+    import onnx
     import openvino
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(work / "model.onnx", work / "model.int8.onnx", per_channel=True, weight_type=QuantType.QInt8)
+    quantize_dynamic(
+        work / "model.onnx", work / "model.int8.onnx", per_channel=True, weight_type=QuantType.QInt8,
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},  # of the results of fused operators
+    )
     items = []
     for e in encoded:
         ids = numpy.array([e], numpy.int64)
@@ -244,6 +248,7 @@ def prepare(arguments, work):
     model = AutoModelForSequenceClassification.from_pretrained(tuned, dtype=torch.float32).eval()
     export(model, work / "model.onnx")
     delta = work / "peers.ken"
+    delta.unlink(missing_ok=True)  # of an earlier run
     subprocess.run(
         [arguments.kenserve, "prune", "--base", str(base), "--tuned", str(tuned), "--out", str(delta), "--select", "delta", "--keep", "1", "--values", "f32"],
         check=True, capture_output=True,

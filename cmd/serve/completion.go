@@ -19,6 +19,9 @@ func (c *completionCmd) Run(k *kong.Kong, s streams) error {
 	var b strings.Builder
 	var commands []*kong.Node
 	for _, node := range k.Model.Children {
+		if node.Hidden {
+			continue
+		}
 		commands = append(commands, node)
 		commands = append(commands, node.Children...)
 	}

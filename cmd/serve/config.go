@@ -8,10 +8,24 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
+
+	"kenserve/internal/regular"
 )
+
+// Limits of a file with settings. A reload must end even if a pipe has come in its place.
+const (
+	maxSettingsFile   = 1 << 20 // bytes
+	settingsFilePause = 5 * time.Second
+)
+
+// readSettingsFile reads a file with settings or keys, which may be a pipe.
+func readSettingsFile(path string) ([]byte, error) {
+	return regular.ReadWithin(path, maxSettingsFile, settingsFilePause)
+}
 
 // configFile is the type of a flag that names a YAML file with values for the other flags
 // of its command.
@@ -29,7 +43,7 @@ func (configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 		return nil // kong also calls the hook for flags of other commands that have a default
 	}
 	path := string(ctx.FlagValue(trace.Flag).(configFile))
-	text, err := os.ReadFile(path)
+	text, err := readSettingsFile(path)
 	if errors.Is(err, fs.ErrNotExist) && path == trace.Flag.Default {
 		return nil
 	}

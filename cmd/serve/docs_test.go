@@ -42,6 +42,9 @@ func TestDocs(t *testing.T) {
 		"The exit status is 0 after success, 1 after a failure, and 2 after an error in the command line.\n")
 	fmt.Fprintf(&doc, "\n## kenserve\n\n```\n%s```\n", help())
 	for _, command := range parser.Model.Children {
+		if command.Hidden {
+			continue
+		}
 		fmt.Fprintf(&doc, "\n## %s\n\n```\n%s```\n", command.Name, help(command.Name))
 		for _, sub := range command.Children {
 			fmt.Fprintf(&doc, "\n### %s %s\n\n```\n%s```\n", command.Name, sub.Name, help(command.Name, sub.Name))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -50,7 +49,7 @@ func (f keyFile) keys() ([]string, error) {
 	if f == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(string(f))
+	text, err := readSettingsFile(string(f))
 	if err != nil {
 		return nil, fmt.Errorf("serve: read keys: %w", err)
 	}

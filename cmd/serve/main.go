@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -49,6 +50,8 @@ type commands struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	Completion completionCmd `cmd:"" help:"Print a script for command completion in a shell."`
+
+	TuneJob tuneJobCmd `cmd:"" hidden:"" help:"Run a job of serve; the server starts it."`
 
 	PrintVersion versionFlag `name:"version" env:"-" help:"Print the version."`
 }
@@ -120,7 +123,9 @@ func run(ctx context.Context, args []string, s streams) (status int) {
 	command.Bind(func() (*serveSettings, error) { return readSettings(args, s) })
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.Bind(s)
-	switch err := runCommand(ctx, command); {
+	drains := new(atomic.Bool)
+	command.Bind(drains)
+	switch err := runCommand(ctx, command, drains); {
 	case err == nil:
 		return exitDone
 	case errors.As(err, new(usageError)):
@@ -157,12 +162,9 @@ func (s streams) fail(err error) {
 const interruptTime = 100 * time.Millisecond
 
 // runCommand runs a command. If it is interrupted and does not end soon, runCommand
-// returns while it still runs: the process must end then. Nothing unfinished is left.
-// The server ends by itself, since it answers what it has accepted.
-func runCommand(ctx context.Context, command *kong.Context) error {
-	if strings.HasPrefix(command.Command(), "serve") {
-		return command.Run()
-	}
+// returns while it still runs: the process must end then. Nothing unfinished is left. A
+// command that has set drains ends by itself: a server answers what it has accepted.
+func runCommand(ctx context.Context, command *kong.Context, drains *atomic.Bool) error {
 	done := make(chan error, 1)
 	go func() {
 		var err error
@@ -179,9 +181,12 @@ func runCommand(ctx context.Context, command *kong.Context) error {
 	case err := <-done:
 		return err
 	case <-time.After(interruptTime):
-		stage.Abandon()
-		return ctx.Err()
 	}
+	if drains.Load() {
+		return <-done
+	}
+	stage.Abandon()
+	return ctx.Err()
 }
 
 // describeParseError returns the words of the command that was meant, and an error that

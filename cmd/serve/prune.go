@@ -39,7 +39,7 @@ type pruneCmd struct {
 	ProblemType  string             `placeholder:"TYPE" enum:"single_label_classification,multi_label_classification,regression," default:"" help:"How a LoRA adapter, or a checkpoint whose config.json has no problem_type, scores labels: single_label_classification (softmax), multi_label_classification (sigmoid) or regression (default: the base's problem_type, or single_label_classification)."`
 	Force        bool               `help:"Write the delta although the tuned checkpoint seems to belong to another base. Implies --replace."`
 	Replace      bool               `help:"Replace --out, --report, --points and --plot if they exist."`
-	Seed         uint64             `default:"1" help:"Seed of --select random."`
+	Seed         uint64             `default:"1" help:"Seed of --select random. The same seed keeps the same positions."`
 	Workers      int                `placeholder:"N" help:"Number of cores to use (default: all). The result does not depend on it."`
 	Report       string             `placeholder:"FILE" help:"JSON file for the number of values kept of each tensor and the digest of its mask."`
 	Strict       bool               `help:"Refuse settings of the models' files that are unknown, instead of a warning: config.json and the tokenizer's files, of the tuned checkpoint and of the base."`

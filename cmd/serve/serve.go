@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,7 @@ type serveCmd struct {
 	RetryAfter time.Duration `default:"5s" placeholder:"TIME" help:"Time after a failed load of a task before it is tried again (default ${default})."`
 
 	cacheFlags
+	tuneFlags
 
 	MaxBody        byteSize      `default:"4MiB" placeholder:"BYTES" help:"Maximum size of a request body in bytes (default ${default}); larger bodies are refused with 413."`
 	MaxUpload      byteSize      `default:"1GiB" placeholder:"BYTES" help:"Maximum size of an uploaded delta in bytes (default ${default}); larger ones are refused with 413."`
@@ -77,7 +79,7 @@ type serveCmd struct {
 	Check  bool `help:"Load the base and every task, print the tasks that cannot be served and why, and exit without serving."`
 }
 
-func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSettings, error)) (err error) {
+func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSettings, error), drains *atomic.Bool) (err error) {
 	hangups, stopHangups := catchHangups()
 	defer stopHangups()
 	if c.Base == "" || c.Store == "" {
@@ -131,6 +133,14 @@ func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSe
 			}
 		}()
 	}
+	tunings, err := c.tuneFlags.open(e, c.Base, log)
+	if err != nil {
+		return err
+	}
+	if tunings != nil {
+		options.Tuner = tunings
+		defer func() { err = errors.Join(err, tunings.Close()) }()
+	}
 	h, err := server.New(e, options)
 	if err != nil {
 		return err
@@ -139,6 +149,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSe
 	tasks, err := e.Tasks()
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
+	}
+	// From here on callers may be answered.
+	if drains.Store(true); ctx.Err() != nil {
+		return ctx.Err()
 	}
 	listeners, err := c.listen(ctx, h, options.TLS != nil)
 	if err != nil {
@@ -156,6 +170,9 @@ func (c *serveCmd) Run(ctx context.Context, s streams, settings func() (*serveSe
 	reloads.Go(func() { again.run(reloading, hangups) })
 	defer reloads.Wait()
 	defer stopReloading()
+	if tunings != nil {
+		g.Go(func() error { return tunings.Run(serving) })
+	}
 	for _, l := range listeners {
 		g.Go(func() error { return l.serve(serving, l.open) })
 	}

@@ -36,27 +36,27 @@ type tuneCmd struct {
 	HeadOnly  bool     `xor:"method" help:"Train the head only, on the base's features: the fastest way."`
 	Mask      string   `placeholder:"RULE" enum:"gradient,change,base," default:"" help:"Rule that chooses the weights of --sparse: gradient (largest squared gradients of the first batches), change (largest changes of a full training before), or base (smallest weights of the base) (default: gradient)."`
 	Values    string   `placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of trained weights in the delta: f32, bf16, int8, int4 or sign (default: int8). The last part of the training sees the rounded values."`
-	VectorVal string   `name:"vector-values" placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of biases and layer norms (default: int8)."`
-	HeadVal   string   `name:"head-values" placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of the head's matrices (default: int8)."`
+	VectorVal string   `name:"vector-values" placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of biases and layer norms in the delta: f32, bf16, int8, int4 or sign (default: int8)."`
+	HeadVal   string   `name:"head-values" placeholder:"CODING" enum:"f32,bf16,int8,int4,sign," default:"" help:"Coding of the head's matrices in the delta: f32, bf16, int8, int4 or sign (default: int8)."`
 	Tolerance float64  `placeholder:"F" default:"0.005" help:"Accuracy that the search after --full may lose, 0 to 1 (default ${default}). 0 keeps everything, exactly."`
 
 	Epochs      int      `placeholder:"N" help:"Passes over the training texts (default: by the number of texts). The learning rate falls to 0 over all of them, so 2 of 4 epochs are not a run of 2."`
-	Batch       int      `placeholder:"N" help:"Texts of one step (default: 8 to 32, by the number of texts)."`
-	Rate        float64  `placeholder:"F" help:"Learning rate after the warm-up (default: by method and model)."`
-	HeadRate    float64  `placeholder:"F" help:"Multiplier of --rate for the head (default: by method)."`
-	Decay       float64  `placeholder:"F" help:"Weight decay of matrices (default: 0)."`
+	Batch       int      `placeholder:"N" help:"Texts of one step (default: 8 to 32, by the number of texts). More is steadier and takes more memory."`
+	Rate        float64  `placeholder:"F" help:"Learning rate after the warm-up: about how far a step moves each weight (default: by method and model)."`
+	HeadRate    float64  `placeholder:"F" help:"Factor of the head's learning rate to --rate (default: by method). The head begins untrained and needs larger steps."`
+	Decay       float64  `placeholder:"F" help:"Weight decay of matrices: the share of a weight, times the rate, that a step takes away (default: 0)."`
 	Warmup      *float64 `placeholder:"F" help:"Share of the steps in which the learning rate rises (default: 0.1); 0 means none."`
 	Schedule    string   `placeholder:"NAME" enum:"linear,cosine,constant," default:"" help:"Fall of the learning rate: linear, cosine or constant (default: linear)."`
-	Clip        *float64 `placeholder:"F" help:"Largest norm of a step's gradients (default: 1); 0 means no bound."`
-	Dropout     *float64 `placeholder:"F" help:"Share of activations and attention weights to drop in training (default: 0.1); 0 means none."`
-	Smoothing   float64  `placeholder:"F" help:"Label smoothing, 0 to 1 (default: 0)."`
+	Clip        *float64 `placeholder:"F" help:"Largest norm of a step's gradients; larger ones are scaled down to it (default: 1); 0 means no bound."`
+	Dropout     *float64 `placeholder:"F" help:"Share of activations and attention weights to set to 0 in each training step, against overfitting (default: 0.1); 0 means none."`
+	Smoothing   float64  `placeholder:"F" help:"Label smoothing: the share of each target that is spread over all labels, 0 to 1 (default: 0). More makes the probabilities less extreme."`
 	Contrastive *int     `placeholder:"N" help:"Epochs before the training that bring texts of the same label together (default: by the number of texts); 0 means none."`
 	HeadEpochs  *int     `placeholder:"N" help:"Epochs before the training in which only the head learns (default: by the number of texts); 0 means none."`
 	Patience    *int     `placeholder:"N" help:"Evaluations on the dev set without a better one that end the training (default: 8); 0 means none. The best step counts, not the last."`
 
 	Teacher      string        `placeholder:"PATH" help:"Delta file, or folder of a tuned checkpoint, with the same labels, whose scores the training also follows."`
-	TeacherShare float64       `placeholder:"F" help:"Share of the teacher in the loss, 0 to 1 (default: 0.5 with --teacher)."`
-	Search       int           `placeholder:"N" help:"Number of recipes to try; the best on the dev set is kept (default: 1)."`
+	TeacherShare float64       `placeholder:"F" help:"Share of the teacher in the loss, 0 to 1; the labels have the rest (default: 0.5 with --teacher)."`
+	Search       int           `placeholder:"N" help:"Number of recipes to try; the best on the dev set is kept (default: 1). The time grows with it."`
 	Time         time.Duration `placeholder:"DURATION" help:"Maximum time of training, such as 20m. The best step so far is kept."`
 
 	Seed            uint64       `default:"1" help:"Seed of the split, the order of texts, the head and dropout. The same data and seed give the same delta."`

@@ -4,7 +4,7 @@ import {readFileSync} from "node:fs";
 import {createRequire} from "node:module";
 import {chromium} from "playwright-core";
 
-const {CHROMIUM, OPEN, KEYED, MANY, DELTA, PICTURES} = process.env;
+const {CHROMIUM, OPEN, KEYED, MANY, DELTA, TEXTS, PICTURES} = process.env;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 let passed = 0, failed = 0;
 
@@ -182,6 +182,77 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   await page.context().close();
 }
 
+// A classifier is made from labelled texts: its columns are found, a bad file is refused with
+// its row, a job is followed, another one is cancelled, and the task is tried.
+{
+  const page = await visit(OPEN);
+  await page.locator("#choices input:checked").first().waitFor();
+  const csv = readFileSync(TEXTS, "utf8");
+  const rows = csv.split("\n").slice(1).filter(Boolean);
+  const choose = (name, text) => page.locator("#texts").setInputFiles({name, mimeType: "text/csv", buffer: Buffer.from(text)});
+  const start = () => page.getByRole("button", {name: "Start", exact: true}).click();
+  await choose("odd names.tsv", "id\tsentence\tintent\n1\t\"a, \"\"b\"\"\nc\"\tpraise\n");
+  await page.waitForFunction(() => document.querySelectorAll("#text-column option").length === 3);
+  check("columns of a TSV", await page.locator("#text-column").inputValue() === "sentence" && await page.locator("#label-column").inputValue() === "intent");
+  check("an example of a text", await page.locator("#text-example").textContent() === 'for example: a, "b"\nc', await page.locator("#text-example").textContent());
+  await choose("lines.jsonl", '{"content":"a {","label":["x"]}\n');
+  await page.waitForFunction(() => document.querySelector("#text-column").value === "content");
+  check("members of JSON lines", await page.locator("#label-column").inputValue() === "label");
+  await choose("shop intents!.csv", csv);
+  await page.waitForFunction(() => document.querySelector("#text-column").value === "text");
+  check("the name is the file's", await page.locator("#new-name").inputValue() === "shop-intents-", await page.locator("#new-name").inputValue());
+  await page.locator("#new-name").fill("intents");
+
+  await page.locator("#new-admin").fill("wrong");
+  await start();
+  await page.locator("#new-error:visible").waitFor();
+  check("a wrong admin key is refused", (await page.locator("#new-error").textContent()).includes("admin key"), await page.locator("#new-error").textContent());
+  await page.locator("#new-admin").fill("admin-key");
+  check("the admin key is typed once", await page.locator("#admin").inputValue() === "admin-key");
+  await choose("bad.csv", 'text,label\na,b\n"c,d\n');
+  await page.locator("#new-name").fill("intents");
+  await start();
+  await page.waitForFunction(() => document.getElementById("new-error").textContent.includes("row 2"));
+  check("a bad file is refused with its row", true);
+
+  await choose("some.csv", ["text,label", ...rows, rows[0], ",praise"].join("\n"));
+  await page.locator("#new-name").fill("intents");
+  await page.getByRole("button", {name: "Only check the texts"}).click();
+  await page.locator("#job-findings li").first().waitFor();
+  const findings = (await page.locator("#job-findings li").allTextContents()).join();
+  check("problems are listed with rows", findings.includes("(rows 273)") && findings.includes("(rows 274)"), findings);
+  check("a check trains nothing", (await page.locator("#job-state").textContent()).includes("nothing was trained") && (await fetch(`${OPEN}/tasks/intents`)).status === 404);
+  await accessible(page, "texts that were checked");
+
+  await page.locator("#method").selectOption("full");
+  await start();
+  await page.waitForFunction(() => document.getElementById("job-state").textContent.startsWith("Running"));
+  await page.waitForFunction(() => document.querySelector("#job-facts dd")?.textContent.includes(" of "), null, {timeout: 120000});
+  await accessible(page, "a job that runs");
+  check("a job fits the page", await narrow(page));
+  await page.getByRole("button", {name: "Cancel"}).last().click();
+  await page.waitForFunction(() => document.getElementById("job-state").textContent === "Cancelled.");
+  check("a job is cancelled", !await page.locator("#job-cancel").isVisible());
+
+  await page.locator("#method").selectOption(PICTURES ? "sparse" : "head"); // the picture shows the default
+  await start();
+  await page.waitForFunction(() => document.getElementById("job-state").textContent.startsWith("Done"), null, {timeout: PICTURES ? 600000 : 180000});
+  check("the result is shown", /% of \d+ dev texts are right; the delta has/.test(await page.locator("#job-state").textContent()), await page.locator("#job-state").textContent());
+  check("the curve is drawn and described", (await page.locator("#job-score path.first").getAttribute("d")).includes("L") && /after each of \d+ evaluations/.test(await page.locator("#job-score svg").getAttribute("aria-label")));
+  await accessible(page, "a job that is done");
+  if (PICTURES) {
+    await page.locator("#new").scrollIntoViewIfNeeded();
+    await page.locator("#new").screenshot({path: `${PICTURES}/page-new.png`});
+  }
+  await page.locator("#job-try").click();
+  await page.locator("#text").fill("where is my parcel");
+  await page.keyboard.press("Control+Enter");
+  await page.locator(".scores").first().waitFor();
+  check("the new classifier answers", (await scores(page, "intents"))[0][0] === "order_status", (await scores(page, "intents"))[0].join());
+  await fetch(`${OPEN}/tasks/intents`, {method: "DELETE", headers: {Authorization: "Bearer admin-key"}});
+  await page.context().close();
+}
+
 // With a key.
 {
   const page = await visit(KEYED);
@@ -254,7 +325,7 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
   await page.locator(".scores").first().waitFor();
   check("an answer", (await scores(page, "trec"))[0][0] === "ABBR");
   const stops = new Set();
-  for (let i = 0; i < 80; i++) {
+  for (let i = 0; i < 100; i++) {
     await page.keyboard.press("Tab");
     const at = await page.evaluate(() => {
       const e = document.activeElement, style = getComputedStyle(e);
@@ -263,7 +334,7 @@ const tier = (page, task) => page.locator(`#table tbody tr:has(button[title="${t
     check("the focus is visible", at.seen, at.id);
     stops.add(at.id);
   }
-  for (const stop of ["pair-button", "choose", "classify", "hot", "find", "requests", "trec", "file", "name", "admin"]) check("reached by keyboard", stops.has(stop), stop);
+  for (const stop of ["pair-button", "choose", "classify", "hot", "find", "requests", "trec", "texts", "new-name", "method", "new-admin", "new-start", "file", "name", "admin"]) check("reached by keyboard", stops.has(stop), stop);
   await page.context().close();
 }
 

@@ -103,7 +103,7 @@ func (s *File) Close() error { return s.file.Close() }
 func read(f *safetensors.File) (*File, error) {
 	s, err := readTensors(f)
 	if err == nil {
-		err = container.CheckDigest(f.Data(), f.Metadata())
+		err = container.Verify(f)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", delta.ErrCorrupt, err)

@@ -8,7 +8,8 @@
 // and which gives everything back when the request ends.
 //
 // A part of the account is reserved for small requests. Large ones cannot take it, so
-// they can neither shut small ones out nor make them wait.
+// they can neither shut small ones out nor make them wait. Another part is reserved for
+// connections.
 package memory
 
 import (
@@ -41,6 +42,10 @@ const (
 	// reservedShare is the share, one in reservedShare, of an account that only small
 	// requests may take.
 	reservedShare = 8
+	// connectionShare is the share, one in connectionShare, that only connections may
+	// take. Probes come on new connections, and must be answered while many requests,
+	// each of which is small, fill the rest.
+	connectionShare = 32
 )
 
 // Account is a number of bytes that requests share. Its methods may be called from any
@@ -140,7 +145,11 @@ func (a *Account) Give(kind Kind, bytes int64) {
 func (a *Account) takeLocked(kind Kind, bytes, total int64) error {
 	k := &a.kinds[kind]
 	limit := a.limit
-	if total > smallBytes {
+	if total <= smallBytes {
+		if kind != Connections {
+			limit -= a.limit / connectionShare
+		}
+	} else {
 		limit -= a.limit / reservedShare
 		if a.behind != nil && a.behind() {
 			k.refused++

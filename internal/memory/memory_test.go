@@ -26,13 +26,14 @@ func TestTake(t *testing.T) {
 		{"one that fits later", 6 << 20, []take{{Answers, 2 << 20, true, false}}},
 		{"a small request takes the reserved part", 7 << 20, []take{{Bodies, 1000, false, false}, {Copies, 2000, false, false}}},
 		{"a request that grows large does not", 7 << 20, []take{{Bodies, smallBytes, false, false}, {Bodies, 1, true, false}}},
-		{"the last byte", 8<<20 - 1000, []take{{Bodies, 1000, false, false}, {Bodies, 1, true, false}}},
+		{"the last byte", limit - limit/connectionShare - 1000, []take{{Bodies, 1000, false, false}, {Bodies, 1, true, false}, {Connections, 1000, false, false}}},
+		{"the last byte of connections", limit - 1000, []take{{Connections, 1000, false, false}, {Connections, 1, true, false}}},
 		{"a kind with a bound of its own", 0, []take{{Tokens, 5000, true, true}, {Tokens, 3000, false, false}, {Tokens, 2000, true, false}, {Scores, 2000, false, false}}},
 	} {
 		a := New(limit)
 		a.Bound(Tokens, 4096)
 		if c.other > 0 {
-			if err := a.takeLocked(Requests, c.other, 1); err != nil {
+			if err := a.takeLocked(Connections, c.other, 1); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -49,7 +50,7 @@ func TestTake(t *testing.T) {
 			t.Errorf("%s: %d bytes are taken at the end, want %d", c.name, used, c.other)
 		}
 		for _, u := range a.Usage() {
-			if u.Kind != Requests && u.Used != 0 {
+			if u.Kind != Connections && u.Used != 0 {
 				t.Errorf("%s: %d bytes of %s at the end", c.name, u.Used, u.Kind)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"kenserve/internal/inject"
 )
@@ -70,6 +71,26 @@ func OpenWrite(path string, flags int) (*os.File, error) {
 	return f, nil
 }
 
+// ReadWithin returns the content of the file at path, of at most limit bytes. The file may
+// be a pipe, such as one that a shell makes for <(COMMAND): then its content must arrive
+// within wait. A pipe without a writer is empty.
+func ReadWithin(path string, limit int64, wait time.Duration) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// A regular file has no deadline and needs none.
+	if err := f.SetReadDeadline(time.Now().Add(wait)); err != nil && !errors.Is(err, os.ErrNoDeadline) {
+		return nil, err
+	}
+	data, err := readAll(f, path, limit)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("read %s: the pipe was not closed within %s", path, wait)
+	}
+	return data, err
+}
+
 // Read returns the content of the regular file at path, of at most limit bytes.
 func Read(path string, limit int64) ([]byte, error) {
 	f, info, err := Open(path)
@@ -83,6 +104,11 @@ func Read(path string, limit int64) ([]byte, error) {
 	if err := inject.Fail(inject.Read); err != nil {
 		return nil, err
 	}
+	return readAll(f, path, limit)
+}
+
+// readAll reads what is left of a file, if it is at most limit bytes.
+func readAll(f *os.File, path string, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("%s has more than %d bytes", path, limit)

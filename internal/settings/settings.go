@@ -75,11 +75,11 @@ func (t Table) Find(name string) (Setting, bool) {
 	return t[i], true
 }
 
-// ErrRefused is wrapped by errors about a setting whose value is not implemented.
-var ErrRefused = errors.New("is not implemented")
+// errRefused is wrapped by errors about a setting whose value is not implemented.
+var errRefused = errors.New("is not implemented")
 
 // Check looks at all members of an object. It returns the names, sorted, that no
-// table has, and an error that wraps [ErrRefused] for the first refused value in
+// table has, and an error that wraps [errRefused] for the first refused value in
 // the order of names.
 func Check(members map[string]json.RawMessage, tables ...Table) (unknown []string, err error) {
 	names := make([]string, 0, len(members))
@@ -104,13 +104,13 @@ func Check(members map[string]json.RawMessage, tables ...Table) (unknown []strin
 	return unknown, err
 }
 
-// Check returns an error that wraps [ErrRefused] if the setting is refused and may not
+// Check returns an error that wraps [errRefused] if the setting is refused and may not
 // have the value, which is JSON.
 func (s Setting) Check(value json.RawMessage) error {
 	if s.Refused == "" || s.Allows(value) {
 		return nil
 	}
-	return fmt.Errorf("%s %s %w: %s", s.Name, short(value), ErrRefused, s.Refused)
+	return fmt.Errorf("%s %s %w: %s", s.Name, short(value), errRefused, s.Refused)
 }
 
 // Allows tells whether a setting that is refused may have a value, which is JSON: null,

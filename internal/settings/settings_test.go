@@ -32,7 +32,7 @@ func TestCheck(t *testing.T) {
 		if !slices.Equal(unknown, c.unknown) {
 			t.Errorf("%s: unknown %v, want %v", c.name, unknown, c.unknown)
 		}
-		if c.err == "" && err != nil || c.err != "" && (err == nil || err.Error() != c.err || !errors.Is(err, ErrRefused)) {
+		if c.err == "" && err != nil || c.err != "" && (err == nil || err.Error() != c.err || !errors.Is(err, errRefused)) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.err)
 		}
 	}

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// ErrInvalid is wrapped by the errors of [Tensor.Check] and [Tensor.CheckParts].
-var ErrInvalid = errors.New("invalid sparse tensor")
+// errInvalid is wrapped by the errors of [Tensor.Check] and [Tensor.CheckParts].
+var errInvalid = errors.New("invalid sparse tensor")
 
 // Check checks everything about the tensor: that its parts agree with each other
 // (see [Tensor.CheckParts]) and with the base's tensor, a matrix of rows ×
@@ -20,7 +20,7 @@ var ErrInvalid = errors.New("invalid sparse tensor")
 func (t *Tensor) Check(rows, columns int) error {
 	if t.checked {
 		if !t.CheckedFor(rows, columns) {
-			return fmt.Errorf("%w: it was checked for %d × %d before, now %d × %d are wanted", ErrInvalid, t.rows, t.Columns, rows, columns)
+			return fmt.Errorf("%w: it was checked for %d × %d before, now %d × %d are wanted", errInvalid, t.rows, t.Columns, rows, columns)
 		}
 		return nil
 	}
@@ -39,7 +39,7 @@ func (t *Tensor) Check(rows, columns int) error {
 		err = t.checkMask16(rows, columns)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
+		return fmt.Errorf("%w: %w", errInvalid, err)
 	}
 	t.rows, t.Columns, t.checked = rows, columns, true
 	return nil
@@ -60,7 +60,7 @@ func (t *Tensor) CheckParts() error {
 	}
 	for _, check := range [...]func() error{t.checkForm, t.checkTiles, t.checkValues, t.checkScales} {
 		if err := check(); err != nil {
-			return fmt.Errorf("%w: %w", ErrInvalid, err)
+			return fmt.Errorf("%w: %w", errInvalid, err)
 		}
 	}
 	t.partsChecked = true

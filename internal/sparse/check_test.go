@@ -132,7 +132,7 @@ func TestCheckRefuses(t *testing.T) {
 				c.spoil(x)
 				before := *x
 				err := x.Check(form.rows, form.columns)
-				if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), c.want) {
+				if !errors.Is(err, errInvalid) || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("error %v, want %q", err, c.want)
 				}
 				if x.checked || x.Columns != before.Columns {
@@ -168,7 +168,7 @@ func TestCheckSettles(t *testing.T) {
 			if !c.tensor.CheckedFor(c.rows, c.columns) || c.tensor.CheckedFor(c.rows+1, c.columns) {
 				t.Error("checked for another shape")
 			}
-			if err := c.tensor.Check(c.rows+1, c.columns); !errors.Is(err, ErrInvalid) {
+			if err := c.tensor.Check(c.rows+1, c.columns); !errors.Is(err, errInvalid) {
 				t.Errorf("checked for a second shape: %v", err)
 			}
 			kept := 0
@@ -250,7 +250,7 @@ func TestCheckSurvivesAnything(t *testing.T) {
 		}
 		x.Scales = slices.Repeat([]float32{0.5}, rapid.SampledFrom([]int{0, 1, 2, 3, 16, 32, 48}).Draw(t, "scales"))
 		if err := x.Check(rows, columns); err != nil {
-			if !errors.Is(err, ErrInvalid) {
+			if !errors.Is(err, errInvalid) {
 				t.Fatal(err)
 			}
 			return

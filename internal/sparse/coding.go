@@ -90,14 +90,14 @@ func (t *Tensor) value(i, tile, row int, base float32) float32 {
 	case BFloat16:
 		return BFloat16Value(base, t.BFloat16s[i])
 	case Int8:
-		return StepsValue(base, t.Scale(tile, row), t.Int8s[i])
+		return StepsValue(base, t.scale(tile, row), t.Int8s[i])
 	case Int4:
-		return StepsValue(base, t.Scale(tile, row), Nibble(t.Int4s, i))
+		return StepsValue(base, t.scale(tile, row), Nibble(t.Int4s, i))
 	}
 	if t.Gaps != nil {
-		return SignValue(base, t.Scale(tile, row), t.Gaps[i]>>7 == 1)
+		return SignValue(base, t.scale(tile, row), t.Gaps[i]>>7 == 1)
 	}
-	return SignValue(base, t.Scale(tile, row), t.Signs[i>>3]>>(i&7)&1 == 1)
+	return SignValue(base, t.scale(tile, row), t.Signs[i>>3]>>(i&7)&1 == 1)
 }
 
 // valueRoom returns the number of values for which the coding's slice has room.

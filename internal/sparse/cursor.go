@@ -34,7 +34,7 @@ func (t *Tensor) Each(i int, f func(value, row, column int)) {
 
 func (t *Tensor) eachGap(i int, f func(value, row, column int)) {
 	code := t.Coding.GapCode()
-	from, value := t.GapStart(i), t.ValueStart(i)
+	from, value := t.gapStart(i), t.ValueStart(i)
 	p := -1
 	row, first := 0, 0 // RowMajor: the row of p, and the position of its column 0
 	for j, b := range t.TileGaps(i) {

@@ -41,7 +41,7 @@ func (t *Tensor) PatchRow(row int, dst []float32) {
 	}
 	p := rowPatch{t: t, dst: dst[:t.Columns], next: t.ValueStart(i)}
 	if t.Coding.Scaled() {
-		p.scale = t.Scale(i, in)
+		p.scale = t.scale(i, in)
 	}
 	switch {
 	case t.Gaps != nil:

@@ -144,8 +144,8 @@ func (t *Tensor) ValueStart(i int) int {
 	return int(t.Ends[i-1])
 }
 
-// GapStart returns the index in Gaps of stored tile i's first byte.
-func (t *Tensor) GapStart(i int) int {
+// gapStart returns the index in Gaps of stored tile i's first byte.
+func (t *Tensor) gapStart(i int) int {
 	if i == 0 {
 		return 0
 	}
@@ -153,7 +153,7 @@ func (t *Tensor) GapStart(i int) int {
 }
 
 // TileGaps returns the gaps of stored tile i.
-func (t *Tensor) TileGaps(i int) []byte { return t.Gaps[t.GapStart(i):t.GapEnds[i]] }
+func (t *Tensor) TileGaps(i int) []byte { return t.Gaps[t.gapStart(i):t.GapEnds[i]] }
 
 // MaskCount returns the number of values that the mask of stored tile i keeps.
 func (t *Tensor) MaskCount(i int) int {
@@ -165,7 +165,7 @@ func (t *Tensor) MaskCount(i int) int {
 }
 
 // Scale returns the scale of a row of stored tile i.
-func (t *Tensor) Scale(i, row int) float32 {
+func (t *Tensor) scale(i, row int) float32 {
 	if len(t.Scales) == 1 {
 		return t.Scales[0]
 	}

@@ -30,6 +30,7 @@ type Options struct {
 // Output is a file or folder that a command writes. The command writes to another path,
 // and Commit puts what it has written into place.
 type Output struct {
+	given   string // as the caller wrote it
 	path    string
 	options Options
 	inputs  []input
@@ -46,7 +47,7 @@ type input struct {
 // It refuses a device, a folder, a pipe, a socket and a link, an input, and what exists
 // unless it may be replaced. The caller calls Abort in the end.
 func Create(path string, options Options) (*Output, error) {
-	o := &Output{path: filepath.Clean(path), options: options}
+	o := &Output{given: path, path: filepath.Clean(path), options: options}
 	if err := o.findInputs(); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func Create(path string, options Options) (*Output, error) {
 // what is there after an interruption is of use. It makes the checks of [Create]. The file
 // keeps its content, which is the caller's to read or to remove.
 func OpenInPlace(path string, options Options) (*os.File, error) {
-	o := &Output{path: filepath.Clean(path), options: options}
+	o := &Output{given: path, path: filepath.Clean(path), options: options}
 	if err := o.findInputs(); err != nil {
 		return nil, err
 	}
@@ -175,6 +176,9 @@ func (o *Output) place(from, to string) error {
 // findInputs notes the inputs as they are now. An input that is not there is the
 // business of whoever reads it.
 func (o *Output) findInputs() error {
+	if o.given == "" { // as from a variable that was not set; it would be the present folder
+		return refuse(`""`, "the path is empty")
+	}
 	add := func(path string) fs.FileInfo {
 		info, err := os.Stat(path)
 		if err != nil {

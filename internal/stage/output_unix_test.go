@@ -188,3 +188,21 @@ func TestAbandon(t *testing.T) {
 		t.Errorf("left: %v, %v", entries, err)
 	}
 }
+
+// TestEmptyPath: a path from a variable that is not set is not the present folder.
+func TestEmptyPath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, o := range []Options{{}, {Replace: true}, {Folder: true}, {Folder: true, Replace: true}} {
+		_, err := Create("", o)
+		if _, refused := errors.AsType[*RefusedError](err); !refused {
+			t.Errorf("%+v: %v", o, err)
+		}
+		_, err = OpenInPlace("", o)
+		if _, refused := errors.AsType[*RefusedError](err); !refused {
+			t.Errorf("in place, %+v: %v", o, err)
+		}
+	}
+	if entries, err := os.ReadDir("."); err != nil || len(entries) > 0 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}

@@ -29,10 +29,10 @@ func HexDigest(s string) (string, error) {
 	return s, nil
 }
 
-// CheckDigest checks the digests in a file's metadata against the file's bytes. The
-// bytes must be a container that package safetensors has accepted. Errors are
-// [ErrDigest], or tell that a key is missing or malformed.
-func CheckDigest(file []byte, metadata map[string]string) error {
+// checkDigest checks the digests in a file's metadata against the file's bytes. The
+// bytes must be a container that package safetensors has accepted. Errors are as of
+// [Verify].
+func checkDigest(file []byte, metadata map[string]string) error {
 	want, err := HexDigest(metadata[DigestKey])
 	if err != nil {
 		return fmt.Errorf("metadata: %s: %w", DigestKey, err)
@@ -63,7 +63,7 @@ func CheckDigest(file []byte, metadata map[string]string) error {
 }
 
 // Renew puts the digests of a file right, in place, after its bytes were changed.
-// metadata are those of its header. Errors are as of [CheckDigest].
+// metadata are those of its header. Errors are as of [Verify].
 func Renew(file []byte, metadata map[string]string) error {
 	header := file[:headerBytes(file)]
 	if metadata[VersionKey] != Version1 {

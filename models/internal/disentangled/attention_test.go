@@ -82,11 +82,11 @@ func TestAttentionAgainstPlain(t *testing.T) {
 		{"queries of first tokens only", []int{1, 1, 1}, []int{5, 160, 2}, 12, 12, 16},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := Model{Distances: 2 * tokens, Buckets: c.buckets, MaxDistance: tokens, Vocabulary: 1, Width: 8, Tokens: tokens}
+			m := Model{Distances: 2 * tokens, Buckets: c.buckets, MaxDistance: tokens, vocabulary: 1, width: 8, tokens: tokens}
 			if c.buckets > 0 {
 				m.Distances = 2 * c.buckets
 			}
-			m.Encoder.Layers, m.Encoder.Hidden, m.Encoder.Heads, m.Encoder.Intermediate, m.Encoder.Eps = 1, heads*c.width, heads, 1, 1e-5
+			m.encoder.Layers, m.encoder.Hidden, m.encoder.Heads, m.encoder.Intermediate, m.encoder.Eps = 1, heads*c.width, heads, 1, 1e-5
 			arch, err := m.Architecture()
 			if err != nil {
 				t.Fatal(err)

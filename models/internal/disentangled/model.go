@@ -20,17 +20,19 @@ import (
 
 // Model describes a DeBERTa classifier. Each generation fills in its values.
 type Model struct {
-	Vocabulary int
-	Positions  int // entries of the absolute position table; 0: no such table
-	Types      int // number of token types; 0: no such table
-	Width      int // columns of the tables
-	Tokens     int // maximum tokens of a sequence
-	Encoder    encoder.Config
-	Layout     Layout
+	// The settings that all generations have; see Settings.Model.
+	vocabulary int
+	positions  int // entries of the absolute position table; 0: no such table
+	types      int // number of token types; 0: no such table
+	width      int // columns of the tables
+	tokens     int // maximum tokens of a sequence
+	encoder    encoder.Config
+	layout     Layout
+	head       encoder.Head
 
 	// Terms of the scores beside content-to-content.
-	ContentToPosition bool
-	PositionToContent bool
+	contentToPosition bool
+	positionToContent bool
 
 	Distances     int  // entries of the distance table; distance d has row Distances/2 + bucket(d)
 	Buckets       int  // logarithmic buckets on either side of zero; 0: each distance has its own row
@@ -39,8 +41,6 @@ type Model struct {
 
 	ConvolutionWidth int           // tokens in the convolution parallel to the first layer; 0: no convolution
 	KernelAct        nn.Activation // of the convolution
-
-	Head encoder.Head
 }
 
 // Layout describes the projection matrices of a layer.
@@ -84,7 +84,7 @@ func layerName(i int) string { return fmt.Sprint(encoder.BERT.Layer, i) }
 // architecture is a Model with its index of distances.
 type architecture struct {
 	Model
-	// index[d+Tokens-1] is the index of the distance d = key - query in the
+	// index[d+tokens-1] is the index of the distance d = key - query in the
 	// projected rows. Index i is row top-i of the distance table, because the
 	// projected rows are in reverse order.
 	index []int32
@@ -94,19 +94,19 @@ type architecture struct {
 // Architecture checks the sizes and returns the architecture.
 func (m Model) Architecture() (models.Architecture, error) {
 	for _, check := range []error{
-		m.Encoder.Check(),
-		models.CheckSize("vocab_size", m.Vocabulary, encoder.MaxEntries),
-		models.CheckSize("max_position_embeddings", m.Tokens, maxTokens),
-		models.CheckSize("embedding_size", m.Width, encoder.MaxWidth),
+		m.encoder.Check(),
+		models.CheckSize("vocab_size", m.vocabulary, encoder.MaxEntries),
+		models.CheckSize("max_position_embeddings", m.tokens, maxTokens),
+		models.CheckSize("embedding_size", m.width, encoder.MaxWidth),
 	} {
 		if check != nil {
 			return nil, check
 		}
 	}
-	a := &architecture{Model: m, index: make([]int32, 2*m.Tokens-1)}
-	a.top = a.row(m.Tokens - 1)
+	a := &architecture{Model: m, index: make([]int32, 2*m.tokens-1)}
+	a.top = a.row(m.tokens - 1)
 	for i := range a.index {
-		a.index[i] = int32(a.top - a.row(m.Tokens-1-i))
+		a.index[i] = int32(a.top - a.row(m.tokens-1-i))
 	}
 	return a, nil
 }
@@ -124,17 +124,17 @@ func (m *Model) row(distance int) int {
 
 // Parameters lists the weights of the encoder.
 func (a *architecture) Parameters() []models.Parameter {
-	c := a.Encoder
+	c := a.encoder
 	h := c.Hidden
-	list := []models.Parameter{{Name: words, Shape: []int{a.Vocabulary, a.Width}, Role: models.Embedding}}
-	if a.Positions > 0 {
-		list = append(list, models.Parameter{Name: positions, Shape: []int{a.Positions, a.Width}, Role: models.Embedding})
+	list := []models.Parameter{{Name: words, Shape: []int{a.vocabulary, a.width}, Role: models.Embedding}}
+	if a.positions > 0 {
+		list = append(list, models.Parameter{Name: positions, Shape: []int{a.positions, a.width}, Role: models.Embedding})
 	}
-	if a.Types > 0 {
-		list = append(list, models.Parameter{Name: types, Shape: []int{a.Types, a.Width}, Role: models.Embedding})
+	if a.types > 0 {
+		list = append(list, models.Parameter{Name: types, Shape: []int{a.types, a.width}, Role: models.Embedding})
 	}
-	if a.Width != h {
-		list = append(list, models.Parameter{Name: projection, Shape: []int{h, a.Width}, Role: models.Matrix})
+	if a.width != h {
+		list = append(list, models.Parameter{Name: projection, Shape: []int{h, a.width}, Role: models.Matrix})
 	}
 	list = append(list, models.NormParameters(embeddingNorm, h)...)
 	list = append(list, models.Parameter{Name: distances, Shape: []int{a.Distances, h}, Role: models.Embedding})
@@ -163,27 +163,27 @@ func (a *architecture) Parameters() []models.Parameter {
 // attentionParameters lists the weights of the attention in the layer with the
 // given name.
 func (a *architecture) attentionParameters(l string) []models.Parameter {
-	h := a.Encoder.Hidden
-	if a.Layout == Fused {
+	h := a.encoder.Hidden
+	if a.layout == Fused {
 		list := []models.Parameter{
 			{Name: l + fused, Shape: []int{3 * h, h}, Role: models.Matrix},
 			{Name: l + fusedQueryBias, Shape: []int{h}, Role: models.Vector},
 			{Name: l + fusedValueBias, Shape: []int{h}, Role: models.Vector},
 		}
-		if a.ContentToPosition {
+		if a.contentToPosition {
 			list = append(list, models.Parameter{Name: l + fusedPosKey, Shape: []int{h, h}, Role: models.Matrix})
 		}
-		if a.PositionToContent {
+		if a.positionToContent {
 			list = append(list, models.DenseParameters(l+fusedPosQuery, h, h)...)
 		}
 		return list
 	}
 	list := slices.Concat(models.DenseParameters(l+query, h, h), models.DenseParameters(l+key, h, h), models.DenseParameters(l+value, h, h))
-	if a.Layout == Separate {
-		if a.ContentToPosition {
+	if a.layout == Separate {
+		if a.contentToPosition {
 			list = append(list, models.DenseParameters(l+positionalKey, h, h)...)
 		}
-		if a.PositionToContent {
+		if a.positionToContent {
 			list = append(list, models.DenseParameters(l+positionalQuery, h, h)...)
 		}
 	}
@@ -192,16 +192,16 @@ func (a *architecture) attentionParameters(l string) []models.Parameter {
 
 // Head lists the weights of the classifier.
 func (a *architecture) Head(labels int) []models.Parameter {
-	return a.Model.Head.Parameters(labels, a.Encoder.Hidden)
+	return a.Model.head.Parameters(labels, a.encoder.Hidden)
 }
 
 // Prefix returns "deberta.".
 func (a *architecture) Prefix() string { return "deberta." }
 
 // MaxTokens returns max_position_embeddings, even if no table has that limit.
-func (a *architecture) MaxTokens() int { return a.Tokens }
+func (a *architecture) MaxTokens() int { return a.tokens }
 
 // Limits implements models.Architecture.
 func (a *architecture) Limits() models.Limits {
-	return models.Limits{Vocabulary: a.Vocabulary, Types: a.Types, Tokens: a.Tokens}
+	return models.Limits{Vocabulary: a.vocabulary, Types: a.types, Tokens: a.tokens}
 }

@@ -37,28 +37,28 @@ type layer struct {
 
 // Bind looks up the weights.
 func (a *architecture) Bind(p models.Params) (models.Network, error) {
-	b, h := models.NewBinder(p), a.Encoder.Hidden
-	n := &network{a: a, words: b.Table(words), norm: b.Norm(embeddingNorm, h, a.Encoder.Eps), distances: b.Table(distances), TaskWeights: b.Weights()}
-	if a.Positions > 0 {
+	b, h := models.NewBinder(p), a.encoder.Hidden
+	n := &network{a: a, words: b.Table(words), norm: b.Norm(embeddingNorm, h, a.encoder.Eps), distances: b.Table(distances), TaskWeights: b.Weights()}
+	if a.positions > 0 {
 		n.positions = b.Table(positions)
 	}
-	if a.Types > 0 {
+	if a.types > 0 {
 		n.types = b.Table(types)
 	}
-	if a.Width != h {
-		n.projection = b.Unbiased(projection, h, a.Width)
+	if a.width != h {
+		n.projection = b.Unbiased(projection, h, a.width)
 	}
 	if a.NormDistances {
-		n.distanceNorm = b.Norm(distanceNorm, h, a.Encoder.Eps)
+		n.distanceNorm = b.Norm(distanceNorm, h, a.encoder.Eps)
 	}
 	if a.ConvolutionWidth > 0 {
 		n.convolution = b.Dense(convolution, h, h*a.ConvolutionWidth)
-		n.convolutionNorm = b.Norm(convolutionNorm, h, a.Encoder.Eps)
+		n.convolutionNorm = b.Norm(convolutionNorm, h, a.encoder.Eps)
 	}
-	for i := range a.Encoder.Layers {
+	for i := range a.encoder.Layers {
 		n.layers = append(n.layers, a.bindLayer(b, layerName(i)))
 	}
-	n.Classifier = a.Model.Head.Bind(b, h)
+	n.Classifier = a.Model.head.Bind(b, h)
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (a *architecture) Bind(p models.Params) (models.Network, error) {
 
 // bindLayer looks up the weights of the layer with the given name.
 func (a *architecture) bindLayer(b *models.Binder, l string) layer {
-	c, n := a.Encoder, encoder.BERT
+	c, n := a.encoder, encoder.BERT
 	h := c.Hidden
 	var y layer
 	a.bindAttention(b, l, &y)
@@ -81,27 +81,27 @@ func (a *architecture) bindLayer(b *models.Binder, l string) layer {
 
 // bindAttention looks up the weights of the attention in that layer.
 func (a *architecture) bindAttention(b *models.Binder, l string, y *layer) {
-	c := a.Encoder
+	c := a.encoder
 	h := c.Hidden
-	if a.Layout == Fused {
+	if a.layout == Fused {
 		y.fused = b.Biased(l+fused, 3*h, h, interleave(b.Vector(l+fusedQueryBias, h), b.Vector(l+fusedValueBias, h), c.Heads))
-		if a.ContentToPosition {
+		if a.contentToPosition {
 			y.posKey = b.Unbiased(l+fusedPosKey, h, h)
 		}
-		if a.PositionToContent {
+		if a.positionToContent {
 			y.posQuery = b.Dense(l+fusedPosQuery, h, h)
 		}
 		return
 	}
 	y.key, y.value, y.query = b.Dense(l+key, h, h), b.Dense(l+value, h, h), b.Dense(l+query, h, h)
 	posKey, posQuery := positionalKey, positionalQuery
-	if a.Layout == Shared {
+	if a.layout == Shared {
 		posKey, posQuery = key, query
 	}
-	if a.ContentToPosition {
+	if a.contentToPosition {
 		y.posKey = b.Dense(l+posKey, h, h)
 	}
-	if a.PositionToContent {
+	if a.positionToContent {
 		y.posQuery = b.Dense(l+posQuery, h, h)
 	}
 }
@@ -134,17 +134,17 @@ func (n *network) Forward(w *models.Workspace, b *models.Batch, logits []float32
 // embed returns the embeddings [tokens, hidden] of a batch within the limits. It
 // adds the terms in the order of transformers: word, position, type.
 func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
-	x := w.View(len(b.IDs), n.a.Width)
-	term := w.Floats(n.a.Width)[:n.a.Width]
+	x := w.View(len(b.IDs), n.a.width)
+	term := w.Floats(n.a.width)[:n.a.width]
 	start := 0
 	for sequence, end := range b.Ends {
 		task := w.TaskOf(sequence)
 		words := w.Table(n.words, task)
 		var positions, types models.Table
-		if n.a.Positions > 0 {
+		if n.a.positions > 0 {
 			positions = w.Table(n.positions, task)
 		}
-		if n.a.Types > 0 {
+		if n.a.types > 0 {
 			types = w.Table(n.types, task)
 		}
 		for i := start; i < end; i++ {
@@ -162,7 +162,7 @@ func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 		start = end
 	}
 	if n.projection.Weight != nil {
-		wide := w.View(x.Rows, n.a.Encoder.Hidden)
+		wide := w.View(x.Rows, n.a.encoder.Hidden)
 		w.Dense(wide, x, n.projection, nn.Identity, gemm.View{})
 		x = wide
 	}
@@ -175,7 +175,7 @@ func (n *network) embed(w *models.Workspace, b *models.Batch) gemm.View {
 // [sequences, hidden] and overwrites x. The last layer computes keys and values
 // for all tokens, but everything else for the first tokens only.
 func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gemm.View {
-	a, c := n.a, n.a.Encoder
+	a, c := n.a, n.a.encoder
 	none := gemm.View{}
 	longest := 0
 	for i := range ends {
@@ -184,19 +184,19 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 	at := models.State[attention](w)
 	table := n.table(w, at, ends)
 	at.keys, at.heads, at.width, at.step = ends, c.Heads, c.Hidden/c.Heads, c.Hidden/c.Heads
-	at.index, at.zero = a.index[a.Tokens-longest:a.Tokens+longest-1], longest-1
+	at.index, at.zero = a.index[a.tokens-longest:a.tokens+longest-1], longest-1
 	at.scale = a.scale()
 	at.posK, at.posQ = none, none
-	if a.ContentToPosition {
+	if a.contentToPosition {
 		at.posK = w.View(table.Rows, c.Hidden)
 	}
-	if a.PositionToContent {
+	if a.positionToContent {
 		at.posQ = w.View(table.Rows, c.Hidden)
 	}
 	convolved := n.convolve(w, x, ends)
 	mid, context := w.View(x.Rows, c.Intermediate), w.View(x.Rows, c.Hidden)
 	var q, k, v, all gemm.View
-	if a.Layout == Fused {
+	if a.layout == Fused {
 		at.step *= 3
 		all = w.View(x.Rows, 3*c.Hidden)
 	} else {
@@ -208,7 +208,7 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 		// In a model with one layer, the convolution needs all outputs of that
 		// layer.
 		last := i == len(n.layers)-1 && (i > 0 || convolved.Data == nil)
-		if a.Layout == Fused {
+		if a.layout == Fused {
 			w.Dense(all, x, l.fused, nn.Identity, none)
 			rest := 3*c.Hidden - 2*at.width
 			q, k, v = all.Slice(0, x.Rows, 0, rest), all.Slice(0, x.Rows, at.width, rest+at.width), all.Slice(0, x.Rows, 2*at.width, rest+2*at.width)
@@ -223,17 +223,17 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 			mid, context = mid.Slice(0, x.Rows, 0, mid.Cols), context.Slice(0, x.Rows, 0, context.Cols)
 		}
 		switch {
-		case a.Layout != Fused:
+		case a.layout != Fused:
 			q = q.Slice(0, x.Rows, 0, q.Cols)
 			w.Dense(q, x, l.query, nn.Identity, none)
 		case last:
 			q = w.FirstRows(q, ends)
 		}
 		w.DivideTasks(at.tableEnds)
-		if a.ContentToPosition {
+		if a.contentToPosition {
 			w.Dense(at.posK, table, l.posKey, nn.Identity, none)
 		}
-		if a.PositionToContent {
+		if a.positionToContent {
 			w.Dense(at.posQ, table, l.posQuery, nn.Identity, none)
 		}
 		w.Divide(queries)
@@ -261,13 +261,13 @@ func (n *network) firstOutputs(w *models.Workspace, x gemm.View, ends []int) gem
 // scale returns the factor of the scores: 1/√(width · number of terms).
 func (m *Model) scale() float32 {
 	terms := 1
-	if m.ContentToPosition {
+	if m.contentToPosition {
 		terms++
 	}
-	if m.PositionToContent {
+	if m.positionToContent {
 		terms++
 	}
-	return float32(1 / math.Sqrt(float64(m.Encoder.Hidden/m.Encoder.Heads*terms)))
+	return float32(1 / math.Sqrt(float64(m.encoder.Hidden/m.encoder.Heads*terms)))
 }
 
 // table returns the embeddings of distances, for one task after the other: those in
@@ -281,14 +281,14 @@ func (n *network) table(w *models.Workspace, at *attention, ends []int) gemm.Vie
 		for ; i < len(ends) && w.TaskOf(i) == task; i++ {
 			longest = max(longest, models.SequenceLen(ends, i))
 		}
-		low, high := int(a.index[a.Tokens-longest]), int(a.index[a.Tokens+longest-2])
+		low, high := int(a.index[a.tokens-longest]), int(a.index[a.tokens+longest-2])
 		for range i - first {
 			at.places = append(at.places, rows-low)
 		}
 		rows += high - low + 1
 		at.tableEnds = append(at.tableEnds, rows)
 	}
-	t := w.View(rows, a.Encoder.Hidden)
+	t := w.View(rows, a.encoder.Hidden)
 	row, sequence := 0, 0
 	for task, end := range at.tableEnds {
 		for w.TaskOf(sequence) < task {

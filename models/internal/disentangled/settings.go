@@ -88,11 +88,11 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 		return m, fmt.Errorf("relative_attention is false; only disentangled attention is implemented")
 	}
 	for _, term := range s.PosAttType {
-		seen := &m.ContentToPosition
+		seen := &m.contentToPosition
 		switch term {
 		case "c2p":
 		case "p2c":
-			seen = &m.PositionToContent
+			seen = &m.positionToContent
 		default:
 			return m, fmt.Errorf("pos_att_type has %q; only c2p and p2c are implemented", term)
 		}
@@ -118,18 +118,18 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 	if err != nil {
 		return m, fmt.Errorf("pooler_hidden_act: %w", err)
 	}
-	m.Vocabulary, m.Types, m.Width, m.Tokens = s.VocabSize, s.TypeVocabSize, s.HiddenSize, s.MaxPositionEmbeddings
+	m.vocabulary, m.types, m.width, m.tokens = s.VocabSize, s.TypeVocabSize, s.HiddenSize, s.MaxPositionEmbeddings
 	if s.EmbeddingSize != nil {
-		m.Width = *s.EmbeddingSize
+		m.width = *s.EmbeddingSize
 	}
 	if s.PositionBiasedInput {
-		m.Positions = s.MaxPositionEmbeddings
+		m.positions = s.MaxPositionEmbeddings
 	}
-	m.Encoder = encoder.Config{
+	m.encoder = encoder.Config{
 		Layers: s.NumHiddenLayers, Hidden: s.HiddenSize, Heads: s.NumAttentionHeads,
 		Intermediate: s.IntermediateSize, Activation: act, Eps: float32(s.LayerNormEps),
 	}
-	m.Layout = layout
+	m.layout = layout
 	m.MaxDistance = s.MaxRelativePositions
 	if m.MaxDistance < 1 {
 		m.MaxDistance = s.MaxPositionEmbeddings
@@ -139,6 +139,6 @@ func (s *Settings) Model(layout Layout) (Model, error) {
 	}
 	m.Distances = 2 * m.MaxDistance
 	// The pooler is not pre-trained; only classifiers have it.
-	m.Head = encoder.Head{First: "pooler.dense", Out: "classifier", Activation: pooler}
+	m.head = encoder.Head{First: "pooler.dense", Out: "classifier", Activation: pooler}
 	return m, nil
 }

@@ -11,7 +11,7 @@ import (
 // Trace implements grad.Architecture. It follows network.embed and network.firstOutputs.
 func (a *architecture) Trace(t *grad.Tape, b *models.Batch) *grad.Value {
 	x := a.traceEmbeddings(t, b)
-	c, n := a.Encoder, encoder.BERT
+	c, n := a.encoder, encoder.BERT
 	longest := 0
 	for i := range b.Ends {
 		longest = max(longest, models.SequenceLen(b.Ends, i))
@@ -26,7 +26,7 @@ func (a *architecture) Trace(t *grad.Tape, b *models.Batch) *grad.Value {
 			}
 			at := &tracedAttention{attention: attention{
 				keys: b.Ends, queries: b.Ends, heads: c.Heads, width: c.Hidden / c.Heads, step: c.Hidden / c.Heads,
-				index: a.index[a.Tokens-longest : a.Tokens+longest-1], zero: longest - 1, scale: a.scale(),
+				index: a.index[a.tokens-longest : a.tokens+longest-1], zero: longest - 1, scale: a.scale(),
 			}}
 			x = a.traceProjections(t, at, l, x, i == c.Layers-1 && convolved == nil)
 			a.tracePositions(t, at, l, t.DropoutRows(table, labels))
@@ -46,13 +46,13 @@ func (a *architecture) Trace(t *grad.Tape, b *models.Batch) *grad.Value {
 
 // HeadLayers implements grad.Architecture.
 func (a *architecture) HeadLayers(labels int) []grad.HeadLayer {
-	return a.Model.Head.Layers(labels, a.Encoder.Hidden)
+	return a.Model.head.Layers(labels, a.encoder.Hidden)
 }
 
 // traceEmbeddings returns the embeddings of a batch.
 func (a *architecture) traceEmbeddings(t *grad.Tape, b *models.Batch) *grad.Value {
 	terms := []grad.Lookup{{Table: words, Rows: b.IDs}}
-	if a.Positions > 0 {
+	if a.positions > 0 {
 		ids := make([]int32, len(b.IDs))
 		start := 0
 		for _, end := range b.Ends {
@@ -63,7 +63,7 @@ func (a *architecture) traceEmbeddings(t *grad.Tape, b *models.Batch) *grad.Valu
 		}
 		terms = append(terms, grad.Lookup{Table: positions, Rows: ids})
 	}
-	if a.Types > 0 {
+	if a.types > 0 {
 		ids := b.TypeIDs
 		if ids == nil {
 			ids = make([]int32, len(b.IDs))
@@ -71,16 +71,16 @@ func (a *architecture) traceEmbeddings(t *grad.Tape, b *models.Batch) *grad.Valu
 		terms = append(terms, grad.Lookup{Table: types, Rows: ids})
 	}
 	x := t.Embed(terms...)
-	if a.Width != a.Encoder.Hidden {
+	if a.width != a.encoder.Hidden {
 		x = t.Dense(x, projection, "")
 	}
-	return t.Dropout(t.LayerNorm(x, embeddingNorm, a.Encoder.Eps), b.Ends)
+	return t.Dropout(t.LayerNorm(x, embeddingNorm, a.encoder.Eps), b.Ends)
 }
 
 // traceTable returns the embeddings of the distances in sequences up to the given length, in
 // the order of index, and the rows of the table that they are.
 func (a *architecture) traceTable(t *grad.Tape, longest int) (*grad.Value, []int) {
-	low, high := int(a.index[a.Tokens-longest]), int(a.index[a.Tokens+longest-2])
+	low, high := int(a.index[a.tokens-longest]), int(a.index[a.tokens+longest-2])
 	rows, labels := make([]int32, high-low+1), make([]int, high-low+1)
 	for i := range rows {
 		labels[i] = a.top - low - i
@@ -88,7 +88,7 @@ func (a *architecture) traceTable(t *grad.Tape, longest int) (*grad.Value, []int
 	}
 	table := t.Embed(grad.Lookup{Table: distances, Rows: rows})
 	if a.NormDistances {
-		table = t.LayerNorm(table, distanceNorm, a.Encoder.Eps)
+		table = t.LayerNorm(table, distanceNorm, a.encoder.Eps)
 	}
 	return table, labels
 }
@@ -96,11 +96,11 @@ func (a *architecture) traceTable(t *grad.Tape, longest int) (*grad.Value, []int
 // traceProjections sets the queries, keys and values of the layer with the given name. last
 // says that only the first tokens have queries. It returns x, or then its first rows.
 func (a *architecture) traceProjections(t *grad.Tape, at *tracedAttention, l string, x *grad.Value, last bool) *grad.Value {
-	h, ends := a.Encoder.Hidden, at.keys
+	h, ends := a.encoder.Hidden, at.keys
 	if last {
 		at.queries = encoder.OneTokenEnds(len(ends))
 	}
-	if a.Layout != Fused {
+	if a.layout != Fused {
 		at.kv, at.vv = t.Layer(x, l+key), t.Layer(x, l+value)
 		if last {
 			x = t.FirstRows(x, ends)
@@ -122,20 +122,20 @@ func (a *architecture) traceProjections(t *grad.Tape, at *tracedAttention, l str
 // tracePositions sets the projected embeddings of distances.
 func (a *architecture) tracePositions(t *grad.Tape, at *tracedAttention, l string, table *grad.Value) {
 	keyName, queryName := l+positionalKey, l+positionalQuery
-	switch a.Layout {
+	switch a.layout {
 	case Fused:
 		queryName = l + fusedPosQuery
 	case Shared:
 		keyName, queryName = l+key, l+query
 	}
-	if a.ContentToPosition {
-		if a.Layout == Fused {
+	if a.contentToPosition {
+		if a.layout == Fused {
 			at.pk = t.Dense(table, l+fusedPosKey, "")
 		} else {
 			at.pk = t.Layer(table, keyName)
 		}
 	}
-	if a.PositionToContent {
+	if a.positionToContent {
 		at.pq = t.Layer(table, queryName)
 	}
 }

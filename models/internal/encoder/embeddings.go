@@ -22,7 +22,7 @@ const (
 type Embeddings struct {
 	Vocabulary int // number of token ids
 	Positions  int // entries of the position table
-	Types      int // number of token types; 0: no such table
+	tokenTypes int // number of token types; 0: no such table
 	Tasks      int // number of task types, of which all tokens have the first; 0: no such table
 	Width      int // columns of the tables
 	// If PadPositions is true, a token with id Pad has position Pad, and the
@@ -31,8 +31,8 @@ type Embeddings struct {
 	PadPositions bool
 }
 
-// MaxTokens returns the maximum number of tokens for which there are positions.
-func (e Embeddings) MaxTokens() int {
+// maxTokens returns the maximum number of tokens for which there are positions.
+func (e Embeddings) maxTokens() int {
 	if e.PadPositions {
 		return e.Positions - e.Pad - 1
 	}
@@ -41,7 +41,7 @@ func (e Embeddings) MaxTokens() int {
 
 // limits returns the limits that the tables impose on a batch.
 func (e Embeddings) limits() models.Limits {
-	return models.Limits{Vocabulary: e.Vocabulary, Types: e.Types, Tokens: e.MaxTokens()}
+	return models.Limits{Vocabulary: e.Vocabulary, Types: e.tokenTypes, Tokens: e.maxTokens()}
 }
 
 // parameters lists the weights for an encoder with the given number of columns.
@@ -50,8 +50,8 @@ func (e Embeddings) parameters(hidden int) []models.Parameter {
 		{Name: words, Shape: []int{e.Vocabulary, e.Width}, Role: models.Embedding},
 		{Name: positions, Shape: []int{e.Positions, e.Width}, Role: models.Embedding},
 	}
-	if e.Types > 0 {
-		list = append(list, models.Parameter{Name: types, Shape: []int{e.Types, e.Width}, Role: models.Embedding})
+	if e.tokenTypes > 0 {
+		list = append(list, models.Parameter{Name: types, Shape: []int{e.tokenTypes, e.Width}, Role: models.Embedding})
 	}
 	if e.Tasks > 0 {
 		list = append(list, models.Parameter{Name: tasks, Shape: []int{e.Tasks, e.Width}, Role: models.Embedding})
@@ -75,7 +75,7 @@ type embeddings struct {
 // bind looks up the weights. The binder keeps errors.
 func (e Embeddings) bind(b *models.Binder, hidden int, eps float32) embeddings {
 	n := embeddings{Embeddings: e, words: b.Table(words), positions: b.Table(positions), hidden: hidden}
-	if e.Types > 0 {
+	if e.tokenTypes > 0 {
 		n.types = b.Table(types)
 	}
 	if e.Tasks > 0 {
@@ -98,7 +98,7 @@ func (n *embeddings) embed(w *models.Workspace, b *models.Batch) gemm.View {
 		task := w.TaskOf(sequence)
 		words, positions := w.Table(n.words, task), w.Table(n.positions, task)
 		var types, tasks models.Table
-		if n.Types > 0 {
+		if n.tokenTypes > 0 {
 			types = w.Table(n.types, task)
 		}
 		if n.Tasks > 0 {

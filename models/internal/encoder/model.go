@@ -50,7 +50,7 @@ func (a architecture) Head(labels int) []models.Parameter {
 func (a architecture) Prefix() string { return a.m.Prefix }
 
 // MaxTokens returns the number of usable position embeddings.
-func (a architecture) MaxTokens() int { return a.m.Embeddings.MaxTokens() }
+func (a architecture) MaxTokens() int { return a.m.Embeddings.maxTokens() }
 
 // Limits implements models.Architecture.
 func (a architecture) Limits() models.Limits { return a.m.Embeddings.limits() }

@@ -67,7 +67,7 @@ func (s *Settings) Model(prefix string, head Head) (Model, error) {
 	}
 	return Model{
 		Embeddings: Embeddings{
-			Vocabulary: s.VocabSize, Positions: s.MaxPositionEmbeddings, Types: s.TypeVocabSize, Width: s.HiddenSize,
+			Vocabulary: s.VocabSize, Positions: s.MaxPositionEmbeddings, tokenTypes: s.TypeVocabSize, Width: s.HiddenSize,
 		},
 		Encoder: Config{
 			Layers: s.NumHiddenLayers, Hidden: s.HiddenSize, Heads: s.NumAttentionHeads,

@@ -23,7 +23,7 @@ func (a architecture) HeadLayers(labels int) []grad.HeadLayer {
 func (e Embeddings) trace(t *grad.Tape, b *models.Batch, c Config) *grad.Value {
 	n := len(b.IDs)
 	terms := []grad.Lookup{{Table: words, Rows: b.IDs}}
-	if e.Types > 0 {
+	if e.tokenTypes > 0 {
 		ids := b.TypeIDs
 		if ids == nil {
 			ids = make([]int32, n)

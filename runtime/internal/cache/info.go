@@ -114,10 +114,9 @@ type Stats struct {
 	HotBytes    int64 // of TaskBytes: hot networks
 	WarmBytes   int64 // of TaskBytes: the rest
 
-	Resident    int // tasks in memory: hot and warm ones
-	HotTasks    int
-	WarmTasks   int
-	PinnedTasks int // configured, loaded or not
+	Resident  int // tasks in memory: hot and warm ones
+	HotTasks  int
+	WarmTasks int
 
 	Hits       uint64 // requests that found their task loaded
 	Misses     uint64 // requests that began a load or waited for one
@@ -146,6 +145,5 @@ func (c *Cache) Stats() Stats {
 		}
 	}
 	s.WarmTasks = s.Resident - s.HotTasks
-	s.PinnedTasks = len(c.pinned)
 	return s
 }

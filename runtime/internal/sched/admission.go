@@ -40,8 +40,8 @@ type backlog struct {
 }
 
 // Admit admits a call that is expected to need so many tokens, or returns why it is
-// refused: failure.ErrBusy, a failure.SlowError or failure.ErrClosed. The caller calls
-// End when it has ended.
+// refused: failure.ErrBusy, a failure.SlowError or failure.ErrClosed. A call with the
+// zero deadline waits as long as it takes. The caller calls End when it has ended.
 func (x *Executor) Admit(task string, tokens int, deadline time.Time) (*Call, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -57,7 +57,7 @@ func (x *Executor) Admit(task string, tokens int, deadline time.Time) (*Call, er
 		}
 	}
 	// A call that finds nothing else shows itself how fast it is.
-	if before > 0 || len(s.backlogs) > 0 {
+	if !deadline.IsZero() && (before > 0 || len(s.backlogs) > 0) {
 		if err := s.late(task, tokens, before, deadline.Sub(time.Now())); err != nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ func (s *schedule) progress(c *Call, tokens int) {
 // be too late. Only calls that were admitted before it count: if all cannot be in time,
 // the latest are given up, and the others get their share.
 func (s *schedule) lateAgain(c *Call, now time.Time) error {
-	if c == nil || c.left == 0 {
+	if c == nil || c.left == 0 || c.deadline.IsZero() {
 		return nil
 	}
 	before := 0

@@ -28,7 +28,7 @@ func TestAdmit(t *testing.T) {
 	type ask struct {
 		task    string
 		tokens  int
-		seconds float64 // to the deadline
+		seconds float64 // to the deadline; 0: there is none
 		refused bool
 	}
 	for _, c := range []struct {
@@ -37,6 +37,7 @@ func TestAdmit(t *testing.T) {
 		asks  []ask
 	}{
 		{"alone, whatever it needs", .01, []ask{{"a", 1e6, 1, false}}},
+		{"without a deadline", .01, []ask{{"a", 1e6, 1, false}, {"a", 1e6, 0, false}, {"b", 1e6, 0, false}, {"a", 1000, 1, true}}},
 		{"speed is not measured yet", 0, []ask{{"a", 1e6, 1, false}, {"a", 1e6, 1, false}}},
 		{"long ones of a task as long as all can be in time", .01, []ask{{"a", 1000, 10, false}, {"a", 900, 10, false}, {"a", 1000, 10, true}, {"a", 1000, 20, false}}},
 		{"a short one goes on", .01, []ask{{"a", 1900, 10, false}, {"a", 1000, 10, true}, {"a", 10, 1, false}, {"a", 10, 1, false}}},
@@ -47,7 +48,11 @@ func TestAdmit(t *testing.T) {
 		x := newIdle(100, 2, c.speed)
 		var calls []*Call
 		for i, q := range c.asks {
-			call, err := x.Admit(q.task, q.tokens, time.Now().Add(time.Duration(q.seconds*float64(time.Second))))
+			var deadline time.Time
+			if q.seconds > 0 {
+				deadline = time.Now().Add(time.Duration(q.seconds * float64(time.Second)))
+			}
+			call, err := x.Admit(q.task, q.tokens, deadline)
 			if (err != nil) != q.refused {
 				t.Errorf("%s: ask %d: %v", c.name, i, err)
 			}

@@ -105,7 +105,7 @@ func (r *boundedReader) Read(b []byte) (int, error) {
 		return 0, r.err
 	}
 	n, err := r.r.Read(b)
-	if r.left -= n; r.left < 0 && err == nil {
+	if r.left -= n; r.left < 0 && (err == nil || err == io.EOF) { // the last bytes may come with the end
 		err = errTooLarge
 	}
 	r.err = err

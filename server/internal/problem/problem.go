@@ -34,6 +34,7 @@ const (
 	KindInternal     Kind = "internal"
 	KindUnavailable  Kind = "unavailable"
 	KindNoSpace      Kind = "no_space"
+	KindConflict     Kind = "conflict"
 )
 
 // StatusClientClosed is the status that proxies log for a client that closed the

@@ -26,7 +26,7 @@ const WriteTimeoutKey = "kenserve.write-timeout"
 func Write(c *gin.Context, status int, contentType []string, body []byte) {
 	h := c.Writer.Header()
 	loan := memory.LoanOf(c.Request.Context())
-	if missing := int64(len(body)) - loan.Taken(memory.Answers); missing > 0 && status < http.StatusBadRequest {
+	if missing := int64(len(body)) - loan.Taken(memory.Answers); missing > 0 && status < http.StatusBadRequest && len(body) > smallAnswer {
 		if loan.Take(memory.Answers, missing) != nil {
 			status, contentType, body = http.StatusTooManyRequests, jsonType, memoryAnswer
 			h["Retry-After"] = []string{"1"}
@@ -43,6 +43,10 @@ func Write(c *gin.Context, status int, contentType []string, body []byte) {
 	// An error means that the connection is broken: nobody is left to tell.
 	_, _ = c.Writer.Write(body)
 }
+
+// smallAnswer is the size, in bytes, up to which an answer is sent without being charged:
+// the refusal would take as much. Probes are answered so while the memory is full.
+const smallAnswer = 512
 
 // memoryAnswer is the answer instead of one for which there is no memory.
 var memoryAnswer = []byte(`{"error":{"message":"too many bytes of answers are in memory, try again later","type":"overloaded","field":null}}` + "\n")

@@ -28,7 +28,8 @@ var (
 	InternalFault   = &Failure{problem.Problem{Status: http.StatusInternalServerError, Kind: problem.KindInternal}, "a fault of the server; its log has the details under the request's id"}
 	Unavailable     = &Failure{problem.Problem{Status: http.StatusServiceUnavailable, Kind: problem.KindUnavailable}, "the server is not ready or shuts down, the store cannot be reached, or the request timed out"}
 	Unauthorized    = &Failure{problem.Problem{Status: http.StatusUnauthorized, Kind: problem.KindUnauthorized}, "the key is missing or wrong"}
-	NoSpace         = &Failure{problem.Problem{Status: http.StatusInsufficientStorage, Kind: problem.KindNoSpace}, "the disk of the store or of the cache is full"}
+	Conflict        = &Failure{problem.Problem{Status: http.StatusConflict, Kind: problem.KindConflict}, "the task has a job that has not ended"}
+	NoSpace         = &Failure{problem.Problem{Status: http.StatusInsufficientStorage, Kind: problem.KindNoSpace}, "the disk of the server is full, or its memory is too small for the job"}
 	Foreign         = &Failure{problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden}, "the request is addressed to a host that is not allowed, or a page of another origin sends it"}
 	Forbidden       = &Failure{problem.Problem{Status: http.StatusForbidden, Kind: problem.KindForbidden}, "the operation needs the admin key, or the store is read-only"}
 )

@@ -42,12 +42,12 @@ func parseBPE(o *jsonobject.Object) (Model, error) {
 	var s BPESettings
 	s.Unknown = o.OptionalString("unk_token")
 	if prefix := o.OptionalString("continuing_subword_prefix"); prefix != nil {
-		s.Prefix = *prefix
+		s.prefix = *prefix
 	}
 	if suffix := o.OptionalString("end_of_word_suffix"); suffix != nil {
-		s.Suffix = *suffix
+		s.suffix = *suffix
 	}
-	s.FuseUnknown, s.ByteFallback, s.IgnoreMerges = flag("fuse_unk"), flag("byte_fallback"), flag("ignore_merges")
+	s.FuseUnknown, s.byteFallback, s.ignoreMerges = flag("fuse_unk"), flag("byte_fallback"), flag("ignore_merges")
 	v := readVocabulary(o, "vocab")
 	merges := readMerges(o, "merges")
 	if err := o.Close(); err != nil {
@@ -107,15 +107,15 @@ func splitMerge(line string) ([2]string, error) {
 // BPESettings are the settings of a BPE besides vocabulary and merges.
 type BPESettings struct {
 	Unknown                                 *string // token for unknown characters; nil: they are dropped
-	Prefix, Suffix                          string
-	FuseUnknown, ByteFallback, IgnoreMerges bool
+	prefix, suffix                          string
+	FuseUnknown, byteFallback, ignoreMerges bool
 }
 
 // NewBPE returns a BPE. merges are in order of priority.
 func NewBPE(v Vocabulary, merges [][2]string, s BPESettings) (*BPE, error) {
 	m := &BPE{
 		tokens: v.trie(), count: len(v), largest: v.maxID(), merges: make(map[pair]merge, len(merges)),
-		unknown: -1, fuseUnknown: s.FuseUnknown, ignoreMerges: s.IgnoreMerges, prefix: s.Prefix, suffix: s.Suffix,
+		unknown: -1, fuseUnknown: s.FuseUnknown, ignoreMerges: s.ignoreMerges, prefix: s.prefix, suffix: s.suffix,
 	}
 	if s.Unknown != nil {
 		id, ok := v[*s.Unknown]
@@ -124,16 +124,16 @@ func NewBPE(v Vocabulary, merges [][2]string, s BPESettings) (*BPE, error) {
 		}
 		m.unknown = int32(id)
 	}
-	if s.ByteFallback {
+	if s.byteFallback {
 		m.bytes = newByteTokens(m.tokens)
 	}
 	for rank, tokens := range merges {
 		left, ok := v[tokens[0]]
 		right, ok2 := v[tokens[1]]
-		rest, ok3 := strings.CutPrefix(tokens[1], s.Prefix)
+		rest, ok3 := strings.CutPrefix(tokens[1], s.prefix)
 		if !ok3 {
 			// The reference removes that many bytes without a check.
-			return nil, fmt.Errorf("merge %d: the token %q does not start with the prefix %q", rank, tokens[1], s.Prefix)
+			return nil, fmt.Errorf("merge %d: the token %q does not start with the prefix %q", rank, tokens[1], s.prefix)
 		}
 		id, ok4 := v[tokens[0]+rest]
 		if !ok || !ok2 || !ok4 {

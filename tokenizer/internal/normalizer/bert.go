@@ -78,7 +78,7 @@ func NewBert(o BertOptions) *Bert {
 }
 
 // Normalize implements Normalizer.
-func (n *Bert) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
+func (n *Bert) normalize(s *Scratch, dst, src []byte) ([]byte, error) {
 	marks := s.runes[:0] // marks that may still be reordered; none is written yet
 	for i := 0; i < len(src); {
 		if src[i] < utf8.RuneSelf {

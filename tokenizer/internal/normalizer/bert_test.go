@@ -19,7 +19,7 @@ func TestBertNormalizerAgainstPlain(t *testing.T) {
 			Lowercase:    rapid.Bool().Draw(t, "lower"),
 		}
 		text := strings.ToValidUTF8(tokenizertest.Text().Draw(t, "text"), "")
-		got, err := NewBert(o).Normalize(s, nil, []byte(text))
+		got, err := NewBert(o).normalize(s, nil, []byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestBertNormalizerReordersMarks(t *testing.T) {
 		{"\u302e\u0345\u302f\U0001d165\u0f3e\u0bd7", "\U0001d165\u302e\u302f\u0f3e\u0bd7"},
 	}
 	for _, test := range tests {
-		got, err := NewBert(BertOptions{true, true, nil, true}).Normalize(new(Scratch), nil, []byte(test.text))
+		got, err := NewBert(BertOptions{true, true, nil, true}).normalize(new(Scratch), nil, []byte(test.text))
 		if err != nil || string(got) != test.want {
 			t.Errorf("%+q: got %+q, %v, want %+q", test.text, got, err, test.want)
 		}

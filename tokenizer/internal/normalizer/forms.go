@@ -17,7 +17,7 @@ type normalForm struct {
 	unicode    *codepoint.Tables
 }
 
-func (f normalForm) Normalize(s *Scratch, dst, src []byte) ([]byte, error) {
+func (f normalForm) normalize(s *Scratch, dst, src []byte) ([]byte, error) {
 	// No code point is reordered past an ASCII code point, and none composes with an ASCII code point
 	// after it. So the text consists of independent chunks: an ASCII code point and all others up to the
 	// next.

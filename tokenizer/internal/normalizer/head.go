@@ -11,7 +11,7 @@ func (s *Scratch) Head(steps []Normalizer, text []byte) (int, error) {
 		if head, err = s.headAfter(step, text, head); err != nil || head == 0 {
 			return 0, err
 		}
-		if text, err = step.Normalize(s, nil, text); err != nil {
+		if text, err = step.normalize(s, nil, text); err != nil {
 			return 0, err
 		}
 	}
@@ -33,7 +33,7 @@ func (s *Scratch) headAfter(step Normalizer, text []byte, head int) (int, error)
 	}
 	// All other steps look at one character at a time, except that marks are reordered and composed. A
 	// piece cannot start inside of what they compose.
-	out, err := step.Normalize(s, nil, text[:head])
+	out, err := step.normalize(s, nil, text[:head])
 	return len(out), err
 }
 
@@ -63,13 +63,13 @@ func (n *precompiled) head(text []byte) (int, error) {
 	to, whole := n.find(cluster)
 	if whole = whole && len(cluster) < maxClusterBytes; !whole || len(cluster) == first {
 		var err error
-		if to, err = n.Normalize(nil, nil, text[:first]); err != nil || len(to) > 0 {
+		if to, err = n.normalize(nil, nil, text[:first]); err != nil || len(to) > 0 {
 			return len(to), err
 		}
 	}
 	if len(to) == 0 {
 		var err error
-		if to, err = n.Normalize(nil, nil, text); err != nil {
+		if to, err = n.normalize(nil, nil, text); err != nil {
 			return 0, err
 		}
 	}

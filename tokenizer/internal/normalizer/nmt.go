@@ -10,7 +10,7 @@ import (
 // characters and makes other characters spaces.
 type nmt struct{}
 
-func (nmt) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
+func (nmt) normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
 		switch {
@@ -29,6 +29,6 @@ func (nmt) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 // byteLevel is the normalizer ByteLevel: it writes each byte as a visible character.
 type byteLevel struct{}
 
-func (byteLevel) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
+func (byteLevel) normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	return codepoint.AppendByteCharacters(dst, src), nil
 }

@@ -19,7 +19,7 @@ import (
 type Normalizer interface {
 	// Normalize appends the normal form of src, which is valid UTF-8, to dst and returns the result. It
 	// does not write to src. dst and src do not overlap.
-	Normalize(s *Scratch, dst, src []byte) ([]byte, error)
+	normalize(s *Scratch, dst, src []byte) ([]byte, error)
 }
 
 // ErrGrowth is wrapped by the error for a text that normalizers make many times longer. A Replace with a
@@ -47,7 +47,7 @@ func (s *Scratch) Bytes() int {
 func (s *Scratch) Normalize(steps []Normalizer, text []byte) ([]byte, error) {
 	length, limit := len(text), growthLimit(len(text))
 	for _, step := range steps {
-		out, err := step.Normalize(s, s.normal[:0], text)
+		out, err := step.normalize(s, s.normal[:0], text)
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +135,7 @@ type lowercase struct{ unicode *codepoint.Tables }
 // NewLowercase returns Lowercase.
 func NewLowercase() Normalizer { return lowercase{codepoint.Load()} }
 
-func (n lowercase) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
+func (n lowercase) normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
 		dst = n.unicode.AppendLower(dst, r, n.unicode.Properties(r))
@@ -147,7 +147,7 @@ func (n lowercase) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 // stripAccents is the normalizer StripAccents: it drops marks. It has an effect only after NFD or NFKD.
 type stripAccents struct{ unicode *codepoint.Tables }
 
-func (n stripAccents) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
+func (n stripAccents) normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
 		if n.unicode.Properties(r)&codepoint.Mark == 0 {
@@ -167,7 +167,7 @@ type strip struct {
 // NewStrip returns Strip for the start of the text, its end, or both.
 func NewStrip(left, right bool) Normalizer { return strip{left, right, codepoint.Load()} }
 
-func (n strip) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
+func (n strip) normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	if n.left {
 		src = src[n.unicode.LeadingSpace(src):]
 	}
@@ -180,7 +180,7 @@ func (n strip) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 // prepend is the normalizer Prepend: it puts a string before every text that is not empty.
 type prepend string
 
-func (n prepend) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
+func (n prepend) normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	if len(src) == 0 {
 		return dst, nil
 	}
@@ -204,7 +204,7 @@ func parseReplace(o *jsonobject.Object) (Normalizer, error) {
 	return NewReplace(find, o.String("content")), nil
 }
 
-func (n replace) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
+func (n replace) normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	limit := len(dst) + growthLimit(len(src))
 	done := 0 // the text before it is in dst
 	n.find.Each(src, func(from, to int) bool {

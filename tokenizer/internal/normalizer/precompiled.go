@@ -130,7 +130,7 @@ func (n *precompiled) find(text []byte) ([]byte, bool) {
 	return nil, false
 }
 
-func (n *precompiled) Normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
+func (n *precompiled) normalize(_ *Scratch, dst, src []byte) ([]byte, error) {
 	for len(src) > 0 {
 		// A cluster always ends between two ASCII characters, except inside \r\n.
 		size := 1

@@ -62,7 +62,7 @@ func New(arch models.Architecture, labels int, dropout grad.Dropout, seed uint64
 			values = h.initial(p.Name, n, rand.New(rand.NewPCG(seed, uint64(i))))
 		}
 		if len(values) != n {
-			return nil, fmt.Errorf("head: tensor %s has %d values, want %v", p.Name, len(values), p.Shape)
+			return nil, fmt.Errorf("head: begin with the given weights: tensor %s has %d values, want the shape %v", p.Name, len(values), p.Shape)
 		}
 		w := NewWeight(p, values)
 		h.weights, h.byName[p.Name] = append(h.weights, w), w

@@ -20,7 +20,7 @@ type Fixture struct {
 	Lines []string // one for each row: an x for a kept value; nil: the delta stores nothing
 	Dense bool     // stored whole, in place of the base's tensor
 	Head  bool     // stored whole, the base has no such tensor
-	Table bool     // stored row by row
+	table bool     // stored row by row
 }
 
 // Values returns the base's values of a tensor of n values, no two of them equal.
@@ -154,7 +154,7 @@ func New(t testing.TB, info delta.Info, withTuned bool, fixtures ...Fixture) Mod
 				t.Fatal(err)
 			}
 		case f.Lines != nil:
-			columns, height := f.columns(), delta.TileHeight(f.Shape, f.Table)
+			columns, height := f.columns(), delta.TileHeight(f.Shape, f.table)
 			b, u := make([]float32, f.size()), make([]float32, f.size())
 			if err := base[f.Name].Float32s(b, 0); err != nil {
 				t.Fatal(err)
@@ -205,7 +205,7 @@ func Example(t testing.TB, info delta.Info, withTuned bool) Model {
 		Fixture{Name: "encoder.layer.1.query.weight", Shape: []int{4, 6}, Lines: Lines("...... ..x... ...... x.x.x.")},
 		Fixture{Name: "encoder.layer.0.query.bias", Shape: []int{6}, Lines: Lines("x.xx..")},
 		Fixture{Name: "encoder.layer.1.query.bias", Shape: []int{6}, Lines: Lines("..x...")},
-		Fixture{Name: "embeddings.weight", Shape: []int{20, 6}, Table: true, Lines: append(Lines("xxx... ...... x.x.x."), make([]string, 17)...)},
+		Fixture{Name: "embeddings.weight", Shape: []int{20, 6}, table: true, Lines: append(Lines("xxx... ...... x.x.x."), make([]string, 17)...)},
 		Fixture{Name: "pooler.weight", Shape: []int{3, 6}, Dense: true},
 		Fixture{Name: "unused.weight", Shape: []int{5, 6}},
 		Fixture{Name: "classifier.weight", Shape: []int{2, 6}, Head: true},

@@ -9,7 +9,7 @@ import (
 
 func TestGoldens(t *testing.T) {
 	e := servertest.NewEngine()
-	api := New(servertest.NewService(e, servertest.GoldenLimits), e)
+	api := New(servertest.NewService(e, servertest.GoldenLimits), e, nil)
 	servertest.CheckGoldens(t, api, "../../../testdata/classify.json")
 	servertest.CheckGoldens(t, api, "../../../testdata/errors.json")
 }

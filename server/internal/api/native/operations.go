@@ -4,6 +4,7 @@ package native
 import (
 	"net/http"
 	"reflect"
+	"slices"
 
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/route"
@@ -17,15 +18,16 @@ const TasksPath = "/tasks"
 type handler struct {
 	core    *core.Service
 	editor  Editor
+	tuner   Tuner         // nil: the server does not tune
 	uploads chan struct{} // one element for each upload under way
 }
 
-// New returns the native API.
-func New(service *core.Service, editor Editor) route.API {
-	h := &handler{core: service, editor: editor, uploads: make(chan struct{}, maxUploads)}
+// New returns the native API. tuner may be nil.
+func New(service *core.Service, editor Editor, tuner Tuner) route.API {
+	h := &handler{core: service, editor: editor, tuner: tuner, uploads: make(chan struct{}, maxUploads)}
 	return route.API{
 		EncodeError: encodeError, ErrorBody: reflect.TypeFor[nativeErrorBody](),
-		Operations: h.operations(),
+		Operations: slices.Concat(h.operations(), h.tuningOperations()),
 		Members: []route.Members{
 			{Operation: "classify", Object: "", Wire: reflect.TypeFor[classifyBody](), Others: otherMembers},
 		},

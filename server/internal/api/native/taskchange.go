@@ -53,7 +53,7 @@ func parseSource(body string, limits core.Limits) (source string, err error) {
 func (h *handler) putTask(c *gin.Context, state *core.RequestState) error {
 	name := c.Param("name")
 	if !delta.ValidTask(name) {
-		return problem.Invalid(problem.Field("name"), "is %s, must be a task name: 1 to 128 letters, digits, dots, underscores and hyphens, beginning with a letter or digit", problem.Quote(name))
+		return invalidName(name)
 	}
 	state.Task = name
 	_, err := h.core.Engine.Task(name)
@@ -72,6 +72,10 @@ func (h *handler) putTask(c *gin.Context, state *core.RequestState) error {
 		status = http.StatusCreated
 	}
 	return route.MarshalStatus(c, status, taskOf(info))
+}
+
+func invalidName(name string) error {
+	return problem.Invalid(problem.Field("name"), "is %s, must be a task name: 1 to 128 letters, digits, dots, underscores and hyphens, beginning with a letter or digit", problem.Quote(name))
 }
 
 // copyTask makes the delta of another task the one of the named task.

@@ -16,7 +16,7 @@ import (
 
 // newHandler returns a handler of the API over an engine.
 func newHandler(e *servertest.Engine) http.Handler {
-	return servertest.Handler(New(servertest.NewService(e, servertest.GoldenLimits), e))
+	return servertest.Handler(New(servertest.NewService(e, servertest.GoldenLimits), e, nil))
 }
 
 // The engine gets the size of an upload if it is known. An upload that fails has a
@@ -40,7 +40,7 @@ func TestUpload(t *testing.T) {
 		e := servertest.NewEngine()
 		limits := servertest.GoldenLimits
 		limits.MaxUploadBytes = 1000
-		h := servertest.Handler(New(servertest.NewService(e, limits), e))
+		h := servertest.Handler(New(servertest.NewService(e, limits), e, nil))
 		r := httptest.NewRequest(http.MethodPut, "/tasks/mine", c.body)
 		r.ContentLength = c.length
 		w := httptest.NewRecorder()

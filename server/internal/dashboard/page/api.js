@@ -51,6 +51,28 @@ export async function ask(path, {method = "GET", body, admin = false} = {}) {
   return {data: text ? parse(text) : null, headers: answer.headers, took: performance.now() - began};
 }
 
+/** send sends a file and returns the answer's JSON. progress is called with the share that
+ * is sent. It uses XMLHttpRequest, because fetch does not report that. */
+export const send = (method, path, type, body, progress) => new Promise((resolve, reject) => {
+  const request = new XMLHttpRequest();
+  request.open(method, path);
+  if (type) request.setRequestHeader("Content-Type", type);
+  for (const [key, value] of Object.entries(authorization(true))) request.setRequestHeader(key, value);
+  request.upload.onprogress = event => progress(event.loaded / event.total);
+  request.onload = () => request.status < 300 ? resolve(parse(request.responseText)) : reject(failure(request.status, request.responseText));
+  request.onerror = () => reject(new Failure(0, "The connection failed while the file was sent."));
+  request.send(body);
+});
+
+// The admin key has a field in each form that needs it; all have the same value.
+const adminFields = [...document.querySelectorAll("[data-admin]")];
+for (const field of adminFields) {
+  field.addEventListener("input", () => {
+    keys.admin = field.value;
+    for (const other of adminFields) if (other !== field) other.value = field.value;
+  });
+}
+
 /** repeat calls f again and again while the page is visible. f returns the pause until
  * the next call in ms. repeat returns a function that makes the next call at once. */
 export function repeat(f) {

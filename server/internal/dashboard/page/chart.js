@@ -1,4 +1,4 @@
-// Small SVG charts of the last two minutes, with one value for each second.
+// Small SVG charts with values at equal distances.
 
 const space = "http://www.w3.org/2000/svg";
 const height = 112, left = 44, bottom = 92, top = 8;
@@ -30,10 +30,15 @@ export function logarithmic(values) {
   return {ticks, at: x => (Math.log10(Math.max(x, 10 ** low)) - low) / (high - low)};
 }
 
+/** twoMinutes are the marks of an axis with a value for each of the last 120 seconds. */
+export const twoMinutes = ["2 min ago", "1 min", "now"];
+
 /** Chart draws one or two series into a figure. A series is a list of numbers, oldest
- * first; null is a gap. */
+ * first; null is a gap. Marks are the texts at the start, the middle and the end of the
+ * axis. */
 export class Chart {
-  constructor(figure, {format, scale}) {
+  constructor(figure, {format, scale, marks = twoMinutes}) {
+    this.marks = marks;
     this.format = format;
     this.scale = scale;
     this.series = [[]];
@@ -67,7 +72,7 @@ export class Chart {
       parts.push(svg("line", {class: "grid", x1: left, x2: width, y1: at, y2: at}));
       parts.push(label(tick ? this.format(tick) : "0", {x: left - 8, y: at + 3.5, "text-anchor": "end"}));
     }
-    for (const [share, text, anchor] of [[0, "2 min ago", "start"], [.5, "1 min", "middle"], [1, "now", "end"]]) {
+    for (const [share, text, anchor] of [[0, this.marks[0], "start"], [.5, this.marks[1], "middle"], [1, this.marks[2], "end"]]) {
       parts.push(label(text, {x: left + (width - left) * share, y: height - 3, "text-anchor": anchor}));
     }
     this.series.forEach((values, s) => {

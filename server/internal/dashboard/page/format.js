@@ -59,6 +59,23 @@ export function complain(element, error) {
   element.textContent = error ? error.message : "";
 }
 
+/** taskName makes a valid name of a task from the name of a file. */
+export const taskName = stem => (stem ?? "").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^[^A-Za-z0-9]+/, "").slice(0, 128);
+
+/** droppable lets the user drop a file on an element, for an input of files. */
+export function droppable(element, input) {
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    element.addEventListener(kind, event => {
+      event.preventDefault();
+      element.classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) {
+        input.files = event.dataTransfer.files;
+        input.dispatchEvent(new Event("change"));
+      }
+    });
+  }
+}
+
 /** tierIcon is the square of a tier: full if hot, half full if warm. */
 export function tierIcon(tier) {
   const template = document.querySelector(`.legend [data-tier=${tier}] svg`);
