@@ -36,7 +36,7 @@ def main():
     p.add_argument("--kenserve", default="kenserve")
     p.add_argument("--base", required=True)
     p.add_argument("--data", required=True)
-    p.add_argument("--texts", type=int, default=192)
+    p.add_argument("--texts", type=int, default=256)
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
@@ -58,7 +58,7 @@ def main():
             for name in args.settings:
                 flags = SETTINGS[name]
                 command = [args.kenserve, "tune", os.path.join(temp, "train.jsonl"), "--dev", os.path.join(temp, "dev.jsonl"), "--base", args.base, "--out", os.path.join(temp, "t.ken"),
-                           "--batch", "32", "--epochs", "1", "--workers", str(args.workers), "--json", *shlex.split(flags)]
+                           "--batch", "32", "--epochs", "1", "--contrastive", "0", "--workers", str(args.workers), "--json", *shlex.split(flags)]
                 report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
                 rates["kenserve, " + name].append(report["texts_per_second"])
             table(rates)
