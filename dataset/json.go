@@ -211,7 +211,7 @@ func (a *array) next() (Row, error) {
 		return Row{}, io.EOF
 	}
 	value, err := a.decoder.ReadValue()
-	at := Row{Line: a.lines.lineOf(a.decoder.InputOffset() - int64(len(value)))}
+	at := Row{line: a.lines.lineOf(a.decoder.InputOffset() - int64(len(value)))}
 	if err != nil {
 		a.done = true
 		if a.in.exhausted {
@@ -223,7 +223,7 @@ func (a *array) next() (Row, error) {
 	if err != nil {
 		return at, err
 	}
-	row.Line = at.Line
+	row.line = at.line
 	return row, nil
 }
 

@@ -39,7 +39,7 @@ func (l *lines) next() (Row, error) {
 	for l.scanner.Scan() {
 		l.line++
 		line := l.scanner.Bytes()
-		at := Row{Line: l.line}
+		at := Row{line: l.line}
 		if !utf8.Valid(line) {
 			return at, errors.New("not UTF-8; save the file as UTF-8")
 		}
@@ -53,14 +53,14 @@ func (l *lines) next() (Row, error) {
 		if err != nil {
 			return at, err
 		}
-		row.Line = l.line
+		row.line = l.line
 		return row, nil
 	}
 	switch err := l.scanner.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return Row{Line: l.line + 1}, fmt.Errorf("longer than %d bytes", maxRow)
+		return Row{line: l.line + 1}, fmt.Errorf("longer than %d bytes", maxRow)
 	case err != nil:
-		return Row{Line: l.line + 1}, err
+		return Row{line: l.line + 1}, err
 	}
 	return Row{}, io.EOF
 }

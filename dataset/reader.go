@@ -68,7 +68,7 @@ type Options struct {
 // Row is one row of a file.
 type Row struct {
 	Number int // from 1
-	Line   int // where the row begins, from 1
+	line   int // where the row begins, from 1
 	Text   string
 	Pair   *string // nil: none
 	Label  Label
@@ -234,11 +234,11 @@ func (r *Reader) At(row Row, err error) error {
 func (r *Reader) at(row Row, err error) error {
 	switch {
 	case r.format == JSONLines || r.format == Text:
-		return fmt.Errorf("line %d: %w", row.Line, err)
-	case row.Line == 0:
+		return fmt.Errorf("line %d: %w", row.line, err)
+	case row.line == 0:
 		return fmt.Errorf("row %d: %w", row.Number, err)
 	}
-	return fmt.Errorf("row %d (line %d): %w", row.Number, row.Line, err)
+	return fmt.Errorf("row %d (line %d): %w", row.Number, row.line, err)
 }
 
 // Batches calls f for up to size rows at a time, until the file ends or f fails.

@@ -233,7 +233,7 @@ func TestRowsHavePlaces(t *testing.T) {
 		var got []int
 		if err := r.Batches(2, func(rows []Row) error {
 			for _, row := range rows {
-				got = append(got, row.Line)
+				got = append(got, row.line)
 				if row.Number != len(got) {
 					t.Errorf("row %d has the number %d", len(got), row.Number)
 				}
@@ -282,7 +282,7 @@ func FuzzReader(f *testing.F) {
 			if err != nil {
 				break
 			}
-			if row.Number != n || row.Line < 1 || labelled && row.Label.IsAbsent() {
+			if row.Number != n || row.line < 1 || labelled && row.Label.IsAbsent() {
 				t.Fatalf("row %+v", row)
 			}
 			if i, err := row.Label.Index(labels); err == nil && (i < 0 || i >= len(labels)) {

@@ -244,18 +244,18 @@ func (t *table) next() (Row, error) {
 		} else if err != nil {
 			var parse *csv.ParseError
 			if errors.As(err, &parse) {
-				return Row{Line: parse.StartLine}, t.explain(err)
+				return Row{line: parse.StartLine}, t.explain(err)
 			}
 			return Row{}, t.explain(err)
 		}
 		line, _ = t.csv.FieldPos(0)
 	}
 	t.first = nil
-	at := Row{Line: line}
+	at := Row{line: line}
 	if len(record) != t.width {
 		return at, fmt.Errorf("%s, the first line has %d; a value with a %q needs double quotes around it", count(len(record), "value"), t.width, t.csv.Comma)
 	}
-	row := Row{Line: line, Text: record[t.text], Weight: 1}
+	row := Row{line: line, Text: record[t.text], Weight: 1}
 	for _, value := range record {
 		if !utf8.ValidString(value) {
 			return at, errors.New("not UTF-8; save the file as UTF-8")

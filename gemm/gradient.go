@@ -11,8 +11,8 @@ import (
 // Transposed is the transpose of activations X[M,K], in memory that is used again. Weight
 // gradients need it: their sums are over the rows of X.
 type Transposed struct {
-	// View is Xᵀ[K,M]. Between its columns and the next multiple of 16 there are zeros.
-	View View
+	// view is Xᵀ[K,M]. Between its columns and the next multiple of 16 there are zeros.
+	view View
 	data []float32
 	x    View
 	act  nn.Activation
@@ -24,8 +24,8 @@ type Transposed struct {
 // transposedRows is the number of rows of X that one part transposes.
 const transposedRows = panelWidth
 
-// Reset makes t the transpose of x.
-func (t *Transposed) Reset(p *parallel.Pool, x View) { t.ResetActivated(p, x, nn.Identity) }
+// reset makes t the transpose of x.
+func (t *Transposed) reset(p *parallel.Pool, x View) { t.ResetActivated(p, x, nn.Identity) }
 
 // ResetActivated makes t the transpose of the activations of x, which then need no memory of
 // their own.
@@ -33,7 +33,7 @@ func (t *Transposed) ResetActivated(p *parallel.Pool, x View, act nn.Activation)
 	x.Check("transposed")
 	stride := Stride(x.Rows)
 	t.data = resize(t.data, x.Cols*stride)
-	t.View, t.x = View{Data: t.data, Rows: x.Cols, Cols: x.Rows, Stride: stride}, x
+	t.view, t.x = View{Data: t.data, Rows: x.Cols, Cols: x.Rows, Stride: stride}, x
 	t.act, t.rounded = act, false
 	if x.Rows*x.Cols < sharedProducts/16 {
 		p = nil
@@ -44,7 +44,7 @@ func (t *Transposed) ResetActivated(p *parallel.Pool, x View, act nn.Activation)
 // roundedFactor returns Xᵀ rounded to bfloat16.
 func (t *Transposed) roundedFactor(p *parallel.Pool) factor {
 	if !t.rounded {
-		roundedFactor(p, &t.words, t.View)
+		roundedFactor(p, &t.words, t.view)
 		t.rounded = true
 	}
 	return factor{words: &t.words}
@@ -53,16 +53,16 @@ func (t *Transposed) roundedFactor(p *parallel.Pool) factor {
 // Do implements parallel.Work: it transposes 32 rows of X.
 func (t *Transposed) Do(i, _ int) {
 	r0 := i * transposedRows
-	end := min(r0+transposedRows, t.View.Stride)
+	end := min(r0+transposedRows, t.view.Stride)
 	r1 := max(min(end, t.x.Rows), r0)
 	const block = 64 // columns of X whose rows of Xᵀ stay in the first-level cache
 	for k := 0; k < t.x.Cols && r1 > r0; k += block {
 		k1 := min(k+block, t.x.Cols)
-		kernel.TransposeTo(t.View.Slice(k, k1, r0, r1), t.x.Slice(r0, r1, k, k1))
-		t.act.Apply(t.View.Slice(k, k1, r0, r1))
+		kernel.TransposeTo(t.view.Slice(k, k1, r0, r1), t.x.Slice(r0, r1, k, k1))
+		t.act.Apply(t.view.Slice(k, k1, r0, r1))
 	}
 	for k := 0; k < t.x.Cols && r1 < end; k++ {
-		clear(t.data[k*t.View.Stride:][r1:end])
+		clear(t.data[k*t.view.Stride:][r1:end])
 	}
 }
 
@@ -81,7 +81,7 @@ func (m *Matrix) AddGradient(p *parallel.Pool, grad, bias []float32, dy View, x 
 	if want := panelCount(m.n) * m.k * panelWidth; len(grad) != want || bias != nil && len(bias) != m.n {
 		panic(fmt.Sprintf("gemm: gradient of a %d×%d matrix with %d values and %d biases, want %d values", m.n, m.k, len(grad), len(bias), want))
 	}
-	w := gradientWork{m: m, grad: grad, bias: bias, dy: dy, x: floatFactor(x.View), fresh: fresh}
+	w := gradientWork{m: m, grad: grad, bias: bias, dy: dy, x: floatFactor(x.view), fresh: fresh}
 	if compute == BFloat16 {
 		w.x = x.roundedFactor(p)
 	}
@@ -100,8 +100,8 @@ func (m *Matrix) AddGradient(p *parallel.Pool, grad, bias []float32, dy View, x 
 // checkGradient panics unless the gradient of the outputs and the inputs fit the matrix.
 func (m *Matrix) checkGradient(dy View, x *Transposed) {
 	dy.Check("gradient of outputs")
-	if dy.Cols != m.n || x.View.Rows != m.k || x.View.Cols != dy.Rows {
-		panic(fmt.Sprintf("gemm: gradient of wrong sizes: [%d,%d] = [%d,%d]ᵀ·[%d,%d]", m.n, m.k, dy.Rows, dy.Cols, x.View.Cols, x.View.Rows))
+	if dy.Cols != m.n || x.view.Rows != m.k || x.view.Cols != dy.Rows {
+		panic(fmt.Sprintf("gemm: gradient of wrong sizes: [%d,%d] = [%d,%d]ᵀ·[%d,%d]", m.n, m.k, dy.Rows, dy.Cols, x.view.Cols, x.view.Rows))
 	}
 }
 

@@ -83,9 +83,9 @@ func TestTransposed(t *testing.T) {
 		var x Transposed
 		for _, s := range gradientSizes {
 			v := kerneltest.RandomView(r, s.m, s.k, Stride(s.k))
-			x.Reset(nil, v)
+			x.reset(nil, v)
 			for k := range s.k {
-				row := x.View.Data[k*x.View.Stride:][:(s.m+15)&^15]
+				row := x.view.Data[k*x.view.Stride:][:(s.m+15)&^15]
 				for m, got := range row {
 					want := float32(0)
 					if m < s.m {
@@ -109,7 +109,7 @@ func TestAddGradientAgainstNaive(t *testing.T) {
 		for _, s := range gradientSizes {
 			matrix, _ := packRandom(r, s.n, s.k)
 			x, dy := kerneltest.RandomView(r, s.m, s.k, Stride(s.k)), kerneltest.RandomView(r, s.m, s.n, Stride(s.n))
-			xt.Reset(pool, x)
+			xt.reset(pool, x)
 			grad, bias := make([]float32, len(matrix.Values())), make([]float32, s.n)
 			for i := range grad {
 				grad[i] = float32(math.NaN())
@@ -148,7 +148,7 @@ func TestAddGradientAgainstNaive(t *testing.T) {
 				if rows[0] == rows[1] {
 					continue
 				}
-				part.Reset(nil, x.Slice(rows[0], rows[1], 0, s.k))
+				part.reset(nil, x.Slice(rows[0], rows[1], 0, s.k))
 				matrix.AddGradient(nil, again, againBias, dy.Slice(rows[0], rows[1], 0, s.n), &part, rows[0] == 0, Float32)
 			}
 			sameBits(t, fmt.Sprint(s, " in two calls"), again, grad)
@@ -203,7 +203,7 @@ func BenchmarkGradient(b *testing.B) {
 					for i, f := range []func(){
 						func() { matrix.Mul(nil, dy, x, Epilogue{}) },
 						func() { matrix.MulTransposed(nil, dx, dy, false, Float32) },
-						func() { xt.Reset(nil, x); matrix.AddGradient(nil, grad, nil, dy, &xt, true, Float32) },
+						func() { xt.reset(nil, x); matrix.AddGradient(nil, grad, nil, dy, &xt, true, Float32) },
 						func() { matrix.AddSparseGradient(nil, sparse, kept, dy, x, nn.Identity, true) },
 					} {
 						start := time.Now()

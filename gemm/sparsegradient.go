@@ -34,7 +34,7 @@ func (m *Matrix) AddSparseGradient(p *parallel.Pool, grad []float32, positions [
 	rows := sparseRows(m.n + m.k)
 	for r := 0; r < x.Rows; r += rows {
 		end := min(r+rows, x.Rows)
-		work.dy.Reset(p, dy.Slice(r, end, 0, dy.Cols))
+		work.dy.reset(p, dy.Slice(r, end, 0, dy.Cols))
 		work.x.ResetActivated(p, x.Slice(r, end, 0, x.Cols), act)
 		pool := p
 		if len(positions)*(end-r) < sharedProducts {
@@ -69,7 +69,7 @@ func (w *sparseWork) Do(part, _ int) {
 	first := part * sparsePart
 	grad := w.grad[first:min(first+sparsePart, len(w.grad))]
 	positions := w.positions[first:][:len(grad)]
-	dy, x := w.dy.View, w.x.View
+	dy, x := w.dy.view, w.x.view
 	length := (x.Cols + 15) &^ 15 // there are zeros after the last row
 	var inputs [64]int32
 	var sums [64]float32

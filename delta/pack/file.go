@@ -36,7 +36,7 @@ func (s *File) AddedRows(table string) *safetensors.Tensor { return s.own.Added[
 type Tensor struct {
 	Name   string // the base's name; for the head, the tuned checkpoint's name
 	Dense  *safetensors.Tensor
-	Packed []byte
+	packed []byte
 
 	parts []container.Part // of a tensor of the head that is stored in a coding; see delta.Tensor
 }
@@ -47,7 +47,7 @@ func (t *Tensor) Coded() bool { return t.parts != nil }
 
 // Bytes returns the size of the tensor in the file.
 func (t *Tensor) Bytes() int64 {
-	n := int64(len(t.Packed))
+	n := int64(len(t.packed))
 	for _, p := range t.parts {
 		n += int64(len(p.Data))
 	}
@@ -141,7 +141,7 @@ func readTensors(f *safetensors.File) (*File, error) {
 			if err != nil {
 				return nil, fmt.Errorf("tensor %s: %w", tensor, err)
 			}
-			s.Tensors = append(s.Tensors, Tensor{Name: tensor, Packed: data})
+			s.Tensors = append(s.Tensors, Tensor{Name: tensor, packed: data})
 		}
 	}
 	for name, list := range parts {
@@ -248,6 +248,6 @@ func (u *unpacker) unpackFor(t *Tensor, base delta.Tensors) (*sparse.Tensor, []i
 	if !b.DType.Float() {
 		return nil, nil, fmt.Errorf("packed, but the base's is %s: only F32, F16 and BF16 can be packed", b.DType)
 	}
-	m, err := u.unpack(t.Packed, b)
+	m, err := u.unpack(t.packed, b)
 	return m, b.Shape, err
 }

@@ -160,7 +160,7 @@ func TestPackBases(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if s.Tensors[0].Packed == nil || s.Tensors[1].Packed == nil {
+			if s.Tensors[0].packed == nil || s.Tensors[1].packed == nil {
 				t.Error("a tensor of the base is not packed")
 			}
 			if err := s.Unpack(filepath.Join(dir, "again.ken"), base, info.BaseSHA256); err != nil {
@@ -505,7 +505,7 @@ func FuzzUnpack(f *testing.F) {
 		var p packer
 		for i := range s.Tensors {
 			x := &s.Tensors[i]
-			if x.Packed == nil {
+			if x.packed == nil {
 				continue
 			}
 			m, _, err := d.tensor(x, base)

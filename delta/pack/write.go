@@ -55,7 +55,7 @@ func Write(d *delta.Delta, path string, base delta.Tensors, fingerprint string) 
 			}
 		}
 		packed := p.tensor(m, b)
-		s.Tensors = append(s.Tensors, Tensor{Name: t.Name, Packed: packed})
+		s.Tensors = append(s.Tensors, Tensor{Name: t.Name, packed: packed})
 		if err := w.Add(t.Name+"#"+partPacked, safetensors.U8, []int{len(packed)}, packed); err != nil {
 			return err
 		}

@@ -10,11 +10,11 @@ import (
 	"runtime/debug"
 )
 
-// ErrFile means that a mapped file could not be read.
-var ErrFile = errors.New("a file that is being read was cut or cannot be read any more; run again when nobody writes to it")
+// errFile means that a mapped file could not be read.
+var errFile = errors.New("a file that is being read was cut or cannot be read any more; run again when nobody writes to it")
 
 // Contain makes a fault in mapped memory, on this goroutine and until the function that it
-// returns is called, an [ErrFile] in err. Other panics go on. Use it at the top of every
+// returns is called, an [errFile] in err. Other panics go on. Use it at the top of every
 // goroutine that reads mapped files:
 //
 //	defer fault.Contain(&err)()
@@ -30,7 +30,7 @@ func Contain(err *error) (end func()) {
 			runtime.Error
 			Addr() uintptr
 		}); ok {
-			*err = fmt.Errorf("%w (address %#x)", ErrFile, f.Addr())
+			*err = fmt.Errorf("%w (address %#x)", errFile, f.Addr())
 			return
 		}
 		panic(reason)

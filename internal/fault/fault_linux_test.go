@@ -45,7 +45,7 @@ func TestContain(t *testing.T) {
 		},
 		"copy": func() { copy(make([]byte, len(data)), data) },
 	} {
-		if err := contained(read); !errors.Is(err, ErrFile) {
+		if err := contained(read); !errors.Is(err, errFile) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

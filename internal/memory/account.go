@@ -113,8 +113,8 @@ func (a *Account) Usage() []Usage {
 
 // FullError is a refusal: the account has not the bytes that a request asks for.
 type FullError struct {
-	Kind  Kind
-	Bytes int64 // that the request would hold with those it asked for
+	kind  Kind
+	bytes int64 // that the request would hold with those it asked for
 	// Never tells that the request does not fit an empty account either, so that
 	// there is no use in a retry.
 	Never bool
@@ -122,9 +122,9 @@ type FullError struct {
 
 func (e *FullError) Error() string {
 	if e.Never {
-		return fmt.Sprintf("memory: the request needs %d bytes (the last ones for %s), more than the server has for one request", e.Bytes, e.Kind)
+		return fmt.Sprintf("memory: the request needs %d bytes (the last ones for %s), more than the server has for one request", e.bytes, e.kind)
 	}
-	return fmt.Sprintf("memory: the account of requests is full: %d bytes (the last ones for %s) were refused", e.Bytes, e.Kind)
+	return fmt.Sprintf("memory: the account of requests is full: %d bytes (the last ones for %s) were refused", e.bytes, e.kind)
 }
 
 // Take takes bytes that belong to no request. The error is a *[FullError].
@@ -153,12 +153,12 @@ func (a *Account) takeLocked(kind Kind, bytes, total int64) error {
 		limit -= a.limit / reservedShare
 		if a.behind != nil && a.behind() {
 			k.refused++
-			return &FullError{Kind: kind, Bytes: total, Never: total > limit}
+			return &FullError{kind: kind, bytes: total, Never: total > limit}
 		}
 	}
 	if a.used+bytes > limit || k.limit > 0 && k.used+bytes > k.limit {
 		k.refused++
-		return &FullError{Kind: kind, Bytes: total, Never: total > limit || k.limit > 0 && bytes > k.limit}
+		return &FullError{kind: kind, bytes: total, Never: total > limit || k.limit > 0 && bytes > k.limit}
 	}
 	a.used += bytes
 	k.used += bytes

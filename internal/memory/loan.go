@@ -28,7 +28,7 @@ func (l *Loan) Take(kind Kind, bytes int64) error {
 	if l.closed {
 		// A part of the request outlives it. Its bytes cannot be given back any
 		// more, so none are taken.
-		return &FullError{Kind: kind, Bytes: bytes}
+		return &FullError{kind: kind, bytes: bytes}
 	}
 	if err := a.takeLocked(kind, bytes, l.total+bytes); err != nil {
 		return err

@@ -22,8 +22,8 @@ var ErrNotRegular = errors.New("not a regular file")
 // reading. It never waits. The error wraps [ErrNotRegular] or one of the file system.
 func Open(path string) (*os.File, fs.FileInfo, error) { return open(path, os.Stat, nonblock) }
 
-// OpenNoFollow does what [Open] does, but a link at path is not a regular file.
-func OpenNoFollow(path string) (*os.File, fs.FileInfo, error) {
+// openNoFollow does what [Open] does, but a link at path is not a regular file.
+func openNoFollow(path string) (*os.File, fs.FileInfo, error) {
 	return open(path, os.Lstat, nonblock|noFollow)
 }
 

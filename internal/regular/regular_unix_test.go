@@ -51,7 +51,7 @@ func TestOpen(t *testing.T) {
 			name string
 			call func(string) (*os.File, fs.FileInfo, error)
 			want error
-		}{{"Open", Open, c.follow}, {"OpenNoFollow", OpenNoFollow, c.noFollow}} {
+		}{{"Open", Open, c.follow}, {"OpenNoFollow", openNoFollow, c.noFollow}} {
 			f, _, err := open.call(c.path)
 			if !errors.Is(err, open.want) || (err == nil) != (open.want == nil) {
 				t.Errorf("%s %s: %v, want %v", open.name, c.path, err, open.want)

@@ -282,13 +282,13 @@ func sameContent(now, before fs.FileInfo) bool {
 
 // RefusedError means that an output was not written to spare what is at its path.
 type RefusedError struct {
-	Path, Reason string
+	path, reason string
 	Exists       bool // so that Options.Replace would allow it
 }
 
-func (e *RefusedError) Error() string { return fmt.Sprintf("%s is not written: %s", e.Path, e.Reason) }
+func (e *RefusedError) Error() string { return fmt.Sprintf("%s is not written: %s", e.path, e.reason) }
 
-func refuse(path, reason string) error { return &RefusedError{Path: path, Reason: reason} }
+func refuse(path, reason string) error { return &RefusedError{path: path, reason: reason} }
 
 func exists(path, reason string) error { return &RefusedError{path, reason, true} }
 

@@ -26,14 +26,14 @@ func (t *Tape) Dense(x *Value, weight, bias string) *Value {
 
 // dense returns the operation of a dense layer, before it is recorded.
 func (t *Tape) dense(x *Value, weight, bias string) *dense {
-	d := &dense{x: x, weight: t.Parameter(weight)}
+	d := &dense{x: x, weight: t.parameter(weight)}
 	if t.lastWeight != nil {
 		t.lastWeight.next = d.weight
 	}
 	t.lastWeight = d.weight
 	constant := x.constant && d.weight.mode == frozen
 	if bias != "" {
-		d.bias = t.Parameter(bias)
+		d.bias = t.parameter(bias)
 		constant = constant && d.bias.mode == frozen
 	}
 	d.out = t.New(d, x.Rows, d.weight.matrix.N())
@@ -113,7 +113,7 @@ func (d *dense) Backward(t *Tape) {
 	if d.x.constant {
 		return
 	}
-	dx, add := t.Into(d.x)
+	dx, add := t.into(d.x)
 	d.weight.matrix.MulTransposed(t.pool, dx, dy, add, t.options.Compute)
 }
 
@@ -180,7 +180,7 @@ func (t *Tape) Embed(terms ...Lookup) *Value {
 	e := &embedding{terms: terms}
 	constant := true
 	for _, l := range terms {
-		p := t.Parameter(l.Table)
+		p := t.parameter(l.Table)
 		if t.mode.Train {
 			p.AddRows(l.Rows)
 		}

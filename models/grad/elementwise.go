@@ -16,7 +16,7 @@ type norm struct {
 func (t *Tape) Norm(x *Value, gamma, beta string, eps float32) *Value {
 	n := &norm{x: x, gamma: gamma, beta: beta, eps: eps}
 	n.out = t.New(n, x.Rows, x.Cols)
-	n.out.constant = x.constant && t.Parameter(gamma).mode == frozen && (beta == "" || t.Parameter(beta).mode == frozen)
+	n.out.constant = x.constant && t.parameter(gamma).mode == frozen && (beta == "" || t.parameter(beta).mode == frozen)
 	t.Record(n, n.out)
 	t.MayForget(n.out)
 	return n.out
@@ -51,7 +51,7 @@ func (n *norm) Backward(t *Tape) {
 			stats[r] = nn.Stats(x.Row(r), n.eps)
 		}
 	} else {
-		dx, add := t.Into(n.x)
+		dx, add := t.into(n.x)
 		gamma := t.Vector(n.gamma)
 		t.Rows(x, func(r0, r1 int) {
 			part := func(v gemm.View) gemm.View { return v.Slice(r0, r1, 0, v.Cols) }
@@ -160,7 +160,7 @@ func (t *Tape) passOn(x *Value, dy gemm.View) {
 	if x.constant {
 		return
 	}
-	dx, add := t.Into(x)
+	dx, add := t.into(x)
 	t.Rows(dy, func(r0, r1 int) {
 		for r := r0; r < r1; r++ {
 			if add {
@@ -178,8 +178,8 @@ type selection struct {
 	rows   []int
 }
 
-// Select returns the given rows of x, which are all different.
-func (t *Tape) Select(x *Value, rows []int) *Value {
+// selectRows returns the given rows of x, which are all different.
+func (t *Tape) selectRows(x *Value, rows []int) *Value {
 	s := &selection{x: x, rows: rows}
 	s.out = t.New(s, len(rows), x.Cols)
 	s.out.constant = x.constant
@@ -193,7 +193,7 @@ func (t *Tape) FirstRows(x *Value, ends []int) *Value {
 	for i := range rows[1:] {
 		rows[i+1] = ends[i]
 	}
-	return t.Select(x, rows)
+	return t.selectRows(x, rows)
 }
 
 // LastRows returns the last row of each sequence in x.
@@ -202,7 +202,7 @@ func (t *Tape) LastRows(x *Value, ends []int) *Value {
 	for i, end := range ends {
 		rows[i] = end - 1
 	}
-	return t.Select(x, rows)
+	return t.selectRows(x, rows)
 }
 
 // Forward implements Op.

@@ -91,8 +91,8 @@ func NewEncoder(arch models.Architecture, l Loader, o Options) (*Encoder, error)
 // Parameters returns the parameters of the encoder, in the order of use.
 func (e *Encoder) Parameters() []*Parameter { return e.parameters }
 
-// Width returns the number of columns of Features.
-func (e *Encoder) Width() int {
+// width returns the number of columns of Features.
+func (e *Encoder) width() int {
 	for _, h := range e.arch.HeadLayers(1) {
 		if h.Kind == Dense {
 			return h.Inputs

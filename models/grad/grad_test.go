@@ -250,8 +250,8 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	e := toyEncoder(t, Options{})
-	if e.Width() != toyWidth {
-		t.Errorf("width %d, want %d", e.Width(), toyWidth)
+	if e.width() != toyWidth {
+		t.Errorf("width %d, want %d", e.width(), toyWidth)
 	}
 	if err := e.Backward(gemm.View{}); err == nil {
 		t.Error("Backward ran before Features")

@@ -138,8 +138,8 @@ func (t *Tape) Grad(v *Value) gemm.View {
 	return v.grad
 }
 
-// Into returns the memory for v's gradient, and whether to add to it or to overwrite it.
-func (t *Tape) Into(v *Value) (g gemm.View, add bool) {
+// into returns the memory for v's gradient, and whether to add to it or to overwrite it.
+func (t *Tape) into(v *Value) (g gemm.View, add bool) {
 	if v.whole != nil {
 		return t.Grad(v), true
 	}
@@ -153,8 +153,8 @@ func (t *Tape) Into(v *Value) (g gemm.View, add bool) {
 // Constant reports whether v needs no gradient.
 func (v *Value) Constant() bool { return v.constant }
 
-// Parameter returns the parameter with the given name.
-func (t *Tape) Parameter(name string) *Parameter {
+// parameter returns the parameter with the given name.
+func (t *Tape) parameter(name string) *Parameter {
 	p := t.parameters[name]
 	if p == nil {
 		panic("grad: the trace uses a parameter that its architecture does not list: " + name)
@@ -167,7 +167,7 @@ func (t *Tape) Vector(name string) []float32 {
 	if name == "" {
 		return nil
 	}
-	return t.Parameter(name).vector
+	return t.parameter(name).vector
 }
 
 // AddVector adds to the gradient of a vector. sum adds its terms to dst, which is as long as
@@ -176,7 +176,7 @@ func (t *Tape) AddVector(name string, sum func(dst []float32)) {
 	if name == "" {
 		return
 	}
-	p := t.Parameter(name)
+	p := t.parameter(name)
 	switch p.mode {
 	case full:
 		p.begin()

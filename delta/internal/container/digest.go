@@ -56,7 +56,7 @@ func checkDigest(file []byte, metadata map[string]string) error {
 	if want, err = HexDigest(metadata[DataDigestKey]); err != nil {
 		return fmt.Errorf("metadata: %s: %w", DataDigestKey, err)
 	}
-	if got := DataDigest(file[len(header):]); got != want {
+	if got := dataDigest(file[len(header):]); got != want {
 		return fmt.Errorf("%w: the tensors have %s, the header says %s", ErrDigest, got, want)
 	}
 	return nil
@@ -72,7 +72,7 @@ func Renew(file []byte, metadata map[string]string) error {
 		if len(old) != len(NoDigest) || at < 0 {
 			return fmt.Errorf("metadata: %s is missing", DataDigestKey)
 		}
-		copy(header[at:], DataDigest(file[len(header):]))
+		copy(header[at:], dataDigest(file[len(header):]))
 		file = header
 	}
 	old := metadata[DigestKey]
@@ -105,8 +105,8 @@ func headDigest(header, hashed []byte, digest string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// DataDigest returns the digest of the tensors' bytes. All cores hash chunks.
-func DataDigest(data []byte) string {
+// dataDigest returns the digest of the tensors' bytes. All cores hash chunks.
+func dataDigest(data []byte) string {
 	chunks := (len(data) + chunkBytes - 1) / chunkBytes
 	digests := make([]byte, 32*chunks)
 	_ = parallel.Each(chunks, func(i int) error { // no call fails

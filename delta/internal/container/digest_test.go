@@ -25,7 +25,7 @@ func TestDataDigest(t *testing.T) {
 		}
 		sum := blake3.Sum256(digests)
 		want := hex.EncodeToString(sum[:])
-		if got := DataDigest(data); got != want {
+		if got := dataDigest(data); got != want {
 			t.Errorf("%d bytes: %s, want %s", n, got, want)
 		}
 		h := newDataHash()

@@ -27,7 +27,7 @@ type Engine struct {
 	Fail    map[string]error    // errors of Classify, by task
 	Unready error               // error of Ready and Tasks
 
-	TaskProblems map[string]string // of Problems
+	taskProblems map[string]string // of Problems
 	Counters     runtime.Stats
 	// Before, if not nil, runs at the beginning of Classify.
 	Before func(ctx context.Context, task string) error
@@ -95,7 +95,7 @@ func (e *Engine) Classify(ctx context.Context, task string, inputs []runtime.Inp
 	if err := e.Fail[task]; err != nil {
 		return nil, err
 	}
-	r := &runtime.Result{Task: task, Digest: Digest(task), Labels: labels, Queue: 250 * time.Microsecond, Inference: 1500 * time.Microsecond}
+	r := &runtime.Result{Task: task, Digest: digestOf(task), Labels: labels, Queue: 250 * time.Microsecond, Inference: 1500 * time.Microsecond}
 	for i, in := range inputs {
 		words := strings.Fields(in.Text)
 		tokens := 2 + len(words)
@@ -175,7 +175,7 @@ func (e *Engine) info(name string) runtime.TaskInfo {
 		info.Labels = e.Labels[name]
 		info.Residency = runtime.Hot
 		info.Bytes = 4096
-		info.Digest = Digest(name)
+		info.Digest = digestOf(name)
 		info.Requests = 12
 		info.LastUsed = time.Date(2025, 11, 24, 17, 0, 0, 123456789, time.FixedZone("", 3600))
 	}
@@ -208,13 +208,13 @@ func (e *Engine) Task(name string) (runtime.TaskInfo, error) {
 }
 
 // Problems implements the engine of package server.
-func (e *Engine) Problems() map[string]string { return e.TaskProblems }
+func (e *Engine) Problems() map[string]string { return e.taskProblems }
 
 // Digests implements the engine of package server.
-func (e *Engine) Digests() map[string]string { return map[string]string{"trec": Digest("trec")} }
+func (e *Engine) Digests() map[string]string { return map[string]string{"trec": digestOf("trec")} }
 
-// Digest returns the digest of the delta of a task.
-func Digest(task string) string {
+// digestOf returns the digest of the delta of a task.
+func digestOf(task string) string {
 	return fmt.Sprintf("%x", sha256.Sum256([]byte(task)))
 }
 
