@@ -15,8 +15,9 @@ func report(n uint64) []byte { return fmt.Appendf(nil, "lost %d\n", n) }
 
 // pipe is a log whose reader can stall and fail.
 type pipe struct {
-	mu   sync.Mutex
-	gate chan struct{} // Write waits until it is closed; nil: it does not wait
+	mu      sync.Mutex
+	gate    chan struct{} // Write waits until it is closed; nil: it does not wait
+	stalled chan struct{} // gets an element for each Write that waits; nil: nobody looks
 	err  error
 	buf  bytes.Buffer
 }
@@ -26,6 +27,9 @@ func (p *pipe) Write(b []byte) (int, error) {
 	gate := p.gate
 	p.mu.Unlock()
 	if gate != nil {
+		if p.stalled != nil {
+			p.stalled <- struct{}{}
+		}
 		<-gate
 	}
 	p.mu.Lock()
@@ -71,13 +75,15 @@ func TestLinesInOrder(t *testing.T) {
 
 // A reader that stalls costs lines, never time, and then learns how many.
 func TestStall(t *testing.T) {
-	p, gate := &pipe{}, make(chan struct{})
+	p, gate := &pipe{stalled: make(chan struct{}, 1)}, make(chan struct{})
 	p.set(gate, nil)
 	w := New(p, report)
 	line := strings.Repeat("x", 1023) + "\n"
 	const lines = 4 * queueBytes / 1024
 	start := time.Now()
-	for range lines {
+	_, _ = io.WriteString(w, line)
+	<-p.stalled // so that all lines are lost while one write waits, and are reported together
+	for range lines - 1 {
 		_, _ = io.WriteString(w, line)
 	}
 	if took := time.Since(start); took > 5*time.Second {
