@@ -90,7 +90,7 @@ func (w *Workspace) Attention(out, q, k, v gemm.View, queries, keys []int, heads
 	for i := range queries {
 		rows, keyRows := SequenceLen(queries, i), SequenceLen(keys, i)
 		length := a.visibleKeys(keyRows)
-		block := blockQueries(length)
+		block := BlockQueries(length)
 		a.blocks.Add(rows, block)
 		scores = max(scores, min(rows, block)*gemm.Stride(length))
 		panels = max(panels, nn.PanelValues(keyRows, heads.Width))
@@ -118,18 +118,10 @@ func (a *attention) visibleKeys(length int) int {
 // panelAlignment is the multiple at which a range of keys begins.
 const panelAlignment = 32
 
-// blockQueries returns the number of queries in a part for the given number of keys,
-// a multiple of 12 or 6.
-func blockQueries(keys int) int {
-	return max(12, min(attentionRows, blockScores/gemm.Stride(keys)/12*12))
-}
-
-const blockScores = 1 << 16
-
 // BlockQueries returns the number of queries in a part for the given number of
-// keys. It is a multiple of 6, the number of rows in a kernel's tile.
+// keys. It is a multiple of 12, the number of rows in a kernel's tile.
 func BlockQueries(keys int) int {
-	return max(6, min(attentionRows, attentionScores/gemm.Stride(keys)/6*6))
+	return max(12, min(attentionRows, attentionScores/gemm.Stride(keys)/12*12))
 }
 
 // Do implements gemm.Work.
@@ -160,12 +152,8 @@ func (a *attention) Do(part, slotNumber int) {
 	// Softmax divides each weight by their sum. Outputs are fewer than weights, so the
 	// outputs are divided.
 	factors := slot.factors[:count]
-	if a.heads.Causal || a.heads.Window > 0 {
-		a.heads.weigh(scores, factors, first, from, length)
-	} else {
-		for r := range factors {
-			factors[r] = 1 / nn.ExpSum(scores.Row(r))
-		}
+	for r := range factors {
+		factors[r] = 1 / nn.ExpSum(a.heads.seen(scores.Row(r), first+r, from, length))
 	}
 	nn.Product(out, scores, a.v.Slice(k0+from, k0+to, c0, c0+width), &slot.scratch)
 	for r, f := range factors {
@@ -173,18 +161,16 @@ func (a *attention) Do(part, slotNumber int) {
 	}
 }
 
-// weigh replaces each row of scores by its softmax, over the keys that its query sees,
-// times the row's sum, and sets the other weights to 0. It puts the inverses of the sums
-// into factors. The first row is the query at position first; the first column is the
-// key at position from.
-func (h *Heads) weigh(scores gemm.View, factors []float32, first, from, length int) {
-	for r := range factors {
-		a, b := h.Visible(first+r, length)
-		row := scores.Row(r)
-		clear(row[:a-from])
-		clear(row[b-from:])
-		factors[r] = 1 / nn.ExpSum(row[a-from:b-from])
+// seen returns the part of a row of scores that the query at position i sees, and sets
+// the rest to 0. The first column is the key at position from.
+func (h *Heads) seen(row []float32, i, from, length int) []float32 {
+	if !h.Causal && h.Window == 0 {
+		return row
 	}
+	a, b := h.Visible(i, length)
+	clear(row[:a-from])
+	clear(row[b-from:])
+	return row[a-from : b-from]
 }
 
 // Softmax adds the head's slope to the scores, computes the softmax of each row
@@ -196,11 +182,8 @@ func (h *Heads) Softmax(scores gemm.View, head, first, from, length int) {
 		addSlope(scores, h.Slopes[head], from)
 	}
 	for i := range scores.Rows {
-		a, b := h.Visible(first+i, length)
-		row := scores.Row(i)
-		clear(row[:a-from])
-		clear(row[b-from:])
-		nn.Softmax(scores.Slice(i, i+1, a-from, b-from))
+		row := h.seen(scores.Row(i), first+i, from, length)
+		nn.Scale(row, 1/nn.ExpSum(row))
 	}
 }
 

@@ -48,7 +48,7 @@ func Product(c, a, b kernel.View, s *Scratch) {
 		productPortable(c, a, b)
 		return
 	}
-	productPanels(c, a, b, s)
+	productPanels(c, a, b, s, false)
 }
 
 // usePortable reports whether there are only portable kernels: then loops over the
@@ -88,9 +88,10 @@ func productTransposedPanels(c, a, b kernel.View, scale float32, s *Scratch) {
 	}
 }
 
-// productPanels multiplies with B in place, as a panel with a stride of its own. Only
-// columns that do not fill 16 are copied to a panel.
-func productPanels(c, a, b kernel.View, s *Scratch) {
+// productPanels computes C = A·B, or C += A·B if add is true, with B in place, as a panel
+// with a stride of its own. Only columns that do not fill 16 are copied to a panel. A must
+// have rows and columns.
+func productPanels(c, a, b kernel.View, s *Scratch, add bool) {
 	for j := 0; j < b.Cols; {
 		columns := 16
 		if b.Cols-j >= 32 {
@@ -98,12 +99,22 @@ func productPanels(c, a, b kernel.View, s *Scratch) {
 		}
 		width := min(columns, b.Cols-j)
 		if width == columns {
-			kernel.SGEMMStrided(c.Slice(0, c.Rows, j, j+columns), zeros, a.Data, a.Stride, b.Data[j:], b.Stride, a.Cols)
+			sums, init := c.Slice(0, c.Rows, j, j+columns), zeros
+			if add {
+				init = sums
+			}
+			kernel.SGEMMStrided(sums, init, a.Data, a.Stride, b.Data[j:], b.Stride, a.Cols)
 			j += columns
 			continue
 		}
 		for i := 0; i < a.Rows; i += kernel.ChunkRows {
 			sums, init := s.view(min(kernel.ChunkRows, a.Rows-i), columns), zeros
+			if add {
+				for r := range sums.Rows {
+					copy(sums.Row(r), c.Row(i + r)[j:j+width])
+				}
+				init = sums
+			}
 			for k := 0; k < a.Cols; k += len(s.panel) {
 				panel := s.panel[:min(len(s.panel), a.Cols-k)]
 				for l := range panel {

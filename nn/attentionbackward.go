@@ -48,40 +48,9 @@ func AddProductOfTranspose(c, a, b kernel.View, s *BackwardScratch) {
 	}
 }
 
-// addProduct computes C += A·B with B in place, as a panel with a stride of its own. Only
-// columns that do not fill 16 are copied to a panel.
+// addProduct computes C += A·B.
 func addProduct(c, a, b kernel.View, s *Scratch) {
-	if a.Rows == 0 || a.Cols == 0 {
-		return
-	}
-	for j := 0; j < b.Cols; {
-		columns := 16
-		if b.Cols-j >= 32 {
-			columns = 32
-		}
-		width := min(columns, b.Cols-j)
-		if width == columns {
-			sums := c.Slice(0, c.Rows, j, j+columns)
-			kernel.SGEMMStrided(sums, sums, a.Data, a.Stride, b.Data[j:], b.Stride, a.Cols)
-			j += columns
-			continue
-		}
-		for i := 0; i < a.Rows; i += kernel.ChunkRows {
-			sums := s.view(min(kernel.ChunkRows, a.Rows-i), columns)
-			for r := range sums.Rows {
-				copy(sums.Row(r), c.Row(i + r)[j:j+width])
-			}
-			for k := 0; k < a.Cols; k += len(s.panel) {
-				panel := s.panel[:min(len(s.panel), a.Cols-k)]
-				for l := range panel {
-					copy(panel[l][:], b.Row(k + l)[j:])
-				}
-				kernel.SGEMMStrided(sums, sums, a.Data[i*a.Stride+k:], a.Stride, values(panel), kernel.PanelWidth, len(panel))
-			}
-			for r := range sums.Rows {
-				copy(c.Row(i + r)[j:j+width], sums.Row(r))
-			}
-		}
-		j += width
+	if a.Rows > 0 && a.Cols > 0 {
+		productPanels(c, a, b, s, true)
 	}
 }

@@ -18,8 +18,8 @@ type pipe struct {
 	mu      sync.Mutex
 	gate    chan struct{} // Write waits until it is closed; nil: it does not wait
 	stalled chan struct{} // gets an element for each Write that waits; nil: nobody looks
-	err  error
-	buf  bytes.Buffer
+	err     error
+	buf     bytes.Buffer
 }
 
 func (p *pipe) Write(b []byte) (int, error) {

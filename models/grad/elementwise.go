@@ -74,12 +74,9 @@ type activation struct {
 
 // Activate returns f of every element of x.
 func (t *Tape) Activate(x *Value, f nn.Activation) *Value {
-	a := &activation{x: x, f: f}
-	a.out = t.New(a, x.Rows, x.Cols)
-	a.out.constant = x.constant
-	t.Record(a, a.out)
-	t.MayForget(a.out)
-	return a.out
+	out := t.ActivateKept(x, f)
+	t.MayForget(out)
+	return out
 }
 
 // ActivateKept is Activate with a result that an in-place operation may change.
