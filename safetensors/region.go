@@ -8,12 +8,9 @@ import (
 
 	"github.com/edsrzf/mmap-go"
 
+	"kenserve/internal/hugepages"
 	"kenserve/internal/parallel"
 )
-
-// hugePage is the size of a huge page on the processors that this program is tuned for.
-// Where pages are larger or there are none, only speed is lost.
-const hugePage = 2 << 20
 
 // readRegion reads a file of the given size into memory of its own, outside of Go's
 // heap: the garbage collector need not know of it, it is given back at once, and the
@@ -29,10 +26,10 @@ func readRegion(file *os.File, size int) (mmap.MMap, error) {
 			return nil, fmt.Errorf("allocate %d bytes: %w", size, err)
 		}
 	}
-	first := -int(uintptr(unsafe.Pointer(unsafe.SliceData(region))) % hugePage) // where the huge page begins that holds the first byte
-	err := parallel.Each((size-first+hugePage-1)/hugePage, func(i int) error {
-		from := max(0, first+i*hugePage)
-		part := region[from:min(first+(i+1)*hugePage, size)]
+	first := -int(uintptr(unsafe.Pointer(unsafe.SliceData(region))) % hugepages.Size) // where the huge page begins that holds the first byte
+	err := parallel.Each((size-first+hugepages.Size-1)/hugepages.Size, func(i int) error {
+		from := max(0, first+i*hugepages.Size)
+		part := region[from:min(first+(i+1)*hugepages.Size, size)]
 		n, err := file.ReadAt(part, int64(from))
 		if n < len(part) && err == io.EOF {
 			return io.ErrUnexpectedEOF // the file has become shorter

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package gemm
-
-import "unsafe"
-
-// adviseHuge does nothing: only Linux has the advice.
-func adviseHuge(unsafe.Pointer, int) {}
