@@ -1,6 +1,5 @@
 // Package elementary generates exponentials and error functions of AVX2 vectors, the parts
-// that the kernels of activations and of their gradients share. The coefficients are those of
-// elementary.go in package kernel.
+// that the kernels of activations and of their gradients share.
 package elementary
 
 import (
@@ -11,6 +10,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 
 	"kenserve/gemm/_generate/asm"
+	"kenserve/gemm/_generate/coefficient"
 )
 
 // Lanes returns eight lanes of the value, in memory.
@@ -36,13 +36,13 @@ func clamp(x VecVirtual, limit float64) {
 	VMAXPS(x, l, x)
 }
 
-// rational clamps x to [-limit, limit] and returns x·P(x²)/Q(x²) clamped to
+// rational clamps x to the function's limit and returns x·P(x²)/Q(x²) clamped to
 // [-1, 1]. It overwrites x.
-func rational(x VecVirtual, limit float64, p, q []float64) VecVirtual {
-	clamp(x, limit)
+func rational(x VecVirtual, f coefficient.Rational) VecVirtual {
+	clamp(x, f.Limit)
 	t := YMM()
 	VMULPS(x, x, t)
-	num, den := horner(t, p...), horner(t, q...)
+	num, den := horner(t, f.P...), horner(t, f.Q...)
 	VMULPS(x, num, num)
 	VDIVPS(den, num, num)
 	clamp(num, 1)
@@ -50,18 +50,10 @@ func rational(x VecVirtual, limit float64, p, q []float64) VecVirtual {
 }
 
 // Erf returns the error function of x. It overwrites x.
-func Erf(x VecVirtual) VecVirtual {
-	return rational(x, 4,
-		[]float64{1.1283791065216064, 0.19354543089866638, 0.0531018003821373, 0.0038833622820675373, 0.00028456668951548636, 1.986784127439023e-06},
-		[]float64{1, 0.5048577189445496, 0.1153501570224762, 0.015207286924123764, 0.0011855763150379062, 3.742023545783013e-05})
-}
+func Erf(x VecVirtual) VecVirtual { return rational(x, coefficient.Erf) }
 
 // Tanh returns the hyperbolic tangent of x. It overwrites x.
-func Tanh(x VecVirtual) VecVirtual {
-	return rational(x, 9,
-		[]float64{1, 0.13381026685237885, 0.0034955900628119707, 2.060911174339708e-05, 1.3354699568424167e-08},
-		[]float64{1, 0.4671434164047241, 0.02587698958814144, 0.00032856379402801394, 7.776574761919619e-07})
-}
+func Tanh(x VecVirtual) VecVirtual { return rational(x, coefficient.Tanh) }
 
 // Exp returns e to the power of each x, and 0 where x is below -87. It
 // overwrites its arguments. It interleaves several vectors because one alone is a

@@ -15,6 +15,7 @@ import (
 
 	"kenserve/gemm/_generate/asm"
 	"kenserve/gemm/_generate/avx2/elementary"
+	"kenserve/gemm/_generate/coefficient"
 )
 
 const vector = asm.YMMBytes
@@ -49,7 +50,7 @@ func exp(offset VecVirtual, x ...VecVirtual) []VecVirtual {
 	each(func(i int) { VCMPPS(Imm(5), elementary.Lanes(-126), x[i], keep[i]) })
 	each(func(i int) { VROUNDPS(Imm(0), x[i], n[i]) })
 	each(func(i int) { VSUBPS(n[i], x[i], x[i]) })
-	c := []float64{1, 0.6931470036506653, 0.24022240936756134, 0.0555073507130146, 0.009671619161963463, 0.0013264591107144952}
+	c := coefficient.Power
 	each(func(i int) { VMOVUPS(elementary.Lanes(c[5]), p[i]) })
 	for j := 4; j >= 0; j-- {
 		each(func(i int) { VFMADD213PS(elementary.Lanes(c[j]), x[i], p[i]) })

@@ -1,6 +1,6 @@
 // Package elementary generates the parts that AVX-512 kernels of element-wise functions and of
 // their gradients share: a walk over values with a mask for those that do not fill a vector,
-// powers, and error functions. The coefficients are those of elementary.go in package kernel.
+// powers, and error functions.
 package elementary
 
 import (
@@ -12,6 +12,7 @@ import (
 	. "github.com/mmcloughlin/avo/reg"
 
 	"kenserve/gemm/_generate/asm"
+	"kenserve/gemm/_generate/coefficient"
 )
 
 // Scalar returns a value in memory, to be broadcast.
@@ -79,39 +80,29 @@ func clamp(x VecVirtual, limit float64) {
 	VMAXPS(x, All(-limit), x)
 }
 
-// rational clamps x to [-limit, limit] and returns x·P(x²)/Q(x²) clamped to
+// rational clamps x to the function's limit and returns x·P(x²)/Q(x²) clamped to
 // [-1, 1]. It overwrites x.
-func rational(x VecVirtual, limit float64, p, q []float64) VecVirtual {
-	clamp(x, limit)
+func rational(x VecVirtual, f coefficient.Rational) VecVirtual {
+	clamp(x, f.Limit)
 	t := ZMM()
 	VMULPS(x, x, t)
-	num, den := horner(t, p...), horner(t, q...)
+	num, den := horner(t, f.P...), horner(t, f.Q...)
 	VMULPS(x, num, num)
 	VDIVPS(den, num, num)
 	clamp(num, 1)
 	return num
 }
 
-// The coefficients of erf and tanh are those of elementary.go in package kernel.
-
 // Erf returns the error function of x. It overwrites x.
-func Erf(x VecVirtual) VecVirtual {
-	return rational(x, 4,
-		[]float64{1.1283791065216064, 0.19354543089866638, 0.0531018003821373, 0.0038833622820675373, 0.00028456668951548636, 1.986784127439023e-06},
-		[]float64{1, 0.5048577189445496, 0.1153501570224762, 0.015207286924123764, 0.0011855763150379062, 3.742023545783013e-05})
-}
+func Erf(x VecVirtual) VecVirtual { return rational(x, coefficient.Erf) }
 
 // Tanh returns the hyperbolic tangent of x. It overwrites x.
-func Tanh(x VecVirtual) VecVirtual {
-	return rational(x, 9,
-		[]float64{1, 0.13381026685237885, 0.0034955900628119707, 2.060911174339708e-05, 1.3354699568424167e-08},
-		[]float64{1, 0.4671434164047241, 0.02587698958814144, 0.00032856379402801394, 7.776574761919619e-07})
-}
+func Tanh(x VecVirtual) VecVirtual { return rational(x, coefficient.Tanh) }
 
 // Power replaces each x, in several vectors at a time, by 2 to the power of x. Below 2⁻¹²⁶ the
 // result is 0: subnormal numbers are slow. NaN is kept.
 func Power(x ...VecVirtual) {
-	coefficients := []float64{1, 0.6931470036506653, 0.24022240936756134, 0.0555073507130146, 0.009671619161963463, 0.0013264591107144952}
+	c := coefficient.Power
 	n, p, k := Vectors(len(x)), Vectors(len(x)), make([]OpmaskVirtual, len(x))
 	each := func(f func(j int)) {
 		for j := range x {
@@ -122,9 +113,9 @@ func Power(x ...VecVirtual) {
 	each(func(j int) { k[j] = K(); VCMPPS_BCST(Imm(5), Scalar(-126), x[j], k[j]) })
 	each(func(j int) { VRNDSCALEPS(Imm(0), x[j], n[j]) })
 	each(func(j int) { VSUBPS(n[j], x[j], x[j]) })
-	each(func(j int) { VBROADCASTSS(Scalar(coefficients[5]), p[j]) })
-	for c := 4; c >= 0; c-- {
-		each(func(j int) { VFMADD213PS_BCST(Scalar(coefficients[c]), x[j], p[j]) })
+	each(func(j int) { VBROADCASTSS(Scalar(c[5]), p[j]) })
+	for i := 4; i >= 0; i-- {
+		each(func(j int) { VFMADD213PS_BCST(Scalar(c[i]), x[j], p[j]) })
 	}
 	each(func(j int) { VSCALEFPS_Z(n[j], p[j], k[j], x[j]) })
 }
