@@ -28,21 +28,11 @@ func FileNames() []string { return folder.Names() }
 func Exists(dir string) bool { return folder.Exists(dir) }
 
 // New returns the tokenizer of the files. It keeps no reference to them.
-func New(f Files) (*Tokenizer, error) {
-	c, err := folder.Files(f).Components()
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	t, err := newTokenizer(c)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	return t, nil
-}
+func New(f Files) (*Tokenizer, error) { return assemble(folder.Files(f).Components()) }
 
 // Equal tells whether two tokenizers give the same encodings for all texts and options, and have the same
-// limit and end of truncation. It compares their
-// stages, so two that do the same by other stages count as different.
+// limit and end of truncation. It compares their stages, so two that do the same by other stages count as
+// different.
 func (t *Tokenizer) Equal(u *Tokenizer) bool {
 	return t.size == u.size && t.MaxLength() == u.MaxLength() && t.Direction() == u.Direction() && t.addedRaw.Equal(u.addedRaw) && t.addedNormalized.Equal(u.addedNormalized) &&
 		reflect.DeepEqual(t.normalizer, u.normalizer) && reflect.DeepEqual(t.preTokenizer, u.preTokenizer) &&

@@ -64,12 +64,15 @@ func Open(dir string) (*Tokenizer, error) {
 }
 
 // parse reads the contents of a tokenizer.json.
-func parse(tokenizerJSON []byte) (*Tokenizer, error) {
-	c, err := folder.Parse(tokenizerJSON)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
+func parse(tokenizerJSON []byte) (*Tokenizer, error) { return assemble(folder.Parse(tokenizerJSON)) }
+
+// assemble returns the tokenizer of the stages that were read, or the error of reading
+// them.
+func assemble(c folder.Components, err error) (*Tokenizer, error) {
+	var t *Tokenizer
+	if err == nil {
+		t, err = newTokenizer(c)
 	}
-	t, err := newTokenizer(c)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}

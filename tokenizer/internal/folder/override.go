@@ -137,28 +137,13 @@ func setMembers(raw json.RawMessage, values map[string]any) (json.RawMessage, er
 // and special tokens that are new or whose flags the class sets. It returns the special tokens by role.
 func (f Files) addTokens(v *addedtoken.Vocabulary, own []addedtoken.Token, c config, padToken *string, files *[]*jsonobject.File) (map[string]addedtoken.Token, error) {
 	r := tokenReader{byRole: map[string]*special{}}
-	var declared []addedtoken.Token
-	newer := c.object.Has("added_tokens_decoder")
-	r.read(c.object, false)
-	if newer {
-		declared = readDecoder(c.object)
-	} else {
-		c.object.Member("added_tokens_decoder")
-		old, err := f.open(specialTokensMap, files, MapTable)
-		if err != nil {
-			return nil, err
-		}
-		r.read(old, true)
-		if err := old.Close(); err != nil {
-			return nil, err
-		}
-		if declared, err = f.oldAddedTokens(r.contents(), files); err != nil {
-			return nil, err
-		}
-		declared = append(declared, own...)
-	}
-	if err := c.object.Err(); err != nil {
+	newer := c.object.Has(decoder) // until it is read
+	declared, err := f.declaredTokens(c, &r, files)
+	if err != nil {
 		return nil, err
+	}
+	if !newer {
+		declared = append(declared, own...)
 	}
 	byContent := make(map[string]addedtoken.Token)
 	for _, t := range declared {

@@ -87,28 +87,12 @@ func (r *tokenReader) contents() map[string]bool {
 // transformers adds them, and the special tokens by role. The ID of an added token is the one that a file
 // declares, or -1. defaults are the class's special tokens by role.
 func (f Files) specialTokens(c config, defaults map[string]addedtoken.Token, files *[]*jsonobject.File) (added []addedtoken.Token, byRole map[string]string, err error) {
-	// Newer folders list all added tokens in tokenizer_config.json. Older ones have two files of their
-	// own.
 	r := tokenReader{byRole: map[string]*special{}}
 	for role, t := range defaults {
 		r.byRole[role] = &special{token: t, flags: true}
 	}
-	var declared []addedtoken.Token
-	newer := c.object.Has("added_tokens_decoder")
-	r.read(c.object, false)
-	if newer {
-		declared = readDecoder(c.object)
-	} else {
-		old, err := f.open(specialTokensMap, files, MapTable)
-		if err != nil {
-			return nil, nil, err
-		}
-		r.read(old, true)
-		if err := old.Close(); err != nil {
-			return nil, nil, err
-		}
-	}
-	if err := c.object.Err(); err != nil {
+	declared, err := f.declaredTokens(c, &r, files)
+	if err != nil {
 		return nil, nil, err
 	}
 	byRole = make(map[string]string)
@@ -125,16 +109,7 @@ func (f Files) specialTokens(c config, defaults map[string]addedtoken.Token, fil
 	for _, s := range r.additional {
 		wanted = append(wanted, s.token)
 	}
-	isSpecial := make(map[string]bool)
-	for _, t := range wanted {
-		isSpecial[t.Content] = true
-	}
-
-	if !newer {
-		if declared, err = f.oldAddedTokens(isSpecial, files); err != nil {
-			return nil, nil, err
-		}
-	}
+	isSpecial := r.contents()
 	slices.SortStableFunc(declared, func(a, b addedtoken.Token) int { return cmp.Compare(a.ID, b.ID) })
 	seen := make(map[string]bool)
 	for _, t := range declared {
@@ -152,10 +127,36 @@ func (f Files) specialTokens(c config, defaults map[string]addedtoken.Token, fil
 	return added, byRole, nil
 }
 
-// readDecoder reads the member "added_tokens_decoder", which maps ids to added tokens.
+// declaredTokens reads the special tokens of a folder's files into r, and returns the added tokens that
+// the files declare. Newer folders list all of them in tokenizer_config.json. Older ones have two files of
+// their own.
+func (f Files) declaredTokens(c config, r *tokenReader, files *[]*jsonobject.File) ([]addedtoken.Token, error) {
+	r.read(c.object, false)
+	if c.object.Has(decoder) {
+		declared := readDecoder(c.object)
+		return declared, c.object.Err()
+	}
+	old, err := f.open(specialTokensMap, files, MapTable)
+	if err != nil {
+		return nil, err
+	}
+	r.read(old, true)
+	if err := old.Close(); err != nil {
+		return nil, err
+	}
+	if err := c.object.Err(); err != nil {
+		return nil, err
+	}
+	return f.oldAddedTokens(r.contents(), files)
+}
+
+// decoder is the setting that maps ids to added tokens.
+const decoder = "added_tokens_decoder"
+
+// readDecoder reads the added tokens of that setting.
 func readDecoder(o *jsonobject.Object) []addedtoken.Token {
 	var tokens []addedtoken.Token
-	list := o.Map("added_tokens_decoder")
+	list := o.Map(decoder)
 	for _, name := range list.Names() {
 		id, err := strconv.ParseUint(name, 10, 31)
 		if err != nil {
