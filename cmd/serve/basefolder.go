@@ -38,6 +38,22 @@ func (b *baseWeights) delta(file string, cache *store.Cache) (*delta.Delta, erro
 	return d, nil
 }
 
+// openWithBase opens a delta in either layout, and the base in the folder dir, against
+// which it is checked. Errors about the base begin with the name of the command. The
+// caller calls close when it needs neither any more.
+func (c *cacheFlags) openWithBase(command, dir, file string) (base *baseWeights, d *delta.Delta, close func(), err error) {
+	base, err = openBase(command, dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	d, err = base.delta(file, c.open())
+	if err != nil {
+		_ = base.Close()
+		return nil, nil, nil, err
+	}
+	return base, d, func() { _, _ = d.Close(), base.Close() }, nil
+}
+
 // cacheFlags are the flags of the cache of unpacked deltas.
 type cacheFlags struct {
 	Cache     string   `placeholder:"DIR" help:"Folder for deltas unpacked from the small layout or downloaded from a bucket (default: kenserve in the user's cache folder)."`

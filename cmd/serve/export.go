@@ -24,16 +24,11 @@ func (c *exportCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer out.Abort()
-	base, err := openBase("export", c.Base)
+	base, d, closeBoth, err := c.openWithBase("export", c.Base, c.File)
 	if err != nil {
 		return err
 	}
-	defer base.Close()
-	d, err := base.delta(c.File, c.cacheFlags.open())
-	if err != nil {
-		return err
-	}
-	defer d.Close()
+	defer closeBoth()
 	if err := export.CheckFolder(c.Out, c.Base, d); err != nil {
 		return err
 	}

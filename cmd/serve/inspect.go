@@ -53,16 +53,11 @@ func (c *inspectCmd) inspect() (*inspect.Report, error) {
 		defer d.Close()
 		return inspect.Fast(c.File, d, false), nil
 	}
-	base, err := openBase("inspect", c.Base)
+	_, d, closeBoth, err := c.openWithBase("inspect", c.Base, c.File)
 	if err != nil {
 		return nil, err
 	}
-	defer base.Close()
-	d, err := base.delta(c.File, c.cacheFlags.open())
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
+	defer closeBoth()
 	return inspect.Fast(c.File, d, true), nil
 }
 

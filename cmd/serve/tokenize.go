@@ -24,16 +24,11 @@ func (c *tokenizeCmd) tokenizer() (*tokenizer.Tokenizer, error) {
 	if c.File == "" {
 		return tokenizer.Open(c.Base)
 	}
-	base, err := openBase("tokenize", c.Base)
+	_, d, closeBoth, err := c.openWithBase("tokenize", c.Base, c.File)
 	if err != nil {
 		return nil, err
 	}
-	defer base.Close()
-	d, err := base.delta(c.File, c.cacheFlags.open())
-	if err != nil {
-		return nil, err
-	}
-	defer d.Close()
+	defer closeBoth()
 	if !d.OwnTokenizer {
 		return tokenizer.Open(c.Base)
 	}

@@ -45,16 +45,11 @@ func (c *vizCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer out.Abort()
-	base, err := openBase("viz", c.Base)
+	base, d, closeBoth, err := c.openWithBase("viz", c.Base, c.File)
 	if err != nil {
 		return err
 	}
-	defer base.Close()
-	d, err := base.delta(c.File, c.cacheFlags.open())
-	if err != nil {
-		return err
-	}
-	defer d.Close()
+	defer closeBoth()
 	var tuned delta.Tensors
 	if c.Tuned != "" {
 		checkpoint, err := safetensors.OpenCheckpoint(c.Tuned)

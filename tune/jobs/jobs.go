@@ -237,14 +237,11 @@ func (j *Jobs) Add(ctx context.Context, task string, o Options, r io.Reader) (Jo
 	if err := j.admits(task); err != nil { // before the texts are read, and again afterwards
 		return Job{}, err
 	}
-	s, err := j.spool(ctx, task, o, r)
+	s, err := j.spoolChecked(ctx, task, o, r)
 	if err != nil {
 		return Job{}, err
 	}
 	defer s.remove()
-	if err := j.check(ctx, s); err != nil {
-		return Job{}, err
-	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.admitsLocked(task); err != nil {
@@ -273,16 +270,26 @@ func (j *Jobs) Add(ctx context.Context, task string, o Options, r io.Reader) (Jo
 // error is an *InvalidError with the row if they cannot be used, an ErrTooLong, a
 // [runtime.ErrNoSpace] or [runtime.ErrNoMemory].
 func (j *Jobs) Check(ctx context.Context, task string, o Options, r io.Reader) (Job, error) {
-	s, err := j.spool(ctx, task, o, r)
+	s, err := j.spoolChecked(ctx, task, o, r)
 	if err != nil {
 		return Job{}, err
 	}
 	defer s.remove()
-	if err := j.check(ctx, s); err != nil {
-		return Job{}, err
-	}
 	s.State = Checked
 	return s.Job, nil
+}
+
+// spoolChecked spools the texts that r reads, and checks them. The caller removes them.
+func (j *Jobs) spoolChecked(ctx context.Context, task string, o Options, r io.Reader) (*spooled, error) {
+	s, err := j.spool(ctx, task, o, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.check(ctx, s); err != nil {
+		s.remove()
+		return nil, err
+	}
+	return s, nil
 }
 
 func (j *Jobs) admits(task string) error {
