@@ -26,41 +26,13 @@ func BenchmarkForward(b *testing.B) {
 		{"BLOOM-560m", "bloom", `,"hidden_size":1024,"n_layer":24,"n_head":16,"pad_token_id":3`},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			config, err := models.ParseConfig([]byte(`{"model_type":"` + c.modelType + `","vocab_size":1000` + c.fields + `}`))
-			if err != nil {
-				b.Fatal(err)
-			}
-			arch, err := families.New(config)
-			if err != nil {
-				b.Fatal(err)
-			}
 			r := rand.New(rand.NewPCG(1, 2))
-			weights, products := modeltest.Weights{}, 0
-			for _, p := range append(arch.Parameters(), arch.Head(2)...) {
-				n := 1
-				for _, d := range p.Shape {
-					n *= d
-				}
-				if p.Role == models.Matrix {
-					products += n
-				}
-				data := make([]float32, n)
-				for i := range data {
-					data[i] = float32(r.Float64()-0.5) * 0.1
-				}
-				weights[p.Name] = modeltest.Tensor{Shape: p.Shape, Data: data}
-			}
+			arch, weights, products := randomModel(b, r, `{"model_type":"`+c.modelType+`","vocab_size":1000`+c.fields+`}`)
 			network, err := arch.Bind(weights)
 			if err != nil {
 				b.Fatal(err)
 			}
-			batch := &models.Batch{}
-			for range 32 {
-				for range 4 + int(25*math.Exp(0.6*r.NormFloat64())*0.7) {
-					batch.IDs = append(batch.IDs, int32(r.IntN(1000)))
-				}
-				batch.Ends = append(batch.Ends, len(batch.IDs))
-			}
+			batch := randomTexts(r, 1000)
 			w := models.NewWorkspace(nil)
 			logits := make([]float32, 64)
 			limit := kernel.Peak(100 * time.Millisecond)
@@ -74,4 +46,49 @@ func BenchmarkForward(b *testing.B) {
 			b.ReportMetric(2*float64(products)*tokens/limit, "of-peak")
 		})
 	}
+}
+
+// randomModel returns a model with random weights, and the number of its matrices'
+// elements.
+func randomModel(b *testing.B, r *rand.Rand, configuration string) (models.Architecture, modeltest.Weights, int) {
+	config, err := models.ParseConfig([]byte(configuration))
+	if err != nil {
+		b.Fatal(err)
+	}
+	arch, err := families.New(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	weights, products := modeltest.Weights{}, 0
+	for _, p := range append(arch.Parameters(), arch.Head(2)...) {
+		data := make([]float32, elements(p.Shape))
+		if p.Role == models.Matrix {
+			products += len(data)
+		}
+		for i := range data {
+			data[i] = float32(r.Float64()-0.5) * 0.1
+		}
+		weights[p.Name] = modeltest.Tensor{Shape: p.Shape, Data: data}
+	}
+	return arch, weights, products
+}
+
+// randomTexts returns 32 texts of about 25 tokens.
+func randomTexts(r *rand.Rand, vocabulary int) *models.Batch {
+	batch := &models.Batch{}
+	for range 32 {
+		for range 4 + int(25*math.Exp(0.6*r.NormFloat64())*0.7) {
+			batch.IDs = append(batch.IDs, int32(r.IntN(vocabulary)))
+		}
+		batch.Ends = append(batch.Ends, len(batch.IDs))
+	}
+	return batch
+}
+
+func elements(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }

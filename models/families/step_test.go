@@ -2,7 +2,6 @@ package families_test
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -12,9 +11,7 @@ import (
 	"kenserve/gemm/kernel"
 	"kenserve/internal/parallel"
 	"kenserve/models"
-	"kenserve/models/families"
 	"kenserve/models/grad"
-	"kenserve/models/internal/modeltest"
 	"kenserve/nn"
 )
 
@@ -57,26 +54,8 @@ func BenchmarkStep(b *testing.B) {
 }
 
 func benchmarkStep(b *testing.B, fields string, share float64, micro int, o grad.Options) {
-	config, err := models.ParseConfig([]byte(`{"model_type":"bert"` + fields + `}`))
-	if err != nil {
-		b.Fatal(err)
-	}
-	arch, err := families.New(config)
-	if err != nil {
-		b.Fatal(err)
-	}
 	r := rand.New(rand.NewPCG(1, 2))
-	weights, products := modeltest.Weights{}, 0
-	for _, p := range append(arch.Parameters(), arch.Head(2)...) {
-		data := make([]float32, elements(p.Shape))
-		if p.Role == models.Matrix {
-			products += len(data)
-		}
-		for i := range data {
-			data[i] = float32(r.Float64()-0.5) * 0.1
-		}
-		weights[p.Name] = modeltest.Tensor{Shape: p.Shape, Data: data}
-	}
+	arch, weights, products := randomModel(b, r, `{"model_type":"bert"`+fields+`}`)
 	network, err := arch.Bind(weights)
 	if err != nil {
 		b.Fatal(err)
@@ -102,13 +81,7 @@ func benchmarkStep(b *testing.B, fields string, share float64, micro int, o grad
 			}
 		}
 	}
-	batch := &models.Batch{}
-	for range 32 {
-		for range 4 + int(25*math.Exp(0.6*r.NormFloat64())*0.7) {
-			batch.IDs = append(batch.IDs, int32(r.IntN(8000)))
-		}
-		batch.Ends = append(batch.Ends, len(batch.IDs))
-	}
+	batch := randomTexts(r, 8000)
 	var parts []*models.Batch
 	for i := 0; i < 32; i += micro {
 		start := 0
@@ -155,14 +128,6 @@ func benchmarkStep(b *testing.B, fields string, share float64, micro int, o grad
 	b.ReportMetric(32*float64(b.N)/step.Seconds(), "texts/s")
 	b.ReportMetric(float64(e.Bytes())/1e6, "MB")
 	b.ReportMetric(2*float64(products*len(batch.IDs)*b.N)/forward.Seconds()/limit/float64(o.Pool.Width()), "forward-of-peak")
-}
-
-func elements(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
 }
 
 // adamW is the update of PyTorch's AdamW, for benchmarks.
