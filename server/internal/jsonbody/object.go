@@ -123,9 +123,9 @@ func (o *Object[P]) Read(p P, at problem.Path) {
 				r.Reject(at.Member(other.Name), "is not supported here: %s", other.Refused)
 			case ok:
 			case o.similar(name) != "":
-				r.Reject(at, "has an unknown member %s; did you mean %s?", problem.Quote(name), problem.Quote(o.similar(name)))
+				r.RejectAs(problem.Unknown(at, name, "did you mean "+problem.Quote(o.similar(name))+"?"))
 			case !o.open:
-				r.Reject(at, "has an unknown member %s; it may have %s", problem.Quote(name), o.names)
+				r.RejectAs(problem.Unknown(at, name, "it may have "+o.names))
 			}
 		default:
 			seen |= 1 << i

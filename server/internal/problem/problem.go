@@ -4,6 +4,7 @@
 package problem
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -123,11 +124,25 @@ func Unavailable(cause error, message string) *Problem {
 	return &Problem{Status: http.StatusServiceUnavailable, Kind: KindUnavailable, Message: message, Cause: cause}
 }
 
+// Unknown is a member that the object at a path must not have. advice says what to do.
+// The request itself has no path; then the field is the member, in quotes if it has no
+// name.
+func Unknown(at Path, name, advice string) *Problem {
+	p := Invalid(at, "has an unknown member %s; %s", Quote(name), advice)
+	if p.Field == "" {
+		p.Field = cmp.Or(shorten(name), `""`)
+	}
+	return p
+}
+
 // Quote quotes a name that a client sent, and shortens it to 128 bytes.
-func Quote(name string) string {
+func Quote(name string) string { return fmt.Sprintf("%q", shorten(name)) }
+
+// shorten shortens a name that a client sent to 128 bytes.
+func shorten(name string) string {
 	const maxBytes = 128
 	if len(name) > maxBytes {
-		name = strings.ToValidUTF8(name[:maxBytes], "") + "…"
+		return strings.ToValidUTF8(name[:maxBytes], "") + "…"
 	}
-	return fmt.Sprintf("%q", name)
+	return name
 }
