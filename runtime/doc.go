@@ -40,12 +40,13 @@
 // for room. A task that a request uses stays valid until the request is done,
 // even if the task is evicted, replaced or removed meanwhile.
 //
-// # What tasks bring
+// # Tokenizers and limits of tasks
 //
 // A delta can have more than weights: a tokenizer, tables with more rows than the
-// base's, and a configuration with other limits. Texts are tokenised and checked with
-// what the task has ([Engine.Classify]). Tasks with the same tokenizer share it, and it
-// goes with the last of them.
+// base's, and a configuration with other limits. [Engine.Classify] tokenises and checks
+// texts with the task's tokenizer and limits, and with the base's where the delta has
+// none. Tasks with the same tokenizer share one copy. The copy is freed when the last of
+// these tasks leaves the memory.
 //
 // # Changes
 //
@@ -58,11 +59,11 @@
 //
 // Texts wait in a queue for each task and are computed in batches, bounded by
 // tokens. A batch holds texts of any number of tasks with few kept values, if their
-// configurations compute the same as the base's; or texts of one task. Tasks with waiting texts have equal shares; within that, and
-// within a task, the earliest deadline is first. Every core has a batch of its
-// own if there are enough texts, and otherwise helps with another core's batch. A
-// small batch is computed between the steps of a large one that it would
-// otherwise wait for. The requests and tokens that wait are bounded. No text's
-// scores depend, in any bit, on the other texts of its batch or on how many cores
-// compute it.
+// configurations compute the same as the base's; or texts of one task. Tasks with
+// waiting texts have equal shares; within that, and within a task, the earliest
+// deadline is first. Every core has a batch of its own if there are enough texts, and
+// otherwise helps with another core's batch. A small batch is computed between the
+// steps of a large one that it would otherwise wait for. The requests and tokens that
+// wait are bounded. No text's scores depend, in any bit, on the other texts of its
+// batch or on how many cores compute it.
 package runtime
