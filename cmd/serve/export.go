@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
+	"kenserve/delta"
 	"kenserve/export"
 	"kenserve/internal/stage"
 )
@@ -38,6 +40,22 @@ func (c *exportCmd) Run(ctx context.Context, s streams) error {
 	if err := out.Commit(ctx); err != nil {
 		return outputError("export", "out", "force", err)
 	}
+	if lost := notExported(d.Info); lost != "" {
+		fmt.Fprintf(s.err, "export: the checkpoint has no place for the delta's %s; \"kenserve inspect\" prints the values\n", lost)
+	}
 	_, err = fmt.Fprintf(s.out, "%s: written\n", c.Out)
 	return err
+}
+
+// notExported names what the server or eval applies to the task's logits and a checkpoint
+// has no place for. It is empty if the delta has nothing of the kind.
+func notExported(i delta.Info) string {
+	var parts []string
+	if i.Temperature != 0 && i.Temperature != 1 {
+		parts = append(parts, fmt.Sprintf("temperature (%.4g)", i.Temperature))
+	}
+	if i.Thresholds != nil {
+		parts = append(parts, "thresholds")
+	}
+	return strings.Join(parts, " and ")
 }
