@@ -118,7 +118,7 @@ func dataDigest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// dataHash computes what DataDigest does, of data that is written to it.
+// dataHash computes the digest that dataDigest returns, from data written to it in pieces.
 type dataHash struct {
 	chunk   *blake3.Hasher
 	in      int // bytes of the chunk so far
