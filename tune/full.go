@@ -20,6 +20,10 @@ import (
 // wholeDelta keeps everything that training changed, exactly.
 var wholeDelta = ken.Options{Selection: ken.LargestChange, Budget: ken.BudgetRow, Scope: ken.ScopeAll, Keep: 1, Factor: 1, Coding: delta.Float32}
 
+// pruneConfidence is the confidence of the search for the smallest delta: see
+// [prune.Bounds].
+const pruneConfidence = 0.7
+
 // pruneFull writes the delta of a fully tuned model: the smallest within the tolerance on the
 // dev set, or everything if the task has no accuracy. dir is for temporary files.
 func (t *tuning) pruneFull(ctx context.Context, m *train.Model, dir, path string) error {
@@ -59,12 +63,8 @@ func (t *tuning) smallest(ctx context.Context, source *prune.Source, dir string,
 		return o, err
 	}
 	defer trial.Close()
-	confidence := t.options.Confidence
-	if confidence == 0 {
-		confidence = 0.7
-	}
 	n := 0
-	r, err := trial.Smallest(ctx, o, prune.Bounds{Tolerance: t.options.Tolerance, Confidence: confidence}, func(p auto.Point) {
+	r, err := trial.Smallest(ctx, o, prune.Bounds{Tolerance: t.options.Tolerance, Confidence: pruneConfidence}, func(p auto.Point) {
 		n++
 		if t.events.Progress != nil {
 			t.events.Progress(Progress{Trial: 1, Trials: 1, Stage: "prune", Step: n, Score: p.Accuracy})

@@ -41,8 +41,7 @@ type Options struct {
 	// speed of the machine.
 	Time time.Duration
 
-	Tolerance  float64 // with Recipe.Full: accuracy that pruning may lose, in [0, 1)
-	Confidence float64 // with Recipe.Full: see auto.Search
+	Tolerance float64 // with Recipe.Full: accuracy that pruning may lose, in [0, 1)
 
 	Workers int          // cores; 0: all. The result does not depend on it
 	Compute gemm.Compute // Float32, or BFloat16 for products of rounded factors
@@ -119,9 +118,6 @@ func (o *Options) Check() error {
 	}
 	if !(o.Tolerance >= 0 && o.Tolerance < 1) {
 		fail("the tolerance is %g, want at least 0 and below 1", o.Tolerance)
-	}
-	if o.Confidence != 0 && !(o.Confidence >= 0.5 && o.Confidence < 1) {
-		fail("the confidence is %g, want at least 0.5 and below 1", o.Confidence)
 	}
 	if o.Search > 1 && o.Resume {
 		fail("a search cannot be resumed: repeat it, or train the recipe that it printed")

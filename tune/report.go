@@ -31,7 +31,6 @@ type Events struct {
 	// the run.
 	Data     func(*DataReport) error
 	Progress func(Progress) // after every step
-	Stage    func(name string)
 }
 
 // DataReport describes the labelled texts.

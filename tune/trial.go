@@ -107,9 +107,6 @@ func (t *tuning) progress(number, of int) func(train.Progress) {
 		now := time.Now()
 		if p.Stage != stage {
 			stage, began, first, smooth = p.Stage, t.clock.last, p.Step-1, p.Loss
-			if t.events.Stage != nil {
-				t.events.Stage(stage)
-			}
 		}
 		smooth += (p.Loss - smooth) / 20
 		if p.Last != nil {

@@ -16,8 +16,9 @@
 //   - a constant of an enumeration (a type of its own) of which others are in use;
 //   - fields of structs with tags for JSON or another encoding, which reads them
 //     by reflection;
-//   - names in generated files and in package main;
-//   - names in allow.txt.
+//   - names in generated files and in package main.
+//
+// No other name is exempt.
 package main
 
 import (
@@ -38,10 +39,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-const (
-	module    = "kenserve"
-	allowPath = "exports/allow.txt"
-)
+const module = "kenserve"
 
 // builds are the settings under which packages are loaded: a name may be used in
 // files of one of them only.
@@ -87,21 +85,7 @@ func main() {
 			log.Fatal(err)
 		}
 	}
-	allowed, err := readAllowed()
-	if err != nil {
-		log.Fatal(err)
-	}
 	unused := s.unused()
-	failed := false
-	for _, key := range slices.Sorted(maps.Keys(allowed)) {
-		i := slices.IndexFunc(unused, func(n name) bool { return n.key == key })
-		if i < 0 {
-			fmt.Printf("%s lists %s, which is used or gone\n", allowPath, key)
-			failed = true
-			continue
-		}
-		unused = slices.Delete(unused, i, i+1)
-	}
 	counts := map[string]int{}
 	for _, n := range unused {
 		counts[packageOf(n.key)]++
@@ -115,27 +99,8 @@ func main() {
 		}
 	}
 	if len(unused) > 0 {
-		log.Fatalf("%d exported names that no other package uses: unexport them, or name them in %s with a reason", len(unused), allowPath)
+		log.Fatalf("%d exported names that no other package uses: unexport them, or give them a user", len(unused))
 	}
-	if failed {
-		os.Exit(1)
-	}
-}
-
-// readAllowed reads the keys of allow.txt.
-func readAllowed() (map[string]bool, error) {
-	text, err := os.ReadFile(allowPath)
-	if err != nil {
-		return nil, err
-	}
-	allowed := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
-		line, _, _ = strings.Cut(line, "#")
-		if line = strings.TrimSpace(line); line != "" {
-			allowed[line] = true
-		}
-	}
-	return allowed, nil
 }
 
 // packageOf returns the folder of a key's package.

@@ -150,9 +150,6 @@ func (t *Tape) into(v *Value) (g gemm.View, add bool) {
 	return v.grad, false
 }
 
-// Constant reports whether v needs no gradient.
-func (v *Value) Constant() bool { return v.constant }
-
 // parameter returns the parameter with the given name.
 func (t *Tape) parameter(name string) *Parameter {
 	p := t.parameters[name]

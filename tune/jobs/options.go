@@ -43,8 +43,8 @@ func (o *Options) tuning(dir, task, base string) tune.Options {
 	}
 }
 
-// Check returns an error for options that no job can have.
-func (o *Options) Check() error {
+// check returns an error for options that no job can have.
+func (o *Options) check() error {
 	t := o.tuning("", "task", "")
 	return t.Check()
 }

@@ -38,7 +38,7 @@ func (j *Jobs) spool(ctx context.Context, task string, o Options, r io.Reader) (
 	if !delta.ValidTask(task) {
 		return nil, &InvalidError{"the name of the task is not valid"}
 	}
-	if err := o.Check(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, &InvalidError{strings.ReplaceAll(err.Error(), "tune: ", "")}
 	}
 	s := &spooled{record: record{Job: Job{Object: "tuning", Task: task, Created: time.Now().UTC().Truncate(time.Millisecond), Ignored: []string{}, Curve: []tune.Point{}}, Options: o}}

@@ -63,9 +63,6 @@ func New(tensors []*Tensor) *Optimizer {
 	return &Optimizer{tensors: tensors, states: make([]State, len(tensors))}
 }
 
-// Steps returns the number of updates so far.
-func (o *Optimizer) Steps() int { return o.step }
-
 // States returns the averages of all tensors, in their order, to be saved.
 func (o *Optimizer) States() []State { return o.states }
 

@@ -11,11 +11,11 @@ import (
 
 // Names of class weights.
 const (
-	NoWeights   = "none"
-	AutoWeights = "auto"
+	weightsNone = "none"
+	weightsAuto = "auto"
 )
 
-// maxAutoWeight bounds the weight that AutoWeights gives a label of several a text.
+// maxAutoWeight bounds the weight that "auto" gives a label of several a text.
 const maxAutoWeight = 10
 
 // ClassWeights returns the weight of each label in the loss, nil if all are 1. The text is
@@ -28,11 +28,11 @@ const maxAutoWeight = 10
 // auto is as scikit-learn's "balanced", and as PyTorch's pos_weight is mostly set.
 func ClassWeights(text string, d *Data) ([]float64, error) {
 	switch {
-	case text == "" || text == NoWeights:
+	case text == "" || text == weightsNone:
 		return nil, nil
 	case d.Problem == models.Regression:
 		return nil, fmt.Errorf("class weights are %q, but a regression has no classes", text)
-	case text == AutoWeights:
+	case text == weightsAuto:
 		return autoWeights(d), nil
 	}
 	weights := make([]float64, len(d.Labels))

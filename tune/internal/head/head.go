@@ -64,7 +64,7 @@ func New(arch models.Architecture, labels int, dropout grad.Dropout, seed uint64
 		if len(values) != n {
 			return nil, fmt.Errorf("head: begin with the given weights: tensor %s has %d values, want the shape %v", p.Name, len(values), p.Shape)
 		}
-		w := NewWeight(p, values)
+		w := newWeight(p, values)
 		h.weights, h.byName[p.Name] = append(h.weights, w), w
 	}
 	for _, l := range layers {

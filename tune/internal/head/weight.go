@@ -20,8 +20,8 @@ type Weight struct {
 	frozen    bool
 }
 
-// NewWeight returns a weight with these values, row-major, of which all are trained.
-func NewWeight(p models.Parameter, initial []float32) *Weight {
+// newWeight returns a weight with these values, row-major, of which all are trained.
+func newWeight(p models.Parameter, initial []float32) *Weight {
 	w := &Weight{Parameter: p, initial: initial}
 	w.Reset()
 	return w
@@ -41,7 +41,7 @@ func (w *Weight) Freeze() {
 }
 
 // Keep trains the values at these positions alone, in rising order. The weight must be in
-// the state after NewWeight or Reset.
+// the state after newWeight or Reset.
 func (w *Weight) Keep(positions []int) error {
 	last := -1
 	for _, p := range positions {

@@ -52,8 +52,7 @@ type Objective struct {
 	ClassWeights []float64 // c, one for each label; nil: all 1. Not for a regression
 	Smoothing    float64   // ε, in [0, 1)
 	// TeacherShare is α, in [0, 1]; 0: there is no teacher.
-	TeacherShare       float64
-	TeacherTemperature float64 // T; 0: 2
+	TeacherShare float64
 }
 
 // Target is what one sequence should be.
@@ -74,8 +73,6 @@ func (o *Objective) Check() error {
 		return fmt.Errorf("objective: label smoothing is %g, want at least 0 and below 1", o.Smoothing)
 	case !(o.TeacherShare >= 0 && o.TeacherShare <= 1):
 		return fmt.Errorf("objective: the teacher's share is %g, want 0 to 1", o.TeacherShare)
-	case !(o.TeacherTemperature >= 0):
-		return fmt.Errorf("objective: the teacher's temperature is %g, want a positive number", o.TeacherTemperature)
 	}
 	return nil
 }
@@ -175,12 +172,12 @@ func squares(logits mat.Tensor, want, c []float32) mat.Tensor {
 	return tape.Weighted(ag.Square(d), c)
 }
 
+// temperature is T, which softens the scores of the teacher and of the model.
+const temperature = 2.0
+
 // teacherLoss is scale times the numerator of D.
 func (o *Objective) teacherLoss(logits mat.Tensor, targets []Target, scale float64) mat.Tensor {
-	k, temperature := o.Labels, o.TeacherTemperature
-	if temperature == 0 {
-		temperature = 2
-	}
+	k := o.Labels
 	if o.Problem == models.Regression {
 		want, c := make([]float32, len(targets)), make([]float32, len(targets))
 		for i, t := range targets {

@@ -123,7 +123,7 @@ func TestCheck(t *testing.T) {
 		{Problem: models.Regression, Labels: 1, ClassWeights: []float64{1}},
 		{Problem: models.SingleLabel, Labels: 2, Smoothing: 1},
 		{Problem: models.SingleLabel, Labels: 2, TeacherShare: 1.5},
-		{Problem: models.SingleLabel, Labels: 2, TeacherTemperature: math.NaN()},
+		{Problem: models.SingleLabel, Labels: 2, TeacherShare: math.NaN()},
 	} {
 		if o.Check() == nil {
 			t.Errorf("%+v is accepted", o)

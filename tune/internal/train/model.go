@@ -217,8 +217,8 @@ func batch(samples []*Sample) *models.Batch {
 	return b
 }
 
-// Logits returns the logits of samples, [samples, labels], in passes of about tokens tokens.
-func (m *Model) Logits(samples []Sample, labels, tokens int, between func() error) ([]float32, error) {
+// logits returns the logits of samples, [samples, labels], in passes of about tokens tokens.
+func (m *Model) logits(samples []Sample, labels, tokens int, between func() error) ([]float32, error) {
 	order := make([]int, len(samples))
 	for i := range order {
 		order[i] = i

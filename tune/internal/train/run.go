@@ -63,7 +63,6 @@ type Config struct {
 type Progress struct {
 	Stage       string
 	Step, Steps int // of the stage
-	Tokens      int // of the last step
 	Texts       int // of the last step
 	Loss        float64
 	Last        *Point // the last evaluation, if this step had one
@@ -93,7 +92,7 @@ func (a *Point) better(b *Point) bool {
 
 // Run is the training of one model with one configuration.
 type Run struct {
-	Config
+	config     Config
 	model      *Model
 	train, dev []Sample
 	plan       []stage
@@ -122,7 +121,7 @@ var ErrDiverged = errors.New("the loss is not a number any more: use a smaller l
 
 // NewRun prepares a run. The model must be new, or Reset by an earlier run.
 func NewRun(m *Model, train, dev []Sample, c Config) *Run {
-	r := &Run{Config: c, model: m, train: train, dev: dev, features: map[*Sample][]float32{}}
+	r := &Run{config: c, model: m, train: train, dev: dev, features: map[*Sample][]float32{}}
 	perEpoch := steps(len(train), c.Batch)
 	add := func(name string, n int) {
 		if n > 0 {
@@ -152,8 +151,8 @@ type Result struct {
 	Steps   int     // that the last stage took
 	Planned int     // that it would have taken without an early end
 	Why     string  // why it ended early; empty: it did not
-	// DevLogits are those of the best values, [dev samples, labels].
-	DevLogits []float32
+	// devLogits are those of the best values, [dev samples, labels].
+	devLogits []float32
 }
 
 // Train runs all stages and leaves the best values in the model. With resume it goes on from
@@ -163,7 +162,7 @@ func (r *Run) Train(ctx context.Context, resume bool) (*Result, error) {
 		return nil, errors.New("train: nothing to train: all numbers of epochs are 0")
 	}
 	restored := false
-	if resume && r.Checkpoint != "" {
+	if resume && r.config.Checkpoint != "" {
 		var err error
 		if restored, err = r.restore(); err != nil {
 			return nil, err
@@ -188,7 +187,7 @@ func (r *Run) Train(ctx context.Context, resume bool) (*Result, error) {
 		if err := r.begin(); err != nil {
 			return nil, err
 		}
-		if r.Checkpoint != "" { // so that the stage before is not repeated
+		if r.config.Checkpoint != "" { // so that the stage before is not repeated
 			if err := r.save(); err != nil {
 				return nil, fmt.Errorf("train: write checkpoint: %w", err)
 			}
@@ -204,21 +203,21 @@ func (r *Run) evaluates() bool { return r.state.Stage == len(r.plan)-1 }
 func (r *Run) runStage(ctx context.Context) error {
 	s := r.plan[r.state.Stage]
 	codedFrom := s.steps
-	if s.name == stageTrain && !r.Codings.exact() {
-		codedFrom = int(math.Floor((1 - r.CodedShare) * float64(s.steps)))
+	if s.name == stageTrain && !r.config.Codings.exact() {
+		codedFrom = int(math.Floor((1 - r.config.CodedShare) * float64(s.steps)))
 	}
 	if r.state.Stopped != "" {
 		return nil
 	}
-	perEpoch := steps(len(r.train), r.Batch)
-	every := max(1, r.Every)
+	perEpoch := steps(len(r.train), r.config.Batch)
+	every := max(1, r.config.Every)
 	for r.state.Step < s.steps {
 		if err := r.between(ctx); err != nil {
 			return err
 		}
 		coded := r.state.Step >= codedFrom
 		if coded {
-			r.model.show(r.Codings)
+			r.model.show(r.config.Codings)
 			r.model.updated()
 		}
 		p := Progress{Stage: s.name, Steps: s.steps}
@@ -232,26 +231,26 @@ func (r *Run) runStage(ctx context.Context) error {
 		last := r.state.Step == s.steps
 		if r.evaluates() && (r.state.Step%every == 0 || last) {
 			if coded {
-				r.model.show(r.Codings)
+				r.model.show(r.config.Codings)
 				r.model.updated()
 			}
-			point, err := r.evaluate(ctx, float64(r.state.Step)/float64(perEpoch), coded || r.Codings.exact() || s.name == stageHead)
+			point, err := r.evaluate(ctx, float64(r.state.Step)/float64(perEpoch), coded || r.config.Codings.exact() || s.name == stageHead)
 			if err != nil {
 				return err
 			}
 			p.Last = point
-			if r.Patience > 0 && r.state.Bad >= r.Patience && point.Coded {
+			if r.config.Patience > 0 && r.state.Bad >= r.config.Patience && point.Coded {
 				r.state.Stopped = fmt.Sprintf("%d evaluations without a better one", r.state.Bad)
 			}
 		}
 		p.Best = r.state.Best
-		if r.Progress != nil {
-			r.Progress(p)
+		if r.config.Progress != nil {
+			r.config.Progress(p)
 		}
 		if r.state.Stopped != "" {
 			return nil
 		}
-		if !r.Deadline.IsZero() && r.state.Best != nil && time.Now().After(r.Deadline) {
+		if !r.config.Deadline.IsZero() && r.state.Best != nil && time.Now().After(r.config.Deadline) {
 			r.state.Stopped = "the time is over"
 			return nil
 		}
@@ -266,8 +265,8 @@ func (r *Run) between(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if r.Between != nil {
-		return r.Between()
+	if r.config.Between != nil {
+		return r.config.Between()
 	}
 	return nil
 }

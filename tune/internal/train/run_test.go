@@ -164,7 +164,7 @@ func TestLearns(t *testing.T) {
 			if r.Best.Score < test.atLeast {
 				t.Errorf("score %g, want at least %g", r.Best.Score, test.atLeast)
 			}
-			if s, loss := score(r.DevLogits, test.labels, samples(80, 3, 2), test.problem); s != r.Best.Score || math.Abs(loss-r.Best.DevLoss) > 1e-5 {
+			if s, loss := score(r.devLogits, test.labels, samples(80, 3, 2), test.problem); s != r.Best.Score || math.Abs(loss-r.Best.DevLoss) > 1e-5 {
 				t.Errorf("the values returned have score %g and loss %g, the best point %g and %g", s, loss, r.Best.Score, r.Best.DevLoss)
 			}
 		})

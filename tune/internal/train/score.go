@@ -11,12 +11,12 @@ import (
 // evaluate scores the present values on the dev set, and notes them if they are the best.
 // final says that they are as the delta will store them.
 func (r *Run) evaluate(ctx context.Context, epoch float64, final bool) (*Point, error) {
-	logits, err := r.model.Logits(r.dev, r.Objective.Labels, r.PassTokens, func() error { return r.between(ctx) })
+	logits, err := r.model.logits(r.dev, r.config.Objective.Labels, r.config.PassTokens, func() error { return r.between(ctx) })
 	if err != nil {
 		return nil, err
 	}
 	p := Point{Step: r.state.Step, Epoch: epoch, Loss: r.state.LossSum / float64(max(1, r.state.LossSteps)), Coded: final}
-	p.Score, p.DevLoss = score(logits, r.Objective.Labels, r.dev, r.Objective.Problem)
+	p.Score, p.DevLoss = score(logits, r.config.Objective.Labels, r.dev, r.config.Objective.Problem)
 	r.state.LossSum, r.state.LossSteps = 0, 0
 	r.state.History = append(r.state.History, p)
 	if !p.better(r.state.Best) {
@@ -106,11 +106,11 @@ func (r *Run) finish(ctx context.Context) (*Result, error) {
 	if err := r.model.set(r.best); err != nil {
 		return nil, err
 	}
-	logits, err := r.model.Logits(r.dev, r.Objective.Labels, r.PassTokens, func() error { return r.between(ctx) })
+	logits, err := r.model.logits(r.dev, r.config.Objective.Labels, r.config.PassTokens, func() error { return r.between(ctx) })
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Best: r.state.Best, History: r.state.History, Steps: r.state.Step, Planned: s.steps, Why: r.state.Stopped, DevLogits: logits}, nil
+	return &Result{Best: r.state.Best, History: r.state.History, Steps: r.state.Step, Planned: s.steps, Why: r.state.Stopped, devLogits: logits}, nil
 }
 
 // set gives the trained weights these values, as the forward pass shall use them.

@@ -72,17 +72,17 @@ func (r *Run) begin() error {
 // prepare sets up what the last stages train.
 func (r *Run) prepare() error {
 	switch {
-	case r.Sparse > 0:
-		if r.Mask == Base && r.positions == nil {
+	case r.config.Sparse > 0:
+		if r.config.Mask == Base && r.positions == nil {
 			if err := r.model.reset(); err != nil {
 				return err
 			}
-			r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 {
+			r.positions = r.model.choose(r.model.budget(r.config.Sparse), func(w *Weight, i int) float32 {
 				return 1 / (float32(math.Abs(float64((*w.values)[i]))) + 1e-12)
 			})
 		}
 		return r.model.apply(r.positions)
-	case r.VectorsOnly:
+	case r.config.VectorsOnly:
 		return r.model.apply(nil)
 	}
 	return r.model.reset()
@@ -90,13 +90,13 @@ func (r *Run) prepare() error {
 
 func (r *Run) newOptimizer() {
 	s := r.plan[r.state.Stage]
-	rate := r.Rate
-	headRate := r.HeadRate
+	rate := r.config.Rate
+	headRate := r.config.HeadRate
 	if s.name == stageHead {
 		rate, headRate = headStageRate, 1
 	}
-	r.optimizer = adamw.New(r.model.tensors(headRate, r.VectorRate, r.Decay))
-	r.schedule = adamw.Schedule{Peak: rate, Warmup: int(math.Round(r.Warmup * float64(s.steps))), Total: s.steps, Decay: r.Schedule}
+	r.optimizer = adamw.New(r.model.tensors(headRate, r.config.VectorRate, r.config.Decay))
+	r.schedule = adamw.Schedule{Peak: rate, Warmup: int(math.Round(r.config.Warmup * float64(s.steps))), Total: s.steps, Decay: r.config.Schedule}
 }
 
 // headStageRate is the learning rate of the stage head, in which only new layers learn.
@@ -114,9 +114,9 @@ func (r *Run) endStage() error {
 		for i, w := range r.model.weights {
 			index[w] = i
 		}
-		r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 { return r.squares[index[w]][i] })
+		r.positions = r.model.choose(r.model.budget(r.config.Sparse), func(w *Weight, i int) float32 { return r.squares[index[w]][i] })
 	case stageFull:
-		r.positions = r.model.choose(r.model.budget(r.Sparse), func(w *Weight, i int) float32 {
+		r.positions = r.model.choose(r.model.budget(r.config.Sparse), func(w *Weight, i int) float32 {
 			return float32(math.Abs(float64((*w.values)[i] - w.start[i])))
 		})
 	}

@@ -49,7 +49,7 @@ type checkpointClock struct {
 
 // saveIfDue writes a checkpoint if it is time. When it is written has no effect on the result.
 func (r *Run) saveIfDue(last bool) error {
-	if r.Checkpoint == "" || r.plan[r.state.Stage].name == stageMeasure {
+	if r.config.Checkpoint == "" || r.plan[r.state.Stage].name == stageMeasure {
 		return nil
 	}
 	now := time.Now()
@@ -57,8 +57,8 @@ func (r *Run) saveIfDue(last bool) error {
 		r.saved.at = now
 	}
 	due := now.Sub(r.saved.at) >= max(saveInterval, saveShare*r.saved.took)
-	if r.CheckpointSteps > 0 {
-		due = r.state.Step%r.CheckpointSteps == 0
+	if r.config.CheckpointSteps > 0 {
+		due = r.state.Step%r.config.CheckpointSteps == 0
 	}
 	if !due || last && !r.evaluates() {
 		return nil
@@ -111,8 +111,8 @@ func (r *Run) save() error {
 			entries = append(entries, entryOf("rows/"+name, safetensors.U32, numbers))
 		}
 	}
-	metadata := map[string]string{keyFormat: checkpointFormat, keyFingerprint: r.Fingerprint, keyState: string(text)}
-	return safetensors.WriteFile(r.Checkpoint, metadata, entries)
+	metadata := map[string]string{keyFormat: checkpointFormat, keyFingerprint: r.config.Fingerprint, keyState: string(text)}
+	return safetensors.WriteFile(r.config.Checkpoint, metadata, entries)
 }
 
 func positionsName(weight int) string { return "positions/" + strconv.Itoa(weight) }
@@ -126,7 +126,7 @@ func entryOf[T safetensors.Number](name string, dtype safetensors.DType, x []T) 
 
 // restore goes to the state of the checkpoint. It returns false if there is none.
 func (r *Run) restore() (bool, error) {
-	f, err := safetensors.Load(r.Checkpoint)
+	f, err := safetensors.Load(r.config.Checkpoint)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -135,7 +135,7 @@ func (r *Run) restore() (bool, error) {
 	}
 	defer f.Close()
 	if err := r.read(f); err != nil {
-		return false, fmt.Errorf("train: resume from %s: %w", r.Checkpoint, err)
+		return false, fmt.Errorf("train: resume from %s: %w", r.config.Checkpoint, err)
 	}
 	return true, nil
 }
@@ -148,7 +148,7 @@ func (r *Run) read(f *safetensors.File) error {
 	if m[keyFormat] != checkpointFormat {
 		return errors.New("it is not a checkpoint of a tuning")
 	}
-	if m[keyFingerprint] != r.Fingerprint {
+	if m[keyFingerprint] != r.config.Fingerprint {
 		return errOther
 	}
 	var s state

@@ -15,17 +15,16 @@ import (
 
 // step computes the gradients of one step and updates the weights.
 func (r *Run) step(ctx context.Context, s stage, p *Progress) error {
-	list := members(r.train, r.Batch, r.Seed, r.state.Stage, r.state.Step)
+	list := members(r.train, r.config.Batch, r.config.Seed, r.state.Stage, r.state.Step)
 	r.model.zeroGrad()
 	targets := make([]objective.Target, len(list))
 	for i, sample := range list {
 		targets[i] = sample.Target
-		p.Tokens += len(sample.IDs)
 	}
 	p.Texts = len(list)
-	total := r.Objective.Total(targets)
+	total := r.config.Objective.Total(targets)
 	first := 0
-	groups := parts(list, r.PassTokens)
+	groups := parts(list, r.config.PassTokens)
 	for _, part := range groups {
 		if err := r.between(ctx); err != nil {
 			return err
@@ -54,10 +53,10 @@ func (r *Run) step(ctx context.Context, s stage, p *Progress) error {
 		return nil
 	}
 	norm := 0.0
-	if r.Clip > 0 {
-		norm = adamw.Norm(r.Pool, r.optimizer.Tensors())
+	if r.config.Clip > 0 {
+		norm = adamw.Norm(r.config.Pool, r.optimizer.Tensors())
 	}
-	r.optimizer.Step(r.Pool, r.schedule.Rate(r.state.Step), adamw.ClipFactor(norm, r.Clip))
+	r.optimizer.Step(r.config.Pool, r.schedule.Rate(r.state.Step), adamw.ClipFactor(norm, r.config.Clip))
 	r.model.updated()
 	return nil
 }
@@ -69,7 +68,7 @@ func (r *Run) gradients(s stage, part []*Sample, targets []objective.Target, tot
 		if err != nil {
 			return 0, err
 		}
-		loss, _, err := r.model.head.Gradients(features, mode, func(logits mat.Tensor) mat.Tensor { return r.Objective.Loss(logits, targets, total) })
+		loss, _, err := r.model.head.Gradients(features, mode, func(logits mat.Tensor) mat.Tensor { return r.config.Objective.Loss(logits, targets, total) })
 		return loss, err
 	}
 	features, err := r.model.encoder.Features(batch(part), mode)
@@ -81,7 +80,7 @@ func (r *Run) gradients(s stage, part []*Sample, targets []objective.Target, tot
 	if s.name == stageContrastive {
 		loss, d, err = r.model.head.GradientsBefore(features, mode, func(x mat.Tensor) mat.Tensor { return objective.Contrast(x, targets) })
 	} else {
-		loss, d, err = r.model.head.Gradients(features, mode, func(logits mat.Tensor) mat.Tensor { return r.Objective.Loss(logits, targets, total) })
+		loss, d, err = r.model.head.Gradients(features, mode, func(logits mat.Tensor) mat.Tensor { return r.config.Objective.Loss(logits, targets, total) })
 	}
 	if err != nil || d.Rows == 0 { // a loss that is not finite
 		return loss, err
