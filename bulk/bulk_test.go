@@ -13,8 +13,8 @@ import (
 	"kenserve/dataset"
 	"kenserve/delta"
 	"kenserve/gemm"
-	"kenserve/internal/tiny"
 	"kenserve/ken"
+	"kenserve/models/tiny"
 	"kenserve/prune"
 )
 

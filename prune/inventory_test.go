@@ -11,8 +11,8 @@ import (
 
 	"kenserve/delta"
 	"kenserve/export"
-	"kenserve/internal/tiny"
 	"kenserve/ken"
+	"kenserve/models/tiny"
 	"kenserve/safetensors"
 )
 

@@ -15,8 +15,8 @@ import (
 	"kenserve/auto"
 	"kenserve/dataset"
 	"kenserve/delta"
-	"kenserve/internal/tiny"
 	"kenserve/ken"
+	"kenserve/models/tiny"
 )
 
 func check(t *testing.T, err error) {

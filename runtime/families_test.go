@@ -14,10 +14,10 @@ import (
 
 	"kenserve/delta"
 	"kenserve/gemm"
-	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/models"
 	"kenserve/models/families"
+	"kenserve/models/tiny"
 )
 
 // TestFamilies: for every family, warm and hot, scores have the bits of the full

@@ -15,9 +15,9 @@ import (
 
 	"kenserve/delta"
 	"kenserve/gemm"
-	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/models"
+	"kenserve/models/tiny"
 	"kenserve/runtime/internal/failure"
 	"kenserve/tokenizer"
 )

@@ -11,9 +11,9 @@ import (
 	"kenserve/delta/store"
 	"kenserve/gemm"
 	"kenserve/internal/parallel"
-	"kenserve/internal/tiny"
 	"kenserve/ken"
 	"kenserve/models"
+	"kenserve/models/tiny"
 )
 
 // BenchmarkSwitch compares the time of a text of 24 tokens on a warm task, after a

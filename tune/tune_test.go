@@ -21,8 +21,8 @@ import (
 	"kenserve/delta/inspect"
 	"kenserve/evaluate"
 	"kenserve/gemm"
-	"kenserve/internal/tiny"
 	"kenserve/models"
+	"kenserve/models/tiny"
 	"kenserve/runtime"
 )
 

@@ -9,7 +9,7 @@
 // above it:
 //
 //	ken: delta kde safetensors
-//	  tests: internal/tiny
+//	  tests: models/tiny
 //
 // The second line, if there is one, names what the package's tests import beside
 // that. Tests may import packages further down. Comments begin with #; those above

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"kenserve/internal/tiny"
+	"kenserve/models/tiny"
 )
 
 // TestChangeTasks changes the tasks of a running program while clients send requests: no

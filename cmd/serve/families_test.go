@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"kenserve/delta"
-	"kenserve/internal/tiny"
 	"kenserve/models/families"
+	"kenserve/models/tiny"
 	"kenserve/safetensors"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"kenserve/internal/tiny"
+	"kenserve/models/tiny"
 	"kenserve/safetensors"
 )
 

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"kenserve/internal/tiny"
+	"kenserve/models/tiny"
 )
 
 // fixture is a folder with a tiny base, a store of tasks with two labels each, and the

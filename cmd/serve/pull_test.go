@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"kenserve/internal/tiny"
+	"kenserve/models/tiny"
 )
 
 // TestPull downloads a model from a hub and uses it as a base under its name.

@@ -16,7 +16,7 @@ import (
 	"unicode/utf8"
 
 	"kenserve/internal/printable"
-	"kenserve/internal/tiny"
+	"kenserve/models/tiny"
 )
 
 // within waits until a condition holds.

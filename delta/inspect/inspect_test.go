@@ -10,8 +10,8 @@ import (
 	"kenserve/delta"
 	"kenserve/delta/diff"
 	"kenserve/delta/inspect"
-	"kenserve/internal/tiny"
 	"kenserve/ken"
+	"kenserve/models/tiny"
 	"kenserve/prune"
 	"kenserve/safetensors"
 )

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"kenserve/internal/tiny"
+	"kenserve/models/tiny"
 	"kenserve/runtime"
 	"kenserve/tune"
 )

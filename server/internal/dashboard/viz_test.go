@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"kenserve/delta"
-	"kenserve/internal/tiny"
 	"kenserve/ken"
+	"kenserve/models/tiny"
 	"kenserve/safetensors"
 	"kenserve/server/internal/core"
 	"kenserve/server/internal/route"

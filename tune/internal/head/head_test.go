@@ -9,10 +9,10 @@ import (
 	"github.com/nlpodyssey/spago/mat"
 
 	"kenserve/gemm"
-	"kenserve/internal/tiny"
 	"kenserve/models"
 	"kenserve/models/families"
 	"kenserve/models/grad"
+	"kenserve/models/tiny"
 	"kenserve/tune/internal/tape"
 )
 

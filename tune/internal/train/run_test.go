@@ -10,10 +10,10 @@ import (
 
 	"kenserve/delta"
 	"kenserve/internal/parallel"
-	"kenserve/internal/tiny"
 	"kenserve/models"
 	"kenserve/models/families"
 	"kenserve/models/grad"
+	"kenserve/models/tiny"
 	"kenserve/safetensors"
 	"kenserve/tune/internal/adamw"
 	"kenserve/tune/internal/head"
