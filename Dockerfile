@@ -6,7 +6,7 @@
 FROM golang:1.26 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
-COPY internal/nomsgpack internal/nomsgpack
+COPY internal/unused internal/unused
 RUN go mod download
 COPY . .
 # -tags bucket: the image has the cloud clients for s3://, gs:// and azblob://.

@@ -128,7 +128,6 @@ require (
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
-	github.com/quic-go/qpack v0.6.0 // indirect
 	github.com/quic-go/quic-go v0.59.0 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
 	github.com/ryszard/goskiplist v0.0.0-20150312221310-2dfbae5fcf46 // indirect
@@ -160,5 +159,9 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261019180522-ce908d29299b // indirect
 )
 
-// gin's MessagePack, which nothing uses; see internal/nomsgpack.
-replace github.com/ugorji/go/codec => ./internal/nomsgpack
+// Formats and protocols that gin imports and nothing uses; see internal/unused.
+replace (
+	github.com/quic-go/quic-go => ./internal/unused/quic
+	github.com/ugorji/go/codec => ./internal/unused/msgpack
+	go.mongodb.org/mongo-driver/v2 => ./internal/unused/mongo
+)

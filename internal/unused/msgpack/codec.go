@@ -1,7 +1,7 @@
 // Package codec replaces github.com/ugorji/go/codec, which gin imports to read and
 // write MessagePack. kenserve does not use MessagePack: it parses request bodies
 // itself, and all of its routes use JSON. The real package takes a fifth of the
-// processor time of a build (25 of 122 s on a busy machine) and 9 MB of the program.
+// processor time of a build and 9 MB of the program.
 // gin leaves it out under its build tag nomsgpack, but a plain `go build` sets no
 // tags. So go.mod replaces the package with this one, which declares the names that
 // gin uses; its functions return an error.
