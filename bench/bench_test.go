@@ -53,7 +53,7 @@ func writeTask(t *testing.T) (base, file string) {
 
 func openStore(t *testing.T, base, folder string) *runtime.Engine {
 	t.Helper()
-	e, err := runtime.Open(context.Background(), runtime.Config{BaseDir: base, Store: store.Folder(folder), Budget: 1 << 30})
+	e, err := runtime.Open(context.Background(), runtime.Config{BaseDir: base, Store: store.NewFolder(folder), Budget: 1 << 30})
 	check(t, err)
 	t.Cleanup(func() { _ = e.Close() })
 	return e

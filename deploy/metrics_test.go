@@ -154,7 +154,7 @@ func scrape(t *testing.T) map[string]map[string][]string {
 		t.Fatal(err)
 	}
 	engine, err := runtime.Open(context.Background(), runtime.Config{
-		BaseDir: "../examples/demo/base", Store: store.Folder(folder), Log: quiet,
+		BaseDir: "../examples/demo/base", Store: store.NewFolder(folder), Log: quiet,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -71,7 +71,7 @@ func OpenTrial(ctx context.Context, base string, dev *dataset.Reader, s *Source)
 	// Room for one task with all weights materialised, and for the tasks before it
 	// that have not been evicted yet.
 	weights := 4 * int64(s.Weights())
-	t.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: base, Store: store.Folder(t.folder.Path("")), Budget: 3*weights + 64<<20, Log: slog.New(slog.DiscardHandler)})
+	t.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: base, Store: store.NewFolder(t.folder.Path("")), Budget: 3*weights + 64<<20, Log: slog.New(slog.DiscardHandler)})
 	return t, err
 }
 

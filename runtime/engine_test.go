@@ -99,7 +99,7 @@ func (f *fixture) prune(t testing.TB, task string, tuned int, options ken.Option
 
 func (f *fixture) open(t *testing.T, c Config) *Engine {
 	t.Helper()
-	c.BaseDir, c.Store = f.base, store.Folder(f.store)
+	c.BaseDir, c.Store = f.base, store.NewFolder(f.store)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -357,7 +357,7 @@ func (s *slowStore) Fetch(ctx context.Context, item store.Item) (store.File, err
 // cancellation of a request does not cancel the load.
 func TestOneLoad(t *testing.T) {
 	f := newFixture(t, 1, ken.Options{Selection: ken.LargestChange, Keep: 0.1, Coding: delta.Sign})
-	store := &slowStore{Store: store.Folder(f.store), opens: map[string]int{}}
+	store := &slowStore{Store: store.NewFolder(f.store), opens: map[string]int{}}
 	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: store, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer e.Close()

@@ -140,12 +140,20 @@ func TestProblemsOfColdTasks(t *testing.T) {
 // TestStoreAway: while the store is away, tasks in memory are served, others are not
 // lost but cannot be reached, and nothing is removed. Afterwards all is as before.
 func TestStoreAway(t *testing.T) {
+	t.Run("no folder", func(t *testing.T) { testStoreAway(t, false) })
+	t.Run("an empty folder in its place", func(t *testing.T) { testStoreAway(t, true) })
+}
+
+func testStoreAway(t *testing.T, empty bool) {
 	f := newFixture(t, 2, sparseOptions)
 	e := f.open(t, Config{Watch: 10 * time.Millisecond, RetryAfter: time.Hour})
 	defer e.Close()
 	ctx := context.Background()
 	scoresOf(t, e, "t0")
 	must(t, os.Rename(f.store, f.store+".away"))
+	if empty { // as the mount point of a share
+		must(t, os.Mkdir(f.store, 0o755))
+	}
 	until(t, "the engine is not ready", func() bool { return e.Ready() != nil })
 	scoresOf(t, e, "t0")
 	if info, err := e.Task("t0"); err != nil || info.Residency == Cold {
@@ -167,13 +175,16 @@ func TestStoreAway(t *testing.T) {
 	if errTasks == nil {
 		t.Error("the list of tasks has no error")
 	}
+	if empty {
+		must(t, os.Remove(f.store)) // nothing was written into it
+	}
 	must(t, os.Rename(f.store+".away", f.store))
 	until(t, "the engine is ready", func() bool { return e.Ready() == nil })
 	scoresOf(t, e, "t1")
 }
 
 // fullStore is a store whose disk is full.
-type fullStore struct{ store.Folder }
+type fullStore struct{ *store.Folder }
 
 // Spool returns a file that cannot be written.
 func (s fullStore) Spool() (*store.Spool, error) {
@@ -194,7 +205,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skip("this system has no /dev/full")
 	}
 	f := newFixture(t, 1, sparseOptions)
-	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: fullStore{store.Folder(f.store)}, Log: slog.New(slog.DiscardHandler)})
+	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: fullStore{store.NewFolder(f.store)}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer e.Close()
 	if _, err := e.Put(context.Background(), "t0", bytes.NewReader(f.read(t, "t0")), -1); !errors.Is(err, ErrNoSpace) {

@@ -177,7 +177,7 @@ func (s *gatedStore) Fetch(ctx context.Context, item store.Item) (store.File, er
 func TestLoadDelaysNobody(t *testing.T) {
 	f := newFixture(t, 2, sparseOptions)
 	gate := make(chan struct{})
-	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: &gatedStore{store.Folder(f.store), map[string]chan struct{}{"t1": gate}}, Log: slog.New(slog.DiscardHandler)})
+	e, err := Open(context.Background(), Config{BaseDir: f.base, Store: &gatedStore{store.NewFolder(f.store), map[string]chan struct{}{"t1": gate}}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer e.Close()
 	scoresOf(t, e, "t0")
@@ -381,7 +381,7 @@ func TestChange(t *testing.T) {
 		t.Errorf("temporary files left in the store: %v", files)
 	}
 
-	fixed, err := Open(ctx, Config{BaseDir: f.base, Store: readOnly{store.Folder(f.store)}, Log: slog.New(slog.DiscardHandler)})
+	fixed, err := Open(ctx, Config{BaseDir: f.base, Store: readOnly{store.NewFolder(f.store)}, Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	defer fixed.Close()
 	if _, err := fixed.Put(ctx, "new", bytes.NewReader(first), -1); !errors.Is(err, ErrReadOnly) {

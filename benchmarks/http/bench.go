@@ -58,7 +58,7 @@ func newBench(ctx context.Context, s settings) (_ *bench, err error) {
 			return nil, fmt.Errorf("build the program: %w\n%s", err, out)
 		}
 	}
-	b.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: b.base, Store: store.Folder(b.store), BatchTokens: 1024, Log: slog.New(slog.DiscardHandler)})
+	b.engine, err = runtime.Open(ctx, runtime.Config{BaseDir: b.base, Store: store.NewFolder(b.store), BatchTokens: 1024, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}

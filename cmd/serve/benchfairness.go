@@ -41,7 +41,7 @@ func (c *benchFairnessCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, folder.Remove()) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: store.Folder(folder.Path("")), Budget: int64(c.Memory), Compute: gemm.Float32, Workers: c.Threads, Log: discardLog(),
+		BaseDir: c.Base, Store: store.NewFolder(folder.Path("")), Budget: int64(c.Memory), Compute: gemm.Float32, Workers: c.Threads, Log: discardLog(),
 		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // so that no request is refused
 	})
 	if err != nil {

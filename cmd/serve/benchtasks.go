@@ -52,7 +52,7 @@ func (c *benchTasksCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, folder.Remove()) }()
 	e, err := runtime.Open(ctx, runtime.Config{
-		BaseDir: c.Base, Store: store.Folder(folder.Path("")), Compute: c.Compute, Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(), LimitHeap: newHeapLimiter(),
+		BaseDir: c.Base, Store: store.NewFolder(folder.Path("")), Compute: c.Compute, Memory: int64(c.Memory), Workers: c.Threads, Log: discardLog(), LimitHeap: newHeapLimiter(),
 		MaxWaiting: 1 << 20, MaxWaitingTokens: 1 << 30, // so that no request is refused
 	})
 	if err != nil {

@@ -81,7 +81,7 @@ func (c *serveCmd) about(e *runtime.Engine) server.About {
 // closeStore afterwards.
 func openStore(ctx context.Context, address string, cache *store.Cache) (tasks store.Store, closeStore func() error, err error) {
 	if !bucket.IsURL(address) {
-		return store.Folder(address), func() error { return nil }, nil
+		return store.NewFolder(address), func() error { return nil }, nil
 	}
 	objects, err := bucket.Open(ctx, address, cache)
 	if err != nil {

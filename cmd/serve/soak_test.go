@@ -87,7 +87,7 @@ func TestSoak(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	cache := store.NewCache(cacheDir, 200<<10)
 	e, err := runtime.Open(context.Background(), runtime.Config{
-		BaseDir: w.base, Store: store.Folder(w.store), Cache: cache, Budget: 600 << 10,
+		BaseDir: w.base, Store: store.NewFolder(w.store), Cache: cache, Budget: 600 << 10,
 		Watch: 20 * time.Millisecond, RetryAfter: time.Millisecond, Log: log,
 	})
 	if err != nil {

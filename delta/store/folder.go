@@ -15,23 +15,26 @@ import (
 	"kenserve/internal/stage"
 )
 
-// Folder is the store in the folder at this path. Each file NAME.ken in it is a
-// task; it ignores other files. The version of an item is made of its file's time
-// of change, size and inode, which are known without reading the file.
-type Folder string
+// Folder is the store in a folder. Each file NAME.ken in it is a task; it ignores other
+// files. The version of an item is made of its file's time of change, size and inode,
+// which are known without reading the file.
+type Folder struct{ root *Root }
 
-var _ Writable = Folder("")
+var _ Writable = (*Folder)(nil)
+
+// NewFolder returns the store in the folder at this path.
+func NewFolder(path string) *Folder { return &Folder{NewRoot(path)} }
 
 // List implements Store.
-func (f Folder) List(context.Context) ([]Item, error) {
-	files, err := os.ReadDir(string(f))
+func (f *Folder) List(context.Context) ([]Item, error) {
+	files, err := os.ReadDir(f.root.path)
 	if err != nil {
 		return nil, fmt.Errorf("store: list folder: %w: %w", ErrAway, err)
 	}
 	var items []Item
 	for _, file := range files {
 		if stage.IsFolder(file.Name()) {
-			stage.Clean(string(f)) // of processes that were killed
+			stage.Clean(f.root.path) // of processes that were killed
 			continue
 		}
 		name, ok := delta.TaskName(file.Name())
@@ -42,40 +45,46 @@ func (f Folder) List(context.Context) ([]Item, error) {
 			items = append(items, i)
 		}
 	}
+	if err := f.root.Listed(len(items)); err != nil {
+		return nil, err
+	}
 	sort.Slice(items, func(i, j int) bool { return items[i].Task < items[j].Task })
 	return items, nil
 }
 
 // Stat implements Store.
-func (f Folder) Stat(_ context.Context, task string) (Item, error) {
+func (f *Folder) Stat(_ context.Context, task string) (Item, error) {
 	if !delta.ValidTask(task) {
 		return Item{}, notFound(task)
 	}
 	i, err := statFile(task, f.path(task))
-	return i, away(string(f), err)
+	return i, f.root.away(err)
 }
 
 // Fetch implements Store.
-func (f Folder) Fetch(_ context.Context, i Item) (File, error) {
+func (f *Folder) Fetch(_ context.Context, i Item) (File, error) {
 	if !delta.ValidTask(i.Task) {
 		return File{}, notFound(i.Task)
 	}
 	return File{Path: f.path(i.Task)}, nil
 }
 
-func (f Folder) path(task string) string { return filepath.Join(string(f), task+delta.Extension) }
+func (f *Folder) path(task string) string { return filepath.Join(f.root.path, task+delta.Extension) }
 
 // Spool implements Writable.
-func (f Folder) Spool() (*Spool, error) {
-	s, err := spoolIn(string(f))
+func (f *Folder) Spool() (*Spool, error) {
+	if err := f.root.Check(); err != nil {
+		return nil, err
+	}
+	s, err := spoolIn(f.root.path)
 	if err != nil {
-		return nil, writing(away(string(f), err))
+		return nil, writing(f.root.away(err))
 	}
 	return s, nil
 }
 
 // Put implements Writable.
-func (f Folder) Put(_ context.Context, task string, spool *Spool) error {
+func (f *Folder) Put(_ context.Context, task string, spool *Spool) error {
 	if !delta.ValidTask(task) {
 		return fmt.Errorf("store: put task %q: not a valid name of a task", task)
 	}
@@ -86,13 +95,13 @@ func (f Folder) Put(_ context.Context, task string, spool *Spool) error {
 		return writing(err)
 	}
 	if err := atomicfile.Move(spool.Name(), f.path(task)); err != nil {
-		return writing(away(string(f), err))
+		return writing(f.root.away(err))
 	}
 	return nil
 }
 
 // Remove implements Writable.
-func (f Folder) Remove(_ context.Context, task string) error {
+func (f *Folder) Remove(_ context.Context, task string) error {
 	if !delta.ValidTask(task) {
 		return notFound(task)
 	}
@@ -101,7 +110,7 @@ func (f Folder) Remove(_ context.Context, task string) error {
 	} else if err != nil {
 		return err
 	}
-	err := away(string(f), os.Remove(f.path(task)))
+	err := f.root.away(os.Remove(f.path(task)))
 	switch {
 	case err == nil:
 		return nil
@@ -114,9 +123,9 @@ func (f Folder) Remove(_ context.Context, task string) error {
 // checkEntry returns nil if a task's entry of the folder is a file, or a link, which is
 // replaced or removed itself and not what it leads to. Anything else there is not the
 // store's to change.
-func (f Folder) checkEntry(task string) error {
+func (f *Folder) checkEntry(task string) error {
 	info, err := os.Lstat(f.path(task))
-	err = away(string(f), err)
+	err = f.root.away(err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrAway):
 		return notFound(task)

@@ -225,7 +225,7 @@ func TestFolderForeign(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			f := Folder(t.TempDir())
+			f := NewFolder(t.TempDir())
 			path := f.path("odd")
 			if err := put(path); err != nil {
 				t.Fatal(err)
@@ -275,8 +275,8 @@ func TestFolderForeign(t *testing.T) {
 
 // TestFolderLeftovers: the spool of a killed process is removed, and one in use stays.
 func TestFolderLeftovers(t *testing.T) {
-	f := Folder(t.TempDir())
-	dead, err := stage.NewFolder(string(f))
+	f := NewFolder(t.TempDir())
+	dead, err := stage.NewFolder(f.root.path)
 	if err != nil {
 		t.Fatal(err)
 	}

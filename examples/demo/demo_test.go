@@ -68,7 +68,7 @@ func (g *golden) check(i int, scores []float32) error {
 func open(t *testing.T, budget int64) *runtime.Engine {
 	t.Helper()
 	e, err := runtime.Open(context.Background(), runtime.Config{
-		BaseDir: "base", Store: store.Folder("tasks"), Budget: budget, Log: slog.New(slog.DiscardHandler),
+		BaseDir: "base", Store: store.NewFolder("tasks"), Budget: budget, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

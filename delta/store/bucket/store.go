@@ -23,7 +23,7 @@ type Store struct {
 	address string // identifies the bucket in the cache
 	cache   *store.Cache
 	retry   retry
-	folder  string // of a file:// bucket, which reads as empty when its folder is gone
+	folder  *store.Root // of a file:// bucket, which reads as empty when its folder is gone
 }
 
 var _ store.Writable = (*Store)(nil)
@@ -65,20 +65,21 @@ func Open(ctx context.Context, address string, cache *store.Cache) (*Store, erro
 	}
 	s := newStore(bucket, plain.String()+"?"+u.Query().Get("endpoint"), cache)
 	if u.Scheme == "file" {
-		s.folder = filepath.FromSlash(u.Path)
+		path := filepath.FromSlash(u.Path)
 		if u.Host == "." { // a relative path, as gocloud.dev/blob/fileblob has it
-			s.folder = strings.TrimPrefix(s.folder, string(filepath.Separator))
+			path = strings.TrimPrefix(path, string(filepath.Separator))
 		}
+		s.folder = store.NewRoot(path)
 	}
 	return s, nil
 }
 
-// checkFolder returns an error if the folder of a file:// bucket is gone.
+// checkFolder returns a [store.ErrAway] if the folder of a file:// bucket is gone.
 func (s *Store) checkFolder() error {
-	if s.folder == "" {
+	if s.folder == nil {
 		return nil
 	}
-	return store.CheckFolder(s.folder)
+	return s.folder.Check()
 }
 
 // newStore returns the store in an open bucket, which it owns. address identifies
@@ -112,8 +113,10 @@ func (s *Store) List(ctx context.Context) ([]store.Item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bucket: list: %w: %w", store.ErrAway, err)
 	}
-	if err := s.checkFolder(); err != nil {
-		return nil, fmt.Errorf("bucket: list: %w", err)
+	if s.folder != nil {
+		if err := s.folder.Listed(len(items)); err != nil {
+			return nil, fmt.Errorf("bucket: list: %w", err)
+		}
 	}
 	sort.Slice(items, func(i, j int) bool { return items[i].Task < items[j].Task })
 	return items, nil
@@ -210,6 +213,9 @@ func (s *Store) Spool() (*store.Spool, error) { return s.cache.Spool() }
 func (s *Store) Put(ctx context.Context, task string, spool *store.Spool) error {
 	if !delta.ValidTask(task) {
 		return fmt.Errorf("bucket: put task %q: not a valid name of a task", task)
+	}
+	if err := s.checkFolder(); err != nil {
+		return fmt.Errorf("bucket: put task %s: %w", task, err)
 	}
 	err := s.retry.do(ctx, func() error {
 		f, err := os.Open(spool.Name())

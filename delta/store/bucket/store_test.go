@@ -174,21 +174,43 @@ func TestFolderGone(t *testing.T) {
 	if _, err := s.Stat(ctx, "b"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("no such task: %v", err)
 	}
+	if _, err := s.List(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.Rename(folder, folder+".gone"); err != nil {
 		t.Fatal(err)
 	}
-	_, errList := s.List(ctx)
-	_, errStat := s.Stat(ctx, "a")
-	_, errFetch := s.Fetch(ctx, item)
-	for what, err := range map[string]error{"list": errList, "stat": errStat, "fetch": errFetch, "remove": s.Remove(ctx, "a")} {
-		if !errors.Is(err, store.ErrAway) || errors.Is(err, store.ErrNotFound) {
-			t.Errorf("%s: %v", what, err)
-		}
+	checkAway(t, s, item)
+	if err := os.Mkdir(folder, 0o755); err != nil { // as the mount point of a share
+		t.Fatal(err)
+	}
+	checkAway(t, s, item)
+	if err := os.Remove(folder); err != nil { // nothing was written into it
+		t.Fatal(err)
 	}
 	if err := os.Rename(folder+".gone", folder); err != nil {
 		t.Fatal(err)
 	}
 	if items, err := s.List(ctx); err != nil || len(items) != 1 {
 		t.Errorf("back again: %v, %v", items, err)
+	}
+}
+
+// checkAway checks that all calls say that the store is away, not that task a is gone.
+func checkAway(t *testing.T, s *Store, item store.Item) {
+	t.Helper()
+	ctx := context.Background()
+	spool, err := s.Spool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spool.Remove()
+	_, errList := s.List(ctx)
+	_, errStat := s.Stat(ctx, "a")
+	_, errFetch := s.Fetch(ctx, item)
+	for what, err := range map[string]error{"list": errList, "stat": errStat, "fetch": errFetch, "put": s.Put(ctx, "b", spool), "remove": s.Remove(ctx, "a")} {
+		if !errors.Is(err, store.ErrAway) || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
