@@ -382,6 +382,12 @@ func TestPolicy(t *testing.T) {
 			{"wait 1", ""},
 			{"start a", ""},
 		}},
+		{"the failure of a load from before a change is not remembered", 2 * warmBytes, nil, []step{
+			{"start a", ""},
+			{"unload a", ""},
+			{"break a", ""},
+			{"ask a", "a warm"},
+		}},
 		{"a task that is unloaded while it is being loaded does not stay", 2 * warmBytes, nil, []step{
 			{"start a", ""},
 			{"unload a", ""},

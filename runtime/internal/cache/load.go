@@ -60,16 +60,19 @@ func (c *Cache) setLoaded(e *Entry, task Task, version string, bytes int64) {
 }
 
 // LoadFailed ends the load of an entry with an error, which is remembered unless
-// nothing was tried. It tells whether the error should be logged. version is
-// that of the delta that failed, empty if the store has none.
+// nothing was tried, or the entry was detached meanwhile: the store may have another
+// delta since then, and the error would be that of the next requests. It tells whether
+// the error should be logged. version is that of the delta that failed, empty if the
+// store has none.
 func (c *Cache) LoadFailed(e *Entry, err error, version string, now time.Time) (log bool) {
 	e.err = err
-	if !e.detached {
+	current := !e.detached
+	if current {
 		e.detached = true
 		c.entries.Remove(e.name)
 	}
 	close(e.ready)
-	if errors.Is(err, failure.ErrClosed) || err == ErrAbandoned {
+	if errors.Is(err, failure.ErrClosed) || err == ErrAbandoned || !current {
 		return false
 	}
 	c.failures.Add(e.name, &failedLoad{err: err, version: version, until: now.Add(c.config.RetryAfter)})

@@ -241,6 +241,43 @@ func TestTaskTooLarge(t *testing.T) {
 	}
 }
 
+// slowStat is a store whose next answer to Stat comes late.
+type slowStat struct {
+	*fakeStore
+	asked, answer chan struct{}
+}
+
+func (s *slowStat) Stat(ctx context.Context, task string) (store.Item, error) {
+	item, err := s.fakeStore.Stat(ctx, task)
+	if err != nil {
+		s.asked <- struct{}{}
+		<-s.answer
+	}
+	return item, err
+}
+
+// TestRefreshWhileLoading: a load found no task before a change, and
+// ends after it. Its error is not that of requests after the change.
+func TestRefreshWhileLoading(t *testing.T) {
+	s := &slowStat{newFakeStore(), make(chan struct{}), make(chan struct{})}
+	l := open(t, Config{Store: s})
+	early := make(chan error, 1)
+	go func() {
+		_, err := l.Acquire(context.Background(), "c0")
+		early <- err
+	}()
+	<-s.asked
+	s.set("c0", "1")
+	if err := l.Refresh("c0"); err != nil {
+		t.Fatal(err)
+	}
+	close(s.answer)
+	if err := <-early; !errors.Is(err, failure.ErrNoTask) {
+		t.Errorf("the request from before the change: %v", err)
+	}
+	acquire(t, l, "c0").Release()
+}
+
 // TestSyncStore: versions of a task in the store, and the one that is served
 // after two listings.
 func TestSyncStore(t *testing.T) {

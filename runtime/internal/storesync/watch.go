@@ -126,20 +126,21 @@ func (l *Loader) Refresh(name string) error {
 	l.mu.Lock()
 	l.cache.ClearFailure(name)
 	e, ok := l.cache.Attached(name)
-	l.mu.Unlock()
 	if !ok {
+		l.mu.Unlock()
 		return nil
 	}
 	select {
 	case <-e.Ready():
+		l.mu.Unlock()
 		if err := l.replace(e); errors.Is(err, failure.ErrClosed) {
 			return err
 		}
+		l.mu.Lock()
 	default: // it is being loaded, maybe in the version from before the change
 	}
-	// An entry that was not replaced is not what the store has.
-	l.mu.Lock()
 	defer l.mu.Unlock()
+	// An entry that was not replaced is not what the store has.
 	l.cache.DetachEntry(e)
 	l.wakeLocked()
 	return nil
