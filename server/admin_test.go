@@ -56,6 +56,35 @@ func TestAdmin(t *testing.T) {
 	}
 }
 
+// TestAdminTLS: a certificate holds for the admin listener, too.
+func TestAdminTLS(t *testing.T) {
+	p := newPair(t, "admin")
+	config, err := LoadTLS(p.cert, p.key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, servertest.NewEngine(), Options{TLS: config})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- s.ServeAdmin(ctx, ln) }()
+	for scheme, right := range map[string]bool{"https": true, "http": false} {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: p.client()}}
+		status, _, err := get(client, scheme+"://"+ln.Addr().String()+"/metrics")
+		if answered := err == nil && status == http.StatusOK; answered != right {
+			t.Errorf("%s: status %d, %v", scheme, status, err)
+		}
+		client.CloseIdleConnections()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // Only the admin listener has profiles.
 func TestNoProfilesElsewhere(t *testing.T) {
 	s := newServer(t, servertest.NewEngine(), Options{AdminKeys: []string{"admin"}})
