@@ -547,6 +547,17 @@ func TestReplacement(t *testing.T) {
 	if s := p.c.Stats(); s.Replacements != 1 || s.LoadErrors != 3 || s.LoadsWaiting != 0 {
 		t.Errorf("%+v", s)
 	}
+
+	// And so is what was wrong with it.
+	old = p.acquire("a")
+	next = p.c.BeginReplacement(old)
+	p.c.LoadBegins(0)
+	p.c.Release(old)
+	p.play("unload a")
+	p.c.ReplacementFailed(old, next, errors.New("broken"), "5", false)
+	if problems := p.c.Problems(); len(problems) != 0 {
+		t.Errorf("problems of a version from before a change: %v", problems)
+	}
 }
 
 // TestPromotionFails: a network that cannot be made gives its bytes back, and is

@@ -102,12 +102,13 @@ func (c *Cache) Replaced(old, e *Entry, task Task, version string, bytes int64) 
 
 // ReplacementFailed ends a replacement whose load failed: old stays in service,
 // and version is not tried again unless the store or a disk was at fault. An abort is
-// the end of the engine, and no fault of the version.
+// the end of the engine, and no fault of the version. If old was detached meanwhile, the
+// store may have a still newer version, and nothing is remembered.
 func (c *Cache) ReplacementFailed(old, e *Entry, err error, version string, abort bool) {
 	old.replacing = false
 	e.err, e.detached = err, true
 	close(e.ready)
-	if abort {
+	if abort || old.detached {
 		return
 	}
 	if !errors.Is(err, failure.ErrStoreAway) && !errors.Is(err, failure.ErrNoSpace) {
