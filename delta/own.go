@@ -62,9 +62,9 @@ func (d *Delta) checkRows(base Tensors) error {
 		added := d.own.Added[table]
 		switch {
 		case rows == b.Shape[0]:
-			return fmt.Errorf("tensor %s: the metadata says that it has %d rows, which is no other number than the base's", table, rows)
+			return fmt.Errorf("tensor %s: the metadata gives it %d rows, as many as the base has; only another number is given", table, rows)
 		case rows < b.Shape[0] && added != nil:
-			return fmt.Errorf("tensor %s: it has fewer rows than the base's, %d of %d, and rows after the last", table, rows, b.Shape[0])
+			return fmt.Errorf("tensor %s: the metadata gives it %d rows, fewer than the %d of the base, but the file has added rows for it", table, rows, b.Shape[0])
 		case rows > b.Shape[0]:
 			if added == nil {
 				return fmt.Errorf("tensor %s: %s", table, errAdded)

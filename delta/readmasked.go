@@ -38,14 +38,14 @@ func readCoding(parts map[string]*safetensors.Tensor) (coding Coding, err error)
 	for _, c := range sparse.Codings {
 		if parts[string(c)] != nil {
 			if coding != "" {
-				return "", fmt.Errorf("parts %s and %s, want values in one coding", coding, c)
+				return "", fmt.Errorf("it has parts of two codings, %s and %s; want one", coding, c)
 			}
 			coding = c
 		}
 	}
 	if parts[container.PartSteps] != nil {
 		if coding != "" {
-			return "", fmt.Errorf("parts %s and %s, want values in one coding", coding, container.PartSteps)
+			return "", fmt.Errorf("it has parts of two codings, %s and %s; want one", coding, container.PartSteps)
 		}
 		coding = Sign
 	}

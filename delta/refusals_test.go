@@ -90,7 +90,7 @@ func TestRefusals(t *testing.T) {
 		{"values of another type", 0.5, Sign, func(f *deltatest.File) { f.Tensor("matrix#sign").DType = safetensors.I8 }, "matrix#sign: I8, want U8"},
 		{"values of two codings", 0.5, Sign, func(f *deltatest.File) {
 			f.Insert(safetensors.Tensor{Name: "matrix#int8", DType: safetensors.I8, Shape: []int{0}})
-		}, "parts int8 and sign, want values in one coding"},
+		}, "it has parts of two codings, int8 and sign; want one"},
 		{"gaps and bitmap", 0.02, Int8, func(f *deltatest.File) {
 			f.Insert(safetensors.Tensor{Name: "matrix#mask", DType: safetensors.U16, Shape: []int{0, 13}})
 		}, "1 of the parts tiles and rows, and 2 of mask, gaps and steps, want one of each or none"},
@@ -101,8 +101,8 @@ func TestRefusals(t *testing.T) {
 		{"gaps where steps belong", 0.02, Sign, func(f *deltatest.File) { f.Tensor("matrix#steps").Name = "matrix#gaps" }, "no part has values"},
 		{"steps and signs", 0.02, Sign, func(f *deltatest.File) {
 			f.Insert(safetensors.Tensor{Name: "matrix#sign", DType: safetensors.U8, Shape: []int{0}})
-		}, "parts sign and steps, want values in one coding"},
-		{"steps beside another coding", 0.02, Int8, func(f *deltatest.File) { f.Tensor("matrix#gaps").Name = "matrix#steps" }, "parts int8 and steps, want values in one coding"},
+		}, "it has parts of two codings, sign and steps; want one"},
+		{"steps beside another coding", 0.02, Int8, func(f *deltatest.File) { f.Tensor("matrix#gaps").Name = "matrix#steps" }, "it has parts of two codings, int8 and steps; want one"},
 		{"f32 without positions", 0.5, Float32, func(f *deltatest.File) { f.Remove("matrix#tiles"); f.Remove("matrix#mask") }, "values in f32 without positions, want a dense tensor"},
 		{"gaps of another type", 0.02, Int8, func(f *deltatest.File) { f.Tensor("matrix#gaps").DType = safetensors.I8 }, "matrix#gaps: I8, want U8"},
 		{"gaps of two dimensions", 0.02, Int8, func(f *deltatest.File) { x := f.Tensor("matrix#gaps"); x.Shape = []int{1, x.Len()} }, "matrix#gaps: shape [1 6], want one dimension"},
