@@ -20,10 +20,13 @@ const (
 )
 
 const (
-	// reservedConnections are accepted beyond the limit. Probes are answered there, so
+	// maxReserved connections are accepted beyond the limit. Probes are answered there, so
 	// that a server whose connections are all in use is not taken for dead; other
 	// requests get 429.
-	reservedConnections = 64
+	maxReserved = 64
+	// otherFiles are the open files that are kept for all but connections: deltas, uploads,
+	// the log.
+	otherFiles = 32
 	// newConnectionPatience is how long a new connection may take to send its first
 	// request before it counts as idle.
 	newConnectionPatience = time.Second
@@ -35,10 +38,12 @@ const (
 // client shut others out.
 type connections struct {
 	net.Listener
-	account *memory.Account
-	bytes   int64 // of one connection
-	limit   int
-	now     func() time.Time
+	account  *memory.Account
+	bytes    int64 // of one connection
+	limit    int
+	reserved int  // connections beyond the limit
+	fewFiles bool // the limit is that of open files
+	now      func() time.Time
 
 	mu      sync.Mutex
 	open    int
@@ -69,12 +74,29 @@ type connection struct {
 }
 
 // newConnections wraps a listener for up to limit connections, which may take half of
-// the account.
-func newConnections(ln net.Listener, account *memory.Account, limit int, bytes int64) *connections {
+// the account. files is the number of files that the process may have open; a listener
+// takes at most half of those that are not kept for other things, as there may be two.
+func newConnections(ln net.Listener, account *memory.Account, limit int, bytes int64, files int) *connections {
+	files = max(2, (files-otherFiles)/2)
+	reserved := min(maxReserved, files/4)
+	limit = min(limit, max(1, int(account.Limit()/2/bytes)))
 	return &connections{
-		Listener: ln, account: account, bytes: bytes, now: time.Now,
-		limit: min(limit, max(1, int(account.Limit()/2/bytes))), clients: map[string]*client{},
+		Listener: ln, account: account, bytes: bytes, now: time.Now, clients: map[string]*client{},
+		limit: min(limit, files-reserved), reserved: reserved, fewFiles: files-reserved < limit,
 	}
+}
+
+// listen wraps a listener of the server for the connections that the options allow, and
+// reports it if these are fewer because few files may be open.
+func (s *Server) listen(ln net.Listener, name string, bytes int64) *connections {
+	files := maxOpenFiles()
+	l := newConnections(ln, s.memory, s.options.MaxConnections, bytes, files)
+	if l.fewFiles {
+		s.options.Logger.Warn("fewer connections are allowed than --max-connections, because few files may be open; raise their limit, for example with ulimit -n",
+			"listener", name, "connections", l.limit, "open_files", files)
+	}
+	s.metrics.connections.Store(name, l)
+	return l
 }
 
 // Accept implements [net.Listener].
@@ -82,11 +104,14 @@ func (l *connections) Accept() (net.Conn, error) {
 	for {
 		conn, err := l.Listener.Accept()
 		if err != nil {
+			if noFileLeft(err) && l.yieldOne() {
+				continue
+			}
 			return nil, err
 		}
-		c, victim := l.admit(conn)
-		if victim != nil {
-			_ = victim.Close()
+		c, victims := l.admit(conn)
+		for _, v := range victims {
+			_ = v.Close()
 		}
 		if c != nil {
 			return c, nil
@@ -96,28 +121,33 @@ func (l *connections) Accept() (net.Conn, error) {
 }
 
 // admit registers a connection. It returns nil if there is no room for it. The caller
-// closes the victim, if there is one, that yields to it.
-func (l *connections) admit(conn net.Conn) (c, victim *connection) {
+// closes the victims, which yield to it: more than one if some are beyond the limit.
+func (l *connections) admit(conn net.Conn) (c *connection, victims []*connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	host, _, _ := net.SplitHostPort(conn.RemoteAddr().String())
-	if l.open >= l.limit {
-		victim = l.yieldLocked(host)
+	yield := func() bool {
+		victim := l.yieldLocked(host)
+		if victim == nil {
+			return false
+		}
+		victims = append(victims, victim)
+		return true
+	}
+	for l.open >= l.limit && yield() {
 	}
 	c = &connection{Conn: conn, owner: l, host: host, accepted: l.now(), extra: l.open >= l.limit}
-	if c.extra && l.open >= l.limit+reservedConnections {
+	if c.extra && l.open >= l.limit+l.reserved {
 		l.refused++
-		return nil, victim
+		return nil, victims
 	}
 	full := l.account.Take(memory.Connections, l.bytes)
-	if full != nil && victim == nil {
-		if victim = l.yieldLocked(host); victim != nil {
-			full = l.account.Take(memory.Connections, l.bytes)
-		}
+	if full != nil && len(victims) == 0 && yield() {
+		full = l.account.Take(memory.Connections, l.bytes)
 	}
 	if full != nil {
 		l.refused++
-		return nil, victim
+		return nil, victims
 	}
 	l.open++
 	own := l.clients[c.host]
@@ -127,7 +157,20 @@ func (l *connections) admit(conn net.Conn) (c, victim *connection) {
 	}
 	own.open++
 	c.list, c.element = &own.fresh, own.fresh.PushBack(c)
-	return c, victim
+	return c, victims
+}
+
+// yieldOne closes the connection that would yield to one from an unknown host, and tells
+// whether there was one.
+func (l *connections) yieldOne() bool {
+	l.mu.Lock()
+	victim := l.yieldLocked("")
+	l.mu.Unlock()
+	if victim == nil {
+		return false
+	}
+	_ = victim.Close()
+	return true
 }
 
 // yieldLocked makes room for a connection from host. It returns the one that yields, which

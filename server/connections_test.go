@@ -1,11 +1,16 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -42,19 +47,20 @@ func TestConnectionsYield(t *testing.T) {
 		{"not to one with as many", "a@1.1.1.1, b@1.1.1.2, c@1.1.1.3, d@1.1.1.4", "", "d"},
 		{"then it yields", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, wait, d@1.1.1.2", "a", ""},
 		{"after an idle one", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, idle c, wait, d@1.1.1.2", "c", ""},
+		{"as many as are beyond the limit, too", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, d@1.1.1.1, wait, e@1.1.1.2", "a b", "d"},
 		{"a closed one makes room", "a@1.1.1.1, b@1.1.1.1, c@1.1.1.1, close a, d@1.1.1.2", "a", ""},
 	} {
 		now := time.Unix(0, 0)
 		account := memory.New(1 << 20)
-		l := newConnections(nil, account, 3, 1000)
+		l := newConnections(nil, account, 3, 1000, math.MaxInt)
 		l.now = func() time.Time { return now }
 		conns := map[string]*connection{}
 		for event := range strings.SplitSeq(c.events, ", ") {
 			now = now.Add(time.Millisecond)
 			if name, from, ok := strings.Cut(event, "@"); ok {
-				conn, victim := l.admit(&fakeConn{from: from})
-				if victim != nil {
-					_ = victim.Close()
+				conn, victims := l.admit(&fakeConn{from: from})
+				for _, v := range victims {
+					_ = v.Close()
 				}
 				conns[name] = conn
 				continue
@@ -72,7 +78,7 @@ func TestConnectionsYield(t *testing.T) {
 			}
 		}
 		var closed, extra []string
-		for _, name := range []string{"a", "b", "c", "d"} {
+		for _, name := range []string{"a", "b", "c", "d", "e"} {
 			conn := conns[name]
 			if conn == nil {
 				continue
@@ -98,8 +104,8 @@ func TestConnectionsYield(t *testing.T) {
 // Beyond the reserve, connections are closed at once.
 func TestConnectionsRefused(t *testing.T) {
 	account := memory.New(1 << 30)
-	l := newConnections(nil, account, 2, 1000)
-	for i := range 2 + reservedConnections {
+	l := newConnections(nil, account, 2, 1000, math.MaxInt)
+	for i := range 2 + maxReserved {
 		c, _ := l.admit(&fakeConn{from: "1.1.1.1"})
 		if c == nil || c.extra != (i >= 2) {
 			t.Fatalf("connection %d: %+v", i, c)
@@ -111,10 +117,55 @@ func TestConnectionsRefused(t *testing.T) {
 	}
 }
 
-// Connections take at most half of the memory of requests.
-func TestConnectionsMemory(t *testing.T) {
-	if l := newConnections(nil, memory.New(1<<20), 4096, plainConnectionBytes); l.limit != 25 {
-		t.Errorf("limit %d", l.limit)
+// TestConnectionLimit: connections take at most half of the memory of requests, and at most
+// half of the files that are not kept for other things.
+func TestConnectionLimit(t *testing.T) {
+	for _, test := range []struct {
+		memory                 int64
+		files, limit, reserved int
+		fewFiles               bool
+	}{
+		{1 << 30, math.MaxInt, 4096, 64, false},
+		{1 << 20, math.MaxInt, 25, 64, false},
+		{1 << 30, 1 << 20, 4096, 64, false},
+		{1 << 30, 1024, 432, 64, true},
+		{1 << 20, 1024, 25, 64, false},
+		{1 << 30, 64, 12, 4, true},
+		{1 << 30, 16, 2, 0, true},
+	} {
+		l := newConnections(nil, memory.New(test.memory), 4096, plainConnectionBytes, test.files)
+		if l.limit != test.limit || l.reserved != test.reserved || l.fewFiles != test.fewFiles {
+			t.Errorf("%+v: limit %d, reserved %d, few files %v", test, l.limit, l.reserved, l.fewFiles)
+		}
+	}
+}
+
+// fullListener is a listener of a process with too many open files, until a connection is
+// closed.
+type fullListener struct {
+	net.Listener
+	idle *fakeConn
+}
+
+func (l fullListener) Accept() (net.Conn, error) {
+	if !l.idle.closed {
+		return nil, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return &fakeConn{from: "2.2.2.2"}, nil
+}
+
+// TestConnectionsWithoutFiles: an idle connection yields if no file is left for a new one.
+func TestConnectionsWithoutFiles(t *testing.T) {
+	idle := &fakeConn{from: "1.1.1.1"}
+	l := newConnections(fullListener{idle: idle}, memory.New(1<<30), 100, 1000, math.MaxInt)
+	c, _ := l.admit(idle)
+	l.changed(c, http.StateActive)
+	if _, err := l.Accept(); !errors.Is(err, syscall.EMFILE) {
+		t.Errorf("while it has a request: %v", err)
+	}
+	l.changed(c, http.StateIdle)
+	if _, err := l.Accept(); err != nil || l.yielded != 1 {
+		t.Errorf("while it is idle: %v, %d yielded", err, l.yielded)
 	}
 }
 
@@ -180,14 +231,14 @@ func TestMaxConnections(t *testing.T) {
 // answered. When that is used up too, idle connections yield.
 func TestConnectionsWhileMemoryIsFull(t *testing.T) {
 	account := memory.New(64 << 10)
-	l := newConnections(nil, account, 100, 1000)
+	l := newConnections(nil, account, 100, 1000, math.MaxInt)
 	for account.Take(memory.Requests, 100) == nil {
 	}
 	var open []*connection
 	for i := range 3 {
-		c, victim := l.admit(&fakeConn{from: "1.1.1.1"})
-		if i == 2 && victim != open[0] || i < 2 && victim != nil || c == nil {
-			t.Fatalf("connection %d: %v, victim %v", i, c, victim)
+		c, victims := l.admit(&fakeConn{from: "1.1.1.1"})
+		if i == 2 && !slices.Equal(victims, open[:1]) || i < 2 && victims != nil || c == nil {
+			t.Fatalf("connection %d: %v, victims %v", i, c, victims)
 		}
 		l.changed(c, http.StateActive)
 		l.changed(c, http.StateIdle)

@@ -61,8 +61,7 @@ func (s *Server) ServeGRPC(ctx context.Context, ln net.Listener) error {
 	if err != nil {
 		return err
 	}
-	limited := newConnections(ln, s.memory, o.MaxConnections, secureConnectionBytes)
-	s.metrics.connections.Store("grpc", limited)
+	limited := s.listen(ln, "grpc", secureConnectionBytes)
 	srv := &http.Server{
 		Handler: front, ConnState: limited.changed, ConnContext: withConnection,
 		Protocols: new(http.Protocols), HTTP2: s.http2Config(),

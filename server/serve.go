@@ -35,8 +35,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	if s.options.TLS != nil {
 		bytes = secureConnectionBytes
 	}
-	limited := newConnections(ln, s.memory, s.options.MaxConnections, bytes)
-	s.metrics.connections.Store("http", limited)
+	limited := s.listen(ln, "http", bytes)
 	srv := &http.Server{
 		Handler:     s.router,
 		ConnState:   limited.changed,
