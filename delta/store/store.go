@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"kenserve/delta"
@@ -74,7 +75,8 @@ func (f File) container() (*safetensors.File, error) {
 	if f.content != nil {
 		return safetensors.Parse(f.content)
 	}
-	return safetensors.Load(f.Path)
+	c, err := safetensors.Load(f.Path)
+	return c, gone(err)
 }
 
 // Reader returns a reader of the file's bytes. The caller closes it.
@@ -83,7 +85,16 @@ func (f File) Reader() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(f.content)), nil
 	}
 	file, _, err := regular.Open(f.Path)
-	return file, err
+	return file, gone(err)
+}
+
+// gone makes the error of opening a store's file an [ErrNotFound] if the file is not there
+// any more.
+func gone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return err
 }
 
 // Writable is a store that takes new tasks.

@@ -7,13 +7,13 @@ import (
 	"errors"
 )
 
-// errPointer means that a file is a pointer. Its text says what to do.
-var errPointer = errors.New("the file is a Git LFS pointer, not the file itself: run git lfs pull in its folder")
+// ErrPointer means that a file is a pointer. Its text says what to do.
+var ErrPointer = errors.New("the file is a Git LFS pointer, not the file itself: run git lfs pull in its folder")
 
-// Check returns [errPointer] if text, a file or its first bytes, is a pointer.
+// Check returns [ErrPointer] if text, a file or its first bytes, is a pointer.
 func Check(text []byte) error {
 	if bytes.HasPrefix(text, []byte("version https://git-lfs")) {
-		return errPointer
+		return ErrPointer
 	}
 	return nil
 }

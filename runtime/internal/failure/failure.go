@@ -16,6 +16,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/delta/store"
+	"kenserve/internal/lfs"
 	"kenserve/internal/regular"
 	"kenserve/safetensors"
 )
@@ -88,7 +89,7 @@ func Unusable(task string, err error) error {
 	if errors.Is(err, store.ErrAway) {
 		return fmt.Errorf("runtime: task %s: %w: %w", task, ErrStoreAway, err)
 	}
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("runtime: task %s: %w", task, ErrNoTask)
 	}
 	return &TaskError{Task: task, Class: class(err), Err: err}
@@ -102,6 +103,8 @@ func class(err error) string {
 		return "its delta belongs to another base"
 	case errors.Is(err, delta.ErrDigest):
 		return "its delta is damaged"
+	case errors.Is(err, lfs.ErrPointer):
+		return "its delta is a Git LFS pointer, not the file itself"
 	case errors.Is(err, delta.ErrCorrupt), errors.Is(err, safetensors.ErrCorrupt), errors.Is(err, regular.ErrNotRegular):
 		return "its delta is not valid"
 	case errors.As(err, new(*fs.PathError)):

@@ -3,6 +3,7 @@ package jsonbody
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"kenserve/server/internal/problem"
@@ -16,12 +17,15 @@ type Parser struct {
 	invalid *problem.Problem // of the first value that is not allowed
 }
 
-// NewParser returns a parser of body. A body that is not valid UTF-8 is a syntax
-// error.
+// NewParser returns a parser of body. A body that is not valid UTF-8, or begins with a
+// byte order mark, is a syntax error.
 func NewParser(body string) Parser {
 	p := Parser{reader: reader{text: body}}
-	if !utf8.ValidString(body) {
+	switch {
+	case !utf8.ValidString(body):
 		p.syntax = problem.Malformed("the body is not valid UTF-8")
+	case strings.HasPrefix(body, "\ufeff"):
+		p.syntax = problem.Malformed("the body begins with a byte order mark; send it without one")
 	}
 	return p
 }
