@@ -104,7 +104,7 @@ func TestSoak(t *testing.T) {
 	var failing atomic.Bool
 	fails := func(oneIn int) bool { return failing.Load() && rand.IntN(oneIn) == 0 }
 	injected := map[inject.Op]*atomic.Int64{}
-	for _, op := range []inject.Op{inject.Open, inject.Read, inject.Create, inject.Write, inject.Sync, inject.Rename} {
+	for _, op := range []inject.Op{inject.Open, inject.Read, inject.Create, inject.Write, inject.Sync, inject.Rename, inject.Remove, inject.Body} {
 		injected[op] = &atomic.Int64{}
 	}
 	inject.Set(func(op inject.Op) error {
@@ -117,7 +117,16 @@ func TestSoak(t *testing.T) {
 	defer inject.Set(nil)
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(ctx, failingListener{listener, func() bool { return fails(20) }}) }()
+	var accepts atomic.Int64 // that failed
+	go func() {
+		served <- h.Serve(ctx, failingListener{listener, func() bool {
+			failed := fails(20)
+			if failed {
+				accepts.Add(1)
+			}
+			return failed
+		}})
+	}()
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 2}}
 	// do returns the answer, and status 0 if there is none.
 	do := func(method, path string, body io.Reader, header ...string) (int, string) {
@@ -332,6 +341,9 @@ func TestSoak(t *testing.T) {
 		if t.Logf("%s failed %d times", op, n.Load()); n.Load() == 0 {
 			t.Errorf("no %s has failed", op)
 		}
+	}
+	if t.Logf("accept failed %d times", accepts.Load()); accepts.Load() == 0 {
+		t.Error("no accept has failed")
 	}
 	goroutines, files, heap := settle()
 	t.Logf("at the end: %d goroutines, %d files, heap %d KiB (%d KiB after a tenth)", goroutines, files, heap>>10, firstHeap>>10)

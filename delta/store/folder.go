@@ -11,6 +11,7 @@ import (
 
 	"kenserve/delta"
 	"kenserve/internal/atomicfile"
+	"kenserve/internal/inject"
 	"kenserve/internal/regular"
 	"kenserve/internal/stage"
 )
@@ -28,7 +29,7 @@ func NewFolder(path string) *Folder { return &Folder{NewRoot(path)} }
 // List implements Store.
 func (f *Folder) List(context.Context) ([]Item, error) {
 	files, err := os.ReadDir(f.root.path)
-	if err != nil {
+	if err = errors.Join(err, inject.Fail(inject.Read)); err != nil {
 		return nil, fmt.Errorf("store: list folder: %w: %w", ErrAway, err)
 	}
 	var items []Item
@@ -41,7 +42,11 @@ func (f *Folder) List(context.Context) ([]Item, error) {
 		if !ok {
 			continue
 		}
-		if i, err := statFile(name, f.path(name)); err == nil {
+		i, err := statFile(name, f.path(name))
+		if err = f.root.away(err); errors.Is(err, ErrAway) {
+			return nil, err // not even the facts of a task can be read
+		}
+		if err == nil {
 			items = append(items, i)
 		}
 	}
@@ -110,7 +115,11 @@ func (f *Folder) Remove(_ context.Context, task string) error {
 	} else if err != nil {
 		return err
 	}
-	err := f.root.away(os.Remove(f.path(task)))
+	err := inject.Fail(inject.Remove)
+	if err == nil {
+		err = os.Remove(f.path(task))
+	}
+	err = f.root.away(err)
 	switch {
 	case err == nil:
 		return nil
@@ -183,6 +192,9 @@ func notFound(task string) error { return fmt.Errorf("store: task %q: %w", task,
 // leads to. Nothing else is a task.
 func statFile(task, path string) (Item, error) {
 	info, err := os.Stat(path)
+	if err == nil {
+		err = inject.Fail(inject.Read)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Item{}, notFound(task)

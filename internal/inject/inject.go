@@ -1,5 +1,5 @@
-// Package inject lets a test make operations on files fail, as a full disk or a broken
-// one does. Only programs built with the tag soak can: in others [Fail] is empty and
+// Package inject lets a test make operations on files, and the allocation of bodies, fail,
+// as a full disk, a broken one or a full memory does. Only programs built with the tag soak can: in others [Fail] is empty and
 // compiles to nothing.
 package inject
 
@@ -14,4 +14,6 @@ const (
 	Write  Op = "write"
 	Sync   Op = "sync"
 	Rename Op = "rename"
+	Remove Op = "remove"
+	Body   Op = "body" // memory for a part of a request's body
 )

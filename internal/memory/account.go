@@ -15,6 +15,8 @@ package memory
 import (
 	"fmt"
 	"sync"
+
+	"kenserve/internal/inject"
 )
 
 // Kind says what bytes are taken for.
@@ -144,6 +146,10 @@ func (a *Account) Give(kind Kind, bytes int64) {
 // takeLocked takes bytes for a holder that has total bytes with them.
 func (a *Account) takeLocked(kind Kind, bytes, total int64) error {
 	k := &a.kinds[kind]
+	if kind == Bodies && inject.Fail(inject.Body) != nil {
+		k.refused++
+		return &FullError{kind: kind, bytes: total}
+	}
 	limit := a.limit
 	if total <= smallBytes {
 		if kind != Connections {

@@ -55,7 +55,10 @@ func NewFolder(dir string) (_ *Folder, err error) {
 	// With its final name the folder is locked: a folder in use that is not locked has
 	// lost its owner.
 	path := filepath.Join(dir, prefix+strings.TrimPrefix(filepath.Base(made), newPrefix))
-	if err := os.Rename(made, path); err != nil {
+	if err = inject.Fail(inject.Rename); err != nil {
+		return nil, err
+	}
+	if err = os.Rename(made, path); err != nil {
 		return nil, err
 	}
 	f := &Folder{path, lock}
