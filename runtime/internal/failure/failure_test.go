@@ -14,7 +14,7 @@ import (
 	"kenserve/safetensors"
 )
 
-// TestUnusable: what a request is told about each reason why its task is not served.
+// TestUnusable checks the error of a request for each reason why its task is not served.
 func TestUnusable(t *testing.T) {
 	for _, test := range []struct {
 		reason error
