@@ -162,6 +162,8 @@ type batch struct {
 	texts  int
 	queue  *queue // of those from which it was taken, the one with the highest tag
 
+	largest int // tokens of the task that has most of them
+
 	delayed int // tokens of short calls for its task that have interrupted it
 	helpers int // cores without a batch when it began, which help
 }

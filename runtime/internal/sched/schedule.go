@@ -201,11 +201,11 @@ func (s *schedule) interruptingBatch(now time.Time, running *batch) *batch {
 		if q == running.queue || q.task == running.queue.task {
 			may = running.ofLongCall() && q.requests[0].short(maxTokens) && running.delayed+maxTokens <= running.tokens
 		} else {
-			lead := int64(0)
+			lead, flooded := int64(0), true
 			if q.shares && running.queue.shares {
-				lead = int64(running.tokens / 2)
+				lead, flooded = int64(running.tokens/2), 2*running.largest > running.tokens
 			}
-			may = q.startTag+lead < running.queue.startTag && q.waitingTokens <= maxTokens
+			may = flooded && q.startTag+lead < running.queue.startTag && q.waitingTokens <= maxTokens
 		}
 		if may && (best == nil || q.servedBefore(best)) {
 			best = q

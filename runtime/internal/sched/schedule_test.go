@@ -355,6 +355,20 @@ func TestScheduleInterrupt(t *testing.T) {
 			t.Errorf("%v interrupts %v", got, running)
 		}
 	})
+	t.Run("a batch is not interrupted because one of its many tasks had more before", func(t *testing.T) {
+		s := newSchedule(100, 1, 0)
+		s.add(share("popular", 0, 100), epoch)
+		s.nextBatch(epoch, 1)
+		for i := range 5 {
+			s.add(share(fmt.Sprint(i), 0, 16), epoch)
+		}
+		s.add(share("popular", 1, 20), epoch)
+		running, _ := s.nextBatch(epoch, 1)
+		s.add(share("b", 2, 5), epoch)
+		if got := s.interruptingBatch(epoch, running); got != nil {
+			t.Errorf("%v interrupts %v", got, running)
+		}
+	})
 	t.Run("a task with a higher tag than the running one waits", func(t *testing.T) {
 		s := newSchedule(100, 2, 0)
 		s.add(ask("b", 0, 80), epoch)

@@ -46,7 +46,7 @@ func (s *schedule) takeBatch(q *queue, maxTokens int, now time.Time) *batch {
 func (t *taking) uneven(q *queue) bool {
 	r := q.requests[0]
 	tokens := r.Texts.Ends[r.nextText] - r.textStart(r.nextText)
-	largest, tasks := max(t.largest, tokens), len(t.queues)
+	largest, tasks := max(t.b.largest, tokens), len(t.queues)
 	if q.batch == t.b {
 		largest = max(largest, q.batchTokens+tokens)
 	} else {
@@ -69,7 +69,6 @@ type taking struct {
 	b         *batch
 	maxTokens int
 	queues    []*queue // of the batch's texts
-	largest   int      // tokens of the task that has most of them
 	firstTag  int64    // of the queue from which the first text was taken
 }
 
@@ -106,7 +105,7 @@ func (t *taking) text(q *queue) bool {
 	t.s.countTokens(q, -tokens)
 	q.startTag += int64(tokens)
 	q.batchTokens += tokens
-	t.largest = max(t.largest, q.batchTokens)
+	t.b.largest = max(t.b.largest, q.batchTokens)
 	if !r.waiting() {
 		heap.Pop(q)
 		t.s.endWait(r)
