@@ -53,6 +53,7 @@ func (c *Cache) CountRequest(e *Entry, now time.Time) (promote bool) {
 	u.requests++
 	u.lastUsed = now
 	u.popularity.add(c.requests)
+	e.requests++
 	if e.network != nil {
 		if !e.detached {
 			c.hot.Get(e.name)

@@ -94,6 +94,7 @@ type Entry struct {
 
 	// Under the owner's mutex.
 	references      int
+	requests        int            // counted since it was loaded
 	bytes           int64          // of the warm task, part of usedBytes
 	network         models.Network // hot, or nil
 	networkUsers    int            // batches that compute with network

@@ -308,6 +308,17 @@ func TestPolicy(t *testing.T) {
 			{"ask a 2", "a warm"},
 			{"ask quick", "quick hot"},
 		}},
+		{"with room to spare the second request may come at any time", 8 * (warmBytes + hotBytes), nil, []step{
+			{"ask quick", "quick warm"},
+			{"ask a 10000", "a hot"},
+			{"ask quick", "quick hot"},
+		}},
+		{"without room to spare it may not", 2 * (warmBytes + hotBytes), nil, []step{
+			{"ask quick", "quick warm"},
+			{"ask a 10000", "a hot"},
+			{"ask quick", ""}, // it takes all of the room
+			{"ask quick", "quick hot"},
+		}},
 		{"a hot task becomes warm before a warm one becomes cold, while hot ones have more than half", 2*(warmBytes+hotBytes) + 5, nil, []step{
 			{"ask a 5", "a hot"},
 			{"ask b 5", "b hot"},

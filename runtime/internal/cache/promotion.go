@@ -30,6 +30,9 @@ const (
 	// minQuickPopularity is that of a network that is quick to make: the second request
 	// within half a halfLife has it.
 	minQuickPopularity = 1.5
+	// spareShare is the share of the budget, one in spareShare, that must stay unused if a
+	// network that is quick to make takes room without that popularity.
+	spareShare = 8
 	// hotMargin is the factor by which a task must be more popular than the hot
 	// one that it displaces, so that two tasks do not change places by chance.
 	hotMargin = 1.5
@@ -44,14 +47,19 @@ func (c *Cache) shouldPromote(e *Entry) bool {
 		return true
 	}
 	u := c.usage[e.name]
+	need, budget := e.task.HotBytes(), c.budget()
 	least := float64(minHotPopularity)
 	if e.task.QuickToPromote() {
 		least = minQuickPopularity
+		// Until it is hot, each of its requests expands the change again, and the room
+		// is not needed.
+		if u != nil && e.requests > 1 && c.usedBytes+need <= budget-budget/spareShare {
+			return true
+		}
 	}
 	if u == nil || u.popularity.value(c.requests) < least {
 		return false
 	}
-	need, budget := e.task.HotBytes(), c.budget()
 	if c.usedBytes+need <= budget || c.hotBytes+need <= budget/hotShare {
 		return true
 	}
