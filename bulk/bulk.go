@@ -19,8 +19,9 @@ const BatchTexts = 256
 
 // Classifier is an engine with one task.
 type Classifier struct {
-	Engine *runtime.Engine
-	Task   string // the task's name in the engine
+	Engine  *runtime.Engine
+	Task    string // the task's name in the engine
+	compute gemm.Compute
 }
 
 // Open opens an engine over the base folder with one task, the delta in file. The task
@@ -42,7 +43,7 @@ func Open(ctx context.Context, file, base string, cache *store.Cache, compute ge
 	if err != nil {
 		return nil, err
 	}
-	return &Classifier{Engine: e, Task: task}, nil
+	return &Classifier{Engine: e, Task: task, compute: compute}, nil
 }
 
 // Close closes the engine.

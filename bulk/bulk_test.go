@@ -21,13 +21,20 @@ import (
 // writeTask writes a tiny base and a delta with three labels, and returns their paths.
 func writeTask(t *testing.T) (base, file string) {
 	t.Helper()
-	dir := t.TempDir()
-	base, file = filepath.Join(dir, "base"), filepath.Join(dir, "trec.ken")
-	tuned := filepath.Join(dir, "tuned")
+	base = filepath.Join(t.TempDir(), "base")
 	if err := tiny.WriteBase(base, 1); err != nil {
 		t.Fatal(err)
 	}
-	if err := tiny.WriteTuned(tuned, base, []string{"LOC", "HUM", "NUM"}, 2); err != nil {
+	return base, writeDelta(t, base, 2)
+}
+
+// writeDelta writes a delta with three labels for a tiny base.
+func writeDelta(t *testing.T, base string, seed uint64) (file string) {
+	t.Helper()
+	dir := t.TempDir()
+	tuned := filepath.Join(dir, "tuned")
+	file = filepath.Join(dir, "trec.ken")
+	if err := tiny.WriteTuned(tuned, base, []string{"LOC", "HUM", "NUM"}, seed); err != nil {
 		t.Fatal(err)
 	}
 	source, err := prune.Open(prune.Config{BaseDir: base, TunedDir: tuned, Producer: "test"})
@@ -39,7 +46,7 @@ func writeTask(t *testing.T) (base, file string) {
 	if _, err := source.Write(context.Background(), file, o); err != nil {
 		t.Fatal(err)
 	}
-	return base, file
+	return file
 }
 
 func read(t *testing.T, text string) *dataset.Reader {

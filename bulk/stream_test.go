@@ -1,7 +1,6 @@
 package bulk_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -104,59 +103,5 @@ func TestStreamBounds(t *testing.T) {
 	err = c.Stream(context.Background(), in, runtime.Options{Truncate: true}, func(*bulk.Batch) error { return stop })
 	if !errors.Is(err, stop) || in.Position() > 32<<20 {
 		t.Errorf("%d bytes were read, %v", in.Position(), err)
-	}
-}
-
-// swapLabels exchanges the names of two labels, as a task has them whose config.json
-// was mended.
-func swapLabels(line string) string {
-	return strings.NewReplacer("LOC", "HUM", "HUM", "LOC").Replace(line)
-}
-
-// TestResume compares what was written, changed in different ways, with an input.
-func TestResume(t *testing.T) {
-	c := open(t)
-	text := "{\"id\": {\"n\": 1}, \"text\": \"what\"}\n{\"id\": 2, \"text\": \"who is\"}\n{\"text\": \"where\"}\n"
-	o := bulk.LineOptions{WithText: true}
-	var out bytes.Buffer
-	if err := c.Lines(context.Background(), read(t, text), &out, o); err != nil {
-		t.Fatal(err)
-	}
-	lines := strings.SplitAfter(out.String(), "\n")
-	for _, test := range []struct {
-		name, written, input string
-		options              bulk.LineOptions
-		want                 string
-	}{
-		{"nothing", "", text, o, ""},
-		{"one line", lines[0], text, o, ""},
-		{"all lines", out.String(), text, o, ""},
-		{"another input", out.String(), strings.Replace(text, "where", "when", 1), o, "is not the answer"},
-		{"another id", lines[0] + lines[1], strings.Replace(text, "2", "3", 1), o, "is not the answer"},
-		{"without texts", lines[0], text, bulk.LineOptions{}, "is not the answer"},
-		{"fewer labels", lines[0], text, bulk.LineOptions{WithText: true, TopK: 1}, "is not the answer"},
-		{"logits", lines[0], text, bulk.LineOptions{WithText: true, Raw: true}, "is not the answer"},
-		{"other labels", strings.Replace(lines[0], "LOC", "PLACE", -1), text, o, "is not the answer"},
-		{"labels changed places", swapLabels(lines[0]), text, o, "is not the answer"},
-		{"no answers", "{\"other\": 1}\n", text, o, "is not the answer"},
-		{"no JSON", "hello\n", text, o, "is not the answer"},
-		{"too many", out.String(), "{\"text\": \"what\"}\n", o, "answers to 3 texts, and the input only 1"},
-	} {
-		written, err := bulk.ScanLines(strings.NewReader(test.written))
-		if err != nil {
-			t.Fatal(err)
-		}
-		in := read(t, test.input)
-		err = c.Resume(context.Background(), in, written, test.options)
-		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v, want %q", test.name, err, test.want)
-		}
-		if err != nil {
-			continue
-		}
-		var rest bytes.Buffer
-		if err := c.Lines(context.Background(), in, &rest, test.options); err != nil || test.written+rest.String() != out.String() {
-			t.Errorf("%s: continued differently: %v", test.name, err)
-		}
 	}
 }

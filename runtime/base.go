@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -87,6 +89,17 @@ func openBase(dir string, compute gemm.Compute) (_ *Base, err error) {
 		return nil, fmt.Errorf("%s changed while the base was loaded: start again when it is complete", changed)
 	}
 	return b, nil
+}
+
+// Digest returns a digest of everything that the base was read from: weights,
+// configuration and the tokenizer's files.
+func (b *Base) Digest() string {
+	h := sha256.New()
+	fmt.Fprintln(h, b.Fingerprint)
+	for _, path := range b.files.settings {
+		fmt.Fprintln(h, filepath.Base(path), b.files.digests[path])
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // load reads all tensors once, in the order of the fingerprint, which is made of the

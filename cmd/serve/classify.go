@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"kenserve/bulk"
+	"kenserve/dataset"
 	"kenserve/gemm"
 	"kenserve/internal/stage"
 )
@@ -17,7 +17,7 @@ type classifyCmd struct {
 	Base      string       `type:"model" required:"" placeholder:"DIR" help:"Hugging Face folder of the base, or ORG/NAME of a model that \"kenserve pull\" downloaded."`
 	Input     string       `default:"-" placeholder:"FILE" help:"File with texts: one a line, JSON lines {\"text\", \"text_pair\", \"id\"}, a JSON array, CSV or TSV; - means standard input (default)."`
 	Output    string       `placeholder:"FILE" help:"File to write to, a JSON line for each text in the order of the input (default: standard output)."`
-	Resume    bool         `xor:"existing" help:"Continue an --output that a run with the same input and flags has begun."`
+	Resume    bool         `xor:"existing" help:"Continue an --output that an interrupted run has begun. Input, delta, base and flags must be the same; FILE.resume beside the output tells, and is removed at the end."`
 	Force     bool         `xor:"existing" help:"Replace an --output that exists."`
 	WithText  bool         `help:"Write the text too, and the second one of a pair."`
 	TopK      int          `placeholder:"N" help:"Number of labels to print for each text, best first (default: all)."`
@@ -42,14 +42,13 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer in.Close()
-	out, written := s.out, bulk.Written{}
+	out, output := s.out, (*os.File)(nil)
 	if c.Output != "" {
-		var f *os.File
-		if f, written, err = c.openOutput(); err != nil {
+		if output, err = c.openOutput(); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		out = f
+		defer func() { err = errors.Join(err, output.Close()) }()
+		out = output
 	}
 	classifier, err := bulk.Open(ctx, c.File, c.Base, c.cacheFlags.open(), c.Compute)
 	if err != nil {
@@ -58,11 +57,17 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 	defer classifier.Close()
 	_ = reportUnknown("classify", false, s.warn("classify"), classifier.Engine.Base().Unknown()...)
 	lineOptions := bulk.LineOptions{TopK: c.TopK, Raw: c.RawScores, WithText: c.WithText}
-	if n := written.Lines; n > 0 {
-		if err := classifier.Resume(ctx, in, written, lineOptions); err != nil {
-			return fmt.Errorf("classify: resume %s: %w; --force starts again", c.Output, err)
+	before := 0 // texts that an earlier run has classified
+	if output != nil {
+		journal, err := c.openJournal(ctx, classifier, output, in, lineOptions)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(s.err, "classify: %s has the answers to the first %d texts; continues with the next\n", c.Output, n)
+		defer journal.Close()
+		lineOptions.Journal = journal
+		if before = journal.Rows(); before > 0 {
+			fmt.Fprintf(s.err, "classify: %s has the answers to the first %d texts; continues with the next\n", c.Output, before)
+		}
 	}
 	truncated, maxTokens := 0, 0
 	defer func() { // after the progress
@@ -73,7 +78,7 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 	show := func(*bulk.Batch) {}
 	// Progress on the terminal to which the answers are written would be among them.
 	if c.Output != "" || !isTerminal(s.out) {
-		bar := newReadProgress(s.err, in.Size(), in.Position(), written.Lines)
+		bar := newReadProgress(s.err, in.Size(), in.Position(), before)
 		show = bar.add
 		defer bar.finish()
 	}
@@ -83,38 +88,46 @@ func (c *classifyCmd) Run(ctx context.Context, s streams) (err error) {
 	}
 	err = classifier.Lines(ctx, in, out, lineOptions)
 	reportIgnored(in, s, "classify")
+	if err == nil && output != nil {
+		err = lineOptions.Journal.Remove()
+	}
 	return err
 }
 
-// openOutput opens the output at the end of what an earlier run has written.
-func (c *classifyCmd) openOutput() (*os.File, bulk.Written, error) {
+// openOutput opens the output, with what an earlier run has written if it is to be continued.
+func (c *classifyCmd) openOutput() (*os.File, error) {
 	f, err := stage.OpenInPlace(c.Output, stage.Options{Replace: c.Force || c.Resume, Inputs: []string{c.File, c.Base, c.Input}})
 	if err != nil {
-		return nil, bulk.Written{}, outputError("classify", "output", "resume to continue it or --force to replace it", err)
+		return nil, outputError("classify", "output", "resume to continue it or --force to replace it", err)
 	}
 	if !c.Resume {
 		if err := f.Truncate(0); err != nil {
-			return nil, bulk.Written{}, errors.Join(fmt.Errorf("classify: --output: %w", err), f.Close())
+			return nil, errors.Join(fmt.Errorf("classify: --output: %w", err), f.Close())
 		}
-		return f, bulk.Written{}, nil
 	}
-	written, err := continueFile(f)
-	if err != nil {
-		return nil, bulk.Written{}, errors.Join(fmt.Errorf("classify: resume %s: %w", c.Output, err), f.Close())
-	}
-	return f, written, nil
+	return f, nil
 }
 
-// continueFile reads what an earlier run has written, removes a line without an end, and
-// moves to the end of the file.
-func continueFile(f *os.File) (bulk.Written, error) {
-	written, err := bulk.ScanLines(f)
+// openJournal opens the journal of the output: an earlier run's, behind whose answers it moves
+// the output and the input, or a new one.
+func (c *classifyCmd) openJournal(ctx context.Context, classifier *bulk.Classifier, output *os.File, in *dataset.Reader, o bulk.LineOptions) (*bulk.Journal, error) {
+	f, err := stage.OpenInPlace(c.Output+".resume", stage.Options{Replace: true, Inputs: []string{c.File, c.Base, c.Input}})
 	if err != nil {
-		return written, err
+		return nil, outputError("classify", "output", "", err)
 	}
-	if err := f.Truncate(written.Bytes); err != nil {
-		return written, err
+	var journal *bulk.Journal
+	if c.Resume {
+		if journal, err = classifier.ContinueJournal(ctx, f, output, in, o); err != nil {
+			err = fmt.Errorf("classify: resume %s: %w; --force starts again", c.Output, err)
+		}
+	} else if journal, err = classifier.StartJournal(ctx, f, o); err != nil {
+		err = fmt.Errorf("classify: %w", err)
 	}
-	_, err = f.Seek(written.Bytes, io.SeekStart)
-	return written, err
+	if err == nil {
+		return journal, nil
+	}
+	if info, statErr := f.Stat(); statErr == nil && info.Size() == 0 { // it was made just now
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil, errors.Join(err, f.Close())
 }

@@ -41,7 +41,7 @@ func TestResumeAfterKill(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	whole := time.Since(began)
-	kills := 0
+	kills, complete := 0, false
 	for range 6 {
 		command := classify(output, "--resume")
 		var messages bytes.Buffer
@@ -52,7 +52,7 @@ func TestResumeAfterKill(t *testing.T) {
 		timer := time.AfterFunc(time.Duration(random.Float64()*float64(whole)), func() { _ = command.Process.Kill() })
 		err := command.Wait()
 		timer.Stop()
-		if err == nil {
+		if complete = err == nil; complete {
 			break
 		}
 		if command.ProcessState.Exited() { // and was not killed
@@ -67,8 +67,13 @@ func TestResumeAfterKill(t *testing.T) {
 			}
 		}
 	}
-	if out, err := classify(output, "--resume").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if !complete {
+		if out, err := classify(output, "--resume").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	if _, err := os.Stat(output + ".resume"); !os.IsNotExist(err) {
+		t.Errorf("a complete output still has its journal: %v", err)
 	}
 	a, errA := os.ReadFile(want)
 	b, errB := os.ReadFile(output)
